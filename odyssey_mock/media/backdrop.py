@@ -1,0 +1,33 @@
+"""The part of a scene that stands still: sky, sun or moon, and the land below; or a given picture."""
+
+from PIL import Image
+
+from odyssey_mock.media.canvas import Canvas
+from odyssey_mock.media.lands import HORIZON, LANDS
+from odyssey_mock.media.palette import LIGHTS, Light, Scenery
+
+
+def paint(canvas: Canvas, scenery: Scenery, picture: Image.Image | None) -> None:
+    """Paint all that stands still: the scenery, or `picture` (RGB, of the canvas's size) in its light."""
+    light = LIGHTS[scenery.hour]
+    if picture is not None:
+        canvas.picture(picture)
+        if scenery.hour_named:
+            canvas.tint(light.tint, light.tint_share)
+        return
+    canvas.gradient(((0.0, light.zenith), (0.32, light.middle), (HORIZON, light.horizon), (1.0, light.horizon)))
+    if scenery.land != "space":
+        _heavenly_body(canvas, scenery, light)
+    LANDS[scenery.land](canvas, scenery, light)
+
+
+def _heavenly_body(canvas: Canvas, scenery: Scenery, light: Light) -> None:
+    x, y = scenery.body
+    x, y, one = x * canvas.size.width, y * canvas.size.height, canvas.size.scale
+    radius = {"day": 46, "night": 42, "dawn": 64, "sunset": 84}[scenery.hour] * one
+    canvas.glow(x, y, radius * 6.5, light.body, 0.3)
+    canvas.glow(x, y, radius * 2.6, light.body, 0.5)
+    canvas.disc(x, y, radius, light.body)
+    if scenery.hour == "night":
+        for dx, dy, share in ((-0.35, -0.2, 0.24), (0.3, 0.34, 0.3), (0.25, -0.42, 0.15)):
+            canvas.disc(x + dx * radius, y + dy * radius, share * radius, (206, 212, 228), 0.8)

@@ -1,0 +1,106 @@
+"""The airborne guest that every interaction brings along: by day a balloon, by night a lantern."""
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from odyssey_mock.media.canvas import Colour, even, mix
+from odyssey_mock.media.chance import fraction, fractions
+from odyssey_mock.media.palette import Scenery
+from odyssey_mock.media.planes import Planes
+from odyssey_mock.media.sprites import Sprite
+from odyssey_mock.media.timeline import Size
+
+MOST_GUESTS = 6
+"""Guests a sky has room for: older ones leave."""
+
+_FINE = 4
+"""Times the size that a guest is painted at before it is scaled down, so that its edges are soft."""
+
+
+class Guest:
+    """A balloon (by night a lantern) that came with an interaction; it bobs at its own place in the sky."""
+
+    def __init__(self, size: Size, place: tuple[float, float], colour: Colour, *, lantern: bool, phase: float) -> None:
+        self._scale = size.scale
+        self._sprite = Sprite((_lantern if lantern else _balloon)(self._scale, colour))
+        self._x, self._y = place[0] * size.width, place[1] * size.height
+        self._phase = phase
+
+    def at(self, seconds: float) -> tuple[float, float]:
+        """Where its middle is, in pixels."""
+        angle = 2 * np.pi * (self._phase + seconds / 6)
+        return self._x + 22 * self._scale * float(np.sin(angle / 2)), self._y + 12 * self._scale * float(np.sin(angle))
+
+    def draw(self, planes: Planes, seconds: float) -> None:
+        """Draw it as it is `seconds` after the stream's start."""
+        x, y = self.at(seconds)
+        self._sprite.draw(planes, round(x - self._sprite.width / 2), round(y - self._sprite.height / 2))
+
+
+def guest(scenery: Scenery, size: Size, revision: int) -> Guest:
+    """Make the guest that came with interaction `revision`."""
+    across, down, phase = (float(n) for n in fractions("guest", scenery.seed, revision, count=3))
+    slot = (revision * 2 + int(fraction("slot", scenery.seed) * MOST_GUESTS)) % MOST_GUESTS
+    x = (slot + 0.5 + 0.5 * (across - 0.5)) / MOST_GUESTS
+    place = 0.1 + 0.8 * x, 0.14 + 0.26 * ((slot * 5 % MOST_GUESTS) / MOST_GUESTS) + 0.06 * down
+    lantern = scenery.hour == "night" or scenery.land == "space"
+    return Guest(size, place, scenery.accent, lantern=lantern, phase=phase)
+
+
+def _balloon(scale: float, colour: Colour) -> Image.Image:
+    wide, high = even(84 * scale), even(116 * scale)
+    width, height = wide * _FINE, high * _FINE
+    hull = Image.new("L", (width, height), 0)
+    draw = ImageDraw.Draw(hull)
+    draw.ellipse((0, 0, width - 1, 0.7 * height), fill=255)
+    draw.polygon(
+        [
+            (0.1 * width, 0.5 * height),
+            (0.9 * width, 0.5 * height),
+            (0.6 * width, 0.8 * height),
+            (0.4 * width, 0.8 * height),
+        ],
+        fill=255,
+    )
+    image = Image.new("RGBA", (width, height), _rgba(colour, 0))
+    stripes = Image.new("RGBA", (width, height), _rgba(colour))
+    paint = ImageDraw.Draw(stripes)
+    for reach, shade in ((0.36, mix(colour, (255, 255, 255), 0.72)), (0.14, colour)):
+        paint.ellipse(((0.5 - reach) * width, -0.2 * height, (0.5 + reach) * width, 1.02 * height), fill=_rgba(shade))
+    image.paste(stripes, (0, 0), hull)
+    basket = ImageDraw.Draw(image)
+    for side in (0.42, 0.58):
+        basket.line([(side * width, 0.78 * height), (side * width, 0.88 * height)], fill=(70, 54, 44, 255), width=_FINE)
+    basket.rounded_rectangle(
+        (0.38 * width, 0.87 * height, 0.62 * width, 0.99 * height), 0.03 * width, fill=(112, 78, 52, 255)
+    )
+    return image.resize((wide, high), Image.Resampling.LANCZOS)
+
+
+def _lantern(scale: float, colour: Colour) -> Image.Image:
+    wide, high = even(110 * scale), even(128 * scale)
+    width, height = wide * _FINE, high * _FINE
+    warm = mix(colour, (255, 206, 120), 0.5)
+    alpha = Image.new("L", (width, height), 0)
+    ImageDraw.Draw(alpha).ellipse((0.14 * width, 0.14 * height, 0.86 * width, 0.86 * height), fill=150)
+    alpha = alpha.filter(ImageFilter.GaussianBlur(0.11 * width))
+    body = [
+        (0.34 * width, 0.3 * height),
+        (0.66 * width, 0.3 * height),
+        (0.72 * width, 0.66 * height),
+        (0.28 * width, 0.66 * height),
+    ]
+    ImageDraw.Draw(alpha).polygon(body, fill=255)
+    image = Image.new("RGBA", (width, height), _rgba(warm))
+    paint = ImageDraw.Draw(image)
+    paint.polygon(body, fill=_rgba(mix(warm, (255, 246, 220), 0.55)))
+    paint.rectangle(
+        (0.28 * width, 0.62 * height, 0.72 * width, 0.66 * height), fill=_rgba(mix(warm, (120, 40, 20), 0.5))
+    )
+    image.putalpha(alpha)
+    return image.resize((wide, high), Image.Resampling.LANCZOS)
+
+
+def _rgba(colour: Colour, alpha: int = 255) -> tuple[int, int, int, int]:
+    red, green, blue = (round(channel) for channel in colour)
+    return red, green, blue, alpha

@@ -1,0 +1,126 @@
+"""The caption of a scene: which stream, the prompt in force, the stream's time and the frame's number."""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from odyssey_mock.media.canvas import Canvas, Colour, even, yuv
+from odyssey_mock.media.lettering import Digits, Font, ellipsised, font, plain, wrap
+from odyssey_mock.media.planes import Planes
+from odyssey_mock.media.timeline import Moment, Timeline
+
+_GROUND = (16, 19, 28, 216)
+_FOOT = (16, 19, 28, 255)
+_TEXT = (244, 246, 250, 255)
+_DIM = (164, 172, 190, 255)
+_WORDLESS = "(no prompt)"
+_IDLE = "Waiting for a stream"
+_INK = 222
+"""Luma of the numbers."""
+
+_FLASH = 18
+"""Luma that the panel gains when its prompt has just changed; white (235) must not pass 255."""
+
+
+class Panel:
+    """The panel of one prompt. What does not change is painted once; `tick` draws what does.
+
+    Args:
+        timeline: of the stream.
+        moment: any frame that shows the prompt.
+        accent: colour of the label and of the mark that runs along the panel.
+    """
+
+    def __init__(self, timeline: Timeline, moment: Moment, accent: Colour) -> None:
+        size, scale = timeline.size, timeline.size.scale
+        self._fps = timeline.fps
+        self._accent = tuple(round(float(level)) for level in yuv(accent))
+        margin, pad = even(24 * scale), even(22 * scale)
+        label_font, text_font = font(max(9, round(19 * scale))), font(max(11, round(31 * scale)))
+        self.width = min(size.width - 2 * margin, even(720 * scale))
+        inner = self.width - 2 * pad
+        self._digits = Digits(max(10, round(24 * scale)), ground=round(float(yuv(_FOOT[:3])[0])), ink=_INK)
+        label_height, line_height = round(_height(label_font) * 1.3), round(_height(text_font) * 1.04)
+        foot_height = self._digits.height + even(14 * scale)
+        aside = _aside(moment)
+        fixed = 2 * pad + label_height + foot_height + (label_height if aside else 0)
+        room = max(1, min(4, int((0.42 * size.height - fixed) / line_height)))
+        lines = wrap(moment.prompt, text_font, inner, room)
+        self.height = even(fixed + line_height * max(1, len(lines)))
+        self.left, self.top = margin, size.height - margin - self.height
+        self._foot = self.height - foot_height
+        self._scale = scale
+        self._pad = pad
+
+        image = Image.new("RGBA", (self.width, self.height), (0, 0, 0, 0))
+        draw = ImageDraw.Draw(image)
+        radius = 18 * scale
+        draw.rounded_rectangle((0, 0, self.width - 1, self.height - 1), radius, fill=_FOOT)
+        draw.rounded_rectangle((0, 0, self.width - 1, self._foot + radius), radius, fill=_GROUND)
+        draw.rectangle((0, self._foot, self.width - 1, self.height - radius), fill=_FOOT)
+        colour = tuple(round(channel) for channel in accent)
+        label = ellipsised(_label(timeline, moment), label_font, inner)
+        draw.text((pad, pad), label, fill=(*colour, 255), font=label_font)
+        y = pad + label_height
+        for line in lines or [_WORDLESS if timeline.tag is not None else _IDLE]:
+            draw.text((pad, y), line, fill=_TEXT if lines else _DIM, font=text_font)
+            y += line_height
+        if aside:
+            draw.text((pad, y + 4 * scale), ellipsised(aside, label_font, inner), fill=_DIM, font=label_font)
+        self._image = image
+        self._inside = (np.asarray(image)[: self._foot, :, 3] >= _GROUND[3]).astype(np.uint8)
+
+    def paint(self, canvas: Canvas) -> None:
+        """Lay the panel on the scene that it captions."""
+        canvas.overlay(self._image, self.left, self.top)
+
+    def restore(self, planes: Planes, base: Planes) -> None:
+        """Bring the panel back to the front from `base`, where it was painted, after things have moved across it."""
+        for plane, source, step in zip(planes, base, (1, 2, 2), strict=True):
+            box = (
+                slice(self.top // step, (self.top + self.height) // step),
+                slice(self.left // step, (self.left + self.width) // step),
+            )
+            plane[box] = source[box]
+
+    def tick(self, planes: Planes, index: int, flash: float) -> None:
+        """Draw the time, the frame's number and the running mark; `flash` (0 to 1) lights the panel up."""
+        self._mark(planes, index)
+        top = self.top + self._foot + (self.height - self._foot - self._digits.height) // 2
+        milliseconds = index * 1000 // self._fps
+        time = f"{milliseconds // 60_000:02}:{milliseconds // 1000 % 60:02}.{milliseconds % 1000:03}"
+        self._digits.draw(planes.y, self.left + self._pad, top, time)
+        number = f"#{index}"
+        right = self.left + self.width - self._pad
+        if right - self._digits.width(number) > self.left + self._pad + self._digits.width(time):
+            self._digits.draw(planes.y, right - self._digits.width(number), top, number)
+        if flash > 0:
+            lit = self._inside * np.uint8(round(_FLASH * flash))
+            planes.y[self.top : self.top + self._foot, self.left : self.left + self.width] += lit
+
+    def _mark(self, planes: Planes, index: int) -> None:
+        """Draw a short line that runs along the upper edge of the foot, once across in four seconds."""
+        length, thick = even(84 * self._scale), even(4 * self._scale)
+        turn = 4 * self._fps
+        left = self.left + (self.width - length) * (index % turn) // turn
+        top = (self.top + self._foot) // 2 * 2
+        for plane, level, step in zip(planes, self._accent, (1, 2, 2), strict=True):
+            plane[top // step : (top + thick) // step, left // step : (left + length) // step] = level
+
+
+def _height(face: Font) -> int:
+    """Height of a line from the top of a capital to the foot of a g."""
+    _, top, _, bottom = face.getbbox("Ág")
+    return round(bottom - min(0, top))
+
+
+def _label(timeline: Timeline, moment: Moment) -> str:
+    if timeline.tag is None:
+        return "IDLE"
+    start = "START FROM IMAGE" if timeline.image is not None else "START"
+    return f"STREAM {timeline.tag:04X} · {f'INTERACTION {moment.revision}' if moment.revision else start}"
+
+
+def _aside(moment: Moment) -> str:
+    """What the stream began with, once something else is in force."""
+    start = plain(moment.changes[0].prompt)
+    return f"began with: {start}" if moment.revision and start else ""

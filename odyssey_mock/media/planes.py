@@ -1,0 +1,36 @@
+"""The planes of a yuv420p frame as numpy arrays onto the frame's own memory."""
+
+from typing import NamedTuple
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+type Plane = NDArray[np.uint8]
+
+BLACK, WHITE, NEUTRAL = 16, 235, 128
+"""Luma of black and of white, and chroma of grey, in the limited range that video uses (ITU-R BT.601)."""
+
+
+class Planes(NamedTuple):
+    """Luma (h, w) and both chroma planes (h/2, w/2), uint8; writing to them draws on the frame."""
+
+    y: Plane
+    u: Plane
+    v: Plane
+
+
+def planes_of(frame: av.VideoFrame) -> Planes:
+    """Expose the planes of `frame`, without the padding at the end of their lines.
+
+    Raises:
+        ValueError: `frame` is not yuv420p.
+    """
+    if frame.format.name != "yuv420p":
+        raise ValueError(f"expected a yuv420p frame, came {frame.format.name}; reformat it first")
+    return Planes(
+        *(
+            np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+            for plane in frame.planes
+        )
+    )

@@ -1,0 +1,164 @@
+"""Frames of a timeline: a scene that follows from its prompts or its image, captioned, and moving.
+
+What stands still is painted once for each prompt and kept as planes of a frame; each frame copies them and draws what
+moves on top. All of it follows from the timeline and the index, by hashes and never by the clock: the same frame
+always has the same pixels, in every process.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import av
+from PIL import Image
+
+from odyssey_mock.media.backdrop import paint
+from odyssey_mock.media.canvas import Canvas
+from odyssey_mock.media.guests import MOST_GUESTS, Guest, guest
+from odyssey_mock.media.motion import Mover, movers
+from odyssey_mock.media.palette import Scenery, scenery
+from odyssey_mock.media.panel import Panel
+from odyssey_mock.media.picture import fitted
+from odyssey_mock.media.planes import WHITE, Planes, planes_of
+from odyssey_mock.media.sprites import ring
+from odyssey_mock.media.timeline import Moment, Size, Timeline
+
+IDLE_PROMPT = "A calm sea under a clear night sky"
+"""What the idle scene shows, unasked."""
+
+_WIPE_SECONDS = 0.6
+_FLASH_SECONDS = 1.2
+_RIPPLE_SECONDS = 5.0
+_KEPT = 3
+"""Bases kept: that of the frame, the one that it sweeps away, and one for a renderer that looks back."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """All that the frames of one prompt have in common."""
+
+    planes: Planes
+    panel: Panel
+    movers: tuple[Mover, ...]
+    guests: tuple[Guest, ...]
+
+
+class Renderer:
+    """Renders the frames of one timeline, in any order; from one thread at a time.
+
+    The first frame of each prompt takes some tens of milliseconds, the others about two.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._picture: Image.Image | None = None
+        self._bases: dict[int, _Base] = {}
+        self._guests: dict[int, Guest] = {}
+
+    def render(self, index: int) -> av.VideoFrame:
+        """Make frame `index`: a new yuv420p frame (ITU-R BT.601, limited range) without a stamp.
+
+        Raises:
+            TimelineError: the timeline has no such frame.
+            PictureError: the timeline's image cannot be shown.
+        """
+        timeline = self._timeline
+        moment = timeline.at(index)
+        base = self._base(moment)
+        frame = av.VideoFrame(timeline.size.width, timeline.size.height, "yuv420p")
+        planes = planes_of(frame)
+        since = (index - moment.changed_at + 1) / timeline.fps
+        edge = self._copy(planes, base, moment, since)
+        seconds = index / timeline.fps
+        for mover in (*base.movers, *base.guests):
+            mover.draw(planes, seconds)
+        if edge is not None:
+            planes.y[edge : edge + max(2, round(5 * timeline.size.scale))] = WHITE
+        flash = max(0.0, 1 - since / _FLASH_SECONDS) if moment.revision else 0.0
+        if flash and base.guests:
+            self._ripple(planes, base.guests[-1].at(seconds), 1 - flash, flash)
+        if timeline.tag is None:
+            self._calm(planes, seconds)
+        base.panel.restore(planes, base.planes)
+        base.panel.tick(planes, index, flash)
+        return frame
+
+    def _copy(self, planes: Planes, base: _Base, moment: Moment, since: float) -> int | None:
+        """Copy what stands still; just after an interaction, down to a line that sweeps the former scene away."""
+        share = since / _WIPE_SECONDS
+        shown_before = tuple(change for change in moment.changes if change.index < moment.changed_at)
+        if share >= 1 or not shown_before:
+            for plane, source in zip(planes, base.planes, strict=True):
+                plane[:] = source
+            return None
+        former = self._base(Moment(index=moment.changed_at - 1, changes=shown_before))
+        edge = int(share * (2 - share) * self._timeline.size.height) // 2 * 2
+        for plane, source, gone, step in zip(planes, base.planes, former.planes, (1, 2, 2), strict=True):
+            plane[: edge // step] = source[: edge // step]
+            plane[edge // step :] = gone[edge // step :]
+        return edge
+
+    def _ripple(self, planes: Planes, middle: tuple[float, float], progress: float, strength: float) -> None:
+        scale = self._timeline.size.scale
+        x, y = middle
+        ring(planes.y, x, y, (60 + 110 * progress) * scale, max(1.5, 7 * scale), 0.9 * strength)
+
+    def _calm(self, planes: Planes, seconds: float) -> None:
+        """Draw two slow rings in the middle of the idle scene: it lives, and nothing happens."""
+        size = self._timeline.size
+        for phase in (0.0, 0.5):
+            share = (seconds / _RIPPLE_SECONDS + phase) % 1
+            radius = (14 + 120 * share) * size.scale
+            strength = 0.5 * (1 - share) ** 1.5
+            ring(planes.y, size.width / 2, 0.36 * size.height, radius, max(1.5, 5 * size.scale), strength)
+
+    def _base(self, moment: Moment) -> _Base:
+        if self._timeline.tag is None:
+            return _idle_base(self._timeline.size, self._timeline.fps)
+        base = self._bases.get(moment.revision)
+        if base is None:
+            base = self._bases[moment.revision] = self._painted(moment)
+            while len(self._bases) > _KEPT:
+                del self._bases[next(iter(self._bases))]
+        return base
+
+    def _painted(self, moment: Moment) -> _Base:
+        timeline = self._timeline
+        if timeline.image is not None and self._picture is None:
+            self._picture = fitted(timeline.image, timeline.size)
+        shown = self._scenery(moment)
+        canvas = Canvas(timeline.size)
+        paint(canvas, shown, self._picture)
+        panel = Panel(timeline, moment, shown.accent)
+        panel.paint(canvas)
+        return _Base(
+            planes=canvas.freeze(),
+            panel=panel,
+            movers=tuple(movers(shown, timeline.size, pictured=self._picture is not None)),
+            guests=self._invited(moment),
+        )
+
+    def _invited(self, moment: Moment) -> tuple[Guest, ...]:
+        """Make the guests of the latest interactions; those that are there already are kept."""
+        invited = {
+            change.revision: self._guests.get(change.revision)
+            or guest(
+                self._scenery(Moment(index=change.index, changes=moment.changes[: change.revision + 1])),
+                self._timeline.size,
+                change.revision,
+            )
+            for change in moment.changes[1:][-MOST_GUESTS:]
+        }
+        self._guests = invited
+        return tuple(invited.values())
+
+    def _scenery(self, moment: Moment) -> Scenery:
+        if self._timeline.tag is None:
+            return scenery((IDLE_PROMPT,))
+        return scenery(tuple(change.prompt for change in moment.changes))
+
+
+@lru_cache(maxsize=8)
+def _idle_base(size: Size, fps: int) -> _Base:
+    """The idle scene is the same for everybody: painted once, shown by every connection that has just come up."""
+    timeline = Timeline(tag=None, size=size, fps=fps)
+    return Renderer(timeline)._painted(timeline.at(0))  # noqa: SLF001 - one module

@@ -1,0 +1,201 @@
+"""Each frame becomes one packet at once, which aiortc's packetisers carry and any decoder shows without delay."""
+
+import av
+import numpy as np
+import pytest
+from aiortc.codecs.h264 import H264Encoder, h264_depayload
+from aiortc.codecs.vpx import Vp8Encoder, vp8_depayload
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from odyssey_mock.media import (
+    Codec,
+    EncoderError,
+    FrameStamp,
+    Renderer,
+    Size,
+    Timeline,
+    VideoEncoder,
+    VideoPacket,
+    draw_stamp,
+    read_stamp,
+)
+from odyssey_mock.media.planes import planes_of
+
+PORTRAIT, LANDSCAPE, SMALL = Size(704, 1280), Size(1280, 704), Size(176, 320)
+CODECS: list[Codec] = ["h264", "vp8"]
+NAL_SLICE, NAL_IDR, NAL_SEI, NAL_SPS, NAL_PPS = 1, 5, 6, 7, 8
+
+
+@pytest.fixture(scope="module", params=CODECS)
+def codec(request: pytest.FixtureRequest) -> Codec:
+    chosen: Codec = request.param
+    return chosen
+
+
+class Stream:
+    """A scene's frames, stamped with their index."""
+
+    def __init__(self, size: Size = SMALL) -> None:
+        self._renderer = Renderer(Timeline(tag=7, size=size, prompt="A snowy city at night"))
+
+    def frame(self, index: int) -> av.VideoFrame:
+        frame = self._renderer.render(index)
+        draw_stamp(frame, self.stamp(index))
+        return frame
+
+    @staticmethod
+    def stamp(index: int) -> FrameStamp:
+        return FrameStamp(stream_tag=7, frame_index=index, prompt_revision=0, sent_at_ms=1_790_000_000_000 + 50 * index)
+
+
+class Receiver:
+    """A decoder as a receiver has it: fed what comes out of the depayloaded RTP packets of one frame."""
+
+    def __init__(self, codec: Codec) -> None:
+        context = av.CodecContext.create("h264" if codec == "h264" else "libvpx", "r")
+        assert isinstance(context, av.VideoCodecContext)
+        self._context = context
+        self._pack = H264Encoder().pack if codec == "h264" else Vp8Encoder().pack
+        self._depayload = h264_depayload if codec == "h264" else vp8_depayload
+
+    def receive(self, packet: VideoPacket) -> list[av.VideoFrame]:
+        payloads, _ = self._pack(packet)
+        assert max(map(len, payloads)) <= 1300, "fits a datagram"
+        return self._context.decode(av.Packet(b"".join(map(self._depayload, payloads))))
+
+
+def encoded(encoder: VideoEncoder, stream: Stream, count: int) -> list[VideoPacket]:
+    return [encoder.encode(stream.frame(index), index) for index in range(count)]
+
+
+def nal_types(packet: VideoPacket) -> list[int]:
+    return [unit[0] & 0x1F for unit in H264Encoder._split_bitstream(bytes(packet))]
+
+
+@pytest.mark.parametrize("size", [PORTRAIT, LANDSCAPE, SMALL], ids=str)
+def test_every_frame_arrives_at_once_and_is_the_right_one(codec: Codec, size: Size) -> None:
+    encoder, stream, receiver = VideoEncoder(codec, size, 20), Stream(size), Receiver(codec)
+    for index in range(8):
+        (decoded,) = receiver.receive(encoder.encode(stream.frame(index), index))
+        assert (decoded.width, decoded.height) == (size.width, size.height)
+        assert read_stamp(decoded.to_ndarray(format="rgb24").astype(np.uint8, copy=False)) == stream.stamp(index)
+
+
+def test_the_picture_is_kept(codec: Codec) -> None:
+    encoder, stream, receiver = VideoEncoder(codec, PORTRAIT, 20), Stream(PORTRAIT), Receiver(codec)
+    for index in range(30):
+        frame = stream.frame(index)
+        (decoded,) = receiver.receive(encoder.encode(frame, index))
+    error = planes_of(decoded).y.astype(float) - planes_of(frame).y
+    assert 10 * np.log10(255**2 / (error**2).mean()) > 40, "dB PSNR"
+
+
+def test_packets_carry_their_index_as_time(codec: Codec) -> None:
+    encoder, stream = VideoEncoder(codec, SMALL, 25), Stream()
+    for index in (0, 1, 5, 6):
+        packet = encoder.encode(stream.frame(index), index)
+        unit = packet.time_base
+        assert (packet.pts, unit.numerator, unit.denominator) == (index, 1, 25)
+
+
+def test_aiortc_stamps_the_packets_with_the_90_khz_clock(codec: Codec) -> None:
+    encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
+    packer = H264Encoder() if codec == "h264" else Vp8Encoder()
+    assert [packer.pack(packet)[1] for packet in encoded(encoder, stream, 3)] == [0, 4500, 9000]
+
+
+def test_the_first_frame_is_a_key_frame_and_another_comes_every_two_seconds(codec: Codec) -> None:
+    packets = encoded(VideoEncoder(codec, SMALL, 20), Stream(), 85)
+    assert [packet.pts for packet in packets if packet.is_keyframe] == [0, 40, 80]
+
+
+@given(wanted=st.sets(st.integers(1, 19), max_size=5))
+@settings(max_examples=10, deadline=None)
+def test_a_key_frame_comes_exactly_when_asked_for(codec: Codec, wanted: set[int]) -> None:
+    encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
+    packets = [encoder.encode(stream.frame(index), index, keyframe=index in wanted) for index in range(20)]
+    assert {packet.pts for packet in packets if packet.is_keyframe} == {0} | wanted
+
+
+def test_who_joins_at_a_key_frame_sees_it_and_all_after_it(codec: Codec) -> None:
+    encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
+    encoded(encoder, stream, 7)
+    late = Receiver(codec)
+    for index in range(7, 12):
+        (decoded,) = late.receive(encoder.encode(stream.frame(index), index, keyframe=index == 7))
+        assert read_stamp(decoded.to_ndarray(format="rgb24").astype(np.uint8, copy=False)) == stream.stamp(index)
+
+
+def test_the_same_frames_give_the_same_bytes(codec: Codec) -> None:
+    one, other = (encoded(VideoEncoder(codec, SMALL, 20), Stream(), 12) for _ in range(2))
+    assert [bytes(packet) for packet in one] == [bytes(packet) for packet in other]
+
+
+def test_a_bitrate_is_kept(codec: Codec) -> None:
+    rates = {}
+    for bitrate in (300_000, None):
+        packets = encoded(VideoEncoder(codec, PORTRAIT, 20, bitrate), Stream(PORTRAIT), 40)
+        rates[bitrate] = sum(packet.size for packet in packets) * 8 / 2
+    assert rates[300_000] < 400_000
+    assert 400_000 < rates[None] < 1_300_000
+
+
+def test_encoding_leaves_the_pixels_alone(codec: Codec) -> None:
+    frame = Stream().frame(0)
+    before = [plane.copy() for plane in planes_of(frame)]
+    VideoEncoder(codec, SMALL, 20).encode(frame, 0)
+    assert all(map(np.array_equal, before, planes_of(frame)))
+
+
+@pytest.mark.parametrize(
+    ("frame", "came"),
+    [
+        (av.VideoFrame(704, 1280, "yuv420p"), "yuv420p of 704x1280"),
+        (av.VideoFrame(176, 320, "rgb24"), "rgb24 of 176x320"),
+    ],
+    ids=["size", "format"],
+)
+def test_a_frame_that_does_not_fit_is_refused_and_the_stream_goes_on(
+    codec: Codec, frame: av.VideoFrame, came: str
+) -> None:
+    encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
+    encoder.encode(stream.frame(0), 0)
+    with pytest.raises(EncoderError, match=f"expected a yuv420p frame of 176x320, came {came}"):
+        encoder.encode(frame, 1)
+    assert encoder.encode(stream.frame(1), 1).pts == 1
+
+
+@pytest.mark.parametrize("index", [4, 3, -1])
+def test_time_does_not_go_back(codec: Codec, index: int) -> None:
+    encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
+    encoder.encode(stream.frame(4), 4)
+    with pytest.raises(EncoderError, match=f"above 4, came {index}"):
+        encoder.encode(stream.frame(5), index)
+    assert encoder.encode(stream.frame(5), 5).pts == 5
+
+
+def test_a_closed_encoder_says_so(codec: Codec) -> None:
+    encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
+    encoder.encode(stream.frame(0), 0)
+    encoder.close()
+    encoder.close()
+    with pytest.raises(EncoderError, match="closed"):
+        encoder.encode(stream.frame(1), 1)
+
+
+@pytest.mark.parametrize(("fps", "bitrate"), [(0, None), (20, 0), (-1, 100)])
+def test_a_rate_of_nothing_is_refused(codec: Codec, fps: int, bitrate: int | None) -> None:
+    with pytest.raises(ValueError, match="at least 1 frame and 1 bit"):
+        VideoEncoder(codec, SMALL, fps, bitrate)
+
+
+def test_h264_is_constrained_baseline_3_1_with_its_headers_at_every_key_frame() -> None:
+    encoder, stream = VideoEncoder("h264", PORTRAIT, 20), Stream(PORTRAIT)
+    packets = [encoder.encode(stream.frame(index), index, keyframe=index == 3) for index in range(5)]
+    for packet in packets:
+        expected = [NAL_SPS, NAL_PPS, NAL_IDR] if packet.is_keyframe else [NAL_SLICE]
+        assert [kind for kind in nal_types(packet) if kind != NAL_SEI] == expected
+    sps = next(H264Encoder._split_bitstream(bytes(packets[3])))
+    profile, constraints, level = sps[1:4]
+    assert (profile, constraints & 0xC0, level) == (0x42, 0xC0, 0x1F)

@@ -1,0 +1,72 @@
+"""Images as a stream's backdrop: known by their content, refused with a reason."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from odyssey_mock.media import picture
+from odyssey_mock.media.picture import PictureError, fitted
+from odyssey_mock.media.timeline import Size
+
+SIZE = Size(176, 320)
+RED = (200, 30, 30)
+
+
+def image(form: str, size: tuple[int, int] = (48, 32)) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, RED).save(buffer, form)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIF", "AVIF"])
+def test_each_format_of_the_protocol_is_shown(form: str) -> None:
+    shown = fitted(image(form), SIZE)
+    assert shown.size == (176, 320)
+    assert np.abs(np.asarray(shown).astype(int) - RED).max() < 12
+
+
+def test_a_format_that_is_not_listed_is_refused() -> None:
+    with pytest.raises(PictureError, match=r"expected an image \(JPEG, PNG, .*\), came \d+ bytes that are none"):
+        fitted(image("TIFF"), SIZE)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "AVIF"])
+def test_half_an_image_is_refused(form: str) -> None:
+    data = image(form, (300, 300))
+    with pytest.raises(PictureError):
+        fitted(data[: len(data) // 2], SIZE)
+
+
+def test_a_small_file_that_unpacks_to_a_huge_picture_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "MAX_PIXELS", 1000)
+    with pytest.raises(PictureError, match="48x32 is above 1,000 pixels"):
+        fitted(image("PNG"), SIZE)
+
+
+def test_a_picture_is_turned_upright_and_cropped_around_its_middle() -> None:
+    wide = Image.new("RGB", (600, 200), (0, 0, 0))
+    wide.paste(RED, (250, 0, 350, 200))
+    shown = np.asarray(fitted(_encoded(wide), SIZE))
+    assert np.abs(shown[160, 88].astype(int) - RED).max() < 12, "the middle of the picture is in the middle"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a camera held upright: to be turned by 90 degrees
+    lying = Image.new("RGB", (320, 176), (0, 0, 0))
+    lying.paste(RED, (0, 0, 40, 176))
+    turned = np.asarray(fitted(_encoded(lying, exif=exif), SIZE))
+    assert np.abs(turned[10, 88].astype(int) - RED).max() < 40, "what was its left edge is its top"
+
+
+def _encoded(image: Image.Image, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=95, **options)
+    return buffer.getvalue()
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_never_do_more_than_be_refused(data: bytes) -> None:
+    with pytest.raises(PictureError):
+        fitted(data, SIZE)

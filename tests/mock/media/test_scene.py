@@ -1,0 +1,285 @@
+"""A frame is a function of its timeline and its index, says what it is, and moves."""
+
+import hashlib
+import io
+import subprocess
+import sys
+from contextlib import suppress
+from itertools import pairwise
+from typing import get_args
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+from pillow_heif import register_heif_opener
+
+from odyssey_mock.media import PictureError, Renderer, Size, Timeline, TimelineError
+from odyssey_mock.media.palette import Hour, Land, Weather
+from odyssey_mock.media.planes import planes_of
+
+PORTRAIT, LANDSCAPE, SMALL = Size(704, 1280), Size(1280, 704), Size(176, 320)
+SIZES = [PORTRAIT, LANDSCAPE, SMALL, Size(320, 176), Size(88, 160), Size(160, 88), Size(400, 400), Size(176, 900)]
+
+register_heif_opener()
+
+
+def stream(prompt: str = "A calm sea at sunset", *, size: Size = SMALL, image: bytes | None = None) -> Timeline:
+    return Timeline(tag=0x3F2A, size=size, prompt=prompt, image=image)
+
+
+def digest(frame: av.VideoFrame) -> str:
+    return hashlib.sha256(b"".join(plane.tobytes() for plane in planes_of(frame))).hexdigest()
+
+
+def luma(timeline: Timeline, index: int) -> NDArray[np.int16]:
+    return planes_of(Renderer(timeline).render(index)).y.astype(np.int16)
+
+
+def encoded(form: str, colour: tuple[int, ...] = (200, 40, 40), size: tuple[int, int] = (300, 200)) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGBA" if len(colour) == 4 else "RGB", size, colour).save(data, form)
+    return data.getvalue()
+
+
+def test_every_process_draws_the_same_pixels() -> None:
+    program = (
+        "import hashlib\n"
+        "from odyssey_mock.media import Renderer, Size, Timeline\n"
+        "from odyssey_mock.media.planes import planes_of\n"
+        "timeline = Timeline(tag=0x3F2A, size=Size(176, 320), prompt='A snowy city under a cloudy sky')\n"
+        "timeline.interact(5, 'Night falls')\n"
+        "for index in (0, 6, 40):\n"
+        "    planes = planes_of(Renderer(timeline).render(index))\n"
+        "    print(hashlib.sha256(b''.join(plane.tobytes() for plane in planes)).hexdigest())\n"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True, text=True
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    timeline = stream("A snowy city under a cloudy sky")
+    timeline.interact(5, "Night falls")
+    here = "".join(f"{digest(Renderer(timeline).render(index))}\n" for index in (0, 6, 40))
+    assert runs == [here, here]
+
+
+@given(indexes=st.lists(st.integers(0, 60), min_size=2, max_size=8))
+@settings(max_examples=6, deadline=None)
+def test_frames_may_be_rendered_in_any_order(indexes: list[int]) -> None:
+    timeline = stream()
+    for index in (10, 15, 40, 41):
+        timeline.interact(index, f"change number {index}")
+    renderer = Renderer(timeline)
+    for index in indexes:
+        assert digest(renderer.render(index)) == digest(Renderer(timeline).render(index))
+
+
+def test_frames_before_an_interaction_are_as_if_it_never_came() -> None:
+    plain, changed = stream(), stream()
+    changed.interact(10, "It snows")
+    assert digest(Renderer(plain).render(9)) == digest(Renderer(changed).render(9))
+    assert digest(Renderer(plain).render(10)) != digest(Renderer(changed).render(10))
+
+
+def test_a_frame_is_the_callers_own() -> None:
+    renderer = Renderer(stream())
+    first = renderer.render(0)
+    expected = digest(first)
+    for plane in planes_of(first):
+        plane[:] = 0
+    assert digest(renderer.render(0)) == expected
+
+
+@pytest.mark.parametrize("prompt", ["A desert at noon", "A forest at night in the rain", "planets", ""])
+def test_every_frame_differs_from_the_one_before(prompt: str) -> None:
+    renderer = Renderer(stream(prompt, size=PORTRAIT))
+    seen = [digest(renderer.render(index)) for index in range(90)]
+    assert len(set(seen)) == len(seen)
+
+
+def test_the_scene_moves_and_not_only_its_clock() -> None:
+    timeline = stream("A cloudy sea by day", size=PORTRAIT)
+    moved = np.abs(luma(timeline, 20) - luma(timeline, 0)) > 8
+    assert moved[:900].sum() > 2000
+
+
+def test_most_of_a_frame_stands_still_so_that_it_codes_small() -> None:
+    timeline = stream("A snowy city at night", size=PORTRAIT)
+    assert (luma(timeline, 21) != luma(timeline, 20)).mean() < 0.1
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_it_has_the_size_and_form_asked_for(size: Size) -> None:
+    frame = Renderer(stream(size=size)).render(3)
+    assert (frame.width, frame.height, frame.format.name) == (size.width, size.height, "yuv420p")
+
+
+@given(prompt=st.text(st.characters(codec=None), max_size=80), size=st.sampled_from(SIZES[2:]))
+@settings(max_examples=40, deadline=None)
+def test_any_unicode_can_be_a_prompt(prompt: str, size: Size) -> None:
+    timeline = stream(prompt, size=size)
+    timeline.interact(1, prompt[::-1])
+    renderer = Renderer(timeline)
+    renderer.render(0)
+    renderer.render(1)
+
+
+def test_a_prompt_of_a_megabyte_is_a_prompt_like_others() -> None:
+    assert Renderer(stream("snow " * 200_000)).render(0).width == SMALL.width
+
+
+@pytest.mark.parametrize("land", get_args(Land.__value__))
+@pytest.mark.parametrize("hour", get_args(Hour.__value__))
+def test_every_land_and_hour_can_be_drawn_in_video_levels(land: str, hour: str) -> None:
+    for weather in get_args(Weather.__value__):
+        for size in (SMALL, Size(320, 176)):
+            planes = planes_of(Renderer(stream(f"{land}, {hour}, {weather}", size=size)).render(2))
+            assert 16 <= planes.y.min() <= planes.y.max() <= 235
+            assert planes.y.std() > 4, "a scene, not a blank"
+
+
+def test_the_words_of_a_prompt_choose_the_scene() -> None:
+    day, night = (luma(stream(f"hills by {hour}"), 0)[:160].mean() for hour in ("day", "night"))
+    assert day > night + 60
+
+
+def test_two_prompts_of_the_same_words_order_aside_look_different() -> None:
+    assert (luma(stream("a cat sleeps"), 0) != luma(stream("a dog sleeps"), 0)).mean() > 0.2
+
+
+def test_the_prompt_is_written_on_the_frame() -> None:
+    one, other = stream("hills", size=PORTRAIT), stream("hills", size=PORTRAIT)
+    one.interact(0, "first words")
+    other.interact(0, "other words")
+    ink = luma(one, 60)[900:] - luma(other, 60)[900:]
+    assert (np.abs(ink) > 120).sum() > 100
+
+
+@pytest.mark.parametrize("size", [PORTRAIT, LANDSCAPE, SMALL], ids=str)
+def test_an_interaction_is_seen_in_its_first_frame_and_stays(size: Size) -> None:
+    plain, changed = stream("Green hills by day", size=size), stream("Green hills by day", size=size)
+    changed.interact(30, "Night falls")
+    difference = [np.abs(luma(changed, index) - luma(plain, index)) > 24 for index in (29, 30, 45, 90)]
+    assert not difference[0].any()
+    assert difference[1].mean() > 0.05
+    assert difference[2].mean() > 0.5
+    assert difference[3].mean() > 0.5
+
+
+def test_an_interaction_without_any_known_word_is_seen_too() -> None:
+    plain, changed = stream("Green hills by day", size=PORTRAIT), stream("Green hills by day", size=PORTRAIT)
+    changed.interact(30, "xyzzy")
+    assert (np.abs(luma(changed, 90)[:900] - luma(plain, 90)[:900]) > 24).sum() > 1500, "a guest in the sky"
+
+
+def test_every_interaction_of_the_same_words_is_seen() -> None:
+    timeline = stream("Green hills by day", size=PORTRAIT)
+    for revision in range(1, 10):
+        timeline.interact(40 * revision, "again")
+    renderer = Renderer(timeline)
+    before = [planes_of(renderer.render(40 * revision - 1)).u.astype(int) for revision in range(1, 10)]
+    for earlier, later in pairwise(before):
+        assert (earlier != later).sum() > 500
+
+
+def test_interactions_in_the_same_frame_show_the_last() -> None:
+    timeline = stream("Green hills by day")
+    timeline.interact(10, "Night falls")
+    timeline.interact(10, "A desert at dawn")
+    late = stream("Green hills by day")
+    late.interact(10, "Night falls")
+    assert digest(Renderer(timeline).render(10)) != digest(Renderer(late).render(10))
+
+
+def test_a_renderer_keeps_a_few_scenes_and_not_all() -> None:
+    timeline = stream()
+    for index in range(1, 40):
+        timeline.interact(index, f"change {index}")
+    renderer = Renderer(timeline)
+    for index in range(40):
+        renderer.render(index)
+    assert len(renderer._bases) <= 3
+    assert len(renderer._guests) <= 6
+
+
+def test_the_idle_scene_waits_calmly() -> None:
+    renderer = Renderer(Timeline(tag=None, size=PORTRAIT))
+    first, later = (planes_of(renderer.render(index)).y.astype(int) for index in (0, 20))
+    assert 0 < (np.abs(first - later) > 8).mean() < 0.05
+
+
+def test_a_frame_that_the_stream_does_not_have_is_refused() -> None:
+    timeline = stream()
+    timeline.end(5)
+    with pytest.raises(TimelineError):
+        Renderer(timeline).render(5)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIF", "AVIF"])
+def test_a_given_image_is_the_scene(form: str) -> None:
+    image = planes_of(Renderer(stream("xyzzy", image=encoded(form))).render(0))
+    luma_of_red = 16 + (65.738 * 200 + 129.057 * 40 + 25.064 * 40) / 256
+    upper = image.y[:200].astype(float)
+    assert abs(np.median(upper) - luma_of_red) < 4
+    assert np.median(image.v[:100]) > 170, "red"
+
+
+def test_a_given_image_takes_the_light_that_a_prompt_asks_for() -> None:
+    timeline = stream("xyzzy", image=encoded("PNG", (180, 180, 180)))
+    timeline.interact(10, "make it night")
+    assert np.median(luma(timeline, 60)[:200]) < np.median(luma(timeline, 9)[:200]) - 40
+
+
+def test_a_given_image_covers_the_frame_around_its_centre() -> None:
+    image = Image.new("RGB", (1000, 100), (0, 0, 0))
+    image.paste((255, 255, 255), (480, 0, 520, 100))
+    data = io.BytesIO()
+    image.save(data, "PNG")
+    upper = luma(stream("xyzzy", image=data.getvalue()), 0)[:200]
+    assert np.median(upper[:, 70:100]) > 200, "the white middle is shown"
+    assert np.median(upper[:, :4]) < 40
+
+
+def test_a_given_image_is_turned_as_its_exif_says() -> None:
+    image = Image.new("RGB", (400, 200), (0, 0, 0))
+    image.paste((255, 255, 255), (0, 0, 200, 200))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the right side of the stored rows is the foot of the picture
+    data = io.BytesIO()
+    image.save(data, "JPEG", exif=exif)
+    shown = luma(stream("xyzzy", image=data.getvalue()), 0)
+    assert np.median(shown[:120]) > 200 > 60 > np.median(shown[200:240, :10])
+
+
+def test_what_is_transparent_is_dark() -> None:
+    assert np.median(luma(stream("xyzzy", image=encoded("PNG", (255, 255, 255, 0))), 0)[:200]) < 60
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIF", "AVIF"])
+@given(data=st.data())
+@settings(max_examples=12, deadline=None)
+def test_a_damaged_image_is_shown_or_refused_and_nothing_else(form: str, data: st.DataObject) -> None:
+    image = bytearray(encoded(form, size=(32, 24)))
+    for place in data.draw(st.lists(st.integers(0, len(image) - 1), min_size=1, max_size=6)):
+        image[place] = data.draw(st.integers(0, 255))
+    with suppress(PictureError):
+        Renderer(stream(size=Size(88, 160), image=bytes(image))).render(0)
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0", encoded("TIFF"), encoded("ICO")])
+def test_what_is_no_image_of_a_known_form_is_refused(data: bytes) -> None:
+    with pytest.raises(PictureError, match=r"expected an image \(JPEG, .* came \d+ bytes"):
+        Renderer(stream(image=data)).render(0)
+
+
+@pytest.mark.parametrize("side", [9_500, 20_000])
+def test_a_small_file_that_unpacks_to_a_huge_image_is_refused(side: int) -> None:
+    data = io.BytesIO()
+    Image.new("1", (side, side)).save(data, "PNG")
+    with pytest.raises(PictureError, match="pixels"):
+        Renderer(stream(image=data.getvalue())).render(0)

@@ -1,0 +1,115 @@
+"""A timeline is a stream's event log: append only, read by frame index."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.media import Size, Timeline, TimelineError
+
+PORTRAIT = Size(704, 1280)
+
+
+def timeline(*, prompt: str = "a calm sea") -> Timeline:
+    return Timeline(tag=7, size=PORTRAIT, prompt=prompt)
+
+
+def test_a_stream_begins_with_its_prompt_as_revision_0() -> None:
+    moment = timeline().at(0)
+    assert (moment.prompt, moment.revision, moment.changed_at) == ("a calm sea", 0, 0)
+
+
+@given(indexes=st.lists(st.integers(0, 50), max_size=8).map(sorted), index=st.integers(0, 60))
+def test_a_frame_shows_the_latest_interaction_at_or_before_it(indexes: list[int], index: int) -> None:
+    stream = timeline(prompt="start")
+    for revision, at in enumerate(indexes, start=1):
+        assert stream.interact(at, f"prompt {revision}") == revision
+
+    moment = stream.at(index)
+
+    shown = sum(at <= index for at in indexes)
+    assert moment.revision == shown
+    assert moment.prompt == (f"prompt {shown}" if shown else "start")
+    assert moment.changed_at == (indexes[shown - 1] if shown else 0)
+    assert len(moment.changes) == shown + 1
+
+
+@given(at=st.integers(1, 100), data=st.data())
+def test_what_a_frame_shows_does_not_change_by_later_interactions(at: int, data: st.DataObject) -> None:
+    stream = timeline()
+    index = data.draw(st.integers(0, at - 1))
+    before = stream.at(index)
+    stream.interact(at, "later")
+    assert stream.at(index) == before
+
+
+def test_interactions_do_not_go_back() -> None:
+    stream = timeline()
+    stream.interact(10, "one")
+    with pytest.raises(TimelineError, match=r"from 10 .* came 9"):
+        stream.interact(9, "two")
+    assert stream.at(20).prompt == "one"
+
+
+def test_the_start_cannot_be_preceded() -> None:
+    with pytest.raises(TimelineError, match="from 0"):
+        timeline().interact(-1, "before the beginning")
+
+
+def test_the_idle_scene_belongs_to_no_stream_and_takes_no_interaction() -> None:
+    idle = Timeline(tag=None, size=PORTRAIT)
+    with pytest.raises(TimelineError, match="start a stream first"):
+        idle.interact(3, "hello")
+
+
+def test_a_running_stream_has_no_number_of_frames_yet() -> None:
+    assert timeline().frames is None
+
+
+def test_an_ended_stream_has_the_frames_before_its_end() -> None:
+    stream = timeline()
+    stream.end(40)
+    assert stream.frames == 40
+    assert stream.at(39).prompt == "a calm sea"
+    with pytest.raises(TimelineError, match="from 0 to 39, came 40"):
+        stream.at(40)
+
+
+def test_an_ended_stream_takes_neither_interaction_nor_another_end() -> None:
+    stream = timeline()
+    stream.end(40)
+    with pytest.raises(TimelineError, match="ended at frame 40"):
+        stream.interact(40, "too late")
+    with pytest.raises(TimelineError, match="ended at frame 40"):
+        stream.end(41)
+
+
+def test_a_stream_does_not_end_before_its_latest_interaction() -> None:
+    stream = timeline()
+    stream.interact(10, "one")
+    with pytest.raises(TimelineError, match="frame 10 or later, came 9"):
+        stream.end(9)
+
+
+@pytest.mark.parametrize("index", [-1, -100])
+def test_there_is_no_frame_before_the_first(index: int) -> None:
+    with pytest.raises(TimelineError, match="from 0"):
+        timeline().at(index)
+
+
+@pytest.mark.parametrize("tag", [-1, 2**16])
+def test_a_stream_tag_has_16_bits(tag: int) -> None:
+    with pytest.raises(TimelineError, match="65535"):
+        Timeline(tag=tag, size=PORTRAIT)
+
+
+def test_a_stream_needs_frames_per_second() -> None:
+    with pytest.raises(TimelineError, match="at least 1 frame"):
+        Timeline(tag=1, size=PORTRAIT, fps=0)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(705, 1280), (704, 1281), (86, 160), (160, 86), (88, 158), (-704, -1280)]
+)
+def test_a_size_that_no_stamped_frame_can_have_is_refused(width: int, height: int) -> None:
+    with pytest.raises(TimelineError, match=f"came {width}x{height}"):
+        Size(width, height)

@@ -1,0 +1,51 @@
+"""A fake backend for Odyssey: real HTTP, WebSocket and WebRTC, off line and on demand.
+
+Names are loaded when they are first used: the pytest plugin of this package is imported in every run of pytest, whether
+it needs the mock or not.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from odyssey_mock.clock import Clock, ManualClock, RealClock
+    from odyssey_mock.journal import Entry, Journal, JournalTimeoutError
+    from odyssey_mock.media.stamp import FrameStamp, read_stamp
+    from odyssey_mock.server import MockOdyssey
+    from odyssey_mock.settings import AccountSettings, Region, Settings, SettingsError, UnknownSettingError
+
+__all__ = [
+    "AccountSettings",
+    "Clock",
+    "Entry",
+    "FrameStamp",
+    "Journal",
+    "JournalTimeoutError",
+    "ManualClock",
+    "MockOdyssey",
+    "RealClock",
+    "Region",
+    "Settings",
+    "SettingsError",
+    "UnknownSettingError",
+    "read_stamp",
+]
+
+_MODULES = {
+    "clock": ("Clock", "ManualClock", "RealClock"),
+    "journal": ("Entry", "Journal", "JournalTimeoutError"),
+    "media.stamp": ("FrameStamp", "read_stamp"),
+    "server": ("MockOdyssey",),
+    "settings": ("AccountSettings", "Region", "Settings", "SettingsError", "UnknownSettingError"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,203 @@
+"""The ASGI application: every route, and what all of them share.
+
+From the outside in: CORS, so that a browser can read every answer, errors too; the `Date` of the server's own clock;
+the journal; and the report of defects. Errors are FastAPI-shaped throughout (`protocol.md` section 2).
+"""
+
+import logging
+import traceback
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from odyssey_mock.backend import Backend
+from odyssey_mock.journal import JSON, Journal
+from odyssey_mock.jsontext import read_json
+from odyssey_mock.routes import auth, control, regions, sessions, signaling, telemetry
+from odyssey_mock.routes.errors import ApiError
+
+EXPOSED_HEADERS = ("Location", "ETag", "Link", "WWW-Authenticate", "Retry-After")
+"""What a page of another origin may read of an answer, beside what it always may (Fetch, CORS-safelisted)."""
+
+JOURNALLED_BODY = 1 << 20
+"""Bytes up to which a JSON body is written to the journal; of a larger one it says null."""
+
+CONTROL_PREFIX = "/_mock/"
+"""Where the control API is; it is no part of the service, and not journalled."""
+
+logger = logging.getLogger("odyssey_mock")
+
+
+def create_app(backend: Backend) -> Starlette:
+    """Make the application of one backend."""
+    parts = (auth, regions, sessions, signaling, telemetry, control)
+    app = Starlette(
+        routes=[route for part in parts for route in part.routes],
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=["*"],
+                allow_methods=["*"],
+                allow_headers=["*"],
+                allow_private_network=True,
+                expose_headers=EXPOSED_HEADERS,
+            ),
+            Middleware(_Dated, now=backend.clock.time),
+            Middleware(_Journalled, journal=backend.journal),
+            Middleware(_Reported, journal=backend.journal),
+        ],
+        exception_handlers={ApiError: _api_error, HTTPException: _http_exception},
+    )
+    app.state.backend = backend
+    return app
+
+
+async def _api_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return JSONResponse({"detail": error.detail}, error.status, error.headers)
+
+
+async def _http_exception(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+
+
+class _Dated:
+    """Gives every response the `Date` that an origin server with a clock owes (RFC 9110 section 6.6.1)."""
+
+    def __init__(self, app: ASGIApp, now: Callable[[], float]) -> None:
+        self._app = app
+        self._now = now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Date"] = formatdate(self._now(), usegmt=True)
+            await send(message)
+
+        return await self._app(scope, receive, dated)
+
+
+class _Journalled:
+    """Writes a `rest` entry for every request, before its client has read the end of the answer."""
+
+    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+        self._app = app
+        self._journal = journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(CONTROL_PREFIX):
+            return await self._app(scope, receive, send)
+        exchange = _Exchange(scope)
+
+        async def heard() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                exchange.request.extend(message.get("body", b""))
+            return message
+
+        async def said(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                exchange.is_json = "json" in Headers(raw=message["headers"]).get("content-type", "")
+            elif message["type"] == "http.response.body":
+                exchange.response.extend(message.get("body", b"") if exchange.is_json else b"")
+                if not message.get("more_body", False):
+                    exchange.record(self._journal)
+            await send(message)
+
+        try:
+            return await self._app(scope, heard, said)
+        finally:
+            exchange.record(self._journal)
+
+
+class _Exchange:
+    """One request and its response, as far as they have come."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._recorded = False
+        self.request = bytearray()
+        self.response = bytearray()
+        self.status: int | None = None
+        self.is_json = False
+
+    def record(self, journal: Journal) -> None:
+        """Write it down, once. A status of null: the client was gone before there was one."""
+        if self._recorded:
+            return
+        self._recorded = True
+        route = self._scope.get("route")
+        template = route.path if isinstance(route, Route) else self._scope["path"]
+        method = self._scope["method"]
+        # Set by the routes, once they know whose request it is: `request.state.account = ...`
+        known = self._scope.get("state", {})
+        journal.record(
+            "rest",
+            f"{method} {template}",
+            account=known.get("account"),
+            session=known.get("session"),
+            stream=known.get("stream"),
+            method=method,
+            route=template,
+            path=self._scope["path"],
+            request=_read_json(self.request),
+            status=self.status,
+            response=_read_json(self.response),
+        )
+
+
+def _read_json(body: bytearray) -> JSON:
+    if not body or len(body) > JOURNALLED_BODY:
+        return None
+    try:
+        return read_json(body)
+    except ValueError:
+        return None
+
+
+class _Reported:
+    """Answers 500 where a route has a defect, and shows the defect in the log and in the journal."""
+
+    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+        self._app = app
+        self._journal = journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def said(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, said)
+        except Exception as error:
+            # The outermost place that still can answer: whatever a route raises ends here, and none of it unseen.
+            what = f"{scope['type']} {scope['path']}"
+            logger.exception("a defect of the mock, at %s", what)
+            self._journal.record("note", "defect", at=what, error=repr(error), trace=_trace(error))
+            if scope["type"] != "http" or has_begun:
+                raise
+            detail = (
+                f"a defect of the mock: {type(error).__name__}; its log and GET /_mock/journal?name=defect say more"
+            )
+            await JSONResponse({"detail": detail}, 500)(scope, receive, send)
+
+
+def _trace(error: BaseException) -> Sequence[str]:
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)[-8:]]

@@ -1,0 +1,49 @@
+"""All that one running server knows: what routes and streamers work on."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from odyssey_mock.accounts import Accounts
+from odyssey_mock.clock import Clock
+from odyssey_mock.entropy import Entropy
+from odyssey_mock.journal import JSON, Journal
+from odyssey_mock.network import Network
+from odyssey_mock.settings import Settings
+from odyssey_mock.streamer.registry import SessionRegistry
+from odyssey_mock.tokens import SessionTokens
+
+
+@dataclass(eq=False)
+class Backend:
+    """The state of one server. `app.state.backend` is one; every part of it sees the others through it."""
+
+    settings: Settings
+    clock: Clock
+    entropy: Entropy
+    network: Network
+    base_url: str
+    """Where the server answers HTTP, without a slash at its end."""
+    stun_url: str
+    """The STUN responder as an ICE server URL (RFC 7064)."""
+    journal: Journal = field(init=False)
+    accounts: Accounts = field(init=False)
+    tokens: SessionTokens = field(init=False)
+    telemetry: deque[Mapping[str, JSON]] = field(init=False)
+    """The events that clients sent, oldest first."""
+    sessions: SessionRegistry = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.journal = Journal(self.clock.time, self.settings.journal_limit)
+        self.accounts = Accounts(self.settings, self.clock, self.entropy)
+        self.tokens = SessionTokens(self.clock, self.entropy)
+        self.telemetry = deque(maxlen=self.settings.journal_limit)
+        self.sessions = SessionRegistry(self)
+
+    async def reset(self) -> None:
+        """End every session and forget access tokens, telemetry and journal; clock, settings and address stay."""
+        await self.sessions.close()
+        self.sessions = SessionRegistry(self)
+        self.accounts.clear()
+        self.telemetry.clear()
+        self.journal.clear()

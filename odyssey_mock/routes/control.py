@@ -1,0 +1,112 @@
+"""The control API under `/_mock/`: see into the mock and steer it from another process, in any language."""
+
+import datetime
+from importlib.metadata import version
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from odyssey_mock.backend import Backend
+from odyssey_mock.clock import ManualClock
+from odyssey_mock.journal import JSON, Kind, to_jsonl
+from odyssey_mock.routes.errors import ApiError, backend_of, parse, validate
+
+
+class Advance(BaseModel):
+    """How far to move a manual clock."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: Annotated[FiniteFloat, Field(ge=0)]
+
+
+class JournalQuery(BaseModel):
+    """Which entries of the journal are wanted; all conditions hold at once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Kind | None = None
+    name: str | None = None
+    account: str | None = None
+    session: str | None = None
+    stream: str | None = None
+    since: NonNegativeInt = 0
+    """Index of the first entry."""
+    limit: NonNegativeInt | None = None
+    """At most so many, the latest of them."""
+    format: Literal["json", "jsonl"] = "json"
+
+
+async def health(request: Request) -> Response:
+    """Say that the mock runs, and which."""
+    return JSONResponse({"status": "ok", "version": version("odyssey-testkit"), "url": backend_of(request).base_url})
+
+
+async def state(request: Request) -> Response:
+    """Show sessions, streams and clock."""
+    backend = backend_of(request)
+    snapshot: dict[str, JSON] = dict(backend.sessions.snapshot())
+    return JSONResponse(snapshot | {"clock": _clock(backend), "telemetry": len(backend.telemetry)})
+
+
+async def reset(request: Request) -> Response:
+    """End every session and forget what has happened."""
+    await backend_of(request).reset()
+    return JSONResponse({"status": "reset"})
+
+
+async def show_clock(request: Request) -> Response:
+    """Show the server's time and what is due."""
+    return JSONResponse(_clock(backend_of(request)))
+
+
+async def advance(request: Request) -> Response:
+    """Move a manual clock, and answer once all that it brought about is done."""
+    backend = backend_of(request)
+    if not isinstance(backend.clock, ManualClock):
+        raise ApiError(409, "the clock of this mock is real: only a manual one can be advanced (serve --clock manual)")
+    await backend.clock.advance((await parse(Advance, request)).seconds)
+    return JSONResponse(_clock(backend))
+
+
+async def journal(request: Request) -> Response:
+    """Show what happened, oldest first."""
+    query = validate(JournalQuery, dict(request.query_params), "query")
+    written = backend_of(request).journal
+    where = {key: value for key in ("account", "session", "stream") if (value := getattr(query, key)) is not None}
+    entries = written.find(query.kind, query.name, since=query.since, **where)
+    if query.limit is not None:
+        entries = entries[max(0, len(entries) - query.limit) :]
+    if query.format == "jsonl":
+        return Response(to_jsonl(entries), media_type="application/jsonl")
+    return JSONResponse({"entries": [entry.to_json() for entry in entries], "next": written.next_index})
+
+
+def _clock(backend: Backend) -> dict[str, JSON]:
+    now = backend.clock.time()
+    return {
+        "kind": "manual" if isinstance(backend.clock, ManualClock) else "real",
+        "time": now,
+        "iso": datetime.datetime.fromtimestamp(now, datetime.UTC).isoformat(),
+        "deadlines": [
+            {"name": deadline.name, "in_seconds": round(deadline.when - now, 6)} for deadline in backend.clock.pending
+        ],
+    }
+
+
+routes: list[BaseRoute] = [
+    Mount(
+        "/_mock",
+        routes=[
+            Route("/health", health, methods=["GET"]),
+            Route("/state", state, methods=["GET"]),
+            Route("/reset", reset, methods=["POST"]),
+            Route("/clock", show_clock, methods=["GET"]),
+            Route("/clock/advance", advance, methods=["POST"]),
+            Route("/journal", journal, methods=["GET"]),
+        ],
+    )
+]

@@ -1,0 +1,104 @@
+"""`GET {signalling_url}/config` and `WS {signalling_url}/client/{session_id}` (`protocol.md` section 3)."""
+
+import asyncio
+from typing import override
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from odyssey_mock.routes.errors import backend_of
+from odyssey_mock.streamer.line import POLICY_VIOLATION, Socket
+from odyssey_mock.tokens import TokenError
+
+SEND_LIMIT = 5.0
+"""Seconds a client may take to read what is sent to it before its socket counts as lost."""
+
+
+class AcceptedSocket(Socket):
+    """A Starlette WebSocket in the form a session takes it."""
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self._websocket = websocket
+
+    @override
+    async def receive(self) -> str | bytes | None:
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        text: str | None = message.get("text")
+        data: bytes | None = message.get("bytes")
+        return text if text is not None else (data or b"")
+
+    @override
+    async def send(self, text: str) -> None:
+        if not self._is_open():
+            return
+        try:
+            async with asyncio.timeout(SEND_LIMIT):
+                await self._websocket.send_text(text)
+        except (TimeoutError, WebSocketDisconnect):
+            # The reader sees the same loss, and reports it in its turn.
+            return
+
+    @override
+    async def close(self, code: int) -> None:
+        if not self._is_open():
+            return
+        try:
+            async with asyncio.timeout(SEND_LIMIT):
+                await self._websocket.close(code)
+        except (TimeoutError, WebSocketDisconnect):
+            return
+
+    def _is_open(self) -> bool:
+        states = (self._websocket.client_state, self._websocket.application_state)
+        return states == (WebSocketState.CONNECTED, WebSocketState.CONNECTED)
+
+
+async def config(request: Request) -> Response:
+    """ICE servers: our own STUN responder, so that no client goes looking on the internet."""
+    return JSONResponse({"iceServers": [{"urls": backend_of(request).stun_url}]})
+
+
+async def client(websocket: WebSocket) -> None:
+    """A client's socket. Accepted in any case: a refused upgrade says nothing, and clients go on trying for 9 s."""
+    backend = backend_of(websocket)
+    session_id = websocket.path_params["session_id"]
+    await websocket.accept()
+    socket = AcceptedSocket(websocket)
+    refusal = _refusal(websocket)
+    session = backend.sessions.get(session_id)
+    if refusal is None and session is None:
+        refusal = f"no session {session_id[:64]!r}: it is over, or never was; request a new one"
+    if refusal is not None or session is None:
+        error = {"type": "error", "reason": refusal}
+        backend.journal.record("signaling", "error", {"from": "server", "message": error}, session=session_id)
+        await websocket.send_json(error)
+        await socket.close(POLICY_VIOLATION)
+        return
+    # Only browsers send an Origin (RFC 6454). Their data channels may open before the page has heard that it is
+    # connected, and a start in that moment is refused or lost; a short wait cures it. Other clients need none.
+    is_browser = "origin" in websocket.headers
+    await session.serve(socket, channel_delay=backend.settings.channel_delay if is_browser else 0.0)
+
+
+def _refusal(websocket: WebSocket) -> str | None:
+    """Why the token in the URL does not open this socket, if it does not."""
+    token = websocket.query_params.get("token")
+    if not token:
+        return "expected ?token= with the session token of POST /sessions/token, came none"
+    try:
+        claims = backend_of(websocket).tokens.verify(token)
+    except TokenError as error:
+        return f"the session token is not valid: {error}; fetch a new one from POST /sessions/token"
+    if claims.session_id != websocket.path_params["session_id"]:
+        return "the session token is another session's; fetch one for this session from POST /sessions/token"
+    return None
+
+
+routes: list[BaseRoute] = [
+    Route("/signaling/{streamer_id}/config", config, methods=["GET"]),
+    WebSocketRoute("/signaling/{streamer_id}/client/{session_id}", client),
+]

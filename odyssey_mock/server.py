@@ -1,0 +1,279 @@
+"""A mock that runs in the event loop of whoever starts it."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from odyssey_mock.app import create_app
+from odyssey_mock.backend import Backend
+from odyssey_mock.clock import Clock, ManualClock, RealClock
+from odyssey_mock.entropy import Entropy, SeededEntropy, SystemEntropy
+from odyssey_mock.journal import JSON, Entry, Journal, Kind
+from odyssey_mock.network import Network, SystemNetwork
+from odyssey_mock.settings import ClockKind, Settings
+from odyssey_mock.streamer.live import Session
+from odyssey_mock.streamer.streaming import StreamRecord
+from odyssey_mock.streamer.stun import StunResponder
+
+CLOSE_SESSIONS = 5.0
+"""Seconds that sessions may take to end when the mock is left."""
+GRACE = 0.25
+"""Seconds that requests under way may take to finish when the mock is left."""
+WS_MAX_SIZE = 64 << 20
+"""Bytes of one WebSocket message: images come over the socket, as base64."""
+KEEP_ALIVE = 75
+"""Seconds an idle connection is kept: longer than clients keep theirs, so that none is closed under a new request."""
+
+logger = logging.getLogger("odyssey_mock.http")
+logger.setLevel(logging.WARNING)
+
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
+"""What to call a server that listens on every address."""
+
+
+class MockOdyssey:
+    """A fake Odyssey service: real HTTP, WebSocket and WebRTC, in this process and its event loop.
+
+    An async context manager; the address and all else is known once it is entered, and what happened can still be read
+    after it was left::
+
+        async with MockOdyssey(clock="manual") as mock:
+            client = Odyssey(mock.api_key, api_url=mock.url)
+
+    Args:
+        settings: what it is like; the defaults where not given.
+        clock: the server's time, to be entered and left by the mock; from `settings.clock` where not given.
+        entropy: where ids come from; from `settings.seed` where not given.
+        network: what it listens with; the operating system's where not given.
+        **overrides: single settings, by name. `clock="manual"` is one of them.
+
+    Raises:
+        UnknownSettingError: a name is no setting.
+        SettingsError: a setting has a value it cannot have.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: Clock | ClockKind | None = None,
+        entropy: Entropy | None = None,
+        network: Network | None = None,
+        **overrides: Any,  # Any: each is checked against its own setting
+    ) -> None:
+        if isinstance(clock, str):
+            overrides["clock"] = clock
+            clock = None
+        self.settings = (settings or Settings()).replace(**overrides)
+        self._clock = clock or (ManualClock() if self.settings.clock == "manual" else RealClock(self.settings.speed))
+        seed = self.settings.seed
+        self._entropy = entropy or (SystemEntropy() if seed is None else SeededEntropy(seed))
+        self._network = network or SystemNetwork()
+        keys = self.settings.keys
+        self.api_key = f"ody_{self._entropy.token(18)}" if keys is None else next(iter(keys))
+        """A key that it accepts: a new one, or the first of those configured."""
+        self._backend: Backend | None = None
+        self._resources: AsyncExitStack | None = None
+
+    def __repr__(self) -> str:
+        where = "not running" if self._backend is None else self._backend.base_url
+        return f"<MockOdyssey {where}>"
+
+    @property
+    def backend(self) -> Backend:
+        """What routes and streamers work on, for those who need more than this class shows.
+
+        Raises:
+            RuntimeError: the mock was not entered.
+        """
+        if self._backend is None:
+            raise RuntimeError("this mock does not run yet: enter it first (async with MockOdyssey() as mock: ...)")
+        return self._backend
+
+    @property
+    def url(self) -> str:
+        """Base URL of the REST API, without a slash at its end."""
+        return self.backend.base_url
+
+    @property
+    def clock(self) -> Clock:
+        """The server's time."""
+        return self._clock
+
+    @property
+    def journal(self) -> Journal:
+        """What happened, in order."""
+        return self.backend.journal
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """The sessions that hold a streamer, by id."""
+        return self.backend.sessions.sessions
+
+    @property
+    def streams(self) -> Mapping[str, StreamRecord]:
+        """Every stream that was started, by id."""
+        return self.backend.sessions.streams
+
+    @property
+    def telemetry(self) -> Sequence[Mapping[str, JSON]]:
+        """The telemetry events that clients sent, oldest first."""
+        return tuple(self.backend.telemetry)
+
+    async def reset(self) -> None:
+        """End every session and forget what has happened; settings, clock and address stay."""
+        await self.backend.reset()
+
+    async def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:
+        """Wait for an entry of the journal; `Journal.wait_for` says how.
+
+        Raises:
+            JournalTimeoutError: none came.
+        """
+        return await self.journal.wait_for(kind, name, timeout, since=since, **where)
+
+    async def advance(self, seconds: float) -> None:
+        """Let `seconds` pass on a manual clock; `ManualClock.advance` says how.
+
+        Raises:
+            RuntimeError: the clock is not manual.
+        """
+        if not isinstance(self._clock, ManualClock):
+            # A matter of how this mock was made, not of an argument's type.
+            raise RuntimeError('only a manual clock can be advanced: MockOdyssey(clock="manual")')  # noqa: TRY004
+        await self._clock.advance(seconds)
+
+    async def __aenter__(self) -> Self:
+        if self._resources is not None:
+            raise RuntimeError(f"{self!r} runs already: make another one")
+        async with AsyncExitStack() as resources:
+            await resources.enter_async_context(self._clock)
+            host = self.settings.host
+            listener = self._network.listen(host, self.settings.port)
+            resources.callback(listener.close)
+            stun, responder = await self._network.datagrams(StunResponder, host, 0)
+            resources.push_async_callback(responder.close)
+            reachable = _LOOPBACK_OF.get(host, host)
+            backend = Backend(
+                settings=self.settings,
+                clock=self._clock,
+                entropy=self._entropy,
+                network=self._network,
+                base_url=f"http://{_authority(reachable, listener.getsockname()[1])}",
+                stun_url=f"stun:{_authority(reachable, stun.get_extra_info('sockname')[1])}",
+            )
+            await resources.enter_async_context(_HttpServer(create_app(backend), listener))
+            resources.push_async_callback(_close_sessions, backend)
+            self._backend = backend
+            self._resources = resources.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        resources, self._resources = self._resources, None
+        if resources is not None:
+            await resources.__aexit__(kind, error, trace)
+
+
+async def _close_sessions(backend: Backend) -> None:
+    async with asyncio.timeout(CLOSE_SESSIONS):
+        await backend.sessions.close()
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class _HttpProtocol(H11Protocol):
+    """HTTP/1.1, silent: uvicorn's loggers are the whole process's, `access_log=False` would silence them for all."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on as they come
+        super().__init__(*args, **kwargs)
+        self.logger = logger
+        self.access_log = False
+
+
+class _WebSocketProtocol(WebSocketsSansIOProtocol):
+    """WebSocket, silent: what uvicorn and websockets log of one has the session token in it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on as they come
+        super().__init__(*args, **kwargs)
+        self.logger = logger
+        self.conn.logger = logger
+
+
+class _HttpServer:
+    """uvicorn without its main loop, which ticks every 100 ms, and without its hand on signals.
+
+    Of that loop the only thing needed here would be the `Date` header, and `app.py` sets that from the server's clock.
+    """
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self._app = app
+        self._listener = listener
+        self._is_stopping = False
+        self._server = Server(
+            Config(
+                self._call,
+                interface="asgi3",
+                http=_HttpProtocol,
+                ws=_WebSocketProtocol,
+                ws_max_size=WS_MAX_SIZE,
+                ws_per_message_deflate=False,
+                lifespan="off",
+                log_config=None,
+                proxy_headers=False,
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=KEEP_ALIVE,
+            )
+        )
+
+    async def __aenter__(self) -> Self:
+        config = self._server.config
+        config.load()
+        self._server.lifespan = config.lifespan_class(config)
+        await self._server.startup(sockets=[self._listener])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let requests under way finish within `GRACE`, and end the rest.
+
+        uvicorn's own shutdown waits in steps of 100 ms, and for ever for a client that does not go away.
+        """
+        state = self._server.server_state
+        for server in self._server.servers:
+            server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        self._is_stopping = True
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=GRACE)
+        for connection in list(state.connections):
+            connection.transport.abort()
+        for task in list(state.tasks):
+            task.cancel()
+        if state.tasks:
+            await asyncio.wait(state.tasks)
+        for server in self._server.servers:
+            await server.wait_closed()
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            # uvicorn would log the cancellation as an error of the application. The connection is cut, nobody waits.
+            if not self._is_stopping:
+                raise

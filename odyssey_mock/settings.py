@@ -1,0 +1,201 @@
+"""What can be set on a mock, with the defaults of `protocol.md` section 7."""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+type PixelSize = tuple[int, int]
+"""Width and height in pixels."""
+
+
+type ClockKind = Literal["real", "manual"]
+type UsageErrorForm = Literal["object", "string"]
+
+
+class SettingsError(ValueError):
+    """A setting has a value it cannot have; the message names the setting, what it expects and what came."""
+
+
+class UnknownSettingError(TypeError):
+    """No setting has that name; the message lists those there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One place a session can be served from, as `GET /regions` lists it."""
+
+    id: str
+    """Name of the region, as sessions carry it."""
+    latency: float = 0.0
+    """Seconds by which the answer of its ping URL is held back, in real time."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """What differs for the account of one configured key."""
+
+    bypass_privilege: bool | None = None
+    """Whether it may ask for `bypass_vlm_expansion`; None: as `Settings.bypass_privilege` says."""
+
+
+DEFAULT_REGIONS = (Region("us-east-1"), Region("us-west-2"), Region("eu-west-1"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every setting of a mock. Times are seconds on the server's clock unless said otherwise.
+
+    Raises:
+        SettingsError: a value is out of its range.
+    """
+
+    # Where it listens
+    host: str = "127.0.0.1"
+    """Address that HTTP, WebSocket and STUN listen on."""
+    port: int = 0
+    """TCP port; 0 takes a free one."""
+    loopback_only: bool = False
+    """Whether the streamer offers ICE candidates on 127.0.0.1 alone. Firefox needs the machine's own too."""
+
+    # What time and chance are made of
+    clock: ClockKind = "real"
+    """`real` follows the event loop; `manual` stands still until it is advanced."""
+    speed: float = 1.0
+    """Seconds that pass on a real clock in one second of the event loop."""
+    seed: int | None = None
+    """Seed of every id and secret; None draws them from the operating system."""
+
+    # Who may do what
+    keys: Mapping[str, AccountSettings] | None = field(default=None, repr=False)
+    """The API keys that are accepted, and no others; None accepts every well-formed key."""
+    bypass_privilege: bool = True
+    """Whether accounts may ask for `bypass_vlm_expansion`."""
+    access_token_lifetime: float = 3600.0
+    """How long the token of `POST /auth/token` is accepted."""
+    session_token_lifetime: float = 600.0
+    """How long a session token opens the signaling socket."""
+    usage_error_form: UsageErrorForm = "object"
+    """Shape of `detail` in a 429; clients of the 1.0 series read the `string` form."""
+
+    # Sessions
+    regions: Sequence[Region] = DEFAULT_REGIONS
+    """What `GET /regions` lists, in that order."""
+    streamers: int = 100
+    """Sessions that are served at once by all accounts together; one more is answered 503."""
+    concurrent_sessions: int = 5
+    """Sessions that one account may hold at once; one more is answered 429."""
+    dangling_session: float = 900.0
+    """How long a session that nobody connects to keeps its streamer."""
+    image_to_video: bool = True
+    """Whether streamers take an image at the start of a stream."""
+    max_image_bytes: int = 25 * 2**20
+    """Largest image accepted, in bytes after base64."""
+    channel_delay: float = 0.075
+    """Seconds of real time between a peer's connection and its data channels; browsers lose messages with less."""
+
+    # Video
+    fps: int = 20
+    """Frames in a second."""
+    portrait_size: PixelSize = (704, 1280)
+    """Width and height of a portrait stream, in pixels; both even, as 4:2:0 video needs."""
+    landscape_size: PixelSize = (1280, 704)
+    """Width and height of a landscape stream, in pixels; both even."""
+    bitrate: int = 1_500_000
+    """Bits in a second that the encoder aims at."""
+
+    # Memory
+    journal_limit: int = 10_000
+    """Journal entries and telemetry events that are kept; the oldest are dropped."""
+
+    def __post_init__(self) -> None:
+        for name, (expected, holds) in _RULES.items():
+            value = getattr(self, name)
+            if not holds(value):
+                raise SettingsError(f"{name} must be {expected}, not {value!r}")
+        if self.keys is not None and not self.keys:
+            # The keys themselves are secrets: they stay out of messages.
+            raise SettingsError("keys must name at least one key, or be None to accept every well-formed one")
+        object.__setattr__(self, "regions", tuple(self.regions))
+
+    def replace(self, **changes: Any) -> Self:  # Any: each value is checked against its own setting
+        """Make a copy with some changed.
+
+        Raises:
+            UnknownSettingError: a name is no setting.
+            SettingsError: a value is out of its range.
+        """
+        for name in changes:
+            if name not in SETTING_NAMES:
+                near = difflib.get_close_matches(name, SETTING_NAMES, n=1)
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                raise UnknownSettingError(
+                    f"there is no setting {name!r}; {hint}The settings are {', '.join(SETTING_NAMES)}"
+                )
+        return dataclasses.replace(self, **changes)
+
+
+SETTING_NAMES = tuple(each.name for each in dataclasses.fields(Settings))
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _size(value: object) -> bool:
+    """Whether a frame of that size can be coded in 4:2:0, and has room for its stamp either way up."""
+    if not (isinstance(value, tuple) and len(value) == 2 and all(_whole(side, 88) and side % 2 == 0 for side in value)):
+        return False
+    return bool(max(value) >= 160)
+
+
+def _regions(value: object) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and len(value) > 0
+        and all(isinstance(each, Region) and each.id and _number(each.latency) and each.latency >= 0 for each in value)
+        and len({each.id for each in value}) == len(value)
+    )
+
+
+type _Rule = tuple[str, Callable[[Any], bool]]
+
+_POSITIVE: _Rule = ("a number of seconds above 0", lambda value: _number(value) and value > 0)
+_NOT_NEGATIVE: _Rule = ("a number of seconds, 0 or more", lambda value: _number(value) and value >= 0)
+_COUNT: _Rule = ("a whole number above 0", lambda value: _whole(value, 1))
+_FLAG: _Rule = ("True or False", lambda value: isinstance(value, bool))
+_SIZE: _Rule = ("(width, height) in pixels, both even, at least 88x160 or 160x88", _size)
+
+_RULES: Mapping[str, _Rule] = {
+    "host": ("an address to listen on", lambda value: isinstance(value, str) and value != ""),
+    "port": ("a port from 0 to 65535", lambda value: _whole(value, 0) and value <= 65535),
+    "loopback_only": _FLAG,
+    "clock": ("'real' or 'manual'", lambda value: value in {"real", "manual"}),
+    "speed": ("a number above 0", lambda value: _number(value) and value > 0),
+    "seed": (
+        "a whole number or None",
+        lambda value: value is None or (isinstance(value, int) and not isinstance(value, bool)),
+    ),
+    "bypass_privilege": _FLAG,
+    "access_token_lifetime": _POSITIVE,
+    "session_token_lifetime": _POSITIVE,
+    "usage_error_form": ("'object' or 'string'", lambda value: value in {"object", "string"}),
+    "regions": ("one Region or more, with different ids and latencies of 0 or more", _regions),
+    "streamers": ("a whole number, 0 or more", lambda value: _whole(value, 0)),
+    "concurrent_sessions": _COUNT,
+    "dangling_session": _POSITIVE,
+    "image_to_video": _FLAG,
+    "max_image_bytes": _COUNT,
+    "channel_delay": _NOT_NEGATIVE,
+    "fps": _COUNT,
+    "portrait_size": _SIZE,
+    "landscape_size": _SIZE,
+    "bitrate": _COUNT,
+    "journal_limit": _COUNT,
+}

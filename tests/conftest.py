@@ -1,0 +1,29 @@
+"""Every test that uses the mock is judged by the contract as well: see `tests/contract/conformance.py`."""
+
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from tests.contract.conformance import Conformance
+
+MARKER = "off_contract(why): the test sends bad traffic on purpose; its client is not held to fixtures/contract"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+
+
+@cache
+def conformance() -> Conformance:
+    return Conformance()
+
+
+@pytest.fixture(autouse=True)
+def _on_contract(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Judge the mock's journal after the test, when its client has disconnected."""
+    mock = request.getfixturevalue("odyssey_mock") if "odyssey_mock" in request.fixturenames else None
+    yield
+    if mock is not None:
+        excused = request.node.get_closest_marker("off_contract")
+        conformance().check_journal(mock.journal.entries, client=excused is None)

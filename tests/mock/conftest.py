@@ -1,0 +1,23 @@
+"""An HTTP client on the test's mock, with and without a token."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest_asyncio
+
+from odyssey_mock import MockOdyssey
+
+
+@pytest_asyncio.fixture
+async def http(odyssey_mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the test's mock, with no token."""
+    async with httpx.AsyncClient(base_url=odyssey_mock.url, trust_env=False) as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def authorized(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> httpx.AsyncClient:
+    """The same client, with an access token of the mock's key."""
+    answer = await http.post("/auth/token", json={"api_key": odyssey_mock.api_key})
+    http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+    return http

@@ -1,0 +1,53 @@
+"""`POST /telemetry` takes what comes, and never fails a client."""
+
+import httpx
+import pytest
+
+from odyssey_mock import MockOdyssey
+
+EVENTS = [{"name": "connected", "ms": 110}, {"event": "stream_started"}, {"type": "x"}, {"ms": 1}]
+
+
+async def test_events_are_kept_and_journalled_under_their_names(
+    authorized: httpx.AsyncClient, odyssey_mock: MockOdyssey
+) -> None:
+    answer = await authorized.post("/telemetry", json={"events": EVENTS})
+    assert answer.status_code == 202
+    assert list(odyssey_mock.telemetry) == EVENTS
+    entries = odyssey_mock.journal.find("telemetry")
+    assert [entry.name for entry in entries] == ["connected", "stream_started", "x", "event"]
+    assert entries[0].data == {"event": EVENTS[0]}
+    assert entries[0].account == odyssey_mock.journal.find("rest", "POST /auth/token")[0].account
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer made-up"}])
+async def test_it_needs_no_token(http: httpx.AsyncClient, odyssey_mock: MockOdyssey, headers: dict[str, str]) -> None:
+    assert (await http.post("/telemetry", json={"events": EVENTS}, headers=headers)).status_code == 202
+    assert odyssey_mock.journal.find("telemetry")[0].account is None
+
+
+@pytest.mark.off_contract("the bodies are garbage")
+@pytest.mark.parametrize(
+    ("body", "kept", "why"),
+    [
+        (b"", 0, "0 bytes that are not JSON"),
+        (b"{", 0, "1 bytes that are not JSON"),
+        (b"[]", 0, "a JSON list without a list of events"),
+        (b'{"events": {}}', 0, "a JSON dict without a list of events"),
+        (b'{"events": [{}, 7, "x"]}', 1, "2 of 3 events that are not objects"),
+    ],
+)
+async def test_garbage_is_accepted_and_noted(
+    http: httpx.AsyncClient, odyssey_mock: MockOdyssey, body: bytes, kept: int, why: str
+) -> None:
+    answer = await http.post("/telemetry", content=body)
+    assert (answer.status_code, answer.json()) == (202, {"accepted": kept})
+    assert len(odyssey_mock.telemetry) == kept
+    (note,) = odyssey_mock.journal.find("note", "telemetry refused")
+    assert note.data["came"] == why
+
+
+@pytest.mark.odyssey(journal_limit=3)
+async def test_only_the_latest_events_are_kept(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    await http.post("/telemetry", json={"events": [{"n": n} for n in range(5)]})
+    assert list(odyssey_mock.telemetry) == [{"n": 2}, {"n": 3}, {"n": 4}]

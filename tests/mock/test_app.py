@@ -1,0 +1,128 @@
+"""What all routes share: FastAPI-shaped errors, CORS, the Date, the journal, and the report of defects."""
+
+import logging
+
+import httpx
+import pytest
+
+from odyssey_mock import MockOdyssey
+
+ROUTES = [
+    ("POST", "/auth/token"),
+    ("GET", "/regions"),
+    ("GET", "/ping/us-east-1"),
+    ("POST", "/sessions/request"),
+    ("POST", "/sessions/token"),
+    ("POST", "/telemetry"),
+    ("GET", "/_mock/health"),
+]
+
+
+@pytest.mark.off_contract("there is no such route")
+async def test_an_unknown_route_is_404(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/nope")
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
+
+
+@pytest.mark.off_contract("the method is wrong")
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_a_wrong_method_is_405_and_says_which_are_right(http: httpx.AsyncClient, method: str, path: str) -> None:
+    answer = await http.request("PATCH", path)
+    assert (answer.status_code, answer.json()) == (405, {"detail": "Method Not Allowed"})
+    assert method in answer.headers["allow"]
+
+
+@pytest.mark.parametrize(("method", "path"), [*ROUTES, ("POST", "/nope"), ("DELETE", "/auth/token")])
+async def test_a_preflight_passes_for_every_route_and_for_none(http: httpx.AsyncClient, method: str, path: str) -> None:
+    answer = await http.options(
+        path,
+        headers={
+            "Origin": "https://app.example",
+            "Access-Control-Request-Method": method,
+            "Access-Control-Request-Headers": "authorization, content-type, x-anything",
+            "Access-Control-Request-Private-Network": "true",
+        },
+    )
+    assert answer.status_code == 200
+    allowed = answer.headers
+    assert allowed["access-control-allow-origin"] == "*"
+    assert method in allowed["access-control-allow-methods"]
+    assert "x-anything" in allowed["access-control-allow-headers"]
+    assert allowed["access-control-allow-private-network"] == "true"
+
+
+@pytest.mark.off_contract("there is no such route")
+@pytest.mark.parametrize("path", ["/_mock/health", "/regions", "/nope"])
+async def test_a_page_of_another_origin_may_read_every_answer(http: httpx.AsyncClient, path: str) -> None:
+    answer = await http.get(path, headers={"Origin": "https://app.example"})
+    assert answer.headers["access-control-allow-origin"] == "*"
+    exposed = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
+    assert exposed >= {"Location", "ETag", "Link", "WWW-Authenticate"}
+
+
+@pytest.mark.odyssey(clock="manual")
+async def test_the_date_is_the_servers_own(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    await odyssey_mock.advance(86_400)
+    assert (await http.get("/_mock/health")).headers["date"] == "Fri, 02 Jan 2026 00:00:00 GMT"
+
+
+async def test_a_request_is_journalled_with_both_bodies_and_without_secrets(
+    http: httpx.AsyncClient, odyssey_mock: MockOdyssey
+) -> None:
+    answer = await http.post("/auth/token", json={"api_key": odyssey_mock.api_key})
+    (entry,) = odyssey_mock.journal.entries
+    assert (entry.kind, entry.name) == ("rest", "POST /auth/token")
+    assert entry.account is not None
+    assert entry.data == {
+        "method": "POST",
+        "route": "/auth/token",
+        "path": "/auth/token",
+        "request": {"api_key": "***"},
+        "status": 200,
+        "response": {"access_token": "***", "token_type": "bearer", "expires_in": 3600},
+    }
+    for secret in (odyssey_mock.api_key, answer.json()["access_token"]):
+        assert secret not in odyssey_mock.journal.to_jsonl()
+
+
+@pytest.mark.off_contract("a method is wrong, and a route is none")
+async def test_a_journal_entry_has_the_template_of_the_route_and_the_path_of_the_request(
+    http: httpx.AsyncClient, odyssey_mock: MockOdyssey
+) -> None:
+    await http.get("/ping/us-east-1?x=1")
+    await http.put("/ping/us-east-1")
+    await http.get("/nope")
+    assert [(entry.name, entry.data["path"], entry.data["status"]) for entry in odyssey_mock.journal.entries] == [
+        ("GET /ping/{region}", "/ping/us-east-1", 204),
+        ("PUT /ping/{region}", "/ping/us-east-1", 405),
+        ("GET /nope", "/nope", 404),
+    ]
+
+
+@pytest.mark.off_contract("a body that the journal left out looks like none")
+async def test_a_body_too_large_for_the_journal_is_left_out(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    await http.post("/telemetry", json={"events": [{"name": "x" * (1 << 20)}]})
+    (entry,) = odyssey_mock.journal.find("rest")
+    assert (entry.data["request"], entry.data["response"]) == (None, {"accepted": 1})
+
+
+async def test_a_defect_of_a_route_is_500_and_shows_in_log_and_journal(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(api_key: str) -> None:
+        raise LookupError("no such thing")
+
+    async with MockOdyssey() as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+        monkeypatch.setattr(mock.backend.accounts, "authenticate", fail)
+        with caplog.at_level(logging.ERROR, "odyssey_mock"):
+            body = {"api_key": mock.api_key}
+            answer = await http.post("/auth/token", json=body, headers={"Origin": "https://app.example"})
+    assert answer.status_code == 500
+    assert answer.json()["detail"].startswith("a defect of the mock: LookupError")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    (note,) = mock.journal.find("note", "defect")
+    assert note.data["error"] == "LookupError('no such thing')"
+    assert note.data["at"] == "http /auth/token"
+    assert any(frame.endswith(" fail") for frame in note.data["trace"])
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+    assert mock.journal.find("rest")[0].data["status"] == 500

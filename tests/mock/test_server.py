@@ -1,0 +1,225 @@
+"""A mock starts and stops at once, whatever its clients are doing, and leaves nothing behind."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import re
+import socket
+import threading
+import warnings
+
+import httpx
+import psutil
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from odyssey_mock import (
+    AccountSettings,
+    JournalTimeoutError,
+    ManualClock,
+    MockOdyssey,
+    RealClock,
+    Settings,
+    SettingsError,
+    UnknownSettingError,
+)
+from odyssey_mock.entropy import SeededEntropy
+from odyssey_mock.network import ListenError
+
+LIMIT = 5.0
+OUR_LOGGERS = ("odyssey_mock", "uvicorn", "websockets.server", "starlette")
+
+
+async def token_of(mock: MockOdyssey, http: httpx.AsyncClient) -> str:
+    answer = await http.post(f"{mock.url}/auth/token", json={"api_key": mock.api_key})
+    token: str = answer.json()["access_token"]
+    return token
+
+
+async def test_it_answers_on_a_port_of_its_own_with_a_key_of_its_own() -> None:
+    async with MockOdyssey() as one, MockOdyssey() as other, httpx.AsyncClient(trust_env=False) as http:
+        assert one.url != other.url
+        assert one.api_key != other.api_key
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", one.url)
+        assert re.fullmatch(r"ody_[A-Za-z0-9_-]{4,}", one.api_key)
+        for mock in (one, other):
+            assert await token_of(mock, http)
+            assert len(mock.journal.entries) == 1
+
+
+async def test_the_stun_responder_listens_where_the_backend_says() -> None:
+    async with MockOdyssey() as mock:
+        scheme, host, port = mock.backend.stun_url.split(":")
+        assert (scheme, host) == ("stun", "127.0.0.1")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken, pytest.raises(OSError, match="in use"):
+            taken.bind((host, int(port)))
+
+
+async def test_two_hundred_starts_and_stops_are_quick_and_leave_nothing() -> None:
+    loop = asyncio.get_running_loop()
+
+    async def cycle(http: httpx.AsyncClient) -> float:
+        began = loop.time()
+        async with MockOdyssey() as mock:
+            await http.get(f"{mock.url}/_mock/health")
+        return loop.time() - began
+
+    async with httpx.AsyncClient(trust_env=False, headers={"Connection": "close"}) as http:
+        await cycle(http)
+        process = psutil.Process()
+        before = (process.num_fds(), threading.active_count(), len(asyncio.all_tasks()))
+        took = [await cycle(http) for _ in range(200)]
+        assert (process.num_fds(), threading.active_count(), len(asyncio.all_tasks())) == before
+    # The quickest: what it takes, rather than what else this machine is doing.
+    assert min(took) < 0.05
+
+
+async def open_socket(mock: MockOdyssey, http: httpx.AsyncClient) -> tuple[ClientConnection, str]:
+    """A signaling socket that has had its first message, and the session token that opened it."""
+    headers = {"Authorization": f"Bearer {await token_of(mock, http)}"}
+    session = (await http.post(f"{mock.url}/sessions/request", json={}, headers=headers)).json()
+    body = {"session_id": session["session_id"]}
+    token = (await http.post(f"{mock.url}/sessions/token", json=body, headers=headers)).json()["session_token"]
+    websocket = await connect(f"{session['signalling_url']}/client/{session['session_id']}?token={token}", proxy=None)
+    await websocket.recv()
+    return websocket, token
+
+
+async def test_leaving_it_ends_idle_connections_and_open_sockets_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        async with httpx.AsyncClient(trust_env=False) as http:
+            async with MockOdyssey() as mock:
+                websocket, _ = await open_socket(mock, http)
+                began = asyncio.get_running_loop().time()
+            assert asyncio.get_running_loop().time() - began < 2.0
+            async with asyncio.timeout(LIMIT):
+                await websocket.wait_closed()
+            with pytest.raises(httpx.TransportError):
+                await http.get(f"{mock.url}/_mock/health")
+        gc.collect()
+
+
+async def test_neither_keys_nor_tokens_are_logged_at_any_level(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
+            websocket, token = await open_socket(mock, http)
+            await websocket.close()
+            await mock.wait_for("state", "session", to="waiting")
+    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith(OUR_LOGGERS))
+    assert token not in ours
+    assert mock.api_key not in ours
+    assert token not in mock.journal.to_jsonl()
+
+
+async def test_the_logs_of_other_servers_in_the_process_are_left_alone() -> None:
+    access = logging.getLogger("uvicorn.access")
+    before = (access.propagate, access.level, list(access.handlers), logging.getLogger("uvicorn.error").level)
+    async with MockOdyssey():
+        pass
+    assert (access.propagate, access.level, list(access.handlers), logging.getLogger("uvicorn.error").level) == before
+
+
+async def test_a_request_that_was_begun_and_never_finished_does_not_hold_it_up() -> None:
+    async with MockOdyssey() as mock:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(mock.url.rpartition(":")[2]))
+        writer.write(b"POST /auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        await writer.drain()
+        began = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - began < LIMIT
+    async with asyncio.timeout(LIMIT):
+        # Cut, with or without an answer.
+        with contextlib.suppress(ConnectionResetError):
+            await reader.read()
+    writer.close()
+
+
+async def test_what_happened_can_be_read_after_it_was_left() -> None:
+    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
+        await token_of(mock, http)
+    assert [entry.name for entry in mock.journal.entries] == ["POST /auth/token"]
+    assert mock.url in repr(mock)
+
+
+async def test_before_it_is_entered_it_says_so() -> None:
+    mock = MockOdyssey()
+    with pytest.raises(RuntimeError, match="enter it first"):
+        _ = mock.url
+    assert repr(mock) == "<MockOdyssey not running>"
+
+
+async def test_it_cannot_be_entered_twice() -> None:
+    async with MockOdyssey() as mock:
+        with pytest.raises(RuntimeError, match="runs already"):
+            await mock.__aenter__()
+        assert mock.journal.entries == ()
+
+
+async def test_a_port_that_is_taken_is_told_and_leaves_nothing_open() -> None:
+    async with MockOdyssey() as mock:
+        port = int(mock.url.rpartition(":")[2])
+        before = psutil.Process().num_fds()
+        with pytest.raises(ListenError, match=f"port {port}"):
+            async with MockOdyssey(port=port):
+                pass
+        assert psutil.Process().num_fds() == before
+
+
+async def test_settings_are_given_by_name_or_whole() -> None:
+    assert MockOdyssey(Settings(fps=10), streamers=3).settings == Settings(fps=10, streamers=3)
+    with pytest.raises(UnknownSettingError, match="did you mean 'streamers'"):
+        MockOdyssey(streamer=3)
+    with pytest.raises(SettingsError, match="fps must be"):
+        MockOdyssey(fps=0)
+
+
+async def test_the_clock_follows_the_settings_unless_it_is_given() -> None:
+    assert isinstance(MockOdyssey().clock, RealClock)
+    assert isinstance(MockOdyssey(clock="manual").clock, ManualClock)
+    assert isinstance(MockOdyssey(Settings(clock="manual")).clock, ManualClock)
+    clock = ManualClock(start=5.0)
+    async with MockOdyssey(clock=clock) as mock:
+        await mock.advance(1)
+        assert mock.clock is clock
+        assert clock.time() == 6.0
+
+
+async def test_a_real_clock_cannot_be_advanced() -> None:
+    async with MockOdyssey() as mock:
+        with pytest.raises(RuntimeError, match="only a manual clock"):
+            await mock.advance(1)
+
+
+async def test_the_same_seed_gives_the_same_key() -> None:
+    assert MockOdyssey(seed=3).api_key == MockOdyssey(seed=3).api_key
+    assert MockOdyssey(entropy=SeededEntropy(3)).api_key == MockOdyssey(seed=3).api_key
+    assert MockOdyssey(seed=3).api_key != MockOdyssey(seed=4).api_key
+
+
+async def test_where_keys_are_configured_its_key_is_the_first_of_them() -> None:
+    async with MockOdyssey(keys={"ody_first": AccountSettings(), "ody_second": AccountSettings()}) as mock:
+        assert mock.api_key == "ody_first"
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert await token_of(mock, http)
+
+
+async def test_waiting_for_what_does_not_come_names_what_did() -> None:
+    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
+        await token_of(mock, http)
+        assert (await mock.wait_for("rest", "POST /auth/token", status=200)).index == 0
+        with pytest.raises(JournalTimeoutError, match="status: expected 401, it is 200"):
+            await mock.wait_for("rest", "POST /auth/token", 0.001, status=401)
+
+
+async def test_a_server_on_every_address_is_called_by_one_that_can_be_reached() -> None:
+    async with MockOdyssey(host="0.0.0.0") as mock, httpx.AsyncClient(trust_env=False) as http:
+        assert mock.url.startswith("http://127.0.0.1:")
+        assert mock.backend.stun_url.startswith("stun:127.0.0.1:")
+        assert (await http.get(f"{mock.url}/_mock/health")).status_code == 200
+
+
+async def test_an_error_in_the_block_is_the_one_that_comes_out() -> None:
+    with pytest.raises(LookupError, match="mine"):
+        async with MockOdyssey():
+            raise LookupError("mine")

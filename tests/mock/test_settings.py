@@ -1,0 +1,82 @@
+"""Settings: every default is good, every wrong value is named with what was expected."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.settings import (
+    SETTING_NAMES,
+    AccountSettings,
+    Region,
+    Settings,
+    SettingsError,
+    UnknownSettingError,
+)
+
+WRONG: Mapping[str, Sequence[object]] = {
+    "host": ["", None],
+    "port": [-1, 65536, "8400", True, 80.0],
+    "loopback_only": [1, "yes"],
+    "clock": ["fast", None],
+    "speed": [0, -1.0, float("inf"), float("nan")],
+    "seed": ["x", 1.5, True],
+    "keys": [{}],
+    "bypass_privilege": [None],
+    "access_token_lifetime": [0, -1, "3600"],
+    "session_token_lifetime": [0],
+    "usage_error_form": ["text"],
+    "regions": [["us-east-1"], [Region("a"), Region("a")], [Region("")], [Region("a", latency=-1)], None],
+    "streamers": [-1, 1.0],
+    "concurrent_sessions": [0],
+    "dangling_session": [0],
+    "image_to_video": ["no"],
+    "max_image_bytes": [0],
+    "channel_delay": [-0.1],
+    "fps": [0, 29.97],
+    "portrait_size": [(705, 1280), (704,), (0, 0), "704x1280", [704, 1280]],
+    "landscape_size": [(1280, 703), (62, 62)],
+    "bitrate": [0],
+    "journal_limit": [0],
+}
+
+
+def test_every_setting_has_a_wrong_value_in_this_file() -> None:
+    assert set(WRONG) == set(SETTING_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values], ids=repr
+)
+def test_a_wrong_value_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} must "):
+        Settings().replace(**{name: value})
+
+
+def test_an_unknown_setting_is_told_with_the_nearest_and_all_there_are() -> None:
+    with pytest.raises(UnknownSettingError, match="no setting 'streamer'; did you mean 'streamers'") as error:
+        Settings().replace(streamer=3)
+    assert all(name in str(error.value) for name in SETTING_NAMES)
+
+
+def test_api_keys_stay_out_of_the_representation() -> None:
+    assert "ody_hush" not in repr(Settings(keys={"ody_hush": AccountSettings()}))
+
+
+@given(st.integers(0, 65535), st.integers(0, 10_000), st.floats(1e-3, 1e6))
+def test_a_change_leaves_everything_else_as_it_was(port: int, streamers: int, speed: float) -> None:
+    before = Settings(fps=10)
+    after = before.replace(port=port, streamers=streamers, speed=speed)
+    changed = {"port": port, "streamers": streamers, "speed": speed}
+    assert {name: getattr(after, name) for name in changed} == changed
+    for name in set(SETTING_NAMES) - set(changed):
+        assert getattr(after, name) == getattr(before, name)
+
+
+def test_settings_do_not_change() -> None:
+    settings = Settings(regions=[Region("here")])
+    assert settings.regions == (Region("here"),)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.port = 1  # type: ignore[misc]

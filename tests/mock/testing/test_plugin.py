@@ -1,0 +1,134 @@
+"""The pytest plugin as its users meet it: in a project of their own, with pytest-asyncio in its strict mode."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+OPTIONS = (
+    "-p",
+    "no:cacheprovider",
+    "-W",
+    "error",
+    "--strict-markers",
+    "-o",
+    "asyncio_default_fixture_loop_scope=function",
+)
+
+
+def run(pytester: pytest.Pytester, tests: str) -> pytest.RunResult:
+    """Run the tests in a process of their own: with its own loop, plugins and environment."""
+    pytester.makepyfile(tests)
+    return pytester.runpytest_subprocess(*OPTIONS, timeout=120)
+
+
+def test_a_test_gets_a_mock_and_a_client_of_its_own_as_its_markers_have_them(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import os
+        import pytest
+
+        seen = []
+        fresh = pytest.mark.parametrize("time", [1, 2])
+
+        @pytest.mark.asyncio
+        @fresh
+        async def test_the_mock_is_fresh_and_in_the_environment(odyssey_mock, time):
+            assert os.environ["ODYSSEY_API_URL"] == odyssey_mock.url
+            assert os.environ["ODYSSEY_API_KEY"] == odyssey_mock.api_key
+            assert odyssey_mock.journal.entries == ()
+            odyssey_mock.journal.record("note", "mine")
+            assert odyssey_mock.api_key not in seen
+            seen.append(odyssey_mock.api_key)
+
+        def test_the_environment_is_put_back():
+            assert "ODYSSEY_API_URL" not in os.environ
+            assert "ODYSSEY_API_KEY" not in os.environ
+
+        @pytest.mark.asyncio
+        async def test_the_client_is_unconnected_on_the_mock(odyssey_client, odyssey_mock):
+            assert not odyssey_client.is_connected
+            assert odyssey_mock.journal.entries == ()
+            await odyssey_client.connect()
+            assert list(odyssey_mock.sessions) == [odyssey_client.current_session_id]
+            seen.append(odyssey_client)
+
+        def test_the_client_was_disconnected():
+            assert not seen[-1].is_connected
+
+        @pytest.mark.odyssey(fps=10, streamers=3)
+        class TestMarkers:
+            @pytest.mark.asyncio
+            @pytest.mark.odyssey(fps=5, clock="manual")
+            async def test_the_nearest_wins(self, odyssey_mock):
+                assert (odyssey_mock.settings.fps, odyssey_mock.settings.streamers) == (5, 3)
+                await odyssey_mock.advance(3600)
+        """,
+    )
+    result.assert_outcomes(passed=6)
+
+
+def test_a_marker_that_is_wrong_fails_its_test_in_clear_words(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import pytest
+
+        pytestmark = pytest.mark.asyncio
+
+        @pytest.mark.odyssey(streamer=3)
+        async def test_an_unknown_setting(odyssey_mock):
+            pass
+
+        @pytest.mark.odyssey(fps=0)
+        async def test_a_wrong_value(odyssey_mock):
+            pass
+
+        @pytest.mark.odyssey("manual")
+        async def test_a_setting_without_its_name(odyssey_mock):
+            pass
+        """,
+    )
+    result.assert_outcomes(errors=3)
+    result.stdout.fnmatch_lines(
+        [
+            "*there is no setting 'streamer'; did you mean 'streamers'? The settings are host, port, *",
+            "*fps must be a whole number above 0, not 0",
+            "*takes settings by name, came ('manual',)",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*plugin.py*")
+
+
+def test_the_marker_and_the_fixtures_are_documented(pytester: pytest.Pytester) -> None:
+    markers = pytester.runpytest_inprocess(*OPTIONS, "--markers")
+    markers.stdout.fnmatch_lines(["@pytest.mark.odyssey(*settings): settings of the odyssey_mock fixture*"])
+    fixtures = pytester.runpytest_inprocess(*OPTIONS, "--fixtures")
+    fixtures.stdout.fnmatch_lines(["odyssey_mock -- *", "*A `MockOdyssey` of this test's own*"])
+
+
+def test_a_run_that_does_not_use_it_does_not_pay_for_it(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import sys
+
+        def test_it():
+            heavy = {"starlette", "uvicorn", "pydantic", "aiortc", "av", "numpy", "PIL", "odyssey_client"}
+            assert heavy & set(sys.modules) == set()
+        """,
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_it_can_be_loaded_where_pytest_asyncio_is_missing() -> None:
+    code = (
+        "import sys; sys.modules['pytest_asyncio'] = None\n"
+        "import pytest, odyssey_mock.testing.plugin as plugin\n"
+        "print(type(plugin.odyssey_mock).__name__)"
+    )
+    ran = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "FixtureFunctionDefinition"

@@ -1,0 +1,177 @@
+"""Frames at a steady pace: render, stamp, encode once, hand to whoever watches."""
+
+import asyncio
+import logging
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import override
+
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+
+from odyssey_mock.media.encoder import Codec, VideoEncoder, VideoPacket
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.stamp import FrameStamp, draw_stamp
+from odyssey_mock.media.timeline import Timeline
+
+logger = logging.getLogger(__name__)
+
+
+class Pacer:
+    """Slots of 1/fps seconds on the event loop's time; a late caller skips slots instead of catching up."""
+
+    def __init__(self, fps: int) -> None:
+        self._fps = fps
+        self._loop = asyncio.get_running_loop()
+        self._origin = self._loop.time()
+        self._slot = 0
+
+    async def next(self) -> int:
+        """Wait for the next slot's instant; return its number, which only grows."""
+        elapsed = (self._loop.time() - self._origin) * self._fps
+        self._slot = max(self._slot + 1, math.floor(elapsed))
+        reached: asyncio.Future[None] = self._loop.create_future()
+        timer = self._loop.call_at(self._origin + self._slot / self._fps, _settle, reached)
+        try:
+            await reached
+        finally:
+            timer.cancel()
+        return self._slot
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class PacketTrack(MediaStreamTrack):
+    """A video track of ready-made packets, which aiortc's sender only has to packetise.
+
+    Bounded: a sender that cannot keep up loses the packets up to the next key frame, not the memory of the machine.
+    """
+
+    kind = "video"
+
+    def __init__(self, *, limit: int = 20) -> None:
+        super().__init__()
+        self.dropped = 0
+        self._packets: deque[VideoPacket] = deque()
+        self._limit = limit
+        self._skipping = False
+        self._changed = asyncio.Event()
+
+    def offer(self, packet: VideoPacket) -> None:
+        """Queue a packet for the sender."""
+        if len(self._packets) >= self._limit:
+            self.dropped += len(self._packets)
+            self._packets.clear()
+            self._skipping = True
+        if self._skipping and not packet.is_keyframe:
+            self.dropped += 1
+            return
+        self._skipping = False
+        self._packets.append(packet)
+        self._changed.set()
+
+    @override
+    async def recv(self) -> VideoPacket:
+        while not self._packets:
+            if self.readyState != "live":
+                raise MediaStreamError("the track has ended")
+            self._changed.clear()
+            await self._changed.wait()
+        return self._packets.popleft()
+
+    @override
+    def stop(self) -> None:
+        super().stop()
+        self._changed.set()
+
+
+class FramePump:
+    """One connection's video: shows a timeline frame by frame, on every track that was added.
+
+    `on_frame(timeline, index)` is called on the event loop once that frame was handed to the tracks.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        *,
+        codec: Codec,
+        fps: int,
+        bitrate: int | None,
+        now: Callable[[], float],
+        on_frame: Callable[[Timeline, int], None],
+    ) -> None:
+        self.next_index = 0
+        self.frames_encoded = 0
+        self._codec: Codec = codec
+        self._fps = fps
+        self._bitrate = bitrate
+        self._now = now
+        self._on_frame = on_frame
+        self._tracks: list[PacketTrack] = []
+        self._keyframe_wanted = True
+        self._encoder: VideoEncoder | None = None
+        self._timeline = timeline
+        self._renderer = Renderer(timeline)
+
+    def add_track(self, track: PacketTrack) -> None:
+        """Send frames to `track` too, from a key frame on."""
+        self._tracks.append(track)
+        self._keyframe_wanted = True
+
+    def show(self, timeline: Timeline, renderer: Renderer | None = None) -> None:
+        """Go over to `timeline`, whose frame 0 is the next to be made; `renderer` where one was made ahead."""
+        self._timeline = timeline
+        self._renderer = renderer or Renderer(timeline)
+        self.next_index = 0
+        self._keyframe_wanted = True
+
+    def request_keyframe(self) -> None:
+        """Make the next frame decodable by itself (answers PLI and FIR, RFC 4585 and 5104)."""
+        self._keyframe_wanted = True
+
+    async def run(self) -> None:
+        """Make frames until cancelled."""
+        loop = asyncio.get_running_loop()
+        # The first slot is 1: what is sent at the very moment of connection, and a key frame is much, stands in the way
+        # of the data channels that open then, and it is those that clients wait for.
+        pacer = Pacer(self._fps)
+        making: asyncio.Future[VideoPacket] | None = None
+        try:
+            while True:
+                slot = await pacer.next()
+                timeline, renderer, index = self._timeline, self._renderer, self.next_index
+                self.next_index += 1
+                keyframe, self._keyframe_wanted = self._keyframe_wanted, False
+                making = loop.run_in_executor(None, self._make, renderer, timeline, index, slot, keyframe)
+                packet = await asyncio.shield(making)
+                self.frames_encoded += 1
+                for track in self._tracks:
+                    track.offer(packet)
+                self._on_frame(timeline, index)
+        finally:
+            # The encoder belongs to the thread that is using it: it may only be closed once that frame is done.
+            if making is not None and not making.done():
+                await asyncio.wait([making])
+            if self._encoder is not None:
+                self._encoder.close()
+                self._encoder = None
+
+    def _make(self, renderer: Renderer, timeline: Timeline, index: int, slot: int, keyframe: bool) -> VideoPacket:
+        frame = renderer.render(index)
+        revision = None if timeline.tag is None else timeline.at(index).revision
+        draw_stamp(
+            frame,
+            FrameStamp(
+                stream_tag=timeline.tag, frame_index=index, prompt_revision=revision, sent_at_ms=int(self._now() * 1000)
+            ),
+        )
+        if self._encoder is None or self._encoder.size != timeline.size:
+            if self._encoder is not None:
+                self._encoder.close()
+            self._encoder = VideoEncoder(self._codec, timeline.size, self._fps, self._bitrate)
+        return self._encoder.encode(frame, slot, keyframe=keyframe)

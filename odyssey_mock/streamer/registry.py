@@ -1,0 +1,126 @@
+"""All sessions and streams of a mock: who holds a streamer, and what is known by its id."""
+
+import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from odyssey_mock.streamer.live import Session
+from odyssey_mock.streamer.streaming import StreamRecord
+
+if TYPE_CHECKING:
+    from odyssey_mock.accounts import Account
+    from odyssey_mock.backend import Backend
+
+
+class NoStreamerError(Exception):
+    """Every streamer is taken: 503, and the client asks again."""
+
+
+class ConcurrentLimitError(Exception):
+    """The account has as many sessions as it may."""
+
+    def __init__(self, active: int, limit: int) -> None:
+        super().__init__(f"Maximum concurrent sessions ({limit}) reached")
+        self.active = active
+        self.limit = limit
+
+
+class SessionRegistry:
+    """Hands out sessions and keeps them until they are closed; streams are kept until `close`."""
+
+    def __init__(self, backend: "Backend") -> None:
+        self._backend = backend
+        self._sessions: dict[str, Session] = {}
+        self._leaving: set[Session] = set()
+        """Those that hold no streamer any more, but are still closing their peer and socket."""
+        self._streams: dict[str, StreamRecord] = {}
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """The sessions that hold a streamer, by id, oldest first."""
+        return MappingProxyType(self._sessions)
+
+    @property
+    def streams(self) -> Mapping[str, StreamRecord]:
+        """Every stream that was started, by id, oldest first."""
+        return MappingProxyType(self._streams)
+
+    def request(self, account: "Account", latencies: Mapping[str, float]) -> Session:
+        """A new session, on a streamer of the region that is nearest to the client.
+
+        Raises:
+            ConcurrentLimitError: the account has none left.
+            NoStreamerError: the service has none left.
+        """
+        settings = self._backend.settings
+        active = sum(session.account_id == account.id for session in self._sessions.values())
+        if active >= settings.concurrent_sessions:
+            raise ConcurrentLimitError(active, settings.concurrent_sessions)
+        if len(self._sessions) >= settings.streamers:
+            raise NoStreamerError
+        regions = [region.id for region in settings.regions]
+        session = Session(
+            self._backend,
+            id=self._backend.entropy.uuid(),
+            account_id=account.id,
+            may_bypass=account.bypass_vlm_expansion,
+            streamer_id=f"streamer-{self._backend.entropy.uuid()[:8]}",
+            region=min(regions, key=lambda region: latencies.get(region, float("inf"))),
+            on_released=self._release,
+            on_gone=self._leaving.discard,
+            remember=self._remember,
+        )
+        self._sessions[session.id] = session
+        return session
+
+    def get(self, session_id: str) -> Session | None:
+        """The session with that id, unless it is over."""
+        return self._sessions.get(session_id)
+
+    async def close(self) -> None:
+        """End every session and forget every stream; returns once nothing of them is left."""
+        async with asyncio.TaskGroup() as tasks:
+            for session in [*self._sessions.values(), *self._leaving]:
+                tasks.create_task(session.shut_down())
+        self._streams.clear()
+
+    def snapshot(self) -> dict[str, list[dict[str, str | float | bool | None]]]:
+        """What `GET /_mock/state` shows of sessions and streams."""
+        return {
+            "sessions": [
+                {
+                    "session_id": session.id,
+                    "account": session.account_id,
+                    "state": session.state.value,
+                    "streamer_id": session.streamer_id,
+                    "region": session.region,
+                    "created_at": session.created_at,
+                    "stream_id": session.stream.id if session.stream is not None else None,
+                }
+                for session in self._sessions.values()
+            ],
+            "streams": [
+                {
+                    "stream_id": stream.id,
+                    "session_id": stream.session_id,
+                    "account": stream.account_id,
+                    "prompt": stream.prompt,
+                    "applied_prompt": stream.applied_prompt,
+                    "width": stream.timeline.size.width,
+                    "height": stream.timeline.size.height,
+                    "broadcast": stream.broadcast,
+                    "started_at": stream.started_at,
+                    "ended_at": stream.ended_at,
+                }
+                for stream in self._streams.values()
+            ],
+        }
+
+    def _release(self, session: Session) -> None:
+        del self._sessions[session.id]
+        if session.is_served:
+            self._leaving.add(session)
+
+    def _remember(self, stream: StreamRecord) -> None:
+        self._streams[stream.id] = stream

@@ -1,0 +1,272 @@
+"""Streams of one connection: what the client asks for, carried out on the pump, answered on `streamerToClient`."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from odyssey_mock.media.picture import PictureError
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.timeline import Size, Timeline
+from odyssey_mock.streamer.expansion import applied_prompt
+from odyssey_mock.streamer.images import ImageRefusedError, decode_data_url
+from odyssey_mock.streamer.messages import End, Start, StreamMessage, Update
+from odyssey_mock.streamer.pump import FramePump
+from odyssey_mock.streamer.stream import Action, Event, State, StreamMachine
+
+if TYPE_CHECKING:
+    from odyssey_mock.backend import Backend
+
+REASON_INVALID = "invalid_message"
+"""`interactive_stream_error` for what is no message of the protocol."""
+
+_REJECTIONS = {
+    Action.REJECT_ALREADY_RUNNING: (
+        "stream_already_active",
+        "a stream is running in this connection; end it with interactive_stream_end before starting another",
+    ),
+    Action.REJECT_NO_STREAM: (
+        "no_active_stream",
+        "no stream is running in this connection; start one with interactive_stream_start first",
+    ),
+}
+"""`reason` and `message` of what cannot be done now."""
+
+
+@dataclass(slots=True)
+class StreamRecord:
+    """One interactive stream as the mock remembers it. Times are seconds since the epoch."""
+
+    id: str
+    session_id: str
+    account_id: str
+    timeline: Timeline
+    prompt: str
+    applied_prompt: str
+    broadcast: bool
+    started_at: float
+    ended_at: float | None = None
+
+
+@dataclass(slots=True)
+class _Acknowledgement:
+    """An update that is answered once frame `index` of its stream was sent."""
+
+    index: int
+    prompt: str
+
+
+@dataclass(slots=True)
+class _Running:
+    """What belongs to the stream that is on."""
+
+    record: StreamRecord
+    bypass: bool
+    acknowledgements: deque[_Acknowledgement] = field(default_factory=deque)
+
+
+class Streaming:
+    """The shell of one `StreamMachine`.
+
+    `send(text)` puts a message on `streamerToClient`. `take` is called for one message at a time; `frame_made` comes
+    from the pump.
+    """
+
+    def __init__(
+        self,
+        backend: "Backend",
+        *,
+        session_id: str,
+        account_id: str,
+        may_bypass: bool,
+        send: Callable[[str], None],
+        remember: Callable[[StreamRecord], None],
+    ) -> None:
+        self.machine = StreamMachine()
+        self._backend = backend
+        self._session_id = session_id
+        self._account_id = account_id
+        self._may_bypass = may_bypass
+        self._send = send
+        self._remember = remember
+        self._pump: FramePump | None = None
+        self._running: _Running | None = None
+
+    @property
+    def stream(self) -> StreamRecord | None:
+        """The stream that is on, if one is."""
+        return self._running.record if self._running is not None else None
+
+    def use(self, pump: FramePump) -> None:
+        """Show streams on `pump` from now on; one that was started before there was any, from its first frame."""
+        self._pump = pump
+        if self._running is not None:
+            pump.show(self._running.record.timeline)
+
+    def idle_timeline(self, *, portrait: bool = True) -> Timeline:
+        """What is shown while no stream is on."""
+        return Timeline(tag=None, size=self._size(portrait), fps=self._backend.settings.fps)
+
+    async def take(self, message: StreamMessage) -> None:
+        """Carry out what the client asked for."""
+        match message:
+            case Start():
+                await self._start(message)
+            case Update():
+                self._update(message)
+            case End():
+                self._act(self._advance(Event.END))
+
+    def refuse(self, reason: str, message: str) -> None:
+        """Tell the client that something it sent had no effect; the connection goes on."""
+        self._say("interactive_stream_error", reason=reason, message=message)
+
+    def frame_made(self, timeline: Timeline, index: int) -> None:
+        """Answer what waited for frame `index` of `timeline`."""
+        running = self._running
+        if running is None or timeline is not running.record.timeline:
+            return
+        if self.machine.state is State.STARTING:
+            self._act(self._advance(Event.FIRST_FRAME))
+        while running.acknowledgements and running.acknowledgements[0].index <= index:
+            acknowledgement = running.acknowledgements.popleft()
+            self._say(
+                "update_acknowledged", prompt=acknowledgement.prompt, _note={"frame_index": acknowledgement.index}
+            )
+
+    def gone(self) -> None:
+        """The connection is over: close what is open, tell nobody."""
+        self._act(self._advance(Event.GONE))
+
+    async def _start(self, message: Start) -> None:
+        if self.machine.state is not State.IDLE:
+            self._act(self._advance(Event.START))
+            return
+        bypass = bool(message.bypass_vlm_expansion)
+        if bypass and not self._may_bypass:
+            self.refuse(
+                "bypass_not_allowed",
+                "bypass_vlm_expansion needs the expansion bypass privilege, which this account lacks; start without it",
+            )
+            return
+        loop = asyncio.get_running_loop()
+        image: bytes | None = None
+        if message.input_image_base64 is not None:
+            if not self._backend.settings.image_to_video:
+                self.refuse(
+                    "image_to_video_not_supported",
+                    "this streamer's capabilities say image_to_video: false; start without an image",
+                )
+                return
+            try:
+                image = await loop.run_in_executor(
+                    None, decode_data_url, message.input_image_base64, self._backend.settings.max_image_bytes
+                )
+            except ImageRefusedError as refusal:
+                self.refuse("invalid_image", str(refusal))
+                return
+        applied = applied_prompt(message.prompt, bypass=bypass)
+        timeline = Timeline(
+            tag=self._backend.entropy.number(16),
+            size=self._size(message.portrait),
+            fps=self._backend.settings.fps,
+            prompt=applied,
+            image=image,
+        )
+        renderer = Renderer(timeline)
+        try:
+            # Composing a scene takes tens of milliseconds: not on the loop, and not in the middle of the video either.
+            await loop.run_in_executor(None, renderer.render, 0)
+        except PictureError as error:
+            self.refuse("invalid_image", str(error))
+            return
+        record = StreamRecord(
+            id=self._backend.entropy.uuid(),
+            session_id=self._session_id,
+            account_id=self._account_id,
+            timeline=timeline,
+            prompt=message.prompt,
+            applied_prompt=applied,
+            broadcast=message.broadcast,
+            started_at=self._backend.clock.time(),
+        )
+        self._running = _Running(record, bypass)
+        self._remember(record)
+        self._act(self._advance(Event.START), renderer)
+
+    def _update(self, message: Update) -> None:
+        actions = self._advance(Event.UPDATE)
+        if Action.APPLY in actions and self._running is not None:
+            applied = applied_prompt(message.prompt, bypass=self._running.bypass)
+            index = self._next_index
+            self._running.record.timeline.interact(index, applied)
+            self._running.acknowledgements.append(_Acknowledgement(index, applied))
+        self._act(actions)
+
+    def _advance(self, event: Event) -> tuple[Action, ...]:
+        before = self.machine.state
+        actions = self.machine.handle(event)
+        if self.machine.state is not before or actions:
+            stream = self.stream
+            self._backend.journal.record(
+                "state",
+                "stream",
+                {"from": before, "to": self.machine.state, "event": event},
+                account=self._account_id,
+                session=self._session_id,
+                stream=stream.id if stream is not None else None,
+            )
+        return actions
+
+    def _act(self, actions: tuple[Action, ...], renderer: Renderer | None = None) -> None:
+        stream_id = self.stream.id if self.stream is not None else None
+        for action in actions:
+            match action:
+                case Action.BEGIN if self._running is not None and self._pump is not None:
+                    self._pump.show(self._running.record.timeline, renderer)
+                case Action.ANNOUNCE if self._running is not None:
+                    record = self._running.record
+                    self._say("stream_started", stream_id=record.id, applied_prompt=record.applied_prompt)
+                case Action.FINISH:
+                    self._finish()
+                case Action.ANNOUNCE_END:
+                    self._say("stream_ended", _stream=stream_id)
+                case Action.REJECT_ALREADY_RUNNING | Action.REJECT_NO_STREAM:
+                    self.refuse(*_REJECTIONS[action])
+                case _:
+                    pass
+
+    def _finish(self) -> None:
+        running, self._running = self._running, None
+        if running is None:
+            return
+        running.record.timeline.end(self._next_index)
+        running.record.ended_at = self._backend.clock.time()
+        size = running.record.timeline.size
+        if self._pump is not None:
+            self._pump.show(self.idle_timeline(portrait=size.height >= size.width))
+
+    @property
+    def _next_index(self) -> int:
+        """Of the frame that shows what is changed now."""
+        return self._pump.next_index if self._pump is not None else 0
+
+    def _size(self, portrait: bool) -> Size:
+        settings = self._backend.settings
+        return Size(*(settings.portrait_size if portrait else settings.landscape_size))
+
+    def _say(
+        self, kind: str, *, _stream: str | None = None, _note: Mapping[str, int] | None = None, **fields: str
+    ) -> None:
+        message = {"type": kind, **fields}
+        self._backend.journal.record(
+            "channel",
+            kind,
+            {"from": "server", "channel": "streamerToClient", "message": message, **(_note or {})},
+            account=self._account_id,
+            session=self._session_id,
+            stream=_stream or (self.stream.id if self.stream is not None else None),
+        )
+        self._send(json.dumps(message))

@@ -1,0 +1,142 @@
+"""Frames at a pace, and packets that wait for a sender that may be slow."""
+
+import asyncio
+from fractions import Fraction
+from typing import cast
+
+import av
+import pytest
+from aiortc.codecs.h264 import H264Decoder
+from aiortc.jitterbuffer import JitterFrame
+from aiortc.mediastreams import MediaStreamError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.media.encoder import VideoPacket
+from odyssey_mock.media.stamp import FrameStamp, read_stamp
+from odyssey_mock.media.timeline import Size, Timeline
+from odyssey_mock.streamer.pump import FramePump, Pacer, PacketTrack
+
+SIZE = Size(176, 320)
+LIMIT = 10.0
+
+
+def packet(number: int, *, key: bool = False) -> VideoPacket:
+    made = av.Packet(bytes([number % 256]))
+    made.pts, made.time_base, made.is_keyframe = number, Fraction(1, 20), key
+    return cast("VideoPacket", made)
+
+
+def numbers(track: PacketTrack) -> list[int | None]:
+    return [each.pts for each in track._packets]
+
+
+async def test_packets_come_out_in_order_and_recv_waits_for_the_next() -> None:
+    track = PacketTrack()
+    track.offer(packet(0, key=True))
+    assert (await track.recv()).pts == 0
+    waiting = asyncio.create_task(track.recv())
+    track.offer(packet(1))
+    assert (await waiting).pts == 1
+
+
+async def test_stopping_the_track_ends_a_recv_that_waits() -> None:
+    track = PacketTrack()
+    async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(ended(track))
+        track.stop()
+    assert waiting.result()
+
+
+async def ended(track: PacketTrack) -> bool:
+    with pytest.raises(MediaStreamError):
+        await track.recv()
+    return True
+
+
+@given(st.lists(st.booleans(), max_size=80), st.integers(1, 10))
+def test_a_sender_that_reads_nothing_costs_a_bounded_queue_that_decodes(keys: list[bool], limit: int) -> None:
+    async def run() -> None:
+        track = PacketTrack(limit=limit)
+        for number, key in enumerate([True, *keys]):
+            track.offer(packet(number, key=key))
+            kept = numbers(track)
+            assert len(kept) <= limit
+            assert track.dropped + len(kept) == number + 1
+            if kept:
+                assert kept == list(range(kept[0] or 0, number + 1)), "from some packet on, all of them"
+                assert kept[0] == 0 or keys[(kept[0] or 0) - 1], "what is left begins with a key frame"
+
+    asyncio.run(run())
+
+
+async def test_slots_only_grow_and_a_late_caller_skips_instead_of_catching_up() -> None:
+    loop = asyncio.get_running_loop()
+    pacer = Pacer(100)
+    slots = [await pacer.next() for _ in range(3)]
+    assert slots == sorted(set(slots))
+    later = loop.create_future()
+    loop.call_later(0.055, later.set_result, None)
+    await later
+    late = await pacer.next()
+    assert late >= slots[-1] + 5
+    assert await pacer.next() > late
+
+
+async def frames(pump: FramePump, track: PacketTrack, count: int) -> list[VideoPacket]:
+    async with asyncio.timeout(LIMIT):
+        return [await track.recv() for _ in range(count)]
+
+
+def decode(packets: list[VideoPacket]) -> list[av.VideoFrame]:
+    decoder = H264Decoder()
+    decoded = [decoder.decode(JitterFrame(bytes(each), each.pts or 0)) for each in packets]
+    return [frame for each in decoded for frame in each if isinstance(frame, av.VideoFrame)]
+
+
+def stamps(packets: list[VideoPacket]) -> list[FrameStamp | None]:
+    return [read_stamp(frame.to_ndarray(format="gray")) for frame in decode(packets)]
+
+
+async def test_a_timeline_is_shown_from_its_first_frame_and_the_next_begins_anew() -> None:
+    shown: list[tuple[int | None, int]] = []
+    idle, stream = Timeline(tag=None, size=SIZE), Timeline(tag=7, size=SIZE, prompt="A cat")
+    track = PacketTrack(limit=1000)
+    pump = FramePump(
+        idle, codec="h264", fps=100, bitrate=None, now=lambda: 12.345, on_frame=lambda t, i: shown.append((t.tag, i))
+    )
+    pump.add_track(track)
+    running = asyncio.create_task(pump.run())
+    packets = await frames(pump, track, 2)
+    pump.show(stream)
+    packets += await frames(pump, track, 4)
+    running.cancel()
+    await asyncio.wait([running])
+    read = [stamp for stamp in stamps(packets) if stamp is not None]
+    assert len(read) == 6
+    tags = [stamp.stream_tag for stamp in read]
+    assert tags == sorted(tags, key=lambda tag: tag is not None), "first the idle scene, then the stream"
+    for tag in (None, 7):
+        indexes = [stamp.frame_index for stamp in read if stamp.stream_tag == tag]
+        assert indexes == list(range(len(indexes)))
+    assert {stamp.sent_at_ms for stamp in read} == {12345}
+    assert shown[: len(read)] == [(stamp.stream_tag, stamp.frame_index) for stamp in read]
+
+
+async def test_a_change_of_size_and_a_request_make_a_frame_that_decodes_by_itself() -> None:
+    track = PacketTrack(limit=1000)
+    pump = FramePump(
+        Timeline(tag=None, size=SIZE), codec="h264", fps=100, bitrate=None, now=lambda: 0.0, on_frame=lambda t, i: None
+    )
+    pump.add_track(track)
+    running = asyncio.create_task(pump.run())
+    first = await frames(pump, track, 3)
+    assert [each.is_keyframe for each in first] == [True, False, False]
+    pump.request_keyframe()
+    assert any(each.is_keyframe for each in await frames(pump, track, 3))
+    pump.show(Timeline(tag=1, size=Size(320, 176), prompt="Wide"))
+    wide = next(each for each in await frames(pump, track, 3) if each.is_keyframe)
+    (picture,) = decode([wide])
+    assert (picture.width, picture.height) == (320, 176)
+    running.cancel()
+    await asyncio.wait([running])

@@ -1,0 +1,253 @@
+"""HTTP with the Odyssey API: JSON both ways, the access token, time limits, typed errors (protocol.md section 2)."""
+
+from __future__ import annotations
+
+import functools
+import json as jsonlib
+import logging
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from typing import TYPE_CHECKING, Literal
+
+from odyssey_client.config import ClientConfig
+from odyssey_client.errors import OdysseyError, ServiceUnreachableError, UnexpectedResponseError, excerpt
+from odyssey_client.models import JSON
+from odyssey_client.rest import auth as access
+from odyssey_client.rest.failures import Failure, detail_of
+from odyssey_client.seams import Clock, Entropy, Network
+
+if TYPE_CHECKING:  # httpx takes 100 ms to import: not before the first call
+    import httpx
+
+logger = logging.getLogger("odyssey_client")
+
+type Auth = Literal["bearer", "none", "optional"]
+type Refusals = Mapping[int, Callable[[Failure], OdysseyError]]
+
+_NO_REFUSALS: Refusals = {}
+
+
+class Transport:
+    """The way to one service. It opens its HTTP client with the first call and anew after `aclose`.
+
+    Attributes:
+        config: Whose service, which key, what limits.
+        clock: The clock that all limits run on.
+    """
+
+    def __init__(self, config: ClientConfig, *, clock: Clock, entropy: Entropy, network: Network) -> None:
+        self.config = config
+        self.clock = clock
+        self._entropy = entropy
+        self._network = network
+        self._client: httpx.AsyncClient | None = None
+        self._access = access.AccessToken(lambda: access.exchange(self), clock)
+
+    async def authenticate(self) -> None:
+        """Make sure there is a good access token.
+
+        Raises:
+            OdysseyConfigError: this client has no API key.
+            OdysseyAuthError: the service does not accept it.
+        """
+        await self._access.get()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: JSON = None,
+        params: Mapping[str, str | int | bool] | None = None,
+        auth: Auth = "bearer",
+        timeout: float | None = None,
+        refusals: Refusals = _NO_REFUSALS,
+    ) -> JSON:
+        """Call the service and return the JSON it answers; None for an empty body.
+
+        Args:
+            method: The HTTP method.
+            path: The path below the API URL, with a slash in front, already quoted.
+            json: The body; None for none.
+            params: The query.
+            auth: ``bearer`` sends the access token, gets one first if need be and a new one, once, when it is refused;
+                ``optional`` sends it only if there is one; ``none`` never.
+            timeout: Seconds that each attempt may take; ``AdvancedConfig.request_timeout_s`` if None.
+            refusals: Errors for statuses that mean something of their own to this call.
+
+        Raises:
+            OdysseyConfigError: a token is needed and this client has no API key.
+            OdysseyAuthError, OdysseyUsageError, OdysseyApiError: what the service answered (rest/failures.py).
+            ServiceUnreachableError: there was no answer.
+        """
+        token = await self._token(auth)
+        response, request_id = await self._send(method, path, json, params, token, timeout)
+        if response.status_code == 401 and auth == "bearer" and token is not None:
+            self._access.discard(token)
+            token = await self._access.get()
+            response, request_id = await self._send(method, path, json, params, token, timeout)
+        call = f"{method} {path}"
+        if response.is_success:
+            return _success(response, call, request_id)
+        failure = Failure(
+            call=call,
+            status=response.status_code,
+            detail=detail_of(_any_body(response), {self.config.api_key or "", token or ""}),
+            request_id=request_id,
+            retry_after=_seconds(response.headers.get("Retry-After")),
+        )
+        make = refusals.get(failure.status)
+        raise failure.error() if make is None else make(failure)
+
+    async def ping(self, url: str) -> bool:
+        """Ask for ``url``, whose host may be any, without credentials; tell whether a 2xx came, and read no body.
+
+        Raises:
+            ServiceUnreachableError: there was no answer. There is no time limit: the caller has one.
+        """
+        try:
+            async with self._open().stream("GET", url) as response:
+                return response.is_success
+        except _no_answer() as error:
+            raise _unreachable("GET", url, error) from error
+
+    async def fetch(self, url: str) -> object:
+        """Get ``url``, whose host may be any, without credentials; return the JSON that a 2xx brings.
+
+        Raises:
+            ServiceUnreachableError: there was no answer. There is no time limit: the caller has one.
+            ValueError: another status, or no JSON.
+        """
+        try:
+            response = await self._open().get(url)
+        except _no_answer() as error:
+            raise _unreachable("GET", url, error) from error
+        if not response.is_success:
+            raise ValueError(f"HTTP {response.status_code}")
+        body: object = response.json()
+        return body
+
+    async def aclose(self) -> None:
+        """Close all HTTP connections; the next call opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _token(self, auth: Auth) -> str | None:
+        if auth == "bearer":
+            return await self._access.get()
+        return self._access.current if auth == "optional" else None
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        json: JSON,
+        params: Mapping[str, str | int | bool] | None,
+        token: str | None,
+        timeout: float | None,
+    ) -> tuple[httpx.Response, str]:
+        """Make one attempt; return the answer, whatever its status, and the request id."""
+        url = self.config.api_url + path
+        request_id = self._entropy.uuid()
+        headers = {"X-Request-Id": request_id}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        limit = self.config.advanced.request_timeout_s if timeout is None else timeout
+        started = self.clock.monotonic()
+        try:
+            async with self.clock.timeout(limit):
+                response = await self._open().request(method, url, json=json, params=params, headers=headers)
+        except TimeoutError as error:
+            raise ServiceUnreachableError(
+                f"{method} {url} was not answered within {limit:g} s. Check that the service runs and can be reached; "
+                "the limit is AdvancedConfig(request_timeout_s=...).",
+                code="request_timeout",
+                request_id=request_id,
+            ) from error
+        except _no_answer() as error:
+            raise _unreachable(method, url, error, request_id) from error
+        request_id = excerpt(response.headers.get("X-Request-Id", ""), 100) or request_id
+        logger.debug(
+            "%s %s: HTTP %d in %.0f ms (request %s)",
+            method,
+            path,
+            response.status_code,
+            (self.clock.monotonic() - started) * 1000,
+            request_id,
+        )
+        return response, request_id
+
+    def _open(self) -> httpx.AsyncClient:
+        import httpx  # noqa: PLC0415 - see above
+
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                transport=self._network.http_transport(),
+                timeout=None,  # noqa: S113 - every call is limited on the clock
+                headers={"User-Agent": f"odyssey-testkit/{client_version()}", "Accept": "application/json"},
+            )
+        return self._client
+
+
+@functools.cache
+def _no_answer() -> tuple[type[Exception], ...]:
+    import httpx  # noqa: PLC0415 - see above
+
+    # UnicodeError: a host name that httpx lets pass and no resolver takes.
+    return (httpx.HTTPError, httpx.InvalidURL, UnicodeError)
+
+
+@functools.cache
+def client_version() -> str:
+    """Return the version of this distribution; ``0`` where it runs without being installed."""
+    try:
+        return metadata.version("odyssey-testkit")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+def _unreachable(method: str, url: str, error: Exception, request_id: str | None = None) -> ServiceUnreachableError:
+    why = excerpt(str(error)) or type(error).__name__
+    return ServiceUnreachableError(
+        f"{method} {url} got no answer: {why}. Check the API URL, that the service runs, and the network.",
+        request_id=request_id,
+    )
+
+
+def _success(response: httpx.Response, call: str, request_id: str) -> JSON:
+    if not response.content:
+        return None
+    try:
+        return _parse(response.content)
+    except ValueError:
+        came = excerpt(response.headers.get("Content-Type", "") or "a body without a content type", 100)
+        raise UnexpectedResponseError(
+            f"{call}: HTTP {response.status_code} with a body that is not JSON ({came}). "
+            "Check that the API URL is that of an Odyssey service.",
+            expected="JSON",
+            came=came,
+            status=response.status_code,
+            request_id=request_id,
+        ) from None
+
+
+def _any_body(response: httpx.Response) -> JSON:
+    """Return the body of an error as JSON if it is some, else as text; None if there is none."""
+    try:
+        return _parse(response.content)
+    except ValueError:
+        return response.content.decode(errors="replace").strip() or None
+
+
+def _parse(content: bytes) -> JSON:
+    try:
+        value: JSON = jsonlib.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    return value
+
+
+def _seconds(header: str | None) -> float | None:
+    """Read a ``Retry-After`` in seconds (RFC 9110 section 10.2.3); one in the form of a date is passed over."""
+    return float(header) if header is not None and header.isascii() and header.isdigit() and len(header) < 10 else None

@@ -1,0 +1,166 @@
+"""The three things a client takes from the world: time, chance and the network.
+
+They are passed in, so that a test or a simulation can put its own in their place; nothing else in this package reads a
+clock, draws a random number or opens a socket. The ``System...`` classes are the real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import ipaddress
+import logging
+import random  # noqa: TID251 - this module is the seam
+import re
+import time
+import uuid
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:  # httpx and websockets take 60 ms to import, and a client that is only constructed needs neither
+    import ssl
+
+    import httpx
+    from websockets.asyncio.client import ClientConnection
+
+MAX_MESSAGE_BYTES = 64 * 2**20
+"""The largest signaling message: a 25 MB image in base64 with room to spare."""
+
+
+class Clock(Protocol):
+    """Time, and waiting for it."""
+
+    def time(self) -> float:
+        """Seconds since the epoch, for timestamps."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, never going back, for measuring."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+        """Limit a block as `asyncio.timeout` does: after ``seconds``, `TimeoutError`; None for no limit."""
+        ...
+
+
+class Entropy(Protocol):
+    """Chance: ids and jitter."""
+
+    def uuid(self) -> str:
+        """Draw a random UUID, in its usual text form."""
+        ...
+
+    def uniform(self, low: float, high: float) -> float:
+        """Draw a number between ``low`` and ``high``."""
+        ...
+
+
+class Network(Protocol):
+    """Ways out of the process."""
+
+    def http_transport(self) -> httpx.AsyncBaseTransport:
+        """Make a new transport for an HTTP client, which closes it."""
+        ...
+
+    def websocket(self, url: str) -> AbstractAsyncContextManager[ClientConnection]:
+        """Connect to ``url``; close on leaving. There is no limit on the time to open: the caller's clock has it."""
+        ...
+
+    def ice_addresses(self) -> list[str] | None:
+        """List the addresses for ICE host candidates; None to let the ICE library look for itself."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock and the running event loop's."""
+
+    def time(self) -> float:
+        return time.time()  # noqa: TID251
+
+    def monotonic(self) -> float:
+        return time.monotonic()  # noqa: TID251
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)  # noqa: TID251
+
+    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+        return asyncio.timeout(seconds)
+
+
+class SystemEntropy:
+    """The machine's chance."""
+
+    def uuid(self) -> str:
+        return str(uuid.uuid4())  # noqa: TID251
+
+    def uniform(self, low: float, high: float) -> float:
+        return random.uniform(low, high)  # noqa: S311 - jitter, not a secret
+
+
+class SystemNetwork:
+    """The machine's network. Proxies of the environment are used, except for this machine itself."""
+
+    def http_transport(self) -> httpx.AsyncBaseTransport:
+        from odyssey_client.rest.proxies import EnvironmentTransport  # noqa: PLC0415 - see the top of this module
+
+        return EnvironmentTransport(lambda: self._tls)
+
+    def websocket(self, url: str) -> AbstractAsyncContextManager[ClientConnection]:
+        from websockets.asyncio.client import connect  # noqa: PLC0415 - see the top of this module
+
+        parts = urlsplit(url)
+        return connect(
+            url,
+            ssl=self._tls if parts.scheme == "wss" else None,
+            proxy=None if is_loopback(parts.hostname or "") else True,
+            max_size=MAX_MESSAGE_BYTES,
+            compression=None,  # base64 and SDP hardly shrink, and an image would cost a second of CPU
+            open_timeout=None,
+            close_timeout=1.0,
+            logger=_websocket_log,
+        )
+
+    def ice_addresses(self) -> list[str]:
+        """List the machine's own addresses, link-local ones left out; 127.0.0.1 only where there are no others.
+
+        aioice by itself never takes 127.0.0.1, and so has no candidate on a machine with loopback only.
+        """
+        import ifaddr  # noqa: PLC0415 - only a live connection needs it
+
+        found = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips]
+        # IPv6 addresses are (address, flow info, scope id).
+        addresses = [ipaddress.ip_address(ip if isinstance(ip, str) else ip[0]) for ip in found]
+        usable = [str(a) for a in addresses if not (a.is_loopback or a.is_link_local or a.is_unspecified)]
+        return list(dict.fromkeys(usable)) or ["127.0.0.1"]
+
+    @functools.cached_property
+    def _tls(self) -> ssl.SSLContext:
+        import httpx  # noqa: PLC0415 - see the top of this module
+
+        return httpx.create_ssl_context()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine itself: ``localhost``, a name below it, or a loopback address."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    with contextlib.suppress(ValueError):  # a name, then
+        return ipaddress.ip_address(name).is_loopback
+    return False
+
+
+class _BlankToken(logging.Filter):
+    """Blanks the session token, which signaling wants in its URL, out of the WebSocket library's debug log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = re.sub(r"([?&]token=)[^&\s'\"]+", r"\1***", record.getMessage()), ()
+        return True
+
+
+_websocket_log = logging.getLogger("odyssey_client.websocket")
+_websocket_log.addFilter(_BlankToken())

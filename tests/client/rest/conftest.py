@@ -1,0 +1,200 @@
+"""A service of raw HTTP on a real socket that answers as a test says, and a client's transport to it."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import h11
+import pytest
+
+from odyssey_client.config import AdvancedConfig, ClientConfig
+from odyssey_client.rest.transport import Transport
+from odyssey_client.seams import SystemClock, SystemEntropy, SystemNetwork
+
+API_KEY = "ody_conftest_key"
+
+
+@dataclass
+class Asked:
+    """A request as the service got it."""
+
+    call: str
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class Answer:
+    """What the service says to it. ``until`` holds it back; ``raw`` replaces HTTP by these bytes."""
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    until: asyncio.Event | None = None
+    raw: bytes | None = None
+
+
+type Script = Answer | list[Answer] | Callable[[Asked], Awaitable[Answer]]
+
+
+class Service:
+    """Answers by ``POST /path``: always the same, one of a list in turn (the last stays), or what a function gives."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+        self.came = asyncio.Event()
+        self.url = ""
+        self.connections = 0
+        self.opened = 0
+        self.script: dict[str, Script] = {
+            "POST /auth/token": Answer(body={"access_token": "access-1", "token_type": "bearer", "expires_in": 3600}),
+        }
+
+    def calls(self, call: str | None = None) -> list[Asked]:
+        return [asked for asked in self.asked if call in {None, asked.call}]
+
+    async def until_asked(self, call: str, times: int = 1) -> None:
+        async with asyncio.timeout(5):
+            while len(self.calls(call)) < times:
+                self.came.clear()
+                await self.came.wait()
+
+    async def answer(self, asked: Asked) -> Answer:
+        self.asked.append(asked)
+        self.came.set()
+        script = self.script.get(asked.call, Answer(404, {"detail": "Not Found"}))
+        if callable(script):
+            return await script(asked)
+        if isinstance(script, list):
+            return script.pop(0) if len(script) > 1 else script[0]
+        return script
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.opened += 1
+        try:
+            with contextlib.suppress(ConnectionError):
+                await self._serve(reader, writer)
+        finally:
+            self.connections -= 1
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        http = h11.Connection(h11.SERVER)
+        while True:
+            asked = await self._read(http, reader)
+            if asked is None:
+                return
+            answer = await self.answer(asked)
+            if answer.until is not None and not await _happens(answer.until, reader):
+                return
+            if answer.raw is not None:
+                writer.write(answer.raw)
+                await writer.drain()
+                return
+            body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+            headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **answer.headers}
+            for event in (
+                h11.Response(status_code=answer.status, headers=list(headers.items())),
+                h11.Data(body),
+                h11.EndOfMessage(),
+            ):
+                writer.write(http.send(event) or b"")
+            await writer.drain()
+            http.start_next_cycle()
+
+    async def _read(self, http: h11.Connection, reader: asyncio.StreamReader) -> Asked | None:
+        request, body = None, b""
+        while True:
+            event = http.next_event()
+            if event is h11.NEED_DATA:
+                http.receive_data(await reader.read(65536))
+            elif isinstance(event, h11.Request):
+                request = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+            elif isinstance(event, h11.EndOfMessage) and request is not None:
+                headers = {name.decode().lower(): value.decode() for name, value in request.headers}
+                call = f"{request.method.decode()} {request.target.decode()}"
+                return Asked(call, headers, json.loads(body) if body else None)
+            else:
+                return None
+
+
+async def _happens(event: asyncio.Event, reader: asyncio.StreamReader) -> bool:
+    """Wait for ``event``; False if the client goes away first."""
+    waiters = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(reader.read(1))]
+    _, pending = await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+    for waiter in pending:
+        waiter.cancel()
+    await asyncio.gather(*waiters, return_exceptions=True)
+    return event.is_set()
+
+
+class VirtualClock:
+    """Time that passes only by sleeping, at once; time limits are real, as what they limit is a real socket."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+        self.slept: list[float] = []
+        self._real = SystemClock()
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        await self._real.sleep(0)
+
+    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+        return self._real.timeout(seconds)
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Service]:
+    """The service, on a port of its own; at the end no connection may be left and no task of a client's."""
+    before = asyncio.all_tasks()
+    service = Service()
+    async with await asyncio.start_server(service.serve, "127.0.0.1", 0) as server:
+        service.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield service
+    assert service.connections == 0
+    assert not {task for task in asyncio.all_tasks() - before if task.get_name().startswith("odyssey")}
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+type MakeTransport = Callable[..., Transport]
+
+
+@pytest.fixture
+async def make(service: Service, clock: VirtualClock) -> AsyncIterator[MakeTransport]:
+    """Make a transport; keywords are those of `AdvancedConfig`, and ``api_key``, ``api_url``, ``clock``."""
+    made: list[Transport] = []
+
+    def make(
+        *, api_key: str | None = API_KEY, api_url: str | None = None, clock: Any = clock, **advanced: Any
+    ) -> Transport:
+        config = ClientConfig(api_key, api_url or service.url, AdvancedConfig(**advanced))
+        made.append(Transport(config, clock=clock, entropy=SystemEntropy(), network=SystemNetwork()))
+        return made[-1]
+
+    yield make
+    for transport in made:
+        await transport.aclose()
+
+
+@pytest.fixture
+def transport(make: MakeTransport) -> Transport:
+    return make()

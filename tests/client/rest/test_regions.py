@@ -1,0 +1,120 @@
+"""Region latencies: measured at once, and never the reason that a connection fails or waits."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_client.errors import UnexpectedResponseError
+from odyssey_client.rest import regions
+from odyssey_client.rest.regions import NO_ANSWER_MS, measure
+from odyssey_client.rest.transport import Transport
+from odyssey_client.seams import SystemClock
+
+from .conftest import Answer, MakeTransport, Service
+
+
+@pytest.fixture
+def quick(make: MakeTransport) -> Transport:
+    """Real time, and little of it."""
+    return make(clock=SystemClock(), region_ping_timeout_s=0.3)
+
+
+def offer(service: Service, **urls: str) -> None:
+    listed = [{"id": name, "ping_url": url} for name, url in urls.items()]
+    service.script["GET /regions"] = Answer(body={"regions": listed})
+
+
+async def test_regions_are_pinged_at_the_same_time(service: Service, quick: Transport) -> None:
+    together = asyncio.Event()
+
+    async def pong(asked: Any) -> Answer:
+        if sum(asked.call.startswith("GET /ping") for asked in service.asked) == 3:
+            together.set()
+        await together.wait()
+        return Answer(204, b"")
+
+    offer(service, eu=f"{service.url}/ping/eu", us=f"{service.url}/ping/us", asia=f"{service.url}/ping/asia")
+    for name in ("eu", "us", "asia"):
+        service.script[f"GET /ping/{name}"] = pong
+    latencies = await measure(quick)
+    assert list(latencies) == ["eu", "us", "asia"]
+    assert all(0 < latency < 300 for latency in latencies.values())
+
+
+async def test_a_region_that_is_silent_refuses_or_fails_counts_as_9999(service: Service, quick: Transport) -> None:
+    service.script |= {"GET /ok": Answer(200), "GET /silent": Answer(until=asyncio.Event()), "GET /broken": Answer(500)}
+    offer(
+        service,
+        ok=f"{service.url}/ok",
+        silent=f"{service.url}/silent",
+        broken=f"{service.url}/broken",
+        refused="http://127.0.0.1:9/",
+        nowhere="http://" + "a" * 70 + ".localhost/",
+    )
+    latencies = await measure(quick)
+    assert latencies.pop("ok") < 300
+    assert set(latencies.values()) == {NO_ANSWER_MS}
+    assert set(latencies) == {"silent", "broken", "refused", "nowhere"}
+
+
+async def test_a_list_that_never_comes_holds_nothing_up(service: Service, make: MakeTransport) -> None:
+    service.script["GET /regions"] = Answer(until=asyncio.Event())
+    clock = SystemClock()
+    started = clock.monotonic()
+    assert await measure(make(clock=clock, region_ping_timeout_s=0.05)) == {}
+    assert clock.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(500, {"detail": "x"}),
+        Answer(401, {"detail": "x"}),
+        Answer(200, b"<html>"),
+        Answer(200, []),
+        Answer(200, {"regions": {}}),
+        Answer(200, {"regions": ["eu"]}),
+        Answer(200, {"regions": [{"id": "eu"}]}),
+        Answer(200, {"regions": [{"id": 1, "ping_url": "http://127.0.0.1/"}]}),
+        Answer(200, {"regions": [{"id": "eu", "ping_url": "file:///etc/passwd"}]}),
+        Answer(200, {"regions": [{"id": "eu", "ping_url": "http://127.0.0.1:99999/"}]}),
+        Answer(200, {"regions": [{"id": "eu", "ping_url": "http://[::1/"}]}),
+        Answer(200, {"regions": []}),
+        Answer(raw=b""),
+    ],
+)
+async def test_a_list_that_cannot_be_read_is_done_without(answer: Answer, service: Service, quick: Transport) -> None:
+    service.script["GET /regions"] = answer
+    assert await measure(quick) == {}
+
+
+async def test_a_client_without_a_key_has_no_regions(make: MakeTransport) -> None:
+    assert await measure(make(api_key=None)) == {}
+
+
+async def test_cancelling_leaves_no_ping_behind(service: Service, quick: Transport) -> None:
+    offer(service, silent=f"{service.url}/silent")
+    service.script["GET /silent"] = Answer(until=asyncio.Event())
+    measuring = asyncio.create_task(measure(quick))
+    await service.until_asked("GET /silent")
+    measuring.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await measuring
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner) | st.dictionaries(st.sampled_from(["regions", "id", "ping_url"]) | st.text(), inner)
+        ),
+        max_leaves=8,
+    )
+)
+def test_any_json_is_a_list_of_regions_or_the_wrong_shape(answer: Any) -> None:
+    with contextlib.suppress(UnexpectedResponseError):
+        assert all(url.startswith("http") for url in regions._read(answer).values())

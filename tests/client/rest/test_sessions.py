@@ -1,0 +1,158 @@
+"""Opening a session: the two calls, the queue, and the vendor's words for giving up."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from odyssey_client.errors import (
+    ConcurrentLimitReachedError,
+    OdysseyApiError,
+    QueueTimeoutError,
+    UnexpectedResponseError,
+)
+from odyssey_client.models import ClientCredentials, StreamerCapabilities
+from odyssey_client.rest.sessions import open_session
+from odyssey_client.rest.transport import Transport
+
+from .conftest import Answer, MakeTransport, Service, VirtualClock
+
+REQUEST = "POST /sessions/request"
+TOKEN = "POST /sessions/token"
+FULL = Answer(503, {"detail": "All streamers are busy"})
+SESSION: dict[str, Any] = {
+    "session_id": "s-1",
+    "signalling_url": "wss://host/signaling/",
+    "streamer_id": "st-1",
+    "model": "m",
+    "region": "eu",
+    "capabilities": {"image_to_video": True},
+}
+
+
+@pytest.fixture(autouse=True)
+def free(service: Service) -> None:
+    service.script[REQUEST] = Answer(body=SESSION)
+    service.script[TOKEN] = Answer(body={"session_token": "a.b.c", "expires_in": 600})
+
+
+async def test_a_session_is_requested_and_then_its_token(service: Service, transport: Transport) -> None:
+    credentials = await open_session(transport)
+    assert credentials == ClientCredentials(
+        "s-1", "wss://host/signaling", "a.b.c", 600, StreamerCapabilities(image_to_video=True)
+    )
+    assert service.calls(REQUEST)[0].body == {}
+    assert service.calls(TOKEN)[0].body == {"session_id": "s-1"}
+
+
+async def test_latencies_go_with_the_request(service: Service, transport: Transport) -> None:
+    await open_session(transport, latencies={"eu": 12.5, "us": 9999.0})
+    assert service.calls(REQUEST)[0].body == {"region_latencies": {"eu": 12.5, "us": 9999.0}}
+
+
+async def test_while_no_streamer_is_free_it_asks_once_a_second_and_says_so(
+    service: Service, transport: Transport, clock: VirtualClock
+) -> None:
+    service.script[REQUEST] = [FULL, FULL, FULL, Answer(body=SESSION)]
+    heard: list[tuple[int, str]] = []
+    credentials = await open_session(transport, on_queued=lambda *said: heard.append(said))
+    assert credentials.session_id == "s-1"
+    assert clock.slept == [1, 1, 1]
+    assert heard == [(1, "All streamers are busy"), (2, "All streamers are busy"), (3, "All streamers are busy")]
+
+
+async def test_the_queue_times_out_with_the_vendors_words(
+    service: Service, make: MakeTransport, clock: VirtualClock
+) -> None:
+    service.script[REQUEST] = FULL
+    with pytest.raises(QueueTimeoutError) as caught:
+        await open_session(make(queue_timeout_s=2.5))
+    error = caught.value
+    assert str(error) == "Timed out waiting for a streamer"
+    assert (error.code, error.status, error.detail, error.retryable) == (
+        "queue_timeout",
+        503,
+        "All streamers are busy",
+        True,
+    )
+    assert clock.slept == [1, 1, 0.5]
+    assert service.calls(TOKEN) == []
+
+
+async def test_by_default_it_waits_thirty_seconds(service: Service, transport: Transport, clock: VirtualClock) -> None:
+    service.script[REQUEST] = FULL
+    with pytest.raises(QueueTimeoutError):
+        await open_session(transport)
+    assert sum(clock.slept) == 30
+
+
+async def test_who_does_not_queue_hears_at_once_that_there_are_no_sessions(
+    service: Service, make: MakeTransport, clock: VirtualClock
+) -> None:
+    service.script[REQUEST] = FULL
+    heard: list[int] = []
+    with pytest.raises(QueueTimeoutError) as caught:
+        await open_session(make(queue_timeout_s=0), on_queued=lambda attempt, _: heard.append(attempt))
+    assert (str(caught.value), caught.value.code) == ("No available sessions", "no_available_sessions")
+    assert (clock.slept, heard, len(service.calls(REQUEST))) == ([], [], 1)
+
+
+async def test_a_limit_ends_the_wait_at_once(service: Service, transport: Transport) -> None:
+    service.script[REQUEST] = [FULL, Answer(429, {"detail": "Maximum concurrent sessions (5) reached"})]
+    with pytest.raises(ConcurrentLimitReachedError, match=r"^Maximum concurrent sessions \(5\) reached$"):
+        await open_session(transport)
+
+
+async def test_no_streamer_is_another_matter_than_no_token(service: Service, transport: Transport) -> None:
+    service.script[TOKEN] = Answer(503, {"detail": "Restarting"})
+    with pytest.raises(OdysseyApiError, match="POST /sessions/token: HTTP 503"):
+        await open_session(transport)
+
+
+@pytest.mark.parametrize(
+    ("call", "change", "path"),
+    [
+        (REQUEST, {"session_id": None}, "session_id"),
+        (REQUEST, {"session_id": 3}, "session_id"),
+        (REQUEST, {"signalling_url": "https://host"}, "signalling_url"),
+        (REQUEST, {"capabilities": []}, "capabilities"),
+        (REQUEST, {"capabilities": {}}, "capabilities.image_to_video"),
+        (REQUEST, {"capabilities": {"image_to_video": "yes"}}, "capabilities.image_to_video"),
+        (TOKEN, {"session_token": ""}, "session_token"),
+        (TOKEN, {"expires_in": -1}, "expires_in"),
+    ],
+)
+async def test_a_wrong_answer_names_the_field(
+    call: str, change: dict[str, Any], path: str, service: Service, transport: Transport
+) -> None:
+    right = service.script[call]
+    assert isinstance(right, Answer)
+    service.script[call] = Answer(body={**right.body, **change})
+    with pytest.raises(UnexpectedResponseError, match=call) as caught:
+        await open_session(transport)
+    assert caught.value.path == path
+
+
+async def test_a_service_that_does_not_say_what_it_can_do_takes_no_images(
+    service: Service, transport: Transport
+) -> None:
+    service.script[REQUEST] = Answer(body={name: SESSION[name] for name in SESSION if name != "capabilities"})
+    assert not (await open_session(transport)).capabilities.image_to_video
+
+
+async def test_cancelled_in_the_queue_it_asks_no_more(service: Service, transport: Transport) -> None:
+    service.script[REQUEST] = FULL
+    queueing = asyncio.Event()
+
+    class StoppedClock(VirtualClock):
+        async def sleep(self, seconds: float) -> None:
+            queueing.set()
+            await asyncio.Event().wait()
+
+    transport.clock = StoppedClock()
+    opening = asyncio.create_task(open_session(transport))
+    await queueing.wait()
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert len(service.calls(REQUEST)) == 1

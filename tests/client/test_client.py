@@ -1,0 +1,376 @@
+"""The client as its users meet it, over real HTTP, WebSocket and WebRTC on loopback."""
+
+import asyncio
+import io
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from odyssey_client import (
+    AdvancedConfig,
+    ClientCredentials,
+    ConnectionStatus,
+    ConnectTimeoutError,
+    Event,
+    ImageError,
+    InteractAcknowledged,
+    InvalidStateError,
+    MediaStream,
+    Odyssey,
+    OdysseyAuthError,
+    OdysseyConfigError,
+    OdysseyConnectionError,
+    OdysseyEventHandlers,
+    OdysseyStreamError,
+    QueueTimeoutError,
+    StatusChanged,
+    StreamStarted,
+    VideoFrame,
+)
+from odyssey_mock.server import MockOdyssey
+
+S = ConnectionStatus
+
+
+def test_importing_the_package_loads_none_of_the_heavy_libraries() -> None:
+    heavy = "aiortc av numpy PIL httpx websockets"
+    code = f"import sys, odyssey_client; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+async def test_a_session_from_beginning_to_end(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    seen: list[object] = []
+    handlers = OdysseyEventHandlers(
+        on_status_change=lambda status, message: seen.append(status),
+        on_connected=lambda stream: seen.append(type(stream)),
+        on_stream_started=lambda: seen.append("started"),
+        on_interact_acknowledged=lambda: seen.append("acknowledged"),
+        on_stream_ended=lambda: seen.append("ended"),
+        on_disconnected=lambda: seen.append("disconnected"),
+        on_error=lambda error, fatal: seen.append(error),
+    )
+    assert odyssey_client.current_status == "disconnected"
+    stream = await odyssey_client.connect(handlers)
+    assert seen == [S.AUTHENTICATING, S.CONNECTING, S.CONNECTED, MediaStream]
+    assert odyssey_client.is_connected
+    assert odyssey_client.current_session_id in odyssey_mock.sessions
+    assert odyssey_client.media_stream is stream
+
+    stream_id = await odyssey_client.start_stream("A castle")
+    assert seen[4:] == ["started"]
+    assert stream_id in odyssey_mock.streams
+    assert odyssey_client.last_applied_prompt is not None
+    assert odyssey_client.last_applied_prompt.startswith("A castle")
+    acknowledged = await odyssey_client.interact("Night falls")
+    assert acknowledged.startswith("Night falls")
+    assert odyssey_client.last_applied_prompt == acknowledged
+    await odyssey_client.end_stream()
+    assert seen[5:] == ["acknowledged", "ended"]
+
+    await odyssey_client.disconnect()
+    assert seen[7:] == [S.DISCONNECTED, "disconnected"]
+    assert odyssey_client.current_session_id is None
+    assert stream.ended
+
+
+async def test_frames_come_before_and_during_a_stream(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    shown: list[VideoFrame] = []
+    stream = await odyssey_client.connect(on_video_frame=shown.append)
+    first = await anext(stream.frames())
+    assert first.data.shape == (1280, 704, 3)
+    await odyssey_client.start_stream("A castle", portrait=False)
+    async for frame in odyssey_client.frames():
+        if frame.width == 1280:
+            assert frame.height == 704
+            break
+    assert shown
+
+
+async def test_a_second_stream_runs_over_the_same_connection(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    await odyssey_client.connect()
+    ids = set()
+    for prompt in ("one", "two"):
+        ids.add(await odyssey_client.start_stream(prompt))
+        await odyssey_client.end_stream()
+    assert len(ids) == 2
+
+
+async def test_interactions_at_once_get_each_their_own_acknowledgement(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    await odyssey_client.connect()
+    await odyssey_client.start_stream("A castle")
+    prompts = [f"Change number {number}" for number in range(6)]
+    answers = await asyncio.gather(*(odyssey_client.interact(prompt) for prompt in prompts))
+    assert all(answer.startswith(prompt) for prompt, answer in zip(prompts, answers, strict=True))
+
+
+async def test_an_image_goes_by_the_socket(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    image = io.BytesIO()
+    Image.new("RGB", (800, 1400), "teal").save(image, "PNG")
+    await odyssey_client.connect()
+    await odyssey_client.start_stream("A sea", image=image.getvalue())
+    (entry,) = odyssey_mock.journal.find("signaling", "interactive_stream_start")
+    message = entry.data["message"]
+    assert isinstance(message, dict)
+    assert str(message["input_image_base64"]).startswith("data:image/")
+    assert not odyssey_mock.journal.find("channel", "interactive_stream_start")
+
+
+async def test_a_start_too_long_for_the_channel_goes_by_the_socket(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    await odyssey_client.connect()
+    await odyssey_client.start_stream("long " * 60_000)
+    assert odyssey_mock.journal.find("signaling", "interactive_stream_start")
+
+
+async def test_an_interaction_too_long_for_the_channel_is_an_error_and_no_more(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    await odyssey_client.connect()
+    await odyssey_client.start_stream("A castle")
+    with pytest.raises(OdysseyStreamError, match="longer than it takes"):
+        await odyssey_client.interact("long " * 60_000)
+    assert (await odyssey_client.interact("short")).startswith("short")
+
+
+@pytest.mark.odyssey(image_to_video=False)
+async def test_an_image_for_a_streamer_that_takes_none_is_refused_before_anything_is_sent(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    await odyssey_client.connect()
+    assert odyssey_client.capabilities is not None
+    assert not odyssey_client.capabilities.image_to_video
+    with pytest.raises(ImageError, match="takes no images"):
+        await odyssey_client.start_stream("A sea", image=b"\xff\xd8")
+    assert not odyssey_mock.journal.find("signaling", "interactive_stream_start")
+
+
+async def test_credentials_made_with_a_key_connect_a_client_without_one(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    handed_over = (await odyssey_client.create_client_credentials()).to_dict()
+    async with Odyssey.keyless() as client:
+        await client.connect_with_credentials(ClientCredentials.from_dict(handed_over))
+        assert client.current_session_id == handed_over["session_id"]
+        assert await client.start_stream("A castle") in odyssey_mock.streams
+        with pytest.raises(OdysseyConfigError, match="api_key is required"):
+            await client.connect()
+
+
+async def test_calls_without_a_connection_say_what_to_do(odyssey_client: Odyssey) -> None:
+    calls: list[Callable[[], Awaitable[object]]] = [
+        odyssey_client.start_stream,
+        lambda: odyssey_client.interact("x"),
+        odyssey_client.end_stream,
+    ]
+    for call in calls:
+        with pytest.raises(InvalidStateError, match=r"Call connect\(\) first"):
+            await call()
+    with pytest.raises(InvalidStateError, match=r"Call connect\(\) first"):
+        odyssey_client.frames()
+
+
+async def test_calls_out_of_turn_are_refused_and_the_stream_goes_on(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    await odyssey_client.connect()
+    for call in (lambda: odyssey_client.interact("x"), odyssey_client.end_stream):
+        with pytest.raises(InvalidStateError, match="No stream is running"):
+            await call()
+    await odyssey_client.start_stream("A castle")
+    with pytest.raises(InvalidStateError, match="already running"):
+        await odyssey_client.start_stream("Another")
+    with pytest.raises(InvalidStateError, match="connection already"):
+        await odyssey_client.connect()
+    assert await odyssey_client.interact("Night")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"prompt": 7}, "prompt must be a str, got int"),
+        ({"portrait": "yes"}, "portrait must be a bool, got str"),
+        ({"broadcast": 1}, "broadcast must be a bool, got int"),
+        ({"bypass_prompt_expansion": "no"}, "bypass_prompt_expansion must be a bool, got str"),
+    ],
+)
+async def test_arguments_of_the_wrong_type_are_named(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey, arguments: dict[str, object], message: str
+) -> None:
+    await odyssey_client.connect()
+    with pytest.raises(OdysseyConfigError, match=message):
+        await odyssey_client.start_stream(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("key", "error", "message"),
+    [
+        ("ody_invalid_key", OdysseyAuthError, "Invalid API key"),
+        ("ody_suspended", OdysseyAuthError, "API key access denied"),
+        ("not-a-key", OdysseyAuthError, "Invalid API key format"),
+    ],
+)
+async def test_a_key_that_is_refused_fails_the_connection(
+    odyssey_mock: MockOdyssey, key: str, error: type[Exception], message: str
+) -> None:
+    told: list[object] = []
+    async with Odyssey(key, api_url=odyssey_mock.url) as client:
+        with pytest.raises(error, match=message) as raised:
+            await client.connect(on_error=lambda *given: told.append(given), on_disconnected=lambda: told.append("no"))
+        assert told == [(raised.value, True)]
+        assert client.current_status == "failed"
+
+
+async def test_a_full_service_is_queued_for_and_then_given_up(odyssey_mock: MockOdyssey) -> None:
+    settings = AdvancedConfig(queue_timeout_s=0.2)
+    async with Odyssey("ody_no_capacity", api_url=odyssey_mock.url, advanced=settings) as client:
+        events = client.events()
+        with pytest.raises(QueueTimeoutError, match="Timed out waiting for a streamer"):
+            await client.connect()
+        assert [event.status async for event in events if isinstance(event, StatusChanged)] == [
+            S.AUTHENTICATING,
+            S.AUTHENTICATING,
+            S.FAILED,
+        ]
+
+
+async def test_a_client_connects_again_after_an_end_and_after_a_failure(odyssey_mock: MockOdyssey) -> None:
+    async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url) as client:
+        first = await client.connect()
+        await client.disconnect()
+        second = await client.connect()
+        assert first is not second
+        frames = second.frames()
+        await odyssey_mock.reset()
+        with pytest.raises((StopAsyncIteration, OdysseyConnectionError)):  # noqa: PT012 - frames that were under way
+            while True:
+                await anext(frames)
+        await client.connect()
+        assert await client.start_stream("A castle")
+
+
+async def test_events_come_in_order_and_end_with_the_connection(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    events = odyssey_client.events()
+    await odyssey_client.connect()
+    await odyssey_client.start_stream("A castle")
+    await odyssey_client.interact("Night")
+    await odyssey_client.disconnect()
+    kinds: list[Event] = [e async for e in events if isinstance(e, StreamStarted | InteractAcknowledged)]
+    assert [type(kind) for kind in kinds] == [StreamStarted, InteractAcknowledged]
+
+
+async def test_a_handler_may_start_a_stream_and_disconnect(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    gone = asyncio.Event()
+
+    async def connected() -> None:
+        await odyssey_client.start_stream("A castle")
+        await odyssey_client.disconnect()
+
+    await odyssey_client.connect(on_connected=connected, on_disconnected=gone.set)
+    async with asyncio.timeout(5):
+        await gone.wait()
+    assert not odyssey_client.is_connected
+
+
+async def test_a_failed_handler_changes_nothing(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    errors: list[object] = []
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    await odyssey_client.connect(on_connected=broken, on_error=lambda error, fatal: errors.append((type(error), fatal)))
+    assert await odyssey_client.start_stream("A castle")
+    assert errors == [(ZeroDivisionError, False)]
+
+
+async def test_recording_the_connection(odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path) -> None:
+    stream = await odyssey_client.connect()
+    async with stream.record(tmp_path / "video.mp4") as recorder:
+        frames = stream.frames()
+        for _ in range(5):
+            await anext(frames)
+    assert recorder.frames_recorded >= 5
+    assert (tmp_path / "video.mp4").stat().st_size > 0
+
+
+class Held:
+    """What this process holds beyond what it held before."""
+
+    def __init__(self) -> None:
+        self._tasks, self._threads, self._sockets = self._now()
+
+    def _now(self) -> tuple[set[asyncio.Task[object]], set[threading.Thread], set[object]]:
+        sockets: set[object] = {(c.fd, c.laddr) for c in psutil.Process().net_connections("all")}
+        return asyncio.all_tasks(), set(threading.enumerate()), sockets
+
+    def more(self) -> list[object]:
+        tasks, threads, sockets = self._now()
+        return [*(tasks - self._tasks), *(threads - self._threads), *(sockets - self._sockets)]
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[tuple[str, str]]:
+    """URL and key of a mock in a process of its own, so that what is left in this one is the client's."""
+    command = [str(Path(sys.executable).with_name("odyssey-mock")), "serve", "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        yield ready["url"], ready["api_key"]
+        process.terminate()
+
+
+async def test_nothing_is_left_after_a_connection(elsewhere: tuple[str, str]) -> None:
+    url, key = elsewhere
+    held = Held()
+    for _ in range(3):
+        async with Odyssey(key, api_url=url) as client:
+            await client.connect(on_video_frame=lambda _: None)
+            await client.start_stream("A castle")
+            await client.interact("Night")
+        assert held.more() == []
+
+
+@pytest.mark.parametrize("milliseconds", [0, 3, 6, 10, 15, 20, 25, 30, 40, 50, 60, 70])
+async def test_nothing_is_left_when_connecting_is_cancelled(elsewhere: tuple[str, str], milliseconds: int) -> None:
+    url, key = elsewhere
+    held = Held()
+    client = Odyssey(key, api_url=url)
+    connecting = asyncio.create_task(client.connect())
+    await asyncio.wait({connecting}, timeout=milliseconds / 1000)
+    connecting.cancel()
+    await asyncio.wait({connecting})
+    if not connecting.cancelled():  # it was quicker
+        await client.disconnect()
+    assert client.current_status == "disconnected"
+    del connecting
+    assert held.more() == []
+
+
+async def test_disconnecting_from_another_task_ends_connecting(odyssey_mock: MockOdyssey) -> None:
+    client = Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url)
+    connecting = asyncio.create_task(client.connect())
+    await odyssey_mock.wait_for("rest", "POST /auth/token")
+    await asyncio.gather(client.disconnect(), client.disconnect())
+    with pytest.raises(OdysseyConnectionError, match=r"closed by disconnect\(\)"):
+        await connecting
+    await client.disconnect()
+
+
+async def test_a_connection_that_does_not_come_up_in_time_says_so(odyssey_mock: MockOdyssey) -> None:
+    settings = AdvancedConfig(connect_timeout_s=0.001)
+    async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, advanced=settings) as client:
+        with pytest.raises(ConnectTimeoutError, match=r"not up within 0.001 s"):
+            await client.connect()

@@ -1,0 +1,197 @@
+"""Handlers and event streams: who is called with what, in which order, and what a failing handler does."""
+
+import asyncio
+import functools
+from collections.abc import Callable
+
+import pytest
+
+from odyssey_client import (
+    BroadcastInfo,
+    BroadcastReady,
+    Connected,
+    ConnectionStatus,
+    Disconnected,
+    ErrorOccurred,
+    Event,
+    InteractAcknowledged,
+    MediaStream,
+    OdysseyError,
+    OdysseyEventHandlers,
+    StatusChanged,
+    StreamEnded,
+    StreamError,
+    StreamStarted,
+)
+from odyssey_client.errors import OdysseyConfigError
+from odyssey_client.events import EVENT_BUFFER, EVENTS, Dispatcher, EventBus, Handler
+
+STREAM = MediaStream()
+INFO = BroadcastInfo("http://whep", "token", None)
+FAILURE = OdysseyError("broken")
+OFFERED: list[tuple[Event, str, tuple[object, ...]]] = [
+    (StatusChanged(ConnectionStatus.CONNECTED, "up"), "on_status_change", (ConnectionStatus.CONNECTED, "up")),
+    (Connected(STREAM), "on_connected", (STREAM,)),
+    (Disconnected(), "on_disconnected", ()),
+    (StreamStarted("id", "a castle"), "on_stream_started", ("id", "a castle")),
+    (StreamEnded(), "on_stream_ended", ()),
+    (InteractAcknowledged("night"), "on_interact_acknowledged", ("night",)),
+    (BroadcastReady(INFO), "on_broadcast_ready", (INFO,)),
+    (StreamError("moderation", "no"), "on_stream_error", ("moderation", "no")),
+    (ErrorOccurred(FAILURE, fatal=True), "on_error", (FAILURE, True)),
+]
+
+
+async def dispatch(handlers: OdysseyEventHandlers, *events: Event) -> None:
+    dispatcher = Dispatcher(handlers)
+    for event in events:
+        dispatcher.put(event)
+    dispatcher.close()
+    await dispatcher.run()
+
+
+@pytest.mark.parametrize(("event", "name", "arguments"), OFFERED, ids=[name for _, name, _ in OFFERED])
+async def test_each_event_calls_its_handler_with_what_it_offers(
+    event: Event, name: str, arguments: tuple[object, ...]
+) -> None:
+    seen: list[tuple[object, ...]] = []
+    await dispatch(OdysseyEventHandlers(**{name: lambda *given: seen.append(given)}), event)
+    assert seen == [arguments]
+
+
+def test_every_event_has_a_handler() -> None:
+    assert {type(event) for event, _, _ in OFFERED} == set(EVENTS)
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    def method(self, prompt: str) -> None:
+        self.seen.append(prompt)
+
+    def __call__(self) -> None:
+        self.seen.append("called")
+
+
+LISTENER = Listener()
+
+
+def nothing(seen: list[object]) -> None:
+    seen.append("none")
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda seen: lambda: seen.append("none"), "none"),
+        (lambda seen: lambda stream_id: seen.append([stream_id]), ["id"]),
+        (lambda seen: lambda stream_id, prompt: seen.append((stream_id, prompt)), ("id", "p")),
+        (lambda seen: lambda stream_id, *, other=1: seen.append((stream_id, other)), ("id", 1)),
+        (lambda seen: functools.partial(nothing, seen), "none"),
+        (lambda seen: seen.append, "id"),
+    ],
+)
+async def test_a_handler_may_take_fewer_arguments_than_offered(
+    make: Callable[[list[object]], Handler], expected: object
+) -> None:
+    seen: list[object] = []
+    await dispatch(OdysseyEventHandlers(on_stream_started=make(seen)), StreamStarted("id", "p"))
+    assert seen == [expected]
+
+
+async def test_methods_and_callable_objects_are_handlers() -> None:
+    listener = Listener()
+    handlers = OdysseyEventHandlers(on_interact_acknowledged=listener.method, on_stream_ended=listener)
+    await dispatch(handlers, InteractAcknowledged("night"), StreamEnded())
+    assert listener.seen == ["night", "called"]
+
+
+async def test_handlers_run_in_order_and_never_two_at_a_time() -> None:
+    seen: list[str] = []
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(stream_id: str) -> None:
+        seen.append(f"begin {stream_id}")
+        begun.set()
+        await go.wait()
+        seen.append(f"end {stream_id}")
+
+    handlers = OdysseyEventHandlers(on_stream_started=slow, on_stream_ended=lambda: seen.append("ended"))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(dispatch(handlers, StreamStarted("1", ""), StreamEnded()))
+        await begun.wait()
+        assert seen == ["begin 1"]
+        go.set()
+    assert seen == ["begin 1", "end 1", "ended"]
+
+
+async def test_a_handler_that_raises_is_reported_and_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    mistake = ZeroDivisionError("mine")
+    seen: list[object] = []
+
+    async def broken() -> None:
+        raise mistake
+
+    handlers = OdysseyEventHandlers(
+        on_disconnected=broken, on_error=lambda *given: seen.append(given), on_stream_ended=lambda: seen.append("on")
+    )
+    await dispatch(handlers, Disconnected(), StreamEnded())
+    assert seen == [(mistake, False), "on"]
+    assert "on_disconnected raised" in caplog.text
+
+
+async def test_an_error_handler_that_raises_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
+    calls: list[object] = []
+
+    def broken(error: Exception) -> None:
+        calls.append(error)
+        raise ZeroDivisionError
+
+    await dispatch(OdysseyEventHandlers(on_error=broken), ErrorOccurred(FAILURE, fatal=False))
+    assert calls == [FAILURE]
+    assert "on_error raised" in caplog.text
+
+
+def test_keywords_win_over_the_handlers_given_as_one() -> None:
+    first, second = (lambda: None), (lambda: None)
+    handlers = OdysseyEventHandlers.of(
+        OdysseyEventHandlers(on_stream_ended=first, on_disconnected=first), {"on_stream_ended": second}
+    )
+    assert (handlers.on_stream_ended, handlers.on_disconnected) == (second, first)
+
+
+@pytest.mark.parametrize(
+    ("handlers", "keywords", "message"),
+    [
+        (None, {"on_conected": print}, "no handler on_conected; there are on_connected,"),
+        (None, {"on_error": "print"}, "on_error must be a function or None, got str"),
+        ({"on_error": print}, {}, "must be OdysseyEventHandlers or None, got dict"),
+    ],
+)
+def test_what_is_no_handler_is_refused(
+    handlers: OdysseyEventHandlers | None, keywords: dict[str, Handler], message: str
+) -> None:
+    with pytest.raises(OdysseyConfigError, match=message):
+        OdysseyEventHandlers.of(handlers, keywords)
+
+
+async def test_readers_get_the_events_from_their_making_on_and_end_with_the_connection() -> None:
+    bus = EventBus(lambda _: None)
+    bus.put(Disconnected())
+    reader = bus.reader()
+    bus.put(StreamEnded())
+    bus.end()
+    assert [event async for event in reader] == [StreamEnded()]
+
+
+async def test_a_reader_that_lags_loses_the_oldest_events_and_counts_them() -> None:
+    bus = EventBus(lambda _: None)
+    reader = bus.reader()
+    for number in range(EVENT_BUFFER + 3):
+        bus.put(InteractAcknowledged(str(number)))
+    bus.end()
+    events = [event async for event in reader]
+    assert len(events) == EVENT_BUFFER
+    assert events[0] == InteractAcknowledged("3")
+    assert reader.dropped == 3

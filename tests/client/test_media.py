@@ -1,0 +1,184 @@
+"""Video frames, their readers and the recorder, without a connection."""
+
+import asyncio
+import gc
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_client import ConnectionClosedError, FrameReader, MediaStream, VideoFrame
+
+CLOCK = Fraction(1, 90_000)
+
+
+def picture(index: int, width: int = 64, height: int = 96) -> av.VideoFrame:
+    """A frame of 20 a second, as bright as its number."""
+    shade = np.full((height, width, 3), (16 + index * 8) % 256, np.uint8)
+    frame = av.VideoFrame.from_ndarray(shade, format="rgb24").reformat(format="yuv420p")
+    frame.pts, frame.time_base = 1_000_000 + index * 4500, CLOCK
+    return frame
+
+
+def fill(stream: MediaStream, count: int) -> None:
+    for index in range(count):
+        stream.push(picture(index))
+
+
+async def times(reader: FrameReader) -> list[int]:
+    return [round(frame.timestamp_ms) async for frame in reader]
+
+
+def test_a_frame_tells_its_size_and_its_time_from_the_first() -> None:
+    stream = MediaStream()
+    fill(stream, 3)
+    frame = stream.latest_frame
+    assert frame is not None
+    assert (frame.width, frame.height) == (64, 96)
+    assert frame.timestamp_ms == pytest.approx(100.0)
+    assert stream.frames_received == 3
+
+
+def test_a_frame_is_rgb_when_asked_for_and_made_once() -> None:
+    frame = VideoFrame(picture(5), 0.0)
+    assert frame.data.shape == (96, 64, 3)
+    assert frame.data.dtype == np.uint8
+    assert frame.data is frame.data
+    assert abs(int(frame.data[50, 30, 1]) - 56) <= 2
+    assert frame.to_ndarray("bgr24") is not frame.to_ndarray("bgr24")
+
+
+@pytest.mark.parametrize("width", [64, 62, 30])
+def test_luma_is_the_brightness_without_the_padding_of_rows(width: int) -> None:
+    ramp = np.tile(np.linspace(0, 255, width).astype(np.uint8)[None, :, None], (96, 1, 3))
+    frame = VideoFrame(av.VideoFrame.from_ndarray(ramp, format="rgb24").reformat(format="yuv420p"), 0.0)
+    assert frame.luma.shape == (96, width)
+    assert (np.diff(frame.luma[40].astype(int)) >= 0).all()
+    assert frame.luma[0, 0] == 16
+    assert VideoFrame(av.VideoFrame.from_ndarray(ramp, format="rgb24"), 0.0).luma.shape == (96, width)
+
+
+async def test_a_reader_gets_the_frames_from_its_making_on_until_the_end() -> None:
+    stream = MediaStream()
+    stream.push(picture(0))
+    reader = stream.frames()
+    for index in (1, 2):
+        stream.push(picture(index))
+    stream.end()
+    stream.push(picture(3))
+    assert await times(reader) == [50, 100]
+
+
+async def test_a_reader_waits_for_frames() -> None:
+    stream = MediaStream()
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(times(stream.frames()))
+        await asyncio.wait({reading}, timeout=0.01)
+        fill(stream, 2)
+        stream.end()
+    assert reading.result() == [0, 50]
+
+
+async def test_a_failed_connection_ends_its_readers_with_its_error_after_what_they_have() -> None:
+    stream = MediaStream()
+    early = stream.frames()
+    fill(stream, 1)
+    failure = ConnectionClosedError("gone")
+    stream.end(failure)
+    assert round((await anext(early)).timestamp_ms) == 0
+    for reader in (early, stream.frames()):
+        with pytest.raises(ConnectionClosedError, match="gone"):
+            await anext(reader)
+
+
+@given(buffer=st.integers(1, 20), count=st.integers(0, 40))
+def test_a_slow_reader_loses_the_oldest_frames_and_counts_them(buffer: int, count: int) -> None:
+    async def scenario() -> None:
+        stream = MediaStream()
+        slow, roomy = stream.frames(buffer=buffer), stream.frames(buffer=100)
+        frame = picture(0)
+        for index in range(count):
+            frame.pts = 4500 * index
+            stream.push(frame)
+        stream.end()
+        assert slow.dropped == max(0, count - buffer)
+        everything = await times(roomy)
+        assert everything == [50 * index for index in range(count)]
+        assert await times(slow) == everything[-buffer:]
+
+    asyncio.run(scenario())
+
+
+async def test_a_reader_that_nobody_holds_is_forgotten() -> None:
+    stream = MediaStream()
+    fill(stream, 1)
+    reader = stream.frames()
+    assert len(stream._readers) == 1
+    del reader
+    gc.collect()
+    assert len(stream._readers) == 0
+
+
+def test_a_buffer_holds_at_least_one_frame() -> None:
+    with pytest.raises(ValueError, match="at least 1 frame, got 0"):
+        MediaStream().frames(buffer=0)
+
+
+def decoded(path: Path) -> list[av.VideoFrame]:
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec.name == "h264"
+        return list(container.decode(video=0))
+
+
+async def test_a_recording_has_every_frame_at_its_time(tmp_path: Path) -> None:
+    stream = MediaStream()
+    path = tmp_path / "video.mp4"
+    async with stream.record(path) as recorder:
+        for index in (0, 1, 2, 10, 11):
+            stream.push(picture(index))
+    frames = decoded(path)
+    assert [round(float(frame.time or 0) * 1000) for frame in frames] == [0, 50, 100, 500, 550]
+    shades = [float(frame.to_ndarray(format="gray").mean()) for frame in frames]
+    assert shades == pytest.approx([16, 24, 32, 96, 104], abs=4)
+    assert (recorder.frames_recorded, recorder.frames_dropped) == (5, 0)
+
+
+async def test_a_recording_keeps_its_size_and_fits_other_frames_in(tmp_path: Path) -> None:
+    stream = MediaStream()
+    async with stream.record(tmp_path / "video.mp4"):
+        stream.push(picture(24, 64, 96))
+        stream.push(picture(25, 96, 64))
+    upright, lying = decoded(tmp_path / "video.mp4")
+    assert (lying.width, lying.height) == (upright.width, upright.height) == (64, 96)
+    rows = lying.to_ndarray(format="gray")[:, 32]
+    assert rows[4] < 40
+    assert rows[48] > 100
+
+
+async def test_a_recording_ends_well_when_the_connection_fails(tmp_path: Path) -> None:
+    stream = MediaStream()
+    async with stream.record(tmp_path / "video.mp4"):
+        fill(stream, 4)
+        stream.end(ConnectionClosedError("gone"))
+    assert len(decoded(tmp_path / "video.mp4")) == 4
+
+
+async def test_a_recording_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    stream = MediaStream()
+    recorder = stream.record(tmp_path / "no such directory" / "video.mp4")
+    await recorder.start()
+    fill(stream, 1)
+    with pytest.raises(FileNotFoundError):
+        await recorder.stop()
+
+
+async def test_a_recorder_records_once(tmp_path: Path) -> None:
+    recorder = MediaStream().record(tmp_path / "video.mp4")
+    async with recorder:
+        with pytest.raises(RuntimeError, match="make another one"):
+            await recorder.start()
+    assert not (tmp_path / "video.mp4").exists()

@@ -1,0 +1,90 @@
+"""Values that calls take and give; the credentials' form is shared with the vendor's clients."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_client.errors import OdysseyConfigError
+from odyssey_client.models import BroadcastInfo, ClientCredentials, ConnectionStatus, StreamerCapabilities
+
+VENDOR: dict[str, Any] = {
+    "session_id": "s-1",
+    "signaling_url": "wss://host/signaling",
+    "session_token": "a.b.c",
+    "expires_in": 600,
+    "capabilities": {"image_to_video": True},
+}
+
+
+def test_credentials_have_exactly_the_vendors_keys() -> None:
+    credentials = ClientCredentials("s-1", "wss://host/signaling", "a.b.c", 600, StreamerCapabilities(True))
+    assert credentials.to_dict() == VENDOR
+
+
+@given(
+    st.builds(
+        ClientCredentials,
+        session_id=st.text(min_size=1),
+        signaling_url=st.sampled_from(["ws://127.0.0.1:8400/x", "wss://host/a?b"]),
+        session_token=st.text(min_size=1),
+        expires_in=st.integers(0, 10**6),
+        capabilities=st.builds(StreamerCapabilities, image_to_video=st.booleans()),
+    )
+)
+def test_credentials_come_back_from_json_as_they_went(credentials: ClientCredentials) -> None:
+    assert ClientCredentials.from_dict(json.loads(json.dumps(credentials.to_dict()))) == credentials
+
+
+def test_credentials_without_capabilities_or_with_other_keys_are_read() -> None:
+    data = {**VENDOR, "region": "eu"}
+    del data["capabilities"]
+    assert ClientCredentials.from_dict(data).capabilities == StreamerCapabilities(image_to_video=False)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("session_id", None),
+        ("session_id", ""),
+        ("session_id", 7),
+        ("signaling_url", "ftp://secret"),
+        ("session_token", {"secret": 1}),
+        ("expires_in", "secret"),
+        ("expires_in", True),
+        ("expires_in", -1),
+        ("expires_in", float("nan")),
+        ("capabilities", ["secret"]),
+        ("capabilities", {"image_to_video": "secret"}),
+    ],
+)
+def test_wrong_credentials_are_refused_naming_the_field_and_not_the_value(key: str, value: object) -> None:
+    with pytest.raises(OdysseyConfigError) as caught:
+        ClientCredentials.from_dict({**VENDOR, key: value})
+    assert key in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [None, "a.b.c", [VENDOR]])
+def test_what_is_no_mapping_is_no_credentials(value: Any) -> None:
+    with pytest.raises(OdysseyConfigError, match="must be a mapping"):
+        ClientCredentials.from_dict(value)
+
+
+def test_tokens_are_not_in_a_repr() -> None:
+    assert "a.b.c" not in repr(ClientCredentials.from_dict(VENDOR))
+    assert "spectator" not in repr(BroadcastInfo("https://host", "spectator")).replace("spectator_token", "")
+
+
+def test_a_status_equals_its_string() -> None:
+    assert {ConnectionStatus.CONNECTED: 1}["connected"] == 1  # type: ignore[index]
+    assert [str(status) for status in ConnectionStatus] == [
+        "authenticating",
+        "connecting",
+        "reconnecting",
+        "connected",
+        "disconnected",
+        "failed",
+    ]

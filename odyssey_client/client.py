@@ -1,0 +1,371 @@
+"""The client: what a user of this package works with."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from odyssey_client.config import AdvancedConfig, ClientConfig
+from odyssey_client.errors import ImageError, InvalidStateError, OdysseyConfigError, OdysseyError
+from odyssey_client.events import (
+    Event,
+    EventBus,
+    EventReader,
+    Handler,
+    InteractAcknowledged,
+    OdysseyEventHandlers,
+    StreamStarted,
+)
+from odyssey_client.image import ImageSource, prepare_image
+from odyssey_client.media import DEFAULT_BUFFER, FrameReader, MediaStream
+from odyssey_client.models import JSON, ClientCredentials, ConnectionStatus, StreamerCapabilities
+from odyssey_client.rest.regions import measure
+from odyssey_client.rest.sessions import open_session
+from odyssey_client.rest.telemetry import Telemetry
+from odyssey_client.rest.transport import Transport
+from odyssey_client.seams import Clock, Entropy, Network, SystemClock, SystemEntropy, SystemNetwork
+
+if TYPE_CHECKING:
+    from odyssey_client.connection.runner import Connection
+
+
+class Odyssey:
+    """A client of the Odyssey API: one live connection at a time, and streams over it, one after the other.
+
+    ::
+
+        async with Odyssey() as client:  # the key from ODYSSEY_API_KEY
+            stream = await client.connect()
+            await client.start_stream("A lighthouse at dawn")
+            async for frame in stream:
+                ...
+
+    A client belongs to one event loop. Leaving the ``async with``, or `disconnect`, ends everything it has opened;
+    it can connect again afterwards.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        api_url: str | None = None,
+        advanced: AdvancedConfig | None = None,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+        network: Network | None = None,
+    ) -> None:
+        """Make a client; nothing is sent yet.
+
+        Args:
+            api_key: The API key; from the environment variable ``ODYSSEY_API_KEY`` if None.
+            api_url: Where the service is; from ``ODYSSEY_API_URL``, else ``https://api.odyssey.ml``, if None.
+            advanced: Retries and limits.
+            clock: The source of time; the machine's if None.
+            entropy: The source of chance; the machine's if None.
+            network: The way out of the process; the machine's if None.
+
+        Raises:
+            OdysseyConfigError: there is no key, or an argument cannot be used.
+        """
+        config = ClientConfig.resolve(api_key, api_url, advanced, env=os.environ)
+        self._set_up(config, clock, entropy, network)
+
+    @classmethod
+    def keyless(
+        cls,
+        *,
+        api_url: str | None = None,
+        advanced: AdvancedConfig | None = None,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+        network: Network | None = None,
+    ) -> Self:
+        """Make a client that holds no API key, for `connect_with_credentials` with credentials made elsewhere.
+
+        Raises:
+            OdysseyConfigError: an argument cannot be used.
+        """
+        client = cls.__new__(cls)
+        config = ClientConfig.resolve(None, api_url, advanced, env={}, api_key_required=False)
+        client._set_up(config, clock, entropy, network)  # noqa: SLF001 - its own class
+        return client
+
+    def _set_up(
+        self, config: ClientConfig, clock: Clock | None, entropy: Entropy | None, network: Network | None
+    ) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._network = network or SystemNetwork()
+        self._transport = Transport(
+            config, clock=self._clock, entropy=entropy or SystemEntropy(), network=self._network
+        )
+        self._telemetry = Telemetry(self._transport)
+        self._bus = EventBus(self._observe)
+        self._connection: Connection | None = None
+        self._last_applied_prompt: str | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.disconnect()
+
+    # Connecting.
+
+    async def connect(
+        self, handlers: OdysseyEventHandlers | None = None, /, **handler_keywords: Handler | None
+    ) -> MediaStream:
+        """Get a session and a streamer, and return once its video and its data channel are there.
+
+        Args:
+            handlers: What to call when; see `OdysseyEventHandlers`.
+            handler_keywords: The same by name, such as ``on_error=print``.
+
+        Raises:
+            InvalidStateError: there is a connection already.
+            OdysseyConfigError: there is no such handler, or it cannot be called.
+            OdysseyAuthError: the service does not accept the API key.
+            OdysseyUsageError: a limit of the account stands in the way.
+            QueueTimeoutError: no streamer became free in time.
+            ConnectTimeoutError: the connection was not up in time.
+            OdysseyError: anything else that went wrong, by class.
+        """
+        self._config.require_api_key()
+        return await self._connect(None, OdysseyEventHandlers.of(handlers, handler_keywords))
+
+    async def connect_with_credentials(
+        self,
+        credentials: ClientCredentials,
+        handlers: OdysseyEventHandlers | None = None,
+        /,
+        **handler_keywords: Handler | None,
+    ) -> MediaStream:
+        """Connect to the session of ``credentials``, without an API key; otherwise as `connect`.
+
+        Raises:
+            InvalidStateError: there is a connection already.
+            OdysseyConfigError: an argument cannot be used.
+            OdysseyError: anything else that went wrong, by class.
+        """
+        if not isinstance(credentials, ClientCredentials):
+            raise OdysseyConfigError(
+                f"credentials must be ClientCredentials, got {type(credentials).__name__}. "
+                "From a dictionary they are made with ClientCredentials.from_dict()."
+            )
+        return await self._connect(credentials, OdysseyEventHandlers.of(handlers, handler_keywords))
+
+    async def create_client_credentials(self) -> ClientCredentials:
+        """Get a session for another process to connect to with `connect_with_credentials`.
+
+        Raises:
+            OdysseyError: as `connect` does before the streamer comes in.
+        """
+        return await self._open_session(lambda *_: None)
+
+    async def disconnect(self) -> None:
+        """End the connection and all else that this client has opened: at any moment, from any task, twice is fine."""
+        if self._connection is not None:
+            await self._connection.close()
+        await self._telemetry.aclose()
+        await self._transport.aclose()
+
+    # Streaming.
+
+    async def start_stream(
+        self,
+        prompt: str = "",
+        *,
+        portrait: bool = True,
+        image: ImageSource | None = None,
+        bypass_prompt_expansion: bool | None = None,
+        broadcast: bool = False,
+    ) -> str:
+        """Start a stream; return its id once its first frame is ready.
+
+        Args:
+            prompt: What is to be seen.
+            portrait: 704x1280; otherwise landscape, 1280x704.
+            image: What to start from: a path, bytes, a ``data:`` URL, a PIL image, an array of pixels or a binary file.
+                It is fitted to the size of the stream (protocol.md section 7).
+            bypass_prompt_expansion: Whether to leave the prompt as it is, which takes a privilege; None for the
+                account's default.
+            broadcast: Whether spectators may watch; `on_broadcast_ready` says where.
+
+        Raises:
+            InvalidStateError: there is no connection, or a stream is already running.
+            ImageError: the image cannot be used, or this streamer takes none.
+            OperationTimeoutError: the streamer did not answer in time.
+            OdysseyStreamError: the streamer refused it.
+            OdysseyConnectionError: the connection ended meanwhile.
+        """
+        connection = self._live("start_stream")
+        _check("prompt", prompt, str)
+        _check("portrait", portrait, bool)
+        _check("broadcast", broadcast, bool)
+        fields: dict[str, JSON] = {"prompt": prompt, "portrait": portrait, "broadcast": broadcast}
+        if bypass_prompt_expansion is not None:
+            _check("bypass_prompt_expansion", bypass_prompt_expansion, bool)
+            fields["bypass_vlm_expansion"] = bypass_prompt_expansion
+        if image is not None:
+            if not (self.capabilities or StreamerCapabilities()).image_to_video:
+                raise ImageError(
+                    "This streamer takes no images (capabilities.image_to_video is False). Start without one."
+                )
+            fields["input_image_base64"] = await _in_thread(lambda: prepare_image(image, portrait=portrait))
+        return await connection.streaming.start(
+            prompt, lambda: connection.send_start(fields, by_socket=image is not None)
+        )
+
+    async def interact(self, prompt: str) -> str:
+        """Change the stream; return the prompt as it was applied, perhaps rewritten.
+
+        Several may be under way at a time; each gets its own acknowledgement.
+
+        Raises:
+            InvalidStateError: no stream is running.
+            OperationTimeoutError: the streamer did not answer in time.
+            OdysseyStreamError: the streamer refused it, or the stream ended.
+            OdysseyConnectionError: the connection ended meanwhile.
+        """
+        connection = self._live("interact")
+        _check("prompt", prompt, str)
+        return await connection.streaming.interact(prompt, lambda: connection.send("update", {"prompt": prompt}))
+
+    async def end_stream(self) -> None:
+        """End the stream; return when it has ended. Another can be started over the same connection.
+
+        Raises:
+            InvalidStateError: no stream is running.
+            OperationTimeoutError: the streamer did not answer in time.
+            OdysseyStreamError: the streamer refused it.
+            OdysseyConnectionError: the connection ended meanwhile.
+        """
+        connection = self._live("end_stream")
+        await connection.streaming.end(lambda: connection.send("interactive_stream_end", {}))
+
+    # What comes in.
+
+    def frames(self, *, buffer: int = DEFAULT_BUFFER) -> FrameReader:
+        """Iterate over the frames of the connection from now on, with a buffer of one's own; see `MediaStream.frames`.
+
+        Raises:
+            InvalidStateError: there is no connection.
+        """
+        if self._connection is None:
+            raise InvalidStateError("not_connected", "frames() needs a connection. Call connect() first.")
+        return self._connection.media_stream.frames(buffer=buffer)
+
+    def events(self) -> EventReader:
+        """Iterate over what happens from now on, to the end of the connection there is, or of the next."""
+        return self._bus.reader()
+
+    @property
+    def current_status(self) -> ConnectionStatus:
+        """Where the connection stands; `disconnected` before the first."""
+        status = self._connection.status if self._connection is not None else None
+        return status or ConnectionStatus.DISCONNECTED
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether video and data channel are there."""
+        return self._connection is not None and self._connection.is_up
+
+    @property
+    def current_session_id(self) -> str | None:
+        """The session of the connection there is."""
+        if self._connection is None or self._connection.is_over or self._connection.credentials is None:
+            return None
+        return self._connection.credentials.session_id
+
+    @property
+    def media_stream(self) -> MediaStream | None:
+        """The video of the latest connection, also when that is over; None before the first."""
+        return self._connection.media_stream if self._connection is not None else None
+
+    @property
+    def capabilities(self) -> StreamerCapabilities | None:
+        """What the streamer of the latest connection can do; None before one was assigned."""
+        credentials = self._connection.credentials if self._connection is not None else None
+        return None if credentials is None else credentials.capabilities
+
+    @property
+    def last_applied_prompt(self) -> str | None:
+        """The prompt that the streamer applied last, as it applied it; None before the first of this connection."""
+        return self._last_applied_prompt
+
+    def __repr__(self) -> str:
+        return f"Odyssey({self._config.api_url}, {self.current_status})"
+
+    async def _connect(self, credentials: ClientCredentials | None, handlers: OdysseyEventHandlers) -> MediaStream:
+        # aiortc and what it needs take half a second to import: not before somebody connects.
+        from odyssey_client.connection.runner import Connection  # noqa: PLC0415
+
+        previous = self._connection
+        if previous is not None and not previous.is_over:
+            raise InvalidStateError(
+                "already_connected",
+                f"There is a connection already ({self.current_status}). Call disconnect() first.",
+            )
+        self._last_applied_prompt = None
+        self._connection = connection = Connection(
+            settings=self._config.advanced,
+            clock=self._clock,
+            network=self._network,
+            fetch=self._transport.fetch,
+            open_session=self._open_session,
+            handlers=handlers,
+            events=self._bus,
+        )
+        if previous is not None:
+            await previous.close()
+        began = self._clock.monotonic()
+        connection.start(credentials)
+        try:
+            await connection.ready()
+        except BaseException as error:
+            # Cancelled or failed: nothing may be left of it either way.
+            code = error.code if isinstance(error, OdysseyError) else "cancelled"
+            self._telemetry.record("connect_failed", code=code)
+            await self.disconnect()
+            raise
+        duration = round((self._clock.monotonic() - began) * 1000, 1)
+        self._telemetry.record("connected", session_id=self.current_session_id, duration_ms=duration)
+        return connection.media_stream
+
+    async def _open_session(self, on_queued: Callable[[int, str], None]) -> ClientCredentials:
+        await self._transport.authenticate()
+        latencies = await measure(self._transport)
+        return await open_session(self._transport, latencies=latencies, on_queued=on_queued)
+
+    def _observe(self, event: Event) -> None:
+        match event:
+            case StreamStarted(applied_prompt=prompt) | InteractAcknowledged(prompt):
+                self._last_applied_prompt = prompt
+
+    def _live(self, call: str) -> Connection:
+        if self._connection is None or not self._connection.is_up:
+            raise InvalidStateError(
+                "not_connected",
+                f"{call}() needs a connection, and this one is {self.current_status}. Call connect() first.",
+            )
+        return self._connection
+
+
+async def _in_thread[T](work: Callable[[], T]) -> T:
+    """Run ``work`` in a thread that is gone afterwards, unlike those of `asyncio.to_thread`."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="odyssey-image")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
+    finally:
+        thread.shutdown(wait=False)
+
+
+def _check(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise OdysseyConfigError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")

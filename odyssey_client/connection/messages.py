@@ -1,0 +1,163 @@
+"""What the service says on the socket and on `streamerToClient`, as typed values (protocol.md sections 3 and 4).
+
+Read strictly: a field that is missing or of the wrong type is a `MessageError` that names it. Fields and message
+types that the protocol does not name are passed over, since a newer service may send more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from odyssey_client.errors import SignalingError, excerpt
+from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
+from odyssey_client.models import JSON, BroadcastInfo
+
+
+class MessageError(SignalingError):
+    """A message is not what the protocol says; the connection goes on without it.
+
+    Attributes:
+        kind: The message's ``type``, where it has one.
+    """
+
+    default_code = "malformed_message"
+    default_retryable = False
+
+    def __init__(self, message: str, *, kind: str | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """`offer`."""
+
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class IceCandidate:
+    """`ice_candidate`; an empty ``candidate`` marks the end of them (RFC 8838 section 13)."""
+
+    candidate: str
+    sdp_mid: str | None
+    sdp_mline_index: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceError:
+    """`error`."""
+
+    reason: str
+
+
+type Message = (
+    Offer
+    | IceCandidate
+    | ServiceError
+    | StreamStarted
+    | InteractAcknowledged
+    | StreamEnded
+    | StreamError
+    | BroadcastReady
+)
+
+
+class _Fields:
+    """The fields of one message, read with their types."""
+
+    def __init__(self, channel: str, kind: str, fields: Mapping[str, object]) -> None:
+        self._where = f"{channel}: {kind}"
+        self._kind = kind
+        self._fields = fields
+
+    def text(self, name: str) -> str:
+        value = self._fields.get(name)
+        if not isinstance(value, str):
+            raise self._wrong(name, "a string", value)
+        return value
+
+    def text_or(self, name: str, default: str) -> str:
+        return default if self._fields.get(name) is None else self.text(name)
+
+    def optional_text(self, name: str) -> str | None:
+        return None if self._fields.get(name) is None else self.text(name)
+
+    def optional_index(self, name: str) -> int | None:
+        value = self._fields.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise self._wrong(name, "a whole number or null", value)
+        return value
+
+    def _wrong(self, name: str, expected: str, value: object) -> MessageError:
+        came = "nothing" if value is None else _kind(value)
+        return MessageError(f"{self._where}.{name} must be {expected}, got {came}", kind=self._kind)
+
+
+type _Reader = Callable[[_Fields], Message]
+
+SIGNALING: Mapping[str, _Reader] = MappingProxyType(
+    {
+        "offer": lambda f: Offer(f.text("sdp")),
+        "ice_candidate": lambda f: IceCandidate(
+            f.text_or("candidate", ""), f.optional_text("sdpMid"), f.optional_index("sdpMLineIndex")
+        ),
+        "error": lambda f: ServiceError(f.text("reason")),
+    }
+)
+"""The messages of the signaling socket, by ``type``."""
+
+STREAMER_TO_CLIENT: Mapping[str, _Reader] = MappingProxyType(
+    {
+        "stream_started": lambda f: StreamStarted(f.text("stream_id"), f.text_or("applied_prompt", "")),
+        "update_acknowledged": lambda f: InteractAcknowledged(f.text("prompt")),
+        "stream_ended": lambda _: StreamEnded(),
+        "broadcast_ready": lambda f: BroadcastReady(
+            BroadcastInfo(f.text("webrtc_url"), f.text("spectator_token"), f.optional_text("broadcast_url"))
+        ),
+        "interactive_stream_error": lambda f: StreamError(f.text("reason"), f.text_or("message", "")),
+    }
+)
+"""The messages of the data channel `streamerToClient`, by ``type``."""
+
+
+def parse(channel: str, readers: Mapping[str, _Reader], data: str | bytes) -> Message | None:
+    """Read one message; None for a type that ``readers`` does not know.
+
+    Raises:
+        MessageError: binary, no JSON, no object, no ``type``, or a field that is missing or of the wrong type.
+    """
+    if isinstance(data, bytes):
+        raise MessageError(f"{channel}: expected JSON text, got a binary message of {len(data)} bytes")
+    try:
+        decoded: object = json.loads(data)
+    except (ValueError, RecursionError):
+        raise MessageError(f"{channel}: expected JSON text, got {excerpt(data, 80)!r}") from None
+    if not isinstance(decoded, dict):
+        raise MessageError(f"{channel}: expected a JSON object, got {_kind(decoded)}")
+    kind = decoded.get("type")
+    if not isinstance(kind, str):
+        raise MessageError(f"{channel}: expected an object with a string `type`, got one whose type is {_kind(kind)}")
+    reader = readers.get(kind)
+    return None if reader is None else reader(_Fields(channel, kind, decoded))
+
+
+def encode(kind: str, fields: Mapping[str, JSON] | None = None) -> str:
+    """Write one message as it goes on the wire."""
+    return json.dumps({"type": kind, **(fields or {})}, ensure_ascii=False, separators=(",", ":"))
+
+
+_NAMES: Mapping[type, str] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "a boolean",
+    type(None): "null",
+}
+
+
+def _kind(value: object) -> str:
+    return _NAMES.get(type(value), "a number")

@@ -1,0 +1,190 @@
+"""The signaling socket of one attempt (protocol.md section 3), and where its peers find ICE servers."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI, WebSocketException
+
+from odyssey_client.connection import messages
+from odyssey_client.connection.messages import Message
+from odyssey_client.errors import ServiceUnreachableError, SignalingError
+from odyssey_client.models import JSON, ClientCredentials
+from odyssey_client.seams import Clock, Network
+
+logger = logging.getLogger(__name__)
+
+type Fetch = Callable[[str], Awaitable[object]]
+"""Gets the JSON at a URL; raises `ServiceUnreachableError`, or `ValueError` where there is none."""
+
+CONFIG_LIMIT_S = 2.0
+"""Seconds that `/config` may take. Without its answer the peer does with its own addresses, which costs nothing;
+other clients ask a public STUN server then, which without internet costs seconds."""
+
+GOODBYE_LIMIT_S = 1.0
+"""Seconds that saying goodbye may take."""
+
+_SCHEMES = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """One entry of `iceServers` (W3C WebRTC section 4.2.4)."""
+
+    urls: list[str]
+    username: str | None = None
+    credential: str | None = field(default=None, repr=False)
+
+
+class SignalingLostError(SignalingError):
+    """The socket could not be opened, or is closed.
+
+    Attributes:
+        close_code: The WebSocket close code (RFC 6455 section 7.4); None when it never opened.
+        close_reason: What was said with it, or why it did not open.
+    """
+
+    def __init__(self, close_code: int | None, close_reason: str) -> None:
+        super().__init__(f"The signaling connection is gone ({close_code}): {close_reason}")
+        self.close_code = close_code
+        self.close_reason = close_reason
+
+
+class Signaling:
+    """An open signaling socket."""
+
+    def __init__(self, socket: ClientConnection, clock: Clock) -> None:
+        self._socket = socket
+        self._clock = clock
+
+    async def receive(self) -> Message:
+        """Wait for the next message that the protocol knows; others are logged and passed over.
+
+        Raises:
+            MessageError: a message of a known type is not what the protocol says; the socket is still good.
+            SignalingLostError: the socket is closed.
+        """
+        while True:
+            try:
+                data = await self._socket.recv()
+            except ConnectionClosed as closed:
+                raise _lost(closed) from None
+            message = messages.parse("signaling", messages.SIGNALING, data)
+            if message is not None:
+                return message
+            logger.debug("signaling: passed over a message of a type this client does not know")
+
+    async def send(self, kind: str, fields: Mapping[str, JSON] | None = None) -> None:
+        """Send one message.
+
+        Raises:
+            SignalingLostError: the socket is closed.
+        """
+        try:
+            await self._socket.send(messages.encode(kind, fields))
+        except ConnectionClosed as closed:
+            raise _lost(closed) from None
+
+    async def keep_alive(self, interval: float) -> None:
+        """Send a keepalive every ``interval`` seconds, until the socket is closed."""
+        while True:
+            await self._clock.sleep(interval)
+            try:
+                await self.send("keepalive")
+            except SignalingLostError:  # the reader sees it too, and says so
+                return
+
+    async def say_goodbye(self) -> None:
+        """Tell the service that this client leaves, and close with 1000, within `GOODBYE_LIMIT_S`."""
+        with contextlib.suppress(SignalingLostError, TimeoutError):
+            async with self._clock.timeout(GOODBYE_LIMIT_S):
+                await self.send("client_disconnecting")
+                await self._socket.close(1000)
+
+
+@asynccontextmanager
+async def open_signaling(credentials: ClientCredentials, network: Network, clock: Clock) -> AsyncIterator[Signaling]:
+    """Open the socket of a session; on leaving, say goodbye and close it.
+
+    Raises:
+        SignalingLostError: it could not be opened.
+    """
+    url = f"{signaling_base(credentials)}/client/{quote(credentials.session_id, safe='')}"
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            socket = await stack.enter_async_context(
+                network.websocket(f"{url}?token={quote(credentials.session_token, safe='')}")
+            )
+        except InvalidURI:
+            raise SignalingLostError(None, f"{url} is no WebSocket URL") from None
+        except InvalidHandshake as error:
+            raise SignalingLostError(None, f"{url} refused the WebSocket: {error}") from None
+        except (OSError, WebSocketException) as error:
+            raise SignalingLostError(None, f"{url} could not be reached: {error}") from None
+        signaling = Signaling(socket, clock)
+        try:
+            yield signaling
+        finally:
+            await signaling.say_goodbye()
+
+
+async def fetch_ice_servers(credentials: ClientCredentials, fetch: Fetch, clock: Clock) -> list[IceServer]:
+    """Ask `/config` for the ICE servers; none when it does not answer within `CONFIG_LIMIT_S` or answers nonsense."""
+    base = signaling_base(credentials)
+    url = f"{_SCHEMES[urlsplit(base).scheme]}{base[base.index(':') :]}/config"
+    try:
+        async with clock.timeout(CONFIG_LIMIT_S):
+            return read_ice_servers(await fetch(url))
+    except (ServiceUnreachableError, TimeoutError, ValueError) as error:
+        logger.warning("no ICE servers from %s (%s); going on without", url, error)
+        return []
+
+
+def read_ice_servers(body: object) -> list[IceServer]:
+    """Read the answer of `/config`; entries that are not what they must be are left out.
+
+    Raises:
+        ValueError: it has no list of servers.
+    """
+    entries = body.get("iceServers") if isinstance(body, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError("expected {'iceServers': [...]}")  # noqa: TRY004 - the caller has one way to fail
+    servers = []
+    for entry in entries:
+        if not isinstance(entry, dict):
+            continue
+        urls = entry.get("urls")
+        listed = [urls] if isinstance(urls, str) else urls if isinstance(urls, list) else []
+        usable = [
+            url for url in listed if isinstance(url, str) and url.startswith(("stun:", "stuns:", "turn:", "turns:"))
+        ]
+        if usable:
+            servers.append(IceServer(usable, _text(entry.get("username")), _text(entry.get("credential"))))
+    return servers
+
+
+def signaling_base(credentials: ClientCredentials) -> str:
+    """The signaling URL with a ``ws`` scheme and no slash, query or fragment at its end."""
+    parts = urlsplit(credentials.signaling_url)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme.lower(), parts.scheme.lower())
+    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _lost(closed: ConnectionClosed) -> SignalingLostError:
+    # Without a close frame there is no code on the wire: 1006 stands for that (RFC 6455 section 7.4.1).
+    frame = closed.rcvd or closed.sent
+    return (
+        SignalingLostError(1006, "the connection broke")
+        if frame is None
+        else SignalingLostError(frame.code, frame.reason)
+    )

@@ -1,0 +1,183 @@
+"""What happens to a connection, and what is to be done about it: the words between the machine and its shell.
+
+`machine.py` takes the first kind and gives the second; `runner.py` the other way round. Plain frozen values, no
+behaviour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from odyssey_client.errors import OdysseyError
+from odyssey_client.models import ClientCredentials, ConnectionStatus
+
+# What happens, with what came along.
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """`connect`, or with credentials `connect_with_credentials`."""
+
+    credentials: ClientCredentials | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoStreamerFree:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    credentials: ClientCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRefused:
+    error: OdysseyError
+
+
+@dataclass(frozen=True, slots=True)
+class VideoAdded:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOpened:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SignalingClosed:
+    """The socket closed with ``code`` (RFC 6455 section 7.4), or did not open: then ``code`` is None."""
+
+    code: int | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReported:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLost:
+    error: OdysseyError
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDue:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonOverdue:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    pass
+
+
+type Input = (
+    Connect
+    | NoStreamerFree
+    | SessionOpened
+    | SessionRefused
+    | VideoAdded
+    | ChannelOpened
+    | SignalingClosed
+    | ErrorReported
+    | PeerLost
+    | RetryDue
+    | ReasonOverdue
+    | TimedOut
+    | Disconnect
+)
+
+# What is to be done about it.
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatus:
+    status: ConnectionStatus
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Make the REST calls that lead to credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Send `TimedOut` after ``seconds``, unless the connection is up or over by then."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSignaling:
+    """Open the socket and answer its offer."""
+
+    credentials: ClientCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class DropAttempt:
+    """Close the socket and the peer connection of the attempt, and pass over whatever they still say."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRetry:
+    """Send `RetryDue` after ``seconds``."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitReason:
+    """Send `ReasonOverdue` after a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallConnected:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class CallDisconnected:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    error: OdysseyError
+    fatal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Say goodbye, close everything, and settle every call that still waits with ``error``."""
+
+    error: OdysseyError
+
+
+type Effect = (
+    SetStatus
+    | OpenSession
+    | StartTimer
+    | OpenSignaling
+    | DropAttempt
+    | ScheduleRetry
+    | AwaitReason
+    | CallConnected
+    | CallDisconnected
+    | Report
+    | Release
+)

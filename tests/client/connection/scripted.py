@@ -1,0 +1,116 @@
+"""A streamer that does as a test says: real WebSocket, real WebRTC, and nothing of the mock's good manners."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
+
+import av
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from odyssey_client import ClientCredentials
+from odyssey_client.connection.ice import gather_on
+
+LAST_WORDS_S = 0.2
+"""Seconds that a script may go on after its socket was closed."""
+
+
+class GreyTrack(VideoStreamTrack):
+    """Small grey frames."""
+
+    async def recv(self) -> av.VideoFrame:
+        frame = av.VideoFrame(64, 96, "yuv420p")
+        for plane in frame.planes:
+            plane.update(bytes([128]) * plane.buffer_size)
+        frame.pts, frame.time_base = await self.next_timestamp()
+        return frame
+
+
+class Session:
+    """One socket of a client, and the peer connection that the script may make."""
+
+    def __init__(self, socket: ServerConnection) -> None:
+        self.socket = socket
+        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self.heard: asyncio.Queue[dict[str, object]] = asyncio.Queue()
+        """What came on `clientToStreamer`."""
+
+    async def send(self, message: object) -> None:
+        await self.socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
+
+    async def receive(self, kind: str) -> dict[str, object]:
+        """The next message of this type on the socket; others are passed over."""
+        while True:
+            message: dict[str, object] = json.loads(await self.socket.recv())
+            if message["type"] == kind:
+                return message
+
+    async def offer(self) -> str:
+        self.peer.addTrack(GreyTrack())
+        self.to_client = self.peer.createDataChannel("streamerToClient")
+        self.from_client = self.peer.createDataChannel("clientToStreamer")
+        self.from_client.on("message", lambda text: self.heard.put_nowait(json.loads(text)))
+        await self.peer.setLocalDescription(await self._gathered())
+        return self.peer.localDescription.sdp
+
+    async def _gathered(self) -> RTCSessionDescription:
+        gather_on(self.peer, ["127.0.0.1"])
+        return await self.peer.createOffer()
+
+    async def answered(self) -> None:
+        answer = await self.receive("answer")
+        await self.peer.setRemoteDescription(RTCSessionDescription(str(answer["sdp"]), "answer"))
+
+    async def come_up(self) -> None:
+        opened = asyncio.Event()
+        sdp = await self.offer()
+        self.to_client.on("open", opened.set)
+        await self.send({"type": "offer", "sdp": sdp})
+        await self.answered()
+        await opened.wait()
+
+    def say(self, message: object) -> None:
+        """Send on `streamerToClient`."""
+        self.to_client.send(message if isinstance(message, str | bytes) else json.dumps(message))
+
+    async def start_stream(self) -> None:
+        assert (await self.heard.get())["type"] == "interactive_stream_start"
+        self.say({"type": "stream_started", "stream_id": "stream-1", "applied_prompt": "applied"})
+
+    async def until_closed(self) -> list[dict[str, object]]:
+        """Everything the client still says on the socket."""
+        return [json.loads(text) async for text in self.socket]
+
+
+type Script = Callable[[Session], Awaitable[object]]
+
+
+@asynccontextmanager
+async def scripted(*scripts: Script, config: HTTPStatus = HTTPStatus.OK) -> AsyncIterator[ClientCredentials]:
+    """Serve one script an attempt, the last one for all that follow; a script's end closes the socket with 1000."""
+    attempts = iter(scripts)
+    script = scripts[-1]
+
+    async def attend(socket: ServerConnection) -> None:
+        session = Session(socket)
+        playing = asyncio.ensure_future(next(attempts, script)(session))
+        await asyncio.wait({playing, asyncio.ensure_future(socket.wait_closed())}, return_when=asyncio.FIRST_COMPLETED)
+        # Nothing more comes once the socket is closed; a script that waits on would keep the server from closing.
+        await asyncio.wait({playing}, timeout=LAST_WORDS_S)
+        playing.cancel()
+        with suppress(ConnectionClosed, asyncio.CancelledError):
+            await playing
+        await session.peer.close()
+
+    def answer(socket: ServerConnection, request: Request) -> Response | None:
+        if request.path == "/config":
+            return socket.respond(config, json.dumps({"iceServers": []}))
+        return None
+
+    async with serve(attend, "127.0.0.1", 0, process_request=answer) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield ClientCredentials("session", f"ws://127.0.0.1:{port}", "token", 600)

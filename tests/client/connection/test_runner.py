@@ -1,0 +1,306 @@
+"""A whole connection against a streamer that misbehaves in every way we know of: each call settles, nothing hangs."""
+
+import asyncio
+from http import HTTPStatus
+
+import pytest
+
+from odyssey_client import (
+    AdvancedConfig,
+    ConnectionClosedError,
+    ConnectionLimitReachedError,
+    ConnectTimeoutError,
+    Disconnected,
+    ErrorOccurred,
+    Odyssey,
+    OdysseyConnectionError,
+    OdysseyError,
+    OdysseyStreamError,
+    OperationTimeoutError,
+    PeerError,
+    SignalingError,
+    StatusChanged,
+    StreamerNotAvailableError,
+)
+from tests.client.connection.scripted import Script, Session, scripted
+
+QUICK = AdvancedConfig(
+    max_retries=2,
+    initial_retry_delay_ms=1,
+    max_retry_delay_ms=1,
+    connect_timeout_s=5,
+    operation_timeout_s=1,
+    keepalive_interval_s=0.05,
+)
+DURATION_LIMIT = {"type": "error", "reason": "duration_limit_reached"}
+IMPATIENT = AdvancedConfig(connect_timeout_s=0.3)
+
+
+def client(advanced: AdvancedConfig = QUICK) -> Odyssey:
+    return Odyssey.keyless(advanced=advanced)
+
+
+async def stay_up(session: Session) -> None:
+    await session.come_up()
+    await session.until_closed()
+
+
+async def stream(session: Session) -> None:
+    await session.come_up()
+    await session.start_stream()
+    await session.until_closed()
+
+
+async def close_with(session: Session, code: int) -> None:
+    await session.socket.close(code)
+
+
+async def never_offer(session: Session) -> None:
+    await session.until_closed()
+
+
+async def offer_nonsense(session: Session) -> None:
+    await session.send({"type": "offer", "sdp": "v=0\r\nnonsense"})
+    await session.until_closed()
+
+
+async def offer_nothing(session: Session) -> None:
+    await session.send({"type": "offer"})
+    await session.until_closed()
+
+
+async def report_an_error(session: Session) -> None:
+    await session.send({"type": "error", "reason": "streamer_not_available"})
+    await session.until_closed()
+
+
+@pytest.mark.parametrize(
+    ("script", "advanced", "error", "message"),
+    [
+        (lambda s: close_with(s, 1011), QUICK, SignalingError, "after 3 tries: close code 1011"),
+        (lambda s: close_with(s, 1000), QUICK, ConnectionClosedError, r"closed the connection \(close code 1000\)"),
+        (never_offer, IMPATIENT, ConnectTimeoutError, "waiting for the offer"),
+        (offer_nonsense, QUICK, PeerError, "offer cannot be answered"),
+        (offer_nothing, QUICK, SignalingError, r"offer\.sdp must be a string, got nothing"),
+        (report_an_error, QUICK, StreamerNotAvailableError, "Streamer not available"),
+    ],
+    ids=["closed", "closed cleanly", "no offer", "broken offer", "empty offer", "error"],
+)
+async def test_connecting_fails_with_what_went_wrong_and_can_be_tried_again(
+    script: Script, advanced: AdvancedConfig, error: type[OdysseyError], message: str
+) -> None:
+    async with client(advanced) as odyssey:
+        async with scripted(script) as credentials:
+            with pytest.raises(error, match=message):
+                await odyssey.connect_with_credentials(credentials)
+        async with scripted(stay_up) as credentials:
+            await odyssey.connect_with_credentials(credentials)
+            assert odyssey.is_connected
+
+
+async def test_nobody_there_is_an_error_that_names_the_address() -> None:
+    async with scripted(stay_up) as credentials:
+        pass
+    async with client() as odyssey:
+        with pytest.raises(SignalingError, match=credentials.signaling_url):
+            await odyssey.connect_with_credentials(credentials)
+
+
+async def test_an_early_loss_of_signaling_is_overcome() -> None:
+    async with (
+        scripted(lambda s: close_with(s, 1011), lambda s: close_with(s, 1012), stay_up) as credentials,
+        client() as odyssey,
+    ):
+        await odyssey.connect_with_credentials(credentials)
+        assert odyssey.is_connected
+
+
+@pytest.mark.parametrize("status", [HTTPStatus.NOT_FOUND, HTTPStatus.OK])
+async def test_connecting_needs_no_ice_servers(status: HTTPStatus) -> None:
+    async with scripted(stay_up, config=status) as credentials, client() as odyssey:
+        await odyssey.connect_with_credentials(credentials)
+
+
+async def test_trickled_candidates_are_taken_and_nonsense_among_them_is_reported() -> None:
+    async def trickle(session: Session) -> None:
+        sdp = await session.offer()
+        lines = sdp.splitlines(keepends=True)
+        candidates = [line.strip().removeprefix("a=") for line in lines if line.startswith("a=candidate")]
+        bare = "".join(line for line in lines if "candidate" not in line)
+        await session.send({"type": "offer", "sdp": bare})
+        hidden = candidates[0].replace("127.0.0.1", "0000-1111.local")
+        for candidate in ("candidate:nonsense", hidden, *candidates, ""):
+            await session.send({"type": "ice_candidate", "candidate": candidate, "sdpMid": "0", "sdpMLineIndex": 0})
+        await session.answered()
+        await session.until_closed()
+
+    async with scripted(trickle) as credentials, client() as odyssey:
+        errors = odyssey.events()
+        await odyssey.connect_with_credentials(credentials)
+        await odyssey.disconnect()
+        (error,) = [event.error async for event in errors if isinstance(event, ErrorOccurred)]
+        assert "candidate" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "error"),
+    [
+        (lambda s: s.socket.close(1000), "disconnected", None),
+        (lambda s: s.socket.close(1001), "disconnected", None),
+        (lambda s: s.socket.close(1011), "failed", SignalingError),
+        (lambda s: s.peer.close(), "failed", PeerError),
+        (
+            lambda s: s.send({"type": "error", "reason": "duration_limit_reached"}),
+            "failed",
+            ConnectionLimitReachedError,
+        ),
+    ],
+    ids=["1000", "1001", "1011", "peer closed", "error"],
+)
+async def test_an_end_by_the_service_settles_everything_that_waits(
+    end: Script, status: str, error: type[OdysseyError] | None
+) -> None:
+    async def end_it(session: Session) -> None:
+        await session.come_up()
+        await session.start_stream()
+        while (await session.heard.get())["type"] != "interactive_stream_end":
+            pass
+        await end(session)
+        await session.until_closed()
+
+    async with scripted(end_it) as credentials, client(AdvancedConfig()) as odyssey:
+        await odyssey.connect_with_credentials(credentials)
+        await odyssey.start_stream("A castle")
+        events, frames = odyssey.events(), odyssey.frames()
+        async with asyncio.timeout(5):
+            waiting = await asyncio.gather(odyssey.interact("x"), odyssey.end_stream(), return_exceptions=True)
+            assert [type(result) for result in waiting] == [ConnectionClosedError, ConnectionClosedError]
+            told = [event async for event in events if not isinstance(event, StatusChanged)]
+            with pytest.raises(error or StopAsyncIteration):  # noqa: PT012 - after the frames that are buffered
+                while True:
+                    await anext(frames)
+        assert odyssey.current_status == status
+        assert [type(event) for event in told] == ([ErrorOccurred] if error else []) + [Disconnected]
+        assert [type(event.error) for event in told if isinstance(event, ErrorOccurred) and event.fatal] == (
+            [error] if error else []
+        )
+
+
+JUNK = ["", "no JSON", "[1, 2]", "7", "null", '{"type": 7}', '{"no": "type"}', b"\x00\xff", '{"type": "of the future"}']
+
+
+async def test_nonsense_on_socket_and_channel_is_reported_and_passed_over() -> None:
+    async def talk_nonsense(session: Session) -> None:
+        for junk in JUNK:
+            await session.send(junk)
+        await session.come_up()
+        for junk in [*JUNK, '{"type": "stream_started"}', '{"type": "update_acknowledged", "prompt": 7}']:
+            session.say(junk)
+        await session.start_stream()
+        await session.until_closed()
+
+    async with scripted(talk_nonsense) as credentials, client() as odyssey:
+        events = odyssey.events()
+        await odyssey.connect_with_credentials(credentials)
+        assert await odyssey.start_stream("A castle") == "stream-1"
+        await odyssey.disconnect()
+        errors = [event async for event in events if isinstance(event, ErrorOccurred)]
+        assert not any(event.fatal for event in errors)
+        assert len(errors) == 2 * (len(JUNK) - 1) + 2
+
+
+async def test_a_late_acknowledgement_is_not_given_to_the_next_interaction() -> None:
+    async def acknowledge_late(session: Session) -> None:
+        await session.come_up()
+        await session.start_stream()
+        await session.heard.get()
+        await session.heard.get()
+        for prompt in ("FIRST", "SECOND"):
+            session.say({"type": "update_acknowledged", "prompt": prompt})
+        await session.until_closed()
+
+    async with scripted(acknowledge_late) as credentials, client() as odyssey:
+        await odyssey.connect_with_credentials(credentials)
+        await odyssey.start_stream("A castle")
+        with pytest.raises(OperationTimeoutError, match=r"interact\(\) was not answered within 1 s"):
+            await odyssey.interact("one")
+        assert await odyssey.interact("two") == "SECOND"
+
+
+async def test_a_stream_error_rejects_what_waits_and_is_announced() -> None:
+    async def refuse(session: Session) -> None:
+        await session.come_up()
+        for _ in range(2):
+            await session.heard.get()
+            session.say({"type": "interactive_stream_error", "reason": "quota_exceeded", "message": "no hours left"})
+        await session.until_closed()
+
+    told: list[str] = []
+    async with scripted(refuse) as credentials, client() as odyssey:
+        await odyssey.connect_with_credentials(credentials, on_stream_error=told.append)
+        for _ in range(2):
+            with pytest.raises(OdysseyStreamError, match="quota_exceeded: no hours left"):
+                await odyssey.start_stream("A castle")
+    assert told == ["quota_exceeded"] * 2
+
+
+async def test_the_socket_is_kept_alive_and_told_goodbye() -> None:
+    said: asyncio.Future[list[dict[str, object]]] = asyncio.get_running_loop().create_future()
+    alive = asyncio.Event()
+
+    async def listen(session: Session) -> None:
+        await session.come_up()
+        await session.receive("keepalive")
+        alive.set()
+        said.set_result(await session.until_closed())
+        assert session.socket.close_code == 1000
+
+    async with scripted(listen) as credentials, client() as odyssey:
+        await odyssey.connect_with_credentials(credentials)
+        await alive.wait()
+        await odyssey.disconnect()
+        assert (await said)[-1] == {"type": "client_disconnecting"}
+
+
+async def test_a_handler_that_hangs_does_not_keep_calls_waiting() -> None:
+    async with scripted(stream) as credentials, client() as odyssey:
+        cancelled = asyncio.Event()
+
+        async def hang() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+
+        await odyssey.connect_with_credentials(credentials, on_status_change=hang)
+        assert await odyssey.start_stream("A castle") == "stream-1"
+        await odyssey.disconnect()
+        assert cancelled.is_set()
+
+
+async def test_a_cancelled_call_leaves_the_others_alone() -> None:
+    async def acknowledge_all(session: Session) -> None:
+        await session.come_up()
+        await session.start_stream()
+        for prompt in ("FIRST", "SECOND"):
+            await session.heard.get()
+            if prompt == "SECOND":
+                session.say({"type": "update_acknowledged", "prompt": "FIRST"})
+                session.say({"type": "update_acknowledged", "prompt": "SECOND"})
+        await session.until_closed()
+
+    async with scripted(acknowledge_all) as credentials, client() as odyssey:
+        await odyssey.connect_with_credentials(credentials)
+        await odyssey.start_stream("A castle")
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(odyssey.interact("one"))
+            await asyncio.wait({first}, timeout=0.01)
+            first.cancel()
+        assert await odyssey.interact("two") == "SECOND"
+
+
+async def test_the_errors_of_a_connection_hold_no_token() -> None:
+    async with scripted(lambda s: close_with(s, 1011)) as credentials, client() as odyssey:
+        with pytest.raises(OdysseyConnectionError) as raised:
+            await odyssey.connect_with_credentials(credentials)
+        assert credentials.session_token not in str(raised.value).replace("session_token", "")

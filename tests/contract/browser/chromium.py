@@ -1,0 +1,77 @@
+"""A page with the vendor's JavaScript client in a real browser: where it is served from, and what it runs in."""
+
+import functools
+import shutil
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from playwright.async_api import Browser, Page, async_playwright
+
+HERE = Path(__file__).parent
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+)
+
+
+def executable() -> str | None:
+    """Give the path of a Chromium of this machine's."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def missing() -> str | None:
+    """Say what there is not, of all that the tests here need."""
+    if not (HERE / "node_modules/@odysseyml/odyssey").is_dir():
+        return "the npm package @odysseyml/odyssey is not installed"
+    if executable() is None:
+        return f"no Chromium on PATH (looked for {', '.join(NAMES)})"
+    return None
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base class's name for it
+        """Keep requests out of the test's output."""
+
+
+@contextmanager
+def served_page() -> Iterator[str]:
+    """Serve page and npm package from an origin of their own: so all calls to the mock are cross-origin."""
+    handler = functools.partial(_QuietHandler, directory=str(HERE))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/page.html"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@asynccontextmanager
+async def launched() -> AsyncIterator[Browser]:
+    async with (
+        async_playwright() as playwright,
+        await playwright.chromium.launch(executable_path=executable(), args=FLAGS) as browser,
+    ):
+        yield browser
+
+
+@asynccontextmanager
+async def opened(browser: Browser, page_url: str, *, api_url: str) -> AsyncIterator[Page]:
+    """Open the page in a context of its own, with `api_url` for the service."""
+    async with await browser.new_context() as context, await context.new_page() as page:
+        await page.add_init_script(f"window.__ODYSSEY_API_URL__ = {api_url!r}")
+        await page.goto(page_url)
+        await page.wait_for_function("window.contract")
+        yield page

@@ -1,0 +1,135 @@
+// What the tests call in the page: the official client's own calls, and a look at what the browser made of the video.
+import { Odyssey, credentialsFromDict, credentialsToDict } from "@odysseyml/odyssey";
+
+const video = document.querySelector("video");
+const log = document.querySelector("pre");
+const events = [];
+
+// The client keeps its peer connection to itself; its statistics are the browser's word on what was decoded.
+const peers = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...options) {
+    super(...options);
+    peers.push(this);
+  }
+};
+
+function record(name, ...values) {
+  events.push([name, ...values]);
+  log.textContent += [name, ...values].join(" ") + "\n";
+}
+
+const handlers = {
+  onConnected: (stream) => {
+    video.srcObject = stream;
+    record("connected");
+  },
+  onDisconnected: () => record("disconnected"),
+  onStreamStarted: (streamId) => record("stream_started", streamId),
+  onStreamEnded: () => record("stream_ended"),
+  onInteractAcknowledged: (prompt) => record("interact_acknowledged", prompt),
+  onStreamError: (reason, message) => record("stream_error", reason, message),
+  onError: (error, fatal) => record("error", error.message, fatal),
+  onStatusChange: (status) => record("status", status),
+};
+
+let client;
+
+async function connect(apiKey) {
+  client = new Odyssey({ apiKey });
+  await client.connect(handlers);
+  return { sessionId: client.currentSessionId, status: client.currentStatus, isConnected: client.isConnected };
+}
+
+async function connectError(apiKey) {
+  try {
+    await connect(apiKey);
+  } catch (error) {
+    return { message: error.message, code: error.code ?? null, details: error.details ?? null };
+  }
+  return null;
+}
+
+async function createCredentials(apiKey) {
+  return credentialsToDict(await new Odyssey({ apiKey }).createClientCredentials());
+}
+
+async function connectWithCredentials(dict) {
+  client = new Odyssey();
+  await client.connectWithCredentials(credentialsFromDict(dict), handlers);
+  return client.currentSessionId;
+}
+
+// A photograph to start from: blue above, yellow below.
+async function startFromImage(options) {
+  const canvas = new OffscreenCanvas(640, 480);
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#1040ff";
+  context.fillRect(0, 0, 640, 240);
+  context.fillStyle = "#ffd000";
+  context.fillRect(0, 240, 640, 240);
+  const image = new File([await canvas.convertToBlob({ type: "image/png" })], "horizon.png", { type: "image/png" });
+  return client.startStream({ ...options, image });
+}
+
+// The next frame the browser presents, as the screen would show it.
+async function nextFrame() {
+  const presented = await new Promise((resolve) => video.requestVideoFrameCallback((_, metadata) => resolve(metadata)));
+  const canvas = document.createElement("canvas");
+  canvas.width = presented.width;
+  canvas.height = presented.height;
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  return { width: presented.width, height: presented.height, mediaTime: presented.mediaTime, png: canvas.toDataURL("image/png") };
+}
+
+async function playback() {
+  const stats = await peers.at(-1).getStats();
+  const inbound = [...stats.values()].find((report) => report.type === "inbound-rtp" && report.kind === "video");
+  return {
+    width: video.videoWidth,
+    height: video.videoHeight,
+    currentTime: video.currentTime,
+    framesDecoded: inbound?.framesDecoded ?? 0,
+    codec: stats.get(inbound?.codecId)?.mimeType,
+  };
+}
+
+// Connections one after the other, each asking for a stream in the very moment it counts as connected.
+async function startAtOnce(apiKey, connections, patience) {
+  const refused = [];
+  let started = 0;
+  let lost = 0;
+  for (let i = 0; i < connections; i++) {
+    const eager = new Odyssey({ apiKey });
+    await eager.connect();
+    let timer;
+    const tooLong = new Promise((resolve) => {
+      timer = setTimeout(resolve, patience, false);
+    });
+    try {
+      if (await Promise.race([eager.startStream({ prompt: `Start ${i}` }), tooLong])) started += 1;
+      else lost += 1;
+    } catch (error) {
+      refused.push(error.message);
+    }
+    clearTimeout(timer);
+    eager.disconnect();
+  }
+  return { started, lost, refused };
+}
+
+window.contract = {
+  events,
+  connect,
+  connectError,
+  createCredentials,
+  connectWithCredentials,
+  startStream: (options) => client.startStream(options),
+  startFromImage,
+  interact: (prompt) => client.interact({ prompt }),
+  endStream: () => client.endStream(),
+  disconnect: () => client.disconnect(),
+  nextFrame,
+  playback,
+  startAtOnce,
+};

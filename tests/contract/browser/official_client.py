@@ -1,0 +1,129 @@
+"""The official JavaScript client as the tests see it: the functions of `contract.js`, typed."""
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypedDict, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.async_api import Page
+
+from odyssey_mock import FrameStamp, read_stamp
+
+FRAMES_TO_LOOK_AT = 100
+
+
+class Connection(TypedDict):
+    sessionId: str
+    status: str
+    isConnected: bool
+
+
+class Playback(TypedDict):
+    """What the browser says of the video it plays (`HTMLVideoElement`, `RTCInboundRtpStreamStats`)."""
+
+    width: int
+    height: int
+    currentTime: float
+    framesDecoded: int
+    codec: str | None
+
+
+class ConnectError(TypedDict):
+    """What `connect` was rejected with; `code` and `details` are those of a usage error."""
+
+    message: str
+    code: str | None
+    details: dict[str, object] | None
+
+
+class Starts(TypedDict):
+    started: int
+    lost: int
+    refused: list[str]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame as the page draws it: `pixels` are uint8 RGB `(height, width, 3)`, `media_time` seconds."""
+
+    pixels: NDArray[np.uint8]
+    media_time: float
+
+    @property
+    def size(self) -> tuple[int, int]:
+        height, width, _ = self.pixels.shape
+        return width, height
+
+    @property
+    def stamp(self) -> FrameStamp | None:
+        return read_stamp(self.pixels)
+
+
+class OfficialClient:
+    """`window.contract` of one page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    async def connect(self, api_key: str) -> Connection:
+        return cast("Connection", await self._call("connect", api_key))
+
+    async def connect_error(self, api_key: str) -> ConnectError | None:
+        return cast("ConnectError | None", await self._call("connectError", api_key))
+
+    async def create_credentials(self, api_key: str) -> dict[str, object]:
+        return cast("dict[str, object]", await self._call("createCredentials", api_key))
+
+    async def connect_with_credentials(self, credentials: Mapping[str, object]) -> str:
+        return cast("str", await self._call("connectWithCredentials", credentials))
+
+    async def start_stream(self, prompt: str, *, portrait: bool = True) -> str:
+        return cast("str", await self._call("startStream", {"prompt": prompt, "portrait": portrait}))
+
+    async def start_from_image(self, prompt: str) -> str:
+        return cast("str", await self._call("startFromImage", {"prompt": prompt}))
+
+    async def interact(self, prompt: str) -> str:
+        return cast("str", await self._call("interact", prompt))
+
+    async def end_stream(self) -> None:
+        await self._call("endStream")
+
+    async def disconnect(self) -> None:
+        await self._call("disconnect")
+
+    async def start_at_once(self, api_key: str, connections: int, *, patience: float) -> Starts:
+        """Connect and start `connections` times; a start unanswered for `patience` seconds counts as lost."""
+        script = "([key, connections, patience]) => contract.startAtOnce(key, connections, patience)"
+        return cast("Starts", await self.page.evaluate(script, [api_key, connections, patience * 1000]))
+
+    async def playback(self) -> Playback:
+        return cast("Playback", await self._call("playback"))
+
+    async def events(self, name: str) -> list[list[object]]:
+        """What the handler `name` was given, one list per call."""
+        return [values for event, *values in await self.page.evaluate("contract.events") if event == name]
+
+    async def frame(self) -> Frame:
+        """The next frame the browser presents."""
+        presented = await self._call("nextFrame")
+        png = base64.b64decode(presented["png"].partition(",")[2])
+        return Frame(np.asarray(Image.open(io.BytesIO(png)).convert("RGB")), presented["mediaTime"])
+
+    async def frame_showing(self, revision: int | None, size: tuple[int, int] | None = None) -> Frame:
+        """The first frame presented from now on that shows prompt `revision` (None: the idle scene), in `size`."""
+        seen: list[str] = []
+        for _ in range(FRAMES_TO_LOOK_AT):
+            frame = await self.frame()
+            if frame.stamp is not None and frame.stamp.prompt_revision == revision and size in {None, frame.size}:
+                return frame
+            seen.append(f"{frame.size} {frame.stamp}")
+        raise AssertionError(f"no frame showed revision {revision} in size {size}; the last five: {seen[-5:]}")
+
+    async def _call(self, function: str, *arguments: object) -> Any:
+        """What the page's JSON is, each caller says."""
+        return await self.page.evaluate(f"(given) => contract.{function}(...given)", list(arguments))

@@ -1,0 +1,34 @@
+"""The official client and the mock; prints the seconds that connecting took. Run by test_offline_browser.py."""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from odyssey_mock import MockOdyssey
+from tests.contract.browser import chromium
+from tests.contract.browser.official_client import OfficialClient
+
+
+async def main() -> None:
+    with chromium.served_page() as page_url:
+        async with (
+            asyncio.timeout(60),
+            MockOdyssey() as mock,
+            chromium.launched() as browser,
+            chromium.opened(browser, page_url, api_url=mock.url) as page,
+        ):
+            official = OfficialClient(page)
+            began = time.perf_counter()
+            await official.connect(mock.api_key)
+            took = time.perf_counter() - began
+            await official.start_stream("A cat")
+            await official.frame_showing(0)
+            await official.end_stream()
+    sys.stdout.write(json.dumps({"connect_s": took}))
+
+
+asyncio.run(main())

@@ -1,0 +1,167 @@
+"""The contract's documents, loaded, joined and ready to validate with; and their faults in words.
+
+The OpenAPI document's schemas are JSON Schema 2020-12 (its default dialect adds only annotations), so one validator
+serves all documents.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012, SchemaRegistry
+
+CONTRACT = Path(__file__).parents[2] / "fixtures" / "contract"
+
+FILES: Mapping[str, str] = {
+    "openapi": "openapi.json",
+    "signaling": "signaling.schema.json",
+    "data-channel": "data-channel.schema.json",
+    "recording-event": "recording-event.schema.json",
+}
+
+URN = "urn:odyssey-testkit:contract:"
+
+FORMATS = FormatChecker(formats=["date-time"])
+"""Formats that are asserted, not merely noted."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Where a value departs from its schema (JSON path or parameter), what was expected and what came."""
+
+    path: str
+    expected: str
+    came: str
+
+
+class Contract:
+    """All documents by name: `openapi`, `signaling`, `data-channel`, `recording-event`."""
+
+    def __init__(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
+        self.documents = documents
+        self._validator = lru_cache(maxsize=None)(self._make_validator)
+
+    @classmethod
+    def load(cls, directory: Path = CONTRACT) -> "Contract":
+        """Read the documents of a directory."""
+        return cls({name: json.loads((directory / file).read_text("utf-8")) for name, file in FILES.items()})
+
+    @property
+    def openapi(self) -> Mapping[str, Any]:
+        return self.documents["openapi"]
+
+    def messages(self, document: str, side: str) -> list[str]:
+        """The message types that a side (`client`, `server`) may say."""
+        prefix = f"{side}/"
+        return [name.removeprefix(prefix) for name in self.documents[document]["$defs"] if name.startswith(prefix)]
+
+    def faults(self, document: str, pointer: str, value: object) -> Iterator[Fault]:
+        """What keeps a value from the schema at a JSON pointer of a document; nothing when it is valid."""
+        return _faults(self._validator(f"{URN}{document}#{pointer}"), value)
+
+    def faults_of(self, schema: Mapping[str, Any], value: object) -> Iterator[Fault]:
+        """The same for a schema at hand, one without references."""
+        return _faults(Draft202012Validator(schema, format_checker=FORMATS), value)
+
+    def _make_validator(self, uri: str) -> Draft202012Validator:
+        return Draft202012Validator({"$ref": uri}, registry=self._registry, format_checker=FORMATS)
+
+    @cached_property
+    def _registry(self) -> SchemaRegistry:
+        registry: SchemaRegistry = Registry()
+        return registry.with_resources(
+            (f"{URN}{name}", DRAFT202012.create_resource(document)) for name, document in self.documents.items()
+        ).crawl()
+
+
+def resolve(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a node stands for: itself, or what its local `$ref` leads to."""
+    while "$ref" in node:
+        target: Any = document
+        for key in node["$ref"].removeprefix("#/").split("/"):
+            target = target[key.replace("~1", "/").replace("~0", "~")]
+        node = target
+    return node
+
+
+def _faults(validator: Draft202012Validator, value: object) -> Iterator[Fault]:
+    for error in validator.iter_errors(value):
+        yield from _told(error)
+
+
+def _told(error: ValidationError) -> Iterator[Fault]:
+    """An error in words; one of a choice between schemas by what is wrong with the only one that was meant."""
+    if not error.context or _chooses_a_field(error):
+        yield _fault(error)
+        return
+    branches: dict[object, list[ValidationError]] = {}
+    for each in error.context:
+        branches.setdefault(each.relative_schema_path[0], []).append(each)
+    meant = [errors for errors in branches.values() if not any(map(_is_of_another_type, errors))]
+    if len(meant) == 1:
+        for each in meant[0]:
+            yield from _told(each)
+        return
+    choices = dict.fromkeys(fault.expected for each in error.context for fault in _told(each))
+    yield Fault(error.json_path, " or ".join(choices), _short(error))
+
+
+def _is_of_another_type(error: ValidationError) -> bool:
+    return error.validator == "type" and not error.relative_path
+
+
+def _fault(error: ValidationError) -> Fault:
+    keyword, rule = error.validator, error.validator_value
+    if _chooses_a_field(error):
+        names = [name for branch in rule for name in branch["required"]]
+        return Fault(error.json_path, f"exactly one of the fields {_listed(names)}", _fields(error.instance))
+    if keyword == "type":
+        types = [rule] if isinstance(rule, str) else rule
+        return Fault(error.json_path, f"JSON type {' or '.join(types)}", _short(error))
+    if keyword == "required":
+        missing = error.message.removesuffix(" is a required property").strip("'")
+        return Fault(error.json_path, f"a field `{missing}`", _fields(error.instance))
+    if keyword == "additionalProperties":
+        known = error.schema.get("properties", {})
+        surplus = [name for name in error.instance if name not in known]
+        expected = f"only the fields {_listed(known)}" if known else "no fields"
+        return Fault(error.json_path, expected, f"also {_listed(surplus)}")
+    return Fault(error.json_path, _EXPECTED.get(keyword, f"`{keyword}` of {{}}").format(_listed(rule)), _short(error))
+
+
+_EXPECTED: Mapping[str, str] = {
+    "const": "{}",
+    "enum": "one of {}",
+    "pattern": "text that matches {}",
+    "format": "text in the format {}",
+    "minLength": "text of at least {} characters",
+    "minItems": "at least {} entries",
+    "maxItems": "at most {} entries",
+    "minimum": "at least {}",
+    "maximum": "at most {}",
+}
+
+
+def _chooses_a_field(error: ValidationError) -> bool:
+    return error.validator == "oneOf" and all(set(branch) == {"required"} for branch in error.validator_value)
+
+
+def _fields(instance: Mapping[str, Any]) -> str:
+    return f"the fields {_listed(instance)}" if instance else "an empty object"
+
+
+def _listed(values: Any) -> str:  # Any: whatever stands beside a schema's keyword
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        return json.dumps(values)
+    return ", ".join(map(str, values))
+
+
+def _short(error: ValidationError) -> str:
+    text = json.dumps(error.instance)
+    return text if len(text) <= 120 else f"{text[:120]}..."

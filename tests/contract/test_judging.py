@@ -1,0 +1,65 @@
+"""Every test that uses the mock is judged: seen from outside, by running tests that deviate."""
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+CONFTEST = "from tests.conftest import _on_contract, pytest_configure\n"
+
+INI = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\naddopts = --strict-markers\n"
+
+HEAD = """
+import httpx
+import pytest
+
+async def misspelt(mock):
+    async with httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+        await http.get("/region")
+
+def misspeak(mock):
+    mock.journal.record("channel", "hello", **{
+        "from": "server", "channel": "streamerToClient", "message": {"type": "hello"},
+    })
+"""
+
+
+def run(pytester: pytest.Pytester, test: str) -> pytest.RunResult:
+    pytester.makeconftest(CONFTEST)
+    pytester.makefile(".ini", pytest=INI)
+    pytester.makepyfile(HEAD + test)
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider")
+
+
+def test_a_client_that_deviates_fails_its_test(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "async def test_it(odyssey_mock): await misspelt(odyssey_mock)")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*#0 client: GET /region -> 404 at $: expected a route of openapi.json; came *"])
+
+
+def test_a_client_that_means_to_is_excused(pytester: pytest.Pytester) -> None:
+    marked = '@pytest.mark.off_contract("a misspelt route")\n'
+    result = run(pytester, marked + "async def test_it(odyssey_mock): await misspelt(odyssey_mock)")
+    result.assert_outcomes(passed=1)
+
+
+def test_the_mock_is_never_excused(pytester: pytest.Pytester) -> None:
+    marked = '@pytest.mark.off_contract("says nothing bad")\n'
+    result = run(pytester, marked + "async def test_it(odyssey_mock): misspeak(odyssey_mock)")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*#0 server: data-channel message from the server at $.type: expected one of *"])
+
+
+def test_what_is_said_while_the_client_disconnects_counts(pytester: pytest.Pytester) -> None:
+    fixture = """
+@pytest.fixture
+async def goodbye(odyssey_mock):
+    yield
+    await misspelt(odyssey_mock)
+
+"""
+    result = run(pytester, fixture + "async def test_it(goodbye): pass")
+    result.assert_outcomes(passed=1, errors=1)
+
+
+def test_a_test_without_the_mock_is_left_alone(pytester: pytest.Pytester) -> None:
+    run(pytester, "def test_it(): pass").assert_outcomes(passed=1)

@@ -1,0 +1,100 @@
+"""`bench connect`: our client's whole `connect()` over loopback, beside two bare aiortc peers.
+
+The bare peers do the least there is to do: an offer with a video track and SCTP, an answer, ICE, DTLS, and both data
+channels open on the answering side. Ours does the same, and before it the REST calls and the signaling socket.
+"""
+
+import asyncio
+import statistics
+from collections.abc import Awaitable, Callable
+from typing import override
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+
+from odyssey_client import Odyssey
+from odyssey_mock.bench.rows import Row
+from odyssey_mock.server import MockOdyssey
+
+REACH = 2.0
+ROUNDS = 40
+QUICK_ROUNDS = 10
+LIMIT = 30.0
+"""Seconds for one connect; far beyond what any takes."""
+
+
+async def run(*, quick: bool = False) -> list[Row]:
+    """Measure both by turns."""
+    ours: list[float] = []
+    bare: list[float] = []
+    async with MockOdyssey() as mock:
+        await _connect(mock)
+        await _bare()
+        for _ in range(QUICK_ROUNDS if quick else ROUNDS):
+            ours.append(await _connect(mock))
+            bare.append(await _bare())
+    return [Row("connect", statistics.median(ours), statistics.median(bare), "ms", REACH)]
+
+
+async def _connect(mock: MockOdyssey) -> float:
+    async with Odyssey(mock.api_key, api_url=mock.url) as client:
+        return await _timed(client.connect)
+
+
+class _Silence(MediaStreamTrack):
+    """A video track without frames: the peers are to spend nothing on video."""
+
+    kind = "video"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ended = asyncio.Event()
+
+    @override
+    async def recv(self) -> object:  # type: ignore[override]
+        await self._ended.wait()
+        raise asyncio.CancelledError
+
+
+async def _bare() -> float:
+    configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+    peers: list[RTCPeerConnection] = []
+
+    async def connect() -> None:
+        server, client = RTCPeerConnection(configuration), RTCPeerConnection(configuration)
+        peers.extend((server, client))
+        opened: asyncio.Queue[RTCDataChannel] = asyncio.Queue()
+        client.on("datachannel", opened.put_nowait)
+        server.addTransceiver(_Silence(), direction="sendonly")
+        server.createDataChannel("streamerToClient")
+        server.createDataChannel("clientToStreamer")
+        await server.setLocalDescription(await server.createOffer())
+        await client.setRemoteDescription(_copy(server.localDescription))
+        await client.setLocalDescription(await client.createAnswer())
+        await server.setRemoteDescription(_copy(client.localDescription))
+        await opened.get()
+        await opened.get()
+
+    try:
+        return await _timed(connect)
+    finally:
+        for peer in peers:
+            await peer.close()
+
+
+def _copy(description: RTCSessionDescription) -> RTCSessionDescription:
+    return RTCSessionDescription(sdp=description.sdp, type=description.type)
+
+
+async def _timed(action: Callable[[], Awaitable[object]]) -> float:
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    async with asyncio.timeout(LIMIT):
+        await action()
+    return (loop.time() - started) * 1000

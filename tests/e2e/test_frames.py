@@ -1,0 +1,88 @@
+"""Frame by frame: what the mock sent is what our client received, and where each interaction begins to show."""
+
+import asyncio
+
+from odyssey_client import MediaStream, Odyssey
+from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
+
+WITHIN = 3
+"""Frames between the index an acknowledgement speaks of and the first frame that shows the interaction."""
+
+
+async def collect(stream: MediaStream, into: list[FrameStamp | None]) -> None:
+    async for frame in stream.frames(buffer=256):
+        into.append(read_stamp(frame.luma))  # noqa: PERF401 - the list is looked at when the task was cancelled
+
+
+async def pass_frames(stream: MediaStream, count: int) -> None:
+    async with asyncio.timeout(20):
+        reader = stream.frames(buffer=256)
+        for _ in range(count):
+            await anext(reader)
+
+
+async def test_every_frame_of_a_stream_arrives_once_in_order_and_shows_what_was_acknowledged(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    seen: list[FrameStamp | None] = []
+    stream = await odyssey_client.connect()
+    async with asyncio.TaskGroup() as tasks:
+        collecting = tasks.create_task(collect(stream, seen))
+        await pass_frames(stream, 5)
+        stream_id = await odyssey_client.start_stream("A harbour in the morning")
+        for prompt in ("Fog comes in", "The fog lifts"):
+            await pass_frames(stream, 12)
+            await odyssey_client.interact(prompt)
+        await pass_frames(stream, 12)
+        await odyssey_client.end_stream()
+        await pass_frames(stream, 5)
+        collecting.cancel()
+
+    assert None not in seen, "every frame carries a stamp that survived the encoder"
+    stamps = [stamp for stamp in seen if stamp is not None]
+    record = odyssey_mock.streams[stream_id]
+    tags = [stamp.stream_tag for stamp in stamps]
+    first, last = tags.index(record.timeline.tag), len(tags) - 1 - tags[::-1].index(record.timeline.tag)
+    assert set(tags[:first]) == {None}, "the idle scene comes before the stream"
+    assert set(tags[last + 1 :]) == {None}, "and after it"
+
+    ours = stamps[first : last + 1]
+    sent = record.timeline.frames
+    assert [stamp.frame_index for stamp in ours] == list(range(sent or -1)), "all frames, once each, in order"
+    assert [stamp.sent_at_ms for stamp in ours] == sorted(stamp.sent_at_ms for stamp in ours)
+
+    acknowledged = odyssey_mock.journal.find("channel", "update_acknowledged")
+    assert len(acknowledged) == 2
+    for revision, entry in enumerate(acknowledged, start=1):
+        shown = next(stamp.frame_index for stamp in ours if stamp.prompt_revision == revision)
+        assert 0 <= shown - entry.data["frame_index"] <= WITHIN
+    revisions = [stamp.prompt_revision for stamp in ours]
+    assert revisions == sorted(revisions, key=lambda revision: revision or 0)
+
+
+async def test_a_second_stream_of_another_shape_begins_with_its_own_first_frame(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    stream = await odyssey_client.connect()
+    for portrait, size in ((True, (704, 1280)), (False, (1280, 704)), (True, (704, 1280))):
+        reader = stream.frames(buffer=256)
+        stream_id = await odyssey_client.start_stream("A kite", portrait=portrait)
+        tag = odyssey_mock.streams[stream_id].timeline.tag
+        async with asyncio.timeout(20):
+            async for frame in reader:
+                stamp = read_stamp(frame.luma)
+                if stamp is not None and stamp.stream_tag == tag:
+                    break
+        assert (frame.width, frame.height) == size
+        assert stamp is not None
+        assert stamp.frame_index == 0
+        await odyssey_client.end_stream()
+
+
+async def test_frames_flow_from_the_connection_on(odyssey_client: Odyssey) -> None:
+    stream = await odyssey_client.connect()
+    async with asyncio.timeout(20):
+        stamps = [read_stamp((await anext(reader)).data) for reader in [stream.frames()] for _ in range(10)]
+    indexes = [stamp.frame_index for stamp in stamps if stamp is not None]
+    assert indexes == list(range(indexes[0], indexes[0] + 10))
+    assert {stamp.stream_tag for stamp in stamps if stamp is not None} == {None}

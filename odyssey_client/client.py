@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from odyssey_client.config import AdvancedConfig, ClientConfig
+from odyssey_client.config import API_KEY_VARIABLE, AdvancedConfig, ClientConfig
 from odyssey_client.errors import ImageError, InvalidStateError, OdysseyConfigError, OdysseyError
 from odyssey_client.events import (
     Event,
@@ -86,11 +86,15 @@ class Odyssey:
     ) -> Self:
         """Make a client that holds no API key, for `connect_with_credentials` with credentials made elsewhere.
 
+        Arguments and environment are those of `Odyssey`, but for the key. The API itself only hears how connecting
+        went (`AdvancedConfig.telemetry`).
+
         Raises:
             OdysseyConfigError: an argument cannot be used.
         """
         client = cls.__new__(cls)
-        config = ClientConfig.resolve(None, api_url, advanced, env={}, api_key_required=False)
+        env = {name: value for name, value in os.environ.items() if name != API_KEY_VARIABLE}
+        config = ClientConfig.resolve(None, api_url, advanced, env=env, api_key_required=False)
         client._set_up(config, clock, entropy, network)  # noqa: SLF001 - its own class
         return client
 
@@ -106,6 +110,8 @@ class Odyssey:
         self._telemetry = Telemetry(self._transport)
         self._bus = EventBus(self._observe)
         self._connection: Connection | None = None
+        self._left: list[Connection] = []
+        """Connections that are over, one of whose handlers may still run: the one that has connected anew."""
         self._last_applied_prompt: str | None = None
 
     async def __aenter__(self) -> Self:
@@ -170,10 +176,16 @@ class Odyssey:
 
     async def disconnect(self) -> None:
         """End the connection and all else that this client has opened: at any moment, from any task, twice is fine."""
-        if self._connection is not None:
-            await self._connection.close()
-        await self._telemetry.aclose()
-        await self._transport.aclose()
+        connection = self._connection
+        try:
+            for each in (connection, *self._left):
+                if each is not None:
+                    await each.close()
+        finally:
+            # What a handler has begun meanwhile needs them still.
+            if self._connection is connection:
+                await self._telemetry.aclose()
+                await self._transport.aclose()
 
     # Streaming.
 
@@ -205,7 +217,7 @@ class Odyssey:
             OdysseyConnectionError: the connection ended meanwhile.
         """
         connection = self._live("start_stream")
-        _check("prompt", prompt, str)
+        _check_prompt(prompt)
         _check("portrait", portrait, bool)
         _check("broadcast", broadcast, bool)
         fields: dict[str, JSON] = {"prompt": prompt, "portrait": portrait, "broadcast": broadcast}
@@ -234,7 +246,7 @@ class Odyssey:
             OdysseyConnectionError: the connection ended meanwhile.
         """
         connection = self._live("interact")
-        _check("prompt", prompt, str)
+        _check_prompt(prompt)
         return await connection.streaming.interact(prompt, lambda: connection.send("update", {"prompt": prompt}))
 
     async def end_stream(self) -> None:
@@ -310,8 +322,9 @@ class Odyssey:
         if previous is not None and not previous.is_over:
             raise InvalidStateError(
                 "already_connected",
-                f"There is a connection already ({self.current_status}). Call disconnect() first.",
+                f"There is a connection already ({previous.status or 'connecting'}). Call disconnect() first.",
             )
+        self._left = [each for each in (previous, *self._left) if each is not None and not each.is_gone]
         self._last_applied_prompt = None
         self._connection = connection = Connection(
             settings=self._config.advanced,
@@ -322,17 +335,18 @@ class Odyssey:
             handlers=handlers,
             events=self._bus,
         )
-        if previous is not None:
-            await previous.close()
         began = self._clock.monotonic()
-        connection.start(credentials)
         try:
+            if previous is not None:
+                await previous.close()
+            connection.start(credentials)
             await connection.ready()
         except BaseException as error:
             # Cancelled or failed: nothing may be left of it either way.
             code = error.code if isinstance(error, OdysseyError) else "cancelled"
             self._telemetry.record("connect_failed", code=code)
-            await self.disconnect()
+            if self._connection is connection:
+                await self.disconnect()
             raise
         duration = round((self._clock.monotonic() - began) * 1000, 1)
         self._telemetry.record("connected", session_id=self.current_session_id, duration_ms=duration)
@@ -364,6 +378,17 @@ async def _in_thread[T](work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(thread, work)
     finally:
         thread.shutdown(wait=False)
+
+
+def _check_prompt(prompt: object) -> None:
+    _check("prompt", prompt, str)
+    try:
+        str(prompt).encode()
+    except UnicodeEncodeError as error:
+        raise OdysseyConfigError(
+            f"prompt must be text that UTF-8 can hold, got half a surrogate pair at index {error.start}. "
+            "Such text was decoded wrongly, or cut in the middle of a character: read it as UTF-8."
+        ) from None
 
 
 def _check(name: str, value: object, kind: type) -> None:

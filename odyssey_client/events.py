@@ -285,6 +285,13 @@ class Dispatcher:
         except Exception as error:  # a user's function may raise anything; it is logged here and reported by the caller
             logger.exception("the handler %s raised", name)
             return error
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # it is this dispatcher that is to end
+            # Something that the handler waited for was cancelled; those after it are called all the same.
+            logger.exception("the handler %s was cancelled", name)
+            return OdysseyError(f"{name} waited for something that was cancelled.", code="handler_cancelled")
         return None
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import inspect
 import io
 import os
 import re
@@ -224,7 +225,18 @@ def _content(image: object) -> bytes:
     read = getattr(image, "read", None)
     if not callable(read):
         raise ImageError(f"image must be {_ACCEPTED}, got {type(image).__name__}")
-    return _from_reader(read)
+    try:
+        content = _from_reader(read)
+    except (OSError, ValueError) as error:  # ValueError: closed, or opened as text and no UTF-8
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(
+            f"the image cannot be read from the {type(image).__name__}: {excerpt(str(error))}. "
+            "Give a file that is open in mode 'rb'."
+        ) from error
+    if not content:
+        raise ImageError(f"the {type(image).__name__} is empty, or at its end: seek(0) goes back to its beginning")
+    return content
 
 
 def _from_path(path: str | os.PathLike[str]) -> bytes:
@@ -246,13 +258,25 @@ def _from_path(path: str | os.PathLike[str]) -> bytes:
 
 
 def _from_reader(read: Callable[[int], object]) -> bytes:
-    content = read(MAX_IMAGE_BYTES + 1)
-    if not isinstance(content, bytes | bytearray | memoryview):
-        raise ImageError(
-            f"image must be {_ACCEPTED}; the file object gave {type(content).__name__}: open it in mode 'rb'"
-        )
+    content = bytearray()
+    # One call may give less than there is, as those of pipes and unbuffered files do.
+    while len(content) <= MAX_IMAGE_BYTES:
+        part = read(MAX_IMAGE_BYTES + 1 - len(content))
+        if not isinstance(part, bytes | bytearray | memoryview):
+            raise ImageError(f"image must be {_ACCEPTED}; {_not_binary(part)}")
+        if not part:
+            break
+        content += part
     _check_bytes(len(content))
     return bytes(content)
+
+
+def _not_binary(part: object) -> str:
+    if inspect.iscoroutine(part):
+        part.close()  # or Python warns that nobody has awaited it
+    if inspect.isawaitable(part):
+        return "the file object is an asynchronous one: read it with await, and give the bytes"
+    return f"the file object gave {type(part).__name__}: open it in mode 'rb'"
 
 
 def _from_data_url(url: str) -> bytes:

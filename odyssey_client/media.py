@@ -18,6 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
+from odyssey_client.errors import OdysseyConfigError
+
 if TYPE_CHECKING:
     import av
     import numpy as np
@@ -127,6 +129,11 @@ class FrameReader(AsyncIterator[VideoFrame]):
             self._wake.set()
 
 
+def _check_buffer(buffer: object) -> None:
+    if not isinstance(buffer, int) or isinstance(buffer, bool) or buffer < 1:
+        raise OdysseyConfigError(f"buffer must be a whole number of frames, 1 or more, got {buffer!r}")
+
+
 class MediaStream:
     """The video of one connection. ``async for frame in stream`` gives its frames from now on."""
 
@@ -161,10 +168,9 @@ class MediaStream:
             buffer: How many frames the reader may lag behind before the oldest are dropped; 1 to always get the newest.
 
         Raises:
-            ValueError: ``buffer`` is less than 1.
+            OdysseyConfigError: ``buffer`` is no number of frames.
         """
-        if buffer < 1:
-            raise ValueError(f"buffer must be at least 1 frame, got {buffer}")
+        _check_buffer(buffer)
         reader = FrameReader(buffer)
         if self._ended:
             reader.end(self._error)

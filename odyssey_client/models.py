@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
+from urllib.parse import urlsplit
 
 from odyssey_client.errors import OdysseyConfigError
 
@@ -51,6 +53,9 @@ class ClientCredentials:
         session_token: A JWT that opens that socket (protocol.md section 2).
         expires_in: How long the token is good from its making, in seconds.
         capabilities: What the streamer can do.
+
+    Raises:
+        OdysseyConfigError: a field is of the wrong type, empty, or no such URL.
     """
 
     session_id: str
@@ -58,6 +63,16 @@ class ClientCredentials:
     session_token: str = field(repr=False)
     expires_in: int
     capabilities: StreamerCapabilities = StreamerCapabilities()
+
+    def __post_init__(self) -> None:
+        _check_text("session_id", self.session_id)
+        _check_text("signaling_url", self.signaling_url)
+        if not is_signaling_url(self.signaling_url):
+            raise OdysseyConfigError("credentials['signaling_url'] must look like ws://host or wss://host:port/path")
+        _check_text("session_token", self.session_token)
+        _check_seconds(self.expires_in)
+        if not isinstance(self.capabilities, StreamerCapabilities):
+            raise _wrong("capabilities", "StreamerCapabilities", self.capabilities)
 
     def to_dict(self) -> dict[str, JSON]:
         """Make a JSON-ready dictionary. It holds the session token: send it only where the session may be opened."""
@@ -87,29 +102,38 @@ class ClientCredentials:
             raise _wrong("capabilities", "a mapping", capabilities)
         return cls(
             session_id=_text(data, "session_id"),
-            signaling_url=_signaling_url(data),
+            signaling_url=_text(data, "signaling_url"),
             session_token=_text(data, "session_token"),
-            expires_in=_seconds(data),
+            expires_in=_check_seconds(data.get("expires_in")),
             capabilities=StreamerCapabilities(image_to_video=_flag(capabilities)),
         )
 
 
+def is_signaling_url(url: str) -> bool:
+    """Whether signaling can be opened at ``url``, as far as can be told without trying."""
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and not re.search(r"[\s\x00-\x1f]", url) and parts.port != 0
+    except ValueError:  # no such port, or no such IPv6 address
+        return False
+    return named and parts.scheme in {"ws", "wss", "http", "https"}
+
+
 def _text(data: Mapping[str, object], name: str) -> str:
-    value = data.get(name)
+    return _check_text(name, data.get(name))
+
+
+def _check_text(name: str, value: object) -> str:
     if not isinstance(value, str) or not value:
         raise _wrong(name, "a non-empty string", value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _wrong(name, "text that UTF-8 can hold", value) from None
     return value
 
 
-def _signaling_url(data: Mapping[str, object]) -> str:
-    value = _text(data, "signaling_url")
-    if not value.lower().startswith(("ws://", "wss://", "http://", "https://")):
-        raise OdysseyConfigError("credentials['signaling_url'] must begin with ws:// or wss://")
-    return value
-
-
-def _seconds(data: Mapping[str, object]) -> int:
-    value = data.get("expires_in")
+def _check_seconds(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise _wrong("expires_in", "a number of seconds", value)
     return int(value)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 PAGE = Path(__file__).parent.parent / "docs" / "architecture.md"
 MACHINES = {
-    "connection": "odyssey_client.connection.machine",
-    "operations": "odyssey_client.connection.operations",
+    "connection": "odyssey_client.connection.machine_table",
+    "operations": "odyssey_client.connection.operations_table",
     "session": "odyssey_mock.streamer.session",
     "stream": "odyssey_mock.streamer.stream",
 }

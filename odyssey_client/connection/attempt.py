@@ -61,6 +61,7 @@ class Attempt:
         self._keepalive_interval = keepalive_interval
         self._peer: Peer | None = None
         self._signaling: Signaling | None = None
+        self._has_answered = False
 
     async def run(self) -> None:
         """Live, until cancelled or lost; nothing is left then."""
@@ -109,7 +110,7 @@ class Attempt:
                 self._listener.happened(steps.SignalingClosed(lost.close_code, lost.close_reason))
                 return
             except MessageError as error:
-                if error.kind == "offer":
+                if error.kind == "offer" and not self._has_answered:
                     self._listener.happened(steps.PeerLost(error))
                 else:
                     self._listener.error(error)
@@ -131,6 +132,7 @@ class Attempt:
                     self._listener.happened(steps.PeerLost(error))
                 else:
                     await signaling.send("answer", {"sdp": answer})
+                    self._has_answered = True
             case IceCandidate(candidate, mid, mline_index):
                 await peer.add_candidate(candidate, mid, mline_index)
             case ServiceError(reason):

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from aioice import Candidate, Connection
 from aiortc import RTCIceCandidate, RTCIceTransport, RTCPeerConnection
+from aiortc.rtcicetransport import parse_stun_turn_uri
 from aiortc.sdp import candidate_from_sdp
 
 from odyssey_client.seams import is_loopback
@@ -49,6 +50,15 @@ def _gather_on(connection: Connection, ours: list[str] | None) -> None:
         return await gather(component, addresses if ours is None else ours, min(timeout, STUN_LIMIT_S))
 
     connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign]
+
+
+def can_be_asked(url: str) -> bool:
+    """Whether aiortc understands the URL of an ICE server (RFC 7064, RFC 7065): one it does not fails the offer."""
+    try:
+        parse_stun_turn_uri(url)
+    except ValueError:
+        return False
+    return True
 
 
 def without_local_names(sdp: str) -> str:

@@ -1,15 +1,13 @@
-"""The life of one client connection as a table (protocol.md sections 1, 3 and 4).
+"""The state of one client connection: what happens goes in, what is to be done comes out.
 
 Two rules:
 
-1. What may happen to a connection lives in `TRANSITIONS` and nowhere else. An event that is not listed for a state
-   is a defect of the shell and raises `IllegalEventError`; whatever the network, the service or the user can cause
-   is listed for every state it can come in.
-2. The machine says what is to be done, it does nothing: no sockets, no tasks, no clock. `connection/runner.py`
-   carries its effects out, in the order given.
+1. What may happen stands in the table (`machine_table.py`). An event that it does not list for a state is a defect of
+   the shell and raises `IllegalEventError`.
+2. The machine says what is to be done, it does nothing: no sockets, no tasks, no clock. `runner.py` carries its effects
+   out, in the order given.
 
-One machine is one connection: connecting again takes a new one. Automatic reconnection, once there is any, is a row
-that leads from `CONNECTED` to `RETRYING`.
+One machine is one connection: connecting again takes a new one.
 """
 
 from __future__ import annotations
@@ -17,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 
+from odyssey_client.connection.machine_table import INITIAL, OVER, TRANSITIONS, UP, Action, Event, State, Transition
 from odyssey_client.connection.steps import (
     AwaitReason,
+    Broke,
     CallConnected,
     CallDisconnected,
     ChannelOpened,
@@ -50,6 +49,7 @@ from odyssey_client.connection.steps import (
 from odyssey_client.errors import (
     ConnectionClosedError,
     ConnectTimeoutError,
+    OdysseyConnectionError,
     OdysseyError,
     SignalingError,
     connection_error,
@@ -59,166 +59,6 @@ from odyssey_client.models import ClientCredentials, ConnectionStatus
 
 CLEAN_CLOSE_CODES = frozenset({1000, 1001})
 """WebSocket close codes that end a connection without an error (protocol.md section 3)."""
-
-
-class State(StrEnum):
-    """Where a connection stands."""
-
-    IDLE = "idle"
-    """Made, not begun."""
-    AUTHENTICATING = "authenticating"
-    """The REST calls are under way."""
-    QUEUEING = "queueing"
-    """No streamer is free (503); the request is repeated."""
-    CONNECTING = "connecting"
-    """The signaling socket and the peer connection are being opened; neither video nor channel is there."""
-    HAVE_VIDEO = "have_video"
-    """The video track is there; `clientToStreamer` is not open yet."""
-    HAVE_CHANNEL = "have_channel"
-    """`clientToStreamer` is open; the video track is not there yet."""
-    RETRYING = "retrying"
-    """Signaling was lost before the connection was up; the wait before the next try."""
-    CONNECTED = "connected"
-    """Video and `clientToStreamer` are both there."""
-    LOST = "lost"
-    """The peer connection is gone; signaling has a moment to say why."""
-    DISCONNECTED = "disconnected"
-    """Over, without an error."""
-    FAILED = "failed"
-    """Over, with a fatal error."""
-
-
-class Event(StrEnum):
-    """What can happen to a connection; the columns of the table."""
-
-    CONNECT = "connect"
-    CONNECT_WITH_CREDENTIALS = "connect_with_credentials"
-    NO_STREAMER_FREE = "no_streamer_free"
-    SESSION_OPENED = "session_opened"
-    SESSION_REFUSED = "session_refused"
-    """A REST call failed, and trying again does not help."""
-    VIDEO_ADDED = "video_added"
-    CHANNEL_OPENED = "channel_opened"
-    SIGNALING_CLOSED = "signaling_closed"
-    """The socket was closed with a code of `CLEAN_CLOSE_CODES`."""
-    SIGNALING_LOST = "signaling_lost"
-    """The socket could not be opened or broke, and a try is left."""
-    SIGNALING_GIVEN_UP = "signaling_given_up"
-    """The same, and no try is left."""
-    RETRY_DUE = "retry_due"
-    ERROR_REPORTED = "error_reported"
-    """Signaling brought an ``error`` message."""
-    PEER_LOST = "peer_lost"
-    """ICE or DTLS failed, the other side closed the peer connection, or the video ended."""
-    REASON_OVERDUE = "reason_overdue"
-    """Signaling did not say why the peer connection was lost."""
-    TIMED_OUT = "timed_out"
-    """The connection was not up in time."""
-    DISCONNECT = "disconnect"
-    """The user ends it."""
-
-
-class Action(StrEnum):
-    """What is to be done; each becomes one effect."""
-
-    TELL_AUTHENTICATING = "tell_authenticating"
-    TELL_QUEUEING = "tell_queueing"
-    TELL_CONNECTING = "tell_connecting"
-    TELL_RETRYING = "tell_retrying"
-    TELL_CONNECTED = "tell_connected"
-    TELL_DISCONNECTED = "tell_disconnected"
-    TELL_FAILED = "tell_failed"
-    OPEN_SESSION = "open_session"
-    OPEN_SIGNALING = "open_signaling"
-    START_TIMER = "start_timer"
-    DROP_ATTEMPT = "drop_attempt"
-    SCHEDULE_RETRY = "schedule_retry"
-    AWAIT_REASON = "await_reason"
-    CALL_CONNECTED = "call_connected"
-    CALL_DISCONNECTED = "call_disconnected"
-    REPORT_FATAL = "report_fatal"
-    RELEASE = "release"
-
-
-type Transition = tuple[State, tuple[Action, ...]]
-
-_OPEN = (Action.TELL_CONNECTING, Action.START_TIMER, Action.OPEN_SIGNALING)
-_RETRY: Transition = (State.RETRYING, (Action.TELL_RETRYING, Action.DROP_ATTEMPT, Action.SCHEDULE_RETRY))
-_UP: Transition = (State.CONNECTED, (Action.TELL_CONNECTED, Action.CALL_CONNECTED))
-_ENDED: Transition = (State.DISCONNECTED, (Action.TELL_DISCONNECTED, Action.RELEASE))
-_FAILED: Transition = (State.FAILED, (Action.TELL_FAILED, Action.REPORT_FATAL, Action.RELEASE))
-_ENDED_UP: Transition = (State.DISCONNECTED, (Action.TELL_DISCONNECTED, Action.CALL_DISCONNECTED, Action.RELEASE))
-_FAILED_UP: Transition = (
-    State.FAILED,
-    (Action.TELL_FAILED, Action.REPORT_FATAL, Action.CALL_DISCONNECTED, Action.RELEASE),
-)
-
-_ATTEMPT: Mapping[Event, Transition] = {
-    Event.SIGNALING_CLOSED: _ENDED,
-    Event.SIGNALING_LOST: _RETRY,
-    Event.SIGNALING_GIVEN_UP: _FAILED,
-    Event.ERROR_REPORTED: _FAILED,
-    Event.PEER_LOST: _FAILED,
-    Event.TIMED_OUT: _FAILED,
-    Event.DISCONNECT: _ENDED,
-}
-
-_OPENING: Mapping[Event, Transition] = {
-    Event.SESSION_OPENED: (State.CONNECTING, _OPEN),
-    Event.SESSION_REFUSED: _FAILED,
-    Event.DISCONNECT: _ENDED,
-}
-
-INITIAL = State.IDLE
-
-TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = MappingProxyType(
-    {
-        State.IDLE: {
-            Event.CONNECT: (State.AUTHENTICATING, (Action.TELL_AUTHENTICATING, Action.OPEN_SESSION)),
-            Event.CONNECT_WITH_CREDENTIALS: (State.CONNECTING, _OPEN),
-        },
-        State.AUTHENTICATING: {
-            Event.NO_STREAMER_FREE: (State.QUEUEING, (Action.TELL_QUEUEING,)),
-            **_OPENING,
-        },
-        State.QUEUEING: {
-            Event.NO_STREAMER_FREE: (State.QUEUEING, ()),
-            **_OPENING,
-        },
-        State.CONNECTING: {
-            Event.VIDEO_ADDED: (State.HAVE_VIDEO, ()),
-            Event.CHANNEL_OPENED: (State.HAVE_CHANNEL, ()),
-            **_ATTEMPT,
-        },
-        State.HAVE_VIDEO: {Event.CHANNEL_OPENED: _UP, **_ATTEMPT},
-        State.HAVE_CHANNEL: {Event.VIDEO_ADDED: _UP, **_ATTEMPT},
-        State.RETRYING: {
-            Event.RETRY_DUE: (State.CONNECTING, (Action.TELL_CONNECTING, Action.OPEN_SIGNALING)),
-            Event.TIMED_OUT: _FAILED,
-            Event.DISCONNECT: _ENDED,
-        },
-        State.CONNECTED: {
-            Event.SIGNALING_CLOSED: _ENDED_UP,
-            Event.SIGNALING_GIVEN_UP: _FAILED_UP,
-            Event.ERROR_REPORTED: _FAILED_UP,
-            Event.PEER_LOST: (State.LOST, (Action.AWAIT_REASON,)),
-            Event.DISCONNECT: _ENDED_UP,
-        },
-        State.LOST: {
-            Event.SIGNALING_CLOSED: _ENDED_UP,
-            Event.SIGNALING_GIVEN_UP: _FAILED_UP,
-            Event.ERROR_REPORTED: _FAILED_UP,
-            Event.PEER_LOST: (State.LOST, ()),
-            Event.REASON_OVERDUE: _FAILED_UP,
-            Event.DISCONNECT: _ENDED_UP,
-        },
-        State.DISCONNECTED: {Event.DISCONNECT: (State.DISCONNECTED, ())},
-        State.FAILED: {Event.DISCONNECT: (State.FAILED, ())},
-    }
-)
-
-OVER = frozenset({State.DISCONNECTED, State.FAILED})
-UP = frozenset({State.CONNECTED, State.LOST})
 
 
 class IllegalEventError(RuntimeError):
@@ -242,6 +82,7 @@ _EVENTS: Mapping[type[object], Event] = {
     ReasonOverdue: Event.REASON_OVERDUE,
     TimedOut: Event.TIMED_OUT,
     Disconnect: Event.DISCONNECT,
+    Broke: Event.BROKE,
 }
 
 
@@ -334,6 +175,8 @@ class ConnectionMachine:
                 )
             case Disconnect():
                 return ConnectionClosedError("The connection was closed by disconnect().")
+            case Broke(error):
+                return _defect(error)
         return None
 
     def _open_signaling(self) -> OpenSignaling:
@@ -377,6 +220,21 @@ _EFFECTS: Mapping[Action, Callable[[ConnectionMachine], Effect]] = {
     Action.REPORT_FATAL: lambda m: Report(m._error, fatal=True),  # noqa: SLF001
     Action.RELEASE: lambda m: Release(m._error),  # noqa: SLF001
 }
+
+
+def _defect(error: Exception) -> OdysseyConnectionError:
+    """Name the innermost cause: the groups around it only say which tasks it went through."""
+    cause = error
+    while isinstance(cause, ExceptionGroup):
+        cause = cause.exceptions[0]
+    said = f"{type(cause).__name__}: {excerpt(str(cause))}"
+    made = OdysseyConnectionError(
+        f"The connection ended through a defect of this client ({said}). Please report it with the log's traceback; "
+        "connect() can be called again.",
+        code="internal_error",
+    )
+    made.__cause__ = error
+    return made
 
 
 def _closure(code: int | None, reason: str) -> str:

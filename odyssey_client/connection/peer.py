@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import threading
+import weakref
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,7 +24,14 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
-from odyssey_client.connection.ice import gather_on, ice_transports, is_local_name, read_candidate, without_local_names
+from odyssey_client.connection.ice import (
+    can_be_asked,
+    gather_on,
+    ice_transports,
+    is_local_name,
+    read_candidate,
+    without_local_names,
+)
 from odyssey_client.connection.signaling import IceServer
 from odyssey_client.errors import PeerError
 from odyssey_client.seams import Clock
@@ -34,6 +43,19 @@ STREAMER_TO_CLIENT = "streamerToClient"
 
 CLOSE_LIMIT_S = 2.0
 """Seconds that closing may take before the peer's tasks and sockets are ended by force: aiortc's `close` can hang."""
+
+_open: weakref.WeakSet[Peer] = weakref.WeakSet()
+
+
+def _stop_decoders() -> None:
+    for peer in list(_open):
+        peer.stop_decoding()
+
+
+# aiortc decodes in a thread that Python waits for before it ends, and before it calls what `atexit` knows: a client
+# that nobody closed would keep the process for ever. This hook runs before that wait; `concurrent.futures` lives by it.
+threading._register_atexit(_stop_decoders)  # type: ignore[attr-defined]  # noqa: SLF001
+
 
 # aiortc starts tasks and gives them to nobody. They inherit the context they are started in, and so can be told by it.
 _owner: contextvars.ContextVar[Peer | None] = contextvars.ContextVar("odyssey_peer", default=None)
@@ -68,6 +90,7 @@ class Peer:
         # A list in any case: without one aiortc asks Google's STUN server, which without internet takes 5 s.
         self._configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._connection = self._context.run(RTCPeerConnection, self._configuration)
+        _open.add(self)
         self._connection.on("track", self._track_added)
         self._connection.on("datachannel", self._channel_added)
         self._connection.on("connectionstatechange", self._state_changed)
@@ -87,7 +110,11 @@ class Peer:
             PeerError: the offer cannot be answered.
         """
         # aiortc reads its configuration when the offer makes it open transports, so servers may be named up to here.
-        servers = [RTCIceServer(server.urls, server.username, server.credential) for server in ice_servers]
+        servers = [
+            RTCIceServer(urls, server.username, server.credential)
+            for server in ice_servers
+            if (urls := [url for url in server.urls if can_be_asked(url)])
+        ]
         self._configuration.iceServers = servers
         try:
             return await self._within(self._answer(offer))
@@ -138,6 +165,7 @@ class Peer:
         """Close the connection and whatever it has left behind; twice is fine."""
         self._closing = True
         self._track.cancel()
+        orphans = self._orphans()
         try:
             async with self._clock.timeout(CLOSE_LIMIT_S):
                 # Whoever began the work has heard, or no longer wants to hear, how it went.
@@ -146,7 +174,17 @@ class Peer:
         except TimeoutError:
             logger.warning("the peer connection did not close within %g s; ending it by force", CLOSE_LIMIT_S)
         finally:
+            _open.discard(self)
             await self._sweep()
+        for task in orphans:
+            if task.done() and not task.cancelled():
+                # aiortc's handshake fails when it is closed half-way, and asyncio would complain that nobody was told.
+                task.exception()
+
+    def stop_decoding(self) -> None:
+        """End the decoder's thread, and nothing else: for a process that ends with this peer still open."""
+        for receiver in self._connection.getReceivers():
+            receiver._handle_disconnect()  # noqa: SLF001 - its public `stop` needs an event loop
 
     async def _answer(self, offer: str) -> str:
         connection = self._connection
@@ -178,12 +216,17 @@ class Peer:
         for transport in ice_transports(self._connection):
             for protocol in transport.iceGatherer._connection._protocols:  # noqa: SLF001 - no public way to its sockets
                 protocol.transport.abort()
+        async with self._clock.timeout(CLOSE_LIMIT_S):
+            # Some start others as they end: aioice asks for consent for ever when it connects just as it is closed.
+            while orphans := self._orphans():
+                for task in orphans:
+                    task.cancel()
+                await asyncio.wait(orphans)
+
+    def _orphans(self) -> list[asyncio.Task[object]]:
+        """The tasks that aiortc has started for this peer and given to nobody."""
         current = asyncio.current_task()
-        left = [t for t in asyncio.all_tasks() if t is not current and t.get_context().get(_owner) is self]
-        for task in left:
-            task.cancel()
-        if left:
-            await asyncio.wait(left, timeout=CLOSE_LIMIT_S)
+        return [task for task in asyncio.all_tasks() if task is not current and task.get_context().get(_owner) is self]
 
     @property
     def _video(self) -> MediaStreamTrack | None:

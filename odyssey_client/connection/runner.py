@@ -17,7 +17,8 @@ from typing import Protocol
 from odyssey_client.config import AdvancedConfig
 from odyssey_client.connection import messages, steps
 from odyssey_client.connection.attempt import Attempt, AttemptListener
-from odyssey_client.connection.machine import ConnectionMachine, RetryPolicy, State
+from odyssey_client.connection.machine import ConnectionMachine, RetryPolicy
+from odyssey_client.connection.machine_table import State
 from odyssey_client.connection.signaling import Fetch
 from odyssey_client.connection.streaming import Streaming
 from odyssey_client.errors import ConnectionClosedError, OdysseyError, OdysseyStreamError, PeerError
@@ -51,7 +52,7 @@ SILENCE_LIMIT_S = 10.0
 (protocol.md section 4), and ICE alone would take 30 s to notice."""
 
 HANDLER_LIMIT_S = 2.0
-"""Seconds that handlers have to finish once the connection is over."""
+"""Seconds that handlers have to finish once the connection is over and somebody waits for its end."""
 
 
 class OpenSession(Protocol):
@@ -97,6 +98,7 @@ class Connection:
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._released = asyncio.Event()
         self._quiet = asyncio.Event()
+        self._awaited = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
         self._attempt: Attempt | None = None
@@ -113,8 +115,15 @@ class Connection:
         """Whether it has ended or failed; what it held may still be on its way out, see `close`."""
         return self._machine.is_over
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing of it is left any more."""
+        return self._machine.is_over and (self._task is None or self._task.done())
+
     def start(self, credentials: ClientCredentials | None = None) -> None:
-        """Begin, with credentials made elsewhere if there are any."""
+        """Begin, with credentials made elsewhere if there are any; nothing happens if it was closed already."""
+        if self._machine.is_over:
+            return
         self._task = asyncio.create_task(self._run(credentials), name="odyssey connection")
 
     async def ready(self) -> None:
@@ -131,12 +140,15 @@ class Connection:
         Called from a handler it does not wait for the handlers, which would be waiting for itself.
         """
         self.handle(steps.Disconnect())
+        if self._task is None or self._task.done():
+            return  # never begun, or all over: perhaps with an event loop that is gone
         if in_handler():
             await self._quiet.wait()
-        elif self._task is not None:
-            await asyncio.wait({self._task})
-            if not self._task.cancelled():
-                self._task.result()
+            return
+        self._awaited.set()
+        await asyncio.wait({self._task})
+        if not self._task.cancelled():
+            self._task.result()
 
     def handle(self, happened: steps.Input) -> None:
         """Let the machine decide about ``happened``, and carry out what it says."""
@@ -179,29 +191,34 @@ class Connection:
             try:
                 await self._live(credentials)
             finally:
-                self._settle(ConnectionClosedError("The task of the connection was cancelled."))
                 self._quiet.set()
                 self._dispatcher.close()
-            await self._let_handlers_finish(delivering)
+            late = deliveries.create_task(self._cancel_late(delivering), name="odyssey late handlers")
+            await asyncio.wait(delivering)
+            late.cancel()
 
     async def _live(self, credentials: ClientCredentials | None) -> None:
         try:
             async with asyncio.TaskGroup() as self._group:
-                if not self._machine.is_over:
-                    self.handle(steps.Connect(credentials))
-                await self._released.wait()
+                try:
+                    if not self._machine.is_over:  # it may have been closed before this task began
+                        self.handle(steps.Connect(credentials))
+                    await self._released.wait()
+                finally:
+                    # Cancelled from outside, as when the event loop ends: it is over all the same, and what the tasks
+                    # of the group still say on their way out begins nothing new.
+                    self.handle(steps.Disconnect())
                 raise _Released
         except* _Released:
             pass
 
-    async def _let_handlers_finish(self, delivering: set[asyncio.Task[None]]) -> None:
-        try:
-            async with self._clock.timeout(HANDLER_LIMIT_S):
-                await asyncio.wait(delivering)
-        except TimeoutError:
-            logger.warning("a handler was still running %g s after the connection ended; cancelled", HANDLER_LIMIT_S)
-            for task in delivering:
-                task.cancel()
+    async def _cancel_late(self, delivering: set[asyncio.Task[None]]) -> None:
+        """Give handlers a limit once somebody waits for them; until then, one may be connecting anew."""
+        await self._awaited.wait()
+        await self._clock.sleep(HANDLER_LIMIT_S)
+        logger.warning("a handler was still running %g s after the connection was closed; cancelled", HANDLER_LIMIT_S)
+        for task in delivering:
+            task.cancel()
 
     async def _authenticate(self) -> None:
         try:
@@ -257,11 +274,20 @@ class Connection:
     def _open_signaling(self, credentials: ClientCredentials) -> None:
         self.credentials = credentials
 
-        def happened(step: steps.Input) -> None:
-            if self._attempt is attempt:  # else it was dropped, and this is an echo
-                self.handle(step)
+        def while_it_counts[T](take: Callable[[T], None]) -> Callable[[T], None]:
+            def taken(what: T) -> None:
+                # An attempt that was dropped, or that is saying goodbye, goes on talking for a while.
+                if self._attempt is attempt and not self._machine.is_over:
+                    take(what)
 
-        listener = AttemptListener(happened, self.media_stream.push, self._answered, self._report)
+            return taken
+
+        listener = AttemptListener(
+            happened=while_it_counts(self.handle),
+            frame=while_it_counts(self.media_stream.push),
+            answer=while_it_counts(self._answered),
+            error=while_it_counts(self._report),
+        )
         self._attempt = attempt = Attempt(
             credentials,
             listener,
@@ -316,7 +342,14 @@ class Connection:
     def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         if self._group is None:
             raise RuntimeError("the connection was not started")
-        return self._group.create_task(work)
+        return self._group.create_task(self._guarded(work))
+
+    async def _guarded(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # a defect: the connection ends with it, and whoever waits is told
+            logger.exception("a task of the connection failed")
+            self.handle(steps.Broke(error))
 
 
 def _policy(settings: AdvancedConfig) -> RetryPolicy:

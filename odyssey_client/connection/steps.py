@@ -84,6 +84,13 @@ class Disconnect:
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class Broke:
+    """One of the connection's own tasks raised what it must not: a defect of this package."""
+
+    error: Exception
+
+
 type Input = (
     Connect
     | NoStreamerFree
@@ -98,6 +105,7 @@ type Input = (
     | ReasonOverdue
     | TimedOut
     | Disconnect
+    | Broke
 )
 
 # What is to be done about it.

@@ -86,7 +86,7 @@ class Streaming:
         except asyncio.CancelledError:
             self._give_up(number)
             raise
-        except OdysseyError:
+        except Exception:
             if not answer.done():  # it was not sent, so no answer will come and its place is free
                 self._handle(GaveUp(number))
                 self._handle(GaveUp(number))

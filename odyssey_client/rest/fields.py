@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 
 from odyssey_client.errors import UnexpectedResponseError
@@ -28,6 +29,8 @@ class Fields:
         value = self._values.get(name)
         if not isinstance(value, str) or not value:
             raise self._wrong(self._at(name), "a non-empty string", value)
+        if _SURROGATE.search(value):
+            raise self._wrong(self._at(name), "text that UTF-8 can hold", value)
         return value
 
     def number(self, name: str) -> float:
@@ -74,6 +77,9 @@ class Fields:
             came=came,
         )
 
+
+_SURROGATE = re.compile("[\\ud800-\\udfff]")
+"""Half a pair: JSON can write one (RFC 8259 section 8.2), but no URL and no socket takes it."""
 
 _LARGEST = 1e15
 """JSON integers have no bound, and a float does."""

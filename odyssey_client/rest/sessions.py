@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from odyssey_client.errors import NO_AVAILABLE_SESSIONS, QUEUE_TIMED_OUT, OdysseyApiError, QueueTimeoutError
-from odyssey_client.models import JSON, ClientCredentials, StreamerCapabilities
+from odyssey_client.models import JSON, ClientCredentials, StreamerCapabilities, is_signaling_url
 from odyssey_client.rest.failures import readable
 from odyssey_client.rest.fields import Fields
 from odyssey_client.rest.transport import Transport
@@ -37,7 +37,7 @@ async def open_session(
     session = await _request(transport, latencies, on_queued)
     session_id = session.text("session_id")
     signaling_url = session.text("signalling_url").rstrip("/")
-    if not signaling_url.startswith(("ws://", "wss://")):
+    if not signaling_url.startswith(("ws://", "wss://")) or not is_signaling_url(signaling_url):
         raise session.wrong("signalling_url", "a WebSocket URL")
     capabilities = session.object("capabilities")
     answer = Fields(await transport.request("POST", _TOKEN, json={"session_id": session_id}), f"POST {_TOKEN}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json as jsonlib
 import logging
@@ -41,6 +42,7 @@ class Transport:
         self._entropy = entropy
         self._network = network
         self._client: httpx.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._access = access.AccessToken(lambda: access.exchange(self), clock)
 
     async def authenticate(self) -> None:
@@ -111,7 +113,7 @@ class Transport:
         except _no_answer() as error:
             raise _unreachable("GET", url, error) from error
 
-    async def fetch(self, url: str) -> object:
+    async def fetch(self, url: str) -> JSON:
         """Get ``url``, whose host may be any, without credentials; return the JSON that a 2xx brings.
 
         Raises:
@@ -124,8 +126,7 @@ class Transport:
             raise _unreachable("GET", url, error) from error
         if not response.is_success:
             raise ValueError(f"HTTP {response.status_code}")
-        body: object = response.json()
-        return body
+        return _parse(response.content)
 
     async def aclose(self) -> None:
         """Close all HTTP connections; the next call opens new ones."""
@@ -181,7 +182,10 @@ class Transport:
     def _open(self) -> httpx.AsyncClient:
         import httpx  # noqa: PLC0415 - see above
 
-        if self._client is None:
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            # One left over from an `asyncio.run` that is gone cannot be used, nor closed, in this one.
+            self._loop = loop
             self._client = httpx.AsyncClient(
                 transport=self._network.http_transport(),
                 timeout=None,  # noqa: S113 - every call is limited on the clock

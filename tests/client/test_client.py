@@ -200,6 +200,7 @@ async def test_calls_out_of_turn_are_refused_and_the_stream_goes_on(
     ("arguments", "message"),
     [
         ({"prompt": 7}, "prompt must be a str, got int"),
+        ({"prompt": "A \ud83d castle"}, "half a surrogate pair at index 2"),
         ({"portrait": "yes"}, "portrait must be a bool, got str"),
         ({"broadcast": 1}, "broadcast must be a bool, got int"),
         ({"bypass_prompt_expansion": "no"}, "bypass_prompt_expansion must be a bool, got str"),
@@ -211,6 +212,32 @@ async def test_arguments_of_the_wrong_type_are_named(
     await odyssey_client.connect()
     with pytest.raises(OdysseyConfigError, match=message):
         await odyssey_client.start_stream(**arguments)  # type: ignore[arg-type]
+    assert await odyssey_client.start_stream("A castle")
+
+
+async def test_an_interaction_that_cannot_be_sent_leaves_the_stream_as_it_is(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    await odyssey_client.connect()
+    await odyssey_client.start_stream("A castle")
+    with pytest.raises(OdysseyConfigError, match="half a surrogate pair at index 0"):
+        await odyssey_client.interact("\ud83d")
+    assert await odyssey_client.interact("Night")
+
+
+async def test_of_two_that_connect_at_once_one_is_told_so(odyssey_client: Odyssey) -> None:
+    stream, error = await asyncio.gather(odyssey_client.connect(), odyssey_client.connect(), return_exceptions=True)
+    assert isinstance(stream, MediaStream)
+    assert "There is a connection already (connecting)" in str(error)
+
+
+async def test_a_client_without_a_key_tells_the_service_of_the_environment_how_connecting_went(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    credentials = await odyssey_client.create_client_credentials()
+    async with Odyssey.keyless() as client:
+        await client.connect_with_credentials(credentials)
+    assert [event["name"] for event in odyssey_mock.telemetry] == ["connected"]
 
 
 @pytest.mark.parametrize(

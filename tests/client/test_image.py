@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pillow_heif
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -247,6 +247,39 @@ def test_a_text_file_object_is_told_to_be_opened_in_binary() -> None:
         prepare_image(io.StringIO("abc"), portrait=True)  # type: ignore[arg-type]
 
 
+def test_a_file_object_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "image.png"
+    path.write_bytes(encoded(halves(), "PNG"))
+    with path.open(encoding="utf-8") as text, pytest.raises(ImageError, match="open in mode 'rb'"):
+        prepare_image(text, portrait=True)  # type: ignore[arg-type]
+    with path.open("rb") as closed:
+        pass
+    with pytest.raises(ImageError, match="closed file"):
+        prepare_image(closed, portrait=True)
+    at_its_end = io.BytesIO(path.read_bytes())
+    at_its_end.read()
+    with pytest.raises(ImageError, match=r"seek\(0\)"):
+        prepare_image(at_its_end, portrait=True)
+
+
+def test_an_asynchronous_file_object_is_told_to_be_read_first() -> None:
+    class Asynchronous:
+        async def read(self, size: int) -> bytes:
+            return bytes(size)
+
+    with pytest.raises(ImageError, match="read it with await"):
+        prepare_image(Asynchronous(), portrait=True)  # type: ignore[arg-type]
+
+
+def test_a_file_object_may_give_less_than_it_is_asked_for() -> None:
+    class Trickling(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(min(size or 0, 100))
+
+    content = encoded(halves(), "PNG")
+    assert prepare_image(Trickling(content), portrait=True) == prepare_image(content, portrait=True)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -282,6 +315,7 @@ def test_a_file_cut_short_is_refused(kind: str) -> None:
         prepare_image(content[: len(content) // 2], portrait=True)
 
 
+@settings(deadline=None)  # decoders take as long as they take, more so on a busy machine
 @given(st.sampled_from(FORMATS), st.data())
 def test_a_broken_file_is_an_image_or_an_image_error_and_nothing_else(kind: str, data: st.DataObject) -> None:
     content = bytearray(SMALL[kind])

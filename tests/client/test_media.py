@@ -4,6 +4,7 @@ import asyncio
 import gc
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_client import ConnectionClosedError, FrameReader, MediaStream, VideoFrame
+from odyssey_client import ConnectionClosedError, FrameReader, MediaStream, OdysseyConfigError, VideoFrame
 
 CLOCK = Fraction(1, 90_000)
 
@@ -123,9 +124,10 @@ async def test_a_reader_that_nobody_holds_is_forgotten() -> None:
     assert len(stream._readers) == 0
 
 
-def test_a_buffer_holds_at_least_one_frame() -> None:
-    with pytest.raises(ValueError, match="at least 1 frame, got 0"):
-        MediaStream().frames(buffer=0)
+@pytest.mark.parametrize("buffer", [0, -1, True, 1.5, "16"])
+def test_a_buffer_is_a_whole_number_of_frames(buffer: Any) -> None:
+    with pytest.raises(OdysseyConfigError, match=f"1 or more, got {buffer!r}"):
+        MediaStream().frames(buffer=buffer)
 
 
 def decoded(path: Path) -> list[av.VideoFrame]:

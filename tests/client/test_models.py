@@ -1,5 +1,6 @@
 """Values that calls take and give; the credentials' form is shared with the vendor's clients."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -65,6 +66,32 @@ def test_wrong_credentials_are_refused_naming_the_field_and_not_the_value(key: s
         ClientCredentials.from_dict({**VENDOR, key: value})
     assert key in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ws://", "ws://[", "ws://host:99999", "ws://host:0", "ws://a host", "ws://host\n", "wss:host", "host", "\ud800"],
+)
+def test_what_is_no_signaling_url_is_refused_by_every_way_to_make_credentials(url: str) -> None:
+    with pytest.raises(OdysseyConfigError, match="signaling_url"):
+        ClientCredentials.from_dict({**VENDOR, "signaling_url": url})
+    with pytest.raises(OdysseyConfigError, match="signaling_url"):
+        ClientCredentials("session", url, "token", 600)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("session_id", 7),
+        ("session_token", b"token"),
+        ("session_token", "\ud800"),
+        ("expires_in", "600"),
+        ("capabilities", {}),
+    ],
+)
+def test_credentials_made_by_hand_are_checked_as_those_that_are_read(field: str, value: Any) -> None:
+    with pytest.raises(OdysseyConfigError, match=field):
+        dataclasses.replace(ClientCredentials.from_dict(VENDOR), **{field: value})
 
 
 @pytest.mark.parametrize("value", [None, "a.b.c", [VENDOR]])

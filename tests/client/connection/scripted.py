@@ -86,11 +86,15 @@ class Session:
         return [json.loads(text) async for text in self.socket]
 
 
+NO_ICE_SERVERS = (HTTPStatus.OK, '{"iceServers": []}')
+
 type Script = Callable[[Session], Awaitable[object]]
 
 
 @asynccontextmanager
-async def scripted(*scripts: Script, config: HTTPStatus = HTTPStatus.OK) -> AsyncIterator[ClientCredentials]:
+async def scripted(
+    *scripts: Script, config: tuple[HTTPStatus, str] = NO_ICE_SERVERS
+) -> AsyncIterator[ClientCredentials]:
     """Serve one script an attempt, the last one for all that follow; a script's end closes the socket with 1000."""
     attempts = iter(scripts)
     script = scripts[-1]
@@ -108,7 +112,7 @@ async def scripted(*scripts: Script, config: HTTPStatus = HTTPStatus.OK) -> Asyn
 
     def answer(socket: ServerConnection, request: Request) -> Response | None:
         if request.path == "/config":
-            return socket.respond(config, json.dumps({"iceServers": []}))
+            return socket.respond(*config)
         return None
 
     async with serve(attend, "127.0.0.1", 0, process_request=answer) as server:

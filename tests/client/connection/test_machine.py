@@ -9,17 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from odyssey_client.connection import machine as m
 from odyssey_client.connection import steps
-from odyssey_client.connection.machine import (
-    INITIAL,
-    OVER,
-    TRANSITIONS,
-    Action,
-    ConnectionMachine,
-    Event,
-    IllegalEventError,
-    RetryPolicy,
-    State,
-)
+from odyssey_client.connection.machine import ConnectionMachine, IllegalEventError, RetryPolicy
+from odyssey_client.connection.machine_table import INITIAL, OVER, TRANSITIONS, Action, Event, State
 from odyssey_client.errors import (
     ConnectionClosedError,
     ConnectTimeoutError,
@@ -34,7 +25,7 @@ from odyssey_client.models import ClientCredentials, ConnectionStatus
 CREDENTIALS = ClientCredentials("session", "ws://streamer", "token", 600)
 S = ConnectionStatus
 LEGAL_STATUSES = {
-    None: {S.AUTHENTICATING, S.CONNECTING},
+    None: {S.AUTHENTICATING, S.CONNECTING, S.DISCONNECTED},
     S.AUTHENTICATING: {S.AUTHENTICATING, S.CONNECTING, S.FAILED, S.DISCONNECTED},
     S.CONNECTING: {S.CONNECTING, S.CONNECTED, S.FAILED, S.DISCONNECTED},
     S.CONNECTED: {S.FAILED, S.DISCONNECTED},
@@ -177,6 +168,19 @@ def test_disconnecting_early_settles_whoever_waits_and_is_no_error() -> None:
     assert isinstance(release.error, ConnectionClosedError)
 
 
+def test_disconnecting_before_anything_began_is_an_end_like_any_other() -> None:
+    machine = ConnectionMachine()
+    assert told(machine.handle(steps.Disconnect())) == [S.DISCONNECTED]
+    assert machine.is_over
+
+
+def test_a_defect_fails_the_connection_and_names_its_innermost_cause() -> None:
+    group = ExceptionGroup("a task group", [ExceptionGroup("another", [KeyError("unforeseen")])])
+    error = fatal(up().handle(steps.Broke(group)))
+    assert "KeyError: 'unforeseen'" in str(error)
+    assert error.__cause__ is group
+
+
 def test_an_event_out_of_place_names_state_and_event() -> None:
     machine = up()
     with pytest.raises(IllegalEventError, match=r"connected expects one of .*disconnect.*; retry_due came") as raised:
@@ -221,6 +225,7 @@ HAPPENINGS: dict[Event, st.SearchStrategy[steps.Input]] = {
     Event.REASON_OVERDUE: st.just(steps.ReasonOverdue()),
     Event.TIMED_OUT: st.just(steps.TimedOut()),
     Event.DISCONNECT: st.just(steps.Disconnect()),
+    Event.BROKE: st.just(steps.Broke(KeyError("unforeseen"))),
 }
 ALIAS = {Event.SIGNALING_GIVEN_UP: Event.SIGNALING_LOST}
 

@@ -18,15 +18,8 @@ from odyssey_client.connection.calls import (
     Resolve,
     Start,
 )
-from odyssey_client.connection.operations import (
-    INITIAL,
-    REFUSALS,
-    TRANSITIONS,
-    Action,
-    Event,
-    State,
-    StreamOperations,
-)
+from odyssey_client.connection.operations import StreamOperations
+from odyssey_client.connection.operations_table import INITIAL, REFUSALS, TRANSITIONS, Action, Event, State
 from odyssey_client.errors import ConnectionClosedError, InvalidStateError, OdysseyStreamError, PeerError
 from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
 from odyssey_client.models import BroadcastInfo

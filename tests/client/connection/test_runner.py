@@ -33,7 +33,7 @@ QUICK = AdvancedConfig(
     keepalive_interval_s=0.05,
 )
 DURATION_LIMIT = {"type": "error", "reason": "duration_limit_reached"}
-IMPATIENT = AdvancedConfig(connect_timeout_s=0.3)
+IMPATIENT = AdvancedConfig(connect_timeout_s=1.5)
 
 
 def client(advanced: AdvancedConfig = QUICK) -> Odyssey:
@@ -115,9 +115,18 @@ async def test_an_early_loss_of_signaling_is_overcome() -> None:
         assert odyssey.is_connected
 
 
-@pytest.mark.parametrize("status", [HTTPStatus.NOT_FOUND, HTTPStatus.OK])
-async def test_connecting_needs_no_ice_servers(status: HTTPStatus) -> None:
-    async with scripted(stay_up, config=status) as credentials, client() as odyssey:
+@pytest.mark.parametrize(
+    "config",
+    [
+        (HTTPStatus.NOT_FOUND, "{}"),
+        (HTTPStatus.OK, '{"iceServers": []}'),
+        (HTTPStatus.OK, "[" * 100_000),
+        (HTTPStatus.OK, '{"iceServers": [{"urls": ["stun:host:no-port", "stun:"]}, 7, {}, {"urls": "http://host"}]}'),
+    ],
+    ids=["none", "empty", "nested too deep", "nonsense"],
+)
+async def test_connecting_needs_no_ice_servers(config: tuple[HTTPStatus, str]) -> None:
+    async with scripted(stay_up, config=config) as credentials, client() as odyssey:
         await odyssey.connect_with_credentials(credentials)
 
 
@@ -207,6 +216,24 @@ async def test_nonsense_on_socket_and_channel_is_reported_and_passed_over() -> N
         errors = [event async for event in events if isinstance(event, ErrorOccurred)]
         assert not any(event.fatal for event in errors)
         assert len(errors) == 2 * (len(JUNK) - 1) + 2
+
+
+async def test_a_broken_offer_to_a_connection_that_is_up_is_reported_and_no_more() -> None:
+    async def offer_again(session: Session) -> None:
+        await session.come_up()
+        await session.send({"type": "offer"})
+        await session.receive("keepalive")
+        await session.start_stream()
+        await session.until_closed()
+
+    async with scripted(offer_again) as credentials, client() as odyssey:
+        events = odyssey.events()
+        await odyssey.connect_with_credentials(credentials)
+        assert await odyssey.start_stream("A castle") == "stream-1"
+        await odyssey.disconnect()
+        (error,) = [event async for event in events if isinstance(event, ErrorOccurred)]
+        assert not error.fatal
+        assert "offer.sdp" in str(error.error)
 
 
 async def test_a_late_acknowledgement_is_not_given_to_the_next_interaction() -> None:

@@ -1,0 +1,166 @@
+"""Handlers that call back into the client, or do what they should not, while a connection comes and goes."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from odyssey_client import (
+    AdvancedConfig,
+    ClientCredentials,
+    ConnectionClosedError,
+    MediaStream,
+    Odyssey,
+    StreamerNotAvailableError,
+)
+from odyssey_client.connection import runner
+from tests.client.connection.scripted import Script, Session, scripted
+
+
+def client() -> Odyssey:
+    return Odyssey.keyless(advanced=AdvancedConfig(telemetry=False))
+
+
+async def stay_up(session: Session) -> None:
+    await session.come_up()
+    await session.until_closed()
+
+
+async def stream(session: Session) -> None:
+    await session.come_up()
+    await session.start_stream()
+    await session.until_closed()
+
+
+async def leave_soon(session: Session) -> None:
+    await session.come_up()
+
+
+async def refuse(session: Session) -> None:
+    await session.send({"type": "error", "reason": "streamer_not_available"})
+    await session.until_closed()
+
+
+def held_until(permitted: asyncio.Event) -> Script:
+    async def wait_and_stay_up(session: Session) -> None:
+        await permitted.wait()
+        await stay_up(session)
+
+    return wait_and_stay_up
+
+
+def reconnecting(
+    odyssey: Odyssey, credentials: ClientCredentials
+) -> tuple[asyncio.Future[MediaStream], Callable[[], object]]:
+    """A handler that connects anew, and what came of it."""
+    result: asyncio.Future[MediaStream] = asyncio.get_running_loop().create_future()
+
+    async def connect_anew() -> None:
+        try:
+            result.set_result(await odyssey.connect_with_credentials(credentials))
+        except BaseException as error:
+            result.set_exception(error)
+            raise
+
+    return result, connect_anew
+
+
+async def test_a_handler_may_connect_anew_when_the_connection_ends() -> None:
+    async with scripted(leave_soon, stay_up) as credentials, client() as odyssey:
+        again, connect_anew = reconnecting(odyssey, credentials)
+        first = await odyssey.connect_with_credentials(credentials, on_disconnected=connect_anew)
+        async with asyncio.timeout(5):
+            assert await again is odyssey.media_stream is not first
+        assert odyssey.is_connected
+
+
+async def test_a_handler_may_take_its_time_to_connect_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "HANDLER_LIMIT_S", 0.05)
+    permitted = asyncio.Event()
+    async with scripted(leave_soon, held_until(permitted)) as credentials, client() as odyssey:
+        again, connect_anew = reconnecting(odyssey, credentials)
+        await odyssey.connect_with_credentials(credentials, on_disconnected=connect_anew)
+        await asyncio.wait({again}, timeout=0.2)
+        permitted.set()
+        async with asyncio.timeout(5):
+            await again
+        assert odyssey.is_connected
+
+
+async def test_a_handler_may_connect_anew_when_connecting_fails() -> None:
+    async with scripted(refuse, stay_up) as credentials, client() as odyssey:
+        again, connect_anew = reconnecting(odyssey, credentials)
+        with pytest.raises(StreamerNotAvailableError):
+            await odyssey.connect_with_credentials(credentials, on_error=connect_anew)
+        async with asyncio.timeout(5):
+            await again
+        assert odyssey.is_connected
+
+
+async def test_disconnecting_ends_a_handler_that_is_connecting_anew() -> None:
+    async with scripted(leave_soon, held_until(asyncio.Event())) as credentials, client() as odyssey:
+        again, connect_anew = reconnecting(odyssey, credentials)
+        await odyssey.connect_with_credentials(credentials, on_disconnected=connect_anew)
+        await asyncio.wait({again}, timeout=0.2)
+        tasks = asyncio.all_tasks()
+        async with asyncio.timeout(5):
+            await odyssey.disconnect()
+        assert isinstance(again.exception(), ConnectionClosedError)
+        assert not [task for task in tasks if task.get_name() == "odyssey connection" and not task.done()]
+
+
+async def test_connecting_that_is_cancelled_while_the_last_handlers_finish_leaves_a_client_that_can_connect() -> None:
+    free = asyncio.Event()
+    async with scripted(stay_up) as credentials, client() as odyssey:
+        await odyssey.connect_with_credentials(credentials, on_disconnected=free.wait)
+        leaving = asyncio.create_task(odyssey.disconnect())
+        await asyncio.wait({leaving}, timeout=0.001)
+        connecting = asyncio.create_task(odyssey.connect_with_credentials(credentials))
+        await asyncio.wait({connecting}, timeout=0.001)
+        connecting.cancel()
+        free.set()
+        await asyncio.wait({connecting, leaving})
+        assert connecting.cancelled()
+        await odyssey.disconnect()
+        await odyssey.connect_with_credentials(credentials)
+        assert odyssey.is_connected
+
+
+async def test_a_handler_that_waits_for_something_cancelled_does_not_silence_the_others() -> None:
+    told: list[object] = []
+
+    async def wait_for_the_cancelled() -> None:
+        never = asyncio.get_running_loop().create_future()
+        never.cancel()
+        await never
+
+    async with scripted(stream) as credentials, client() as odyssey:
+        await odyssey.connect_with_credentials(
+            credentials,
+            on_connected=wait_for_the_cancelled,
+            on_stream_started=told.append,
+            on_error=lambda error, fatal: told.append((error.code, fatal)),
+        )
+        await odyssey.start_stream("A castle")
+        await odyssey.disconnect()
+    assert told == [("handler_cancelled", False), "stream-1"]
+
+
+async def test_what_a_streamer_says_during_the_goodbye_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    async def talk_to_the_last(session: Session) -> None:
+        await session.come_up()
+        talking = asyncio.create_task(talk(session))
+        await session.until_closed()
+        talking.cancel()
+
+    async def talk(session: Session) -> None:
+        never = asyncio.get_running_loop().create_future()
+        while session.to_client.readyState == "open":
+            session.say({"type": "update_acknowledged", "prompt": "x"})
+            await asyncio.wait({never}, timeout=0)
+
+    async with scripted(talk_to_the_last) as credentials, client() as odyssey:
+        stream = await odyssey.connect_with_credentials(credentials)
+        await anext(stream.frames())
+        await odyssey.disconnect()
+    assert not caplog.records

@@ -1,0 +1,124 @@
+"""Reading and writing what goes over the socket and the data channels."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_client.connection.messages import (
+    SIGNALING,
+    STREAMER_TO_CLIENT,
+    IceCandidate,
+    Message,
+    MessageError,
+    Offer,
+    ServiceError,
+    encode,
+    parse,
+)
+from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
+from odyssey_client.models import BroadcastInfo
+
+READERS = {**SIGNALING, **STREAMER_TO_CLIENT}
+VALID: dict[str, tuple[dict[str, Any], Message]] = {
+    "offer": ({"sdp": "v=0"}, Offer("v=0")),
+    "ice_candidate": (
+        {"candidate": "candidate:1", "sdpMid": "0", "sdpMLineIndex": 0},
+        IceCandidate("candidate:1", "0", 0),
+    ),
+    "error": ({"reason": "streamer_disconnected"}, ServiceError("streamer_disconnected")),
+    "stream_started": ({"stream_id": "s", "applied_prompt": "p"}, StreamStarted("s", "p")),
+    "update_acknowledged": ({"prompt": "p"}, InteractAcknowledged("p")),
+    "stream_ended": ({}, StreamEnded()),
+    "broadcast_ready": (
+        {"webrtc_url": "https://host", "spectator_token": "t", "broadcast_url": None},
+        BroadcastReady(BroadcastInfo("https://host", "t", None)),
+    ),
+    "interactive_stream_error": ({"reason": "r", "message": "m"}, StreamError("r", "m")),
+}
+OPTIONAL = {
+    ("ice_candidate", "candidate"),
+    ("ice_candidate", "sdpMid"),
+    ("ice_candidate", "sdpMLineIndex"),
+    ("stream_started", "applied_prompt"),
+    ("broadcast_ready", "broadcast_url"),
+    ("interactive_stream_error", "message"),
+}
+FIELDS = [(kind, name) for kind, (fields, _) in VALID.items() for name in fields]
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def text_of(kind: str, fields: dict[str, Any]) -> str:
+    return json.dumps({"type": kind, **fields})
+
+
+def test_every_message_the_client_knows_is_read_here() -> None:
+    assert set(VALID) == set(READERS)
+
+
+@pytest.mark.parametrize("kind", VALID)
+def test_a_message_becomes_a_value_and_what_a_newer_service_adds_is_passed_over(kind: str) -> None:
+    fields, value = VALID[kind]
+    assert parse("here", READERS, text_of(kind, {**fields, "added": {"later": 1}})) == value
+
+
+@pytest.mark.parametrize(("kind", "name"), FIELDS)
+def test_a_field_of_the_wrong_type_is_named_with_what_came(kind: str, name: str) -> None:
+    fields, _ = VALID[kind]
+    with pytest.raises(MessageError, match=rf"here: {kind}\.{name} must be .*, got an array") as raised:
+        parse("here", READERS, text_of(kind, {**fields, name: []}))
+    assert raised.value.kind == kind
+
+
+@pytest.mark.parametrize(("kind", "name"), FIELDS)
+def test_a_field_that_is_missing_is_named_unless_it_may_be(kind: str, name: str) -> None:
+    fields = {key: value for key, value in VALID[kind][0].items() if key != name}
+    for text in (text_of(kind, fields), text_of(kind, {**fields, name: None})):
+        if (kind, name) in OPTIONAL:
+            assert type(parse("here", READERS, text)) is type(VALID[kind][1])
+        else:
+            with pytest.raises(MessageError, match=rf"{kind}\.{name} must be .*, got nothing"):
+                parse("here", READERS, text)
+
+
+def test_a_type_of_the_future_is_no_message() -> None:
+    assert parse("here", READERS, '{"type": "of the future"}') is None
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"\x00\xff", "got a binary message of 2 bytes"),
+        ("", "expected JSON text, got ''"),
+        ("[" * 100_000, "expected JSON text"),
+        ("[1]", "expected a JSON object, got an array"),
+        ("7", "expected a JSON object, got a number"),
+        ("true", "expected a JSON object, got a boolean"),
+        ("null", "expected a JSON object, got null"),
+        ("{}", "one whose type is null"),
+        ('{"type": 7}', "one whose type is a number"),
+    ],
+)
+def test_what_is_no_message_says_what_came(data: str | bytes, says: str) -> None:
+    with pytest.raises(MessageError, match=says) as raised:
+        parse("here", READERS, data)
+    assert len(str(raised.value)) < 200
+
+
+@given(message=JSON_VALUES, kind=st.sampled_from(sorted(READERS)))
+def test_any_json_is_read_or_refused_and_nothing_else(message: Any, kind: str) -> None:
+    given = {**message, "type": kind} if isinstance(message, dict) else message
+    with suppress(MessageError):
+        parse("here", READERS, json.dumps(given))
+
+
+@given(prompt=st.text())
+def test_what_is_written_is_what_is_read(prompt: str) -> None:
+    assert json.loads(encode("update", {"prompt": prompt})) == {"type": "update", "prompt": prompt}

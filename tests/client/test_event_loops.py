@@ -1,0 +1,62 @@
+"""One client over several event loops, and a process that ends without having closed it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PREAMBLE = """
+import asyncio, sys
+from odyssey_client import Odyssey
+client = Odyssey(sys.argv[2], api_url=sys.argv[1])
+
+async def whole_life():
+    async with client:
+        await client.connect()
+        await client.start_stream("A castle")
+
+async def forget_to_close():
+    await client.connect()
+    await client.start_stream("A castle")
+    global waiting
+    waiting = [asyncio.create_task(client.interact("[stall] Night")), asyncio.create_task(anext(client.events()))]
+    await asyncio.wait(waiting, timeout=0.01)
+"""
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[list[str]]:
+    """URL and key of a mock in a process of its own."""
+    command = [str(Path(sys.executable).with_name("odyssey-mock")), "serve", "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        yield [ready["url"], ready["api_key"]]
+        process.terminate()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "asyncio.run(whole_life()); asyncio.run(whole_life())",
+        "for _ in range(2): asyncio.run(client.create_client_credentials())",
+        "asyncio.run(forget_to_close()); assert not client.is_connected; asyncio.run(whole_life())",
+    ],
+    ids=["closed each time", "credentials", "not closed"],
+)
+def test_a_client_serves_one_event_loop_after_the_other(code: str, elsewhere: list[str]) -> None:
+    done = run(code, elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert "RuntimeError" not in done.stderr
+
+
+def test_a_process_ends_though_nobody_closed_the_client_and_its_loop_just_stopped(elsewhere: list[str]) -> None:
+    assert run("asyncio.new_event_loop().run_until_complete(client.connect())", elsewhere).returncode == 0
+
+
+def run(code: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", PREAMBLE + code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)

@@ -10,10 +10,7 @@ from typing import Literal
 from odyssey_mock.clock import Clock
 from odyssey_mock.entropy import Entropy
 from odyssey_mock.routes.errors import ApiError, unprocessable, usage_error
-from odyssey_mock.settings import AccountSettings, Settings
-
-KEY_PATTERN = r"^ody_[A-Za-z0-9_-]{4,}$"
-_KEY = re.compile(KEY_PATTERN)
+from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Settings
 
 type Refusal = Callable[[Settings, float], ApiError]
 """Makes the error that a test key stands for, from the settings and the time."""
@@ -110,7 +107,7 @@ class Accounts:
         Raises:
             ApiError: 422 the key is malformed, 401 it is not accepted, 403 its account is suspended.
         """
-        if _KEY.fullmatch(api_key) is None:
+        if re.fullmatch(KEY_PATTERN, api_key) is None:
             message = f"String should match pattern '{KEY_PATTERN}'"
             raise unprocessable(["body", "api_key"], message, "string_pattern_mismatch")
         keys = self._settings.keys

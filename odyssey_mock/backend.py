@@ -43,7 +43,6 @@ class Backend:
     async def reset(self) -> None:
         """End every session and forget access tokens, telemetry and journal; clock, settings and address stay."""
         await self.sessions.close()
-        self.sessions = SessionRegistry(self)
         self.accounts.clear()
         self.telemetry.clear()
         self.journal.clear()

@@ -19,6 +19,9 @@ type Callback = Callable[[], Awaitable[None] | None]
 MANUAL_START = 1_767_225_600.0
 """2026-01-01T00:00:00Z, where a manual clock begins unless told otherwise: the same in every run."""
 
+MANUAL_END = 253_402_300_799.0
+"""9999-12-31T23:59:59Z, beyond which neither HTTP nor ISO 8601 has a form for a date."""
+
 NANOSECONDS = 1_000_000_000
 
 
@@ -189,6 +192,11 @@ class ManualClock:
     def pending(self) -> Sequence[Deadline]:
         return sorted(deadline for deadline in self._deadlines if not deadline.cancelled)
 
+    @property
+    def left(self) -> float:
+        """Seconds that it can be advanced by: to the end of the year 9999."""
+        return MANUAL_END - self.time()
+
     async def advance(self, seconds: float) -> None:
         """Let `seconds` pass, and return once all that they brought about is done.
 
@@ -197,11 +205,13 @@ class ManualClock:
         awaited before the next. Several calls at once take their turns.
 
         Raises:
-            ValueError: `seconds` is negative or not a number.
+            ValueError: `seconds` is negative, not a number, or more than is `left`.
             RuntimeError: it is called by a deadline that it is firing, for which it would wait for ever.
             ExceptionGroup: callbacks failed; the others were called all the same.
         """
         _check_span(seconds)
+        if seconds > self.left:
+            raise ValueError(f"seconds must be at most {self.left:.0f}, to the end of the year 9999, not {seconds!r}")
         if self._advancing is not None and self._advancing is asyncio.current_task():
             raise RuntimeError("advance() was called by a deadline that advance() is firing")
         async with self._lock:

@@ -23,6 +23,10 @@ SECRETS = frozenset({"api_key", "access_token", "session_token", "spectator_toke
 REDACTED = "***"
 
 DIGEST_LENGTH = 160
+ENTRY_LIMIT = 4 << 20
+"""Characters of JSON up to which an entry's data is kept; of more, only how much there was."""
+NAME_LIMIT = 200
+"""Characters of an entry's name: it may be whatever a client put where the type of a message belongs."""
 NOTHING: Mapping[str, JSON] = MappingProxyType({})
 
 
@@ -128,7 +132,10 @@ class Journal:
             encoded = json.dumps(_clean({**data, **more}), ensure_ascii=False, separators=(",", ":"))
         except RecursionError:
             encoded = '{"omitted":"nested too deeply"}'
-        entry = Entry(self._recorded, self._now(), kind, _encodable(name), account, session, stream, encoded)
+        if len(encoded) > ENTRY_LIMIT:
+            encoded = f'{{"omitted":"{len(encoded)} characters of JSON"}}'
+        name = _encodable(name[:NAME_LIMIT])
+        entry = Entry(self._recorded, self._now(), kind, name, account, session, stream, encoded)
         self._recorded += 1
         self._entries.append(entry)
         for waiter in self._waiters:

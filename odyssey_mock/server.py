@@ -186,8 +186,12 @@ class MockOdyssey:
 
 
 async def _close_sessions(backend: Backend) -> None:
-    async with asyncio.timeout(CLOSE_SESSIONS):
-        await backend.sessions.close()
+    try:
+        async with asyncio.timeout(CLOSE_SESSIONS):
+            await backend.sessions.close()
+    except TimeoutError:
+        # A client that does not read, or an image that is being decoded: no fault of whoever leaves the mock.
+        logger.warning("sessions did not end within %s s; their sockets are cut", CLOSE_SESSIONS)
 
 
 def _authority(host: str, port: int) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
@@ -13,6 +14,10 @@ type PixelSize = tuple[int, int]
 
 type ClockKind = Literal["real", "manual"]
 type UsageErrorForm = Literal["object", "string"]
+
+
+KEY_PATTERN = r"^ody_[A-Za-z0-9_-]{4,}$"
+"""What an API key looks like."""
 
 
 class SettingsError(ValueError):
@@ -115,9 +120,12 @@ class Settings:
             value = getattr(self, name)
             if not holds(value):
                 raise SettingsError(f"{name} must be {expected}, not {value!r}")
-        if self.keys is not None and not self.keys:
+        if self.keys is not None and not _keys(self.keys):
             # The keys themselves are secrets: they stay out of messages.
-            raise SettingsError("keys must name at least one key, or be None to accept every well-formed one")
+            raise SettingsError(
+                f"keys must map one key or more, each matching {KEY_PATTERN}, to its AccountSettings, "
+                "or be None to accept every well-formed one"
+            )
         object.__setattr__(self, "regions", tuple(self.regions))
 
     def replace(self, **changes: Any) -> Self:  # Any: each value is checked against its own setting
@@ -161,6 +169,15 @@ def _regions(value: object) -> bool:
         and len(value) > 0
         and all(isinstance(each, Region) and each.id and _number(each.latency) and each.latency >= 0 for each in value)
         and len({each.id for each in value}) == len(value)
+    )
+
+
+def _keys(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and len(value) > 0
+        and all(isinstance(key, str) and re.fullmatch(KEY_PATTERN, key) is not None for key in value)
+        and all(isinstance(each, AccountSettings) for each in value.values())
     )
 
 

@@ -2,7 +2,7 @@
 
 import io
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from odyssey_mock.media.timeline import Size
@@ -36,6 +36,9 @@ def fitted(data: bytes, size: Size) -> Image.Image:
             # JPEG only, and only ever to at least this size: spares decoding fifty megapixels to show one.
             opened.draft("RGB", (max(size.width, size.height),) * 2)
             solid = _solid(ImageOps.exif_transpose(opened))
+    except UnidentifiedImageError:
+        # Without its text, which has an address in memory in it.
+        raise PictureError(f"expected an image ({', '.join(FORMATS)}), came {len(data)} bytes that are none") from None
     except Exception as error:
         # The decoders of seven formats agree on no exception for damaged bytes (OSError, SyntaxError, EOFError,
         # RuntimeError and more were seen), and all that is done above is decoding.
@@ -46,6 +49,9 @@ def fitted(data: bytes, size: Size) -> Image.Image:
 
 
 def _solid(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        # Sixteen bits of grey, of which Pillow would make white: it clips what is above 255.
+        image = image.convert("I").point(lambda level: level * (1 / 257)).convert("L")
     if not image.has_transparency_data:
         return image.convert("RGB")
     ground = Image.new("RGBA", image.size, (*_GROUND, 255))

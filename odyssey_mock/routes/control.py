@@ -1,6 +1,7 @@
 """The control API under `/_mock/`: see into the mock and steer it from another process, in any language."""
 
 import datetime
+import json
 from importlib.metadata import version
 from typing import Annotated, Literal
 
@@ -12,7 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from odyssey_mock.backend import Backend
 from odyssey_mock.clock import ManualClock
 from odyssey_mock.journal import JSON, Kind, to_jsonl
-from odyssey_mock.routes.errors import ApiError, backend_of, parse, validate
+from odyssey_mock.routes.errors import ApiError, backend_of, parse, unprocessable, validate
 
 
 class Advance(BaseModel):
@@ -49,7 +50,9 @@ async def state(request: Request) -> Response:
     """Show sessions, streams and clock."""
     backend = backend_of(request)
     snapshot: dict[str, JSON] = dict(backend.sessions.snapshot())
-    return JSONResponse(snapshot | {"clock": _clock(backend), "telemetry": len(backend.telemetry)})
+    shown = snapshot | {"clock": _clock(backend), "telemetry": len(backend.telemetry)}
+    # In ASCII: a prompt may have lone surrogates in it, which JSON can escape and UTF-8 cannot encode.
+    return Response(json.dumps(shown), media_type="application/json")
 
 
 async def reset(request: Request) -> Response:
@@ -68,7 +71,10 @@ async def advance(request: Request) -> Response:
     backend = backend_of(request)
     if not isinstance(backend.clock, ManualClock):
         raise ApiError(409, "the clock of this mock is real: only a manual one can be advanced (serve --clock manual)")
-    await backend.clock.advance((await parse(Advance, request)).seconds)
+    seconds = (await parse(Advance, request)).seconds
+    if seconds > backend.clock.left:
+        raise unprocessable(["body", "seconds"], f"Input should be at most {backend.clock.left:.0f}", "less_than_equal")
+    await backend.clock.advance(seconds)
     return JSONResponse(_clock(backend))
 
 

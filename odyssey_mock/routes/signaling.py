@@ -1,6 +1,7 @@
 """`GET {signalling_url}/config` and `WS {signalling_url}/client/{session_id}` (`protocol.md` section 3)."""
 
 import asyncio
+import json
 from typing import override
 
 from starlette.requests import Request
@@ -75,7 +76,7 @@ async def client(websocket: WebSocket) -> None:
     if refusal is not None or session is None:
         error = {"type": "error", "reason": refusal}
         backend.journal.record("signaling", "error", {"from": "server", "message": error}, session=session_id)
-        await websocket.send_json(error)
+        await socket.send(json.dumps(error))
         await socket.close(POLICY_VIOLATION)
         return
     # Only browsers send an Origin (RFC 6454). Their data channels may open before the page has heard that it is

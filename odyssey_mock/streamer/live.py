@@ -85,6 +85,9 @@ class Session:
 
         `channel_delay`: seconds between the peer's connection and the opening of the data channels.
         """
+        while self.state is State.WAITING and self._line is not None:
+            # The client lost its socket and is back before the former one's peer is closed.
+            await self._line.gone.wait()
         actions = self._advance(Event.SOCKET_OPENED)
         if Action.REFUSE_SOCKET in actions:
             why = (
@@ -95,15 +98,20 @@ class Session:
             await self._report(socket, why)
             await socket.close(POLICY_VIOLATION)
             return
-        self._line = line = Line(
-            self._backend,
-            socket,
-            session_id=self.id,
-            account_id=self.account_id,
-            may_bypass=self._may_bypass,
-            remember=self._remember,
-            channel_delay=channel_delay,
-        )
+        try:
+            self._line = line = Line(
+                self._backend,
+                socket,
+                session_id=self.id,
+                account_id=self.account_id,
+                may_bypass=self._may_bypass,
+                remember=self._remember,
+                channel_delay=channel_delay,
+            )
+        except BaseException:
+            # No peer could be made (out of file descriptors, say): the slot is free all the same.
+            self._settle(self._advance(Event.SHUT_DOWN))
+            raise
         try:
             async with line, asyncio.TaskGroup() as tasks:
                 try:
@@ -123,12 +131,11 @@ class Session:
 
     async def shut_down(self) -> None:
         """End the session from the server's side; returns once nothing of it is left."""
-        line = self._line
-        if line is not None:
+        while (line := self._line) is not None:
             line.inbox.put_nowait(Event.SHUT_DOWN)
             await line.gone.wait()
-        elif self.state is State.WAITING:
-            self._settle(self._advance(Event.SHUT_DOWN))
+        # Never served, or its socket was being closed, so that nobody read the inbox any more.
+        self._settle(self._advance(Event.SHUT_DOWN))
 
     async def _take(self, item: Event | Said, line: Line, tasks: asyncio.TaskGroup) -> None:
         if isinstance(item, Event):
@@ -250,16 +257,12 @@ class Session:
             image = payload.get("input_image_base64")
             if isinstance(image, str):
                 payload = {**payload, "input_image_base64": image[:IMAGE_SHOWN]}
-        said: dict[str, JSON] = {"from": "client", "message": payload}
         on_socket = channel == SIGNALING.channel
-        if not on_socket:
-            said["channel"] = channel
+        where: dict[str, JSON] = {} if on_socket else {"channel": channel}
         self._backend.journal.record(
             "signaling" if on_socket else "channel",
             name,
-            {"from": "client", "message": payload}
-            if on_socket
-            else {"from": "client", "channel": channel, "message": payload},
+            {"from": "client", **where, "message": payload},
             account=self.account_id,
             session=self.id,
             stream=self.stream.id if self.stream is not None else None,

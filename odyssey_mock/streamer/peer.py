@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 CLOSE_LIMIT = 5.0
 """Seconds that closing may take; aiortc's can hang when the other side is gone."""
 
-TASKS_LIMIT = 1.0
-"""Seconds that tasks of aiortc's may go on after that; aioice's wait up to 20 ms for their next check."""
+TASKS_LIMIT = 5.0
+"""Seconds that aiortc's own tasks may take to end after that; they end at once."""
 
 # aiortc starts tasks and gives them to nobody. They inherit the context they are started in, and so can be told by it.
 _owner: "contextvars.ContextVar[StreamerPeer | None]" = contextvars.ContextVar("streamer_peer", default=None)
@@ -105,6 +105,9 @@ class StreamerPeer:
         Raises:
             DescriptionError: the text is no answer to the offer.
         """
+        if "a=fingerprint:" not in sdp:
+            # aiortc takes it, and fails later in a task of its own where nobody hears of it.
+            raise DescriptionError("the answer's SDP cannot be used: it has no a=fingerprint line (RFC 8122)")
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(sdp=_without_mdns(sdp), type="answer"))
         except Exception as error:
@@ -155,6 +158,7 @@ class StreamerPeer:
         self._closing = True
         if self._opening is not None:
             self._opening.cancel()
+        orphans = self._orphans()
         try:
             async with asyncio.timeout(CLOSE_LIMIT):
                 if self._gathering is not None:
@@ -162,20 +166,31 @@ class StreamerPeer:
                 await self._connection.close()
         except TimeoutError:
             logger.warning("a peer connection did not close within %s s; its tasks are ended", CLOSE_LIMIT)
-        await self._let_go()
+        await self._end_orphans()
+        for task in orphans:
+            if task.done() and not task.cancelled():
+                # aiortc's handshake fails when it is closed half-way, and asyncio would complain that nobody was told.
+                task.exception()
 
     async def _gather(self) -> None:
         offer_addresses(self._connection, self._addresses)
         await self._connection.setLocalDescription(await self._connection.createOffer())
 
-    async def _let_go(self) -> None:
-        """Wait for the tasks that aiortc has started and given to nobody; end them when they do not end."""
+    def _orphans(self) -> list[asyncio.Task[object]]:
+        """The tasks that aiortc has started for this peer and given to nobody."""
         current = asyncio.current_task()
-        left = [task for task in asyncio.all_tasks() if task is not current and task.get_context().get(_owner) is self]
-        if left:
-            _, left_still = await asyncio.wait(left, timeout=TASKS_LIMIT)
-            for task in left_still:
-                task.cancel()
+        return [task for task in asyncio.all_tasks() if task is not current and task.get_context().get(_owner) is self]
+
+    async def _end_orphans(self) -> None:
+        # Some start others as they end: aioice asks for consent for ever when it connects just as it is closed.
+        try:
+            async with asyncio.timeout(TASKS_LIMIT):
+                while orphans := self._orphans():
+                    for task in orphans:
+                        task.cancel()
+                    await asyncio.wait(orphans)
+        except TimeoutError:
+            logger.warning("tasks of a closed peer connection did not end within %s s; they are left", TASKS_LIMIT)
 
     def _state_changed(self) -> None:
         state = self._connection.connectionState

@@ -61,18 +61,19 @@ class PacketTrack(MediaStreamTrack):
         self._skipping = False
         self._changed = asyncio.Event()
 
-    def offer(self, packet: VideoPacket) -> None:
-        """Queue a packet for the sender."""
+    def offer(self, packet: VideoPacket) -> bool:
+        """Queue a packet for the sender; False where only a key frame can help it now."""
         if len(self._packets) >= self._limit:
             self.dropped += len(self._packets)
             self._packets.clear()
             self._skipping = True
         if self._skipping and not packet.is_keyframe:
             self.dropped += 1
-            return
+            return False
         self._skipping = False
         self._packets.append(packet)
         self._changed.set()
+        return True
 
     @override
     async def recv(self) -> VideoPacket:
@@ -150,8 +151,9 @@ class FramePump:
                 making = loop.run_in_executor(None, self._make, renderer, timeline, index, slot, keyframe)
                 packet = await asyncio.shield(making)
                 self.frames_encoded += 1
-                for track in self._tracks:
-                    track.offer(packet)
+                taken = [track.offer(packet) for track in self._tracks]
+                if not all(taken):
+                    self.request_keyframe()
                 self._on_frame(timeline, index)
         finally:
             # The encoder belongs to the thread that is using it: it may only be closed once that frame is done.

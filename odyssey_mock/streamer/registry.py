@@ -80,9 +80,11 @@ class SessionRegistry:
 
     async def close(self) -> None:
         """End every session and forget every stream; returns once nothing of them is left."""
-        async with asyncio.TaskGroup() as tasks:
-            for session in [*self._sessions.values(), *self._leaving]:
-                tasks.create_task(session.shut_down())
+        # Again, where clients have asked for sessions meanwhile.
+        while sessions := [*self._sessions.values(), *self._leaving]:
+            async with asyncio.TaskGroup() as tasks:
+                for session in sessions:
+                    tasks.create_task(session.shut_down())
         self._streams.clear()
 
     def snapshot(self) -> dict[str, list[dict[str, str | float | bool | None]]]:

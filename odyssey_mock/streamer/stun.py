@@ -5,6 +5,7 @@ and every connect costs seconds; this responder answers in microseconds (`protoc
 """
 
 import asyncio
+import struct
 from typing import cast, override
 
 from aioice import stun
@@ -42,7 +43,7 @@ def answer_binding(datagram: bytes, source: tuple[str, int]) -> bytes | None:
     """The success response to a Binding request from `source`; None where the datagram is anything else."""
     try:
         request = stun.parse_message(datagram)
-    except ValueError:
+    except (ValueError, struct.error):
         return None
     if request.message_class != stun.Class.REQUEST or request.message_method != stun.Method.BINDING:
         return None

@@ -41,14 +41,17 @@ def marked_settings(node: pytest.Item) -> dict[str, Any]:  # Any: each is checke
 
 @fixture
 async def odyssey_mock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> "AsyncIterator[MockOdyssey]":
-    """A `MockOdyssey` of this test's own; `ODYSSEY_API_URL` and `ODYSSEY_API_KEY` point to it."""
+    """A `MockOdyssey` of this test's own; `ODYSSEY_API_URL` and `ODYSSEY_API_KEY` point to it.
+
+    It runs in the test's event loop, so the test must be async: while a sync one runs, nothing answers.
+    """
     from odyssey_mock.server import MockOdyssey  # noqa: PLC0415
     from odyssey_mock.settings import SettingsError, UnknownSettingError  # noqa: PLC0415
 
     try:
         mock = MockOdyssey(**marked_settings(request.node))
     except (SettingsError, UnknownSettingError) as error:
-        pytest.fail(f"@pytest.mark.odyssey: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"@pytest.mark.odyssey: {error}", pytrace=False) from None
     async with mock:
         monkeypatch.setenv("ODYSSEY_API_URL", mock.url)
         monkeypatch.setenv("ODYSSEY_API_KEY", mock.api_key)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.accounts import KEY_PATTERN, TRIAL_KEYS, Accounts
+from odyssey_mock.accounts import TRIAL_KEYS, Accounts
 from odyssey_mock.clock import MANUAL_START, ManualClock
 from odyssey_mock.entropy import SeededEntropy
 from odyssey_mock.routes.errors import ApiError
-from odyssey_mock.settings import AccountSettings, Settings
+from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Settings
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 tails = st.text(ALPHABET, max_size=12)

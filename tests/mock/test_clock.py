@@ -5,6 +5,7 @@ import heapq
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -143,6 +144,15 @@ async def test_advances_at_once_take_their_turns() -> None:
         tasks.create_task(clock.advance(1))
     assert trace == ["a begins", "a ends", "b begins", "b ends"]
     assert clock.time() == MANUAL_START + 2
+
+
+async def test_it_can_be_advanced_to_the_last_date_that_can_be_written_and_no_further() -> None:
+    clock = ManualClock()
+    with pytest.raises(ValueError, match="year 9999"):
+        await clock.advance(1e12)
+    assert clock.time() == MANUAL_START
+    await clock.advance(clock.left)
+    assert formatdate(clock.time(), usegmt=True) == "Fri, 31 Dec 9999 23:59:59 GMT"
 
 
 @pytest.mark.parametrize("seconds", [-1.0, -1e-9, math.nan, math.inf])

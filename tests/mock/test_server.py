@@ -23,9 +23,11 @@ from odyssey_mock import (
     Settings,
     SettingsError,
     UnknownSettingError,
+    server,
 )
 from odyssey_mock.entropy import SeededEntropy
 from odyssey_mock.network import ListenError
+from odyssey_mock.streamer.peer import StreamerPeer
 
 LIMIT = 5.0
 OUR_LOGGERS = ("odyssey_mock", "uvicorn", "websockets.server", "starlette")
@@ -133,6 +135,27 @@ async def test_a_request_that_was_begun_and_never_finished_does_not_hold_it_up()
         with contextlib.suppress(ConnectionResetError):
             await reader.read()
     writer.close()
+
+
+async def test_a_session_that_does_not_end_is_cut_and_the_leaving_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    close = StreamerPeer.close
+
+    async def stuck(peer: StreamerPeer) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await close(peer)
+
+    monkeypatch.setattr(StreamerPeer, "close", stuck)
+    monkeypatch.setattr(server, "CLOSE_SESSIONS", 0.05)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        async with MockOdyssey() as mock:
+            websocket, _ = await open_socket(mock, http)
+        async with asyncio.timeout(LIMIT):
+            await websocket.wait_closed()
+    assert "sessions did not end" in caplog.text
 
 
 async def test_what_happened_can_be_read_after_it_was_left() -> None:

@@ -23,7 +23,7 @@ WRONG: Mapping[str, Sequence[object]] = {
     "clock": ["fast", None],
     "speed": [0, -1.0, float("inf"), float("nan")],
     "seed": ["x", 1.5, True],
-    "keys": [{}],
+    "keys": [{}, {"foo": AccountSettings()}, {"ody_good": None}, ["ody_good"]],
     "bypass_privilege": [None],
     "access_token_lifetime": [0, -1, "3600"],
     "session_token_lifetime": [0],

@@ -14,6 +14,7 @@ import httpx
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from odyssey_mock import MockOdyssey
 
@@ -50,10 +51,12 @@ class RawApi:
 
 
 @asynccontextmanager
-async def raw_socket(session: Mapping[str, Any], token: str) -> AsyncIterator[ClientConnection]:
-    """The signaling socket of a session."""
+async def raw_socket(
+    session: Mapping[str, Any], token: str, *, origin: Origin | None = None
+) -> AsyncIterator[ClientConnection]:
+    """The signaling socket of a session; with an `origin`, as a browser opens it."""
     url = f"{session['signalling_url']}/client/{session['session_id']}?token={token}"
-    async with connect(url, proxy=None) as socket:
+    async with connect(url, proxy=None, origin=origin) as socket:
         yield socket
 
 

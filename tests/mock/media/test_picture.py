@@ -41,6 +41,20 @@ def test_half_an_image_is_refused(form: str) -> None:
         fitted(data[: len(data) // 2], SIZE)
 
 
+def test_what_is_refused_is_refused_in_the_same_words_each_time() -> None:
+    with pytest.raises(PictureError) as refused:
+        fitted(b"no picture", SIZE)
+    assert " at 0x" not in str(refused.value), "an address in memory"
+
+
+def test_sixteen_bits_of_grey_keep_their_shades() -> None:
+    ramp = np.tile(np.linspace(0, 65535, SIZE.width, dtype=np.uint16), (SIZE.height, 1))
+    buffer = io.BytesIO()
+    Image.fromarray(ramp).save(buffer, "PNG")
+    shown = np.asarray(fitted(buffer.getvalue(), SIZE))[:, :, 0]
+    assert np.abs(shown.astype(int) - ramp // 257).max() <= 2
+
+
 def test_a_small_file_that_unpacks_to_a_huge_picture_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture, "MAX_PIXELS", 1000)
     with pytest.raises(PictureError, match="48x32 is above 1,000 pixels"):

@@ -1,189 +1,17 @@
-"""A session over real sockets and a real peer, driven by a client of the wire itself: what it may do, and what it may
-not.
-"""
+"""Sessions over real sockets and real peers: who gets in, and what is left when they go."""
 
 import asyncio
-import base64
-import io
 import json
+from dataclasses import dataclass, field
 
 import pytest
-from PIL import Image
 from websockets.exceptions import ConnectionClosed
 
 from odyssey_mock import MockOdyssey
+from odyssey_mock.streamer.peer import StreamerPeer
+from odyssey_mock.streamer.session import State
 from tests.support.raw import LIMIT, RawApi, RawPeer, raw_peer, raw_socket, receive
-
-START = {"type": "interactive_stream_start", "prompt": "A cat"}
-
-
-def data_url(data: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(data).decode()
-
-
-def picture(size: tuple[int, int] = (64, 96)) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", size, (180, 40, 40)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-async def start(peer: RawPeer, **fields: object) -> str:
-    peer.say({**START, **fields})
-    started = await peer.hear()
-    assert started["type"] == "stream_started", started
-    return str(started["stream_id"])
-
-
-async def gone(mock: MockOdyssey, session: str) -> None:
-    await mock.wait_for("state", "session", session=session, to="closed")
-
-
-async def test_a_stream_is_started_changed_and_ended_and_another_follows(odyssey_mock: MockOdyssey) -> None:
-    async with raw_peer(odyssey_mock) as peer:
-        first = await start(peer)
-        peer.say({"type": "update", "prompt": "It looks out"})
-        acknowledged = await peer.hear()
-        assert acknowledged["type"] == "update_acknowledged"
-        assert acknowledged["prompt"].startswith("It looks out, ")
-        peer.say({"type": "interactive_stream_end"})
-        assert await peer.hear() == {"type": "stream_ended"}
-
-        second = await start(peer, portrait=False)
-        assert second != first
-        assert [each.timeline.size.width for each in odyssey_mock.streams.values()] == [704, 1280]
-
-
-async def test_a_start_on_the_socket_is_the_same_as_on_the_channel(odyssey_mock: MockOdyssey) -> None:
-    async with raw_peer(odyssey_mock) as peer:
-        await peer.say_on_socket({**START, "input_image_base64": data_url(picture())})
-        assert (await peer.hear())["type"] == "stream_started"
-
-
-async def test_updates_are_acknowledged_one_by_one_in_their_order(odyssey_mock: MockOdyssey) -> None:
-    async with raw_peer(odyssey_mock) as peer:
-        await start(peer)
-        for number in range(5):
-            peer.say({"type": "update", "prompt": f"Prompt {number}"})
-        heard = [await peer.hear() for _ in range(5)]
-        assert [each["prompt"].split(",")[0] for each in heard] == [f"Prompt {number}" for number in range(5)]
-
-
-@pytest.mark.parametrize(
-    ("message", "reason"),
-    [
-        ({"type": "update", "prompt": "x"}, "no_active_stream"),
-        ({"type": "interactive_stream_end"}, "no_active_stream"),
-    ],
-)
-async def test_what_needs_a_stream_is_refused_without_one_and_the_connection_goes_on(
-    odyssey_mock: MockOdyssey, message: dict[str, str], reason: str
-) -> None:
-    async with raw_peer(odyssey_mock) as peer:
-        peer.say(message)
-        refusal = await peer.hear()
-        assert (refusal["type"], refusal["reason"]) == ("interactive_stream_error", reason)
-        assert "interactive_stream_start" in refusal["message"]
-        await start(peer)
-
-
-async def test_a_start_while_a_stream_runs_is_refused_and_the_stream_goes_on(odyssey_mock: MockOdyssey) -> None:
-    async with raw_peer(odyssey_mock) as peer:
-        await start(peer)
-        peer.say(START)
-        refusal = await peer.hear()
-        assert (refusal["type"], refusal["reason"]) == ("interactive_stream_error", "stream_already_active")
-        peer.say({"type": "update", "prompt": "still here"})
-        assert (await peer.hear())["type"] == "update_acknowledged"
-
-
-async def test_a_second_end_is_refused(odyssey_mock: MockOdyssey) -> None:
-    async with raw_peer(odyssey_mock) as peer:
-        await start(peer)
-        peer.say({"type": "interactive_stream_end"})
-        peer.say({"type": "interactive_stream_end"})
-        assert await peer.hear() == {"type": "stream_ended"}
-        assert (await peer.hear())["reason"] == "no_active_stream"
-
-
-@pytest.mark.off_contract("says what the protocol does not know")
-@pytest.mark.parametrize(
-    ("said", "complaint"),
-    [
-        ({"type": "teleport"}, "came 'teleport'"),
-        ({"prompt": "x"}, "came no `type`"),
-        ([1, 2], "expected a JSON object with a `type`, came an array"),
-        ("null", "came null"),
-        ("{not json", "expected JSON text, came '{not json'"),
-        (b"\x00\x01", "came a binary message of 2 bytes"),
-        ({"type": "update"}, "update.prompt is missing"),
-        ({"type": "interactive_stream_start", "portrait": "tall"}, "portrait: expected a valid boolean, came a string"),
-    ],
-)
-@pytest.mark.parametrize("channel", ["data channel", "socket"])
-async def test_nonsense_is_answered_with_what_was_expected_and_the_connection_goes_on(
-    odyssey_mock: MockOdyssey, said: object, complaint: str, channel: str
-) -> None:
-    if channel == "socket" and isinstance(said, dict) and said.get("type") == "update":
-        said, complaint = {"type": "answer"}, "answer.sdp is missing"
-    async with raw_peer(odyssey_mock) as peer:
-        await peer.say_on_socket(said) if channel == "socket" else peer.say(said)
-        refusal = await peer.hear()
-        assert (refusal["type"], refusal["reason"]) == ("interactive_stream_error", "invalid_message")
-        assert complaint in refusal["message"]
-        await start(peer)
-
-
-@pytest.mark.off_contract("images that are none")
-@pytest.mark.parametrize(
-    ("image", "complaint"),
-    [
-        ("not a data url", "expected a data: URL"),
-        (data_url(b"no picture at all"), "came 17 bytes that are none"),
-    ],
-)
-async def test_an_image_that_is_none_is_refused_and_the_next_start_works(
-    odyssey_mock: MockOdyssey, image: str, complaint: str
-) -> None:
-    async with raw_peer(odyssey_mock) as peer:
-        await peer.say_on_socket({**START, "input_image_base64": image})
-        refusal = await peer.hear()
-        assert (refusal["type"], refusal["reason"]) == ("interactive_stream_error", "invalid_image")
-        assert complaint in refusal["message"]
-        await start(peer)
-
-
-@pytest.mark.odyssey(max_image_bytes=100)
-async def test_an_image_over_the_limit_is_refused(odyssey_mock: MockOdyssey) -> None:
-    async with raw_peer(odyssey_mock) as peer:
-        await peer.say_on_socket({**START, "input_image_base64": data_url(picture())})
-        assert "send a smaller one" in (await peer.hear())["message"]
-
-
-async def test_an_image_of_many_megabytes_comes_through_the_socket(odyssey_mock: MockOdyssey) -> None:
-    buffer = io.BytesIO()
-    Image.effect_noise((2900, 2900), 90).convert("RGB").save(buffer, "BMP")  # 24 MB, which nothing compresses
-    async with raw_peer(odyssey_mock) as peer:
-        await peer.say_on_socket({**START, "input_image_base64": data_url(buffer.getvalue())})
-        assert (await peer.hear())["type"] == "stream_started"
-
-
-@pytest.mark.odyssey(image_to_video=False)
-async def test_an_image_is_refused_where_the_capabilities_say_so(odyssey_mock: MockOdyssey) -> None:
-    async with raw_peer(odyssey_mock) as peer:
-        await peer.say_on_socket({**START, "input_image_base64": data_url(picture())})
-        assert (await peer.hear())["reason"] == "image_to_video_not_supported"
-
-
-async def test_the_bypass_leaves_prompts_as_they_are_and_needs_its_privilege(odyssey_mock: MockOdyssey) -> None:
-    async with raw_peer(odyssey_mock) as peer:
-        peer.say({**START, "bypass_vlm_expansion": True})
-        assert (await peer.hear())["applied_prompt"] == "A cat"
-        peer.say({"type": "update", "prompt": "A dog"})
-        assert (await peer.hear())["prompt"] == "A dog"
-    async with raw_peer(odyssey_mock, api_key="ody_no_bypass_1") as peer:
-        peer.say({**START, "bypass_vlm_expansion": True})
-        assert (await peer.hear())["reason"] == "bypass_not_allowed"
-        await start(peer)
+from tests.support.streams import gone, start
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "another session's", "expired"])
@@ -243,6 +71,9 @@ async def test_a_broken_answer_ends_the_session_with_its_reason(odyssey_mock: Mo
             await socket.send(json.dumps({"type": "answer", "sdp": sdp}))
             error = await receive(socket)
             assert error["reason"].startswith("the answer's SDP cannot be used: ")
+            async with asyncio.timeout(LIMIT):
+                await socket.wait_closed()
+            assert socket.close_code == 1011
         await gone(odyssey_mock, session["session_id"])
         assert not odyssey_mock.sessions
 
@@ -305,6 +136,71 @@ async def test_a_reset_ends_live_sessions_and_leaves_nothing_of_them(odyssey_moc
         assert not odyssey_mock.streams
         error = await receive(peer.socket)
         assert error == {"type": "error", "reason": "streamer_disconnected"}
+
+
+async def test_the_sessions_that_somebody_holds_are_those_after_a_reset_too(odyssey_mock: MockOdyssey) -> None:
+    held = odyssey_mock.sessions
+    await odyssey_mock.reset()
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+    assert list(held) == [session["session_id"]]
+
+
+@dataclass
+class Closing:
+    """Peers wait here before they close."""
+
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+    may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@pytest.fixture
+def closing(monkeypatch: pytest.MonkeyPatch) -> Closing:
+    held = Closing()
+    close = StreamerPeer.close
+
+    async def late(peer: StreamerPeer) -> None:
+        held.began.set()
+        await held.may_go_on.wait()
+        await close(peer)
+
+    monkeypatch.setattr(StreamerPeer, "close", late)
+    return held
+
+
+async def test_a_client_that_is_back_while_its_former_peer_still_closes_is_served_after_that(
+    odyssey_mock: MockOdyssey, closing: Closing
+) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        token = await api.token_for(session["session_id"])
+        async with raw_socket(session, token) as socket:
+            assert (await receive(socket))["type"] == "offer"
+        await closing.began.wait()
+        async with raw_socket(session, token) as socket:
+            closing.may_go_on.set()
+            async with RawPeer(socket) as peer:
+                stream = await start(peer)
+                assert odyssey_mock.sessions[session["session_id"]].stream is odyssey_mock.streams[stream]
+                await odyssey_mock.reset()
+                assert (await receive(socket))["reason"] == "streamer_disconnected"
+
+
+@pytest.mark.odyssey(clock="manual")
+async def test_a_session_whose_socket_was_just_lost_is_ended_by_a_reset(
+    odyssey_mock: MockOdyssey, closing: Closing
+) -> None:
+    async with RawApi(odyssey_mock) as api:
+        requested = await api.request_session()
+        session = odyssey_mock.sessions[requested["session_id"]]
+        async with raw_socket(requested, await api.token_for(session.id)) as socket:
+            assert (await receive(socket))["type"] == "offer"
+        await closing.began.wait()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(odyssey_mock.reset())
+        closing.may_go_on.set()
+    assert session.state is State.CLOSED
+    assert not odyssey_mock.clock.pending
 
 
 @pytest.mark.off_contract("candidates that are none")

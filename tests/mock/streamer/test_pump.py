@@ -70,6 +70,13 @@ def test_a_sender_that_reads_nothing_costs_a_bounded_queue_that_decodes(keys: li
     asyncio.run(run())
 
 
+def test_a_track_says_when_only_a_key_frame_can_help_its_sender() -> None:
+    track = PacketTrack(limit=2)
+    assert [track.offer(packet(number, key=number == 0)) for number in range(4)] == [True, True, False, False]
+    assert track.offer(packet(4, key=True))
+    assert track.offer(packet(5))
+
+
 async def test_slots_only_grow_and_a_late_caller_skips_instead_of_catching_up() -> None:
     loop = asyncio.get_running_loop()
     pacer = Pacer(100)

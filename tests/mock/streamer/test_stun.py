@@ -29,6 +29,23 @@ def test_other_datagrams_get_no_answer(datagram: bytes) -> None:
     assert answer_binding(datagram, ("127.0.0.1", 1)) is None
 
 
+@given(st.data())
+def test_a_request_that_was_damaged_on_its_way_does_no_harm(data: st.DataObject) -> None:
+    request = binding_request()
+    request.attributes["USERNAME"] = "a:b"
+    request.attributes["PRIORITY"] = 1
+    damaged = bytearray(bytes(request))
+    for place in data.draw(st.lists(st.integers(0, len(damaged) - 1), max_size=4)):
+        damaged[place] = data.draw(st.integers(0, 255))
+    answer_binding(bytes(damaged), ("127.0.0.1", 1))
+
+
+def test_an_attribute_that_is_cut_short_gets_no_answer() -> None:
+    priority_of_no_bytes = b"\x00\x24\x00\x00"
+    header = b"\x00\x01\x00\x04" + bytes(binding_request())[4:20]
+    assert answer_binding(header + priority_of_no_bytes, ("127.0.0.1", 1)) is None
+
+
 def test_an_indication_gets_no_answer() -> None:
     indication = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.INDICATION)
     assert answer_binding(bytes(indication), ("127.0.0.1", 1)) is None

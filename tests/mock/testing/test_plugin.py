@@ -101,6 +101,7 @@ def test_a_marker_that_is_wrong_fails_its_test_in_clear_words(pytester: pytest.P
         ]
     )
     result.stdout.no_fnmatch_line("*plugin.py*")
+    result.stdout.no_fnmatch_line("*During handling of the above exception*")
 
 
 def test_the_marker_and_the_fixtures_are_documented(pytester: pytest.Pytester) -> None:

@@ -7,11 +7,10 @@ import pytest
 from tests.support.namespaces import NETWORKS, run_in_namespace
 
 AT_ONCE = 1.0
-"""Seconds; what goes wrong off line waits for 5 s, so this tells the two apart on any machine."""
+"""Seconds; it takes about 0.1, and what goes wrong off line waits for 1 s (mDNS) or 5 s (STUN)."""
 
 
 @pytest.mark.parametrize("network", sorted(NETWORKS))
 def test_our_client_connects_at_once(network: str) -> None:
     took = run_in_namespace(network, Path(__file__).with_name("offline_session.py"))
-    assert took["warm_s"] < AT_ONCE
-    assert took["cold_s"] < 4 * AT_ONCE, "the first connect also imports the WebRTC stack"
+    assert max(took["connect_s"]) < AT_ONCE

@@ -164,10 +164,10 @@ async def test_reports_what_a_test_key_provokes(
 async def test_polls_once_a_second_while_no_streamer_is_free(official: OfficialClient, mock: MockOdyssey) -> None:
     # Its patience is 30 s; two requests are enough to see that it polls, then the page is closed under it.
     connecting = asyncio.create_task(official.connect_error("ody_no_capacity"))
-    await mock.journal.wait_for("rest", "POST /sessions/request", status=503)
-    while len(asked := mock.journal.find("rest", "POST /sessions/request", status=503)) < 2:
-        await official.page.wait_for_timeout(100)
-    assert 0.8 < asked[1].time - asked[0].time < 2.0
+    asked = "POST /sessions/request"
+    first = await mock.journal.wait_for("rest", asked, status=503)
+    second = await mock.journal.wait_for("rest", asked, since=first.index + 1, status=503)
+    assert 0.8 < second.time - first.time < 2.0
     assert not connecting.done()
     connecting.cancel()
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.namespaces import run_in_namespace
 
-AT_ONCE = 2.0
-"""Seconds; what goes wrong off line waits for 4 to 6 s, so this tells the two apart on a busy machine too."""
+AT_ONCE = 1.0
+"""Seconds; it takes about 0.2, and what goes wrong off line waits for 1 s (mDNS) or 4 to 6 s (STUN), every time."""
 
 
 # With loopback alone Chromium gathers no candidate unless it is started with --allow-loopback-in-peer-connection.
@@ -15,6 +15,7 @@ AT_ONCE = 2.0
 @pytest.mark.usefixtures("needs")
 @pytest.mark.xdist_group("browser")
 def test_the_official_client_connects_at_once(network: str) -> None:
-    session = run_in_namespace(network, Path(__file__).with_name("offline_session.py"))
+    took = run_in_namespace(network, Path(__file__).with_name("offline_session.py"))
 
-    assert session["connect_s"] < AT_ONCE
+    # The first connection of a browser also pays for its start.
+    assert min(took["connect_s"]) < AT_ONCE

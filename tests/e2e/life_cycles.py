@@ -1,0 +1,78 @@
+"""Two hundred connections, one after the other; prints the bytes that each has kept. Run by test_life_cycles.py.
+
+A process of its own, because in one that has run a thousand tests before, memory comes and goes for other reasons.
+"""
+
+import asyncio
+import ctypes
+import gc
+import json
+import weakref
+from unittest.mock import patch
+
+import psutil
+from aiortc import RTCConfiguration, RTCPeerConnection
+
+from odyssey_client import Odyssey
+from odyssey_mock import MockOdyssey, Settings
+from tests.support.leftovers import nothing_left
+
+CYCLES = 200
+WARM_UP = 50
+"""Cycles after which caches, thread pools and the allocator's arenas are about as large as they get."""
+
+SMALL = Settings(portrait_size=(176, 320), landscape_size=(320, 176), journal_limit=100)
+
+_made: list[int] = []
+_alive: weakref.WeakSet[RTCPeerConnection] = weakref.WeakSet()
+_make = RTCPeerConnection.__init__
+
+
+def _make_and_remember(peer: RTCPeerConnection, configuration: RTCConfiguration | None = None) -> None:
+    _made.append(id(peer))
+    _alive.add(peer)
+    _make(peer, configuration)
+
+
+async def life_cycle(mock: MockOdyssey) -> None:
+    async with Odyssey(mock.api_key, api_url=mock.url) as client:
+        stream = await client.connect()
+        await client.start_stream("A cat")
+        await client.interact("It looks out")
+        await anext(aiter(stream))
+        await client.end_stream()
+
+
+def memory() -> int:
+    """Bytes in use: of what was freed, the C library gives back what it can (glibc; elsewhere it is counted in)."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+    return int(psutil.Process().memory_info().rss)
+
+
+async def measure() -> None:
+    async with nothing_left():
+        async with MockOdyssey(SMALL) as mock:
+            for _ in range(WARM_UP):
+                await life_cycle(mock)
+            before = memory()
+            for _ in range(CYCLES):
+                await life_cycle(mock)
+            after = memory()
+            assert not mock.sessions, "every streamer is free again"
+            assert len(mock.streams) == WARM_UP + CYCLES
+        gc.collect()
+        assert len(_made) == 2 * (WARM_UP + CYCLES)
+        assert len(_alive) == 0
+    print(json.dumps({"bytes_per_cycle": (after - before) / CYCLES}))
+
+
+async def main() -> None:
+    with patch.object(RTCPeerConnection, "__init__", _make_and_remember):
+        await measure()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

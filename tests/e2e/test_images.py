@@ -1,0 +1,79 @@
+"""Image to video from end to end: whatever an image is given as, the stream shows it."""
+
+import asyncio
+import base64
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from odyssey_client import ImageError, Odyssey, VideoFrame
+from odyssey_client.image import ImageSource
+from odyssey_mock import MockOdyssey, read_stamp
+
+HORIZON = Image.new("RGB", (640, 480), "#1040ff")
+HORIZON.paste("#ffd000", (0, 240, 640, 480))
+"""Blue above, yellow below."""
+
+
+def png() -> bytes:
+    buffer = io.BytesIO()
+    HORIZON.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def in_a_file(directory: Path) -> Path:
+    path = directory / "horizon.png"
+    path.write_bytes(png())
+    return path
+
+
+KINDS: dict[str, Callable[[Path], ImageSource]] = {
+    "a path": in_a_file,
+    "a path as text": lambda directory: str(in_a_file(directory)),
+    "bytes": lambda _: png(),
+    "a data URL": lambda _: f"data:image/png;base64,{base64.b64encode(png()).decode()}",
+    "a binary file": lambda _: io.BytesIO(png()),
+    "a PIL image": lambda _: HORIZON,
+    "a numpy array": lambda _: np.asarray(HORIZON),
+}
+
+
+async def first_frame_of(client: Odyssey, tag: int | None) -> VideoFrame:
+    async with asyncio.timeout(20):
+        async for frame in client.frames(buffer=256):
+            stamp = read_stamp(frame.luma)
+            if stamp is not None and stamp.stream_tag == tag:
+                return frame
+    raise AssertionError("the video ended")
+
+
+async def test_an_image_of_any_kind_is_what_the_stream_shows(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
+) -> None:
+    await odyssey_client.connect()
+    for kind, make in KINDS.items():
+        stream_id = await odyssey_client.start_stream("Clouds drift by", image=make(tmp_path))
+        frame = await first_frame_of(odyssey_client, odyssey_mock.streams[stream_id].timeline.tag)
+        await odyssey_client.end_stream()
+
+        red, _, blue = (int(channel) for channel in frame.data[300:500, 300:400].mean(axis=(0, 1)))
+        assert blue > red, kind
+        red, _, blue = (int(channel) for channel in frame.data[800:1000, 300:400].mean(axis=(0, 1)))
+        assert red > blue, kind
+
+
+@pytest.mark.parametrize("image", [b"no image", bytes(25 * 2**20 + 1)], ids=["no image", "too big"])
+async def test_an_image_that_cannot_be_used_is_refused_and_the_next_start_works(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey, image: bytes
+) -> None:
+    await odyssey_client.connect()
+
+    with pytest.raises(ImageError):
+        await odyssey_client.start_stream("Clouds drift by", image=image)
+
+    assert odyssey_mock.streams == {}
+    assert await odyssey_client.start_stream("Clouds drift by") in odyssey_mock.streams

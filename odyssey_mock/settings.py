@@ -112,6 +112,8 @@ class Settings:
     """Bits in a second that the encoder aims at."""
 
     # Memory
+    streams_limit: int = 1000
+    """Streams that are remembered after they have ended; the oldest are forgotten."""
     journal_limit: int = 10_000
     """Journal entries and telemetry events that are kept; the oldest are dropped."""
 
@@ -214,5 +216,6 @@ _RULES: Mapping[str, _Rule] = {
     "portrait_size": _SIZE,
     "landscape_size": _SIZE,
     "bitrate": _COUNT,
+    "streams_limit": _COUNT,
     "journal_limit": _COUNT,
 }

@@ -4,8 +4,13 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
+from hypothesis import settings
 
 from tests.contract.conformance import Conformance
+
+# How long one example takes says more about the machine than about the code.
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 MARKER = "off_contract(why): the test sends bad traffic on purpose; its client is not held to fixtures/contract"
 

@@ -39,7 +39,12 @@ async def run(*, quick: bool = False) -> list[Row]:
         for _ in range(QUICK_ROUNDS if quick else ROUNDS):
             ours.append(await _connect(mock))
             bare.append(await _bare())
-    return [Row("connect", statistics.median(ours), statistics.median(bare), "ms", REACH)]
+    return [Row("connect", _typical(ours), _typical(bare), "ms", REACH)]
+
+
+def _typical(times: list[float]) -> float:
+    """The lower quartile: what others take of the machine only ever adds."""
+    return statistics.quantiles(times, n=4)[0]
 
 
 async def _connect(mock: MockOdyssey) -> float:

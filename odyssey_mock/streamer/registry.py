@@ -27,7 +27,7 @@ class ConcurrentLimitError(Exception):
 
 
 class SessionRegistry:
-    """Hands out sessions and keeps them until they are closed; streams are kept until `close`."""
+    """Hands out sessions and keeps them until they are closed; ended streams are kept up to a limit."""
 
     def __init__(self, backend: "Backend") -> None:
         self._backend = backend
@@ -43,7 +43,7 @@ class SessionRegistry:
 
     @property
     def streams(self) -> Mapping[str, StreamRecord]:
-        """Every stream that was started, by id, oldest first."""
+        """Streams that are on or have ended, by id, oldest first; `Settings.streams_limit` of them are remembered."""
         return MappingProxyType(self._streams)
 
     def request(self, account: "Account", latencies: Mapping[str, float]) -> Session:
@@ -126,3 +126,6 @@ class SessionRegistry:
 
     def _remember(self, stream: StreamRecord) -> None:
         self._streams[stream.id] = stream
+        ended = [each.id for each in self._streams.values() if each.ended_at is not None]
+        for stream_id in ended[: max(0, len(self._streams) - self._backend.settings.streams_limit)]:
+            del self._streams[stream_id]

@@ -39,6 +39,7 @@ WRONG: Mapping[str, Sequence[object]] = {
     "portrait_size": [(705, 1280), (704,), (0, 0), "704x1280", [704, 1280]],
     "landscape_size": [(1280, 703), (62, 62)],
     "bitrate": [0],
+    "streams_limit": [0],
     "journal_limit": [0],
 }
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import dataclass, field
 
+import aioice
 import pytest
 from websockets.exceptions import ConnectionClosed
 
@@ -203,8 +204,25 @@ async def test_a_session_whose_socket_was_just_lost_is_ended_by_a_reset(
     assert not odyssey_mock.clock.pending
 
 
+@pytest.mark.odyssey(streams_limit=2)
+async def test_the_oldest_streams_are_forgotten_but_never_the_one_that_is_on(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        begun = []
+        for _ in range(4):
+            begun.append(await start(peer))
+            assert list(odyssey_mock.streams) == begun[-2:]
+            peer.say({"type": "interactive_stream_end"})
+            await peer.hear()
+
+
 @pytest.mark.off_contract("candidates that are none")
-async def test_candidates_are_taken_early_late_broken_or_hidden(odyssey_mock: MockOdyssey) -> None:
+async def test_candidates_are_taken_early_late_broken_or_hidden(
+    odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look_up(_: object) -> None:
+        pytest.fail("a name under .local was looked up, which takes up to a second")
+
+    monkeypatch.setattr(aioice.ice, "get_or_create_mdns_protocol", look_up)
     hidden = "candidate:1 1 udp 2113937151 8a4c5a3e.local 51234 typ host"
     async with raw_peer(odyssey_mock) as peer:
         for candidate in (hidden, "", None):

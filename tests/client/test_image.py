@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pillow_heif
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -315,7 +315,6 @@ def test_a_file_cut_short_is_refused(kind: str) -> None:
         prepare_image(content[: len(content) // 2], portrait=True)
 
 
-@settings(deadline=None)  # decoders take as long as they take, more so on a busy machine
 @given(st.sampled_from(FORMATS), st.data())
 def test_a_broken_file_is_an_image_or_an_image_error_and_nothing_else(kind: str, data: st.DataObject) -> None:
     content = bytearray(SMALL[kind])

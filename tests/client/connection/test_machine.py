@@ -278,4 +278,4 @@ class AnyLife(RuleBasedStateMachine):
 
 
 TestAnyLife = AnyLife.TestCase
-TestAnyLife.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestAnyLife.settings = settings(max_examples=150, stateful_step_count=25)

@@ -220,7 +220,7 @@ ANSWERS: st.SearchStrategy[Answer] = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_whatever_comes_each_call_is_settled_at_most_once_and_none_is_left_at_the_end(data: st.DataObject) -> None:
     operations = StreamOperations()

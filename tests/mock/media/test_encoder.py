@@ -111,7 +111,7 @@ def test_the_first_frame_is_a_key_frame_and_another_comes_every_two_seconds(code
 
 
 @given(wanted=st.sets(st.integers(1, 19), max_size=5))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_key_frame_comes_exactly_when_asked_for(codec: Codec, wanted: set[int]) -> None:
     encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
     packets = [encoder.encode(stream.frame(index), index, keyframe=index in wanted) for index in range(20)]

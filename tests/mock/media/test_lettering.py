@@ -24,7 +24,7 @@ def test_text_is_reduced_to_what_can_be_shown(text: str, shown: str) -> None:
 
 
 @given(text=st.text(max_size=200), width=st.integers(60, 600), lines=st.integers(1, 4))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_no_line_is_wider_than_the_panel_and_no_more_are_there_than_fit(text: str, width: int, lines: int) -> None:
     wrapped = wrap(text, font(20), width, lines)
     assert len(wrapped) <= lines
@@ -32,7 +32,7 @@ def test_no_line_is_wider_than_the_panel_and_no_more_are_there_than_fit(text: st
 
 
 @given(words=st.lists(st.text("abcdefghij", min_size=1, max_size=12), max_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_words_come_whole_and_in_order_until_the_panel_is_full(words: list[str]) -> None:
     wrapped = wrap(" ".join(words), font(20), 200, 4)
     shown = " ".join(wrapped)

@@ -69,7 +69,7 @@ def test_every_process_draws_the_same_pixels() -> None:
 
 
 @given(indexes=st.lists(st.integers(0, 60), min_size=2, max_size=8))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_frames_may_be_rendered_in_any_order(indexes: list[int]) -> None:
     timeline = stream()
     for index in (10, 15, 40, 41):
@@ -120,7 +120,7 @@ def test_it_has_the_size_and_form_asked_for(size: Size) -> None:
 
 
 @given(prompt=st.text(st.characters(codec=None), max_size=80), size=st.sampled_from(SIZES[2:]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_unicode_can_be_a_prompt(prompt: str, size: Size) -> None:
     timeline = stream(prompt, size=size)
     timeline.interact(1, prompt[::-1])
@@ -262,7 +262,7 @@ def test_what_is_transparent_is_dark() -> None:
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIF", "AVIF"])
 @given(data=st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_a_damaged_image_is_shown_or_refused_and_nothing_else(form: str, data: st.DataObject) -> None:
     image = bytearray(encoded(form, size=(32, 24)))
     for place in data.draw(st.lists(st.integers(0, len(image) - 1), min_size=1, max_size=6)):

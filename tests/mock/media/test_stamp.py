@@ -64,7 +64,7 @@ def scaled(image: Pixels, width: int, height: int) -> Pixels:
 
 @pytest.mark.parametrize("form", ["rgb24", "gray"])
 @given(stamp=stamps, size=sizes, level=st.integers(0, 255))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_drawn_is_read_whatever_the_values_the_size_and_what_is_below(
     form: str, stamp: FrameStamp, size: tuple[int, int], level: int
 ) -> None:
@@ -72,7 +72,7 @@ def test_what_is_drawn_is_read_whatever_the_values_the_size_and_what_is_below(
 
 
 @given(stamp=stamps, portrait=st.booleans(), share=st.floats(0.5, 2.0))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_it_is_read_at_other_sizes_and_after_scaling_back(stamp: FrameStamp, portrait: bool, share: float) -> None:
     size = PORTRAIT if portrait else LANDSCAPE
     image = pixels(stamped(stamp, size.width, size.height))
@@ -97,7 +97,7 @@ def scene() -> Callable[[Size, int], av.VideoFrame]:
 @pytest.mark.parametrize("size", [PORTRAIT, LANDSCAPE], ids=str)
 @pytest.mark.parametrize("codec", ["h264", "vp8"])
 @given(stamp=stamps, bitrate=st.integers(250_000, 1_500_000))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 def test_it_survives_lossy_coding_and_then_halving_and_doubling(
     scene: Callable[[Size, int], av.VideoFrame], size: Size, codec: Codec, stamp: FrameStamp, bitrate: int
 ) -> None:
@@ -122,14 +122,14 @@ def test_it_survives_lossy_coding_and_then_halving_and_doubling(
 
 
 @given(contrast=st.floats(0.3, 1.0), lift=st.integers(0, 70))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_it_is_read_at_another_contrast_and_brightness(contrast: float, lift: int) -> None:
     image = pixels(stamped(EXAMPLE)).astype(np.float64)
     assert read_stamp(np.clip(image * contrast + lift, 0, 255).astype(np.uint8)) == EXAMPLE
 
 
 @given(stamp=stamps, cells=st.sets(st.tuples(st.integers(0, 1), st.integers(0, 87)), min_size=1, max_size=3))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_up_to_three_wrong_cells_are_always_noticed(stamp: FrameStamp, cells: set[tuple[int, int]]) -> None:
     image = pixels(stamped(stamp), "gray").copy()
     for row, column in cells:
@@ -149,7 +149,7 @@ def test_an_even_picture_has_none(level: int) -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_noise_has_none(seed: int) -> None:
     noise = np.random.default_rng(seed)
     for _ in range(50):

@@ -70,7 +70,7 @@ async def test_the_token_expires_on_the_mocks_clock() -> None:
 
 @pytest.mark.off_contract("the requests are noise")
 @given(st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_no_request_whatever_is_a_defect(http: httpx.AsyncClient, data: st.DataObject) -> None:
     method, path = data.draw(
         st.sampled_from(

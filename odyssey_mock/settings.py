@@ -93,7 +93,7 @@ class Settings:
     concurrent_sessions: int = 5
     """Sessions that one account may hold at once; one more is answered 429."""
     dangling_session: float = 900.0
-    """How long a session that nobody connects to keeps its streamer."""
+    """How long a session keeps its streamer while nobody is connected to it, with or without a socket."""
     image_to_video: bool = True
     """Whether streamers take an image at the start of a stream."""
     max_image_bytes: int = 25 * 2**20

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from odyssey_mock.streamer.messages import DATA_CHANNEL, SIGNALING
 from odyssey_mock.streamer.peer import StreamerPeer
 from odyssey_mock.streamer.pump import FramePump, PacketTrack
-from odyssey_mock.streamer.session import Event
+from odyssey_mock.streamer.session import Action, Event
 from odyssey_mock.streamer.streaming import Streaming, StreamRecord
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ class Said:
     data: str | bytes
 
 
+type Happening = Event | Said | tuple[Action, ...]
+"""What an inbox holds: an event, a message, or actions of an event that the machine has been told already."""
+
+
 class Line:
     """An async context manager; whatever happens while it is open is put into `inbox`, in order."""
 
@@ -60,7 +64,7 @@ class Line:
         channel_delay: float,
     ) -> None:
         self.socket = socket
-        self.inbox: asyncio.Queue[Event | Said] = asyncio.Queue()
+        self.inbox: asyncio.Queue[Happening] = asyncio.Queue()
         self.answer = ""
         self.fault = ""
         """Why the answer could not be applied."""

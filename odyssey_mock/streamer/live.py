@@ -9,9 +9,8 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from odyssey_mock.clock import Deadline
 from odyssey_mock.journal import JSON
-from odyssey_mock.streamer.line import INTERNAL_ERROR, NORMAL_CLOSURE, POLICY_VIOLATION, Line, Said, Socket
+from odyssey_mock.streamer.line import INTERNAL_ERROR, NORMAL_CLOSURE, POLICY_VIOLATION, Happening, Line, Socket
 from odyssey_mock.streamer.messages import (
     DATA_CHANNEL,
     SIGNALING,
@@ -61,9 +60,8 @@ class Session:
         self._on_released = on_released
         self._on_gone = on_gone
         self._remember = remember
-        self._dangling: Deadline | None = None
         self._line: Line | None = None
-        self._arm_dangling()
+        self._dangling = backend.clock.call_later(backend.settings.dangling_session, "dangling session", self._dangled)
 
     @property
     def state(self) -> State:
@@ -137,9 +135,11 @@ class Session:
         # Never served, or its socket was being closed, so that nobody read the inbox any more.
         self._settle(self._advance(Event.SHUT_DOWN))
 
-    async def _take(self, item: Event | Said, line: Line, tasks: asyncio.TaskGroup) -> None:
+    async def _take(self, item: Happening, line: Line, tasks: asyncio.TaskGroup) -> None:
         if isinstance(item, Event):
-            await self._carry_out(self._advance(item), line, tasks)
+            item = self._advance(item)
+        if isinstance(item, tuple):
+            await self._carry_out(item, line, tasks)
             return
         dialect = SIGNALING if item.channel == SIGNALING.channel else DATA_CHANNEL
         try:
@@ -206,22 +206,22 @@ class Session:
         """Carry out those actions that concern no socket and no peer."""
         for action in actions:
             match action:
-                case Action.ARM_DANGLING:
-                    self._arm_dangling()
-                case Action.DISARM_DANGLING if self._dangling is not None:
+                case Action.DISARM_DANGLING:
                     self._dangling.cancel()
                 case Action.RELEASE:
                     self._on_released(self)
                 case _:
                     pass
 
-    def _arm_dangling(self) -> None:
-        self._dangling = self._backend.clock.call_later(
-            self._backend.settings.dangling_session, "dangling session", self._dangled
-        )
-
-    def _dangled(self) -> None:
-        self._settle(self._advance(Event.DANGLING))
+    async def _dangled(self) -> None:
+        # Advanced here and not from the inbox: it may just have come up, and then there is nothing to wait for.
+        actions = self._advance(Event.DANGLING)
+        line = self._line
+        if line is None:
+            self._settle(actions)
+        elif actions:
+            line.inbox.put_nowait(actions)
+            await line.gone.wait()
 
     def _advance(self, event: Event) -> tuple[Action, ...]:
         before = self.machine.state

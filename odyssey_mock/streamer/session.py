@@ -44,7 +44,7 @@ class Event(StrEnum):
     """`client_disconnecting` was received."""
     SOCKET_LOST = "socket_lost"
     DANGLING = "dangling"
-    """Nobody came for a session within the set time."""
+    """Nobody had connected to the session within the set time."""
     SHUT_DOWN = "shut_down"
     """The server ends it."""
 
@@ -52,8 +52,8 @@ class Event(StrEnum):
 class Action(StrEnum):
     """What is to be done, in the order given."""
 
-    ARM_DANGLING = "arm_dangling"
     DISARM_DANGLING = "disarm_dangling"
+    """`DANGLING` is not to happen any more; it is due from the session's beginning on."""
     SEND_OFFER = "send_offer"
     APPLY_ANSWER = "apply_answer"
     REFUSE_ANSWER = "refuse_answer"
@@ -73,16 +73,17 @@ class Action(StrEnum):
 
 type Transition = tuple[State, tuple[Action, ...]]
 
-_OVER = (Action.HANG_UP, Action.RELEASE)
-_RETRY = (Action.HANG_UP, Action.ARM_DANGLING)
 _REFUSED = (Action.REFUSE_SOCKET,)
+_OVER = (Action.HANG_UP, Action.DISARM_DANGLING, Action.RELEASE)
+_GIVEN_UP = (Action.REPORT_UNREACHABLE, Action.HANG_UP, Action.RELEASE)
+_LOST_UP = (Action.HANG_UP, Action.RELEASE)
 
 INITIAL = State.WAITING
 
 TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = MappingProxyType(
     {
         State.WAITING: {
-            Event.SOCKET_OPENED: (State.SIGNALING, (Action.DISARM_DANGLING, Action.SEND_OFFER)),
+            Event.SOCKET_OPENED: (State.SIGNALING, (Action.SEND_OFFER,)),
             Event.DANGLING: (State.CLOSED, (Action.RELEASE,)),
             Event.SHUT_DOWN: (State.CLOSED, (Action.DISARM_DANGLING, Action.RELEASE)),
         },
@@ -91,26 +92,30 @@ TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = MappingProxyType(
             Event.ANSWERED: (State.CONNECTING, (Action.APPLY_ANSWER,)),
             Event.PEER_LOST: (State.CLOSED, (Action.REPORT_UNREACHABLE, *_OVER)),
             Event.CLIENT_LEFT: (State.CLOSED, _OVER),
-            Event.SOCKET_LOST: (State.WAITING, _RETRY),
+            Event.SOCKET_LOST: (State.WAITING, (Action.HANG_UP,)),
+            Event.DANGLING: (State.CLOSED, _GIVEN_UP),
             Event.SHUT_DOWN: (State.CLOSED, (Action.REPORT_SHUT_DOWN, *_OVER)),
         },
         State.CONNECTING: {
             Event.SOCKET_OPENED: (State.CONNECTING, _REFUSED),
             Event.ANSWERED: (State.CONNECTING, (Action.REFUSE_ANSWER,)),
             Event.DESCRIPTION_REFUSED: (State.CLOSED, (Action.REPORT_BAD_ANSWER, *_OVER)),
-            Event.PEER_CONNECTED: (State.CONNECTED, (Action.START_VIDEO, Action.OPEN_CHANNELS)),
+            Event.PEER_CONNECTED: (State.CONNECTED, (Action.DISARM_DANGLING, Action.START_VIDEO, Action.OPEN_CHANNELS)),
             Event.PEER_LOST: (State.CLOSED, (Action.REPORT_UNREACHABLE, *_OVER)),
             Event.CLIENT_LEFT: (State.CLOSED, _OVER),
-            Event.SOCKET_LOST: (State.WAITING, _RETRY),
+            Event.SOCKET_LOST: (State.WAITING, (Action.HANG_UP,)),
+            Event.DANGLING: (State.CLOSED, _GIVEN_UP),
             Event.SHUT_DOWN: (State.CLOSED, (Action.REPORT_SHUT_DOWN, *_OVER)),
         },
         State.CONNECTED: {
             Event.SOCKET_OPENED: (State.CONNECTED, _REFUSED),
             Event.ANSWERED: (State.CONNECTED, (Action.REFUSE_ANSWER,)),
-            Event.PEER_LOST: (State.CLOSED, _OVER),
-            Event.CLIENT_LEFT: (State.CLOSED, _OVER),
-            Event.SOCKET_LOST: (State.CLOSED, _OVER),
-            Event.SHUT_DOWN: (State.CLOSED, (Action.REPORT_SHUT_DOWN, *_OVER)),
+            Event.PEER_LOST: (State.CLOSED, _LOST_UP),
+            Event.CLIENT_LEFT: (State.CLOSED, _LOST_UP),
+            Event.SOCKET_LOST: (State.CLOSED, _LOST_UP),
+            # It came up in the very moment it was given up: then it is up.
+            Event.DANGLING: (State.CONNECTED, ()),
+            Event.SHUT_DOWN: (State.CLOSED, (Action.REPORT_SHUT_DOWN, *_LOST_UP)),
         },
         State.CLOSED: {
             Event.SOCKET_OPENED: (State.CLOSED, _REFUSED),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import aioice
 import pytest
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from websockets.exceptions import ConnectionClosed
 
 from odyssey_mock import MockOdyssey
@@ -120,6 +121,33 @@ async def test_a_session_nobody_comes_for_is_given_up_and_its_slot_is_free(odyss
         assert session["session_id"] not in odyssey_mock.sessions
         answer = await api.http.post("/sessions/token", json={"session_id": session["session_id"]})
         assert answer.status_code == 404
+
+
+@pytest.mark.odyssey(clock="manual")
+@pytest.mark.parametrize("answers", [False, True])
+async def test_a_client_with_a_socket_that_never_connects_is_given_up_too(
+    odyssey_mock: MockOdyssey, answers: bool
+) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        async with raw_socket(session, await api.token_for(session["session_id"])) as socket:
+            offer = await receive(socket)
+            if answers:
+                await socket.send(json.dumps({"type": "answer", "sdp": await answer_from_nowhere(offer["sdp"])}))
+                await odyssey_mock.wait_for("state", "session", to="connecting")
+            await odyssey_mock.advance(900)
+            assert not odyssey_mock.sessions
+            assert await receive(socket) == {"type": "error", "reason": "streamer_not_available"}
+
+
+async def answer_from_nowhere(offer: str) -> str:
+    """An answer of a peer that is gone."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+    await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+    await peer.setLocalDescription(await peer.createAnswer())
+    answer = peer.localDescription.sdp
+    await peer.close()
+    return "".join(line for line in answer.splitlines(keepends=True) if not line.startswith("a=candidate"))
 
 
 @pytest.mark.odyssey(clock="manual")

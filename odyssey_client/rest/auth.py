@@ -114,10 +114,11 @@ def _invalid(failure: Failure) -> OdysseyError:
 
 
 def _denied(failure: Failure) -> OdysseyError:
-    why = readable(failure.detail)
-    return _refused(
-        f"API key access denied: {why}" if why else "API key access denied", "api_key_access_denied", failure
-    )
+    error = _refused("API key access denied", "api_key_access_denied", failure)
+    if why := readable(failure.detail):
+        # The message is the vendor's, to the letter (protocol.md section 9); a traceback shows the reason below it.
+        error.add_note(f"The service says: {why}")
+    return error
 
 
 def _malformed(failure: Failure) -> OdysseyError:

@@ -19,7 +19,7 @@ MALFORMED_HINT = "check that the key was copied whole, without quotes"
     [
         (401, "Invalid API key", "Invalid API key", "invalid_api_key"),
         (401, {"any": "thing"}, "Invalid API key", "invalid_api_key"),
-        (403, "Account suspended", "API key access denied: Account suspended", "api_key_access_denied"),
+        (403, "Account suspended", "API key access denied", "api_key_access_denied"),
         (403, None, "API key access denied", "api_key_access_denied"),
         (
             422,
@@ -39,6 +39,15 @@ async def test_a_refused_key_is_told_in_the_vendors_words(
     assert (str(error), error.code, error.status, error.detail) == (message, code, status, detail)
     assert error.request_id
     assert not error.retryable
+
+
+async def test_the_reason_of_a_denied_key_stands_below_the_vendors_words_in_a_traceback(
+    service: Service, transport: Transport
+) -> None:
+    service.script[TOKEN] = Answer(403, {"detail": "Account suspended"})
+    with pytest.raises(OdysseyAuthError) as caught:
+        await transport.authenticate()
+    assert caught.value.__notes__ == ["The service says: Account suspended"]
 
 
 async def test_a_key_that_the_service_repeats_is_blanked_out(service: Service, transport: Transport) -> None:

@@ -64,8 +64,18 @@ async def test_a_session_can_be_tried_again_after_its_socket_was_lost_before_the
 
 
 @pytest.mark.off_contract("answers that are none")
-@pytest.mark.parametrize("sdp", ["", "nonsense", "v=0\r\n", "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n"])
-async def test_a_broken_answer_ends_the_session_with_its_reason(odyssey_mock: MockOdyssey, sdp: str) -> None:
+@pytest.mark.parametrize(
+    ("sdp", "why"),
+    [
+        ("", "it has no a=fingerprint line"),
+        ("nonsense", "it has no a=fingerprint line"),
+        ("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n", "it has no a=fingerprint line"),
+        ("v=0\r\na=fingerprint:sha-256 00\r\n", "ValueError: "),
+        ("v=0\r\na=fingerprint:sha-256 00\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n", "ValueError: "),
+        ("a=fingerprint: m=", "Error: "),
+    ],
+)
+async def test_a_broken_answer_ends_the_session_with_its_reason(odyssey_mock: MockOdyssey, sdp: str, why: str) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         async with raw_socket(session, await api.token_for(session["session_id"])) as socket:
@@ -73,6 +83,7 @@ async def test_a_broken_answer_ends_the_session_with_its_reason(odyssey_mock: Mo
             await socket.send(json.dumps({"type": "answer", "sdp": sdp}))
             error = await receive(socket)
             assert error["reason"].startswith("the answer's SDP cannot be used: ")
+            assert why in error["reason"]
             async with asyncio.timeout(LIMIT):
                 await socket.wait_closed()
             assert socket.close_code == 1011

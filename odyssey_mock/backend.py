@@ -9,6 +9,7 @@ from odyssey_mock.clock import Clock
 from odyssey_mock.entropy import Entropy
 from odyssey_mock.journal import JSON, Journal
 from odyssey_mock.network import Network
+from odyssey_mock.recordings.streams import Streams
 from odyssey_mock.settings import Settings
 from odyssey_mock.streamer.registry import SessionRegistry
 from odyssey_mock.tokens import SessionTokens
@@ -32,6 +33,7 @@ class Backend:
     telemetry: deque[Mapping[str, JSON]] = field(init=False)
     """The events that clients sent, oldest first."""
     sessions: SessionRegistry = field(init=False)
+    streams: Streams = field(init=False)
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.clock.time, self.settings.journal_limit)
@@ -39,10 +41,12 @@ class Backend:
         self.tokens = SessionTokens(self.clock, self.entropy)
         self.telemetry = deque(maxlen=self.settings.journal_limit)
         self.sessions = SessionRegistry(self)
+        self.streams = Streams(self.settings.streams_limit)
 
     async def reset(self) -> None:
-        """End every session and forget access tokens, telemetry and journal; clock, settings and address stay."""
+        """End every session and forget all that has happened; clock, settings and address stay."""
         await self.sessions.close()
+        self.streams.clear()
         self.accounts.clear()
         self.telemetry.clear()
         self.journal.clear()

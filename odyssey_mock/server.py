@@ -19,9 +19,9 @@ from odyssey_mock.clock import Clock, ManualClock, RealClock
 from odyssey_mock.entropy import Entropy, SeededEntropy, SystemEntropy
 from odyssey_mock.journal import JSON, Entry, Journal, Kind
 from odyssey_mock.network import Network, SystemNetwork
+from odyssey_mock.recordings.streams import StreamRecord
 from odyssey_mock.settings import ClockKind, Settings
 from odyssey_mock.streamer.live import Session
-from odyssey_mock.streamer.streaming import StreamRecord
 from odyssey_mock.streamer.stun import StunResponder
 
 CLOSE_SESSIONS = 5.0
@@ -122,7 +122,7 @@ class MockOdyssey:
     @property
     def streams(self) -> Mapping[str, StreamRecord]:
         """Every stream that was started, by id."""
-        return self.backend.sessions.streams
+        return self.backend.streams.records
 
     @property
     def telemetry(self) -> Sequence[Mapping[str, JSON]]:

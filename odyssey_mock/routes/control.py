@@ -49,8 +49,12 @@ async def health(request: Request) -> Response:
 async def state(request: Request) -> Response:
     """Show sessions, streams and clock."""
     backend = backend_of(request)
-    snapshot: dict[str, JSON] = dict(backend.sessions.snapshot())
-    shown = snapshot | {"clock": _clock(backend), "telemetry": len(backend.telemetry)}
+    shown: dict[str, JSON] = {
+        "sessions": backend.sessions.snapshot(),
+        "streams": [stream.snapshot() for stream in backend.streams.records.values()],
+        "clock": _clock(backend),
+        "telemetry": len(backend.telemetry),
+    }
     # In ASCII: a prompt may have lone surrogates in it, which JSON can escape and UTF-8 cannot encode.
     return Response(json.dumps(shown), media_type="application/json")
 

@@ -1,7 +1,7 @@
 """What a session has only while its socket is open: the inbox, the peer, the video."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -9,7 +9,7 @@ from odyssey_mock.streamer.messages import DATA_CHANNEL, SIGNALING
 from odyssey_mock.streamer.peer import StreamerPeer
 from odyssey_mock.streamer.pump import FramePump, PacketTrack
 from odyssey_mock.streamer.session import Action, Event
-from odyssey_mock.streamer.streaming import Streaming, StreamRecord
+from odyssey_mock.streamer.streaming import Streaming
 
 if TYPE_CHECKING:
     from odyssey_mock.backend import Backend
@@ -60,7 +60,6 @@ class Line:
         session_id: str,
         account_id: str,
         may_bypass: bool,
-        remember: Callable[[StreamRecord], None],
         channel_delay: float,
     ) -> None:
         self.socket = socket
@@ -92,7 +91,6 @@ class Line:
             account_id=account_id,
             may_bypass=may_bypass,
             send=self.peer.send,
-            remember=remember,
         )
 
     async def __aenter__(self) -> Self:

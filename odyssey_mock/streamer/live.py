@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from odyssey_mock.journal import JSON
+from odyssey_mock.recordings.streams import StreamRecord
 from odyssey_mock.streamer.line import INTERNAL_ERROR, NORMAL_CLOSURE, POLICY_VIOLATION, Happening, Line, Socket
 from odyssey_mock.streamer.messages import (
     DATA_CHANNEL,
@@ -24,7 +25,7 @@ from odyssey_mock.streamer.messages import (
 )
 from odyssey_mock.streamer.peer import DescriptionError
 from odyssey_mock.streamer.session import Action, Event, SessionMachine, State
-from odyssey_mock.streamer.streaming import REASON_INVALID, StreamRecord
+from odyssey_mock.streamer.streaming import REASON_INVALID
 
 if TYPE_CHECKING:
     from odyssey_mock.backend import Backend
@@ -47,7 +48,6 @@ class Session:
         region: str,
         on_released: Callable[["Session"], None],
         on_gone: Callable[["Session"], None],
-        remember: Callable[[StreamRecord], None],
     ) -> None:
         self.id = id
         self.account_id = account_id
@@ -59,7 +59,6 @@ class Session:
         self._may_bypass = may_bypass
         self._on_released = on_released
         self._on_gone = on_gone
-        self._remember = remember
         self._line: Line | None = None
         self._dangling = backend.clock.call_later(backend.settings.dangling_session, "dangling session", self._dangled)
 
@@ -103,7 +102,6 @@ class Session:
                 session_id=self.id,
                 account_id=self.account_id,
                 may_bypass=self._may_bypass,
-                remember=self._remember,
                 channel_delay=channel_delay,
             )
         except BaseException:

@@ -1,12 +1,12 @@
-"""All sessions and streams of a mock: who holds a streamer, and what is known by its id."""
+"""All sessions of a mock: who holds a streamer."""
 
 import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from odyssey_mock.journal import JSON
 from odyssey_mock.streamer.live import Session
-from odyssey_mock.streamer.streaming import StreamRecord
 
 if TYPE_CHECKING:
     from odyssey_mock.accounts import Account
@@ -27,24 +27,18 @@ class ConcurrentLimitError(Exception):
 
 
 class SessionRegistry:
-    """Hands out sessions and keeps them until they are closed; ended streams are kept up to a limit."""
+    """Hands out sessions and keeps them until they are closed."""
 
     def __init__(self, backend: "Backend") -> None:
         self._backend = backend
         self._sessions: dict[str, Session] = {}
         self._leaving: set[Session] = set()
         """Those that hold no streamer any more, but are still closing their peer and socket."""
-        self._streams: dict[str, StreamRecord] = {}
 
     @property
     def sessions(self) -> Mapping[str, Session]:
         """The sessions that hold a streamer, by id, oldest first."""
         return MappingProxyType(self._sessions)
-
-    @property
-    def streams(self) -> Mapping[str, StreamRecord]:
-        """Streams that are on or have ended, by id, oldest first; `Settings.streams_limit` of them are remembered."""
-        return MappingProxyType(self._streams)
 
     def request(self, account: "Account", latencies: Mapping[str, float]) -> Session:
         """A new session, on a streamer of the region that is nearest to the client.
@@ -69,7 +63,6 @@ class SessionRegistry:
             region=min(regions, key=lambda region: latencies.get(region, float("inf"))),
             on_released=self._release,
             on_gone=self._leaving.discard,
-            remember=self._remember,
         )
         self._sessions[session.id] = session
         return session
@@ -79,53 +72,29 @@ class SessionRegistry:
         return self._sessions.get(session_id)
 
     async def close(self) -> None:
-        """End every session and forget every stream; returns once nothing of them is left."""
+        """End every session; returns once nothing of them is left."""
         # Again, where clients have asked for sessions meanwhile.
         while sessions := [*self._sessions.values(), *self._leaving]:
             async with asyncio.TaskGroup() as tasks:
                 for session in sessions:
                     tasks.create_task(session.shut_down())
-        self._streams.clear()
 
-    def snapshot(self) -> dict[str, list[dict[str, str | float | bool | None]]]:
-        """What `GET /_mock/state` shows of sessions and streams."""
-        return {
-            "sessions": [
-                {
-                    "session_id": session.id,
-                    "account": session.account_id,
-                    "state": session.state.value,
-                    "streamer_id": session.streamer_id,
-                    "region": session.region,
-                    "created_at": session.created_at,
-                    "stream_id": session.stream.id if session.stream is not None else None,
-                }
-                for session in self._sessions.values()
-            ],
-            "streams": [
-                {
-                    "stream_id": stream.id,
-                    "session_id": stream.session_id,
-                    "account": stream.account_id,
-                    "prompt": stream.prompt,
-                    "applied_prompt": stream.applied_prompt,
-                    "width": stream.timeline.size.width,
-                    "height": stream.timeline.size.height,
-                    "broadcast": stream.broadcast,
-                    "started_at": stream.started_at,
-                    "ended_at": stream.ended_at,
-                }
-                for stream in self._streams.values()
-            ],
-        }
+    def snapshot(self) -> list[JSON]:
+        """What `GET /_mock/state` shows of sessions."""
+        return [
+            {
+                "session_id": session.id,
+                "account": session.account_id,
+                "state": session.state.value,
+                "streamer_id": session.streamer_id,
+                "region": session.region,
+                "created_at": session.created_at,
+                "stream_id": session.stream.id if session.stream is not None else None,
+            }
+            for session in self._sessions.values()
+        ]
 
     def _release(self, session: Session) -> None:
         del self._sessions[session.id]
         if session.is_served:
             self._leaving.add(session)
-
-    def _remember(self, stream: StreamRecord) -> None:
-        self._streams[stream.id] = stream
-        ended = [each.id for each in self._streams.values() if each.ended_at is not None]
-        for stream_id in ended[: max(0, len(self._streams) - self._backend.settings.streams_limit)]:
-            del self._streams[stream_id]

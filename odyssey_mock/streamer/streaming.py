@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from odyssey_mock.media.picture import PictureError
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Size, Timeline
+from odyssey_mock.recordings.streams import StreamRecord
 from odyssey_mock.streamer.expansion import applied_prompt
 from odyssey_mock.streamer.images import ImageRefusedError, decode_data_url
 from odyssey_mock.streamer.messages import End, Start, StreamMessage, Update
@@ -33,21 +34,6 @@ _REJECTIONS = {
     ),
 }
 """`reason` and `message` of what cannot be done now."""
-
-
-@dataclass(slots=True)
-class StreamRecord:
-    """One interactive stream as the mock remembers it. Times are seconds since the epoch."""
-
-    id: str
-    session_id: str
-    account_id: str
-    timeline: Timeline
-    prompt: str
-    applied_prompt: str
-    broadcast: bool
-    started_at: float
-    ended_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -82,7 +68,6 @@ class Streaming:
         account_id: str,
         may_bypass: bool,
         send: Callable[[str], None],
-        remember: Callable[[StreamRecord], None],
     ) -> None:
         self.machine = StreamMachine()
         self._backend = backend
@@ -90,7 +75,6 @@ class Streaming:
         self._account_id = account_id
         self._may_bypass = may_bypass
         self._send = send
-        self._remember = remember
         self._pump: FramePump | None = None
         self._running: _Running | None = None
 
@@ -193,7 +177,7 @@ class Streaming:
             started_at=self._backend.clock.time(),
         )
         self._running = _Running(record, bypass)
-        self._remember(record)
+        self._backend.streams.remember(record)
         self._act(self._advance(Event.START), renderer)
 
     def _update(self, message: Update) -> None:

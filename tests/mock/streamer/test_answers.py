@@ -5,9 +5,10 @@ import json
 import pytest
 
 from odyssey_mock import MockOdyssey
+from odyssey_mock.recordings.streams import StreamRecord
 from odyssey_mock.streamer.messages import Start, Update
 from odyssey_mock.streamer.pump import FramePump
-from odyssey_mock.streamer.streaming import Streaming, StreamRecord
+from odyssey_mock.streamer.streaming import Streaming
 
 
 class Bench:
@@ -15,14 +16,13 @@ class Bench:
 
     def __init__(self, mock: MockOdyssey) -> None:
         self.said: list[str] = []
-        self.records: list[StreamRecord] = []
+        self.streams = mock.streams
         self.streaming = Streaming(
             mock.backend,
             session_id="session",
             account_id="account",
             may_bypass=True,
             send=lambda text: self.said.append(json.loads(text)["type"]),
-            remember=self.records.append,
         )
         self.pump = FramePump(
             self.streaming.idle_timeline(),
@@ -34,11 +34,15 @@ class Bench:
         )
         self.streaming.use(self.pump)
 
+    @property
+    def latest(self) -> StreamRecord:
+        return [*self.streams.values()][-1]
+
     def make_frame(self) -> None:
         """What the pump does for one frame, without drawing it."""
         index = self.pump.next_index
         self.pump.next_index += 1
-        self.streaming.frame_made(self.records[-1].timeline, index)
+        self.streaming.frame_made(self.latest.timeline, index)
 
 
 @pytest.fixture
@@ -58,7 +62,7 @@ async def test_a_stream_is_announced_with_its_first_frame(bench: Bench) -> None:
 async def test_an_update_is_acknowledged_with_the_frame_that_shows_it(bench: Bench) -> None:
     await bench.streaming.take(Start(prompt="A cat"))
     bench.make_frame()
-    timeline = bench.records[-1].timeline
+    timeline = bench.latest.timeline
     # Frame 1 is being made, as the pump does it, when the update comes: frame 2 is the first to show it.
     bench.pump.next_index += 1
     await bench.streaming.take(Update(prompt="A dog"))
@@ -82,4 +86,4 @@ async def test_what_waited_when_the_connection_goes_is_never_answered(bench: Ben
     bench.streaming.gone()
     bench.make_frame()
     assert bench.said == ["stream_started"]
-    assert bench.records[-1].ended_at is not None
+    assert bench.latest.ended_at is not None

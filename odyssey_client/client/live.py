@@ -1,15 +1,12 @@
-"""The client: what a user of this package works with."""
+"""The live calls of a client: one connection at a time, and interactive streams over it."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, override
 
-from odyssey_client.config import API_KEY_VARIABLE, AdvancedConfig, ClientConfig
+from odyssey_client.client.base import ClientBase, check, check_prompt, in_thread
+from odyssey_client.config import ClientConfig
 from odyssey_client.errors import ImageError, InvalidStateError, OdysseyConfigError, OdysseyError
 from odyssey_client.events import (
     Event,
@@ -26,101 +23,26 @@ from odyssey_client.models import JSON, ClientCredentials, ConnectionStatus, Str
 from odyssey_client.rest.regions import measure
 from odyssey_client.rest.sessions import open_session
 from odyssey_client.rest.telemetry import Telemetry
-from odyssey_client.rest.transport import Transport
-from odyssey_client.seams import Clock, Entropy, Network, SystemClock, SystemEntropy, SystemNetwork
+from odyssey_client.seams import Clock, Entropy, Network
 
 if TYPE_CHECKING:
     from odyssey_client.connection.runner import Connection
 
 
-class Odyssey:
-    """A client of the Odyssey API: one live connection at a time, and streams over it, one after the other.
+class LiveCalls(ClientBase):
+    """Connecting, and streaming over the connection (protocol.md sections 3 and 4)."""
 
-    ::
-
-        async with Odyssey() as client:  # the key from ODYSSEY_API_KEY
-            stream = await client.connect()
-            await client.start_stream("A lighthouse at dawn")
-            async for frame in stream:
-                ...
-
-    A client belongs to one event loop. Leaving the ``async with``, or `disconnect`, ends everything it has opened;
-    it can connect again afterwards.
-    """
-
-    def __init__(
-        self,
-        api_key: str | None = None,
-        *,
-        api_url: str | None = None,
-        advanced: AdvancedConfig | None = None,
-        clock: Clock | None = None,
-        entropy: Entropy | None = None,
-        network: Network | None = None,
-    ) -> None:
-        """Make a client; nothing is sent yet.
-
-        Args:
-            api_key: The API key; from the environment variable ``ODYSSEY_API_KEY`` if None.
-            api_url: Where the service is; from ``ODYSSEY_API_URL``, else ``https://api.odyssey.ml``, if None.
-            advanced: Retries and limits.
-            clock: The source of time; the machine's if None.
-            entropy: The source of chance; the machine's if None.
-            network: The way out of the process; the machine's if None.
-
-        Raises:
-            OdysseyConfigError: there is no key, or an argument cannot be used.
-        """
-        config = ClientConfig.resolve(api_key, api_url, advanced, env=os.environ)
-        self._set_up(config, clock, entropy, network)
-
-    @classmethod
-    def keyless(
-        cls,
-        *,
-        api_url: str | None = None,
-        advanced: AdvancedConfig | None = None,
-        clock: Clock | None = None,
-        entropy: Entropy | None = None,
-        network: Network | None = None,
-    ) -> Self:
-        """Make a client that holds no API key, for `connect_with_credentials` with credentials made elsewhere.
-
-        Arguments and environment are those of `Odyssey`, but for the key. The API itself only hears how connecting
-        went (`AdvancedConfig.telemetry`).
-
-        Raises:
-            OdysseyConfigError: an argument cannot be used.
-        """
-        client = cls.__new__(cls)
-        env = {name: value for name, value in os.environ.items() if name != API_KEY_VARIABLE}
-        config = ClientConfig.resolve(None, api_url, advanced, env=env, api_key_required=False)
-        client._set_up(config, clock, entropy, network)  # noqa: SLF001 - its own class
-        return client
-
+    @override
     def _set_up(
         self, config: ClientConfig, clock: Clock | None, entropy: Entropy | None, network: Network | None
     ) -> None:
-        self._config = config
-        self._clock = clock or SystemClock()
-        self._network = network or SystemNetwork()
-        self._transport = Transport(
-            config, clock=self._clock, entropy=entropy or SystemEntropy(), network=self._network
-        )
+        super()._set_up(config, clock, entropy, network)
         self._telemetry = Telemetry(self._transport)
         self._bus = EventBus(self._observe)
         self._connection: Connection | None = None
         self._left: list[Connection] = []
         """Connections that are over, one of whose handlers may still run: the one that has connected anew."""
         self._last_applied_prompt: str | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.disconnect()
 
     # Connecting.
 
@@ -174,6 +96,7 @@ class Odyssey:
         """
         return await self._open_session(lambda *_: None)
 
+    @override
     async def disconnect(self) -> None:
         """End the connection and all else that this client has opened: at any moment, from any task, twice is fine."""
         connection = self._connection
@@ -185,7 +108,7 @@ class Odyssey:
             # What a handler has begun meanwhile needs them still.
             if self._connection is connection:
                 await self._telemetry.aclose()
-                await self._transport.aclose()
+                await super().disconnect()
 
     # Streaming.
 
@@ -217,19 +140,19 @@ class Odyssey:
             OdysseyConnectionError: the connection ended meanwhile.
         """
         connection = self._live("start_stream")
-        _check_prompt(prompt)
-        _check("portrait", portrait, bool)
-        _check("broadcast", broadcast, bool)
+        check_prompt(prompt)
+        check("portrait", portrait, bool)
+        check("broadcast", broadcast, bool)
         fields: dict[str, JSON] = {"prompt": prompt, "portrait": portrait, "broadcast": broadcast}
         if bypass_prompt_expansion is not None:
-            _check("bypass_prompt_expansion", bypass_prompt_expansion, bool)
+            check("bypass_prompt_expansion", bypass_prompt_expansion, bool)
             fields["bypass_vlm_expansion"] = bypass_prompt_expansion
         if image is not None:
             if not (self.capabilities or StreamerCapabilities()).image_to_video:
                 raise ImageError(
                     "This streamer takes no images (capabilities.image_to_video is False). Start without one."
                 )
-            fields["input_image_base64"] = await _in_thread(lambda: prepare_image(image, portrait=portrait))
+            fields["input_image_base64"] = await in_thread(lambda: prepare_image(image, portrait=portrait))
         return await connection.streaming.start(
             prompt, lambda: connection.send_start(fields, by_socket=image is not None)
         )
@@ -246,7 +169,7 @@ class Odyssey:
             OdysseyConnectionError: the connection ended meanwhile.
         """
         connection = self._live("interact")
-        _check_prompt(prompt)
+        check_prompt(prompt)
         return await connection.streaming.interact(prompt, lambda: connection.send("update", {"prompt": prompt}))
 
     async def end_stream(self) -> None:
@@ -311,9 +234,6 @@ class Odyssey:
         """The prompt that the streamer applied last, as it applied it; None before the first of this connection."""
         return self._last_applied_prompt
 
-    def __repr__(self) -> str:
-        return f"Odyssey({self._config.api_url}, {self.current_status})"
-
     async def _connect(self, credentials: ClientCredentials | None, handlers: OdysseyEventHandlers) -> MediaStream:
         # aiortc and what it needs take half a second to import: not before somebody connects.
         from odyssey_client.connection.runner import Connection  # noqa: PLC0415
@@ -369,28 +289,3 @@ class Odyssey:
                 f"{call}() needs a connection, and this one is {self.current_status}. Call connect() first.",
             )
         return self._connection
-
-
-async def _in_thread[T](work: Callable[[], T]) -> T:
-    """Run ``work`` in a thread that is gone afterwards, unlike those of `asyncio.to_thread`."""
-    thread = ThreadPoolExecutor(1, thread_name_prefix="odyssey-image")
-    try:
-        return await asyncio.get_running_loop().run_in_executor(thread, work)
-    finally:
-        thread.shutdown(wait=False)
-
-
-def _check_prompt(prompt: object) -> None:
-    _check("prompt", prompt, str)
-    try:
-        str(prompt).encode()
-    except UnicodeEncodeError as error:
-        raise OdysseyConfigError(
-            f"prompt must be text that UTF-8 can hold, got half a surrogate pair at index {error.start}. "
-            "Such text was decoded wrongly, or cut in the middle of a character: read it as UTF-8."
-        ) from None
-
-
-def _check(name: str, value: object, kind: type) -> None:
-    if not isinstance(value, kind):
-        raise OdysseyConfigError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")

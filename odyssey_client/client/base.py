@@ -1,0 +1,115 @@
+"""What all calls of a client share: its configuration, its seams, its way to the service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from odyssey_client.config import API_KEY_VARIABLE, AdvancedConfig, ClientConfig
+from odyssey_client.errors import OdysseyConfigError
+from odyssey_client.rest.transport import Transport
+from odyssey_client.seams import Clock, Entropy, Network, SystemClock, SystemEntropy, SystemNetwork
+
+
+class ClientBase:
+    """A client without calls: the kinds of calls each add theirs."""
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        api_url: str | None = None,
+        advanced: AdvancedConfig | None = None,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+        network: Network | None = None,
+    ) -> None:
+        """Make a client; nothing is sent yet.
+
+        Args:
+            api_key: The API key; from the environment variable ``ODYSSEY_API_KEY`` if None.
+            api_url: Where the service is; from ``ODYSSEY_API_URL``, else ``https://api.odyssey.ml``, if None.
+            advanced: Retries and limits.
+            clock: The source of time; the machine's if None.
+            entropy: The source of chance; the machine's if None.
+            network: The way out of the process; the machine's if None.
+
+        Raises:
+            OdysseyConfigError: there is no key, or an argument cannot be used.
+        """
+        config = ClientConfig.resolve(api_key, api_url, advanced, env=os.environ)
+        self._set_up(config, clock, entropy, network)
+
+    @classmethod
+    def keyless(
+        cls,
+        *,
+        api_url: str | None = None,
+        advanced: AdvancedConfig | None = None,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+        network: Network | None = None,
+    ) -> Self:
+        """Make a client that holds no API key, for `connect_with_credentials` with credentials made elsewhere.
+
+        Arguments and environment are those of `Odyssey`, but for the key. The API itself only hears how connecting
+        went (`AdvancedConfig.telemetry`).
+
+        Raises:
+            OdysseyConfigError: an argument cannot be used.
+        """
+        client = cls.__new__(cls)
+        env = {name: value for name, value in os.environ.items() if name != API_KEY_VARIABLE}
+        config = ClientConfig.resolve(None, api_url, advanced, env=env, api_key_required=False)
+        client._set_up(config, clock, entropy, network)  # noqa: SLF001 - its own class
+        return client
+
+    def _set_up(
+        self, config: ClientConfig, clock: Clock | None, entropy: Entropy | None, network: Network | None
+    ) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._entropy = entropy or SystemEntropy()
+        self._network = network or SystemNetwork()
+        self._transport = Transport(config, clock=self._clock, entropy=self._entropy, network=self._network)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.disconnect()
+
+    async def disconnect(self) -> None:
+        """Close all that this client has opened; it can be used again afterwards."""
+        await self._transport.aclose()
+
+
+async def in_thread[T](work: Callable[[], T]) -> T:
+    """Run ``work`` in a thread that is gone afterwards, unlike those of `asyncio.to_thread`."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="odyssey-client")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
+    finally:
+        thread.shutdown(wait=False)
+
+
+def check_prompt(prompt: object) -> None:
+    check("prompt", prompt, str)
+    try:
+        str(prompt).encode()
+    except UnicodeEncodeError as error:
+        raise OdysseyConfigError(
+            f"prompt must be text that UTF-8 can hold, got half a surrogate pair at index {error.start}. "
+            "Such text was decoded wrongly, or cut in the middle of a character: read it as UTF-8."
+        ) from None
+
+
+def check(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise OdysseyConfigError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")

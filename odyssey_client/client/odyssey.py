@@ -1,0 +1,24 @@
+"""`Odyssey`: what a user of this package works with."""
+
+from __future__ import annotations
+
+from odyssey_client.client.live import LiveCalls
+
+
+class Odyssey(LiveCalls):
+    """A client of the Odyssey API: one live connection at a time, and streams over it, one after the other.
+
+    ::
+
+        async with Odyssey() as client:  # the key from ODYSSEY_API_KEY
+            stream = await client.connect()
+            await client.start_stream("A lighthouse at dawn")
+            async for frame in stream:
+                ...
+
+    A client belongs to one event loop. Leaving the ``async with``, or `disconnect`, ends everything it has opened;
+    it can connect again afterwards.
+    """
+
+    def __repr__(self) -> str:
+        return f"Odyssey({self._config.api_url}, {self.current_status})"

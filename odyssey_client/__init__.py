@@ -1,4 +1,4 @@
-"""A client library for Odyssey: interactive video over WebRTC.
+"""A client library for Odyssey: interactive video over WebRTC, simulations and recordings.
 
 What heavy libraries do (aiortc, av, numpy, Pillow) is loaded when it is needed, not here.
 """
@@ -11,6 +11,7 @@ from odyssey_client.errors import (
     ConnectionClosedError,
     ConnectionLimitReachedError,
     ConnectTimeoutError,
+    DownloadError,
     ImageError,
     InvalidStateError,
     MonthlyLimitReachedError,
@@ -27,8 +28,12 @@ from odyssey_client.errors import (
     QueueTimeoutError,
     RateLimitError,
     ScriptError,
+    ScriptFault,
     ServiceUnreachableError,
     SignalingError,
+    SimulationCancelledError,
+    SimulationFailedError,
+    SimulationTimeoutError,
     StreamDurationExceededError,
     StreamerDisconnectedError,
     StreamerNotAvailableError,
@@ -49,7 +54,21 @@ from odyssey_client.events import (
     StreamStarted,
 )
 from odyssey_client.media import FrameReader, MediaStream, VideoFrame
-from odyssey_client.models import BroadcastInfo, ClientCredentials, ConnectionStatus, StreamerCapabilities
+from odyssey_client.models import (
+    BroadcastInfo,
+    ClientCredentials,
+    ConnectionStatus,
+    Recording,
+    SimulationJob,
+    SimulationJobDetail,
+    SimulationJobInfo,
+    SimulationJobsList,
+    SimulationJobStatus,
+    SimulationStream,
+    StreamerCapabilities,
+    StreamRecordingsListResponse,
+    StreamRecordingSummary,
+)
 from odyssey_client.seams import Clock, Entropy, Network, SystemClock, SystemEntropy, SystemNetwork
 
 __all__ = [
@@ -66,6 +85,7 @@ __all__ = [
     "ConnectionLimitReachedError",
     "ConnectionStatus",
     "Disconnected",
+    "DownloadError",
     "Entropy",
     "ErrorOccurred",
     "Event",
@@ -91,13 +111,26 @@ __all__ = [
     "PeerError",
     "QueueTimeoutError",
     "RateLimitError",
+    "Recording",
     "ScriptError",
+    "ScriptFault",
     "ServiceUnreachableError",
     "SignalingError",
+    "SimulationCancelledError",
+    "SimulationFailedError",
+    "SimulationJob",
+    "SimulationJobDetail",
+    "SimulationJobInfo",
+    "SimulationJobStatus",
+    "SimulationJobsList",
+    "SimulationStream",
+    "SimulationTimeoutError",
     "StatusChanged",
     "StreamDurationExceededError",
     "StreamEnded",
     "StreamError",
+    "StreamRecordingSummary",
+    "StreamRecordingsListResponse",
     "StreamStarted",
     "StreamerCapabilities",
     "StreamerDisconnectedError",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from email.utils import formatdate
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -28,8 +28,8 @@ from odyssey_mock.routes.errors import ApiError
 EXPOSED_HEADERS = ("Location", "ETag", "Link", "WWW-Authenticate", "Retry-After")
 """What a page of another origin may read of an answer, beside what it always may (Fetch, CORS-safelisted)."""
 
-JOURNALLED_BODY = 1 << 20
-"""Bytes up to which a JSON body is written to the journal; of a larger one it says null."""
+IMAGE_SHOWN = 64
+"""Characters of an image's data URL in a body that the journal keeps."""
 
 CONTROL_PREFIX = "/_mock/"
 """Where the control API is; it is no part of the service, and not journalled."""
@@ -154,19 +154,39 @@ class _Exchange:
             method=method,
             route=template,
             path=self._scope["path"],
+            query=_query(self._scope),
             request=_read_json(self.request),
             status=self.status,
             response=_read_json(self.response),
         )
 
 
+def _query(scope: Scope) -> JSON:
+    """The query by name; a list where a name comes more than once."""
+    pairs = QueryParams(scope["query_string"])
+    return {name: values[0] if len(values := pairs.getlist(name)) == 1 else values for name in pairs}
+
+
 def _read_json(body: bytearray) -> JSON:
-    if not body or len(body) > JOURNALLED_BODY:
+    if not body:
         return None
     try:
-        return read_json(body)
-    except ValueError:
+        return _with_images_cut(read_json(body))
+    except (ValueError, RecursionError):
         return None
+
+
+def _with_images_cut(value: JSON) -> JSON:
+    """Shorten every `data:` URL: images are most of a script, and say nothing to a reader."""
+    match value:
+        case str() if value.startswith("data:"):
+            return value[:IMAGE_SHOWN]
+        case list():
+            return [_with_images_cut(each) for each in value]
+        case dict():
+            return {key: _with_images_cut(each) for key, each in value.items()}
+        case _:
+            return value
 
 
 class _Reported:

@@ -18,7 +18,9 @@ type JSON = bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | Non
 type Kind = Literal["rest", "signaling", "channel", "state", "deadline", "telemetry", "peer", "note"]
 KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
 
-SECRETS = frozenset({"api_key", "access_token", "session_token", "spectator_token", "authorization", "token"})
+SECRETS = frozenset(
+    {"api_key", "access_token", "session_token", "spectator_token", "authorization", "token", "signature"}
+)
 """Names whose text never reaches the journal, in any letter case."""
 REDACTED = "***"
 

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,19 +17,49 @@ from odyssey_client.errors import (
     OdysseyStreamError,
     OdysseyUsageError,
     RateLimitError,
+    ScriptError,
+    ScriptFault,
     SignalingError,
+    SimulationCancelledError,
+    SimulationFailedError,
+    SimulationTimeoutError,
     StreamerDisconnectedError,
     StreamerNotAvailableError,
     connection_error,
     excerpt,
 )
+from odyssey_client.models import SimulationJobDetail, SimulationJobStatus, SimulationStream
 
 
 def all_classes(kind: type[OdysseyError] = OdysseyError) -> list[type[OdysseyError]]:
     return [kind, *(below for direct in kind.__subclasses__() for below in all_classes(direct))]
 
 
-OWN = sorted({kind for kind in all_classes() if kind.__module__ == errors.__name__}, key=lambda kind: kind.__name__)
+OWN = sorted(
+    {kind for kind in all_classes() if kind.__module__.startswith(f"{errors.__name__}.")},
+    key=lambda kind: kind.__name__,
+)
+
+JOB = SimulationJobDetail(
+    job_id="job-1",
+    status=SimulationJobStatus.FAILED,
+    priority="normal",
+    created_at="2026-01-01T00:00:00Z",
+    completed_at=None,
+    error_message="1 of 1 streams failed",
+    dispatched_at=None,
+    started_at=None,
+    assigned_region=None,
+    retry_count=0,
+    streams=(SimulationStream("s-1", None, None, None, None, None, None, 0, "failed", "the model stopped"),),
+)
+ARGUMENTS: dict[type[OdysseyError], tuple[Any, ...]] = {
+    ScriptError: ([ScriptFault("script[0]", "a start", "an end"), ScriptFault("script[1]", "an end", "a start")],),
+    SimulationFailedError: (JOB,),
+    SimulationCancelledError: (JOB,),
+    SimulationTimeoutError: ("job-1", 600.0, JOB),
+}
+"""What the classes are made from that take more than a text."""
 
 
 @pytest.mark.parametrize("kind", OWN)
@@ -40,13 +71,27 @@ def test_every_error_is_drawn_in_the_tree_and_explained(kind: type[OdysseyError]
 
 @pytest.mark.parametrize("kind", OWN)
 def test_every_error_survives_pickle_and_copy_with_all_it_carries(kind: type[OdysseyError]) -> None:
-    error = kind("what happened")
+    error = kind(*ARGUMENTS.get(kind, ("what happened",)))
     error.detail = {"said": "so"}
     error.request_id = "r-1"
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(twin) is kind
         assert str(twin) == str(error)
         assert vars(twin) == vars(error)
+
+
+def test_errors_of_scripts_and_jobs_say_all_that_is_wrong() -> None:
+    assert str(ScriptError(*ARGUMENTS[ScriptError])).splitlines() == [
+        "2 faults:",
+        "  script[0]: expected a start, got an end",
+        "  script[1]: expected an end, got a start",
+    ]
+    failed = SimulationFailedError(JOB)
+    assert failed.stream_errors == {0: "the model stopped"}
+    assert str(failed).splitlines() == [
+        "Simulation job-1 failed: 1 of 1 streams failed",
+        "  script 0: the model stopped",
+    ]
 
 
 def test_a_plain_error_carries_code_status_detail_request_id_and_retryable() -> None:

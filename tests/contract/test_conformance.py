@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -34,8 +35,15 @@ def record(journal: Journal, kind: Kind, name: str, data: Mapping[str, Any]) -> 
 
 
 def rest(call: str, status: int | None, response: JSON = None, *, request: JSON = None) -> Journal:
-    method, path = call.split()
-    data = {"method": method, "route": path, "path": path, "request": request}
+    method, url = call.split()
+    path, _, query = url.partition("?")
+    data: dict[str, JSON] = {
+        "method": method,
+        "route": path,
+        "path": path,
+        "query": dict(parse_qsl(query)),
+        "request": request,
+    }
     return journal_of("rest", call, {**data, "status": status, "response": response})
 
 

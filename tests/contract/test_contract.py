@@ -25,13 +25,14 @@ ROUTES = {
     "GET /simulation-jobs/{job_id}",
     "GET /simulation-jobs",
     "DELETE /simulation-jobs/{job_id}",
+    "GET /artifacts/{stream_id}/{artifact}",
     "POST /telemetry",
     "GET /config",
     "GET /client/{session_id}",
     "POST /whep",
     "DELETE /whep/{resource}",
 }
-"""Every route of `protocol.md` sections 2, 3 and 5."""
+"""Every route of `protocol.md` sections 2, 3, 5 and 6."""
 
 STATUSES = {
     "createAccessToken": "200 401 403 422",
@@ -44,6 +45,7 @@ STATUSES = {
     "getSimulationJob": "200 401 403 404",
     "listSimulationJobs": "200 401 422",
     "cancelSimulationJob": "200 400 401 403 404",
+    "getArtifact": "200 206 304 403 404 416",
     "pingRegion": "2XX 404",
     "recordTelemetry": "2XX",
     "getIceServers": "200 404",

@@ -77,6 +77,7 @@ async def test_a_request_is_journalled_with_both_bodies_and_without_secrets(
         "method": "POST",
         "route": "/auth/token",
         "path": "/auth/token",
+        "query": {},
         "request": {"api_key": "***"},
         "status": 200,
         "response": {"access_token": "***", "token_type": "bearer", "expires_in": 3600},
@@ -99,11 +100,30 @@ async def test_a_journal_entry_has_the_template_of_the_route_and_the_path_of_the
     ]
 
 
-@pytest.mark.off_contract("a body that the journal left out looks like none")
-async def test_a_body_too_large_for_the_journal_is_left_out(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
-    await http.post("/telemetry", json={"events": [{"name": "x" * (1 << 20)}]})
+async def test_an_image_in_a_body_is_cut_and_the_rest_of_the_body_is_kept(
+    http: httpx.AsyncClient, odyssey_mock: MockOdyssey
+) -> None:
+    image = f"data:image/png;base64,{'A' * (2 << 20)}"
+    await http.post("/telemetry", json={"events": [{"name": "seen", "image": image, "images": [image]}]})
     (entry,) = odyssey_mock.journal.find("rest")
-    assert (entry.data["request"], entry.data["response"]) == (None, {"accepted": 1})
+    assert entry.data["request"] == {"events": [{"name": "seen", "image": image[:64], "images": [image[:64]]}]}
+
+
+async def test_an_exchange_too_large_for_the_journal_is_left_out(
+    http: httpx.AsyncClient, odyssey_mock: MockOdyssey
+) -> None:
+    await http.post("/telemetry", json={"events": [{"name": "x" * (5 << 20)}]})
+    (entry,) = odyssey_mock.journal.find("rest")
+    assert list(entry.data) == ["omitted"]
+
+
+@pytest.mark.off_contract("a ping has no parameters")
+async def test_the_query_is_journalled_by_name_and_without_secrets(
+    http: httpx.AsyncClient, odyssey_mock: MockOdyssey
+) -> None:
+    await http.get("/ping/us-east-1", params={"token": "t", "signature": "s", "n": ["1", "2"]})
+    (entry,) = odyssey_mock.journal.find("rest")
+    assert entry.data["query"] == {"token": "***", "signature": "***", "n": ["1", "2"]}
 
 
 async def test_a_defect_of_a_route_is_500_and_shows_in_log_and_journal(

@@ -1,6 +1,11 @@
 """Every test that uses the mock is judged: seen from outside, by running tests that deviate."""
 
+# pytester forgets every module that was first imported while it ran, and others keep what they took from it: httpx maps
+# the exceptions of an httpcore that is gone. So what the tests below import is imported before.
+import httpcore  # noqa: F401
 import pytest
+
+import odyssey_mock.server  # noqa: F401
 
 pytest_plugins = ["pytester"]
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 type PixelSize = tuple[int, int]
 """Width and height in pixels."""
@@ -14,7 +14,11 @@ type PixelSize = tuple[int, int]
 
 type ClockKind = Literal["real", "manual"]
 type UsageErrorForm = Literal["object", "string"]
+type Priority = Literal["low", "normal", "high"]
 
+
+PRIORITIES: tuple[Priority, ...] = get_args(Priority.__value__)
+"""Lowest first."""
 
 KEY_PATTERN = r"^ody_[A-Za-z0-9_-]{4,}$"
 """What an API key looks like."""
@@ -44,6 +48,8 @@ class AccountSettings:
 
     bypass_privilege: bool | None = None
     """Whether it may ask for `bypass_vlm_expansion`; None: as `Settings.bypass_privilege` says."""
+    simulation_priority: Priority | None = None
+    """The `priority` of its simulation jobs; None: as `Settings.simulation_priority` says."""
 
 
 DEFAULT_REGIONS = (Region("us-east-1"), Region("us-west-2"), Region("eu-west-1"))
@@ -111,7 +117,39 @@ class Settings:
     bitrate: int = 1_500_000
     """Bits in a second that the encoder aims at."""
 
+    # Simulations
+    simulation_workers: int = 4
+    """Jobs that are worked on at once; with 0 every job stays pending."""
+    simulation_priority: Priority = "normal"
+    """The `priority` of jobs; those of a higher one go before the others."""
+    queued_simulations: int = 10
+    """Pending jobs that one account may have; one more is answered 429."""
+    simulation_dispatch_delay: float = 0.2
+    """From a worker being free for a job to the job being dispatched."""
+    simulation_start_delay: float = 0.2
+    """From a job being dispatched to its being processed."""
+    simulation_pace: float = 0.1
+    """How long one second of video takes to simulate."""
+    simulation_duration: float = 150.0
+    """How long a simulated stream may be; a longer one fails."""
+    simulation_retries: int = 2
+    """How often a job whose worker was lost is begun anew; after that it fails."""
+    cancel_processing: bool = True
+    """Whether a job that is being processed can still be cancelled."""
+    script_url_hosts: Sequence[str] = ("localhost", "127.0.0.1", "::1")
+    """Hosts that a `script_url` may name; those of a private network are better left out."""
+    script_url_timeout: float = 10.0
+    """Seconds of real time that fetching a script may take."""
+    script_url_bytes: int = 64 * 2**20
+    """Largest script that is fetched."""
+
+    # Recordings
+    artifact_url_lifetime: float = 3600.0
+    """How long the presigned URL of an artifact is good."""
+
     # Memory
+    jobs_limit: int = 1000
+    """Simulation jobs that are remembered after they have ended; the oldest are forgotten."""
     streams_limit: int = 1000
     """Streams that are remembered after they have ended; the oldest are forgotten."""
     journal_limit: int = 10_000
@@ -129,6 +167,7 @@ class Settings:
                 "or be None to accept every well-formed one"
             )
         object.__setattr__(self, "regions", tuple(self.regions))
+        object.__setattr__(self, "script_url_hosts", tuple(self.script_url_hosts))
 
     def replace(self, **changes: Any) -> Self:  # Any: each value is checked against its own setting
         """Make a copy with some changed.
@@ -179,7 +218,10 @@ def _keys(value: object) -> bool:
         isinstance(value, Mapping)
         and len(value) > 0
         and all(isinstance(key, str) and re.fullmatch(KEY_PATTERN, key) is not None for key in value)
-        and all(isinstance(each, AccountSettings) for each in value.values())
+        and all(
+            isinstance(each, AccountSettings) and each.simulation_priority in (None, *PRIORITIES)
+            for each in value.values()
+        )
     )
 
 
@@ -188,6 +230,7 @@ type _Rule = tuple[str, Callable[[Any], bool]]
 _POSITIVE: _Rule = ("a number of seconds above 0", lambda value: _number(value) and value > 0)
 _NOT_NEGATIVE: _Rule = ("a number of seconds, 0 or more", lambda value: _number(value) and value >= 0)
 _COUNT: _Rule = ("a whole number above 0", lambda value: _whole(value, 1))
+_COUNT_FROM_0: _Rule = ("a whole number, 0 or more", lambda value: _whole(value, 0))
 _FLAG: _Rule = ("True or False", lambda value: isinstance(value, bool))
 _SIZE: _Rule = ("(width, height) in pixels, both even, at least 88x160 or 160x88", _size)
 
@@ -206,7 +249,7 @@ _RULES: Mapping[str, _Rule] = {
     "session_token_lifetime": _POSITIVE,
     "usage_error_form": ("'object' or 'string'", lambda value: value in {"object", "string"}),
     "regions": ("one Region or more, with different ids and latencies of 0 or more", _regions),
-    "streamers": ("a whole number, 0 or more", lambda value: _whole(value, 0)),
+    "streamers": _COUNT_FROM_0,
     "concurrent_sessions": _COUNT,
     "dangling_session": _POSITIVE,
     "image_to_video": _FLAG,
@@ -216,6 +259,27 @@ _RULES: Mapping[str, _Rule] = {
     "portrait_size": _SIZE,
     "landscape_size": _SIZE,
     "bitrate": _COUNT,
+    "simulation_workers": _COUNT_FROM_0,
+    "simulation_priority": ("'low', 'normal' or 'high'", lambda value: value in PRIORITIES),
+    "queued_simulations": _COUNT,
+    "simulation_dispatch_delay": _NOT_NEGATIVE,
+    "simulation_start_delay": _NOT_NEGATIVE,
+    "simulation_pace": _NOT_NEGATIVE,
+    "simulation_duration": _POSITIVE,
+    "simulation_retries": _COUNT_FROM_0,
+    "cancel_processing": _FLAG,
+    "script_url_hosts": (
+        "a list of host names, without scheme or port",
+        lambda value: (
+            isinstance(value, Sequence)
+            and not isinstance(value, str)
+            and all(isinstance(each, str) and each != "" and "/" not in each for each in value)
+        ),
+    ),
+    "script_url_timeout": _POSITIVE,
+    "script_url_bytes": _COUNT,
+    "artifact_url_lifetime": _POSITIVE,
+    "jobs_limit": _COUNT,
     "streams_limit": _COUNT,
     "journal_limit": _COUNT,
 }

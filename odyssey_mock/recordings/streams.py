@@ -23,6 +23,8 @@ class StreamRecord:
     session_id: str | None = None
     """The session that it was streamed in; None for a simulation's."""
     broadcast: bool = False
+    error: str | None = None
+    """Why it failed, where it did: such a stream has no frames to show."""
 
     def snapshot(self) -> dict[str, JSON]:
         """What `GET /_mock/state` shows of it."""

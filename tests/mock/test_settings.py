@@ -16,6 +16,8 @@ from odyssey_mock.settings import (
     UnknownSettingError,
 )
 
+URGENT = AccountSettings(simulation_priority="urgent")  # type: ignore[arg-type]
+
 WRONG: Mapping[str, Sequence[object]] = {
     "host": ["", None],
     "port": [-1, 65536, "8400", True, 80.0],
@@ -23,13 +25,7 @@ WRONG: Mapping[str, Sequence[object]] = {
     "clock": ["fast", None],
     "speed": [0, -1.0, float("inf"), float("nan")],
     "seed": ["x", 1.5, True],
-    "keys": [
-        {},
-        {"foo": AccountSettings()},
-        {"ody_good": None},
-        ["ody_good"],
-        {"ody_good": AccountSettings(simulation_priority="x")},
-    ],  # type: ignore[arg-type]
+    "keys": [{}, {"foo": AccountSettings()}, {"ody_good": None}, {"ody_good": URGENT}, ["ody_good"]],
     "bypass_privilege": [None],
     "access_token_lifetime": [0, -1, "3600"],
     "session_token_lifetime": [0],

@@ -6,22 +6,22 @@ Each command imports what it needs when it runs, so that `--help` answers at onc
 import asyncio
 import contextlib
 import importlib
+import importlib.util
 import json
 import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-try:
-    import click
-except ModuleNotFoundError:
-    raise SystemExit("odyssey-mock needs its extra: pip install 'odyssey-testkit[mock]'") from None
+import click
 
 if TYPE_CHECKING:
     from odyssey_mock.server import MockOdyssey
     from odyssey_mock.settings import Settings
 
 DEFAULT_PORT = 8400
+EXTRA = ("starlette", "uvicorn", "pydantic", "jwt")
+"""What the extra `mock` brings."""
 BENCHMARKS = ("connect",)
 """Modules of `odyssey_mock.bench`, each with a `run`."""
 SIZE = (click.IntRange(min=88), click.IntRange(min=88))
@@ -31,6 +31,8 @@ SIZE = (click.IntRange(min=88), click.IntRange(min=88))
 @click.version_option(package_name="odyssey-testkit")
 def main() -> None:
     """Run a fake Odyssey service: real HTTP, WebSocket and WebRTC, off line and on demand."""
+    if not all(importlib.util.find_spec(name) for name in EXTRA):
+        raise click.ClickException("odyssey-mock needs its extra: pip install 'odyssey-testkit[mock]'")
 
 
 @main.command()

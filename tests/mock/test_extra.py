@@ -29,12 +29,12 @@ def test_a_name_that_needs_the_extra_says_how_to_get_it(missing: str) -> None:
 
 
 def test_the_command_says_so_too() -> None:
-    tried = run(["click"], "import odyssey_mock.cli")
+    tried = run(["uvicorn"], "from odyssey_mock.cli import main; main(['serve'])")
     assert tried.returncode == 1
-    assert tried.stderr.strip() == "odyssey-mock needs its extra: pip install 'odyssey-testkit[mock]'"
+    assert tried.stderr.strip() == "Error: odyssey-mock needs its extra: pip install 'odyssey-testkit[mock]'"
 
 
 def test_what_does_not_need_the_extra_works_without() -> None:
-    missing = ["starlette", "uvicorn", "pydantic", "jwt", "click"]
+    missing = ["starlette", "uvicorn", "pydantic", "jwt"]
     tried = run(missing, "import odyssey_mock.testing.plugin, odyssey_client; from odyssey_mock import read_stamp")
     assert tried.returncode == 0, tried.stderr

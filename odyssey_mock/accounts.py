@@ -10,7 +10,7 @@ from typing import Literal
 from odyssey_mock.clock import Clock
 from odyssey_mock.entropy import Entropy
 from odyssey_mock.routes.errors import ApiError, unprocessable, usage_error
-from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Settings
+from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Priority, Settings
 
 type Refusal = Callable[[Settings, float], ApiError]
 """Makes the error that a test key stands for, from the settings and the time."""
@@ -80,6 +80,8 @@ class Account:
     """`acct_` and a digest of the key."""
     bypass_vlm_expansion: bool
     """Whether it may ask for its prompts to be left as they are."""
+    simulation_priority: Priority = "normal"
+    """The `priority` of its simulation jobs."""
     trial: TrialKey = field(default=_ORDINARY, repr=False, compare=False)
 
 
@@ -122,6 +124,7 @@ class Accounts:
         return Account(
             id=f"acct_{digest[:12]}",
             bypass_vlm_expansion=next(each for each in privileges if each is not None),
+            simulation_priority=configured.simulation_priority or self._settings.simulation_priority,
             trial=trial,
         )
 

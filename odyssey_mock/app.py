@@ -4,6 +4,7 @@ From the outside in: CORS, so that a browser can read every answer, errors too; 
 the journal; and the report of defects. Errors are FastAPI-shaped throughout (`protocol.md` section 2).
 """
 
+import json
 import logging
 import traceback
 from collections.abc import Callable, Sequence
@@ -22,10 +23,29 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from odyssey_mock.backend import Backend
 from odyssey_mock.journal import JSON, Journal
 from odyssey_mock.jsontext import read_json
-from odyssey_mock.routes import auth, control, regions, sessions, signaling, telemetry
+from odyssey_mock.routes import (
+    artifacts,
+    auth,
+    control,
+    recordings,
+    regions,
+    sessions,
+    signaling,
+    simulations,
+    telemetry,
+)
 from odyssey_mock.routes.errors import ApiError
 
-EXPOSED_HEADERS = ("Location", "ETag", "Link", "WWW-Authenticate", "Retry-After")
+EXPOSED_HEADERS = (
+    "Location",
+    "ETag",
+    "Link",
+    "WWW-Authenticate",
+    "Retry-After",
+    "Accept-Ranges",
+    "Content-Range",
+    "Content-Length",
+)
 """What a page of another origin may read of an answer, beside what it always may (Fetch, CORS-safelisted)."""
 
 IMAGE_SHOWN = 64
@@ -39,7 +59,7 @@ logger = logging.getLogger("odyssey_mock")
 
 def create_app(backend: Backend) -> Starlette:
     """Make the application of one backend."""
-    parts = (auth, regions, sessions, signaling, telemetry, control)
+    parts = (auth, regions, sessions, signaling, simulations, recordings, artifacts, telemetry, control)
     app = Starlette(
         routes=[route for part in parts for route in part.routes],
         middleware=[
@@ -63,7 +83,8 @@ def create_app(backend: Backend) -> Starlette:
 
 async def _api_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return JSONResponse({"detail": error.detail}, error.status, error.headers)
+    # In ASCII: what it repeats may have lone surrogates in it, which JSON can escape and UTF-8 cannot encode.
+    return Response(json.dumps({"detail": error.detail}), error.status, error.headers, media_type="application/json")
 
 
 async def _http_exception(_request: Request, error: Exception) -> Response:
@@ -111,7 +132,7 @@ class _Journalled:
         async def said(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                exchange.is_json = "json" in Headers(raw=message["headers"]).get("content-type", "")
+                exchange.is_json = Headers(raw=message["headers"]).get("content-type") == "application/json"
             elif message["type"] == "http.response.body":
                 exchange.response.extend(message.get("body", b"") if exchange.is_json else b"")
                 if not message.get("more_body", False):

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from odyssey_mock.accounts import Accounts
 from odyssey_mock.clock import Clock
 from odyssey_mock.entropy import Entropy
+from odyssey_mock.jobs.jobs import Jobs
 from odyssey_mock.journal import JSON, Journal
 from odyssey_mock.network import Network
+from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.streams import Streams
+from odyssey_mock.recordings.urls import ArtifactUrls
 from odyssey_mock.settings import Settings
 from odyssey_mock.streamer.registry import SessionRegistry
 from odyssey_mock.tokens import SessionTokens
@@ -34,6 +37,8 @@ class Backend:
     """The events that clients sent, oldest first."""
     sessions: SessionRegistry = field(init=False)
     streams: Streams = field(init=False)
+    recordings: Recordings = field(init=False)
+    jobs: Jobs = field(init=False)
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.clock.time, self.settings.journal_limit)
@@ -42,11 +47,16 @@ class Backend:
         self.telemetry = deque(maxlen=self.settings.journal_limit)
         self.sessions = SessionRegistry(self)
         self.streams = Streams(self.settings.streams_limit)
+        urls = ArtifactUrls(self.clock, self.entropy, self.settings.artifact_url_lifetime)
+        self.recordings = Recordings(self.streams, urls)
+        self.jobs = Jobs(self)
 
     async def reset(self) -> None:
-        """End every session and forget all that has happened; clock, settings and address stay."""
+        """End every session and job and forget all that has happened; clock, settings and address stay."""
         await self.sessions.close()
+        await self.jobs.reset()
         self.streams.clear()
+        await self.recordings.settle()
         self.accounts.clear()
         self.telemetry.clear()
         self.journal.clear()

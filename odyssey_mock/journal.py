@@ -7,6 +7,7 @@ import asyncio
 import difflib
 import json
 import math
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,10 @@ SECRETS = frozenset(
 )
 """Names whose text never reaches the journal, in any letter case."""
 REDACTED = "***"
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_URL_SECRET = re.compile(rf"(?<=[?&])({'|'.join(sorted(SECRETS))})=[^&#\s]*", re.IGNORECASE)
+"""What a URL's query says under one of those names."""
 
 DIGEST_LENGTH = 160
 ENTRY_LIMIT = 4 << 20
@@ -229,7 +234,7 @@ def _clean(value: JSON) -> JSON:
                 for key, each in value.items()
             }
         case str():
-            return _encodable(value)
+            return _encodable(_URL_SECRET.sub(rf"\1={REDACTED}", value) if _URL.match(value) else value)
         case Sequence():
             return [_clean(each) for each in value]
         case float() if not math.isfinite(value):

@@ -1,9 +1,10 @@
-"""How the mock reaches the network: what it listens on, and under which addresses its peers are found."""
+"""How the mock reaches the network: what it listens on, under which addresses its peers are found, whom it calls."""
 
 import asyncio
 import ipaddress
 import os
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Protocol
 
@@ -37,6 +38,16 @@ class Network(Protocol):
 
         Raises:
             ListenError: the address is taken, or is none of this machine's.
+        """
+
+    async def dial(self, host: str, port: int, *, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a TCP connection, with TLS on it if `tls`, past the environment's proxies; the caller closes it.
+
+        There is no limit on the time: the caller has it.
+
+        Raises:
+            OSError: nothing answers there, or not in TLS with a certificate for `host`.
+            UnicodeError: `host` has no form in which it could be looked up.
         """
 
     def ice_addresses(self, loopback_only: bool) -> list[str]:
@@ -75,6 +86,9 @@ class SystemNetwork:
             return await loop.create_datagram_endpoint(factory, local_addr=(host, port))
         except OSError as error:
             raise _listen_error(error, host, port) from error
+
+    async def dial(self, host: str, port: int, *, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(host, port, ssl=ssl.create_default_context() if tls else None)
 
     def ice_addresses(self, loopback_only: bool) -> list[str]:
         if loopback_only:

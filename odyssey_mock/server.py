@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -17,15 +17,17 @@ from odyssey_mock.app import create_app
 from odyssey_mock.backend import Backend
 from odyssey_mock.clock import Clock, ManualClock, RealClock
 from odyssey_mock.entropy import Entropy, SeededEntropy, SystemEntropy
+from odyssey_mock.jobs.jobs import Jobs
 from odyssey_mock.journal import JSON, Entry, Journal, Kind
 from odyssey_mock.network import Network, SystemNetwork
+from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.streams import StreamRecord
 from odyssey_mock.settings import ClockKind, Settings
 from odyssey_mock.streamer.live import Session
 from odyssey_mock.streamer.stun import StunResponder
 
 CLOSE_SESSIONS = 5.0
-"""Seconds that sessions may take to end when the mock is left."""
+"""Seconds that sessions may take to end when the mock is left, and jobs as well."""
 GRACE = 0.25
 """Seconds that requests under way may take to finish when the mock is left."""
 WS_MAX_SIZE = 64 << 20
@@ -125,12 +127,33 @@ class MockOdyssey:
         return self.backend.streams.records
 
     @property
+    def jobs(self) -> Jobs:
+        """The simulation jobs, and the workers that carry them out: to look at, to cancel, to lose a worker.
+
+        A job that clients submitted is found by its `job_id`, and told by its `status` and `history`::
+
+            job = await client.simulate(script=script)
+            await mock.advance(0.4)
+            await mock.jobs.lose_worker(job.job_id)
+            await mock.advance(60)
+            record = mock.jobs.records[job.job_id]
+            assert (record.status, record.retry_count) == ("completed", 1)
+            assert [state for state, _ in record.history][:4] == ["pending", "dispatched", "processing", "pending"]
+        """
+        return self.backend.jobs
+
+    @property
+    def recordings(self) -> Recordings:
+        """What streams have left behind; `await recordings.file(stream_id, "video.mp4")` is the path of a file."""
+        return self.backend.recordings
+
+    @property
     def telemetry(self) -> Sequence[Mapping[str, JSON]]:
         """The telemetry events that clients sent, oldest first."""
         return tuple(self.backend.telemetry)
 
     async def reset(self) -> None:
-        """End every session and forget what has happened; settings, clock and address stay."""
+        """End every session and job and forget what has happened; settings, clock and address stay."""
         await self.backend.reset()
 
     async def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:
@@ -171,8 +194,11 @@ class MockOdyssey:
                 base_url=f"http://{_authority(reachable, listener.getsockname()[1])}",
                 stun_url=f"stun:{_authority(reachable, stun.get_extra_info('sockname')[1])}",
             )
+            # After the server, whose requests may be waiting for a file.
+            resources.push_async_callback(backend.recordings.close)
             await resources.enter_async_context(_HttpServer(create_app(backend), listener))
-            resources.push_async_callback(_close_sessions, backend)
+            resources.push_async_callback(_close_in_time, "sessions", backend.sessions.close)
+            resources.push_async_callback(_close_in_time, "simulation jobs", backend.jobs.close)
             self._backend = backend
             self._resources = resources.pop_all()
         return self
@@ -185,13 +211,13 @@ class MockOdyssey:
             await resources.__aexit__(kind, error, trace)
 
 
-async def _close_sessions(backend: Backend) -> None:
+async def _close_in_time(what: str, close: Callable[[], Awaitable[None]]) -> None:
     try:
         async with asyncio.timeout(CLOSE_SESSIONS):
-            await backend.sessions.close()
+            await close()
     except TimeoutError:
         # A client that does not read, or an image that is being decoded: no fault of whoever leaves the mock.
-        logger.warning("sessions did not end within %s s; their sockets are cut", CLOSE_SESSIONS)
+        logger.warning("%s did not end within %s s; what is left of them is cut", what, CLOSE_SESSIONS)
 
 
 def _authority(host: str, port: int) -> str:

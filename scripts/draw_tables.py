@@ -17,6 +17,7 @@ MACHINES = {
     "operations": "odyssey_client.connection.operations_table",
     "session": "odyssey_mock.streamer.session",
     "stream": "odyssey_mock.streamer.stream",
+    "job": "odyssey_mock.jobs.machine",
 }
 SECTION = re.compile(r"(?<=<!-- table: )(?P<name>\w+)( -->\n).*?(?=<!-- /table -->)", re.DOTALL)
 

@@ -26,6 +26,18 @@ class StreamRecord:
     error: str | None = None
     """Why it failed, where it did: such a stream has no frames to show."""
 
+    @property
+    def frame_count(self) -> int | None:
+        """How many frames its film has; None where there is none: it is on, has failed, or ended before its first."""
+        if self.ended_at is None or self.error is not None:
+            return None
+        return self.timeline.frames or None
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """How long its film is; None where there is none."""
+        return None if self.frame_count is None else self.frame_count / self.timeline.fps
+
     def snapshot(self) -> dict[str, JSON]:
         """What `GET /_mock/state` shows of it."""
         return {

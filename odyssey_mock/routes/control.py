@@ -47,11 +47,12 @@ async def health(request: Request) -> Response:
 
 
 async def state(request: Request) -> Response:
-    """Show sessions, streams and clock."""
+    """Show sessions, streams, simulation jobs and clock."""
     backend = backend_of(request)
     shown: dict[str, JSON] = {
         "sessions": backend.sessions.snapshot(),
         "streams": [stream.snapshot() for stream in backend.streams.records.values()],
+        "jobs": backend.jobs.snapshot(),
         "clock": _clock(backend),
         "telemetry": len(backend.telemetry),
     }

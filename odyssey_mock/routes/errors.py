@@ -1,6 +1,7 @@
 """Errors as clients read them (`protocol.md` section 2): FastAPI-shaped bodies, `{"detail": ...}`."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -56,15 +57,20 @@ USAGE_ERRORS: Mapping[UsageCode, tuple[str, str]] = {
 """Message and action of each usage error, by code; the message's fields are the keys of its `details`."""
 
 
-def usage_error(code: UsageCode, *, form: UsageErrorForm = "object", **details: str | float) -> ApiError:
+def usage_error(
+    code: UsageCode, *, form: UsageErrorForm = "object", message: str | None = None, **details: str | float
+) -> ApiError:
     """429 for a limit of the account; `details` as `protocol.md` section 2 lists them for the code.
+
+    `message` says more of the cause than that of the code does, with the same fields.
 
     Raises:
         KeyError: a detail of the code is missing.
     """
-    message, action = USAGE_ERRORS[code]
-    text = message.format_map(details)
-    headers = {"Retry-After": f"{details['retry_after_seconds']:g}"} if code == "RATE_LIMITED" else {}
+    usual, action = USAGE_ERRORS[code]
+    text = (message or usual).format_map(details)
+    # Whole seconds (RFC 9110 section 10.2.3), and none too early.
+    headers = {"Retry-After": f"{math.ceil(float(details['retry_after_seconds']))}"} if code == "RATE_LIMITED" else {}
     if form == "string":
         return ApiError(429, text, headers)
     body: JSON = {"error": code, "message": text, "action": action, "action_url": BILLING_URL, "details": details}
@@ -77,15 +83,23 @@ async def parse[M: BaseModel](model: type[M], request: Request) -> M:
     Raises:
         ApiError: 422, with an entry for each thing that is wrong.
     """
+    return validate(model, await read_body(request), "body")
+
+
+async def read_body(request: Request) -> JSON:
+    """Read the body of the request as JSON.
+
+    Raises:
+        ApiError: 422, there is none, or none that is JSON.
+    """
     body = await request.body()
     if not body:
         raise unprocessable(["body"], "Field required", "missing")
     try:
-        parsed = read_json(body)
+        return read_json(body)
     except ValueError as error:
         place: list[str | int] = ["body", error.pos] if isinstance(error, json.JSONDecodeError) else ["body"]
         raise unprocessable(place, f"JSON decode error: {error}", "json_invalid") from error
-    return validate(model, parsed, "body")
 
 
 def validate[M: BaseModel](model: type[M], value: object, source: Literal["body", "query"]) -> M:

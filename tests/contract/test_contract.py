@@ -45,7 +45,7 @@ STATUSES = {
     "getSimulationJob": "200 401 403 404",
     "listSimulationJobs": "200 401 422",
     "cancelSimulationJob": "200 400 401 403 404",
-    "getArtifact": "200 206 304 403 404 416",
+    "getArtifact": "200 206 304 403 404 412 416",
     "pingRegion": "2XX 404",
     "recordTelemetry": "2XX",
     "getIceServers": "200 404",

@@ -11,7 +11,7 @@ from odyssey_mock.accounts import TRIAL_KEYS, Accounts
 from odyssey_mock.clock import MANUAL_START, ManualClock
 from odyssey_mock.entropy import SeededEntropy
 from odyssey_mock.routes.errors import ApiError
-from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Settings
+from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Priority, Settings
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 tails = st.text(ALPHABET, max_size=12)
@@ -135,6 +135,13 @@ def test_the_privilege_to_bypass_expansion_is_the_accounts_own_or_the_general_on
 ) -> None:
     server = accounts(bypass_privilege=general, keys={"ody_mine": AccountSettings(bypass_privilege=own)})
     assert server.authenticate("ody_mine").bypass_vlm_expansion == (general if own is None else own)
+
+
+@pytest.mark.parametrize(("own", "expected"), [("high", "high"), ("low", "low"), (None, "normal")])
+def test_the_priority_of_jobs_is_the_accounts_own_or_the_general_one(own: Priority | None, expected: str) -> None:
+    server = accounts(keys={"ody_mine": AccountSettings(simulation_priority=own)})
+    assert server.authenticate("ody_mine").simulation_priority == expected
+    assert accounts(simulation_priority="low").authenticate("ody_ordinary").simulation_priority == "low"
 
 
 @given(tails)

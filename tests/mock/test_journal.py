@@ -48,6 +48,20 @@ def test_whatever_a_client_sent_can_be_written_and_exported(value: JSON) -> None
     assert json.loads(line)["data"]["from"] == "client"
 
 
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("http://a/b?expires=9&signature=abc", "http://a/b?expires=9&signature=***"),
+        ("HTTPS://a/b?Signature=abc&expires=9#c", "HTTPS://a/b?Signature=***&expires=9#c"),
+        ("ws://a/b?token=abc&token=def", "ws://a/b?token=***&token=***"),
+        ("http://a/b?no_token=abc", "http://a/b?no_token=abc"),
+        ("no URL at all?token=abc", "no URL at all?token=abc"),
+    ],
+)
+def test_a_secret_in_the_query_of_a_url_is_left_out(url: str, kept: str) -> None:
+    assert journal().record("note", "name", {"urls": [url]}).data == {"urls": [kept]}
+
+
 def test_what_is_nested_beyond_reading_is_left_out() -> None:
     value: JSON = []
     for _ in range(5000):

@@ -63,3 +63,24 @@ def test_addresses_that_reach_nobody_are_no_candidates(monkeypatch: pytest.Monke
     addresses = NETWORK.ice_addresses(loopback_only=False)
     assert addresses == ["127.0.0.1", "10.1.2.3", "2606:4700::6810:84e5"]
     assert all(ipaddress.ip_address(address) for address in addresses)
+
+
+async def test_a_call_reaches_whoever_listens_there() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readexactly(2))
+        writer.close()
+
+    async with await asyncio.start_server(answer, sock=NETWORK.listen("127.0.0.1", 0)) as server:
+        reader, writer = await NETWORK.dial("127.0.0.1", server.sockets[0].getsockname()[1], tls=False)
+        writer.write(b"hi")
+        async with asyncio.timeout(5):
+            assert await reader.read() == b"hi"
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_call_that_nobody_answers_says_so() -> None:
+    with NETWORK.listen("127.0.0.1", 0) as reserved:
+        port = reserved.getsockname()[1]
+    with pytest.raises(OSError, match=str(port)):
+        await NETWORK.dial("127.0.0.1", port, tls=False)

@@ -53,6 +53,15 @@ def test_the_older_form_of_a_usage_error_is_its_message() -> None:
     assert error.detail == "Maximum concurrent sessions (5) reached"
 
 
+def test_a_usage_error_may_tell_more_of_its_cause_in_whole_seconds() -> None:
+    error = usage_error(
+        "RATE_LIMITED", message="Too many jobs; wait {retry_after_seconds:g} s", retry_after_seconds=1.5
+    )
+    assert isinstance(error.detail, dict)
+    assert error.detail["message"] == "Too many jobs; wait 1.5 s"
+    assert error.headers == {"Retry-After": "2"}
+
+
 def test_a_usage_error_that_lacks_a_detail_is_a_defect_of_the_caller() -> None:
     with pytest.raises(KeyError, match="limit"):
         usage_error("CONCURRENT_LIMIT_REACHED", active_count=5)

@@ -1,0 +1,287 @@
+"""All simulation jobs of a mock: the queue, the workers, and what is remembered (`protocol.md` section 8)."""
+
+import asyncio
+import bisect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from odyssey_mock.jobs.attempt import Attempt, note_stream
+from odyssey_mock.jobs.estimates import expected_work, wait_seconds
+from odyssey_mock.jobs.machine import ENDED, Action, Event, State
+from odyssey_mock.jobs.records import JobRecord, StreamStatus
+from odyssey_mock.jobs.request import JobRequest
+from odyssey_mock.journal import JSON
+from odyssey_mock.settings import PRIORITIES
+
+if TYPE_CHECKING:
+    from odyssey_mock.accounts import Account
+    from odyssey_mock.backend import Backend
+
+LONGEST_RETRY_AFTER = 86_400
+"""Seconds told to whoever finds the queue full and no worker to empty it, or none for days."""
+
+_OVER = (StreamStatus.COMPLETED, StreamStatus.FAILED)
+
+
+class QueueFullError(Exception):
+    """The account has as many pending jobs as it may."""
+
+    def __init__(self, queued: int, limit: int, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"expected fewer than {limit} pending jobs of the account, it has {queued}; "
+            f"submit again in {retry_after_seconds} s"
+        )
+        self.queued = queued
+        self.limit = limit
+        self.retry_after_seconds = retry_after_seconds
+        """Seconds until the first of them is likely to leave the queue, 1 or more."""
+
+
+class NotCancellableError(Exception):
+    """It is too late to cancel the job."""
+
+    def __init__(self, status: State, expected: str) -> None:
+        super().__init__(f"expected a job that {expected}, came one that is {status}; it cannot be cancelled any more")
+        self.status = status
+
+
+@dataclass(slots=True, eq=False)
+class _Active:
+    """A job that has not ended."""
+
+    record: JobRecord
+    request: JobRequest
+    place: tuple[int, int]
+    """In the queue: by priority, then by number."""
+    attempt: Attempt | None = None
+    """What its worker does for it; None while it waits for one."""
+
+
+class Jobs:
+    """The simulation jobs of one server, and the workers that carry them out.
+
+    A worker that is free takes the first job of the queue: of the highest priority, then of the longest standing. It
+    is that job's from then on, though the job stays `pending` for `simulation_dispatch_delay` more: a job of higher
+    priority that comes in between does not overtake it.
+    """
+
+    def __init__(self, backend: "Backend") -> None:
+        self._backend = backend
+        self._records: dict[str, JobRecord] = {}
+        self._active: dict[str, _Active] = {}
+        self._queue: list[_Active] = []
+        """Pending jobs without a worker, the next one first."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._submitted = 0
+        self._dispatched = 0
+        self._closed = False
+
+    @property
+    def records(self) -> Mapping[str, JobRecord]:
+        """By id, oldest first: those that have not ended, and the latest `jobs_limit` of those that have."""
+        return MappingProxyType(self._records)
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """Find a job; None where there is none of that id, or none any more."""
+        return self._records.get(job_id)
+
+    def submit(self, account: "Account", request: JobRequest) -> JobRecord:
+        """Put a new job into the queue.
+
+        Raises:
+            QueueFullError: the account has `queued_simulations` pending ones.
+        """
+        settings, now = self._backend.settings, self._backend.clock.time()
+        pending = [
+            each
+            for each in self._active.values()
+            if each.record.account_id == account.id and each.record.status is State.PENDING
+        ]
+        if len(pending) >= settings.queued_simulations:
+            raise QueueFullError(len(pending), settings.queued_simulations, self._retry_after(pending))
+        place = (-PRIORITIES.index(account.simulation_priority), self._submitted)
+        self._submitted += 1
+        wait = self._wait(place)
+        record = JobRecord(
+            id=self._backend.entropy.uuid(),
+            account_id=account.id,
+            priority=account.simulation_priority,
+            created_at=now,
+            estimated_wait_minutes=None if wait is None else round(wait / 60, 1),
+            history=((State.PENDING, now),),
+        )
+        active = _Active(record, request, place)
+        self._records[record.id] = record
+        self._active[record.id] = active
+        self._enqueue(active)
+        self._hand_out()
+        return record
+
+    def cancel(self, job_id: str) -> JobRecord:
+        """End a job that its user does not want any more.
+
+        Raises:
+            KeyError: there is no such job.
+            NotCancellableError: it has ended, or it is being processed and `cancel_processing` is off.
+        """
+        record = self._records[job_id]
+        may_be_processing = self._backend.settings.cancel_processing
+        actions = self._happen(record, Event.CANCEL if may_be_processing else Event.CANCEL_UNBEGUN)
+        if Action.REFUSE_CANCEL in actions:
+            expected = "has not ended" if may_be_processing else "is pending or dispatched"
+            raise NotCancellableError(record.status, expected)
+        return record
+
+    async def lose_worker(self, job_id: str) -> None:
+        """Let the worker of a job break down, as in real life machines do; returns when nothing of it runs.
+
+        The job is `pending` again with its `retry_count` one higher and without the streams it had, at its old place
+        in the queue: before all jobs of its priority that had no worker yet. Where `simulation_retries` are used up,
+        it is `failed`.
+
+        Raises:
+            KeyError: there is no such job.
+            ValueError: it is neither dispatched nor processing.
+        """
+        record = self._records[job_id]
+        retries = self._backend.settings.simulation_retries
+        active = self._active.get(job_id)
+        attempt = active.attempt if active is not None else None
+        if record.retry_count < retries:
+            actions = self._happen(record, Event.WORKER_LOST)
+        else:
+            losses = record.retry_count + 1
+            actions = self._happen(
+                record,
+                Event.WORKER_GIVEN_UP,
+                f"the worker was lost {losses} {'time' if losses == 1 else 'times'}, "
+                f"and a job is begun anew at most {retries} times (setting simulation_retries)",
+            )
+        if Action.REFUSE_LOSS in actions:
+            raise ValueError(f"expected a job that is dispatched or processing, came one that is {record.status}")
+        if attempt is not None:
+            await attempt.settled()
+
+    async def close(self) -> None:
+        """Cancel every job that has not ended, and return once nothing runs. No job gets a worker from now on."""
+        self._closed = True
+        # Again, where clients have submitted jobs meanwhile.
+        while self._active or self._tasks:
+            for active in list(self._active.values()):
+                self._happen(active.record, Event.SHUT_DOWN, "the mock was stopped or reset before the job had ended")
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+
+    async def reset(self) -> None:
+        """Close, forget every job, and begin anew."""
+        await self.close()
+        self._records.clear()
+        self._submitted = self._dispatched = 0
+        self._closed = False
+
+    def snapshot(self) -> list[JSON]:
+        """What `GET /_mock/state` shows of jobs."""
+        return [record.snapshot() for record in self._records.values()]
+
+    def _happen(self, record: JobRecord, event: Event, message: str | None = None) -> tuple[Action, ...]:
+        """Let `event` happen to a job; `message` is its `error_message` where that ends it."""
+        before = record.status
+        actions = record.machine.handle(event)
+        if record.status is not before:
+            record.history = (*record.history, (record.status, self._backend.clock.time()))
+            self._backend.journal.record(
+                "state",
+                "simulation",
+                {"from": before, "to": record.status, "event": event, "job": record.id},
+                account=record.account_id,
+            )
+        active = self._active.get(record.id)
+        if active is not None:
+            for action in actions:
+                self._carry_out(action, active, message)
+            self._hand_out()
+        return actions
+
+    def _carry_out(self, action: Action, active: _Active, message: str | None) -> None:
+        record, attempt = active.record, active.attempt
+        now, settings = self._backend.clock.time(), self._backend.settings
+        match action:
+            case Action.AWAIT_BEGIN if attempt is not None:
+                record.dispatched_at = now
+                record.assigned_region = settings.regions[self._dispatched % len(settings.regions)].id
+                self._dispatched += 1
+                begin = partial(self._happen, record, Event.BEGIN)
+                attempt.later(settings.simulation_start_delay, "simulation begins", begin)
+            case Action.RUN_SCRIPTS if attempt is not None:
+                record.started_at = now
+                attempt.run()
+            case Action.LEAVE_QUEUE if attempt is None:
+                self._queue.remove(active)
+            case Action.FORGET_STREAMS:
+                self._forget_streams(record, keep=())
+            case Action.FORGET_UNFINISHED:
+                self._forget_streams(record, keep=_OVER)
+            case Action.RELEASE_WORKER if attempt is not None:
+                attempt.stop()
+                active.attempt = None
+            case Action.REQUEUE:
+                record.retry_count += 1
+                record.dispatched_at = record.started_at = record.assigned_region = None
+                self._enqueue(active)
+            case Action.RETIRE:
+                record.completed_at = now
+                record.error_message = message
+                del self._active[record.id]
+                self._forget_oldest()
+            case _:
+                pass
+
+    def _enqueue(self, active: _Active) -> None:
+        bisect.insort(self._queue, active, key=lambda each: each.place)
+
+    def _hand_out(self) -> None:
+        """Give the jobs next in the queue to the workers that are free."""
+        settings = self._backend.settings
+        busy = sum(active.attempt is not None for active in self._active.values())
+        while self._queue and busy < settings.simulation_workers and not self._closed:
+            active = self._queue.pop(0)
+            record = active.record
+            report = partial(self._happen, record)
+            active.attempt = Attempt(self._backend, record, active.request, report=report, tasks=self._tasks)
+            dispatch = partial(self._happen, record, Event.DISPATCH)
+            active.attempt.later(settings.simulation_dispatch_delay, "simulation dispatch", dispatch)
+            busy += 1
+
+    def _wait(self, place: tuple[int, int]) -> float | None:
+        """Seconds until a worker is free for a job at that place of the queue; None where there are no workers."""
+        settings = self._backend.settings
+        delays = settings.simulation_dispatch_delay + settings.simulation_start_delay
+        working = [each.attempt.remaining for each in self._active.values() if each.attempt is not None]
+        ahead = [delays + expected_work(each.request, settings) for each in self._queue if each.place < place]
+        return wait_seconds(settings.simulation_workers, working, ahead)
+
+    def _retry_after(self, pending: list[_Active]) -> int:
+        """Whole seconds until one of `pending` is likely to be dispatched."""
+        delay = self._backend.settings.simulation_dispatch_delay
+        waits = [each.attempt.due_in for each in pending if each.attempt is not None]
+        if not waits:
+            wait = self._wait(min(each.place for each in pending))
+            waits = [LONGEST_RETRY_AFTER if wait is None else wait + delay]
+        return min(max(1, math.ceil(min(waits))), LONGEST_RETRY_AFTER)
+
+    def _forget_streams(self, record: JobRecord, *, keep: tuple[StreamStatus, ...]) -> None:
+        """Forget the job's streams but for those whose status is in `keep`."""
+        for stream in record.streams:
+            if stream.status not in keep:
+                self._backend.streams.forget(stream.stream_id)
+                note_stream(self._backend, record, stream, before=stream.status, after="forgotten")
+        record.streams = tuple(stream for stream in record.streams if stream.status in keep)
+
+    def _forget_oldest(self) -> None:
+        ended = [record.id for record in self._records.values() if record.status in ENDED]
+        for job_id in ended[: max(0, len(ended) - self._backend.settings.jobs_limit)]:
+            del self._records[job_id]

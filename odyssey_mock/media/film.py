@@ -1,0 +1,132 @@
+"""A stream that has ended, as files: film, preview and thumbnail (`protocol.md` section 6).
+
+All of them follow from the timeline: the same stream gives the same bytes.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from PIL import Image
+
+from odyssey_mock.media.encoder import COLOUR_BT601, GROUP_SECONDS
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.stamp import FrameStamp, draw_stamp
+from odyssey_mock.media.timeline import Timeline, TimelineError
+
+type Checkpoint = Callable[[], None]
+"""Called before each frame; what it raises ends the work, and leaves the file as it is."""
+
+PREVIEW_SECONDS = 4
+"""Length of a preview, where the film is not shorter."""
+
+TICKS = 1000
+"""Units of a file's time to a frame, in movie and track alike: every length is a whole number of them at any rate."""
+
+_ENCODER = {"preset": "veryfast", "crf": "21"}
+_JPEG_QUALITY = 88
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """The files of one stream, each written to a path of the caller's choice.
+
+    Attributes:
+        timeline: the stream; it has ended, and has a frame at least.
+        started_at: when that was, in seconds since the epoch: the stamps say when each frame was due.
+
+    Raises:
+        TimelineError: the stream has not ended, or has no frame.
+    """
+
+    timeline: Timeline
+    started_at: float
+
+    def __post_init__(self) -> None:
+        if not self.timeline.frames:
+            came = "one that runs" if self.timeline.frames is None else "one without a frame"
+            raise TimelineError(f"expected a stream that has ended and has frames, came {came}")
+
+    @property
+    def frames(self) -> int:
+        """How many frames the film has."""
+        return self.timeline.frames or 0
+
+    def write_video(self, path: Path, checkpoint: Checkpoint) -> None:
+        """Write every frame as MP4 (H.264 High, yuv420p), at a steady rate, with its index in front.
+
+        Raises:
+            PictureError: the timeline's image cannot be shown.
+        """
+        self._encode(path, range(self.frames), self._full_size, checkpoint)
+
+    def write_preview(self, path: Path, checkpoint: Checkpoint) -> None:
+        """Write the first seconds like the video, at half the width and height.
+
+        Raises:
+            PictureError: the timeline's image cannot be shown.
+        """
+        first = range(min(self.frames, PREVIEW_SECONDS * self.timeline.fps))
+        self._encode(path, first, self._half_size, checkpoint)
+
+    def write_thumbnail(self, path: Path, checkpoint: Checkpoint) -> None:
+        """Write the middle frame as JPEG, at half the width and height.
+
+        Raises:
+            PictureError: the timeline's image cannot be shown.
+        """
+        checkpoint()
+        middle = self._frame(Renderer(self.timeline), self.frames // 2)
+        pixels = middle.reformat(*self._half_size, format="rgb24", interpolation="AREA").to_ndarray()
+        Image.fromarray(pixels).save(path, "JPEG", quality=_JPEG_QUALITY)
+
+    @property
+    def _full_size(self) -> tuple[int, int]:
+        return self.timeline.size.width, self.timeline.size.height
+
+    @property
+    def _half_size(self) -> tuple[int, int]:
+        """Half of each side, rounded down to an even number, as 4:2:0 needs."""
+        width, height = self._full_size
+        return width // 4 * 2, height // 4 * 2
+
+    def _frame(self, renderer: Renderer, index: int) -> av.VideoFrame:
+        """Render and stamp frame `index`."""
+        frame = renderer.render(index)
+        stamp = FrameStamp(
+            stream_tag=self.timeline.tag,
+            frame_index=index,
+            prompt_revision=self.timeline.at(index).revision,
+            sent_at_ms=round(self.started_at * 1000) + index * 1000 // self.timeline.fps,
+        )
+        draw_stamp(frame, stamp)
+        return frame
+
+    def _encode(self, path: Path, indexes: Iterable[int], size: tuple[int, int], checkpoint: Checkpoint) -> None:
+        fps = self.timeline.fps
+        renderer = Renderer(self.timeline)
+        timescale = str(fps * TICKS)
+        options = {"movflags": "+faststart", "movie_timescale": timescale, "video_track_timescale": timescale}
+        with av.open(str(path), "w", format="mp4", options=options) as container:
+            stream = container.add_stream("libx264", rate=fps, options=_ENCODER)
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuv420p"
+            context = stream.codec_context
+            context.time_base = Fraction(1, fps)
+            context.gop_size = max(1, round(fps * GROUP_SECONDS))
+            # Without B-frames no frame waits for a later one, and the first is shown at 0 with no edit list to say so.
+            context.max_b_frames = 0
+            # The same bytes on every machine, however many cores; the others are left to live video.
+            context.thread_count = 1
+            context.colorspace = context.color_primaries = context.color_trc = COLOUR_BT601
+            for index in indexes:
+                checkpoint()
+                frame = self._frame(renderer, index)
+                if size != self._full_size:
+                    frame = frame.reformat(*size, interpolation="AREA")
+                frame.pts = index
+                frame.time_base = context.time_base
+                container.mux(context.encode(frame))
+            container.mux(context.encode(None))

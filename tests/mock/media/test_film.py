@@ -1,0 +1,220 @@
+"""A stream as files: every frame that it had, in time, at the length that it lasted, in any player."""
+
+import hashlib
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from odyssey_mock.media import FrameStamp, PictureError, Renderer, Size, Timeline, TimelineError, read_stamp
+from odyssey_mock.media.film import TICKS, Film
+from tests.support.ffprobe import probe
+from tests.support.recordings import decoded, stamps
+
+PORTRAIT, LANDSCAPE, SMALL = Size(704, 1280), Size(1280, 704), Size(176, 320)
+STARTED = 1_790_000_000.25
+
+
+def go_on() -> None:
+    """A checkpoint where nobody has changed their mind."""
+
+
+def film(frames: int, *changes: int, size: Size = SMALL, fps: int = 20, image: bytes | None = None) -> Film:
+    """A film of so many frames, with interactions at those given."""
+    timeline = Timeline(tag=7, size=size, fps=fps, prompt="A snowy city at night", image=image)
+    for revision, index in enumerate(changes, 1):
+        timeline.interact(index, f"Lantern number {revision} goes up")
+    timeline.end(frames)
+    return Film(timeline, STARTED)
+
+
+def boxes(content: bytes) -> list[str]:
+    """The types of the boxes at the top of an MP4 file (ISO/IEC 14496-12 section 4.2)."""
+    found, place = [], 0
+    while place < len(content):
+        found.append(content[place + 4 : place + 8].decode())
+        place += int.from_bytes(content[place : place + 4])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("size", "fps", "frames"),
+    [
+        (SMALL, 20, 1),
+        (SMALL, 20, 50),
+        (SMALL, 30, 100),
+        (SMALL, 7, 10),
+        (SMALL, 1, 3),
+        (Size(178, 322), 20, 3),
+        (PORTRAIT, 20, 25),
+        (LANDSCAPE, 20, 25),
+    ],
+    ids=str,
+)
+def test_ffprobe_counts_what_the_timeline_says(tmp_path: Path, size: Size, fps: int, frames: int) -> None:
+    film(frames, size=size, fps=fps).write_video(path := tmp_path / "film.mp4", go_on)
+    stream, container = probe(path)
+    assert int(stream["nb_read_frames"]) == int(stream["nb_frames"]) == frames
+    assert stream["duration"] == container["duration"] == f"{frames / fps:.6f}"
+    assert float(stream["start_time"]) == float(container["start_time"]) == 0
+    assert stream["avg_frame_rate"] == stream["r_frame_rate"] == f"{fps}/1"
+    assert (stream["width"], stream["height"]) == (size.width, size.height)
+    assert (stream["codec_name"], stream["profile"], stream["pix_fmt"]) == ("h264", "High", "yuv420p")
+    assert {stream[name] for name in ("color_space", "color_transfer", "color_primaries")} == {"smpte170m"}
+    assert stream["color_range"] == "tv"
+    assert stream["has_b_frames"] == 0, "no frame waits for a later one"
+
+
+@given(frames=st.integers(1, 30), data=st.data())
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_frame_is_there_and_says_which_it_is(tmp_path: Path, frames: int, data: st.DataObject) -> None:
+    changes = sorted(data.draw(st.lists(st.integers(0, frames), max_size=4)))
+    film(frames, *changes).write_video(path := tmp_path / "film.mp4", go_on)
+    assert stamps(path) == [
+        FrameStamp(7, index, sum(change <= index for change in changes), round(STARTED * 1000) + 50 * index)
+        for index in range(frames)
+    ]
+
+
+@pytest.mark.parametrize("size", [PORTRAIT, LANDSCAPE], ids=str)
+def test_at_full_size_too_and_it_looks_like_the_stream(tmp_path: Path, size: Size) -> None:
+    made = film(12, 5, size=size)
+    made.write_video(path := tmp_path / "film.mp4", go_on)
+    renderer = Renderer(made.timeline)
+    for index, picture in enumerate(decoded(path)):
+        stamp = read_stamp(picture)
+        assert stamp is not None
+        assert (stamp.frame_index, stamp.prompt_revision) == (index, int(index >= 5))
+        below = size.height // 40
+        difference = picture[below:].astype(float) - renderer.render(index).to_ndarray(format="rgb24")[below:]
+        assert 10 * np.log10(255**2 / (difference**2).mean()) > 36, "dB PSNR"
+
+
+def test_its_index_comes_before_its_pictures(tmp_path: Path) -> None:
+    film(10).write_video(path := tmp_path / "film.mp4", go_on)
+    found = boxes(path.read_bytes())
+    assert found[0] == "ftyp"
+    assert found.index("moov") < found.index("mdat")
+
+
+@pytest.mark.parametrize("fps", [20, 10, 1])
+def test_a_player_can_go_to_any_second_by_a_key_frame_two_seconds_before_at_most(tmp_path: Path, fps: int) -> None:
+    film(6 * fps, 3 * fps // 2, size=SMALL, fps=fps).write_video(path := tmp_path / "film.mp4", go_on)
+    with av.open(str(path)) as container:
+        (stream,) = container.streams.video
+        keys = [packet.pts for packet in container.demux(stream) if packet.is_keyframe and packet.pts is not None]
+        assert all(later - key <= 2 * fps * TICKS for key, later in pairwise([*keys, 6 * fps * TICKS]))
+        for key in reversed(keys):
+            container.seek(key, stream=stream)
+            stamp = read_stamp(next(container.decode(stream)).to_ndarray(format="gray"))
+            assert stamp is not None
+            assert stamp.frame_index == key // TICKS
+
+
+def test_the_same_stream_gives_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    here = "from tests.mock.media.test_film import digests; from pathlib import Path; import sys"
+    code = f"{here}; print(digests(Path(sys.argv[1])))"
+    root = Path(__file__).parents[3]
+    other = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=root, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert other.stdout.strip() == str(digests(tmp_path))
+
+
+def digests(directory: Path) -> list[str]:
+    made, path = film(30, 10, 20), directory / "artifact"
+    found = []
+    for write in (made.write_video, made.write_preview, made.write_thumbnail):
+        write(path, go_on)
+        found.append(hashlib.sha256(path.read_bytes()).hexdigest())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("size", "half"), [(PORTRAIT, (352, 640)), (LANDSCAPE, (640, 352)), (Size(178, 322), (88, 160))], ids=str
+)
+def test_a_preview_is_the_first_four_seconds_at_half_the_size(
+    tmp_path: Path, size: Size, half: tuple[int, int]
+) -> None:
+    film(25, 10, size=size, fps=5).write_preview(path := tmp_path / "preview.mp4", go_on)
+    stream, container = probe(path)
+    assert (stream["width"], stream["height"]) == half
+    assert (int(stream["nb_read_frames"]), stream["duration"], container["duration"]) == (20, "4.000000", "4.000000")
+    assert boxes(path.read_bytes()).index("moov") < boxes(path.read_bytes()).index("mdat")
+    if min(half) > 100:
+        assert [(stamp.frame_index, stamp.prompt_revision) for stamp in stamps(path) if stamp] == [
+            (index, int(index >= 10)) for index in range(20)
+        ]
+
+
+def test_a_preview_of_a_shorter_stream_is_as_long_as_it(tmp_path: Path) -> None:
+    film(7).write_preview(path := tmp_path / "preview.mp4", go_on)
+    assert len(list(decoded(path))) == 7
+
+
+@pytest.mark.parametrize("size", [PORTRAIT, LANDSCAPE], ids=str)
+@pytest.mark.parametrize(("frames", "middle"), [(1, 0), (20, 10), (21, 10)])
+def test_a_thumbnail_is_the_middle_frame_at_half_the_size(tmp_path: Path, size: Size, frames: int, middle: int) -> None:
+    made = film(frames, size=size)
+    made.write_thumbnail(path := tmp_path / "thumbnail.jpg", go_on)
+    with Image.open(path) as image:
+        assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (size.width // 2, size.height // 2))
+        pixels = np.asarray(image)
+    stamp = read_stamp(pixels)
+    assert stamp is not None
+    assert (stamp.stream_tag, stamp.frame_index) == (7, middle)
+    whole = Image.fromarray(Renderer(made.timeline).render(middle).to_ndarray(format="rgb24"))
+    below = size.height // 80
+    difference = pixels[below:].astype(float) - np.asarray(whole.reduce(2))[below:]
+    assert np.abs(difference.mean(axis=(0, 1))).max() < 2, "no cast of colour"
+    assert 10 * np.log10(255**2 / (difference**2).mean()) > 30, "dB PSNR"
+
+
+def test_a_stream_from_an_image_shows_it(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 96), (200, 30, 30)).save(buffer, "PNG")
+    film(3, image=buffer.getvalue()).write_video(path := tmp_path / "film.mp4", go_on)
+    red, green, blue = next(decoded(path))[40:200].mean(axis=(0, 1))
+    assert red > 2 * max(green, blue), "in the light of the night that the prompt speaks of"
+
+
+@pytest.mark.parametrize("write", [Film.write_video, Film.write_preview, Film.write_thumbnail])
+def test_an_image_that_cannot_be_shown_is_told(
+    tmp_path: Path, write: Callable[[Film, Path, Callable[[], None]], None]
+) -> None:
+    with pytest.raises(PictureError, match="that are none"):
+        write(film(3, image=b"no picture"), tmp_path / "artifact", go_on)
+
+
+class Enough(Exception):  # noqa: N818 - as a caller would name it
+    pass
+
+
+@pytest.mark.parametrize("after", [0, 1, 30])
+def test_a_checkpoint_ends_the_work_between_two_frames(tmp_path: Path, after: int) -> None:
+    passed: list[None] = []
+
+    def checkpoint() -> None:
+        if len(passed) == after:
+            raise Enough
+        passed.append(None)
+
+    with pytest.raises(Enough):
+        film(60).write_video(tmp_path / "film.mp4", checkpoint)
+    assert len(passed) == after
+
+
+def test_a_stream_that_runs_or_has_no_frame_is_no_film() -> None:
+    with pytest.raises(TimelineError, match="came one that runs"):
+        Film(Timeline(tag=7, size=SMALL), STARTED)
+    with pytest.raises(TimelineError, match="came one without a frame"):
+        film(0)

@@ -1,0 +1,50 @@
+"""Simulation jobs in a few words, on a backend that stands still and needs no HTTP."""
+
+from typing import Any
+
+from odyssey_mock.accounts import Account
+from odyssey_mock.backend import Backend
+from odyssey_mock.clock import ManualClock
+from odyssey_mock.entropy import SeededEntropy
+from odyssey_mock.jobs.machine import State
+from odyssey_mock.jobs.records import JobRecord
+from odyssey_mock.jobs.request import JobRequest
+from odyssey_mock.jobs.scripts import Action, Script
+from odyssey_mock.network import SystemNetwork
+from odyssey_mock.settings import Priority, Settings
+
+BROKEN_IMAGE = "data:image/png;base64,bm8gcGljdHVyZQ=="
+
+
+def a_backend(**settings: Any) -> tuple[Backend, ManualClock]:  # Any: as `Settings` takes them
+    clock = ManualClock()
+    backend = Backend(
+        settings=Settings(**settings),
+        clock=clock,
+        entropy=SeededEntropy(7),
+        network=SystemNetwork(),
+        base_url="http://127.0.0.1:9",
+        stun_url="stun:127.0.0.1:9",
+    )
+    return backend, clock
+
+
+def an_account(name: str = "one", priority: Priority = "normal") -> Account:
+    return Account(id=f"acct_{name}", bypass_vlm_expansion=True, simulation_priority=priority)
+
+
+def a_script(seconds: float = 10.0, *interactions: str, prompt: str = "A cat", image: str | None = None) -> Script:
+    """A script of that length with its interactions evenly between start and end."""
+    end = round(seconds * 1000)
+    step = end // (len(interactions) + 1)
+    changes = [Action(step * number, "interact", each) for number, each in enumerate(interactions, 1)]
+    return Script((Action(0, "start", prompt, image), *changes, Action(end, "end")))
+
+
+def a_request(*scripts: Script, url: str | None = None, portrait: bool = True, bypass: bool = False) -> JobRequest:
+    wanted = None if url is not None else scripts or (a_script(),)
+    return JobRequest(scripts=wanted, script_url=url, portrait=portrait, bypass=bypass)
+
+
+def states(record: JobRecord) -> list[State]:
+    return [state for state, _ in record.history]

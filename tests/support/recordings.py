@@ -1,0 +1,67 @@
+"""Streams that have ended, without the minutes of streaming them; and what is in their films."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
+from odyssey_mock.backend import Backend
+from odyssey_mock.media import Size, Timeline
+from odyssey_mock.recordings.artifacts import ARTIFACTS
+from odyssey_mock.recordings.streams import StreamRecord
+
+SMALL = Size(176, 320)
+"""As small as a stamp can be read at after coding: a second of it is rendered in hundredths of one."""
+
+
+def timeline(frames: int | None = 10, changes: Sequence[int] = (), *, size: Size = SMALL, fps: int = 20) -> Timeline:
+    """A stream of so many frames, with interactions at those given; one that runs where `frames` is None."""
+    made = Timeline(tag=7, size=size, fps=fps, prompt="A snowy city at night")
+    for revision, index in enumerate(changes, 1):
+        made.interact(index, f"Lantern number {revision} goes up")
+    if frames is not None:
+        made.end(frames)
+    return made
+
+
+def record(account_id: str, shown: Timeline | None = None, **fields: Any) -> StreamRecord:  # Any: the record's fields
+    """A stream that has ended, unless the fields say otherwise."""
+    shown = shown or timeline()
+    start = shown.changes[0].prompt
+    known: dict[str, Any] = {"id": "a-stream", "started_at": 1_790_000_000.0, "ended_at": 1_790_000_001.0}
+    return StreamRecord(account_id=account_id, timeline=shown, prompt=start, applied_prompt=start, **known | fields)
+
+
+def remembered(mock: MockOdyssey, shown: Timeline | None = None, *, key: str | None = None, **fields: Any) -> str:
+    """Let the account of the mock's key, or of another, have left a stream; return its id."""
+    return remembered_by(mock.backend, mock.backend.accounts.authenticate(key or mock.api_key).id, shown, **fields)
+
+
+def remembered_by(backend: Backend, account_id: str, shown: Timeline | None = None, **fields: Any) -> str:
+    """Let an account have left a stream; return its id."""
+    now = backend.clock.time()
+    known = {"id": backend.entropy.uuid(), "started_at": now, "ended_at": now}
+    made = record(account_id, shown, **known | fields)
+    backend.streams.remember(made)
+    return made.id
+
+
+def url_of(mock: MockOdyssey, stream: str, name: str = "video.mp4") -> str:
+    """A presigned URL of a stream's file."""
+    return str(mock.recordings.describe(mock.streams[stream], mock.url)[ARTIFACTS[name].field])
+
+
+def decoded(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a film, as red, green and blue."""
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            yield frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+
+
+def stamps(path: Path) -> list[FrameStamp | None]:
+    """What the frames of a film say of themselves."""
+    return [read_stamp(picture) for picture in decoded(path)]

@@ -1,0 +1,130 @@
+"""A server on loopback that has a script, or something else, for `fetch_script`: whole, slowly or without end."""
+
+import asyncio
+import datetime
+import ipaddress
+import json
+import ssl
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from odyssey_mock.jobs.script_url import ScriptUrlError, fetch_script
+from odyssey_mock.jobs.scripts import Action, Script
+from odyssey_mock.network import SystemNetwork
+from odyssey_mock.settings import Settings
+
+NETWORK = SystemNetwork()
+LIMIT = 10.0
+"""Seconds to wait for anything; far beyond what is needed."""
+
+SCRIPT = json.dumps([{"timestamp_ms": 0, "start": {"prompt": "A cat"}}, {"timestamp_ms": 9000, "end": {}}]).encode()
+CAT = Script((Action(0, "start", "A cat"), Action(9000, "end")))
+
+
+def settings(*, timeout: float = LIMIT / 2, size: int = 10_000, hosts: tuple[str, ...] | None = None) -> Settings:
+    made = Settings(script_url_timeout=timeout, script_url_bytes=size)
+    return made if hosts is None else replace(made, script_url_hosts=hosts)
+
+
+def ok(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    """An answer of a server that would keep the connection."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+@dataclass(eq=False)
+class Server:
+    """What a server on loopback has seen."""
+
+    port: int = 0
+    requests: list[str] = field(default_factory=list)
+    opened: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    """The client has closed the connection."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/cat.json"
+
+
+@asynccontextmanager
+async def serving(
+    *parts: bytes,
+    then: Iterable[bytes] = (),
+    every: float | None = None,
+    head: bytes = b"\r\n\r\n",
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[Server]:
+    """A server that sends `parts` and then `then`, a piece in `every` seconds, until the client is gone.
+
+    It begins when it has read a request up to `head`.
+    """
+    seen = Server()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.opened += 1
+        try:
+            seen.requests.append((await reader.readuntil(head) if head else b"").decode())
+            seen.asked.set()
+            writer.writelines(parts)
+            gone = asyncio.ensure_future(reader.read())
+            for piece in then:
+                if (await asyncio.wait({gone}, timeout=every or 0))[0]:
+                    break
+                writer.write(piece)
+                await writer.drain()
+            await gone
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # gone, in a ruder way
+        finally:
+            seen.left.set()
+            writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as server:
+        seen.port = server.sockets[0].getsockname()[1]
+        yield seen
+
+
+def certified(folder: Path, address: str) -> ssl.SSLContext:
+    """TLS with a certificate for `address`, signed by itself and left in `folder`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, *plain))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    return context
+
+
+async def refusal(url: str, *, network: SystemNetwork = NETWORK, using: Settings | None = None) -> str:
+    """Why no script came from the URL."""
+    with pytest.raises(ScriptUrlError) as caught:
+        async with asyncio.timeout(LIMIT):
+            await fetch_script(url, using or settings(), network)
+    return str(caught.value)
+
+
+async def left(server: Server) -> None:
+    """Wait until the client has closed the connection: the server never does."""
+    async with asyncio.timeout(LIMIT):
+        await server.left.wait()

@@ -69,11 +69,15 @@ from odyssey_client.models import (
     StreamRecordingsListResponse,
     StreamRecordingSummary,
 )
+from odyssey_client.rest.downloads import Artifact, DownloadProgress
+from odyssey_client.script import Script, ScriptSource
+from odyssey_client.script_rules import ScriptEntry
 from odyssey_client.seams import Clock, Entropy, Network, SystemClock, SystemEntropy, SystemNetwork
 
 __all__ = [
     "AccountSuspendedError",
     "AdvancedConfig",
+    "Artifact",
     "BroadcastInfo",
     "BroadcastReady",
     "ClientCredentials",
@@ -86,6 +90,7 @@ __all__ = [
     "ConnectionStatus",
     "Disconnected",
     "DownloadError",
+    "DownloadProgress",
     "Entropy",
     "ErrorOccurred",
     "Event",
@@ -112,8 +117,11 @@ __all__ = [
     "QueueTimeoutError",
     "RateLimitError",
     "Recording",
+    "Script",
+    "ScriptEntry",
     "ScriptError",
     "ScriptFault",
+    "ScriptSource",
     "ServiceUnreachableError",
     "SignalingError",
     "SimulationCancelledError",

@@ -25,7 +25,8 @@ _HOW_TO_GIVE_A_KEY = f"Pass Odyssey(api_key=...) or set the environment variable
 class AdvancedConfig:
     """Retries, limits and habits of a client; the defaults are right for most.
 
-    The first five are named as in the vendor's Python SDK. Times are in the unit their name ends with.
+    The first five are named as in the vendor's Python SDK. Times are in the unit their name ends with. Retries of calls
+    for simulations and recordings share the delays with signaling; theirs are by up to a half shorter, by chance.
 
     Raises:
         OdysseyConfigError: a value is of the wrong type or out of its range.
@@ -34,7 +35,7 @@ class AdvancedConfig:
     max_retries: int = 5
     """How often signaling is tried again before the connection is up (protocol.md section 3); 0 for never."""
     initial_retry_delay_ms: int = 1000
-    """The wait before the first of these retries."""
+    """The wait before the first retry."""
     max_retry_delay_ms: int = 2000
     """The longest wait between two retries."""
     retry_backoff_multiplier: float = 2.0
@@ -49,6 +50,10 @@ class AdvancedConfig:
     """The time between two keepalives on the signaling socket."""
     request_timeout_s: float = 30.0
     """How long one HTTP call may take, from connecting to the last byte of the answer."""
+    request_max_retries: int = 3
+    """How often a call for simulations or recordings is tried again, if that is safe and may help; 0 for never."""
+    max_retry_after_s: float = 60.0
+    """The longest wait that the service may ask for before such a retry; one that is longer fails the call at once."""
     region_ping_timeout_s: float = 1.0
     """How long a region may take to answer before it counts as out of reach."""
     telemetry: bool = True
@@ -96,6 +101,8 @@ _RULES: Mapping[str, _Rule] = {
     "operation_timeout_s": _LIMIT,
     "keepalive_interval_s": _LIMIT,
     "request_timeout_s": _LIMIT,
+    "request_max_retries": _COUNT,
+    "max_retry_after_s": _DURATION,
     "region_ping_timeout_s": _LIMIT,
     "telemetry": _Rule("True or False", bool),
 }

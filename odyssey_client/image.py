@@ -83,6 +83,21 @@ def prepare_image(image: ImageSource, *, portrait: bool) -> str:
     return _decoded(lambda: _from_file(content, size), f"the image ({len(content)} bytes)")
 
 
+def hold_image(image: object) -> ImageSource:
+    """Return what `prepare_image` can be given later, and again: a file object is read now, an array copied.
+
+    A path is not looked at yet. Whether this is a good image, only `prepare_image` says.
+
+    Raises:
+        ImageError: ``image`` is of no accepted kind, too large as a file, or a file object that cannot be read.
+    """
+    if (array := _as_array(image)) is not None:
+        return _from_array(array).copy()
+    if (picture := _as_picture(image)) is not None:
+        return picture
+    return image if isinstance(image, str | os.PathLike) else _content(image)
+
+
 def _from_file(content: bytes, size: tuple[int, int]) -> str:
     kind = _kind(content)
     if kind is None:

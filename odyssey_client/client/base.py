@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
+from odyssey_client.client.under_way import Call, CallsUnderWay
 from odyssey_client.config import API_KEY_VARIABLE, AdvancedConfig, ClientConfig
 from odyssey_client.errors import OdysseyConfigError
 from odyssey_client.rest.transport import Transport
@@ -76,6 +77,7 @@ class ClientBase:
         self._entropy = entropy or SystemEntropy()
         self._network = network or SystemNetwork()
         self._transport = Transport(config, clock=self._clock, entropy=self._entropy, network=self._network)
+        self._calls = CallsUnderWay()
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,8 +88,20 @@ class ClientBase:
         await self.disconnect()
 
     async def disconnect(self) -> None:
-        """Close all that this client has opened; it can be used again afterwards."""
-        await self._transport.aclose()
+        """Close all that this client has opened, and end its calls; it can be used again afterwards."""
+        try:
+            await self._calls.end()
+        finally:
+            await self._transport.aclose()
+
+    def _begin(self, name: str) -> Call:
+        """Begin a call that needs the API key and no connection.
+
+        Raises:
+            OdysseyConfigError: this client has no key.
+        """
+        self._config.require_api_key()
+        return self._calls.begin(name)
 
 
 async def in_thread[T](work: Callable[[], T]) -> T:

@@ -266,7 +266,8 @@ class LiveCalls(ClientBase):
             code = error.code if isinstance(error, OdysseyError) else "cancelled"
             self._telemetry.record("connect_failed", code=code)
             if self._connection is connection:
-                await self.disconnect()
+                # Simulations are no part of it: who waits for one goes on waiting.
+                await (connection.close() if self._calls.are_waiting else self.disconnect())
             raise
         duration = round((self._clock.monotonic() - began) * 1000, 1)
         self._telemetry.record("connected", session_id=self.current_session_id, duration_ms=duration)

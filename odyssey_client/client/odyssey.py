@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from odyssey_client.client.live import LiveCalls
+from odyssey_client.client.recordings import RecordingCalls
+from odyssey_client.client.simulations import SimulationCalls
 
 
-class Odyssey(LiveCalls):
+class Odyssey(LiveCalls, SimulationCalls, RecordingCalls):
     """A client of the Odyssey API: one live connection at a time, and streams over it, one after the other.
 
     ::
@@ -15,6 +17,14 @@ class Odyssey(LiveCalls):
             await client.start_stream("A lighthouse at dawn")
             async for frame in stream:
                 ...
+
+    Simulations run without a connection, in the background::
+
+        script = Script().start("A cat").wait(3).interact("It looks out").wait(3).end()
+        async with Odyssey() as client:
+            job = await client.simulate(script=script)
+            done = await client.wait_for_simulation(job.job_id)
+            recording = await client.get_recording(done.streams[0].stream_id)
 
     A client belongs to one event loop. Leaving the ``async with``, or `disconnect`, ends everything it has opened;
     it can connect again afterwards.

@@ -58,9 +58,14 @@ class OdysseyAuthError(OdysseyError):
 
 
 class OdysseyApiError(OdysseyError):
-    """The service answered with an error status that none of the other classes stands for."""
+    """The service answered with an error status that none of the other classes stands for.
+
+    Attributes:
+        retry_after_seconds: How long the service asks to wait before the next call (``Retry-After``), if it does.
+    """
 
     default_code = "api_error"
+    retry_after_seconds: float | None = None
 
 
 class UnexpectedResponseError(OdysseyApiError):

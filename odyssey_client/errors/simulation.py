@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from odyssey_client.errors.base import OdysseyError
+from odyssey_client.errors.base import OdysseyError, excerpt
 
 if TYPE_CHECKING:
     from odyssey_client.models import JSON, SimulationJobDetail
@@ -19,10 +19,13 @@ class ScriptFault:
     path: str
     """The place, such as ``scripts[1][3].interact.prompt``."""
     expected: str
+    """What is right there; for a fault that the service found, what it says about it."""
     came: str
+    """What was there; empty for a fault that the service found."""
 
     def __str__(self) -> str:
-        return f"{self.path}: expected {self.expected}, got {self.came}"
+        said = f"expected {self.expected}, got {self.came}" if self.came else self.expected
+        return f"{excerpt(self.path)}: {said}"  # a path may hold a key that is whatever was sent
 
 
 class ScriptError(OdysseyError, ValueError):

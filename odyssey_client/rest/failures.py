@@ -136,13 +136,15 @@ def _code_without_one(*, is_concurrent: bool, says_when: bool) -> str | None:
 
 def _other(failure: Failure) -> OdysseyError:
     said = readable(failure.detail)
-    return OdysseyApiError(
+    error = OdysseyApiError(
         f"{failure.call}: HTTP {failure.status}{_phrase(failure.status)}{f': {said}' if said else ''}",
         status=failure.status,
         detail=failure.detail,
         request_id=failure.request_id,
         retryable=failure.status in _RETRYABLE,
     )
+    error.retry_after_seconds = failure.retry_after
+    return error
 
 
 _BY_STATUS: Mapping[int, Callable[[Failure], OdysseyError]] = {401: _unauthorized, 429: _usage}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from enum import StrEnum
 
 from odyssey_client.errors import UnexpectedResponseError
 from odyssey_client.models import JSON
@@ -26,9 +27,15 @@ class Fields:
 
     def text(self, name: str) -> str:
         """Return a string that is not empty."""
+        if self._values.get(name) == "":
+            raise self._wrong(self._at(name), "a non-empty string", "")
+        return self.any_text(name, expected="a non-empty string")
+
+    def any_text(self, name: str, *, expected: str = "a string") -> str:
+        """Return a string, perhaps an empty one."""
         value = self._values.get(name)
-        if not isinstance(value, str) or not value:
-            raise self._wrong(self._at(name), "a non-empty string", value)
+        if not isinstance(value, str):
+            raise self._wrong(self._at(name), expected, value)
         if _SURROGATE.search(value):
             raise self._wrong(self._at(name), "text that UTF-8 can hold", value)
         return value
@@ -39,6 +46,24 @@ class Fields:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             raise self._wrong(self._at(name), "a number, 0 or more", value)
         return float(value) if value < _LARGEST else _LARGEST
+
+    def count(self, name: str) -> int:
+        """Return a whole number that is not negative; JSON may write one as ``3.0``."""
+        value = self.number(name)
+        if not value.is_integer():
+            raise self._wrong(self._at(name), "a whole number, 0 or more", self._values.get(name))
+        return int(value)
+
+    def choice[E: StrEnum](self, name: str, of: type[E]) -> E:
+        """Return the member of an enumeration whose string is there."""
+        value = self._values.get(name)
+        if not isinstance(value, str) or value not in of:
+            raise self._wrong(self._at(name), f"one of {', '.join(of)}", value)
+        return of(value)
+
+    def optional[T](self, read: Callable[[str], T], name: str) -> T | None:
+        """Return what ``read``, a reader of these fields, returns; None where there is nothing or null."""
+        return None if self._values.get(name) is None else read(name)
 
     def flag(self, name: str) -> bool:
         value = self._values.get(name)

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json as jsonlib
 import logging
+import re
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +16,7 @@ from odyssey_client.errors import OdysseyError, ServiceUnreachableError, Unexpec
 from odyssey_client.models import JSON
 from odyssey_client.rest import auth as access
 from odyssey_client.rest.failures import Failure, detail_of
+from odyssey_client.rest.retries import RetryPolicy, retry_after
 from odyssey_client.seams import Clock, Entropy, Network
 
 if TYPE_CHECKING:  # httpx takes 100 ms to import: not before the first call
@@ -34,14 +36,18 @@ class Transport:
     Attributes:
         config: Whose service, which key, what limits.
         clock: The clock that all limits run on.
+        retries: When a call that may be made twice is made again, which is for the caller to do (rest/retries.py).
     """
 
     def __init__(self, config: ClientConfig, *, clock: Clock, entropy: Entropy, network: Network) -> None:
         self.config = config
         self.clock = clock
+        self.retries = RetryPolicy.of(config.advanced, entropy.uniform)
         self._entropy = entropy
         self._network = network
         self._client: httpx.AsyncClient | None = None
+        self._wire: httpx.AsyncBaseTransport
+        """What the client sends with, and closes."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._access = access.AccessToken(lambda: access.exchange(self), clock)
 
@@ -96,7 +102,7 @@ class Transport:
             status=response.status_code,
             detail=detail_of(_any_body(response), {self.config.api_key or "", token or ""}),
             request_id=request_id,
-            retry_after=_seconds(response.headers.get("Retry-After")),
+            retry_after=retry_after(response.headers),
         )
         make = refusals.get(failure.status)
         raise failure.error() if make is None else make(failure)
@@ -127,6 +133,27 @@ class Transport:
         if not response.is_success:
             raise ValueError(f"HTTP {response.status_code}")
         return _parse(response.content)
+
+    async def open_url(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
+        """Get ``url``, whose host may be any, without credentials; return the answer once its headers are there.
+
+        The caller reads the body (`httpx.Response.aiter_raw`) and closes the answer. Redirects are not followed. No
+        log and no message has the query, which may be a signature.
+
+        Raises:
+            ServiceUnreachableError: there was no answer. There is no time limit: the caller has one.
+        """
+        import httpx  # noqa: PLC0415 - see above
+
+        agent = self._open().headers["User-Agent"]
+        try:
+            # Not by the client, which logs URLs whole.
+            request = httpx.Request("GET", url, headers={"User-Agent": agent, "Accept": "*/*", **headers})
+            answer = await self._wire.handle_async_request(request)
+        except _no_answer() as error:
+            raise _unreachable("GET", without_query(url), error) from error
+        answer.request = request
+        return answer
 
     async def aclose(self) -> None:
         """Close all HTTP connections; the next call opens new ones."""
@@ -186,8 +213,9 @@ class Transport:
         if self._client is None or self._loop is not loop:
             # One left over from an `asyncio.run` that is gone cannot be used, nor closed, in this one.
             self._loop = loop
+            self._wire = self._network.http_transport()
             self._client = httpx.AsyncClient(
-                transport=self._network.http_transport(),
+                transport=self._wire,
                 timeout=None,  # noqa: S113 - every call is limited on the clock
                 headers={"User-Agent": f"odyssey-testkit/{client_version()}", "Accept": "application/json"},
             )
@@ -203,6 +231,14 @@ def _no_answer() -> tuple[type[Exception], ...]:
 
 
 @functools.cache
+def _never_sent() -> tuple[type[Exception], ...]:
+    """What another try cannot change: a URL or a header that is none."""
+    import httpx  # noqa: PLC0415 - see above
+
+    return (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError)
+
+
+@functools.cache
 def client_version() -> str:
     """Return the version of this distribution; ``0`` where it runs without being installed."""
     try:
@@ -211,11 +247,19 @@ def client_version() -> str:
         return "0"
 
 
+def without_query(url: str) -> str:
+    """Return ``url`` as it may be shown: without query and fragment, user and password."""
+    head, _, rest = url.partition("://")
+    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+    return excerpt(f"{head}://{host.rpartition('@')[2]}{slash}{path}")
+
+
 def _unreachable(method: str, url: str, error: Exception, request_id: str | None = None) -> ServiceUnreachableError:
     why = excerpt(str(error)) or type(error).__name__
     return ServiceUnreachableError(
         f"{method} {url} got no answer: {why}. Check the API URL, that the service runs, and the network.",
         request_id=request_id,
+        retryable=not isinstance(error, _never_sent()),
     )
 
 
@@ -250,8 +294,3 @@ def _parse(content: bytes) -> JSON:
     except RecursionError:
         raise ValueError("nested too deep") from None
     return value
-
-
-def _seconds(header: str | None) -> float | None:
-    """Read a ``Retry-After`` in seconds (RFC 9110 section 10.2.3); one in the form of a date is passed over."""
-    return float(header) if header is not None and header.isascii() and header.isdigit() and len(header) < 10 else None

@@ -154,13 +154,9 @@ class Jobs:
         if record.retry_count < retries:
             actions = self._happen(record, Event.WORKER_LOST)
         else:
-            losses = record.retry_count + 1
-            actions = self._happen(
-                record,
-                Event.WORKER_GIVEN_UP,
-                f"the worker was lost {losses} {'time' if losses == 1 else 'times'}, "
-                f"and a job is begun anew at most {retries} times (setting simulation_retries)",
-            )
+            attempts = retries + 1
+            message = f"the worker was lost in attempt {attempts} of {attempts} (setting simulation_retries: {retries})"
+            actions = self._happen(record, Event.WORKER_GIVEN_UP, message)
         if Action.REFUSE_LOSS in actions:
             raise ValueError(f"expected a job that is dispatched or processing, came one that is {record.status}")
         if attempt is not None:

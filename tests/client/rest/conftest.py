@@ -14,6 +14,9 @@ import pytest
 from odyssey_client.config import AdvancedConfig, ClientConfig
 from odyssey_client.rest.transport import Transport
 from odyssey_client.seams import SystemClock, SystemEntropy, SystemNetwork
+from tests.support.file_server import FileServer, file_server
+
+from .downloading import Downloads
 
 API_KEY = "ody_conftest_key"
 
@@ -198,3 +201,16 @@ async def make(service: Service, clock: VirtualClock) -> AsyncIterator[MakeTrans
 @pytest.fixture
 def transport(make: MakeTransport) -> Transport:
     return make()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FileServer]:
+    """A server of one file."""
+    async with file_server() as server:
+        yield server
+
+
+@pytest.fixture
+def downloads(server: FileServer, make: MakeTransport) -> Downloads:
+    """Downloads over a transport of their own."""
+    return Downloads(make())

@@ -1,0 +1,5 @@
+"""The command `odyssey`."""
+
+from odyssey_client.cli.app import main
+
+__all__ = ["main"]

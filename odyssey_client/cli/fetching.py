@@ -1,0 +1,75 @@
+"""Downloads of the command line: several files, a bar for each, and all that can be had is had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from odyssey_client.cli.output import Answer, json_of, size
+from odyssey_client.cli.service import Service
+from odyssey_client.errors import DownloadError, OdysseyApiError
+from odyssey_client.models import JSON
+from odyssey_client.rest.downloads import Artifact, DownloadProgress
+
+ARTIFACTS: tuple[Artifact, ...] = get_args(Artifact.__value__)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that is on the disk now."""
+
+    stream_id: str
+    artifact: Artifact
+    path: str
+    bytes: int
+
+
+def artifact_option[**P, T](what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Add ``--artifact``, as ``artifacts``."""
+    return click.option(
+        "--artifact", "artifacts", type=click.Choice(ARTIFACTS), multiple=True, default=("video",), help=what
+    )
+
+
+async def fetch_all(
+    service: Service, wanted: Sequence[tuple[str, Artifact]], to: str | Path, *, overwrite: bool = False
+) -> Answer:
+    """Fetch files of streams, one after the other; one that cannot be had does not keep the others away.
+
+    Returns:
+        What was told so far, and the files.
+
+    Raises:
+        OdysseyError: what would meet the others too.
+    """
+    before = service.so_far
+    files: list[Fetched] = []
+    errors: list[DownloadError | OdysseyApiError] = []
+    service.so_far = _with_files(before, files)
+    for stream_id, artifact in wanted:
+
+        def show(progress: DownloadProgress, name: str = f"{artifact} of {stream_id}") -> None:
+            service.progress.file(name, progress.received, progress.total)
+
+        show(DownloadProgress(0, None))  # a service may take its time before the first byte
+        try:
+            path = await service.client.download_recording(
+                stream_id, to, artifact=artifact, on_progress=show, overwrite=overwrite
+            )
+        except (DownloadError, OdysseyApiError) as error:
+            errors.append(error)
+        else:
+            files.append(Fetched(stream_id, artifact, str(path), path.stat().st_size))
+            service.so_far = _with_files(before, files)
+        service.progress.end()
+    return replace(service.so_far, errors=(*before.errors, *errors))
+
+
+def _with_files(answer: Answer, files: Sequence[Fetched]) -> Answer:
+    text = "\n".join(f"{file.path}  {size(file.bytes)}" for file in files)
+    document: dict[str, JSON] = {**answer.document, "files": [json_of(file) for file in files]}
+    return replace(answer, document=document, text="\n\n".join(part for part in (answer.text, text) if part))

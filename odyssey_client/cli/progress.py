@@ -1,0 +1,65 @@
+"""How far something is, on the standard error: a bar that is drawn over on a terminal, else a line for each change."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TextIO
+
+from odyssey_client.cli.output import encodable, printable, size
+
+BAR_WIDTH = 24
+USUAL_COLUMNS = 80
+
+
+class Progress:
+    """Shows one thing after the other. Close it in the end: the cursor may stand behind a bar."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream: TextIO | None = stream or sys.stderr  # which is None where it is closed
+        self._is_terminal = self._stream is not None and self._stream.isatty()
+        self._shown = ""
+
+    def job(self, job_id: str, status: str, done: int, total: int) -> None:
+        """Show where a simulation stands: its status, and how many of its streams are done."""
+        streams = f"{done} of {total} {'stream' if total == 1 else 'streams'} done"
+        self._show(f"Simulation {job_id}", f"{status}, {streams}", done / total if total else 0.0)
+
+    def file(self, name: str, received: int, total: int | None) -> None:
+        """Show how far a download is; on a terminal only, as bytes are no change worth a line."""
+        if self._is_terminal:
+            of = size(received) if total is None else f"{size(received)} of {size(total)}"
+            self._show(name, of, 1.0 if received == total else received / total if total else 0.0)
+
+    def end(self) -> None:
+        """Leave what is shown, and go on below it."""
+        if self._is_terminal and self._shown:
+            self._write("\n")
+        self._shown = ""
+
+    def _show(self, what: str, how_far: str, part: float) -> None:
+        if not self._is_terminal:
+            line = printable(f"{what}: {how_far}")
+            self._write("" if line == self._shown else f"{line}\n")
+            self._shown = line
+            return
+        filled = min(BAR_WIDTH, int(part * BAR_WIDTH))
+        # What changes comes first: an id may be longer than the terminal is wide.
+        line = printable(f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {how_far}  {what}")[: self._columns() - 1]
+        if line != self._shown:
+            # Blanks over what is longer: there are terminals that know no other way.
+            self._write(f"\r{line}{' ' * (len(self._shown) - len(line))}")
+            self._shown = line
+
+    def _columns(self) -> int:
+        """The width of the terminal, which may be another one than that of the standard output."""
+        with contextlib.suppress(OSError, ValueError):  # it has no file descriptor, or is gone
+            if self._stream is not None and (columns := os.get_terminal_size(self._stream.fileno()).columns):
+                return columns
+        return USUAL_COLUMNS
+
+    def _write(self, text: str) -> None:
+        if self._stream is not None:
+            self._stream.write(encodable(text, self._stream))
+            self._stream.flush()

@@ -1,0 +1,96 @@
+"""`odyssey recordings`: what streams left behind, live or simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from odyssey_client.cli.fetching import artifact_option, fetch_all
+from odyssey_client.cli.output import Answer, columns, fields, json_of, seconds
+from odyssey_client.cli.paging import check_paging, footer, gather, paging_options
+from odyssey_client.cli.service import Service, call_service, service_options
+from odyssey_client.models import StreamRecordingSummary
+from odyssey_client.rest.downloads import Artifact
+
+_HEADER = ("STREAM", "SIZE", "STARTED", "ENDED", "DURATION")
+
+
+@click.group()
+def recordings() -> None:
+    """List, show and download what streams left behind, live or simulated."""
+
+
+@recordings.command("list")
+@paging_options
+@service_options
+def list_(limit: int | None, offset: int | None, everything: bool, api_url: str | None, as_json: bool) -> None:
+    """List recordings, the newest first; a stream that is still on has no end."""
+    check_paging(limit=limit, offset=offset, everything=everything)
+
+    async def work(service: Service) -> Answer:
+        if everything:
+            found = await gather(service.client.iter_stream_recordings())
+            return Answer({"recordings": [json_of(each) for each in found], "total": len(found)}, _text(found))
+        page = await service.client.list_stream_recordings(limit=limit, offset=offset)
+        below = footer(page.recordings, page.total, page.offset, "recordings")
+        return Answer(json_of(page), _text(page.recordings, below))
+
+    call_service(work, api_url=api_url, as_json=as_json)
+
+
+@recordings.command()
+@click.argument("stream_id", metavar="STREAM")
+@service_options
+def show(stream_id: str, api_url: str | None, as_json: bool) -> None:
+    """Show a recording. Whoever has one of its URLs can fetch that file, for about an hour."""
+
+    async def work(service: Service) -> Answer:
+        recording = await service.client.get_recording(stream_id)
+        document = json_of(recording)
+        shown = {**document, "duration_seconds": seconds(recording.duration_seconds)}
+        pairs = [(name.removesuffix("_id").removesuffix("_seconds"), value) for name, value in shown.items()]
+        return Answer(document, fields((name.replace("_", " "), value) for name, value in pairs))
+
+    call_service(work, api_url=api_url, as_json=as_json)
+
+
+@recordings.command()
+@click.argument("streams", metavar="STREAM...", nargs=-1, required=True)
+@click.option(
+    "--to",
+    metavar="PATH",
+    type=click.Path(),  # text: a slash at its end says something
+    default=".",
+    help="A directory, or the name of the file where it is one.  [default: this directory]",
+    show_default=False,
+)
+@artifact_option("What to fetch; may be repeated.")
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@service_options
+def download(
+    streams: tuple[str, ...],
+    to: str,
+    artifacts: tuple[Artifact, ...],
+    overwrite: bool,
+    api_url: str | None,
+    as_json: bool,
+) -> None:
+    """Download files of recordings. One that breaks off goes on where it was; no half file is left."""
+    if len(streams) * len(artifacts) > 1 and not Path(to).is_dir():
+        raise click.UsageError(f"Several files need a directory for --to, and {to} is none.")
+
+    async def work(service: Service) -> Answer:
+        wanted = [(stream_id, artifact) for stream_id in streams for artifact in artifacts]
+        return await fetch_all(service, wanted, to, overwrite=overwrite)
+
+    call_service(work, api_url=api_url, as_json=as_json)
+
+
+def _text(found: Sequence[StreamRecordingSummary], below: str = "") -> str:
+    rows = [
+        (r.stream_id, f"{r.width}x{r.height}", r.started_at, r.ended_at, seconds(r.duration_seconds)) for r in found
+    ]
+    listed = columns(_HEADER, rows) if rows else "" if below else "There are no recordings."
+    return "\n\n".join(part for part in (listed, below) if part)

@@ -1,0 +1,163 @@
+"""`odyssey simulate`: a job from scripts, waited for and fetched if that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from odyssey_client.cli.fetching import artifact_option, fetch_all
+from odyssey_client.cli.output import Answer, json_of
+from odyssey_client.cli.service import Service, call_service, service_options
+from odyssey_client.cli.simulations import is_done, job_text
+from odyssey_client.cli.validate import FILES, load_scripts
+from odyssey_client.client.base import in_thread
+from odyssey_client.errors import DownloadError, OdysseyError, SimulationCancelledError, SimulationFailedError
+from odyssey_client.models import SimulationJob, SimulationJobDetail
+from odyssey_client.rest.downloads import Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """The options of the command, by their names."""
+
+    files: tuple[Path, ...]
+    batch: bool
+    url: str | None
+    portrait: bool
+    bypass_prompt_expansion: bool
+    wait: bool
+    download: Path | None
+    artifacts: tuple[Artifact, ...]
+    timeout: float
+    poll_interval: float
+
+
+@click.command()
+@click.argument("files", metavar="[FILE]...", nargs=-1, type=FILES)
+@click.option("--batch", is_flag=True, help="Make one job of several files, with a stream for each.")
+@click.option("--url", metavar="URL", help="Let the service fetch the script from there, instead of a file.")
+@click.option("--portrait/--landscape", default=True, help="704x1280 or 1280x704.")
+@click.option("--bypass-prompt-expansion", is_flag=True, help="Leave prompts as they are, which takes a privilege.")
+@click.option("--wait", is_flag=True, help="Wait until the job has ended.")
+@click.option(
+    "--download",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Wait, then fetch the video of each stream to this directory, which is made if need be.",
+)
+@artifact_option("What to fetch of each stream; may be repeated.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), default=600.0, metavar="S", help="Seconds to wait; 0 for no limit."
+)
+@click.option(
+    "--poll-interval",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    metavar="S",
+    help="Seconds from look to look.",
+)
+@service_options
+@click.pass_context
+def simulate(context: click.Context, /, api_url: str | None, as_json: bool, **options: object) -> None:
+    """Run the script in FILE: a JSON array of entries, with "timestamp_ms" and "start", "interact" or "end".
+
+    Prints what the job is called. With --wait or --download it stays until the job has ended; if that is interrupted
+    or takes too long, the job goes on. Where some streams of a job fail, the others are fetched all the same.
+    """
+    order = _Order(**options)  # type: ignore[arg-type]  # click has made them what they are
+    _check(order, {name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT})
+    call_service(lambda service: _simulate(service, order), api_url=api_url, as_json=as_json)
+
+
+def _check(order: _Order, given: set[str]) -> None:
+    if bool(order.files) == (order.url is not None):
+        raise click.UsageError("Give one FILE, or several with --batch, or --url URL.")
+    if len(order.files) > 1 and not order.batch:
+        raise click.UsageError("Several files need --batch: it makes one job of them, with a stream for each.")
+    if order.url is not None and order.batch:
+        raise click.UsageError("--batch is for files, and --url is for one script.")
+    for option, needs, is_there in (
+        ("timeout", "--wait or --download", order.wait or order.download is not None),
+        ("poll_interval", "--wait or --download", order.wait or order.download is not None),
+        ("artifacts", "--download", order.download is not None),
+    ):
+        if option in given and not is_there:
+            name = "artifact" if option == "artifacts" else option.replace("_", "-")
+            raise click.UsageError(f"--{name} needs {needs}.")
+
+
+async def _simulate(service: Service, order: _Order) -> Answer:
+    scripts = await in_thread(lambda: load_scripts(order.files))
+    if (directory := order.download) is not None:
+        await in_thread(lambda: _make(directory))
+    service.if_stopped = "Interrupted while the job was sent: `odyssey simulations list` tells whether it was made."
+    job = await service.client.simulate(
+        script=scripts[0] if scripts and not order.batch else None,
+        scripts=scripts if order.batch else None,
+        script_url=order.url,
+        portrait=order.portrait,
+        bypass_prompt_expansion=order.bypass_prompt_expansion or None,
+    )
+    if not order.wait and directory is None:
+        return Answer(json_of(job), job_text(job))
+    service.so_far = Answer({"job_id": job.job_id}, "")
+    ended, failures = await _wait(service, order, job)
+    service.progress.end()
+    service.so_far = Answer(json_of(ended), job_text(ended), failures)
+    if directory is None:
+        return service.so_far
+    service.if_stopped = "Interrupted; `odyssey recordings download` fetches what is missing."
+    return await fetch_all(service, _wanted(ended, order.artifacts), directory)
+
+
+async def _wait(
+    service: Service, order: _Order, job: SimulationJob
+) -> tuple[SimulationJobDetail, tuple[OdysseyError, ...]]:
+    """Show how the job gets on; return it as it ended, with the error if it failed."""
+    service.if_stopped = f"Interrupted. Simulation {job.job_id} goes on.\n  {_what_to_do(job.job_id)}"
+    total = max(1, len(order.files))
+    service.progress.job(job.job_id, job.status, 0, total)
+
+    def show(seen: SimulationJobDetail) -> None:
+        done = sum(is_done(stream) for stream in seen.streams)
+        service.progress.job(job.job_id, seen.status, done, max(total, len(seen.streams)))
+
+    try:
+        ended = await service.client.wait_for_simulation(
+            job.job_id, poll_interval=order.poll_interval, timeout=order.timeout or None, on_update=show
+        )
+    except SimulationCancelledError:
+        raise
+    except SimulationFailedError as error:
+        return error.job, (error,)
+    except OdysseyError as error:
+        error.add_note(_what_to_do(job.job_id))
+        raise
+    return ended, ()
+
+
+def _wanted(job: SimulationJobDetail, artifacts: tuple[Artifact, ...]) -> list[tuple[str, Artifact]]:
+    """Everything of good streams, and of those that failed what there is."""
+    return [
+        (stream.stream_id, artifact)
+        for stream in job.streams
+        for artifact in artifacts
+        if not stream.has_failed or getattr(stream, f"{artifact}_url") is not None
+    ]
+
+
+def _what_to_do(job_id: str) -> str:
+    return f"See where it stands: odyssey simulations show {job_id}\n  Cancel it: odyssey simulations cancel {job_id}"
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DownloadError(
+            f"Cannot make the directory {directory}: {error.strerror}. Choose another with --download.",
+            code="cannot_write",
+        ) from error

@@ -1,0 +1,109 @@
+"""`odyssey simulations`: the jobs there are."""
+
+from __future__ import annotations
+
+import click
+
+from odyssey_client.cli.output import Answer, columns, fields, json_of, seconds
+from odyssey_client.cli.paging import check_paging, footer, gather, paging_options
+from odyssey_client.cli.service import Service, call_service, service_options
+from odyssey_client.models import (
+    SimulationJob,
+    SimulationJobDetail,
+    SimulationJobInfo,
+    SimulationJobStatus,
+    SimulationStream,
+)
+
+_JOBS = ("JOB", "STATUS", "PRIORITY", "CREATED", "COMPLETED", "ERROR")
+_STREAMS = ("SCRIPT", "STREAM", "STATUS", "DURATION", "FRAMES", "ERROR")
+
+
+@click.group()
+def simulations() -> None:
+    """List, show and cancel simulations."""
+
+
+@simulations.command("list")
+@click.option("--status", type=click.Choice([each.value for each in SimulationJobStatus]), help="Only those.")
+@click.option("--active", is_flag=True, help="Only those that have yet to end.")
+@paging_options
+@service_options
+def list_(
+    status: str | None,
+    active: bool,
+    limit: int | None,
+    offset: int | None,
+    everything: bool,
+    api_url: str | None,
+    as_json: bool,
+) -> None:
+    """List simulations, the newest first."""
+    check_paging(limit=limit, offset=offset, everything=everything)
+    which = None if status is None else SimulationJobStatus(status)
+
+    async def work(service: Service) -> Answer:
+        if everything:
+            jobs = await gather(service.client.iter_simulations(status=which, active=active or None))
+            return Answer({"jobs": [json_of(job) for job in jobs], "total": len(jobs)}, _jobs_text(jobs))
+        page = await service.client.list_simulations(status=which, active=active or None, limit=limit, offset=offset)
+        return Answer(json_of(page), _jobs_text(page.jobs, footer(page.jobs, page.total, page.offset, "simulations")))
+
+    call_service(work, api_url=api_url, as_json=as_json)
+
+
+@simulations.command()
+@click.argument("job_id", metavar="JOB")
+@service_options
+def show(job_id: str, api_url: str | None, as_json: bool) -> None:
+    """Show all that is known of a simulation."""
+
+    async def work(service: Service) -> Answer:
+        job = await service.client.get_simulate_status(job_id)
+        return Answer(json_of(job), job_text(job))
+
+    call_service(work, api_url=api_url, as_json=as_json)
+
+
+@simulations.command()
+@click.argument("job_id", metavar="JOB")
+@service_options
+def cancel(job_id: str, api_url: str | None, as_json: bool) -> None:
+    """Cancel a simulation that has yet to end."""
+
+    async def work(service: Service) -> Answer:
+        job = await service.client.cancel_simulation(job_id)
+        return Answer(json_of(job), f"Simulation {job.job_id} is {job.status}.")
+
+    call_service(work, api_url=api_url, as_json=as_json)
+
+
+def job_text(job: SimulationJob | SimulationJobInfo) -> str:
+    """Describe a job, with a line for each of its streams."""
+    wait = getattr(job, "estimated_wait_minutes", None)
+    names = ("created_at", "dispatched_at", "started_at", "completed_at", "assigned_region", "retry_count")
+    pairs: list[tuple[str, object]] = [("job", job.job_id), ("status", job.status), ("priority", job.priority)]
+    pairs.append(("estimated wait", None if wait is None else f"{wait:g} minutes"))
+    pairs += [(name.removesuffix("_at").replace("_", " "), getattr(job, name, None)) for name in names]
+    pairs.append(("error", getattr(job, "error_message", None)))
+    text = fields(pairs)
+    if isinstance(job, SimulationJobDetail) and job.streams:
+        text += "\n\n" + columns(_STREAMS, [_stream_row(stream) for stream in job.streams])
+    return text
+
+
+def is_done(stream: SimulationStream) -> bool:
+    """Whether a stream has ended, well or not."""
+    return stream.status in {"completed", "failed"} or stream.video_url is not None
+
+
+def _stream_row(stream: SimulationStream) -> tuple[object, ...]:
+    status = stream.status or ("completed" if is_done(stream) else None)
+    duration = seconds(stream.duration_seconds)
+    return stream.script_index, stream.stream_id, status, duration, stream.frame_count, stream.error_message
+
+
+def _jobs_text(jobs: list[SimulationJobInfo] | tuple[SimulationJobInfo, ...], below: str = "") -> str:
+    rows = [(j.job_id, j.status, j.priority, j.created_at, j.completed_at, j.error_message) for j in jobs]
+    listed = columns(_JOBS, rows) if rows else "" if below else "There are no such simulations."
+    return "\n\n".join(part for part in (listed, below) if part)

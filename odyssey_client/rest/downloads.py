@@ -1,0 +1,215 @@
+"""What a stream left behind, to a file: whole, or not at all (protocol.md section 6)."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from odyssey_client.errors import DownloadError, OdysseyConfigError, excerpt
+from odyssey_client.models import Recording
+from odyssey_client.rest.part_file import PartFile
+from odyssey_client.rest.transport import Transport
+
+type Artifact = Literal["video", "preview", "thumbnail", "events"]
+"""Which file of a recording: the whole video, a short and small one, one picture, or what happened in it."""
+
+type OnProgress = Callable[[DownloadProgress], object]
+"""Called, and awaited if it is async, as bytes come in."""
+
+ENDINGS: Mapping[str, str] = {
+    "video": ".mp4",
+    "preview": "-preview.mp4",
+    "thumbnail": ".jpg",
+    "events": ".jsonl",
+}
+"""What follows the stream's id in the name of a file, where only a directory is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadProgress:
+    """How far a download is.
+
+    Attributes:
+        received: The bytes that have come; it only grows, unless the service has put another file in the place.
+        total: The size of the file; None while that is not known.
+    """
+
+    received: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadRequest:
+    """What is to be downloaded, and where to. Only the values are checked, not the disk.
+
+    Raises:
+        OdysseyConfigError: a value cannot be used.
+    """
+
+    stream_id: str
+    path: str | os.PathLike[str]
+    artifact: str = "video"
+    on_progress: OnProgress | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _check("stream_id", self.stream_id, str, "a non-empty string")
+        _check("path", self.path, (str, os.PathLike), "a str or os.PathLike")
+        _check("path", name := os.fspath(self.path), str, "a str or os.PathLike[str]")
+        _check("overwrite", self.overwrite, bool, "True or False")
+        if not self.stream_id:
+            raise OdysseyConfigError("stream_id must be a non-empty string, got an empty one")
+        if "\0" in name or not name or not _is_encodable(name):
+            expected = "text that can name a file: not empty, without null characters and half surrogate pairs"
+            raise OdysseyConfigError(f"path must be {expected}, got {excerpt(repr(name), 200)}")
+        if not isinstance(self.artifact, str) or self.artifact not in ENDINGS:
+            came = excerpt(repr(self.artifact), 60)
+            raise OdysseyConfigError(f"artifact must be one of {', '.join(ENDINGS)}, got {came}")
+        if self.on_progress is not None and not callable(self.on_progress):
+            raise OdysseyConfigError(f"on_progress must be a function, got {type(self.on_progress).__name__}")
+
+    @property
+    def what(self) -> str:
+        """The file, for messages."""
+        return f"the {self.artifact} of stream {self.stream_id}"
+
+    def url(self, recording: Recording) -> str:
+        """Return where the file is.
+
+        Raises:
+            DownloadError: there is none.
+        """
+        url: str | None = getattr(recording, f"{self.artifact}_url")
+        if url is None:
+            raise DownloadError(
+                f"Stream {self.stream_id} has no {self.artifact}: it is still on, or failed, or left no such file. "
+                "Wait until it has ended; list_stream_recordings() tells when.",
+                code="no_such_artifact",
+            )
+        return url
+
+    def target(self) -> Path:
+        """Return the file's path. This looks at the disk: call it in a thread."""
+        path = Path(self.path)
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long, or may not be looked at
+            # The id is the service's word, and may not lead out of the directory.
+            name = re.sub(r"[^A-Za-z0-9._-]", "_", self.stream_id).lstrip(".") or "_"
+            return path / f"{name[:200]}{ENDINGS[self.artifact]}"
+        if os.fspath(self.path).endswith((os.sep, "/")):
+            raise DownloadError(f"There is no directory {path}. Make it first.", code="cannot_write")
+        return path
+
+
+async def download(
+    transport: Transport, request: DownloadRequest, look_up: Callable[[], Awaitable[Recording]], *, unique: str
+) -> Path:
+    """Download a file; return its path. Whatever ends this early, no half file is left.
+
+    Args:
+        transport: The way to the service.
+        request: What, and where to.
+        look_up: Gets the recording, with URLs that are good now.
+        unique: A word that no other download is given.
+
+    Raises:
+        DownloadError: the file could not be had whole, or not be written.
+        OdysseyError: what ``look_up`` raised.
+    """
+    # httpx takes 100 ms to import: not before somebody fetches something.
+    from odyssey_client.rest.resuming import Fetch  # noqa: PLC0415
+
+    told: DownloadProgress | None = None
+
+    async def report(received: int, total: int | None) -> None:
+        nonlocal told
+        progress = DownloadProgress(received, total)
+        if request.on_progress is not None and progress != told:
+            told = progress
+            if inspect.isawaitable(answer := request.on_progress(progress)):
+                await answer
+
+    async def locate() -> str:
+        return request.url(await look_up())
+
+    async with _FileThread(request, unique) as file:
+        size = await Fetch(transport, file, what=request.what, locate=locate, report=report).run()
+        await report(size, size)
+        return await file.commit()
+
+
+class _FileThread:
+    """A `PartFile` in a thread of its own, from its opening to its removal."""
+
+    def __init__(self, request: DownloadRequest, unique: str) -> None:
+        self._request = request
+        self._unique = unique
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="odyssey-download")
+        self._file: PartFile | None = None
+        self._target = Path()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._run(self._open)
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def write(self, content: bytes) -> None:
+        await self._run(lambda: self._opened().write(content))
+
+    async def restart(self) -> None:
+        await self._run(self._opened().restart)
+
+    async def commit(self) -> Path:
+        await self._run(self._opened().commit)
+        return self._target
+
+    async def _close(self) -> None:
+        # In the queue first, waited for then: it happens even if waiting is cancelled.
+        removed = self._thread.submit(self._remove)
+        self._thread.shutdown(wait=False)
+        await asyncio.shield(asyncio.wrap_future(removed))
+
+    def _open(self) -> None:
+        self._target = self._request.target()
+        self._file = PartFile(self._target, overwrite=self._request.overwrite, unique=self._unique)
+        self._file.open()
+
+    def _remove(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _opened(self) -> PartFile:
+        if self._file is None:
+            raise RuntimeError("the file was not opened")
+        return self._file
+
+    async def _run[T](self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _check(name: str, value: object, kind: type | tuple[type, ...], expected: str) -> None:
+    if not isinstance(value, kind):
+        raise OdysseyConfigError(f"{name} must be {expected}, got {type(value).__name__}")
+
+
+def _is_encodable(name: str) -> bool:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return True

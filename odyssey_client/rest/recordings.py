@@ -1,0 +1,85 @@
+"""Recordings of streams: the two calls and their answers (protocol.md sections 2 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from odyssey_client.errors import OdysseyApiError, OdysseyError, excerpt
+from odyssey_client.models import Recording, StreamRecordingsListResponse, StreamRecordingSummary
+from odyssey_client.rest.failures import Failure
+from odyssey_client.rest.fields import Fields
+from odyssey_client.rest.retries import retrying
+from odyssey_client.rest.transport import Transport
+
+_RECORDINGS = "/recordings"
+_LIST = "/stream-recordings"
+
+
+async def get_recording(transport: Transport, stream_id: str) -> Recording:
+    """Get what a stream left behind, with URLs signed just now; retried.
+
+    Raises:
+        OdysseyApiError: the account has no such stream (404, ``recording_not_found``).
+        OdysseyError: any other failure of the call.
+    """
+
+    def not_found(failure: Failure) -> OdysseyError:
+        return OdysseyApiError(
+            f"There is no recording of a stream {excerpt(stream_id, 100)}. Check the id: list_stream_recordings() "
+            "tells which streams there are.",
+            code="recording_not_found",
+            status=failure.status,
+            detail=failure.detail,
+            request_id=failure.request_id,
+        )
+
+    path = f"{_RECORDINGS}/{quote(stream_id, safe='')}"
+    answer = await retrying(
+        lambda: transport.request("GET", path, refusals={404: not_found}), transport.retries, transport.clock
+    )
+    return read_recording(Fields(answer, f"GET {_RECORDINGS}/{{stream_id}}"))
+
+
+async def list_recordings(transport: Transport, query: Mapping[str, str | int | bool]) -> StreamRecordingsListResponse:
+    """Get one page of recordings; retried.
+
+    Raises:
+        OdysseyError: a failure of the call.
+    """
+    answer = await retrying(lambda: transport.request("GET", _LIST, params=query), transport.retries, transport.clock)
+    fields = Fields(answer, f"GET {_LIST}")
+    return StreamRecordingsListResponse(
+        recordings=tuple(_read_summary(recording) for recording in fields.objects("recordings")),
+        total=fields.count("total"),
+        limit=fields.count("limit"),
+        offset=fields.count("offset"),
+    )
+
+
+def read_recording(fields: Fields) -> Recording:
+    """Read the fields of a recording, which a stream of a simulation has too.
+
+    Raises:
+        UnexpectedResponseError: one is not what it must be.
+    """
+    return Recording(
+        stream_id=fields.text("stream_id"),
+        video_url=fields.optional(fields.text, "video_url"),
+        events_url=fields.optional(fields.text, "events_url"),
+        thumbnail_url=fields.optional(fields.text, "thumbnail_url"),
+        preview_url=fields.optional(fields.text, "preview_url"),
+        frame_count=fields.optional(fields.count, "frame_count"),
+        duration_seconds=fields.optional(fields.number, "duration_seconds"),
+    )
+
+
+def _read_summary(fields: Fields) -> StreamRecordingSummary:
+    return StreamRecordingSummary(
+        stream_id=fields.text("stream_id"),
+        width=fields.count("width"),
+        height=fields.count("height"),
+        started_at=fields.text("started_at"),
+        ended_at=fields.optional(fields.text, "ended_at"),
+        duration_seconds=fields.optional(fields.number, "duration_seconds"),
+    )

@@ -1,0 +1,237 @@
+"""Simulation jobs: the four calls, their answers and their refusals (protocol.md sections 2 and 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from urllib.parse import quote
+
+from odyssey_client.errors import (
+    OdysseyError,
+    OdysseySimulationError,
+    ScriptError,
+    ScriptFault,
+    ServiceUnreachableError,
+    UnexpectedResponseError,
+    excerpt,
+)
+from odyssey_client.models import (
+    JSON,
+    SimulationJob,
+    SimulationJobDetail,
+    SimulationJobInfo,
+    SimulationJobsList,
+    SimulationJobStatus,
+    SimulationStream,
+)
+from odyssey_client.rest.failures import Failure, readable
+from odyssey_client.rest.fields import Fields
+from odyssey_client.rest.recordings import read_recording
+from odyssey_client.rest.retries import retrying
+from odyssey_client.rest.transport import Refusals, Transport
+
+_JOBS = "/simulation-jobs"
+
+type Query = Mapping[str, str | int | bool]
+
+
+async def create_job(transport: Transport, body: Mapping[str, JSON]) -> SimulationJob:
+    """Queue a job: getting a token may be retried, the call itself is sent once.
+
+    Only after a 401, with which the service says that it did nothing, it is sent again with a new token.
+
+    Raises:
+        ScriptError: the service refuses the scripts (422).
+        OdysseySimulationError: they ask for a privilege that the account lacks (403).
+        OdysseyUsageError: too many jobs are queued (429).
+        OdysseyError: any other failure of the call.
+    """
+    await retrying(transport.authenticate, transport.retries, transport.clock)
+    refusals: Refusals = {422: _scripts_refused}
+    if body.get("bypass_vlm_expansion"):
+        refusals = {**refusals, 403: _bypass_refused}
+    try:
+        answer = await transport.request("POST", _JOBS, json=dict(body), refusals=refusals)
+        return _read_created(Fields(answer, f"POST {_JOBS}"))
+    except OdysseyError as error:
+        if isinstance(error, ServiceUnreachableError | UnexpectedResponseError) or (error.status or 0) >= 500:
+            error.add_note("It is not known whether there is a job now: list_simulations() tells. It was sent once.")
+        raise
+
+
+async def get_job(transport: Transport, job_id: str) -> SimulationJobDetail:
+    """Get all that is known of a job; retried.
+
+    Raises:
+        OdysseySimulationError: there is no such job (404), or it is another account's (403).
+        OdysseyError: any other failure of the call.
+    """
+    answer = await retrying(
+        lambda: transport.request("GET", _path(job_id), refusals=_job_refusals(job_id)),
+        transport.retries,
+        transport.clock,
+    )
+    return _read_detail(Fields(answer, f"GET {_JOBS}/{{job_id}}"))
+
+
+async def list_jobs(transport: Transport, query: Query) -> SimulationJobsList:
+    """Get one page of jobs; retried.
+
+    Raises:
+        OdysseyError: a failure of the call.
+    """
+    answer = await retrying(lambda: transport.request("GET", _JOBS, params=query), transport.retries, transport.clock)
+    fields = Fields(answer, f"GET {_JOBS}")
+    return SimulationJobsList(
+        jobs=tuple(_read_info(job) for job in fields.objects("jobs")),
+        total=fields.count("total"),
+        limit=fields.count("limit"),
+        offset=fields.count("offset"),
+    )
+
+
+async def cancel_job(transport: Transport, job_id: str) -> SimulationJobInfo:
+    """Cancel a job; retried.
+
+    Raises:
+        OdysseySimulationError: there is no such job (404), it is another account's (403), or it is too late (400).
+        OdysseyError: any other failure of the call.
+    """
+    tries = 0
+
+    async def attempt() -> JSON:
+        nonlocal tries
+        tries += 1
+        refusals = {**_job_refusals(job_id), 400: lambda failure: _job_refused("not_cancellable", job_id, failure)}
+        return await transport.request("DELETE", _path(job_id), refusals=refusals)
+
+    try:
+        answer = await retrying(attempt, transport.retries, transport.clock)
+    except OdysseySimulationError as error:
+        if error.code != "not_cancellable" or tries == 1:
+            raise
+        # A try that seemed to fail may have worked; then it is too late for those after it.
+        job = await get_job(transport, job_id)
+        if job.status is not SimulationJobStatus.CANCELLED:
+            raise
+        return SimulationJobInfo(
+            job.job_id, job.status, job.priority, job.created_at, job.completed_at, job.error_message
+        )
+    return _read_info(Fields(answer, f"DELETE {_JOBS}/{{job_id}}"))
+
+
+def _path(job_id: str) -> str:
+    return f"{_JOBS}/{quote(job_id, safe='')}"
+
+
+def _read_created(fields: Fields) -> SimulationJob:
+    return SimulationJob(
+        job_id=fields.text("job_id"),
+        status=fields.choice("status", SimulationJobStatus),
+        priority=fields.any_text("priority"),
+        created_at=fields.text("created_at"),
+        estimated_wait_minutes=fields.optional(fields.number, "estimated_wait_minutes"),
+    )
+
+
+def _read_info(fields: Fields) -> SimulationJobInfo:
+    return SimulationJobInfo(
+        job_id=fields.text("job_id"),
+        status=fields.choice("status", SimulationJobStatus),
+        priority=fields.any_text("priority"),
+        created_at=fields.text("created_at"),
+        completed_at=fields.optional(fields.text, "completed_at"),
+        error_message=fields.optional(fields.any_text, "error_message"),
+    )
+
+
+def _read_detail(fields: Fields) -> SimulationJobDetail:
+    info = _read_info(fields)
+    return SimulationJobDetail(
+        job_id=info.job_id,
+        status=info.status,
+        priority=info.priority,
+        created_at=info.created_at,
+        completed_at=info.completed_at,
+        error_message=info.error_message,
+        dispatched_at=fields.optional(fields.text, "dispatched_at"),
+        started_at=fields.optional(fields.text, "started_at"),
+        assigned_region=fields.optional(fields.any_text, "assigned_region"),
+        retry_count=fields.count("retry_count"),
+        streams=tuple(_read_stream(stream) for stream in fields.objects("streams")),
+    )
+
+
+def _read_stream(fields: Fields) -> SimulationStream:
+    recording = read_recording(fields)
+    return SimulationStream(
+        stream_id=recording.stream_id,
+        video_url=recording.video_url,
+        events_url=recording.events_url,
+        thumbnail_url=recording.thumbnail_url,
+        preview_url=recording.preview_url,
+        frame_count=recording.frame_count,
+        duration_seconds=recording.duration_seconds,
+        script_index=fields.count("script_index"),
+        status=fields.optional(fields.text, "status"),
+        error_message=fields.optional(fields.any_text, "error_message"),
+    )
+
+
+_REFUSALS: Mapping[str, str] = {
+    "job_not_found": "There is no simulation job {job_id}. Check the id: list_simulations() tells what jobs there are.",
+    "job_not_yours": "Simulation job {job_id} is another account's. Use the API key that it was made with.",
+    "not_cancellable": "Simulation job {job_id} cannot be cancelled. get_simulate_status() tells where it stands.",
+}
+"""What a refusal means and what to do about it, by the code of its error."""
+
+
+def _job_refusals(job_id: str) -> dict[int, Callable[[Failure], OdysseyError]]:
+    return {
+        403: lambda failure: _job_refused("job_not_yours", job_id, failure),
+        404: lambda failure: _job_refused("job_not_found", job_id, failure),
+    }
+
+
+def _job_refused(code: str, job_id: str, failure: Failure) -> OdysseyError:
+    return _refused(code, _REFUSALS[code].format(job_id=excerpt(job_id, 100)), failure)
+
+
+def _bypass_refused(failure: Failure) -> OdysseyError:
+    return _refused(
+        "bypass_not_allowed",
+        "This account may not bypass prompt expansion. Leave bypass_prompt_expansion out, or ask for the privilege.",
+        failure,
+    )
+
+
+def _refused(code: str, message: str, failure: Failure) -> OdysseyError:
+    why = readable(failure.detail)
+    return OdysseySimulationError(
+        f"{message} The service says: {why}" if why else message,
+        code=code,
+        status=failure.status,
+        detail=failure.detail,
+        request_id=failure.request_id,
+    )
+
+
+def _scripts_refused(failure: Failure) -> OdysseyError:
+    """Read a 422 of a new job: FastAPI's list of faults, or whatever else the service said."""
+    items = failure.detail if isinstance(failure.detail, list) else []
+    faults = [_fault(item) for item in items if isinstance(item, dict) and isinstance(item.get("msg"), str)]
+    if not faults:
+        faults = [ScriptFault("the request", readable(failure.detail) or "the service refuses it (HTTP 422)", "")]
+    return ScriptError(faults, status=failure.status, detail=failure.detail, request_id=failure.request_id)
+
+
+def _fault(item: Mapping[str, JSON]) -> ScriptFault:
+    location = item.get("loc")
+    steps = location if isinstance(location, list) else []
+    path = _script_path(steps[1:] if steps[:1] == ["body"] else steps)
+    return ScriptFault(path or "the request", excerpt(str(item["msg"]).removeprefix(f"{path}: ")), "")
+
+
+def _script_path(steps: list[JSON]) -> str:
+    """``["scripts", 1, 3, "interact", "prompt"]`` as ``scripts[1][3].interact.prompt``."""
+    path = "".join(f"[{step}]" if type(step) is int else f".{excerpt(str(step), 40)}" for step in steps)
+    return path.removeprefix(".")

@@ -1,0 +1,97 @@
+"""Columns, sizes, and text that cannot do harm."""
+
+import io
+
+import pytest
+
+from odyssey_client.cli.errors import error_document, error_text
+from odyssey_client.cli.output import columns, encodable, fields, print_text, printable, size
+from odyssey_client.errors import DownloadError, OdysseyApiError, OdysseyConfigError, RateLimitError
+
+
+def test_columns_are_aligned_and_every_cell_is_one_line() -> None:
+    assert columns(("JOB", "ERROR"), [("a", None), ("longer", "two\nlines")]).splitlines() == [
+        "JOB     ERROR",
+        "a       -",
+        "longer  two lines",
+    ]
+
+
+def test_fields_leave_out_what_is_not_there() -> None:
+    assert fields([("job", "a"), ("error", None), ("retry count", 0)]).splitlines() == [
+        "job          a",
+        "retry count  0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("a\x1b[2J", r"a\x1b[2J"), ("é\n漢", "é\n漢"), ("a\r\tb", r"a\r\tb"), ("\u202e", r"\u202e")]
+)
+def test_what_steers_a_terminal_is_written_out(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_what_a_stream_cannot_take_is_written_out() -> None:
+    assert encodable("é漢", io.TextIOWrapper(io.BytesIO(), encoding="latin-1")) == "é\\u6f22"
+
+
+def test_what_is_for_a_closed_stream_goes_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    print_text("Error: no", to_stderr=True)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (342_905, "342.9 kB"), (2 * 10**9, "2000.0 MB")],
+)
+def test_sizes_are_short(count: int, shown: str) -> None:
+    assert size(count) == shown
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (
+            OdysseyConfigError("No key. Pass Odyssey(api_key=...) or set the environment variable X."),
+            "Set the environment",
+        ),
+        (
+            DownloadError("cat.mp4 is there already: choose another path, or pass overwrite=True to replace it."),
+            "--overwrite",
+        ),
+        (
+            OdysseyApiError("Check the id: list_stream_recordings() tells which"),
+            "`odyssey recordings list` tells which",
+        ),
+        (OdysseyApiError("Check the id: list_simulations() tells what"), "`odyssey simulations list` tells what"),
+    ],
+)
+def test_advice_is_that_of_the_command_line(theirs: Exception, ours: str) -> None:
+    assert isinstance(theirs, OdysseyConfigError | DownloadError | OdysseyApiError)
+    for told in (error_text(theirs), str(error_document(theirs)["message"])):
+        assert ours in told
+        assert "()" not in told
+        assert "=" not in told
+
+
+def test_notes_of_an_error_are_told_below_it() -> None:
+    error = OdysseyApiError("down")
+    error.add_note("Tried 4 times.")
+    assert error_text(error) == "Error: down\n  Tried 4 times."
+
+
+def test_an_error_for_programs_has_what_the_service_said() -> None:
+    error = RateLimitError("slow", action="Wait", details={"retry_after_seconds": 3}, detail={"error": "RATE_LIMITED"})
+    assert error_document(error) == {
+        "code": "RATE_LIMITED",
+        "message": "slow",
+        "retryable": True,
+        "status": 429,
+        "detail": {"error": "RATE_LIMITED"},
+        "action": "Wait",
+        "action_url": None,
+        "details": {"retry_after_seconds": 3},
+    }

@@ -1,0 +1,204 @@
+"""The command as a process of its own: terminals, pipes, signals."""
+
+import asyncio
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx
+import pytest
+
+from odyssey_client import Odyssey
+from odyssey_mock import MockOdyssey
+from tests.support.breaking_line import breaking_line
+
+from .conftest import CAT, LIMIT, script_file, started
+
+SCRIPT = Path(__file__).parents[3] / "fixtures" / "scripts" / "cat.json"
+SOON = ("--poll-interval", "0.05")
+
+
+class Server:
+    """`odyssey-mock serve`, on a clock that stands still until it is told to go on."""
+
+    def __init__(self, ready: dict[str, Any]) -> None:
+        self.url: str = ready["url"]
+        self.environment = {**os.environ, "ODYSSEY_API_URL": self.url, "ODYSSEY_API_KEY": ready["api_key"]}
+
+    def advance(self) -> None:
+        """Let all jobs end."""
+        answer = httpx.post(f"{self.url}/_mock/clock/advance", json={"seconds": 60}, trust_env=False)
+        answer.raise_for_status()
+
+    def start(self, *arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
+        return started(*arguments, env=self.environment, **options)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    options = ("--port", "0", "--json", "--clock", "manual", "--portrait-size", "176", "320")
+    command = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "serve", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield Server(json.loads(process.stdout.readline()))
+        finally:
+            process.terminate()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.readline()
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_a_script_becomes_a_film_and_there_is_a_line_for_each_change(server: Server, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with server.start("simulate", SCRIPT, "--wait", "--download", out, *SOON) as process:
+        assert "pending, 0 of 1 stream done" in first_line(process)
+        server.advance()
+        stdout, stderr = process.communicate(timeout=LIMIT)
+    assert process.returncode == 0
+    assert "completed, 1 of 1 stream done" in stderr.splitlines()[-1]
+    assert "\r" not in stderr
+    (path,) = out.iterdir()
+    assert str(path) in stdout
+    with av.open(str(path)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 180
+
+
+def test_on_a_terminal_there_is_a_bar_for_the_job_and_for_each_file(server: Server, tmp_path: Path) -> None:
+    leader, follower = os.openpty()
+    arguments = ("simulate", script_file(tmp_path, CAT), "--download", tmp_path / "out", "--json", *SOON)
+    seen = b""
+    with os.fdopen(leader, "rb", buffering=0) as screen, server.start(*arguments, stderr=follower) as process:
+        os.close(follower)
+        with suppress(OSError):  # what the last one to close a terminal leaves for those who read on
+            while chunk := screen.read(4096):
+                if b"pending" in chunk and b"pending" not in seen:
+                    server.advance()
+                seen += chunk
+        stdout, _ = process.communicate(timeout=LIMIT)
+    assert process.returncode == 0
+    (stream,) = json.loads(stdout)["streams"]
+    job, video, rest = seen.decode().replace("\r\n", "\n").split("\n")
+    assert job.startswith("\r[........................] pending, 0 of 1 stream done")
+    assert "\r[########################] completed, 1 of 1 stream done" in job
+    assert "\r[########################] " in video
+    assert f"video of {stream['stream_id']}"[:20] in video
+    assert rest == ""
+
+
+def test_who_stops_waiting_on_a_terminal_reads_below_the_bar(server: Server, tmp_path: Path) -> None:
+    leader, follower = os.openpty()
+    seen = b""
+    arguments = ("simulate", script_file(tmp_path, CAT), "--wait", *SOON)
+    with os.fdopen(leader, "rb", buffering=0) as screen, server.start(*arguments, stderr=follower) as process:
+        os.close(follower)
+        with suppress(OSError):  # see above
+            while chunk := screen.read(4096):
+                if b"pending" in chunk and b"pending" not in seen:
+                    process.send_signal(signal.SIGINT)
+                seen += chunk
+        process.communicate(timeout=LIMIT)
+    bar, message, *_ = seen.decode().replace("\r\n", "\n").split("\n")
+    assert bar.startswith("\r[........................] pending")
+    assert message.startswith("Interrupted. Simulation ")
+    server.advance()
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_who_stops_waiting_hears_that_the_job_goes_on(
+    signum: signal.Signals, code: int, server: Server, tmp_path: Path
+) -> None:
+    with server.start("simulate", script_file(tmp_path, CAT), "--wait", "--json", *SOON) as process:
+        job_id = first_line(process).split()[1].rstrip(":")
+        process.send_signal(signum)
+        stdout, stderr = process.communicate(timeout=LIMIT)
+    assert process.returncode == code
+    assert stderr.splitlines() == [
+        f"Interrupted. Simulation {job_id} goes on.",
+        f"  See where it stands: odyssey simulations show {job_id}",
+        f"  Cancel it: odyssey simulations cancel {job_id}",
+    ]
+    found = json.loads(stdout)
+    assert (found["job_id"], found["error"]["code"]) == (job_id, "interrupted")
+    with server.start("simulations", "cancel", job_id) as process:
+        assert process.communicate(timeout=LIMIT)[0] == f"Simulation {job_id} is cancelled.\n"
+
+
+@pytest.mark.odyssey(clock="manual", portrait_size=(176, 320))
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+async def test_who_stops_a_download_finds_no_half_file(
+    signum: signal.Signals, odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
+) -> None:
+    job = await odyssey_client.simulate(script=[CAT[0], CAT[2]])
+    await odyssey_mock.advance(60)
+    (stream,) = (await odyssey_client.wait_for_simulation(job.job_id)).streams
+    stalled = asyncio.Event()
+
+    async def stall() -> None:
+        stalled.set()
+        await asyncio.Event().wait()
+
+    async with breaking_line(odyssey_mock.url) as line:
+        line.cuts, line.before_cut = [1000], stall
+        with started("recordings", "download", stream.stream_id, "--to", tmp_path, "--api-url", line.url) as process:
+            async with asyncio.timeout(LIMIT):
+                await stalled.wait()
+            assert [name.startswith(".odyssey-") for name in names(tmp_path)] == [True]
+            process.send_signal(signum)
+            stdout, stderr = await asyncio.to_thread(process.communicate, timeout=LIMIT)
+    assert (process.returncode, stdout, stderr) == (128 + signum, "", "Interrupted.\n")
+    assert names(tmp_path) == []
+
+
+def test_a_pipe_that_is_closed_ends_it_quietly(server: Server) -> None:
+    with server.start("simulations", "list") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        assert process.wait(LIMIT) == 1
+
+
+def test_a_standard_error_that_is_closed_changes_nothing_else(server: Server, tmp_path: Path) -> None:
+    command = shlex.join([sys.executable, "-m", "odyssey_client.cli", "simulate", str(script_file(tmp_path, CAT))])
+    ran = subprocess.run(
+        f"{command} --wait --timeout 0.1 --poll-interval 0.05 --json 2>&-",
+        shell=True,
+        env=server.environment,
+        stdout=subprocess.PIPE,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert json.loads(ran.stdout)["error"]["code"] == "simulation_timeout"
+
+
+def test_where_only_ascii_can_be_printed_the_rest_is_written_out(tmp_path: Path) -> None:
+    file = script_file(tmp_path, CAT, "katzé-猫.json")
+    with started("validate", file, env={**os.environ, "PYTHONIOENCODING": "ascii"}) as process:
+        stdout, stderr = process.communicate(timeout=LIMIT)
+    assert (process.returncode, stderr) == (0, "")
+    assert r"katz\xe9-\u732b.json: valid" in stdout
+
+
+def test_an_error_is_never_a_traceback(tmp_path: Path) -> None:
+    with started(
+        "simulations", "list", "--api-url", "http://[", env={**os.environ, "ODYSSEY_API_KEY": "ody_x"}
+    ) as process:
+        stdout, stderr = process.communicate(timeout=LIMIT)
+    assert (process.returncode, stdout) == (1, "")
+    assert stderr == "Error: Odyssey: api_url is no URL: Invalid IPv6 URL\n"

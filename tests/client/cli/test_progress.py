@@ -1,0 +1,91 @@
+"""A bar on a terminal, lines elsewhere."""
+
+import io
+import os
+import termios
+
+import pytest
+
+from odyssey_client.cli.progress import BAR_WIDTH, Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def on_screen(terminal: io.StringIO) -> list[str]:
+    """What is to be seen: a carriage return goes back to the beginning of the line."""
+    lines = []
+    for line in terminal.getvalue().split("\n"):
+        cells: list[str] = []
+        for drawn in line.split("\r"):
+            cells[: len(drawn)] = drawn
+        lines.append("".join(cells).rstrip())
+    return lines
+
+
+def test_without_a_terminal_there_is_a_line_for_each_change() -> None:
+    stream = io.StringIO()
+    progress = Progress(stream)
+    for status, done in [("pending", 0), ("pending", 0), ("processing", 0), ("processing", 1), ("completed", 2)]:
+        progress.job("job-1", status, done, 2)
+    progress.file("video of s", 1000, 2000)
+    progress.end()
+    assert stream.getvalue().splitlines() == [
+        "Simulation job-1: pending, 0 of 2 streams done",
+        "Simulation job-1: processing, 0 of 2 streams done",
+        "Simulation job-1: processing, 1 of 2 streams done",
+        "Simulation job-1: completed, 2 of 2 streams done",
+    ]
+
+
+def test_on_a_terminal_a_bar_is_drawn_over() -> None:
+    terminal = Terminal()
+    progress = Progress(terminal)
+    progress.job("job-1", "processing", 0, 2)
+    assert on_screen(terminal) == [f"[{'.' * BAR_WIDTH}] processing, 0 of 2 streams done  Simulation job-1"]
+    progress.job("job-1", "completed", 2, 2)
+    progress.end()
+    progress.file("video", 500, 2000)
+    progress.file("video", 2000, 2000)
+    progress.end()
+    progress.end()
+    assert on_screen(terminal) == [
+        f"[{'#' * BAR_WIDTH}] completed, 2 of 2 streams done  Simulation job-1",
+        f"[{'#' * BAR_WIDTH}] 2.0 kB of 2.0 kB  video",
+        "",
+    ]
+
+
+def test_a_quarter_fills_a_quarter() -> None:
+    terminal = Terminal()
+    Progress(terminal).file("video", 500, 2000)
+    assert terminal.getvalue().count("#") == BAR_WIDTH // 4
+
+
+def test_a_size_that_is_not_known_draws_no_bar_of_it() -> None:
+    terminal = Terminal()
+    Progress(terminal).file("video", 500, None)
+    assert on_screen(terminal) == [f"[{'.' * BAR_WIDTH}] 500 bytes  video"]
+
+
+def test_no_line_is_wider_than_the_terminal() -> None:
+    terminal = Terminal()
+    Progress(terminal).job("x" * 300, "processing", 0, 1)
+    assert len(on_screen(terminal)[0]) == 79
+
+
+def test_the_width_is_that_of_the_terminal_drawn_on() -> None:
+    leader, follower = os.openpty()
+    termios.tcsetwinsize(follower, (24, 40))
+    with os.fdopen(leader, "rb", buffering=0) as screen, os.fdopen(follower, "w") as terminal:
+        Progress(terminal).job("x" * 300, "processing", 0, 1)
+        assert len(screen.read(4096).strip(b"\r")) == 39
+
+
+def test_a_standard_error_that_is_closed_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    progress = Progress()
+    progress.job("job-1", "pending", 0, 1)
+    progress.end()

@@ -1,0 +1,123 @@
+"""`odyssey validate`: all that is wrong, and no network."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from .conftest import CAT, document, odyssey, script_file
+
+BROKEN = [
+    {"timestamp_ms": 0, "start": {"promt": "A cat"}},
+    {"timestamp_ms": "500", "interact": {"prompt": "It looks out"}},
+    {"timestamp_ms": 1000, "interact": {"prompt": ""}},
+]
+FAULTS = [
+    "script[0].start.promt: expected no key but prompt, image",
+    "script[0].start.prompt: expected text, got nothing",
+    "script[1].timestamp_ms: expected a whole number",
+    "script[2]: expected an end, as the last entry",
+]
+
+
+def test_a_good_script_is_told_with_its_length(tmp_path: Path) -> None:
+    file = script_file(tmp_path, CAT)
+    result = odyssey("validate", file)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, f"{file}: valid, 3 entries, 1 s\n", "")
+
+
+def test_all_faults_of_all_files_are_listed_and_the_good_ones_told(tmp_path: Path) -> None:
+    broken = script_file(tmp_path, BROKEN, "broken.json")
+    good, missing = script_file(tmp_path, CAT), tmp_path / "missing.json"
+    result = odyssey("validate", broken, good, missing)
+    assert result.exit_code == 1
+    assert result.stdout == f"{good}: valid, 3 entries, 1 s\n"
+    head, *lines = result.stderr.splitlines()
+    assert head == "Error: 5 faults:"
+    expected = [*(f"  {broken}: {fault}" for fault in FAULTS), f"  {missing}: script: expected a file that can be read"]
+    for line, beginning in zip(lines, expected, strict=True):
+        assert line.startswith(beginning)
+
+
+def test_what_may_disappoint_is_a_note_and_no_error(tmp_path: Path) -> None:
+    script = [*CAT[:2], {"timestamp_ms": 900, "interact": {"prompt": "It sleeps"}}, {"timestamp_ms": 1000, "end": {}}]
+    file = script_file(tmp_path, script)
+    result = odyssey("validate", file)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1].startswith(f"{file}: note: script[2].timestamp_ms: 400 ms after")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "expected JSON text"),
+        (b"{", "expected JSON text, got a mistake at line 1, column 2"),
+        (b"\xff\xfe", "expected JSON text in UTF-8"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"{}", "expected an array"),
+        (b"[]", "script: expected"),
+        (b"[NaN]", "expected JSON text"),
+    ],
+)
+def test_what_is_no_script_at_all_is_one_fault(content: bytes, expected: str, tmp_path: Path) -> None:
+    file = tmp_path / "cat.json"
+    file.write_bytes(content)
+    result = odyssey("validate", file)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {file}: script")
+    assert expected in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_directory_is_no_script(tmp_path: Path) -> None:
+    result = odyssey("validate", tmp_path)
+    assert result.exit_code == 1
+    assert "Is a directory" in result.stderr
+
+
+def test_images_are_looked_at_from_the_directory_of_the_script(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 20)).save(tmp_path / "cat.png")
+    (tmp_path / "broken.png").write_bytes((tmp_path / "cat.png").read_bytes()[:40])
+    scripts = {
+        name: script_file(
+            tmp_path, [{"timestamp_ms": 0, "start": {"prompt": "", "image": name}}, CAT[2]], f"{name}.json"
+        )
+        for name in ("cat.png", "broken.png", "missing.png")
+    }
+    assert odyssey("validate", scripts["cat.png"]).exit_code == 0
+    for name in ("broken.png", "missing.png"):
+        result = odyssey("validate", scripts[name])
+        assert result.exit_code == 1
+        assert f"{scripts[name]}: script[0].start.image: expected" in result.stderr
+
+
+def test_with_json_there_is_a_verdict_on_each_file_and_an_error_for_all(tmp_path: Path) -> None:
+    good, broken = script_file(tmp_path, CAT), script_file(tmp_path, BROKEN, "broken.json")
+    result = odyssey("validate", good, broken, "--json")
+    assert result.exit_code == 1
+    found = document(result)
+    assert found["error"]["code"] == "invalid_script"
+    assert len(found["error"]["faults"]) == 4
+    assert found["files"][0] == {"file": str(good), "valid": True, "duration_seconds": 1.0, "faults": [], "advice": []}
+    assert found["files"][1]["valid"] is False
+    assert found["files"][1]["faults"][1] == {"path": "script[0].start.prompt", "expected": "text", "came": "nothing"}
+
+
+def test_with_json_a_good_script_has_no_error(tmp_path: Path) -> None:
+    result = odyssey("validate", script_file(tmp_path, CAT), "--json")
+    assert (result.exit_code, set(document(result)), result.stderr) == (0, {"files"}, "")
+
+
+def test_a_text_that_would_steer_the_terminal_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+    file = tmp_path / "\x1b[31m.json"
+    file.write_text(json.dumps(CAT))
+    result = odyssey("validate", file)
+    assert r"\x1b[31m.json: valid" in result.stdout
+    assert "\x1b" not in result.output
+
+
+def test_without_a_file_it_says_how_to_call_it() -> None:
+    result = odyssey("validate")
+    assert result.exit_code == 2
+    assert "Missing argument 'FILE...'" in result.stderr

@@ -1,0 +1,157 @@
+"""Walking through a list that changes between two pages: nothing is lost, nothing comes twice, the order holds."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from odyssey_client.errors import ServiceUnreachableError, UnexpectedResponseError
+from odyssey_client.rest.paging import Page, walk
+
+type Change = tuple[int, Sequence[int]]
+"""How many items are added in front, and which are taken out, by their places."""
+
+
+@dataclass
+class Changing:
+    """A list of numbers, newest first, that changes after each page."""
+
+    items: list[int]
+    changes: list[Change] = field(default_factory=list)
+    cap: int = 100
+    """The most items that the service gives out at a time."""
+    asked: list[tuple[int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.newest = max(self.items, default=0)
+        self.always = set(self.items)
+
+    async def fetch(self, limit: int, offset: int) -> Page[int]:
+        self.asked.append((limit, offset))
+        assert len(self.asked) < 1000, "it goes on for ever"
+        limit = min(limit, self.cap)
+        page = Page(self.items[offset : offset + limit], limit, offset)
+        added, taken = self.changes.pop(0) if self.changes else (0, ())
+        for place in taken:
+            if self.items:
+                self.always.discard(self.items.pop(place % len(self.items)))
+        for _ in range(added):
+            self.newest += 1
+            self.items.insert(0, self.newest)
+        return page
+
+    def walked(self, page_size: int) -> list[int]:
+        async def walked() -> list[int]:
+            return [item async for item in walk(self.fetch, str, page_size)]
+
+        return asyncio.run(walked())
+
+
+def numbers(count: int) -> list[int]:
+    return list(range(count, 0, -1))
+
+
+places = st.lists(st.integers(0, 40), max_size=12)
+changes = st.lists(st.tuples(st.integers(0, 12), places), max_size=20)
+
+
+@given(count=st.integers(0, 40), changes=changes, page_size=st.integers(1, 7), cap=st.integers(2, 9))
+@example(count=3, changes=[(0, [0, 0])], page_size=2, cap=9)
+@example(count=9, changes=[(0, [0]), (0, [0, 0, 0]), (3, [1])], page_size=3, cap=9)
+def test_what_is_there_all_the_time_comes_once_and_in_order(
+    count: int, changes: list[Change], page_size: int, cap: int
+) -> None:
+    listed = Changing(numbers(count), changes, cap)
+    walked = listed.walked(page_size)
+    assert len(set(walked)) == len(walked)
+    assert listed.always <= set(walked)
+    old = [item for item in walked if item <= count]
+    assert old == sorted(old, reverse=True), "newest first"
+
+
+@given(count=st.integers(1, 40), added=st.lists(st.integers(0, 30), max_size=20), page_size=st.integers(1, 7))
+def test_what_is_added_meanwhile_changes_nothing(count: int, added: list[int], page_size: int) -> None:
+    listed = Changing(numbers(count), [(number, ()) for number in added])
+    assert listed.walked(page_size) == numbers(count)
+
+
+@given(count=st.integers(0, 400), page_size=st.integers(1, 100))
+def test_a_list_that_does_not_change_is_walked_in_as_few_pages_as_overlap_allows(count: int, page_size: int) -> None:
+    listed = Changing(numbers(count))
+    assert listed.walked(page_size) == numbers(count)
+    size = max(page_size, 2)
+    assert len(listed.asked) <= count // (size - 1) + 1
+    assert {limit for limit, _ in listed.asked} == {size}
+
+
+def test_pages_overlap_by_one_and_a_short_one_is_the_last() -> None:
+    listed = Changing(numbers(5))
+    listed.walked(3)
+    assert listed.asked == [(3, 0), (3, 2), (3, 4)]
+
+
+def test_where_all_that_was_known_has_vanished_the_rest_is_taken_from_the_front() -> None:
+    listed = Changing(numbers(9), [(0, [0, 0, 0])])
+    assert listed.walked(3) == numbers(9)
+
+
+def test_a_list_that_empties_meanwhile_ends() -> None:
+    listed = Changing(numbers(4), [(0, [0, 0, 0, 0])])
+    assert listed.walked(2) == [4, 3]
+
+
+def test_an_item_that_vanishes_and_comes_back_behind_is_not_repeated() -> None:
+    assert run([5, 4], [4, 3], [3, 5], [5]) == [5, 4, 3]
+
+
+def test_an_item_that_a_page_has_twice_comes_once() -> None:
+    assert run([2, 2], [2, 1], [1]) == [2, 1]
+
+
+def run(*pages: list[int]) -> list[int]:
+    """Walk through these pages, whatever is asked for."""
+    given = iter(pages)
+
+    async def fetch(limit: int, offset: int) -> Page[int]:
+        return Page(next(given), limit, offset)
+
+    async def walked() -> list[int]:
+        return [item async for item in walk(fetch, str, 2)]
+
+    return asyncio.run(walked())
+
+
+def test_a_service_that_begins_at_the_front_each_time_is_no_endless_walk() -> None:
+    async def fetch(limit: int, offset: int) -> Page[int]:
+        return Page([2, 1], limit, 0)
+
+    async def walked() -> list[int]:
+        return [item async for item in walk(fetch, str, 2)]
+
+    with pytest.raises(UnexpectedResponseError, match="asked for the page from 1 on of a list and gave that from 0"):
+        asyncio.run(walked())
+
+
+async def test_a_page_that_cannot_be_had_ends_the_walk_with_its_error() -> None:
+    async def fetch(limit: int, offset: int) -> Page[int]:
+        if offset:
+            raise ServiceUnreachableError("gone")
+        return Page([2, 1], limit, offset)
+
+    walking = walk(fetch, str, 2)
+    assert [await anext(walking), await anext(walking)] == [2, 1]
+    with pytest.raises(ServiceUnreachableError, match="gone"):
+        await anext(walking)
+
+
+async def test_a_walk_that_is_left_asks_for_no_more_pages() -> None:
+    listed = Changing(numbers(9))
+    async with aclosing(walk(listed.fetch, str, 3)) as walking:
+        async for item in walking:
+            if item == 8:
+                break
+    assert listed.asked == [(3, 0)]

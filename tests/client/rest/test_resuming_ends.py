@@ -1,0 +1,170 @@
+"""Downloads that are given up, and the URLs that they follow."""
+
+from pathlib import Path
+
+import pytest
+
+from odyssey_client.errors import DownloadError, OdysseyApiError, ServiceUnreachableError
+from odyssey_client.models import Recording
+from tests.support.file_server import FILE, FileServer, Turn
+
+from .conftest import MakeTransport, VirtualClock
+from .downloading import SIZE, Downloads, LookUp, fetched, names, refused, request
+
+# Giving up.
+
+
+async def test_tries_in_a_row_that_bring_nothing_end_it_with_what_there_was(
+    make: MakeTransport, server: FileServer, tmp_path: Path, clock: VirtualClock
+) -> None:
+    server.plan = [Turn(cut=100_000), Turn(cut=1), *[Turn(refuse=True)] * 5]
+    error = await refused(Downloads(make(request_max_retries=2)), server, tmp_path)
+    assert f"100001 of {SIZE} bytes came, and 2 retries brought nothing more" in str(error)
+    assert isinstance(error.__cause__, ServiceUnreachableError)
+    assert (error.code, error.retryable) == ("download_interrupted", True)
+    assert len(server.asked) == 4
+    assert len(clock.slept) == 3
+
+
+async def test_every_new_byte_gives_it_all_its_tries_again(
+    make: MakeTransport, server: FileServer, tmp_path: Path
+) -> None:
+    server.plan = [turn for step in range(1, 20) for turn in (Turn(cut=step * 100), Turn(refuse=True))]
+    assert await fetched(Downloads(make(request_max_retries=2)), server, tmp_path) == FILE
+
+
+async def test_where_it_begins_anew_only_what_is_new_counts(
+    make: MakeTransport, server: FileServer, tmp_path: Path
+) -> None:
+    server.etag = None
+    server.plan = [Turn(cut=100_000)] * 10
+    await refused(Downloads(make(request_max_retries=3)), server, tmp_path)
+    assert len(server.asked) == 4
+
+
+async def test_without_retries_the_first_break_ends_it(make: MakeTransport, server: FileServer, tmp_path: Path) -> None:
+    server.plan = [Turn(cut=100_000)]
+    error = await refused(Downloads(make(request_max_retries=0)), server, tmp_path)
+    assert f"100000 of {SIZE} bytes came. The last time: " in str(error)
+
+
+async def test_the_service_may_say_when_to_come_again(
+    downloads: Downloads, server: FileServer, tmp_path: Path, clock: VirtualClock
+) -> None:
+    server.plan = [Turn(status=503, headers={"Retry-After": "17"}), Turn(status=429, headers={"Retry-After": "18"})]
+    assert await fetched(downloads, server, tmp_path) == FILE
+    assert clock.slept == [17, 18]
+
+
+@pytest.mark.parametrize("status", [204, 206, 400, 401, 404, 410, 500])
+async def test_another_status_is_an_error_that_names_it_but_no_signature(
+    status: int, downloads: Downloads, server: FileServer, tmp_path: Path
+) -> None:
+    server.plan = [Turn(status=status)]
+    error = await refused(downloads, server, tmp_path)
+    assert str(error).startswith("the video of stream stream-1 could not be fetched: GET http://127.0.0.1:")
+    assert f"HTTP {status}" in str(error)
+    assert error.status == status
+    assert "s3cret" not in str(error)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("raw", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n"])
+async def test_what_is_no_http_is_a_broken_connection(
+    raw: bytes, downloads: Downloads, server: FileServer, tmp_path: Path
+) -> None:
+    server.plan = [Turn(raw=raw)]
+    assert await fetched(downloads, server, tmp_path) == FILE
+
+
+async def test_a_host_that_nobody_listens_on_is_told_without_the_signature(
+    downloads: Downloads, tmp_path: Path
+) -> None:
+    with pytest.raises(DownloadError, match="0 bytes came, and 3 retries brought nothing more") as caught:
+        await downloads.fetch(request(tmp_path / "cat.mp4"), LookUp("http://127.0.0.1:1/video?signature=s3cret"))
+    assert "http://127.0.0.1:1/video got no answer" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert names(tmp_path) == []
+
+
+# URLs.
+
+
+async def test_an_expired_url_is_replaced_and_the_download_goes_on(
+    downloads: Downloads, server: FileServer, tmp_path: Path
+) -> None:
+    look_up = LookUp(server.url, f"{server.url}-2", f"{server.url}-3")
+    server.plan = [Turn(cut=100_000), Turn(status=403), Turn(cut=100_000), Turn(status=403)]
+    path = await downloads.fetch(request(tmp_path / "cat.mp4"), look_up)
+    assert path.read_bytes() == FILE
+    assert look_up.calls == 3
+    assert [asked["path"].rpartition("=")[2] for asked in server.asked] == [
+        "s3cret",
+        "s3cret",
+        "s3cret-2",
+        "s3cret-2",
+        "s3cret-3",
+    ]
+    assert server.ranges[2] == "bytes=100000-"
+
+
+async def test_a_new_url_that_is_refused_too_ends_it(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
+    look_up = LookUp(server.url)
+    server.plan = [Turn(cut=100_000), Turn(status=403), Turn(status=403)]
+    with pytest.raises(DownloadError, match="HTTP 403 Forbidden") as caught:
+        await downloads.fetch(request(tmp_path / "cat.mp4"), look_up)
+    assert (caught.value.status, look_up.calls, len(server.asked)) == (403, 2, 3)
+    assert names(tmp_path) == []
+
+
+async def test_a_first_url_that_is_refused_ends_it_at_once(
+    downloads: Downloads, server: FileServer, tmp_path: Path
+) -> None:
+    server.plan = [Turn(status=403)]
+    assert (await refused(downloads, server, tmp_path)).status == 403
+    assert len(server.asked) == 1
+
+
+async def test_what_getting_the_recording_raises_is_raised(downloads: Downloads, tmp_path: Path) -> None:
+    async def look_up() -> Recording:
+        raise OdysseyApiError("no such stream", status=404)
+
+    with pytest.raises(OdysseyApiError, match="no such stream"):
+        await downloads.fetch(request(tmp_path / "cat.mp4"), look_up)
+    assert names(tmp_path) == []
+
+
+async def test_a_recording_without_the_file_is_told(downloads: Downloads, tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match="Stream stream-1 has no video: it is still on") as caught:
+        await downloads.fetch(request(tmp_path / "cat.mp4"), LookUp(None))
+    assert caught.value.code == "no_such_artifact"
+    assert names(tmp_path) == []
+
+
+async def test_redirects_are_followed(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
+    server.plan = [Turn(status=307, headers={"Location": "/other?x=1"}), Turn(status=302, headers={"Location": "b"})]
+    assert await fetched(downloads, server, tmp_path) == FILE
+    assert [asked["path"] for asked in server.asked][1:] == ["/other?x=1", "/b"]
+
+
+async def test_redirects_without_end_are_an_error(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
+    server.plan = [Turn(status=301, headers={"Location": "/again?signature=s3cret"})] * 10
+    error = await refused(downloads, server, tmp_path)
+    assert "more than 5 redirects" in str(error)
+    assert "s3cret" not in str(error)
+    assert len(server.asked) == 6
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/", "http://[::1"])
+async def test_a_redirect_to_anything_but_http_is_an_error(
+    location: str, downloads: Downloads, server: FileServer, tmp_path: Path
+) -> None:
+    server.plan = [Turn(status=302, headers={"Location": location})]
+    assert "expected an http or https URL" in str(await refused(downloads, server, tmp_path))
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "", "http://", "http://[", "/artifacts/x"])
+async def test_a_url_that_is_none_is_an_error(url: str, downloads: Downloads, tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match="expected an http or https URL"):
+        await downloads.fetch(request(tmp_path / "cat.mp4"), LookUp(url))
+    assert names(tmp_path) == []

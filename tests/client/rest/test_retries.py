@@ -1,0 +1,291 @@
+"""Trying again: which errors are worth it, after which wait, and what is said when it did not help."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_client.config import AdvancedConfig
+from odyssey_client.errors import (
+    ConcurrentLimitReachedError,
+    ConnectionClosedError,
+    OdysseyApiError,
+    OdysseyAuthError,
+    OdysseyConfigError,
+    OdysseyError,
+    OdysseySimulationError,
+    OdysseyUsageError,
+    RateLimitError,
+    ServiceUnreachableError,
+    UnexpectedResponseError,
+)
+from odyssey_client.rest.retries import RetryPolicy, asked_wait, may_pass, retry_after, retrying
+
+from .conftest import Answer, MakeTransport, Service, VirtualClock
+
+THING = "GET /thing"
+
+
+def policy(uniform: Callable[[float, float], float] = lambda low, high: high, **settings: Any) -> RetryPolicy:
+    return RetryPolicy.of(AdvancedConfig(**settings), uniform)
+
+
+def answered(status: int, wait: float | None = None) -> OdysseyApiError:
+    error = OdysseyApiError("the service says", status=status)
+    error.retry_after_seconds = wait
+    return error
+
+
+# What may pass.
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (ServiceUnreachableError("no answer"), True),
+        (ServiceUnreachableError("no such URL can be", retryable=False), False),
+        (answered(502), True),
+        (answered(503), True),
+        (answered(504), True),
+        (answered(500), False),
+        (answered(408), False),
+        (answered(404), False),
+        (answered(400), False),
+        (UnexpectedResponseError("no JSON", status=200), False),
+        (RateLimitError("slow down", details={"retry_after_seconds": 3}), True),
+        (OdysseyUsageError("slow down", details={"retry_after_seconds": 0}), True),
+        (RateLimitError("slow down"), False),
+        (RateLimitError("slow down", details={"retry_after_seconds": "soon"}), False),
+        (RateLimitError("slow down", details={"retry_after_seconds": True}), False),
+        (RateLimitError("slow down", details={"retry_after_seconds": float("nan")}), False),
+        (ConcurrentLimitReachedError("too many"), False),
+        (OdysseyAuthError("no", status=401), False),
+        (OdysseySimulationError("no", status=404), False),
+        (ConnectionClosedError("closed by disconnect()"), False),
+        (OdysseyConfigError("no key"), False),
+    ],
+)
+def test_no_answer_a_busy_gateway_and_a_limit_that_says_when_may_pass_and_nothing_else(
+    error: OdysseyError, passes: bool
+) -> None:
+    assert may_pass(error) is passes
+    assert (policy().pause(error, 0) is not None) is passes
+
+
+@pytest.mark.parametrize(
+    ("said", "wait"), [(3, 3), (1.5, 1.5), (0, 0), (-5, 0), (10**400, 1e15), (float("inf"), 1e15), (None, None)]
+)
+def test_the_wait_that_a_service_asks_for_is_a_number_whatever_it_says(said: Any, wait: float | None) -> None:
+    assert asked_wait(RateLimitError("slow down", details={"retry_after_seconds": said})) == wait
+
+
+# How long to wait.
+
+
+def test_by_default_three_retries_come_after_one_two_and_two_seconds() -> None:
+    waits = [policy().pause(answered(503), retry) for retry in range(4)]
+    assert waits == [1, 2, 2, None]
+
+
+@given(
+    initial=st.integers(0, 10_000),
+    longer=st.integers(0, 10_000),
+    multiplier=st.floats(1, 1e300),
+    retry=st.integers(0, 10_000),
+    where=st.floats(0, 1),
+)
+def test_a_wait_is_half_its_length_at_least_and_never_above_the_longest(
+    initial: int, longer: int, multiplier: float, retry: int, where: float
+) -> None:
+    settings = {
+        "initial_retry_delay_ms": initial,
+        "max_retry_delay_ms": initial + longer,
+        "retry_backoff_multiplier": multiplier,
+    }
+    full = policy(**settings).delay(retry)
+    assert initial / 1000 <= full <= (initial + longer) / 1000
+    drawn = policy(lambda low, high: low + (high - low) * where, **settings).delay(retry)
+    assert full / 2 <= drawn <= full * 1.000001
+    assert full <= policy(**settings).delay(retry + 1)
+
+
+def test_a_service_that_asks_for_a_longer_wait_gets_it_and_one_that_asks_for_less_does_not() -> None:
+    assert policy().pause(answered(503, wait=30), 0) == 30
+    assert policy().pause(answered(503, wait=0.1), 0) == 1
+    assert policy().pause(RateLimitError("", details={"retry_after_seconds": 7.5}), 2) == 7.5
+
+
+def test_a_wait_longer_than_the_setting_is_not_waited() -> None:
+    assert policy().pause(answered(503, wait=61), 0) is None
+    assert policy(max_retry_after_s=61).pause(answered(503, wait=61), 0) == 61
+    assert policy(max_retry_after_s=0).pause(answered(503, wait=1), 0) is None
+    assert policy(max_retry_after_s=5).delay(0, 3600) == 5
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "120"}, 120),
+        ({"Retry-After": "0"}, 0),
+        ({}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-1"}, None),
+        ({"Retry-After": "1.5"}, None),
+        ({"Retry-After": "٣"}, None),
+        ({"Retry-After": "9" * 5000}, None),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:30 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 30),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:27:00 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:30 GMT"}, None),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:30 -0000", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"Retry-After": "Wed, 99 Oct 2026 07:28:30 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+    ],
+)
+def test_retry_after_is_read_in_both_its_forms(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+@given(st.text(), st.text())
+def test_any_retry_after_at_all_is_read_or_passed_over(said: str, date: str) -> None:
+    wait = retry_after({"Retry-After": said, "Date": date})
+    assert wait is None or wait >= 0
+
+
+# Trying.
+
+
+class Attempts:
+    """Fails as told, once for each error, then succeeds."""
+
+    def __init__(self, *errors: OdysseyError) -> None:
+        self.errors = list(errors)
+        self.made = 0
+
+    async def __call__(self) -> str:
+        self.made += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "done"
+
+
+async def test_an_attempt_is_repeated_until_it_succeeds(clock: VirtualClock) -> None:
+    attempts = Attempts(answered(503), ServiceUnreachableError("gone"), answered(502, wait=9))
+    assert await retrying(attempts, policy(), clock) == "done"
+    assert attempts.made == 4
+    assert clock.slept == [1, 2, 9]
+
+
+async def test_the_last_error_is_raised_and_says_how_often_it_was_tried(clock: VirtualClock) -> None:
+    attempts = Attempts(*[answered(503) for _ in range(3)], ServiceUnreachableError("the last"))
+    with pytest.raises(ServiceUnreachableError, match="the last") as caught:
+        await retrying(attempts, policy(), clock)
+    assert caught.value.__notes__ == ["Tried 4 times."]
+
+
+async def test_an_error_that_will_not_pass_ends_it_at_once(clock: VirtualClock) -> None:
+    with pytest.raises(OdysseyApiError) as caught:
+        await retrying(attempts := Attempts(answered(404)), policy(), clock)
+    assert (attempts.made, clock.slept) == (1, [])
+    assert not hasattr(caught.value, "__notes__")
+    with pytest.raises(OdysseyApiError) as caught:
+        await retrying(Attempts(answered(503), answered(404)), policy(), clock)
+    assert caught.value.__notes__ == ["Tried 2 times."]
+
+
+async def test_a_wait_that_is_too_long_is_named_with_its_setting(clock: VirtualClock) -> None:
+    with pytest.raises(OdysseyApiError) as caught:
+        await retrying(Attempts(answered(503, wait=120)), policy(), clock)
+    assert clock.slept == []
+    (note,) = caught.value.__notes__
+    assert "asks to wait 120 s" in note
+    assert "max_retry_after_s=60" in note
+
+
+async def test_one_error_that_several_calls_raise_gets_its_note_once(clock: VirtualClock) -> None:
+    shared = answered(503)
+    for _ in range(2):
+        with pytest.raises(OdysseyApiError):
+            await retrying(Attempts(*[shared] * 4), policy(), clock)
+    assert shared.__notes__ == ["Tried 4 times."]
+
+
+async def test_with_no_retries_a_call_is_made_once(clock: VirtualClock) -> None:
+    with pytest.raises(OdysseyApiError):
+        await retrying(attempts := Attempts(answered(503)), policy(request_max_retries=0), clock)
+    assert attempts.made == 1
+
+
+async def test_what_is_no_error_of_this_package_is_no_reason_to_try_again(clock: VirtualClock) -> None:
+    made = 0
+
+    async def broken() -> None:
+        nonlocal made
+        made += 1
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await retrying(broken, policy(), clock)
+    assert made == 1
+
+
+async def test_a_wait_that_is_cancelled_is_no_further_attempt() -> None:
+    waiting = asyncio.Event()
+
+    class StoppedClock(VirtualClock):
+        async def sleep(self, seconds: float) -> None:
+            waiting.set()
+            await asyncio.Event().wait()
+
+    attempts = Attempts(answered(503))
+    call = asyncio.create_task(retrying(attempts, policy(), StoppedClock()))
+    await waiting.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert attempts.made == 1
+
+
+# Over a real socket.
+
+
+def getting(transport: Any) -> Callable[[], Awaitable[Any]]:
+    return lambda: transport.request("GET", "/thing")
+
+
+async def test_a_transport_tries_again_as_its_settings_and_the_service_say(
+    service: Service, make: MakeTransport, clock: VirtualClock
+) -> None:
+    service.script[THING] = [
+        Answer(503, {"detail": "Restarting"}, {"Retry-After": "11"}),
+        Answer(429, {"detail": {"error": "RATE_LIMITED", "message": "m", "details": {"retry_after_seconds": 12}}}),
+        Answer(429, {"detail": "slow down"}, {"Retry-After": "13"}),
+        Answer(raw=b""),
+        Answer(504, b"<html>"),
+        Answer(body="here"),
+    ]
+    transport = make(request_max_retries=5, initial_retry_delay_ms=2000)
+    assert await retrying(getting(transport), transport.retries, clock) == "here"
+    assert clock.slept[:3] == [11, 12, 13]
+    assert all(1 <= pause <= 2 for pause in clock.slept[3:])
+    assert len(clock.slept) == 5
+
+
+async def test_getting_the_access_token_is_tried_again_too(
+    service: Service, make: MakeTransport, clock: VirtualClock
+) -> None:
+    token = service.script["POST /auth/token"]
+    assert isinstance(token, Answer)
+    service.script["POST /auth/token"] = [Answer(503, {"detail": "Restarting"}), token]
+    service.script[THING] = Answer(body="here")
+    transport = make()
+    assert await retrying(getting(transport), transport.retries, clock) == "here"
+    assert len(service.calls("POST /auth/token")) == 2
+
+
+async def test_a_url_that_cannot_be_is_not_tried_twice(make: MakeTransport, clock: VirtualClock) -> None:
+    transport = make(api_url="http://xn--ü")
+    with pytest.raises(ServiceUnreachableError):
+        await retrying(getting(transport), transport.retries, clock)
+    assert clock.slept == []

@@ -1,0 +1,103 @@
+"""Client and mock each judge scripts by code of their own: their verdicts are the same, place by place."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from odyssey_client.errors import ScriptError
+from odyssey_client.script_request import script_fields
+from odyssey_mock.jobs.request import read_request
+from odyssey_mock.routes.errors import ApiError
+from tests.support.scripts import broken_scripts, valid_scripts
+
+type Sources = Mapping[str, Any]  # what a test draws may be anything
+
+START = {"timestamp_ms": 0, "start": {"prompt": "A cat"}}
+END = {"timestamp_ms": 3000, "end": {}}
+
+
+def faults_of_the_client(sources: Sources) -> set[str]:
+    given_by_name = {name: sources.get(name) for name in ("script", "scripts", "script_url")}
+    try:
+        script_fields(**given_by_name, portrait=True)
+    except ScriptError as error:
+        return {fault.path for fault in error.faults}
+    return set()
+
+
+def faults_of_the_mock(sources: Sources) -> set[str]:
+    try:
+        read_request({**sources, "portrait": True, "output_video": True})
+    except ApiError as error:
+        refusal = error
+    else:
+        return set()
+    assert refusal.status == 422
+    assert isinstance(refusal.detail, list)
+    return {_path(fault["loc"]) for fault in refusal.detail}
+
+
+def _path(loc: list[str | int]) -> str:
+    """`["body", "scripts", 1, 3, "interact"]` as the client writes it: `scripts[1][3].interact`."""
+    source, *rest = loc
+    assert source == "body"
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest).removeprefix(".")
+    return path or "simulate"
+
+
+@given(valid_scripts())
+def test_neither_finds_a_fault_in_a_good_script(script: object) -> None:
+    assert faults_of_the_client({"script": script}) == faults_of_the_mock({"script": script}) == set()
+
+
+@given(broken_scripts())
+@example([])
+@example([END])
+@example([START])
+@example([START, START, END])
+@example([START, END, END])
+@example([{**START, "timestamp_ms": 3000.0}, {"timestamp_ms": True, "end": {}}])
+@example([{"timestamp_ms": 0, "start": {"prompt": "\ud800"}}, {"timestamp_ms": 0, "end": None}])
+@example([{"timestamp_ms": 2**53, "start": {"prompt": "A", "image": None}}, {"end": {}, "interact": {}}])
+def test_both_find_the_same_faults_in_a_broken_one(script: object) -> None:
+    if script is None:
+        return  # for the client that is no script at all: see below
+    assert faults_of_the_client({"script": script}) == faults_of_the_mock({"script": script})
+
+
+@given(st.lists(st.one_of(valid_scripts(), broken_scripts()), max_size=3))
+def test_both_find_the_same_faults_in_a_batch(scripts: list[object]) -> None:
+    assert faults_of_the_client({"scripts": scripts}) == faults_of_the_mock({"scripts": scripts})
+
+
+@pytest.mark.parametrize(
+    ("sources", "faults"),
+    [
+        ({}, {"simulate"}),
+        ({"script": [START, END], "script_url": "http://localhost/script.json"}, {"simulate"}),
+        ({"script": [START, END], "scripts": [[START, END]]}, {"simulate"}),
+        ({"scripts": []}, {"scripts"}),
+        ({"scripts": [[]]}, {"scripts[0]"}),
+        ({"scripts": {"a": 1}}, {"scripts"}),
+        ({"script": "cat.json"}, {"script"}),
+        ({"script_url": 7}, {"script_url"}),
+        ({"script_url": "ftp://localhost/script.json"}, {"script_url"}),
+        ({"script_url": "http://"}, {"script_url"}),
+        ({"script_url": "http://a%41/"}, {"script_url"}),
+        ({"script_url": "http://a\\b/"}, {"script_url"}),
+        ({"script_url": "http://a b/"}, {"script_url"}),
+        ({"script_url": "http://host:0/"}, {"script_url"}),
+        ({"script_url": "http://host:65536/"}, {"script_url"}),
+        ({"script_url": "http://["}, {"script_url"}),
+        ({"script_url": "http://[v1.a]/"}, {"script_url"}),
+        ({"script_url": "http://a[::1]/"}, {"script_url"}),
+        ({"script_url": "http://[fe80::1%25eth0]/"}, {"script_url"}),
+        ({"script_url": "https://example.com/script.json"}, set()),
+        ({"script_url": "HTTP://user:p%41ss@[::1]:80/a%20b?c\\d#%"}, set()),
+    ],
+)
+def test_both_judge_what_a_job_is_made_of(sources: Sources, faults: set[str]) -> None:
+    assert faults_of_the_client(sources) == faults_of_the_mock(sources) == faults

@@ -1,0 +1,128 @@
+"""A server of one file over raw HTTP that cuts, stalls and lies as a test says."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+FILE = b"".join(number.to_bytes(4) for number in range(75 * 1024))
+"""300 KiB, of which no two places are alike."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How one request is answered; without anything, as RFC 9110 has it."""
+
+    cut: int | None = None
+    """Break the connection after so many bytes of the body."""
+    stall: int | None = None
+    """Send nothing more after so many bytes of the body, until the client goes away."""
+    status: int | None = None
+    """Answer with this status and no body."""
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    """Other headers than those that are right; None for none."""
+    extra: bytes = b""
+    """More body than there is, where the body is chunked."""
+    at_most: int | None = None
+    """Give a part of so many bytes only, of a file that was asked for in part."""
+    refuse: bool = False
+    """Break the connection before there is any answer."""
+    ignore_range: bool = False
+    chunked: bool = False
+    raw: bytes | None = None
+    """These bytes, instead of an answer."""
+
+
+@dataclass
+class FileServer:
+    """Answers each request by the next turn of `plan`, and rightly when there is none left."""
+
+    content: bytes = FILE
+    etag: str | None = '"v1"'
+    plan: list[Turn] = field(default_factory=list)
+    asked: list[dict[str, str]] = field(default_factory=list)
+    """The headers of each request, names in lower case; `path` is what was asked for."""
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+    stalled: asyncio.Event = field(default_factory=asyncio.Event)
+    open: set[asyncio.StreamWriter] = field(default_factory=set)
+    """The connections there are."""
+    url: str = ""
+
+    @property
+    def ranges(self) -> list[str | None]:
+        """What part each request asked for."""
+        return [asked.get("range") for asked in self.asked]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open.add(writer)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                while await self._answer(await _read_head(reader), reader, writer):
+                    pass
+        finally:
+            self.open.discard(writer)
+            writer.close()
+
+    async def _answer(self, asked: dict[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Answer one request; tell whether the connection goes on."""
+        self.asked.append(asked)
+        self.came.set()
+        turn = self.plan.pop(0) if self.plan else Turn()
+        if turn.refuse:
+            return False
+        if turn.raw is not None:
+            writer.write(turn.raw)
+            await writer.drain()
+            return False
+        status, headers, body = self._right_answer(asked, turn)
+        if turn.status is not None:
+            status, headers, body = turn.status, {"Content-Length": "0"}, b""
+        if turn.chunked:
+            del headers["Content-Length"]
+            headers["Transfer-Encoding"] = "chunked"
+        headers |= turn.headers
+        lines = [f"HTTP/1.1 {status} Some Reason", *(f"{name}: {value}" for name, value in headers.items() if value)]
+        writer.write("\r\n".join([*lines, "", ""]).encode())
+        stop = turn.cut if turn.cut is not None else turn.stall
+        sent = (body if stop is None else body[:stop]) + turn.extra
+        writer.write(b"%x\r\n%b\r\n" % (len(sent), sent) if turn.chunked and sent else sent)
+        if turn.chunked and stop is None:
+            writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        if turn.stall is not None:
+            self.stalled.set()
+            await reader.read()
+        return stop is None and bool(headers.get("Content-Length") or turn.chunked)
+
+    def _right_answer(self, asked: Mapping[str, str], turn: Turn) -> tuple[int, dict[str, str | None], bytes]:
+        size = len(self.content)
+        headers: dict[str, str | None] = {"Content-Type": "video/mp4", "Accept-Ranges": "bytes", "ETag": self.etag}
+        wanted = re.fullmatch(r"bytes=(\d+)-", asked.get("range", ""))
+        condition = asked.get("if-range")
+        if wanted is None or turn.ignore_range or (condition is not None and condition != self.etag):
+            return 200, headers | {"Content-Length": str(size)}, self.content
+        first = int(wanted[1])
+        if first >= size:
+            return 416, headers | {"Content-Range": f"bytes */{size}", "Content-Length": "0"}, b""
+        body = self.content[first:][: turn.at_most]
+        content_range = f"bytes {first}-{first + len(body) - 1}/{size}"
+        return 206, headers | {"Content-Range": content_range, "Content-Length": str(len(body))}, body
+
+
+async def _read_head(reader: asyncio.StreamReader) -> dict[str, str]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    request, *lines = head.strip().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    return {name.lower(): value for name, value in headers.items()} | {"path": request.split(" ")[1]}
+
+
+@contextlib.asynccontextmanager
+async def file_server(content: bytes = FILE, *plan: Turn) -> AsyncIterator[FileServer]:
+    """A server of ``content`` on a port of its own."""
+    server = FileServer(content, plan=list(plan))
+    async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
+        server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/artifacts/video.mp4?signature=s3cret"
+        yield server
+        for writer in set(server.open):
+            writer.transport.abort()

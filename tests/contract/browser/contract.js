@@ -61,20 +61,74 @@ async function connectWithCredentials(dict) {
 }
 
 // A photograph to start from: blue above, yellow below.
-async function startFromImage(options) {
+async function horizon() {
   const canvas = new OffscreenCanvas(640, 480);
   const context = canvas.getContext("2d");
   context.fillStyle = "#1040ff";
   context.fillRect(0, 0, 640, 240);
   context.fillStyle = "#ffd000";
   context.fillRect(0, 240, 640, 240);
-  const image = new File([await canvas.convertToBlob({ type: "image/png" })], "horizon.png", { type: "image/png" });
-  return client.startStream({ ...options, image });
+  return new File([await canvas.convertToBlob({ type: "image/png" })], "horizon.png", { type: "image/png" });
+}
+
+const startFromImage = async (options) => client.startStream({ ...options, image: await horizon() });
+
+// Simulations need no connection, only a key.
+function use(apiKey) {
+  client = new Odyssey({ apiKey });
+}
+
+async function simulateFromImage(prompt) {
+  const start = { prompt, image: await horizon() };
+  return client.simulate({ script: [{ timestamp_ms: 0, start }, { timestamp_ms: 1000, end: {} }] });
+}
+
+// What a call was rejected with.
+async function refusal(name, argument) {
+  try {
+    await client[name](argument);
+  } catch (error) {
+    return error.message;
+  }
+  return null;
+}
+
+// A film from its URL, as a page would show it; resolves once its first frame is there.
+async function load(url) {
+  video.srcObject = null;
+  video.crossOrigin = "anonymous"; // so that its pixels may be read
+  video.autoplay = false;
+  video.src = url;
+  await new Promise((resolve, reject) => {
+    video.addEventListener("loadeddata", resolve, { once: true });
+    video.addEventListener("error", () => reject(new Error(video.error.message)), { once: true });
+  });
+  return { width: video.videoWidth, height: video.videoHeight, duration: video.duration };
+}
+
+async function playUntil(seconds) {
+  const played = new Promise((resolve) => {
+    const look = () => (video.currentTime >= seconds ? resolve(video.currentTime) : video.requestVideoFrameCallback(look));
+    look();
+  });
+  await video.play();
+  const time = await played;
+  video.pause();
+  return time;
+}
+
+async function seek(seconds) {
+  const presented = new Promise((resolve) => video.requestVideoFrameCallback((_, metadata) => resolve(metadata)));
+  video.currentTime = seconds;
+  return picture(await presented);
 }
 
 // The next frame the browser presents, as the screen would show it.
 async function nextFrame() {
-  const presented = await new Promise((resolve) => video.requestVideoFrameCallback((_, metadata) => resolve(metadata)));
+  return picture(await new Promise((resolve) => video.requestVideoFrameCallback((_, metadata) => resolve(metadata))));
+}
+
+function picture(presented) {
   const canvas = document.createElement("canvas");
   canvas.width = presented.width;
   canvas.height = presented.height;
@@ -126,6 +180,13 @@ window.contract = {
   connectWithCredentials,
   startStream: (options) => client.startStream(options),
   startFromImage,
+  use,
+  call: (name, ...values) => client[name](...values),
+  refusal,
+  simulateFromImage,
+  load,
+  playUntil,
+  seek,
   interact: (prompt) => client.interact({ prompt }),
   endStream: () => client.endStream(),
   disconnect: () => client.disconnect(),

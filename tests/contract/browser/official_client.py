@@ -32,6 +32,14 @@ class Playback(TypedDict):
     codec: str | None
 
 
+class Film(TypedDict):
+    """What the browser says of a video file that it has loaded."""
+
+    width: int
+    height: int
+    duration: float
+
+
 class ConnectError(TypedDict):
     """What `connect` was rejected with; `code` and `details` are those of a usage error."""
 
@@ -101,6 +109,33 @@ class OfficialClient:
         script = "([key, connections, patience]) => contract.startAtOnce(key, connections, patience)"
         return cast("Starts", await self.page.evaluate(script, [api_key, connections, patience * 1000]))
 
+    async def use(self, api_key: str) -> None:
+        """Make a client for the calls that need no connection."""
+        await self._call("use", api_key)
+
+    async def call(self, name: str, *arguments: object) -> Any:
+        """Make a call by its name in JavaScript; what it gives is the vendor's, each test says what it expects."""
+        return await self._call("call", name, *arguments)
+
+    async def refusal(self, name: str, argument: object) -> str | None:
+        """The message that the call `name` was rejected with."""
+        return cast("str | None", await self._call("refusal", name, argument))
+
+    async def simulate_from_image(self, prompt: str) -> dict[str, Any]:
+        return cast("dict[str, Any]", await self._call("simulateFromImage", prompt))
+
+    async def load(self, url: str) -> Film:
+        """Let the page's `<video>` load a film."""
+        return cast("Film", await self._call("load", url))
+
+    async def play_until(self, seconds: float) -> float:
+        """Play the film up to a time; give the time at which it was paused."""
+        return cast("float", await self._call("playUntil", seconds))
+
+    async def seek(self, seconds: float) -> Frame:
+        """Seek in the film; give the frame that the browser then shows."""
+        return _frame(await self._call("seek", seconds))
+
     async def playback(self) -> Playback:
         return cast("Playback", await self._call("playback"))
 
@@ -110,9 +145,7 @@ class OfficialClient:
 
     async def frame(self) -> Frame:
         """The next frame the browser presents."""
-        presented = await self._call("nextFrame")
-        png = base64.b64decode(presented["png"].partition(",")[2])
-        return Frame(np.asarray(Image.open(io.BytesIO(png)).convert("RGB")), presented["mediaTime"])
+        return _frame(await self._call("nextFrame"))
 
     async def frame_showing(self, revision: int | None, size: tuple[int, int] | None = None) -> Frame:
         """The first frame presented from now on that shows prompt `revision` (None: the idle scene), in `size`."""
@@ -127,3 +160,8 @@ class OfficialClient:
     async def _call(self, function: str, *arguments: object) -> Any:
         """What the page's JSON is, each caller says."""
         return await self.page.evaluate(f"(given) => contract.{function}(...given)", list(arguments))
+
+
+def _frame(presented: Any) -> Frame:  # the page's JSON
+    png = base64.b64decode(presented["png"].partition(",")[2])
+    return Frame(np.asarray(Image.open(io.BytesIO(png)).convert("RGB")), presented["mediaTime"])

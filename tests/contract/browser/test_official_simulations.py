@@ -1,0 +1,104 @@
+"""The official JavaScript client in Chromium: simulations from script to film, and the film in a `<video>`."""
+
+from typing import Any
+
+import pytest
+
+from odyssey_mock import MockOdyssey
+from tests.contract.browser.official_client import OfficialClient
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("browser"),
+]
+
+MOUNTAIN = [
+    {"timestamp_ms": 0, "start": {"prompt": "A serene mountain landscape"}},
+    {"timestamp_ms": 5000, "interact": {"prompt": "Clouds roll across the sky"}},
+    {"timestamp_ms": 10000, "interact": {"prompt": "The sun begins to set"}},
+    {"timestamp_ms": 15000, "end": {}},
+]
+"""The seed's "Basic Workflow"."""
+
+SECONDS = 60.0
+"""To wait for anything; far beyond what is needed."""
+
+
+async def ended(official: OfficialClient, mock: MockOdyssey, job_id: str) -> dict[str, Any]:
+    """Wait as a page would, but for the journal instead of five seconds; then ask as the seed does."""
+    where: Any = {"from": "processing", "job": job_id}  # a keyword of Python among them
+    await mock.wait_for("state", "simulation", SECONDS, **where)
+    status: dict[str, Any] = await official.call("getSimulateStatus", job_id)
+    return status
+
+
+async def test_a_simulation_from_its_script_to_its_film(official: OfficialClient, mock: MockOdyssey) -> None:
+    await official.use(mock.api_key)
+    job = await official.call("simulate", {"script": MOUNTAIN, "portrait": False})
+    assert job["status"] == "pending"
+
+    status = await ended(official, mock, job["job_id"])
+    assert status["status"] == "completed"
+    (stream,) = status["streams"]
+    recording = await official.call("getRecording", stream["stream_id"])
+    assert (recording["frame_count"], recording["duration_seconds"]) == (300, 15)
+
+    film = await official.load(recording["video_url"])
+    assert (film["width"], film["height"], film["duration"]) == (1280, 704, 15)
+    assert await official.play_until(0.5) >= 0.5
+    for seconds, revision in ((12.025, 2), (4.975, 0), (5.025, 1)):
+        stamp = (await official.seek(seconds)).stamp
+        assert stamp is not None
+        assert (stamp.frame_index, stamp.prompt_revision) == (int(seconds * 20), revision)
+
+
+async def test_the_preview_plays_too(official: OfficialClient, mock: MockOdyssey) -> None:
+    await official.use(mock.api_key)
+    job = await official.call("simulate", {"script": MOUNTAIN})
+    (stream,) = (await ended(official, mock, job["job_id"]))["streams"]
+
+    film = await official.load(stream["preview_url"])
+    assert (film["width"], film["height"], film["duration"]) == (352, 640, 4)
+    assert await official.play_until(0.5) >= 0.5
+
+
+async def test_a_simulation_from_an_image(official: OfficialClient, mock: MockOdyssey) -> None:
+    await official.use(mock.api_key)
+    job = await official.simulate_from_image("Clouds drift by")
+    status = await ended(official, mock, job["job_id"])
+    assert (status["status"], status["error_message"]) == ("completed", None)
+
+    await official.load(status["streams"][0]["video_url"])
+    pixels = (await official.seek(0.525)).pixels
+    red, _, blue = (int(channel) for channel in pixels[300:500, 300:400].mean(axis=(0, 1)))
+    assert blue > red, "the image is blue above"
+    red, _, blue = (int(channel) for channel in pixels[800:1000, 300:400].mean(axis=(0, 1)))
+    assert red > blue, "and yellow below"
+
+
+async def test_jobs_and_recordings_are_listed_and_jobs_are_cancelled(
+    official: OfficialClient, mock: MockOdyssey
+) -> None:
+    await official.use(mock.api_key)
+    first = await official.call("simulate", {"scripts": [MOUNTAIN, MOUNTAIN]})
+    await ended(official, mock, first["job_id"])
+    second = await official.call("simulate", {"script": MOUNTAIN})
+    await official.call("cancelSimulation", second["job_id"])
+
+    page = await official.call("listSimulations", {"limit": 10})
+    assert [(each["job_id"], each["status"]) for each in page["jobs"]] == [
+        (second["job_id"], "cancelled"),
+        (first["job_id"], "completed"),
+    ]
+    assert page["total"] == 2
+    active = await official.call("listSimulations", {"active": True, "limit": 1, "offset": 0})
+    assert active["jobs"] == []
+    recordings = await official.call("listStreamRecordings", {"limit": 1})
+    assert (len(recordings["recordings"]), recordings["total"]) == (1, 2)
+
+
+async def test_what_the_mock_refuses_is_an_error_there(official: OfficialClient, mock: MockOdyssey) -> None:
+    await official.use(mock.api_key)
+    assert await official.refusal("getSimulateStatus", "no-such-job")
+    assert await official.refusal("cancelSimulation", "no-such-job")
+    assert await official.refusal("getRecording", "no-such-stream")

@@ -1,0 +1,62 @@
+"""Lists that change while they are read, page by page: nothing is lost, nothing comes twice."""
+
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from odyssey_client import Odyssey
+from odyssey_mock import MockOdyssey
+
+SCRIPT = [{"timestamp_ms": 0, "start": {"prompt": "A cat"}}, {"timestamp_ms": 1000, "end": {}}]
+
+
+@settings(max_examples=30)
+@given(at_first=st.integers(0, 9), page_size=st.integers(1, 4), added=st.lists(st.integers(0, 3), max_size=12))
+def test_jobs_added_while_jobs_are_listed_hide_none_and_repeat_none(
+    at_first: int, page_size: int, added: list[int]
+) -> None:
+    listed, before = asyncio.run(_list_while_adding(at_first, page_size, added))
+    assert len(set(listed)) == len(listed)
+    assert [job for job in listed if job in before] == before, "all that were there, newest first"
+
+
+async def _list_while_adding(at_first: int, page_size: int, added: list[int]) -> tuple[list[str], list[str]]:
+    """The jobs as listed while others are added after each one; and those that were there before."""
+    async with (
+        MockOdyssey(clock="manual", simulation_workers=0, queued_simulations=1000) as mock,
+        Odyssey(mock.api_key, api_url=mock.url) as client,
+    ):
+        before = [(await client.simulate(script=SCRIPT)).job_id for _ in range(at_first)]
+        more, listed = iter(added), []
+        async for job in client.iter_simulations(page_size=page_size):
+            listed.append(job.job_id)
+            for _ in range(next(more, 0)):
+                await client.simulate(script=SCRIPT)
+        return listed, before[::-1]
+
+
+@settings(max_examples=30)
+@given(page_size=st.integers(1, 4), ending=st.sets(st.integers(0, 9)), after=st.integers(0, 9))
+def test_jobs_that_end_while_active_ones_are_listed_hide_none_of_the_others(
+    page_size: int, ending: set[int], after: int
+) -> None:
+    listed, still_active = asyncio.run(_list_while_ending(page_size, ending, after))
+    assert len(set(listed)) == len(listed)
+    assert set(still_active) <= set(listed)
+
+
+async def _list_while_ending(page_size: int, ending: set[int], after: int) -> tuple[list[str], list[str]]:
+    """The active jobs as listed while some are cancelled in the middle; and those that stayed active."""
+    async with (
+        MockOdyssey(clock="manual", simulation_workers=0, queued_simulations=1000) as mock,
+        Odyssey(mock.api_key, api_url=mock.url) as client,
+    ):
+        jobs = [(await client.simulate(script=SCRIPT)).job_id for _ in range(10)]
+        listed: list[str] = []
+        async for job in client.iter_simulations(active=True, page_size=page_size):
+            if len(listed) == after:
+                for index in ending:
+                    await client.cancel_simulation(jobs[index])
+            listed.append(job.job_id)
+        return listed, [job for index, job in enumerate(jobs) if index not in ending]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from odyssey_client.errors import ScriptError, ScriptFault
-from odyssey_client.image import ImageSource, hold_image
+from odyssey_client.image_source import ImageSource, hold_image
 from odyssey_client.script_json import checked, named_in, read_file, read_json
 from odyssey_client.script_rules import (
     LATEST_MS,
@@ -22,6 +22,7 @@ from odyssey_client.script_rules import (
     ScriptEntry,
     TakeImage,
     came,
+    is_array,
     is_number,
     read_entries,
     read_entry,
@@ -47,11 +48,22 @@ class Script:
 
     Attributes:
         entries: What happens, in order.
+
+    Raises:
+        ScriptError: entries are given that are no `ScriptEntry`.
     """
 
     entries: tuple[ScriptEntry, ...] = ()
     _elapsed_ns: int | None = field(default=None, repr=False, compare=False)
     """The time of what comes next, finer than entries have it, so that many waits do not add up their rounding."""
+
+    def __post_init__(self) -> None:
+        entries: object = self.entries
+        wrong = [each for each in entries if not isinstance(each, ScriptEntry)] if is_array(entries) else [entries]
+        if wrong:
+            expected = "values of ScriptEntry (Script.of takes entries in the form they have in JSON)"
+            raise ScriptError([ScriptFault("script", expected, came(wrong[0]))])
+        object.__setattr__(self, "entries", tuple(self.entries))  # a list would change under its owner's hands
 
     def start(self, prompt: str, *, image: ImageSource | None = None) -> Script:
         """Begin the video.

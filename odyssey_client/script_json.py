@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Never
 
 from odyssey_client.errors import ImageError, ScriptError, ScriptFault, excerpt
-from odyssey_client.image import ImageSource, hold_image, prepare_image
+from odyssey_client.image import prepare_image
+from odyssey_client.image_source import ImageSource, hold_image
 from odyssey_client.script_rules import TakeImage, came
 
 MAX_SCRIPT_BYTES = 64 * 2**20

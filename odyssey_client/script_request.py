@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from odyssey_client.image import hold_image, prepare_image
+from odyssey_client.image import prepare_image
+from odyssey_client.image_source import hold_image
 from odyssey_client.models import JSON
 from odyssey_client.script import Script, ScriptSource
 from odyssey_client.script_rules import Faults, TakeImage, came, is_array, read_entries

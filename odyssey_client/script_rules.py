@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeGuard, get_args
 
 from odyssey_client.errors import ImageError, ScriptError, ScriptFault, excerpt
-from odyssey_client.image import ImageSource
+from odyssey_client.image_source import ImageSource
 
 type Action = Literal["start", "interact", "end"]
 type TakeImage = Callable[[object], ImageSource]

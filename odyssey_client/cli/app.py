@@ -19,7 +19,7 @@ def main() -> None:
     can be read by everybody on the machine. The service is that of --api-url, else of ODYSSEY_API_URL.
 
     Results go to the standard output, progress and errors to the standard error. With --json the standard output is one
-    JSON document, whatever happens: after an error it has "error" with "code" and "message".
+    JSON document, wrong usage aside: after an error it has "error" with "code" and "message".
 
     Exit codes: 0 done, 1 an error, 2 wrong usage, 130 interrupted.
     """

@@ -50,7 +50,7 @@ async def fetch_all(
     files: list[Fetched] = []
     errors: list[DownloadError | OdysseyApiError] = []
     service.so_far = _with_files(before, files)
-    for stream_id, artifact in wanted:
+    for stream_id, artifact in dict.fromkeys(wanted):  # what is asked for twice is one file
 
         def show(progress: DownloadProgress, name: str = f"{artifact} of {stream_id}") -> None:
             service.progress.file(name, progress.received, progress.total)

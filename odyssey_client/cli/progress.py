@@ -60,6 +60,12 @@ class Progress:
         return USUAL_COLUMNS
 
     def _write(self, text: str) -> None:
-        if self._stream is not None:
+        if self._stream is None:
+            return
+        try:
             self._stream.write(encodable(text, self._stream))
             self._stream.flush()
+        except BrokenPipeError:  # nobody reads on: the end of a command, as everywhere
+            raise
+        except OSError:  # a full disk, say: what is done is worth more than how it is shown
+            self._stream = None

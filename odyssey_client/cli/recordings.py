@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
@@ -78,7 +78,7 @@ def download(
     as_json: bool,
 ) -> None:
     """Download files of recordings. One that breaks off goes on where it was; no half file is left."""
-    if len(streams) * len(artifacts) > 1 and not Path(to).is_dir():
+    if len(streams) * len(artifacts) > 1 and not os.path.isdir(to):  # noqa: PTH112 - see target()
         raise click.UsageError(f"Several files need a directory for --to, and {to} is none.")
 
     async def work(service: Service) -> Answer:

@@ -63,6 +63,19 @@ def finish(work: Callable[[], Answer], *, as_json: bool) -> None:
         answer = Answer({}, "", (error,))
     except KeyboardInterrupt:  # where the event loop takes no signal handlers
         answer = Answer({}, "", (StoppedError(signal.SIGINT, "Interrupted."),))
+    try:
+        _print(answer, as_json=as_json)
+    except BrokenPipeError:  # click knows what to do
+        raise
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            print_text(f"Error: The output cannot be written: {error.strerror}.", to_stderr=True)
+        sys.exit(1)
+    if answer.errors:
+        sys.exit(exit_code(answer.errors[0]))
+
+
+def _print(answer: Answer, *, as_json: bool) -> None:
     if as_json:
         problem: dict[str, JSON] = {"error": error_document(answer.errors[0])} if answer.errors else {}
         print_json({**problem, **answer.document})
@@ -70,8 +83,6 @@ def finish(work: Callable[[], Answer], *, as_json: bool) -> None:
         print_text(answer.text)
     for each in answer.errors:
         print_text(error_text(each), to_stderr=True)
-    if answer.errors:
-        sys.exit(exit_code(answer.errors[0]))
 
 
 async def _work(api_url: str | None, work: Callable[[Service], Awaitable[Answer]]) -> Answer:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, override
 
 import click
 from click.core import ParameterSource
@@ -12,7 +14,8 @@ from odyssey_client.cli.fetching import artifact_option, fetch_all
 from odyssey_client.cli.output import Answer, json_of
 from odyssey_client.cli.service import Service, call_service, service_options
 from odyssey_client.cli.simulations import is_done, job_text
-from odyssey_client.cli.validate import FILES, load_scripts
+from odyssey_client.cli.validate import FILES, read_scripts, told
+from odyssey_client.client.arguments import LONGEST_WAIT_S
 from odyssey_client.client.base import in_thread
 from odyssey_client.errors import DownloadError, OdysseyError, SimulationCancelledError, SimulationFailedError
 from odyssey_client.models import SimulationJob, SimulationJobDetail
@@ -35,6 +38,17 @@ class _Order:
     poll_interval: float
 
 
+class _Seconds(click.FloatRange):
+    """A number in a range: NaN, which click lets pass, is in none."""
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # as click has it
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value} is no number.", param, ctx)
+        return seconds
+
+
 @click.command()
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=FILES)
 @click.option("--batch", is_flag=True, help="Make one job of several files, with a stream for each.")
@@ -50,11 +64,15 @@ class _Order:
 )
 @artifact_option("What to fetch of each stream; may be repeated.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=0), default=600.0, metavar="S", help="Seconds to wait; 0 for no limit."
+    "--timeout",
+    type=_Seconds(min=0, max=LONGEST_WAIT_S),
+    default=600.0,
+    metavar="S",
+    help="Seconds to wait; 0 for no limit.",
 )
 @click.option(
     "--poll-interval",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_Seconds(min=0, min_open=True, max=LONGEST_WAIT_S),
     default=5.0,
     metavar="S",
     help="Seconds from look to look.",
@@ -90,7 +108,10 @@ def _check(order: _Order, given: set[str]) -> None:
 
 
 async def _simulate(service: Service, order: _Order) -> Answer:
-    scripts = await in_thread(lambda: load_scripts(order.files))
+    verdicts = await in_thread(lambda: read_scripts(order.files))
+    scripts = [verdict.script for verdict in verdicts if verdict.script is not None]
+    if len(scripts) < len(verdicts):
+        return replace(told(verdicts), text="")
     if (directory := order.download) is not None:
         await in_thread(lambda: _make(directory))
     service.if_stopped = "Interrupted while the job was sent: `odyssey simulations list` tells whether it was made."

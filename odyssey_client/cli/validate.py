@@ -9,7 +9,7 @@ import click
 
 from odyssey_client.cli.output import Answer, json_of
 from odyssey_client.cli.service import finish, json_option
-from odyssey_client.errors import ScriptError, ScriptFault
+from odyssey_client.errors import ScriptError
 from odyssey_client.models import JSON
 from odyssey_client.script import Script
 
@@ -26,67 +26,63 @@ def validate(files: tuple[Path, ...], as_json: bool) -> None:
     Every fault is listed, with its place; what is allowed and yet may disappoint is a note. The exit code is 1 if a
     script is wrong.
     """
-    finish(lambda: _judge(files), as_json=as_json)
+    finish(lambda: told(read_scripts(files)), as_json=as_json)
+
+
+class ScriptFileError(ScriptError):
+    """A script is wrong that came from a file, whose name is in front of the message."""
+
+    def __init__(self, file: Path, error: ScriptError) -> None:
+        super().__init__(error.faults)
+        self.message = f"{file}: {error}"
+        self.args = (file, error)
 
 
 @dataclass(frozen=True, slots=True)
-class _Verdict:
+class Verdict:
+    """What there is to say of a script in a file: either ``script`` or ``error`` is there."""
+
     file: Path
     script: Script | None
-    faults: tuple[ScriptFault, ...]
+    error: ScriptFileError | None
 
     @property
-    def lines(self) -> list[str]:
+    def text(self) -> str:
+        """What is said of a good script; nothing of a wrong one, which has its error."""
         if self.script is None:
-            return [f"{self.file}: {fault}" for fault in self.faults]
+            return ""
         length = f"{len(self.script.entries)} entries, {self.script.duration_seconds:g} s"
-        return [f"{self.file}: valid, {length}", *(f"{self.file}: note: {line}" for line in self.script.advice())]
+        notes = (f"{self.file}: note: {line}" for line in self.script.advice())
+        return "\n".join([f"{self.file}: valid, {length}", *notes])
 
     @property
     def document(self) -> dict[str, JSON]:
+        faults = () if self.error is None else self.error.faults
         return {
             "file": str(self.file),
             "valid": self.script is not None,
             "duration_seconds": None if self.script is None else self.script.duration_seconds,
-            "faults": [json_of(fault) for fault in self.faults],
+            "faults": [json_of(fault) for fault in faults],
             "advice": [] if self.script is None else list(self.script.advice()),
         }
 
 
-def load_scripts(files: tuple[Path, ...]) -> list[Script]:
-    """Read scripts from files.
-
-    Raises:
-        ScriptError: with all faults of all of them, each with its file in front.
-    """
-    verdicts = [_verdict(file) for file in files]
-    _raise_faults(verdicts)
-    return [verdict.script for verdict in verdicts if verdict.script is not None]
+def read_scripts(files: tuple[Path, ...]) -> list[Verdict]:
+    """Read a script from each file, and judge it."""
+    return [_read(file) for file in files]
 
 
-def _judge(files: tuple[Path, ...]) -> Answer:
-    verdicts = [_verdict(file) for file in files]
-    document: dict[str, JSON] = {"files": [verdict.document for verdict in verdicts]}
-    text = "\n".join(line for verdict in verdicts for line in verdict.lines if verdict.script is not None)
+def told(verdicts: list[Verdict]) -> Answer:
+    """Tell what was found, with an error for each wrong script."""
+    return Answer(
+        {"files": [verdict.document for verdict in verdicts]},
+        "\n".join(verdict.text for verdict in verdicts if verdict.text),
+        tuple(verdict.error for verdict in verdicts if verdict.error is not None),
+    )
+
+
+def _read(file: Path) -> Verdict:
     try:
-        _raise_faults(verdicts)
+        return Verdict(file, Script.load(file), None)
     except ScriptError as error:
-        return Answer(document, text, (error,))
-    return Answer(document, text)
-
-
-def _verdict(file: Path) -> _Verdict:
-    try:
-        return _Verdict(file, Script.load(file), ())
-    except ScriptError as error:
-        return _Verdict(file, None, error.faults)
-
-
-def _raise_faults(verdicts: list[_Verdict]) -> None:
-    faults = [
-        ScriptFault(f"{verdict.file}: {fault.path}", fault.expected, fault.came)
-        for verdict in verdicts
-        for fault in verdict.faults
-    ]
-    if faults:
-        raise ScriptError(faults)
+        return Verdict(file, None, ScriptFileError(file, error))

@@ -13,6 +13,24 @@ LARGEST_OFFSET = 2**53 - 1
 """The largest integer that every JSON reader has exactly."""
 
 
+def check(name: str, value: object, kind: type) -> None:
+    """Raise unless ``value`` is of ``kind``."""
+    if not isinstance(value, kind):
+        raise OdysseyConfigError(f"{name} must be a {kind.__name__}, got {_kind(value)}")
+
+
+def check_prompt(prompt: object) -> None:
+    """Raise unless ``prompt`` is text that can be sent."""
+    check("prompt", prompt, str)
+    try:
+        str(prompt).encode()
+    except UnicodeEncodeError as error:
+        raise OdysseyConfigError(
+            f"prompt must be text that UTF-8 can hold, got half a surrogate pair at index {error.start}. "
+            "Such text was decoded wrongly, or cut in the middle of a character: read it as UTF-8."
+        ) from None
+
+
 def check_id(name: str, value: object) -> None:
     """Raise unless ``value`` can be the id of something, and so a part of a path."""
     if not isinstance(value, str) or not value:
@@ -32,13 +50,15 @@ def check_limit(name: str, value: object) -> None:
 def check_offset(name: str, value: object) -> None:
     """Raise unless ``value`` can be a place in a list."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_OFFSET:
-        raise OdysseyConfigError(f"{name} must be a whole number, 0 or more, got {_came(value)}")
+        raise OdysseyConfigError(f"{name} must be a whole number from 0 to {LARGEST_OFFSET}, got {_came(value)}")
 
 
 def check_seconds(name: str, value: object) -> None:
     """Raise unless ``value`` can be a length of time that is not nothing."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_WAIT_S:
-        raise OdysseyConfigError(f"{name} must be a number of seconds above 0, got {_came(value)}")
+        raise OdysseyConfigError(
+            f"{name} must be a number of seconds above 0, {LONGEST_WAIT_S:g} at most, got {_came(value)}"
+        )
 
 
 def check_status(value: object) -> SimulationJobStatus:
@@ -66,6 +86,12 @@ def page_query(limit: int | None, offset: int | None) -> dict[str, str | int | b
         check_offset("offset", offset)
         query["offset"] = offset
     return query
+
+
+def _kind(value: object) -> str:
+    """The type's name, with its module where there may be another of that name, such as ``numpy.bool``."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def _came(value: object) -> str:

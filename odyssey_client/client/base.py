@@ -11,7 +11,6 @@ from typing import Self
 
 from odyssey_client.client.under_way import Call, CallsUnderWay
 from odyssey_client.config import API_KEY_VARIABLE, AdvancedConfig, ClientConfig
-from odyssey_client.errors import OdysseyConfigError
 from odyssey_client.rest.transport import Transport
 from odyssey_client.seams import Clock, Entropy, Network, SystemClock, SystemEntropy, SystemNetwork
 
@@ -111,19 +110,3 @@ async def in_thread[T](work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(thread, work)
     finally:
         thread.shutdown(wait=False)
-
-
-def check_prompt(prompt: object) -> None:
-    check("prompt", prompt, str)
-    try:
-        str(prompt).encode()
-    except UnicodeEncodeError as error:
-        raise OdysseyConfigError(
-            f"prompt must be text that UTF-8 can hold, got half a surrogate pair at index {error.start}. "
-            "Such text was decoded wrongly, or cut in the middle of a character: read it as UTF-8."
-        ) from None
-
-
-def check(name: str, value: object, kind: type) -> None:
-    if not isinstance(value, kind):
-        raise OdysseyConfigError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, override
 
-from odyssey_client.client.base import ClientBase, check, check_prompt, in_thread
+from odyssey_client.client.arguments import check, check_prompt
+from odyssey_client.client.base import ClientBase, in_thread
 from odyssey_client.config import ClientConfig
 from odyssey_client.errors import ImageError, InvalidStateError, OdysseyConfigError, OdysseyError
 from odyssey_client.events import (
@@ -17,7 +18,8 @@ from odyssey_client.events import (
     OdysseyEventHandlers,
     StreamStarted,
 )
-from odyssey_client.image import ImageSource, prepare_image
+from odyssey_client.image import prepare_image
+from odyssey_client.image_source import ImageSource
 from odyssey_client.media import DEFAULT_BUFFER, FrameReader, MediaStream
 from odyssey_client.models import JSON, ClientCredentials, ConnectionStatus, StreamerCapabilities
 from odyssey_client.rest.regions import measure

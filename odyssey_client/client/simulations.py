@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 
-from odyssey_client.client.arguments import check_id, check_limit, check_seconds, check_status, page_query
-from odyssey_client.client.base import ClientBase, check, in_thread
+from odyssey_client.client.arguments import check, check_id, check_limit, check_seconds, check_status, page_query
+from odyssey_client.client.base import ClientBase, in_thread
 from odyssey_client.client.waiting import JobWatch, OnUpdate
 from odyssey_client.errors import OdysseyConfigError
 from odyssey_client.models import (

@@ -69,13 +69,13 @@ class JobWatch:
                 trouble = error
                 pause = max(pause, asked_wait(error) or 0.0)
             except TimeoutError as error:
-                raise self._timed_out() from error
+                raise self._timed_out("The service left the last look without an answer.") from error
             else:
                 await self._note(job)
                 if not job.status.is_active:
                     return _good_end(job)
             if is_last:
-                raise self._timed_out() from trouble
+                raise self._timed_out(None if trouble is None else f"The last look failed: {trouble}") from trouble
             async with self._call.step():
                 left = self._left()
                 await self._clock.sleep(pause if left is None else min(pause, left))
@@ -97,8 +97,11 @@ class JobWatch:
         if inspect.isawaitable(answer := self._on_update(job)):
             await answer
 
-    def _timed_out(self) -> SimulationTimeoutError:
-        return SimulationTimeoutError(self._job_id, self._timeout or 0.0, self._seen)
+    def _timed_out(self, why: str | None) -> SimulationTimeoutError:
+        error = SimulationTimeoutError(self._job_id, self._timeout or 0.0, self._seen)
+        if why is not None:
+            error.add_note(why)
+        return error
 
 
 def _good_end(job: SimulationJobDetail) -> SimulationJobDetail:

@@ -44,6 +44,10 @@ class OdysseyError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def __repr__(self) -> str:
+        # Not of the arguments: there may be a job among them, with URLs that are signed.
+        return f"{type(self).__name__}({str(self)!r})"
+
 
 class OdysseyConfigError(OdysseyError, ValueError):
     """An argument or setting is missing or wrong; nothing was sent."""

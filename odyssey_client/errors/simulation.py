@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from odyssey_client.models import JSON, SimulationJobDetail
 
 
+_LONGEST_REASON = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class ScriptFault:
     """One thing that is wrong with a script: where, what was expected, and what came."""
@@ -70,8 +73,8 @@ class SimulationFailedError(OdysseySimulationError):
 
     def __init__(self, job: SimulationJobDetail) -> None:
         errors = {each.script_index: each.error_message or "no reason given" for each in job.streams if each.has_failed}
-        lines = [f"Simulation {job.job_id} failed: {job.error_message or 'no reason given'}"]
-        lines += [f"script {index}: {why}" for index, why in errors.items()]
+        lines = [f"Simulation {job.job_id} failed: {excerpt(job.error_message or 'no reason given', _LONGEST_REASON)}"]
+        lines += [f"script {index}: {excerpt(why, _LONGEST_REASON)}" for index, why in errors.items()]
         super().__init__("\n  ".join(lines))
         self.args = (job,)
         self.job = job

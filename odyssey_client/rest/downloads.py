@@ -61,18 +61,15 @@ class DownloadRequest:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        _check("stream_id", self.stream_id, str, "a non-empty string")
         _check("path", self.path, (str, os.PathLike), "a str or os.PathLike")
         _check("path", name := os.fspath(self.path), str, "a str or os.PathLike[str]")
         _check("overwrite", self.overwrite, bool, "True or False")
-        if not self.stream_id:
-            raise OdysseyConfigError("stream_id must be a non-empty string, got an empty one")
         if "\0" in name or not name or not _is_encodable(name):
             expected = "text that can name a file: not empty, without null characters and half surrogate pairs"
             raise OdysseyConfigError(f"path must be {expected}, got {excerpt(repr(name), 200)}")
-        if not isinstance(self.artifact, str) or self.artifact not in ENDINGS:
-            came = excerpt(repr(self.artifact), 60)
-            raise OdysseyConfigError(f"artifact must be one of {', '.join(ENDINGS)}, got {came}")
+        _check("artifact", self.artifact, str, artifacts := f"one of {', '.join(ENDINGS)}")
+        if self.artifact not in ENDINGS:
+            raise OdysseyConfigError(f"artifact must be {artifacts}, got {excerpt(repr(self.artifact), 60)}")
         if self.on_progress is not None and not callable(self.on_progress):
             raise OdysseyConfigError(f"on_progress must be a function, got {type(self.on_progress).__name__}")
 

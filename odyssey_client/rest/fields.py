@@ -106,8 +106,8 @@ class Fields:
 _SURROGATE = re.compile("[\\ud800-\\udfff]")
 """Half a pair: JSON can write one (RFC 8259 section 8.2), but no URL and no socket takes it."""
 
-_LARGEST = 1e15
-"""JSON integers have no bound, and a float does."""
+_LARGEST = 2.0**53
+"""JSON integers have no bound, and a float does; up to here it has all of them exactly."""
 
 _KINDS: tuple[tuple[type, str], ...] = (
     (bool, "a boolean"),

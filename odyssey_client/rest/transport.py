@@ -255,7 +255,7 @@ def without_query(url: str) -> str:
 
 
 def _unreachable(method: str, url: str, error: Exception, request_id: str | None = None) -> ServiceUnreachableError:
-    why = excerpt(str(error)) or type(error).__name__
+    why = excerpt(str(error)).rstrip(".") or type(error).__name__
     return ServiceUnreachableError(
         f"{method} {url} got no answer: {why}. Check the API URL, that the service runs, and the network.",
         request_id=request_id,

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,6 +93,24 @@ def test_errors_of_scripts_and_jobs_say_all_that_is_wrong() -> None:
         "Simulation job-1 failed: 1 of 1 streams failed",
         "  script 0: the model stopped",
     ]
+
+
+def test_what_a_service_says_of_a_failed_job_is_cut_to_one_line_each_in_the_message_and_whole_beside_it() -> None:
+    said = "no\n\x1b[31m" + "x" * 5000
+    stream = replace(JOB.streams[0], error_message=said)
+    failed = SimulationFailedError(replace(JOB, error_message=said, streams=(stream,)))
+    assert len(str(failed).splitlines()) == 2
+    assert len(str(failed)) < 2200
+    assert "\x1b" not in str(failed)
+    assert failed.stream_errors == {0: said}
+    assert failed.job.error_message == said
+
+
+def test_a_signature_is_in_neither_message_nor_repr() -> None:
+    stream = replace(JOB.streams[0], video_url="https://host/video.mp4?signature=secret")
+    error = SimulationFailedError(replace(JOB, streams=(stream,)))
+    assert "secret" not in f"{error} {error!r}"
+    assert repr(error).startswith("SimulationFailedError('Simulation job-1 failed: ")
 
 
 def test_a_plain_error_carries_code_status_detail_request_id_and_retryable() -> None:

@@ -249,3 +249,25 @@ def test_a_video_over_the_usual_limit_is_advised_against() -> None:
 
 def test_a_good_or_unfinished_script_gets_no_advice() -> None:
     assert CAT.advice() == Script().advice() == Script().start("A").wait(1).interact("B").advice() == ()
+
+
+@pytest.mark.parametrize(
+    ("entries", "came"),
+    [
+        ("cat.json", "'cat.json'"),
+        ([{"timestamp_ms": 0, "start": {"prompt": "A cat"}}], "an object"),
+        (None, "null"),
+        ((*CAT.entries, 7), "7"),
+    ],
+)
+def test_a_script_cannot_be_made_of_what_are_no_entries(entries: Any, came: str) -> None:
+    with pytest.raises(ScriptError, match=rf"^script: expected values of ScriptEntry \(Script\.of .*, got {came}$"):
+        Script(entries)
+
+
+def test_a_script_made_of_a_list_does_not_change_with_it() -> None:
+    entries: Any = list(CAT.entries)
+    script = Script(entries)
+    entries.clear()
+    assert script == CAT
+    assert hash(script) == hash(CAT)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from odyssey_client import image as images
+from odyssey_client import image_source as images
 from odyssey_client.errors import ScriptError, ScriptFault
 from odyssey_client.script import Script
 from odyssey_client.script_request import script_fields
@@ -85,7 +85,14 @@ def test_the_scheme_of_an_address_goes_in_small_letters() -> None:
         *(7, True, [], {}, "", "cat.json", "//host/a", "ftp://host/a", "http:", "http://", "http:///a", "http://?a"),
         *("http://host:x", "http://host:70000", "http://host:0", "http://[", "http://a b/", "http://host/\n"),
         *(" http://host", "http://host/\ud800", "file:///etc/passwd", "data:,a", b"http://host"),
-        *("http://a%41/", "http://user@a\\b/", "http://a\u3000b/", "http://[v1.a]/", "http://a[::1]/", "http://[::1]a/"),
+        *(
+            "http://a%41/",
+            "http://user@a\\b/",
+            "http://a\u3000b/",
+            "http://[v1.a]/",
+            "http://a[::1]/",
+            "http://[::1]a/",
+        ),
     ],
 )
 def test_what_is_no_web_address_is_a_fault(url: Any) -> None:

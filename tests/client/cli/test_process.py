@@ -187,6 +187,25 @@ def test_a_standard_error_that_is_closed_changes_nothing_else(server: Server, tm
     assert json.loads(ran.stdout)["error"]["code"] == "simulation_timeout"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_an_output_that_cannot_be_written_is_told_in_one_line(server: Server) -> None:
+    with Path("/dev/full").open("w") as full, server.start("simulations", "list", stdout=full) as process:
+        _, stderr = process.communicate(timeout=LIMIT)
+    assert (process.returncode, stderr) == (1, "Error: The output cannot be written: No space left on device.\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_progress_that_cannot_be_written_does_not_end_the_waiting(server: Server, tmp_path: Path) -> None:
+    file = script_file(tmp_path, CAT)
+    with (
+        Path("/dev/full").open("w") as full,
+        server.start("simulate", file, "--wait", "--timeout", "0.1", *SOON, "--json", stderr=full) as process,
+    ):
+        stdout, _ = process.communicate(timeout=LIMIT)
+    assert process.returncode == 1
+    assert json.loads(stdout)["error"]["code"] == "simulation_timeout"
+
+
 def test_where_only_ascii_can_be_printed_the_rest_is_written_out(tmp_path: Path) -> None:
     file = script_file(tmp_path, CAT, "katzé-猫.json")
     with started("validate", file, env={**os.environ, "PYTHONIOENCODING": "ascii"}) as process:

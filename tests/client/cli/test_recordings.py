@@ -107,6 +107,15 @@ async def test_one_that_cannot_be_had_does_not_keep_the_others_away(
     assert "There is no recording of a stream nobody" in result.stderr
 
 
+async def test_what_is_asked_for_twice_is_fetched_once(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run, tmp_path: Path
+) -> None:
+    (stream_id,) = await simulated(odyssey_mock, odyssey_client)
+    twice = ("--artifact", "events", "--artifact", "events")
+    result = await run("recordings", "download", stream_id, stream_id, "--to", tmp_path, *twice, "--json")
+    assert (result.exit_code, len(document(result)["files"])) == (0, 1)
+
+
 async def test_an_unknown_stream_is_told_with_what_to_do(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     for command in ("show", "download"):
         result = await run("recordings", command, "nobody")

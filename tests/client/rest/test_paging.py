@@ -94,6 +94,12 @@ def test_pages_overlap_by_one_and_a_short_one_is_the_last() -> None:
     assert listed.asked == [(3, 0), (3, 2), (3, 4)]
 
 
+def test_where_the_list_has_become_shorter_it_goes_back_no_further_than_it_must() -> None:
+    listed = Changing(numbers(20), [(0, ()), (0, ()), (0, ()), (0, [0])])
+    assert listed.walked(4) == numbers(20)
+    assert [offset for _, offset in listed.asked] == [0, 3, 6, 9, 12, 9, 12, 15, 18]
+
+
 def test_where_all_that_was_known_has_vanished_the_rest_is_taken_from_the_front() -> None:
     listed = Changing(numbers(9), [(0, [0, 0, 0])])
     assert listed.walked(3) == numbers(9)

@@ -97,6 +97,17 @@ def test_a_file_that_comes_meanwhile_is_replaced_only_if_that_was_asked_for(tmp_
     assert target.read_bytes() == (b"new" if overwrite else b"mine")
 
 
+def test_what_is_no_regular_file_and_comes_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "cat.mp4"
+    file = part(target, overwrite=True)
+    file.open()
+    os.mkfifo(target)
+    with pytest.raises(DownloadError, match="no regular file"):
+        file.commit()
+    file.close()
+    assert stat.S_ISFIFO(target.stat().st_mode)
+
+
 def test_without_hard_links_it_is_renamed_and_still_replaces_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

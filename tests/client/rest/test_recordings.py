@@ -64,7 +64,7 @@ async def test_a_page_of_recordings_is_asked_for_and_read(service: Service, tran
 
 async def test_an_id_with_anything_in_it_is_one_step_of_the_path(service: Service, transport: Transport) -> None:
     service.script["GET /recordings/a%2Fb%3F%23%20%C3%A9"] = Answer(body=RECORDING)
-    assert await get_recording(transport, "a/b?# é")
+    assert (await get_recording(transport, "a/b?# é")).stream_id == "s-1"
 
 
 async def test_a_stream_that_left_no_recording_says_what_to_do(service: Service, transport: Transport) -> None:

@@ -100,7 +100,7 @@ def test_by_default_three_retries_come_after_one_two_and_two_seconds() -> None:
 def test_a_wait_is_half_its_length_at_least_and_never_above_the_longest(
     initial: int, longer: int, multiplier: float, retry: int, where: float
 ) -> None:
-    settings = {
+    settings: dict[str, Any] = {
         "initial_retry_delay_ms": initial,
         "max_retry_delay_ms": initial + longer,
         "retry_backoff_multiplier": multiplier,
@@ -110,6 +110,11 @@ def test_a_wait_is_half_its_length_at_least_and_never_above_the_longest(
     drawn = policy(lambda low, high: low + (high - low) * where, **settings).delay(retry)
     assert full / 2 <= drawn <= full * 1.000001
     assert full <= policy(**settings).delay(retry + 1)
+
+
+def test_chance_makes_a_wait_shorter_by_up_to_a_half() -> None:
+    assert policy(lambda low, high: low).delay(0) == 0.5
+    assert policy(lambda low, high: high).delay(0) == 1
 
 
 def test_a_service_that_asks_for_a_longer_wait_gets_it_and_one_that_asks_for_less_does_not() -> None:

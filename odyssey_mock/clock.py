@@ -160,6 +160,8 @@ class _ManualDeadline:
 
     def cancel(self) -> None:
         self.cancelled = True
+        # It stays in the heap until its time comes: not so what it would have called, and all that hangs on it.
+        self.callback = _nothing
 
     def __lt__(self, other: "_ManualDeadline") -> bool:
         return (self.due, self.order) < (other.due, other.order)
@@ -250,6 +252,10 @@ class ManualClock:
                 errors.append(error)
         self._now = end
         return errors
+
+
+def _nothing() -> None:
+    """What a cancelled deadline calls."""
 
 
 def _call(callback: Callback) -> Coroutine[None, None, None]:

@@ -26,8 +26,10 @@ SECRETS = frozenset(
 REDACTED = "***"
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_URL_SECRET = re.compile(rf"(?<=[?&])({'|'.join(sorted(SECRETS))})=[^&#\s]*", re.IGNORECASE)
-"""What a URL's query says under one of those names."""
+_URL_SECRET = re.compile(
+    rf"(?<=://)[^/?#]*(?=@)|(?<=[?&])((?:[\w.-]*[.-])?(?:{'|'.join(sorted(SECRETS))})=)[^&#\s]*", re.IGNORECASE
+)
+"""A URL's userinfo, and what its query says under one of those names, or one that ends so (`X-Amz-Signature`)."""
 
 DIGEST_LENGTH = 160
 ENTRY_LIMIT = 4 << 20
@@ -230,17 +232,27 @@ def _clean(value: JSON) -> JSON:
     match value:
         case Mapping():
             return {
-                _encodable(key): REDACTED if key.lower() in SECRETS and isinstance(each, str) else _clean(each)
+                _encodable(key): _redacted(each) if key.lower() in SECRETS else _clean(each)
                 for key, each in value.items()
             }
         case str():
-            return _encodable(_URL_SECRET.sub(rf"\1={REDACTED}", value) if _URL.match(value) else value)
+            return _encodable(_URL_SECRET.sub(rf"\1{REDACTED}", value) if _URL.match(value) else value)
         case Sequence():
             return [_clean(each) for each in value]
         case float() if not math.isfinite(value):
             return str(value)
         case _:
             return value
+
+
+def _redacted(secret: JSON) -> JSON:
+    match secret:
+        case str():
+            return REDACTED
+        case list() | tuple():
+            return [_redacted(each) for each in secret]
+        case _:
+            return _clean(secret)
 
 
 def _encodable(text: str) -> str:

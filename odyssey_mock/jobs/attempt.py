@@ -59,6 +59,7 @@ class Attempt:
         async def due() -> None:
             # Stopped: in the moment between a real clock's timer and its callback.
             if not self._stopped:
+                self._deadline = None
                 step()
                 await self.settled()
 
@@ -75,6 +76,8 @@ class Attempt:
         self._stopped = True
         if self._deadline is not None:
             self._deadline.cancel()
+            # It knows this attempt, whose images are much to leave to the garbage collector.
+            self._deadline = None
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
 

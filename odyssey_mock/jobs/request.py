@@ -1,7 +1,7 @@
 """What `POST /simulation-jobs` asks for (`protocol.md` sections 2 and 8)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from odyssey_mock.jobs.script_url import ScriptUrlError, parse_url
 from odyssey_mock.jobs.scripts import Faults, Place, Script, ScriptFaultsError, came, read_script
@@ -21,7 +21,7 @@ class JobRequest:
 
     scripts: tuple[Script, ...] | None
     """One or more, each of which becomes a stream."""
-    script_url: str | None
+    script_url: str | None = field(repr=False)
     """Where the only script is fetched from, when the job begins; http or https."""
     portrait: bool
     bypass: bool

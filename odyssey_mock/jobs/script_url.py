@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import ipaddress
 import re
+import unicodedata
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -49,6 +50,10 @@ _URL = re.compile(
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DELIMITERS = frozenset("/?#@:")
+"""Other letters may become one of these on their way to the resolver (Unicode's NFKC), and so another host."""
+
 _PATH_SAFE = "/%:@!$&'()*+,;="
 """What RFC 3986 lets a path have beside letters, digits and `-._~`, and the percent sign of what is encoded already."""
 
@@ -86,7 +91,7 @@ def parse_url(text: str) -> ScriptUrl:
         ScriptUrlError: it is none; the error does not repeat it, as there may be a password in it.
     """
     match = _URL.fullmatch(text)
-    if match is None or not is_utf8(text):
+    if match is None or not is_utf8(text) or _CONTROL.search(text) or not _is_host(match["address"], match["name"]):
         raise ScriptUrlError("expected an http or https URL with a host, such as http://localhost/script.json")
     scheme = match["scheme"].lower()
     port = match["port"]
@@ -210,6 +215,16 @@ def _read(body: bytes) -> Script:
         return read_script(value, "script")
     except ScriptFaultsError as error:
         raise ScriptUrlError(f"expected a script without faults; {error}") from error
+
+
+def _is_host(address: str | None, name: str | None) -> bool:
+    """Whether there is an IPv6 address (which stood in brackets), or a name that means the same to everybody."""
+    if address is None:
+        return not _DELIMITERS & set(unicodedata.normalize("NFKC", name or ""))
+    try:
+        return ipaddress.ip_address(address).version == 6
+    except ValueError:
+        return False
 
 
 def _canonical(host: str) -> str:

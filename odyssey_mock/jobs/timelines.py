@@ -9,7 +9,7 @@ none (`protocol.md` section 8).
 from dataclasses import dataclass
 
 from odyssey_mock.jobs.scripts import Action, Script
-from odyssey_mock.media.picture import PictureError, fitted
+from odyssey_mock.media.picture import PictureError, kept
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.settings import Settings
 from odyssey_mock.streamer.expansion import applied_prompt
@@ -84,19 +84,16 @@ def _length_error(script: Script, settings: Settings) -> str | None:
 
 
 def _image(url: str, size: Size, settings: Settings) -> tuple[bytes | None, str | None]:
-    """The bytes of a start's image, or why it cannot be shown."""
+    """The bytes of a start's image that are remembered, or why it cannot be shown."""
     if not settings.image_to_video:
         return None, (
             "expected a start without an image, as this service takes none (setting image_to_video), "
             "came one with an image; send the script without it"
         )
     try:
-        data = decode_data_url(url, settings.max_image_bytes)
-        # For its verdict alone: whoever renders the stream decodes again, and few streams are ever rendered.
-        fitted(data, size)
+        return kept(decode_data_url(url, settings.max_image_bytes), size), None
     except (ImageRefusedError, PictureError) as refusal:
         return None, f"image: {refusal}"
-    return data, None
 
 
 def _prompt_error(action: Action) -> str | None:

@@ -16,6 +16,9 @@ _GROUND = (24, 26, 34)
 MAX_PIXELS = 89_478_485
 """More than any camera's picture, and where Pillow begins to warn: a small file that unpacks to more is an attack."""
 
+KEPT_BYTES = 1 << 20
+"""Up to here an image is remembered as it came; what is larger is remembered as a stream shows it."""
+
 register_heif_opener()
 
 
@@ -46,6 +49,21 @@ def fitted(data: bytes, size: Size) -> Image.Image:
             f"expected an image ({', '.join(FORMATS)}), came {len(data)} bytes that are none: {error}"
         ) from error
     return ImageOps.fit(solid, (size.width, size.height), Image.Resampling.LANCZOS)
+
+
+def kept(data: bytes, size: Size) -> bytes:
+    """Give the bytes that a stream of `size` has to remember of its image: those given, or fewer that show the same.
+
+    Raises:
+        PictureError: as for `fitted`.
+    """
+    picture = fitted(data, size)
+    if len(data) <= KEPT_BYTES:
+        return data
+    file = io.BytesIO()
+    # Quickly: somebody waits for the stream. Without the profile of the original, which `fitted` does not look at.
+    picture.save(file, "PNG", compress_level=1, icc_profile=None)
+    return min(data, file.getvalue(), key=len)
 
 
 def _solid(image: Image.Image) -> Image.Image:

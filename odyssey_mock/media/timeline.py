@@ -102,13 +102,14 @@ class Timeline:
         self.size = size
         self.fps = fps
         self.image = image
-        self._changes: tuple[Change, ...] = (Change(index=0, revision=0, prompt=prompt),)
+        # Only ever appended to, which a thread that renders sees before or after, and never between.
+        self._changes = [Change(index=0, revision=0, prompt=prompt)]
         self._frames: int | None = None
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """The start and every interaction, in order."""
-        return self._changes
+        return tuple(self._changes)
 
     @property
     def frames(self) -> int | None:
@@ -132,10 +133,8 @@ class Timeline:
         latest = self._changes[-1]
         if index < latest.index:
             raise TimelineError(f"expected a frame from {latest.index} (the latest change) on, came {index}")
-        change = Change(index=index, revision=latest.revision + 1, prompt=prompt)
-        # One assignment of a new tuple: a thread that renders sees the log before or after, never between.
-        self._changes = (*self._changes, change)
-        return change.revision
+        self._changes.append(Change(index=index, revision=latest.revision + 1, prompt=prompt))
+        return latest.revision + 1
 
     def end(self, index: int) -> None:
         """Close the log: the stream has the frames 0 to `index` - 1.
@@ -158,5 +157,5 @@ class Timeline:
         frames = self._frames
         if index < 0 or (frames is not None and index >= frames):
             raise TimelineError(f"expected a frame from 0{'' if frames is None else f' to {frames - 1}'}, came {index}")
-        changes = self._changes
-        return Moment(index=index, changes=changes[: bisect_right(changes, index, key=attrgetter("index"))])
+        count = bisect_right(self._changes, index, key=attrgetter("index"))
+        return Moment(index=index, changes=tuple(self._changes[:count]))

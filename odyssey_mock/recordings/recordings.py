@@ -4,7 +4,6 @@ from functools import partial
 from pathlib import Path
 
 from odyssey_mock.journal import JSON
-from odyssey_mock.media.picture import PictureError
 from odyssey_mock.recordings.artifacts import ARTIFACTS, left_by
 from odyssey_mock.recordings.store import FileDroppedError, FileStore, StoredFile
 from odyssey_mock.recordings.streams import StreamRecord, Streams
@@ -75,11 +74,6 @@ class Recordings:
             return await self._store.get(_name(stream_id, artifact), partial(wanted.write, record))
         except FileDroppedError:
             raise NoArtifactError(f"the stream {stream_id} was forgotten while its {artifact} was made") from None
-        except PictureError as error:
-            # Nobody had looked at its image before: from now on it is a stream that has failed, in its log too.
-            record.error = str(error)
-            self._drop(stream_id)
-            raise NoArtifactError(f"the stream {stream_id} has no {artifact}: {_why_not(record)}") from error
 
     async def settle(self) -> None:
         """Wait until no thread works any more for a stream that was forgotten."""

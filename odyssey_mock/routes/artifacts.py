@@ -53,7 +53,7 @@ async def fetch(request: Request) -> Response:
 
 
 async def refuse(request: Request) -> Response:
-    """What is below `/artifacts/` and looks like no file of a recording: no URL that was handed out."""
+    """What is at or below `/artifacts` and looks like no file of a recording: no URL that was handed out."""
     _check_url(request)
     raise ApiError(404, "Artifact not found")
 
@@ -126,4 +126,6 @@ class _FileResponse(Response):
 routes: list[BaseRoute] = [
     Route("/artifacts/{stream_id}/{artifact}", fetch, methods=["GET"]),
     Route("/artifacts/{rest:path}", refuse, methods=["GET"]),
+    # Not redirected to the one with a slash: it is a changed URL, too.
+    Route("/artifacts", refuse, methods=["GET"]),
 ]

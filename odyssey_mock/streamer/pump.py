@@ -107,7 +107,6 @@ class FramePump:
         on_frame: Callable[[Timeline, int], None],
     ) -> None:
         self.next_index = 0
-        self.frames_encoded = 0
         self._codec: Codec = codec
         self._fps = fps
         self._bitrate = bitrate
@@ -137,31 +136,40 @@ class FramePump:
 
     async def run(self) -> None:
         """Make frames until cancelled."""
-        loop = asyncio.get_running_loop()
         # The first slot is 1: what is sent at the very moment of connection, and a key frame is much, stands in the way
         # of the data channels that open then, and it is those that clients wait for.
         pacer = Pacer(self._fps)
-        making: asyncio.Future[VideoPacket] | None = None
         try:
             while True:
-                slot = await pacer.next()
-                timeline, renderer, index = self._timeline, self._renderer, self.next_index
-                self.next_index += 1
-                keyframe, self._keyframe_wanted = self._keyframe_wanted, False
-                making = loop.run_in_executor(None, self._make, renderer, timeline, index, slot, keyframe)
-                packet = await asyncio.shield(making)
-                self.frames_encoded += 1
-                taken = [track.offer(packet) for track in self._tracks]
-                if not all(taken):
-                    self.request_keyframe()
-                self._on_frame(timeline, index)
+                await self._send_next(await pacer.next())
         finally:
-            # The encoder belongs to the thread that is using it: it may only be closed once that frame is done.
-            if making is not None and not making.done():
-                await asyncio.wait([making])
             if self._encoder is not None:
                 self._encoder.close()
                 self._encoder = None
+
+    async def _send_next(self, slot: int) -> None:
+        """Make the next frame and hand it to the tracks; to the end, even when cancelled.
+
+        A frame that was begun is one of its stream, whose end counts it (`next_index`), and the encoder belongs to the
+        thread that is using it.
+        """
+        timeline, renderer, index = self._timeline, self._renderer, self.next_index
+        self.next_index += 1
+        keyframe, self._keyframe_wanted = self._keyframe_wanted, False
+        making = asyncio.get_running_loop().run_in_executor(None, self._make, renderer, timeline, index, slot, keyframe)
+        try:
+            await asyncio.shield(making)
+        except asyncio.CancelledError:
+            await asyncio.wait([making])
+            self._hand_over(making.result(), timeline, index)
+            raise
+        self._hand_over(making.result(), timeline, index)
+
+    def _hand_over(self, packet: VideoPacket, timeline: Timeline, index: int) -> None:
+        taken = [track.offer(packet) for track in self._tracks]
+        if not all(taken):
+            self.request_keyframe()
+        self._on_frame(timeline, index)
 
     def _make(self, renderer: Renderer, timeline: Timeline, index: int, slot: int, keyframe: bool) -> VideoPacket:
         frame = renderer.render(index)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from odyssey_mock.media.picture import PictureError
+from odyssey_mock.media.picture import PictureError, kept
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.recordings.streams import StreamRecord
@@ -136,6 +136,7 @@ class Streaming:
             )
             return
         loop = asyncio.get_running_loop()
+        size = self._size(message.portrait)
         image: bytes | None = None
         if message.input_image_base64 is not None:
             if not self._backend.settings.image_to_video:
@@ -145,27 +146,21 @@ class Streaming:
                 )
                 return
             try:
-                image = await loop.run_in_executor(
-                    None, decode_data_url, message.input_image_base64, self._backend.settings.max_image_bytes
-                )
-            except ImageRefusedError as refusal:
+                image = await loop.run_in_executor(None, self._image, message.input_image_base64, size)
+            except (ImageRefusedError, PictureError) as refusal:
                 self.refuse("invalid_image", str(refusal))
                 return
         applied = applied_prompt(message.prompt, bypass=bypass)
         timeline = Timeline(
             tag=self._backend.entropy.number(16),
-            size=self._size(message.portrait),
+            size=size,
             fps=self._backend.settings.fps,
             prompt=applied,
             image=image,
         )
         renderer = Renderer(timeline)
-        try:
-            # Composing a scene takes tens of milliseconds: not on the loop, and not in the middle of the video either.
-            await loop.run_in_executor(None, renderer.render, 0)
-        except PictureError as error:
-            self.refuse("invalid_image", str(error))
-            return
+        # Composing a scene takes tens of milliseconds: not on the loop, and not in the middle of the video either.
+        await loop.run_in_executor(None, renderer.render, 0)
         record = StreamRecord(
             id=self._backend.entropy.uuid(),
             session_id=self._session_id,
@@ -179,6 +174,10 @@ class Streaming:
         self._running = _Running(record, bypass)
         self._backend.streams.remember(record)
         self._act(self._advance(Event.START), renderer)
+
+    def _image(self, url: str, size: Size) -> bytes:
+        """The bytes of a start's image that are remembered; decodes it, which takes up to seconds."""
+        return kept(decode_data_url(url, self._backend.settings.max_image_bytes), size)
 
     def _update(self, message: Update) -> None:
         actions = self._advance(Event.UPDATE)

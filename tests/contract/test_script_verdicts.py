@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from odyssey_client.errors import ScriptError
@@ -101,3 +101,17 @@ def test_both_find_the_same_faults_in_a_batch(scripts: list[object]) -> None:
 )
 def test_both_judge_what_a_job_is_made_of(sources: Sources, faults: set[str]) -> None:
     assert faults_of_the_client(sources) == faults_of_the_mock(sources) == faults
+
+
+@settings(max_examples=500)
+@given(
+    st.sampled_from(["http", "HTTPS", "ftp", "http:"]),
+    st.text(st.sampled_from("ha[]:@/?#%\\ .01\uff0f\u2100\x00\x7f\t\ud800é"), max_size=8),
+    st.sampled_from(["", "/", "/script.json", "/a b?c#d"]),
+)
+@example("http", "[:]", "/")
+@example("http", "[1.2.3.4]", "/")
+@example("http", "a:", "/")
+def test_both_judge_any_script_url_alike(scheme: str, host: str, rest: str) -> None:
+    sources = {"script_url": f"{scheme}://{host}{rest}"}
+    assert faults_of_the_client(sources) == faults_of_the_mock(sources)

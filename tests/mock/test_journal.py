@@ -52,13 +52,16 @@ def test_whatever_a_client_sent_can_be_written_and_exported(value: JSON) -> None
     ("url", "kept"),
     [
         ("http://a/b?expires=9&signature=abc", "http://a/b?expires=9&signature=***"),
+        ("https://a/b?X-Amz-Date=9&X-Amz-Signature=abc", "https://a/b?X-Amz-Date=9&X-Amz-Signature=***"),
+        ("http://anna:secret@a/b?c=d", "http://***@a/b?c=d"),
+        ("http://a/b@c?d=e@f", "http://a/b@c?d=e@f"),
         ("HTTPS://a/b?Signature=abc&expires=9#c", "HTTPS://a/b?Signature=***&expires=9#c"),
         ("ws://a/b?token=abc&token=def", "ws://a/b?token=***&token=***"),
         ("http://a/b?no_token=abc", "http://a/b?no_token=abc"),
         ("no URL at all?token=abc", "no URL at all?token=abc"),
     ],
 )
-def test_a_secret_in_the_query_of_a_url_is_left_out(url: str, kept: str) -> None:
+def test_a_secret_in_a_url_is_left_out(url: str, kept: str) -> None:
     assert journal().record("note", "name", {"urls": [url]}).data == {"urls": [kept]}
 
 
@@ -101,6 +104,11 @@ def test_secrets_are_redacted_wherever_they_are(key: str, place: object) -> None
     written.record("rest", "POST /auth/token", {"request": put(place)})
     assert "ody_top_secret" not in written.to_jsonl()
     assert REDACTED in written.to_jsonl()
+
+
+def test_several_secrets_under_one_name_are_redacted_each() -> None:
+    query = journal().record("rest", "GET /", {"query": {"signature": ["abc", "def"]}})
+    assert query.data == {"query": {"signature": [REDACTED, REDACTED]}}
 
 
 def test_a_secret_that_is_no_string_tells_its_type() -> None:

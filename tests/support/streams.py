@@ -15,9 +15,9 @@ def data_url(data: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
-def picture(size: tuple[int, int] = (64, 96)) -> bytes:
+def picture(size: tuple[int, int] = (64, 96), form: str = "PNG") -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", size, (180, 40, 40)).save(buffer, "PNG")
+    Image.new("RGB", size, (180, 40, 40)).save(buffer, form)
     return buffer.getvalue()
 
 

@@ -1,7 +1,9 @@
 """What a worker does with a job: streams one after the other, failures, scripts fetched, and all of it cut short."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -125,6 +127,7 @@ async def test_of_many_failures_some_are_told_and_the_others_counted() -> None:
     await clock.advance(LONG)
     assert record.error_message is not None
     assert record.error_message.startswith("7 of 7 streams failed: script 0: no 0 (")
+    assert [f"script {number}: " in record.error_message for number in range(7)] == [True] * 5 + [False] * 2
     assert "script 4: no 4" in record.error_message
     assert record.error_message.endswith("; and 2 more")
 
@@ -248,3 +251,36 @@ async def test_a_defect_fails_the_job_frees_the_worker_and_comes_out_of_the_cloc
     assert record.status is State.FAILED
     assert record.error_message == "the mock has a defect: LookupError while it ran the scripts"
     assert following.status is State.COMPLETED
+
+
+async def test_how_long_a_worker_is_busy_is_known_once_the_script_is_fetched(held: Held) -> None:
+    backend, clock = a_backend(simulation_workers=1, simulation_pace=6)
+    held.go.set()
+    submit(backend, a_request(url=URL))
+    await clock.advance(0.4)
+    assert submit(backend, a_request()).estimated_wait_minutes == 1.0
+
+
+class WatchedRequest(JobRequest):
+    """A request that tells when it is gone."""
+
+    __slots__ = ("__weakref__",)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.3, 0.5, LONG], ids=["pending", "dispatched", "processing", "completed"])
+async def test_what_a_job_asked_for_is_gone_with_the_job_as_there_may_be_images_in_it(after: float) -> None:
+    backend, clock = a_backend()
+    request = WatchedRequest(scripts=(a_script(),), script_url=None, portrait=True, bypass=False)
+    watched = weakref.ref(request)
+    # Not left to the garbage collector: to it, megabytes of text are one object.
+    gc.disable()
+    try:
+        record = submit(backend, request)
+        del request
+        await clock.advance(after)
+        if record.status is not State.COMPLETED:
+            assert watched() is not None
+            backend.jobs.cancel(record.id)
+        assert watched() is None
+    finally:
+        gc.enable()

@@ -9,21 +9,8 @@ from hypothesis import strategies as st
 
 from odyssey_mock.jobs.scripts import LATEST_TIMESTAMP, TEXT_LIMIT, Action, Script, ScriptFaultsError, read_script
 from odyssey_mock.streamer.images import decode_data_url
+from tests.support.entries import END, INTERACT, START, Entry, at, start
 from tests.support.streams import data_url, picture
-
-type Entry = dict[str, Any]  # the tests send what no script has, too
-
-START: Entry = {"timestamp_ms": 0, "start": {"prompt": "A cat"}}
-INTERACT: Entry = {"timestamp_ms": 3000, "interact": {"prompt": "It looks out"}}
-END: Entry = {"timestamp_ms": 9000, "end": {}}
-
-
-def at(timestamp_ms: object, entry: Entry) -> Entry:
-    return {**entry, "timestamp_ms": timestamp_ms}
-
-
-def start(**fields: object) -> Entry:
-    return {"timestamp_ms": 0, "start": {"prompt": "A cat", **fields}}
 
 
 def faults_of(script: object, *loc: str | int) -> dict[tuple[str | int, ...], str]:
@@ -251,48 +238,6 @@ ORDER = {
 @pytest.mark.parametrize(("script", "places"), ORDER.values(), ids=ORDER)
 def test_actions_and_times_are_in_order(script: list[Entry], places: set[tuple[str | int, ...]]) -> None:
     assert set(faults_of(script)) == places
-
-
-def test_every_fault_says_what_was_expected_and_what_came() -> None:
-    script = [start(prompt=7, size=3), at("soon", INTERACT), {"timestamp_ms": 1, "end": [], "start": {}}, None]
-    with pytest.raises(ScriptFaultsError) as caught:
-        read_script(script, "script")
-    assert str(caught.value).split("; ") == [
-        "script[0].start.size: expected prompt and image here, no other key",
-        "script[0].start.prompt: expected text that UTF-8 can hold, came 7",
-        "script[1].timestamp_ms: expected a whole number of milliseconds from 0 to 9007199254740991, came 'soon'",
-        "script[2]: expected exactly one of start, interact, end, came start and end",
-        "script[2].start.prompt: expected text that UTF-8 can hold, came nothing",
-        "script[2].end: expected an object with nothing in it, came an array",
-        "script[3]: expected an object with timestamp_ms and one action, came null",
-    ]
-
-
-def test_of_several_faults_at_one_place_the_first_is_told() -> None:
-    with pytest.raises(ScriptFaultsError) as caught:
-        read_script([at(0, INTERACT)], "script")
-    assert str(caught.value) == "script[0]: expected a start, as the first entry; came interact"
-
-
-def test_of_very_many_faults_the_text_has_the_first_and_how_many_there_are_more() -> None:
-    with pytest.raises(ScriptFaultsError) as caught:
-        read_script([None] * 1000, "script")
-    text = str(caught.value)
-    assert text.startswith("script[0]: expected an object")
-    shown = text.count("came null")
-    assert text.endswith(f"; and {1000 - shown} more")
-    assert len(text) <= TEXT_LIMIT
-    assert len(caught.value.faults) == 1000
-
-
-def test_what_came_is_shown_shortly_whatever_it_is() -> None:
-    script = [start(prompt=10**5000, **{"k" * 5000: 1, "line\nbreak\ud800": 2}), at("t" * 5000, END)]
-    with pytest.raises(ScriptFaultsError) as caught:
-        read_script(script, "script")
-    text = str(caught.value)
-    assert len(text) < 800
-    assert text.isprintable()
-    text.encode()
 
 
 WORDS = st.sampled_from(["timestamp_ms", "start", "interact", "end", "prompt", "image"])

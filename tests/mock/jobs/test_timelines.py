@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from odyssey_mock.jobs.scripts import Action, Script
 from odyssey_mock.jobs.timelines import Plan, expected_seconds, frame_of, planned
+from odyssey_mock.media.picture import kept
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Size
 from odyssey_mock.settings import Settings
@@ -107,6 +108,12 @@ def test_interactions_that_share_the_last_frame_or_the_end_crash_nothing() -> No
 def test_an_image_is_in_the_timeline_as_the_bytes_that_came() -> None:
     plan = plan_of(a_script(1, image=data_url(picture())))
     assert (plan.timeline.image, plan.error) == (picture(), None)
+
+
+def test_of_a_large_image_the_timeline_has_what_is_shown() -> None:
+    large = picture((1000, 1000), "BMP")
+    plan = plan_of(a_script(1, image=data_url(large)))
+    assert plan.timeline.image == kept(large, Size(704, 1280)) != large
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from odyssey_mock.media import picture
-from odyssey_mock.media.picture import PictureError, fitted
+from odyssey_mock.media.picture import KEPT_BYTES, PictureError, fitted, kept
 from odyssey_mock.media.timeline import Size
 
 SIZE = Size(176, 320)
@@ -72,6 +72,38 @@ def test_a_picture_is_turned_upright_and_cropped_around_its_middle() -> None:
     lying.paste(RED, (0, 0, 40, 176))
     turned = np.asarray(fitted(_encoded(lying, exif=exif), SIZE))
     assert np.abs(turned[10, 88].astype(int) - RED).max() < 40, "what was its left edge is its top"
+
+
+def noise(form: str, size: tuple[int, int], mode: str = "RGB") -> bytes:
+    """An image that nothing makes smaller."""
+    channels = len(mode) if mode != "L" else 1
+    pixels = np.random.default_rng(1).integers(0, 256, (size[1], size[0], channels), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.squeeze(), mode).save(buffer, form)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("form", "mode"), [("JPEG", "RGB"), ("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "L"), ("BMP", "RGB")]
+)
+def test_of_a_large_image_as_much_is_kept_as_is_shown(form: str, mode: str) -> None:
+    data = noise(form, (1500, 1500), mode)
+    left = kept(data, SIZE)
+    assert len(data) > KEPT_BYTES
+    assert len(left) < 3 * SIZE.width * SIZE.height * 1.1
+    assert np.array_equal(np.asarray(fitted(left, SIZE)), np.asarray(fitted(data, SIZE))), "pixel by pixel"
+
+
+def test_an_image_is_kept_as_it_came_where_it_is_small_or_what_is_shown_of_it_is_larger() -> None:
+    assert kept(image("PNG"), SIZE) == image("PNG")
+    large = noise("JPEG", (1500, 1500))
+    assert kept(large, Size(2816, 5120)) is large
+
+
+@pytest.mark.parametrize("data", [b"no picture", noise("PNG", (1500, 1500))[:-100_000]], ids=["none", "half of one"])
+def test_what_cannot_be_shown_is_not_kept(data: bytes) -> None:
+    with pytest.raises(PictureError, match="expected an image"):
+        kept(data, SIZE)
 
 
 def _encoded(image: Image.Image, **options: object) -> bytes:

@@ -112,19 +112,6 @@ async def test_what_is_not_there_is_told(odyssey_mock: MockOdyssey, stream: str 
         await odyssey_mock.recordings.file(stream or known, artifact)
 
 
-async def test_a_stream_whose_image_turns_out_to_be_none_has_failed_from_then_on(odyssey_mock: MockOdyssey) -> None:
-    shown = Timeline(tag=7, size=SMALL, image=b"no picture")
-    shown.end(3)
-    stream = remembered(odyssey_mock, shown)
-    await odyssey_mock.recordings.file(stream, "events.jsonl")
-    with pytest.raises(NoArtifactError, match="failed: expected an image"):
-        await odyssey_mock.recordings.file(stream, "video.mp4")
-    recording = described(odyssey_mock, stream)
-    assert [field for field in URL_FIELDS if recording[field] is not None] == ["events_url"]
-    last = (await odyssey_mock.recordings.file(stream, "events.jsonl")).read_text().splitlines()[-1]
-    assert json.loads(last)["type"] == "error"
-
-
 @pytest.mark.odyssey(streams_limit=2)
 async def test_the_files_of_a_stream_go_with_it(odyssey_mock: MockOdyssey) -> None:
     oldest, *_ = streams = [remembered(odyssey_mock) for _ in range(2)]

@@ -39,6 +39,17 @@ def test_whatever_the_id_is(stream_id: str, artifact: str) -> None:
     check(target)
 
 
+async def test_of_a_second_that_has_begun_nothing_is_lost() -> None:
+    clock = ManualClock(1000.75)
+    urls = ArtifactUrls(clock, SeededEntropy(1), 1)
+    target = made(urls)
+    await clock.advance(1)
+    check(target, urls)
+    await clock.advance(0.25)
+    with pytest.raises(UrlError, match="expired"):
+        check(target, urls)
+
+
 CHANGES: dict[str, Callable[[bytes, int, int], bytes]] = {
     "another": lambda target, place, byte: target[:place] + bytes([byte]) + target[place + 1 :],
     "added": lambda target, place, byte: target[:place] + bytes([byte]) + target[place:],

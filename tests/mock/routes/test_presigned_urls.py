@@ -39,7 +39,9 @@ async def test_without_a_signature_of_its_own_nothing_is_given(
     assert "handed out" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["/artifacts/", "/artifacts/x", "/artifacts/a/b/c", "/artifacts//video.mp4"])
+@pytest.mark.parametrize(
+    "path", ["/artifacts/", "/artifacts/x", "/artifacts/a/b/c", "/artifacts//video.mp4", "/artifacts", "/artifacts?a"]
+)
 async def test_below_artifacts_there_is_nothing_but_what_was_handed_out(path: str) -> None:
     async with MockOdyssey() as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
         assert (await http.get(path)).status_code == 403

@@ -1,8 +1,9 @@
 """Frames at a pace, and packets that wait for a sender that may be slow."""
 
 import asyncio
+import threading
 from fractions import Fraction
-from typing import cast
+from typing import cast, override
 
 import av
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock.media.encoder import VideoPacket
+from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.stamp import FrameStamp, read_stamp
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.streamer.pump import FramePump, Pacer, PacketTrack
@@ -147,3 +149,43 @@ async def test_a_change_of_size_and_a_request_make_a_frame_that_decodes_by_itsel
     assert (picture.width, picture.height) == (320, 176)
     running.cancel()
     await asyncio.wait([running])
+
+
+class HeldRenderer(Renderer):
+    """Takes its time over every frame until it is let go."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        super().__init__(timeline)
+        self.begun = threading.Event()
+        self.go = threading.Event()
+
+    @override
+    def render(self, index: int) -> av.VideoFrame:
+        self.begun.set()
+        assert self.go.wait(LIMIT)
+        return super().render(index)
+
+
+async def test_a_frame_that_was_begun_is_handed_over_even_where_the_video_is_cut_in_the_middle_of_it() -> None:
+    shown: list[tuple[int | None, int]] = []
+    track = PacketTrack()
+    pump = FramePump(
+        Timeline(tag=None, size=SIZE),
+        codec="h264",
+        fps=100,
+        bitrate=None,
+        now=lambda: 0.0,
+        on_frame=lambda timeline, index: shown.append((timeline.tag, index)),
+    )
+    pump.add_track(track)
+    stream = Timeline(tag=7, size=SIZE, prompt="A cat")
+    held = HeldRenderer(stream)
+    pump.show(stream, held)
+    running = asyncio.create_task(pump.run())
+    assert await asyncio.to_thread(held.begun.wait, LIMIT)
+    stream.end(pump.next_index)
+    running.cancel()
+    held.go.set()
+    await asyncio.wait([running])
+    assert running.cancelled()
+    assert (stream.frames, shown, len(numbers(track))) == (1, [(7, 0)], 1)

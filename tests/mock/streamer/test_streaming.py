@@ -1,12 +1,18 @@
 """Streams over a real peer, asked for by a client of the wire itself: what it may say, and what it may not."""
 
+import asyncio
 import io
+import threading
 
+import av
 import pytest
 from PIL import Image
 
-from odyssey_mock import MockOdyssey
-from tests.support.raw import RawApi, raw_peer
+from odyssey_mock import FrameStamp, MockOdyssey
+from odyssey_mock.media import draw_stamp
+from odyssey_mock.media.encoder import VideoPacket
+from odyssey_mock.streamer import pump
+from tests.support.raw import LIMIT, RawApi, raw_peer
 from tests.support.streams import START, data_url, picture, start
 
 
@@ -166,3 +172,36 @@ async def test_a_prompt_of_half_a_character_is_shown_by_the_control_api(odyssey_
         state = (await api.http.get("/_mock/state")).raise_for_status().json()
         assert state["streams"][0]["prompt"] == "\ud800"
         assert "ud800" in (await api.http.get("/_mock/journal")).raise_for_status().text
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["", "with an update that no frame shows"])
+async def test_a_client_that_vanishes_leaves_the_frames_that_were_sent_and_no_more(
+    odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch, changed: bool
+) -> None:
+    making, go, offered = threading.Event(), threading.Event(), [0]
+    offer = pump.PacketTrack.offer
+
+    def draw(frame: av.VideoFrame, stamp: FrameStamp) -> None:
+        draw_stamp(frame, stamp)
+        if stamp.stream_tag is not None and stamp.frame_index == 3:
+            making.set()
+            assert go.wait(LIMIT)
+
+    def counted(track: pump.PacketTrack, packet: VideoPacket) -> bool:
+        offered[0] += 1
+        return offer(track, packet)
+
+    async with raw_peer(odyssey_mock) as peer:
+        monkeypatch.setattr(pump, "draw_stamp", draw)
+        stream = await start(peer)
+        record = odyssey_mock.streams[stream]
+        assert await asyncio.to_thread(making.wait, LIMIT)
+        monkeypatch.setattr(pump.PacketTrack, "offer", counted)
+        if changed:
+            peer.say({"type": "update", "prompt": "It looks out"})
+            await odyssey_mock.wait_for("channel", "update", stream=stream)
+        await peer.socket.close()
+        await odyssey_mock.wait_for("state", "stream", to="closed")
+        go.set()
+    await odyssey_mock.reset()
+    assert (record.frame_count, offered) == (4, [1]), "three before, and the one that was on its way"

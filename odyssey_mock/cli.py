@@ -48,8 +48,10 @@ def main() -> None:
 @click.option("--streamers", default=100, help="Sessions served at once.")
 @click.option("--portrait-size", type=SIZE, default=(704, 1280), metavar="W H", help="Pixels of a portrait stream.")
 @click.option("--landscape-size", type=SIZE, default=(1280, 704), metavar="W H", help="Pixels of a landscape stream.")
+@click.option("--simulation-pace", default=0.1, help="Seconds that one second of simulated video takes.")
+@click.option("--script-host", "hosts", multiple=True, help="A host, beside this machine, that a script_url may name.")
 @click.option("--loopback-only", is_flag=True, help="Offer video on 127.0.0.1 alone; Firefox does not connect then.")
-def serve(as_json: bool, keys: tuple[str, ...], **options: object) -> None:
+def serve(as_json: bool, keys: tuple[str, ...], hosts: tuple[str, ...], **options: object) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     Point a client at it with the environment variables that are printed.
@@ -58,7 +60,12 @@ def serve(as_json: bool, keys: tuple[str, ...], **options: object) -> None:
     from odyssey_mock.settings import AccountSettings, Settings, SettingsError  # noqa: PLC0415
 
     try:
-        settings = Settings().replace(keys={key: AccountSettings() for key in keys} or None, **options)
+        settings = Settings()
+        settings = settings.replace(
+            keys={key: AccountSettings() for key in keys} or None,
+            script_url_hosts=[*settings.script_url_hosts, *hosts],
+            **options,
+        )
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
     try:

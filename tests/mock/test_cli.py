@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from odyssey_mock.cli import DEFAULT_PORT, main
 from odyssey_mock.network import SystemNetwork
+from odyssey_mock.settings import Settings
 
 LIMIT = 20.0
 
@@ -63,6 +64,19 @@ def test_it_greets_with_the_lines_to_copy() -> None:
         assert (process.returncode, stderr) == (0, "")
 
 
+def test_a_script_may_come_from_a_host_that_was_named_beside_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Settings] = []
+
+    async def serve(settings: Settings, *, as_json: bool) -> None:
+        served.append(settings)
+
+    monkeypatch.setattr("odyssey_mock.cli._serve", serve)
+    result = CliRunner().invoke(main, ["serve", "--script-host", "files.example", "--simulation-pace", "0"])
+    assert result.exit_code == 0, result.output
+    assert served[0].script_url_hosts == (*Settings().script_url_hosts, "files.example")
+    assert served[0].simulation_pace == 0
+
+
 def test_a_port_that_is_taken_ends_it_with_a_clear_error() -> None:
     with SystemNetwork().listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
@@ -79,6 +93,8 @@ def test_a_port_that_is_taken_ends_it_with_a_clear_error() -> None:
         (["--portrait-size", "705", "1280"], "portrait_size must be (width, height)"),
         (["--clock", "sundial"], "'sundial' is not one of"),
         (["--port", "70000"], "70000 is not in the range"),
+        (["--simulation-pace", "-1"], "simulation_pace must be a number"),
+        (["--script-host", "http://files"], "script_url_hosts must be a list of host names"),
     ],
 )
 def test_a_wrong_option_is_told_before_anything_starts(options: list[str], expected: str) -> None:

@@ -116,7 +116,7 @@ class MockOdyssey:
 
     @property
     def jobs(self) -> Jobs:
-        """The simulation jobs, and the workers that carry them out: to look at, to cancel, to lose a worker.
+        """The simulation jobs by id, and the workers that carry them out: to look at, to cancel, to lose a worker.
 
         A job that clients submitted is found by its `job_id`, and told by its `status` and `history`::
 
@@ -124,7 +124,7 @@ class MockOdyssey:
             await mock.advance(0.4)
             await mock.jobs.lose_worker(job.job_id)
             await mock.advance(60)
-            record = mock.jobs.records[job.job_id]
+            record = mock.jobs[job.job_id]
             assert (record.status, record.retry_count) == ("completed", 1)
             assert [state for state, _ in record.history][:4] == ["pending", "dispatched", "processing", "pending"]
         """

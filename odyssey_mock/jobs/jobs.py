@@ -3,11 +3,10 @@
 import asyncio
 import bisect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, override
 
 from odyssey_mock.jobs.attempt import Attempt, note_stream
 from odyssey_mock.jobs.estimates import expected_work, wait_seconds
@@ -61,8 +60,10 @@ class _Active:
     """What its worker does for it; None while it waits for one."""
 
 
-class Jobs:
+class Jobs(Mapping[str, JobRecord]):
     """The simulation jobs of one server, and the workers that carry them out.
+
+    A mapping by id, oldest first: of the jobs that have not ended, and the latest `jobs_limit` of those that have.
 
     A worker that is free takes the first job of the queue: of the highest priority, then of the longest standing. It
     is that job's from then on, though the job stays `pending` for `simulation_dispatch_delay` more: a job of higher
@@ -80,14 +81,17 @@ class Jobs:
         self._dispatched = 0
         self._closed = False
 
-    @property
-    def records(self) -> Mapping[str, JobRecord]:
-        """By id, oldest first: those that have not ended, and the latest `jobs_limit` of those that have."""
-        return MappingProxyType(self._records)
+    @override
+    def __getitem__(self, job_id: str) -> JobRecord:
+        return self._records[job_id]
 
-    def get(self, job_id: str) -> JobRecord | None:
-        """Find a job; None where there is none of that id, or none any more."""
-        return self._records.get(job_id)
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._records)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._records)
 
     def submit(self, account: "Account", request: JobRequest) -> JobRecord:
         """Put a new job into the queue.

@@ -63,7 +63,7 @@ class SimulationJobs(HTTPEndpoint):
         query = validate(ListQuery, dict(request.query_params), "query")
         jobs = [
             job
-            for job in reversed([*backend.jobs.records.values()])
+            for job in reversed([*backend.jobs.values()])
             if job.account_id == account.id
             and query.status in (None, job.status)
             and not (query.active and job.status in ENDED)

@@ -187,7 +187,7 @@ async def test_a_full_queue_is_told_at_once(odyssey_mock: MockOdyssey, odyssey_c
     with pytest.raises(RateLimitError) as caught:
         await odyssey_client.simulate(script=SCRIPT)
     assert caught.value.retry_after_seconds is not None
-    assert len(odyssey_mock.jobs.records) == 1
+    assert len(odyssey_mock.jobs) == 1
 
 
 # The access token.
@@ -204,7 +204,7 @@ async def test_however_many_calls_meet_an_expired_token_it_is_renewed_once(
     calls += [odyssey_client.list_stream_recordings() for _ in range(10)]
     await asyncio.gather(*calls)
     assert asked(odyssey_mock).count("POST /auth/token") == 2
-    assert len(odyssey_mock.jobs.records) == 5
+    assert len(odyssey_mock.jobs) == 5
 
 
 # The end of the client.

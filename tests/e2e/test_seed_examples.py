@@ -91,7 +91,7 @@ async def test_the_complete_example(odyssey_mock: MockOdyssey) -> None:
     lines = Lines()
     await run_simulation(odyssey_mock.advance, lines)
 
-    (job,) = odyssey_mock.jobs.records.values()
+    (job,) = odyssey_mock.jobs.values()
     (stream,) = job.streams
     started, status, ready = lines.said
     assert started == f"Started simulation: {job.id}"
@@ -115,7 +115,7 @@ async def test_error_handling_when_the_job_fails(odyssey_mock: MockOdyssey, odys
     lines = Lines()
     await handle_errors(odyssey_client, odyssey_mock.advance, lines, prompt="A sunset [error:model_crash]")
 
-    (job,) = odyssey_mock.jobs.records.values()
+    (job,) = odyssey_mock.jobs.values()
     (stream,) = job.streams
     job_failed, stream_failed = lines.said
     assert job_failed.startswith("Job failed: 1 of 1 streams failed")

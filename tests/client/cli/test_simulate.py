@@ -37,7 +37,7 @@ async def test_it_prints_what_the_job_is_called_and_does_not_wait(
     odyssey_mock: MockOdyssey, run: Run, tmp_path: Path
 ) -> None:
     result = await run("simulate", script_file(tmp_path, CAT))
-    (job_id,) = odyssey_mock.jobs.records
+    (job_id,) = odyssey_mock.jobs
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines()[:2] == [f"job             {job_id}", "status          pending"]
 
@@ -61,7 +61,7 @@ async def test_with_wait_there_is_a_line_for_each_change_and_then_the_job(
     odyssey_mock: MockOdyssey, run: Run, tmp_path: Path
 ) -> None:
     result = await run("simulate", script_file(tmp_path, CAT), "--wait", *SOON)
-    (job_id,) = odyssey_mock.jobs.records
+    (job_id,) = odyssey_mock.jobs
     assert result.exit_code == 0
     lines = result.stderr.splitlines()
     assert lines[0] == f"Simulation {job_id}: pending, 0 of 1 stream done"
@@ -80,7 +80,7 @@ async def test_download_waits_and_leaves_the_video_of_each_stream(
     file, out = script_file(tmp_path, CAT), tmp_path / "new" / "out"
     result = await run("simulate", "--batch", file, file, "--download", out, *SOON)
     assert result.exit_code == 0
-    (job,) = odyssey_mock.jobs.records.values()
+    (job,) = odyssey_mock.jobs.values()
     assert names(out) == sorted(f"{stream.stream_id}.mp4" for stream in job.streams)
     for path in out.iterdir():
         with av.open(str(path)) as container:
@@ -118,7 +118,7 @@ async def test_where_a_stream_fails_the_others_are_fetched_and_the_exit_code_is_
 ) -> None:
     good, bad, out = script_file(tmp_path, CAT), script_file(tmp_path, FAILING, "dog.json"), tmp_path / "out"
     result = await run("simulate", "--batch", good, bad, "--download", out, *SOON)
-    (job,) = odyssey_mock.jobs.records.values()
+    (job,) = odyssey_mock.jobs.values()
     assert result.exit_code == 1
     assert names(out) == [f"{job.streams[0].stream_id}.mp4"]
     assert "failed, 2 of 2 streams done" in result.stderr
@@ -151,13 +151,13 @@ async def test_a_job_that_takes_too_long_goes_on_and_is_told_with_what_to_do(
     odyssey_mock: MockOdyssey, run: Run, tmp_path: Path
 ) -> None:
     result = await run("simulate", script_file(tmp_path, CAT), "--wait", "--timeout", "0.1", "--json", *SOON)
-    (job_id,) = odyssey_mock.jobs.records
+    (job_id,) = odyssey_mock.jobs
     assert result.exit_code == 1
     assert f"Error: Simulation {job_id} did not end within 0.1 s: it is pending. It goes on" in result.stderr
     assert f"odyssey simulations cancel {job_id}" in result.stderr
     found = document(result)
     assert (found["job_id"], found["error"]["code"]) == (job_id, "simulation_timeout")
-    assert odyssey_mock.jobs.records[job_id].status == "pending"
+    assert odyssey_mock.jobs[job_id].status == "pending"
 
 
 @pytest.mark.odyssey(simulation_workers=0)
@@ -166,7 +166,7 @@ async def test_a_job_that_is_cancelled_meanwhile_is_an_error(
 ) -> None:
     running = asyncio.create_task(run("simulate", script_file(tmp_path, CAT), "--wait", *SOON))
     await odyssey_mock.journal.wait_for("rest", "GET /simulation-jobs/{job_id}")
-    (job_id,) = odyssey_mock.jobs.records
+    (job_id,) = odyssey_mock.jobs
     odyssey_mock.jobs.cancel(job_id)
     result = await running
     assert result.exit_code == 1
@@ -183,7 +183,7 @@ async def test_a_full_queue_is_told(odyssey_mock: MockOdyssey, run: Run, tmp_pat
     result = await run("simulate", file, "--json")
     assert result.exit_code == 1
     assert document(result)["error"]["code"] == "RATE_LIMITED"
-    assert len(odyssey_mock.jobs.records) == 1
+    assert len(odyssey_mock.jobs) == 1
 
 
 @pytest.mark.off_contract("the key is one that the service does not accept")

@@ -89,7 +89,7 @@ async def test_a_job_is_cancelled(odyssey_mock: MockOdyssey, odyssey_client: Ody
     job = await odyssey_client.simulate(script=SHORT)
     result = await run("simulations", "cancel", job.job_id)
     assert (result.exit_code, result.stdout) == (0, f"Simulation {job.job_id} is cancelled.\n")
-    assert odyssey_mock.jobs.records[job.job_id].status == "cancelled"
+    assert odyssey_mock.jobs[job.job_id].status == "cancelled"
     other = await odyssey_client.simulate(script=SHORT)
     assert document(await run("simulations", "cancel", other.job_id, "--json"))["status"] == "cancelled"
 

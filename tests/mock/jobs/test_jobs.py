@@ -145,7 +145,7 @@ async def test_the_oldest_that_ended_are_forgotten_and_none_that_has_not() -> No
     ended = [backend.jobs.submit(an_account(), a_request()) for _ in range(4)]
     await clock.advance(LONG)
     waiting = [backend.jobs.submit(an_account(), a_request()) for _ in range(3)]
-    assert list(backend.jobs.records.values()) == [*ended[2:], *waiting]
+    assert list(backend.jobs.values()) == [*ended[2:], *waiting]
     assert backend.jobs.get(ended[0].id) is None
     assert backend.jobs.get(waiting[0].id) is waiting[0]
 
@@ -169,10 +169,10 @@ async def test_after_a_reset_everything_is_as_at_the_beginning() -> None:
     before = [backend.jobs.submit(an_account(), a_request(a_script(10), a_script(10))) for _ in range(5)]
     await clock.advance(1.5)
     await backend.reset()
-    assert (len(backend.jobs.records), len(backend.streams.records), clock.pending) == (0, 0, [])
+    assert (len(backend.jobs), len(backend.streams.records), clock.pending) == (0, 0, [])
     assert backend.journal.entries == ()
     after = backend.jobs.submit(an_account(), a_request())
     await clock.advance(LONG)
     assert (after.status, after.assigned_region) == (State.COMPLETED, "us-east-1")
     assert {record.status for record in before} == {State.CANCELLED}
-    assert list(backend.jobs.records) == [after.id]
+    assert list(backend.jobs) == [after.id]

@@ -130,4 +130,4 @@ async def test_a_job_is_seen_after_its_mock_was_left() -> None:
     async with MockOdyssey(clock="manual") as mock:
         record = mock.jobs.submit(an_account(), a_request())
         await mock.advance(60)
-    assert mock.jobs.records[record.id].status is State.COMPLETED
+    assert mock.jobs[record.id].status is State.COMPLETED

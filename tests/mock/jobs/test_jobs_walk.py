@@ -109,7 +109,7 @@ class JobsWalk(RuleBasedStateMachine):
         async def submit() -> None:
             pending = [
                 each
-                for each in self.backend.jobs.records.values()
+                for each in self.backend.jobs.values()
                 if each.account_id == f"acct_{account}" and each.status is State.PENDING
             ]
             # More than the limit where jobs have lost their workers.
@@ -175,7 +175,7 @@ class JobsWalk(RuleBasedStateMachine):
     @rule()
     def reset(self) -> None:
         self.run(self.backend.reset())
-        assert len(self.backend.jobs.records) == len(self.clock.pending) == 0
+        assert len(self.backend.jobs) == len(self.clock.pending) == 0
         assert {record.status for record in self.seen.values()} <= ENDED
 
     async def _cancel(self, record: JobRecord) -> None:
@@ -218,7 +218,7 @@ class JobsWalk(RuleBasedStateMachine):
     def workers_never_exceed_the_limit_and_none_idles_while_there_is_a_queue(self) -> None:
         if not self.seen:
             return
-        records = self.backend.jobs.records.values()
+        records = self.backend.jobs.values()
         assert sum(record.status in WITH_A_WORKER for record in records) <= self.settings.simulation_workers
         unfinished = sum(record.status not in ENDED for record in records)
         # One deadline for each busy worker, and no other.
@@ -260,7 +260,7 @@ class JobsWalk(RuleBasedStateMachine):
     @invariant()
     def only_the_latest_that_ended_are_remembered(self) -> None:
         if self.seen:
-            ended = [record for record in self.backend.jobs.records.values() if record.status in ENDED]
+            ended = [record for record in self.backend.jobs.values() if record.status in ENDED]
             assert len(ended) <= self.settings.jobs_limit
 
     def teardown(self) -> None:

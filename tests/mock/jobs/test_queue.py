@@ -118,7 +118,7 @@ async def test_one_pending_job_too_many_of_an_account_is_refused_with_the_time_t
     with pytest.raises(QueueFullError, match=r"fewer than 2 pending jobs of the account, it has 2; .* in 31 s") as full:
         backend.jobs.submit(an_account(), a_request())
     assert (full.value.queued, full.value.limit, full.value.retry_after_seconds) == (2, 2, 31)
-    assert len(backend.jobs.records) == 3
+    assert len(backend.jobs) == 3
     backend.jobs.submit(an_account("other"), a_request())
     await clock.advance(full.value.retry_after_seconds)
     backend.jobs.submit(an_account(), a_request())

@@ -171,7 +171,6 @@ async def test_a_host_that_is_allowed_may_be_written_in_several_ways(
         ("?a=b c", "/?a=b%20c"),
         ("/a b/../\u00e4?q=/?\u00e4#f", "/a%20b/../%C3%A4?q=/?%C3%A4"),
         ("/%41%2f?%20", "/%41%2f?%20"),
-        ("/\r\nX-Evil: 1\r\n\r\nGET /other", "/%0D%0AX-Evil:%201%0D%0A%0D%0AGET%20/other"),
         ("//localhost/~me;v=1", "//localhost/~me;v=1"),
     ],
 )
@@ -179,6 +178,23 @@ async def test_a_path_is_asked_for_in_ascii_and_in_one_line(path: str, target: s
     async with serving(ok(SCRIPT)) as server:
         assert await fetch_script(f"http://127.0.0.1:{server.port}{path}", settings(), NETWORK) == CAT
     assert server.requests[0].splitlines()[0] == f"GET {target} HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost/\r\nX-Evil: 1\r\n\r\nGET /other",
+        "http://localhost\x00/",
+        "http://[:]/",
+        "http://[127.0.0.1]/",
+        "http://localhost\uff0f.example/",
+        "http://\u2100localhost/",
+    ],
+)
+async def test_a_url_that_others_might_read_otherwise_is_none(url: str) -> None:
+    assert await refusal(url) == (
+        "script_url: expected an http or https URL with a host, such as http://localhost/script.json"
+    )
 
 
 async def test_no_host_is_asked_where_none_is_allowed() -> None:

@@ -139,8 +139,8 @@ async def test_without_a_token_nothing_is_told_nor_done(
     body = wanted() if method == "POST" else None
     answer = await authorized.request(method, path.format(job_id=job_id), json=body)
     assert (answer.status_code, answer.json()) == (401, {"detail": "Not authenticated"})
-    assert [*odyssey_mock.jobs.records] == [job_id]
-    assert odyssey_mock.jobs.records[job_id].status != "cancelled"
+    assert [*odyssey_mock.jobs] == [job_id]
+    assert odyssey_mock.jobs[job_id].status != "cancelled"
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
@@ -155,7 +155,7 @@ async def test_another_accounts_job_is_403_and_one_that_is_none_404(
     unknown = await authorized.request(method, "/simulation-jobs/no-such-job")
     assert unknown.status_code == 404
     assert "not found" in unknown.json()["detail"]
-    assert odyssey_mock.jobs.records[theirs].status != "cancelled"
+    assert odyssey_mock.jobs[theirs].status != "cancelled"
     assert await listed(authorized) == {"jobs": [], "total": 0, "limit": 20, "offset": 0}
 
 
@@ -193,7 +193,7 @@ async def test_the_journal_knows_whose_job_it_is_and_has_its_images_cut(
 ) -> None:
     job_id = await submit(authorized, script(image=f"data:image/png;base64,{'A' * 4000}"))
     (created,) = odyssey_mock.journal.find("rest", "POST /simulation-jobs")
-    assert created.account == odyssey_mock.jobs.records[job_id].account_id
+    assert created.account == odyssey_mock.jobs[job_id].account_id
     assert len(created.data["request"]["scripts"][0][0]["start"]["image"]) == 64
     await job(authorized, job_id)
     (shown,) = odyssey_mock.journal.find("rest", "GET /simulation-jobs/{job_id}")

@@ -44,7 +44,7 @@ def test_json_is_text_or_utf8_with_or_without_a_byte_order_mark(text: str | byte
     ("text", "says"),
     [
         ("", "a mistake at line 1, column 1"),
-        ('[\n  {"timestamp_ms": 0,}]', "a mistake at line 2, column 22"),
+        ('[\n  {"timestamp_ms" 0}]', "a mistake at line 2, column 19"),
         (CAT_JSON[:-1], "a mistake at line 1"),
         (CAT_JSON + "x", "Extra data"),
         ("[NaN]", "NaN, which JSON does not have"),

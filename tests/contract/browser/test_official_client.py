@@ -8,6 +8,7 @@ import pytest
 
 from odyssey_client import ClientCredentials, Odyssey
 from odyssey_mock import MockOdyssey
+from odyssey_mock.journal import Kind
 from tests.contract.browser.official_client import Frame, OfficialClient
 
 pytestmark = [
@@ -18,6 +19,8 @@ pytestmark = [
 
 PORTRAIT = (704, 1280)
 LANDSCAPE = (1280, 704)
+KINDS: tuple[Kind, ...] = ("channel", "signaling")
+"""Where a start may come."""
 EAGER_STARTS = int(os.environ.get("ODYSSEY_TEST_EAGER_STARTS", "200"))
 
 
@@ -177,10 +180,12 @@ async def test_polls_once_a_second_while_no_streamer_is_free(official: OfficialC
 async def test_a_start_in_the_very_moment_of_connection_is_served(official: OfficialClient, mock: MockOdyssey) -> None:
     starts = await official.start_at_once(mock.api_key, EAGER_STARTS, patience=5.0)
 
+    arrived = [entry for kind in KINDS for entry in mock.journal.find(kind, "interactive_stream_start")]
     assert starts["refused"] == []
-    # Chromium itself loses about one first message in a thousand.
-    assert starts["lost"] <= 1
+    assert starts["started"] == len(arrived), "the mock answers every start that comes"
     assert starts["started"] + starts["lost"] == EAGER_STARTS
+    # Chromium itself loses about one first message in a thousand: of 200, four are lost once in 17,000 runs.
+    assert starts["lost"] <= 3
 
 
 def _index(frame: Frame) -> int:

@@ -79,12 +79,15 @@ def _is_web_address(url: str) -> bool:
     except ValueError:  # no such port, or no such IPv6 address
         return False
     # By netloc, and not by hostname, which passes over what stands around brackets.
-    is_host = _HOST.fullmatch(parts.netloc.rpartition("@")[2]) is not None
+    is_host = _AUTHORITY.fullmatch(parts.netloc) is not None
     return is_host and is_good_port and _WEB_ADDRESS.fullmatch(url) is not None
 
 
-_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:\\%\s]+)(?::[0-9]*)?")
-"""A name or an address with its port. A percent sign or a backslash in it is read in one way here, in another there."""
+_AUTHORITY = re.compile(r"(?:[^\[\]\x80-\U0010ffff]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@\\%\s]+)(?::[0-9]*)?")
+"""Perhaps a user, in ASCII and without brackets; a name or an address; perhaps a port.
+
+A percent sign or a backslash in a host is read in one way here, in another there.
+"""
 _WEB_ADDRESS = re.compile(r"(?i:https?)://[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 _READERS: Mapping[str, Callable[[object, Faults, TakeImage], JSON]] = MappingProxyType(

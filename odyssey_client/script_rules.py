@@ -6,6 +6,7 @@ so that all faults come at once; one place has one fault, the first.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
@@ -25,6 +26,9 @@ FIELDS: Mapping[Action, tuple[str, ...]] = MappingProxyType(
 )
 LATEST_MS = 2**53 - 1
 """The largest time: the largest whole number that every JSON reader has exactly."""
+
+_IMAGE_HEAD = re.compile(r"data:image/[a-z0-9.+-]+;base64,")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 _SHOWN = 60
 """Characters shown of a value at fault."""
@@ -215,12 +219,21 @@ def _read_fields(
             continue
         try:
             given = value.get(name, _NOTHING)
-            good[name] = take_image(given) if name == "image" else _prompt(given)
+            good[name] = take_image(_wire_image(given)) if name == "image" else _prompt(given)
         except _WrongError as wrong:
             faults.add(f"{at}.{name}", *wrong.args)
         except ImageError as wrong:
             faults.add(f"{at}.{name}", "an image that can be sent", f"one that cannot: {wrong}")
     return good
+
+
+def _wire_image(value: object) -> object:
+    """Return ``value``, which in the form of a ``data:`` URL must be what the wire takes: other images may be files."""
+    if isinstance(value, str) and value[:5].lower() == "data:":
+        head = _IMAGE_HEAD.match(value)
+        if head is None or (len(value) - head.end()) % 4 or _BASE64.fullmatch(value, head.end()) is None:
+            raise _WrongError("a data: URL of an image in base64 (data:image/png;base64,...)", "another data: URL")
+    return value
 
 
 def _refuse_others(value: Mapping[object, object], known: Sequence[str], at: str, faults: Faults) -> None:

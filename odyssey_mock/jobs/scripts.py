@@ -20,7 +20,7 @@ TEXT_LIMIT = 1000
 """Characters of all faults in one line; of more, their number."""
 
 _IMAGE_HEAD = re.compile(r"data:image/[a-z0-9.+-]+;base64,")
-_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
 @dataclass(frozen=True, slots=True)

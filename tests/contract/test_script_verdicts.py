@@ -11,7 +11,7 @@ from odyssey_client.errors import ScriptError
 from odyssey_client.script_request import script_fields
 from odyssey_mock.jobs.request import read_request
 from odyssey_mock.routes.errors import ApiError
-from tests.support.scripts import broken_scripts, valid_scripts
+from tests.support.scripts import NO_IMAGES, broken_scripts, valid_scripts
 
 type Sources = Mapping[str, Any]  # what a test draws may be anything
 
@@ -73,6 +73,13 @@ def test_both_find_the_same_faults_in_a_batch(scripts: list[object]) -> None:
     assert faults_of_the_client({"scripts": scripts}) == faults_of_the_mock({"scripts": scripts})
 
 
+@pytest.mark.parametrize("image", NO_IMAGES)
+def test_both_refuse_what_is_no_data_url_of_an_image(image: str) -> None:
+    script = [{"timestamp_ms": 0, "start": {"prompt": "A cat", "image": image}}, END]
+    verdicts = faults_of_the_client({"script": script}), faults_of_the_mock({"script": script})
+    assert verdicts == ({"script[0].start.image"}, {"script[0].start.image"})
+
+
 @pytest.mark.parametrize(
     ("sources", "faults"),
     [
@@ -112,6 +119,9 @@ def test_both_judge_what_a_job_is_made_of(sources: Sources, faults: set[str]) ->
 @example("http", "[:]", "/")
 @example("http", "[1.2.3.4]", "/")
 @example("http", "a:", "/")
+@example("http", "[@0", "")
+@example("http", "[a]@0", "")
+@example("http", "\u2100@0", "")
 def test_both_judge_any_script_url_alike(scheme: str, host: str, rest: str) -> None:
     sources = {"script_url": f"{scheme}://{host}{rest}"}
     assert faults_of_the_client(sources) == faults_of_the_mock(sources)

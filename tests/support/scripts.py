@@ -25,6 +25,13 @@ NO_IMAGES = (
     "data:image/png,abc",
     "data:image/png;base64,@@@",
     "data:text/plain,hello",
+    "data:image/png;base64,",
+    IMAGE.replace("image/png", "text/plain"),
+    IMAGE.replace("image/png", "image/PNG"),
+    IMAGE.replace("data:", "DATA:"),
+    IMAGE.replace(";base64", ";charset=x;base64"),
+    IMAGE.replace("base64,", "base64,\n"),
+    IMAGE.rstrip("="),
 )
 """Text that is no `data:` URL of an image in base64, nor the path of one."""
 

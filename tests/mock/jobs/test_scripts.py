@@ -188,7 +188,7 @@ def test_an_image_is_a_data_url_in_base64(image: object, kind: str) -> None:
     assert faults_of([start(image=image), END]) == {(0, "start", "image"): kind}
 
 
-@given(st.binary(max_size=40), st.sampled_from(["png", "jpeg", "svg+xml", "vnd.x-y.z"]))
+@given(st.binary(min_size=1, max_size=40), st.sampled_from(["png", "jpeg", "svg+xml", "vnd.x-y.z"]))
 def test_an_image_that_passes_can_be_decoded_when_the_job_runs(data: bytes, kind: str) -> None:
     image = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     action = read_script([start(image=image), END]).actions[0]

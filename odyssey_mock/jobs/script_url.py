@@ -40,7 +40,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _URL = re.compile(
     r"""
     (?P<scheme> https? ) ://
-    (?: [^/?\#\[\]\x80-\U0010ffff]* @ )?                      # userinfo, which is not sent
+    (?-i: [^/?\#\[\]\x80-\U0010ffff]* @ )?                    # userinfo, which is not sent
     (?: \[ (?P<address> [0-9a-f:.]+ ) \] | (?P<name> [^/?\#@:\[\]\\%\s]+ ) )
     (?: : (?P<port> [0-9]* ) )?
     (?P<path> / [^?#]* )?

@@ -17,9 +17,9 @@ from odyssey_mock.journal import JSON, Entry, Journal, Kind
 from odyssey_mock.network import Network, SystemNetwork
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.streams import StreamRecord
+from odyssey_mock.rtc.stun import StunResponder
 from odyssey_mock.settings import ClockKind, Settings
 from odyssey_mock.streamer.live import Session
-from odyssey_mock.streamer.stun import StunResponder
 
 CLOSE_SESSIONS = 5.0
 """Seconds that sessions may take to end when the mock is left, and jobs as well."""

@@ -5,9 +5,10 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
+from odyssey_mock.rtc.packets import PacketTrack
 from odyssey_mock.streamer.messages import DATA_CHANNEL, SIGNALING
 from odyssey_mock.streamer.peer import StreamerPeer
-from odyssey_mock.streamer.pump import FramePump, PacketTrack
+from odyssey_mock.streamer.pump import FramePump
 from odyssey_mock.streamer.session import Action, Event
 from odyssey_mock.streamer.streaming import Streaming
 

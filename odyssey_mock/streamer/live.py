@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from odyssey_mock.journal import JSON
 from odyssey_mock.recordings.streams import StreamRecord
+from odyssey_mock.rtc.connection import DescriptionError
 from odyssey_mock.streamer.line import INTERNAL_ERROR, NORMAL_CLOSURE, POLICY_VIOLATION, Happening, Line, Socket
 from odyssey_mock.streamer.messages import (
     DATA_CHANNEL,
@@ -23,7 +24,6 @@ from odyssey_mock.streamer.messages import (
     MessageError,
     decode,
 )
-from odyssey_mock.streamer.peer import DescriptionError
 from odyssey_mock.streamer.session import Action, Event, SessionMachine, State
 from odyssey_mock.streamer.streaming import REASON_INVALID
 

@@ -3,17 +3,13 @@
 import asyncio
 import logging
 import math
-from collections import deque
 from collections.abc import Callable
-from typing import override
-
-from aiortc import MediaStreamTrack
-from aiortc.mediastreams import MediaStreamError
 
 from odyssey_mock.media.encoder import Codec, VideoEncoder, VideoPacket
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.stamp import FrameStamp, draw_stamp
 from odyssey_mock.media.timeline import Timeline
+from odyssey_mock.rtc.packets import PacketTrack
 
 logger = logging.getLogger(__name__)
 
@@ -43,51 +39,6 @@ class Pacer:
 def _settle(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-class PacketTrack(MediaStreamTrack):
-    """A video track of ready-made packets, which aiortc's sender only has to packetise.
-
-    Bounded: a sender that cannot keep up loses the packets up to the next key frame, not the memory of the machine.
-    """
-
-    kind = "video"
-
-    def __init__(self, *, limit: int = 20) -> None:
-        super().__init__()
-        self.dropped = 0
-        self._packets: deque[VideoPacket] = deque()
-        self._limit = limit
-        self._skipping = False
-        self._changed = asyncio.Event()
-
-    def offer(self, packet: VideoPacket) -> bool:
-        """Queue a packet for the sender; False where only a key frame can help it now."""
-        if len(self._packets) >= self._limit:
-            self.dropped += len(self._packets)
-            self._packets.clear()
-            self._skipping = True
-        if self._skipping and not packet.is_keyframe:
-            self.dropped += 1
-            return False
-        self._skipping = False
-        self._packets.append(packet)
-        self._changed.set()
-        return True
-
-    @override
-    async def recv(self) -> VideoPacket:
-        while not self._packets:
-            if self.readyState != "live":
-                raise MediaStreamError("the track has ended")
-            self._changed.clear()
-            await self._changed.wait()
-        return self._packets.popleft()
-
-    @override
-    def stop(self) -> None:
-        super().stop()
-        self._changed.set()
 
 
 class FramePump:

@@ -11,6 +11,7 @@ from PIL import Image
 from odyssey_mock import FrameStamp, MockOdyssey
 from odyssey_mock.media import draw_stamp
 from odyssey_mock.media.encoder import VideoPacket
+from odyssey_mock.rtc.packets import PacketTrack
 from odyssey_mock.streamer import pump
 from tests.support.raw import LIMIT, RawApi, raw_peer
 from tests.support.streams import START, data_url, picture, start
@@ -179,7 +180,7 @@ async def test_a_client_that_vanishes_leaves_the_frames_that_were_sent_and_no_mo
     odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch, changed: bool
 ) -> None:
     making, go, offered = threading.Event(), threading.Event(), [0]
-    offer = pump.PacketTrack.offer
+    offer = PacketTrack.offer
 
     def draw(frame: av.VideoFrame, stamp: FrameStamp) -> None:
         draw_stamp(frame, stamp)
@@ -187,7 +188,7 @@ async def test_a_client_that_vanishes_leaves_the_frames_that_were_sent_and_no_mo
             making.set()
             assert go.wait(LIMIT)
 
-    def counted(track: pump.PacketTrack, packet: VideoPacket) -> bool:
+    def counted(track: PacketTrack, packet: VideoPacket) -> bool:
         offered[0] += 1
         return offer(track, packet)
 
@@ -196,7 +197,7 @@ async def test_a_client_that_vanishes_leaves_the_frames_that_were_sent_and_no_mo
         stream = await start(peer)
         record = odyssey_mock.streams[stream]
         assert await asyncio.to_thread(making.wait, LIMIT)
-        monkeypatch.setattr(pump.PacketTrack, "offer", counted)
+        monkeypatch.setattr(PacketTrack, "offer", counted)
         if changed:
             peer.say({"type": "update", "prompt": "It looks out"})
             await odyssey_mock.wait_for("channel", "update", stream=stream)

@@ -6,7 +6,7 @@ from aioice import Connection, stun
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.streamer.stun import StunResponder, answer_binding
+from odyssey_mock.rtc.stun import StunResponder, answer_binding
 
 
 def binding_request() -> stun.Message:

@@ -1,0 +1,55 @@
+"""Packets that are ready to be sent, on their way to one receiver."""
+
+import asyncio
+from collections import deque
+from typing import override
+
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+
+from odyssey_mock.media.encoder import VideoPacket
+
+
+class PacketTrack(MediaStreamTrack):
+    """A video track of ready-made packets, which aiortc's sender only has to packetise.
+
+    Bounded: a sender that cannot keep up loses the packets up to the next key frame, not the memory of the machine.
+    """
+
+    kind = "video"
+
+    def __init__(self, *, limit: int = 20) -> None:
+        super().__init__()
+        self.dropped = 0
+        self._packets: deque[VideoPacket] = deque()
+        self._limit = limit
+        self._skipping = False
+        self._changed = asyncio.Event()
+
+    def offer(self, packet: VideoPacket) -> bool:
+        """Queue a packet for the sender; False where only a key frame can help it now."""
+        if len(self._packets) >= self._limit:
+            self.dropped += len(self._packets)
+            self._packets.clear()
+            self._skipping = True
+        if self._skipping and not packet.is_keyframe:
+            self.dropped += 1
+            return False
+        self._skipping = False
+        self._packets.append(packet)
+        self._changed.set()
+        return True
+
+    @override
+    async def recv(self) -> VideoPacket:
+        while not self._packets:
+            if self.readyState != "live":
+                raise MediaStreamError("the track has ended")
+            self._changed.clear()
+            await self._changed.wait()
+        return self._packets.popleft()
+
+    @override
+    def stop(self) -> None:
+        super().stop()
+        self._changed.set()

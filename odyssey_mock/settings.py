@@ -116,6 +116,22 @@ class Settings:
     """Width and height of a landscape stream, in pixels; both even."""
     bitrate: int = 1_500_000
     """Bits in a second that the encoder aims at."""
+    keyframe_gap: float = 0.5
+    """Seconds of real time, at least, between key frames for receivers that have lost a picture (PLI, FIR)."""
+    stream_duration: float = 150.0
+    """How long a live stream may be; at the limit it ends, and its connection with it."""
+
+    # Broadcast
+    spectator_handshake: float = 10.0
+    """How long a spectator may take from the answer to the connection; then it is dropped."""
+    hls: bool = True
+    """Whether broadcasts have an HLS playlist as well; without, `broadcast_url` is null."""
+    hls_segment_duration: float = 1.0
+    """Seconds of video in one HLS segment."""
+    hls_segments: int = 7
+    """Segments that the playlist of a live broadcast lists."""
+    hls_linger: float = 60.0
+    """How long playlist and segments of a broadcast that has ended can still be fetched."""
 
     # Simulations
     simulation_workers: int = 4
@@ -259,6 +275,13 @@ _RULES: Mapping[str, _Rule] = {
     "portrait_size": _SIZE,
     "landscape_size": _SIZE,
     "bitrate": _COUNT,
+    "keyframe_gap": _NOT_NEGATIVE,
+    "stream_duration": _POSITIVE,
+    "spectator_handshake": _POSITIVE,
+    "hls": _FLAG,
+    "hls_segment_duration": _POSITIVE,
+    "hls_segments": _COUNT,
+    "hls_linger": _NOT_NEGATIVE,
     "simulation_workers": _COUNT_FROM_0,
     "simulation_priority": ("'low', 'normal' or 'high'", lambda value: value in PRIORITIES),
     "queued_simulations": _COUNT,

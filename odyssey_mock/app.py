@@ -21,18 +21,20 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from odyssey_mock.backend import Backend
-from odyssey_mock.journal import JSON, Journal
+from odyssey_mock.journal import JSON, REDACTED, Journal
 from odyssey_mock.jsontext import read_json
 from odyssey_mock.routes import (
     artifacts,
     auth,
     control,
+    hls,
     recordings,
     regions,
     sessions,
     signaling,
     simulations,
     telemetry,
+    whep,
 )
 from odyssey_mock.routes.errors import ApiError
 
@@ -42,6 +44,10 @@ EXPOSED_HEADERS = (
     "Link",
     "WWW-Authenticate",
     "Retry-After",
+    "Accept-Patch",
+    "Accept-Post",
+    "Allow",
+    "ID",
     "Accept-Ranges",
     "Content-Range",
     "Content-Length",
@@ -51,6 +57,9 @@ EXPOSED_HEADERS = (
 IMAGE_SHOWN = 64
 """Characters of an image's data URL in a body that the journal keeps."""
 
+SECRET_PARTS = frozenset({"resource"})
+"""Parameters of paths that open what they name to whoever knows them."""
+
 CONTROL_PREFIX = "/_mock/"
 """Where the control API is; it is no part of the service, and not journalled."""
 
@@ -59,7 +68,7 @@ logger = logging.getLogger("odyssey_mock")
 
 def create_app(backend: Backend) -> Starlette:
     """Make the application of one backend."""
-    parts = (auth, regions, sessions, signaling, simulations, recordings, artifacts, telemetry, control)
+    parts = (auth, regions, sessions, signaling, simulations, recordings, artifacts, telemetry, whep, hls, control)
     app = Starlette(
         routes=[route for part in parts for route in part.routes],
         middleware=[
@@ -174,12 +183,21 @@ class _Exchange:
             stream=known.get("stream"),
             method=method,
             route=template,
-            path=self._scope["path"],
+            path=_path(self._scope),
             query=_query(self._scope),
             request=_read_json(self.request),
             status=self.status,
             response=_read_json(self.response),
         )
+
+
+def _path(scope: Scope) -> str:
+    """The path, without what stands in it for a permission."""
+    path: str = scope["path"]
+    secrets = (value for name, value in scope.get("path_params", {}).items() if name in SECRET_PARTS)
+    for secret in secrets:
+        path = path.replace(secret, REDACTED)
+    return path
 
 
 def _query(scope: Scope) -> JSON:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from odyssey_mock.accounts import Accounts
+from odyssey_mock.broadcast.broadcasts import Broadcasts
 from odyssey_mock.clock import Clock
 from odyssey_mock.entropy import Entropy
 from odyssey_mock.jobs.jobs import Jobs
@@ -37,6 +38,7 @@ class Backend:
     """The events that clients sent, oldest first."""
     sessions: SessionRegistry = field(init=False)
     streams: Streams = field(init=False)
+    broadcasts: Broadcasts = field(init=False)
     recordings: Recordings = field(init=False)
     jobs: Jobs = field(init=False)
 
@@ -47,6 +49,7 @@ class Backend:
         self.telemetry = deque(maxlen=self.settings.journal_limit)
         self.sessions = SessionRegistry(self)
         self.streams = Streams(self.settings.streams_limit)
+        self.broadcasts = Broadcasts(self)
         urls = ArtifactUrls(self.clock, self.entropy, self.settings.artifact_url_lifetime)
         self.recordings = Recordings(self.streams, urls)
         self.jobs = Jobs(self)
@@ -54,6 +57,7 @@ class Backend:
     async def reset(self) -> None:
         """End every session and job and forget all that has happened; clock, settings and address stay."""
         await self.sessions.close()
+        await self.broadcasts.close()
         await self.jobs.reset()
         self.streams.clear()
         await self.recordings.settle()

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from odyssey_mock.app import create_app
 from odyssey_mock.backend import Backend
+from odyssey_mock.broadcast.broadcasts import Broadcasts
 from odyssey_mock.clock import Clock, ManualClock, RealClock
 from odyssey_mock.entropy import Entropy, SeededEntropy, SystemEntropy
 from odyssey_mock.http_server import HttpServer
@@ -115,6 +116,14 @@ class MockOdyssey:
         return self.backend.streams.records
 
     @property
+    def broadcasts(self) -> Broadcasts:
+        """The streams that can be watched, by stream id, with their spectators and what was encoded for them.
+
+        One that has ended is there as long as its playlist can be fetched (`hls_linger`).
+        """
+        return self.backend.broadcasts
+
+    @property
     def jobs(self) -> Jobs:
         """The simulation jobs by id, and the workers that carry them out: to look at, to cancel, to lose a worker.
 
@@ -185,6 +194,7 @@ class MockOdyssey:
             # After the server, whose requests may be waiting for a file.
             resources.push_async_callback(backend.recordings.close)
             await resources.enter_async_context(HttpServer(create_app(backend), listener))
+            resources.push_async_callback(_close_in_time, "spectators", backend.broadcasts.close)
             resources.push_async_callback(_close_in_time, "sessions", backend.sessions.close)
             resources.push_async_callback(_close_in_time, "simulation jobs", backend.jobs.close)
             self._backend = backend

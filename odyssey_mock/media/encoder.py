@@ -94,6 +94,8 @@ class VideoEncoder:
         self.codec: Codec = codec
         self.size = size
         self.time_base = Fraction(1, fps)
+        self.frames = 0
+        """How many it has encoded."""
         self._last_index: int | None = None
         context = av.CodecContext.create(recipe.library, "w")
         if not isinstance(context, av.VideoCodecContext):
@@ -143,6 +145,7 @@ class VideoEncoder:
         if len(packets) != 1:
             raise EncoderError(f"expected one packet for frame {index}, came {len(packets)} from {self.codec}")
         self._last_index = index
+        self.frames += 1
         return packets[0]
 
     def close(self) -> None:

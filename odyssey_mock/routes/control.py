@@ -52,6 +52,7 @@ async def state(request: Request) -> Response:
     shown: dict[str, JSON] = {
         "sessions": backend.sessions.snapshot(),
         "streams": [stream.snapshot() for stream in backend.streams.records.values()],
+        "broadcasts": [broadcast.snapshot() for broadcast in backend.broadcasts.values()],
         "jobs": backend.jobs.snapshot(),
         "clock": _clock(backend),
         "telemetry": len(backend.telemetry),

@@ -13,7 +13,8 @@ from odyssey_mock.media.encoder import VideoPacket
 class PacketTrack(MediaStreamTrack):
     """A video track of ready-made packets, which aiortc's sender only has to packetise.
 
-    Bounded: a sender that cannot keep up loses the packets up to the next key frame, not the memory of the machine.
+    It begins with a key frame. Bounded: a sender that cannot keep up loses the packets up to the next key frame, the
+    machine no memory.
     """
 
     kind = "video"
@@ -23,7 +24,7 @@ class PacketTrack(MediaStreamTrack):
         self.dropped = 0
         self._packets: deque[VideoPacket] = deque()
         self._limit = limit
-        self._skipping = False
+        self._skipping = True
         self._changed = asyncio.Event()
 
     def offer(self, packet: VideoPacket) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 from odyssey_mock.rtc.packets import PacketTrack
+from odyssey_mock.streamer.keyframes import Keyframes
 from odyssey_mock.streamer.messages import DATA_CHANNEL, SIGNALING
 from odyssey_mock.streamer.peer import StreamerPeer
 from odyssey_mock.streamer.pump import FramePump
@@ -76,22 +77,24 @@ class Line:
         self._backend = backend
         self._running: list[asyncio.Task[None]] = []
         self._track = PacketTrack()
+        self._keyframes = Keyframes(round(backend.settings.keyframe_gap * backend.settings.fps))
         self._codec: Codec | None = None
-        self._pump: FramePump | None = None
         self.peer = StreamerPeer(
             self._track,
             backend.network.ice_addresses(loopback_only=backend.settings.loopback_only),
             on_connected=lambda: self.inbox.put_nowait(Event.PEER_CONNECTED),
             on_lost=lambda: self.inbox.put_nowait(Event.PEER_LOST),
             on_message=lambda data: self.inbox.put_nowait(Said(DATA_CHANNEL.channel, data)),
-            on_keyframe_wanted=self._keyframe_wanted,
+            on_keyframe_wanted=self._keyframes.lost,
         )
         self.streaming = Streaming(
             backend,
             session_id=session_id,
             account_id=account_id,
             may_bypass=may_bypass,
+            keyframes=self._keyframes,
             send=self.peer.send,
+            on_overdue=self._overdue,
         )
 
     async def __aenter__(self) -> Self:
@@ -125,17 +128,17 @@ class Line:
         if self._codec is None:
             raise RuntimeError("video was started before the answer was applied")
         settings = self._backend.settings
-        self._pump = FramePump(
-            self.streaming.idle_timeline(),
+        pump = FramePump(
+            self.streaming.idle(),
+            self._track,
+            self._keyframes,
             codec=self._codec,
             fps=settings.fps,
-            bitrate=settings.bitrate,
             now=self._backend.clock.time,
             on_frame=self.streaming.frame_made,
         )
-        self._pump.add_track(self._track)
-        self.streaming.use(self._pump)
-        await self._pump.run()
+        self.streaming.use(pump)
+        await pump.run()
 
     def hang_up(self, code: int) -> None:
         """End the stream and what runs for it; the rest follows when the context is left."""
@@ -147,6 +150,6 @@ class Line:
         for task in self._running:
             task.cancel()
 
-    def _keyframe_wanted(self) -> None:
-        if self._pump is not None:
-            self._pump.request_keyframe()
+    async def _overdue(self) -> None:
+        self.inbox.put_nowait(Event.STREAM_OVERDUE)
+        await self.gone.wait()

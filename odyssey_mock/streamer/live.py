@@ -30,6 +30,12 @@ from odyssey_mock.streamer.streaming import REASON_INVALID
 if TYPE_CHECKING:
     from odyssey_mock.backend import Backend
 
+_REASONS = {
+    Action.REPORT_UNREACHABLE: "streamer_not_available",
+    Action.REPORT_SHUT_DOWN: "streamer_disconnected",
+}
+"""`reason` of the signaling `error` for each."""
+
 IMAGE_SHOWN = 64
 """Characters of an image's data URL that the journal keeps."""
 
@@ -125,6 +131,16 @@ class Session:
             self._on_gone(self)
             line.gone.set()
 
+    def break_stream(self, reason: str, message: str) -> None:
+        """Let the stream that is on fail, as when the model crashes: `interactive_stream_error`, then `stream_ended`.
+
+        Raises:
+            RuntimeError: no stream is on.
+        """
+        if self._line is None or self.stream is None:
+            raise RuntimeError(f"expected a stream to break, the session {self.id} has none now; start one first")
+        self._line.streaming.broke(reason, message)
+
     async def shut_down(self) -> None:
         """End the session from the server's side; returns once nothing of it is left."""
         while (line := self._line) is not None:
@@ -190,10 +206,10 @@ class Session:
                     line.peer.open_channels(line.channel_delay)
                 case Action.REPORT_BAD_ANSWER:
                     await self._report(line.socket, line.fault)
-                case Action.REPORT_UNREACHABLE:
-                    await self._report(line.socket, "streamer_not_available")
-                case Action.REPORT_SHUT_DOWN:
-                    await self._report(line.socket, "streamer_disconnected")
+                case Action.REPORT_UNREACHABLE | Action.REPORT_SHUT_DOWN:
+                    await self._report(line.socket, _REASONS[action])
+                case Action.DRAIN:
+                    await line.peer.drain()
                 case Action.HANG_UP:
                     faulty = bool({Action.REPORT_BAD_ANSWER, Action.REPORT_UNREACHABLE} & set(actions))
                     line.hang_up(INTERNAL_ERROR if faulty else NORMAL_CLOSURE)

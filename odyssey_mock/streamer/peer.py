@@ -4,6 +4,7 @@ It makes the offer, sends one video track and opens both data channels.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import override
 
@@ -12,6 +13,11 @@ from aiortc import RTCDataChannel
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.connection import DescriptionError, OwnedConnection, agreed_codec, preferred_codecs
 from odyssey_mock.rtc.packets import PacketTrack
+
+logger = logging.getLogger(__name__)
+
+DRAIN_LIMIT = 1.0
+"""Seconds that a last message may take to go out."""
 
 _PLACEHOLDER_ID = 1023
 """A negotiated channel puts SCTP into the offer; its number is far from those that are given out as channels open."""
@@ -74,6 +80,19 @@ class StreamerPeer(OwnedConnection):
             self._outbox.append(text)
         elif self._to_client.readyState == "open":
             self._context.run(self._to_client.send, text)
+
+    async def drain(self) -> None:
+        """Let what was said go out, for `DRAIN_LIMIT` at most; to be called before the connection is closed."""
+        channel = self._to_client
+        if channel is None or channel.readyState != "open" or not channel.bufferedAmount:
+            return
+        gone = asyncio.Event()
+        channel.on("bufferedamountlow", gone.set)
+        try:
+            async with asyncio.timeout(DRAIN_LIMIT):
+                await gone.wait()
+        except TimeoutError:
+            logger.info("a client took no messages for %s s; its connection is closed without", DRAIN_LIMIT)
 
     @override
     async def close(self) -> None:

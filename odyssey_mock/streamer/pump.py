@@ -1,17 +1,18 @@
-"""Frames at a steady pace: render, stamp, encode once, hand to whoever watches."""
+"""Frames at a steady pace: render, stamp, encode once a codec, hand to whoever watches."""
 
 import asyncio
-import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
-from odyssey_mock.media.encoder import Codec, VideoEncoder, VideoPacket
+from odyssey_mock.media.encoder import Codec, VideoPacket
+from odyssey_mock.media.encoders import Encoders
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.stamp import FrameStamp, draw_stamp
 from odyssey_mock.media.timeline import Timeline
 from odyssey_mock.rtc.packets import PacketTrack
-
-logger = logging.getLogger(__name__)
+from odyssey_mock.streamer.keyframes import Keyframes
 
 
 class Pacer:
@@ -41,52 +42,74 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-class FramePump:
-    """One connection's video: shows a timeline frame by frame, on every track that was added.
+class Audience(Protocol):
+    """Whoever watches one stream besides its host. Called on the event loop; nobody may make the host wait."""
 
-    `on_frame(timeline, index)` is called on the event loop once that frame was handed to the tracks.
+    @property
+    def codecs(self) -> Collection[Codec]:
+        """What the next frame is to be encoded in, for somebody of it."""
+
+    def offer(self, packets: Mapping[Codec, VideoPacket]) -> None:
+        """Take the packets of one frame: at least those of `codecs`, as they were when it was begun."""
+
+    def end(self) -> None:
+        """The stream's last frame was offered. It may be said more than once."""
+
+
+@dataclass(eq=False, slots=True)
+class Showing:
+    """What a pump shows: a timeline, and what belongs to its being shown.
+
+    Attributes:
+        timeline: its frame 0 is the next to be made.
+        encoders: of this timeline and no other; the pump closes them.
+        renderer: made ahead, where that takes time.
+        audience: who watches it besides the host; told of its end by the pump.
+    """
+
+    timeline: Timeline
+    encoders: Encoders
+    renderer: Renderer
+    audience: Audience | None = None
+
+
+class FramePump:
+    """One connection's video: shows a timeline frame by frame, to the host and to the audience that a stream may have.
+
+    `on_frame(timeline, index)` is called on the event loop once that frame was handed to the track.
     """
 
     def __init__(
         self,
-        timeline: Timeline,
+        showing: Showing,
+        track: PacketTrack,
+        keyframes: Keyframes,
         *,
         codec: Codec,
         fps: int,
-        bitrate: int | None,
         now: Callable[[], float],
         on_frame: Callable[[Timeline, int], None],
     ) -> None:
         self.next_index = 0
+        self._showing = showing
+        self._track = track
+        self._keyframes = keyframes
         self._codec: Codec = codec
         self._fps = fps
-        self._bitrate = bitrate
         self._now = now
         self._on_frame = on_frame
-        self._tracks: list[PacketTrack] = []
-        self._keyframe_wanted = True
-        self._encoder: VideoEncoder | None = None
-        self._timeline = timeline
-        self._renderer = Renderer(timeline)
+        self._making = False
 
-    def add_track(self, track: PacketTrack) -> None:
-        """Send frames to `track` too, from a key frame on."""
-        self._tracks.append(track)
-        self._keyframe_wanted = True
-
-    def show(self, timeline: Timeline, renderer: Renderer | None = None) -> None:
-        """Go over to `timeline`, whose frame 0 is the next to be made; `renderer` where one was made ahead."""
-        self._timeline = timeline
-        self._renderer = renderer or Renderer(timeline)
+    def show(self, showing: Showing) -> None:
+        """Go over to another timeline from the next frame on."""
+        former, self._showing = self._showing, showing
         self.next_index = 0
-        self._keyframe_wanted = True
-
-    def request_keyframe(self) -> None:
-        """Make the next frame decodable by itself (answers PLI and FIR, RFC 4585 and 5104)."""
-        self._keyframe_wanted = True
+        self._keyframes.want()
+        if not self._making:
+            _leave(former)
 
     async def run(self) -> None:
-        """Make frames until cancelled."""
+        """Make frames until cancelled; what is shown then ends with it."""
         # The first slot is 1: what is sent at the very moment of connection, and a key frame is much, stands in the way
         # of the data channels that open then, and it is those that clients wait for.
         pacer = Pacer(self._fps)
@@ -94,36 +117,42 @@ class FramePump:
             while True:
                 await self._send_next(await pacer.next())
         finally:
-            if self._encoder is not None:
-                self._encoder.close()
-                self._encoder = None
+            _leave(self._showing)
 
     async def _send_next(self, slot: int) -> None:
-        """Make the next frame and hand it to the tracks; to the end, even when cancelled.
+        """Make the next frame and hand it over; to the end, even when cancelled.
 
-        A frame that was begun is one of its stream, whose end counts it (`next_index`), and the encoder belongs to the
-        thread that is using it.
+        A frame that was begun is one of its stream, whose end counts it (`next_index`), and the encoders belong to the
+        thread that is using them.
         """
-        timeline, renderer, index = self._timeline, self._renderer, self.next_index
+        showing, index = self._showing, self.next_index
         self.next_index += 1
-        keyframe, self._keyframe_wanted = self._keyframe_wanted, False
-        making = asyncio.get_running_loop().run_in_executor(None, self._make, renderer, timeline, index, slot, keyframe)
+        codecs = {self._codec, *(showing.audience.codecs if showing.audience is not None else ())}
+        keyframe = self._keyframes.take(slot)
+        making = asyncio.get_running_loop().run_in_executor(None, self._make, showing, index, slot, codecs, keyframe)
+        self._making = True
+        cancelled = await _done(making)
+        self._making = False
         try:
-            await asyncio.shield(making)
-        except asyncio.CancelledError:
-            await asyncio.wait([making])
-            self._hand_over(making.result(), timeline, index)
-            raise
-        self._hand_over(making.result(), timeline, index)
+            self._hand_over(making.result(), showing, index)
+        finally:
+            if showing is not self._showing:
+                _leave(showing)
+        if cancelled:
+            raise asyncio.CancelledError
 
-    def _hand_over(self, packet: VideoPacket, timeline: Timeline, index: int) -> None:
-        taken = [track.offer(packet) for track in self._tracks]
-        if not all(taken):
-            self.request_keyframe()
-        self._on_frame(timeline, index)
+    def _hand_over(self, packets: Mapping[Codec, VideoPacket], showing: Showing, index: int) -> None:
+        if not self._track.offer(packets[self._codec]):
+            self._keyframes.lost()
+        if showing.audience is not None:
+            showing.audience.offer(packets)
+        self._on_frame(showing.timeline, index)
 
-    def _make(self, renderer: Renderer, timeline: Timeline, index: int, slot: int, keyframe: bool) -> VideoPacket:
-        frame = renderer.render(index)
+    def _make(
+        self, showing: Showing, index: int, slot: int, codecs: Collection[Codec], keyframe: bool
+    ) -> Mapping[Codec, VideoPacket]:
+        timeline = showing.timeline
+        frame = showing.renderer.render(index)
         revision = None if timeline.tag is None else timeline.at(index).revision
         draw_stamp(
             frame,
@@ -131,8 +160,22 @@ class FramePump:
                 stream_tag=timeline.tag, frame_index=index, prompt_revision=revision, sent_at_ms=int(self._now() * 1000)
             ),
         )
-        if self._encoder is None or self._encoder.size != timeline.size:
-            if self._encoder is not None:
-                self._encoder.close()
-            self._encoder = VideoEncoder(self._codec, timeline.size, self._fps, self._bitrate)
-        return self._encoder.encode(frame, slot, keyframe=keyframe)
+        return showing.encoders.encode(frame, slot, codecs, keyframe=keyframe)
+
+
+async def _done(work: asyncio.Future[Mapping[Codec, VideoPacket]]) -> bool:
+    """Wait for `work` to its end, however often cancelled; tell whether that was so."""
+    cancelled = False
+    while not work.done():
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError:
+            cancelled = True
+    return cancelled
+
+
+def _leave(showing: Showing) -> None:
+    """Show it no more: no frame of it will follow."""
+    showing.encoders.close()
+    if showing.audience is not None:
+        showing.audience.end()

@@ -43,6 +43,8 @@ class Event(StrEnum):
     CLIENT_LEFT = "client_left"
     """`client_disconnecting` was received."""
     SOCKET_LOST = "socket_lost"
+    STREAM_OVERDUE = "stream_overdue"
+    """A stream has lasted as long as one may, and its client was told."""
     DANGLING = "dangling"
     """Nobody had connected to the session within the set time."""
     SHUT_DOWN = "shut_down"
@@ -65,6 +67,8 @@ class Action(StrEnum):
     REPORT_BAD_ANSWER = "report_bad_answer"
     REPORT_UNREACHABLE = "report_unreachable"
     REPORT_SHUT_DOWN = "report_shut_down"
+    DRAIN = "drain"
+    """Let what was said on the data channel go out."""
     HANG_UP = "hang_up"
     """End the stream, close the peer and the socket."""
     RELEASE = "release"
@@ -113,6 +117,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = MappingProxyType(
             Event.PEER_LOST: (State.CLOSED, _LOST_UP),
             Event.CLIENT_LEFT: (State.CLOSED, _LOST_UP),
             Event.SOCKET_LOST: (State.CLOSED, _LOST_UP),
+            Event.STREAM_OVERDUE: (State.CLOSED, (Action.DRAIN, *_LOST_UP)),
             # It came up in the very moment it was given up: then it is up.
             Event.DANGLING: (State.CONNECTED, ()),
             Event.SHUT_DOWN: (State.CLOSED, (Action.REPORT_SHUT_DOWN, *_LOST_UP)),
@@ -127,6 +132,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = MappingProxyType(
                     Event.PEER_LOST,
                     Event.CLIENT_LEFT,
                     Event.SOCKET_LOST,
+                    Event.STREAM_OVERDUE,
                     Event.DANGLING,
                     Event.SHUT_DOWN,
                 ),

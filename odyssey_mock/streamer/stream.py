@@ -31,6 +31,10 @@ class Event(StrEnum):
     FIRST_FRAME = "first_frame"
     UPDATE = "update"
     END = "end"
+    BROKE = "broke"
+    """The model has crashed, say."""
+    OVERDUE = "overdue"
+    """The stream has lasted as long as one may."""
     GONE = "gone"
     """The client or the connection went away."""
 
@@ -41,13 +45,19 @@ class Action(StrEnum):
     BEGIN = "begin"
     """Show the new stream from the next frame on."""
     ANNOUNCE = "announce"
-    """Send `stream_started`."""
+    """Send `stream_started`, and `broadcast_ready` where that was asked for."""
     APPLY = "apply"
     """Show the new prompt from the next frame on, then send `update_acknowledged`."""
     FINISH = "finish"
     """Close the stream's timeline and go back to the idle scene."""
     ANNOUNCE_END = "announce_end"
     """Send `stream_ended`."""
+    ANNOUNCE_ERROR = "announce_error"
+    """Send `interactive_stream_error`, with what broke the stream."""
+    ANNOUNCE_OVERDUE = "announce_overdue"
+    """Send `interactive_stream_error`, which says that the time is over."""
+    HANG_UP = "hang_up"
+    """End the connection."""
     REJECT_ALREADY_RUNNING = "reject_already_running"
     REJECT_NO_STREAM = "reject_no_stream"
 
@@ -57,6 +67,7 @@ type Transition = tuple[State, tuple[Action, ...]]
 _REJECT_START = (Action.REJECT_ALREADY_RUNNING,)
 _REJECT = (Action.REJECT_NO_STREAM,)
 _ENDED = (State.IDLE, (Action.FINISH, Action.ANNOUNCE_END))
+_OVERDUE = (State.CLOSED, (Action.FINISH, Action.ANNOUNCE_OVERDUE, Action.HANG_UP))
 
 INITIAL = State.IDLE
 
@@ -73,12 +84,16 @@ TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = MappingProxyType(
             Event.FIRST_FRAME: (State.RUNNING, (Action.ANNOUNCE,)),
             Event.UPDATE: (State.STARTING, (Action.APPLY,)),
             Event.END: _ENDED,
+            Event.BROKE: (State.IDLE, (Action.FINISH, Action.ANNOUNCE_ERROR)),
+            Event.OVERDUE: _OVERDUE,
             Event.GONE: (State.CLOSED, (Action.FINISH,)),
         },
         State.RUNNING: {
             Event.START: (State.RUNNING, _REJECT_START),
             Event.UPDATE: (State.RUNNING, (Action.APPLY,)),
             Event.END: _ENDED,
+            Event.BROKE: (State.IDLE, (Action.FINISH, Action.ANNOUNCE_ERROR, Action.ANNOUNCE_END)),
+            Event.OVERDUE: _OVERDUE,
             Event.GONE: (State.CLOSED, (Action.FINISH,)),
         },
         State.CLOSED: dict.fromkeys(

@@ -3,25 +3,32 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from odyssey_mock.clock import Deadline
+from odyssey_mock.media.encoders import Encoders
 from odyssey_mock.media.picture import PictureError, kept
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.recordings.streams import StreamRecord
 from odyssey_mock.streamer.expansion import applied_prompt
 from odyssey_mock.streamer.images import ImageRefusedError, decode_data_url
+from odyssey_mock.streamer.keyframes import Keyframes
 from odyssey_mock.streamer.messages import End, Start, StreamMessage, Update
-from odyssey_mock.streamer.pump import FramePump
+from odyssey_mock.streamer.pump import FramePump, Showing
 from odyssey_mock.streamer.stream import Action, Event, State, StreamMachine
 
 if TYPE_CHECKING:
     from odyssey_mock.backend import Backend
+    from odyssey_mock.broadcast.broadcast import Broadcast
 
 REASON_INVALID = "invalid_message"
 """`interactive_stream_error` for what is no message of the protocol."""
+
+OVERDUE = ("session_timeout", "Stream ended: credit lease expired")
+"""`reason` and `message` at the end of a stream's time (`protocol.md` section 4)."""
 
 _REJECTIONS = {
     Action.REJECT_ALREADY_RUNNING: (
@@ -50,14 +57,17 @@ class _Running:
 
     record: StreamRecord
     bypass: bool
+    showing: Showing
+    broadcast: "Broadcast | None"
+    limit: Deadline | None = None
     acknowledgements: deque[_Acknowledgement] = field(default_factory=deque)
 
 
 class Streaming:
     """The shell of one `StreamMachine`.
 
-    `send(text)` puts a message on `streamerToClient`. `take` is called for one message at a time; `frame_made` comes
-    from the pump.
+    `send(text)` puts a message on `streamerToClient`; `on_overdue()` ends the connection, and returns once it is gone.
+    `take` is called for one message at a time; `frame_made` comes from the pump.
     """
 
     def __init__(
@@ -67,16 +77,22 @@ class Streaming:
         session_id: str,
         account_id: str,
         may_bypass: bool,
+        keyframes: Keyframes,
         send: Callable[[str], None],
+        on_overdue: Callable[[], Awaitable[None]],
     ) -> None:
         self.machine = StreamMachine()
         self._backend = backend
         self._session_id = session_id
         self._account_id = account_id
         self._may_bypass = may_bypass
+        self._keyframes = keyframes
         self._send = send
+        self._on_overdue = on_overdue
         self._pump: FramePump | None = None
         self._running: _Running | None = None
+        self._error = ("", "")
+        """Reason and message of what broke the latest stream that broke."""
 
     @property
     def stream(self) -> StreamRecord | None:
@@ -87,11 +103,12 @@ class Streaming:
         """Show streams on `pump` from now on; one that was started before there was any, from its first frame."""
         self._pump = pump
         if self._running is not None:
-            pump.show(self._running.record.timeline)
+            pump.show(self._running.showing)
 
-    def idle_timeline(self, *, portrait: bool = True) -> Timeline:
+    def idle(self, *, portrait: bool = True) -> Showing:
         """What is shown while no stream is on."""
-        return Timeline(tag=None, size=self._size(portrait), fps=self._backend.settings.fps)
+        timeline = Timeline(tag=None, size=self._size(portrait), fps=self._backend.settings.fps)
+        return Showing(timeline, self._encoders(timeline), Renderer(timeline))
 
     async def take(self, message: StreamMessage) -> None:
         """Carry out what the client asked for."""
@@ -105,7 +122,7 @@ class Streaming:
 
     def refuse(self, reason: str, message: str) -> None:
         """Tell the client that something it sent had no effect; the connection goes on."""
-        self._say("interactive_stream_error", reason=reason, message=message)
+        self._say_error(reason, message)
 
     def frame_made(self, timeline: Timeline, index: int) -> None:
         """Answer what waited for frame `index` of `timeline`."""
@@ -119,6 +136,13 @@ class Streaming:
             self._say(
                 "update_acknowledged", prompt=acknowledgement.prompt, _note={"frame_index": acknowledgement.index}
             )
+
+    def broke(self, reason: str, message: str) -> None:
+        """Let the stream that is on fail."""
+        if self._running is not None:
+            self._running.record.error = f"{reason}: {message}"
+        self._error = (reason, message)
+        self._act(self._advance(Event.BROKE))
 
     def gone(self) -> None:
         """The connection is over: close what is open, tell nobody."""
@@ -171,9 +195,14 @@ class Streaming:
             broadcast=message.broadcast,
             started_at=self._backend.clock.time(),
         )
-        self._running = _Running(record, bypass)
+        showing = Showing(timeline, self._encoders(timeline), renderer)
+        broadcast = None
+        if message.broadcast:
+            broadcast = self._backend.broadcasts.open(record, showing.encoders, self._keyframes)
+            showing.audience = broadcast
+        self._running = _Running(record, bypass, showing, broadcast)
         self._backend.streams.remember(record)
-        self._act(self._advance(Event.START), renderer)
+        self._act(self._advance(Event.START))
 
     def _image(self, url: str, size: Size) -> bytes:
         """The bytes of a start's image that are remembered; decodes it, which takes up to seconds."""
@@ -203,33 +232,59 @@ class Streaming:
             )
         return actions
 
-    def _act(self, actions: tuple[Action, ...], renderer: Renderer | None = None) -> None:
+    def _act(self, actions: tuple[Action, ...]) -> None:
         stream_id = self.stream.id if self.stream is not None else None
         for action in actions:
             match action:
                 case Action.BEGIN if self._running is not None and self._pump is not None:
-                    self._pump.show(self._running.record.timeline, renderer)
+                    self._pump.show(self._running.showing)
                 case Action.ANNOUNCE if self._running is not None:
-                    record = self._running.record
-                    self._say("stream_started", stream_id=record.id, applied_prompt=record.applied_prompt)
+                    self._announce(self._running)
                 case Action.FINISH:
                     self._finish()
                 case Action.ANNOUNCE_END:
                     self._say("stream_ended", _stream=stream_id)
+                case Action.ANNOUNCE_ERROR:
+                    self._say_error(*self._error, _stream=stream_id)
+                case Action.ANNOUNCE_OVERDUE:
+                    self._say_error(*OVERDUE, _stream=stream_id)
                 case Action.REJECT_ALREADY_RUNNING | Action.REJECT_NO_STREAM:
                     self.refuse(*_REJECTIONS[action])
                 case _:
                     pass
 
+    def _announce(self, running: _Running) -> None:
+        record = running.record
+        settings = self._backend.settings
+        running.limit = self._backend.clock.call_later(settings.stream_duration, "stream duration", self._overdue)
+        self._say("stream_started", stream_id=record.id, applied_prompt=record.applied_prompt)
+        if running.broadcast is not None:
+            self._say(
+                "broadcast_ready",
+                webrtc_url=running.broadcast.webrtc_url,
+                spectator_token=running.broadcast.token,
+                broadcast_url=running.broadcast.hls_url,
+            )
+
+    async def _overdue(self) -> None:
+        actions = self._advance(Event.OVERDUE)
+        self._act(actions)
+        if Action.HANG_UP in actions:
+            await self._on_overdue()
+
     def _finish(self) -> None:
         running, self._running = self._running, None
         if running is None:
             return
+        if running.limit is not None:
+            running.limit.cancel()
         running.record.timeline.end(self._next_index)
         running.record.ended_at = self._backend.clock.time()
         size = running.record.timeline.size
         if self._pump is not None:
-            self._pump.show(self.idle_timeline(portrait=size.height >= size.width))
+            self._pump.show(self.idle(portrait=size.height >= size.width))
+        elif running.broadcast is not None:
+            running.broadcast.end()
 
     @property
     def _next_index(self) -> int:
@@ -240,8 +295,14 @@ class Streaming:
         settings = self._backend.settings
         return Size(*(settings.portrait_size if portrait else settings.landscape_size))
 
+    def _encoders(self, timeline: Timeline) -> Encoders:
+        return Encoders(timeline.size, timeline.fps, self._backend.settings.bitrate)
+
+    def _say_error(self, reason: str, message: str, *, _stream: str | None = None) -> None:
+        self._say("interactive_stream_error", reason=reason, message=message, _stream=_stream)
+
     def _say(
-        self, kind: str, *, _stream: str | None = None, _note: Mapping[str, int] | None = None, **fields: str
+        self, kind: str, *, _stream: str | None = None, _note: Mapping[str, int] | None = None, **fields: str | None
     ) -> None:
         message = {"type": kind, **fields}
         self._backend.journal.record(

@@ -70,3 +70,9 @@ def test_a_track_says_when_only_a_key_frame_can_help_its_sender() -> None:
     assert [track.offer(packet(number, key=number == 0)) for number in range(4)] == [True, True, False, False]
     assert track.offer(packet(4, key=True))
     assert track.offer(packet(5))
+
+
+def test_a_track_begins_with_a_key_frame() -> None:
+    track = PacketTrack()
+    assert [track.offer(packet(number, key=number == 2)) for number in range(4)] == [False, False, True, True]
+    assert (numbers(track), track.dropped) == ([2, 3], 2)

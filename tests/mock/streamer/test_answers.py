@@ -6,7 +6,9 @@ import pytest
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.recordings.streams import StreamRecord
-from odyssey_mock.streamer.messages import Start, Update
+from odyssey_mock.rtc.packets import PacketTrack
+from odyssey_mock.streamer.keyframes import Keyframes
+from odyssey_mock.streamer.messages import End, Start, Update
 from odyssey_mock.streamer.pump import FramePump
 from odyssey_mock.streamer.streaming import Streaming
 
@@ -16,23 +18,31 @@ class Bench:
 
     def __init__(self, mock: MockOdyssey) -> None:
         self.said: list[str] = []
+        self.hung_up = 0
         self.streams = mock.streams
+        keyframes = Keyframes(10)
         self.streaming = Streaming(
             mock.backend,
             session_id="session",
             account_id="account",
             may_bypass=True,
+            keyframes=keyframes,
+            on_overdue=self._hang_up,
             send=lambda text: self.said.append(json.loads(text)["type"]),
         )
         self.pump = FramePump(
-            self.streaming.idle_timeline(),
+            self.streaming.idle(),
+            PacketTrack(),
+            keyframes,
             codec="h264",
             fps=20,
-            bitrate=None,
             now=lambda: 0.0,
             on_frame=self.streaming.frame_made,
         )
         self.streaming.use(self.pump)
+
+    async def _hang_up(self) -> None:
+        self.hung_up += 1
 
     @property
     def latest(self) -> StreamRecord:
@@ -75,7 +85,7 @@ async def test_an_update_is_acknowledged_with_the_frame_that_shows_it(bench: Ben
 
 async def test_frames_of_another_timeline_answer_nothing(bench: Bench) -> None:
     await bench.streaming.take(Start(prompt="A cat"))
-    bench.streaming.frame_made(bench.streaming.idle_timeline(), 99)
+    bench.streaming.frame_made(bench.streaming.idle().timeline, 99)
     assert bench.said == []
 
 
@@ -87,3 +97,43 @@ async def test_what_waited_when_the_connection_goes_is_never_answered(bench: Ben
     bench.make_frame()
     assert bench.said == ["stream_started"]
     assert bench.latest.ended_at is not None
+
+
+async def test_a_stream_that_breaks_says_why_and_ends_and_another_may_follow(bench: Bench) -> None:
+    await bench.streaming.take(Start(prompt="A cat"))
+    bench.make_frame()
+    bench.streaming.broke("model_crash", "The model has crashed")
+    assert bench.said == ["stream_started", "interactive_stream_error", "stream_ended"]
+    assert bench.latest.error == "model_crash: The model has crashed"
+    await bench.streaming.take(Start(prompt="A dog"))
+    bench.make_frame()
+    assert bench.said[3:] == ["stream_started"]
+
+
+async def test_a_stream_that_breaks_before_its_first_frame_was_refused(bench: Bench) -> None:
+    await bench.streaming.take(Start(prompt="A cat"))
+    bench.streaming.broke("model_crash", "The model has crashed")
+    assert bench.said == ["interactive_stream_error"]
+
+
+@pytest.mark.odyssey(clock="manual", stream_duration=150)
+async def test_the_time_of_a_stream_begins_with_its_first_frame(bench: Bench, odyssey_mock: MockOdyssey) -> None:
+    await bench.streaming.take(Start(prompt="A cat"))
+    await odyssey_mock.advance(1000)
+    bench.make_frame()
+    await odyssey_mock.advance(149.9)
+    assert (bench.said, bench.hung_up) == (["stream_started"], 0)
+    await odyssey_mock.advance(0.1)
+    assert (bench.said, bench.hung_up) == (["stream_started", "interactive_stream_error"], 1)
+    assert bench.latest.ended_at == odyssey_mock.clock.time()
+
+
+@pytest.mark.odyssey(clock="manual", stream_duration=150)
+async def test_each_stream_of_a_connection_has_its_own_time(bench: Bench, odyssey_mock: MockOdyssey) -> None:
+    for _ in range(3):
+        await bench.streaming.take(Start(prompt="A cat"))
+        bench.make_frame()
+        await odyssey_mock.advance(100)
+        await bench.streaming.take(End())
+    await odyssey_mock.advance(1000)
+    assert (bench.said, bench.hung_up) == (["stream_started", "stream_ended"] * 3, 0)

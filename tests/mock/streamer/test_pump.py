@@ -2,18 +2,23 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import override
 
 import av
+import pytest
 from aiortc.codecs.h264 import H264Decoder
 from aiortc.jitterbuffer import JitterFrame
 
-from odyssey_mock.media.encoder import VideoPacket
+from odyssey_mock.media.encoder import Codec, VideoPacket
+from odyssey_mock.media.encoders import Encoders
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.stamp import FrameStamp, read_stamp
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.rtc.packets import PacketTrack
-from odyssey_mock.streamer.pump import FramePump, Pacer
+from odyssey_mock.streamer.keyframes import Keyframes
+from odyssey_mock.streamer.pump import Audience, FramePump, Pacer, Showing
 
 SIZE = Size(176, 320)
 LIMIT = 10.0
@@ -51,20 +56,47 @@ def stamps(packets: list[VideoPacket]) -> list[FrameStamp | None]:
     return [read_stamp(frame.to_ndarray(format="gray")) for frame in decode(packets)]
 
 
+def showing(timeline: Timeline, *, renderer: Renderer | None = None, audience: Audience | None = None) -> Showing:
+    encoders = Encoders(timeline.size, timeline.fps, None)
+    return Showing(timeline, encoders, renderer or Renderer(timeline), audience)
+
+
+def idle() -> Showing:
+    return showing(Timeline(tag=None, size=SIZE))
+
+
+def pump_on(
+    track: PacketTrack,
+    keyframes: Keyframes | None = None,
+    *,
+    codec: Codec = "h264",
+    on_frame: Callable[[Timeline, int], None] = lambda timeline, index: None,
+) -> FramePump:
+    """A pump of a hundred frames a second, on the idle scene."""
+    return FramePump(
+        idle(), track, keyframes or Keyframes(10), codec=codec, fps=100, now=lambda: 12.345, on_frame=on_frame
+    )
+
+
+@asynccontextmanager
+async def running(pump: FramePump) -> AsyncIterator[None]:
+    task = asyncio.create_task(pump.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+
 async def test_a_timeline_is_shown_from_its_first_frame_and_the_next_begins_anew() -> None:
     shown: list[tuple[int | None, int]] = []
-    idle, stream = Timeline(tag=None, size=SIZE), Timeline(tag=7, size=SIZE, prompt="A cat")
     track = PacketTrack(limit=1000)
-    pump = FramePump(
-        idle, codec="h264", fps=100, bitrate=None, now=lambda: 12.345, on_frame=lambda t, i: shown.append((t.tag, i))
-    )
-    pump.add_track(track)
-    running = asyncio.create_task(pump.run())
-    packets = await frames(pump, track, 2)
-    pump.show(stream)
-    packets += await frames(pump, track, 4)
-    running.cancel()
-    await asyncio.wait([running])
+    pump = pump_on(track, on_frame=lambda timeline, index: shown.append((timeline.tag, index)))
+    async with running(pump):
+        packets = await frames(pump, track, 2)
+        pump.show(showing(Timeline(tag=7, size=SIZE, prompt="A cat")))
+        packets += await frames(pump, track, 4)
     read = [stamp for stamp in stamps(packets) if stamp is not None]
     assert len(read) == 6
     tags = [stamp.stream_tag for stamp in read]
@@ -77,22 +109,17 @@ async def test_a_timeline_is_shown_from_its_first_frame_and_the_next_begins_anew
 
 
 async def test_a_change_of_size_and_a_request_make_a_frame_that_decodes_by_itself() -> None:
-    track = PacketTrack(limit=1000)
-    pump = FramePump(
-        Timeline(tag=None, size=SIZE), codec="h264", fps=100, bitrate=None, now=lambda: 0.0, on_frame=lambda t, i: None
-    )
-    pump.add_track(track)
-    running = asyncio.create_task(pump.run())
-    first = await frames(pump, track, 3)
-    assert [each.is_keyframe for each in first] == [True, False, False]
-    pump.request_keyframe()
-    assert any(each.is_keyframe for each in await frames(pump, track, 3))
-    pump.show(Timeline(tag=1, size=Size(320, 176), prompt="Wide"))
-    wide = next(each for each in await frames(pump, track, 3) if each.is_keyframe)
-    (picture,) = decode([wide])
-    assert (picture.width, picture.height) == (320, 176)
-    running.cancel()
-    await asyncio.wait([running])
+    track, keyframes = PacketTrack(limit=1000), Keyframes(gap=2)
+    pump = pump_on(track, keyframes)
+    async with running(pump):
+        first = await frames(pump, track, 3)
+        assert [each.is_keyframe for each in first] == [True, False, False]
+        keyframes.lost()
+        assert any(each.is_keyframe for each in await frames(pump, track, 5))
+        pump.show(showing(Timeline(tag=1, size=Size(320, 176), prompt="Wide")))
+        wide = next(each for each in await frames(pump, track, 3) if each.is_keyframe)
+        (picture,) = decode([wide])
+        assert (picture.width, picture.height) == (320, 176)
 
 
 class HeldRenderer(Renderer):
@@ -110,26 +137,92 @@ class HeldRenderer(Renderer):
         return super().render(index)
 
 
-async def test_a_frame_that_was_begun_is_handed_over_even_where_the_video_is_cut_in_the_middle_of_it() -> None:
-    shown: list[tuple[int | None, int]] = []
-    track = PacketTrack()
-    pump = FramePump(
-        Timeline(tag=None, size=SIZE),
-        codec="h264",
-        fps=100,
-        bitrate=None,
-        now=lambda: 0.0,
-        on_frame=lambda timeline, index: shown.append((timeline.tag, index)),
-    )
-    pump.add_track(track)
+class Listeners:
+    """An audience that keeps what it was offered; `codecs` are what it asks for."""
+
+    def __init__(self, *codecs: Codec) -> None:
+        self.codecs = set(codecs)
+        self.offered: list[dict[Codec, VideoPacket]] = []
+        self.ends = 0
+
+    def offer(self, packets: Mapping[Codec, VideoPacket]) -> None:
+        assert not self.ends, "nothing comes after the end"
+        self.offered.append(dict(packets))
+
+    def end(self) -> None:
+        self.ends += 1
+
+
+async def test_host_and_audience_get_the_very_packets_of_one_encoder() -> None:
+    track, audience = PacketTrack(limit=1000), Listeners("h264")
+    pump = pump_on(track)
+    shown = showing(Timeline(tag=7, size=SIZE, prompt="A cat"), audience=audience)
+    pump.show(shown)
+    async with running(pump):
+        packets = await frames(pump, track, 10)
+    assert [offered["h264"] for offered in audience.offered[:10]] == packets
+    assert shown.encoders.frames == {"h264": len(audience.offered)}
+
+
+async def test_a_second_codec_is_encoded_while_somebody_asks_for_it_and_begins_with_a_key_frame() -> None:
+    track, audience = PacketTrack(limit=1000), Listeners()
+    pump = pump_on(track)
+    shown = showing(Timeline(tag=7, size=SIZE, prompt="A cat"), audience=audience)
+    pump.show(shown)
+    async with running(pump):
+        await frames(pump, track, 3)
+        audience.codecs.add("vp8")
+        await frames(pump, track, 5)
+        audience.codecs.clear()
+        await frames(pump, track, 3)
+    both = [offered for offered in audience.offered if "vp8" in offered]
+    assert both[0]["vp8"].is_keyframe
+    assert 0 < len(both) < len(audience.offered)
+    assert shown.encoders.frames == {"h264": len(audience.offered), "vp8": len(both)}
+
+
+async def test_an_audience_hears_of_the_end_after_the_last_frame_of_its_stream_and_no_other() -> None:
+    track, audience = PacketTrack(limit=1000), Listeners()
     stream = Timeline(tag=7, size=SIZE, prompt="A cat")
     held = HeldRenderer(stream)
-    pump.show(stream, held)
-    running = asyncio.create_task(pump.run())
+    pump = pump_on(track)
+    pump.show(showing(stream, renderer=held, audience=audience))
+    async with running(pump):
+        assert await asyncio.to_thread(held.begun.wait, LIMIT)
+        stream.end(pump.next_index)
+        pump.show(idle())
+        assert (len(audience.offered), audience.ends) == (0, 0), "a frame of it is being made"
+        held.go.set()
+        await frames(pump, track, 3)
+        assert (len(audience.offered), audience.ends) == (1, 1)
+
+
+async def test_an_audience_hears_of_the_end_of_a_stream_that_no_frame_was_begun_of() -> None:
+    audience = Listeners()
+    pump = pump_on(PacketTrack())
+    pump.show(showing(Timeline(tag=7, size=SIZE), audience=audience))
+    pump.show(idle())
+    assert (audience.offered, audience.ends) == ([], 1)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_frame_that_was_begun_is_handed_over_even_where_the_video_is_cut_in_the_middle_of_it(
+    times: int,
+) -> None:
+    shown: list[tuple[int | None, int]] = []
+    track, audience = PacketTrack(), Listeners()
+    stream = Timeline(tag=7, size=SIZE, prompt="A cat")
+    held = HeldRenderer(stream)
+    pump = pump_on(track, on_frame=lambda timeline, index: shown.append((timeline.tag, index)))
+    pump.show(showing(stream, renderer=held, audience=audience))
+    task = asyncio.create_task(pump.run())
     assert await asyncio.to_thread(held.begun.wait, LIMIT)
     stream.end(pump.next_index)
-    running.cancel()
+    for _ in range(times):
+        task.cancel()
+        await asyncio.wait([task], timeout=0.01)
     held.go.set()
-    await asyncio.wait([running])
-    assert running.cancelled()
+    await asyncio.wait([task])
+    assert task.cancelled()
     assert (stream.frames, shown, len(numbers(track))) == (1, [(7, 0)], 1)
+    assert (len(audience.offered), audience.ends) == (1, 1)

@@ -51,8 +51,10 @@ class Streams(RuleBasedStateMachine):
                 case Action.FINISH:
                     assert self.shown
                     self.shown = self.announced = False
-                case Action.ANNOUNCE_END:
+                case Action.ANNOUNCE_END | Action.ANNOUNCE_ERROR | Action.ANNOUNCE_OVERDUE:
                     assert not self.shown
+                    assert not self.over
+                case Action.HANG_UP:
                     assert not self.over
                 case Action.REJECT_ALREADY_RUNNING:
                     assert self.shown
@@ -78,6 +80,22 @@ class Streams(RuleBasedStateMachine):
     @rule()
     def first_frame(self) -> None:
         assert self._do(Event.FIRST_FRAME) == (Action.ANNOUNCE,)
+
+    @precondition(lambda self: self.shown)
+    @rule()
+    def broke(self) -> None:
+        announced = self.announced
+        actions = self._do(Event.BROKE)
+        assert Action.ANNOUNCE_ERROR in actions
+        assert (Action.ANNOUNCE_END in actions) == announced, "what was never announced has no end to announce"
+        assert self.machine.state is State.IDLE
+
+    @precondition(lambda self: self.shown)
+    @rule()
+    def overdue(self) -> None:
+        assert self._do(Event.OVERDUE)[-2:] == (Action.ANNOUNCE_OVERDUE, Action.HANG_UP)
+        self.over = True
+        assert self.machine.state is State.CLOSED
 
     @rule()
     def gone(self) -> None:

@@ -1,0 +1,86 @@
+"""Every broadcast of a mock: those that are on, and those whose playlist can still be fetched."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, override
+
+from odyssey_mock.broadcast.broadcast import Broadcast
+from odyssey_mock.broadcast.spectator import Spectator
+from odyssey_mock.clock import Deadline
+from odyssey_mock.media.encoders import Encoders
+from odyssey_mock.recordings.streams import StreamRecord
+from odyssey_mock.streamer.keyframes import Keyframes
+
+if TYPE_CHECKING:
+    from odyssey_mock.backend import Backend
+
+
+class Broadcasts(Mapping[str, Broadcast]):
+    """The broadcasts of one server by stream id, oldest first. It owns the tasks of all spectators."""
+
+    def __init__(self, backend: "Backend") -> None:
+        self._backend = backend
+        self._broadcasts: dict[str, Broadcast] = {}
+        self._lingering: dict[str, Deadline] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        backend.streams.on_forgotten(self._forget)
+
+    @override
+    def __getitem__(self, stream_id: str) -> Broadcast:
+        return self._broadcasts[stream_id]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._broadcasts)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._broadcasts)
+
+    def open(self, record: StreamRecord, encoders: Encoders, keyframes: Keyframes) -> Broadcast:
+        """Let a stream be watched from now on; whoever shows it tells the broadcast of its end."""
+        broadcast = Broadcast(self._backend, record, encoders, keyframes)
+        self._broadcasts[record.id] = broadcast
+        return broadcast
+
+    def admit(self, broadcast: Broadcast, offer: str) -> Spectator:
+        """Take on a spectator, and let it live until it leaves or the stream ends; `Spectator.answer` has its answer.
+
+        Raises:
+            OSError: no peer can be made: out of file descriptors, say.
+        """
+        spectator = broadcast.admit(offer)
+        task = asyncio.create_task(self._serve(broadcast, spectator), name=f"spectator of {broadcast.stream_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return spectator
+
+    def ended(self, broadcast: Broadcast) -> None:
+        """The stream has ended: keep playlist and segments for a while, then forget it."""
+        linger = self._backend.settings.hls_linger if broadcast.hls is not None else 0
+        stream_id = broadcast.stream_id
+        self._lingering[stream_id] = self._backend.clock.call_later(
+            linger, "broadcast forgotten", lambda: self._forget(stream_id)
+        )
+
+    async def close(self) -> None:
+        """End every broadcast, forget it, and return once nothing is left."""
+        for broadcast in list(self._broadcasts.values()):
+            broadcast.end()
+            self._forget(broadcast.stream_id)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _serve(self, broadcast: Broadcast, spectator: Spectator) -> None:
+        try:
+            await spectator.run()
+        finally:
+            broadcast.gone(spectator)
+
+    def _forget(self, stream_id: str) -> None:
+        deadline = self._lingering.pop(stream_id, None)
+        if deadline is not None:
+            deadline.cancel()
+        broadcast = self._broadcasts.pop(stream_id, None)
+        if broadcast is not None and broadcast.hls is not None:
+            broadcast.hls.close()

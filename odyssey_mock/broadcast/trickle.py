@@ -1,0 +1,62 @@
+"""Candidates that come after the offer, as a fragment of SDP (RFC 8840)."""
+
+from dataclasses import dataclass
+
+MEDIA_TYPE = "application/trickle-ice-sdpfrag"
+
+
+class FragmentError(ValueError):
+    """The text is no fragment; the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """What a fragment says.
+
+    Attributes:
+        ufrag: the ICE user name it belongs to (RFC 8839 section 5.4); None where it does not say.
+        candidates: candidate lines, `candidate:...`, each with the `mid` of its media section, if it is in one.
+    """
+
+    ufrag: str | None
+    candidates: tuple[tuple[str, str | None], ...]
+
+
+def parse_fragment(text: str) -> Fragment:
+    """Read a fragment. What it may hold besides, such as `a=end-of-candidates`, says nothing that is needed here.
+
+    Raises:
+        FragmentError: a line is none of SDP, or there is neither a candidate nor a user name.
+    """
+    ufrag: str | None = None
+    mid: str | None = None
+    candidates: list[tuple[str, str | None]] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line:
+            continue
+        if line[1:2] != "=":
+            raise FragmentError(f"line {number}: expected a line of SDP, such as a=candidate:..., came {line[:40]!r}")
+        name, _, value = line[2:].partition(":")
+        match line[0], name:
+            case "m", _:
+                mid = None
+            case "a", "mid":
+                mid = value.strip()
+            case "a", "ice-ufrag":
+                ufrag = value.strip()
+            case "a", "candidate":
+                candidates.append((line[2:], mid))
+            case _:
+                pass
+    if ufrag is None and not candidates:
+        raise FragmentError("expected a=ice-ufrag or a=candidate lines, came neither (RFC 8840 section 9)")
+    return Fragment(ufrag, tuple(candidates))
+
+
+def ufrags_of(description: str) -> frozenset[str]:
+    """Every ICE user name of a session description."""
+    return frozenset(
+        line.removeprefix("a=ice-ufrag:").strip()
+        for line in description.splitlines()
+        if line.startswith("a=ice-ufrag:")
+    )

@@ -1,0 +1,50 @@
+"""One stream in every codec that somebody watches it in: each frame is encoded once for each, however many watch."""
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+
+import av
+
+from odyssey_mock.media.encoder import Codec, VideoEncoder, VideoPacket
+from odyssey_mock.media.timeline import Size
+
+
+class Encoders:
+    """The encoders of one stream, made when they are first needed. Not thread-safe.
+
+    Args:
+        size: of every frame.
+        fps: frames per second.
+        bitrate: bits per second that each may use; None: the codec's default.
+    """
+
+    def __init__(self, size: Size, fps: int, bitrate: int | None) -> None:
+        self._size = size
+        self._fps = fps
+        self._bitrate = bitrate
+        self._encoders: dict[Codec, VideoEncoder] = {}
+
+    @property
+    def frames(self) -> Mapping[Codec, int]:
+        """How many frames each encoder has been given, by codec; still there after `close`."""
+        return MappingProxyType({codec: encoder.frames for codec, encoder in self._encoders.items()})
+
+    def encode(
+        self, frame: av.VideoFrame, index: int, codecs: Collection[Codec], *, keyframe: bool
+    ) -> Mapping[Codec, VideoPacket]:
+        """Encode `frame` as number `index` in each of `codecs`; a codec that is new begins with a key frame.
+
+        Raises:
+            EncoderError: as `VideoEncoder.encode` does.
+        """
+        return {codec: self._encoder(codec).encode(frame, index, keyframe=keyframe) for codec in codecs}
+
+    def close(self) -> None:
+        """Free the encoders; may be called twice."""
+        for encoder in self._encoders.values():
+            encoder.close()
+
+    def _encoder(self, codec: Codec) -> VideoEncoder:
+        if codec not in self._encoders:
+            self._encoders[codec] = VideoEncoder(codec, self._size, self._fps, self._bitrate)
+        return self._encoders[codec]

@@ -22,7 +22,6 @@ BODY_LIMIT = 256 << 10
 
 
 async def _options(request: Request) -> Response:
-    broadcast_of(request)
     return Response(status_code=204, headers={"Accept-Post": SDP, "Link": _link(request)})
 
 
@@ -57,7 +56,6 @@ async def _create(request: Request) -> Response:
 
 
 async def _resource_options(request: Request) -> Response:
-    _spectator_of(request)
     return Response(status_code=204, headers={"Accept-Patch": FRAGMENT, "Link": _link(request)})
 
 

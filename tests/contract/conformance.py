@@ -135,7 +135,7 @@ class Conformance:
         route, fields = self._find(path)
         operation = route.item.get(method.lower()) if route else None
         if route is None or operation is None:
-            yield from self._unknown(where, data, sorted(set(route.item) & _METHODS) if route else [])
+            yield from self._unknown(where, data, route)
             return
         base = f"/paths/{_escape(route.template)}"
         if status < 400:
@@ -160,15 +160,15 @@ class Conformance:
                 return route, {name: unquote(value) for name, value in match.groupdict().items()}
         return None, {}
 
-    def _unknown(
-        self, where: str, data: Mapping[str, Any], methods: Sequence[str]
-    ) -> Iterator[tuple[Side, str, Fault]]:
+    def _unknown(self, where: str, data: Mapping[str, Any], route: _Route | None) -> Iterator[tuple[Side, str, Fault]]:
+        methods = sorted(set(route.item) & _METHODS) if route else []
         known = f"one of its methods: {', '.join(methods).upper()}" if methods else "a route of openapi.json"
         yield "client", where, Fault("$", known, f"{data['method']} {data['path']}")
         if data["status"] not in {404, 405}:
             yield "server", where, Fault("$", "status 404 or 405, as the route is unknown", str(data["status"]))
         else:
-            faults = self._contract.faults("openapi", ERROR_SCHEMA, data["response"])
+            schema = ERROR_SCHEMA if route is None else route.item.get("x-errors", ERROR_SCHEMA)
+            faults = self._contract.faults("openapi", schema, data["response"])
             yield from (("server", f"{where}, response", fault) for fault in faults)
 
     def _request(self, base: str, operation: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Fault]:

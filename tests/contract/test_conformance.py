@@ -104,6 +104,7 @@ GOOD = {
         "GET /signaling/streamer-1/config", 200, {"iceServers": [{"urls": "stun:127.0.0.1:3478"}]}
     ),
     "a ping with any answer": rest("GET /ping/us-west", 204),
+    "a playlist": rest("GET /broadcast/str_01/hls/index.m3u8?token=secret", 200),
     "an SDP body": rest("POST /broadcast/str_01/whep?token=secret", 201),
     "a preflight of a route that is none": rest("OPTIONS /nowhere", 200),
     "the mock's own routes": rest("GET /_mock/state", 500, "anything"),
@@ -132,7 +133,22 @@ def test_what_keeps_to_the_contract_passes(journal: Journal) -> None:
     CONFORMANCE.check_journal(journal.entries)
 
 
+PUT = "PUT /broadcast/str_01/whep"
+
 BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
+    "a method that WHEP has not, refused in WHEP's form": (
+        rest(PUT, 405, {"status": "error", "error": "expected one of OPTIONS, POST, came PUT"}),
+        [("client", f"$: expected one of its methods: POST; came {PUT}")],
+    ),
+    "a method that WHEP has not, refused in the form of the rest": (
+        rest(PUT, 405, {"detail": "Method Not Allowed"}),
+        [
+            ("client", f"$: expected one of its methods: POST; came {PUT}"),
+            ("server", "$: expected a field `status`; came the fields detail"),
+            ("server", "$: expected a field `error`; came the fields detail"),
+            ("server", "$: expected only the fields status, error; came also detail"),
+        ],
+    ),
     "a value of another type in an answer": (
         rest("POST /sessions/request", 200, {**SESSION, "capabilities": {"image_to_video": "yes"}}, request={}),
         [("server", '$.capabilities.image_to_video: expected JSON type boolean; came "yes"')],

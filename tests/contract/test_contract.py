@@ -30,7 +30,9 @@ ROUTES = {
     "GET /config",
     "GET /client/{session_id}",
     "POST /whep",
+    "PATCH /whep/{resource}",
     "DELETE /whep/{resource}",
+    "GET /hls/{file}",
 }
 """Every route of `protocol.md` sections 2, 3, 5 and 6."""
 
@@ -50,8 +52,10 @@ STATUSES = {
     "recordTelemetry": "2XX",
     "getIceServers": "200 404",
     "openSignaling": "101 403",
-    "createSpectator": "201 400 401 404",
-    "deleteSpectator": "2XX 401 404",
+    "createSpectator": "201 400 401 404 406 413 415",
+    "trickleSpectator": "204 400 404 412 413 415 422",
+    "deleteSpectator": "2XX 404",
+    "getBroadcastFile": "200 401 404",
 }
 """Every status of an operation: `protocol.md`'s tables, and 401 and 422 where a token or a body can be wrong."""
 

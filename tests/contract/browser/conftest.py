@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
@@ -54,6 +55,24 @@ async def official(
     browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
 ) -> AsyncIterator[OfficialClient]:
     """The official client in a fresh page that takes the mock for the service."""
+    async with page_of_ours(browser, page_url, mock, request) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def spectator(
+    browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
+) -> AsyncIterator[OfficialClient]:
+    """The same in a page of its own, for somebody else."""
+    async with page_of_ours(browser, page_url, mock, request) as client:
+        yield client
+
+
+@asynccontextmanager
+async def page_of_ours(
+    browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
+) -> AsyncIterator[OfficialClient]:
+    """A page; what it writes on its console is shown where the test fails, and nothing may be thrown there unseen."""
     console: list[str] = []
     uncaught: list[str] = []
     async with chromium.opened(browser, page_url, api_url=mock.url) as page:

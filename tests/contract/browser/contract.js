@@ -31,9 +31,15 @@ const handlers = {
   onStreamError: (reason, message) => record("stream_error", reason, message),
   onError: (error, fatal) => record("error", error.message, fatal),
   onStatusChange: (status) => record("status", status),
+  onBroadcastReady: (info) => {
+    broadcast = info;
+    record("broadcast_ready");
+  },
 };
 
 let client;
+let broadcast;
+let spectator;
 
 async function connect(apiKey) {
   client = new Odyssey({ apiKey });
@@ -148,6 +154,18 @@ async function playback() {
   };
 }
 
+// The other side of a broadcast: no key, only what the host was given to share.
+async function watch(webrtcUrl, spectatorToken) {
+  try {
+    spectator = await Odyssey.connectToStream(webrtcUrl, spectatorToken);
+  } catch (error) {
+    return error.message;
+  }
+  video.srcObject = spectator.stream;
+  spectator.onDisconnect(() => record("broadcast_ended"));
+  return null;
+}
+
 // Connections one after the other, each asking for a stream in the very moment it counts as connected.
 async function startAtOnce(apiKey, connections, patience) {
   const refused = [];
@@ -190,6 +208,9 @@ window.contract = {
   interact: (prompt) => client.interact({ prompt }),
   endStream: () => client.endStream(),
   disconnect: () => client.disconnect(),
+  broadcast: () => broadcast,
+  watch,
+  leave: () => spectator.disconnect(),
   nextFrame,
   playback,
   startAtOnce,

@@ -40,6 +40,14 @@ class Film(TypedDict):
     duration: float
 
 
+class Broadcast(TypedDict):
+    """What `onBroadcastReady` was given."""
+
+    webrtcUrl: str
+    spectatorToken: str
+    hlsUrl: str | None
+
+
 class ConnectError(TypedDict):
     """What `connect` was rejected with; `code` and `details` are those of a usage error."""
 
@@ -91,6 +99,27 @@ class OfficialClient:
 
     async def start_stream(self, prompt: str, *, portrait: bool = True) -> str:
         return cast("str", await self._call("startStream", {"prompt": prompt, "portrait": portrait}))
+
+    async def start_broadcast(self, prompt: str) -> str:
+        return cast("str", await self._call("startStream", {"prompt": prompt, "broadcast": True}))
+
+    async def broadcast(self) -> Broadcast:
+        """What there is to share, as soon as the page knows it."""
+        await self.page.wait_for_function("contract.broadcast()")
+        return cast("Broadcast", await self._call("broadcast"))
+
+    async def watch(self, webrtc_url: str, spectator_token: str) -> str | None:
+        """Watch a broadcast; give the message where that was refused."""
+        return cast("str | None", await self._call("watch", webrtc_url, spectator_token))
+
+    async def leave(self) -> None:
+        """Watch no longer."""
+        await self._call("leave")
+
+    async def happened(self, name: str, limit: float) -> None:
+        """Wait until the handler `name` was called, `limit` seconds at most."""
+        script = "name => contract.events.some(([event]) => event === name)"
+        await self.page.wait_for_function(script, arg=name, timeout=limit * 1000)
 
     async def start_from_image(self, prompt: str) -> str:
         return cast("str", await self._call("startFromImage", {"prompt": prompt}))

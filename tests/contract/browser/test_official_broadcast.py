@@ -1,0 +1,91 @@
+"""The official JavaScript client on both sides of a broadcast: a page that streams, and pages that watch."""
+
+import pytest
+
+from odyssey_client import Odyssey
+from odyssey_mock import MockOdyssey
+from tests.contract.browser.official_client import OfficialClient
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("browser"),
+]
+
+SECONDS = 30.0
+"""To wait for anything; far beyond what is needed."""
+
+
+async def test_the_seeds_streamer_and_spectator(
+    official: OfficialClient, spectator: OfficialClient, mock: MockOdyssey
+) -> None:
+    await official.connect(mock.api_key)
+    stream_id = await official.start_broadcast("A floating alien temple")
+    info = await official.broadcast()
+    live = mock.broadcasts[stream_id]
+    assert (info["webrtcUrl"], info["spectatorToken"], info["hlsUrl"]) == (live.webrtc_url, live.token, live.hls_url)
+
+    assert await spectator.watch(info["webrtcUrl"], info["spectatorToken"]) is None
+    first = await spectator.frame_showing(0)
+    before = await spectator.playback()
+    await official.interact("The temple lights up")
+    later = await spectator.frame_showing(1)
+    after = await spectator.playback()
+
+    tag = mock.streams[stream_id].timeline.tag
+    assert first.stamp is not None
+    assert later.stamp is not None
+    assert first.stamp.stream_tag == later.stamp.stream_tag == tag
+    assert after["currentTime"] > before["currentTime"]
+    assert after["framesDecoded"] > before["framesDecoded"]
+    assert (after["width"], after["height"]) == (704, 1280)
+    host = await official.frame_showing(1)
+    assert host.stamp is not None
+    assert host.stamp.stream_tag == tag, "the host sees what it streams"
+
+    assert await spectator.events("broadcast_ended") == []
+    await official.end_stream()
+    await spectator.happened("broadcast_ended", SECONDS)
+    assert live.frames_encoded == {"h264": mock.streams[stream_id].timeline.frames}
+
+
+async def test_a_spectator_that_leaves_is_gone_at_once_and_the_host_streams_on(
+    official: OfficialClient, spectator: OfficialClient, mock: MockOdyssey
+) -> None:
+    await official.connect(mock.api_key)
+    live = mock.broadcasts[await official.start_broadcast("A temple")]
+    assert await spectator.watch(live.webrtc_url, live.token) is None
+    await spectator.frame_showing(0)
+    assert len(live.spectators) == 1
+    await spectator.leave()
+    await mock.wait_for("state", "spectator", SECONDS, to="gone")
+    assert len(live.spectators) == 0
+    await official.interact("Nobody watches")
+    await official.frame_showing(1)
+
+
+async def test_what_the_mock_refuses_a_spectator_is_an_error_there(
+    official: OfficialClient, spectator: OfficialClient, mock: MockOdyssey
+) -> None:
+    await official.connect(mock.api_key)
+    live = mock.broadcasts[await official.start_broadcast("A temple")]
+    assert await spectator.watch(live.webrtc_url, "not-the-token")
+    assert await spectator.watch(f"{mock.url}/broadcast/no-such-stream", live.token)
+    await official.end_stream()
+    assert await spectator.watch(live.webrtc_url, live.token), "it is over"
+
+
+async def test_our_client_watches_what_a_page_streams(official: OfficialClient, mock: MockOdyssey) -> None:
+    await official.connect(mock.api_key)
+    live = mock.broadcasts[await official.start_broadcast("A temple")]
+    async with await Odyssey.connect_to_stream(live.webrtc_url, live.token) as watching:
+        frame = await anext(watching.frames())
+        assert (frame.width, frame.height) == (704, 1280)
+
+
+async def test_a_page_watches_what_our_client_streams(spectator: OfficialClient, mock: MockOdyssey) -> None:
+    async with Odyssey(mock.api_key, api_url=mock.url) as host:
+        await host.connect()
+        live = mock.broadcasts[await host.start_stream("A temple", portrait=False, broadcast=True)]
+        assert await spectator.watch(live.webrtc_url, live.token) is None
+        assert (await spectator.frame_showing(0)).size == (1280, 704)
+    await spectator.happened("broadcast_ended", SECONDS)

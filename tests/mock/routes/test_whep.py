@@ -1,0 +1,331 @@
+"""WHEP over raw HTTP: every status, every field, and what browsers need to be able to call it."""
+
+import asyncio
+import re
+
+import httpx
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection
+
+from odyssey_mock import MockOdyssey
+from tests.support.leftovers import nothing_left
+from tests.support.raw import LIMIT, raw_peer
+from tests.support.whep import FRAGMENT, SDP, Live, RawSpectator, go_live, live
+
+pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
+
+CANDIDATE = "candidate:1 1 udp 2130706431 127.0.0.1 9 typ host"
+
+
+async def offer() -> str:
+    """A complete offer of a peer that will never be heard of again."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        peer.addTransceiver("video", direction="recvonly")
+        await peer.setLocalDescription(await peer.createOffer())
+        return str(peer.localDescription.sdp)
+    finally:
+        await peer.close()
+
+
+async def post(http: httpx.AsyncClient, broadcast: Live, content: str | bytes, **headers: str) -> httpx.Response:
+    return await http.post(
+        broadcast.whep,
+        params={"token": broadcast.token},
+        content=content,
+        headers={**SDP, **{name.replace("_", "-"): value for name, value in headers.items()}},
+    )
+
+
+async def test_an_offer_is_answered_with_all_that_a_client_needs(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
+) -> None:
+    async with live(odyssey_mock) as broadcast:
+        answer = await post(http, broadcast, await offer())
+        assert answer.status_code == 201
+        assert answer.headers["Content-Type"].partition(";")[0] == "application/sdp"
+        assert answer.text.startswith("v=0\r\n")
+        assert "a=sendonly" in answer.text
+        assert re.fullmatch(r'"[^"]+"', answer.headers["ETag"])
+        assert answer.headers["ID"]
+        assert answer.headers["Accept-Patch"] == FRAGMENT["Content-Type"]
+        assert re.fullmatch(r'<stun:[^>]+>; rel="ice-server"', answer.headers["Link"])
+        resource = answer.headers["Location"]
+        assert re.fullmatch(rf"/broadcast/{broadcast.stream_id}/whep/[\w-]{{16,}}", resource)
+        assert (await http.delete(resource)).status_code == 200
+        assert (await http.delete(resource)).status_code == 404
+        config = (await http.get("/config")).json()
+        assert config == {"iceServers": [{"urls": answer.headers["Link"].split(">")[0].removeprefix("<")}]}
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "status"),
+    [
+        ({"token": "right"}, {}, 201),
+        ({}, {"Authorization": "Bearer right"}, 201),
+        ({}, {"Authorization": "bearer  right"}, 201),
+        ({"token": "right"}, {"Authorization": "Bearer wrong"}, 201),
+        ({"token": "wrong"}, {"Authorization": "Bearer right"}, 401),
+        ({"token": ""}, {}, 401),
+        ({"token": "right "}, {}, 401),
+        ({"token": "ümlaut"}, {}, 401),
+        ({}, {}, 401),
+        ({}, {"Authorization": "Basic right"}, 401),
+    ],
+)
+@pytest.mark.off_contract("tokens that are none")
+async def test_the_token_comes_in_the_query_or_as_a_bearer(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, query: dict[str, str], headers: dict[str, str], status: int
+) -> None:
+    async with live(odyssey_mock) as broadcast:
+        answer = await http.post(
+            broadcast.whep,
+            params={name: value.replace("right", broadcast.token) for name, value in query.items()},
+            headers={**SDP, **{name: value.replace("right", broadcast.token) for name, value in headers.items()}},
+            content=await offer(),
+        )
+        assert answer.status_code == status
+        if status == 401:
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+            assert answer.json()["status"] == "error"
+            assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
+        assert broadcast.token not in str([entry.data for entry in odyssey_mock.journal.entries])
+
+
+@pytest.mark.off_contract("streams and tokens that do not go together")
+async def test_a_token_opens_its_own_stream_only_and_no_longer_than_that_is_on(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
+) -> None:
+    async with live(odyssey_mock) as one, live(odyssey_mock) as other:
+        described = await offer()
+        for url, token, status in (
+            (one.whep, other.token, 401),
+            (f"{odyssey_mock.url}/broadcast/no-such-stream/whep", one.token, 404),
+        ):
+            answer = await http.post(url, params={"token": token}, headers=SDP, content=described)
+            assert (answer.status_code, answer.json()["status"]) == (status, "error")
+        await one.end()
+        assert (await post(http, one, described)).status_code == 404
+        assert (await post(http, other, described)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "field"),
+    [
+        ({"Content_Type": "application/json"}, 415, "Accept-Post"),
+        ({"Content_Type": ""}, 415, "Accept-Post"),
+        ({"Content_Type": "application/sdp; charset=utf-8"}, 201, None),
+        ({"Content_Type": "APPLICATION/SDP"}, 201, None),
+        ({"Accept": "application/json"}, 406, None),
+        ({"Accept": "application/sdp;q=0, */*"}, 406, None),
+        ({"Accept": "application/*;q=0.000"}, 406, None),
+        ({"Accept": "text/html, application/*;q=0.5"}, 201, None),
+        ({"Accept": "*/*;q=0, application/sdp"}, 201, None),
+        ({"Accept": ""}, 201, None),
+    ],
+)
+@pytest.mark.off_contract("types that are others")
+async def test_media_types_are_negotiated(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, headers: dict[str, str], status: int, field: str | None
+) -> None:
+    async with live(odyssey_mock) as broadcast:
+        answer = await post(http, broadcast, await offer(), **headers)
+        assert answer.status_code == status, answer.text
+        if field is not None:
+            assert answer.headers[field] == "application/sdp"
+
+
+WITHOUT_FINGERPRINT = re.compile(r"a=fingerprint:.*\r\n")
+
+
+async def offer_of(kind: str) -> str:
+    match kind:
+        case "nothing":
+            return ""
+        case "nonsense":
+            return "v=0\r\nnonsense a=fingerprint:"
+        case "no fingerprint":
+            return WITHOUT_FINGERPRINT.sub("", await offer())
+        case "sends only":
+            return (await offer()).replace("a=recvonly", "a=sendonly")
+        case "no common codec":
+            return re.sub(r"(H264|VP8)/90000", "AV1/90000", await offer())
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        peer.addTransceiver("audio", direction="recvonly")
+        await peer.setLocalDescription(await peer.createOffer())
+        return str(peer.localDescription.sdp)
+    finally:
+        await peer.close()
+
+
+@pytest.mark.parametrize(
+    "kind", ["nothing", "nonsense", "no fingerprint", "sends only", "no common codec", "audio alone"]
+)
+@pytest.mark.off_contract("offers that cannot be answered")
+async def test_what_cannot_be_answered_is_refused_with_its_reason_and_leaves_nothing(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, kind: str
+) -> None:
+    described = await offer_of(kind)
+    async with live(odyssey_mock) as broadcast:
+        await http.get("/config")
+        async with nothing_left():
+            answer = await post(http, broadcast, described)
+            assert answer.status_code == 400, answer.text
+            assert answer.json()["error"].startswith("the offer's SDP cannot be used: ")
+            await odyssey_mock.wait_for("state", "spectator", to="gone")
+        assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
+
+
+@pytest.mark.off_contract("bodies that are none")
+@pytest.mark.parametrize(("body", "status"), [(b"v" * (256 * 1024 + 1), 413), (b"v=0\r\n\xff", 400)])
+async def test_bodies_that_are_too_long_or_no_text_are_refused(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, body: bytes, status: int
+) -> None:
+    async with live(odyssey_mock) as broadcast:
+        answer = await post(http, broadcast, body)
+        assert (answer.status_code, answer.json()["status"]) == (status, "error")
+
+
+@pytest.mark.off_contract("methods that WHEP has not")
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "BREW"])
+async def test_other_methods_are_refused_with_those_there_are(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, method: str
+) -> None:
+    async with live(odyssey_mock) as broadcast:
+        answer = await http.request(method, broadcast.whep)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "OPTIONS, POST")
+        if method != "HEAD":
+            assert answer.json()["status"] == "error"
+
+
+async def test_options_tell_of_ice_servers_and_of_what_is_taken(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
+) -> None:
+    async with live(odyssey_mock) as broadcast:
+        told = await http.options(broadcast.whep)
+        assert (told.status_code, told.headers["Accept-Post"]) == (204, "application/sdp")
+        assert 'rel="ice-server"' in told.headers["Link"]
+        preflight = await http.options(
+            broadcast.whep,
+            headers={
+                "Origin": "http://example.test",
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": "authorization,content-type",
+            },
+        )
+        assert preflight.is_success
+        assert preflight.headers["Access-Control-Allow-Origin"] == "*"
+        answer = await post(http, broadcast, await offer(), Origin="http://example.test")
+        exposed = {name.strip().lower() for name in answer.headers["Access-Control-Expose-Headers"].split(",")}
+        assert {"location", "etag", "link", "accept-patch", "id"} <= exposed
+
+
+async def test_candidates_are_trickled_to_the_resource(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+    described = await offer()
+    ufrag = re.search(r"a=ice-ufrag:(\S+)", described)
+    assert ufrag is not None
+    async with live(odyssey_mock) as broadcast:
+        answer = await post(http, broadcast, described)
+        resource, tag = answer.headers["Location"], answer.headers["ETag"]
+        fragment = f"a=ice-ufrag:{ufrag[1]}\r\nm=video 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na={CANDIDATE}\r\n"
+        for headers in ({}, {"If-Match": tag}, {"If-Match": "*"}, {"If-Match": f'"other", {tag}'}):
+            taken = await http.patch(resource, headers={**FRAGMENT, **headers}, content=fragment)
+            assert (taken.status_code, taken.content) == (204, b"")
+        ended = await http.patch(resource, headers=FRAGMENT, content=f"{fragment}a=end-of-candidates\r\n")
+        assert ended.status_code == 204
+        assert odyssey_mock.journal.find("rest", "PATCH /broadcast/{stream_id}/whep/{resource}")
+        assert resource.rpartition("/")[2] not in str([entry.data for entry in odyssey_mock.journal.entries])
+
+
+@pytest.mark.parametrize(
+    ("headers", "fragment", "status"),
+    [
+        ({"If-Match": '"other"'}, f"a={CANDIDATE}\r\n", 412),
+        ({"Content-Type": "application/sdp"}, f"a={CANDIDATE}\r\n", 415),
+        ({}, f"a=ice-ufrag:other\r\na={CANDIDATE}\r\n", 422),
+        ({}, "a=candidate:nonsense\r\n", 400),
+        ({}, "nonsense", 400),
+        ({}, "", 400),
+    ],
+)
+@pytest.mark.off_contract("fragments that are none")
+async def test_what_is_no_candidate_is_refused_and_the_spectator_stays(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, headers: dict[str, str], fragment: str, status: int
+) -> None:
+    async with live(odyssey_mock) as broadcast:
+        resource = (await post(http, broadcast, await offer())).headers["Location"]
+        answer = await http.patch(resource, headers={**FRAGMENT, **headers}, content=fragment)
+        assert (answer.status_code, answer.json()["status"]) == (status, "error")
+        assert (await http.delete(resource)).status_code == 200
+
+
+async def test_a_host_name_that_hides_an_address_costs_no_time(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
+) -> None:
+    hidden = re.sub(r"(a=candidate:\S+ \d \S+ \d+) \S+", r"\1 a1b2c3d4.local", await offer())
+    assert ".local" in hidden
+    loop = asyncio.get_running_loop()
+    async with live(odyssey_mock) as broadcast:
+        began = loop.time()
+        assert (await post(http, broadcast, hidden)).status_code == 201
+        assert loop.time() - began < 1, "it was not looked up"
+
+
+@pytest.mark.odyssey(clock="manual", spectator_handshake=10)
+async def test_a_spectator_that_never_connects_is_dropped(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+    async with live(odyssey_mock) as broadcast:
+        resource = (await post(http, broadcast, await offer())).headers["Location"]
+        (spectator,) = odyssey_mock.broadcasts[broadcast.stream_id].spectators.values()
+        await odyssey_mock.advance(9.9)
+        assert not spectator.is_leaving
+        await odyssey_mock.advance(0.1)
+        gone = await odyssey_mock.wait_for("state", "spectator", to="gone")
+        assert gone.data["why"] == "it did not connect in time"
+        assert (await http.delete(resource)).status_code == 404
+
+
+async def test_every_resource_is_gone_with_the_stream(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+    async with live(odyssey_mock) as broadcast, RawSpectator(broadcast) as spectator:
+        await spectator.frame()
+        waiting = (await post(http, broadcast, await offer())).headers["Location"]
+        await broadcast.end()
+        await spectator.closed()
+        for resource in (spectator.resource, waiting):
+            assert (await http.delete(resource)).status_code == 404
+
+
+async def test_a_stream_that_was_not_started_as_a_broadcast_cannot_be_watched(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
+) -> None:
+    async with raw_peer(odyssey_mock) as host:
+        host.say({"type": "interactive_stream_start", "prompt": "A cat"})
+        started = await host.hear()
+        url = f"/broadcast/{started['stream_id']}/whep"
+        assert (await http.post(url, headers=SDP, content=await offer())).status_code == 404
+        assert not odyssey_mock.broadcasts
+
+
+async def test_twenty_offers_at_once_are_answered(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+    described = [await offer() for _ in range(20)]
+    async with live(odyssey_mock) as broadcast:
+        async with asyncio.timeout(LIMIT):
+            answers = await asyncio.gather(*[post(http, broadcast, each) for each in described])
+        assert {answer.status_code for answer in answers} == {201}
+        assert len({answer.headers["Location"] for answer in answers}) == 20
+
+
+async def test_an_offer_that_comes_while_the_stream_ends_is_answered_or_refused_and_leaves_nothing(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
+) -> None:
+    described = [await offer() for _ in range(10)]
+    async with raw_peer(odyssey_mock) as host:
+        await http.get("/config")
+        for each in described:
+            broadcast = await go_live(odyssey_mock, host)
+            async with asyncio.TaskGroup() as tasks:
+                answer = tasks.create_task(post(http, broadcast, each))
+                tasks.create_task(broadcast.end())
+            assert answer.result().status_code in {201, 404}
+    await odyssey_mock.reset()
+    assert not odyssey_mock.broadcasts

@@ -13,15 +13,14 @@ from odyssey_client.connection import messages, steps
 from odyssey_client.connection.messages import IceCandidate, MessageError, Offer, ServiceError
 from odyssey_client.connection.peer import STREAMER_TO_CLIENT, Peer, PeerListener
 from odyssey_client.connection.signaling import (
-    Fetch,
-    IceServer,
     Signaling,
     SignalingLostError,
-    fetch_ice_servers,
+    config_url,
     open_signaling,
 )
 from odyssey_client.errors import ConnectionClosedError, OdysseyError, PeerError
 from odyssey_client.models import JSON, ClientCredentials
+from odyssey_client.rtc.ice_servers import Fetch, IceServer, fetch_ice_servers
 from odyssey_client.seams import Clock, Network
 
 logger = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ class Attempt:
         """Live, until cancelled or lost; nothing is left then."""
         children: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
-            ice_servers = group.create_task(fetch_ice_servers(self._credentials, self._fetch, self._clock))
+            ice_servers = group.create_task(fetch_ice_servers(config_url(self._credentials), self._fetch, self._clock))
             try:
                 # The socket is left before the peer: it says goodbye while that is still there.
                 async with (

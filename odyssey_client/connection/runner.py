@@ -19,7 +19,6 @@ from odyssey_client.connection import messages, steps
 from odyssey_client.connection.attempt import Attempt, AttemptListener
 from odyssey_client.connection.machine import ConnectionMachine, RetryPolicy
 from odyssey_client.connection.machine_table import State
-from odyssey_client.connection.signaling import Fetch
 from odyssey_client.connection.streaming import Streaming
 from odyssey_client.errors import ConnectionClosedError, OdysseyError, OdysseyStreamError, PeerError
 from odyssey_client.events import (
@@ -40,6 +39,7 @@ from odyssey_client.events import (
 )
 from odyssey_client.media import MediaStream
 from odyssey_client.models import JSON, ClientCredentials, ConnectionStatus
+from odyssey_client.rtc.ice_servers import Fetch
 from odyssey_client.seams import Clock, Network
 
 logger = logging.getLogger(__name__)

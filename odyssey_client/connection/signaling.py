@@ -1,12 +1,11 @@
-"""The signaling socket of one attempt (protocol.md section 3), and where its peers find ICE servers."""
+"""The signaling socket of one attempt (protocol.md section 3)."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection
@@ -14,32 +13,16 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from odyssey_client.connection import messages
 from odyssey_client.connection.messages import Message
-from odyssey_client.errors import ServiceUnreachableError, SignalingError
+from odyssey_client.errors import SignalingError
 from odyssey_client.models import JSON, ClientCredentials
 from odyssey_client.seams import Clock, Network
 
 logger = logging.getLogger(__name__)
 
-type Fetch = Callable[[str], Awaitable[object]]
-"""Gets the JSON at a URL; raises `ServiceUnreachableError`, or `ValueError` where there is none."""
-
-CONFIG_LIMIT_S = 2.0
-"""Seconds that `/config` may take. Without its answer the peer does with its own addresses, which costs nothing;
-other clients ask a public STUN server then, which without internet costs seconds."""
-
 GOODBYE_LIMIT_S = 1.0
 """Seconds that saying goodbye may take."""
 
 _SCHEMES = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
-
-
-@dataclass(frozen=True, slots=True)
-class IceServer:
-    """One entry of `iceServers` (W3C WebRTC section 4.2.4)."""
-
-    urls: list[str]
-    username: str | None = None
-    credential: str | None = field(default=None, repr=False)
 
 
 class SignalingLostError(SignalingError):
@@ -134,39 +117,10 @@ async def open_signaling(credentials: ClientCredentials, network: Network, clock
             await signaling.say_goodbye()
 
 
-async def fetch_ice_servers(credentials: ClientCredentials, fetch: Fetch, clock: Clock) -> list[IceServer]:
-    """Ask `/config` for the ICE servers; none when it does not answer within `CONFIG_LIMIT_S` or answers nonsense."""
+def config_url(credentials: ClientCredentials) -> str:
+    """Where a session's ICE servers are told."""
     base = signaling_base(credentials)
-    url = f"{_SCHEMES[urlsplit(base).scheme]}{base[base.index(':') :]}/config"
-    try:
-        async with clock.timeout(CONFIG_LIMIT_S):
-            return read_ice_servers(await fetch(url))
-    except (ServiceUnreachableError, TimeoutError, ValueError) as error:
-        logger.warning("no ICE servers from %s (%s); going on without", url, error)
-        return []
-
-
-def read_ice_servers(body: object) -> list[IceServer]:
-    """Read the answer of `/config`; entries that are not what they must be are left out.
-
-    Raises:
-        ValueError: it has no list of servers.
-    """
-    entries = body.get("iceServers") if isinstance(body, dict) else None
-    if not isinstance(entries, list):
-        raise ValueError("expected {'iceServers': [...]}")  # noqa: TRY004 - the caller has one way to fail
-    servers = []
-    for entry in entries:
-        if not isinstance(entry, dict):
-            continue
-        urls = entry.get("urls")
-        listed = [urls] if isinstance(urls, str) else urls if isinstance(urls, list) else []
-        usable = [
-            url for url in listed if isinstance(url, str) and url.startswith(("stun:", "stuns:", "turn:", "turns:"))
-        ]
-        if usable:
-            servers.append(IceServer(usable, _text(entry.get("username")), _text(entry.get("credential"))))
-    return servers
+    return f"{_SCHEMES[urlsplit(base).scheme]}{base[base.index(':') :]}/config"
 
 
 def signaling_base(credentials: ClientCredentials) -> str:
@@ -174,10 +128,6 @@ def signaling_base(credentials: ClientCredentials) -> str:
     parts = urlsplit(credentials.signaling_url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme.lower(), parts.scheme.lower())
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _lost(closed: ConnectionClosed) -> SignalingLostError:

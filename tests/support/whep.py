@@ -85,8 +85,9 @@ class RawSpectator:
         for kind in self.kinds:
             transceiver = self.connection.addTransceiver(kind, direction="recvonly")
             if kind == "video" and self.codec is not None:
-                codecs = RTCRtpReceiver.getCapabilities("video").codecs
-                transceiver.setCodecPreferences([each for each in codecs if each.name == self.codec])
+                known = RTCRtpReceiver.getCapabilities("video")
+                assert known is not None
+                transceiver.setCodecPreferences([each for each in known.codecs if each.name == self.codec])
         await self.connection.setLocalDescription(await self.connection.createOffer())
         return str(self.connection.localDescription.sdp)
 

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from odyssey_client import ClientCredentials
-from odyssey_client.connection.ice import gather_on
+from odyssey_client.rtc.ice import gather_on
 
 LAST_WORDS_S = 0.2
 """Seconds that a script may go on after its socket was closed."""

@@ -9,7 +9,7 @@ from av import VideoFrame
 
 from odyssey_client import PeerError, SystemClock
 from odyssey_client.connection.peer import Peer, PeerListener
-from odyssey_client.connection.signaling import IceServer
+from odyssey_client.rtc.ice_servers import IceServer
 from tests.client.connection.scripted import GreyTrack
 
 

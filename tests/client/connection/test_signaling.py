@@ -1,19 +1,13 @@
-"""Where signaling is, which ICE servers it names, and how its end is told."""
-
-import asyncio
-from typing import Any
+"""Where signaling is, and how its end is told."""
 
 import pytest
 
-from odyssey_client import ClientCredentials, ServiceUnreachableError, SystemClock, SystemNetwork
-from odyssey_client.connection import signaling
+from odyssey_client import ClientCredentials, SystemClock, SystemNetwork
 from odyssey_client.connection.messages import ServiceError
 from odyssey_client.connection.signaling import (
-    IceServer,
     SignalingLostError,
-    fetch_ice_servers,
+    config_url,
     open_signaling,
-    read_ice_servers,
     signaling_base,
 )
 from tests.client.connection.scripted import Session, scripted
@@ -37,49 +31,10 @@ def test_the_base_is_a_websocket_url_without_an_end(url: str, base: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("body", "servers"),
-    [
-        ({"iceServers": []}, []),
-        ({"iceServers": [{"urls": "stun:host"}]}, [IceServer(["stun:host"])]),
-        (
-            {"iceServers": [{"urls": ["turn:host", "http://host", 7], "username": "u", "credential": "c"}]},
-            [IceServer(["turn:host"], "u", "c")],
-        ),
-        ({"iceServers": [{"urls": []}, {}, None, 7, {"urls": {"a": 1}}]}, []),
-        ({"iceServers": [{"urls": "stun:host", "username": 7}]}, [IceServer(["stun:host"])]),
-    ],
+    ("url", "config"), [("wss://host/path/", "https://host/path/config"), ("ws://host:1", "http://host:1/config")]
 )
-def test_ice_servers_are_read_and_nonsense_among_them_is_left_out(body: object, servers: list[IceServer]) -> None:
-    assert read_ice_servers(body) == servers
-
-
-def test_the_password_of_a_server_is_not_in_its_repr() -> None:
-    assert "secret" not in repr(IceServer(["turn:host"], "user", "secret"))
-
-
-@pytest.mark.parametrize("answer", [ServiceUnreachableError("refused"), ValueError("HTTP 500"), None, [], {"a": 1}])
-async def test_without_an_answer_there_are_no_ice_servers(answer: Any) -> None:
-    asked: list[str] = []
-
-    async def fetch(url: str) -> object:
-        asked.append(url)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    assert await fetch_ice_servers(credentials("wss://host/path"), fetch, SystemClock()) == []
-    assert asked == ["https://host/path/config"]
-
-
-async def test_an_answer_that_does_not_come_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signaling, "CONFIG_LIMIT_S", 0.01)
-
-    async def fetch(_: str) -> object:
-        await asyncio.Event().wait()
-        return None
-
-    async with asyncio.timeout(5):
-        assert await fetch_ice_servers(credentials("ws://host"), fetch, SystemClock()) == []
+def test_the_ice_servers_are_told_below_the_same_address_by_http(url: str, config: str) -> None:
+    assert config_url(credentials(url)) == config
 
 
 async def report(session: Session) -> None:

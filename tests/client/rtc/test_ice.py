@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_client.connection.ice import can_be_asked, is_local_name, read_candidate, without_local_names
+from odyssey_client.rtc.ice import can_be_asked, is_local_name, read_candidate, without_local_names
 
 HOST = "candidate:1 1 udp 2130706431 192.0.2.7 50000 typ host"
 HIDDEN = "candidate:1 1 udp 2130706431 4f3a-11.local 50000 typ host"

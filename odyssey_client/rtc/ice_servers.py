@@ -1,0 +1,65 @@
+"""The ICE servers of a peer connection, from the service's `/config` (protocol.md sections 3 and 5)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from odyssey_client.errors import ServiceUnreachableError
+from odyssey_client.seams import Clock
+
+logger = logging.getLogger(__name__)
+
+type Fetch = Callable[[str], Awaitable[object]]
+"""Gets the JSON at a URL; raises `ServiceUnreachableError`, or `ValueError` where there is none."""
+
+CONFIG_LIMIT_S = 2.0
+"""Seconds that `/config` may take. Without its answer the peer does with its own addresses, which costs nothing;
+other clients ask a public STUN server then, which without internet costs seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """One entry of `iceServers` (W3C WebRTC section 4.2.4)."""
+
+    urls: list[str]
+    username: str | None = None
+    credential: str | None = field(default=None, repr=False)
+
+
+async def fetch_ice_servers(url: str, fetch: Fetch, clock: Clock) -> list[IceServer]:
+    """Ask ``url`` for the ICE servers; none when it does not answer within `CONFIG_LIMIT_S` or answers nonsense."""
+    try:
+        async with clock.timeout(CONFIG_LIMIT_S):
+            return read_ice_servers(await fetch(url))
+    except (ServiceUnreachableError, TimeoutError, ValueError) as error:
+        logger.warning("no ICE servers from %s (%s); going on without", url, error)
+        return []
+
+
+def read_ice_servers(body: object) -> list[IceServer]:
+    """Read the answer of `/config`; entries that are not what they must be are left out.
+
+    Raises:
+        ValueError: it has no list of servers.
+    """
+    entries = body.get("iceServers") if isinstance(body, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError("expected {'iceServers': [...]}")  # noqa: TRY004 - the caller has one way to fail
+    servers = []
+    for entry in entries:
+        if not isinstance(entry, dict):
+            continue
+        urls = entry.get("urls")
+        listed = [urls] if isinstance(urls, str) else urls if isinstance(urls, list) else []
+        usable = [
+            url for url in listed if isinstance(url, str) and url.startswith(("stun:", "stuns:", "turn:", "turns:"))
+        ]
+        if usable:
+            servers.append(IceServer(usable, _text(entry.get("username")), _text(entry.get("credential"))))
+    return servers
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

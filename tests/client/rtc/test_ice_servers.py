@@ -1,0 +1,56 @@
+"""Which ICE servers `/config` names, and what is done without its answer."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from odyssey_client import ServiceUnreachableError, SystemClock
+from odyssey_client.rtc import ice_servers
+from odyssey_client.rtc.ice_servers import IceServer, fetch_ice_servers, read_ice_servers
+
+
+@pytest.mark.parametrize(
+    ("body", "servers"),
+    [
+        ({"iceServers": []}, []),
+        ({"iceServers": [{"urls": "stun:host"}]}, [IceServer(["stun:host"])]),
+        (
+            {"iceServers": [{"urls": ["turn:host", "http://host", 7], "username": "u", "credential": "c"}]},
+            [IceServer(["turn:host"], "u", "c")],
+        ),
+        ({"iceServers": [{"urls": []}, {}, None, 7, {"urls": {"a": 1}}]}, []),
+        ({"iceServers": [{"urls": "stun:host", "username": 7}]}, [IceServer(["stun:host"])]),
+    ],
+)
+def test_ice_servers_are_read_and_nonsense_among_them_is_left_out(body: object, servers: list[IceServer]) -> None:
+    assert read_ice_servers(body) == servers
+
+
+def test_the_password_of_a_server_is_not_in_its_repr() -> None:
+    assert "secret" not in repr(IceServer(["turn:host"], "user", "secret"))
+
+
+@pytest.mark.parametrize("answer", [ServiceUnreachableError("refused"), ValueError("HTTP 500"), None, [], {"a": 1}])
+async def test_without_an_answer_there_are_no_ice_servers(answer: Any) -> None:
+    asked: list[str] = []
+
+    async def fetch(url: str) -> object:
+        asked.append(url)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert await fetch_ice_servers("https://host/path/config", fetch, SystemClock()) == []
+    assert asked == ["https://host/path/config"]
+
+
+async def test_an_answer_that_does_not_come_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ice_servers, "CONFIG_LIMIT_S", 0.01)
+
+    async def fetch(_: str) -> object:
+        await asyncio.Event().wait()
+        return None
+
+    async with asyncio.timeout(5):
+        assert await fetch_ice_servers("http://host/config", fetch, SystemClock()) == []

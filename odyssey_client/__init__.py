@@ -7,6 +7,7 @@ from odyssey_client.client import Odyssey
 from odyssey_client.config import AdvancedConfig
 from odyssey_client.errors import (
     AccountSuspendedError,
+    BroadcastNotFoundError,
     ConcurrentLimitReachedError,
     ConnectionClosedError,
     ConnectionLimitReachedError,
@@ -73,12 +74,16 @@ from odyssey_client.rest.downloads import Artifact, DownloadProgress
 from odyssey_client.script import Script, ScriptSource
 from odyssey_client.script_rules import ScriptEntry
 from odyssey_client.seams import Clock, Entropy, Network, SystemClock, SystemEntropy, SystemNetwork
+from odyssey_client.spectator.connect import connect_to_stream
+from odyssey_client.spectator.connection import SpectatorConnection
+from odyssey_client.spectator.machine import SpectatorState
 
 __all__ = [
     "AccountSuspendedError",
     "AdvancedConfig",
     "Artifact",
     "BroadcastInfo",
+    "BroadcastNotFoundError",
     "BroadcastReady",
     "ClientCredentials",
     "Clock",
@@ -133,6 +138,8 @@ __all__ = [
     "SimulationJobsList",
     "SimulationStream",
     "SimulationTimeoutError",
+    "SpectatorConnection",
+    "SpectatorState",
     "StatusChanged",
     "StreamDurationExceededError",
     "StreamEnded",
@@ -148,4 +155,5 @@ __all__ = [
     "SystemNetwork",
     "UnexpectedResponseError",
     "VideoFrame",
+    "connect_to_stream",
 ]

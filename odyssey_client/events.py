@@ -237,6 +237,13 @@ class EventBus:
 _in_handler: contextvars.ContextVar[bool] = contextvars.ContextVar("odyssey_in_handler", default=False)
 
 
+def handler_context() -> contextvars.Context:
+    """Make a context for handlers to run in, and the tasks they start: `in_handler` is true there."""
+    context = contextvars.copy_context()
+    context.run(_in_handler.set, True)
+    return context
+
+
 def in_handler() -> bool:
     """Whether the caller runs in a handler, or in a task that one has started."""
     return _in_handler.get()
@@ -279,7 +286,7 @@ class Dispatcher:
         if handler is None:
             return None
         try:
-            result = handler(*arguments[: _capacity(handler)])
+            result = handler(*arguments[: capacity(handler)])
             if inspect.isawaitable(result):
                 await result
         except Exception as error:  # a user's function may raise anything; it is logged here and reported by the caller
@@ -302,7 +309,7 @@ async def _next_frame(reader: FrameReader) -> VideoFrame | None:
         return None
 
 
-def _capacity(handler: Handler) -> int | None:
+def capacity(handler: Handler) -> int | None:
     """How many positional arguments ``handler`` takes; None for any number, or when it cannot be told."""
     try:
         parameters = inspect.signature(handler).parameters.values()

@@ -27,11 +27,21 @@ class ConnectionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BroadcastInfo:
-    """Where spectators find a broadcast stream (protocol.md section 5)."""
+    """Where spectators find a broadcast stream (protocol.md section 5).
+
+    Attributes:
+        webrtc_url: For `connect_to_stream` (WHEP).
+        spectator_token: What opens it.
+        hls_url: A playlist for any player; it may have the token in it. None where there is none.
+    """
 
     webrtc_url: str
     spectator_token: str = field(repr=False)
     hls_url: str | None = None
+
+    def __repr__(self) -> str:
+        hls = None if self.hls_url is None else re.split(r"[?#]", self.hls_url, maxsplit=1)[0]
+        return f"BroadcastInfo(webrtc_url={self.webrtc_url!r}, hls_url={hls!r})"
 
 
 @dataclass(frozen=True, slots=True)

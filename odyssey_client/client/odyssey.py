@@ -5,6 +5,7 @@ from __future__ import annotations
 from odyssey_client.client.live import LiveCalls
 from odyssey_client.client.recordings import RecordingCalls
 from odyssey_client.client.simulations import SimulationCalls
+from odyssey_client.spectator.connect import connect_to_stream
 
 
 class Odyssey(LiveCalls, SimulationCalls, RecordingCalls):
@@ -29,6 +30,8 @@ class Odyssey(LiveCalls, SimulationCalls, RecordingCalls):
     A client belongs to one event loop. Leaving the ``async with``, or `disconnect`, ends everything it has opened;
     it can connect again afterwards.
     """
+
+    connect_to_stream = staticmethod(connect_to_stream)
 
     def __repr__(self) -> str:
         return f"Odyssey({self._config.api_url}, {self.current_status})"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from odyssey_client.connection.messages import BroadcastUnusable
 from odyssey_client.errors import OdysseyError
 from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
 
@@ -44,7 +45,8 @@ class Close:
 
 
 type Call = Start | Interact | End
-type Answer = StreamStarted | InteractAcknowledged | StreamEnded | StreamError | BroadcastReady
+type Announced = StreamStarted | InteractAcknowledged | StreamEnded | StreamError | BroadcastReady
+type Answer = Announced | BroadcastUnusable
 type Input = Call | GaveUp | Answer | Close
 
 
@@ -71,7 +73,7 @@ class Reject:
 class Announce:
     """Handlers and event streams are told."""
 
-    answer: Answer
+    answer: Announced
 
 
 type Effect = Resolve | Reject | Announce

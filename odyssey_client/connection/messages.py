@@ -54,6 +54,13 @@ class ServiceError:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class BroadcastUnusable:
+    """`broadcast_ready`, with which nobody can watch: ``why`` says what it lacks."""
+
+    why: str
+
+
 type Message = (
     Offer
     | IceCandidate
@@ -63,6 +70,7 @@ type Message = (
     | StreamEnded
     | StreamError
     | BroadcastReady
+    | BroadcastUnusable
 )
 
 
@@ -80,6 +88,12 @@ class _Fields:
             raise self._wrong(name, "a string", value)
         return value
 
+    def some_text(self, name: str) -> str:
+        value = self.text(name)
+        if not value:
+            raise MessageError(f"{self._where}.{name} must be a non-empty string, got an empty one", kind=self._kind)
+        return value
+
     def text_or(self, name: str, default: str) -> str:
         return default if self._fields.get(name) is None else self.text(name)
 
@@ -95,6 +109,15 @@ class _Fields:
     def _wrong(self, name: str, expected: str, value: object) -> MessageError:
         came = "nothing" if value is None else _kind(value)
         return MessageError(f"{self._where}.{name} must be {expected}, got {came}", kind=self._kind)
+
+
+def _broadcast_ready(fields: _Fields) -> BroadcastReady | BroadcastUnusable:
+    """Read it; without URL or token it is no less a message, but one that says that something is wrong."""
+    try:
+        where, token = fields.some_text("webrtc_url"), fields.some_text("spectator_token")
+        return BroadcastReady(BroadcastInfo(where, token, fields.optional_text("broadcast_url")))
+    except MessageError as error:
+        return BroadcastUnusable(str(error))
 
 
 type _Reader = Callable[[_Fields], Message]
@@ -115,9 +138,7 @@ STREAMER_TO_CLIENT: Mapping[str, _Reader] = MappingProxyType(
         "stream_started": lambda f: StreamStarted(f.text("stream_id"), f.text_or("applied_prompt", "")),
         "update_acknowledged": lambda f: InteractAcknowledged(f.text("prompt")),
         "stream_ended": lambda _: StreamEnded(),
-        "broadcast_ready": lambda f: BroadcastReady(
-            BroadcastInfo(f.text("webrtc_url"), f.text("spectator_token"), f.optional_text("broadcast_url"))
-        ),
+        "broadcast_ready": _broadcast_ready,
         "interactive_stream_error": lambda f: StreamError(f.text("reason"), f.text_or("message", "")),
     }
 )

@@ -29,6 +29,7 @@ from odyssey_client.connection.calls import (
     Resolve,
     Start,
 )
+from odyssey_client.connection.messages import BroadcastUnusable
 from odyssey_client.connection.operations_table import INITIAL, REFUSALS, TRANSITIONS, Action, Event, State
 from odyssey_client.errors import ConnectionClosedError, InvalidStateError, OdysseyStreamError
 from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
@@ -179,6 +180,8 @@ class StreamOperations:
 def _announce(_: StreamOperations, happened: Input) -> list[Effect]:
     if isinstance(happened, StreamStarted | InteractAcknowledged | StreamEnded | StreamError | BroadcastReady):
         return [Announce(happened)]
+    if isinstance(happened, BroadcastUnusable):
+        return [Announce(StreamError("broadcast_error", happened.why))]
     return []
 
 
@@ -207,6 +210,7 @@ _EVENTS: Mapping[type[object], Event] = {
     InteractAcknowledged: Event.ACKNOWLEDGED,
     StreamEnded: Event.ENDED,
     BroadcastReady: Event.BROADCAST_READY,
+    BroadcastUnusable: Event.BROADCAST_UNUSABLE,
     Close: Event.CLOSE,
 }
 

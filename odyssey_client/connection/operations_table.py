@@ -38,6 +38,8 @@ class Event(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     ENDED = "ended"
     BROADCAST_READY = "broadcast_ready"
+    BROADCAST_UNUSABLE = "broadcast_unusable"
+    """`broadcast_ready` without what spectators need; no answer to any call."""
     START_REFUSED = "start_refused"
     """A stream error while a start waits first in line."""
     END_REFUSED = "end_refused"
@@ -79,6 +81,7 @@ def _anywhere(state: State) -> Mapping[Event, Transition]:
     return {
         Event.ACKNOWLEDGED: (state, (Action.ANNOUNCE, Action.RESOLVE_INTERACT)),
         Event.BROADCAST_READY: (state, (Action.ANNOUNCE,)),
+        Event.BROADCAST_UNUSABLE: (state, (Action.ANNOUNCE,)),
         Event.STREAM_ERROR: (state, (Action.ANNOUNCE, Action.REJECT_OLDEST)),
         Event.INTERACT_GIVEN_UP: (state, (Action.ABANDON,)),
         Event.PLACE_GIVEN_UP: (state, (Action.DROP_PLACE,)),

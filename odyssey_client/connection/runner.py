@@ -40,16 +40,13 @@ from odyssey_client.events import (
 from odyssey_client.media import MediaStream
 from odyssey_client.models import JSON, ClientCredentials, ConnectionStatus
 from odyssey_client.rtc.ice_servers import Fetch
+from odyssey_client.rtc.silence import SILENCE_LIMIT_S, until_silent
 from odyssey_client.seams import Clock, Network
 
 logger = logging.getLogger(__name__)
 
 REASON_LIMIT_S = 0.5
 """Seconds that signaling has to say why the peer was lost: both are closed at once, and either may come first."""
-
-SILENCE_LIMIT_S = 10.0
-"""Seconds without a frame after which the streamer counts as lost. Frames flow as long as a connection lasts
-(protocol.md section 4), and ICE alone would take 30 s to notice."""
 
 HANDLER_LIMIT_S = 2.0
 """Seconds that handlers have to finish once the connection is over and somebody waits for its end."""
@@ -229,14 +226,8 @@ class Connection:
             self.handle(steps.SessionOpened(credentials))
 
     async def _watch_video(self) -> None:
-        """Notice that the video has stopped though nobody said so: a streamer that is frozen or cut off."""
-        while True:
-            received = self.media_stream.frames_received
-            await self._clock.sleep(SILENCE_LIMIT_S)
-            if self.media_stream.frames_received == received:
-                message = f"The streamer was lost: no video for {SILENCE_LIMIT_S:g} s."
-                self.handle(steps.PeerLost(PeerError(message)))
-                return
+        await until_silent(self.media_stream, self._clock)
+        self.handle(steps.PeerLost(PeerError(f"The streamer was lost: no video for {SILENCE_LIMIT_S:g} s.")))
 
     async def _after(self, seconds: float, happened: steps.Input) -> None:
         await self._clock.sleep(seconds)
@@ -320,8 +311,11 @@ class Connection:
             self._ready.exception()  # seen: whoever waited may have been cancelled
 
     def _answered(self, answer: messages.Message) -> None:
-        if isinstance(answer, StreamStarted | InteractAcknowledged | StreamEnded | StreamError | BroadcastReady):
-            self.streaming.answered(answer)
+        match answer:
+            case StreamStarted() | InteractAcknowledged() | StreamEnded() | StreamError():
+                self.streaming.answered(answer)
+            case BroadcastReady() | messages.BroadcastUnusable():
+                self.streaming.answered(answer)
 
     def _report(self, error: OdysseyError) -> None:
         logger.warning("%s", error)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from odyssey_client.connection.calls import (
     Announce,
+    Announced,
     Answer,
     Call,
     Close,
@@ -33,7 +34,7 @@ class Streaming:
         self,
         clock: Clock,
         limit: float,
-        announce: Callable[[Answer], None],
+        announce: Callable[[Announced], None],
         later: Callable[[float, Callable[[], None]], None],
     ) -> None:
         """``announce`` tells the user of an answer; ``later`` calls a function after a time, unless all is over."""

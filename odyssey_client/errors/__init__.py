@@ -13,6 +13,7 @@
     │   ├── PeerError                       the WebRTC peer connection failed or closed
     │   ├── StreamerNotAvailableError       signaling: the streamer does not answer
     │   ├── StreamerDisconnectedError       signaling: the streamer is gone
+    │   ├── BroadcastNotFoundError          no such broadcast, or none any longer
     │   ├── ConnectionLimitReachedError     signaling: the connection has lasted as long as it may
     │   └── ConnectionClosedError           the connection ended while a call was waiting on it
     ├── OdysseyStreamError                  the streamer refused or ended something; reason, message
@@ -51,6 +52,7 @@ from odyssey_client.errors.connection import (
     CONNECTION_REASONS,
     NO_AVAILABLE_SESSIONS,
     QUEUE_TIMED_OUT,
+    BroadcastNotFoundError,
     ConnectionClosedError,
     ConnectionLimitReachedError,
     ConnectTimeoutError,
@@ -91,6 +93,7 @@ __all__ = [
     "QUEUE_TIMED_OUT",
     "USAGE_ERRORS",
     "AccountSuspendedError",
+    "BroadcastNotFoundError",
     "ConcurrentLimitReachedError",
     "ConnectTimeoutError",
     "ConnectionClosedError",

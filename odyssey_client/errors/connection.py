@@ -64,6 +64,13 @@ class StreamerDisconnectedError(OdysseyConnectionError):
     default_code = "streamer_disconnected"
 
 
+class BroadcastNotFoundError(OdysseyConnectionError):
+    """There is no such broadcast: the stream has ended, or never was one (WHEP, protocol.md section 5)."""
+
+    default_code = "broadcast_not_found"
+    default_retryable = False
+
+
 class ConnectionLimitReachedError(OdysseyConnectionError):
     """The connection has lasted as long as the service lets one last (protocol.md section 7)."""
 

@@ -116,8 +116,8 @@ class Transport:
         try:
             async with self._open().stream("GET", url) as response:
                 return response.is_success
-        except _no_answer() as error:
-            raise _unreachable("GET", url, error) from error
+        except no_answer() as error:
+            raise unreachable("GET", url, error) from error
 
     async def fetch(self, url: str) -> JSON:
         """Get ``url``, whose host may be any, without credentials; return the JSON that a 2xx brings.
@@ -128,8 +128,8 @@ class Transport:
         """
         try:
             response = await self._open().get(url)
-        except _no_answer() as error:
-            raise _unreachable("GET", url, error) from error
+        except no_answer() as error:
+            raise unreachable("GET", url, error) from error
         if not response.is_success:
             raise ValueError(f"HTTP {response.status_code}")
         return _parse(response.content)
@@ -150,8 +150,8 @@ class Transport:
             # Not by the client, which logs URLs whole.
             request = httpx.Request("GET", url, headers={"User-Agent": agent, "Accept": "*/*", **headers})
             answer = await self._wire.handle_async_request(request)
-        except _no_answer() as error:
-            raise _unreachable("GET", without_query(url), error) from error
+        except no_answer() as error:
+            raise unreachable("GET", without_query(url), error) from error
         answer.request = request
         return answer
 
@@ -193,8 +193,8 @@ class Transport:
                 code="request_timeout",
                 request_id=request_id,
             ) from error
-        except _no_answer() as error:
-            raise _unreachable(method, url, error, request_id) from error
+        except no_answer() as error:
+            raise unreachable(method, url, error, request_id) from error
         request_id = excerpt(response.headers.get("X-Request-Id", ""), 100) or request_id
         logger.debug(
             "%s %s: HTTP %d in %.0f ms (request %s)",
@@ -223,7 +223,8 @@ class Transport:
 
 
 @functools.cache
-def _no_answer() -> tuple[type[Exception], ...]:
+def no_answer() -> tuple[type[Exception], ...]:
+    """Return what httpx raises where no answer came."""
     import httpx  # noqa: PLC0415 - see above
 
     # UnicodeError: a host name that httpx lets pass and no resolver takes.
@@ -254,7 +255,8 @@ def without_query(url: str) -> str:
     return excerpt(f"{head}://{host.rpartition('@')[2]}{slash}{path}")
 
 
-def _unreachable(method: str, url: str, error: Exception, request_id: str | None = None) -> ServiceUnreachableError:
+def unreachable(method: str, url: str, error: Exception, request_id: str | None = None) -> ServiceUnreachableError:
+    """Make the error for a call that got no answer; ``url`` is shown as it is."""
     why = excerpt(str(error)).rstrip(".") or type(error).__name__
     return ServiceUnreachableError(
         f"{method} {url} got no answer: {why}. Check the API URL, that the service runs, and the network.",

@@ -141,7 +141,7 @@ class Broadcast:
         if self.hls is not None:
             self.hls.finish()
         for spectator in self._spectators.values():
-            spectator.leave("the stream has ended")
+            spectator.end()
         self._go("over", before="live")
         self._backend.broadcasts.ended(self)
 

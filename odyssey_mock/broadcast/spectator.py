@@ -1,6 +1,7 @@
 """One spectator over WebRTC: a peer that answers an offer, and is sent the packets of the stream."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 ANSWER_LIMIT = 10.0
 """Seconds that making an answer may take; it takes milliseconds."""
+
+
+FINISH_LIMIT = 0.5
+"""Seconds that the last frames of a stream may take to go out; they take milliseconds."""
+
+logger = logging.getLogger(__name__)
 
 
 class SpectatorState(StrEnum):
@@ -114,6 +121,7 @@ class Spectator:
         self._track = PacketTrack()
         self._leaving = asyncio.Event()
         self._why = ""
+        self._is_stream_over = False
         self._answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._peer = SpectatorPeer(
             self._track,
@@ -168,6 +176,12 @@ class Spectator:
             self._why = why
             self._leaving.set()
 
+    def end(self) -> None:
+        """The stream has ended: let the last frames go out, then end it."""
+        if not self._leaving.is_set():
+            self._is_stream_over = True
+        self.leave("the stream has ended")
+
     async def run(self) -> None:
         """Answer, connect, and send until it leaves."""
         try:
@@ -196,6 +210,17 @@ class Spectator:
             await self._leaving.wait()
         finally:
             limit.cancel()
+        if self.state is SpectatorState.CONNECTED and self._is_stream_over:
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Let the last frames go out, and the end after them (RTCP BYE, RFC 3550 section 6.6)."""
+        try:
+            async with asyncio.timeout(FINISH_LIMIT):
+                self._track.finish()
+                await self._track.drained()
+        except TimeoutError:
+            logger.info("%r did not take its last frames within %s s", self, FINISH_LIMIT)
 
     def _settle(self, error: Exception) -> None:
         """Let nobody wait for an answer any longer."""

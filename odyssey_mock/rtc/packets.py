@@ -25,10 +25,14 @@ class PacketTrack(MediaStreamTrack):
         self._packets: deque[VideoPacket] = deque()
         self._limit = limit
         self._skipping = True
+        self._finishing = False
+        self._drained = asyncio.Event()
         self._changed = asyncio.Event()
 
     def offer(self, packet: VideoPacket) -> bool:
         """Queue a packet for the sender; False where only a key frame can help it now."""
+        if self._finishing:
+            return False
         if len(self._packets) >= self._limit:
             self.dropped += len(self._packets)
             self._packets.clear()
@@ -44,13 +48,28 @@ class PacketTrack(MediaStreamTrack):
     @override
     async def recv(self) -> VideoPacket:
         while not self._packets:
+            if self._finishing:
+                self.stop()
             if self.readyState != "live":
                 raise MediaStreamError("the track has ended")
             self._changed.clear()
             await self._changed.wait()
         return self._packets.popleft()
 
+    def finish(self) -> None:
+        """End the track after what is queued."""
+        self._finishing = True
+        self._changed.set()
+
+    async def drained(self) -> None:
+        """Wait until the sender has taken the last packet and knows of the end.
+
+        There is no limit on the time: a sender that was never started takes nothing.
+        """
+        await self._drained.wait()
+
     @override
     def stop(self) -> None:
         super().stop()
         self._changed.set()
+        self._drained.set()

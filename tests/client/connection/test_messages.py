@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from odyssey_client.connection.messages import (
     SIGNALING,
     STREAMER_TO_CLIENT,
+    BroadcastUnusable,
     IceCandidate,
     Message,
     MessageError,
@@ -44,10 +45,10 @@ OPTIONAL = {
     ("ice_candidate", "sdpMid"),
     ("ice_candidate", "sdpMLineIndex"),
     ("stream_started", "applied_prompt"),
-    ("broadcast_ready", "broadcast_url"),
     ("interactive_stream_error", "message"),
 }
-FIELDS = [(kind, name) for kind, (fields, _) in VALID.items() for name in fields]
+FIELDS = [(kind, name) for kind, (fields, _) in VALID.items() for name in fields if kind != "broadcast_ready"]
+"""Those that make a message none where they are wrong."""
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -86,6 +87,27 @@ def test_a_field_that_is_missing_is_named_unless_it_may_be(kind: str, name: str)
         else:
             with pytest.raises(MessageError, match=rf"{kind}\.{name} must be .*, got nothing"):
                 parse("here", READERS, text)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"webrtc_url": None}, "webrtc_url must be a string, got nothing"),
+        ({"webrtc_url": ""}, "webrtc_url must be a non-empty string, got an empty one"),
+        ({"webrtc_url": 7}, "webrtc_url must be a string, got a number"),
+        ({"spectator_token": None}, "spectator_token must be a string, got nothing"),
+        ({"spectator_token": ""}, "spectator_token must be a non-empty string, got an empty one"),
+        ({"spectator_token": ["t"]}, "spectator_token must be a string, got an array"),
+        ({"broadcast_url": {}}, "broadcast_url must be a string, got an object"),
+    ],
+)
+def test_a_broadcast_that_nobody_can_watch_is_told_with_its_reason(changed: dict[str, Any], why: str) -> None:
+    fields = {**VALID["broadcast_ready"][0], **changed}
+    assert parse("here", READERS, text_of("broadcast_ready", fields)) == BroadcastUnusable(
+        f"here: broadcast_ready.{why}"
+    )
+    without = {name: value for name, value in fields.items() if value is not None or name == "broadcast_url"}
+    assert isinstance(parse("here", READERS, text_of("broadcast_ready", without)), BroadcastUnusable)
 
 
 def test_a_type_of_the_future_is_no_message() -> None:

@@ -18,6 +18,7 @@ from odyssey_client.connection.calls import (
     Resolve,
     Start,
 )
+from odyssey_client.connection.messages import BroadcastUnusable
 from odyssey_client.connection.operations import StreamOperations
 from odyssey_client.connection.operations_table import INITIAL, REFUSALS, TRANSITIONS, Action, Event, State
 from odyssey_client.errors import ConnectionClosedError, InvalidStateError, OdysseyStreamError, PeerError
@@ -216,6 +217,7 @@ ANSWERS: st.SearchStrategy[Answer] = st.sampled_from(
         StreamEnded(),
         StreamError("moderation", "no"),
         BroadcastReady(BroadcastInfo("http://x", "t", None)),
+        BroadcastUnusable("no URL"),
     ]
 )
 
@@ -254,7 +256,12 @@ def test_whatever_comes_each_call_is_settled_at_most_once_and_none_is_left_at_th
             assert not effects
             done += [happened.call] if happened.call in pending else []
         else:
-            assert [effect.answer for effect in effects if isinstance(effect, Announce)] == [happened]
+            told = [effect.answer for effect in effects if isinstance(effect, Announce)]
+            if isinstance(happened, BroadcastUnusable):
+                assert told == [StreamError("broadcast_error", "no URL")]
+                assert operations.pending == pending, "it is no answer to any call"
+            else:
+                assert told == [happened]
         done += [effect.call for effect in effects if isinstance(effect, Resolve | Reject)]
         assert (operations.state is State.STARTING) <= bool(operations.pending)
     done += [effect.call for effect in operations.handle(Close(PeerError("gone"))) if isinstance(effect, Reject)]

@@ -55,6 +55,15 @@ async def close_with(session: Session, code: int) -> None:
     await session.socket.close(code)
 
 
+async def broadcast_to_nobody(session: Session) -> None:
+    await session.come_up()
+    await session.start_stream()
+    assert (await session.heard.get())["type"] == "update"
+    session.say({"type": "broadcast_ready", "webrtc_url": "", "spectator_token": None, "broadcast_url": None})
+    session.say({"type": "update_acknowledged", "prompt": "applied"})
+    await session.until_closed()
+
+
 async def never_offer(session: Session) -> None:
     await session.until_closed()
 
@@ -331,3 +340,20 @@ async def test_the_errors_of_a_connection_hold_no_token() -> None:
         with pytest.raises(OdysseyConnectionError) as raised:
             await odyssey.connect_with_credentials(credentials)
         assert credentials.session_token not in str(raised.value).replace("session_token", "")
+
+
+async def test_a_broadcast_without_url_or_token_is_a_stream_error_and_no_call_fails_for_it() -> None:
+    told: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+    ready: list[object] = []
+    async with scripted(broadcast_to_nobody) as credentials, client() as ours, asyncio.timeout(10):
+        await ours.connect_with_credentials(
+            credentials,
+            on_stream_error=lambda reason, message: told.put_nowait((reason, message)),
+            on_broadcast_ready=ready.append,
+        )
+        await ours.start_stream("A cat", broadcast=True)
+        assert await ours.interact("It looks out") == "applied"
+        reason, message = await told.get()
+        assert reason == "broadcast_error"
+        assert "broadcast_ready.webrtc_url must be a non-empty string" in message
+        assert ready == []

@@ -76,3 +76,26 @@ def test_a_track_begins_with_a_key_frame() -> None:
     track = PacketTrack()
     assert [track.offer(packet(number, key=number == 2)) for number in range(4)] == [False, False, True, True]
     assert (numbers(track), track.dropped) == ([2, 3], 2)
+
+
+async def test_a_track_that_is_finished_ends_after_what_is_queued() -> None:
+    track = PacketTrack()
+    for number in range(3):
+        track.offer(packet(number, key=number == 0))
+    track.finish()
+    assert not track.offer(packet(3, key=True))
+    async with asyncio.timeout(LIMIT):
+        assert [(await track.recv()).pts for _ in range(3)] == [0, 1, 2]
+        draining = asyncio.create_task(track.drained())
+        assert await asyncio.wait([draining], timeout=0) == (set(), {draining})
+        assert await ended(track)
+        await draining
+
+
+async def test_a_recv_that_waits_hears_that_the_track_is_finished() -> None:
+    track = PacketTrack()
+    async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(ended(track))
+        await asyncio.wait([waiting], timeout=0)
+        track.finish()
+    assert waiting.result()

@@ -1,0 +1,1 @@
+"""Watching a broadcast, which takes no API key (protocol.md section 5)."""

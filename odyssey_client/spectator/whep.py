@@ -1,0 +1,164 @@
+"""The HTTP of WHEP: an offer goes out, an answer comes back, a resource is to be deleted (protocol.md section 5)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+from odyssey_client.errors import (
+    BroadcastNotFoundError,
+    OdysseyAuthError,
+    OdysseyError,
+    ServiceUnreachableError,
+    UnexpectedResponseError,
+    excerpt,
+)
+from odyssey_client.models import JSON
+from odyssey_client.rest.failures import Failure, detail_of
+from odyssey_client.rest.transport import client_version, no_answer, unreachable, without_query
+from odyssey_client.seams import Network
+
+if TYPE_CHECKING:  # httpx takes 100 ms to import: not before the first call
+    import httpx
+
+logger = logging.getLogger("odyssey_client")
+
+SDP = "application/sdp"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        sdp: The SDP answer.
+        resource: What is to be deleted in the end; None where the service did not say.
+    """
+
+    sdp: str
+    resource: str | None
+
+
+class Whep:
+    """The way to one broadcast. Close it in the end. None of its calls has a time limit: the caller has one."""
+
+    def __init__(self, webrtc_url: str, token: str, network: Network) -> None:
+        self._webrtc_url = urlsplit(webrtc_url)
+        self._token = token
+        self._wire = network.http_transport()
+
+    @property
+    def config_url(self) -> str:
+        """Where the ICE servers are told: at the origin."""
+        return urlunsplit((self._webrtc_url.scheme, self._webrtc_url.netloc, "/config", "", ""))
+
+    async def fetch(self, url: str) -> object:
+        """Get the JSON at ``url``.
+
+        Raises:
+            ServiceUnreachableError: there was no answer.
+            ValueError: another status than 2xx, or no JSON.
+        """
+        response = await self._send("GET", url, accept="application/json")
+        if not response.is_success:
+            raise ValueError(f"HTTP {response.status_code}")
+        return json.loads(response.content)
+
+    async def offer(self, sdp: str) -> Answer:
+        """Send an SDP offer; return the answer.
+
+        Raises:
+            OdysseyAuthError: the token is not that of the broadcast.
+            BroadcastNotFoundError: there is no such broadcast, or it has ended.
+            UnexpectedResponseError: a success without an SDP answer.
+            OdysseyApiError: another refusal.
+            ServiceUnreachableError: there was no answer.
+        """
+        where = self._webrtc_url
+        query = "&".join(part for part in (where.query, f"token={quote(self._token, safe='')}") if part)
+        url = urlunsplit((where.scheme, where.netloc, f"{where.path.rstrip('/')}/whep", query, ""))
+        response = await self._send("POST", url, accept=SDP, content=sdp.encode(), content_type=SDP)
+        location = response.headers.get("Location")
+        resource = urljoin(url, location) if location else None
+        if not response.is_success:
+            raise self._refusal(f"POST {without_query(url)}", response)
+        text = response.content.decode(errors="replace")
+        if not text.startswith("v="):
+            if resource is not None:
+                await self.delete(resource)
+            came = excerpt(response.headers.get("Content-Type", "") or "a body without a content type", 100)
+            raise UnexpectedResponseError(
+                f"POST {without_query(url)}: HTTP {response.status_code} without an SDP answer ({came}). "
+                "Check that the URL is the webrtc_url of a broadcast.",
+                expected="an SDP answer",
+                came=came,
+                status=response.status_code,
+            )
+        return Answer(text, resource)
+
+    async def delete(self, resource: str) -> None:
+        """Say that nobody watches any longer; whether the service hears it makes no difference to the caller."""
+        try:
+            response = await self._send("DELETE", resource, accept="*/*")
+        except ServiceUnreachableError as error:
+            logger.debug("leaving a broadcast: %s", error)
+        else:
+            logger.debug("left a broadcast: HTTP %d", response.status_code)
+
+    async def aclose(self) -> None:
+        """Close all HTTP connections."""
+        await self._wire.aclose()
+
+    async def _send(
+        self, method: str, url: str, *, accept: str, content: bytes | None = None, content_type: str | None = None
+    ) -> httpx.Response:
+        import httpx  # noqa: PLC0415 - see above
+
+        headers = {"User-Agent": f"odyssey-testkit/{client_version()}", "Accept": accept}
+        if content_type is not None:
+            headers["Content-Type"] = content_type
+        try:
+            # Not by a client of httpx, which logs URLs whole: there is a token in one.
+            request = httpx.Request(method, url, headers=headers, content=content)
+            response = await self._wire.handle_async_request(request)
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+        except no_answer() as error:
+            raise unreachable(method, without_query(url), error) from error
+        return response
+
+    def _refusal(self, call: str, response: httpx.Response) -> OdysseyError:
+        detail = _said(response.content, self._token)
+        status = response.status_code
+        if status in {401, 403}:
+            return OdysseyAuthError(
+                "The service does not accept the spectator token. Use webrtc_url and spectator_token of one broadcast, "
+                "as on_broadcast_ready gave them.",
+                code="invalid_spectator_token",
+                status=status,
+                detail=detail,
+            )
+        if status == 404:
+            return BroadcastNotFoundError(
+                "There is no such broadcast: the stream has ended, or the URL is another one's. "
+                "Use the webrtc_url that on_broadcast_ready gave for a stream that is on.",
+                status=status,
+                detail=detail,
+            )
+        return Failure(call=call, status=status, detail=detail, request_id="").error()
+
+
+def _said(content: bytes, token: str) -> JSON:
+    """Return what the body of an error says (``{"status": "error", "error": why}``, or as elsewhere), blanked."""
+    try:
+        body: JSON = json.loads(content)
+    except (ValueError, RecursionError):
+        body = content.decode(errors="replace").strip() or None
+    why = body.get("error") if isinstance(body, Mapping) else None
+    return detail_of(why if isinstance(why, str) else body, {token})

@@ -1,0 +1,18 @@
+"""A spectator in a process of its own, which prints the index of each frame. Run by test_slow_spectator.py."""
+
+import asyncio
+import sys
+
+from odyssey_client import connect_to_stream
+from odyssey_mock import read_stamp
+
+
+async def main(webrtc_url: str, token: str) -> None:
+    async with await connect_to_stream(webrtc_url, token) as spectator:
+        async for frame in spectator.frames(buffer=512):
+            stamp = read_stamp(frame.luma)
+            print("none" if stamp is None else stamp.frame_index, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

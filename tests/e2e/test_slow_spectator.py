@@ -1,0 +1,117 @@
+"""A spectator that stops reading for five seconds, and what the host and another spectator notice of it: nothing."""
+
+import asyncio
+import signal
+import statistics
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import pytest
+
+from odyssey_client import BroadcastInfo, MediaStream, Odyssey, connect_to_stream
+from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
+from tests.support.raw import LIMIT
+
+STOPPED = 5.0
+"""Seconds."""
+
+type Seen = list[tuple[FrameStamp, float]]
+"""Frames with the time they came at, on the mock's clock."""
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a process is stopped by a signal")
+
+
+async def collect(mock: MockOdyssey, stream: MediaStream, into: Seen) -> None:
+    async for frame in stream.frames(buffer=512):
+        stamp = read_stamp(frame.luma)
+        assert stamp is not None
+        into.append((stamp, mock.clock.time()))
+
+
+def pauses(seen: Seen) -> list[int]:
+    """Milliseconds from one frame's making to the next one's."""
+    return [later.sent_at_ms - earlier.sent_at_ms for (earlier, _), (later, _) in pairwise(seen)]
+
+
+def delay(seen: Seen) -> float:
+    """Milliseconds from a frame's making to its being read, typically."""
+    return statistics.median(came * 1000 - stamp.sent_at_ms for stamp, came in seen)
+
+
+async def passed(seconds: float) -> None:
+    over = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(seconds, over.set_result, None)
+    await over
+
+
+@asynccontextmanager
+async def spectator_process(info: BroadcastInfo) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.e2e.spectator_process",
+        info.webrtc_url,
+        info.spectator_token,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def index_of_next_frame(process: asyncio.subprocess.Process) -> int:
+    assert process.stdout is not None
+    async with asyncio.timeout(LIMIT):
+        return int(await process.stdout.readline())
+
+
+@pytest.mark.odyssey(portrait_size=(352, 640))
+async def test_a_spectator_that_stops_reading_delays_nobody_and_goes_on_with_the_present(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
+    stream = await odyssey_client.connect(on_broadcast_ready=ready.set_result)
+    await odyssey_client.start_stream("A temple", broadcast=True)
+    info = await ready
+    host: Seen = []
+    other: Seen = []
+    async with (
+        spectator_process(info) as stopped,
+        await connect_to_stream(info.webrtc_url, info.spectator_token) as spectator,
+        asyncio.TaskGroup() as tasks,
+    ):
+        reading = [
+            tasks.create_task(collect(odyssey_mock, stream, host)),
+            tasks.create_task(collect(odyssey_mock, spectator.stream, other)),
+        ]
+        for _ in range(10):
+            await index_of_next_frame(stopped)
+        host.clear()
+        await passed(STOPPED)
+        before = host.copy()
+
+        host.clear()
+        other.clear()
+        stopped.send_signal(signal.SIGSTOP)
+        await passed(STOPPED)
+        during, beside = host.copy(), other.copy()
+        stopped.send_signal(signal.SIGCONT)
+
+        now = during[-1][0].frame_index
+        while await index_of_next_frame(stopped) <= now:
+            pass
+        for task in reading:
+            task.cancel()
+
+    for seen in (during, beside):
+        indexes = [stamp.frame_index for stamp, _ in seen]
+        assert indexes == list(range(indexes[0], indexes[-1] + 1)), "no frame is missing"
+        # Of one run: the frames of five seconds beside those of the five seconds before.
+        assert len(seen) > 0.8 * len(before)
+    assert statistics.median(pauses(during)) == pytest.approx(statistics.median(pauses(before)), abs=5)
+    assert delay(during) < delay(before) + 50

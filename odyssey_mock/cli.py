@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 8400
 EXTRA = ("starlette", "uvicorn", "pydantic", "jwt")
 """What the extra `mock` brings."""
-BENCHMARKS = ("connect",)
+BENCHMARKS = ("connect", "fanout")
 """Modules of `odyssey_mock.bench`, each with a `run`."""
 SIZE = (click.IntRange(min=88), click.IntRange(min=88))
 

@@ -15,6 +15,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "architecture.md"
 MACHINES = {
     "connection": "odyssey_client.connection.machine_table",
     "operations": "odyssey_client.connection.operations_table",
+    "spectator": "odyssey_client.spectator.machine",
     "session": "odyssey_mock.streamer.session",
     "stream": "odyssey_mock.streamer.stream",
     "job": "odyssey_mock.jobs.machine",

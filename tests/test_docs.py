@@ -70,10 +70,11 @@ async def test_an_example_of_a_program_runs_against_the_mock(example: str, tmp_p
             example,
             cwd=tmp_path,
             env={**os.environ, "ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key},
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         async with asyncio.timeout(EXAMPLE_LIMIT):
-            _, complaints = await program.communicate()
+            _, complaints = await program.communicate(b"\n")  # for one that waits for a key
 
     assert program.returncode == 0, complaints.decode()

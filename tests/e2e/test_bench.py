@@ -31,6 +31,17 @@ def test_connect_is_measured_beside_two_bare_peers(tmp_path: Path) -> None:
     assert f"{row['ratio']:.2f} times" in bench.stdout
 
 
+def test_a_spectator_costs_a_fraction_of_a_track_of_its_own(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    command = [*COMMAND, "fanout", "--quick", "--json", str(report)]
+    bench = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    (row,) = json.loads(report.read_text())["rows"]
+    assert (row["name"], row["unit"]) == ("fanout", "ms of CPU a second")
+    assert row["beside"] > row["ours"], "its own encoder is what the other pays for"
+    assert row["ok"] is (row["ratio"] <= row["reach"])
+    assert bench.returncode == (0 if row["ok"] else 1)
+
+
 @pytest.mark.parametrize(("ours", "ok"), [(1.0, True), (2.0, True), (2.1, False)])
 def test_a_row_is_within_reach_or_it_is_not(ours: float, ok: bool) -> None:
     row = Row("x", ours, 1.0, "ms", reach=2.0)

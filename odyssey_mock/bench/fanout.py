@@ -1,0 +1,172 @@
+"""`bench fanout`: what one more spectator costs the mock, beside a plain aiortc track for each spectator.
+
+Counted is CPU time of this process, which has the mock and the plain senders; the receivers are in another. What the
+process spends without spectators is measured in the same round and taken off, on both sides alike. Both send the same
+pictures in H.264: the mock the packets of the stream's one encoder, the plain tracks frames that were rendered before,
+each with the encoder that aiortc gives it.
+"""
+
+import asyncio
+import json
+import statistics
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from fractions import Fraction
+from functools import partial
+from typing import override
+
+import av
+import httpx
+from aiortc import MediaStreamTrack, RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from odyssey_client import BroadcastInfo, Odyssey
+from odyssey_mock.bench.rows import Row
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.timeline import Size, Timeline
+from odyssey_mock.rtc.connection import preferred_codecs
+from odyssey_mock.server import MockOdyssey
+from odyssey_mock.streamer.pump import Pacer
+
+REACH = 0.25
+SPECTATORS = 4
+ROUNDS, WINDOW = 3, 4.0
+QUICK_ROUNDS, QUICK_WINDOW = 1, 2.0
+"""How often both are measured, by turns, and for how many seconds each time."""
+FPS = 20
+PROMPT = "A lighthouse in a storm"
+LIMIT = 60.0
+"""Seconds for spectators to come or to go."""
+
+type Answer = Callable[[str], Awaitable[str]]
+"""Makes an SDP answer to an SDP offer."""
+
+
+async def run(*, quick: bool = False) -> list[Row]:
+    """Measure both by turns."""
+    rounds, window = (QUICK_ROUNDS, QUICK_WINDOW) if quick else (ROUNDS, WINDOW)
+    ours: list[float] = []
+    plain: list[float] = []
+    async with MockOdyssey(hls=False) as mock, Odyssey(mock.api_key, api_url=mock.url) as host:
+        for _ in range(rounds):
+            async with _broadcast(host) as info:
+                ours.append(await _added(partial(_watching, info), window))
+            plain.append(await _added(_plain, window))
+    return [Row("fanout", statistics.median(ours), statistics.median(plain), "ms of CPU a second", REACH)]
+
+
+async def _added(spectators: Callable[[], AbstractAsyncContextManager[Answer]], window: float) -> float:
+    """CPU milliseconds a second that each of `SPECTATORS` adds."""
+    without = await _cpu(window)
+    async with spectators() as answer, _receivers(answer):
+        return (await _cpu(window) - without) / SPECTATORS
+
+
+async def _cpu(window: float) -> float:
+    """CPU milliseconds a second of this process, over `window` seconds."""
+    loop = asyncio.get_running_loop()
+    began, spent = loop.time(), time.process_time()
+    over = loop.create_future()
+    loop.call_later(window, over.set_result, None)
+    await over
+    return (time.process_time() - spent) * 1000 / (loop.time() - began)
+
+
+@asynccontextmanager
+async def _broadcast(host: Odyssey) -> AsyncIterator[BroadcastInfo]:
+    ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
+    await host.connect(on_broadcast_ready=ready.set_result)
+    try:
+        await host.start_stream(PROMPT, broadcast=True)
+        async with asyncio.timeout(LIMIT):
+            info = await ready
+        yield info
+    finally:
+        await host.disconnect()
+
+
+@asynccontextmanager
+async def _watching(info: BroadcastInfo) -> AsyncIterator[Answer]:
+    """Answers of the mock."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+
+        async def answer(offer: str) -> str:
+            answered = await http.post(
+                f"{info.webrtc_url}/whep",
+                params={"token": info.spectator_token},
+                headers={"Content-Type": "application/sdp"},
+                content=offer,
+            )
+            return answered.raise_for_status().text
+
+        yield answer
+
+
+@asynccontextmanager
+async def _plain() -> AsyncIterator[Answer]:
+    """Answers of bare aiortc peers, each with a track of its own."""
+    configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+    async with AsyncExitStack() as peers:
+
+        async def answer(offer: str) -> str:
+            peer = RTCPeerConnection(configuration)
+            peers.push_async_callback(peer.close)
+            transceiver = peer.addTransceiver(_Plain(_rendered()), direction="sendonly")
+            transceiver.setCodecPreferences(preferred_codecs("h264"))
+            await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+            await peer.setLocalDescription(await peer.createAnswer())
+            return str(peer.localDescription.sdp)
+
+        yield answer
+
+
+class _Plain(MediaStreamTrack):
+    """Frames that are ready, 20 a second, forth and back so that none differs much from the one before."""
+
+    kind = "video"
+
+    def __init__(self, frames: list[av.VideoFrame]) -> None:
+        super().__init__()
+        self._frames = [*frames, *reversed(frames[1:-1])]
+        self._pacer = Pacer(FPS)
+
+    @override
+    async def recv(self) -> av.VideoFrame:
+        slot = await self._pacer.next()
+        frame = self._frames[slot % len(self._frames)]
+        frame.pts, frame.time_base = slot, Fraction(1, FPS)
+        return frame
+
+
+def _rendered() -> list[av.VideoFrame]:
+    """The first frames of a stream, each with pixels of its own."""
+    renderer = Renderer(Timeline(tag=1, size=Size(704, 1280), fps=FPS, prompt=PROMPT))
+    return [av.VideoFrame.from_ndarray(renderer.render(index).to_ndarray(), format="yuv420p") for index in range(30)]
+
+
+@asynccontextmanager
+async def _receivers(answer: Answer) -> AsyncIterator[None]:
+    """The process of the receivers, from the moment all of them are connected."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "odyssey_mock.bench.receivers",
+        str(SPECTATORS),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(LIMIT):
+            while (said := json.loads(await process.stdout.readline())) != "connected":
+                process.stdin.write(json.dumps(await answer(said)).encode() + b"\n")
+        yield
+        process.stdin.write(b"null\n")
+        async with asyncio.timeout(LIMIT):
+            await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

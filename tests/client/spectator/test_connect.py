@@ -1,0 +1,270 @@
+"""Coming to watch: what can go wrong, by which error it is told, and that nothing of it is left."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+
+from odyssey_client import (
+    AdvancedConfig,
+    BroadcastNotFoundError,
+    ConnectTimeoutError,
+    Odyssey,
+    OdysseyApiError,
+    OdysseyAuthError,
+    OdysseyConfigError,
+    OdysseyError,
+    OdysseyUsageError,
+    PeerError,
+    ServiceUnreachableError,
+    SpectatorState,
+    UnexpectedResponseError,
+    connect_to_stream,
+)
+from odyssey_client.rtc import ice_servers
+from tests.client.spectator.whep_server import TOKEN, Answer, WhepServer, good, whep_server
+from tests.support.leftovers import nothing_left
+
+LIMIT = 10.0
+IMPATIENT = AdvancedConfig(connect_timeout_s=0.5)
+
+
+async def test_a_broadcast_is_watched_and_left() -> None:
+    async with nothing_left(), whep_server() as server, asyncio.timeout(LIMIT):
+        async with await connect_to_stream(server.url, TOKEN) as spectator:
+            assert spectator.is_connected
+            assert spectator.connection_state == "connected"
+            frame = await anext(spectator.frames())
+            assert (frame.width, frame.height) == (64, 96)
+            assert spectator.stream.latest_frame is not None
+        assert spectator.connection_state is SpectatorState.CLOSED
+        assert not spectator.is_connected
+        assert spectator.stream.ended
+        assert server.asked == ["GET /config", "POST /stream/whep", "DELETE /stream/whep/1"]
+        assert TOKEN not in repr(spectator)
+
+
+async def test_class_instance_and_module_have_the_same_call() -> None:
+    assert Odyssey.connect_to_stream is connect_to_stream
+    assert Odyssey.keyless().connect_to_stream is connect_to_stream
+
+
+@pytest.mark.parametrize("tail", ["", "/", "//", "?a=b", "#part"])
+async def test_the_url_may_be_written_in_several_ways(tail: str) -> None:
+    async with whep_server() as server, asyncio.timeout(LIMIT):
+        spectator = await connect_to_stream(server.url + tail, TOKEN)
+        assert spectator.is_connected
+        await spectator.disconnect()
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "says"),
+    [
+        (None, "t", "webrtc_url must be a non-empty string, got NoneType"),
+        ("", "t", "webrtc_url must be a non-empty string, got an empty string"),
+        ("   ", "t", "webrtc_url must be a non-empty string, got an empty string"),
+        ("ws://host/a", "t", "webrtc_url must be an http or https URL"),
+        ("http://", "t", "webrtc_url must be an http or https URL"),
+        ("host/a", "t", "webrtc_url must be an http or https URL"),
+        ("http://host:99999/", "t", "webrtc_url must be an http or https URL"),
+        ("http://[::1/", "t", "webrtc_url must be an http or https URL"),
+        ("http://h/\ud800", "t", "webrtc_url must be text that UTF-8 can hold"),
+        ("http://host", None, "spectator_token must be a non-empty string, got NoneType"),
+        ("http://host", "", "spectator_token must be a non-empty string, got an empty string"),
+        ("http://host", "\udfff", "spectator_token must be text that UTF-8 can hold"),
+    ],
+)
+async def test_arguments_that_cannot_be_used_are_refused_before_anything_is_sent(
+    url: Any, token: Any, says: str
+) -> None:
+    with pytest.raises(OdysseyConfigError, match=f"^{re.escape(says)}"):
+        await connect_to_stream(url, token)
+
+
+async def test_a_configuration_of_another_kind_is_refused() -> None:
+    with pytest.raises(OdysseyConfigError, match="advanced must be an AdvancedConfig or None, got dict"):
+        await connect_to_stream("http://host", "t", advanced={})  # type: ignore[arg-type]
+
+
+def refused(status: int, body: Any = None, **headers: str) -> Answer:
+    async def answer(_server: WhepServer, _offer: str) -> Response:
+        told = {name.replace("_", "-"): value for name, value in headers.items()}
+        if isinstance(body, str):
+            return PlainTextResponse(body, status, told)
+        return JSONResponse(body, status, told)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "says", "retryable"),
+    [
+        (401, {"status": "error", "error": f"bad {TOKEN}"}, OdysseyAuthError, "spectator token", False),
+        (403, "no", OdysseyAuthError, "spectator token", False),
+        (404, {"status": "error", "error": "no such stream"}, BroadcastNotFoundError, "no such broadcast", False),
+        (400, {"status": "error", "error": "bad SDP"}, OdysseyApiError, "HTTP 400 Bad Request: bad SDP", False),
+        (400, {"detail": "bad SDP"}, OdysseyApiError, "HTTP 400 Bad Request: bad SDP", False),
+        (500, f"<html>{TOKEN}</html>", OdysseyApiError, "HTTP 500", True),
+        (503, None, OdysseyApiError, "HTTP 503", True),
+        (429, {"detail": "slow down"}, OdysseyUsageError, "slow down", False),
+    ],
+)
+async def test_a_refusal_is_an_error_of_its_kind_without_the_token(
+    status: int, body: Any, kind: type[OdysseyError], says: str, retryable: bool
+) -> None:
+    async with nothing_left(), whep_server(refused(status, body)) as server, asyncio.timeout(LIMIT):
+        with pytest.raises(kind, match=says) as raised:
+            await connect_to_stream(server.url, TOKEN)
+        assert raised.value.status == (429 if status == 429 else status)
+        assert raised.value.retryable is retryable
+        for text in (str(raised.value), repr(raised.value), str(raised.value.detail)):
+            assert TOKEN not in text
+        assert server.asked == ["GET /config", "POST /stream/whep"]
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    async def elsewhere(_server: WhepServer, _offer: str) -> Response:
+        return RedirectResponse("http://127.0.0.1:9/")
+
+    async with whep_server(elsewhere) as server, asyncio.timeout(LIMIT):
+        with pytest.raises(OdysseyApiError, match="HTTP 307"):
+            await connect_to_stream(server.url, TOKEN)
+
+
+async def test_a_success_without_an_answer_is_told_and_its_resource_given_back() -> None:
+    async def page(_server: WhepServer, _offer: str) -> Response:
+        return Response("<html>", 201, {"Location": "/stream/whep/1"}, media_type="text/html")
+
+    async with nothing_left(), whep_server(page) as server, asyncio.timeout(LIMIT):
+        with pytest.raises(UnexpectedResponseError, match="without an SDP answer \\(text/html"):
+            await connect_to_stream(server.url, TOKEN)
+        assert server.asked[-1] == "DELETE /stream/whep/1"
+
+
+async def nonsense(_server: WhepServer, _offer: str) -> str:
+    return "v=0\r\nnonsense"
+
+
+async def without_fingerprint(server: WhepServer, offer: str) -> str:
+    return re.sub(r"a=fingerprint:.*\r\n", "", await server.describe(offer))
+
+
+async def without_video(server: WhepServer, offer: str) -> str:
+    return (await server.describe(offer)).replace("a=sendonly", "a=inactive")
+
+
+@pytest.mark.parametrize("describe", [nonsense, without_fingerprint, without_video])
+async def test_an_answer_that_cannot_be_used_is_a_peer_error_and_its_resource_given_back(
+    describe: Callable[[WhepServer, str], Awaitable[str]],
+) -> None:
+    async def answer(server: WhepServer, offer: str) -> Response:
+        return Response(await describe(server, offer), 201, {"Location": "/stream/whep/1"})
+
+    async with nothing_left(), whep_server(answer) as server, asyncio.timeout(LIMIT):
+        with pytest.raises(PeerError, match="The service's answer cannot be used"):
+            await connect_to_stream(server.url, TOKEN)
+        assert server.asked[-1] == "DELETE /stream/whep/1"
+
+
+async def never(_server: WhepServer, _offer: str) -> Response:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def unreachable(server: WhepServer, offer: str) -> Response:
+    """Answer with candidates that lead nowhere."""
+    sdp = re.sub(r"127\.0\.0\.1 \d+ typ", "127.0.0.1 9 typ", await server.describe(offer))
+    await server.peers[-1].close()
+    return Response(sdp, 201, {"Location": "/stream/whep/1"})
+
+
+@pytest.mark.parametrize("answer", [never, unreachable])
+async def test_what_does_not_come_in_time_is_given_up_and_nothing_left(answer: Answer) -> None:
+    async with nothing_left(), whep_server(answer) as server, asyncio.timeout(LIMIT):
+        with pytest.raises(ConnectTimeoutError, match=r"not connected within 0\.5 s.*connect_timeout_s"):
+            await connect_to_stream(server.url, TOKEN, advanced=IMPATIENT)
+        if answer is unreachable:
+            assert server.asked[-1] == "DELETE /stream/whep/1"
+
+
+async def test_nobody_there_is_told_without_the_token() -> None:
+    async with whep_server() as gone:
+        pass
+    async with nothing_left(), asyncio.timeout(LIMIT):
+        with pytest.raises(ServiceUnreachableError, match=re.escape(f"POST {gone.url}/whep got no answer")) as raised:
+            await connect_to_stream(gone.url, TOKEN)
+    assert TOKEN not in str(raised.value)
+
+
+async def broken() -> Response:
+    return Response("no", 500)
+
+
+async def odd() -> Response:
+    return JSONResponse({"iceServers": "none"})
+
+
+async def silent() -> Response:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+@pytest.mark.parametrize("config", [broken, odd, silent])
+async def test_without_ice_servers_it_connects_all_the_same(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ice_servers, "CONFIG_LIMIT_S", 0.1)
+    async with whep_server(config=config) as server, asyncio.timeout(LIMIT):
+        spectator = await connect_to_stream(server.url, TOKEN)
+        assert spectator.is_connected
+        await spectator.disconnect()
+
+
+async def test_the_token_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        async with whep_server() as server, asyncio.timeout(LIMIT):
+            spectator = await connect_to_stream(server.url, TOKEN)
+            await anext(spectator.frames())
+            await spectator.disconnect()
+        async with whep_server(refused(500, TOKEN)) as server, asyncio.timeout(LIMIT):
+            with pytest.raises(OdysseyApiError):
+                await connect_to_stream(server.url, TOKEN)
+    ours = [record for record in caplog.records if not record.name.startswith(("uvicorn", "odyssey_mock"))]
+    assert ours
+    assert not [record.getMessage() for record in ours if TOKEN in record.getMessage()]
+
+
+@pytest.mark.parametrize("moment", range(12))
+async def test_a_connect_that_is_cancelled_at_any_moment_leaves_nothing_on_either_side(moment: int) -> None:
+    async with nothing_left(), whep_server() as server, asyncio.timeout(LIMIT):
+        connecting = asyncio.create_task(connect_to_stream(server.url, TOKEN))
+        # A connect takes about 0.1 s here: from its first step to after its last.
+        await asyncio.wait([connecting], timeout=0.012 * moment)
+        if connecting.done():
+            await connecting.result().disconnect()
+        else:
+            connecting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await connecting
+        posts = sum(each.startswith("POST") for each in server.asked)
+        deletes = sum(each.startswith("DELETE") for each in server.asked)
+        assert deletes == posts
+
+
+async def test_a_connect_that_is_cancelled_while_the_service_is_slow_still_gives_its_resource_back() -> None:
+    go = asyncio.Event()
+
+    async def slow(server: WhepServer, offer: str) -> Response:
+        await go.wait()
+        return await good(server, offer)
+
+    async with nothing_left(), whep_server(slow) as server, asyncio.timeout(LIMIT):
+        connecting = asyncio.create_task(connect_to_stream(server.url, TOKEN))
+        await server.came.wait()
+        connecting.cancel()
+        asyncio.get_running_loop().call_later(0.1, go.set)
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        assert server.asked[-1] == "DELETE /stream/whep/1"

@@ -1,0 +1,234 @@
+"""Watching: how the end comes, who is told of it, and in what way."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, override
+
+import av
+import pytest
+
+from odyssey_client import OdysseyConfigError, OdysseyError, PeerError, SpectatorConnection, connect_to_stream
+from odyssey_client.rtc import owned, silence
+from odyssey_client.spectator import connection
+from tests.client.connection.scripted import GreyTrack
+from tests.client.spectator.whep_server import TOKEN, WhepServer, whep_server
+from tests.support.leftovers import nothing_left
+
+LIMIT = 10.0
+
+
+@asynccontextmanager
+async def watching(**options: Any) -> AsyncIterator[tuple[WhepServer, SpectatorConnection]]:
+    """A server, and a spectator that has had its first frame."""
+    async with asyncio.timeout(LIMIT), whep_server(**options) as server:
+        spectator = await connect_to_stream(server.url, TOKEN)
+        try:
+            await anext(spectator.frames())
+            yield server, spectator
+        finally:
+            await spectator.disconnect()
+
+
+class Ended:
+    """What callbacks were told."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+        self.came = asyncio.Event()
+
+    def callback(self, error: OdysseyError | None) -> None:
+        self.told.append(error)
+        self.came.set()
+
+
+async def test_the_end_of_the_broadcast_is_a_clean_one() -> None:
+    ended = Ended()
+    async with nothing_left(), watching() as (server, spectator):
+        spectator.on_disconnect(ended.callback)
+        frames = spectator.frames()
+        await server.peers[0].close()
+        await ended.came.wait()
+        assert ended.told == [None]
+        assert spectator.connection_state == "closed"
+        async for _ in frames:
+            pass  # quietly to its end
+
+
+async def test_leaving_calls_back_too_and_only_once() -> None:
+    ended = Ended()
+    async with watching() as (_, spectator):
+        spectator.on_disconnect(ended.callback)
+        await asyncio.gather(*[spectator.disconnect() for _ in range(3)])
+        await spectator.disconnect()
+    assert ended.told == [None]
+
+
+class Stalls(GreyTrack):
+    """Some frames, then none, without an end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames = 0
+
+    @override
+    async def recv(self) -> av.VideoFrame:
+        self.frames += 1
+        if self.frames > 5:
+            await asyncio.Event().wait()
+        return await super().recv()
+
+
+async def test_video_that_stops_is_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(silence, "SILENCE_LIMIT_S", 0.4)
+    ended = Ended()
+    async with nothing_left(), watching(track=Stalls) as (_, spectator):
+        spectator.on_disconnect(ended.callback)
+        with pytest.raises(PeerError, match="no video for"):
+            async for _ in spectator.frames():
+                pass
+        assert spectator.connection_state == "failed"
+        (error,) = ended.told
+        assert isinstance(error, PeerError)
+
+
+def lose() -> None:
+    """Tell of a loss as aiortc does: from one of its own tasks, whose context marks them as the peer's."""
+    (peer,) = [each for each in owned._open if each._connection.connectionState == "connected"]
+    peer._context.run(peer._tell_lost, PeerError("ICE has failed"))
+
+
+async def test_an_async_callback_runs_to_its_end_whoever_tells_of_the_loss() -> None:
+    finished = asyncio.Event()
+    spectators: list[SpectatorConnection] = []
+
+    async def callback(error: OdysseyError | None) -> None:
+        assert isinstance(error, PeerError)
+        await spectators[0].disconnect()
+        finished.set()
+
+    async with nothing_left(), watching() as (_, spectator):
+        spectators.append(spectator)
+        spectator.on_disconnect(callback)
+        lose()
+        await finished.wait()
+        assert spectator.connection_state == "failed"
+
+
+async def test_every_callback_is_called_whatever_the_others_do(caplog: pytest.LogCaptureFixture) -> None:
+    called: list[str] = []
+
+    def raises() -> None:
+        called.append("raises")
+        raise ValueError("a user's mistake")
+
+    async def raises_later() -> None:
+        called.append("raises later")
+        raise ValueError("another")
+
+    async def awaits() -> None:
+        await asyncio.wait([asyncio.create_task(asyncio.Event().wait())], timeout=0.01)
+        called.append("awaits")
+
+    async with watching() as (_, spectator):
+        for callback in (raises, raises_later, awaits, lambda: called.append("plain")):
+            spectator.on_disconnect(callback)
+        await spectator.disconnect()
+    assert sorted(called) == ["awaits", "plain", "raises", "raises later"]
+    assert caplog.text.count("an on_disconnect callback raised") == 2
+
+
+async def test_a_callback_that_comes_late_is_called_at_once() -> None:
+    ended, finished = Ended(), asyncio.Event()
+
+    async def later() -> None:
+        finished.set()
+
+    async with watching() as (server, spectator):
+        spectator.on_disconnect(ended.callback)
+        await server.peers[0].close()
+        await ended.came.wait()
+        spectator.on_disconnect(ended.callback)
+        assert ended.told == [None, None]
+        await spectator.disconnect()
+        spectator.on_disconnect(ended.callback)
+        spectator.on_disconnect(later)
+        assert len(ended.told) == 3
+        await finished.wait()
+
+
+async def test_a_callback_that_does_not_finish_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connection, "CALLBACK_LIMIT_S", 0.05)
+    cancelled = asyncio.Event()
+
+    async def hangs() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async with nothing_left(), watching() as (_, spectator):
+        spectator.on_disconnect(hangs)
+        await spectator.disconnect()
+        assert cancelled.is_set()
+    assert "still running" in caplog.text
+
+
+async def test_what_cannot_be_called_is_refused() -> None:
+    async with watching() as (_, spectator):
+        with pytest.raises(OdysseyConfigError, match="on_disconnect takes a function, got str"):
+            spectator.on_disconnect("not a function")  # type: ignore[arg-type]
+
+
+async def test_leaving_a_service_that_is_gone_takes_no_longer_than_saying_goodbye() -> None:
+    async with asyncio.timeout(LIMIT):
+        async with whep_server() as server:
+            spectator = await connect_to_stream(server.url, TOKEN)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await spectator.disconnect()
+        assert loop.time() - began < 4
+        assert spectator.connection_state == "closed"
+
+
+async def test_a_sender_that_says_goodbye_ends_the_broadcast() -> None:
+    async with watching() as (server, spectator):
+        (sender,) = server.peers[0]._connection.getSenders()
+        await sender.stop()  # RTCP BYE (RFC 3550 section 6.6)
+        async for _ in spectator.frames():
+            pass
+        assert spectator.connection_state == "closed"
+
+
+FORGETFUL = """
+import asyncio, sys
+from odyssey_client import connect_to_stream
+
+async def main():
+    spectator = await connect_to_stream(*sys.argv[1:])
+    await anext(spectator.frames())
+    return spectator
+
+{run}
+print("done", flush=True)
+"""
+RUNS = {
+    "asyncio.run": "asyncio.run(main())",
+    "a loop that is left": "loop = asyncio.new_event_loop(); kept = loop.run_until_complete(main())",
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
+async def test_a_process_that_forgets_to_leave_ends_all_the_same(run: str) -> None:
+    async with whep_server() as server:
+        command = [sys.executable, "-c", FORGETFUL.format(run=RUNS[run]), server.url, TOKEN]
+        finished = await asyncio.to_thread(
+            subprocess.run, command, capture_output=True, text=True, check=False, timeout=30
+        )
+    assert finished.stdout == "done\n", finished.stderr
+    assert finished.returncode == 0
+    assert TOKEN not in finished.stderr

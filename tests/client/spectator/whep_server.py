@@ -1,0 +1,101 @@
+"""A WHEP service that does as a test says: real HTTP, real WebRTC, and nothing of the mock's good manners."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiortc import VideoStreamTrack
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from odyssey_mock.http_server import HttpServer
+from odyssey_mock.network import SystemNetwork
+from odyssey_mock.rtc.connection import OwnedConnection
+from tests.client.connection.scripted import GreyTrack
+
+TOKEN = "s3cret-token"
+
+
+class Sender(OwnedConnection):
+    """A peer that sends whatever track it is given; a bare one of aiortc's would leave tasks when it is cut short."""
+
+    def __init__(self, track: VideoStreamTrack) -> None:
+        super().__init__(["127.0.0.1"], on_connected=lambda: None, on_lost=lambda: None)
+        self._connection.addTransceiver(track, direction="sendonly")
+
+    async def answer(self, offer: str) -> str:
+        await self._describe_remote(offer, "offer")
+        return await self._describe_local(self._connection.createAnswer)
+
+
+type Config = Callable[[], Awaitable[Response]]
+type Answer = Callable[["WhepServer", str], Awaitable[Response]]
+
+
+async def no_ice_servers() -> Response:
+    return JSONResponse({"iceServers": []})
+
+
+async def good(server: "WhepServer", offer: str) -> Response:
+    """Answer as a service does."""
+    return Response(await server.describe(offer), 201, {"Location": "/stream/whep/1"}, media_type="application/sdp")
+
+
+@dataclass(eq=False)
+class WhepServer:
+    """What it was asked, and the peers that it made."""
+
+    answer: Answer = good
+    config: Config = no_ice_servers
+    track: Callable[[], VideoStreamTrack] = GreyTrack
+    url: str = ""
+    asked: list[str] = field(default_factory=list)
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+    """An offer has come."""
+    peers: list[Sender] = field(default_factory=list)
+
+    async def describe(self, offer: str) -> str:
+        peer = Sender(self.track())
+        self.peers.append(peer)
+        return await peer.answer(offer)
+
+    async def _config(self, _request: Request) -> Response:
+        self.asked.append("GET /config")
+        return await self.config()
+
+    async def _whep(self, request: Request) -> Response:
+        assert request.query_params["token"] == TOKEN
+        assert request.headers["Content-Type"] == "application/sdp"
+        self.asked.append(f"POST {request.url.path}")
+        self.came.set()
+        return await self.answer(self, (await request.body()).decode())
+
+    async def _delete(self, request: Request) -> Response:
+        assert not request.url.query, "the resource is all the permission it takes"
+        self.asked.append(f"DELETE {request.url.path}")
+        return Response()
+
+
+@asynccontextmanager
+async def whep_server(answer: Answer = good, **options: object) -> AsyncIterator[WhepServer]:
+    """Serve at `url`, which is a `webrtc_url`."""
+    server = WhepServer(answer, **options)  # type: ignore[arg-type]
+    app = Starlette(
+        routes=[
+            Route("/config", server._config),
+            Route("/stream/whep", server._whep, methods=["POST"]),
+            Route("/stream/whep/1", server._delete, methods=["DELETE"]),
+        ]
+    )
+    listener = SystemNetwork().listen("127.0.0.1", 0)
+    server.url = f"http://127.0.0.1:{listener.getsockname()[1]}/stream"
+    try:
+        async with HttpServer(app, listener):
+            yield server
+    finally:
+        listener.close()
+        for peer in server.peers:
+            await peer.close()

@@ -197,7 +197,7 @@ async def test_leaving_a_service_that_is_gone_takes_no_longer_than_saying_goodby
 
 async def test_a_sender_that_says_goodbye_ends_the_broadcast() -> None:
     async with watching() as (server, spectator):
-        (sender,) = server.peers[0]._connection.getSenders()
+        sender = server.peers[0]._connection.getSenders()[0]
         await sender.stop()  # RTCP BYE (RFC 3550 section 6.6)
         async for _ in spectator.frames():
             pass

@@ -19,6 +19,8 @@ from odyssey_client.models import JSON
 _WORDS = (
     ("Pass Odyssey(api_key=...) or set the environment variable", "Set the environment variable"),
     ("; the limit is AdvancedConfig(request_timeout_s=...)", ""),
+    (" The limit is AdvancedConfig.connect_timeout_s.", ""),
+    (" It is the webrtc_url of BroadcastInfo.", ""),
     ("pass overwrite=True to replace it", "--overwrite replaces it"),
     ("list_simulations() tells", "`odyssey simulations list` tells"),
     ("get_simulate_status() tells", "`odyssey simulations show` tells"),

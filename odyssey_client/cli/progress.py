@@ -12,6 +12,9 @@ from odyssey_client.cli.output import encodable, printable, size
 BAR_WIDTH = 24
 USUAL_COLUMNS = 80
 
+LIVE_S, LIVE_LINE_S = 0.25, 10.0
+"""Seconds from one look at what goes on to the next: on a terminal, and where each is a line of its own."""
+
 
 class Progress:
     """Shows one thing after the other. Close it in the end: the cursor may stand behind a bar."""
@@ -32,6 +35,18 @@ class Progress:
             of = size(received) if total is None else f"{size(received)} of {size(total)}"
             self._show(name, of, 1.0 if received == total else received / total if total else 0.0)
 
+    @property
+    def live_s(self) -> float:
+        """How long to wait from one `live` to the next, in seconds."""
+        return LIVE_S if self._is_terminal else LIVE_LINE_S
+
+    def live(self, line: str) -> None:
+        """Show how something stands that goes on without a known end."""
+        if self._is_terminal:
+            self._draw(line)
+        else:
+            self._write(f"{printable(line)}\n")
+
     def end(self) -> None:
         """Leave what is shown, and go on below it."""
         if self._is_terminal and self._shown:
@@ -46,7 +61,11 @@ class Progress:
             return
         filled = min(BAR_WIDTH, int(part * BAR_WIDTH))
         # What changes comes first: an id may be longer than the terminal is wide.
-        line = printable(f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {how_far}  {what}")[: self._columns() - 1]
+        self._draw(f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {how_far}  {what}")
+
+    def _draw(self, text: str) -> None:
+        """Draw a line over the one before."""
+        line = printable(text)[: self._columns() - 1]
         if line != self._shown:
             # Blanks over what is longer: there are terminals that know no other way.
             self._write(f"\r{line}{' ' * (len(self._shown) - len(line))}")

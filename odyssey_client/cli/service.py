@@ -1,13 +1,15 @@
-"""Commands that talk to the service: their options, their client, their end."""
+"""Commands that talk to somebody: their options, their client, their end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import Any, override
 
 import click
 
@@ -23,20 +25,40 @@ _SIGNALS = frozenset({"SIGINT", "SIGTERM", "SIGHUP"})
 
 
 @dataclass(slots=True)
-class Service:
-    """What a command works with.
+class Running:
+    """A command that is under way.
 
     Attributes:
-        client: The client, closed after the command.
         progress: What shows how far it is.
         if_stopped: What to say should a signal stop the command now.
         so_far: What there is to tell already, should the command not come to its end.
     """
 
-    client: Odyssey
-    progress: Progress
+    progress: Progress = field(default_factory=Progress)
     if_stopped: str = "Interrupted."
     so_far: Answer = field(default_factory=lambda: Answer({}, ""))
+
+
+@dataclass(slots=True, kw_only=True)
+class Service(Running):
+    """A command that talks to the service.
+
+    Attributes:
+        client: The client, closed after the command.
+    """
+
+    client: Odyssey
+
+
+class Seconds(click.FloatRange):
+    """A number in a range: NaN, which click lets pass, is in none."""
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # as click has it
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value} is no number.", param, ctx)
+        return seconds
 
 
 def json_option[**P, T](function: Callable[P, T]) -> Callable[P, T]:
@@ -52,7 +74,12 @@ def service_options[**P, T](function: Callable[P, T]) -> Callable[P, T]:
 
 def call_service(work: Callable[[Service], Awaitable[Answer]], *, api_url: str | None, as_json: bool) -> None:
     """Do ``work`` with a client, and `finish`."""
-    finish(lambda: asyncio.run(_work(api_url, work)), as_json=as_json)
+    finish(lambda: asyncio.run(_with_client(api_url, work)), as_json=as_json)
+
+
+def call(work: Callable[[Running], Awaitable[Answer]], *, as_json: bool) -> None:
+    """Do ``work``, which needs no client, and `finish`."""
+    finish(lambda: asyncio.run(_attended(Running(), work)), as_json=as_json)
 
 
 def finish(work: Callable[[], Answer], *, as_json: bool) -> None:
@@ -85,20 +112,24 @@ def _print(answer: Answer, *, as_json: bool) -> None:
         print_text(error_text(each), to_stderr=True)
 
 
-async def _work(api_url: str | None, work: Callable[[Service], Awaitable[Answer]]) -> Answer:
+async def _with_client(api_url: str | None, work: Callable[[Service], Awaitable[Answer]]) -> Answer:
     async with Odyssey(api_url=api_url) as client:
-        service = Service(client, Progress())
-        stopped_by = _cancel_on_signals()
-        try:
-            return await work(service)
-        except OdysseyError as error:
-            return replace(service.so_far, errors=(error,))
-        except asyncio.CancelledError:
-            if not stopped_by:
-                raise
-            return replace(service.so_far, errors=(StoppedError(stopped_by[0], service.if_stopped),))
-        finally:
-            service.progress.end()
+        return await _attended(Service(client=client), work)
+
+
+async def _attended[R: Running](running: R, work: Callable[[R], Awaitable[Answer]]) -> Answer:
+    """Do ``work``; if it does not come to its end, tell why, and what there is to tell already."""
+    stopped_by = _cancel_on_signals()
+    try:
+        return await work(running)
+    except OdysseyError as error:
+        return replace(running.so_far, errors=(error,))
+    except asyncio.CancelledError:
+        if not stopped_by:
+            raise
+        return replace(running.so_far, errors=(StoppedError(stopped_by[0], running.if_stopped),))
+    finally:
+        running.progress.end()
 
 
 def _cancel_on_signals() -> list[signal.Signals]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, override
 
 import click
 from click.core import ParameterSource
 
 from odyssey_client.cli.fetching import artifact_option, fetch_all
 from odyssey_client.cli.output import Answer, json_of
-from odyssey_client.cli.service import Service, call_service, service_options
+from odyssey_client.cli.service import Seconds, Service, call_service, service_options
 from odyssey_client.cli.simulations import is_done, job_text
 from odyssey_client.cli.validate import FILES, read_scripts, told
 from odyssey_client.client.arguments import LONGEST_WAIT_S
@@ -38,17 +36,6 @@ class _Order:
     poll_interval: float
 
 
-class _Seconds(click.FloatRange):
-    """A number in a range: NaN, which click lets pass, is in none."""
-
-    @override
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # as click has it
-        seconds = super().convert(value, param, ctx)
-        if math.isnan(seconds):
-            self.fail(f"{value} is no number.", param, ctx)
-        return seconds
-
-
 @click.command()
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=FILES)
 @click.option("--batch", is_flag=True, help="Make one job of several files, with a stream for each.")
@@ -65,14 +52,14 @@ class _Seconds(click.FloatRange):
 @artifact_option("What to fetch of each stream; may be repeated.")
 @click.option(
     "--timeout",
-    type=_Seconds(min=0, max=LONGEST_WAIT_S),
+    type=Seconds(min=0, max=LONGEST_WAIT_S),
     default=600.0,
     metavar="S",
     help="Seconds to wait; 0 for no limit.",
 )
 @click.option(
     "--poll-interval",
-    type=_Seconds(min=0, min_open=True, max=LONGEST_WAIT_S),
+    type=Seconds(min=0, min_open=True, max=LONGEST_WAIT_S),
     default=5.0,
     metavar="S",
     help="Seconds from look to look.",

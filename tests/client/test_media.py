@@ -1,9 +1,7 @@
-"""Video frames, their readers and the recorder, without a connection."""
+"""Video frames and their readers, without a connection."""
 
 import asyncio
 import gc
-from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av
@@ -13,21 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_client import ConnectionClosedError, FrameReader, MediaStream, OdysseyConfigError, VideoFrame
-
-CLOCK = Fraction(1, 90_000)
-
-
-def picture(index: int, width: int = 64, height: int = 96) -> av.VideoFrame:
-    """A frame of 20 a second, as bright as its number."""
-    shade = np.full((height, width, 3), (16 + index * 8) % 256, np.uint8)
-    frame = av.VideoFrame.from_ndarray(shade, format="rgb24").reformat(format="yuv420p")
-    frame.pts, frame.time_base = 1_000_000 + index * 4500, CLOCK
-    return frame
-
-
-def fill(stream: MediaStream, count: int) -> None:
-    for index in range(count):
-        stream.push(picture(index))
+from tests.support.pictures import fill, picture
 
 
 async def times(reader: FrameReader) -> list[int]:
@@ -128,59 +112,3 @@ async def test_a_reader_that_nobody_holds_is_forgotten() -> None:
 def test_a_buffer_is_a_whole_number_of_frames(buffer: Any) -> None:
     with pytest.raises(OdysseyConfigError, match=f"1 or more, got {buffer!r}"):
         MediaStream().frames(buffer=buffer)
-
-
-def decoded(path: Path) -> list[av.VideoFrame]:
-    with av.open(str(path)) as container:
-        assert container.streams.video[0].codec.name == "h264"
-        return list(container.decode(video=0))
-
-
-async def test_a_recording_has_every_frame_at_its_time(tmp_path: Path) -> None:
-    stream = MediaStream()
-    path = tmp_path / "video.mp4"
-    async with stream.record(path) as recorder:
-        for index in (0, 1, 2, 10, 11):
-            stream.push(picture(index))
-    frames = decoded(path)
-    assert [round(float(frame.time or 0) * 1000) for frame in frames] == [0, 50, 100, 500, 550]
-    shades = [float(frame.to_ndarray(format="gray").mean()) for frame in frames]
-    assert shades == pytest.approx([16, 24, 32, 96, 104], abs=4)
-    assert (recorder.frames_recorded, recorder.frames_dropped) == (5, 0)
-
-
-async def test_a_recording_keeps_its_size_and_fits_other_frames_in(tmp_path: Path) -> None:
-    stream = MediaStream()
-    async with stream.record(tmp_path / "video.mp4"):
-        stream.push(picture(24, 64, 96))
-        stream.push(picture(25, 96, 64))
-    upright, lying = decoded(tmp_path / "video.mp4")
-    assert (lying.width, lying.height) == (upright.width, upright.height) == (64, 96)
-    rows = lying.to_ndarray(format="gray")[:, 32]
-    assert rows[4] < 40
-    assert rows[48] > 100
-
-
-async def test_a_recording_ends_well_when_the_connection_fails(tmp_path: Path) -> None:
-    stream = MediaStream()
-    async with stream.record(tmp_path / "video.mp4"):
-        fill(stream, 4)
-        stream.end(ConnectionClosedError("gone"))
-    assert len(decoded(tmp_path / "video.mp4")) == 4
-
-
-async def test_a_recording_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    stream = MediaStream()
-    recorder = stream.record(tmp_path / "no such directory" / "video.mp4")
-    await recorder.start()
-    fill(stream, 1)
-    with pytest.raises(FileNotFoundError):
-        await recorder.stop()
-
-
-async def test_a_recorder_records_once(tmp_path: Path) -> None:
-    recorder = MediaStream().record(tmp_path / "video.mp4")
-    async with recorder:
-        with pytest.raises(RuntimeError, match="make another one"):
-            await recorder.start()
-    assert not (tmp_path / "video.mp4").exists()

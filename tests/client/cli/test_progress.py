@@ -84,8 +84,25 @@ def test_the_width_is_that_of_the_terminal_drawn_on() -> None:
         assert len(screen.read(4096).strip(b"\r")) == 39
 
 
+def test_what_goes_on_is_drawn_over_on_a_terminal_and_a_line_each_time_elsewhere() -> None:
+    terminal, stream = Terminal(), io.StringIO()
+    for out in (terminal, stream):
+        progress = Progress(out)
+        for line in ("9 frames, age 1000 ms", "10 frames", "10 frames"):
+            progress.live(line)
+        progress.end()
+    assert on_screen(terminal) == ["10 frames", ""]
+    assert stream.getvalue().splitlines() == ["9 frames, age 1000 ms", "10 frames", "10 frames"]
+
+
+def test_on_a_terminal_one_looks_several_times_a_second_and_elsewhere_seldom() -> None:
+    assert Progress(Terminal()).live_s == 0.25
+    assert Progress(io.StringIO()).live_s == 10
+
+
 def test_a_standard_error_that_is_closed_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", None)
     progress = Progress()
     progress.job("job-1", "pending", 0, 1)
+    progress.live("1 frame")
     progress.end()

@@ -123,7 +123,7 @@ def test_a_directory_that_cannot_be_made_is_told_before_anything_is_sent(
 def test_help_lists_the_commands_and_says_where_the_key_comes_from() -> None:
     result = odyssey("--help")
     assert result.exit_code == 0
-    for expected in ("validate", "simulate", "simulations", "recordings", "ODYSSEY_API_KEY", "--json"):
+    for expected in ("validate", "simulate", "simulations", "recordings", "watch", "ODYSSEY_API_KEY", "--json"):
         assert expected in result.stdout
 
 

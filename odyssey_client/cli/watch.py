@@ -1,0 +1,214 @@
+"""`odyssey watch`: a broadcast as a spectator sees it, in numbers, and as a film if that is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from odyssey_client.cli.output import Answer, fields
+from odyssey_client.cli.service import Running, Seconds, call, json_option
+from odyssey_client.cli.viewing import Viewing
+from odyssey_client.client.arguments import LONGEST_WAIT_S
+from odyssey_client.client.base import in_thread
+from odyssey_client.errors import DownloadError
+from odyssey_client.models import JSON
+from odyssey_client.seams import Clock, SystemClock
+from odyssey_client.spectator.connect import connect_to_stream
+from odyssey_client.spectator.connection import SpectatorConnection
+from odyssey_client.stamp import read_stamp
+
+if TYPE_CHECKING:
+    from odyssey_client.cli.progress import Progress
+    from odyssey_client.media import FrameReader, VideoFrame
+
+TOKEN_VARIABLE = "ODYSSEY_SPECTATOR_TOKEN"  # noqa: S105 - its name
+
+BUFFER = 64
+"""Frames that may wait to be counted: 3.2 s of video."""
+
+GRACE_S = 0.1
+"""How much longer to wait for a frame, in seconds, before a line is drawn without one: it tells the frame's age."""
+
+type EndedBy = Literal["broadcast", "seconds", "signal", "error"]
+
+_ENDS: dict[EndedBy, str] = {
+    "broadcast": "as the broadcast did",
+    "seconds": "when the time was up",
+    "signal": "by an interruption",
+    "error": "by an error",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """The arguments of the command."""
+
+    webrtc_url: str
+    token: str
+    save: Path | None
+    overwrite: bool
+    seconds: float | None
+
+
+@click.command()
+@click.argument("webrtc_url", metavar="WEBRTC_URL")
+@click.option(
+    "--token",
+    metavar="T",
+    envvar=TOKEN_VARIABLE,
+    help=f"The spectator token. Better put it into the environment variable {TOKEN_VARIABLE}: what stands on a command "
+    "line can be read by everybody on the machine.",
+)
+@click.option("--save", metavar="FILE", type=click.Path(path_type=Path), help="Record to this MP4 file.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@click.option(
+    "--seconds",
+    type=Seconds(min=0, min_open=True, max=LONGEST_WAIT_S),
+    metavar="S",
+    help="Stop after so many seconds.  [default: at the end of the broadcast]",
+)
+@json_option
+def watch(
+    webrtc_url: str, token: str | None, save: Path | None, overwrite: bool, seconds: float | None, as_json: bool
+) -> None:
+    """Watch a broadcast, with what `broadcast_ready` told its host; no API key is needed.
+
+    Shows how many frames have come, how many come in a second, and, where frames carry the stamp of odyssey-mock, how
+    old the last one is by this machine's clock and how many are missing. A film that is interrupted can be played.
+    """
+    if not token:
+        raise click.UsageError(f"Put the spectator token into the environment variable {TOKEN_VARIABLE}, or --token T.")
+    if overwrite and save is None:
+        raise click.UsageError("--overwrite needs --save.")
+    order = _Order(webrtc_url, token, save, overwrite, seconds)
+    call(lambda running: _watch(running, order, SystemClock()), as_json=as_json)
+
+
+async def _watch(running: Running, order: _Order, clock: Clock) -> Answer:
+    if (path := order.save) is not None:
+        await in_thread(lambda: _check(path, overwrite=order.overwrite))
+    async with await connect_to_stream(order.webrtc_url, order.token, clock=clock) as spectator:
+        watch = _Watch(spectator, order, running.progress, clock)
+        try:
+            await watch.run()
+        finally:
+            running.so_far = watch.answer()
+    return running.so_far
+
+
+class _Watch:
+    """What is done with one connection, until it or the command ends."""
+
+    def __init__(self, spectator: SpectatorConnection, order: _Order, progress: Progress, clock: Clock) -> None:
+        self._spectator = spectator
+        self._order = order
+        self._progress = progress
+        self._clock = clock
+        self._recorder = None if order.save is None else spectator.stream.record(order.save)
+        self._began = self._ended = clock.monotonic()
+        self._ended_by: EndedBy = "error"
+        self._viewing = Viewing(self._began)
+
+    async def run(self) -> None:
+        """Watch, and record if that is asked for; the film is whole when this returns or raises.
+
+        Raises:
+            DownloadError: it cannot be written.
+            OdysseyError: the connection was lost.
+        """
+        self._progress.live("Connected.")
+        with _told(self._order.save):
+            async with self._recorder or contextlib.nullcontext():
+                reader = self._spectator.frames(buffer=BUFFER)
+                try:
+                    self._ended_by = await self._see(reader)
+                except asyncio.CancelledError:
+                    self._ended_by = "signal"
+                    raise
+                finally:
+                    if self._ended_by != "error":
+                        await self._see_rest(reader)
+                    self._ended = self._clock.monotonic()
+                    self._progress.live(self._viewing.line(self._ended))
+
+    def answer(self) -> Answer:
+        """All there is to tell; call it when it is over."""
+        saved: dict[str, JSON] | None = None
+        told: str | None = None
+        if (recorder := self._recorder) is not None:
+            told = "nothing, for want of a picture"
+            if frames := recorder.frames_recorded:
+                saved = {"path": str(self._order.save), "frames": frames, "dropped": recorder.frames_dropped}
+                told = f"{self._order.save}, {frames} frames, {recorder.frames_dropped} dropped"
+        return Answer(
+            {**self._viewing.document(self._ended), "saved": saved, "ended_by": self._ended_by},
+            fields([*self._viewing.pairs(self._ended), ("saved", told), ("ended", _ENDS[self._ended_by])]),
+        )
+
+    async def _see(self, reader: FrameReader) -> EndedBy:
+        """Take the frames and show how it stands, to whatever end."""
+        over = math.inf if self._order.seconds is None else self._began + self._order.seconds
+        look = self._began + self._progress.live_s
+        while (now := self._clock.monotonic()) < over:
+            if self._recorder is not None and self._recorder.has_failed:
+                return "error"
+            if now >= look:
+                self._progress.live(self._viewing.line(now))
+                look = now + self._progress.live_s
+            try:
+                async with self._clock.timeout(min(look + GRACE_S, over) - now):
+                    frame = await anext(reader)
+            except TimeoutError:
+                continue
+            except StopAsyncIteration:
+                return "broadcast"
+            self._count(frame)
+        return "seconds"
+
+    async def _see_rest(self, reader: FrameReader) -> None:
+        """Count what has come and was not read yet, as the film has it too. This waits for nothing."""
+        reader.close()
+        async for frame in reader:
+            self._count(frame)
+
+    def _count(self, frame: VideoFrame) -> None:
+        stamp = read_stamp(frame.luma)
+        size = (frame.width, frame.height)
+        self._viewing.add(size, stamp, now=self._clock.monotonic(), time=self._clock.time())
+
+
+def _check(path: Path, *, overwrite: bool) -> None:
+    """Refuse what cannot be recorded to.
+
+    Raises:
+        DownloadError: it is there already, or cannot be written.
+    """
+    from odyssey_client.recorder import check_target  # noqa: PLC0415 - it loads av, which `odyssey --help` does not need
+
+    with _told(path):
+        check_target(path)
+        if not overwrite and os.path.lexists(path):
+            raise DownloadError(
+                f"{path} is there already: choose another path; --overwrite replaces it.", code="file_exists"
+            )
+
+
+@contextlib.contextmanager
+def _told(path: Path | None) -> Iterator[None]:
+    """Turn the system's errors into one that says what to do."""
+    try:
+        yield
+    except BrokenPipeError:  # of the standard error: see `Progress`
+        raise
+    except OSError as error:
+        raise DownloadError(
+            f"Cannot write {path}: {error.strerror}. Choose another path with --save.", code="cannot_write"
+        ) from error

@@ -1,0 +1,286 @@
+"""`odyssey watch` against a live broadcast of the mock, mostly as a process of its own."""
+
+import asyncio
+import io
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from odyssey_client import BroadcastInfo, Odyssey, PeerError, SpectatorConnection, SystemClock, SystemNetwork
+from odyssey_client.cli.progress import Progress
+from odyssey_client.cli.service import Running, _attended
+from odyssey_client.cli.watch import TOKEN_VARIABLE, _Order, _Watch, _watch
+from odyssey_mock import MockOdyssey
+from tests.support.ffprobe import probe
+
+from .conftest import LIMIT, Run, document, started
+
+NOWHERE = "http://127.0.0.1:1/broadcast/x"
+TOKEN = "spectator-secret"
+
+pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
+
+
+async def broadcast(client: Odyssey) -> BroadcastInfo:
+    """Connect, start a broadcast, and wait until it can be watched."""
+    ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
+    await client.connect(on_broadcast_ready=ready.set_result)
+    await client.start_stream("A cat", broadcast=True)
+    async with asyncio.timeout(LIMIT):
+        return await ready
+
+
+async def pass_frames(client: Odyssey, count: int) -> None:
+    """Let so many frames go by, as the host sees them."""
+    assert client.media_stream is not None
+    reader = client.media_stream.frames(buffer=256)
+    async with asyncio.timeout(LIMIT):
+        for _ in range(count):
+            await anext(reader)
+
+
+@asynccontextmanager
+async def watching(info: BroadcastInfo, *arguments: str | Path, **options: Any) -> AsyncIterator[subprocess.Popen[str]]:
+    """The command in a process of its own, from when it is connected; the token comes by the environment."""
+    environment = {**os.environ, TOKEN_VARIABLE: info.spectator_token}
+    with started("watch", info.webrtc_url, *arguments, env=environment, **options) as process:
+        try:
+            if process.stderr is not None:
+                assert await asyncio.to_thread(process.stderr.readline) == "Connected.\n"
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+async def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Its exit code, and what it has printed on the standard output and, from then on, on the standard error."""
+    stdout, stderr = await asyncio.to_thread(process.communicate, timeout=LIMIT)
+    return process.returncode, stdout, stderr
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def count_frames(path: Path) -> int:
+    video, _ = probe(path)
+    assert video["codec_name"] == "h264"
+    return int(video["nb_read_frames"])
+
+
+async def test_it_watches_to_the_end_of_the_broadcast_and_tells_what_it_saw(
+    odyssey_client: Odyssey, tmp_path: Path
+) -> None:
+    info = await broadcast(odyssey_client)
+    path = tmp_path / "cat.mp4"
+    async with watching(info, "--save", path, "--json") as process:
+        await pass_frames(odyssey_client, 30)
+        await odyssey_client.end_stream()
+        code, stdout, stderr = await ended(process)
+    told = json.loads(stdout)
+    frames, first, last = told["frames"], told["stamps"]["first"], told["stamps"]["last"]
+    assert (code, told["ended_by"], told["width"], told["height"]) == (0, "broadcast", 176, 320)
+    assert (told["stamps"]["missing"], last - first + 1) == (0, frames)
+    assert frames >= 20
+    assert told["fps"] == pytest.approx(frames / told["seconds"], rel=0.01)
+    assert told["saved"] == {"path": str(path), "frames": frames, "dropped": 0}
+    assert count_frames(path) == frames
+    (line,) = stderr.splitlines()
+    assert line.startswith(f"{frames} frames, ")
+    assert line.endswith(" ms, 0 missing, 176x320")
+    assert names(tmp_path) == ["cat.mp4"]
+
+
+async def test_it_watches_for_as_long_as_it_is_told(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run
+) -> None:
+    info = await broadcast(odyssey_client)
+    result = await run("watch", info.webrtc_url, "--token", info.spectator_token, "--seconds", "1")
+    lines = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+    assert (result.exit_code, list(lines)) == (0, ["frames", "stamps", "duration", "fps", "size", "ended"])
+    assert int(lines["frames"]) >= 5
+    assert (lines["duration"], lines["size"], lines["ended"]) == ("1.0 s", "176x320", "when the time was up")
+    (live,) = odyssey_mock.broadcasts.values()
+    await odyssey_mock.wait_for("state", "spectator", to="gone")
+    assert not live.spectators
+    assert info.spectator_token not in result.output
+
+
+async def test_on_a_terminal_one_line_is_drawn_over(odyssey_client: Odyssey) -> None:
+    info = await broadcast(odyssey_client)
+    leader, follower = os.openpty()
+
+    def read_all() -> str:
+        seen = b""
+        with os.fdopen(leader, "rb", buffering=0) as screen, suppress(OSError):  # what the last one to close it leaves
+            while chunk := screen.read(4096):
+                seen += chunk
+        return seen.decode().replace("\r\n", "\n")
+
+    async with watching(info, "--seconds", "1.5", stderr=follower) as process:
+        os.close(follower)
+        screen = await asyncio.to_thread(read_all)
+        code, stdout, _ = await ended(process)
+    line, rest = screen.split("\n")
+    drawn = [text.rstrip() for text in line.split("\r")][1:]
+    assert (code, rest, drawn[0]) == (0, "", "Connected.")
+    assert 4 <= len(drawn) <= 8
+    counts = [int(text.split()[0]) for text in drawn[1:]]
+    assert counts == sorted(counts)
+    assert f"frames    {counts[-1]}\n" in stdout
+    for text in drawn[2:]:
+        assert " fps, age " in text
+        assert text.endswith(" ms, 0 missing, 176x320")
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_a_film_that_is_interrupted_can_be_played(
+    signum: signal.Signals, code: int, odyssey_client: Odyssey, tmp_path: Path
+) -> None:
+    info = await broadcast(odyssey_client)
+    path = tmp_path / "cat.mp4"
+    path.write_bytes(b"an old film")
+    async with watching(info, "--save", path, "--overwrite", "--json") as process:
+        await pass_frames(odyssey_client, 20)
+        process.send_signal(signum)
+        came, stdout, stderr = await ended(process)
+    told = json.loads(stdout)
+    assert (came, told["error"]["code"], told["ended_by"]) == (code, "interrupted", "signal")
+    assert stderr.splitlines()[-1] == "Interrupted."
+    assert told["frames"] == told["saved"]["frames"] == count_frames(path) >= 10
+    assert names(tmp_path) == ["cat.mp4"]
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the limits of another process can be set on Linux only")
+@pytest.mark.odyssey(portrait_size=(704, 1280))  # which soon fills what the writer buffers
+async def test_where_there_is_no_room_any_more_it_ends_at_once_and_leaves_nothing(
+    odyssey_client: Odyssey, tmp_path: Path
+) -> None:
+    info = await broadcast(odyssey_client)
+    path = tmp_path / "cat.mp4"
+    async with watching(info, "--save", path, "--json") as process:
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (4096, 4096))
+        code, stdout, stderr = await ended(process)
+    told = json.loads(stdout)
+    assert (code, told["error"]["code"], told["ended_by"], told["saved"]) == (1, "cannot_write", "error", None)
+    assert told["frames"] > 0
+    assert stderr.splitlines()[-1] == f"Error: Cannot write {path}: File too large. Choose another path with --save."
+    assert names(tmp_path) == []
+
+
+async def test_a_broadcast_that_cannot_be_watched_is_told(odyssey_client: Odyssey, run: Run, tmp_path: Path) -> None:
+    info = await broadcast(odyssey_client)
+    path = tmp_path / "cat.mp4"
+    refused = await run("watch", info.webrtc_url, "--token", TOKEN, "--save", path, "--json")
+    assert (refused.exit_code, document(refused)["error"]["code"]) == (1, "invalid_spectator_token")
+    assert list(document(refused)) == ["error"]
+    await odyssey_client.end_stream()
+    over = await run("watch", info.webrtc_url, "--token", info.spectator_token)
+    assert (over.exit_code, over.stdout) == (1, "")
+    assert over.stderr.startswith("Error: There is no such broadcast")
+    assert TOKEN not in refused.output
+    assert info.spectator_token not in over.output
+    assert names(tmp_path) == []
+
+
+async def test_its_time_is_up_though_nothing_comes() -> None:
+    clock = SystemClock()
+    silent = SpectatorConnection(NOWHERE, TOKEN, clock=clock, network=SystemNetwork())  # which is never started
+    order = _Order(NOWHERE, TOKEN, None, overwrite=False, seconds=0.2)
+    watch = _Watch(silent, order, Progress(io.StringIO()), clock)
+    await watch.run()
+    told = watch.answer().document
+    assert (told["frames"], told["ended_by"], told["fps"]) == (0, "seconds", 0.0)
+    assert told["seconds"] == pytest.approx(0.2, abs=1)
+
+
+async def test_where_nobody_reads_what_it_says_it_ends_quietly_and_keeps_the_film(
+    odyssey_client: Odyssey, tmp_path: Path
+) -> None:
+    info = await broadcast(odyssey_client)
+    path = tmp_path / "cat.mp4"
+    async with watching(info, "--save", path, "--json") as process:
+        assert process.stderr is not None
+        process.stderr.close()
+        await pass_frames(odyssey_client, 10)
+        await odyssey_client.end_stream()
+        assert process.stdout is not None
+        assert await asyncio.to_thread(process.stdout.read) == ""
+        assert await asyncio.to_thread(process.wait, LIMIT) == 1
+    assert count_frames(path) > 0
+
+
+class Screen(io.StringIO):
+    """A terminal; somebody waits until a line is drawn on it that tells of a standstill."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stands_still = asyncio.Event()
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if " 0 fps, age " in text:
+            self.stands_still.set()
+        return super().write(text)
+
+
+class Impatient(SystemClock):
+    """A clock on which silence is long as soon as the server is frozen, and not before."""
+
+    def __init__(self) -> None:
+        self.frozen = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        await self.frozen.wait()
+        await super().sleep(0.3)
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """`odyssey-mock serve`, and what it says when it is ready."""
+    options = ("--port", "0", "--json", "--portrait-size", "176", "320")
+    command = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "serve", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process, json.loads(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+async def test_a_broadcast_that_is_lost_is_an_error_and_its_film_is_kept(
+    server: tuple[subprocess.Popen[str], dict[str, Any]], tmp_path: Path
+) -> None:
+    process, ready = server
+    path, clock, screen = tmp_path / "cat.mp4", Impatient(), Screen()
+    async with Odyssey(ready["api_key"], api_url=ready["url"]) as client:
+        info = await broadcast(client)
+        order = _Order(info.webrtc_url, info.spectator_token, path, overwrite=False, seconds=None)
+        running = Running(Progress(screen))
+        watch = asyncio.create_task(_attended(running, lambda running: _watch(running, order, clock)))
+        await pass_frames(client, 30)
+        process.send_signal(signal.SIGSTOP)
+        async with asyncio.timeout(15):  # ICE notices after 30 s, and then a line is drawn in any case
+            await screen.stands_still.wait()
+            clock.frozen.set()
+            answer = await watch
+        process.send_signal(signal.SIGCONT)
+    (error,) = answer.errors
+    assert isinstance(error, PeerError)
+    assert answer.document["ended_by"] == "error"
+    assert "ended     by an error" in answer.text
+    frames = count_frames(path)
+    assert answer.document["saved"] == {"path": str(path), "frames": frames, "dropped": 0}
+    assert answer.document["frames"] == frames > 0

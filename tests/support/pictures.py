@@ -1,0 +1,33 @@
+"""Decoded frames as a connection hands them to a `MediaStream`, without a connection."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+
+from odyssey_client import MediaStream
+
+CLOCK = Fraction(1, 90_000)
+
+
+def picture(index: int, width: int = 64, height: int = 96) -> av.VideoFrame:
+    """A frame of 20 a second, as bright as its number."""
+    shade = np.full((height, width, 3), (16 + index * 8) % 256, np.uint8)
+    return timed(av.VideoFrame.from_ndarray(shade, format="rgb24").reformat(format="yuv420p"), index)
+
+
+def noise(index: int, width: int = 176, height: int = 320) -> av.VideoFrame:
+    """A frame that is hard to compress: some 50 kB of film each."""
+    shades = np.random.default_rng(index).integers(0, 256, (height, width, 3), np.uint8)
+    return timed(av.VideoFrame.from_ndarray(shades, format="rgb24").reformat(format="yuv420p"), index)
+
+
+def timed(frame: av.VideoFrame, index: int) -> av.VideoFrame:
+    """The same frame, at the time of its number."""
+    frame.pts, frame.time_base = 1_000_000 + index * 4500, CLOCK
+    return frame
+
+
+def fill(stream: MediaStream, count: int) -> None:
+    for index in range(count):
+        stream.push(picture(index))

@@ -48,6 +48,8 @@ def main() -> None:
 @click.option("--streamers", default=100, help="Sessions served at once.")
 @click.option("--portrait-size", type=SIZE, default=(704, 1280), metavar="W H", help="Pixels of a portrait stream.")
 @click.option("--landscape-size", type=SIZE, default=(1280, 704), metavar="W H", help="Pixels of a landscape stream.")
+@click.option("--stream-duration", default=150.0, help="Seconds that a live stream may last.")
+@click.option("--hls/--no-hls", default=True, help="Whether broadcasts have an HLS playlist.")
 @click.option("--simulation-pace", default=0.1, help="Seconds that one second of simulated video takes.")
 @click.option("--script-host", "hosts", multiple=True, help="A host, beside this machine, that a script_url may name.")
 @click.option("--loopback-only", is_flag=True, help="Offer video on 127.0.0.1 alone; Firefox does not connect then.")

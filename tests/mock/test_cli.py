@@ -71,8 +71,10 @@ def test_a_script_may_come_from_a_host_that_was_named_beside_this_machine(monkey
         served.append(settings)
 
     monkeypatch.setattr("odyssey_mock.cli._serve", serve)
-    result = CliRunner().invoke(main, ["serve", "--script-host", "files.example", "--simulation-pace", "0"])
+    options = ["--script-host", "files.example", "--simulation-pace", "0", "--stream-duration", "900", "--no-hls"]
+    result = CliRunner().invoke(main, ["serve", *options])
     assert result.exit_code == 0, result.output
+    assert (served[0].stream_duration, served[0].hls) == (900, False)
     assert served[0].script_url_hosts == (*Settings().script_url_hosts, "files.example")
     assert served[0].simulation_pace == 0
 
@@ -94,6 +96,7 @@ def test_a_port_that_is_taken_ends_it_with_a_clear_error() -> None:
         (["--clock", "sundial"], "'sundial' is not one of"),
         (["--port", "70000"], "70000 is not in the range"),
         (["--simulation-pace", "-1"], "simulation_pace must be a number"),
+        (["--stream-duration", "0"], "stream_duration must be a number of seconds above 0"),
         (["--script-host", "http://files"], "script_url_hosts must be a list of host names"),
     ],
 )

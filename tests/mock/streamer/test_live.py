@@ -280,3 +280,54 @@ async def test_a_second_answer_is_refused_and_the_connection_goes_on(odyssey_moc
         await peer.say_on_socket({"type": "answer", "sdp": peer.connection.localDescription.sdp})
         assert "answered already" in (await peer.hear())["message"]
         await start(peer)
+
+
+@pytest.mark.odyssey(clock="manual", portrait_size=(176, 320))
+async def test_a_stream_that_has_lasted_its_time_is_told_so_and_its_connection_closed(
+    odyssey_mock: MockOdyssey,
+) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        stream = await start(peer)
+        (session,) = odyssey_mock.sessions.values()
+        await odyssey_mock.advance(149)
+        assert session.state is State.CONNECTED
+        await odyssey_mock.advance(1)
+        assert await peer.hear() == {
+            "type": "interactive_stream_error",
+            "reason": "session_timeout",
+            "message": "Stream ended: credit lease expired",
+        }
+        async with asyncio.timeout(LIMIT):
+            await peer.socket.wait_closed()
+        assert peer.socket.close_code == 1000
+        assert not odyssey_mock.sessions, "advancing returned when nothing was left of it"
+        record = odyssey_mock.streams[stream]
+        assert record.ended_at == odyssey_mock.clock.time()
+        assert record.frame_count, "it has its recording"
+
+
+@pytest.mark.odyssey(clock="manual", portrait_size=(176, 320), dangling_session=10_000)
+async def test_time_without_a_stream_is_not_counted(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        for _ in range(2):
+            await odyssey_mock.advance(140)
+            await start(peer)
+            await odyssey_mock.advance(140)
+            peer.say({"type": "interactive_stream_end"})
+            assert await peer.hear() == {"type": "stream_ended"}
+
+
+@pytest.mark.odyssey(portrait_size=(176, 320))
+async def test_a_stream_that_breaks_ends_and_the_connection_goes_on(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        (session,) = odyssey_mock.sessions.values()
+        with pytest.raises(RuntimeError, match="expected a stream to break"):
+            session.break_stream("model_crash", "The model has crashed")
+        stream = await start(peer)
+        session.break_stream("model_crash", "The model has crashed")
+        error = await peer.hear()
+        assert (error["reason"], error["message"]) == ("model_crash", "The model has crashed")
+        assert await peer.hear() == {"type": "stream_ended"}
+        record = odyssey_mock.streams[stream]
+        assert (record.error, record.frame_count) == ("model_crash: The model has crashed", None)
+        await start(peer)

@@ -195,5 +195,13 @@ def agreed_codec(transceiver: RTCRtpTransceiver) -> Codec | None:
 
 
 def _without_mdns(sdp: str) -> str:
+    """Leave out candidates that hide their address behind a host name.
+
+    With them goes the mark that there are no others (Firefox writes it): it would make ICE fail for want of candidates,
+    before the checks arrive that reveal the address (RFC 8445 section 7.3.1.3).
+    """
     lines = sdp.splitlines(keepends=True)
-    return "".join(line for line in lines if not (line.startswith("a=candidate") and ".local " in line))
+    shown = [line for line in lines if not (line.startswith("a=candidate") and ".local " in line)]
+    if len(shown) < len(lines):
+        shown = [line for line in shown if line.strip() != "a=end-of-candidates"]
+    return "".join(shown)

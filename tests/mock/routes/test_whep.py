@@ -260,6 +260,20 @@ async def test_what_is_no_candidate_is_refused_and_the_spectator_stays(
         assert (await http.delete(resource)).status_code == 200
 
 
+class Hidden(RawSpectator):
+    """Hides its addresses behind host names and says that there are no others, as Firefox does."""
+
+    async def offer(self) -> str:
+        hidden = re.sub(r"(a=candidate:\S+ \d \S+ \d+) \S+", r"\1 a1b2c3d4.local", await super().offer())
+        assert "a=end-of-candidates" in hidden
+        return hidden
+
+
+async def test_a_spectator_that_hides_all_its_addresses_is_found_by_its_checks(odyssey_mock: MockOdyssey) -> None:
+    async with live(odyssey_mock) as broadcast, Hidden(broadcast) as spectator:
+        assert (await spectator.stamp()).prompt_revision == 0
+
+
 async def test_a_host_name_that_hides_an_address_costs_no_time(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient
 ) -> None:

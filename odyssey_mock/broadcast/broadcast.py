@@ -146,7 +146,9 @@ class Broadcast:
         self._backend.broadcasts.ended(self)
 
     def _connected(self) -> list[Spectator]:
-        return [each for each in self._spectators.values() if each.state is SpectatorState.CONNECTED]
+        return [
+            each for each in self._spectators.values() if each.state is SpectatorState.CONNECTED and not each.is_leaving
+        ]
 
     def _go(self, state: str, *, before: str | None) -> None:
         self._backend.journal.record(

@@ -52,15 +52,19 @@ class Broadcasts(Mapping[str, Broadcast]):
         spectator = broadcast.admit(offer)
         task = asyncio.create_task(self._serve(broadcast, spectator), name=f"spectator of {broadcast.stream_id}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return spectator
 
     def ended(self, broadcast: Broadcast) -> None:
-        """The stream has ended: keep playlist and segments for a while, then forget it."""
-        linger = self._backend.settings.hls_linger if broadcast.hls is not None else 0
+        """The stream has ended: keep playlist and segments, where there are any, for a while; then forget it."""
         stream_id = broadcast.stream_id
+        if stream_id not in self._broadcasts:
+            return  # its stream is forgotten already
+        if broadcast.hls is None:
+            self._forget(stream_id)
+            return
         self._lingering[stream_id] = self._backend.clock.call_later(
-            linger, "broadcast forgotten", lambda: self._forget(stream_id)
+            self._backend.settings.hls_linger, "broadcast forgotten", lambda: self._forget(stream_id)
         )
 
     async def close(self) -> None:
@@ -76,6 +80,14 @@ class Broadcasts(Mapping[str, Broadcast]):
             await spectator.run()
         finally:
             broadcast.gone(spectator)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": f"{task.get_name()} failed", "exception": error, "task": task}
+            )
 
     def _forget(self, stream_id: str) -> None:
         deadline = self._lingering.pop(stream_id, None)

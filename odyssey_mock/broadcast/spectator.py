@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from aiortc import RTCRtpTransceiver
+from aiortc.rtcpeerconnection import filter_preferred_codecs
+
 from odyssey_mock.broadcast.trickle import ufrags_of
 from odyssey_mock.journal import JSON
 from odyssey_mock.media.encoder import Codec, VideoPacket
@@ -57,11 +60,9 @@ class SpectatorPeer(OwnedConnection):
     ) -> None:
         """`codecs`: those that are encoded anyway; they are taken before others."""
         super().__init__(addresses, on_connected=on_connected, on_lost=on_lost)
-        # There before the offer is applied: aiortc lets the offer's first video take it, with these preferences.
-        self._video = self._connection.addTransceiver(track, direction="sendonly")
-        self._video.setCodecPreferences(preferred_codecs(*codecs))
-        # aiortc answers PLI and FIR in its encoder, which ready-made packets go around.
-        self._video.sender._send_keyframe = on_keyframe_wanted  # type: ignore[method-assign] # noqa: SLF001
+        self._track = track
+        self._codecs = preferred_codecs(*codecs)
+        self._on_keyframe_wanted = on_keyframe_wanted
 
     async def answer(self, offer: str) -> tuple[str, Codec]:
         """Apply the offer; return the answer, complete with every candidate, and the codec that was agreed on.
@@ -69,21 +70,32 @@ class SpectatorPeer(OwnedConnection):
         Raises:
             DescriptionError: it cannot be answered.
         """
+        # No transceiver is made ahead: aiortc stops its transport where the offer's bundle begins with another section.
         await self._describe_remote(offer, "offer")
         for transceiver in self._connection.getTransceivers():
-            if transceiver is not self._video:
-                # There is no audio, and one picture.
-                transceiver.direction = "inactive"
-        codec = agreed_codec(self._video)
-        if self._video.mid is None or codec is None:
+            # There is no audio, and one picture.
+            transceiver.direction = "inactive"
+        video = next((each for each in self._connection.getTransceivers() if each.kind == "video"), None)
+        codec = self._send_on(video) if video is not None else None
+        if video is None or codec is None:
             raise DescriptionError("the offer's SDP cannot be used: expected a video section with H.264 or VP8")
         answer = await self._describe_local(self._connection.createAnswer)
-        if self._video.currentDirection != "sendonly":
+        if video.currentDirection != "sendonly":
             raise DescriptionError(
                 "the offer's SDP cannot be used: expected video that receives (recvonly), it is to be "
-                f"{self._video.currentDirection} here"
+                f"{video.currentDirection} here"
             )
         return answer, codec
+
+    def _send_on(self, video: RTCRtpTransceiver) -> Codec | None:
+        """Let the offer's video have the track, in the first codec that both sides know; None where there is none."""
+        video.direction = "sendonly"
+        video.sender.replaceTrack(self._track)
+        # aiortc answers PLI and FIR in its encoder, which ready-made packets go around.
+        video.sender._send_keyframe = self._on_keyframe_wanted  # type: ignore[method-assign] # noqa: SLF001
+        # What is preferred would have had to be known before the offer was applied.
+        video._codecs = filter_preferred_codecs(video._codecs, self._codecs)  # noqa: SLF001
+        return agreed_codec(video)
 
 
 class Spectator:
@@ -155,6 +167,7 @@ class Spectator:
         Raises:
             DescriptionError: the offer cannot be answered.
             SpectatorGoneError: it was ended before.
+            TimeoutError: it was not made within `ANSWER_LIMIT`.
         """
         return await asyncio.shield(self._answered)
 
@@ -183,7 +196,10 @@ class Spectator:
         self.leave("the stream has ended")
 
     async def run(self) -> None:
-        """Answer, connect, and send until it leaves."""
+        """Answer, connect, and send until it leaves.
+
+        An offer that cannot be answered is told by `answer` alone.
+        """
         try:
             async with self._peer:
                 await self._serve()
@@ -195,8 +211,8 @@ class Spectator:
         try:
             async with asyncio.timeout(ANSWER_LIMIT):
                 answer, self.codec = await self._peer.answer(self._offer)
-        except (DescriptionError, TimeoutError) as error:
-            self._why = str(error) or "its offer could not be answered in time"
+        except Exception as error:  # whatever it is, whoever sent the offer is told: no other waits for it
+            self.leave(f"its offer could not be answered: {str(error) or type(error).__name__}")
             self._settle(error)
             return
         if self._leaving.is_set():

@@ -14,11 +14,11 @@ class Fragment:
     """What a fragment says.
 
     Attributes:
-        ufrag: the ICE user name it belongs to (RFC 8839 section 5.4); None where it does not say.
+        ufrags: the ICE user names it belongs to (RFC 8839 section 5.4); none where it does not say.
         candidates: candidate lines, `candidate:...`, each with the `mid` of its media section, if it is in one.
     """
 
-    ufrag: str | None
+    ufrags: frozenset[str]
     candidates: tuple[tuple[str, str | None], ...]
 
 
@@ -28,10 +28,10 @@ def parse_fragment(text: str) -> Fragment:
     Raises:
         FragmentError: a line is none of SDP, or there is neither a candidate nor a user name.
     """
-    ufrag: str | None = None
+    ufrags: set[str] = set()
     mid: str | None = None
     candidates: list[tuple[str, str | None]] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_lines(text), 1):
         if not line:
             continue
         if line[1:2] != "=":
@@ -43,20 +43,23 @@ def parse_fragment(text: str) -> Fragment:
             case "a", "mid":
                 mid = value.strip()
             case "a", "ice-ufrag":
-                ufrag = value.strip()
+                ufrags.add(value.strip())
             case "a", "candidate":
                 candidates.append((line[2:], mid))
             case _:
                 pass
-    if ufrag is None and not candidates:
+    if not ufrags and not candidates:
         raise FragmentError("expected a=ice-ufrag or a=candidate lines, came neither (RFC 8840 section 9)")
-    return Fragment(ufrag, tuple(candidates))
+    return Fragment(frozenset(ufrags), tuple(candidates))
 
 
 def ufrags_of(description: str) -> frozenset[str]:
     """Every ICE user name of a session description."""
     return frozenset(
-        line.removeprefix("a=ice-ufrag:").strip()
-        for line in description.splitlines()
-        if line.startswith("a=ice-ufrag:")
+        line.removeprefix("a=ice-ufrag:").strip() for line in _lines(description) if line.startswith("a=ice-ufrag:")
     )
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of SDP, which end in CRLF or in LF alone (RFC 8866 section 5) and in nothing else."""
+    return text.replace("\r\n", "\n").split("\n")

@@ -70,7 +70,7 @@ async def _trickle(request: Request) -> Response:
         fragment = parse_fragment(text)
     except FragmentError as error:
         raise BroadcastError(400, f"expected {FRAGMENT} (RFC 8840): {error}") from error
-    if fragment.ufrag is not None and fragment.ufrag not in spectator.ufrags:
+    if not fragment.ufrags <= spectator.ufrags:
         raise BroadcastError(
             422, "expected candidates for the ICE credentials of the offer, came others; ICE is not restarted here"
         )

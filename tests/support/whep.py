@@ -1,7 +1,8 @@
 """A spectator of the wire itself: httpx, an aiortc peer, and not a line of ours between."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -9,6 +10,7 @@ from typing import Any, Self
 import httpx
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.rtp import RTCP_PSFB_FIR, RtcpPsfbPacket
 from av import VideoFrame
 
 from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
@@ -70,12 +72,21 @@ class RawSpectator:
     kinds: tuple[str, ...] = ("video", "audio")
     codec: str | None = None
     """`H264` or `VP8` where it is to take that one alone."""
+    edit: Callable[[str], str] = str
+    """What becomes of its offer on the way."""
+    connects: bool = True
+    """Whether it does by itself; else it has its answer and waits for `connect`."""
     connection: RTCPeerConnection = field(default_factory=lambda: RTCPeerConnection(RTCConfiguration(iceServers=[])))
     answer: httpx.Response = field(init=False)
 
     @property
+    def receiver(self) -> RTCRtpReceiver:
+        """Of the first video that it offered to receive."""
+        return next(each.receiver for each in self.connection.getTransceivers() if each.kind == "video")
+
+    @property
     def track(self) -> MediaStreamTrack:
-        return next(r.track for r in self.connection.getReceivers() if r.track.kind == "video")
+        return self.receiver.track
 
     @property
     def resource(self) -> str:
@@ -89,7 +100,7 @@ class RawSpectator:
                 assert known is not None
                 transceiver.setCodecPreferences([each for each in known.codecs if each.name == self.codec])
         await self.connection.setLocalDescription(await self.connection.createOffer())
-        return str(self.connection.localDescription.sdp)
+        return self.edit(str(self.connection.localDescription.sdp))
 
     async def __aenter__(self) -> Self:
         async with httpx.AsyncClient(trust_env=False) as http:
@@ -97,11 +108,16 @@ class RawSpectator:
                 self.broadcast.whep, params={"token": self.broadcast.token}, headers=SDP, content=await self.offer()
             )
         assert self.answer.status_code == 201, self.answer.text
-        await self.connection.setRemoteDescription(RTCSessionDescription(self.answer.text, "answer"))
+        if self.connects:
+            await self.connect()
         return self
 
     async def __aexit__(self, *error: object) -> None:
         await self.connection.close()
+
+    async def connect(self) -> None:
+        """Begin to connect."""
+        await self.connection.setRemoteDescription(RTCSessionDescription(self.answer.text, "answer"))
 
     async def frame(self) -> VideoFrame:
         async with asyncio.timeout(LIMIT):
@@ -124,6 +140,16 @@ class RawSpectator:
             except MediaStreamError:
                 return read
 
+    async def lose_picture(self) -> None:
+        """Send a PLI (RFC 4585 section 6.3.1)."""
+        await send_pli(self.connection)
+
+    async def ask_for_refresh(self) -> None:
+        """Send a FIR (RFC 5104 section 4.3.1), with the stream named in its header too, which aiortc goes by."""
+        ssrc = video_ssrc(self.answer.text)
+        entry = ssrc.to_bytes(4, "big") + bytes([1, 0, 0, 0])
+        await self.receiver._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_FIR, ssrc=1, media_ssrc=ssrc, fci=entry))
+
     async def closed(self) -> None:
         """Wait until the mock has closed the connection."""
         async with asyncio.timeout(LIMIT):
@@ -131,3 +157,27 @@ class RawSpectator:
                 changed = asyncio.Event()
                 self.connection.once("connectionstatechange", changed.set)
                 await changed.wait()
+
+
+def video_ssrc(sdp: str) -> int:
+    """Whom the video comes from (RFC 5576)."""
+    found = re.search(r"m=video.*?a=ssrc:(\d+)", sdp, re.DOTALL)
+    assert found is not None, sdp
+    return int(found[1])
+
+
+async def send_pli(connection: RTCPeerConnection) -> None:
+    """Tell the sender of the video that a picture was lost."""
+    (receiver,) = (each.receiver for each in connection.getTransceivers() if each.kind == "video")
+    await receiver._send_rtcp_pli(video_ssrc(connection.remoteDescription.sdp))
+
+
+def without_codec(sdp: str, name: str) -> str:
+    """A description that has never heard of a codec, nor of what belongs to it."""
+    gone = set(re.findall(rf"a=rtpmap:(\d+) {name}/", sdp))
+    gone |= {rtx for rtx, codec in re.findall(r"a=fmtp:(\d+) apt=(\d+)", sdp) if codec in gone}
+    lines = [line for line in sdp.split("\r\n") if not re.match(rf"a=(rtpmap|fmtp|rtcp-fb):({'|'.join(gone)}) ", line)]
+    return "\r\n".join(
+        " ".join(word for word in line.split(" ") if word not in gone) if line.startswith("m=video") else line
+        for line in lines
+    )

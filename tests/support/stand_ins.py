@@ -1,0 +1,215 @@
+"""Broadcasts without a network: real broadcasts and spectators, whose peers are stood in for."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from types import TracebackType
+from typing import Any, Self, cast
+
+import av
+import pytest
+from aiortc.mediastreams import MediaStreamError
+
+from odyssey_mock.backend import Backend
+from odyssey_mock.broadcast.broadcast import Broadcast
+from odyssey_mock.broadcast.spectator import Spectator
+from odyssey_mock.clock import ManualClock
+from odyssey_mock.entropy import SeededEntropy
+from odyssey_mock.media.encoder import Codec, VideoPacket
+from odyssey_mock.media.encoders import Encoders
+from odyssey_mock.media.timeline import Size, Timeline
+from odyssey_mock.network import SystemNetwork
+from odyssey_mock.recordings.streams import StreamRecord
+from odyssey_mock.rtc.connection import DescriptionError
+from odyssey_mock.rtc.packets import PacketTrack
+from odyssey_mock.settings import Settings
+from odyssey_mock.streamer.keyframes import Keyframes
+from tests.support.raw import LIMIT
+
+SIZE = Size(176, 320)
+GAP = 10
+"""Slots between two key frames for those who have lost a picture."""
+
+ANSWER = "v=0\r\n"
+
+
+class StandInPeer:
+    """What a `SpectatorPeer` does for its spectator, as a test says.
+
+    An offer is the name of the codec that is agreed on, or says what becomes of it: `refused` or `broken`. It is
+    answered once `may_answer` is set.
+    """
+
+    def __init__(
+        self,
+        track: PacketTrack,
+        addresses: list[str],
+        codecs: Sequence[Codec],
+        *,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> None:
+        self.addresses = addresses
+        self.codecs = list(codecs)
+        self.connected = on_connected
+        self.lost = on_lost
+        self.want_keyframe = on_keyframe_wanted
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.takes = True
+        """Whether its sender takes packets."""
+        self.taken: list[VideoPacket] = []
+        self.ended = False
+        """Whether its sender has come to the end of the track."""
+        self.close_error: Exception | None = None
+        self._track = track
+        self._took = asyncio.Event()
+        self._sender: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._sender = asyncio.create_task(self._send())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._sender is not None
+        self._sender.cancel()
+        await asyncio.wait([self._sender])
+        if self.close_error is not None:
+            raise self.close_error
+
+    async def answer(self, offer: str) -> tuple[str, Codec]:
+        self.asked.set()
+        await self.may_answer.wait()
+        match offer:
+            case "h264" | "vp8":
+                return ANSWER, offer
+            case "refused":
+                raise DescriptionError("the offer's SDP cannot be used: it is refused")
+            case _:
+                raise RuntimeError("no such luck")
+
+    async def caught_up(self) -> None:
+        """Wait until its sender has taken all that was offered."""
+        async with asyncio.timeout(LIMIT):
+            while self._track._packets:
+                self._took.clear()
+                await self._took.wait()
+
+    def resume(self) -> None:
+        """Take packets again."""
+        self.takes = True
+        self._sender = asyncio.create_task(self._send())
+
+    async def _send(self) -> None:
+        try:
+            while self.takes:
+                self.taken.append(await self._track.recv())
+                self._took.set()
+        except MediaStreamError:
+            self.ended = True
+
+    @property
+    def slots(self) -> list[int]:
+        """Of the packets that were taken."""
+        return [each.pts or 0 for each in self.taken]
+
+
+class StandIns(list[StandInPeer]):
+    """The peers of all spectators, oldest first: none of them real."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answering = True
+        """Whether offers are answered at once."""
+        self._changed = asyncio.Event()
+
+    def make(self, *args: Any, **kwargs: Any) -> StandInPeer:  # Any: passed on as they come
+        peer = StandInPeer(*args, **kwargs)
+        if self.answering:
+            peer.may_answer.set()
+        self.append(peer)
+        self._changed.set()
+        return peer
+
+    async def asked(self) -> StandInPeer:
+        """Wait until the first of them has its offer."""
+        async with asyncio.timeout(LIMIT):
+            while not self:
+                self._changed.clear()
+                await self._changed.wait()
+            await self[0].asked.wait()
+        return self[0]
+
+
+@contextmanager
+def stand_ins() -> Iterator[StandIns]:
+    """Let peers of spectators be stood in for."""
+    made = StandIns()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("odyssey_mock.broadcast.spectator.SpectatorPeer", made.make)
+        yield made
+
+
+def backend_with(**settings: object) -> Backend:
+    """A backend that nothing listens for, on a manual clock."""
+    return Backend(
+        settings=Settings().replace(**settings),
+        clock=ManualClock(),
+        entropy=SeededEntropy(1),
+        network=SystemNetwork(),
+        base_url="http://mock.test",
+        stun_url="stun:mock.test",
+    )
+
+
+def record_of(backend: Backend, stream_id: str = "stream-1") -> StreamRecord:
+    """A stream that has just begun."""
+    return StreamRecord(
+        id=stream_id,
+        account_id="account-1",
+        session_id="session-1",
+        timeline=Timeline(tag=1, size=SIZE, fps=backend.settings.fps),
+        prompt="A cat",
+        applied_prompt="A cat",
+        started_at=backend.clock.time(),
+        broadcast=True,
+    )
+
+
+def opened(backend: Backend, stream_id: str = "stream-1", keyframes: Keyframes | None = None) -> Broadcast:
+    """A broadcast of a stream that nobody streams: frames come from the test."""
+    record = record_of(backend, stream_id)
+    backend.streams.remember(record)
+    encoders = Encoders(record.timeline.size, record.timeline.fps, None)
+    return backend.broadcasts.open(record, encoders, keyframes or Keyframes(GAP))
+
+
+def packet(slot: int, *, key: bool = False) -> VideoPacket:
+    """One that nobody decodes."""
+    made = av.Packet(bytes([slot % 256]))
+    made.pts, made.time_base, made.is_keyframe = slot, Fraction(1, 20), key
+    return cast("VideoPacket", made)
+
+
+async def gone(backend: Backend, spectator: Spectator) -> str:
+    """Wait until nothing of it is left; return why."""
+    entry = await backend.journal.wait_for("state", "spectator", to="gone", spectator=spectator.number)
+    return str(entry.data["why"])
+
+
+async def watching(broadcast: Broadcast, backend: Backend, peers: StandIns, codec: Codec) -> Spectator:
+    """A spectator that is connected."""
+    spectator = backend.broadcasts.admit(broadcast, codec)
+    assert await spectator.answer() == ANSWER
+    peers[-1].connected()
+    return spectator
+
+
+def show(broadcast: Broadcast, slot: int, *, key: bool = False) -> None:
+    """Offer a frame in every codec that is wanted, as the pump does."""
+    codecs: set[Codec] = {"h264", *broadcast.codecs}
+    broadcast.offer({codec: packet(slot, key=key) for codec in codecs})

@@ -53,6 +53,7 @@ class Broadcast:
                 want_keyframe=keyframes.want,
             )
         self._backend = backend
+        self._record = record
         self._encoders = encoders
         self._keyframes = keyframes
         self._spectators: dict[str, Spectator] = {}
@@ -102,7 +103,7 @@ class Broadcast:
         self._admitted += 1
         spectator = Spectator(
             self._backend,
-            self.stream_id,
+            self._record,
             offer,
             number=self._admitted,
             codecs=[codec for codec in _ORDER if codec in self.frames_encoded],

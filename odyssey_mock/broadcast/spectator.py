@@ -12,6 +12,7 @@ from aiortc.rtcpeerconnection import filter_preferred_codecs
 from odyssey_mock.broadcast.trickle import ufrags_of
 from odyssey_mock.journal import JSON
 from odyssey_mock.media.encoder import Codec, VideoPacket
+from odyssey_mock.recordings.streams import StreamRecord
 from odyssey_mock.rtc.connection import DescriptionError, OwnedConnection, agreed_codec, preferred_codecs
 from odyssey_mock.rtc.packets import PacketTrack
 
@@ -111,7 +112,7 @@ class Spectator:
     def __init__(
         self,
         backend: "Backend",
-        stream_id: str,
+        record: StreamRecord,
         offer: str,
         *,
         number: int,
@@ -127,7 +128,7 @@ class Spectator:
         self.codec: Codec | None = None
         """What was agreed on, once it has been answered."""
         self._backend = backend
-        self._stream_id = stream_id
+        self._record = record
         self._offer = offer
         self._on_connected = on_connected
         self._track = PacketTrack()
@@ -145,7 +146,7 @@ class Spectator:
         )
 
     def __repr__(self) -> str:
-        return f"<Spectator {self.number} of {self._stream_id}, {self.state}>"
+        return f"<Spectator {self.number} of {self._record.id}, {self.state}>"
 
     @property
     def is_leaving(self) -> bool:
@@ -260,5 +261,7 @@ class Spectator:
             "state",
             "spectator",
             {"from": before, "to": state, "spectator": self.number, "codec": self.codec, **more},
-            stream=self._stream_id,
+            account=self._record.account_id,
+            session=self._record.session_id,
+            stream=self._record.id,
         )

@@ -64,13 +64,12 @@ def broadcast_of(request: Request) -> Broadcast:
     return broadcast
 
 
-def authorized_broadcast_of(request: Request) -> Broadcast:
-    """Find it as `broadcast_of` does, for whoever has its token: in the query, or as a bearer token (RFC 6750).
+def authorize(request: Request, broadcast: Broadcast) -> None:
+    """Let those pass who have its token: in the query, or as a bearer token (RFC 6750).
 
     Raises:
-        BroadcastError: 404, there is none; 401, the token is missing or wrong.
+        BroadcastError: 401, the token is missing or wrong.
     """
-    broadcast = broadcast_of(request)
     token = request.query_params.get("token")
     if token is None:
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
@@ -82,4 +81,14 @@ def authorized_broadcast_of(request: Request) -> Broadcast:
             f"expected the spectator_token of broadcast_ready, as ?token= or bearer token, came {came}",
             {"WWW-Authenticate": "Bearer"},
         )
+
+
+def authorized_broadcast_of(request: Request) -> Broadcast:
+    """Find it as `broadcast_of` does, live or lingering, for those whom `authorize` lets pass.
+
+    Raises:
+        BroadcastError: 404, there is none; 401, the token is missing or wrong.
+    """
+    broadcast = broadcast_of(request)
+    authorize(request, broadcast)
     return broadcast

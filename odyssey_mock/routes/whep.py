@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from odyssey_mock.broadcast.broadcast import Broadcast
 from odyssey_mock.broadcast.spectator import Spectator, SpectatorGoneError
 from odyssey_mock.broadcast.trickle import MEDIA_TYPE as FRAGMENT
 from odyssey_mock.broadcast.trickle import FragmentError, parse_fragment
-from odyssey_mock.routes.broadcast_errors import BroadcastError, Methods, authorized_broadcast_of, broadcast_of
+from odyssey_mock.routes.broadcast_errors import BroadcastError, Methods, authorize, broadcast_of
 from odyssey_mock.routes.errors import backend_of
 from odyssey_mock.routes.signaling import config
 from odyssey_mock.rtc.connection import DescriptionError
@@ -26,15 +27,14 @@ async def _options(request: Request) -> Response:
 
 
 async def _create(request: Request) -> Response:
-    broadcast = authorized_broadcast_of(request)
-    if broadcast.is_over:
-        raise BroadcastError(404, f"the stream {broadcast.stream_id} has ended")
+    broadcast = broadcast_of(request)
+    _check_is_on(broadcast)
+    authorize(request, broadcast)
     _check_type(request, SDP, "Accept-Post")
     if not _accepts(request.headers.getlist("accept"), SDP):
         raise BroadcastError(406, f"expected an Accept that leaves room for {SDP}, came one that does not")
     offer = await _text(request)
-    if broadcast.is_over:
-        raise BroadcastError(404, f"the stream {broadcast.stream_id} has ended")
+    _check_is_on(broadcast)
     spectator = backend_of(request).broadcasts.admit(broadcast, offer)
     try:
         answer = await spectator.answer()
@@ -85,6 +85,11 @@ async def _trickle(request: Request) -> Response:
 async def _delete(request: Request) -> Response:
     _spectator_of(request).leave("it was deleted")
     return Response(status_code=200)
+
+
+def _check_is_on(broadcast: Broadcast) -> None:
+    if broadcast.is_over:
+        raise BroadcastError(404, f"the stream {broadcast.stream_id} has ended")
 
 
 def _spectator_of(request: Request) -> Spectator:

@@ -106,6 +106,8 @@ async def test_a_token_opens_its_own_stream_only_and_no_longer_than_that_is_on(
             assert (answer.status_code, answer.json()["status"]) == (status, "error")
         await one.end()
         assert (await post(http, one, described)).status_code == 404
+        wrong = await http.post(one.whep, params={"token": "wrong"}, headers=SDP, content=described)
+        assert wrong.status_code == 404, "what is over is over, whatever the token"
         assert (await post(http, other, described)).status_code == 201
 
 

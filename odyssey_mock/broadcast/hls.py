@@ -3,7 +3,6 @@
 import asyncio
 import io
 import math
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -35,10 +34,21 @@ class NoPlaylistError(Exception):
     """There is no playlist, and none will be; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Segment:
+    """One segment, listed or kept.
+
+    Attributes:
+        slots: how long it is.
+        playlist: slots of the longest playlist that has listed it.
+        until: slot at whose end it is deleted; None while the playlist lists it.
+    """
+
     entry: Entry
     data: bytes
+    slots: int
+    playlist: int = 0
+    until: int | None = None
 
 
 class HlsStream:
@@ -71,8 +81,7 @@ class HlsStream:
         self._started_at = started_at
         self._want_keyframe = want_keyframe
         self._target = max(1, math.ceil(segment_duration))
-        # One that has left the playlist is kept for its own length and that of the playlist (RFC 8216 section 6.2.2).
-        self._segments: deque[_Segment] = deque(maxlen=2 * segments + 1)
+        self._segments: list[_Segment] = []
         self._muxer = _Muxer(size, fps)
         self._init = b""
         self._data = bytearray()
@@ -116,6 +125,7 @@ class HlsStream:
         """Forget everything; whoever waits for a playlist is told that there is none."""
         self.finish()
         self._segments.clear()
+        self._init = b""
 
     async def playlist(self, query: str) -> str:
         """Write the playlist; held back until there is a segment. `query` follows each name in it.
@@ -130,7 +140,7 @@ class HlsStream:
             raise NoPlaylistError(f"no segment was complete within {FIRST_SEGMENT_LIMIT:g} s") from None
         if not self._segments:
             raise NoPlaylistError("the stream has ended without a frame, or was forgotten")
-        entries = [segment.entry for segment in self._segments][-self._listed :]
+        entries = [segment.entry for segment in self._segments[-self._listed :]]
         return write_playlist(entries, target=self._target, is_over=self._is_over, query=query)
 
     def file(self, name: str) -> bytes | None:
@@ -147,14 +157,31 @@ class HlsStream:
         self._data += out
 
     def _close_segment(self, end: int) -> None:
-        seconds = (end - self._began) / self._fps
+        slots = end - self._began
         began = self._started_at + (self._began - (self._first or 0)) / self._fps
-        self._segments.append(_Segment(Entry(self._cut, seconds, began), bytes(self._data)))
-        self._target = max(self._target, round(seconds))
+        self._segments.append(_Segment(Entry(self._cut, slots / self._fps, began), bytes(self._data), slots))
+        # To the nearest second, a half up, as the RFC has it; `round` would take 2.5 to 2.
+        self._target = max(self._target, (2 * slots + self._fps) // (2 * self._fps))
+        self._delete_old(end)
         self._cut += 1
         self._began = end
         self._data.clear()
         self._ready.set()
+
+    def _delete_old(self, end: int) -> None:
+        """Take a segment off the playlist where it is full, and delete what was kept long enough.
+
+        One that has left is kept for its own length and that of the longest playlist it was in (RFC 8216 section
+        6.2.2). Lengths differ where the stream stalled, so it is slots that count, not segments.
+        """
+        if len(self._segments) > self._listed:
+            left = self._segments[-self._listed - 1]
+            left.until = end + left.slots + left.playlist
+        listed = self._segments[-self._listed :]
+        length = sum(segment.slots for segment in listed)
+        for segment in listed:
+            segment.playlist = max(segment.playlist, length)
+        self._segments = [each for each in self._segments if each.until is None or each.until > end]
 
 
 class _Muxer:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -128,10 +128,14 @@ _NONE = frozenset({"q=0", "q=0.", "q=0.0", "q=0.00", "q=0.000"})
 
 async def _text(request: Request) -> str:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            raise BroadcastError(413, f"expected a body of {BODY_LIMIT} bytes at most")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > BODY_LIMIT:
+                raise BroadcastError(413, f"expected a body of {BODY_LIMIT} bytes at most")
+    except ClientDisconnect as error:
+        # Nobody reads it; the journal has it.
+        raise BroadcastError(400, "the request was cut off in its body") from error
     try:
         return body.decode()
     except UnicodeDecodeError as error:

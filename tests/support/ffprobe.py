@@ -1,31 +1,46 @@
-"""What ffprobe, which is none of ours, says of a video file."""
+"""What ffprobe and ffmpeg, which are none of ours, say of a video: a file, or an address."""
 
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 LIMIT = 120.0
-"""Seconds for one file, all of its frames decoded."""
+"""Seconds for one video, all of its frames decoded."""
 
 
-def probe(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:  # Any: as ffprobe writes it, most of it as text
-    """The only stream of the file, its frames counted by decoding them; and the container.
+def probe(video: Path | str, *, live: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The only stream of a file or an address, its frames counted by decoding them; and the container.
 
-    Skips the test where there is no ffprobe, except in CI.
+    Blocks: in a test whose loop serves the address, call it in a thread. With `live` no frames are counted, as they
+    have no end. Skips the test where there is no ffprobe, except in CI.
+
+    Returns:
+        Both as ffprobe writes them, most of it as text: hence Any.
     """
-    if shutil.which("ffprobe") is None:
-        reason = "ffprobe is not installed; run scripts/test-needs"
+    count = [] if live else ["-count_frames"]
+    said = json.loads(_run("ffprobe", *count, "-show_streams", "-show_format", "-of", "json", str(video)))
+    (stream,) = said["streams"]
+    return stream, said["format"]
+
+
+def save_stream(url: str, path: Path) -> None:
+    """Copy a live playlist into a file, from its first segment until it ends. Blocks, and skips, as `probe` does."""
+    _run("ffmpeg", "-nostdin", "-live_start_index", "0", "-i", url, "-c", "copy", str(path))
+
+
+def _run(program: str, *arguments: str) -> str:
+    if shutil.which(program) is None:
+        reason = f"{program} is not installed; run scripts/test-needs"
         if os.environ.get("CI") == "true":
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
-    command = ["ffprobe", "-v", "error", "-count_frames", "-show_streams", "-show_format", "-of", "json", str(path)]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=True)
-    assert finished.stderr == "", "not a word of complaint"
-    said = json.loads(finished.stdout)
-    (stream,) = said["streams"]
-    return stream, said["format"]
+    command: Sequence[str] = [program, "-v", "error", *arguments]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert (finished.returncode, finished.stderr) == (0, ""), "not a word of complaint"
+    return finished.stdout

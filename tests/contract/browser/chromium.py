@@ -11,6 +11,7 @@ from pathlib import Path
 from playwright.async_api import Browser, Page, async_playwright
 
 HERE = Path(__file__).parent
+PACKAGES = ("@odysseyml/odyssey", "hls.js")
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless",
@@ -32,8 +33,9 @@ def executable() -> str | None:
 
 def missing() -> str | None:
     """Say what there is not, of all that the tests here need."""
-    if not (HERE / "node_modules/@odysseyml/odyssey").is_dir():
-        return "the npm package @odysseyml/odyssey is not installed"
+    for package in PACKAGES:
+        if not (HERE / "node_modules" / package).is_dir():
+            return f"the npm package {package} is not installed"
     if executable() is None:
         return f"no Chromium on PATH (looked for {', '.join(NAMES)})"
     return None

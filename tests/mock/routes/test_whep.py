@@ -189,6 +189,23 @@ async def test_bodies_that_are_too_long_or_no_text_are_refused(
         assert (answer.status_code, answer.json()["status"]) == (status, "error")
 
 
+@pytest.mark.off_contract("a body that is cut off")
+async def test_a_request_that_is_cut_off_in_its_body_is_no_defect_and_admits_nobody(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
+) -> None:
+    async with live(odyssey_mock) as broadcast:
+        address = httpx.URL(broadcast.whep)
+        _, writer = await asyncio.open_connection(address.host, address.port)
+        head = f"POST {address.path}?token={broadcast.token} HTTP/1.1\r\nHost: {address.host}\r\n"
+        writer.write(f"{head}Content-Type: application/sdp\r\nContent-Length: 1000\r\n\r\nv=0".encode())
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        await odyssey_mock.wait_for("rest", "POST /broadcast/{stream_id}/whep")
+        assert odyssey_mock.journal.find("note", "defect") == []
+        assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
+
+
 @pytest.mark.off_contract("methods that WHEP has not")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "BREW"])
 async def test_other_methods_are_refused_with_those_there_are(

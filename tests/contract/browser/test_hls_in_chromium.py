@@ -1,0 +1,106 @@
+"""A player that is none of ours, hls.js in a real browser, on a broadcast that is live and on one that is over."""
+
+import base64
+import io
+from collections.abc import AsyncIterator
+from typing import TypedDict, cast
+
+import numpy as np
+import pytest
+import pytest_asyncio
+from PIL import Image
+from playwright.async_api import Browser, Page
+
+from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
+from tests.support.whep import live
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.xdist_group("browser"),
+]
+
+SECONDS = 30.0
+"""To wait for anything; far beyond what is needed."""
+
+
+class State(TypedDict):
+    """What the browser says of the video (`HTMLVideoElement`), and hls.js of what it met."""
+
+    currentTime: float
+    ended: bool
+    width: int
+    height: int
+    duration: float | None
+    codecs: str | None
+    errors: list[dict[str, object]]
+
+
+class Player:
+    """`window.player` of one page."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    async def play(self, url: str) -> None:
+        await self._page.evaluate("url => player.play(url)", url)
+
+    async def state(self) -> State:
+        return cast("State", await self._page.evaluate("player.state()"))
+
+    async def until(self, condition: str) -> None:
+        """Wait for something of `state()`."""
+        script = f"() => {{ const now = player.state(); return {condition}; }}"
+        await self._page.wait_for_function(script, timeout=SECONDS * 1000)
+
+    async def stamp(self) -> FrameStamp:
+        """What is read from the pixels of the next frame that the browser presents."""
+        png = base64.b64decode((await self._page.evaluate("player.nextFrame()")).partition(",")[2])
+        stamp = read_stamp(np.asarray(Image.open(io.BytesIO(png)).convert("RGB")))
+        assert stamp is not None
+        return stamp
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def player(browser: Browser, page_url: str) -> AsyncIterator[Player]:
+    """A page of ours with nothing of the vendor's in it; nothing may be thrown there unseen."""
+    uncaught: list[str] = []
+    async with await browser.new_context() as context, await context.new_page() as page:
+        page.on("pageerror", lambda error: uncaught.append(str(error)))
+        await page.goto(page_url.replace("page.html", "hls.html"))
+        await page.wait_for_function("window.player")
+        yield Player(page)
+    assert not uncaught
+
+
+async def test_it_plays_a_broadcast_that_is_live(player: Player, mock: MockOdyssey) -> None:
+    async with live(mock) as broadcast:
+        await player.play(broadcast.ready["broadcast_url"])
+        await player.until("now.currentTime > 0.5")
+        before, first = await player.state(), await player.stamp()
+        await player.until(f"now.currentTime > {before['currentTime'] + 2}")
+        after, later = await player.state(), await player.stamp()
+        tag = mock.streams[broadcast.stream_id].timeline.tag
+        assert first.stream_tag == later.stream_tag == tag
+        assert later.frame_index - first.frame_index >= 20, "two seconds have 40 frames"
+        assert (after["width"], after["height"]) == (704, 1280)
+        assert after["codecs"] == "avc1.42C01F"
+        assert after["duration"] is None, "it has no end yet"
+        assert not any(error["fatal"] for error in after["errors"]), after["errors"]
+
+
+async def test_it_plays_a_broadcast_that_is_over_to_its_end(player: Player, mock: MockOdyssey) -> None:
+    async with live(mock) as broadcast:
+        hls = mock.broadcasts[broadcast.stream_id].hls
+        assert hls is not None
+        await hls.playlist("")  # there is a segment before the last one
+        await broadcast.end()
+        await player.play(broadcast.ready["broadcast_url"])
+        stamp = await player.stamp()
+        assert stamp.stream_tag == mock.streams[broadcast.stream_id].timeline.tag
+        await player.until("now.ended")
+        ended = await player.state()
+        assert ended["duration"] is not None
+        # Slots that the machine was too slow for are time without a frame.
+        assert ended["duration"] >= (broadcast.frames or 0) / 20 - 0.001
+        assert ended["currentTime"] == pytest.approx(ended["duration"], abs=0.1)
+        assert ended["errors"] == []

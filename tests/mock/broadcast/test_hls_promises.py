@@ -1,0 +1,107 @@
+"""What a playlist promises from one load to the next, over drawn streams with stalls and key frames of others."""
+
+import asyncio
+import math
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.hls import STARTED, Playlist, Streamed
+
+FRAMES = st.lists(
+    # Slots since the frame before: mostly the next one, sometimes a stall; and whether somebody else wants a key frame.
+    st.tuples(st.one_of(st.just(1), st.just(1), st.integers(1, 5), st.integers(1, 200)), st.booleans()),
+    min_size=1,
+    max_size=120,
+)
+
+
+@given(
+    frames=FRAMES,
+    fps=st.sampled_from([1, 7, 20, 60]),
+    segment_duration=st.sampled_from([0.001, 0.1, 0.4, 1.0, 1.6]),
+    segments=st.integers(1, 4),
+    first=st.integers(0, 1000),
+)
+@settings(max_examples=150)
+def test_a_playlist_keeps_its_promises_after_every_frame(
+    frames: list[tuple[int, bool]], fps: int, segment_duration: float, segments: int, first: int
+) -> None:
+    asyncio.run(_keeps_its_promises(frames, Streamed(fps, segment_duration, segments), first))
+
+
+async def _keeps_its_promises(frames: list[tuple[int, bool]], stream: Streamed, slot: int) -> None:
+    fps, promises = stream.fps, Promises(stream)
+    seen: dict[str, list[tuple[int, bool]]] = {}
+    stream.offer(slot)
+    for gap, keyframe in frames:
+        slot += gap
+        stream.offer(slot, keyframe=keyframe)
+        if stream.hls.file("segment_0.mp4") is not None or promises.playlist is not None:
+            await promises.check(is_over=False)
+            assert promises.playlist is not None
+            for segment in promises.playlist.segments:
+                seen.setdefault(segment.name, stream.packets(segment.name))
+    stream.hls.finish()
+    await promises.check(is_over=True)
+    assert promises.playlist is not None
+    seen |= {segment.name: stream.packets(segment.name) for segment in promises.playlist.segments}
+
+    assert list(seen) == [f"segment_{number}.mp4" for number in range(len(seen))]
+    origin = stream.slots[0]
+    assert [at for packets in seen.values() for at, _ in packets] == [each - origin for each in stream.slots]
+    assert all(packets[0][1] for packets in seen.values()), "each begins with a key frame"
+    for name, packets in seen.items():
+        assert round((promises.began[name] - STARTED) * fps) == packets[0][0], "of the first frame"
+    lengths = [promises.lengths[name] for name in seen]
+    assert sum(lengths) == stream.slots[-1] + 1 - origin
+    assert all(length >= max(1, round(stream.segment_duration * fps)) for length in lengths[:-1])
+
+
+class Promises:
+    """What RFC 8216 demands of a playlist from one load to the next, in slots."""
+
+    def __init__(self, stream: Streamed) -> None:
+        self._stream = stream
+        self.playlist: Playlist | None = None
+        self.lengths: dict[str, int] = {}
+        self.began: dict[str, float] = {}
+        self._longest: dict[str, int] = {}
+        self._until: dict[str, int] = {}
+
+    async def check(self, *, is_over: bool) -> None:
+        """Load the playlist, and hold it against those that were loaded before."""
+        former, playlist = self.playlist, await self._stream.playlist()
+        self.playlist = playlist
+        names = [segment.name for segment in playlist.segments]
+        assert playlist.is_over == is_over
+        assert 1 <= len(names) <= self._stream.segments
+        assert names == [f"segment_{playlist.sequence + at}.mp4" for at in range(len(names))]
+        if former is not None:
+            assert playlist.sequence >= former.sequence
+            assert playlist.target >= former.target
+        else:
+            assert playlist.sequence == 0
+        for segment in playlist.segments:
+            assert math.floor(segment.seconds + Fraction(1, 2)) <= playlist.target
+            slots = round(segment.seconds * self._stream.fps)
+            assert float(segment.seconds) == pytest.approx(slots / self._stream.fps, abs=1e-5)
+            assert self.lengths.setdefault(segment.name, slots) == slots, "it stays as it was listed"
+            assert self.began.setdefault(segment.name, segment.began) == segment.began
+        assert playlist.target >= self._stream.segment_duration
+        self._check_files(names)
+
+    def _check_files(self, names: list[str]) -> None:
+        now = sum(self.lengths.values())
+        length = sum(self.lengths[name] for name in names)
+        for name in names:
+            self._longest[name] = max(self._longest.get(name, 0), length)
+        for name in self.lengths:
+            if name in names:
+                assert self._stream.hls.file(name), "what is listed is there"
+                continue
+            # Section 6.2.2: its own length, and that of the longest playlist that it was in.
+            until = self._until.setdefault(name, now + self.lengths[name] + self._longest[name])
+            assert (self._stream.hls.file(name) is not None) == (now < until)

@@ -1,0 +1,140 @@
+"""A media playlist, read back by a strict reader of the tests' own (RFC 8216 section 4); a stream that makes one."""
+
+import io
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from typing import cast
+
+import av
+
+from odyssey_mock.broadcast.hls import HlsStream
+from odyssey_mock.media.encoder import VideoEncoder, VideoPacket
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.timeline import Size, Timeline
+
+_HEAD = re.compile(
+    r"#EXTM3U\n"
+    r"#EXT-X-VERSION:7\n"
+    r"#EXT-X-TARGETDURATION:(?P<target>\d+)\n"
+    r"#EXT-X-MEDIA-SEQUENCE:(?P<sequence>\d+)\n"
+    r"#EXT-X-INDEPENDENT-SEGMENTS\n"
+    r'#EXT-X-MAP:URI="(?P<init>[^"\n]+)"\n'
+)
+_SEGMENT = re.compile(
+    r"#EXT-X-PROGRAM-DATE-TIME:(?P<began>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)\n"
+    r"#EXTINF:(?P<seconds>\d+\.\d+),\n"
+    r"(?P<uri>[^#\n][^\n]*)\n"
+)
+_END = "#EXT-X-ENDLIST\n"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One segment of a playlist; `began` in seconds since the epoch."""
+
+    uri: str
+    seconds: Fraction
+    began: float
+
+    @property
+    def name(self) -> str:
+        return self.uri.partition("?")[0]
+
+
+@dataclass(frozen=True)
+class Playlist:
+    target: int
+    sequence: int
+    init: str
+    segments: tuple[Listed, ...]
+    is_over: bool
+
+    @property
+    def uris(self) -> list[str]:
+        """All that it names: the initialisation section first, then the segments."""
+        return [self.init, *(segment.uri for segment in self.segments)]
+
+
+def read_playlist(text: str) -> Playlist:
+    """Read a playlist of which every line is known; anything else fails the test."""
+    head = _HEAD.match(text)
+    assert head is not None, text
+    at, segments = head.end(), []
+    while found := _SEGMENT.match(text, at):
+        began = datetime.fromisoformat(found["began"]).timestamp()
+        segments.append(Listed(found["uri"], Fraction(found["seconds"]), began))
+        at = found.end()
+    assert text[at:] in {"", _END}, text
+    return Playlist(int(head["target"]), int(head["sequence"]), head["init"], tuple(segments), text[at:] == _END)
+
+
+SIZE = Size(176, 320)
+STARTED = 1_000_000_000.0
+RENDERER = Renderer(Timeline(tag=1, size=SIZE, prompt="A cat"))
+
+
+def encoded(frames: int, size: Size = SIZE) -> list[VideoPacket]:
+    """A key frame and what follows it."""
+    encoder = VideoEncoder("h264", size, 20)
+    renderer = RENDERER if size == SIZE else Renderer(Timeline(tag=1, size=size, prompt="A cat"))
+    return [encoder.encode(renderer.render(index), index, keyframe=index == 0) for index in range(frames)]
+
+
+KEY, DELTA = (bytes(packet) for packet in encoded(2))
+
+
+def packet_of(slot: int, *, keyframe: bool) -> VideoPacket:
+    """A packet of a stream of which only the form matters."""
+    packet = cast("VideoPacket", av.Packet(KEY if keyframe else DELTA))
+    packet.pts = packet.dts = slot
+    packet.is_keyframe = keyframe
+    return packet
+
+
+@dataclass(eq=False)
+class Streamed:
+    """An `HlsStream`, and the pump's part: the next frame is a key frame where one was asked for."""
+
+    fps: int = 20
+    segment_duration: float = 1.0
+    segments: int = 7
+    size: Size = SIZE
+    slots: list[int] = field(default_factory=list)
+    wanted: bool = True
+
+    def __post_init__(self) -> None:
+        self.hls = HlsStream(
+            self.size,
+            self.fps,
+            segment_duration=self.segment_duration,
+            segments=self.segments,
+            started_at=STARTED,
+            want_keyframe=lambda: setattr(self, "wanted", True),
+        )
+
+    def offer(self, slot: int, *, keyframe: bool = False) -> None:
+        self.slots.append(slot)
+        keyframe, self.wanted = keyframe or self.wanted, False
+        self.hls.offer(packet_of(slot, keyframe=keyframe))
+
+    def offer_all(self, slots: Iterable[int]) -> None:
+        for slot in slots:
+            self.offer(slot)
+
+    async def playlist(self) -> Playlist:
+        return read_playlist(await self.hls.playlist(""))
+
+    def packets(self, name: str) -> list[tuple[int, bool]]:
+        """Slot from the stream's beginning of each packet in a segment, read with the init section alone before it."""
+        init, data = self.hls.file("init.mp4"), self.hls.file(name)
+        assert init is not None
+        assert data is not None
+        with av.open(io.BytesIO(init + data), "r") as container:
+            return [
+                (round(packet.pts * packet.time_base * self.fps), packet.is_keyframe)
+                for packet in container.demux(video=0)
+                if packet.pts is not None and packet.time_base is not None
+            ]

@@ -127,7 +127,7 @@ class Settings:
     hls: bool = True
     """Whether broadcasts have an HLS playlist as well; without, `broadcast_url` is null."""
     hls_segment_duration: float = 1.0
-    """Seconds of video in one HLS segment."""
+    """Seconds of video in one HLS segment, to the nearest frame."""
     hls_segments: int = 7
     """Segments that the playlist of a live broadcast lists."""
     hls_linger: float = 60.0

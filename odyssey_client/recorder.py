@@ -35,7 +35,8 @@ _OPTIONS = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
 class Recorder:
     """An async context manager that records from its beginning to its end, or to that of the connection.
 
-    The picture keeps the size of the first recorded frame; frames of another size are fitted into it, with black bars.
+    The picture keeps the size of the first recorded frame, made even, as H.264 in YUV 4:2:0 has no other; frames of
+    another size are fitted into it, with black bars.
     The file is there once recording has stopped and a frame was recorded; one that was there before is then replaced.
     Until then it has a hidden name beside its own, and where recording fails nothing of it is left.
     """
@@ -175,7 +176,8 @@ class _Writer:
             if self._container is None or self._stream is None:
                 self._container = av.open(str(self._part), "w", format="mp4")
                 self._stream = self._container.add_stream("libx264", options=_OPTIONS)
-                self._stream.width, self._stream.height = frame.width, frame.height
+                self._stream.width = frame.width + frame.width % 2
+                self._stream.height = frame.height + frame.height % 2
                 self._stream.pix_fmt = "yuv420p"
                 self._stream.time_base = self._stream.codec_context.time_base = TIME_BASE
                 self._first_ms = frame.timestamp_ms
@@ -211,10 +213,10 @@ class _Writer:
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
-        """Let errors name the file as the user knows it."""
+        """Let errors name the file as the user knows it, those of FFmpeg that are not the system's too."""
         try:
             yield
-        except OSError as error:
+        except (OSError, av.FFmpegError) as error:
             raise OSError(error.errno, error.strerror, str(self._target)) from error
 
 

@@ -65,10 +65,12 @@ class Progress:
 
     def _draw(self, text: str) -> None:
         """Draw a line over the one before."""
-        line = printable(text)[: self._columns() - 1]
+        room = self._columns() - 1
+        line = printable(text)[:room]
         if line != self._shown:
-            # Blanks over what is longer: there are terminals that know no other way.
-            self._write(f"\r{line}{' ' * (len(self._shown) - len(line))}")
+            # Blanks over what is longer: there are terminals that know no other way. No more than there is room for,
+            # should the terminal have become narrower.
+            self._write(f"\r{line}{' ' * (min(len(self._shown), room) - len(line))}")
             self._shown = line
 
     def _columns(self) -> int:

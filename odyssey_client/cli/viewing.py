@@ -63,7 +63,7 @@ class Viewing:
         """How it stands, what changes most first."""
         age = self.age_ms(now)
         parts = (
-            _frames(self.frames),
+            counted(self.frames),
             f"{self.fps(now)} fps",
             None if age is None else f"age {age:.0f} ms",
             None if self._last is None else f"{self.missing} missing",
@@ -108,5 +108,6 @@ class Viewing:
         return round(self.frames / seconds, 2) if seconds > 0 else None
 
 
-def _frames(count: int) -> str:
+def counted(count: int) -> str:
+    """Write a number of frames."""
     return f"{count} {'frame' if count == 1 else 'frames'}"

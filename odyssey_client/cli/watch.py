@@ -15,7 +15,7 @@ import click
 
 from odyssey_client.cli.output import Answer, fields
 from odyssey_client.cli.service import Running, Seconds, call, json_option
-from odyssey_client.cli.viewing import Viewing
+from odyssey_client.cli.viewing import Viewing, counted
 from odyssey_client.client.arguments import LONGEST_WAIT_S
 from odyssey_client.client.base import in_thread
 from odyssey_client.errors import DownloadError
@@ -147,7 +147,7 @@ class _Watch:
             told = "nothing, for want of a picture"
             if frames := recorder.frames_recorded:
                 saved = {"path": str(self._order.save), "frames": frames, "dropped": recorder.frames_dropped}
-                told = f"{self._order.save}, {frames} frames, {recorder.frames_dropped} dropped"
+                told = f"{self._order.save}, {counted(frames)}, {recorder.frames_dropped} dropped"
         return Answer(
             {**self._viewing.document(self._ended), "saved": saved, "ended_by": self._ended_by},
             fields([*self._viewing.pairs(self._ended), ("saved", told), ("ended", _ENDS[self._ended_by])]),

@@ -312,9 +312,14 @@ class Connection:
 
     def _answered(self, answer: messages.Message) -> None:
         match answer:
-            case StreamStarted() | InteractAcknowledged() | StreamEnded() | StreamError():
-                self.streaming.answered(answer)
-            case BroadcastReady() | messages.BroadcastUnusable():
+            case (
+                StreamStarted()
+                | InteractAcknowledged()
+                | StreamEnded()
+                | StreamError()
+                | BroadcastReady()
+                | messages.BroadcastUnusable()
+            ):
                 self.streaming.answered(answer)
 
     def _report(self, error: OdysseyError) -> None:

@@ -30,7 +30,11 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
             needs_tls = request.url.scheme == "https" or (proxy or "").startswith("https:")
             # A context without certificates trusts nobody, should TLS come up after all.
             context = self._tls() if needs_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            self._ways[way] = httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
+            try:
+                self._ways[way] = httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
+            except (ImportError, ValueError) as error:
+                # SOCKS without the package for it, or a scheme that httpx does not know.
+                raise httpx.UnsupportedProtocol(f"the environment's proxy cannot be used: {error}") from error
         return await self._ways[way].handle_async_request(request)
 
     async def aclose(self) -> None:

@@ -132,7 +132,7 @@ class Transport:
             raise unreachable("GET", url, error) from error
         if not response.is_success:
             raise ValueError(f"HTTP {response.status_code}")
-        return _parse(response.content)
+        return parse_json(response.content)
 
     async def open_url(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
         """Get ``url``, whose host may be any, without credentials; return the answer once its headers are there.
@@ -259,7 +259,7 @@ def unreachable(method: str, url: str, error: Exception, request_id: str | None 
     """Make the error for a call that got no answer; ``url`` is shown as it is."""
     why = excerpt(str(error)).rstrip(".") or type(error).__name__
     return ServiceUnreachableError(
-        f"{method} {url} got no answer: {why}. Check the API URL, that the service runs, and the network.",
+        f"{method} {url} got no answer: {why}. Check the URL, that the service runs, and the network.",
         request_id=request_id,
         retryable=not isinstance(error, _never_sent()),
     )
@@ -269,7 +269,7 @@ def _success(response: httpx.Response, call: str, request_id: str) -> JSON:
     if not response.content:
         return None
     try:
-        return _parse(response.content)
+        return parse_json(response.content)
     except ValueError:
         came = excerpt(response.headers.get("Content-Type", "") or "a body without a content type", 100)
         raise UnexpectedResponseError(
@@ -285,12 +285,17 @@ def _success(response: httpx.Response, call: str, request_id: str) -> JSON:
 def _any_body(response: httpx.Response) -> JSON:
     """Return the body of an error as JSON if it is some, else as text; None if there is none."""
     try:
-        return _parse(response.content)
+        return parse_json(response.content)
     except ValueError:
         return response.content.decode(errors="replace").strip() or None
 
 
-def _parse(content: bytes) -> JSON:
+def parse_json(content: bytes) -> JSON:
+    """Read JSON from outside.
+
+    Raises:
+        ValueError: it is none.
+    """
     try:
         value: JSON = jsonlib.loads(content)
     except RecursionError:

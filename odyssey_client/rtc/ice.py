@@ -32,8 +32,8 @@ def ice_transports(peer: RTCPeerConnection) -> set[RTCIceTransport]:
 def gather_on(peer: RTCPeerConnection, addresses: list[str] | None) -> None:
     """Make ``peer`` gather its host candidates on ``addresses``; None for those aioice finds.
 
-    To be called after the remote description was set, which makes the transports, and before the local one is, which
-    gathers.
+    To be called when there are transports, which a transceiver or the remote description makes, and before the local
+    description is set, which gathers.
     """
     for transport in ice_transports(peer):
         _gather_on(transport.iceGatherer._connection, addresses)  # noqa: SLF001 - aioice has no public way to choose
@@ -53,12 +53,15 @@ def _gather_on(connection: Connection, ours: list[str] | None) -> None:
 
 
 def can_be_asked(url: str) -> bool:
-    """Whether aiortc understands the URL of an ICE server (RFC 7064, RFC 7065): one it does not fails the offer."""
+    """Whether aiortc can do with the URL of an ICE server (RFC 7064, RFC 7065).
+
+    One that it does not understand fails the offer; one with a port that is none, the gathering.
+    """
     try:
-        parse_stun_turn_uri(url)
+        port = parse_stun_turn_uri(url)["port"]
     except ValueError:
         return False
-    return True
+    return isinstance(port, int) and 0 < port < 2**16
 
 
 def without_local_names(sdp: str) -> str:

@@ -33,9 +33,11 @@ async def fetch_ice_servers(url: str, fetch: Fetch, clock: Clock) -> list[IceSer
     try:
         async with clock.timeout(CONFIG_LIMIT_S):
             return read_ice_servers(await fetch(url))
-    except (ServiceUnreachableError, TimeoutError, ValueError) as error:
+    except TimeoutError:
+        logger.warning("no ICE servers from %s within %g s; going on without", url, CONFIG_LIMIT_S)
+    except (ServiceUnreachableError, ValueError) as error:
         logger.warning("no ICE servers from %s (%s); going on without", url, error)
-        return []
+    return []
 
 
 def read_ice_servers(body: object) -> list[IceServer]:

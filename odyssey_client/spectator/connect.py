@@ -48,7 +48,9 @@ async def connect_to_stream(
         raise OdysseyConfigError(f"advanced must be an AdvancedConfig or None, got {type(advanced).__name__}")
     limit = (advanced or AdvancedConfig()).connect_timeout_s
     clock = clock or SystemClock()
-    connection = SpectatorConnection(webrtc_url, spectator_token, clock=clock, network=network or SystemNetwork())
+    # As with keys, white space around them is no part of them: they are often read from files.
+    url, token = webrtc_url.strip(), spectator_token.strip()
+    connection = SpectatorConnection(url, token, clock=clock, network=network or SystemNetwork())
     connection.start()
     try:
         async with clock.timeout(limit):
@@ -75,7 +77,7 @@ def _check(webrtc_url: object, spectator_token: object) -> None:
         except UnicodeEncodeError:
             raise OdysseyConfigError(f"{name} must be text that UTF-8 can hold, got half a surrogate pair") from None
     try:
-        parts = urlsplit(str(webrtc_url))
+        parts = urlsplit(str(webrtc_url).strip())
         is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_usable = False
@@ -84,3 +86,5 @@ def _check(webrtc_url: object, spectator_token: object) -> None:
             "webrtc_url must be an http or https URL, such as https://host/stream, got something else. "
             "It is the webrtc_url of BroadcastInfo."
         )
+    if "@" in parts.netloc:
+        raise OdysseyConfigError("webrtc_url must have no user and no password: the token is all it takes.")

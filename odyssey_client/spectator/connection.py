@@ -7,44 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
-import inspect
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from odyssey_client.errors import ConnectionClosedError, OdysseyConfigError, OdysseyError, PeerError
-from odyssey_client.events import capacity, handler_context, in_handler
+from odyssey_client.errors import ConnectionClosedError, OdysseyError, PeerError
+from odyssey_client.events import in_handler
 from odyssey_client.media import DEFAULT_BUFFER, FrameReader, MediaStream
 from odyssey_client.rtc.ice_servers import fetch_ice_servers
 from odyssey_client.rtc.silence import SILENCE_LIMIT_S, until_silent
 from odyssey_client.seams import Clock, Network
+from odyssey_client.spectator.callbacks import DisconnectCallback, DisconnectCallbacks
 from odyssey_client.spectator.machine import Action, Event, SpectatorMachine, SpectatorState
 from odyssey_client.spectator.whep import Answer, Whep
 
 if TYPE_CHECKING:  # what needs aiortc is imported when somebody connects
     from odyssey_client.spectator.peer import SpectatorPeer
 
-logger = logging.getLogger(__name__)
-
 GOODBYE_LIMIT_S = 1.0
 """Seconds that taking leave of the service may take."""
-
-CALLBACK_LIMIT_S = 2.0
-"""Seconds that callbacks have to finish once somebody waits for the end."""
-
-type DisconnectCallback = Callable[..., Awaitable[Any] | Any]
-"""Takes nothing, or the error that ended the connection (None for a clean end); sync or async."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Registered:
-    callback: DisconnectCallback
-    context: contextvars.Context
-    """What it runs in."""
 
 
 class _Released(Exception):  # noqa: N818 - not an error: the way out of a task group
@@ -70,9 +52,7 @@ class SpectatorConnection:
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._released = asyncio.Event()
         self._quiet = asyncio.Event()
-        self._callbacks: list[_Registered] = []
-        self._called: set[asyncio.Task[None]] = set()
-        """Async callbacks that are running."""
+        self._callbacks = DisconnectCallbacks(clock)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -104,15 +84,7 @@ class SpectatorConnection:
         Raises:
             OdysseyConfigError: it cannot be called.
         """
-        if not callable(callback):
-            raise OdysseyConfigError(f"on_disconnect takes a function, got {type(callback).__name__}")
-        # In the context of whoever asks: the end may be told by one of aiortc's tasks, whose own marks its tasks as the
-        # peer's, to be cancelled with it.
-        registered = _Registered(callback, handler_context())
-        if self._machine.is_over:
-            self._call(registered)
-        else:
-            self._callbacks.append(registered)
+        self._callbacks.add(callback)
 
     async def disconnect(self) -> None:
         """Watch no longer, and return when nothing is left; at any moment, from any task, as often as one likes.
@@ -121,13 +93,13 @@ class SpectatorConnection:
         """
         self._handle(Event.LEAVE)
         if self._task is None or self._task.done():
-            await self._finish_callbacks()
+            await self._callbacks.finish()
             return
         if in_handler():
             await self._quiet.wait()
             return
         await asyncio.wait({self._task})
-        await self._finish_callbacks()
+        await self._callbacks.finish()
         if not self._task.cancelled():
             self._task.result()
 
@@ -234,6 +206,7 @@ class SpectatorConnection:
             await asyncio.wait({doing, leaving})
 
     async def _watch_video(self) -> None:
+        await asyncio.wait({self._ready})  # until then the limit is that of connecting
         await until_silent(self.stream, self._clock)
         self._handle(Event.LOST, PeerError(f"The broadcast was lost: no video for {SILENCE_LIMIT_S:g} s."))
 
@@ -257,46 +230,9 @@ class SpectatorConnection:
             self._ready.set_exception(error)
             self._ready.exception()  # seen: whoever waited may have been cancelled
 
-    def _call_all(self) -> None:
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            self._call(callback)
-
-    def _call(self, registered: _Registered) -> None:
-        arguments = (self._error,)[: capacity(registered.callback)]
-        try:
-            result = registered.context.run(registered.callback, *arguments)
-        except Exception:  # a user's function may raise anything
-            logger.exception("an on_disconnect callback raised")
-            return
-        if inspect.isawaitable(result):
-            task = asyncio.get_running_loop().create_task(_logged(result), context=registered.context)
-            self._called.add(task)
-            task.add_done_callback(self._called.discard)
-
-    async def _finish_callbacks(self) -> None:
-        if not self._called or in_handler():
-            return
-        called = set(self._called)
-        try:
-            async with self._clock.timeout(CALLBACK_LIMIT_S):
-                await asyncio.wait(called)
-        except TimeoutError:
-            logger.warning("an on_disconnect callback was still running after %g s; cancelled", CALLBACK_LIMIT_S)
-            for task in called:
-                task.cancel()
-            await asyncio.wait(called)
-
 
 async def _shielded[T](task: asyncio.Task[T]) -> T:
     return await asyncio.shield(task)
-
-
-async def _logged(callback: Awaitable[object]) -> None:
-    try:
-        await callback
-    except Exception:  # a user's function may raise anything
-        logger.exception("an on_disconnect callback raised")
 
 
 _CARRY_OUT: dict[Action, Callable[[SpectatorConnection], None]] = {
@@ -304,6 +240,6 @@ _CARRY_OUT: dict[Action, Callable[[SpectatorConnection], None]] = {
     Action.REJECT: SpectatorConnection._reject,  # noqa: SLF001
     Action.END_VIDEO: lambda connection: connection.stream.end(),
     Action.FAIL_VIDEO: lambda connection: connection.stream.end(connection._error),  # noqa: SLF001
-    Action.CALL_DISCONNECT: SpectatorConnection._call_all,  # noqa: SLF001
     Action.RELEASE: lambda connection: connection._released.set(),  # noqa: SLF001
+    Action.CALL_DISCONNECT: lambda connection: connection._callbacks.call(connection._error),  # noqa: SLF001
 }

@@ -47,16 +47,17 @@ class Action(StrEnum):
     END_VIDEO = "end_video"
     FAIL_VIDEO = "fail_video"
     """End the video with the error."""
-    CALL_DISCONNECT = "call_disconnect"
     RELEASE = "release"
     """Let everything go that was opened."""
+    CALL_DISCONNECT = "call_disconnect"
+    """Last, as it runs what is not ours."""
 
 
 type Transition = tuple[SpectatorState, tuple[Action, ...]]
 
 _NOT_MADE = (SpectatorState.FAILED, (Action.FAIL_VIDEO, Action.REJECT, Action.RELEASE))
-_GONE = (SpectatorState.FAILED, (Action.FAIL_VIDEO, Action.CALL_DISCONNECT, Action.RELEASE))
-_OVER = (SpectatorState.CLOSED, (Action.END_VIDEO, Action.CALL_DISCONNECT, Action.RELEASE))
+_GONE = (SpectatorState.FAILED, (Action.FAIL_VIDEO, Action.RELEASE, Action.CALL_DISCONNECT))
+_OVER = (SpectatorState.CLOSED, (Action.END_VIDEO, Action.RELEASE, Action.CALL_DISCONNECT))
 
 INITIAL = SpectatorState.CONNECTING
 

@@ -10,7 +10,7 @@ from aiortc import RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
-from odyssey_client.errors import PeerError
+from odyssey_client.errors import PeerError, excerpt
 from odyssey_client.rtc.ice import gather_on, ice_transports, without_local_names
 from odyssey_client.rtc.ice_servers import IceServer
 from odyssey_client.rtc.owned import OwnedConnection
@@ -39,9 +39,16 @@ class SpectatorPeer(OwnedConnection):
         self._drains: set[asyncio.Task[None]] = set()
 
     async def offer(self, ice_servers: Iterable[IceServer]) -> str:
-        """Make the offer, complete with every candidate: video and audio, to be received."""
+        """Make the offer, complete with every candidate: video and audio, to be received.
+
+        Raises:
+            PeerError: it cannot be made.
+        """
         self._use(ice_servers)
-        return await self._within(self._offer())
+        try:
+            return await self._within(self._offer())
+        except Exception as error:  # whatever aiortc stumbles over
+            raise PeerError(f"No offer can be made: {type(error).__name__}: {excerpt(str(error))}") from error
 
     async def apply(self, answer: str) -> None:
         """Apply the SDP ``answer``; the connection comes up, or is lost, by itself.
@@ -59,7 +66,9 @@ class SpectatorPeer(OwnedConnection):
                 raise ValueError("expected video in it")
         except Exception as error:
             # aiortc raises whatever its parser stumbles over (KeyError, AttributeError, AssertionError...).
-            raise PeerError(f"The service's answer cannot be used: {type(error).__name__}: {error}") from error
+            raise PeerError(
+                f"The service's answer cannot be used: {type(error).__name__}: {excerpt(str(error))}"
+            ) from error
 
     async def _offer(self) -> str:
         connection = self._connection

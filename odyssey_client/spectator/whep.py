@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
 from odyssey_client.errors import (
     BroadcastNotFoundError,
@@ -19,7 +18,7 @@ from odyssey_client.errors import (
 )
 from odyssey_client.models import JSON
 from odyssey_client.rest.failures import Failure, detail_of
-from odyssey_client.rest.transport import client_version, no_answer, unreachable, without_query
+from odyssey_client.rest.transport import client_version, no_answer, parse_json, unreachable, without_query
 from odyssey_client.seams import Network
 
 if TYPE_CHECKING:  # httpx takes 100 ms to import: not before the first call
@@ -28,6 +27,11 @@ if TYPE_CHECKING:  # httpx takes 100 ms to import: not before the first call
 logger = logging.getLogger("odyssey_client")
 
 SDP = "application/sdp"
+
+MAX_BODY_BYTES = 2**20
+"""What an answer may bring. An SDP has some kilobytes; a service may not fill the memory of who asks it."""
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +67,10 @@ class Whep:
             ServiceUnreachableError: there was no answer.
             ValueError: another status than 2xx, or no JSON.
         """
-        response = await self._send("GET", url, accept="application/json")
+        response, body = await self._send("GET", url, accept="application/json")
         if not response.is_success:
             raise ValueError(f"HTTP {response.status_code}")
-        return json.loads(response.content)
+        return parse_json(body)
 
     async def offer(self, sdp: str) -> Answer:
         """Send an SDP offer; return the answer.
@@ -81,16 +85,17 @@ class Whep:
         where = self._webrtc_url
         query = "&".join(part for part in (where.query, f"token={quote(self._token, safe='')}") if part)
         url = urlunsplit((where.scheme, where.netloc, f"{where.path.rstrip('/')}/whep", query, ""))
-        response = await self._send("POST", url, accept=SDP, content=sdp.encode(), content_type=SDP)
-        location = response.headers.get("Location")
-        resource = urljoin(url, location) if location else None
+        response, body = await self._send("POST", url, accept=SDP, content=sdp.encode(), content_type=SDP)
         if not response.is_success:
-            raise self._refusal(f"POST {without_query(url)}", response)
-        text = response.content.decode(errors="replace")
-        if not text.startswith("v="):
+            raise self._refusal(f"POST {without_query(url)}", response.status_code, body)
+        resource = _resource(url, response.headers.get("Location", ""))
+        text = body.decode(errors="replace")
+        if not text.startswith("v=") or len(body) > MAX_BODY_BYTES:
             if resource is not None:
                 await self.delete(resource)
             came = excerpt(response.headers.get("Content-Type", "") or "a body without a content type", 100)
+            if len(body) > MAX_BODY_BYTES:
+                came = f"more than {MAX_BODY_BYTES} bytes"
             raise UnexpectedResponseError(
                 f"POST {without_query(url)}: HTTP {response.status_code} without an SDP answer ({came}). "
                 "Check that the URL is the webrtc_url of a broadcast.",
@@ -103,7 +108,7 @@ class Whep:
     async def delete(self, resource: str) -> None:
         """Say that nobody watches any longer; whether the service hears it makes no difference to the caller."""
         try:
-            response = await self._send("DELETE", resource, accept="*/*")
+            response, _ = await self._send("DELETE", resource, accept="*/*")
         except ServiceUnreachableError as error:
             logger.debug("leaving a broadcast: %s", error)
         else:
@@ -115,7 +120,8 @@ class Whep:
 
     async def _send(
         self, method: str, url: str, *, accept: str, content: bytes | None = None, content_type: str | None = None
-    ) -> httpx.Response:
+    ) -> tuple[httpx.Response, bytes]:
+        """Return what came, and its body: what is above `MAX_BODY_BYTES` is cut off, but for a byte that tells so."""
         import httpx  # noqa: PLC0415 - see above
 
         headers = {"User-Agent": f"odyssey-testkit/{client_version()}", "Accept": accept}
@@ -126,16 +132,19 @@ class Whep:
             request = httpx.Request(method, url, headers=headers, content=content)
             response = await self._wire.handle_async_request(request)
             try:
-                await response.aread()
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk[: MAX_BODY_BYTES + 1 - len(body)]
+                    if len(body) > MAX_BODY_BYTES:
+                        break
             finally:
                 await response.aclose()
         except no_answer() as error:
             raise unreachable(method, without_query(url), error) from error
-        return response
+        return response, bytes(body)
 
-    def _refusal(self, call: str, response: httpx.Response) -> OdysseyError:
-        detail = _said(response.content, self._token)
-        status = response.status_code
+    def _refusal(self, call: str, status: int, body: bytes) -> OdysseyError:
+        detail = _said(body, self._token)
         if status in {401, 403}:
             return OdysseyAuthError(
                 "The service does not accept the spectator token. Use webrtc_url and spectator_token of one broadcast, "
@@ -157,8 +166,23 @@ class Whep:
 def _said(content: bytes, token: str) -> JSON:
     """Return what the body of an error says (``{"status": "error", "error": why}``, or as elsewhere), blanked."""
     try:
-        body: JSON = json.loads(content)
-    except (ValueError, RecursionError):
+        body = parse_json(content)
+    except ValueError:
         body = content.decode(errors="replace").strip() or None
     why = body.get("error") if isinstance(body, Mapping) else None
     return detail_of(why if isinstance(why, str) else body, {token})
+
+
+def _resource(url: str, location: str) -> str | None:
+    """Resolve ``location`` against ``url``; None where there is none, or it leads away from the service."""
+    try:
+        resource = urljoin(url, location)
+        is_there = _origin(urlsplit(resource)) == _origin(urlsplit(url))
+    except ValueError:  # no URL
+        return None
+    return resource if location and is_there else None
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    """The origin (RFC 6454 section 4)."""
+    return parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)

@@ -57,6 +57,29 @@ async def test_a_recording_keeps_its_size_and_fits_other_frames_in(tmp_path: Pat
     assert rows[48] > 100
 
 
+@pytest.mark.parametrize("size", [(65, 97), (1, 1)])
+async def test_a_picture_with_an_odd_side_gets_one_more(size: tuple[int, int], tmp_path: Path) -> None:
+    stream = MediaStream()
+    async with stream.record(tmp_path / "video.mp4"):
+        stream.push(picture(0, *size))
+        stream.push(picture(1, *size))
+    assert [(frame.width, frame.height) for frame in decoded(tmp_path / "video.mp4")] == [
+        (size[0] + 1, size[1] + 1)
+    ] * 2
+
+
+async def test_a_picture_of_no_shape_to_be_fitted_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    stream, path = MediaStream(), tmp_path / "video.mp4"
+    recorder = stream.record(path)
+    await recorder.start()
+    stream.push(picture(0, 64, 96))
+    stream.push(picture(1, 3000, 2))
+    with pytest.raises(OSError, match="Invalid argument") as raised:
+        await recorder.stop()
+    assert raised.value.filename == str(path)
+    assert names(tmp_path) == []
+
+
 async def test_a_recording_ends_well_when_the_connection_fails(tmp_path: Path) -> None:
     stream = MediaStream()
     async with stream.record(tmp_path / "video.mp4"):

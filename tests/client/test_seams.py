@@ -15,7 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from odyssey_client.rest.proxies import environment_proxy
+from odyssey_client.rest.proxies import EnvironmentTransport, environment_proxy
 from odyssey_client.seams import MAX_MESSAGE_BYTES, SystemClock, SystemEntropy, SystemNetwork, is_loopback
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -167,3 +167,18 @@ def test_importing_a_client_that_is_not_used_yet_loads_nothing_heavy() -> None:
     code = f"{imports}; import sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("proxy", ["socks5://user:secret@proxy:1080", "nonsense://user:secret@proxy"])
+async def test_a_proxy_that_cannot_be_used_is_told_as_http_errors_are(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)  # which httpx needs for SOCKS, and need not be there
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    monkeypatch.setenv("http_proxy", proxy)
+    transport = SystemNetwork().http_transport()
+    assert isinstance(transport, EnvironmentTransport)
+    with pytest.raises(httpx.UnsupportedProtocol, match="the environment's proxy cannot be used") as raised:
+        await transport.handle_async_request(httpx.Request("GET", "http://api.odyssey.example/"))
+    assert "secret" not in str(raised.value)
+    await transport.aclose()

@@ -84,6 +84,18 @@ def test_the_width_is_that_of_the_terminal_drawn_on() -> None:
         assert len(screen.read(4096).strip(b"\r")) == 39
 
 
+def test_on_a_terminal_that_became_narrower_what_is_drawn_over_takes_one_line_all_the_same() -> None:
+    leader, follower = os.openpty()
+    with os.fdopen(leader, "rb", buffering=0) as screen, os.fdopen(follower, "w") as terminal:
+        progress = Progress(terminal)
+        termios.tcsetwinsize(follower, (24, 60))
+        progress.live("x" * 55)
+        assert len(screen.read(4096)) == 1 + 55
+        termios.tcsetwinsize(follower, (24, 40))
+        progress.live("short")
+        assert screen.read(4096) == b"\r" + b"short".ljust(39)
+
+
 def test_what_goes_on_is_drawn_over_on_a_terminal_and_a_line_each_time_elsewhere() -> None:
     terminal, stream = Terminal(), io.StringIO()
     for out in (terminal, stream):

@@ -149,7 +149,7 @@ def unused_port() -> int:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_refused_connection_names_the_url(host: str, make: MakeTransport) -> None:
     url = f"http://{host}:{unused_port()}"
-    with pytest.raises(ServiceUnreachableError, match=f"GET {url}/thing got no answer: .+ Check the API URL") as caught:
+    with pytest.raises(ServiceUnreachableError, match=f"GET {url}/thing got no answer: .+ Check the URL") as caught:
         await make(api_url=url).request("GET", "/thing", auth="none")
     assert isinstance(caught.value, OdysseyConnectionError)
     assert caught.value.request_id

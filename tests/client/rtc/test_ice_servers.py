@@ -45,7 +45,9 @@ async def test_without_an_answer_there_are_no_ice_servers(answer: Any) -> None:
     assert asked == ["https://host/path/config"]
 
 
-async def test_an_answer_that_does_not_come_is_not_waited_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_that_does_not_come_is_not_waited_for_long(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(ice_servers, "CONFIG_LIMIT_S", 0.01)
 
     async def fetch(_: str) -> object:
@@ -54,3 +56,4 @@ async def test_an_answer_that_does_not_come_is_not_waited_for_long(monkeypatch: 
 
     async with asyncio.timeout(5):
         assert await fetch_ice_servers("http://host/config", fetch, SystemClock()) == []
+    assert "no ICE servers from http://host/config within 0.01 s" in caplog.text

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, override
 
 import pytest
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from odyssey_client import (
     AdvancedConfig,
@@ -22,10 +22,11 @@ from odyssey_client import (
     PeerError,
     ServiceUnreachableError,
     SpectatorState,
+    SystemNetwork,
     UnexpectedResponseError,
     connect_to_stream,
 )
-from odyssey_client.rtc import ice_servers
+from odyssey_client.rtc import ice_servers, silence
 from tests.client.spectator.whep_server import TOKEN, Answer, WhepServer, good, whep_server
 from tests.support.leftovers import nothing_left
 
@@ -59,6 +60,13 @@ async def test_the_url_may_be_written_in_several_ways(tail: str) -> None:
         await spectator.disconnect()
 
 
+async def test_white_space_around_url_and_token_as_files_have_it_is_no_part_of_them() -> None:
+    async with whep_server() as server, asyncio.timeout(LIMIT):
+        spectator = await connect_to_stream(f" {server.url}\n", f" {TOKEN}\r\n")
+        assert spectator.is_connected
+        await spectator.disconnect()
+
+
 @pytest.mark.parametrize(
     ("url", "token", "says"),
     [
@@ -70,6 +78,8 @@ async def test_the_url_may_be_written_in_several_ways(tail: str) -> None:
         ("host/a", "t", "webrtc_url must be an http or https URL"),
         ("http://host:99999/", "t", "webrtc_url must be an http or https URL"),
         ("http://[::1/", "t", "webrtc_url must be an http or https URL"),
+        ("https://user:secret@host/a", "t", "webrtc_url must have no user and no password"),
+        ("http://@host/a", "t", "webrtc_url must have no user and no password"),
         ("http://h/\ud800", "t", "webrtc_url must be text that UTF-8 can hold"),
         ("http://host", None, "spectator_token must be a non-empty string, got NoneType"),
         ("http://host", "", "spectator_token must be a non-empty string, got an empty string"),
@@ -79,8 +89,9 @@ async def test_the_url_may_be_written_in_several_ways(tail: str) -> None:
 async def test_arguments_that_cannot_be_used_are_refused_before_anything_is_sent(
     url: Any, token: Any, says: str
 ) -> None:
-    with pytest.raises(OdysseyConfigError, match=f"^{re.escape(says)}"):
+    with pytest.raises(OdysseyConfigError, match=f"^{re.escape(says)}") as raised:
         await connect_to_stream(url, token)
+    assert "secret" not in str(raised.value)
 
 
 async def test_a_configuration_of_another_kind_is_refused() -> None:
@@ -143,6 +154,86 @@ async def test_a_success_without_an_answer_is_told_and_its_resource_given_back()
         assert server.asked[-1] == "DELETE /stream/whep/1"
 
 
+def located(location: str) -> Answer:
+    async def answer(server: WhepServer, offer: str) -> Response:
+        return Response(await server.describe(offer), 201, {"Location": location})
+
+    return answer
+
+
+async def test_a_resource_that_is_said_to_be_elsewhere_is_not_asked_for() -> None:
+    async with whep_server() as elsewhere:
+        for location in (f"{elsewhere.url}/whep/1", "file:///stream/whep/1", "http://[::1", "http://h:x/", ""):
+            async with nothing_left(), whep_server(located(location)) as server, asyncio.timeout(LIMIT):
+                async with await connect_to_stream(server.url, TOKEN) as spectator:
+                    assert spectator.is_connected
+                assert server.asked == ["GET /config", "POST /stream/whep"]
+        assert elsewhere.asked == []
+
+
+@pytest.mark.parametrize(
+    "location", ["whep/1", "/stream/whep/1", "//{host}/stream/whep/1", "HTTP://{host}/stream/whep/1"]
+)
+async def test_a_resource_is_found_however_its_address_is_written(location: str) -> None:
+    async def answer(server: WhepServer, offer: str) -> Response:
+        return await located(location.format(host=server.url.split("/")[2]))(server, offer)
+
+    async with whep_server(answer) as server, asyncio.timeout(LIMIT):
+        async with await connect_to_stream(server.url, TOKEN) as spectator:
+            assert spectator.is_connected
+        assert server.asked[-1] == "DELETE /stream/whep/1"
+
+
+async def test_a_refusal_is_told_whatever_it_says_of_a_resource() -> None:
+    async with whep_server(refused(404, Location="http://[::1")) as server, asyncio.timeout(LIMIT):
+        with pytest.raises(BroadcastNotFoundError):
+            await connect_to_stream(server.url, TOKEN)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(201, UnexpectedResponseError), (500, OdysseyApiError)])
+async def test_a_body_without_an_end_is_not_read_to_it(status: int, kind: type[OdysseyError]) -> None:
+    async def endless() -> AsyncIterator[str]:
+        yield "v=0\r\na=fingerprint:x\r\n"
+        for _ in range(30):
+            yield "a=x\r\n" * 10_000
+        await asyncio.Event().wait()
+
+    async def answer(_server: WhepServer, _offer: str) -> Response:
+        return StreamingResponse(endless(), status, {"Location": "/stream/whep/1"})
+
+    async with nothing_left(), whep_server(answer) as server, asyncio.timeout(LIMIT):
+        with pytest.raises(kind, match="more than 1048576 bytes" if status == 201 else "HTTP 500") as raised:
+            await connect_to_stream(server.url, TOKEN)
+        assert len(str(raised.value)) < 1000
+        assert raised.value.status == status
+
+
+async def test_an_error_of_the_peer_repeats_no_more_of_an_answer_than_can_be_read() -> None:
+    async def answer(server: WhepServer, offer: str) -> Response:
+        sdp = re.sub(r"a=setup:\w+", "a=setup:" + "x" * 100_000, await server.describe(offer))
+        return Response(sdp, 201)
+
+    async with whep_server(answer) as server, asyncio.timeout(LIMIT):
+        with pytest.raises(PeerError, match="The service's answer cannot be used") as raised:
+            await connect_to_stream(server.url, TOKEN)
+    assert len(str(raised.value)) < 1000
+
+
+class OddNetwork(SystemNetwork):
+    """One whose addresses are none."""
+
+    @override
+    def ice_addresses(self) -> Any:
+        return [7]
+
+
+async def test_an_offer_that_cannot_be_made_is_a_peer_error() -> None:
+    async with nothing_left(), whep_server() as server, asyncio.timeout(LIMIT):
+        with pytest.raises(PeerError, match="No offer can be made: TypeError"):
+            await connect_to_stream(server.url, TOKEN, network=OddNetwork())
+        assert server.asked == ["GET /config"]
+
+
 async def nonsense(_server: WhepServer, _offer: str) -> str:
     return "v=0\r\nnonsense"
 
@@ -189,6 +280,13 @@ async def test_what_does_not_come_in_time_is_given_up_and_nothing_left(answer: A
             assert server.asked[-1] == "DELETE /stream/whep/1"
 
 
+async def test_while_it_connects_only_the_limit_of_connecting_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(silence, "SILENCE_LIMIT_S", 0.1)
+    async with nothing_left(), whep_server(unreachable) as server, asyncio.timeout(LIMIT):
+        with pytest.raises(ConnectTimeoutError):
+            await connect_to_stream(server.url, TOKEN, advanced=IMPATIENT)
+
+
 async def test_nobody_there_is_told_without_the_token() -> None:
     async with whep_server() as gone:
         pass
@@ -206,12 +304,16 @@ async def odd() -> Response:
     return JSONResponse({"iceServers": "none"})
 
 
+async def deep() -> Response:
+    return Response("[" * 200_000)
+
+
 async def silent() -> Response:
     await asyncio.Event().wait()
     raise AssertionError
 
 
-@pytest.mark.parametrize("config", [broken, odd, silent])
+@pytest.mark.parametrize("config", [broken, odd, deep, silent])
 async def test_without_ice_servers_it_connects_all_the_same(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ice_servers, "CONFIG_LIMIT_S", 0.1)
     async with whep_server(config=config) as server, asyncio.timeout(LIMIT):

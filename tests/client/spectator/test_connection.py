@@ -1,6 +1,7 @@
 """Watching: how the end comes, who is told of it, and in what way."""
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ import pytest
 
 from odyssey_client import OdysseyConfigError, OdysseyError, PeerError, SpectatorConnection, connect_to_stream
 from odyssey_client.rtc import owned, silence
-from odyssey_client.spectator import connection
+from odyssey_client.spectator import callbacks
 from tests.client.connection.scripted import GreyTrack
 from tests.client.spectator.whep_server import TOKEN, WhepServer, whep_server
 from tests.support.leftovers import nothing_left
@@ -140,6 +141,27 @@ async def test_every_callback_is_called_whatever_the_others_do(caplog: pytest.Lo
     assert caplog.text.count("an on_disconnect callback raised") == 2
 
 
+async def test_a_callback_that_meets_something_cancelled_keeps_nobody_else_from_the_end() -> None:
+    ended = Ended()
+    cancelled = asyncio.get_running_loop().create_future()
+    cancelled.cancel()
+    async with nothing_left(), watching() as (server, spectator):
+        spectator.on_disconnect(cancelled.result)
+        spectator.on_disconnect(ended.callback)
+        await spectator.disconnect()
+        assert ended.told == [None]
+        assert server.asked[-1] == "DELETE /stream/whep/1"
+
+
+async def test_a_callback_that_ends_the_program_leaves_nothing_all_the_same() -> None:
+    async with nothing_left(), watching() as (server, spectator):
+        spectator.on_disconnect(sys.exit)
+        with pytest.raises(SystemExit):
+            await spectator.disconnect()
+        await spectator.disconnect()
+        assert server.asked[-1] == "DELETE /stream/whep/1"
+
+
 async def test_a_callback_that_comes_late_is_called_at_once() -> None:
     ended, finished = Ended(), asyncio.Event()
 
@@ -162,7 +184,7 @@ async def test_a_callback_that_comes_late_is_called_at_once() -> None:
 async def test_a_callback_that_does_not_finish_is_not_waited_for_for_ever(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(connection, "CALLBACK_LIMIT_S", 0.05)
+    monkeypatch.setattr(callbacks, "CALLBACK_LIMIT_S", 0.05)
     cancelled = asyncio.Event()
 
     async def hangs() -> None:
@@ -176,6 +198,26 @@ async def test_a_callback_that_does_not_finish_is_not_waited_for_for_ever(
         await spectator.disconnect()
         assert cancelled.is_set()
     assert "still running" in caplog.text
+
+
+async def test_a_callback_that_does_not_even_let_itself_be_cancelled_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(callbacks, "CALLBACK_LIMIT_S", 0.05)
+    go, gone = asyncio.Event(), asyncio.Event()
+
+    async def stubborn() -> None:
+        while not go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await go.wait()
+        gone.set()
+
+    async with nothing_left(), watching() as (_, spectator):
+        spectator.on_disconnect(stubborn)
+        await spectator.disconnect()
+        assert not gone.is_set()
+        go.set()
+        await gone.wait()
 
 
 async def test_what_cannot_be_called_is_refused() -> None:

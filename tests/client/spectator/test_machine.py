@@ -46,6 +46,8 @@ def test_whatever_happens_who_waits_hears_once_and_all_that_was_opened_is_let_go
     assert done.count(Action.RELEASE) <= 1
     assert done.count(Action.RESOLVE) + done.count(Action.REJECT) <= 1
     assert done.count(Action.END_VIDEO) + done.count(Action.FAIL_VIDEO) == done.count(Action.RELEASE)
+    if Action.CALL_DISCONNECT in done:
+        assert done[-1] is Action.CALL_DISCONNECT, "what a callback does to us must hold nothing back"
     # Callbacks are for connections that were up, the error of `connect_to_stream` for those that never were.
     assert (Action.CALL_DISCONNECT in done) == (Action.RESOLVE in done and machine.is_over)
     assert (Action.REJECT in done) == (Action.RESOLVE not in done and machine.is_over)

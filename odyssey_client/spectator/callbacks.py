@@ -1,0 +1,103 @@
+"""Who is told that a spectator's connection is over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from odyssey_client.errors import OdysseyConfigError, OdysseyError
+from odyssey_client.events import capacity, handler_context, in_handler
+from odyssey_client.seams import Clock
+
+logger = logging.getLogger(__name__)
+
+CALLBACK_LIMIT_S = 2.0
+"""Seconds that callbacks have to finish once somebody waits for the end, and again once they are cancelled."""
+
+type DisconnectCallback = Callable[..., Awaitable[Any] | Any]
+"""Takes nothing, or the error that ended the connection (None for a clean end); sync or async."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    callback: DisconnectCallback
+    context: contextvars.Context
+    """What it runs in."""
+
+
+class DisconnectCallbacks:
+    """The callbacks of one connection, each called once. What one raises is logged, and changes nothing else."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waiting: list[_Registered] = []
+        self._is_over = False
+        self._error: OdysseyError | None = None
+        self._running: set[asyncio.Task[None]] = set()
+
+    def add(self, callback: DisconnectCallback) -> None:
+        """Have ``callback`` called at the end; at once if that has been.
+
+        Raises:
+            OdysseyConfigError: it cannot be called.
+        """
+        if not callable(callback):
+            raise OdysseyConfigError(f"on_disconnect takes a function, got {type(callback).__name__}")
+        # In the context of whoever asks: the end may be told by one of aiortc's tasks, whose own marks its tasks as the
+        # peer's, to be cancelled with it.
+        registered = _Registered(callback, handler_context())
+        if self._is_over:
+            self._call(registered)
+        else:
+            self._waiting.append(registered)
+
+    def call(self, error: OdysseyError | None) -> None:
+        """It is over: call them all, with ``error`` where they take it."""
+        self._is_over, self._error = True, error
+        waiting, self._waiting = self._waiting, []
+        for registered in waiting:
+            self._call(registered)
+
+    async def finish(self) -> None:
+        """Wait for those that are async, within `CALLBACK_LIMIT_S`; in a callback, which would wait for itself, not."""
+        if in_handler():
+            return
+        if late := await self._unfinished(self._running):
+            logger.warning("an on_disconnect callback was still running after %g s; cancelled", CALLBACK_LIMIT_S)
+            for task in late:
+                task.cancel()
+            await self._unfinished(late)  # one that does not let itself be cancelled keeps nobody waiting either
+
+    async def _unfinished(self, called: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+        if not called:
+            return set()
+        waited_for = set(called)
+        with contextlib.suppress(TimeoutError):
+            async with self._clock.timeout(CALLBACK_LIMIT_S):
+                await asyncio.wait(waited_for)
+        return {task for task in waited_for if not task.done()}
+
+    def _call(self, registered: _Registered) -> None:
+        arguments = (self._error,)[: capacity(registered.callback)]
+        try:
+            result = registered.context.run(registered.callback, *arguments)
+        except (Exception, asyncio.CancelledError):  # a user's function may raise anything
+            logger.exception("an on_disconnect callback raised")
+            return
+        if inspect.isawaitable(result):
+            task = asyncio.get_running_loop().create_task(_logged(result), context=registered.context)
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+
+async def _logged(callback: Awaitable[object]) -> None:
+    try:
+        await callback
+    except Exception:  # a user's function may raise anything
+        logger.exception("an on_disconnect callback raised")

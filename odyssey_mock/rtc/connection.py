@@ -7,6 +7,7 @@ raises: what is common to every end of ours is cured here.
 import asyncio
 import contextvars
 import logging
+import re
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Literal, Self, get_args
@@ -27,6 +28,8 @@ from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.ice import offer_addresses
 
 logger = logging.getLogger(__name__)
+
+_MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
 
 CLOSE_LIMIT = 5.0
 """Seconds that closing may take; aiortc's can hang when the other side is gone."""
@@ -120,6 +123,10 @@ class OwnedConnection:
         if "a=fingerprint:" not in sdp:
             # aiortc takes it, and fails later in a task of its own where nobody hears of it.
             raise DescriptionError(f"the {kind}'s SDP cannot be used: it has no a=fingerprint line (RFC 8122)")
+        mids = _MID.findall(sdp)
+        if len(set(mids)) < len(mids):
+            # aiortc takes it, and stumbles over it in what comes next.
+            raise DescriptionError(f"the {kind}'s SDP cannot be used: two sections have the same a=mid (RFC 9143)")
         try:
             description = RTCSessionDescription(sdp=_without_mdns(sdp), type=kind)
             await self._within(self._connection.setRemoteDescription(description))

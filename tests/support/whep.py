@@ -107,9 +107,13 @@ class RawSpectator:
             self.answer = await http.post(
                 self.broadcast.whep, params={"token": self.broadcast.token}, headers=SDP, content=await self.offer()
             )
-        assert self.answer.status_code == 201, self.answer.text
-        if self.connects:
-            await self.connect()
+        try:
+            assert self.answer.status_code == 201, self.answer.text
+            if self.connects:
+                await self.connect()
+        except BaseException:
+            await self.connection.close()
+            raise
         return self
 
     async def __aexit__(self, *error: object) -> None:

@@ -150,10 +150,18 @@ async def offer_of(kind: str) -> str:
             return WITHOUT_FINGERPRINT.sub("", await offer())
         case "sends only":
             return (await offer()).replace("a=recvonly", "a=sendonly")
+        case "one mid for two sections":
+            both = await offer_of("video and audio")
+            return both.replace("a=mid:1", "a=mid:0")
+        case "sections twice":
+            both = await offer_of("video and audio")
+            return both + both[both.index("m=video") :]
         case "no common codec":
             return re.sub(r"(H264|VP8)/90000", "AV1/90000", await offer())
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     try:
+        if kind == "video and audio":
+            peer.addTransceiver("video", direction="recvonly")
         peer.addTransceiver("audio", direction="recvonly")
         await peer.setLocalDescription(await peer.createOffer())
         return str(peer.localDescription.sdp)
@@ -162,7 +170,17 @@ async def offer_of(kind: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "kind", ["nothing", "nonsense", "no fingerprint", "sends only", "no common codec", "audio alone"]
+    "kind",
+    [
+        "nothing",
+        "nonsense",
+        "no fingerprint",
+        "sends only",
+        "no common codec",
+        "audio alone",
+        "one mid for two sections",
+        "sections twice",
+    ],
 )
 @pytest.mark.off_contract("offers that cannot be answered")
 async def test_what_cannot_be_answered_is_refused_with_its_reason_and_leaves_nothing(

@@ -20,6 +20,8 @@ async def connect_to_stream(
 ) -> SpectatorConnection:
     """Watch a broadcast; return once it is connected. No API key is needed.
 
+    `Odyssey.connect_to_stream` is this very function: what a client was configured with has no part in it.
+
     ::
 
         async with await connect_to_stream(info.webrtc_url, info.spectator_token) as spectator:

@@ -139,12 +139,12 @@ class Broadcast:
         if self.is_over:
             return
         self.is_over = True
-        if self.hls is not None:
-            self.hls.finish()
         for spectator in self._spectators.values():
             spectator.end()
         self._go("over", before="live")
         self._backend.broadcasts.ended(self)
+        if self.hls is not None:
+            self.hls.finish()
 
     def _connected(self) -> list[Spectator]:
         return [

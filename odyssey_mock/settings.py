@@ -100,6 +100,12 @@ class Settings:
     """Sessions that one account may hold at once; one more is answered 429."""
     dangling_session: float = 900.0
     """How long a session keeps its streamer while nobody is connected to it, with or without a socket."""
+    connection_duration: float = 3600.0
+    """How long a connection may be; at the limit the client is told `duration_limit_reached`, and the session ends."""
+    inactivity: float = 40.0
+    """How long a connection may be without a stream and without a message of its client; then it is closed."""
+    session_grace: float = 10.0
+    """How long a session whose client was lost without a goodbye waits for it, its stream going on; 0 for not at all."""
     image_to_video: bool = True
     """Whether streamers take an image at the start of a stream."""
     max_image_bytes: int = 25 * 2**20
@@ -268,6 +274,9 @@ _RULES: Mapping[str, _Rule] = {
     "streamers": _COUNT_FROM_0,
     "concurrent_sessions": _COUNT,
     "dangling_session": _POSITIVE,
+    "connection_duration": _POSITIVE,
+    "inactivity": _POSITIVE,
+    "session_grace": _NOT_NEGATIVE,
     "image_to_video": _FLAG,
     "max_image_bytes": _COUNT,
     "channel_delay": _NOT_NEGATIVE,

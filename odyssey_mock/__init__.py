@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from odyssey_mock.clock import Clock, ManualClock, RealClock
+    from odyssey_mock.faults.fault import Fault, FaultError
+    from odyssey_mock.faults.faults import Faults
     from odyssey_mock.journal import Entry, Journal, JournalTimeoutError
     from odyssey_mock.media.stamp import FrameStamp, read_stamp
     from odyssey_mock.server import MockOdyssey
@@ -18,6 +20,9 @@ __all__ = [
     "AccountSettings",
     "Clock",
     "Entry",
+    "Fault",
+    "FaultError",
+    "Faults",
     "FrameStamp",
     "Journal",
     "JournalTimeoutError",
@@ -33,6 +38,8 @@ __all__ = [
 
 _MODULES = {
     "clock": ("Clock", "ManualClock", "RealClock"),
+    "faults.fault": ("Fault", "FaultError"),
+    "faults.faults": ("Faults",),
     "journal": ("Entry", "Journal", "JournalTimeoutError"),
     "media.stamp": ("FrameStamp", "read_stamp"),
     "server": ("MockOdyssey",),

@@ -72,6 +72,13 @@ def trial_of(api_key: str) -> TrialKey:
     return next((trial for prefix, trial in TRIAL_KEYS.items() if api_key.startswith(prefix)), _ORDINARY)
 
 
+def account_id(api_key: str) -> str:
+    """The id of the account that a key opens: `acct_` and a digest. What is an id already stays as it is."""
+    if re.fullmatch(r"acct_[0-9a-f]{12}", api_key):
+        return api_key
+    return f"acct_{hashlib.sha256(api_key.encode()).hexdigest()[:12]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """Whoever holds one API key. Equal for the same key; the key itself is not kept."""
@@ -120,9 +127,8 @@ class Accounts:
             trial.refuse(self._settings, self._clock.time())
         configured = AccountSettings() if keys is None else keys[api_key]
         privileges = (configured.bypass_privilege, trial.bypass_privilege, self._settings.bypass_privilege)
-        digest = hashlib.sha256(api_key.encode()).hexdigest()
         return Account(
-            id=f"acct_{digest[:12]}",
+            id=account_id(api_key),
             bypass_vlm_expansion=next(each for each in privileges if each is not None),
             simulation_priority=configured.simulation_priority or self._settings.simulation_priority,
             trial=trial,

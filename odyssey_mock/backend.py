@@ -8,6 +8,7 @@ from odyssey_mock.accounts import Accounts
 from odyssey_mock.broadcast.broadcasts import Broadcasts
 from odyssey_mock.clock import Clock
 from odyssey_mock.entropy import Entropy
+from odyssey_mock.faults.faults import Faults
 from odyssey_mock.jobs.jobs import Jobs
 from odyssey_mock.journal import JSON, Journal
 from odyssey_mock.network import Network
@@ -32,6 +33,7 @@ class Backend:
     stun_url: str
     """The STUN responder as an ICE server URL (RFC 7064)."""
     journal: Journal = field(init=False)
+    faults: Faults = field(init=False)
     accounts: Accounts = field(init=False)
     tokens: SessionTokens = field(init=False)
     telemetry: deque[Mapping[str, JSON]] = field(init=False)
@@ -44,6 +46,7 @@ class Backend:
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.clock.time, self.settings.journal_limit)
+        self.faults = Faults(self.journal, self.entropy.token(16), self.settings.faults)
         self.accounts = Accounts(self.settings, self.clock, self.entropy)
         self.tokens = SessionTokens(self.clock, self.entropy)
         self.telemetry = deque(maxlen=self.settings.journal_limit)
@@ -61,6 +64,7 @@ class Backend:
         await self.jobs.reset()
         self.streams.clear()
         await self.recordings.settle()
+        self.faults.reset()
         self.accounts.clear()
         self.telemetry.clear()
         self.journal.clear()

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 type JSON = bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None
 
-type Kind = Literal["rest", "signaling", "channel", "state", "deadline", "telemetry", "peer", "note"]
+type Kind = Literal["rest", "signaling", "channel", "state", "deadline", "telemetry", "peer", "fault", "note"]
 KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
 
 SECRETS = frozenset(

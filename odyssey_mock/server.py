@@ -12,6 +12,8 @@ from odyssey_mock.backend import Backend
 from odyssey_mock.broadcast.broadcasts import Broadcasts
 from odyssey_mock.clock import Clock, ManualClock, RealClock
 from odyssey_mock.entropy import Entropy, SeededEntropy, SystemEntropy
+from odyssey_mock.faults.fault import Fault
+from odyssey_mock.faults.faults import Faults
 from odyssey_mock.http_server import HttpServer
 from odyssey_mock.jobs.jobs import Jobs
 from odyssey_mock.journal import JSON, Entry, Journal, Kind
@@ -50,6 +52,7 @@ class MockOdyssey:
     Raises:
         UnknownSettingError: a name is no setting.
         SettingsError: a setting has a value it cannot have.
+        FaultError: one of `faults` cannot be.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class MockOdyssey:
             overrides["clock"] = clock
             clock = None
         self.settings = (settings or Settings()).replace(**overrides)
+        for fault in self.settings.faults:
+            Fault.of(fault)
         self._clock = clock or (ManualClock() if self.settings.clock == "manual" else RealClock(self.settings.speed))
         seed = self.settings.seed
         self._entropy = entropy or (SystemEntropy() if seed is None else SeededEntropy(seed))
@@ -99,6 +104,11 @@ class MockOdyssey:
     def clock(self) -> Clock:
         """The server's time."""
         return self._clock
+
+    @property
+    def faults(self) -> Faults:
+        """What is to fail: `mock.faults.add(at="rest.sessions.request", do="status", status=503, times=3)`."""
+        return self.backend.faults
 
     @property
     def journal(self) -> Journal:

@@ -169,6 +169,10 @@ class Settings:
     artifact_url_lifetime: float = 3600.0
     """How long the presigned URL of an artifact is good."""
 
+    # Failures
+    faults: Sequence[Mapping[str, Any]] = ()  # Any: JSON, which `Fault.of` judges
+    """What is to fail from the beginning, and again after a reset (`protocol.md` section 10)."""
+
     # Memory
     jobs_limit: int = 1000
     """Simulation jobs that are remembered after they have ended; the oldest are forgotten."""
@@ -311,6 +315,10 @@ _RULES: Mapping[str, _Rule] = {
     "script_url_timeout": _POSITIVE,
     "script_url_bytes": _COUNT,
     "artifact_url_lifetime": _POSITIVE,
+    "faults": (
+        "a list of faults, each an object with `at` and `do`",
+        lambda value: isinstance(value, Sequence) and all(isinstance(each, Mapping) for each in value),
+    ),
     "jobs_limit": _COUNT,
     "streams_limit": _COUNT,
     "journal_limit": _COUNT,

@@ -64,6 +64,7 @@ WRONG: Mapping[str, Sequence[object]] = {
     "script_url_timeout": [0],
     "script_url_bytes": [0],
     "artifact_url_lifetime": [0],
+    "faults": [None, "rest.*", [1]],
     "jobs_limit": [0],
     "streams_limit": [0],
     "journal_limit": [0],

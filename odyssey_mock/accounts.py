@@ -1,6 +1,5 @@
 """Who calls: API keys, the accounts they open, and access tokens (`protocol.md` section 2)."""
 
-import datetime
 import hashlib
 import re
 from collections.abc import Callable, Mapping
@@ -9,27 +8,38 @@ from typing import Literal
 
 from odyssey_mock.clock import Clock
 from odyssey_mock.entropy import Entropy
+from odyssey_mock.plans import Limits
 from odyssey_mock.routes.errors import ApiError, unprocessable, usage_error
 from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Priority, Settings
+from odyssey_mock.timestamps import next_month
 
 type Refusal = Callable[[Settings, float], ApiError]
 """Makes the error that a test key stands for, from the settings and the time."""
 
 
-def _monthly_limit(settings: Settings, now: float) -> ApiError:
-    today = datetime.datetime.fromtimestamp(now, datetime.UTC).date()
-    reset = (today.replace(day=1) + datetime.timedelta(days=31)).replace(day=1)
+TRIAL_HOURS = 10.0
+"""What the key of the monthly limit has used up."""
+TRIAL_SESSIONS = 5
+"""What the key of the concurrent limit has, where the settings have no such limit."""
+
+
+def monthly_limit(settings: Settings, now: float, *, used: float, limit: float) -> ApiError:
+    """429 for an account that has used up the hours of the month of `now`."""
     return usage_error(
         "MONTHLY_LIMIT_REACHED",
         form=settings.usage_error_form,
-        used_hours=10.0,
-        limit_hours=10.0,
-        reset_date=reset.isoformat(),
+        used_hours=round(used, 4),
+        limit_hours=limit,
+        reset_date=next_month(now),
     )
 
 
+def _monthly_limit(settings: Settings, now: float) -> ApiError:
+    return monthly_limit(settings, now, used=TRIAL_HOURS, limit=TRIAL_HOURS)
+
+
 def _concurrent_limit(settings: Settings, _now: float) -> ApiError:
-    limit = settings.concurrent_sessions
+    limit = settings.concurrent_sessions or TRIAL_SESSIONS
     return usage_error("CONCURRENT_LIMIT_REACHED", form=settings.usage_error_form, active_count=limit, limit=limit)
 
 
@@ -109,6 +119,10 @@ class Accounts:
         self._clock = clock
         self._entropy = entropy
         self._tokens: dict[str, tuple[Account, float]] = {}
+        self._limits = settings.limits
+        self._own_limits: dict[str, Limits] = {
+            account_id(key): configured.limits(self._limits) for key, configured in (settings.keys or {}).items()
+        }
 
     def authenticate(self, api_key: str) -> Account:
         """Find the account that the key opens.
@@ -133,6 +147,10 @@ class Accounts:
             simulation_priority=configured.simulation_priority or self._settings.simulation_priority,
             trial=trial,
         )
+
+    def limits_of(self, account_id: str) -> Limits:
+        """What the account with that id may use."""
+        return self._own_limits.get(account_id, self._limits)
 
     def issue_token(self, account: Account) -> AccessToken:
         """Make a new access token for the account; those it has stay good."""

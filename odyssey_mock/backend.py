@@ -18,6 +18,7 @@ from odyssey_mock.recordings.urls import ArtifactUrls
 from odyssey_mock.settings import Settings
 from odyssey_mock.streamer.registry import SessionRegistry
 from odyssey_mock.tokens import SessionTokens
+from odyssey_mock.usage import Usage
 
 
 @dataclass(eq=False)
@@ -40,18 +41,21 @@ class Backend:
     """The events that clients sent, oldest first."""
     sessions: SessionRegistry = field(init=False)
     streams: Streams = field(init=False)
+    usage: Usage = field(init=False)
     broadcasts: Broadcasts = field(init=False)
     recordings: Recordings = field(init=False)
     jobs: Jobs = field(init=False)
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.clock.time, self.settings.journal_limit)
+        self.clock.observe(lambda deadline: self.journal.record("deadline", deadline.name, due=deadline.when))
         self.faults = Faults(self.journal, self.entropy.token(16), self.settings.faults)
         self.accounts = Accounts(self.settings, self.clock, self.entropy)
         self.tokens = SessionTokens(self.clock, self.entropy)
         self.telemetry = deque(maxlen=self.settings.journal_limit)
         self.sessions = SessionRegistry(self)
         self.streams = Streams(self.settings.streams_limit)
+        self.usage = Usage(self.settings, self.clock, self.accounts, self.streams)
         self.broadcasts = Broadcasts(self)
         urls = ArtifactUrls(self.clock, self.entropy, self.settings.artifact_url_lifetime)
         self.recordings = Recordings(self.streams, urls)
@@ -63,6 +67,7 @@ class Backend:
         await self.broadcasts.close()
         await self.jobs.reset()
         self.streams.clear()
+        self.usage.clear()
         await self.recordings.settle()
         self.faults.reset()
         self.accounts.clear()

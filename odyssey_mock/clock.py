@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 type Callback = Callable[[], Awaitable[None] | None]
+type Observer = Callable[["Deadline"], object]
 
 MANUAL_START = 1_767_225_600.0
 """2026-01-01T00:00:00Z, where a manual clock begins unless told otherwise: the same in every run."""
@@ -23,6 +24,12 @@ MANUAL_END = 253_402_300_799.0
 """9999-12-31T23:59:59Z, beyond which neither HTTP nor ISO 8601 has a form for a date."""
 
 NANOSECONDS = 1_000_000_000
+
+SETTLING_TURNS = 20
+"""Turns of the event loop that whoever was asleep gets before its deadline counts as done.
+
+One takes it to the next thing it waits for; each further one, whoever it has woken in its turn.
+"""
 
 
 class Deadline(Protocol):
@@ -57,10 +64,38 @@ class Clock(Protocol):
     def pending(self) -> Sequence[Deadline]:
         """The deadlines still to come, soonest first."""
 
+    def observe(self, observer: Observer) -> None:
+        """Call `observer` with every deadline that fires, just before its callback; with none that was cancelled."""
+
     async def __aenter__(self) -> Self: ...
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+async def sleep(clock: Clock, seconds: float, name: str) -> None:
+    """Wait until `seconds` have passed on `clock`, by a deadline of that name; being cancelled cancels it.
+
+    A manual clock goes on, and `advance` returns, once the task that slept waits for something else, and those that it
+    woke do: who sends right after its sleep has sent by then. What takes longer than that, such as the work of a
+    thread, belongs into a callback of `call_later`, which is awaited to its end.
+
+    Raises:
+        ValueError: `seconds` is negative or not a number.
+    """
+    over = asyncio.get_running_loop().create_future()
+
+    async def wake() -> None:
+        if not over.done():
+            over.set_result(None)
+        for _ in range(SETTLING_TURNS):
+            await asyncio.sleep(0)  # noqa: TID251 - lets others go on; no time passes
+
+    deadline = clock.call_later(seconds, name, wake)
+    try:
+        await over
+    finally:
+        deadline.cancel()
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +124,7 @@ class RealClock:
         self._deadlines: set[_RealDeadline] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[Exception] = []
+        self._observers: list[Observer] = []
 
     def time(self) -> float:
         return self._epoch + (self._running().time() - self._origin) * self.speed
@@ -104,6 +140,9 @@ class RealClock:
     @property
     def pending(self) -> Sequence[Deadline]:
         return sorted(self._deadlines, key=lambda deadline: deadline.when)
+
+    def observe(self, observer: Observer) -> None:
+        self._observers.append(observer)
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -132,6 +171,8 @@ class RealClock:
 
     def _fire(self, deadline: _RealDeadline, callback: Callback) -> None:
         self._deadlines.discard(deadline)
+        for observer in self._observers:
+            observer(deadline)
         task = self._running().create_task(_call(callback), name=f"deadline: {deadline.name}")
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -177,6 +218,7 @@ class ManualClock:
         self._now = round(start * NANOSECONDS)
         self._created = 0
         self._deadlines: list[_ManualDeadline] = []
+        self._observers: list[Observer] = []
         self._lock = asyncio.Lock()
         self._advancing: asyncio.Task[object] | None = None
 
@@ -193,6 +235,9 @@ class ManualClock:
     @property
     def pending(self) -> Sequence[Deadline]:
         return sorted(deadline for deadline in self._deadlines if not deadline.cancelled)
+
+    def observe(self, observer: Observer) -> None:
+        self._observers.append(observer)
 
     @property
     def left(self) -> float:
@@ -245,6 +290,8 @@ class ManualClock:
             if deadline.cancelled:
                 continue
             self._now = deadline.due
+            for observer in self._observers:
+                observer(deadline)
             try:
                 await _call(deadline.callback)
             except Exception as error:  # gathered here, raised by advance()

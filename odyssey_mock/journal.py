@@ -103,6 +103,8 @@ class Journal:
     """The entries of one server; the latest `limit` of them are kept."""
 
     def __init__(self, now: Callable[[], float], limit: int) -> None:
+        self.began_at = now()
+        """When it was begun, in seconds since the epoch on the server's clock."""
         self._now = now
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._recorded = 0
@@ -215,15 +217,16 @@ def to_jsonl(entries: Iterable[Entry]) -> str:
     return "".join(json.dumps(entry.to_json(), ensure_ascii=False) + "\n" for entry in entries)
 
 
-def nearest(entries: Iterable[Entry], kind: Kind, name: str, where: Mapping[str, JSON]) -> Entry | None:
+def nearest(entries: Iterable[Entry], kind: Kind | None, name: str, where: Mapping[str, JSON]) -> Entry | None:
     """Pick the entry most like what was wanted.
 
-    Of the same kind, then with the most similar name, then with the fewest other values; the latest of equals.
+    Of the same kind, where one is wanted, then with the most similar name, then with the fewest other values; the
+    latest of equals.
     """
 
     def likeness(entry: Entry) -> tuple[bool, float, int, int]:
         similar = difflib.SequenceMatcher(None, name, entry.name).ratio()
-        return entry.kind == kind, similar, -len(entry.differences(where)), entry.index
+        return kind in (None, entry.kind), similar, -len(entry.differences(where)), entry.index
 
     return max(entries, key=likeness, default=None)
 

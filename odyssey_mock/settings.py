@@ -2,15 +2,17 @@
 
 import dataclasses
 import difflib
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, get_args
+from enum import Enum
+from typing import Any, Final, Literal, Self, get_args
+
+from odyssey_mock.plans import LIMIT_NAMES, LIMIT_RULES, PLANS, Limits, Plan
+from odyssey_mock.rules import COUNT, COUNT_FROM_0, FLAG, NOT_NEGATIVE, POSITIVE, SIZE, Rule, is_number, is_whole
 
 type PixelSize = tuple[int, int]
 """Width and height in pixels."""
-
 
 type ClockKind = Literal["real", "manual"]
 type UsageErrorForm = Literal["object", "string"]
@@ -22,6 +24,17 @@ PRIORITIES: tuple[Priority, ...] = get_args(Priority.__value__)
 
 KEY_PATTERN = r"^ody_[A-Za-z0-9_-]{4,}$"
 """What an API key looks like."""
+
+
+class _Inherited(Enum):
+    """What stands for a limit that an account has no value of its own for: None is a value."""
+
+    INHERITED = "as its plan or the settings say"
+
+
+INHERITED: Final = _Inherited.INHERITED
+type Own[T] = T | Literal[_Inherited.INHERITED] | None
+"""A limit of one account: its own value, None for no limit, or as its plan or the settings say."""
 
 
 class SettingsError(ValueError):
@@ -44,20 +57,43 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class AccountSettings:
-    """What differs for the account of one configured key."""
+    """What differs for the account of one configured key.
+
+    Its limits are those it names itself, then those of its `plan`, then those of the `Settings`.
+    """
 
     bypass_privilege: bool | None = None
     """Whether it may ask for `bypass_vlm_expansion`; None: as `Settings.bypass_privilege` says."""
     simulation_priority: Priority | None = None
     """The `priority` of its simulation jobs; None: as `Settings.simulation_priority` says."""
+    plan: Plan | None = None
+    """A name of `PLANS`; None: as the settings say."""
+    # Those of `Limits`, each by its name there
+    concurrent_sessions: Own[int] = INHERITED
+    monthly_hours: Own[float] = INHERITED
+    queued_simulations: Own[int] = INHERITED
+    connection_duration: Own[float] = INHERITED
+    inactivity: Own[float] = INHERITED
+    stream_duration: Own[float] = INHERITED
+
+    @property
+    def own_limits(self) -> Mapping[str, Any]:  # Any: each of its own type
+        """The limits that it names itself."""
+        named = {name: getattr(self, name) for name in LIMIT_NAMES}
+        return {name: value for name, value in named.items() if value is not INHERITED}
+
+    def limits(self, inherited: Limits) -> Limits:
+        """All its limits; `inherited` are those of the settings."""
+        given = inherited if self.plan is None else PLANS[self.plan]
+        return dataclasses.replace(given, **self.own_limits)
 
 
 DEFAULT_REGIONS = (Region("us-east-1"), Region("us-west-2"), Region("eu-west-1"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Every setting of a mock. Times are seconds on the server's clock unless said otherwise.
+class Settings(Limits):
+    """Every setting of a mock: the limits of accounts, and these. Times are on the server's clock where not said.
 
     Raises:
         SettingsError: a value is out of its range.
@@ -96,16 +132,10 @@ class Settings:
     """What `GET /regions` lists, in that order."""
     streamers: int = 100
     """Sessions that are served at once by all accounts together; one more is answered 503."""
-    concurrent_sessions: int = 5
-    """Sessions that one account may hold at once; one more is answered 429."""
     dangling_session: float = 900.0
     """How long a session keeps its streamer while nobody is connected to it, with or without a socket."""
-    connection_duration: float = 3600.0
-    """How long a connection may be; at the limit the client is told `duration_limit_reached`, and the session ends."""
-    inactivity: float = 40.0
-    """How long a connection may be without a stream and without a message of its client; then it is closed."""
     session_grace: float = 10.0
-    """How long a session whose client was lost without a goodbye waits for it, its stream going on; 0 for not at all."""
+    """How long a session waits for a client that was lost without a goodbye, its stream going on; 0 for not at all."""
     image_to_video: bool = True
     """Whether streamers take an image at the start of a stream."""
     max_image_bytes: int = 25 * 2**20
@@ -124,8 +154,6 @@ class Settings:
     """Bits in a second that the encoder aims at."""
     keyframe_gap: float = 0.5
     """Seconds of real time, at least, between key frames for receivers that have lost a picture (PLI, FIR)."""
-    stream_duration: float = 150.0
-    """How long a live stream may be; at the limit it ends, and its connection with it."""
 
     # Broadcast
     spectator_handshake: float = 10.0
@@ -144,8 +172,6 @@ class Settings:
     """Jobs that are worked on at once; with 0 every job stays pending."""
     simulation_priority: Priority = "normal"
     """The `priority` of jobs; those of a higher one go before the others."""
-    queued_simulations: int = 10
-    """Pending jobs that one account may have; one more is answered 429."""
     simulation_dispatch_delay: float = 0.2
     """From a worker being free for a job to the job being dispatched."""
     simulation_start_delay: float = 0.2
@@ -192,16 +218,28 @@ class Settings:
                 f"keys must map one key or more, each matching {KEY_PATTERN}, to its AccountSettings, "
                 "or be None to accept every well-formed one"
             )
+        for account in (self.keys or {}).values():
+            named = {} if account.plan is None else {"plan": account.plan}
+            for name, value in {**named, **account.own_limits}.items():
+                expected, holds = _ACCOUNT_RULES[name]
+                if not holds(value):
+                    raise SettingsError(f"{name} of a key must be {expected}, not {value!r}")
         object.__setattr__(self, "regions", tuple(self.regions))
         object.__setattr__(self, "script_url_hosts", tuple(self.script_url_hosts))
 
+    @property
+    def limits(self) -> Limits:
+        """Those of every account that has none of its own."""
+        return Limits(**{name: getattr(self, name) for name in LIMIT_NAMES})
+
     def replace(self, **changes: Any) -> Self:  # Any: each value is checked against its own setting
-        """Make a copy with some changed.
+        """Make a copy with some changed. `plan`, a name of `PLANS`, sets all limits that are not named beside it.
 
         Raises:
             UnknownSettingError: a name is no setting.
-            SettingsError: a value is out of its range.
+            SettingsError: a value is out of its range, or there is no such plan.
         """
+        plan = changes.pop("plan", None)
         for name in changes:
             if name not in SETTING_NAMES:
                 near = difflib.get_close_matches(name, SETTING_NAMES, n=1)
@@ -209,32 +247,23 @@ class Settings:
                 raise UnknownSettingError(
                     f"there is no setting {name!r}; {hint}The settings are {', '.join(SETTING_NAMES)}"
                 )
+        if plan is not None:
+            expected, holds = _PLAN
+            if not holds(plan):
+                raise SettingsError(f"plan must be {expected}, not {plan!r}")
+            changes = dataclasses.asdict(PLANS[plan]) | changes
         return dataclasses.replace(self, **changes)
 
 
-SETTING_NAMES = tuple(each.name for each in dataclasses.fields(Settings))
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _size(value: object) -> bool:
-    """Whether a frame of that size can be coded in 4:2:0, and has room for its stamp either way up."""
-    if not (isinstance(value, tuple) and len(value) == 2 and all(_whole(side, 88) and side % 2 == 0 for side in value)):
-        return False
-    return bool(max(value) >= 160)
+SETTING_NAMES = tuple(sorted((each.name for each in dataclasses.fields(Settings)), key=LIMIT_NAMES.__contains__))
+"""In the order of `Settings`, the limits of accounts last."""
 
 
 def _regions(value: object) -> bool:
     return (
         isinstance(value, Sequence)
         and len(value) > 0
-        and all(isinstance(each, Region) and each.id and _number(each.latency) and each.latency >= 0 for each in value)
+        and all(isinstance(each, Region) and each.id and NOT_NEGATIVE[1](each.latency) for each in value)
         and len({each.id for each in value}) == len(value)
     )
 
@@ -251,59 +280,49 @@ def _keys(value: object) -> bool:
     )
 
 
-type _Rule = tuple[str, Callable[[Any], bool]]
+_PLAN: Rule = (f"one of {', '.join(map(repr, PLANS))}", lambda value: isinstance(value, str) and value in PLANS)
+_ACCOUNT_RULES: Mapping[str, Rule] = {"plan": _PLAN, **LIMIT_RULES}
 
-_POSITIVE: _Rule = ("a number of seconds above 0", lambda value: _number(value) and value > 0)
-_NOT_NEGATIVE: _Rule = ("a number of seconds, 0 or more", lambda value: _number(value) and value >= 0)
-_COUNT: _Rule = ("a whole number above 0", lambda value: _whole(value, 1))
-_COUNT_FROM_0: _Rule = ("a whole number, 0 or more", lambda value: _whole(value, 0))
-_FLAG: _Rule = ("True or False", lambda value: isinstance(value, bool))
-_SIZE: _Rule = ("(width, height) in pixels, both even, at least 88x160 or 160x88", _size)
-
-_RULES: Mapping[str, _Rule] = {
+_RULES: Mapping[str, Rule] = {
+    **LIMIT_RULES,
     "host": ("an address to listen on", lambda value: isinstance(value, str) and value != ""),
-    "port": ("a port from 0 to 65535", lambda value: _whole(value, 0) and value <= 65535),
-    "loopback_only": _FLAG,
+    "port": ("a port from 0 to 65535", lambda value: is_whole(value, 0) and value <= 65535),
+    "loopback_only": FLAG,
     "clock": ("'real' or 'manual'", lambda value: value in {"real", "manual"}),
-    "speed": ("a number above 0", lambda value: _number(value) and value > 0),
+    "speed": ("a number above 0", lambda value: is_number(value) and value > 0),
     "seed": (
         "a whole number or None",
         lambda value: value is None or (isinstance(value, int) and not isinstance(value, bool)),
     ),
-    "bypass_privilege": _FLAG,
-    "access_token_lifetime": _POSITIVE,
-    "session_token_lifetime": _POSITIVE,
+    "bypass_privilege": FLAG,
+    "access_token_lifetime": POSITIVE,
+    "session_token_lifetime": POSITIVE,
     "usage_error_form": ("'object' or 'string'", lambda value: value in {"object", "string"}),
     "regions": ("one Region or more, with different ids and latencies of 0 or more", _regions),
-    "streamers": _COUNT_FROM_0,
-    "concurrent_sessions": _COUNT,
-    "dangling_session": _POSITIVE,
-    "connection_duration": _POSITIVE,
-    "inactivity": _POSITIVE,
-    "session_grace": _NOT_NEGATIVE,
-    "image_to_video": _FLAG,
-    "max_image_bytes": _COUNT,
-    "channel_delay": _NOT_NEGATIVE,
-    "fps": _COUNT,
-    "portrait_size": _SIZE,
-    "landscape_size": _SIZE,
-    "bitrate": _COUNT,
-    "keyframe_gap": _NOT_NEGATIVE,
-    "stream_duration": _POSITIVE,
-    "spectator_handshake": _POSITIVE,
-    "hls": _FLAG,
-    "hls_segment_duration": _POSITIVE,
-    "hls_segments": _COUNT,
-    "hls_linger": _NOT_NEGATIVE,
-    "simulation_workers": _COUNT_FROM_0,
+    "streamers": COUNT_FROM_0,
+    "dangling_session": POSITIVE,
+    "session_grace": NOT_NEGATIVE,
+    "image_to_video": FLAG,
+    "max_image_bytes": COUNT,
+    "channel_delay": NOT_NEGATIVE,
+    "fps": COUNT,
+    "portrait_size": SIZE,
+    "landscape_size": SIZE,
+    "bitrate": COUNT,
+    "keyframe_gap": NOT_NEGATIVE,
+    "spectator_handshake": POSITIVE,
+    "hls": FLAG,
+    "hls_segment_duration": POSITIVE,
+    "hls_segments": COUNT,
+    "hls_linger": NOT_NEGATIVE,
+    "simulation_workers": COUNT_FROM_0,
     "simulation_priority": ("'low', 'normal' or 'high'", lambda value: value in PRIORITIES),
-    "queued_simulations": _COUNT,
-    "simulation_dispatch_delay": _NOT_NEGATIVE,
-    "simulation_start_delay": _NOT_NEGATIVE,
-    "simulation_pace": _NOT_NEGATIVE,
-    "simulation_duration": _POSITIVE,
-    "simulation_retries": _COUNT_FROM_0,
-    "cancel_processing": _FLAG,
+    "simulation_dispatch_delay": NOT_NEGATIVE,
+    "simulation_start_delay": NOT_NEGATIVE,
+    "simulation_pace": NOT_NEGATIVE,
+    "simulation_duration": POSITIVE,
+    "simulation_retries": COUNT_FROM_0,
+    "cancel_processing": FLAG,
     "script_url_hosts": (
         "a list of host names, without scheme or port",
         lambda value: (
@@ -312,14 +331,14 @@ _RULES: Mapping[str, _Rule] = {
             and all(isinstance(each, str) and each != "" and "/" not in each for each in value)
         ),
     ),
-    "script_url_timeout": _POSITIVE,
-    "script_url_bytes": _COUNT,
-    "artifact_url_lifetime": _POSITIVE,
+    "script_url_timeout": POSITIVE,
+    "script_url_bytes": COUNT,
+    "artifact_url_lifetime": POSITIVE,
     "faults": (
         "a list of faults, each an object with `at` and `do`",
         lambda value: isinstance(value, Sequence) and all(isinstance(each, Mapping) for each in value),
     ),
-    "jobs_limit": _COUNT,
-    "streams_limit": _COUNT,
-    "journal_limit": _COUNT,
+    "jobs_limit": COUNT,
+    "streams_limit": COUNT,
+    "journal_limit": COUNT,
 }

@@ -40,9 +40,13 @@ class SessionTokens:
 
     def mint(self, session_id: str, account: str, lifetime: float) -> str:
         """Make a token for the session, good for `lifetime` seconds."""
-        now = self._clock.time()
-        claims = {"session_id": session_id, "sub": account, "iat": math.floor(now), "exp": math.ceil(now + lifetime)}
+        begun, expires_at = math.floor(self._clock.time()), self.expiry(lifetime)
+        claims = {"session_id": session_id, "sub": account, "iat": begun, "exp": expires_at}
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+
+    def expiry(self, lifetime: float) -> int:
+        """When a token made now for `lifetime` seconds expires: in whole seconds since the epoch, rounded up."""
+        return math.ceil(self._clock.time() + lifetime)
 
     def verify(self, token: str) -> Claims:
         """Read what the token says.

@@ -69,7 +69,7 @@ class Streams:
         return MappingProxyType(self._records)
 
     def on_forgotten(self, callback: Callable[[str], None]) -> None:
-        """Call `callback(stream_id)` for each stream that is forgotten from now on."""
+        """Call `callback(stream_id)` for each stream that is forgotten from now on, while it is still in `records`."""
         self._on_forgotten.append(callback)
 
     def remember(self, record: StreamRecord) -> None:
@@ -81,9 +81,10 @@ class Streams:
 
     def forget(self, stream_id: str) -> None:
         """Keep a stream no longer; nothing where it is not known."""
-        if self._records.pop(stream_id, None) is not None:
+        if stream_id in self._records:
             for callback in self._on_forgotten:
                 callback(stream_id)
+            del self._records[stream_id]
 
     def clear(self) -> None:
         """Forget all of them."""

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from odyssey_mock.backend import Backend
 from odyssey_mock.clock import ManualClock
 from odyssey_mock.journal import JSON, Kind, to_jsonl
+from odyssey_mock.routes import faults
 from odyssey_mock.routes.errors import ApiError, backend_of, parse, unprocessable, validate
 
 
@@ -119,6 +120,7 @@ routes: list[BaseRoute] = [
             Route("/clock", show_clock, methods=["GET"]),
             Route("/clock/advance", advance, methods=["POST"]),
             Route("/journal", journal, methods=["GET"]),
+            *faults.routes,
         ],
     )
 ]

@@ -34,6 +34,7 @@ async def request_session(request: Request) -> Response:
     account = await authorized(request)
     wanted = await parse(SessionRequest, request)
     backend.accounts.check_session_request(account)
+    backend.usage.check(account.id)
     try:
         session = backend.sessions.request(account, wanted.region_latencies)
     except ConcurrentLimitError as limit:
@@ -68,9 +69,11 @@ async def session_token(request: Request) -> Response:
     session = backend.sessions.get(wanted.session_id)
     if session is None or session.account_id != account.id:
         raise ApiError(404, "Session not found: it is over, or another account's; request a new one")
-    lifetime = backend.settings.session_token_lifetime
     return JSONResponse(
-        {"session_token": backend.tokens.mint(session.id, account.id, lifetime), "expires_in": int(lifetime)}
+        {
+            "session_token": backend.sessions.token_for(session),
+            "expires_in": int(backend.settings.session_token_lifetime),
+        }
     )
 
 

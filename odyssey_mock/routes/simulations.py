@@ -44,6 +44,7 @@ class SimulationJobs(HTTPEndpoint):
             raise ApiError(
                 403, "bypass_vlm_expansion requires the expansion bypass privilege, which this account has not"
             )
+        backend.usage.check(account.id)
         try:
             job = backend.jobs.submit(account, wanted)
         except QueueFullError as full:

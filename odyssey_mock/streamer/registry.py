@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from odyssey_mock.clock import Deadline
 from odyssey_mock.journal import JSON
 from odyssey_mock.streamer.live import Session
 
@@ -34,6 +35,8 @@ class SessionRegistry:
         self._sessions: dict[str, Session] = {}
         self._leaving: set[Session] = set()
         """Those that hold no streamer any more, but are still closing their peer and socket."""
+        self._expiries: dict[str, Deadline] = {}
+        """When the latest token of a session expires, by the session's id."""
 
     @property
     def sessions(self) -> Mapping[str, Session]:
@@ -48,9 +51,10 @@ class SessionRegistry:
             NoStreamerError: the service has none left.
         """
         settings = self._backend.settings
+        limit = self._backend.accounts.limits_of(account.id).concurrent_sessions
         active = sum(session.account_id == account.id for session in self._sessions.values())
-        if active >= settings.concurrent_sessions:
-            raise ConcurrentLimitError(active, settings.concurrent_sessions)
+        if limit is not None and active >= limit:
+            raise ConcurrentLimitError(active, limit)
         if len(self._sessions) >= settings.streamers:
             raise NoStreamerError
         regions = [region.id for region in settings.regions]
@@ -70,6 +74,18 @@ class SessionRegistry:
     def get(self, session_id: str) -> Session | None:
         """The session with that id, unless it is over."""
         return self._sessions.get(session_id)
+
+    def token_for(self, session: Session) -> str:
+        """Make a token for the session; when the latest has expired and nobody has come with one, the session is over.
+
+        Those made before it expire before it.
+        """
+        backend, lifetime = self._backend, self._backend.settings.session_token_lifetime
+        if (earlier := self._expiries.pop(session.id, None)) is not None:
+            earlier.cancel()
+        left = backend.tokens.expiry(lifetime) - backend.clock.time()
+        self._expiries[session.id] = backend.clock.call_later(left, "session token", session.unused)
+        return backend.tokens.mint(session.id, session.account_id, lifetime)
 
     async def close(self) -> None:
         """End every session; returns once nothing of them is left."""
@@ -96,5 +112,7 @@ class SessionRegistry:
 
     def _release(self, session: Session) -> None:
         del self._sessions[session.id]
+        if (expiry := self._expiries.pop(session.id, None)) is not None:
+            expiry.cancel()
         if session.is_served:
             self._leaving.add(session)

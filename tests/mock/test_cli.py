@@ -79,6 +79,29 @@ def test_a_script_may_come_from_a_host_that_was_named_beside_this_machine(monkey
     assert served[0].simulation_pace == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], (5, 150, None)),
+        (["--plan", "free", "--monthly-hours", "2.5"], (5, 150, 2.5)),
+        (["--plan", "unlimited"], (None, None, None)),
+        (["--plan", "unlimited", "--stream-duration", "9", "--monthly-hours", "1"], (None, 9, 1)),
+    ],
+)
+def test_limits_come_from_the_plan_where_none_is_given(
+    options: list[str], expected: tuple[float | None, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[Settings] = []
+
+    async def serve(settings: Settings, *, as_json: bool) -> None:
+        served.append(settings)
+
+    monkeypatch.setattr("odyssey_mock.cli._serve", serve)
+    result = CliRunner().invoke(main, ["serve", *options])
+    assert result.exit_code == 0, result.output
+    assert (served[0].concurrent_sessions, served[0].stream_duration, served[0].monthly_hours) == expected
+
+
 def test_a_port_that_is_taken_ends_it_with_a_clear_error() -> None:
     with SystemNetwork().listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
@@ -97,6 +120,8 @@ def test_a_port_that_is_taken_ends_it_with_a_clear_error() -> None:
         (["--port", "70000"], "70000 is not in the range"),
         (["--simulation-pace", "-1"], "simulation_pace must be a number"),
         (["--stream-duration", "0"], "stream_duration must be a number of seconds above 0"),
+        (["--plan", "golden"], "'golden' is not one of 'free', 'unlimited'"),
+        (["--monthly-hours", "-1"], "monthly_hours must be a number of hours, 0 or more"),
         (["--script-host", "http://files"], "script_url_hosts must be a list of host names"),
     ],
 )

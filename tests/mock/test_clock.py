@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.clock import MANUAL_START, Clock, Deadline, ManualClock, RealClock
+from odyssey_mock.clock import MANUAL_START, Clock, Deadline, ManualClock, RealClock, sleep
 
 LIMIT = 5.0
 
@@ -282,3 +282,103 @@ def test_a_real_clock_has_no_time_before_it_runs() -> None:
 def test_a_speed_that_is_none_is_refused(speed: float) -> None:
     with pytest.raises(ValueError, match="speed must be a number above 0"):
         RealClock(speed)
+
+
+async def test_a_sleeper_is_awake_at_its_instant_and_before_the_clock_goes_on() -> None:
+    clock = ManualClock()
+    woken: list[tuple[str, float]] = []
+
+    async def slept(name: str, *spans: float) -> None:
+        for span in spans:
+            await sleep(clock, span, name)
+            woken.append((name, clock.time() - MANUAL_START))
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(slept("one", 10, 5, 30))
+        tasks.create_task(slept("two", 12))
+        await settle()
+        assert [deadline.name for deadline in clock.pending] == ["one", "two"]
+        await clock.advance(9.9)
+        assert woken == []
+        await clock.advance(20.1)
+        assert woken == [("one", 10), ("two", 12), ("one", 15)]
+        await clock.advance(15)
+        assert woken[3:] == [("one", 45)]
+    assert clock.pending == []
+
+
+async def test_those_whom_a_sleeper_wakes_have_had_their_turn_when_advance_returns() -> None:
+    clock = ManualClock()
+    queues: list[asyncio.Queue[str]] = [asyncio.Queue() for _ in range(6)]
+
+    async def begin() -> None:
+        await sleep(clock, 5, "begin")
+        queues[0].put_nowait("word")
+
+    async def pass_on(number: int) -> None:
+        queues[number + 1].put_nowait(await queues[number].get())
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(begin())
+        for number in range(5):
+            tasks.create_task(pass_on(number))
+        await settle()
+        await clock.advance(5)
+        assert queues[5].get_nowait() == "word"
+
+
+async def test_a_sleeper_that_is_cancelled_leaves_nothing_due() -> None:
+    clock = ManualClock()
+    task = asyncio.create_task(sleep(clock, 5, "nap"))
+    await settle()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert clock.pending == []
+
+
+async def test_a_sleeper_that_is_cancelled_in_the_moment_of_waking_hurts_nobody() -> None:
+    clock = ManualClock()
+
+    def cancel() -> None:
+        task.cancel()
+
+    clock.call_later(5, "cancel", cancel)
+    task = asyncio.create_task(sleep(clock, 5, "nap"))
+    await settle()
+    await clock.advance(5)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan, math.inf])
+async def test_nobody_sleeps_for_what_is_no_time(seconds: float) -> None:
+    with pytest.raises(ValueError, match="seconds must be a number, 0 or more"):
+        await sleep(ManualClock(), seconds, "never")
+
+
+async def test_sleep_on_a_real_clock_takes_its_time_at_its_speed() -> None:
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(LIMIT), RealClock(speed=100) as clock:
+        before, begun = loop.time(), clock.time()
+        await sleep(clock, 5, "nap")
+        assert loop.time() - before >= 0.05
+        assert clock.time() - begun >= 5
+        assert clock.pending == []
+
+
+@pytest.mark.parametrize("make", [ManualClock, lambda: RealClock(1000)], ids=["manual", "real"])
+async def test_who_observes_a_clock_sees_what_fires_before_it_happens_and_nothing_that_was_cancelled(
+    make: Callable[[], ManualClock | RealClock],
+) -> None:
+    seen: list[str] = []
+    async with asyncio.timeout(LIMIT), make() as clock:
+        last = asyncio.Event()
+        clock.observe(lambda deadline: seen.append(deadline.name))
+        clock.call_later(1, "first", lambda: seen.append("happens"))
+        clock.call_later(2, "cancelled", lambda: seen.append("never")).cancel()
+        clock.call_later(20, "last", last.set)
+        if isinstance(clock, ManualClock):
+            await clock.advance(20)
+        await last.wait()
+    assert seen == ["first", "happens", "last"]

@@ -1,12 +1,15 @@
 """Settings: every default is good, every wrong value is named with what was expected."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from odyssey_mock.plans import LIMIT_NAMES, PLANS, Plan
 from odyssey_mock.settings import (
     SETTING_NAMES,
     AccountSettings,
@@ -32,7 +35,8 @@ WRONG: Mapping[str, Sequence[object]] = {
     "usage_error_form": ["text"],
     "regions": [["us-east-1"], [Region("a"), Region("a")], [Region("")], [Region("a", latency=-1)], None],
     "streamers": [-1, 1.0],
-    "concurrent_sessions": [0],
+    "concurrent_sessions": [0, 2.5],
+    "monthly_hours": [-0.5, "10", float("inf")],
     "dangling_session": [0],
     "connection_duration": [0],
     "inactivity": [0, "40"],
@@ -45,7 +49,7 @@ WRONG: Mapping[str, Sequence[object]] = {
     "landscape_size": [(1280, 703), (62, 62)],
     "bitrate": [0],
     "keyframe_gap": [-1, float("inf")],
-    "stream_duration": [0, None],
+    "stream_duration": [0, "150"],
     "spectator_handshake": [0],
     "hls": [None, 1],
     "hls_segment_duration": [0, "1"],
@@ -108,3 +112,42 @@ def test_settings_do_not_change() -> None:
     assert settings.regions == (Region("here"),)
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.port = 1  # type: ignore[misc]
+
+
+def test_the_settings_as_they_are_have_the_limits_of_the_free_plan() -> None:
+    assert Settings().limits == PLANS["free"]
+
+
+def test_unlimited_is_a_plan_without_a_limit() -> None:
+    settings = Settings().replace(plan="unlimited")
+    assert settings.limits == PLANS["unlimited"]
+    assert {getattr(settings, name) for name in LIMIT_NAMES} == {None}
+    assert settings.dangling_session == 900, "no limit of accounts"
+
+
+@given(st.sampled_from(sorted(PLANS)), st.sampled_from(LIMIT_NAMES), st.none() | st.integers(1, 99))
+def test_a_limit_that_is_named_wins_over_the_plan_and_the_plan_over_what_was(
+    plan: Plan, name: str, value: int | None
+) -> None:
+    before = Settings(concurrent_sessions=77, stream_duration=7, inactivity=7)
+    named: dict[str, Any] = {name: value}
+    settings = before.replace(plan=plan, **named)
+    assert settings.limits == dataclasses.replace(PLANS[plan], **named)
+    assert AccountSettings(plan=plan, **named).limits(before.limits) == settings.limits
+    assert AccountSettings(**named).limits(before.limits) == dataclasses.replace(before.limits, **named)
+
+
+@pytest.mark.parametrize("plan", ["golden", "", 5, ["free"]])
+def test_an_unknown_plan_is_told_with_those_there_are(plan: Any) -> None:  # Any: what no plan is
+    expected = re.escape(f"must be one of 'free', 'unlimited', not {plan!r}")
+    with pytest.raises(SettingsError, match=f"^plan {expected}$"):
+        Settings().replace(plan=plan)
+    with pytest.raises(SettingsError, match=f"^plan of a key {expected}$"):
+        Settings(keys={"ody_good": AccountSettings(plan=plan)})
+
+
+@pytest.mark.parametrize("name", LIMIT_NAMES)
+def test_a_wrong_limit_of_a_key_is_refused_by_name_and_the_key_not_told(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} of a key must be a .*, or None for no limit, not -1$") as error:
+        Settings(keys={"ody_hush": AccountSettings(**{name: -1})})  # type: ignore[arg-type]  # by name
+    assert "ody_hush" not in str(error.value)

@@ -36,6 +36,15 @@ async def test_a_token_expires_on_the_servers_clock() -> None:
         server.verify(token)
 
 
+async def test_a_token_is_good_for_no_less_than_its_lifetime_though_it_counts_in_whole_seconds() -> None:
+    clock = ManualClock(1000.25)
+    server = tokens(clock)
+    token = server.mint("session", "acct", 600)
+    assert server.verify(token).expires_at == server.expiry(600) == 1601
+    await clock.advance(600.5)
+    assert server.verify(token).session_id == "session"
+
+
 def test_a_token_of_the_past_or_future_counts_by_the_servers_clock_alone() -> None:
     for start in (0.0, 4e9):
         server = tokens(ManualClock(start))

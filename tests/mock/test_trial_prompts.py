@@ -4,25 +4,51 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.trial_prompts import error_in
+from odyssey_mock.trial_prompts import SLOWEST_MS, TrialPrompt, trial_of_prompt
 
+plain = st.text(st.characters(exclude_characters="[]"))
 reasons = st.text(st.characters(exclude_characters="[]"), min_size=1, max_size=200).filter(str.strip)
 
 
-@given(st.text(st.characters(exclude_characters="[]")), reasons, st.text())
+@given(plain, reasons, st.text())
 def test_a_reason_is_found_wherever_it_stands(before: str, reason: str, after: str) -> None:
-    assert error_in(f"{before}[error:{reason}]{after}") == reason.strip()
+    assert trial_of_prompt(f"{before}[error:{reason}]{after}").error == reason.strip()
+
+
+@given(plain, st.integers(0, SLOWEST_MS), plain)
+def test_a_delay_is_found_wherever_it_stands(before: str, delay: int, after: str) -> None:
+    assert trial_of_prompt(f"{before}[slow:{delay}]{after}") == TrialPrompt(slow_ms=delay)
+
+
+@given(plain, plain)
+def test_a_stall_is_found_wherever_it_stands(before: str, after: str) -> None:
+    assert trial_of_prompt(f"{before}[stall]{after}") == TrialPrompt(stall=True)
+
+
+@given(st.permutations(["[error:lost]", "[stall]", "[slow:250]"]), plain)
+def test_marks_of_different_kinds_stand_side_by_side_in_any_order(marks: list[str], between: str) -> None:
+    assert trial_of_prompt(between.join(marks)) == TrialPrompt("lost", stall=True, slow_ms=250)
 
 
 @given(st.text(st.characters(exclude_characters="[")))
-def test_a_prompt_without_the_mark_brings_nothing_about(prompt: str) -> None:
-    assert error_in(prompt) is None
+def test_a_prompt_without_a_mark_brings_nothing_about(prompt: str) -> None:
+    assert trial_of_prompt(prompt) == TrialPrompt()
 
 
-@pytest.mark.parametrize("prompt", ["[error:]", "[error: ]", "[error]", "[error:x", "error:x]", f"[error:{'x' * 201}]"])
-def test_what_only_looks_like_the_mark_brings_nothing_about(prompt: str) -> None:
-    assert error_in(prompt) is None
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        *("[error:]", "[error: ]", "[error]", "[error:x", "error:x]", f"[error:{'x' * 201}]"),
+        *("[stall ]", "[Stall]", "stall", "[stall:1]"),
+        *("[slow]", "[slow:]", "[slow:-1]", "[slow:1.5]", "[slow: 1]", "[slow:1s]", "[slow:\u0661]"),
+        f"[slow:{SLOWEST_MS + 1}]",
+        f"[slow:{10**30}]",
+    ],
+)
+def test_what_only_looks_like_a_mark_brings_nothing_about(prompt: str) -> None:
+    assert trial_of_prompt(prompt) == TrialPrompt()
 
 
 def test_the_first_of_several_counts() -> None:
-    assert error_in("A cat [error: ] [error:one] [error:two]") == "one"
+    prompt = "A cat [error: ] [error:one] [error:two] [slow:9999999] [slow:20] [slow:10]"
+    assert trial_of_prompt(prompt) == TrialPrompt("one", slow_ms=20)

@@ -4,7 +4,7 @@ What heavy libraries do (aiortc, av, numpy, Pillow) is loaded when it is needed,
 """
 
 from odyssey_client.client import Odyssey
-from odyssey_client.config import AdvancedConfig
+from odyssey_client.config import AdvancedConfig, Reconnect
 from odyssey_client.errors import (
     AccountSuspendedError,
     BroadcastNotFoundError,
@@ -31,6 +31,7 @@ from odyssey_client.errors import (
     ScriptError,
     ScriptFault,
     ServiceUnreachableError,
+    SessionLostError,
     SignalingError,
     SimulationCancelledError,
     SimulationFailedError,
@@ -121,6 +122,7 @@ __all__ = [
     "PeerError",
     "QueueTimeoutError",
     "RateLimitError",
+    "Reconnect",
     "Recording",
     "Script",
     "ScriptEntry",
@@ -128,6 +130,7 @@ __all__ = [
     "ScriptFault",
     "ScriptSource",
     "ServiceUnreachableError",
+    "SessionLostError",
     "SignalingError",
     "SimulationCancelledError",
     "SimulationFailedError",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Self
+from typing import Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from odyssey_client.errors import OdysseyConfigError
@@ -17,6 +17,8 @@ from odyssey_client.errors import OdysseyConfigError
 DEFAULT_API_URL = "https://api.odyssey.ml"
 API_KEY_VARIABLE = "ODYSSEY_API_KEY"
 API_URL_VARIABLE = "ODYSSEY_API_URL"
+
+type Reconnect = Literal["off", "same_session", "new_session"]
 
 _HOW_TO_GIVE_A_KEY = f"Pass Odyssey(api_key=...) or set the environment variable {API_KEY_VARIABLE}."
 
@@ -33,9 +35,13 @@ class AdvancedConfig:
     """
 
     max_retries: int = 5
-    """How often signaling is tried again before the connection is up (protocol.md section 3); 0 for never."""
+    """How often signaling is tried again before the connection is up (protocol.md section 3), and how many tries there
+    are to get a lost connection back; 0 for none."""
+    reconnect: Reconnect = "new_session"
+    """What to do about a connection that was up and is lost without an end by the service: nothing (``off``); take the
+    session up again (``same_session``); or that, and where it is gone take a new one (``new_session``)."""
     initial_retry_delay_ms: int = 1000
-    """The wait before the first retry."""
+    """The wait before the first retry; before the second try to reconnect, as the first is made at once."""
     max_retry_delay_ms: int = 2000
     """The longest wait between two retries."""
     retry_backoff_multiplier: float = 2.0
@@ -43,7 +49,9 @@ class AdvancedConfig:
     queue_timeout_s: float = 30.0
     """How long to wait for a free streamer; 0 to take what is free at once or give up."""
     connect_timeout_s: float = 30.0
-    """How long an offer, an answer and the peer connection may take together."""
+    """How long an offer, an answer and the peer connection may take together, and each try to reconnect."""
+    peer_timeout_s: float = 5.0
+    """How long a connection that is up may go without a frame before its peer counts as lost."""
     operation_timeout_s: float = 30.0
     """How long a start, an interaction or an end may go unanswered."""
     keepalive_interval_s: float = 10.0
@@ -87,17 +95,31 @@ class _Rule:
         return value > self.minimum if self.exclusive else value >= self.minimum
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    options: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        return f"one of {', '.join(map(repr, self.options))}"
+
+    def allows(self, value: object) -> bool:
+        return isinstance(value, str) and value in self.options
+
+
 _COUNT = _Rule("a whole number, 0 or more", int)
 _DURATION = _Rule("a number, 0 or more", float)
 _LIMIT = _Rule("a number above 0", float, exclusive=True)
 
-_RULES: Mapping[str, _Rule] = {
+_RULES: Mapping[str, _Rule | _Choice] = {
     "max_retries": _COUNT,
+    "reconnect": _Choice(get_args(Reconnect.__value__)),
     "initial_retry_delay_ms": _DURATION,
     "max_retry_delay_ms": _DURATION,
     "retry_backoff_multiplier": _Rule("a number, 1 or more", float, minimum=1.0),
     "queue_timeout_s": _DURATION,
     "connect_timeout_s": _LIMIT,
+    "peer_timeout_s": _LIMIT,
     "operation_timeout_s": _LIMIT,
     "keepalive_interval_s": _LIMIT,
     "request_timeout_s": _LIMIT,

@@ -31,6 +31,10 @@ DEFAULT_BUFFER = 16
 """Frames a reader may lag behind: 0.8 s of video, about 20 MB."""
 
 
+_LEAST_PAUSE_MS = 1.0
+"""Between frames of two senders: no frame has the time of the one before it, however coarse the clock."""
+
+
 class VideoFrame:
     """One picture of the video."""
 
@@ -50,7 +54,10 @@ class VideoFrame:
 
     @property
     def timestamp_ms(self) -> float:
-        """When it is to be shown, in milliseconds from the connection's first frame (the sender's RTP clock)."""
+        """When it is to be shown, in milliseconds from the connection's first frame (the sender's RTP clock).
+
+        Where the connection was lost and came back, the gap is as long as it really was.
+        """
         return self._timestamp_ms
 
     @cached_property
@@ -145,6 +152,7 @@ class MediaStream:
         self._ended = False
         self._error: BaseException | None = None
         self._first_time: float | None = None
+        self._first_ms = 0.0
 
     @property
     def latest_frame(self) -> VideoFrame | None:
@@ -194,10 +202,19 @@ class MediaStream:
         time = float(frame.time or 0.0)
         if self._first_time is None:
             self._first_time = time
-        self._latest = VideoFrame(frame, (time - self._first_time) * 1000)
+        self._latest = VideoFrame(frame, self._first_ms + (time - self._first_time) * 1000)
         self._received += 1
         for reader in list(self._readers):
             reader.push(self._latest)
+
+    def splice(self, pause: float) -> None:
+        """Expect the next frame from another sender, whose clock is its own, ``pause`` seconds after the latest one.
+
+        The connection calls this, when it has come back.
+        """
+        if self._latest is not None:
+            self._first_time = None
+            self._first_ms = self._latest.timestamp_ms + max(pause * 1000, _LEAST_PAUSE_MS)
 
     def end(self, error: BaseException | None = None) -> None:
         """End the video for every reader, with ``error`` if the connection failed; the connection calls this."""

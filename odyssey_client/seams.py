@@ -12,12 +12,11 @@ import functools
 import ipaddress
 import logging
 import random  # noqa: TID251 - this module is the seam
-import re
 import time
 import uuid
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import parse_qsl, quote, urlsplit
 
 if TYPE_CHECKING:  # httpx and websockets take 60 ms to import, and a client that is only constructed needs neither
     import ssl
@@ -121,7 +120,7 @@ class SystemNetwork:
             compression=None,  # base64 and SDP hardly shrink, and an image would cost a second of CPU
             open_timeout=None,
             close_timeout=1.0,
-            logger=_websocket_log,
+            logger=_WithoutToken(url),
         )
 
     def ice_addresses(self) -> list[str]:
@@ -154,13 +153,25 @@ def is_loopback(host: str) -> bool:
     return False
 
 
-class _BlankToken(logging.Filter):
-    """Blanks the session token, which signaling wants in its URL, out of the WebSocket library's debug log."""
+class _WithoutToken(logging.LoggerAdapter[logging.Logger]):
+    """Blanks the token in a URL's query out of all that the WebSocket library logs: the URL, and what the service says.
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = re.sub(r"([?&]token=)[^&\s'\"]+", r"\1***", record.getMessage()), ()
-        return True
+    A filter would see the records of every connection, and could not know the tokens of each.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(_websocket_log)
+        query = parse_qsl(urlsplit(url).query)
+        tokens = {value for name, value in query if name == "token" and value}
+        self._secrets = sorted(tokens | {quote(token, safe="") for token in tokens}, key=len, reverse=True)
+
+    def log(self, level: int, msg: object, *args: object, **keywords: Any) -> None:
+        if not self.isEnabledFor(level):
+            return
+        text = str(msg) % args if args else str(msg)
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        self.logger.log(level, "%s", text, **keywords)
 
 
 _websocket_log = logging.getLogger("odyssey_client.websocket")
-_websocket_log.addFilter(_BlankToken())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, override
 
 from odyssey_client.client.arguments import check, check_prompt
@@ -22,8 +21,7 @@ from odyssey_client.image import prepare_image
 from odyssey_client.image_source import ImageSource
 from odyssey_client.media import DEFAULT_BUFFER, FrameReader, MediaStream
 from odyssey_client.models import JSON, ClientCredentials, ConnectionStatus, StreamerCapabilities
-from odyssey_client.rest.regions import measure
-from odyssey_client.rest.sessions import open_session
+from odyssey_client.rest.sessions import Sessions
 from odyssey_client.rest.telemetry import Telemetry
 from odyssey_client.seams import Clock, Entropy, Network
 
@@ -40,6 +38,7 @@ class LiveCalls(ClientBase):
     ) -> None:
         super()._set_up(config, clock, entropy, network)
         self._telemetry = Telemetry(self._transport)
+        self._sessions = Sessions(self._transport)
         self._bus = EventBus(self._observe)
         self._connection: Connection | None = None
         self._left: list[Connection] = []
@@ -96,7 +95,7 @@ class LiveCalls(ClientBase):
         Raises:
             OdysseyError: as `connect` does before the streamer comes in.
         """
-        return await self._open_session(lambda *_: None)
+        return await self._sessions.open(lambda *_: None)
 
     @override
     async def disconnect(self) -> None:
@@ -253,7 +252,7 @@ class LiveCalls(ClientBase):
             clock=self._clock,
             network=self._network,
             fetch=self._transport.fetch,
-            open_session=self._open_session,
+            sessions=self._sessions,
             handlers=handlers,
             events=self._bus,
         )
@@ -275,11 +274,6 @@ class LiveCalls(ClientBase):
         self._telemetry.record("connected", session_id=self.current_session_id, duration_ms=duration)
         return connection.media_stream
 
-    async def _open_session(self, on_queued: Callable[[int, str], None]) -> ClientCredentials:
-        await self._transport.authenticate()
-        latencies = await measure(self._transport)
-        return await open_session(self._transport, latencies=latencies, on_queued=on_queued)
-
     def _observe(self, event: Event) -> None:
         match event:
             case StreamStarted(applied_prompt=prompt) | InteractAcknowledged(prompt):
@@ -287,8 +281,10 @@ class LiveCalls(ClientBase):
 
     def _live(self, call: str) -> Connection:
         if self._connection is None or not self._connection.is_up:
+            is_coming_back = self.current_status is ConnectionStatus.RECONNECTING
+            advice = "Wait until it is connected again" if is_coming_back else "Call connect() first"
             raise InvalidStateError(
-                "not_connected",
-                f"{call}() needs a connection, and this one is {self.current_status}. Call connect() first.",
+                "reconnecting" if is_coming_back else "not_connected",
+                f"{call}() needs a connection, and this one is {self.current_status}. {advice}.",
             )
         return self._connection

@@ -40,7 +40,7 @@ class AttemptListener:
 
 
 class Attempt:
-    """Opens socket and peer in `run`, and holds them until it is cancelled or one of them is lost."""
+    """Opens socket and peer in `run`, and holds them until it is cancelled, dropped, or the socket is lost."""
 
     def __init__(
         self,
@@ -51,16 +51,26 @@ class Attempt:
         network: Network,
         fetch: Fetch,
         keepalive_interval: float,
+        turn: asyncio.Lock,
     ) -> None:
+        """``turn`` is held while the socket is open: a session has one at a time."""
         self._credentials = credentials
         self._listener = listener
         self._clock = clock
         self._network = network
         self._fetch = fetch
         self._keepalive_interval = keepalive_interval
+        self._turn = turn
         self._peer: Peer | None = None
         self._signaling: Signaling | None = None
         self._has_answered = False
+        self._is_dropped = False
+
+    def drop(self) -> None:
+        """Leave the session to another attempt. To be followed by cancelling `run`, unless that is who calls."""
+        self._is_dropped = True
+        if self._signaling is not None:
+            self._signaling.keep_session()
 
     async def run(self) -> None:
         """Live, until cancelled or lost; nothing is left then."""
@@ -71,6 +81,7 @@ class Attempt:
                 # The socket is left before the peer: it says goodbye while that is still there.
                 async with (
                     Peer(self._network.ice_addresses(), self._clock, self._peer_listener()) as peer,
+                    self._turn,
                     open_signaling(self._credentials, self._network, self._clock) as signaling,
                 ):
                     self._peer, self._signaling = peer, signaling
@@ -100,7 +111,7 @@ class Attempt:
         await self._signaling.send(kind, fields)
 
     async def _converse(self, peer: Peer, signaling: Signaling, ice_servers: asyncio.Task[list[IceServer]]) -> None:
-        while True:
+        while not self._is_dropped:
             try:
                 message = await signaling.receive()
                 await self._heard(message, peer, signaling, ice_servers)

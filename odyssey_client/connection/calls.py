@@ -38,6 +38,13 @@ class GaveUp:
 
 
 @dataclass(frozen=True, slots=True)
+class LoseSession:
+    """The session is gone, because of ``error``; the connection is about to get another one."""
+
+    error: OdysseyError
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """The connection is over, because of ``error``."""
 
@@ -47,7 +54,7 @@ class Close:
 type Call = Start | Interact | End
 type Announced = StreamStarted | InteractAcknowledged | StreamEnded | StreamError | BroadcastReady
 type Answer = Announced | BroadcastUnusable
-type Input = Call | GaveUp | Answer | Close
+type Input = Call | GaveUp | Answer | LoseSession | Close
 
 
 # What is to be done.

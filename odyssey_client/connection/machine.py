@@ -16,41 +16,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from odyssey_client.connection.machine_table import INITIAL, OVER, TRANSITIONS, UP, Action, Event, State, Transition
-from odyssey_client.connection.steps import (
-    AwaitReason,
-    Broke,
-    CallConnected,
-    CallDisconnected,
-    ChannelOpened,
-    Connect,
-    Disconnect,
-    DropAttempt,
-    Effect,
-    ErrorReported,
-    Input,
-    NoStreamerFree,
-    OpenSession,
-    OpenSignaling,
-    PeerLost,
-    ReasonOverdue,
-    Release,
-    Report,
-    RetryDue,
-    ScheduleRetry,
-    SessionOpened,
-    SessionRefused,
-    SetStatus,
-    SignalingClosed,
-    StartTimer,
-    TimedOut,
-    VideoAdded,
+from odyssey_client.config import Reconnect
+from odyssey_client.connection import steps
+from odyssey_client.connection.machine_table import (
+    INITIAL,
+    OVER,
+    REGAINING,
+    TRANSITIONS,
+    UP,
+    Action,
+    Event,
+    State,
+    Transition,
 )
 from odyssey_client.errors import (
     ConnectionClosedError,
+    ConnectionLimitReachedError,
     ConnectTimeoutError,
     OdysseyConnectionError,
     OdysseyError,
+    SessionLostError,
     SignalingError,
     connection_error,
     excerpt,
@@ -59,6 +44,10 @@ from odyssey_client.models import ClientCredentials, ConnectionStatus
 
 CLEAN_CLOSE_CODES = frozenset({1000, 1001})
 """WebSocket close codes that end a connection without an error (protocol.md section 3)."""
+
+HOLD_S = 10.0
+"""Seconds that a connection has to last, once it has come back, for its tries to be counted anew: a service that drops
+every connection is not to be asked for ever."""
 
 
 class IllegalEventError(RuntimeError):
@@ -71,30 +60,41 @@ class IllegalEventError(RuntimeError):
 
 
 _EVENTS: Mapping[type[object], Event] = {
-    NoStreamerFree: Event.NO_STREAMER_FREE,
-    SessionOpened: Event.SESSION_OPENED,
-    SessionRefused: Event.SESSION_REFUSED,
-    VideoAdded: Event.VIDEO_ADDED,
-    ChannelOpened: Event.CHANNEL_OPENED,
-    ErrorReported: Event.ERROR_REPORTED,
-    PeerLost: Event.PEER_LOST,
-    RetryDue: Event.RETRY_DUE,
-    ReasonOverdue: Event.REASON_OVERDUE,
-    TimedOut: Event.TIMED_OUT,
-    Disconnect: Event.DISCONNECT,
-    Broke: Event.BROKE,
+    steps.NoStreamerFree: Event.NO_STREAMER_FREE,
+    steps.SessionOpened: Event.SESSION_OPENED,
+    steps.SessionRefused: Event.SESSION_REFUSED,
+    steps.VideoAdded: Event.VIDEO_ADDED,
+    steps.ChannelOpened: Event.CHANNEL_OPENED,
+    steps.ErrorReported: Event.ERROR_REPORTED,
+    steps.PeerLost: Event.PEER_LOST,
+    steps.RetryDue: Event.RETRY_DUE,
+    steps.ReasonOverdue: Event.CONNECTION_LOST,
+    steps.Held: Event.HELD,
+    steps.TimedOut: Event.TIMED_OUT,
+    steps.Disconnect: Event.DISCONNECT,
+    steps.Broke: Event.BROKE,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When signaling is tried again; times in seconds."""
+    """When signaling is tried again, and whether a lost connection is; times in seconds."""
 
     max_retries: int = 5
     initial_delay: float = 1.0
     max_delay: float = 2.0
     multiplier: float = 2.0
     connect_timeout: float = 30.0
+    reconnect: Reconnect = "new_session"
+
+    @property
+    def tries(self) -> int:
+        """How many there are to have a lost connection back."""
+        return 0 if self.reconnect == "off" else self.max_retries
+
+    def try_delay(self, tries: int) -> float:
+        """The wait before the next try to reconnect, after ``tries`` of them: the first is made at once."""
+        return self.delay(tries - 1) if tries else 0.0
 
     def delay(self, retry: int) -> float:
         """The wait before retry number ``retry``, which counts from 0."""
@@ -112,9 +112,14 @@ class ConnectionMachine:
     def __init__(self, policy: RetryPolicy | None = None) -> None:
         self.state = INITIAL
         self.retries = 0
+        """How often signaling was tried again before the connection was up."""
+        self.tries = 0
+        """How often it was tried to have the connection back since it last held."""
         self._policy = policy or RetryPolicy()
         self._credentials: ClientCredentials | None = None
         self._error: OdysseyError = ConnectionClosedError("The connection was closed by disconnect().")
+        self._given_up = ""
+        """After how many tries, where it has come to that."""
 
     @property
     def is_up(self) -> bool:
@@ -124,7 +129,7 @@ class ConnectionMachine:
     def is_over(self) -> bool:
         return self.state in OVER
 
-    def handle(self, happened: Input) -> tuple[Effect, ...]:
+    def handle(self, happened: steps.Input) -> tuple[steps.Effect, ...]:
         """Move on, and say what is to be done, in order.
 
         Raises:
@@ -134,64 +139,103 @@ class ConnectionMachine:
         transition = TRANSITIONS[self.state].get(event)
         if transition is None:
             raise IllegalEventError(self.state, event, TRANSITIONS[self.state])
-        self._remember(happened, transition)
+        self._remember(happened, event, transition)
         self.state, actions = transition
         return tuple(_EFFECTS[action](self) for action in actions)
 
-    def _classify(self, happened: Input) -> Event:
-        if isinstance(happened, Connect):
-            return Event.CONNECT if happened.credentials is None else Event.CONNECT_WITH_CREDENTIALS
-        if isinstance(happened, SignalingClosed):
-            if happened.code in CLEAN_CLOSE_CODES:
+    def _classify(self, happened: steps.Input) -> Event:
+        match happened:
+            case steps.Connect(credentials):
+                return Event.CONNECT if credentials is None else Event.CONNECT_WITH_CREDENTIALS
+            case steps.SignalingClosed(code) if code in CLEAN_CLOSE_CODES:
                 return Event.SIGNALING_CLOSED
-            retry = not self.is_up and self.retries < self._policy.max_retries
-            return Event.SIGNALING_LOST if retry else Event.SIGNALING_GIVEN_UP
+            case steps.SessionRefused(SessionLostError()) if self.state is State.RENEWING:
+                return Event.SESSION_GONE if self._policy.reconnect == "new_session" else Event.SESSION_REFUSED
+        if self._is_loss(happened):
+            return Event.CONNECTION_LOST if self.tries < self._policy.tries else Event.GIVEN_UP
+        if isinstance(happened, steps.SignalingClosed):
+            return Event.SIGNALING_LOST if self.retries < self._policy.max_retries else Event.SIGNALING_GIVEN_UP
         return _EVENTS[type(happened)]
 
-    def _remember(self, happened: Input, transition: Transition) -> None:
-        if isinstance(happened, Connect | SessionOpened) and happened.credentials is not None:
+    def _is_loss(self, happened: steps.Input) -> bool:
+        """Whether it costs a connection that was up, or a try to have it back, and nothing more."""
+        if self.state in UP:
+            return isinstance(happened, steps.SignalingClosed | steps.ReasonOverdue)
+        if self.state not in REGAINING:
+            return False
+        match happened:
+            case steps.SignalingClosed() | steps.PeerLost() | steps.TimedOut():
+                return True
+            case steps.ErrorReported(reason):
+                return not isinstance(connection_error(reason), ConnectionLimitReachedError)
+            case steps.SessionRefused(error):
+                return error.retryable
+        return False
+
+    def _remember(self, happened: steps.Input, event: Event, transition: Transition) -> None:
+        if isinstance(happened, steps.Connect | steps.SessionOpened) and happened.credentials is not None:
             self._credentials = happened.credentials
+        if isinstance(happened, steps.Held) and self.state is State.CONNECTED:
+            self.tries = 0
         error = self._error_of(happened)
         # The first sign of a lost peer says the most: those after it are its consequences.
         if error is not None and transition != (State.LOST, ()):
             self._error = error
+        if event is Event.GIVEN_UP and self.tries:
+            self._given_up = f" Given up after {_tries(self.tries)} to reconnect."
+            self._error.add_note(self._given_up.strip())
 
-    def _error_of(self, happened: Input) -> OdysseyError | None:
+    def _error_of(self, happened: steps.Input) -> OdysseyError | None:
         match happened:
-            case SessionRefused(error) | PeerLost(error):
+            case steps.SessionRefused(error) | steps.PeerLost(error):
                 return error
-            case ErrorReported(reason):
+            case steps.ErrorReported(reason):
                 return connection_error(reason)
-            case SignalingClosed(code, reason) if code in CLEAN_CLOSE_CODES:
+            case steps.SignalingClosed(code, reason) if code in CLEAN_CLOSE_CODES:
                 return ConnectionClosedError(f"The service closed the connection ({_closure(code, reason)}).")
-            case SignalingClosed(code, reason):
-                tries = f" after {self.retries + 1} tries" if self.retries else ""
+            case steps.SignalingClosed(code, reason):
+                tries = f" after {self.retries + 1} tries" if self.retries and self.state not in UP | REGAINING else ""
                 return SignalingError(f"The signaling connection was lost{tries}: {_closure(code, reason)}.")
-            case TimedOut():
-                waiting_for = _MISSING.get(self.state, "an answer")
-                return ConnectTimeoutError(
-                    f"The connection was not up within {self._policy.connect_timeout:g} s: still waiting for "
-                    f"{waiting_for}. Call connect() again, or raise AdvancedConfig.connect_timeout_s."
-                )
-            case Disconnect():
+            case steps.TimedOut():
+                return self._overdue()
+            case steps.Disconnect():
                 return ConnectionClosedError("The connection was closed by disconnect().")
-            case Broke(error):
+            case steps.Broke(error):
                 return _defect(error)
         return None
 
-    def _open_signaling(self) -> OpenSignaling:
-        if self._credentials is None:
-            raise RuntimeError("signaling is opened before there are credentials")
-        return OpenSignaling(self._credentials)
+    def _overdue(self) -> ConnectTimeoutError:
+        what, then = ("The connection was not up", "Call connect() again, or raise AdvancedConfig.connect_timeout_s.")
+        if self.state in REGAINING:
+            what, then = ("The lost connection was not up again", "The limit is AdvancedConfig.connect_timeout_s.")
+        waiting_for = _MISSING.get(self.state, "an answer")
+        limit = f"{self._policy.connect_timeout:g} s"
+        return ConnectTimeoutError(f"{what} within {limit}: still waiting for {waiting_for}. {then}")
 
-    def _schedule_retry(self) -> ScheduleRetry:
+    def _known_credentials(self) -> ClientCredentials:
+        if self._credentials is None:
+            raise RuntimeError("a session is used before there are credentials")
+        return self._credentials
+
+    def _schedule_retry(self) -> steps.ScheduleRetry:
         delay = self._policy.delay(self.retries)
         self.retries += 1
-        return ScheduleRetry(delay)
+        return steps.ScheduleRetry(delay)
 
-    def _tell_retrying(self) -> SetStatus:
+    def _schedule_try(self) -> steps.ScheduleRetry:
+        delay = self._policy.try_delay(self.tries)
+        self.tries += 1
+        return steps.ScheduleRetry(delay)
+
+    def _tell_retrying(self) -> steps.SetStatus:
         message = f"{self._error} Retry {self.retries + 1} of {self._policy.max_retries} follows."
-        return SetStatus(ConnectionStatus.CONNECTING, message)
+        return steps.SetStatus(ConnectionStatus.CONNECTING, message)
+
+    def _tell_reconnecting(self) -> steps.SetStatus:
+        delay = self._policy.try_delay(self.tries)
+        when = f"follows in {delay:g} s" if delay else "follows"
+        message = f"{self._error} Try {self.tries + 1} of {self._policy.tries} to reconnect {when}."
+        return steps.SetStatus(ConnectionStatus.RECONNECTING, message)
 
 
 _MISSING: Mapping[State, str] = {
@@ -199,27 +243,46 @@ _MISSING: Mapping[State, str] = {
     State.HAVE_VIDEO: "the data channel clientToStreamer",
     State.HAVE_CHANNEL: "the video track",
     State.RETRYING: "signaling to come back",
+    State.RENEWING: "a new token for the session",
+    State.RECONNECTING: "the offer and the peer connection",
+    State.REGAINED_VIDEO: "the data channel clientToStreamer",
+    State.REGAINED_CHANNEL: "the video track",
 }
 
-_EFFECTS: Mapping[Action, Callable[[ConnectionMachine], Effect]] = {
-    Action.TELL_AUTHENTICATING: lambda _: SetStatus(ConnectionStatus.AUTHENTICATING),
-    Action.TELL_QUEUEING: lambda _: SetStatus(ConnectionStatus.AUTHENTICATING, "Waiting for a free streamer"),
-    Action.TELL_CONNECTING: lambda _: SetStatus(ConnectionStatus.CONNECTING),
+_EFFECTS: Mapping[Action, Callable[[ConnectionMachine], steps.Effect]] = {
+    Action.TELL_AUTHENTICATING: lambda _: steps.SetStatus(ConnectionStatus.AUTHENTICATING),
+    Action.TELL_QUEUEING: lambda _: steps.SetStatus(ConnectionStatus.AUTHENTICATING, _QUEUEING),
+    Action.TELL_CONNECTING: lambda _: steps.SetStatus(ConnectionStatus.CONNECTING),
     Action.TELL_RETRYING: ConnectionMachine._tell_retrying,  # noqa: SLF001
-    Action.TELL_CONNECTED: lambda _: SetStatus(ConnectionStatus.CONNECTED),
-    Action.TELL_DISCONNECTED: lambda _: SetStatus(ConnectionStatus.DISCONNECTED),
-    Action.TELL_FAILED: lambda m: SetStatus(ConnectionStatus.FAILED, str(m._error)),  # noqa: SLF001
-    Action.OPEN_SESSION: lambda _: OpenSession(),
-    Action.OPEN_SIGNALING: ConnectionMachine._open_signaling,  # noqa: SLF001
-    Action.START_TIMER: lambda m: StartTimer(m._policy.connect_timeout),  # noqa: SLF001
-    Action.DROP_ATTEMPT: lambda _: DropAttempt(),
+    Action.TELL_CONNECTED: lambda _: steps.SetStatus(ConnectionStatus.CONNECTED),
+    Action.TELL_RECONNECTING: ConnectionMachine._tell_reconnecting,  # noqa: SLF001
+    Action.TELL_REQUEUEING: lambda _: steps.SetStatus(ConnectionStatus.RECONNECTING, _QUEUEING),
+    Action.TELL_DISCONNECTED: lambda _: steps.SetStatus(ConnectionStatus.DISCONNECTED),
+    Action.TELL_FAILED: lambda m: steps.SetStatus(ConnectionStatus.FAILED, f"{m._error}{m._given_up}"),  # noqa: SLF001
+    Action.OPEN_SESSION: lambda _: steps.OpenSession(),
+    Action.RENEW_SESSION: lambda m: steps.RenewSession(m._known_credentials()),  # noqa: SLF001
+    Action.LOSE_SESSION: lambda m: steps.LoseSession(m._error),  # noqa: SLF001
+    Action.OPEN_SIGNALING: lambda m: steps.OpenSignaling(m._known_credentials()),  # noqa: SLF001
+    Action.START_TIMER: lambda m: steps.StartTimer(m._policy.connect_timeout),  # noqa: SLF001
+    Action.STOP_TIMER: lambda _: steps.StopTimer(),
+    Action.DROP_ATTEMPT: lambda _: steps.DropAttempt(),
     Action.SCHEDULE_RETRY: ConnectionMachine._schedule_retry,  # noqa: SLF001
-    Action.AWAIT_REASON: lambda _: AwaitReason(),
-    Action.CALL_CONNECTED: lambda _: CallConnected(),
-    Action.CALL_DISCONNECTED: lambda _: CallDisconnected(),
-    Action.REPORT_FATAL: lambda m: Report(m._error, fatal=True),  # noqa: SLF001
-    Action.RELEASE: lambda m: Release(m._error),  # noqa: SLF001
+    Action.SCHEDULE_TRY: ConnectionMachine._schedule_try,  # noqa: SLF001
+    Action.AWAIT_REASON: lambda _: steps.AwaitReason(),
+    Action.WATCH_VIDEO: lambda _: steps.WatchVideo(),
+    Action.WATCH_HOLD: lambda _: steps.WatchHold(HOLD_S),
+    Action.CALL_CONNECTED: lambda _: steps.CallConnected(),
+    Action.CALL_DISCONNECTED: lambda _: steps.CallDisconnected(),
+    Action.REPORT_LOSS: lambda m: steps.Report(m._error, fatal=False),  # noqa: SLF001
+    Action.REPORT_FATAL: lambda m: steps.Report(m._error, fatal=True),  # noqa: SLF001
+    Action.RELEASE: lambda m: steps.Release(m._error),  # noqa: SLF001
 }
+
+_QUEUEING = "Waiting for a free streamer"
+
+
+def _tries(number: int) -> str:
+    return "1 try" if number == 1 else f"{number} tries"
 
 
 def _defect(error: Exception) -> OdysseyConnectionError:

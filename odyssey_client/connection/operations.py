@@ -25,14 +25,26 @@ from odyssey_client.connection.calls import (
     GaveUp,
     Input,
     Interact,
+    LoseSession,
     Reject,
     Resolve,
     Start,
 )
 from odyssey_client.connection.messages import BroadcastUnusable
 from odyssey_client.connection.operations_table import INITIAL, REFUSALS, TRANSITIONS, Action, Event, State
-from odyssey_client.errors import ConnectionClosedError, InvalidStateError, OdysseyStreamError
+from odyssey_client.errors import (
+    ConnectionClosedError,
+    InvalidStateError,
+    OdysseyStreamError,
+    SessionLostError,
+    stream_error,
+)
 from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
+
+_LOST_WHILE_WAITING = (
+    "The session was lost before the streamer answered, and its stream with it: whether this was carried out is not "
+    "known. Once the status is connected again, a new stream can be started."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +183,13 @@ class StreamOperations:
     def _reject_all(self, happened: Input) -> list[Effect]:
         calls = sorted(self.pending)
         self._starts, self._interactions, self._end = [], [], None
-        if not isinstance(happened, Close):
-            return []
-        message = f"The connection ended before the streamer answered: {happened.error}"
-        return [Reject(call, ConnectionClosedError(message)) for call in calls]
+        match happened:
+            case Close(error):
+                message = f"The connection ended before the streamer answered: {error}"
+                return [Reject(call, ConnectionClosedError(message)) for call in calls]
+            case LoseSession():
+                return [Reject(call, SessionLostError(_LOST_WHILE_WAITING)) for call in calls]
+        return []
 
 
 def _announce(_: StreamOperations, happened: Input) -> list[Effect]:
@@ -183,6 +198,12 @@ def _announce(_: StreamOperations, happened: Input) -> list[Effect]:
     if isinstance(happened, BroadcastUnusable):
         return [Announce(StreamError("broadcast_error", happened.why))]
     return []
+
+
+def _tell_loss(_: StreamOperations, happened: Input) -> list[Effect]:
+    if not isinstance(happened, LoseSession):
+        return []
+    return [Announce(StreamError(happened.error.code, str(happened.error))), Announce(StreamEnded())]
 
 
 def _first_shown(line: list[_Place], applied_prompt: str) -> _Place | None:
@@ -200,7 +221,7 @@ def _remove(line: list[_Place], place: _Place | None) -> None:
 def _reject(place: _Place, happened: Input) -> list[Effect]:
     if not place.waiting or not isinstance(happened, StreamError):
         return []
-    return [Reject(place.call, OdysseyStreamError(happened.reason, happened.message))]
+    return [Reject(place.call, stream_error(happened.reason, happened.message))]
 
 
 _EVENTS: Mapping[type[object], Event] = {
@@ -211,6 +232,7 @@ _EVENTS: Mapping[type[object], Event] = {
     StreamEnded: Event.ENDED,
     BroadcastReady: Event.BROADCAST_READY,
     BroadcastUnusable: Event.BROADCAST_UNUSABLE,
+    LoseSession: Event.SESSION_LOST,
     Close: Event.CLOSE,
 }
 
@@ -229,4 +251,5 @@ _ACTIONS: Mapping[Action, Callable[[StreamOperations, Input], list[Effect]]] = {
     Action.ABANDON: StreamOperations._abandon,  # noqa: SLF001
     Action.DROP_PLACE: StreamOperations._drop_place,  # noqa: SLF001
     Action.REJECT_ALL: StreamOperations._reject_all,  # noqa: SLF001
+    Action.TELL_LOSS: _tell_loss,
 }

@@ -51,6 +51,8 @@ class Event(StrEnum):
     END_GIVEN_UP = "end_given_up"
     PLACE_GIVEN_UP = "place_given_up"
     """A call that gave up long ago is not answered any more."""
+    SESSION_LOST = "session_lost"
+    """The session is gone, and with it any stream and all that was under way; another one follows."""
     CLOSE = "close"
 
 
@@ -71,6 +73,8 @@ class Action(StrEnum):
     ABANDON = "abandon"
     DROP_PLACE = "drop_place"
     REJECT_ALL = "reject_all"
+    TELL_LOSS = "tell_loss"
+    """Tell the user of the stream that it was lost and has ended."""
 
 
 type Transition = tuple[State, tuple[Action, ...]]
@@ -87,6 +91,7 @@ def _anywhere(state: State) -> Mapping[Event, Transition]:
         Event.PLACE_GIVEN_UP: (state, (Action.DROP_PLACE,)),
         Event.STARTED_LATE: (state, (Action.ANNOUNCE,)),
         Event.ENDED: (state, (Action.ANNOUNCE,)),
+        Event.SESSION_LOST: (State.IDLE, (Action.REJECT_ALL,)),
         Event.CLOSE: (State.CLOSED, (Action.REJECT_ALL,)),
     }
 
@@ -112,12 +117,14 @@ TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = MappingProxyType(
             Event.INTERACT: (State.STREAMING, (Action.QUEUE_INTERACT,)),
             Event.END: (State.ENDING, (Action.QUEUE_END,)),
             Event.ENDED: (State.IDLE, (Action.ANNOUNCE, Action.REJECT_INTERACTIONS)),
+            Event.SESSION_LOST: (State.IDLE, (Action.TELL_LOSS, Action.REJECT_ALL)),
         },
         State.ENDING: {
             **_anywhere(State.ENDING),
             Event.ENDED: (State.IDLE, (Action.ANNOUNCE, Action.REJECT_INTERACTIONS, Action.RESOLVE_END)),
             Event.END_REFUSED: (State.IDLE, (Action.ANNOUNCE, Action.REJECT_END)),
             Event.END_GIVEN_UP: (State.STREAMING, (Action.ABANDON,)),
+            Event.SESSION_LOST: (State.IDLE, (Action.TELL_LOSS, Action.REJECT_ALL)),
         },
         State.CLOSED: {
             # Calls that were settled when the connection closed may still give up.

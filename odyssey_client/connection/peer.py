@@ -103,9 +103,11 @@ class Peer(OwnedConnection):
 
     def _channel_added(self, channel: RTCDataChannel) -> None:
         # aiortc hands messages on only to those who listen already, so this is the moment.
-        channel.on("close", lambda: self._lost(f"the data channel {channel.label} closed"))
         if channel.label == STREAMER_TO_CLIENT:
             channel.on("message", self._listener.message)
         elif channel.label == CLIENT_TO_STREAMER and self._outgoing is None:
             self._outgoing = channel
             self._listener.channel_opened()
+        else:
+            return
+        channel.on("close", lambda: self._lost(f"the data channel {channel.label} closed"))

@@ -12,12 +12,16 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI, WebSocketException
 
 from odyssey_client.connection import messages
-from odyssey_client.connection.messages import Message
+from odyssey_client.connection.messages import Message, MessageError, ServiceError
 from odyssey_client.errors import SignalingError
 from odyssey_client.models import JSON, ClientCredentials
+from odyssey_client.rest.failures import BLANK
 from odyssey_client.seams import Clock, Network
 
 logger = logging.getLogger(__name__)
+
+RECONNECTING_CODE = 4000
+"""The close code of a socket whose session is to be taken up again (RFC 6455 section 7.4.2: free for our use)."""
 
 GOODBYE_LIMIT_S = 1.0
 """Seconds that saying goodbye may take."""
@@ -42,9 +46,16 @@ class SignalingLostError(SignalingError):
 class Signaling:
     """An open signaling socket."""
 
-    def __init__(self, socket: ClientConnection, clock: Clock) -> None:
+    def __init__(self, socket: ClientConnection, clock: Clock, token: str) -> None:
+        """``token`` is blanked out of what the service says where that may end in an error."""
         self._socket = socket
+        self._token = token
         self._clock = clock
+        self._keeps_session = False
+
+    def keep_session(self) -> None:
+        """Leave in such a way, in the end, that the session can be taken up again."""
+        self._keeps_session = True
 
     async def receive(self) -> Message:
         """Wait for the next message that the protocol knows; others are logged and passed over.
@@ -57,8 +68,8 @@ class Signaling:
             try:
                 data = await self._socket.recv()
             except ConnectionClosed as closed:
-                raise _lost(closed) from None
-            message = messages.parse("signaling", messages.SIGNALING, data)
+                raise self._lost(closed) from None
+            message = self._read(data)
             if message is not None:
                 return message
             logger.debug("signaling: passed over a message of a type this client does not know")
@@ -72,7 +83,7 @@ class Signaling:
         try:
             await self._socket.send(messages.encode(kind, fields))
         except ConnectionClosed as closed:
-            raise _lost(closed) from None
+            raise self._lost(closed) from None
 
     async def keep_alive(self, interval: float) -> None:
         """Send a keepalive every ``interval`` seconds, until the socket is closed."""
@@ -83,38 +94,59 @@ class Signaling:
             except SignalingLostError:  # the reader sees it too, and says so
                 return
 
-    async def say_goodbye(self) -> None:
-        """Tell the service that this client leaves, and close with 1000, within `GOODBYE_LIMIT_S`."""
+    async def leave(self) -> None:
+        """Close, within `GOODBYE_LIMIT_S`: with 1000 and a goodbye, which ends the session, unless it is to be kept."""
         with contextlib.suppress(SignalingLostError, TimeoutError):
             async with self._clock.timeout(GOODBYE_LIMIT_S):
-                await self.send("client_disconnecting")
-                await self._socket.close(1000)
+                if self._keeps_session:
+                    await self._socket.close(RECONNECTING_CODE, "reconnecting")
+                else:
+                    await self.send("client_disconnecting")
+                    await self._socket.close(1000)
+
+    def _read(self, data: str | bytes) -> Message | None:
+        try:
+            message = messages.parse("signaling", messages.SIGNALING, data)
+        except MessageError as error:
+            raise MessageError(self._blanked(str(error)), kind=error.kind) from None
+        return ServiceError(self._blanked(message.reason)) if isinstance(message, ServiceError) else message
+
+    def _blanked(self, text: str) -> str:
+        return text.replace(self._token, BLANK)
+
+    def _lost(self, closed: ConnectionClosed) -> SignalingLostError:
+        # Without a close frame there is no code on the wire: 1006 stands for that (RFC 6455 section 7.4.1).
+        frame = closed.rcvd or closed.sent
+        if frame is None:
+            return SignalingLostError(1006, "the connection broke")
+        return SignalingLostError(frame.code, self._blanked(frame.reason))
 
 
 @asynccontextmanager
 async def open_signaling(credentials: ClientCredentials, network: Network, clock: Clock) -> AsyncIterator[Signaling]:
-    """Open the socket of a session; on leaving, say goodbye and close it.
+    """Open the socket of a session; close it on leaving, see `Signaling.leave`.
 
     Raises:
         SignalingLostError: it could not be opened.
     """
     url = f"{signaling_base(credentials)}/client/{quote(credentials.session_id, safe='')}"
+    token = quote(credentials.session_token, safe="")
     async with contextlib.AsyncExitStack() as stack:
         try:
-            socket = await stack.enter_async_context(
-                network.websocket(f"{url}?token={quote(credentials.session_token, safe='')}")
-            )
+            socket = await stack.enter_async_context(network.websocket(f"{url}?token={token}"))
         except InvalidURI:
             raise SignalingLostError(None, f"{url} is no WebSocket URL") from None
         except InvalidHandshake as error:
-            raise SignalingLostError(None, f"{url} refused the WebSocket: {error}") from None
+            why = str(error).replace(token, BLANK)
+            raise SignalingLostError(None, f"{url} refused the WebSocket: {why}") from None
         except (OSError, WebSocketException) as error:
-            raise SignalingLostError(None, f"{url} could not be reached: {error}") from None
-        signaling = Signaling(socket, clock)
+            why = str(error).replace(token, BLANK)
+            raise SignalingLostError(None, f"{url} could not be reached: {why}") from None
+        signaling = Signaling(socket, clock, credentials.session_token)
         try:
             yield signaling
         finally:
-            await signaling.say_goodbye()
+            await signaling.leave()
 
 
 def config_url(credentials: ClientCredentials) -> str:
@@ -128,13 +160,3 @@ def signaling_base(credentials: ClientCredentials) -> str:
     parts = urlsplit(credentials.signaling_url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme.lower(), parts.scheme.lower())
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
-
-
-def _lost(closed: ConnectionClosed) -> SignalingLostError:
-    # Without a close frame there is no code on the wire: 1006 stands for that (RFC 6455 section 7.4.1).
-    frame = closed.rcvd or closed.sent
-    return (
-        SignalingLostError(1006, "the connection broke")
-        if frame is None
-        else SignalingLostError(frame.code, frame.reason)
-    )

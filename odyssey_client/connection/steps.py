@@ -75,6 +75,11 @@ class ReasonOverdue:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A connection that came back has lasted as long as `WatchHold` said."""
+
+
+@dataclass(frozen=True, slots=True)
 class TimedOut:
     pass
 
@@ -103,6 +108,7 @@ type Input = (
     | PeerLost
     | RetryDue
     | ReasonOverdue
+    | Held
     | TimedOut
     | Disconnect
     | Broke
@@ -123,10 +129,29 @@ class OpenSession:
 
 
 @dataclass(frozen=True, slots=True)
+class RenewSession:
+    """Get a new token for the session of ``credentials``."""
+
+    credentials: ClientCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class LoseSession:
+    """The session is gone: settle the calls that wait, tell of the stream that it has ended."""
+
+    error: OdysseyError
+
+
+@dataclass(frozen=True, slots=True)
 class StartTimer:
-    """Send `TimedOut` after ``seconds``, unless the connection is up or over by then."""
+    """Send `TimedOut` after ``seconds``, unless it is stopped before, or the connection over."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopTimer:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +163,10 @@ class OpenSignaling:
 
 @dataclass(frozen=True, slots=True)
 class DropAttempt:
-    """Close the socket and the peer connection of the attempt, and pass over whatever they still say."""
+    """Give up what is under way: the REST calls, the watches, the socket and the peer connection.
+
+    The socket is closed so that the service keeps the session. Whatever any of them still says is passed over.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +179,18 @@ class ScheduleRetry:
 @dataclass(frozen=True, slots=True)
 class AwaitReason:
     """Send `ReasonOverdue` after a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchVideo:
+    """Send `PeerLost` once no frame has come for too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchHold:
+    """Send `Held` after ``seconds``, unless the attempt is dropped before."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +216,21 @@ class Release:
     error: OdysseyError
 
 
-type Effect = (
-    SetStatus
-    | OpenSession
+type Told = SetStatus | LoseSession | CallConnected | CallDisconnected | Report | Release
+"""What somebody hears of."""
+
+type Work = (
+    OpenSession
+    | RenewSession
     | StartTimer
+    | StopTimer
     | OpenSignaling
     | DropAttempt
     | ScheduleRetry
     | AwaitReason
-    | CallConnected
-    | CallDisconnected
-    | Report
-    | Release
+    | WatchVideo
+    | WatchHold
 )
+"""What runs for a while."""
+
+type Effect = Told | Work

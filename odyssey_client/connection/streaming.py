@@ -16,6 +16,7 @@ from odyssey_client.connection.calls import (
     GaveUp,
     Input,
     Interact,
+    LoseSession,
     Reject,
     Resolve,
     Start,
@@ -61,6 +62,10 @@ class Streaming:
     def answered(self, answer: Answer) -> None:
         """Take what the streamer said."""
         self._handle(answer)
+
+    def lose_session(self, error: OdysseyError) -> None:
+        """Settle every call, and tell that the stream has ended: the session is gone because of ``error``."""
+        self._handle(LoseSession(error))
 
     def close(self, error: OdysseyError) -> None:
         """Settle every call: the connection is over because of ``error``."""

@@ -15,6 +15,7 @@
     │   ├── StreamerDisconnectedError       signaling: the streamer is gone
     │   ├── BroadcastNotFoundError          no such broadcast, or none any longer
     │   ├── ConnectionLimitReachedError     signaling: the connection has lasted as long as it may
+    │   ├── SessionLostError                the session is gone, and its stream with it
     │   └── ConnectionClosedError           the connection ended while a call was waiting on it
     ├── OdysseyStreamError                  the streamer refused or ended something; reason, message
     │   ├── OperationTimeoutError           a start, interaction or end was not answered in time
@@ -35,8 +36,9 @@
     ├── ScriptError                         (also ValueError) a simulation script is wrong; all its faults
     └── ImageError                          (also ValueError) an image cannot be used
 
-Messages that the vendor documents (protocol.md section 9) are kept word for word; what
-the service added is in ``detail``. No message, ``repr`` or ``detail`` holds an API key or a token.
+What the service says, and which of these it becomes, is the table in `wire.py`. Messages that the vendor documents
+(protocol.md section 9) are kept word for word; what the service added is in ``detail``. No message, ``repr`` or
+``detail`` holds an API key or a token.
 """
 
 from odyssey_client.errors.base import (
@@ -49,9 +51,6 @@ from odyssey_client.errors.base import (
     excerpt,
 )
 from odyssey_client.errors.connection import (
-    CONNECTION_REASONS,
-    NO_AVAILABLE_SESSIONS,
-    QUEUE_TIMED_OUT,
     BroadcastNotFoundError,
     ConnectionClosedError,
     ConnectionLimitReachedError,
@@ -63,10 +62,10 @@ from odyssey_client.errors.connection import (
     PeerError,
     QueueTimeoutError,
     ServiceUnreachableError,
+    SessionLostError,
     SignalingError,
     StreamerDisconnectedError,
     StreamerNotAvailableError,
-    connection_error,
 )
 from odyssey_client.errors.simulation import (
     DownloadError,
@@ -78,7 +77,6 @@ from odyssey_client.errors.simulation import (
     SimulationTimeoutError,
 )
 from odyssey_client.errors.usage import (
-    USAGE_ERRORS,
     AccountSuspendedError,
     ConcurrentLimitReachedError,
     MonthlyLimitReachedError,
@@ -86,12 +84,9 @@ from odyssey_client.errors.usage import (
     RateLimitError,
     StreamDurationExceededError,
 )
+from odyssey_client.errors.wire import connection_error, stream_error
 
 __all__ = [
-    "CONNECTION_REASONS",
-    "NO_AVAILABLE_SESSIONS",
-    "QUEUE_TIMED_OUT",
-    "USAGE_ERRORS",
     "AccountSuspendedError",
     "BroadcastNotFoundError",
     "ConcurrentLimitReachedError",
@@ -117,6 +112,7 @@ __all__ = [
     "ScriptError",
     "ScriptFault",
     "ServiceUnreachableError",
+    "SessionLostError",
     "SignalingError",
     "SimulationCancelledError",
     "SimulationFailedError",
@@ -127,4 +123,5 @@ __all__ = [
     "UnexpectedResponseError",
     "connection_error",
     "excerpt",
+    "stream_error",
 ]

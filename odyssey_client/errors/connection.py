@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from odyssey_client.errors.base import OdysseyError, excerpt
+from odyssey_client.errors.base import OdysseyError
 
 if TYPE_CHECKING:
     from odyssey_client.models import JSON
-
-NO_AVAILABLE_SESSIONS = "No available sessions"
-QUEUE_TIMED_OUT = "Timed out waiting for a streamer"
 
 
 class OdysseyConnectionError(OdysseyError):
@@ -83,6 +78,16 @@ class ConnectionClosedError(OdysseyConnectionError):
     default_code = "connection_closed"
 
 
+class SessionLostError(OdysseyConnectionError):
+    """The session is gone, and its stream with it.
+
+    Raised by a call that was waiting: whether it was carried out is not known. Also what ends a connection that may
+    only be taken up in the same session (``AdvancedConfig.reconnect``).
+    """
+
+    default_code = "session_lost"
+
+
 class OdysseyStreamError(OdysseyError):
     """The streamer refused a start or an interaction, or ended the stream (``interactive_stream_error``).
 
@@ -115,22 +120,3 @@ class OperationTimeoutError(OdysseyStreamError):
 
 class InvalidStateError(OdysseyStreamError):
     """The call does not fit the present state (not connected, no stream, one already running); nothing was sent."""
-
-
-# The reason of a signaling `error` message (protocol.md section 3): its class and the seed's words for it.
-CONNECTION_REASONS: Mapping[str, tuple[type[OdysseyConnectionError], str]] = MappingProxyType(
-    {
-        "streamer_not_available": (StreamerNotAvailableError, "Streamer not available"),
-        "streamer_disconnected": (StreamerDisconnectedError, "Streamer disconnected"),
-        "duration_limit_reached": (ConnectionLimitReachedError, "Connection duration limit reached"),
-    }
-)
-
-
-def connection_error(reason: str) -> OdysseyConnectionError:
-    """Make the error for the ``reason`` of a signaling ``error`` message; `SignalingError` for an unknown one."""
-    known = CONNECTION_REASONS.get(reason)
-    if known is None:
-        return SignalingError(f"Signaling reported an error: {excerpt(reason)}", detail=excerpt(reason))
-    kind, message = known
-    return kind(message)

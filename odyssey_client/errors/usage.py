@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from odyssey_client.errors.base import OdysseyError
@@ -114,17 +113,3 @@ class RateLimitError(OdysseyUsageError):
     def retry_after_seconds(self) -> float | None:
         """How long to wait before the next call, in seconds."""
         return self._number("retry_after_seconds")
-
-
-USAGE_ERRORS: Mapping[str, type[OdysseyUsageError]] = MappingProxyType(
-    {
-        kind.default_code: kind
-        for kind in (
-            MonthlyLimitReachedError,
-            ConcurrentLimitReachedError,
-            StreamDurationExceededError,
-            AccountSuspendedError,
-            RateLimitError,
-        )
-    }
-)

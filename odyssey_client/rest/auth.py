@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from odyssey_client.errors import OdysseyAuthError, OdysseyError
-from odyssey_client.rest.failures import Failure, readable
 from odyssey_client.rest.fields import Fields
 from odyssey_client.seams import Clock
 
@@ -39,7 +37,7 @@ async def exchange(transport: Transport) -> Token:
         OdysseyAuthError: with the vendor's words: the key is wrong (401), without access (403) or malformed (422).
     """
     key = transport.config.require_api_key()
-    answer = await transport.request("POST", "/auth/token", json={"api_key": key}, auth="none", refusals=_KEY_REFUSED)
+    answer = await transport.request("POST", "/auth/token", json={"api_key": key}, auth="none")
     fields = Fields(answer, _CALL)
     value = fields.text("access_token")
     if not _FIT_FOR_A_HEADER.fullmatch(value):
@@ -107,33 +105,3 @@ class AccessToken:
             self._renewal = None  # whoever comes now starts a new one
         renewal.cancel()
         await asyncio.wait([renewal])
-
-
-def _invalid(failure: Failure) -> OdysseyError:
-    return _refused("Invalid API key", "invalid_api_key", failure)
-
-
-def _denied(failure: Failure) -> OdysseyError:
-    error = _refused("API key access denied", "api_key_access_denied", failure)
-    if why := readable(failure.detail):
-        # The message is the vendor's, to the letter (protocol.md section 9); a traceback shows the reason below it.
-        error.add_note(f"The service says: {why}")
-    return error
-
-
-def _malformed(failure: Failure) -> OdysseyError:
-    why = readable(failure.detail)
-    return _refused(
-        f"Invalid API key format{f' ({why})' if why else ''}: check that the key was copied whole, without quotes",
-        "invalid_api_key_format",
-        failure,
-    )
-
-
-def _refused(message: str, code: str, failure: Failure) -> OdysseyAuthError:
-    return OdysseyAuthError(
-        message, code=code, status=failure.status, detail=failure.detail, request_id=failure.request_id
-    )
-
-
-_KEY_REFUSED: Mapping[int, Callable[[Failure], OdysseyError]] = {401: _invalid, 403: _denied, 422: _malformed}

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from odyssey_client.errors import (
-    USAGE_ERRORS,
     ConcurrentLimitReachedError,
     OdysseyApiError,
-    OdysseyAuthError,
     OdysseyError,
     OdysseyUsageError,
     RateLimitError,
+    ScriptError,
+    ScriptFault,
     excerpt,
 )
+from odyssey_client.errors.wire import Row, Source, row
 from odyssey_client.models import JSON
 
 BLANK = "***"
 
 _MAXIMUM_DEPTH = 16
-_RETRYABLE = frozenset({408, 425, 500, 502, 503, 504})
 _CONCURRENT_SESSIONS = re.compile(r"Maximum concurrent sessions \((\d{1,9})\) reached")
 
 
@@ -40,6 +40,9 @@ class Failure:
         detail: The body's ``detail`` if it has one, else the body, as JSON or text; without secrets.
         request_id: The id of the call.
         retry_after: The ``Retry-After`` header in seconds, if it had one of that form.
+        route: The call as the table of errors names it, such as ``GET /simulation-jobs/{job_id}``; ``call`` if empty.
+        names: What stands in the place of names in the table's texts, such as ``job_id``.
+        source: What kind of service answered.
     """
 
     call: str
@@ -47,10 +50,15 @@ class Failure:
     detail: JSON
     request_id: str
     retry_after: float | None = None
+    route: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    source: Source = Source.REST
 
     def error(self) -> OdysseyError:
-        """Make the error that stands for this answer."""
-        return _BY_STATUS.get(self.status, _other)(self)
+        """Make the error that stands for this answer (errors/wire.py)."""
+        found = row(self.source, self.status, self.route or self.call)
+        make = next((make for kind, make in _MAKERS.items() if issubclass(found.kind, kind)), _plain)
+        return make(self, found)
 
 
 def detail_of(body: JSON, secrets: Collection[str]) -> JSON:
@@ -92,16 +100,42 @@ def _fault(item: JSON) -> str:
     return f"{path}: {item['msg']}" if path else str(item["msg"])
 
 
-def _unauthorized(failure: Failure) -> OdysseyError:
-    return OdysseyAuthError(
-        f"{failure.call}: the service does not accept the access token that it gave for this API key",
+def _plain(failure: Failure, found: Row) -> OdysseyError:
+    error = found.kind(
+        _message(failure, found),
+        code=found.code,
         status=failure.status,
         detail=failure.detail,
         request_id=failure.request_id,
+        retryable=found.retryable,
+    )
+    if isinstance(error, OdysseyApiError):
+        error.retry_after_seconds = failure.retry_after
+    if found.note and (note := _filled(found.note, failure).strip()):
+        # The message is the vendor's, to the letter (protocol.md section 9); a traceback shows the reason below it.
+        error.add_note(note)
+    return error
+
+
+def _message(failure: Failure, found: Row) -> str:
+    if found.text:
+        return _filled(found.text, failure)
+    said = readable(failure.detail)
+    return f"{failure.call}: HTTP {failure.status}{_phrase(failure.status)}{f': {said}' if said else ''}"
+
+
+def _filled(text: str, failure: Failure) -> str:
+    why = readable(failure.detail)
+    shown = {name: excerpt(value, 100) for name, value in failure.names.items()}
+    return text.format(
+        **shown,
+        call=failure.call,
+        why=f" ({why})" if why else "",
+        says=f" The service says: {why}" if why else "",
     )
 
 
-def _usage(failure: Failure) -> OdysseyError:
+def _usage(failure: Failure, _: Row) -> OdysseyError:
     """Read a 429: an object, the plain string of services before 1.1, or whatever a proxy said."""
     said: Mapping[str, JSON] = failure.detail if isinstance(failure.detail, dict) else {"message": failure.detail}
     code, message, details = _text(said.get("error")), _text(said.get("message")), said.get("details")
@@ -113,11 +147,13 @@ def _usage(failure: Failure) -> OdysseyError:
         numbers.setdefault("retry_after_seconds", failure.retry_after)
     if code is None:
         code = _code_without_one(is_concurrent=concurrent is not None, says_when="retry_after_seconds" in numbers)
-    kind = USAGE_ERRORS.get(code or "", OdysseyUsageError)
+    found = row(Source.USAGE, code or "")
+    if not issubclass(found.kind, OdysseyUsageError):
+        raise TypeError(f"the table has a {found.kind.__name__} for a 429")
     limit = numbers.get("limit")
-    if kind is ConcurrentLimitReachedError and type(limit) is int:
-        message = f"Maximum concurrent sessions ({excerpt(str(limit))}) reached"  # the seed's words, whatever came
-    return kind(
+    if found.text and type(limit) is int:
+        message = found.text.format(limit=excerpt(str(limit)))  # the seed's words, whatever came
+    return found.kind(
         message or f"{failure.call}: a usage limit is reached (HTTP 429)",
         code=code,
         action=_text(said.get("action")),
@@ -125,6 +161,7 @@ def _usage(failure: Failure) -> OdysseyError:
         details=numbers,
         detail=failure.detail,
         request_id=failure.request_id,
+        retryable=found.retryable,
     )
 
 
@@ -134,20 +171,33 @@ def _code_without_one(*, is_concurrent: bool, says_when: bool) -> str | None:
     return RateLimitError.default_code if says_when else None
 
 
-def _other(failure: Failure) -> OdysseyError:
-    said = readable(failure.detail)
-    error = OdysseyApiError(
-        f"{failure.call}: HTTP {failure.status}{_phrase(failure.status)}{f': {said}' if said else ''}",
-        status=failure.status,
-        detail=failure.detail,
-        request_id=failure.request_id,
-        retryable=failure.status in _RETRYABLE,
-    )
-    error.retry_after_seconds = failure.retry_after
-    return error
+def _script(failure: Failure, _: Row) -> OdysseyError:
+    """Read a 422 of a new job: FastAPI's list of faults, or whatever else the service said."""
+    items = failure.detail if isinstance(failure.detail, list) else []
+    faults = [_script_fault(item) for item in items if isinstance(item, dict) and isinstance(item.get("msg"), str)]
+    if not faults:
+        faults = [ScriptFault("the request", readable(failure.detail) or "the service refuses it (HTTP 422)", "")]
+    return ScriptError(faults, status=failure.status, detail=failure.detail, request_id=failure.request_id)
 
 
-_BY_STATUS: Mapping[int, Callable[[Failure], OdysseyError]] = {401: _unauthorized, 429: _usage}
+def _script_fault(item: Mapping[str, JSON]) -> ScriptFault:
+    location = item.get("loc")
+    steps = location if isinstance(location, list) else []
+    path = _script_path(steps[1:] if steps[:1] == ["body"] else steps)
+    return ScriptFault(path or "the request", excerpt(str(item["msg"]).removeprefix(f"{path}: ")), "")
+
+
+def _script_path(steps: list[JSON]) -> str:
+    """``["scripts", 1, 3, "interact", "prompt"]`` as ``scripts[1][3].interact.prompt``."""
+    path = "".join(f"[{step}]" if type(step) is int else f".{excerpt(str(step), 40)}" for step in steps)
+    return path.removeprefix(".")
+
+
+_MAKERS: Mapping[type[OdysseyError], Callable[[Failure, Row], OdysseyError]] = {
+    OdysseyUsageError: _usage,
+    ScriptError: _script,
+}
+"""How errors are made that say more than what every error says."""
 
 
 def _text(value: JSON) -> str | None:

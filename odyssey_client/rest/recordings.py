@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from odyssey_client.errors import OdysseyApiError, OdysseyError, excerpt
 from odyssey_client.models import Recording, StreamRecordingsListResponse, StreamRecordingSummary
-from odyssey_client.rest.failures import Failure
 from odyssey_client.rest.fields import Fields
 from odyssey_client.rest.retries import retrying
 from odyssey_client.rest.transport import Transport
@@ -23,22 +21,13 @@ async def get_recording(transport: Transport, stream_id: str) -> Recording:
         OdysseyApiError: the account has no such stream (404, ``recording_not_found``).
         OdysseyError: any other failure of the call.
     """
-
-    def not_found(failure: Failure) -> OdysseyError:
-        return OdysseyApiError(
-            f"There is no recording of a stream {excerpt(stream_id, 100)}. Check the id: list_stream_recordings() "
-            "tells which streams there are.",
-            code="recording_not_found",
-            status=failure.status,
-            detail=failure.detail,
-            request_id=failure.request_id,
-        )
-
-    path = f"{_RECORDINGS}/{quote(stream_id, safe='')}"
+    path, route = f"{_RECORDINGS}/{quote(stream_id, safe='')}", f"GET {_RECORDINGS}/{{stream_id}}"
     answer = await retrying(
-        lambda: transport.request("GET", path, refusals={404: not_found}), transport.retries, transport.clock
+        lambda: transport.request("GET", path, route=route, names={"stream_id": stream_id}),
+        transport.retries,
+        transport.clock,
     )
-    return read_recording(Fields(answer, f"GET {_RECORDINGS}/{{stream_id}}"))
+    return read_recording(Fields(answer, route))
 
 
 async def list_recordings(transport: Transport, query: Mapping[str, str | int | bool]) -> StreamRecordingsListResponse:

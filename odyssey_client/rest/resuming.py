@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from odyssey_client.errors import DownloadError, OdysseyApiError, OdysseyError, ServiceUnreachableError, excerpt
+from odyssey_client.errors import DownloadError, OdysseyError, ServiceUnreachableError, excerpt
 from odyssey_client.rest.failures import Failure
 from odyssey_client.rest.ranges import Body, RangeError, is_past_end, partial_body, range_headers, whole_body
 from odyssey_client.rest.retries import may_pass, retry_after
@@ -240,10 +240,8 @@ class Fetch:
 
 def _failure(answer: httpx.Response) -> OdysseyError:
     call = f"GET {without_query(str(answer.request.url))}"
-    if answer.status_code == 401:  # what Failure says of it is about the access token, which was not sent
-        return OdysseyApiError(f"{call}: HTTP 401 Unauthorized", status=401)
     wait = retry_after(answer.headers)
-    return Failure(call, answer.status_code, detail=None, request_id="", retry_after=wait).error()
+    return Failure(call, answer.status_code, detail=None, request_id="", retry_after=wait, route="GET artifact").error()
 
 
 def _joined(url: str, location: str) -> str:

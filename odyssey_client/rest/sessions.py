@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from odyssey_client.errors import NO_AVAILABLE_SESSIONS, QUEUE_TIMED_OUT, OdysseyApiError, QueueTimeoutError
+from odyssey_client.errors import QueueTimeoutError
+from odyssey_client.errors.wire import NOT_QUEUED
 from odyssey_client.models import JSON, ClientCredentials, StreamerCapabilities, is_signaling_url
 from odyssey_client.rest.failures import readable
 from odyssey_client.rest.fields import Fields
+from odyssey_client.rest.regions import measure
 from odyssey_client.rest.transport import Transport
 
 POLL_INTERVAL_S = 1.0
@@ -17,6 +20,36 @@ type OnQueued = Callable[[int, str], None]
 
 _REQUEST = "/sessions/request"
 _TOKEN = "/sessions/token"  # noqa: S105 - a path
+
+
+class Sessions:
+    """Sessions of the account of one client."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def open(self, on_queued: OnQueued) -> ClientCredentials:
+        """Get a session in the region that answers first.
+
+        Raises:
+            OdysseyConfigError: this client has no API key.
+            OdysseyError: as `open_session`.
+        """
+        await self._transport.authenticate()
+        latencies = await measure(self._transport)
+        return await open_session(self._transport, latencies=latencies, on_queued=on_queued)
+
+    async def renew(self, credentials: ClientCredentials) -> ClientCredentials:
+        """Get a new token for the session of ``credentials``; without an API key, the token there is has to do.
+
+        Raises:
+            SessionLostError: there is no such session any more, or it is another account's.
+            OdysseyError: any other failure of the call.
+        """
+        if self._transport.config.api_key is None:
+            return credentials
+        token, expires_in = await _token(self._transport, credentials.session_id)
+        return replace(credentials, session_token=token, expires_in=expires_in)
 
 
 async def open_session(
@@ -40,40 +73,39 @@ async def open_session(
     if not signaling_url.startswith(("ws://", "wss://")) or not is_signaling_url(signaling_url):
         raise session.wrong("signalling_url", "a WebSocket URL")
     capabilities = session.object("capabilities")
-    answer = Fields(await transport.request("POST", _TOKEN, json={"session_id": session_id}), f"POST {_TOKEN}")
+    token, expires_in = await _token(transport, session_id)
     return ClientCredentials(
         session_id=session_id,
         signaling_url=signaling_url,
-        session_token=answer.text("session_token"),
-        expires_in=int(answer.number("expires_in")),
+        session_token=token,
+        expires_in=expires_in,
         # A service that does not say takes no images.
         capabilities=StreamerCapabilities(capabilities.flag("image_to_video") if capabilities is not None else False),
     )
 
 
+async def _token(transport: Transport, session_id: str) -> tuple[str, int]:
+    """Ask for a session's token; return it, and for how many seconds it is good."""
+    answer = await transport.request("POST", _TOKEN, json={"session_id": session_id})
+    fields = Fields(answer, f"POST {_TOKEN}")
+    return fields.text("session_token"), int(fields.number("expires_in"))
+
+
 async def _request(transport: Transport, latencies: Mapping[str, float] | None, on_queued: OnQueued | None) -> Fields:
     clock = transport.clock
     deadline = clock.monotonic() + transport.config.advanced.queue_timeout_s
+    route = f"POST {_REQUEST}" if transport.config.advanced.queue_timeout_s else NOT_QUEUED
     body: JSON = {"region_latencies": dict(latencies)} if latencies else {}
     refusals = 0
     while True:
         try:
-            return Fields(await transport.request("POST", _REQUEST, json=body), f"POST {_REQUEST}")
-        except OdysseyApiError as error:
-            if error.status != 503:
-                raise
+            return Fields(await transport.request("POST", _REQUEST, json=body, route=route), f"POST {_REQUEST}")
+        except QueueTimeoutError as error:
             refusal = error
         remaining = deadline - clock.monotonic()
         if remaining <= 0:
-            raise _gave_up(refusal, transport.config.advanced.queue_timeout_s) from refusal
+            raise refusal
         refusals += 1
         if on_queued is not None:
             on_queued(refusals, readable(refusal.detail))
         await clock.sleep(min(POLL_INTERVAL_S, remaining))
-
-
-def _gave_up(refusal: OdysseyApiError, queue_timeout: float) -> QueueTimeoutError:
-    message, code = (QUEUE_TIMED_OUT, None) if queue_timeout else (NO_AVAILABLE_SESSIONS, "no_available_sessions")
-    return QueueTimeoutError(
-        message, code=code, status=refusal.status, detail=refusal.detail, request_id=refusal.request_id
-    )

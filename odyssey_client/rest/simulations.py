@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from odyssey_client.errors import (
     OdysseyError,
     OdysseySimulationError,
-    ScriptError,
-    ScriptFault,
     ServiceUnreachableError,
     UnexpectedResponseError,
-    excerpt,
 )
+from odyssey_client.errors.wire import WITH_BYPASS
 from odyssey_client.models import (
     JSON,
     SimulationJob,
@@ -23,13 +21,13 @@ from odyssey_client.models import (
     SimulationJobStatus,
     SimulationStream,
 )
-from odyssey_client.rest.failures import Failure, readable
 from odyssey_client.rest.fields import Fields
 from odyssey_client.rest.recordings import read_recording
 from odyssey_client.rest.retries import retrying
-from odyssey_client.rest.transport import Refusals, Transport
+from odyssey_client.rest.transport import Transport
 
 _JOBS = "/simulation-jobs"
+_JOB = f"{_JOBS}/{{job_id}}"
 
 type Query = Mapping[str, str | int | bool]
 
@@ -46,11 +44,9 @@ async def create_job(transport: Transport, body: Mapping[str, JSON]) -> Simulati
         OdysseyError: any other failure of the call.
     """
     await retrying(transport.authenticate, transport.retries, transport.clock)
-    refusals: Refusals = {422: _scripts_refused}
-    if body.get("bypass_vlm_expansion"):
-        refusals = {**refusals, 403: _bypass_refused}
+    route = WITH_BYPASS if body.get("bypass_vlm_expansion") else f"POST {_JOBS}"
     try:
-        answer = await transport.request("POST", _JOBS, json=dict(body), refusals=refusals)
+        answer = await transport.request("POST", _JOBS, json=dict(body), route=route)
         return _read_created(Fields(answer, f"POST {_JOBS}"))
     except OdysseyError as error:
         if isinstance(error, ServiceUnreachableError | UnexpectedResponseError) or (error.status or 0) >= 500:
@@ -66,11 +62,11 @@ async def get_job(transport: Transport, job_id: str) -> SimulationJobDetail:
         OdysseyError: any other failure of the call.
     """
     answer = await retrying(
-        lambda: transport.request("GET", _path(job_id), refusals=_job_refusals(job_id)),
+        lambda: transport.request("GET", _path(job_id), route=f"GET {_JOB}", names={"job_id": job_id}),
         transport.retries,
         transport.clock,
     )
-    return _read_detail(Fields(answer, f"GET {_JOBS}/{{job_id}}"))
+    return _read_detail(Fields(answer, f"GET {_JOB}"))
 
 
 async def list_jobs(transport: Transport, query: Query) -> SimulationJobsList:
@@ -101,8 +97,7 @@ async def cancel_job(transport: Transport, job_id: str) -> SimulationJobInfo:
     async def attempt() -> JSON:
         nonlocal tries
         tries += 1
-        refusals = {**_job_refusals(job_id), 400: lambda failure: _job_refused("not_cancellable", job_id, failure)}
-        return await transport.request("DELETE", _path(job_id), refusals=refusals)
+        return await transport.request("DELETE", _path(job_id), route=f"DELETE {_JOB}", names={"job_id": job_id})
 
     try:
         answer = await retrying(attempt, transport.retries, transport.clock)
@@ -116,7 +111,7 @@ async def cancel_job(transport: Transport, job_id: str) -> SimulationJobInfo:
         return SimulationJobInfo(
             job.job_id, job.status, job.priority, job.created_at, job.completed_at, job.error_message
         )
-    return _read_info(Fields(answer, f"DELETE {_JOBS}/{{job_id}}"))
+    return _read_info(Fields(answer, f"DELETE {_JOB}"))
 
 
 def _path(job_id: str) -> str:
@@ -175,63 +170,3 @@ def _read_stream(fields: Fields) -> SimulationStream:
         status=fields.optional(fields.text, "status"),
         error_message=fields.optional(fields.any_text, "error_message"),
     )
-
-
-_REFUSALS: Mapping[str, str] = {
-    "job_not_found": "There is no simulation job {job_id}. Check the id: list_simulations() tells what jobs there are.",
-    "job_not_yours": "Simulation job {job_id} is another account's. Use the API key that it was made with.",
-    "not_cancellable": "Simulation job {job_id} cannot be cancelled. get_simulate_status() tells where it stands.",
-}
-"""What a refusal means and what to do about it, by the code of its error."""
-
-
-def _job_refusals(job_id: str) -> dict[int, Callable[[Failure], OdysseyError]]:
-    return {
-        403: lambda failure: _job_refused("job_not_yours", job_id, failure),
-        404: lambda failure: _job_refused("job_not_found", job_id, failure),
-    }
-
-
-def _job_refused(code: str, job_id: str, failure: Failure) -> OdysseyError:
-    return _refused(code, _REFUSALS[code].format(job_id=excerpt(job_id, 100)), failure)
-
-
-def _bypass_refused(failure: Failure) -> OdysseyError:
-    return _refused(
-        "bypass_not_allowed",
-        "This account may not bypass prompt expansion. Leave bypass_prompt_expansion out, or ask for the privilege.",
-        failure,
-    )
-
-
-def _refused(code: str, message: str, failure: Failure) -> OdysseyError:
-    why = readable(failure.detail)
-    return OdysseySimulationError(
-        f"{message} The service says: {why}" if why else message,
-        code=code,
-        status=failure.status,
-        detail=failure.detail,
-        request_id=failure.request_id,
-    )
-
-
-def _scripts_refused(failure: Failure) -> OdysseyError:
-    """Read a 422 of a new job: FastAPI's list of faults, or whatever else the service said."""
-    items = failure.detail if isinstance(failure.detail, list) else []
-    faults = [_fault(item) for item in items if isinstance(item, dict) and isinstance(item.get("msg"), str)]
-    if not faults:
-        faults = [ScriptFault("the request", readable(failure.detail) or "the service refuses it (HTTP 422)", "")]
-    return ScriptError(faults, status=failure.status, detail=failure.detail, request_id=failure.request_id)
-
-
-def _fault(item: Mapping[str, JSON]) -> ScriptFault:
-    location = item.get("loc")
-    steps = location if isinstance(location, list) else []
-    path = _script_path(steps[1:] if steps[:1] == ["body"] else steps)
-    return ScriptFault(path or "the request", excerpt(str(item["msg"]).removeprefix(f"{path}: ")), "")
-
-
-def _script_path(steps: list[JSON]) -> str:
-    """``["scripts", 1, 3, "interact", "prompt"]`` as ``scripts[1][3].interact.prompt``."""
-    path = "".join(f"[{step}]" if type(step) is int else f".{excerpt(str(step), 40)}" for step in steps)
-    return path.removeprefix(".")

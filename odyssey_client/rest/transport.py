@@ -7,12 +7,12 @@ import functools
 import json as jsonlib
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING, Literal
 
 from odyssey_client.config import ClientConfig
-from odyssey_client.errors import OdysseyError, ServiceUnreachableError, UnexpectedResponseError, excerpt
+from odyssey_client.errors import ServiceUnreachableError, UnexpectedResponseError, excerpt
 from odyssey_client.models import JSON
 from odyssey_client.rest import auth as access
 from odyssey_client.rest.failures import Failure, detail_of
@@ -25,9 +25,8 @@ if TYPE_CHECKING:  # httpx takes 100 ms to import: not before the first call
 logger = logging.getLogger("odyssey_client")
 
 type Auth = Literal["bearer", "none", "optional"]
-type Refusals = Mapping[int, Callable[[Failure], OdysseyError]]
 
-_NO_REFUSALS: Refusals = {}
+_NO_NAMES: Mapping[str, str] = {}
 
 
 class Transport:
@@ -69,7 +68,8 @@ class Transport:
         params: Mapping[str, str | int | bool] | None = None,
         auth: Auth = "bearer",
         timeout: float | None = None,
-        refusals: Refusals = _NO_REFUSALS,
+        route: str = "",
+        names: Mapping[str, str] = _NO_NAMES,
     ) -> JSON:
         """Call the service and return the JSON it answers; None for an empty body.
 
@@ -81,11 +81,12 @@ class Transport:
             auth: ``bearer`` sends the access token, gets one first if need be and a new one, once, when it is refused;
                 ``optional`` sends it only if there is one; ``none`` never.
             timeout: Seconds that each attempt may take; ``AdvancedConfig.request_timeout_s`` if None.
-            refusals: Errors for statuses that mean something of their own to this call.
+            route: The call in the table of errors (errors/wire.py), where its path has names in it or it has a variant.
+            names: What those names stand for.
 
         Raises:
             OdysseyConfigError: a token is needed and this client has no API key.
-            OdysseyAuthError, OdysseyUsageError, OdysseyApiError: what the service answered (rest/failures.py).
+            OdysseyError: what the service answered, by class (errors/wire.py).
             ServiceUnreachableError: there was no answer.
         """
         token = await self._token(auth)
@@ -97,15 +98,15 @@ class Transport:
         call = f"{method} {path}"
         if response.is_success:
             return _success(response, call, request_id)
-        failure = Failure(
+        raise Failure(
             call=call,
             status=response.status_code,
             detail=detail_of(_any_body(response), {self.config.api_key or "", token or ""}),
             request_id=request_id,
             retry_after=retry_after(response.headers),
-        )
-        make = refusals.get(failure.status)
-        raise failure.error() if make is None else make(failure)
+            route=route,
+            names=names,
+        ).error()
 
     async def ping(self, url: str) -> bool:
         """Ask for ``url``, whose host may be any, without credentials; tell whether a 2xx came, and read no body.

@@ -32,7 +32,8 @@ async def connect_to_stream(
     Args:
         webrtc_url: Where it is, from `BroadcastInfo`.
         spectator_token: What opens it, from `BroadcastInfo`.
-        advanced: Limits; ``connect_timeout_s`` is for all of the connecting.
+        advanced: Limits; ``connect_timeout_s`` is for all of the connecting, ``peer_timeout_s`` for the time
+            without a frame.
         clock: The source of time; the machine's if None.
         network: The way out of the process; the machine's if None.
 
@@ -48,11 +49,14 @@ async def connect_to_stream(
     _check(webrtc_url, spectator_token)
     if advanced is not None and not isinstance(advanced, AdvancedConfig):
         raise OdysseyConfigError(f"advanced must be an AdvancedConfig or None, got {type(advanced).__name__}")
-    limit = (advanced or AdvancedConfig()).connect_timeout_s
+    settings = advanced or AdvancedConfig()
+    limit = settings.connect_timeout_s
     clock = clock or SystemClock()
     # As with keys, white space around them is no part of them: they are often read from files.
     url, token = webrtc_url.strip(), spectator_token.strip()
-    connection = SpectatorConnection(url, token, clock=clock, network=network or SystemNetwork())
+    connection = SpectatorConnection(
+        url, token, peer_timeout=settings.peer_timeout_s, clock=clock, network=network or SystemNetwork()
+    )
     connection.start()
     try:
         async with clock.timeout(limit):

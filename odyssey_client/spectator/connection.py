@@ -16,13 +16,15 @@ from odyssey_client.errors import ConnectionClosedError, OdysseyError, PeerError
 from odyssey_client.events import in_handler
 from odyssey_client.media import DEFAULT_BUFFER, FrameReader, MediaStream
 from odyssey_client.rtc.ice_servers import fetch_ice_servers
-from odyssey_client.rtc.silence import SILENCE_LIMIT_S, until_silent
+from odyssey_client.rtc.silence import Silence
 from odyssey_client.seams import Clock, Network
 from odyssey_client.spectator.callbacks import DisconnectCallback, DisconnectCallbacks
 from odyssey_client.spectator.machine import Action, Event, SpectatorMachine, SpectatorState
 from odyssey_client.spectator.whep import Answer, Whep
 
 if TYPE_CHECKING:  # what needs aiortc is imported when somebody connects
+    from av import VideoFrame
+
     from odyssey_client.spectator.peer import SpectatorPeer
 
 GOODBYE_LIMIT_S = 1.0
@@ -40,13 +42,18 @@ class SpectatorConnection:
         stream: The video, from its beginning to the connection's end.
     """
 
-    def __init__(self, webrtc_url: str, spectator_token: str, *, clock: Clock, network: Network) -> None:
+    def __init__(
+        self, webrtc_url: str, spectator_token: str, *, peer_timeout: float, clock: Clock, network: Network
+    ) -> None:
+        """``peer_timeout``: how many seconds may pass without a frame, once it is connected."""
         self.stream = MediaStream()
         self._webrtc_url = webrtc_url
         self._token = spectator_token
         self._clock = clock
         self._network = network
         self._machine = SpectatorMachine()
+        self._peer_timeout = peer_timeout
+        self._silence = Silence(clock, peer_timeout)
         self._error: OdysseyError | None = None
         """What ended it; None for a clean end."""
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -161,7 +168,7 @@ class SpectatorConnection:
                     self._clock,
                     connected=lambda: self._handle(Event.UP),
                     ended=lambda: self._handle(Event.ENDED, PeerError("The broadcast ended before it was connected.")),
-                    frame=self.stream.push,
+                    frame=self._frame_came,
                     lost=lambda error: self._handle(Event.LOST, error),
                 )
             )
@@ -207,8 +214,12 @@ class SpectatorConnection:
 
     async def _watch_video(self) -> None:
         await asyncio.wait({self._ready})  # until then the limit is that of connecting
-        await until_silent(self.stream, self._clock)
-        self._handle(Event.LOST, PeerError(f"The broadcast was lost: no video for {SILENCE_LIMIT_S:g} s."))
+        await self._silence.too_long()
+        self._handle(Event.LOST, PeerError(f"The broadcast was lost: no video for {self._peer_timeout:g} s."))
+
+    def _frame_came(self, frame: VideoFrame) -> None:
+        self._silence.end()
+        self.stream.push(frame)
 
     # What the machine says is to be done.
 

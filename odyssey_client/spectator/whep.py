@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
 from odyssey_client.errors import (
-    BroadcastNotFoundError,
-    OdysseyAuthError,
     OdysseyError,
     ServiceUnreachableError,
     UnexpectedResponseError,
     excerpt,
 )
+from odyssey_client.errors.wire import Source
 from odyssey_client.models import JSON
 from odyssey_client.rest.failures import Failure, detail_of
 from odyssey_client.rest.transport import client_version, no_answer, parse_json, unreachable, without_query
@@ -145,22 +144,7 @@ class Whep:
 
     def _refusal(self, call: str, status: int, body: bytes) -> OdysseyError:
         detail = _said(body, self._token)
-        if status in {401, 403}:
-            return OdysseyAuthError(
-                "The service does not accept the spectator token. Use webrtc_url and spectator_token of one broadcast, "
-                "as on_broadcast_ready gave them.",
-                code="invalid_spectator_token",
-                status=status,
-                detail=detail,
-            )
-        if status == 404:
-            return BroadcastNotFoundError(
-                "There is no such broadcast: the stream has ended, or the URL is another one's. "
-                "Use the webrtc_url that on_broadcast_ready gave for a stream that is on.",
-                status=status,
-                detail=detail,
-            )
-        return Failure(call=call, status=status, detail=detail, request_id="").error()
+        return Failure(call=call, status=status, detail=detail, request_id="", source=Source.WHEP).error()
 
 
 def _said(content: bytes, token: str) -> JSON:

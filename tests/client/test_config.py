@@ -96,6 +96,7 @@ def test_the_defaults_are_the_protocols() -> None:
     advanced = AdvancedConfig()
     assert (advanced.max_retries, advanced.initial_retry_delay_ms, advanced.max_retry_delay_ms) == (5, 1000, 2000)
     assert (advanced.queue_timeout_s, advanced.connect_timeout_s, advanced.keepalive_interval_s) == (30, 30, 10)
+    assert (advanced.peer_timeout_s, advanced.reconnect) == (5, "new_session")
     assert advanced.telemetry
 
 
@@ -109,7 +110,16 @@ def test_no_setting_takes_text_nothing_infinity_or_a_negative_number(name: str, 
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_retries": 1.5}, {"max_retries": True}, {"telemetry": 1}, {"retry_backoff_multiplier": 0.5}]
+    "wrong",
+    [
+        {"max_retries": 1.5},
+        {"max_retries": True},
+        {"telemetry": 1},
+        {"retry_backoff_multiplier": 0.5},
+        {"reconnect": "always"},
+        {"reconnect": True},
+        {"peer_timeout_s": 0},
+    ],
 )
 def test_a_setting_of_the_wrong_type_or_range_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(OdysseyConfigError, match=next(iter(wrong))):

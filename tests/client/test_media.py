@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from itertools import pairwise
 from typing import Any
 
 import av
@@ -26,6 +27,30 @@ def test_a_frame_tells_its_size_and_its_time_from_the_first() -> None:
     assert (frame.width, frame.height) == (64, 96)
     assert frame.timestamp_ms == pytest.approx(100.0)
     assert stream.frames_received == 3
+
+
+@given(pauses=st.lists(st.floats(0, 100), max_size=4), counts=st.lists(st.integers(1, 4), min_size=5, max_size=5))
+def test_the_frames_of_another_sender_follow_after_the_time_that_passed(pauses: list[float], counts: list[int]) -> None:
+    stream = MediaStream()
+    reader = stream.frames(buffer=100)
+    fill(stream, counts[0])
+    expected = [50.0 * number for number in range(counts[0])]
+    for pause, count in zip(pauses, counts[1:], strict=False):
+        stream.splice(pause)
+        first = expected[-1] + max(pause * 1000, 1.0)
+        expected += [first + 50.0 * number for number in range(count)]
+        fill(stream, count)
+    seen = [frame.timestamp_ms for frame in reader._frames]
+    assert seen == pytest.approx(expected)
+    assert all(later > earlier for earlier, later in pairwise(seen))
+
+
+def test_a_splice_before_the_first_frame_changes_nothing() -> None:
+    stream = MediaStream()
+    stream.splice(7)
+    fill(stream, 2)
+    assert stream.latest_frame is not None
+    assert stream.latest_frame.timestamp_ms == pytest.approx(50.0)
 
 
 def test_a_frame_is_rgb_when_asked_for_and_made_once() -> None:

@@ -195,7 +195,8 @@ async def test_a_broadcast_that_cannot_be_watched_is_told(odyssey_client: Odysse
 
 async def test_its_time_is_up_though_nothing_comes() -> None:
     clock = SystemClock()
-    silent = SpectatorConnection(NOWHERE, TOKEN, clock=clock, network=SystemNetwork())  # which is never started
+    # It is never started.
+    silent = SpectatorConnection(NOWHERE, TOKEN, peer_timeout=5.0, clock=clock, network=SystemNetwork())
     order = _Order(NOWHERE, TOKEN, None, overwrite=False, seconds=0.2)
     watch = _Watch(silent, order, Progress(io.StringIO()), clock)
     await watch.run()

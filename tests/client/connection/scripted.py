@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
+from urllib.parse import parse_qs, urlsplit
 
 import av
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
@@ -13,16 +14,22 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from odyssey_client import ClientCredentials
-from odyssey_client.rtc.ice import gather_on
+from odyssey_client.rtc.ice import gather_on, ice_transports
 
 LAST_WORDS_S = 0.2
 """Seconds that a script may go on after its socket was closed."""
 
 
 class GreyTrack(VideoStreamTrack):
-    """Small grey frames."""
+    """Small grey frames, until it is frozen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_frozen = False
 
     async def recv(self) -> av.VideoFrame:
+        if self.is_frozen:
+            await asyncio.Event().wait()
         frame = av.VideoFrame(64, 96, "yuv420p")
         for plane in frame.planes:
             plane.update(bytes([128]) * plane.buffer_size)
@@ -36,8 +43,14 @@ class Session:
     def __init__(self, socket: ServerConnection) -> None:
         self.socket = socket
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self.track = GreyTrack()
         self.heard: asyncio.Queue[dict[str, object]] = asyncio.Queue()
         """What came on `clientToStreamer`."""
+
+    @property
+    def token(self) -> str:
+        """The session token that opened the socket."""
+        return parse_qs(urlsplit(self.socket.request.path).query)["token"][0] if self.socket.request else ""
 
     async def send(self, message: object) -> None:
         await self.socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
@@ -50,7 +63,7 @@ class Session:
                 return message
 
     async def offer(self) -> str:
-        self.peer.addTrack(GreyTrack())
+        self.peer.addTrack(self.track)
         self.to_client = self.peer.createDataChannel("streamerToClient")
         self.from_client = self.peer.createDataChannel("clientToStreamer")
         self.from_client.on("message", lambda text: self.heard.put_nowait(json.loads(text)))
@@ -66,12 +79,21 @@ class Session:
         await self.peer.setRemoteDescription(RTCSessionDescription(str(answer["sdp"]), "answer"))
 
     async def come_up(self) -> None:
-        opened = asyncio.Event()
+        """Connect, and return when the client knows that it is: it has acknowledged both channels."""
+        opened = [asyncio.Event(), asyncio.Event()]
         sdp = await self.offer()
-        self.to_client.on("open", opened.set)
+        self.to_client.on("open", opened[0].set)
+        self.from_client.on("open", opened[1].set)
         await self.send({"type": "offer", "sdp": sdp})
         await self.answered()
-        await opened.wait()
+        for each in opened:
+            await each.wait()
+
+    def vanish(self) -> None:
+        """Be gone as a process is that was killed, or a machine whose cable was cut: nobody says goodbye."""
+        for transport in ice_transports(self.peer):
+            for protocol in transport.iceGatherer._connection._protocols:
+                protocol.transport.abort()
 
     def say(self, message: object) -> None:
         """Send on `streamerToClient`."""
@@ -82,8 +104,12 @@ class Session:
         self.say({"type": "stream_started", "stream_id": "stream-1", "applied_prompt": "applied"})
 
     async def until_closed(self) -> list[dict[str, object]]:
-        """Everything the client still says on the socket."""
-        return [json.loads(text) async for text in self.socket]
+        """Everything the client still says on the socket, in whatever way it closes it."""
+        said: list[dict[str, object]] = []
+        with suppress(ConnectionClosed):
+            while True:
+                said.append(json.loads(await self.socket.recv()))
+        return said
 
 
 NO_ICE_SERVERS = (HTTPStatus.OK, '{"iceServers": []}')

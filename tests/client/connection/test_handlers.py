@@ -146,6 +146,44 @@ async def test_a_handler_that_waits_for_something_cancelled_does_not_silence_the
     assert told == [("handler_cancelled", False), "stream-1"]
 
 
+@pytest.mark.parametrize("kind", ["plain", "async"])
+async def test_handlers_that_raise_are_reported_and_logged_and_break_nothing(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    reported: list[tuple[str, bool]] = []
+    shown = asyncio.Event()
+
+    def raising(name: str) -> Callable[..., object]:
+        def plain(*_: object) -> None:
+            if name == "on_video_frame":
+                shown.set()
+            raise ZeroDivisionError(name)
+
+        async def later(*arguments: object) -> None:
+            plain(*arguments)
+
+        return plain if kind == "plain" else later
+
+    def report(error: Exception, fatal: bool) -> None:
+        reported.append((str(error), fatal))
+        raise KeyError("on_error raises too")
+
+    names = ("on_connected", "on_status_change", "on_stream_started", "on_stream_ended", "on_video_frame")
+    async with scripted(stream) as credentials, client() as odyssey, asyncio.timeout(10):
+        await odyssey.connect_with_credentials(
+            credentials, on_error=report, **{name: raising(name) for name in (*names, "on_disconnected")}
+        )
+        assert await odyssey.start_stream("A castle") == "stream-1"
+        await shown.wait()
+        assert odyssey.is_connected
+    for name in ("on_connected", "on_status_change", "on_stream_started", "on_video_frame", "on_disconnected"):
+        assert (name, False) in reported
+    logged = [record.getMessage() for record in caplog.records]
+    assert "the handler on_connected raised" in logged
+    assert "the handler on_error raised" in logged
+    assert not [fatal for _, fatal in reported if fatal]
+
+
 async def test_what_a_streamer_says_during_the_goodbye_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
     async def talk_to_the_last(session: Session) -> None:
         await session.come_up()

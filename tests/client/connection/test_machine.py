@@ -5,30 +5,39 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from odyssey_client.config import Reconnect
 from odyssey_client.connection import machine as m
 from odyssey_client.connection import steps
 from odyssey_client.connection.machine import ConnectionMachine, IllegalEventError, RetryPolicy
 from odyssey_client.connection.machine_table import INITIAL, OVER, TRANSITIONS, Action, Event, State
 from odyssey_client.errors import (
     ConnectionClosedError,
+    ConnectionLimitReachedError,
     ConnectTimeoutError,
     OdysseyAuthError,
     OdysseyError,
     PeerError,
+    QueueTimeoutError,
+    SessionLostError,
     SignalingError,
     StreamerDisconnectedError,
 )
 from odyssey_client.models import ClientCredentials, ConnectionStatus
 
 CREDENTIALS = ClientCredentials("session", "ws://streamer", "token", 600)
+RENEWED = ClientCredentials("session", "ws://streamer", "token-2", 600)
+OTHERS = ClientCredentials("session-2", "ws://streamer", "token-3", 600)
+OFF = RetryPolicy(reconnect="off")
+GONE = steps.SessionRefused(SessionLostError("The session is gone"))
 S = ConnectionStatus
 LEGAL_STATUSES = {
     None: {S.AUTHENTICATING, S.CONNECTING, S.DISCONNECTED},
     S.AUTHENTICATING: {S.AUTHENTICATING, S.CONNECTING, S.FAILED, S.DISCONNECTED},
     S.CONNECTING: {S.CONNECTING, S.CONNECTED, S.FAILED, S.DISCONNECTED},
-    S.CONNECTED: {S.FAILED, S.DISCONNECTED},
+    S.CONNECTED: {S.RECONNECTING, S.FAILED, S.DISCONNECTED},
+    S.RECONNECTING: {S.RECONNECTING, S.CONNECTED, S.FAILED, S.DISCONNECTED},
     S.FAILED: set(),
     S.DISCONNECTED: set(),
 }
@@ -39,6 +48,20 @@ def up(policy: RetryPolicy | None = None) -> ConnectionMachine:
     for happened in (steps.Connect(CREDENTIALS), steps.VideoAdded(), steps.ChannelOpened()):
         machine.handle(happened)
     return machine
+
+
+def lost(policy: RetryPolicy | None = None) -> ConnectionMachine:
+    """One that was up, lost its signaling, and has begun its first try to come back."""
+    machine = up(policy)
+    machine.handle(steps.SignalingClosed(1011))
+    machine.handle(steps.RetryDue())
+    return machine
+
+
+def come_back(machine: ConnectionMachine) -> tuple[steps.Effect, ...]:
+    for happened in (steps.SessionOpened(RENEWED), steps.VideoAdded()):
+        machine.handle(happened)
+    return machine.handle(steps.ChannelOpened())
 
 
 def told(effects: tuple[steps.Effect, ...]) -> list[ConnectionStatus]:
@@ -60,7 +83,12 @@ def test_the_usual_way_up_and_down() -> None:
         steps.OpenSignaling(CREDENTIALS),
     )
     assert machine.handle(steps.VideoAdded()) == ()
-    assert machine.handle(steps.ChannelOpened()) == (steps.SetStatus(S.CONNECTED), steps.CallConnected())
+    assert machine.handle(steps.ChannelOpened()) == (
+        steps.StopTimer(),
+        steps.WatchVideo(),
+        steps.SetStatus(S.CONNECTED),
+        steps.CallConnected(),
+    )
     disconnected, called, released = machine.handle(steps.Disconnect())
     assert disconnected == steps.SetStatus(S.DISCONNECTED)
     assert called == steps.CallDisconnected()
@@ -107,8 +135,8 @@ def test_a_clean_close_ends_a_connection_without_an_error(code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [None, 1006, 1011, 4000])
-def test_any_other_close_fails_a_connection_that_was_up(code: int | None) -> None:
-    effects = up().handle(steps.SignalingClosed(code))
+def test_any_other_close_fails_a_connection_that_was_up_and_may_not_come_back(code: int | None) -> None:
+    effects = up(OFF).handle(steps.SignalingClosed(code))
     assert told(effects) == [S.FAILED]
     assert isinstance(fatal(effects), SignalingError)
     assert steps.CallDisconnected() in effects
@@ -127,7 +155,7 @@ def test_a_lost_peer_and_a_clean_close_are_a_clean_end() -> None:
 
 
 def test_a_lost_peer_without_a_reason_fails_with_its_first_sign() -> None:
-    machine = up()
+    machine = up(OFF)
     first = PeerError("the video track ended")
     machine.handle(steps.PeerLost(first))
     machine.handle(steps.PeerLost(PeerError("its state is closed")))
@@ -188,6 +216,158 @@ def test_an_event_out_of_place_names_state_and_event() -> None:
     assert (raised.value.state, raised.value.event) == (State.CONNECTED, Event.RETRY_DUE)
 
 
+def test_a_lost_connection_is_made_again_with_a_new_token_and_is_no_new_one_to_the_user() -> None:
+    machine = up()
+    effects = machine.handle(steps.SignalingClosed(1011, "restarting"))
+    message = "The signaling connection was lost: close code 1011, restarting. Try 1 of 5 to reconnect follows."
+    *_, status, report, retry = effects
+    assert steps.DropAttempt() in effects
+    assert status == steps.SetStatus(S.RECONNECTING, message)
+    assert isinstance(report, steps.Report)
+    assert isinstance(report.error, SignalingError)
+    assert not report.fatal
+    assert retry == steps.ScheduleRetry(0.0)
+    assert machine.handle(steps.RetryDue()) == (steps.StartTimer(30.0), steps.RenewSession(CREDENTIALS))
+    assert machine.handle(steps.SessionOpened(RENEWED)) == (steps.OpenSignaling(RENEWED),)
+    assert machine.handle(steps.ChannelOpened()) == ()
+    assert machine.handle(steps.VideoAdded()) == (
+        steps.StopTimer(),
+        steps.WatchVideo(),
+        steps.WatchHold(10.0),
+        steps.SetStatus(S.CONNECTED),
+    )
+
+
+def test_a_lost_peer_without_a_reason_is_tried_again_with_its_first_sign() -> None:
+    machine = up()
+    first = PeerError("the video track ended")
+    machine.handle(steps.PeerLost(first))
+    machine.handle(steps.PeerLost(PeerError("its state is closed")))
+    effects = machine.handle(steps.ReasonOverdue())
+    assert told(effects) == [S.RECONNECTING]
+    assert steps.Report(first, fatal=False) in effects
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        steps.SignalingClosed(None, "refused"),
+        steps.SignalingClosed(1011),
+        steps.PeerLost(PeerError("ICE has failed")),
+        steps.TimedOut(),
+        steps.ErrorReported("streamer_not_available"),
+        steps.ErrorReported("whatever else"),
+    ],
+    ids=["no socket", "1011", "peer", "too slow", "known error", "unknown error"],
+)
+def test_tries_are_made_with_growing_waits_and_then_given_up(failure: steps.Input) -> None:
+    machine = up()
+    effects = machine.handle(steps.SignalingClosed(1011))
+    waits = []
+    while not machine.is_over:
+        waits += [effect.seconds for effect in effects if isinstance(effect, steps.ScheduleRetry)]
+        assert steps.DropAttempt() in effects
+        machine.handle(steps.RetryDue())
+        machine.handle(steps.SessionOpened(RENEWED))
+        effects = machine.handle(failure)
+    assert waits == [0.0, 1.0, 2.0, 2.0, 2.0]
+    status, report, called, released = effects
+    assert isinstance(status, steps.SetStatus)
+    assert str(status.message).endswith("Given up after 5 tries to reconnect.")
+    assert fatal((report,)).__notes__ == ["Given up after 5 tries to reconnect."]
+    assert called == steps.CallDisconnected()
+    assert isinstance(released, steps.Release)
+
+
+def test_each_try_names_itself_and_the_wait_before_it() -> None:
+    machine = lost(RetryPolicy(max_retries=3))
+    (status,) = (e for e in machine.handle(steps.TimedOut()) if isinstance(e, steps.SetStatus))
+    assert str(status.message).endswith("still waiting for a new token for the session. The limit is "
+        "AdvancedConfig.connect_timeout_s. Try 2 of 3 to reconnect follows in 1 s.")  # fmt: skip
+
+
+def test_a_connection_that_does_not_hold_uses_up_its_tries() -> None:
+    machine = lost(RetryPolicy(max_retries=2))
+    come_back(machine)
+    assert told(machine.handle(steps.SignalingClosed(1011))) == [S.RECONNECTING]
+    machine.handle(steps.RetryDue())
+    come_back(machine)
+    assert told(machine.handle(steps.SignalingClosed(1011))) == [S.FAILED]
+
+
+def test_a_connection_that_has_held_has_all_its_tries_again() -> None:
+    machine = lost(RetryPolicy(max_retries=1))
+    come_back(machine)
+    machine.handle(steps.Held())
+    effects = machine.handle(steps.SignalingClosed(1011))
+    assert told(effects) == [S.RECONNECTING]
+    assert effects[-1] == steps.ScheduleRetry(0.0)
+
+
+def test_a_connection_that_is_lost_in_the_very_moment_it_would_have_held_has_not() -> None:
+    machine = lost(RetryPolicy(max_retries=1))
+    come_back(machine)
+    machine.handle(steps.PeerLost(PeerError("no video")))
+    machine.handle(steps.Held())
+    assert told(machine.handle(steps.ReasonOverdue())) == [S.FAILED]
+
+
+@pytest.mark.parametrize("policy", [OFF, RetryPolicy(max_retries=0)], ids=["off", "no tries"])
+def test_without_tries_a_loss_is_fatal_at_once(policy: RetryPolicy) -> None:
+    machine = up(policy)
+    error = fatal(machine.handle(steps.SignalingClosed(1011)))
+    assert not getattr(error, "__notes__", [])
+
+
+def test_a_session_that_is_gone_is_replaced_by_a_new_one() -> None:
+    machine = lost()
+    stop, lose, open_session = machine.handle(GONE)
+    assert stop == steps.StopTimer()
+    assert isinstance(lose, steps.LoseSession)
+    assert isinstance(lose.error, SessionLostError)
+    assert open_session == steps.OpenSession()
+    assert machine.handle(steps.NoStreamerFree()) == (steps.SetStatus(S.RECONNECTING, "Waiting for a free streamer"),)
+    assert machine.handle(steps.NoStreamerFree()) == ()
+    assert machine.handle(steps.SessionOpened(OTHERS)) == (steps.StartTimer(30.0), steps.OpenSignaling(OTHERS))
+
+
+def test_the_next_try_is_for_the_new_session() -> None:
+    machine = lost()
+    machine.handle(GONE)
+    machine.handle(steps.SessionOpened(OTHERS))
+    machine.handle(steps.SignalingClosed(1011))
+    assert steps.RenewSession(OTHERS) in machine.handle(steps.RetryDue())
+
+
+def test_a_session_that_is_gone_is_fatal_where_no_other_will_do() -> None:
+    machine = lost(RetryPolicy(reconnect="same_session"))
+    assert isinstance(fatal(machine.handle(GONE)), SessionLostError)
+
+
+def test_a_refusal_that_may_pass_costs_a_try_and_one_that_may_not_is_fatal() -> None:
+    machine = lost()
+    assert told(machine.handle(steps.SessionRefused(QueueTimeoutError("Timed out waiting for a streamer")))) == [
+        S.RECONNECTING
+    ]
+    machine.handle(steps.RetryDue())
+    refusal = OdysseyAuthError("Invalid API key")
+    assert fatal(machine.handle(steps.SessionRefused(refusal))) is refusal
+
+
+def test_the_limit_of_a_connection_is_fatal_during_a_try_too() -> None:
+    machine = lost()
+    machine.handle(steps.SessionOpened(RENEWED))
+    assert isinstance(fatal(machine.handle(steps.ErrorReported("duration_limit_reached"))), ConnectionLimitReachedError)
+
+
+def test_a_clean_close_during_a_try_is_a_clean_end() -> None:
+    machine = lost()
+    machine.handle(steps.SessionOpened(RENEWED))
+    effects = machine.handle(steps.SignalingClosed(1000))
+    assert told(effects) == [S.DISCONNECTED]
+    assert steps.CallDisconnected() in effects
+
+
 @given(retry=st.integers(0, 1000), multiplier=st.floats(1, 10), first=st.floats(0, 5), limit=st.floats(5, 20))
 def test_waits_grow_up_to_their_limit(retry: int, multiplier: float, first: float, limit: float) -> None:
     policy = RetryPolicy(initial_delay=first, max_delay=limit, multiplier=multiplier)
@@ -209,41 +389,87 @@ def test_a_connection_that_is_over_never_comes_back() -> None:
     assert all(to == state and not actions for state in OVER for to, actions in TRANSITIONS[state].values())
 
 
-HAPPENINGS: dict[Event, st.SearchStrategy[steps.Input]] = {
-    Event.CONNECT: st.just(steps.Connect()),
-    Event.CONNECT_WITH_CREDENTIALS: st.just(steps.Connect(CREDENTIALS)),
-    Event.NO_STREAMER_FREE: st.just(steps.NoStreamerFree()),
-    Event.SESSION_OPENED: st.just(steps.SessionOpened(CREDENTIALS)),
-    Event.SESSION_REFUSED: st.just(steps.SessionRefused(OdysseyAuthError("Invalid API key"))),
-    Event.VIDEO_ADDED: st.just(steps.VideoAdded()),
-    Event.CHANNEL_OPENED: st.just(steps.ChannelOpened()),
-    Event.SIGNALING_CLOSED: st.builds(steps.SignalingClosed, st.sampled_from([1000, 1001]), st.text(max_size=5)),
-    Event.SIGNALING_LOST: st.builds(steps.SignalingClosed, st.sampled_from([None, 1006, 1011]), st.text(max_size=5)),
-    Event.RETRY_DUE: st.just(steps.RetryDue()),
-    Event.ERROR_REPORTED: st.builds(steps.ErrorReported, st.text(max_size=5)),
-    Event.PEER_LOST: st.just(steps.PeerLost(PeerError("gone"))),
-    Event.REASON_OVERDUE: st.just(steps.ReasonOverdue()),
-    Event.TIMED_OUT: st.just(steps.TimedOut()),
-    Event.DISCONNECT: st.just(steps.Disconnect()),
-    Event.BROKE: st.just(steps.Broke(KeyError("unforeseen"))),
+CLOSED = st.builds(steps.SignalingClosed, st.sampled_from([1000, 1001]), st.text(max_size=5))
+LOST = st.builds(steps.SignalingClosed, st.sampled_from([None, 1006, 1011]), st.text(max_size=5))
+REPORTED = st.builds(steps.ErrorReported, st.sampled_from(["duration_limit_reached", "streamer_disconnected", "", "?"]))
+REFUSED = st.sampled_from(
+    [
+        steps.SessionRefused(OdysseyAuthError("Invalid API key")),
+        steps.SessionRefused(QueueTimeoutError("Timed out waiting for a streamer")),
+        GONE,
+    ]
+)
+type Drawn = st.SearchStrategy[steps.Input]
+
+EVERYWHERE: tuple[Drawn, ...] = (
+    st.just(steps.Disconnect()),
+    st.just(steps.Broke(KeyError("unforeseen"))),
+)
+OPENING: tuple[Drawn, ...] = (st.builds(steps.SessionOpened, st.sampled_from([RENEWED, OTHERS])), REFUSED, *EVERYWHERE)
+QUEUEING: tuple[Drawn, ...] = (st.just(steps.NoStreamerFree()), *OPENING)
+TIMED_OUT: Drawn = st.just(steps.TimedOut())
+PEER_LOST: Drawn = st.just(steps.PeerLost(PeerError("gone")))
+SOCKET: tuple[Drawn, ...] = (CLOSED, LOST, REPORTED, PEER_LOST, *EVERYWHERE)
+VIDEO: Drawn = st.just(steps.VideoAdded())
+CHANNEL: Drawn = st.just(steps.ChannelOpened())
+RETRY_DUE: Drawn = st.just(steps.RetryDue())
+
+HAPPENINGS: dict[State, tuple[Drawn, ...]] = {
+    State.IDLE: (st.just(steps.Connect()), st.just(steps.Connect(CREDENTIALS)), EVERYWHERE[0]),
+    State.AUTHENTICATING: QUEUEING,
+    State.QUEUEING: QUEUEING,
+    State.CONNECTING: (VIDEO, CHANNEL, TIMED_OUT, *SOCKET),
+    State.HAVE_VIDEO: (CHANNEL, TIMED_OUT, *SOCKET),
+    State.HAVE_CHANNEL: (VIDEO, TIMED_OUT, *SOCKET),
+    State.RETRYING: (RETRY_DUE, TIMED_OUT, *EVERYWHERE),
+    State.CONNECTED: (st.just(steps.Held()), *SOCKET),
+    State.LOST: (st.just(steps.Held()), st.just(steps.ReasonOverdue()), *SOCKET),
+    State.WAITING: (RETRY_DUE, *EVERYWHERE),
+    State.RENEWING: (TIMED_OUT, *OPENING),
+    State.REOPENING: QUEUEING,
+    State.REQUEUEING: QUEUEING,
+    State.RECONNECTING: (VIDEO, CHANNEL, TIMED_OUT, *SOCKET),
+    State.REGAINED_VIDEO: (CHANNEL, TIMED_OUT, *SOCKET),
+    State.REGAINED_CHANNEL: (VIDEO, TIMED_OUT, *SOCKET),
+    State.DISCONNECTED: (EVERYWHERE[0],),
+    State.FAILED: (EVERYWHERE[0],),
 }
-ALIAS = {Event.SIGNALING_GIVEN_UP: Event.SIGNALING_LOST}
+"""What a network, a service or a user can cause, by the state in which they can: each of it must be listed there."""
+
+
+@given(data=st.data())
+@settings(max_examples=20)
+@pytest.mark.parametrize("state", State)
+def test_whatever_can_happen_in_a_state_is_listed_there(state: State, data: st.DataObject) -> None:
+    for drawn in HAPPENINGS[state]:
+        for policy in (OFF, RetryPolicy(), RetryPolicy(reconnect="same_session"), RetryPolicy(max_retries=0)):
+            machine = ConnectionMachine(policy)
+            machine.handle(steps.Connect(CREDENTIALS))
+            machine.state = state
+            machine.handle(data.draw(drawn))
 
 
 class AnyLife(RuleBasedStateMachine):
-    """Whatever happens, in any order that the table allows."""
+    """Whatever can happen, in any order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.machine = ConnectionMachine(RetryPolicy(max_retries=2))
+        self.machine = ConnectionMachine()
         self.effects: list[steps.Effect] = []
         self.was_up = False
 
+    @initialize(
+        reconnect=st.sampled_from(["off", "same_session", "new_session"]),
+        max_retries=st.integers(min_value=0, max_value=3),
+    )
+    def with_settings(self, reconnect: Reconnect, max_retries: int) -> None:
+        self.policy = RetryPolicy(max_retries=max_retries, reconnect=reconnect)
+        self.machine = ConnectionMachine(self.policy)
+
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
-        listed = sorted({ALIAS.get(event, event) for event in TRANSITIONS[self.machine.state]})
         was_over = self.machine.is_over
-        effects = self.machine.handle(data.draw(HAPPENINGS[data.draw(st.sampled_from(listed))]))
+        effects = self.machine.handle(data.draw(st.one_of(HAPPENINGS[self.machine.state])))
         assert not (was_over and effects), "nothing is to be done once all is over"
         self.effects += effects
         self.was_up |= self.machine.is_up
@@ -251,9 +477,9 @@ class AnyLife(RuleBasedStateMachine):
     @precondition(lambda self: self.machine.is_over)
     @rule(data=st.data())
     def an_echo_comes_late(self, data: st.DataObject) -> None:
-        event = data.draw(st.sampled_from(sorted(set(HAPPENINGS) - {Event.DISCONNECT})))
+        echo = data.draw(st.one_of(*SOCKET[:-2], VIDEO, CHANNEL, TIMED_OUT, RETRY_DUE, EVERYWHERE[1]))
         with pytest.raises(IllegalEventError):
-            self.machine.handle(data.draw(HAPPENINGS[event]))
+            self.machine.handle(echo)
 
     def count(self, kind: type[steps.Effect]) -> int:
         return sum(isinstance(effect, kind) for effect in self.effects)
@@ -265,12 +491,32 @@ class AnyLife(RuleBasedStateMachine):
 
     @invariant()
     def a_fatal_error_is_reported_once_and_only_with_failed(self) -> None:
-        assert self.count(steps.Report) == (self.machine.state is State.FAILED)
+        fatal_ones = [effect for effect in self.effects if isinstance(effect, steps.Report) and effect.fatal]
+        assert len(fatal_ones) == (self.machine.state is State.FAILED)
 
     @invariant()
-    def disconnected_is_called_once_for_what_was_up(self) -> None:
+    def each_try_to_come_back_has_its_error_and_there_are_no_more_than_allowed(self) -> None:
+        losses = [effect for effect in self.effects if isinstance(effect, steps.Report) and not effect.fatal]
+        scheduled = [e for e in self.effects if isinstance(e, steps.SetStatus) and "Try " in str(e.message)]
+        assert len(losses) == len(scheduled)
+        assert self.machine.tries <= self.machine._policy.tries
+        assert self.was_up or not losses
+
+    @invariant()
+    def connected_is_called_once_and_disconnected_once_for_what_was_up(self) -> None:
         assert self.count(steps.CallConnected) == self.was_up
         assert self.count(steps.CallDisconnected) == (self.was_up and self.machine.is_over)
+
+    @invariant()
+    def a_timer_runs_when_it_is_to_and_only_then(self) -> None:
+        timers = [e for e in self.effects if isinstance(e, steps.StartTimer | steps.StopTimer)]
+        runs = bool(timers) and isinstance(timers[-1], steps.StartTimer)
+        assert self.machine.is_over or runs == (TIMED_OUT in HAPPENINGS[self.machine.state])
+
+    @invariant()
+    def an_attempt_is_dropped_before_the_next(self) -> None:
+        attempts = [type(e) for e in self.effects if isinstance(e, steps.OpenSignaling | steps.DropAttempt)]
+        assert all(pair != (steps.OpenSignaling, steps.OpenSignaling) for pair in pairwise(attempts))
 
     @invariant()
     def what_is_over_is_released_once(self) -> None:
@@ -278,4 +524,4 @@ class AnyLife(RuleBasedStateMachine):
 
 
 TestAnyLife = AnyLife.TestCase
-TestAnyLife.settings = settings(max_examples=150, stateful_step_count=25)
+TestAnyLife.settings = settings(max_examples=300, stateful_step_count=40)

@@ -14,6 +14,7 @@ from odyssey_client.connection.calls import (
     GaveUp,
     Input,
     Interact,
+    LoseSession,
     Reject,
     Resolve,
     Start,
@@ -21,7 +22,13 @@ from odyssey_client.connection.calls import (
 from odyssey_client.connection.messages import BroadcastUnusable
 from odyssey_client.connection.operations import StreamOperations
 from odyssey_client.connection.operations_table import INITIAL, REFUSALS, TRANSITIONS, Action, Event, State
-from odyssey_client.errors import ConnectionClosedError, InvalidStateError, OdysseyStreamError, PeerError
+from odyssey_client.errors import (
+    ConnectionClosedError,
+    InvalidStateError,
+    OdysseyStreamError,
+    PeerError,
+    SessionLostError,
+)
 from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
 from odyssey_client.models import BroadcastInfo
 
@@ -199,6 +206,54 @@ def test_a_refusal_is_a_stream_error_with_a_reason() -> None:
     assert raised.value.reason == "no_stream"
 
 
+GONE = LoseSession(SessionLostError("The session is gone."))
+LOST = (Announce(StreamError("session_lost", "The session is gone.")), Announce(StreamEnded()))
+
+
+def test_a_lost_session_ends_the_stream_and_rejects_what_was_pending_and_another_stream_may_follow() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(End(2))
+    effects = operations.handle(GONE)
+    assert effects[:2] == LOST, "the user hears of the stream before the calls return"
+    assert rejected(effects) == [(1, "session_lost"), (2, "session_lost")]
+    assert all(isinstance(effect.error, SessionLostError) for effect in effects if isinstance(effect, Reject))
+    assert operations.pending == frozenset()
+    operations.handle(Start(3, "another"))
+    assert operations.handle(STARTED) == (Announce(STARTED), Resolve(3, "stream-1"))
+
+
+def test_a_lost_session_without_a_stream_is_told_to_those_who_wait_and_nobody_else() -> None:
+    operations = StreamOperations()
+    assert operations.handle(GONE) == ()
+    operations.handle(Start(0, "a castle"))
+    effects = operations.handle(GONE)
+    assert rejected(effects) == [(0, "session_lost")]
+    assert len(effects) == 1
+    assert operations.state is State.IDLE
+
+
+def test_the_place_of_a_call_that_gave_up_is_lost_with_the_session() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(GaveUp(1))
+    operations.handle(GONE)
+    operations.handle(Start(2, "another"))
+    operations.handle(STARTED)
+    operations.handle(Interact(3, "day"))
+    assert settled(operations.handle(InteractAcknowledged("rewritten"))) == [Resolve(3, "rewritten")]
+    assert operations.handle(GaveUp(1)) == ()
+
+
+@pytest.mark.parametrize("reason", ["session_timeout", "quota_exceeded", "moderation"])
+def test_a_refusal_is_retryable_where_the_table_of_the_wire_says_so(reason: str) -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    (reject,) = settled(operations.handle(StreamError(reason, "no")))
+    assert isinstance(reject, Reject)
+    assert reject.error.retryable == (reason == "session_timeout")
+
+
 def test_the_tables_cover_every_call_in_every_state() -> None:
     for state in State:
         for call in (Event.START, Event.INTERACT, Event.END):
@@ -229,11 +284,13 @@ def test_whatever_comes_each_call_is_settled_at_most_once_and_none_is_left_at_th
     made: set[int] = set()
     done: list[int] = []
     for number in range(data.draw(st.integers(1, 25))):
-        kind = data.draw(st.sampled_from(["start", "interact", "end", "give up", "answer"]))
+        kind = data.draw(st.sampled_from(["start", "interact", "end", "give up", "answer", "lose"]))
         happened: Input
         if kind == "answer":
             answer: Answer = data.draw(ANSWERS)
             happened = answer
+        elif kind == "lose":
+            happened = GONE
         elif kind == "give up":
             happened = GaveUp(data.draw(st.sampled_from(sorted(made) or [0])))
         else:
@@ -245,6 +302,7 @@ def test_whatever_comes_each_call_is_settled_at_most_once_and_none_is_left_at_th
             }
             happened = calls[kind]
         pending = operations.pending
+        was_streaming = operations.state in {State.STREAMING, State.ENDING}
         try:
             effects = operations.handle(happened)
         except InvalidStateError:
@@ -257,7 +315,10 @@ def test_whatever_comes_each_call_is_settled_at_most_once_and_none_is_left_at_th
             done += [happened.call] if happened.call in pending else []
         else:
             told = [effect.answer for effect in effects if isinstance(effect, Announce)]
-            if isinstance(happened, BroadcastUnusable):
+            if isinstance(happened, LoseSession):
+                assert told == ([effect.answer for effect in LOST] if was_streaming else [])
+                assert not operations.pending
+            elif isinstance(happened, BroadcastUnusable):
                 assert told == [StreamError("broadcast_error", "no URL")]
                 assert operations.pending == pending, "it is no answer to any call"
             else:

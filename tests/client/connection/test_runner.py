@@ -186,7 +186,7 @@ async def test_an_end_by_the_service_settles_everything_that_waits(
         await end(session)
         await session.until_closed()
 
-    async with scripted(end_it) as credentials, client(AdvancedConfig()) as odyssey:
+    async with scripted(end_it) as credentials, client(AdvancedConfig(reconnect="off")) as odyssey:
         await odyssey.connect_with_credentials(credentials)
         await odyssey.start_stream("A castle")
         events, frames = odyssey.events(), odyssey.frames()

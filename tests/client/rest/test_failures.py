@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from odyssey_client.config import AdvancedConfig, ClientConfig
 from odyssey_client.errors import (
-    USAGE_ERRORS,
     AccountSuspendedError,
     ConcurrentLimitReachedError,
     MonthlyLimitReachedError,
@@ -20,12 +19,15 @@ from odyssey_client.errors import (
     RateLimitError,
     StreamDurationExceededError,
 )
+from odyssey_client.errors.wire import ROWS, Source
 from odyssey_client.models import JSON
 from odyssey_client.rest.failures import Failure, blanked, detail_of, readable
 from odyssey_client.rest.transport import Transport
 from odyssey_client.seams import SystemClock, SystemEntropy
 
 from .conftest import API_KEY
+
+USAGE_CODES = [row.said for row in ROWS if row.source is Source.USAGE]
 
 json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(f"key {API_KEY}"),
@@ -36,7 +38,7 @@ faults = st.lists(st.fixed_dictionaries({}, optional={"loc": json, "msg": json, 
 usage = st.fixed_dictionaries(
     {},
     optional={
-        "error": json | st.sampled_from(sorted(USAGE_ERRORS)),
+        "error": json | st.sampled_from(USAGE_CODES),
         "message": json | st.just("Maximum concurrent sessions (7) reached"),
         "action": json,
         "action_url": json,

@@ -28,7 +28,7 @@ from odyssey_client.models import (
     SimulationStream,
 )
 from odyssey_client.rest.failures import Failure
-from odyssey_client.rest.simulations import _path, _scripts_refused, cancel_job, create_job, get_job, list_jobs
+from odyssey_client.rest.simulations import _path, cancel_job, create_job, get_job, list_jobs
 from odyssey_client.rest.transport import Transport
 
 from .conftest import Answer, Service, VirtualClock
@@ -278,7 +278,8 @@ json = st.recursive(
 
 @given(st.lists(st.fixed_dictionaries({}, optional={"loc": json, "msg": json, "type": json}) | json) | json)
 def test_any_422_at_all_gives_faults_that_can_be_read(detail: JSON) -> None:
-    error = _scripts_refused(Failure(CREATE, 422, detail, "r-1"))
+    error = Failure(CREATE, 422, detail, "r-1").error()
+    assert isinstance(error, ScriptError)
     assert isinstance(error, ScriptError)
     assert error.faults
     assert all(line.isprintable() for line in str(error).split("\n"))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any, override
 
 import pytest
@@ -26,7 +27,7 @@ from odyssey_client import (
     UnexpectedResponseError,
     connect_to_stream,
 )
-from odyssey_client.rtc import ice_servers, silence
+from odyssey_client.rtc import ice_servers
 from tests.client.spectator.whep_server import TOKEN, Answer, WhepServer, good, whep_server
 from tests.support.leftovers import nothing_left
 
@@ -280,11 +281,11 @@ async def test_what_does_not_come_in_time_is_given_up_and_nothing_left(answer: A
             assert server.asked[-1] == "DELETE /stream/whep/1"
 
 
-async def test_while_it_connects_only_the_limit_of_connecting_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(silence, "SILENCE_LIMIT_S", 0.1)
+async def test_while_it_connects_only_the_limit_of_connecting_counts() -> None:
+    settings = replace(IMPATIENT, peer_timeout_s=0.1)
     async with nothing_left(), whep_server(unreachable) as server, asyncio.timeout(LIMIT):
         with pytest.raises(ConnectTimeoutError):
-            await connect_to_stream(server.url, TOKEN, advanced=IMPATIENT)
+            await connect_to_stream(server.url, TOKEN, advanced=settings)
 
 
 async def test_nobody_there_is_told_without_the_token() -> None:

@@ -11,8 +11,15 @@ from typing import Any, override
 import av
 import pytest
 
-from odyssey_client import OdysseyConfigError, OdysseyError, PeerError, SpectatorConnection, connect_to_stream
-from odyssey_client.rtc import owned, silence
+from odyssey_client import (
+    AdvancedConfig,
+    OdysseyConfigError,
+    OdysseyError,
+    PeerError,
+    SpectatorConnection,
+    connect_to_stream,
+)
+from odyssey_client.rtc import owned
 from odyssey_client.spectator import callbacks
 from tests.client.connection.scripted import GreyTrack
 from tests.client.spectator.whep_server import TOKEN, WhepServer, whep_server
@@ -22,10 +29,12 @@ LIMIT = 10.0
 
 
 @asynccontextmanager
-async def watching(**options: Any) -> AsyncIterator[tuple[WhepServer, SpectatorConnection]]:
+async def watching(
+    advanced: AdvancedConfig | None = None, **options: Any
+) -> AsyncIterator[tuple[WhepServer, SpectatorConnection]]:
     """A server, and a spectator that has had its first frame."""
     async with asyncio.timeout(LIMIT), whep_server(**options) as server:
-        spectator = await connect_to_stream(server.url, TOKEN)
+        spectator = await connect_to_stream(server.url, TOKEN, advanced=advanced)
         try:
             await anext(spectator.frames())
             yield server, spectator
@@ -82,12 +91,11 @@ class Stalls(GreyTrack):
         return await super().recv()
 
 
-async def test_video_that_stops_is_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(silence, "SILENCE_LIMIT_S", 0.4)
+async def test_video_that_stops_is_a_loss() -> None:
     ended = Ended()
-    async with nothing_left(), watching(track=Stalls) as (_, spectator):
+    async with nothing_left(), watching(AdvancedConfig(peer_timeout_s=0.4), track=Stalls) as (_, spectator):
         spectator.on_disconnect(ended.callback)
-        with pytest.raises(PeerError, match="no video for"):
+        with pytest.raises(PeerError, match=r"no video for 0\.4 s"):
             async for _ in spectator.frames():
                 pass
         assert spectator.connection_state == "failed"

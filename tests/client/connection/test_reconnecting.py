@@ -1,0 +1,561 @@
+"""A connection that was up, is lost, and comes back: the same one to its user, whatever had to be made anew for it."""
+
+import asyncio
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from odyssey_client import (
+    ConnectionLimitReachedError,
+    ConnectTimeoutError,
+    Disconnected,
+    InteractAcknowledged,
+    InvalidStateError,
+    Odyssey,
+    OdysseyApiError,
+    OdysseyAuthError,
+    OdysseyError,
+    OperationTimeoutError,
+    PeerError,
+    QueueTimeoutError,
+    SessionLostError,
+    SignalingError,
+    StatusChanged,
+    StreamerNotAvailableError,
+    SystemClock,
+)
+from tests.client.connection.scripted import Script, Session, scripted
+from tests.client.connection.whole_service import (
+    FULL,
+    GONE,
+    REQUEST,
+    TOKEN,
+    Told,
+    after,
+    client_of,
+    lose_peer,
+    lose_socket,
+    never_offer,
+    quick,
+    refuse,
+    stay_up,
+    stream,
+    whole_service,
+)
+from tests.client.rest.conftest import Answer
+from tests.support.leftovers import nothing_left
+
+LIMIT = 20.0
+
+
+async def lose_both(session: Session) -> None:
+    await session.come_up()
+    await session.peer.close()
+    await session.socket.close(1011)
+
+
+async def lose_track(session: Session) -> None:
+    await session.come_up()
+    for sender in session.peer.getSenders():
+        await sender.stop()
+    await session.until_closed()
+
+
+def lose_channel(label: str) -> Script:
+    async def lose(session: Session) -> None:
+        await session.come_up()
+        {"streamerToClient": session.to_client, "clientToStreamer": session.from_client}[label].close()
+        await session.until_closed()
+
+    return lose
+
+
+@pytest.mark.parametrize(
+    ("loss", "error", "says"),
+    [
+        (lose_socket, SignalingError, "close code 1011, broken down"),
+        (lose_peer, PeerError, "was lost"),
+        (lose_both, OdysseyError, "lost"),
+        (lose_track, PeerError, "the video track ended"),
+        (lose_channel("streamerToClient"), PeerError, "the data channel streamerToClient closed"),
+        (lose_channel("clientToStreamer"), PeerError, "the data channel clientToStreamer closed"),
+    ],
+    ids=["socket", "peer", "both", "track", "streamerToClient", "clientToStreamer"],
+)
+async def test_a_connection_that_is_lost_comes_back_as_the_same(
+    loss: Script, error: type[OdysseyError], says: str
+) -> None:
+    told = Told()
+    async with (
+        nothing_left(),
+        asyncio.timeout(LIMIT),
+        whole_service(loss, stream) as service,
+        client_of(service) as odyssey,
+    ):
+        video = await odyssey.connect(**told.handlers())
+        await told.until("status_change", "connected", times=2)
+        assert odyssey.is_connected
+        assert odyssey.media_stream is video
+        assert await odyssey.start_stream("A castle") == "stream-1"
+        await anext(video.frames())
+    assert told.statuses == ["authenticating", "connecting", "connected", "reconnecting", "connected", "disconnected"]
+    ((reported, fatal),) = told.of("error")
+    assert isinstance(reported, error)
+    assert says in str(reported)
+    assert not fatal
+    message = told.of("status_change")[3][1]
+    assert message == f"{reported} Try 1 of 5 to reconnect follows."
+    assert [name for name, _ in told.all if name in {"connected", "disconnected"}] == ["connected", "disconnected"]
+    assert len(service.calls(REQUEST)) == 1
+    assert [asked.body for asked in service.calls(TOKEN)] == [{"session_id": "session-1"}] * 2
+
+
+async def test_each_try_opens_its_own_socket_with_a_fresh_token_once_the_old_one_is_left_without_a_goodbye() -> None:
+    tokens: list[str] = []
+    said: list[dict[str, object]] = []
+    closed: list[tuple[int | None, str | None]] = []
+
+    async def lose(session: Session) -> None:
+        tokens.append(session.token)
+        await session.come_up()
+        await session.peer.close()
+        said.extend(await session.until_closed())
+        closed.append((session.socket.close_code, session.socket.close_reason))
+
+    async def come_back(session: Session) -> None:
+        assert closed, "the new socket was opened while the old one was"
+        tokens.append(session.token)
+        await stay_up(session)
+
+    told = Told()
+    async with asyncio.timeout(LIMIT), whole_service(lose, come_back) as service, client_of(service) as odyssey:
+        await odyssey.connect(**told.handlers())
+        await told.until("status_change", "connected", times=2)
+    assert tokens == ["token-1", "token-2"]
+    assert closed == [(4000, "reconnecting")]
+    assert all(message["type"] != "client_disconnecting" for message in said)
+
+
+async def lose_later(session: Session) -> None:
+    await session.come_up()
+    await session.receive("keepalive")
+    await session.peer.close()
+    await session.until_closed()
+
+
+async def test_frames_go_on_with_times_that_grow_by_the_time_that_passed(tmp_path: Path) -> None:
+    told = Told()
+    permitted = asyncio.Event()
+    async with asyncio.timeout(LIMIT), whole_service(lose_later, after(permitted, stay_up)) as service:
+        async with client_of(service, keepalive_interval_s=0.2) as odyssey:
+            shown: list[float] = []
+            video = await odyssey.connect(
+                **told.handlers(), on_video_frame=lambda frame: shown.append(frame.timestamp_ms)
+            )
+            frames, counted = video.frames(buffer=1000), video.frames()
+            async with video.record(tmp_path / "film.mp4") as recorder:
+                await told.until("status_change", "reconnecting")
+                before = video.frames_received
+                asyncio.get_running_loop().call_later(0.3, permitted.set)
+                await told.until("status_change", "connected", times=2)
+                while recorder.frames_recorded < before + 5:
+                    await anext(counted)
+        times = [frame.timestamp_ms async for frame in frames]
+    assert frames.dropped == 0
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert all(gap > 0 for gap in gaps)
+    assert 300 < max(gaps) < 5000
+    assert all(later > earlier for earlier, later in pairwise(shown))
+    assert (tmp_path / "film.mp4").stat().st_size > 0
+
+
+async def test_an_interaction_that_was_pending_is_answered_over_the_new_channel() -> None:
+    async def lose(session: Session) -> None:
+        await session.come_up()
+        await session.start_stream()
+        assert (await session.heard.get())["type"] == "update"
+        await session.socket.close(1011)
+
+    async def answer_late(session: Session) -> None:
+        await session.come_up()
+        session.say({"type": "update_acknowledged", "prompt": "Night, applied"})
+        await session.until_closed()
+
+    async with asyncio.timeout(LIMIT), whole_service(lose, answer_late) as service, client_of(service) as odyssey:
+        await odyssey.connect()
+        await odyssey.start_stream("A castle")
+        events = odyssey.events()
+        assert await odyssey.interact("Night") == "Night, applied"
+        assert odyssey.is_connected
+        await odyssey.disconnect()
+        kinds = [type(event) for event in [event async for event in events]]
+        assert kinds.index(InteractAcknowledged) < kinds.index(Disconnected)
+
+
+async def test_a_call_that_was_pending_and_is_never_answered_times_out_all_the_same() -> None:
+    async def lose(session: Session) -> None:
+        await session.come_up()
+        await session.start_stream()
+        assert (await session.heard.get())["type"] == "update"
+        await session.socket.close(1011)
+
+    async with (
+        asyncio.timeout(LIMIT),
+        whole_service(lose, stay_up) as service,
+        client_of(service, operation_timeout_s=1) as odyssey,
+    ):
+        await odyssey.connect()
+        await odyssey.start_stream("A castle")
+        with pytest.raises(OperationTimeoutError):
+            await odyssey.interact("Night")
+        assert odyssey.is_connected
+
+
+async def test_a_session_that_is_gone_is_replaced_and_whoever_waited_is_told_that_the_stream_is_lost() -> None:
+    async def lose(session: Session) -> None:
+        await session.come_up()
+        await session.start_stream()
+        while (await session.heard.get())["type"] != "interactive_stream_end":
+            pass
+        await session.socket.close(1011)
+
+    told = Told()
+    async with asyncio.timeout(LIMIT), whole_service(lose, stream) as service, client_of(service) as odyssey:
+        await odyssey.connect(**told.handlers())
+        assert odyssey.current_session_id == "session-1"
+        await odyssey.start_stream("A castle")
+        service.then(TOKEN, GONE)
+        results = await asyncio.gather(odyssey.interact("Night"), odyssey.end_stream(), return_exceptions=True)
+        for result in results:
+            assert isinstance(result, SessionLostError)
+            assert (result.code, result.retryable) == ("session_lost", True)
+            assert "whether this was carried out is not known" in str(result)
+        await told.until("status_change", "connected", times=2)
+        assert odyssey.current_session_id == "session-2"
+        assert await odyssey.start_stream("Another castle") == "stream-1"
+    ((reason, message),) = told.of("stream_error")
+    assert reason == "session_lost"
+    assert "The session is gone" in message
+    names = [name for name, _ in told.all]
+    assert (
+        names.index("stream_error") < names.index("stream_ended") < len(names) - 1 - names[::-1].index("stream_started")
+    )
+    assert len(told.of("stream_ended")) == 1
+    assert len(told.of("disconnected")) == 1
+
+
+async def test_a_session_that_is_gone_without_a_stream_is_replaced_in_silence() -> None:
+    told = Told()
+    async with asyncio.timeout(LIMIT), whole_service(lose_socket, stay_up) as service, client_of(service) as odyssey:
+        service.then(TOKEN, await service.token(), GONE)
+        await odyssey.connect(**told.handlers())
+        await told.until("status_change", "connected", times=2)
+        assert not told.of("stream_error")
+        assert not told.of("stream_ended")
+
+
+async def test_a_new_session_is_queued_for() -> None:
+    told = Told()
+    async with asyncio.timeout(LIMIT), whole_service(lose_socket, stay_up) as service, client_of(service) as odyssey:
+        service.then(TOKEN, await service.token(), GONE)
+        service.then(REQUEST, await service.session(), FULL)
+        await odyssey.connect(**told.handlers())
+        await told.until("status_change", "connected", times=2)
+        assert ("reconnecting", "Waiting for a free streamer") in told.of("status_change")
+
+
+async def test_a_queue_that_is_too_long_costs_a_try() -> None:
+    told = Told()
+    async with (
+        asyncio.timeout(LIMIT),
+        whole_service(lose_socket, stay_up) as service,
+        client_of(service, queue_timeout_s=0) as odyssey,
+    ):
+        service.then(TOKEN, await service.token(), GONE, GONE)
+        service.then(REQUEST, await service.session(), FULL)
+        await odyssey.connect(**told.handlers())
+        await told.until("status_change", "connected", times=2)
+        assert told.errors == [(SignalingError, False), (QueueTimeoutError, False)]
+
+
+async def test_where_only_the_same_session_will_do_its_end_is_fatal() -> None:
+    told = Told()
+    async with (
+        asyncio.timeout(LIMIT),
+        whole_service(lose_socket) as service,
+        client_of(service, reconnect="same_session") as odyssey,
+    ):
+        service.then(TOKEN, await service.token(), GONE)
+        await odyssey.connect(**told.handlers())
+        await told.until("disconnected")
+        assert odyssey.current_status == "failed"
+    assert told.errors == [(SignalingError, False), (SessionLostError, True)]
+    assert len(service.calls(REQUEST)) == 1
+
+
+async def test_where_nothing_is_to_be_tried_a_loss_is_fatal() -> None:
+    told = Told()
+    async with (
+        asyncio.timeout(LIMIT),
+        whole_service(lose_socket) as service,
+        client_of(service, reconnect="off") as odyssey,
+    ):
+        await odyssey.connect(**told.handlers())
+        await told.until("disconnected")
+    assert told.statuses == ["authenticating", "connecting", "connected", "failed"]
+    assert told.errors == [(SignalingError, True)]
+
+
+async def report_unavailable(session: Session) -> None:
+    await session.send({"type": "error", "reason": "streamer_not_available"})
+    await session.until_closed()
+
+
+async def offer_nonsense(session: Session) -> None:
+    await session.send({"type": "offer", "sdp": "v=0\r\nnonsense"})
+    await session.until_closed()
+
+
+BUSY = Answer(503, {"detail": "Restarting"})
+
+
+@pytest.mark.parametrize(
+    ("scripts", "tokens", "error"),
+    [
+        ([refuse], [], SignalingError),
+        ([report_unavailable], [], StreamerNotAvailableError),
+        ([offer_nonsense], [], PeerError),
+        ([never_offer], [], ConnectTimeoutError),
+        ([], [BUSY], OdysseyApiError),
+    ],
+    ids=["no socket", "error", "broken offer", "no offer", "no token"],
+)
+async def test_a_try_that_fails_is_reported_and_followed_by_another(
+    scripts: list[Script], tokens: list[Answer], error: type[OdysseyError]
+) -> None:
+    told = Told()
+    async with (
+        nothing_left(),
+        asyncio.timeout(LIMIT),
+        whole_service(lose_socket, *scripts, stay_up) as service,
+        client_of(service, connect_timeout_s=1.5) as odyssey,
+    ):
+        service.then(TOKEN, await service.token(), *tokens)
+        await odyssey.connect(**told.handlers())
+        await told.until("status_change", "connected", times=2)
+    assert told.errors == [(SignalingError, False), (error, False)]
+    messages = [str(message) for status, message in told.of("status_change") if status == "reconnecting"]
+    assert [message[message.index("Try ") :] for message in messages] == [
+        "Try 1 of 5 to reconnect follows.",
+        "Try 2 of 5 to reconnect follows in 0.01 s.",
+    ]
+
+
+async def test_tries_that_are_used_up_are_a_fatal_error_and_one_end() -> None:
+    told = Told()
+    async with (
+        nothing_left(),
+        asyncio.timeout(LIMIT),
+        whole_service(lose_socket, refuse) as service,
+        client_of(service, max_retries=3) as odyssey,
+    ):
+        video = await odyssey.connect(**told.handlers())
+        frames = video.frames()
+        await told.until("disconnected")
+        assert odyssey.current_status == "failed"
+        assert not odyssey.is_connected
+        with pytest.raises(SignalingError, match="not yet") as raised:  # noqa: PT012 - after what is buffered
+            while True:
+                await anext(frames)
+        assert raised.value.__notes__ == ["Given up after 3 tries to reconnect."]
+    assert told.errors == [(SignalingError, False)] * 3 + [(SignalingError, True)]
+    assert told.statuses[3:] == ["reconnecting"] * 3 + ["failed"]
+    assert str(told.of("status_change")[-1][1]).endswith("Given up after 3 tries to reconnect.")
+    assert [name for name, _ in told.all if name == "disconnected"] == ["disconnected"]
+
+
+async def test_a_service_that_drops_every_connection_is_not_asked_for_ever() -> None:
+    told = Told()
+    async with (
+        asyncio.timeout(LIMIT),
+        whole_service(lose_socket) as service,
+        client_of(service, max_retries=2) as odyssey,
+    ):
+        await odyssey.connect(**told.handlers())
+        await told.until("disconnected")
+    assert told.statuses[2:] == ["connected", "reconnecting", "connected", "reconnecting", "connected", "failed"]
+    assert len(told.of("connected")) == 1
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error"),
+    [
+        (Answer(401, {"detail": "Unauthorized"}), OdysseyAuthError),
+        (Answer(403, {"detail": "Forbidden"}), OdysseyApiError),
+        (Answer(429, {"detail": {"error": "ACCOUNT_SUSPENDED", "message": "Suspended"}}), OdysseyError),
+    ],
+)
+async def test_a_refusal_that_will_not_pass_is_fatal_at_once(refusal: Answer, error: type[OdysseyError]) -> None:
+    told = Told()
+    async with asyncio.timeout(LIMIT), whole_service(lose_socket, stay_up) as service, client_of(service) as odyssey:
+        service.then(TOKEN, await service.token(), *[refusal] * 5)
+        await odyssey.connect(**told.handlers())
+        await told.until("disconnected")
+    (_, (last, fatal)) = told.of("error")
+    assert isinstance(last, error)
+    assert fatal
+
+
+async def test_the_limit_of_a_connection_ends_it_during_a_try_too() -> None:
+    async def reach_the_limit(session: Session) -> None:
+        await session.send({"type": "error", "reason": "duration_limit_reached"})
+        await session.until_closed()
+
+    told = Told()
+    async with (
+        asyncio.timeout(LIMIT),
+        whole_service(lose_socket, reach_the_limit) as service,
+        client_of(service) as odyssey,
+    ):
+        await odyssey.connect(**told.handlers())
+        await told.until("disconnected")
+    assert told.errors == [(SignalingError, False), (ConnectionLimitReachedError, True)]
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [({"type": "error", "reason": "streamer_disconnected"}, "failed"), (None, "disconnected")],
+    ids=["error", "clean close"],
+)
+async def test_an_end_that_the_service_announces_is_not_gone_back_on(
+    end: dict[str, object] | None, status: str
+) -> None:
+    async def announce(session: Session) -> None:
+        await session.come_up()
+        if end is not None:
+            await session.send(end)
+        await session.peer.close()
+
+    told = Told()
+    async with asyncio.timeout(LIMIT), whole_service(announce) as service, client_of(service) as odyssey:
+        await odyssey.connect(**told.handlers())
+        await told.until("disconnected")
+        assert odyssey.current_status == status
+    assert "reconnecting" not in told.statuses
+
+
+async def test_without_a_key_the_token_there_is_has_to_do() -> None:
+    tokens: list[str] = []
+
+    def noting(script: Script) -> Script:
+        async def noted(session: Session) -> object:
+            tokens.append(session.token)
+            return await script(session)
+
+        return noted
+
+    told = Told()
+    async with (
+        asyncio.timeout(LIMIT),
+        scripted(noting(lose_socket), noting(stay_up)) as credentials,
+        Odyssey.keyless(advanced=quick()) as odyssey,
+    ):
+        await odyssey.connect_with_credentials(replace(credentials, session_token="the-one"), **told.handlers())
+        await told.until("status_change", "connected", times=2)
+    assert tokens == ["the-one", "the-one"]
+
+
+async def test_calls_made_meanwhile_say_that_it_is_coming_back() -> None:
+    told = Told()
+    permitted = asyncio.Event()
+    async with (
+        asyncio.timeout(LIMIT),
+        whole_service(lose_socket, after(permitted, stay_up)) as service,
+        client_of(service) as odyssey,
+    ):
+        await odyssey.connect(**told.handlers())
+        await told.until("status_change", "reconnecting")
+        for call in (odyssey.start_stream, lambda: odyssey.interact("Night"), odyssey.end_stream):
+            with pytest.raises(InvalidStateError, match=r"reconnecting\. Wait until it is connected again") as raised:
+                await call()
+            assert raised.value.reason == "reconnecting"
+        with pytest.raises(InvalidStateError, match=r"connection already \(reconnecting\)"):
+            await odyssey.connect()
+        assert not odyssey.is_connected
+        permitted.set()
+        await told.until("status_change", "connected", times=2)
+
+
+HELD_BACK: dict[str, tuple[list[Script], dict[str, list[Answer]]]] = {
+    "lost": ([lose_peer], {}),
+    "waiting": ([lose_socket, refuse], {}),
+    "renewing": ([lose_socket], {TOKEN: [Answer(until=asyncio.Event())]}),
+    "reopening": ([lose_socket], {TOKEN: [GONE], REQUEST: [Answer(until=asyncio.Event())]}),
+    "requeueing": ([lose_socket], {TOKEN: [GONE], REQUEST: [FULL] * 60}),
+    "reconnecting": ([lose_socket, never_offer], {}),
+}
+"""How a connection is brought to each state of its way back, and held there."""
+
+
+@pytest.mark.parametrize("where", HELD_BACK)
+@pytest.mark.parametrize("how", ["twice", "leaving"])
+async def test_disconnecting_at_any_moment_leaves_nothing_and_is_told_once(where: str, how: str) -> None:
+    scripts, answers = HELD_BACK[where]
+    told = Told()
+    wait_ms = 60_000 if where == "waiting" else 10
+    async with nothing_left(), asyncio.timeout(LIMIT), whole_service(*scripts) as service:
+        service.then(TOKEN, await service.token(), *answers.get(TOKEN, []))
+        service.then(REQUEST, await service.session(), *answers.get(REQUEST, []))
+        async with client_of(service, initial_retry_delay_ms=wait_ms, max_retry_delay_ms=wait_ms) as odyssey:
+            await odyssey.connect(**told.handlers())
+            await until_it_is(where, odyssey)
+            if how == "twice":
+                await asyncio.gather(odyssey.disconnect(), odyssey.disconnect())
+                await odyssey.disconnect()
+                assert odyssey.current_status == "disconnected"
+    assert told.statuses[-1] == "disconnected"
+    assert len(told.of("disconnected")) == 1
+    assert not [fatal for _, fatal in told.errors if fatal]
+
+
+async def until_it_is(state: str, odyssey: Odyssey) -> None:
+    """Wait for a state of the machine; not each of them is told to handlers."""
+    connection = odyssey._connection
+    assert connection is not None
+    while connection._machine.state != state:
+        await SystemClock().sleep(0.005)
+
+
+async def test_a_handler_may_disconnect_instead_of_waiting() -> None:
+    told = Told()
+    async with nothing_left(), asyncio.timeout(LIMIT), whole_service(lose_socket, never_offer) as service:
+        async with client_of(service) as odyssey:
+            await odyssey.connect(**{**told.handlers(), "on_error": odyssey.disconnect})
+            await told.until("disconnected")
+        assert told.statuses[-1] == "disconnected"
+
+
+async def test_a_client_that_gave_up_can_connect_again() -> None:
+    told = Told()
+    async with (
+        asyncio.timeout(LIMIT),
+        whole_service(lose_socket, refuse, stay_up) as service,
+        client_of(service, max_retries=1) as odyssey,
+    ):
+        first = await odyssey.connect(**told.handlers())
+        await told.until("disconnected")
+        assert await odyssey.connect() is not first
+        assert odyssey.is_connected
+
+
+async def test_readers_of_events_go_on() -> None:
+    told = Told()
+    async with asyncio.timeout(LIMIT), whole_service(lose_socket, stay_up) as service, client_of(service) as odyssey:
+        events = odyssey.events()
+        await odyssey.connect(**told.handlers())
+        await told.until("status_change", "connected", times=2)
+        await odyssey.disconnect()
+        statuses = [event.status async for event in events if isinstance(event, StatusChanged)]
+    assert statuses[2:] == ["connected", "reconnecting", "connected", "disconnected"]

@@ -1,0 +1,96 @@
+"""No key and no token in a log, an exception, a traceback or a repr, however loud the logs and whatever goes wrong."""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Iterator
+
+import pytest
+
+from odyssey_client import BroadcastReady, ErrorOccurred, OdysseyError, OdysseyStreamError, connect_to_stream
+from tests.client.connection.scripted import Session
+from tests.client.connection.whole_service import (
+    ACCESS_TOKEN,
+    GONE,
+    KEY,
+    TOKEN,
+    Told,
+    client_of,
+    refuse,
+    stream,
+    whole_service,
+)
+from tests.client.rest.conftest import Answer
+
+LIMIT = 20.0
+SPECTATOR_TOKEN = "spectator-token-of-the-broadcast"
+SECRETS = (KEY, ACCESS_TOKEN, SPECTATOR_TOKEN, *(f"token-{number}" for number in range(1, 9)))
+OF_THE_SERVICE = ("websockets.server",)
+"""Loggers of the scripted service, which runs in this very process and has no manners."""
+
+
+@pytest.fixture
+def everything_said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What every logger there is says, down to the last detail."""
+    loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
+    levels = {logger: logger.level for logger in loggers}
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+    with caplog.at_level(logging.DEBUG):
+        yield caplog
+    for logger, level in levels.items():
+        logger.setLevel(level)
+
+
+async def repeat_secrets(session: Session) -> None:
+    """Stream, and be lost with every secret in what is said about it."""
+    await session.come_up()
+    await session.start_stream()
+    ready = {"webrtc_url": "http://127.0.0.1:9/stream", "spectator_token": SPECTATOR_TOKEN, "broadcast_url": None}
+    session.say({"type": "broadcast_ready", **ready})
+    assert (await session.heard.get())["type"] == "update"
+    session.say({"type": "interactive_stream_error", "reason": "moderation", "message": "No"})
+    await session.send(f"no JSON but {session.token}")
+    await session.receive("keepalive")
+    await session.socket.close(1011, f"lost {session.token}")
+
+
+async def report_with_secret(session: Session) -> None:
+    await session.send({"type": "error", "reason": f"no such session for {session.token}"})
+    await session.until_closed()
+
+
+async def test_a_session_that_fails_and_comes_back_tells_no_secret(everything_said: pytest.LogCaptureFixture) -> None:
+    told = Told()
+    texts: list[str] = []
+    scripts = (repeat_secrets, refuse, report_with_secret, stream, report_with_secret)
+    async with asyncio.timeout(LIMIT), whole_service(*scripts) as service:
+        with_secrets = {"detail": f"{ACCESS_TOKEN} and {KEY}"}
+        service.then(TOKEN, await service.token(), Answer(503, with_secrets), Answer(401, with_secrets), GONE)
+        async with client_of(service, keepalive_interval_s=0.1, telemetry=True) as odyssey:
+            asyncio.get_running_loop().set_debug(True)
+            events = odyssey.events()
+            await odyssey.connect(**told.handlers())
+            await odyssey.start_stream("A castle")
+            with pytest.raises(OdysseyStreamError):
+                await odyssey.interact("Night")
+            await told.until("status_change", "connected", times=2)
+            texts.append(f"{odyssey!r} {odyssey._connection!r} {odyssey._transport!r} {odyssey._config!r}")
+            credentials = await odyssey.create_client_credentials()
+            texts.append(repr(credentials))
+            with pytest.raises(OdysseyError) as refused:
+                await connect_to_stream("http://127.0.0.1:9/stream", SPECTATOR_TOKEN)
+            texts += traceback.format_exception(refused.value)
+        seen = [event async for event in events]
+    assert [event for event in seen if isinstance(event, BroadcastReady)]
+    errors = [event.error for event in seen if isinstance(event, ErrorOccurred)]
+    assert len(errors) >= 4
+    texts += [repr(event) for event in seen]
+    for error in errors:
+        texts += traceback.format_exception(error)
+        texts.append(repr(vars(error)))
+    records = [record for record in everything_said.records if record.name not in OF_THE_SERVICE]
+    assert {"httpx", "httpcore.connection", "odyssey_client", "odyssey_client.websocket"} <= {r.name for r in records}
+    formatter = logging.Formatter()
+    texts += [formatter.format(record) for record in records]
+    assert [text for text in texts for secret in SECRETS if secret in text] == []

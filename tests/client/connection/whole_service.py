@@ -1,0 +1,183 @@
+"""A whole service for a client with a key: REST that answers as a test says, and scripted signaling behind it."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from odyssey_client import AdvancedConfig, Odyssey
+from tests.client.connection.scripted import Script, Session, scripted
+from tests.client.rest.conftest import Answer, Asked, Service
+
+KEY = "ody_reconnecting_key"
+ACCESS_TOKEN = "access-token-of-the-service"
+TOKEN, REQUEST = "POST /sessions/token", "POST /sessions/request"
+GONE = Answer(404, {"detail": "No such session"})
+FULL = Answer(503, {"detail": "All streamers are busy"})
+
+
+def quick(**settings: Any) -> AdvancedConfig:
+    """Settings with which tries follow at once."""
+    return AdvancedConfig(
+        **{
+            "initial_retry_delay_ms": 10,
+            "max_retry_delay_ms": 10,
+            "operation_timeout_s": 10,
+            "connect_timeout_s": 10,
+            "telemetry": False,
+            **settings,
+        }
+    )
+
+
+class Whole(Service):
+    """The REST of it. Tokens are numbered: ``token-1`` opens ``session-1``, and each one asked for is another."""
+
+    def __init__(self, signaling_url: str) -> None:
+        super().__init__()
+        self._signaling_url = signaling_url
+        self._sessions, self._tokens = itertools.count(1), itertools.count(1)
+        access = {"access_token": ACCESS_TOKEN, "token_type": "bearer", "expires_in": 3600}
+        self.script |= {
+            "POST /auth/token": Answer(body=access),
+            "GET /regions": Answer(body={"regions": []}),
+            REQUEST: self.session,
+            TOKEN: self.token,
+        }
+
+    async def session(self, _: Asked | None = None) -> Answer:
+        return Answer(
+            body={
+                "session_id": f"session-{next(self._sessions)}",
+                "signalling_url": self._signaling_url,
+                "streamer_id": "streamer",
+                "model": "model",
+                "region": "region",
+                "capabilities": {"image_to_video": False},
+            }
+        )
+
+    async def token(self, _: Asked | None = None) -> Answer:
+        return Answer(body={"session_token": f"token-{next(self._tokens)}", "expires_in": 600})
+
+    def then(self, call: str, *answers: Answer) -> None:
+        """Give these answers to ``call``, one after the other, and the usual one again after them."""
+        usual, coming = self.script[call], list(answers)
+
+        async def answer(asked: Asked) -> Answer:
+            if coming:
+                return coming.pop(0)
+            assert callable(usual)
+            return await usual(asked)
+
+        self.script[call] = answer
+
+
+@asynccontextmanager
+async def whole_service(*scripts: Script) -> AsyncIterator[Whole]:
+    """Serve; signaling as `scripted`."""
+    async with scripted(*scripts) as credentials:
+        service = Whole(credentials.signaling_url)
+        async with await asyncio.start_server(service.serve, "127.0.0.1", 0) as server:
+            service.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            yield service
+
+
+def client_of(service: Whole, **settings: Any) -> Odyssey:
+    """A client with a key, which reconnects without delay."""
+    return Odyssey(KEY, api_url=service.url, advanced=quick(**settings))
+
+
+class Told:
+    """All that the handlers of a client were told, as ``(handler, arguments)``, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[str, tuple[Any, ...]]] = []
+        self._came = asyncio.Event()
+
+    def handlers(self, *names: str) -> dict[str, Any]:
+        return {f"on_{name}": self._teller(name) for name in names or NAMES}
+
+    def _teller(self, name: str) -> Any:
+        def tell(*arguments: Any) -> None:
+            self.all.append((name, arguments))
+            self._came.set()
+
+        return tell
+
+    def of(self, name: str) -> list[tuple[Any, ...]]:
+        return [arguments for told, arguments in self.all if told == name]
+
+    @property
+    def statuses(self) -> list[str]:
+        return [str(status) for status, _ in self.of("status_change")]
+
+    @property
+    def errors(self) -> list[tuple[type[Exception], bool]]:
+        return [(type(error), fatal) for error, fatal in self.of("error")]
+
+    async def until(self, name: str, *first: object, times: int = 1) -> None:
+        """Wait until ``name`` was told ``times`` times with these first arguments."""
+        async with asyncio.timeout(10):
+            while sum(arguments[: len(first)] == first for arguments in self.of(name)) < times:
+                self._came.clear()
+                await self._came.wait()
+
+
+NAMES = (
+    "connected",
+    "disconnected",
+    "stream_started",
+    "stream_ended",
+    "interact_acknowledged",
+    "stream_error",
+    "error",
+    "status_change",
+)
+
+
+async def stay_up(session: Session) -> None:
+    """Come up, and stay so until the client leaves."""
+    await session.come_up()
+    await session.until_closed()
+
+
+async def stream(session: Session) -> None:
+    """The same, with a stream."""
+    await session.come_up()
+    await session.start_stream()
+    await session.until_closed()
+
+
+async def lose_socket(session: Session) -> None:
+    """Come up, and lose the socket in the way of a service that breaks down."""
+    await session.come_up()
+    await session.socket.close(1011, "broken down")
+
+
+async def lose_peer(session: Session) -> None:
+    """Come up, and lose the peer, while nothing is said on the socket."""
+    await session.come_up()
+    await session.peer.close()
+    await session.until_closed()
+
+
+async def refuse(session: Session) -> None:
+    """Break down before there is any offer."""
+    await session.socket.close(1011, "not yet")
+
+
+async def never_offer(session: Session) -> None:
+    """Say nothing at all."""
+    await session.until_closed()
+
+
+def after(what: asyncio.Event, script: Script) -> Script:
+    """``script``, once ``what`` has happened."""
+
+    async def wait_first(session: Session) -> object:
+        await what.wait()
+        return await script(session)
+
+    return wait_first

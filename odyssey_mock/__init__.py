@@ -9,23 +9,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from odyssey_mock.clock import Clock, ManualClock, RealClock
+    from odyssey_mock.expect import ExpectationError
     from odyssey_mock.faults.fault import Fault, FaultError
     from odyssey_mock.faults.faults import Faults
     from odyssey_mock.journal import Entry, Journal, JournalTimeoutError
     from odyssey_mock.media.stamp import FrameStamp, read_stamp
+    from odyssey_mock.plans import PLANS, Limits
     from odyssey_mock.server import MockOdyssey
     from odyssey_mock.settings import AccountSettings, Region, Settings, SettingsError, UnknownSettingError
 
 __all__ = [
+    "PLANS",
     "AccountSettings",
     "Clock",
     "Entry",
+    "ExpectationError",
     "Fault",
     "FaultError",
     "Faults",
     "FrameStamp",
     "Journal",
     "JournalTimeoutError",
+    "Limits",
     "ManualClock",
     "MockOdyssey",
     "RealClock",
@@ -38,10 +43,12 @@ __all__ = [
 
 _MODULES = {
     "clock": ("Clock", "ManualClock", "RealClock"),
+    "expect": ("ExpectationError",),
     "faults.fault": ("Fault", "FaultError"),
     "faults.faults": ("Faults",),
     "journal": ("Entry", "Journal", "JournalTimeoutError"),
     "media.stamp": ("FrameStamp", "read_stamp"),
+    "plans": ("PLANS", "Limits"),
     "server": ("MockOdyssey",),
     "settings": ("AccountSettings", "Region", "Settings", "SettingsError", "UnknownSettingError"),
 }

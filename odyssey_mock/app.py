@@ -1,7 +1,8 @@
 """The ASGI application: every route, and what all of them share.
 
 From the outside in: CORS, so that a browser can read every answer, errors too; the `Date` of the server's own clock;
-the journal; and the report of defects. Errors are FastAPI-shaped throughout (`protocol.md` section 2).
+the journal; the faults that are to be; and the report of defects. Errors are FastAPI-shaped throughout (`protocol.md`
+section 2).
 """
 
 import json
@@ -21,6 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from odyssey_mock.backend import Backend
+from odyssey_mock.faults.http import Faulty
 from odyssey_mock.journal import JSON, REDACTED, Journal
 from odyssey_mock.jsontext import read_json
 from odyssey_mock.routes import (
@@ -69,8 +71,9 @@ logger = logging.getLogger("odyssey_mock")
 def create_app(backend: Backend) -> Starlette:
     """Make the application of one backend."""
     parts = (auth, regions, sessions, signaling, simulations, recordings, artifacts, telemetry, whep, hls, control)
+    routes = [route for part in parts for route in part.routes]
     app = Starlette(
-        routes=[route for part in parts for route in part.routes],
+        routes=routes,
         middleware=[
             Middleware(
                 CORSMiddleware,
@@ -82,6 +85,7 @@ def create_app(backend: Backend) -> Starlette:
             ),
             Middleware(_Dated, now=backend.clock.time),
             Middleware(_Journalled, journal=backend.journal),
+            Middleware(Faulty, backend=backend, routes=routes, spared=CONTROL_PREFIX),
             Middleware(_Reported, journal=backend.journal),
         ],
         exception_handlers={ApiError: _api_error, HTTPException: _http_exception},
@@ -175,6 +179,8 @@ class _Exchange:
         method = self._scope["method"]
         # Set by the routes, once they know whose request it is: `request.state.account = ...`
         known = self._scope.get("state", {})
+        # The answer is then not what the route would have said, or does not come as it would have.
+        faulty: dict[str, JSON] = {"fault": known["fault"]} if "fault" in known else {}
         journal.record(
             "rest",
             f"{method} {template}",
@@ -188,6 +194,7 @@ class _Exchange:
             request=_read_json(self.request),
             status=self.status,
             response=_read_json(self.response),
+            **faulty,
         )
 
 

@@ -45,19 +45,33 @@ def main() -> None:
 @click.option("--speed", default=1.0, help="Seconds of server time in one real second, on a real clock.")
 @click.option("--seed", type=int, default=None, help="Seed of every id and secret.  [default: none, they are random]")
 @click.option("--key", "keys", multiple=True, help="An API key to accept, and no others; may be repeated.")
+@click.option(
+    "--plan", type=click.Choice(["free", "unlimited"]), default="free", help="The limits of accounts not set here."
+)
 @click.option("--streamers", default=100, help="Sessions served at once.")
 @click.option("--portrait-size", type=SIZE, default=(704, 1280), metavar="W H", help="Pixels of a portrait stream.")
 @click.option("--landscape-size", type=SIZE, default=(1280, 704), metavar="W H", help="Pixels of a landscape stream.")
-@click.option("--stream-duration", default=150.0, help="Seconds that a live stream may last.")
+@click.option("--stream-duration", type=float, help="Seconds that a live stream may last.  [default: as the plan says]")
+@click.option("--monthly-hours", type=float, help="Hours of video an account has a month.  [default: as the plan says]")
 @click.option("--hls/--no-hls", default=True, help="Whether broadcasts have an HLS playlist.")
 @click.option("--simulation-pace", default=0.1, help="Seconds that one second of simulated video takes.")
 @click.option("--script-host", "hosts", multiple=True, help="A host, beside this machine, that a script_url may name.")
+@click.option(
+    "--faults",
+    "fault_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="What is to fail: a list of faults, in YAML or JSON.",
+)
 @click.option("--loopback-only", is_flag=True, help="Offer video on 127.0.0.1 alone; Firefox does not connect then.")
-def serve(as_json: bool, keys: tuple[str, ...], hosts: tuple[str, ...], **options: object) -> None:
+def serve(
+    as_json: bool, keys: tuple[str, ...], hosts: tuple[str, ...], fault_file: Path | None, **options: object
+) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     Point a client at it with the environment variables that are printed.
     """
+    from odyssey_mock.faults.files import FaultFileError, read_faults  # noqa: PLC0415
     from odyssey_mock.network import ListenError  # noqa: PLC0415
     from odyssey_mock.settings import AccountSettings, Settings, SettingsError  # noqa: PLC0415
 
@@ -66,9 +80,11 @@ def serve(as_json: bool, keys: tuple[str, ...], hosts: tuple[str, ...], **option
         settings = settings.replace(
             keys={key: AccountSettings() for key in keys} or None,
             script_url_hosts=[*settings.script_url_hosts, *hosts],
-            **options,
+            faults=() if fault_file is None else read_faults(fault_file),
+            # What was not given is as the plan and the defaults say.
+            **{name: value for name, value in options.items() if value is not None},
         )
-    except SettingsError as error:
+    except (SettingsError, FaultFileError) as error:
         raise click.UsageError(str(error)) from error
     try:
         asyncio.run(_serve(settings, as_json=as_json))

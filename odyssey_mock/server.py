@@ -12,12 +12,15 @@ from odyssey_mock.backend import Backend
 from odyssey_mock.broadcast.broadcasts import Broadcasts
 from odyssey_mock.clock import Clock, ManualClock, RealClock
 from odyssey_mock.entropy import Entropy, SeededEntropy, SystemEntropy
+from odyssey_mock.expect import Step, Wanted, expect, expect_in_order, expect_none
+from odyssey_mock.faults.away import Away
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.faults import Faults
 from odyssey_mock.http_server import HttpServer
 from odyssey_mock.jobs.jobs import Jobs
 from odyssey_mock.journal import JSON, Entry, Journal, Kind
 from odyssey_mock.network import Network, SystemNetwork
+from odyssey_mock.plans import Plan
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.streams import StreamRecord
 from odyssey_mock.rtc.stun import StunResponder
@@ -44,6 +47,7 @@ class MockOdyssey:
 
     Args:
         settings: what it is like; the defaults where not given.
+        plan: `free` or `unlimited` (`PLANS`): all limits of accounts that are not named in `overrides`.
         clock: the server's time, to be entered and left by the mock; from `settings.clock` where not given.
         entropy: where ids come from; from `settings.seed` where not given.
         network: what it listens with; the operating system's where not given.
@@ -51,7 +55,7 @@ class MockOdyssey:
 
     Raises:
         UnknownSettingError: a name is no setting.
-        SettingsError: a setting has a value it cannot have.
+        SettingsError: a setting has a value it cannot have, or there is no such plan.
         FaultError: one of `faults` cannot be.
     """
 
@@ -59,6 +63,7 @@ class MockOdyssey:
         self,
         settings: Settings | None = None,
         *,
+        plan: Plan | None = None,
         clock: Clock | ClockKind | None = None,
         entropy: Entropy | None = None,
         network: Network | None = None,
@@ -67,7 +72,7 @@ class MockOdyssey:
         if isinstance(clock, str):
             overrides["clock"] = clock
             clock = None
-        self.settings = (settings or Settings()).replace(**overrides)
+        self.settings = (settings or Settings()).replace(plan=plan, **overrides)
         for fault in self.settings.faults:
             Fault.of(fault)
         self._clock = clock or (ManualClock() if self.settings.clock == "manual" else RealClock(self.settings.speed))
@@ -78,6 +83,7 @@ class MockOdyssey:
         self.api_key = f"ody_{self._entropy.token(18)}" if keys is None else next(iter(keys))
         """A key that it accepts: a new one, or the first of those configured."""
         self._backend: Backend | None = None
+        self._away: Away | None = None
         self._resources: AsyncExitStack | None = None
 
     def __repr__(self) -> str:
@@ -171,6 +177,65 @@ class MockOdyssey:
         """
         return await self.journal.wait_for(kind, name, timeout, since=since, **where)
 
+    def expect(
+        self, name: str, *, kind: Kind | None = None, count: int | None = None, since: int = 0, **where: JSON
+    ) -> Entry:
+        """Make sure that something has happened, and get the first entry of the journal that says so.
+
+        ::
+
+            mock.expect("POST /sessions/token", status=200)
+            mock.expect("rest.sessions.request", kind="fault", count=3)
+            connected = mock.expect("session", to="connected")
+            mock.expect_none("interactive_stream_error", since=connected.index)
+            mock.expect_in_order(["offer", "answer", ("session", {"to": "connected"}), "stream_started"])
+
+        Args:
+            name: what it is, as `Entry.name` has it: a route, the type of a message, a fault point, a deadline.
+            kind: its kind, where the name alone could be something else as well.
+            count: how often it has happened; None for once or more.
+            since: entries before this index do not count.
+            **where: values that it must have, as in `Entry.matches`.
+
+        Raises:
+            ExpectationError: it has not; the message tells what came nearest.
+        """
+        return expect(self.journal, Wanted(name, kind, where), count=count, since=since)
+
+    def expect_none(self, name: str, *, kind: Kind | None = None, since: int = 0, **where: JSON) -> None:
+        """Make sure that something has not happened; told as for `expect`.
+
+        Raises:
+            ExpectationError: it has; the message shows the first.
+        """
+        expect_none(self.journal, Wanted(name, kind, where), since=since)
+
+    def expect_in_order(self, steps: Sequence[Step], *, since: int = 0) -> Sequence[Entry]:
+        """Make sure that things have happened one after the other, with whatever between them; get an entry of each.
+
+        Args:
+            steps: each a name, or a name and an object with `kind` and values, as for `expect`.
+            since: entries before this index do not count.
+
+        Raises:
+            ExpectationError: one has not, after the one before it; the message tells what came nearest.
+        """
+        return expect_in_order(self.journal, steps, since=since)
+
+    async def go_away(self, seconds: float | None = None) -> None:
+        """Break down: every connection is cut without a goodbye, and connecting is refused.
+
+        What is known stays: accounts, tokens, jobs, and sessions for their grace. The address stays this mock's own.
+
+        Args:
+            seconds: when it comes back, on its clock; None for not before `come_back()`.
+        """
+        await self._presence().go(seconds)
+
+    async def come_back(self) -> None:
+        """Listen again, under the same address; nothing where it is not away."""
+        await self._presence().come_back()
+
     async def advance(self, seconds: float) -> None:
         """Let `seconds` pass on a manual clock; `ManualClock.advance` says how.
 
@@ -203,11 +268,15 @@ class MockOdyssey:
             )
             # After the server, whose requests may be waiting for a file.
             resources.push_async_callback(backend.recordings.close)
-            await resources.enter_async_context(HttpServer(create_app(backend), listener))
+            app = create_app(backend)
+            http = HttpServer(app, listener)
+            app.state.away = away = Away(backend, http)
+            await resources.enter_async_context(http)
             resources.push_async_callback(_close_in_time, "spectators", backend.broadcasts.close)
             resources.push_async_callback(_close_in_time, "sessions", backend.sessions.close)
             resources.push_async_callback(_close_in_time, "simulation jobs", backend.jobs.close)
             self._backend = backend
+            self._away = away
             self._resources = resources.pop_all()
         return self
 
@@ -217,6 +286,11 @@ class MockOdyssey:
         resources, self._resources = self._resources, None
         if resources is not None:
             await resources.__aexit__(kind, error, trace)
+
+    def _presence(self) -> Away:
+        if self._away is None:
+            raise RuntimeError("this mock does not run yet: enter it first (async with MockOdyssey() as mock: ...)")
+        return self._away
 
 
 async def _close_in_time(what: str, close: Callable[[], Awaitable[None]]) -> None:

@@ -81,7 +81,7 @@ def _close_code(value: object) -> bool:
 
 
 _ANY: _Holds = lambda _: True  # noqa: E731 - a rule among rules
-_PIXELS: _Holds = lambda value: _whole(16, 4096)(value) and value % 2 == 0  # noqa: E731
+_PIXELS: _Holds = lambda value: _whole(160, 4096)(value) and value % 2 == 0  # noqa: E731
 
 _WAIT = Parameter("seconds, 0 to 86400, on the server's clock", _number(0, LONGEST), required=True)
 _AFTER = Parameter("seconds, 0 to 86400, on the server's clock", _number(0, LONGEST), default=0.0)
@@ -250,8 +250,8 @@ POINTS: Mapping[str, Point] = MappingProxyType(
                 "resize": Action(
                     "sends it in that size",
                     {
-                        "width": Parameter("pixels, even, 16 to 4096", _PIXELS, required=True),
-                        "height": Parameter("pixels, even, 16 to 4096", _PIXELS, required=True),
+                        "width": Parameter("pixels, even, 160 to 4096", _PIXELS, required=True),
+                        "height": Parameter("pixels, even, 160 to 4096", _PIXELS, required=True),
                     },
                 ),
             },

@@ -1,7 +1,7 @@
 """One worker's attempt at one job: deadlines on the server's clock, a task where something is awaited.
 
-At any time an attempt has one deadline to come, or one task that fetches a script or decodes an image; the deadline
-that began the task waits for it, so that a manual clock stands still meanwhile.
+At any time an attempt has one deadline to come, or one task that fetches a script or decodes an image, unless it
+stalls; the deadline that began the task waits for it, so that a manual clock stands still meanwhile.
 """
 
 import asyncio
@@ -100,6 +100,11 @@ class Attempt:
         return 0.0 if self._deadline is None else max(0.0, self._deadline.when - self._backend.clock.time())
 
     @property
+    def is_stalled(self) -> bool:
+        """Whether it never goes on by itself: nothing is due, and nothing runs."""
+        return self._deadline is None and (self._task is None or self._task.done())
+
+    @property
     def remaining(self) -> float:
         """Seconds until its worker is free, as far as one can tell."""
         settings = self._backend.settings
@@ -134,6 +139,14 @@ class Attempt:
 
     async def _begin(self, script: Script, stream: JobStream) -> None:
         backend, request = self._backend, self._request
+        fault = backend.faults.fire(
+            "job.script",
+            account=self._job.account_id,
+            stream=stream.stream_id,
+            job=self._job.id,
+            script_index=stream.script_index,
+            prompt="\n".join(action.prompt for action in script.actions),
+        )
         plan = await _in_thread(
             partial(
                 planned,
@@ -142,6 +155,7 @@ class Attempt:
                 tag=backend.entropy.number(16),
                 portrait=request.portrait,
                 bypass=request.bypass,
+                error=None if fault is None else fault.text("message"),
             )
         )
         self._begun += 1
@@ -155,7 +169,9 @@ class Attempt:
         )
         backend.streams.remember(stream.record)
         self._set(stream, StreamStatus.RUNNING)
-        seconds = plan.seconds * backend.settings.simulation_pace
+        if plan.stalls:
+            return  # on until it is cancelled, or loses its worker
+        seconds = plan.seconds * backend.settings.simulation_pace + plan.delay
         self.later(seconds, "simulated stream", partial(self._end, stream, stream.record, plan))
 
     def _end(self, stream: JobStream, record: StreamRecord, plan: Plan) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, override
 
+from odyssey_mock.faults.fault import Fault
 from odyssey_mock.jobs.attempt import Attempt, note_stream
 from odyssey_mock.jobs.estimates import expected_work, wait_seconds
 from odyssey_mock.jobs.machine import ENDED, Action, Event, State
@@ -24,6 +25,7 @@ LONGEST_RETRY_AFTER = 86_400
 """Seconds told to whoever finds the queue full and no worker to empty it, or none for days."""
 
 _OVER = (StreamStatus.COMPLETED, StreamStatus.FAILED)
+_ALL_RUN = (Event.STREAMS_DONE, Event.STREAMS_FAILED)
 
 
 class QueueFullError(Exception):
@@ -99,14 +101,15 @@ class Jobs(Mapping[str, JobRecord]):
         Raises:
             QueueFullError: the account has `queued_simulations` pending ones.
         """
-        settings, now = self._backend.settings, self._backend.clock.time()
+        now = self._backend.clock.time()
         pending = [
             each
             for each in self._active.values()
             if each.record.account_id == account.id and each.record.status is State.PENDING
         ]
-        if len(pending) >= settings.queued_simulations:
-            raise QueueFullError(len(pending), settings.queued_simulations, self._retry_after(pending))
+        limit = self._backend.accounts.limits_of(account.id).queued_simulations
+        if limit is not None and len(pending) >= limit:
+            raise QueueFullError(len(pending), limit, self._retry_after(pending))
         place = (-PRIORITIES.index(account.simulation_priority), self._submitted)
         self._submitted += 1
         wait = self._wait(place)
@@ -152,15 +155,9 @@ class Jobs(Mapping[str, JobRecord]):
             ValueError: it is neither dispatched nor processing.
         """
         record = self._records[job_id]
-        retries = self._backend.settings.simulation_retries
         active = self._active.get(job_id)
         attempt = active.attempt if active is not None else None
-        if record.retry_count < retries:
-            actions = self._happen(record, Event.WORKER_LOST)
-        else:
-            attempts = retries + 1
-            message = f"the worker was lost in attempt {attempts} of {attempts} (setting simulation_retries: {retries})"
-            actions = self._happen(record, Event.WORKER_GIVEN_UP, message)
+        actions = self._lose(record, Event.WORKER_LOST, Event.WORKER_GIVEN_UP)
         if Action.REFUSE_LOSS in actions:
             raise ValueError(f"expected a job that is dispatched or processing, came one that is {record.status}")
         if attempt is not None:
@@ -186,6 +183,37 @@ class Jobs(Mapping[str, JobRecord]):
     def snapshot(self) -> list[JSON]:
         """What `GET /_mock/state` shows of jobs."""
         return [record.snapshot() for record in self._records.values()]
+
+    def _lose(self, record: JobRecord, lost: Event, given_up: Event) -> tuple[Action, ...]:
+        """Let `lost` happen to a job, or `given_up` where its retries are used up."""
+        retries = self._backend.settings.simulation_retries
+        if record.retry_count < retries:
+            return self._happen(record, lost)
+        attempts = retries + 1
+        message = f"the worker was lost in attempt {attempts} of {attempts} (setting simulation_retries: {retries})"
+        return self._happen(record, given_up, message)
+
+    def _reach(self, point: str, record: JobRecord, event: Event, message: str | None = None) -> None:
+        """Let `event` happen to a job that has come to a point of the catalogue, or what a fault has for it there."""
+        fault = self._backend.faults.fire(point, account=record.account_id, job=record.id)
+        match fault:
+            case None:
+                self._happen(record, event, message)
+            case Fault(do="fail"):
+                self._happen(record, Event.MADE_TO_FAIL, fault.text("message"))
+            case Fault(do="lose_worker") if record.status is State.PENDING:
+                self._lose(record, Event.WORKER_LOST_EARLY, Event.WORKER_GIVEN_UP_EARLY)
+            case Fault(do="lose_worker"):
+                self._lose(record, Event.WORKER_LOST, Event.WORKER_GIVEN_UP)
+            case _:
+                pass  # it stalls: nothing is due any more
+
+    def _report(self, record: JobRecord, event: Event, message: str | None) -> None:
+        """Take what an attempt reports."""
+        if event in _ALL_RUN:
+            self._reach("job.processing", record, event, message)
+        else:
+            self._happen(record, event, message)
 
     def _happen(self, record: JobRecord, event: Event, message: str | None = None) -> tuple[Action, ...]:
         """Let `event` happen to a job; `message` is its `error_message` where that ends it."""
@@ -214,7 +242,7 @@ class Jobs(Mapping[str, JobRecord]):
                 record.dispatched_at = now
                 record.assigned_region = settings.regions[self._dispatched % len(settings.regions)].id
                 self._dispatched += 1
-                begin = partial(self._happen, record, Event.BEGIN)
+                begin = partial(self._reach, "job.dispatched", record, Event.BEGIN)
                 attempt.later(settings.simulation_start_delay, "simulation begins", begin)
             case Action.RUN_SCRIPTS if attempt is not None:
                 record.started_at = now
@@ -235,6 +263,7 @@ class Jobs(Mapping[str, JobRecord]):
             case Action.RETIRE:
                 record.completed_at = now
                 record.error_message = message
+                self._count(record)
                 del self._active[record.id]
                 self._forget_oldest()
             case _:
@@ -250,9 +279,9 @@ class Jobs(Mapping[str, JobRecord]):
         while self._queue and busy < settings.simulation_workers and not self._closed:
             active = self._queue.pop(0)
             record = active.record
-            report = partial(self._happen, record)
+            report = partial(self._report, record)
             active.attempt = Attempt(self._backend, record, active.request, report=report, tasks=self._tasks)
-            dispatch = partial(self._happen, record, Event.DISPATCH)
+            dispatch = partial(self._reach, "job.pending", record, Event.DISPATCH)
             active.attempt.later(settings.simulation_dispatch_delay, "simulation dispatch", dispatch)
             busy += 1
 
@@ -260,9 +289,11 @@ class Jobs(Mapping[str, JobRecord]):
         """Seconds until a worker is free for a job at that place of the queue; None where there are no workers."""
         settings = self._backend.settings
         delays = settings.simulation_dispatch_delay + settings.simulation_start_delay
-        working = [each.attempt.remaining for each in self._active.values() if each.attempt is not None]
+        attempts = [each.attempt for each in self._active.values() if each.attempt is not None]
+        working = [attempt.remaining for attempt in attempts if not attempt.is_stalled]
+        workers = settings.simulation_workers - (len(attempts) - len(working))
         ahead = [delays + expected_work(each.request, settings) for each in self._queue if each.place < place]
-        return wait_seconds(settings.simulation_workers, working, ahead)
+        return wait_seconds(workers, working, ahead)
 
     def _retry_after(self, pending: list[_Active]) -> int:
         """Whole seconds until one of `pending` is likely to be dispatched."""
@@ -280,6 +311,11 @@ class Jobs(Mapping[str, JobRecord]):
                 self._backend.streams.forget(stream.stream_id)
                 note_stream(self._backend, record, stream, before=stream.status, after="forgotten")
         record.streams = tuple(stream for stream in record.streams if stream.status in keep)
+
+    def _count(self, record: JobRecord) -> None:
+        """Count the video that the job has made as its account's."""
+        made = (each.record for each in record.streams if each.status is StreamStatus.COMPLETED and each.record)
+        self._backend.usage.simulated(record.account_id, sum(each.duration_seconds or 0.0 for each in made))
 
     def _forget_oldest(self) -> None:
         ended = [record.id for record in self._records.values() if record.status in ENDED]

@@ -46,6 +46,12 @@ class Event(StrEnum):
     WORKER_LOST = "worker_lost"
     WORKER_GIVEN_UP = "worker_given_up"
     """The worker was lost once more than the job may be begun anew."""
+    WORKER_LOST_EARLY = "worker_lost_early"
+    """The worker was lost while it was being got ready for the job."""
+    WORKER_GIVEN_UP_EARLY = "worker_given_up_early"
+    """The same, once more than the job may be begun anew."""
+    MADE_TO_FAIL = "made_to_fail"
+    """A fault that was asked for is its end."""
     CANCEL = "cancel"
     """The user does not want it any more."""
     CANCEL_UNBEGUN = "cancel_unbegun"
@@ -109,6 +115,9 @@ TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = MappingProxyType(
             Event.CANCEL: _UNQUEUED,
             Event.CANCEL_UNBEGUN: _UNQUEUED,
             Event.SHUT_DOWN: _UNQUEUED,
+            Event.MADE_TO_FAIL: (State.FAILED, (Action.LEAVE_QUEUE, *_OVER)),
+            Event.WORKER_LOST_EARLY: (State.PENDING, (Action.RELEASE_WORKER, Action.REQUEUE)),
+            Event.WORKER_GIVEN_UP_EARLY: (State.FAILED, (Action.LEAVE_QUEUE, *_OVER)),
             **_with_no_worker(State.PENDING),
         },
         State.DISPATCHED: {
@@ -116,6 +125,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = MappingProxyType(
             Event.CANCEL: (State.CANCELLED, _OVER),
             Event.CANCEL_UNBEGUN: (State.CANCELLED, _OVER),
             Event.SHUT_DOWN: (State.CANCELLED, _OVER),
+            Event.MADE_TO_FAIL: (State.FAILED, _OVER),
             **_LOST,
         },
         State.PROCESSING: {
@@ -126,6 +136,7 @@ TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = MappingProxyType(
             Event.CANCEL: (State.CANCELLED, _CUT),
             Event.CANCEL_UNBEGUN: (State.PROCESSING, (Action.REFUSE_CANCEL,)),
             Event.SHUT_DOWN: (State.CANCELLED, _CUT),
+            Event.MADE_TO_FAIL: (State.FAILED, _CUT),
             **_LOST,
         },
         State.COMPLETED: _ended(State.COMPLETED),

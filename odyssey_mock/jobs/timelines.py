@@ -14,7 +14,7 @@ from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.settings import Settings
 from odyssey_mock.streamer.expansion import applied_prompt
 from odyssey_mock.streamer.images import ImageRefusedError, decode_data_url
-from odyssey_mock.trial_prompts import error_in
+from odyssey_mock.trial_prompts import TrialPrompt, trial_of_prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,13 @@ class Plan:
     """Of the start, as it came."""
     applied_prompt: str
     seconds: float
-    """Of video until the end, or until it fails."""
+    """Of video until the end, or until it fails or stalls."""
     error: str | None = None
     """Why it fails; None where it does not."""
+    delay: float = 0.0
+    """Seconds on the server's clock that it takes longer than usual, for its `[slow:MS]`."""
+    stalls: bool = False
+    """Whether it never comes to an end, for a `[stall]`."""
 
 
 def frame_of(timestamp_ms: int, fps: int) -> int:
@@ -38,7 +42,9 @@ def frame_of(timestamp_ms: int, fps: int) -> int:
     return -(-timestamp_ms * fps // 1000)
 
 
-def planned(script: Script, settings: Settings, *, tag: int, portrait: bool, bypass: bool) -> Plan:
+def planned(
+    script: Script, settings: Settings, *, tag: int, portrait: bool, bypass: bool, error: str | None = None
+) -> Plan:
     """Work out what comes of a script. Decodes its image, which takes up to seconds: not for the event loop.
 
     Args:
@@ -47,26 +53,29 @@ def planned(script: Script, settings: Settings, *, tag: int, portrait: bool, byp
         tag: 16-bit number of the stream, for its frames' stamps.
         portrait: whether it is upright.
         bypass: whether prompts are taken as they are.
+        error: why it fails at its very beginning, whatever the script.
     """
     size = Size(*(settings.portrait_size if portrait else settings.landscape_size))
-    start, *rest = script.actions
+    start = script.actions[0]
     image: bytes | None = None
-    error = _length_error(script, settings)
+    error = error or _length_error(script, settings)
     if error is None and start.image is not None:
         image, error = _image(start.image, size, settings)
-    if error is None:
-        error = _prompt_error(start)
     applied = applied_prompt(start.prompt, bypass=bypass)
     timeline = Timeline(tag=tag, size=size, fps=settings.fps, prompt=applied, image=image)
-    last = start
+    last, slow_ms, stalls = start, 0, False
     if error is None:
-        for last in rest:
-            error = _prompt_error(last)
-            if error is not None or last.kind == "end":
+        for last in script.actions:
+            trial = trial_of_prompt(last.prompt)
+            slow_ms += trial.slow_ms or 0
+            error = _prompt_error(last, trial)
+            stalls = trial.stall and error is None
+            if error is not None or stalls or last.kind == "end":
                 break
-            timeline.interact(frame_of(last.timestamp_ms, settings.fps), applied_prompt(last.prompt, bypass=bypass))
+            if last is not start:
+                timeline.interact(frame_of(last.timestamp_ms, settings.fps), applied_prompt(last.prompt, bypass=bypass))
     timeline.end(frame_of(last.timestamp_ms, settings.fps))
-    return Plan(timeline, start.prompt, applied, last.timestamp_ms / 1000, error)
+    return Plan(timeline, start.prompt, applied, last.timestamp_ms / 1000, error, slow_ms / 1000, stalls)
 
 
 def expected_seconds(script: Script, settings: Settings) -> float:
@@ -96,8 +105,7 @@ def _image(url: str, size: Size, settings: Settings) -> tuple[bytes | None, str 
         return None, f"image: {refusal}"
 
 
-def _prompt_error(action: Action) -> str | None:
-    reason = error_in(action.prompt)
-    if reason is None:
+def _prompt_error(action: Action, trial: TrialPrompt) -> str | None:
+    if trial.error is None:
         return None
-    return f"{reason} (asked for by [error:...] in the prompt of the {action.kind} at {action.timestamp_ms} ms)"
+    return f"{trial.error} (asked for by [error:...] in the prompt of the {action.kind} at {action.timestamp_ms} ms)"

@@ -19,7 +19,7 @@ class Encoders:
     """
 
     def __init__(self, size: Size, fps: int, bitrate: int | None) -> None:
-        self._size = size
+        self.size = size
         self._fps = fps
         self._bitrate = bitrate
         self._encoders: dict[Codec, VideoEncoder] = {}
@@ -46,5 +46,5 @@ class Encoders:
 
     def _encoder(self, codec: Codec) -> VideoEncoder:
         if codec not in self._encoders:
-            self._encoders[codec] = VideoEncoder(codec, self._size, self._fps, self._bitrate)
+            self._encoders[codec] = VideoEncoder(codec, self.size, self._fps, self._bitrate)
         return self._encoders[codec]

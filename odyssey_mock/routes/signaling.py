@@ -9,12 +9,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from odyssey_mock.clock import sleep
 from odyssey_mock.routes.errors import backend_of
 from odyssey_mock.streamer.line import POLICY_VIOLATION, Socket
 from odyssey_mock.tokens import TokenError
 
 SEND_LIMIT = 5.0
 """Seconds a client may take to read what is sent to it before its socket counts as lost."""
+BROKEN = 1006
+"""The close code of a socket that was not closed at all (RFC 6455 section 7.4.1)."""
 
 
 class AcceptedSocket(Socket):
@@ -22,34 +25,41 @@ class AcceptedSocket(Socket):
 
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
+        self._close_code: int | None = None
+
+    @property
+    @override
+    def close_code(self) -> int | None:
+        return self._close_code
 
     @override
     async def receive(self) -> str | bytes | None:
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
+            self._close_code = message.get("code", BROKEN)
             return None
         text: str | None = message.get("text")
         data: bytes | None = message.get("bytes")
         return text if text is not None else (data or b"")
 
     @override
-    async def send(self, text: str) -> None:
+    async def send(self, data: str | bytes) -> None:
         if not self._is_open():
             return
         try:
             async with asyncio.timeout(SEND_LIMIT):
-                await self._websocket.send_text(text)
+                await (self._websocket.send_text(data) if isinstance(data, str) else self._websocket.send_bytes(data))
         except (TimeoutError, WebSocketDisconnect):
             # The reader sees the same loss, and reports it in its turn.
             return
 
     @override
-    async def close(self, code: int) -> None:
+    async def close(self, code: int, reason: str = "") -> None:
         if not self._is_open():
             return
         try:
             async with asyncio.timeout(SEND_LIMIT):
-                await self._websocket.close(code)
+                await self._websocket.close(code, reason)
         except (TimeoutError, WebSocketDisconnect):
             return
 
@@ -67,7 +77,8 @@ async def client(websocket: WebSocket) -> None:
     """A client's socket. Accepted in any case: a refused upgrade says nothing, and clients go on trying for 9 s."""
     backend = backend_of(websocket)
     session_id = websocket.path_params["session_id"]
-    await websocket.accept()
+    if not await _upgraded(websocket):
+        return
     socket = AcceptedSocket(websocket)
     refusal = _refusal(websocket)
     session = backend.sessions.get(session_id)
@@ -83,6 +94,29 @@ async def client(websocket: WebSocket) -> None:
     # connected, and a start in that moment is refused or lost; a short wait cures it. Other clients need none.
     is_browser = "origin" in websocket.headers
     await session.serve(socket, channel_delay=backend.settings.channel_delay if is_browser else 0.0)
+
+
+async def _upgraded(websocket: WebSocket) -> bool:
+    """Accept the upgrade, unless something else is wanted; False where it was not accepted."""
+    backend = backend_of(websocket)
+    session = backend.sessions.get(websocket.path_params["session_id"])
+    fault = backend.faults.fire(
+        "signaling.upgrade",
+        account=session.account_id if session is not None else None,
+        session=websocket.path_params["session_id"],
+    )
+    if fault is not None and fault.do == "refuse":
+        detail = {"detail": "the upgrade is refused: a fault that was asked for"}
+        await websocket.send_denial_response(JSONResponse(detail, int(fault.number("status"))))
+        return False
+    if fault is not None and fault.do == "no_answer":
+        await websocket.receive()  # that it wants to be connected
+        await websocket.receive()  # that it is gone
+        return False
+    if fault is not None:
+        await sleep(backend.clock, fault.number("seconds"), "fault: a late upgrade")
+    await websocket.accept()
+    return True
 
 
 def _refusal(websocket: WebSocket) -> str | None:

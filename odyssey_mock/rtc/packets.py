@@ -30,9 +30,9 @@ class PacketTrack(MediaStreamTrack):
         self._changed = asyncio.Event()
 
     def offer(self, packet: VideoPacket) -> bool:
-        """Queue a packet for the sender; False where only a key frame can help it now."""
+        """Queue a packet for the sender; False where only a key frame can help it now. One that is finished drops it."""
         if self._finishing:
-            return False
+            return True
         if len(self._packets) >= self._limit:
             self.dropped += len(self._packets)
             self._packets.clear()

@@ -5,6 +5,7 @@ It makes the offer, sends one video track and opens both data channels.
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from typing import override
 
@@ -12,12 +13,16 @@ from aiortc import RTCDataChannel
 
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.connection import DescriptionError, OwnedConnection, agreed_codec, preferred_codecs
+from odyssey_mock.rtc.ice import silence
 from odyssey_mock.rtc.packets import PacketTrack
 
 logger = logging.getLogger(__name__)
 
 DRAIN_LIMIT = 1.0
 """Seconds that a last message may take to go out."""
+
+_FINGERPRINT = re.compile(r"(?<=a=fingerprint:)(\S+ )[0-9A-F:]+")
+_CANDIDATES = re.compile(r"^a=(candidate:.*|end-of-candidates)\r?\n", re.MULTILINE)
 
 _PLACEHOLDER_ID = 1023
 """A negotiated channel puts SCTP into the offer; its number is far from those that are given out as channels open."""
@@ -46,6 +51,9 @@ class StreamerPeer(OwnedConnection):
         self._outbox: list[str] = []
         self._opening: asyncio.TimerHandle | None = None
         self._to_client: RTCDataChannel | None = None
+        self._from_client: RTCDataChannel | None = None
+        self._unreachable = False
+        self._wrong_certificate = False
         self._transceiver = self._connection.addTransceiver(track, direction="sendonly")
         self._transceiver.setCodecPreferences(preferred_codecs())
         # aiortc answers PLI and FIR in its encoder, which ready-made packets go around.
@@ -54,9 +62,45 @@ class StreamerPeer(OwnedConnection):
             lambda: self._connection.createDataChannel("placeholder", negotiated=True, id=_PLACEHOLDER_ID)
         )
 
+    @property
+    def was_closed(self) -> bool:
+        """Whether the client has closed it, rather than being lost."""
+        return bool(self._connection.connectionState == "closed")
+
     async def offer(self) -> str:
         """The complete SDP offer, with every host candidate in it."""
-        return await self._describe_local(self._connection.createOffer)
+        sdp = await self._describe_local(self._connection.createOffer)
+        if self._unreachable:
+            self.vanish()
+        if self._wrong_certificate:
+            sdp = _FINGERPRINT.sub(lambda found: found[1] + ":".join(["00"] * 32), sdp)
+        return sdp
+
+    def fail_ice(self) -> None:
+        """From the offer on, answer no connectivity check, and wait for a candidate of the client for ever."""
+        self._unreachable = True
+
+    def fail_dtls(self) -> None:
+        """Put into the offer the fingerprint of a certificate that is not the one that DTLS will show."""
+        self._wrong_certificate = True
+
+    def vanish(self) -> None:
+        """Say and hear nothing any more, without a goodbye, as when a cable is cut."""
+        silence(self._connection)
+
+    async def end_track(self) -> None:
+        """End the video track, and say so (RTCP BYE); the rest of the connection goes on."""
+        await self._within(self._transceiver.sender.stop())
+
+    def close_channels(self) -> None:
+        """Close both data channels; the rest of the connection goes on."""
+        for channel in (self._to_client, self._from_client):
+            if channel is not None:
+                self._context.run(channel.close)
+
+    @override
+    async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:
+        await super().add_candidate("" if self._unreachable else candidate, mid, line)
 
     async def answer(self, sdp: str) -> Codec:
         """Apply the client's answer; return the codec that was agreed on.
@@ -64,7 +108,7 @@ class StreamerPeer(OwnedConnection):
         Raises:
             DescriptionError: the text is no answer to the offer.
         """
-        await self._describe_remote(sdp, "answer")
+        await self._describe_remote(_CANDIDATES.sub("", sdp) if self._unreachable else sdp, "answer")
         codec = agreed_codec(self._transceiver)
         if codec is None:
             raise DescriptionError("the answer's SDP cannot be used: it takes no video codec of the offer")
@@ -103,8 +147,8 @@ class StreamerPeer(OwnedConnection):
     def _open_channels(self) -> None:
         self._to_client = self._connection.createDataChannel("streamerToClient")
         self._to_client.on("open", self._flush)
-        from_client = self._connection.createDataChannel("clientToStreamer")
-        from_client.on("message", self._on_message)
+        self._from_client = self._connection.createDataChannel("clientToStreamer")
+        self._from_client.on("message", self._on_message)
 
     def _flush(self) -> None:
         outbox, self._outbox = self._outbox, []

@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from odyssey_mock.faults.fault import Fault
 from odyssey_mock.media.encoder import Codec, VideoPacket
 from odyssey_mock.media.encoders import Encoders
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.stamp import FrameStamp, draw_stamp
-from odyssey_mock.media.timeline import Timeline
+from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.rtc.packets import PacketTrack
 from odyssey_mock.streamer.keyframes import Keyframes
 
@@ -73,37 +74,59 @@ class Showing:
     audience: Audience | None = None
 
 
-class FramePump:
-    """One connection's video: shows a timeline frame by frame, to the host and to the audience that a stream may have.
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Where the host's packets go, and what they are to be encoded in."""
 
-    `on_frame(timeline, index)` is called on the event loop once that frame was handed to the track.
+    track: PacketTrack
+    codec: Codec
+
+
+class FramePump:
+    """One session's video: shows a timeline frame by frame, to the host and to the audience that a stream may have.
+
+    `on_frame(timeline, index)` is called on the event loop once that frame was handed over; `fault()` tells what is to
+    go wrong with the next one (`peer.frame`). While there is no host, time passes all the same: frames are made
+    for the audience alone, and counted.
     """
 
     def __init__(
         self,
         showing: Showing,
-        track: PacketTrack,
         keyframes: Keyframes,
         *,
-        codec: Codec,
         fps: int,
         now: Callable[[], float],
         on_frame: Callable[[Timeline, int], None],
+        fault: Callable[[], Fault | None] = lambda: None,
     ) -> None:
         self.next_index = 0
         self._showing = showing
-        self._track = track
         self._keyframes = keyframes
-        self._codec: Codec = codec
         self._fps = fps
         self._now = now
         self._on_frame = on_frame
+        self._fault = fault
+        self._receiver: Receiver | None = None
         self._making = False
+        self._shown = 0
+        """Index of the frame that was sent last."""
+        self._resized: Encoders | None = None
+        """Of the host alone, while a fault wants its frames in another size."""
+
+    def attach(self, track: PacketTrack, codec: Codec) -> None:
+        """Send to the host on `track` from the next frame on, which is a key frame."""
+        self._receiver = Receiver(track, codec)
+        self._keyframes.want()
+
+    def detach(self) -> None:
+        """Send to no host any more."""
+        self._receiver = None
 
     def show(self, showing: Showing) -> None:
         """Go over to another timeline from the next frame on."""
         former, self._showing = self._showing, showing
-        self.next_index = 0
+        self.next_index = self._shown = 0
         self._keyframes.want()
         if not self._making:
             _leave(former)
@@ -115,55 +138,114 @@ class FramePump:
         pacer = Pacer(self._fps)
         try:
             while True:
-                await self._send_next(await pacer.next())
+                slot = await pacer.next()
+                fault = self._fault() if self._receiver is not None else None
+                if fault is not None and fault.do == "late":
+                    for _ in range(round(fault.number("seconds") * self._fps)):
+                        slot = await pacer.next()
+                await self._send_next(slot, fault)
         finally:
             _leave(self._showing)
+            self._go_back_to_size()
 
-    async def _send_next(self, slot: int) -> None:
+    async def _send_next(self, slot: int, fault: Fault | None = None) -> None:
         """Make the next frame and hand it over; to the end, even when cancelled.
 
         A frame that was begun is one of its stream, whose end counts it (`next_index`), and the encoders belong to the
         thread that is using them.
         """
-        showing, index = self._showing, self.next_index
+        showing, index, receiver = self._showing, self.next_index, self._receiver
         self.next_index += 1
-        codecs = {self._codec, *(showing.audience.codecs if showing.audience is not None else ())}
+        order = self._order(fault, showing, index, receiver)
+        if not order.codecs and order.resized is None:
+            self._on_frame(showing.timeline, index)
+            return
         keyframe = self._keyframes.take(slot)
-        making = asyncio.get_running_loop().run_in_executor(None, self._make, showing, index, slot, codecs, keyframe)
+        making = asyncio.get_running_loop().run_in_executor(None, self._make, showing, order, slot, keyframe)
         self._making = True
         cancelled = await _done(making)
         self._making = False
         try:
-            self._hand_over(making.result(), showing, index)
+            if showing is self._showing:
+                self._shown = order.index
+            self._hand_over(making.result(), showing, index, receiver)
         finally:
             if showing is not self._showing:
                 _leave(showing)
         if cancelled:
             raise asyncio.CancelledError
 
-    def _hand_over(self, packets: Mapping[Codec, VideoPacket], showing: Showing, index: int) -> None:
-        if not self._track.offer(packets[self._codec]):
-            self._keyframes.lost()
+    def _order(self, fault: Fault | None, showing: Showing, index: int, receiver: Receiver | None) -> "_Order":
+        """What is to be made as frame `index`."""
+        if fault is not None and fault.do == "drop":
+            return _Order(index, set())
+        drawn = self._shown if fault is not None and fault.do == "freeze" else index
+        codecs = set(showing.audience.codecs) if showing.audience is not None else set()
+        if receiver is None:
+            return _Order(drawn, codecs)
+        if fault is None or fault.do != "resize":
+            self._go_back_to_size()
+            return _Order(drawn, {*codecs, receiver.codec})
+        size = Size(int(fault.number("width")), int(fault.number("height")))
+        if self._resized is None or self._resized.size != size:
+            self._go_back_to_size()
+            self._resized = Encoders(size, self._fps, None)
+        return _Order(drawn, codecs, (receiver.codec, self._resized))
+
+    def _hand_over(self, made: "_Made", showing: Showing, index: int, receiver: Receiver | None) -> None:
+        if receiver is not None:
+            packet = made.packets[receiver.codec] if made.resized is None else made.resized
+            if not receiver.track.offer(packet):
+                self._keyframes.lost()
         if showing.audience is not None:
-            showing.audience.offer(packets)
+            showing.audience.offer(made.packets)
         self._on_frame(showing.timeline, index)
 
-    def _make(
-        self, showing: Showing, index: int, slot: int, codecs: Collection[Codec], keyframe: bool
-    ) -> Mapping[Codec, VideoPacket]:
-        timeline = showing.timeline
-        frame = showing.renderer.render(index)
-        revision = None if timeline.tag is None else timeline.at(index).revision
-        draw_stamp(
-            frame,
-            FrameStamp(
-                stream_tag=timeline.tag, frame_index=index, prompt_revision=revision, sent_at_ms=int(self._now() * 1000)
-            ),
+    def _go_back_to_size(self) -> None:
+        if self._resized is not None:
+            self._resized.close()
+            self._resized = None
+            self._keyframes.want()
+
+    def _make(self, showing: Showing, order: "_Order", slot: int, keyframe: bool) -> "_Made":
+        timeline, resized = showing.timeline, None
+        revision = None if timeline.tag is None else timeline.at(order.index).revision
+        stamp = FrameStamp(
+            stream_tag=timeline.tag,
+            frame_index=order.index,
+            prompt_revision=revision,
+            sent_at_ms=int(self._now() * 1000),
         )
-        return showing.encoders.encode(frame, slot, codecs, keyframe=keyframe)
+        frame = showing.renderer.render(order.index)
+        if order.resized is not None:
+            codec, encoders = order.resized
+            other = frame.reformat(width=encoders.size.width, height=encoders.size.height)
+            draw_stamp(other, stamp)
+            resized = encoders.encode(other, slot, {codec}, keyframe=keyframe)[codec]
+        draw_stamp(frame, stamp)
+        return _Made(showing.encoders.encode(frame, slot, order.codecs, keyframe=keyframe), resized)
 
 
-async def _done(work: asyncio.Future[Mapping[Codec, VideoPacket]]) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """One frame to be made: frame `index` of what is shown, in each of `codecs`."""
+
+    index: int
+    codecs: Collection[Codec]
+    resized: tuple[Codec, Encoders] | None = None
+    """Where the host is to have it in another size: its codec, and encoders of that size."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """One frame, encoded."""
+
+    packets: Mapping[Codec, VideoPacket]
+    resized: VideoPacket | None
+    """The host's, where that has another size."""
+
+
+async def _done(work: asyncio.Future[_Made]) -> bool:
     """Wait for `work` to its end, however often cancelled; tell whether that was so."""
     cancelled = False
     while not work.done():

@@ -1,24 +1,21 @@
 """Streams of one connection: what the client asks for, carried out on the pump, answered on `streamerToClient`."""
 
-import asyncio
-import json
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from odyssey_mock.clock import Deadline
-from odyssey_mock.media.encoders import Encoders
-from odyssey_mock.media.picture import PictureError, kept
+from odyssey_mock.faults.fault import Fault
 from odyssey_mock.media.scene import Renderer
-from odyssey_mock.media.timeline import Size, Timeline
+from odyssey_mock.media.timeline import Timeline
 from odyssey_mock.recordings.streams import StreamRecord
 from odyssey_mock.streamer.expansion import applied_prompt
-from odyssey_mock.streamer.images import ImageRefusedError, decode_data_url
 from odyssey_mock.streamer.keyframes import Keyframes
 from odyssey_mock.streamer.messages import End, Start, StreamMessage, Update
 from odyssey_mock.streamer.pump import FramePump, Showing
+from odyssey_mock.streamer.replies import AS_USUAL, Manner, Replies
+from odyssey_mock.streamer.running import Acknowledgement, Running
+from odyssey_mock.streamer.starting import ASKED_FOR, StartRefusedError, encoders_of, prepared, size_of
 from odyssey_mock.streamer.stream import Action, Event, State, StreamMachine
+from odyssey_mock.trial_prompts import trial_of_prompt
 
 if TYPE_CHECKING:
     from odyssey_mock.backend import Backend
@@ -42,31 +39,15 @@ _REJECTIONS = {
 }
 """`reason` and `message` of what cannot be done now."""
 
-
-@dataclass(slots=True)
-class _Acknowledgement:
-    """An update that is answered once frame `index` of its stream was sent."""
-
-    index: int
-    prompt: str
-
-
-@dataclass(slots=True)
-class _Running:
-    """What belongs to the stream that is on."""
-
-    record: StreamRecord
-    bypass: bool
-    showing: Showing
-    broadcast: "Broadcast | None"
-    limit: Deadline | None = None
-    acknowledgements: deque[_Acknowledgement] = field(default_factory=deque)
+_POINTS: Mapping[type[StreamMessage], str] = {Start: "stream.start", Update: "stream.interact", End: "stream.end"}
+"""Where faults are asked for each message."""
 
 
 class Streaming:
     """The shell of one `StreamMachine`.
 
-    `send(text)` puts a message on `streamerToClient`; `on_overdue()` ends the connection, and returns once it is gone.
+    `send(text)` puts a message on `streamerToClient`; `on_overdue()` ends the connection, and returns once it is gone;
+    `on_ended()` is called when a stream has ended, however that was.
     `take` is called for one message at a time; `frame_made` comes from the pump.
     """
 
@@ -80,6 +61,7 @@ class Streaming:
         keyframes: Keyframes,
         send: Callable[[str], None],
         on_overdue: Callable[[], Awaitable[None]],
+        on_ended: Callable[[], None] = lambda: None,
     ) -> None:
         self.machine = StreamMachine()
         self._backend = backend
@@ -87,10 +69,11 @@ class Streaming:
         self._account_id = account_id
         self._may_bypass = may_bypass
         self._keyframes = keyframes
-        self._send = send
+        self._replies = Replies(backend, session_id=session_id, account_id=account_id, send=send)
         self._on_overdue = on_overdue
+        self._on_ended = on_ended
         self._pump: FramePump | None = None
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._error = ("", "")
         """Reason and message of what broke the latest stream that broke."""
 
@@ -107,18 +90,23 @@ class Streaming:
 
     def idle(self, *, portrait: bool = True) -> Showing:
         """What is shown while no stream is on."""
-        timeline = Timeline(tag=None, size=self._size(portrait), fps=self._backend.settings.fps)
-        return Showing(timeline, self._encoders(timeline), Renderer(timeline))
+        size = size_of(self._backend, portrait=portrait)
+        timeline = Timeline(tag=None, size=size, fps=self._backend.settings.fps)
+        return Showing(timeline, encoders_of(self._backend, timeline), Renderer(timeline))
 
     async def take(self, message: StreamMessage) -> None:
-        """Carry out what the client asked for."""
+        """Carry out what the client asked for, or let it fail as somebody wanted."""
+        fault = self._fault(_POINTS[type(message)], None if isinstance(message, End) else message.prompt)
+        if fault is not None and fault.do == "error":
+            self.refuse(fault.text("reason"), fault.text("message"))
+            return
         match message:
             case Start():
-                await self._start(message)
+                await self._start(message, fault)
             case Update():
-                self._update(message)
+                self._update(message, fault)
             case End():
-                self._act(self._advance(Event.END))
+                self._act(self._advance(Event.END), Manner.of(fault))
 
     def refuse(self, reason: str, message: str) -> None:
         """Tell the client that something it sent had no effect; the connection goes on."""
@@ -131,11 +119,19 @@ class Streaming:
             return
         if self.machine.state is State.STARTING:
             self._act(self._advance(Event.FIRST_FRAME))
-        while running.acknowledgements and running.acknowledgements[0].index <= index:
-            acknowledgement = running.acknowledgements.popleft()
+        if self._running is not running:
+            return  # it has ended with its first frame: nothing is acknowledged any more
+        for acknowledgement in running.due(index):
             self._say(
-                "update_acknowledged", prompt=acknowledgement.prompt, _note={"frame_index": acknowledgement.index}
+                "update_acknowledged",
+                {"prompt": acknowledgement.prompt},
+                manner=acknowledgement.manner,
+                note={"frame_index": acknowledgement.index},
             )
+
+    def frame_fault(self) -> Fault | None:
+        """What is to go wrong with the next frame."""
+        return self._fault("peer.frame")
 
     def broke(self, reason: str, message: str) -> None:
         """Let the stream that is on fail."""
@@ -147,74 +143,49 @@ class Streaming:
     def gone(self) -> None:
         """The connection is over: close what is open, tell nobody."""
         self._act(self._advance(Event.GONE))
+        self._replies.close()
 
-    async def _start(self, message: Start) -> None:
+    async def _start(self, message: Start, fault: Fault | None) -> None:
         if self.machine.state is not State.IDLE:
             self._act(self._advance(Event.START))
             return
-        bypass = bool(message.bypass_vlm_expansion)
-        if bypass and not self._may_bypass:
-            self.refuse(
-                "bypass_not_allowed",
-                "bypass_vlm_expansion needs the expansion bypass privilege, which this account lacks; start without it",
-            )
+        trial = trial_of_prompt(message.prompt)
+        if trial.error is not None:
+            self.refuse(trial.error, ASKED_FOR)
             return
-        loop = asyncio.get_running_loop()
-        size = self._size(message.portrait)
-        image: bytes | None = None
-        if message.input_image_base64 is not None:
-            if not self._backend.settings.image_to_video:
-                self.refuse(
-                    "image_to_video_not_supported",
-                    "this streamer's capabilities say image_to_video: false; start without an image",
-                )
-                return
-            try:
-                image = await loop.run_in_executor(None, self._image, message.input_image_base64, size)
-            except (ImageRefusedError, PictureError) as refusal:
-                self.refuse("invalid_image", str(refusal))
-                return
-        applied = applied_prompt(message.prompt, bypass=bypass)
-        timeline = Timeline(
-            tag=self._backend.entropy.number(16),
-            size=size,
-            fps=self._backend.settings.fps,
-            prompt=applied,
-            image=image,
-        )
-        renderer = Renderer(timeline)
-        # Composing a scene takes tens of milliseconds: not on the loop, and not in the middle of the video either.
-        await loop.run_in_executor(None, renderer.render, 0)
-        record = StreamRecord(
-            id=self._backend.entropy.uuid(),
-            session_id=self._session_id,
-            account_id=self._account_id,
-            timeline=timeline,
-            prompt=message.prompt,
-            applied_prompt=applied,
-            broadcast=message.broadcast,
-            started_at=self._backend.clock.time(),
-        )
-        showing = Showing(timeline, self._encoders(timeline), renderer)
+        try:
+            record, showing = await prepared(
+                self._backend,
+                message,
+                session_id=self._session_id,
+                account_id=self._account_id,
+                may_bypass=self._may_bypass,
+            )
+        except StartRefusedError as refusal:
+            self.refuse(refusal.reason, refusal.message)
+            return
+        if self.machine.state is not State.IDLE:
+            return  # the session was over before all was made
         broadcast = None
         if message.broadcast:
             broadcast = self._backend.broadcasts.open(record, showing.encoders, self._keyframes)
             showing.audience = broadcast
-        self._running = _Running(record, bypass, showing, broadcast)
+        bypass = bool(message.bypass_vlm_expansion)
+        self._running = Running(record, bypass, showing, broadcast, Manner.of(fault, trial))
         self._backend.streams.remember(record)
         self._act(self._advance(Event.START))
 
-    def _image(self, url: str, size: Size) -> bytes:
-        """The bytes of a start's image that are remembered; decodes it, which takes up to seconds."""
-        return kept(decode_data_url(url, self._backend.settings.max_image_bytes), size)
-
-    def _update(self, message: Update) -> None:
+    def _update(self, message: Update, fault: Fault | None) -> None:
+        trial = trial_of_prompt(message.prompt)
+        if trial.error is not None and self._running is not None:
+            self.refuse(trial.error, ASKED_FOR)
+            return
         actions = self._advance(Event.UPDATE)
         if Action.APPLY in actions and self._running is not None:
             applied = applied_prompt(message.prompt, bypass=self._running.bypass)
             index = self._next_index
             self._running.record.timeline.interact(index, applied)
-            self._running.acknowledgements.append(_Acknowledgement(index, applied))
+            self._running.acknowledgements.append(Acknowledgement(index, applied, Manner.of(fault, trial)))
         self._act(actions)
 
     def _advance(self, event: Event) -> tuple[Action, ...]:
@@ -232,7 +203,8 @@ class Streaming:
             )
         return actions
 
-    def _act(self, actions: tuple[Action, ...]) -> None:
+    def _act(self, actions: tuple[Action, ...], manner: Manner = AS_USUAL) -> None:
+        """Carry `actions` out; `manner`: how the end of a stream is told."""
         stream_id = self.stream.id if self.stream is not None else None
         for action in actions:
             match action:
@@ -243,28 +215,47 @@ class Streaming:
                 case Action.FINISH:
                     self._finish()
                 case Action.ANNOUNCE_END:
-                    self._say("stream_ended", _stream=stream_id)
+                    self._say("stream_ended", {}, stream=stream_id, manner=manner)
                 case Action.ANNOUNCE_ERROR:
-                    self._say_error(*self._error, _stream=stream_id)
+                    self._say_error(*self._error, stream=stream_id)
                 case Action.ANNOUNCE_OVERDUE:
-                    self._say_error(*OVERDUE, _stream=stream_id)
+                    self._say_error(*OVERDUE, stream=stream_id)
                 case Action.REJECT_ALREADY_RUNNING | Action.REJECT_NO_STREAM:
                     self.refuse(*_REJECTIONS[action])
                 case _:
                     pass
 
-    def _announce(self, running: _Running) -> None:
+    def _announce(self, running: Running) -> None:
         record = running.record
-        settings = self._backend.settings
-        running.limit = self._backend.clock.call_later(settings.stream_duration, "stream duration", self._overdue)
-        self._say("stream_started", stream_id=record.id, applied_prompt=record.applied_prompt)
+        later = self._backend.clock.call_later
+        longest = self._backend.accounts.limits_of(self._account_id).stream_duration
+        if longest is not None:
+            running.deadlines.append(later(longest, "stream duration", self._overdue))
+        started = {"stream_id": record.id, "applied_prompt": record.applied_prompt}
+        self._say("stream_started", started, manner=running.manner)
         if running.broadcast is not None:
-            self._say(
-                "broadcast_ready",
-                webrtc_url=running.broadcast.webrtc_url,
-                spectator_token=running.broadcast.token,
-                broadcast_url=running.broadcast.hls_url,
-            )
+            self._announce_broadcast(running.broadcast)
+        trouble = self._fault("stream.running")
+        if trouble is not None and trouble.number("seconds"):
+            name = f"fault: {trouble.at} {trouble.do}"
+            running.deadlines.append(later(trouble.number("seconds"), name, lambda: self._trouble(trouble)))
+        elif trouble is not None:
+            self._trouble(trouble)
+
+    def _announce_broadcast(self, broadcast: "Broadcast") -> None:
+        fault = self._fault("stream.broadcast")
+        how = {"spectator_token": broadcast.token, "broadcast_url": broadcast.hls_url}
+        if fault is not None and fault.do == "missing_fields":
+            self._say("broadcast_ready", how)
+        else:
+            self._say("broadcast_ready", {"webrtc_url": broadcast.webrtc_url, **how}, manner=Manner.of(fault))
+
+    def _trouble(self, fault: Fault) -> None:
+        """Let the stream that is on fail, or end, unasked."""
+        if fault.do == "error":
+            self.broke(fault.text("reason"), fault.text("message"))
+        else:
+            self._act(self._advance(Event.END))
 
     async def _overdue(self) -> None:
         actions = self._advance(Event.OVERDUE)
@@ -276,41 +267,42 @@ class Streaming:
         running, self._running = self._running, None
         if running is None:
             return
-        if running.limit is not None:
-            running.limit.cancel()
-        running.record.timeline.end(self._next_index)
-        running.record.ended_at = self._backend.clock.time()
+        self._replies.forget_late()
+        running.end(self._next_index, self._backend.clock.time())
         size = running.record.timeline.size
         if self._pump is not None:
             self._pump.show(self.idle(portrait=size.height >= size.width))
         elif running.broadcast is not None:
             running.broadcast.end()
+        self._on_ended()
+
+    def _fault(self, point: str, prompt: str | None = None) -> Fault | None:
+        """What is to fail at `point`; `prompt`: the one that came, where it is not that of the stream that is on."""
+        stream = self.stream
+        return self._backend.faults.fire(
+            point,
+            account=self._account_id,
+            session=self._session_id,
+            stream=stream.id if stream is not None else None,
+            prompt=stream.prompt if prompt is None and stream is not None else prompt,
+        )
 
     @property
     def _next_index(self) -> int:
         """Of the frame that shows what is changed now."""
         return self._pump.next_index if self._pump is not None else 0
 
-    def _size(self, portrait: bool) -> Size:
-        settings = self._backend.settings
-        return Size(*(settings.portrait_size if portrait else settings.landscape_size))
-
-    def _encoders(self, timeline: Timeline) -> Encoders:
-        return Encoders(timeline.size, timeline.fps, self._backend.settings.bitrate)
-
-    def _say_error(self, reason: str, message: str, *, _stream: str | None = None) -> None:
-        self._say("interactive_stream_error", reason=reason, message=message, _stream=_stream)
+    def _say_error(self, reason: str, message: str, *, stream: str | None = None) -> None:
+        self._say("interactive_stream_error", {"reason": reason, "message": message}, stream=stream)
 
     def _say(
-        self, kind: str, *, _stream: str | None = None, _note: Mapping[str, int] | None = None, **fields: str | None
+        self,
+        kind: str,
+        fields: Mapping[str, str | None],
+        *,
+        stream: str | None = None,
+        manner: Manner = AS_USUAL,
+        note: Mapping[str, int] | None = None,
     ) -> None:
-        message = {"type": kind, **fields}
-        self._backend.journal.record(
-            "channel",
-            kind,
-            {"from": "server", "channel": "streamerToClient", "message": message, **(_note or {})},
-            account=self._account_id,
-            session=self._session_id,
-            stream=_stream or (self.stream.id if self.stream is not None else None),
-        )
-        self._send(json.dumps(message))
+        running = self.stream.id if self.stream is not None else None
+        self._replies.say(kind, fields, stream=stream or running, manner=manner, note=note)

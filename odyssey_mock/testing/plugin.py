@@ -45,11 +45,11 @@ async def odyssey_mock(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
 
     It runs in the test's event loop, so the test must be async: while a sync one runs, nothing answers.
     """
-    from odyssey_mock import MockOdyssey, SettingsError, UnknownSettingError  # noqa: PLC0415
+    from odyssey_mock import FaultError, MockOdyssey, SettingsError, UnknownSettingError  # noqa: PLC0415
 
     try:
         mock = MockOdyssey(**marked_settings(request.node))
-    except (SettingsError, UnknownSettingError) as error:
+    except (FaultError, SettingsError, UnknownSettingError) as error:
         raise pytest.fail.Exception(f"@pytest.mark.odyssey: {error}", pytrace=False) from None
     async with mock:
         monkeypatch.setenv("ODYSSEY_API_URL", mock.url)

@@ -87,9 +87,8 @@ async def test_whoever_comes_begins_with_a_key_frame_that_is_made_for_all_who_ha
         broadcast = backend.broadcasts.open(record, encoders, keyframes)
         renderer = HeldRenderer(record.timeline)
         showing = Showing(record.timeline, encoders, renderer, broadcast)
-        pump = FramePump(
-            showing, host, keyframes, codec="h264", fps=20, now=lambda: 0.0, on_frame=lambda timeline, index: None
-        )
+        pump = FramePump(showing, keyframes, fps=20, now=lambda: 0.0, on_frame=lambda timeline, index: None)
+        pump.attach(host, "h264")
         for slot in (1, 2, 3):
             await pump._send_next(slot)
         await watching(broadcast, backend, peers, "h264")

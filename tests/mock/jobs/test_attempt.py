@@ -284,3 +284,37 @@ async def test_what_a_job_asked_for_is_gone_with_the_job_as_there_may_be_images_
         assert watched() is None
     finally:
         gc.enable()
+
+
+async def test_a_prompt_that_asks_to_be_slow_keeps_the_job_longer() -> None:
+    backend, clock = a_backend(simulation_pace=0.5, simulation_dispatch_delay=0, simulation_start_delay=0)
+    record = submit(backend, a_request(a_script(10, prompt="A cat [slow:2500]")))
+    await clock.advance(7.4)
+    assert states(record)[-1] is State.PROCESSING
+    await clock.advance(0.1)
+    assert states(record)[-1] is State.COMPLETED
+
+
+async def test_a_prompt_that_asks_to_stall_keeps_the_job_for_ever_until_it_is_cancelled() -> None:
+    backend, clock = a_backend(simulation_workers=1)
+    record = submit(backend, a_request(a_script(2), a_script(10, "It jumps [stall]"), a_script(2)))
+    waiting = submit(backend, a_request())
+    await clock.advance(LONG)
+    assert [stream.status for stream in record.streams] == ["completed", "running", "waiting"]
+    assert (record.status, waiting.status, clock.pending) == (State.PROCESSING, State.PENDING, [])
+    backend.jobs.cancel(record.id)
+    assert [stream.status for stream in record.streams] == ["completed"]
+    await clock.advance(LONG)
+    assert (record.status, waiting.status) == (State.CANCELLED, State.COMPLETED)
+
+
+async def test_a_job_that_stalls_can_lose_its_worker_and_stalls_again() -> None:
+    backend, clock = a_backend(simulation_retries=1)
+    record = submit(backend, a_request(a_script(10, prompt="[stall]")))
+    await clock.advance(LONG)
+    await backend.jobs.lose_worker(record.id)
+    await clock.advance(LONG)
+    assert (record.status, record.retry_count) == (State.PROCESSING, 1)
+    await backend.jobs.lose_worker(record.id)
+    assert record.status is State.FAILED
+    await backend.jobs.close()

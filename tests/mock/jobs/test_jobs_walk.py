@@ -24,6 +24,7 @@ from tests.support.jobs import BROKEN_IMAGE, a_backend, a_request, a_script, an_
 TARGETS = {state: {target for target, _ in row.values()} for state, row in TRANSITIONS.items()}
 WITH_A_WORKER = {State.DISPATCHED, State.PROCESSING}
 AGES = 100_000.0
+QUEUED = 3
 
 scripts = st.sampled_from(
     [
@@ -85,7 +86,7 @@ class JobsWalk(RuleBasedStateMachine):
             simulation_workers=workers,
             simulation_retries=retries,
             cancel_processing=cancel_processing,
-            queued_simulations=3,
+            queued_simulations=QUEUED,
             jobs_limit=4,
         )
 
@@ -113,7 +114,7 @@ class JobsWalk(RuleBasedStateMachine):
                 if each.account_id == f"acct_{account}" and each.status is State.PENDING
             ]
             # More than the limit where jobs have lost their workers.
-            if len(pending) >= self.settings.queued_simulations:
+            if len(pending) >= QUEUED:
                 with pytest.raises(QueueFullError) as refusal:
                     self.backend.jobs.submit(an_account(account, priority), request)
                 assert refusal.value.queued == len(pending)

@@ -167,3 +167,26 @@ def test_a_worker_is_busy_for_the_length_by_the_pace_and_not_at_all_with_what_is
     settings = Settings(simulation_pace=0.5, simulation_duration=20)
     assert expected_seconds(a_script(20), settings) == 10.0
     assert expected_seconds(a_script(20.001), settings) == 0.0
+
+
+def test_a_prompt_that_asks_to_be_slow_takes_longer_and_makes_no_longer_video() -> None:
+    plan = plan_of(a_script(6, "It jumps [slow:250]", "It sleeps [slow:1000]", prompt="A cat [slow:500]"))
+    assert (plan.seconds, plan.delay, plan.error, plan.stalls) == (6, 1.75, None, False)
+    assert plan.timeline.frames == 120
+
+
+@pytest.mark.parametrize(
+    ("prompts", "stalls", "error"),
+    [
+        (["A cat", "It jumps [stall]"], True, None),
+        (["A cat [stall]", "It jumps [error:lost]"], True, None),
+        (["A cat [error:lost]", "It jumps [stall]"], False, "lost (asked for by"),
+        (["A cat [stall] [error:lost]", "It jumps"], False, "lost (asked for by"),
+    ],
+)
+def test_of_a_stall_and_an_error_the_first_that_is_reached_counts(
+    prompts: list[str], stalls: bool, error: str | None
+) -> None:
+    plan = plan_of(a_script(6, *prompts[1:], prompt=prompts[0]))
+    assert (plan.stalls, (plan.error or "").startswith(error or "")) == (stalls, True)
+    assert (plan.error is None) == (error is None)

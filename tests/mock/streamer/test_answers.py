@@ -6,7 +6,6 @@ import pytest
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.recordings.streams import StreamRecord
-from odyssey_mock.rtc.packets import PacketTrack
 from odyssey_mock.streamer.keyframes import Keyframes
 from odyssey_mock.streamer.messages import End, Start, Update
 from odyssey_mock.streamer.pump import FramePump
@@ -32,9 +31,7 @@ class Bench:
         )
         self.pump = FramePump(
             self.streaming.idle(),
-            PacketTrack(),
             keyframes,
-            codec="h264",
             fps=20,
             now=lambda: 0.0,
             on_frame=self.streaming.frame_made,

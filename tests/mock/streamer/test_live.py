@@ -25,7 +25,9 @@ async def test_a_token_that_does_not_fit_is_refused_on_the_open_socket(odyssey_m
             token = await api.token_for((await api.request_session())["session_id"])
         elif token == "expired":
             token = await api.token_for(session["session_id"])
-            await odyssey_mock.advance(600)
+            await odyssey_mock.advance(300)
+            await api.token_for(session["session_id"])  # a later one keeps the session
+            await odyssey_mock.advance(300)
         async with raw_socket(session, token) as socket:
             error = await receive(socket)
             assert error["type"] == "error"
@@ -102,7 +104,8 @@ async def test_a_client_that_says_goodbye_frees_its_streamer_at_once(odyssey_moc
         assert stream.ended_at is not None
 
 
-async def test_a_client_that_vanishes_ends_its_stream_too(odyssey_mock: MockOdyssey) -> None:
+@pytest.mark.odyssey(session_grace=0)
+async def test_a_client_that_vanishes_ends_its_stream_too_where_nobody_waits_for_it(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)
         (session,) = odyssey_mock.sessions.values()
@@ -161,7 +164,7 @@ async def answer_from_nowhere(offer: str) -> str:
     return "".join(line for line in answer.splitlines(keepends=True) if not line.startswith("a=candidate"))
 
 
-@pytest.mark.odyssey(clock="manual")
+@pytest.mark.odyssey(clock="manual", inactivity=None)
 async def test_a_session_that_is_used_is_never_given_up_for_dangling(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await odyssey_mock.advance(1000)
@@ -306,7 +309,7 @@ async def test_a_stream_that_has_lasted_its_time_is_told_so_and_its_connection_c
         assert record.frame_count, "it has its recording"
 
 
-@pytest.mark.odyssey(clock="manual", portrait_size=(176, 320), dangling_session=10_000)
+@pytest.mark.odyssey(clock="manual", portrait_size=(176, 320), inactivity=None)
 async def test_time_without_a_stream_is_not_counted(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         for _ in range(2):

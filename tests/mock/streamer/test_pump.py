@@ -11,6 +11,7 @@ import pytest
 from aiortc.codecs.h264 import H264Decoder
 from aiortc.jitterbuffer import JitterFrame
 
+from odyssey_mock.faults.fault import Fault
 from odyssey_mock.media.encoder import Codec, VideoPacket
 from odyssey_mock.media.encoders import Encoders
 from odyssey_mock.media.scene import Renderer
@@ -71,11 +72,12 @@ def pump_on(
     *,
     codec: Codec = "h264",
     on_frame: Callable[[Timeline, int], None] = lambda timeline, index: None,
+    fault: Callable[[], Fault | None] = lambda: None,
 ) -> FramePump:
     """A pump of a hundred frames a second, on the idle scene."""
-    return FramePump(
-        idle(), track, keyframes or Keyframes(10), codec=codec, fps=100, now=lambda: 12.345, on_frame=on_frame
-    )
+    pump = FramePump(idle(), keyframes or Keyframes(10), fps=100, now=lambda: 12.345, on_frame=on_frame, fault=fault)
+    pump.attach(track, codec)
+    return pump
 
 
 @asynccontextmanager

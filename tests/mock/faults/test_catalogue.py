@@ -1,0 +1,161 @@
+"""The catalogue, and faults as values: every one of its entries can be made, written down and read again."""
+
+import json
+import re
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock import Fault, FaultError
+from odyssey_mock.faults.catalogue import POINTS, WHERE, points_of
+from odyssey_mock.journal import JSON
+from odyssey_mock.testing.strategies import faults
+
+ENTRIES = [(point, do) for point in POINTS for do in POINTS[point].actions]
+"""Every action at every point."""
+
+REQUIRED: Mapping[str, JSON] = {
+    "status": 503,
+    "seconds": 1,
+    "bytes_per_second": 1000,
+    "reason": "quota_exceeded",
+    "width": 320,
+    "height": 640,
+}
+"""A good value of each parameter that some action cannot do without."""
+
+
+def described(point: str, do: str, **more: JSON) -> dict[str, JSON]:
+    """The shortest description of an entry."""
+    needed = [name for name, parameter in POINTS[point].actions[do].parameters.items() if parameter.required]
+    return {"at": point, "do": do, **{name: REQUIRED[name] for name in needed}, **more}
+
+
+@pytest.mark.parametrize(("point", "do"), ENTRIES)
+def test_every_entry_can_be_made_written_down_and_read_again(point: str, do: str) -> None:
+    fault = Fault.of(described(point, do))
+    assert (fault.at, fault.do, fault.times, fault.after, fault.probability, fault.match) == (
+        point,
+        do,
+        None,
+        0,
+        1.0,
+        {},
+    )
+    assert set(fault.parameters) == set(POINTS[point].actions[do].parameters)
+    assert Fault.of(json.loads(json.dumps(fault.to_json()))) == fault
+
+
+@pytest.mark.parametrize(("point", "do"), ENTRIES)
+def test_every_entry_says_what_it_is_and_its_defaults_are_what_it_expects(point: str, do: str) -> None:
+    assert POINTS[point].means
+    assert POINTS[point].actions[do].means
+    for name, parameter in POINTS[point].actions[do].parameters.items():
+        assert parameter.expected, name
+        assert parameter.required or parameter.holds(parameter.default), name
+
+
+@pytest.mark.parametrize(
+    ("point", "do", "name"),
+    [
+        (point, do, name)
+        for point, do in ENTRIES
+        for name, each in POINTS[point].actions[do].parameters.items()
+        if each.required
+    ],
+)
+def test_what_an_action_cannot_do_without_is_asked_for_by_name(point: str, do: str, name: str) -> None:
+    given_fields = described(point, do)
+    del given_fields[name]
+    with pytest.raises(FaultError, match=rf"{re.escape(point)} {do} needs `{name}`: ."):
+        Fault.of(given_fields)
+
+
+@given(faults())
+def test_whatever_fault_there_can_be_reads_again_as_it_was(drawn: dict[str, JSON]) -> None:
+    fault = Fault.of(drawn)
+    assert Fault.of(json.loads(json.dumps(fault.to_json()))) == fault
+    for name, value in drawn.items():
+        assert fault.to_json()[name] == value
+
+
+@given(st.data())
+def test_a_fault_is_drawn_at_the_points_that_were_named_and_at_no_other(data: st.DataObject) -> None:
+    points = data.draw(st.lists(st.sampled_from(sorted(POINTS)), min_size=1, max_size=3))
+    assert data.draw(faults(points))["at"] in points
+
+
+def test_no_fault_is_drawn_at_a_point_that_there_is_not() -> None:
+    with pytest.raises(FaultError, match=r"there is no fault point 'rest\.nope'; known are rest\.auth\.token, "):
+        faults(["rest.nope"])
+
+
+@pytest.mark.parametrize("point", sorted(POINTS))
+def test_what_a_fault_can_be_narrowed_to_is_known_there(point: str) -> None:
+    assert POINTS[point].matches <= set(WHERE)
+    do = min(POINTS[point].actions)
+    for name in WHERE:
+        value: JSON = 0 if name == "script_index" else "x"
+        wanted = described(point, do, match={name: value})
+        if name in POINTS[point].matches | {"account"}:
+            assert Fault.of(wanted).match == {name: value}
+        else:
+            with pytest.raises(
+                FaultError, match=f"there is no `match` of {re.escape(point)} {do} '{name}'.*known are "
+            ):
+                Fault.of(wanted)
+
+
+WRONG: list[tuple[JSON, str]] = [
+    ([], "must be an object with `at` and `do`, came list"),
+    ("rest.auth.token", "came str"),
+    ({}, "there is no fault point None; known are rest.auth.token, "),
+    ({"at": "rest.auth.tokens"}, "no fault point 'rest.auth.tokens'; did you mean 'rest.auth.token'. known are"),
+    ({"at": 7, "do": "status"}, "no fault point 7; known are"),
+    ({"at": "rest.nope.*", "do": "status"}, r"no fault point 'rest.nope.\*'"),
+    ({"at": "rest.auth.token"}, "no action at rest.auth.token None; known are status, delay, no_answer, reset"),
+    ({"at": "rest.auth.token", "do": "reste"}, "did you mean 'reset'. known are"),
+    ({"at": "rest.auth.token", "do": "status"}, "rest.auth.token status needs `status`: an HTTP status, 400 to 599"),
+    ({"at": "rest.auth.token", "do": "reset", "second": 1}, "no parameter of rest.auth.token reset 'second'"),
+    ({"at": "rest.auth.token", "do": "status", "status": 200}, "`status` must be an HTTP status, 400 to 599, not 200"),
+    ({"at": "rest.auth.token", "do": "status", "status": True}, "not True"),
+    ({"at": "rest.auth.token", "do": "delay", "seconds": -1}, "`seconds` must be seconds, 0 to 86400"),
+    ({"at": "rest.auth.token", "do": "delay", "seconds": float("nan")}, "not nan"),
+    ({"at": "rest.auth.token", "do": "reset", "times": 0}, "`times` must be a whole number above 0, or null"),
+    ({"at": "rest.auth.token", "do": "reset", "times": 1.5}, "not 1.5"),
+    ({"at": "rest.auth.token", "do": "reset", "after": -1}, "`after` must be a whole number, 0 or more"),
+    ({"at": "rest.auth.token", "do": "reset", "probability": 0}, "`probability` must be a number above 0, up to 1"),
+    ({"at": "rest.auth.token", "do": "reset", "probability": 1.1}, "not 1.1"),
+    ({"at": "rest.auth.token", "do": "reset", "match": []}, "`match` must be an object with account"),
+    ({"at": "rest.auth.token", "do": "reset", "match": {"job": "x"}}, "'job'; known are account"),
+    (
+        {"at": "job.script", "do": "fail", "match": {"script_index": "1"}},
+        "must be a whole number, 0 or more, not a str",
+    ),
+    ({"at": "signaling.answer", "do": "close", "code": 1006}, "`code` must be a WebSocket close code"),
+    ({"at": "*", "do": "status"}, r"no fault point '\*'"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), WRONG)
+def test_what_is_no_fault_is_refused_with_what_is_known(wrong: JSON, message: str) -> None:
+    with pytest.raises(FaultError, match=message):
+        Fault.of(wrong)  # type: ignore[arg-type]  # it is wrong
+
+
+def test_a_key_that_cannot_be_is_not_repeated() -> None:
+    with pytest.raises(FaultError) as refused:
+        Fault.of({"at": "rest.auth.token", "do": "reset", "match": {"account": ["ody_secret_key"]}})
+    assert "ody_secret_key" not in str(refused.value)
+
+
+def test_points_that_begin_alike_are_named_by_a_star_and_do_what_all_of_them_can() -> None:
+    assert set(points_of("rest.*")) == {name for name in POINTS if name.startswith("rest.")}
+    assert points_of("res*") == points_of("nope") == []
+    assert Fault.of({"at": "rest.*", "do": "not_json"}).parameters == {"body": "<html>Bad gateway</html>"}
+    with pytest.raises(FaultError, match=r"no action at hls.\* 'not_json'; known are status, "):
+        Fault.of({"at": "hls.*", "do": "not_json"})
+    with pytest.raises(FaultError, match=r"no `match` of rest.\* reset 'job'; known are account"):
+        Fault.of({"at": "rest.*", "do": "reset", "match": {"job": "x"}})

@@ -1,0 +1,109 @@
+"""Faults from a file, and `odyssey-mock serve --faults`."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from odyssey_mock.cli import main
+from odyssey_mock.faults.files import FaultFileError, read_faults
+from odyssey_mock.settings import Settings
+
+YAML = """\
+# Two of them.
+- at: rest.sessions.request
+  do: status
+  status: 503
+  retry_after: 1
+  times: 3
+- {at: stream.start, do: silent, match: {prompt: cat}}
+"""
+FAULTS = [
+    {"at": "rest.sessions.request", "do": "status", "status": 503, "retry_after": 1, "times": 3},
+    {"at": "stream.start", "do": "silent", "match": {"prompt": "cat"}},
+]
+
+
+def write(directory: Path, name: str, text: str) -> Path:
+    path = directory / name
+    path.write_text(text, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "faults"),
+    [
+        ("faults.yaml", YAML, FAULTS),
+        ("faults.yml", json.dumps(FAULTS), FAULTS),
+        ("faults.json", json.dumps(FAULTS), FAULTS),
+        ("faults.JSON", json.dumps(FAULTS[0]), FAULTS[:1]),
+        ("faults", "{at: stream.start, do: silent, match: {prompt: cat}}", FAULTS[1:]),
+        ("empty.yaml", "[]", []),
+    ],
+)
+def test_a_file_has_a_list_of_faults_or_one_in_yaml_or_json(
+    tmp_path: Path, name: str, text: str, faults: list[object]
+) -> None:
+    assert read_faults(write(tmp_path, name, text)) == faults
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("faults.json", YAML, "is not JSON"),
+        ("faults.yaml", "- [", "is not YAML"),
+        ("faults.yaml", "at: 2026-01-01", "is not YAML that could be JSON"),
+        ("faults.yaml", "!!python/object:os.system {}", "is not YAML"),
+        ("faults.yaml", "", "fault 0: a fault must be an object"),
+        ("faults.yaml", f"{YAML}- {{at: nope}}", "fault 2: there is no fault point 'nope'; known are rest.auth.token"),
+        ("faults.yaml", "{at: artifact, do: delay, seconds: .nan}", "could be JSON"),
+        ("faults.json", "[" * 100_000, "is not JSON"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_with_its_name_and_the_place(
+    tmp_path: Path, name: str, text: str, says: str
+) -> None:
+    with pytest.raises(FaultFileError) as refused:
+        read_faults(write(tmp_path, name, text))
+    assert name in str(refused.value)
+    assert says in str(refused.value)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FaultFileError, match="cannot be read"):
+        read_faults(tmp_path)
+    (tmp_path / "faults.yaml").write_bytes(b"\xff")
+    with pytest.raises(FaultFileError, match="cannot be read"):
+        read_faults(tmp_path / "faults.yaml")
+
+
+def test_without_pyyaml_a_yaml_file_is_refused_and_a_json_file_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert read_faults(write(tmp_path, "faults.json", json.dumps(FAULTS))) == FAULTS
+    with pytest.raises(FaultFileError, match="needs PyYAML"):
+        read_faults(write(tmp_path, "faults.yaml", YAML))
+
+
+def test_serve_takes_the_faults_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Settings] = []
+
+    async def serve(settings: Settings, *, as_json: bool) -> None:
+        served.append(settings)
+
+    monkeypatch.setattr("odyssey_mock.cli._serve", serve)
+    path = write(tmp_path, "faults.yaml", YAML)
+    result = CliRunner().invoke(main, ["serve", "--faults", str(path)])
+    assert result.exit_code == 0, result.output
+    assert CliRunner().invoke(main, ["serve"]).exit_code == 0
+    assert [list(settings.faults) for settings in served] == [FAULTS, []]
+
+
+@pytest.mark.parametrize(("text", "says"), [("at: nope", "there is no fault point"), ("- [", "is not YAML")])
+def test_serve_refuses_a_file_that_is_none(tmp_path: Path, text: str, says: str) -> None:
+    result = CliRunner().invoke(main, ["serve", "--faults", str(write(tmp_path, "faults.yaml", text))])
+    assert (result.exit_code, says in result.output) == (2, True)
+    assert CliRunner().invoke(main, ["serve", "--faults", str(tmp_path / "missing.yaml")]).exit_code == 2

@@ -1,7 +1,8 @@
-"""Draw the transition tables of the state machines into docs/architecture.md, from the code.
+"""Draw tables into the pages of docs/, from the code.
 
-Between `<!-- table: NAME -->` and `<!-- /table -->` stand the machine's table and its picture. With `--check` nothing
-is written: the exit status says whether the page is what the code would draw (`tests/test_docs.py` asks so).
+Between `<!-- table: NAME -->` and `<!-- /table -->` stand, in architecture.md, the tables of the state machines with
+their pictures; in protocol.md, the faults; and in fault-matrix.md, what the client makes of each. With `--check`
+nothing is written: the exit status says whether the pages are what the code would draw (`tests/test_docs.py` asks so).
 """
 
 import importlib
@@ -11,7 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 
-PAGE = Path(__file__).parent.parent / "docs" / "architecture.md"
+from odyssey_mock.faults.catalogue import POINTS
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "docs" / name for name in ("architecture.md", "protocol.md", "fault-matrix.md")]
 MACHINES = {
     "connection": "odyssey_client.connection.machine_table",
     "operations": "odyssey_client.connection.operations_table",
@@ -27,7 +31,49 @@ type Table = Mapping[StrEnum, Mapping[StrEnum, Transition]]
 
 
 def draw(name: str) -> str:
-    """Give the table of machine `name` as Markdown: one row for all the events of a state that lead to the same."""
+    """Give the table of that name as Markdown."""
+    if name == "faults":
+        return _faults()
+    if name == "matrix":
+        return _matrix()
+    return _machine(name)
+
+
+def _faults() -> str:
+    rows = []
+    for name, point in POINTS.items():
+        matches = ", ".join(f"`{each}`" for each in sorted(point.matches)) or ""
+        rows.append(f"| **`{name}`** | | {point.means} | {matches} |")
+        for action, what in point.actions.items():
+            parameters = "".join(
+                f" `{each}`{'' if parameter.required else '?'}" for each, parameter in what.parameters.items()
+            )
+            rows.append(f"| | `{action}`{parameters} | {what.means} | |")
+    return "\n".join(
+        ["", "| point | action | what it does | `match`, beside `account` |", "|---|---|---|---|", *rows, ""]
+    )
+
+
+def _matrix() -> str:
+    sys.path.insert(0, str(ROOT))
+    groups = importlib.import_module("tests.matrix.table").GROUPS
+    lines: list[str] = []
+    for title, cells in groups.items():
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            "| fault | call | outcome | status | told | limit |",
+            "|---|---|---|---|---|---|",
+        ]
+        for each in cells:
+            outcome = f"`{each.result}` | {each.status} | {' '.join(each.told)} | {each.limit or ''}"
+            lines.append(f"| `{each.fault}` | {each.call} | {outcome} |")
+    return "\n".join([*lines, ""])
+
+
+def _machine(name: str) -> str:
+    """The table of a machine: one row for all the events of a state that lead to the same."""
     module = importlib.import_module(MACHINES[name])
     table: Table = module.TRANSITIONS
     initial: StrEnum = module.INITIAL
@@ -76,12 +122,13 @@ def _words(names: Iterable[StrEnum]) -> str:
 
 
 def main() -> None:
-    page = PAGE.read_text()
-    drawn = SECTION.sub(lambda match: f"{match['name']}{match[2]}{draw(match['name'])}", page)
-    if "--check" not in sys.argv:
-        PAGE.write_text(drawn)
-    elif drawn != page:
-        sys.exit(f"{PAGE.name}: the tables are not those of the code; run make format")
+    for page in PAGES:
+        text = page.read_text()
+        drawn = SECTION.sub(lambda match: f"{match['name']}{match[2]}{draw(match['name'])}", text)
+        if "--check" not in sys.argv:
+            page.write_text(drawn)
+        elif drawn != text:
+            sys.exit(f"{page.name}: the tables are not those of the code; run make format")
 
 
 if __name__ == "__main__":

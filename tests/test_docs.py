@@ -12,7 +12,11 @@ import pytest
 from odyssey_mock import MockOdyssey
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md", ROOT / "docs" / "protocol.md"]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *(ROOT / "docs" / name for name in ("architecture.md", "protocol.md", "fault-matrix.md")),
+]
 EXAMPLE_LIMIT = 60.0
 """Seconds; an example takes about three."""
 

@@ -1,0 +1,185 @@
+"""A stream outlives its connection: signaling and peer are lost, the client comes back, and the frames go on."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from odyssey_client import AdvancedConfig, ConnectionStatus, MediaStream, Odyssey
+from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
+from tests.support.leftovers import nothing_left
+
+SMALL = (176, 320)
+LIMIT_S = 20.0
+QUICK = AdvancedConfig(initial_retry_delay_ms=20, max_retry_delay_ms=40, peer_timeout_s=1.0)
+
+
+class Seen:
+    """The stamps of every frame that came, as they come, and when each was to be shown."""
+
+    def __init__(self) -> None:
+        self.stamps: list[FrameStamp] = []
+        self.times_ms: list[float] = []
+        self._more = asyncio.Event()
+
+    async def collect(self, stream: MediaStream) -> None:
+        async for frame in stream.frames(buffer=512):
+            stamp = read_stamp(frame.luma)
+            assert stamp is not None, "every frame carries a stamp that survived the encoder"
+            self.stamps.append(stamp)
+            self.times_ms.append(frame.timestamp_ms)
+            self._more.set()
+
+    async def more(self, count: int) -> None:
+        """Wait for so many more frames."""
+        wanted = len(self.stamps) + count
+        async with asyncio.timeout(LIMIT_S):
+            while len(self.stamps) < wanted:
+                self._more.clear()
+                await self._more.wait()
+
+
+class Statuses:
+    """The statuses that a client has told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self._more = asyncio.Event()
+
+    def __call__(self, status: ConnectionStatus) -> None:
+        if not self.told or self.told[-1] != str(status):
+            self.told.append(str(status))
+            self._more.set()
+
+    async def until(self, *last: str) -> None:
+        async with asyncio.timeout(LIMIT_S):
+            while tuple(self.told[-len(last) :]) != last:
+                self._more.clear()
+                await self._more.wait()
+
+
+def check(seen: Seen, tag: int | None) -> None:
+    """One stream, no frame twice, time that only grows."""
+    ours = [stamp for stamp in seen.stamps if stamp.stream_tag is not None]
+    assert {stamp.stream_tag for stamp in ours} == {tag}
+    assert all(after.frame_index > before.frame_index for before, after in pairwise(ours))
+    assert all(after > before for before, after in pairwise(seen.times_ms))
+
+
+async def test_a_stream_that_loses_its_socket_and_then_its_peer_goes_on_with_the_next_frame() -> None:
+    statuses, seen = Statuses(), Seen()
+    up: list[MediaStream] = []
+    down: list[int] = []
+    async with (
+        nothing_left(),
+        MockOdyssey(clock="manual", portrait_size=SMALL) as mock,
+        Odyssey(mock.api_key, api_url=mock.url, advanced=QUICK) as client,
+        asyncio.TaskGroup() as tasks,
+    ):
+        mock.faults.extend(
+            [
+                {"at": "signaling.connected", "do": "close", "code": 1011, "seconds": 10, "times": 1},
+                {"at": "peer.connected", "do": "vanish", "seconds": 10, "times": 1, "after": 1},
+            ]
+        )
+        stream = await client.connect(
+            on_status_change=statuses, on_connected=up.append, on_disconnected=lambda: down.append(1)
+        )
+        collecting = tasks.create_task(seen.collect(stream))
+        stream_id = await client.start_stream("A harbour in the morning")
+        tag = mock.streams[stream_id].timeline.tag
+        session = client.current_session_id
+        await seen.more(10)
+        before = statuses.told.copy()
+
+        await mock.advance(10)  # the socket
+        await statuses.until("connected", "reconnecting", "connected")
+        await seen.more(10)
+        await client.interact("Fog comes in")
+        await seen.more(10)
+
+        await mock.advance(10)  # the peer of the second connection, without a word
+        await statuses.until("reconnecting", "connected", "reconnecting", "connected")
+        await seen.more(10)
+        applied = await client.interact("The fog lifts")
+        await seen.more(10)
+
+        check(seen, tag)
+        assert seen.stamps[-1].prompt_revision == 2
+        assert client.last_applied_prompt == applied
+        assert client.media_stream is stream
+        assert client.current_session_id == session, "the same session all along"
+        assert statuses.told == [*before, "reconnecting", "connected", "reconnecting", "connected"]
+        await client.end_stream()
+        await client.disconnect()
+        await collecting
+    assert (len(up), len(down)) == (1, 1), "one connection to its user, however often it was made anew"
+    record = mock.streams[stream_id]
+    assert record.timeline.frames is not None
+    assert record.timeline.frames > max(stamp.frame_index for stamp in seen.stamps)
+
+
+async def test_a_session_that_is_gone_is_replaced_by_another_and_its_stream_is_told_to_be_lost() -> None:
+    statuses = Statuses()
+    told: list[str] = []
+    async with (
+        nothing_left(),
+        MockOdyssey(clock="manual", portrait_size=SMALL, session_grace=0) as mock,
+        Odyssey(mock.api_key, api_url=mock.url, advanced=QUICK) as client,
+    ):
+        mock.faults.add(at="signaling.connected", do="close", code=1011, seconds=10, times=1)
+        await client.connect(
+            on_status_change=statuses,
+            on_stream_error=told.append,
+            on_stream_ended=lambda: told.append("ended"),
+        )
+        session = client.current_session_id
+        await client.start_stream("A harbour")
+        await mock.advance(10)
+        await statuses.until("connected", "reconnecting", "connected")
+        assert client.current_session_id != session
+        assert told == ["session_lost", "ended"]
+        assert await client.start_stream("Another harbour") in mock.streams, "another stream can be started"
+
+
+@pytest.mark.parametrize(("mode", "code"), [("off", "signaling_failed"), ("same_session", "session_lost")])
+async def test_how_far_a_client_goes_is_a_setting(mode: str, code: str) -> None:
+    statuses: Statuses = Statuses()
+    fatal: list[Exception] = []
+    advanced = AdvancedConfig(reconnect=mode, initial_retry_delay_ms=20, max_retry_delay_ms=40)  # type: ignore[arg-type]  # parametrised
+    async with (
+        nothing_left(),
+        MockOdyssey(clock="manual", portrait_size=SMALL, session_grace=0) as mock,
+        Odyssey(mock.api_key, api_url=mock.url, advanced=advanced) as client,
+    ):
+        mock.faults.add(at="signaling.connected", do="close", code=1011, seconds=10, times=1)
+        await client.connect(
+            on_status_change=statuses, on_error=lambda error, is_fatal: fatal.append(error) if is_fatal else None
+        )
+        await mock.advance(10)
+        await statuses.until("failed")
+        assert [getattr(each, "code", None) for each in fatal] == [code]
+        assert ("reconnecting" in statuses.told) == (mode != "off")
+
+
+async def test_a_server_that_goes_away_and_comes_back_finds_its_clients_again() -> None:
+    statuses, seen = Statuses(), Seen()
+    patient = AdvancedConfig(initial_retry_delay_ms=50, max_retry_delay_ms=100, max_retries=100)
+    async with (
+        nothing_left(),
+        MockOdyssey(clock="manual", portrait_size=SMALL) as mock,
+        Odyssey(mock.api_key, api_url=mock.url, advanced=patient) as client,
+        asyncio.TaskGroup() as tasks,
+    ):
+        stream = await client.connect(on_status_change=statuses)
+        collecting = tasks.create_task(seen.collect(stream))
+        stream_id = await client.start_stream("A harbour")
+        await seen.more(5)
+        await mock.go_away()
+        await statuses.until("connected", "reconnecting")
+        await mock.come_back()
+        await statuses.until("reconnecting", "connected")
+        await seen.more(5)
+        check(seen, mock.streams[stream_id].timeline.tag)
+        await client.disconnect()
+        await collecting

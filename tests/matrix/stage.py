@@ -1,0 +1,159 @@
+"""A stage for one cell of the fault matrix: a mock, our client, one call that is made while something goes wrong.
+
+The mock's clock is manual: what a fault does after some seconds is done when the cell says so, in the middle of the
+call. The client's limits are those of everybody, but for the one that a cell runs into, which is short.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from odyssey_client import AdvancedConfig, Odyssey
+from odyssey_mock import Fault, MockOdyssey
+from tests.matrix.calls import CALLS, Call, Stage, nothing
+from tests.support.leftovers import nothing_left
+
+PICTURE = (176, 320)
+HANG_S = 30.0
+"""Seconds after which a cell counts as hanging."""
+
+SHORT: Mapping[str, float] = {
+    "connect_timeout_s": 1.5,
+    "operation_timeout_s": 1.0,
+    "peer_timeout_s": 1.0,
+    "queue_timeout_s": 0.0,
+    "request_timeout_s": 1.0,
+}
+"""What a limit is in the cells that run into it, in seconds."""
+
+_LATER = frozenset({"signaling.connected", "peer.connected", "stream.running"})
+"""Points that a connection passes before most calls are made; there a fault waits for its `seconds`."""
+
+
+def described(fault: str) -> dict[str, object]:
+    """Read a fault as the table writes it: `POINT ACTION name=value ...`."""
+    at, do, *rest = fault.split()
+    pairs = (each.partition("=")[::2] for each in rest)
+    return {"at": at, "do": do, **{name: json.loads(value) for name, value in pairs}}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a cell."""
+
+    result: str
+    """`ok`, or class and code of the error."""
+    status: str
+    told: tuple[str, ...]
+    """What the client has told its user since the call began, in order."""
+    seconds: float
+    """On the client's clock."""
+
+
+async def played(
+    fault: str, call: str, directory: Path, *, limit: str | None = None, recovers: bool = False
+) -> Outcome:
+    """Play one cell: make the call, let the fault strike, see what comes of it.
+
+    `recovers`: whether the client is expected to reconnect before the call is answered.
+    """
+    async with asyncio.timeout(HANG_S), _staged(directory, limit) as stage:
+        return await _play(stage, described(fault), CALLS[call], recovers=recovers)
+
+
+@asynccontextmanager
+async def _staged(directory: Path, limit: str | None) -> AsyncIterator[Stage]:
+    """A stage; afterwards nothing of it is left and no slot is taken."""
+    limits: Mapping[str, float] = {} if limit is None else {limit: SHORT[limit]}
+    advanced = AdvancedConfig(initial_retry_delay_ms=20, max_retry_delay_ms=40, telemetry=False, **limits)  # type: ignore[arg-type]  # by name
+    async with nothing_left(), MockOdyssey(clock="manual", portrait_size=PICTURE) as mock:
+        client = Odyssey(mock.api_key, api_url=mock.url, advanced=advanced)
+        stage = Stage(mock, client, advanced, directory)
+        try:
+            yield stage
+        finally:
+            for each in (client, stage.other):
+                if each is not None:
+                    await each.disconnect()
+        mock.faults.clear()
+        await mock.advance(901)  # grace, and sessions that nobody came to
+        assert not mock.sessions, "the slot is free again"
+
+
+async def _play(stage: Stage, fault: dict[str, object], call: Call, *, recovers: bool) -> Outcome:
+    early = fault["at"] in _LATER and call.before is not nothing
+    if early:
+        stage.mock.faults.add(fault)  # type: ignore[arg-type]  # judged there
+    await call.before(stage)
+    if not early:
+        stage.mock.faults.add(fault)  # type: ignore[arg-type]  # judged there
+    stage.told.words.clear()
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    work = asyncio.ensure_future(call.make(stage))
+    striking = asyncio.create_task(_strike(stage, Fault.of(fault), call, work, early=early, recovers=recovers))  # type: ignore[arg-type]  # judged there
+    try:
+        await asyncio.wait({work, striking}, return_when=asyncio.FIRST_EXCEPTION)
+        elapsed = clock() - began
+    finally:
+        striking.cancel()
+        work.cancel()
+        await asyncio.wait({work, striking})
+    if not striking.cancelled() and (defect := striking.exception()) is not None:
+        raise defect
+    error = work.exception()
+    result = "ok" if error is None else f"{type(error).__name__}({getattr(error, 'code', '')})"
+    return Outcome(result, str(stage.client.current_status), tuple(stage.told.words), elapsed)
+
+
+async def _strike(
+    stage: Stage, fault: Fault, call: Call, work: "asyncio.Future[None]", *, early: bool, recovers: bool
+) -> None:
+    """Move the mock's clock so that the fault strikes in the middle of the call, and answers come after it."""
+    mock = stage.mock
+    seconds = fault.number("seconds") if "seconds" in fault.parameters else 0.0
+    if call.waits:
+        await _due(mock, "late ")
+    if early:
+        await mock.advance(seconds)
+    elif fault.at == "server":
+        async with httpx.AsyncClient() as http:
+            with suppress(httpx.HTTPError):  # it is this very request that is cut
+                await http.get(f"{mock.url}/regions")
+    elif call.runs_jobs and fault.at.startswith("job"):
+        await mock.advance(60)
+    else:
+        await mock.wait_for("fault", fault.at, timeout=HANG_S)
+        if seconds and fault.at != "peer.frame":  # whose seconds are real
+            await _due(mock, "late ", "fault")
+            await mock.advance(seconds)
+    if fault.do == "slow":
+        await _trickle(mock, work)
+    if recovers:
+        await stage.told.until("reconnecting")
+        if fault.at == "server":
+            await mock.advance(seconds)
+        await stage.told.until("reconnecting", "connected")
+    if call.waits:
+        await mock.advance(2)
+    if call.runs_jobs:
+        await mock.advance(60)
+
+
+async def _trickle(mock: MockOdyssey, work: "asyncio.Future[None]") -> None:
+    """Let time pass whenever something waits for it, until the work is done."""
+    while not work.done():
+        if mock.clock.pending:
+            await mock.advance(1)
+        await asyncio.sleep(0.001)  # noqa: TID251 - a clock tells nobody when something is due
+
+
+async def _due(mock: MockOdyssey, *names: str) -> None:
+    """Wait until something of that name is due."""
+    while not any(each.name.startswith(names) for each in mock.clock.pending):  # noqa: ASYNC110 - a clock tells nobody
+        await asyncio.sleep(0.01)  # noqa: TID251 - see above

@@ -1,0 +1,90 @@
+"""The fault matrix: which fault under which call, and what is to come of it. `docs/fault-matrix.md` is drawn from it.
+
+The cells themselves are in `cells.txt`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.matrix.calls import CALLS, nothing
+
+SHAPES: Mapping[str, str] = {
+    "up": "authenticating connecting connected on_connected",
+    "refused": "authenticating failed on_error(fatal)",
+    "garbled": "authenticating connecting on_error failed on_error(fatal)",
+    "closed": "authenticating connecting disconnected",
+    "crash": "on_stream_error(model_crash) on_stream_ended",
+    "no peer": "authenticating connecting failed on_error(fatal)",
+    "back": "reconnecting on_error connected",
+    "gone": "failed on_error(fatal) on_disconnected",
+    "left": "disconnected on_disconnected",
+}
+"""What is told together."""
+
+NOT_FELT: Mapping[tuple[str, str], str] = {
+    **dict.fromkeys(
+        [(point, action) for point in ("hls.playlist", "hls.segment") for action in
+         ("status", "delay", "no_answer", "reset", "truncate", "slow")],
+        "players fetch HLS, odyssey_client does not",
+    ),
+    **dict.fromkeys(
+        [("whep.candidates", action) for action in ("status", "delay", "no_answer", "reset", "truncate")],
+        "odyssey_client sends its candidates in the offer",
+    ),
+    **dict.fromkeys(
+        [(point, action) for point in ("rest.simulations.list", "rest.simulations.cancel", "rest.recordings.list",
+         "rest.telemetry") for action in
+         ("status", "delay", "no_answer", "reset", "truncate", "not_json", "wrong_shape")],
+        "none of the calls asks there: tests/client/rest has them",
+    ),
+}  # fmt: skip
+"""Faults that no call of the matrix can meet, and why."""
+
+WITHIN_S = 8.0
+"""Seconds on the client's clock in which a call is over, with the limit that it runs into, for each of its tries."""
+
+_STATUSES = frozenset({"authenticating", "connecting", "reconnecting", "connected", "disconnected", "failed"})
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fault under one call."""
+
+    fault: str
+    call: str
+    result: str
+    told: tuple[str, ...]
+    limit: str | None
+
+    @property
+    def status(self) -> str:
+        """The client's, when the call is over: the last one told, or that from before."""
+        before = "connected" if self.call in _LIVE else "disconnected"
+        return next((word for word in reversed(self.told) if word in _STATUSES), before)
+
+    @property
+    def recovers(self) -> bool:
+        """Whether the client reconnects before the call is answered."""
+        return "reconnecting" in self.told
+
+
+_LIVE = frozenset(
+    {name for name, call in CALLS.items() if call.before is not nothing} - {"poll", "download", "spectate"}
+)
+
+
+def _groups() -> Iterator[tuple[str, Sequence[Cell]]]:
+    for block in Path(__file__).with_name("cells.txt").read_text().split("\n## ")[1:]:
+        title, *lines = block.strip().splitlines()
+        yield title, [_cell(*(each.strip() for each in line.split(" |"))) for line in lines]
+
+
+def _cell(fault: str, call: str, result: str, told: str = "", limit: str = "") -> Cell:
+    words = re.sub(r"\[([\w ]+)\]", lambda found: SHAPES[found[1]], told).split()
+    return Cell(fault, call, result, tuple(words), limit or None)
+
+
+GROUPS: Mapping[str, Sequence[Cell]] = dict(_groups())
+CELLS: Sequence[Cell] = [cell for group in GROUPS.values() for cell in group]

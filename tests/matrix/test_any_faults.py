@@ -1,0 +1,69 @@
+"""Whatever goes wrong, and several things at once: every call settles in its time, and nothing is left behind.
+
+Faults are drawn from the whole catalogue. What is to come of each alone is in the matrix; here it is only that the
+client answers its user, with one of its own errors, and can always be left.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from odyssey_client import AdvancedConfig, Odyssey, OdysseyError
+from odyssey_mock import MockOdyssey
+from odyssey_mock.journal import JSON
+from odyssey_mock.testing.strategies import faults
+from tests.support.leftovers import nothing_left
+
+HANG_S = 40.0
+"""Seconds that a whole session may take: no more than its calls' limits together."""
+
+LIMITS = AdvancedConfig(
+    initial_retry_delay_ms=10,
+    max_retry_delay_ms=20,
+    max_retries=2,
+    request_max_retries=1,
+    queue_timeout_s=0.5,
+    connect_timeout_s=2.0,
+    operation_timeout_s=1.0,
+    request_timeout_s=1.0,
+    peer_timeout_s=1.0,
+)
+
+
+async def session(mock: MockOdyssey, told: list[str]) -> None:
+    """What a user does, who goes on whatever was refused."""
+    client = Odyssey(mock.api_key, api_url=mock.url, advanced=LIMITS)
+    try:
+        await client.connect(
+            on_connected=lambda: told.append("connected"), on_disconnected=lambda: told.append("disconnected")
+        )
+        for call in (client.start_stream("A harbour"), client.interact("Snow falls"), client.end_stream()):
+            try:
+                await call
+            except OdysseyError as error:
+                told.append(error.code)
+    except OdysseyError as error:
+        told.append(error.code)
+    finally:
+        await client.disconnect()
+
+
+async def played(drawn: Sequence[Mapping[str, JSON]]) -> list[str]:
+    told: list[str] = []
+    async with asyncio.timeout(HANG_S), nothing_left(), MockOdyssey(portrait_size=(176, 320), faults=drawn) as mock:
+        await session(mock, told)
+    return told
+
+
+def _of_everybody(fault: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Not narrowed to what there is not here."""
+    return {name: value for name, value in fault.items() if name != "match"}
+
+
+@settings(max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(faults().map(_of_everybody), min_size=1, max_size=4))
+def test_every_call_settles_under_any_faults(drawn: Sequence[Mapping[str, JSON]]) -> None:
+    told = asyncio.run(played(drawn))
+    assert told.count("connected") == told.count("disconnected") <= 1

@@ -9,6 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from odyssey_mock import MockOdyssey
+from odyssey_mock.testing.plugin import marked_settings
 from tests.contract.browser import chromium
 from tests.contract.browser.official_client import OfficialClient
 from tests.contract.conformance import Conformance
@@ -43,11 +44,23 @@ async def browser(needs: None) -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def mock(conformance: Conformance) -> AsyncIterator[MockOdyssey]:
+async def mock(conformance: Conformance, request: pytest.FixtureRequest) -> AsyncIterator[MockOdyssey]:
     """As the plugin's `odyssey_mock`, judged by the contract too, but on the loop of the browser's connection."""
-    async with MockOdyssey() as mock:
+    async with MockOdyssey(**marked_settings(request.node)) as mock:
         yield mock
-    conformance.check_journal(mock.journal.entries)
+    for active in mock.faults:
+        assert active.fired, f"no test passes by a fault that did not fire: {active}"
+        mock.expect(active.fault.at, kind="fault", id=active.id, do=active.fault.do, count=active.fired)
+    if mock.journal.find("fault"):
+        check_client(conformance, mock)
+    else:
+        conformance.check_journal(mock.journal.entries)
+
+
+def check_client(conformance: Conformance, mock: MockOdyssey) -> None:
+    """Judge the client alone: what a fault makes the server say is off the contract on purpose."""
+    found = [deviation for entry in mock.journal.entries for deviation in conformance.check(entry)]
+    assert [str(deviation) for deviation in found if deviation.side == "client"] == []
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -74,10 +87,10 @@ async def page_of_ours(
 ) -> AsyncIterator[OfficialClient]:
     """A page; what it writes on its console is shown where the test fails, and nothing may be thrown there unseen."""
     console: list[str] = []
-    uncaught: list[str] = []
     async with chromium.opened(browser, page_url, api_url=mock.url) as page:
         page.on("console", lambda message: console.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: uncaught.append(str(error)))
-        yield OfficialClient(page)
+        client = OfficialClient(page)
+        yield client
+    uncaught = client.all_uncaught()
     request.node.add_report_section("teardown", "browser console", "\n".join(console + uncaught))
     assert not uncaught

@@ -5,12 +5,15 @@ const video = document.querySelector("video");
 const log = document.querySelector("pre");
 const events = [];
 
-// The client keeps its peer connection to itself; its statistics are the browser's word on what was decoded.
+// The client keeps its peer connection to itself; its statistics are the browser's word on what was decoded, and the
+// states of its channels on what was closed.
 const peers = [];
+const channels = [];
 window.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(...options) {
     super(...options);
     peers.push(this);
+    this.addEventListener("datachannel", ({ channel }) => channels.push(channel));
   }
 };
 
@@ -40,6 +43,7 @@ const handlers = {
 let client;
 let broadcast;
 let spectator;
+const calls = [];
 
 async function connect(apiKey) {
   client = new Odyssey({ apiKey });
@@ -97,6 +101,14 @@ async function refusal(name, argument) {
     return error.message;
   }
   return null;
+}
+
+// Some calls never settle under a fault: begun here, they can be looked at.
+function begin(name, ...values) {
+  const call = { state: "pending", value: null };
+  const settle = (state) => (value) => Object.assign(call, { state, value: value ?? null });
+  Promise.resolve(window.contract[name](...values)).then(settle("resolved"), (error) => settle("rejected")(error.message));
+  return calls.push(call) - 1;
 }
 
 // A film from its URL, as a page would show it; resolves once its first frame is there.
@@ -192,6 +204,9 @@ async function startAtOnce(apiKey, connections, patience) {
 
 window.contract = {
   events,
+  channels,
+  calls,
+  begin,
   connect,
   connectError,
   createCredentials,

@@ -1,10 +1,11 @@
 """The official JavaScript client as the tests see it: the functions of `contract.js`, typed."""
 
+import asyncio
 import base64
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict, cast
+from typing import Any, Literal, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from playwright.async_api import Page
 from odyssey_mock import FrameStamp, read_stamp
 
 FRAMES_TO_LOOK_AT = 100
+
+SECONDS = 30.0
+"""To wait for anything in the page, where a test does not say; far beyond what is needed."""
 
 
 class Connection(TypedDict):
@@ -79,11 +83,55 @@ class Frame:
         return read_stamp(self.pixels)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What has become of a call; `value` is what it gave, or the message it was rejected with."""
+
+    state: Literal["pending", "resolved", "rejected"]
+    value: object = None
+
+
+PENDING = Outcome("pending")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that was begun, and is perhaps never settled."""
+
+    page: Page
+    number: int
+
+    async def outcome(self) -> Outcome:
+        """What has become of it by now."""
+        return Outcome(**await self.page.evaluate("number => contract.calls[number]", self.number))
+
+    async def settled(self, limit: float = SECONDS) -> Outcome:
+        """Wait until it is settled, `limit` seconds at most."""
+        script = "number => contract.calls[number].state !== 'pending'"
+        await self.page.wait_for_function(script, arg=self.number, timeout=limit * 1000)
+        return await self.outcome()
+
+
 class OfficialClient:
     """`window.contract` of one page."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        self._uncaught: asyncio.Queue[str] = asyncio.Queue()
+        page.on("pageerror", lambda error: self._uncaught.put_nowait(str(error)))
+
+    async def uncaught(self, limit: float = SECONDS) -> str:
+        """Wait for what is thrown in the page and caught by nobody, `limit` seconds at most."""
+        async with asyncio.timeout(limit):
+            return await self._uncaught.get()
+
+    def all_uncaught(self) -> list[str]:
+        """What was thrown in the page, caught by nobody, and not asked for so far."""
+        return [self._uncaught.get_nowait() for _ in range(self._uncaught.qsize())]
+
+    async def begin(self, function: str, *arguments: object) -> Call:
+        """Make a call by its name in `contract.js`, and do not wait for it."""
+        return Call(self.page, await self._call("begin", function, *arguments))
 
     async def connect(self, api_key: str) -> Connection:
         return cast("Connection", await self._call("connect", api_key))
@@ -116,10 +164,15 @@ class OfficialClient:
         """Watch no longer."""
         await self._call("leave")
 
-    async def happened(self, name: str, limit: float) -> None:
+    async def happened(self, name: str, limit: float = SECONDS) -> None:
         """Wait until the handler `name` was called, `limit` seconds at most."""
         script = "name => contract.events.some(([event]) => event === name)"
         await self.page.wait_for_function(script, arg=name, timeout=limit * 1000)
+
+    async def came_to(self, status: str, limit: float = SECONDS) -> None:
+        """Wait until the client has said that its status is `status`, `limit` seconds at most."""
+        script = "status => contract.events.some(([event, value]) => event === 'status' && value === status)"
+        await self.page.wait_for_function(script, arg=status, timeout=limit * 1000)
 
     async def start_from_image(self, prompt: str) -> str:
         return cast("str", await self._call("startFromImage", {"prompt": prompt}))
@@ -172,6 +225,24 @@ class OfficialClient:
         """What the handler `name` was given, one list per call."""
         return [values for event, *values in await self.page.evaluate("contract.events") if event == name]
 
+    async def decoded(self, *, frames: int, limit: float = SECONDS) -> None:
+        """Wait until the browser has decoded so many frames, shown or not, `limit` seconds at most."""
+        script = "async frames => (await contract.playback()).framesDecoded >= frames"
+        await self.page.wait_for_function(script, arg=frames, timeout=limit * 1000)
+
+    async def channels_closed(self, limit: float = SECONDS) -> None:
+        """Wait until the browser takes every data channel for closed, `limit` seconds at most."""
+        script = "contract.channels.length > 0 && contract.channels.every(({ readyState }) => readyState === 'closed')"
+        await self.page.wait_for_function(script, timeout=limit * 1000)
+
+    async def told(self, *, after: str | None = None) -> list[list[object]]:
+        """What all its handlers were given, in order, each with its name first.
+
+        `after`: only what came after the first call of that handler.
+        """
+        events = cast("list[list[object]]", await self.page.evaluate("contract.events"))
+        return events if after is None else events[[name for name, *_ in events].index(after) + 1 :]
+
     async def frame(self) -> Frame:
         """The next frame the browser presents."""
         return _frame(await self._call("nextFrame"))
@@ -186,9 +257,24 @@ class OfficialClient:
             seen.append(f"{frame.size} {frame.stamp}")
         raise AssertionError(f"no frame showed revision {revision} in size {size}; the last five: {seen[-5:]}")
 
+    async def frame_sized(self, size: tuple[int, int]) -> Frame:
+        """The first frame presented from now on that has `size`."""
+        seen: set[tuple[int, int]] = set()
+        for _ in range(FRAMES_TO_LOOK_AT):
+            frame = await self.frame()
+            if frame.size == size:
+                return frame
+            seen.add(frame.size)
+        raise AssertionError(f"no frame had the size {size}; those seen had {seen}")
+
     async def _call(self, function: str, *arguments: object) -> Any:
-        """What the page's JSON is, each caller says."""
-        return await self.page.evaluate(f"(given) => contract.{function}(...given)", list(arguments))
+        """What the page's JSON is, each caller says.
+
+        Raises:
+            TimeoutError: the page did not answer in time.
+        """
+        async with asyncio.timeout(SECONDS):
+            return await self.page.evaluate(f"(given) => contract.{function}(...given)", list(arguments))
 
 
 def _frame(presented: Any) -> Frame:  # the page's JSON

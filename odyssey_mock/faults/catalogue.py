@@ -179,7 +179,7 @@ POINTS: Mapping[str, Point] = MappingProxyType(
         "rest.regions.list": _json("`GET /regions`"),
         "rest.regions.ping": _json("the `ping_url` of a region"),
         "rest.sessions.request": _json("`POST /sessions/request`"),
-        "rest.sessions.token": _json("`POST /sessions/token`"),
+        "rest.sessions.token": _json("`POST /sessions/token`", "session"),
         "rest.simulations.create": _json("`POST /simulation-jobs`"),
         "rest.simulations.get": _json("`GET /simulation-jobs/{job_id}`", "job"),
         "rest.simulations.list": _json("`GET /simulation-jobs`"),

@@ -8,7 +8,7 @@ from typing import Self
 from odyssey_mock.faults.catalogue import POINTS, WHERE, Action, Parameter, points_of
 from odyssey_mock.journal import JSON
 
-_HOW_OFTEN: Mapping[str, Parameter] = {
+HOW_OFTEN: Mapping[str, Parameter] = {
     "times": Parameter(
         "a whole number above 0, or null for every time",
         lambda v: v is None or (isinstance(v, int) and not isinstance(v, bool) and v > 0),
@@ -22,6 +22,7 @@ _HOW_OFTEN: Mapping[str, Parameter] = {
         default=1.0,
     ),
 }
+"""What every fault may say beside its action's own parameters."""
 
 
 class FaultError(ValueError):
@@ -71,11 +72,11 @@ class Fault:
         if not isinstance(do, str) or do not in common:
             raise FaultError(_unknown(f"action at {at}", do, common))
         place = f"{at} {do}"
-        known = {**common[do].parameters, **_HOW_OFTEN}
+        known = {**common[do].parameters, **HOW_OFTEN}
         if unknown := [name for name in rest if name not in known]:
             raise FaultError(_unknown(f"parameter of {place}", unknown[0], [*known, "match"]))
         values = {name: _value(place, name, parameter, rest) for name, parameter in known.items()}
-        often = {name: values.pop(name) for name in _HOW_OFTEN}
+        often = {name: values.pop(name) for name in HOW_OFTEN}
         allowed = frozenset.intersection(*(POINTS[point].matches for point in points)) | {"account"}
         return cls(at=at, do=do, parameters=values, match=_match(place, match, allowed), **often)  # type: ignore[arg-type]  # judged above
 

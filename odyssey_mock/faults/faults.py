@@ -123,10 +123,6 @@ class Faults:
                 return fault
         return None
 
-    def wants(self, point: str, *, by: str) -> bool:
-        """Say whether some fault for `point` is narrowed by that condition: whether it is worth finding out."""
-        return any(by in each.fault.match and point in points_of(each.fault.at) for each in self._active.values())
-
     def _is_due(self, active: ActiveFault) -> bool:
         fault = active.fault
         if active.spent:

@@ -1,4 +1,4 @@
-"""Faults from a file: JSON, or YAML where PyYAML is there."""
+"""Faults from a file, JSON or YAML."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -41,12 +41,8 @@ def _json(path: Path, text: str) -> Any:  # Any: `Fault.of` judges it
 
 
 def _yaml(path: Path, text: str) -> Any:  # Any: `Fault.of` judges it
-    try:
-        import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - only who has such a file needs it
-    except ImportError as error:
-        raise FaultFileError(
-            f"{path}: YAML needs PyYAML (pip install pyyaml); or write JSON, in a .json file"
-        ) from error
+    import yaml  # noqa: PLC0415 - only who has such a file needs it
+
     try:
         # Once through JSON: YAML knows dates, sets and more, which no fault has.
         return json.loads(json.dumps(yaml.safe_load(text), allow_nan=False))

@@ -13,8 +13,7 @@ from starlette.routing import BaseRoute, Route
 from odyssey_mock.clock import ManualClock
 from odyssey_mock.faults.away import Away
 from odyssey_mock.faults.catalogue import LONGEST, POINTS, WHERE, Parameter
-from odyssey_mock.faults.fault import _HOW_OFTEN as HOW_OFTEN
-from odyssey_mock.faults.fault import FaultError
+from odyssey_mock.faults.fault import HOW_OFTEN, FaultError
 from odyssey_mock.journal import JSON
 from odyssey_mock.routes.errors import ApiError, backend_of, parse, read_body, unprocessable
 

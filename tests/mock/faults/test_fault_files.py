@@ -1,7 +1,6 @@
 """Faults from a file, and `odyssey-mock serve --faults`."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -77,15 +76,6 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "faults.yaml").write_bytes(b"\xff")
     with pytest.raises(FaultFileError, match="cannot be read"):
         read_faults(tmp_path / "faults.yaml")
-
-
-def test_without_pyyaml_a_yaml_file_is_refused_and_a_json_file_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "yaml", None)
-    assert read_faults(write(tmp_path, "faults.json", json.dumps(FAULTS))) == FAULTS
-    with pytest.raises(FaultFileError, match="needs PyYAML"):
-        read_faults(write(tmp_path, "faults.yaml", YAML))
 
 
 def test_serve_takes_the_faults_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,15 +148,6 @@ def test_a_reset_puts_back_those_of_the_beginning_and_no_others() -> None:
     assert [(each.fault.do, each.fired) for each in faults] == [("reset", 0)]
 
 
-def test_it_is_worth_finding_out_what_some_fault_is_narrowed_to() -> None:
-    faults = a_list()
-    faults.add(RESET)
-    assert not faults.wants("rest.regions.list", by="account")
-    faults.add(at="rest.*", do="reset", match={"account": "ody_somebody"})
-    assert faults.wants("rest.regions.list", by="account")
-    assert not faults.wants("whep.offer", by="account")
-
-
 def test_a_fault_that_cannot_be_is_refused_where_the_mock_is_made() -> None:
     with pytest.raises(FaultError, match=r"no fault point 'rest\.region\.list'; did you mean 'rest\.regions\.list'"):
         MockOdyssey(faults=[{"at": "rest.region.list", "do": "reset"}])

@@ -54,17 +54,18 @@ async def test_the_clock_goes_on_once_the_request_has_come_to_its_next_pause_or_
 
 
 async def test_it_is_held_while_it_pauses_and_only_then(connection: Connection) -> None:
-    clock = ManualClock()
+    clock, held = ManualClock(), [connection.is_held]
     with Pace(clock, connection, "a pause") as pace:
         pausing = asyncio.create_task(pace.pause(1))
         await asyncio.wait([pausing], timeout=0)
-        assert connection.is_held
+        held.append(connection.is_held)
         await clock.advance(0.5)
         assert not pausing.done()
         advancing = asyncio.create_task(clock.advance(0.5))
         await pausing
-        assert not connection.is_held
+        held.append(connection.is_held)
     await advancing
+    assert held == [False, True, False]
 
 
 @pytest.mark.parametrize("start", [MANUAL_START, MANUAL_START + 0.1, 1e9 / 3])

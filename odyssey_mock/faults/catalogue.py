@@ -201,7 +201,7 @@ POINTS: Mapping[str, Point] = MappingProxyType(
             _SESSION,
         ),
         "signaling.offer": Point(
-            "the offer is about to be sent",
+            "the offer is about to be sent; what is no offer is sent in its place",
             {
                 **_SOCKET,
                 "delay": Action("sends it that much later", {"seconds": _WAIT}),
@@ -213,7 +213,7 @@ POINTS: Mapping[str, Point] = MappingProxyType(
             _SESSION,
         ),
         "signaling.answer": Point(
-            "the client's answer has come, and is about to be applied",
+            "the client's answer has come, and is about to be applied; this is done in its place",
             {**_SOCKET, "ignore": Action("never applies it")},
             _SESSION,
         ),
@@ -248,7 +248,7 @@ POINTS: Mapping[str, Point] = MappingProxyType(
                     {"seconds": Parameter("seconds of real time, 0 to 60", _number(0, 60), required=True)},
                 ),
                 "resize": Action(
-                    "sends it in that size",
+                    "sends it in that size, to the host alone",
                     {
                         "width": Parameter("pixels, even, 160 to 4096", _PIXELS, required=True),
                         "height": Parameter("pixels, even, 160 to 4096", _PIXELS, required=True),

@@ -9,7 +9,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from odyssey_mock.clock import sleep
+from odyssey_mock.faults.pacing import Pace
+from odyssey_mock.http_server import Connection, connection_of
 from odyssey_mock.routes.errors import backend_of
 from odyssey_mock.streamer.line import POLICY_VIOLATION, Socket
 from odyssey_mock.tokens import TokenError
@@ -105,16 +106,30 @@ async def _upgraded(websocket: WebSocket) -> bool:
         account=session.account_id if session is not None else None,
         session=websocket.path_params["session_id"],
     )
-    if fault is not None and fault.do == "refuse":
-        detail = {"detail": "the upgrade is refused: a fault that was asked for"}
-        await websocket.send_denial_response(JSONResponse(detail, int(fault.number("status"))))
+    connection = connection_of(websocket.scope)
+    match fault.do if fault is not None else "accept":
+        case "refuse" if fault is not None:
+            detail = {"detail": "the upgrade is refused: a fault that was asked for"}
+            await websocket.send_denial_response(JSONResponse(detail, int(fault.number("status"))))
+            # Only then uvicorn takes the handshake for done, and does not complain.
+            await connection.lost
+            return False
+        case "no_answer":
+            with connection.held():
+                await connection.lost
+            return False
+        case "delay" if fault is not None:
+            with Pace(backend.clock, connection, "fault: a late upgrade") as pace:
+                await pace.pause(fault.number("seconds"))
+                return await _accepted(websocket, connection)
+        case _:
+            return await _accepted(websocket, connection)
+
+
+async def _accepted(websocket: WebSocket, connection: Connection) -> bool:
+    """Accept the upgrade; False where the client has gone before that."""
+    if connection.lost.done():
         return False
-    if fault is not None and fault.do == "no_answer":
-        await websocket.receive()  # that it wants to be connected
-        await websocket.receive()  # that it is gone
-        return False
-    if fault is not None:
-        await sleep(backend.clock, fault.number("seconds"), "fault: a late upgrade")
     await websocket.accept()
     return True
 

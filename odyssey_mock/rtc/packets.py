@@ -30,7 +30,7 @@ class PacketTrack(MediaStreamTrack):
         self._changed = asyncio.Event()
 
     def offer(self, packet: VideoPacket) -> bool:
-        """Queue a packet for the sender; False where only a key frame can help it now. One that is finished drops it."""
+        """Queue a packet for the sender; False where only a key frame can help it now. It is dropped after the end."""
         if self._finishing:
             return True
         if len(self._packets) >= self._limit:

@@ -18,9 +18,9 @@ from odyssey_mock.recordings.streams import StreamRecord
 from odyssey_mock.rtc.connection import DescriptionError
 from odyssey_mock.streamer.line import INTERNAL_ERROR, NORMAL_CLOSURE, POLICY_VIOLATION, Happening, Line, Socket
 from odyssey_mock.streamer.messages import Answer, ClientDisconnecting, IceCandidate, KeepAlive, MessageError
+from odyssey_mock.streamer.replies import REASON_INVALID
 from odyssey_mock.streamer.session import Action, Event, State
 from odyssey_mock.streamer.standing import Standing
-from odyssey_mock.streamer.streaming import REASON_INVALID
 
 if TYPE_CHECKING:
     from odyssey_mock.backend import Backend
@@ -155,8 +155,7 @@ class Session:
         try:
             await self._standing.released.wait()
         finally:
-            self._standing.show.end()
-            if self._line is not None:
+            if self._line is not None and not self._line.hung_up:
                 self._line.inbox.put_nowait(Event.SHUT_DOWN)
             else:
                 self._standing.happen(Event.SHUT_DOWN)

@@ -4,12 +4,13 @@ It makes the offer, sends one video track and opens both data channels.
 """
 
 import asyncio
+import functools
 import logging
 import re
 from collections.abc import Callable
 from typing import override
 
-from aiortc import RTCDataChannel
+from aiortc import RTCDataChannel, RTCDtlsTransport
 
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.connection import DescriptionError, OwnedConnection, agreed_codec, preferred_codecs
@@ -21,7 +22,8 @@ logger = logging.getLogger(__name__)
 DRAIN_LIMIT = 1.0
 """Seconds that a last message may take to go out."""
 
-_FINGERPRINT = re.compile(r"(?<=a=fingerprint:)(\S+ )[0-9A-F:]+")
+_FINGERPRINT = re.compile(r"(?<=a=fingerprint:)(\S+ )([0-9A-F:]+)")
+_HEX = re.compile(r"[0-9A-F]")
 _CANDIDATES = re.compile(r"^a=(candidate:.*|end-of-candidates)\r?\n", re.MULTILINE)
 
 _PLACEHOLDER_ID = 1023
@@ -52,6 +54,9 @@ class StreamerPeer(OwnedConnection):
         self._opening: asyncio.TimerHandle | None = None
         self._to_client: RTCDataChannel | None = None
         self._from_client: RTCDataChannel | None = None
+        self.was_closed = False
+        """Whether the client has closed it, rather than being lost."""
+        self._closes_channels = False
         self._unreachable = False
         self._wrong_certificate = False
         self._transceiver = self._connection.addTransceiver(track, direction="sendonly")
@@ -62,18 +67,13 @@ class StreamerPeer(OwnedConnection):
             lambda: self._connection.createDataChannel("placeholder", negotiated=True, id=_PLACEHOLDER_ID)
         )
 
-    @property
-    def was_closed(self) -> bool:
-        """Whether the client has closed it, rather than being lost."""
-        return bool(self._connection.connectionState == "closed")
-
     async def offer(self) -> str:
         """The complete SDP offer, with every host candidate in it."""
         sdp = await self._describe_local(self._connection.createOffer)
         if self._unreachable:
             self.vanish()
         if self._wrong_certificate:
-            sdp = _FINGERPRINT.sub(lambda found: found[1] + ":".join(["00"] * 32), sdp)
+            sdp = _FINGERPRINT.sub(lambda found: found[1] + _HEX.sub("0", found[2]), sdp)
         return sdp
 
     def fail_ice(self) -> None:
@@ -93,9 +93,10 @@ class StreamerPeer(OwnedConnection):
         await self._within(self._transceiver.sender.stop())
 
     def close_channels(self) -> None:
-        """Close both data channels; the rest of the connection goes on."""
+        """Close both data channels, or as soon as they are open; the rest of the connection goes on."""
+        self._closes_channels = True
         for channel in (self._to_client, self._from_client):
-            if channel is not None:
+            if channel is not None and channel.readyState == "open":
                 self._context.run(channel.close)
 
     @override
@@ -109,6 +110,10 @@ class StreamerPeer(OwnedConnection):
             DescriptionError: the text is no answer to the offer.
         """
         await self._describe_remote(_CANDIDATES.sub("", sdp) if self._unreachable else sdp, "answer")
+        # Not before: bundling (RFC 9143) has just made it the transport of all.
+        assert self._connection.sctp is not None
+        transport = self._connection.sctp.transport
+        transport.on("statechange", lambda: self._transport_changed(transport))
         codec = agreed_codec(self._transceiver)
         if codec is None:
             raise DescriptionError("the answer's SDP cannot be used: it takes no video codec of the offer")
@@ -144,11 +149,23 @@ class StreamerPeer(OwnedConnection):
             self._opening.cancel()
         await super().close()
 
+    def _transport_changed(self, transport: RTCDtlsTransport) -> None:
+        # aiortc ends as `closed` either way. DTLS ends first where the client says so (close_notify, RFC 8446 section
+        # 6.1); where it has fallen silent (RFC 7675), ICE does.
+        is_silent = transport.transport._connection._closing  # noqa: SLF001 - nothing public says it
+        self.was_closed = self.was_closed or (transport.state == "closed" and not is_silent)
+
     def _open_channels(self) -> None:
         self._to_client = self._connection.createDataChannel("streamerToClient")
         self._to_client.on("open", self._flush)
         self._from_client = self._connection.createDataChannel("clientToStreamer")
+        for channel in (self._to_client, self._from_client):
+            channel.on("open", functools.partial(self._channel_opened, channel))
         self._from_client.on("message", self._on_message)
+
+    def _channel_opened(self, channel: RTCDataChannel) -> None:
+        if self._closes_channels:
+            channel.close()
 
     def _flush(self) -> None:
         outbox, self._outbox = self._outbox, []

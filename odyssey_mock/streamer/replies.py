@@ -8,10 +8,29 @@ from typing import TYPE_CHECKING
 from odyssey_mock.clock import Deadline
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.journal import JSON
+from odyssey_mock.streamer.stream import Action
 from odyssey_mock.trial_prompts import TrialPrompt
 
 if TYPE_CHECKING:
     from odyssey_mock.backend import Backend
+
+REASON_INVALID = "invalid_message"
+"""`interactive_stream_error` for what is no message of the protocol."""
+
+OVERDUE = ("session_timeout", "Stream ended: credit lease expired")
+"""`reason` and `message` at the end of a stream's time (`protocol.md` section 4)."""
+
+REJECTIONS: Mapping[Action, tuple[str, str]] = {
+    Action.REJECT_ALREADY_RUNNING: (
+        "stream_already_active",
+        "a stream is running in this connection; end it with interactive_stream_end before starting another",
+    ),
+    Action.REJECT_NO_STREAM: (
+        "no_active_stream",
+        "no stream is running in this connection; start one with interactive_stream_start first",
+    ),
+}
+"""`reason` and `message` of what cannot be done now."""
 
 BROKEN_JSON = '{"type": "stream_'
 """A message that was cut off."""

@@ -11,7 +11,7 @@ from odyssey_mock.streamer.expansion import applied_prompt
 from odyssey_mock.streamer.keyframes import Keyframes
 from odyssey_mock.streamer.messages import End, Start, StreamMessage, Update
 from odyssey_mock.streamer.pump import FramePump, Showing
-from odyssey_mock.streamer.replies import AS_USUAL, Manner, Replies
+from odyssey_mock.streamer.replies import AS_USUAL, OVERDUE, REJECTIONS, Manner, Replies
 from odyssey_mock.streamer.running import Acknowledgement, Running
 from odyssey_mock.streamer.starting import ASKED_FOR, StartRefusedError, encoders_of, prepared, size_of
 from odyssey_mock.streamer.stream import Action, Event, State, StreamMachine
@@ -20,24 +20,6 @@ from odyssey_mock.trial_prompts import trial_of_prompt
 if TYPE_CHECKING:
     from odyssey_mock.backend import Backend
     from odyssey_mock.broadcast.broadcast import Broadcast
-
-REASON_INVALID = "invalid_message"
-"""`interactive_stream_error` for what is no message of the protocol."""
-
-OVERDUE = ("session_timeout", "Stream ended: credit lease expired")
-"""`reason` and `message` at the end of a stream's time (`protocol.md` section 4)."""
-
-_REJECTIONS = {
-    Action.REJECT_ALREADY_RUNNING: (
-        "stream_already_active",
-        "a stream is running in this connection; end it with interactive_stream_end before starting another",
-    ),
-    Action.REJECT_NO_STREAM: (
-        "no_active_stream",
-        "no stream is running in this connection; start one with interactive_stream_start first",
-    ),
-}
-"""`reason` and `message` of what cannot be done now."""
 
 _POINTS: Mapping[type[StreamMessage], str] = {Start: "stream.start", Update: "stream.interact", End: "stream.end"}
 """Where faults are asked for each message."""
@@ -81,6 +63,10 @@ class Streaming:
     def stream(self) -> StreamRecord | None:
         """The stream that is on, if one is."""
         return self._running.record if self._running is not None else None
+
+    @property
+    def _is_over(self) -> bool:
+        return self.machine.state is State.CLOSED
 
     def use(self, pump: FramePump) -> None:
         """Show streams on `pump` from now on; one that was started before there was any, from its first frame."""
@@ -164,8 +150,8 @@ class Streaming:
         except StartRefusedError as refusal:
             self.refuse(refusal.reason, refusal.message)
             return
-        if self.machine.state is not State.IDLE:
-            return  # the session was over before all was made
+        if self._is_over:
+            return  # before all was made
         broadcast = None
         if message.broadcast:
             broadcast = self._backend.broadcasts.open(record, showing.encoders, self._keyframes)
@@ -221,7 +207,7 @@ class Streaming:
                 case Action.ANNOUNCE_OVERDUE:
                     self._say_error(*OVERDUE, stream=stream_id)
                 case Action.REJECT_ALREADY_RUNNING | Action.REJECT_NO_STREAM:
-                    self.refuse(*_REJECTIONS[action])
+                    self.refuse(*REJECTIONS[action])
                 case _:
                     pass
 

@@ -154,6 +154,8 @@ async def test_nothing_is_left_however_a_broadcast_ends(odyssey_mock: MockOdysse
                     await host.say_on_socket({"type": "client_disconnecting"})
                 case "host vanishes":
                     host.socket.transport.abort()
+                    await odyssey_mock.wait_for("state", "session", to="held")
+                    await odyssey_mock.advance(10)  # it does not come back
                 case "stream error":
                     session.break_stream("model_crash", "The model has crashed")
                 case "duration limit":

@@ -69,6 +69,24 @@ async def test_video_and_messages_arrive_and_the_end_is_told() -> None:
         await pumping
 
 
+async def test_a_channel_that_nobody_here_knows_may_close() -> None:
+    streamer, heard = RTCPeerConnection(), Heard()
+    streamer.addTrack(GreyTrack())
+    streamer.createDataChannel("clientToStreamer")
+    other = streamer.createDataChannel("of the future")
+    opened, closed = asyncio.Event(), asyncio.Event()
+    other.on("open", opened.set)
+    async with peer(heard) as ours, asyncio.timeout(10):
+        ours._connection.on("datachannel", lambda channel: channel.on("close", closed.set))
+        answer = await ours.answer(await offer_of(streamer), [])
+        await streamer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await opened.wait()
+        other.close()
+        await closed.wait()
+        assert not heard.lost.done()
+    await streamer.close()
+
+
 @pytest.mark.parametrize("what", ["nonsense", "audio", "video without channels", "channels without video"])
 async def test_an_offer_that_does_not_do_is_an_error(what: str) -> None:
     streamer = RTCPeerConnection()

@@ -1,30 +1,26 @@
 """A connection that was up, is lost, and comes back: the same one to its user, whatever had to be made anew for it."""
 
 import asyncio
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 
 from odyssey_client import (
-    ConnectionLimitReachedError,
-    ConnectTimeoutError,
     Disconnected,
     InteractAcknowledged,
-    InvalidStateError,
     Odyssey,
-    OdysseyApiError,
-    OdysseyAuthError,
     OdysseyError,
     OperationTimeoutError,
     PeerError,
     QueueTimeoutError,
     SessionLostError,
     SignalingError,
-    StatusChanged,
-    StreamerNotAvailableError,
     SystemClock,
+    SystemNetwork,
 )
 from tests.client.connection.scripted import Script, Session, scripted
 from tests.client.connection.whole_service import (
@@ -37,14 +33,11 @@ from tests.client.connection.whole_service import (
     client_of,
     lose_peer,
     lose_socket,
-    never_offer,
     quick,
-    refuse,
     stay_up,
     stream,
     whole_service,
 )
-from tests.client.rest.conftest import Answer
 from tests.support.leftovers import nothing_left
 
 LIMIT = 20.0
@@ -136,6 +129,37 @@ async def test_each_try_opens_its_own_socket_with_a_fresh_token_once_the_old_one
     assert tokens == ["token-1", "token-2"]
     assert closed == [(4000, "reconnecting")]
     assert all(message["type"] != "client_disconnecting" for message in said)
+
+
+class SlowToClose(SystemNetwork):
+    """A network on which a WebSocket takes a while to be gone."""
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.most = 0
+
+    @asynccontextmanager
+    async def websocket(self, url: str) -> AsyncIterator[ClientConnection]:
+        async with super().websocket(url) as socket:
+            self.open += 1
+            self.most = max(self.most, self.open)
+            try:
+                yield socket
+            finally:
+                await SystemClock().sleep(0.3)
+                self.open -= 1
+
+
+async def test_a_session_never_has_two_sockets() -> None:
+    told, network = Told(), SlowToClose()
+    async with (
+        asyncio.timeout(LIMIT),
+        scripted(lose_peer, stay_up) as credentials,
+        Odyssey.keyless(advanced=quick(), network=network) as odyssey,
+    ):
+        await odyssey.connect_with_credentials(credentials, **told.handlers())
+        await told.until("status_change", "connected", times=2)
+        assert network.most == 1
 
 
 async def lose_later(session: Session) -> None:
@@ -306,256 +330,3 @@ async def test_where_nothing_is_to_be_tried_a_loss_is_fatal() -> None:
         await told.until("disconnected")
     assert told.statuses == ["authenticating", "connecting", "connected", "failed"]
     assert told.errors == [(SignalingError, True)]
-
-
-async def report_unavailable(session: Session) -> None:
-    await session.send({"type": "error", "reason": "streamer_not_available"})
-    await session.until_closed()
-
-
-async def offer_nonsense(session: Session) -> None:
-    await session.send({"type": "offer", "sdp": "v=0\r\nnonsense"})
-    await session.until_closed()
-
-
-BUSY = Answer(503, {"detail": "Restarting"})
-
-
-@pytest.mark.parametrize(
-    ("scripts", "tokens", "error"),
-    [
-        ([refuse], [], SignalingError),
-        ([report_unavailable], [], StreamerNotAvailableError),
-        ([offer_nonsense], [], PeerError),
-        ([never_offer], [], ConnectTimeoutError),
-        ([], [BUSY], OdysseyApiError),
-    ],
-    ids=["no socket", "error", "broken offer", "no offer", "no token"],
-)
-async def test_a_try_that_fails_is_reported_and_followed_by_another(
-    scripts: list[Script], tokens: list[Answer], error: type[OdysseyError]
-) -> None:
-    told = Told()
-    async with (
-        nothing_left(),
-        asyncio.timeout(LIMIT),
-        whole_service(lose_socket, *scripts, stay_up) as service,
-        client_of(service, connect_timeout_s=1.5) as odyssey,
-    ):
-        service.then(TOKEN, await service.token(), *tokens)
-        await odyssey.connect(**told.handlers())
-        await told.until("status_change", "connected", times=2)
-    assert told.errors == [(SignalingError, False), (error, False)]
-    messages = [str(message) for status, message in told.of("status_change") if status == "reconnecting"]
-    assert [message[message.index("Try ") :] for message in messages] == [
-        "Try 1 of 5 to reconnect follows.",
-        "Try 2 of 5 to reconnect follows in 0.01 s.",
-    ]
-
-
-async def test_tries_that_are_used_up_are_a_fatal_error_and_one_end() -> None:
-    told = Told()
-    async with (
-        nothing_left(),
-        asyncio.timeout(LIMIT),
-        whole_service(lose_socket, refuse) as service,
-        client_of(service, max_retries=3) as odyssey,
-    ):
-        video = await odyssey.connect(**told.handlers())
-        frames = video.frames()
-        await told.until("disconnected")
-        assert odyssey.current_status == "failed"
-        assert not odyssey.is_connected
-        with pytest.raises(SignalingError, match="not yet") as raised:  # noqa: PT012 - after what is buffered
-            while True:
-                await anext(frames)
-        assert raised.value.__notes__ == ["Given up after 3 tries to reconnect."]
-    assert told.errors == [(SignalingError, False)] * 3 + [(SignalingError, True)]
-    assert told.statuses[3:] == ["reconnecting"] * 3 + ["failed"]
-    assert str(told.of("status_change")[-1][1]).endswith("Given up after 3 tries to reconnect.")
-    assert [name for name, _ in told.all if name == "disconnected"] == ["disconnected"]
-
-
-async def test_a_service_that_drops_every_connection_is_not_asked_for_ever() -> None:
-    told = Told()
-    async with (
-        asyncio.timeout(LIMIT),
-        whole_service(lose_socket) as service,
-        client_of(service, max_retries=2) as odyssey,
-    ):
-        await odyssey.connect(**told.handlers())
-        await told.until("disconnected")
-    assert told.statuses[2:] == ["connected", "reconnecting", "connected", "reconnecting", "connected", "failed"]
-    assert len(told.of("connected")) == 1
-
-
-@pytest.mark.parametrize(
-    ("refusal", "error"),
-    [
-        (Answer(401, {"detail": "Unauthorized"}), OdysseyAuthError),
-        (Answer(403, {"detail": "Forbidden"}), OdysseyApiError),
-        (Answer(429, {"detail": {"error": "ACCOUNT_SUSPENDED", "message": "Suspended"}}), OdysseyError),
-    ],
-)
-async def test_a_refusal_that_will_not_pass_is_fatal_at_once(refusal: Answer, error: type[OdysseyError]) -> None:
-    told = Told()
-    async with asyncio.timeout(LIMIT), whole_service(lose_socket, stay_up) as service, client_of(service) as odyssey:
-        service.then(TOKEN, await service.token(), *[refusal] * 5)
-        await odyssey.connect(**told.handlers())
-        await told.until("disconnected")
-    (_, (last, fatal)) = told.of("error")
-    assert isinstance(last, error)
-    assert fatal
-
-
-async def test_the_limit_of_a_connection_ends_it_during_a_try_too() -> None:
-    async def reach_the_limit(session: Session) -> None:
-        await session.send({"type": "error", "reason": "duration_limit_reached"})
-        await session.until_closed()
-
-    told = Told()
-    async with (
-        asyncio.timeout(LIMIT),
-        whole_service(lose_socket, reach_the_limit) as service,
-        client_of(service) as odyssey,
-    ):
-        await odyssey.connect(**told.handlers())
-        await told.until("disconnected")
-    assert told.errors == [(SignalingError, False), (ConnectionLimitReachedError, True)]
-
-
-@pytest.mark.parametrize(
-    ("end", "status"),
-    [({"type": "error", "reason": "streamer_disconnected"}, "failed"), (None, "disconnected")],
-    ids=["error", "clean close"],
-)
-async def test_an_end_that_the_service_announces_is_not_gone_back_on(
-    end: dict[str, object] | None, status: str
-) -> None:
-    async def announce(session: Session) -> None:
-        await session.come_up()
-        if end is not None:
-            await session.send(end)
-        await session.peer.close()
-
-    told = Told()
-    async with asyncio.timeout(LIMIT), whole_service(announce) as service, client_of(service) as odyssey:
-        await odyssey.connect(**told.handlers())
-        await told.until("disconnected")
-        assert odyssey.current_status == status
-    assert "reconnecting" not in told.statuses
-
-
-async def test_without_a_key_the_token_there_is_has_to_do() -> None:
-    tokens: list[str] = []
-
-    def noting(script: Script) -> Script:
-        async def noted(session: Session) -> object:
-            tokens.append(session.token)
-            return await script(session)
-
-        return noted
-
-    told = Told()
-    async with (
-        asyncio.timeout(LIMIT),
-        scripted(noting(lose_socket), noting(stay_up)) as credentials,
-        Odyssey.keyless(advanced=quick()) as odyssey,
-    ):
-        await odyssey.connect_with_credentials(replace(credentials, session_token="the-one"), **told.handlers())
-        await told.until("status_change", "connected", times=2)
-    assert tokens == ["the-one", "the-one"]
-
-
-async def test_calls_made_meanwhile_say_that_it_is_coming_back() -> None:
-    told = Told()
-    permitted = asyncio.Event()
-    async with (
-        asyncio.timeout(LIMIT),
-        whole_service(lose_socket, after(permitted, stay_up)) as service,
-        client_of(service) as odyssey,
-    ):
-        await odyssey.connect(**told.handlers())
-        await told.until("status_change", "reconnecting")
-        for call in (odyssey.start_stream, lambda: odyssey.interact("Night"), odyssey.end_stream):
-            with pytest.raises(InvalidStateError, match=r"reconnecting\. Wait until it is connected again") as raised:
-                await call()
-            assert raised.value.reason == "reconnecting"
-        with pytest.raises(InvalidStateError, match=r"connection already \(reconnecting\)"):
-            await odyssey.connect()
-        assert not odyssey.is_connected
-        permitted.set()
-        await told.until("status_change", "connected", times=2)
-
-
-HELD_BACK: dict[str, tuple[list[Script], dict[str, list[Answer]]]] = {
-    "lost": ([lose_peer], {}),
-    "waiting": ([lose_socket, refuse], {}),
-    "renewing": ([lose_socket], {TOKEN: [Answer(until=asyncio.Event())]}),
-    "reopening": ([lose_socket], {TOKEN: [GONE], REQUEST: [Answer(until=asyncio.Event())]}),
-    "requeueing": ([lose_socket], {TOKEN: [GONE], REQUEST: [FULL] * 60}),
-    "reconnecting": ([lose_socket, never_offer], {}),
-}
-"""How a connection is brought to each state of its way back, and held there."""
-
-
-@pytest.mark.parametrize("where", HELD_BACK)
-@pytest.mark.parametrize("how", ["twice", "leaving"])
-async def test_disconnecting_at_any_moment_leaves_nothing_and_is_told_once(where: str, how: str) -> None:
-    scripts, answers = HELD_BACK[where]
-    told = Told()
-    wait_ms = 60_000 if where == "waiting" else 10
-    async with nothing_left(), asyncio.timeout(LIMIT), whole_service(*scripts) as service:
-        service.then(TOKEN, await service.token(), *answers.get(TOKEN, []))
-        service.then(REQUEST, await service.session(), *answers.get(REQUEST, []))
-        async with client_of(service, initial_retry_delay_ms=wait_ms, max_retry_delay_ms=wait_ms) as odyssey:
-            await odyssey.connect(**told.handlers())
-            await until_it_is(where, odyssey)
-            if how == "twice":
-                await asyncio.gather(odyssey.disconnect(), odyssey.disconnect())
-                await odyssey.disconnect()
-                assert odyssey.current_status == "disconnected"
-    assert told.statuses[-1] == "disconnected"
-    assert len(told.of("disconnected")) == 1
-    assert not [fatal for _, fatal in told.errors if fatal]
-
-
-async def until_it_is(state: str, odyssey: Odyssey) -> None:
-    """Wait for a state of the machine; not each of them is told to handlers."""
-    connection = odyssey._connection
-    assert connection is not None
-    while connection._machine.state != state:
-        await SystemClock().sleep(0.005)
-
-
-async def test_a_handler_may_disconnect_instead_of_waiting() -> None:
-    told = Told()
-    async with nothing_left(), asyncio.timeout(LIMIT), whole_service(lose_socket, never_offer) as service:
-        async with client_of(service) as odyssey:
-            await odyssey.connect(**{**told.handlers(), "on_error": odyssey.disconnect})
-            await told.until("disconnected")
-        assert told.statuses[-1] == "disconnected"
-
-
-async def test_a_client_that_gave_up_can_connect_again() -> None:
-    told = Told()
-    async with (
-        asyncio.timeout(LIMIT),
-        whole_service(lose_socket, refuse, stay_up) as service,
-        client_of(service, max_retries=1) as odyssey,
-    ):
-        first = await odyssey.connect(**told.handlers())
-        await told.until("disconnected")
-        assert await odyssey.connect() is not first
-        assert odyssey.is_connected
-
-
-async def test_readers_of_events_go_on() -> None:
-    told = Told()
-    async with asyncio.timeout(LIMIT), whole_service(lose_socket, stay_up) as service, client_of(service) as odyssey:
-        events = odyssey.events()
-        await odyssey.connect(**told.handlers())
-        await told.until("status_change", "connected", times=2)
-        await odyssey.disconnect()
-        statuses = [event.status async for event in events if isinstance(event, StatusChanged)]
-    assert statuses[2:] == ["connected", "reconnecting", "connected", "disconnected"]

@@ -166,6 +166,10 @@ async function playback() {
   };
 }
 
+async function decoded(frames) {
+  while ((await playback()).framesDecoded < frames) await new Promise(requestAnimationFrame);
+}
+
 // The other side of a broadcast: no key, only what the host was given to share.
 async function watch(webrtcUrl, spectatorToken) {
   try {
@@ -228,5 +232,6 @@ window.contract = {
   leave: () => spectator.disconnect(),
   nextFrame,
   playback,
+  decoded,
   startAtOnce,
 };

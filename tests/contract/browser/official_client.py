@@ -225,10 +225,9 @@ class OfficialClient:
         """What the handler `name` was given, one list per call."""
         return [values for event, *values in await self.page.evaluate("contract.events") if event == name]
 
-    async def decoded(self, *, frames: int, limit: float = SECONDS) -> None:
-        """Wait until the browser has decoded so many frames, shown or not, `limit` seconds at most."""
-        script = "async frames => (await contract.playback()).framesDecoded >= frames"
-        await self.page.wait_for_function(script, arg=frames, timeout=limit * 1000)
+    async def decoded(self, *, frames: int) -> None:
+        """Wait until the browser has decoded so many frames, shown or not."""
+        await self._call("decoded", frames)
 
     async def channels_closed(self, limit: float = SECONDS) -> None:
         """Wait until the browser takes every data channel for closed, `limit` seconds at most."""

@@ -139,7 +139,7 @@ async def test_disconnecting_ends_the_session(official: OfficialClient, mock: Mo
 
     closed = await mock.journal.wait_for("state", "session", session=connection["sessionId"], to="closed")
     # Its goodbye on the socket and the closing of its peer are under way together.
-    assert closed.data["event"] in {"client_left", "peer_lost"}
+    assert closed.data["event"] in {"client_left", "peer_closed"}
     assert mock.sessions == {}
     assert await official.events("disconnected") == [[]]
 

@@ -207,13 +207,6 @@ async def test_an_offer_that_nobody_can_use_is_thrown_where_nobody_catches_it(
     assert await connecting.outcome() == PENDING, "it hangs"
 
 
-async def test_a_second_offer_is_thrown_too_and_does_no_harm(official: OfficialClient, mock: MockOdyssey) -> None:
-    mock.faults.add(at="signaling.offer", do="twice")
-    connecting = await official.begin("connect", mock.api_key)
-    await official.uncaught()
-    assert (await connecting.settled()).state == "resolved"
-
-
 # The peer
 
 
@@ -222,7 +215,9 @@ async def test_another_certificate_than_the_offers_fails_the_handshake(
 ) -> None:
     mock.faults.add(at="peer.dtls", do="fail")
     connecting = await official.begin("connect", mock.api_key)
-    assert await connecting.settled() == Outcome("rejected", "Connection failed")
+    outcome = await connecting.settled()
+    assert outcome.state == "rejected"
+    assert outcome.value in {"Connection failed", NO_STREAMER}, "the browser's word, or the mock's: whichever is first"
     await mock.wait_for("state", "session", event="peer_lost")
     mock.expect("answer", kind="signaling")
 

@@ -186,6 +186,7 @@ async def test_the_recording_of_a_live_stream_shows_exactly_the_frames_that_were
 
 
 @SMALL
+@pytest.mark.odyssey(session_grace=0.1)
 @pytest.mark.parametrize("how", ["leaves", "vanishes"])
 async def test_a_stream_whose_client_is_gone_has_ended_and_left_what_was_sent(
     odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient, how: str

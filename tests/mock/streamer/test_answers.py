@@ -1,5 +1,6 @@
 """When a client is told: after the frame that shows what it asked for, and not one frame before."""
 
+import asyncio
 import json
 
 import pytest
@@ -134,3 +135,40 @@ async def test_each_stream_of_a_connection_has_its_own_time(bench: Bench, odysse
         await bench.streaming.take(End())
     await odyssey_mock.advance(1000)
     assert (bench.said, bench.hung_up) == (["stream_started", "stream_ended"] * 3, 0)
+
+
+async def test_an_update_before_the_first_frame_is_not_acknowledged_where_the_stream_breaks_with_that(
+    bench: Bench, odyssey_mock: MockOdyssey
+) -> None:
+    odyssey_mock.faults.add(at="stream.running", do="error", reason="model_crash")
+    await bench.streaming.take(Start(prompt="A cat"))
+    await bench.streaming.take(Update(prompt="A dog"))
+    bench.make_frame()
+    assert bench.said == ["stream_started", "interactive_stream_error", "stream_ended"]
+
+
+async def test_a_stream_whose_connection_is_over_before_it_is_made_never_was(bench: Bench) -> None:
+    starting = asyncio.create_task(bench.streaming.take(Start(prompt="A cat", broadcast=True)))
+    await asyncio.wait([starting], timeout=0)
+    assert not starting.done(), "composing its scene takes a thread some time"
+    bench.streaming.gone()
+    await starting
+    assert (bench.said, dict(bench.streams), bench.streaming.stream) == ([], {}, None)
+
+
+async def test_a_late_answer_is_not_given_once_the_connection_is_over(bench: Bench, odyssey_mock: MockOdyssey) -> None:
+    await bench.streaming.take(Start(prompt="A cat [slow:60000]"))
+    bench.make_frame()
+    bench.streaming.gone()
+    assert not [each for each in odyssey_mock.clock.pending if each.name.startswith("late")]
+    assert bench.said == []
+
+
+async def test_nor_is_one_about_a_stream_that_had_ended(bench: Bench, odyssey_mock: MockOdyssey) -> None:
+    odyssey_mock.faults.add(at="stream.end", do="late", seconds=60)
+    await bench.streaming.take(Start(prompt="A cat"))
+    bench.make_frame()
+    await bench.streaming.take(End())
+    assert [each for each in odyssey_mock.clock.pending if each.name.startswith("late")]
+    bench.streaming.gone()
+    assert not [each for each in odyssey_mock.clock.pending if each.name.startswith("late")]

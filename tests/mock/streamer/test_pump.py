@@ -228,3 +228,66 @@ async def test_a_frame_that_was_begun_is_handed_over_even_where_the_video_is_cut
     assert task.cancelled()
     assert (stream.frames, shown, len(numbers(track))) == (1, [(7, 0)], 1)
     assert (len(audience.offered), audience.ends) == (1, 1)
+
+
+async def test_without_a_host_time_passes_and_nothing_is_drawn_for_nobody() -> None:
+    shown: list[int] = []
+    reached = asyncio.Event()
+
+    def on_frame(_: Timeline, index: int) -> None:
+        shown.append(index)
+        if index == 5:
+            reached.set()
+
+    stream = Timeline(tag=7, size=SIZE, prompt="A cat")
+    renderer = HeldRenderer(stream)
+    renderer.go.set()
+    track = PacketTrack(limit=1000)
+    pump = pump_on(track, on_frame=on_frame)
+    pump.detach()
+    pump.show(showing(stream, renderer=renderer))
+    async with asyncio.timeout(LIMIT), running(pump):
+        await reached.wait()
+        assert not renderer.begun.is_set()
+        pump.attach(track, "h264")
+        packets = await frames(pump, track, 3)
+    assert [each.is_keyframe for each in packets] == [True, False, False]
+    read = [stamp.frame_index for stamp in stamps(packets) if stamp is not None]
+    assert read == list(range(read[0], read[0] + 3))
+    assert read[0] > 5
+    assert shown[:6] == [0, 1, 2, 3, 4, 5]
+
+
+async def test_an_audience_sees_what_a_host_misses_who_is_away_and_comes_back_to_a_key_frame() -> None:
+    first, second, audience = PacketTrack(limit=1000), PacketTrack(limit=1000), Listeners("h264")
+    pump = pump_on(first, Keyframes(10_000))
+    pump.show(showing(Timeline(tag=7, size=SIZE, prompt="A cat"), audience=audience))
+    async with running(pump):
+        await frames(pump, first, 3)
+        pump.detach()
+        while len(audience.offered) < 10:
+            await Pacer(100).next()
+        latest = audience.offered[-1]["h264"].pts or 0
+        pump.attach(second, "h264")
+        packets = await frames(pump, second, 3)
+    assert packets[0].is_keyframe
+    assert (packets[0].pts or 0) < latest + 10, "it is made for the host: 40 frames come between two others"
+    slots = [each["h264"].pts or 0 for each in audience.offered]
+    assert slots == sorted(set(slots))
+    assert (packets[0].pts or 0) > slots[9]
+
+
+async def test_frames_of_another_size_are_for_the_host_alone_and_both_go_on_with_what_decodes() -> None:
+    fault = Fault.of({"at": "peer.frame", "do": "resize", "width": 320, "height": 160})
+    asked: list[Fault | None] = [*[None] * 3, *[fault] * 3, *[None] * 100]
+    track, audience = PacketTrack(limit=1000), Listeners("h264")
+    pump = pump_on(track, fault=lambda: asked.pop(0) if asked else None)
+    pump.show(showing(Timeline(tag=7, size=SIZE, prompt="A cat"), audience=audience))
+    async with running(pump):
+        packets = await frames(pump, track, 9)
+    sizes = [(frame.width, frame.height) for frame in decode(packets)]
+    assert sizes == [(176, 320)] * 3 + [(320, 160)] * 3 + [(176, 320)] * 3
+    assert [number for number, each in enumerate(packets) if each.is_keyframe] == [0, 3, 6]
+    theirs = decode([offered["h264"] for offered in audience.offered[:9]])
+    assert {(frame.width, frame.height) for frame in theirs} == {(176, 320)}
+    assert len(theirs) == 9

@@ -1,0 +1,177 @@
+"""What a user may do while a lost connection is made again, leaving above all."""
+
+import asyncio
+import threading
+from dataclasses import replace
+
+import pytest
+
+from odyssey_client import (
+    InvalidStateError,
+    Odyssey,
+    StatusChanged,
+    StreamerCapabilities,
+    SystemClock,
+)
+from odyssey_client.client import live
+from tests.client.connection.scripted import Script, Session, scripted
+from tests.client.connection.whole_service import (
+    FULL,
+    GONE,
+    REQUEST,
+    TOKEN,
+    Told,
+    after,
+    client_of,
+    lose_peer,
+    lose_socket,
+    never_offer,
+    quick,
+    refuse,
+    stay_up,
+    stream,
+    whole_service,
+)
+from tests.client.rest.conftest import Answer
+from tests.support.leftovers import nothing_left
+
+LIMIT = 20.0
+
+
+async def lose_both(session: Session) -> None:
+    await session.come_up()
+    await session.peer.close()
+    await session.socket.close(1011)
+
+
+async def test_calls_made_meanwhile_say_that_it_is_coming_back() -> None:
+    told = Told()
+    permitted = asyncio.Event()
+    async with (
+        asyncio.timeout(LIMIT),
+        whole_service(lose_socket, after(permitted, stay_up)) as service,
+        client_of(service) as odyssey,
+    ):
+        await odyssey.connect(**told.handlers())
+        await told.until("status_change", "reconnecting")
+        for call in (odyssey.start_stream, lambda: odyssey.interact("Night"), odyssey.end_stream):
+            with pytest.raises(InvalidStateError, match=r"reconnecting\. Wait until it is connected again") as raised:
+                await call()
+            assert raised.value.reason == "reconnecting"
+        with pytest.raises(InvalidStateError, match=r"connection already \(reconnecting\)"):
+            await odyssey.connect()
+        assert not odyssey.is_connected
+        permitted.set()
+        await told.until("status_change", "connected", times=2)
+
+
+async def test_a_call_that_was_still_preparing_its_image_is_not_sent_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = threading.Event()
+    monkeypatch.setattr(live, "prepare_image", lambda *_, **__: str(prepared.wait(LIMIT)))
+    told, permitted = Told(), asyncio.Event()
+    async with (
+        asyncio.timeout(LIMIT),
+        scripted(lose_socket, after(permitted, stream)) as credentials,
+        Odyssey.keyless(advanced=quick()) as odyssey,
+    ):
+        with_images = replace(credentials, capabilities=StreamerCapabilities(image_to_video=True))
+        await odyssey.connect_with_credentials(with_images, **told.handlers())
+        starting = asyncio.create_task(odyssey.start_stream("A castle", image=b"an image"))
+        await told.until("status_change", "reconnecting")
+        prepared.set()
+        with pytest.raises(InvalidStateError, match="nothing was sent"):
+            await starting
+        permitted.set()
+        await told.until("status_change", "connected", times=2)
+        assert await odyssey.start_stream("A castle") == "stream-1"
+
+
+async def test_nothing_of_the_lost_connection_watches_over_the_one_that_came_back() -> None:
+    told = Told()
+    async with (
+        asyncio.timeout(LIMIT),
+        whole_service(lose_both, stay_up) as service,
+        client_of(service, peer_timeout_s=0.4) as odyssey,
+    ):
+        video = await odyssey.connect(**told.handlers())
+        await told.until("status_change", "connected", times=2)
+        began: float | None = None
+        async for frame in video:
+            began = frame.timestamp_ms if began is None else began
+            if frame.timestamp_ms > began + 1500:
+                break
+        assert told.statuses.count("reconnecting") == 1
+        assert odyssey.is_connected
+
+
+HELD_BACK: dict[str, tuple[list[Script], dict[str, list[Answer]]]] = {
+    "lost": ([lose_peer], {}),
+    "waiting": ([lose_socket, refuse], {}),
+    "renewing": ([lose_socket], {TOKEN: [Answer(until=asyncio.Event())]}),
+    "reopening": ([lose_socket], {TOKEN: [GONE], REQUEST: [Answer(until=asyncio.Event())]}),
+    "requeueing": ([lose_socket], {TOKEN: [GONE], REQUEST: [FULL] * 60}),
+    "reconnecting": ([lose_socket, never_offer], {}),
+}
+"""How a connection is brought to each state of its way back, and held there."""
+
+
+@pytest.mark.parametrize("where", HELD_BACK)
+@pytest.mark.parametrize("how", ["twice", "leaving"])
+async def test_disconnecting_at_any_moment_leaves_nothing_and_is_told_once(where: str, how: str) -> None:
+    scripts, answers = HELD_BACK[where]
+    told = Told()
+    wait_ms = 60_000 if where == "waiting" else 10
+    async with nothing_left(), asyncio.timeout(LIMIT), whole_service(*scripts) as service:
+        service.then(TOKEN, await service.token(), *answers.get(TOKEN, []))
+        service.then(REQUEST, await service.session(), *answers.get(REQUEST, []))
+        async with client_of(service, initial_retry_delay_ms=wait_ms, max_retry_delay_ms=wait_ms) as odyssey:
+            await odyssey.connect(**told.handlers())
+            await until_it_is(where, odyssey)
+            if how == "twice":
+                await asyncio.gather(odyssey.disconnect(), odyssey.disconnect())
+                await odyssey.disconnect()
+                assert odyssey.current_status == "disconnected"
+    assert told.statuses[-1] == "disconnected"
+    assert len(told.of("disconnected")) == 1
+    assert not [fatal for _, fatal in told.errors if fatal]
+
+
+async def until_it_is(state: str, odyssey: Odyssey) -> None:
+    """Wait for a state of the machine; not each of them is told to handlers."""
+    connection = odyssey._connection
+    assert connection is not None
+    while connection._machine.state != state:
+        await SystemClock().sleep(0.005)
+
+
+async def test_a_handler_may_disconnect_instead_of_waiting() -> None:
+    told = Told()
+    async with nothing_left(), asyncio.timeout(LIMIT), whole_service(lose_socket, never_offer) as service:
+        async with client_of(service) as odyssey:
+            await odyssey.connect(**{**told.handlers(), "on_error": odyssey.disconnect})
+            await told.until("disconnected")
+        assert told.statuses[-1] == "disconnected"
+
+
+async def test_a_client_that_gave_up_can_connect_again() -> None:
+    told = Told()
+    async with (
+        asyncio.timeout(LIMIT),
+        whole_service(lose_socket, refuse, stay_up) as service,
+        client_of(service, max_retries=1) as odyssey,
+    ):
+        first = await odyssey.connect(**told.handlers())
+        await told.until("disconnected")
+        assert await odyssey.connect() is not first
+        assert odyssey.is_connected
+
+
+async def test_readers_of_events_go_on() -> None:
+    told = Told()
+    async with asyncio.timeout(LIMIT), whole_service(lose_socket, stay_up) as service, client_of(service) as odyssey:
+        events = odyssey.events()
+        await odyssey.connect(**told.handlers())
+        await told.until("status_change", "connected", times=2)
+        await odyssey.disconnect()
+        statuses = [event.status async for event in events if isinstance(event, StatusChanged)]
+    assert statuses[2:] == ["connected", "reconnecting", "connected", "disconnected"]

@@ -151,6 +151,8 @@ _REPLY: Mapping[str, Action] = {
     "not_json": Action("carries it out and says so in a text that is no JSON"),
     "missing_fields": Action("carries it out and says so without the fields of the message"),
 }
+# `stream_ended` has no fields that could be missing.
+_END = {name: action for name, action in _REPLY.items() if name != "missing_fields"}
 _OUT_OF_ORDER: Mapping[str, Action] = {
     "wrong_order": Action("carries it out and says so after the next message, whichever that is"),
 }
@@ -259,7 +261,7 @@ POINTS: Mapping[str, Point] = MappingProxyType(
         ),
         "stream.start": Point("`interactive_stream_start` has come", {**_REPLY, **_OUT_OF_ORDER}, _STREAM),
         "stream.interact": Point("`update` has come", {**_REPLY, **_OUT_OF_ORDER}, _STREAM),
-        "stream.end": Point("`interactive_stream_end` has come", _REPLY, _STREAM),
+        "stream.end": Point("`interactive_stream_end` has come", _END, _STREAM),
         "stream.running": Point(
             "a stream was announced",
             {

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import override
 
 from starlette.requests import Request
@@ -11,6 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from odyssey_mock.faults.pacing import Pace
 from odyssey_mock.http_server import Connection, connection_of
+from odyssey_mock.journal import JSON
 from odyssey_mock.routes.errors import backend_of
 from odyssey_mock.streamer.line import POLICY_VIOLATION, Socket
 from odyssey_mock.tokens import TokenError
@@ -22,11 +25,15 @@ BROKEN = 1006
 
 
 class AcceptedSocket(Socket):
-    """A Starlette WebSocket in the form a session takes it."""
+    """A Starlette WebSocket in the form a session takes it; the journal has when it was opened and closed, and how."""
 
-    def __init__(self, websocket: WebSocket) -> None:
+    def __init__(self, websocket: WebSocket, note: Callable[[Mapping[str, JSON]], object]) -> None:
+        """`note` writes a change of its state down."""
         self._websocket = websocket
+        self._note = note
         self._close_code: int | None = None
+        self._is_over = False
+        note({"to": "open"})
 
     @property
     @override
@@ -38,6 +45,7 @@ class AcceptedSocket(Socket):
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             self._close_code = message.get("code", BROKEN)
+            self._over(self._close_code, "client")
             return None
         text: str | None = message.get("text")
         data: bytes | None = message.get("bytes")
@@ -58,11 +66,17 @@ class AcceptedSocket(Socket):
     async def close(self, code: int, reason: str = "") -> None:
         if not self._is_open():
             return
+        self._over(code, "server")
         try:
             async with asyncio.timeout(SEND_LIMIT):
                 await self._websocket.close(code, reason)
         except (TimeoutError, WebSocketDisconnect):
             return
+
+    def _over(self, code: int | None, by: str) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._note({"to": "closed", "code": code, "by": by})
 
     def _is_open(self) -> bool:
         states = (self._websocket.client_state, self._websocket.application_state)
@@ -80,9 +94,12 @@ async def client(websocket: WebSocket) -> None:
     session_id = websocket.path_params["session_id"]
     if not await _upgraded(websocket):
         return
-    socket = AcceptedSocket(websocket)
     refusal = _refusal(websocket)
     session = backend.sessions.get(session_id)
+    account = session.account_id if session is not None else None
+    socket = AcceptedSocket(
+        websocket, partial(backend.journal.record, "state", "socket", account=account, session=session_id)
+    )
     if refusal is None and session is None:
         refusal = f"no session {session_id[:64]!r}: it is over, or never was; request a new one"
     if refusal is not None or session is None:

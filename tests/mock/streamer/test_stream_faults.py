@@ -169,7 +169,6 @@ async def the_reply_is_no_json(stage: Stage) -> None:
 
 @CASES.of("stream.start", "missing_fields")
 @CASES.of("stream.interact", "missing_fields")
-@CASES.of("stream.end", "missing_fields")
 async def the_reply_has_no_fields(stage: Stage) -> None:
     stage.add()
     async with stage.to.peer() as peer:

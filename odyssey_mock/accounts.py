@@ -86,7 +86,7 @@ def account_id(api_key: str) -> str:
     """The id of the account that a key opens: `acct_` and a digest. What is an id already stays as it is."""
     if re.fullmatch(r"acct_[0-9a-f]{12}", api_key):
         return api_key
-    return f"acct_{hashlib.sha256(api_key.encode()).hexdigest()[:12]}"
+    return f"acct_{hashlib.sha256(api_key.encode(errors='surrogatepass')).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True)

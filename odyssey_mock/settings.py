@@ -196,7 +196,7 @@ class Settings(Limits):
     """How long the presigned URL of an artifact is good."""
 
     # Failures
-    faults: Sequence[Mapping[str, Any]] = ()  # Any: JSON, which `Fault.of` judges
+    faults: Sequence[Mapping[str, Any]] = field(default=(), repr=False)  # Any: JSON, which `Fault.of` judges
     """What is to fail from the beginning, and again after a reset (`protocol.md` section 10)."""
 
     # Memory
@@ -211,9 +211,11 @@ class Settings(Limits):
         for name, (expected, holds) in _RULES.items():
             value = getattr(self, name)
             if not holds(value):
-                raise SettingsError(f"{name} must be {expected}, not {value!r}")
+                # Faults may name API keys, which are secrets and stay out of messages.
+                came = "" if name == "faults" else f", not {value!r}"
+                raise SettingsError(f"{name} must be {expected}{came}")
         if self.keys is not None and not _keys(self.keys):
-            # The keys themselves are secrets: they stay out of messages.
+            # Nor are they repeated here.
             raise SettingsError(
                 f"keys must map one key or more, each matching {KEY_PATTERN}, to its AccountSettings, "
                 "or be None to accept every well-formed one"

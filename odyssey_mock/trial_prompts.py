@@ -1,4 +1,4 @@
-"""Test prompts: what a prompt brings about with no set-up, by marks anywhere in it (`protocol.md` section 8)."""
+"""Test prompts: what a prompt brings about with no set-up, by marks anywhere in it (`protocol.md` section 10)."""
 
 import re
 from dataclasses import dataclass

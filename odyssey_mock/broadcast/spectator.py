@@ -190,6 +190,11 @@ class Spectator:
             self._why = why
             self._leaving.set()
 
+    def vanish(self, why: str) -> None:
+        """End it without a goodbye, as when a cable is cut; otherwise as `leave`."""
+        self._peer.vanish()
+        self.leave(why)
+
     def end(self) -> None:
         """The stream has ended: let the last frames go out, then end it."""
         if not self._leaving.is_set():

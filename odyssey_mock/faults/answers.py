@@ -100,7 +100,7 @@ async def _truncate(exchange: Exchange, _fault: Fault) -> None:
 
 
 async def _not_json(exchange: Exchange, fault: Fault) -> None:
-    await _replace_body(exchange, fault.text("body").encode(errors="backslashreplace"))
+    await _replace_body(exchange, fault.text("body").encode())
 
 
 async def _wrong_shape(exchange: Exchange, fault: Fault) -> None:

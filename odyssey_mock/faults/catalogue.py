@@ -13,6 +13,12 @@ from odyssey_mock.journal import JSON
 
 LONGEST = 86_400.0
 """Seconds that a fault may wait, at most: a day."""
+MOST = 10**9
+"""The greatest whole number that a fault may name."""
+DEEPEST = 100
+"""How deep JSON may be nested in a fault."""
+CLOSE_REASON = 123
+"""Bytes of the reason of a close frame, at most (RFC 6455 section 5.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +73,36 @@ def _number(least: float, most: float) -> _Holds:
     return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
-def _whole(least: int, most: float = math.inf) -> _Holds:
+def _whole(least: int, most: int = MOST) -> _Holds:
     return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def _text(least: int = 0, most: float = math.inf) -> _Holds:
-    return lambda value: isinstance(value, str) and least <= len(value) <= most
+    """A text that UTF-8 can hold, of so many bytes there."""
+
+    def holds(value: object) -> bool:
+        try:
+            return isinstance(value, str) and least <= len(value.encode()) <= most
+        except UnicodeEncodeError:
+            return False
+
+    return holds
+
+
+def _is_json(value: object, depth: int = 0) -> bool:
+    """Whether it is JSON as `json` reads it, its texts whatever they are."""
+    match value:
+        case None | bool() | str():
+            return True
+        case int() | float():
+            return abs(value) < math.inf
+        case list():
+            return depth < DEEPEST and all(_is_json(each, depth + 1) for each in value)
+        case dict():
+            keys_are_texts = all(isinstance(key, str) for key in value)
+            return keys_are_texts and depth < DEEPEST and all(_is_json(each, depth + 1) for each in value.values())
+        case _:
+            return False
 
 
 def _close_code(value: object) -> bool:
@@ -80,8 +110,7 @@ def _close_code(value: object) -> bool:
     return _whole(1000, 4999)(value) and value not in {1004, 1005, 1006, 1015}
 
 
-_ANY: _Holds = lambda _: True  # noqa: E731 - a rule among rules
-_PIXELS: _Holds = lambda value: _whole(160, 4096)(value) and value % 2 == 0  # noqa: E731
+_PIXELS: _Holds = lambda value: _whole(160, 4096)(value) and value % 2 == 0  # noqa: E731 - a rule among rules
 
 _WAIT = Parameter("seconds, 0 to 86400, on the server's clock", _number(0, LONGEST), required=True)
 _AFTER = Parameter("seconds, 0 to 86400, on the server's clock", _number(0, LONGEST), default=0.0)
@@ -92,8 +121,10 @@ _STATUS = Action(
     "answers that status",
     {
         "status": Parameter("an HTTP status, 400 to 599", _whole(400, 599), required=True),
-        "detail": Parameter("JSON: what the body has under `detail`", _ANY),
-        "retry_after": Parameter("whole seconds, 0 or more, or null", lambda value: value is None or _whole(0)(value)),
+        "detail": Parameter(f"JSON, at most {DEEPEST} deep, for `detail` of the body", _is_json),
+        "retry_after": Parameter(
+            f"whole seconds, 0 to {MOST}, or null", lambda value: value is None or _whole(0)(value)
+        ),
     },
 )
 _DELAY = Action("answers as usual, that much later", {"seconds": _WAIT})
@@ -112,14 +143,14 @@ _HTTP_JSON: Mapping[str, Action] = {
     ),
     "wrong_shape": Action(
         "answers with the usual status and JSON of another shape",
-        {"body": Parameter("JSON", _ANY, default=[])},
+        {"body": Parameter(f"JSON, at most {DEEPEST} deep", _is_json, default=[])},
     ),
 }
 _HTTP_FILE: Mapping[str, Action] = {
     **_HTTP,
     "slow": Action(
         "sends the usual answer slowly",
-        {"bytes_per_second": Parameter("a whole number above 0", _whole(1), required=True)},
+        {"bytes_per_second": Parameter(f"a whole number, 1 to {MOST}", _whole(1), required=True)},
     ),
 }
 
@@ -127,7 +158,7 @@ _CLOSE = Action(
     "closes the socket",
     {
         "code": Parameter("a WebSocket close code that can be sent, 1000 to 4999", _close_code, default=1011),
-        "reason": Parameter("a text of at most 100 characters", _text(0, 100), ""),
+        "reason": Parameter(f"a text of at most {CLOSE_REASON} bytes in UTF-8", _text(0, CLOSE_REASON), ""),
         "seconds": _AFTER,
     },
 )

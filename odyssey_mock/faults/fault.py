@@ -1,10 +1,12 @@
 """One fault: where, what, when and how often. A value, as JSON has it."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from odyssey_mock.accounts import account_id
 from odyssey_mock.faults.catalogue import POINTS, WHERE, Action, Parameter, points_of
 from odyssey_mock.journal import JSON
 
@@ -24,6 +26,9 @@ HOW_OFTEN: Mapping[str, Parameter] = {
 }
 """What every fault may say beside its action's own parameters."""
 
+_ECHO = reprlib.Repr(maxstring=80, maxother=80)
+"""How a message repeats what came: enough to know it again, however long it is."""
+
 
 class FaultError(ValueError):
     """A fault that there cannot be; the message says what is wrong with it, and lists what is known there."""
@@ -40,7 +45,8 @@ class Fault:
         times: how often it fires; None for every time.
         after: how often the point is passed before it begins, counting those that match.
         probability: how likely it fires each time, from the seed of the mock.
-        match: what it is narrowed to; all conditions hold at once. `prompt` matches a part of one.
+        match: what it is narrowed to; all conditions hold at once. `prompt` matches a part of one. `account` is the id
+            of one, whatever named it: a key is a secret, and shown nowhere.
     """
 
     at: str
@@ -69,6 +75,8 @@ class Fault:
         common: Mapping[str, Action] = {
             name: actions[0][name] for name in actions[0] if all(name in a for a in actions)
         }
+        if not common:
+            raise FaultError(f"the points of {at} have no action in common; name one of them: {', '.join(points)}")
         if not isinstance(do, str) or do not in common:
             raise FaultError(_unknown(f"action at {at}", do, common))
         place = f"{at} {do}"
@@ -104,7 +112,7 @@ def _value(place: str, name: str, parameter: Parameter, given: Mapping[str, JSON
             raise FaultError(f"{place} needs `{name}`: {parameter.expected}")
         return parameter.default
     if not parameter.holds(given[name]):
-        raise FaultError(f"{place}: `{name}` must be {parameter.expected}, not {given[name]!r}")
+        raise FaultError(f"{place}: `{name}` must be {parameter.expected}, not {_ECHO.repr(given[name])}")
     return given[name]
 
 
@@ -112,18 +120,20 @@ def _match(place: str, match: JSON, allowed: frozenset[str]) -> Mapping[str, JSO
     if match is None:
         return {}
     if not isinstance(match, Mapping):
-        raise FaultError(f"{place}: `match` must be an object with {', '.join(sorted(allowed))}, not {match!r}")
+        # Not what came, here and below: it may be an API key.
+        names = ", ".join(sorted(allowed))
+        raise FaultError(f"{place}: `match` must be an object with {names}, not a {type(match).__name__}")
     for name, value in match.items():
         if name not in allowed:
             raise FaultError(_unknown(f"`match` of {place}", name, sorted(allowed)))
         if not WHERE[name].holds(value):
-            # Not what came: it may be an API key.
             raise FaultError(f"{place}: `match.{name}` must be {WHERE[name].expected}, not a {type(value).__name__}")
-    return dict(match)
+    account = match.get("account")
+    return {**match, "account": account_id(account)} if isinstance(account, str) else dict(match)
 
 
 def _unknown(what: str, came: object, known: Iterable[str]) -> str:
     names = list(known)
-    near = difflib.get_close_matches(came, names, n=1) if isinstance(came, str) else []
+    near = difflib.get_close_matches(came[:_ECHO.maxstring], names, n=1) if isinstance(came, str) else []
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"there is no {what} {came!r}; {hint}known are {', '.join(names)}"
+    return f"there is no {what} {_ECHO.repr(came)}; {hint}known are {', '.join(names)}"

@@ -4,7 +4,6 @@ import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
-from odyssey_mock.accounts import account_id
 from odyssey_mock.faults.catalogue import points_of
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.journal import JSON, Journal
@@ -16,6 +15,8 @@ class ActiveFault:
     def __init__(self, number: int, fault: Fault) -> None:
         self.id = f"fault-{number}"
         self.fault = fault
+        self.points = frozenset(points_of(fault.at))
+        """Those that it is at."""
         self.passed = 0
         """How often its point was passed by what it matches."""
         self.fired = 0
@@ -78,7 +79,8 @@ class Faults:
         Raises:
             FaultError: one of them cannot be.
         """
-        added = [ActiveFault(next(self._numbers), _scoped(Fault.of(each))) for each in described]
+        judged = [Fault.of(each) for each in described]
+        added = [ActiveFault(next(self._numbers), fault) for fault in judged]
         self._active |= {each.id: each for each in added}
         return added
 
@@ -99,6 +101,10 @@ class Faults:
         self.clear()
         self.extend(self._initial)
 
+    def any_at(self, point: str) -> bool:
+        """Whether any of them is at `point`, though it may never fire there."""
+        return any(point in active.points for active in self._active.values())
+
     def fire(
         self,
         point: str,
@@ -114,7 +120,7 @@ class Faults:
         """
         known: Mapping[str, JSON] = {"account": account, "session": session, "stream": stream, **more}
         for active in self._active.values():
-            if point in points_of(active.fault.at) and _holds(active.fault.match, known) and self._is_due(active):
+            if point in active.points and _holds(active.fault.match, known) and self._is_due(active):
                 active.fired += 1
                 fault = active.fault
                 shown = {name: value for name, value in fault.parameters.items() if value is not None}
@@ -141,15 +147,6 @@ def _agrees(name: str, wanted: JSON, actual: JSON) -> bool:
     if name == "prompt":
         return isinstance(wanted, str) and isinstance(actual, str) and wanted in actual
     return wanted == actual
-
-
-def _scoped(fault: Fault) -> Fault:
-    """Name the account of a fault by its id: a key is a secret, and shown nowhere."""
-    account = fault.match.get("account")
-    if not isinstance(account, str):
-        return fault
-    described = fault.to_json()
-    return Fault.of({**described, "match": {**fault.match, "account": account_id(account)}})
 
 
 def _chance(text: str) -> float:

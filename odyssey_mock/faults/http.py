@@ -8,7 +8,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from odyssey_mock.faults.answers import ACTIONS, Exchange
 from odyssey_mock.faults.away import Away
-from odyssey_mock.faults.catalogue import points_of
 from odyssey_mock.faults.routes import asked, caller, point_of
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class Faulty:
             # This request's connection is one of those that are cut.
             return await presence.go(away.number("seconds"))
         point = point_of(scope, self._routes) if scope["type"] == "http" else None
-        if point is None or not any(point in points_of(each.fault.at) for each in faults):
+        if point is None or not faults.any_at(point):
             return await self._app(scope, receive, send)
         # Whole, before anything fires: it may say whose it is, and what is done then begins in that very moment.
         body = await _read(receive)

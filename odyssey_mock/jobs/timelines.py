@@ -58,7 +58,7 @@ def planned(
     size = Size(*(settings.portrait_size if portrait else settings.landscape_size))
     start = script.actions[0]
     image: bytes | None = None
-    error = error or _length_error(script, settings)
+    error = _length_error(script, settings) if error is None else error
     if error is None and start.image is not None:
         image, error = _image(start.image, size, settings)
     applied = applied_prompt(start.prompt, bypass=bypass)

@@ -1,6 +1,7 @@
 """The faults of the control API, and the server's going away (`/_mock/faults`, `/_mock/server`)."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
@@ -14,6 +15,7 @@ from odyssey_mock.clock import ManualClock
 from odyssey_mock.faults.away import Away
 from odyssey_mock.faults.catalogue import LONGEST, POINTS, WHERE, Parameter
 from odyssey_mock.faults.fault import HOW_OFTEN, FaultError
+from odyssey_mock.faults.faults import ActiveFault
 from odyssey_mock.journal import JSON
 from odyssey_mock.routes.errors import ApiError, backend_of, parse, read_body, unprocessable
 
@@ -31,7 +33,7 @@ class FaultList(HTTPEndpoint):
 
     async def get(self, request: Request) -> Response:
         """The faults in order, each with how often it was passed and has fired."""
-        return JSONResponse({"faults": [each.to_json() for each in backend_of(request).faults]})
+        return _listed(backend_of(request).faults)
 
     async def post(self, request: Request) -> Response:
         """Put a fault at the end of the list, or several, or none where one of them cannot be."""
@@ -41,12 +43,18 @@ class FaultList(HTTPEndpoint):
             added = backend_of(request).faults.extend(described)
         except FaultError as error:
             raise unprocessable(["body"], str(error), "value_error") from None
-        return JSONResponse({"faults": [each.to_json() for each in added]}, 201)
+        return _listed(added, 201)
 
     async def delete(self, request: Request) -> Response:
         """Take all off the list."""
         backend_of(request).faults.clear()
         return Response(status_code=204)
+
+
+def _listed(faults: Iterable[ActiveFault], status: int = 200) -> Response:
+    # In ASCII: JSON in them may have lone surrogates, which JSON can escape and UTF-8 cannot encode.
+    body = json.dumps({"faults": [each.to_json() for each in faults]}, allow_nan=False)
+    return Response(body, status, media_type="application/json")
 
 
 async def remove(request: Request) -> Response:

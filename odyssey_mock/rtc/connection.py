@@ -25,7 +25,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from aiortc.sdp import candidate_from_sdp
 
 from odyssey_mock.media.encoder import Codec
-from odyssey_mock.rtc.ice import offer_addresses
+from odyssey_mock.rtc.ice import offer_addresses, silence
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +96,10 @@ class OwnedConnection:
             await self._within(self._connection.addIceCandidate(parsed))
         else:
             self._early_candidates.append(parsed)
+
+    def vanish(self) -> None:
+        """Say and hear nothing any more, without a goodbye, as when a cable is cut; to be closed all the same."""
+        silence(self._connection)
 
     async def close(self) -> None:
         """Close the connection, within `CLOSE_LIMIT`; may be called more than once."""

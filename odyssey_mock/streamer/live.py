@@ -170,6 +170,11 @@ class Session:
             raise RuntimeError(f"expected a stream to break, the session {self.id} has none now; start one first")
         self._standing.show.streaming.broke(reason, message)
 
+    def vanish(self) -> None:
+        """Let its peer say and hear nothing any more, as when a cable is cut; nothing where there is none."""
+        if self._line is not None:
+            self._line.peer.vanish()
+
     async def unused(self) -> None:
         """The tokens made for the session have expired: it is over, unless somebody has come."""
         await self._due(Event.UNUSED)

@@ -14,7 +14,6 @@ from aiortc import RTCDataChannel, RTCDtlsTransport
 
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.connection import DescriptionError, OwnedConnection, agreed_codec, preferred_codecs
-from odyssey_mock.rtc.ice import silence
 from odyssey_mock.rtc.packets import PacketTrack
 
 logger = logging.getLogger(__name__)
@@ -83,10 +82,6 @@ class StreamerPeer(OwnedConnection):
     def fail_dtls(self) -> None:
         """Put into the offer the fingerprint of a certificate that is not the one that DTLS will show."""
         self._wrong_certificate = True
-
-    def vanish(self) -> None:
-        """Say and hear nothing any more, without a goodbye, as when a cable is cut."""
-        silence(self._connection)
 
     async def end_track(self) -> None:
         """End the video track, and say so (RTCP BYE); the rest of the connection goes on."""

@@ -1,0 +1,57 @@
+"""Signaling sockets in the journal: when each was opened, who closed it, and how (RFC 6455 section 7.4)."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from websockets.asyncio.client import ClientConnection
+
+from odyssey_mock import MockOdyssey
+from tests.support.raw import RawApi, raw_socket, receive
+
+GOODBYE = '{"type": "client_disconnecting"}'
+
+
+async def leave(socket: ClientConnection) -> None:
+    await socket.send(GOODBYE)
+    await socket.wait_closed()
+
+
+async def close(socket: ClientConnection) -> None:
+    await socket.close(4000, "reconnecting")
+
+
+async def break_off(socket: ClientConnection) -> None:
+    socket.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("end", "by", "code"),
+    [(leave, "server", 1000), (close, "client", 4000), (break_off, "client", 1005)],
+    ids=["goodbye", "closed by the client", "broken off"],
+)
+async def test_a_socket_is_opened_and_closed_once(
+    odyssey_mock: MockOdyssey, end: Callable[[ClientConnection], Awaitable[None]], by: str, code: int
+) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        token = await api.token_for(session["session_id"])
+        async with raw_socket(session, token) as socket:
+            await receive(socket)
+            await end(socket)
+            await odyssey_mock.wait_for("state", "socket", to="closed")
+    opened, closed = odyssey_mock.journal.find("state", "socket")
+    assert opened.data == {"to": "open"}
+    assert closed.data == {"to": "closed", "code": code, "by": by}
+    assert {entry.session for entry in (opened, closed)} == {session["session_id"]}
+    assert None not in {opened.account, closed.account}
+
+
+async def test_a_socket_that_is_refused_is_closed_by_the_server(odyssey_mock: MockOdyssey) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        async with raw_socket(session, "no-token") as socket:
+            await receive(socket)
+            await socket.wait_closed()
+    odyssey_mock.expect_in_order(
+        [("socket", {"to": "open"}), "error", ("socket", {"to": "closed", "code": 1008, "by": "server"})]
+    )

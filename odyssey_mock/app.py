@@ -1,7 +1,7 @@
 """The ASGI application: every route, and what all of them share.
 
 From the outside in: CORS, so that a browser can read every answer, errors too; the `Date` of the server's own clock;
-the journal; the faults that are to be; and the report of defects. Errors are FastAPI-shaped throughout (`protocol.md`
+the journal; the report of defects; and the faults that are to be. Errors are FastAPI-shaped throughout (`protocol.md`
 section 2).
 """
 
@@ -85,8 +85,8 @@ def create_app(backend: Backend) -> Starlette:
             ),
             Middleware(_Dated, now=backend.clock.time),
             Middleware(_Journalled, journal=backend.journal),
-            Middleware(Faulty, backend=backend, routes=routes, spared=CONTROL_PREFIX),
             Middleware(_Reported, journal=backend.journal),
+            Middleware(Faulty, backend=backend, routes=routes, spared=CONTROL_PREFIX),
         ],
         exception_handlers={ApiError: _api_error, HTTPException: _http_exception},
     )
@@ -236,7 +236,7 @@ def _with_images_cut(value: JSON) -> JSON:
 
 
 class _Reported:
-    """Answers 500 where a route has a defect, and shows the defect in the log and in the journal."""
+    """Answers 500 where a route or a fault has a defect, and shows the defect in the log and in the journal."""
 
     def __init__(self, app: ASGIApp, journal: Journal) -> None:
         self._app = app

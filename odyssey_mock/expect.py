@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from odyssey_mock.journal import DIGEST_LENGTH, JSON, Entry, Journal, Kind, nearest
+from odyssey_mock.journal import DIGEST_LENGTH, JSON, PLACES, Entry, Journal, Kind, nearest
 
 SHOWN = 5
 """Entries listed of those that match; of more, only how many."""
@@ -67,7 +67,11 @@ class Wanted:
         if self.kind not in (None, near.kind):
             differences["kind"] = (self.kind, near.kind)
         differences |= near.differences(self.where)
-        told = [f"{key}: expected {expected!r}, came {came!r}" for key, (expected, came) in differences.items()]
+        there = {*differences.keys() - self.where.keys(), *PLACES, *near.data}
+        told = [
+            f"{key}: expected {_shown(expected)}, {f'came {_shown(came)}' if key in there else f'it has no {key}'}"
+            for key, (expected, came) in differences.items()
+        ]
         return f"the nearest was {_place(journal, near)}: {'; '.join(told)}"
 
 
@@ -101,7 +105,7 @@ def expect_none(journal: Journal, wanted: Wanted, *, since: int) -> None:
     if found:
         raise ExpectationError(
             f"expected no {wanted}, came {_times(len(found))}; "
-            f"the first was {_place(journal, found[0])}: {_data(found[0])}"
+            f"the first was {_place(journal, found[0])}: {_cut(found[0].encoded)}"
         )
 
 
@@ -127,15 +131,20 @@ def expect_in_order(journal: Journal, steps: Sequence[Step], *, since: int) -> l
 
 
 def _listed(where: Mapping[str, JSON]) -> str:
-    return f" with {', '.join(f'{key}={value!r}' for key, value in where.items())}" if where else ""
+    return f" with {', '.join(f'{key}={_shown(value)}' for key, value in where.items())}" if where else ""
 
 
 def _place(journal: Journal, entry: Entry) -> str:
     return f"#{entry.index} {entry.name} at {entry.time - journal.began_at:+.2f} s"
 
 
-def _data(entry: Entry) -> str:
-    return entry.encoded if len(entry.encoded) <= DIGEST_LENGTH else f"{entry.encoded[:DIGEST_LENGTH]}..."
+def _shown(value: JSON) -> str:
+    return _cut(repr(value))
+
+
+def _cut(text: str) -> str:
+    """Its beginning: a session description has pages, and an expectation a line."""
+    return text if len(text) <= DIGEST_LENGTH else f"{text[:DIGEST_LENGTH]}..."
 
 
 def _times(count: int) -> str:

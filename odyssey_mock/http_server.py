@@ -151,7 +151,8 @@ class HttpServer:
         self._reserved: socket.socket | None = None
         """While it is away: a socket that has the address, so that nobody else takes it, and does not listen."""
         self._changing = asyncio.Lock()
-        self._is_stopping = False
+        self.is_stopping = False
+        """Whether it is being left, or was: it neither goes away nor comes back any more."""
         self._server = Server(
             Config(
                 self._call,
@@ -185,7 +186,7 @@ class HttpServer:
         """
         state = self._server.server_state
         async with self._changing:
-            self._is_stopping = True
+            self.is_stopping = True
             self._stop_listening()
             if self._reserved is not None:
                 self._reserved.close()
@@ -216,7 +217,7 @@ class HttpServer:
         Connecting is refused from now on, though the address stays its own. What requests have set off goes on.
         """
         async with self._changing:
-            if self._is_stopping or self._reserved is not None:
+            if self.is_stopping or self._reserved is not None:
                 return
             (server,) = self._server.servers
             address = server.sockets[0].getsockname()
@@ -231,9 +232,10 @@ class HttpServer:
     async def come_back(self) -> None:
         """Listen again, at the same address. Nothing where it is not away."""
         async with self._changing:
-            if self._is_stopping or self._reserved is None:
+            if self.is_stopping or self._reserved is None:
                 return
             listener, self._reserved = self._reserved, None
+            _share(listener, True)
             await self._server.startup(sockets=[listener])
 
     def _stop_listening(self) -> None:
@@ -253,7 +255,7 @@ class HttpServer:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
             # uvicorn would log the cancellation as an error of the application. The connection is cut, nobody waits.
-            if not self._is_stopping:
+            if not self.is_stopping:
                 raise
 
 
@@ -261,12 +263,18 @@ def _bound(like: socket.socket, address: Any) -> socket.socket:  # Any: as the f
     """A socket that has `address` and does not listen there."""
     reserved = socket.socket(like.family, like.type, like.proto)
     try:
-        if os.name == "posix":
-            # As with the first one: connections that were cut keep the port for a minute.
-            reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _share(reserved, True)
         reserved.bind(address)
+        # From now on nobody else is let in beside it: other servers ask for that as a rule.
+        _share(reserved, False)
         reserved.setblocking(False)
     except OSError:
         reserved.close()
         raise
     return reserved
+
+
+def _share(bound: socket.socket, is_shared: bool) -> None:
+    """Say whether others may have the address of a socket as well, such as connections that ended a minute ago."""
+    if os.name == "posix":  # elsewhere the option means that two may listen at once
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, is_shared)

@@ -36,6 +36,8 @@ ENTRY_LIMIT = 4 << 20
 """Characters of JSON up to which an entry's data is kept; of more, only how much there was."""
 NAME_LIMIT = 200
 """Characters of an entry's name: it may be whatever a client put where the type of a message belongs."""
+PLACES = ("account", "session", "stream")
+"""Whose and where an entry is, as far as is known."""
 NOTHING: Mapping[str, JSON] = MappingProxyType({})
 
 
@@ -90,7 +92,7 @@ class Entry:
         return {key: (value, known.get(key)) for key, value in where.items() if known.get(key) != value}
 
     def _places(self) -> dict[str, str | None]:
-        return {"account": self.account, "session": self.session, "stream": self.stream}
+        return {place: getattr(self, place) for place in PLACES}
 
 
 @dataclass(eq=False, slots=True)

@@ -166,7 +166,11 @@ class MockOdyssey:
         return tuple(self.backend.telemetry)
 
     async def reset(self) -> None:
-        """End every session and job and forget what has happened; settings, clock and address stay."""
+        """End every session and job and forget what has happened; settings, clock and address stay.
+
+        Where it was away, it is back.
+        """
+        await self._presence().come_back()
         await self.backend.reset()
 
     async def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:

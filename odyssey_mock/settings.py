@@ -212,8 +212,8 @@ class Settings(Limits):
             value = getattr(self, name)
             if not holds(value):
                 # Faults may name API keys, which are secrets and stay out of messages.
-                came = "" if name == "faults" else f", not {value!r}"
-                raise SettingsError(f"{name} must be {expected}{came}")
+                came = f"a {type(value).__name__}" if name == "faults" else repr(value)
+                raise SettingsError(f"{name} must be {expected}, not {came}")
         if self.keys is not None and not _keys(self.keys):
             # Nor are they repeated here.
             raise SettingsError(

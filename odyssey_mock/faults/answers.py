@@ -137,6 +137,8 @@ async def _slow(exchange: Exchange, fault: Fault) -> None:
                 part = body[start : start + piece]
                 sent += len(part)
                 await pace.until(begun + sent / rate)
+                if exchange.connection.lost.done():
+                    return
                 await exchange.send({"type": "http.response.body", "body": part, "more_body": True})
             await exchange.send({**message, "body": b""} if body else message)
 

@@ -134,6 +134,6 @@ def _match(place: str, match: JSON, allowed: frozenset[str]) -> Mapping[str, JSO
 
 def _unknown(what: str, came: object, known: Iterable[str]) -> str:
     names = list(known)
-    near = difflib.get_close_matches(came[:_ECHO.maxstring], names, n=1) if isinstance(came, str) else []
+    near = difflib.get_close_matches(came[: _ECHO.maxstring], names, n=1) if isinstance(came, str) else []
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"there is no {what} {_ECHO.repr(came)}; {hint}known are {', '.join(names)}"

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from odyssey_mock.backend import Backend
-from odyssey_mock.clock import ManualClock
+from odyssey_mock.clock import ManualClock, RealClock
 from odyssey_mock.journal import JSON, Kind, to_jsonl
 from odyssey_mock.routes import faults
 from odyssey_mock.routes.errors import ApiError, backend_of, parse, unprocessable, validate
@@ -77,7 +77,9 @@ async def advance(request: Request) -> Response:
     """Move a manual clock, and answer once all that it brought about is done."""
     backend = backend_of(request)
     if not isinstance(backend.clock, ManualClock):
-        raise ApiError(409, "the clock of this mock is real: only a manual one can be advanced (serve --clock manual)")
+        raise ApiError(
+            409, "the clock of this mock goes by itself: only a manual one can be advanced (serve --clock manual)"
+        )
     seconds = (await parse(Advance, request)).seconds
     if seconds > backend.clock.left:
         raise unprocessable(["body", "seconds"], f"Input should be at most {backend.clock.left:.0f}", "less_than_equal")
@@ -100,8 +102,11 @@ async def journal(request: Request) -> Response:
 
 def _clock(backend: Backend) -> dict[str, JSON]:
     now = backend.clock.time()
+    speed = backend.clock.speed if isinstance(backend.clock, RealClock) else None
+    passes = "real" if speed in (None, 1) else "scaled"
     return {
-        "kind": "manual" if isinstance(backend.clock, ManualClock) else "real",
+        "kind": "manual" if isinstance(backend.clock, ManualClock) else passes,
+        "speed": speed,
         "time": now,
         "iso": datetime.datetime.fromtimestamp(now, datetime.UTC).isoformat(),
         "deadlines": [

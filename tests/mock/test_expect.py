@@ -70,12 +70,35 @@ def test_what_is_missing_is_told_with_the_nearest_and_in_what_it_differs(journal
     )
     assert message_of(lambda: expect(journal, wanted("session", "deadline", to="closed"), count=None, since=0)) == (
         "no session of kind deadline with to='closed'; the nearest was #3 session token at +601.25 s: "
-        "name: expected 'session', came 'session token'; to: expected 'closed', came None"
+        "name: expected 'session', came 'session token'; to: expected 'closed', it has no to"
     )
     assert message_of(lambda: expect(journal, wanted("session", "channel", to="open"), count=None, since=0)) == (
         "no session of kind channel with to='open'; the nearest was #4 session at +601.25 s: "
         "kind: expected 'channel', came 'state'; to: expected 'open', came 'closed'"
     )
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        (Wanted("GET /regions", None, {"status": 200}), "status: expected 200, came None"),
+        (Wanted("GET /regions", None, {"session": "s1"}), "session: expected 's1', came None"),
+        (Wanted("GET /regions", None, {"sesion": "s1"}), "sesion: expected 's1', it has no sesion"),
+    ],
+)
+def test_a_value_that_was_null_is_told_from_one_that_was_not_there(
+    journal: Journal, missing: Wanted, told: str
+) -> None:
+    journal.record("rest", "GET /regions", status=None)
+    message = message_of(lambda: expect(journal, missing, count=None, since=0))
+    assert message.endswith(told)
+
+
+def test_what_is_long_is_cut(journal: Journal) -> None:
+    journal.record("signaling", "offer", message={"sdp": "v=0 " * 1000})
+    message = message_of(lambda: expect(journal, wanted("offer", message="x" * 1000), count=None, since=0))
+    assert len(message) < 700
+    assert "came {'sdp': 'v=0 v=0" in message
 
 
 def test_a_number_of_times_is_exact(journal: Journal, time: Time) -> None:

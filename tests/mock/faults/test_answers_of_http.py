@@ -72,6 +72,26 @@ async def test_a_status_comes_with_its_detail_whatever_that_is(
     assert "retry-after" not in answer.headers
 
 
+async def test_a_key_that_no_text_can_hold_is_judged_by_the_route(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+    mock.faults.add(at="rest.auth.token", do="reset", match={"account": "ody_somebody"})
+    answer = await http.post("/auth/token", content=rb'{"api_key": "\ud800"}')
+    assert answer.status_code == 422
+
+
+async def test_a_defect_of_a_fault_is_500_and_in_the_journal(
+    mock: MockOdyssey, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> None:
+        raise LookupError("of the test")
+
+    monkeypatch.setattr("odyssey_mock.faults.http.ACTIONS", {"reset": fails})
+    mock.faults.add(at="whep.config", do="reset")
+    answer = await http.get("/config")
+    assert answer.json()["detail"].startswith("a defect of the mock: LookupError")
+    mock.expect("defect", kind="note", at="http /config")
+    assert mock.expect("GET /config", kind="rest").data["status"] == 500
+
+
 async def test_an_answer_of_401_names_its_scheme(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     mock.faults.add(at="rest.regions.ping", do="status", status=401)
     assert (await http.get("/ping/us-east-1")).headers["www-authenticate"] == "Bearer"

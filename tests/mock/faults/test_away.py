@@ -81,8 +81,13 @@ async def test_nobody_else_is_given_its_port_meanwhile() -> None:
     async with MockOdyssey() as mock:
         address = ("127.0.0.1", int(mock.url.rpartition(":")[2]))
         await mock.go_away()
-        with socket.socket() as other, pytest.raises(OSError, match="in use"):
-            other.bind(address)
+        for shares in (False, True):
+            with socket.socket() as other:
+                other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, shares)
+                with pytest.raises(OSError, match="in use"):
+                    other.bind(address)
+        await mock.come_back()
+        assert not await refused(mock)
 
 
 async def test_idle_connections_and_requests_under_way_are_cut() -> None:
@@ -177,6 +182,53 @@ async def test_spectators_are_gone_and_the_broadcast_can_be_watched_again() -> N
             await again.frame()
 
 
+async def test_neither_host_nor_spectator_is_told_goodbye() -> None:
+    async with (
+        nothing_left(),
+        MockOdyssey(portrait_size=SMALL) as mock,
+        live(mock) as broadcast,
+        RawSpectator(broadcast) as spectator,
+    ):
+        await spectator.frame()
+        await mock.go_away()
+        # Once both peers are closed; the host's is with its socket.
+        for name, state in (("spectator", "gone"), ("socket", "closed")):
+            await mock.wait_for("state", name, to=state)
+        await mock.come_back()
+        # Loopback delivers at once: a goodbye would have come before the answer to this.
+        assert not await refused(mock)
+        peers = (spectator.connection, broadcast.host.connection)
+        assert [each.connectionState for each in peers] == ["connected", "connected"]
+
+
+async def test_a_reset_brings_it_back() -> None:
+    async with nothing_left(), MockOdyssey(clock="manual") as mock:
+        await mock.go_away(60)
+        await mock.reset()
+        assert not await refused(mock)
+        assert not mock.clock.pending
+
+
+async def test_a_mock_that_was_left_neither_goes_nor_comes() -> None:
+    async with nothing_left():
+        async with MockOdyssey() as mock:
+            pass
+        await mock.go_away(60)
+        assert not mock.clock.pending
+        await mock.come_back()
+        assert not mock.journal.find("state", "server")
+
+
+async def test_a_time_that_is_none_changes_nothing() -> None:
+    async with nothing_left(), MockOdyssey(clock="manual") as mock:
+        await mock.go_away(60)
+        for seconds in (-1.0, float("nan")):
+            with pytest.raises(ValueError, match="must be a number, 0 or more"):
+                await mock.go_away(seconds)
+        await mock.advance(60)
+        assert not await refused(mock)
+
+
 async def test_leaving_it_while_it_is_away_leaves_nothing() -> None:
     async with nothing_left():
         async with MockOdyssey(portrait_size=SMALL) as mock:
@@ -186,6 +238,7 @@ async def test_leaving_it_while_it_is_away_leaves_nothing() -> None:
         assert asyncio.get_running_loop().time() - began < 2.0
         await mock.come_back()
         assert await refused(mock)
+        assert [entry.data["to"] for entry in mock.journal.find("state", "server")] == ["away"]
 
 
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
@@ -207,6 +260,8 @@ async def test_going_and_coming_at_the_same_time_end_in_one_of_the_two(moment: i
         await asyncio.gather(*(call() for call in calls[moment:] + calls[:moment]))
         await mock.come_back()
         assert not await refused(mock)
+        changes = [entry.data["to"] for entry in mock.journal.find("state", "server")]
+        assert changes == ["away", "up"] * (len(changes) // 2)
 
 
 async def test_it_can_go_away_many_times() -> None:

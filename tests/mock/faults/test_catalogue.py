@@ -3,13 +3,15 @@
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock import Fault, FaultError
-from odyssey_mock.faults.catalogue import POINTS, WHERE, points_of
+from odyssey_mock.accounts import account_id
+from odyssey_mock.faults.catalogue import DEEPEST, POINTS, WHERE, points_of
 from odyssey_mock.journal import JSON
 from odyssey_mock.testing.strategies import faults
 
@@ -78,7 +80,13 @@ def test_whatever_fault_there_can_be_reads_again_as_it_was(drawn: dict[str, JSON
     fault = Fault.of(drawn)
     assert Fault.of(json.loads(json.dumps(fault.to_json()))) == fault
     for name, value in drawn.items():
-        assert fault.to_json()[name] == value
+        assert fault.to_json()[name] == (without_key(value) if name == "match" else value)
+
+
+def without_key(match: JSON) -> JSON:
+    """What becomes of `match`: of an account only the id is known."""
+    assert isinstance(match, Mapping)
+    return {name: account_id(str(value)) if name == "account" else value for name, value in match.items()}
 
 
 @given(st.data())
@@ -100,7 +108,7 @@ def test_what_a_fault_can_be_narrowed_to_is_known_there(point: str) -> None:
         value: JSON = 0 if name == "script_index" else "x"
         wanted = described(point, do, match={name: value})
         if name in POINTS[point].matches | {"account"}:
-            assert Fault.of(wanted).match == {name: value}
+            assert Fault.of(wanted).match == {name: account_id("x") if name == "account" else value}
         else:
             with pytest.raises(
                 FaultError, match=f"there is no `match` of {re.escape(point)} {do} '{name}'.*known are "
@@ -136,6 +144,12 @@ WRONG: list[tuple[JSON, str]] = [
     ),
     ({"at": "signaling.answer", "do": "close", "code": 1006}, "`code` must be a WebSocket close code"),
     ({"at": "*", "do": "status"}, r"no fault point '\*'"),
+    ({"at": "signaling.*", "do": "close"}, r"points of signaling.\* have no action in common; name one of them: signa"),
+    ({"at": "signaling.offer", "do": "close", "reason": 42 * "\u20ac"}, "`reason` must be .* at most 123 bytes"),
+    ({"at": "stream.start", "do": "error", "reason": "\ud800"}, "`reason` must be a text"),
+    ({"at": "hls.segment", "do": "slow", "bytes_per_second": 10**400}, "must be a whole number, 1 to 1000000000"),
+    ({"at": "rest.auth.token", "do": "status", "status": 500, "retry_after": 10**10}, "must be whole seconds, 0 to"),
+    ({"at": "rest.auth.token", "do": "reset", "match": {"account": "\ud800"}}, "must be an API key or an account id"),
 ]
 
 
@@ -145,10 +159,51 @@ def test_what_is_no_fault_is_refused_with_what_is_known(wrong: JSON, message: st
         Fault.of(wrong)  # type: ignore[arg-type]  # it is wrong
 
 
-def test_a_key_that_cannot_be_is_not_repeated() -> None:
+@pytest.mark.parametrize("match", [{"account": ["ody_secret_key"]}, "ody_secret_key", ["ody_secret_key"]])
+def test_a_key_that_cannot_be_is_not_repeated(match: JSON) -> None:
     with pytest.raises(FaultError) as refused:
-        Fault.of({"at": "rest.auth.token", "do": "reset", "match": {"account": ["ody_secret_key"]}})
+        Fault.of({"at": "rest.auth.token", "do": "reset", "match": match})
     assert "ody_secret_key" not in str(refused.value)
+
+
+def test_a_key_is_not_in_the_fault_that_it_narrows() -> None:
+    fault = Fault.of({"at": "rest.auth.token", "do": "reset", "match": {"account": "ody_secret_key"}})
+    assert "ody_secret_key" not in f"{fault!r} {fault.to_json()}"
+
+
+@pytest.mark.parametrize("field", ["at", "do", "status", "x" * 100_000])
+def test_what_came_is_repeated_no_further_than_it_takes_to_know_it_again(field: str) -> None:
+    with pytest.raises(FaultError, match=r"xxx\.\.\.xxx") as refused:
+        Fault.of({"at": "rest.auth.token", "do": "status", "status": 500, field: "x" * 100_000})
+    assert len(str(refused.value)) < 2000
+
+
+def nested(depth: int) -> JSON:
+    value: JSON = 1.5
+    for number in range(depth):
+        value = [value] if number % 2 else {"inner": value}
+    return value
+
+
+ENDLESS: list[JSON] = []
+ENDLESS += [ENDLESS, ENDLESS]
+
+
+@pytest.mark.parametrize("body", [None, True, "\ud800", [], {"a": [1, 2.5, None]}, nested(DEEPEST)], ids=repr)
+def test_json_of_any_shape_can_be_asked_for(body: JSON) -> None:
+    fault = Fault.of({"at": "rest.auth.token", "do": "wrong_shape", "body": body})
+    assert fault.parameters["body"] == body
+    json.dumps(fault.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [float("nan"), [float("inf")], {1: 2}, (1, 2), b"x", {"a": object()}, nested(DEEPEST + 1), ENDLESS],
+    ids=["nan", "infinity", "key", "tuple", "bytes", "object", "deep", "endless"],
+)
+def test_what_is_no_json_or_nested_too_deeply_cannot(body: Any) -> None:  # Any: it is wrong
+    with pytest.raises(FaultError, match="`body` must be JSON, at most 100 deep"):
+        Fault.of({"at": "rest.auth.token", "do": "wrong_shape", "body": body})
 
 
 def test_points_that_begin_alike_are_named_by_a_star_and_do_what_all_of_them_can() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock import Fault, FaultError, Faults, MockOdyssey
+from odyssey_mock import Fault, FaultError, Faults, MockOdyssey, Settings, SettingsError
 from odyssey_mock.accounts import account_id
 from odyssey_mock.journal import JSON, Journal
 
@@ -126,6 +126,19 @@ def test_several_are_added_or_none_of_them() -> None:
     one, two = faults.extend([RESET, RESET])
     assert [one, two] == list(faults)
     assert faults[two.id] is two
+    assert [one.id, two.id] == ["fault-1", "fault-2"], "what was refused has no number"
+
+
+def test_one_at_a_star_is_at_all_points_that_begin_so() -> None:
+    faults = a_list()
+    assert not faults.any_at("hls.segment")
+    faults.add(at="hls.*", do="no_answer", times=1)
+    assert [faults.any_at(point) for point in ("hls.segment", "hls.playlist", "artifact")] == [True, True, False]
+    assert [faults.fire(point) is not None for point in ("artifact", "hls.playlist", "hls.segment")] == [
+        False,
+        True,
+        False,
+    ]
 
 
 def test_one_is_taken_off_or_all_and_what_is_gone_does_not_fire() -> None:
@@ -151,6 +164,14 @@ def test_a_reset_puts_back_those_of_the_beginning_and_no_others() -> None:
 def test_a_fault_that_cannot_be_is_refused_where_the_mock_is_made() -> None:
     with pytest.raises(FaultError, match=r"no fault point 'rest\.region\.list'; did you mean 'rest\.regions\.list'"):
         MockOdyssey(faults=[{"at": "rest.region.list", "do": "reset"}])
+
+
+def test_the_keys_of_faults_are_in_no_repr_and_no_message_of_settings() -> None:
+    fault = {**RESET, "match": {"account": "ody_secret_key"}}
+    shown = f"{MockOdyssey(faults=[fault]).settings!r}"
+    with pytest.raises(SettingsError, match="faults must be a list of faults") as refused:
+        Settings(faults=[fault, 7])  # type: ignore[list-item]  # it is wrong
+    assert "ody_secret_key" not in f"{shown} {refused.value}"
 
 
 async def test_a_reset_of_the_mock_takes_off_what_was_added_and_keeps_what_it_was_made_with() -> None:

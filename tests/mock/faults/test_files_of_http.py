@@ -1,8 +1,10 @@
 """Files that do not come, come in part, or come slowly: recordings and HLS segments, with what is really in them."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -15,6 +17,8 @@ from tests.support.simulations import job, script, submit
 from tests.support.whep import live
 
 SMALL = (176, 320)
+LARGE = 16 << 20
+"""Bytes: to send them one by one takes far longer than any test, even to nobody."""
 
 
 @asynccontextmanager
@@ -87,6 +91,24 @@ async def test_a_client_that_reads_on_while_it_comes_slowly_has_what_is_due() ->
                 while len(received) < second * rate:
                     received += await anext(chunks)
                 assert len(received) == second * rate
+
+
+async def test_of_a_large_file_that_comes_slowly_nothing_more_is_sent_once_its_client_has_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with recorded() as (mock, http, url):
+        stream_id = url.split("/artifacts/")[1].partition("/")[0]
+        stored = await mock.recordings.stored(stream_id, "video.mp4")
+        with stored.path.open("ab") as file:
+            file.write(bytes(LARGE))
+        large = dataclasses.replace(stored, size=stored.size + LARGE)
+        monkeypatch.setattr(mock.recordings, "stored", AsyncMock(return_value=large))
+        mock.faults.add(at="artifact", do="slow", bytes_per_second=1)
+        request = asyncio.create_task(http.get(url))
+        fault = await mock.wait_for("fault", "artifact")
+        request.cancel()
+        await asyncio.gather(request, return_exceptions=True)
+        await mock.wait_for("rest", "GET /artifacts/{stream_id}/{artifact}", 2.0, since=fault.index)
 
 
 async def test_a_segment_of_a_broadcast_is_cut_and_the_next_is_whole() -> None:

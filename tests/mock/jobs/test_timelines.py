@@ -163,6 +163,12 @@ def test_a_test_prompt_in_the_start_fails_the_stream_at_once() -> None:
     assert (plan.seconds, plan.timeline.frames) == (0.0, 0)
 
 
+@pytest.mark.parametrize("error", ["the model crashed", ""])
+def test_a_stream_that_is_to_fail_does_whatever_its_script_and_the_reason(error: str) -> None:
+    plan = planned(a_script(), SETTINGS, tag=5, portrait=True, bypass=True, error=error)
+    assert (plan.error, plan.seconds) == (error, 0)
+
+
 def test_a_worker_is_busy_for_the_length_by_the_pace_and_not_at_all_with_what_is_too_long() -> None:
     settings = Settings(simulation_pace=0.5, simulation_duration=20)
     assert expected_seconds(a_script(20), settings) == 10.0

@@ -22,6 +22,7 @@ async def test_the_clock_is_shown_with_what_is_due(http: httpx.AsyncClient, odys
     odyssey_mock.clock.call_later(150, "stream limit", lambda: None)
     assert (await http.get("/_mock/clock")).json() == {
         "kind": "manual",
+        "speed": None,
         "time": MANUAL_START,
         "iso": "2026-01-01T00:00:00+00:00",
         "deadlines": [{"name": "stream limit", "in_seconds": 150.0}],
@@ -41,7 +42,15 @@ async def test_a_real_clock_cannot_be_advanced(http: httpx.AsyncClient) -> None:
     answer = await http.post("/_mock/clock/advance", json={"seconds": 1})
     assert answer.status_code == 409
     assert "serve --clock manual" in answer.json()["detail"]
-    assert (await http.get("/_mock/clock")).json()["kind"] == "real"
+    clock = (await http.get("/_mock/clock")).json()
+    assert (clock["kind"], clock["speed"]) == ("real", 1)
+
+
+@pytest.mark.odyssey(speed=100)
+async def test_a_scaled_clock_says_how_fast_it_is(http: httpx.AsyncClient) -> None:
+    clock = (await http.get("/_mock/clock")).json()
+    assert (clock["kind"], clock["speed"]) == ("scaled", 100)
+    assert (await http.post("/_mock/clock/advance", json={"seconds": 1})).status_code == 409
 
 
 @manual

@@ -74,6 +74,12 @@ async def test_what_is_no_json_is_422(http: httpx.AsyncClient, body: bytes) -> N
     assert (await http.post("/_mock/faults", content=body)).status_code == 422
 
 
+async def test_whatever_was_taken_can_be_shown(http: httpx.AsyncClient) -> None:
+    fault = {"at": "rest.regions.list", "do": "wrong_shape", "body": ["\ud800"]}
+    assert (await http.post("/_mock/faults", content=json.dumps(fault))).status_code == 201
+    assert (await http.get("/_mock/faults")).json()["faults"][0]["body"] == ["\ud800"]
+
+
 async def test_a_key_is_never_shown_again(http: httpx.AsyncClient) -> None:
     posted = await http.post("/_mock/faults", json={**RESET, "match": {"account": "ody_somebody"}})
     shown = await http.get("/_mock/faults")

@@ -59,7 +59,8 @@ class AdvancedConfig:
     request_timeout_s: float = 30.0
     """How long one HTTP call may take, from connecting to the last byte of the answer."""
     request_max_retries: int = 3
-    """How often a call for simulations or recordings is tried again, if that is safe and may help; 0 for never."""
+    """How often an HTTP call is tried again, if that is safe and may help: for tokens, simulations, recordings; 0 for
+    never."""
     max_retry_after_s: float = 60.0
     """The longest wait that the service may ask for before such a retry; one that is longer fails the call at once."""
     region_ping_timeout_s: float = 1.0

@@ -129,7 +129,10 @@ class Work:
     def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         if self._group is None:
             raise RuntimeError("the connection was not started")
-        return self._group.create_task(self._guarded(work), context=self._context.copy())
+        task = self._group.create_task(self._guarded(work), context=self._context.copy())
+        # Cancelled before it has begun, a task leaves its work untouched, and Python would complain of that.
+        task.add_done_callback(lambda _: work.close())
+        return task
 
     async def _guarded(self, work: Coroutine[object, object, None]) -> None:
         try:

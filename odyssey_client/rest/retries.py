@@ -1,7 +1,7 @@
 """Calls that are tried again: when that is safe, when it may help, and after which wait.
 
 `RetryPolicy` decides and `retrying` obeys. Only calls that may be made twice belong here: those that read, cancelling a
-job, and getting an access token; never `simulate`, which would make a second job.
+job, and getting a token; never `simulate`, which would make a second job, nor asking for a session.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Getting a session and the token that opens it, in a queue while no streamer is free (protocol.md section 2)."""
+"""Getting a session and the token that opens it, in a queue while no streamer is free (protocol.md section 2).
+
+Tokens are asked for again where that may help (rest/retries.py). A session is not: whoever got no answer may have one.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from odyssey_client.models import JSON, ClientCredentials, StreamerCapabilities,
 from odyssey_client.rest.failures import readable
 from odyssey_client.rest.fields import Fields
 from odyssey_client.rest.regions import measure
+from odyssey_client.rest.retries import retrying
 from odyssey_client.rest.transport import Transport
 
 POLL_INTERVAL_S = 1.0
@@ -35,12 +39,14 @@ class Sessions:
             OdysseyConfigError: this client has no API key.
             OdysseyError: as `open_session`.
         """
-        await self._transport.authenticate()
+        await retrying(self._transport.authenticate, self._transport.retries, self._transport.clock)
         latencies = await measure(self._transport)
         return await open_session(self._transport, latencies=latencies, on_queued=on_queued)
 
     async def renew(self, credentials: ClientCredentials) -> ClientCredentials:
         """Get a new token for the session of ``credentials``; without an API key, the token there is has to do.
+
+        It is asked for once: whoever reconnects tries again by itself.
 
         Raises:
             SessionLostError: there is no such session any more, or it is another account's.
@@ -73,7 +79,7 @@ async def open_session(
     if not signaling_url.startswith(("ws://", "wss://")) or not is_signaling_url(signaling_url):
         raise session.wrong("signalling_url", "a WebSocket URL")
     capabilities = session.object("capabilities")
-    token, expires_in = await _token(transport, session_id)
+    token, expires_in = await retrying(lambda: _token(transport, session_id), transport.retries, transport.clock)
     return ClientCredentials(
         session_id=session_id,
         signaling_url=signaling_url,

@@ -157,9 +157,9 @@ class Transport:
         return answer
 
     async def aclose(self) -> None:
-        """Close all HTTP connections; the next call opens new ones."""
+        """Close all HTTP connections, but for those of an event loop that is gone; the next call opens new ones."""
         client, self._client = self._client, None
-        if client is not None:
+        if client is not None and self._loop is asyncio.get_running_loop():
             await client.aclose()
 
     async def _token(self, auth: Auth) -> str | None:

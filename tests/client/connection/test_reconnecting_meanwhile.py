@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -104,21 +105,27 @@ async def test_nothing_of_the_lost_connection_watches_over_the_one_that_came_bac
         assert odyssey.is_connected
 
 
-HELD_BACK: dict[str, tuple[list[Script], dict[str, list[Answer]]]] = {
-    "lost": ([lose_peer], {}),
-    "waiting": ([lose_socket, refuse], {}),
-    "renewing": ([lose_socket], {TOKEN: [Answer(until=asyncio.Event())]}),
-    "reopening": ([lose_socket], {TOKEN: [GONE], REQUEST: [Answer(until=asyncio.Event())]}),
-    "requeueing": ([lose_socket], {TOKEN: [GONE], REQUEST: [FULL] * 60}),
-    "reconnecting": ([lose_socket, never_offer], {}),
+type HeldBack = tuple[list[Script], dict[str, list[Answer]]]
+
+HELD_BACK: dict[str, Callable[[], HeldBack]] = {
+    "lost": lambda: ([lose_peer], {}),
+    "waiting": lambda: ([lose_socket, refuse], {}),
+    "renewing": lambda: ([lose_socket], {TOKEN: [never_answered()]}),
+    "reopening": lambda: ([lose_socket], {TOKEN: [GONE], REQUEST: [never_answered()]}),
+    "requeueing": lambda: ([lose_socket], {TOKEN: [GONE], REQUEST: [FULL] * 60}),
+    "reconnecting": lambda: ([lose_socket, never_offer], {}),
 }
 """How a connection is brought to each state of its way back, and held there."""
+
+
+def never_answered() -> Answer:
+    return Answer(until=asyncio.Event())  # which belongs to the event loop of one test
 
 
 @pytest.mark.parametrize("where", HELD_BACK)
 @pytest.mark.parametrize("how", ["twice", "leaving"])
 async def test_disconnecting_at_any_moment_leaves_nothing_and_is_told_once(where: str, how: str) -> None:
-    scripts, answers = HELD_BACK[where]
+    scripts, answers = HELD_BACK[where]()
     told = Told()
     wait_ms = 60_000 if where == "waiting" else 10
     async with nothing_left(), asyncio.timeout(LIMIT), whole_service(*scripts) as service:

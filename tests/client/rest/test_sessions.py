@@ -9,17 +9,21 @@ from odyssey_client.errors import (
     ConcurrentLimitReachedError,
     OdysseyApiError,
     QueueTimeoutError,
+    ServiceUnreachableError,
     UnexpectedResponseError,
 )
 from odyssey_client.models import ClientCredentials, StreamerCapabilities
-from odyssey_client.rest.sessions import open_session
+from odyssey_client.rest.sessions import Sessions, open_session
 from odyssey_client.rest.transport import Transport
 
 from .conftest import Answer, MakeTransport, Service, VirtualClock
 
+KEY = "POST /auth/token"
 REQUEST = "POST /sessions/request"
 TOKEN = "POST /sessions/token"
 FULL = Answer(503, {"detail": "All streamers are busy"})
+RESTARTING = Answer(503, {"detail": "Restarting"})
+HANG_UP = Answer(raw=b"")
 SESSION: dict[str, Any] = {
     "session_id": "s-1",
     "signalling_url": "wss://host/signaling/",
@@ -104,9 +108,37 @@ async def test_a_limit_ends_the_wait_at_once(service: Service, transport: Transp
 
 
 async def test_no_streamer_is_another_matter_than_no_token(service: Service, transport: Transport) -> None:
-    service.script[TOKEN] = Answer(503, {"detail": "Restarting"})
+    service.script[TOKEN] = RESTARTING
     with pytest.raises(OdysseyApiError, match="POST /sessions/token: HTTP 503"):
         await open_session(transport)
+
+
+@pytest.mark.parametrize("trouble", [RESTARTING, HANG_UP], ids=["503", "no answer"])
+@pytest.mark.parametrize("call", [KEY, TOKEN])
+async def test_a_token_is_asked_for_again_where_that_may_help(
+    call: str, trouble: Answer, service: Service, transport: Transport
+) -> None:
+    right = service.script[call]
+    assert isinstance(right, Answer)
+    service.script[call] = [trouble, trouble, right]
+    credentials = await Sessions(transport).open(lambda *_: None)
+    assert credentials.session_id == "s-1"
+    assert (len(service.calls(call)), len(service.calls(REQUEST))) == (3, 1)
+
+
+async def test_a_session_is_not_asked_for_again_as_there_may_be_one(service: Service, transport: Transport) -> None:
+    service.script[REQUEST] = HANG_UP
+    with pytest.raises(ServiceUnreachableError):
+        await Sessions(transport).open(lambda *_: None)
+    assert len(service.calls(REQUEST)) == 1
+
+
+async def test_who_reconnects_asks_once_and_tries_again_by_itself(service: Service, transport: Transport) -> None:
+    credentials = await open_session(transport)
+    service.script[TOKEN] = RESTARTING
+    with pytest.raises(OdysseyApiError):
+        await Sessions(transport).renew(credentials)
+    assert len(service.calls(TOKEN)) == 2
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ class LiveCalls(ClientBase):
     ) -> MediaStream:
         """Get a session and a streamer, and return once its video and its data channel are there.
 
+        A connection that is lost later comes back by itself, with the same `MediaStream`, handlers and calls that wait
+        (`AdvancedConfig.reconnect`); meanwhile `current_status` is ``reconnecting``.
+
         Args:
             handlers: What to call when; see `OdysseyEventHandlers`.
             handler_keywords: The same by name, such as ``on_error=print``.
@@ -134,11 +137,12 @@ class LiveCalls(ClientBase):
             broadcast: Whether spectators may watch; `on_broadcast_ready` says where.
 
         Raises:
-            InvalidStateError: there is no connection, or a stream is already running.
+            InvalidStateError: there is no connection, or it is coming back, or a stream is already running.
             ImageError: the image cannot be used, or this streamer takes none.
             OperationTimeoutError: the streamer did not answer in time.
             OdysseyStreamError: the streamer refused it.
-            OdysseyConnectionError: the connection ended meanwhile.
+            OdysseyConnectionError: the connection ended meanwhile, or came back without its session
+                (`SessionLostError`).
         """
         connection = self._live("start_stream")
         check_prompt(prompt)
@@ -164,10 +168,11 @@ class LiveCalls(ClientBase):
         Several may be under way at a time; each gets its own acknowledgement.
 
         Raises:
-            InvalidStateError: no stream is running.
+            InvalidStateError: no stream is running, or the connection is coming back.
             OperationTimeoutError: the streamer did not answer in time.
             OdysseyStreamError: the streamer refused it, or the stream ended.
-            OdysseyConnectionError: the connection ended meanwhile.
+            OdysseyConnectionError: the connection ended meanwhile, or came back without its session
+                (`SessionLostError`).
         """
         connection = self._live("interact")
         check_prompt(prompt)
@@ -177,10 +182,11 @@ class LiveCalls(ClientBase):
         """End the stream; return when it has ended. Another can be started over the same connection.
 
         Raises:
-            InvalidStateError: no stream is running.
+            InvalidStateError: no stream is running, or the connection is coming back.
             OperationTimeoutError: the streamer did not answer in time.
             OdysseyStreamError: the streamer refused it.
-            OdysseyConnectionError: the connection ended meanwhile.
+            OdysseyConnectionError: the connection ended meanwhile, or came back without its session
+                (`SessionLostError`).
         """
         connection = self._live("end_stream")
         await connection.streaming.end(lambda: connection.send("interactive_stream_end", {}))
@@ -214,7 +220,7 @@ class LiveCalls(ClientBase):
 
     @property
     def current_session_id(self) -> str | None:
-        """The session of the connection there is."""
+        """The session of the connection there is; another one where that came back without the first."""
         if self._connection is None or self._connection.is_over or self._connection.credentials is None:
             return None
         return self._connection.credentials.session_id

@@ -150,25 +150,21 @@ class Connection:
             InvalidStateError: the connection is being made again.
             OdysseyConnectionError: there is no way to send it any more.
         """
-        self._require_up()
+        if not self.is_up:  # it was when the call began: an image takes a while to prepare
+            raise InvalidStateError(
+                "reconnecting",
+                "The connection is being made again, so nothing was sent. Wait for the status connected.",
+            )
         await self._work.line.send_start(fields, by_socket=by_socket)
 
     async def send(self, kind: str, fields: dict[str, JSON]) -> None:
         """Send on `clientToStreamer`.
 
         Raises:
-            InvalidStateError: the connection is being made again.
+            OdysseyConnectionError: there is no connection any more.
             OdysseyStreamError: the message is longer than the streamer takes, or the channel is closed.
         """
-        self._require_up()
         self._work.line.send_by_channel(kind, fields)
-
-    def _require_up(self) -> None:
-        if not self.is_up:
-            raise InvalidStateError(
-                "reconnecting",
-                "The connection is being made again, so nothing was sent. Wait for the status connected.",
-            )
 
     # The connection's own task.
 

@@ -1,28 +1,22 @@
 """A connection that was up, is lost, and comes back: the same one to its user, whatever had to be made anew for it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from websockets.asyncio.client import ClientConnection
 
 from odyssey_client import (
     Disconnected,
     InteractAcknowledged,
-    Odyssey,
     OdysseyError,
     OperationTimeoutError,
     PeerError,
     QueueTimeoutError,
     SessionLostError,
     SignalingError,
-    SystemClock,
-    SystemNetwork,
 )
-from tests.client.connection.scripted import Script, Session, scripted
+from tests.client.connection.scripted import Script, Session
 from tests.client.connection.whole_service import (
     FULL,
     GONE,
@@ -33,7 +27,6 @@ from tests.client.connection.whole_service import (
     client_of,
     lose_peer,
     lose_socket,
-    quick,
     stay_up,
     stream,
     whole_service,
@@ -103,63 +96,6 @@ async def test_a_connection_that_is_lost_comes_back_as_the_same(
     assert [name for name, _ in told.all if name in {"connected", "disconnected"}] == ["connected", "disconnected"]
     assert len(service.calls(REQUEST)) == 1
     assert [asked.body for asked in service.calls(TOKEN)] == [{"session_id": "session-1"}] * 2
-
-
-async def test_each_try_opens_its_own_socket_with_a_fresh_token_once_the_old_one_is_left_without_a_goodbye() -> None:
-    tokens: list[str] = []
-    said: list[dict[str, object]] = []
-    closed: list[tuple[int | None, str | None]] = []
-
-    async def lose(session: Session) -> None:
-        tokens.append(session.token)
-        await session.come_up()
-        await session.peer.close()
-        said.extend(await session.until_closed())
-        closed.append((session.socket.close_code, session.socket.close_reason))
-
-    async def come_back(session: Session) -> None:
-        assert closed, "the new socket was opened while the old one was"
-        tokens.append(session.token)
-        await stay_up(session)
-
-    told = Told()
-    async with asyncio.timeout(LIMIT), whole_service(lose, come_back) as service, client_of(service) as odyssey:
-        await odyssey.connect(**told.handlers())
-        await told.until("status_change", "connected", times=2)
-    assert tokens == ["token-1", "token-2"]
-    assert closed == [(4000, "reconnecting")]
-    assert all(message["type"] != "client_disconnecting" for message in said)
-
-
-class SlowToClose(SystemNetwork):
-    """A network on which a WebSocket takes a while to be gone."""
-
-    def __init__(self) -> None:
-        self.open = 0
-        self.most = 0
-
-    @asynccontextmanager
-    async def websocket(self, url: str) -> AsyncIterator[ClientConnection]:
-        async with super().websocket(url) as socket:
-            self.open += 1
-            self.most = max(self.most, self.open)
-            try:
-                yield socket
-            finally:
-                await SystemClock().sleep(0.3)
-                self.open -= 1
-
-
-async def test_a_session_never_has_two_sockets() -> None:
-    told, network = Told(), SlowToClose()
-    async with (
-        asyncio.timeout(LIMIT),
-        scripted(lose_peer, stay_up) as credentials,
-        Odyssey.keyless(advanced=quick(), network=network) as odyssey,
-    ):
-        await odyssey.connect_with_credentials(credentials, **told.handlers())
-        await told.until("status_change", "connected", times=2)
-        assert network.most == 1
 
 
 async def lose_later(session: Session) -> None:

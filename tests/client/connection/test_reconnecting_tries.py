@@ -23,8 +23,10 @@ from tests.client.connection.whole_service import (
     client_of,
     lose_socket,
     never_offer,
+    offer_nonsense,
     quick,
     refuse,
+    report_unavailable,
     stay_up,
     whole_service,
 )
@@ -32,16 +34,6 @@ from tests.client.rest.conftest import Answer
 from tests.support.leftovers import nothing_left
 
 LIMIT = 20.0
-
-
-async def report_unavailable(session: Session) -> None:
-    await session.send({"type": "error", "reason": "streamer_not_available"})
-    await session.until_closed()
-
-
-async def offer_nonsense(session: Session) -> None:
-    await session.send({"type": "offer", "sdp": "v=0\r\nnonsense"})
-    await session.until_closed()
 
 
 BUSY = Answer(503, {"detail": "Restarting"})

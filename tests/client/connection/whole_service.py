@@ -168,6 +168,18 @@ async def refuse(session: Session) -> None:
     await session.socket.close(1011, "not yet")
 
 
+async def report_unavailable(session: Session) -> None:
+    """Say, instead of an offer, that there is no streamer."""
+    await session.send({"type": "error", "reason": "streamer_not_available"})
+    await session.until_closed()
+
+
+async def offer_nonsense(session: Session) -> None:
+    """Make an offer that nobody can answer."""
+    await session.send({"type": "offer", "sdp": "v=0\r\nnonsense"})
+    await session.until_closed()
+
+
 async def never_offer(session: Session) -> None:
     """Say nothing at all."""
     await session.until_closed()

@@ -57,6 +57,15 @@ def test_it_is_noticed_when_the_limit_has_passed_since_the_last_frame_that_came_
     assert abs(at - (last + limit + SECOND_LOOK_S)) < 1e-6
 
 
+async def test_it_counts_from_now_on_where_the_last_frame_was_long_ago() -> None:
+    """As it was before a connection was lost, and tried for many times."""
+    clock = SteppedClock([])
+    clock.silence = Silence(clock, 5.0)
+    clock.now = 100.0
+    await clock.silence.too_long()
+    assert clock.now == 100.0 + 5.0 + SECOND_LOOK_S
+
+
 async def test_frames_that_only_waited_to_be_read_are_no_silence() -> None:
     """The loop was held up for longer than the limit: timers are due before sockets have been read."""
     loop, silence = asyncio.get_running_loop(), Silence(SystemClock(), 0.1)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import socket
 import struct
 from collections.abc import Iterator, MutableMapping
@@ -14,6 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from odyssey_mock.network import Network, share
 
 GRACE = 0.25
 """Seconds that requests under way may take to finish when the mock is left."""
@@ -145,8 +146,9 @@ class HttpServer:
     Of that loop the only thing needed here would be the `Date` header, and `app.py` sets that from the server's clock.
     """
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket, network: Network) -> None:
         self._app = app
+        self._network = network
         self._listener = listener
         self._reserved: socket.socket | None = None
         """While it is away: a socket that has the address, so that nobody else takes it, and does not listen."""
@@ -222,7 +224,7 @@ class HttpServer:
             (server,) = self._server.servers
             address = server.sockets[0].getsockname()
             self._stop_listening()
-            self._reserved = _bound(self._listener, address)
+            self._reserved = self._network.reserve(self._listener, address)
             connections = [protocol.connection for protocol in self._protocols()]
         for connection in connections:
             connection.abort()
@@ -235,7 +237,7 @@ class HttpServer:
             if self.is_stopping or self._reserved is None:
                 return
             listener, self._reserved = self._reserved, None
-            _share(listener, True)
+            share(listener, True)
             await self._server.startup(sockets=[listener])
 
     def _stop_listening(self) -> None:
@@ -258,23 +260,3 @@ class HttpServer:
             if not self.is_stopping:
                 raise
 
-
-def _bound(like: socket.socket, address: Any) -> socket.socket:  # Any: as the family of the socket has it
-    """A socket that has `address` and does not listen there."""
-    reserved = socket.socket(like.family, like.type, like.proto)
-    try:
-        _share(reserved, True)
-        reserved.bind(address)
-        # From now on nobody else is let in beside it: other servers ask for that as a rule.
-        _share(reserved, False)
-        reserved.setblocking(False)
-    except OSError:
-        reserved.close()
-        raise
-    return reserved
-
-
-def _share(bound: socket.socket, is_shared: bool) -> None:
-    """Say whether others may have the address of a socket as well, such as connections that ended a minute ago."""
-    if os.name == "posix":  # elsewhere the option means that two may listen at once
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, is_shared)

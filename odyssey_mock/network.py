@@ -5,10 +5,15 @@ import ipaddress
 import os
 import socket
 import ssl
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import ifaddr
+
+if TYPE_CHECKING:  # aiortc and av take half a second to import, and not everybody who names this seam makes a peer
+    from odyssey_mock.media.encoder import Codec
+    from odyssey_mock.rtc.ends import SpectatorEnd, StreamerEnd
+    from odyssey_mock.rtc.packets import PacketTrack
 
 LOOPBACK = "127.0.0.1"
 
@@ -29,6 +34,15 @@ class Network(Protocol):
 
         Raises:
             ListenError: the address is taken, or is none of this machine's.
+        """
+
+    def reserve(self, closed: socket.socket, address: Any) -> socket.socket:  # Any: as the family of the socket has it
+        """Bind a socket like `closed`, which listened at `address`, without listening: nobody else gets the address.
+
+        It can be listened on later, as one of `listen`'s.
+
+        Raises:
+            OSError: somebody else has the address by now.
         """
 
     async def datagrams[P: asyncio.DatagramProtocol](
@@ -52,6 +66,42 @@ class Network(Protocol):
 
     def ice_addresses(self, loopback_only: bool) -> list[str]:
         """List the addresses for ICE host candidates: 127.0.0.1, then, unless `loopback_only`, the machine's own."""
+
+    def streamer_peer(
+        self,
+        track: "PacketTrack",
+        *,
+        loopback_only: bool,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_message: Callable[[str | bytes], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> "StreamerEnd":
+        """Make the streamer's end of a connection to a client.
+
+        The callbacks run on the event loop: `on_connected()` once it is up, `on_lost()` once it failed or the client
+        closed it, `on_message(text_or_bytes)` for each message on `clientToStreamer`, `on_keyframe_wanted()` when the
+        client lost a picture.
+
+        Raises:
+            OSError: none can be made: out of file descriptors, say.
+        """
+
+    def spectator_peer(
+        self,
+        track: "PacketTrack",
+        codecs: "Sequence[Codec]",
+        *,
+        loopback_only: bool,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> "SpectatorEnd":
+        """Make the end to a spectator; `codecs`: those that are encoded anyway, and taken before others.
+
+        Raises:
+            OSError: none can be made: out of file descriptors, say.
+        """
 
 
 class SystemNetwork:
@@ -78,6 +128,19 @@ class SystemNetwork:
             raise _listen_error(error, host, port) from error
         return listener
 
+    def reserve(self, closed: socket.socket, address: Any) -> socket.socket:  # Any: as the family of the socket has it
+        reserved = socket.socket(closed.family, closed.type, closed.proto)
+        try:
+            share(reserved, True)
+            reserved.bind(address)
+            # From now on nobody else is let in beside it: other servers ask for that as a rule.
+            share(reserved, False)
+            reserved.setblocking(False)
+        except OSError:
+            reserved.close()
+            raise
+        return reserved
+
     async def datagrams[P: asyncio.DatagramProtocol](
         self, factory: Callable[[], P], host: str, port: int
     ) -> tuple[asyncio.DatagramTransport, P]:
@@ -98,6 +161,48 @@ class SystemNetwork:
         ]
         return [LOOPBACK, *dict.fromkeys(address for address in found if _is_candidate(address))]
 
+    def streamer_peer(
+        self,
+        track: "PacketTrack",
+        *,
+        loopback_only: bool,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_message: Callable[[str | bytes], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> "StreamerEnd":
+        from odyssey_mock.streamer.peer import StreamerPeer  # noqa: PLC0415 - see the top of this module
+
+        return StreamerPeer(
+            track,
+            self.ice_addresses(loopback_only),
+            on_connected=on_connected,
+            on_lost=on_lost,
+            on_message=on_message,
+            on_keyframe_wanted=on_keyframe_wanted,
+        )
+
+    def spectator_peer(
+        self,
+        track: "PacketTrack",
+        codecs: "Sequence[Codec]",
+        *,
+        loopback_only: bool,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> "SpectatorEnd":
+        from odyssey_mock.broadcast.spectator import SpectatorPeer  # noqa: PLC0415 - see the top of this module
+
+        return SpectatorPeer(
+            track,
+            self.ice_addresses(loopback_only),
+            codecs,
+            on_connected=on_connected,
+            on_lost=on_lost,
+            on_keyframe_wanted=on_keyframe_wanted,
+        )
+
 
 def _is_candidate(address: str) -> bool:
     """Whether others can reach a peer under it: any IPv4 address but loopback and link-local, any global IPv6 one."""
@@ -113,3 +218,9 @@ def _listen_error(error: OSError, host: str, port: int) -> ListenError:
         error.errno,
         f"cannot listen on {host} port {port}: {reason}. Choose another port (0 takes a free one) or address",
     )
+
+
+def share(bound: socket.socket, is_shared: bool) -> None:
+    """Say whether others may have the address of a socket as well, such as connections that ended a minute ago."""
+    if os.name == "posix":  # elsewhere the option means that two may listen at once
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, is_shared)

@@ -19,6 +19,7 @@ from odyssey_mock.faults.faults import Faults
 from odyssey_mock.http_server import HttpServer
 from odyssey_mock.jobs.jobs import Jobs
 from odyssey_mock.journal import JSON, Entry, Journal, Kind
+from odyssey_mock.media.footage import MakeFootage, drawn
 from odyssey_mock.network import Network, SystemNetwork
 from odyssey_mock.plans import Plan
 from odyssey_mock.recordings.recordings import Recordings
@@ -51,6 +52,7 @@ class MockOdyssey:
         clock: the server's time, to be entered and left by the mock; from `settings.clock` where not given.
         entropy: where ids come from; from `settings.seed` where not given.
         network: what it listens with; the operating system's where not given.
+        footage: what makes the packets of live streams; they are drawn and encoded where not given.
         **overrides: single settings, by name. `clock="manual"` is one of them.
 
     Raises:
@@ -67,6 +69,7 @@ class MockOdyssey:
         clock: Clock | ClockKind | None = None,
         entropy: Entropy | None = None,
         network: Network | None = None,
+        footage: MakeFootage = drawn,
         **overrides: Any,  # Any: each is checked against its own setting
     ) -> None:
         if isinstance(clock, str):
@@ -79,6 +82,7 @@ class MockOdyssey:
         seed = self.settings.seed
         self._entropy = entropy or (SystemEntropy() if seed is None else SeededEntropy(seed))
         self._network = network or SystemNetwork()
+        self._footage = footage
         keys = self.settings.keys
         self.api_key = f"ody_{self._entropy.token(18)}" if keys is None else next(iter(keys))
         """A key that it accepts: a new one, or the first of those configured."""
@@ -269,11 +273,12 @@ class MockOdyssey:
                 network=self._network,
                 base_url=f"http://{_authority(reachable, listener.getsockname()[1])}",
                 stun_url=f"stun:{_authority(reachable, stun.get_extra_info('sockname')[1])}",
+                footage=self._footage,
             )
             # After the server, whose requests may be waiting for a file.
             resources.push_async_callback(backend.recordings.close)
             app = create_app(backend)
-            http = HttpServer(app, listener)
+            http = HttpServer(app, listener, self._network)
             app.state.away = away = Away(backend, http)
             await resources.enter_async_context(http)
             resources.push_async_callback(_close_in_time, "spectators", backend.broadcasts.close)

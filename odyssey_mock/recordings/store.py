@@ -1,12 +1,13 @@
 """Files that are made when they are first asked for, in threads of their own, and kept until they are dropped."""
 
 import asyncio
+import functools
 import hashlib
 import logging
 import tempfile
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,9 +50,13 @@ class _Making:
     ended: asyncio.Future[None]
     """Set once no thread is at it any more."""
     given_up: threading.Event = field(default_factory=threading.Event)
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    """Taken by the thread that begins, or by whoever gives it up before."""
 
     def run(self, write: Write) -> str:
         """Write the file and give its digest; called in a thread."""
+        if not self.turn.acquire(blocking=False):
+            raise FileDroppedError
         try:
             write(self.path, self.checkpoint)
             with self.path.open("rb") as file:
@@ -75,8 +80,8 @@ class FileStore:
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._files: dict[str, StoredFile] = {}
-        self._wanted: dict[str, tuple[_Making, Future[str]]] = {}
-        self._unfinished: set[_Making] = set()
+        self._wanted: dict[str, _Making] = {}
+        self._unfinished: dict[_Making, None] = {}
         self._begun = 0
         self._is_closed = False
 
@@ -91,7 +96,7 @@ class FileStore:
             Exception: what `write` raised.
         """
         if name not in self._files:
-            making, _ = self._wanted.get(name) or self._begin(name, write)
+            making = self._wanted.get(name) or self._begin(name, write)
             await asyncio.shield(making.made)
         stored = self._files.get(name)
         if stored is None:
@@ -103,12 +108,12 @@ class FileStore:
         stored = self._files.pop(name, None)
         if stored is not None:
             _remove(stored.path)
-        making, work = self._wanted.pop(name, (None, None))
-        if making is None or work is None:
-            return
-        making.given_up.set()
-        _fail(making.made, FileDroppedError())
-        work.cancel()
+        making = self._wanted.pop(name, None)
+        if making is not None:
+            making.given_up.set()
+            _fail(making.made, FileDroppedError())
+            if making.turn.acquire(blocking=False):
+                self._over(making)
 
     async def settle(self) -> None:
         """Wait until no thread is at work any more on what was dropped, `STOP_LIMIT` at most."""
@@ -129,7 +134,7 @@ class FileStore:
         if self._directory is not None:
             self._directory.cleanup()
 
-    def _begin(self, name: str, write: Write) -> tuple[_Making, Future[str]]:
+    def _begin(self, name: str, write: Write) -> _Making:
         if self._is_closed:
             raise RuntimeError(f"expected an open store, came a closed one: {name} can no longer be made")
         if self._directory is None:
@@ -145,17 +150,18 @@ class FileStore:
             made=loop.create_future(),
             ended=loop.create_future(),
         )
-        self._unfinished.add(making)
-        work = self._pool.submit(making.run, write)
-        self._wanted[name] = making, work
-        work.add_done_callback(lambda work: loop.call_soon_threadsafe(self._ended, making, work))
-        return making, work
+        self._unfinished[making] = None
+        self._wanted[name] = making
+        work = loop.run_in_executor(self._pool, making.run, write)
+        work.add_done_callback(functools.partial(self._ended, making))
+        return making
 
-    def _ended(self, making: _Making, work: Future[str]) -> None:
+    def _ended(self, making: _Making, work: asyncio.Future[str]) -> None:
         """Take over what a thread has made."""
-        self._unfinished.discard(making)
-        making.ended.set_result(None)
+        if making in self._unfinished:
+            self._over(making)
         if making.given_up.is_set():
+            work.exception()  # seen: nobody waits for it any more
             _remove(making.path)
             return
         del self._wanted[making.name]
@@ -167,6 +173,10 @@ class FileStore:
             _fail(making.made, error)
         else:
             making.made.set_result(None)
+
+    def _over(self, making: _Making) -> None:
+        del self._unfinished[making]
+        making.ended.set_result(None)
 
 
 def _fail(made: asyncio.Future[None], error: Exception) -> None:

@@ -93,7 +93,7 @@ async def whep_server(answer: Answer = good, **options: object) -> AsyncIterator
     listener = SystemNetwork().listen("127.0.0.1", 0)
     server.url = f"http://127.0.0.1:{listener.getsockname()[1]}/stream"
     try:
-        async with HttpServer(app, listener):
+        async with HttpServer(app, listener, SystemNetwork()):
             yield server
     finally:
         listener.close()

@@ -108,6 +108,12 @@ async def _with_job(stage: Stage) -> None:
     stage.job_id = (await _another_client(stage).simulate(script=_script())).job_id
 
 
+async def _with_long_job(stage: Stage) -> None:
+    """One that is still under way when what is asked about it comes 2 s late."""
+    script = Script().start("A harbour").wait(60).end()
+    stage.job_id = (await _another_client(stage).simulate(script=script)).job_id
+
+
 async def _with_recording(stage: Stage) -> None:
     client = _another_client(stage)
     job = await client.simulate(script=_script())
@@ -164,6 +170,19 @@ async def _poll(stage: Stage) -> None:
     await stage.client.wait_for_simulation(stage.job_id, poll_interval=0.05, timeout=3.0)
 
 
+async def _list(stage: Stage) -> None:
+    assert [job.job_id for job in (await stage.client.list_simulations()).jobs] == [stage.job_id]
+
+
+async def _cancel(stage: Stage) -> None:
+    assert (await stage.client.cancel_simulation(stage.job_id)).status == "cancelled"
+
+
+async def _list_recordings(stage: Stage) -> None:
+    listed = await stage.client.list_stream_recordings()
+    assert [each.stream_id for each in listed.recordings] == [stage.stream_id]
+
+
 async def _download(stage: Stage) -> None:
     path = await stage.client.download_recording(stage.stream_id, stage.directory / "video.mp4")
     assert path.read_bytes() == (await stage.mock.recordings.file(stage.stream_id, "video.mp4")).read_bytes()
@@ -204,6 +223,9 @@ CALLS: Mapping[str, Call] = {
     "disconnect": Call(_streaming, _disconnect),
     "simulate": Call(nothing, _simulate),
     "poll": Call(_with_job, _poll, runs_jobs=True),
+    "list_simulations": Call(_with_job, _list),
+    "cancel_simulation": Call(_with_long_job, _cancel),
+    "list_stream_recordings": Call(_with_recording, _list_recordings),
     "download": Call(_with_recording, _download),
     "spectate": Call(_broadcast_by_somebody, _spectate),
 }

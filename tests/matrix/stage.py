@@ -34,6 +34,9 @@ SHORT: Mapping[str, float] = {
 _LATER = frozenset({"signaling.connected", "peer.connected", "stream.running"})
 """Points that a connection passes before most calls are made; there a fault waits for its `seconds`."""
 
+_AHEAD = _LATER | {"rest.telemetry"}
+"""Points whose faults are there before what the call needs is made: telemetry goes on its own, a second after it."""
+
 
 def described(fault: str) -> dict[str, object]:
     """Read a fault as the table writes it: `POINT ACTION name=value ...`."""
@@ -70,7 +73,7 @@ async def played(
 async def _staged(directory: Path, limit: str | None) -> AsyncIterator[Stage]:
     """A stage; afterwards nothing of it is left and no slot is taken."""
     limits: Mapping[str, float] = {} if limit is None else {limit: SHORT[limit]}
-    advanced = AdvancedConfig(initial_retry_delay_ms=20, max_retry_delay_ms=40, telemetry=False, **limits)  # type: ignore[arg-type]  # by name
+    advanced = AdvancedConfig(initial_retry_delay_ms=20, max_retry_delay_ms=40, **limits)  # type: ignore[arg-type]  # by name
     async with nothing_left(), MockOdyssey(clock="manual", portrait_size=PICTURE) as mock:
         client = Odyssey(mock.api_key, api_url=mock.url, advanced=advanced)
         stage = Stage(mock, client, advanced, directory)
@@ -86,13 +89,16 @@ async def _staged(directory: Path, limit: str | None) -> AsyncIterator[Stage]:
 
 
 async def _play(stage: Stage, fault: dict[str, object], call: Call, *, recovers: bool) -> Outcome:
-    early = fault["at"] in _LATER and call.before is not nothing
-    if early:
+    ahead = fault["at"] in _AHEAD
+    if ahead:
         stage.mock.faults.add(fault)  # type: ignore[arg-type]  # judged there
     await call.before(stage)
-    if not early:
+    if not ahead:
         stage.mock.faults.add(fault)  # type: ignore[arg-type]  # judged there
+    if fault["at"] == "peer.frame" and stage.client.is_connected:
+        await stage.mock.wait_for("fault", "peer.frame", timeout=HANG_S)  # some calls are over before the next frame
     stage.told.words.clear()
+    early = fault["at"] in _LATER and call.before is not nothing
     clock = asyncio.get_running_loop().time
     began = clock()
     work = asyncio.ensure_future(call.make(stage))

@@ -33,12 +33,6 @@ NOT_FELT: Mapping[tuple[str, str], str] = {
         [("whep.candidates", action) for action in ("status", "delay", "no_answer", "reset", "truncate")],
         "odyssey_client sends its candidates in the offer",
     ),
-    **dict.fromkeys(
-        [(point, action) for point in ("rest.simulations.list", "rest.simulations.cancel", "rest.recordings.list",
-         "rest.telemetry") for action in
-         ("status", "delay", "no_answer", "reset", "truncate", "not_json", "wrong_shape")],
-        "none of the calls asks there: tests/client/rest has them",
-    ),
 }  # fmt: skip
 """Faults that no call of the matrix can meet, and why."""
 
@@ -70,9 +64,12 @@ class Cell:
         return "reconnecting" in self.told
 
 
-_LIVE = frozenset(
-    {name for name, call in CALLS.items() if call.before is not nothing} - {"poll", "download", "spectate"}
+_NO_CONNECTION = frozenset(
+    {"poll", "list_simulations", "cancel_simulation", "list_stream_recordings", "download", "spectate"}
 )
+"""Calls that need something to be there, but no connection of the client's own."""
+
+_LIVE = frozenset({name for name, call in CALLS.items() if call.before is not nothing} - _NO_CONNECTION)
 
 
 def _groups() -> Iterator[tuple[str, Sequence[Cell]]]:

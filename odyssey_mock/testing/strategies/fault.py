@@ -1,13 +1,14 @@
-"""Hypothesis strategies, for tests that want whatever can go wrong. They need Hypothesis, which comes with no extra."""
+"""Faults: whatever can be made to go wrong, one by one and several together."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from types import MappingProxyType
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from odyssey_mock.faults.catalogue import POINTS, WHERE, Parameter
-from odyssey_mock.faults.fault import FaultError
+from odyssey_mock.faults.fault import Fault, FaultError
 from odyssey_mock.journal import JSON
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -50,8 +51,8 @@ def faults(points: Iterable[str] | None = None) -> SearchStrategy[dict[str, JSON
 
     ::
 
-        @given(st.lists(faults(["rest.sessions.request", "stream.start"]), max_size=3))
-        def test_my_application_survives(faults): ...
+        @given(faults(["rest.sessions.request", "stream.start"]))
+        def test_my_application_survives(fault): ...
 
     Args:
         points: where it may be, from `POINTS`; anywhere if None.
@@ -66,10 +67,75 @@ def faults(points: Iterable[str] | None = None) -> SearchStrategy[dict[str, JSON
     return st.sampled_from(wanted).flatmap(_at)
 
 
+def fault_lists(
+    points: Iterable[str] | None = None, *, min_size: int = 0, max_size: int = 3, narrowed: bool = False
+) -> SearchStrategy[list[dict[str, JSON]]]:
+    """Draw faults that can be together: of several at one point the first fires, and none keeps a later one from ever.
+
+    ::
+
+        @given(fault_lists(["rest.sessions.request", "stream.start"]))
+        def test_my_application_survives(faults):
+            mock = MockOdyssey(faults=faults)
+
+    Args:
+        points: Where they may be, from `POINTS`; anywhere if None.
+        min_size: How many, at least.
+        max_size: At most.
+        narrowed: Whether they may have a `match`. What is drawn for that is made up: most of such faults never fire.
+
+    Raises:
+        FaultError: one of `points` is none.
+        ValueError: there is no list of such a size.
+    """
+    if not 0 <= min_size <= max_size:
+        raise ValueError(f"expected 0 <= min_size <= max_size, came {min_size} and {max_size}")
+    each = faults(points) if narrowed else faults(points).map(_of_everybody)
+    return _together(st.lists(each, min_size=min_size, max_size=max_size))
+
+
+def may_hide(fault: Mapping[str, JSON], later: Mapping[str, JSON]) -> bool:
+    """Whether `fault` can keep one that stands behind it in a list from ever firing: it fires in its place, for ever.
+
+    Also where it begins late: what reaches the later one until then may be taken by others between them.
+
+    Raises:
+        FaultError: one of them is none.
+    """
+    mine, other = Fault.of(fault), Fault.of(later)
+    goes_on_for_ever = mine.times is None and mine.probability >= 1
+    return goes_on_for_ever and mine.at == other.at and _includes(mine.match, other.match)
+
+
+def _includes(wide: Mapping[str, JSON], narrow: Mapping[str, JSON]) -> bool:
+    return all(name in narrow and _is_met(name, value, narrow[name]) for name, value in wide.items())
+
+
+def _is_met(name: str, wanted: JSON, value: JSON) -> bool:
+    if name == "prompt" and isinstance(wanted, str) and isinstance(value, str):
+        return wanted in value
+    return wanted == value
+
+
+@st.composite
+def _together(draw: st.DrawFn, lists: SearchStrategy[list[dict[str, JSON]]]) -> list[dict[str, JSON]]:
+    drawn = draw(lists)
+    for index, fault in enumerate(drawn):
+        if any(may_hide(fault, later) for later in drawn[index + 1 :]):
+            fault["times"] = draw(st.integers(1, 5))
+    return drawn
+
+
+def _of_everybody(fault: dict[str, JSON]) -> dict[str, JSON]:
+    return {name: value for name, value in fault.items() if name != "match"}
+
+
+@cache
 def _at(point: str) -> SearchStrategy[dict[str, JSON]]:
     return st.sampled_from(sorted(POINTS[point].actions)).flatmap(lambda do: _of(point, do))
 
 
+@cache
 def _of(point: str, do: str) -> SearchStrategy[dict[str, JSON]]:
     action, matches = POINTS[point].actions[do], {*POINTS[point].matches, "account"}
     needed = {name: _value(name, each) for name, each in action.parameters.items() if each.required}

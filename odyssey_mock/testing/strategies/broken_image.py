@@ -1,0 +1,198 @@
+"""What is no image that a stream can start from, each with what is wrong with it."""
+
+import base64
+import io
+import struct
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from PIL import Image
+
+from odyssey_mock.testing.strategies.image import IMAGE_FORMATS, encoded
+
+_MOST_BYTES = 25 * 2**20
+_DATA = "data:image/png;base64,"
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenImage:
+    """Something that `start_stream(image=...)` refuses with an `ImageError`.
+
+    Attributes:
+        rule: What is wrong with it, a name of `IMAGE_RULES`.
+        image: What was to be an image.
+    """
+
+    rule: str
+    image: Any = field(repr=False)  # of every type, that is the point; and some are too long to be read
+
+    @property
+    def says(self) -> str:
+        """A regular expression for what the error says."""
+        return IMAGE_RULES[self.rule].says
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRule:
+    """One reason for which an image is refused.
+
+    Attributes:
+        means: What is wrong with it, for people.
+        says: A regular expression for what the client's error says.
+        on_the_wire: Whether it is the content of a file, so that the service refuses it as well.
+    """
+
+    means: str
+    says: str
+    broken: SearchStrategy[Any]
+    on_the_wire: bool = False
+
+
+def broken_images(rules: Iterable[str] | None = None) -> SearchStrategy[BrokenImage]:
+    """Draw what is no image, and why.
+
+    ::
+
+        @given(broken_images())
+        def test_my_upload_form_says_why_an_image_is_refused(broken):
+            with pytest.raises(ImageError, match=broken.says): ...
+
+    Args:
+        rules: What may be wrong with it, names of `IMAGE_RULES`; anything if None.
+
+    Raises:
+        ValueError: one of `rules` is none.
+    """
+    wanted = list(IMAGE_RULES) if rules is None else list(rules)
+    if unknown := [rule for rule in wanted if rule not in IMAGE_RULES] or ([] if wanted else ["(none)"]):
+        raise ValueError(f"there is no rule {unknown[0]!r} of images; known are {', '.join(IMAGE_RULES)}")
+    return st.sampled_from(wanted).flatmap(
+        lambda rule: IMAGE_RULES[rule].broken.map(lambda image: BrokenImage(rule, image))
+    )
+
+
+def _cut(content: bytes) -> SearchStrategy[bytes]:
+    """The beginning of a file, enough of it to say what it is."""
+    return st.integers(12, len(content) // 2).map(lambda end: content[:end])
+
+
+def _huge_png(size: tuple[int, int]) -> bytes:
+    """A PNG that claims a size and holds nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def _closed_file() -> io.BytesIO:
+    file = io.BytesIO(encoded("PNG", (1, 1)))
+    file.close()
+    return file
+
+
+def _read_file() -> io.BytesIO:
+    file = io.BytesIO(encoded("PNG", (1, 1)))
+    file.read()
+    return file
+
+
+IMAGE_RULES: Mapping[str, ImageRule] = MappingProxyType(
+    {
+        "some_bytes": ImageRule("it has no bytes", "is empty", st.just(b""), on_the_wire=True),
+        "known_format": ImageRule(
+            "it is a file of another format",
+            "no image that can be sent: expected JPEG",
+            st.sampled_from(
+                [b"no picture", b"%PDF-1.7\n", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"II*\x00", b"\0"]
+            )
+            | st.binary(min_size=1, max_size=20).map(lambda content: b"\0\0" + content),
+            on_the_wire=True,
+        ),
+        "whole": ImageRule(
+            "it ends in the middle",
+            "cannot be read",
+            st.sampled_from(IMAGE_FORMATS).flatmap(lambda it: _cut(encoded(it, (64, 64)))),
+            on_the_wire=True,
+        ),
+        "few_pixels": ImageRule(
+            "it has more than 64 megapixels",
+            "too large.*megapixels",
+            st.sampled_from([(10_000, 10_000), (100_000, 900), (2**31 - 1, 2**31 - 1)]).map(_huge_png),
+            on_the_wire=True,
+        ),
+        "few_bytes": ImageRule(
+            "it has more than 25 MB",
+            "too large: more than 25 MB",
+            # Zeros take no time to make, and a view is not written out in a report.
+            st.integers(1, 100).map(lambda more: memoryview(bytes(_MOST_BYTES + more))),
+            on_the_wire=True,
+        ),
+        "data_url": ImageRule(
+            "it is a data: URL without base64",
+            "must look like data:image/png;base64",
+            st.sampled_from(["data:", "data:image/png", "data:image/png,A", "data:image/svg+xml;utf8,<svg/>"]),
+        ),
+        "base64": ImageRule(
+            "it is a data: URL with wrong base64",
+            "not valid base64",
+            st.sampled_from(["@@@@", "A", "QQ=", "QQ-_", "é"]).map(lambda text: _DATA + text),
+        ),
+        "url_content": ImageRule(
+            "it is a data: URL of something else",
+            "no image that can be sent: expected JPEG",
+            st.binary(min_size=1, max_size=20).map(lambda it: _DATA + base64.b64encode(b"\0\0" + it).decode()),
+        ),
+        "local": ImageRule(
+            "it is a web address",
+            "got a web address",
+            st.sampled_from(["https://example.com/cat.png", "HTTP://localhost/cat.png"]),
+        ),
+        "found": ImageRule(
+            "it is the path of a file that is not there",
+            "cannot be read: ",
+            st.sampled_from(["no/such/cat.png", "cat\x00.png", "n" * 5000]),
+        ),
+        "regular": ImageRule(
+            "it is the path of a directory", "not of a regular file", st.sampled_from(["/", ""]).map(lambda p: p or ".")
+        ),
+        "open_file": ImageRule("it is a file that is closed", "cannot be read from", st.builds(_closed_file)),
+        "unread_file": ImageRule("it is a file that was read before", "at its end", st.builds(_read_file)),
+        "binary_file": ImageRule(
+            "it is a file opened as text", "open it in mode 'rb'", st.text(max_size=9).map(io.StringIO)
+        ),
+        "type": ImageRule(
+            "it is of another type",
+            "image must be a path",
+            st.sampled_from([7, 0.5, True, (), [[0, 0], [0, 0]], {"url": "cat.png"}, object()]),
+        ),
+        "array_type": ImageRule(
+            "it is an array of other numbers",
+            "must be uint8",
+            st.sampled_from(["float32", "float64", "uint16", "int64", "bool"]).map(lambda it: np.zeros((4, 4, 3), it)),
+        ),
+        "array_shape": ImageRule(
+            "it is an array of another shape",
+            "must have the shape",
+            st.sampled_from([(4,), (4, 4, 1), (4, 4, 2), (3, 4, 4, 3), ()]).map(lambda it: np.zeros(it, np.uint8)),
+        ),
+        "pixels": ImageRule(
+            "it has no pixels",
+            "no pixels",
+            st.sampled_from([(0, 4), (4, 0, 3), (0, 0, 4)]).map(lambda it: np.zeros(it, np.uint8)),
+        ),
+        "picture_range": ImageRule(
+            "it is a PIL image that does not say what is black and white",
+            "convert it to 'L' or 'RGB'",
+            st.sampled_from(["I", "F"]).map(lambda mode: Image.new(mode, (2, 2))),
+        ),
+    }
+)
+"""Every reason, by name."""

@@ -1,0 +1,123 @@
+"""Prompts: whatever text a prompt may be, and with it what breaks software that has only ever seen "A cat"."""
+
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from odyssey_mock.trial_prompts import TrialPrompt, trial_of_prompt
+
+type Trial = Literal["error", "stall", "slow"]
+"""A kind of the mock's test prompts."""
+
+TRIALS: tuple[Trial, ...] = get_args(Trial.__value__)
+
+LONGEST_PROMPT = 20_000
+"""Characters that surely fit a message of a data channel, however they are escaped."""
+SLOWEST_MS = 2000
+"""The most that a drawn `[slow:MS]` asks for."""
+
+PLAIN = ("A cat", "It looks out of the window", "Snow falls on the harbour, slow push in")
+ODD = (
+    "",
+    " ",
+    "\n",
+    "A cat\nthat looks out\r\nof the window\n",
+    "\tA cat \u00a0\u200b\u3000",
+    "Crème brûlée",
+    "Cre\u0300me",  # the same accent as a character of its own
+    "猫が窓の外を見ている",
+    "חתול מביט מהחלון",
+    "A cat called \u202eeldoon\u202c",  # turned round by an override
+    "قطة تنظر من النافذة",
+    "🐈",
+    "👩🏽\u200d🚀 on the 🌕",  # one character on the screen, four code points and two of UTF-16 each
+    "Z\u0334\u0321\u0350\u035da\u0337\u0322\u0301l\u0336\u0317g\u0335o\u0338",
+    "\x00",
+    "\x07\x1b[31mA red cat\x1b[0m\x7f",
+    "\ufeffA cat\ufffe\uffff",
+    '{"type": "interactive_stream_end"}',
+    "A \"cat\" \\ a 'dog' \\u0000 \\n",
+    "<script>alert(1)</script> & <b>",
+    "'; DROP TABLE prompts; --",
+    "%s %d {0} {prompt} ${HOME} $(id) `id`",
+    "../../etc/passwd",
+    "null",
+    "[error:] [slow:soon] [Stall] [error]",  # nearly the mock's test prompts, and none of them
+)
+"""Texts that are good prompts, and are seldom thought of."""
+
+_REPEATED = ("A cat looks out of the window. ", "x", "猫", "🐈", "\n")
+_CHARACTERS = st.characters(exclude_categories=["Cs"])  # half a surrogate pair is what UTF-8 cannot hold
+_USUAL_LENGTH = 40
+_LONGEST_TEXT = 200
+"""Characters beyond which to draw each by itself takes long, and shows nothing more."""
+_MARK_ROOM = 40
+"""Characters that the longest mark of a test prompt takes."""
+_NO_TRIAL = TrialPrompt()
+
+_REASON = st.sampled_from(["model crash", "moderation", "quota_exceeded"]) | st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="[]"), min_size=1, max_size=20
+).filter(lambda reason: bool(reason.strip()))
+_MARKS: Mapping[str, SearchStrategy[str]] = MappingProxyType(
+    {
+        "error": _REASON.map(lambda reason: f"[error:{reason}]"),
+        "stall": st.just("[stall]"),
+        "slow": st.integers(0, SLOWEST_MS).map(lambda ms: f"[slow:{ms}]"),
+    }
+)
+
+
+def prompts(*, min_size: int = 0, max_size: int = 2000, trials: Collection[Trial] = ()) -> SearchStrategy[str]:
+    r"""Draw a prompt that client and service take: plain, empty, long, of several lines, emoji, right to left, code.
+
+    ::
+
+        @given(prompts())
+        def test_my_caption_shows_any_prompt(prompt): ...
+
+        @given(prompts(trials=["error"]))
+        def test_my_application_says_why_a_start_was_refused(prompt): ...
+
+    Args:
+        min_size: Characters, at least.
+        max_size: Characters, at most; not above `LONGEST_PROMPT`.
+        trials: Kinds of the mock's test prompts (`[error:REASON]`, `[stall]`, `[slow:MS]`) to draw as well; without, no
+            prompt asks the mock for anything. `TRIALS` is all of them.
+
+    Raises:
+        ValueError: the sizes are none, too close together for a test prompt, or there is no such kind of those.
+    """
+    if not 0 <= min_size <= max_size <= LONGEST_PROMPT:
+        raise ValueError(f"expected 0 <= min_size <= max_size <= {LONGEST_PROMPT}, came {min_size} and {max_size}")
+    if unknown := [each for each in trials if each not in _MARKS]:
+        raise ValueError(f"there are no test prompts {unknown[0]!r}; known are {', '.join(TRIALS)}")
+    if not trials:
+        return _harmless(min_size, max_size)
+    if max_size - min_size < _MARK_ROOM:
+        raise ValueError(f"expected max_size at least {_MARK_ROOM} above min_size, for the mark of a test prompt")
+    around = _harmless(min_size, max_size - _MARK_ROOM)
+    mark = st.one_of([_MARKS[each] for each in TRIALS if each in trials])
+    return st.one_of(
+        _harmless(min_size, max_size),
+        st.builds(lambda text, mark, is_first: mark + text if is_first else text + mark, around, mark, st.booleans()),
+    )
+
+
+def _harmless(min_size: int, max_size: int) -> SearchStrategy[str]:
+    usual = min(max_size, max(min_size, _USUAL_LENGTH))
+    kinds: list[SearchStrategy[str]] = [
+        st.sampled_from(fitting)
+        for texts in (PLAIN, ODD)
+        if (fitting := [text for text in texts if min_size <= len(text) <= max_size])
+    ]
+    if min_size <= _LONGEST_TEXT:
+        kinds.append(st.text(_CHARACTERS, min_size=min_size, max_size=usual))
+    kinds.append(st.builds(_repeated, st.sampled_from(_REPEATED), st.integers(usual, max_size)))
+    return st.one_of(kinds).filter(lambda prompt: trial_of_prompt(prompt) == _NO_TRIAL)
+
+
+def _repeated(text: str, length: int) -> str:
+    return (text * -(-length // len(text)))[:length]

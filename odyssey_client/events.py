@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import itertools
 import logging
 import weakref
 from collections import deque
@@ -214,21 +215,23 @@ class EventBus:
         """``observe`` hears every event before the readers do."""
         self._observe = observe
         # Readers that nobody holds any more, such as after a `break`, go by themselves.
-        self._readers: weakref.WeakSet[EventReader] = weakref.WeakSet()
+        # By number and not in a set: in the same order in every process.
+        self._readers: weakref.WeakValueDictionary[int, EventReader] = weakref.WeakValueDictionary()
+        self._numbers = itertools.count()
 
     def reader(self) -> EventReader:
         reader = EventReader()
-        self._readers.add(reader)
+        self._readers[next(self._numbers)] = reader
         return reader
 
     def put(self, event: Event) -> None:
         self._observe(event)
-        for reader in list(self._readers):
+        for reader in list(self._readers.values()):
             reader.push(event)
 
     def end(self) -> None:
         """End the readers there are; those made later are for the next connection."""
-        for reader in list(self._readers):
+        for reader in list(self._readers.values()):
             reader.end()
         self._readers.clear()
 

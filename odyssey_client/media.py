@@ -11,6 +11,7 @@ module imports neither numpy nor av, so that `import odyssey_client` does not.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator
@@ -146,7 +147,9 @@ class MediaStream:
 
     def __init__(self) -> None:
         # Readers that nobody holds any more, such as after a `break`, go by themselves.
-        self._readers: weakref.WeakSet[FrameReader] = weakref.WeakSet()
+        # By number and not in a set: in the same order in every process.
+        self._readers: weakref.WeakValueDictionary[int, FrameReader] = weakref.WeakValueDictionary()
+        self._numbers = itertools.count()
         self._latest: VideoFrame | None = None
         self._received = 0
         self._ended = False
@@ -183,7 +186,7 @@ class MediaStream:
         if self._ended:
             reader.end(self._error)
         else:
-            self._readers.add(reader)
+            self._readers[next(self._numbers)] = reader
         return reader
 
     def __aiter__(self) -> FrameReader:
@@ -204,7 +207,7 @@ class MediaStream:
             self._first_time = time
         self._latest = VideoFrame(frame, self._first_ms + (time - self._first_time) * 1000)
         self._received += 1
-        for reader in list(self._readers):
+        for reader in list(self._readers.values()):
             reader.push(self._latest)
 
     def splice(self, pause: float) -> None:
@@ -221,7 +224,7 @@ class MediaStream:
         if self._ended:
             return
         self._ended, self._error = True, error
-        for reader in list(self._readers):
+        for reader in list(self._readers.values()):
             reader.end(error)
 
     def __repr__(self) -> str:

@@ -1,7 +1,8 @@
 """The three things a client takes from the world: time, chance and the network.
 
 They are passed in, so that a test or a simulation can put its own in their place; nothing else in this package reads a
-clock, draws a random number or opens a socket. The ``System...`` classes are the real ones.
+clock, draws a random number or opens a socket. The ``System...`` classes are the real ones, and what a client takes
+that is given none; `seams_by_default` gives others to the clients that a block makes, however deep inside.
 """
 
 from __future__ import annotations
@@ -14,15 +15,22 @@ import logging
 import random  # noqa: TID251 - this module is the seam
 import time
 import uuid
-from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import AbstractAsyncContextManager, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl, quote, urlsplit
 
 if TYPE_CHECKING:  # httpx and websockets take 60 ms to import, and a client that is only constructed needs neither
     import ssl
+    from collections.abc import Callable, Iterator
 
+    import av
     import httpx
     from websockets.asyncio.client import ClientConnection
+
+    from odyssey_client.connection.peer import PeerListener
+    from odyssey_client.errors import PeerError
+    from odyssey_client.rtc.ends import ClientEnd, SpectatorEnd
 
 MAX_MESSAGE_BYTES = 64 * 2**20
 """The largest signaling message: a 25 MB image in base64 with room to spare."""
@@ -71,6 +79,25 @@ class Network(Protocol):
 
     def ice_addresses(self) -> list[str] | None:
         """List the addresses for ICE host candidates; None to let the ICE library look for itself."""
+        ...
+
+    def peer(self, clock: Clock, listener: PeerListener) -> ClientEnd:
+        """Make the WebRTC end of a live connection."""
+        ...
+
+    def spectator_peer(
+        self,
+        clock: Clock,
+        *,
+        connected: Callable[[], None],
+        ended: Callable[[], None],
+        frame: Callable[[av.VideoFrame], None],
+        lost: Callable[[PeerError], None],
+    ) -> SpectatorEnd:
+        """Make the WebRTC end of a spectator; ``ended`` is for a close by the service, ``lost`` for anything else.
+
+        The callbacks run on the event loop and must neither block nor raise; ``lost`` may come more than once.
+        """
         ...
 
 
@@ -136,11 +163,62 @@ class SystemNetwork:
         usable = [str(a) for a in addresses if not (a.is_loopback or a.is_link_local or a.is_unspecified)]
         return list(dict.fromkeys(usable)) or ["127.0.0.1"]
 
+    def peer(self, clock: Clock, listener: PeerListener) -> ClientEnd:
+        from odyssey_client.connection.peer import Peer  # noqa: PLC0415 - aiortc takes a quarter of a second to import
+
+        return Peer(self.ice_addresses(), clock, listener)
+
+    def spectator_peer(
+        self,
+        clock: Clock,
+        *,
+        connected: Callable[[], None],
+        ended: Callable[[], None],
+        frame: Callable[[av.VideoFrame], None],
+        lost: Callable[[PeerError], None],
+    ) -> SpectatorEnd:
+        from odyssey_client.spectator.peer import SpectatorPeer  # noqa: PLC0415 - as above
+
+        return SpectatorPeer(self.ice_addresses(), clock, connected=connected, ended=ended, frame=frame, lost=lost)
+
     @functools.cached_property
     def _tls(self) -> ssl.SSLContext:
         import httpx  # noqa: PLC0415 - see the top of this module
 
         return httpx.create_ssl_context()
+
+
+class Seams(NamedTuple):
+    """All that one client takes from the world."""
+
+    clock: Clock
+    entropy: Entropy
+    network: Network
+
+
+def _system() -> Seams:
+    return Seams(SystemClock(), SystemEntropy(), SystemNetwork())
+
+
+_default: ContextVar[Callable[[], Seams]] = ContextVar("odyssey_default_seams", default=_system)
+
+
+def default_seams() -> Seams:
+    """Make what a client takes where it is given nothing: the machine's, unless within `seams_by_default`."""
+    return _default.get()()
+
+
+@contextmanager
+def seams_by_default(make: Callable[[], Seams]) -> Iterator[None]:
+    """Let clients that are made in this block, and in tasks begun in it, take what ``make`` returns by default.
+
+    For simulations, in which software that makes its own client is to run as it is.
+    """
+    token = _default.set(make)
+    try:
+        yield
+    finally:
+        _default.reset(token)
 
 
 def is_loopback(host: str) -> bool:

@@ -11,6 +11,7 @@ from odyssey_mock.entropy import Entropy
 from odyssey_mock.faults.faults import Faults
 from odyssey_mock.jobs.jobs import Jobs
 from odyssey_mock.journal import JSON, Journal
+from odyssey_mock.media.footage import MakeFootage, drawn
 from odyssey_mock.network import Network
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.streams import Streams
@@ -33,6 +34,8 @@ class Backend:
     """Where the server answers HTTP, without a slash at its end."""
     stun_url: str
     """The STUN responder as an ICE server URL (RFC 7064)."""
+    footage: MakeFootage = drawn
+    """What makes the packets of live streams."""
     journal: Journal = field(init=False)
     faults: Faults = field(init=False)
     accounts: Accounts = field(init=False)

@@ -121,7 +121,7 @@ class RealClock:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0.0
         self._origin = 0.0
-        self._deadlines: set[_RealDeadline] = set()
+        self._deadlines: dict[_RealDeadline, None] = {}  # in order; the values are nothing
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[Exception] = []
         self._observers: list[Observer] = []
@@ -132,8 +132,8 @@ class RealClock:
     def call_later(self, seconds: float, name: str, callback: Callback) -> Deadline:
         loop = self._running()
         _check_span(seconds)
-        deadline = _RealDeadline(self.time() + seconds, name, self._deadlines.discard)
-        self._deadlines.add(deadline)
+        deadline = _RealDeadline(self.time() + seconds, name, self._forget)
+        self._deadlines[deadline] = None
         deadline.timer = loop.call_later(seconds / self.speed, self._fire, deadline, callback)
         return deadline
 
@@ -169,8 +169,11 @@ class RealClock:
             raise RuntimeError("this clock does not run yet: enter it first (async with clock: ...)")
         return self._loop
 
+    def _forget(self, deadline: _RealDeadline) -> None:
+        self._deadlines.pop(deadline, None)
+
     def _fire(self, deadline: _RealDeadline, callback: Callback) -> None:
-        self._deadlines.discard(deadline)
+        self._forget(deadline)
         for observer in self._observers:
             observer(deadline)
         task = self._running().create_task(_call(callback), name=f"deadline: {deadline.name}")

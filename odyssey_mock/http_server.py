@@ -1,6 +1,7 @@
 """HTTP and WebSocket for an ASGI application: uvicorn, silent, and gone as soon as it is left, or told to go away."""
 
 import asyncio
+import itertools
 import logging
 import socket
 import struct
@@ -33,6 +34,8 @@ EXTENSION = "odyssey_mock.connection"
 NO_LINGER = struct.pack("ii", 1, 0)
 """`SO_LINGER`, on, for no time: closing resets."""
 
+_numbers = itertools.count()
+
 
 class Connection:
     """The TCP connection below a request: to be spoilt, and to be watched.
@@ -40,12 +43,14 @@ class Connection:
     Attributes:
         lost: has a result once the connection is no more.
         is_spoilt: whether it was cut or reset from here, so that no answer is to be expected.
+        number: greater than those of connections that came before it.
     """
 
     def __init__(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_spoilt = False
+        self.number = next(_numbers)
         self._transport = transport
         self._holders = 0
 
@@ -246,7 +251,8 @@ class HttpServer:
 
     def _protocols(self) -> list[_HttpProtocol | _WebSocketProtocol]:
         connections = self._server.server_state.connections
-        return [each for each in connections if isinstance(each, _HttpProtocol | _WebSocketProtocol)]
+        ours = [each for each in connections if isinstance(each, _HttpProtocol | _WebSocketProtocol)]
+        return sorted(ours, key=lambda each: each.connection.number)  # uvicorn has them in a set
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.is_away:
@@ -259,4 +265,3 @@ class HttpServer:
             # uvicorn would log the cancellation as an error of the application. The connection is cut, nobody waits.
             if not self.is_stopping:
                 raise
-

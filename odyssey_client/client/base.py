@@ -12,7 +12,7 @@ from typing import Self
 from odyssey_client.client.under_way import Call, CallsUnderWay
 from odyssey_client.config import API_KEY_VARIABLE, AdvancedConfig, ClientConfig
 from odyssey_client.rest.transport import Transport
-from odyssey_client.seams import Clock, Entropy, Network, SystemClock, SystemEntropy, SystemNetwork
+from odyssey_client.seams import Clock, Entropy, Network, default_seams
 
 
 class ClientBase:
@@ -72,9 +72,10 @@ class ClientBase:
         self, config: ClientConfig, clock: Clock | None, entropy: Entropy | None, network: Network | None
     ) -> None:
         self._config = config
-        self._clock = clock or SystemClock()
-        self._entropy = entropy or SystemEntropy()
-        self._network = network or SystemNetwork()
+        seams = default_seams()
+        self._clock = clock or seams.clock
+        self._entropy = entropy or seams.entropy
+        self._network = network or seams.network
         self._transport = Transport(config, clock=self._clock, entropy=self._entropy, network=self._network)
         self._calls = CallsUnderWay()
 

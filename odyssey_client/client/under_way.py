@@ -14,12 +14,12 @@ class CallsUnderWay:
     """The calls of one client. Between two steps of a call its user's code may run, and that is never cut off.
 
     Attributes:
-        steps: What is waited for now.
+        steps: What is waited for now, in the order it began; the values are nothing.
         ends: How often the calls there were have been ended.
     """
 
     def __init__(self) -> None:
-        self.steps: set[Step] = set()
+        self.steps: dict[Step, None] = {}
         self.ends = 0
 
     @property
@@ -65,11 +65,11 @@ class Call:
             # A time limit without a time: it cancels what is inside, and nothing else, when `end` sets one.
             async with asyncio.timeout(None) as scope:
                 step = Step(scope)
-                self._calls.steps.add(step)
+                self._calls.steps[step] = None
                 try:
                     yield
                 finally:
-                    self._calls.steps.discard(step)
+                    self._calls.steps.pop(step, None)
                     step.left.set_result(None)
         except TimeoutError:
             if not scope.expired():

@@ -11,7 +11,7 @@ from av import VideoFrame
 
 from odyssey_client.connection import messages, steps
 from odyssey_client.connection.messages import IceCandidate, MessageError, Offer, ServiceError
-from odyssey_client.connection.peer import STREAMER_TO_CLIENT, Peer, PeerListener
+from odyssey_client.connection.peer import STREAMER_TO_CLIENT, PeerListener
 from odyssey_client.connection.signaling import (
     Signaling,
     SignalingLostError,
@@ -20,6 +20,7 @@ from odyssey_client.connection.signaling import (
 )
 from odyssey_client.errors import ConnectionClosedError, OdysseyError, PeerError
 from odyssey_client.models import JSON, ClientCredentials
+from odyssey_client.rtc.ends import ClientEnd
 from odyssey_client.rtc.ice_servers import Fetch, IceServer, fetch_ice_servers
 from odyssey_client.seams import Clock, Network
 
@@ -61,7 +62,7 @@ class Attempt:
         self._fetch = fetch
         self._keepalive_interval = keepalive_interval
         self._turn = turn
-        self._peer: Peer | None = None
+        self._peer: ClientEnd | None = None
         self._signaling: Signaling | None = None
         self._has_answered = False
         self._is_dropped = False
@@ -80,7 +81,7 @@ class Attempt:
             try:
                 # The socket is left before the peer: it says goodbye while that is still there.
                 async with (
-                    Peer(self._network.ice_addresses(), self._clock, self._peer_listener()) as peer,
+                    self._network.peer(self._clock, self._peer_listener()) as peer,
                     self._turn,
                     open_signaling(self._credentials, self._network, self._clock) as signaling,
                 ):
@@ -110,7 +111,9 @@ class Attempt:
             raise ConnectionClosedError("There is no signaling connection any more.")
         await self._signaling.send(kind, fields)
 
-    async def _converse(self, peer: Peer, signaling: Signaling, ice_servers: asyncio.Task[list[IceServer]]) -> None:
+    async def _converse(
+        self, peer: ClientEnd, signaling: Signaling, ice_servers: asyncio.Task[list[IceServer]]
+    ) -> None:
         while not self._is_dropped:
             try:
                 message = await signaling.receive()
@@ -130,7 +133,7 @@ class Attempt:
     async def _heard(
         self,
         message: messages.Message,
-        peer: Peer,
+        peer: ClientEnd,
         signaling: Signaling,
         ice_servers: asyncio.Task[list[IceServer]],
     ) -> None:

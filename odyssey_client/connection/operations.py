@@ -8,7 +8,8 @@ Rules:
    sent, and interactions in theirs. A call that gave up (timed out, cancelled) keeps its place, so that an answer
    that comes late is not taken for the next call's; its place is given up when as much time has passed again. Where
    an answer shows the very text of a later call, and not that of the first in line, it belongs to the later one: the
-   first was never answered.
+   first was never answered. An acknowledgement that repeats the one before, with the text of the interaction which that
+   answered and of none that waits, is the same one said twice: it answers nothing.
 4. A stream error answers the start that waits; else the interaction first in line; else the end.
 """
 
@@ -68,6 +69,8 @@ class StreamOperations:
         self._starts: list[_Place] = []
         self._interactions: list[_Place] = []
         self._end: int | None = None
+        self._acknowledged: tuple[_Place, str] | None = None
+        """The interaction that was answered last, and the prompt as it was applied."""
 
     @property
     def pending(self) -> frozenset[int]:
@@ -156,8 +159,18 @@ class StreamOperations:
         if not isinstance(happened, InteractAcknowledged):
             return []
         place = _first_shown(self._interactions, happened.prompt)
-        _remove(self._interactions, place)
-        return [Resolve(place.call, happened.prompt)] if place is not None and place.waiting else []
+        if place is None or self._is_said_twice(place, happened.prompt):
+            return []
+        self._interactions.remove(place)
+        self._acknowledged = place, happened.prompt
+        return [Resolve(place.call, happened.prompt)] if place.waiting else []
+
+    def _is_said_twice(self, place: _Place, applied_prompt: str) -> bool:
+        """Whether this acknowledges once more what was answered already, and not what is at ``place`` (rule 3)."""
+        if self._acknowledged is None or place.is_shown_in(applied_prompt):
+            return False
+        former, said = self._acknowledged
+        return said == applied_prompt and former.is_shown_in(applied_prompt)
 
     def _resolve_end(self, _: Input) -> list[Effect]:
         call, self._end = self._end, None

@@ -160,7 +160,8 @@ class OwnedConnection:
     def _orphans(self) -> list[asyncio.Task[object]]:
         """The tasks that aiortc has started for this connection and given to nobody."""
         current = asyncio.current_task()
-        return [task for task in asyncio.all_tasks() if task is not current and task.get_context().get(_owner) is self]
+        found = [task for task in asyncio.all_tasks() if task is not current and task.get_context().get(_owner) is self]
+        return sorted(found, key=asyncio.Task.get_name)  # a set has an order of its own in every process
 
     @property
     def _video(self) -> MediaStreamTrack | None:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from odyssey_client.config import AdvancedConfig
 from odyssey_client.errors import ConnectTimeoutError, OdysseyConfigError
-from odyssey_client.seams import Clock, Network, SystemClock, SystemNetwork
+from odyssey_client.seams import Clock, Network, default_seams
 from odyssey_client.spectator.connection import SpectatorConnection
 
 
@@ -51,11 +51,12 @@ async def connect_to_stream(
         raise OdysseyConfigError(f"advanced must be an AdvancedConfig or None, got {type(advanced).__name__}")
     settings = advanced or AdvancedConfig()
     limit = settings.connect_timeout_s
-    clock = clock or SystemClock()
+    seams = default_seams()
+    clock = clock or seams.clock
     # As with keys, white space around them is no part of them: they are often read from files.
     url, token = webrtc_url.strip(), spectator_token.strip()
     connection = SpectatorConnection(
-        url, token, peer_timeout=settings.peer_timeout_s, clock=clock, network=network or SystemNetwork()
+        url, token, peer_timeout=settings.peer_timeout_s, clock=clock, network=network or seams.network
     )
     connection.start()
     try:

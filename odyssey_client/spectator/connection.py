@@ -25,7 +25,7 @@ from odyssey_client.spectator.whep import Answer, Whep
 if TYPE_CHECKING:  # what needs aiortc is imported when somebody connects
     from av import VideoFrame
 
-    from odyssey_client.spectator.peer import SpectatorPeer
+    from odyssey_client.rtc.ends import SpectatorEnd
 
 GOODBYE_LIMIT_S = 1.0
 """Seconds that taking leave of the service may take."""
@@ -155,16 +155,13 @@ class SpectatorConnection:
             self._quiet.set()
 
     @asynccontextmanager
-    async def _connected_peer(self) -> AsyncIterator[SpectatorPeer]:
+    async def _connected_peer(self) -> AsyncIterator[SpectatorEnd]:
         """The peer, its offer answered; on leaving, the service is told and nothing is left."""
-        from odyssey_client.spectator.peer import SpectatorPeer  # noqa: PLC0415 - see above
-
         async with contextlib.AsyncExitStack() as stack:
             whep = Whep(self._webrtc_url, self._token, self._network)
             stack.push_async_callback(whep.aclose)
             peer = await stack.enter_async_context(
-                SpectatorPeer(
-                    self._network.ice_addresses(),
+                self._network.spectator_peer(
                     self._clock,
                     connected=lambda: self._handle(Event.UP),
                     ended=lambda: self._handle(Event.ENDED, PeerError("The broadcast ended before it was connected.")),
@@ -177,7 +174,7 @@ class SpectatorConnection:
             await self._until_released(peer.apply(answer.sdp))
             yield peer
 
-    async def _offer(self, peer: SpectatorPeer, whep: Whep) -> str:
+    async def _offer(self, peer: SpectatorEnd, whep: Whep) -> str:
         return await peer.offer(await fetch_ice_servers(whep.config_url, whep.fetch, self._clock))
 
     async def _answer(self, whep: Whep, offer: str, stack: contextlib.AsyncExitStack) -> Answer:

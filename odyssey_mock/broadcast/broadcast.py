@@ -10,7 +10,7 @@ from odyssey_mock.broadcast.hls import HlsStream
 from odyssey_mock.broadcast.spectator import Spectator, SpectatorState
 from odyssey_mock.journal import JSON
 from odyssey_mock.media.encoder import Codec, VideoPacket
-from odyssey_mock.media.encoders import Encoders
+from odyssey_mock.media.footage import CountsFrames
 from odyssey_mock.recordings.streams import StreamRecord
 from odyssey_mock.streamer.keyframes import Keyframes
 
@@ -34,7 +34,7 @@ class Broadcast:
         is_over: whether the stream has ended.
     """
 
-    def __init__(self, backend: "Backend", record: StreamRecord, encoders: Encoders, keyframes: Keyframes) -> None:
+    def __init__(self, backend: "Backend", record: StreamRecord, encoders: CountsFrames, keyframes: Keyframes) -> None:
         settings = backend.settings
         self.stream_id = record.id
         self.account_id = record.account_id

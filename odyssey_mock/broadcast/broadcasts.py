@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, override
 from odyssey_mock.broadcast.broadcast import Broadcast
 from odyssey_mock.broadcast.spectator import Spectator
 from odyssey_mock.clock import Deadline
-from odyssey_mock.media.encoders import Encoders
+from odyssey_mock.media.footage import CountsFrames
 from odyssey_mock.recordings.streams import StreamRecord
 from odyssey_mock.streamer.keyframes import Keyframes
 
@@ -37,7 +37,7 @@ class Broadcasts(Mapping[str, Broadcast]):
     def __len__(self) -> int:
         return len(self._broadcasts)
 
-    def open(self, record: StreamRecord, encoders: Encoders, keyframes: Keyframes) -> Broadcast:
+    def open(self, record: StreamRecord, encoders: CountsFrames, keyframes: Keyframes) -> Broadcast:
         """Let a stream be watched from now on; whoever shows it tells the broadcast of its end."""
         broadcast = Broadcast(self._backend, record, encoders, keyframes)
         self._broadcasts[record.id] = broadcast

@@ -136,10 +136,10 @@ class Spectator:
         self._why = ""
         self._is_stream_over = False
         self._answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._peer = SpectatorPeer(
+        self._peer = backend.network.spectator_peer(
             self._track,
-            backend.network.ice_addresses(loopback_only=backend.settings.loopback_only),
             codecs,
+            loopback_only=backend.settings.loopback_only,
             on_connected=self._connected,
             on_lost=lambda: self.leave("its peer connection was lost or closed"),
             on_keyframe_wanted=on_keyframe_wanted,

@@ -11,7 +11,6 @@ from odyssey_mock.journal import JSON
 from odyssey_mock.rtc.packets import PacketTrack
 from odyssey_mock.streamer import mishaps
 from odyssey_mock.streamer.messages import DATA_CHANNEL, SIGNALING, ClientMessage, MessageError, decode
-from odyssey_mock.streamer.peer import StreamerPeer
 from odyssey_mock.streamer.session import Action, Event
 
 if TYPE_CHECKING:
@@ -98,9 +97,9 @@ class Line:
         self._where = where
         self._frozen = False
         self._running: list[asyncio.Task[None]] = []
-        self.peer = StreamerPeer(
+        self.peer = backend.network.streamer_peer(
             self.track,
-            backend.network.ice_addresses(loopback_only=backend.settings.loopback_only),
+            loopback_only=backend.settings.loopback_only,
             on_connected=lambda: self._put(Event.PEER_CONNECTED),
             on_lost=lambda: self._put(Event.PEER_CLOSED if self.peer.was_closed else Event.PEER_LOST),
             on_message=lambda data: self._put(Said(DATA_CHANNEL.channel, data)),

@@ -1,4 +1,4 @@
-"""Frames at a steady pace: render, stamp, encode once a codec, hand to whoever watches."""
+"""Frames at a steady pace: stamped, made into packets once a codec, handed to whoever watches."""
 
 import asyncio
 import math
@@ -8,9 +8,8 @@ from typing import Protocol
 
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.media.encoder import Codec, VideoPacket
-from odyssey_mock.media.encoders import Encoders
-from odyssey_mock.media.scene import Renderer
-from odyssey_mock.media.stamp import FrameStamp, draw_stamp
+from odyssey_mock.media.footage import Footage, Made
+from odyssey_mock.media.stamp import FrameStamp
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.rtc.packets import PacketTrack
 from odyssey_mock.streamer.keyframes import Keyframes
@@ -63,14 +62,12 @@ class Showing:
 
     Attributes:
         timeline: its frame 0 is the next to be made.
-        encoders: of this timeline and no other; the pump closes them.
-        renderer: made ahead, where that takes time.
+        footage: of this timeline and no other, prepared where that takes time; the pump closes it.
         audience: who watches it besides the host; told of its end by the pump.
     """
 
     timeline: Timeline
-    encoders: Encoders
-    renderer: Renderer
+    footage: Footage
     audience: Audience | None = None
 
 
@@ -111,8 +108,8 @@ class FramePump:
         self._making = False
         self._shown = 0
         """Index of the frame that was sent last."""
-        self._resized: Encoders | None = None
-        """Of the host alone, while a fault wants its frames in another size."""
+        self._resized: Size | None = None
+        """Of the host's frames alone, while a fault wants them in another size."""
 
     def attach(self, track: PacketTrack, codec: Codec) -> None:
         """Send to the host on `track` from the next frame on, which is a key frame."""
@@ -146,7 +143,6 @@ class FramePump:
                 await self._send_next(slot, fault)
         finally:
             _leave(self._showing)
-            self._go_back_to_size()
 
     async def _send_next(self, slot: int, fault: Fault | None = None) -> None:
         """Make the next frame and hand it over; to the end, even when cancelled.
@@ -161,6 +157,10 @@ class FramePump:
             self._on_frame(showing.timeline, index)
             return
         keyframe = self._keyframes.take(slot)
+        if showing.footage.is_instant:
+            self._shown = order.index
+            self._hand_over(self._make(showing, order, slot, keyframe), showing, index, receiver)
+            return
         making = asyncio.get_running_loop().run_in_executor(None, self._make, showing, order, slot, keyframe)
         self._making = True
         cancelled = await _done(making)
@@ -187,12 +187,12 @@ class FramePump:
             self._go_back_to_size()
             return _Order(drawn, {*codecs, receiver.codec})
         size = Size(int(fault.number("width")), int(fault.number("height")))
-        if self._resized is None or self._resized.size != size:
+        if self._resized != size:
             self._go_back_to_size()
-            self._resized = Encoders(size, self._fps, None)
-        return _Order(drawn, codecs, (receiver.codec, self._resized))
+            self._resized = size
+        return _Order(drawn, codecs, (receiver.codec, size))
 
-    def _hand_over(self, made: "_Made", showing: Showing, index: int, receiver: Receiver | None) -> None:
+    def _hand_over(self, made: Made, showing: Showing, index: int, receiver: Receiver | None) -> None:
         if receiver is not None:
             packet = made.packets[receiver.codec] if made.resized is None else made.resized
             if not receiver.track.offer(packet):
@@ -203,12 +203,11 @@ class FramePump:
 
     def _go_back_to_size(self) -> None:
         if self._resized is not None:
-            self._resized.close()
             self._resized = None
             self._keyframes.want()
 
-    def _make(self, showing: Showing, order: "_Order", slot: int, keyframe: bool) -> "_Made":
-        timeline, resized = showing.timeline, None
+    def _make(self, showing: Showing, order: "_Order", slot: int, keyframe: bool) -> Made:
+        timeline = showing.timeline
         revision = None if timeline.tag is None else timeline.at(order.index).revision
         stamp = FrameStamp(
             stream_tag=timeline.tag,
@@ -216,14 +215,7 @@ class FramePump:
             prompt_revision=revision,
             sent_at_ms=int(self._now() * 1000),
         )
-        frame = showing.renderer.render(order.index)
-        if order.resized is not None:
-            codec, encoders = order.resized
-            other = frame.reformat(width=encoders.size.width, height=encoders.size.height)
-            draw_stamp(other, stamp)
-            resized = encoders.encode(other, slot, {codec}, keyframe=keyframe)[codec]
-        draw_stamp(frame, stamp)
-        return _Made(showing.encoders.encode(frame, slot, order.codecs, keyframe=keyframe), resized)
+        return showing.footage.make(stamp, slot, order.codecs, keyframe=keyframe, resized=order.resized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,20 +224,11 @@ class _Order:
 
     index: int
     codecs: Collection[Codec]
-    resized: tuple[Codec, Encoders] | None = None
-    """Where the host is to have it in another size: its codec, and encoders of that size."""
+    resized: tuple[Codec, Size] | None = None
+    """Where the host is to have it in another size: its codec, and that size."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """One frame, encoded."""
-
-    packets: Mapping[Codec, VideoPacket]
-    resized: VideoPacket | None
-    """The host's, where that has another size."""
-
-
-async def _done(work: asyncio.Future[_Made]) -> bool:
+async def _done(work: asyncio.Future[Made]) -> bool:
     """Wait for `work` to its end, however often cancelled; tell whether that was so."""
     cancelled = False
     while not work.done():
@@ -258,6 +241,6 @@ async def _done(work: asyncio.Future[_Made]) -> bool:
 
 def _leave(showing: Showing) -> None:
     """Show it no more: no frame of it will follow."""
-    showing.encoders.close()
+    showing.footage.close()
     if showing.audience is not None:
         showing.audience.end()

@@ -33,8 +33,8 @@ class SessionRegistry:
     def __init__(self, backend: "Backend") -> None:
         self._backend = backend
         self._sessions: dict[str, Session] = {}
-        self._leaving: set[Session] = set()
-        """Those that hold no streamer any more, but are still closing their peer and socket."""
+        self._leaving: dict[Session, None] = {}
+        """Those that hold no streamer any more, but are still closing their peer and socket: its keys, in order."""
         self._expiries: dict[str, Deadline] = {}
         """When the latest token of a session expires, by the session's id."""
 
@@ -66,7 +66,7 @@ class SessionRegistry:
             streamer_id=f"streamer-{self._backend.entropy.uuid()[:8]}",
             region=min(regions, key=lambda region: latencies.get(region, float("inf"))),
             on_released=self._release,
-            on_gone=self._leaving.discard,
+            on_gone=lambda session: self._leaving.pop(session, None),
         )
         self._sessions[session.id] = session
         return session
@@ -115,4 +115,4 @@ class SessionRegistry:
         if (expiry := self._expiries.pop(session.id, None)) is not None:
             expiry.cancel()
         if session.is_served:
-            self._leaving.add(session)
+            self._leaving[session] = None

@@ -3,9 +3,8 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from odyssey_mock.media.encoders import Encoders
+from odyssey_mock.media.footage import Footage
 from odyssey_mock.media.picture import PictureError, kept
-from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.recordings.streams import StreamRecord
 from odyssey_mock.streamer.expansion import applied_prompt
@@ -60,9 +59,10 @@ async def prepared(
     timeline = Timeline(
         tag=backend.entropy.number(16), size=size, fps=backend.settings.fps, prompt=applied, image=image
     )
-    renderer = Renderer(timeline)
-    # Composing a scene takes tens of milliseconds: not on the loop, and not in the middle of the video either.
-    await loop.run_in_executor(None, renderer.render, 0)
+    footage = footage_of(backend, timeline)
+    if not footage.is_instant:
+        # Composing a scene takes tens of milliseconds: not on the loop, and not in the middle of the video either.
+        await loop.run_in_executor(None, footage.prepare)
     record = StreamRecord(
         id=backend.entropy.uuid(),
         session_id=session_id,
@@ -73,7 +73,7 @@ async def prepared(
         broadcast=message.broadcast,
         started_at=backend.clock.time(),
     )
-    return record, Showing(timeline, encoders_of(backend, timeline), renderer)
+    return record, Showing(timeline, footage)
 
 
 def size_of(backend: "Backend", *, portrait: bool) -> Size:
@@ -81,9 +81,9 @@ def size_of(backend: "Backend", *, portrait: bool) -> Size:
     return Size(*(backend.settings.portrait_size if portrait else backend.settings.landscape_size))
 
 
-def encoders_of(backend: "Backend", timeline: Timeline) -> Encoders:
-    """Make the encoders of a timeline."""
-    return Encoders(timeline.size, timeline.fps, backend.settings.bitrate)
+def footage_of(backend: "Backend", timeline: Timeline) -> Footage:
+    """Make what makes the packets of a timeline."""
+    return backend.footage(timeline, backend.settings.bitrate)
 
 
 def _image(backend: "Backend", url: str, size: Size) -> bytes:

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from odyssey_mock.faults.fault import Fault
-from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Timeline
 from odyssey_mock.recordings.streams import StreamRecord
 from odyssey_mock.streamer.expansion import applied_prompt
@@ -13,7 +12,7 @@ from odyssey_mock.streamer.messages import End, Start, StreamMessage, Update
 from odyssey_mock.streamer.pump import FramePump, Showing
 from odyssey_mock.streamer.replies import AS_USUAL, OVERDUE, REJECTIONS, Manner, Replies
 from odyssey_mock.streamer.running import Acknowledgement, Running
-from odyssey_mock.streamer.starting import ASKED_FOR, StartRefusedError, encoders_of, prepared, size_of
+from odyssey_mock.streamer.starting import ASKED_FOR, StartRefusedError, footage_of, prepared, size_of
 from odyssey_mock.streamer.stream import Action, Event, State, StreamMachine
 from odyssey_mock.trial_prompts import trial_of_prompt
 
@@ -78,7 +77,7 @@ class Streaming:
         """What is shown while no stream is on."""
         size = size_of(self._backend, portrait=portrait)
         timeline = Timeline(tag=None, size=size, fps=self._backend.settings.fps)
-        return Showing(timeline, encoders_of(self._backend, timeline), Renderer(timeline))
+        return Showing(timeline, footage_of(self._backend, timeline))
 
     async def take(self, message: StreamMessage) -> None:
         """Carry out what the client asked for, or let it fail as somebody wanted."""
@@ -154,7 +153,7 @@ class Streaming:
             return  # before all was made
         broadcast = None
         if message.broadcast:
-            broadcast = self._backend.broadcasts.open(record, showing.encoders, self._keyframes)
+            broadcast = self._backend.broadcasts.open(record, showing.footage, self._keyframes)
             showing.audience = broadcast
         bypass = bool(message.bypass_vlm_expansion)
         self._running = Running(record, bypass, showing, broadcast, Manner.of(fault, trial))

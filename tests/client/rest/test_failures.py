@@ -78,6 +78,12 @@ def test_any_bytes_at_all_give_an_odyssey_error_or_json(status: int, body: bytes
         def ice_addresses(self) -> None:
             return None
 
+        def peer(self, *_: object) -> Any:
+            raise NotImplementedError
+
+        def spectator_peer(self, *_: object, **__: object) -> Any:
+            raise NotImplementedError
+
     config = ClientConfig(API_KEY, "http://host", AdvancedConfig())
     transport = Transport(config, clock=SystemClock(), entropy=SystemEntropy(), network=Network())
 

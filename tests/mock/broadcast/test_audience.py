@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from odyssey_mock.broadcast.spectator import Spectator
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.media.encoders import Encoders
+from odyssey_mock.media.footage import DrawnFootage
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Timeline
 from odyssey_mock.rtc.connection import DescriptionError
@@ -86,7 +87,7 @@ async def test_whoever_comes_begins_with_a_key_frame_that_is_made_for_all_who_ha
         encoders = Encoders(record.timeline.size, 20, None)
         broadcast = backend.broadcasts.open(record, encoders, keyframes)
         renderer = HeldRenderer(record.timeline)
-        showing = Showing(record.timeline, encoders, renderer, broadcast)
+        showing = Showing(record.timeline, DrawnFootage(renderer, encoders, 20), broadcast)
         pump = FramePump(showing, keyframes, fps=20, now=lambda: 0.0, on_frame=lambda timeline, index: None)
         pump.attach(host, "h264")
         for slot in (1, 2, 3):

@@ -10,6 +10,7 @@ from odyssey_mock.backend import Backend
 from odyssey_mock.broadcast.spectator import SpectatorGoneError
 from odyssey_mock.clock import ManualClock
 from odyssey_mock.media.encoder import Codec
+from odyssey_mock.media.encoders import Encoders
 from odyssey_mock.rtc.connection import DescriptionError
 from odyssey_mock.streamer.keyframes import Keyframes
 from tests.support.raw import LIMIT
@@ -80,8 +81,10 @@ async def test_a_spectator_prefers_what_is_encoded_anyway(encoded: tuple[Codec, 
     backend = backend_with(hls=False)
     with stand_ins() as peers:
         broadcast = opened(backend)
+        encoders = broadcast._encoders
+        assert isinstance(encoders, Encoders)
         for codec in encoded:
-            broadcast._encoders._encoder(codec)
+            encoders._encoder(codec)
         backend.broadcasts.admit(broadcast, "h264")
         assert peers[0].codecs == preferred
         await backend.broadcasts.close()

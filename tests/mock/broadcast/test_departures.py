@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from odyssey_mock import MockOdyssey
 from odyssey_mock.app import create_app
 from odyssey_mock.broadcast.broadcast import Broadcast
+from odyssey_mock.broadcast.spectator import SpectatorPeer
 from odyssey_mock.network import SystemNetwork
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT, raw_peer
@@ -109,6 +110,7 @@ async def test_its_client_vanishes(odyssey_mock: MockOdyssey, broadcast: Live) -
         await spectator.frame()
         (ice,) = {each.receiver.transport.transport for each in spectator.connection.getTransceivers()}
         (served, _) = odyssey_mock.broadcasts[broadcast.stream_id].spectators.values()
+        assert isinstance(served._peer, SpectatorPeer)
         (theirs,) = {each.sender.transport.transport for each in served._peer._connection.getTransceivers()}
         # Consent (RFC 7675) takes half a minute: its outcome is what is brought about here.
         await theirs._connection.close()

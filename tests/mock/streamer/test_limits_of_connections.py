@@ -326,7 +326,7 @@ async def test_the_slot_is_free_after_a_defect_too(
                     monkeypatch.setattr(Line, "understood", fail)
                     peer.say(UPDATE)
                 elif when == "in a frame":
-                    monkeypatch.setattr("odyssey_mock.streamer.pump.draw_stamp", fail)
+                    monkeypatch.setattr("odyssey_mock.media.footage.draw_stamp", fail)
                 else:
                     await to.lose(peer.socket)
             if when == "on its return":

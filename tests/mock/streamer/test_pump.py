@@ -14,6 +14,7 @@ from aiortc.jitterbuffer import JitterFrame
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.media.encoder import Codec, VideoPacket
 from odyssey_mock.media.encoders import Encoders
+from odyssey_mock.media.footage import DrawnFootage
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.stamp import FrameStamp, read_stamp
 from odyssey_mock.media.timeline import Size, Timeline
@@ -59,7 +60,7 @@ def stamps(packets: list[VideoPacket]) -> list[FrameStamp | None]:
 
 def showing(timeline: Timeline, *, renderer: Renderer | None = None, audience: Audience | None = None) -> Showing:
     encoders = Encoders(timeline.size, timeline.fps, None)
-    return Showing(timeline, encoders, renderer or Renderer(timeline), audience)
+    return Showing(timeline, DrawnFootage(renderer or Renderer(timeline), encoders, timeline.fps), audience)
 
 
 def idle() -> Showing:
@@ -163,7 +164,7 @@ async def test_host_and_audience_get_the_very_packets_of_one_encoder() -> None:
     async with running(pump):
         packets = await frames(pump, track, 10)
     assert [offered["h264"] for offered in audience.offered[:10]] == packets
-    assert shown.encoders.frames == {"h264": len(audience.offered)}
+    assert shown.footage.frames == {"h264": len(audience.offered)}
 
 
 async def test_a_second_codec_is_encoded_while_somebody_asks_for_it_and_begins_with_a_key_frame() -> None:
@@ -180,7 +181,7 @@ async def test_a_second_codec_is_encoded_while_somebody_asks_for_it_and_begins_w
     both = [offered for offered in audience.offered if "vp8" in offered]
     assert both[0]["vp8"].is_keyframe
     assert 0 < len(both) < len(audience.offered)
-    assert shown.encoders.frames == {"h264": len(audience.offered), "vp8": len(both)}
+    assert shown.footage.frames == {"h264": len(audience.offered), "vp8": len(both)}
 
 
 async def test_an_audience_hears_of_the_end_after_the_last_frame_of_its_stream_and_no_other() -> None:

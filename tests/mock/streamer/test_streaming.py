@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 
 from odyssey_mock import FrameStamp, MockOdyssey
-from odyssey_mock.media import draw_stamp
+from odyssey_mock.media import draw_stamp, footage
 from odyssey_mock.media.encoder import VideoPacket
 from odyssey_mock.rtc.packets import PacketTrack
-from odyssey_mock.streamer import pump
 from tests.support.raw import LIMIT, RawApi, raw_peer
 from tests.support.streams import START, data_url, picture, start
 
@@ -193,7 +192,7 @@ async def test_a_client_that_vanishes_leaves_the_frames_that_were_sent_and_no_mo
         return offer(track, packet)
 
     async with raw_peer(odyssey_mock) as peer:
-        monkeypatch.setattr(pump, "draw_stamp", draw)
+        monkeypatch.setattr(footage, "draw_stamp", draw)
         stream = await start(peer)
         record = odyssey_mock.streams[stream]
         assert await asyncio.to_thread(making.wait, LIMIT)

@@ -75,11 +75,12 @@ class Recorder:
         if self._thread is not None:
             raise RuntimeError("this recorder was started before; make another one with MediaStream.record()")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="odyssey-recorder")
+        loop = asyncio.get_running_loop()
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._writer.open)
+            await loop.run_in_executor(self._thread, self._writer.open)
         except BaseException as error:
             # Cancelled, it may be at it for as long as the disk likes: the same thread then removes what it makes.
-            self._thread.submit(self._writer.discard)
+            loop.run_in_executor(self._thread, self._writer.discard)
             self._thread.shutdown(wait=isinstance(error, Exception))
             raise
         self._reader = self._stream.frames(buffer=BUFFER)

@@ -96,9 +96,11 @@ class LiveCalls(ClientBase):
         """Get a session for another process to connect to with `connect_with_credentials`.
 
         Raises:
+            OdysseyConfigError: this client has no API key.
             OdysseyError: as `connect` does before the streamer comes in.
         """
-        return await self._sessions.open(lambda *_: None)
+        async with self._begin("create_client_credentials").step():
+            return await self._sessions.open(lambda *_: None)
 
     @override
     async def disconnect(self) -> None:
@@ -109,10 +111,14 @@ class LiveCalls(ClientBase):
                 if each is not None:
                     await each.close()
         finally:
-            # What a handler has begun meanwhile needs them still.
             if self._connection is connection:
-                await self._telemetry.aclose()
-                await super().disconnect()
+                try:
+                    await self._calls.end()
+                    await self._telemetry.aclose()
+                finally:
+                    # What was begun meanwhile, by a handler or by anybody else, needs them still.
+                    if self._connection is connection and not self._calls.are_waiting:
+                        await self._transport.aclose()
 
     # Streaming.
 

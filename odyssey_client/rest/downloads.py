@@ -177,9 +177,9 @@ class _FileThread:
 
     async def _close(self) -> None:
         # In the queue first, waited for then: it happens even if waiting is cancelled.
-        removed = self._thread.submit(self._remove)
+        removed = asyncio.get_running_loop().run_in_executor(self._thread, self._remove)
         self._thread.shutdown(wait=False)
-        await asyncio.shield(asyncio.wrap_future(removed))
+        await asyncio.shield(removed)
 
     def _open(self) -> None:
         self._target = self._request.target()

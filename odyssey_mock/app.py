@@ -16,7 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -252,6 +252,9 @@ class _Reported:
 
         try:
             await self._app(scope, receive, said)
+        except ClientDisconnect:
+            # It hung up before its request was whole: nobody's defect, and nobody to answer. The journal has it.
+            return
         except Exception as error:
             # The outermost place that still can answer: whatever a route raises ends here, and none of it unseen.
             what = f"{scope['type']} {scope['path']}"

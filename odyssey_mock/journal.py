@@ -111,6 +111,11 @@ class Journal:
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._recorded = 0
         self._waiters: list[_Waiter] = []
+        self._observers: list[Callable[[Entry], object]] = []
+
+    def observe(self, observer: Callable[[Entry], object]) -> None:
+        """Call `observer` with every entry from now on, as it is written."""
+        self._observers.append(observer)
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -154,6 +159,8 @@ class Journal:
         for waiter in self._waiters:
             if not waiter.found.done() and waiter.wants(entry):
                 waiter.found.set_result(entry)
+        for observer in self._observers:
+            observer(entry)
         return entry
 
     def find(self, kind: Kind | None = None, name: str | None = None, *, since: int = 0, **where: JSON) -> list[Entry]:
@@ -176,15 +183,16 @@ class Journal:
         written = self.find(kind, name, since=since, **where)
         if written:
             return written[0]
-        waiter = _Waiter(lambda entry: entry.matches(kind, name, where), asyncio.get_running_loop().create_future())
-        self._waiters.append(waiter)
         try:
             async with asyncio.timeout(timeout):
-                return await waiter.found
+                return await self._next(lambda entry: entry.matches(kind, name, where))
         except TimeoutError:
             raise JournalTimeoutError(self._explain(kind, name, timeout, since, where)) from None
-        finally:
-            self._waiters.remove(waiter)
+
+    async def reach(self, index: int) -> None:
+        """Wait until there is, or was, an entry with that index; without a limit."""
+        if self._recorded <= index:
+            await self._next(lambda entry: entry.index >= index)
 
     def clear(self) -> None:
         """Forget every entry; indexes go on."""
@@ -193,6 +201,14 @@ class Journal:
     def to_jsonl(self) -> str:
         """Write every entry as one line of JSON."""
         return to_jsonl(self._entries)
+
+    async def _next(self, wants: Callable[[Entry], bool]) -> Entry:
+        waiter = _Waiter(wants, asyncio.get_running_loop().create_future())
+        self._waiters.append(waiter)
+        try:
+            return await waiter.found
+        finally:
+            self._waiters.remove(waiter)
 
     def _explain(self, kind: Kind, name: str, timeout: float, since: int, where: Mapping[str, JSON]) -> str:
         wanted = "".join(f" {key}={value!r}" for key, value in where.items())

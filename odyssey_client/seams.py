@@ -13,11 +13,12 @@ import functools
 import ipaddress
 import logging
 import random  # noqa: TID251 - this module is the seam
+import sys
 import time
 import uuid
 from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from urllib.parse import parse_qsl, quote, urlsplit
 
 if TYPE_CHECKING:  # httpx and websockets take 60 ms to import, and a client that is only constructed needs neither
@@ -142,13 +143,17 @@ class SystemNetwork:
         return connect(
             url,
             ssl=self._tls if parts.scheme == "wss" else None,
-            proxy=None if is_loopback(parts.hostname or "") else True,
+            proxy=self.proxy(parts.hostname or ""),
             max_size=MAX_MESSAGE_BYTES,
             compression=None,  # base64 and SDP hardly shrink, and an image would cost a second of CPU
             open_timeout=None,
             close_timeout=1.0,
             logger=_WithoutToken(url),
         )
+
+    def proxy(self, host: str) -> Literal[True] | None:
+        """Say how a socket gets to ``host``: True for the environment's proxy, if it names one; None for directly."""
+        return None if is_loopback(host) else True
 
     def ice_addresses(self) -> list[str]:
         """List the machine's own addresses, link-local ones left out; 127.0.0.1 only where there are no others.
@@ -244,6 +249,11 @@ class _WithoutToken(logging.LoggerAdapter[logging.Logger]):
         self._secrets = sorted(tokens | {quote(token, safe="") for token in tokens}, key=len, reverse=True)
 
     def log(self, level: int, msg: object, *args: object, **keywords: Any) -> None:
+        from websockets.exceptions import ConnectionClosed  # noqa: PLC0415 - see the top of this module
+
+        if keywords.get("exc_info") and isinstance(sys.exc_info()[1], ConnectionClosed):
+            # A ping that fails because the connection is gone: its owner is told, and says so to the user.
+            level = logging.DEBUG
         if not self.isEnabledFor(level):
             return
         text = str(msg) % args if args else str(msg)

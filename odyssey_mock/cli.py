@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from odyssey_mock.explore_command import explore
+
 if TYPE_CHECKING:
     from odyssey_mock.server import MockOdyssey
     from odyssey_mock.settings import Settings
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 8400
 EXTRA = ("starlette", "uvicorn", "pydantic", "jwt")
 """What the extra `mock` brings."""
-BENCHMARKS = ("connect", "fanout")
+BENCHMARKS = ("connect", "explore", "fanout")
 """Modules of `odyssey_mock.bench`, each with a `run`."""
 SIZE = (click.IntRange(min=88), click.IntRange(min=88))
 
@@ -130,6 +132,9 @@ def bench(name: str, quick: bool, report: Path | None) -> None:
         report.write_text(json.dumps({"rows": [row.to_json() for row in rows]}, indent=2) + "\n", encoding="utf-8")
     if not all(row.ok for row in rows):
         raise SystemExit(1)
+
+
+main.add_command(explore)
 
 
 async def _serve(settings: "Settings", *, as_json: bool) -> None:

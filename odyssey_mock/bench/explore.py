@@ -1,0 +1,99 @@
+"""`bench explore`: a client's whole life cycle simulated, light and full, beside the same over loopback in real time.
+
+The life cycle: connect, start, three interactions over 3 s of stream, end, disconnect. Two processes do each, as a
+campaign on two cores does; what is measured is the wall time of a session, all processes together.
+"""
+
+import asyncio
+import gc
+import multiprocessing
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+
+from odyssey_client import Odyssey
+from odyssey_mock.bench.rows import Row
+from odyssey_mock.server import MockOdyssey
+from odyssey_mock.sim.depths import Depth
+from odyssey_mock.sim.world import PICTURE, World
+from odyssey_mock.sim.world import run as run_world
+
+PROCESSES = 2
+SESSIONS: dict[Depth, int] = {"light": 200, "full": 40}
+QUICK_SESSIONS: dict[Depth, int] = {"light": 60, "full": 12}
+LOOPBACK_SESSIONS = 3
+INTERACTIONS = 3
+STREAM_S = 3.0
+"""Seconds of stream, in the time of whoever has it."""
+LEAST: dict[Depth, int] = {"light": 50, "full": 5}
+"""Sessions a second, of all processes together, that each depth must manage."""
+
+
+async def run(*, quick: bool = False) -> list[Row]:
+    """Measure the three, one after the other."""
+    loop = asyncio.get_running_loop()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
+
+        async def milliseconds(work: Callable[[int], None], sessions: int) -> float:
+            """Wall time of one session, where each process has so many; beginning warm."""
+            await asyncio.gather(*(loop.run_in_executor(pool, work, 1) for _ in range(PROCESSES)))
+            began = time.perf_counter()
+            await asyncio.gather(*(loop.run_in_executor(pool, work, sessions) for _ in range(PROCESSES)))
+            return (time.perf_counter() - began) * 1000 / (sessions * PROCESSES)
+
+        loopback = await milliseconds(_loopback, 1 if quick else LOOPBACK_SESSIONS)
+        sessions = QUICK_SESSIONS if quick else SESSIONS
+        light = await milliseconds(_light, sessions["light"])
+        full = await milliseconds(_full, sessions["full"])
+    taken: dict[Depth, float] = {"light": light, "full": full}
+    return [
+        Row(
+            f"a session {depth}, {1000 / taken[depth]:.0f} a second",
+            taken[depth],
+            loopback,
+            "ms",
+            reach=1000 / LEAST[depth] / loopback,
+        )
+        for depth in taken
+    ]
+
+
+def _light(sessions: int) -> None:
+    _simulated("light", sessions)
+
+
+def _full(sessions: int) -> None:
+    _simulated("full", sessions)
+
+
+def _simulated(depth: Depth, sessions: int) -> None:
+    gc.freeze()  # as a campaign does: what is there to stay is not looked through after every run
+
+    async def lives(world: World) -> None:
+        for _ in range(sessions):
+            await _life(world.client())
+
+    went = run_world(0, lives, depth=depth, keeps_trace=False)
+    if went.error is not None:
+        raise went.error
+
+
+def _loopback(sessions: int) -> None:
+    async def lives() -> None:
+        width, height = PICTURE
+        async with MockOdyssey(portrait_size=(width, height), landscape_size=(height, width)) as mock:
+            for _ in range(sessions):
+                await _life(Odyssey(mock.api_key, api_url=mock.url))
+
+    asyncio.run(lives())
+
+
+async def _life(client: Odyssey) -> None:
+    async with client:
+        await client.connect()
+        await client.start_stream("a harbour at dawn")
+        for number in range(INTERACTIONS):
+            await asyncio.sleep(STREAM_S / INTERACTIONS)  # noqa: TID251 - in the time of whichever loop it is
+            await client.interact(f"a ship comes in, number {number}")
+        await client.end_stream()

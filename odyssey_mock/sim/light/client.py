@@ -1,0 +1,145 @@
+"""The client's light end of a live connection: what `odyssey_client/connection/peer.py` is to WebRTC."""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+from odyssey_client.connection.peer import PeerListener
+from odyssey_client.errors import PeerError
+from odyssey_client.rtc.ends import ClientEnd
+from odyssey_client.rtc.ice_servers import IceServer
+from odyssey_client.seams import Clock
+from odyssey_mock.rtc.connection import DescriptionError
+from odyssey_mock.sim.light.candidates import check_candidate
+from odyssey_mock.sim.light.description import MAX_MESSAGE, Description, Section
+from odyssey_mock.sim.light.frames import FrameReceiver
+from odyssey_mock.sim.light.link import LATE, Link
+from odyssey_mock.sim.light.messages import Kind
+from odyssey_mock.sim.light.streamer import CLIENT_TO_STREAMER, STREAMER_TO_CLIENT
+from odyssey_mock.sim.light.telling import LinkListener, LinkState
+
+
+class LightPeer:
+    """An async context manager around one link; the client's `ClientEnd`."""
+
+    def __init__(self, host: str, listener: PeerListener) -> None:
+        self._host = host
+        self._listener = listener
+        self._link: Link | None = None
+        self._receiver: FrameReceiver | None = None
+        self._answer = ""
+        self._channels: dict[bytes, None] = {}
+        self._over = asyncio.Event()
+        """Set once no frame will come any more."""
+        self._closing = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._closing = True
+        self._over.set()
+        if self._link is not None:
+            await self._link.close()
+
+    async def pump(self) -> None:
+        # Frames are handed on as they come.
+        await self._over.wait()
+
+    async def answer(self, offer: str, ice_servers: list[IceServer]) -> str:  # noqa: ARG002 - nobody is asked
+        if self._answer:
+            return self._answer  # the same offer once more
+        try:
+            other = Description.parse(offer)
+            video = other.section("video")
+            if video is None or other.section("application") is None:
+                raise ValueError("expected a video track and data channels in it")
+            if other.tcp_port is None:
+                raise ValueError("expected a host candidate for TCP")
+            sections = [Section("video", "recvonly", video.codecs), Section("application")]
+            self._link = link = Link(self._host, self._told_by(), sections)
+            self._receiver = FrameReceiver(link, self._listener.frame)
+            self._listener.video_added()
+            own = await link.gather(listens=False)
+        except (ValueError, OSError) as error:
+            raise PeerError(f"The service's offer cannot be answered: {type(error).__name__}: {error}") from error
+        self._answer = own.text("active")
+        link.dial(other)
+        return self._answer
+
+    async def add_candidate(self, line: str, mid: str | None, mline_index: int | None) -> None:  # noqa: ARG002 - none is needed
+        try:
+            check_candidate(line)
+        except DescriptionError:
+            why = "no ICE candidate line (RFC 8839 section 5.1)"
+            raise PeerError(f"A candidate of the service cannot be used: {why}") from None
+
+    def send(self, text: str) -> bool:
+        data = text.encode()
+        if self._link is None or CLIENT_TO_STREAMER not in self._channels or len(data) > MAX_MESSAGE:
+            return False
+        self._link.say(Kind.TEXT, data)
+        return True
+
+    def _told_by(self) -> LinkListener:
+        return LinkListener(self._state, self._told, self._frame, _nothing)
+
+    def _frame(self, datagram: bytes) -> None:
+        if self._receiver is not None:
+            self._receiver.take(datagram)
+
+    def _state(self, state: LinkState) -> None:
+        if state is not LinkState.CONNECTED:
+            self._over.set()
+            self._channels.clear()
+            self._lost(f"its state is {state}")
+
+    def _told(self, kind: Kind, payload: bytes) -> None:
+        assert self._link is not None
+        assert self._receiver is not None
+        match kind:
+            case Kind.OPEN if payload in {STREAMER_TO_CLIENT, CLIENT_TO_STREAMER}:
+                self._channels[payload] = None
+                self._link.say(Kind.OPENED, payload)
+                if payload == CLIENT_TO_STREAMER:
+                    self._listener.channel_opened()
+            case Kind.TEXT if STREAMER_TO_CLIENT in self._channels:
+                self._listener.message(payload.decode())
+            case Kind.SHUT if payload in self._channels:
+                self._shut(payload)
+            case Kind.END:
+                self._receiver.after(payload, self._ended, LATE)
+            case Kind.BYE:
+                self._receiver.after(payload, self._closed, LATE)
+            case _:
+                pass
+
+    def _shut(self, label: bytes) -> None:
+        del self._channels[label]
+        self._lost(f"the data channel {label.decode()} closed")
+
+    def _ended(self) -> None:
+        self._over.set()
+        self._lost("the video track ended")
+
+    def _closed(self) -> None:
+        for label in list(self._channels):
+            self._shut(label)
+        self._ended()
+        if self._link is not None:
+            self._link.said_goodbye()
+
+    def _lost(self, why: str) -> None:
+        if not self._closing:
+            self._listener.lost(PeerError(f"The peer connection to the streamer was lost: {why}."))
+
+
+def _nothing() -> None:
+    """The client sends no video, of which frames could be lost."""
+
+
+def client_peer(host: str, clock: Clock, listener: PeerListener) -> ClientEnd:  # noqa: ARG001 - as others are made
+    """Make the client's light end of a live connection, bound to the address `host`."""
+    return LightPeer(host, listener)

@@ -1,0 +1,214 @@
+"""Both light ends of a spectator: what the two `spectator` peers of client and mock are to WebRTC."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Self
+
+import av
+
+from odyssey_client.errors import PeerError, excerpt
+from odyssey_client.rtc.ends import SpectatorEnd as ClientSpectatorEnd
+from odyssey_client.rtc.ice_servers import IceServer
+from odyssey_client.seams import Clock
+from odyssey_mock.media.encoder import Codec
+from odyssey_mock.rtc.connection import DescriptionError
+from odyssey_mock.rtc.ends import SpectatorEnd
+from odyssey_mock.rtc.packets import PacketTrack
+from odyssey_mock.sim.light.candidates import check_candidate
+from odyssey_mock.sim.light.description import CODECS, Description, Direction, Section
+from odyssey_mock.sim.light.frames import FrameReceiver, FrameSender
+from odyssey_mock.sim.light.link import LATE, Link
+from odyssey_mock.sim.light.messages import Kind
+from odyssey_mock.sim.light.telling import LinkListener, LinkState
+
+_RECEIVES: frozenset[Direction] = frozenset({"recvonly", "sendrecv"})
+
+
+class LightSpectatorPeer:
+    """An async context manager around one link; the mock's `SpectatorEnd`."""
+
+    def __init__(
+        self,
+        host: str,
+        track: PacketTrack,
+        codecs: Sequence[Codec],
+        *,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> None:
+        self._host = host
+        self._track = track
+        self._codecs = tuple(dict.fromkeys([*codecs, *CODECS]))
+        self._on_connected = on_connected
+        self._on_lost = on_lost
+        self._on_keyframe_wanted = on_keyframe_wanted
+        self._link: Link | None = None
+        self._sender: FrameSender | None = None
+        self._is_cut = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def answer(self, offer: str) -> tuple[str, Codec]:
+        try:
+            other = Description.parse(offer)
+        except ValueError as error:
+            raise DescriptionError(f"the offer's SDP cannot be used: {error}") from error
+        video = other.section("video")
+        codec = next((codec for codec in self._codecs if video is not None and codec in video.codecs), None)
+        if video is None or codec is None or other.tcp_port is None:
+            raise DescriptionError("the offer's SDP cannot be used: expected a video section with H.264 or VP8")
+        if video.direction not in _RECEIVES:
+            raise DescriptionError("the offer's SDP cannot be used: expected video that receives (recvonly)")
+        sections = [
+            Section("video", "sendonly", (codec,)) if each is video else Section(each.kind, "inactive")
+            for each in other.sections
+        ]
+        listener = LinkListener(self._state, self._told, lambda _datagram: None, self._on_keyframe_wanted)
+        self._link = link = Link(self._host, listener, sections)
+        self._sender = FrameSender(link, self._track, self._say_end)
+        if self._is_cut:
+            link.cut()
+        own = await link.gather(listens=False)
+        link.dial(other)
+        return own.text("active"), codec
+
+    async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:  # noqa: ARG002 - none is needed
+        check_candidate(candidate)
+
+    def vanish(self) -> None:
+        self._is_cut = True
+        if self._link is not None:
+            self._link.cut()
+
+    async def close(self) -> None:
+        if self._link is not None and self._sender is not None:
+            await self._link.close(self._sender.last)
+
+    def _state(self, state: LinkState) -> None:
+        if state is LinkState.CONNECTED and self._link is not None and self._sender is not None:
+            self._link.run(self._sender.run())
+            self._on_connected()
+        else:
+            self._on_lost()
+
+    def _told(self, kind: Kind, _payload: bytes) -> None:
+        if kind is Kind.BYE and self._link is not None:
+            self._link.said_goodbye()
+
+    def _say_end(self) -> None:
+        if self._link is not None and self._sender is not None:
+            self._link.say(Kind.END, self._sender.last)
+
+
+class LightClientSpectatorPeer:
+    """An async context manager around one link; the client's `SpectatorEnd`."""
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        connected: Callable[[], None],
+        ended: Callable[[], None],
+        frame: Callable[[av.VideoFrame], None],
+        lost: Callable[[PeerError], None],
+    ) -> None:
+        self._connected = connected
+        self._ended = ended
+        self._lost = lost
+        listener = LinkListener(self._state, self._told, self._frame, lambda: None)
+        sections = [Section("video", "recvonly", CODECS), Section("audio", "recvonly")]
+        self._link = Link(host, listener, sections)
+        self._receiver = FrameReceiver(self._link, frame)
+        self._over = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._over.set()
+        await self._link.close()
+
+    async def pump(self) -> None:
+        # Frames are handed on as they come.
+        await self._over.wait()
+
+    async def offer(self, ice_servers: Iterable[IceServer]) -> str:  # noqa: ARG002 - nobody is asked
+        try:
+            return (await self._link.gather(listens=True)).text("actpass")
+        except (OSError, TypeError) as error:  # no address, or none that can be bound
+            raise PeerError(f"No offer can be made: {type(error).__name__}: {excerpt(str(error))}") from error
+
+    async def apply(self, answer: str) -> None:
+        try:
+            other = Description.parse(answer)
+            video = other.section("video")
+            if video is None or video.direction not in {"sendonly", "sendrecv"}:
+                raise ValueError("expected video in it")
+        except ValueError as error:
+            why = f"{type(error).__name__}: {excerpt(str(error))}"
+            raise PeerError(f"The service's answer cannot be used: {why}") from error
+        self._link.expect(other)
+
+    def _frame(self, datagram: bytes) -> None:
+        self._receiver.take(datagram)
+
+    def _state(self, state: LinkState) -> None:
+        match state:
+            case LinkState.CONNECTED:
+                self._connected()
+            case LinkState.CLOSED:
+                self._end()
+            case _:
+                self._over.set()
+                self._lost(PeerError("The peer connection to the broadcast was lost: ICE or DTLS has failed."))
+
+    def _told(self, kind: Kind, payload: bytes) -> None:
+        match kind:
+            case Kind.END:
+                self._receiver.after(payload, self._end, LATE)
+            case Kind.BYE:
+                self._receiver.after(payload, self._link.said_goodbye, LATE)
+            case _:
+                pass
+
+    def _end(self) -> None:
+        self._over.set()
+        self._ended()
+
+
+def spectator_peer(
+    host: str,
+    track: PacketTrack,
+    codecs: Sequence[Codec],
+    *,
+    on_connected: Callable[[], None],
+    on_lost: Callable[[], None],
+    on_keyframe_wanted: Callable[[], None],
+) -> SpectatorEnd:
+    """Make the mock's light end to a spectator, bound to the address `host`; as in the mock's `Network`."""
+    return LightSpectatorPeer(
+        host, track, codecs, on_connected=on_connected, on_lost=on_lost, on_keyframe_wanted=on_keyframe_wanted
+    )
+
+
+def spectator_client_peer(
+    host: str,
+    clock: Clock,  # noqa: ARG001 - as others are made
+    *,
+    connected: Callable[[], None],
+    ended: Callable[[], None],
+    frame: Callable[[av.VideoFrame], None],
+    lost: Callable[[PeerError], None],
+) -> ClientSpectatorEnd:
+    """Make the light end of a spectator, bound to the address `host`; as in the client's `Network`."""
+    return LightClientSpectatorPeer(host, connected=connected, ended=ended, frame=frame, lost=lost)

@@ -1,0 +1,208 @@
+"""The streamer's light end: what `odyssey_mock/streamer/peer.py` is to WebRTC."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from odyssey_mock.media.encoder import Codec
+from odyssey_mock.rtc.connection import DescriptionError
+from odyssey_mock.rtc.ends import StreamerEnd
+from odyssey_mock.rtc.packets import PacketTrack
+from odyssey_mock.sim.light.candidates import check_candidate
+from odyssey_mock.sim.light.description import CODECS, MAX_MESSAGE, Description, Section
+from odyssey_mock.sim.light.frames import FrameSender
+from odyssey_mock.sim.light.link import Link
+from odyssey_mock.sim.light.messages import Kind
+from odyssey_mock.sim.light.telling import LinkListener, LinkState
+
+logger = logging.getLogger(__name__)
+
+STREAMER_TO_CLIENT, CLIENT_TO_STREAMER = b"streamerToClient", b"clientToStreamer"
+DRAIN_LIMIT = 1.0
+"""Seconds that a last message may take to go out."""
+DISCARD = 9
+"""The port of an offer that has none (RFC 8839 section 4.1.1)."""
+
+_FINGERPRINT = re.compile(r"(?<=a=fingerprint:sha-256 )[0-9A-F:]+")
+_HEX = re.compile(r"[0-9A-F]")
+
+
+class LightStreamerPeer:
+    """An async context manager around one link; the mock's `StreamerEnd`."""
+
+    def __init__(
+        self,
+        host: str,
+        track: PacketTrack,
+        *,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_message: Callable[[str | bytes], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> None:
+        self.was_closed = False
+        self._on_connected = on_connected
+        self._on_lost = on_lost
+        self._on_message = on_message
+        self._outbox: list[str] = []
+        self._channels: dict[bytes, bool] = {}
+        """Those that were opened and not closed; True once the client has taken them."""
+        self._closes_channels = False
+        self._has_opened = False
+        self._opening: asyncio.TimerHandle | None = None
+        self._unreachable = False
+        self._wrong_certificate = False
+        self._sending: asyncio.Task[None] | None = None
+        listener = LinkListener(self._state, self._told, _nothing, on_keyframe_wanted)
+        self._host = host
+        self._sections = [Section("video", "sendonly", CODECS), Section("application")]
+        self._link = Link(host, listener, self._sections)
+        self._sender = FrameSender(self._link, track, self._say_end)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def offer(self) -> str:
+        try:
+            own = await self._link.gather(listens=True)
+        except OSError:
+            logger.info("the host %s has no sockets to be had; the offer has no candidates", self._host)
+            own = Description.of(self._host, DISCARD, None, self._sections)
+        sdp = own.text("actpass")
+        if self._unreachable:
+            self._link.cut()
+        if self._wrong_certificate:
+            sdp = _FINGERPRINT.sub(lambda found: _HEX.sub("0", found[0]), sdp)
+        return sdp
+
+    async def answer(self, sdp: str) -> Codec:
+        try:
+            other = Description.parse(sdp)
+        except ValueError as error:
+            raise DescriptionError(f"the answer's SDP cannot be used: {error}") from error
+        if [each.kind for each in other.sections] != ["video", "application"]:
+            raise DescriptionError("the answer's SDP cannot be used: its sections are not those of the offer")
+        codec = next((codec for codec in CODECS if codec in other.sections[0].codecs), None)
+        if codec is None:
+            raise DescriptionError("the answer's SDP cannot be used: it takes no video codec of the offer")
+        self._link.expect(other)
+        return codec
+
+    async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:  # noqa: ARG002 - none is needed
+        check_candidate(candidate)
+
+    def fail_ice(self) -> None:
+        self._unreachable = True
+
+    def fail_dtls(self) -> None:
+        self._wrong_certificate = True
+
+    def vanish(self) -> None:
+        self._link.cut()
+
+    async def end_track(self) -> None:
+        if self._sending is not None and not self._sending.done():
+            self._sending.cancel()
+            await asyncio.wait([self._sending])
+            self._say_end()
+
+    def open_channels(self, delay: float) -> None:
+        self._opening = asyncio.get_running_loop().call_later(delay, self._open_channels)
+
+    def close_channels(self) -> None:
+        self._closes_channels = True
+        for label in [label for label, is_open in self._channels.items() if is_open]:
+            self._shut(label)
+
+    def send(self, text: str) -> None:
+        is_open = self._channels.get(STREAMER_TO_CLIENT)
+        if is_open:
+            data = text.encode()
+            if len(data) > MAX_MESSAGE:
+                raise ValueError(f"expected a message of {MAX_MESSAGE} bytes at most, came {len(data)}")
+            self._link.say(Kind.TEXT, data)
+        elif is_open is False or not self._has_opened:
+            self._outbox.append(text)
+
+    async def drain(self) -> None:
+        if not await self._link.flush(DRAIN_LIMIT):
+            logger.info("a client took no messages for %s s; its connection is closed without", DRAIN_LIMIT)
+
+    async def close(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+        await self._link.close(self._sender.last)
+
+    def _state(self, state: LinkState) -> None:
+        if state is LinkState.CONNECTED:
+            self._sending = self._link.run(self._sender.run())
+            self._on_connected()
+        else:
+            self._on_lost()
+
+    def _told(self, kind: Kind, payload: bytes) -> None:
+        match kind:
+            case Kind.TEXT if self._channels.get(CLIENT_TO_STREAMER):
+                self._on_message(payload.decode())
+            case Kind.OPENED if payload in self._channels:
+                self._opened(payload)
+            case Kind.BYE:
+                self.was_closed = True
+                self._channels.clear()
+                self._link.said_goodbye()
+            case _:
+                pass
+
+    def _open_channels(self) -> None:
+        self._has_opened = True
+        for label in (STREAMER_TO_CLIENT, CLIENT_TO_STREAMER):
+            self._channels[label] = False
+            self._link.say(Kind.OPEN, label)
+
+    def _opened(self, label: bytes) -> None:
+        self._channels[label] = True
+        if label == STREAMER_TO_CLIENT:
+            outbox, self._outbox = self._outbox, []
+            for text in outbox:
+                self.send(text)
+        if self._closes_channels:
+            self._shut(label)
+
+    def _shut(self, label: bytes) -> None:
+        del self._channels[label]
+        self._link.say(Kind.SHUT, label)
+
+    def _say_end(self) -> None:
+        self._link.say(Kind.END, self._sender.last)
+
+
+def _nothing(_datagram: bytes) -> None:
+    """The client sends no video."""
+
+
+def streamer_peer(
+    host: str,
+    track: PacketTrack,
+    *,
+    on_connected: Callable[[], None],
+    on_lost: Callable[[], None],
+    on_message: Callable[[str | bytes], None],
+    on_keyframe_wanted: Callable[[], None],
+) -> StreamerEnd:
+    """Make the streamer's light end, bound to the address `host`; the rest is as in `Network.streamer_peer`."""
+    return LightStreamerPeer(
+        host,
+        track,
+        on_connected=on_connected,
+        on_lost=on_lost,
+        on_message=on_message,
+        on_keyframe_wanted=on_keyframe_wanted,
+    )

@@ -1,0 +1,264 @@
+"""An asyncio event loop in virtual time, on which servers, clients and WebRTC peers run as they are.
+
+simloop's loop jumps from timer to timer and carries packets in memory. What is added here is what asyncio promises and
+simloop leaves open: callbacks in the order they were asked for, asynchronous generators that are closed, listening on a
+socket that was bound before, and work for threads that takes its time. simloop is young: only this package knows it,
+and its version is pinned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+import sys
+import weakref
+from asyncio import events
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from contextlib import suppress
+from typing import Any, TypeVarTuple, Unpack, override
+
+from simloop import SimLoop, SimulationDeadlockError, SimulationFenceError
+from simloop._policy import ReadyView
+from simloop._trace import EventKind, TraceRecorder
+
+from odyssey_mock.sim.wire import Wire
+
+_Args = TypeVarTuple("_Args")
+
+THREAD_WORK = (0.0, 0.004)
+"""Seconds that work for a thread takes, from and to: it ends in some order, as in threads."""
+
+LAST_WORDS = 60.0
+"""Virtual seconds that all have to end once the loop does."""
+BUSY = 200_000
+"""Callbacks that may run one after the other with always another ready, so that no time can pass: a burst of work is
+far shorter."""
+PLACES = 3
+"""Functions that are told of each task that is busy, the innermost."""
+
+__all__ = ["EndlessError", "SimulatedLoop", "SimulationDeadlockError", "SimulationFenceError"]
+
+
+class EndlessError(RuntimeError):
+    """A run would not end: too much time has passed in it, or none does any more."""
+
+
+class SimulatedLoop(SimLoop):
+    """The loop of one run.
+
+    Attributes:
+        wire: the network between the hosts, and what is wrong with it.
+        limit: seconds of virtual time at which it stops with an `EndlessError`, whoever still runs; None for never.
+    """
+
+    limit: float | None = None
+
+    def __init__(self, seed: int, *, keeps_trace: bool = True) -> None:
+        """Make the loop of `seed`; without a trace it is a little faster, and `trace_hash` says nothing."""
+        super().__init__(seed)
+        self._policy: _InOrder = _InOrder(self)
+        self._recorder = TraceRecorder() if keeps_trace else _NoTrace()
+        self.wire = Wire(self)
+        self._net = self.wire
+        self._threads = random.Random(f"{seed}/threads")  # noqa: S311 - repeatable is what it is for
+        self._free_at: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+        """When each executor is done with what it has been given."""
+        self._generators: dict[int, weakref.ref[AsyncGenerator[Any, Any]]] = {}
+        """Asynchronous generators that have begun, oldest first."""
+        self._tasks_made = 0
+        self.set_task_factory(self._make_task)
+
+    def end(self) -> None:
+        """Cancel what still runs, let it come to its end, and close the loop."""
+        self.allow(LAST_WORDS)
+        self.take_failures()
+        with suppress(Exception):  # the run is over, and has told how it went
+            while tasks := sorted(asyncio.all_tasks(self), key=lambda task: task.get_name()):
+                for task in tasks:
+                    task.cancel()
+                self.run_until_complete(asyncio.wait(tasks))
+            if closing := self._close_generators():
+                self.run_until_complete(asyncio.wait(closing))
+            self.wire.end()
+        self.close()
+
+    @override
+    def run_forever(self) -> None:
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(firstiter=self._generator_begins, finalizer=self._generator_is_forgotten)
+        try:
+            super().run_forever()
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+
+    @override
+    def run_in_executor(
+        self, executor: Any, func: Callable[[Unpack[_Args]], Any], *args: *_Args
+    ) -> asyncio.Future[Any]:
+        """Do the work here, at a moment of the near future; being cancelled before that, it is never done.
+
+        Work for one executor is done in the order it was given, as if that had one thread.
+        """
+        self._check_closed()
+        done: asyncio.Future[Any] = self.create_future()
+        at = self._now + self._threads.uniform(*THREAD_WORK)
+        if executor is not None:
+            at = self._free_at[executor] = max(at, self._free_at.get(executor, 0.0))
+        # A thread begins in a context of its own; `asyncio.to_thread` takes the caller's along.
+        self.call_later(at - self._now, _Work(func, args, done), context=contextvars.Context())
+        return done
+
+    @override
+    async def create_server(self, protocol_factory: Any, host: Any = None, port: Any = None, **kwargs: Any) -> Any:
+        sock = kwargs.pop("sock", None)
+        if sock is not None:
+            host, port = sock.getsockname()
+        return await super().create_server(protocol_factory, host, port, **kwargs)
+
+    @override
+    async def create_datagram_endpoint(
+        self, protocol_factory: Any, local_addr: Any = None, remote_addr: Any = None, **kwargs: Any
+    ) -> Any:
+        # What a real socket is told besides (whether others may have its address) has no meaning here.
+        for option in ("reuse_port", "allow_broadcast", "family", "proto", "flags"):
+            kwargs.pop(option, None)
+        return await super().create_datagram_endpoint(protocol_factory, local_addr, remote_addr, **kwargs)
+
+    def take_failures(self) -> list[BaseException]:
+        """What tasks have raised that nobody awaits any more, and callbacks; each is given once.
+
+        Tasks that wait for the garbage collector are looked at as well.
+        """
+        for task in list(self._task_owners):
+            if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
+                error = task.exception()  # seen, then
+                if error is not None:
+                    self._unhandled.append(error)
+        taken, self._unhandled = self._unhandled, []
+        return taken
+
+    def allow(self, seconds: float) -> None:
+        """Set the limit to so many seconds of virtual time from now."""
+        self.limit = self.time() + seconds
+        self._policy.passed = 0
+
+    @override
+    def _advance_clock(self) -> None:
+        super()._advance_clock()
+        self._policy.passed = 0
+        if self.limit is not None and self._now > self.limit:
+            raise EndlessError(f"expected an end by second {self.limit:g} of virtual time, and it goes on")
+
+    def _generator_begins(self, generator: AsyncGenerator[Any, Any]) -> None:
+        number = id(generator)
+        self._generators[number] = weakref.ref(generator, lambda _: self._generators.pop(number, None))
+
+    def _generator_is_forgotten(self, generator: AsyncGenerator[Any, Any]) -> None:
+        if not self.is_closed():
+            self.call_soon(self._close_generator, generator)
+
+    def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> asyncio.Task[None]:
+        return self.create_task(_closing(generator))
+
+    def _close_generators(self) -> list[asyncio.Task[None]]:
+        left = [generator for each in self._generators.values() if (generator := each()) is not None]
+        return [self._close_generator(generator) for generator in left]
+
+    def _make_task(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        coro: Coroutine[Any, Any, Any] | Generator[Any, None, Any],
+        *,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Task[Any]:
+        self._tasks_made += 1
+        return NumberedTask(self._tasks_made, coro, loop=loop, context=context)  # type: ignore[arg-type]  # typeshed has no generators
+
+
+class NumberedTask(asyncio.Task[Any]):
+    """A task whose place in a set follows from the order of creation, not from its address in memory.
+
+    asyncio keeps tasks in sets, and cancels them in the order of the set: it must be the same in every process.
+    """
+
+    def __init__(self, number: int, coro: Coroutine[Any, Any, Any], **options: Any) -> None:
+        self.number = number
+        super().__init__(coro, name=f"task-{number:06}", **options)
+
+    @override
+    def __hash__(self) -> int:
+        return self.number
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class _Work:
+    """A function for a thread, and who waits for it."""
+
+    def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], done: asyncio.Future[Any]) -> None:
+        self._func = func
+        self._args = args
+        self._done = done
+        self.__qualname__ = "work for a thread"
+
+    def __call__(self) -> None:
+        if self._done.cancelled():
+            return
+        loop = self._done.get_loop()
+        # No event loop runs in a thread.
+        events._set_running_loop(None)  # noqa: SLF001 - what event loops are to call
+        try:
+            result = self._func(*self._args)
+        except Exception as error:  # as an executor does: it belongs to whoever waits
+            self._done.set_exception(error)
+        else:
+            self._done.set_result(result)
+        finally:
+            events._set_running_loop(loop)  # noqa: SLF001 - as above
+
+
+class _InOrder:
+    """Callbacks in the order they were asked for, as asyncio documents it and libraries rely on it."""
+
+    diverged_at: int | None = None
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.passed = 0
+        """How many callbacks have run since time last passed."""
+
+    def choose(self, ready: Sequence[ReadyView]) -> int:  # noqa: ARG002 - simloop's signature
+        self.passed += 1
+        if self.passed > BUSY:
+            raise EndlessError(
+                f"{BUSY:,} callbacks ran and no time has passed: something waits in a loop without waiting, such as "
+                "`while not done: await asyncio.sleep(0)`. Time passes only when nothing is left to do. Ready now: "
+                + "; ".join(_where(task) for task in asyncio.all_tasks(self._loop) if _is_ready(task))
+            )
+        return 0
+
+
+async def _closing(generator: AsyncGenerator[Any, Any]) -> None:
+    await generator.aclose()
+
+
+def _is_ready(task: asyncio.Task[Any]) -> bool:
+    return getattr(task, "_fut_waiter", None) is None
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    """Tell where it waits, from the outermost function to the innermost."""
+    places, waiting = [], task.get_coro()
+    while (frame := getattr(waiting, "cr_frame", None)) is not None:
+        places.append(f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}")
+        waiting = getattr(waiting, "cr_await", None)
+    return f"{task.get_name()} at {', '.join(places[-PLACES:])}"
+
+
+class _NoTrace(TraceRecorder):
+    @override
+    def record(self, kind: EventKind, when: float, seq: int, label: str, host: str = "") -> None:
+        pass

@@ -1,0 +1,140 @@
+"""Client and mock on this machine's own sockets, with WebRTC between them or with light peers."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, override
+
+import av
+
+import odyssey_client
+from odyssey_client import AdvancedConfig, Odyssey, OdysseyError
+from odyssey_client.connection.peer import PeerListener
+from odyssey_client.errors import PeerError
+from odyssey_client.rtc.ends import ClientEnd
+from odyssey_client.rtc.ends import SpectatorEnd as ClientSpectatorEnd
+from odyssey_client.seams import Clock
+from odyssey_mock import MockOdyssey, network
+from odyssey_mock.media.encoder import Codec
+from odyssey_mock.media.footage import drawn
+from odyssey_mock.rtc.ends import SpectatorEnd, StreamerEnd
+from odyssey_mock.rtc.packets import PacketTrack
+from odyssey_mock.sim import light
+from tests.support.leftovers import nothing_left
+
+HOST = "127.0.0.1"
+SIZE = (176, 320)
+
+type Depth = Literal["real", "light"]
+
+
+class LightClientNetwork(odyssey_client.SystemNetwork):
+    """The machine's network, with light peers."""
+
+    @override
+    def peer(self, clock: Clock, listener: PeerListener) -> ClientEnd:
+        return light.client_peer(HOST, clock, listener)
+
+    @override
+    def spectator_peer(
+        self,
+        clock: Clock,
+        *,
+        connected: Callable[[], None],
+        ended: Callable[[], None],
+        frame: Callable[[av.VideoFrame], None],
+        lost: Callable[[PeerError], None],
+    ) -> ClientSpectatorEnd:
+        return light.spectator_client_peer(HOST, clock, connected=connected, ended=ended, frame=frame, lost=lost)
+
+
+class LightServerNetwork(network.SystemNetwork):
+    """The machine's network, with light peers."""
+
+    @override
+    def streamer_peer(
+        self,
+        track: PacketTrack,
+        *,
+        loopback_only: bool,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_message: Callable[[str | bytes], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> StreamerEnd:
+        return light.streamer_peer(
+            HOST,
+            track,
+            on_connected=on_connected,
+            on_lost=on_lost,
+            on_message=on_message,
+            on_keyframe_wanted=on_keyframe_wanted,
+        )
+
+    @override
+    def spectator_peer(
+        self,
+        track: PacketTrack,
+        codecs: Sequence[Codec],
+        *,
+        loopback_only: bool,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> SpectatorEnd:
+        return light.spectator_peer(
+            HOST, track, codecs, on_connected=on_connected, on_lost=on_lost, on_keyframe_wanted=on_keyframe_wanted
+        )
+
+
+@dataclass
+class Told:
+    """What a client has told its user, in order."""
+
+    words: list[str] = field(default_factory=list)
+
+    def handlers(self) -> dict[str, Callable[..., None]]:
+        """For `Odyssey.connect`."""
+
+        def errors(error: OdysseyError, fatal: bool) -> None:
+            self.words.append(f"{type(error).__name__}: {error} {'(fatal)' if fatal else ''}")
+
+        return {
+            "on_status_change": self.words.append,
+            "on_error": errors,
+            "on_stream_started": lambda _: self.words.append("started"),
+            "on_stream_ended": lambda: self.words.append("ended"),
+            "on_stream_error": lambda reason, _: self.words.append(f"stream error: {reason}"),
+            "on_interact_acknowledged": lambda prompt: self.words.append(f"acknowledged: {prompt}"),
+        }
+
+
+@dataclass
+class Stage:
+    """A mock, and how clients of it are made."""
+
+    depth: Depth
+    mock: MockOdyssey
+
+    def network(self) -> odyssey_client.Network:
+        """A client's."""
+        return LightClientNetwork() if self.depth == "light" else odyssey_client.SystemNetwork()
+
+    def client(self, **advanced: Any) -> Odyssey:
+        """Make a client; settings by name."""
+        settings = AdvancedConfig(**{"telemetry": False, "initial_retry_delay_ms": 10, **advanced})
+        return Odyssey(self.mock.api_key, api_url=self.mock.url, advanced=settings, network=self.network())
+
+    def session_history(self) -> list[tuple[Any, Any]]:
+        """Which events have brought the mock's sessions into which states."""
+        return [(entry.data["event"], entry.data["to"]) for entry in self.mock.journal.find("state", "session")]
+
+
+@asynccontextmanager
+async def staged(depth: Depth, **settings: Any) -> AsyncIterator[Stage]:
+    """A mock of small frames; nothing of it, nor of its clients, is left in the end."""
+    served = LightServerNetwork() if depth == "light" else network.SystemNetwork()
+    footage = light.light_footage if depth == "light" else drawn
+    small = {"portrait_size": SIZE, "landscape_size": SIZE[::-1]}
+    async with nothing_left(), MockOdyssey(network=served, footage=footage, **{**small, **settings}) as mock:
+        yield Stage(depth, mock)

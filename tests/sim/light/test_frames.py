@@ -1,0 +1,142 @@
+"""Frames without pixels, on a network that loses, doubles and reorders them; and how they are made."""
+
+import asyncio
+from typing import cast
+
+import av
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.media.encoder import GROUP_SECONDS, VideoPacket
+from odyssey_mock.media.stamp import FrameStamp
+from odyssey_mock.media.timeline import Size, Timeline
+from odyssey_mock.rtc.packets import PacketTrack
+from odyssey_mock.sim.light.frames import FrameReceiver, FrameSender, LightFrame
+from odyssey_mock.sim.light.link import Link
+from odyssey_mock.sim.light.packets import LightPacket, light_footage
+
+SIZE, OTHER = Size(176, 320), Size(320, 240)
+FPS = 20
+
+
+class Wire:
+    """What a sender and a receiver use of a link."""
+
+    def __init__(self) -> None:
+        self.datagrams: list[bytes] = []
+        self.keyframes_wanted = 0
+
+    def show(self, datagram: bytes) -> None:
+        self.datagrams.append(datagram)
+
+    def lost_frame(self) -> None:
+        self.keyframes_wanted += 1
+
+
+def packet(index: int, *, key: bool = False) -> VideoPacket:
+    stamp = FrameStamp(stream_tag=7, frame_index=index, prompt_revision=0, sent_at_ms=index * 50)
+    return cast("VideoPacket", LightPacket(stamp, SIZE, "h264", index, FPS, key))
+
+
+async def sent(*packets: VideoPacket) -> tuple[list[bytes], bytes]:
+    """The datagrams of these, and what is said at the end."""
+    wire, track, ended = Wire(), PacketTrack(limit=1000), asyncio.Event()
+    for each in packets:
+        track.offer(each)
+    track.finish()
+    sender = FrameSender(cast("Link", wire), track, ended.set)
+    await sender.run()
+    assert ended.is_set()
+    await track.drained()
+    return wire.datagrams, sender.last
+
+
+def received(datagrams: list[bytes]) -> tuple[list[int], int]:
+    """The indexes that are shown, and how often a key frame is asked for."""
+    wire, shown = Wire(), list[av.VideoFrame]()
+    receiver = FrameReceiver(cast("Link", wire), shown.append)
+    for datagram in datagrams:
+        receiver.take(datagram)
+    return [frame.stamp.frame_index for frame in cast("list[LightFrame]", shown)], wire.keyframes_wanted
+
+
+async def test_what_is_lost_is_missed_and_a_key_frame_asked_for_once() -> None:
+    datagrams, last = await sent(packet(0, key=True), *(packet(index) for index in range(1, 10)))
+    assert received(datagrams) == ([*range(10)], 0)
+    assert received(datagrams[:3] + datagrams[5:]) == ([0, 1, 2, 5, 6, 7, 8, 9], 1)
+    assert last == (10).to_bytes(4)
+
+
+async def test_nothing_is_shown_before_a_key_frame_and_each_frame_asks_for_one() -> None:
+    datagrams, _ = await sent(packet(0, key=True), packet(1), packet(2), packet(3, key=True), packet(4))
+    assert received(datagrams[1:]) == ([3, 4], 2)
+
+
+@given(st.permutations(range(12)), st.lists(st.integers(0, 11), max_size=6))
+def test_indexes_only_grow_whatever_the_network_does(order: list[int], again: list[int]) -> None:
+    with asyncio.Runner() as runner:
+        datagrams, _ = runner.run(sent(*(packet(index, key=True) for index in range(12))))
+    shown, _ = received([datagrams[place] for place in [*order, *again]])
+    assert shown == sorted(set(shown))
+    assert shown[-1] == 11
+
+
+def test_the_end_waits_for_frames_that_are_under_way() -> None:
+    class Later(Wire):
+        def later(self, seconds: float, then: object) -> None:
+            asked.append((seconds, then))
+
+    asked: list[tuple[float, object]] = []
+    with asyncio.Runner() as runner:
+        datagrams, last = runner.run(sent(packet(0, key=True), packet(1)))
+    shown, ends = list[av.VideoFrame](), list[str]()
+    receiver = FrameReceiver(cast("Link", Later()), shown.append)
+    receiver.take(datagrams[0])
+    receiver.after(last, lambda: ends.append("late"), 0.1)
+    assert (ends, [seconds for seconds, _ in asked]) == ([], [0.1])
+    receiver.take(datagrams[1])
+    assert len(shown) == 2
+    receiver.after(last, lambda: ends.append("at once"), 0.1)
+    assert ends == ["at once"]
+    receiver.take(datagrams[1])
+    assert len(shown) == 2, "nothing comes after the end"
+
+
+def test_footage_has_key_frames_where_an_encoder_would() -> None:
+    footage = light_footage(Timeline(tag=7, size=SIZE, fps=FPS), None)
+    group = round(FPS * GROUP_SECONDS)
+
+    def stamp(index: int) -> FrameStamp:
+        return FrameStamp(7, index, 0, 0)
+
+    made = [footage.make(stamp(at), at, {"h264"}, keyframe=at == 3).packets["h264"] for at in range(group + 10)]
+    assert [at for at, each in enumerate(made) if each.is_keyframe] == [0, 3, 3 + group]
+    assert [each.pts for each in made] == list(range(group + 10))
+    both = footage.make(stamp(99), 99, {"h264", "vp8"}, keyframe=False).packets
+    assert (both["h264"].is_keyframe, both["vp8"].is_keyframe) == (False, True), "a new codec begins with one"
+    other = footage.make(stamp(100), 100, {"vp8"}, keyframe=False, resized=("h264", OTHER))
+    assert other.resized is not None
+    assert other.resized.is_keyframe
+    assert cast("LightPacket", other.resized).size == OTHER
+    assert footage.frames == {"h264": group + 11, "vp8": 2}
+    assert footage.is_instant
+    footage.close()
+
+
+@pytest.mark.parametrize("index", [0, 2**32 - 1])
+def test_a_frame_has_all_that_its_packet_says(index: int) -> None:
+    for stamp in (FrameStamp(65535, index, 2**24 - 1, 2**48 - 1), FrameStamp(None, index, None, 5)):
+        made = LightPacket(stamp, OTHER, "vp8", 45, FPS, True)
+        frame = LightFrame(made.body)
+        assert (frame.stamp, frame.width, frame.height, frame.time) == (stamp, 320, 240, 2.25)
+        assert (frame.pts, frame.time_base, frame.key_frame) == (45, made.time_base, True)
+        assert frame.format.name == "yuv420p"
+        assert repr(made) == f"<LightPacket {stamp} in vp8, 320x240, key>"
+
+
+def test_a_muxer_gets_something_to_decode() -> None:
+    decoder = av.CodecContext.create("h264", "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    frames = [decoder.decode(av.Packet(bytes(packet(at, key=at == 0)))) for at in range(2)] + [decoder.decode(None)]
+    assert [(each.width, each.height) for some in frames for each in some] == [(176, 320)] * 2

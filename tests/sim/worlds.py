@@ -1,0 +1,35 @@
+"""Runs of the whole simulated world, for tests of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from odyssey_mock.sim.world import Run, World, run
+
+HOST = "elsewhere"
+"""A machine for servers of these tests' own."""
+
+
+def play[T](scenario: Callable[[World], Awaitable[T]], *, seed: int = 1, **settings: object) -> T:
+    """What `scenario` returns after a run in which nothing went wrong."""
+    went = complete(scenario, seed=seed, **settings)
+    assert went.result is not None
+    return went.result
+
+
+def complete[T](scenario: Callable[[World], Awaitable[T]], *, seed: int = 1, **settings: object) -> Run[T]:
+    went = run(seed, scenario, settings=settings)
+    if went.error is not None:
+        raise went.error
+    return went
+
+
+async def wait(seconds: float) -> None:
+    await asyncio.sleep(seconds)  # noqa: TID251 - virtual time, which costs nothing
+
+
+def play_nothing(scenario: Callable[[World], Awaitable[None]]) -> None:
+    assert complete(scenario).left == ()
+
+
+async def of[T](work: Awaitable[T]) -> T:
+    return await work

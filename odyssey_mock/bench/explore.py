@@ -15,8 +15,8 @@ from odyssey_client import Odyssey
 from odyssey_mock.bench.rows import Row
 from odyssey_mock.server import MockOdyssey
 from odyssey_mock.sim.depths import Depth
+from odyssey_mock.sim.runs import run as run_world
 from odyssey_mock.sim.world import PICTURE, World
-from odyssey_mock.sim.world import run as run_world
 
 PROCESSES = 2
 SESSIONS: dict[Depth, int] = {"light": 200, "full": 40}

@@ -21,7 +21,8 @@ from odyssey_client import ConnectionStatus, Odyssey, OdysseyError, Script
 from odyssey_client.config import API_KEY_VARIABLE, API_URL_VARIABLE
 from odyssey_mock.journal import JSON
 from odyssey_mock.sim.depths import Depth
-from odyssey_mock.sim.world import CLIENT, SERVER, World, opened
+from odyssey_mock.sim.runs import opened
+from odyssey_mock.sim.world import CLIENT, SERVER, World
 from odyssey_mock.testing.strategies import clock_jumps, faults, prompts, scripts
 from odyssey_mock.testing.watching import Watcher
 from odyssey_mock.testing.weather import reset

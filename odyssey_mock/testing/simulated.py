@@ -21,7 +21,8 @@ from odyssey_mock.journal import Entry
 from odyssey_mock.settings import Settings, SettingsError, UnknownSettingError
 from odyssey_mock.sim.depths import Depth
 from odyssey_mock.sim.loop import EndlessError
-from odyssey_mock.sim.world import GIVE_UP, SERVER, World, run
+from odyssey_mock.sim.runs import run
+from odyssey_mock.sim.world import GIVE_UP, SERVER, World
 from odyssey_mock.testing import weather
 from odyssey_mock.testing.story import story
 from odyssey_mock.testing.weather import Weather, WeatherError

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import override
 
 from odyssey_mock.sim.loop import SimulatedLoop
+from odyssey_mock.sim.runs import _without_collections
 from odyssey_mock.sim.wire import Wire
-from odyssey_mock.sim.world import _without_collections
 
 HERE, THERE = "here", "there"
 PORT = 80

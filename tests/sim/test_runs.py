@@ -11,8 +11,9 @@ from odyssey_client import (
 )
 from odyssey_mock.sim.loop import EndlessError, SimulationDeadlockError
 from odyssey_mock.sim.outside import OutsideError
+from odyssey_mock.sim.runs import opened, run
 from odyssey_mock.sim.seams import EPOCH
-from odyssey_mock.sim.world import CLIENT, World, opened, run
+from odyssey_mock.sim.world import CLIENT, World
 from tests.sim.test_world import life_cycle
 from tests.sim.worlds import HOST, complete, of, play, play_nothing, wait
 

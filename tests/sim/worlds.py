@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from odyssey_mock.sim.world import Run, World, run
+from odyssey_mock.sim.runs import Run, run
+from odyssey_mock.sim.world import World
 
 HOST = "elsewhere"
 """A machine for servers of these tests' own."""

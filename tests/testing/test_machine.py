@@ -14,7 +14,8 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 from odyssey_client import ConnectionStatus, Odyssey, OdysseyError
 from odyssey_mock.sim.loop import EndlessError
 from odyssey_mock.sim.outside import OutsideError
-from odyssey_mock.sim.world import World, opened
+from odyssey_mock.sim.runs import opened
+from odyssey_mock.sim.world import World
 from odyssey_mock.testing.machine import JOB_RULES, RULES, STREAM_RULES, OdysseyMachine
 
 MODEST = settings(

@@ -7,7 +7,8 @@ from typing import Literal
 import pytest
 
 from odyssey_client import AdvancedConfig, ConnectionStatus
-from odyssey_mock.sim.world import CLIENT, SERVER, World, run
+from odyssey_mock.sim.runs import run
+from odyssey_mock.sim.world import CLIENT, SERVER, World
 from odyssey_mock.testing import weather
 
 SECONDS = 40.0

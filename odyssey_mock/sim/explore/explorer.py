@@ -21,7 +21,8 @@ from odyssey_mock.sim.explore.outcome import Failure, Outcome
 from odyssey_mock.sim.explore.server_rules import ServerRules
 from odyssey_mock.sim.explore.weather import calm, weather
 from odyssey_mock.sim.explore.workload import Actor, Step, Workload
-from odyssey_mock.sim.world import World, run
+from odyssey_mock.sim.runs import run
+from odyssey_mock.sim.world import World
 
 CALL_LIMIT = 600.0
 """Seconds in which every call must settle: more than the limits of all that it may do one after the other."""

@@ -8,8 +8,8 @@ Rules:
    sent, and interactions in theirs. A call that gave up (timed out, cancelled) keeps its place, so that an answer
    that comes late is not taken for the next call's; its place is given up when as much time has passed again. Where
    an answer shows the very text of a later call, and not that of the first in line, it belongs to the later one: the
-   first was never answered. An acknowledgement that repeats the one before, with the text of the interaction which that
-   answered and of none that waits, is the same one said twice: it answers nothing.
+   first was never answered. An acknowledgement that shows the text of none in line answers nothing where it is the one
+   before said twice, or begins with the text of an interaction whose place was given up.
 4. A stream error answers the start that waits; else the interaction first in line; else the end.
 """
 
@@ -60,6 +60,10 @@ class _Place:
         prompt = self.prompt.strip().casefold()
         return bool(prompt) and prompt in applied_prompt.casefold()
 
+    def begins(self, applied_prompt: str) -> bool:
+        prompt = self.prompt.strip().casefold()
+        return bool(prompt) and applied_prompt.strip().casefold().startswith(prompt)
+
 
 class StreamOperations:
     """One connection's place in `TRANSITIONS`, and the calls that wait for answers."""
@@ -71,6 +75,8 @@ class StreamOperations:
         self._end: int | None = None
         self._acknowledged: tuple[_Place, str] | None = None
         """The interaction that was answered last, and the prompt as it was applied."""
+        self._given_up: list[_Place] = []
+        """Interactions of this stream that have no place in line any more, and were not answered."""
 
     @property
     def pending(self) -> frozenset[int]:
@@ -145,6 +151,7 @@ class StreamOperations:
 
     def _drop_place(self, happened: Input) -> list[Effect]:
         if isinstance(happened, GaveUp):
+            self._given_up += [place for place in self._interactions if place.call == happened.call]
             for line in (self._starts, self._interactions):
                 line[:] = [place for place in line if place.call != happened.call]
         return []
@@ -159,7 +166,7 @@ class StreamOperations:
         if not isinstance(happened, InteractAcknowledged):
             return []
         place = _first_shown(self._interactions, happened.prompt)
-        if place is None or self._is_said_twice(place, happened.prompt):
+        if place is None or self._is_said_twice(place, happened.prompt) or self._is_too_late(place, happened.prompt):
             return []
         self._interactions.remove(place)
         self._acknowledged = place, happened.prompt
@@ -171,6 +178,12 @@ class StreamOperations:
             return False
         former, said = self._acknowledged
         return said == applied_prompt and former.is_shown_in(applied_prompt)
+
+    def _is_too_late(self, place: _Place, applied_prompt: str) -> bool:
+        """Whether this acknowledges what was given up long ago, and not what is at ``place`` (rule 3)."""
+        if place.is_shown_in(applied_prompt):
+            return False
+        return any(each.begins(applied_prompt) for each in self._given_up)
 
     def _resolve_end(self, _: Input) -> list[Effect]:
         call, self._end = self._end, None
@@ -189,13 +202,13 @@ class StreamOperations:
         return [] if call is None else _reject(_Place(call, ""), happened)
 
     def _reject_interactions(self, _: Input) -> list[Effect]:
-        line, self._interactions = self._interactions, []
+        line, self._interactions, self._given_up = self._interactions, [], []
         message = "The stream ended before this interaction was acknowledged."
         return [Reject(p.call, OdysseyStreamError("stream_ended", message)) for p in line if p.waiting]
 
     def _reject_all(self, happened: Input) -> list[Effect]:
         calls = sorted(self.pending)
-        self._starts, self._interactions, self._end = [], [], None
+        self._starts, self._interactions, self._given_up, self._end = [], [], [], None
         match happened:
             case Close(error):
                 message = f"The connection ended before the streamer answered: {error}"

@@ -110,6 +110,35 @@ def test_a_place_is_given_up_after_a_second_time() -> None:
     assert settled(operations.handle(InteractAcknowledged("rewritten"))) == [Resolve(2, "rewritten")]
 
 
+def test_an_acknowledgement_that_is_said_twice_answers_nothing_the_second_time() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(Interact(2, "rain"))
+    said = InteractAcknowledged("night, with stars")
+    assert settled(operations.handle(said)) == [Resolve(1, "night, with stars")]
+    assert operations.handle(said) == (Announce(said),)
+    assert settled(operations.handle(InteractAcknowledged("rain"))) == [Resolve(2, "rain")]
+
+
+def test_the_same_prompt_twice_takes_two_acknowledgements() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(Interact(2, "night"))
+    said = InteractAcknowledged("night, with stars")
+    assert settled(operations.handle(said)) == [Resolve(1, "night, with stars")]
+    assert settled(operations.handle(said)) == [Resolve(2, "night, with stars")]
+
+
+def test_an_acknowledgement_of_what_was_given_up_is_not_given_to_the_next_interaction() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(GaveUp(1))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, "rain"))
+    assert settled(operations.handle(InteractAcknowledged("night, with stars"))) == []
+    assert settled(operations.handle(InteractAcknowledged("rain"))) == [Resolve(2, "rain")]
+
+
 def test_a_start_that_timed_out_may_still_start() -> None:
     operations = StreamOperations()
     operations.handle(Start(0, "a castle"))

@@ -131,9 +131,7 @@ class Watch:
     def check(self) -> None:
         """Once the connection is over, and all was told: a failed one has one fatal error, another has none."""
         if self.statuses and self._last not in _OVER:
-            self._found(
-                "statuses_are_legal", f"expected a connection that is over to say so, came {self._last} as its last"
-            )
+            self._found("statuses_are_legal", f"expected a connection that is over to say so, came {self._last} last")
         if self._downs != self._ups:
             self._found(
                 "handlers_fit_the_status",
@@ -177,15 +175,13 @@ class Watch:
         self._downs += 1
         if self._last not in _OVER:
             self._found(
-                "handlers_fit_the_status", f"expected on_disconnected once it is over, came one while {self._last}"
+                "handlers_fit_the_status", f"expected on_disconnected once it is over, came one when {self._last}"
             )
 
     def _status(self, status: ConnectionStatus, message: str | None) -> None:
         self._told(f"status {status}" + (f": {message}" if message else ""))
         if status not in LEGAL[self._last]:
-            self._found(
-                "statuses_are_legal", f"expected one of {sorted(LEGAL[self._last])} after {self._last}, came {status}"
-            )
+            self._found("statuses_are_legal", f"{self._last} may become {sorted(LEGAL[self._last])}, came {status}")
         self._check_wait(status, message or "")
         if status in _OVER:
             self.ended_at = self._now()
@@ -211,7 +207,7 @@ class Watch:
         self._fatal.append(getattr(error, "code", type(error).__name__))
         if self._last is not ConnectionStatus.FAILED:
             self._found(
-                "fatal_once", f"expected a fatal error only of a failed connection, came one while {self._last}"
+                "fatal_once", f"expected a fatal error of a failed connection alone, came one when {self._last}"
             )
         if len(self._fatal) > 1:
             self._found("fatal_once", f"expected one fatal error, came {self._fatal}")

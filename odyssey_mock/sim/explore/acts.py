@@ -68,6 +68,7 @@ class Player:
             now=self.shared.world.now,
             first_wait=float(self.actor.advanced.get("initial_retry_delay_ms", 1000)) / 1000,  # type: ignore[arg-type]
             may_repeat=self.shared.may_repeat,
+            pause=self.actor.pause,
         )
         self.watches.append(watch)
         self.shared.watches.append(watch)

@@ -184,6 +184,7 @@ def _actor(chance: random.Random, number: int, of: int, length: int) -> Actor:
             "max_retry_after_s": 10,
         },
         steps=tuple(steps),
+        pause=chance.choice([0.0, 0.0, 0.0, 0.0, 0.0, 0.2]),
     )
 
 

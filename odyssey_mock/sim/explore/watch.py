@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from odyssey_client import BroadcastInfo, ConnectionStatus, MediaStream, Odyssey, OdysseyEventHandlers, VideoFrame
+from odyssey_client.events import Handler
 from odyssey_client.stamp import read_stamp
 from odyssey_mock.sim.explore.log import Log
 
@@ -80,11 +83,12 @@ class Watch:
         now: Callable[[], float],
         first_wait: float,
         may_repeat: bool,
+        pause: float,
     ) -> None:
         """`said(session_id)`: what the server has said to that session so far.
 
         `now()`: virtual time; `first_wait`: seconds before a connection is tried again, at least; `may_repeat`: frames,
-        by a fault.
+        by a fault; `pause`: seconds that each handler takes.
         """
         self._host = host
         self._client = client
@@ -94,6 +98,7 @@ class Watch:
         self._now = now
         self._first_wait = first_wait
         self._may_repeat = may_repeat
+        self._pause = pause
         self._heard: dict[str, int] = {}
         """How many of a session's messages are behind us."""
         self._last: ConnectionStatus | None = None
@@ -111,18 +116,30 @@ class Watch:
 
     def handlers(self) -> OdysseyEventHandlers:
         """What to give to `connect`."""
-        return OdysseyEventHandlers(
-            on_connected=self._connected,
-            on_disconnected=self._disconnected,
-            on_stream_started=self._started,
-            on_stream_ended=lambda: self._told("on_stream_ended"),
-            on_interact_acknowledged=self._acknowledged,
-            on_stream_error=lambda reason, _: self._told(f"on_stream_error({reason!r})"),
-            on_error=self._error,
-            on_status_change=self._status,
-            on_broadcast_ready=self._broadcast,
-            on_video_frame=self._frame,
-        )
+        quick: Mapping[str, Callable[..., None]] = {
+            "on_connected": self._connected,
+            "on_disconnected": self._disconnected,
+            "on_stream_started": self._started,
+            "on_stream_ended": lambda: self._told("on_stream_ended"),
+            "on_interact_acknowledged": self._acknowledged,
+            "on_stream_error": lambda reason, _: self._told(f"on_stream_error({reason!r})"),
+            "on_error": self._error,
+            "on_status_change": self._status,
+            "on_broadcast_ready": self._broadcast,
+        }
+        handlers: Mapping[str, Handler] = {name: self._slowed(each) for name, each in quick.items()}
+        return OdysseyEventHandlers(on_video_frame=self._frame, **handlers)
+
+    def _slowed(self, handler: Callable[..., None]) -> Handler:
+        if not self._pause:
+            return handler
+
+        @functools.wraps(handler)
+        async def slow(*arguments: object) -> None:
+            handler(*arguments)
+            await asyncio.sleep(self._pause)
+
+        return slow
 
     def over(self) -> None:
         """`disconnect` has returned: nothing may be told any more."""
@@ -146,6 +163,8 @@ class Watch:
 
     def caught_up(self, session: str, line: int) -> None:
         """All has been well for a while: what the server said on the `line` that there is has been heard."""
+        if self._pause:
+            return
         missing = [each for each in self._said(session)[self._heard.get(session, 0) :] if each.line == line]
         if missing:
             self._found("nothing_said_is_lost", f"expected {missing} in the end, came nothing")
@@ -190,6 +209,8 @@ class Watch:
 
     def _check_wait(self, status: ConnectionStatus, message: str) -> None:
         """Before each try but the first to have a lost connection back, it waits."""
+        if self._pause:
+            return  # what is told is told too late to say when it was
         if status not in _OVER and self._now() < self._no_try_before - 1e-6:
             self._found(
                 "tries_back_off",
@@ -227,6 +248,8 @@ class Watch:
 
     def _in_order(self, heard: Said) -> None:
         """Check that the server has said it, after what was heard before, and that nothing on its line was left out."""
+        if self._pause:
+            return  # by now it may have another session, or none
         session = self._client.current_session_id or ""
         said = self._said(session)
         behind = self._heard.get(session, 0)

@@ -55,12 +55,14 @@ class Actor:
         host: its name.
         account: actors with the same number share an API key.
         advanced: fields of `AdvancedConfig`.
+        pause: seconds that each of its handlers takes; they are coroutines then.
     """
 
     host: str
     account: int
     advanced: Mapping[str, JSON]
     steps: tuple[Step, ...]
+    pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Workload:
                     "host": actor.host,
                     "account": actor.account,
                     "advanced": dict(actor.advanced),
+                    "pause": actor.pause,
                     "steps": [
                         {
                             "do": step.do,
@@ -148,6 +151,7 @@ class Workload:
                         host=actor["host"],
                         account=actor["account"],
                         advanced=actor["advanced"],
+                        pause=actor.get("pause", 0.0),
                         steps=tuple(Step(**step) for step in actor["steps"]),
                     )
                     for actor in data["actors"]

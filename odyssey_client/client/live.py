@@ -113,8 +113,10 @@ class LiveCalls(ClientBase):
         finally:
             if self._connection is connection:
                 try:
-                    await self._calls.end()
-                    await self._telemetry.aclose()
+                    try:
+                        await self._calls.end()
+                    finally:
+                        await self._telemetry.aclose()
                 finally:
                     # What was begun meanwhile, by a handler or by anybody else, needs them still.
                     if self._connection is connection and not self._calls.are_waiting:

@@ -24,8 +24,9 @@ class CallsUnderWay:
 
     @property
     def are_waiting(self) -> bool:
-        """Whether a call waits for something now."""
-        return any(step.loop is asyncio.get_running_loop() for step in self.steps)
+        """Whether a call waits for something now, and was not told to end."""
+        here = asyncio.get_running_loop()
+        return any(step.loop is here and not step.is_told for step in self.steps)
 
     def begin(self, name: str) -> Call:
         """Note a call by its name, such as ``simulate``."""
@@ -36,10 +37,13 @@ class CallsUnderWay:
         self.ends += 1
         here = asyncio.get_running_loop()
         # Those of an event loop that is gone are gone with it.
-        steps = [step for step in self.steps if step.loop is here]
-        self.steps.clear()
+        self.steps = dict.fromkeys(step for step in self.steps if step.loop is here)
+        # Those that another end has told are waited for as well, but not by themselves.
+        steps = [step for step in self.steps if not (step.is_told and step.task is asyncio.current_task())]
         for step in steps:
-            step.scope.reschedule(here.time())
+            if not step.is_told:
+                step.is_told = True
+                step.scope.reschedule(here.time())
         if steps:
             await asyncio.wait([step.left for step in steps])
 
@@ -88,8 +92,12 @@ class Step:
         scope: What cuts it off.
         loop: Whose time it waits in.
         left: Done when it is over.
+        task: Who waits.
+        is_told: Whether it was told to end.
     """
 
     scope: asyncio.Timeout
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     left: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    task: asyncio.Task[object] | None = field(default_factory=asyncio.current_task)
+    is_told: bool = False

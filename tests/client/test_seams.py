@@ -13,10 +13,22 @@ import ifaddr
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosedError
 from websockets.http11 import Request, Response
 
+from odyssey_client import Odyssey
 from odyssey_client.rest.proxies import EnvironmentTransport, environment_proxy
-from odyssey_client.seams import MAX_MESSAGE_BYTES, SystemClock, SystemEntropy, SystemNetwork, is_loopback
+from odyssey_client.seams import (
+    MAX_MESSAGE_BYTES,
+    Seams,
+    SystemClock,
+    SystemEntropy,
+    SystemNetwork,
+    _WithoutToken,
+    default_seams,
+    is_loopback,
+    seams_by_default,
+)
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -182,3 +194,39 @@ async def test_a_proxy_that_cannot_be_used_is_told_as_http_errors_are(
         await transport.handle_async_request(httpx.Request("GET", "http://api.odyssey.example/"))
     assert "secret" not in str(raised.value)
     await transport.aclose()
+
+
+async def test_clients_made_in_a_block_and_in_its_tasks_take_its_seams_unless_given_others() -> None:
+    mine = Seams(SystemClock(), SystemEntropy(), SystemNetwork())
+    other = SystemClock()
+
+    async def deep_inside() -> Odyssey:
+        return Odyssey("ody_key")
+
+    with seams_by_default(lambda: mine):
+        task = asyncio.create_task(deep_inside())
+        with seams_by_default(lambda: mine._replace(clock=other)):
+            assert default_seams().clock is other
+        given = Odyssey("ody_key", clock=other)
+    within = await task
+    assert (within._clock, within._entropy, within._network) == mine
+    assert (given._clock, given._entropy, given._network) == (other, mine.entropy, mine.network)
+    assert Odyssey("ody_key")._network is not mine.network
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [(ConnectionClosedError(None, None), "DEBUG"), (ValueError("no such opcode"), "ERROR"), (None, "ERROR")],
+)
+async def test_only_a_ping_that_fails_with_its_connection_is_no_error_in_the_log(
+    caplog: pytest.LogCaptureFixture, error: Exception | None, level: str
+) -> None:
+    log = _WithoutToken("ws://127.0.0.1/signaling?token=secret")
+    caplog.set_level(logging.DEBUG)
+    try:
+        if error is not None:
+            raise error
+        log.error("keepalive ping failed")
+    except type(error or ValueError()):
+        log.exception("keepalive ping failed")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [(level, "keepalive ping failed")]

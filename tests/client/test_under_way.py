@@ -39,6 +39,38 @@ async def test_the_end_waits_until_a_step_has_cleaned_up() -> None:
         await task
 
 
+async def test_two_ends_at_once_both_wait_until_a_step_has_cleaned_up() -> None:
+    calls, may_leave = CallsUnderWay(), asyncio.Event()
+    step = asyncio.create_task(clean_up_slowly(calls, may_leave))
+    await turns()
+    ends = [asyncio.create_task(calls.end()) for _ in range(2)]
+    await turns()
+    assert not any(end.done() for end in ends)
+    assert not calls.are_waiting, "what was told to end is nothing that began later"
+    may_leave.set()
+    await asyncio.gather(*ends)
+    with pytest.raises(ConnectionClosedError):
+        await step
+
+
+async def test_a_step_that_ends_its_client_as_it_is_ended_does_not_wait_for_itself() -> None:
+    calls = CallsUnderWay()
+
+    async def step() -> None:
+        async with calls.begin("download_recording").step():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await calls.end()
+
+    task = asyncio.create_task(step())
+    await turns()
+    async with asyncio.timeout(5):
+        await calls.end()
+        with pytest.raises(ConnectionClosedError):
+            await task
+
+
 async def test_between_two_steps_a_call_goes_on_and_ends_at_the_next() -> None:
     calls = CallsUnderWay()
     call = calls.begin("wait_for_simulation")
@@ -115,6 +147,14 @@ def test_steps_of_an_event_loop_that_is_gone_are_passed_over() -> None:
 async def wait_forever(call: Call) -> None:
     async with call.step():
         await asyncio.Event().wait()
+
+
+async def clean_up_slowly(calls: CallsUnderWay, may_leave: asyncio.Event) -> None:
+    async with calls.begin("simulate").step():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await may_leave.wait()
 
 
 async def turns(number: int = 5) -> None:

@@ -208,3 +208,38 @@ async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert written._waiters == []
+
+
+def test_observers_are_shown_every_entry_from_then_on_in_order() -> None:
+    written = journal(limit=2)
+    written.record("note", "before")
+    seen: list[str] = []
+    written.observe(lambda entry: seen.append(f"first {entry.name}"))
+    written.observe(lambda entry: seen.append(f"second {entry.name}"))
+    for name in ("a", "b", "c"):
+        written.record("note", name)
+    assert seen == ["first a", "second a", "first b", "second b", "first c", "second c"]
+
+
+async def test_an_index_is_reached_when_its_entry_is_written_and_not_before() -> None:
+    written = journal(limit=1)
+    async with asyncio.TaskGroup() as tasks:
+        reaching = tasks.create_task(written.reach(2))
+        for _ in range(2):
+            written.record("note", "x")
+            for _ in range(3):
+                await asyncio.sleep(0)  # noqa: TID251 - the others' turn
+            assert not reaching.done()
+        written.record("note", "x")
+    await written.reach(2)
+    await written.reach(0)  # which is forgotten by now, but it was there
+    written.clear()
+    await written.reach(2)
+
+
+async def test_who_stops_waiting_for_an_index_leaves_nothing() -> None:
+    written = journal()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001):
+            await written.reach(0)
+    assert not written._waiters

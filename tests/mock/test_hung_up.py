@@ -1,0 +1,26 @@
+"""Clients that hang up in the middle of a request: nobody's defect."""
+
+import asyncio
+import logging
+from urllib.parse import urlsplit
+
+import pytest
+
+from odyssey_mock import MockOdyssey
+
+
+async def test_a_client_that_hangs_up_before_its_request_is_whole_is_no_defect(
+    odyssey_mock: MockOdyssey, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    where = urlsplit(odyssey_mock.url)
+    _, writer = await asyncio.open_connection(where.hostname, where.port)
+    head = f"POST /auth/token HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Type: application/json\r\n"
+    writer.write(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    entry = await odyssey_mock.wait_for("rest", "POST /auth/token")
+    assert entry.data["status"] is None, "it was not answered"
+    assert not odyssey_mock.journal.find("note", "defect")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -16,6 +16,7 @@ import click
 
 if TYPE_CHECKING:
     from odyssey_mock.sim.depths import Depth
+    from odyssey_mock.sim.explore.workload import Workload
 
 SEEDS = 100
 """Seeds that are played where it is not said how many."""
@@ -44,7 +45,7 @@ EXCLUDES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 class CannotExploreError(click.ClickException):
-    """Nothing could be played: no rule is known to be broken."""
+    """Seeds could not be played, or not all: whether rules hold in the others is not known."""
 
     exit_code = 2
 
@@ -93,7 +94,7 @@ def explore(
 ) -> None:
     """Play random lives of clients and server in simulated time, and check the rules that must hold in all.
 
-    Exit code 0 where all held, 1 where a rule did not, 2 where nothing could be played.
+    Exit code 0 where all held, 1 where a rule did not, 2 where seeds could not be played, 130 after an interrupt.
     """
     _check_options(context.params)
     if importlib.util.find_spec("simloop") is None:
@@ -102,20 +103,31 @@ def explore(
 
     tools = context.find_object(commands.Tools) or commands.OURS
     depth = depth or "light"
-    if workload is not None:
-        life, again = commands.read(workload), f"odyssey-mock explore --workload {shlex.quote(str(workload))} --trace"
+
+    def one(life: Workload | None, again: str) -> int:
+        """Play or shrink one life; of `seed` where none is given."""
         if shrink:
-            context.exit(commands.show_shrunk(tools, life, again, output))
-        outcome = tools.play(life.seed, depth=life.depth, workload=life, keeps_trace=True)
-        context.exit(commands.show(outcome, again, trace=trace, drawn=diagram))
-    if seed is not None:
-        again = f"odyssey-mock explore --{depth} --seed {seed} --trace"
-        if shrink:
-            context.exit(commands.show_shrunk(tools, tools.draw(seed, depth), again, output))
-        outcome = tools.play(seed, depth=depth, keeps_trace=True)
-        context.exit(commands.show(outcome, again, trace=trace, drawn=diagram))
-    wanted = range(first or 0, (first or 0) + (seeds or SEEDS))
-    context.exit(commands.spread(tools, wanted, depth, commands.Where(workers, scheduler), results, restart=restart))
+            return commands.show_shrunk(tools, life or tools.draw(seed or 0, depth), again, output)
+        if life is not None:
+            outcome = tools.play(life.seed, depth=life.depth, workload=life, keeps_trace=True)
+        else:
+            outcome = tools.play(seed or 0, depth=depth, keeps_trace=True)
+        return commands.show(outcome, again, trace=trace, drawn=diagram)
+
+    try:
+        if workload is not None:
+            again = f"odyssey-mock explore --workload {shlex.quote(str(workload))} --trace"
+            code = one(commands.read(workload), again)
+        elif seed is not None:
+            code = one(None, f"odyssey-mock explore --{depth} --seed {seed} --trace")
+        else:
+            wanted = range(first or 0, (first or 0) + (seeds or SEEDS))
+            where = commands.Where(workers, scheduler)
+            code = commands.spread(tools, wanted, depth, where, results, restart=restart)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        code = commands.INTERRUPTED
+    context.exit(code)
 
 
 def _check_options(given: Mapping[str, object]) -> None:

@@ -53,7 +53,7 @@ async def run(*, quick: bool = False) -> list[Row]:
             taken[depth],
             loopback,
             "ms",
-            reach=1000 / LEAST[depth] / loopback,
+            reach=round(1000 / LEAST[depth] / loopback, 4),
         )
         for depth in taken
     ]

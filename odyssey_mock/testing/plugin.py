@@ -4,6 +4,7 @@ pytest loads it in every run of everybody who has this package installed, so it 
 """
 
 import inspect
+import unittest
 from collections.abc import AsyncIterator, Generator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -113,6 +114,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Say what stands in the way of a simulated test before its fixtures are made."""
     if is_simulated(item):
         _require_simulation()
+        _refuse_unittest(cast("pytest.Function", item))
         _refuse_async_fixtures(cast("pytest.Function", item))
 
 
@@ -133,7 +135,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         raise pytest.fail.Exception(f"@pytest.mark.odyssey_sim: {error}", pytrace=False) from None
     names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001 - as pytest calls it; there is no other way to know them
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    failure = play(_test_function(pyfuncitem), arguments, plan, pyfuncitem.nodeid)
+    failure = play(_test_function(pyfuncitem), arguments, plan, _from_here(pyfuncitem))
     if failure is not None:
         if not isinstance(failure.error, pytest.skip.Exception):
             failure.error.add_note(f"simulated with seed {failure.seed}; to see it again: {failure.replay}")
@@ -161,6 +163,23 @@ def _require_simulation() -> None:
             "pip install 'odyssey-testkit[mock,sim]'",
             pytrace=False,
         ) from None
+
+
+def _from_here(item: pytest.Function) -> str:
+    """The test as a command line names it where pytest was started; its id begins at the project's root."""
+    path, separator, name = item.nodeid.partition("::")
+    file, here = item.config.rootpath / path, item.config.invocation_params.dir
+    return (file.relative_to(here) if file.is_relative_to(here) else file).as_posix() + separator + name
+
+
+def _refuse_unittest(item: pytest.Function) -> None:
+    """Fail for a method of a `TestCase`: `unittest` calls those itself, in its own event loop or in none."""
+    if item.cls is not None and issubclass(item.cls, unittest.TestCase):
+        pytest.fail(
+            f"@pytest.mark.odyssey_sim runs no methods of unittest.TestCase: make {item.cls.__name__} a class without "
+            "it, or make the test a function",
+            pytrace=False,
+        )
 
 
 def _test_function(item: pytest.Function) -> "Test":

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -18,7 +19,7 @@ import pytest
 from odyssey_client.config import API_KEY_VARIABLE, API_URL_VARIABLE
 from odyssey_mock.faults.fault import Fault, FaultError
 from odyssey_mock.journal import Entry
-from odyssey_mock.settings import Settings, SettingsError, UnknownSettingError
+from odyssey_mock.settings import SETTING_NAMES, Settings, SettingsError, UnknownSettingError
 from odyssey_mock.sim.depths import Depth
 from odyssey_mock.sim.loop import EndlessError
 from odyssey_mock.sim.runs import run
@@ -42,13 +43,16 @@ _NOT_YOURS: Mapping[str, str] = MappingProxyType(
     {
         "clock": "time is virtual already: it passes by itself while everybody waits",
         "speed": "time is virtual already: it passes by itself while everybody waits",
-        "seed": "the seed of the run is that of the mock as well",
+        "seed": "seeds=N says how many there are, from 0, and `pytest --odyssey-seed=N` runs one alone",
         "host": "the mock has a machine of its own",
         "port": "the mock has a machine of its own",
         "loopback_only": "the mock has a machine of its own",
     }
 )
 """Settings of the mock that a simulated test cannot choose, and why."""
+
+_OWN = ("seeds", "depth", "weather", "timeout")
+"""What is no setting of the mock."""
 
 
 class PlanError(ValueError):
@@ -113,7 +117,11 @@ class Plan:
             weather.check(self.weather)
             for fault in Settings().replace(**self.settings).faults:
                 Fault.of(fault)
-        except (WeatherError, SettingsError, UnknownSettingError, FaultError) as error:
+        except UnknownSettingError as error:
+            unknown = [name for name in self.settings if name not in SETTING_NAMES]
+            near = [own for name in unknown for own in get_close_matches(name, _OWN, 1)]
+            raise PlanError(f"did you mean {near[0]!r}? {error}" if near else str(error)) from None
+        except (WeatherError, SettingsError, FaultError) as error:
             raise PlanError(str(error)) from None
 
 
@@ -167,6 +175,8 @@ def _play_one(test: Test, arguments: Mapping[str, object], plan: Plan, seed: int
         error = ended.error  # what has ended the run, and cancelled the test
     if error is None:
         return None
+    if ended.error is not None and ended.error is not error:
+        error.add_note(f"besides, in the background: {ended.error!r}")
     replay = f"pytest {shlex.quote(node)} --odyssey-seed={seed}"
     heading = f"seed {seed}, after {ended.seconds:.6g} s of virtual time; to see it again: {replay}"
     return Failure(seed, error, replay, f"{heading}\n{story(run_of.entries())}")

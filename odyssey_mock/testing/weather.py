@@ -47,7 +47,7 @@ def check(weather: object) -> None:
         return
     if isinstance(weather, str) or not isinstance(weather, Collection):
         raise WeatherError(f"expected weather to be True, False, 'calm' or names of {_KNOWN}, came {weather!r}")
-    if unknown := [each for each in weather if each not in HAPPENINGS]:
+    if unknown := [each for each in weather if not isinstance(each, str) or each not in HAPPENINGS]:
         raise WeatherError(f"there is no weather {unknown[0]!r}; known are {_KNOWN}")
 
 

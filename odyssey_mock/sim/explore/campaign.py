@@ -17,8 +17,8 @@ from odyssey_mock.sim.explore.workers import Place
 if TYPE_CHECKING:
     from odyssey_mock.sim.depths import Depth
 
-BATCH: Mapping[Depth, int] = MappingProxyType({"light": 50, "full": 5})
-"""Seeds played between two words with a worker, at most: about a second's work."""
+BATCH: Mapping[Depth, int] = MappingProxyType({"light": 10, "full": 2})
+"""Seeds played between two words with a worker, at most: about a second's work, which is what an interrupt costs."""
 SHARES = 4
 """Batches for each worker, at least, where there are enough seeds: so that they end together."""
 

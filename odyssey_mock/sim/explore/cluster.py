@@ -72,9 +72,17 @@ def on_cluster(job: Job, address: str, *, limit: float = BEGIN_LIMIT) -> Iterato
         raise WorkersError("a cluster needs the extra `dask`: pip install 'odyssey-testkit[mock,sim,dask]'")
     distributed = importlib.import_module(_EXTRA)
     try:
+        # Before a client is made: one that cannot read its address is half made, and takes a minute to be gone.
+        scheme, place = distributed.comm.addressing.parse_address(address)
+        distributed.comm.registry.get_backend(scheme)
+        distributed.comm.addressing.parse_host_port(place)
         client = distributed.Client(address, timeout=limit, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise WorkersError(f"no Dask scheduler at {address}: {error}") from error
+    except ValueError as error:
+        raise WorkersError(
+            f"no Dask scheduler at {address}: expected an address such as tcp://HOST:8786: {error}"
+        ) from error
+    except OSError as error:
+        raise WorkersError(f"no Dask scheduler at {address} answers within {limit:g} s: {error}") from error
     with client:
         try:
             client.wait_for_workers(1, timeout=limit)

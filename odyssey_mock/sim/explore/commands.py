@@ -22,13 +22,14 @@ from odyssey_mock.sim.explore.cluster import on_cluster
 from odyssey_mock.sim.explore.diagram import diagram
 from odyssey_mock.sim.explore.draw import draw
 from odyssey_mock.sim.explore.explorer import play
+from odyssey_mock.sim.explore.life_file import read as read_life
 from odyssey_mock.sim.explore.outcome import Outcome
 from odyssey_mock.sim.explore.progress import Rate, progress
 from odyssey_mock.sim.explore.records import PROCESS_DIED, RUN_RAISED, Job, Play
 from odyssey_mock.sim.explore.results import Header, ResultsError, results_in
 from odyssey_mock.sim.explore.shrink import NothingToShrinkError, Shrunk, shrink
 from odyssey_mock.sim.explore.workers import Here, Place, Processes, WorkersError
-from odyssey_mock.sim.explore.workload import Workload
+from odyssey_mock.sim.explore.workload import Workload, WorkloadError
 
 REPORTED = 5
 """Distinct failures that are shown with what passed before; of the others the rule and the seed."""
@@ -61,8 +62,8 @@ def read(path: Path) -> Workload:
         click.UsageError: there is none in it.
     """
     try:
-        return Workload.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+        return read_life(path)
+    except (OSError, WorkloadError) as error:
         raise click.UsageError(f"{path} cannot be played: {error}") from error
 
 
@@ -85,7 +86,13 @@ def show(outcome: Outcome, again: str, *, trace: bool, drawn: bool) -> int:
 
 
 def show_shrunk(tools: Tools, life: Workload, again: str, output: Path | None) -> int:
-    """Print a shorter life that fails in the same way, and what passes in it."""
+    """Print a shorter life that fails in the same way, and what passes in it.
+
+    Raises:
+        CannotExploreError: the file cannot be written.
+    """
+    if output is not None and not output.parent.is_dir():  # which is better known before than after
+        raise CannotExploreError(f"{output} cannot be written: there is no folder {output.parent}")
     try:
         shorter = tools.shrink(life, report=lambda line: click.echo(line, err=True)).workload
     except NothingToShrinkError:
@@ -128,7 +135,8 @@ def spread(tools: Tools, seeds: range, depth: Depth, where: Where, path: Path | 
     Raises:
         CannotExploreError: there is nowhere to play, or the file of results does not do.
     """
-    interrupted = False
+    campaign, elapsed = Campaign(seeds, depth), 0.0
+    stopped: BaseException | None = None
     try:
         with ExitStack() as stack:
             results = None
@@ -140,31 +148,42 @@ def spread(tools: Tools, seeds: range, depth: Depth, where: Where, path: Path | 
                 place = stack.enter_context(where.place(Job(tools.play, depth), campaign))
                 with progress(sys.stderr, campaign.total, rate) as shown:
                     campaign.run(place, shown)
-            except KeyboardInterrupt:
-                interrupted = True
-            elapsed = rate.elapsed
-    except (ResultsError, WorkersError) as error:
-        raise CannotExploreError(str(error)) from error
-    except OSError as error:
-        raise CannotExploreError(f"seeds cannot be played, or written down, any more: {error}") from error
-    if not interrupted:
-        _print_examples(tools, campaign, depth)
-    click.echo(report.rates(campaign.tally, depth, before=campaign.before, elapsed=elapsed))
-    if interrupted:
-        kept = "" if path is None else f"; the same command plays them, as {path} has the others"
-        click.echo(f"interrupted: {campaign.total - campaign.tally.seeds} seeds are left{kept}", err=True)
+            finally:
+                elapsed = rate.elapsed
+    except (KeyboardInterrupt, ResultsError, WorkersError, OSError) as error:
+        stopped = error
+    # What was found before it was stopped is told, but not played again: somebody waits for the end.
+    _print_examples(tools, campaign, depth, in_full=REPORTED if stopped is None else 0)
+    if campaign.tally.seeds:
+        click.echo(report.rates(campaign.tally, depth, before=campaign.before, elapsed=elapsed))
+    if stopped is None:
+        return FAILED if campaign.tally.failed else 0
+    return _stopped(stopped, campaign, path)
+
+
+def _stopped(error: BaseException, campaign: Campaign, path: Path | None) -> int:
+    """Say why a campaign is not whole, and what is left of it.
+
+    Raises:
+        CannotExploreError: it was not by an interrupt.
+    """
+    kept = "" if path is None else f"; the same command plays them, as {path} has the others"
+    left = f"{campaign.total - campaign.tally.seeds} seeds are left{kept}"
+    if isinstance(error, KeyboardInterrupt):
+        click.echo(f"interrupted: {left}", err=True)
         return INTERRUPTED
-    return FAILED if campaign.tally.failed else 0
+    why = f"seeds cannot be played, or written down, any more: {error}" if isinstance(error, OSError) else str(error)
+    raise CannotExploreError(f"{why}\n{left}" if campaign.tally.seeds > campaign.before else why) from error
 
 
-def _print_examples(tools: Tools, campaign: Campaign, depth: Depth) -> None:
+def _print_examples(tools: Tools, campaign: Campaign, depth: Depth, *, in_full: int = REPORTED) -> None:
     """Show each distinct failure by its example, the first ones as they are when played again."""
     commit = code_version.commit()
     shown: set[int] = set()
     for known in campaign.tally.examples():
         click.echo(report.example(known, depth=depth, commit=commit))
         # What kills a process would kill this one.
-        if known.failure.rule in {PROCESS_DIED, RUN_RAISED} or known.seed in shown or len(shown) == REPORTED:
+        if known.failure.rule in {PROCESS_DIED, RUN_RAISED} or known.seed in shown or len(shown) >= in_full:
             continue
         shown.add(known.seed)
         outcome = tools.play(known.seed, depth=depth, keeps_trace=True)

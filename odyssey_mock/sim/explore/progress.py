@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,12 @@ from odyssey_mock.sim.explore.campaign import Tally
 
 LINES = 20
 """Lines in all, where they are not drawn over one another."""
+BAR = 4, 24
+"""Columns of the bar, at least and at most."""
+AROUND, LEFT = "seeds  []  /  ", "0d 00:00:00  "
+"""What is in its line beside the bar, the counts and how many seeds there are; the second where there is room."""
+ROOMY = 70
+"""Columns of a terminal that are enough for the time that is left."""
 
 
 class Rate:
@@ -41,11 +48,22 @@ def progress(stream: TextIO, total: int, rate: Rate) -> Iterator[Callable[[Tally
     if stream.isatty():
         latest = Tally()
 
+        columns = shutil.get_terminal_size().columns
+        width = max(BAR[0], min(BAR[1], columns // 8))
+        tells_left = columns >= ROOMY
+        room = columns - width - 2 * len(str(total)) - len(AROUND) - (len(LEFT) if tells_left else 0)
+
         def counts(_: int | None) -> str:
-            return _counts(latest, rate)
+            return next((shown for shown in _shorter_counts(latest, rate) if len(shown) <= room), "")
 
         with click.progressbar(
-            length=total, label="seeds", show_pos=True, width=24, file=stream, item_show_func=counts
+            length=total,
+            label="seeds",
+            show_pos=True,
+            show_eta=tells_left,
+            width=width,
+            file=stream,
+            item_show_func=counts,
         ) as bar:
 
             def draw(tally: Tally) -> None:
@@ -65,6 +83,13 @@ def progress(stream: TextIO, total: int, rate: Rate) -> Iterator[Callable[[Tally
             click.echo(f"{tally.seeds} of {total} seeds, {_counts(tally, rate)}", file=stream)
 
     yield tell
+
+
+def _shorter_counts(tally: Tally, rate: Rate) -> Iterator[str]:
+    """What to say, and what to say where there is less room: a line that is too long cannot be drawn over."""
+    yield _counts(tally, rate)
+    yield f"{tally.failed} failed, {rate.of(tally):.1f}/s"
+    yield f"{tally.failed} failed"
 
 
 def _counts(tally: Tally, rate: Rate) -> str:

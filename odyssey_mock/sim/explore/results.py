@@ -83,13 +83,20 @@ def results_in(path: Path, header: Header, *, restart: bool = False) -> Iterator
         restart: forget what is in it, whatever it is the results of.
 
     Raises:
-        ResultsError: it holds the results of something else, is no such file, or is written to by another run.
-        OSError: it cannot be opened.
+        ResultsError: it holds the results of something else, is no such file, is written to by another run, or cannot
+            be opened.
     """
-    # "a" makes a file, empties none before it can be locked, and only ever adds.
-    with path.open("a+", encoding="ascii", newline="\n") as file:
+    with _opened(path) as file:
         _lock(file, path)
         yield Results(file, _read(file, path, header, restart=restart))
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        # "a" makes a file, empties none before it can be locked, and only ever adds.
+        return path.open("a+", encoding="ascii", newline="\n")
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be written: {error.strerror}; name another file") from error
 
 
 def _lock(file: IO[str], path: Path) -> None:

@@ -67,7 +67,8 @@ def shrink(
             outcome = try_out(shorter)
             best = replace(best, played=best.played + 1)
             if _fails(outcome, wanted):
-                report(f"{shorter.size} parts are enough, of {workload.size}")
+                how = "" if shorter.size < best.workload.size else ", and plainer"
+                report(f"{shorter.size} parts are enough, of {workload.size}{how}")
                 best = replace(best, workload=shorter, outcome=outcome)
                 is_shorter = True
                 break
@@ -82,7 +83,7 @@ def _shorter(workload: Workload) -> Iterator[Workload]:
     """What to try next: without whole actors, then ever smaller pieces of each list, then plainer steps."""
     if len(workload.actors) > 1:
         for number in range(len(workload.actors)):
-            yield replace(workload, actors=_without(workload.actors, number, 1))
+            yield _without_actor(workload, number)
     for settings in _fewer(list(workload.settings.items())):
         yield replace(workload, settings=dict(settings))
     for faults in _fewer(workload.faults):
@@ -96,6 +97,13 @@ def _shorter(workload: Workload) -> Iterator[Workload]:
     for place, each in enumerate(workload.weather):
         if each.at != round(each.at, 1):
             yield replace(workload, weather=_with(workload.weather, place, replace(each, at=round(each.at, 1))))
+
+
+def _without_actor(workload: Workload, number: int) -> Workload:
+    """Without one, and what befalls its machine alone."""
+    host = workload.actors[number].host
+    weather = tuple(each for each in workload.weather if each.arguments.get("host") != host)
+    return replace(workload, actors=_without(workload.actors, number, 1), weather=weather)
 
 
 def _with_fewer_steps(actor: Actor) -> Iterator[Actor]:

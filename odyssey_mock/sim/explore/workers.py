@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -222,6 +223,7 @@ def _while_heard(batch: range, pipe: Connection) -> Iterator[int]:
 
 
 def _leave(signum: int, frame: object) -> None:  # noqa: ARG001 - as signal handlers are called
+    warnings.simplefilter("ignore")  # of coroutines that nobody awaits any more
     sys.exit(128 + signum)
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from odyssey_mock.sim.explore import workers
 from odyssey_mock.sim.explore.campaign import BATCH, Campaign, Tally
 from odyssey_mock.sim.explore.outcome import Outcome
 from odyssey_mock.sim.explore.records import PROCESS_DIED, RUN_RAISED, Failed, Held, Job, Record, batches, missing
@@ -115,6 +116,22 @@ def test_leaving_off_ends_processes_in_the_middle_of_a_run() -> None:
     assert multiprocessing.active_children() == []
 
 
+def test_a_process_that_is_told_to_leave_off_does_so_by_itself() -> None:
+    worker = workers._Worker(Job(hangs, "light"))
+    worker.give(range(20, 21))
+    assert worker.hear()  # it has begun
+    worker.stop()
+    assert worker.end(20.0) == f"process's exit {128 + signal.SIGTERM}", "it was not killed, and tidied up"
+
+
+def test_a_process_plays_no_other_seed_when_whoever_gave_them_is_gone() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    seeds = workers._while_heard(range(5), theirs)
+    assert [next(seeds), next(seeds)] == [0, 1]
+    ours.close()
+    assert list(seeds) == []
+
+
 def test_processes_are_deaf_to_the_interrupt_that_a_terminal_tells_them_all() -> None:
     under_way = Processes(JOB, 1).played(batches([range(10)], 1))
     next(under_way)
@@ -191,7 +208,8 @@ def test_a_second_run_plays_what_the_first_one_did_not(tmp_path: Path) -> None:
         assert (campaign.before, campaign.total) == (3 * BATCH["light"], 1000)
         place = Recorder()
         campaign.run(place, lambda _: None)
-    assert played(Held(batch.start, batch.stop - 1, 0, 0) for batch in place.asked) == list(range(150, 1000))
+    left = range(3 * BATCH["light"], 1000)
+    assert played(Held(batch.start, batch.stop - 1, 0, 0) for batch in place.asked) == list(left)
     assert campaign.tally == ran(Here(JOB), range(1000))
     with results_in(path, HEADER) as results:
         last = Recorder()
@@ -209,11 +227,11 @@ def test_the_file_stays_small_where_all_is_well(tmp_path: Path) -> None:
 
     with results_in(path, HEADER) as results:
         Campaign(range(10_000), "light", results).run(Here(Job(fine, "light")), lambda _: None)
-    assert path.stat().st_size < 15_000
+    assert path.stat().st_size < 65_000
 
 
 @pytest.mark.parametrize(
-    ("count", "width", "sizes"), [(8, 1, {2}), (100_000, 4, {50}), (1, 8, {1}), (30, 2, {4, 2}), (400, 2, {50})]
+    ("count", "width", "sizes"), [(8, 1, {2}), (100_000, 4, {10}), (1, 8, {1}), (30, 2, {4, 2}), (400, 2, {10})]
 )
 def test_batches_are_as_large_as_all_stay_busy(count: int, width: int, sizes: set[int]) -> None:
     place = Recorder(width, stop_after=10)

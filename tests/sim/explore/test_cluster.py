@@ -3,19 +3,24 @@
 import functools
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import dask
 import pytest
 from distributed import LocalCluster
 
+from odyssey_mock.sim.depths import Depth
 from odyssey_mock.sim.explore import cluster, explorer
 from odyssey_mock.sim.explore.campaign import Campaign
 from odyssey_mock.sim.explore.cluster import on_cluster
-from odyssey_mock.sim.explore.records import PROCESS_DIED, Failed, Job, batches
+from odyssey_mock.sim.explore.outcome import Outcome
+from odyssey_mock.sim.explore.records import PROCESS_DIED, Failed, Job, Play, batches
 from odyssey_mock.sim.explore.workers import Pending, WorkersError
+from odyssey_mock.sim.explore.workload import Workload
+from tests.sim.explore.commanded import CODE
 from tests.sim.explore.lives import kills, play, unloadable
 
 JOB = Job(play, "light")
@@ -27,7 +32,7 @@ def scheduler(workers: int, *, processes: bool = False) -> Iterator[str]:
         n_workers=workers,
         threads_per_worker=2,
         processes=processes,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # None would be the same port for all
         protocol="tcp",
         host="127.0.0.1",
     ) as local:
@@ -67,8 +72,31 @@ def test_no_more_batches_are_sent_than_there_is_room_for() -> None:
         under_way.close()
 
 
-def test_a_worker_that_dies_costs_no_seed_but_the_one_that_kills_it(tmp_path: Path) -> None:
-    job = Job(functools.partial(kills, tmp_path), "light")
+def _of_one_version(play: Play) -> Play:
+    cluster.fingerprint = lambda: CODE  # type: ignore[assignment,attr-defined]  # in a process of the cluster, for its whole life
+    return _OfOneVersion(play)  # as it goes by the scheduler on its way
+
+
+class _OfOneVersion:
+    """Explorers that take the processes they are sent to for such of one version: files may be edited meanwhile."""
+
+    def __init__(self, play: Play) -> None:
+        self._play = play
+
+    def __reduce__(self) -> tuple[Callable[[Play], Play], tuple[Play]]:
+        return _of_one_version, (self._play,)
+
+    def __call__(
+        self, seed: int, *, depth: Depth = "light", workload: Workload | None = None, keeps_trace: bool = False
+    ) -> Outcome:
+        return self._play(seed, depth=depth, workload=workload, keeps_trace=keeps_trace)
+
+
+def test_a_worker_that_dies_costs_no_seed_but_the_one_that_kills_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "fingerprint", lambda: CODE)
+    job = Job(_OfOneVersion(functools.partial(kills, tmp_path)), "light")
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         scheduler(1, processes=True) as address,
@@ -112,8 +140,19 @@ def test_other_code_on_the_cluster_is_an_error() -> None:
 
 
 def test_nobody_at_the_address_is_an_error_that_says_so() -> None:
-    expected = r"no Dask scheduler at tcp://127\.0\.0\.1:1: "
+    expected = r"no Dask scheduler at tcp://127\.0\.0\.1:1 answers within 0\.2 s: "
     with pytest.raises(WorkersError, match=expected), on_cluster(JOB, "tcp://127.0.0.1:1", limit=0.2):
+        pass
+
+
+@pytest.mark.parametrize("address", ["localhost", "tcp://localhost", "tcp://localhost:x", "nonsense://", ""])
+def test_what_is_no_address_is_an_error_at_once_that_shows_one(address: str) -> None:
+    expected = rf"no Dask scheduler at {address}: expected an address such as tcp://HOST:8786: "
+    with (
+        patch("distributed.Client", side_effect=AssertionError("nobody is to be asked")),
+        pytest.raises(WorkersError, match=expected),
+        on_cluster(JOB, address),
+    ):
         pass
 
 

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from odyssey_mock.sim.explore.code_version import DISTRIBUTION, fingerprint
+from odyssey_mock.sim.explore.code_version import DISTRIBUTION
 
 ROOT = Path(__file__).parents[3]
+PACKAGES = ("odyssey_client", "odyssey_mock")
 SAY = "from odyssey_mock.sim.explore.code_version import commit, fingerprint; print(commit(), fingerprint())"
 
 
 @pytest.fixture
 def git(tmp_path: Path) -> Callable[..., str]:
     """A work tree with a copy of the packages in it, which are not its own yet."""
-    for package in ("odyssey_client", "odyssey_mock"):
+    for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
 
     def run(*arguments: str) -> str:
@@ -53,16 +54,25 @@ def test_it_is_the_commit_of_the_packages_with_a_sign_where_they_were_changed(
     tmp_path: Path, git: Callable[..., str]
 ) -> None:
     version = importlib.metadata.version(DISTRIBUTION)
-    assert said(tmp_path) == (version, fingerprint())  # in a work tree that knows nothing of them
+    before, code = said(tmp_path)
+    assert before == version, "in a work tree that knows nothing of them"
 
     git("add", "odyssey_client", "odyssey_mock")
     git("commit", "-m", "its own")
     head = git("rev-parse", "--short", "HEAD")
     (tmp_path / "notes.txt").write_text("changed, which is no change of the packages")
-    assert said(tmp_path, GIT_DIR="/nowhere") == (head, fingerprint())
+    assert said(tmp_path, GIT_DIR="/nowhere") == (head, code)
 
     with (tmp_path / "odyssey_client" / "seams.py").open("a") as module:
         module.write("# changed\n")
-    changed, code = said(tmp_path)
+    changed, other = said(tmp_path)
     assert changed == f"{head}+"
-    assert code != fingerprint()
+    assert other != code
+
+
+def test_the_same_code_is_the_same_wherever_it_is(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, here / package)
+        shutil.copytree(here / package, there / package, ignore=shutil.ignore_patterns("__pycache__"))
+    assert said(here) == said(there)

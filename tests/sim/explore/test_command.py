@@ -2,29 +2,19 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
 import pytest
-from click.testing import CliRunner, Result
 
-from odyssey_mock.cli import main
 from odyssey_mock.explore_command import EXCLUDES, NEEDS
-from odyssey_mock.sim.explore.code_version import commit
-from odyssey_mock.sim.explore.commands import Tools
-from odyssey_mock.sim.explore.records import Play
-from tests.sim.explore.lives import draw, play, raises, shrink
+from tests.sim.explore.commanded import COMMIT, explore
+from tests.sim.explore.lives import raises
 
 LIMIT = 60.0
 
-
-def explore(*options: str, play: Play = play) -> Result:
-    return CliRunner().invoke(main, ["explore", *options], obj=Tools(draw, play, shrink), catch_exceptions=False)
+pytestmark = pytest.mark.usefixtures("of_one_version")
 
 
 def test_seeds_that_hold_end_well_and_their_rate_is_printed() -> None:
@@ -43,7 +33,7 @@ def test_a_failure_says_all_that_is_needed_to_see_it_again() -> None:
     assert (
         shown
         == f"""\
-FAILED seed 16, full, commit {commit()}
+FAILED seed 16, full, commit {COMMIT}
   slots_add_up, at 60.000000: expected 0 slots taken, came 16
   again: odyssey-mock explore --full --seed 16 --trace
 the last 4 lines of 4 up to it:
@@ -59,7 +49,7 @@ drawn:
      2.500  {"== cut, by the seed ":=<108}
             :                                     :
     60.000  |                                     | * session closed (seed=16)
-FAILED seed 17, full, commit {commit()}
+FAILED seed 17, full, commit {COMMIT}
   every_call_settles, at 2.500000: expected interact() to settle, came nothing in 17.5 s
   again: odyssey-mock explore --full --seed 17 --trace
 the last 3 lines of 3 up to it:
@@ -78,8 +68,8 @@ drawn:
 def test_there_is_one_example_for_each_distinct_failure() -> None:
     ran = explore("--seeds", "100", "--workers", "2")
     assert [line for line in ran.stdout.splitlines() if line.startswith("FAILED")] == [
-        f"FAILED seed 3, light, commit {commit()}, and 13 other seeds",
-        f"FAILED seed 5, light, commit {commit()}, and 8 other seeds",
+        f"FAILED seed 3, light, commit {COMMIT}, and 13 other seeds",
+        f"FAILED seed 5, light, commit {COMMIT}, and 8 other seeds",
     ]
     assert ran.stderr.splitlines()[-1].startswith("100 of 100 seeds, 22 failed, 2 distinct, ")
 
@@ -151,6 +141,7 @@ def test_a_file_that_is_no_workload_is_an_error_that_names_it(tmp_path: Path, co
     assert f"{path} cannot be played: " in ran.stderr
 
 
+NO_FOLDER = "No such file or directory; name another file"
 GIVEN = {"seeds": ["9"], "first": ["9"], "seed": ["9"], "workers": ["2"], "scheduler": ["tcp://localhost:1"]}
 
 
@@ -201,78 +192,20 @@ def test_results_are_gone_on_with_and_count(tmp_path: Path) -> None:
 def test_a_file_of_results_in_no_folder_is_an_error(tmp_path: Path) -> None:
     ran = explore("--seeds", "2", "--results", str(tmp_path / "nowhere" / "results.jsonl"))
     assert ran.exit_code == 2
-    assert "No such file or directory" in ran.stderr
+    assert ran.stderr == f"Error: {tmp_path / 'nowhere' / 'results.jsonl'} cannot be written: {NO_FOLDER}\n"
+
+
+def test_where_a_life_cannot_be_written_none_is_looked_for(tmp_path: Path) -> None:
+    output = tmp_path / "nowhere" / "life.json"
+    ran = explore("--seed", "3", "--shrink", "--output", str(output))
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr == f"Error: {output} cannot be written: there is no folder {output.parent}\n"
 
 
 def test_no_scheduler_is_an_error(tmp_path: Path) -> None:
     ran = explore("--seeds", "2", "--scheduler", "nonsense://")
     assert ran.exit_code == 2
     assert "Error: no Dask scheduler at nonsense://: " in ran.stderr
-
-
-@contextmanager
-def running(*options: str) -> Iterator[subprocess.Popen[str]]:
-    """The command in a process group of its own, with runs that hang from seed 20 on; nothing of it stays."""
-    code = (
-        "from odyssey_mock.explore_command import explore\n"
-        "from odyssey_mock.sim.explore.commands import Tools\n"
-        "from tests.sim.explore.lives import draw, hangs, shrink\n"
-        "if __name__ == '__main__':\n"
-        "    explore(obj=Tools(draw, hangs, shrink))\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        cwd=Path(__file__).parents[3],
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def until_twenty_are_played(process: subprocess.Popen[str]) -> str:
-    """Read progress until only runs that hang are left."""
-    assert process.stderr is not None
-    read = ""
-    for line in process.stderr:
-        read += line
-        if line.startswith("20 of "):
-            return read
-    raise AssertionError(f"it ended: {read}")
-
-
-def test_an_interrupt_ends_it_at_once_and_keeps_what_was_played(tmp_path: Path) -> None:
-    path = tmp_path / "results.jsonl"
-    with running("--seeds", "80", "--workers", "2", "--results", str(path)) as process:
-        until_twenty_are_played(process)
-        children = psutil.Process(process.pid).children(recursive=True)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it, for all of them
-        stdout, stderr = process.communicate(timeout=LIMIT)
-        assert process.returncode == 130
-        assert stdout.startswith("20 light seeds: 5 failed, ")
-        assert stderr == (f"interrupted: 60 seeds are left; the same command plays them, as {path} has the others\n")
-        assert psutil.wait_procs(children, timeout=10)[1] == []
-    assert len(children) >= 2
-    assert "20 light seeds (20 of them before)" in explore("--seeds", "20", "--results", str(path)).stdout
-
-
-def test_a_run_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
-    path = tmp_path / "results.jsonl"
-    with running("--seeds", "80", "--workers", "2", "--results", str(path)) as process:
-        until_twenty_are_played(process)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(LIMIT)
-    with path.open("a") as file:
-        file.write('{"held": [20, 29], "st')
-    ran = explore("--seeds", "80", "--workers", "1", "--results", str(path))
-    assert "\n80 light seeds (20 of them before): " in ran.stdout
-    assert ran.stdout.rstrip().endswith(" s)")
 
 
 def test_two_processes_print_the_same_of_a_seed_to_the_byte() -> None:

@@ -1,9 +1,11 @@
 """Lives played from seeds: the same in every process, whole, and told."""
 
 import os
+import re
 import subprocess
 import sys
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,15 @@ def test_a_seed_passes_in_the_same_way_in_every_process(depth: Depth) -> None:
     assert first == second
     assert len(first.splitlines()) == len(SAMPLE[depth])
     assert len({line.split()[1] for line in first.splitlines()}) == len(SAMPLE[depth]), "each seed is a life of its own"
+
+
+def test_every_rule_is_in_the_documentation() -> None:
+    root = Path(__file__).parents[3]
+    sources = [path.read_text(encoding="utf-8") for path in (root / "odyssey_mock/sim/explore").glob("*.py")]
+    rules = {rule for source in sources for rule in re.findall(r"found\(\s*\"(\w+)\"", source)}
+    told = re.findall(r"`(\w+)`", (root / "docs/simulation.md").read_text(encoding="utf-8"))
+    assert len(rules) > 20
+    assert rules <= set(told)
 
 
 def test_what_was_played_before_changes_nothing() -> None:

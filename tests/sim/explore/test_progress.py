@@ -1,6 +1,9 @@
 """How far a campaign is: a bar on a terminal, lines elsewhere."""
 
+import re
 from io import StringIO
+
+import pytest
 
 from odyssey_mock.sim.explore.campaign import Campaign, Tally
 from odyssey_mock.sim.explore.progress import LINES, Rate, progress
@@ -44,11 +47,24 @@ def test_nothing_is_said_where_there_is_nothing_to_play() -> None:
     assert stream.getvalue() == ""
 
 
-def test_on_a_terminal_it_is_a_bar_with_the_counts_of_now() -> None:
+def test_on_a_terminal_it_is_a_bar_with_the_counts_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     drawn = shown(Terminal(), 100).split("\r")
     assert "100/100" in drawn[-1]
     assert "22 failed, 2 distinct, " in drawn[-1]
-    assert "25/100" in "".join(drawn[1:3])
+    assert "10/100" in "".join(drawn[1:3])
+
+
+@pytest.mark.parametrize("columns", [30, 40, 60, 70, 80, 100, 132])
+def test_its_line_is_never_longer_than_the_terminal_or_it_could_not_be_drawn_over(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = re.split(r"[\r\n]|\x1b\[\?25[lh]", shown(Terminal(), 1000))
+    assert max(map(len, lines)) < columns
+    assert any("1000/1000" in line for line in lines)
+    assert any("221 failed" in line for line in lines) == (columns >= 40)
+    assert any("distinct" in line for line in lines) == (columns >= 80)
 
 
 def test_the_rate_is_of_what_was_played_now() -> None:

@@ -56,7 +56,19 @@ def test_what_is_not_needed_is_left_out() -> None:
     assert {(step.wait, step.manner) for step in actor.steps} == {(0.0, "wait")}
     assert not actor.advanced
     assert any(failure.rule == "the_one" for failure in shrunk.outcome.failures)
-    assert told[-1] == f"{shrunk.workload.size} parts are enough, of {LONG.size}"
+    assert told[-1] == f"{shrunk.workload.size} parts are enough, of {LONG.size}, and plainer"
+    assert len(told) == len(set(told)) or told.count(told[-1]) > 1, "what is said again is that it is plainer"
+
+
+def test_what_befalls_a_machine_goes_with_it() -> None:
+    weather = tuple(Weather(1.0, "reset", {"host": f"client-{number}"}) for number in range(3))
+    shrunk = shrink(
+        replace(LONG, weather=(*weather, Weather(2.0, "crash", {"seconds": 1.0}))),
+        try_out=lambda each: outcome_of(each, *(["it"] if len(each.weather) >= 2 else [])),
+        rounds=3,
+    )
+    assert [actor.host for actor in shrunk.workload.actors] == ["client-2"]
+    assert shrunk.workload.weather == (weather[2], Weather(2.0, "crash", {"seconds": 1.0}))
 
 
 def test_without_a_name_it_is_the_first_failure_that_stays() -> None:

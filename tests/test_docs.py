@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
-    *(ROOT / "docs" / name for name in ("architecture.md", "protocol.md", "fault-matrix.md")),
+    *(ROOT / "docs" / name for name in ("architecture.md", "protocol.md", "fault-matrix.md", "simulation.md")),
 ]
 EXAMPLE_LIMIT = 60.0
 """Seconds; an example takes about three."""
@@ -23,9 +23,20 @@ EXAMPLE_LIMIT = 60.0
 pytest_plugins = ["pytester"]
 
 
-def examples(which: str) -> list[str]:
-    """Find the Python blocks of the README that contain `which`."""
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+SIMULATION = "docs/simulation.md"
+
+FEW = """
+from hypothesis import settings
+
+settings.register_profile("few", max_examples=5, deadline=None)
+settings.load_profile("few")
+"""
+"""A `conftest.py` for examples that Hypothesis would play a hundred times."""
+
+
+def examples(which: str, page: str = "README.md") -> list[str]:
+    """Find the Python blocks of a page that contain `which`."""
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
     return [block for block in blocks if which in block]
 
 
@@ -82,3 +93,28 @@ async def test_an_example_of_a_program_runs_against_the_mock(example: str, tmp_p
             _, complaints = await program.communicate(b"\n")  # for one that waits for a key
 
     assert program.returncode == 0, complaints.decode()
+
+
+def test_the_page_on_simulation_begins_with_the_example_of_the_readme() -> None:
+    (example,) = examples("def test_", SIMULATION)
+    assert example in examples("def test_")
+
+
+def test_the_example_of_a_state_machine_passes_as_it_stands(pytester: pytest.Pytester) -> None:
+    (example,) = examples("OdysseyMachine", SIMULATION)
+    pytester.makeconftest(FEW)
+    pytester.makepyfile(example)
+
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=EXAMPLE_LIMIT)
+
+    result.assert_outcomes(passed=1)
+
+
+def test_the_example_of_a_scenario_runs() -> None:
+    (example,) = examples("explore(", SIMULATION)
+
+    program = subprocess.run(
+        [sys.executable, "-c", example], capture_output=True, text=True, check=False, timeout=EXAMPLE_LIMIT
+    )
+
+    assert program.returncode == 0, program.stderr

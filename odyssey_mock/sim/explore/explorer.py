@@ -38,10 +38,14 @@ FORGOTTEN = 1200.0
 """Seconds after which the server must have let go of whatever clients have left behind."""
 
 
-def explore(seeds: Iterable[int], *, depth: Depth = "light") -> Iterator[Outcome]:
-    """Play the life of each seed in turn."""
+type Scenario = Callable[[int, Depth], Workload]
+"""Draws the life of a seed: `draw`, or one of your own, such as `draw` with other faults or settings."""
+
+
+def explore(scenario: Scenario = draw, *, seeds: Iterable[int], depth: Depth = "light") -> Iterator[Outcome]:
+    """Play the life of each seed in turn, as `scenario` draws it."""
     for seed in seeds:
-        yield play(seed, depth=depth)
+        yield play(seed, depth=depth, workload=scenario(seed, depth))
 
 
 def play(seed: int, *, depth: Depth = "light", workload: Workload | None = None, keeps_trace: bool = False) -> Outcome:

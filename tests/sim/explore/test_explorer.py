@@ -61,9 +61,17 @@ def test_what_was_played_before_changes_nothing() -> None:
 
 
 def test_seeds_are_played_in_turn() -> None:
-    outcomes = list(islice(explore(range(3, 100)), 3))
+    outcomes = list(islice(explore(seeds=range(3, 100)), 3))
     assert [(each.seed, each.depth, each.failures) for each in outcomes] == [(n, "light", ()) for n in (3, 4, 5)]
     assert all(each.lines == () and each.trace_hash == "" for each in outcomes), "nobody asked for them"
+
+
+def test_what_is_played_may_be_drawn_by_others() -> None:
+    def connecting(seed: int, depth: Depth) -> Workload:
+        return Workload(seed, depth, {}, (Actor("client-1", seed, {}, (Step("connect"),) * seed),))
+
+    outcomes = list(explore(connecting, seeds=[1, 3]))
+    assert [(each.seed, each.steps, each.failures) for each in outcomes] == [(1, 1, ()), (3, 3, ())]
 
 
 def life(*steps: Step, weather: tuple[Weather, ...] = ()) -> Workload:

@@ -127,7 +127,7 @@ _STATUS = Action(
         ),
     },
 )
-_DELAY = Action("answers as usual, that much later", {"seconds": _WAIT})
+_DELAY = Action("takes it up that much later, and answers as usual", {"seconds": _WAIT})
 _HTTP: Mapping[str, Action] = {
     "status": _STATUS,
     "delay": _DELAY,

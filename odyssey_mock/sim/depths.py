@@ -2,94 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, override
+from typing import Literal
 
-from odyssey_client.seams import Clock
 from odyssey_mock.media.footage import MakeFootage, drawn
 from odyssey_mock.sim import light
 from odyssey_mock.sim.loop import SimulatedLoop
 from odyssey_mock.sim.seams import ClientNetwork, ServerNetwork
 
-if TYPE_CHECKING:
-    import av
-
-    from odyssey_client.connection.peer import PeerListener
-    from odyssey_client.errors import PeerError
-    from odyssey_client.rtc.ends import ClientEnd
-    from odyssey_client.rtc.ends import SpectatorEnd as ClientSpectatorEnd
-    from odyssey_mock.media.encoder import Codec
-    from odyssey_mock.rtc.ends import SpectatorEnd, StreamerEnd
-    from odyssey_mock.rtc.packets import PacketTrack
-
 type Depth = Literal["light", "full"]
 """`full` runs real WebRTC; `light` puts a pair of peers without pixels in its place, and is ten times as fast."""
 
 
-class LightClientNetwork(ClientNetwork):
-    """A client's, with light peers."""
-
-    @override
-    def peer(self, clock: Clock, listener: PeerListener) -> ClientEnd:
-        return light.client_peer(self.ice_addresses()[0], clock, listener)
-
-    @override
-    def spectator_peer(
-        self,
-        clock: Clock,
-        *,
-        connected: Callable[[], None],
-        ended: Callable[[], None],
-        frame: Callable[[av.VideoFrame], None],
-        lost: Callable[[PeerError], None],
-    ) -> ClientSpectatorEnd:
-        return light.spectator_client_peer(
-            self.ice_addresses()[0], clock, connected=connected, ended=ended, frame=frame, lost=lost
-        )
+class LightClientNetwork(light.LightClientPeers, ClientNetwork):
+    """A simulated client's, with light peers."""
 
 
-class LightServerNetwork(ServerNetwork):
-    """The server's, with light peers."""
-
-    @override
-    def streamer_peer(
-        self,
-        track: PacketTrack,
-        *,
-        loopback_only: bool,
-        on_connected: Callable[[], None],
-        on_lost: Callable[[], None],
-        on_message: Callable[[str | bytes], None],
-        on_keyframe_wanted: Callable[[], None],
-    ) -> StreamerEnd:
-        return light.streamer_peer(
-            self.ice_addresses(loopback_only)[0],
-            track,
-            on_connected=on_connected,
-            on_lost=on_lost,
-            on_message=on_message,
-            on_keyframe_wanted=on_keyframe_wanted,
-        )
-
-    @override
-    def spectator_peer(
-        self,
-        track: PacketTrack,
-        codecs: Sequence[Codec],
-        *,
-        loopback_only: bool,
-        on_connected: Callable[[], None],
-        on_lost: Callable[[], None],
-        on_keyframe_wanted: Callable[[], None],
-    ) -> SpectatorEnd:
-        return light.spectator_peer(
-            self.ice_addresses(loopback_only)[0],
-            track,
-            codecs,
-            on_connected=on_connected,
-            on_lost=on_lost,
-            on_keyframe_wanted=on_keyframe_wanted,
-        )
+class LightServerNetwork(light.LightServerPeers, ServerNetwork):
+    """The simulated server's, with light peers."""
 
 
 def client_network(depth: Depth, loop: SimulatedLoop, host: str) -> ClientNetwork:

@@ -1,24 +1,14 @@
 """Client and mock on this machine's own sockets, with WebRTC between them or with light peers."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, override
 
-import av
-
 import odyssey_client
 from odyssey_client import AdvancedConfig, Odyssey, OdysseyError
-from odyssey_client.connection.peer import PeerListener
-from odyssey_client.errors import PeerError
-from odyssey_client.rtc.ends import ClientEnd
-from odyssey_client.rtc.ends import SpectatorEnd as ClientSpectatorEnd
-from odyssey_client.seams import Clock
 from odyssey_mock import MockOdyssey, network
-from odyssey_mock.media.encoder import Codec
 from odyssey_mock.media.footage import drawn
-from odyssey_mock.rtc.ends import SpectatorEnd, StreamerEnd
-from odyssey_mock.rtc.packets import PacketTrack
 from odyssey_mock.sim import light
 from tests.support.leftovers import nothing_left
 
@@ -28,63 +18,16 @@ SIZE = (176, 320)
 type Depth = Literal["real", "light"]
 
 
-class LightClientNetwork(odyssey_client.SystemNetwork):
+class LightClientNetwork(light.LightClientPeers):
     """The machine's network, with light peers."""
 
     @override
-    def peer(self, clock: Clock, listener: PeerListener) -> ClientEnd:
-        return light.client_peer(HOST, clock, listener)
-
-    @override
-    def spectator_peer(
-        self,
-        clock: Clock,
-        *,
-        connected: Callable[[], None],
-        ended: Callable[[], None],
-        frame: Callable[[av.VideoFrame], None],
-        lost: Callable[[PeerError], None],
-    ) -> ClientSpectatorEnd:
-        return light.spectator_client_peer(HOST, clock, connected=connected, ended=ended, frame=frame, lost=lost)
+    def ice_addresses(self) -> list[str]:
+        return [HOST]
 
 
-class LightServerNetwork(network.SystemNetwork):
-    """The machine's network, with light peers."""
-
-    @override
-    def streamer_peer(
-        self,
-        track: PacketTrack,
-        *,
-        loopback_only: bool,
-        on_connected: Callable[[], None],
-        on_lost: Callable[[], None],
-        on_message: Callable[[str | bytes], None],
-        on_keyframe_wanted: Callable[[], None],
-    ) -> StreamerEnd:
-        return light.streamer_peer(
-            HOST,
-            track,
-            on_connected=on_connected,
-            on_lost=on_lost,
-            on_message=on_message,
-            on_keyframe_wanted=on_keyframe_wanted,
-        )
-
-    @override
-    def spectator_peer(
-        self,
-        track: PacketTrack,
-        codecs: Sequence[Codec],
-        *,
-        loopback_only: bool,
-        on_connected: Callable[[], None],
-        on_lost: Callable[[], None],
-        on_keyframe_wanted: Callable[[], None],
-    ) -> SpectatorEnd:
-        return light.spectator_peer(
-            HOST, track, codecs, on_connected=on_connected, on_lost=on_lost, on_keyframe_wanted=on_keyframe_wanted
-        )
+class LightServerNetwork(light.LightServerPeers):
+    """The machine's network, with light peers; its first address is this very host."""
 
 
 @dataclass

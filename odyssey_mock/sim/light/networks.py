@@ -1,0 +1,90 @@
+"""Networks whose peers are light: to be put before a network that says which address is one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, override
+
+from odyssey_client import SystemNetwork as ClientNetwork
+from odyssey_client.seams import Clock
+from odyssey_mock.network import SystemNetwork as ServerNetwork
+from odyssey_mock.sim.light.client import client_peer
+from odyssey_mock.sim.light.spectators import spectator_client_peer, spectator_peer
+from odyssey_mock.sim.light.streamer import streamer_peer
+
+if TYPE_CHECKING:
+    import av
+
+    from odyssey_client.connection.peer import PeerListener
+    from odyssey_client.errors import PeerError
+    from odyssey_client.rtc.ends import ClientEnd
+    from odyssey_client.rtc.ends import SpectatorEnd as ClientSpectatorEnd
+    from odyssey_mock.media.encoder import Codec
+    from odyssey_mock.rtc.ends import SpectatorEnd, StreamerEnd
+    from odyssey_mock.rtc.packets import PacketTrack
+
+
+class LightClientPeers(ClientNetwork):
+    """A client's network, with light peers on its first address."""
+
+    @override
+    def peer(self, clock: Clock, listener: PeerListener) -> ClientEnd:
+        return client_peer(self.ice_addresses()[0], clock, listener)
+
+    @override
+    def spectator_peer(
+        self,
+        clock: Clock,
+        *,
+        connected: Callable[[], None],
+        ended: Callable[[], None],
+        frame: Callable[[av.VideoFrame], None],
+        lost: Callable[[PeerError], None],
+    ) -> ClientSpectatorEnd:
+        return spectator_client_peer(
+            self.ice_addresses()[0], clock, connected=connected, ended=ended, frame=frame, lost=lost
+        )
+
+
+class LightServerPeers(ServerNetwork):
+    """The mock's network, with light peers on its first address."""
+
+    @override
+    def streamer_peer(
+        self,
+        track: PacketTrack,
+        *,
+        loopback_only: bool,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_message: Callable[[str | bytes], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> StreamerEnd:
+        return streamer_peer(
+            self.ice_addresses(loopback_only)[0],
+            track,
+            on_connected=on_connected,
+            on_lost=on_lost,
+            on_message=on_message,
+            on_keyframe_wanted=on_keyframe_wanted,
+        )
+
+    @override
+    def spectator_peer(
+        self,
+        track: PacketTrack,
+        codecs: Sequence[Codec],
+        *,
+        loopback_only: bool,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> SpectatorEnd:
+        return spectator_peer(
+            self.ice_addresses(loopback_only)[0],
+            track,
+            codecs,
+            on_connected=on_connected,
+            on_lost=on_lost,
+            on_keyframe_wanted=on_keyframe_wanted,
+        )

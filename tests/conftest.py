@@ -3,9 +3,18 @@
 from collections.abc import Iterator
 from functools import cache
 
+# Tests that pytester runs in this process forget what they have imported, and what is then imported again does not know
+# the exceptions of its former self (httpcore), or cannot be imported twice (numpy). So what is imported late is here.
+import anyio._backends._asyncio  # noqa: F401
+import httpcore  # noqa: F401
 import pytest
+import websockets.asyncio.client  # noqa: F401
 from hypothesis import settings
 
+import odyssey_client.connection.runner
+import odyssey_client.spectator.peer  # noqa: F401
+import odyssey_mock.testing.machine
+import odyssey_mock.testing.simulated  # noqa: F401
 from tests.contract.conformance import Conformance
 
 # How long one example takes says more about the machine than about the code.

@@ -4,9 +4,6 @@ import re
 
 import pytest
 
-# Imported here also because tests that pytester runs in this process forget what they import, and numpy cannot be
-# imported twice.
-import odyssey_mock.testing.simulated  # noqa: F401
 from tests.testing.project import run, run_apart, seed_and_story
 
 pytest_plugins = ["pytester"]

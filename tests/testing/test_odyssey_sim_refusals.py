@@ -2,9 +2,6 @@
 
 import pytest
 
-# Imported here also because tests that pytester runs in this process forget what they import, and numpy cannot be
-# imported twice.
-import odyssey_mock.testing.simulated  # noqa: F401
 from tests.testing.project import OPTIONS, run, run_apart
 
 pytest_plugins = ["pytester"]

@@ -147,8 +147,8 @@ class Life:
 
     def _player(self, actor: Actor, shared: Shared) -> Player:
         world = shared.world
-        client = world.client(actor.host, api_key=_key(actor.account), advanced=AdvancedConfig(**_any(actor.advanced)))
-        return Player(actor, client, shared)
+        advanced = AdvancedConfig(**actor.advanced)  # type: ignore[arg-type]  # JSON, which it judges itself
+        return Player(actor, world.client(actor.host, api_key=_key(actor.account), advanced=advanced), shared)
 
     async def _play(self, player: Player) -> None:
         async with asyncio.TaskGroup() as under_way:
@@ -246,10 +246,6 @@ async def _on(world: World, host: str, work: Coroutine[object, object, None]) ->
 
 def _key(account: int) -> str:
     return f"ody_explorer_{account}"
-
-
-def _any(fields: Any) -> Any:  # Any: JSON, which AdvancedConfig judges
-    return fields
 
 
 class _Errors(logging.Handler):

@@ -36,8 +36,10 @@ CLIENTS = "clients"
 SLACK = 0.5
 """Seconds of video that an account's hours may be off."""
 
-_HEARD = {"stream_started": "stream_id", "update_acknowledged": "prompt"}
-"""Messages that handlers are called with, and the field that tells which it is."""
+_HEARD: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"stream_started": ("stream_started", "stream_id"), "update_acknowledged": ("interact_acknowledged", "prompt")}
+)
+"""Messages that handlers are called with: what they are to them, and the field that tells which it is."""
 
 _REFUSING = frozenset({401, 403})
 _MAY_REFUSE = frozenset({"refuse", "close", "error"})
@@ -178,10 +180,10 @@ class ServerRules:
         if data.get("from") == "client" and entry.name == "update":
             prompt = str(message.get("prompt"))
             self._updates[prompt] = self._updates.get(prompt, 0) + 1
-        elif data.get("from") == "server" and _HEARD.get(entry.name) in message and entry.session is not None:
-            kind = "stream_started" if entry.name == "stream_started" else "interact_acknowledged"
-            said = Said(kind, str(message[_HEARD[entry.name]]), self._lines[entry.session])
-            self._said[entry.session].append(said)
+        elif data.get("from") == "server" and entry.name in _HEARD and entry.session is not None:
+            kind, field = _HEARD[entry.name]
+            if field in message:
+                self._said[entry.session].append(Said(kind, str(message[field]), self._lines[entry.session]))
 
     def _take_job(self, data: Mapping[str, Any]) -> None:
         job, before, after = data["job"], data["from"], data["to"]

@@ -5,23 +5,10 @@ import sys
 
 import pytest
 
+from tests.mock.testing.project import OPTIONS
+from tests.mock.testing.project import run_apart as run
+
 pytest_plugins = ["pytester"]
-
-OPTIONS = (
-    "-p",
-    "no:cacheprovider",
-    "-W",
-    "error",
-    "--strict-markers",
-    "-o",
-    "asyncio_default_fixture_loop_scope=function",
-)
-
-
-def run(pytester: pytest.Pytester, tests: str) -> pytest.RunResult:
-    """Run the tests in a process of their own: with its own loop, plugins and environment."""
-    pytester.makepyfile(tests)
-    return pytester.runpytest_subprocess(*OPTIONS, timeout=120)
 
 
 def test_a_test_gets_a_mock_and_a_client_of_its_own_as_its_markers_have_them(pytester: pytest.Pytester) -> None:

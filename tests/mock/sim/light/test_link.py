@@ -1,0 +1,264 @@
+"""What connects two light peers: it comes up when both know each other, and ends by a goodbye or by silence."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from odyssey_mock.sim.light import link as module
+from odyssey_mock.sim.light.description import CODECS, Description, Section
+from odyssey_mock.sim.light.link import Link
+from odyssey_mock.sim.light.messages import Kind, Mark, pause, written
+from odyssey_mock.sim.light.telling import LinkListener, LinkState
+from tests.mock.sim.light.loopback import HOST
+from tests.support.leftovers import nothing_left
+
+LIMIT = 20.0
+SECTIONS = [Section("video", "sendonly", CODECS), Section("application")]
+
+
+class End:
+    """One link, and what it has told."""
+
+    def __init__(self) -> None:
+        self.states: list[LinkState] = []
+        self.said: list[tuple[Kind, bytes]] = []
+        self.frames: list[bytes] = []
+        self.lost = 0
+        self._changed = asyncio.Event()
+        self.link = Link(HOST, LinkListener(self._state, self._message, self._frame, self._frame_lost), SECTIONS)
+
+    async def until(self, state: LinkState) -> None:
+        """Wait until it is there."""
+        while state not in self.states:
+            await self.change()
+
+    async def change(self) -> None:
+        """Wait until something is told."""
+        self._changed.clear()
+        await self._changed.wait()
+
+    def _state(self, state: LinkState) -> None:
+        self.states.append(state)
+        self._changed.set()
+
+    def _message(self, kind: Kind, payload: bytes) -> None:
+        self.said.append((kind, payload))
+        self._changed.set()
+        if kind is Kind.BYE:
+            self.link.said_goodbye()
+
+    def _frame(self, datagram: bytes) -> None:
+        self.frames.append(datagram)
+        self._changed.set()
+
+    def _frame_lost(self) -> None:
+        self.lost += 1
+        self._changed.set()
+
+
+@asynccontextmanager
+async def two() -> AsyncIterator[tuple[End, End, Description, Description]]:
+    """One that offers and one that answers, with their descriptions; closed in the end."""
+    async with nothing_left(), asyncio.timeout(LIMIT):
+        offers, answers = End(), End()
+        try:
+            yield offers, answers, await offers.link.gather(listens=True), await answers.link.gather(listens=False)
+        finally:
+            await answers.link.close()
+            await offers.link.close()
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[End, End]]:
+    async with two() as (offers, answers, offer, answer):
+        answers.link.dial(offer)
+        offers.link.expect(answer)
+        await offers.until(LinkState.CONNECTED)
+        await answers.until(LinkState.CONNECTED)
+        yield offers, answers
+
+
+async def test_messages_come_in_order_and_frames_too_on_a_network_that_loses_nothing() -> None:
+    async with connected() as (offers, answers):
+        for number in range(100):
+            offers.link.say(Kind.TEXT, b"%d" % number)
+            offers.link.show(bytes([Mark.FRAME, number]))
+        answers.link.say(Kind.TEXT, b"x" * 300_000)
+        answers.link.lost_frame()
+        while len(answers.said) < 100 or len(answers.frames) < 100:
+            await answers.change()
+        while not (offers.said and offers.lost):
+            await offers.change()
+        assert answers.said == [(Kind.TEXT, b"%d" % number) for number in range(100)]
+        assert answers.frames == [bytes([Mark.FRAME, number]) for number in range(100)]
+        assert (offers.said, offers.lost) == ([(Kind.TEXT, b"x" * 300_000)], 1)
+
+
+async def test_a_goodbye_comes_after_what_was_said() -> None:
+    async with connected() as (offers, answers):
+        offers.link.say(Kind.TEXT, b"the last")
+        assert await offers.link.flush(LIMIT)
+        await offers.link.close(b"\0\0\0\7")
+        await answers.until(LinkState.CLOSED)
+        assert answers.said == [(Kind.TEXT, b"the last"), (Kind.BYE, b"\0\0\0\7")]
+        assert offers.states == [LinkState.CONNECTED], "it is not told of its own end"
+        answers.link.say(Kind.TEXT, b"nobody hears it")
+        await offers.link.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONSENT_INTERVAL", 0.02)
+    monkeypatch.setattr(module, "CHECK_INTERVAL", 0.01)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_silence_is_a_failure_for_both() -> None:
+    async with connected() as (offers, answers):
+        offers.link.cut()
+        offers.link.say(Kind.TEXT, b"nobody hears it")
+        offers.link.show(bytes([Mark.FRAME]))
+        answers.link.say(Kind.TEXT, b"nor this")
+        await offers.until(LinkState.FAILED)
+        await answers.until(LinkState.FAILED)
+        assert (answers.said, answers.frames, offers.said) == ([], [], [])
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_consent_is_given_as_long_as_both_are_there() -> None:
+    async with connected() as (offers, answers):
+        over = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(0.02 * 3 * module.CONSENT_FAILURES, over.set_result, None)
+        await over
+        assert offers.states == answers.states == [LinkState.CONNECTED]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("breaks", ["offers", "answers"])
+@pytest.mark.parametrize("both_know", [True, False])
+async def test_a_tcp_connection_that_breaks_is_made_anew_and_nothing_is_lost_or_doubled(
+    breaks: str, both_know: bool
+) -> None:
+    async with connected() as (offers, answers):
+        for number in range(30):
+            offers.link.say(Kind.TEXT, b"from one %d" % number)
+            answers.link.say(Kind.TEXT, b"from the other %d" % number)
+            if number % 10 == 5:
+                end = (offers if breaks == "offers" else answers).link
+                while end._writer is None:
+                    await asyncio.wait([asyncio.ensure_future(pause(0.001))])
+                if both_know:
+                    end._writer.transport.abort()
+                else:
+                    half_opened(end)
+        while len(answers.said) < 30 or len(offers.said) < 30:
+            await asyncio.wait([asyncio.ensure_future(pause(0.001))])
+        assert answers.said == [(Kind.TEXT, b"from one %d" % number) for number in range(30)]
+        assert offers.said == [(Kind.TEXT, b"from the other %d" % number) for number in range(30)]
+        assert offers.states == answers.states == [LinkState.CONNECTED]
+
+
+def half_opened(link: Link) -> None:
+    """Let one end lose its connection, of which the other is not told."""
+    writer, link._writer = link._writer, None
+    assert writer is not None
+    transport = writer.transport
+    assert isinstance(transport, asyncio.Transport)
+    transport.pause_reading()
+    protocol = transport.get_protocol()
+    protocol.connection_lost(ConnectionResetError())
+    transport.set_protocol(asyncio.Protocol())
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_one_that_is_closed_while_its_connection_is_broken_says_so_all_the_same() -> None:
+    async with connected() as (offers, answers):
+        offers.link.say(Kind.TEXT, b"heard")
+        while not answers.said:
+            await answers.change()
+        half_opened(offers.link)
+        await offers.link.close()
+        await answers.until(LinkState.CLOSED)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_messages_that_were_heard_are_not_kept() -> None:
+    async with connected() as (offers, answers):
+        offers.link.say(Kind.TEXT, b"heard")
+        while offers.link._kept:
+            await asyncio.wait([asyncio.ensure_future(pause(0.001))])
+        assert answers.said
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_the_one_that_dials_goes_on_trying_and_strangers_are_turned_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with two() as (offers, answers, offer, answer):
+        assert offer.tcp_port is not None
+        tries = 0
+        dial = asyncio.open_connection
+
+        async def refused_twice(*where: object) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            nonlocal tries
+            tries += 1
+            if tries < 3:
+                raise ConnectionRefusedError
+            return await dial(*where)  # type: ignore[arg-type]  # passed on
+
+        stranger, writer = await asyncio.open_connection(HOST, offer.tcp_port)
+        writer.write(written(Kind.HELLO, b"who knows me 0"))
+        monkeypatch.setattr(asyncio, "open_connection", refused_twice)
+        answers.link.dial(offer)
+        offers.link.expect(answer)
+        await offers.until(LinkState.CONNECTED)
+        assert tries == 3
+        assert await stranger.read() == b""
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_checks_that_nobody_answers_fail_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHECK_LIMIT", 0.1)
+    async with two() as (offers, answers, offer, _):
+        offers.link.cut()
+        answers.link.dial(offer)
+        await answers.until(LinkState.FAILED)
+        assert offers.states == []
+
+
+async def test_another_certificate_than_the_one_described_is_a_failure() -> None:
+    async with two() as (offers, answers, offer, answer):
+        answers.link.dial(Description(HOST, offer.udp_port, offer.tcp_port, offer.sections, "00:00", offer.ufrag))
+        offers.link.expect(answer)
+        await answers.until(LinkState.FAILED)
+        assert answers.states == [LinkState.FAILED]
+
+
+def test_a_description_is_read_as_it_was_written() -> None:
+    sections = [Section("video", "recvonly", ("vp8",)), Section("audio", "inactive"), Section("application")]
+    for tcp_port in (None, 4567):
+        written = Description.of(HOST, 1234, tcp_port, sections)
+        assert Description.parse(written.text("actpass")) == written
+        assert Description.parse(written.text("active").replace("\r\n", "\n")) == written
+    assert Description.of(HOST, 1, None, []).fingerprint != Description.of(HOST, 2, None, []).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        (("a=fingerprint", "a=print"), "no a=fingerprint"),
+        (("a=mid:1", "a=mid:0"), "a=mid of its own"),
+        (("a=mid:1\r\n", ""), "a=mid of its own"),
+        (("a=candidate", "a=came"), "expected a host candidate"),
+        (("a=ice-ufrag", "a=ice"), "expected a line a=ice-ufrag"),
+        (("m=application 1234 UDP/DTLS/SCTP webrtc-datachannel", "m=application"), "no port"),
+    ],
+)
+def test_a_description_that_cannot_be_used_says_why(wrong: tuple[str, str], why: str) -> None:
+    text = Description.of(HOST, 1234, 4567, SECTIONS).text("actpass").replace(*wrong)
+    with pytest.raises(ValueError, match=why):
+        Description.parse(text)

@@ -1,0 +1,164 @@
+"""The ends of a live connection by themselves, light ones beside those of WebRTC."""
+
+import asyncio
+import types
+from collections.abc import AsyncIterator, Generator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+import odyssey_client
+from odyssey_client.connection.peer import PeerListener
+from odyssey_client.errors import PeerError
+from odyssey_client.rtc.ends import ClientEnd
+from odyssey_mock import network
+from odyssey_mock.rtc.connection import DescriptionError
+from odyssey_mock.rtc.ends import StreamerEnd
+from odyssey_mock.rtc.packets import PacketTrack
+from odyssey_mock.sim.light import link as module
+from tests.mock.sim.light.loopback import Depth, LightClientNetwork, LightServerNetwork
+from tests.support.leftovers import nothing_left
+
+LIMIT = 20.0
+BOTH: Sequence[Depth] = ("real", "light")
+
+
+class Told:
+    """What both ends have told, in order, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self._changed = asyncio.Event()
+
+    def __call__(self, word: str) -> None:
+        self.words.append(word)
+        self._changed.set()
+
+    async def until(self, *words: str) -> None:
+        while not set(words) <= set(self.words):
+            self._changed.clear()
+            await self._changed.wait()
+
+
+@asynccontextmanager
+async def pair(depth: Depth) -> AsyncIterator[tuple[StreamerEnd, ClientEnd, Told]]:
+    """A streamer and a client that know nothing of each other yet."""
+    told = Told()
+    served = LightServerNetwork() if depth == "light" else network.SystemNetwork()
+    used = LightClientNetwork() if depth == "light" else odyssey_client.SystemNetwork()
+    async with nothing_left(), asyncio.timeout(LIMIT):
+        streamer = served.streamer_peer(
+            PacketTrack(),
+            loopback_only=False,
+            on_connected=lambda: told("streamer connected"),
+            on_lost=lambda: told("streamer lost"),
+            on_message=lambda data: told(f"streamer heard {data!r}"),
+            on_keyframe_wanted=lambda: told("key frame wanted"),
+        )
+        listener = PeerListener(
+            video_added=lambda: told("video"),
+            channel_opened=lambda: told("channel"),
+            frame=lambda _: told("frame"),
+            message=lambda data: told(f"client heard {data!r}"),
+            lost=lambda error: told(str(error)),
+        )
+        async with streamer, used.peer(odyssey_client.SystemClock(), listener) as client:
+            pumping = asyncio.create_task(client.pump())
+            try:
+                yield streamer, client, told
+            finally:
+                pumping.cancel()
+                await asyncio.wait([pumping])
+
+
+async def connect(streamer: StreamerEnd, client: ClientEnd, told: Told) -> None:
+    answer = await client.answer(await streamer.offer(), [])
+    assert told.words == ["video"]
+    assert await streamer.answer(answer) == "h264"
+    await told.until("streamer connected")
+
+
+@pytest.mark.parametrize("depth", BOTH)
+async def test_what_is_said_before_a_channel_is_open_waits_for_it_and_order_is_kept(depth: Depth) -> None:
+    async with pair(depth) as (streamer, client, told):
+        assert not client.send("nobody")
+        await connect(streamer, client, told)
+        streamer.send("before")
+        streamer.open_channels(0.01)
+        streamer.send("while it opens")
+        await told.until("channel")
+        assert client.send("hello")
+        await told.until("streamer heard 'hello'", "client heard 'while it opens'")
+        streamer.send("ä" * 1000)
+        await streamer.drain()
+        await told.until(f"client heard {'ä' * 1000!r}")
+        heard = [word for word in told.words if word.startswith("client heard")]
+        assert heard == ["client heard 'before'", "client heard 'while it opens'", f"client heard {'ä' * 1000!r}"]
+        with pytest.raises(ValueError, match="bytes"):
+            streamer.send("x" * 262_145)
+
+
+@pytest.mark.parametrize("depth", BOTH)
+async def test_channels_that_are_to_be_closed_before_they_are_open_close_as_they_open(depth: Depth) -> None:
+    async with pair(depth) as (streamer, client, told):
+        await connect(streamer, client, told)
+        streamer.close_channels()
+        streamer.open_channels(0)
+        lost = "The peer connection to the streamer was lost: the data channel {} closed."
+        await told.until(lost.format("streamerToClient"), lost.format("clientToStreamer"))
+        assert not client.send("nobody hears it")
+        streamer.send("nor this")
+        assert not [word for word in told.words if "heard" in word]
+
+
+@pytest.mark.parametrize("depth", BOTH)
+async def test_a_close_by_the_client_is_told_from_a_loss(depth: Depth) -> None:
+    async with pair(depth) as (streamer, client, told):
+        await connect(streamer, client, told)
+        streamer.open_channels(0)
+        await told.until("channel")
+        assert not streamer.was_closed
+        await client.__aexit__(None, None, None)
+        await told.until("streamer lost")
+        assert streamer.was_closed
+
+
+async def test_silence_is_a_loss_and_no_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONSENT_INTERVAL", 0.02)
+    async with pair("light") as (streamer, client, told):
+        await connect(streamer, client, told)
+        streamer.vanish()
+        await told.until("streamer lost", "The peer connection to the streamer was lost: its state is failed.")
+        assert not streamer.was_closed
+
+
+@pytest.mark.parametrize("depth", BOTH)
+async def test_what_is_no_description_and_no_candidate_is_refused(depth: Depth) -> None:
+    async with pair(depth) as (streamer, client, _):
+        await streamer.offer()
+        for nonsense in ("", "v=0\r\n", "v=0\r\na=fingerprint:x\r\n"):
+            with pytest.raises(DescriptionError, match="cannot be used"):
+                await streamer.answer(nonsense)
+            with pytest.raises(PeerError, match="cannot be answered"):
+                await client.answer(nonsense, [])
+        with pytest.raises(DescriptionError, match="no ICE candidate"):
+            await streamer.add_candidate("nonsense", "0", 0)
+        with pytest.raises(PeerError, match="no ICE candidate"):
+            await client.add_candidate("nonsense", "0", 0)
+
+
+@types.coroutine
+def one_step() -> Generator[None]:
+    """Let the event loop go round once, and no oftener."""
+    yield
+
+
+@pytest.mark.parametrize("depth", BOTH)
+@pytest.mark.parametrize("steps", range(10))
+async def test_an_offer_that_is_cancelled_half_way_leaves_nothing(depth: Depth, steps: int) -> None:
+    async with pair(depth) as (streamer, _, _told):
+        offering = asyncio.create_task(streamer.offer())
+        for _ in range(steps):
+            await one_step()
+        offering.cancel()
+        await asyncio.wait([offering])

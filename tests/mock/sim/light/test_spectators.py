@@ -1,0 +1,109 @@
+"""A broadcast over light peers: spectators see the host's frames to the last one, and end as with WebRTC."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from odyssey_client import BroadcastInfo, OdysseyError, PeerError, SpectatorConnection, connect_to_stream
+from odyssey_mock.sim.light import stamp_of
+from tests.mock.sim.light.loopback import Depth, Stage, staged
+
+LIMIT = 30.0
+BOTH: Sequence[Depth] = ("real", "light")
+
+
+async def watched(stage: Stage, info: BroadcastInfo) -> SpectatorConnection:
+    return await connect_to_stream(info.webrtc_url, info.spectator_token, network=stage.network())
+
+
+@pytest.mark.parametrize("depth", BOTH)
+async def test_spectators_watch_to_the_end_of_the_stream(depth: Depth) -> None:
+    async with staged(depth) as stage, asyncio.timeout(LIMIT), stage.client() as client:
+        ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
+        await client.connect(on_broadcast_ready=ready.set_result)
+        await client.start_stream("A cat", broadcast=True)
+        info = await ready
+        spectators = [await watched(stage, info) for _ in range(3)]
+        for spectator in spectators:
+            await anext(spectator.frames())
+        ended: list[OdysseyError | None] = []
+        for spectator in spectators:
+            spectator.on_disconnect(ended.append)
+        await client.end_stream()
+        for spectator in spectators:
+            async for _ in spectator.frames():
+                pass
+            assert spectator.connection_state == "closed"
+            await spectator.disconnect()
+        assert ended == [None] * 3
+        assert [entry.data["to"] for entry in stage.mock.journal.find("state", "broadcast")] == ["live", "over"]
+
+
+async def test_the_last_frame_of_the_stream_reaches_everybody() -> None:
+    async with staged("light", fps=100) as stage, asyncio.timeout(LIMIT), stage.client() as client:
+        ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
+        await client.connect(on_broadcast_ready=ready.set_result)
+        stream_id = await client.start_stream("A cat", broadcast=True)
+        spectator = await watched(stage, await ready)
+        reader = spectator.frames(buffer=1000)
+        seen = [await anext(reader) for _ in range(5)]
+        await client.end_stream()
+        seen += [frame async for frame in reader]
+        stamps = [stamp_of(frame) for frame in seen]
+        indexes = [stamp.frame_index for stamp in stamps if stamp is not None]
+        frames = stage.mock.streams[stream_id].timeline.frames
+        assert frames is not None
+        assert indexes == list(range(indexes[0], frames))
+        await spectator.disconnect()
+
+
+@pytest.mark.parametrize("depth", BOTH)
+async def test_one_that_leaves_is_gone_and_the_others_go_on(depth: Depth) -> None:
+    async with staged(depth) as stage, asyncio.timeout(LIMIT), stage.client() as client:
+        ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
+        await client.connect(on_broadcast_ready=ready.set_result)
+        await client.start_stream("A cat", broadcast=True)
+        one, other = [await watched(stage, await ready) for _ in range(2)]
+        await one.disconnect()
+        gone = await stage.mock.wait_for("state", "spectator", to="gone")
+        assert gone.data["spectator"] == 1
+        reader = other.frames()
+        await anext(reader)
+        await other.disconnect()
+        others = stage.mock.journal.find("state", "spectator", spectator=2)
+        assert [entry.data["to"] for entry in others][:2] == ["answered", "connected"]
+
+
+@pytest.mark.parametrize("depth", BOTH)
+async def test_a_mock_that_goes_away_is_felt_as_silence(depth: Depth) -> None:
+    async with staged(depth) as stage, asyncio.timeout(LIMIT), stage.client() as client:
+        ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
+        await client.connect(on_broadcast_ready=ready.set_result)
+        await client.start_stream("A cat", broadcast=True)
+        spectator = await watched(stage, await ready)
+        spectator._peer_timeout = 0.3
+        spectator._silence._limit = 0.3
+        await anext(spectator.frames())
+        await stage.mock.go_away()
+        with pytest.raises(PeerError, match=r"no video for 0\.3 s"):
+            async for _ in spectator.frames():
+                pass
+        assert spectator.connection_state == "failed"
+        await spectator.disconnect()
+        await stage.mock.come_back()
+
+
+@pytest.mark.parametrize("depth", BOTH)
+async def test_hls_goes_on_beside_it(depth: Depth) -> None:
+    async with staged(depth, hls_segment_duration=0.2) as stage, asyncio.timeout(LIMIT), stage.client() as client:
+        ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
+        await client.connect(on_broadcast_ready=ready.set_result)
+        stream_id = await client.start_stream("A cat", broadcast=True)
+        await ready
+        hls = stage.mock.broadcasts[stream_id].hls
+        assert hls is not None
+        playlist = await hls.playlist("")
+        assert "#EXTINF" in playlist
+        name = next(line for line in playlist.splitlines() if line and not line.startswith("#"))
+        assert hls.file(name.partition("?")[0])

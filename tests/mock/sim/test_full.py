@@ -1,0 +1,276 @@
+"""Simulated runs with real WebRTC: aiortc as it is, in virtual time, and all of it from one seed."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+from aiortc import RTCIceGatherer, RTCIceTransport, clock
+
+from odyssey_client import AdvancedConfig, BroadcastInfo, MediaStream, Odyssey, PeerError, connect_to_stream
+from odyssey_mock import FrameStamp, read_stamp
+from odyssey_mock.sim.runs import Run, run
+from odyssey_mock.sim.seams import EPOCH
+from odyssey_mock.sim.world import CLIENT, SERVER, World
+
+SEEDS = range(20)
+
+
+@dataclass
+class Seen:
+    """What a client saw: statuses with the second of each, and the frames' stamps."""
+
+    statuses: list[tuple[str, float]] = field(default_factory=list)
+    stamps: list[FrameStamp] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.statuses]
+
+    def when(self, status: str) -> float:
+        """The second in which the status was there first."""
+        return next(second for name, second in self.statuses if name == status)
+
+
+def play[T](seed: int, scenario: Callable[[World], Awaitable[T]]) -> T:
+    """What `scenario` returns after a run in full depth, in which nothing went wrong."""
+    went = complete(seed, scenario)
+    assert went.result is not None
+    return went.result
+
+
+def complete[T](seed: int, scenario: Callable[[World], Awaitable[T]], *, fps: int = 20) -> Run[T]:
+    """Run `scenario` in full depth; nothing may go wrong, and nothing be left."""
+    went = run(seed, scenario, depth="full", settings={"fps": fps})
+    if went.error is not None:
+        raise went.error
+    assert went.left == ()
+    return went
+
+
+async def read(stream: MediaStream) -> list[FrameStamp]:
+    """The stamps of all frames to the end; every frame must have one."""
+    stamps = [read_stamp(frame.luma) async for frame in stream.frames(buffer=512)]
+    assert None not in stamps
+    return [stamp for stamp in stamps if stamp is not None]
+
+
+async def watched(world: World, client: Odyssey, then: Callable[[], Awaitable[None]]) -> Seen:
+    """Connect, start a stream, and go on with `then`, to the end of the stream and the connection."""
+    seen = Seen()
+    stream = await client.connect(
+        on_status_change=lambda status: seen.statuses.append((status.value, world.now())),
+    )
+    reading = asyncio.create_task(read(stream))
+    await client.start_stream("a cat")
+    await then()
+    await client.disconnect()
+    seen.stamps = await reading
+    return seen
+
+
+async def life_cycle(world: World) -> Seen:
+    """Connect, start, three interactions over three seconds of stream, end, disconnect."""
+    client = world.client()
+
+    async def interact() -> None:
+        for turn in range(3):
+            await wait(1)
+            await client.interact(f"dog {turn}")
+        await client.end_stream()
+
+    return await watched(world, client, interact)
+
+
+async def rough_life_cycle(world: World) -> Seen:
+    roughen(world)
+    return await life_cycle(world)
+
+
+async def partition(world: World) -> Seen:
+    """A life cycle with a cable that is out for eight seconds."""
+    client = world.client()
+
+    async def lose_and_find() -> None:
+        await wait(1)
+        cut(world)
+        await wait(8)
+        world.wire.heal()
+        await wait(8)
+        await client.interact("dog")
+        await wait(1)
+
+    return await watched(world, client, lose_and_find)
+
+
+async def wait(seconds: float) -> None:
+    await asyncio.sleep(seconds)  # noqa: TID251 - virtual time, which costs nothing
+
+
+def roughen(world: World) -> None:
+    """Let packets come late by chance, and so out of order; some not at all, some twice."""
+    world.wire.set_defaults(latency=(0.005, 0.06), drop=0.15, duplicate=0.1)
+
+
+def cut(world: World) -> None:
+    world.wire.cut(CLIENT, SERVER)
+    world.wire.cut(SERVER, CLIENT)
+
+
+async def everything(world: World) -> tuple[int, int]:
+    """Host and spectators on a bad network, which is gone altogether for a while; the frames that both have read."""
+    world.wire.set_defaults(latency=(0.005, 0.04), drop=0.05, duplicate=0.05)
+    client = world.client(advanced=AdvancedConfig(peer_timeout_s=2))
+    ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
+    stream = await client.connect(on_broadcast_ready=ready.set_result)
+    readers = [asyncio.create_task(read(stream)) for _ in range(2)]
+    await client.start_stream("a cat", broadcast=True)
+    info = await ready
+
+    async def watch() -> int:
+        async with await connect_to_stream(info.webrtc_url, info.spectator_token) as spectator:
+            return len([frame async for frame in spectator.frames()])
+
+    world.wire.host("watcher")
+    watching = [world.spawn("watcher", watch()) for _ in range(2)]
+    await wait(1)
+    cut(world)
+    await wait(3)
+    world.wire.heal()
+    await wait(8)
+    await client.interact("dog")
+    await client.end_stream()
+    await client.disconnect()
+    return len(await readers[0]) + len(await readers[1]), sum([await each for each in watching])
+
+
+def test_frames_are_real_and_of_this_stream_in_order() -> None:
+    seen = play(1, life_cycle)
+    indexes = [stamp.frame_index for stamp in seen.stamps if stamp.stream_tag is not None]
+    assert len(indexes) > 55
+    assert indexes == sorted(set(indexes))
+    assert {stamp.prompt_revision for stamp in seen.stamps} >= {0, 1, 2}
+    assert seen.names == ["authenticating", "connecting", "connected", "disconnected"]
+
+
+def test_frames_are_stamped_with_virtual_time() -> None:
+    sent = [stamp.sent_at_ms / 1000 - EPOCH for stamp in play(1, life_cycle).stamps if stamp.stream_tag is not None]
+    assert all(0 < second < 4 for second in sent)
+    # 20 a second, as the server makes them, however long that really takes; and work for a thread is not done at once.
+    assert all(later - earlier == pytest.approx(0.05, abs=0.005) for earlier, later in pairwise(sent))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_connects_though_packets_are_lost_doubled_and_overtaken_from_the_start(seed: int) -> None:
+    async def scenario(world: World) -> float:
+        roughen(world)
+        client = world.client()
+        await client.connect()
+        connected_at = world.now()
+        await client.disconnect()
+        return connected_at
+
+    assert play(seed, scenario) < AdvancedConfig().connect_timeout_s
+
+
+def test_on_a_rough_network_most_frames_come_by_asking_again_and_none_comes_twice() -> None:
+    stamps = play(1, rough_life_cycle).stamps
+    indexes = [stamp.frame_index for stamp in stamps if stamp.stream_tag is not None]
+    assert indexes == sorted(set(indexes))
+    # A frame is two packets and more: of the first that are sent, hardly two thirds of the frames would be whole.
+    assert len(indexes) > 0.9 * (indexes[-1] - indexes[0] + 1)
+
+
+def test_a_client_comes_back_from_a_partition_and_the_stream_has_gone_on() -> None:
+    seen = play(2, partition)
+    assert seen.names == ["authenticating", "connecting", "connected", "reconnecting", "connected", "disconnected"]
+    lost = seen.when("reconnecting")
+    assert lost == pytest.approx(1 + AdvancedConfig().peer_timeout_s, abs=1)
+    indexes = [stamp.frame_index for stamp in seen.stamps if stamp.stream_tag is not None]
+    assert indexes == sorted(set(indexes))
+    gap = max(later - earlier for earlier, later in pairwise(indexes))
+    assert gap > 7 * 20, "the show goes on while nobody can watch it"
+
+
+def test_without_a_limit_of_the_client_ice_consent_ends_a_partition() -> None:
+    async def scenario(world: World) -> float:
+        client = world.client(advanced=AdvancedConfig(peer_timeout_s=3600, reconnect="off"))
+        stream = await client.connect()
+        cut(world)
+        with pytest.raises(PeerError):
+            await read(stream)
+        failed_at = world.now()
+        await client.disconnect()
+        return failed_at
+
+    # Six checks in a row, about five seconds apart (RFC 7675), the last of them sent again for a while.
+    assert 20 < play(1, scenario) < 45
+
+
+def test_a_client_comes_back_to_a_server_that_crashed() -> None:
+    async def scenario(world: World) -> Seen:
+        async def crash() -> None:
+            await wait(1)
+            await world.crash()
+            await wait(4)
+            await world.bounce()
+            await wait(10)
+
+        return await watched(world, world.client(), crash)
+
+    assert play(3, scenario).names[-3:] == ["reconnecting", "connected", "disconnected"]
+
+
+def test_host_and_spectators_watch_on_a_bad_network() -> None:
+    host, spectators = play(4, everything)
+    assert host > 2 * 30
+    assert spectators > 2 * 20
+
+
+def test_a_seed_is_one_course_whatever_ran_before() -> None:
+    first, other, again = (complete(seed, everything, fps=10) for seed in (5, 6, 5))
+    assert first.trace_hash == again.trace_hash
+    assert first.trace_hash != other.trace_hash
+
+
+PRINT_HASHES = """
+from tests.mock.sim.test_full import complete, everything, rough_life_cycle
+for scenario in (rough_life_cycle, everything):
+    print(complete(7, scenario, fps=10).trace_hash)
+"""
+
+
+def test_a_seed_is_one_course_in_every_process() -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PRINT_HASHES],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for hash_seed in ("1", "2")
+    ]
+    (one, complaints), (other, _) = (process.communicate(timeout=120) for process in processes)
+    assert len(one.split()) == 2, complaints
+    assert one == other
+
+
+def test_aiortcs_clock_shows_virtual_time() -> None:
+    async def scenario(world: World) -> tuple[float, float]:
+        await wait(1000)
+        return clock.current_datetime().timestamp(), EPOCH + world.now()
+
+    shown, true = play(1, scenario)
+    assert shown == pytest.approx(true)
+
+
+def test_objects_that_aiortc_keeps_in_sets_are_in_the_same_order_in_every_run() -> None:
+    async def scenario(world: World) -> list[int]:
+        return [hash(RTCIceTransport(RTCIceGatherer([]))) for _ in range(5)]
+
+    assert play(1, scenario) == play(1, scenario)

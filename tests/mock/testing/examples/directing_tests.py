@@ -1,0 +1,29 @@
+"""How a user tests `directing.py` in the simulated world: an example that `test_odyssey_sim.py` runs.
+
+It is found to be hasty by the seed in which the connection breaks between an interaction and its acknowledgement.
+"""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from odyssey_mock.sim.world import World
+from tests.mock.testing.examples.directing import Director, HastyDirector
+
+HAPPENINGS = ("It begins to snow", "The sun rises", "A ship comes in", "Somebody waves")
+
+
+@pytest.mark.odyssey_sim(seeds=200, weather=["reset"])
+@pytest.mark.parametrize("make", [HastyDirector, Director])
+async def test_nothing_happens_twice(odyssey_sim: World, make: type[HastyDirector]) -> None:
+    director = make()
+    await director.open("A harbour in the morning")
+    known = []
+    for happening in HAPPENINGS:
+        known += [happening] if await director.direct(happening) else []
+        await asyncio.sleep(0.5)  # noqa: TID251 - a user's test has no seams
+    await director.close()
+    applied = Counter(entry.data["message"]["prompt"] for entry in odyssey_sim.mock.journal.find("channel", "update"))
+    assert set(known) <= set(applied)
+    assert max(applied.values(), default=0) <= 1

@@ -1,0 +1,143 @@
+"""Lists of faults that are drawn: the mock takes each, and every fault in it can fire."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock import FaultError
+from odyssey_mock.faults.catalogue import POINTS
+from odyssey_mock.faults.faults import ActiveFault, Faults
+from odyssey_mock.journal import JSON, Journal
+from odyssey_mock.testing.strategies import fault_lists, faults
+from odyssey_mock.testing.strategies.fault import may_hide
+from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
+
+type Described = Mapping[str, JSON]
+
+CROWDED = ["rest.auth.token", "stream.interact"]
+"""Few points, so that faults meet at them."""
+TIMES = 40
+"""How often a point is passed until all that can fire surely has; `after` and `times` are small."""
+
+
+def listed(described: Sequence[Described]) -> Faults:
+    return Faults(Journal(lambda: 0.0, 1000), "1", described)
+
+
+def passed(on_list: Faults, times: int = TIMES) -> list[ActiveFault]:
+    """The faults after each has been passed so often by what it matches."""
+    for _ in range(times):
+        for active in on_list:
+            known: dict[str, Any] = dict(active.fault.match)  # Any: as `fire` takes them
+            on_list.fire(active.fault.at, **known)
+    return list(on_list)
+
+
+@FEW
+@given(fault_lists())
+def test_the_mock_takes_every_list(drawn_list: list[dict[str, JSON]]) -> None:
+    assert len(listed(drawn_list)) == len(drawn_list) <= 3
+    assert not any("match" in fault for fault in drawn_list)
+
+
+@FEW
+@given(fault_lists(CROWDED, max_size=5, narrowed=True))
+def test_no_fault_keeps_a_later_one_from_ever_firing(drawn_list: list[dict[str, JSON]]) -> None:
+    for index, fault in enumerate(drawn_list):
+        for later in drawn_list[index + 1 :]:
+            assert not may_hide(fault, later)
+
+
+@FEW
+@given(fault_lists(CROWDED, max_size=5))
+def test_every_fault_fires_when_its_point_is_passed_often_enough(drawn_list: list[dict[str, JSON]]) -> None:
+    uncertain = [fault.get("probability", 1) != 1 for fault in drawn_list]
+    if any(uncertain):
+        # Chance alone decides there; without it others would be hidden.
+        drawn_list = [fault for fault, is_chance in zip(drawn_list, uncertain, strict=True) if not is_chance]
+    assert all(active.fired for active in passed(listed(drawn_list)))
+
+
+@pytest.mark.parametrize(
+    ("behind", "fault", "hidden"),
+    [
+        ({}, {}, True),
+        ({"times": 3}, {}, False),
+        ({"match": {"prompt": "cat"}}, {}, False),
+        ({}, {"match": {"prompt": "cat"}}, True),
+        ({"match": {"prompt": "cat"}}, {"match": {"prompt": "a cat"}}, True),
+        ({"match": {"prompt": "a cat"}}, {"match": {"prompt": "cat"}}, False),
+        ({"match": {"stream": "s1"}}, {"match": {"stream": "s1", "session": "s"}}, True),
+        ({"match": {"stream": "s1"}}, {"match": {"stream": "s2"}}, False),
+    ],
+)
+def test_a_fault_is_hidden_exactly_where_it_never_fires(behind: Described, fault: Described, hidden: bool) -> None:
+    first = {"at": "stream.interact", "do": "silent", **behind}
+    second = {"at": "stream.interact", "do": "twice", **fault}
+    assert may_hide(first, second) == hidden
+    on_list = listed([first, second])
+    others: list[dict[str, Any]] = [{"prompt": "a dog", "stream": "s3"}]  # Any: as `fire` takes them
+    for _ in range(TIMES):
+        for known in [*(dict(active.fault.match) for active in reversed(list(on_list))), *others]:
+            on_list.fire("stream.interact", **{"stream": "s1", "session": "s", "prompt": "a cat", **known})
+    assert (list(on_list)[1].fired == 0) == hidden
+
+
+def test_one_that_begins_late_hides_what_has_no_turn_until_then() -> None:
+    hidden: dict[str, JSON] = {"at": "peer.ice", "do": "never"}
+    late, soon = {**hidden, "after": 1}, {**hidden, "times": 1}
+    assert [active.fired > 0 for active in passed(listed([late, soon, hidden]))] == [True, True, False]
+    assert may_hide(late, hidden)
+
+
+def test_one_that_fires_by_chance_hides_none_and_none_is_hidden_at_another_point() -> None:
+    always = {"at": "stream.interact", "do": "silent"}
+    assert not may_hide({**always, "probability": 0.5}, always)
+    assert not may_hide({**always, "at": "stream.start"}, always)
+
+
+@FEW
+@given(st.data())
+def test_a_list_is_as_long_as_was_asked_for_and_at_the_points_that_were_named(data: st.DataObject) -> None:
+    points = data.draw(st.lists(st.sampled_from(sorted(POINTS)), min_size=1, max_size=3))
+    least, most = sorted(data.draw(st.lists(st.integers(0, 5), min_size=2, max_size=2)))
+    drawn_list = data.draw(fault_lists(points, min_size=least, max_size=most))
+    assert least <= len(drawn_list) <= most
+    assert {fault["at"] for fault in drawn_list} <= set(points)
+
+
+def test_every_point_is_drawn() -> None:
+    seen = {fault["at"] for each in drawn(fault_lists(max_size=8), 60) for fault in each}
+    for point in set(POINTS) - seen:
+        any_of(faults(), lambda fault, point=point: fault["at"] == point)  # type: ignore[misc]  # of this turn
+
+
+def test_every_action_is_drawn() -> None:
+    points = {frozenset(POINTS[point].actions): point for point in POINTS}  # many points have the same ones
+    for actions, point in points.items():
+        seen = {fault["do"] for fault in drawn(faults([point]), 3 * len(actions))}
+        for do in actions - seen:
+            any_of(faults([point]), lambda fault, do=do: fault["do"] == do)  # type: ignore[misc]  # of this turn
+
+
+def test_several_at_one_point_are_drawn_and_some_that_go_on_for_ever() -> None:
+    any_of(fault_lists(["peer.ice"]), lambda each: len(each) == 3)
+    any_of(fault_lists(CROWDED), lambda each: len(each) > 1 and "times" not in each[0])
+    any_of(fault_lists(CROWDED, narrowed=True), lambda each: any("match" in fault for fault in each))
+
+
+def test_the_simplest_list_is_empty_and_the_simplest_fault_says_no_more_than_it_must() -> None:
+    assert smallest(fault_lists()) == []
+    assert smallest(fault_lists(["stream.interact"]), lambda each: len(each) == 1) == [
+        {"at": "stream.interact", "do": "error", "reason": ""}
+    ]
+
+
+def test_what_cannot_be_drawn_is_refused_at_once() -> None:
+    with pytest.raises(FaultError, match=r"no fault point 'rest\.nope'"):
+        fault_lists(["rest.nope"])
+    with pytest.raises(ValueError, match="came 2 and 1"):
+        fault_lists(min_size=2, max_size=1)

@@ -1,0 +1,186 @@
+"""Images that are drawn: the client sends each, and the mock shows it; and what is no image, which both refuse."""
+
+import base64
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from PIL import Image
+
+from odyssey_client import ImageError
+from odyssey_client.image import prepare_image
+from odyssey_client.image_source import ImageSource
+from odyssey_mock.media.picture import FORMATS, PictureError, fitted
+from odyssey_mock.media.timeline import Size
+from odyssey_mock.settings import Settings
+from odyssey_mock.streamer.images import ImageRefusedError, decode_data_url
+from odyssey_mock.testing.strategies import (
+    IMAGE_FORMATS,
+    IMAGE_KINDS,
+    IMAGE_RULES,
+    broken_images,
+    image_urls,
+    images,
+)
+from odyssey_mock.testing.strategies.image import MIME_TYPES, STREAM_SIZES, ImageFormat, ImageKind, encoded
+from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
+
+SIZE = Size(*Settings().portrait_size)
+MOST_BYTES = Settings().max_image_bytes
+
+TYPES: dict[ImageKind, type] = {
+    "bytes": bytes,
+    "bytearray": bytearray,
+    "memoryview": memoryview,
+    "file": io.BytesIO,
+    "data_url": str,
+    "pil": Image.Image,
+    "array": np.ndarray,
+}
+
+
+def shown(url: str) -> Image.Image:
+    """What the mock shows of an image on the wire."""
+    return fitted(decode_data_url(url, MOST_BYTES), SIZE)
+
+
+def size_of(image: ImageSource) -> tuple[int, int]:
+    match image:
+        case Image.Image():
+            return image.size
+        case np.ndarray():
+            return (image.shape[1], image.shape[0])
+        case io.BytesIO():
+            return size_of(image.getvalue())
+        case str():
+            return size_of(base64.b64decode(image.partition(",")[2]))
+        case bytes() | bytearray() | memoryview():
+            with Image.open(io.BytesIO(image)) as opened:
+                return opened.size
+    raise AssertionError(f"not drawn: {image!r}")
+
+
+@FEW
+@given(images())
+def test_the_client_sends_every_image_and_the_mock_shows_it(image: ImageSource) -> None:
+    assert shown(prepare_image(image, portrait=True)).size == (704, 1280)
+
+
+@pytest.mark.parametrize("kind", IMAGE_KINDS)
+def test_each_kind_is_what_it_is_called_and_no_larger_than_was_asked_for(kind: ImageKind) -> None:
+    for image in drawn(images(kinds=[kind], max_side=9, stream_sizes=False), 10):
+        assert isinstance(image, TYPES[kind])
+        assert max(size_of(image)) <= 9
+
+
+@pytest.mark.parametrize("kind", IMAGE_KINDS)
+def test_every_kind_is_drawn(kind: ImageKind) -> None:
+    any_of(images(), lambda image: isinstance(image, TYPES[kind]))
+
+
+@pytest.mark.parametrize("name", IMAGE_FORMATS)
+def test_each_format_is_what_it_is_called(name: ImageFormat) -> None:
+    for content in drawn(images(kinds=["bytes"], formats=[name], stream_sizes=False), 8):
+        assert isinstance(content, bytes)
+        assert Image.open(io.BytesIO(content)).format == name
+        assert fitted(content, SIZE).size == (704, 1280)
+
+
+def test_every_format_is_drawn() -> None:
+    urls = drawn(image_urls(max_side=4), 60)
+    heads = {url.partition(";")[0] for url in urls}
+    assert heads == {f"data:{MIME_TYPES[name]}" for name in IMAGE_FORMATS}
+
+
+def test_there_are_all_formats_that_the_service_takes() -> None:
+    assert set(IMAGE_FORMATS) == set(FORMATS)
+
+
+VARIANTS: dict[str, Callable[[Any], bool]] = {  # Any: images of every kind
+    "one pixel": lambda image: size_of(image) == (1, 1),
+    "portrait": lambda image: size_of(image) == STREAM_SIZES[0],
+    "landscape": lambda image: size_of(image) == STREAM_SIZES[1],
+    "a transparent picture": lambda image: isinstance(image, Image.Image) and image.mode == "RGBA",
+    "a picture of ink": lambda image: isinstance(image, Image.Image) and image.mode == "CMYK",
+    "a palette": lambda image: isinstance(image, Image.Image) and image.mode == "P",
+    "grey of 16 bits": lambda image: isinstance(image, Image.Image) and image.mode == "I;16",
+    "a grey array": lambda image: isinstance(image, np.ndarray) and image.ndim == 2,
+    "a transparent array": lambda image: isinstance(image, np.ndarray) and image.shape[2:] == (4,),
+    "a view of an array": lambda image: isinstance(image, np.ndarray) and image.strides[0] < 0,
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_is_drawn(variant: str) -> None:
+    any_of(images(kinds=["array", "pil"]), VARIANTS[variant])
+
+
+def test_a_file_of_the_size_of_a_stream_goes_as_it_is() -> None:
+    def goes_as_it_is(content: Any) -> bool:  # Any: bytes
+        sent = prepare_image(content, portrait=True) if size_of(content) == STREAM_SIZES[0] else ""
+        return base64.b64decode(sent.partition(",")[2]) == bytes(content)
+
+    any_of(images(kinds=["bytes"], formats=["PNG"]), goes_as_it_is)
+
+
+def test_an_open_file_is_at_its_beginning_in_every_example() -> None:
+    for file in drawn(images(kinds=["file"], formats=["GIF"]), 30):
+        assert isinstance(file, io.BytesIO)
+        assert file.read()
+
+
+def test_the_simplest_image_has_one_pixel() -> None:
+    assert smallest(images(kinds=["bytes", "file"])) == encoded("PNG", (1, 1))
+
+
+# What is no image.
+
+
+@pytest.mark.parametrize("rule", IMAGE_RULES)
+def test_the_client_refuses_what_is_no_image_and_says_why(rule: str) -> None:
+    for broken in drawn(broken_images([rule]), 4 if rule == "few_bytes" else 8):
+        with pytest.raises(ImageError, match=broken.says):
+            prepare_image(broken.image, portrait=True)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in IMAGE_RULES if IMAGE_RULES[rule].on_the_wire])
+def test_the_mock_refuses_the_content_of_a_file_too(rule: str) -> None:
+    for broken in drawn(broken_images([rule]), 2 if rule == "few_bytes" else 8):
+        url = f"data:image/png;base64,{base64.b64encode(broken.image).decode()}"
+        with pytest.raises((ImageRefusedError, PictureError)):
+            shown(url)
+
+
+@pytest.mark.parametrize("rule", ["data_url", "base64", "url_content"])
+def test_the_mock_refuses_wrong_urls_too(rule: str) -> None:
+    for broken in drawn(broken_images([rule]), 8):
+        with pytest.raises((ImageRefusedError, PictureError)):
+            shown(broken.image)
+
+
+def test_everything_that_can_be_wrong_is_drawn_and_a_report_stays_short() -> None:
+    examples = drawn(broken_images(), 150)
+    seen = {broken.rule for broken in examples}
+    for rule in set(IMAGE_RULES) - seen:
+        any_of(broken_images(), lambda broken, rule=rule: broken.rule == rule)  # type: ignore[misc]  # of this turn
+    assert max(len(repr(broken)) for broken in examples) < 100
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda: images(kinds=["path"]), "no kind 'path' of images; known are bytes"),  # type: ignore[list-item]  # it is wrong
+        (lambda: images(formats=["TIFF"]), "no format 'TIFF' of images; known are PNG"),  # type: ignore[list-item]  # it is wrong
+        (lambda: images(kinds=[]), "no kind"),
+        (lambda: images(max_side=0), "came 0"),
+        (lambda: image_urls(formats=[]), "no format"),
+        (lambda: broken_images(["formats"]), "no rule 'formats' of images; known are some_bytes"),
+        (lambda: broken_images([]), "no rule"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_at_once(wrong: Callable[[], object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        wrong()

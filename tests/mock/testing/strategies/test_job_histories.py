@@ -1,0 +1,102 @@
+"""Histories of jobs that are drawn: the machine allows each, and each of its transitions is in some."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_client import SimulationJobStatus
+from odyssey_mock.jobs.machine import ENDED, INITIAL, TRANSITIONS, Event, JobMachine, State
+from odyssey_mock.testing.strategies import JobHistory, JobStep, job_histories
+from odyssey_mock.testing.strategies import job as module
+from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
+
+ALL = {(state, event) for state, row in TRANSITIONS.items() for event in row}
+
+
+def transitions(history: JobHistory) -> set[tuple[State, Event]]:
+    before = [INITIAL, *(step.status for step in history.steps)]
+    return {(state, step.event) for state, step in zip(before, history.steps, strict=False)}
+
+
+@FEW
+@given(job_histories())
+def test_the_machine_goes_where_the_history_says(history: JobHistory) -> None:
+    machine = JobMachine()
+    assert len(history.steps) <= 20
+    for step in history.steps:
+        machine.handle(step.event)
+        assert machine.state is step.status
+    assert machine.state is history.status
+    assert history.has_ended == (machine.state in ENDED)
+
+
+@FEW
+@given(job_histories())
+def test_statuses_are_those_of_the_wire_from_pending_on_and_each_differs_from_the_one_before(
+    history: JobHistory,
+) -> None:
+    assert history.statuses[0].value == SimulationJobStatus.PENDING.value
+    assert history.statuses[-1] == history.status
+    assert all(before is not after for before, after in pairwise(history.statuses))
+    assert {SimulationJobStatus(status) for status in history.statuses} <= set(SimulationJobStatus)
+    assert history.events == tuple(step.event for step in history.steps)
+
+
+def test_every_transition_of_the_table_is_drawn() -> None:
+    seen = set().union(*(transitions(history) for history in drawn(job_histories(max_size=5), 300)))
+    for each in ALL - seen:
+        any_of(job_histories(max_size=5), lambda history, each=each: each in transitions(history))  # type: ignore[misc]  # of this turn
+
+
+def test_one_that_is_new_in_the_table_is_drawn_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    completed = {**TRANSITIONS[State.COMPLETED], Event.BEGIN: (State.PROCESSING, ())}
+    monkeypatch.setattr(module, "TRANSITIONS", {**TRANSITIONS, State.COMPLETED: completed})
+    any_of(job_histories(), lambda history: (State.COMPLETED, Event.BEGIN) in transitions(history))
+
+
+@pytest.mark.parametrize("status", State)
+def test_a_history_ends_as_was_asked_for(status: State) -> None:
+    histories = drawn(job_histories(ends_as=[status]), 40)
+    assert {history.status for history in histories} == {status}
+    assert len({history.steps for history in histories}) > 10
+
+
+@FEW
+@given(st.sets(st.sampled_from(sorted(State)), min_size=1), st.integers(3, 12), st.data())
+def test_it_is_no_longer_than_was_asked_for(ends: set[str], most: int, data: st.DataObject) -> None:
+    history = data.draw(job_histories(max_size=most, ends_as=ends))
+    assert history.status in ends
+    assert len(history.steps) <= most
+
+
+def test_long_histories_are_drawn_and_lost_workers_again_and_again() -> None:
+    any_of(job_histories(), lambda history: len(history.steps) >= 10)
+    any_of(job_histories(), lambda history: history.statuses.count(State.PROCESSING) > 1)
+
+
+def test_the_simplest_history_is_the_shortest_way() -> None:
+    assert smallest(job_histories()).steps == ()
+    assert smallest(job_histories(), lambda history: history.status is State.COMPLETED).steps == (
+        JobStep(Event.DISPATCH, State.DISPATCHED),
+        JobStep(Event.BEGIN, State.PROCESSING),
+        JobStep(Event.STREAMS_DONE, State.COMPLETED),
+    )
+    again = smallest(job_histories(), lambda history: history.statuses.count(State.PROCESSING) == 2)
+    assert len(again.steps) == 5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda: job_histories(ends_as=["done"]), "no status 'done'; known are pending"),
+        (lambda: job_histories(ends_as=[]), "came none"),
+        (lambda: job_histories(max_size=2, ends_as=["completed"]), "expected max_size to be 3 or more"),
+        (lambda: job_histories(max_size=-1), "came -1"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_at_once(wrong: Callable[[], object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        wrong()

@@ -1,0 +1,49 @@
+"""What users import: every strategy, each usable as it is and shown in use."""
+
+import ast
+import inspect
+
+import pytest
+from hypothesis.strategies import SearchStrategy
+
+from odyssey_mock.testing import strategies
+from tests.mock.testing.strategies.drawing import drawn
+
+STRATEGIES = (
+    "scripts",
+    "script_entries",
+    "broken_scripts",
+    "prompts",
+    "images",
+    "image_urls",
+    "broken_images",
+    "handler_sets",
+    "faults",
+    "fault_lists",
+    "clock_jumps",
+    "clock_jump_lists",
+    "job_histories",
+)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_can_be_used_with_no_arguments(name: str) -> None:
+    strategy = getattr(strategies, name)()
+    assert isinstance(strategy, SearchStrategy)
+    assert drawn(strategy, 3)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_is_shown_in_use(name: str) -> None:
+    """Its example is Python, and has the strategy in it."""
+    _, _, rest = str(inspect.getdoc(getattr(strategies, name))).partition("::\n\n")
+    lines = rest.splitlines()
+    example = "\n".join(lines[: next((i for i, line in enumerate(lines) if line[:1].strip()), len(lines))])
+    assert f"@given({name}(" in ast.unparse(ast.parse(inspect.cleandoc("\n" + example)))
+
+
+def test_the_package_exports_these_and_does_nothing_else() -> None:
+    tree = ast.parse(inspect.getsource(strategies))
+    kinds = {type(node) for node in tree.body[1:]}
+    assert kinds == {ast.ImportFrom, ast.Assign}
+    assert {*STRATEGIES} <= {*strategies.__all__} <= {*vars(strategies)}

@@ -55,7 +55,7 @@ from odyssey_client.events import (
     StreamError,
     StreamStarted,
 )
-from odyssey_client.media import FrameReader, MediaStream, VideoFrame
+from odyssey_client.media.stream import FrameReader, MediaStream, VideoFrame
 from odyssey_client.models import (
     BroadcastInfo,
     ClientCredentials,
@@ -71,10 +71,10 @@ from odyssey_client.models import (
     StreamRecordingsListResponse,
     StreamRecordingSummary,
 )
+from odyssey_client.platform import Clock, Entropy, Network, SystemClock, SystemEntropy, SystemNetwork
 from odyssey_client.rest.downloads import Artifact, DownloadProgress
-from odyssey_client.script import Script, ScriptSource
-from odyssey_client.script_rules import ScriptEntry
-from odyssey_client.seams import Clock, Entropy, Network, SystemClock, SystemEntropy, SystemNetwork
+from odyssey_client.scripts.rules import ScriptEntry
+from odyssey_client.scripts.script import Script, ScriptSource
 from odyssey_client.spectator.connect import connect_to_stream
 from odyssey_client.spectator.connection import SpectatorConnection
 from odyssey_client.spectator.machine import SpectatorState

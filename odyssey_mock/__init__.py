@@ -8,11 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from odyssey_mock.clock import Clock, ManualClock, RealClock
-    from odyssey_mock.expect import ExpectationError
+    from odyssey_mock.assertions import ExpectationError
+    from odyssey_mock.core.clock import Clock, ManualClock, RealClock
+    from odyssey_mock.core.journal import Entry, Journal, JournalTimeoutError
     from odyssey_mock.faults.fault import Fault, FaultError
-    from odyssey_mock.faults.faults import Faults
-    from odyssey_mock.journal import Entry, Journal, JournalTimeoutError
+    from odyssey_mock.faults.registry import Faults
     from odyssey_mock.media.stamp import FrameStamp, read_stamp
     from odyssey_mock.plans import PLANS, Limits
     from odyssey_mock.server import MockOdyssey
@@ -42,11 +42,11 @@ __all__ = [
 ]
 
 _MODULES = {
-    "clock": ("Clock", "ManualClock", "RealClock"),
-    "expect": ("ExpectationError",),
+    "core.clock": ("Clock", "ManualClock", "RealClock"),
+    "assertions": ("ExpectationError",),
     "faults.fault": ("Fault", "FaultError"),
-    "faults.faults": ("Faults",),
-    "journal": ("Entry", "Journal", "JournalTimeoutError"),
+    "faults.registry": ("Faults",),
+    "core.journal": ("Entry", "Journal", "JournalTimeoutError"),
     "media.stamp": ("FrameStamp", "read_stamp"),
     "plans": ("PLANS", "Limits"),
     "server": ("MockOdyssey",),

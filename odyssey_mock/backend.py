@@ -4,22 +4,23 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from odyssey_mock.accounts import Accounts
-from odyssey_mock.broadcast.broadcasts import Broadcasts
-from odyssey_mock.clock import Clock
-from odyssey_mock.entropy import Entropy
-from odyssey_mock.faults.faults import Faults
-from odyssey_mock.jobs.jobs import Jobs
-from odyssey_mock.journal import JSON, Journal
-from odyssey_mock.media.footage import MakeFootage, drawn
-from odyssey_mock.network import Network
+from odyssey_mock.accounts.accounts import Accounts
+from odyssey_mock.accounts.session_tokens import SessionTokens
+from odyssey_mock.accounts.usage import Usage
+from odyssey_mock.broadcasts.registry import Broadcasts
+from odyssey_mock.core.clock import Clock
+from odyssey_mock.core.entropy import Entropy
+from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.network import Network
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.faults.registry import Faults
+from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
+from odyssey_mock.recordings.artifact_urls import ArtifactUrls
 from odyssey_mock.recordings.recordings import Recordings
-from odyssey_mock.recordings.streams import Streams
-from odyssey_mock.recordings.urls import ArtifactUrls
+from odyssey_mock.recordings.stream_records import StreamStore
+from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.settings import Settings
-from odyssey_mock.streamer.registry import SessionRegistry
-from odyssey_mock.tokens import SessionTokens
-from odyssey_mock.usage import Usage
+from odyssey_mock.simulations.jobs import Jobs
 
 
 @dataclass(eq=False)
@@ -34,7 +35,7 @@ class Backend:
     """Where the server answers HTTP, without a slash at its end."""
     stun_url: str
     """The STUN responder as an ICE server URL (RFC 7064)."""
-    footage: MakeFootage = drawn
+    footage: MakeFrameEncoder = drawn
     """What makes the packets of live streams."""
     journal: Journal = field(init=False)
     faults: Faults = field(init=False)
@@ -43,7 +44,7 @@ class Backend:
     telemetry: deque[Mapping[str, JSON]] = field(init=False)
     """The events that clients sent, oldest first."""
     sessions: SessionRegistry = field(init=False)
-    streams: Streams = field(init=False)
+    streams: StreamStore = field(init=False)
     usage: Usage = field(init=False)
     broadcasts: Broadcasts = field(init=False)
     recordings: Recordings = field(init=False)
@@ -57,7 +58,7 @@ class Backend:
         self.tokens = SessionTokens(self.clock, self.entropy)
         self.telemetry = deque(maxlen=self.settings.journal_limit)
         self.sessions = SessionRegistry(self)
-        self.streams = Streams(self.settings.streams_limit)
+        self.streams = StreamStore(self.settings.streams_limit)
         self.usage = Usage(self.settings, self.clock, self.accounts, self.streams)
         self.broadcasts = Broadcasts(self)
         urls = ArtifactUrls(self.clock, self.entropy, self.settings.artifact_url_lifetime)

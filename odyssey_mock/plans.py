@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Literal
 
-from odyssey_mock.rules import COUNT, HOURS, POSITIVE, Rule, or_none
+from odyssey_mock.validation import COUNT, HOURS, POSITIVE, Rule, or_none
 
 type Plan = Literal["free", "unlimited"]
 

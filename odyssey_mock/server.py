@@ -7,26 +7,27 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from odyssey_mock.app import create_app
+from odyssey_mock.assertions import Step, Wanted, expect, expect_in_order, expect_none
 from odyssey_mock.backend import Backend
-from odyssey_mock.broadcast.broadcasts import Broadcasts
-from odyssey_mock.clock import Clock, ManualClock, RealClock
-from odyssey_mock.entropy import Entropy, SeededEntropy, SystemEntropy
-from odyssey_mock.expect import Step, Wanted, expect, expect_in_order, expect_none
-from odyssey_mock.faults.away import Away
+from odyssey_mock.broadcasts.registry import Broadcasts
+from odyssey_mock.core.clock import Clock, ManualClock, RealClock
+from odyssey_mock.core.entropy import Entropy, SeededEntropy, SystemEntropy
+from odyssey_mock.core.journal import Entry, Journal, Kind
+from odyssey_mock.core.network import Network, SystemNetwork
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
-from odyssey_mock.faults.faults import Faults
-from odyssey_mock.http_server import HttpServer
-from odyssey_mock.jobs.jobs import Jobs
-from odyssey_mock.journal import JSON, Entry, Journal, Kind
-from odyssey_mock.media.footage import MakeFootage, drawn
-from odyssey_mock.network import Network, SystemNetwork
+from odyssey_mock.faults.registry import Faults
+from odyssey_mock.http.app import create_app
+from odyssey_mock.http.outage import Outage
+from odyssey_mock.http.uvicorn_server import HttpServer
+from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
 from odyssey_mock.plans import Plan
 from odyssey_mock.recordings.recordings import Recordings
-from odyssey_mock.recordings.streams import StreamRecord
+from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.stun import StunResponder
+from odyssey_mock.sessions.session import Session
 from odyssey_mock.settings import ClockKind, Settings
-from odyssey_mock.streamer.live import Session
+from odyssey_mock.simulations.jobs import Jobs
 
 CLOSE_SESSIONS = 5.0
 """Seconds that sessions may take to end when the mock is left, and jobs as well."""
@@ -69,7 +70,7 @@ class MockOdyssey:
         clock: Clock | ClockKind | None = None,
         entropy: Entropy | None = None,
         network: Network | None = None,
-        footage: MakeFootage = drawn,
+        footage: MakeFrameEncoder = drawn,
         **overrides: Any,  # Any: each is checked against its own setting
     ) -> None:
         if isinstance(clock, str):
@@ -87,7 +88,7 @@ class MockOdyssey:
         self.api_key = f"ody_{self._entropy.token(18)}" if keys is None else next(iter(keys))
         """A key that it accepts: a new one, or the first of those configured."""
         self._backend: Backend | None = None
-        self._away: Away | None = None
+        self._away: Outage | None = None
         self._resources: AsyncExitStack | None = None
 
     def __repr__(self) -> str:
@@ -279,7 +280,7 @@ class MockOdyssey:
             resources.push_async_callback(backend.recordings.close)
             app = create_app(backend)
             http = HttpServer(app, listener, self._network)
-            app.state.away = away = Away(backend, http)
+            app.state.away = away = Outage(backend, http)
             await resources.enter_async_context(http)
             resources.push_async_callback(_close_in_time, "spectators", backend.broadcasts.close)
             resources.push_async_callback(_close_in_time, "sessions", backend.sessions.close)
@@ -296,7 +297,7 @@ class MockOdyssey:
         if resources is not None:
             await resources.__aexit__(kind, error, trace)
 
-    def _presence(self) -> Away:
+    def _presence(self) -> Outage:
         if self._away is None:
             raise RuntimeError("this mock does not run yet: enter it first (async with MockOdyssey() as mock: ...)")
         return self._away

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, Final, Literal, Self, get_args
 
 from odyssey_mock.plans import LIMIT_NAMES, LIMIT_RULES, PLANS, Limits, Plan
-from odyssey_mock.rules import COUNT, COUNT_FROM_0, FLAG, NOT_NEGATIVE, POSITIVE, SIZE, Rule, is_number, is_whole
+from odyssey_mock.validation import COUNT, COUNT_FROM_0, FLAG, NOT_NEGATIVE, POSITIVE, SIZE, Rule, is_number, is_whole
 
 type PixelSize = tuple[int, int]
 """Width and height in pixels."""

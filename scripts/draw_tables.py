@@ -17,12 +17,12 @@ from odyssey_mock.faults.catalogue import POINTS
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "docs" / name for name in ("architecture.md", "protocol.md", "fault-matrix.md")]
 MACHINES = {
-    "connection": "odyssey_client.connection.machine_table",
-    "operations": "odyssey_client.connection.operations_table",
+    "connection": "odyssey_client.connection.connection_table",
+    "operations": "odyssey_client.connection.operation_table",
     "spectator": "odyssey_client.spectator.machine",
-    "session": "odyssey_mock.streamer.session",
-    "stream": "odyssey_mock.streamer.stream",
-    "job": "odyssey_mock.jobs.machine",
+    "session": "odyssey_mock.sessions.session_machine",
+    "stream": "odyssey_mock.sessions.stream_machine",
+    "job": "odyssey_mock.simulations.job_machine",
 }
 SECTION = re.compile(r"(?<=<!-- table: )(?P<name>\w+)( -->\n).*?(?=<!-- /table -->)", re.DOTALL)
 

@@ -11,9 +11,8 @@ import pytest
 import websockets.asyncio.client  # noqa: F401
 from hypothesis import settings
 
-import odyssey_client.connection.runner
-import odyssey_client.spectator.peer  # noqa: F401
-import odyssey_mock.testing.machine
+import odyssey_client.connection.connection
+import odyssey_client.rtc.spectator_peer  # noqa: F401
 import odyssey_mock.testing.simulated  # noqa: F401
 from tests.contract.conformance import Conformance
 

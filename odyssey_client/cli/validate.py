@@ -11,7 +11,7 @@ from odyssey_client.cli.output import Answer, json_of
 from odyssey_client.cli.service import finish, json_option
 from odyssey_client.errors import ScriptError
 from odyssey_client.models import JSON
-from odyssey_client.script import Script
+from odyssey_client.scripts.script import Script
 
 FILES = click.Path(path_type=Path)
 """Whether a file is there is for `Script.load` to say, in the words of all other faults."""

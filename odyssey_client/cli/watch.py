@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from odyssey_client.cli.output import Answer, fields
+from odyssey_client.cli.playback_stats import PlaybackStats, counted
 from odyssey_client.cli.service import Running, Seconds, call, json_option
-from odyssey_client.cli.viewing import Viewing, counted
 from odyssey_client.client.arguments import LONGEST_WAIT_S
 from odyssey_client.client.base import in_thread
 from odyssey_client.errors import DownloadError
+from odyssey_client.media.stamp import read_stamp
 from odyssey_client.models import JSON
-from odyssey_client.seams import Clock, SystemClock
+from odyssey_client.platform import Clock, SystemClock
 from odyssey_client.spectator.connect import connect_to_stream
 from odyssey_client.spectator.connection import SpectatorConnection
-from odyssey_client.stamp import read_stamp
 
 if TYPE_CHECKING:
     from odyssey_client.cli.progress import Progress
-    from odyssey_client.media import FrameReader, VideoFrame
+    from odyssey_client.media.stream import FrameReader, VideoFrame
 
 TOKEN_VARIABLE = "ODYSSEY_SPECTATOR_TOKEN"  # noqa: S105 - its name
 
@@ -115,7 +115,7 @@ class _Watch:
         self._recorder = None if order.save is None else spectator.stream.record(order.save)
         self._began = self._ended = clock.monotonic()
         self._ended_by: EndedBy = "error"
-        self._viewing = Viewing(self._began)
+        self._viewing = PlaybackStats(self._began)
 
     async def run(self) -> None:
         """Watch, and record if that is asked for; the film is whole when this returns or raises.
@@ -191,7 +191,7 @@ def _check(path: Path, *, overwrite: bool) -> None:
     Raises:
         DownloadError: it is there already, or cannot be written.
     """
-    from odyssey_client.recorder import check_target  # noqa: PLC0415 - it loads av, which `odyssey --help` does not need
+    from odyssey_client.media.recorder import check_target  # noqa: PLC0415 - it loads av, which `odyssey --help` does not need
 
     with _told(path):
         check_target(path)

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from odyssey_client.client.under_way import Call, CallsUnderWay
+from odyssey_client.client.in_flight import Call, InFlightCalls
 from odyssey_client.config import API_KEY_VARIABLE, AdvancedConfig, ClientConfig
+from odyssey_client.platform import Clock, Entropy, Network, default_platform
 from odyssey_client.rest.transport import Transport
-from odyssey_client.seams import Clock, Entropy, Network, default_seams
 
 
 class ClientBase:
@@ -72,12 +72,12 @@ class ClientBase:
         self, config: ClientConfig, clock: Clock | None, entropy: Entropy | None, network: Network | None
     ) -> None:
         self._config = config
-        seams = default_seams()
+        seams = default_platform()
         self._clock = clock or seams.clock
         self._entropy = entropy or seams.entropy
         self._network = network or seams.network
         self._transport = Transport(config, clock=self._clock, entropy=self._entropy, network=self._network)
-        self._calls = CallsUnderWay()
+        self._calls = InFlightCalls()
 
     async def __aenter__(self) -> Self:
         return self

@@ -17,16 +17,16 @@ from odyssey_client.events import (
     OdysseyEventHandlers,
     StreamStarted,
 )
-from odyssey_client.image import prepare_image
-from odyssey_client.image_source import ImageSource
-from odyssey_client.media import DEFAULT_BUFFER, FrameReader, MediaStream
+from odyssey_client.media.image import prepare_image
+from odyssey_client.media.image_source import ImageSource
+from odyssey_client.media.stream import DEFAULT_BUFFER, FrameReader, MediaStream
 from odyssey_client.models import JSON, ClientCredentials, ConnectionStatus, StreamerCapabilities
+from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.rest.sessions import Sessions
 from odyssey_client.rest.telemetry import Telemetry
-from odyssey_client.seams import Clock, Entropy, Network
 
 if TYPE_CHECKING:
-    from odyssey_client.connection.runner import Connection
+    from odyssey_client.connection.connection import Connection
 
 
 class LiveCalls(ClientBase):
@@ -251,7 +251,7 @@ class LiveCalls(ClientBase):
 
     async def _connect(self, credentials: ClientCredentials | None, handlers: OdysseyEventHandlers) -> MediaStream:
         # aiortc and what it needs take half a second to import: not before somebody connects.
-        from odyssey_client.connection.runner import Connection  # noqa: PLC0415
+        from odyssey_client.connection.connection import Connection  # noqa: PLC0415
 
         previous = self._connection
         if previous is not None and not previous.is_over:

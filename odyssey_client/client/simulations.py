@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from odyssey_client.client.arguments import check, check_id, check_limit, check_seconds, check_status, page_query
 from odyssey_client.client.base import ClientBase, in_thread
-from odyssey_client.client.waiting import JobWatch, OnUpdate
+from odyssey_client.client.job_polling import JobPolling, OnUpdate
 from odyssey_client.errors import OdysseyConfigError
 from odyssey_client.models import (
     SimulationJob,
@@ -17,8 +17,8 @@ from odyssey_client.models import (
 )
 from odyssey_client.rest import simulations as rest
 from odyssey_client.rest.paging import Page, walk
-from odyssey_client.script import ScriptSource
-from odyssey_client.script_request import script_fields
+from odyssey_client.scripts.request import script_fields
+from odyssey_client.scripts.script import ScriptSource
 
 
 class SimulationCalls(ClientBase):
@@ -178,7 +178,7 @@ class SimulationCalls(ClientBase):
             check_seconds("timeout", timeout)
         if on_update is not None and not callable(on_update):
             raise OdysseyConfigError(f"on_update must be a function or None, got {type(on_update).__name__}")
-        return await JobWatch(
+        return await JobPolling(
             self._transport,
             self._begin("wait_for_simulation"),
             job_id,

@@ -9,20 +9,15 @@ from dataclasses import dataclass
 
 from av import VideoFrame
 
-from odyssey_client.connection import messages, steps
+from odyssey_client.connection import connection_events, messages
 from odyssey_client.connection.messages import IceCandidate, MessageError, Offer, ServiceError
-from odyssey_client.connection.peer import STREAMER_TO_CLIENT, PeerListener
-from odyssey_client.connection.signaling import (
-    Signaling,
-    SignalingLostError,
-    config_url,
-    open_signaling,
-)
+from odyssey_client.connection.signaling import Signaling, SignalingLostError, config_url, open_signaling
 from odyssey_client.errors import ConnectionClosedError, OdysseyError, PeerError
 from odyssey_client.models import JSON, ClientCredentials
-from odyssey_client.rtc.ends import ClientEnd
+from odyssey_client.platform import Clock, Network
+from odyssey_client.rtc.client_peer import STREAMER_TO_CLIENT, PeerListener
 from odyssey_client.rtc.ice_servers import Fetch, IceServer, fetch_ice_servers
-from odyssey_client.seams import Clock, Network
+from odyssey_client.rtc.protocols import ClientPeer
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +26,7 @@ logger = logging.getLogger(__name__)
 class AttemptListener:
     """Whom an attempt tells; all are called on the event loop."""
 
-    happened: Callable[[steps.Input], None]
+    happened: Callable[[connection_events.Input], None]
     """Something that the connection's machine decides about."""
     frame: Callable[[VideoFrame], None]
     answer: Callable[[messages.Message], None]
@@ -40,7 +35,7 @@ class AttemptListener:
     """Something went wrong, and the connection goes on."""
 
 
-class Attempt:
+class ConnectionAttempt:
     """Opens socket and peer in `run`, and holds them until it is cancelled, dropped, or the socket is lost."""
 
     def __init__(
@@ -62,7 +57,7 @@ class Attempt:
         self._fetch = fetch
         self._keepalive_interval = keepalive_interval
         self._turn = turn
-        self._peer: ClientEnd | None = None
+        self._peer: ClientPeer | None = None
         self._signaling: Signaling | None = None
         self._has_answered = False
         self._is_dropped = False
@@ -90,7 +85,7 @@ class Attempt:
                     children.append(group.create_task(signaling.keep_alive(self._keepalive_interval)))
                     await self._converse(peer, signaling, ice_servers)
             except SignalingLostError as lost:
-                self._listener.happened(steps.SignalingClosed(lost.close_code, lost.close_reason))
+                self._listener.happened(connection_events.SignalingClosed(lost.close_code, lost.close_reason))
             finally:
                 self._peer = self._signaling = None
                 ice_servers.cancel()
@@ -112,7 +107,7 @@ class Attempt:
         await self._signaling.send(kind, fields)
 
     async def _converse(
-        self, peer: ClientEnd, signaling: Signaling, ice_servers: asyncio.Task[list[IceServer]]
+        self, peer: ClientPeer, signaling: Signaling, ice_servers: asyncio.Task[list[IceServer]]
     ) -> None:
         while not self._is_dropped:
             try:
@@ -120,11 +115,11 @@ class Attempt:
                 await self._heard(message, peer, signaling, ice_servers)
             except SignalingLostError as lost:
                 # Told here and not in `run`: closing the peer first would take its time.
-                self._listener.happened(steps.SignalingClosed(lost.close_code, lost.close_reason))
+                self._listener.happened(connection_events.SignalingClosed(lost.close_code, lost.close_reason))
                 return
             except MessageError as error:
                 if error.kind == "offer" and not self._has_answered:
-                    self._listener.happened(steps.PeerLost(error))
+                    self._listener.happened(connection_events.PeerLost(error))
                 else:
                     self._listener.error(error)
             except PeerError as error:
@@ -133,7 +128,7 @@ class Attempt:
     async def _heard(
         self,
         message: messages.Message,
-        peer: ClientEnd,
+        peer: ClientPeer,
         signaling: Signaling,
         ice_servers: asyncio.Task[list[IceServer]],
     ) -> None:
@@ -142,23 +137,23 @@ class Attempt:
                 try:
                     answer = await peer.answer(sdp, await ice_servers)
                 except PeerError as error:
-                    self._listener.happened(steps.PeerLost(error))
+                    self._listener.happened(connection_events.PeerLost(error))
                 else:
                     await signaling.send("answer", {"sdp": answer})
                     self._has_answered = True
             case IceCandidate(candidate, mid, mline_index):
                 await peer.add_candidate(candidate, mid, mline_index)
             case ServiceError(reason):
-                self._listener.happened(steps.ErrorReported(reason))
+                self._listener.happened(connection_events.ErrorReported(reason))
 
     def _peer_listener(self) -> PeerListener:
         happened = self._listener.happened
         return PeerListener(
-            video_added=lambda: happened(steps.VideoAdded()),
-            channel_opened=lambda: happened(steps.ChannelOpened()),
+            video_added=lambda: happened(connection_events.VideoAdded()),
+            channel_opened=lambda: happened(connection_events.ChannelOpened()),
             frame=self._listener.frame,
             message=self._channel_message,
-            lost=lambda error: happened(steps.PeerLost(error)),
+            lost=lambda error: happened(connection_events.PeerLost(error)),
         )
 
     def _channel_message(self, data: str | bytes) -> None:

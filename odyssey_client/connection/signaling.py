@@ -15,8 +15,8 @@ from odyssey_client.connection import messages
 from odyssey_client.connection.messages import Message, MessageError, ServiceError
 from odyssey_client.errors import SignalingError
 from odyssey_client.models import JSON, ClientCredentials
-from odyssey_client.rest.failures import BLANK
-from odyssey_client.seams import Clock, Network
+from odyssey_client.platform import Clock, Network
+from odyssey_client.rest.error_mapping import BLANK
 
 logger = logging.getLogger(__name__)
 

@@ -67,6 +67,7 @@ from odyssey_client.errors.connection import (
     StreamerDisconnectedError,
     StreamerNotAvailableError,
 )
+from odyssey_client.errors.service_errors import connection_error, stream_error
 from odyssey_client.errors.simulation import (
     DownloadError,
     OdysseySimulationError,
@@ -84,7 +85,6 @@ from odyssey_client.errors.usage import (
     RateLimitError,
     StreamDurationExceededError,
 )
-from odyssey_client.errors.wire import connection_error, stream_error
 
 __all__ = [
     "AccountSuspendedError",

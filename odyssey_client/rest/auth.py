@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from odyssey_client.platform import Clock
 from odyssey_client.rest.fields import Fields
-from odyssey_client.seams import Clock
 
 if TYPE_CHECKING:
     from odyssey_client.rest.transport import Transport

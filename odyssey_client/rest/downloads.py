@@ -15,7 +15,7 @@ from typing import Literal, Self
 
 from odyssey_client.errors import DownloadError, OdysseyConfigError, excerpt
 from odyssey_client.models import Recording
-from odyssey_client.rest.part_file import PartFile
+from odyssey_client.rest.atomic_file import AtomicFile
 from odyssey_client.rest.transport import Transport
 
 type Artifact = Literal["video", "preview", "thumbnail", "events"]
@@ -121,7 +121,7 @@ async def download(
         OdysseyError: what ``look_up`` raised.
     """
     # httpx takes 100 ms to import: not before somebody fetches something.
-    from odyssey_client.rest.resuming import Fetch  # noqa: PLC0415
+    from odyssey_client.rest.resumable_download import Fetch  # noqa: PLC0415
 
     told: DownloadProgress | None = None
 
@@ -143,13 +143,13 @@ async def download(
 
 
 class _FileThread:
-    """A `PartFile` in a thread of its own, from its opening to its removal."""
+    """A `AtomicFile` in a thread of its own, from its opening to its removal."""
 
     def __init__(self, request: DownloadRequest, unique: str) -> None:
         self._request = request
         self._unique = unique
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="odyssey-download")
-        self._file: PartFile | None = None
+        self._file: AtomicFile | None = None
         self._target = Path()
 
     async def __aenter__(self) -> Self:
@@ -183,14 +183,14 @@ class _FileThread:
 
     def _open(self) -> None:
         self._target = self._request.target()
-        self._file = PartFile(self._target, overwrite=self._request.overwrite, unique=self._unique)
+        self._file = AtomicFile(self._target, overwrite=self._request.overwrite, unique=self._unique)
         self._file.open()
 
     def _remove(self) -> None:
         if self._file is not None:
             self._file.close()
 
-    def _opened(self) -> PartFile:
+    def _opened(self) -> AtomicFile:
         if self._file is None:
             raise RuntimeError("the file was not opened")
         return self._file

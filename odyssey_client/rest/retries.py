@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 
 from odyssey_client.config import AdvancedConfig
 from odyssey_client.errors import OdysseyApiError, OdysseyError, OdysseyUsageError, ServiceUnreachableError
-from odyssey_client.seams import Clock
+from odyssey_client.platform import Clock
 
 logger = logging.getLogger("odyssey_client")
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from odyssey_client.errors import QueueTimeoutError
-from odyssey_client.errors.wire import NOT_QUEUED
+from odyssey_client.errors.service_errors import NOT_QUEUED
 from odyssey_client.models import JSON, ClientCredentials, StreamerCapabilities, is_signaling_url
-from odyssey_client.rest.failures import readable
+from odyssey_client.rest.error_mapping import readable
 from odyssey_client.rest.fields import Fields
 from odyssey_client.rest.regions import measure
 from odyssey_client.rest.retries import retrying

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from odyssey_client.errors import (
-    OdysseyError,
-    OdysseySimulationError,
-    ServiceUnreachableError,
-    UnexpectedResponseError,
-)
-from odyssey_client.errors.wire import WITH_BYPASS
+from odyssey_client.errors import OdysseyError, OdysseySimulationError, ServiceUnreachableError, UnexpectedResponseError
+from odyssey_client.errors.service_errors import WITH_BYPASS
 from odyssey_client.models import (
     JSON,
     SimulationJob,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal
 from odyssey_client.config import ClientConfig
 from odyssey_client.errors import ServiceUnreachableError, UnexpectedResponseError, excerpt
 from odyssey_client.models import JSON
+from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.rest import auth as access
-from odyssey_client.rest.failures import Failure, detail_of
+from odyssey_client.rest.error_mapping import Failure, detail_of
 from odyssey_client.rest.retries import RetryPolicy, retry_after
-from odyssey_client.seams import Clock, Entropy, Network
 
 if TYPE_CHECKING:  # httpx takes 100 ms to import: not before the first call
     import httpx
@@ -81,12 +81,13 @@ class Transport:
             auth: ``bearer`` sends the access token, gets one first if need be and a new one, once, when it is refused;
                 ``optional`` sends it only if there is one; ``none`` never.
             timeout: Seconds that each attempt may take; ``AdvancedConfig.request_timeout_s`` if None.
-            route: The call in the table of errors (errors/wire.py), where its path has names in it or it has a variant.
+            route: The call in the table of errors (errors/service_errors.py), where its path has names in it or it has
+                a variant.
             names: What those names stand for.
 
         Raises:
             OdysseyConfigError: a token is needed and this client has no API key.
-            OdysseyError: what the service answered, by class (errors/wire.py).
+            OdysseyError: what the service answered, by class (errors/service_errors.py).
             ServiceUnreachableError: there was no answer.
         """
         token = await self._token(auth)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from odyssey_client.errors import ServiceUnreachableError
-from odyssey_client.seams import Clock
+from odyssey_client.platform import Clock
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from odyssey_client.errors import OdysseyConfigError, OdysseyError
 from odyssey_client.events import capacity, handler_context, in_handler
-from odyssey_client.seams import Clock
+from odyssey_client.platform import Clock
 
 logger = logging.getLogger(__name__)
 

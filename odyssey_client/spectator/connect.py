@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from odyssey_client.config import AdvancedConfig
 from odyssey_client.errors import ConnectTimeoutError, OdysseyConfigError
-from odyssey_client.seams import Clock, Network, default_seams
+from odyssey_client.platform import Clock, Network, default_platform
 from odyssey_client.spectator.connection import SpectatorConnection
 
 
@@ -51,7 +51,7 @@ async def connect_to_stream(
         raise OdysseyConfigError(f"advanced must be an AdvancedConfig or None, got {type(advanced).__name__}")
     settings = advanced or AdvancedConfig()
     limit = settings.connect_timeout_s
-    seams = default_seams()
+    seams = default_platform()
     clock = clock or seams.clock
     # As with keys, white space around them is no part of them: they are often read from files.
     url, token = webrtc_url.strip(), spectator_token.strip()

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Self
 
 from odyssey_client.errors import ConnectionClosedError, OdysseyError, PeerError
 from odyssey_client.events import in_handler
-from odyssey_client.media import DEFAULT_BUFFER, FrameReader, MediaStream
+from odyssey_client.media.stream import DEFAULT_BUFFER, FrameReader, MediaStream
+from odyssey_client.platform import Clock, Network
 from odyssey_client.rtc.ice_servers import fetch_ice_servers
-from odyssey_client.rtc.silence import Silence
-from odyssey_client.seams import Clock, Network
+from odyssey_client.rtc.watchdog import VideoWatchdog
 from odyssey_client.spectator.callbacks import DisconnectCallback, DisconnectCallbacks
 from odyssey_client.spectator.machine import Action, Event, SpectatorMachine, SpectatorState
 from odyssey_client.spectator.whep import Answer, Whep
@@ -25,7 +25,7 @@ from odyssey_client.spectator.whep import Answer, Whep
 if TYPE_CHECKING:  # what needs aiortc is imported when somebody connects
     from av import VideoFrame
 
-    from odyssey_client.rtc.ends import SpectatorEnd
+    from odyssey_client.rtc.protocols import SpectatorPeer
 
 GOODBYE_LIMIT_S = 1.0
 """Seconds that taking leave of the service may take."""
@@ -53,7 +53,7 @@ class SpectatorConnection:
         self._network = network
         self._machine = SpectatorMachine()
         self._peer_timeout = peer_timeout
-        self._silence = Silence(clock, peer_timeout)
+        self._silence = VideoWatchdog(clock, peer_timeout)
         self._error: OdysseyError | None = None
         """What ended it; None for a clean end."""
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -155,7 +155,7 @@ class SpectatorConnection:
             self._quiet.set()
 
     @asynccontextmanager
-    async def _connected_peer(self) -> AsyncIterator[SpectatorEnd]:
+    async def _connected_peer(self) -> AsyncIterator[SpectatorPeer]:
         """The peer, its offer answered; on leaving, the service is told and nothing is left."""
         async with contextlib.AsyncExitStack() as stack:
             whep = Whep(self._webrtc_url, self._token, self._network)
@@ -174,7 +174,7 @@ class SpectatorConnection:
             await self._until_released(peer.apply(answer.sdp))
             yield peer
 
-    async def _offer(self, peer: SpectatorEnd, whep: Whep) -> str:
+    async def _offer(self, peer: SpectatorPeer, whep: Whep) -> str:
         return await peer.offer(await fetch_ice_servers(whep.config_url, whep.fetch, self._clock))
 
     async def _answer(self, whep: Whep, offer: str, stack: contextlib.AsyncExitStack) -> Answer:

@@ -14,18 +14,18 @@ from concurrent.futures import ProcessPoolExecutor
 from odyssey_client import Odyssey
 from odyssey_mock.bench.rows import Row
 from odyssey_mock.server import MockOdyssey
-from odyssey_mock.sim.depths import Depth
-from odyssey_mock.sim.runs import run as run_world
+from odyssey_mock.sim.fidelity import Fidelity
+from odyssey_mock.sim.run import run as run_world
 from odyssey_mock.sim.world import PICTURE, World
 
 PROCESSES = 2
-SESSIONS: dict[Depth, int] = {"light": 200, "full": 40}
-QUICK_SESSIONS: dict[Depth, int] = {"light": 60, "full": 12}
+SESSIONS: dict[Fidelity, int] = {"light": 200, "full": 40}
+QUICK_SESSIONS: dict[Fidelity, int] = {"light": 60, "full": 12}
 LOOPBACK_SESSIONS = 3
 INTERACTIONS = 3
 STREAM_S = 3.0
 """Seconds of stream, in the time of whoever has it."""
-LEAST: dict[Depth, int] = {"light": 50, "full": 5}
+LEAST: dict[Fidelity, int] = {"light": 50, "full": 5}
 """Sessions a second, of all processes together, that each depth must manage."""
 
 
@@ -46,7 +46,7 @@ async def run(*, quick: bool = False) -> list[Row]:
         sessions = QUICK_SESSIONS if quick else SESSIONS
         light = await milliseconds(_light, sessions["light"])
         full = await milliseconds(_full, sessions["full"])
-    taken: dict[Depth, float] = {"light": light, "full": full}
+    taken: dict[Fidelity, float] = {"light": light, "full": full}
     return [
         Row(
             f"a session {depth}, {1000 / taken[depth]:.0f} a second",
@@ -67,7 +67,7 @@ def _full(sessions: int) -> None:
     _simulated("full", sessions)
 
 
-def _simulated(depth: Depth, sessions: int) -> None:
+def _simulated(depth: Fidelity, sessions: int) -> None:
     gc.freeze()  # as a campaign does: what is there to stay is not looked through after every run
 
     async def lives(world: World) -> None:

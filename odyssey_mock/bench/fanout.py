@@ -25,9 +25,9 @@ from odyssey_client import BroadcastInfo, Odyssey
 from odyssey_mock.bench.rows import Row
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Size, Timeline
-from odyssey_mock.rtc.connection import preferred_codecs
+from odyssey_mock.rtc.peer_connection import preferred_codecs
 from odyssey_mock.server import MockOdyssey
-from odyssey_mock.streamer.pump import Pacer
+from odyssey_mock.sessions.frame_pump import Pacer
 
 REACH = 0.25
 SPECTATORS = 4

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from odyssey_mock.journal import JSON
+from odyssey_mock.core.strict_json import JSON
 
 LONGEST = 86_400.0
 """Seconds that a fault may wait, at most: a day."""

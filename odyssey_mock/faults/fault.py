@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from odyssey_mock.accounts import account_id
+from odyssey_mock.accounts.accounts import account_id
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.catalogue import POINTS, WHERE, Action, Parameter, points_of
-from odyssey_mock.journal import JSON
 
 HOW_OFTEN: Mapping[str, Parameter] = {
     "times": Parameter(

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault, FaultError
-from odyssey_mock.journal import JSON
 
 
 class FaultFileError(Exception):

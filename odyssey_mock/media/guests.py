@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from odyssey_mock.media.canvas import Colour, even, mix
-from odyssey_mock.media.chance import fraction, fractions
+from odyssey_mock.media.hash_noise import fraction, fractions
 from odyssey_mock.media.palette import Scenery
 from odyssey_mock.media.planes import Planes
 from odyssey_mock.media.sprites import Sprite

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from odyssey_mock.media.canvas import Canvas, Colour, Floats, mix
-from odyssey_mock.media.chance import fraction, fractions
+from odyssey_mock.media.hash_noise import fraction, fractions
 from odyssey_mock.media.palette import LIGHTS, Land, Light, Scenery, lit
 
 HORIZON = 0.54

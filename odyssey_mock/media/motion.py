@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from odyssey_mock.media.canvas import Colour, even, mix
-from odyssey_mock.media.chance import fractions
+from odyssey_mock.media.hash_noise import fractions
 from odyssey_mock.media.lands import HORIZON
 from odyssey_mock.media.palette import LIGHTS, Scenery
 from odyssey_mock.media.planes import Planes

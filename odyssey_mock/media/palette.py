@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from odyssey_mock.media.canvas import Colour, mix
-from odyssey_mock.media.chance import fraction
+from odyssey_mock.media.hash_noise import fraction
 
 type Hour = Literal["day", "dawn", "sunset", "night"]
 type Land = Literal["hills", "mountains", "forest", "desert", "sea", "city", "space"]

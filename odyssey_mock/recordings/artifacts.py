@@ -6,8 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from odyssey_mock.media.film import Checkpoint, Film
-from odyssey_mock.recordings.events import event_log
-from odyssey_mock.recordings.streams import StreamRecord
+from odyssey_mock.recordings.event_log import event_log
+from odyssey_mock.recordings.stream_records import StreamRecord
 
 type Writer = Callable[[StreamRecord, Path, Checkpoint], None]
 """Writes the file of a stream to a path; called in a thread."""

@@ -3,11 +3,11 @@
 from functools import partial
 from pathlib import Path
 
-from odyssey_mock.journal import JSON
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.recordings.artifact_urls import ArtifactUrls
 from odyssey_mock.recordings.artifacts import ARTIFACTS, left_by
-from odyssey_mock.recordings.store import FileDroppedError, FileStore, StoredFile
-from odyssey_mock.recordings.streams import StreamRecord, Streams
-from odyssey_mock.recordings.urls import ArtifactUrls
+from odyssey_mock.recordings.file_store import FileDroppedError, FileStore, StoredFile
+from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 
 
 class NoArtifactError(LookupError):
@@ -17,7 +17,7 @@ class NoArtifactError(LookupError):
 class Recordings:
     """The recordings of the streams that a mock remembers; a stream that is forgotten loses its files."""
 
-    def __init__(self, streams: Streams, urls: ArtifactUrls) -> None:
+    def __init__(self, streams: StreamStore, urls: ArtifactUrls) -> None:
         self.urls = urls
         self._streams = streams
         self._store = FileStore()

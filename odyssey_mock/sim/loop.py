@@ -22,7 +22,7 @@ from simloop import SimLoop, SimulationDeadlockError, SimulationFenceError
 from simloop._policy import ReadyView
 from simloop._trace import EventKind, TraceRecorder
 
-from odyssey_mock.sim.wire import Wire
+from odyssey_mock.sim.network_conditions import NetworkConditions
 
 _Args = TypeVarTuple("_Args")
 
@@ -59,7 +59,7 @@ class SimulatedLoop(SimLoop):
         super().__init__(seed)
         self._policy: _InOrder = _InOrder(self)
         self._recorder = TraceRecorder() if keeps_trace else _NoTrace()
-        self.wire = Wire(self)
+        self.wire = NetworkConditions(self)
         self._net = self.wire
         self._threads = random.Random(f"{seed}/threads")  # noqa: S311 - repeatable is what it is for
         self._free_at: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()

@@ -10,7 +10,7 @@ from simloop._net import SimServer
 from simloop._transports import _Addr, _check_bytes, _SimDatagramTransport, _SimStreamTransport
 
 if TYPE_CHECKING:
-    from odyssey_mock.sim.carrier import Carrier
+    from odyssey_mock.sim.transport import SimulatedTransport
 
 SOCKET_BUFFERS = 256 * 1024
 """Bytes of a connection that both machines keep, sent and not read yet, before whoever writes has to wait."""
@@ -48,7 +48,7 @@ class Listening(SimServer):
 class StreamTransport(_SimStreamTransport):
     """One end of a TCP connection, with the manners of asyncio's own."""
 
-    def __init__(self, carrier: Carrier, conn: int, local: _Addr, remote: _Addr) -> None:
+    def __init__(self, carrier: SimulatedTransport, conn: int, local: _Addr, remote: _Addr) -> None:
         super().__init__(carrier, conn, local, remote)
         self.conn = conn
         self.local = local
@@ -120,7 +120,7 @@ class StreamTransport(_SimStreamTransport):
 class DatagramTransport(_SimDatagramTransport):
     """A UDP socket that knows addresses, not names."""
 
-    def __init__(self, carrier: Carrier, local: _Addr, remote: _Addr | None) -> None:
+    def __init__(self, carrier: SimulatedTransport, local: _Addr, remote: _Addr | None) -> None:
         super().__init__(carrier, local, remote)
         self._carrier = carrier
 

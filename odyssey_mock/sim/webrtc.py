@@ -37,10 +37,10 @@ from OpenSSL import SSL
 
 # What a peer needs and imports only when it is made: imported in a run, it would take from the run's chance, and only
 # from that of the first.
-import odyssey_client.connection.peer
-import odyssey_client.spectator.peer  # noqa: F401
-import odyssey_mock.broadcast.spectator
-import odyssey_mock.streamer.peer  # noqa: F401
+import odyssey_client.rtc.client_peer
+import odyssey_client.rtc.spectator_peer  # noqa: F401
+import odyssey_mock.broadcasts.spectator
+import odyssey_mock.rtc.streamer_peer  # noqa: F401
 from odyssey_mock.sim.loop import SimulatedLoop
 
 CERTIFICATES = 16

@@ -8,14 +8,14 @@ from contextlib import suppress
 from typing import Any
 
 from odyssey_client import AdvancedConfig, Odyssey
-from odyssey_client.seams import Seams
+from odyssey_client.platform import Platform
 from odyssey_mock.server import MockOdyssey
-from odyssey_mock.sim.chance import Chance
-from odyssey_mock.sim.depths import Depth, client_network
+from odyssey_mock.sim.fidelity import Fidelity, client_network
 from odyssey_mock.sim.loop import EndlessError, SimulatedLoop, SimulationDeadlockError
-from odyssey_mock.sim.outside import shut_out
-from odyssey_mock.sim.seams import ClientClock, WallClock
-from odyssey_mock.sim.wire import Wire
+from odyssey_mock.sim.network_conditions import NetworkConditions
+from odyssey_mock.sim.platform import ClientClock, WallClock
+from odyssey_mock.sim.randomness import Randomness
+from odyssey_mock.sim.sandbox import sandboxed
 
 SERVER = "odyssey"
 """The server's host."""
@@ -42,13 +42,13 @@ class World:
 
     mock: MockOdyssey
 
-    def __init__(self, seed: int, *, depth: Depth = "light", keeps_trace: bool = True) -> None:
+    def __init__(self, seed: int, *, depth: Fidelity = "light", keeps_trace: bool = True) -> None:
         self.seed = seed
-        self.depth: Depth = depth
-        self.chance = Chance(seed)
+        self.depth: Fidelity = depth
+        self.chance = Randomness(seed)
         self.loop = SimulatedLoop(seed, keeps_trace=keeps_trace)
         self.inside = Inside(self)
-        self.wire: Wire = self.loop.wire
+        self.wire: NetworkConditions = self.loop.wire
         self._walls: dict[str, WallClock] = {}
         self.wire.host(SERVER)
 
@@ -80,14 +80,14 @@ class World:
             network=seams.network,
         )
 
-    def seams(self, host: str | None = None) -> Seams:
+    def seams(self, host: str | None = None) -> Platform:
         """What a client on the machine `host` takes from the world; on that of the present task where not given.
 
         A client that is made in a run and is given none has those.
         """
         host = host or self.wire.here or CLIENT
         self.wire.host(host)
-        return Seams(
+        return Platform(
             ClientClock(self.loop, self.wall_clock(host)),
             self.chance.entropy(f"{host}/entropy"),
             client_network(self.depth, self.loop, host),
@@ -110,7 +110,7 @@ class World:
             EndlessError: it is not done in time.
             Exception: what `work` raises; else what a task did that nobody awaits.
         """
-        with shut_out(self.inside):
+        with sandboxed(self.inside):
             task = self.spawn(host, awaited(work))
             try:
                 self._until(task, seconds)

@@ -17,16 +17,16 @@ from typing import Any, get_args
 import pytest
 
 from odyssey_client.config import API_KEY_VARIABLE, API_URL_VARIABLE
+from odyssey_mock.core.journal import Entry
 from odyssey_mock.faults.fault import Fault, FaultError
-from odyssey_mock.journal import Entry
 from odyssey_mock.settings import SETTING_NAMES, Settings, SettingsError, UnknownSettingError
-from odyssey_mock.sim.depths import Depth
+from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.loop import EndlessError
-from odyssey_mock.sim.runs import run
+from odyssey_mock.sim.run import run
 from odyssey_mock.sim.world import GIVE_UP, SERVER, World
-from odyssey_mock.testing import weather
-from odyssey_mock.testing.story import story
-from odyssey_mock.testing.weather import Weather, WeatherError
+from odyssey_mock.testing import chaos
+from odyssey_mock.testing.chaos import Weather, WeatherError
+from odyssey_mock.testing.trace_report import trace_report
 
 SEEDS = 50
 """How many there are where nobody says."""
@@ -72,7 +72,7 @@ class Plan:
     """
 
     seeds: range = range(SEEDS)
-    depth: Depth = "light"
+    depth: Fidelity = "light"
     weather: Weather = False
     timeout: float = TIMEOUT
     settings: Mapping[str, object] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class Plan:
         return plan
 
     def _check(self) -> None:
-        if self.depth not in get_args(Depth.__value__):
+        if self.depth not in get_args(Fidelity.__value__):
             raise PlanError(f"expected depth to be 'light' or 'full', came {self.depth!r}")
         if not _is_above_zero(self.timeout):
             raise PlanError(f"expected timeout to be virtual seconds above 0, came {self.timeout!r}")
@@ -114,7 +114,7 @@ class Plan:
             if name in _NOT_YOURS:
                 raise PlanError(f"{name} cannot be chosen in a simulated world: {_NOT_YOURS[name]}")
         try:
-            weather.check(self.weather)
+            chaos.check(self.weather)
             for fault in Settings().replace(**self.settings).faults:
                 Fault.of(fault)
         except UnknownSettingError as error:
@@ -179,7 +179,7 @@ def _play_one(test: Test, arguments: Mapping[str, object], plan: Plan, seed: int
         error.add_note(f"besides, in the background: {ended.error!r}")
     replay = f"pytest {shlex.quote(node)} --odyssey-seed={seed}"
     heading = f"seed {seed}, after {ended.seconds:.6g} s of virtual time; to see it again: {replay}"
-    return Failure(seed, error, replay, f"{heading}\n{story(run_of.entries())}")
+    return Failure(seed, error, replay, f"{heading}\n{trace_report(run_of.entries())}")
 
 
 class _RunOf:
@@ -206,11 +206,11 @@ class _RunOf:
             self._arguments[WORLD] = world
         # For a test that does not end when it is told to.
         world.loop.allow(self._plan.timeout + GIVE_UP)
-        weather.settle(world, self._plan.weather)
+        chaos.settle(world, self._plan.weather)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(API_URL_VARIABLE, world.mock.url)
             patch.setenv(API_KEY_VARIABLE, world.mock.api_key)
-            happenings = world.spawn(SERVER, weather.go_on(world, self._plan.weather))
+            happenings = world.spawn(SERVER, chaos.go_on(world, self._plan.weather))
             try:
                 await self._in_time()
             except (KeyboardInterrupt, SystemExit, GeneratorExit):

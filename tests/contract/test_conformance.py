@@ -6,7 +6,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from odyssey_mock.journal import JSON, Journal, Kind
+from odyssey_mock.core.journal import Journal, Kind
+from odyssey_mock.core.strict_json import JSON
 from tests.contract.conformance import Conformance, Side
 from tests.contract.documents import Contract
 

@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from odyssey_client.errors import ScriptError
-from odyssey_client.script_request import script_fields
-from odyssey_mock.jobs.request import read_request
-from odyssey_mock.routes.errors import ApiError
+from odyssey_client.scripts.request import script_fields
+from odyssey_mock.http.errors import ApiError
+from odyssey_mock.simulations.request import read_request
 from tests.support.scripts import NO_IMAGES, broken_scripts, valid_scripts
 
 type Sources = Mapping[str, Any]  # what a test draws may be anything

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from odyssey_client import ImageError, Odyssey, VideoFrame
-from odyssey_client.image_source import ImageSource
+from odyssey_client.media.image_source import ImageSource
 from odyssey_mock import MockOdyssey, read_stamp
 
 HORIZON = Image.new("RGB", (640, 480), "#1040ff")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from odyssey_client import AdvancedConfig, Odyssey, OdysseyError
 from odyssey_mock import MockOdyssey
-from odyssey_mock.journal import JSON
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.testing.strategies import faults
 from tests.support.leftovers import nothing_left
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from odyssey_mock import AccountSettings, MockOdyssey
-from odyssey_mock.accounts import account_id
+from odyssey_mock.accounts.accounts import account_id
 from tests.support.raw import LIMIT, RawApi, RawPeer, raw_peer, raw_socket, receive
 from tests.support.recordings import remembered, timeline, url_of
 from tests.support.simulations import script, submit, wanted

@@ -25,9 +25,9 @@ from odyssey_mock import (
     UnknownSettingError,
     server,
 )
-from odyssey_mock.entropy import SeededEntropy
-from odyssey_mock.network import ListenError
-from odyssey_mock.streamer.peer import StreamerPeer
+from odyssey_mock.core.entropy import SeededEntropy
+from odyssey_mock.core.network import ListenError
+from odyssey_mock.rtc.streamer_peer import AiortcStreamerPeer
 
 LIMIT = 5.0
 OUR_LOGGERS = ("odyssey_mock", "uvicorn", "websockets.server", "starlette")
@@ -140,15 +140,15 @@ async def test_a_request_that_was_begun_and_never_finished_does_not_hold_it_up()
 async def test_a_session_that_does_not_end_is_cut_and_the_leaving_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    close = StreamerPeer.close
+    close = AiortcStreamerPeer.close
 
-    async def stuck(peer: StreamerPeer) -> None:
+    async def stuck(peer: AiortcStreamerPeer) -> None:
         try:
             await asyncio.Event().wait()
         finally:
             await close(peer)
 
-    monkeypatch.setattr(StreamerPeer, "close", stuck)
+    monkeypatch.setattr(AiortcStreamerPeer, "close", stuck)
     monkeypatch.setattr(server, "CLOSE_SESSIONS", 0.05)
     async with httpx.AsyncClient(trust_env=False) as http:
         async with MockOdyssey() as mock:

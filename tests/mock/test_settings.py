@@ -10,14 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock.plans import LIMIT_NAMES, PLANS, Plan
-from odyssey_mock.settings import (
-    SETTING_NAMES,
-    AccountSettings,
-    Region,
-    Settings,
-    SettingsError,
-    UnknownSettingError,
-)
+from odyssey_mock.settings import SETTING_NAMES, AccountSettings, Region, Settings, SettingsError, UnknownSettingError
 
 URGENT = AccountSettings(simulation_priority="urgent")  # type: ignore[arg-type]
 

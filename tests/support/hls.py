@@ -10,7 +10,7 @@ from typing import cast
 
 import av
 
-from odyssey_mock.broadcast.hls import HlsStream
+from odyssey_mock.broadcasts.hls import HlsStream
 from odyssey_mock.media.encoder import VideoEncoder, VideoPacket
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Size, Timeline

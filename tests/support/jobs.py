@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from odyssey_mock.accounts import Account
+from odyssey_mock.accounts.accounts import Account
 from odyssey_mock.backend import Backend
-from odyssey_mock.clock import ManualClock
-from odyssey_mock.entropy import SeededEntropy
-from odyssey_mock.jobs.machine import State
-from odyssey_mock.jobs.records import JobRecord
-from odyssey_mock.jobs.request import JobRequest
-from odyssey_mock.jobs.scripts import Action, Script
-from odyssey_mock.network import SystemNetwork
+from odyssey_mock.core.clock import ManualClock
+from odyssey_mock.core.entropy import SeededEntropy
+from odyssey_mock.core.network import SystemNetwork
 from odyssey_mock.settings import Priority, Settings
+from odyssey_mock.simulations.job_machine import State
+from odyssey_mock.simulations.job_records import JobRecord
+from odyssey_mock.simulations.request import JobRequest
+from odyssey_mock.simulations.scripts import Action, Script
 
 BROKEN_IMAGE = "data:image/png;base64,bm8gcGljdHVyZQ=="
 

@@ -12,7 +12,7 @@ from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
 from odyssey_mock.backend import Backend
 from odyssey_mock.media import Size, Timeline
 from odyssey_mock.recordings.artifacts import ARTIFACTS
-from odyssey_mock.recordings.streams import StreamRecord
+from odyssey_mock.recordings.stream_records import StreamRecord
 
 SMALL = Size(176, 320)
 """As small as a stamp can be read at after coding: a second of it is rendered in hundredths of one."""

@@ -2,7 +2,7 @@
 
 from aiortc.sdp import candidate_from_sdp
 
-from odyssey_mock.rtc.connection import DescriptionError
+from odyssey_mock.rtc.peer_connection import DescriptionError
 
 
 def check_candidate(candidate: str) -> None:

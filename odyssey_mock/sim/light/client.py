@@ -1,26 +1,26 @@
-"""The client's light end of a live connection: what `odyssey_client/connection/peer.py` is to WebRTC."""
+"""The client's light end of a live connection: what `odyssey_client/rtc/client_peer.py` is to WebRTC."""
 
 import asyncio
 from types import TracebackType
 from typing import Self
 
-from odyssey_client.connection.peer import PeerListener
 from odyssey_client.errors import PeerError
-from odyssey_client.rtc.ends import ClientEnd
+from odyssey_client.platform import Clock
+from odyssey_client.rtc.client_peer import PeerListener
 from odyssey_client.rtc.ice_servers import IceServer
-from odyssey_client.seams import Clock
-from odyssey_mock.rtc.connection import DescriptionError
+from odyssey_client.rtc.protocols import ClientPeer
+from odyssey_mock.rtc.peer_connection import DescriptionError
 from odyssey_mock.sim.light.candidates import check_candidate
 from odyssey_mock.sim.light.description import MAX_MESSAGE, Description, Section
 from odyssey_mock.sim.light.frames import FrameReceiver
 from odyssey_mock.sim.light.link import LATE, Link
 from odyssey_mock.sim.light.messages import Kind
+from odyssey_mock.sim.light.notifications import LinkListener, LinkState
 from odyssey_mock.sim.light.streamer import CLIENT_TO_STREAMER, STREAMER_TO_CLIENT
-from odyssey_mock.sim.light.telling import LinkListener, LinkState
 
 
 class LightPeer:
-    """An async context manager around one link; the client's `ClientEnd`."""
+    """An async context manager around one link; the client's `ClientPeer`."""
 
     def __init__(self, host: str, listener: PeerListener) -> None:
         self._host = host
@@ -140,6 +140,6 @@ def _nothing() -> None:
     """The client sends no video, of which frames could be lost."""
 
 
-def client_peer(host: str, clock: Clock, listener: PeerListener) -> ClientEnd:  # noqa: ARG001 - as others are made
+def client_peer(host: str, clock: Clock, listener: PeerListener) -> ClientPeer:  # noqa: ARG001 - as others are made
     """Make the client's light end of a live connection, bound to the address `host`."""
     return LightPeer(host, listener)

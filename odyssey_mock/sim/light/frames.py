@@ -11,7 +11,7 @@ from aiortc.mediastreams import MediaStreamError
 from odyssey_client import VideoFrame
 from odyssey_mock.media.planes import NEUTRAL, planes_of
 from odyssey_mock.media.stamp import FrameStamp, draw_stamp
-from odyssey_mock.rtc.packets import PacketTrack
+from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.sim.light.link import Link
 from odyssey_mock.sim.light.messages import Mark
 from odyssey_mock.sim.light.packets import BODY, IN_STREAM, KEYFRAME, LightPacket

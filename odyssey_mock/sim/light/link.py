@@ -19,7 +19,7 @@ from typing import Any
 
 from odyssey_mock.sim.light.description import Description, Section
 from odyssey_mock.sim.light.messages import Kind, Mark, after, closed, pause, read, written
-from odyssey_mock.sim.light.telling import Datagrams, Kept, LinkListener, LinkState
+from odyssey_mock.sim.light.notifications import Datagrams, Kept, LinkListener, LinkState
 
 CHECK_LIMIT = 63.5
 """Seconds that a connection may take to come up: those of a STUN transaction of aioice (RFC 8489 section 6.2.1)."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, override
 
 from odyssey_client import SystemNetwork as ClientNetwork
-from odyssey_client.seams import Clock
-from odyssey_mock.network import SystemNetwork as ServerNetwork
+from odyssey_client.platform import Clock
+from odyssey_mock.core.network import SystemNetwork as ServerNetwork
 from odyssey_mock.sim.light.client import client_peer
 from odyssey_mock.sim.light.spectators import spectator_client_peer, spectator_peer
 from odyssey_mock.sim.light.streamer import streamer_peer
@@ -15,20 +15,20 @@ from odyssey_mock.sim.light.streamer import streamer_peer
 if TYPE_CHECKING:
     import av
 
-    from odyssey_client.connection.peer import PeerListener
     from odyssey_client.errors import PeerError
-    from odyssey_client.rtc.ends import ClientEnd
-    from odyssey_client.rtc.ends import SpectatorEnd as ClientSpectatorEnd
+    from odyssey_client.rtc.client_peer import PeerListener
+    from odyssey_client.rtc.protocols import ClientPeer
+    from odyssey_client.rtc.protocols import SpectatorPeer as ClientSpectatorEnd
     from odyssey_mock.media.encoder import Codec
-    from odyssey_mock.rtc.ends import SpectatorEnd, StreamerEnd
-    from odyssey_mock.rtc.packets import PacketTrack
+    from odyssey_mock.rtc.packet_track import PacketTrack
+    from odyssey_mock.rtc.protocols import SpectatorPeer, StreamerPeer
 
 
 class LightClientPeers(ClientNetwork):
     """A client's network, with light peers on its first address."""
 
     @override
-    def peer(self, clock: Clock, listener: PeerListener) -> ClientEnd:
+    def peer(self, clock: Clock, listener: PeerListener) -> ClientPeer:
         return client_peer(self.ice_addresses()[0], clock, listener)
 
     @override
@@ -59,7 +59,7 @@ class LightServerPeers(ServerNetwork):
         on_lost: Callable[[], None],
         on_message: Callable[[str | bytes], None],
         on_keyframe_wanted: Callable[[], None],
-    ) -> StreamerEnd:
+    ) -> StreamerPeer:
         return streamer_peer(
             self.ice_addresses(loopback_only)[0],
             track,
@@ -79,7 +79,7 @@ class LightServerPeers(ServerNetwork):
         on_connected: Callable[[], None],
         on_lost: Callable[[], None],
         on_keyframe_wanted: Callable[[], None],
-    ) -> SpectatorEnd:
+    ) -> SpectatorPeer:
         return spectator_peer(
             self.ice_addresses(loopback_only)[0],
             track,

@@ -10,7 +10,7 @@ from typing import cast
 import av
 
 from odyssey_mock.media.encoder import GROUP_SECONDS, Codec, VideoEncoder, VideoPacket
-from odyssey_mock.media.footage import Made
+from odyssey_mock.media.frame_encoder import Made
 from odyssey_mock.media.planes import NEUTRAL, planes_of
 from odyssey_mock.media.stamp import FrameStamp
 from odyssey_mock.media.timeline import Size, Timeline

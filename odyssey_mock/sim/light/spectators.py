@@ -8,25 +8,25 @@ from typing import Self
 import av
 
 from odyssey_client.errors import PeerError, excerpt
-from odyssey_client.rtc.ends import SpectatorEnd as ClientSpectatorEnd
+from odyssey_client.platform import Clock
 from odyssey_client.rtc.ice_servers import IceServer
-from odyssey_client.seams import Clock
+from odyssey_client.rtc.protocols import SpectatorPeer as ClientSpectatorEnd
 from odyssey_mock.media.encoder import Codec
-from odyssey_mock.rtc.connection import DescriptionError
-from odyssey_mock.rtc.ends import SpectatorEnd
-from odyssey_mock.rtc.packets import PacketTrack
+from odyssey_mock.rtc.packet_track import PacketTrack
+from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.rtc.protocols import SpectatorPeer
 from odyssey_mock.sim.light.candidates import check_candidate
 from odyssey_mock.sim.light.description import CODECS, Description, Direction, Section
 from odyssey_mock.sim.light.frames import FrameReceiver, FrameSender
 from odyssey_mock.sim.light.link import LATE, Link
 from odyssey_mock.sim.light.messages import Kind
-from odyssey_mock.sim.light.telling import LinkListener, LinkState
+from odyssey_mock.sim.light.notifications import LinkListener, LinkState
 
 _RECEIVES: frozenset[Direction] = frozenset({"recvonly", "sendrecv"})
 
 
 class LightSpectatorPeer:
-    """An async context manager around one link; the mock's `SpectatorEnd`."""
+    """An async context manager around one link; the mock's `SpectatorPeer`."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class LightSpectatorPeer:
 
 
 class LightClientSpectatorPeer:
-    """An async context manager around one link; the client's `SpectatorEnd`."""
+    """An async context manager around one link; the client's `SpectatorPeer`."""
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ def spectator_peer(
     on_connected: Callable[[], None],
     on_lost: Callable[[], None],
     on_keyframe_wanted: Callable[[], None],
-) -> SpectatorEnd:
+) -> SpectatorPeer:
     """Make the mock's light end to a spectator, bound to the address `host`; as in the mock's `Network`."""
     return LightSpectatorPeer(
         host, track, codecs, on_connected=on_connected, on_lost=on_lost, on_keyframe_wanted=on_keyframe_wanted

@@ -1,4 +1,4 @@
-"""The streamer's light end: what `odyssey_mock/streamer/peer.py` is to WebRTC."""
+"""The streamer's light end: what `odyssey_mock/rtc/streamer_peer.py` is to WebRTC."""
 
 import asyncio
 import logging
@@ -8,15 +8,15 @@ from types import TracebackType
 from typing import Self
 
 from odyssey_mock.media.encoder import Codec
-from odyssey_mock.rtc.connection import DescriptionError
-from odyssey_mock.rtc.ends import StreamerEnd
-from odyssey_mock.rtc.packets import PacketTrack
+from odyssey_mock.rtc.packet_track import PacketTrack
+from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.rtc.protocols import StreamerPeer
 from odyssey_mock.sim.light.candidates import check_candidate
 from odyssey_mock.sim.light.description import CODECS, MAX_MESSAGE, Description, Section
 from odyssey_mock.sim.light.frames import FrameSender
 from odyssey_mock.sim.light.link import Link
 from odyssey_mock.sim.light.messages import Kind
-from odyssey_mock.sim.light.telling import LinkListener, LinkState
+from odyssey_mock.sim.light.notifications import LinkListener, LinkState
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _HEX = re.compile(r"[0-9A-F]")
 
 
 class LightStreamerPeer:
-    """An async context manager around one link; the mock's `StreamerEnd`."""
+    """An async context manager around one link; the mock's `StreamerPeer`."""
 
     def __init__(
         self,
@@ -196,7 +196,7 @@ def streamer_peer(
     on_lost: Callable[[], None],
     on_message: Callable[[str | bytes], None],
     on_keyframe_wanted: Callable[[], None],
-) -> StreamerEnd:
+) -> StreamerPeer:
     """Make the streamer's light end, bound to the address `host`; the rest is as in `Network.streamer_peer`."""
     return LightStreamerPeer(
         host,

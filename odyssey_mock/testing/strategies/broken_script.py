@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from odyssey_mock.journal import JSON
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.testing.strategies import script_breaks as breaks
 from odyssey_mock.testing.strategies.script import script_entries
 

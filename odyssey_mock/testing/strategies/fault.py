@@ -7,9 +7,9 @@ from types import MappingProxyType
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.catalogue import POINTS, WHERE, Parameter
 from odyssey_mock.faults.fault import Fault, FaultError
-from odyssey_mock.journal import JSON
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 _ANY_JSON: SearchStrategy[JSON] = st.recursive(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from PIL import Image
 
-from odyssey_client.image_source import ImageSource
+from odyssey_client.media.image_source import ImageSource
 
 type ImageKind = Literal["bytes", "bytearray", "memoryview", "file", "data_url", "pil", "array"]
 """What an image is given as."""

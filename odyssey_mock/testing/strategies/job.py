@@ -1,4 +1,4 @@
-"""What a simulation job can go through, drawn from the table of its machine (`odyssey_mock/jobs/machine.py`)."""
+"""What a simulation job can go through, drawn from the table in `odyssey_mock/simulations/job_machine.py`."""
 
 from collections import deque
 from collections.abc import Collection, Mapping
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from odyssey_mock.jobs.machine import ENDED, INITIAL, TRANSITIONS, Action, Event, State
+from odyssey_mock.simulations.job_machine import ENDED, INITIAL, TRANSITIONS, Action, Event, State
 
 type Table = Mapping[State, Mapping[Event, tuple[State, tuple[Action, ...]]]]
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from odyssey_mock.trial_prompts import TrialPrompt, trial_of_prompt
+from odyssey_mock.prompts.markers import PromptMarkers, markers_of
 
 type Trial = Literal["error", "stall", "slow"]
 """A kind of the mock's test prompts."""
@@ -56,7 +56,7 @@ _LONGEST_TEXT = 200
 """Characters beyond which to draw each by itself takes long, and shows nothing more."""
 _MARK_ROOM = 40
 """Characters that the longest mark of a test prompt takes."""
-_NO_TRIAL = TrialPrompt()
+_NO_TRIAL = PromptMarkers()
 
 _REASON = st.sampled_from(["model crash", "moderation", "quota_exceeded"]) | st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="[]"), min_size=1, max_size=20
@@ -116,7 +116,7 @@ def _harmless(min_size: int, max_size: int) -> SearchStrategy[str]:
     if min_size <= _LONGEST_TEXT:
         kinds.append(st.text(_CHARACTERS, min_size=min_size, max_size=usual))
     kinds.append(st.builds(_repeated, st.sampled_from(_REPEATED), st.integers(usual, max_size)))
-    return st.one_of(kinds).filter(lambda prompt: trial_of_prompt(prompt) == _NO_TRIAL)
+    return st.one_of(kinds).filter(lambda prompt: markers_of(prompt) == _NO_TRIAL)
 
 
 def _repeated(text: str, length: int) -> str:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from odyssey_client import Script, ScriptEntry
-from odyssey_mock.journal import JSON
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.testing.strategies.image import image_urls
 from odyssey_mock.testing.strategies.prompt import prompts as any_prompts
 

@@ -13,7 +13,7 @@ from odyssey_client import (
     Odyssey,
     StreamerNotAvailableError,
 )
-from odyssey_client.connection import runner
+from odyssey_client.connection import connection
 from tests.client.connection.scripted import Script, Session, scripted
 
 
@@ -75,7 +75,7 @@ async def test_a_handler_may_connect_anew_when_the_connection_ends() -> None:
 
 
 async def test_a_handler_may_take_its_time_to_connect_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "HANDLER_LIMIT_S", 0.05)
+    monkeypatch.setattr(connection, "HANDLER_LIMIT_S", 0.05)
     permitted = asyncio.Event()
     async with scripted(leave_soon, held_until(permitted)) as credentials, client() as odyssey:
         again, connect_anew = reconnecting(odyssey, credentials)

@@ -7,13 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from odyssey_client import (
-    InvalidStateError,
-    Odyssey,
-    StatusChanged,
-    StreamerCapabilities,
-    SystemClock,
-)
+from odyssey_client import InvalidStateError, Odyssey, StatusChanged, StreamerCapabilities, SystemClock
 from odyssey_client.client import live
 from tests.client.connection.scripted import Script, Session, scripted
 from tests.client.connection.whole_service import (

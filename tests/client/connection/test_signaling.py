@@ -4,12 +4,7 @@ import pytest
 
 from odyssey_client import ClientCredentials, SystemClock, SystemNetwork
 from odyssey_client.connection.messages import ServiceError
-from odyssey_client.connection.signaling import (
-    SignalingLostError,
-    config_url,
-    open_signaling,
-    signaling_base,
-)
+from odyssey_client.connection.signaling import SignalingLostError, config_url, open_signaling, signaling_base
 from tests.client.connection.scripted import Session, scripted
 
 

@@ -27,7 +27,7 @@ from odyssey_client.models import (
     SimulationJobStatus,
     SimulationStream,
 )
-from odyssey_client.rest.failures import Failure
+from odyssey_client.rest.error_mapping import Failure
 from odyssey_client.rest.simulations import _path, cancel_job, create_job, get_job, list_jobs
 from odyssey_client.rest.transport import Transport
 

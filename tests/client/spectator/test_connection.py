@@ -19,7 +19,7 @@ from odyssey_client import (
     SpectatorConnection,
     connect_to_stream,
 )
-from odyssey_client.rtc import owned
+from odyssey_client.rtc import peer_connection
 from odyssey_client.spectator import callbacks
 from tests.client.connection.scripted import GreyTrack
 from tests.client.spectator.whep_server import TOKEN, WhepServer, whep_server
@@ -105,7 +105,7 @@ async def test_video_that_stops_is_a_loss() -> None:
 
 def lose() -> None:
     """Tell of a loss as aiortc does: from one of its own tasks, whose context marks them as the peer's."""
-    (peer,) = [each for each in owned._open if each._connection.connectionState == "connected"]
+    (peer,) = [each for each in peer_connection._open if each._connection.connectionState == "connected"]
     peer._context.run(peer._tell_lost, PeerError("ICE has failed"))
 
 

@@ -4,14 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_client.spectator.machine import (
-    INITIAL,
-    TRANSITIONS,
-    Action,
-    Event,
-    SpectatorMachine,
-    SpectatorState,
-)
+from odyssey_client.spectator.machine import INITIAL, TRANSITIONS, Action, Event, SpectatorMachine, SpectatorState
 
 OVER = {SpectatorState.CLOSED, SpectatorState.FAILED}
 

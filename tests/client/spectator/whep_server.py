@@ -11,15 +11,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from odyssey_mock.http_server import HttpServer
-from odyssey_mock.network import SystemNetwork
-from odyssey_mock.rtc.connection import OwnedConnection
+from odyssey_mock.core.network import SystemNetwork
+from odyssey_mock.http.uvicorn_server import HttpServer
+from odyssey_mock.rtc.peer_connection import PeerConnection
 from tests.client.connection.scripted import GreyTrack
 
 TOKEN = "s3cret-token"
 
 
-class Sender(OwnedConnection):
+class Sender(PeerConnection):
     """A peer that sends whatever track it is given; a bare one of aiortc's would leave tasks when it is cut short."""
 
     def __init__(self, track: VideoStreamTrack) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from odyssey_client import ClientCredentials, Odyssey
 from odyssey_mock import MockOdyssey
-from odyssey_mock.journal import Kind
+from odyssey_mock.core.journal import Kind
 from tests.contract.browser.official_client import Frame, OfficialClient
 
 pytestmark = [

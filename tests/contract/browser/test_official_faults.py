@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.journal import JSON
+from odyssey_mock.core.strict_json import JSON
 from tests.contract.browser.official_client import PENDING, OfficialClient, Outcome
 
 pytestmark = [

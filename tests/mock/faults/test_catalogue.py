@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock import Fault, FaultError
-from odyssey_mock.accounts import account_id
+from odyssey_mock.accounts.accounts import account_id
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.catalogue import DEEPEST, POINTS, WHERE, points_of
-from odyssey_mock.journal import JSON
 from odyssey_mock.testing.strategies import faults
 
 ENTRIES = [(point, do) for point in POINTS for do in POINTS[point].actions]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from odyssey_mock.cli import main
+from odyssey_mock.cli.app import main
 from odyssey_mock.faults.files import FaultFileError, read_faults
 from odyssey_mock.settings import Settings
 

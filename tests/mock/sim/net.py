@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import override
 
 from odyssey_mock.sim.loop import SimulatedLoop
-from odyssey_mock.sim.runs import _without_collections
-from odyssey_mock.sim.wire import Wire
+from odyssey_mock.sim.network_conditions import NetworkConditions
+from odyssey_mock.sim.run import _without_collections
 
 HERE, THERE = "here", "there"
 PORT = 80
@@ -39,7 +39,7 @@ class Inbox(asyncio.DatagramProtocol):
 class Net:
     """Two machines, the wire between them, and what they have opened."""
 
-    wire: Wire
+    wire: NetworkConditions
     accepted: list[Peer] = field(default_factory=list)
     hosts: list[object] = field(default_factory=list)
     kept: list[Peer] = field(default_factory=list)

@@ -13,8 +13,8 @@ from aiortc import RTCIceGatherer, RTCIceTransport, clock
 
 from odyssey_client import AdvancedConfig, BroadcastInfo, MediaStream, Odyssey, PeerError, connect_to_stream
 from odyssey_mock import FrameStamp, read_stamp
-from odyssey_mock.sim.runs import Run, run
-from odyssey_mock.sim.seams import EPOCH
+from odyssey_mock.sim.platform import EPOCH
+from odyssey_mock.sim.run import Run, run
 from odyssey_mock.sim.world import CLIENT, SERVER, World
 
 SEEDS = range(20)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock.sim.loop import THREAD_WORK, EndlessError, SimulatedLoop, SimulationDeadlockError
-from odyssey_mock.sim.runs import _without_collections
+from odyssey_mock.sim.run import _without_collections
 
 WHERE: contextvars.ContextVar[str] = contextvars.ContextVar("WHERE", default="nowhere")
 

@@ -9,12 +9,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from odyssey_client import (
-    AdvancedConfig,
-    Script,
-)
-from odyssey_mock.network import ListenError
-from odyssey_mock.sim.seams import EPOCH
+from odyssey_client import AdvancedConfig, Script
+from odyssey_mock.core.network import ListenError
+from odyssey_mock.sim.platform import EPOCH
 from odyssey_mock.sim.world import CLIENT, PORT, SERVER, World
 from tests.mock.sim.worlds import complete, of, play, play_nothing, wait
 

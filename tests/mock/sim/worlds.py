@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from odyssey_mock.sim.runs import Run, run
+from odyssey_mock.sim.run import Run, run
 from odyssey_mock.sim.world import World
 
 HOST = "elsewhere"

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from odyssey_mock.testing.chaos import Weather
 from odyssey_mock.testing.simulated import Plan, play
-from odyssey_mock.testing.weather import Weather
 from tests.mock.testing.examples.directing import HastyDirector
 from tests.mock.testing.examples.directing_tests import test_nothing_happens_twice as nothing_happens_twice
 from tests.mock.testing.project import seed_and_story

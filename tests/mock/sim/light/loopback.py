@@ -7,8 +7,9 @@ from typing import Any, Literal, override
 
 import odyssey_client
 from odyssey_client import AdvancedConfig, Odyssey, OdysseyError
-from odyssey_mock import MockOdyssey, network
-from odyssey_mock.media.footage import drawn
+from odyssey_mock import MockOdyssey
+from odyssey_mock.core import network
+from odyssey_mock.media.frame_encoder import drawn
 from odyssey_mock.sim import light
 from tests.support.leftovers import nothing_left
 

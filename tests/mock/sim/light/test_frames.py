@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from odyssey_mock.media.encoder import GROUP_SECONDS, VideoPacket
 from odyssey_mock.media.stamp import FrameStamp
 from odyssey_mock.media.timeline import Size, Timeline
-from odyssey_mock.rtc.packets import PacketTrack
+from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.sim.light.frames import FrameReceiver, FrameSender, LightFrame
 from odyssey_mock.sim.light.link import Link
 from odyssey_mock.sim.light.packets import LightPacket, light_footage

@@ -10,7 +10,7 @@ from odyssey_mock.sim.light import link as module
 from odyssey_mock.sim.light.description import CODECS, Description, Section
 from odyssey_mock.sim.light.link import Link
 from odyssey_mock.sim.light.messages import Kind, Mark, pause, written
-from odyssey_mock.sim.light.telling import LinkListener, LinkState
+from odyssey_mock.sim.light.notifications import LinkListener, LinkState
 from tests.mock.sim.light.loopback import HOST
 from tests.support.leftovers import nothing_left
 

@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 import pytest
 
 import odyssey_client
-from odyssey_client.connection.peer import PeerListener
 from odyssey_client.errors import PeerError
-from odyssey_client.rtc.ends import ClientEnd
-from odyssey_mock import network
-from odyssey_mock.rtc.connection import DescriptionError
-from odyssey_mock.rtc.ends import StreamerEnd
-from odyssey_mock.rtc.packets import PacketTrack
+from odyssey_client.rtc.client_peer import PeerListener
+from odyssey_client.rtc.protocols import ClientPeer
+from odyssey_mock.core import network
+from odyssey_mock.rtc.packet_track import PacketTrack
+from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.rtc.protocols import StreamerPeer
 from odyssey_mock.sim.light import link as module
 from tests.mock.sim.light.loopback import Depth, LightClientNetwork, LightServerNetwork
 from tests.support.leftovers import nothing_left
@@ -41,7 +41,7 @@ class Told:
 
 
 @asynccontextmanager
-async def pair(depth: Depth) -> AsyncIterator[tuple[StreamerEnd, ClientEnd, Told]]:
+async def pair(depth: Depth) -> AsyncIterator[tuple[StreamerPeer, ClientPeer, Told]]:
     """A streamer and a client that know nothing of each other yet."""
     told = Told()
     served = LightServerNetwork() if depth == "light" else network.SystemNetwork()
@@ -71,7 +71,7 @@ async def pair(depth: Depth) -> AsyncIterator[tuple[StreamerEnd, ClientEnd, Told
                 await asyncio.wait([pumping])
 
 
-async def connect(streamer: StreamerEnd, client: ClientEnd, told: Told) -> None:
+async def connect(streamer: StreamerPeer, client: ClientPeer, told: Told) -> None:
     answer = await client.answer(await streamer.offer(), [])
     assert told.words == ["video"]
     assert await streamer.answer(answer) == "h264"

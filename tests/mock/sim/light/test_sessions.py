@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from odyssey_client import Odyssey, OdysseyStreamError, VideoFrame
 from odyssey_client.connection import messages
-from odyssey_client.stamp import read_stamp as read_by_client
+from odyssey_client.media.stamp import read_stamp as read_by_client
 from odyssey_mock.media.encoder import VideoEncoder
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.stamp import FrameStamp, read_stamp

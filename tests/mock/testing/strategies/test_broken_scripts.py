@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 
 from odyssey_client import Script, ScriptError
-from odyssey_client import script_rules as client_rules
-from odyssey_client.script_request import script_fields
-from odyssey_mock.jobs import scripts as mock_rules
-from odyssey_mock.jobs.request import read_request
-from odyssey_mock.jobs.timelines import planned
-from odyssey_mock.routes.errors import ApiError
+from odyssey_client.scripts import rules as client_rules
+from odyssey_client.scripts.request import script_fields
+from odyssey_mock.http.errors import ApiError
 from odyssey_mock.settings import Settings
+from odyssey_mock.simulations import scripts as mock_rules
+from odyssey_mock.simulations.request import read_request
+from odyssey_mock.simulations.timelines import planned
 from odyssey_mock.testing.strategies import SCRIPT_RULES, BrokenScript, broken_scripts
 from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.clock import MANUAL_START, ManualClock
+from odyssey_mock.core.clock import MANUAL_START, ManualClock
 from odyssey_mock.testing.strategies import ClockJump, clock_jump_lists, clock_jumps
 from odyssey_mock.testing.strategies.clock import DAY, HOUR, TYPICAL_JUMPS
 from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock import FaultError
+from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.catalogue import POINTS
-from odyssey_mock.faults.faults import ActiveFault, Faults
-from odyssey_mock.journal import JSON, Journal
+from odyssey_mock.faults.registry import ActiveFault, Faults
 from odyssey_mock.testing.strategies import fault_lists, faults
 from odyssey_mock.testing.strategies.fault import may_hide
 from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest

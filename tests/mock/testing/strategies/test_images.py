@@ -11,20 +11,13 @@ from hypothesis import given
 from PIL import Image
 
 from odyssey_client import ImageError
-from odyssey_client.image import prepare_image
-from odyssey_client.image_source import ImageSource
+from odyssey_client.media.image import prepare_image
+from odyssey_client.media.image_source import ImageSource
+from odyssey_mock.media.data_url import ImageRefusedError, decode_data_url
 from odyssey_mock.media.picture import FORMATS, PictureError, fitted
 from odyssey_mock.media.timeline import Size
 from odyssey_mock.settings import Settings
-from odyssey_mock.streamer.images import ImageRefusedError, decode_data_url
-from odyssey_mock.testing.strategies import (
-    IMAGE_FORMATS,
-    IMAGE_KINDS,
-    IMAGE_RULES,
-    broken_images,
-    image_urls,
-    images,
-)
+from odyssey_mock.testing.strategies import IMAGE_FORMATS, IMAGE_KINDS, IMAGE_RULES, broken_images, image_urls, images
 from odyssey_mock.testing.strategies.image import MIME_TYPES, STREAM_SIZES, ImageFormat, ImageKind, encoded
 from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_client import SimulationJobStatus
-from odyssey_mock.jobs.machine import ENDED, INITIAL, TRANSITIONS, Event, JobMachine, State
+from odyssey_mock.simulations.job_machine import ENDED, INITIAL, TRANSITIONS, Event, JobMachine, State
 from odyssey_mock.testing.strategies import JobHistory, JobStep, job_histories
 from odyssey_mock.testing.strategies import job as module
 from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest

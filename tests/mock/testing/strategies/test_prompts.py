@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_client.client.arguments import check_prompt
-from odyssey_mock.streamer.expansion import applied_prompt
-from odyssey_mock.streamer.messages import DATA_CHANNEL, Update, decode
+from odyssey_mock.prompts.expansion import applied_prompt
+from odyssey_mock.prompts.markers import PromptMarkers, markers_of
+from odyssey_mock.sessions.messages import DATA_CHANNEL, Update, decode
 from odyssey_mock.testing.strategies import TRIALS, prompts
 from odyssey_mock.testing.strategies.prompt import LONGEST_PROMPT, ODD, PLAIN, SLOWEST_MS, Trial
-from odyssey_mock.trial_prompts import TrialPrompt, trial_of_prompt
 from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
 
 DATA_CHANNEL_BYTES = 262_144
-ASKED: dict[Trial, Callable[[TrialPrompt], bool]] = {
+ASKED: dict[Trial, Callable[[PromptMarkers], bool]] = {
     "error": lambda trial: trial.error is not None,
     "stall": lambda trial: trial.stall,
     "slow": lambda trial: trial.slow_ms is not None,
@@ -43,7 +43,7 @@ def test_client_and_mock_take_every_prompt_as_it_is(prompt: str) -> None:
 @FEW
 @given(prompts())
 def test_none_asks_the_mock_for_anything_unless_that_is_wanted(prompt: str) -> None:
-    assert trial_of_prompt(prompt) == TrialPrompt()
+    assert markers_of(prompt) == PromptMarkers()
 
 
 @FEW
@@ -89,7 +89,7 @@ def test_all_that_is_listed_is_drawn_and_among_much_else_nothing_that_cannot_be_
 
 @pytest.mark.parametrize("trial", TRIALS)
 def test_test_prompts_are_drawn_where_they_are_wanted_and_no_others(trial: Trial) -> None:
-    asked = [trial_of_prompt(prompt) for prompt in drawn(prompts(trials=[trial]), 100)]
+    asked = [markers_of(prompt) for prompt in drawn(prompts(trials=[trial]), 100)]
     assert 20 < sum(ASKED[trial](each) for each in asked) < 90
     assert not any(ASKED[other](each) for each in asked for other in TRIALS if other != trial)
     assert all((each.slow_ms or 0) <= SLOWEST_MS for each in asked)

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_client import Script
-from odyssey_mock.jobs.request import read_request
-from odyssey_mock.jobs.timelines import Plan, planned
-from odyssey_mock.journal import JSON
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.settings import Settings
+from odyssey_mock.simulations.request import read_request
+from odyssey_mock.simulations.timelines import Plan, planned
 from odyssey_mock.testing.strategies import image_urls, prompts, script_entries, scripts
 from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
 

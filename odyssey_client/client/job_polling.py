@@ -1,0 +1,132 @@
+"""Waiting for a simulation job to end, by looking at it again and again (protocol.md section 8)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+
+from odyssey_client.client.in_flight import Call
+from odyssey_client.errors import (
+    ConnectionClosedError,
+    OdysseyError,
+    SimulationCancelledError,
+    SimulationFailedError,
+    SimulationTimeoutError,
+)
+from odyssey_client.models import SimulationJobDetail, SimulationJobStatus
+from odyssey_client.rest.retries import asked_wait
+from odyssey_client.rest.simulations import get_job
+from odyssey_client.rest.transport import Transport
+
+LAST_LOOK_S = 1.0
+"""How long a look at the job may take that begins when the time is over, or nearly so."""
+
+type OnUpdate = Callable[[SimulationJobDetail], object]
+"""Called, and awaited if it is async, with a job in which something has changed."""
+
+
+class JobPolling:
+    """Looks at one job until it has ended, or its time is over."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        call: Call,
+        job_id: str,
+        *,
+        interval: float,
+        timeout: float | None,
+        on_update: OnUpdate | None,
+    ) -> None:
+        self._transport = transport
+        self._clock = transport.clock
+        self._call = call
+        self._job_id = job_id
+        self._interval = interval
+        self._timeout = timeout
+        self._on_update = on_update
+        self._deadline = None if timeout is None else self._clock.monotonic() + timeout
+        self._seen: SimulationJobDetail | None = None
+
+    async def run(self) -> SimulationJobDetail:
+        """Return the job when it is completed. Trouble that may pass is waited out.
+
+        Raises:
+            SimulationFailedError: the job failed.
+            SimulationCancelledError: it was cancelled.
+            SimulationTimeoutError: the time is over.
+            OdysseyError: the job cannot be looked at.
+        """
+        while True:
+            is_last = self._left() == 0
+            pause, trouble = self._interval, None
+            try:
+                job = await self._look()
+            except OdysseyError as error:
+                if not error.retryable or isinstance(error, ConnectionClosedError):
+                    raise
+                trouble = error
+                pause = max(pause, asked_wait(error) or 0.0)
+            except TimeoutError as error:
+                raise self._timed_out("The service left the last look without an answer.") from error
+            else:
+                await self._note(job)
+                if not job.status.is_active:
+                    return _good_end(job)
+            if is_last:
+                raise self._timed_out(None if trouble is None else f"The last look failed: {trouble}") from trouble
+            async with self._call.step():
+                left = self._left()
+                await self._clock.sleep(pause if left is None else min(pause, left))
+
+    def _left(self) -> float | None:
+        """The time left in seconds; None without a limit."""
+        return None if self._deadline is None else max(0.0, self._deadline - self._clock.monotonic())
+
+    async def _look(self) -> SimulationJobDetail:
+        left = self._left()
+        limit = None if left is None else max(left, LAST_LOOK_S)
+        async with self._call.step(), self._clock.timeout(limit):
+            return await get_job(self._transport, self._job_id)
+
+    async def _note(self, job: SimulationJobDetail) -> None:
+        before, self._seen = self._seen, job
+        if self._on_update is None or (before is not None and _but_for_signatures(before) == _but_for_signatures(job)):
+            return
+        if inspect.isawaitable(answer := self._on_update(job)):
+            await answer
+
+    def _timed_out(self, why: str | None) -> SimulationTimeoutError:
+        error = SimulationTimeoutError(self._job_id, self._timeout or 0.0, self._seen)
+        if why is not None:
+            error.add_note(why)
+        return error
+
+
+def _good_end(job: SimulationJobDetail) -> SimulationJobDetail:
+    match job.status:
+        case SimulationJobStatus.FAILED:
+            raise SimulationFailedError(job)
+        case SimulationJobStatus.CANCELLED:
+            raise SimulationCancelledError(job)
+    return job
+
+
+def _but_for_signatures(job: SimulationJobDetail) -> SimulationJobDetail:
+    """The job without what the service signs anew at every look."""
+    streams = tuple(
+        replace(
+            stream,
+            video_url=_unsigned(stream.video_url),
+            events_url=_unsigned(stream.events_url),
+            thumbnail_url=_unsigned(stream.thumbnail_url),
+            preview_url=_unsigned(stream.preview_url),
+        )
+        for stream in job.streams
+    )
+    return replace(job, streams=streams)
+
+
+def _unsigned(url: str | None) -> str | None:
+    return None if url is None else url.partition("?")[0]

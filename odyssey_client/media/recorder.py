@@ -1,0 +1,251 @@
+"""Recording the video of a connection to an MP4 file, in a thread of its own and with the times it came with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import itertools
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+from av.container import OutputContainer
+from av.filter import Graph
+from av.video.stream import VideoStream
+
+from odyssey_client.errors import OdysseyError
+from odyssey_client.media.stream import FrameReader, MediaStream, VideoFrame
+
+TIME_BASE = Fraction(1, 90_000)
+"""RTP's clock for video (RFC 6184 section 8.2.1)."""
+
+BUFFER = 64
+"""Frames the encoder may lag behind before the oldest are dropped: 3.2 s of video."""
+
+_OPTIONS = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
+
+
+class Recorder:
+    """An async context manager that records from its beginning to its end, or to that of the connection.
+
+    The picture keeps the size of the first recorded frame, made even, as H.264 in YUV 4:2:0 has no other; frames of
+    another size are fitted into it, with black bars.
+    The file is there once recording has stopped and a frame was recorded; one that was there before is then replaced.
+    Until then it has a hidden name beside its own, and where recording fails nothing of it is left.
+    """
+
+    def __init__(self, stream: MediaStream, path: Path) -> None:
+        self.path = path
+        self._stream = stream
+        self._reader: FrameReader | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._writer = _Writer(path)
+
+    @property
+    def frames_recorded(self) -> int:
+        """How many frames are in the file."""
+        return self._writer.frames
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the file could not be written and recording is over; `stop` raises why."""
+        task = self._task
+        return task is not None and task.done() and (task.cancelled() or task.exception() is not None)
+
+    @property
+    def frames_dropped(self) -> int:
+        """How many frames the encoder was too slow for."""
+        return self._reader.dropped if self._reader else 0
+
+    async def start(self) -> None:
+        """Record from the next frame on.
+
+        Raises:
+            OSError: no file can be written there: the directory is missing, say, or may not be written in.
+            RuntimeError: it was started before; make another one.
+        """
+        if self._thread is not None:
+            raise RuntimeError("this recorder was started before; make another one with MediaStream.record()")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="odyssey-recorder")
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._thread, self._writer.open)
+        except BaseException as error:
+            # Cancelled, it may be at it for as long as the disk likes: the same thread then removes what it makes.
+            loop.run_in_executor(self._thread, self._writer.discard)
+            self._thread.shutdown(wait=isinstance(error, Exception))
+            raise
+        self._reader = self._stream.frames(buffer=BUFFER)
+        self._task = asyncio.create_task(self._record(self._reader, self._thread), name=f"record {self.path.name}")
+
+    async def stop(self) -> None:
+        """Stop, write what is still buffered, and close the file; twice is fine.
+
+        Raises:
+            OSError: the file could not be written.
+        """
+        if self._reader is not None:
+            self._reader.close()
+        if self._task is not None:
+            await self._task
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def _record(self, reader: FrameReader, thread: ThreadPoolExecutor) -> None:
+        loop = asyncio.get_running_loop()
+        finish = self._writer.commit  # when cancelled too: what was seen until then is worth keeping
+        with thread:
+            try:
+                async for frame in _until_end(reader):
+                    await loop.run_in_executor(thread, self._writer.write, frame)
+            except Exception:
+                finish = self._writer.discard
+                raise
+            finally:
+                # Not to be cancelled half-way: a film without its end cannot be played.
+                await asyncio.shield(loop.run_in_executor(thread, finish))
+
+
+def check_target(path: Path) -> None:
+    """Find out whether a film can be recorded to ``path``, as `Recorder.start` does, and leave nothing there.
+
+    Raises:
+        OSError: it cannot.
+    """
+    writer = _Writer(path)
+    writer.open()
+    writer.discard()
+
+
+async def _until_end(reader: FrameReader) -> AsyncIterator[VideoFrame]:
+    """The frames up to the end, however the connection ended: a recording is worth keeping then too."""
+    iterator = aiter(reader)
+    while True:
+        try:
+            frame = await anext(iterator)
+        except (StopAsyncIteration, OdysseyError):
+            return
+        yield frame
+
+
+class _Writer:
+    """The film while it is made, under a hidden name; all of it is used in one thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.frames = 0
+        self._target = path
+        self._part: Path | None = None
+        self._container: OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._fit = _Fit()
+        self._first_ms = 0.0
+        self._last_pts = -1
+
+    def open(self) -> None:
+        """Begin the file, so that what stands in its way is known now; `commit` or `discard` must follow."""
+        with self._named():
+            self._target = Path(os.path.realpath(self._target))  # what a link names, as for others who write to it
+            with contextlib.suppress(FileNotFoundError):
+                if not stat.S_ISREG(mode := self._target.stat().st_mode):
+                    number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EEXIST
+                    raise OSError(number, os.strerror(number))
+            for count in itertools.count():
+                part = self._target.with_name(f".odyssey-recording-{count}.part")
+                with contextlib.suppress(FileExistsError):
+                    part.open("xb").close()
+                    self._part = part
+                    return
+
+    def write(self, frame: VideoFrame) -> None:
+        """Add a picture at the end."""
+        with self._named():
+            if self._container is None or self._stream is None:
+                self._container = av.open(str(self._part), "w", format="mp4")
+                self._stream = self._container.add_stream("libx264", options=_OPTIONS)
+                self._stream.width = frame.width + frame.width % 2
+                self._stream.height = frame.height + frame.height % 2
+                self._stream.pix_fmt = "yuv420p"
+                self._stream.time_base = self._stream.codec_context.time_base = TIME_BASE
+                self._first_ms = frame.timestamp_ms
+            picture = self._fit.fit(frame.to_av(), self._stream.width, self._stream.height)
+            # MP4 wants each frame later than the one before; two RTP packets with one timestamp would not give it that.
+            pts = max(self._last_pts + 1, round((frame.timestamp_ms - self._first_ms) * 90))
+            picture.pts, picture.time_base, self._last_pts = pts, TIME_BASE, pts
+            self._container.mux(self._stream.encode(picture))
+        self.frames += 1
+
+    def commit(self) -> None:
+        """End the film and give it its name; without a picture there is no file."""
+        try:
+            with self._named():
+                if self._container is not None and self._stream is not None and self._part is not None:
+                    self._container.mux(self._stream.encode(None))
+                    self._container.close()
+                    self._part.replace(self._target)
+                    self._part = None
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove what has not got its name."""
+        if self._part is None:
+            return
+        self.frames = 0
+        if self._container is not None:
+            with contextlib.suppress(OSError):  # what could not be written cannot be ended either
+                self._container.close()
+        self._part.unlink(missing_ok=True)
+        self._part = None
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Let errors name the file as the user knows it, those of FFmpeg that are not the system's too."""
+        try:
+            yield
+        except (OSError, av.FFmpegError) as error:
+            raise OSError(error.errno, error.strerror, str(self._target)) from error
+
+
+class _Fit:
+    """Fits pictures of any size into one, keeping their shape."""
+
+    def __init__(self) -> None:
+        self._graph: Graph | None = None
+        self._sizes: tuple[int, ...] = ()
+
+    def fit(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+        """A picture of ``width`` x ``height`` that is the caller's to change; ``frame`` is left as it is."""
+        sizes = (frame.width, frame.height, width, height)
+        if self._graph is None or sizes != self._sizes:
+            self._graph, self._sizes = _graph(frame, width, height), sizes
+        self._graph.push(frame)
+        picture = self._graph.pull()
+        if not isinstance(picture, av.VideoFrame):
+            raise TypeError(f"the scaler gave a {type(picture).__name__}")
+        return picture
+
+
+def _graph(frame: av.VideoFrame, width: int, height: int) -> Graph:
+    graph = Graph()
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=TIME_BASE)
+    scale = graph.add("scale", f"{width}:{height}:force_original_aspect_ratio=decrease:force_divisible_by=2")
+    pad = graph.add("pad", f"{width}:{height}:(ow-iw)/2:(oh-ih)/2")
+    shape = graph.add("format", "yuv420p")
+    sink = graph.add("buffersink")
+    graph.link_nodes(source, scale, pad, shape, sink).configure()
+    return graph

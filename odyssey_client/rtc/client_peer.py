@@ -1,0 +1,113 @@
+"""The WebRTC peer of one attempt: it answers the offer, takes video and data channels (protocol.md section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, override
+
+from aiortc import InvalidStateError, RTCDataChannel, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamTrack
+from av import VideoFrame
+
+from odyssey_client.errors import PeerError
+from odyssey_client.platform import Clock
+from odyssey_client.rtc.ice import gather_on, is_local_name, read_candidate, without_local_names
+from odyssey_client.rtc.ice_servers import IceServer
+from odyssey_client.rtc.peer_connection import PeerConnection
+
+CLIENT_TO_STREAMER = "clientToStreamer"
+STREAMER_TO_CLIENT = "streamerToClient"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerListener:
+    """Whom a peer tells; all are called on the event loop and must neither block nor raise."""
+
+    video_added: Callable[[], None]
+    channel_opened: Callable[[], None]
+    frame: Callable[[VideoFrame], None]
+    message: Callable[[str | bytes], None]
+    """A message on `streamerToClient`."""
+    lost: Callable[[PeerError], None]
+    """The peer connection is gone; may be called more than once."""
+
+
+class AiortcClientPeer(PeerConnection):
+    """An async context manager around one `RTCPeerConnection`. On leaving, no task, thread or socket of it is left."""
+
+    name: ClassVar[str] = "peer connection to the streamer"
+
+    def __init__(self, addresses: list[str] | None, clock: Clock, listener: PeerListener) -> None:
+        super().__init__(addresses, clock, frame=listener.frame, lost=listener.lost)
+        self._listener = listener
+        self._outgoing: RTCDataChannel | None = None
+        self._connection.on("datachannel", self._channel_added)
+
+    async def answer(self, offer: str, ice_servers: list[IceServer]) -> str:
+        """Apply the SDP ``offer``; return the answer, complete with every candidate.
+
+        Raises:
+            PeerError: the offer cannot be answered.
+        """
+        self._use(ice_servers)
+        try:
+            return await self._within(self._answer(offer))
+        except Exception as error:
+            # aiortc raises whatever its parser stumbles over (KeyError, AttributeError, AssertionError...).
+            raise PeerError(f"The service's offer cannot be answered: {type(error).__name__}: {error}") from error
+
+    async def add_candidate(self, line: str, mid: str | None, mline_index: int | None) -> None:
+        """Take a trickled candidate; an empty ``line`` marks the end of them.
+
+        Raises:
+            PeerError: it is none.
+        """
+        if is_local_name(line):
+            return
+        try:
+            candidate = read_candidate(line, mid, mline_index) if line else None
+        except ValueError as error:
+            raise PeerError(f"A candidate of the service cannot be used: {error}") from None
+        await self._within(self._connection.addIceCandidate(candidate))
+
+    def send(self, text: str) -> bool:
+        """Send on `clientToStreamer`; False when it is not open, or ``text`` is longer than the service takes there."""
+        if self._outgoing is None:
+            return False
+        try:
+            self._context.run(self._outgoing.send, text)
+        except (InvalidStateError, ValueError):
+            return False
+        return True
+
+    async def _answer(self, offer: str) -> str:
+        connection = self._connection
+        await connection.setRemoteDescription(RTCSessionDescription(without_local_names(offer), "offer"))
+        if self._video is None or connection.sctp is None:
+            raise ValueError("expected a video track and data channels in it")
+        for transceiver in connection.getTransceivers():
+            # What is not read is not taken: audio, and any video but the first.
+            if transceiver.receiver.track is not self._video:
+                transceiver.direction = "inactive"
+        gather_on(connection, self._addresses)
+        await connection.setLocalDescription(await connection.createAnswer())
+        return str(connection.localDescription.sdp)
+
+    @override
+    def _track_added(self, track: MediaStreamTrack) -> None:
+        had_video = self._track.done()
+        super()._track_added(track)
+        if self._track.done() and not had_video:
+            self._listener.video_added()
+
+    def _channel_added(self, channel: RTCDataChannel) -> None:
+        # aiortc hands messages on only to those who listen already, so this is the moment.
+        if channel.label == STREAMER_TO_CLIENT:
+            channel.on("message", self._listener.message)
+        elif channel.label == CLIENT_TO_STREAMER and self._outgoing is None:
+            self._outgoing = channel
+            self._listener.channel_opened()
+        else:
+            return
+        channel.on("close", lambda: self._lost(f"the data channel {channel.label} closed"))

@@ -1,0 +1,110 @@
+"""The WebRTC peer of a spectator: it offers to receive, and takes the answer (protocol.md section 5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import ClassVar, override
+
+from aiortc import RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from av import VideoFrame
+
+from odyssey_client.errors import PeerError, excerpt
+from odyssey_client.platform import Clock
+from odyssey_client.rtc.ice import gather_on, ice_transports, without_local_names
+from odyssey_client.rtc.ice_servers import IceServer
+from odyssey_client.rtc.peer_connection import PeerConnection
+
+
+class AiortcSpectatorPeer(PeerConnection):
+    """An async context manager around one `RTCPeerConnection`. On leaving, no task, thread or socket of it is left."""
+
+    name: ClassVar[str] = "peer connection to the broadcast"
+
+    def __init__(
+        self,
+        addresses: list[str] | None,
+        clock: Clock,
+        *,
+        connected: Callable[[], None],
+        ended: Callable[[], None],
+        frame: Callable[[VideoFrame], None],
+        lost: Callable[[PeerError], None],
+    ) -> None:
+        """The callbacks run on the event loop; ``ended`` is for a close by the service, ``lost`` for anything else."""
+        super().__init__(addresses, clock, frame=frame, lost=lost)
+        self._connected = connected
+        self._ended = ended
+        self._drains: set[asyncio.Task[None]] = set()
+
+    async def offer(self, ice_servers: Iterable[IceServer]) -> str:
+        """Make the offer, complete with every candidate: video and audio, to be received.
+
+        Raises:
+            PeerError: it cannot be made.
+        """
+        self._use(ice_servers)
+        try:
+            return await self._within(self._offer())
+        except Exception as error:  # whatever aiortc stumbles over
+            raise PeerError(f"No offer can be made: {type(error).__name__}: {excerpt(str(error))}") from error
+
+    async def apply(self, answer: str) -> None:
+        """Apply the SDP ``answer``; the connection comes up, or is lost, by itself.
+
+        Raises:
+            PeerError: it cannot be applied, or has no video.
+        """
+        try:
+            if "a=fingerprint:" not in answer:
+                # aiortc takes it, and fails later in a task of its own where nobody hears of it.
+                raise ValueError("expected an a=fingerprint line (RFC 8122)")
+            description = RTCSessionDescription(without_local_names(answer), "answer")
+            await self._within(self._connection.setRemoteDescription(description))
+            if self._video is None:
+                raise ValueError("expected video in it")
+        except Exception as error:
+            # aiortc raises whatever its parser stumbles over (KeyError, AttributeError, AssertionError...).
+            raise PeerError(
+                f"The service's answer cannot be used: {type(error).__name__}: {excerpt(str(error))}"
+            ) from error
+
+    async def _offer(self) -> str:
+        connection = self._connection
+        for kind in ("video", "audio"):
+            connection.addTransceiver(kind, direction="recvonly")
+        gather_on(connection, self._addresses)
+        await connection.setLocalDescription(await connection.createOffer())
+        return str(connection.localDescription.sdp)
+
+    @override
+    def _track_added(self, track: MediaStreamTrack) -> None:
+        super()._track_added(track)
+        if track is not self._video:
+            # Nobody listens to it, and a track that nobody reads keeps every frame.
+            drain = asyncio.get_running_loop().create_task(_drain(track), context=self._context)
+            self._drains.add(drain)
+            drain.add_done_callback(self._drains.discard)
+
+    @override
+    def _state_changed(self) -> None:
+        if self._connection.connectionState == "connected":
+            self._connected()
+        super()._state_changed()
+
+    @override
+    def _lost(self, why: str) -> None:
+        has_failed = any(transport.state == "failed" for transport in ice_transports(self._connection))
+        if has_failed or self._connection.connectionState == "failed":
+            super()._lost("ICE or DTLS has failed" if has_failed else why)
+        elif not self._closing:
+            self._ended()
+
+
+async def _drain(track: MediaStreamTrack) -> None:
+    try:
+        while True:
+            await track.recv()
+    except MediaStreamError:
+        return

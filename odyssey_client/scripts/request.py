@@ -1,0 +1,95 @@
+"""What a simulation job is made from, as it goes on the wire (protocol.md sections 2 and 8)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+from odyssey_client.media.image import prepare_image
+from odyssey_client.media.image_source import hold_image
+from odyssey_client.models import JSON
+from odyssey_client.scripts.rules import Faults, TakeImage, came, is_array, read_entries
+from odyssey_client.scripts.script import Script, ScriptSource
+
+
+def script_fields(
+    *,
+    script: ScriptSource | None,
+    scripts: Sequence[ScriptSource] | None,
+    script_url: str | None,
+    portrait: bool,
+) -> dict[str, JSON]:
+    """Return the one field of the request that holds the scripts, judged, its images as ``data:`` URLs that fit.
+
+    Decoding images takes up to about a second each: call this in a thread where an event loop must go on.
+
+    Args:
+        script: One script; or
+        scripts: several of them; or
+        script_url: where one is.
+        portrait: What images are fitted to: 704x1280, otherwise 1280x704.
+
+    Raises:
+        ScriptError: with the faults of all scripts, or because not exactly one of the three was given.
+    """
+    sources = {"script": script, "scripts": scripts, "script_url": script_url}
+    given = {name: value for name, value in sources.items() if value is not None}
+    faults = Faults()
+    if len(given) != 1:
+        faults.add("simulate", f"exactly one of {', '.join(sources)}", " and ".join(given) or "none of them")
+    fields = {
+        name: _READERS[name](value, faults, lambda image: prepare_image(hold_image(image), portrait=portrait))
+        for name, value in given.items()
+        if len(given) == 1
+    }
+    faults.check()
+    return fields
+
+
+def _script(value: object, faults: Faults, take_image: TakeImage, path: str = "script") -> JSON:
+    source = [entry.to_dict() for entry in value.entries] if isinstance(value, Script) else value
+    return [entry.to_dict() for entry in read_entries(source, path, take_image, faults)]
+
+
+def _scripts(value: object, faults: Faults, take_image: TakeImage) -> JSON:
+    if not is_array(value):
+        faults.add("scripts", "an array of scripts", came(value))
+        return None
+    if not value:
+        faults.add("scripts", "an array of at least one script", "an empty array")
+    return [_script(each, faults, take_image, f"scripts[{index}]") for index, each in enumerate(value)]
+
+
+def _script_url(value: object, faults: Faults, _take_image: TakeImage) -> JSON:
+    if not isinstance(value, str) or not _is_web_address(value):
+        # The address itself stays out of the message: it may be a presigned one.
+        kind = "some other text" if isinstance(value, str) else came(value)
+        faults.add("script_url", "an address such as https://host/script.json", kind)
+        return None
+    scheme, _, rest = value.partition("://")
+    return f"{scheme.lower()}://{rest}"
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_good_port = parts.port != 0
+    except ValueError:  # no such port, or no such IPv6 address
+        return False
+    # By netloc, and not by hostname, which passes over what stands around brackets.
+    is_host = _AUTHORITY.fullmatch(parts.netloc) is not None
+    return is_host and is_good_port and _WEB_ADDRESS.fullmatch(url) is not None
+
+
+_AUTHORITY = re.compile(r"(?:[^\[\]\x80-\U0010ffff]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@\\%\s]+)(?::[0-9]*)?")
+"""Perhaps a user, in ASCII and without brackets; a name or an address; perhaps a port.
+
+A percent sign or a backslash in a host is read in one way here, in another there.
+"""
+_WEB_ADDRESS = re.compile(r"(?i:https?)://[^\x00-\x1f\x7f\ud800-\udfff]+")
+
+_READERS: Mapping[str, Callable[[object, Faults, TakeImage], JSON]] = MappingProxyType(
+    {"script": _script, "scripts": _scripts, "script_url": _script_url}
+)

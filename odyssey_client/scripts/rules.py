@@ -1,0 +1,272 @@
+"""What an entry of a script is, and all that can be wrong with a script (protocol.md section 8).
+
+A script is judged as what it is on the wire, decoded JSON, wherever it comes from. Every rule is asked of every entry,
+so that all faults come at once; one place has one fault, the first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from numbers import Real
+from types import MappingProxyType
+from typing import Any, Literal, TypeGuard, get_args
+
+from odyssey_client.errors import ImageError, ScriptError, ScriptFault, excerpt
+from odyssey_client.media.image_source import ImageSource
+
+type Action = Literal["start", "interact", "end"]
+type TakeImage = Callable[[object], ImageSource]
+"""What to do with the ``image`` of a start: gives what the entry keeps, raises ``ImageError`` if it cannot be sent."""
+
+ACTIONS: tuple[Action, ...] = get_args(Action.__value__)
+FIELDS: Mapping[Action, tuple[str, ...]] = MappingProxyType(
+    {"start": ("prompt", "image"), "interact": ("prompt",), "end": ()}
+)
+LATEST_MS = 2**53 - 1
+"""The largest time: the largest whole number that every JSON reader has exactly."""
+
+_IMAGE_HEAD = re.compile(r"data:image/[a-z0-9.+-]+;base64,")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+
+_SHOWN = 60
+"""Characters shown of a value at fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptEntry:
+    """One entry of a script: what happens when.
+
+    Attributes:
+        timestamp_ms: The time, in milliseconds from the start of the video.
+        action: What happens: ``start``, ``interact`` or ``end``.
+        prompt: What a start or an interaction asks for; empty for an end.
+        image: What a start begins from, as it was given; None for none.
+    """
+
+    timestamp_ms: int
+    action: Action
+    prompt: str = ""
+    image: ImageSource | None = field(default=None, repr=False, hash=False)  # a PIL image has no hash
+
+    def to_dict(self) -> dict[str, Any]:  # Any: an image may be of every kind
+        """Make the entry as it is in JSON, with the image as it is here."""
+        fields: dict[str, Any] = {}
+        if self.prompt or self.action != "end":
+            fields["prompt"] = self.prompt
+        if self.image is not None:
+            fields["image"] = self.image
+        return {"timestamp_ms": self.timestamp_ms, self.action: fields}
+
+
+class Faults:
+    """Gathers faults, the first of each place."""
+
+    def __init__(self) -> None:
+        self._by_path: dict[str, ScriptFault] = {}
+
+    def add(self, path: str, expected: str, came: str) -> None:
+        self._by_path.setdefault(path, ScriptFault(path, expected, came))
+
+    def all(self) -> tuple[ScriptFault, ...]:
+        """Return them in the order they were found in."""
+        return tuple(self._by_path.values())
+
+    def check(self) -> None:
+        """Raise `ScriptError` with all of them, if there is one."""
+        if self._by_path:
+            raise ScriptError(self.all())
+
+
+def read_entries(value: object, path: str, take_image: TakeImage, faults: Faults) -> tuple[ScriptEntry, ...]:
+    """Read a script in the form of decoded JSON; whole and in order if it adds nothing to ``faults``."""
+    if not is_array(value):
+        hint = " (Script.load reads a file, Script.from_json a text)" if isinstance(value, str | bytes) else ""
+        faults.add(path, f"an array of entries{hint}", came(value))
+        return ()
+    if not value:
+        faults.add(path, "an array of entries, from a start to an end", "an empty array")
+    entries: list[ScriptEntry] = []
+    latest = 0
+    for index, each in enumerate(value):
+        at = f"{path}[{index}]"
+        found = read_entry(each, at, take_image, faults)
+        placed = _Placed(found.action, found.time, latest, is_first=index == 0, is_last=index == len(value) - 1)
+        for rule in _RULES:
+            if rule.is_broken(placed):
+                came_instead = f"{placed.time}" if rule.place else f"{_named(placed.action)}"
+                faults.add(at + rule.place, rule.expected.format(latest=latest), came_instead)
+        latest = max(latest, found.time or 0)
+        entries += found.entries()
+    return tuple(entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is good of an entry: None, or not there, where something is wrong."""
+
+    action: Action | None = None
+    time: int | None = None
+    fields: Mapping[str, Any] = MappingProxyType({})  # Any: prompts and images, judged
+
+    def entries(self) -> tuple[ScriptEntry, ...]:
+        """Return the entry, if there is enough of it to be one."""
+        if self.action is None or self.time is None:
+            return ()
+        return (ScriptEntry(self.time, self.action, **self.fields),)
+
+
+def read_entry(value: object, at: str, take_image: TakeImage, faults: Faults) -> Found:
+    """Read one entry at the path ``at``, as far as it can be judged without those around it."""
+    if not isinstance(value, Mapping):
+        faults.add(at, f"an object with timestamp_ms and one of {', '.join(ACTIONS)}", came(value))
+        return Found()
+    present = [action for action in ACTIONS if action in value]
+    if len(present) != 1:
+        faults.add(at, f"exactly one of {', '.join(ACTIONS)}", " and ".join(present) or "none of them")
+    _refuse_others(value, ("timestamp_ms", *ACTIONS), at, faults)
+    timestamp = value.get("timestamp_ms", _NOTHING)
+    time = _whole(timestamp)
+    if time is None:
+        faults.add(f"{at}.timestamp_ms", f"a whole number of milliseconds, 0 to {LATEST_MS}", came(timestamp))
+    fields: Mapping[str, Any] = {}
+    for action in present:
+        fields = _read_fields(action, value[action], f"{at}.{action}", take_image, faults)
+    return Found(present[0], time, fields) if len(present) == 1 else Found(None, time)
+
+
+def came(value: object) -> str:
+    """Say in a few words what came in place of what was expected."""
+    if isinstance(value, str):
+        return excerpt(repr(value[: 2 * _SHOWN]), _SHOWN)
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "a number beyond all bounds"  # and Python refuses to write the longest
+    if is_number(value):
+        return excerpt(str(value), _SHOWN)
+    if is_array(value):
+        return "an array"
+    if isinstance(value, Mapping):
+        return "an object"
+    return next((word for each, word in _WORDS if value is each), type(value).__name__)
+
+
+def is_array(value: object) -> TypeGuard[Sequence[object]]:
+    """Whether ``value`` is a sequence that stands for an array of JSON; text and bytes are none."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview)
+
+
+def is_number(value: object) -> bool:
+    """Whether ``value`` is a real number; a truth value is none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+_NOTHING = object()
+_WORDS = ((_NOTHING, "nothing"), (None, "null"), (True, "true"), (False, "false"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """What the rules on order and times look at."""
+
+    action: Action | None
+    """Of an entry with exactly one, be it good or not."""
+    time: int | None
+    """If it is a good one."""
+    latest: int
+    """The latest good time above."""
+    is_first: bool
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    place: Literal["", ".timestamp_ms"]
+    expected: str
+    is_broken: Callable[[_Placed], bool]
+
+
+_RULES: tuple[_Rule, ...] = (
+    _Rule("", "a start, as the first entry", lambda it: it.is_first and it.action not in {None, "start"}),
+    _Rule("", "no start but the first: one script is one stream", lambda it: it.action == "start" and not it.is_first),
+    _Rule("", "no end but the last entry", lambda it: it.action == "end" and not it.is_last),
+    _Rule("", "an end, as the last entry", lambda it: it.is_last and it.action not in {None, "end"}),
+    _Rule(".timestamp_ms", "0, the time of the first entry", lambda it: it.is_first and it.time not in {None, 0}),
+    _Rule(
+        ".timestamp_ms",
+        "{latest} or more: times do not go back",
+        lambda it: it.time is not None and it.time < it.latest,
+    ),
+    _Rule(
+        ".timestamp_ms",
+        "more than 0, as the time of the end: a video has frames",
+        lambda it: it.is_last and it.action == "end" and it.time == 0,
+    ),
+)
+
+
+def _read_fields(
+    action: Action, value: object, at: str, take_image: TakeImage, faults: Faults
+) -> dict[str, Any]:  # Any: see Found
+    known = FIELDS[action]
+    if not isinstance(value, Mapping):
+        faults.add(at, f"an object with a {known[0]}" if known else "an empty object", came(value))
+        return {}
+    _refuse_others(value, known, at, faults)
+    good: dict[str, Any] = {}
+    for name in known:
+        if name == "image" and name not in value:
+            continue
+        try:
+            given = value.get(name, _NOTHING)
+            good[name] = take_image(_wire_image(given)) if name == "image" else _prompt(given)
+        except _WrongError as wrong:
+            faults.add(f"{at}.{name}", *wrong.args)
+        except ImageError as wrong:
+            faults.add(f"{at}.{name}", "an image that can be sent", f"one that cannot: {wrong}")
+    return good
+
+
+def _wire_image(value: object) -> object:
+    """Return ``value``, which in the form of a ``data:`` URL must be what the wire takes: other images may be files."""
+    if isinstance(value, str) and value[:5].lower() == "data:":
+        head = _IMAGE_HEAD.match(value)
+        if head is None or (len(value) - head.end()) % 4 or _BASE64.fullmatch(value, head.end()) is None:
+            raise _WrongError("a data: URL of an image in base64 (data:image/png;base64,...)", "another data: URL")
+    return value
+
+
+def _refuse_others(value: Mapping[object, object], known: Sequence[str], at: str, faults: Faults) -> None:
+    expected = f"no key but {', '.join(known)}" if known else "no key"
+    for key in value:
+        if key not in known:
+            name = key if isinstance(key, str) else came(key)
+            faults.add(f"{at}.{name}", expected, "this one")
+
+
+class _WrongError(Exception):
+    """A value is not what it must be; ``args`` are what was expected and what came."""
+
+
+def _prompt(value: object) -> str:
+    if not isinstance(value, str):
+        raise _WrongError("text", came(value))
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise _WrongError("text that UTF-8 can hold", f"half a surrogate pair at index {error.start}") from None
+    return value
+
+
+def _whole(value: Any) -> int | None:  # Any: it may be a number of every kind
+    if not is_number(value):
+        return None
+    try:
+        whole = int(value)
+    except (OverflowError, ValueError):  # infinite, or no number
+        return None
+    return whole if whole == value and 0 <= whole <= LATEST_MS else None
+
+
+def _named(action: Action | None) -> str:
+    return f"an {action}" if action in {"interact", "end"} else f"a {action}"

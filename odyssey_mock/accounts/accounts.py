@@ -1,0 +1,186 @@
+"""Who calls: API keys, the accounts they open, and access tokens (`protocol.md` section 2)."""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from odyssey_mock.core.clock import Clock
+from odyssey_mock.core.entropy import Entropy
+from odyssey_mock.core.timestamps import next_month
+from odyssey_mock.http.errors import ApiError, unprocessable, usage_error
+from odyssey_mock.plans import Limits
+from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Priority, Settings
+
+type Refusal = Callable[[Settings, float], ApiError]
+"""Makes the error that a test key stands for, from the settings and the time."""
+
+
+TEST_KEY_HOURS = 10.0
+"""What the key of the monthly limit has used up."""
+TEST_KEY_SESSIONS = 5
+"""What the key of the concurrent limit has, where the settings have no such limit."""
+
+
+def monthly_limit(settings: Settings, now: float, *, used: float, limit: float) -> ApiError:
+    """429 for an account that has used up the hours of the month of `now`."""
+    return usage_error(
+        "MONTHLY_LIMIT_REACHED",
+        form=settings.usage_error_form,
+        used_hours=round(used, 4),
+        limit_hours=limit,
+        reset_date=next_month(now),
+    )
+
+
+def _monthly_limit(settings: Settings, now: float) -> ApiError:
+    return monthly_limit(settings, now, used=TEST_KEY_HOURS, limit=TEST_KEY_HOURS)
+
+
+def _concurrent_limit(settings: Settings, _now: float) -> ApiError:
+    limit = settings.concurrent_sessions or TEST_KEY_SESSIONS
+    return usage_error("CONCURRENT_LIMIT_REACHED", form=settings.usage_error_form, active_count=limit, limit=limit)
+
+
+def _rate_limited(settings: Settings, _now: float) -> ApiError:
+    return usage_error("RATE_LIMITED", form=settings.usage_error_form, retry_after_seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class TestKey:
+    """What keys with a certain beginning bring about, with no set-up."""
+
+    at: Literal["token", "session", "never"]
+    """Where the refusal comes: `POST /auth/token` or `POST /sessions/request`."""
+    refusal: Refusal | None = None
+    bypass_privilege: bool | None = None
+    """Overrides the setting of that name."""
+
+    def refuse(self, settings: Settings, now: float) -> None:
+        """Raise its error, where it has one."""
+        if self.refusal is not None:
+            raise self.refusal(settings, now)
+
+
+TEST_KEYS: Mapping[str, TestKey] = {
+    "ody_invalid": TestKey("token", lambda *_: ApiError(401, "Invalid API key")),
+    "ody_suspended": TestKey("token", lambda *_: ApiError(403, "Account suspended: payment overdue")),
+    "ody_monthly_limit": TestKey("session", _monthly_limit),
+    "ody_concurrent_limit": TestKey("session", _concurrent_limit),
+    "ody_rate_limited": TestKey("session", _rate_limited),
+    "ody_no_capacity": TestKey("session", lambda *_: ApiError(503, "No streamer is free; ask again in a second")),
+    "ody_no_bypass": TestKey("never", bypass_privilege=False),
+}
+"""The test keys (`protocol.md` section 2), by how they begin."""
+
+_ORDINARY = TestKey("never")
+
+
+def test_key_of(api_key: str) -> TestKey:
+    """Look a key up in `TEST_KEYS`; most keys get a row that refuses nothing."""
+    return next((trial for prefix, trial in TEST_KEYS.items() if api_key.startswith(prefix)), _ORDINARY)
+
+
+def account_id(api_key: str) -> str:
+    """The id of the account that a key opens: `acct_` and a digest. What is an id already stays as it is."""
+    if re.fullmatch(r"acct_[0-9a-f]{12}", api_key):
+        return api_key
+    return f"acct_{hashlib.sha256(api_key.encode(errors='surrogatepass')).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whoever holds one API key. Equal for the same key; the key itself is not kept."""
+
+    id: str
+    """`acct_` and a digest of the key."""
+    bypass_vlm_expansion: bool
+    """Whether it may ask for its prompts to be left as they are."""
+    simulation_priority: Priority = "normal"
+    """The `priority` of its simulation jobs."""
+    trial: TestKey = field(default=_ORDINARY, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """What `POST /auth/token` gives."""
+
+    value: str = field(repr=False)
+    expires_in: float
+    """Seconds."""
+
+
+class Accounts:
+    """The accounts of one server and their access tokens, which expire on its clock."""
+
+    def __init__(self, settings: Settings, clock: Clock, entropy: Entropy) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._entropy = entropy
+        self._tokens: dict[str, tuple[Account, float]] = {}
+        self._limits = settings.limits
+        self._own_limits: dict[str, Limits] = {
+            account_id(key): configured.limits(self._limits) for key, configured in (settings.keys or {}).items()
+        }
+
+    def authenticate(self, api_key: str) -> Account:
+        """Find the account that the key opens.
+
+        Raises:
+            ApiError: 422 the key is malformed, 401 it is not accepted, 403 its account is suspended.
+        """
+        if re.fullmatch(KEY_PATTERN, api_key) is None:
+            message = f"String should match pattern '{KEY_PATTERN}'"
+            raise unprocessable(["body", "api_key"], message, "string_pattern_mismatch")
+        keys = self._settings.keys
+        if keys is not None and api_key not in keys:
+            raise ApiError(401, "Invalid API key")
+        trial = test_key_of(api_key)
+        if trial.at == "token":
+            trial.refuse(self._settings, self._clock.time())
+        configured = AccountSettings() if keys is None else keys[api_key]
+        privileges = (configured.bypass_privilege, trial.bypass_privilege, self._settings.bypass_privilege)
+        return Account(
+            id=account_id(api_key),
+            bypass_vlm_expansion=next(each for each in privileges if each is not None),
+            simulation_priority=configured.simulation_priority or self._settings.simulation_priority,
+            trial=trial,
+        )
+
+    def limits_of(self, account_id: str) -> Limits:
+        """What the account with that id may use."""
+        return self._own_limits.get(account_id, self._limits)
+
+    def issue_token(self, account: Account) -> AccessToken:
+        """Make a new access token for the account; those it has stay good."""
+        now = self._clock.time()
+        self._tokens = {value: held for value, held in self._tokens.items() if held[1] > now}
+        token = AccessToken(self._entropy.token(32), self._settings.access_token_lifetime)
+        self._tokens[token.value] = (account, now + token.expires_in)
+        return token
+
+    def holder_of(self, access_token: str) -> Account:
+        """Find the account an access token was issued to.
+
+        Raises:
+            ApiError: 401, the token is unknown or has expired.
+        """
+        account, expires_at = self._tokens.get(access_token, (None, 0.0))
+        if account is None or expires_at <= self._clock.time():
+            why = "Invalid access token" if account is None else "Access token expired"
+            raise ApiError(401, why, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
+        return account
+
+    def check_session_request(self, account: Account) -> None:
+        """Let an account ask for a session, unless its key stands for a refusal.
+
+        Raises:
+            ApiError: the 429 or 503 that the key stands for.
+        """
+        if account.trial.at == "session":
+            account.trial.refuse(self._settings, self._clock.time())
+
+    def clear(self) -> None:
+        """Forget every access token."""
+        self._tokens.clear()

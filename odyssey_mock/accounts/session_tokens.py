@@ -1,0 +1,79 @@
+"""Session tokens: what opens the signaling socket (`protocol.md` section 2)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from odyssey_mock.core.clock import Clock
+from odyssey_mock.core.entropy import Entropy
+
+ALGORITHM = "HS256"
+
+
+class TokenError(Exception):
+    """A session token is not accepted; the message says why, and does not contain the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a session token says."""
+
+    session_id: str
+    account: str
+    """Id of the account it was made for."""
+    expires_at: float
+    """Seconds since the epoch, on the server's clock."""
+
+
+class SessionTokens:
+    """Makes and checks session tokens: JSON Web Tokens (RFC 7519), signed with a secret of this server.
+
+    Clients read `session_id` from the payload without knowing the secret.
+    """
+
+    def __init__(self, clock: Clock, entropy: Entropy) -> None:
+        self._clock = clock
+        self._secret = entropy.token(32)
+
+    def mint(self, session_id: str, account: str, lifetime: float) -> str:
+        """Make a token for the session, good for `lifetime` seconds."""
+        begun, expires_at = math.floor(self._clock.time()), self.expiry(lifetime)
+        claims = {"session_id": session_id, "sub": account, "iat": begun, "exp": expires_at}
+        return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+
+    def expiry(self, lifetime: float) -> int:
+        """When a token made now for `lifetime` seconds expires: in whole seconds since the epoch, rounded up."""
+        return math.ceil(self._clock.time() + lifetime)
+
+    def verify(self, token: str) -> Claims:
+        """Read what the token says.
+
+        Raises:
+            TokenError: it is no token of this server, or it has expired.
+        """
+        try:
+            # PyJWT would compare the times with the machine's clock, where ours counts.
+            payload = jwt.decode(
+                token,
+                self._secret,
+                algorithms=[ALGORITHM],
+                options={"verify_exp": False, "verify_iat": False, "verify_nbf": False},
+            )
+        except (jwt.InvalidTokenError, UnicodeEncodeError) as error:
+            raise TokenError(f"not a session token of this server: {error}") from error
+        claims = _read(payload)
+        late = self._clock.time() - claims.expires_at
+        if late >= 0:
+            raise TokenError(f"the session token expired {late:.0f} s ago; ask POST /sessions/token for a new one")
+        return claims
+
+
+def _read(payload: Mapping[str, Any]) -> Claims:  # Any: a payload is JSON
+    match payload:
+        case {"session_id": str(session_id), "sub": str(account), "exp": int(expires_at)}:
+            return Claims(session_id, account, expires_at)
+        case _:
+            raise TokenError("not a session token: session_id, sub or exp is missing")

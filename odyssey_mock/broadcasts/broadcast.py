@@ -1,0 +1,162 @@
+"""One stream's spectators: whoever watches it besides its host, on packets that are made once for all."""
+
+import hmac
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from odyssey_mock.broadcasts.hls import HlsStream
+from odyssey_mock.broadcasts.spectator import Spectator, SpectatorState
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.media.encoder import Codec, VideoPacket
+from odyssey_mock.media.frame_encoder import CountsFrames
+from odyssey_mock.media.keyframes import Keyframes
+from odyssey_mock.recordings.stream_records import StreamRecord
+
+if TYPE_CHECKING:
+    from odyssey_mock.backend import Backend
+
+_ORDER: tuple[Codec, ...] = ("h264", "vp8")
+"""The cheaper one first."""
+
+
+class Broadcast:
+    """One stream that can be watched; an `Audience` of the pump (`sessions/frame_pump.py`).
+
+    Attributes:
+        stream_id: the stream.
+        account_id: whose it is.
+        session_id: the session that it is streamed in.
+        token: what spectators show.
+        webrtc_url: where they come by WHEP, below it.
+        hls: its playlist and segments; None where HLS is switched off.
+        is_over: whether the stream has ended.
+    """
+
+    def __init__(self, backend: "Backend", record: StreamRecord, encoders: CountsFrames, keyframes: Keyframes) -> None:
+        settings = backend.settings
+        self.stream_id = record.id
+        self.account_id = record.account_id
+        self.session_id = record.session_id
+        self.token = backend.entropy.token(24)
+        self.webrtc_url = f"{backend.base_url}/broadcast/{record.id}"
+        self.is_over = False
+        self.hls: HlsStream | None = None
+        if settings.hls:
+            self.hls = HlsStream(
+                record.timeline.size,
+                record.timeline.fps,
+                segment_duration=settings.hls_segment_duration,
+                segments=settings.hls_segments,
+                started_at=record.started_at,
+                want_keyframe=keyframes.want,
+            )
+        self._backend = backend
+        self._record = record
+        self._encoders = encoders
+        self._keyframes = keyframes
+        self._spectators: dict[str, Spectator] = {}
+        self._admitted = 0
+        self._go("live", before=None)
+
+    def __repr__(self) -> str:
+        return f"<Broadcast {self.stream_id}, {'over' if self.is_over else 'live'}, {len(self._spectators)} spectators>"
+
+    @property
+    def hls_url(self) -> str | None:
+        """The playlist's address, with the token in it; None where HLS is switched off."""
+        return f"{self.webrtc_url}/hls/index.m3u8?token={quote(self.token)}" if self.hls is not None else None
+
+    @property
+    def spectators(self) -> Mapping[str, Spectator]:
+        """Those that are connected or about to be, by resource."""
+        return MappingProxyType(self._spectators)
+
+    @property
+    def frames_encoded(self) -> Mapping[Codec, int]:
+        """How many frames the stream's encoders were given, by codec: the frames of the stream, whoever watches."""
+        return self._encoders.frames
+
+    def accepts(self, token: str) -> bool:
+        """Whether `token` opens it."""
+        return hmac.compare_digest(token.encode(errors="surrogatepass"), self.token.encode())
+
+    def snapshot(self) -> dict[str, JSON]:
+        """What `GET /_mock/state` shows of it."""
+        return {
+            "stream_id": self.stream_id,
+            "session_id": self.session_id,
+            "account": self.account_id,
+            "over": self.is_over,
+            "hls": self.hls is not None,
+            "frames_encoded": {str(codec): frames for codec, frames in self.frames_encoded.items()},
+            "spectators": [spectator.snapshot() for spectator in self._spectators.values()],
+        }
+
+    def admit(self, offer: str) -> Spectator:
+        """Take on a spectator; the caller lets its `run` go on, and calls `gone` after it.
+
+        Raises:
+            OSError: no peer can be made: out of file descriptors, say.
+        """
+        self._admitted += 1
+        spectator = Spectator(
+            self._backend,
+            self._record,
+            offer,
+            number=self._admitted,
+            codecs=[codec for codec in _ORDER if codec in self.frames_encoded],
+            on_connected=self._keyframes.want,
+            on_keyframe_wanted=self._keyframes.lost,
+        )
+        self._spectators[spectator.resource] = spectator
+        return spectator
+
+    def gone(self, spectator: Spectator) -> None:
+        """Nothing of `spectator` is left."""
+        self._spectators.pop(spectator.resource, None)
+
+    # The pump's audience.
+
+    @property
+    def codecs(self) -> Collection[Codec]:
+        """What the next frame is to be encoded in."""
+        wanted: set[Codec] = {"h264"} if self.hls is not None else set()
+        return wanted.union(spectator.codec for spectator in self._connected() if spectator.codec is not None)
+
+    def offer(self, packets: Mapping[Codec, VideoPacket]) -> None:
+        """Hand a frame to everybody, at once and without waiting for anybody."""
+        if self.hls is not None and "h264" in packets:
+            self.hls.offer(packets["h264"])
+        for spectator in self._connected():
+            # One that connected while the frame was made may need a codec that nobody needed before.
+            if spectator.codec is not None and spectator.codec in packets:
+                spectator.offer(packets[spectator.codec])
+
+    def end(self) -> None:
+        """The stream's last frame was offered: let everybody go."""
+        if self.is_over:
+            return
+        self.is_over = True
+        for spectator in self._spectators.values():
+            spectator.end()
+        self._go("over", before="live")
+        self._backend.broadcasts.ended(self)
+        if self.hls is not None:
+            self.hls.finish()
+
+    def _connected(self) -> list[Spectator]:
+        return [
+            each for each in self._spectators.values() if each.state is SpectatorState.CONNECTED and not each.is_leaving
+        ]
+
+    def _go(self, state: str, *, before: str | None) -> None:
+        self._backend.journal.record(
+            "state",
+            "broadcast",
+            {"from": before, "to": state},
+            account=self.account_id,
+            session=self.session_id,
+            stream=self.stream_id,
+        )

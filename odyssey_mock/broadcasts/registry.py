@@ -1,0 +1,98 @@
+"""Every broadcast of a mock: those that are on, and those whose playlist can still be fetched."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, override
+
+from odyssey_mock.broadcasts.broadcast import Broadcast
+from odyssey_mock.broadcasts.spectator import Spectator
+from odyssey_mock.core.clock import Deadline
+from odyssey_mock.media.frame_encoder import CountsFrames
+from odyssey_mock.media.keyframes import Keyframes
+from odyssey_mock.recordings.stream_records import StreamRecord
+
+if TYPE_CHECKING:
+    from odyssey_mock.backend import Backend
+
+
+class Broadcasts(Mapping[str, Broadcast]):
+    """The broadcasts of one server by stream id, oldest first. It owns the tasks of all spectators."""
+
+    def __init__(self, backend: "Backend") -> None:
+        self._backend = backend
+        self._broadcasts: dict[str, Broadcast] = {}
+        self._lingering: dict[str, Deadline] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        backend.streams.on_forgotten(self._forget)
+
+    @override
+    def __getitem__(self, stream_id: str) -> Broadcast:
+        return self._broadcasts[stream_id]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._broadcasts)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._broadcasts)
+
+    def open(self, record: StreamRecord, encoders: CountsFrames, keyframes: Keyframes) -> Broadcast:
+        """Let a stream be watched from now on; whoever shows it tells the broadcast of its end."""
+        broadcast = Broadcast(self._backend, record, encoders, keyframes)
+        self._broadcasts[record.id] = broadcast
+        return broadcast
+
+    def admit(self, broadcast: Broadcast, offer: str) -> Spectator:
+        """Take on a spectator, and let it live until it leaves or the stream ends; `Spectator.answer` has its answer.
+
+        Raises:
+            OSError: no peer can be made: out of file descriptors, say.
+        """
+        spectator = broadcast.admit(offer)
+        task = asyncio.create_task(self._serve(broadcast, spectator), name=f"spectator of {broadcast.stream_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return spectator
+
+    def ended(self, broadcast: Broadcast) -> None:
+        """The stream has ended: keep playlist and segments, where there are any, for a while; then forget it."""
+        stream_id = broadcast.stream_id
+        if stream_id not in self._broadcasts:
+            return  # its stream is forgotten already
+        if broadcast.hls is None:
+            self._forget(stream_id)
+            return
+        self._lingering[stream_id] = self._backend.clock.call_later(
+            self._backend.settings.hls_linger, "broadcast forgotten", lambda: self._forget(stream_id)
+        )
+
+    async def close(self) -> None:
+        """End every broadcast, forget it, and return once nothing is left."""
+        for broadcast in list(self._broadcasts.values()):
+            broadcast.end()
+            self._forget(broadcast.stream_id)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _serve(self, broadcast: Broadcast, spectator: Spectator) -> None:
+        try:
+            await spectator.run()
+        finally:
+            broadcast.gone(spectator)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": f"{task.get_name()} failed", "exception": error, "task": task}
+            )
+
+    def _forget(self, stream_id: str) -> None:
+        deadline = self._lingering.pop(stream_id, None)
+        if deadline is not None:
+            deadline.cancel()
+        broadcast = self._broadcasts.pop(stream_id, None)
+        if broadcast is not None and broadcast.hls is not None:
+            broadcast.hls.close()

@@ -1,0 +1,257 @@
+"""What actors do: each step as calls of the client, as its user would make them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from odyssey_client import Odyssey, OdysseyError, OperationTimeoutError, Script, connect_to_stream
+from odyssey_client.spectator.connection import SpectatorConnection
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.explore.callback_rules import CallbackRules, Found
+from odyssey_mock.explore.log import Log
+from odyssey_mock.explore.scenario import Actor
+from odyssey_mock.explore.server_rules import ServerRules
+from odyssey_mock.sim.world import World
+
+FRAMES_LIMIT = 5.0
+"""Seconds that `look` waits for frames."""
+
+
+ENDS_WITHIN = 1.0
+"""Seconds in which a call on a connection settles once that is over."""
+_ON_A_CONNECTION = frozenset({"start", "interact", "end"})
+
+
+class NothingToDoError(Exception):
+    """The step is about something that there is not: it is passed over."""
+
+
+@dataclass(eq=False)
+class Shared:
+    """What the actors of a life know of each other."""
+
+    world: World
+    log: Log
+    found: Found
+    rules: ServerRules
+    directory: Path
+    may_repeat: bool
+    watches: list[CallbackRules] = field(default_factory=list)
+    downloads: int = 0
+
+
+@dataclass(eq=False)
+class Player:
+    """An actor with its client, and what it has come by."""
+
+    actor: Actor
+    client: Odyssey
+    shared: Shared
+    watches: list[CallbackRules] = field(default_factory=list)
+    jobs: list[str] = field(default_factory=list)
+    streams: list[str] = field(default_factory=list)
+    spectators: list[SpectatorConnection] = field(default_factory=list)
+
+    def watch(self) -> CallbackRules:
+        """Make the handlers of another connection."""
+        watch = CallbackRules(
+            self.actor.host,
+            self.client,
+            self.shared.log,
+            self.shared.found,
+            self.shared.rules.said,
+            now=self.shared.world.now,
+            first_wait=float(self.actor.advanced.get("initial_retry_delay_ms", 1000)) / 1000,  # type: ignore[arg-type]
+            may_repeat=self.shared.may_repeat,
+            pause=self.actor.pause,
+        )
+        self.watches.append(watch)
+        self.shared.watches.append(watch)
+        return watch
+
+
+type Action = Callable[[Player, Mapping[str, Any]], Awaitable[JSON]]  # Any: as the step's arguments have it
+"""Does it, and tells in short what came of it."""
+
+
+async def _connect(player: Player, _: Mapping[str, Any]) -> JSON:
+    await player.client.connect(player.watch().handlers())
+    return None
+
+
+async def _connect_with_credentials(player: Player, _: Mapping[str, Any]) -> JSON:
+    credentials = await player.client.create_client_credentials()
+    await player.client.connect_with_credentials(credentials, player.watch().handlers())
+    return None
+
+
+async def _disconnect(player: Player, _: Mapping[str, Any]) -> JSON:
+    ended = list(player.watches)
+    await player.client.disconnect()
+    for watch in ended:
+        watch.over()
+    return None
+
+
+async def _start(player: Player, arguments: Mapping[str, Any]) -> JSON:
+    stream_id = await player.client.start_stream(**arguments)
+    player.streams.append(stream_id)
+    return None
+
+
+async def _interact(player: Player, arguments: Mapping[str, Any]) -> JSON:
+    prompt, began = arguments["prompt"], player.shared.world.now()
+    try:
+        applied = await player.client.interact(prompt)
+    except OperationTimeoutError:
+        heard = any(watch.has_acknowledged(prompt, began) for watch in player.watches)
+        player.shared.rules.interaction_timed_out(player.actor.host, prompt, was_acknowledged=heard)
+        raise
+    player.shared.rules.interaction_returned(player.actor.host, prompt, applied)
+    return applied
+
+
+async def _end(player: Player, _: Mapping[str, Any]) -> JSON:
+    await player.client.end_stream()
+    return None
+
+
+async def _look(player: Player, _: Mapping[str, Any]) -> JSON:
+    seen = 0
+    try:
+        async with asyncio.timeout(FRAMES_LIMIT):
+            async for _frame in player.client.frames():
+                seen += 1
+                if seen == 3:
+                    break
+    except TimeoutError:
+        pass
+    return seen
+
+
+async def _simulate(player: Player, arguments: Mapping[str, Any]) -> JSON:
+    script = Script().start(arguments["prompt"])
+    for prompt in arguments["interactions"]:
+        script = script.wait(arguments["seconds"]).interact(prompt)
+    job = await player.client.simulate(script=script.wait(arguments["seconds"]).end())
+    player.jobs.append(job.job_id)
+    return job.status
+
+
+async def _poll(player: Player, _: Mapping[str, Any]) -> JSON:
+    return (await player.client.get_simulate_status(_latest(player.jobs))).status
+
+
+async def _wait_for_job(player: Player, _: Mapping[str, Any]) -> JSON:
+    return (await player.client.wait_for_simulation(_latest(player.jobs), poll_interval=0.5, timeout=30.0)).status
+
+
+async def _cancel_job(player: Player, _: Mapping[str, Any]) -> JSON:
+    return (await player.client.cancel_simulation(_latest(player.jobs))).status
+
+
+async def _list_jobs(player: Player, _: Mapping[str, Any]) -> JSON:
+    listed = (await player.client.list_simulations()).jobs
+    return len(listed)
+
+
+async def _list_recordings(player: Player, _: Mapping[str, Any]) -> JSON:
+    return len((await player.client.list_stream_recordings()).recordings)
+
+
+async def _recording(player: Player, _: Mapping[str, Any]) -> JSON:
+    recording = await player.client.get_recording(_latest(player.streams))
+    return recording.frame_count
+
+
+async def _download(player: Player, _: Mapping[str, Any]) -> JSON:
+    stream_id = _latest(player.streams)
+    player.shared.downloads += 1
+    path = player.shared.directory / f"{player.shared.downloads}.jsonl"
+    await player.client.download_recording(stream_id, path, artifact="events")
+    return len(path.read_bytes()) > 0
+
+
+async def _spectate(player: Player, _: Mapping[str, Any]) -> JSON:
+    info = _latest([info for watch in player.shared.watches for info in watch.broadcasts])
+    seams = player.shared.world.seams(player.actor.host)
+    spectator = await connect_to_stream(info.webrtc_url, info.spectator_token, clock=seams.clock, network=seams.network)
+    player.spectators.append(spectator)
+    return None
+
+
+async def _leave(player: Player, _: Mapping[str, Any]) -> JSON:
+    await _latest(player.spectators).disconnect()
+    return None
+
+
+def _latest[T](known: list[T]) -> T:
+    if not known:
+        raise NothingToDoError
+    return known[-1]
+
+
+ACTIONS: Mapping[str, Action] = MappingProxyType(
+    {
+        "connect": _connect,
+        "connect with credentials": _connect_with_credentials,
+        "start": _start,
+        "interact": _interact,
+        "end": _end,
+        "disconnect": _disconnect,
+        "look": _look,
+        "simulate": _simulate,
+        "poll": _poll,
+        "wait for job": _wait_for_job,
+        "cancel job": _cancel_job,
+        "list jobs": _list_jobs,
+        "list recordings": _list_recordings,
+        "recording": _recording,
+        "download": _download,
+        "spectate": _spectate,
+        "leave": _leave,
+    }
+)
+"""Every step there is, by name."""
+
+
+async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
+    """Do one step to its end, and note how it went; the rule is that it ends well or with one of the client's errors.
+
+    Raises:
+        asyncio.CancelledError: whoever carries it was cancelled.
+    """
+    log, host = player.shared.log, player.actor.host
+    began = player.shared.world.now()
+    connection = next((watch for watch in reversed(player.watches) if watch.statuses), None)
+    log.add(host, f"{name} ...", arguments)
+    try:
+        result = await ACTIONS[name](player, arguments)
+    except NothingToDoError:
+        log.add(host, f"{name}: passed over")
+    except OdysseyError as error:
+        log.add(host, f"{name}: {error.code}", {"message": str(error)})
+        player.shared.rules.refused(host, name, error)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or not task.cancelling():
+            player.shared.found("only_who_is_cancelled_stops", f"{name} was cancelled, and nobody had asked for that")
+            return
+        log.add(host, f"{name}: cancelled")
+        raise
+    except Exception as error:
+        player.shared.found("only_our_errors", f"expected {name} to raise an OdysseyError, came {error!r}")
+    else:
+        log.add(host, f"{name}: done", None if result is None else {"result": result})
+    if name in _ON_A_CONNECTION and connection is not None and connection.ended_at is not None:
+        late = player.shared.world.now() - max(began, connection.ended_at)
+        if late > ENDS_WITHIN:
+            player.shared.found(
+                "calls_end_with_their_connection",
+                f"expected {name} to settle within {ENDS_WITHIN:g} s of the end of its connection, came {late:.1f} s",
+            )

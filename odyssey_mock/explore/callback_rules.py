@@ -1,0 +1,276 @@
+"""What a connection may tell its user, and in which order: the rules of the handlers, checked as they are called."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+from odyssey_client import BroadcastInfo, ConnectionStatus, MediaStream, Odyssey, OdysseyEventHandlers, VideoFrame
+from odyssey_client.events import Handler
+from odyssey_client.media.stamp import read_stamp
+from odyssey_mock.explore.log import Log
+
+_OVER = frozenset({ConnectionStatus.FAILED, ConnectionStatus.DISCONNECTED})
+_AGAIN = re.compile(r"(Retry|Try) (\d+) of")
+"""What a status says of the next try: before a connection is up, and once it was."""
+
+_BEGINNING = frozenset({ConnectionStatus.AUTHENTICATING, ConnectionStatus.CONNECTING})
+
+LEGAL: Mapping[ConnectionStatus | None, frozenset[ConnectionStatus]] = MappingProxyType(
+    {
+        None: frozenset({*_BEGINNING, ConnectionStatus.FAILED, ConnectionStatus.DISCONNECTED}),
+        ConnectionStatus.AUTHENTICATING: frozenset(
+            {*_BEGINNING, ConnectionStatus.FAILED, ConnectionStatus.DISCONNECTED}
+        ),
+        ConnectionStatus.CONNECTING: frozenset(
+            {
+                ConnectionStatus.CONNECTING,
+                ConnectionStatus.CONNECTED,
+                ConnectionStatus.FAILED,
+                ConnectionStatus.DISCONNECTED,
+            }
+        ),
+        ConnectionStatus.RECONNECTING: frozenset(
+            {
+                ConnectionStatus.RECONNECTING,
+                ConnectionStatus.CONNECTED,
+                ConnectionStatus.FAILED,
+                ConnectionStatus.DISCONNECTED,
+            }
+        ),
+        ConnectionStatus.CONNECTED: frozenset(
+            {ConnectionStatus.RECONNECTING, ConnectionStatus.FAILED, ConnectionStatus.DISCONNECTED}
+        ),
+        ConnectionStatus.DISCONNECTED: frozenset(),
+        ConnectionStatus.FAILED: frozenset(),
+    }
+)
+"""Which status may follow which, within one connection (protocol.md sections 3 and 9)."""
+
+
+class Found(Protocol):
+    """Takes a rule that did not hold."""
+
+    def __call__(self, rule: str, message: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a server said to one session on `streamerToClient`, as far as a handler is called with it."""
+
+    kind: str
+    text: str
+    line: int = field(default=0, compare=False)
+    """How often the client was lost before it was sent: on one line nothing is lost, and nothing comes twice."""
+
+
+class CallbackRules:
+    """The handlers of one connection of one client."""
+
+    def __init__(
+        self,
+        host: str,
+        client: Odyssey,
+        log: Log,
+        found: Found,
+        said: Callable[[str], Sequence[Said]],
+        *,
+        now: Callable[[], float],
+        first_wait: float,
+        may_repeat: bool,
+        pause: float,
+    ) -> None:
+        """`said(session_id)`: what the server has said to that session so far.
+
+        `now()`: virtual time; `first_wait`: seconds before a connection is tried again, at least; `may_repeat`: frames,
+        by a fault; `pause`: seconds that each handler takes.
+        """
+        self._host = host
+        self._client = client
+        self._log = log
+        self._found = found
+        self._said = said
+        self._now = now
+        self._first_wait = first_wait
+        self._may_repeat = may_repeat
+        self._pause = pause
+        self._heard: dict[str, int] = {}
+        """How many of a session's messages are behind us."""
+        self._last: ConnectionStatus | None = None
+        self._fatal: list[str] = []
+        self._frames: dict[int, int] = {}
+        self._is_over = False
+        self._ups = 0
+        self._downs = 0
+        self._no_try_before = 0.0
+        self._acknowledgements: list[tuple[float, str]] = []
+        self.ended_at: float | None = None
+        """When the user was told that the connection is over."""
+        self.broadcasts: list[BroadcastInfo] = []
+        self.statuses: list[ConnectionStatus] = []
+
+    def handlers(self) -> OdysseyEventHandlers:
+        """What to give to `connect`."""
+        quick: Mapping[str, Callable[..., None]] = {
+            "on_connected": self._connected,
+            "on_disconnected": self._disconnected,
+            "on_stream_started": self._started,
+            "on_stream_ended": lambda: self._told("on_stream_ended"),
+            "on_interact_acknowledged": self._acknowledged,
+            "on_stream_error": lambda reason, _: self._told(f"on_stream_error({reason!r})"),
+            "on_error": self._error,
+            "on_status_change": self._status,
+            "on_broadcast_ready": self._broadcast,
+        }
+        handlers: Mapping[str, Handler] = {name: self._slowed(each) for name, each in quick.items()}
+        return OdysseyEventHandlers(on_video_frame=self._frame, **handlers)
+
+    def _slowed(self, handler: Callable[..., None]) -> Handler:
+        if not self._pause:
+            return handler
+
+        @functools.wraps(handler)
+        async def slow(*arguments: object) -> None:
+            handler(*arguments)
+            await asyncio.sleep(self._pause)
+
+        return slow
+
+    def over(self) -> None:
+        """`disconnect` has returned: nothing may be told any more."""
+        self._is_over = True
+
+    def check(self) -> None:
+        """Once the connection is over, and all was told: a failed one has one fatal error, another has none."""
+        if self.statuses and self._last not in _OVER:
+            self._found("statuses_are_legal", f"expected a connection that is over to say so, came {self._last} last")
+        if self._downs != self._ups:
+            self._found(
+                "handlers_fit_the_status",
+                f"expected one on_disconnected for each on_connected, came {self._downs} for {self._ups}",
+            )
+        failed = self._last is ConnectionStatus.FAILED
+        if len(self._fatal) != int(failed):
+            self._found(
+                "fatal_once",
+                f"expected {int(failed)} fatal on_error of a connection that ended {self._last}, came {self._fatal}",
+            )
+
+    def caught_up(self, session: str, line: int) -> None:
+        """All has been well for a while: what the server said on the `line` that there is has been heard."""
+        if self._pause:
+            return
+        missing = [each for each in self._said(session)[self._heard.get(session, 0) :] if each.line == line]
+        if missing:
+            self._found("nothing_said_is_lost", f"expected {missing} in the end, came nothing")
+
+    def has_acknowledged(self, prompt: str, since: float) -> bool:
+        """Whether the user was told since then that this prompt, which may have been added to, was applied."""
+        return any(at >= since and applied.startswith(prompt) for at, applied in self._acknowledgements)
+
+    def _told(self, what: str) -> None:
+        self._log.add(self._host, what)
+        if self._is_over:
+            self._found("silence_after_disconnect", f"expected no handler after disconnect() had returned, came {what}")
+
+    def _connected(self, stream: MediaStream) -> None:
+        self._told("on_connected")
+        self._ups += 1
+        if self._last is not ConnectionStatus.CONNECTED or self._ups > 1:
+            self._found(
+                "handlers_fit_the_status",
+                f"expected on_connected once, when connected, came the {self._ups}. while {self._last}",
+            )
+        if stream is not self._client.media_stream:
+            self._found("one_media_stream", "expected on_connected to give client.media_stream, came another")
+
+    def _disconnected(self) -> None:
+        self._told("on_disconnected")
+        self._downs += 1
+        if self._last not in _OVER:
+            self._found(
+                "handlers_fit_the_status", f"expected on_disconnected once it is over, came one when {self._last}"
+            )
+
+    def _status(self, status: ConnectionStatus, message: str | None) -> None:
+        self._told(f"status {status}" + (f": {message}" if message else ""))
+        if status not in LEGAL[self._last]:
+            self._found("statuses_are_legal", f"{self._last} may become {sorted(LEGAL[self._last])}, came {status}")
+        self._check_wait(status, message or "")
+        if status in _OVER:
+            self.ended_at = self._now()
+        self._last = status
+        self.statuses.append(status)
+
+    def _check_wait(self, status: ConnectionStatus, message: str) -> None:
+        """Before each try but the first to have a lost connection back, it waits."""
+        if self._pause:
+            return  # what is told is told too late to say when it was
+        if status not in _OVER and self._now() < self._no_try_before - 1e-6:
+            self._found(
+                "tries_back_off",
+                f"expected at least {self._first_wait:g} s before the next try, came {status} after "
+                f"{self._now() - self._no_try_before + self._first_wait:.3f} s",
+            )
+        again = _AGAIN.search(message)
+        waits = again is not None and (again[1] == "Retry" or int(again[2]) > 1)
+        self._no_try_before = self._now() + self._first_wait if waits else 0.0
+
+    def _error(self, error: Exception, fatal: bool) -> None:
+        self._told(f"on_error({getattr(error, 'code', type(error).__name__)}{', fatal' if fatal else ''})")
+        if not fatal:
+            return
+        self._fatal.append(getattr(error, "code", type(error).__name__))
+        if self._last is not ConnectionStatus.FAILED:
+            self._found(
+                "fatal_once", f"expected a fatal error of a failed connection alone, came one when {self._last}"
+            )
+        if len(self._fatal) > 1:
+            self._found("fatal_once", f"expected one fatal error, came {self._fatal}")
+
+    def _started(self, stream_id: str, prompt: str) -> None:
+        self._told(f"on_stream_started({prompt!r})")
+        self._in_order(Said("stream_started", stream_id))
+
+    def _acknowledged(self, prompt: str) -> None:
+        self._told(f"on_interact_acknowledged({prompt!r})")
+        self._acknowledgements.append((self._now(), prompt))
+        self._in_order(Said("interact_acknowledged", prompt))
+
+    def _broadcast(self, info: BroadcastInfo) -> None:
+        self._told("on_broadcast_ready")
+        self.broadcasts.append(info)
+
+    def _in_order(self, heard: Said) -> None:
+        """Check that the server has said it, after what was heard before, and that nothing on its line was left out."""
+        if self._pause:
+            return  # by now it may have another session, or none
+        session = self._client.current_session_id or ""
+        said = self._said(session)
+        behind = self._heard.get(session, 0)
+        if heard in said[behind:]:
+            place = said.index(heard, behind)
+            self._heard[session] = place + 1
+            if lost := [each for each in said[behind:place] if each.line == said[place].line]:
+                self._found("nothing_said_is_lost", f"expected {lost} before {heard}, came that at once")
+        else:
+            self._found(
+                "callbacks_in_wire_order",
+                f"expected one of what the server said to the session next, {list(said[behind:])}, came {heard}",
+            )
+
+    def _frame(self, frame: VideoFrame) -> None:
+        if self._is_over:
+            self._told("on_video_frame")
+        stamp = getattr(frame.to_av(), "stamp", None) or read_stamp(frame.luma)
+        if stamp is None or stamp.stream_tag is None:
+            return
+        last = self._frames.get(stamp.stream_tag, -1)
+        self._frames[stamp.stream_tag] = stamp.frame_index
+        if stamp.frame_index < last or (stamp.frame_index == last and not self._may_repeat):
+            self._found("frames_go_forward", f"expected a frame after {last}, came {stamp.frame_index}")

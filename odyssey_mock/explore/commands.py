@@ -1,0 +1,198 @@
+"""What `odyssey-mock explore` does, once its options are understood; each returns the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import click
+
+from odyssey_mock.cli.explore import CannotExploreError
+from odyssey_mock.explore import code_version, report
+from odyssey_mock.explore.campaign import Campaign
+from odyssey_mock.explore.cluster import on_cluster
+from odyssey_mock.explore.diagram import diagram
+from odyssey_mock.explore.explorer import play
+from odyssey_mock.explore.outcome import Outcome
+from odyssey_mock.explore.progress import Rate, progress
+from odyssey_mock.explore.records import PROCESS_DIED, RUN_RAISED, Job, Play
+from odyssey_mock.explore.results import Header, ResultsError, results_in
+from odyssey_mock.explore.scenario import Scenario, ScenarioError
+from odyssey_mock.explore.scenario_file import read as read_life
+from odyssey_mock.explore.scenario_generator import draw
+from odyssey_mock.explore.shrink import NothingToShrinkError, Shrunk, shrink
+from odyssey_mock.explore.workers import Here, Place, Processes, WorkersError
+from odyssey_mock.sim.fidelity import Fidelity
+
+REPORTED = 5
+"""Distinct failures that are shown with what passed before; of the others the rule and the seed."""
+FAILED, INTERRUPTED = 1, 130
+"""Exit codes: a rule did not hold; Ctrl-C."""
+
+
+class Shrink(Protocol):
+    """Finds a shorter life that fails in the same way: `odyssey_mock.explore.shrink.shrink`."""
+
+    def __call__(self, workload: Scenario, *, report: Callable[[str], None]) -> Shrunk: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What draws, plays and shrinks; given as click's `obj`, these are used in place of the explorer's own."""
+
+    draw: Callable[[int, Fidelity], Scenario]
+    play: Play
+    shrink: Shrink
+
+
+OURS = Tools(draw, play, shrink)
+
+
+def read(path: Path) -> Scenario:
+    """Read a workload from a file.
+
+    Raises:
+        click.UsageError: there is none in it.
+    """
+    try:
+        return read_life(path)
+    except (OSError, ScenarioError) as error:
+        raise click.UsageError(f"{path} cannot be played: {error}") from error
+
+
+def show(outcome: Outcome, again: str, *, trace: bool, drawn: bool) -> int:
+    """Print one run; nothing of it differs from one time to the next."""
+    if trace:
+        for line in report.trace(outcome):
+            click.echo(line)
+    if drawn:
+        click.echo(diagram(outcome.lines))
+    click.echo(report.verdict(outcome))
+    if not outcome.failures:
+        return 0
+    click.echo(report.failures(outcome, commit=code_version.commit(), again=again))
+    if not trace:
+        click.echo(report.last_lines(outcome))
+    if not drawn:
+        click.echo(report.drawn(outcome))
+    return FAILED
+
+
+def show_shrunk(tools: Tools, life: Scenario, again: str, output: Path | None) -> int:
+    """Print a shorter life that fails in the same way, and what passes in it.
+
+    Raises:
+        CannotExploreError: the file cannot be written.
+    """
+    if output is not None and not output.parent.is_dir():  # which is better known before than after
+        raise CannotExploreError(f"{output} cannot be written: there is no folder {output.parent}")
+    try:
+        shorter = tools.shrink(life, report=lambda line: click.echo(line, err=True)).workload
+    except NothingToShrinkError:
+        click.echo(f"seed {life.seed}, {life.depth}: every rule held; there is nothing to make shorter")
+        return 0
+    click.echo(str(shorter))
+    if output is not None:
+        try:
+            output.write_text(json.dumps(shorter.to_json(), indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise CannotExploreError(f"{output} cannot be written: {error}") from error
+        again = f"odyssey-mock explore --workload {shlex.quote(str(output))} --trace"
+    outcome = tools.play(shorter.seed, depth=shorter.depth, workload=shorter, keeps_trace=True)
+    click.echo(report.failures(outcome, commit=code_version.commit(), again=again))
+    _print_how(outcome)
+    return FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where seeds are to be played, as options say it."""
+
+    workers: int | None
+    scheduler: str | None
+
+    @contextmanager
+    def place(self, job: Job, campaign: Campaign) -> Iterator[Place]:
+        """Have a place to play the campaign in, meanwhile."""
+        if self.scheduler is not None:
+            with on_cluster(job, self.scheduler) as cluster:
+                yield cluster
+            return
+        count = min(self.workers or os.cpu_count() or 1, campaign.total - campaign.before)
+        yield Here(job) if count <= 1 else Processes(job, count)
+
+
+def spread(tools: Tools, seeds: range, depth: Fidelity, where: Where, path: Path | None, *, restart: bool) -> int:
+    """Play many seeds, and print what they found and how fast it went.
+
+    Raises:
+        CannotExploreError: there is nowhere to play, or the file of results does not do.
+    """
+    campaign, elapsed = Campaign(seeds, depth), 0.0
+    stopped: BaseException | None = None
+    try:
+        with ExitStack() as stack:
+            results = None
+            if path is not None:
+                results = stack.enter_context(results_in(path, Header.of(depth), restart=restart))
+            campaign = Campaign(seeds, depth, results)
+            rate = Rate(campaign.before)
+            try:
+                place = stack.enter_context(where.place(Job(tools.play, depth), campaign))
+                with progress(sys.stderr, campaign.total, rate) as shown:
+                    campaign.run(place, shown)
+            finally:
+                elapsed = rate.elapsed
+    except (KeyboardInterrupt, ResultsError, WorkersError, OSError) as error:
+        stopped = error
+    # What was found before it was stopped is told, but not played again: somebody waits for the end.
+    _print_examples(tools, campaign, depth, in_full=REPORTED if stopped is None else 0)
+    if campaign.tally.seeds:
+        click.echo(report.rates(campaign.tally, depth, before=campaign.before, elapsed=elapsed))
+    if stopped is None:
+        return FAILED if campaign.tally.failed else 0
+    return _stopped(stopped, campaign, path)
+
+
+def _stopped(error: BaseException, campaign: Campaign, path: Path | None) -> int:
+    """Say why a campaign is not whole, and what is left of it.
+
+    Raises:
+        CannotExploreError: it was not by an interrupt.
+    """
+    kept = "" if path is None else f"; the same command plays them, as {path} has the others"
+    left = f"{campaign.total - campaign.tally.seeds} seeds are left{kept}"
+    if isinstance(error, KeyboardInterrupt):
+        click.echo(f"interrupted: {left}", err=True)
+        return INTERRUPTED
+    why = f"seeds cannot be played, or written down, any more: {error}" if isinstance(error, OSError) else str(error)
+    raise CannotExploreError(f"{why}\n{left}" if campaign.tally.seeds > campaign.before else why) from error
+
+
+def _print_examples(tools: Tools, campaign: Campaign, depth: Fidelity, *, in_full: int = REPORTED) -> None:
+    """Show each distinct failure by its example, the first ones as they are when played again."""
+    commit = code_version.commit()
+    shown: set[int] = set()
+    for known in campaign.tally.examples():
+        click.echo(report.example(known, depth=depth, commit=commit))
+        # What kills a process would kill this one.
+        if known.failure.rule in {PROCESS_DIED, RUN_RAISED} or known.seed in shown or len(shown) >= in_full:
+            continue
+        shown.add(known.seed)
+        outcome = tools.play(known.seed, depth=depth, keeps_trace=True)
+        if outcome.failures:
+            _print_how(outcome)
+        else:
+            click.echo(report.NOT_AGAIN)
+
+
+def _print_how(outcome: Outcome) -> None:
+    click.echo(report.last_lines(outcome))
+    click.echo(report.drawn(outcome))

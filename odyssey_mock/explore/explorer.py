@@ -1,0 +1,273 @@
+"""The explorer: a random life for each seed, and the rules that must hold in all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, override
+
+from odyssey_client import AdvancedConfig, ConnectionStatus
+from odyssey_mock.accounts.accounts import account_id
+from odyssey_mock.core.journal import Entry
+from odyssey_mock.explore.actions import Player, Shared, done
+from odyssey_mock.explore.chaos import apply_chaos, restore
+from odyssey_mock.explore.log import WORLD, Log
+from odyssey_mock.explore.outcome import Failure, Outcome
+from odyssey_mock.explore.scenario import Actor, Scenario, Step
+from odyssey_mock.explore.scenario_generator import draw
+from odyssey_mock.explore.server_rules import ServerRules
+from odyssey_mock.sim.fidelity import Fidelity
+from odyssey_mock.sim.run import run
+from odyssey_mock.sim.world import World
+
+CALL_LIMIT = 600.0
+"""Seconds in which every call must settle: more than the limits of all that it may do one after the other."""
+RECOVERY = 300.0
+"""Seconds in which a connection must be up or over, once nothing is wrong any more."""
+CATCH_UP = 10.0
+"""Seconds in which a connection that is up hears what it is told, once nothing is wrong any more."""
+QUIET = 1.0
+"""Seconds of silence after `disconnect`, in which it is heard whether something is told all the same."""
+LONGEST_SCENARIO = 40_000.0
+"""Virtual seconds after which something in a life never ends."""
+FORGOTTEN = 1200.0
+"""Seconds after which the server must have let go of whatever clients have left behind."""
+
+
+type MakeScenario = Callable[[int, Fidelity], Scenario]
+"""Draws the life of a seed: `draw`, or one of your own, such as `draw` with other faults or settings."""
+
+
+def explore(scenario: MakeScenario = draw, *, seeds: Iterable[int], depth: Fidelity = "light") -> Iterator[Outcome]:
+    """Play the life of each seed in turn, as `scenario` draws it."""
+    for seed in seeds:
+        yield play(seed, depth=depth, workload=scenario(seed, depth))
+
+
+def play(
+    seed: int, *, depth: Fidelity = "light", workload: Scenario | None = None, keeps_trace: bool = False
+) -> Outcome:
+    """Play one life, in a world of its own.
+
+    Args:
+        seed: of all that is random, and of the workload where none is given.
+        depth: with real WebRTC or with peers without pixels; a workload has its own.
+        workload: what is to happen; drawn from the seed where not given.
+        keeps_trace: whether the outcome has lines and a hash.
+    """
+    life = ScenarioRun(workload or draw(seed, depth), keeps_lines=keeps_trace)
+    settings = {**life.workload.settings, "faults": life.workload.faults, "journal_limit": 100_000}
+    with tempfile.TemporaryDirectory(prefix="odyssey-explore-") as directory, _errors_of(life):
+        life.directory = Path(directory)
+        went = run(
+            life.workload.seed,
+            life.live,
+            depth=life.workload.depth,
+            settings=settings,
+            keeps_trace=keeps_trace,
+            seconds=LONGEST_SCENARIO,
+        )
+    if went.error is not None:
+        life.found("runs_to_its_end", f"expected the run to end, came {went.error!r}")
+    for left in went.left:
+        life.found("nothing_is_left", f"expected nothing to be left of the run, came {left}")
+    return Outcome(
+        seed=life.workload.seed,
+        depth=life.workload.depth,
+        failures=tuple(life.failures),
+        lines=tuple(life.log.lines) if keeps_trace else (),
+        trace_hash=f"{life.log.hash()[:32]}{went.trace_hash[:32]}" if keeps_trace else "",
+        steps=life.steps,
+        seconds=went.seconds,
+    )
+
+
+class ScenarioRun:
+    """One life, while it is lived.
+
+    Attributes:
+        failures: the rules that did not hold, each once.
+        steps: how many were begun.
+    """
+
+    directory: Path
+
+    def __init__(self, workload: Scenario, *, keeps_lines: bool) -> None:
+        self.workload = workload
+        self.failures: list[Failure] = []
+        self.steps = 0
+        self.log = Log(self._now, keeps_lines=keeps_lines)
+        self._world: World | None = None
+        self._players: Sequence[Player] = ()
+
+    def _now(self) -> float:
+        return 0.0 if self._world is None else self._world.now()
+
+    def found(self, rule: str, message: str) -> None:
+        """Note that a rule did not hold; the same finding counts once."""
+        failure = Failure(rule, message, round(self._now(), 6))
+        self.log.add(WORLD, f"RULE BROKEN {rule}: {message}")
+        if failure.signature not in {each.signature for each in self.failures}:
+            self.failures.append(failure)
+
+    async def live(self, world: World) -> None:
+        """Play the workload, see whether all is well again afterwards, and whether nothing is left."""
+        self._world = world
+        world.loop.set_exception_handler(self._unhandled)
+        rules = ServerRules(world, self.log, self.found, self._host_of)
+        may_repeat = any(fault["do"] == "freeze" for fault in self.workload.faults)
+        shared = Shared(world, self.log, self.found, rules, self.directory, may_repeat)
+        self._players = players = [self._player(actor, shared) for actor in self.workload.actors]
+        async with asyncio.TaskGroup() as watching:
+            watch = watching.create_task(_every_second(rules.check))
+            async with asyncio.TaskGroup() as acting:
+                acting.create_task(apply_chaos(world, self.log, self.workload.weather))
+                for player in players:
+                    acting.create_task(_on(world, player.actor.host, self._play(player)))
+            watch.cancel()
+        self.log.add(WORLD, "all is well again")
+        world.mock.faults.clear()
+        await restore(world)
+        for player in players:
+            await _on(world, player.actor.host, self._settle(player))
+        await asyncio.sleep(FORGOTTEN)
+        rules.final()
+        for player in players:
+            await _on(world, player.actor.host, self._look_again(player))
+        rules.final()
+
+    def _host_of(self, entry: Entry) -> str | None:
+        """Whose it is: the client's that has the session, else the only one's with that key."""
+        holders = [each for each in self._players if entry.session and each.client.current_session_id == entry.session]
+        if not holders and entry.account is not None:
+            holders = [each for each in self._players if account_id(_key(each.actor.account)) == entry.account]
+        return holders[0].actor.host if len(holders) == 1 else None
+
+    def _player(self, actor: Actor, shared: Shared) -> Player:
+        world = shared.world
+        advanced = AdvancedConfig(**actor.advanced)  # type: ignore[arg-type]  # JSON, which it judges itself
+        return Player(actor, world.client(actor.host, api_key=_key(actor.account), advanced=advanced), shared)
+
+    async def _play(self, player: Player) -> None:
+        async with asyncio.TaskGroup() as under_way:
+            for step in player.actor.steps:
+                await asyncio.sleep(step.wait)
+                self.steps += 1
+                await self._take(player, step, under_way)
+                player.shared.rules.check()
+
+    async def _take(self, player: Player, step: Step, under_way: asyncio.TaskGroup) -> None:
+        call = under_way.create_task(self._settled(player, step))
+        if step.manner == "wait":
+            await asyncio.wait([call])
+        elif step.manner == "cancel":
+            await asyncio.wait([call], timeout=step.patience)
+            call.cancel()
+            await asyncio.wait([call])
+
+    async def _settled(self, player: Player, step: Step) -> None:
+        """Do a step; the rule is that it settles in time."""
+        try:
+            async with asyncio.timeout(CALL_LIMIT) as limit:
+                await done(player, step.do, step.arguments)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self.found("every_call_settles", f"expected {step.do} to settle within {CALL_LIMIT:g} s")
+
+    async def _settle(self, player: Player) -> None:
+        """With nothing wrong any more, the client is soon either up or over; then it is left."""
+        unsettled = {ConnectionStatus.AUTHENTICATING, ConnectionStatus.CONNECTING, ConnectionStatus.RECONNECTING}
+        try:
+            async with asyncio.timeout(RECOVERY):
+                while player.client.current_status in unsettled:  # noqa: ASYNC110 - nothing else tells, after disconnect
+                    await asyncio.sleep(1.0)
+        except TimeoutError:
+            self.found(
+                "comes_to_rest",
+                f"expected the connection to be up or over {RECOVERY:g} s after all was well, "
+                f"came {player.client.current_status}",
+            )
+        await asyncio.sleep(CATCH_UP)
+        session = player.client.current_session_id
+        if player.client.current_status is ConnectionStatus.CONNECTED and session is not None:
+            up = next(watch for watch in reversed(player.watches) if watch.statuses)
+            up.caught_up(session, player.shared.rules.line(session))
+        for spectator in player.spectators:
+            await spectator.disconnect()
+        await self._settled(player, Step("disconnect"))
+        player.shared.rules.check()
+        for watch in player.watches:
+            watch.over()
+        await asyncio.sleep(QUIET)
+        for watch in player.watches:
+            watch.check()
+
+    async def _look_again(self, player: Player) -> None:
+        """The same client can have a stream from beginning to end."""
+        before = len(self.failures)
+        self.log.add(player.actor.host, "looks whether all is well again")
+        watch = player.watch()
+        try:
+            async with asyncio.timeout(CALL_LIMIT):
+                await player.client.connect(watch.handlers())
+                await player.client.start_stream("a meadow")
+                await player.client.interact("the wind rises")
+                await player.client.end_stream()
+        except Exception as error:  # whatever it is, it is a finding
+            if len(self.failures) == before:
+                self.found("all_is_well_again", f"expected a whole session once nothing was wrong, came {error!r}")
+        await self._settled(player, Step("disconnect"))
+        watch.over()
+        await asyncio.sleep(QUIET)
+        watch.check()
+
+    def _unhandled(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        self.found("no_unhandled_error", f"{context.get('message')}: {error!r}")
+
+
+async def _every_second(check: Callable[[], None]) -> None:
+    while True:
+        check()
+        await asyncio.sleep(1.0)
+
+
+async def _on(world: World, host: str, work: Coroutine[object, object, None]) -> None:
+    """Do `work` as the machine `host` does it."""
+    task = world.spawn(host, work)
+    try:
+        await task
+    finally:
+        task.cancel()
+
+
+def _key(account: int) -> str:
+    return f"ody_explorer_{account}"
+
+
+class _Errors(logging.Handler):
+    """Takes what is logged as an error: nobody should have to."""
+
+    def __init__(self, life: ScenarioRun) -> None:
+        super().__init__(logging.ERROR)
+        self._life = life
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        self._life.found("nothing_is_logged_as_an_error", f"{record.name}: {record.getMessage()}: {error!r}")
+
+
+@contextmanager
+def _errors_of(life: ScenarioRun) -> Iterator[None]:
+    handler = _Errors(life)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)

@@ -1,0 +1,104 @@
+"""Reading a life from a file, of which everything can be played: a broken rule is then the code's, not the file's."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from odyssey_client import AdvancedConfig, OdysseyConfigError
+from odyssey_mock.explore.actions import ACTIONS
+from odyssey_mock.explore.chaos import CHAOS
+from odyssey_mock.explore.log import WORLD
+from odyssey_mock.explore.scenario import Actor, Manner, Scenario, ScenarioError
+from odyssey_mock.faults.fault import Fault, FaultError
+from odyssey_mock.settings import Settings, SettingsError, UnknownSettingError
+from odyssey_mock.sim.fidelity import Fidelity
+from odyssey_mock.sim.world import SERVER
+
+type Check = tuple[str, bool, str, object]
+"""Where it is in the file, whether it may be so, what was expected, and what came."""
+
+
+def read(path: Path) -> Scenario:
+    """Read a life that `--output` wrote.
+
+    Raises:
+        OSError: the file cannot be read.
+        WorkloadError: there is no life in it, or one that cannot be played.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ScenarioError(f"expected JSON, as `--output` writes it: {error}") from error
+    life = Scenario.from_json(data)
+    for where, may_be, expected, came in _checks(life):
+        if not may_be:
+            raise ScenarioError(f"{where}: expected {expected}, came {came!r}")
+    _taken("settings", lambda: Settings().replace(**_any(life.settings)))
+    for fault in life.faults:
+        _taken("faults", lambda fault=fault: Fault.of(fault))  # type: ignore[misc]  # an argument to bind it
+    for actor in life.actors:
+        _taken(f"advanced of {actor.host}", lambda actor=actor: AdvancedConfig(**_any(actor.advanced)))  # type: ignore[misc]
+    return life
+
+
+def _checks(life: Scenario) -> Iterator[Check]:
+    yield "seed", type(life.seed) is int and life.seed >= 0, "a whole number, 0 or more", life.seed
+    yield _choice("depth", life.depth, get_args(Fidelity.__value__))
+    yield _object("settings", life.settings)
+    for actor in life.actors:
+        yield from _actor_checks(actor)
+    hosts = [*(actor.host for actor in life.actors), SERVER]
+    for number, weather in enumerate(life.weather, 1):
+        where = f"weather {number}"
+        yield _choice(where, weather.what, CHAOS)
+        yield _duration(f"{where}, at", weather.at)
+        yield _object(f"{where}, arguments", weather.arguments)
+        yield _choice(f"{where}, host", weather.arguments.get("host", SERVER), hosts)
+
+
+def _actor_checks(actor: Actor) -> Iterator[Check]:
+    yield "host", _is_name(actor.host), f"a name that is not {SERVER!r} or {WORLD!r}", actor.host
+    yield f"account of {actor.host}", type(actor.account) is int, "a whole number", actor.account
+    yield _object(f"advanced of {actor.host}", actor.advanced)
+    yield _duration(f"pause of {actor.host}", actor.pause)
+    for number, step in enumerate(actor.steps, 1):
+        where = f"step {number} of {actor.host}"
+        yield _choice(where, step.do, ACTIONS)
+        yield _choice(f"{where}, manner", step.manner, get_args(Manner.__value__))
+        yield _duration(f"{where}, wait", step.wait)
+        yield _duration(f"{where}, patience", step.patience)
+        yield _object(f"{where}, arguments", step.arguments)
+
+
+def _is_name(came: object) -> bool:
+    return isinstance(came, str) and came not in {"", SERVER, WORLD}
+
+
+def _choice(where: str, came: object, choices: Iterable[str]) -> Check:
+    known = list(choices)
+    return where, came in known, f"one of {', '.join(map(repr, known))}", came
+
+
+def _duration(where: str, came: object) -> Check:
+    may_be = isinstance(came, int | float) and not isinstance(came, bool) and math.isfinite(came) and came >= 0
+    return where, may_be, "seconds, 0 or more", came
+
+
+def _object(where: str, came: object) -> Check:
+    return where, isinstance(came, Mapping), "an object", came
+
+
+def _taken(where: str, take: Callable[[], object]) -> None:
+    """Let those judge it who will get it."""
+    try:
+        take()
+    except (SettingsError, UnknownSettingError, FaultError, OdysseyConfigError, TypeError) as error:
+        raise ScenarioError(f"{where}: {error}") from error
+
+
+def _any(fields: Any) -> Any:  # Any: JSON, which the one that gets it judges
+    return fields

@@ -1,0 +1,272 @@
+"""The ASGI application: every route, and what all of them share.
+
+From the outside in: CORS, so that a browser can read every answer, errors too; the `Date` of the server's own clock;
+the journal; the report of defects; and the faults that are to be. Errors are FastAPI-shaped throughout (`protocol.md`
+section 2).
+"""
+
+import json
+import logging
+import traceback
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from odyssey_mock.backend import Backend
+from odyssey_mock.core.journal import REDACTED, Journal
+from odyssey_mock.core.strict_json import JSON, read_json
+from odyssey_mock.http.errors import ApiError
+from odyssey_mock.http.fault_middleware import FaultMiddleware
+from odyssey_mock.http.routes import (
+    artifacts,
+    auth,
+    control,
+    hls,
+    recordings,
+    regions,
+    sessions,
+    signaling,
+    simulations,
+    telemetry,
+    whep,
+)
+
+EXPOSED_HEADERS = (
+    "Location",
+    "ETag",
+    "Link",
+    "WWW-Authenticate",
+    "Retry-After",
+    "Accept-Patch",
+    "Accept-Post",
+    "Allow",
+    "ID",
+    "Accept-Ranges",
+    "Content-Range",
+    "Content-Length",
+)
+"""What a page of another origin may read of an answer, beside what it always may (Fetch, CORS-safelisted)."""
+
+IMAGE_SHOWN = 64
+"""Characters of an image's data URL in a body that the journal keeps."""
+
+SECRET_PARTS = frozenset({"resource"})
+"""Parameters of paths that open what they name to whoever knows them."""
+
+CONTROL_PREFIX = "/_mock/"
+"""Where the control API is; it is no part of the service, and not journalled."""
+
+logger = logging.getLogger("odyssey_mock")
+
+
+def create_app(backend: Backend) -> Starlette:
+    """Make the application of one backend."""
+    parts = (auth, regions, sessions, signaling, simulations, recordings, artifacts, telemetry, whep, hls, control)
+    routes = [route for part in parts for route in part.routes]
+    app = Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=["*"],
+                allow_methods=["*"],
+                allow_headers=["*"],
+                allow_private_network=True,
+                expose_headers=EXPOSED_HEADERS,
+            ),
+            Middleware(_Dated, now=backend.clock.time),
+            Middleware(_Journalled, journal=backend.journal),
+            Middleware(_Reported, journal=backend.journal),
+            Middleware(FaultMiddleware, backend=backend, routes=routes, spared=CONTROL_PREFIX),
+        ],
+        exception_handlers={ApiError: _api_error, HTTPException: _http_exception},
+    )
+    app.state.backend = backend
+    return app
+
+
+async def _api_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    # In ASCII: what it repeats may have lone surrogates in it, which JSON can escape and UTF-8 cannot encode.
+    return Response(json.dumps({"detail": error.detail}), error.status, error.headers, media_type="application/json")
+
+
+async def _http_exception(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+
+
+class _Dated:
+    """Gives every response the `Date` that an origin server with a clock owes (RFC 9110 section 6.6.1)."""
+
+    def __init__(self, app: ASGIApp, now: Callable[[], float]) -> None:
+        self._app = app
+        self._now = now
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Date"] = formatdate(self._now(), usegmt=True)
+            await send(message)
+
+        return await self._app(scope, receive, dated)
+
+
+class _Journalled:
+    """Writes a `rest` entry for every request, before its client has read the end of the answer."""
+
+    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+        self._app = app
+        self._journal = journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(CONTROL_PREFIX):
+            return await self._app(scope, receive, send)
+        exchange = _Exchange(scope)
+
+        async def heard() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                exchange.request.extend(message.get("body", b""))
+            return message
+
+        async def said(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                exchange.is_json = Headers(raw=message["headers"]).get("content-type") == "application/json"
+            elif message["type"] == "http.response.body":
+                exchange.response.extend(message.get("body", b"") if exchange.is_json else b"")
+                if not message.get("more_body", False):
+                    exchange.record(self._journal)
+            await send(message)
+
+        try:
+            return await self._app(scope, heard, said)
+        finally:
+            exchange.record(self._journal)
+
+
+class _Exchange:
+    """One request and its response, as far as they have come."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._recorded = False
+        self.request = bytearray()
+        self.response = bytearray()
+        self.status: int | None = None
+        self.is_json = False
+
+    def record(self, journal: Journal) -> None:
+        """Write it down, once. A status of null: the client was gone before there was one."""
+        if self._recorded:
+            return
+        self._recorded = True
+        route = self._scope.get("route")
+        template = route.path if isinstance(route, Route) else self._scope["path"]
+        method = self._scope["method"]
+        # Set by the routes, once they know whose request it is: `request.state.account = ...`
+        known = self._scope.get("state", {})
+        # The answer is then not what the route would have said, or does not come as it would have.
+        faulty: dict[str, JSON] = {"fault": known["fault"]} if "fault" in known else {}
+        journal.record(
+            "rest",
+            f"{method} {template}",
+            account=known.get("account"),
+            session=known.get("session"),
+            stream=known.get("stream"),
+            method=method,
+            route=template,
+            path=_path(self._scope),
+            query=_query(self._scope),
+            request=_read_json(self.request),
+            status=self.status,
+            response=_read_json(self.response),
+            **faulty,
+        )
+
+
+def _path(scope: Scope) -> str:
+    """The path, without what stands in it for a permission."""
+    path: str = scope["path"]
+    secrets = (value for name, value in scope.get("path_params", {}).items() if name in SECRET_PARTS)
+    for secret in secrets:
+        path = path.replace(secret, REDACTED)
+    return path
+
+
+def _query(scope: Scope) -> JSON:
+    """The query by name; a list where a name comes more than once."""
+    pairs = QueryParams(scope["query_string"])
+    return {name: values[0] if len(values := pairs.getlist(name)) == 1 else values for name in pairs}
+
+
+def _read_json(body: bytearray) -> JSON:
+    if not body:
+        return None
+    try:
+        return _with_images_cut(read_json(body))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _with_images_cut(value: JSON) -> JSON:
+    """Shorten every `data:` URL: images are most of a script, and say nothing to a reader."""
+    match value:
+        case str() if value.startswith("data:"):
+            return value[:IMAGE_SHOWN]
+        case list():
+            return [_with_images_cut(each) for each in value]
+        case dict():
+            return {key: _with_images_cut(each) for key, each in value.items()}
+        case _:
+            return value
+
+
+class _Reported:
+    """Answers 500 where a route or a fault has a defect, and shows the defect in the log and in the journal."""
+
+    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+        self._app = app
+        self._journal = journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def said(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, said)
+        except ClientDisconnect:
+            # It hung up before its request was whole: nobody's defect, and nobody to answer. The journal has it.
+            return
+        except Exception as error:
+            # The outermost place that still can answer: whatever a route raises ends here, and none of it unseen.
+            what = f"{scope['type']} {scope['path']}"
+            logger.exception("a defect of the mock, at %s", what)
+            self._journal.record("note", "defect", at=what, error=repr(error), trace=_trace(error))
+            if scope["type"] != "http" or has_begun:
+                raise
+            detail = (
+                f"a defect of the mock: {type(error).__name__}; its log and GET /_mock/journal?name=defect say more"
+            )
+            await JSONResponse({"detail": detail}, 500)(scope, receive, send)
+
+
+def _trace(error: BaseException) -> Sequence[str]:
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)[-8:]]

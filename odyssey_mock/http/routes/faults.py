@@ -1,0 +1,111 @@
+"""The faults of the control API, and the server's going away (`/_mock/faults`, `/_mock/server`)."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from starlette.background import BackgroundTask
+from starlette.endpoints import HTTPEndpoint
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from odyssey_mock.core.clock import ManualClock
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.faults.catalogue import LONGEST, POINTS, WHERE, Parameter
+from odyssey_mock.faults.fault import HOW_OFTEN, FaultError
+from odyssey_mock.faults.registry import ActiveFault
+from odyssey_mock.http.errors import ApiError, backend_of, parse, read_body, unprocessable
+from odyssey_mock.http.outage import Outage
+
+
+class GoAway(BaseModel):
+    """For how long."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: Annotated[FiniteFloat, Field(ge=0, le=LONGEST)]
+
+
+class FaultList(HTTPEndpoint):
+    """What is to fail."""
+
+    async def get(self, request: Request) -> Response:
+        """The faults in order, each with how often it was passed and has fired."""
+        return _listed(backend_of(request).faults)
+
+    async def post(self, request: Request) -> Response:
+        """Put a fault at the end of the list, or several, or none where one of them cannot be."""
+        body = await read_body(request)
+        described: Sequence[Any] = body if isinstance(body, list) else [body]  # Any: `extend` judges each
+        try:
+            added = backend_of(request).faults.extend(described)
+        except FaultError as error:
+            raise unprocessable(["body"], str(error), "value_error") from None
+        return _listed(added, 201)
+
+    async def delete(self, request: Request) -> Response:
+        """Take all off the list."""
+        backend_of(request).faults.clear()
+        return Response(status_code=204)
+
+
+def _listed(faults: Iterable[ActiveFault], status: int = 200) -> Response:
+    # In ASCII: JSON in them may have lone surrogates, which JSON can escape and UTF-8 cannot encode.
+    body = json.dumps({"faults": [each.to_json() for each in faults]}, allow_nan=False)
+    return Response(body, status, media_type="application/json")
+
+
+async def remove(request: Request) -> Response:
+    """Take one off the list."""
+    fault_id = request.path_params["fault_id"]
+    try:
+        backend_of(request).faults.remove(fault_id)
+    except KeyError:
+        raise ApiError(404, f"There is no fault {fault_id[:64]!r}; GET /_mock/faults lists them") from None
+    return Response(status_code=204)
+
+
+async def catalogue(_request: Request) -> Response:
+    """Every point, its actions, their parameters, and what a fault can be narrowed to there."""
+    points: dict[str, JSON] = {
+        name: {
+            "means": point.means,
+            "actions": {
+                do: {"means": action.means, "parameters": _shown(action.parameters)}
+                for do, action in point.actions.items()
+            },
+            "match": sorted({*point.matches, "account"}),
+        }
+        for name, point in POINTS.items()
+    }
+    return JSONResponse({"points": points, "parameters": _shown(HOW_OFTEN), "match": _shown(WHERE)})
+
+
+def _shown(parameters: Mapping[str, Parameter]) -> dict[str, JSON]:
+    return {
+        name: {"expected": each.expected, "required": each.required, "default": each.default}
+        for name, each in parameters.items()
+    }
+
+
+async def go_away(request: Request) -> Response:
+    """Let the server go away once this is answered, and come back after the time that is named."""
+    if isinstance(backend_of(request).clock, ManualClock):
+        raise ApiError(
+            409,
+            "The clock of this mock is manual, and nobody could advance it over HTTP while the server is away; "
+            "in Python: mock.go_away(), mock.come_back()",
+        )
+    seconds = (await parse(GoAway, request)).seconds
+    away: Outage = request.app.state.away
+    return JSONResponse({"status": "going away", "seconds": seconds}, 202, background=BackgroundTask(away.go, seconds))
+
+
+routes: list[BaseRoute] = [
+    Route("/faults", FaultList),
+    Route("/faults/catalogue", catalogue, methods=["GET"]),
+    Route("/faults/{fault_id}", remove, methods=["DELETE"]),
+    Route("/server/away", go_away, methods=["POST"]),
+]

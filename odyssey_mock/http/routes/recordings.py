@@ -1,0 +1,69 @@
+"""`GET /recordings/{stream_id}` and `GET /stream-recordings` (`protocol.md` sections 2 and 6)."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.core.timestamps import iso
+from odyssey_mock.http.errors import ApiError, authorized, backend_of, validate
+from odyssey_mock.recordings.stream_records import StreamRecord
+
+
+class Page(BaseModel):
+    """Which part of the list is wanted."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    offset: Annotated[int, Field(ge=0)] = 0
+
+
+async def get_recording(request: Request) -> Response:
+    """What a stream has left."""
+    backend = backend_of(request)
+    account = await authorized(request)
+    record = backend.streams.records.get(request.path_params["stream_id"])
+    if record is None or record.account_id != account.id:
+        raise ApiError(404, "Recording not found: no such stream, or another account's; GET /stream-recordings lists")
+    request.state.stream = record.id
+    # Under the name the client used: the mock may be behind a port mapping.
+    origin = str(request.base_url).rstrip("/")
+    return JSONResponse(backend.recordings.describe(record, origin), headers={"Cache-Control": "no-store"})
+
+
+async def list_recordings(request: Request) -> Response:
+    """The account's streams, newest first."""
+    account = await authorized(request)
+    page = validate(Page, dict(request.query_params), "query")
+    newest_first = reversed([*backend_of(request).streams.records.values()])
+    records = [record for record in newest_first if record.account_id == account.id]
+    shown = records[page.offset : page.offset + page.limit]
+    return JSONResponse(
+        {
+            "recordings": [_summary(record) for record in shown],
+            "total": len(records),
+            "limit": page.limit,
+            "offset": page.offset,
+        }
+    )
+
+
+def _summary(record: StreamRecord) -> dict[str, JSON]:
+    return {
+        "stream_id": record.id,
+        "width": record.timeline.size.width,
+        "height": record.timeline.size.height,
+        "started_at": iso(record.started_at),
+        "ended_at": None if record.ended_at is None else iso(record.ended_at),
+        "duration_seconds": record.duration_seconds,
+    }
+
+
+routes: list[BaseRoute] = [
+    Route("/recordings/{stream_id}", get_recording, methods=["GET"]),
+    Route("/stream-recordings", list_recordings, methods=["GET"]),
+]

@@ -1,0 +1,219 @@
+"""One aiortc peer connection of which nothing is left once it is closed.
+
+aiortc starts tasks and gives them to nobody, its `close` can hang, and its parser meets garbage with whatever Python
+raises: what is common to every end of ours is cured here.
+"""
+
+import asyncio
+import contextvars
+import logging
+import re
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Literal, Self, get_args
+
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCIceCandidate,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+)
+from aiortc.rtcrtpparameters import RTCRtpCodecCapability
+from aiortc.sdp import candidate_from_sdp
+
+from odyssey_mock.media.encoder import Codec
+from odyssey_mock.rtc.ice import offer_addresses, silence
+
+logger = logging.getLogger(__name__)
+
+_MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
+
+CLOSE_LIMIT = 5.0
+"""Seconds that closing may take; aiortc's can hang when the other side is gone."""
+
+TASKS_LIMIT = 5.0
+"""Seconds that aiortc's own tasks may take to end after that; they end at once."""
+
+# aiortc starts tasks and gives them to nobody. They inherit the context they are started in, and so can be told by it.
+_owner: "contextvars.ContextVar[PeerConnection | None]" = contextvars.ContextVar("owned_connection", default=None)
+
+
+class DescriptionError(ValueError):
+    """A session description or a candidate that cannot be used."""
+
+
+class PeerConnection:
+    """An async context manager around one `RTCPeerConnection`.
+
+    The callbacks run on the event loop: `on_connected()` once ICE and DTLS are up, `on_lost()` once the connection
+    failed or the other side closed it.
+    """
+
+    def __init__(self, addresses: list[str], *, on_connected: Callable[[], None], on_lost: Callable[[], None]) -> None:
+        self._addresses = addresses
+        self._on_connected = on_connected
+        self._on_lost = on_lost
+        self._closing = False
+        self._described = False
+        self._early_candidates: list[RTCIceCandidate] = []
+        self._work: set[asyncio.Task[object]] = set()
+        self._context = contextvars.copy_context()
+        self._context.run(_owner.set, self)
+        # No default STUN server: it would delay the offer by 5 s off line (notes: aiortc asks Google's).
+        configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        self._connection = self._context.run(RTCPeerConnection, configuration)
+        self._connection.on("connectionstatechange", self._state_changed)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:
+        """Add a trickled candidate (RFC 8838); one that comes before the description waits for it.
+
+        Host names under `.local` are dropped: looking them up takes up to a second and the client's checks reveal its
+        address anyway. So is the end-of-candidates mark, which would make ICE fail before those checks arrive.
+
+        Raises:
+            DescriptionError: the text is no candidate line.
+        """
+        if not candidate or ".local " in candidate:
+            return
+        try:
+            parsed = candidate_from_sdp(candidate.removeprefix("candidate:"))
+        except (ValueError, IndexError, AssertionError) as error:
+            raise DescriptionError("the candidate is no ICE candidate line (RFC 8839 section 5.1)") from error
+        parsed.sdpMid = mid
+        parsed.sdpMLineIndex = 0 if mid is None and line is None else line
+        if self._described:
+            await self._within(self._connection.addIceCandidate(parsed))
+        else:
+            self._early_candidates.append(parsed)
+
+    def vanish(self) -> None:
+        """Say and hear nothing any more, without a goodbye, as when a cable is cut; to be closed all the same."""
+        silence(self._connection)
+
+    async def close(self) -> None:
+        """Close the connection, within `CLOSE_LIMIT`; may be called more than once."""
+        self._closing = True
+        orphans = self._orphans()
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT):
+                if self._work:
+                    await asyncio.wait(self._work)
+                await self._within(self._connection.close())
+        except TimeoutError:
+            logger.warning("a peer connection did not close within %s s; its tasks are ended", CLOSE_LIMIT)
+        await self._end_orphans()
+        for task in orphans:
+            if task.done() and not task.cancelled():
+                # aiortc's handshake fails when it is closed half-way, and asyncio would complain that nobody was told.
+                task.exception()
+
+    async def _describe_remote(self, sdp: str, kind: Literal["offer", "answer"]) -> None:
+        """Apply the other side's description, without the candidates that would be looked up by mDNS.
+
+        Raises:
+            DescriptionError: it cannot be used.
+        """
+        if "a=fingerprint:" not in sdp:
+            # aiortc takes it, and fails later in a task of its own where nobody hears of it.
+            raise DescriptionError(f"the {kind}'s SDP cannot be used: it has no a=fingerprint line (RFC 8122)")
+        mids = _MID.findall(sdp)
+        if len(set(mids)) < len(mids):
+            # aiortc takes it, and stumbles over it in what comes next.
+            raise DescriptionError(f"the {kind}'s SDP cannot be used: two sections have the same a=mid (RFC 9143)")
+        try:
+            description = RTCSessionDescription(sdp=_without_mdns(sdp), type=kind)
+            await self._within(self._connection.setRemoteDescription(description))
+        except Exception as error:
+            # aiortc's parser meets garbage with whatever Python raises; all of it means the same.
+            raise DescriptionError(f"the {kind}'s SDP cannot be used: {type(error).__name__}: {error}") from error
+        self._described = True
+        for candidate in self._early_candidates:
+            await self._within(self._connection.addIceCandidate(candidate))
+
+    async def _describe_local(self, make: Callable[[], Coroutine[object, object, RTCSessionDescription]]) -> str:
+        """Apply our own description; return it complete, with every host candidate in it."""
+
+        async def gather() -> None:
+            offer_addresses(self._connection, self._addresses)
+            await self._connection.setLocalDescription(await make())
+
+        await self._within(gather())
+        return str(self._connection.localDescription.sdp)
+
+    async def _within[T](self, work: Coroutine[object, object, T]) -> T:
+        """Run `work` to its end, even if the caller is cancelled, and its tasks marked as this connection's.
+
+        Cut short, aioice would forget the sockets that it has just opened. `close` waits for what goes on.
+        """
+        task = asyncio.create_task(work, context=self._context)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        return await asyncio.shield(task)
+
+    def _orphans(self) -> list[asyncio.Task[object]]:
+        """The tasks that aiortc has started for this connection and given to nobody."""
+        current = asyncio.current_task()
+        found = [task for task in asyncio.all_tasks() if task is not current and task.get_context().get(_owner) is self]
+        return sorted(found, key=asyncio.Task.get_name)  # a set has an order of its own in every process
+
+    async def _end_orphans(self) -> None:
+        # Some start others as they end: aioice asks for consent for ever when it connects just as it is closed.
+        try:
+            async with asyncio.timeout(TASKS_LIMIT):
+                while orphans := self._orphans():
+                    for task in orphans:
+                        task.cancel()
+                    await asyncio.wait(orphans)
+        except TimeoutError:
+            logger.warning("tasks of a closed peer connection did not end within %s s; they are left", TASKS_LIMIT)
+
+    def _state_changed(self) -> None:
+        state = self._connection.connectionState
+        if self._closing:
+            return
+        if state == "connected":
+            self._on_connected()
+        elif state in {"failed", "closed"}:
+            self._on_lost()
+
+
+def preferred_codecs(*first: Codec) -> list[RTCRtpCodecCapability]:
+    """List the video codecs there are encoders for, those named first, each with its retransmission format (RFC 4588).
+
+    H.264 before VP8 where nothing else is said: it is the cheaper to encode.
+    """
+    names = [*dict.fromkeys([*first, *get_args(Codec.__value__)]), "rtx"]
+    order = {f"video/{name}": place for place, name in enumerate(names)}
+    codecs = [codec for codec in RTCRtpSender.getCapabilities("video").codecs if codec.mimeType.lower() in order]
+    return sorted(codecs, key=lambda codec: order[codec.mimeType.lower()])
+
+
+def agreed_codec(transceiver: RTCRtpTransceiver) -> Codec | None:
+    """Tell what both sides have agreed to send video in; None where they have nothing in common."""
+    known: dict[str, Codec] = {codec: codec for codec in get_args(Codec.__value__)}
+    names = [codec.name.lower() for codec in transceiver._codecs]  # noqa: SLF001 - nothing public says it
+    return known.get(names[0]) if names else None
+
+
+def _without_mdns(sdp: str) -> str:
+    """Leave out candidates that hide their address behind a host name.
+
+    With them goes the mark that there are no others (Firefox writes it): it would make ICE fail for want of candidates,
+    before the checks arrive that reveal the address (RFC 8445 section 7.3.1.3).
+    """
+    lines = sdp.splitlines(keepends=True)
+    shown = [line for line in lines if not (line.startswith("a=candidate") and ".local " in line)]
+    if len(shown) < len(lines):
+        shown = [line for line in shown if line.strip() != "a=end-of-candidates"]
+    return "".join(shown)

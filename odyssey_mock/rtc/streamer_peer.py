@@ -1,0 +1,168 @@
+"""The streamer's end of the WebRTC connection (`protocol.md` section 4).
+
+It makes the offer, sends one video track and opens both data channels.
+"""
+
+import asyncio
+import functools
+import logging
+import re
+from collections.abc import Callable
+from typing import override
+
+from aiortc import RTCDataChannel, RTCDtlsTransport
+
+from odyssey_mock.media.encoder import Codec
+from odyssey_mock.rtc.packet_track import PacketTrack
+from odyssey_mock.rtc.peer_connection import DescriptionError, PeerConnection, agreed_codec, preferred_codecs
+
+logger = logging.getLogger(__name__)
+
+DRAIN_LIMIT = 1.0
+"""Seconds that a last message may take to go out."""
+
+_FINGERPRINT = re.compile(r"(?<=a=fingerprint:)(\S+ )([0-9A-F:]+)")
+_HEX = re.compile(r"[0-9A-F]")
+_CANDIDATES = re.compile(r"^a=(candidate:.*|end-of-candidates)\r?\n", re.MULTILINE)
+
+_PLACEHOLDER_ID = 1023
+"""A negotiated channel puts SCTP into the offer; its number is far from those that are given out as channels open."""
+
+
+class AiortcStreamerPeer(PeerConnection):
+    """An async context manager around one `RTCPeerConnection`.
+
+    The callbacks run on the event loop: `on_connected()` once ICE and DTLS are up, `on_lost()` once the connection
+    failed or the client closed it, `on_message(text_or_bytes)` for each message on `clientToStreamer`,
+    `on_keyframe_wanted()` when the receiver lost a picture.
+    """
+
+    def __init__(
+        self,
+        track: PacketTrack,
+        addresses: list[str],
+        *,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_message: Callable[[str | bytes], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> None:
+        super().__init__(addresses, on_connected=on_connected, on_lost=on_lost)
+        self._on_message = on_message
+        self._outbox: list[str] = []
+        self._opening: asyncio.TimerHandle | None = None
+        self._to_client: RTCDataChannel | None = None
+        self._from_client: RTCDataChannel | None = None
+        self.was_closed = False
+        """Whether the client has closed it, rather than being lost."""
+        self._closes_channels = False
+        self._unreachable = False
+        self._wrong_certificate = False
+        self._transceiver = self._connection.addTransceiver(track, direction="sendonly")
+        self._transceiver.setCodecPreferences(preferred_codecs())
+        # aiortc answers PLI and FIR in its encoder, which ready-made packets go around.
+        self._transceiver.sender._send_keyframe = on_keyframe_wanted  # type: ignore[method-assign] # noqa: SLF001
+        self._context.run(
+            lambda: self._connection.createDataChannel("placeholder", negotiated=True, id=_PLACEHOLDER_ID)
+        )
+
+    async def offer(self) -> str:
+        """The complete SDP offer, with every host candidate in it."""
+        sdp = await self._describe_local(self._connection.createOffer)
+        if self._unreachable:
+            self.vanish()
+        if self._wrong_certificate:
+            sdp = _FINGERPRINT.sub(lambda found: found[1] + _HEX.sub("0", found[2]), sdp)
+        return sdp
+
+    def fail_ice(self) -> None:
+        """From the offer on, answer no connectivity check, and wait for a candidate of the client for ever."""
+        self._unreachable = True
+
+    def fail_dtls(self) -> None:
+        """Put into the offer the fingerprint of a certificate that is not the one that DTLS will show."""
+        self._wrong_certificate = True
+
+    async def end_track(self) -> None:
+        """End the video track, and say so (RTCP BYE); the rest of the connection goes on."""
+        await self._within(self._transceiver.sender.stop())
+
+    def close_channels(self) -> None:
+        """Close both data channels, or as soon as they are open; the rest of the connection goes on."""
+        self._closes_channels = True
+        for channel in (self._to_client, self._from_client):
+            if channel is not None and channel.readyState == "open":
+                self._context.run(channel.close)
+
+    @override
+    async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:
+        await super().add_candidate("" if self._unreachable else candidate, mid, line)
+
+    async def answer(self, sdp: str) -> Codec:
+        """Apply the client's answer; return the codec that was agreed on.
+
+        Raises:
+            DescriptionError: the text is no answer to the offer.
+        """
+        await self._describe_remote(_CANDIDATES.sub("", sdp) if self._unreachable else sdp, "answer")
+        # Not before: bundling (RFC 9143) has just made it the transport of all.
+        assert self._connection.sctp is not None
+        transport = self._connection.sctp.transport
+        transport.on("statechange", lambda: self._transport_changed(transport))
+        codec = agreed_codec(self._transceiver)
+        if codec is None:
+            raise DescriptionError("the answer's SDP cannot be used: it takes no video codec of the offer")
+        return codec
+
+    def open_channels(self, delay: float) -> None:
+        """Open both data channels, `streamerToClient` first, after `delay` seconds of the event loop's time."""
+        self._opening = asyncio.get_running_loop().call_later(delay, self._open_channels, context=self._context)
+
+    def send(self, text: str) -> None:
+        """Send on `streamerToClient`, in order; kept until that channel is open, dropped once it is closed."""
+        if self._to_client is None or self._to_client.readyState == "connecting":
+            self._outbox.append(text)
+        elif self._to_client.readyState == "open":
+            self._context.run(self._to_client.send, text)
+
+    async def drain(self) -> None:
+        """Let what was said go out, for `DRAIN_LIMIT` at most; to be called before the connection is closed."""
+        channel = self._to_client
+        if channel is None or channel.readyState != "open" or not channel.bufferedAmount:
+            return
+        gone = asyncio.Event()
+        channel.on("bufferedamountlow", gone.set)
+        try:
+            async with asyncio.timeout(DRAIN_LIMIT):
+                await gone.wait()
+        except TimeoutError:
+            logger.info("a client took no messages for %s s; its connection is closed without", DRAIN_LIMIT)
+
+    @override
+    async def close(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+        await super().close()
+
+    def _transport_changed(self, transport: RTCDtlsTransport) -> None:
+        # aiortc ends as `closed` either way. DTLS ends first where the client says so (close_notify, RFC 8446 section
+        # 6.1); where it has fallen silent (RFC 7675), ICE does.
+        is_silent = transport.transport._connection._closing  # noqa: SLF001 - nothing public says it
+        self.was_closed = self.was_closed or (transport.state == "closed" and not is_silent)
+
+    def _open_channels(self) -> None:
+        self._to_client = self._connection.createDataChannel("streamerToClient")
+        self._to_client.on("open", self._flush)
+        self._from_client = self._connection.createDataChannel("clientToStreamer")
+        for channel in (self._to_client, self._from_client):
+            channel.on("open", functools.partial(self._channel_opened, channel))
+        self._from_client.on("message", self._on_message)
+
+    def _channel_opened(self, channel: RTCDataChannel) -> None:
+        if self._closes_channels:
+            channel.close()
+
+    def _flush(self) -> None:
+        outbox, self._outbox = self._outbox, []
+        for text in outbox:
+            self.send(text)

@@ -1,0 +1,118 @@
+"""All sessions of a mock: who holds a streamer."""
+
+import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from odyssey_mock.core.clock import Deadline
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.sessions.session import Session
+
+if TYPE_CHECKING:
+    from odyssey_mock.accounts.accounts import Account
+    from odyssey_mock.backend import Backend
+
+
+class NoStreamerError(Exception):
+    """Every streamer is taken: 503, and the client asks again."""
+
+
+class ConcurrentLimitError(Exception):
+    """The account has as many sessions as it may."""
+
+    def __init__(self, active: int, limit: int) -> None:
+        super().__init__(f"Maximum concurrent sessions ({limit}) reached")
+        self.active = active
+        self.limit = limit
+
+
+class SessionRegistry:
+    """Hands out sessions and keeps them until they are closed."""
+
+    def __init__(self, backend: "Backend") -> None:
+        self._backend = backend
+        self._sessions: dict[str, Session] = {}
+        self._leaving: dict[Session, None] = {}
+        """Those that hold no streamer any more, but are still closing their peer and socket: its keys, in order."""
+        self._expiries: dict[str, Deadline] = {}
+        """When the latest token of a session expires, by the session's id."""
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """The sessions that hold a streamer, by id, oldest first."""
+        return MappingProxyType(self._sessions)
+
+    def request(self, account: "Account", latencies: Mapping[str, float]) -> Session:
+        """A new session, on a streamer of the region that is nearest to the client.
+
+        Raises:
+            ConcurrentLimitError: the account has none left.
+            NoStreamerError: the service has none left.
+        """
+        settings = self._backend.settings
+        limit = self._backend.accounts.limits_of(account.id).concurrent_sessions
+        active = sum(session.account_id == account.id for session in self._sessions.values())
+        if limit is not None and active >= limit:
+            raise ConcurrentLimitError(active, limit)
+        if len(self._sessions) >= settings.streamers:
+            raise NoStreamerError
+        regions = [region.id for region in settings.regions]
+        session = Session(
+            self._backend,
+            id=self._backend.entropy.uuid(),
+            account_id=account.id,
+            may_bypass=account.bypass_vlm_expansion,
+            streamer_id=f"streamer-{self._backend.entropy.uuid()[:8]}",
+            region=min(regions, key=lambda region: latencies.get(region, float("inf"))),
+            on_released=self._release,
+            on_gone=lambda session: self._leaving.pop(session, None),
+        )
+        self._sessions[session.id] = session
+        return session
+
+    def get(self, session_id: str) -> Session | None:
+        """The session with that id, unless it is over."""
+        return self._sessions.get(session_id)
+
+    def token_for(self, session: Session) -> str:
+        """Make a token for the session; when the latest has expired and nobody has come with one, the session is over.
+
+        Those made before it expire before it.
+        """
+        backend, lifetime = self._backend, self._backend.settings.session_token_lifetime
+        if (earlier := self._expiries.pop(session.id, None)) is not None:
+            earlier.cancel()
+        left = backend.tokens.expiry(lifetime) - backend.clock.time()
+        self._expiries[session.id] = backend.clock.call_later(left, "session token", session.unused)
+        return backend.tokens.mint(session.id, session.account_id, lifetime)
+
+    async def close(self) -> None:
+        """End every session; returns once nothing of them is left."""
+        # Again, where clients have asked for sessions meanwhile.
+        while sessions := [*self._sessions.values(), *self._leaving]:
+            async with asyncio.TaskGroup() as tasks:
+                for session in sessions:
+                    tasks.create_task(session.shut_down())
+
+    def snapshot(self) -> list[JSON]:
+        """What `GET /_mock/state` shows of sessions."""
+        return [
+            {
+                "session_id": session.id,
+                "account": session.account_id,
+                "state": session.state.value,
+                "streamer_id": session.streamer_id,
+                "region": session.region,
+                "created_at": session.created_at,
+                "stream_id": session.stream.id if session.stream is not None else None,
+            }
+            for session in self._sessions.values()
+        ]
+
+    def _release(self, session: Session) -> None:
+        del self._sessions[session.id]
+        if (expiry := self._expiries.pop(session.id, None)) is not None:
+            expiry.cancel()
+        if session.is_served:
+            self._leaving[session] = None

@@ -1,0 +1,243 @@
+"""TCP and UDP between simulated hosts, as a real network looks to its users.
+
+simloop carries the packets. What is added: addresses instead of names, errors with numbers, ports that are free, and
+the resets that answer whoever talks to a connection that is no more.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast, override
+
+from simloop._net import SimNetwork, SimServer, _Connect, _current_host, _Listener, _Packet
+from simloop._transports import _Addr, _SimDatagramTransport
+
+from odyssey_mock.sim.sockets import DatagramTransport, Listening, StreamTransport
+
+if TYPE_CHECKING:
+    from odyssey_mock.sim.loop import SimulatedLoop
+
+FREE_PORTS = range(49152, 65536)
+"""Ports for whoever does not choose one (RFC 6335)."""
+LONGEST_DATAGRAM = 65_507
+"""Bytes that one datagram of UDP over IPv4 can have."""
+
+_FAREWELLS = {"fin", "rst"}
+
+
+class SimulatedTransport(SimNetwork):
+    """The hosts of one run, and what is under way between them."""
+
+    def __init__(self, loop: SimulatedLoop) -> None:
+        super().__init__(loop)
+        self.set_flow_control()
+        self._farewells: dict[tuple[int, str, int], str] = {}
+        """Ends of TCP connections to which the other's end, or a reset, is under way, and from which host."""
+
+    def end(self) -> None:
+        """Close what is open, as a process does that ends: the run is over."""
+        for end in self._ends():
+            with _on(end.local[0]):
+                end.lose(None)
+        for transport in list(self._datagrams.values()):
+            transport.close()
+        for listener in list(self._listeners.values()):
+            listener.server.close()
+
+    def _ends(self) -> list[StreamTransport]:
+        return [cast("StreamTransport", end) for end in self._streams.values()]  # this class makes no others
+
+    def _lose(self, ends: list[StreamTransport]) -> None:
+        for end in ends:
+            # Whatever its protocol does now, it does on its own machine, whoever has caused it.
+            with _on(end.local[0]):
+                end.lose(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
+
+    @override
+    def _dispatch_stream(self, packet: _Packet) -> None:
+        if packet.kind == "rst" and packet.seq < 0:
+            self._dispatch_ready(packet)
+        elif self._is_stray(packet):
+            self._farewells.pop((packet.conn, packet.dst, packet.dst_port), None)
+            if packet.kind == "data" or (packet.kind == "fin" and self._is_unaware(packet)):
+                self._answer(packet, kind="rst", seq=-1)
+        else:
+            super()._dispatch_stream(packet)
+
+    def _is_unaware(self, packet: _Packet) -> bool:
+        """Whether its sender does not know that there is nobody; whoever has closed acknowledges an end instead."""
+        sender = self._streams.get((packet.conn, packet.src, packet.src_port))
+        return sender is not None and self._is_bereaved(cast("StreamTransport", sender))
+
+    def _is_bereaved(self, end: StreamTransport) -> bool:
+        if end.has_heard_end or end.key in self._farewells or end.conn in self._pending:
+            return False
+        return end.other_key not in self._streams
+
+    def _is_stray(self, packet: _Packet) -> bool:
+        """Whether it belongs to a connection of which its receiver knows nothing any more."""
+        if packet.kind not in {"data", "fin", "rst"}:
+            return False
+        return (packet.conn, packet.dst, packet.dst_port) not in self._streams and packet.conn not in self._pending
+
+    @override
+    def _transmit(self, packet: _Packet) -> None:
+        if packet.kind in _FAREWELLS:
+            self._farewells[packet.conn, packet.dst, packet.dst_port] = packet.src
+        super()._transmit(packet)
+
+    def _dial_again(self, host: str) -> None:
+        """Let whoever is dialling `host`, which has forgotten it, do that again once packets are sent again."""
+        self._held = [packet for packet in self._held if (packet.kind, packet.dst) != ("syn", host)]
+        for conn, connect in self._pending.items():
+            if connect.remote[0] == host:
+                self._inbound.pop((conn, *connect.remote), None)
+                (src, src_port), (dst, dst_port) = connect.local, connect.remote
+                self._held.append(_Packet("syn", src, dst, src_port, dst_port, conn, 0, b"", self._new_uid()))
+
+    def _answer(self, packet: _Packet, *, kind: str, seq: int) -> None:
+        self._send_stream(
+            kind=kind,
+            src=packet.dst,
+            dst=packet.src,
+            conn=packet.conn,
+            seq=seq,
+            src_port=packet.dst_port,
+            dst_port=packet.src_port,
+        )
+
+    @override
+    def _dispatch_ready(self, packet: _Packet) -> None:
+        if packet.kind in _FAREWELLS:
+            self._farewells.pop((packet.conn, packet.dst, packet.dst_port), None)
+        connect = self._pending.get(packet.conn)
+        if packet.kind == "accept" and connect is not None and not connect.fut.done():
+            del self._pending[packet.conn]
+            self._begin(packet.conn, connect)
+        elif packet.kind == "accept":
+            # Whoever dialled has gone meanwhile: its machine says so.
+            self._answer(packet, kind="rst", seq=-1)
+        else:
+            super()._dispatch_ready(packet)
+
+    def _begin(self, conn: int, connect: _Connect) -> None:
+        client = StreamTransport(self, conn, local=connect.local, remote=connect.remote)
+        self._streams[(conn, connect.local[0], connect.local[1])] = client
+        protocol = connect.factory()
+        client.begin(protocol)
+        connect.fut.set_result((client, protocol))
+
+    @override
+    def _handle_syn(self, packet: _Packet) -> None:
+        listener = self._listeners.get((packet.dst, packet.dst_port))
+        if listener is None:
+            self._answer(packet, kind="refuse", seq=0)
+            return
+        here, there = (packet.dst, packet.dst_port), (packet.src, packet.src_port)
+        transport = StreamTransport(self, packet.conn, local=here, remote=there)
+        self._streams[(packet.conn, packet.dst, packet.dst_port)] = transport
+        self._answer(packet, kind="accept", seq=0)
+        transport.begin(listener.factory())
+
+    @override
+    def _resolve(self, host: Any) -> str:
+        """Find a machine by its name or address.
+
+        Raises:
+            socket.gaierror: there is no such name.
+            OSError: nobody has that address.
+        """
+        if host in self._hosts:
+            return str(host)
+        try:
+            return self._names[self._lookup_address(host)]
+        except socket.gaierror:
+            if not _is_address(host):
+                raise
+        raise OSError(errno.ENETUNREACH, f"{os.strerror(errno.ENETUNREACH)}: {host}")
+
+    @override
+    def _bind_address(self, host: str | None, port: int) -> tuple[str, int]:
+        # A task of any host may bind an address by its number: a mock is brought back by whoever tests it.
+        owner = self._names.get(host or "")
+        try:
+            bind = (owner, port) if owner is not None else super()._bind_address(host, port)
+        except OSError as error:
+            raise OSError(errno.EADDRNOTAVAIL, f"{os.strerror(errno.EADDRNOTAVAIL)}: {error}") from None
+        return bind if port else (bind[0], self._ephemeral())
+
+    @override
+    def _ephemeral(self) -> int:
+        taken = {port for _, _, port in self._streams} | {port for _, port in [*self._datagrams, *self._listeners]}
+        taken |= {connect.local[1] for connect in self._pending.values()}
+        for _ in FREE_PORTS:
+            port = super()._ephemeral()
+            if port == FREE_PORTS[-1]:
+                self._next_port = FREE_PORTS[0]
+            if port not in taken:
+                return port
+        raise OSError(errno.EADDRINUSE, "every free port is taken: what is opened is never closed")
+
+    @override
+    async def _start_server(self, protocol_factory: Any, host: Any, port: Any) -> SimServer:
+        bind = self._bind_address(host, port)
+        if bind in self._listeners:
+            raise _taken(bind)
+        server = Listening(self, bind[0], bind[1])
+        self._listeners[bind] = _Listener(factory=protocol_factory, server=server)
+        return server
+
+    @override
+    async def _open_datagram_endpoint(
+        self, protocol_factory: Any, local_addr: _Addr | None, remote_addr: _Addr | None
+    ) -> tuple[_SimDatagramTransport, Any]:
+        bind = self._bind_address(*(local_addr or (None, 0)))
+        if bind in self._datagrams:
+            raise _taken(bind)
+        remote = None if remote_addr is None else (self._resolve(remote_addr[0]), remote_addr[1])
+        transport = DatagramTransport(self, bind, remote)
+        self._datagrams[bind] = transport
+        protocol = protocol_factory()
+        transport.begin(protocol)
+        return transport, protocol
+
+    def find(self, host: str) -> str:
+        """Find the name of a machine by its name or address; raises as `socket.connect` does."""
+        return self._resolve(host)
+
+    def send_datagram(self, source: _Addr, target: _Addr, data: bytes) -> None:
+        """Send one datagram.
+
+        Raises:
+            OSError: it is too long, or nobody has that address.
+        """
+        if len(data) > LONGEST_DATAGRAM:
+            raise OSError(errno.EMSGSIZE, f"{os.strerror(errno.EMSGSIZE)}: {len(data)} bytes in one datagram")
+        self._send_datagram(source, target, data)
+
+
+@contextmanager
+def _on(host: str) -> Iterator[None]:
+    """Be on that machine."""
+    token = _current_host.set(host)
+    try:
+        yield
+    finally:
+        _current_host.reset(token)
+
+
+def _taken(address: tuple[str, int]) -> OSError:
+    return OSError(errno.EADDRINUSE, f"{os.strerror(errno.EADDRINUSE)}: {address[0]} port {address[1]}")
+
+
+def _is_address(host: object) -> bool:
+    try:
+        ipaddress.ip_address(host.decode("ascii") if isinstance(host, bytes) else str(host))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,219 @@
+"""One worker's attempt at one job: deadlines on the server's clock, a task where something is awaited.
+
+At any time an attempt has one deadline to come, or one task that fetches a script or decodes an image, unless it
+stalls; the deadline that began the task waits for it, so that a manual clock stands still meanwhile.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from odyssey_mock.core.clock import Deadline
+from odyssey_mock.recordings.stream_records import StreamRecord
+from odyssey_mock.simulations.estimates import expected_work
+from odyssey_mock.simulations.job_machine import Event, State
+from odyssey_mock.simulations.job_records import JobRecord, JobStream, StreamStatus
+from odyssey_mock.simulations.request import JobRequest
+from odyssey_mock.simulations.script_url import ScriptUrlError, fetch_script
+from odyssey_mock.simulations.scripts import Script
+from odyssey_mock.simulations.timelines import Plan, planned
+
+if TYPE_CHECKING:
+    from odyssey_mock.backend import Backend
+
+FAILURES_TOLD = 5
+"""Streams whose failure the job's message tells; of more, only how many."""
+
+type Report = Callable[[Event, str | None], object]
+"""Says what has happened to the job, and what `error_message` it ends with, where that ends it badly."""
+
+
+class JobRun:
+    """What a worker does for a job, until it is done or stopped."""
+
+    def __init__(
+        self,
+        backend: "Backend",
+        job: JobRecord,
+        request: JobRequest,
+        *,
+        report: Report,
+        tasks: set[asyncio.Task[None]],
+    ) -> None:
+        """`tasks`: where its task is found while it runs; whoever closes the jobs waits for those."""
+        self._backend = backend
+        self._job = job
+        self._request = request
+        self._report = report
+        self._tasks = tasks
+        self._task: asyncio.Task[None] | None = None
+        self._deadline: Deadline | None = None
+        self._stopped = False
+        self._scripts: tuple[Script, ...] = ()
+        self._begun = 0
+
+    def later(self, seconds: float, name: str, step: Callable[[], object]) -> None:
+        """Take `step` once `seconds` have passed on the server's clock, unless the attempt is stopped before."""
+
+        async def due() -> None:
+            # Stopped: in the moment between a real clock's timer and its callback.
+            if not self._stopped:
+                self._deadline = None
+                step()
+                await self.settled()
+
+        self._deadline = self._backend.clock.call_later(seconds, name, due)
+
+    def run(self) -> None:
+        """Run the job's scripts one after the other, and report what came of them."""
+        if self._request.scripts is not None:
+            self._take(self._request.scripts)
+        self._proceed()
+
+    def stop(self) -> None:
+        """Do nothing more. What is decoding an image is let finish; `settled` waits for it."""
+        self._stopped = True
+        if self._deadline is not None:
+            self._deadline.cancel()
+            # It knows this attempt, whose images are much to leave to the garbage collector.
+            self._deadline = None
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+
+    async def settled(self) -> None:
+        """Wait until nothing is awaited but the clock.
+
+        Raises:
+            Exception: the task failed, which is a defect.
+        """
+        task = self._task
+        if task is not None:
+            # Whoever gives up waiting here, say by a limit around `advance`, does not stop the job.
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.result()
+
+    @property
+    def due_in(self) -> float:
+        """Seconds until its next deadline; 0 while a task runs."""
+        return 0.0 if self._deadline is None else max(0.0, self._deadline.when - self._backend.clock.time())
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether it never goes on by itself: nothing is due, and nothing runs."""
+        return self._deadline is None and (self._task is None or self._task.done())
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until its worker is free, as far as one can tell."""
+        settings = self._backend.settings
+        starting = settings.simulation_start_delay if self._job.status is State.PENDING else 0.0
+        if self._request.scripts is None and self._begun:
+            return self.due_in
+        return self.due_in + starting + expected_work(self._request, settings, begun=self._begun)
+
+    def _take(self, scripts: tuple[Script, ...]) -> None:
+        self._scripts = scripts
+        self._job.streams = tuple(JobStream(self._backend.entropy.uuid(), index) for index in range(len(scripts)))
+
+    def _proceed(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._next(), name=f"simulation {self._job.id}")
+        self._tasks.add(self._task)
+        self._task.add_done_callback(self._tasks.discard)
+
+    async def _next(self) -> None:
+        """Begin the next stream; where there is no script yet, fetch it first."""
+        try:
+            url = self._request.script_url
+            if url is not None and not self._scripts:
+                try:
+                    self._take((await fetch_script(url, self._backend.settings, self._backend.network),))
+                except ScriptUrlError as refusal:
+                    self._report(Event.SCRIPT_REFUSED, str(refusal))
+                    return
+            await self._begin(self._scripts[self._begun], self._job.streams[self._begun])
+        except Exception as defect:
+            self._report(Event.BROKE, f"the mock has a defect: {type(defect).__name__} while it ran the scripts")
+            raise
+
+    async def _begin(self, script: Script, stream: JobStream) -> None:
+        backend, request = self._backend, self._request
+        fault = backend.faults.fire(
+            "job.script",
+            account=self._job.account_id,
+            stream=stream.stream_id,
+            job=self._job.id,
+            script_index=stream.script_index,
+            prompt="\n".join(action.prompt for action in script.actions),
+        )
+        plan = await _in_thread(
+            partial(
+                planned,
+                script,
+                backend.settings,
+                tag=backend.entropy.number(16),
+                portrait=request.portrait,
+                bypass=request.bypass,
+                error=None if fault is None else fault.text("message"),
+            )
+        )
+        self._begun += 1
+        stream.record = StreamRecord(
+            id=stream.stream_id,
+            account_id=self._job.account_id,
+            timeline=plan.timeline,
+            prompt=plan.prompt,
+            applied_prompt=plan.applied_prompt,
+            started_at=backend.clock.time(),
+        )
+        backend.streams.remember(stream.record)
+        self._set(stream, StreamStatus.RUNNING)
+        if plan.stalls:
+            return  # on until it is cancelled, or loses its worker
+        seconds = plan.seconds * backend.settings.simulation_pace + plan.delay
+        self.later(seconds, "simulated stream", partial(self._end, stream, stream.record, plan))
+
+    def _end(self, stream: JobStream, record: StreamRecord, plan: Plan) -> None:
+        record.ended_at = self._backend.clock.time()
+        stream.error_message = record.error = plan.error
+        self._set(stream, StreamStatus.COMPLETED if plan.error is None else StreamStatus.FAILED)
+        if self._begun < len(self._scripts):
+            self._proceed()
+        else:
+            message = self._failures()
+            self._report(Event.STREAMS_DONE if message is None else Event.STREAMS_FAILED, message)
+
+    def _failures(self) -> str | None:
+        failed = [stream for stream in self._job.streams if stream.status is StreamStatus.FAILED]
+        if not failed:
+            return None
+        told = [f"script {stream.script_index}: {stream.error_message}" for stream in failed[:FAILURES_TOLD]]
+        if len(failed) > FAILURES_TOLD:
+            told.append(f"and {len(failed) - FAILURES_TOLD} more")
+        return f"{len(failed)} of {len(self._job.streams)} streams failed: {'; '.join(told)}"
+
+    def _set(self, stream: JobStream, status: StreamStatus) -> None:
+        before, stream.status = stream.status, status
+        note_stream(self._backend, self._job, stream, before=before, after=status)
+
+
+def note_stream(backend: "Backend", job: JobRecord, stream: JobStream, *, before: str, after: str) -> None:
+    """Write into the journal what became of a stream."""
+    backend.journal.record(
+        "state",
+        "simulation stream",
+        {"from": before, "to": after, "job": job.id, "script_index": stream.script_index},
+        account=job.account_id,
+        stream=stream.stream_id,
+    )
+
+
+async def _in_thread[T](function: Callable[[], T]) -> T:
+    """Call `function` in a thread, which cannot be stopped: when cancelled, end with it and not before."""
+    future = asyncio.get_running_loop().run_in_executor(None, function)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        await asyncio.wait({future})
+        raise

@@ -1,0 +1,94 @@
+"""What `POST /simulation-jobs` asks for (`protocol.md` sections 2 and 8)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.http.errors import ApiError
+from odyssey_mock.simulations.script_url import ScriptUrlError, parse_url
+from odyssey_mock.simulations.scripts import Faults, Place, Script, ScriptFaultsError, came, read_script
+
+SOURCES = ("script", "scripts", "script_url")
+"""Where a job's scripts come from; it has exactly one of them, and a null is not nothing."""
+
+FLAGS: Mapping[str, bool] = {"portrait": True, "output_video": True, "bypass_vlm_expansion": False}
+"""The rest of what is looked at, with what holds where it is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A job without a fault. Of `scripts` and `script_url`, one is None."""
+
+    scripts: tuple[Script, ...] | None
+    """One or more, each of which becomes a stream."""
+    script_url: str | None = field(repr=False)
+    """Where the only script is fetched from, when the job begins; http or https."""
+    portrait: bool
+    bypass: bool
+    """Whether prompts are to be left as they are (`bypass_vlm_expansion`)."""
+
+
+def read_request(body: JSON) -> JobRequest:
+    """Read the decoded body of a request.
+
+    Raises:
+        ApiError: 422, with every fault that it has.
+    """
+    if not isinstance(body, dict):
+        raise ApiError(422, [{"loc": ["body"], "msg": f"expected an object, came {came(body)}", "type": "dict_type"}])
+    faults = Faults()
+    present = [name for name in SOURCES if name in body]
+    if len(present) != 1:
+        found = " and ".join(present) or "none"
+        faults.add(("body",), f"expected exactly one of {', '.join(SOURCES)}, came {found}", "value_error")
+    scripts: list[Script] = []
+    if "script" in body:
+        scripts = _read_scripts([body["script"]], [("body", "script")], faults)
+    if "scripts" in body:
+        scripts = _read_batch(body["scripts"], faults)
+    if "script_url" in body:
+        _check_url(body["script_url"], faults)
+    flags = {name: body.get(name, default) for name, default in FLAGS.items()}
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            faults.add(("body", name), f"expected true or false, came {came(value)}", "bool_type")
+    if told := faults():
+        raise ApiError(422, told)
+    return JobRequest(
+        scripts=tuple(scripts) if scripts else None,
+        script_url=body.get("script_url"),
+        portrait=flags["portrait"],
+        bypass=flags["bypass_vlm_expansion"],
+    )
+
+
+def _read_batch(value: object, faults: Faults) -> list[Script]:
+    place: Place = ("body", "scripts")
+    if not isinstance(value, list):
+        faults.add(place, f"expected an array of scripts, came {came(value)}", "list_type")
+        return []
+    if not value:
+        faults.add(place, "expected one script or more, came an empty array", "too_short")
+    return _read_scripts(value, [(*place, index) for index in range(len(value))], faults)
+
+
+def _read_scripts(values: list[object], places: list[Place], faults: Faults) -> list[Script]:
+    """The scripts of `values` that have no fault."""
+    good: list[Script] = []
+    for value, place in zip(values, places, strict=True):
+        try:
+            good.append(read_script(value, *place))
+        except ScriptFaultsError as error:
+            faults.add_all(error.faults)
+    return good
+
+
+def _check_url(value: object, faults: Faults) -> None:
+    place: Place = ("body", "script_url")
+    if not isinstance(value, str):
+        faults.add(place, f"expected an http or https URL, came {came(value)}", "string_type")
+        return
+    try:
+        parse_url(value)
+    except ScriptUrlError as error:
+        faults.add(place, str(error), "url_parsing")

@@ -1,0 +1,236 @@
+"""A script from elsewhere: the file that a `script_url` names, fetched when its job begins (`protocol.md` section 8).
+
+Whoever may send jobs chooses the URL, so the settings say which hosts the mock may ask, for how long and for how much;
+it follows no redirect, goes through no proxy of the environment and sends nobody's credentials.
+
+HTTP is spoken here with h11, and not with httpx: that leaves a connection open whose TLS handshake is cancelled.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import re
+import unicodedata
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import h11
+
+from odyssey_mock.core.network import Network
+from odyssey_mock.core.strict_json import read_json
+from odyssey_mock.settings import Settings
+from odyssey_mock.simulations.scripts import Script, ScriptFaultsError, came, is_utf8, read_script
+
+HEADERS = (
+    (b"Accept", b"application/json"),
+    # No coding is asked for and none taken: a few bytes of gzip can be gigabytes of script.
+    (b"Accept-Encoding", b"identity"),
+    (b"Connection", b"close"),
+    (b"User-Agent", b"odyssey-mock"),
+)
+HEAD_LIMIT = 64 << 10
+"""Bytes of an answer's head."""
+CHUNK = 64 << 10
+"""Bytes read at once."""
+SHOWN = 200
+"""Characters shown of a URL, or of what came."""
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_URL = re.compile(
+    r"""
+    (?P<scheme> https? ) ://
+    (?-i: [^/?\#\[\]\x80-\U0010ffff]* @ )?                    # userinfo, which is not sent
+    (?: \[ (?P<address> [0-9a-f:.]+ ) \] | (?P<name> [^/?\#@:\[\]\\%\s]+ ) )
+    (?: : (?P<port> [0-9]* ) )?
+    (?P<path> / [^?#]* )?
+    (?: \? (?P<query> [^#]* ) )?
+    (?: \# .* )?
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DELIMITERS = frozenset("/?#@:")
+"""Other letters may become one of these on their way to the resolver (Unicode's NFKC), and so another host."""
+
+_PATH_SAFE = "/%:@!$&'()*+,;="
+"""What RFC 3986 lets a path have beside letters, digits and `-._~`, and the percent sign of what is encoded already."""
+
+
+class ScriptUrlError(ValueError):
+    """No script came from a `script_url`; the text says which one, what was expected and what came."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptUrl:
+    """As much of a URL as is asked for: no userinfo, no fragment."""
+
+    scheme: str
+    host: str
+    """In small letters, an IPv6 address without brackets: the very name that is looked up."""
+    port: int
+    path: str
+    query: str | None
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        """The URL without its query, which may hold a secret."""
+        text = f"{self.scheme}://{self.authority}{self.path}"
+        return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def parse_url(text: str) -> ScriptUrl:
+    """Read an http or https URL with a host.
+
+    Raises:
+        ScriptUrlError: it is none; the error does not repeat it, as there may be a password in it.
+    """
+    match = _URL.fullmatch(text)
+    if match is None or not is_utf8(text) or _CONTROL.search(text) or not _is_host(match["address"], match["name"]):
+        raise ScriptUrlError("expected an http or https URL with a host, such as http://localhost/script.json")
+    scheme = match["scheme"].lower()
+    port = match["port"]
+    if port and not (len(port) <= 5 and 0 < int(port) < 2**16):
+        raise ScriptUrlError(f"expected a port from 1 to 65535 in the URL, came {port[:SHOWN]}")
+    return ScriptUrl(
+        scheme,
+        _canonical(match["address"] or match["name"]),
+        int(port or DEFAULT_PORTS[scheme]),
+        quote(match["path"] or "/", safe=_PATH_SAFE),
+        None if match["query"] is None else quote(match["query"], safe=f"{_PATH_SAFE}?"),
+    )
+
+
+async def fetch_script(url: str, settings: Settings, network: Network) -> Script:
+    """Get the script that `url` names.
+
+    Raises:
+        ScriptUrlError: there is none, or none that the settings allow to fetch.
+    """
+    which = "script_url"
+    try:
+        parsed = parse_url(url)
+        which = f"script_url {parsed}"
+        body = await _body(parsed, settings, network)
+        # It may be megabytes, and other sessions' video runs in this event loop.
+        return await asyncio.to_thread(_read, body)
+    except ScriptUrlError as error:
+        raise ScriptUrlError(f"{which}: {error}") from error.__cause__
+
+
+async def _body(url: ScriptUrl, settings: Settings, network: Network) -> bytes:
+    """What is under `url`, for those who may ask there."""
+    if url.host not in {_canonical(each) for each in settings.script_url_hosts}:
+        hosts = ", ".join(settings.script_url_hosts) or "none"
+        raise ScriptUrlError(f"expected a host of the setting script_url_hosts ({hosts}), came {url.host[:SHOWN]!r}")
+    limit = asyncio.timeout(settings.script_url_timeout)
+    try:
+        async with limit:
+            return await _get(url, settings.script_url_bytes, network)
+    except (OSError, UnicodeError, h11.RemoteProtocolError) as error:
+        if limit.expired():
+            raise ScriptUrlError(
+                f"expected a script within {settings.script_url_timeout:g} s (setting script_url_timeout), "
+                "timed out before all of it had come"
+            ) from None
+        raise ScriptUrlError(
+            f"expected an answer over HTTP, came {type(error).__name__}: {str(error)[:SHOWN]}"
+        ) from error
+
+
+async def _get(url: ScriptUrl, limit: int, network: Network) -> bytes:
+    reader, writer = await network.dial(url.host, url.port, tls=url.scheme == "https")
+    try:
+        connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
+        target = url.path if url.query is None else f"{url.path}?{url.query}"
+        # An IPv6 address has no form in IDNA, and needs none.
+        host = url.authority.encode("ascii" if ":" in url.host else "idna")
+        request = h11.Request(method="GET", target=target, headers=[(b"Host", host), *HEADERS])
+        writer.write((connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b""))
+        return await _receive(connection, reader, limit)
+    finally:
+        # At once: a server that does not answer would not take part in an orderly end either.
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def _receive(connection: h11.Connection, reader: asyncio.StreamReader, limit: int) -> bytes:
+    """The body of the answer.
+
+    Raises:
+        ScriptUrlError: it is none of a script, or too large.
+        h11.RemoteProtocolError: it is not HTTP, or not whole.
+    """
+    body = bytearray()
+    while True:
+        event = connection.next_event()
+        match event:
+            case h11.Response():
+                _check_head(event, limit)
+            case h11.Data():
+                body += event.data
+                if len(body) > limit:
+                    raise _too_big(limit, "more")
+            case h11.InformationalResponse():
+                pass
+            case h11.NEED_DATA:
+                connection.receive_data(await reader.read(CHUNK))
+            case _:
+                return bytes(body)
+
+
+def _check_head(answer: h11.Response, limit: int) -> None:
+    status = answer.status_code
+    if not 200 <= status < 300:
+        hint = "; redirects are not followed" if 300 <= status < 400 else ""
+        reason = bytes(answer.reason).decode("ascii", "replace")
+        raise ScriptUrlError(f"expected status 2xx, came {f'{status} {reason}'.strip()[:SHOWN]}{hint}")
+    headers = [(bytes(name), bytes(value).decode("latin-1")) for name, value in answer.headers]
+    for coding in (value.strip().lower() for name, value in headers if name == b"content-encoding"):
+        if coding != "identity":
+            came_in = repr(coding[:SHOWN])
+            raise ScriptUrlError(f"expected a script as it is (Accept-Encoding: identity), came one in {came_in}")
+    for length in (value for name, value in headers if name == b"content-length"):
+        if int(length) > limit:
+            raise _too_big(limit, length)
+
+
+def _too_big(limit: int, size: str) -> ScriptUrlError:
+    return ScriptUrlError(f"expected at most {limit} bytes (setting script_url_bytes), came {size}")
+
+
+def _read(body: bytes) -> Script:
+    try:
+        value = read_json(body)
+    except ValueError as error:
+        start = came(body[:SHOWN].decode("utf-8", "replace")) if body else "nothing"
+        raise ScriptUrlError(f"expected a script as JSON, came {start} ({error})") from error
+    try:
+        return read_script(value, "script")
+    except ScriptFaultsError as error:
+        raise ScriptUrlError(f"expected a script without faults; {error}") from error
+
+
+def _is_host(address: str | None, name: str | None) -> bool:
+    """Whether there is an IPv6 address (which stood in brackets), or a name that means the same to everybody."""
+    if address is None:
+        return not _DELIMITERS & set(unicodedata.normalize("NFKC", name or ""))
+    try:
+        return ipaddress.ip_address(address).version == 6
+    except ValueError:
+        return False
+
+
+def _canonical(host: str) -> str:
+    """One form for all ways to write a host: `::1` for `[0:0:0:0:0:0:0:1]`, small letters for a name."""
+    name = host.strip("[]").lower()
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return name

@@ -1,0 +1,288 @@
+"""Simulation scripts: what they say, and all that can be wrong with one (`protocol.md` section 8)."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+type Kind = Literal["start", "interact", "end"]
+type Place = tuple[str | int, ...]
+"""The path from the request to a value in it, such as `("body", "script", 0, "timestamp_ms")`."""
+type Fault = dict[str, Any]  # Any: the loc is a list of text and numbers, the others are text
+"""As FastAPI reports one: `loc`, `msg` and `type`."""
+
+LATEST_TIMESTAMP = 2**53 - 1
+"""The largest integer that every JSON reader has exactly."""
+
+SHOWN = 40
+"""Characters shown of a value at fault."""
+TEXT_LIMIT = 1000
+"""Characters of all faults in one line; of more, their number."""
+
+_IMAGE_HEAD = re.compile(r"data:image/[a-z0-9.+-]+;base64,")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One entry of a script."""
+
+    timestamp_ms: int
+    kind: Kind
+    prompt: str = ""
+    """Empty for an `end`."""
+    image: str | None = field(default=None, repr=False)
+    """The image that a `start` begins from, as a `data:` URL in base64; not decoded yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script without a fault: a `start` at 0, interactions, an `end`; times do not go back."""
+
+    actions: tuple[Action, ...]
+
+    @property
+    def duration_ms(self) -> int:
+        """Length of the video in milliseconds: the time of the `end`."""
+        return self.actions[-1].timestamp_ms
+
+
+class ScriptFaultsError(ValueError):
+    """All that is wrong with a script; `str()` says it in one line."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(faults)
+        self.faults = list(faults)
+        """Each with `loc`, `msg` and `type`, in the order of the script; no two at one place."""
+
+    def __str__(self) -> str:
+        line = ""
+        for count, fault in enumerate(self.faults):
+            told = f"{'; ' if line else ''}{fault_line(fault)}"
+            more = f"; and {len(self.faults) - count} more"
+            if len(line) + len(told) + len(more) > TEXT_LIMIT:
+                return line[: TEXT_LIMIT - len(more)] + more
+            line += told
+        return line
+
+
+class Faults:
+    """Gathers faults, the first one of each place."""
+
+    def __init__(self) -> None:
+        self._by_place: dict[Place, Fault] = {}
+
+    def add(self, place: Place, message: str, kind: str) -> None:
+        """Note what is wrong at `place`; `kind` as pydantic names such a fault."""
+        self._by_place.setdefault(place, {"loc": [*place], "msg": message, "type": kind})
+
+    def add_all(self, faults: Sequence[Fault]) -> None:
+        """Note faults that were found elsewhere, at places of their own."""
+        for fault in faults:
+            self._by_place.setdefault(tuple(fault["loc"]), fault)
+
+    def __call__(self) -> list[Fault]:
+        return list(self._by_place.values())
+
+
+def read_script(value: object, *loc: str | int) -> Script:
+    """Read decoded JSON as a script; `loc` is where it was found.
+
+    Raises:
+        ScriptFaultsError: with every fault that it has.
+    """
+    faults = Faults()
+    actions: list[Action] = []
+    if not isinstance(value, list):
+        faults.add(loc, f"expected an array of entries, came {came(value)}", "list_type")
+    elif not value:
+        faults.add(loc, "expected a start, an end and what happens between them, came an empty array", "too_short")
+    else:
+        actions = _read_entries(value, loc, faults)
+    if found := faults():
+        raise ScriptFaultsError(found)
+    return Script(tuple(actions))
+
+
+def _read_entries(entries: list[object], loc: Place, faults: Faults) -> list[Action]:
+    """The actions of `entries`: whole and in their order, if no fault was found."""
+    actions: list[Action] = []
+    latest = 0
+    for index, entry in enumerate(entries):
+        place = (*loc, index)
+        is_first, is_last = index == 0, index == len(entries) - 1
+        if not isinstance(entry, dict):
+            faults.add(place, f"expected an object with timestamp_ms and one action, came {came(entry)}", "dict_type")
+            continue
+        for key in entry:
+            if key != "timestamp_ms" and key not in _FIELDS:
+                message = f"expected timestamp_ms and one of {ACTIONS}, no other key"
+                faults.add((*place, key), message, "extra_forbidden")
+        time = _read_time(entry, (*place, "timestamp_ms"), faults)
+        kind, fields = _read_action(entry, place, faults)
+        if kind is not None:
+            _check_order(kind, place, is_first=is_first, is_last=is_last, faults=faults)
+        if time is not None:
+            ends = is_last and kind == "end"
+            _check_time(time, (*place, "timestamp_ms"), latest, is_first=is_first, ends=ends, faults=faults)
+            latest = max(latest, time)
+        if kind is not None and time is not None:
+            actions.append(Action(time, kind, **fields))
+    return actions
+
+
+def _read_time(entry: Mapping[str, object], place: Place, faults: Faults) -> int | None:
+    expected = f"expected a whole number of milliseconds from 0 to {LATEST_TIMESTAMP}"
+    if "timestamp_ms" not in entry:
+        faults.add(place, f"{expected}, came nothing", "missing")
+        return None
+    value = entry["timestamp_ms"]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        faults.add(place, f"{expected}, came {came(value)}", "int_type")
+    elif isinstance(value, float) and not value.is_integer():
+        faults.add(place, f"{expected}, came {came(value)}", "int_from_float")
+    elif value < 0:
+        faults.add(place, f"{expected}, came {came(value)}", "greater_than_equal")
+    elif value > LATEST_TIMESTAMP:
+        faults.add(place, f"{expected}, came {came(value)}", "less_than_equal")
+    else:
+        return int(value)
+    return None
+
+
+def _read_action(entry: Mapping[str, object], place: Place, faults: Faults) -> tuple[Kind | None, dict[str, str]]:
+    """The entry's one action with its good fields; every action that it has is looked at."""
+    present = [kind for kind in _FIELDS if kind in entry]
+    if len(present) != 1:
+        found = " and ".join(present) or "none"
+        faults.add(place, f"expected exactly one of {ACTIONS}, came {found}", "value_error")
+    fields: dict[str, str] = {}
+    for kind in present:
+        fields = _read_fields(entry[kind], _FIELDS[kind], (*place, kind), faults)
+    return (present[0], fields) if len(present) == 1 else (None, {})
+
+
+def _read_fields(value: object, known: Mapping[str, "_Field"], place: Place, faults: Faults) -> dict[str, str]:
+    names = " and ".join(known) or "nothing"
+    if not isinstance(value, dict):
+        faults.add(place, f"expected an object with {names} in it, came {came(value)}", "dict_type")
+        return {}
+    for key in value:
+        if key not in known:
+            faults.add((*place, key), f"expected {names} here, no other key", "extra_forbidden")
+    good: dict[str, str] = {}
+    for name, each in known.items():
+        if name not in value:
+            if each.is_required:
+                faults.add((*place, name), f"expected {each.expected}, came nothing", "missing")
+            continue
+        fault = each.fault(value[name])
+        if fault is None:
+            good[name] = value[name]
+        else:
+            faults.add((*place, name), f"expected {each.expected}, came {came(value[name])}", fault)
+    return good
+
+
+def _check_order(kind: Kind, place: Place, *, is_first: bool, is_last: bool, faults: Faults) -> None:
+    expected = {
+        "a start, as the first entry": is_first and kind != "start",
+        "an end, as the last entry": is_last and kind != "end",
+        "no start after the first entry: one stream, one script": kind == "start" and not is_first,
+        "no end before the last entry": kind == "end" and not is_last,
+    }
+    for what, is_broken in expected.items():
+        if is_broken:
+            faults.add(place, f"expected {what}; came {kind}", "value_error")
+
+
+def _check_time(time: int, place: Place, latest: int, *, is_first: bool, ends: bool, faults: Faults) -> None:
+    """`latest`: of the good times before; `ends`: it is the time of the end."""
+    expected = {
+        "0, the time of the first entry": is_first and time != 0,
+        f"{latest} or later: times do not go back": time < latest,
+        "a time above 0, as a video has frames": ends and time == 0,
+    }
+    for what, is_broken in expected.items():
+        if is_broken:
+            faults.add(place, f"expected {what}; came {time}", "value_error")
+
+
+def _prompt_fault(value: object) -> str | None:
+    if not isinstance(value, str):
+        return "string_type"
+    return None if is_utf8(value) else "string_unicode"
+
+
+def is_utf8(text: str) -> bool:
+    """Whether UTF-8 can hold `text`: JSON can escape half a surrogate pair, which is no character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _image_fault(value: object) -> str | None:
+    """What `media/data_url.py` decodes when the job runs; whether that is an image shows only then."""
+    if not isinstance(value, str):
+        return "string_type"
+    head = _IMAGE_HEAD.match(value)
+    if head is None:
+        return "string_pattern_mismatch"
+    whole = (len(value) - head.end()) % 4 == 0 and _BASE64.fullmatch(value, head.end()) is not None
+    return None if whole else "value_error"
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A field of an action: `fault` gives the type of what is wrong with its value, None if nothing is."""
+
+    expected: str
+    fault: Callable[[object], str | None]
+    is_required: bool = True
+
+
+_PROMPT = _Field("text that UTF-8 can hold", _prompt_fault)
+_IMAGE = _Field("a data: URL of an image in base64 (data:image/png;base64,...)", _image_fault, is_required=False)
+
+_FIELDS: Mapping[Kind, Mapping[str, _Field]] = {
+    "start": {"prompt": _PROMPT, "image": _IMAGE},
+    "interact": {"prompt": _PROMPT},
+    "end": {},
+}
+"""The actions, and what may be in each."""
+
+ACTIONS = ", ".join(_FIELDS)
+
+
+def came(value: object) -> str:
+    """Say what came in place of what was expected, shortly."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case dict():
+            return "an object"
+        case list():
+            return "an array"
+        case str() if len(value) > SHOWN:
+            return f"{value[:SHOWN]!r} and {len(value) - SHOWN} characters more"
+        case str():
+            return repr(value)
+        case int() if value.bit_length() > 1024:
+            return "a number beyond all bounds"
+        case _:
+            return str(value)[:SHOWN]
+
+
+def fault_line(fault: Fault) -> str:
+    """A fault in one line: `script[1].interact.prompt: expected ...`."""
+    steps = [f"[{step}]" if isinstance(step, int) else f".{_short_key(step)}" for step in fault["loc"]]
+    return f"{''.join(steps).removeprefix('.')}: {fault['msg']}"
+
+
+def _short_key(key: str) -> str:
+    """A key may be whatever a client sent."""
+    return key if len(key) <= SHOWN and key.isprintable() else came(key)

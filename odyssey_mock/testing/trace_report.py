@@ -1,0 +1,51 @@
+"""What passed in a simulated test, from the server's journal, drawn for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from odyssey_mock.core.journal import Entry
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.explore.diagram import diagram
+from odyssey_mock.explore.log import WORLD, Line
+from odyssey_mock.sim.platform import EPOCH
+from odyssey_mock.sim.world import CLIENT, SERVER
+
+SHOWN = 80
+"""Entries that are drawn, the latest."""
+TOLD = ("prompt", "status", "code", "event", "do", "reason")
+"""What is told of an entry, or of the message in it, beside its name."""
+
+
+def trace_report(entries: Sequence[Entry]) -> str:
+    """Draw the latest of the entries as a sequence diagram; clients are one column, the server does not know more."""
+    head = f"what passed, as the server has seen it ({len(entries)} entries)"
+    left_out = len(entries) - SHOWN
+    if left_out > 0:
+        head += f", without the first {left_out}"
+    return f"{head}:\n{diagram([_line(entry) for entry in entries[-SHOWN:]])}"
+
+
+def _line(entry: Entry) -> Line:
+    at, data = entry.time - EPOCH, entry.data
+    match entry.kind:
+        case "rest":
+            return Line(at, CLIENT, entry.name, SERVER, _told(data))
+        case "channel" | "signaling":
+            who, to = (CLIENT, SERVER) if data.get("from") == "client" else (SERVER, CLIENT)
+            return Line(at, who, entry.name, to, _told(data.get("message")))
+        case "state":
+            before, after = data.get("from"), data.get("to")
+            change = f"{entry.name} {after}" if before is None else f"{entry.name} {before} -> {after}"
+            return Line(at, SERVER, change, None, _told(data))
+        case "note":
+            return Line(at, WORLD, entry.name, None, None)
+        case _:
+            return Line(at, SERVER, f"{entry.kind} {entry.name}", None, _told(data))
+
+
+def _told(data: Any) -> dict[str, JSON] | None:  # Any: JSON, whatever a client sent
+    if not isinstance(data, dict):
+        return None
+    return {name: data[name] for name in TOLD if isinstance(data.get(name), str | int)} or None

@@ -1,0 +1,126 @@
+"""What a spectator is told of what it has seen, on clocks that are numbers."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_client.cli.playback_stats import OLDEST_S, PlaybackStats
+from odyssey_client.media.stamp import Stamp
+
+EPOCH = 1_790_000_000.0
+"""Seconds, at the moment 0 of the monotonic clock."""
+
+SIZE = (704, 1280)
+
+
+def stamp(index: int, *, made: float = 0.0, tag: int | None = 1) -> Stamp:
+    """That of a frame made at ``made`` on the monotonic clock."""
+    return Stamp(tag, index, round((EPOCH + made) * 1000))
+
+
+def see(viewing: PlaybackStats, now: float, of: Stamp | None) -> None:
+    viewing.add(SIZE, of, now=now, time=EPOCH + now)
+
+
+def test_before_the_first_frame_there_is_little_to_tell() -> None:
+    viewing = PlaybackStats(5.0)
+    assert viewing.line(5.0) == "0 frames, 0 fps"
+    assert viewing.document(5.0) == {
+        "frames": 0,
+        "seconds": 0.0,
+        "fps": None,
+        "width": None,
+        "height": None,
+        "stamps": None,
+    }
+    assert dict(viewing.pairs(5.0)) == {"frames": 0, "stamps": None, "duration": "0.0 s", "fps": None, "size": None}
+
+
+def test_the_line_tells_frames_rate_age_what_is_missing_and_the_size() -> None:
+    viewing = PlaybackStats(0.0)
+    see(viewing, 0.05, stamp(7, made=0.0))
+    assert viewing.line(0.05) == "1 frame, 1 fps, age 50 ms, 0 missing, 704x1280"
+    see(viewing, 0.2, stamp(10, made=0.157))
+    assert viewing.line(0.2) == "2 frames, 2 fps, age 43 ms, 2 missing, 704x1280"
+    assert viewing.document(0.5) == {
+        "frames": 2,
+        "seconds": 0.5,
+        "fps": 4.0,
+        "width": 704,
+        "height": 1280,
+        "stamps": {"first": 7, "last": 10, "missing": 2},
+    }
+    assert dict(viewing.pairs(0.5)) == {
+        "frames": 2,
+        "stamps": "7 to 10, 2 missing",
+        "duration": "0.5 s",
+        "fps": 4.0,
+        "size": "704x1280",
+    }
+
+
+def test_frames_without_a_stamp_are_counted_and_nothing_is_said_of_age_and_gaps() -> None:
+    viewing = PlaybackStats(0.0)
+    see(viewing, 0.1, None)
+    assert viewing.line(0.1) == "1 frame, 1 fps, 704x1280"
+    assert viewing.document(0.1)["stamps"] is None
+
+
+def test_the_size_is_that_of_the_last_frame() -> None:
+    viewing = PlaybackStats(0.0)
+    see(viewing, 0.1, None)
+    viewing.add((1280, 704), None, now=0.2, time=EPOCH)
+    assert viewing.line(0.2).endswith("1280x704")
+
+
+def test_when_nothing_comes_the_rate_is_0_and_the_age_grows() -> None:
+    viewing = PlaybackStats(0.0)
+    for index in range(20):
+        see(viewing, index / 20, stamp(index, made=index / 20 - 0.04))
+    assert viewing.line(0.96).startswith("20 frames, 20 fps, age 50 ms")
+    assert viewing.line(1.46).startswith("20 frames, 10 fps, age 550 ms")
+    assert viewing.line(4.96).startswith("20 frames, 0 fps, age 4050 ms")
+
+
+@pytest.mark.parametrize(("age", "told"), [(-0.001, False), (0.0, True), (OLDEST_S, True), (OLDEST_S + 0.01, False)])
+def test_an_age_that_makes_no_sense_is_not_told(age: float, told: bool) -> None:
+    viewing = PlaybackStats(0.0)
+    see(viewing, 20.0, stamp(0, made=20.0 - age))
+    assert ("age" in viewing.line(20.0)) is told
+    assert "0 missing" in viewing.line(20.0)
+
+
+def test_the_age_is_never_that_of_an_earlier_frame() -> None:
+    viewing = PlaybackStats(0.0)
+    see(viewing, 0.1, stamp(0, made=0.05))
+    see(viewing, 0.2, None)
+    assert "age" not in viewing.line(0.2)
+
+
+def test_another_stream_begins_to_count_anew() -> None:
+    viewing = PlaybackStats(0.0)
+    for index, tag in [(100, None), (0, 1), (1, 1), (50, 2), (52, 2)]:
+        see(viewing, 0.1, stamp(index, tag=tag))
+    assert viewing.missing == 1
+
+
+@given(st.lists(st.sampled_from(("comes", "is lost", "cannot be read")), max_size=60))
+def test_missing_is_what_was_lost_between_the_first_and_the_last_that_was_read(fates: list[str]) -> None:
+    viewing = PlaybackStats(0.0)
+    for index, fate in enumerate(fates):
+        if fate != "is lost":
+            see(viewing, index / 20, stamp(index) if fate == "comes" else None)
+    read = [index for index, fate in enumerate(fates) if fate == "comes"]
+    between = fates[read[0] : read[-1]] if read else []
+    assert viewing.missing == between.count("is lost")
+    assert viewing.frames == len(fates) - fates.count("is lost")
+
+
+@given(st.lists(st.floats(0, 0.5), max_size=60), st.floats(0, 3))
+def test_the_rate_is_the_frames_of_the_last_second(gaps: list[float], later: float) -> None:
+    viewing, arrivals = PlaybackStats(0.0), [sum(gaps[: count + 1]) for count in range(len(gaps))]
+    for now in arrivals:
+        see(viewing, now, None)
+        viewing.fps(now)
+    end = (arrivals[-1] if arrivals else 0.0) + later
+    assert viewing.fps(end) == sum(now > end - 1 for now in arrivals)

@@ -1,0 +1,335 @@
+"""The calls for simulations and recordings as users meet them, against the mock; none of them needs a connection."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from odyssey_client import (
+    ConcurrentLimitReachedError,
+    ConnectionClosedError,
+    Odyssey,
+    OdysseyApiError,
+    OdysseySimulationError,
+    RateLimitError,
+    Script,
+    SimulationCancelledError,
+    SimulationFailedError,
+    SimulationJobDetail,
+    SimulationJobStatus,
+    SimulationTimeoutError,
+)
+from odyssey_client.platform import SystemClock
+from odyssey_mock import MockOdyssey
+from tests.support.scripts import IMAGE
+
+pytestmark = pytest.mark.odyssey(clock="manual")
+
+SCRIPT = Script().start("A cat").wait(1).interact("It looks out").wait(1).end()
+ENTRIES: list[dict[str, Any]] = [
+    {"timestamp_ms": 0, "start": {"prompt": "A cat"}},
+    {"timestamp_ms": 2000, "end": {}},
+]
+
+
+class DrivingClock(SystemClock):
+    """A client's clock on which time passes by sleeping, and for the mock as well."""
+
+    def __init__(self, mock: MockOdyssey) -> None:
+        self.mock = mock
+
+    def monotonic(self) -> float:
+        return self.mock.clock.time()
+
+    async def sleep(self, seconds: float) -> None:
+        await self.mock.advance(seconds)
+
+
+class StoppedClock(SystemClock):
+    """A client's clock on which sleeping has no end."""
+
+    def __init__(self) -> None:
+        self.sleeping = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeping.set()
+        await asyncio.Event().wait()
+
+
+def asked(mock: MockOdyssey) -> list[str]:
+    return [f"{entry.data['method']} {entry.data['path']}" for entry in mock.journal.find("rest")]
+
+
+def sent(mock: MockOdyssey) -> Any:
+    """The body of the last job asked for."""
+    return mock.journal.find("rest", "POST /simulation-jobs")[-1].data["request"]
+
+
+# From the script to the recording.
+
+
+async def test_a_job_is_followed_from_the_queue_to_its_recording(odyssey_mock: MockOdyssey) -> None:
+    told: list[SimulationJobDetail] = []
+    async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, clock=DrivingClock(odyssey_mock)) as client:
+        made = await client.simulate(script=SCRIPT)
+        assert (made.status, made.priority) == ("pending", "normal")
+        job = await client.wait_for_simulation(made.job_id, poll_interval=0.1, on_update=told.append)
+        assert list(dict.fromkeys(each.status for each in told)) == ["pending", "dispatched", "processing", "completed"]
+        (stream,) = job.streams
+        recording = await client.get_recording(stream.stream_id)
+        assert (recording.frame_count, recording.duration_seconds) == (40, 2.0)
+        assert recording.video_url is not None
+        (summary,) = (await client.list_stream_recordings(limit=1)).recordings
+        assert (summary.stream_id, summary.width, summary.height) == (stream.stream_id, 704, 1280)
+        assert [each.job_id async for each in client.iter_simulations()] == [made.job_id]
+        assert [each.stream_id async for each in client.iter_stream_recordings()] == [stream.stream_id]
+
+
+async def test_what_is_given_is_what_is_sent(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    await odyssey_client.simulate(script=ENTRIES)
+    assert sent(odyssey_mock) == {"script": ENTRIES, "portrait": True, "output_video": True}
+    await odyssey_client.simulate(scripts=[SCRIPT, ENTRIES], portrait=False, bypass_prompt_expansion=False)
+    assert sent(odyssey_mock) == {
+        "scripts": [[entry.to_dict() for entry in SCRIPT.entries], ENTRIES],
+        "portrait": False,
+        "output_video": True,
+        "bypass_vlm_expansion": False,
+    }
+    await odyssey_client.simulate(script_url="http://127.0.0.1:9/script.json")
+    assert sent(odyssey_mock)["script_url"] == "http://127.0.0.1:9/script.json"
+
+
+async def test_an_image_goes_with_its_script(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    await odyssey_client.simulate(script=Script().start("A cat", image=IMAGE).wait(1).end())
+    assert sent(odyssey_mock)["script"][0]["start"]["image"].startswith("data:image/jpeg;base64,")
+
+
+async def test_lists_are_filtered_and_cut_as_asked(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    ids = [(await odyssey_client.simulate(script=SCRIPT)).job_id for _ in range(4)]
+    await odyssey_client.cancel_simulation(ids[1])
+    page = await odyssey_client.list_simulations(limit=2, offset=1)
+    assert ([job.job_id for job in page.jobs], page.total, page.limit, page.offset) == ([ids[2], ids[1]], 4, 2, 1)
+    cancelled = await odyssey_client.list_simulations(status=SimulationJobStatus.CANCELLED)
+    assert [job.job_id for job in cancelled.jobs] == [ids[1]]
+    assert (await odyssey_client.list_simulations(status="cancelled")).total == 1
+    assert (await odyssey_client.list_simulations(active=True)).total == 3
+    assert (await odyssey_client.list_simulations(active=False)).total == 4
+    assert [job.job_id async for job in odyssey_client.iter_simulations(active=True, page_size=1)] == [
+        ids[3],
+        ids[2],
+        ids[0],
+    ]
+
+
+# How jobs end otherwise.
+
+
+async def test_a_batch_that_failed_in_part_keeps_what_came_of_the_rest(odyssey_mock: MockOdyssey) -> None:
+    broken = Script().start("A cat [error:model_crash]").wait(1).end()
+    async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, clock=DrivingClock(odyssey_mock)) as client:
+        job = await client.simulate(scripts=[SCRIPT, broken])
+        with pytest.raises(SimulationFailedError, match=r"script 1: .*model_crash") as caught:
+            await client.wait_for_simulation(job.job_id)
+    assert list(caught.value.stream_errors) == [1]
+    assert caught.value.job.streams[0].video_url is not None
+
+
+async def test_a_job_is_cancelled_once(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    job = await odyssey_client.simulate(script=SCRIPT)
+    assert (await odyssey_client.cancel_simulation(job.job_id)).status == "cancelled"
+    with pytest.raises(SimulationCancelledError):
+        await odyssey_client.wait_for_simulation(job.job_id)
+    with pytest.raises(OdysseySimulationError, match="job that is cancelled") as caught:
+        await odyssey_client.cancel_simulation(job.job_id)
+    assert caught.value.code == "not_cancellable"
+
+
+@pytest.mark.odyssey(clock="manual", simulation_workers=0)
+async def test_a_job_that_nobody_works_on_is_waited_for_as_long_as_asked(odyssey_mock: MockOdyssey) -> None:
+    async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, clock=DrivingClock(odyssey_mock)) as client:
+        job = await client.simulate(script=SCRIPT)
+        began = odyssey_mock.clock.time()
+        with pytest.raises(SimulationTimeoutError, match="it is pending"):
+            await client.wait_for_simulation(job.job_id, timeout=3600)
+    assert odyssey_mock.clock.time() - began == pytest.approx(3600)
+
+
+async def test_a_job_that_is_not_there_or_not_ones_own_is_told_apart(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    job = await odyssey_client.simulate(script=SCRIPT)
+    async with Odyssey("ody_somebody_else", api_url=odyssey_mock.url) as other:
+        for call in (other.get_simulate_status, other.cancel_simulation, other.wait_for_simulation):
+            for job_id, code in ((job.job_id, "job_not_yours"), ("no such job?", "job_not_found")):
+                with pytest.raises(OdysseySimulationError) as caught:
+                    await call(job_id)
+                assert caught.value.code == code
+        with pytest.raises(OdysseyApiError, match="no recording of a stream nothing") as missing:
+            await other.get_recording("nothing")
+    assert missing.value.code == "recording_not_found"
+
+
+async def test_a_bypass_without_the_privilege_is_refused(odyssey_mock: MockOdyssey) -> None:
+    async with Odyssey("ody_no_bypass", api_url=odyssey_mock.url) as client:
+        with pytest.raises(OdysseySimulationError) as caught:
+            await client.simulate(script=SCRIPT, bypass_prompt_expansion=True)
+        assert caught.value.code == "bypass_not_allowed"
+        assert (await client.simulate(script=SCRIPT, bypass_prompt_expansion=False)).status == "pending"
+
+
+@pytest.mark.odyssey(clock="manual", simulation_workers=0, queued_simulations=1)
+async def test_a_full_queue_is_told_at_once(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    await odyssey_client.simulate(script=SCRIPT)
+    with pytest.raises(RateLimitError) as caught:
+        await odyssey_client.simulate(script=SCRIPT)
+    assert caught.value.retry_after_seconds is not None
+    assert len(odyssey_mock.jobs) == 1
+
+
+# The access token.
+
+
+@pytest.mark.odyssey(clock="manual", access_token_lifetime=100)
+async def test_however_many_calls_meet_an_expired_token_it_is_renewed_once(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    await odyssey_client.list_simulations()
+    await odyssey_mock.advance(101)  # for the client no time has passed: it learns of it from a 401
+    calls: list[Awaitable[object]] = [odyssey_client.simulate(script=SCRIPT) for _ in range(5)]
+    calls += [odyssey_client.list_simulations() for _ in range(10)]
+    calls += [odyssey_client.list_stream_recordings() for _ in range(10)]
+    await asyncio.gather(*calls)
+    assert asked(odyssey_mock).count("POST /auth/token") == 2
+    assert len(odyssey_mock.jobs) == 5
+
+
+# The end of the client.
+
+
+async def test_leaving_the_client_ends_a_wait_with_a_typed_error(odyssey_mock: MockOdyssey) -> None:
+    clock = StoppedClock()
+    async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, clock=clock) as client:
+        job = await client.simulate(script=SCRIPT)
+        waiting = asyncio.create_task(client.wait_for_simulation(job.job_id))
+        await clock.sleeping.wait()
+    with pytest.raises(ConnectionClosedError, match=r"closed by disconnect\(\) while wait_for_simulation\(\)"):
+        await waiting
+
+
+@pytest.mark.parametrize("name", ["list_simulations", "list_stream_recordings"])
+async def test_disconnecting_ends_a_call_that_waits_to_be_tried_again(name: str) -> None:
+    clock = StoppedClock()
+    client = Odyssey("ody_any_key", api_url="http://127.0.0.1:9", clock=clock)  # where nobody listens
+    call = asyncio.create_task(getattr(client, name)())
+    await clock.sleeping.wait()
+    await client.disconnect()
+    with pytest.raises(ConnectionClosedError, match=rf"while {name}\(\) was under way"):
+        await call
+
+
+async def test_disconnecting_ends_calls_that_wait_for_an_answer(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    calls = [
+        asyncio.create_task(odyssey_client.simulate(script=SCRIPT)),
+        asyncio.create_task(odyssey_client.list_simulations()),
+        asyncio.create_task(anext(odyssey_client.iter_stream_recordings())),
+    ]
+    await SystemClock().sleep(0)
+    await odyssey_client.disconnect()
+    assert [type(error) for error in await asyncio.gather(*calls, return_exceptions=True)] == [
+        ConnectionClosedError
+    ] * 3
+    assert (await odyssey_client.list_simulations()).total == 0, "it can be used again"
+
+
+async def test_a_list_that_was_begun_before_an_end_does_not_go_on_after_it(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
+) -> None:
+    for _ in range(3):
+        await odyssey_client.simulate(script=SCRIPT)
+    listing = odyssey_client.iter_simulations(page_size=2)
+    await anext(listing)
+    await anext(listing)
+    await odyssey_client.disconnect()
+    with pytest.raises(ConnectionClosedError, match=r"while iter_simulations\(\)"):
+        await anext(listing)
+
+
+async def test_a_list_that_is_left_early_leaves_nothing(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    for _ in range(3):
+        await odyssey_client.simulate(script=SCRIPT)
+    before = asyncio.all_tasks()
+    async with aclosing(odyssey_client.iter_simulations(page_size=2)) as listing:
+        async for _ in listing:
+            break
+    async for _ in odyssey_client.iter_simulations(page_size=2):
+        break
+    await SystemClock().sleep(0)
+    assert not {task for task in asyncio.all_tasks() - before if "odyssey_client" in repr(task)}
+
+
+async def test_a_live_connection_that_fails_leaves_those_who_wait_for_a_simulation_alone(
+    odyssey_mock: MockOdyssey,
+) -> None:
+    clock = StoppedClock()
+    async with Odyssey("ody_concurrent_limit", api_url=odyssey_mock.url, clock=clock) as client:
+        job = await client.simulate(script=SCRIPT)
+        waiting = asyncio.create_task(client.wait_for_simulation(job.job_id))
+        await clock.sleeping.wait()
+        with pytest.raises(ConcurrentLimitReachedError):
+            await client.connect()
+        assert not waiting.done()
+        assert (await client.get_simulate_status(job.job_id)).status == "pending"
+    with pytest.raises(ConnectionClosedError):
+        await waiting
+
+
+async def test_a_wait_goes_on_beside_a_live_connection(odyssey_mock: MockOdyssey) -> None:
+    async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url) as client:
+        job = await client.simulate(script=SCRIPT)
+        await client.connect()
+        await client.start_stream("A castle")
+        await odyssey_mock.advance(5)
+        assert (await client.wait_for_simulation(job.job_id)).status == "completed"
+        assert client.is_connected
+        live, simulated = [recording async for recording in client.iter_stream_recordings()]
+        assert (live.ended_at is None, simulated.ended_at is None) in {(True, False), (False, True)}
+
+
+# What is loaded.
+
+
+async def test_none_of_it_loads_what_only_live_connections_and_images_need(odyssey_mock: MockOdyssey) -> None:
+    code = f"""
+import asyncio, json, sys
+from odyssey_client import Odyssey, Script
+
+def heavy():
+    return [name for name in "aiortc av numpy PIL".split() if name in sys.modules]
+
+async def main():
+    async with Odyssey() as client:
+        job = await client.simulate(script=Script().start("A cat").wait(1).end())
+        [each async for each in client.iter_simulations()]
+        await client.cancel_simulation(job.job_id)
+        [stream] = (await client.list_stream_recordings()).recordings
+        await client.get_recording(stream.stream_id)
+        without_an_image = heavy()
+        await client.simulate(script=Script().start("A cat", image={IMAGE!r}).wait(1).end())
+        print(json.dumps([without_an_image, heavy()]))
+
+asyncio.run(main())
+"""
+    async with Odyssey() as client:
+        job = await client.simulate(script=SCRIPT)
+        await odyssey_mock.advance(60)
+        await client.wait_for_simulation(job.job_id)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert json.loads(out) == [[], ["PIL"]]

@@ -1,0 +1,358 @@
+"""Starting, steering and ending streams: who gets which answer, and what is refused on the spot."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from odyssey_client.connection.messages import BroadcastUnusable
+from odyssey_client.connection.operation_events import (
+    Announce,
+    Answer,
+    Call,
+    Close,
+    Effect,
+    End,
+    GaveUp,
+    Input,
+    Interact,
+    LoseSession,
+    Reject,
+    Resolve,
+    Start,
+)
+from odyssey_client.connection.operation_machine import StreamOperations
+from odyssey_client.connection.operation_table import INITIAL, REFUSALS, TRANSITIONS, Action, Event, State
+from odyssey_client.errors import (
+    ConnectionClosedError,
+    InvalidStateError,
+    OdysseyStreamError,
+    PeerError,
+    SessionLostError,
+)
+from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
+from odyssey_client.models import BroadcastInfo
+
+STARTED = StreamStarted("stream-1", "a castle, at dawn")
+
+
+def streaming() -> StreamOperations:
+    operations = StreamOperations()
+    operations.handle(Start(0, "a castle"))
+    operations.handle(STARTED)
+    return operations
+
+
+def settled(effects: tuple[Effect, ...]) -> list[Effect]:
+    return [effect for effect in effects if not isinstance(effect, Announce)]
+
+
+def rejected(effects: tuple[Effect, ...]) -> list[tuple[int, str]]:
+    return [(effect.call, effect.error.code) for effect in effects if isinstance(effect, Reject)]
+
+
+def test_a_stream_is_started_steered_and_ended() -> None:
+    operations = StreamOperations()
+    assert operations.handle(Start(0, "a castle")) == ()
+    assert operations.handle(STARTED) == (Announce(STARTED), Resolve(0, "stream-1"))
+    assert operations.handle(Interact(1, "night")) == ()
+    acknowledged = InteractAcknowledged("night falls")
+    assert operations.handle(acknowledged) == (Announce(acknowledged), Resolve(1, "night falls"))
+    assert operations.handle(End(2)) == ()
+    assert operations.handle(StreamEnded()) == (Announce(StreamEnded()), Resolve(2))
+    assert operations.handle(Start(3, "another")) == ()
+
+
+@given(st.lists(st.text("ab ", max_size=4), min_size=1, max_size=6))
+def test_acknowledgements_go_to_interactions_in_order(prompts: list[str]) -> None:
+    operations = streaming()
+    for call, prompt in enumerate(prompts, 1):
+        operations.handle(Interact(call, prompt))
+    for call in range(1, len(prompts) + 1):
+        rewritten = f"REWRITTEN {call}".replace("a", "_").replace("b", "_")
+        (answer,) = settled(operations.handle(InteractAcknowledged(rewritten)))
+        assert answer in {Resolve(n, rewritten) for n in range(1, len(prompts) + 1)}
+    assert not operations.pending
+
+
+def test_rewritten_acknowledgements_go_strictly_by_order() -> None:
+    operations = streaming()
+    for call in (1, 2, 3):
+        operations.handle(Interact(call, f"prompt {call}"))
+    answers = [settled(operations.handle(InteractAcknowledged(text))) for text in ("x", "y", "z")]
+    assert answers == [[Resolve(1, "x")], [Resolve(2, "y")], [Resolve(3, "z")]]
+
+
+def test_a_late_acknowledgement_is_not_given_to_the_next_interaction() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "slow"))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, "next"))
+    assert settled(operations.handle(InteractAcknowledged("at last"))) == []
+    assert settled(operations.handle(InteractAcknowledged("thereafter"))) == [Resolve(2, "thereafter")]
+
+
+def test_an_acknowledgement_that_shows_the_later_prompt_belongs_to_it() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "[stall]"))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, "Fly higher"))
+    assert settled(operations.handle(InteractAcknowledged("fly higher, in mist"))) == [
+        Resolve(2, "fly higher, in mist")
+    ]
+
+
+def test_a_place_is_given_up_after_a_second_time() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "never answered"))
+    operations.handle(GaveUp(1))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, "next"))
+    assert settled(operations.handle(InteractAcknowledged("rewritten"))) == [Resolve(2, "rewritten")]
+
+
+def test_an_acknowledgement_that_is_said_twice_answers_nothing_the_second_time() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(Interact(2, "rain"))
+    said = InteractAcknowledged("night, with stars")
+    assert settled(operations.handle(said)) == [Resolve(1, "night, with stars")]
+    assert operations.handle(said) == (Announce(said),)
+    assert settled(operations.handle(InteractAcknowledged("rain"))) == [Resolve(2, "rain")]
+
+
+def test_the_same_prompt_twice_takes_two_acknowledgements() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(Interact(2, "night"))
+    said = InteractAcknowledged("night, with stars")
+    assert settled(operations.handle(said)) == [Resolve(1, "night, with stars")]
+    assert settled(operations.handle(said)) == [Resolve(2, "night, with stars")]
+
+
+def test_an_acknowledgement_of_what_was_given_up_is_not_given_to_the_next_interaction() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(GaveUp(1))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, "rain"))
+    assert settled(operations.handle(InteractAcknowledged("night, with stars"))) == []
+    assert settled(operations.handle(InteractAcknowledged("rain"))) == [Resolve(2, "rain")]
+
+
+def test_a_start_that_timed_out_may_still_start() -> None:
+    operations = StreamOperations()
+    operations.handle(Start(0, "a castle"))
+    operations.handle(GaveUp(0))
+    assert operations.handle(STARTED) == (Announce(STARTED),)
+    assert operations.state is State.STREAMING
+
+
+def test_a_late_stream_started_is_not_given_to_the_next_start() -> None:
+    operations = StreamOperations()
+    operations.handle(Start(0, "a castle"))
+    operations.handle(GaveUp(0))
+    operations.handle(Start(1, "a boat"))
+    assert settled(operations.handle(STARTED)) == []
+    assert operations.state is State.STARTING
+    assert settled(operations.handle(StreamStarted("stream-2", "a boat"))) == [Resolve(1, "stream-2")]
+
+
+def test_a_stream_error_rejects_the_start_that_waits() -> None:
+    operations = StreamOperations()
+    operations.handle(Start(0, "a castle"))
+    assert rejected(operations.handle(StreamError("quota_exceeded", "no more"))) == [(0, "quota_exceeded")]
+    assert operations.state is State.IDLE
+
+
+def test_a_stream_error_rejects_the_oldest_interaction_and_then_the_end() -> None:
+    operations = streaming()
+    for call in (Interact(1, "one"), Interact(2, "two"), End(3)):
+        operations.handle(call)
+    error = StreamError("moderation", "no")
+    assert [rejected(operations.handle(error)) for _ in range(4)] == [
+        [(1, "moderation")],
+        [(2, "moderation")],
+        [(3, "moderation")],
+        [],
+    ]
+
+
+def test_the_end_of_a_stream_rejects_what_was_not_acknowledged() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "one"))
+    operations.handle(Interact(2, "two"))
+    assert rejected(operations.handle(StreamEnded())) == [(1, "stream_ended"), (2, "stream_ended")]
+    assert operations.state is State.IDLE
+
+
+def test_an_end_that_timed_out_may_be_tried_again() -> None:
+    operations = streaming()
+    operations.handle(End(1))
+    operations.handle(GaveUp(1))
+    operations.handle(End(2))
+    assert settled(operations.handle(StreamEnded())) == [Resolve(2)]
+
+
+def test_the_end_of_the_connection_rejects_everything() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "one"))
+    operations.handle(End(2))
+    effects = operations.handle(Close(PeerError("the peer is gone")))
+    assert [(e.call, type(e.error)) for e in effects if isinstance(e, Reject)] == [
+        (1, ConnectionClosedError),
+        (2, ConnectionClosedError),
+    ]
+    with pytest.raises(InvalidStateError, match=r"connect\(\)"):
+        operations.handle(Start(3, "again"))
+
+
+@pytest.mark.parametrize(
+    ("before", "call", "advice"),
+    [
+        ((), Interact(9, "x"), r"start_stream\(\)"),
+        ((), End(9), r"start_stream\(\)"),
+        ((Start(0, ""),), Start(9, ""), "has returned"),
+        ((Start(0, ""),), Interact(9, ""), "has returned"),
+        ((Start(0, ""), STARTED), Start(9, ""), r"end_stream\(\)"),
+        ((Start(0, ""), STARTED, End(1)), End(9), "has returned"),
+    ],
+)
+def test_a_call_that_does_not_fit_is_refused_with_advice_and_changes_nothing(
+    before: tuple[Input, ...], call: Input, advice: str
+) -> None:
+    operations = StreamOperations()
+    for happened in before:
+        operations.handle(happened)
+    state, pending = operations.state, operations.pending
+    with pytest.raises(InvalidStateError, match=advice):
+        operations.handle(call)
+    assert (operations.state, operations.pending) == (state, pending)
+
+
+def test_a_refusal_is_a_stream_error_with_a_reason() -> None:
+    with pytest.raises(OdysseyStreamError) as raised:
+        StreamOperations().handle(End(0))
+    assert raised.value.reason == "no_stream"
+
+
+GONE = LoseSession(SessionLostError("The session is gone."))
+LOST = (Announce(StreamError("session_lost", "The session is gone.")), Announce(StreamEnded()))
+
+
+def test_a_lost_session_ends_the_stream_and_rejects_what_was_pending_and_another_stream_may_follow() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(End(2))
+    effects = operations.handle(GONE)
+    assert effects[:2] == LOST, "the user hears of the stream before the calls return"
+    assert rejected(effects) == [(1, "session_lost"), (2, "session_lost")]
+    assert all(isinstance(effect.error, SessionLostError) for effect in effects if isinstance(effect, Reject))
+    assert operations.pending == frozenset()
+    operations.handle(Start(3, "another"))
+    assert operations.handle(STARTED) == (Announce(STARTED), Resolve(3, "stream-1"))
+
+
+def test_a_lost_session_without_a_stream_is_told_to_those_who_wait_and_nobody_else() -> None:
+    operations = StreamOperations()
+    assert operations.handle(GONE) == ()
+    operations.handle(Start(0, "a castle"))
+    effects = operations.handle(GONE)
+    assert rejected(effects) == [(0, "session_lost")]
+    assert len(effects) == 1
+    assert operations.state is State.IDLE
+
+
+def test_the_place_of_a_call_that_gave_up_is_lost_with_the_session() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(GaveUp(1))
+    operations.handle(GONE)
+    operations.handle(Start(2, "another"))
+    operations.handle(STARTED)
+    operations.handle(Interact(3, "day"))
+    assert settled(operations.handle(InteractAcknowledged("rewritten"))) == [Resolve(3, "rewritten")]
+    assert operations.handle(GaveUp(1)) == ()
+
+
+@pytest.mark.parametrize("reason", ["session_timeout", "quota_exceeded", "moderation"])
+def test_a_refusal_is_retryable_where_the_table_of_the_wire_says_so(reason: str) -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    (reject,) = settled(operations.handle(StreamError(reason, "no")))
+    assert isinstance(reject, Reject)
+    assert reject.error.retryable == (reason == "session_timeout")
+
+
+def test_the_tables_cover_every_call_in_every_state() -> None:
+    for state in State:
+        for call in (Event.START, Event.INTERACT, Event.END):
+            assert (call in TRANSITIONS[state]) != ((state, call) in REFUSALS)
+    reached = {INITIAL} | {to for row in TRANSITIONS.values() for to, _ in row.values()}
+    assert reached == set(State)
+    assert {action for row in TRANSITIONS.values() for _, actions in row.values() for action in actions} == set(Action)
+
+
+ANSWERS: st.SearchStrategy[Answer] = st.sampled_from(
+    [
+        STARTED,
+        StreamStarted("stream-2", "b"),
+        InteractAcknowledged("a"),
+        InteractAcknowledged("rewritten"),
+        StreamEnded(),
+        StreamError("moderation", "no"),
+        BroadcastReady(BroadcastInfo("http://x", "t", None)),
+        BroadcastUnusable("no URL"),
+    ]
+)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_whatever_comes_each_call_is_settled_at_most_once_and_none_is_left_at_the_end(data: st.DataObject) -> None:
+    operations = StreamOperations()
+    made: set[int] = set()
+    done: list[int] = []
+    for number in range(data.draw(st.integers(1, 25))):
+        kind = data.draw(st.sampled_from(["start", "interact", "end", "give up", "answer", "lose"]))
+        happened: Input
+        if kind == "answer":
+            answer: Answer = data.draw(ANSWERS)
+            happened = answer
+        elif kind == "lose":
+            happened = GONE
+        elif kind == "give up":
+            happened = GaveUp(data.draw(st.sampled_from(sorted(made) or [0])))
+        else:
+            prompt = data.draw(st.sampled_from(["a", "b", ""]))
+            calls: dict[str, Call] = {
+                "start": Start(number, prompt),
+                "interact": Interact(number, prompt),
+                "end": End(number),
+            }
+            happened = calls[kind]
+        pending = operations.pending
+        was_streaming = operations.state in {State.STREAMING, State.ENDING}
+        try:
+            effects = operations.handle(happened)
+        except InvalidStateError:
+            assert isinstance(happened, Start | Interact | End)
+            continue
+        if isinstance(happened, Start | Interact | End):
+            made.add(happened.call)
+        elif isinstance(happened, GaveUp):
+            assert not effects
+            done += [happened.call] if happened.call in pending else []
+        else:
+            told = [effect.answer for effect in effects if isinstance(effect, Announce)]
+            if isinstance(happened, LoseSession):
+                assert told == ([effect.answer for effect in LOST] if was_streaming else [])
+                assert not operations.pending
+            elif isinstance(happened, BroadcastUnusable):
+                assert told == [StreamError("broadcast_error", "no URL")]
+                assert operations.pending == pending, "it is no answer to any call"
+            else:
+                assert told == [happened]
+        done += [effect.call for effect in effects if isinstance(effect, Resolve | Reject)]
+        assert (operations.state is State.STARTING) <= bool(operations.pending)
+    done += [effect.call for effect in operations.handle(Close(PeerError("gone"))) if isinstance(effect, Reject)]
+    assert sorted(done) == sorted(made)

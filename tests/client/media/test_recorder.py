@@ -1,0 +1,306 @@
+"""Recording to a file: what is in it, when it is there, and what is left where it cannot be written."""
+
+import asyncio
+import os
+import resource
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import av
+import pytest
+
+from odyssey_client import ConnectionClosedError, MediaStream
+from odyssey_client.media.recorder import Recorder, check_target
+from tests.support.leftovers import nothing_left
+from tests.support.pictures import fill, noise, picture
+
+LIMIT = 30.0
+"""Seconds to wait for anything; far beyond what is needed."""
+
+OLD = b"a film of before"
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def decoded(path: Path) -> list[av.VideoFrame]:
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec.name == "h264"
+        return list(container.decode(video=0))
+
+
+async def test_a_recording_has_every_frame_at_its_time(tmp_path: Path) -> None:
+    stream = MediaStream()
+    path = tmp_path / "video.mp4"
+    async with stream.record(path) as recorder:
+        for index in (0, 1, 2, 10, 11):
+            stream.push(picture(index))
+    frames = decoded(path)
+    assert [round(float(frame.time or 0) * 1000) for frame in frames] == [0, 50, 100, 500, 550]
+    shades = [float(frame.to_ndarray(format="gray").mean()) for frame in frames]
+    assert shades == pytest.approx([16, 24, 32, 96, 104], abs=4)
+    assert (recorder.frames_recorded, recorder.frames_dropped, recorder.has_failed) == (5, 0, False)
+
+
+async def test_a_recording_keeps_its_size_and_fits_other_frames_in(tmp_path: Path) -> None:
+    stream = MediaStream()
+    async with stream.record(tmp_path / "video.mp4"):
+        stream.push(picture(24, 64, 96))
+        stream.push(picture(25, 96, 64))
+    upright, lying = decoded(tmp_path / "video.mp4")
+    assert (lying.width, lying.height) == (upright.width, upright.height) == (64, 96)
+    rows = lying.to_ndarray(format="gray")[:, 32]
+    assert rows[4] < 40
+    assert rows[48] > 100
+
+
+@pytest.mark.parametrize("size", [(65, 97), (1, 1)])
+async def test_a_picture_with_an_odd_side_gets_one_more(size: tuple[int, int], tmp_path: Path) -> None:
+    stream = MediaStream()
+    async with stream.record(tmp_path / "video.mp4"):
+        stream.push(picture(0, *size))
+        stream.push(picture(1, *size))
+    assert [(frame.width, frame.height) for frame in decoded(tmp_path / "video.mp4")] == [
+        (size[0] + 1, size[1] + 1)
+    ] * 2
+
+
+async def test_a_picture_of_no_shape_to_be_fitted_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    stream, path = MediaStream(), tmp_path / "video.mp4"
+    recorder = stream.record(path)
+    await recorder.start()
+    stream.push(picture(0, 64, 96))
+    stream.push(picture(1, 3000, 2))
+    with pytest.raises(OSError, match="Invalid argument") as raised:
+        await recorder.stop()
+    assert raised.value.filename == str(path)
+    assert names(tmp_path) == []
+
+
+async def test_a_recording_ends_well_when_the_connection_fails(tmp_path: Path) -> None:
+    stream = MediaStream()
+    async with stream.record(tmp_path / "video.mp4"):
+        fill(stream, 4)
+        stream.end(ConnectionClosedError("gone"))
+    assert len(decoded(tmp_path / "video.mp4")) == 4
+
+
+async def test_a_recorder_records_once(tmp_path: Path) -> None:
+    recorder = MediaStream().record(tmp_path / "video.mp4")
+    async with recorder:
+        with pytest.raises(RuntimeError, match="make another one"):
+            await recorder.start()
+    assert not (tmp_path / "video.mp4").exists()
+
+
+async def test_a_film_has_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    stream, path = MediaStream(), tmp_path / "video.mp4"
+    path.write_bytes(OLD)
+    async with stream.record(path) as recorder:
+        fill(stream, 3)
+        await recorded(recorder, 3)
+        assert path.read_bytes() == OLD
+        assert len(names(tmp_path)) == 2
+    assert names(tmp_path) == ["video.mp4"]
+    assert len(decoded(path)) == 3
+
+
+async def test_without_a_picture_what_is_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    path.write_bytes(OLD)
+    async with MediaStream().record(path) as recorder:
+        pass
+    assert (path.read_bytes(), names(tmp_path), recorder.frames_recorded) == (OLD, ["video.mp4"], 0)
+
+
+async def test_two_recordings_in_one_directory_are_two_films(tmp_path: Path) -> None:
+    stream = MediaStream()
+    async with stream.record(tmp_path / "a.mp4"):
+        fill(stream, 2)
+        async with stream.record(tmp_path / "b.mp4"):
+            stream.push(picture(2))
+    assert names(tmp_path) == ["a.mp4", "b.mp4"]
+    assert [len(decoded(tmp_path / name)) for name in names(tmp_path)] == [3, 1]
+
+
+async def test_a_link_stays_one_and_what_it_names_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    link, path = tmp_path / "link.mp4", tmp_path / "films" / "video.mp4"
+    link.symlink_to(path)
+    stream = MediaStream()
+    async with stream.record(link):
+        fill(stream, 2)
+    assert link.is_symlink()
+    assert len(decoded(path)) == 2
+
+
+async def test_a_relative_path_means_what_it_meant_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    stream = MediaStream()
+    async with stream.record("video.mp4"):
+        monkeypatch.chdir("/")
+        fill(stream, 1)
+    assert len(decoded(tmp_path / "video.mp4")) == 1
+
+
+def unwritable(directory: Path, where: str) -> Path:
+    """A path of one kind that no film can be written to."""
+    match where:
+        case "missing directory":
+            return directory / "none" / "video.mp4"
+        case "file as directory":
+            (directory / "file").touch()
+            return directory / "file" / "video.mp4"
+        case "directory":
+            (directory / "video.mp4").mkdir()
+            return directory / "video.mp4"
+        case "pipe":
+            os.mkfifo(directory / "video.mp4")
+            return directory / "video.mp4"
+        case "long name":
+            return directory / f"{'x' * 300}.mp4"
+        case _:
+            raise ValueError(where)
+
+
+UNWRITABLE = {
+    "missing directory": FileNotFoundError,
+    "file as directory": NotADirectoryError,
+    "directory": IsADirectoryError,
+    "pipe": FileExistsError,
+    "long name": OSError,
+}
+
+
+@pytest.mark.parametrize(("where", "error"), UNWRITABLE.items(), ids=UNWRITABLE)
+async def test_what_cannot_be_written_is_told_at_the_start_and_nothing_is_made(
+    where: str, error: type[OSError], tmp_path: Path
+) -> None:
+    path = unwritable(tmp_path, where)
+    before = names(tmp_path)
+    async with nothing_left():
+        recorder = MediaStream().record(path)
+        with pytest.raises(error) as caught:
+            await recorder.start()
+        await recorder.stop()
+        with pytest.raises(error):
+            check_target(path)
+    assert (type(caught.value), caught.value.filename, names(tmp_path)) == (error, str(path), before)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_to_look_whether_a_film_can_be_written_leaves_all_as_it_was(there: bool, tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    if there:
+        path.write_bytes(OLD)
+    check_target(path)
+    assert names(tmp_path) == ["video.mp4"] * there
+    assert not there or path.read_bytes() == OLD
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file of this process can grow beyond ``size`` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def others_go_on() -> None:
+    """Let tasks and threads have a turn."""
+    await asyncio.to_thread(lambda: None)
+
+
+async def recorded(recorder: Recorder, count: int) -> None:
+    """Wait until so many frames are in the file, or there is no hope of it."""
+    async with asyncio.timeout(LIMIT):
+        while recorder.frames_recorded < count and not recorder.has_failed:
+            await others_go_on()
+
+
+async def test_where_there_is_no_room_any_more_it_fails_and_leaves_nothing(tmp_path: Path) -> None:
+    stream, path = MediaStream(), tmp_path / "video.mp4"
+    path.write_bytes(OLD)
+    async with nothing_left():
+        recorder = stream.record(path)
+        await recorder.start()
+        with room_for(200_000):
+            for index in range(40):
+                stream.push(noise(index))
+            await recorded(recorder, 40)
+        assert recorder.has_failed
+        for _ in range(2):
+            with pytest.raises(OSError, match="File too large") as caught:
+                await recorder.stop()
+            assert caught.value.filename == str(path)
+    assert (path.read_bytes(), names(tmp_path), recorder.frames_recorded) == (OLD, ["video.mp4"], 0)
+
+
+async def test_where_there_is_no_room_for_the_end_nothing_is_left_either(tmp_path: Path) -> None:
+    stream = MediaStream()
+    recorder = stream.record(tmp_path / "video.mp4")
+    await recorder.start()
+    fill(stream, 2)
+    await recorded(recorder, 2)
+    with room_for(0), pytest.raises(OSError, match="File too large"):
+        await recorder.stop()
+    assert recorder.has_failed
+    assert (names(tmp_path), recorder.frames_recorded) == ([], 0)
+
+
+async def test_a_picture_that_cannot_be_encoded_ends_it_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = MediaStream()
+    recorder = stream.record(tmp_path / "video.mp4")
+    await recorder.start()
+    fill(stream, 3)
+    await recorded(recorder, 3)
+    monkeypatch.setattr(recorder._writer, "_fit", None)
+    stream.push(picture(3))
+    with pytest.raises(AttributeError):
+        await recorder.stop()
+    assert (names(tmp_path), recorder.frames_recorded) == ([], 0)
+
+
+async def test_a_recording_that_is_cancelled_keeps_what_it_has(tmp_path: Path) -> None:
+    stream, path = MediaStream(), tmp_path / "video.mp4"
+    async with nothing_left():
+        recorder = stream.record(path)
+        await recorder.start()
+        fill(stream, 5)
+        await recorded(recorder, 5)
+        assert recorder._task is not None
+        assert recorder._thread is not None
+        recorder._thread.submit(threading.Event().wait, 0.3)  # it is busy with a frame
+        for _ in range(2):  # as impatient people do
+            recorder._task.cancel()
+            await others_go_on()
+        with suppress(asyncio.CancelledError):
+            await recorder._task
+    assert recorder.frames_recorded == 5
+    assert len(decoded(path)) == 5
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
+    async with nothing_left():
+        for steps in range(1, 5):
+            recorder = MediaStream().record(tmp_path / "video.mp4")
+            starting = asyncio.ensure_future(recorder.start())
+            for _ in range(steps):
+                await asyncio.wait({starting}, timeout=0)
+            starting.cancel()
+            with suppress(asyncio.CancelledError):
+                await starting
+            await recorder.stop()
+            assert recorder._thread is not None
+            await asyncio.to_thread(recorder._thread.shutdown)
+    assert names(tmp_path) == []

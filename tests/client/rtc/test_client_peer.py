@@ -1,0 +1,125 @@
+"""The WebRTC peer by itself, against one of aiortc's."""
+
+import asyncio
+import threading
+
+import pytest
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from av import VideoFrame
+
+from odyssey_client import PeerError, SystemClock
+from odyssey_client.rtc.client_peer import AiortcClientPeer, PeerListener
+from odyssey_client.rtc.ice_servers import IceServer
+from tests.client.connection.scripted import GreyTrack
+
+
+class Heard:
+    """What a peer told."""
+
+    def __init__(self) -> None:
+        self.frame: asyncio.Future[VideoFrame] = asyncio.get_running_loop().create_future()
+        self.message: asyncio.Future[str | bytes] = asyncio.get_running_loop().create_future()
+        self.lost: asyncio.Future[PeerError] = asyncio.get_running_loop().create_future()
+        self.open = asyncio.Event()
+
+    def listener(self) -> PeerListener:
+        def once[T](future: asyncio.Future[T], value: T) -> None:
+            if not future.done():
+                future.set_result(value)
+
+        return PeerListener(
+            video_added=lambda: None,
+            channel_opened=self.open.set,
+            frame=lambda frame: once(self.frame, frame),
+            message=lambda message: once(self.message, message),
+            lost=lambda error: once(self.lost, error),
+        )
+
+
+def peer(heard: Heard) -> AiortcClientPeer:
+    return AiortcClientPeer(["127.0.0.1"], SystemClock(), heard.listener())
+
+
+async def offer_of(streamer: RTCPeerConnection) -> str:
+    await streamer.setLocalDescription(await streamer.createOffer())
+    return str(streamer.localDescription.sdp)
+
+
+async def test_video_and_messages_arrive_and_the_end_is_told() -> None:
+    streamer, heard = RTCPeerConnection(), Heard()
+    streamer.addTrack(GreyTrack())
+    to_client = streamer.createDataChannel("streamerToClient")
+    from_client = streamer.createDataChannel("clientToStreamer")
+    said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    from_client.on("message", said.set_result)
+    to_client.on("open", lambda: to_client.send("hello"))
+    async with peer(heard) as ours, asyncio.timeout(10):
+        assert not ours.send("too early")
+        answer = await ours.answer(await offer_of(streamer), [IceServer(["stun:host:no-port"])])
+        await streamer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        pumping = asyncio.create_task(ours.pump())
+        assert (await heard.frame).width == 64
+        assert await heard.message == "hello"
+        await heard.open.wait()
+        assert ours.send("update")
+        assert await said == "update"
+        assert not ours.send("long " * 60_000)
+        await streamer.close()
+        assert "was lost" in str(await heard.lost)
+        await pumping
+
+
+async def test_a_channel_that_nobody_here_knows_may_close() -> None:
+    streamer, heard = RTCPeerConnection(), Heard()
+    streamer.addTrack(GreyTrack())
+    streamer.createDataChannel("clientToStreamer")
+    other = streamer.createDataChannel("of the future")
+    opened, closed = asyncio.Event(), asyncio.Event()
+    other.on("open", opened.set)
+    async with peer(heard) as ours, asyncio.timeout(10):
+        ours._connection.on("datachannel", lambda channel: channel.on("close", closed.set))
+        answer = await ours.answer(await offer_of(streamer), [])
+        await streamer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await opened.wait()
+        other.close()
+        await closed.wait()
+        assert not heard.lost.done()
+    await streamer.close()
+
+
+@pytest.mark.parametrize("what", ["nonsense", "audio", "video without channels", "channels without video"])
+async def test_an_offer_that_does_not_do_is_an_error(what: str) -> None:
+    streamer = RTCPeerConnection()
+    if what == "audio":
+        streamer.addTransceiver("audio")
+    if what == "video without channels":
+        streamer.addTrack(GreyTrack())
+    if what == "channels without video":
+        streamer.createDataChannel("clientToStreamer")
+    offer = "v=0\r\nnonsense" if what == "nonsense" else await offer_of(streamer)
+    async with peer(Heard()) as ours:
+        with pytest.raises(PeerError, match="offer cannot be answered"):
+            await ours.answer(offer, [])
+    await streamer.close()
+
+
+async def test_a_candidate_that_is_none_is_an_error_and_a_hidden_one_is_passed_over() -> None:
+    async with peer(Heard()) as ours:
+        await ours.add_candidate("candidate:1 1 udp 1 0000.local 9 typ host", "0", 0)
+        with pytest.raises(PeerError, match="candidate of the service cannot be used"):
+            await ours.add_candidate("candidate:nonsense", "0", 0)
+
+
+async def test_decoding_can_be_ended_without_closing() -> None:
+    streamer, heard, before = RTCPeerConnection(), Heard(), set(threading.enumerate())
+    streamer.addTrack(GreyTrack())
+    streamer.createDataChannel("clientToStreamer")
+    async with peer(heard) as ours, asyncio.timeout(10):
+        answer = await ours.answer(await offer_of(streamer), [])
+        await streamer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        pumping = asyncio.create_task(ours.pump())
+        await heard.frame
+        ours.stop_decoding()
+        assert not [thread for thread in set(threading.enumerate()) - before if "decoder" in thread.name]
+        await pumping
+    await streamer.close()

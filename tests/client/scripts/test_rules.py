@@ -1,0 +1,291 @@
+"""What is wrong with a script: every rule of protocol.md section 8, each with the place it names."""
+
+import copy
+import datetime
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from odyssey_client.errors import ScriptError
+from odyssey_client.scripts.rules import LATEST_MS, Faults, ScriptEntry
+from odyssey_client.scripts.script import Script
+from tests.support.scripts import IMAGE, NO_IMAGES, broken_scripts, json_values, valid_scripts
+
+START: Any = {"timestamp_ms": 0, "start": {"prompt": "A cat"}}
+LOOK: Any = {"timestamp_ms": 3000, "interact": {"prompt": "It looks out"}}
+END: Any = {"timestamp_ms": 6000, "end": {}}
+GOOD: Any = [START, LOOK, END]
+
+
+def places(script: Any) -> list[str]:
+    """The paths of the faults of a script."""
+    try:
+        Script.of(script)
+    except ScriptError as error:
+        return [fault.path for fault in error.faults]
+    return []
+
+
+def at(time: object, entry: Any = LOOK) -> Any:
+    return {**entry, "timestamp_ms": time}
+
+
+def without(key: str, entry: Any) -> Any:
+    return {name: value for name, value in entry.items() if name != key}
+
+
+def test_a_good_script_has_no_faults() -> None:
+    assert places(GOOD) == []
+    assert places([START, END]) == []
+
+
+@pytest.mark.parametrize("value", [None, True, 7, 0.5, "cat.json", b"[]", bytearray(2), {}, START, {1, 2}])
+def test_a_script_is_an_array(value: object) -> None:
+    assert places(value) == ["script"]
+
+
+def test_a_script_is_not_empty() -> None:
+    assert places([]) == ["script"]
+
+
+@pytest.mark.parametrize("value", [None, True, 7, "end", [], [END]])
+def test_an_entry_is_an_object(value: object) -> None:
+    assert places([START, value, END]) == ["script[1]"]
+
+
+@pytest.mark.parametrize("key", ["foo", "Timestamp_ms", "", "end ", "ti.me", "\ud800"])
+def test_an_entry_has_no_keys_that_nobody_knows(key: str) -> None:
+    assert places([{**START, key: 1}, LOOK, END]) == [f"script[0].{key}"]
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        *(None, True, "3000", [], {}, 0.5, -1, -0.5, float("inf"), float("-inf"), float("nan"), 2**53, 1e16),
+        *(10**400, -(10**400), Fraction(1, 3), 3j, datetime.timedelta(seconds=3)),
+    ],
+)
+def test_a_time_is_a_whole_number_that_json_can_hold(time: object) -> None:
+    assert places([START, at(time), END]) == ["script[1].timestamp_ms"]
+
+
+def test_a_time_is_there() -> None:
+    assert places([START, without("timestamp_ms", LOOK), END]) == ["script[1].timestamp_ms"]
+
+
+@pytest.mark.parametrize("time", [3000, 3000.0, np.int64(3000), np.float32(3000), Fraction(6000, 2)])
+def test_a_whole_number_of_every_kind_is_a_time_and_becomes_an_int(time: Any) -> None:
+    read = Script.of([START, at(time), END]).entries[1].timestamp_ms
+    assert (read, type(read)) == (3000, int)
+
+
+def test_the_largest_time_is_taken() -> None:
+    assert places([START, at(LATEST_MS, END)]) == []
+
+
+@pytest.mark.parametrize("entry", [{"timestamp_ms": 3000}, {**LOOK, "end": {}}, {**LOOK, "end": None}])
+def test_an_entry_has_exactly_one_action(entry: object) -> None:
+    assert "script[1]" in places([START, entry, END])
+
+
+@pytest.mark.parametrize("value", [None, True, 7, "A cat", [], [{}]])
+@pytest.mark.parametrize(("index", "action"), [(0, "start"), (1, "interact"), (2, "end")])
+def test_an_action_is_an_object(index: int, action: str, value: object) -> None:
+    script = copy.deepcopy(GOOD)
+    script[index][action] = value
+    assert places(script) == [f"script[{index}].{action}"]
+
+
+@pytest.mark.parametrize(
+    ("index", "action", "key"),
+    [(0, "start", "promt"), (1, "interact", "image"), (2, "end", "prompt"), (2, "end", "image"), (0, "start", "")],
+)
+def test_an_action_has_no_keys_but_its_own(index: int, action: str, key: str) -> None:
+    script = copy.deepcopy(GOOD)
+    script[index][action][key] = "A cat"
+    assert places(script) == [f"script[{index}].{action}.{key}"]
+
+
+@pytest.mark.parametrize("prompt", [None, True, 7, [], {}, b"A cat", "A \ud800 cat", "\udfff"])
+@pytest.mark.parametrize(("index", "action"), [(0, "start"), (1, "interact")])
+def test_a_prompt_is_text_that_utf8_can_hold(index: int, action: str, prompt: object) -> None:
+    script = copy.deepcopy(GOOD)
+    script[index][action]["prompt"] = prompt
+    assert places(script) == [f"script[{index}].{action}.prompt"]
+
+
+@pytest.mark.parametrize(("index", "action"), [(0, "start"), (1, "interact")])
+def test_a_prompt_is_there_and_may_be_empty(index: int, action: str) -> None:
+    script = copy.deepcopy(GOOD)
+    script[index][action] = {}
+    assert places(script) == [f"script[{index}].{action}.prompt"]
+    script[index][action]["prompt"] = ""
+    assert places(script) == []
+
+
+@pytest.mark.parametrize("image", [None, 7, [], {}, *NO_IMAGES])
+def test_an_image_is_one_if_it_is_there(image: object) -> None:
+    assert places([{"timestamp_ms": 0, "start": {"prompt": "A", "image": image}}, END]) == ["script[0].start.image"]
+
+
+def test_an_image_as_a_data_url_is_taken() -> None:
+    assert places([{"timestamp_ms": 0, "start": {"prompt": "A", "image": IMAGE}}, END]) == []
+
+
+def test_the_first_time_is_0() -> None:
+    assert places([at(1, START), LOOK, END]) == ["script[0].timestamp_ms"]
+    assert places([at(0.0, START), LOOK, END]) == []
+
+
+@pytest.mark.parametrize("entry", [at(0, LOOK), at(0, END)])
+def test_the_first_entry_is_a_start(entry: object) -> None:
+    assert places([entry, LOOK, END]) == ["script[0]"]
+
+
+def test_no_other_entry_is_a_start() -> None:
+    assert places([START, at(3000, START), END]) == ["script[1]"]
+    assert places([START, at(3000, START)]) == ["script[1]"]
+
+
+def test_the_last_entry_is_an_end() -> None:
+    assert places([START, LOOK]) == ["script[1]"]
+    assert places([START]) == ["script[0]"]
+
+
+def test_no_other_entry_is_an_end() -> None:
+    assert places([START, at(3000, END), END]) == ["script[1]"]
+
+
+def test_times_do_not_go_back_behind_the_latest_good_one() -> None:
+    assert places([START, at(3000), at(3000), END]) == []
+    assert places([START, at(3000), at(2999), END]) == ["script[2].timestamp_ms"]
+    assert places([START, at(5000), at(1000), at(3000), END]) == ["script[2].timestamp_ms", "script[3].timestamp_ms"]
+    assert places([START, at("9000"), END]) == ["script[1].timestamp_ms"]
+    assert places([START, at(7000, {"foo": 1}), END]) == ["script[1]", "script[1].foo", "script[2].timestamp_ms"]
+
+
+def test_a_video_has_frames() -> None:
+    assert places([START, at(0), at(0, END)]) == ["script[2].timestamp_ms"]
+    assert places([START, at(0), at(1, END)]) == []
+
+
+def test_order_is_not_asked_of_entries_without_one_action() -> None:
+    both = {"timestamp_ms": 0, "interact": {"prompt": "A"}, "end": {}}
+    assert places([both, both]) == ["script[0]", "script[1]"]
+    assert places([{"timestamp_ms": 0}, {"timestamp_ms": 0}]) == ["script[0]", "script[1]"]
+
+
+def test_order_is_asked_of_an_entry_whose_action_is_broken() -> None:
+    assert places([START, {"timestamp_ms": 1, "end": None}, END]) == ["script[1].end", "script[1]"]
+
+
+def test_all_faults_come_at_once_in_the_order_of_the_script_and_one_for_each_place() -> None:
+    script = [
+        {"timestamp_ms": 5, "start": {"prompt": 7, "image": "no.png", "x": 1}},
+        {"timestamp_ms": 3, "interact": None, "end": {}},
+        7,
+        at(-1, {"foo": 1}),
+        {"timestamp_ms": 4, "interact": {"prompt": "A"}},
+    ]
+    assert places(script) == [
+        "script[0].start.x",
+        "script[0].start.prompt",
+        "script[0].start.image",
+        "script[0].timestamp_ms",
+        "script[1]",
+        "script[1].interact",
+        "script[1].timestamp_ms",
+        "script[2]",
+        "script[3]",
+        "script[3].foo",
+        "script[3].timestamp_ms",
+        "script[4]",
+        "script[4].timestamp_ms",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("cat.json", "script: expected an array of entries (Script.load reads a file, Script.from_json a text), "),
+        ([START, None], "script[1]: expected an object with timestamp_ms and one of start, interact, end, got null"),
+        ([START, at(True, END)], "timestamp_ms: expected a whole number of milliseconds, 0 to 9007199254740991, got t"),
+        ([START, at(10**400, END)], "got a number beyond all bounds"),
+        ([START, at(datetime.timedelta(), END)], "got timedelta"),
+        ([START, at(5), at(4, END)], "script[2].timestamp_ms: expected 5 or more: times do not go back, got 4"),
+        ([START], "script[0]: expected an end, as the last entry, got a start"),
+        ([LOOK], "script[0]: expected a start, as the first entry, got an interact"),
+        ([{**START, "a\x1b[31m\nb": 1}, END], "script[0].a [31m b: expected no key but"),
+        ([{**START, 7: 1}, END], "script[0].7: expected no key but"),
+        ([at(0, {"start": {"prompt": "A " * 500}}), "x" * 1000], "got 'xxxx"),
+        ([at(0, {"start": {"prompt": "A \ud800"}}), END], "got half a surrogate pair at index 2"),
+        ([at(0, {"start": {"prompt": "A", "image": "no.png"}}), END], "'no.png' cannot be read: No such file"),
+    ],
+)
+def test_a_fault_says_what_was_expected_and_what_came_in_a_short_line(script: Any, says: str) -> None:
+    with pytest.raises(ScriptError) as caught:
+        Script.of(script)
+    assert says in str(caught.value)
+    assert max(map(len, str(caught.value).splitlines())) < 250
+    str(caught.value).encode()
+
+
+def test_numbers_that_python_cannot_write_are_told_too() -> None:
+    assert places([{**START, 10**5000: 1}, at(-(10**5000), END)]) == [
+        "script[0].a number beyond all bounds",
+        "script[1].timestamp_ms",
+    ]
+
+
+def test_the_entries_of_other_libraries_are_read_too() -> None:
+    """A sequence and mappings of any kind, as a YAML or TOML reader gives them."""
+    assert Script.of(tuple(MappingProxyType(entry) for entry in GOOD)) == Script.of(GOOD)
+
+
+def test_an_entry_is_written_as_it_is_in_json() -> None:
+    assert [entry.to_dict() for entry in Script.of(GOOD).entries] == GOOD
+
+
+def test_an_entry_made_by_hand_is_judged_by_the_same_rules() -> None:
+    prompt: Any = 7
+    script = Script(
+        (ScriptEntry(0, "start", prompt), ScriptEntry(0, "interact", "", IMAGE), ScriptEntry(1, "end", "x"))
+    )
+    assert [fault.path for fault in script.faults()] == [
+        "script[0].start.prompt",
+        "script[1].interact.image",
+        "script[2].end.prompt",
+    ]
+
+
+def test_no_fault_is_no_error() -> None:
+    Faults().check()
+
+
+@given(valid_scripts())
+def test_a_valid_script_is_read_as_it_is(script: list[dict[str, Any]]) -> None:
+    read = Script.of(script)
+    assert [entry.to_dict() for entry in read.entries] == script
+    assert read.duration_seconds == script[-1]["timestamp_ms"] / 1000
+
+
+@given(st.one_of(broken_scripts(), json_values()), st.sampled_from(["script", "scripts[3]"]))
+@example([{"timestamp_ms": 0, "start": {"prompt": "A", "image": "\0"}}, END], "script")
+@example([{"timestamp_ms": 0, "start": {"prompt": "A", "image": "/dev/zero"}}, END], "script")
+def test_whatever_json_is_given_it_is_a_script_or_has_faults_at_its_place(value: Any, path: str) -> None:
+    before = copy.deepcopy(value)
+    try:
+        read = Script.of(value, path=path)
+    except ScriptError as error:
+        paths = [fault.path for fault in error.faults]
+        assert paths
+        assert all(each.startswith(path) for each in paths)
+        assert len(set(paths)) == len(paths)
+    else:
+        assert read.faults() == ()
+    assert value == before

@@ -1,0 +1,232 @@
+"""The real clock, chance and network: thin, and honest about loopback, proxies and tokens."""
+
+import asyncio
+import ipaddress
+import logging
+import subprocess
+import sys
+import uuid
+from types import SimpleNamespace
+
+import httpx
+import ifaddr
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosedError
+from websockets.http11 import Request, Response
+
+from odyssey_client import Odyssey
+from odyssey_client.platform import (
+    MAX_MESSAGE_BYTES,
+    Platform,
+    SystemClock,
+    SystemEntropy,
+    SystemNetwork,
+    _WithoutToken,
+    default_platform,
+    is_loopback,
+    platform_by_default,
+)
+from odyssey_client.rest.proxies import EnvironmentTransport, environment_proxy
+
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PROXY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+async def test_the_clock_limits_a_block_and_measures() -> None:
+    clock = SystemClock()
+    before = clock.monotonic()
+    with pytest.raises(TimeoutError):
+        async with clock.timeout(0.01):
+            await asyncio.Event().wait()
+    async with clock.timeout(None):
+        await clock.sleep(0)
+    assert clock.monotonic() - before >= 0.009
+    assert clock.time() > 1.7e9
+
+
+def test_chance_gives_uuids_and_numbers_in_range() -> None:
+    entropy = SystemEntropy()
+    assert uuid.UUID(entropy.uuid()).version == 4
+    assert all(1 <= entropy.uniform(1, 2) <= 2 for _ in range(100))
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", True),
+        ("LOCALHOST.", True),
+        ("a.localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("", False),
+        ("localhost.example.com", False),
+        ("10.0.0.1", False),
+        ("api.odyssey.ml", False),
+    ],
+)
+def test_loopback_is_told_from_the_rest(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
+
+
+def addresses(*ips: object) -> list[SimpleNamespace]:
+    return [SimpleNamespace(ips=[SimpleNamespace(ip=ip)]) for ip in ips]
+
+
+@pytest.mark.parametrize(
+    ("machine", "expected"),
+    [
+        (["127.0.0.1", ("::1", 0, 0)], ["127.0.0.1"]),
+        ([], ["127.0.0.1"]),
+        (["127.0.0.1", "192.168.1.4", ("fe80::1", 0, 2)], ["192.168.1.4"]),
+        (["127.0.0.1", "10.0.0.1", ("2001:db8::1", 0, 0), "10.0.0.1"], ["10.0.0.1", "2001:db8::1"]),
+        (["127.0.0.1", "169.254.3.3"], ["127.0.0.1"]),
+    ],
+)
+def test_ice_uses_the_machines_own_addresses_and_loopback_only_without_any(
+    machine: list[object], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: addresses(*machine))
+    assert SystemNetwork().ice_addresses() == expected
+
+
+def test_the_addresses_of_this_machine_are_addresses() -> None:
+    assert all(ipaddress.ip_address(address) for address in SystemNetwork().ice_addresses())
+
+
+def test_a_proxy_of_the_environment_is_for_other_machines_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment_proxy(httpx.URL("https://api.odyssey.ml/")) is None
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("ALL_PROXY", "proxy:1080")
+    monkeypatch.setenv("NO_PROXY", "internal.example")
+    assert environment_proxy(httpx.URL("https://api.odyssey.ml/")) == "http://proxy:3128"
+    assert environment_proxy(httpx.URL("http://api.odyssey.ml/")) == "http://proxy:1080"
+    for direct in ("http://127.0.0.1:8400/", "http://localhost/", "https://[::1]/", "https://internal.example/"):
+        assert environment_proxy(httpx.URL(direct)) is None
+
+
+async def test_http_to_loopback_ignores_a_proxy_and_to_elsewhere_goes_through_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        target = request.split(b" ")[1]
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(target), target))
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with httpx.AsyncClient(transport=SystemNetwork().http_transport()) as client:
+            monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nothing listens there
+            assert (await client.get(f"http://127.0.0.1:{port}/direct")).text == "/direct"
+            monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+            assert (await client.get("http://elsewhere.invalid/a")).text == "http://elsewhere.invalid/a"
+
+
+async def test_the_websocket_carries_a_large_image_and_keeps_its_token_out_of_the_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    caplog.set_level(logging.DEBUG, logger="odyssey_client")
+    seen: list[str] = []
+
+    async def echo(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        seen.append(connection.request.path)
+        async for message in connection:
+            await connection.send(message)
+
+    async with serve(echo, "127.0.0.1", 0, max_size=MAX_MESSAGE_BYTES) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with SystemNetwork().websocket(f"ws://127.0.0.1:{port}/client/s?token=s3cret.jwt") as connection:
+            image = "x" * (17 * 2**20)
+            await connection.send(image)
+            assert await connection.recv() == image
+    assert seen == ["/client/s?token=s3cret.jwt"]
+    assert "token=***" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+async def test_a_refused_websocket_raises_what_websockets_raises() -> None:
+    def refuse(connection: ServerConnection, request: Request) -> Response:
+        return Response(403, "Forbidden", Headers())
+
+    async def never(connection: ServerConnection) -> None:
+        raise AssertionError("a refused socket must not open")
+
+    async with serve(never, "127.0.0.1", 0, process_request=refuse) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        with pytest.raises(Exception, match="HTTP 403"):
+            async with SystemNetwork().websocket(f"ws://127.0.0.1:{port}/"):
+                pass
+
+
+def test_importing_a_client_that_is_not_used_yet_loads_nothing_heavy() -> None:
+    ours = ["config", "errors", "models", "seams", "image", "rest.regions", "rest.sessions", "rest.telemetry"]
+    heavy = ["aiortc", "av", "numpy", "PIL", "httpx", "websockets", "ifaddr", "pillow_heif"]
+    imports = "; ".join(f"import odyssey_client.{module}" for module in ours)
+    code = f"{imports}; import sys; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("proxy", ["socks5://user:secret@proxy:1080", "nonsense://user:secret@proxy"])
+async def test_a_proxy_that_cannot_be_used_is_told_as_http_errors_are(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)  # which httpx needs for SOCKS, and need not be there
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    monkeypatch.setenv("http_proxy", proxy)
+    transport = SystemNetwork().http_transport()
+    assert isinstance(transport, EnvironmentTransport)
+    with pytest.raises(httpx.UnsupportedProtocol, match="the environment's proxy cannot be used") as raised:
+        await transport.handle_async_request(httpx.Request("GET", "http://api.odyssey.example/"))
+    assert "secret" not in str(raised.value)
+    await transport.aclose()
+
+
+async def test_clients_made_in_a_block_and_in_its_tasks_take_its_seams_unless_given_others() -> None:
+    mine = Platform(SystemClock(), SystemEntropy(), SystemNetwork())
+    other = SystemClock()
+
+    async def deep_inside() -> Odyssey:
+        return Odyssey("ody_key")
+
+    with platform_by_default(lambda: mine):
+        task = asyncio.create_task(deep_inside())
+        with platform_by_default(lambda: mine._replace(clock=other)):
+            assert default_platform().clock is other
+        given = Odyssey("ody_key", clock=other)
+    within = await task
+    assert (within._clock, within._entropy, within._network) == mine
+    assert (given._clock, given._entropy, given._network) == (other, mine.entropy, mine.network)
+    assert Odyssey("ody_key")._network is not mine.network
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [(ConnectionClosedError(None, None), "DEBUG"), (ValueError("no such opcode"), "ERROR"), (None, "ERROR")],
+)
+async def test_only_a_ping_that_fails_with_its_connection_is_no_error_in_the_log(
+    caplog: pytest.LogCaptureFixture, error: Exception | None, level: str
+) -> None:
+    log = _WithoutToken("ws://127.0.0.1/signaling?token=secret")
+    caplog.set_level(logging.DEBUG)
+    try:
+        if error is not None:
+            raise error
+        log.error("keepalive ping failed")
+    except type(error or ValueError()):
+        log.exception("keepalive ping failed")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [(level, "keepalive ping failed")]

@@ -1,0 +1,177 @@
+"""API keys as `protocol.md` section 2 has them, and access tokens that expire on the server's clock."""
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.accounts.accounts import TEST_KEYS, Accounts
+from odyssey_mock.core.clock import MANUAL_START, ManualClock
+from odyssey_mock.core.entropy import SeededEntropy
+from odyssey_mock.http.errors import ApiError
+from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Priority, Settings
+
+ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+tails = st.text(ALPHABET, max_size=12)
+ordinary_keys = st.text(ALPHABET, min_size=4, max_size=24).map("ody_{}".format)
+ordinary_keys = ordinary_keys.filter(lambda key: not key.startswith(tuple(TEST_KEYS)))
+
+
+def accounts(clock: ManualClock | None = None, **settings: object) -> Accounts:
+    return Accounts(Settings().replace(**settings), clock or ManualClock(), SeededEntropy(1))
+
+
+def refusal_of(server: Accounts, api_key: str) -> ApiError:
+    """The error that asking for a session with this key ends in."""
+    with pytest.raises(ApiError) as error:
+        server.check_session_request(server.authenticate(api_key))
+    return error.value
+
+
+@given(ordinary_keys, ordinary_keys)
+def test_a_well_formed_key_opens_its_own_account(one: str, other: str) -> None:
+    server = accounts()
+    first, second = server.authenticate(one), server.authenticate(other)
+    assert (first == second) == (one == other)
+    assert first == server.authenticate(one)
+    assert one not in repr(first)
+    server.check_session_request(first)
+
+
+@given(st.text(max_size=12).map("ody_{}".format) | st.text(max_size=12) | ordinary_keys.map("{}\n".format))
+def test_a_malformed_key_is_422_and_is_not_repeated(api_key: str) -> None:
+    if re.fullmatch(KEY_PATTERN.removesuffix("$"), api_key):
+        return
+    error = refusal_of(accounts(), api_key)
+    assert (error.status, error.detail) == (
+        422,
+        [
+            {
+                "loc": ["body", "api_key"],
+                "msg": "String should match pattern '^ody_[A-Za-z0-9_-]{4,}$'",
+                "type": "string_pattern_mismatch",
+            }
+        ],
+    )
+
+
+@given(tails)
+def test_keys_beginning_ody_invalid_are_401(tail: str) -> None:
+    error = refusal_of(accounts(), f"ody_invalid{tail}")
+    assert (error.status, error.detail) == (401, "Invalid API key")
+
+
+@given(tails)
+def test_keys_beginning_ody_suspended_are_403_with_the_reason(tail: str) -> None:
+    error = refusal_of(accounts(), f"ody_suspended{tail}")
+    assert (error.status, error.detail) == (403, "Account suspended: payment overdue")
+
+
+@given(
+    st.sampled_from(
+        [
+            ("ody_monthly_limit", "MONTHLY_LIMIT_REACHED", {"used_hours", "limit_hours", "reset_date"}),
+            ("ody_concurrent_limit", "CONCURRENT_LIMIT_REACHED", {"active_count", "limit"}),
+            ("ody_rate_limited", "RATE_LIMITED", {"retry_after_seconds"}),
+        ]
+    ),
+    tails,
+    st.sampled_from(["object", "string"]),
+)
+def test_keys_of_a_usage_limit_are_429_when_they_ask_for_a_session(
+    key: tuple[str, str, set[str]], tail: str, form: str
+) -> None:
+    prefix, code, details = key
+    error = refusal_of(accounts(usage_error_form=form), prefix + tail)
+    assert error.status == 429
+    assert error.headers == ({"Retry-After": "30"} if code == "RATE_LIMITED" else {})
+    if form == "string":
+        assert isinstance(error.detail, str)
+    else:
+        detail = json.loads(json.dumps(error.detail))
+        assert detail["error"] == code
+        assert set(detail["details"]) == details
+        assert all(detail[field] for field in ("message", "action", "action_url"))
+
+
+def test_the_concurrent_limit_is_told_in_the_words_of_the_seed() -> None:
+    error = refusal_of(accounts(concurrent_sessions=7, usage_error_form="string"), "ody_concurrent_limit")
+    assert error.detail == "Maximum concurrent sessions (7) reached"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reset_date"), [(0, "2026-02-01"), (40 * 86_400, "2026-03-01"), (364 * 86_400, "2027-01-01")]
+)
+async def test_the_monthly_limit_resets_on_the_first_of_the_next_month(seconds: float, reset_date: str) -> None:
+    clock = ManualClock(MANUAL_START)
+    await clock.advance(seconds)
+    detail = json.loads(json.dumps(refusal_of(accounts(clock), "ody_monthly_limit").detail))
+    assert detail["details"]["reset_date"] == reset_date
+
+
+@given(tails)
+def test_keys_beginning_ody_no_capacity_never_get_a_streamer(tail: str) -> None:
+    assert refusal_of(accounts(), f"ody_no_capacity{tail}").status == 503
+
+
+@given(ordinary_keys, ordinary_keys)
+def test_where_keys_are_configured_no_other_is_accepted(configured: str, other: str) -> None:
+    server = accounts(keys={configured: AccountSettings()})
+    assert server.authenticate(configured).id
+    if other != configured:
+        assert refusal_of(server, other).status == 401
+
+
+def test_a_configured_key_keeps_the_meaning_of_its_beginning() -> None:
+    assert refusal_of(accounts(keys={"ody_suspended_1": AccountSettings()}), "ody_suspended_1").status == 403
+
+
+@pytest.mark.parametrize("general", [True, False])
+@pytest.mark.parametrize("own", [True, False, None])
+def test_the_privilege_to_bypass_expansion_is_the_accounts_own_or_the_general_one(
+    general: bool, own: bool | None
+) -> None:
+    server = accounts(bypass_privilege=general, keys={"ody_mine": AccountSettings(bypass_privilege=own)})
+    assert server.authenticate("ody_mine").bypass_vlm_expansion == (general if own is None else own)
+
+
+@pytest.mark.parametrize(("own", "expected"), [("high", "high"), ("low", "low"), (None, "normal")])
+def test_the_priority_of_jobs_is_the_accounts_own_or_the_general_one(own: Priority | None, expected: str) -> None:
+    server = accounts(keys={"ody_mine": AccountSettings(simulation_priority=own)})
+    assert server.authenticate("ody_mine").simulation_priority == expected
+    assert accounts(simulation_priority="low").authenticate("ody_ordinary").simulation_priority == "low"
+
+
+@given(tails)
+def test_keys_beginning_ody_no_bypass_lack_that_privilege(tail: str) -> None:
+    server = accounts()
+    assert not server.authenticate(f"ody_no_bypass{tail}").bypass_vlm_expansion
+    assert server.authenticate("ody_ordinary").bypass_vlm_expansion
+
+
+async def test_an_access_token_stands_for_its_account_until_it_expires() -> None:
+    clock = ManualClock()
+    server = accounts(clock, access_token_lifetime=60.0)
+    one, other = server.authenticate("ody_one_"), server.authenticate("ody_other")
+    first, second = server.issue_token(one), server.issue_token(other)
+    assert (server.holder_of(first.value), server.holder_of(second.value)) == (one, other)
+    await clock.advance(59.999)
+    again = server.issue_token(one)
+    assert server.holder_of(first.value) == one
+    await clock.advance(0.001)
+    with pytest.raises(ApiError, match="401: Access token expired"):
+        server.holder_of(first.value)
+    assert server.holder_of(again.value) == one
+
+
+def test_a_token_nobody_was_given_is_401() -> None:
+    server = accounts()
+    token = server.issue_token(server.authenticate("ody_some")).value
+    assert token not in repr(server.issue_token(server.authenticate("ody_some")))
+    with pytest.raises(ApiError, match="401: Invalid access token"):
+        server.holder_of(token + "x")
+    server.clear()
+    with pytest.raises(ApiError, match="401"):
+        server.holder_of(token)

@@ -1,0 +1,80 @@
+"""Session tokens: what was minted is read back, until it expires on the server's clock, and by nobody else's server."""
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.accounts.session_tokens import SessionTokens, TokenError
+from odyssey_mock.core.clock import ManualClock
+from odyssey_mock.core.entropy import SeededEntropy
+
+
+def tokens(clock: ManualClock | None = None, seed: int = 1) -> SessionTokens:
+    return SessionTokens(clock or ManualClock(), SeededEntropy(seed))
+
+
+@given(st.uuids().map(str), st.from_regex(r"acct_[0-9a-f]{12}", fullmatch=True), st.integers(1, 10**6))
+def test_what_was_minted_is_read_back(session_id: str, account: str, lifetime: int) -> None:
+    clock = ManualClock()
+    server = tokens(clock)
+    claims = server.verify(server.mint(session_id, account, lifetime))
+    assert (claims.session_id, claims.account) == (session_id, account)
+    assert claims.expires_at == clock.time() + lifetime
+
+
+async def test_a_token_expires_on_the_servers_clock() -> None:
+    clock = ManualClock()
+    server = tokens(clock)
+    token = server.mint("session", "acct", 600)
+    await clock.advance(599.9)
+    assert server.verify(token).session_id == "session"
+    await clock.advance(0.1)
+    with pytest.raises(TokenError, match="expired 0 s ago; ask POST /sessions/token"):
+        server.verify(token)
+
+
+async def test_a_token_is_good_for_no_less_than_its_lifetime_though_it_counts_in_whole_seconds() -> None:
+    clock = ManualClock(1000.25)
+    server = tokens(clock)
+    token = server.mint("session", "acct", 600)
+    assert server.verify(token).expires_at == server.expiry(600) == 1601
+    await clock.advance(600.5)
+    assert server.verify(token).session_id == "session"
+
+
+def test_a_token_of_the_past_or_future_counts_by_the_servers_clock_alone() -> None:
+    for start in (0.0, 4e9):
+        server = tokens(ManualClock(start))
+        assert server.verify(server.mint("session", "acct", 600)).expires_at == start + 600
+
+
+def test_a_client_reads_the_session_id_without_the_secret() -> None:
+    payload = tokens().mint("session", "acct", 600).split(".")[1]
+    assert json.loads(base64.urlsafe_b64decode(payload + "=="))["session_id"] == "session"
+
+
+@pytest.mark.parametrize("text", ["", "x", "a.b.c", "ey.ey.ey", "\ud800"])
+def test_what_is_no_token_is_refused_without_being_repeated(text: str) -> None:
+    with pytest.raises(TokenError, match="not a session token of this server"):
+        tokens().verify(text)
+
+
+def test_a_token_of_another_server_is_refused() -> None:
+    token = tokens(seed=1).mint("session", "acct", 600)
+    with pytest.raises(TokenError, match="not a session token of this server") as refusal:
+        tokens(seed=2).verify(token)
+    assert token not in str(refusal.value)
+
+
+@given(st.data())
+def test_a_token_with_one_character_changed_is_refused(data: st.DataObject) -> None:
+    server = tokens()
+    token = server.mint("session", "acct", 600)
+    # The last characters of base64 carry bits that mean nothing: to change those is to change nothing.
+    where = data.draw(st.integers(0, len(token) - 3))
+    other = data.draw(st.sampled_from("Aa0_-.").filter(lambda letter: letter != token[where]))
+    with pytest.raises(TokenError):
+        server.verify(token[:where] + other + token[where + 1 :])

@@ -1,0 +1,109 @@
+"""Hours of video are counted by account and calendar month, as long as they pass and no longer."""
+
+import datetime
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.core.clock import MANUAL_END, MANUAL_START
+from odyssey_mock.core.timestamps import month_begin, next_month
+from odyssey_mock.http.errors import ApiError
+from tests.support.jobs import a_backend
+from tests.support.recordings import remembered_by
+
+HOUR = 3600
+DAY = 24 * HOUR
+
+
+class Stream(NamedTuple):
+    """A live stream: hours after the beginning at which it is on."""
+
+    account: str
+    start: int
+    end: int
+
+
+streams = st.builds(
+    lambda account, start, length: Stream(account, start, start + length),
+    st.sampled_from("ab"),
+    st.integers(0, 90 * 24),
+    st.integers(0, 90 * 24),
+)
+
+
+def model(known: Sequence[Stream], account: str, now: int) -> int:
+    """Hours of the month in which `now` lies, hour by hour."""
+
+    def month(hour: int) -> int:
+        return datetime.datetime.fromtimestamp(MANUAL_START + hour * HOUR, datetime.UTC).month
+
+    return sum(
+        stream.account == account and stream.start <= hour < stream.end and month(hour) == month(now)
+        for stream in known
+        for hour in range(now)
+    )
+
+
+@given(st.lists(streams, max_size=5), st.lists(st.integers(0, 40 * 24), min_size=1, max_size=4), st.integers(1, 3))
+async def test_the_hours_are_those_that_streams_were_on_this_month_whatever_is_remembered(
+    known: list[Stream], spans: list[int], streams_limit: int
+) -> None:
+    backend, clock = a_backend(streams_limit=streams_limit)
+    began, ended = dict[Stream, str](), set[str]()
+    known = list(dict.fromkeys(known))
+    now = 0
+    for span in spans:
+        # In the order in which things happen, so that what is forgotten is forgotten at its time.
+        for hour in range(now, now + span + 1):
+            await clock.advance(MANUAL_START + hour * HOUR - clock.time())
+            for stream in known:
+                if stream.start == hour and stream not in began:
+                    began[stream] = remembered_by(backend, stream.account, session_id="s", ended_at=None)
+                record = backend.streams.records.get(began.get(stream, ""))
+                if stream.end <= hour and record is not None and record.id not in ended:
+                    ended.add(record.id)
+                    record.ended_at = clock.time()
+        now += span
+        for account in "ab":
+            assert backend.usage.hours(account) == pytest.approx(model(known, account, now))
+
+
+@given(st.floats(0, MANUAL_END))
+def test_a_month_begins_on_its_first_day_and_is_followed_by_the_next(now: float) -> None:
+    begin = datetime.datetime.fromtimestamp(month_begin(now), datetime.UTC)
+    moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    assert (begin.year, begin.month) == (moment.year, moment.month)
+    assert begin == begin.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    year, month, day = map(int, next_month(now).split("-"))
+    assert (year * 12 + month, day) == (moment.year * 12 + moment.month + 1, 1)
+
+
+def test_the_month_after_the_last_there_is_has_a_date_too() -> None:
+    assert next_month(MANUAL_END) == "10000-01-01"
+
+
+@pytest.mark.parametrize(("hours", "let_in"), [(1.99, True), (2, False), (2.5, False)])
+def test_an_account_is_let_in_as_long_as_an_hour_is_left_or_a_part_of_one(hours: float, let_in: bool) -> None:
+    backend, _ = a_backend(monthly_hours=2)
+    backend.usage.simulated("acct", hours * HOUR)
+    if let_in:
+        backend.usage.check("acct")
+    else:
+        with pytest.raises(ApiError, match="MONTHLY_LIMIT_REACHED") as refusal:
+            backend.usage.check("acct")
+        assert refusal.value.status == 429
+
+
+async def test_what_was_simulated_counts_in_the_month_in_which_it_was_done() -> None:
+    backend, clock = a_backend()
+    await clock.advance(30 * DAY)
+    backend.usage.simulated("acct", HOUR)
+    await clock.advance(DAY - 1)
+    assert backend.usage.hours("acct") == 1
+    await clock.advance(1)
+    assert backend.usage.hours("acct") == 0
+    backend.usage.simulated("acct", 2 * HOUR)
+    assert backend.usage.hours("acct") == 2

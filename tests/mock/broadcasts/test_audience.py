@@ -1,0 +1,308 @@
+"""Who is offered what of a broadcast: everybody every frame, from a key frame on, and nobody waits for anybody."""
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, override
+
+import av
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from odyssey_mock.broadcasts.spectator import Spectator
+from odyssey_mock.media.encoder import Codec
+from odyssey_mock.media.encoders import Encoders
+from odyssey_mock.media.frame_encoder import DrawnFrameEncoder
+from odyssey_mock.media.keyframes import Keyframes
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.timeline import Timeline
+from odyssey_mock.rtc.packet_track import PacketTrack
+from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.sessions.frame_pump import FramePump, StreamSource
+from tests.support.raw import LIMIT
+from tests.support.stand_ins import (
+    GAP,
+    StandIns,
+    backend_with,
+    gone,
+    opened,
+    packet,
+    record_of,
+    show,
+    stand_ins,
+    watching,
+)
+
+
+async def test_one_that_is_leaving_is_sent_nothing_more_and_costs_no_encoder() -> None:
+    backend = backend_with()
+    with stand_ins() as peers:
+        broadcast = opened(backend)
+        spectator = await watching(broadcast, backend, peers, "vp8")
+        show(broadcast, 1, key=True)
+        await peers[0].caught_up()
+        assert set(broadcast.codecs) == {"h264", "vp8"}
+        spectator.leave("it was deleted")
+        assert set(broadcast.codecs) == {"h264"}
+        broadcast.offer({"h264": packet(2), "vp8": packet(2)})
+        spectator.end()
+        await gone(backend, spectator)
+        assert (peers[0].slots, peers[0].ended) == ([1], False), "nor is it waited for"
+        await backend.broadcasts.close()
+
+
+async def test_one_whose_codec_was_not_asked_for_when_the_frame_was_begun_waits_for_the_next() -> None:
+    backend = backend_with()
+    with stand_ins() as peers:
+        broadcast = opened(backend)
+        spectator = await watching(broadcast, backend, peers, "vp8")
+        broadcast.offer({"h264": packet(1, key=True)})
+        show(broadcast, 2, key=True)
+        await peers[0].caught_up()
+        assert (peers[0].slots, spectator.frames_dropped) == ([2], 0)
+        await backend.broadcasts.close()
+
+
+class HeldRenderer(Renderer):
+    """Begins no frame until it may."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        super().__init__(timeline)
+        self.go = threading.Event()
+        self.go.set()
+
+    @override
+    def render(self, index: int) -> av.VideoFrame:
+        assert self.go.wait(LIMIT)
+        return super().render(index)
+
+
+async def test_whoever_comes_begins_with_a_key_frame_that_is_made_for_all_who_have_come_since_the_last_frame() -> None:
+    backend = backend_with(hls=False)
+    keyframes, host = Keyframes(GAP), PacketTrack(limit=100)
+    with stand_ins() as peers:
+        record = record_of(backend)
+        encoders = Encoders(record.timeline.size, 20, None)
+        broadcast = backend.broadcasts.open(record, encoders, keyframes)
+        renderer = HeldRenderer(record.timeline)
+        showing = StreamSource(record.timeline, DrawnFrameEncoder(renderer, encoders, 20), broadcast)
+        pump = FramePump(showing, keyframes, fps=20, now=lambda: 0.0, on_frame=lambda timeline, index: None)
+        pump.attach(host, "h264")
+        for slot in (1, 2, 3):
+            await pump._send_next(slot)
+        await watching(broadcast, backend, peers, "h264")
+        await pump._send_next(5)
+        await pump._send_next(6)
+        for _ in range(2):
+            await watching(broadcast, backend, peers, "vp8")
+        await watching(broadcast, backend, peers, "h264")
+        await pump._send_next(7)
+        renderer.go.clear()
+        making = asyncio.create_task(pump._send_next(8))
+        await asyncio.wait([making], timeout=0)
+        await watching(broadcast, backend, peers, "h264")
+        renderer.go.set()
+        await making
+        await pump._send_next(9)
+        for peer in peers:
+            await peer.caught_up()
+        firsts = [(peer.slots[0], peer.taken[0].is_keyframe) for peer in peers]
+        assert firsts == [(5, True), (7, True), (7, True), (7, True), (9, True)]
+        assert [each.pts for each in host._packets if each.is_keyframe] == [1, 5, 7, 9]
+        assert dict(broadcast.frames_encoded) == {"h264": 8, "vp8": 3}
+        encoders.close()
+        await backend.broadcasts.close()
+
+
+async def test_one_that_takes_no_packets_delays_nobody_and_goes_on_with_the_next_key_frame() -> None:
+    backend = backend_with(hls=False)
+    keyframes = Keyframes(GAP)
+    with stand_ins() as peers:
+        broadcast = opened(backend, keyframes=keyframes)
+        slow = await watching(broadcast, backend, peers, "h264")
+        quick = await watching(broadcast, backend, peers, "h264")
+        keyframes.take(0)
+        peers[0].takes = False
+        show(broadcast, 1, key=True)
+        await peers[0].caught_up()
+        for slot in range(2, 100):
+            show(broadcast, slot)
+            await peers[1].caught_up()
+            assert len(slow._track._packets) <= 20
+            assert not keyframes.take(slot), "nobody has asked for one"
+        assert (peers[0].slots, peers[1].slots) == ([1], list(range(1, 100)))
+        peers[0].resume()
+        dropped = slow.frames_dropped
+        assert dropped > 0
+        show(broadcast, 100)
+        assert slow.frames_dropped == dropped + 1, "only a key frame helps it"
+        for slot in range(101, 104):
+            show(broadcast, slot, key=slot == 101)
+        await peers[0].caught_up()
+        assert peers[0].slots == [1, 101, 102, 103]
+        assert (slow.frames_dropped, quick.frames_dropped) == (99, 0)
+        await backend.broadcasts.close()
+
+
+async def test_at_the_end_of_the_stream_one_that_takes_no_packets_is_waited_for_no_longer_than_the_limit(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("odyssey_mock.broadcasts.spectator.FINISH_LIMIT", 0.05)
+    caplog.set_level("INFO", "odyssey_mock.broadcasts.spectator")
+    backend = backend_with()
+    with stand_ins() as peers:
+        broadcast = opened(backend)
+        slow = await watching(broadcast, backend, peers, "h264")
+        quick = await watching(broadcast, backend, peers, "h264")
+        waiting = backend.broadcasts.admit(broadcast, "h264")
+        await waiting.answer()
+        peers[0].takes = False
+        for slot in range(1, 4):
+            show(broadcast, slot, key=slot == 1)
+        broadcast.end()
+        assert await gone(backend, quick) == "the stream has ended"
+        assert (peers[1].slots, peers[1].ended) == ([1, 2, 3], True), "the last frame, and the end after it"
+        assert await gone(backend, slow) == "the stream has ended"
+        assert await gone(backend, waiting) == "the stream has ended"
+        assert not peers[0].ended
+        assert not peers[2].ended, "it was never connected: there is nothing to wait for"
+    assert len(caplog.records) == 1
+    assert "<Spectator 1 of stream-1, connected> did not take its last frames within 0.05 s" in caplog.text
+
+
+@dataclass
+class Expected:
+    """What is to become of one spectator."""
+
+    codec: Codec
+    state: str = "answered"
+    slots: list[int] = field(default_factory=list)
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("join"), st.sampled_from(["h264", "vp8", "refused"])),
+    st.tuples(st.sampled_from(["connect", "delete", "lose", "ask"]), st.integers(0, 5)),
+    st.tuples(st.just("frame"), st.none()),
+    st.tuples(st.just("frame"), st.none()),
+    st.tuples(st.just("end"), st.none()),
+)
+
+
+@settings(max_examples=200)
+@given(st.lists(STEPS, max_size=40), st.booleans())
+def test_everybody_is_offered_every_frame_between_its_connection_and_its_end(
+    steps: list[tuple[str, Any]], hls: bool
+) -> None:
+    async def run() -> None:
+        with stand_ins() as peers:
+            await Walk(peers, hls=hls).take(steps)
+
+    asyncio.run(run())
+
+
+class Walk:
+    """One broadcast, and a model of who sees what of it."""
+
+    def __init__(self, peers: StandIns, *, hls: bool) -> None:
+        self.backend = backend_with(hls=hls)
+        self.keyframes = Keyframes(GAP)
+        self.broadcast = opened(self.backend, keyframes=self.keyframes)
+        if self.broadcast.hls is not None:
+            self.broadcast.hls.close()  # it muxes packets that are some
+        self.peers = peers
+        self.spectators: list[Spectator] = []
+        self.expected: list[Expected] = []
+        self.slot = 0
+        self.keys: list[int] = []
+        self.connected: list[int] = []
+        """The slot before each connection."""
+        self.asked: list[int] = []
+
+    async def take(self, steps: list[tuple[str, Any]]) -> None:
+        for name, value in steps:
+            if name == "join":
+                await self.join(value)
+            elif name == "frame":
+                await self.frame()
+            elif name == "end":
+                await self.end()
+            elif self.expected:
+                await self.happen(name, value % len(self.expected))
+            self.look()
+        await self.end()
+        self.look()
+        self.look_at_key_frames()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    async def join(self, offer: Any) -> None:
+        if self.broadcast.is_over:
+            return  # the route refuses
+        spectator = self.backend.broadcasts.admit(self.broadcast, offer)
+        self.spectators.append(spectator)
+        self.expected.append(Expected(offer))
+        if offer == "refused":
+            with pytest.raises(DescriptionError):
+                await spectator.answer()
+            await self.went(len(self.expected) - 1)
+        else:
+            await spectator.answer()
+
+    async def happen(self, what: str, who: int) -> None:
+        peer, expected = self.peers[who], self.expected[who]
+        match what:
+            case "connect" if expected.state == "answered":
+                peer.connected()
+                expected.state = "connected"
+                self.connected.append(self.slot)
+            case "ask" if expected.state == "connected":
+                peer.want_keyframe()
+                self.asked.append(self.slot)
+            case "delete":
+                self.spectators[who].leave("it was deleted")
+                await self.went(who)
+            case "lose":
+                peer.lost()
+                await self.went(who)
+            case _:
+                pass
+
+    async def frame(self) -> None:
+        if self.broadcast.is_over:
+            return
+        self.slot += 1
+        if is_key := self.keyframes.take(self.slot):
+            self.keys.append(self.slot)
+        show(self.broadcast, self.slot, key=is_key)
+        for peer, expected in zip(self.peers, self.expected, strict=True):
+            if expected.state == "connected":
+                expected.slots.append(self.slot)
+                await peer.caught_up()
+
+    async def end(self) -> None:
+        self.broadcast.end()
+        for who in range(len(self.expected)):
+            await self.went(who)
+        await self.backend.broadcasts.close()
+
+    async def went(self, who: int) -> None:
+        await gone(self.backend, self.spectators[who])
+        self.expected[who].state = "gone"
+
+    def look(self) -> None:
+        assert [peer.slots for peer in self.peers] == [each.slots for each in self.expected]
+        assert [spectator.state for spectator in self.spectators] == [each.state for each in self.expected]
+        here = [spectator for spectator in self.spectators if spectator.state != "gone"]
+        assert list(self.broadcast.spectators.values()) == here
+        watched = {each.codec for each in self.expected if each.state == "connected"}
+        assert set(self.broadcast.codecs) == watched | ({"h264"} if self.broadcast.hls is not None else set())
+
+    def look_at_key_frames(self) -> None:
+        for slot in self.connected:
+            assert slot + 1 > self.slot or slot + 1 in self.keys, "whoever comes gets a key frame at once"
+        for slot in self.asked:
+            assert slot + GAP > self.slot or set(range(slot + 1, slot + GAP + 1)) & set(self.keys)
+        for one, other in pairwise(self.keys):
+            came = {slot for slot in self.connected if one <= slot < other}
+            assert came or other - one >= GAP, "nobody gets two of them within the gap for asking"

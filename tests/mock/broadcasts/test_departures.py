@@ -1,0 +1,298 @@
+"""Every way in which a spectator goes, over HTTP and WebRTC as they are: each is told, and leaves nothing."""
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from typing import override
+
+import httpx
+import pytest
+import pytest_asyncio
+from aiortc import RTCPeerConnection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from odyssey_mock import MockOdyssey
+from odyssey_mock.broadcasts.broadcast import Broadcast
+from odyssey_mock.broadcasts.spectator import AiortcSpectatorPeer
+from odyssey_mock.core.network import SystemNetwork
+from odyssey_mock.http.app import create_app
+from tests.support.leftovers import nothing_left
+from tests.support.raw import LIMIT, raw_peer
+from tests.support.stand_ins import StandIns, opened, stand_ins
+from tests.support.whep import FRAGMENT, SDP, Live, RawSpectator, go_live, live
+
+pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
+
+
+async def why(mock: MockOdyssey, number: int = 1) -> str:
+    """Wait until nothing of a spectator is left; return why."""
+    entry = await mock.wait_for("state", "spectator", LIMIT, to="gone", spectator=number)
+    return str(entry.data["why"])
+
+
+@pytest_asyncio.fixture
+async def broadcast(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> AsyncIterator[Live]:
+    """One that is on, with an HTTP client that has a connection already."""
+    async with live(odyssey_mock) as begun:
+        await http.get("/config")
+        yield begun
+
+
+async def test_it_is_deleted_before_its_client_has_read_the_answer(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, broadcast: Live
+) -> None:
+    async with nothing_left(), RawSpectator(broadcast, connects=False) as spectator:
+        assert [(await http.delete(spectator.resource)).status_code for _ in range(2)] == [200, 404]
+        assert await why(odyssey_mock) == "it was deleted"
+    assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
+
+
+CLIENT = contextvars.ContextVar("CLIENT", default=False)
+"""Whether a task is one of the client's peer, which aiortc gives to nobody."""
+
+
+ICE_STATES = ("new", "checking", "completed")
+
+
+async def reach(connection: RTCPeerConnection, state: str) -> None:
+    """Wait until ICE is as far as that, or farther."""
+    async with asyncio.timeout(LIMIT):
+        while ICE_STATES.index(connection.iceConnectionState) < ICE_STATES.index(state):
+            changed = asyncio.Event()
+            connection.once("iceconnectionstatechange", changed.set)
+            await changed.wait()
+
+
+@pytest.mark.parametrize("state", ICE_STATES)
+async def test_it_is_deleted_while_it_connects(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, broadcast: Live, state: str
+) -> None:
+    context = contextvars.copy_context()
+    context.run(CLIENT.set, True)
+    async with nothing_left():
+        async with RawSpectator(broadcast, connects=False) as spectator:
+            await asyncio.create_task(spectator.connect(), context=context)
+            await reach(spectator.connection, state)
+            assert (await http.delete(spectator.resource)).status_code == 200
+            assert await why(odyssey_mock) == "it was deleted"
+        for task in asyncio.all_tasks():
+            if task.get_context().get(CLIENT):
+                task.cancel()
+                await asyncio.wait([task])
+    assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
+
+
+async def test_it_is_deleted_while_it_watches_and_is_told_so(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, broadcast: Live
+) -> None:
+    async with nothing_left(), RawSpectator(broadcast) as spectator:
+        await spectator.frame()
+        assert [(await http.delete(spectator.resource)).status_code for _ in range(3)] == [200, 404, 404]
+        await spectator.closed()
+        assert await why(odyssey_mock) == "it was deleted"
+        patched = await http.patch(spectator.resource, headers=FRAGMENT, content="a=ice-ufrag:x\r\n")
+        assert patched.status_code == 404
+
+
+async def test_its_client_closes_the_connection(odyssey_mock: MockOdyssey, broadcast: Live) -> None:
+    async with nothing_left():
+        async with RawSpectator(broadcast) as spectator:
+            await spectator.frame()
+        assert await why(odyssey_mock) == "its peer connection was lost or closed"
+    assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
+
+
+async def test_its_client_vanishes(odyssey_mock: MockOdyssey, broadcast: Live) -> None:
+    async with RawSpectator(broadcast) as spectator, RawSpectator(broadcast) as other:
+        await other.frame()
+        await spectator.frame()
+        (ice,) = {each.receiver.transport.transport for each in spectator.connection.getTransceivers()}
+        (served, _) = odyssey_mock.broadcasts[broadcast.stream_id].spectators.values()
+        assert isinstance(served._peer, AiortcSpectatorPeer)
+        (theirs,) = {each.sender.transport.transport for each in served._peer._connection.getTransceivers()}
+        # Consent (RFC 7675) takes half a minute: its outcome is what is brought about here.
+        await theirs._connection.close()
+        assert await why(odyssey_mock) == "its peer connection was lost or closed"
+        assert ice.state == "completed", "it has said nothing"
+        await other.frame()
+    await why(odyssey_mock, 2)
+
+
+@pytest.fixture
+def peers() -> Iterator[StandIns]:
+    with stand_ins() as made:
+        yield made
+
+
+def post(http: httpx.AsyncClient, broadcast: Broadcast, offer: str = "h264") -> "asyncio.Task[httpx.Response]":
+    path = f"/broadcast/{broadcast.stream_id}/whep"
+    return asyncio.create_task(http.post(path, params={"token": broadcast.token}, headers=SDP, content=offer))
+
+
+def nothing_of(broadcast: Broadcast) -> bool:
+    return not broadcast.spectators and not [each for each in asyncio.all_tasks() if "spectator" in each.get_name()]
+
+
+@pytest.mark.odyssey(clock="manual")
+@pytest.mark.off_contract("stand-ins for SDP")
+async def test_its_request_is_cut_off_before_the_answer(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, peers: StandIns
+) -> None:
+    peers.answering = False
+    broadcast = opened(odyssey_mock.backend)
+    posting = post(http, broadcast)
+    peer = await peers.asked()
+    posting.cancel()
+    await asyncio.wait([posting])
+    peer.may_answer.set()
+    await odyssey_mock.wait_for("state", "spectator", to="answered")
+    await odyssey_mock.advance(10)
+    assert await why(odyssey_mock) == "it did not connect in time"
+    assert nothing_of(broadcast)
+
+
+@pytest.mark.off_contract("stand-ins for SDP")
+async def test_the_task_of_its_request_is_cancelled(odyssey_mock: MockOdyssey, peers: StandIns) -> None:
+    peers.answering = False
+    broadcast = opened(odyssey_mock.backend)
+    transport = httpx.ASGITransport(create_app(odyssey_mock.backend))
+    async with httpx.AsyncClient(transport=transport, base_url=odyssey_mock.url) as http:
+        posting = post(http, broadcast)
+        peer = await peers.asked()
+        posting.cancel()
+        await asyncio.wait([posting])
+        peer.may_answer.set()
+        assert await why(odyssey_mock) == "its request was cut off"
+        assert nothing_of(broadcast)
+
+
+@pytest.mark.off_contract("stand-ins for SDP")
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ("the stream ends", "the stream has ended"),
+        ("the mock is reset", "the stream has ended"),
+        ("it is lost", "its peer connection was lost or closed"),
+    ],
+)
+async def test_it_goes_while_its_offer_is_answered(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, peers: StandIns, end: str, reason: str
+) -> None:
+    peers.answering = False
+    broadcast = opened(odyssey_mock.backend)
+    posting = post(http, broadcast)
+    peer = await peers.asked()
+    resetting: asyncio.Task[None] | None = None
+    match end:
+        case "the stream ends":
+            broadcast.end()
+        case "the mock is reset":
+            resetting = asyncio.create_task(odyssey_mock.reset())
+            await asyncio.wait([resetting], timeout=0)
+        case _:
+            peer.lost()
+    peer.may_answer.set()
+    answer = await posting
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {"status": "error", "error": f"the spectator was ended before it was answered: {reason}"},
+    )
+    if resetting is not None:
+        await resetting
+    else:
+        assert await why(odyssey_mock) == reason
+    assert nothing_of(broadcast)
+
+
+class NoDescriptors(SystemNetwork):
+    """A network that has none left, once it is told so."""
+
+    exhausted = False
+
+    @override
+    def ice_addresses(self, loopback_only: bool) -> list[str]:
+        if self.exhausted:
+            raise OSError(24, "Too many open files")
+        return super().ice_addresses(loopback_only)
+
+
+async def test_no_peer_can_be_made_for_it() -> None:
+    network = NoDescriptors()
+    async with MockOdyssey(network=network) as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+        broadcast = opened(mock.backend)
+        await http.get("/config")
+        async with nothing_left():
+            network.exhausted = True
+            answer = await post(http, broadcast)
+            assert (answer.status_code, "OSError" in answer.json()["detail"]) == (500, True)
+            assert nothing_of(broadcast)
+        network.exhausted = False
+        assert (await post(http, broadcast)).status_code == 400, "it goes on"
+
+
+async def test_a_defect_while_its_offer_is_answered_is_a_500(peers: StandIns) -> None:
+    async with MockOdyssey() as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+        broadcast = opened(mock.backend)
+        assert (await post(http, broadcast, "broken")).status_code == 500
+        defect = await mock.wait_for("note", "defect")
+        assert "no such luck" in defect.data["error"]
+        assert await why(mock) == "its offer could not be answered: no such luck"
+        assert nothing_of(broadcast)
+
+
+@pytest.mark.parametrize("end", ["reset", "leave"])
+async def test_spectators_in_every_state_go_with_the_mock(end: str) -> None:
+    async with nothing_left(), AsyncExitStack() as clients:
+        mock = MockOdyssey(portrait_size=(176, 320))
+        async with mock, raw_peer(mock) as host:
+            broadcast = await go_live(mock, host)
+            begun = mock.broadcasts[broadcast.stream_id]
+            watching = await clients.enter_async_context(RawSpectator(broadcast))
+            await watching.frame()
+            await clients.enter_async_context(RawSpectator(broadcast, connects=False))
+            deleted = await clients.enter_async_context(RawSpectator(broadcast, connects=False))
+            async with httpx.AsyncClient(trust_env=False) as http:
+                await http.delete(deleted.resource)
+                late = RawSpectator(broadcast, connects=False)
+                content = await late.offer()
+                posting = asyncio.create_task(
+                    http.post(broadcast.whep, params={"token": broadcast.token}, headers=SDP, content=content)
+                )
+                while len(begun.spectators) < 4 and not posting.done():
+                    await asyncio.wait([posting], timeout=0.001)
+                await (mock.reset() if end == "reset" else mock.__aexit__(None, None, None))
+                assert nothing_of(begun)
+                await asyncio.wait([posting])
+                assert posting.exception() is None
+                assert posting.result().status_code in {201, 404}
+            await late.connection.close()
+            await watching.closed()
+
+
+CANDIDATES = st.tuples(
+    st.sampled_from(["1", "", "a b"]),
+    st.sampled_from(["1", "2", "x", "99999999999"]),
+    st.sampled_from(["udp", "UDP", "tcp", "sctp"]),
+    st.sampled_from(["1", "-1", "x", str(2**64)]),
+    st.sampled_from(["127.0.0.1", "::1", "0.0.0.0", "256.1.1.1", "host.invalid", "x.local", "ü", "fe80::1%lo"]),
+    st.sampled_from(["9", "0", "65536", "-1", "x"]),
+    st.sampled_from(["typ host", "typ srflx raddr 1.1.1.1 rport x", "typ relay", "typ other", "typ", ""]),
+).map(lambda parts: f"candidate:{' '.join(parts)}")
+
+
+@pytest.mark.off_contract("candidates that are none")
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(CANDIDATES, min_size=1, max_size=20))
+async def test_whatever_is_trickled_is_taken_or_refused_and_the_spectator_connects_all_the_same(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, broadcast: Live, candidates: list[str]
+) -> None:
+    async with RawSpectator(broadcast, connects=False) as spectator:
+        for candidate in candidates:
+            fragment = f"m=video 9 X 0\r\na=mid:0\r\na={candidate}\r\n"
+            answer = await http.patch(spectator.resource, headers=FRAGMENT, content=fragment)
+            assert answer.status_code in {204, 400}, candidate
+        await spectator.connect()
+        await spectator.frame()
+    assert not odyssey_mock.journal.find("note", "defect")

@@ -1,0 +1,344 @@
+"""Spectators over real WebRTC: what they see, in which codec, and what they cost."""
+
+import asyncio
+import io
+import re
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from itertools import pairwise
+from typing import override
+
+import av
+import httpx
+import pytest
+
+from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
+from odyssey_mock.broadcasts.broadcast import Broadcast
+from odyssey_mock.media.encoder import Codec, VideoPacket
+from tests.support.browser_offers import as_browser
+from tests.support.leftovers import nothing_left
+from tests.support.raw import LIMIT, RawApi, RawPeer, raw_socket
+from tests.support.whep import FRAGMENT, Live, RawSpectator, go_live, live, send_pli, without_codec
+
+pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
+
+without_hls = pytest.mark.odyssey(portrait_size=(176, 320), hls=False)
+"""Where key frames are counted: segments begin with some of their own."""
+
+SPECTATORS = 20
+
+GROUP = 40
+"""Frames from one key frame to the next where nobody asks for any."""
+
+type Offered = dict[Codec, bool]
+"""Of one frame: the codecs that it was offered in, and whether it was a key frame."""
+
+
+@pytest.fixture
+def offered(monkeypatch: pytest.MonkeyPatch) -> list[Offered]:
+    """The frames of the test's one broadcast as its spectators are offered them; the n-th has the stamp's index n."""
+    frames: list[Offered] = []
+    offer = Broadcast.offer
+
+    def noted(self: Broadcast, packets: Mapping[Codec, VideoPacket]) -> None:
+        frames.append({codec: packet.is_keyframe for codec, packet in packets.items()})
+        offer(self, packets)
+
+    monkeypatch.setattr(Broadcast, "offer", noted)
+    return frames
+
+
+def codec_of(spectator: RawSpectator) -> str:
+    """The first codec of the video that was answered."""
+    found = re.search(r"m=video \d+ \S+ (\d+)", spectator.answer.text)
+    assert found is not None
+    name = re.search(rf"a=rtpmap:{found[1]} (\w+)/", spectator.answer.text)
+    assert name is not None
+    return name[1]
+
+
+def directions(description: str) -> list[tuple[str, str]]:
+    """Kind and direction of each media section."""
+    sections: list[tuple[str, str]] = re.findall(
+        r"m=(\w+).*?a=(sendrecv|sendonly|recvonly|inactive)", description, re.DOTALL
+    )
+    return sections
+
+
+def key_frames(frames: list[Offered]) -> list[int]:
+    """Those that somebody has asked for, and the first."""
+    keys = [number for number, frame in enumerate(frames) if frame["h264"]]
+    return keys[:1] + [key for before, key in pairwise(keys) if key - before < GROUP]
+
+
+async def all_gone(mock: MockOdyssey, numbers: Collection[int]) -> None:
+    for number in numbers:
+        await mock.wait_for("state", "spectator", to="gone", spectator=number)
+
+
+async def some_stamps(spectator: RawSpectator) -> list[FrameStamp]:
+    """The next five."""
+    return [await spectator.stamp() for _ in range(5)]
+
+
+def in_order(stamps: list[FrameStamp], end: int) -> bool:
+    """Whether none is missing from the first one to `end`."""
+    return [stamp.frame_index for stamp in stamps] == list(range(stamps[0].frame_index, end))
+
+
+async def test_twenty_spectators_see_the_same_frames_in_order_to_the_end(odyssey_mock: MockOdyssey) -> None:
+    async with live(odyssey_mock) as broadcast:
+        encoded = odyssey_mock.broadcasts[broadcast.stream_id]
+        before = asyncio.all_tasks()
+        async with nothing_left():
+            async with AsyncExitStack() as stack:
+                spectators = [RawSpectator(broadcast) for _ in range(SPECTATORS)]
+                await asyncio.gather(*[stack.enter_async_context(spectator) for spectator in spectators])
+                begun = await asyncio.gather(*[some_stamps(spectator) for spectator in spectators])
+                await broadcast.end()
+                ended = await asyncio.gather(*[spectator.stamps() for spectator in spectators])
+                await asyncio.gather(*[spectator.closed() for spectator in spectators])
+            await all_gone(odyssey_mock, range(1, SPECTATORS + 1))
+            assert not encoded.spectators
+            # aiortc closes a client's peer in a task of its own as well, which may be a step behind.
+            if behind := asyncio.all_tasks() - before:
+                await asyncio.wait(behind, timeout=LIMIT)
+        assert encoded.frames_encoded == {"h264": broadcast.frames}
+        assert broadcast.frames is not None
+        by_index: dict[int, FrameStamp] = {}
+        for stamps in [one + other for one, other in zip(begun, ended, strict=True)]:
+            # aiortc hands a frame on when the next one begins: so it keeps the last one of all.
+            assert in_order(stamps, broadcast.frames - 1)
+            assert all(by_index.setdefault(stamp.frame_index, stamp) == stamp for stamp in stamps)
+
+
+@without_hls
+async def test_whoever_comes_late_begins_with_a_key_frame_that_is_made_for_it(
+    odyssey_mock: MockOdyssey, offered: list[Offered]
+) -> None:
+    async with live(odyssey_mock) as broadcast, RawSpectator(broadcast) as first:
+        begun = (await first.stamp()).frame_index
+        for _ in range(5):
+            await first.stamp()
+        before = len(offered)
+        async with RawSpectator(broadcast) as late:
+            seen = await late.stamp()
+            assert seen.frame_index >= before
+            assert key_frames(offered)[-1] == seen.frame_index
+            assert key_frames(offered) == [0, begun, seen.frame_index], "and there are no others"
+
+
+@pytest.mark.odyssey(portrait_size=(176, 320), hls=False, keyframe_gap=0.3)
+async def test_whoever_loses_a_picture_gets_a_key_frame_but_all_of_them_no_more_than_one_in_the_gap(
+    odyssey_mock: MockOdyssey, offered: list[Offered]
+) -> None:
+    gap = 6
+    async with (
+        live(odyssey_mock) as broadcast,
+        RawSpectator(broadcast) as one,
+        RawSpectator(broadcast) as other,
+    ):
+        await one.stamp()
+        await other.stamp()
+        joined = len(offered)
+        for ask in (
+            one.lose_picture,
+            other.lose_picture,
+            one.ask_for_refresh,
+            partial(send_pli, broadcast.host.connection),
+        ):
+            while len(offered) <= key_frames(offered)[-1] + gap:
+                await one.stamp()
+            before = len(offered)
+            await ask()
+            while key_frames(offered)[-1] < before:
+                assert len(offered) < before + GROUP - gap
+                await one.stamp()
+        alone = key_frames(offered)
+        for _ in range(3 * gap):
+            await asyncio.gather(one.lose_picture(), other.ask_for_refresh(), send_pli(broadcast.host.connection))
+            await one.stamp()
+        keys = [number for number in key_frames(offered) if number >= joined]
+        assert len(key_frames(offered)) > len(alone)
+        assert min(after - before for before, after in pairwise(keys)) >= gap
+
+
+@without_hls
+async def test_those_who_know_vp8_alone_share_a_second_encoder_which_is_for_them_only(
+    odyssey_mock: MockOdyssey, offered: list[Offered]
+) -> None:
+    async with live(odyssey_mock) as broadcast, RawSpectator(broadcast) as watching:
+        assert codec_of(watching) == "H264"
+        stamps = [await watching.stamp()]
+        encoded = odyssey_mock.broadcasts[broadcast.stream_id]
+        assert list(encoded.frames_encoded) == ["h264"]
+        async with (
+            RawSpectator(broadcast, codec="VP8") as one,
+            RawSpectator(broadcast, codec="VP8") as two,
+            RawSpectator(broadcast, codec="VP8") as three,
+        ):
+            seen = await asyncio.gather(*[some_stamps(each) for each in (one, two, three)])
+            assert {codec_of(each) for each in (one, two, three)} == {"VP8"}
+        last = max(stamp.frame_index for each in seen for stamp in each)
+        while stamps[-1].frame_index < last:
+            stamps.append(await watching.stamp())
+        for each in seen:
+            assert in_order(each, each[0].frame_index + 5)
+            assert set(each) <= set(stamps), "in both codecs it is the same frame"
+        await all_gone(odyssey_mock, [2, 3, 4])
+        await watching.stamp()
+        frames = dict(encoded.frames_encoded)
+        assert frames["vp8"] == sum("vp8" in each for each in offered) < frames["h264"]
+        for _ in range(5):
+            await watching.stamp()
+        assert encoded.frames_encoded["vp8"] <= frames["vp8"] + 1, "one was being made at most"
+        assert encoded.frames_encoded["h264"] >= frames["h264"] + 4
+
+
+class Vp8Host(RawPeer):
+    """A host that has never heard of H.264."""
+
+    @override
+    async def say_on_socket(self, message: object) -> None:
+        assert isinstance(message, dict)
+        await super().say_on_socket({**message, "sdp": without_codec(message["sdp"], "H264")})
+
+
+async def vp8_host(mock: MockOdyssey, use: Callable[[Live], Coroutine[None, None, None]]) -> None:
+    async with RawApi(mock) as api:
+        session = await api.request_session()
+        token = await api.token_for(session["session_id"])
+    async with raw_socket(session, token) as socket, Vp8Host(socket) as host:
+        await use(await go_live(mock, host))
+
+
+@without_hls
+async def test_a_spectator_takes_the_codec_of_its_host_where_it_can(odyssey_mock: MockOdyssey) -> None:
+    async def use(broadcast: Live) -> None:
+        encoded = odyssey_mock.broadcasts[broadcast.stream_id]
+        async with RawSpectator(broadcast) as spectator:
+            await spectator.stamp()
+            assert codec_of(spectator) == "VP8"
+            assert list(encoded.frames_encoded) == ["vp8"]
+        async with RawSpectator(broadcast, codec="H264") as spectator:
+            await spectator.stamp()
+            assert set(encoded.frames_encoded) == {"vp8", "h264"}
+
+    await vp8_host(odyssey_mock, use)
+
+
+@pytest.mark.odyssey(portrait_size=(176, 320), hls_segment_duration=0.25)
+async def test_beside_a_host_of_vp8_a_playlist_and_spectators_share_one_encoder_of_h264(
+    odyssey_mock: MockOdyssey, offered: list[Offered]
+) -> None:
+    async def use(broadcast: Live) -> None:
+        async with httpx.AsyncClient(trust_env=False) as http, RawSpectator(broadcast, codec="H264") as spectator:
+            await spectator.stamp()
+            playlist = await http.get(broadcast.ready["broadcast_url"])
+            files = re.findall(r'^(?!#)\S+|(?<=URI=")[^"]+', playlist.text, re.MULTILINE)
+            parts = [(await http.get(httpx.URL(broadcast.ready["broadcast_url"]).join(name))) for name in files[:2]]
+            film = av.open(io.BytesIO(b"".join(part.raise_for_status().content for part in parts)), "r")
+            with film:
+                assert film.streams.video[0].codec.name == "h264"
+                shown = [read_stamp(frame.to_ndarray(format="gray")) for frame in film.decode(video=0)]
+            assert [stamp.frame_index for stamp in shown if stamp is not None] == list(range(len(shown)))
+            assert all(set(each) == {"h264", "vp8"} for each in offered[:-1])
+            frames = odyssey_mock.broadcasts[broadcast.stream_id].frames_encoded
+            assert frames["h264"] == frames["vp8"]
+
+    await vp8_host(odyssey_mock, use)
+
+
+@pytest.mark.parametrize("bundled", [True, False])
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("video",),
+        ("video", "audio"),
+        ("audio", "video"),
+        ("audio", "audio", "video"),
+        ("video", "video"),
+        ("audio", "video", "video"),
+    ],
+)
+async def test_the_first_video_has_the_picture_and_all_else_is_inactive(
+    odyssey_mock: MockOdyssey, kinds: tuple[str, ...], bundled: bool
+) -> None:
+    edit = str if bundled else partial(re.sub, r"a=group:BUNDLE.*\r\n", "")
+    async with live(odyssey_mock) as broadcast, RawSpectator(broadcast, kinds, edit=edit) as spectator:
+        await spectator.stamp()
+        first = kinds.index("video")
+        assert directions(spectator.answer.text) == [
+            (kind, "sendonly" if place == first else "inactive") for place, kind in enumerate(kinds)
+        ]
+
+
+async def test_whoever_would_send_as_well_is_not_listened_to(odyssey_mock: MockOdyssey) -> None:
+    edit = partial(re.sub, "a=recvonly", "a=sendrecv")
+    async with live(odyssey_mock) as broadcast, RawSpectator(broadcast, edit=edit) as spectator:
+        await spectator.stamp()
+        assert directions(spectator.answer.text) == [("video", "sendonly"), ("audio", "inactive")]
+
+
+async def test_an_offer_may_begin_with_a_data_channel(odyssey_mock: MockOdyssey) -> None:
+    def channel_first(offer: str) -> str:
+        head, video, channel = re.split(r"(?=m=)", offer)
+        mids = re.findall(r"a=mid:(\S+)", offer)
+        return head.replace(f"BUNDLE {mids[0]} {mids[1]}", f"BUNDLE {mids[1]} {mids[0]}") + channel + video
+
+    async with live(odyssey_mock) as broadcast:
+        spectator = RawSpectator(broadcast, ("video",), edit=channel_first)
+        spectator.connection.createDataChannel("chat")
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.post(
+                broadcast.whep,
+                params={"token": broadcast.token},
+                headers={"Content-Type": "application/sdp"},
+                content=await spectator.offer(),
+            )
+        await spectator.connection.close()
+        assert re.findall(r"m=(\w+)", answer.text) == ["application", "video"]
+        assert "a=candidate:" in answer.text
+
+
+@pytest.mark.parametrize(("form", "codec"), [("Chromium", "H264"), ("Firefox", "VP8")])
+async def test_offers_in_the_form_of_browsers_are_answered_and_connect(
+    odyssey_mock: MockOdyssey, form: str, codec: str
+) -> None:
+    edit = partial(as_browser, form)
+    async with live(odyssey_mock) as broadcast, RawSpectator(broadcast, ("audio", "video"), edit=edit) as spectator:
+        assert codec_of(spectator) == codec
+        assert directions(spectator.answer.text) == [("audio", "inactive"), ("video", "sendonly")]
+        one, other = await spectator.stamp(), await spectator.stamp()
+        assert other.frame_index == one.frame_index + 1
+
+
+@pytest.mark.off_contract("credentials of another offer")
+async def test_every_user_name_of_a_fragment_is_to_be_one_of_the_offer(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
+) -> None:
+    async with live(odyssey_mock) as broadcast, RawSpectator(broadcast) as spectator:
+        own = set(re.findall(r"a=ice-ufrag:(\S+)", spectator.connection.localDescription.sdp))
+        for names, status in ((own, 204), ({*own, "other"}, 422), ({"other"}, 422)):
+            fragment = "".join(f"a=ice-ufrag:{name}\r\n" for name in sorted(names))
+            assert (await http.patch(spectator.resource, headers=FRAGMENT, content=fragment)).status_code == status
+
+
+async def test_the_state_that_is_shown_has_every_spectator_and_no_secret(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
+) -> None:
+    async with live(odyssey_mock) as broadcast, RawSpectator(broadcast) as watching:
+        await watching.stamp()
+        async with RawSpectator(broadcast, codec="VP8", connects=False) as waiting:
+            answer = await http.get("/_mock/state")
+            (shown,) = answer.json()["broadcasts"]
+            assert shown["frames_encoded"].keys() == {"h264"}
+            assert shown["spectators"] == [
+                {"number": 1, "state": "connected", "codec": "h264", "frames_dropped": 0},
+                {"number": 2, "state": "answered", "codec": "vp8", "frames_dropped": 0},
+            ]
+            written = odyssey_mock.journal.to_jsonl()
+            for secret in (broadcast.token, *(each.resource.rpartition("/")[2] for each in (watching, waiting))):
+                assert secret not in answer.text
+                assert secret not in written

@@ -1,0 +1,384 @@
+"""Deadlines fire in order, at their own instant, once; a manual clock moves when told, a real one by itself."""
+
+import asyncio
+import heapq
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.core.clock import MANUAL_START, Clock, Deadline, ManualClock, RealClock, sleep
+
+LIMIT = 5.0
+
+millis = st.integers(0, 50)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A deadline after `delay` ms, which sets `children` when it fires."""
+
+    delay: int
+    children: tuple["Plan", ...] = ()
+
+
+plans = st.recursive(
+    st.builds(Plan, millis),
+    lambda inner: st.builds(Plan, millis, st.lists(inner, max_size=3).map(tuple)),
+    max_leaves=12,
+)
+
+
+def schedule(clock: Clock, plan: Plan, name: str, trace: list[tuple[int, str]]) -> None:
+    """Carry a plan out on a clock; `trace` gets the milliseconds and the name of what fires."""
+
+    async def fire() -> None:
+        trace.append((round((clock.time() - MANUAL_START) * 1000), name))
+        for number, child in enumerate(plan.children):
+            schedule(clock, child, f"{name}.{number}", trace)
+            await settle()
+
+    clock.call_later(plan.delay / 1000, name, fire)
+
+
+async def settle() -> None:
+    """Let everybody else have a turn."""
+    turn = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(turn.set_result, None)
+    await turn
+
+
+def expected_trace(plans: list[Plan], end: int) -> list[tuple[int, str]]:
+    """What fires up to `end` ms, as a model of a few lines has it."""
+    queue = [(plan.delay, order, str(order), plan) for order, plan in enumerate(plans)]
+    created = len(queue)
+    heapq.heapify(queue)
+    trace = []
+    while queue and queue[0][0] <= end:
+        now, _, name, plan = heapq.heappop(queue)
+        trace.append((now, name))
+        for number, child in enumerate(plan.children):
+            heapq.heappush(queue, (now + child.delay, created, f"{name}.{number}", child))
+            created += 1
+    return trace
+
+
+@given(st.lists(plans, max_size=6), st.lists(millis, min_size=1, max_size=4))
+async def test_a_manual_clock_fires_what_is_due_in_order_of_time_then_of_creation(
+    wanted: list[Plan], spans: list[int]
+) -> None:
+    clock = ManualClock()
+    trace: list[tuple[int, str]] = []
+    for order, plan in enumerate(wanted):
+        schedule(clock, plan, str(order), trace)
+    for span in spans:
+        await clock.advance(span / 1000)
+    assert trace == expected_trace(wanted, sum(spans))
+    assert clock.time() == pytest.approx(MANUAL_START + sum(spans) / 1000, abs=1e-6)
+
+
+@given(st.lists(millis, min_size=1, max_size=6), millis, st.data())
+async def test_a_deadline_cancelled_before_its_turn_does_not_fire(
+    delays: list[int], span: int, data: st.DataObject
+) -> None:
+    clock = ManualClock()
+    fired: list[int] = []
+    deadlines = [
+        clock.call_later(delay / 1000, str(number), lambda number=number: fired.append(number))  # type: ignore[misc]
+        for number, delay in enumerate(delays)
+    ]
+    cancelled = data.draw(st.sets(st.sampled_from(range(len(delays)))))
+    for number in cancelled:
+        deadlines[number].cancel()
+    assert {deadline.name for deadline in clock.pending} == {str(n) for n in range(len(delays)) if n not in cancelled}
+    await clock.advance(span / 1000)
+    assert sorted(fired) == [n for n, delay in enumerate(delays) if delay <= span and n not in cancelled]
+
+
+async def test_a_deadline_may_cancel_another_of_the_same_instant() -> None:
+    clock = ManualClock()
+    fired: list[str] = []
+    others: list[Deadline] = []
+
+    def first() -> None:
+        fired.append("first")
+        others[0].cancel()
+
+    clock.call_later(1, "first", first)
+    others.append(clock.call_later(1, "second", lambda: fired.append("second")))
+    await clock.advance(1)
+    assert fired == ["first"]
+    assert clock.pending == []
+
+
+async def test_parts_of_a_span_add_up_exactly() -> None:
+    clock = ManualClock()
+    fired: list[str] = []
+    clock.call_later(150, "limit", lambda: fired.append("limit"))
+    for _ in range(3):
+        await clock.advance(0.1)
+    await clock.advance(149.6)
+    assert fired == []
+    await clock.advance(0.1)
+    assert fired == ["limit"]
+
+
+async def test_advances_at_once_take_their_turns() -> None:
+    clock = ManualClock()
+    trace: list[str] = []
+
+    async def slowly(name: str) -> None:
+        trace.append(f"{name} begins")
+        await settle()
+        trace.append(f"{name} ends")
+
+    clock.call_later(1, "a", lambda: slowly("a"))
+    clock.call_later(2, "b", lambda: slowly("b"))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(clock.advance(1))
+        tasks.create_task(clock.advance(1))
+    assert trace == ["a begins", "a ends", "b begins", "b ends"]
+    assert clock.time() == MANUAL_START + 2
+
+
+async def test_it_can_be_advanced_to_the_last_date_that_can_be_written_and_no_further() -> None:
+    clock = ManualClock()
+    with pytest.raises(ValueError, match="year 9999"):
+        await clock.advance(1e12)
+    assert clock.time() == MANUAL_START
+    await clock.advance(clock.left)
+    assert formatdate(clock.time(), usegmt=True) == "Fri, 31 Dec 9999 23:59:59 GMT"
+
+
+@pytest.mark.parametrize("seconds", [-1.0, -1e-9, math.nan, math.inf])
+async def test_a_span_that_is_none_is_refused(seconds: float) -> None:
+    clock = ManualClock()
+    with pytest.raises(ValueError, match="0 or more"):
+        await clock.advance(seconds)
+    with pytest.raises(ValueError, match="0 or more"):
+        clock.call_later(seconds, "never", lambda: None)
+    assert clock.time() == MANUAL_START
+
+
+async def test_a_callback_that_fails_is_told_after_the_others_had_their_turn() -> None:
+    clock = ManualClock()
+    fired: list[str] = []
+
+    def fail() -> None:
+        raise LookupError("no such thing")
+
+    clock.call_later(1, "broken", fail)
+    clock.call_later(2, "sound", lambda: fired.append("sound"))
+    with pytest.raises(ExceptionGroup) as failure:
+        await clock.advance(3)
+    assert fired == ["sound"]
+    assert [str(error) for error in failure.value.exceptions] == ["no such thing"]
+    assert failure.value.exceptions[0].__notes__ == ["in the deadline 'broken'"]
+    assert clock.time() == MANUAL_START + 3
+
+
+async def test_a_deadline_cannot_advance_the_clock_that_fires_it() -> None:
+    clock = ManualClock()
+    clock.call_later(1, "eager", lambda: clock.advance(1))
+    with pytest.raises(ExceptionGroup) as failure:
+        await clock.advance(1)
+    assert failure.group_contains(RuntimeError, match="by a deadline")
+    await clock.advance(1)
+    assert clock.time() == MANUAL_START + 2
+
+
+async def test_a_manual_clock_stands_still() -> None:
+    clock = ManualClock(start=1000.0)
+    clock.call_later(0, "now", lambda: pytest.fail("nobody advanced it"))
+    await settle()
+    assert clock.time() == 1000.0
+    assert [deadline.when for deadline in clock.pending] == [1000.0]
+
+
+async def test_a_real_clock_fires_by_itself_and_awaits_what_comes() -> None:
+    async with RealClock() as clock:
+        fired = asyncio.Event()
+
+        async def fire() -> None:
+            await settle()
+            fired.set()
+
+        deadline = clock.call_later(0.01, "soon", fire)
+        assert clock.pending == [deadline]
+        async with asyncio.timeout(LIMIT):
+            await fired.wait()
+        assert clock.time() >= deadline.when - 1e-3
+        assert clock.pending == []
+
+
+async def test_a_scaled_clock_runs_faster() -> None:
+    async with RealClock(speed=1000) as clock:
+        fired = asyncio.Event()
+        began = clock.time()
+        clock.call_later(20, "in 20 ms", fired.set)
+        async with asyncio.timeout(LIMIT):
+            await fired.wait()
+        assert clock.time() - began >= 19.9
+
+
+async def test_leaving_a_real_clock_cancels_what_is_due_and_ends_what_has_begun() -> None:
+    ended: list[str] = []
+    async with RealClock() as clock:
+        began = asyncio.Event()
+
+        async def endless() -> None:
+            began.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append("endless")
+
+        clock.call_later(3600, "in an hour", lambda: pytest.fail("it was left"))
+        clock.call_later(0, "endless", endless)
+        async with asyncio.timeout(LIMIT):
+            await began.wait()
+    assert ended == ["endless"]
+    assert clock.pending == []
+
+
+async def test_a_callback_that_fails_on_a_real_clock_is_reported_at_once_and_raised_at_the_end() -> None:
+    reports: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.put_nowait(context))
+
+    def fail() -> None:
+        raise LookupError("no such thing")
+
+    clock = RealClock()
+    await clock.__aenter__()
+    clock.call_later(0, "broken", fail)
+    async with asyncio.timeout(LIMIT):
+        report = await reports.get()
+    with pytest.raises(ExceptionGroup) as failure:
+        await clock.__aexit__(None, None, None)
+    assert report["message"] == "deadline: broken failed"
+    assert failure.group_contains(LookupError)
+
+
+async def test_a_cancelled_deadline_of_a_real_clock_does_not_fire() -> None:
+    async with RealClock() as clock:
+        later = asyncio.Event()
+        clock.call_later(0, "cancelled", lambda: pytest.fail("it was cancelled")).cancel()
+        clock.call_later(0.001, "later", later.set)
+        async with asyncio.timeout(LIMIT):
+            await later.wait()
+
+
+def test_a_real_clock_has_no_time_before_it_runs() -> None:
+    with pytest.raises(RuntimeError, match="enter it first"):
+        RealClock().time()
+
+
+@pytest.mark.parametrize("speed", [0, -1, math.inf, math.nan])
+def test_a_speed_that_is_none_is_refused(speed: float) -> None:
+    with pytest.raises(ValueError, match="speed must be a number above 0"):
+        RealClock(speed)
+
+
+async def test_a_sleeper_is_awake_at_its_instant_and_before_the_clock_goes_on() -> None:
+    clock = ManualClock()
+    woken: list[tuple[str, float]] = []
+
+    async def slept(name: str, *spans: float) -> None:
+        for span in spans:
+            await sleep(clock, span, name)
+            woken.append((name, clock.time() - MANUAL_START))
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(slept("one", 10, 5, 30))
+        tasks.create_task(slept("two", 12))
+        await settle()
+        assert [deadline.name for deadline in clock.pending] == ["one", "two"]
+        await clock.advance(9.9)
+        assert woken == []
+        await clock.advance(20.1)
+        assert woken == [("one", 10), ("two", 12), ("one", 15)]
+        await clock.advance(15)
+        assert woken[3:] == [("one", 45)]
+    assert clock.pending == []
+
+
+async def test_those_whom_a_sleeper_wakes_have_had_their_turn_when_advance_returns() -> None:
+    clock = ManualClock()
+    queues: list[asyncio.Queue[str]] = [asyncio.Queue() for _ in range(6)]
+
+    async def begin() -> None:
+        await sleep(clock, 5, "begin")
+        queues[0].put_nowait("word")
+
+    async def pass_on(number: int) -> None:
+        queues[number + 1].put_nowait(await queues[number].get())
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(begin())
+        for number in range(5):
+            tasks.create_task(pass_on(number))
+        await settle()
+        await clock.advance(5)
+        assert queues[5].get_nowait() == "word"
+
+
+async def test_a_sleeper_that_is_cancelled_leaves_nothing_due() -> None:
+    clock = ManualClock()
+    task = asyncio.create_task(sleep(clock, 5, "nap"))
+    await settle()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert clock.pending == []
+
+
+async def test_a_sleeper_that_is_cancelled_in_the_moment_of_waking_hurts_nobody() -> None:
+    clock = ManualClock()
+
+    def cancel() -> None:
+        task.cancel()
+
+    clock.call_later(5, "cancel", cancel)
+    task = asyncio.create_task(sleep(clock, 5, "nap"))
+    await settle()
+    await clock.advance(5)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan, math.inf])
+async def test_nobody_sleeps_for_what_is_no_time(seconds: float) -> None:
+    with pytest.raises(ValueError, match="seconds must be a number, 0 or more"):
+        await sleep(ManualClock(), seconds, "never")
+
+
+async def test_sleep_on_a_real_clock_takes_its_time_at_its_speed() -> None:
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(LIMIT), RealClock(speed=100) as clock:
+        before, begun = loop.time(), clock.time()
+        await sleep(clock, 5, "nap")
+        assert loop.time() - before >= 0.05
+        assert clock.time() - begun >= 5
+        assert clock.pending == []
+
+
+@pytest.mark.parametrize("make", [ManualClock, lambda: RealClock(1000)], ids=["manual", "real"])
+async def test_who_observes_a_clock_sees_what_fires_before_it_happens_and_nothing_that_was_cancelled(
+    make: Callable[[], ManualClock | RealClock],
+) -> None:
+    seen: list[str] = []
+    async with asyncio.timeout(LIMIT), make() as clock:
+        last = asyncio.Event()
+        clock.observe(lambda deadline: seen.append(deadline.name))
+        clock.call_later(1, "first", lambda: seen.append("happens"))
+        clock.call_later(2, "cancelled", lambda: seen.append("never")).cancel()
+        clock.call_later(20, "last", last.set)
+        if isinstance(clock, ManualClock):
+            await clock.advance(20)
+        await last.wait()
+    assert seen == ["first", "happens", "last"]

@@ -1,0 +1,246 @@
+"""The journal keeps what happened, in order, without secrets; waiting for what does not come says what came nearest."""
+
+import asyncio
+import json
+from dataclasses import FrozenInstanceError
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.core.journal import ENTRY_LIMIT, REDACTED, SECRETS, Journal, JournalTimeoutError
+from odyssey_mock.core.strict_json import JSON
+
+
+def journal(limit: int = 100) -> Journal:
+    ticks = count()
+    return Journal(lambda: float(next(ticks)), limit)
+
+
+# Lone surrogates and NaN too: clients can send them, as JSON escapes and as what lax writers write.
+text = st.text(st.characters(categories=["L", "N", "P", "S", "Z", "Cs"]), max_size=8)
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | text
+values = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3), max_leaves=8
+)
+clean_text = st.text(max_size=8)
+clean_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | clean_text,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(clean_text.filter(lambda key: key.lower() not in SECRETS), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(clean_values)
+def test_an_entry_gives_back_what_was_recorded(value: JSON) -> None:
+    assert journal().record("note", "name", {"value": value}).data == {"value": value}
+
+
+@given(values)
+def test_whatever_a_client_sent_can_be_written_and_exported(value: JSON) -> None:
+    written = journal()
+    written.record("signaling", str(value), {"from": "client", "message": value})
+    (line,) = written.to_jsonl().encode().splitlines()
+    assert json.loads(line)["data"]["from"] == "client"
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("http://a/b?expires=9&signature=abc", "http://a/b?expires=9&signature=***"),
+        ("https://a/b?X-Amz-Date=9&X-Amz-Signature=abc", "https://a/b?X-Amz-Date=9&X-Amz-Signature=***"),
+        ("http://anna:secret@a/b?c=d", "http://***@a/b?c=d"),
+        ("http://a/b@c?d=e@f", "http://a/b@c?d=e@f"),
+        ("HTTPS://a/b?Signature=abc&expires=9#c", "HTTPS://a/b?Signature=***&expires=9#c"),
+        ("ws://a/b?token=abc&token=def", "ws://a/b?token=***&token=***"),
+        ("http://a/b?no_token=abc", "http://a/b?no_token=abc"),
+        ("no URL at all?token=abc", "no URL at all?token=abc"),
+    ],
+)
+def test_a_secret_in_a_url_is_left_out(url: str, kept: str) -> None:
+    assert journal().record("note", "name", {"urls": [url]}).data == {"urls": [kept]}
+
+
+def test_what_is_nested_beyond_reading_is_left_out() -> None:
+    value: JSON = []
+    for _ in range(5000):
+        value = [value]
+    assert journal().record("note", "deep", {"value": value}).data == {"omitted": "nested too deeply"}
+
+
+def test_what_is_huge_is_left_out_and_said_to_be() -> None:
+    entry = journal().record("signaling", "x" * 100_000, {"message": "y" * (ENTRY_LIMIT + 1)})
+    assert entry.data == {"omitted": f"{ENTRY_LIMIT + 15} characters of JSON"}
+    assert len(entry.name) < 1000
+    assert len(journal().record("note", "large", {"message": "y" * (ENTRY_LIMIT - 100)}).data["message"]) > 1 << 20
+
+
+def test_what_is_no_json_is_a_defect_of_the_caller() -> None:
+    with pytest.raises(TypeError):
+        journal().record("note", "set", {"value": {1, 2}})  # type: ignore[dict-item]
+
+
+@given(
+    st.sampled_from(sorted(SECRETS)).flatmap(lambda key: st.sampled_from([key, key.upper(), key.title()])),
+    st.recursive(
+        st.just(...), lambda inner: st.lists(inner, min_size=1, max_size=2) | st.fixed_dictionaries({"x": inner})
+    ),
+)
+def test_secrets_are_redacted_wherever_they_are(key: str, place: object) -> None:
+    def put(where: object) -> Any:
+        match where:
+            case list():
+                return [put(each) for each in where]
+            case dict():
+                return {name: put(each) for name, each in where.items()}
+            case _:
+                return {key: "ody_top_secret"}
+
+    written = journal()
+    written.record("rest", "POST /auth/token", {"request": put(place)})
+    assert "ody_top_secret" not in written.to_jsonl()
+    assert REDACTED in written.to_jsonl()
+
+
+def test_several_secrets_under_one_name_are_redacted_each() -> None:
+    query = journal().record("rest", "GET /", {"query": {"signature": ["abc", "def"]}})
+    assert query.data == {"query": {"signature": [REDACTED, REDACTED]}}
+
+
+def test_a_secret_that_is_no_string_tells_its_type() -> None:
+    assert journal().record("rest", "x", {"request": {"api_key": 7}}).data == {"request": {"api_key": 7}}
+
+
+def test_an_entry_does_not_change_with_what_it_was_made_of_or_what_is_read_from_it() -> None:
+    message: dict[str, JSON] = {"type": "update"}
+    entry = journal().record("channel", "update", {"message": message})
+    message["type"] = "other"
+    entry.data["message"]["type"] = "other"
+    assert entry.data == {"message": {"type": "update"}}
+    with pytest.raises(FrozenInstanceError):
+        entry.name = "other"  # type: ignore[misc]
+
+
+@given(st.integers(1, 5), st.integers(0, 12))
+def test_the_latest_are_kept_and_indexes_go_on(limit: int, recorded: int) -> None:
+    written = journal(limit)
+    for number in range(recorded):
+        written.record("note", str(number))
+    kept = range(max(0, recorded - limit), recorded)
+    assert [(entry.index, entry.name) for entry in written.entries] == [(number, str(number)) for number in kept]
+    written.clear()
+    assert written.entries == ()
+    assert written.record("note", "next").index == recorded
+
+
+def test_entries_are_found_by_kind_name_place_and_content() -> None:
+    written = journal()
+    offer = written.record("signaling", "offer", {"from": "server"}, session="a", account="acct")
+    other = written.record("signaling", "offer", {"from": "server"}, session="b")
+    answer = written.record("signaling", "answer", {"from": "client"}, session="a")
+    state = written.record("state", "session", {"from": "waiting", "to": "signaling"}, session="a")
+    assert written.find() == [offer, other, answer, state]
+    assert written.find("signaling", "offer") == [offer, other]
+    assert written.find(session="a", since=1) == [answer, state]
+    assert written.find("state", to="signaling") == [state]
+    assert written.find("state", to="closed") == []
+    assert written.find(account="acct") == [offer]
+
+
+async def test_what_is_already_written_counts_as_having_come() -> None:
+    written = journal()
+    first = written.record("note", "x", n=1)
+    second = written.record("note", "x", n=2)
+    assert await written.wait_for("note", "x", 0) == first
+    assert await written.wait_for("note", "x", 0, n=2) == second
+    assert await written.wait_for("note", "x", 0, since=first.index + 1) == second
+
+
+async def test_what_comes_later_is_waited_for() -> None:
+    written = journal()
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(written.wait_for("state", "stream", to=to)) for to in ("running", "idle", "idle")]
+        asyncio.get_running_loop().call_soon(lambda: written.record("state", "stream", to="running"))
+        asyncio.get_running_loop().call_soon(lambda: written.record("state", "stream", to="idle"))
+    assert [task.result().index for task in waiting] == [0, 1, 1]
+
+
+async def test_a_time_out_names_the_nearest_entry_and_what_differs() -> None:
+    written = journal()
+    written.record("signaling", "offer", {"from": "server"}, session="a")
+    written.record("channel", "update_acknowledged", {"from": "server"}, session="a")
+    written.record("channel", "stream_started", {"from": "server"}, session="a")
+    with pytest.raises(JournalTimeoutError) as error:
+        await written.wait_for("channel", "update_acknowledge", 0.001, session="b")
+    assert str(error.value) == (
+        "no journal entry channel 'update_acknowledge' session='b' within 0.001 s\n"
+        'nearest: #1 channel \'update_acknowledged\' session=a {"from":"server"}\n'
+        "  name: expected 'update_acknowledge', it is 'update_acknowledged'\n"
+        "  session: expected 'b', it is 'a'\n"
+        'latest: #2 channel \'stream_started\' session=a {"from":"server"}'
+    )
+
+
+async def test_the_nearest_entry_may_be_of_another_kind() -> None:
+    written = journal()
+    written.record("note", "x")
+    with pytest.raises(JournalTimeoutError, match="kind: expected 'peer', it is 'note'"):
+        await written.wait_for("peer", "x", 0.001)
+
+
+async def test_a_time_out_of_an_empty_journal_says_so() -> None:
+    with pytest.raises(JournalTimeoutError, match="the journal is empty"):
+        await journal().wait_for("note", "x", 0.001)
+    written = journal()
+    written.record("note", "x")
+    with pytest.raises(JournalTimeoutError, match="the journal has nothing from index 1 on"):
+        await written.wait_for("note", "x", 0.001, since=1)
+
+
+async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
+    written = journal()
+    waiting = asyncio.create_task(written.wait_for("note", "x"))
+    asyncio.get_running_loop().call_soon(waiting.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert written._waiters == []
+
+
+def test_observers_are_shown_every_entry_from_then_on_in_order() -> None:
+    written = journal(limit=2)
+    written.record("note", "before")
+    seen: list[str] = []
+    written.observe(lambda entry: seen.append(f"first {entry.name}"))
+    written.observe(lambda entry: seen.append(f"second {entry.name}"))
+    for name in ("a", "b", "c"):
+        written.record("note", name)
+    assert seen == ["first a", "second a", "first b", "second b", "first c", "second c"]
+
+
+async def test_an_index_is_reached_when_its_entry_is_written_and_not_before() -> None:
+    written = journal(limit=1)
+    async with asyncio.TaskGroup() as tasks:
+        reaching = tasks.create_task(written.reach(2))
+        for _ in range(2):
+            written.record("note", "x")
+            for _ in range(3):
+                await asyncio.sleep(0)  # noqa: TID251 - the others' turn
+            assert not reaching.done()
+        written.record("note", "x")
+    await written.reach(2)
+    await written.reach(0)  # which is forgotten by now, but it was there
+    written.clear()
+    await written.reach(2)
+
+
+async def test_who_stops_waiting_for_an_index_leaves_nothing() -> None:
+    written = journal()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001):
+            await written.reach(0)
+    assert not written._waiters

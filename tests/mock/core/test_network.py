@@ -1,0 +1,86 @@
+"""Listening says clearly why it cannot, and ICE gets the addresses that work."""
+
+import asyncio
+import ipaddress
+
+import ifaddr
+import pytest
+
+from odyssey_mock.core.network import ListenError, SystemNetwork
+
+NETWORK = SystemNetwork()
+
+
+def test_listening_on_port_0_takes_a_free_port() -> None:
+    with NETWORK.listen("127.0.0.1", 0) as first, NETWORK.listen("127.0.0.1", 0) as second:
+        assert first.getsockname()[1] != second.getsockname()[1]
+        assert not first.getblocking()
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do() -> None:
+    with NETWORK.listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ListenError, match=rf"127\.0\.0\.1 port {port}: .*in use.*Choose another port"):
+            NETWORK.listen("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "not an address"])
+async def test_an_address_that_is_not_ours_is_refused(host: str) -> None:
+    with pytest.raises(ListenError, match=f"cannot listen on {host}"):
+        NETWORK.listen(host, 0)
+    with pytest.raises(ListenError, match=f"cannot listen on {host}"):
+        await NETWORK.datagrams(asyncio.DatagramProtocol, host, 0)
+
+
+async def test_datagrams_reach_the_protocol() -> None:
+    class Echo(asyncio.DatagramProtocol):
+        def __init__(self) -> None:
+            self.received: asyncio.Queue[bytes] = asyncio.Queue()
+
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            self.received.put_nowait(data)
+
+    listening, echo = await NETWORK.datagrams(Echo, "127.0.0.1", 0)
+    sending, _ = await NETWORK.datagrams(Echo, "127.0.0.1", 0)
+    sending.sendto(b"hello", listening.get_extra_info("sockname"))
+    async with asyncio.timeout(5):
+        assert await echo.received.get() == b"hello"
+    listening.close()
+    sending.close()
+
+
+def test_loopback_comes_first_among_the_ice_addresses() -> None:
+    assert NETWORK.ice_addresses(loopback_only=True) == ["127.0.0.1"]
+    addresses = NETWORK.ice_addresses(loopback_only=False)
+    assert addresses[0] == "127.0.0.1"
+    assert len(set(addresses)) == len(addresses)
+
+
+def test_addresses_that_reach_nobody_are_no_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = ["127.0.0.1", "127.0.1.1", "169.254.3.4", "10.1.2.3", "::1", "fe80::1", "fd00::5", "2606:4700::6810:84e5"]
+    ips = [ifaddr.IP(ip if "." in ip else (ip, 0, 0), 24, "eth0") for ip in [*found, "10.1.2.3"]]
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: [ifaddr.Adapter("eth0", "eth0", ips)])
+    addresses = NETWORK.ice_addresses(loopback_only=False)
+    assert addresses == ["127.0.0.1", "10.1.2.3", "2606:4700::6810:84e5"]
+    assert all(ipaddress.ip_address(address) for address in addresses)
+
+
+async def test_a_call_reaches_whoever_listens_there() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readexactly(2))
+        writer.close()
+
+    async with await asyncio.start_server(answer, sock=NETWORK.listen("127.0.0.1", 0)) as server:
+        reader, writer = await NETWORK.dial("127.0.0.1", server.sockets[0].getsockname()[1], tls=False)
+        writer.write(b"hi")
+        async with asyncio.timeout(5):
+            assert await reader.read() == b"hi"
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_call_that_nobody_answers_says_so() -> None:
+    with NETWORK.listen("127.0.0.1", 0) as reserved:
+        port = reserved.getsockname()[1]
+    with pytest.raises(OSError, match=str(port)):
+        await NETWORK.dial("127.0.0.1", port, tls=False)

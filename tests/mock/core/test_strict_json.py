@@ -1,0 +1,30 @@
+"""What clients send is read as RFC 8259 has it."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.core.strict_json import read_json
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
+def test_json_is_read(value: object) -> None:
+    assert read_json(json.dumps(value).encode()) == value
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b'{"a": NaN}', b"-Infinity", b"\xff\xfe\xfd", b"[" * 200_000], ids=lambda text: repr(text[:9])
+)
+def test_what_is_no_json_is_a_value_error(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_json(text)
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_read_or_refused(text: bytes) -> None:
+    try:
+        read_json(text)
+    except ValueError:
+        return

@@ -1,0 +1,259 @@
+"""Defects to be found: each breaks one thing in client or mock, as a careless change would, while a block lasts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+from unittest.mock import patch
+
+from odyssey_client.connection import connection_events, connection_table
+from odyssey_client.connection import connection_machine as connections
+from odyssey_client.connection.connection import Connection
+from odyssey_client.connection.operation_machine import StreamOperations
+from odyssey_client.connection.stream_calls import StreamCalls
+from odyssey_client.errors import OdysseyError
+from odyssey_client.events import Disconnected, Event, StatusChanged
+from odyssey_client.models import ConnectionStatus
+from odyssey_client.rest.auth import AccessToken
+from odyssey_mock.accounts.usage import Usage
+from odyssey_mock.sessions import session_machine
+from odyssey_mock.sessions.frame_pump import FramePump
+from odyssey_mock.sessions.session_state import SessionState
+from odyssey_mock.sessions.session_video import SessionVideo
+from odyssey_mock.simulations import job_machine as jobs
+
+type Planted = AbstractContextManager[object]
+
+
+@dataclass(frozen=True)
+class Defect:
+    """Something that is wrong while `planted()` lasts.
+
+    Attributes:
+        name: in a few words.
+        suffers: what it would mean to a user.
+        planted: breaks it, and puts it back.
+        rules: those of the explorer that it offends: one of them is to find it.
+    """
+
+    name: str
+    suffers: str
+    planted: Callable[[], Planted]
+    rules: frozenset[str]
+
+
+def _a_future_not_settled() -> Planted:
+    def settle(self: Connection, error: OdysseyError) -> None:
+        self.streaming.close(error)
+        self.media_stream.end(error)
+        self._events.end()
+        # What `ready` waits for is left as it is.
+
+    return patch.object(Connection, "_settle", settle)
+
+
+def _calls_left_to_their_limits() -> Planted:
+    return patch.object(StreamCalls, "close", lambda *_: None)
+
+
+def _a_callback_after_disconnect() -> Planted:
+    emit = Connection._emit
+
+    def told_later(self: Connection, event: Event) -> None:
+        if isinstance(event, Disconnected) and self._handlers.on_disconnected is not None:
+            asyncio.get_running_loop().call_later(0.5, self._handlers.on_disconnected)
+        else:
+            emit(self, event)
+
+    return patch.object(Connection, "_emit", told_later)
+
+
+def _a_slot_not_freed() -> Planted:
+    settle = SessionState._settle
+
+    def without_grace(self: SessionState, action: session_machine.Action) -> None:
+        if action is not session_machine.Action.ARM_GRACE:  # so that nobody's return is ever overdue
+            settle(self, action)
+
+    return patch.object(SessionState, "_settle", without_grace)
+
+
+def _a_retry_without_back_off() -> Planted:
+    return patch.object(connections.ReconnectPolicy, "delay", lambda *_: 0.0)
+
+
+def _a_double_acknowledgement_accepted() -> Planted:
+    return patch.object(StreamOperations, "_is_said_twice", lambda *_: False)
+
+
+def _a_token_not_renewed() -> Planted:
+    return patch.object(AccessToken, "discard", lambda *_: None)
+
+
+def _statuses_reordered() -> Planted:
+    emit = Connection._emit
+
+    def without_flicker(self: Connection, event: Event) -> None:
+        if isinstance(event, StatusChanged) and event.status is ConnectionStatus.CONNECTING:
+            self._work.later(0.1, lambda: emit(self, event))
+        else:
+            emit(self, event)
+
+    return patch.object(Connection, "_emit", without_flicker)
+
+
+def _a_frame_repeated() -> Planted:
+    order = FramePump._order
+
+    def again(
+        self: FramePump, fault: Any, showing: Any, index: int, receiver: Any
+    ) -> Any:  # Any: handed on as they are
+        # Somebody has lost a picture, so they get the latest once more.
+        return order(self, fault, showing, index - 1 if index and self._keyframes._lost else index, receiver)
+
+    return patch.object(FramePump, "_order", again)
+
+
+def _a_task_left() -> Planted:
+    cancel_late = Connection._cancel_late
+
+    async def shielded(self: Connection, delivering: set[asyncio.Task[None]]) -> None:
+        await asyncio.shield(asyncio.ensure_future(cancel_late(self, delivering)))
+
+    return patch.object(Connection, "_cancel_late", shielded)
+
+
+def _an_interaction_lost_on_reconnect() -> Planted:
+    carry_out = Connection._carry_out
+
+    def forgetful(self: Connection, effect: connection_events.Effect) -> None:
+        if isinstance(effect, connection_events.DropAttempt):
+            self.streaming._machine._interactions.clear()
+        carry_out(self, effect)
+
+    return patch.object(Connection, "_carry_out", forgetful)
+
+
+def _a_job_cancelled_that_has_ended() -> Planted:
+    completed = {**jobs.TRANSITIONS[jobs.State.COMPLETED], jobs.Event.CANCEL: (jobs.State.CANCELLED, ())}
+    return patch.object(jobs, "TRANSITIONS", MappingProxyType({**jobs.TRANSITIONS, jobs.State.COMPLETED: completed}))
+
+
+def _hours_not_counted() -> Planted:
+    return patch.object(Usage, "simulated", lambda *_: None)
+
+
+def _a_failure_told_twice() -> Planted:
+    fatal = connection_table.Action.REPORT_FATAL
+
+    def twice(actions: Sequence[connection_table.Action]) -> tuple[connection_table.Action, ...]:
+        return (*actions, fatal) if fatal in actions else tuple(actions)
+
+    table = {
+        state: {event: (after, twice(actions)) for event, (after, actions) in row.items()}
+        for state, row in connection_table.TRANSITIONS.items()
+    }
+    return patch.object(connections, "TRANSITIONS", MappingProxyType(table))
+
+
+def _a_stream_left_on_the_air() -> Planted:
+    return patch.object(SessionVideo, "end", lambda self: self._video.cancel() if self._video is not None else None)
+
+
+DEFECTS = (
+    Defect(
+        "a future not settled",
+        "connect() waits for ever where the connection fails before it is up",
+        _a_future_not_settled,
+        frozenset({"every_call_settles"}),
+    ),
+    Defect(
+        "calls left to their limits",
+        "start_stream(), interact() and end_stream() wait for seconds on a connection that is over",
+        _calls_left_to_their_limits,
+        frozenset({"calls_end_with_their_connection"}),
+    ),
+    Defect(
+        "a callback after disconnect",
+        "on_disconnected is called when what it needs has been closed",
+        _a_callback_after_disconnect,
+        frozenset({"silence_after_disconnect"}),
+    ),
+    Defect(
+        "a slot not freed",
+        "a client that crashed takes one of the account's sessions for ever",
+        _a_slot_not_freed,
+        frozenset({"slots_are_freed"}),
+    ),
+    Defect(
+        "a retry without back-off",
+        "all clients hammer a service that is only just coming back",
+        _a_retry_without_back_off,
+        frozenset({"tries_back_off"}),
+    ),
+    Defect(
+        "a double acknowledgement accepted",
+        "interact() returns another interaction's prompt, and returns before its own was applied",
+        _a_double_acknowledgement_accepted,
+        frozenset({"answers_belong", "interactions_are_applied"}),
+    ),
+    Defect(
+        "a token not renewed",
+        "after the service has forgotten its access token a client is refused until its process is started anew",
+        _a_token_not_renewed,
+        frozenset({"no_false_refusal", "all_is_well_again"}),
+    ),
+    Defect(
+        "statuses reordered",
+        "an application shows that it is connecting, for ever, over video that plays",
+        _statuses_reordered,
+        frozenset({"statuses_are_legal"}),
+    ),
+    Defect(
+        "a frame repeated",
+        "after a loss the video stutters, and whoever counts frames counts one twice",
+        _a_frame_repeated,
+        frozenset({"frames_go_forward"}),
+    ),
+    Defect(
+        "a task left",
+        "every connection leaves a task behind: memory grows, and asyncio complains at the end",
+        _a_task_left,
+        frozenset({"nothing_is_left"}),
+    ),
+    Defect(
+        "an interaction lost on reconnect",
+        "interact() times out, or goes on after the end, though the interaction was applied",
+        _an_interaction_lost_on_reconnect,
+        frozenset({"answers_belong", "calls_end_with_their_connection", "every_call_settles"}),
+    ),
+    Defect(
+        "a job cancelled that has ended",
+        "a simulation that was completed, and paid for, is shown as cancelled",
+        _a_job_cancelled_that_has_ended,
+        frozenset({"jobs_follow_their_machine"}),
+    ),
+    Defect(
+        "hours not counted",
+        "a test of what happens at the end of the month's hours never sees that end",
+        _hours_not_counted,
+        frozenset({"hours_add_up"}),
+    ),
+    Defect(
+        "a failure told twice",
+        "on_error opens two dialogs, or makes two new connections",
+        _a_failure_told_twice,
+        frozenset({"fatal_once"}),
+    ),
+    Defect(
+        "a stream left on the air",
+        "hours are counted for ever of a stream whose session is over",
+        _a_stream_left_on_the_air,
+        frozenset({"streams_end"}),
+    ),
+)
+"""Every one, and by which rules it is found."""

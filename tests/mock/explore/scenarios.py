@@ -1,0 +1,119 @@
+"""Explorers that play nothing: functions of a module, which other processes find, and which load in no time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from odyssey_mock.explore.log import WORLD, Line
+from odyssey_mock.explore.outcome import Failure, Outcome
+
+if TYPE_CHECKING:
+    from odyssey_mock.explore.scenario import Scenario
+    from odyssey_mock.explore.shrink import Shrunk
+    from odyssey_mock.sim.fidelity import Fidelity
+
+STEPS, SECONDS = 3, 60.5
+"""Of every life."""
+
+
+def play(
+    seed: int, *, depth: Fidelity = "light", workload: Scenario | None = None, keeps_trace: bool = False
+) -> Outcome:
+    """Seeds 3, 10, 17... leave a call unsettled; 5, 16, 27... lose a slot as well; all others hold."""
+    broken = []
+    if seed % 7 == 3:
+        broken.append(Failure("every_call_settles", f"expected interact() to settle, came nothing in {seed}.5 s", 2.5))
+    if seed % 11 == 5:
+        broken.append(Failure("slots_add_up", f"expected 0 slots taken, came {seed}", 60.0))
+    lines = (
+        Line(0.0, "client-0", "connect()"),
+        Line(0.25, "client-0", "POST /sessions/request", "odyssey"),
+        Line(2.5, WORLD, f"cut, by {'the workload' if workload else 'the seed'}"),
+        Line(60.0, "odyssey", "session closed", details={"seed": seed}),
+    )
+    return Outcome(
+        seed,
+        depth,
+        tuple(broken),
+        lines if keeps_trace else (),
+        f"{seed:064x}" if keeps_trace else "",
+        steps=STEPS,
+        seconds=SECONDS,
+    )
+
+
+def draw(seed: int, depth: Fidelity) -> Scenario:
+    """Two steps."""
+    from odyssey_mock.explore.scenario import Actor, Scenario, Step  # noqa: PLC0415 - see above
+
+    return Scenario(seed, depth, {}, (Actor("client-0", 0, {}, (Step("connect"), Step("disconnect"))),))
+
+
+def shrink(workload: Scenario, *, report: Callable[[str], None]) -> Shrunk:
+    """The first step is enough for everything."""
+    from odyssey_mock.explore.shrink import NothingToShrinkError, Shrunk  # noqa: PLC0415 - see above
+
+    outcome = play(workload.seed, workload=workload)
+    if not outcome.failures:
+        raise NothingToShrinkError("it holds")
+    report("1 step is enough, of 2")
+    actor = workload.actors[0]
+    return Shrunk(replace(workload, actors=(replace(actor, steps=actor.steps[:1]),)), outcome, played=2)
+
+
+def kills(
+    directory: Path,
+    seed: int,
+    *,
+    depth: Fidelity = "light",
+    workload: Scenario | None = None,
+    keeps_trace: bool = False,
+) -> Outcome:
+    """Seed 12 kills its process, always; seed 20 only the first time, as a machine short of memory would."""
+    once = directory / "seed 20 has killed"
+    if seed == 12 or (seed == 20 and not once.exists()):
+        once.touch() if seed == 20 else None
+        os.kill(os.getpid(), signal.SIGKILL)
+    return play(seed, depth=depth, workload=workload, keeps_trace=keeps_trace)
+
+
+def hangs(
+    seed: int, *, depth: Fidelity = "light", workload: Scenario | None = None, keeps_trace: bool = False
+) -> Outcome:
+    """From seed 20 on a run never ends."""
+    if seed >= 20:
+        threading.Event().wait()
+    return play(seed, depth=depth, workload=workload, keeps_trace=keeps_trace)
+
+
+def raises(
+    seed: int, *, depth: Fidelity = "light", workload: Scenario | None = None, keeps_trace: bool = False
+) -> Outcome:
+    """Seed 4 meets a defect of the explorer."""
+    if seed == 4:
+        raise LookupError(f"nothing known of {seed}")
+    return play(seed, depth=depth, workload=workload, keeps_trace=keeps_trace)
+
+
+class _Unloadable:
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return _refuse, ()
+
+    def __call__(
+        self, seed: int, *, depth: Fidelity = "light", workload: Scenario | None = None, keeps_trace: bool = False
+    ) -> Outcome:
+        raise AssertionError("nobody comes so far")
+
+
+def _refuse() -> None:
+    raise ImportError("no such module over here")
+
+
+unloadable = _Unloadable()
+"""Cannot be loaded in another process."""

@@ -1,0 +1,261 @@
+"""Campaigns: seeds spread over processes or a cluster, each played once, whatever dies meanwhile."""
+
+import contextlib
+import functools
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.explore import workers
+from odyssey_mock.explore.campaign import BATCH, Campaign, Tally
+from odyssey_mock.explore.outcome import Outcome
+from odyssey_mock.explore.records import PROCESS_DIED, RUN_RAISED, Failed, Held, Job, Record, batches, missing
+from odyssey_mock.explore.results import Header, results_in
+from odyssey_mock.explore.workers import Here, Place, Processes, WorkersError
+from tests.mock.explore.scenarios import SECONDS, STEPS, hangs, kills, play, raises, unloadable
+
+HEADER = Header("light", "abc1234", "0")
+JOB = Job(play, "light")
+
+CALL, SLOT = (
+    "every_call_settles: expected interact() to settle, came nothing in # s",
+    "slots_add_up: expected # slots taken, came #",
+)
+
+
+def ran(place: Place, seeds: range = range(100)) -> Tally:
+    campaign = Campaign(seeds, "light")
+    campaign.run(place, lambda _: None)
+    return campaign.tally
+
+
+def played(records: Iterable[Record]) -> list[int]:
+    return sorted(seed for record in records for seed in record.seeds)
+
+
+def failing(seeds: Iterable[int]) -> int:
+    return sum(seed % 7 == 3 or seed % 11 == 5 for seed in seeds)
+
+
+def check_hundred(tally: Tally) -> None:
+    assert (tally.seeds, tally.failed) == (100, failing(range(100)))
+    assert tally.steps == 100 * STEPS
+    assert tally.seconds == pytest.approx(100 * SECONDS)
+    examples = [(known.failure.signature, known.seed, known.count) for known in tally.examples()]
+    # 38 breaks both rules.
+    assert examples == [(CALL, 3, 14), (SLOT, 5, 9)]
+
+
+def test_in_this_process() -> None:
+    check_hundred(ran(Here(JOB)))
+
+
+def test_in_processes_of_this_machine_of_which_none_is_left() -> None:
+    check_hundred(ran(Processes(JOB, 2)))
+    assert multiprocessing.active_children() == []
+
+
+def test_the_example_of_a_failure_is_its_lowest_seed_in_whatever_order_they_come() -> None:
+    tally = Tally()
+    for seed in (17, 3, 10):
+        tally.add([Failed(seed, play(seed).failures)])
+    assert [(known.seed, known.failure, known.count) for known in tally.examples()] == [(3, play(3).failures[0], 3)]
+
+
+class Watched:
+    """Batches, and how many were taken."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[range]:
+        for first in range(self.count):
+            self.taken += 1
+            yield range(first, first + 1)
+
+
+def test_batches_are_taken_as_there_is_room_for_them() -> None:
+    given_ = Watched(100_000)
+    under_way = Processes(JOB, 2).played(given_)
+    for count in range(1, 6):
+        next(under_way)
+        assert given_.taken <= count + 2
+    under_way.close()
+    assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_dies_costs_no_seed_but_the_one_that_kills_it(tmp_path: Path) -> None:
+    place = Processes(Job(functools.partial(kills, tmp_path), "light"), 2)
+    records = [record for some in place.played(batches([range(30)], 8)) for record in some]
+    assert played(records) == list(range(30))
+    deaths = [
+        (record.seed, failure.rule, failure.message)
+        for record in records
+        if isinstance(record, Failed)
+        for failure in record.failures
+        if failure.rule == PROCESS_DIED
+    ]
+    assert deaths == [(12, PROCESS_DIED, "expected the run to end, came a process killed by SIGKILL")]
+    assert (tmp_path / "seed 20 has killed").exists()
+    assert multiprocessing.active_children() == []
+
+
+def test_leaving_off_ends_processes_in_the_middle_of_a_run() -> None:
+    under_way = Processes(Job(hangs, "light"), 2).played(batches([range(100)], 10))
+    assert sorted(played(next(under_way)) + played(next(under_way))) == list(range(20))
+    under_way.close()
+    assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_is_told_to_leave_off_does_so_by_itself() -> None:
+    worker = workers._Worker(Job(hangs, "light"))
+    worker.give(range(20, 21))
+    assert worker.hear()  # it has begun
+    worker.stop()
+    assert worker.end(20.0) == f"process's exit {128 + signal.SIGTERM}", "it was not killed, and tidied up"
+
+
+def test_a_process_plays_no_other_seed_when_whoever_gave_them_is_gone() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    seeds = workers._while_heard(range(5), theirs)
+    assert [next(seeds), next(seeds)] == [0, 1]
+    ours.close()
+    assert list(seeds) == []
+
+
+def test_processes_are_deaf_to_the_interrupt_that_a_terminal_tells_them_all() -> None:
+    under_way = Processes(JOB, 1).played(batches([range(10)], 1))
+    next(under_way)
+    (process,) = multiprocessing.active_children()
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGINT)
+    assert len(list(itertools.islice(under_way, 3))) == 3
+    assert [each.pid for each in multiprocessing.active_children()] == [process.pid]
+    under_way.close()
+
+
+def test_a_process_that_cannot_begin_is_an_error_and_no_failure_of_its_seeds(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(WorkersError, match="a process's exit 1, before it could begin: see above for why"):
+        ran(Processes(Job(unloadable, "light"), 1))
+    assert "no such module over here" in capfd.readouterr().err
+    assert multiprocessing.active_children() == []
+
+
+def test_an_error_of_the_explorer_itself_is_a_failure_of_its_seed() -> None:
+    tally = ran(Here(Job(raises, "light")), range(6))
+    assert [(known.seed, known.failure.rule, known.failure.message) for known in tally.examples()] == [
+        (3, "every_call_settles", "expected interact() to settle, came nothing in 3.5 s"),
+        (4, RUN_RAISED, "LookupError: nothing known of 4"),
+        (5, "slots_add_up", "expected 0 slots taken, came 5"),
+    ]
+
+
+def test_runs_take_turns_where_threads_share_a_process() -> None:
+    at_once, most = [0], [0]
+    meeting = threading.Barrier(2)
+
+    def counted(seed: int, **options: object) -> Outcome:
+        at_once[0] += 1
+        most[0] = max(most[0], at_once[0])
+        outcome = play(seed)
+        threading.Event().wait(0.001)  # the other thread goes on
+        at_once[0] -= 1
+        return outcome
+
+    def work() -> None:
+        meeting.wait(10)
+        Job(counted, "light").played(range(20))
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert most == [1]
+
+
+class Recorder:
+    """A place that plays here and knows what it was asked for."""
+
+    def __init__(self, width: int = 1, stop_after: int | None = None) -> None:
+        self.width = width
+        self.asked: list[range] = []
+        self._stop_after = stop_after
+
+    def played(self, batches: Iterable[range]) -> Generator[tuple[Record, ...]]:
+        for batch in batches:
+            if len(self.asked) == self._stop_after:
+                raise KeyboardInterrupt
+            self.asked.append(batch)
+            yield JOB.played(batch)
+
+
+def test_a_second_run_plays_what_the_first_one_did_not(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    with results_in(path, HEADER) as results, pytest.raises(KeyboardInterrupt):
+        Campaign(range(1000), "light", results).run(Recorder(stop_after=3), lambda _: None)
+    with results_in(path, HEADER) as results:
+        campaign = Campaign(range(1000), "light", results)
+        assert (campaign.before, campaign.total) == (3 * BATCH["light"], 1000)
+        place = Recorder()
+        campaign.run(place, lambda _: None)
+    left = range(3 * BATCH["light"], 1000)
+    assert played(Held(batch.start, batch.stop - 1, 0, 0) for batch in place.asked) == list(left)
+    assert campaign.tally == ran(Here(JOB), range(1000))
+    with results_in(path, HEADER) as results:
+        last = Recorder()
+        again = Campaign(range(1000), "light", results)
+        again.run(last, lambda _: None)
+    assert last.asked == []
+    assert again.tally.examples() == campaign.tally.examples()
+
+
+def test_the_file_stays_small_where_all_is_well(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+
+    def fine(seed: int, **options: object) -> Outcome:
+        return Outcome(seed, "light", (), steps=10, seconds=1000.0)
+
+    with results_in(path, HEADER) as results:
+        Campaign(range(10_000), "light", results).run(Here(Job(fine, "light")), lambda _: None)
+    assert path.stat().st_size < 65_000
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "sizes"), [(8, 1, {2}), (100_000, 4, {10}), (1, 8, {1}), (30, 2, {4, 2}), (400, 2, {10})]
+)
+def test_batches_are_as_large_as_all_stay_busy(count: int, width: int, sizes: set[int]) -> None:
+    place = Recorder(width, stop_after=10)
+    with contextlib.suppress(KeyboardInterrupt):
+        Campaign(range(count), "light").run(place, lambda _: None)
+    assert set(map(len, place.asked)) == sizes
+
+
+def test_what_is_shown_grows_with_every_batch() -> None:
+    shown: list[int] = []
+    campaign = Campaign(range(8), "light")
+    campaign.run(Here(JOB), lambda tally: shown.append(tally.seeds))
+    assert shown == [0, 2, 4, 6, 8]
+
+
+@given(
+    wanted=st.builds(lambda first, count: range(first, first + count), st.integers(0, 30), st.integers(0, 30)),
+    known=st.lists(st.builds(lambda first, count: range(first, first + count), st.integers(0, 60), st.integers(1, 9))),
+    size=st.integers(1, 7),
+)
+def test_every_seed_that_is_missing_is_in_one_batch(wanted: range, known: Sequence[range], size: int) -> None:
+    records = [Held(seeds.start, seeds.stop - 1, 0, 0.0) for seeds in known]
+    left = list(batches(missing(wanted, records), size))
+    assert [seed for batch in left for seed in batch] == sorted(
+        set(wanted) - {seed for seeds in known for seed in seeds}
+    )
+    assert all(1 <= len(batch) <= size for batch in left)

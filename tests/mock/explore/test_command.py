@@ -1,0 +1,240 @@
+"""`odyssey-mock explore`: what it prints, what it leaves, and how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from odyssey_mock.cli.explore import EXCLUDES, NEEDS
+from tests.mock.explore.commanded import COMMIT, explore
+from tests.mock.explore.scenarios import raises
+
+LIMIT = 60.0
+
+pytestmark = pytest.mark.usefixtures("of_one_version")
+
+
+def test_seeds_that_hold_end_well_and_their_rate_is_printed() -> None:
+    ran = explore("--seeds", "3", "--workers", "1")
+    assert ran.exit_code == 0
+    assert ran.stdout.startswith("3 light seeds: 0 failed, 0 distinct failures, 9 steps, 0.1 virtual hours, ")
+    assert ran.stdout.endswith(" s)\n")
+    assert " seeds/s (3 in " in ran.stdout
+
+
+def test_a_failure_says_all_that_is_needed_to_see_it_again() -> None:
+    ran = explore("--full", "--seeds", "4", "--first", "14", "--workers", "1")
+    assert ran.exit_code == 1
+    shown, _, rates = ran.stdout.rstrip("\n").rpartition("\n")
+    assert rates.startswith("4 full seeds: 2 failed, 2 distinct failures, ")
+    assert (
+        shown
+        == f"""\
+FAILED seed 16, full, commit {COMMIT}
+  slots_add_up, at 60.000000: expected 0 slots taken, came 16
+  again: odyssey-mock explore --full --seed 16 --trace
+the last 4 lines of 4 up to it:
+      0.000000 client-0: connect()
+      0.250000 client-0 -> odyssey: POST /sessions/request
+      2.500000 world: cut, by the seed
+     60.000000 odyssey: session closed {{"seed": 16}}
+drawn:
+   seconds  client-0                              odyssey
+     0.000  | * connect()                         |
+     0.250  |------ POST /sessions/request ------>|
+            :                                     :
+     2.500  {"== cut, by the seed ":=<108}
+            :                                     :
+    60.000  |                                     | * session closed (seed=16)
+FAILED seed 17, full, commit {COMMIT}
+  every_call_settles, at 2.500000: expected interact() to settle, came nothing in 17.5 s
+  again: odyssey-mock explore --full --seed 17 --trace
+the last 3 lines of 3 up to it:
+      0.000000 client-0: connect()
+      0.250000 client-0 -> odyssey: POST /sessions/request
+      2.500000 world: cut, by the seed
+drawn:
+   seconds  client-0                              odyssey
+     0.000  | * connect()                         |
+     0.250  |------ POST /sessions/request ------>|
+            :                                     :
+     2.500  {"== cut, by the seed ":=<108}"""
+    )
+
+
+def test_there_is_one_example_for_each_distinct_failure() -> None:
+    ran = explore("--seeds", "100", "--workers", "2")
+    assert [line for line in ran.stdout.splitlines() if line.startswith("FAILED")] == [
+        f"FAILED seed 3, light, commit {COMMIT}, and 13 other seeds",
+        f"FAILED seed 5, light, commit {COMMIT}, and 8 other seeds",
+    ]
+    assert ran.stderr.splitlines()[-1].startswith("100 of 100 seeds, 22 failed, 2 distinct, ")
+
+
+def test_a_defect_of_the_explorer_is_not_played_again_to_be_shown() -> None:
+    ran = explore("--seeds", "1", "--first", "4", "--workers", "1", play=raises)
+    assert ran.exit_code == 1
+    assert "  run_raised, at 0.000000: LookupError: nothing known of 4\n" in ran.stdout
+
+
+def test_the_trace_of_a_seed_is_a_line_for_each_event_its_hash_and_how_it_went() -> None:
+    ran = explore("--seed", "2", "--trace")
+    assert ran.exit_code == 0
+    assert (ran.stdout, ran.stderr) == (
+        f"""\
+    0.000000 client-0: connect()
+    0.250000 client-0 -> odyssey: POST /sessions/request
+    2.500000 world: cut, by the seed
+   60.000000 odyssey: session closed {{"seed": 2}}
+trace hash {2:064x}
+seed 2, light: every rule held; 3 steps, 60.500 virtual seconds
+""",
+        "",
+    )
+
+
+def test_a_seed_that_fails_ends_with_one_and_its_diagram() -> None:
+    ran = explore("--seed", "3", "--trace")
+    assert ran.exit_code == 1
+    assert "seed 3, light: 1 rule did not hold; 3 steps, 60.500 virtual seconds\nFAILED seed 3, light, " in ran.stdout
+    assert "|------ POST /sessions/request ------>|" in ran.stdout
+    assert "up to it" not in ran.stdout
+
+
+def test_the_diagram_of_a_seed_is_of_the_whole_run() -> None:
+    ran = explore("--seed", "3", "--diagram")
+    assert ran.stdout.startswith("   seconds  client-0 ")
+    assert "* session closed (seed=3)" in ran.stdout
+    assert ran.stdout.count("   seconds  client-0 ") == 1
+
+
+def test_what_shrinking_finds_is_printed_and_kept_and_played_again(tmp_path: Path) -> None:
+    kept = tmp_path / "short life.json"
+    ran = explore("--seed", "17", "--shrink", "--output", str(kept))
+    assert (ran.exit_code, ran.stderr) == (1, "1 step is enough, of 2\n")
+    assert ran.stdout.startswith("seed 17, light\nclient-0 (account 0):\n  after 0 s connect\nFAILED seed 17, light, ")
+    assert f"again: odyssey-mock explore --workload '{kept}' --trace\n" in ran.stdout
+    assert "== cut, by the workload ==" in ran.stdout
+    again = explore("--workload", str(kept), "--trace")
+    assert again.exit_code == 1
+    assert again.stdout.splitlines()[2] == "    2.500000 world: cut, by the workload"
+    assert explore("--workload", str(kept), "--shrink").exit_code == 1
+
+
+def test_there_is_nothing_to_shrink_where_all_holds() -> None:
+    ran = explore("--seed", "2", "--shrink")
+    assert (ran.exit_code, ran.stdout) == (
+        0,
+        "seed 2, light: every rule held; there is nothing to make shorter\n",
+    )
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"format": 0}', "[]", "\x00"])
+def test_a_file_that_is_no_workload_is_an_error_that_names_it(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "life.json"
+    path.write_text(content)
+    ran = explore("--workload", str(path))
+    assert ran.exit_code == 2
+    assert f"{path} cannot be played: " in ran.stderr
+
+
+NO_FOLDER = "No such file or directory; name another file"
+GIVEN = {"seeds": ["9"], "first": ["9"], "seed": ["9"], "workers": ["2"], "scheduler": ["tcp://localhost:1"]}
+
+
+@pytest.mark.parametrize(("option", "other"), [(one, other) for one in EXCLUDES for other in EXCLUDES[one]])
+def test_options_that_do_not_go_together_are_refused(tmp_path: Path, option: str, other: str) -> None:
+    path = tmp_path / "file"
+    path.touch()
+
+    def words(name: str) -> list[str]:
+        flag = name in {"trace", "diagram", "shrink"}
+        return ["--full"] if name == "depth" else [f"--{name}", *GIVEN.get(name, [] if flag else [str(path)])]
+
+    base = words("seed") if option == "shrink" else []
+    ran = explore(*base, *words(option), *words(other))
+    assert ran.exit_code == 2
+    assert f"Error: --{option} does not go with " in ran.stderr
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize("option", list(NEEDS))
+def test_options_that_need_another_are_refused_alone(option: str, tmp_path: Path) -> None:
+    ran = explore(f"--{option}", *([str(tmp_path / "file")] if option == "output" else []))
+    assert ran.exit_code == 2
+    assert f"Error: --{option} goes with --{NEEDS[option][0]}" in ran.stderr
+
+
+@pytest.mark.parametrize("options", [["--seeds", "0"], ["--workers", "0"], ["--seed", "-1"], ["--workload", "nowhere"]])
+def test_values_that_cannot_be_are_refused(options: list[str]) -> None:
+    assert explore(*options).exit_code == 2
+
+
+def test_results_are_gone_on_with_and_count(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    assert explore("--seeds", "40", "--workers", "1", "--results", str(path)).exit_code == 1
+    before = path.read_text()
+    again = explore("--seeds", "41", "--workers", "1", "--results", str(path))
+    assert "\n41 light seeds (40 of them before): 9 failed, 2 distinct failures, " in again.stdout
+    assert path.read_text().startswith(before)
+    assert len(path.read_text().splitlines()) == len(before.splitlines()) + 1
+
+    deeper = explore("--full", "--seeds", "2", "--workers", "1", "--results", str(path))
+    assert deeper.exit_code == 2
+    assert "name another file, or begin this one anew by --restart" in deeper.stderr
+    assert explore("--full", "--seeds", "2", "--workers", "1", "--results", str(path), "--restart").exit_code == 0
+    assert json.loads(path.read_text().splitlines()[0])["depth"] == "full"
+
+
+def test_a_file_of_results_in_no_folder_is_an_error(tmp_path: Path) -> None:
+    ran = explore("--seeds", "2", "--results", str(tmp_path / "nowhere" / "results.jsonl"))
+    assert ran.exit_code == 2
+    assert ran.stderr == f"Error: {tmp_path / 'nowhere' / 'results.jsonl'} cannot be written: {NO_FOLDER}\n"
+
+
+def test_where_a_life_cannot_be_written_none_is_looked_for(tmp_path: Path) -> None:
+    output = tmp_path / "nowhere" / "life.json"
+    ran = explore("--seed", "3", "--shrink", "--output", str(output))
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr == f"Error: {output} cannot be written: there is no folder {output.parent}\n"
+
+
+def test_no_scheduler_is_an_error(tmp_path: Path) -> None:
+    ran = explore("--seeds", "2", "--scheduler", "nonsense://")
+    assert ran.exit_code == 2
+    assert "Error: no Dask scheduler at nonsense://: " in ran.stderr
+
+
+def test_two_processes_print_the_same_of_a_seed_to_the_byte() -> None:
+    command = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "explore", "--seed", "3", "--trace"]
+    both = [
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONHASHSEED": hash_seed}
+        )
+        for hash_seed in ("1", "2")
+    ]
+    said = [process.communicate(timeout=LIMIT) for process in both]
+    assert said[0] == said[1]
+    assert said[0][0].count(b"\n") > 100
+    assert b"\ntrace hash " in said[0][0]
+    assert said[0][1] == b""
+
+
+def test_without_its_extra_it_says_how_to_get_it() -> None:
+    code = (
+        "import sys; sys.modules['simloop'] = None; from odyssey_mock.cli import main; main(['explore', '--seed', '1'])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=LIMIT)
+    assert (ran.returncode, ran.stderr) == (
+        2,
+        "Error: odyssey-mock explore needs its extra: pip install 'odyssey-testkit[mock,sim]'\n",
+    )
+
+
+def test_the_command_line_loads_nothing_of_it_before_it_is_used() -> None:
+    code = "import sys, odyssey_mock.cli; print([name for name in sys.modules if 'odyssey_mock.sim' in name])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=LIMIT)
+    assert ran.stdout == "[]\n"

@@ -1,0 +1,106 @@
+"""A life that fails is made shorter, as long as it fails in the same way."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from odyssey_mock.explore.outcome import Failure, Outcome
+from odyssey_mock.explore.scenario import Actor, NetworkChange, Scenario, Step
+from odyssey_mock.explore.scenario_generator import draw
+from odyssey_mock.explore.shrink import NothingToShrinkError, shrink
+
+
+def outcome_of(workload: Scenario, *rules: str) -> Outcome:
+    return Outcome(workload.seed, workload.depth, tuple(Failure(rule, "expected 1, came 2", 0.0) for rule in rules))
+
+
+def names(workload: Scenario) -> list[str]:
+    return [step.do for actor in workload.actors for step in actor.steps]
+
+
+def breaks_with_interact_in_a_cut(workload: Scenario) -> Outcome:
+    """A defect that takes a connection, an interaction and a cut; and another, which anything brings about."""
+    is_met = {"connect", "interact"} <= set(names(workload)) and any(each.what == "cut" for each in workload.weather)
+    return outcome_of(workload, *(["another", "the_one"] if is_met else ["another"]))
+
+
+LONG = Scenario(
+    seed=1,
+    depth="light",
+    settings={"fps": 4, "streamers": 1},
+    actors=tuple(
+        Actor(
+            f"client-{number}",
+            number,
+            {"max_retries": 0},
+            tuple(Step(do, 1.2345, manner="go on") for do in ("connect", "look", "start", "interact", "end")),
+        )
+        for number in range(3)
+    ),
+    faults=({"at": "peer.ice", "do": "never"}, {"at": "peer.dtls", "do": "fail"}),
+    weather=(NetworkChange(0.0, "latency"), NetworkChange(1.234, "cut"), NetworkChange(2.0, "reset")),
+)
+
+
+def test_what_is_not_needed_is_left_out() -> None:
+    told: list[str] = []
+    shrunk = shrink(
+        LONG, signature="the_one: expected #, came #", report=told.append, try_out=breaks_with_interact_in_a_cut
+    )
+    assert names(shrunk.workload) == ["connect", "interact"]
+    assert [each.what for each in shrunk.workload.weather] == ["cut"]
+    assert (shrunk.workload.faults, dict(shrunk.workload.settings)) == ((), {})
+    (actor,) = shrunk.workload.actors
+    assert {(step.wait, step.manner) for step in actor.steps} == {(0.0, "wait")}
+    assert not actor.advanced
+    assert any(failure.rule == "the_one" for failure in shrunk.outcome.failures)
+    assert told[-1] == f"{shrunk.workload.size} parts are enough, of {LONG.size}, and plainer"
+    assert len(told) == len(set(told)) or told.count(told[-1]) > 1, "what is said again is that it is plainer"
+
+
+def test_what_befalls_a_machine_goes_with_it() -> None:
+    weather = tuple(NetworkChange(1.0, "reset", {"host": f"client-{number}"}) for number in range(3))
+    shrunk = shrink(
+        replace(LONG, weather=(*weather, NetworkChange(2.0, "crash", {"seconds": 1.0}))),
+        try_out=lambda each: outcome_of(each, *(["it"] if len(each.weather) >= 2 else [])),
+        rounds=3,
+    )
+    assert [actor.host for actor in shrunk.workload.actors] == ["client-2"]
+    assert shrunk.workload.weather == (weather[2], NetworkChange(2.0, "crash", {"seconds": 1.0}))
+
+
+def test_without_a_name_it_is_the_first_failure_that_stays() -> None:
+    shrunk = shrink(LONG, try_out=breaks_with_interact_in_a_cut)
+    assert (shrunk.workload.size, shrunk.workload.actors) == (0, (replace(LONG.actors[-1], steps=(), advanced={}),))
+
+
+def test_what_does_not_fail_cannot_be_shrunk() -> None:
+    with pytest.raises(NothingToShrinkError, match="came one that does not"):
+        shrink(LONG, try_out=outcome_of)
+    with pytest.raises(NothingToShrinkError, match=r"fails by a different: #, came one that fails by it: expected #"):
+        shrink(LONG, signature="a different: #", try_out=lambda workload: outcome_of(workload, "it"))
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000), st.data())
+def test_of_any_life_any_one_step_is_found(seed: int, data: st.DataObject) -> None:
+    workload = draw(seed)
+    wanted = data.draw(st.sampled_from(sorted(set(names(workload)))))
+    shrunk = shrink(
+        workload, try_out=lambda each: outcome_of(each, *(["it"] if wanted in names(each) else [])), rounds=5000
+    )
+    assert names(shrunk.workload) == [wanted]
+    assert shrunk.workload.size == 1
+
+
+def test_it_stops_after_so_many_lives() -> None:
+    played: list[Scenario] = []
+
+    def try_out(workload: Scenario) -> Outcome:
+        played.append(workload)
+        return outcome_of(workload, "it")
+
+    shrunk = shrink(LONG, try_out=try_out, rounds=3)
+    assert (shrunk.played, len(played)) == (3, 3)

@@ -1,0 +1,133 @@
+"""`odyssey-mock explore` that does not come to its end: what it tells, what it keeps, and that nothing of it stays."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from odyssey_mock.cli.app import main
+from odyssey_mock.explore.commands import Tools
+from odyssey_mock.explore.records import Record
+from odyssey_mock.explore.results import Results
+from tests.mock.explore.commanded import CODE, COMMIT, explore
+from tests.mock.explore.scenarios import draw
+
+LIMIT = 60.0
+
+pytestmark = pytest.mark.usefixtures("of_one_version")
+
+
+@contextmanager
+def running(*options: str) -> Iterator[subprocess.Popen[str]]:
+    """The command in a process group of its own, with runs that hang from seed 20 on; nothing of it stays."""
+    code = (
+        "from odyssey_mock.cli.explore import explore\n"
+        "from odyssey_mock.explore import code_version\n"
+        "from odyssey_mock.explore.commands import Tools\n"
+        "from tests.mock.explore.scenarios import draw, hangs, shrink\n"
+        "if __name__ == '__main__':\n"
+        f"    code_version.commit, code_version.fingerprint = lambda: {COMMIT!r}, lambda: {CODE!r}\n"
+        "    explore(obj=Tools(draw, hangs, shrink))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=Path(__file__).parents[4],
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def until_twenty_are_played(process: subprocess.Popen[str]) -> str:
+    """Read progress until only runs that hang are left."""
+    assert process.stderr is not None
+    read = ""
+    for line in process.stderr:
+        read += line
+        if line.startswith("20 of "):
+            return read
+    raise AssertionError(f"it ended: {read}")
+
+
+def test_an_interrupt_ends_it_at_once_and_keeps_what_was_played(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    with running("--seeds", "80", "--workers", "2", "--results", str(path)) as process:
+        until_twenty_are_played(process)
+        children = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it, for all of them
+        stdout, stderr = process.communicate(timeout=LIMIT)
+        assert process.returncode == 130
+        assert [line for line in stdout.splitlines() if line.startswith("FAILED")] == [
+            f"FAILED seed 3, light, commit {COMMIT}, and 2 other seeds",
+            f"FAILED seed 5, light, commit {COMMIT}, and 1 other seed",
+        ]
+        assert "\n20 light seeds: 5 failed, " in stdout
+        assert stderr == (f"interrupted: 60 seeds are left; the same command plays them, as {path} has the others\n")
+        assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert len(children) >= 2
+    assert "20 light seeds (20 of them before)" in explore("--seeds", "20", "--results", str(path)).stdout
+
+
+def test_what_was_found_is_told_though_the_rest_cannot_be_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "results.jsonl"
+    add = Results.add
+
+    def full(self: Results, records: Iterable[Record]) -> None:
+        records = tuple(records)
+        if records[0].seeds.start >= 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        add(self, records)
+
+    monkeypatch.setattr(Results, "add", full)
+    ran = explore("--seeds", "80", "--workers", "1", "--results", str(path))
+    assert ran.exit_code == 2
+    assert f"FAILED seed 3, light, commit {COMMIT}, and 2 other seeds\n" in ran.stdout
+    assert "\n20 light seeds: 5 failed, " in ran.stdout
+    assert ran.stderr.endswith(
+        "Error: seeds cannot be played, or written down, any more: [Errno 28] No space left on device\n"
+        f"60 seeds are left; the same command plays them, as {path} has the others\n"
+    )
+    assert len(json.loads(path.read_text().splitlines()[1])["held"]) == 2
+
+
+def test_a_run_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    with running("--seeds", "80", "--workers", "2", "--results", str(path)) as process:
+        until_twenty_are_played(process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(LIMIT)
+    with path.open("a") as file:
+        file.write('{"held": [20, 29], "st')
+    ran = explore("--seeds", "80", "--workers", "1", "--results", str(path))
+    assert "\n80 light seeds (20 of them before): " in ran.stdout
+    assert ran.stdout.rstrip().endswith(" s)")
+
+
+@pytest.mark.parametrize("options", [["--seed", "3"], ["--seed", "3", "--shrink"], ["--seeds", "2", "--workers", "1"]])
+def test_an_interrupt_is_no_rule_that_did_not_hold(options: list[str]) -> None:
+    def interrupted(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    tools = Tools(draw, interrupted, interrupted)
+    ran = CliRunner().invoke(main, ["explore", *options], obj=tools, catch_exceptions=False)
+    assert ran.exit_code == 130
+    assert ran.stderr.splitlines()[-1].startswith("interrupted")

@@ -1,0 +1,162 @@
+"""The faults of the control API, and sending the server away."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+from odyssey_mock import MockOdyssey
+from odyssey_mock.accounts.accounts import account_id
+from odyssey_mock.faults.catalogue import POINTS
+from tests.support.raw import LIMIT
+
+RESET = {"at": "rest.regions.list", "do": "reset"}
+PING = {"at": "rest.regions.ping", "do": "status", "status": 503, "times": 1}
+
+
+async def test_a_fault_is_posted_fires_and_is_shown_with_its_count(
+    http: httpx.AsyncClient, odyssey_mock: MockOdyssey
+) -> None:
+    answer = await http.post("/_mock/faults", json=RESET)
+    assert answer.status_code == 201
+    (added,) = answer.json()["faults"]
+    assert added == {
+        "id": "fault-1",
+        **RESET,
+        "times": None,
+        "after": 0,
+        "probability": 1.0,
+        "match": {},
+        "passed": 0,
+        "fired": 0,
+        "spent": False,
+    }
+    with pytest.raises(httpx.ReadError):
+        await http.get("/regions")
+    assert (await http.get("/_mock/faults")).json() == {"faults": [{**added, "passed": 1, "fired": 1}]}
+    assert [each.fired for each in odyssey_mock.faults] == [1]
+    assert len(odyssey_mock.journal.find("rest")) == 1
+
+
+async def test_several_are_posted_in_order_or_none_of_them(http: httpx.AsyncClient) -> None:
+    assert (await http.post("/_mock/faults", json=[RESET, {"at": "nope"}])).status_code == 422
+    assert (await http.get("/_mock/faults")).json() == {"faults": []}
+    answer = await http.post("/_mock/faults", json=[RESET, PING])
+    assert [each["at"] for each in answer.json()["faults"]] == [RESET["at"], PING["at"]]
+    assert (await http.post("/_mock/faults", json=[])).json() == {"faults": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"at": "rest.regions.lists", "do": "reset"}, ["did you mean 'rest.regions.list'?", *POINTS]),
+        ({"at": "rest.regions.list", "do": "refuse"}, ["no action", *POINTS["rest.regions.list"].actions]),
+        ({"at": "rest.regions.list", "do": "delay", "second": 1}, ["'second'", "seconds, times, after"]),
+        ({"at": "rest.regions.list", "do": "delay"}, ["needs `seconds`"]),
+        (7, ["must be an object"]),
+        ([[]], ["must be an object"]),
+    ],
+)
+async def test_what_is_no_fault_is_422_and_says_what_is_known(
+    http: httpx.AsyncClient, body: object, says: list[str]
+) -> None:
+    answer = await http.post("/_mock/faults", json=body)
+    assert answer.status_code == 422
+    (detail,) = answer.json()["detail"]
+    assert (detail["loc"], detail["type"]) == (["body"], "value_error")
+    for part in says:
+        assert part in detail["msg"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff"])
+async def test_what_is_no_json_is_422(http: httpx.AsyncClient, body: bytes) -> None:
+    assert (await http.post("/_mock/faults", content=body)).status_code == 422
+
+
+async def test_whatever_was_taken_can_be_shown(http: httpx.AsyncClient) -> None:
+    fault = {"at": "rest.regions.list", "do": "wrong_shape", "body": ["\ud800"]}
+    assert (await http.post("/_mock/faults", content=json.dumps(fault))).status_code == 201
+    assert (await http.get("/_mock/faults")).json()["faults"][0]["body"] == ["\ud800"]
+
+
+async def test_a_key_is_never_shown_again(http: httpx.AsyncClient) -> None:
+    posted = await http.post("/_mock/faults", json={**RESET, "match": {"account": "ody_somebody"}})
+    shown = await http.get("/_mock/faults")
+    for answer in (posted, shown):
+        assert "ody_somebody" not in answer.text
+        assert answer.json()["faults"][0]["match"] == {"account": account_id("ody_somebody")}
+
+
+async def test_one_is_deleted_or_all_of_them(http: httpx.AsyncClient) -> None:
+    await http.post("/_mock/faults", json=[RESET, PING, RESET])
+    assert (await http.delete("/_mock/faults/fault-1")).status_code == 204
+    again = await http.delete("/_mock/faults/fault-1")
+    assert (again.status_code, again.json()["detail"]) == (
+        404,
+        "There is no fault 'fault-1'; GET /_mock/faults lists them",
+    )
+    assert [each["id"] for each in (await http.get("/_mock/faults")).json()["faults"]] == ["fault-2", "fault-3"]
+    assert (await http.delete("/_mock/faults")).status_code == 204
+    assert (await http.get("/_mock/faults")).json() == {"faults": []}
+
+
+@pytest.mark.odyssey(faults=[PING])
+async def test_a_reset_puts_back_those_of_the_settings(http: httpx.AsyncClient) -> None:
+    await http.post("/_mock/faults", json=RESET)
+    await http.post("/_mock/reset")
+    assert [each["at"] for each in (await http.get("/_mock/faults")).json()["faults"]] == [PING["at"]]
+
+
+async def test_the_catalogue_is_whole_and_enough_to_make_every_fault_from(http: httpx.AsyncClient) -> None:
+    catalogue = (await http.get("/_mock/faults/catalogue")).json()
+    assert set(catalogue["points"]) == set(POINTS)
+    examples = {"status": 500, "seconds": 1, "bytes_per_second": 9, "reason": "x", "width": 320, "height": 640}
+    described = [
+        {
+            "at": at,
+            "do": do,
+            **{name: examples[name] for name, each in action["parameters"].items() if each["required"]},
+            "match": {name: 0 if name == "script_index" else "x" for name in point["match"]},
+        }
+        for at, point in catalogue["points"].items()
+        for do, action in point["actions"].items()
+    ]
+    assert (await http.post("/_mock/faults", json=described)).status_code == 201
+    assert set(catalogue["parameters"]) == {"times", "after", "probability"}
+    assert catalogue["points"]["rest.auth.token"]["actions"]["status"]["parameters"]["status"] == {
+        "expected": "an HTTP status, 400 to 599",
+        "required": True,
+        "default": None,
+    }
+    json.dumps(catalogue, allow_nan=False)
+
+
+@pytest.mark.odyssey(speed=1000.0)
+async def test_the_server_is_sent_away_and_comes_back(odyssey_mock: MockOdyssey) -> None:
+    async with httpx.AsyncClient(base_url=odyssey_mock.url, trust_env=False) as http:
+        answer = await http.post("/_mock/server/away", json={"seconds": 100})
+        assert (answer.status_code, answer.json()) == (202, {"status": "going away", "seconds": 100})
+        await odyssey_mock.wait_for("state", "server", to="away")
+        with pytest.raises(httpx.TransportError):
+            await http.get("/_mock/health")
+        await odyssey_mock.wait_for("state", "server", LIMIT, to="up")
+        assert (await http.get("/_mock/health")).status_code == 200
+
+
+@pytest.mark.odyssey(clock="manual")
+async def test_it_is_not_sent_away_where_only_it_could_bring_itself_back(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/_mock/server/away", json={"seconds": 1})
+    assert answer.status_code == 409
+    assert "mock.come_back()" in answer.json()["detail"]
+    assert (await http.get("/_mock/health")).status_code == 200
+
+
+@pytest.mark.parametrize("body", [{}, {"seconds": -1}, {"seconds": 86_401}, {"seconds": "soon"}, {"minutes": 1}])
+async def test_a_time_that_is_none_is_422(http: httpx.AsyncClient, body: object) -> None:
+    assert (await http.post("/_mock/server/away", json=body)).status_code == 422
+
+
+async def test_a_mock_can_be_left_right_after_it_was_sent_away() -> None:
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(LIMIT), MockOdyssey() as mock:
+        assert (await http.post(f"{mock.url}/_mock/server/away", json={"seconds": 3600})).status_code == 202

@@ -1,0 +1,140 @@
+"""Pauses of a request: a manual clock keeps step with it, and nobody waits for ever."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from odyssey_mock.core.clock import MANUAL_START, ManualClock
+from odyssey_mock.http import pacing
+from odyssey_mock.http.pacing import SETTLE_LIMIT, Pace
+from odyssey_mock.http.uvicorn_server import Connection
+from tests.support.raw import LIMIT
+
+
+class _Protocol(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.connection = Connection(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.connection.lost.set_result(None)
+
+
+@pytest_asyncio.fixture
+async def connection() -> AsyncIterator[Connection]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        transport, protocol = await asyncio.get_running_loop().create_connection(_Protocol, sock=ours)
+        yield protocol.connection
+        transport.close()
+        await protocol.connection.lost
+
+
+async def test_the_clock_goes_on_once_the_request_has_come_to_its_next_pause_or_its_end(
+    connection: Connection,
+) -> None:
+    clock, times = ManualClock(), list[float]()
+    begun = clock.time()
+
+    async def request() -> None:
+        with Pace(clock, connection, "a pause") as pace:
+            for _ in range(100):
+                await pace.pause(0.25)
+                await asyncio.to_thread(lambda: None)
+                times.append(clock.time() - begun)
+
+    running = asyncio.create_task(request())
+    await asyncio.wait([running], timeout=0)
+    async with asyncio.timeout(SETTLE_LIMIT):
+        await clock.advance(30)
+    assert times == [0.25 * number for number in range(1, 101)]
+    await running
+
+
+async def test_it_is_held_while_it_pauses_and_only_then(connection: Connection) -> None:
+    clock, held = ManualClock(), [connection.is_held]
+    with Pace(clock, connection, "a pause") as pace:
+        pausing = asyncio.create_task(pace.pause(1))
+        await asyncio.wait([pausing], timeout=0)
+        held.append(connection.is_held)
+        await clock.advance(0.5)
+        assert not pausing.done()
+        advancing = asyncio.create_task(clock.advance(0.5))
+        await pausing
+        held.append(connection.is_held)
+    await advancing
+    assert held == [False, True, False]
+
+
+@pytest.mark.parametrize("start", [MANUAL_START, MANUAL_START + 0.1, 1e9 / 3])
+@pytest.mark.parametrize("rate", [3, 7, 20, 30])
+async def test_what_is_due_within_a_span_is_done_within_it_however_floats_are_rounded(
+    connection: Connection, start: float, rate: int
+) -> None:
+    clock, passed = ManualClock(start), 0
+
+    async def request() -> None:
+        nonlocal passed
+        with Pace(clock, connection, "a pause") as pace:
+            for number in range(1, 10 * rate + 1):
+                await pace.until(start + number / rate)
+                passed = number
+
+    running = asyncio.create_task(request())
+    await asyncio.wait([running], timeout=0)
+    for second in range(1, 11):
+        await clock.advance(1)
+        assert passed == second * rate
+    await running
+
+
+async def test_an_instant_that_is_past_is_not_waited_for(connection: Connection) -> None:
+    clock = ManualClock()
+    with Pace(clock, connection, "a pause") as pace:
+        for instant in (clock.time(), clock.time() - 1):
+            await asyncio.wait_for(pace.until(instant), LIMIT)
+        connection.abort()
+        await connection.lost
+        await asyncio.wait_for(pace.until(clock.time() + 1), LIMIT)
+
+
+async def test_a_pause_ends_with_its_connection_and_leaves_no_deadline(connection: Connection) -> None:
+    clock = ManualClock()
+    with Pace(clock, connection, "a pause") as pace:
+        pausing = asyncio.create_task(pace.pause(1))
+        await asyncio.wait([pausing], timeout=0)
+        connection.abort()
+        await asyncio.wait_for(pausing, LIMIT)
+    assert (connection.is_held, clock.pending) == (False, [])
+
+
+async def test_a_pause_that_is_cancelled_leaves_no_deadline(connection: Connection) -> None:
+    clock = ManualClock()
+    with Pace(clock, connection, "a pause") as pace:
+        pausing = asyncio.create_task(pace.pause(1))
+        await asyncio.wait([pausing], timeout=0)
+        pausing.cancel()
+        await asyncio.wait([pausing])
+    assert (connection.is_held, clock.pending) == (False, [])
+
+
+async def test_a_request_that_gets_stuck_after_a_pause_holds_the_clock_up_for_a_moment_and_no_longer(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "SETTLE_LIMIT", 0.05)
+    clock, stuck = ManualClock(), asyncio.Event()
+
+    async def request() -> None:
+        with Pace(clock, connection, "a pause") as pace:
+            await pace.pause(1)
+            await stuck.wait()
+
+    running = asyncio.create_task(request())
+    await asyncio.wait([running], timeout=0)
+    async with asyncio.timeout(LIMIT):
+        await clock.advance(2)
+    assert not running.done()
+    stuck.set()
+    await running

@@ -1,0 +1,51 @@
+"""The packets of one timeline, as they are drawn: each with its stamp, in its own size and beside it in another."""
+
+import av
+import pytest
+
+from odyssey_mock.media import EncoderError, FrameStamp, Size, Timeline, VideoPacket, read_stamp
+from odyssey_mock.media.frame_encoder import drawn
+
+SIZE, OTHER, THIRD = Size(176, 320), Size(320, 240), Size(240, 320)
+
+
+def stamp(index: int) -> FrameStamp:
+    return FrameStamp(stream_tag=7, frame_index=index, prompt_revision=0, sent_at_ms=index)
+
+
+def seen(packet: VideoPacket | None) -> tuple[Size, FrameStamp | None]:
+    """Size and stamp of a packet that decodes by itself."""
+    assert packet is not None
+    assert packet.is_keyframe
+    decoder = av.CodecContext.create("h264", "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    (frame,) = [*decoder.decode(av.Packet(bytes(packet))), *decoder.decode(None)]
+    return Size(frame.width, frame.height), read_stamp(frame.to_ndarray(format="gray"))
+
+
+def test_a_frame_is_made_in_another_size_beside_its_own() -> None:
+    footage = drawn(Timeline(tag=7, size=SIZE), None)
+    footage.prepare()
+    first = footage.make(stamp(0), 0, {"h264"}, keyframe=False, resized=("h264", OTHER))
+    assert seen(first.packets["h264"]) == (SIZE, stamp(0))
+    assert seen(first.resized) == (OTHER, stamp(0))
+    again = footage.make(stamp(1), 1, {"h264"}, keyframe=False, resized=("h264", OTHER))
+    assert again.resized is not None
+    assert not again.resized.is_keyframe, "the same encoder goes on"
+    third = footage.make(stamp(2), 2, set(), keyframe=False, resized=("h264", THIRD))
+    assert (third.packets, seen(third.resized)) == ({}, (THIRD, stamp(2)))
+    assert footage.make(stamp(3), 3, {"h264"}, keyframe=False).resized is None
+    back = footage.make(stamp(4), 4, {"h264"}, keyframe=False, resized=("h264", THIRD))
+    assert seen(back.resized) == (THIRD, stamp(4)), "after a pause it begins anew"
+    assert footage.frames == {"h264": 4}
+    footage.close()
+
+
+def test_closed_footage_says_so_and_still_counts() -> None:
+    footage = drawn(Timeline(tag=7, size=SIZE), None)
+    footage.make(stamp(0), 0, {"h264"}, keyframe=True)
+    footage.close()
+    footage.close()
+    with pytest.raises(EncoderError, match="closed"):
+        footage.make(stamp(1), 1, {"h264"}, keyframe=True)
+    assert (footage.frames, footage.is_instant) == ({"h264": 1}, False)

@@ -1,0 +1,101 @@
+"""Packets that wait for a sender that may be slow."""
+
+import asyncio
+from fractions import Fraction
+from typing import cast
+
+import av
+import pytest
+from aiortc.mediastreams import MediaStreamError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.media.encoder import VideoPacket
+from odyssey_mock.rtc.packet_track import PacketTrack
+
+LIMIT = 10.0
+
+
+def packet(number: int, *, key: bool = False) -> VideoPacket:
+    made = av.Packet(bytes([number % 256]))
+    made.pts, made.time_base, made.is_keyframe = number, Fraction(1, 20), key
+    return cast("VideoPacket", made)
+
+
+def numbers(track: PacketTrack) -> list[int | None]:
+    return [each.pts for each in track._packets]
+
+
+async def test_packets_come_out_in_order_and_recv_waits_for_the_next() -> None:
+    track = PacketTrack()
+    track.offer(packet(0, key=True))
+    assert (await track.recv()).pts == 0
+    waiting = asyncio.create_task(track.recv())
+    track.offer(packet(1))
+    assert (await waiting).pts == 1
+
+
+async def test_stopping_the_track_ends_a_recv_that_waits() -> None:
+    track = PacketTrack()
+    async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(ended(track))
+        track.stop()
+    assert waiting.result()
+
+
+async def ended(track: PacketTrack) -> bool:
+    with pytest.raises(MediaStreamError):
+        await track.recv()
+    return True
+
+
+@given(st.lists(st.booleans(), max_size=80), st.integers(1, 10))
+def test_a_sender_that_reads_nothing_costs_a_bounded_queue_that_decodes(keys: list[bool], limit: int) -> None:
+    async def run() -> None:
+        track = PacketTrack(limit=limit)
+        for number, key in enumerate([True, *keys]):
+            track.offer(packet(number, key=key))
+            kept = numbers(track)
+            assert len(kept) <= limit
+            assert track.dropped + len(kept) == number + 1
+            if kept:
+                assert kept == list(range(kept[0] or 0, number + 1)), "from some packet on, all of them"
+                assert kept[0] == 0 or keys[(kept[0] or 0) - 1], "what is left begins with a key frame"
+
+    asyncio.run(run())
+
+
+def test_a_track_says_when_only_a_key_frame_can_help_its_sender() -> None:
+    track = PacketTrack(limit=2)
+    assert [track.offer(packet(number, key=number == 0)) for number in range(4)] == [True, True, False, False]
+    assert track.offer(packet(4, key=True))
+    assert track.offer(packet(5))
+
+
+def test_a_track_begins_with_a_key_frame() -> None:
+    track = PacketTrack()
+    assert [track.offer(packet(number, key=number == 2)) for number in range(4)] == [False, False, True, True]
+    assert (numbers(track), track.dropped) == ([2, 3], 2)
+
+
+async def test_a_track_that_is_finished_ends_after_what_is_queued() -> None:
+    track = PacketTrack()
+    for number in range(3):
+        track.offer(packet(number, key=number == 0))
+    track.finish()
+    assert track.offer(packet(3, key=True)), "no key frame can help it"
+    async with asyncio.timeout(LIMIT):
+        assert [(await track.recv()).pts for _ in range(3)] == [0, 1, 2]
+        draining = asyncio.create_task(track.drained())
+        assert await asyncio.wait([draining], timeout=0) == (set(), {draining})
+        assert await ended(track)
+        await draining
+
+
+async def test_a_recv_that_waits_hears_that_the_track_is_finished() -> None:
+    track = PacketTrack()
+    async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(ended(track))
+        await asyncio.wait([waiting], timeout=0)
+        track.finish()
+    assert waiting.result()

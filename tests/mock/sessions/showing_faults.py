@@ -1,0 +1,116 @@
+"""How a test shows each action of the catalogue: one case for each, and no action without one."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from odyssey_mock import MockOdyssey
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.faults.catalogue import POINTS, Action
+from tests.mock.sessions.visits import Visits, visits
+from tests.support.leftovers import nothing_left
+from tests.support.raw import LIMIT
+
+SECONDS = 5.0
+"""How late a fault is, where it is."""
+
+type Case = Callable[["Stage"], Awaitable[None]]
+
+
+@dataclass
+class Cases:
+    """The cases of all points that begin so, by point and action."""
+
+    prefix: str
+    elsewhere: Collection[str] = ()
+    """Points that other tests are about."""
+    by_entry: dict[tuple[str, str], Case] = field(default_factory=dict)
+
+    def of(self, point: str, *actions: str) -> Callable[[Case], Case]:
+        """Show these actions by the function below."""
+
+        def added(case: Case) -> Case:
+            self.by_entry |= {(point, do): case for do in actions}
+            return case
+
+        return added
+
+    @property
+    def entries(self) -> list[tuple[str, str, float]]:
+        """Every action at every point, at once and late where it can be late."""
+        points = [point for point in POINTS if point.startswith(self.prefix) and point not in self.elsewhere]
+        return [
+            (point, do, seconds)
+            for point in points
+            for do, action in POINTS[point].actions.items()
+            for seconds in _times(action)
+        ]
+
+    async def show(self, mock: MockOdyssey, point: str, do: str, seconds: float) -> None:
+        """Show one, and that nothing is left of it."""
+        case = self.by_entry[point, do]
+        async with nothing_left():
+            async with visits(mock) as to:
+                await case(Stage(mock, to, point, do, seconds))
+                mock.expect(point, kind="fault", do=do)
+            await mock.reset()
+            assert not mock.sessions
+            assert not mock.clock.pending
+
+
+def _times(action: Action) -> Sequence[float]:
+    """When it is to be seen: at once, late, or both where it may be either."""
+    if "seconds" not in action.parameters:
+        return [0.0]
+    return [SECONDS] if action.parameters["seconds"].required else [0.0, SECONDS]
+
+
+@dataclass
+class Stage:
+    """One action, to be seen by a client of the wire."""
+
+    mock: MockOdyssey
+    to: Visits
+    point: str
+    do: str
+    seconds: float
+
+    def add(self, **more: JSON) -> None:
+        """Put the fault on the list."""
+        late: dict[str, JSON] = {"seconds": self.seconds} if "seconds" in self.takes else {}
+        self.mock.faults.add(at=self.point, do=self.do, **late, **more)
+
+    @property
+    def takes(self) -> Collection[str]:
+        """The parameters of the action."""
+        return POINTS[self.point].actions[self.do].parameters
+
+    async def fired(self) -> None:
+        """Wait until its point was passed and, where it is late, its time is running."""
+        await self.mock.wait_for("fault", self.point)
+        async with asyncio.timeout(LIMIT):
+            while "seconds" in self.takes and self.seconds and not self._is_running:  # noqa: ASYNC110 - no event says so
+                await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop; no time passes
+
+    @property
+    def _is_running(self) -> bool:
+        return any(deadline.when == self.mock.clock.time() + self.seconds for deadline in self.mock.clock.pending)
+
+    async def due(self, is_quiet: Callable[[], Awaitable[bool]] | None = None) -> None:
+        """Let its time come; before that, nothing is to be seen of it."""
+        await self.fired()
+        if self.seconds:
+            await self.mock.advance(self.seconds - 0.1)
+            assert is_quiet is None or await is_quiet()
+            await self.mock.advance(0.1)
+
+
+@asynccontextmanager
+async def no_warnings(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
+    """What happens in the block, nobody warns of: it was asked for."""
+    yield
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

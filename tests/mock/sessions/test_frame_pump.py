@@ -1,0 +1,294 @@
+"""Frames at a pace."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import override
+
+import av
+import pytest
+from aiortc.codecs.h264 import H264Decoder
+from aiortc.jitterbuffer import JitterFrame
+
+from odyssey_mock.faults.fault import Fault
+from odyssey_mock.media.encoder import Codec, VideoPacket
+from odyssey_mock.media.encoders import Encoders
+from odyssey_mock.media.frame_encoder import DrawnFrameEncoder
+from odyssey_mock.media.keyframes import Keyframes
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.stamp import FrameStamp, read_stamp
+from odyssey_mock.media.timeline import Size, Timeline
+from odyssey_mock.rtc.packet_track import PacketTrack
+from odyssey_mock.sessions.frame_pump import FramePump, FrameSink, Pacer, StreamSource
+
+SIZE = Size(176, 320)
+LIMIT = 10.0
+
+
+def numbers(track: PacketTrack) -> list[int | None]:
+    return [each.pts for each in track._packets]
+
+
+async def test_slots_only_grow_and_a_late_caller_skips_instead_of_catching_up() -> None:
+    loop = asyncio.get_running_loop()
+    pacer = Pacer(100)
+    slots = [await pacer.next() for _ in range(3)]
+    assert slots == sorted(set(slots))
+    later = loop.create_future()
+    loop.call_later(0.055, later.set_result, None)
+    await later
+    late = await pacer.next()
+    assert late >= slots[-1] + 5
+    assert await pacer.next() > late
+
+
+async def frames(pump: FramePump, track: PacketTrack, count: int) -> list[VideoPacket]:
+    async with asyncio.timeout(LIMIT):
+        return [await track.recv() for _ in range(count)]
+
+
+def decode(packets: list[VideoPacket]) -> list[av.VideoFrame]:
+    decoder = H264Decoder()
+    decoded = [decoder.decode(JitterFrame(bytes(each), each.pts or 0)) for each in packets]
+    return [frame for each in decoded for frame in each if isinstance(frame, av.VideoFrame)]
+
+
+def stamps(packets: list[VideoPacket]) -> list[FrameStamp | None]:
+    return [read_stamp(frame.to_ndarray(format="gray")) for frame in decode(packets)]
+
+
+def showing(timeline: Timeline, *, renderer: Renderer | None = None, audience: FrameSink | None = None) -> StreamSource:
+    encoders = Encoders(timeline.size, timeline.fps, None)
+    return StreamSource(timeline, DrawnFrameEncoder(renderer or Renderer(timeline), encoders, timeline.fps), audience)
+
+
+def idle() -> StreamSource:
+    return showing(Timeline(tag=None, size=SIZE))
+
+
+def pump_on(
+    track: PacketTrack,
+    keyframes: Keyframes | None = None,
+    *,
+    codec: Codec = "h264",
+    on_frame: Callable[[Timeline, int], None] = lambda timeline, index: None,
+    fault: Callable[[], Fault | None] = lambda: None,
+) -> FramePump:
+    """A pump of a hundred frames a second, on the idle scene."""
+    pump = FramePump(idle(), keyframes or Keyframes(10), fps=100, now=lambda: 12.345, on_frame=on_frame, fault=fault)
+    pump.attach(track, codec)
+    return pump
+
+
+@asynccontextmanager
+async def running(pump: FramePump) -> AsyncIterator[None]:
+    task = asyncio.create_task(pump.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+
+async def test_a_timeline_is_shown_from_its_first_frame_and_the_next_begins_anew() -> None:
+    shown: list[tuple[int | None, int]] = []
+    track = PacketTrack(limit=1000)
+    pump = pump_on(track, on_frame=lambda timeline, index: shown.append((timeline.tag, index)))
+    async with running(pump):
+        packets = await frames(pump, track, 2)
+        pump.show(showing(Timeline(tag=7, size=SIZE, prompt="A cat")))
+        packets += await frames(pump, track, 4)
+    read = [stamp for stamp in stamps(packets) if stamp is not None]
+    assert len(read) == 6
+    tags = [stamp.stream_tag for stamp in read]
+    assert tags == sorted(tags, key=lambda tag: tag is not None), "first the idle scene, then the stream"
+    for tag in (None, 7):
+        indexes = [stamp.frame_index for stamp in read if stamp.stream_tag == tag]
+        assert indexes == list(range(len(indexes)))
+    assert {stamp.sent_at_ms for stamp in read} == {12345}
+    assert shown[: len(read)] == [(stamp.stream_tag, stamp.frame_index) for stamp in read]
+
+
+async def test_a_change_of_size_and_a_request_make_a_frame_that_decodes_by_itself() -> None:
+    track, keyframes = PacketTrack(limit=1000), Keyframes(gap=2)
+    pump = pump_on(track, keyframes)
+    async with running(pump):
+        first = await frames(pump, track, 3)
+        assert [each.is_keyframe for each in first] == [True, False, False]
+        keyframes.lost()
+        assert any(each.is_keyframe for each in await frames(pump, track, 5))
+        pump.show(showing(Timeline(tag=1, size=Size(320, 176), prompt="Wide")))
+        wide = next(each for each in await frames(pump, track, 3) if each.is_keyframe)
+        (picture,) = decode([wide])
+        assert (picture.width, picture.height) == (320, 176)
+
+
+class HeldRenderer(Renderer):
+    """Takes its time over every frame until it is let go."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        super().__init__(timeline)
+        self.begun = threading.Event()
+        self.go = threading.Event()
+
+    @override
+    def render(self, index: int) -> av.VideoFrame:
+        self.begun.set()
+        assert self.go.wait(LIMIT)
+        return super().render(index)
+
+
+class Listeners:
+    """An audience that keeps what it was offered; `codecs` are what it asks for."""
+
+    def __init__(self, *codecs: Codec) -> None:
+        self.codecs = set(codecs)
+        self.offered: list[dict[Codec, VideoPacket]] = []
+        self.ends = 0
+
+    def offer(self, packets: Mapping[Codec, VideoPacket]) -> None:
+        assert not self.ends, "nothing comes after the end"
+        self.offered.append(dict(packets))
+
+    def end(self) -> None:
+        self.ends += 1
+
+
+async def test_host_and_audience_get_the_very_packets_of_one_encoder() -> None:
+    track, audience = PacketTrack(limit=1000), Listeners("h264")
+    pump = pump_on(track)
+    shown = showing(Timeline(tag=7, size=SIZE, prompt="A cat"), audience=audience)
+    pump.show(shown)
+    async with running(pump):
+        packets = await frames(pump, track, 10)
+    assert [offered["h264"] for offered in audience.offered[:10]] == packets
+    assert shown.footage.frames == {"h264": len(audience.offered)}
+
+
+async def test_a_second_codec_is_encoded_while_somebody_asks_for_it_and_begins_with_a_key_frame() -> None:
+    track, audience = PacketTrack(limit=1000), Listeners()
+    pump = pump_on(track)
+    shown = showing(Timeline(tag=7, size=SIZE, prompt="A cat"), audience=audience)
+    pump.show(shown)
+    async with running(pump):
+        await frames(pump, track, 3)
+        audience.codecs.add("vp8")
+        await frames(pump, track, 5)
+        audience.codecs.clear()
+        await frames(pump, track, 3)
+    both = [offered for offered in audience.offered if "vp8" in offered]
+    assert both[0]["vp8"].is_keyframe
+    assert 0 < len(both) < len(audience.offered)
+    assert shown.footage.frames == {"h264": len(audience.offered), "vp8": len(both)}
+
+
+async def test_an_audience_hears_of_the_end_after_the_last_frame_of_its_stream_and_no_other() -> None:
+    track, audience = PacketTrack(limit=1000), Listeners()
+    stream = Timeline(tag=7, size=SIZE, prompt="A cat")
+    held = HeldRenderer(stream)
+    pump = pump_on(track)
+    pump.show(showing(stream, renderer=held, audience=audience))
+    async with running(pump):
+        assert await asyncio.to_thread(held.begun.wait, LIMIT)
+        stream.end(pump.next_index)
+        pump.show(idle())
+        assert (len(audience.offered), audience.ends) == (0, 0), "a frame of it is being made"
+        held.go.set()
+        await frames(pump, track, 3)
+        assert (len(audience.offered), audience.ends) == (1, 1)
+
+
+async def test_an_audience_hears_of_the_end_of_a_stream_that_no_frame_was_begun_of() -> None:
+    audience = Listeners()
+    pump = pump_on(PacketTrack())
+    pump.show(showing(Timeline(tag=7, size=SIZE), audience=audience))
+    pump.show(idle())
+    assert (audience.offered, audience.ends) == ([], 1)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_frame_that_was_begun_is_handed_over_even_where_the_video_is_cut_in_the_middle_of_it(
+    times: int,
+) -> None:
+    shown: list[tuple[int | None, int]] = []
+    track, audience = PacketTrack(), Listeners()
+    stream = Timeline(tag=7, size=SIZE, prompt="A cat")
+    held = HeldRenderer(stream)
+    pump = pump_on(track, on_frame=lambda timeline, index: shown.append((timeline.tag, index)))
+    pump.show(showing(stream, renderer=held, audience=audience))
+    task = asyncio.create_task(pump.run())
+    assert await asyncio.to_thread(held.begun.wait, LIMIT)
+    stream.end(pump.next_index)
+    for _ in range(times):
+        task.cancel()
+        await asyncio.wait([task], timeout=0.01)
+    held.go.set()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert (stream.frames, shown, len(numbers(track))) == (1, [(7, 0)], 1)
+    assert (len(audience.offered), audience.ends) == (1, 1)
+
+
+async def test_without_a_host_time_passes_and_nothing_is_drawn_for_nobody() -> None:
+    shown: list[int] = []
+    reached = asyncio.Event()
+
+    def on_frame(_: Timeline, index: int) -> None:
+        shown.append(index)
+        if index == 5:
+            reached.set()
+
+    stream = Timeline(tag=7, size=SIZE, prompt="A cat")
+    renderer = HeldRenderer(stream)
+    renderer.go.set()
+    track = PacketTrack(limit=1000)
+    pump = pump_on(track, on_frame=on_frame)
+    pump.detach()
+    pump.show(showing(stream, renderer=renderer))
+    async with asyncio.timeout(LIMIT), running(pump):
+        await reached.wait()
+        assert not renderer.begun.is_set()
+        pump.attach(track, "h264")
+        packets = await frames(pump, track, 3)
+    assert [each.is_keyframe for each in packets] == [True, False, False]
+    read = [stamp.frame_index for stamp in stamps(packets) if stamp is not None]
+    assert read == list(range(read[0], read[0] + 3))
+    assert read[0] > 5
+    assert shown[:6] == [0, 1, 2, 3, 4, 5]
+
+
+async def test_an_audience_sees_what_a_host_misses_who_is_away_and_comes_back_to_a_key_frame() -> None:
+    first, second, audience = PacketTrack(limit=1000), PacketTrack(limit=1000), Listeners("h264")
+    pump = pump_on(first, Keyframes(10_000))
+    pump.show(showing(Timeline(tag=7, size=SIZE, prompt="A cat"), audience=audience))
+    async with running(pump):
+        await frames(pump, first, 3)
+        pump.detach()
+        while len(audience.offered) < 10:
+            await Pacer(100).next()
+        latest = audience.offered[-1]["h264"].pts or 0
+        pump.attach(second, "h264")
+        packets = await frames(pump, second, 3)
+    assert packets[0].is_keyframe
+    assert (packets[0].pts or 0) < latest + 10, "it is made for the host: 40 frames come between two others"
+    slots = [each["h264"].pts or 0 for each in audience.offered]
+    assert slots == sorted(set(slots))
+    assert (packets[0].pts or 0) > slots[9]
+
+
+async def test_frames_of_another_size_are_for_the_host_alone_and_both_go_on_with_what_decodes() -> None:
+    fault = Fault.of({"at": "peer.frame", "do": "resize", "width": 320, "height": 160})
+    asked: list[Fault | None] = [*[None] * 3, *[fault] * 3, *[None] * 100]
+    track, audience = PacketTrack(limit=1000), Listeners("h264")
+    pump = pump_on(track, fault=lambda: asked.pop(0) if asked else None)
+    pump.show(showing(Timeline(tag=7, size=SIZE, prompt="A cat"), audience=audience))
+    async with running(pump):
+        packets = await frames(pump, track, 9)
+    sizes = [(frame.width, frame.height) for frame in decode(packets)]
+    assert sizes == [(176, 320)] * 3 + [(320, 160)] * 3 + [(176, 320)] * 3
+    assert [number for number, each in enumerate(packets) if each.is_keyframe] == [0, 3, 6]
+    theirs = decode([offered["h264"] for offered in audience.offered[:9]])
+    assert {(frame.width, frame.height) for frame in theirs} == {(176, 320)}
+    assert len(theirs) == 9

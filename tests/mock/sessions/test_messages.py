@@ -1,0 +1,97 @@
+"""What a client says, read strictly, and refused in words that help."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.sessions.messages import (
+    DATA_CHANNEL,
+    SIGNALING,
+    Answer,
+    End,
+    IceCandidate,
+    MessageError,
+    Start,
+    Update,
+    decode,
+)
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+def test_a_start_has_the_defaults_of_the_protocol() -> None:
+    assert DATA_CHANNEL.parse({"type": "interactive_stream_start"}) == Start(
+        prompt="", portrait=True, input_image_base64=None, broadcast=False, bypass_vlm_expansion=None
+    )
+
+
+def test_each_channel_takes_its_own_messages() -> None:
+    assert DATA_CHANNEL.parse({"type": "update", "prompt": "x"}) == Update(prompt="x")
+    assert DATA_CHANNEL.parse({"type": "interactive_stream_end"}) == End()
+    assert SIGNALING.parse({"type": "answer", "sdp": "v=0"}) == Answer(sdp="v=0")
+    with pytest.raises(MessageError, match=r"signaling: expected a `type` of answer, .*; came 'update'"):
+        SIGNALING.parse({"type": "update", "prompt": "x"})
+    with pytest.raises(MessageError, match=r"clientToStreamer: expected a `type` of .*; came 'answer'"):
+        DATA_CHANNEL.parse({"type": "answer", "sdp": "v=0"})
+
+
+def test_a_field_of_a_newer_client_does_no_harm() -> None:
+    assert DATA_CHANNEL.parse({"type": "update", "prompt": "x", "strength": 3}) == Update(prompt="x")
+
+
+@pytest.mark.parametrize(
+    ("message", "fault"),
+    [
+        ({"type": "update"}, "update.prompt is missing; send it"),
+        ({"type": "update", "prompt": 5}, "update.prompt: expected a valid string, came a number"),
+        ({"type": "interactive_stream_start", "portrait": "yes"}, "portrait: expected a valid boolean, came a string"),
+        ({"type": "interactive_stream_start", "prompt": None}, "prompt: expected a valid string, came null"),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_was_expected_and_what_came(message: dict[str, object], fault: str) -> None:
+    with pytest.raises(MessageError) as raised:
+        DATA_CHANNEL.parse(message)
+    assert fault in str(raised.value)
+
+
+def test_every_fault_of_a_message_is_named() -> None:
+    with pytest.raises(MessageError, match=r"prompt: .*; interactive_stream_start\.broadcast: "):
+        DATA_CHANNEL.parse({"type": "interactive_stream_start", "prompt": [], "broadcast": 1})
+
+
+@pytest.mark.parametrize("came", ["[1]", '"text"', "3", "null", "true"])
+def test_json_that_is_no_object_is_refused_by_its_kind(came: str) -> None:
+    with pytest.raises(MessageError, match="expected a JSON object with a `type`, came"):
+        SIGNALING.parse(decode("signaling", came))
+
+
+@pytest.mark.parametrize("came", ["", "{", "nonsense", "[" * 100_000])
+def test_text_that_is_no_json_is_refused(came: str) -> None:
+    with pytest.raises(MessageError, match="signaling: expected JSON text"):
+        decode("signaling", came)
+
+
+def test_a_binary_message_is_refused_with_its_size() -> None:
+    with pytest.raises(MessageError, match="came a binary message of 3 bytes; send text"):
+        decode("signaling", b"abc")
+
+
+@given(json_values, st.sampled_from([SIGNALING.channel, DATA_CHANNEL.channel]))
+def test_whatever_is_no_message_is_refused_in_one_short_line(value: object, channel: str) -> None:
+    dialect = SIGNALING if channel == SIGNALING.channel else DATA_CHANNEL
+    with pytest.raises(MessageError) as raised:
+        dialect.parse(decode(channel, json.dumps(value)))
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 1000
+
+
+@given(st.none() | st.text(), st.none() | st.text(), st.none() | st.integers())
+def test_a_candidate_comes_through_as_it_was_sent(candidate: str | None, mid: str | None, line: int | None) -> None:
+    message = {"type": "ice_candidate", "candidate": candidate, "sdpMid": mid, "sdpMLineIndex": line}
+    assert SIGNALING.parse(message) == IceCandidate(candidate=candidate, sdpMid=mid, sdpMLineIndex=line)

@@ -1,0 +1,247 @@
+"""Every fault of the peer connection, as a client of the wire sees it, down to the stamps of frames."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+from aiortc import RTCIceTransport
+from av import VideoFrame
+
+from odyssey_mock import MockOdyssey
+from odyssey_mock.sessions.session_machine import State
+from tests.mock.sessions.showing_faults import Cases, Stage, no_warnings
+from tests.mock.sessions.visits import SMALL, goes, picture, round_trip, stamp_of, stamps, track_ends, visits
+from tests.support.raw import LIMIT, RawPeer
+from tests.support.streams import START, start
+from tests.support.whep import RawSpectator, go_live
+
+CASES = Cases("peer.")
+
+pytestmark = pytest.mark.odyssey(clock="manual", portrait_size=SMALL)
+
+
+@pytest.mark.usefixtures("quick_consent")
+@pytest.mark.parametrize(("point", "do", "seconds"), CASES.entries)
+async def test_it_does_on_the_wire_what_its_row_says(
+    odyssey_mock: MockOdyssey, caplog: pytest.LogCaptureFixture, point: str, do: str, seconds: float
+) -> None:
+    async with no_warnings(caplog):
+        await CASES.show(odyssey_mock, point, do, seconds)
+
+
+# Before it is up
+
+
+@CASES.of("peer.ice", "never")
+async def no_check_is_answered(stage: Stage) -> None:
+    stage.add()
+    async with stage.to.halfway() as peer:
+        assert await goes(peer, "failed") == "failed"
+        assert "a=candidate:" in peer.connection.remoteDescription.sdp, "it knows whom to ask"
+        await round_trip(peer.socket)
+        assert stage.to.session.state is State.CONNECTING
+        # Later candidates do not help.
+        await peer.say_on_socket({"type": "ice_candidate", "candidate": "", "sdpMid": "0", "sdpMLineIndex": 0})
+        await stage.mock.wait_for("signaling", "ice_candidate")
+        assert stage.to.session.state is State.CONNECTING
+        await stage.mock.advance(900)
+        assert stage.to.slot_is_free()
+
+
+@CASES.of("peer.dtls", "fail")
+async def the_fingerprint_is_another(stage: Stage) -> None:
+    stage.add(times=1)
+    async with stage.to.halfway() as peer:
+        assert await goes(peer, "failed") == "failed"
+        assert peer.channels == {}
+        assert {transport.state for transport in ice_of(peer)} == {"completed"}, "it is not ICE that fails"
+
+
+def ice_of(peer: RawPeer) -> set[RTCIceTransport]:
+    return {each.sender.transport.transport for each in peer.connection.getTransceivers()}
+
+
+@CASES.of("peer.channels", "never")
+async def channels_never_open(stage: Stage) -> None:
+    stage.add()
+    async with stage.to.halfway() as peer:
+        await stage.to.reaches("connected")
+        for _ in range(5):
+            await picture(peer)
+        assert peer.channels == {}
+
+
+# When it is up
+
+
+@CASES.of("peer.connected", "vanish")
+async def the_peer_is_silent_and_the_socket_is_not(stage: Stage) -> None:
+    stage.add(times=1)
+    async with stage.to.halfway() as peer:
+        await stage.to.reaches("connected")
+        if stage.seconds:
+            await comes_up(peer)
+        await stage.due()
+        await peer.say_on_socket(START)
+        await stage.mock.wait_for("state", "stream", to="running")
+        assert stage.to.session.stream is not None
+        assert await goes(peer, "failed", "closed")
+        assert peer.inbox.empty(), "what the mock has said since, nobody hears"
+        await stage.to.reaches("held")
+    async with stage.to.peer() as peer:
+        peer.say(START)
+        assert (await peer.hear())["reason"] == "stream_already_active", "what was said into the void is lost"
+
+
+async def comes_up(peer: RawPeer) -> None:
+    async with asyncio.timeout(LIMIT):
+        await peer._opened.wait()
+    await picture(peer)
+
+
+@CASES.of("peer.connected", "freeze")
+async def neither_peer_nor_socket_says_anything(stage: Stage) -> None:
+    stage.add(times=1)
+    async with stage.to.halfway() as peer:
+        await stage.to.reaches("connected")
+        if stage.seconds:
+            await comes_up(peer)
+        await stage.due()
+        await peer.say_on_socket(START)
+        await peer.say_on_socket({"type": "client_disconnecting"})
+        assert await goes(peer, "failed", "closed")
+        await round_trip(peer.socket)
+        stage.mock.expect_none("interactive_stream_start")
+        assert stage.to.session.state is State.CONNECTED, "it notices nothing"
+        await peer.socket.close(4000)
+        await stage.to.reaches("held")
+    async with stage.to.peer() as peer:
+        await start(peer)
+
+
+@CASES.of("peer.connected", "close")
+async def the_peer_is_closed_and_the_socket_is_not(stage: Stage) -> None:
+    stage.add(times=1)
+    async with stage.to.halfway() as peer:
+        await stage.to.reaches("connected")
+        if stage.seconds:
+            await comes_up(peer)
+        await stage.due()
+        assert await goes(peer, "closed", "failed")
+        await round_trip(peer.socket)
+        assert stage.to.session.state is State.CONNECTED
+        await peer.socket.close(4000)
+        await stage.to.reaches("held")
+    async with stage.to.peer() as peer:
+        await start(peer)
+
+
+@CASES.of("peer.connected", "end_track")
+async def the_track_ends_and_all_else_goes_on(stage: Stage) -> None:
+    stage.add()
+    async with stage.to.peer() as peer:
+        await stage.due()
+        await track_ends(peer)
+        await start(peer)
+        assert stage.to.session.state is State.CONNECTED
+
+
+@CASES.of("peer.connected", "close_channels")
+async def the_channels_close_and_all_else_goes_on(stage: Stage) -> None:
+    stage.add()
+    async with stage.to.halfway() as peer:
+        await stage.to.reaches("connected")
+        if stage.seconds:
+            await comes_up(peer)
+        await stage.due()
+        async with asyncio.timeout(LIMIT):
+            while [channel.readyState for channel in peer.channels.values()] != ["closed", "closed"]:
+                await picture(peer)
+        await peer.say_on_socket(START)
+        await stage.mock.wait_for("state", "stream", to="running")
+        for _ in range(5):
+            await picture(peer)
+        assert peer.inbox.empty()
+
+
+# Frames
+
+
+OURS = {"prompt": START["prompt"]}
+"""Frames of the stream alone count, and not those before it."""
+
+
+@CASES.of("peer.frame", "freeze")
+async def a_frame_is_sent_once_more(stage: Stage) -> None:
+    stage.add(after=5, times=3, match=OURS)
+    assert await indexes(stage, 10) == [0, 1, 2, 3, 4, 4, 4, 4, 8, 9]
+
+
+@CASES.of("peer.frame", "drop")
+async def frames_are_not_sent(stage: Stage) -> None:
+    stage.add(after=5, times=3, match=OURS)
+    assert await indexes(stage, 8) == [0, 1, 2, 3, 4, 8, 9, 10]
+
+
+async def indexes(stage: Stage, count: int) -> list[int]:
+    async with stage.to.peer() as peer:
+        tag = stage.mock.streams[await start(peer)].timeline.tag
+        return [stamp.frame_index for stamp in await stamps(peer, count, tag=tag)]
+
+
+@CASES.of("peer.frame", "late")
+async def a_frame_and_those_behind_it_are_late(stage: Stage) -> None:
+    stage.mock.faults.add(at=stage.point, do=stage.do, seconds=0.5, after=5, times=1, match=OURS)
+    loop = asyncio.get_running_loop()
+    async with stage.to.peer() as peer:
+        tag = stage.mock.streams[await start(peer)].timeline.tag
+        came: list[tuple[int, float]] = []
+        for _ in range(8):
+            (stamp,) = await stamps(peer, 1, tag=tag)
+            came.append((stamp.frame_index, loop.time()))
+    assert [index for index, _ in came] == list(range(8)), "none is lost"
+    gaps = [after - before for (_, before), (_, after) in pairwise(came)]
+    # aiortc gives a frame out when the next one begins to come.
+    assert max(gaps) == max(gaps[3:5]) >= 0.4
+
+
+@CASES.of("peer.frame", "resize")
+async def frames_have_another_size(stage: Stage) -> None:
+    stage.add(width=320, height=160, after=5, times=3, match=OURS)
+    async with stage.to.peer() as peer:
+        tag = stage.mock.streams[await start(peer)].timeline.tag
+        seen: list[VideoFrame] = []
+        while len(seen) < 10:
+            frame = await picture(peer)
+            seen += [frame] if stamp_of(frame).stream_tag == tag else []
+    assert [stamp_of(frame).frame_index for frame in seen] == list(range(10)), "and their stamps can be read"
+    assert [(frame.width, frame.height) for frame in seen] == [SMALL] * 5 + [(320, 160)] * 3 + [SMALL] * 2
+
+
+async def test_frames_before_a_stream_count_too_where_nothing_narrows_the_fault(odyssey_mock: MockOdyssey) -> None:
+    odyssey_mock.faults.add(at="peer.frame", do="freeze")
+    async with visits(odyssey_mock) as to, to.peer() as peer:
+        assert {stamp.frame_index for stamp in await stamps(peer, 5, tag=None)} == {0}
+        await start(peer)
+
+
+async def test_a_mock_that_hangs_does_not_say_either_that_it_is_over(odyssey_mock: MockOdyssey) -> None:
+    odyssey_mock.faults.add(at="peer.connected", do="freeze", seconds=5)
+    async with visits(odyssey_mock) as to, to.peer() as peer:
+        await odyssey_mock.advance(5)
+        await odyssey_mock.backend.sessions.close()
+        assert to.slot_is_free()
+        assert [message async for message in peer.socket] == []
+
+
+@pytest.mark.odyssey(hls=False)
+async def test_a_track_that_was_ended_costs_the_spectators_no_key_frames(odyssey_mock: MockOdyssey) -> None:
+    async with visits(odyssey_mock) as to, to.peer() as host:
+        live = await go_live(odyssey_mock, host)
+        odyssey_mock.faults.add(at="peer.connected", do="end_track")
+        await to.lose(host.socket)
+        async with to.peer(), RawSpectator(live) as spectator:
+            await spectator.frame()
+            assert [(await spectator.frame()).key_frame for _ in range(25)].count(True) == 0, (
+                "there were two in that time"
+            )

@@ -1,0 +1,174 @@
+"""When a client is told: after the frame that shows what it asked for, and not one frame before."""
+
+import asyncio
+import json
+
+import pytest
+
+from odyssey_mock import MockOdyssey
+from odyssey_mock.media.keyframes import Keyframes
+from odyssey_mock.recordings.stream_records import StreamRecord
+from odyssey_mock.sessions.frame_pump import FramePump
+from odyssey_mock.sessions.messages import End, Start, Update
+from odyssey_mock.sessions.stream_controller import StreamController
+
+
+class Bench:
+    """A `StreamController` whose frames are made by hand: nothing runs, and what it says is kept."""
+
+    def __init__(self, mock: MockOdyssey) -> None:
+        self.said: list[str] = []
+        self.hung_up = 0
+        self.streams = mock.streams
+        keyframes = Keyframes(10)
+        self.streaming = StreamController(
+            mock.backend,
+            session_id="session",
+            account_id="account",
+            may_bypass=True,
+            keyframes=keyframes,
+            on_overdue=self._hang_up,
+            send=lambda text: self.said.append(json.loads(text)["type"]),
+        )
+        self.pump = FramePump(
+            self.streaming.idle(),
+            keyframes,
+            fps=20,
+            now=lambda: 0.0,
+            on_frame=self.streaming.frame_made,
+        )
+        self.streaming.use(self.pump)
+
+    async def _hang_up(self) -> None:
+        self.hung_up += 1
+
+    @property
+    def latest(self) -> StreamRecord:
+        return [*self.streams.values()][-1]
+
+    def make_frame(self) -> None:
+        """What the pump does for one frame, without drawing it."""
+        index = self.pump.next_index
+        self.pump.next_index += 1
+        self.streaming.frame_made(self.latest.timeline, index)
+
+
+@pytest.fixture
+def bench(odyssey_mock: MockOdyssey) -> Bench:
+    return Bench(odyssey_mock)
+
+
+async def test_a_stream_is_announced_with_its_first_frame(bench: Bench) -> None:
+    await bench.streaming.take(Start(prompt="A cat"))
+    assert bench.said == []
+    bench.make_frame()
+    assert bench.said == ["stream_started"]
+    bench.make_frame()
+    assert bench.said == ["stream_started"]
+
+
+async def test_an_update_is_acknowledged_with_the_frame_that_shows_it(bench: Bench) -> None:
+    await bench.streaming.take(Start(prompt="A cat"))
+    bench.make_frame()
+    timeline = bench.latest.timeline
+    # Frame 1 is being made, as the pump does it, when the update comes: frame 2 is the first to show it.
+    bench.pump.next_index += 1
+    await bench.streaming.take(Update(prompt="A dog"))
+    bench.streaming.frame_made(timeline, 1)
+    assert bench.said == ["stream_started"]
+    assert (timeline.at(1).revision, timeline.at(2).revision) == (0, 1)
+    bench.make_frame()
+    assert bench.said == ["stream_started", "update_acknowledged"]
+
+
+async def test_frames_of_another_timeline_answer_nothing(bench: Bench) -> None:
+    await bench.streaming.take(Start(prompt="A cat"))
+    bench.streaming.frame_made(bench.streaming.idle().timeline, 99)
+    assert bench.said == []
+
+
+async def test_what_waited_when_the_connection_goes_is_never_answered(bench: Bench) -> None:
+    await bench.streaming.take(Start(prompt="A cat"))
+    bench.make_frame()
+    await bench.streaming.take(Update(prompt="A dog"))
+    bench.streaming.gone()
+    bench.make_frame()
+    assert bench.said == ["stream_started"]
+    assert bench.latest.ended_at is not None
+
+
+async def test_a_stream_that_breaks_says_why_and_ends_and_another_may_follow(bench: Bench) -> None:
+    await bench.streaming.take(Start(prompt="A cat"))
+    bench.make_frame()
+    bench.streaming.broke("model_crash", "The model has crashed")
+    assert bench.said == ["stream_started", "interactive_stream_error", "stream_ended"]
+    assert bench.latest.error == "model_crash: The model has crashed"
+    await bench.streaming.take(Start(prompt="A dog"))
+    bench.make_frame()
+    assert bench.said[3:] == ["stream_started"]
+
+
+async def test_a_stream_that_breaks_before_its_first_frame_was_refused(bench: Bench) -> None:
+    await bench.streaming.take(Start(prompt="A cat"))
+    bench.streaming.broke("model_crash", "The model has crashed")
+    assert bench.said == ["interactive_stream_error"]
+
+
+@pytest.mark.odyssey(clock="manual", stream_duration=150)
+async def test_the_time_of_a_stream_begins_with_its_first_frame(bench: Bench, odyssey_mock: MockOdyssey) -> None:
+    await bench.streaming.take(Start(prompt="A cat"))
+    await odyssey_mock.advance(1000)
+    bench.make_frame()
+    await odyssey_mock.advance(149.9)
+    assert (bench.said, bench.hung_up) == (["stream_started"], 0)
+    await odyssey_mock.advance(0.1)
+    assert (bench.said, bench.hung_up) == (["stream_started", "interactive_stream_error"], 1)
+    assert bench.latest.ended_at == odyssey_mock.clock.time()
+
+
+@pytest.mark.odyssey(clock="manual", stream_duration=150)
+async def test_each_stream_of_a_connection_has_its_own_time(bench: Bench, odyssey_mock: MockOdyssey) -> None:
+    for _ in range(3):
+        await bench.streaming.take(Start(prompt="A cat"))
+        bench.make_frame()
+        await odyssey_mock.advance(100)
+        await bench.streaming.take(End())
+    await odyssey_mock.advance(1000)
+    assert (bench.said, bench.hung_up) == (["stream_started", "stream_ended"] * 3, 0)
+
+
+async def test_an_update_before_the_first_frame_is_not_acknowledged_where_the_stream_breaks_with_that(
+    bench: Bench, odyssey_mock: MockOdyssey
+) -> None:
+    odyssey_mock.faults.add(at="stream.running", do="error", reason="model_crash")
+    await bench.streaming.take(Start(prompt="A cat"))
+    await bench.streaming.take(Update(prompt="A dog"))
+    bench.make_frame()
+    assert bench.said == ["stream_started", "interactive_stream_error", "stream_ended"]
+
+
+async def test_a_stream_whose_connection_is_over_before_it_is_made_never_was(bench: Bench) -> None:
+    starting = asyncio.create_task(bench.streaming.take(Start(prompt="A cat", broadcast=True)))
+    await asyncio.wait([starting], timeout=0)
+    assert not starting.done(), "composing its scene takes a thread some time"
+    bench.streaming.gone()
+    await starting
+    assert (bench.said, dict(bench.streams), bench.streaming.stream) == ([], {}, None)
+
+
+async def test_a_late_answer_is_not_given_once_the_connection_is_over(bench: Bench, odyssey_mock: MockOdyssey) -> None:
+    await bench.streaming.take(Start(prompt="A cat [slow:60000]"))
+    bench.make_frame()
+    bench.streaming.gone()
+    assert not [each for each in odyssey_mock.clock.pending if each.name.startswith("late")]
+    assert bench.said == []
+
+
+async def test_nor_is_one_about_a_stream_that_had_ended(bench: Bench, odyssey_mock: MockOdyssey) -> None:
+    odyssey_mock.faults.add(at="stream.end", do="late", seconds=60)
+    await bench.streaming.take(Start(prompt="A cat"))
+    bench.make_frame()
+    await bench.streaming.take(End())
+    assert [each for each in odyssey_mock.clock.pending if each.name.startswith("late")]
+    bench.streaming.gone()
+    assert not [each for each in odyssey_mock.clock.pending if each.name.startswith("late")]

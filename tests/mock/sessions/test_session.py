@@ -1,0 +1,336 @@
+"""Sessions over real sockets and real peers: who gets in, and what is left when they go."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+
+import aioice
+import pytest
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from websockets.exceptions import ConnectionClosed
+
+from odyssey_mock import MockOdyssey
+from odyssey_mock.rtc.streamer_peer import AiortcStreamerPeer
+from odyssey_mock.sessions.session_machine import State
+from tests.support.raw import LIMIT, RawApi, RawPeer, raw_peer, raw_socket, receive
+from tests.support.streams import gone, start
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "another session's", "expired"])
+@pytest.mark.odyssey(clock="manual")
+async def test_a_token_that_does_not_fit_is_refused_on_the_open_socket(odyssey_mock: MockOdyssey, token: str) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        if token == "another session's":
+            token = await api.token_for((await api.request_session())["session_id"])
+        elif token == "expired":
+            token = await api.token_for(session["session_id"])
+            await odyssey_mock.advance(300)
+            await api.token_for(session["session_id"])  # a later one keeps the session
+            await odyssey_mock.advance(300)
+        async with raw_socket(session, token) as socket:
+            error = await receive(socket)
+            assert error["type"] == "error"
+            assert "POST /sessions/token" in error["reason"]
+            with pytest.raises(ConnectionClosed) as closed:
+                await receive(socket)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1008
+        # The session itself is untouched by it.
+        async with raw_socket(session, await api.token_for(session["session_id"])) as socket:
+            assert (await receive(socket))["type"] == "offer"
+
+
+async def test_a_second_socket_for_a_session_is_refused_and_the_first_goes_on(odyssey_mock: MockOdyssey) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        token = await api.token_for(session["session_id"])
+        async with raw_socket(session, token) as first, RawPeer(first) as peer:
+            async with raw_socket(session, token) as second:
+                error = await receive(second)
+                assert "has a socket already" in error["reason"]
+            await start(peer)
+
+
+async def test_a_session_can_be_tried_again_after_its_socket_was_lost_before_the_answer(
+    odyssey_mock: MockOdyssey,
+) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        token = await api.token_for(session["session_id"])
+        async with raw_socket(session, token) as socket:
+            assert (await receive(socket))["type"] == "offer"
+        await odyssey_mock.wait_for("state", "session", session=session["session_id"], to="waiting")
+        async with raw_socket(session, token) as socket, RawPeer(socket) as peer:
+            await start(peer)
+
+
+@pytest.mark.off_contract("answers that are none")
+@pytest.mark.parametrize(
+    ("sdp", "why"),
+    [
+        ("", "it has no a=fingerprint line"),
+        ("nonsense", "it has no a=fingerprint line"),
+        ("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n", "it has no a=fingerprint line"),
+        ("v=0\r\na=fingerprint:sha-256 00\r\n", "ValueError: "),
+        ("v=0\r\na=fingerprint:sha-256 00\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n", "ValueError: "),
+        ("a=fingerprint: m=", "Error: "),
+    ],
+)
+async def test_a_broken_answer_ends_the_session_with_its_reason(odyssey_mock: MockOdyssey, sdp: str, why: str) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        async with raw_socket(session, await api.token_for(session["session_id"])) as socket:
+            assert (await receive(socket))["type"] == "offer"
+            await socket.send(json.dumps({"type": "answer", "sdp": sdp}))
+            error = await receive(socket)
+            assert error["reason"].startswith("the answer's SDP cannot be used: ")
+            assert why in error["reason"]
+            async with asyncio.timeout(LIMIT):
+                await socket.wait_closed()
+            assert socket.close_code == 1011
+        await gone(odyssey_mock, session["session_id"])
+        assert not odyssey_mock.sessions
+
+
+async def test_a_client_that_says_goodbye_frees_its_streamer_at_once(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        await start(peer)
+        (session,) = odyssey_mock.sessions.values()
+        await peer.say_on_socket({"type": "client_disconnecting"})
+        await gone(odyssey_mock, session.id)
+        assert not odyssey_mock.sessions
+        (stream,) = odyssey_mock.streams.values()
+        assert stream.ended_at is not None
+
+
+@pytest.mark.odyssey(session_grace=0)
+async def test_a_client_that_vanishes_ends_its_stream_too_where_nobody_waits_for_it(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        await start(peer)
+        (session,) = odyssey_mock.sessions.values()
+        peer.socket.transport.abort()
+        await gone(odyssey_mock, session.id)
+        (stream,) = odyssey_mock.streams.values()
+        assert stream.ended_at is not None
+
+
+async def test_a_client_that_closes_only_its_peer_is_noticed_and_its_socket_closed(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        (session,) = odyssey_mock.sessions.values()
+        await peer.connection.close()
+        await gone(odyssey_mock, session.id)
+        async with asyncio.timeout(LIMIT):
+            await peer.socket.wait_closed()
+        assert peer.socket.close_code == 1000
+
+
+@pytest.mark.odyssey(clock="manual")
+async def test_a_session_nobody_comes_for_is_given_up_and_its_slot_is_free(odyssey_mock: MockOdyssey) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        await odyssey_mock.advance(899)
+        assert session["session_id"] in odyssey_mock.sessions
+        await odyssey_mock.advance(1)
+        assert session["session_id"] not in odyssey_mock.sessions
+        answer = await api.http.post("/sessions/token", json={"session_id": session["session_id"]})
+        assert answer.status_code == 404
+
+
+@pytest.mark.odyssey(clock="manual")
+@pytest.mark.parametrize("answers", [False, True])
+async def test_a_client_with_a_socket_that_never_connects_is_given_up_too(
+    odyssey_mock: MockOdyssey, answers: bool
+) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        async with raw_socket(session, await api.token_for(session["session_id"])) as socket:
+            offer = await receive(socket)
+            if answers:
+                await socket.send(json.dumps({"type": "answer", "sdp": await answer_from_nowhere(offer["sdp"])}))
+                await odyssey_mock.wait_for("state", "session", to="connecting")
+            await odyssey_mock.advance(900)
+            assert not odyssey_mock.sessions
+            assert await receive(socket) == {"type": "error", "reason": "streamer_not_available"}
+
+
+async def answer_from_nowhere(offer: str) -> str:
+    """An answer of a peer that is gone."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+    await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
+    await peer.setLocalDescription(await peer.createAnswer())
+    answer = peer.localDescription.sdp
+    await peer.close()
+    return "".join(line for line in answer.splitlines(keepends=True) if not line.startswith("a=candidate"))
+
+
+@pytest.mark.odyssey(clock="manual", inactivity=None)
+async def test_a_session_that_is_used_is_never_given_up_for_dangling(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        await odyssey_mock.advance(1000)
+        await start(peer)
+
+
+async def test_a_reset_ends_live_sessions_and_leaves_nothing_of_them(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        await start(peer)
+        await odyssey_mock.reset()
+        assert not odyssey_mock.sessions
+        assert not odyssey_mock.streams
+        error = await receive(peer.socket)
+        assert error == {"type": "error", "reason": "streamer_disconnected"}
+
+
+async def test_the_sessions_that_somebody_holds_are_those_after_a_reset_too(odyssey_mock: MockOdyssey) -> None:
+    held = odyssey_mock.sessions
+    await odyssey_mock.reset()
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+    assert list(held) == [session["session_id"]]
+
+
+@dataclass
+class Closing:
+    """Peers wait here before they close."""
+
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+    may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@pytest.fixture
+def closing(monkeypatch: pytest.MonkeyPatch) -> Closing:
+    held = Closing()
+    close = AiortcStreamerPeer.close
+
+    async def late(peer: AiortcStreamerPeer) -> None:
+        held.began.set()
+        await held.may_go_on.wait()
+        await close(peer)
+
+    monkeypatch.setattr(AiortcStreamerPeer, "close", late)
+    return held
+
+
+async def test_a_client_that_is_back_while_its_former_peer_still_closes_is_served_after_that(
+    odyssey_mock: MockOdyssey, closing: Closing
+) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        token = await api.token_for(session["session_id"])
+        async with raw_socket(session, token) as socket:
+            assert (await receive(socket))["type"] == "offer"
+        await closing.began.wait()
+        async with raw_socket(session, token) as socket:
+            closing.may_go_on.set()
+            async with RawPeer(socket) as peer:
+                stream = await start(peer)
+                assert odyssey_mock.sessions[session["session_id"]].stream is odyssey_mock.streams[stream]
+                await odyssey_mock.reset()
+                assert (await receive(socket))["reason"] == "streamer_disconnected"
+
+
+@pytest.mark.odyssey(clock="manual")
+async def test_a_session_whose_socket_was_just_lost_is_ended_by_a_reset(
+    odyssey_mock: MockOdyssey, closing: Closing
+) -> None:
+    async with RawApi(odyssey_mock) as api:
+        requested = await api.request_session()
+        session = odyssey_mock.sessions[requested["session_id"]]
+        async with raw_socket(requested, await api.token_for(session.id)) as socket:
+            assert (await receive(socket))["type"] == "offer"
+        await closing.began.wait()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(odyssey_mock.reset())
+        closing.may_go_on.set()
+    assert session.state is State.CLOSED
+    assert not odyssey_mock.clock.pending
+
+
+@pytest.mark.odyssey(streams_limit=2)
+async def test_the_oldest_streams_are_forgotten_but_never_the_one_that_is_on(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        begun = []
+        for _ in range(4):
+            begun.append(await start(peer))
+            assert list(odyssey_mock.streams) == begun[-2:]
+            peer.say({"type": "interactive_stream_end"})
+            await peer.hear()
+
+
+@pytest.mark.off_contract("candidates that are none")
+async def test_candidates_are_taken_early_late_broken_or_hidden(
+    odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look_up(_: object) -> None:
+        pytest.fail("a name under .local was looked up, which takes up to a second")
+
+    monkeypatch.setattr(aioice.ice, "get_or_create_mdns_protocol", look_up)
+    hidden = "candidate:1 1 udp 2113937151 8a4c5a3e.local 51234 typ host"
+    async with raw_peer(odyssey_mock) as peer:
+        for candidate in (hidden, "", None):
+            await peer.say_on_socket(
+                {"type": "ice_candidate", "candidate": candidate, "sdpMid": "0", "sdpMLineIndex": 0}
+            )
+        await peer.say_on_socket({"type": "ice_candidate", "candidate": "candidate:what", "sdpMid": "0"})
+        refusal = await peer.hear()
+        assert refusal["reason"] == "invalid_message"
+        assert "no ICE candidate line" in refusal["message"]
+        await start(peer)
+
+
+async def test_a_second_answer_is_refused_and_the_connection_goes_on(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        await peer.say_on_socket({"type": "answer", "sdp": peer.connection.localDescription.sdp})
+        assert "answered already" in (await peer.hear())["message"]
+        await start(peer)
+
+
+@pytest.mark.odyssey(clock="manual", portrait_size=(176, 320))
+async def test_a_stream_that_has_lasted_its_time_is_told_so_and_its_connection_closed(
+    odyssey_mock: MockOdyssey,
+) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        stream = await start(peer)
+        (session,) = odyssey_mock.sessions.values()
+        await odyssey_mock.advance(149)
+        assert session.state is State.CONNECTED
+        await odyssey_mock.advance(1)
+        assert await peer.hear() == {
+            "type": "interactive_stream_error",
+            "reason": "session_timeout",
+            "message": "Stream ended: credit lease expired",
+        }
+        async with asyncio.timeout(LIMIT):
+            await peer.socket.wait_closed()
+        assert peer.socket.close_code == 1000
+        assert not odyssey_mock.sessions, "advancing returned when nothing was left of it"
+        record = odyssey_mock.streams[stream]
+        assert record.ended_at == odyssey_mock.clock.time()
+        assert record.frame_count, "it has its recording"
+
+
+@pytest.mark.odyssey(clock="manual", portrait_size=(176, 320), inactivity=None)
+async def test_time_without_a_stream_is_not_counted(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        for _ in range(2):
+            await odyssey_mock.advance(140)
+            await start(peer)
+            await odyssey_mock.advance(140)
+            peer.say({"type": "interactive_stream_end"})
+            assert await peer.hear() == {"type": "stream_ended"}
+
+
+@pytest.mark.odyssey(portrait_size=(176, 320))
+async def test_a_stream_that_breaks_ends_and_the_connection_goes_on(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        (session,) = odyssey_mock.sessions.values()
+        with pytest.raises(RuntimeError, match="expected a stream to break"):
+            session.break_stream("model_crash", "The model has crashed")
+        stream = await start(peer)
+        session.break_stream("model_crash", "The model has crashed")
+        error = await peer.hear()
+        assert (error["reason"], error["message"]) == ("model_crash", "The model has crashed")
+        assert await peer.hear() == {"type": "stream_ended"}
+        record = odyssey_mock.streams[stream]
+        assert (record.error, record.frame_count) == ("model_crash: The model has crashed", None)
+        await start(peer)

@@ -1,0 +1,207 @@
+"""Streams over a real peer, asked for by a client of the wire itself: what it may say, and what it may not."""
+
+import asyncio
+import io
+import threading
+
+import av
+import pytest
+from PIL import Image
+
+from odyssey_mock import FrameStamp, MockOdyssey
+from odyssey_mock.media import draw_stamp, frame_encoder
+from odyssey_mock.media.encoder import VideoPacket
+from odyssey_mock.rtc.packet_track import PacketTrack
+from tests.support.raw import LIMIT, RawApi, raw_peer
+from tests.support.streams import START, data_url, picture, start
+
+
+async def test_a_stream_is_started_changed_and_ended_and_another_follows(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        first = await start(peer)
+        peer.say({"type": "update", "prompt": "It looks out"})
+        acknowledged = await peer.hear()
+        assert acknowledged["type"] == "update_acknowledged"
+        assert acknowledged["prompt"].startswith("It looks out, ")
+        peer.say({"type": "interactive_stream_end"})
+        assert await peer.hear() == {"type": "stream_ended"}
+
+        second = await start(peer, portrait=False)
+        assert second != first
+        assert [each.timeline.size.width for each in odyssey_mock.streams.values()] == [704, 1280]
+
+
+async def test_a_start_on_the_socket_is_the_same_as_on_the_channel(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        await peer.say_on_socket({**START, "input_image_base64": data_url(picture())})
+        assert (await peer.hear())["type"] == "stream_started"
+
+
+async def test_updates_are_acknowledged_one_by_one_in_their_order(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        await start(peer)
+        for number in range(5):
+            peer.say({"type": "update", "prompt": f"Prompt {number}"})
+        heard = [await peer.hear() for _ in range(5)]
+        assert [each["prompt"].split(",")[0] for each in heard] == [f"Prompt {number}" for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ({"type": "update", "prompt": "x"}, "no_active_stream"),
+        ({"type": "interactive_stream_end"}, "no_active_stream"),
+    ],
+)
+async def test_what_needs_a_stream_is_refused_without_one_and_the_connection_goes_on(
+    odyssey_mock: MockOdyssey, message: dict[str, str], reason: str
+) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        peer.say(message)
+        refusal = await peer.hear()
+        assert (refusal["type"], refusal["reason"]) == ("interactive_stream_error", reason)
+        assert "interactive_stream_start" in refusal["message"]
+        await start(peer)
+
+
+async def test_a_start_while_a_stream_runs_is_refused_and_the_stream_goes_on(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        await start(peer)
+        peer.say(START)
+        refusal = await peer.hear()
+        assert (refusal["type"], refusal["reason"]) == ("interactive_stream_error", "stream_already_active")
+        peer.say({"type": "update", "prompt": "still here"})
+        assert (await peer.hear())["type"] == "update_acknowledged"
+
+
+async def test_a_second_end_is_refused(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        await start(peer)
+        peer.say({"type": "interactive_stream_end"})
+        peer.say({"type": "interactive_stream_end"})
+        assert await peer.hear() == {"type": "stream_ended"}
+        assert (await peer.hear())["reason"] == "no_active_stream"
+
+
+@pytest.mark.off_contract("says what the protocol does not know")
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ({"type": "teleport"}, "came 'teleport'"),
+        ({"prompt": "x"}, "came no `type`"),
+        ([1, 2], "expected a JSON object with a `type`, came an array"),
+        ("null", "came null"),
+        ("{not json", "expected JSON text, came '{not json'"),
+        (b"\x00\x01", "came a binary message of 2 bytes"),
+        ({"type": "update"}, "update.prompt is missing"),
+        ({"type": "interactive_stream_start", "portrait": "tall"}, "portrait: expected a valid boolean, came a string"),
+    ],
+)
+@pytest.mark.parametrize("channel", ["data channel", "socket"])
+async def test_nonsense_is_answered_with_what_was_expected_and_the_connection_goes_on(
+    odyssey_mock: MockOdyssey, said: object, complaint: str, channel: str
+) -> None:
+    if channel == "socket" and isinstance(said, dict) and said.get("type") == "update":
+        said, complaint = {"type": "answer"}, "answer.sdp is missing"
+    async with raw_peer(odyssey_mock) as peer:
+        await peer.say_on_socket(said) if channel == "socket" else peer.say(said)
+        refusal = await peer.hear()
+        assert (refusal["type"], refusal["reason"]) == ("interactive_stream_error", "invalid_message")
+        assert complaint in refusal["message"]
+        await start(peer)
+
+
+@pytest.mark.off_contract("images that are none")
+@pytest.mark.parametrize(
+    ("image", "complaint"),
+    [
+        ("not a data url", "expected a data: URL"),
+        (data_url(b"no picture at all"), "came 17 bytes that are none"),
+    ],
+)
+async def test_an_image_that_is_none_is_refused_and_the_next_start_works(
+    odyssey_mock: MockOdyssey, image: str, complaint: str
+) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        await peer.say_on_socket({**START, "input_image_base64": image})
+        refusal = await peer.hear()
+        assert (refusal["type"], refusal["reason"]) == ("interactive_stream_error", "invalid_image")
+        assert complaint in refusal["message"]
+        await start(peer)
+
+
+@pytest.mark.odyssey(max_image_bytes=100)
+async def test_an_image_over_the_limit_is_refused(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        await peer.say_on_socket({**START, "input_image_base64": data_url(picture())})
+        assert "send a smaller one" in (await peer.hear())["message"]
+
+
+async def test_an_image_of_many_megabytes_comes_through_the_socket(odyssey_mock: MockOdyssey) -> None:
+    buffer = io.BytesIO()
+    Image.effect_noise((2900, 2900), 90).convert("RGB").save(buffer, "BMP")  # 24 MB, which nothing compresses
+    async with raw_peer(odyssey_mock) as peer:
+        await peer.say_on_socket({**START, "input_image_base64": data_url(buffer.getvalue())})
+        assert (await peer.hear())["type"] == "stream_started"
+
+
+@pytest.mark.odyssey(image_to_video=False)
+async def test_an_image_is_refused_where_the_capabilities_say_so(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        await peer.say_on_socket({**START, "input_image_base64": data_url(picture())})
+        assert (await peer.hear())["reason"] == "image_to_video_not_supported"
+
+
+async def test_the_bypass_leaves_prompts_as_they_are_and_needs_its_privilege(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        peer.say({**START, "bypass_vlm_expansion": True})
+        assert (await peer.hear())["applied_prompt"] == "A cat"
+        peer.say({"type": "update", "prompt": "A dog"})
+        assert (await peer.hear())["prompt"] == "A dog"
+    async with raw_peer(odyssey_mock, api_key="ody_no_bypass_1") as peer:
+        peer.say({**START, "bypass_vlm_expansion": True})
+        assert (await peer.hear())["reason"] == "bypass_not_allowed"
+        await start(peer)
+
+
+@pytest.mark.off_contract("a prompt that UTF-8 has no form for")
+async def test_a_prompt_of_half_a_character_is_shown_by_the_control_api(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer, RawApi(odyssey_mock) as api:
+        peer.say('{"type": "interactive_stream_start", "prompt": "\\ud800"}')
+        assert (await peer.hear())["type"] == "stream_started"
+        state = (await api.http.get("/_mock/state")).raise_for_status().json()
+        assert state["streams"][0]["prompt"] == "\ud800"
+        assert "ud800" in (await api.http.get("/_mock/journal")).raise_for_status().text
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["", "with an update that no frame shows"])
+async def test_a_client_that_vanishes_leaves_the_frames_that_were_sent_and_no_more(
+    odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch, changed: bool
+) -> None:
+    making, go, offered = threading.Event(), threading.Event(), [0]
+    offer = PacketTrack.offer
+
+    def draw(frame: av.VideoFrame, stamp: FrameStamp) -> None:
+        draw_stamp(frame, stamp)
+        if stamp.stream_tag is not None and stamp.frame_index == 3:
+            making.set()
+            assert go.wait(LIMIT)
+
+    def counted(track: PacketTrack, packet: VideoPacket) -> bool:
+        offered[0] += 1
+        return offer(track, packet)
+
+    async with raw_peer(odyssey_mock) as peer:
+        monkeypatch.setattr(frame_encoder, "draw_stamp", draw)
+        stream = await start(peer)
+        record = odyssey_mock.streams[stream]
+        assert await asyncio.to_thread(making.wait, LIMIT)
+        monkeypatch.setattr(PacketTrack, "offer", counted)
+        if changed:
+            peer.say({"type": "update", "prompt": "It looks out"})
+            await odyssey_mock.wait_for("channel", "update", stream=stream)
+        await peer.socket.close()
+        await odyssey_mock.wait_for("state", "stream", to="closed")
+        go.set()
+    await odyssey_mock.reset()
+    assert (record.frame_count, offered) == (4, [1]), "three before, and the one that was on its way"

@@ -1,0 +1,357 @@
+"""Every fault of a stream, and the marks in prompts, as a client hears of it on the data channel."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiortc import RTCDataChannel
+
+from odyssey_mock import MockOdyssey
+from odyssey_mock.core.strict_json import JSON
+from tests.mock.sessions.showing_faults import Cases, Stage, no_warnings
+from tests.mock.sessions.visits import SMALL, picture, visits
+from tests.support.raw import Message, RawPeer, raw_peer
+from tests.support.streams import START, start
+
+CASES = Cases("stream.")
+
+pytestmark = [
+    pytest.mark.odyssey(clock="manual", portrait_size=SMALL),
+    pytest.mark.off_contract("asks to be refused, to hear that nothing came before the refusal"),
+]
+
+UPDATE = {"type": "update", "prompt": "It looks out"}
+END = {"type": "interactive_stream_end"}
+
+
+@pytest.mark.parametrize(("point", "do", "seconds"), CASES.entries)
+async def test_it_does_on_the_wire_what_its_row_says(
+    odyssey_mock: MockOdyssey, caplog: pytest.LogCaptureFixture, point: str, do: str, seconds: float
+) -> None:
+    async with no_warnings(caplog):
+        await CASES.show(odyssey_mock, point, do, seconds)
+
+
+class Hearing(RawPeer):
+    """A peer that hears what is no JSON, too."""
+
+    def _channel_opened(self, channel: RTCDataChannel) -> None:
+        super()._channel_opened(channel)
+        if channel.label == "streamerToClient":
+            channel.remove_all_listeners("message")
+            channel.on("message", lambda text: self.inbox.put_nowait(_read(text)))
+
+
+def _read(text: str) -> Message:
+    try:
+        message: Message = json.loads(text)
+    except json.JSONDecodeError:
+        return {"type": "no JSON"}
+    return message
+
+
+@asynccontextmanager
+async def hearing(stage: Stage) -> AsyncIterator[Hearing]:
+    async with stage.to.socket() as socket, Hearing(socket) as peer:
+        yield peer
+
+
+async def is_silent(peer: RawPeer) -> bool:
+    """Whether nothing has come on the channel; a refusal, which comes after all before it, tells."""
+    peer.say({"type": "update"})
+    return "update.prompt is missing" in (await peer.hear()).get("message", "")
+
+
+# What a reply is
+
+
+ASKED: dict[str, tuple[dict[str, str], str]] = {
+    "stream.start": (dict(START), "stream_started"),
+    "stream.interact": (UPDATE, "update_acknowledged"),
+    "stream.end": (END, "stream_ended"),
+}
+"""What is said at each point, and the reply to it."""
+
+
+async def ask(stage: Stage, peer: RawPeer) -> None:
+    """Come to the point, and pass it."""
+    if stage.point != "stream.start":
+        await start(peer)
+    peer.say(ASKED[stage.point][0])
+
+
+def is_carried_out(stage: Stage) -> bool:
+    """Whether what was asked for has come to be."""
+    (stream,) = stage.mock.streams.values()
+    match stage.point:
+        case "stream.start":
+            return True
+        case "stream.interact":
+            return [change.prompt.split(",")[0] for change in stream.timeline.changes[1:]] == ["It looks out"]
+        case _:
+            return stream.ended_at is not None
+
+
+@CASES.of("stream.start", "error")
+@CASES.of("stream.interact", "error")
+@CASES.of("stream.end", "error")
+async def it_is_refused_and_not_carried_out(stage: Stage) -> None:
+    stage.add(reason="quota_exceeded", message="No more of that", times=1)
+    async with stage.to.peer() as peer:
+        await ask(stage, peer)
+        refusal = {"type": "interactive_stream_error", "reason": "quota_exceeded", "message": "No more of that"}
+        assert await peer.hear() == refusal
+        if stage.point == "stream.start":
+            assert not stage.mock.streams
+        else:
+            assert not is_carried_out(stage)
+        peer.say(ASKED[stage.point][0])
+        assert (await peer.hear())["type"] == ASKED[stage.point][1], "the next time it works"
+
+
+@CASES.of("stream.start", "silent")
+@CASES.of("stream.interact", "silent")
+@CASES.of("stream.end", "silent")
+async def it_is_carried_out_and_not_replied_to(stage: Stage) -> None:
+    stage.add()
+    async with stage.to.peer() as peer:
+        await ask(stage, peer)
+        await carried_out(stage, peer)
+        assert await is_silent(peer)
+        assert is_carried_out(stage)
+
+
+async def carried_out(stage: Stage, peer: RawPeer) -> None:
+    """Wait until it was, which is some frames after it was asked for."""
+    await stage.fired()
+    states = {"stream.start": "running", "stream.interact": "running", "stream.end": "idle"}
+    await stage.mock.wait_for("state", "stream", to=states[stage.point])
+    for _ in range(3):
+        await picture(peer)
+
+
+@CASES.of("stream.start", "late")
+@CASES.of("stream.interact", "late")
+@CASES.of("stream.end", "late")
+async def it_is_carried_out_and_replied_to_later(stage: Stage) -> None:
+    stage.add()
+    async with stage.to.peer() as peer:
+        await ask(stage, peer)
+        await carried_out(stage, peer)
+        assert is_carried_out(stage)
+        await stage.due(lambda: is_silent(peer))
+        assert (await peer.hear())["type"] == ASKED[stage.point][1]
+
+
+@CASES.of("stream.start", "twice")
+@CASES.of("stream.interact", "twice")
+@CASES.of("stream.end", "twice")
+async def the_reply_comes_twice(stage: Stage) -> None:
+    stage.add()
+    async with stage.to.peer() as peer:
+        await ask(stage, peer)
+        first, second = await peer.hear(), await peer.hear()
+        assert first == second
+        assert first["type"] == ASKED[stage.point][1]
+
+
+@CASES.of("stream.start", "not_json")
+@CASES.of("stream.interact", "not_json")
+@CASES.of("stream.end", "not_json")
+async def the_reply_is_no_json(stage: Stage) -> None:
+    stage.add()
+    async with hearing(stage) as peer:
+        await ask(stage, peer)
+        assert await peer.hear() == {"type": "no JSON"}
+        assert is_carried_out(stage)
+
+
+@CASES.of("stream.start", "missing_fields")
+@CASES.of("stream.interact", "missing_fields")
+async def the_reply_has_no_fields(stage: Stage) -> None:
+    stage.add()
+    async with stage.to.peer() as peer:
+        await ask(stage, peer)
+        assert await peer.hear() == {"type": ASKED[stage.point][1]}
+        assert is_carried_out(stage)
+
+
+@CASES.of("stream.start", "wrong_order")
+@CASES.of("stream.interact", "wrong_order")
+async def the_reply_comes_after_the_next_message(stage: Stage) -> None:
+    stage.add(times=1)
+    async with stage.to.peer() as peer:
+        await ask(stage, peer)
+        await carried_out(stage, peer)
+        peer.say({**UPDATE, "prompt": "It looks back"})
+        heard = [await peer.hear(), await peer.hear()]
+        assert heard[0]["prompt"].startswith("It looks back")
+        assert heard[1]["type"] == ASKED[stage.point][1]
+
+
+# Unasked
+
+
+@CASES.of("stream.running", "error")
+async def a_stream_breaks(stage: Stage) -> None:
+    stage.add(reason="model_crash", message="The model has crashed", times=1)
+    async with stage.to.peer() as peer:
+        stream = await start(peer)
+        await stage.due(lambda: is_silent(peer))
+        error = {"type": "interactive_stream_error", "reason": "model_crash", "message": "The model has crashed"}
+        assert await peer.hear() == error
+        assert await peer.hear() == {"type": "stream_ended"}
+        assert stage.mock.streams[stream].error == "model_crash: The model has crashed"
+        await start(peer)
+
+
+@CASES.of("stream.running", "end")
+async def a_stream_ends_by_itself(stage: Stage) -> None:
+    stage.add(times=1)
+    async with stage.to.peer() as peer:
+        stream = await start(peer)
+        await stage.due(lambda: is_silent(peer))
+        assert await peer.hear() == {"type": "stream_ended"}
+        assert stage.mock.streams[stream].ended_at == stage.mock.clock.time()
+        await start(peer)
+
+
+async def test_a_stream_that_was_ended_does_not_break_later(odyssey_mock: MockOdyssey) -> None:
+    odyssey_mock.faults.add(at="stream.running", do="error", reason="model_crash", seconds=5, times=1)
+    async with raw_peer(odyssey_mock) as peer:
+        await start(peer)
+        peer.say(END)
+        assert await peer.hear() == {"type": "stream_ended"}
+        await start(peer)
+        await odyssey_mock.advance(10)
+        assert await is_silent(peer)
+
+
+# Broadcast
+
+
+@CASES.of("stream.broadcast", "missing_fields")
+async def a_broadcast_is_announced_without_its_url(stage: Stage) -> None:
+    stage.add()
+    async with stage.to.peer() as peer:
+        await start(peer, broadcast=True)
+        assert set(await peer.hear()) == {"type", "spectator_token", "broadcast_url"}
+
+
+@CASES.of("stream.broadcast", "silent")
+async def a_broadcast_is_not_announced(stage: Stage) -> None:
+    stage.add()
+    async with stage.to.peer() as peer:
+        stream = await start(peer, broadcast=True)
+        assert await is_silent(peer)
+        assert stream in stage.mock.broadcasts
+
+
+@CASES.of("stream.broadcast", "late")
+async def a_broadcast_is_announced_later(stage: Stage) -> None:
+    stage.add()
+    async with stage.to.peer() as peer:
+        await start(peer, broadcast=True)
+        await stage.due(lambda: is_silent(peer))
+        assert (await peer.hear())["type"] == "broadcast_ready"
+
+
+# What narrows a fault, and how often it fires
+
+
+@pytest.mark.parametrize("match", ["session", "prompt", "stream", "account"])
+async def test_a_fault_may_be_of_one_session_stream_prompt_or_account(odyssey_mock: MockOdyssey, match: str) -> None:
+    async with visits(odyssey_mock) as to, to.peer() as peer, raw_peer(odyssey_mock, api_key="ody_other") as other:
+        narrow: dict[str, JSON] = {
+            "session": to.session.id,
+            "prompt": "cat",
+            "stream": await start(peer),
+            "account": odyssey_mock.api_key,
+        }
+        await start(other, prompt="A dog")
+        odyssey_mock.faults.add(at="stream.end", do="error", reason="not_now", match={match: narrow[match]})
+        peer.say(END)
+        other.say(END)
+        assert (await peer.hear())["reason"] == "not_now"
+        assert (await other.hear())["type"] == "stream_ended"
+
+
+async def test_a_fault_begins_after_so_many_and_ends_after_so_many(odyssey_mock: MockOdyssey) -> None:
+    odyssey_mock.faults.add(at="stream.interact", do="error", reason="moderation", after=1, times=2)
+    async with raw_peer(odyssey_mock) as peer:
+        await start(peer)
+        heard = []
+        for _ in range(4):
+            peer.say(UPDATE)
+            heard.append((await peer.hear())["type"])
+    assert [kind == "interactive_stream_error" for kind in heard] == [False, True, True, False]
+
+
+async def test_how_an_end_is_told_is_the_matter_of_that_end_alone(odyssey_mock: MockOdyssey) -> None:
+    odyssey_mock.faults.add(at="stream.end", do="silent", times=1)
+    async with raw_peer(odyssey_mock) as peer:
+        peer.say(END)
+        assert (await peer.hear())["reason"] == "no_active_stream"
+        await start(peer)
+        next(iter(odyssey_mock.sessions.values())).break_stream("model_crash", "The model has crashed")
+        assert (await peer.hear())["reason"] == "model_crash"
+        assert await peer.hear() == {"type": "stream_ended"}
+
+
+# Marks in prompts
+
+
+@pytest.mark.parametrize("message", [START, UPDATE], ids=["start", "update"])
+async def test_a_prompt_can_ask_to_be_refused(odyssey_mock: MockOdyssey, message: dict[str, str]) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        if message is UPDATE:
+            await start(peer)
+        peer.say({**message, "prompt": "A cat [error:moderation_failed]"})
+        refusal = await peer.hear()
+        assert (refusal["type"], refusal["reason"]) == ("interactive_stream_error", "moderation_failed")
+        peer.say(message)
+        assert (await peer.hear())["type"] in {"stream_started", "update_acknowledged"}
+
+
+@pytest.mark.parametrize("message", [START, UPDATE], ids=["start", "update"])
+async def test_a_prompt_can_ask_never_to_be_acknowledged(odyssey_mock: MockOdyssey, message: dict[str, str]) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        if message is UPDATE:
+            await start(peer)
+        peer.say({**message, "prompt": "A cat [stall]"})
+        await odyssey_mock.wait_for("state", "stream", event="first_frame" if message is START else "update")
+        for _ in range(3):
+            await picture(peer)
+        await odyssey_mock.advance(30)
+        assert await is_silent(peer)
+        peer.say(UPDATE)
+        assert (await peer.hear())["prompt"].startswith("It looks out"), "it was carried out"
+
+
+@pytest.mark.parametrize("message", [START, UPDATE], ids=["start", "update"])
+async def test_a_prompt_can_ask_to_be_acknowledged_late(odyssey_mock: MockOdyssey, message: dict[str, str]) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        if message is UPDATE:
+            await start(peer)
+        peer.say({**message, "prompt": "A cat [slow:2500]"})
+        await odyssey_mock.wait_for("state", "stream", event="first_frame" if message is START else "update")
+        for _ in range(3):
+            await picture(peer)
+        await odyssey_mock.advance(2.4)
+        assert await is_silent(peer)
+        await odyssey_mock.advance(0.1)
+        assert (await peer.hear())["type"] in {"stream_started", "update_acknowledged"}
+
+
+async def test_what_was_to_be_acknowledged_late_is_not_once_its_stream_has_ended(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        await start(peer)
+        peer.say({**UPDATE, "prompt": "A cat [slow:2500]"})
+        await odyssey_mock.wait_for("state", "stream", event="update")
+        for _ in range(3):
+            await picture(peer)
+        peer.say(END)
+        assert await peer.hear() == {"type": "stream_ended"}
+        await odyssey_mock.advance(10)
+        assert await is_silent(peer)

@@ -1,0 +1,208 @@
+"""How runs of the simulated world end, and what they tell."""
+
+import asyncio
+import time
+
+import pytest
+
+from odyssey_client import Odyssey, OdysseyAuthError
+from odyssey_mock.sim.loop import EndlessError, SimulationDeadlockError
+from odyssey_mock.sim.platform import EPOCH
+from odyssey_mock.sim.run import opened, run
+from odyssey_mock.sim.sandbox import SandboxError
+from odyssey_mock.sim.world import CLIENT, World
+from tests.mock.sim.test_world import life_cycle
+from tests.mock.sim.worlds import HOST, complete, of, play, play_nothing, wait
+
+
+def test_a_run_that_went_well_has_a_result_and_leaves_nothing() -> None:
+    async def scenario(world: World) -> str:
+        await wait(100)
+        return "done"
+
+    went = run(5, scenario)
+    assert (went.seed, went.result, went.error, went.left) == (5, "done", None, ())
+    assert went.seconds == pytest.approx(100, abs=1)
+    assert went.trace_hash == run(5, scenario).trace_hash
+    assert run(5, scenario, keeps_trace=False).trace_hash == ""
+
+
+def test_what_a_scenario_raises_is_the_error_of_its_run() -> None:
+    async def scenario(world: World) -> None:
+        await wait(1)
+        raise ZeroDivisionError("by the scenario")
+
+    went = run(1, scenario)
+    assert isinstance(went.error, ZeroDivisionError)
+    assert went.result is None
+    assert went.left == (), "the server is left all the same"
+
+
+def test_a_run_that_would_never_end_is_ended() -> None:
+    async def scenario(world: World) -> None:
+        while True:
+            await wait(3600)
+
+    went = run(1, scenario, seconds=86_400)
+    assert isinstance(went.error, EndlessError)
+    assert went.seconds == pytest.approx(86_400, abs=3601)
+
+
+def test_what_a_task_raises_that_nobody_awaits_is_the_error_of_the_run() -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError("by a task")
+
+    async def scenario(world: World) -> str:
+        tasks = [asyncio.ensure_future(fail())]
+        await wait(1)
+        return f"done with {len(tasks)}"
+
+    went = run(1, scenario)
+    assert isinstance(went.error, ZeroDivisionError)
+    assert went.result is None
+
+
+def test_a_scenario_that_nothing_can_end_is_a_deadlock() -> None:
+    async def scenario(world: World) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    went = run(1, scenario)
+    assert isinstance(went.error, SimulationDeadlockError)
+    assert went.left == ()
+
+
+def test_a_scenario_that_is_cancelled_is_an_error() -> None:
+    async def scenario(world: World) -> None:
+        task = asyncio.ensure_future(wait(10))
+        await wait(1)
+        task.cancel()
+        await task
+
+    went = run(1, scenario)
+    assert isinstance(went.error, RuntimeError)
+    assert isinstance(went.error.__cause__, asyncio.CancelledError)
+
+
+def test_what_would_really_block_is_the_error_of_the_run() -> None:
+    async def scenario(world: World) -> None:
+        time.sleep(1)  # noqa: TID251, ASYNC251 - it must not be allowed
+
+    went = run(1, scenario)
+    assert isinstance(went.error, SandboxError)
+    assert "time.sleep(1)" in str(went.error)
+
+
+def test_a_run_tells_what_is_left() -> None:
+    async def forget(seconds: float) -> None:
+        await wait(seconds)
+
+    async def scenario(world: World) -> None:
+        world.wire.host(HOST)
+        loop = asyncio.get_running_loop()
+        # Kept: from Python 3.13 on a writer that nobody has closes its connection.
+        await world.spawn(HOST, of(asyncio.start_server(lambda *ends: kept.append(ends), "0.0.0.0", 80)))
+        kept.append(await world.spawn(CLIENT, of(asyncio.open_connection(HOST, 80))))
+        await world.spawn(CLIENT, of(loop.create_datagram_endpoint(asyncio.DatagramProtocol, ("0.0.0.0", 9))))
+        kept.append(asyncio.ensure_future(forget(1000)))
+
+    kept: list[object] = []
+    left = run(1, scenario).left
+    assert "forget" in left[0]
+    (port,) = [end.rpartition(" ")[2] for end in left if end.startswith(f"{CLIENT}: TCP")]
+    assert left[1:] == (
+        f"{CLIENT}: TCP port {port}",
+        f"{CLIENT}: UDP port 9",
+        f"{HOST}: TCP port 80",
+        f"{HOST}: listens on TCP port 80",
+    )
+
+
+def test_a_server_that_cannot_be_made_is_the_error_of_the_run() -> None:
+    async def scenario(world: World) -> None:
+        raise AssertionError("it never begins")
+
+    went = run(1, scenario, settings={"fps": "many"})
+    assert went.error is not None
+    assert "fps" in str(went.error)
+
+
+def test_a_run_within_a_run_is_an_error() -> None:
+    async def inner(world: World) -> None:
+        await wait(1)
+
+    async def outer(world: World) -> None:
+        with pytest.raises((SandboxError, RuntimeError)):
+            run(2, inner)
+        await wait(1)
+
+    play_nothing(outer)
+
+
+def test_a_client_of_the_users_own_making_takes_all_from_the_world() -> None:
+    async def scenario(world: World) -> bool:
+        client = Odyssey(world.mock.api_key, api_url=world.mock.url)
+        with pytest.raises(OdysseyAuthError):
+            await Odyssey("ody_invalid_key", api_url=world.mock.url).connect()
+        await client.connect()
+        await client.disconnect()
+        return True
+
+    assert play(scenario)
+
+
+def test_an_opened_world_goes_on_by_steps_and_the_world_outside_is_there_between_them() -> None:
+    with opened(1) as world:
+        client = world.client()
+        world.step(client.connect())
+        assert client.is_connected
+        assert abs(time.time() - EPOCH) > 1000  # noqa: TID251 - the machine's own
+        world.step(wait(100))
+        assert world.now() >= 100
+        world.step(client.disconnect())
+    assert world.loop.is_closed()
+
+
+def test_a_step_raises_what_its_work_raises_and_the_next_goes_on() -> None:
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async def leave() -> None:
+        tasks.append(asyncio.ensure_future(fail()))
+        await wait(1)
+
+    tasks: list[asyncio.Future[None]] = []
+    with opened(1) as world:
+        for work in (fail, leave):
+            with pytest.raises(ZeroDivisionError):
+                world.step(work())
+        world.step(wait(1))
+
+
+def test_a_step_has_an_end() -> None:
+    async def for_ever() -> None:
+        try:
+            while True:
+                await wait(1)
+        finally:
+            ended.append(world.now())
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    ended: list[float] = []
+    with opened(1) as world:
+        began = world.now()
+        with pytest.raises(EndlessError):
+            world.step(for_ever(), seconds=50)
+        assert ended == [pytest.approx(began + 51)]
+        with pytest.raises(SimulationDeadlockError):
+            world.step(never())
+        world.step(wait(1))
+
+
+def test_a_run_can_go_on_while_an_opened_world_stands_still() -> None:
+    with opened(1) as world:
+        world.step(wait(5))
+        assert complete(life_cycle, seed=7).result == complete(life_cycle, seed=7).result
+        world.step(wait(5))
+        assert world.now() >= 10

@@ -1,0 +1,281 @@
+"""What code in a simulated run has in place of the world outside, and what it cannot reach."""
+
+import concurrent.futures
+import multiprocessing
+import os
+import queue
+import random  # noqa: TID251 - what is asked
+import secrets  # noqa: TID251 - what is asked
+import socket
+import subprocess
+import sys
+import threading
+import time
+import timeit
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from odyssey_mock.sim import sandbox
+from odyssey_mock.sim.randomness import Randomness
+from odyssey_mock.sim.sandbox import SandboxError, sandboxed
+
+EPOCH = 1_767_225_600.0
+
+
+class Inside:
+    """A world that stands at one moment."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.now = 12.25
+        self._bytes = Randomness(seed).stream("bytes")
+
+    def time(self) -> float:
+        return EPOCH + self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def urandom(self, size: int, /) -> bytes:
+        return self._bytes.randbytes(size)
+
+
+@pytest.fixture
+def udp() -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        yield opened
+
+
+@pytest.fixture
+def tcp() -> Iterator[socket.socket]:
+    with socket.socket() as opened:
+        yield opened
+
+
+def reaches(name: str) -> "pytest.RaisesExc[SandboxError]":
+    return pytest.raises(SandboxError, match=rf"^{name}\(.*\) (reaches out of|would block) the simulation: \w+")
+
+
+def test_sleeping_is_an_error_that_names_it() -> None:
+    with sandboxed(Inside()), pytest.raises(SandboxError, match=r"time\.sleep\(0\.5\).*await asyncio\.sleep\(\)"):
+        time.sleep(0.5)  # noqa: TID251 - it must not be allowed
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("socket.connect", lambda tcp, udp: tcp.connect(("127.0.0.1", 9))),
+        ("socket.connect", lambda tcp, udp: tcp.connect_ex(("127.0.0.1", 9))),
+        ("socket.bind", lambda tcp, udp: tcp.bind(("127.0.0.1", 0))),
+        ("socket.sendto", lambda tcp, udp: udp.sendto(b"x", ("127.0.0.1", 9))),
+        ("socket.sendmsg", lambda tcp, udp: udp.sendmsg([b"x"], [], 0, ("127.0.0.1", 9))),
+        ("socket.getaddrinfo", lambda tcp, udp: socket.getaddrinfo("localhost", 80)),
+        ("socket.getaddrinfo", lambda tcp, udp: urllib.request.urlopen("http://localhost:9/")),
+        ("socket.gethostbyname", lambda tcp, udp: socket.gethostbyname("localhost")),
+        ("socket.getnameinfo", lambda tcp, udp: socket.getnameinfo(("127.0.0.1", 80), 0)),
+    ],
+)
+def test_the_machines_network_is_out_of_reach(
+    name: str, call: Callable[[socket.socket, socket.socket], object], tcp: socket.socket, udp: socket.socket
+) -> None:
+    with sandboxed(Inside()), reaches(name):
+        call(tcp, udp)
+
+
+def test_threads_cannot_begin() -> None:
+    with sandboxed(Inside()):
+        with reaches("_thread.start_(new|joinable)_thread"):
+            threading.Thread(target=int).start()
+        with concurrent.futures.ThreadPoolExecutor() as pool, reaches("_thread.start_(new|joinable)_thread"):
+            pool.submit(int)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("subprocess.Popen", lambda: subprocess.run(["true"], check=False)),
+        ("os.system", lambda: os.system("true")),
+        ("os.fork", os.fork),
+        ("os.fork", lambda: multiprocessing.get_context("fork").Process(target=int).start()),
+        ("os.posix_spawn", lambda: os.posix_spawn("/bin/true", ["true"], {})),
+        ("os.exec", lambda: os.execv("/bin/true", ["true"])),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="these are ways of POSIX")
+def test_processes_cannot_begin(name: str, call: Callable[[], object]) -> None:
+    with sandboxed(Inside()), reaches(name):
+        call()
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda: threading.Event().wait(),
+        lambda: threading.Event().wait(10),
+        lambda: queue.Queue[int]().get(),
+        lambda: threading.Semaphore(0).acquire(),
+        lambda: concurrent.futures.Future[int]().result(),
+        lambda: threading.Barrier(2).wait(),
+    ],
+)
+def test_waiting_for_another_thread_is_an_error_instead_of_for_ever(wait: Callable[[], object]) -> None:
+    with sandboxed(Inside()), reaches("threading.Condition.wait"):
+        wait()
+
+
+def test_nobody_is_asked_for_input() -> None:
+    with sandboxed(Inside()), reaches("builtins.input"):
+        input()
+
+
+def test_what_does_not_wait_is_allowed() -> None:
+    with sandboxed(Inside()):
+        done = concurrent.futures.Future[int]()
+        done.set_result(1)
+        assert done.result() == 1
+        full: queue.Queue[int] = queue.Queue()
+        full.put(2)
+        assert full.get() == 2
+        assert threading.Lock().acquire(timeout=1)
+        assert not threading.Semaphore(0).acquire(timeout=0)
+        with pytest.raises(queue.Empty):
+            full.get_nowait()
+
+
+def test_time_is_the_runs() -> None:
+    inside = Inside()
+    with sandboxed(inside):
+        for _ in range(2):
+            assert time.time() == EPOCH + inside.now  # noqa: TID251 - what is asked
+            assert time.time_ns() == round((EPOCH + inside.now) * 1e9)
+            for read in (time.monotonic, time.perf_counter):  # noqa: TID251
+                assert read() == inside.now
+            for read_ns in (time.monotonic_ns, time.perf_counter_ns):
+                assert read_ns() == round(inside.now * 1e9)
+            inside.now += 3600
+
+
+def draws() -> list[object]:
+    return [
+        os.urandom(8),  # noqa: TID251
+        random.random(),
+        random.SystemRandom().random(),
+        secrets.token_hex(),
+        secrets.randbelow(1000),
+        uuid.uuid4(),  # noqa: TID251
+    ]
+
+
+def test_chance_is_the_runs() -> None:
+    def drawn(seed: int) -> list[object]:
+        with sandboxed(Inside(seed)):
+            return [*draws(), *draws()]
+
+    assert drawn(1) == drawn(1)
+    assert all(one != other for one, other in zip(drawn(1), drawn(2), strict=True))
+    assert all(one != other for one, other in zip(drawn(1)[:6], drawn(1)[6:], strict=True))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_world_is_as_it_was_afterwards(*, fails: bool) -> None:
+    def everything() -> list[object]:
+        names = ("time", "monotonic", "perf_counter", "time_ns", "monotonic_ns", "perf_counter_ns", "sleep")
+        return [
+            *(getattr(time, name) for name in names),
+            os.urandom,  # noqa: TID251
+            vars(random)["_urandom"],
+            threading.Condition.wait,
+            random.getstate(),
+        ]
+
+    before = everything()
+    try:
+        with sandboxed(Inside()):
+            assert all(one is not other for one, other in zip(before, everything(), strict=True))
+            random.random()
+            if fails:
+                raise ZeroDivisionError
+    except ZeroDivisionError:
+        assert fails
+    assert everything() == before
+    time.sleep(0)  # noqa: TID251 - no time, and an error within
+    threading.Thread(target=int).start()
+    assert sandbox._thread is None
+
+
+def test_other_threads_are_in_the_world_outside() -> None:
+    found: list[object] = []
+    go, done = threading.Event(), threading.Lock()
+
+    def look() -> None:
+        go.wait()
+        time.sleep(0)  # noqa: TID251 - as above
+        found.extend([abs(time.time() - EPOCH) > 1000, os.urandom(4)])  # noqa: TID251
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+        threading.Thread(target=int).start()
+        done.release()
+
+    done.acquire()
+    other = threading.Thread(target=look)
+    other.start()
+    with sandboxed(Inside()):
+        expected = Inside().urandom(20)[16:]
+        go.set()
+        assert done.acquire(timeout=10)
+    other.join()
+    assert found[0] is True
+    assert found[1] != expected
+
+
+def test_a_second_run_at_the_same_time_is_an_error_and_the_first_goes_on() -> None:
+    with sandboxed(Inside()):
+        with pytest.raises(SandboxError, match="goes on already in this process"), sandboxed(Inside(2)):
+            pass
+        assert time.monotonic() == Inside().now  # noqa: TID251
+        with reaches("time.sleep"):
+            time.sleep(1)  # noqa: TID251
+    with sandboxed(Inside()):
+        pass
+
+
+def test_a_second_run_in_another_thread_is_an_error_too() -> None:
+    caught: list[BaseException] = []
+
+    def begin() -> None:
+        go.wait()
+        try:
+            with sandboxed(Inside()):
+                pass
+        except SandboxError as error:
+            caught.append(error)
+        done.release()
+
+    go, done = threading.Event(), threading.Lock()
+    done.acquire()
+    other = threading.Thread(target=begin)
+    other.start()
+    with sandboxed(Inside()):
+        go.set()
+        assert done.acquire(timeout=10)
+    other.join()
+    assert len(caught) == 1
+
+
+def test_what_watches_is_there_once_and_costs_nothing_to_speak_of_when_no_run_goes_on() -> None:
+    hooks: list[object] = []
+    for _ in range(3):
+        with sandboxed(Inside()), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "addaudithook", hooks.append)
+    assert hooks == []
+
+    def asked() -> None:
+        raise AssertionError("it looks at the thread though no run goes on")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading, "get_ident", asked)
+        sys.audit("socket.connect", None, ("127.0.0.1", 9))
+    # Two microseconds are much more than it takes, and nothing beside a system call.
+    assert min(timeit.repeat(lambda: sandbox._watch("socket.connect", ()), number=1000, repeat=5)) < 0.002

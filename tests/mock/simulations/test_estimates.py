@@ -1,0 +1,41 @@
+"""How long a job has to wait, beside workers that are followed step by step."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.settings import Settings
+from odyssey_mock.simulations.estimates import UNKNOWN_SCRIPT, expected_work, wait_seconds
+from tests.support.jobs import a_request, a_script
+
+spans = st.integers(0, 20)
+
+
+@given(st.integers(1, 4), st.lists(spans, max_size=4), st.lists(spans, max_size=8))
+def test_a_job_waits_until_a_worker_is_left_for_it(workers: int, working: list[int], ahead: list[int]) -> None:
+    working = working[:workers]
+    waited, queue = 0, list(ahead)
+    busy = list(working)
+    # Second by second: whoever is free takes the next, until one is free with nobody before the job.
+    while True:
+        busy = [left for left in busy if left > 0]
+        while queue and len(busy) < workers:
+            if span := queue.pop(0):
+                busy.append(span)
+        if len(busy) < workers:
+            break
+        busy = [left - 1 for left in busy]
+        waited += 1
+    assert wait_seconds(workers, working, ahead) == waited
+
+
+def test_where_there_are_no_workers_nobody_knows() -> None:
+    assert wait_seconds(0, [], [1.0]) is None
+
+
+def test_work_is_what_is_left_of_the_scripts() -> None:
+    settings = Settings(simulation_pace=0.5)
+    request = a_request(a_script(10), a_script(20), a_script(4))
+    assert expected_work(request, settings) == 17.0
+    assert expected_work(request, settings, begun=1) == 12.0
+    assert expected_work(request, settings, begun=3) == 0.0
+    assert expected_work(a_request(url="http://127.0.0.1/script.json"), settings) == UNKNOWN_SCRIPT

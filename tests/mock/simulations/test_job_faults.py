@@ -1,0 +1,161 @@
+"""Jobs that fail, stall or lose their worker because a fault wants it so, at each of their points."""
+
+import pytest
+
+from odyssey_mock.backend import Backend
+from odyssey_mock.core.clock import ManualClock
+from odyssey_mock.simulations.job_machine import State
+from odyssey_mock.simulations.job_records import JobRecord
+from odyssey_mock.simulations.jobs import NotCancellableError
+from odyssey_mock.simulations.request import JobRequest
+from tests.support.jobs import a_backend, a_request, a_script, an_account, states
+
+LONG = 10_000.0
+
+STATE_AT = {
+    "job.pending": State.PENDING,
+    "job.dispatched": State.DISPATCHED,
+    "job.processing": State.PROCESSING,
+}
+"""Where a job stands when it comes to each point."""
+POINTS = sorted(STATE_AT)
+ALL_THE_WAY = [State.PENDING, State.DISPATCHED, State.PROCESSING]
+
+
+def submit(backend: Backend, request: JobRequest | None = None, account: str = "one") -> JobRecord:
+    return backend.jobs.submit(an_account(account), request or a_request())
+
+
+def way_to(point: str) -> list[State]:
+    return ALL_THE_WAY[: ALL_THE_WAY.index(STATE_AT[point]) + 1]
+
+
+async def check_closed(backend: Backend, clock: ManualClock) -> None:
+    await backend.jobs.close()
+    assert not clock.pending
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_job_is_made_to_fail_with_that_message_and_the_next_one_is_not(point: str) -> None:
+    backend, clock = a_backend(simulation_workers=1)
+    backend.faults.add(at=point, do="fail", message="the model fell over", times=1)
+    record, next_one = submit(backend), submit(backend)
+    await clock.advance(LONG)
+    assert (record.status, record.error_message) == (State.FAILED, "the model fell over")
+    assert states(record) == [*way_to(point), State.FAILED]
+    assert next_one.status is State.COMPLETED
+    assert [each.status for each in record.streams] == (["completed"] if point == "job.processing" else [])
+    (fired,) = backend.journal.find("fault", point)
+    (ended,) = backend.journal.find("state", "simulation", job=record.id, to="failed")
+    assert fired.account == record.account_id
+    assert fired.index == ended.index - 1
+    await check_closed(backend, clock)
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_job_stalls_where_it_is_until_it_is_cancelled_and_keeps_its_worker(point: str) -> None:
+    backend, clock = a_backend(simulation_workers=1)
+    backend.faults.add(at=point, do="stall", times=1)
+    record, waiting = submit(backend), submit(backend)
+    await clock.advance(LONG)
+    assert states(record) == way_to(point)
+    assert (waiting.status, clock.pending) == (State.PENDING, [])
+    backend.jobs.cancel(record.id)
+    await clock.advance(LONG)
+    assert (record.status, waiting.status) == (State.CANCELLED, State.COMPLETED)
+    await check_closed(backend, clock)
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_stalled_job_counts_as_a_worker_less_for_whoever_waits(point: str) -> None:
+    backend, clock = a_backend(simulation_workers=2)
+    backend.faults.add(at=point, do="stall", times=2)
+    submit(backend)
+    await clock.advance(LONG)
+    assert submit(backend).estimated_wait_minutes == 0
+    await clock.advance(LONG)
+    assert submit(backend).estimated_wait_minutes is None
+    await check_closed(backend, clock)
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_job_that_loses_its_worker_is_begun_anew_and_that_is_counted(point: str) -> None:
+    backend, clock = a_backend(simulation_retries=2)
+    backend.faults.add(at=point, do="lose_worker", times=2)
+    record = submit(backend)
+    await clock.advance(LONG)
+    assert (record.status, record.retry_count, len(record.streams)) == (State.COMPLETED, 2, 1)
+    again = way_to(point) if point != "job.pending" else []
+    assert states(record) == [*again * 2, *ALL_THE_WAY, State.COMPLETED]
+    await check_closed(backend, clock)
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_a_job_that_always_loses_its_worker_fails_when_its_retries_are_used_up(point: str) -> None:
+    backend, clock = a_backend(simulation_retries=1)
+    backend.faults.add(at=point, do="lose_worker")
+    record = submit(backend)
+    await clock.advance(LONG)
+    assert (record.status, record.retry_count, list(record.streams)) == (State.FAILED, 1, [])
+    assert record.error_message == "the worker was lost in attempt 2 of 2 (setting simulation_retries: 1)"
+    assert not backend.streams.records
+    await check_closed(backend, clock)
+
+
+async def test_what_a_job_had_run_before_it_was_made_to_fail_stays() -> None:
+    backend, clock = a_backend()
+    backend.faults.add(at="job.processing", do="fail")
+    record = submit(backend, a_request(a_script(1), a_script(2)))
+    await clock.advance(LONG)
+    assert (record.status, [each.status for each in record.streams]) == (State.FAILED, ["completed", "completed"])
+    assert record.error_message == "a fault that was asked for"
+
+
+async def test_one_script_of_a_batch_fails_and_the_others_go_on() -> None:
+    backend, clock = a_backend()
+    backend.faults.add(at="job.script", do="fail", message="out of paint", match={"script_index": 1})
+    record = submit(backend, a_request(a_script(1), a_script(2), a_script(3)))
+    await clock.advance(LONG)
+    assert [(each.status, each.error_message) for each in record.streams] == [
+        ("completed", None),
+        ("failed", "out of paint"),
+        ("completed", None),
+    ]
+    assert (record.status, record.error_message) == (State.FAILED, "1 of 3 streams failed: script 1: out of paint")
+    (fired,) = backend.journal.find("fault", "job.script")
+    assert fired.stream == record.streams[1].stream_id
+    failed = record.streams[1].record
+    assert failed is not None
+    assert (failed.timeline.frames, failed.error) == (0, "out of paint")
+
+
+@pytest.mark.parametrize(("part", "fails"), [("cat", True), ("jumps", True), ("dog", False)])
+async def test_a_script_can_be_told_by_any_of_its_prompts(part: str, fails: bool) -> None:
+    backend, clock = a_backend()
+    backend.faults.add(at="job.script", do="fail", match={"prompt": part})
+    record = submit(backend, a_request(a_script(10, "It jumps", prompt="A cat")))
+    await clock.advance(LONG)
+    assert (record.status is State.FAILED) == fails
+
+
+async def test_faults_of_one_account_and_of_one_job_leave_the_others_alone() -> None:
+    backend, clock = a_backend()
+    mine, other, third = submit(backend), submit(backend, account="two"), submit(backend, account="two")
+    account = "acct_0123456789ab"
+    backend.faults.add(at="job.pending", do="fail", match={"job": third.id})
+    backend.faults.add(at="job.pending", do="fail", match={"account": account})
+    elsewhere = backend.jobs.submit(an_account("0123456789ab"), a_request())
+    await clock.advance(LONG)
+    assert [each.status for each in (mine, other, third, elsewhere)] == ["completed", "completed", "failed", "failed"]
+
+
+async def test_a_stalled_job_that_is_being_processed_obeys_the_setting_that_it_cannot_be_cancelled() -> None:
+    backend, clock = a_backend(cancel_processing=False)
+    backend.faults.add(at="job.processing", do="stall")
+    record = submit(backend)
+    await clock.advance(LONG)
+    with pytest.raises(NotCancellableError):
+        backend.jobs.cancel(record.id)
+    await backend.jobs.lose_worker(record.id)
+    assert record.status is State.PENDING
+    await check_closed(backend, clock)

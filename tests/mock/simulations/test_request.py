@@ -1,0 +1,168 @@
+"""What a job is made of, and all that can be wrong with a request for one (protocol.md sections 2 and 8)."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock.http.errors import ApiError
+from odyssey_mock.simulations.request import JobRequest, read_request
+from odyssey_mock.simulations.scripts import Action, Script
+
+START = {"timestamp_ms": 0, "start": {"prompt": "A cat"}}
+END = {"timestamp_ms": 9000, "end": {}}
+URL = "http://localhost:8000/cat.json"
+
+GOOD = [START, END]
+CAT = Script((Action(0, "start", "A cat"), Action(9000, "end")))
+
+
+def faults_of(body: Any) -> dict[tuple[str | int, ...], str]:
+    """The type of each fault by its place."""
+    with pytest.raises(ApiError) as caught:
+        read_request(body)
+    assert caught.value.status == 422
+    faults: Any = caught.value.detail
+    assert all(fault.keys() == {"loc", "msg", "type"} and fault["msg"] for fault in faults)
+    by_place = {tuple(fault["loc"]): str(fault["type"]) for fault in faults}
+    assert len(by_place) == len(faults), "two faults at one place"
+    return by_place
+
+
+@pytest.mark.parametrize(
+    ("body", "request_"),
+    [
+        ({"script": GOOD}, JobRequest((CAT,), None, portrait=True, bypass=False)),
+        ({"script": GOOD, "portrait": False}, JobRequest((CAT,), None, portrait=False, bypass=False)),
+        ({"scripts": [GOOD, GOOD]}, JobRequest((CAT, CAT), None, portrait=True, bypass=False)),
+        ({"script_url": URL}, JobRequest(None, URL, portrait=True, bypass=False)),
+        ({"script_url": URL, "bypass_vlm_expansion": True}, JobRequest(None, URL, portrait=True, bypass=True)),
+        ({"script": GOOD, "output_video": False, "x": 1}, JobRequest((CAT,), None, portrait=True, bypass=False)),
+    ],
+)
+def test_a_job_without_a_fault(body: dict[str, Any], request_: JobRequest) -> None:
+    assert read_request(body) == request_
+
+
+@pytest.mark.parametrize("body", [None, [], [GOOD], "script", 7, True])
+def test_a_job_is_an_object(body: object) -> None:
+    assert faults_of(body) == {("body",): "dict_type"}
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {},
+        {"script": GOOD, "scripts": [GOOD]},
+        {"script": GOOD, "script_url": URL},
+        {"scripts": [GOOD], "script_url": URL},
+        {"script": GOOD, "scripts": [GOOD], "script_url": URL},
+    ],
+)
+def test_a_job_has_exactly_one_of_script_scripts_and_script_url(sources: dict[str, Any]) -> None:
+    assert faults_of(sources) == {("body",): "value_error"}
+
+
+def test_a_source_that_is_null_is_not_nothing() -> None:
+    assert faults_of({"script": GOOD, "scripts": None, "script_url": None}) == {
+        ("body",): "value_error",
+        ("body", "scripts"): "list_type",
+        ("body", "script_url"): "string_type",
+    }
+
+
+@pytest.mark.parametrize(
+    ("scripts", "faults"),
+    [
+        ({"0": GOOD}, {("body", "scripts"): "list_type"}),
+        ("cat", {("body", "scripts"): "list_type"}),
+        ([], {("body", "scripts"): "too_short"}),
+        ([[]], {("body", "scripts", 0): "too_short"}),
+        ([GOOD, None, GOOD], {("body", "scripts", 1): "list_type"}),
+        (
+            [[START], GOOD, [START, {"timestamp_ms": 3000, "interact": {}}, END]],
+            {("body", "scripts", 0, 0): "value_error", ("body", "scripts", 2, 1, "interact", "prompt"): "missing"},
+        ),
+    ],
+)
+def test_the_faults_of_a_batch_are_told_for_each_of_its_scripts(
+    scripts: object, faults: dict[tuple[str | int, ...], str]
+) -> None:
+    assert faults_of({"scripts": scripts}) == faults
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        (None, "string_type"),
+        (7, "string_type"),
+        ([URL], "string_type"),
+        ("", "url_parsing"),
+        ("cat.json", "url_parsing"),
+        ("//localhost/cat.json", "url_parsing"),
+        ("ftp://localhost/cat.json", "url_parsing"),
+        ("file:///etc/passwd", "url_parsing"),
+        ("data:application/json,[]", "url_parsing"),
+        ("http://", "url_parsing"),
+        ("http:///cat.json", "url_parsing"),
+        ("http:cat.json", "url_parsing"),
+        ("https://user:s3cret@/cat.json", "url_parsing"),
+        (" http://localhost/", "url_parsing"),
+        ("http://local host\n/", "url_parsing"),
+        ("http://localhost:s3cret/", "url_parsing"),
+        ("http://localhost:0/", "url_parsing"),
+        ("http://localhost:65536/", "url_parsing"),
+        ("http://\ud800/", "url_parsing"),
+        ("http://localhost/\ud800", "url_parsing"),
+    ],
+)
+def test_a_script_url_is_http_or_https_with_a_host(url: object, kind: str) -> None:
+    body = {"script_url": url}
+    assert faults_of(body) == {("body", "script_url"): kind}
+    with pytest.raises(ApiError) as caught:
+        read_request(body)  # type: ignore[arg-type]  # lists of lists are JSON
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", [URL, "HTTPS://Example.COM", "http://[::1]:8000/a?b#c", "https://u:p@example.com/"])
+def test_a_script_url_is_kept_as_it_came(url: str) -> None:
+    assert read_request({"script_url": url}).script_url == url
+
+
+@pytest.mark.parametrize("field", ["portrait", "output_video", "bypass_vlm_expansion"])
+@pytest.mark.parametrize("value", [None, 0, 1, "true", [], {}])
+def test_flags_are_true_or_false(field: str, value: object) -> None:
+    assert faults_of({"script": GOOD, field: value}) == {("body", field): "bool_type"}
+
+
+def test_every_fault_is_told_at_once() -> None:
+    body = {"script": [START], "scripts": [[END]], "script_url": "ftp://x", "portrait": 1, "bypass_vlm_expansion": 0}
+    assert faults_of(body) == {
+        ("body",): "value_error",
+        ("body", "script", 0): "value_error",
+        ("body", "scripts", 0, 0): "value_error",
+        ("body", "scripts", 0, 0, "timestamp_ms"): "value_error",
+        ("body", "script_url"): "url_parsing",
+        ("body", "portrait"): "bool_type",
+        ("body", "bypass_vlm_expansion"): "bool_type",
+    }
+
+
+NAMES = st.sampled_from(["script", "scripts", "script_url", "portrait", "output_video", "bypass_vlm_expansion"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.sampled_from([URL, GOOD]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(VALUES | st.dictionaries(NAMES, VALUES))
+def test_any_body_is_a_request_or_has_faults(body: Any) -> None:
+    try:
+        request = read_request(body)
+    except ApiError:
+        assert all(place[0] == "body" for place in faults_of(body))
+    else:
+        assert (request.scripts is None) != (request.script_url is None)
+        assert request.scripts != ()

@@ -1,0 +1,48 @@
+"""How the faults of a script are told: each one, in words that are short and can be shown."""
+
+import pytest
+
+from odyssey_mock.simulations.scripts import TEXT_LIMIT, ScriptFaultsError, read_script
+from tests.support.entries import END, INTERACT, at, start
+
+
+def test_every_fault_says_what_was_expected_and_what_came() -> None:
+    script = [start(prompt=7, size=3), at("soon", INTERACT), {"timestamp_ms": 1, "end": [], "start": {}}, None]
+    with pytest.raises(ScriptFaultsError) as caught:
+        read_script(script, "script")
+    assert str(caught.value).split("; ") == [
+        "script[0].start.size: expected prompt and image here, no other key",
+        "script[0].start.prompt: expected text that UTF-8 can hold, came 7",
+        "script[1].timestamp_ms: expected a whole number of milliseconds from 0 to 9007199254740991, came 'soon'",
+        "script[2]: expected exactly one of start, interact, end, came start and end",
+        "script[2].start.prompt: expected text that UTF-8 can hold, came nothing",
+        "script[2].end: expected an object with nothing in it, came an array",
+        "script[3]: expected an object with timestamp_ms and one action, came null",
+    ]
+
+
+def test_of_several_faults_at_one_place_the_first_is_told() -> None:
+    with pytest.raises(ScriptFaultsError) as caught:
+        read_script([at(0, INTERACT)], "script")
+    assert str(caught.value) == "script[0]: expected a start, as the first entry; came interact"
+
+
+def test_of_very_many_faults_the_text_has_the_first_and_how_many_there_are_more() -> None:
+    with pytest.raises(ScriptFaultsError) as caught:
+        read_script([None] * 1000, "script")
+    text = str(caught.value)
+    assert text.startswith("script[0]: expected an object")
+    shown = text.count("came null")
+    assert text.endswith(f"; and {1000 - shown} more")
+    assert len(text) <= TEXT_LIMIT
+    assert len(caught.value.faults) == 1000
+
+
+def test_what_came_is_shown_shortly_whatever_it_is() -> None:
+    script = [start(prompt=10**5000, **{"k" * 5000: 1, "line\nbreak\ud800": 2}), at("t" * 5000, END)]
+    with pytest.raises(ScriptFaultsError) as caught:
+        read_script(script, "script")
+    text = str(caught.value)
+    assert len(text) < 800
+    assert text.isprintable()
+    text.encode()

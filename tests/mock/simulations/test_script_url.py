@@ -1,0 +1,160 @@
+"""Fetching a script from a URL: a real server on loopback answers well, badly, slowly, for ever or not at all."""
+
+import asyncio
+import gzip
+from collections.abc import Iterable
+from itertools import repeat
+
+import pytest
+
+from odyssey_mock.simulations.script_url import fetch_script
+from tests.support.script_server import CAT, LIMIT, NETWORK, SCRIPT, left, ok, refusal, serving, settings
+
+
+async def test_a_script_is_fetched_and_the_connection_closed() -> None:
+    async with serving(ok(SCRIPT)) as server:
+        assert await fetch_script(f"{server.url}?v=1#end", settings(), NETWORK) == CAT
+        await left(server)
+    (request,) = server.requests
+    assert request.startswith("GET /cat.json?v=1 HTTP/1.1\r\n")
+    assert "accept-encoding: identity" in request.lower()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ok(b"\xef\xbb\xbf" + SCRIPT, "Content-Type: text/plain"),
+        ok(SCRIPT, "Content-Encoding: identity", status="203 Non-Authoritative Information"),
+        b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n" + b"%x\r\n%b\r\n0\r\n\r\n" % (len(SCRIPT), SCRIPT),
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" + ok(SCRIPT),
+    ],
+    ids=["with a byte order mark", "of another 2xx", "in chunks", "after hints"],
+)
+async def test_a_script_may_come(answer: bytes) -> None:
+    async with serving(answer) as server:
+        assert await fetch_script(server.url, settings(), NETWORK) == CAT
+        await left(server)
+
+
+async def test_a_script_of_the_largest_size_comes_and_one_a_byte_larger_does_not() -> None:
+    for size, comes in ((len(SCRIPT), True), (len(SCRIPT) - 1, False)):
+        async with serving(ok(SCRIPT)) as server:
+            if comes:
+                assert await fetch_script(server.url, settings(size=size), NETWORK) == CAT
+            else:
+                assert f"expected at most {size} bytes" in await refusal(server.url, using=settings(size=size))
+
+
+BAD_ANSWERS = {
+    "too large, and says so": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10001\r\n\r\n",
+        "expected at most 10000 bytes (setting script_url_bytes), came 10001",
+    ),
+    "so large that no number says it": (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", "came"),
+    "a gzip bomb": (
+        ok(gzip.compress(b" " * 1_000_000), "Content-Encoding: gzip"),
+        "expected a script as it is (Accept-Encoding: identity), came one in 'gzip'",
+    ),
+    "coded several times": (ok(SCRIPT, "Content-Encoding: identity, br"), "came one in 'identity, br'"),
+    "not found": (ok(b"nope", status="404 Not Found"), "expected status 2xx, came 404 Not Found"),
+    "a defect": (ok(b"", status="500 Internal Server Error"), "expected status 2xx, came 500 Internal Server Error"),
+    "a status nobody knows": (ok(b"", status="799 Odd"), "expected status 2xx, came 799 Odd"),
+    "a redirect": (
+        ok(b"", "Location: http://127.0.0.1/other.json", status="302 Found"),
+        "expected status 2xx, came 302 Found; redirects are not followed",
+    ),
+    "another protocol": (b"220 ready for mail\r\n\r\n", "expected an answer over HTTP, came RemoteProtocolError"),
+    "an endless head": (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, "expected an answer over HTTP"),
+    "no body": (ok(b"", status="204 No Content"), "expected a script as JSON, came nothing"),
+    "no JSON": (ok(b"<html><body>Hello, this is a page</body></html>"), "expected a script as JSON, came '<html>"),
+    "no UTF-8": (ok(b"[\xff]"), "expected a script as JSON"),
+    "not a number": (ok(b"[NaN]"), "expected a script as JSON"),
+    "nested without end": (ok(b"[" * 9_999), "expected a script as JSON"),
+    "half of it": (ok(SCRIPT[:50]), "expected a script as JSON"),
+    "no array": (
+        ok(b'{"script": []}'),
+        "expected a script without faults; script: expected an array of entries, came an object",
+    ),
+    "faults": (
+        ok(b'[{"timestamp_ms": 0, "start": {}}, {"timestamp_ms": 0, "end": {}}]'),
+        "expected a script without faults; script[0].start.prompt: expected text that UTF-8 can hold, came nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "why"), BAD_ANSWERS.values(), ids=BAD_ANSWERS)
+async def test_an_answer_that_is_no_script_is_told_from_others(answer: bytes, why: str) -> None:
+    async with serving(answer) as server:
+        text = await refusal(server.url)
+        assert text.startswith(f"script_url {server.url}: ")
+        assert why in text
+        assert len(text) < 1500
+        await left(server)
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", b" " * 4096),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1000\r\n" + b" " * 4096 + b"\r\n"),
+    ],
+    ids=["of no length told", "in chunks"],
+)
+async def test_a_body_without_end_is_read_only_up_to_the_limit(head: bytes, piece: bytes) -> None:
+    async with serving(head, then=repeat(piece)) as server:
+        assert "expected at most 10000 bytes (setting script_url_bytes), came more" in await refusal(server.url)
+        await left(server)
+
+
+async def test_a_server_that_closes_too_early_is_told() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ok(SCRIPT)[:-5])
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        assert "expected an answer over HTTP, came RemoteProtocolError" in await refusal(url)
+
+
+SLOW = {
+    "nothing comes": ((), (), None),
+    "a head, and no body": ((ok(SCRIPT)[: -len(SCRIPT)],), (), None),
+    "a head that trickles": ((b"HTTP/1.1 200 OK\r\nX-Slow: ",), repeat(b"z"), 0.01),
+    "a body that trickles": ((b"HTTP/1.1 200 OK\r\n\r\n[",), repeat(b" "), 0.01),
+    "hints without end": ((), repeat(b"HTTP/1.1 103 Early Hints\r\n\r\n"), 0.01),
+}
+
+
+@pytest.mark.parametrize(("parts", "then", "every"), SLOW.values(), ids=SLOW)
+async def test_a_server_has_a_time_for_all_of_it(
+    parts: tuple[bytes, ...], then: Iterable[bytes], every: float | None
+) -> None:
+    async with serving(*parts, then=then, every=every) as server:
+        text = await refusal(server.url, using=settings(timeout=0.15))
+        assert text == (
+            f"script_url {server.url}: expected a script within 0.15 s (setting script_url_timeout), "
+            "timed out before all of it had come"
+        )
+        await left(server)
+
+
+async def test_a_server_that_is_not_there_is_told() -> None:
+    with NETWORK.listen("127.0.0.1", 0) as reserved:
+        port = reserved.getsockname()[1]
+    text = await refusal(f"http://127.0.0.1:{port}/cat.json")
+    assert text.startswith(
+        f"script_url http://127.0.0.1:{port}/cat.json: expected an answer over HTTP, came ConnectionRefusedError"
+    )
+
+
+@pytest.mark.parametrize(("scheme", "head"), [("http", b"\r\n\r\n"), ("https", b"\x16")], ids=["http", "https"])
+async def test_a_fetch_that_is_cancelled_closes_its_connection(scheme: str, head: bytes) -> None:
+    async with serving(head=head) as server:
+        fetch = asyncio.create_task(fetch_script(f"{scheme}{server.url.removeprefix('http')}", settings(), NETWORK))
+        async with asyncio.timeout(LIMIT):
+            await server.asked.wait()
+        fetch.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await fetch
+        await left(server)

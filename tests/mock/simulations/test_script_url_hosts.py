@@ -1,0 +1,214 @@
+"""Whom a script URL may make the mock ask, and what it tells them: other hosts, odd URLs, TLS, proxies, secrets."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from odyssey_mock.core.network import SystemNetwork
+from odyssey_mock.settings import Settings
+from odyssey_mock.simulations.script_url import fetch_script
+from tests.support.script_server import CAT, NETWORK, SCRIPT, Server, certified, left, ok, refusal, serving, settings
+
+
+async def test_https_is_spoken_where_it_is_asked_for() -> None:
+    async with serving(b"HTTP/1.1 400 Bad Request\r\n\r\n", head=b"") as server:
+        assert "expected an answer over HTTP, came SSLError" in await refusal(server.url.replace("http:", "https:"))
+        await left(server)
+
+
+async def test_a_script_is_fetched_over_tls_from_a_server_that_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = certified(tmp_path, "127.0.0.1")
+    async with serving(ok(SCRIPT), tls=tls) as server:
+        url = server.url.replace("http:", "https:")
+        assert "came SSLCertVerificationError" in await refusal(url)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    async with serving(ok(SCRIPT), tls=tls) as server:
+        assert await fetch_script(server.url.replace("http:", "https:"), settings(), NETWORK) == CAT
+        await left(server)
+        assert "came SSLCertVerificationError" in await refusal(f"https://localhost:{server.port}/")
+
+
+async def test_a_tls_handshake_has_its_time_too() -> None:
+    async with serving(head=b"") as server:
+        text = await refusal(server.url.replace("http:", "https:"), using=settings(timeout=0.15))
+        assert "expected a script within 0.15 s" in text
+        await left(server)
+
+
+async def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(ok(SCRIPT)) as server, serving() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        assert await fetch_script(server.url, settings(), NETWORK) == CAT
+    assert proxy.opened == 0
+
+
+async def test_what_is_secret_in_a_url_is_neither_sent_nor_shown() -> None:
+    async with serving(ok(b"{}")) as server:
+        url = server.url.replace("//", "//user:pass1@") + "?key=s3cret#s3cret"
+        text = await refusal(url)
+        assert text.startswith(f"script_url {server.url}: ")
+        assert "s3cret" not in text
+        assert "pass1" not in text
+    (request,) = server.requests
+    assert "authorization" not in request.lower()
+    assert "pass1" not in request
+    assert "key=s3cret" in request, "a query is part of what is asked for"
+
+
+FOREIGN = [
+    "http://localhost@evil.example:{port}/",
+    "http://localhost:{port}@evil.example/",
+    "http://localhost:80\\@evil.example:{port}/",
+    "http://evil.example#@localhost:{port}/",
+    "http://evil.example?@localhost:{port}/",
+    "http://evil.example\\@localhost.evil.example:{port}/",
+    "http://localhost.evil.example:{port}/",
+    "http://evil-localhost:{port}/",
+    "http://localhost.:{port}/",
+    "http://127.0.0.2:{port}/",
+    "http://127.1:{port}/",
+    "http://127.0.1:{port}/",
+    "http://0.0.0.0:{port}/",
+    "http://0:{port}/",
+    "http://2130706433:{port}/",
+    "http://0x7f000001:{port}/",
+    "http://0177.0.0.1:{port}/",
+    "http://[::ffff:127.0.0.1]:{port}/",
+    "http://[::]:{port}/",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://ip6-localhost:{port}/",
+]
+"""URLs of other hosts, some of which would come to this machine all the same."""
+
+
+@pytest.mark.parametrize("url", FOREIGN)
+async def test_no_other_host_is_asked_whatever_it_looks_like(url: str) -> None:
+    async with serving(ok(SCRIPT)) as server:
+        text = await refusal(url.format(port=server.port))
+    assert "expected a host of the setting script_url_hosts (localhost, 127.0.0.1, ::1), came " in text
+    assert server.opened == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://localhost:{port}/",
+        "file:///etc/passwd",
+        "gopher://localhost:{port}/",
+        "//localhost:{port}/",
+        "http://",
+        "http://user@/",
+        "http://:{port}/",
+        " http://localhost:{port}/",
+        "http://localhost :{port}/",
+        "http://localhost\t:{port}/",
+        "http://loc%61lhost:{port}/",
+        "http://localhost%00.evil.example:{port}/",
+        "http://127.0.0.1%2eevil.example:{port}/",
+        "http://[::1%25lo]:{port}/",
+        "http://[localhost]:{port}/",
+        "http://[::1]localhost:{port}/",
+        "http://localhost:{port}:80/",
+        "http://localhost:+{port}/",
+        "http://localhost\\:{port}/",
+    ],
+)
+async def test_what_is_no_http_url_is_not_asked_for(url: str) -> None:
+    async with serving(ok(SCRIPT)) as server:
+        text = await refusal(url.format(port=server.port))
+    assert text == "script_url: expected an http or https URL with a host, such as http://localhost/script.json"
+    assert server.opened == 0
+
+
+class Elsewhere(SystemNetwork):
+    """A network whose every host is one server; it writes down who was meant."""
+
+    def __init__(self, server: Server) -> None:
+        self._port = server.port
+        self.dialled: list[tuple[str, int, bool]] = []
+
+    async def dial(self, host: str, port: int, *, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        self.dialled.append((host, port, tls))
+        return await super().dial("127.0.0.1", self._port, tls=False)
+
+
+@pytest.mark.parametrize(
+    ("url", "dialled", "host"),
+    [
+        ("http://LocalHost:8000/", ("localhost", 8000, False), "localhost:8000"),
+        ("https://localhost", ("localhost", 443, True), "localhost"),
+        ("HTTPS://localhost:443/", ("localhost", 443, True), "localhost"),
+        ("HTTP://user@127.0.0.1:443/", ("127.0.0.1", 443, False), "127.0.0.1:443"),
+        ("http://a@b@localhost:/", ("localhost", 80, False), "localhost"),
+        ("http://[::1]/", ("::1", 80, False), "[::1]"),
+        ("http://[0:0:0:0:0:0:0:1]:8000/", ("::1", 8000, False), "[::1]:8000"),
+        ("https://scripts.example?x", ("scripts.example", 443, True), "scripts.example"),
+        ("https://[2001:DB8::1]#x", ("2001:db8::1", 443, True), "[2001:db8::1]"),
+        ("http://b\u00fccher.example/", ("b\u00fccher.example", 80, False), "xn--bcher-kva.example"),
+    ],
+)
+async def test_a_host_that_is_allowed_may_be_written_in_several_ways(
+    url: str, dialled: tuple[str, int, bool], host: str
+) -> None:
+    hosts = (*Settings().script_url_hosts, "Scripts.Example", "2001:db8:0::1", "b\u00fccher.example")
+    async with serving(ok(SCRIPT)) as server:
+        network = Elsewhere(server)
+        assert await fetch_script(url, settings(hosts=hosts), network) == CAT
+    assert network.dialled == [dialled]
+    assert f"\r\nHost: {host}\r\n" in server.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("", "/"),
+        ("?a=b c", "/?a=b%20c"),
+        ("/a b/../\u00e4?q=/?\u00e4#f", "/a%20b/../%C3%A4?q=/?%C3%A4"),
+        ("/%41%2f?%20", "/%41%2f?%20"),
+        ("//localhost/~me;v=1", "//localhost/~me;v=1"),
+    ],
+)
+async def test_a_path_is_asked_for_in_ascii_and_in_one_line(path: str, target: str) -> None:
+    async with serving(ok(SCRIPT)) as server:
+        assert await fetch_script(f"http://127.0.0.1:{server.port}{path}", settings(), NETWORK) == CAT
+    assert server.requests[0].splitlines()[0] == f"GET {target} HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost/\r\nX-Evil: 1\r\n\r\nGET /other",
+        "http://localhost\x00/",
+        "http://[:]/",
+        "http://[127.0.0.1]/",
+        "http://localhost\uff0f.example/",
+        "http://\u2100localhost/",
+    ],
+)
+async def test_a_url_that_others_might_read_otherwise_is_none(url: str) -> None:
+    assert await refusal(url) == (
+        "script_url: expected an http or https URL with a host, such as http://localhost/script.json"
+    )
+
+
+async def test_no_host_is_asked_where_none_is_allowed() -> None:
+    text = await refusal("http://localhost/", using=settings(hosts=()))
+    assert "expected a host of the setting script_url_hosts (none), came 'localhost'" in text
+
+
+async def test_a_name_that_cannot_be_looked_up_is_told() -> None:
+    host = "x" * 70
+    assert "expected an answer over HTTP, came Unicode" in await refusal(
+        f"http://{host}/", using=settings(hosts=(host,))
+    )
+
+
+async def test_a_long_url_is_shown_in_part() -> None:
+    text = await refusal(f"http://evil.example/{'x' * 60_000}")
+    assert len(text) < 500

@@ -1,0 +1,198 @@
+"""What comes of a script: which frame an action shows in, how many there are, and what makes a stream fail."""
+
+from fractions import Fraction
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from odyssey_mock.media.picture import kept
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.timeline import Size
+from odyssey_mock.prompts.expansion import expand
+from odyssey_mock.settings import Settings
+from odyssey_mock.simulations.scripts import Action, Script
+from odyssey_mock.simulations.timelines import Plan, expected_seconds, frame_of, planned
+from tests.support.jobs import BROKEN_IMAGE, a_script
+from tests.support.streams import data_url, picture
+
+SETTINGS = Settings()
+times = st.integers(0, 2**53 - 1)
+rates = st.integers(1, 240)
+
+
+def plan_of(script: Script, settings: Settings = SETTINGS, *, portrait: bool = True, bypass: bool = True) -> Plan:
+    return planned(script, settings, tag=5, portrait=portrait, bypass=bypass)
+
+
+@given(times, rates)
+@example(5000, 20)
+@example(2**53 - 1, 240)
+def test_an_action_shows_from_the_first_frame_that_is_not_before_it(timestamp_ms: int, fps: int) -> None:
+    frame = frame_of(timestamp_ms, fps)
+    at = Fraction(timestamp_ms, 1000)
+    assert Fraction(frame, fps) >= at
+    assert frame == 0 or Fraction(frame - 1, fps) < at
+
+
+@given(times, rates)
+def test_a_video_has_exactly_the_frames_whose_time_is_before_the_end(timestamp_ms: int, fps: int) -> None:
+    frames = frame_of(timestamp_ms, fps)
+    end = Fraction(timestamp_ms, 1000)
+    assert frames == 0 or Fraction(frames - 1, fps) < end
+    assert Fraction(frames, fps) >= end
+
+
+def test_fifteen_seconds_at_twenty_frames_a_second_are_300_frames_that_change_at_100_and_200() -> None:
+    script = Script(
+        (
+            Action(0, "start", "A serene mountain landscape"),
+            Action(5000, "interact", "Clouds roll across the sky"),
+            Action(10000, "interact", "The sun begins to set"),
+            Action(15000, "end"),
+        )
+    )
+    plan = plan_of(script, portrait=False, bypass=False)
+    assert (plan.seconds, plan.error, plan.timeline.frames, plan.timeline.size) == (15.0, None, 300, Size(1280, 704))
+    assert [(change.index, change.revision, change.prompt) for change in plan.timeline.changes] == [
+        (0, 0, expand("A serene mountain landscape")),
+        (100, 1, expand("Clouds roll across the sky")),
+        (200, 2, expand("The sun begins to set")),
+    ]
+    assert (plan.prompt, plan.applied_prompt) == (
+        "A serene mountain landscape",
+        expand("A serene mountain landscape"),
+    )
+
+
+def test_a_portrait_stream_is_upright_and_bypassed_prompts_are_as_they_came() -> None:
+    plan = plan_of(a_script(2, "It looks out"))
+    assert plan.timeline.size == Size(704, 1280)
+    assert [change.prompt for change in plan.timeline.changes] == ["A cat", "It looks out"]
+
+
+@given(st.lists(st.integers(0, 4000), max_size=8), st.integers(1, 4000), rates)
+def test_any_times_that_do_not_go_back_make_a_timeline_with_a_frame_or_more(
+    changes: list[int], end: int, fps: int
+) -> None:
+    moments = sorted(min(each, end) for each in changes)
+    interactions = [Action(moment, "interact", str(moment)) for moment in moments]
+    plan = plan_of(Script((Action(0, "start", "A"), *interactions, Action(end, "end"))), Settings(fps=fps))
+    frames = plan.timeline.frames
+    assert frames is not None
+    assert frames > 0
+    assert [change.index for change in plan.timeline.changes] == [0, *(frame_of(each, fps) for each in moments)]
+    assert all(one.index <= other.index for one, other in pairwise(plan.timeline.changes))
+    assert all(change.index <= frames for change in plan.timeline.changes)
+    assert plan.timeline.at(frames - 1).index == frames - 1
+
+
+def test_interactions_that_share_the_last_frame_or_the_end_crash_nothing() -> None:
+    script = Script(
+        (
+            Action(0, "start", "A"),
+            Action(60, "interact", "B"),
+            Action(61, "interact", "C"),
+            Action(101, "interact", "D"),
+            Action(101, "end"),
+        )
+    )
+    timeline = plan_of(script).timeline
+    assert timeline.frames == 3
+    assert [change.index for change in timeline.changes] == [0, 2, 2, 3]
+    assert timeline.at(2).prompt == "C", "the last of those that share a frame; what comes with the end is seen in none"
+    assert Renderer(timeline).render(2).width == 704
+
+
+def test_an_image_is_in_the_timeline_as_the_bytes_that_came() -> None:
+    plan = plan_of(a_script(1, image=data_url(picture())))
+    assert (plan.timeline.image, plan.error) == (picture(), None)
+
+
+def test_of_a_large_image_the_timeline_has_what_is_shown() -> None:
+    large = picture((1000, 1000), "BMP")
+    plan = plan_of(a_script(1, image=data_url(large)))
+    assert plan.timeline.image == kept(large, Size(704, 1280)) != large
+
+
+@pytest.mark.parametrize(
+    ("image", "settings", "why"),
+    [
+        (BROKEN_IMAGE, SETTINGS, "image: expected an image (JPEG, PNG, "),
+        ("data:image/png;base64,", SETTINGS, "image: expected an image (JPEG, PNG, "),
+        (data_url(picture()), Settings(max_image_bytes=10), "image: expected an image of at most"),
+        (data_url(picture()), Settings(image_to_video=False), "expected a start without an image"),
+    ],
+)
+def test_a_stream_whose_image_cannot_be_shown_fails_before_its_first_frame(
+    image: str, settings: Settings, why: str
+) -> None:
+    plan = plan_of(a_script(4, "It looks out", image=image), settings)
+    assert plan.error is not None
+    assert plan.error.startswith(why)
+    assert (plan.seconds, plan.timeline.frames, plan.timeline.image, len(plan.timeline.changes)) == (0.0, 0, None, 1)
+
+
+def test_a_stream_may_last_its_time_and_no_longer() -> None:
+    settings = Settings(simulation_duration=1.001)
+    assert plan_of(a_script(1.001), settings).error is None
+    plan = plan_of(a_script(1.002), settings)
+    assert plan.error == (
+        "expected a video of at most 1.001 s (setting simulation_duration), came a script of 1.002 s; "
+        "end it earlier, or make several of it"
+    )
+    assert (plan.seconds, plan.timeline.frames) == (0.0, 0)
+
+
+def test_a_script_of_three_hundred_thousand_years_is_only_too_long() -> None:
+    script = Script((Action(0, "start", "A"), Action(2**53 - 2, "interact", "B"), Action(2**53 - 1, "end")))
+    assert "came a script of" in (plan_of(script).error or "")
+
+
+def test_a_test_prompt_fails_the_stream_where_it_stands_with_its_reason() -> None:
+    plan = plan_of(a_script(3, "It looks out", "[error:model crash] It jumps"))
+    assert plan.error == "model crash (asked for by [error:...] in the prompt of the interact at 2000 ms)"
+    assert (plan.seconds, plan.timeline.frames) == (2.0, 40)
+    assert [change.prompt for change in plan.timeline.changes] == ["A cat", "It looks out"]
+
+
+def test_a_test_prompt_in_the_start_fails_the_stream_at_once() -> None:
+    plan = plan_of(a_script(3, "It looks out", prompt="A cat [error:moderation]"))
+    assert plan.error == "moderation (asked for by [error:...] in the prompt of the start at 0 ms)"
+    assert (plan.seconds, plan.timeline.frames) == (0.0, 0)
+
+
+@pytest.mark.parametrize("error", ["the model crashed", ""])
+def test_a_stream_that_is_to_fail_does_whatever_its_script_and_the_reason(error: str) -> None:
+    plan = planned(a_script(), SETTINGS, tag=5, portrait=True, bypass=True, error=error)
+    assert (plan.error, plan.seconds) == (error, 0)
+
+
+def test_a_worker_is_busy_for_the_length_by_the_pace_and_not_at_all_with_what_is_too_long() -> None:
+    settings = Settings(simulation_pace=0.5, simulation_duration=20)
+    assert expected_seconds(a_script(20), settings) == 10.0
+    assert expected_seconds(a_script(20.001), settings) == 0.0
+
+
+def test_a_prompt_that_asks_to_be_slow_takes_longer_and_makes_no_longer_video() -> None:
+    plan = plan_of(a_script(6, "It jumps [slow:250]", "It sleeps [slow:1000]", prompt="A cat [slow:500]"))
+    assert (plan.seconds, plan.delay, plan.error, plan.stalls) == (6, 1.75, None, False)
+    assert plan.timeline.frames == 120
+
+
+@pytest.mark.parametrize(
+    ("prompts", "stalls", "error"),
+    [
+        (["A cat", "It jumps [stall]"], True, None),
+        (["A cat [stall]", "It jumps [error:lost]"], True, None),
+        (["A cat [error:lost]", "It jumps [stall]"], False, "lost (asked for by"),
+        (["A cat [stall] [error:lost]", "It jumps"], False, "lost (asked for by"),
+    ],
+)
+def test_of_a_stall_and_an_error_the_first_that_is_reached_counts(
+    prompts: list[str], stalls: bool, error: str | None
+) -> None:
+    plan = plan_of(a_script(6, *prompts[1:], prompt=prompts[0]))
+    assert (plan.stalls, (plan.error or "").startswith(error or "")) == (stalls, True)
+    assert (plan.error is None) == (error is None)

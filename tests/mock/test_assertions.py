@@ -1,0 +1,208 @@
+"""What a test expects of the journal is found; where it is not, the message says what came nearest."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock import ExpectationError, MockOdyssey
+from odyssey_mock.assertions import Step, Wanted, expect, expect_in_order, expect_none
+from odyssey_mock.core.journal import Entry, Journal, Kind
+from odyssey_mock.core.strict_json import JSON
+from tests.support.raw import RawApi
+
+
+class Time:
+    """Seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def journal(time: Time) -> Journal:
+    """A session that was asked for twice, and closed for its token's sake."""
+    journal = Journal(time, limit=100)
+    time.now += 0.5
+    journal.record("rest", "POST /sessions/request", status=503, account="acct_a")
+    time.now += 0.75
+    journal.record("rest", "POST /sessions/request", status=200, account="acct_a", session="s1")
+    journal.record("rest", "POST /sessions/token", status=200, session="s1")
+    time.now += 600
+    journal.record("deadline", "session token")
+    journal.record("state", "session", {"from": "waiting", "to": "closed"}, session="s1")
+    return journal
+
+
+def wanted(name: str, kind: Kind | None = None, **where: JSON) -> Wanted:
+    return Wanted(name, kind, where)
+
+
+def message_of(call: Callable[[], object]) -> str:
+    with pytest.raises(ExpectationError) as error:
+        call()
+    return str(error.value)
+
+
+def test_the_first_that_matches_is_given(journal: Journal) -> None:
+    assert expect(journal, wanted("POST /sessions/request"), count=None, since=0).index == 0
+    assert expect(journal, wanted("POST /sessions/request", status=200), count=1, since=0).index == 1
+    assert expect(journal, wanted("POST /sessions/request"), count=1, since=1).index == 1
+    assert expect(journal, wanted("session", "state", session="s1", to="closed"), count=1, since=0).index == 4
+
+
+def test_what_is_missing_is_told_with_the_nearest_and_in_what_it_differs(journal: Journal) -> None:
+    assert message_of(lambda: expect(journal, wanted("POST /sessions/token", status=404), count=None, since=0)) == (
+        "no POST /sessions/token with status=404; "
+        "the nearest was #2 POST /sessions/token at +1.25 s: status: expected 404, came 200"
+    )
+    assert message_of(lambda: expect(journal, wanted("POST /session/token"), count=None, since=0)) == (
+        "no POST /session/token; the nearest was #2 POST /sessions/token at +1.25 s: "
+        "name: expected 'POST /session/token', came 'POST /sessions/token'"
+    )
+    assert message_of(lambda: expect(journal, wanted("session", "deadline", to="closed"), count=None, since=0)) == (
+        "no session of kind deadline with to='closed'; the nearest was #3 session token at +601.25 s: "
+        "name: expected 'session', came 'session token'; to: expected 'closed', it has no to"
+    )
+    assert message_of(lambda: expect(journal, wanted("session", "channel", to="open"), count=None, since=0)) == (
+        "no session of kind channel with to='open'; the nearest was #4 session at +601.25 s: "
+        "kind: expected 'channel', came 'state'; to: expected 'open', came 'closed'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        (Wanted("GET /regions", None, {"status": 200}), "status: expected 200, came None"),
+        (Wanted("GET /regions", None, {"session": "s1"}), "session: expected 's1', came None"),
+        (Wanted("GET /regions", None, {"sesion": "s1"}), "sesion: expected 's1', it has no sesion"),
+    ],
+)
+def test_a_value_that_was_null_is_told_from_one_that_was_not_there(
+    journal: Journal, missing: Wanted, told: str
+) -> None:
+    journal.record("rest", "GET /regions", status=None)
+    message = message_of(lambda: expect(journal, missing, count=None, since=0))
+    assert message.endswith(told)
+
+
+def test_what_is_long_is_cut(journal: Journal) -> None:
+    journal.record("signaling", "offer", message={"sdp": "v=0 " * 1000})
+    message = message_of(lambda: expect(journal, wanted("offer", message="x" * 1000), count=None, since=0))
+    assert len(message) < 700
+    assert "came {'sdp': 'v=0 v=0" in message
+
+
+def test_a_number_of_times_is_exact(journal: Journal, time: Time) -> None:
+    assert message_of(lambda: expect(journal, wanted("POST /sessions/request"), count=1, since=0)) == (
+        "expected POST /sessions/request once, came 2 times: "
+        "#0 POST /sessions/request at +0.50 s, #1 POST /sessions/request at +1.25 s"
+    )
+    few = message_of(lambda: expect(journal, wanted("POST /sessions/request", status=503), count=3, since=0))
+    assert few == (
+        "expected POST /sessions/request with status=503 3 times, came once: #0 POST /sessions/request at +0.50 s; "
+        "the nearest was #1 POST /sessions/request at +1.25 s: status: expected 503, came 200"
+    )
+    for _ in range(6):
+        journal.record("note", "again")
+    assert message_of(lambda: expect(journal, wanted("again"), count=2, since=0)).endswith("s and 1 more")
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_not_at_all_is_for_expect_none(journal: Journal, count: int) -> None:
+    with pytest.raises(ValueError, match=r"count must be 1 or more, not .*; expect_none\(\)"):
+        expect(journal, wanted("again"), count=count, since=0)
+
+
+def test_an_empty_journal_says_so() -> None:
+    journal = Journal(Time(), limit=10)
+    assert message_of(lambda: expect(journal, wanted("offer"), count=None, since=0)) == (
+        "no offer; the journal has nothing else"
+    )
+    assert message_of(lambda: expect(journal, wanted("offer"), count=None, since=7)) == (
+        "no offer; the journal has nothing else from index 7 on"
+    )
+
+
+def test_what_must_not_be_there_is_shown_where_it_is(journal: Journal) -> None:
+    expect_none(journal, wanted("POST /sessions/request", status=429), since=0)
+    expect_none(journal, wanted("POST /sessions/request", status=503), since=1)
+    assert message_of(lambda: expect_none(journal, wanted("POST /sessions/request", status=503), since=0)) == (
+        "expected no POST /sessions/request with status=503, came once; "
+        'the first was #0 POST /sessions/request at +0.50 s: {"status":503}'
+    )
+    journal.record("note", "long", text="x" * 500)
+    assert message_of(lambda: expect_none(journal, wanted("long"), since=0)).endswith("x...")
+
+
+def test_steps_are_found_in_their_order_whatever_is_between_them(journal: Journal) -> None:
+    steps: list[Step] = [
+        "POST /sessions/request",
+        ("POST /sessions/request", {"status": 200}),
+        ("session token", {"kind": "deadline"}),
+        ("session", {"kind": "state", "to": "closed"}),
+    ]
+    assert [entry.index for entry in expect_in_order(journal, steps, since=0)] == [0, 1, 3, 4]
+    assert expect_in_order(journal, [], since=0) == []
+
+
+def test_a_step_that_comes_too_early_is_told_to(journal: Journal) -> None:
+    backwards: list[Step] = ["session token", "POST /sessions/token"]
+    assert message_of(lambda: expect_in_order(journal, backwards, since=0)) == (
+        "step 2 of 2: no POST /sessions/token after #3 session token at +601.25 s; "
+        "it was there before, #2 POST /sessions/token at +1.25 s; "
+        "the nearest was #4 session at +601.25 s: name: expected 'POST /sessions/token', came 'session'"
+    )
+
+
+def test_one_entry_does_not_stand_for_two_steps(journal: Journal) -> None:
+    message = message_of(lambda: expect_in_order(journal, ["session token", "session token"], since=0))
+    assert message.startswith("step 2 of 2: no session token after #3 session token at +601.25 s; the nearest was #4")
+
+
+names = st.sampled_from(["offer", "answer", "error"])
+
+
+@given(st.lists(names, max_size=12), st.lists(names, max_size=5), st.integers(0, 5))
+def test_an_order_is_as_expected_where_the_steps_are_a_part_of_what_came(
+    came: list[str], steps: list[str], since: int
+) -> None:
+    journal = Journal(Time(), limit=100)
+    for name in came:
+        journal.record("signaling", name)
+    rest = iter(came[since:])
+    if all(step in rest for step in steps):
+        found: list[Entry] = expect_in_order(journal, steps, since=since)
+        assert [entry.name for entry in found] == steps
+        assert [entry.index for entry in found] == sorted({entry.index for entry in found})
+    else:
+        message_of(lambda: expect_in_order(journal, steps, since=since))
+
+
+@pytest.mark.odyssey(clock="manual")
+async def test_a_mock_is_asked_by_name(odyssey_mock: MockOdyssey) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        await odyssey_mock.advance(900)
+        await api.http.post("/sessions/token", json={"session_id": session["session_id"]})
+    closed = odyssey_mock.expect("session", kind="state", to="closed", session=session["session_id"])
+    odyssey_mock.expect("POST /sessions/token", status=404, count=1, since=closed.index)
+    odyssey_mock.expect_none("POST /sessions/token", status=200)
+    odyssey_mock.expect_in_order(
+        ["POST /auth/token", ("dangling session", {"kind": "deadline"}), ("POST /sessions/token", {"status": 404})]
+    )
+    with pytest.raises(ExpectationError, match=r"^no POST /sessions/token with status=200; the nearest was #\d+ POST"):
+        odyssey_mock.expect("POST /sessions/token", status=200)
+    with pytest.raises(ExpectationError, match=r"^expected no POST /sessions/token, came once"):
+        odyssey_mock.expect_none("POST /sessions/token")
+    with pytest.raises(ExpectationError, match=r"^step 1 of 1: no POST /sessions/request; the nearest"):
+        odyssey_mock.expect_in_order(["POST /sessions/request"], since=closed.index)

@@ -1,0 +1,122 @@
+"""What befalls a simulated test: the network of each seed, and what happens on it."""
+
+import asyncio
+from collections.abc import Collection
+from typing import Literal
+
+import pytest
+
+from odyssey_client import AdvancedConfig, ConnectionStatus
+from odyssey_mock.sim.run import run
+from odyssey_mock.sim.world import CLIENT, SERVER, World
+from odyssey_mock.testing import chaos
+
+SECONDS = 40.0
+"""Longer than any outage, and what a client does about it."""
+
+
+type Story = tuple[list[ConnectionStatus], list[str], float]
+
+
+def statuses(seed: int, sort: bool | Literal["calm"] | Collection[str]) -> Story:
+    """Be connected for a while in such weather: the statuses, what happened, and how wrong the clocks are then."""
+
+    async def scenario(world: World) -> Story:
+        seen: list[ConnectionStatus] = []
+        client = world.client(advanced=AdvancedConfig(keepalive_interval_s=1.0))
+        await client.connect(on_status_change=lambda status: note(seen, status))
+        chaos.settle(world, sort)
+        happenings = world.spawn(SERVER, chaos.go_on(world, sort))
+        await client.start_stream("A cat")
+        await world.seams().clock.sleep(SECONDS)
+        happenings.cancel()
+        await asyncio.wait({happenings})
+        await client.disconnect()
+        notes = [entry.name for entry in world.mock.journal.find("note")]
+        return seen, notes, world.wall_clock(CLIENT).offset or world.wall_clock(SERVER).offset
+
+    ended = run(seed, scenario, settings={"fps": 4}, keeps_trace=False)
+    if ended.error is not None:
+        raise ended.error
+    assert ended.result is not None
+    return ended.result
+
+
+def note(seen: list[ConnectionStatus], status: ConnectionStatus) -> None:
+    seen.append(status)  # a builtin has no signature, and would be given all that is offered
+
+
+def first_with(what: str) -> Story:
+    """The first seed in which something of the kind happens."""
+    runs = (statuses(seed, [what]) for seed in range(20))
+    return next(result for result in runs if result[1])
+
+
+def test_the_usual_network_has_delays_of_its_own_in_each_seed() -> None:
+    def delays(sort: bool | Literal["calm"]) -> list[float]:
+        async def scenario(world: World) -> float:
+            chaos.settle(world, sort)
+            await world.client().list_simulations()
+            return world.now()
+
+        return [run(seed, scenario, keeps_trace=False).result or 0.0 for seed in range(6)]
+
+    usual = delays(False)
+    assert len(set(usual)) == len(usual)
+    assert all(0.001 < each < 1.0 for each in usual)
+    assert delays("calm") == [0.0] * 6
+
+
+def test_nothing_happens_where_nothing_was_asked_for() -> None:
+    for sort in (False, "calm", ()):
+        seen, notes, _ = statuses(3, sort)
+        assert notes == []
+        assert ConnectionStatus.RECONNECTING not in seen
+
+
+def test_a_reset_breaks_the_connection_which_comes_back() -> None:
+    seen, notes, _ = first_with("reset")
+    assert notes[0] == "weather: every TCP connection is reset"
+    assert ConnectionStatus.RECONNECTING in seen
+    assert seen[-2:] == [ConnectionStatus.CONNECTED, ConnectionStatus.DISCONNECTED]
+
+
+def test_a_reset_is_told_to_both_ends_at_once() -> None:
+    async def scenario(world: World) -> list[str]:
+        client = world.client()
+        await client.connect()
+        chaos.reset(world)
+        left = [end for end in world.wire.open_ends if "TCP" in end and "listens" not in end]
+        await client.disconnect()
+        return left
+
+    assert run(1, scenario, keeps_trace=False).result == []
+
+
+def test_a_half_open_connection_is_noticed_by_the_next_keepalive() -> None:
+    seen, notes, _ = first_with("half_open")
+    assert "is not told" in notes[0]
+    assert ConnectionStatus.RECONNECTING in seen
+
+
+def test_a_partition_ends() -> None:
+    seen, notes, _ = first_with("partition")
+    assert [note.split()[1] for note in notes[:2]] == ["nothing", "packets"]
+    assert seen[-2:] == [ConnectionStatus.CONNECTED, ConnectionStatus.DISCONNECTED]
+
+
+def test_a_clock_jump_is_of_the_wall_clock_only() -> None:
+    seen, notes, offset = first_with("clock_jump")
+    assert "jumps by" in notes[0]
+    assert offset != 0.0
+    assert ConnectionStatus.RECONNECTING not in seen
+
+
+def test_the_same_seed_has_the_same_weather() -> None:
+    assert statuses(5, True) == statuses(5, True)
+
+
+@pytest.mark.parametrize("sort", ["reset", "storm", 3, None, ["storm"]])
+def test_other_weather_there_is_none(sort: object) -> None:
+    with pytest.raises(chaos.WeatherError, match="reset, half_open, partition, clock_jump"):
+        chaos.check(sort)

@@ -1,0 +1,190 @@
+"""`OdysseyMachine`: as it is, extended by a user, and the world that stands still between the steps."""
+
+import asyncio
+import os
+import random  # noqa: TID251 - left alone, which is tested
+import re
+import time
+from typing import override
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
+
+from odyssey_client import ConnectionStatus, Odyssey, OdysseyError
+from odyssey_mock.sim.loop import EndlessError
+from odyssey_mock.sim.run import opened
+from odyssey_mock.sim.sandbox import SandboxError
+from odyssey_mock.sim.world import World
+from odyssey_mock.testing.state_machine import JOB_RULES, RULES, STREAM_RULES, OdysseyMachine
+
+MODEST = settings(
+    max_examples=25,
+    stateful_step_count=20,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+SHRUNK = settings(MODEST, max_examples=100, phases=[Phase.generate, Phase.shrink])
+UNSHRUNK = settings(MODEST, phases=[Phase.generate])
+
+
+class AsItIs(OdysseyMachine):
+    """Nothing but what is built in."""
+
+
+TestAsItIs = AsItIs.TestCase
+TestAsItIs.settings = MODEST
+
+
+class Counting:
+    """A user's application, with a defect: it counts what it was asked for, not what was applied."""
+
+    def __init__(self) -> None:
+        self.client = Odyssey()
+        self.applied = 0
+
+    async def open(self) -> None:
+        await self.client.connect()
+        await self.client.start_stream("A harbour")
+
+    async def direct(self, prompt: str) -> None:
+        self.applied += 1
+        await self.client.interact(prompt)
+
+
+class Counted(OdysseyMachine):
+    """A user's machine: the network is the machine's, the client is the application's."""
+
+    without = STREAM_RULES | JOB_RULES | {"inject_fault", "jump_clock"}
+
+    @override
+    def begin(self) -> None:
+        self.application = Counting()
+        self.acknowledged = 0
+        self.run(self.application.open())
+
+    @rule()
+    def direct(self) -> None:
+        answer = self.attempt(self.application.direct("It begins to snow"))
+        self.acknowledged += not isinstance(answer, OdysseyError)
+
+    @invariant()
+    def what_is_counted_was_applied(self) -> None:
+        assert self.application.applied == self.acknowledged, "counted, and not applied"
+
+    @override
+    def end(self) -> None:
+        self.run(self.application.client.disconnect())
+
+
+def found() -> str:
+    """Let Hypothesis find what is wrong with the user's application; what it tells."""
+    with pytest.raises(AssertionError, match="counted, and not applied") as caught:
+        run_state_machine_as_test(
+            Counted, settings=settings(MODEST, max_examples=100, phases=[Phase.generate, Phase.shrink])
+        )
+    return "\n".join(getattr(caught.value, "__notes__", []))
+
+
+def test_a_defect_of_the_users_is_found_shrunk_and_found_again() -> None:
+    story = found()
+    rules = [
+        line.strip() for line in story.splitlines() if re.match(r"\s*state\.(?!.*_by_the_rules|what_is|_begin)", line)
+    ]
+    assert len(rules) <= 4, story  # something goes wrong, perhaps time passes, and an interaction
+    assert rules[-2:] == ["state.direct()", "state.teardown()"]
+    assert any(name in rules[0] for name in ("drop_connections", "cut_off")), story
+    assert found() == story
+
+
+class Broken(OdysseyMachine):
+    without = RULES - {"connect", "disconnect"}
+
+    @rule()
+    def tell_late(self) -> None:
+        """As a client would that calls handlers after `disconnect`."""
+        if self.client.current_status is ConnectionStatus.DISCONNECTED and self._watcher._connections:
+            self._watcher._connections[-1].handlers().on_connected()  # type: ignore[misc]  # there is one
+
+
+def test_a_client_that_breaks_the_rules_of_handlers_is_found() -> None:
+    with pytest.raises(AssertionError, match=r"after disconnect\(\) had returned, came on_connected"):
+        run_state_machine_as_test(Broken, settings=UNSHRUNK)
+
+
+class Untidy(OdysseyMachine):
+    without = RULES
+
+    @rule()
+    def leave_a_task(self) -> None:
+        self.at_once(lambda: self.world.spawn("client", asyncio.Event().wait()))
+
+
+def test_what_is_left_at_the_end_is_found() -> None:
+    with pytest.raises(AssertionError, match="expected nothing to be left at the end, came the task"):
+        run_state_machine_as_test(Untidy, settings=UNSHRUNK)
+
+
+def test_there_are_no_rules_but_those_that_there_are() -> None:
+    with pytest.raises(ValueError, match="there is no built-in rule 'conect'"):
+        type("Mistaken", (OdysseyMachine,), {"without": {"conect"}})
+    assert {name for name in RULES if callable(getattr(OdysseyMachine, name))} == RULES
+
+
+def test_a_world_goes_on_only_in_steps_and_leaves_the_process_alone() -> None:
+    random.seed(7)
+    expected = [random.Random(7).random(), time.sleep]  # noqa: TID251 - compared, not called
+    with opened(1) as world:
+        client = world.client()
+        world.step(client.list_simulations())
+        before = world.now()
+        assert [random.random(), time.sleep] == expected  # noqa: TID251 - as above
+        assert world.now() == before
+        world.step(world.seams().clock.sleep(100.0))
+        assert world.now() == before + 100.0
+        world.step(client.disconnect())
+    assert world.wire.open_ends == []
+
+
+def test_a_step_ends_or_says_why_not() -> None:
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    async def busy() -> None:
+        while True:
+            await world.seams().clock.sleep(0)
+
+    async def fail() -> None:
+        raise ValueError("in the background")
+
+    async def begin() -> None:
+        world.spawn("client", fail())
+        await world.seams().clock.sleep(1.0)
+
+    async def block() -> None:
+        os.system("true")  # noqa: ASYNC221 - refused, which is tested
+
+    with opened(1) as world:
+        world.step(ticking(world))
+        with pytest.raises(EndlessError, match="by second 30 of virtual time"):
+            world.step(never(), seconds=30.0)
+        with pytest.raises(EndlessError, match=r"no time has passed.*in busy"):
+            world.step(busy())
+        with pytest.raises(ValueError, match="in the background"):
+            world.step(begin())
+        with pytest.raises(SandboxError, match=r"os\.system"):
+            world.step(block())
+        assert world.step(world.client().list_simulations()).jobs == ()
+
+
+async def ticking(world: World) -> None:
+    """Begin something that has timers, as any connection has."""
+
+    async def tick() -> None:
+        while True:
+            await world.seams().clock.sleep(10.0)
+
+    world.spawn("client", tick())

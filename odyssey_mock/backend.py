@@ -11,13 +11,13 @@ from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
-from odyssey_mock.core.network import Network
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
 from odyssey_mock.recordings.artifact_urls import ArtifactUrls
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamStore
+from odyssey_mock.rtc.protocols import MockNetwork
 from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.settings import Settings
 from odyssey_mock.simulations.jobs import Jobs
@@ -30,7 +30,7 @@ class Backend:
     settings: Settings
     clock: Clock
     entropy: Entropy
-    network: Network
+    network: MockNetwork
     base_url: str
     """Where the server answers HTTP, without a slash at its end."""
     stun_url: str

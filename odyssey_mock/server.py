@@ -13,7 +13,6 @@ from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, ManualClock, RealClock
 from odyssey_mock.core.entropy import Entropy, SeededEntropy, SystemEntropy
 from odyssey_mock.core.journal import Entry, Journal, Kind
-from odyssey_mock.core.network import Network, SystemNetwork
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.registry import Faults
@@ -24,10 +23,12 @@ from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
 from odyssey_mock.plans import Plan
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamRecord
+from odyssey_mock.rtc.protocols import MockNetwork
 from odyssey_mock.rtc.stun import StunResponder
 from odyssey_mock.sessions.session import Session
 from odyssey_mock.settings import ClockKind, Settings
 from odyssey_mock.simulations.jobs import Jobs
+from odyssey_mock.system_network import SystemNetwork
 
 CLOSE_SESSIONS = 5.0
 """Seconds that sessions may take to end when the mock is left, and jobs as well."""
@@ -69,7 +70,7 @@ class MockOdyssey:
         plan: Plan | None = None,
         clock: Clock | ClockKind | None = None,
         entropy: Entropy | None = None,
-        network: Network | None = None,
+        network: MockNetwork | None = None,
         footage: MakeFrameEncoder = drawn,
         **overrides: Any,  # Any: each is checked against its own setting
     ) -> None:

@@ -1,9 +1,12 @@
-"""What the mock needs of its WebRTC ends, whoever makes them: `Network` does."""
+"""What the mock needs of its WebRTC ends, and of what makes them."""
 
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
+from odyssey_mock.core.network import Network
 from odyssey_mock.media.encoder import Codec
+from odyssey_mock.rtc.packet_track import PacketTrack
 
 
 class Peer(Protocol):
@@ -77,3 +80,47 @@ class SpectatorPeer(Peer, Protocol):
         Raises:
             DescriptionError: it cannot be answered.
         """
+
+
+class PeerFactory(Protocol):
+    """Makes the mock's ends of peer connections."""
+
+    def streamer_peer(
+        self,
+        track: PacketTrack,
+        *,
+        loopback_only: bool,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_message: Callable[[str | bytes], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> StreamerPeer:
+        """Make the streamer's end of a connection to a client.
+
+        The callbacks run on the event loop: `on_connected()` once it is up, `on_lost()` once it failed or the client
+        closed it, `on_message(text_or_bytes)` for each message on `clientToStreamer`, `on_keyframe_wanted()` when the
+        client lost a picture.
+
+        Raises:
+            OSError: none can be made: out of file descriptors, say.
+        """
+
+    def spectator_peer(
+        self,
+        track: PacketTrack,
+        codecs: Sequence[Codec],
+        *,
+        loopback_only: bool,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> SpectatorPeer:
+        """Make the end to a spectator; `codecs`: those that are encoded anyway, and taken before others.
+
+        Raises:
+            OSError: none can be made: out of file descriptors, say.
+        """
+
+
+class MockNetwork(Network, PeerFactory, Protocol):
+    """All that a mock takes from its surroundings to be reached: sockets and peers."""

@@ -12,10 +12,12 @@ from typing import cast, override
 import httpx
 
 import odyssey_client
-from odyssey_mock.core import clock, network
+from odyssey_mock.core import clock
 from odyssey_mock.core.network import ListenError
+from odyssey_mock.rtc.protocols import MockNetwork
 from odyssey_mock.sim.loop import SimulatedLoop
 from odyssey_mock.sim.sockets import BoundSocket
+from odyssey_mock.system_network import SystemNetwork
 
 EPOCH = clock.MANUAL_START
 """When a run begins: the same in every run."""
@@ -82,7 +84,7 @@ class ClientNetwork(odyssey_client.SystemNetwork):
         return [self._loop.wire.address(self._host)]
 
 
-class ServerNetwork(network.SystemNetwork):
+class ServerNetwork(SystemNetwork):
     """`odyssey_mock.Network` of the simulated server."""
 
     def __init__(self, loop: SimulatedLoop, host: str) -> None:
@@ -115,7 +117,7 @@ class ServerNetwork(network.SystemNetwork):
         return [self._loop.wire.address(self._host)]
 
 
-SystemServerNetwork: type[network.Network] = ServerNetwork
+SystemServerNetwork: type[MockNetwork] = ServerNetwork
 """Checked by mypy: it is one of the mock's networks."""
 
 

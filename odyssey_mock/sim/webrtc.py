@@ -39,7 +39,7 @@ from OpenSSL import SSL
 # from that of the first.
 import odyssey_client.rtc.client_peer
 import odyssey_client.rtc.spectator_peer  # noqa: F401
-import odyssey_mock.broadcasts.spectator
+import odyssey_mock.rtc.spectator_peer
 import odyssey_mock.rtc.streamer_peer  # noqa: F401
 from odyssey_mock.sim.loop import SimulatedLoop
 

@@ -6,12 +6,12 @@ from odyssey_mock.accounts.accounts import Account
 from odyssey_mock.backend import Backend
 from odyssey_mock.core.clock import ManualClock
 from odyssey_mock.core.entropy import SeededEntropy
-from odyssey_mock.core.network import SystemNetwork
 from odyssey_mock.settings import Priority, Settings
 from odyssey_mock.simulations.job_machine import State
 from odyssey_mock.simulations.job_records import JobRecord
 from odyssey_mock.simulations.request import JobRequest
 from odyssey_mock.simulations.scripts import Action, Script
+from odyssey_mock.system_network import SystemNetwork
 
 BROKEN_IMAGE = "data:image/png;base64,bm8gcGljdHVyZQ=="
 

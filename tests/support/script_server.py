@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from odyssey_mock.core.network import SystemNetwork
 from odyssey_mock.settings import Settings
 from odyssey_mock.simulations.script_url import ScriptUrlError, fetch_script
 from odyssey_mock.simulations.scripts import Action, Script
+from odyssey_mock.system_network import SystemNetwork
 
 NETWORK = SystemNetwork()
 LIMIT = 10.0

@@ -16,7 +16,6 @@ from odyssey_mock.broadcasts.broadcast import Broadcast
 from odyssey_mock.broadcasts.spectator import Spectator
 from odyssey_mock.core.clock import ManualClock
 from odyssey_mock.core.entropy import SeededEntropy
-from odyssey_mock.core.network import SystemNetwork
 from odyssey_mock.media.encoder import Codec, VideoPacket
 from odyssey_mock.media.encoders import Encoders
 from odyssey_mock.media.keyframes import Keyframes
@@ -25,6 +24,7 @@ from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.peer_connection import DescriptionError
 from odyssey_mock.settings import Settings
+from odyssey_mock.system_network import SystemNetwork
 from tests.support.raw import LIMIT
 
 SIZE = Size(176, 320)
@@ -150,7 +150,7 @@ def stand_ins() -> Iterator[StandIns]:
     """Let peers of spectators be stood in for."""
     made = StandIns()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("odyssey_mock.broadcasts.spectator.SpectatorPeer", made.make)
+        patch.setattr("odyssey_mock.system_network.AiortcSpectatorPeer", made.make)
         yield made
 
 

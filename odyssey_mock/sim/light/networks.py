@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, override
 
 from odyssey_client import SystemNetwork as ClientNetwork
 from odyssey_client.platform import Clock
-from odyssey_mock.core.network import SystemNetwork as ServerNetwork
 from odyssey_mock.sim.light.client import client_peer
 from odyssey_mock.sim.light.spectators import spectator_client_peer, spectator_peer
 from odyssey_mock.sim.light.streamer import streamer_peer
+from odyssey_mock.system_network import SystemNetwork as ServerNetwork
 
 if TYPE_CHECKING:
     import av

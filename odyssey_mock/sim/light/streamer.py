@@ -197,7 +197,7 @@ def streamer_peer(
     on_message: Callable[[str | bytes], None],
     on_keyframe_wanted: Callable[[], None],
 ) -> StreamerPeer:
-    """Make the streamer's light end, bound to the address `host`; the rest is as in `Network.streamer_peer`."""
+    """Make the streamer's light end, bound to the address `host`; the rest is as in `PeerFactory.streamer_peer`."""
     return LightStreamerPeer(
         host,
         track,

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from odyssey_mock.core.network import SystemNetwork
 from odyssey_mock.http.uvicorn_server import HttpServer
 from odyssey_mock.rtc.peer_connection import PeerConnection
+from odyssey_mock.system_network import SystemNetwork
 from tests.client.connection.scripted import GreyTrack
 
 TOKEN = "s3cret-token"

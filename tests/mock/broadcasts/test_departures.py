@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.broadcasts.broadcast import Broadcast
-from odyssey_mock.broadcasts.spectator import AiortcSpectatorPeer
-from odyssey_mock.core.network import SystemNetwork
 from odyssey_mock.http.app import create_app
+from odyssey_mock.rtc.spectator_peer import AiortcSpectatorPeer
+from odyssey_mock.system_network import SystemNetwork
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT, raw_peer
 from tests.support.stand_ins import StandIns, opened, stand_ins

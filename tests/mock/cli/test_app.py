@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from odyssey_mock.cli.app import DEFAULT_PORT, main
-from odyssey_mock.core.network import SystemNetwork
 from odyssey_mock.settings import Settings
+from odyssey_mock.system_network import SystemNetwork
 
 LIMIT = 20.0
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from odyssey_mock.core.network import SystemNetwork
 from odyssey_mock.settings import Settings
 from odyssey_mock.simulations.script_url import fetch_script
+from odyssey_mock.system_network import SystemNetwork
 from tests.support.script_server import CAT, NETWORK, SCRIPT, Server, certified, left, ok, refusal, serving, settings
 
 

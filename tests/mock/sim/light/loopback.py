@@ -8,9 +8,9 @@ from typing import Any, Literal, override
 import odyssey_client
 from odyssey_client import AdvancedConfig, Odyssey, OdysseyError
 from odyssey_mock import MockOdyssey
-from odyssey_mock.core import network
 from odyssey_mock.media.frame_encoder import drawn
 from odyssey_mock.sim import light
+from odyssey_mock.system_network import SystemNetwork
 from tests.support.leftovers import nothing_left
 
 HOST = "127.0.0.1"
@@ -77,7 +77,7 @@ class Stage:
 @asynccontextmanager
 async def staged(depth: Depth, **settings: Any) -> AsyncIterator[Stage]:
     """A mock of small frames; nothing of it, nor of its clients, is left in the end."""
-    served = LightServerNetwork() if depth == "light" else network.SystemNetwork()
+    served = LightServerNetwork() if depth == "light" else SystemNetwork()
     footage = light.light_footage if depth == "light" else drawn
     small = {"portrait_size": SIZE, "landscape_size": SIZE[::-1]}
     async with nothing_left(), MockOdyssey(network=served, footage=footage, **{**small, **settings}) as mock:

@@ -11,11 +11,11 @@ import odyssey_client
 from odyssey_client.errors import PeerError
 from odyssey_client.rtc.client_peer import PeerListener
 from odyssey_client.rtc.protocols import ClientPeer
-from odyssey_mock.core import network
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.peer_connection import DescriptionError
 from odyssey_mock.rtc.protocols import StreamerPeer
 from odyssey_mock.sim.light import link as module
+from odyssey_mock.system_network import SystemNetwork
 from tests.mock.sim.light.loopback import Depth, LightClientNetwork, LightServerNetwork
 from tests.support.leftovers import nothing_left
 
@@ -44,7 +44,7 @@ class Told:
 async def pair(depth: Depth) -> AsyncIterator[tuple[StreamerPeer, ClientPeer, Told]]:
     """A streamer and a client that know nothing of each other yet."""
     told = Told()
-    served = LightServerNetwork() if depth == "light" else network.SystemNetwork()
+    served = LightServerNetwork() if depth == "light" else SystemNetwork()
     used = LightClientNetwork() if depth == "light" else odyssey_client.SystemNetwork()
     async with nothing_left(), asyncio.timeout(LIMIT):
         streamer = served.streamer_peer(

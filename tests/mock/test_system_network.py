@@ -6,7 +6,8 @@ import ipaddress
 import ifaddr
 import pytest
 
-from odyssey_mock.core.network import ListenError, SystemNetwork
+from odyssey_mock.core.network import ListenError
+from odyssey_mock.system_network import SystemNetwork
 
 NETWORK = SystemNetwork()
 

@@ -1,0 +1,132 @@
+"""The real network: sockets of the operating system, and peers of aiortc."""
+
+import asyncio
+import ipaddress
+import os
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ifaddr
+
+from odyssey_mock.core.network import ListenError, share
+from odyssey_mock.media.encoder import Codec
+from odyssey_mock.rtc.packet_track import PacketTrack
+from odyssey_mock.rtc.protocols import SpectatorPeer, StreamerPeer
+from odyssey_mock.rtc.spectator_peer import AiortcSpectatorPeer
+from odyssey_mock.rtc.streamer_peer import AiortcStreamerPeer
+
+LOOPBACK = "127.0.0.1"
+
+
+class SystemNetwork:
+    """The operating system's, with aiortc's peers."""
+
+    def listen(self, host: str, port: int) -> socket.socket:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            listener = socket.socket(family, kind, protocol)
+        except OSError as error:
+            raise _listen_error(error, host, port) from error
+        try:
+            if os.name == "posix":
+                # A port stays in TIME_WAIT for a minute after its server has gone; a restart must not wait for it.
+                # On Windows the option means that two may listen at once.
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen()
+            listener.setblocking(False)
+        except OSError as error:
+            listener.close()
+            raise _listen_error(error, host, port) from error
+        return listener
+
+    def reserve(self, closed: socket.socket, address: Any) -> socket.socket:  # Any: as the family of the socket has it
+        reserved = socket.socket(closed.family, closed.type, closed.proto)
+        try:
+            share(reserved, True)
+            reserved.bind(address)
+            # From now on nobody else is let in beside it: other servers ask for that as a rule.
+            share(reserved, False)
+            reserved.setblocking(False)
+        except OSError:
+            reserved.close()
+            raise
+        return reserved
+
+    async def datagrams[P: asyncio.DatagramProtocol](
+        self, factory: Callable[[], P], host: str, port: int
+    ) -> tuple[asyncio.DatagramTransport, P]:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.create_datagram_endpoint(factory, local_addr=(host, port))
+        except OSError as error:
+            raise _listen_error(error, host, port) from error
+
+    async def dial(self, host: str, port: int, *, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(host, port, ssl=ssl.create_default_context() if tls else None)
+
+    def ice_addresses(self, loopback_only: bool) -> list[str]:
+        if loopback_only:
+            return [LOOPBACK]
+        found = [
+            ip.ip if isinstance(ip.ip, str) else ip.ip[0] for adapter in ifaddr.get_adapters() for ip in adapter.ips
+        ]
+        return [LOOPBACK, *dict.fromkeys(address for address in found if _is_candidate(address))]
+
+    def streamer_peer(
+        self,
+        track: PacketTrack,
+        *,
+        loopback_only: bool,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_message: Callable[[str | bytes], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> StreamerPeer:
+        return AiortcStreamerPeer(
+            track,
+            self.ice_addresses(loopback_only),
+            on_connected=on_connected,
+            on_lost=on_lost,
+            on_message=on_message,
+            on_keyframe_wanted=on_keyframe_wanted,
+        )
+
+    def spectator_peer(
+        self,
+        track: PacketTrack,
+        codecs: Sequence[Codec],
+        *,
+        loopback_only: bool,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> SpectatorPeer:
+        return AiortcSpectatorPeer(
+            track,
+            self.ice_addresses(loopback_only),
+            codecs,
+            on_connected=on_connected,
+            on_lost=on_lost,
+            on_keyframe_wanted=on_keyframe_wanted,
+        )
+
+
+def _is_candidate(address: str) -> bool:
+    """Whether others can reach a peer under it: any IPv4 address but loopback and link-local, any global IPv6 one."""
+    ip = ipaddress.ip_address(address)
+    if ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast:
+        return False
+    return ip.version == 4 or ip.is_global
+
+
+def _listen_error(error: OSError, host: str, port: int) -> ListenError:
+    reason = error.strerror or str(error)
+    return ListenError(
+        error.errno,
+        f"cannot listen on {host} port {port}: {reason}. Choose another port (0 takes a free one) or address",
+    )

@@ -11,8 +11,9 @@ from typing import Self
 
 from odyssey_client.client.in_flight import Call, InFlightCalls
 from odyssey_client.config import API_KEY_VARIABLE, AdvancedConfig, ClientConfig
-from odyssey_client.platform import Clock, Entropy, Network, default_platform
+from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.rest.transport import Transport
+from odyssey_client.system import default_platform
 
 
 class ClientBase:

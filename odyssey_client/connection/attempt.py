@@ -12,12 +12,12 @@ from av import VideoFrame
 from odyssey_client.connection import connection_events, messages
 from odyssey_client.connection.messages import IceCandidate, MessageError, Offer, ServiceError
 from odyssey_client.connection.signaling import Signaling, SignalingLostError, config_url, open_signaling
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import ConnectionClosedError, OdysseyError, PeerError
-from odyssey_client.models import JSON, ClientCredentials
-from odyssey_client.platform import Clock, Network
-from odyssey_client.rtc.client_peer import STREAMER_TO_CLIENT, PeerListener
-from odyssey_client.rtc.ice_servers import Fetch, IceServer, fetch_ice_servers
-from odyssey_client.rtc.protocols import ClientPeer
+from odyssey_client.models import JSON
+from odyssey_client.platform import ClientPeer, Clock, IceServer, Network, PeerListener
+from odyssey_client.rtc.client_peer import STREAMER_TO_CLIENT
+from odyssey_client.rtc.ice_servers import Fetch, fetch_ice_servers
 
 logger = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from odyssey_client.connection.effect_runner import EffectRunner
 from odyssey_client.connection.session_source import SessionSource
 from odyssey_client.connection.stream_calls import StreamCalls
 from odyssey_client.connection.streamer_link import LinkListener
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import InvalidStateError, OdysseyError
 from odyssey_client.events import (
     BroadcastReady,
@@ -38,7 +39,7 @@ from odyssey_client.events import (
     in_handler,
 )
 from odyssey_client.media.stream import MediaStream
-from odyssey_client.models import JSON, ClientCredentials, ConnectionStatus
+from odyssey_client.models import JSON, ConnectionStatus
 from odyssey_client.platform import Clock, Network
 from odyssey_client.rtc.ice_servers import Fetch
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import OdysseyError
-from odyssey_client.models import ClientCredentials, ConnectionStatus
+from odyssey_client.models import ConnectionStatus
 
 # What happens, with what came along.
 

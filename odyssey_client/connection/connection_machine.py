@@ -29,6 +29,7 @@ from odyssey_client.connection.connection_table import (
     State,
     Transition,
 )
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import (
     ConnectionClosedError,
     ConnectionLimitReachedError,
@@ -37,10 +38,10 @@ from odyssey_client.errors import (
     OdysseyError,
     SessionLostError,
     SignalingError,
-    connection_error,
     excerpt,
 )
-from odyssey_client.models import ClientCredentials, ConnectionStatus
+from odyssey_client.models import ConnectionStatus
+from odyssey_client.service_errors import connection_error
 
 CLEAN_CLOSE_CODES = frozenset({1000, 1001})
 """WebSocket close codes that end a connection without an error (protocol.md section 3)."""

@@ -11,8 +11,8 @@ from odyssey_client.config import AdvancedConfig
 from odyssey_client.connection import connection_events
 from odyssey_client.connection.session_source import SessionSource, outcome
 from odyssey_client.connection.streamer_link import LinkListener, StreamerLink
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.media.stream import MediaStream
-from odyssey_client.models import ClientCredentials
 from odyssey_client.platform import Clock, Network
 from odyssey_client.rtc.ice_servers import Fetch
 

@@ -33,14 +33,9 @@ from odyssey_client.connection.operation_events import (
     Start,
 )
 from odyssey_client.connection.operation_table import INITIAL, REFUSALS, TRANSITIONS, Action, Event, State
-from odyssey_client.errors import (
-    ConnectionClosedError,
-    InvalidStateError,
-    OdysseyStreamError,
-    SessionLostError,
-    stream_error,
-)
+from odyssey_client.errors import ConnectionClosedError, InvalidStateError, OdysseyStreamError, SessionLostError
 from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
+from odyssey_client.service_errors import stream_error
 
 _LOST_WHILE_WAITING = (
     "The session was lost before the streamer answered, and its stream with it: whether this was carried out is not "

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from odyssey_client.connection import connection_events
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import OdysseyError
-from odyssey_client.models import ClientCredentials
 
 
 class SessionSource(Protocol):

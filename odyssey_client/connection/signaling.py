@@ -13,8 +13,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from odyssey_client.connection import messages
 from odyssey_client.connection.messages import Message, MessageError, ServiceError
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import SignalingError
-from odyssey_client.models import JSON, ClientCredentials
+from odyssey_client.models import JSON
 from odyssey_client.platform import Clock, Network
 from odyssey_client.rest.error_mapping import BLANK
 

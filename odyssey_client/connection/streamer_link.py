@@ -12,9 +12,10 @@ from av import VideoFrame
 from odyssey_client.config import AdvancedConfig
 from odyssey_client.connection import connection_events, messages
 from odyssey_client.connection.attempt import AttemptListener, ConnectionAttempt
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import ConnectionClosedError, OdysseyError, OdysseyStreamError, PeerError
 from odyssey_client.media.stream import MediaStream
-from odyssey_client.models import JSON, ClientCredentials
+from odyssey_client.models import JSON
 from odyssey_client.platform import Clock, Network
 from odyssey_client.rtc.ice_servers import Fetch
 from odyssey_client.rtc.watchdog import VideoWatchdog

@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from odyssey_client.config import AdvancedConfig
 from odyssey_client.errors import ConnectTimeoutError, OdysseyConfigError
-from odyssey_client.platform import Clock, Network, default_platform
+from odyssey_client.platform import Clock, Network
 from odyssey_client.spectator.connection import SpectatorConnection
+from odyssey_client.system import default_platform
 
 
 async def connect_to_stream(

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Self
 
 from odyssey_client.errors import ConnectionClosedError, OdysseyError, PeerError
 from odyssey_client.events import in_handler
-from odyssey_client.media.stream import DEFAULT_BUFFER, FrameReader, MediaStream
+from odyssey_client.media.frames import FrameReader
+from odyssey_client.media.stream import DEFAULT_BUFFER, MediaStream
 from odyssey_client.platform import Clock, Network
 from odyssey_client.rtc.ice_servers import fetch_ice_servers
 from odyssey_client.rtc.watchdog import VideoWatchdog
@@ -25,7 +26,7 @@ from odyssey_client.spectator.whep import Answer, Whep
 if TYPE_CHECKING:  # what needs aiortc is imported when somebody connects
     from av import VideoFrame
 
-    from odyssey_client.rtc.protocols import SpectatorPeer
+    from odyssey_client.platform import SpectatorPeer
 
 GOODBYE_LIMIT_S = 1.0
 """Seconds that taking leave of the service may take."""

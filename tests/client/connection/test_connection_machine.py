@@ -8,6 +8,7 @@ from odyssey_client.connection import connection_events
 from odyssey_client.connection import connection_machine as m
 from odyssey_client.connection.connection_machine import ConnectionMachine, IllegalEventError, ReconnectPolicy
 from odyssey_client.connection.connection_table import INITIAL, OVER, TRANSITIONS, Action, Event, State
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import (
     ConnectionClosedError,
     ConnectionLimitReachedError,
@@ -20,7 +21,7 @@ from odyssey_client.errors import (
     SignalingError,
     StreamerDisconnectedError,
 )
-from odyssey_client.models import ClientCredentials, ConnectionStatus
+from odyssey_client.models import ConnectionStatus
 
 CREDENTIALS = ClientCredentials("session", "ws://streamer", "token", 600)
 RENEWED = ClientCredentials("session", "ws://streamer", "token-2", 600)

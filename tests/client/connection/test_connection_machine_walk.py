@@ -11,8 +11,9 @@ from odyssey_client.config import Reconnect
 from odyssey_client.connection import connection_events
 from odyssey_client.connection.connection_machine import ConnectionMachine, IllegalEventError, ReconnectPolicy
 from odyssey_client.connection.connection_table import State
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import OdysseyAuthError, PeerError, QueueTimeoutError, SessionLostError
-from odyssey_client.models import ClientCredentials, ConnectionStatus
+from odyssey_client.models import ConnectionStatus
 
 CREDENTIALS = ClientCredentials("session", "ws://streamer", "token", 600)
 RENEWED = ClientCredentials("session", "ws://streamer", "token-2", 600)

@@ -25,11 +25,10 @@ from odyssey_client.errors import (
     SimulationTimeoutError,
     StreamerDisconnectedError,
     StreamerNotAvailableError,
-    connection_error,
     excerpt,
 )
-from odyssey_client.errors.service_errors import ROWS, Source
 from odyssey_client.models import SimulationJobDetail, SimulationJobStatus, SimulationStream
+from odyssey_client.service_errors import ROWS, Source, connection_error
 
 REASONS = [row.said for row in ROWS if row.source is Source.SIGNALING]
 

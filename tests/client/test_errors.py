@@ -38,7 +38,7 @@ def all_classes(kind: type[OdysseyError] = OdysseyError) -> list[type[OdysseyErr
 
 
 OWN = sorted(
-    {kind for kind in all_classes() if kind.__module__.startswith(f"{errors.__name__}.")},
+    {kind for kind in all_classes() if kind.__module__ == errors.__name__},
     key=lambda kind: kind.__name__,
 )
 

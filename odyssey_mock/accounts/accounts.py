@@ -10,8 +10,7 @@ from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.timestamps import next_month
 from odyssey_mock.http.errors import ApiError, unprocessable, usage_error
-from odyssey_mock.plans import Limits
-from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Priority, Settings
+from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Limits, Priority, Settings
 
 type Refusal = Callable[[Settings, float], ApiError]
 """Makes the error that a test key stands for, from the settings and the time."""

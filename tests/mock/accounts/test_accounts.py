@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Unpack
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from odyssey_mock.accounts.accounts import TEST_KEYS, Accounts
 from odyssey_mock.core.clock import MANUAL_START, ManualClock
 from odyssey_mock.core.entropy import SeededEntropy
 from odyssey_mock.http.errors import ApiError
-from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Priority, Settings
+from odyssey_mock.settings import KEY_PATTERN, AccountSettings, MockOverrides, Priority, Settings, UsageErrorForm
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 tails = st.text(ALPHABET, max_size=12)
@@ -19,7 +20,7 @@ ordinary_keys = st.text(ALPHABET, min_size=4, max_size=24).map("ody_{}".format)
 ordinary_keys = ordinary_keys.filter(lambda key: not key.startswith(tuple(TEST_KEYS)))
 
 
-def accounts(clock: ManualClock | None = None, **settings: object) -> Accounts:
+def accounts(clock: ManualClock | None = None, **settings: Unpack[MockOverrides]) -> Accounts:
     return Accounts(Settings().replace(**settings), clock or ManualClock(), SeededEntropy(1))
 
 
@@ -81,7 +82,7 @@ def test_keys_beginning_ody_suspended_are_403_with_the_reason(tail: str) -> None
     st.sampled_from(["object", "string"]),
 )
 def test_keys_of_a_usage_limit_are_429_when_they_ask_for_a_session(
-    key: tuple[str, str, set[str]], tail: str, form: str
+    key: tuple[str, str, set[str]], tail: str, form: UsageErrorForm
 ) -> None:
     prefix, code, details = key
     error = refusal_of(accounts(usage_error_form=form), prefix + tail)

@@ -1,4 +1,4 @@
-"""What all calls of a client share: its configuration, its seams, its way to the service."""
+"""What all calls of a client share: its configuration, its platform, its way to the service."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ class ClientBase:
         self, config: ClientConfig, clock: Clock | None, entropy: Entropy | None, network: Network | None
     ) -> None:
         self._config = config
-        seams = default_platform()
-        self._clock = clock or seams.clock
-        self._entropy = entropy or seams.entropy
-        self._network = network or seams.network
+        platform = default_platform()
+        self._clock = clock or platform.clock
+        self._entropy = entropy or platform.entropy
+        self._network = network or platform.network
         self._transport = Transport(config, clock=self._clock, entropy=self._entropy, network=self._network)
         self._calls = InFlightCalls()
 

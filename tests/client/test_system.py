@@ -152,7 +152,7 @@ async def test_a_refused_websocket_raises_what_websockets_raises() -> None:
 
 
 def test_importing_a_client_that_is_not_used_yet_loads_nothing_heavy() -> None:
-    ours = ["config", "errors", "models", "seams", "image", "rest.regions", "rest.sessions", "rest.telemetry"]
+    ours = ["config", "errors", "models", "system", "media.image", "rest.regions", "rest.sessions", "rest.telemetry"]
     heavy = ["aiortc", "av", "numpy", "PIL", "httpx", "websockets", "ifaddr", "pillow_heif"]
     imports = "; ".join(f"import odyssey_client.{module}" for module in ours)
     code = f"{imports}; import sys; print([m for m in {heavy} if m in sys.modules])"
@@ -175,7 +175,7 @@ async def test_a_proxy_that_cannot_be_used_is_told_as_http_errors_are(
     await transport.aclose()
 
 
-async def test_clients_made_in_a_block_and_in_its_tasks_take_its_seams_unless_given_others() -> None:
+async def test_clients_made_in_a_block_and_in_its_tasks_take_its_platform_unless_given_others() -> None:
     mine = Platform(SystemClock(), SystemEntropy(), SystemNetwork())
     other = SystemClock()
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from odyssey_mock.core.clock import Deadline
+from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.sessions.session import Session
 
@@ -18,7 +19,7 @@ class NoStreamerError(Exception):
     """Every streamer is taken: 503, and the client asks again."""
 
 
-class ConcurrentLimitError(Exception):
+class ConcurrentLimitError(PicklableError):
     """The account has as many sessions as it may."""
 
     def __init__(self, active: int, limit: int) -> None:

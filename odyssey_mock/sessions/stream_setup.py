@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
+from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.media.data_url import ImageRefusedError, decode_data_url
 from odyssey_mock.media.frame_encoder import FrameEncoder
 from odyssey_mock.media.picture import PictureError, kept
@@ -19,7 +20,7 @@ ASKED_FOR = "the prompt asks for this error ([error:...])"
 """`message` of an error that a prompt brings about (`protocol.md` section 10)."""
 
 
-class StartRefusedError(Exception):
+class StartRefusedError(PicklableError):
     """A stream that is not started: `reason` and `message` of its `interactive_stream_error`."""
 
     def __init__(self, reason: str, message: str) -> None:

@@ -73,10 +73,10 @@ def event_log(record: StreamRecord) -> str:
     Prompts stand as they were applied; times are those of the frames that show the events.
     """
     # In ASCII: a prompt may have lone surrogates in it, which JSON can escape and UTF-8 cannot encode.
-    return "".join(json.dumps(event) + "\n" for event in _events(record))
+    return "".join(json.dumps(event) + "\n" for event in _logged_events(record))
 
 
-def _events(record: StreamRecord) -> Iterator[dict[str, JSON]]:
+def _logged_events(record: StreamRecord) -> Iterator[dict[str, JSON]]:
     timeline = record.timeline
     for change in timeline.changes:
         kind = "interact" if change.revision else "start"

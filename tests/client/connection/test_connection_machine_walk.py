@@ -15,8 +15,9 @@ from odyssey_client.connection.connection_machine import (
     IllegalEventError,
     ReconnectPolicy,
 )
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import OdysseyAuthError, PeerError, QueueTimeoutError, SessionLostError
-from odyssey_client.models import ClientCredentials, ConnectionStatus
+from odyssey_client.models import ConnectionStatus
 
 CREDENTIALS = ClientCredentials("session", "ws://streamer", "token", 600)
 RENEWED = ClientCredentials("session", "ws://streamer", "token-2", 600)

@@ -138,8 +138,8 @@ def _an_interaction_lost_on_reconnect() -> Planted:
 
 
 def _a_job_cancelled_that_has_ended() -> Planted:
-    completed = {**jobs.TRANSITIONS[jobs.State.COMPLETED], jobs.Event.CANCEL: (jobs.State.CANCELLED, ())}
-    return patch.object(jobs, "TRANSITIONS", MappingProxyType({**jobs.TRANSITIONS, jobs.State.COMPLETED: completed}))
+    completed = {**jobs.TRANSITIONS[jobs.JobState.COMPLETED], jobs.JobEvent.CANCEL: (jobs.JobState.CANCELLED, ())}
+    return patch.object(jobs, "TRANSITIONS", MappingProxyType({**jobs.TRANSITIONS, jobs.JobState.COMPLETED: completed}))
 
 
 def _hours_not_counted() -> Planted:

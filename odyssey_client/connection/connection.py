@@ -26,7 +26,7 @@ from odyssey_client.connection.connection_machine import (
 )
 from odyssey_client.connection.messages import StreamerMessage
 from odyssey_client.connection.stream_calls import StreamCalls
-from odyssey_client.connection.streamer_link import StreamerLinkListener, StreamerLink
+from odyssey_client.connection.streamer_link import StreamerLink, StreamerLinkListener
 from odyssey_client.errors import OdysseyError
 from odyssey_client.events import (
     Connected,

@@ -27,6 +27,7 @@ from odyssey_client.connection.connection_machine import (
 from odyssey_client.connection.messages import StreamerMessage
 from odyssey_client.connection.stream_calls import StreamCalls
 from odyssey_client.connection.streamer_link import StreamerLink, StreamerLinkListener
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import OdysseyError
 from odyssey_client.events import (
     Connected,
@@ -40,7 +41,7 @@ from odyssey_client.events import (
     in_handler,
 )
 from odyssey_client.media.stream import MediaStream
-from odyssey_client.models import ClientCredentials, ConnectionStatus
+from odyssey_client.models import ConnectionStatus
 from odyssey_client.platform import Clock, Network
 from odyssey_client.rtc.ice_servers import Fetch
 

@@ -24,13 +24,12 @@ from odyssey_client.connection.messages import (
     StreamerMessage,
 )
 from odyssey_client.connection.signaling import Signaling, SignalingLostError, config_url, open_signaling
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import ConnectionClosedError, OdysseyError, OdysseyStreamError, PeerError
 from odyssey_client.media.stream import MediaStream
-from odyssey_client.models import ClientCredentials
-from odyssey_client.platform import Clock, Network
-from odyssey_client.rtc.client_peer import STREAMER_TO_CLIENT, PeerListener
-from odyssey_client.rtc.ice_servers import Fetch, IceServer, fetch_ice_servers
-from odyssey_client.rtc.protocols import ClientPeer
+from odyssey_client.platform import ClientPeer, Clock, IceServer, Network, PeerListener
+from odyssey_client.rtc.client_peer import STREAMER_TO_CLIENT
+from odyssey_client.rtc.ice_servers import Fetch, fetch_ice_servers
 from odyssey_client.rtc.watchdog import VideoWatchdog
 
 logger = logging.getLogger(__name__)

@@ -26,6 +26,7 @@ from odyssey_client.connection.connection_machine import (
     RetryDue,
     SetStatus,
 )
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import (
     ConnectionClosedError,
     ConnectionLimitReachedError,
@@ -38,7 +39,7 @@ from odyssey_client.errors import (
     SignalingError,
     StreamerDisconnectedError,
 )
-from odyssey_client.models import ClientCredentials, ConnectionStatus
+from odyssey_client.models import ConnectionStatus
 
 CREDENTIALS = ClientCredentials("session", "ws://streamer", "token", 600)
 RENEWED = ClientCredentials("session", "ws://streamer", "token-2", 600)

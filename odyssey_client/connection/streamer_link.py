@@ -38,7 +38,7 @@ type Spawn = Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class LinkListener:
+class StreamerLinkListener:
     """Whom a link tells; all are called on the event loop, and none for an attempt that was dropped."""
 
     happened: Callable[[connection_machine.ConnectionEvent], None]
@@ -55,7 +55,7 @@ class StreamerLink:
     def __init__(
         self,
         stream: MediaStream,
-        listener: LinkListener,
+        listener: StreamerLinkListener,
         spawn: Spawn,
         *,
         settings: AdvancedConfig,
@@ -100,7 +100,7 @@ class StreamerLink:
 
             return taken
 
-        listener = LinkListener(
+        listener = StreamerLinkListener(
             happened=while_it_counts(self._listener.happened),
             answered=while_it_counts(self._listener.answered),
             failed=while_it_counts(self._listener.failed),
@@ -167,7 +167,7 @@ class ConnectionAttempt:
     def __init__(
         self,
         credentials: ClientCredentials,
-        listener: LinkListener,
+        listener: StreamerLinkListener,
         frame: Callable[[VideoFrame], None],
         *,
         clock: Clock,

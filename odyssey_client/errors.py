@@ -52,7 +52,27 @@ from odyssey_client.models import JSON, SimulationJobDetail
 _LONGEST_REASON = 1000
 
 
-class OdysseyError(Exception):
+class PicklableError(Exception):
+    """An error that `pickle` and `copy` restore from what it has, notes included; they do not call its class.
+
+    The constructors of errors differ, and most of what they take is by keyword.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        state = dict(vars(self))
+        if "__notes__" in state:
+            state["__notes__"] = list(state["__notes__"])  # a note on a copy is none on the original
+        return _restored, (type(self), self.args), state
+
+
+def _restored(kind: type[PicklableError], args: tuple[object, ...]) -> PicklableError:
+    """Make an error that has no attributes yet."""
+    error = kind.__new__(kind)
+    error.args = args
+    return error
+
+
+class OdysseyError(PicklableError):
     """Base of all errors of this package.
 
     Attributes:
@@ -90,23 +110,6 @@ class OdysseyError(Exception):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Let `pickle` and `copy` restore what the error has, notes included, and not call its class.
-
-        The constructors differ, and most of what they take is by keyword.
-        """
-        state = dict(vars(self))
-        if "__notes__" in state:
-            state["__notes__"] = list(state["__notes__"])  # a note on a copy is none on the original
-        return _restored, (type(self), self.args), state
-
-
-def _restored(kind: type[OdysseyError], args: tuple[object, ...]) -> OdysseyError:
-    """Make an error that has no attributes yet."""
-    error = kind.__new__(kind)
-    error.args = args
-    return error
 
 
 class OdysseyConfigError(OdysseyError, ValueError):

@@ -15,6 +15,7 @@ import pytest
 import odyssey_client
 import odyssey_mock
 from odyssey_client import ScriptError, ScriptFault, SimulationJobDetail, SimulationJobStatus, SimulationStream
+from odyssey_client.connection.connection_machine import ChannelOpened, ConnectionState
 
 NEEDS_EXTRA = {"bokeh", "dask", "distributed", "hypothesis"}
 """Modules without which parts of the mock cannot be imported."""
@@ -55,6 +56,7 @@ JOB = SimulationJobDetail(
 FAULTS = [ScriptFault("script[0]", "a start", "an end")]
 
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "odyssey_client.IllegalEventError": (ConnectionState.IDLE, ChannelOpened),
     "odyssey_client.ScriptError": (FAULTS,),
     "odyssey_client.ScriptFileError": (Path("a.json"), ScriptError(FAULTS)),
     "odyssey_client.SimulationCancelledError": (JOB,),
@@ -77,6 +79,13 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 }
 """What the classes are made from that take more than a text, or less."""
 
+
+def made(kind: type[BaseException]) -> BaseException:
+    """Make an exception of a class."""
+    package = kind.__module__.partition(".")[0]
+    return kind(*ARGUMENTS.get(f"{package}.{kind.__name__}", ("what happened",)))
+
+
 TWINS: dict[str, Callable[[BaseException], BaseException]] = {
     "pickle": lambda error: pickle.loads(pickle.dumps(error)),
     "copy": copy.copy,
@@ -87,8 +96,7 @@ TWINS: dict[str, Callable[[BaseException], BaseException]] = {
 @pytest.mark.parametrize("way", TWINS)
 @pytest.mark.parametrize("kind", list(exceptions()), ids=lambda kind: kind.__qualname__)
 def test_every_exception_survives_with_all_it_carries(kind: type[BaseException], way: str) -> None:
-    package = kind.__module__.partition(".")[0]
-    error = kind(*ARGUMENTS.get(f"{package}.{kind.__name__}", ("what happened",)))
+    error = made(kind)
     error.add_note("a note")
     vars(error)["added"] = ["by a user"]
     twin = TWINS[way](error)
@@ -104,10 +112,8 @@ def test_every_exception_survives_with_all_it_carries(kind: type[BaseException],
 )
 def test_every_error_of_a_time_limit_is_a_timeout_error(kind: type[BaseException]) -> None:
     assert issubclass(kind, TimeoutError)
-    package = kind.__module__.partition(".")[0]
-    error = kind(*ARGUMENTS.get(f"{package}.{kind.__name__}", ("what happened",)))
-    assert isinstance(error, TimeoutError)
-    assert error.errno is None
+    error = made(kind)
+    assert getattr(error, "errno", 0) is None
     assert "job-1" in str(error) or str(error) == "what happened"
 
 

@@ -9,8 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from odyssey_mock.broadcasts.hls import HlsStream, NoPlaylistError
-from odyssey_mock.broadcasts.playlist import MEDIA_TYPE
+from odyssey_mock.broadcasts.hls import MEDIA_TYPE, HlsStream, NoPlaylistError
 from odyssey_mock.http.broadcast_errors import BroadcastError, Methods, authorized_broadcast_of
 
 PLAYLIST = "index.m3u8"

@@ -16,7 +16,7 @@ from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.http.errors import backend_of
 from odyssey_mock.http.pacing import Pace
 from odyssey_mock.http.uvicorn_server import Connection, connection_of
-from odyssey_mock.sessions.client_connection import POLICY_VIOLATION, Socket
+from odyssey_mock.sessions.signaling_socket import POLICY_VIOLATION, SignalingSocket
 
 SEND_LIMIT = 5.0
 """Seconds a client may take to read what is sent to it before its socket counts as lost."""
@@ -24,7 +24,7 @@ BROKEN = 1006
 """The close code of a socket that was not closed at all (RFC 6455 section 7.4.1)."""
 
 
-class AcceptedSocket(Socket):
+class AcceptedSocket(SignalingSocket):
     """A Starlette WebSocket in the form a session takes it; the journal has when it was opened and closed, and how."""
 
     def __init__(self, websocket: WebSocket, note: Callable[[Mapping[str, JSON]], object]) -> None:

@@ -1,4 +1,4 @@
-"""All that one running server knows: what routes and streamers work on."""
+"""All that one running server knows, put together: each part with the others that it works on."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from odyssey_mock.simulations.jobs import Jobs
 
 @dataclass(eq=False)
 class Backend:
-    """The state of one server. `app.state.backend` is one; every part of it sees the others through it."""
+    """The state of one server. Nothing but `server.py` and `http/app.py` sees all of it."""
 
     settings: Settings
     clock: Clock
@@ -63,7 +63,7 @@ class Backend:
         self.tokens = SessionTokens(self.clock, self.entropy)
         self.telemetry = deque(maxlen=self.settings.journal_limit)
         self.streams = StreamStore(self.settings.streams_limit)
-        self.usage = Usage(self.settings, self.clock, self.accounts, self.streams)
+        self.usage = Usage(self.clock, self.accounts, self.streams)
         self.broadcasts = Broadcasts(
             settings=self.settings,
             clock=self.clock,
@@ -83,7 +83,17 @@ class Backend:
         )
         urls = ArtifactUrls(self.clock, self.entropy, self.settings.artifact_url_lifetime)
         self.recordings = Recordings(self.streams, urls)
-        self.jobs = Jobs(self)
+        self.jobs = Jobs(
+            settings=self.settings,
+            clock=self.clock,
+            entropy=self.entropy,
+            network=self.network,
+            journal=self.journal,
+            faults=self.faults,
+            accounts=self.accounts,
+            usage=self.usage,
+            streams=self.streams,
+        )
 
     def _session_maker(self) -> partial[Session]:
         """What makes the server's sessions, given what differs between them."""

@@ -1,4 +1,4 @@
-"""What `odyssey-mock explore` does, once its options are understood; each returns the exit code."""
+"""What `odyssey-mock explore` does, once its options are understood: `explore`, which returns the exit code."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Protocol
 
 import click
 
-from odyssey_mock.cli.explore import CannotExploreError
 from odyssey_mock.explore import code_version, report
 from odyssey_mock.explore.campaign import Campaign
 from odyssey_mock.explore.cluster import on_cluster
 from odyssey_mock.explore.diagram import diagram
 from odyssey_mock.explore.explorer import play
+from odyssey_mock.explore.options import SEEDS, CannotExploreError, ExploreOptions
 from odyssey_mock.explore.outcome import Outcome
 from odyssey_mock.explore.progress import Rate, progress
 from odyssey_mock.explore.records import PROCESS_DIED, RUN_RAISED, Job, Play
@@ -53,6 +53,42 @@ class Tools:
 
 
 OURS = Tools(draw, play, shrink)
+
+
+def explore(options: ExploreOptions, tools: Tools = OURS) -> int:
+    """Play what the options say, and print what is found; return the exit code.
+
+    Raises:
+        CannotExploreError: seeds could not be played, or not all.
+        click.UsageError: the file of a workload has none.
+    """
+    depth = options.depth or "light"
+    try:
+        if options.workload is not None:
+            again = f"odyssey-mock explore --workload {shlex.quote(str(options.workload))} --trace"
+            return _one(options, tools, read(options.workload), again)
+        if options.seed is not None:
+            again = f"odyssey-mock explore --{depth} --seed {options.seed} --trace"
+            return _one(options, tools, None, again)
+        first = options.first or 0
+        seeds = range(first, first + (options.seeds or SEEDS))
+        where = Where(options.workers, options.scheduler)
+        return spread(tools, seeds, depth, where, options.results, restart=options.restart)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+
+
+def _one(options: ExploreOptions, tools: Tools, life: Scenario | None, again: str) -> int:
+    """Play or shrink one life; the one of `options.seed` where none is given."""
+    depth, seed = options.depth or "light", options.seed or 0
+    if options.shrink:
+        return show_shrunk(tools, life or tools.draw(seed, depth), again, options.output)
+    if life is not None:
+        outcome = tools.play(life.seed, depth=life.depth, workload=life, keeps_trace=True)
+    else:
+        outcome = tools.play(seed, depth=depth, keeps_trace=True)
+    return show(outcome, again, trace=options.trace, drawn=options.diagram)
 
 
 def read(path: Path) -> Scenario:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from odyssey_mock.plans import Limits
+from odyssey_mock.settings import Limits
 
 
 @dataclass(frozen=True, slots=True)

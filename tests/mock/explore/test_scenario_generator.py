@@ -29,7 +29,7 @@ def test_every_fault_setting_and_limit_that_is_drawn_can_be() -> None:
     for workload in MANY:
         for fault in workload.faults:
             Fault.of(fault)
-        Settings().replace(**workload.settings)
+        Settings().replace(**workload.settings)  # type: ignore[arg-type]  # JSON, which it judges itself
         for actor in workload.actors:
             AdvancedConfig(**actor.advanced)  # type: ignore[arg-type]  # JSON, which it judges itself
 

@@ -16,6 +16,7 @@ import odyssey_client
 import odyssey_mock
 from odyssey_client import ScriptError, ScriptFault, SimulationJobDetail, SimulationJobStatus, SimulationStream
 from odyssey_client.connection.connection_machine import ChannelOpened, ConnectionState
+from odyssey_mock.sessions.messages import InteractiveStreamError
 
 NEEDS_EXTRA = {"bokeh", "dask", "distributed", "hypothesis"}
 """Modules without which parts of the mock cannot be imported."""
@@ -73,7 +74,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "odyssey_mock.NotCancellableError": ("completed", "waits"),
     "odyssey_mock.QueueFullError": (3, 3, 10),
     "odyssey_mock.ScriptFaultsError": ([{"loc": ["body"], "msg": "wrong", "type": "value_error"}],),
-    "odyssey_mock.StartRefusedError": ("quota_exceeded", "no more"),
+    "odyssey_mock.StartRefusedError": (InteractiveStreamError("quota_exceeded", "no more"),),
     "odyssey_mock.TokenExpiredError": (),
     "odyssey_mock.UsageLimitError": ("RATE_LIMITED", {"retry_after_seconds": 1.0}),
 }

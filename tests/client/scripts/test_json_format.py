@@ -14,7 +14,7 @@ from odyssey_client.scripts import json_format
 from odyssey_client.scripts.script import Script
 from tests.support.scripts import IMAGE, broken_scripts, json_values, valid_scripts
 
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "scripts"
+FIXTURES = Path(__file__).parents[3] / "fixtures" / "scripts"
 CAT = Script().start("A cat").wait(3).interact("It looks out").wait(3).end()
 CAT_JSON = json.dumps([entry.to_dict() for entry in CAT.entries])
 PIXEL = base64.b64decode(IMAGE.partition(",")[2])

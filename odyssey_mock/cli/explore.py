@@ -109,9 +109,9 @@ def explore(
         if shrink:
             return commands.show_shrunk(tools, life or tools.draw(seed or 0, depth), again, output)
         if life is not None:
-            outcome = tools.play(life.seed, depth=life.depth, workload=life, keeps_trace=True)
+            outcome = tools.play(life.seed, fidelity=life.fidelity, scenario=life, keeps_trace=True)
         else:
-            outcome = tools.play(seed or 0, depth=depth, keeps_trace=True)
+            outcome = tools.play(seed or 0, fidelity=depth, keeps_trace=True)
         return commands.show(outcome, again, trace=trace, drawn=diagram)
 
     try:
@@ -122,7 +122,7 @@ def explore(
             code = one(None, f"odyssey-mock explore --{depth} --seed {seed} --trace")
         else:
             wanted = range(first or 0, (first or 0) + (seeds or SEEDS))
-            where = commands.Where(workers, scheduler)
+            where = commands.WorkerOptions(workers, scheduler)
             code = commands.spread(tools, wanted, depth, where, results, restart=restart)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)

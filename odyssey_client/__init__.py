@@ -75,9 +75,8 @@ from odyssey_client.platform import Clock, Entropy, Network, SystemClock, System
 from odyssey_client.rest.downloads import Artifact, DownloadProgress
 from odyssey_client.scripts.rules import ScriptEntry
 from odyssey_client.scripts.script import Script, ScriptSource
-from odyssey_client.spectator.connect import connect_to_stream
-from odyssey_client.spectator.connection import SpectatorConnection
-from odyssey_client.spectator.machine import SpectatorState
+from odyssey_client.spectator.spectator_connection import SpectatorConnection, connect_to_stream
+from odyssey_client.spectator.spectator_machine import SpectatorState
 
 __all__ = [
     "AccountSuspendedError",

@@ -1,4 +1,4 @@
-"""All that one running server knows: what routes and streamers work on."""
+"""All that one running server knows, put together: each part with the others that it works on."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from odyssey_mock.simulations.jobs import Jobs
 
 @dataclass(eq=False)
 class Backend:
-    """The state of one server. `app.state.backend` is one; every part of it sees the others through it."""
+    """The state of one server. Nothing but `server.py` and `http/app.py` sees all of it."""
 
     settings: Settings
     clock: Clock
@@ -59,11 +59,21 @@ class Backend:
         self.telemetry = deque(maxlen=self.settings.journal_limit)
         self.sessions = SessionRegistry(self)
         self.streams = StreamStore(self.settings.streams_limit)
-        self.usage = Usage(self.settings, self.clock, self.accounts, self.streams)
+        self.usage = Usage(self.clock, self.accounts, self.streams)
         self.broadcasts = Broadcasts(self)
         urls = ArtifactUrls(self.clock, self.entropy, self.settings.artifact_url_lifetime)
         self.recordings = Recordings(self.streams, urls)
-        self.jobs = Jobs(self)
+        self.jobs = Jobs(
+            settings=self.settings,
+            clock=self.clock,
+            entropy=self.entropy,
+            network=self.network,
+            journal=self.journal,
+            faults=self.faults,
+            accounts=self.accounts,
+            usage=self.usage,
+            streams=self.streams,
+        )
 
     async def reset(self) -> None:
         """End every session and job and forget all that has happened; clock, settings and address stay."""

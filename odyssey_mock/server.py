@@ -279,9 +279,15 @@ class MockOdyssey:
             )
             # After the server, whose requests may be waiting for a file.
             resources.push_async_callback(backend.recordings.close)
-            app = create_app(backend)
+            app = create_app(backend, self.go_away)
             http = HttpServer(app, listener, self._network)
-            app.state.away = away = Outage(backend, http)
+            away = Outage(
+                http,
+                clock=backend.clock,
+                journal=backend.journal,
+                sessions=backend.sessions,
+                broadcasts=backend.broadcasts,
+            )
             await resources.enter_async_context(http)
             resources.push_async_callback(_close_in_time, "spectators", backend.broadcasts.close)
             resources.push_async_callback(_close_in_time, "sessions", backend.sessions.close)

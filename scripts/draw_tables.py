@@ -17,17 +17,19 @@ from odyssey_mock.faults.catalogue import POINTS
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "docs" / name for name in ("architecture.md", "protocol.md", "fault-matrix.md")]
 MACHINES = {
-    "connection": "odyssey_client.connection.connection_table",
-    "operations": "odyssey_client.connection.operation_table",
-    "spectator": "odyssey_client.spectator.machine",
+    "connection": "odyssey_client.connection.connection_machine",
+    "operations": "odyssey_client.connection.operation_machine",
+    "spectator": "odyssey_client.spectator.spectator_machine",
     "session": "odyssey_mock.sessions.session_machine",
     "stream": "odyssey_mock.sessions.stream_machine",
     "job": "odyssey_mock.simulations.job_machine",
 }
 SECTION = re.compile(r"(?<=<!-- table: )(?P<name>\w+)( -->\n).*?(?=<!-- /table -->)", re.DOTALL)
 
-type Transition = tuple[StrEnum, tuple[StrEnum, ...]]
-type Table = Mapping[StrEnum, Mapping[StrEnum, Transition]]
+type Word = StrEnum | type
+"""An event or an effect: a member of an enum, or a class of values."""
+type Transition = tuple[StrEnum, tuple[Word, ...]]
+type Table = Mapping[StrEnum, Mapping[Word, Transition]]
 
 
 def draw(name: str) -> str:
@@ -78,9 +80,9 @@ def _machine(name: str) -> str:
     table: Table = module.TRANSITIONS
     initial: StrEnum = module.INITIAL
     rows = [
-        f"| {state} | {_words(events)} | {target} | {_words(actions) or '(nothing)'} |"
+        f"| {state} | {_words(events)} | {target} | {_words(effects) or '(nothing)'} |"
         for state, row in table.items()
-        for (target, actions), events in _grouped((transition, event) for event, transition in row.items())
+        for (target, effects), events in _grouped((transition, event) for event, transition in row.items())
     ]
     return "\n".join(
         [
@@ -105,7 +107,7 @@ def _picture(table: Table, initial: StrEnum) -> Iterator[str]:
     for state, row in table.items():
         leaving = [(target, event) for event, (target, _) in row.items() if target != state]
         for target, events in _grouped(leaving):
-            yield f"{state} --> {target}: {', '.join(events)}"
+            yield f"{state} --> {target}: {', '.join(_word(event) for event in events)}"
         if not leaving:
             yield f"{state} --> [*]"
 
@@ -117,8 +119,12 @@ def _grouped[K, V](pairs: Iterable[tuple[K, V]]) -> Iterable[tuple[K, list[V]]]:
     return groups.items()
 
 
-def _words(names: Iterable[StrEnum]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+def _words(words: Iterable[Word]) -> str:
+    return ", ".join(f"`{_word(word)}`" for word in words)
+
+
+def _word(word: Word) -> str:
+    return word.__name__ if isinstance(word, type) else word
 
 
 def main() -> None:

@@ -22,8 +22,7 @@ from odyssey_client.errors import DownloadError
 from odyssey_client.media.stamp import read_stamp
 from odyssey_client.models import JSON
 from odyssey_client.platform import Clock, SystemClock
-from odyssey_client.spectator.connect import connect_to_stream
-from odyssey_client.spectator.connection import SpectatorConnection
+from odyssey_client.spectator.spectator_connection import SpectatorConnection, connect_to_stream
 
 if TYPE_CHECKING:
     from odyssey_client.cli.progress import Progress

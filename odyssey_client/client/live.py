@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, override
 
 from odyssey_client.client.arguments import check, check_prompt
 from odyssey_client.client.base import ClientBase, in_thread
 from odyssey_client.config import ClientConfig
+from odyssey_client.connection.messages import InteractiveStreamStart
 from odyssey_client.errors import ImageError, InvalidStateError, OdysseyConfigError, OdysseyError
 from odyssey_client.events import (
     Event,
@@ -20,7 +22,7 @@ from odyssey_client.events import (
 from odyssey_client.media.image import prepare_image
 from odyssey_client.media.image_source import ImageSource
 from odyssey_client.media.stream import DEFAULT_BUFFER, FrameReader, MediaStream
-from odyssey_client.models import JSON, ClientCredentials, ConnectionStatus, StreamerCapabilities
+from odyssey_client.models import ClientCredentials, ConnectionStatus, StreamerCapabilities
 from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.rest.sessions import Sessions
 from odyssey_client.rest.telemetry import Telemetry
@@ -156,19 +158,16 @@ class LiveCalls(ClientBase):
         check_prompt(prompt)
         check("portrait", portrait, bool)
         check("broadcast", broadcast, bool)
-        fields: dict[str, JSON] = {"prompt": prompt, "portrait": portrait, "broadcast": broadcast}
         if bypass_prompt_expansion is not None:
             check("bypass_prompt_expansion", bypass_prompt_expansion, bool)
-            fields["bypass_vlm_expansion"] = bypass_prompt_expansion
+        start = InteractiveStreamStart(prompt, portrait, broadcast, bypass_prompt_expansion)
         if image is not None:
             if not (self.capabilities or StreamerCapabilities()).image_to_video:
                 raise ImageError(
                     "This streamer takes no images (capabilities.image_to_video is False). Start without one."
                 )
-            fields["input_image_base64"] = await in_thread(lambda: prepare_image(image, portrait=portrait))
-        return await connection.streaming.start(
-            prompt, lambda: connection.send_start(fields, by_socket=image is not None)
-        )
+            start = replace(start, image=await in_thread(lambda: prepare_image(image, portrait=portrait)))
+        return await connection.streaming.start(start)
 
     async def interact(self, prompt: str) -> str:
         """Change the stream; return the prompt as it was applied, perhaps rewritten.
@@ -184,7 +183,7 @@ class LiveCalls(ClientBase):
         """
         connection = self._live("interact")
         check_prompt(prompt)
-        return await connection.streaming.interact(prompt, lambda: connection.send("update", {"prompt": prompt}))
+        return await connection.streaming.interact(prompt)
 
     async def end_stream(self) -> None:
         """End the stream; return when it has ended. Another can be started over the same connection.
@@ -197,7 +196,7 @@ class LiveCalls(ClientBase):
                 (`SessionLostError`).
         """
         connection = self._live("end_stream")
-        await connection.streaming.end(lambda: connection.send("interactive_stream_end", {}))
+        await connection.streaming.end()
 
     # What comes in.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from odyssey_client.client.live import LiveCalls
 from odyssey_client.client.recordings import RecordingCalls
 from odyssey_client.client.simulations import SimulationCalls
-from odyssey_client.spectator.connect import connect_to_stream
+from odyssey_client.spectator.spectator_connection import connect_to_stream
 
 
 class Odyssey(LiveCalls, SimulationCalls, RecordingCalls):

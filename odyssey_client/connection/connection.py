@@ -1,44 +1,46 @@
-"""One connection, from the first REST call to the last goodbye: the shell that carries `machine.py` out.
+"""One connection, from the first REST call to the last goodbye: the shell that carries `connection_machine.py` out.
 
 One task owns everything: sockets, peers, timers and the calling of handlers live in its task groups, and are gone
 when it ends. It is fed by `Connection.handle`, which asks the machine and carries out what that says::
 
-    sessions, line, timers, user  --happenings-->  ConnectionMachine  --effects-->  status, handlers, Work (work.py)
-                                streamerToClient  -->  Streaming (operations.py)  -->  results of calls, handlers
+    sessions, link, timers, user  --events-->  ConnectionMachine  --effects-->  status, handlers, sessions, link, timers
+                          streamerToClient  -->  StreamCalls (stream_calls.py)  -->  results of calls, handlers
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Protocol, assert_never
 
 from odyssey_client.config import AdvancedConfig
-from odyssey_client.connection import connection_events, messages
-from odyssey_client.connection.connection_machine import ConnectionMachine, ReconnectPolicy
-from odyssey_client.connection.connection_table import State
-from odyssey_client.connection.effect_runner import EffectRunner
-from odyssey_client.connection.session_source import SessionSource
+from odyssey_client.connection import connection_machine
+from odyssey_client.connection.connection_machine import (
+    ConnectionEffect,
+    ConnectionEvent,
+    ConnectionMachine,
+    ConnectionState,
+    ReconnectPolicy,
+)
+from odyssey_client.connection.messages import StreamerMessage
 from odyssey_client.connection.stream_calls import StreamCalls
-from odyssey_client.connection.streamer_link import LinkListener
-from odyssey_client.errors import InvalidStateError, OdysseyError
+from odyssey_client.connection.streamer_link import LinkListener, StreamerLink
+from odyssey_client.errors import OdysseyError
 from odyssey_client.events import (
-    BroadcastReady,
     Connected,
     Disconnected,
     Dispatcher,
     ErrorOccurred,
     Event,
     EventBus,
-    InteractAcknowledged,
     OdysseyEventHandlers,
     StatusChanged,
-    StreamEnded,
-    StreamError,
-    StreamStarted,
     in_handler,
 )
 from odyssey_client.media.stream import MediaStream
-from odyssey_client.models import JSON, ClientCredentials, ConnectionStatus
+from odyssey_client.models import ClientCredentials, ConnectionStatus
 from odyssey_client.platform import Clock, Network
 from odyssey_client.rtc.ice_servers import Fetch
 
@@ -46,6 +48,28 @@ logger = logging.getLogger(__name__)
 
 HANDLER_LIMIT_S = 2.0
 """Seconds that handlers have to finish once the connection is over and somebody waits for its end."""
+
+REASON_LIMIT_S = 0.5
+"""Seconds that signaling has to say why the peer was lost: both are closed at once, and either may come first."""
+
+
+class SessionSource(Protocol):
+    """The REST calls that lead to credentials."""
+
+    def open(self, on_queued: Callable[[int, str], None]) -> Awaitable[ClientCredentials]:
+        """Get a new session.
+
+        ``on_queued`` is called each time no streamer was free, with how often that was and what the service said.
+        """
+        ...
+
+    def renew(self, credentials: ClientCredentials) -> Awaitable[ClientCredentials]:
+        """Get credentials with which the session of ``credentials`` can be taken up again.
+
+        Raises:
+            SessionLostError: there is no such session any more.
+        """
+        ...
 
 
 class Connection:
@@ -70,26 +94,36 @@ class Connection:
         self._dispatcher = Dispatcher(handlers)
         self._events = events
         self._machine = ConnectionMachine(_policy(settings))
-        self._work = EffectRunner(
+        self._sessions = sessions
+        self._tasks = ConnectionTasks(clock, lambda error: self.handle(connection_machine.Broke(error)))
+        self._link = StreamerLink(
             self.media_stream,
-            sessions,
             LinkListener(self.handle, self._answered, self._report),
+            self._tasks.spawn,
             settings=settings,
             clock=clock,
             network=network,
             fetch=fetch,
         )
-        self.streaming = StreamCalls(clock, settings.operation_timeout_s, self._emit, self._work.later)
+        self.streaming = StreamCalls(
+            self._link,
+            clock=clock,
+            limit=settings.operation_timeout_s,
+            is_up=lambda: self.is_up,
+            announce=self._emit,
+            later=self._tasks.later,
+        )
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._released = asyncio.Event()
         self._quiet = asyncio.Event()
         self._awaited = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.Task[None] | None = None
 
     @property
     def credentials(self) -> ClientCredentials | None:
         """Those of the session there is, or was."""
-        return self._work.line.credentials
+        return self._link.credentials
 
     @property
     def is_up(self) -> bool:
@@ -125,7 +159,7 @@ class Connection:
 
         Called from a handler it does not wait for the handlers, which would be waiting for itself.
         """
-        self.handle(connection_events.Disconnect())
+        self.handle(connection_machine.Disconnect())
         if self._task is None or self._task.done():
             return  # never begun, or all over: perhaps with an event loop that is gone
         if in_handler():
@@ -136,35 +170,12 @@ class Connection:
         if not self._task.cancelled():
             self._task.result()
 
-    def handle(self, happened: connection_events.Input) -> None:
-        """Let the machine decide about ``happened``, and carry out what it says."""
-        if self._machine.is_over and not isinstance(happened, connection_events.Disconnect):
+    def handle(self, event: ConnectionEvent) -> None:
+        """Let the machine decide about ``event``, and carry out what it says."""
+        if self._machine.is_over and not isinstance(event, connection_machine.Disconnect):
             return  # an echo of what is being torn down
-        for effect in self._machine.handle(happened):
+        for effect in self._machine.handle(event):
             self._carry_out(effect)
-
-    async def send_start(self, fields: dict[str, JSON], *, by_socket: bool) -> None:
-        """Send `interactive_stream_start`; by the socket if asked to, or if the channel does not take it.
-
-        Raises:
-            InvalidStateError: the connection is being made again.
-            OdysseyConnectionError: there is no way to send it any more.
-        """
-        if not self.is_up:  # it was when the call began: an image takes a while to prepare
-            raise InvalidStateError(
-                "reconnecting",
-                "The connection is being made again, so nothing was sent. Wait for the status connected.",
-            )
-        await self._work.line.send_start(fields, by_socket=by_socket)
-
-    async def send(self, kind: str, fields: dict[str, JSON]) -> None:
-        """Send on `clientToStreamer`.
-
-        Raises:
-            OdysseyConnectionError: there is no connection any more.
-            OdysseyStreamError: the message is longer than the streamer takes, or the channel is closed.
-        """
-        self._work.line.send_by_channel(kind, fields)
 
     # The connection's own task.
 
@@ -175,7 +186,7 @@ class Connection:
                 frames = self._dispatcher.run_frames(self.media_stream.frames(buffer=1))
                 delivering.add(deliveries.create_task(frames, name="odyssey on_video_frame"))
             try:
-                await self._work.run(self._live(credentials))
+                await self._tasks.run(self._live(credentials))
             finally:
                 self._quiet.set()
                 self._dispatcher.close()
@@ -186,12 +197,12 @@ class Connection:
     async def _live(self, credentials: ClientCredentials | None) -> None:
         try:
             if not self._machine.is_over:  # it may have been closed before this task began
-                self.handle(connection_events.Connect(credentials))
+                self.handle(_connect(credentials))
             await self._released.wait()
         finally:
             # Cancelled from outside, as when the event loop ends: it is over all the same, and what the tasks
             # of the work still say on their way out begins nothing new.
-            self.handle(connection_events.Disconnect())
+            self.handle(connection_machine.Disconnect())
 
     async def _cancel_late(self, delivering: set[asyncio.Task[None]]) -> None:
         """Give handlers a limit once somebody waits for them; until then, one may be connecting anew."""
@@ -203,48 +214,76 @@ class Connection:
 
     # What the machine says is to be done.
 
-    def _carry_out(self, effect: connection_events.Effect) -> None:
+    def _carry_out(self, effect: ConnectionEffect) -> None:  # noqa: PLR0912 - a case for each effect
         match effect:
-            case connection_events.SetStatus(status, message):
+            case connection_machine.SetStatus(status, message):
                 self.status = status
                 self._emit(StatusChanged(status, message))
-            case connection_events.LoseSession(error):
-                self.streaming.lose_session(error)
-            case connection_events.CallConnected():
+            case connection_machine.CallConnected():
                 self._emit(Connected(self.media_stream))
                 self._ready.set_result(None)
-            case connection_events.CallDisconnected():
+            case connection_machine.CallDisconnected():
                 self._emit(Disconnected())
-            case connection_events.Report(error, fatal):
+            case connection_machine.Report(error, fatal):
                 self._emit(ErrorOccurred(error, fatal))
-            case connection_events.Release(error):
+            case connection_machine.OpenSession():
+                self._tasks.begin(self._open_session())
+            case connection_machine.RenewSession(credentials):
+                self._tasks.begin(self._ask_for_session(self._sessions.renew(credentials)))
+            case connection_machine.LoseSession(error):
+                self.streaming.lose_session(error)
+            case connection_machine.OpenSignaling(credentials):
+                self._link.open(credentials)
+            case connection_machine.DropAttempt():
+                self._link.drop()
+                self._tasks.drop()
+            case connection_machine.StartTimer(seconds):
+                self._timer = self._tasks.spawn(self._after(seconds, connection_machine.TimedOut()))
+            case connection_machine.StopTimer():
+                if self._timer is not None:
+                    self._timer.cancel()
+            case connection_machine.ScheduleRetry(seconds):
+                self._tasks.spawn(self._after(seconds, connection_machine.RetryDue()))
+            case connection_machine.AwaitReason():
+                self._tasks.begin(self._after(REASON_LIMIT_S, connection_machine.ReasonOverdue()))
+            case connection_machine.WatchVideo():
+                self._tasks.begin(self._link.watch_video())
+            case connection_machine.WatchHold(seconds):
+                self._tasks.begin(self._after(seconds, connection_machine.Held()))
+            case connection_machine.Release(error):
                 self._settle(error)
                 self._released.set()
-            case _:
-                self._work.carry_out(effect)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    async def _open_session(self) -> None:
+        await self._ask_for_session(self._sessions.open(lambda *_: self.handle(connection_machine.NoStreamerFree())))
+
+    async def _ask_for_session(self, asking: Awaitable[ClientCredentials]) -> None:
+        try:
+            outcome: ConnectionEvent = connection_machine.SessionOpened(await asking)
+        except OdysseyError as error:
+            outcome = connection_machine.SessionRefused(error)
+        self.handle(outcome)
+
+    async def _after(self, seconds: float, event: ConnectionEvent) -> None:
+        await self._clock.sleep(seconds)
+        self.handle(event)
 
     def _settle(self, error: OdysseyError) -> None:
         """Let nobody wait any longer; the second time nobody does."""
         self.streaming.close(error)
-        self.media_stream.end(error if self._machine.state is State.FAILED else None)
+        self.media_stream.end(error if self._machine.state is ConnectionState.FAILED else None)
         self._events.end()
         if not self._ready.done():
             self._ready.set_exception(error)
             self._ready.exception()  # seen: whoever waited may have been cancelled
 
-    def _answered(self, answer: messages.Message) -> None:
-        if self._machine.is_over:
-            return  # said while the goodbye is under way
-        match answer:
-            case (
-                StreamStarted()
-                | InteractAcknowledged()
-                | StreamEnded()
-                | StreamError()
-                | BroadcastReady()
-                | messages.BroadcastUnusable()
-            ):
-                self.streaming.answered(answer)
+    # What the link tells, beside events.
+
+    def _answered(self, answer: StreamerMessage) -> None:
+        if not self._machine.is_over:  # otherwise it was said while the goodbye is under way
+            self.streaming.answered(answer)
 
     def _report(self, error: OdysseyError) -> None:
         if self._machine.is_over:
@@ -255,6 +294,80 @@ class Connection:
     def _emit(self, event: Event) -> None:
         self._dispatcher.put(event)
         self._events.put(event)
+
+
+class ConnectionTasks:
+    """The tasks of one connection: each ends with it, and some with the attempt that they belong to."""
+
+    def __init__(self, clock: Clock, broke: Callable[[Exception], None]) -> None:
+        """``broke`` is told what a task raised."""
+        self._clock = clock
+        self._broke = broke
+        self._group: asyncio.TaskGroup | None = None
+        # What happens may be told by one of aiortc's tasks, whose context marks the tasks begun there as the peer's, to
+        # be cancelled with it: so every task has the context of whoever connects.
+        self._context = contextvars.copy_context()
+        self._is_over = False
+        self._under_way: list[asyncio.Task[None]] = []
+        """What an attempt that is dropped takes with it: REST calls and watches."""
+
+    async def run(self, life: Awaitable[None]) -> None:
+        """Wait for ``life``; then end everything."""
+        try:
+            async with asyncio.TaskGroup() as self._group:
+                try:
+                    await life
+                finally:
+                    self._is_over = True
+                raise _Over
+        except* _Over:
+            pass
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call ``call`` after a time, unless all is over by then."""
+
+        async def wait_and_call() -> None:
+            await self._clock.sleep(seconds)
+            call()
+
+        if not self._is_over:
+            self.spawn(wait_and_call())
+
+    def begin(self, work: Coroutine[object, object, None]) -> None:
+        """Begin what ends with the attempt."""
+        self._under_way.append(self.spawn(work))
+
+    def drop(self) -> None:
+        """End what ends with the attempt."""
+        for task in self._under_way:
+            task.cancel()
+        self._under_way.clear()
+
+    def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Begin what ends with the connection."""
+        if self._group is None:
+            raise RuntimeError("the connection was not started")
+        task = self._group.create_task(self._guarded(work), context=self._context.copy())
+        # Cancelled before it has begun, a task leaves its work untouched, and Python would complain of that.
+        task.add_done_callback(lambda _: work.close())
+        return task
+
+    async def _guarded(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # a defect: the connection ends with it, and whoever waits is told
+            logger.exception("a task of the connection failed")
+            self._broke(error)
+
+
+class _Over(Exception):  # noqa: N818 - not an error: the way out of a task group
+    """The connection is over; whatever runs for it is to be cancelled."""
+
+
+def _connect(credentials: ClientCredentials | None) -> ConnectionEvent:
+    if credentials is None:
+        return connection_machine.Connect()
+    return connection_machine.ConnectWithCredentials(credentials)
 
 
 def _policy(settings: AdvancedConfig) -> ReconnectPolicy:

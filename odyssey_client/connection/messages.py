@@ -1,7 +1,7 @@
-"""What the service says on the socket and on `streamerToClient`, as typed values (protocol.md sections 3 and 4).
+"""What goes over the socket and the data channels, as typed values (protocol.md sections 3 and 4).
 
-Read strictly: a field that is missing or of the wrong type is a `MessageError` that names it. Fields and message
-types that the protocol does not name are passed over, since a newer service may send more.
+`parse` reads strictly: a field that is missing or of the wrong type is a `MessageError` that names it. Fields and
+message types that the protocol does not name are passed over, since a newer service may send more. `encode` writes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import assert_never
 
 from odyssey_client.errors import SignalingError, excerpt
 from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
@@ -61,17 +62,64 @@ class BroadcastUnusable:
     why: str
 
 
-type Message = (
-    Offer
-    | IceCandidate
-    | ServiceError
-    | StreamStarted
-    | InteractAcknowledged
-    | StreamEnded
-    | StreamError
-    | BroadcastReady
-    | BroadcastUnusable
+type SignalingMessage = Offer | IceCandidate | ServiceError
+"""What comes on the signaling socket."""
+
+type StreamerMessage = (
+    StreamStarted | InteractAcknowledged | StreamEnded | StreamError | BroadcastReady | BroadcastUnusable
 )
+"""What comes on the data channel `streamerToClient`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`answer`."""
+
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """`keepalive`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientDisconnecting:
+    """`client_disconnecting`."""
+
+
+@dataclass(frozen=True, slots=True)
+class InteractiveStreamStart:
+    """`interactive_stream_start`; what is None is left out.
+
+    Attributes:
+        image: A ``data:`` URL.
+    """
+
+    prompt: str
+    portrait: bool
+    broadcast: bool
+    bypass_prompt_expansion: bool | None = None
+    image: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """`update`."""
+
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class InteractiveStreamEnd:
+    """`interactive_stream_end`."""
+
+
+type ChannelMessage = InteractiveStreamStart | Update | InteractiveStreamEnd
+"""What goes out on the data channel `clientToStreamer`; a start with an image goes by the socket."""
+
+type OutgoingMessage = Answer | Keepalive | ClientDisconnecting | ChannelMessage
+"""What goes out on the socket, or on `clientToStreamer`."""
 
 
 class _Fields:
@@ -120,9 +168,9 @@ def _broadcast_ready(fields: _Fields) -> BroadcastReady | BroadcastUnusable:
         return BroadcastUnusable(str(error))
 
 
-type _Reader = Callable[[_Fields], Message]
+type _Reader[M] = Callable[[_Fields], M]
 
-SIGNALING: Mapping[str, _Reader] = MappingProxyType(
+SIGNALING: Mapping[str, _Reader[SignalingMessage]] = MappingProxyType(
     {
         "offer": lambda f: Offer(f.text("sdp")),
         "ice_candidate": lambda f: IceCandidate(
@@ -133,7 +181,7 @@ SIGNALING: Mapping[str, _Reader] = MappingProxyType(
 )
 """The messages of the signaling socket, by ``type``."""
 
-STREAMER_TO_CLIENT: Mapping[str, _Reader] = MappingProxyType(
+STREAMER_TO_CLIENT: Mapping[str, _Reader[StreamerMessage]] = MappingProxyType(
     {
         "stream_started": lambda f: StreamStarted(f.text("stream_id"), f.text_or("applied_prompt", "")),
         "update_acknowledged": lambda f: InteractAcknowledged(f.text("prompt")),
@@ -145,7 +193,7 @@ STREAMER_TO_CLIENT: Mapping[str, _Reader] = MappingProxyType(
 """The messages of the data channel `streamerToClient`, by ``type``."""
 
 
-def parse(channel: str, readers: Mapping[str, _Reader], data: str | bytes) -> Message | None:
+def parse[M](channel: str, readers: Mapping[str, _Reader[M]], data: str | bytes) -> M | None:
     """Read one message; None for a type that ``readers`` does not know.
 
     Raises:
@@ -166,9 +214,38 @@ def parse(channel: str, readers: Mapping[str, _Reader], data: str | bytes) -> Me
     return None if reader is None else reader(_Fields(channel, kind, decoded))
 
 
-def encode(kind: str, fields: Mapping[str, JSON] | None = None) -> str:
+def encode(message: OutgoingMessage) -> str:
     """Write one message as it goes on the wire."""
-    return json.dumps({"type": kind, **(fields or {})}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(_wire_form(message), ensure_ascii=False, separators=(",", ":"))
+
+
+def _wire_form(message: OutgoingMessage) -> dict[str, JSON]:
+    match message:
+        case Answer(sdp):
+            return {"type": "answer", "sdp": sdp}
+        case Keepalive():
+            return {"type": "keepalive"}
+        case ClientDisconnecting():
+            return {"type": "client_disconnecting"}
+        case InteractiveStreamStart():
+            return _start(message)
+        case Update(prompt):
+            return {"type": "update", "prompt": prompt}
+        case InteractiveStreamEnd():
+            return {"type": "interactive_stream_end"}
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _start(start: InteractiveStreamStart) -> dict[str, JSON]:
+    optional = {"bypass_vlm_expansion": start.bypass_prompt_expansion, "input_image_base64": start.image}
+    return {
+        "type": "interactive_stream_start",
+        "prompt": start.prompt,
+        "portrait": start.portrait,
+        "broadcast": start.broadcast,
+        **{name: value for name, value in optional.items() if value is not None},
+    }
 
 
 _NAMES: Mapping[type, str] = {

@@ -1,46 +1,256 @@
-"""The calls that start, steer and end streams over one connection, and the answers they wait for.
+"""The state machine of the calls that start, steer and end streams over one connection (protocol.md section 4).
 
 Rules:
 
-1. What may happen, and which calls are refused, stands in the table (`operations_table.py`).
-2. The machine does nothing but say what is to be done: no channel, no future, no clock.
-3. The wire gives answers no number, so they are matched by order: the streamer answers starts in the order they were
+1. What may happen stands in `TRANSITIONS`, and which calls are refused in `REFUSALS`. Anything else is a defect of the
+   shell. The keys of a row are classes of events; `_guarded` has the rules that put one of `Guarded` in their place.
+2. The effects of a row are classes as well. Which calls one is for follows from the event: `_resolved` and `_rejected`
+   tell. Announcements come before results: a handler has been called by the time the call it belongs to returns.
+3. The machine does nothing itself: no channel, no future, no clock. `stream_calls.py` carries out its effects in order.
+4. The wire gives answers no number, so they are matched by order: the streamer answers starts in the order they were
    sent, and interactions in theirs. A call that gave up (timed out, cancelled) keeps its place, so that an answer
    that comes late is not taken for the next call's; its place is given up when as much time has passed again. Where
    an answer shows the very text of a later call, and not that of the first in line, it belongs to the later one: the
    first was never answered. An acknowledgement that shows the text of none in line answers nothing where it is the one
    before said twice, or begins with the text of an interaction whose place was given up.
-4. A stream error answers the start that waits; else the interaction first in line; else the end.
+5. A stream error answers the start that waits; else the interaction first in line; else the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
 
-from odyssey_client.connection.messages import BroadcastUnusable
-from odyssey_client.connection.operation_events import (
-    Announce,
-    Close,
-    Effect,
-    End,
-    GaveUp,
-    Input,
-    Interact,
-    LoseSession,
-    Reject,
-    Resolve,
-    Start,
-)
-from odyssey_client.connection.operation_table import INITIAL, REFUSALS, TRANSITIONS, Action, Event, State
+from odyssey_client.connection.messages import BroadcastUnusable, StreamerMessage
 from odyssey_client.errors import (
     ConnectionClosedError,
     InvalidStateError,
+    OdysseyError,
     OdysseyStreamError,
     SessionLostError,
     stream_error,
 )
 from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
+
+
+class OperationState(StrEnum):
+    """Where the streaming of a connection stands."""
+
+    IDLE = "idle"
+    """No stream; one may be started."""
+    STARTING = "starting"
+    """A start was sent; `stream_started` is awaited."""
+    STREAMING = "streaming"
+    """A stream runs; interactions may be sent."""
+    ENDING = "ending"
+    """An end was sent; `stream_ended` is awaited."""
+    CLOSED = "closed"
+    """The connection is over."""
+
+
+# What happens: goes in. A call is known by a number that the shell gives it.
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The user starts a stream."""
+
+    call: int
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interact:
+    """The user changes the stream."""
+
+    call: int
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The user ends the stream."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """The call timed out or was cancelled; the same again when its place is to be given up too."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLost:
+    """The session is gone, because of ``error``, and with it any stream; the connection is about to get another one."""
+
+    error: OdysseyError
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The connection is over, because of ``error``."""
+
+    error: OdysseyError
+
+
+type Call = Start | Interact | End
+type OperationEvent = Call | GaveUp | StreamerMessage | SessionLost | Close
+"""An answer of the streamer is an event as it is."""
+
+
+class StartedLate:
+    """`stream_started` for a start that nobody waits for any more."""
+
+
+class StartRefused:
+    """A stream error while a start waits first in line."""
+
+
+class EndRefused:
+    """A stream error while an end waits and no interaction does."""
+
+
+class StartGivenUp:
+    """The start that waited gave up."""
+
+
+class InteractGivenUp:
+    """An interaction that waited gave up."""
+
+
+class EndGivenUp:
+    """The end that waited gave up."""
+
+
+class PlaceGivenUp:
+    """A call that gave up long ago is not answered any more."""
+
+
+type Guarded = StartedLate | StartRefused | EndRefused | StartGivenUp | InteractGivenUp | EndGivenUp | PlaceGivenUp
+"""What the machine makes of an event by the rules of `_guarded`; a shell sends none of them."""
+
+type Happening = type[OperationEvent | Guarded]
+"""A key of the table."""
+
+
+# What the shell is to do: comes out.
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Handlers and event streams are told."""
+
+    answer: Announced
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """The call returns ``value``: the stream's id, the acknowledged prompt, or nothing."""
+
+    call: int
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """The call raises ``error``."""
+
+    call: int
+    error: OdysseyError
+
+
+type Announced = StreamStarted | InteractAcknowledged | StreamEnded | StreamError | BroadcastReady
+type OperationEffect = Announce | Resolve | Reject
+
+
+# The table.
+
+type Transition = tuple[OperationState, tuple[type[OperationEffect], ...]]
+
+
+def _anywhere(state: OperationState) -> Mapping[Happening, Transition]:
+    """What does not move a connection that is open, whatever its state."""
+    return {
+        InteractAcknowledged: (state, (Announce, Resolve)),
+        BroadcastReady: (state, (Announce,)),
+        BroadcastUnusable: (state, (Announce,)),
+        StreamError: (state, (Announce, Reject)),
+        InteractGivenUp: (state, ()),
+        PlaceGivenUp: (state, ()),
+        StartedLate: (state, (Announce,)),
+        StreamEnded: (state, (Announce,)),
+        SessionLost: (OperationState.IDLE, (Reject,)),
+        Close: (OperationState.CLOSED, (Reject,)),
+    }
+
+
+INITIAL = OperationState.IDLE
+
+TRANSITIONS: Mapping[OperationState, Mapping[Happening, Transition]] = MappingProxyType(
+    {
+        OperationState.IDLE: {
+            **_anywhere(OperationState.IDLE),
+            Start: (OperationState.STARTING, ()),
+            StartedLate: (OperationState.STREAMING, (Announce,)),
+        },
+        OperationState.STARTING: {
+            **_anywhere(OperationState.STARTING),
+            StreamStarted: (OperationState.STREAMING, (Announce, Resolve)),
+            StartRefused: (OperationState.IDLE, (Announce, Reject)),
+            StartGivenUp: (OperationState.IDLE, ()),
+        },
+        OperationState.STREAMING: {
+            **_anywhere(OperationState.STREAMING),
+            Interact: (OperationState.STREAMING, ()),
+            End: (OperationState.ENDING, ()),
+            StreamEnded: (OperationState.IDLE, (Announce, Reject)),
+            SessionLost: (OperationState.IDLE, (Announce, Reject)),
+        },
+        OperationState.ENDING: {
+            **_anywhere(OperationState.ENDING),
+            StreamEnded: (OperationState.IDLE, (Announce, Reject, Resolve)),
+            EndRefused: (OperationState.IDLE, (Announce, Reject)),
+            EndGivenUp: (OperationState.STREAMING, ()),
+            SessionLost: (OperationState.IDLE, (Announce, Reject)),
+        },
+        OperationState.CLOSED: {
+            # Calls that were settled when the connection closed may still give up.
+            PlaceGivenUp: (OperationState.CLOSED, ()),
+            Close: (OperationState.CLOSED, ()),
+        },
+    }
+)
+
+_NOT_CONNECTED = ("not_connected", "There is no connection any more. Call connect() first.")
+_NO_STREAM = ("no_stream", "No stream is running. Call start_stream() first.")
+_STARTING = ("stream_starting", "A stream is being started. Wait until start_stream() has returned.")
+_ENDING = (
+    "stream_ending",
+    "The stream is being ended. Wait until end_stream() has returned, then call start_stream().",
+)
+_RUNNING = ("stream_running", "A stream is already running. Call end_stream() first, or interact() to change it.")
+
+REFUSALS: Mapping[tuple[OperationState, Happening], tuple[str, str]] = MappingProxyType(
+    {
+        (OperationState.IDLE, Interact): _NO_STREAM,
+        (OperationState.IDLE, End): _NO_STREAM,
+        (OperationState.STARTING, Start): _STARTING,
+        (OperationState.STARTING, Interact): _STARTING,
+        (OperationState.STARTING, End): _STARTING,
+        (OperationState.STREAMING, Start): _RUNNING,
+        (OperationState.ENDING, Start): _ENDING,
+        (OperationState.ENDING, Interact): _ENDING,
+        (OperationState.ENDING, End): _ENDING,
+        (OperationState.CLOSED, Start): _NOT_CONNECTED,
+        (OperationState.CLOSED, Interact): _NOT_CONNECTED,
+        (OperationState.CLOSED, End): _NOT_CONNECTED,
+    }
+)
+"""The calls that are refused on the spot, by state: the ``reason`` and ``message`` of the `InvalidStateError`."""
 
 _LOST_WHILE_WAITING = (
     "The session was lost before the streamer answered, and its stream with it: whether this was carried out is not "
@@ -65,7 +275,7 @@ class _Place:
         return bool(prompt) and applied_prompt.strip().casefold().startswith(prompt)
 
 
-class StreamOperations:
+class OperationMachine:
     """One connection's place in `TRANSITIONS`, and the calls that wait for answers."""
 
     def __init__(self) -> None:
@@ -84,198 +294,173 @@ class StreamOperations:
         waiting = {place.call for place in (*self._starts, *self._interactions) if place.waiting}
         return frozenset(waiting if self._end is None else waiting | {self._end})
 
-    def handle(self, happened: Input) -> tuple[Effect, ...]:
+    def handle(self, event: OperationEvent) -> tuple[OperationEffect, ...]:
         """Move on, and say what is to be done, in order.
 
         Raises:
             InvalidStateError: a call does not fit the present state; nothing has changed.
         """
-        event = self._classify(happened)
-        transition = TRANSITIONS[self.state].get(event)
+        happening = self._guarded(event)
+        transition = TRANSITIONS[self.state].get(happening)
         if transition is None:
-            refusal = REFUSALS.get((self.state, event))
+            refusal = REFUSALS.get((self.state, happening))
             if refusal is None:
-                raise RuntimeError(f"streaming that is {self.state} does not expect {event}")
+                raise RuntimeError(f"streaming that is {self.state} does not expect {happening.__name__}")
             raise InvalidStateError(*refusal)
-        self.state, actions = transition
-        effects: list[Effect] = []
-        for action in actions:
-            effects += _ACTIONS[action](self, happened)
-        if isinstance(happened, StreamStarted):
-            _remove(self._starts, _first_shown(self._starts, happened.applied_prompt))
+        self.state, kinds = transition
+        effects: list[OperationEffect] = []
+        for kind in kinds:
+            if kind is Announce:
+                effects += [Announce(answer) for answer in _announced(event)]
+            elif kind is Resolve:
+                effects += self._resolved(event)
+            else:
+                effects += self._rejected(event, happening)
+        self._remember(event, happening)
         return tuple(effects)
 
-    def _classify(self, happened: Input) -> Event:
-        match happened:
+    # Which event it is.
+
+    def _guarded(self, event: OperationEvent) -> Happening:
+        """Return the key of ``event`` in the table: its class, unless one of `Guarded` takes its place."""
+        match event:
             case StreamStarted(applied_prompt=prompt):
                 place = _first_shown(self._starts, prompt)
-                return Event.STARTED if place is not None and place.waiting else Event.STARTED_LATE
+                return StreamStarted if place is not None and place.waiting else StartedLate
             case StreamError():
-                return self._classify_failure()
+                return self._guarded_error()
             case GaveUp(call):
-                return self._classify_giving_up(call)
-        return _EVENTS[type(happened)]
+                return self._guarded_giving_up(call)
+        return type(event)
 
-    def _classify_failure(self) -> Event:
-        if self.state is State.STARTING and self._starts[0].waiting:
-            return Event.START_REFUSED
-        if self.state is State.ENDING and not self._interactions:
-            return Event.END_REFUSED
-        return Event.STREAM_ERROR
+    def _guarded_error(self) -> Happening:
+        if self.state is OperationState.STARTING and self._starts[0].waiting:
+            return StartRefused
+        if self.state is OperationState.ENDING and not self._interactions:
+            return EndRefused
+        return StreamError
 
-    def _classify_giving_up(self, call: int) -> Event:
+    def _guarded_giving_up(self, call: int) -> Happening:
         if call == self._end:
-            return Event.END_GIVEN_UP
+            return EndGivenUp
         if any(place.call == call and place.waiting for place in self._starts):
-            return Event.START_GIVEN_UP
+            return StartGivenUp
         if any(place.call == call and place.waiting for place in self._interactions):
-            return Event.INTERACT_GIVEN_UP
-        return Event.PLACE_GIVEN_UP
+            return InteractGivenUp
+        return PlaceGivenUp
 
-    def _queue(self, happened: Input) -> list[Effect]:
-        match happened:
+    # Which calls wait.
+
+    def _remember(self, event: OperationEvent, happening: Happening) -> None:
+        match event:
             case Start(call, prompt):
                 self._starts.append(_Place(call, prompt))
             case Interact(call, prompt):
                 self._interactions.append(_Place(call, prompt))
             case End(call):
                 self._end = call
+            case GaveUp(call) if happening is PlaceGivenUp:
+                self._drop_place(call)
+            case GaveUp(call):
+                self._abandon(call)
+            case StreamStarted(applied_prompt=prompt):
+                _remove(self._starts, _first_shown(self._starts, prompt))
+
+    def _abandon(self, call: int) -> None:
+        for places in (self._starts, self._interactions):
+            places[:] = [replace(each, waiting=each.waiting and each.call != call) for each in places]
+        self._end = None if self._end == call else self._end
+
+    def _drop_place(self, call: int) -> None:
+        self._given_up += [place for place in self._interactions if place.call == call]
+        for places in (self._starts, self._interactions):
+            places[:] = [place for place in places if place.call != call]
+
+    # Which calls an answer is for.
+
+    def _resolved(self, event: OperationEvent) -> list[Resolve]:
+        match event:
+            case StreamStarted(stream_id, prompt):
+                place = _first_shown(self._starts, prompt)
+                return [] if place is None else [Resolve(place.call, stream_id)]
+            case InteractAcknowledged(prompt):
+                return self._acknowledge(prompt)
+            case StreamEnded():
+                call, self._end = self._end, None
+                return [] if call is None else [Resolve(call)]
         return []
 
-    def _abandon(self, happened: Input) -> list[Effect]:
-        if isinstance(happened, GaveUp):
-            for line in (self._starts, self._interactions):
-                line[:] = [_Place(p.call, p.prompt, p.waiting and p.call != happened.call) for p in line]
-            self._end = None if self._end == happened.call else self._end
-        return []
-
-    def _drop_place(self, happened: Input) -> list[Effect]:
-        if isinstance(happened, GaveUp):
-            self._given_up += [place for place in self._interactions if place.call == happened.call]
-            for line in (self._starts, self._interactions):
-                line[:] = [place for place in line if place.call != happened.call]
-        return []
-
-    def _resolve_start(self, happened: Input) -> list[Effect]:
-        if not isinstance(happened, StreamStarted):
-            return []
-        place = _first_shown(self._starts, happened.applied_prompt)
-        return [] if place is None else [Resolve(place.call, happened.stream_id)]
-
-    def _resolve_interact(self, happened: Input) -> list[Effect]:
-        if not isinstance(happened, InteractAcknowledged):
-            return []
-        place = _first_shown(self._interactions, happened.prompt)
-        if place is None or self._is_said_twice(place, happened.prompt) or self._is_too_late(place, happened.prompt):
+    def _acknowledge(self, applied_prompt: str) -> list[Resolve]:
+        place = _first_shown(self._interactions, applied_prompt)
+        if place is None or self._is_said_twice(place, applied_prompt) or self._is_too_late(place, applied_prompt):
             return []
         self._interactions.remove(place)
-        self._acknowledged = place, happened.prompt
-        return [Resolve(place.call, happened.prompt)] if place.waiting else []
+        self._acknowledged = place, applied_prompt
+        return [Resolve(place.call, applied_prompt)] if place.waiting else []
 
     def _is_said_twice(self, place: _Place, applied_prompt: str) -> bool:
-        """Whether this acknowledges once more what was answered already, and not what is at ``place`` (rule 3)."""
+        """Whether this acknowledges once more what was answered already, and not what is at ``place`` (rule 4)."""
         if self._acknowledged is None or place.is_shown_in(applied_prompt):
             return False
         former, said = self._acknowledged
         return said == applied_prompt and former.is_shown_in(applied_prompt)
 
     def _is_too_late(self, place: _Place, applied_prompt: str) -> bool:
-        """Whether this acknowledges what was given up long ago, and not what is at ``place`` (rule 3)."""
+        """Whether this acknowledges what was given up long ago, and not what is at ``place`` (rule 4)."""
         if place.is_shown_in(applied_prompt):
             return False
         return any(each.begins(applied_prompt) for each in self._given_up)
 
-    def _resolve_end(self, _: Input) -> list[Effect]:
-        call, self._end = self._end, None
-        return [] if call is None else [Resolve(call)]
-
-    def _reject_start(self, happened: Input) -> list[Effect]:
-        return _reject(self._starts.pop(0), happened)
-
-    def _reject_oldest(self, happened: Input) -> list[Effect]:
-        before_a_stream = self.state in {State.IDLE, State.STARTING}
-        line = self._starts if before_a_stream and self._starts else self._interactions
-        return _reject(line.pop(0), happened) if line else []
-
-    def _reject_end(self, happened: Input) -> list[Effect]:
-        call, self._end = self._end, None
-        return [] if call is None else _reject(_Place(call, ""), happened)
-
-    def _reject_interactions(self, _: Input) -> list[Effect]:
-        line, self._interactions, self._given_up = self._interactions, [], []
-        message = "The stream ended before this interaction was acknowledged."
-        return [Reject(p.call, OdysseyStreamError("stream_ended", message)) for p in line if p.waiting]
-
-    def _reject_all(self, happened: Input) -> list[Effect]:
-        calls = sorted(self.pending)
-        self._starts, self._interactions, self._given_up, self._end = [], [], [], None
-        match happened:
+    def _rejected(self, event: OperationEvent, happening: Happening) -> list[Reject]:
+        match event:
+            case StreamError(reason, message):
+                call = self._take_refused(happening)
+                return [] if call is None else [Reject(call, stream_error(reason, message))]
+            case StreamEnded():
+                places, self._interactions, self._given_up = self._interactions, [], []
+                why = "The stream ended before this interaction was acknowledged."
+                return [Reject(each.call, OdysseyStreamError("stream_ended", why)) for each in places if each.waiting]
+            case SessionLost():
+                return [Reject(call, SessionLostError(_LOST_WHILE_WAITING)) for call in self._take_all()]
             case Close(error):
-                message = f"The connection ended before the streamer answered: {error}"
-                return [Reject(call, ConnectionClosedError(message)) for call in calls]
-            case LoseSession():
-                return [Reject(call, SessionLostError(_LOST_WHILE_WAITING)) for call in calls]
+                why = f"The connection ended before the streamer answered: {error}"
+                return [Reject(call, ConnectionClosedError(why)) for call in self._take_all()]
         return []
 
+    def _take_refused(self, happening: Happening) -> int | None:
+        """Take the call that a stream error answers out of its line (rule 5); None where it waits no more."""
+        if happening is EndRefused:
+            call, self._end = self._end, None
+            return call
+        before_a_stream = self.state in {OperationState.IDLE, OperationState.STARTING}
+        places = self._starts if before_a_stream and self._starts else self._interactions
+        place = places.pop(0) if places else None
+        return None if place is None or not place.waiting else place.call
 
-def _announce(_: StreamOperations, happened: Input) -> list[Effect]:
-    if isinstance(happened, StreamStarted | InteractAcknowledged | StreamEnded | StreamError | BroadcastReady):
-        return [Announce(happened)]
-    if isinstance(happened, BroadcastUnusable):
-        return [Announce(StreamError("broadcast_error", happened.why))]
+    def _take_all(self) -> list[int]:
+        calls = sorted(self.pending)
+        self._starts, self._interactions, self._given_up, self._end = [], [], [], None
+        return calls
+
+
+def _announced(event: OperationEvent) -> list[Announced]:
+    match event:
+        case StreamStarted() | InteractAcknowledged() | StreamEnded() | StreamError() | BroadcastReady():
+            return [event]
+        case BroadcastUnusable(why):
+            return [StreamError("broadcast_error", why)]
+        case SessionLost(error):
+            return [StreamError(error.code, str(error)), StreamEnded()]
     return []
 
 
-def _tell_loss(_: StreamOperations, happened: Input) -> list[Effect]:
-    if not isinstance(happened, LoseSession):
-        return []
-    return [Announce(StreamError(happened.error.code, str(happened.error))), Announce(StreamEnded())]
+def _first_shown(places: list[_Place], applied_prompt: str) -> _Place | None:
+    """Whose answer this is: the first in line, unless only a later one's text is in it (rule 4)."""
+    if not places or places[0].is_shown_in(applied_prompt):
+        return places[0] if places else None
+    return next((place for place in places if place.is_shown_in(applied_prompt)), places[0])
 
 
-def _first_shown(line: list[_Place], applied_prompt: str) -> _Place | None:
-    """Whose answer this is: the first in line, unless only a later one's text is in it (rule 3)."""
-    if not line or line[0].is_shown_in(applied_prompt):
-        return line[0] if line else None
-    return next((place for place in line if place.is_shown_in(applied_prompt)), line[0])
-
-
-def _remove(line: list[_Place], place: _Place | None) -> None:
+def _remove(places: list[_Place], place: _Place | None) -> None:
     if place is not None:
-        line.remove(place)
-
-
-def _reject(place: _Place, happened: Input) -> list[Effect]:
-    if not place.waiting or not isinstance(happened, StreamError):
-        return []
-    return [Reject(place.call, stream_error(happened.reason, happened.message))]
-
-
-_EVENTS: Mapping[type[object], Event] = {
-    Start: Event.START,
-    Interact: Event.INTERACT,
-    End: Event.END,
-    InteractAcknowledged: Event.ACKNOWLEDGED,
-    StreamEnded: Event.ENDED,
-    BroadcastReady: Event.BROADCAST_READY,
-    BroadcastUnusable: Event.BROADCAST_UNUSABLE,
-    LoseSession: Event.SESSION_LOST,
-    Close: Event.CLOSE,
-}
-
-_ACTIONS: Mapping[Action, Callable[[StreamOperations, Input], list[Effect]]] = {
-    Action.QUEUE_START: StreamOperations._queue,  # noqa: SLF001
-    Action.QUEUE_INTERACT: StreamOperations._queue,  # noqa: SLF001
-    Action.QUEUE_END: StreamOperations._queue,  # noqa: SLF001
-    Action.ANNOUNCE: _announce,
-    Action.RESOLVE_START: StreamOperations._resolve_start,  # noqa: SLF001
-    Action.RESOLVE_INTERACT: StreamOperations._resolve_interact,  # noqa: SLF001
-    Action.RESOLVE_END: StreamOperations._resolve_end,  # noqa: SLF001
-    Action.REJECT_START: StreamOperations._reject_start,  # noqa: SLF001
-    Action.REJECT_OLDEST: StreamOperations._reject_oldest,  # noqa: SLF001
-    Action.REJECT_END: StreamOperations._reject_end,  # noqa: SLF001
-    Action.REJECT_INTERACTIONS: StreamOperations._reject_interactions,  # noqa: SLF001
-    Action.ABANDON: StreamOperations._abandon,  # noqa: SLF001
-    Action.DROP_PLACE: StreamOperations._drop_place,  # noqa: SLF001
-    Action.REJECT_ALL: StreamOperations._reject_all,  # noqa: SLF001
-    Action.TELL_LOSS: _tell_loss,
-}
+        places.remove(place)

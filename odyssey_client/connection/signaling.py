@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -12,9 +12,16 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI, WebSocketException
 
 from odyssey_client.connection import messages
-from odyssey_client.connection.messages import Message, MessageError, ServiceError
+from odyssey_client.connection.messages import (
+    ClientDisconnecting,
+    Keepalive,
+    MessageError,
+    OutgoingMessage,
+    ServiceError,
+    SignalingMessage,
+)
 from odyssey_client.errors import SignalingError
-from odyssey_client.models import JSON, ClientCredentials
+from odyssey_client.models import ClientCredentials
 from odyssey_client.platform import Clock, Network
 from odyssey_client.rest.error_mapping import BLANK
 
@@ -57,7 +64,7 @@ class Signaling:
         """Leave in such a way, in the end, that the session can be taken up again."""
         self._keeps_session = True
 
-    async def receive(self) -> Message:
+    async def receive(self) -> SignalingMessage:
         """Wait for the next message that the protocol knows; others are logged and passed over.
 
         Raises:
@@ -74,14 +81,14 @@ class Signaling:
                 return message
             logger.debug("signaling: passed over a message of a type this client does not know")
 
-    async def send(self, kind: str, fields: Mapping[str, JSON] | None = None) -> None:
+    async def send(self, message: OutgoingMessage) -> None:
         """Send one message.
 
         Raises:
             SignalingLostError: the socket is closed.
         """
         try:
-            await self._socket.send(messages.encode(kind, fields))
+            await self._socket.send(messages.encode(message))
         except ConnectionClosed as closed:
             raise self._lost(closed) from None
 
@@ -90,7 +97,7 @@ class Signaling:
         while True:
             await self._clock.sleep(interval)
             try:
-                await self.send("keepalive")
+                await self.send(Keepalive())
             except SignalingLostError:  # the reader sees it too, and says so
                 return
 
@@ -101,10 +108,10 @@ class Signaling:
                 if self._keeps_session:
                     await self._socket.close(RECONNECTING_CODE, "reconnecting")
                 else:
-                    await self.send("client_disconnecting")
+                    await self.send(ClientDisconnecting())
                     await self._socket.close(1000)
 
-    def _read(self, data: str | bytes) -> Message | None:
+    def _read(self, data: str | bytes) -> SignalingMessage | None:
         try:
             message = messages.parse("signaling", messages.SIGNALING, data)
         except MessageError as error:

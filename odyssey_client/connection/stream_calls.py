@@ -1,84 +1,108 @@
-"""The calls that start, steer and end streams: the shell of `operations.py`, with futures and limits."""
+"""The calls that start, steer and end streams: the shell of `operation_machine.py`, with futures and limits."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import assert_never
 
-from odyssey_client.connection.operation_events import (
+from odyssey_client.connection.messages import (
+    ChannelMessage,
+    InteractiveStreamEnd,
+    InteractiveStreamStart,
+    StreamerMessage,
+    Update,
+)
+from odyssey_client.connection.operation_machine import (
     Announce,
     Announced,
-    Answer,
     Call,
     Close,
     End,
     GaveUp,
-    Input,
     Interact,
-    LoseSession,
+    OperationEvent,
+    OperationMachine,
     Reject,
     Resolve,
+    SessionLost,
     Start,
 )
-from odyssey_client.connection.operation_machine import StreamOperations
-from odyssey_client.errors import OdysseyError, OperationTimeoutError
+from odyssey_client.connection.streamer_link import StreamerLink
+from odyssey_client.errors import InvalidStateError, OdysseyError, OperationTimeoutError
 from odyssey_client.platform import Clock
-
-type Send = Callable[[], Awaitable[None]]
 
 
 class StreamCalls:
-    """Carries `StreamOperations` out: each call waits for its own answer, and no longer than ``limit`` seconds."""
+    """Carries `OperationMachine` out: each call waits for its own answer, and no longer than ``limit`` seconds."""
 
     def __init__(
         self,
+        link: StreamerLink,
+        *,
         clock: Clock,
         limit: float,
+        is_up: Callable[[], bool],
         announce: Callable[[Announced], None],
         later: Callable[[float, Callable[[], None]], None],
     ) -> None:
         """``announce`` tells the user of an answer; ``later`` calls a function after a time, unless all is over."""
+        self._link = link
         self._clock = clock
         self._limit = limit
+        self._is_up = is_up
         self._announce = announce
         self._later = later
-        self._machine = StreamOperations()
+        self._machine = OperationMachine()
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[str | None]] = {}
 
-    async def start(self, prompt: str, send: Send) -> str:
-        """Send a start; return the stream's id."""
-        return await self._call(lambda number: Start(number, prompt), send, "start_stream") or ""
+    async def start(self, message: InteractiveStreamStart) -> str:
+        """Send a start; return the stream's id.
 
-    async def interact(self, prompt: str, send: Send) -> str:
-        """Send an interaction; return the prompt as it was applied."""
-        return await self._call(lambda number: Interact(number, prompt), send, "interact") or ""
+        Raises:
+            InvalidStateError: the connection is being made again, or it is no time to start a stream.
+            OdysseyError: it could not be sent, or was not answered as it should.
+        """
+        return await self._call(lambda number: Start(number, message.prompt), message, "start_stream") or ""
 
-    async def end(self, send: Send) -> None:
-        """Send an end; return when the stream has ended."""
-        await self._call(End, send, "end_stream")
+    async def interact(self, prompt: str) -> str:
+        """Send an interaction; return the prompt as it was applied.
 
-    def answered(self, answer: Answer) -> None:
+        Raises:
+            OdysseyError: as for `start`.
+        """
+        return await self._call(lambda number: Interact(number, prompt), Update(prompt), "interact") or ""
+
+    async def end(self) -> None:
+        """Send an end; return when the stream has ended.
+
+        Raises:
+            OdysseyError: as for `start`.
+        """
+        await self._call(End, InteractiveStreamEnd(), "end_stream")
+
+    def answered(self, answer: StreamerMessage) -> None:
         """Take what the streamer said."""
         self._handle(answer)
 
     def lose_session(self, error: OdysseyError) -> None:
         """Settle every call, and tell that the stream has ended: the session is gone because of ``error``."""
-        self._handle(LoseSession(error))
+        self._handle(SessionLost(error))
 
     def close(self, error: OdysseyError) -> None:
         """Settle every call: the connection is over because of ``error``."""
         self._handle(Close(error))
 
-    async def _call(self, make: Callable[[int], Call], send: Send, name: str) -> str | None:
+    async def _call(self, make: Callable[[int], Call], message: ChannelMessage, name: str) -> str | None:
         number = next(self._numbers)
         self._handle(make(number))
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         try:
             async with self._clock.timeout(self._limit):
-                await send()
+                await self._send(message)
                 return await answer
         except TimeoutError:
             if answer.done() and not answer.cancelled():  # it came in the very moment
@@ -102,19 +126,31 @@ class StreamCalls:
             if answer.done() and not answer.cancelled():
                 answer.exception()  # seen, whether or not it was raised above
 
+    async def _send(self, message: ChannelMessage) -> None:
+        if not self._is_up():  # it was when the call began: an image takes a while to prepare
+            raise InvalidStateError(
+                "reconnecting",
+                "The connection is being made again, so nothing was sent. Wait for the status connected.",
+            )
+        await self._link.send(message)
+
     def _give_up(self, number: int) -> None:
         self._handle(GaveUp(number))
         self._later(self._limit, lambda: self._handle(GaveUp(number)))
 
-    def _handle(self, happened: Input) -> None:
-        for effect in self._machine.handle(happened):
+    def _handle(self, event: OperationEvent) -> None:
+        for effect in self._machine.handle(event):
             match effect:
                 case Announce(answer):
                     self._announce(answer)
-                case Resolve(call, value) if (waiting := self._future(call)) is not None:
-                    waiting.set_result(value)
-                case Reject(call, error) if (waiting := self._future(call)) is not None:
-                    waiting.set_exception(error)
+                case Resolve(call, value):
+                    if (waiting := self._future(call)) is not None:
+                        waiting.set_result(value)
+                case Reject(call, error):
+                    if (waiting := self._future(call)) is not None:
+                        waiting.set_exception(error)
+                case _ as unreachable:
+                    assert_never(unreachable)
 
     def _future(self, call: int) -> asyncio.Future[str | None] | None:
         """What ``call`` waits on, if it still does."""

@@ -29,7 +29,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WhepAnswer:
     """What came back.
 
     Attributes:
@@ -66,7 +66,7 @@ class Whep:
             raise ValueError(f"HTTP {response.status_code}")
         return parse_json(body)
 
-    async def offer(self, sdp: str) -> Answer:
+    async def offer(self, sdp: str) -> WhepAnswer:
         """Send an SDP offer; return the answer.
 
         Raises:
@@ -97,7 +97,7 @@ class Whep:
                 came=came,
                 status=response.status_code,
             )
-        return Answer(text, resource)
+        return WhepAnswer(text, resource)
 
     async def delete(self, resource: str) -> None:
         """Say that nobody watches any longer; whether the service hears it makes no difference to the caller."""

@@ -4,16 +4,25 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
+from odyssey_mock.accounts.errors import (
+    AccountError,
+    AccountSuspendedError,
+    InvalidKeyError,
+    InvalidTokenError,
+    MalformedKeyError,
+    NoCapacityError,
+    TokenExpiredError,
+    UsageLimitError,
+    monthly_limit_error,
+)
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
-from odyssey_mock.core.timestamps import next_month
-from odyssey_mock.http.errors import ApiError, unprocessable, usage_error
 from odyssey_mock.plans import Limits
 from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Priority, Settings
 
-type Refusal = Callable[[Settings, float], ApiError]
+type Refusal = Callable[[Settings, float], AccountError]
 """Makes the error that a test key stands for, from the settings and the time."""
 
 
@@ -23,33 +32,21 @@ TEST_KEY_SESSIONS = 5
 """What the key of the concurrent limit has, where the settings have no such limit."""
 
 
-def monthly_limit(settings: Settings, now: float, *, used: float, limit: float) -> ApiError:
-    """429 for an account that has used up the hours of the month of `now`."""
-    return usage_error(
-        "MONTHLY_LIMIT_REACHED",
-        form=settings.usage_error_form,
-        used_hours=round(used, 4),
-        limit_hours=limit,
-        reset_date=next_month(now),
-    )
+def _monthly_limit(_settings: Settings, now: float) -> AccountError:
+    return monthly_limit_error(now, used=TEST_KEY_HOURS, limit=TEST_KEY_HOURS)
 
 
-def _monthly_limit(settings: Settings, now: float) -> ApiError:
-    return monthly_limit(settings, now, used=TEST_KEY_HOURS, limit=TEST_KEY_HOURS)
-
-
-def _concurrent_limit(settings: Settings, _now: float) -> ApiError:
+def _concurrent_limit(settings: Settings, _now: float) -> AccountError:
     limit = settings.concurrent_sessions or TEST_KEY_SESSIONS
-    return usage_error("CONCURRENT_LIMIT_REACHED", form=settings.usage_error_form, active_count=limit, limit=limit)
-
-
-def _rate_limited(settings: Settings, _now: float) -> ApiError:
-    return usage_error("RATE_LIMITED", form=settings.usage_error_form, retry_after_seconds=30)
+    return UsageLimitError("CONCURRENT_LIMIT_REACHED", {"active_count": limit, "limit": limit})
 
 
 @dataclass(frozen=True, slots=True)
 class TestKey:
     """What keys with a certain beginning bring about, with no set-up."""
+
+    __test__: ClassVar = False
+    """It is no test, as pytest would take it for one by its name."""
 
     at: Literal["token", "session", "never"]
     """Where the refusal comes: `POST /auth/token` or `POST /sessions/request`."""
@@ -58,18 +55,22 @@ class TestKey:
     """Overrides the setting of that name."""
 
     def refuse(self, settings: Settings, now: float) -> None:
-        """Raise its error, where it has one."""
+        """Raise its error, where it has one.
+
+        Raises:
+            AccountError: the one that the key stands for.
+        """
         if self.refusal is not None:
             raise self.refusal(settings, now)
 
 
 TEST_KEYS: Mapping[str, TestKey] = {
-    "ody_invalid": TestKey("token", lambda *_: ApiError(401, "Invalid API key")),
-    "ody_suspended": TestKey("token", lambda *_: ApiError(403, "Account suspended: payment overdue")),
+    "ody_invalid": TestKey("token", lambda *_: InvalidKeyError()),
+    "ody_suspended": TestKey("token", lambda *_: AccountSuspendedError("payment overdue")),
     "ody_monthly_limit": TestKey("session", _monthly_limit),
     "ody_concurrent_limit": TestKey("session", _concurrent_limit),
-    "ody_rate_limited": TestKey("session", _rate_limited),
-    "ody_no_capacity": TestKey("session", lambda *_: ApiError(503, "No streamer is free; ask again in a second")),
+    "ody_rate_limited": TestKey("session", lambda *_: UsageLimitError("RATE_LIMITED", {"retry_after_seconds": 30})),
+    "ody_no_capacity": TestKey("session", lambda *_: NoCapacityError()),
     "ody_no_bypass": TestKey("never", bypass_privilege=False),
 }
 """The test keys (`protocol.md` section 2), by how they begin."""
@@ -128,14 +129,15 @@ class Accounts:
         """Find the account that the key opens.
 
         Raises:
-            ApiError: 422 the key is malformed, 401 it is not accepted, 403 its account is suspended.
+            MalformedKeyError: it has not the form of a key.
+            InvalidKeyError: it is not accepted.
+            AccountSuspendedError: its account is suspended.
         """
         if re.fullmatch(KEY_PATTERN, api_key) is None:
-            message = f"String should match pattern '{KEY_PATTERN}'"
-            raise unprocessable(["body", "api_key"], message, "string_pattern_mismatch")
+            raise MalformedKeyError(f"String should match pattern '{KEY_PATTERN}'")
         keys = self._settings.keys
         if keys is not None and api_key not in keys:
-            raise ApiError(401, "Invalid API key")
+            raise InvalidKeyError
         trial = test_key_of(api_key)
         if trial.at == "token":
             trial.refuse(self._settings, self._clock.time())
@@ -164,19 +166,22 @@ class Accounts:
         """Find the account an access token was issued to.
 
         Raises:
-            ApiError: 401, the token is unknown or has expired.
+            InvalidTokenError: the token is unknown.
+            TokenExpiredError: it has expired.
         """
         account, expires_at = self._tokens.get(access_token, (None, 0.0))
-        if account is None or expires_at <= self._clock.time():
-            why = "Invalid access token" if account is None else "Access token expired"
-            raise ApiError(401, why, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
+        if account is None:
+            raise InvalidTokenError
+        if expires_at <= self._clock.time():
+            raise TokenExpiredError
         return account
 
     def check_session_request(self, account: Account) -> None:
         """Let an account ask for a session, unless its key stands for a refusal.
 
         Raises:
-            ApiError: the 429 or 503 that the key stands for.
+            UsageLimitError: the key stands for a limit that is reached.
+            NoCapacityError: it stands for a service without a free streamer.
         """
         if account.trial.at == "session":
             account.trial.refuse(self._settings, self._clock.time())

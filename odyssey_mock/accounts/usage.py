@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 
-from odyssey_mock.accounts.accounts import Accounts, monthly_limit
+from odyssey_mock.accounts.accounts import Accounts
+from odyssey_mock.accounts.errors import monthly_limit_error
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.timestamps import month_begin
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
-from odyssey_mock.settings import Settings
 
 HOUR = 3600.0
 
@@ -18,8 +18,7 @@ class Usage:
     has its part. A simulated one counts with the length of its video once its job has ended; not if it failed.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, accounts: Accounts, streams: StreamStore) -> None:
-        self._settings = settings
+    def __init__(self, clock: Clock, accounts: Accounts, streams: StreamStore) -> None:
         self._clock = clock
         self._accounts = accounts
         self._streams = streams
@@ -44,11 +43,11 @@ class Usage:
         """Let an account have more video, unless it has used its hours up.
 
         Raises:
-            ApiError: 429 `MONTHLY_LIMIT_REACHED`.
+            UsageLimitError: `MONTHLY_LIMIT_REACHED`.
         """
         limit = self._accounts.limits_of(account_id).monthly_hours
         if limit is not None and (used := self.hours(account_id)) >= limit:
-            raise monthly_limit(self._settings, self._clock.time(), used=used, limit=limit)
+            raise monthly_limit_error(self._clock.time(), used=used, limit=limit)
 
     def clear(self) -> None:
         """Forget what was counted of streams that are forgotten, and of simulations."""

@@ -6,20 +6,14 @@ What it needs it imports when it runs, so that `odyssey-mock --help` answers at 
 from __future__ import annotations
 
 import importlib.util
-import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from odyssey_mock.explore.scenario import Scenario
-    from odyssey_mock.sim.fidelity import Fidelity
-
-SEEDS = 100
-"""Seeds that are played where it is not said how many."""
+from odyssey_mock.explore.options import SEEDS, CannotExploreError, ExploreOptions
 
 NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -42,12 +36,6 @@ EXCLUDES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Options that do not go with others."""
-
-
-class CannotExploreError(click.ClickException):
-    """Seeds could not be played, or not all: whether rules hold in the others is not known."""
-
-    exit_code = 2
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,56 +66,20 @@ class CannotExploreError(click.ClickException):
 @click.pass_context
 def explore(
     context: click.Context,
-    depth: Fidelity | None,
-    seeds: int | None,
-    first: int | None,
-    seed: int | None,
-    trace: bool,
-    diagram: bool,
-    shrink: bool,
-    output: Path | None,
-    workload: Path | None,
-    workers: int | None,
-    scheduler: str | None,
-    results: Path | None,
-    restart: bool,
+    /,
+    **given: Any,  # Any: click gives each the type that its option has, which is that of `ExploreOptions`
 ) -> None:
-    """Play random lives of clients and server in simulated time, and check the rules that must hold in all.
+    """Play random scenarios of clients and server in simulated time, and check the rules that must hold in all.
 
     Exit code 0 where all held, 1 where a rule did not, 2 where seeds could not be played, 130 after an interrupt.
     """
-    _check_options(context.params)
+    _check_options(given)
     if importlib.util.find_spec("simloop") is None:
         raise CannotExploreError("odyssey-mock explore needs its extra: pip install 'odyssey-testkit[mock,sim]'")
     from odyssey_mock.explore import commands  # noqa: PLC0415
 
     tools = context.find_object(commands.Tools) or commands.OURS
-    depth = depth or "light"
-
-    def one(life: Scenario | None, again: str) -> int:
-        """Play or shrink one life; of `seed` where none is given."""
-        if shrink:
-            return commands.show_shrunk(tools, life or tools.draw(seed or 0, depth), again, output)
-        if life is not None:
-            outcome = tools.play(life.seed, fidelity=life.fidelity, scenario=life, keeps_trace=True)
-        else:
-            outcome = tools.play(seed or 0, fidelity=depth, keeps_trace=True)
-        return commands.show(outcome, again, trace=trace, drawn=diagram)
-
-    try:
-        if workload is not None:
-            again = f"odyssey-mock explore --workload {shlex.quote(str(workload))} --trace"
-            code = one(commands.read(workload), again)
-        elif seed is not None:
-            code = one(None, f"odyssey-mock explore --{depth} --seed {seed} --trace")
-        else:
-            wanted = range(first or 0, (first or 0) + (seeds or SEEDS))
-            where = commands.WorkerOptions(workers, scheduler)
-            code = commands.spread(tools, wanted, depth, where, results, restart=restart)
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        code = commands.INTERRUPTED
-    context.exit(code)
+    context.exit(commands.explore(ExploreOptions(**given), tools))
 
 
 def _check_options(given: Mapping[str, object]) -> None:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from odyssey_client import Odyssey, OdysseyError, OperationTimeoutError, Script, connect_to_stream
-from odyssey_client.spectator.connection import SpectatorConnection
+from odyssey_client.spectator.spectator_connection import SpectatorConnection
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.explore.callback_rules import CallbackRules, ReportViolation
 from odyssey_mock.explore.scenario import Actor

@@ -1,4 +1,4 @@
-"""What `odyssey-mock explore` does, once its options are understood; each returns the exit code."""
+"""What `odyssey-mock explore` does, once its options are understood: `explore`, which returns the exit code."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Protocol
 
 import click
 
-from odyssey_mock.cli.explore import CannotExploreError
 from odyssey_mock.explore import code_version, report
 from odyssey_mock.explore.campaign import Campaign
 from odyssey_mock.explore.cluster import on_cluster
 from odyssey_mock.explore.explorer import play
+from odyssey_mock.explore.options import SEEDS, CannotExploreError, ExploreOptions
 from odyssey_mock.explore.outcome import PROCESS_DIED, RUN_RAISED, Outcome, PlaySeed, SeedPlayer
 from odyssey_mock.explore.report import Rate, progress
 from odyssey_mock.explore.results_file import Header, ResultsError, results_in
@@ -52,6 +52,42 @@ class Tools:
 
 
 OURS = Tools(draw, play, shrink)
+
+
+def explore(options: ExploreOptions, tools: Tools = OURS) -> int:
+    """Play what the options say, and print what is found; return the exit code.
+
+    Raises:
+        CannotExploreError: seeds could not be played, or not all.
+        click.UsageError: the file of a scenario has none.
+    """
+    fidelity = options.depth or "light"
+    try:
+        if options.workload is not None:
+            again = f"odyssey-mock explore --workload {shlex.quote(str(options.workload))} --trace"
+            return _one(options, tools, read(options.workload), again)
+        if options.seed is not None:
+            again = f"odyssey-mock explore --{fidelity} --seed {options.seed} --trace"
+            return _one(options, tools, None, again)
+        first = options.first or 0
+        seeds = range(first, first + (options.seeds or SEEDS))
+        where = WorkerOptions(options.workers, options.scheduler)
+        return spread(tools, seeds, fidelity, where, options.results, restart=options.restart)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+
+
+def _one(options: ExploreOptions, tools: Tools, scenario: Scenario | None, again: str) -> int:
+    """Play or shrink one scenario; the one of `options.seed` where none is given."""
+    fidelity, seed = options.depth or "light", options.seed or 0
+    if options.shrink:
+        return show_shrunk(tools, scenario or tools.draw(seed, fidelity), again, options.output)
+    if scenario is not None:
+        outcome = tools.play(scenario.seed, fidelity=scenario.fidelity, scenario=scenario, keeps_trace=True)
+    else:
+        outcome = tools.play(seed, fidelity=fidelity, keeps_trace=True)
+    return show(outcome, again, trace=options.trace, drawn=options.diagram)
 
 
 def read(path: Path) -> Scenario:

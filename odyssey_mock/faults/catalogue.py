@@ -39,7 +39,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class FaultAction:
     """One way to fail.
 
     Attributes:
@@ -62,7 +62,7 @@ class Point:
     """
 
     means: str
-    actions: Mapping[str, Action]
+    actions: Mapping[str, FaultAction]
     matches: frozenset[str] = frozenset()
 
 
@@ -117,7 +117,7 @@ _AFTER = Parameter("seconds, 0 to 86400, on the server's clock", _number(0, LONG
 _REASON = Parameter("a text", _text(), required=True)
 _MESSAGE = Parameter("a text", _text(), default="a fault that was asked for")
 
-_STATUS = Action(
+_STATUS = FaultAction(
     "answers that status",
     {
         "status": Parameter("an HTTP status, 400 to 599", _whole(400, 599), required=True),
@@ -127,34 +127,34 @@ _STATUS = Action(
         ),
     },
 )
-_DELAY = Action("takes it up that much later, and answers as usual", {"seconds": _WAIT})
-_HTTP: Mapping[str, Action] = {
+_DELAY = FaultAction("takes it up that much later, and answers as usual", {"seconds": _WAIT})
+_HTTP: Mapping[str, FaultAction] = {
     "status": _STATUS,
     "delay": _DELAY,
-    "no_answer": Action("takes the request and never answers"),
-    "reset": Action("resets the connection (TCP RST) instead of answering"),
-    "truncate": Action("begins the usual answer, and cuts the connection in the middle of its body"),
+    "no_answer": FaultAction("takes the request and never answers"),
+    "reset": FaultAction("resets the connection (TCP RST) instead of answering"),
+    "truncate": FaultAction("begins the usual answer, and cuts the connection in the middle of its body"),
 }
-_HTTP_JSON: Mapping[str, Action] = {
+_HTTP_JSON: Mapping[str, FaultAction] = {
     **_HTTP,
-    "not_json": Action(
+    "not_json": FaultAction(
         "answers with the usual status and a body that is no JSON",
         {"body": Parameter("a text", _text(), default="<html>Bad gateway</html>")},
     ),
-    "wrong_shape": Action(
+    "wrong_shape": FaultAction(
         "answers with the usual status and JSON of another shape",
         {"body": Parameter(f"JSON, at most {DEEPEST} deep", _is_json, default=[])},
     ),
 }
-_HTTP_FILE: Mapping[str, Action] = {
+_HTTP_FILE: Mapping[str, FaultAction] = {
     **_HTTP,
-    "slow": Action(
+    "slow": FaultAction(
         "sends the usual answer slowly",
         {"bytes_per_second": Parameter(f"a whole number, 1 to {MOST}", _whole(1), required=True)},
     ),
 }
 
-_CLOSE = Action(
+_CLOSE = FaultAction(
     "closes the socket",
     {
         "code": Parameter("a WebSocket close code that can be sent, 1000 to 4999", _close_code, default=1011),
@@ -162,36 +162,38 @@ _CLOSE = Action(
         "seconds": _AFTER,
     },
 )
-_SOCKET: Mapping[str, Action] = {
+_SOCKET: Mapping[str, FaultAction] = {
     "close": _CLOSE,
-    "error": Action("sends an `error` of that reason", {"reason": _REASON, "seconds": _AFTER}),
-    "not_json": Action("sends a text that is no JSON", {"seconds": _AFTER}),
-    "not_object": Action("sends valid JSON that is no object", {"seconds": _AFTER}),
-    "binary": Action("sends a binary message", {"seconds": _AFTER}),
-    "unknown_type": Action("sends a message of a type nobody knows", {"seconds": _AFTER}),
+    "error": FaultAction("sends an `error` of that reason", {"reason": _REASON, "seconds": _AFTER}),
+    "not_json": FaultAction("sends a text that is no JSON", {"seconds": _AFTER}),
+    "not_object": FaultAction("sends valid JSON that is no object", {"seconds": _AFTER}),
+    "binary": FaultAction("sends a binary message", {"seconds": _AFTER}),
+    "unknown_type": FaultAction("sends a message of a type nobody knows", {"seconds": _AFTER}),
 }
 
-_REPLY: Mapping[str, Action] = {
-    "error": Action(
+_REPLY: Mapping[str, FaultAction] = {
+    "error": FaultAction(
         "refuses it with an `interactive_stream_error`, and does nothing else",
         {"reason": _REASON, "message": _MESSAGE},
     ),
-    "silent": Action("carries it out and never says so"),
-    "late": Action("carries it out and says so that much later", {"seconds": _WAIT}),
-    "twice": Action("carries it out and says so twice"),
-    "not_json": Action("carries it out and says so in a text that is no JSON"),
-    "missing_fields": Action("carries it out and says so without the fields of the message"),
+    "silent": FaultAction("carries it out and never says so"),
+    "late": FaultAction("carries it out and says so that much later", {"seconds": _WAIT}),
+    "twice": FaultAction("carries it out and says so twice"),
+    "not_json": FaultAction("carries it out and says so in a text that is no JSON"),
+    "missing_fields": FaultAction("carries it out and says so without the fields of the message"),
 }
 # `stream_ended` has no fields that could be missing.
 _END = {name: action for name, action in _REPLY.items() if name != "missing_fields"}
-_OUT_OF_ORDER: Mapping[str, Action] = {
-    "wrong_order": Action("carries it out and says so after the next message, whichever that is"),
+_OUT_OF_ORDER: Mapping[str, FaultAction] = {
+    "wrong_order": FaultAction("carries it out and says so after the next message, whichever that is"),
 }
 
-_JOB: Mapping[str, Action] = {
-    "fail": Action("fails the job with that message", {"message": _MESSAGE}),
-    "stall": Action("leaves the job where it is for ever; it can still be cancelled"),
-    "lose_worker": Action("loses the worker: the job goes back to the queue, or fails when its retries are used up"),
+_JOB: Mapping[str, FaultAction] = {
+    "fail": FaultAction("fails the job with that message", {"message": _MESSAGE}),
+    "stall": FaultAction("leaves the job where it is for ever; it can still be cancelled"),
+    "lose_worker": FaultAction(
+        "loses the worker: the job goes back to the queue, or fails when its retries are used up"
+    ),
 }
 
 _SESSION = frozenset({"session"})
@@ -224,12 +226,12 @@ POINTS: Mapping[str, Point] = MappingProxyType(
         "signaling.upgrade": Point(
             "the WebSocket asks to be opened",
             {
-                "refuse": Action(
+                "refuse": FaultAction(
                     "answers the upgrade with that HTTP status",
                     {"status": Parameter("an HTTP status, 400 to 599", _whole(400, 599), default=403)},
                 ),
-                "delay": Action("opens it that much later", {"seconds": _WAIT}),
-                "no_answer": Action("never answers the upgrade"),
+                "delay": FaultAction("opens it that much later", {"seconds": _WAIT}),
+                "no_answer": FaultAction("never answers the upgrade"),
             },
             _SESSION,
         ),
@@ -237,50 +239,54 @@ POINTS: Mapping[str, Point] = MappingProxyType(
             "the offer is about to be sent; what is no offer is sent in its place",
             {
                 **_SOCKET,
-                "delay": Action("sends it that much later", {"seconds": _WAIT}),
-                "silent": Action("never sends it"),
-                "twice": Action("sends it twice"),
-                "broken_sdp": Action("sends an offer whose SDP nobody can use"),
-                "missing_fields": Action("sends an offer without its `sdp`"),
+                "delay": FaultAction("sends it that much later", {"seconds": _WAIT}),
+                "silent": FaultAction("never sends it"),
+                "twice": FaultAction("sends it twice"),
+                "broken_sdp": FaultAction("sends an offer whose SDP nobody can use"),
+                "missing_fields": FaultAction("sends an offer without its `sdp`"),
             },
             _SESSION,
         ),
         "signaling.answer": Point(
             "the client's answer has come, and is about to be applied; this is done in its place",
-            {**_SOCKET, "ignore": Action("never applies it")},
+            {**_SOCKET, "ignore": FaultAction("never applies it")},
             _SESSION,
         ),
         "signaling.connected": Point("the peer connection is up", _SOCKET, _SESSION),
-        "peer.ice": Point("candidates are exchanged", {"never": Action("answers no connectivity check")}, _SESSION),
+        "peer.ice": Point(
+            "candidates are exchanged", {"never": FaultAction("answers no connectivity check")}, _SESSION
+        ),
         "peer.dtls": Point(
             "DTLS is about to begin",
-            {"fail": Action("offers another certificate's fingerprint than its own")},
+            {"fail": FaultAction("offers another certificate's fingerprint than its own")},
             _SESSION,
         ),
         "peer.connected": Point(
             "the peer connection is up",
             {
-                "vanish": Action("says and hears nothing any more, on the peer connection alone", {"seconds": _AFTER}),
-                "freeze": Action("hangs: neither peer nor socket says anything any more", {"seconds": _AFTER}),
-                "close": Action("closes the peer connection and leaves the socket open", {"seconds": _AFTER}),
-                "end_track": Action("ends the video track and leaves all else", {"seconds": _AFTER}),
-                "close_channels": Action("closes both data channels and leaves all else", {"seconds": _AFTER}),
+                "vanish": FaultAction(
+                    "says and hears nothing any more, on the peer connection alone", {"seconds": _AFTER}
+                ),
+                "freeze": FaultAction("hangs: neither peer nor socket says anything any more", {"seconds": _AFTER}),
+                "close": FaultAction("closes the peer connection and leaves the socket open", {"seconds": _AFTER}),
+                "end_track": FaultAction("ends the video track and leaves all else", {"seconds": _AFTER}),
+                "close_channels": FaultAction("closes both data channels and leaves all else", {"seconds": _AFTER}),
             },
             _SESSION,
         ),
         "peer.channels": Point(
-            "the data channels are about to be opened", {"never": Action("never opens them")}, _SESSION
+            "the data channels are about to be opened", {"never": FaultAction("never opens them")}, _SESSION
         ),
         "peer.frame": Point(
             "a frame is about to be sent (each counts for `after` and `times`)",
             {
-                "freeze": Action("sends the frame before it once more"),
-                "drop": Action("does not send it"),
-                "late": Action(
+                "freeze": FaultAction("sends the frame before it once more"),
+                "drop": FaultAction("does not send it"),
+                "late": FaultAction(
                     "sends it, and those behind it, that much later",
                     {"seconds": Parameter("seconds of real time, 0 to 60", _number(0, 60), required=True)},
                 ),
-                "resize": Action(
+                "resize": FaultAction(
                     "sends it in that size, to the host alone",
                     {
                         "width": Parameter("pixels, even, 160 to 4096", _PIXELS, required=True),
@@ -296,20 +302,20 @@ POINTS: Mapping[str, Point] = MappingProxyType(
         "stream.running": Point(
             "a stream was announced",
             {
-                "error": Action(
+                "error": FaultAction(
                     "breaks the stream: an `interactive_stream_error` that nobody asked for, then `stream_ended`",
                     {"reason": _REASON, "message": _MESSAGE, "seconds": _AFTER},
                 ),
-                "end": Action("ends the stream unasked: `stream_ended` alone", {"seconds": _AFTER}),
+                "end": FaultAction("ends the stream unasked: `stream_ended` alone", {"seconds": _AFTER}),
             },
             _STREAM,
         ),
         "stream.broadcast": Point(
             "`broadcast_ready` is about to be sent",
             {
-                "missing_fields": Action("sends it without its `webrtc_url`"),
-                "silent": Action("never sends it"),
-                "late": Action("sends it that much later", {"seconds": _WAIT}),
+                "missing_fields": FaultAction("sends it without its `webrtc_url`"),
+                "silent": FaultAction("never sends it"),
+                "late": FaultAction("sends it that much later", {"seconds": _WAIT}),
             },
             _STREAM,
         ),
@@ -324,14 +330,14 @@ POINTS: Mapping[str, Point] = MappingProxyType(
         "job.processing": Point("the job's last script has run", _JOB, frozenset({"job"})),
         "job.script": Point(
             "a script of a job is about to begin",
-            {"fail": Action("fails that script with that message; the others go on", {"message": _MESSAGE})},
+            {"fail": FaultAction("fails that script with that message; the others go on", {"message": _MESSAGE})},
             frozenset({"job", "script_index", "prompt"}),
         ),
         "artifact": _file("a file of a recording is asked for", "stream", "artifact"),
         "server": Point(
             "anything is asked for over HTTP or WebSocket",
             {
-                "away": Action(
+                "away": FaultAction(
                     "stops listening, cuts every connection and peer, and comes back after that", {"seconds": _WAIT}
                 )
             },

@@ -8,7 +8,7 @@ from typing import Self
 
 from odyssey_mock.accounts.accounts import account_id
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.faults.catalogue import POINTS, WHERE, Action, Parameter, points_of
+from odyssey_mock.faults.catalogue import POINTS, WHERE, FaultAction, Parameter, points_of
 
 HOW_OFTEN: Mapping[str, Parameter] = {
     "times": Parameter(
@@ -72,7 +72,7 @@ class Fault:
         if not isinstance(at, str) or not points:
             raise FaultError(_unknown("fault point", at, POINTS))
         actions = [POINTS[point].actions for point in points]
-        common: Mapping[str, Action] = {
+        common: Mapping[str, FaultAction] = {
             name: actions[0][name] for name in actions[0] if all(name in a for a in actions)
         }
         if not common:

@@ -1,11 +1,11 @@
 """The ASGI application: every route, and what all of them share.
 
 From the outside in: CORS, so that a browser can read every answer, errors too; the `Date` of the server's own clock;
-the journal; the report of defects; and the faults that are to be. Errors are FastAPI-shaped throughout (`protocol.md`
+the journal; the report of defects; and the fault point of the whole server. Those of single requests stand where their
+routes are registered (`http/routes/`). Errors are FastAPI-shaped throughout (`protocol.md`
 section 2).
 """
 
-import json
 import logging
 import traceback
 from collections.abc import Callable, Sequence
@@ -13,32 +13,32 @@ from email.utils import formatdate
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from odyssey_mock.backend import Backend
 from odyssey_mock.core.journal import REDACTED, Journal
 from odyssey_mock.core.strict_json import JSON, read_json
-from odyssey_mock.http.errors import ApiError
-from odyssey_mock.http.fault_middleware import FaultMiddleware
-from odyssey_mock.http.routes import (
-    artifacts,
-    auth,
-    control,
-    hls,
-    recordings,
-    regions,
-    sessions,
-    signaling,
-    simulations,
-    telemetry,
-    whep,
-)
+from odyssey_mock.http.callers import Callers
+from odyssey_mock.http.errors import exception_handlers
+from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.http.outage import GoAway, OutagePoint
+from odyssey_mock.http.routes.artifacts import ArtifactRoutes
+from odyssey_mock.http.routes.auth import AuthRoutes
+from odyssey_mock.http.routes.control import ControlRoutes
+from odyssey_mock.http.routes.faults import FaultRoutes
+from odyssey_mock.http.routes.hls import HlsRoutes
+from odyssey_mock.http.routes.recordings import RecordingRoutes
+from odyssey_mock.http.routes.regions import RegionRoutes
+from odyssey_mock.http.routes.sessions import SessionRoutes
+from odyssey_mock.http.routes.signaling import SignalingRoutes
+from odyssey_mock.http.routes.simulations import SimulationRoutes
+from odyssey_mock.http.routes.telemetry import TelemetryRoutes
+from odyssey_mock.http.routes.whep import WhepRoutes
 
 EXPOSED_HEADERS = (
     "Location",
@@ -68,12 +68,13 @@ CONTROL_PREFIX = "/_mock/"
 logger = logging.getLogger("odyssey_mock")
 
 
-def create_app(backend: Backend) -> Starlette:
-    """Make the application of one backend."""
-    parts = (auth, regions, sessions, signaling, simulations, recordings, artifacts, telemetry, whep, hls, control)
-    routes = [route for part in parts for route in part.routes]
-    app = Starlette(
-        routes=routes,
+def create_app(backend: Backend, go_away: GoAway) -> Starlette:
+    """Make the application of one backend; `go_away` lets its server go away."""
+    callers = Callers(
+        accounts=backend.accounts, tokens=backend.tokens, sessions=backend.sessions, streams=backend.streams
+    )
+    return Starlette(
+        routes=_routes(backend, callers, go_away),
         middleware=[
             Middleware(
                 CORSMiddleware,
@@ -86,23 +87,68 @@ def create_app(backend: Backend) -> Starlette:
             Middleware(_Dated, now=backend.clock.time),
             Middleware(_Journalled, journal=backend.journal),
             Middleware(_Reported, journal=backend.journal),
-            Middleware(FaultMiddleware, backend=backend, routes=routes, spared=CONTROL_PREFIX),
+            Middleware(OutagePoint, faults=backend.faults, callers=callers, go_away=go_away, spared=CONTROL_PREFIX),
         ],
-        exception_handlers={ApiError: _api_error, HTTPException: _http_exception},
+        exception_handlers=exception_handlers(backend.settings.usage_error_form),
     )
-    app.state.backend = backend
-    return app
 
 
-async def _api_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    # In ASCII: what it repeats may have lone surrogates in it, which JSON can escape and UTF-8 cannot encode.
-    return Response(json.dumps({"detail": error.detail}), error.status, error.headers, media_type="application/json")
-
-
-async def _http_exception(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+def _routes(backend: Backend, callers: Callers, go_away: GoAway) -> list[BaseRoute]:
+    """Give each part of the service what it works on."""
+    gate = FaultGate(backend.faults, backend.clock)
+    accounts, sessions, streams, recordings = backend.accounts, backend.sessions, backend.streams, backend.recordings
+    parts = (
+        AuthRoutes(gate=gate, callers=callers, accounts=accounts),
+        RegionRoutes(gate=gate, callers=callers, accounts=accounts, regions=backend.settings.regions),
+        SessionRoutes(
+            gate=gate,
+            callers=callers,
+            settings=backend.settings,
+            accounts=accounts,
+            usage=backend.usage,
+            sessions=sessions,
+        ),
+        SignalingRoutes(
+            gate=gate,
+            callers=callers,
+            clock=backend.clock,
+            journal=backend.journal,
+            faults=backend.faults,
+            tokens=backend.tokens,
+            sessions=sessions,
+            stun_url=backend.stun_url,
+            channel_delay=backend.settings.channel_delay,
+        ),
+        SimulationRoutes(
+            gate=gate,
+            callers=callers,
+            accounts=accounts,
+            usage=backend.usage,
+            jobs=backend.jobs,
+            streams=streams,
+            recordings=recordings,
+        ),
+        RecordingRoutes(gate=gate, callers=callers, accounts=accounts, streams=streams, recordings=recordings),
+        ArtifactRoutes(gate=gate, callers=callers, streams=streams, recordings=recordings),
+        TelemetryRoutes(
+            gate=gate, callers=callers, accounts=accounts, journal=backend.journal, telemetry=backend.telemetry
+        ),
+        WhepRoutes(gate=gate, callers=callers, broadcasts=backend.broadcasts, stun_url=backend.stun_url),
+        HlsRoutes(gate=gate, callers=callers, broadcasts=backend.broadcasts),
+        ControlRoutes(
+            base_url=backend.base_url,
+            clock=backend.clock,
+            journal=backend.journal,
+            sessions=sessions,
+            streams=streams,
+            broadcasts=backend.broadcasts,
+            jobs=backend.jobs,
+            telemetry=backend.telemetry,
+            forget=backend.reset,
+            more=FaultRoutes(clock=backend.clock, faults=backend.faults, leave=go_away).routes(),
+        ),
+    )
+    return [route for part in parts for route in part.routes()]
 
 
 class _Dated:
@@ -175,7 +221,7 @@ class _Exchange:
             return
         self._recorded = True
         route = self._scope.get("route")
-        template = route.path if isinstance(route, Route) else self._scope["path"]
+        template = route.template if isinstance(route, ServiceRoute) else self._scope["path"]
         method = self._scope["method"]
         # Set by the routes, once they know whose request it is: `request.state.account = ...`
         known = self._scope.get("state", {})

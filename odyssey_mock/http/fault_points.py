@@ -1,126 +1,143 @@
-"""Which point of the catalogue a request passes, and what a fault there can be narrowed to."""
+"""Routes that say where they are registered which fault point their requests pass, and what is done where one fires."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import override
 
-from starlette.requests import HTTPConnection
-from starlette.routing import BaseRoute, Match, Route
-from starlette.types import Scope
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, request_response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from odyssey_mock.accounts.accounts import account_id
-from odyssey_mock.accounts.session_tokens import TokenError
-from odyssey_mock.core.strict_json import JSON, read_json
-from odyssey_mock.http.errors import ApiError
-from odyssey_mock.http.routes.hls import PLAYLIST
+from odyssey_mock.core.clock import Clock
+from odyssey_mock.faults.registry import Faults
+from odyssey_mock.http.callers import Asked
+from odyssey_mock.http.fault_responses import ACTIONS, Exchange
 
-if TYPE_CHECKING:
-    from odyssey_mock.backend import Backend
-
-POINT_OF: Mapping[tuple[str, str], str] = MappingProxyType(
-    {
-        ("POST", "/auth/token"): "rest.auth.token",
-        ("GET", "/regions"): "rest.regions.list",
-        ("GET", "/ping/{region}"): "rest.regions.ping",
-        ("POST", "/sessions/request"): "rest.sessions.request",
-        ("POST", "/sessions/token"): "rest.sessions.token",
-        ("POST", "/simulation-jobs"): "rest.simulations.create",
-        ("GET", "/simulation-jobs/{job_id}"): "rest.simulations.get",
-        ("GET", "/simulation-jobs"): "rest.simulations.list",
-        ("DELETE", "/simulation-jobs/{job_id}"): "rest.simulations.cancel",
-        ("GET", "/recordings/{stream_id}"): "rest.recordings.get",
-        ("GET", "/stream-recordings"): "rest.recordings.list",
-        ("POST", "/telemetry"): "rest.telemetry",
-        ("GET", "/signaling/{streamer_id}/config"): "signaling.config",
-        ("GET", "/config"): "whep.config",
-        ("POST", "/broadcast/{stream_id}/whep"): "whep.offer",
-        ("PATCH", "/broadcast/{stream_id}/whep/{resource}"): "whep.candidates",
-        ("DELETE", "/broadcast/{stream_id}/whep/{resource}"): "whep.leave",
-        ("GET", "/broadcast/{stream_id}/hls/{file}"): "hls.segment",
-        ("GET", "/artifacts/{stream_id}/{artifact}"): "artifact",
-    }
-)
-"""The point of each request of the service, by method and path template. HEAD passes that of GET."""
-
-_SPECIAL: Mapping[tuple[str, str], str] = MappingProxyType({("hls.segment", PLAYLIST): "hls.playlist"})
-"""Where one point's template has a file that is another one's."""
-
-TOLD_IN_BODY: Mapping[str, str] = MappingProxyType({"rest.auth.token": "api_key", "rest.sessions.token": "session_id"})
-"""Where the body says who asks, or for which session: in which of its fields."""
+type Endpoint = Callable[[Request], Awaitable[Response]]
+type WhoAsks = Callable[[Scope, bytes], Asked]
+"""Works out of a request and its body who asks, and for what: one of the methods of `Callers`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is known of a request before its route deals with it."""
+class FaultGate:
+    """Asks the list of faults about requests, and does what it says."""
 
-    account: str | None = None
-    session: str | None = None
-    stream: str | None = None
-    more: Mapping[str, JSON] = MappingProxyType({})
-    """What else a fault may match: `job`, `artifact`."""
+    def __init__(self, faults: Faults, clock: Clock) -> None:
+        self._faults = faults
+        self._clock = clock
+
+    def at(self, point: str, endpoint: Endpoint, who: WhoAsks) -> "FaultPoint":
+        """Put a point of the catalogue before an endpoint; `who` says what a fault there can be narrowed to."""
+        return FaultPoint(point, endpoint, self, who)
+
+    async def let_pass(self, passed: "FaultPoint", scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request be answered as usual, unless a fault fires."""
+        if not self._faults.any_at(passed.point):
+            return await passed.usual(scope, receive, send)
+        # Whole, before anything fires: it may say whose it is, and what is done then begins in that very moment.
+        body = await _read(receive)
+        if body is None:
+            return None
+        receive = _Again(body, receive)
+        asked = passed.who(scope, body)
+        fault = self._faults.fire(
+            passed.point, account=asked.account, session=asked.session, stream=asked.stream, **asked.more
+        )
+        if fault is None:
+            return await passed.usual(scope, receive, send)
+        known = {"account": asked.account, "session": asked.session, "stream": asked.stream, "fault": fault.do}
+        scope.setdefault("state", {}).update(known)
+        exchange = Exchange(passed.usual, self._clock, passed.point, scope, receive, send)
+        return await ACTIONS[fault.do](exchange, fault)
 
 
-def point_of(scope: Scope, routes: Iterable[BaseRoute]) -> str | None:
-    """Find the point that a request passes, and note its route and the fields of its path in `scope`, as routing does.
+class FaultPoint:
+    """An endpoint behind a point of the catalogue.
 
-    None where there is none: for what is no route of the service, and for the control API.
+    Attributes:
+        point: its name.
+        who: who asks.
+        usual: what answers where no fault fires. What the endpoint raises has become an answer there.
     """
-    for route in routes:
-        match, found = route.matches(scope)
-        if match is Match.FULL:
-            if not isinstance(route, Route):
-                return None
-            scope["route"] = route
-            scope.update(found)
-            method = "GET" if scope["method"] == "HEAD" else scope["method"]
-            point = POINT_OF.get((method, route.path))
-            return _SPECIAL.get((point or "", scope["path_params"].get("file", "")), point)
-    return None
+
+    def __init__(self, point: str, endpoint: Endpoint, gate: FaultGate, who: WhoAsks) -> None:
+        self.point = point
+        self.who = who
+        self.usual = request_response(endpoint)
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._gate.let_pass(self, scope, receive, send)
 
 
-def asked(backend: "Backend", point: str, scope: Scope, body: bytes) -> Asked:
-    """Work out who asks, and for what."""
-    fields: Mapping[str, str] = scope["path_params"]
-    more: dict[str, JSON] = {
-        name: fields[field] for name, field in (("job", "job_id"), ("artifact", "artifact")) if field in fields
-    }
-    stream_id = fields.get("stream_id")
-    match point, _told(point, body):
-        case "rest.auth.token", key:
-            return Asked(account=None if key is None else account_id(key))
-        case "rest.sessions.token", session_id:
-            return Asked(account=caller(backend, scope), session=session_id)
-        case "signaling.config", _:
-            held = backend.sessions.sessions.values()
-            session = next((each for each in held if each.streamer_id == fields["streamer_id"]), None)
-            return Asked() if session is None else Asked(account=session.account_id, session=session.id)
-        case _ if point.startswith("rest."):
-            return Asked(account=caller(backend, scope), stream=stream_id, more=more)
-    record = backend.streams.records.get(stream_id or "")
-    if record is None:
-        return Asked(stream=stream_id, more=more)
-    return Asked(account=record.account_id, session=record.session_id, stream=stream_id, more=more)
+class ServiceRoute(Route):
+    """A path of the service: for each of its methods an endpoint, most of them behind a fault point.
+
+    HEAD is answered as GET is, and passes its point.
+
+    Attributes:
+        operations: by method.
+        template: the path as the journal shows it.
+    """
+
+    def __init__(
+        self, path: str, operations: Mapping[str, FaultPoint | Endpoint], *, template: str | None = None
+    ) -> None:
+        self.operations = operations
+        self.template = template or path
+        self._apps: Mapping[str, ASGIApp] = {
+            method: operation if isinstance(operation, FaultPoint) else request_response(operation)
+            for method, operation in operations.items()
+        }
+        super().__init__(path, _Operations(self._apps), methods=[*operations])
+
+    @override
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request to this path; 405, with the methods that there are, where it has none of them."""
+        allowed = sorted(self.methods or ())
+        if scope["method"] not in allowed:
+            raise self.not_allowed(scope["method"], ", ".join(allowed))
+        await self.app(scope, receive, send)
+
+    def not_allowed(self, method: str, allowed: str) -> Exception:  # noqa: ARG002 - others say which came
+        """Make the error of a method that this path does not have."""
+        return HTTPException(405, headers={"Allow": allowed})
 
 
-def caller(backend: "Backend", scope: Scope) -> str | None:
-    """The account whose access token a request carries, or whose session token an upgrade."""
-    connection = HTTPConnection(scope)
-    try:
-        if scope["type"] == "websocket":
-            return backend.tokens.verify(connection.query_params.get("token", "")).account
-        return backend.accounts.holder_of(connection.headers.get("authorization", "").partition(" ")[2].strip()).id
-    except (ApiError, TokenError):
-        return None
+class _Operations:
+    """The endpoints of one path by method."""
+
+    def __init__(self, apps: Mapping[str, ASGIApp]) -> None:
+        self._apps = apps
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        app = self._apps.get("GET" if method == "HEAD" else method)
+        assert app is not None  # the route has seen to that
+        await app(scope, receive, send)
 
 
-def _told(point: str, body: bytes) -> str | None:
-    """What the body of a request says in its field of `TOLD_IN_BODY`; None where that is no text."""
-    if point not in TOLD_IN_BODY:
-        return None
-    try:
-        fields = read_json(body)
-    except (ValueError, RecursionError):
-        return None
-    value = fields.get(TOLD_IN_BODY[point]) if isinstance(fields, dict) else None
-    return value if isinstance(value, str) else None
+async def _read(receive: Receive) -> bytes | None:
+    """The body of a request; None where the client was gone before its end."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+class _Again:
+    """Gives a body that was read already once more, then what comes after it."""
+
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self._body: bytes | None = body
+        self._receive = receive
+
+    async def __call__(self) -> Message:
+        if self._body is None:
+            return await self._receive()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}

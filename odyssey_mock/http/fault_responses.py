@@ -14,7 +14,7 @@ from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.http.pacing import Pace
-from odyssey_mock.http.uvicorn_server import Connection, connection_of
+from odyssey_mock.http.uvicorn_server import TcpConnection, connection_of
 
 TICKS = 20
 """Pieces in which a slow answer is sent in a second, at most."""
@@ -38,7 +38,7 @@ class Exchange:
     send: Send
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> TcpConnection:
         """What the request came on."""
         return connection_of(self.scope)
 

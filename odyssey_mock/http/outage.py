@@ -1,21 +1,33 @@
 """The whole server goes away, as when its machine or its network breaks down, and comes back."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
-from odyssey_mock.core.clock import Deadline
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from odyssey_mock.broadcasts.registry import Broadcasts
+from odyssey_mock.core.clock import Clock, Deadline
+from odyssey_mock.core.journal import Journal
+from odyssey_mock.faults.registry import Faults
+from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.uvicorn_server import HttpServer
+from odyssey_mock.sessions.registry import SessionRegistry
 
-if TYPE_CHECKING:
-    from odyssey_mock.backend import Backend
+type GoAway = Callable[[float | None], Awaitable[None]]
+"""Lets the server go away, and come back after so many seconds; None for not by itself."""
 
 
 class Outage:
     """Whether the server can be reached. What it knows stays: accounts, tokens, jobs, and sessions for their grace."""
 
-    def __init__(self, backend: "Backend", http: HttpServer) -> None:
-        self._backend = backend
+    def __init__(
+        self, http: HttpServer, *, clock: Clock, journal: Journal, sessions: SessionRegistry, broadcasts: Broadcasts
+    ) -> None:
         self._http = http
+        self._clock = clock
+        self._journal = journal
+        self._sessions = sessions
+        self._broadcasts = broadcasts
         self._return: Deadline | None = None
         self._changing = asyncio.Lock()
 
@@ -38,9 +50,7 @@ class Outage:
         if self._http.is_stopping:
             return
         self._comes_back(
-            None
-            if seconds is None
-            else self._backend.clock.call_later(seconds, "the server comes back", self.come_back)
+            None if seconds is None else self._clock.call_later(seconds, "the server comes back", self.come_back)
         )
         async with self._changing:
             if self.is_away or self._http.is_stopping:
@@ -65,11 +75,32 @@ class Outage:
 
     def _fall_silent(self) -> None:
         """Let no peer say goodbye as its socket is cut: a breakdown is not to be taken for an end."""
-        for session in self._backend.sessions.sessions.values():
+        for session in self._sessions.sessions.values():
             session.vanish()
-        for broadcast in self._backend.broadcasts.values():
+        for broadcast in self._broadcasts.values():
             for spectator in broadcast.spectators.values():
                 spectator.vanish("the server went away")
 
     def _note(self, before: str, after: str, seconds: float | None) -> None:
-        self._backend.journal.record("state", "server", {"from": before, "to": after, "seconds": seconds})
+        self._journal.record("state", "server", {"from": before, "to": after, "seconds": seconds})
+
+
+class OutagePoint:
+    """The fault point `server`, which every request and upgrade passes before it is routed."""
+
+    def __init__(self, app: ASGIApp, *, faults: Faults, callers: Callers, go_away: GoAway, spared: str) -> None:
+        """`spared`: how the paths begin that do not pass it."""
+        self._app = app
+        self._faults = faults
+        self._callers = callers
+        self._go_away = go_away
+        self._spared = spared
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._faults.any_at("server") and not scope["path"].startswith(self._spared):
+            fault = self._faults.fire("server", account=self._callers.account_of(scope))
+            if fault is not None:
+                # This request's connection is one of those that are cut.
+                await self._go_away(fault.number("seconds"))
+                return
+        await self._app(scope, receive, send)

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from odyssey_mock.core.clock import Clock
-from odyssey_mock.http.uvicorn_server import Connection
+from odyssey_mock.http.uvicorn_server import TcpConnection
 
 SETTLE_LIMIT = 1.0
 """Seconds of real time that whoever moves a manual clock waits for what a request then does."""
@@ -20,7 +20,7 @@ class Pace:
     over: so twenty pauses of a second are passed by `advance(20)`, and what was late has been sent.
     """
 
-    def __init__(self, clock: Clock, connection: Connection, name: str) -> None:
+    def __init__(self, clock: Clock, connection: TcpConnection, name: str) -> None:
         """`name`: of its deadlines."""
         self._clock = clock
         self._connection = connection

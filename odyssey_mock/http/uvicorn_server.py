@@ -29,7 +29,7 @@ logger.setLevel(logging.WARNING)
 
 
 EXTENSION = "odyssey_mock.connection"
-"""Where the scope of a request has its `Connection` (ASGI, `extensions`)."""
+"""Where the scope of a request has its `TcpConnection` (ASGI, `extensions`)."""
 
 NO_LINGER = struct.pack("ii", 1, 0)
 """`SO_LINGER`, on, for no time: closing resets."""
@@ -37,7 +37,7 @@ NO_LINGER = struct.pack("ii", 1, 0)
 _numbers = itertools.count()
 
 
-class Connection:
+class TcpConnection:
     """The TCP connection below a request: to be spoilt, and to be watched.
 
     Attributes:
@@ -86,9 +86,9 @@ class Connection:
         self._transport.abort()
 
 
-def connection_of(scope: Scope) -> Connection:
+def connection_of(scope: Scope) -> TcpConnection:
     """Find the connection that a request came on."""
-    connection: Connection = scope["extensions"][EXTENSION]
+    connection: TcpConnection = scope["extensions"][EXTENSION]
     return connection
 
 
@@ -102,7 +102,7 @@ class _HttpProtocol(H11Protocol):
         self.app = _Connected(self, self.app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in H11Protocol
-        self.connection = Connection(transport)
+        self.connection = TcpConnection(transport)
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -120,7 +120,7 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
         self.app = _Connected(self, self.app)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.connection = Connection(transport)
+        self.connection = TcpConnection(transport)
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -129,7 +129,7 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
 
 
 class _Connected:
-    """Gives every request its `Connection`."""
+    """Gives every request its `TcpConnection`."""
 
     def __init__(self, protocol: _HttpProtocol | _WebSocketProtocol, app: ASGIApp) -> None:
         self._protocol = protocol

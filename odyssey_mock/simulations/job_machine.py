@@ -1,7 +1,7 @@
 """The life of one simulation job as a table (`protocol.md` section 8).
 
 The same two rules as in `sessions/session_machine.py`: what may happen lives in `TRANSITIONS`; the machine only says
-what is to be done. `simulations/jobs.py` carries the actions out, in order.
+what is to be done. `simulations/jobs.py` carries the effects out, in order.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from odyssey_mock.core.state_machine import Machine
 
 
-class State(StrEnum):
+class JobState(StrEnum):
     """Where a job stands; the words of the wire."""
 
     PENDING = "pending"
@@ -25,11 +25,11 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-ENDED = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
+ENDED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 """Nothing leads out of these."""
 
 
-class Event(StrEnum):
+class JobEvent(StrEnum):
     """What can happen to a job."""
 
     DISPATCH = "dispatch"
@@ -60,7 +60,7 @@ class Event(StrEnum):
     """The mock stops or is reset."""
 
 
-class Action(StrEnum):
+class JobEffect(StrEnum):
     """What is to be done, in the order given."""
 
     AWAIT_BEGIN = "await_begin"
@@ -83,70 +83,70 @@ class Action(StrEnum):
     """Say that it has no worker to lose."""
 
 
-type Transition = tuple[State, tuple[Action, ...]]
+type Transition = tuple[JobState, tuple[JobEffect, ...]]
 
-_OVER = (Action.RELEASE_WORKER, Action.RETIRE)
-_CUT = (Action.FORGET_UNFINISHED, *_OVER)
-_UNQUEUED = (State.CANCELLED, (Action.LEAVE_QUEUE, *_OVER))
-_LOST: Mapping[Event, Transition] = {
-    Event.WORKER_LOST: (State.PENDING, (Action.FORGET_STREAMS, Action.RELEASE_WORKER, Action.REQUEUE)),
-    Event.WORKER_GIVEN_UP: (State.FAILED, (Action.FORGET_STREAMS, *_OVER)),
+_OVER = (JobEffect.RELEASE_WORKER, JobEffect.RETIRE)
+_CUT = (JobEffect.FORGET_UNFINISHED, *_OVER)
+_UNQUEUED = (JobState.CANCELLED, (JobEffect.LEAVE_QUEUE, *_OVER))
+_LOST: Mapping[JobEvent, Transition] = {
+    JobEvent.WORKER_LOST: (JobState.PENDING, (JobEffect.FORGET_STREAMS, JobEffect.RELEASE_WORKER, JobEffect.REQUEUE)),
+    JobEvent.WORKER_GIVEN_UP: (JobState.FAILED, (JobEffect.FORGET_STREAMS, *_OVER)),
 }
 
 
-def _with_no_worker(state: State) -> Mapping[Event, Transition]:
-    return dict.fromkeys((Event.WORKER_LOST, Event.WORKER_GIVEN_UP), (state, (Action.REFUSE_LOSS,)))
+def _with_no_worker(state: JobState) -> Mapping[JobEvent, Transition]:
+    return dict.fromkeys((JobEvent.WORKER_LOST, JobEvent.WORKER_GIVEN_UP), (state, (JobEffect.REFUSE_LOSS,)))
 
 
-def _ended(state: State) -> Mapping[Event, Transition]:
+def _ended(state: JobState) -> Mapping[JobEvent, Transition]:
     return {
-        **dict.fromkeys((Event.CANCEL, Event.CANCEL_UNBEGUN), (state, (Action.REFUSE_CANCEL,))),
+        **dict.fromkeys((JobEvent.CANCEL, JobEvent.CANCEL_UNBEGUN), (state, (JobEffect.REFUSE_CANCEL,))),
         **_with_no_worker(state),
-        Event.SHUT_DOWN: (state, ()),
+        JobEvent.SHUT_DOWN: (state, ()),
     }
 
 
-INITIAL = State.PENDING
+INITIAL = JobState.PENDING
 
-TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = MappingProxyType(
+TRANSITIONS: Mapping[JobState, Mapping[JobEvent, Transition]] = MappingProxyType(
     {
-        State.PENDING: {
-            Event.DISPATCH: (State.DISPATCHED, (Action.AWAIT_BEGIN,)),
-            Event.CANCEL: _UNQUEUED,
-            Event.CANCEL_UNBEGUN: _UNQUEUED,
-            Event.SHUT_DOWN: _UNQUEUED,
-            Event.MADE_TO_FAIL: (State.FAILED, (Action.LEAVE_QUEUE, *_OVER)),
-            Event.WORKER_LOST_EARLY: (State.PENDING, (Action.RELEASE_WORKER, Action.REQUEUE)),
-            Event.WORKER_GIVEN_UP_EARLY: (State.FAILED, (Action.LEAVE_QUEUE, *_OVER)),
-            **_with_no_worker(State.PENDING),
+        JobState.PENDING: {
+            JobEvent.DISPATCH: (JobState.DISPATCHED, (JobEffect.AWAIT_BEGIN,)),
+            JobEvent.CANCEL: _UNQUEUED,
+            JobEvent.CANCEL_UNBEGUN: _UNQUEUED,
+            JobEvent.SHUT_DOWN: _UNQUEUED,
+            JobEvent.MADE_TO_FAIL: (JobState.FAILED, (JobEffect.LEAVE_QUEUE, *_OVER)),
+            JobEvent.WORKER_LOST_EARLY: (JobState.PENDING, (JobEffect.RELEASE_WORKER, JobEffect.REQUEUE)),
+            JobEvent.WORKER_GIVEN_UP_EARLY: (JobState.FAILED, (JobEffect.LEAVE_QUEUE, *_OVER)),
+            **_with_no_worker(JobState.PENDING),
         },
-        State.DISPATCHED: {
-            Event.BEGIN: (State.PROCESSING, (Action.RUN_SCRIPTS,)),
-            Event.CANCEL: (State.CANCELLED, _OVER),
-            Event.CANCEL_UNBEGUN: (State.CANCELLED, _OVER),
-            Event.SHUT_DOWN: (State.CANCELLED, _OVER),
-            Event.MADE_TO_FAIL: (State.FAILED, _OVER),
+        JobState.DISPATCHED: {
+            JobEvent.BEGIN: (JobState.PROCESSING, (JobEffect.RUN_SCRIPTS,)),
+            JobEvent.CANCEL: (JobState.CANCELLED, _OVER),
+            JobEvent.CANCEL_UNBEGUN: (JobState.CANCELLED, _OVER),
+            JobEvent.SHUT_DOWN: (JobState.CANCELLED, _OVER),
+            JobEvent.MADE_TO_FAIL: (JobState.FAILED, _OVER),
             **_LOST,
         },
-        State.PROCESSING: {
-            Event.STREAMS_DONE: (State.COMPLETED, _OVER),
-            Event.STREAMS_FAILED: (State.FAILED, _OVER),
-            Event.SCRIPT_REFUSED: (State.FAILED, _OVER),
-            Event.BROKE: (State.FAILED, _CUT),
-            Event.CANCEL: (State.CANCELLED, _CUT),
-            Event.CANCEL_UNBEGUN: (State.PROCESSING, (Action.REFUSE_CANCEL,)),
-            Event.SHUT_DOWN: (State.CANCELLED, _CUT),
-            Event.MADE_TO_FAIL: (State.FAILED, _CUT),
+        JobState.PROCESSING: {
+            JobEvent.STREAMS_DONE: (JobState.COMPLETED, _OVER),
+            JobEvent.STREAMS_FAILED: (JobState.FAILED, _OVER),
+            JobEvent.SCRIPT_REFUSED: (JobState.FAILED, _OVER),
+            JobEvent.BROKE: (JobState.FAILED, _CUT),
+            JobEvent.CANCEL: (JobState.CANCELLED, _CUT),
+            JobEvent.CANCEL_UNBEGUN: (JobState.PROCESSING, (JobEffect.REFUSE_CANCEL,)),
+            JobEvent.SHUT_DOWN: (JobState.CANCELLED, _CUT),
+            JobEvent.MADE_TO_FAIL: (JobState.FAILED, _CUT),
             **_LOST,
         },
-        State.COMPLETED: _ended(State.COMPLETED),
-        State.FAILED: _ended(State.FAILED),
-        State.CANCELLED: _ended(State.CANCELLED),
+        JobState.COMPLETED: _ended(JobState.COMPLETED),
+        JobState.FAILED: _ended(JobState.FAILED),
+        JobState.CANCELLED: _ended(JobState.CANCELLED),
     }
 )
 
 
-class JobMachine(Machine[State, Event, Action]):
+class JobMachine(Machine[JobState, JobEvent, JobEffect]):
     """One job's place in `TRANSITIONS`."""
 
     def __init__(self) -> None:

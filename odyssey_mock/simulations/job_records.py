@@ -7,7 +7,7 @@ from enum import StrEnum
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.settings import Priority
-from odyssey_mock.simulations.job_machine import JobMachine, State
+from odyssey_mock.simulations.job_machine import JobMachine, JobState
 
 
 class StreamStatus(StrEnum):
@@ -53,11 +53,11 @@ class JobRecord:
     retry_count: int = 0
     streams: Sequence[JobStream] = ()
     """One for each script, in order, from the beginning of processing on."""
-    history: Sequence[tuple[State, float]] = field(default=(), repr=False)
+    history: Sequence[tuple[JobState, float]] = field(default=(), repr=False)
     """Every state it was in and when it came there, from `pending` on."""
 
     @property
-    def status(self) -> State:
+    def status(self) -> JobState:
         """Where it stands."""
         return self.machine.state
 

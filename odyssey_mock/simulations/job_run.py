@@ -1,31 +1,33 @@
-"""One worker's attempt at one job: deadlines on the server's clock, a task where something is awaited.
+"""What one worker does for one job: deadlines on the server's clock, a task where something is awaited.
 
-At any time an attempt has one deadline to come, or one task that fetches a script or decodes an image, unless it
+At any time a run has one deadline to come, or one task that fetches a script or decodes an image, unless it
 stalls; the deadline that began the task waits for it, so that a manual clock stands still meanwhile.
 """
 
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
-from odyssey_mock.core.clock import Deadline
-from odyssey_mock.recordings.stream_records import StreamRecord
-from odyssey_mock.simulations.estimates import expected_work
-from odyssey_mock.simulations.job_machine import Event, State
+from odyssey_mock.core.clock import Clock, Deadline
+from odyssey_mock.core.entropy import Entropy
+from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.network import Network
+from odyssey_mock.faults.registry import Faults
+from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
+from odyssey_mock.settings import Settings
+from odyssey_mock.simulations.job_machine import JobEvent, JobState
 from odyssey_mock.simulations.job_records import JobRecord, JobStream, StreamStatus
 from odyssey_mock.simulations.request import JobRequest
 from odyssey_mock.simulations.script_url import ScriptUrlError, fetch_script
 from odyssey_mock.simulations.scripts import Script
-from odyssey_mock.simulations.timelines import Plan, planned
+from odyssey_mock.simulations.timelines import Plan, expected_seconds, planned
 
-if TYPE_CHECKING:
-    from odyssey_mock.backend import Backend
-
+UNKNOWN_SCRIPT = 10.0
+"""Seconds that a script still to be fetched is taken to keep a worker busy."""
 FAILURES_TOLD = 5
 """Streams whose failure the job's message tells; of more, only how many."""
 
-type Report = Callable[[Event, str | None], object]
+type Report = Callable[[JobEvent, str | None], object]
 """Says what has happened to the job, and what `error_message` it ends with, where that ends it badly."""
 
 
@@ -34,15 +36,27 @@ class JobRun:
 
     def __init__(
         self,
-        backend: "Backend",
         job: JobRecord,
         request: JobRequest,
         *,
+        settings: Settings,
+        clock: Clock,
+        entropy: Entropy,
+        network: Network,
+        journal: Journal,
+        faults: Faults,
+        streams: StreamStore,
         report: Report,
         tasks: set[asyncio.Task[None]],
     ) -> None:
         """`tasks`: where its task is found while it runs; whoever closes the jobs waits for those."""
-        self._backend = backend
+        self._settings = settings
+        self._clock = clock
+        self._entropy = entropy
+        self._network = network
+        self._journal = journal
+        self._faults = faults
+        self._streams = streams
         self._job = job
         self._request = request
         self._report = report
@@ -54,7 +68,7 @@ class JobRun:
         self._begun = 0
 
     def later(self, seconds: float, name: str, step: Callable[[], object]) -> None:
-        """Take `step` once `seconds` have passed on the server's clock, unless the attempt is stopped before."""
+        """Take `step` once `seconds` have passed on the server's clock, unless the run is stopped before."""
 
         async def due() -> None:
             # Stopped: in the moment between a real clock's timer and its callback.
@@ -63,7 +77,7 @@ class JobRun:
                 step()
                 await self.settled()
 
-        self._deadline = self._backend.clock.call_later(seconds, name, due)
+        self._deadline = self._clock.call_later(seconds, name, due)
 
     def run(self) -> None:
         """Run the job's scripts one after the other, and report what came of them."""
@@ -76,7 +90,7 @@ class JobRun:
         self._stopped = True
         if self._deadline is not None:
             self._deadline.cancel()
-            # It knows this attempt, whose images are much to leave to the garbage collector.
+            # It knows this run, whose images are much to leave to the garbage collector.
             self._deadline = None
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
@@ -97,7 +111,7 @@ class JobRun:
     @property
     def due_in(self) -> float:
         """Seconds until its next deadline; 0 while a task runs."""
-        return 0.0 if self._deadline is None else max(0.0, self._deadline.when - self._backend.clock.time())
+        return 0.0 if self._deadline is None else max(0.0, self._deadline.when - self._clock.time())
 
     @property
     def is_stalled(self) -> bool:
@@ -107,15 +121,15 @@ class JobRun:
     @property
     def remaining(self) -> float:
         """Seconds until its worker is free, as far as one can tell."""
-        settings = self._backend.settings
-        starting = settings.simulation_start_delay if self._job.status is State.PENDING else 0.0
+        settings = self._settings
+        starting = settings.simulation_start_delay if self._job.status is JobState.PENDING else 0.0
         if self._request.scripts is None and self._begun:
             return self.due_in
         return self.due_in + starting + expected_work(self._request, settings, begun=self._begun)
 
     def _take(self, scripts: tuple[Script, ...]) -> None:
         self._scripts = scripts
-        self._job.streams = tuple(JobStream(self._backend.entropy.uuid(), index) for index in range(len(scripts)))
+        self._job.streams = tuple(JobStream(self._entropy.uuid(), index) for index in range(len(scripts)))
 
     def _proceed(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._next(), name=f"simulation {self._job.id}")
@@ -128,18 +142,17 @@ class JobRun:
             url = self._request.script_url
             if url is not None and not self._scripts:
                 try:
-                    self._take((await fetch_script(url, self._backend.settings, self._backend.network),))
+                    self._take((await fetch_script(url, self._settings, self._network),))
                 except ScriptUrlError as refusal:
-                    self._report(Event.SCRIPT_REFUSED, str(refusal))
+                    self._report(JobEvent.SCRIPT_REFUSED, str(refusal))
                     return
             await self._begin(self._scripts[self._begun], self._job.streams[self._begun])
         except Exception as defect:
-            self._report(Event.BROKE, f"the mock has a defect: {type(defect).__name__} while it ran the scripts")
+            self._report(JobEvent.BROKE, f"the mock has a defect: {type(defect).__name__} while it ran the scripts")
             raise
 
     async def _begin(self, script: Script, stream: JobStream) -> None:
-        backend, request = self._backend, self._request
-        fault = backend.faults.fire(
+        fault = self._faults.fire(
             "job.script",
             account=self._job.account_id,
             stream=stream.stream_id,
@@ -151,10 +164,10 @@ class JobRun:
             partial(
                 planned,
                 script,
-                backend.settings,
-                tag=backend.entropy.number(16),
-                portrait=request.portrait,
-                bypass=request.bypass,
+                self._settings,
+                tag=self._entropy.number(16),
+                portrait=self._request.portrait,
+                bypass=self._request.bypass,
                 error=None if fault is None else fault.text("message"),
             )
         )
@@ -165,24 +178,24 @@ class JobRun:
             timeline=plan.timeline,
             prompt=plan.prompt,
             applied_prompt=plan.applied_prompt,
-            started_at=backend.clock.time(),
+            started_at=self._clock.time(),
         )
-        backend.streams.remember(stream.record)
+        self._streams.remember(stream.record)
         self._set(stream, StreamStatus.RUNNING)
         if plan.stalls:
             return  # on until it is cancelled, or loses its worker
-        seconds = plan.seconds * backend.settings.simulation_pace + plan.delay
+        seconds = plan.seconds * self._settings.simulation_pace + plan.delay
         self.later(seconds, "simulated stream", partial(self._end, stream, stream.record, plan))
 
     def _end(self, stream: JobStream, record: StreamRecord, plan: Plan) -> None:
-        record.ended_at = self._backend.clock.time()
+        record.ended_at = self._clock.time()
         stream.error_message = record.error = plan.error
         self._set(stream, StreamStatus.COMPLETED if plan.error is None else StreamStatus.FAILED)
         if self._begun < len(self._scripts):
             self._proceed()
         else:
             message = self._failures()
-            self._report(Event.STREAMS_DONE if message is None else Event.STREAMS_FAILED, message)
+            self._report(JobEvent.STREAMS_DONE if message is None else JobEvent.STREAMS_FAILED, message)
 
     def _failures(self) -> str | None:
         failed = [stream for stream in self._job.streams if stream.status is StreamStatus.FAILED]
@@ -195,12 +208,19 @@ class JobRun:
 
     def _set(self, stream: JobStream, status: StreamStatus) -> None:
         before, stream.status = stream.status, status
-        note_stream(self._backend, self._job, stream, before=before, after=status)
+        note_stream(self._journal, self._job, stream, before=before, after=status)
 
 
-def note_stream(backend: "Backend", job: JobRecord, stream: JobStream, *, before: str, after: str) -> None:
+def expected_work(request: JobRequest, settings: Settings, *, begun: int = 0) -> float:
+    """Tell the seconds of processing that a job needs, without those of its first `begun` scripts."""
+    if request.scripts is None:
+        return UNKNOWN_SCRIPT
+    return sum(expected_seconds(script, settings) for script in request.scripts[begun:])
+
+
+def note_stream(journal: Journal, job: JobRecord, stream: JobStream, *, before: str, after: str) -> None:
     """Write into the journal what became of a stream."""
-    backend.journal.record(
+    journal.record(
         "state",
         "simulation stream",
         {"from": before, "to": after, "job": job.id, "script_index": stream.script_index},

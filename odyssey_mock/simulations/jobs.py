@@ -2,30 +2,34 @@
 
 import asyncio
 import bisect
+import heapq
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, override
+from typing import assert_never, override
 
+from odyssey_mock.accounts.accounts import Account, Accounts
+from odyssey_mock.accounts.usage import Usage
+from odyssey_mock.core.clock import Clock
+from odyssey_mock.core.entropy import Entropy
+from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.network import Network
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
-from odyssey_mock.settings import PRIORITIES
-from odyssey_mock.simulations.estimates import expected_work, wait_seconds
-from odyssey_mock.simulations.job_machine import ENDED, Action, Event, State
+from odyssey_mock.faults.registry import Faults
+from odyssey_mock.recordings.stream_records import StreamStore
+from odyssey_mock.settings import PRIORITIES, Settings
+from odyssey_mock.simulations.job_machine import ENDED, JobEffect, JobEvent, JobState
 from odyssey_mock.simulations.job_records import JobRecord, StreamStatus
-from odyssey_mock.simulations.job_run import JobRun, note_stream
+from odyssey_mock.simulations.job_run import JobRun, expected_work, note_stream
 from odyssey_mock.simulations.request import JobRequest
-
-if TYPE_CHECKING:
-    from odyssey_mock.accounts.accounts import Account
-    from odyssey_mock.backend import Backend
 
 LONGEST_RETRY_AFTER = 86_400
 """Seconds told to whoever finds the queue full and no worker to empty it, or none for days."""
 
 _OVER = (StreamStatus.COMPLETED, StreamStatus.FAILED)
-_ALL_RUN = (Event.STREAMS_DONE, Event.STREAMS_FAILED)
+_ALL_RUN = (JobEvent.STREAMS_DONE, JobEvent.STREAMS_FAILED)
 
 
 class QueueFullError(Exception):
@@ -45,7 +49,7 @@ class QueueFullError(Exception):
 class NotCancellableError(Exception):
     """It is too late to cancel the job."""
 
-    def __init__(self, status: State, expected: str) -> None:
+    def __init__(self, status: JobState, expected: str) -> None:
         super().__init__(f"expected a job that {expected}, came one that is {status}; it cannot be cancelled any more")
         self.status = status
 
@@ -58,7 +62,7 @@ class _Active:
     request: JobRequest
     place: tuple[int, int]
     """In the queue: by priority, then by number."""
-    attempt: JobRun | None = None
+    run: JobRun | None = None
     """What its worker does for it; None while it waits for one."""
 
 
@@ -72,13 +76,44 @@ class Jobs(Mapping[str, JobRecord]):
     priority that comes in between does not overtake it.
     """
 
-    def __init__(self, backend: "Backend") -> None:
-        self._backend = backend
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        entropy: Entropy,
+        network: Network,
+        journal: Journal,
+        faults: Faults,
+        accounts: Accounts,
+        usage: Usage,
+        streams: StreamStore,
+    ) -> None:
+        """`network`: what a `script_url` is fetched over."""
+        self._settings = settings
+        self._clock = clock
+        self._entropy = entropy
+        self._journal = journal
+        self._faults = faults
+        self._accounts = accounts
+        self._usage = usage
+        self._streams = streams
         self._records: dict[str, JobRecord] = {}
         self._active: dict[str, _Active] = {}
         self._queue: list[_Active] = []
         """Pending jobs without a worker, the next one first."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._make_run = partial(
+            JobRun,
+            settings=settings,
+            clock=clock,
+            entropy=entropy,
+            network=network,
+            journal=journal,
+            faults=faults,
+            streams=streams,
+            tasks=self._tasks,
+        )
         self._submitted = 0
         self._dispatched = 0
         self._closed = False
@@ -95,31 +130,31 @@ class Jobs(Mapping[str, JobRecord]):
     def __len__(self) -> int:
         return len(self._records)
 
-    def submit(self, account: "Account", request: JobRequest) -> JobRecord:
+    def submit(self, account: Account, request: JobRequest) -> JobRecord:
         """Put a new job into the queue.
 
         Raises:
             QueueFullError: the account has `queued_simulations` pending ones.
         """
-        now = self._backend.clock.time()
+        now = self._clock.time()
         pending = [
             each
             for each in self._active.values()
-            if each.record.account_id == account.id and each.record.status is State.PENDING
+            if each.record.account_id == account.id and each.record.status is JobState.PENDING
         ]
-        limit = self._backend.accounts.limits_of(account.id).queued_simulations
+        limit = self._accounts.limits_of(account.id).queued_simulations
         if limit is not None and len(pending) >= limit:
             raise QueueFullError(len(pending), limit, self._retry_after(pending))
         place = (-PRIORITIES.index(account.simulation_priority), self._submitted)
         self._submitted += 1
         wait = self._wait(place)
         record = JobRecord(
-            id=self._backend.entropy.uuid(),
+            id=self._entropy.uuid(),
             account_id=account.id,
             priority=account.simulation_priority,
             created_at=now,
             estimated_wait_minutes=None if wait is None else round(wait / 60, 1),
-            history=((State.PENDING, now),),
+            history=((JobState.PENDING, now),),
         )
         active = _Active(record, request, place)
         self._records[record.id] = record
@@ -136,9 +171,9 @@ class Jobs(Mapping[str, JobRecord]):
             NotCancellableError: it has ended, or it is being processed and `cancel_processing` is off.
         """
         record = self._records[job_id]
-        may_be_processing = self._backend.settings.cancel_processing
-        actions = self._happen(record, Event.CANCEL if may_be_processing else Event.CANCEL_UNBEGUN)
-        if Action.REFUSE_CANCEL in actions:
+        may_be_processing = self._settings.cancel_processing
+        effects = self._happen(record, JobEvent.CANCEL if may_be_processing else JobEvent.CANCEL_UNBEGUN)
+        if JobEffect.REFUSE_CANCEL in effects:
             expected = "has not ended" if may_be_processing else "is pending or dispatched"
             raise NotCancellableError(record.status, expected)
         return record
@@ -156,12 +191,12 @@ class Jobs(Mapping[str, JobRecord]):
         """
         record = self._records[job_id]
         active = self._active.get(job_id)
-        attempt = active.attempt if active is not None else None
-        actions = self._lose(record, Event.WORKER_LOST, Event.WORKER_GIVEN_UP)
-        if Action.REFUSE_LOSS in actions:
+        run = active.run if active is not None else None
+        effects = self._lose(record, JobEvent.WORKER_LOST, JobEvent.WORKER_GIVEN_UP)
+        if JobEffect.REFUSE_LOSS in effects:
             raise ValueError(f"expected a job that is dispatched or processing, came one that is {record.status}")
-        if attempt is not None:
-            await attempt.settled()
+        if run is not None:
+            await run.settled()
 
     async def close(self) -> None:
         """Cancel every job that has not ended, and return once nothing runs. No job gets a worker from now on."""
@@ -169,7 +204,9 @@ class Jobs(Mapping[str, JobRecord]):
         # Again, where clients have submitted jobs meanwhile.
         while self._active or self._tasks:
             for active in list(self._active.values()):
-                self._happen(active.record, Event.SHUT_DOWN, "the mock was stopped or reset before the job had ended")
+                self._happen(
+                    active.record, JobEvent.SHUT_DOWN, "the mock was stopped or reset before the job had ended"
+                )
             if self._tasks:
                 await asyncio.wait(self._tasks)
 
@@ -184,44 +221,44 @@ class Jobs(Mapping[str, JobRecord]):
         """What `GET /_mock/state` shows of jobs."""
         return [record.snapshot() for record in self._records.values()]
 
-    def _lose(self, record: JobRecord, lost: Event, given_up: Event) -> tuple[Action, ...]:
+    def _lose(self, record: JobRecord, lost: JobEvent, given_up: JobEvent) -> tuple[JobEffect, ...]:
         """Let `lost` happen to a job, or `given_up` where its retries are used up."""
-        retries = self._backend.settings.simulation_retries
+        retries = self._settings.simulation_retries
         if record.retry_count < retries:
             return self._happen(record, lost)
         attempts = retries + 1
         message = f"the worker was lost in attempt {attempts} of {attempts} (setting simulation_retries: {retries})"
         return self._happen(record, given_up, message)
 
-    def _reach(self, point: str, record: JobRecord, event: Event, message: str | None = None) -> None:
+    def _reach(self, point: str, record: JobRecord, event: JobEvent, message: str | None = None) -> None:
         """Let `event` happen to a job that has come to a point of the catalogue, or what a fault has for it there."""
-        fault = self._backend.faults.fire(point, account=record.account_id, job=record.id)
+        fault = self._faults.fire(point, account=record.account_id, job=record.id)
         match fault:
             case None:
                 self._happen(record, event, message)
             case Fault(do="fail"):
-                self._happen(record, Event.MADE_TO_FAIL, fault.text("message"))
-            case Fault(do="lose_worker") if record.status is State.PENDING:
-                self._lose(record, Event.WORKER_LOST_EARLY, Event.WORKER_GIVEN_UP_EARLY)
+                self._happen(record, JobEvent.MADE_TO_FAIL, fault.text("message"))
+            case Fault(do="lose_worker") if record.status is JobState.PENDING:
+                self._lose(record, JobEvent.WORKER_LOST_EARLY, JobEvent.WORKER_GIVEN_UP_EARLY)
             case Fault(do="lose_worker"):
-                self._lose(record, Event.WORKER_LOST, Event.WORKER_GIVEN_UP)
+                self._lose(record, JobEvent.WORKER_LOST, JobEvent.WORKER_GIVEN_UP)
             case _:
                 pass  # it stalls: nothing is due any more
 
-    def _report(self, record: JobRecord, event: Event, message: str | None) -> None:
-        """Take what an attempt reports."""
+    def _report(self, record: JobRecord, event: JobEvent, message: str | None) -> None:
+        """Take what a run reports."""
         if event in _ALL_RUN:
             self._reach("job.processing", record, event, message)
         else:
             self._happen(record, event, message)
 
-    def _happen(self, record: JobRecord, event: Event, message: str | None = None) -> tuple[Action, ...]:
+    def _happen(self, record: JobRecord, event: JobEvent, message: str | None = None) -> tuple[JobEffect, ...]:
         """Let `event` happen to a job; `message` is its `error_message` where that ends it."""
         before = record.status
-        actions = record.machine.handle(event)
+        effects = record.machine.handle(event)
         if record.status is not before:
-            record.history = (*record.history, (record.status, self._backend.clock.time()))
-            self._backend.journal.record(
+            record.history = (*record.history, (record.status, self._clock.time()))
+            self._journal.record(
                 "state",
                 "simulation",
                 {"from": before, "to": record.status, "event": event, "job": record.id},
@@ -229,76 +266,81 @@ class Jobs(Mapping[str, JobRecord]):
             )
         active = self._active.get(record.id)
         if active is not None:
-            for action in actions:
-                self._carry_out(action, active, message)
+            for effect in effects:
+                self._carry_out(effect, active, message)
             self._hand_out()
-        return actions
+        return effects
 
-    def _carry_out(self, action: Action, active: _Active, message: str | None) -> None:
-        record, attempt = active.record, active.attempt
-        now, settings = self._backend.clock.time(), self._backend.settings
-        match action:
-            case Action.AWAIT_BEGIN if attempt is not None:
+    def _carry_out(self, effect: JobEffect, active: _Active, message: str | None) -> None:
+        record, run = active.record, active.run
+        now, settings = self._clock.time(), self._settings
+        match effect:
+            case JobEffect.AWAIT_BEGIN:
+                assert run is not None  # its worker has let it be dispatched
                 record.dispatched_at = now
                 record.assigned_region = settings.regions[self._dispatched % len(settings.regions)].id
                 self._dispatched += 1
-                begin = partial(self._reach, "job.dispatched", record, Event.BEGIN)
-                attempt.later(settings.simulation_start_delay, "simulation begins", begin)
-            case Action.RUN_SCRIPTS if attempt is not None:
+                begin = partial(self._reach, "job.dispatched", record, JobEvent.BEGIN)
+                run.later(settings.simulation_start_delay, "simulation begins", begin)
+            case JobEffect.RUN_SCRIPTS:
+                assert run is not None  # its worker has let it begin
                 record.started_at = now
-                attempt.run()
-            case Action.LEAVE_QUEUE if attempt is None:
-                self._queue.remove(active)
-            case Action.FORGET_STREAMS:
+                run.run()
+            case JobEffect.LEAVE_QUEUE:
+                if run is None:
+                    self._queue.remove(active)
+            case JobEffect.FORGET_STREAMS:
                 self._forget_streams(record, keep=())
-            case Action.FORGET_UNFINISHED:
+            case JobEffect.FORGET_UNFINISHED:
                 self._forget_streams(record, keep=_OVER)
-            case Action.RELEASE_WORKER if attempt is not None:
-                attempt.stop()
-                active.attempt = None
-            case Action.REQUEUE:
+            case JobEffect.RELEASE_WORKER:
+                if run is not None:
+                    run.stop()
+                    active.run = None
+            case JobEffect.REQUEUE:
                 record.retry_count += 1
                 record.dispatched_at = record.started_at = record.assigned_region = None
                 self._enqueue(active)
-            case Action.RETIRE:
+            case JobEffect.RETIRE:
                 record.completed_at = now
                 record.error_message = message
                 self._count(record)
                 del self._active[record.id]
                 self._forget_oldest()
-            case _:
-                pass
+            case JobEffect.REFUSE_CANCEL | JobEffect.REFUSE_LOSS:
+                pass  # `cancel` and `lose_worker` raise it
+            case _ as unreachable:
+                assert_never(unreachable)
 
     def _enqueue(self, active: _Active) -> None:
         bisect.insort(self._queue, active, key=lambda each: each.place)
 
     def _hand_out(self) -> None:
         """Give the jobs next in the queue to the workers that are free."""
-        settings = self._backend.settings
-        busy = sum(active.attempt is not None for active in self._active.values())
-        while self._queue and busy < settings.simulation_workers and not self._closed:
+        busy = sum(active.run is not None for active in self._active.values())
+        while self._queue and busy < self._settings.simulation_workers and not self._closed:
             active = self._queue.pop(0)
             record = active.record
             report = partial(self._report, record)
-            active.attempt = JobRun(self._backend, record, active.request, report=report, tasks=self._tasks)
-            dispatch = partial(self._reach, "job.pending", record, Event.DISPATCH)
-            active.attempt.later(settings.simulation_dispatch_delay, "simulation dispatch", dispatch)
+            active.run = self._make_run(record, active.request, report=report)
+            dispatch = partial(self._reach, "job.pending", record, JobEvent.DISPATCH)
+            active.run.later(self._settings.simulation_dispatch_delay, "simulation dispatch", dispatch)
             busy += 1
 
     def _wait(self, place: tuple[int, int]) -> float | None:
         """Seconds until a worker is free for a job at that place of the queue; None where there are no workers."""
-        settings = self._backend.settings
+        settings = self._settings
         delays = settings.simulation_dispatch_delay + settings.simulation_start_delay
-        attempts = [each.attempt for each in self._active.values() if each.attempt is not None]
-        working = [attempt.remaining for attempt in attempts if not attempt.is_stalled]
-        workers = settings.simulation_workers - (len(attempts) - len(working))
+        runs = [each.run for each in self._active.values() if each.run is not None]
+        working = [run.remaining for run in runs if not run.is_stalled]
+        workers = settings.simulation_workers - (len(runs) - len(working))
         ahead = [delays + expected_work(each.request, settings) for each in self._queue if each.place < place]
         return wait_seconds(workers, working, ahead)
 
     def _retry_after(self, pending: list[_Active]) -> int:
         """Whole seconds until one of `pending` is likely to be dispatched."""
-        delay = self._backend.settings.simulation_dispatch_delay
-        waits = [each.attempt.due_in for each in pending if each.attempt is not None]
+        delay = self._settings.simulation_dispatch_delay
+        waits = [each.run.due_in for each in pending if each.run is not None]
         if not waits:
             wait = self._wait(min(each.place for each in pending))
             waits = [LONGEST_RETRY_AFTER if wait is None else wait + delay]
@@ -308,16 +350,33 @@ class Jobs(Mapping[str, JobRecord]):
         """Forget the job's streams but for those whose status is in `keep`."""
         for stream in record.streams:
             if stream.status not in keep:
-                self._backend.streams.forget(stream.stream_id)
-                note_stream(self._backend, record, stream, before=stream.status, after="forgotten")
+                self._streams.forget(stream.stream_id)
+                note_stream(self._journal, record, stream, before=stream.status, after="forgotten")
         record.streams = tuple(stream for stream in record.streams if stream.status in keep)
 
     def _count(self, record: JobRecord) -> None:
         """Count the video that the job has made as its account's."""
         made = (each.record for each in record.streams if each.status is StreamStatus.COMPLETED and each.record)
-        self._backend.usage.simulated(record.account_id, sum(each.duration_seconds or 0.0 for each in made))
+        self._usage.simulated(record.account_id, sum(each.duration_seconds or 0.0 for each in made))
 
     def _forget_oldest(self) -> None:
         ended = [record.id for record in self._records.values() if record.status in ENDED]
-        for job_id in ended[: max(0, len(ended) - self._backend.settings.jobs_limit)]:
+        for job_id in ended[: max(0, len(ended) - self._settings.jobs_limit)]:
             del self._records[job_id]
+
+
+def wait_seconds(workers: int, working: Sequence[float], ahead: Sequence[float]) -> float | None:
+    """Tell the seconds until a worker is free for a job; None where there are no workers.
+
+    Args:
+        workers: how many there are.
+        working: for each of them that has a job, in how many seconds it will be free.
+        ahead: how many seconds each job keeps a worker that is before it in the queue, the next one first.
+    """
+    if workers == 0:
+        return None
+    free_in = [*working, *[0.0] * (workers - len(working))]
+    heapq.heapify(free_in)
+    for seconds in ahead:
+        heapq.heapreplace(free_in, free_in[0] + seconds)
+    return free_in[0]

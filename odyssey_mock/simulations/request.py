@@ -1,18 +1,29 @@
 """What `POST /simulation-jobs` asks for (`protocol.md` sections 2 and 8)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.http.errors import ApiError
 from odyssey_mock.simulations.script_url import ScriptUrlError, parse_url
-from odyssey_mock.simulations.scripts import Faults, Place, Script, ScriptFaultsError, came, read_script
+from odyssey_mock.simulations.scripts import Fault, Faults, Place, Script, ScriptFaultsError, came, read_script
 
 SOURCES = ("script", "scripts", "script_url")
 """Where a job's scripts come from; it has exactly one of them, and a null is not nothing."""
 
 FLAGS: Mapping[str, bool] = {"portrait": True, "output_video": True, "bypass_vlm_expansion": False}
 """The rest of what is looked at, with what holds where it is left out."""
+
+
+class InvalidRequestError(ValueError):
+    """A request for a job is none.
+
+    Attributes:
+        faults: all that is wrong with it, each with `loc`, `msg` and `type`; no two at one place.
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__(list(faults))
+        self.faults = list(faults)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +43,11 @@ def read_request(body: JSON) -> JobRequest:
     """Read the decoded body of a request.
 
     Raises:
-        ApiError: 422, with every fault that it has.
+        InvalidRequestError: with every fault that it has.
     """
     if not isinstance(body, dict):
-        raise ApiError(422, [{"loc": ["body"], "msg": f"expected an object, came {came(body)}", "type": "dict_type"}])
+        message = f"expected an object, came {came(body)}"
+        raise InvalidRequestError([{"loc": ["body"], "msg": message, "type": "dict_type"}])
     faults = Faults()
     present = [name for name in SOURCES if name in body]
     if len(present) != 1:
@@ -53,7 +65,7 @@ def read_request(body: JSON) -> JobRequest:
         if not isinstance(value, bool):
             faults.add(("body", name), f"expected true or false, came {came(value)}", "bool_type")
     if told := faults():
-        raise ApiError(422, told)
+        raise InvalidRequestError(told)
     return JobRequest(
         scripts=tuple(scripts) if scripts else None,
         script_url=body.get("script_url"),

@@ -24,7 +24,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class ScriptAction:
     """One entry of a script."""
 
     timestamp_ms: int
@@ -39,7 +39,7 @@ class Action:
 class Script:
     """A script without a fault: a `start` at 0, interactions, an `end`; times do not go back."""
 
-    actions: tuple[Action, ...]
+    actions: tuple[ScriptAction, ...]
 
     @property
     def duration_ms(self) -> int:
@@ -92,7 +92,7 @@ def read_script(value: object, *loc: str | int) -> Script:
         ScriptFaultsError: with every fault that it has.
     """
     faults = Faults()
-    actions: list[Action] = []
+    actions: list[ScriptAction] = []
     if not isinstance(value, list):
         faults.add(loc, f"expected an array of entries, came {came(value)}", "list_type")
     elif not value:
@@ -104,9 +104,9 @@ def read_script(value: object, *loc: str | int) -> Script:
     return Script(tuple(actions))
 
 
-def _read_entries(entries: list[object], loc: Place, faults: Faults) -> list[Action]:
+def _read_entries(entries: list[object], loc: Place, faults: Faults) -> list[ScriptAction]:
     """The actions of `entries`: whole and in their order, if no fault was found."""
-    actions: list[Action] = []
+    actions: list[ScriptAction] = []
     latest = 0
     for index, entry in enumerate(entries):
         place = (*loc, index)
@@ -127,7 +127,7 @@ def _read_entries(entries: list[object], loc: Place, faults: Faults) -> list[Act
             _check_time(time, (*place, "timestamp_ms"), latest, is_first=is_first, ends=ends, faults=faults)
             latest = max(latest, time)
         if kind is not None and time is not None:
-            actions.append(Action(time, kind, **fields))
+            actions.append(ScriptAction(time, kind, **fields))
     return actions
 
 

@@ -14,7 +14,7 @@ from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.prompts.expansion import applied_prompt
 from odyssey_mock.prompts.markers import PromptMarkers, markers_of
 from odyssey_mock.settings import Settings
-from odyssey_mock.simulations.scripts import Action, Script
+from odyssey_mock.simulations.scripts import Script, ScriptAction
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _image(url: str, size: Size, settings: Settings) -> tuple[bytes | None, str 
         return None, f"image: {refusal}"
 
 
-def _prompt_error(action: Action, trial: PromptMarkers) -> str | None:
+def _prompt_error(action: ScriptAction, trial: PromptMarkers) -> str | None:
     if trial.error is None:
         return None
     return f"{trial.error} (asked for by [error:...] in the prompt of the {action.kind} at {action.timestamp_ms} ms)"

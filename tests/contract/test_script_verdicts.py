@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from odyssey_client.errors import ScriptError
 from odyssey_client.scripts.request import script_fields
-from odyssey_mock.http.errors import ApiError
-from odyssey_mock.simulations.request import read_request
+from odyssey_mock.http.errors import answer_to
+from odyssey_mock.simulations.request import InvalidRequestError, read_request
 from tests.support.scripts import NO_IMAGES, broken_scripts, valid_scripts
 
 type Sources = Mapping[str, Any]  # what a test draws may be anything
@@ -31,8 +31,8 @@ def faults_of_the_client(sources: Sources) -> set[str]:
 def faults_of_the_mock(sources: Sources) -> set[str]:
     try:
         read_request({**sources, "portrait": True, "output_video": True})
-    except ApiError as error:
-        refusal = error
+    except InvalidRequestError as error:
+        refusal = answer_to(error)
     else:
         return set()
     assert refusal.status == 422

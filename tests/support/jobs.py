@@ -7,10 +7,10 @@ from odyssey_mock.backend import Backend
 from odyssey_mock.core.clock import ManualClock
 from odyssey_mock.core.entropy import SeededEntropy
 from odyssey_mock.settings import Priority, Settings
-from odyssey_mock.simulations.job_machine import State
+from odyssey_mock.simulations.job_machine import JobState
 from odyssey_mock.simulations.job_records import JobRecord
 from odyssey_mock.simulations.request import JobRequest
-from odyssey_mock.simulations.scripts import Action, Script
+from odyssey_mock.simulations.scripts import Script, ScriptAction
 from odyssey_mock.system_network import SystemNetwork
 
 BROKEN_IMAGE = "data:image/png;base64,bm8gcGljdHVyZQ=="
@@ -37,8 +37,8 @@ def a_script(seconds: float = 10.0, *interactions: str, prompt: str = "A cat", i
     """A script of that length with its interactions evenly between start and end."""
     end = round(seconds * 1000)
     step = end // (len(interactions) + 1)
-    changes = [Action(step * number, "interact", each) for number, each in enumerate(interactions, 1)]
-    return Script((Action(0, "start", prompt, image), *changes, Action(end, "end")))
+    changes = [ScriptAction(step * number, "interact", each) for number, each in enumerate(interactions, 1)]
+    return Script((ScriptAction(0, "start", prompt, image), *changes, ScriptAction(end, "end")))
 
 
 def a_request(*scripts: Script, url: str | None = None, portrait: bool = True, bypass: bool = False) -> JobRequest:
@@ -46,5 +46,5 @@ def a_request(*scripts: Script, url: str | None = None, portrait: bool = True, b
     return JobRequest(scripts=wanted, script_url=url, portrait=portrait, bypass=bypass)
 
 
-def states(record: JobRecord) -> list[State]:
+def states(record: JobRecord) -> list[JobState]:
     return [state for state, _ in record.history]

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from odyssey_mock.settings import Settings
 from odyssey_mock.simulations.script_url import ScriptUrlError, fetch_script
-from odyssey_mock.simulations.scripts import Action, Script
+from odyssey_mock.simulations.scripts import Script, ScriptAction
 from odyssey_mock.system_network import SystemNetwork
 
 NETWORK = SystemNetwork()
@@ -26,7 +26,7 @@ LIMIT = 10.0
 """Seconds to wait for anything; far beyond what is needed."""
 
 SCRIPT = json.dumps([{"timestamp_ms": 0, "start": {"prompt": "A cat"}}, {"timestamp_ms": 9000, "end": {}}]).encode()
-CAT = Script((Action(0, "start", "A cat"), Action(9000, "end")))
+CAT = Script((ScriptAction(0, "start", "A cat"), ScriptAction(9000, "end")))
 
 
 def settings(*, timeout: float = LIMIT / 2, size: int = 10_000, hosts: tuple[str, ...] | None = None) -> Settings:

@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import override
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from odyssey_mock.http.errors import ApiError, backend_of
+from odyssey_mock.http.callers import Callers
+from odyssey_mock.http.errors import ApiError
+from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.ranges import UnsatisfiableError, is_known, is_other, wanted_parts
-from odyssey_mock.recordings.artifact_urls import UrlError
 from odyssey_mock.recordings.artifacts import ARTIFACTS
 from odyssey_mock.recordings.file_store import StoredFile
-from odyssey_mock.recordings.recordings import NoArtifactError
+from odyssey_mock.recordings.recordings import Recordings
+from odyssey_mock.recordings.stream_records import StreamStore
 
 CHUNK = 256 * 1024
 """Bytes read and sent at once."""
@@ -25,62 +28,77 @@ type Piece = bytes | range
 """Bytes to be sent as they are, or a part of the file."""
 
 
-async def fetch(request: Request) -> Response:
-    """A file of a recording, or the parts of it that are asked for; whoever has the URL may have it."""
-    stored, media_type = await _find(request)
-    etag = f'"{stored.digest}"'
-    # Kept by a browser it may be, but not used without asking: the URL expires, and the answer is then another.
-    headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
-    if is_other(request.headers, etag):
-        raise ApiError(412, f"If-Match names another file than this one, whose ETag is {etag}", headers)
-    if is_known(request.headers, etag):
-        return Response(None, 304, headers)
-    try:
-        # Ranges are for GET alone (RFC 9110 section 14.2).
-        parts = wanted_parts(request.headers, etag, stored.size) if request.method == "GET" else None
-    except UnsatisfiableError:
-        return Response(None, 416, headers | {"Content-Range": f"bytes */{stored.size}"})
-    match parts:
-        case None:
-            return _FileResponse(stored.path, [range(stored.size)], 200, headers | {"Content-Type": media_type})
-        case [part]:
-            headers |= {"Content-Type": media_type, "Content-Range": _content_range(part, stored.size)}
-            return _FileResponse(stored.path, parts, 206, headers)
-        case _:
-            # The digest of the file is not in the file.
-            headers["Content-Type"] = f"multipart/byteranges; boundary={stored.digest}"
-            return _FileResponse(stored.path, _multipart(parts, stored, media_type), 206, headers)
+@dataclass(frozen=True, kw_only=True)
+class ArtifactRoutes:
+    """The files of recordings."""
 
+    gate: FaultGate
+    callers: Callers
+    streams: StreamStore
+    recordings: Recordings
 
-async def refuse(request: Request) -> Response:
-    """What is at or below `/artifacts` and looks like no file of a recording: no URL that was handed out."""
-    _check_url(request)
-    raise ApiError(404, "Artifact not found")
+    def routes(self) -> list[BaseRoute]:
+        """Make the routes."""
+        fetch = self.gate.at("artifact", self.fetch, self.callers.by_stream)
+        return [
+            ServiceRoute("/artifacts/{stream_id}/{artifact}", {"GET": fetch}),
+            ServiceRoute("/artifacts/{rest:path}", {"GET": self.refuse}),
+            # Not redirected to the one with a slash: it is a changed URL, too.
+            ServiceRoute("/artifacts", {"GET": self.refuse}),
+        ]
 
+    async def fetch(self, request: Request) -> Response:
+        """A file of a recording, or the parts of it that are asked for; whoever has the URL may have it."""
+        stored, media_type = await self._find(request)
+        etag = f'"{stored.digest}"'
+        # Kept by a browser it may be, but not used without asking: the URL expires, and the answer is then another.
+        headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
+        if is_other(request.headers, etag):
+            raise ApiError(412, f"If-Match names another file than this one, whose ETag is {etag}", headers)
+        if is_known(request.headers, etag):
+            return Response(None, 304, headers)
+        try:
+            # Ranges are for GET alone (RFC 9110 section 14.2).
+            parts = wanted_parts(request.headers, etag, stored.size) if request.method == "GET" else None
+        except UnsatisfiableError:
+            return Response(None, 416, headers | {"Content-Range": f"bytes */{stored.size}"})
+        match parts:
+            case None:
+                return _FileResponse(stored.path, [range(stored.size)], 200, headers | {"Content-Type": media_type})
+            case [part]:
+                headers |= {"Content-Type": media_type, "Content-Range": _content_range(part, stored.size)}
+                return _FileResponse(stored.path, parts, 206, headers)
+            case _:
+                # The digest of the file is not in the file.
+                headers["Content-Type"] = f"multipart/byteranges; boundary={stored.digest}"
+                return _FileResponse(stored.path, _multipart(parts, stored, media_type), 206, headers)
 
-async def _find(request: Request) -> tuple[StoredFile, str]:
-    """The file that the URL names, and its media type.
+    async def refuse(self, request: Request) -> Response:
+        """What is at or below `/artifacts` and looks like no file of a recording: no URL that was handed out."""
+        self._check_url(request)
+        raise ApiError(404, "Artifact not found")
 
-    Raises:
-        ApiError: 403 the URL is not as it was handed out, or has expired; 404 there is no such file any more.
-    """
-    _check_url(request)
-    backend = backend_of(request)
-    stream_id, name = request.path_params["stream_id"], request.path_params["artifact"]
-    record = backend.streams.records.get(stream_id)
-    if record is not None:
-        request.state.account, request.state.stream = record.account_id, record.id
-    try:
-        return await backend.recordings.stored(stream_id, name), ARTIFACTS[name].media_type
-    except NoArtifactError as error:
-        raise ApiError(404, f"Artifact not found: {error}") from None
+    async def _find(self, request: Request) -> tuple[StoredFile, str]:
+        """The file that the URL names, and its media type.
 
+        Raises:
+            UrlError: the URL is not as it was handed out, or has expired.
+            NoArtifactError: there is no such file any more.
+        """
+        self._check_url(request)
+        stream_id, name = request.path_params["stream_id"], request.path_params["artifact"]
+        record = self.streams.records.get(stream_id)
+        if record is not None:
+            request.state.account, request.state.stream = record.account_id, record.id
+        return await self.recordings.stored(stream_id, name), ARTIFACTS[name].media_type
 
-def _check_url(request: Request) -> None:
-    try:
-        backend_of(request).recordings.urls.check(request.scope["raw_path"], request.scope["query_string"])
-    except UrlError as error:
-        raise ApiError(403, str(error)) from None
+    def _check_url(self, request: Request) -> None:
+        """Let pass what was handed out.
+
+        Raises:
+            UrlError: it was not, or has expired.
+        """
+        self.recordings.urls.check(request.scope["raw_path"], request.scope["query_string"])
 
 
 def _content_range(part: range, size: int) -> str:
@@ -121,11 +139,3 @@ class _FileResponse(Response):
                     chunk = await loop.run_in_executor(None, partial(file.read, min(CHUNK, piece.stop - start)))
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-routes: list[BaseRoute] = [
-    Route("/artifacts/{stream_id}/{artifact}", fetch, methods=["GET"]),
-    Route("/artifacts/{rest:path}", refuse, methods=["GET"]),
-    # Not redirected to the one with a slash: it is a changed URL, too.
-    Route("/artifacts", refuse, methods=["GET"]),
-]

@@ -2,20 +2,25 @@
 
 import datetime
 import json
+from collections.abc import Awaitable, Callable, Sequence, Sized
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount
 
-from odyssey_mock.backend import Backend
-from odyssey_mock.core.clock import ManualClock, RealClock
-from odyssey_mock.core.journal import Kind, to_jsonl
+from odyssey_mock.broadcasts.registry import Broadcasts
+from odyssey_mock.core.clock import Clock, ManualClock, RealClock
+from odyssey_mock.core.journal import Journal, Kind, to_jsonl
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.http.errors import ApiError, backend_of, parse, unprocessable, validate
-from odyssey_mock.http.routes import faults
+from odyssey_mock.http.errors import ApiError, parse, unprocessable, validate
+from odyssey_mock.http.fault_points import ServiceRoute
+from odyssey_mock.recordings.stream_records import StreamStore
+from odyssey_mock.sessions.registry import SessionRegistry
+from odyssey_mock.simulations.jobs import Jobs
 
 
 class Advance(BaseModel):
@@ -43,90 +48,96 @@ class JournalQuery(BaseModel):
     format: Literal["json", "jsonl"] = "json"
 
 
-async def health(request: Request) -> Response:
-    """Say that the mock runs, and which."""
-    return JSONResponse({"status": "ok", "version": version("odyssey-testkit"), "url": backend_of(request).base_url})
+@dataclass(frozen=True, kw_only=True)
+class ControlRoutes:
+    """All of the control API; `more` stands beside what is here, below the same prefix."""
+
+    base_url: str
+    clock: Clock
+    journal: Journal
+    sessions: SessionRegistry
+    streams: StreamStore
+    broadcasts: Broadcasts
+    jobs: Jobs
+    telemetry: Sized
+    forget: Callable[[], Awaitable[None]]
+    """Ends everything, and forgets what has happened."""
+    more: Sequence[BaseRoute]
+
+    def routes(self) -> list[BaseRoute]:
+        """Make the routes."""
+        routes = [
+            ServiceRoute("/health", {"GET": self.health}),
+            ServiceRoute("/state", {"GET": self.state}),
+            ServiceRoute("/reset", {"POST": self.reset}),
+            ServiceRoute("/clock", {"GET": self.show_clock}),
+            ServiceRoute("/clock/advance", {"POST": self.advance}),
+            ServiceRoute("/journal", {"GET": self.show_journal}),
+        ]
+        return [Mount("/_mock", routes=[*routes, *self.more])]
+
+    async def health(self, _request: Request) -> Response:
+        """Say that the mock runs, and which."""
+        return JSONResponse({"status": "ok", "version": version("odyssey-testkit"), "url": self.base_url})
+
+    async def state(self, _request: Request) -> Response:
+        """Show sessions, streams, simulation jobs and clock."""
+        shown: dict[str, JSON] = {
+            "sessions": self.sessions.snapshot(),
+            "streams": [stream.snapshot() for stream in self.streams.records.values()],
+            "broadcasts": [broadcast.snapshot() for broadcast in self.broadcasts.values()],
+            "jobs": self.jobs.snapshot(),
+            "clock": _clock(self.clock),
+            "telemetry": len(self.telemetry),
+        }
+        # In ASCII: a prompt may have lone surrogates in it, which JSON can escape and UTF-8 cannot encode.
+        return Response(json.dumps(shown), media_type="application/json")
+
+    async def reset(self, _request: Request) -> Response:
+        """End every session and forget what has happened."""
+        await self.forget()
+        return JSONResponse({"status": "reset"})
+
+    async def show_clock(self, _request: Request) -> Response:
+        """Show the server's time and what is due."""
+        return JSONResponse(_clock(self.clock))
+
+    async def advance(self, request: Request) -> Response:
+        """Move a manual clock, and answer once all that it brought about is done."""
+        if not isinstance(self.clock, ManualClock):
+            raise ApiError(
+                409, "the clock of this mock goes by itself: only a manual one can be advanced (serve --clock manual)"
+            )
+        seconds = (await parse(Advance, request)).seconds
+        if seconds > self.clock.left:
+            raise unprocessable(
+                ["body", "seconds"], f"Input should be at most {self.clock.left:.0f}", "less_than_equal"
+            )
+        await self.clock.advance(seconds)
+        return JSONResponse(_clock(self.clock))
+
+    async def show_journal(self, request: Request) -> Response:
+        """Show what happened, oldest first."""
+        query = validate(JournalQuery, dict(request.query_params), "query")
+        where = {key: value for key in ("account", "session", "stream") if (value := getattr(query, key)) is not None}
+        entries = self.journal.find(query.kind, query.name, since=query.since, **where)
+        if query.limit is not None:
+            entries = entries[max(0, len(entries) - query.limit) :]
+        if query.format == "jsonl":
+            return Response(to_jsonl(entries), media_type="application/jsonl")
+        return JSONResponse({"entries": [entry.to_json() for entry in entries], "next": self.journal.next_index})
 
 
-async def state(request: Request) -> Response:
-    """Show sessions, streams, simulation jobs and clock."""
-    backend = backend_of(request)
-    shown: dict[str, JSON] = {
-        "sessions": backend.sessions.snapshot(),
-        "streams": [stream.snapshot() for stream in backend.streams.records.values()],
-        "broadcasts": [broadcast.snapshot() for broadcast in backend.broadcasts.values()],
-        "jobs": backend.jobs.snapshot(),
-        "clock": _clock(backend),
-        "telemetry": len(backend.telemetry),
-    }
-    # In ASCII: a prompt may have lone surrogates in it, which JSON can escape and UTF-8 cannot encode.
-    return Response(json.dumps(shown), media_type="application/json")
-
-
-async def reset(request: Request) -> Response:
-    """End every session and forget what has happened."""
-    await backend_of(request).reset()
-    return JSONResponse({"status": "reset"})
-
-
-async def show_clock(request: Request) -> Response:
-    """Show the server's time and what is due."""
-    return JSONResponse(_clock(backend_of(request)))
-
-
-async def advance(request: Request) -> Response:
-    """Move a manual clock, and answer once all that it brought about is done."""
-    backend = backend_of(request)
-    if not isinstance(backend.clock, ManualClock):
-        raise ApiError(
-            409, "the clock of this mock goes by itself: only a manual one can be advanced (serve --clock manual)"
-        )
-    seconds = (await parse(Advance, request)).seconds
-    if seconds > backend.clock.left:
-        raise unprocessable(["body", "seconds"], f"Input should be at most {backend.clock.left:.0f}", "less_than_equal")
-    await backend.clock.advance(seconds)
-    return JSONResponse(_clock(backend))
-
-
-async def journal(request: Request) -> Response:
-    """Show what happened, oldest first."""
-    query = validate(JournalQuery, dict(request.query_params), "query")
-    written = backend_of(request).journal
-    where = {key: value for key in ("account", "session", "stream") if (value := getattr(query, key)) is not None}
-    entries = written.find(query.kind, query.name, since=query.since, **where)
-    if query.limit is not None:
-        entries = entries[max(0, len(entries) - query.limit) :]
-    if query.format == "jsonl":
-        return Response(to_jsonl(entries), media_type="application/jsonl")
-    return JSONResponse({"entries": [entry.to_json() for entry in entries], "next": written.next_index})
-
-
-def _clock(backend: Backend) -> dict[str, JSON]:
-    now = backend.clock.time()
-    speed = backend.clock.speed if isinstance(backend.clock, RealClock) else None
+def _clock(clock: Clock) -> dict[str, JSON]:
+    now = clock.time()
+    speed = clock.speed if isinstance(clock, RealClock) else None
     passes = "real" if speed in (None, 1) else "scaled"
     return {
-        "kind": "manual" if isinstance(backend.clock, ManualClock) else passes,
+        "kind": "manual" if isinstance(clock, ManualClock) else passes,
         "speed": speed,
         "time": now,
         "iso": datetime.datetime.fromtimestamp(now, datetime.UTC).isoformat(),
         "deadlines": [
-            {"name": deadline.name, "in_seconds": round(deadline.when - now, 6)} for deadline in backend.clock.pending
+            {"name": deadline.name, "in_seconds": round(deadline.when - now, 6)} for deadline in clock.pending
         ],
     }
-
-
-routes: list[BaseRoute] = [
-    Mount(
-        "/_mock",
-        routes=[
-            Route("/health", health, methods=["GET"]),
-            Route("/state", state, methods=["GET"]),
-            Route("/reset", reset, methods=["POST"]),
-            Route("/clock", show_clock, methods=["GET"]),
-            Route("/clock/advance", advance, methods=["POST"]),
-            Route("/journal", journal, methods=["GET"]),
-            *faults.routes,
-        ],
-    )
-]

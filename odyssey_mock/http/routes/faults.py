@@ -2,25 +2,26 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from starlette.background import BackgroundTask
-from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from odyssey_mock.core.clock import ManualClock
+from odyssey_mock.core.clock import Clock, ManualClock
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.catalogue import LONGEST, POINTS, WHERE, Parameter
-from odyssey_mock.faults.fault import HOW_OFTEN, FaultError
-from odyssey_mock.faults.registry import ActiveFault
-from odyssey_mock.http.errors import ApiError, backend_of, parse, read_body, unprocessable
-from odyssey_mock.http.outage import Outage
+from odyssey_mock.faults.fault import HOW_OFTEN
+from odyssey_mock.faults.registry import ActiveFault, Faults
+from odyssey_mock.http.errors import ApiError, parse, read_body
+from odyssey_mock.http.fault_points import ServiceRoute
+from odyssey_mock.http.outage import GoAway
 
 
-class GoAway(BaseModel):
+class Absence(BaseModel):
     """For how long."""
 
     model_config = ConfigDict(extra="forbid")
@@ -28,27 +29,74 @@ class GoAway(BaseModel):
     seconds: Annotated[FiniteFloat, Field(ge=0, le=LONGEST)]
 
 
-class FaultList(HTTPEndpoint):
-    """What is to fail."""
+@dataclass(frozen=True, kw_only=True)
+class FaultRoutes:
+    """What is to fail; `leave` lets the server go away."""
 
-    async def get(self, request: Request) -> Response:
+    clock: Clock
+    faults: Faults
+    leave: GoAway
+
+    def routes(self) -> list[BaseRoute]:
+        """Make the routes, below the prefix of the control API."""
+        return [
+            ServiceRoute("/faults", {"GET": self.listed, "POST": self.add, "DELETE": self.clear}),
+            ServiceRoute("/faults/catalogue", {"GET": self.catalogue}),
+            ServiceRoute("/faults/{fault_id}", {"DELETE": self.remove}),
+            ServiceRoute("/server/away", {"POST": self.go_away}),
+        ]
+
+    async def listed(self, _request: Request) -> Response:
         """The faults in order, each with how often it was passed and has fired."""
-        return _listed(backend_of(request).faults)
+        return _listed(self.faults)
 
-    async def post(self, request: Request) -> Response:
+    async def add(self, request: Request) -> Response:
         """Put a fault at the end of the list, or several, or none where one of them cannot be."""
         body = await read_body(request)
         described: Sequence[Any] = body if isinstance(body, list) else [body]  # Any: `extend` judges each
-        try:
-            added = backend_of(request).faults.extend(described)
-        except FaultError as error:
-            raise unprocessable(["body"], str(error), "value_error") from None
-        return _listed(added, 201)
+        return _listed(self.faults.extend(described), 201)
 
-    async def delete(self, request: Request) -> Response:
+    async def clear(self, _request: Request) -> Response:
         """Take all off the list."""
-        backend_of(request).faults.clear()
+        self.faults.clear()
         return Response(status_code=204)
+
+    async def remove(self, request: Request) -> Response:
+        """Take one off the list."""
+        fault_id = request.path_params["fault_id"]
+        try:
+            self.faults.remove(fault_id)
+        except KeyError:
+            raise ApiError(404, f"There is no fault {fault_id[:64]!r}; GET /_mock/faults lists them") from None
+        return Response(status_code=204)
+
+    async def catalogue(self, _request: Request) -> Response:
+        """Every point, its actions, their parameters, and what a fault can be narrowed to there."""
+        points: dict[str, JSON] = {
+            name: {
+                "means": point.means,
+                "actions": {
+                    do: {"means": action.means, "parameters": _shown(action.parameters)}
+                    for do, action in point.actions.items()
+                },
+                "match": sorted({*point.matches, "account"}),
+            }
+            for name, point in POINTS.items()
+        }
+        return JSONResponse({"points": points, "parameters": _shown(HOW_OFTEN), "match": _shown(WHERE)})
+
+    async def go_away(self, request: Request) -> Response:
+        """Let the server go away once this is answered, and come back after the time that is named."""
+        if isinstance(self.clock, ManualClock):
+            raise ApiError(
+                409,
+                "The clock of this mock is manual, and nobody could advance it over HTTP while the server is away; "
+                "in Python: mock.go_away(), mock.come_back()",
+            )
+        seconds = (await parse(Absence, request)).seconds
+        return JSONResponse(
+            {"status": "going away", "seconds": seconds}, 202, background=BackgroundTask(self.leave, seconds)
+        )
 
 
 def _listed(faults: Iterable[ActiveFault], status: int = 200) -> Response:
@@ -57,55 +105,8 @@ def _listed(faults: Iterable[ActiveFault], status: int = 200) -> Response:
     return Response(body, status, media_type="application/json")
 
 
-async def remove(request: Request) -> Response:
-    """Take one off the list."""
-    fault_id = request.path_params["fault_id"]
-    try:
-        backend_of(request).faults.remove(fault_id)
-    except KeyError:
-        raise ApiError(404, f"There is no fault {fault_id[:64]!r}; GET /_mock/faults lists them") from None
-    return Response(status_code=204)
-
-
-async def catalogue(_request: Request) -> Response:
-    """Every point, its actions, their parameters, and what a fault can be narrowed to there."""
-    points: dict[str, JSON] = {
-        name: {
-            "means": point.means,
-            "actions": {
-                do: {"means": action.means, "parameters": _shown(action.parameters)}
-                for do, action in point.actions.items()
-            },
-            "match": sorted({*point.matches, "account"}),
-        }
-        for name, point in POINTS.items()
-    }
-    return JSONResponse({"points": points, "parameters": _shown(HOW_OFTEN), "match": _shown(WHERE)})
-
-
 def _shown(parameters: Mapping[str, Parameter]) -> dict[str, JSON]:
     return {
         name: {"expected": each.expected, "required": each.required, "default": each.default}
         for name, each in parameters.items()
     }
-
-
-async def go_away(request: Request) -> Response:
-    """Let the server go away once this is answered, and come back after the time that is named."""
-    if isinstance(backend_of(request).clock, ManualClock):
-        raise ApiError(
-            409,
-            "The clock of this mock is manual, and nobody could advance it over HTTP while the server is away; "
-            "in Python: mock.go_away(), mock.come_back()",
-        )
-    seconds = (await parse(GoAway, request)).seconds
-    away: Outage = request.app.state.away
-    return JSONResponse({"status": "going away", "seconds": seconds}, 202, background=BackgroundTask(away.go, seconds))
-
-
-routes: list[BaseRoute] = [
-    Route("/faults", FaultList),
-    Route("/faults/catalogue", catalogue, methods=["GET"]),
-    Route("/faults/{fault_id}", remove, methods=["DELETE"]),
-    Route("/server/away", go_away, methods=["POST"]),
-]

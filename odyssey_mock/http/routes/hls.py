@@ -1,36 +1,76 @@
 """HLS, by which players watch a broadcast over HTTP (`protocol.md` section 5)."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import override
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from odyssey_mock.broadcasts.hls import HlsStream, NoPlaylistError
+from odyssey_mock.broadcasts.broadcast import Broadcast
+from odyssey_mock.broadcasts.hls import HlsStream
 from odyssey_mock.broadcasts.playlist import MEDIA_TYPE
-from odyssey_mock.http.broadcast_errors import BroadcastError, Methods, authorized_broadcast_of
+from odyssey_mock.http.broadcast_access import BroadcastRoute, authorized_broadcast_of
+from odyssey_mock.http.callers import Callers
+from odyssey_mock.http.errors import BroadcastError
+from odyssey_mock.http.fault_points import FaultGate
 
 PLAYLIST = "index.m3u8"
 
 
-async def _file(request: Request) -> Response:
-    broadcast = authorized_broadcast_of(request)
-    if broadcast.hls is None:
-        raise BroadcastError(404, "HLS is switched off (the setting `hls`)")
-    name: str = request.path_params["file"]
-    if name == PLAYLIST:
-        return await _playlist(request, broadcast.hls, f"?token={quote(broadcast.token)}")
-    data = broadcast.hls.file(name)
-    if data is None:
-        raise BroadcastError(404, f"no file {name[:64]!r}: it was deleted, or never was")
-    return Response(data, media_type="video/mp4", headers={"Cache-Control": "max-age=60"})
+@dataclass(frozen=True, kw_only=True)
+class HlsRoutes:
+    """The files of broadcasts."""
+
+    gate: FaultGate
+    callers: Callers
+    broadcasts: Mapping[str, Broadcast]
+
+    def routes(self) -> list[BaseRoute]:
+        """Make the routes. One template is journalled for both: to a player, a playlist is a file like others."""
+        at, who, template = self.gate.at, self.callers.by_stream, "/broadcast/{stream_id}/hls/{file}"
+        playlist = {"GET": at("hls.playlist", self.playlist, who)}
+        return [
+            BroadcastRoute(f"/broadcast/{{stream_id}}/hls/{PLAYLIST}", playlist, template=template),
+            BroadcastRoute(template, {"GET": at("hls.segment", self.segment, who)}),
+        ]
+
+    async def playlist(self, request: Request) -> Response:
+        """The playlist, with the token in every URL of it."""
+        broadcast, hls = self._find(request)
+        return await _playlist(request, hls, f"?token={quote(broadcast.token)}")
+
+    async def segment(self, request: Request) -> Response:
+        """A segment, or what goes before all of them."""
+        _, hls = self._find(request)
+        name: str = request.path_params["file"]
+        data = hls.file(name)
+        if data is None:
+            raise BroadcastError(404, f"no file {name[:64]!r}: it was deleted, or never was")
+        return Response(data, media_type="video/mp4", headers={"Cache-Control": "max-age=60"})
+
+    def _find(self, request: Request) -> tuple[Broadcast, HlsStream]:
+        """Find what the path names, for those who may watch it.
+
+        Raises:
+            BroadcastError: 404, there is none; 401, the token is missing or wrong.
+        """
+        broadcast = authorized_broadcast_of(request, self.broadcasts)
+        if broadcast.hls is None:
+            raise BroadcastError(404, "HLS is switched off (the setting `hls`)")
+        return broadcast, broadcast.hls
 
 
 async def _playlist(request: Request, hls: HlsStream, query: str) -> Response:
-    """The playlist, which may have to be waited for: no longer than the client does."""
+    """The playlist, which may have to be waited for: no longer than the client does.
+
+    Raises:
+        NoPlaylistError: there is none.
+    """
     writing = asyncio.create_task(hls.playlist(query), name="playlist")
     hanging_up = asyncio.create_task(_hung_up(request), name="client of a playlist")
     try:
@@ -38,8 +78,6 @@ async def _playlist(request: Request, hls: HlsStream, query: str) -> Response:
         if not writing.done():
             return _Nothing()
         text = writing.result()
-    except NoPlaylistError as error:
-        raise BroadcastError(404, f"there is no playlist: {error}") from error
     finally:
         writing.cancel()
         hanging_up.cancel()
@@ -59,8 +97,3 @@ class _Nothing(Response):
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         pass
-
-
-routes: list[BaseRoute] = [
-    Route("/broadcast/{stream_id}/hls/{file}", Methods({"GET": _file, "HEAD": _file})),
-]

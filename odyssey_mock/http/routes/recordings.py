@@ -1,16 +1,21 @@
 """`GET /recordings/{stream_id}` and `GET /stream-recordings` (`protocol.md` sections 2 and 6)."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
+from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.core.timestamps import iso
-from odyssey_mock.http.errors import ApiError, authorized, backend_of, validate
-from odyssey_mock.recordings.stream_records import StreamRecord
+from odyssey_mock.http.callers import Callers, authorized
+from odyssey_mock.http.errors import ApiError, validate
+from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.recordings.recordings import Recordings
+from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 
 
 class Page(BaseModel):
@@ -22,34 +27,52 @@ class Page(BaseModel):
     offset: Annotated[int, Field(ge=0)] = 0
 
 
-async def get_recording(request: Request) -> Response:
-    """What a stream has left."""
-    backend = backend_of(request)
-    account = await authorized(request)
-    record = backend.streams.records.get(request.path_params["stream_id"])
-    if record is None or record.account_id != account.id:
-        raise ApiError(404, "Recording not found: no such stream, or another account's; GET /stream-recordings lists")
-    request.state.stream = record.id
-    # Under the name the client used: the mock may be behind a port mapping.
-    origin = str(request.base_url).rstrip("/")
-    return JSONResponse(backend.recordings.describe(record, origin), headers={"Cache-Control": "no-store"})
+@dataclass(frozen=True, kw_only=True)
+class RecordingRoutes:
+    """What an account's streams have left."""
 
+    gate: FaultGate
+    callers: Callers
+    accounts: Accounts
+    streams: StreamStore
+    recordings: Recordings
 
-async def list_recordings(request: Request) -> Response:
-    """The account's streams, newest first."""
-    account = await authorized(request)
-    page = validate(Page, dict(request.query_params), "query")
-    newest_first = reversed([*backend_of(request).streams.records.values()])
-    records = [record for record in newest_first if record.account_id == account.id]
-    shown = records[page.offset : page.offset + page.limit]
-    return JSONResponse(
-        {
-            "recordings": [_summary(record) for record in shown],
-            "total": len(records),
-            "limit": page.limit,
-            "offset": page.offset,
-        }
-    )
+    def routes(self) -> list[BaseRoute]:
+        """Make the routes."""
+        at, who = self.gate.at, self.callers.by_access_token
+        return [
+            ServiceRoute("/recordings/{stream_id}", {"GET": at("rest.recordings.get", self.get_recording, who)}),
+            ServiceRoute("/stream-recordings", {"GET": at("rest.recordings.list", self.list_recordings, who)}),
+        ]
+
+    async def get_recording(self, request: Request) -> Response:
+        """What a stream has left."""
+        account = authorized(request, self.accounts)
+        record = self.streams.records.get(request.path_params["stream_id"])
+        if record is None or record.account_id != account.id:
+            raise ApiError(
+                404, "Recording not found: no such stream, or another account's; GET /stream-recordings lists"
+            )
+        request.state.stream = record.id
+        # Under the name the client used: the mock may be behind a port mapping.
+        origin = str(request.base_url).rstrip("/")
+        return JSONResponse(self.recordings.describe(record, origin), headers={"Cache-Control": "no-store"})
+
+    async def list_recordings(self, request: Request) -> Response:
+        """The account's streams, newest first."""
+        account = authorized(request, self.accounts)
+        page = validate(Page, dict(request.query_params), "query")
+        newest_first = reversed([*self.streams.records.values()])
+        records = [record for record in newest_first if record.account_id == account.id]
+        shown = records[page.offset : page.offset + page.limit]
+        return JSONResponse(
+            {
+                "recordings": [_summary(record) for record in shown],
+                "total": len(records),
+                "limit": page.limit,
+                "offset": page.offset,
+            }
+        )
 
 
 def _summary(record: StreamRecord) -> dict[str, JSON]:
@@ -61,9 +84,3 @@ def _summary(record: StreamRecord) -> dict[str, JSON]:
         "ended_at": None if record.ended_at is None else iso(record.ended_at),
         "duration_seconds": record.duration_seconds,
     }
-
-
-routes: list[BaseRoute] = [
-    Route("/recordings/{stream_id}", get_recording, methods=["GET"]),
-    Route("/stream-recordings", list_recordings, methods=["GET"]),
-]

@@ -1,34 +1,55 @@
 """`GET /regions`, and the ping URLs it lists (`protocol.md` section 2)."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from odyssey_mock.http.errors import ApiError, authorized, backend_of
-
-
-async def list_regions(request: Request) -> Response:
-    """List the regions, each with a URL whose answer takes as long as the way there."""
-    await authorized(request)
-    # Under the name the client used: the mock may be behind a port mapping.
-    origin = str(request.base_url).rstrip("/")
-    regions = backend_of(request).settings.regions
-    return JSONResponse(
-        {"regions": [{"id": region.id, "ping_url": f"{origin}/ping/{region.id}"} for region in regions]}
-    )
+from odyssey_mock.accounts.accounts import Accounts
+from odyssey_mock.http.callers import Callers, authorized
+from odyssey_mock.http.errors import ApiError
+from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.settings import Region
 
 
-async def ping(request: Request) -> Response:
-    """Answer after the latency of the region; no authorization."""
-    wanted = request.path_params["region"]
-    region = next((region for region in backend_of(request).settings.regions if region.id == wanted), None)
-    if region is None:
-        raise ApiError(404, "Region not found; GET /regions lists them")
-    if region.latency > 0:
-        await _elapse(region.latency)
-    return Response(status_code=204, headers={"Cache-Control": "no-store"})
+@dataclass(frozen=True, kw_only=True)
+class RegionRoutes:
+    """Where streamers are, and how far that is."""
+
+    gate: FaultGate
+    callers: Callers
+    accounts: Accounts
+    regions: Sequence[Region]
+
+    def routes(self) -> list[BaseRoute]:
+        """Make the routes."""
+        at, who = self.gate.at, self.callers.by_access_token
+        return [
+            ServiceRoute("/regions", {"GET": at("rest.regions.list", self.list_regions, who)}),
+            ServiceRoute("/ping/{region}", {"GET": at("rest.regions.ping", self.ping, who)}),
+        ]
+
+    async def list_regions(self, request: Request) -> Response:
+        """List the regions, each with a URL whose answer takes as long as the way there."""
+        authorized(request, self.accounts)
+        # Under the name the client used: the mock may be behind a port mapping.
+        origin = str(request.base_url).rstrip("/")
+        return JSONResponse(
+            {"regions": [{"id": region.id, "ping_url": f"{origin}/ping/{region.id}"} for region in self.regions]}
+        )
+
+    async def ping(self, request: Request) -> Response:
+        """Answer after the latency of the region; no authorization."""
+        wanted = request.path_params["region"]
+        region = next((region for region in self.regions if region.id == wanted), None)
+        if region is None:
+            raise ApiError(404, "Region not found; GET /regions lists them")
+        if region.latency > 0:
+            await _elapse(region.latency)
+        return Response(status_code=204, headers={"Cache-Control": "no-store"})
 
 
 async def _elapse(seconds: float) -> None:
@@ -40,9 +61,3 @@ async def _elapse(seconds: float) -> None:
         await elapsed.wait()
     finally:
         timer.cancel()
-
-
-routes: list[BaseRoute] = [
-    Route("/regions", list_regions, methods=["GET"]),
-    Route("/ping/{region}", ping, methods=["GET"]),
-]

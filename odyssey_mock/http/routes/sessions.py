@@ -1,12 +1,19 @@
 """`POST /sessions/request` and `POST /sessions/token` (`protocol.md` section 2)."""
 
+from dataclasses import dataclass
+
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
-from odyssey_mock.http.errors import ApiError, authorized, backend_of, parse, usage_error
-from odyssey_mock.sessions.registry import ConcurrentLimitError, NoStreamerError
+from odyssey_mock.accounts.accounts import Accounts
+from odyssey_mock.accounts.usage import Usage
+from odyssey_mock.http.callers import Callers, authorized
+from odyssey_mock.http.errors import ApiError, parse
+from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.sessions.registry import SessionRegistry
+from odyssey_mock.settings import Settings
 
 MODEL = "odyssey-mock"
 """What `model` says of every session: the frames are synthetic."""
@@ -28,56 +35,58 @@ class TokenRequest(BaseModel):
     session_id: str
 
 
-async def request_session(request: Request) -> Response:
-    """A session on a streamer, or why there is none."""
-    backend = backend_of(request)
-    account = await authorized(request)
-    wanted = await parse(SessionRequest, request)
-    backend.accounts.check_session_request(account)
-    backend.usage.check(account.id)
-    try:
-        session = backend.sessions.request(account, wanted.region_latencies)
-    except ConcurrentLimitError as limit:
-        raise usage_error(
-            "CONCURRENT_LIMIT_REACHED",
-            form=backend.settings.usage_error_form,
-            active_count=limit.active,
-            limit=limit.limit,
-        ) from None
-    except NoStreamerError:
-        raise ApiError(503, "No streamer is free; ask again in a second") from None
-    signalling = request.url.replace(
-        scheme="wss" if request.url.scheme == "https" else "ws", path=f"/signaling/{session.streamer_id}", query=""
-    )
-    return JSONResponse(
-        {
-            "session_id": session.id,
-            "signalling_url": str(signalling),
-            "streamer_id": session.streamer_id,
-            "model": MODEL,
-            "region": session.region,
-            "capabilities": {"image_to_video": backend.settings.image_to_video},
-        }
-    )
+@dataclass(frozen=True, kw_only=True)
+class SessionRoutes:
+    """Where sessions come from, and the tokens that open their sockets."""
 
+    gate: FaultGate
+    callers: Callers
+    settings: Settings
+    accounts: Accounts
+    usage: Usage
+    sessions: SessionRegistry
 
-async def session_token(request: Request) -> Response:
-    """The token with which a client opens the session's socket."""
-    backend = backend_of(request)
-    account = await authorized(request)
-    wanted = await parse(TokenRequest, request)
-    session = backend.sessions.get(wanted.session_id)
-    if session is None or session.account_id != account.id:
-        raise ApiError(404, "Session not found: it is over, or another account's; request a new one")
-    return JSONResponse(
-        {
-            "session_token": backend.sessions.token_for(session),
-            "expires_in": int(backend.settings.session_token_lifetime),
-        }
-    )
+    def routes(self) -> list[BaseRoute]:
+        """Make the routes."""
+        at, callers = self.gate.at, self.callers
+        request_session = at("rest.sessions.request", self.request_session, callers.by_access_token)
+        session_token = at("rest.sessions.token", self.session_token, callers.by_session)
+        return [
+            ServiceRoute("/sessions/request", {"POST": request_session}),
+            ServiceRoute("/sessions/token", {"POST": session_token}),
+        ]
 
+    async def request_session(self, request: Request) -> Response:
+        """A session on a streamer, or why there is none."""
+        account = authorized(request, self.accounts)
+        wanted = await parse(SessionRequest, request)
+        self.accounts.check_session_request(account)
+        self.usage.check(account.id)
+        session = self.sessions.request(account, wanted.region_latencies)
+        signalling = request.url.replace(
+            scheme="wss" if request.url.scheme == "https" else "ws", path=f"/signaling/{session.streamer_id}", query=""
+        )
+        return JSONResponse(
+            {
+                "session_id": session.id,
+                "signalling_url": str(signalling),
+                "streamer_id": session.streamer_id,
+                "model": MODEL,
+                "region": session.region,
+                "capabilities": {"image_to_video": self.settings.image_to_video},
+            }
+        )
 
-routes: list[BaseRoute] = [
-    Route("/sessions/request", request_session, methods=["POST"]),
-    Route("/sessions/token", session_token, methods=["POST"]),
-]
+    async def session_token(self, request: Request) -> Response:
+        """The token with which a client opens the session's socket."""
+        account = authorized(request, self.accounts)
+        wanted = await parse(TokenRequest, request)
+        session = self.sessions.get(wanted.session_id)
+        if session is None or session.account_id != account.id:
+            raise ApiError(404, "Session not found: it is over, or another account's; request a new one")
+        return JSONResponse(
+            {
+                "session_token": self.sessions.token_for(session),
+                "expires_in": int(self.settings.session_token_lifetime),
+            }
+        )

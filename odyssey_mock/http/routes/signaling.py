@@ -3,20 +3,26 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import override
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from odyssey_mock.accounts.session_tokens import TokenError
+from odyssey_mock.accounts.session_tokens import SessionTokens, TokenError
+from odyssey_mock.core.clock import Clock
+from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.http.errors import backend_of
+from odyssey_mock.faults.registry import Faults
+from odyssey_mock.http.callers import Callers
+from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.pacing import Pace
-from odyssey_mock.http.uvicorn_server import Connection, connection_of
+from odyssey_mock.http.uvicorn_server import TcpConnection, connection_of
 from odyssey_mock.sessions.client_connection import POLICY_VIOLATION, Socket
+from odyssey_mock.sessions.registry import SessionRegistry
 
 SEND_LIMIT = 5.0
 """Seconds a client may take to read what is sent to it before its socket counts as lost."""
@@ -83,89 +89,105 @@ class AcceptedSocket(Socket):
         return states == (WebSocketState.CONNECTED, WebSocketState.CONNECTED)
 
 
-async def config(request: Request) -> Response:
-    """ICE servers: our own STUN responder, so that no client goes looking on the internet."""
-    return JSONResponse({"iceServers": [{"urls": backend_of(request).stun_url}]})
+@dataclass(frozen=True, kw_only=True)
+class SignalingRoutes:
+    """Where clients open their sockets; `channel_delay` as the setting of that name."""
 
+    gate: FaultGate
+    callers: Callers
+    clock: Clock
+    journal: Journal
+    faults: Faults
+    tokens: SessionTokens
+    sessions: SessionRegistry
+    stun_url: str
+    channel_delay: float
 
-async def client(websocket: WebSocket) -> None:
-    """A client's socket. Accepted in any case: a refused upgrade says nothing, and clients go on trying for 9 s."""
-    backend = backend_of(websocket)
-    session_id = websocket.path_params["session_id"]
-    if not await _upgraded(websocket):
-        return
-    refusal = _refusal(websocket)
-    session = backend.sessions.get(session_id)
-    account = session.account_id if session is not None else None
-    socket = AcceptedSocket(
-        websocket, partial(backend.journal.record, "state", "socket", account=account, session=session_id)
-    )
-    if refusal is None and session is None:
-        refusal = f"no session {session_id[:64]!r}: it is over, or never was; request a new one"
-    if refusal is not None or session is None:
-        error = {"type": "error", "reason": refusal}
-        backend.journal.record("signaling", "error", {"from": "server", "message": error}, session=session_id)
-        await socket.send(json.dumps(error))
-        await socket.close(POLICY_VIOLATION)
-        return
-    # Only browsers send an Origin (RFC 6454). Their data channels may open before the page has heard that it is
-    # connected, and a start in that moment is refused or lost; a short wait cures it. Other clients need none.
-    is_browser = "origin" in websocket.headers
-    await session.serve(socket, channel_delay=backend.settings.channel_delay if is_browser else 0.0)
+    def routes(self) -> list[BaseRoute]:
+        """Make the routes. The upgrade asks for its faults itself: what it does is nothing that HTTP has."""
+        config = self.gate.at("signaling.config", self.config, self.callers.by_streamer)
+        return [
+            ServiceRoute("/signaling/{streamer_id}/config", {"GET": config}),
+            WebSocketRoute("/signaling/{streamer_id}/client/{session_id}", self.client),
+        ]
 
+    async def config(self, _request: Request) -> Response:
+        """ICE servers: our own STUN responder, so that no client goes looking on the internet."""
+        return ice_servers(self.stun_url)
 
-async def _upgraded(websocket: WebSocket) -> bool:
-    """Accept the upgrade, unless something else is wanted; False where it was not accepted."""
-    backend = backend_of(websocket)
-    session = backend.sessions.get(websocket.path_params["session_id"])
-    fault = backend.faults.fire(
-        "signaling.upgrade",
-        account=session.account_id if session is not None else None,
-        session=websocket.path_params["session_id"],
-    )
-    connection = connection_of(websocket.scope)
-    match fault.do if fault is not None else "accept":
-        case "refuse" if fault is not None:
-            detail = {"detail": "the upgrade is refused: a fault that was asked for"}
-            await websocket.send_denial_response(JSONResponse(detail, int(fault.number("status"))))
-            # Only then uvicorn takes the handshake for done, and does not complain.
-            await connection.lost
-            return False
-        case "no_answer":
-            with connection.held():
+    async def client(self, websocket: WebSocket) -> None:
+        """A client's socket. Accepted in any case: a refused upgrade says nothing, and clients go on trying for 9 s."""
+        session_id = websocket.path_params["session_id"]
+        if not await self._upgraded(websocket):
+            return
+        refusal = self._refusal(websocket)
+        session = self.sessions.get(session_id)
+        account = session.account_id if session is not None else None
+        socket = AcceptedSocket(
+            websocket, partial(self.journal.record, "state", "socket", account=account, session=session_id)
+        )
+        if refusal is None and session is None:
+            refusal = f"no session {session_id[:64]!r}: it is over, or never was; request a new one"
+        if refusal is not None or session is None:
+            error = {"type": "error", "reason": refusal}
+            self.journal.record("signaling", "error", {"from": "server", "message": error}, session=session_id)
+            await socket.send(json.dumps(error))
+            await socket.close(POLICY_VIOLATION)
+            return
+        # Only browsers send an Origin (RFC 6454). Their data channels may open before the page has heard that it is
+        # connected, and a start in that moment is refused or lost; a short wait cures it. Other clients need none.
+        is_browser = "origin" in websocket.headers
+        await session.serve(socket, channel_delay=self.channel_delay if is_browser else 0.0)
+
+    async def _upgraded(self, websocket: WebSocket) -> bool:
+        """Accept the upgrade, unless something else is wanted; False where it was not accepted."""
+        session = self.sessions.get(websocket.path_params["session_id"])
+        fault = self.faults.fire(
+            "signaling.upgrade",
+            account=session.account_id if session is not None else None,
+            session=websocket.path_params["session_id"],
+        )
+        connection = connection_of(websocket.scope)
+        match fault.do if fault is not None else "accept":
+            case "refuse" if fault is not None:
+                detail = {"detail": "the upgrade is refused: a fault that was asked for"}
+                await websocket.send_denial_response(JSONResponse(detail, int(fault.number("status"))))
+                # Only then uvicorn takes the handshake for done, and does not complain.
                 await connection.lost
-            return False
-        case "delay" if fault is not None:
-            with Pace(backend.clock, connection, "fault: a late upgrade") as pace:
-                await pace.pause(fault.number("seconds"))
+                return False
+            case "no_answer":
+                with connection.held():
+                    await connection.lost
+                return False
+            case "delay" if fault is not None:
+                with Pace(self.clock, connection, "fault: a late upgrade") as pace:
+                    await pace.pause(fault.number("seconds"))
+                    return await _accepted(websocket, connection)
+            case _:
                 return await _accepted(websocket, connection)
-        case _:
-            return await _accepted(websocket, connection)
+
+    def _refusal(self, websocket: WebSocket) -> str | None:
+        """Why the token in the URL does not open this socket, if it does not."""
+        token = websocket.query_params.get("token")
+        if not token:
+            return "expected ?token= with the session token of POST /sessions/token, came none"
+        try:
+            claims = self.tokens.verify(token)
+        except TokenError as error:
+            return f"the session token is not valid: {error}; fetch a new one from POST /sessions/token"
+        if claims.session_id != websocket.path_params["session_id"]:
+            return "the session token is another session's; fetch one for this session from POST /sessions/token"
+        return None
 
 
-async def _accepted(websocket: WebSocket, connection: Connection) -> bool:
+def ice_servers(stun_url: str) -> Response:
+    """Answer with the ICE servers that a peer is to use."""
+    return JSONResponse({"iceServers": [{"urls": stun_url}]})
+
+
+async def _accepted(websocket: WebSocket, connection: TcpConnection) -> bool:
     """Accept the upgrade; False where the client has gone before that."""
     if connection.lost.done():
         return False
     await websocket.accept()
     return True
-
-
-def _refusal(websocket: WebSocket) -> str | None:
-    """Why the token in the URL does not open this socket, if it does not."""
-    token = websocket.query_params.get("token")
-    if not token:
-        return "expected ?token= with the session token of POST /sessions/token, came none"
-    try:
-        claims = backend_of(websocket).tokens.verify(token)
-    except TokenError as error:
-        return f"the session token is not valid: {error}; fetch a new one from POST /sessions/token"
-    if claims.session_id != websocket.path_params["session_id"]:
-        return "the session token is another session's; fetch one for this session from POST /sessions/token"
-    return None
-
-
-routes: list[BaseRoute] = [
-    Route("/signaling/{streamer_id}/config", config, methods=["GET"]),
-    WebSocketRoute("/signaling/{streamer_id}/client/{session_id}", client),
-]

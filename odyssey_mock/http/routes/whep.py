@@ -2,19 +2,23 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from odyssey_mock.broadcasts.broadcast import Broadcast
-from odyssey_mock.broadcasts.spectator import Spectator, SpectatorGoneError
-from odyssey_mock.http.broadcast_errors import BroadcastError, Methods, authorize, broadcast_of
-from odyssey_mock.http.errors import backend_of
-from odyssey_mock.http.routes.signaling import config
+from odyssey_mock.broadcasts.registry import Broadcasts
+from odyssey_mock.broadcasts.spectator import Spectator
+from odyssey_mock.http.broadcast_access import BroadcastRoute, authorize, broadcast_of
+from odyssey_mock.http.callers import Callers
+from odyssey_mock.http.errors import BroadcastError
+from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.http.routes.signaling import ice_servers
 from odyssey_mock.rtc.peer_connection import DescriptionError
 from odyssey_mock.rtc.sdp_fragment import MEDIA_TYPE as FRAGMENT
-from odyssey_mock.rtc.sdp_fragment import FragmentError, parse_fragment
+from odyssey_mock.rtc.sdp_fragment import parse_fragment
 
 SDP = "application/sdp"
 
@@ -22,87 +26,111 @@ BODY_LIMIT = 256 << 10
 """Bytes of a description; browsers' have some 10,000."""
 
 
-async def _options(request: Request) -> Response:
-    return Response(status_code=204, headers={"Accept-Post": SDP, "Link": _link(request)})
+@dataclass(frozen=True, kw_only=True)
+class WhepRoutes:
+    """Where spectators come, trickle their candidates, and leave."""
 
+    gate: FaultGate
+    callers: Callers
+    broadcasts: Broadcasts
+    stun_url: str
 
-async def _create(request: Request) -> Response:
-    broadcast = broadcast_of(request)
-    _check_is_on(broadcast)
-    authorize(request, broadcast)
-    _check_type(request, SDP, "Accept-Post")
-    if not _accepts(request.headers.getlist("accept"), SDP):
-        raise BroadcastError(406, f"expected an Accept that leaves room for {SDP}, came one that does not")
-    offer = await _text(request)
-    _check_is_on(broadcast)
-    spectator = backend_of(request).broadcasts.admit(broadcast, offer)
-    try:
-        answer = await spectator.answer()
-    except DescriptionError as error:
-        raise BroadcastError(400, f"{error}; send a complete offer that receives video") from error
-    except SpectatorGoneError as error:
-        raise BroadcastError(404, f"the spectator was ended before it was answered: {error}") from error
-    except asyncio.CancelledError:
-        spectator.leave("its request was cut off")
-        raise
-    headers = {
-        "Location": f"/broadcast/{broadcast.stream_id}/whep/{spectator.resource}",
-        "ETag": spectator.etag,
-        "ID": f"{broadcast.stream_id}-{spectator.number}",
-        "Accept-Patch": FRAGMENT,
-        "Link": _link(request),
-    }
-    return Response(answer, 201, headers, media_type=SDP)
+    def routes(self) -> list[BaseRoute]:
+        """Make the routes. OPTIONS asks for nothing, and passes no point."""
+        at, who = self.gate.at, self.callers.by_stream
+        return [
+            ServiceRoute("/config", {"GET": at("whep.config", self.config, who)}),
+            BroadcastRoute(
+                "/broadcast/{stream_id}/whep",
+                {"OPTIONS": self.options, "POST": at("whep.offer", self.watch, who)},
+            ),
+            BroadcastRoute(
+                "/broadcast/{stream_id}/whep/{resource}",
+                {
+                    "DELETE": at("whep.leave", self.leave, who),
+                    "OPTIONS": self.resource_options,
+                    "PATCH": at("whep.candidates", self.trickle, who),
+                },
+            ),
+        ]
 
+    async def config(self, _request: Request) -> Response:
+        """ICE servers, as at the signaling server."""
+        return ice_servers(self.stun_url)
 
-async def _resource_options(request: Request) -> Response:
-    return Response(status_code=204, headers={"Accept-Patch": FRAGMENT, "Link": _link(request)})
+    async def options(self, _request: Request) -> Response:
+        return Response(status_code=204, headers={"Accept-Post": SDP, "Link": self._link()})
 
+    async def watch(self, request: Request) -> Response:
+        broadcast = broadcast_of(request, self.broadcasts)
+        _check_is_on(broadcast)
+        authorize(request, broadcast)
+        _check_type(request, SDP, "Accept-Post")
+        if not _accepts(request.headers.getlist("accept"), SDP):
+            raise BroadcastError(406, f"expected an Accept that leaves room for {SDP}, came one that does not")
+        offer = await _text(request)
+        _check_is_on(broadcast)
+        spectator = self.broadcasts.admit(broadcast, offer)
+        try:
+            answer = await spectator.answer()
+        except DescriptionError as error:
+            raise BroadcastError(400, f"{error}; send a complete offer that receives video") from error
+        except asyncio.CancelledError:
+            spectator.leave("its request was cut off")
+            raise
+        headers = {
+            "Location": f"/broadcast/{broadcast.stream_id}/whep/{spectator.resource}",
+            "ETag": spectator.etag,
+            "ID": f"{broadcast.stream_id}-{spectator.number}",
+            "Accept-Patch": FRAGMENT,
+            "Link": self._link(),
+        }
+        return Response(answer, 201, headers, media_type=SDP)
 
-async def _trickle(request: Request) -> Response:
-    spectator = _spectator_of(request)
-    _check_type(request, FRAGMENT, "Accept-Patch")
-    tags = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
-    if not tags & {spectator.etag, "*"}:
-        raise BroadcastError(412, f"expected If-Match: {spectator.etag}, or none, came another tag")
-    text = await _text(request)
-    try:
-        fragment = parse_fragment(text)
-    except FragmentError as error:
-        raise BroadcastError(400, f"expected {FRAGMENT} (RFC 8840): {error}") from error
-    if not fragment.ufrags <= spectator.ufrags:
-        raise BroadcastError(
-            422, "expected candidates for the ICE credentials of the offer, came others; ICE is not restarted here"
-        )
-    try:
-        for candidate, mid in fragment.candidates:
-            await spectator.add_candidate(candidate, mid)
-    except DescriptionError as error:
-        raise BroadcastError(400, str(error)) from error
-    return Response(status_code=204, headers={"ETag": spectator.etag})
+    async def resource_options(self, _request: Request) -> Response:
+        return Response(status_code=204, headers={"Accept-Patch": FRAGMENT, "Link": self._link()})
 
+    async def trickle(self, request: Request) -> Response:
+        spectator = self._spectator_of(request)
+        _check_type(request, FRAGMENT, "Accept-Patch")
+        tags = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
+        if not tags & {spectator.etag, "*"}:
+            raise BroadcastError(412, f"expected If-Match: {spectator.etag}, or none, came another tag")
+        fragment = parse_fragment(await _text(request))
+        if not fragment.ufrags <= spectator.ufrags:
+            raise BroadcastError(
+                422, "expected candidates for the ICE credentials of the offer, came others; ICE is not restarted here"
+            )
+        try:
+            for candidate, mid in fragment.candidates:
+                await spectator.add_candidate(candidate, mid)
+        except DescriptionError as error:
+            raise BroadcastError(400, str(error)) from error
+        return Response(status_code=204, headers={"ETag": spectator.etag})
 
-async def _delete(request: Request) -> Response:
-    _spectator_of(request).leave("it was deleted")
-    return Response(status_code=200)
+    async def leave(self, request: Request) -> Response:
+        self._spectator_of(request).leave("it was deleted")
+        return Response(status_code=200)
+
+    def _spectator_of(self, request: Request) -> Spectator:
+        """Find the spectator whose resource the path names. Knowing that is all the permission it takes.
+
+        Raises:
+            BroadcastError: 404, there is none.
+        """
+        broadcast = broadcast_of(request, self.broadcasts)
+        spectator = broadcast.spectators.get(request.path_params["resource"])
+        if spectator is None or spectator.is_leaving:
+            raise BroadcastError(404, "no such spectator: it has left, or never was")
+        return spectator
+
+    def _link(self) -> str:
+        return f'<{self.stun_url}>; rel="ice-server"'
 
 
 def _check_is_on(broadcast: Broadcast) -> None:
     if broadcast.is_over:
         raise BroadcastError(404, f"the stream {broadcast.stream_id} has ended")
-
-
-def _spectator_of(request: Request) -> Spectator:
-    """Find the spectator whose resource the path names. Knowing that is all the permission it takes.
-
-    Raises:
-        BroadcastError: 404, there is none.
-    """
-    broadcast = broadcast_of(request)
-    spectator = broadcast.spectators.get(request.path_params["resource"])
-    if spectator is None or spectator.is_leaving:
-        raise BroadcastError(404, "no such spectator: it has left, or never was")
-    return spectator
 
 
 def _check_type(request: Request, expected: str, header: str) -> None:
@@ -140,17 +168,3 @@ async def _text(request: Request) -> str:
         return body.decode()
     except UnicodeDecodeError as error:
         raise BroadcastError(400, f"expected text in UTF-8: {error.reason} at byte {error.start}") from error
-
-
-def _link(request: Request) -> str:
-    return f'<{backend_of(request).stun_url}>; rel="ice-server"'
-
-
-routes: list[BaseRoute] = [
-    Route("/config", config, methods=["GET"]),
-    Route("/broadcast/{stream_id}/whep", Methods({"OPTIONS": _options, "POST": _create})),
-    Route(
-        "/broadcast/{stream_id}/whep/{resource}",
-        Methods({"DELETE": _delete, "OPTIONS": _resource_options, "PATCH": _trickle}),
-    ),
-]

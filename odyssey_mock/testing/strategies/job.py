@@ -8,16 +8,16 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from odyssey_mock.simulations.job_machine import ENDED, INITIAL, TRANSITIONS, Action, Event, State
+from odyssey_mock.simulations.job_machine import ENDED, INITIAL, TRANSITIONS, JobEffect, JobEvent, JobState
 
-type Table = Mapping[State, Mapping[Event, tuple[State, tuple[Action, ...]]]]
+type Table = Mapping[JobState, Mapping[JobEvent, tuple[JobState, tuple[JobEffect, ...]]]]
 
 
 class JobStep(NamedTuple):
     """One thing that happens to a job."""
 
-    event: Event
-    status: State
+    event: JobEvent
+    status: JobState
     """What it is after that; the words of the wire, as `SimulationJobStatus` has them."""
 
 
@@ -28,18 +28,18 @@ class JobHistory:
     steps: tuple[JobStep, ...]
 
     @property
-    def events(self) -> tuple[Event, ...]:
+    def events(self) -> tuple[JobEvent, ...]:
         """What happened, in order."""
         return tuple(step.event for step in self.steps)
 
     @property
-    def statuses(self) -> tuple[State, ...]:
+    def statuses(self) -> tuple[JobState, ...]:
         """The statuses it was in, from `pending` on, each as often as it came to it from another."""
         passed = (INITIAL, *(step.status for step in self.steps))
         return tuple(status for index, status in enumerate(passed) if index == 0 or passed[index - 1] is not status)
 
     @property
-    def status(self) -> State:
+    def status(self) -> JobState:
         """What it is in the end."""
         return self.steps[-1].status if self.steps else INITIAL
 
@@ -67,9 +67,9 @@ def job_histories(*, max_size: int = 20, ends_as: Collection[str] | None = None)
     Raises:
         ValueError: there is no such status, or it takes more than `max_size` events to come to one of them.
     """
-    wanted = frozenset(State if ends_as is None else (_state(each) for each in ends_as))
+    wanted = frozenset(JobState if ends_as is None else (_state(each) for each in ends_as))
     if not wanted:
-        raise ValueError(f"expected a status or more in ends_as, came none; known are {', '.join(State)}")
+        raise ValueError(f"expected a status or more in ends_as, came none; known are {', '.join(JobState)}")
     routes = _Routes(TRANSITIONS)
     rests = routes.lengths(wanted)
     needed = rests[INITIAL]
@@ -78,10 +78,10 @@ def job_histories(*, max_size: int = 20, ends_as: Collection[str] | None = None)
     return _histories(routes, max_size, wanted, rests)
 
 
-def _state(status: str) -> State:
-    if status not in set(State):
-        raise ValueError(f"there is no status {status!r}; known are {', '.join(State)}")
-    return State(status)
+def _state(status: str) -> JobState:
+    if status not in set(JobState):
+        raise ValueError(f"there is no status {status!r}; known are {', '.join(JobState)}")
+    return JobState(status)
 
 
 class _Routes:
@@ -91,17 +91,17 @@ class _Routes:
         self.table = table
         self._routes = {state: self._from(state) for state in table}
 
-    def to(self, state: State, targets: Collection[State]) -> tuple[JobStep, ...] | None:
+    def to(self, state: JobState, targets: Collection[JobState]) -> tuple[JobStep, ...] | None:
         """The shortest way from `state` to one of `targets`; None if there is none."""
         routes = [route for target, route in self._routes[state].items() if target in targets]
         return min(routes, key=len, default=None)
 
-    def lengths(self, targets: Collection[State]) -> dict[State, int]:
+    def lengths(self, targets: Collection[JobState]) -> dict[JobState, int]:
         """How many events that is from each state; without those from which there is none."""
         routes = {state: self.to(state, targets) for state in self.table}
         return {state: len(route) for state, route in routes.items() if route is not None}
 
-    def legs(self, state: State, most: int, rests: Mapping[State, int]) -> list[list[tuple[JobStep, ...]]]:
+    def legs(self, state: JobState, most: int, rests: Mapping[JobState, int]) -> list[list[tuple[JobStep, ...]]]:
         """A way from `state` for each transition that can be reached, which is its last step; by the state it is in.
 
         The nearest state first, its transitions in the order of the table. Only those after which there is an end to
@@ -114,8 +114,8 @@ class _Routes:
             legs.append([(*route, JobStep(event, to)) for event, (to, _) in row if rests.get(to, most) <= room])
         return [each for each in legs if each]
 
-    def _from(self, state: State) -> dict[State, tuple[JobStep, ...]]:
-        routes: dict[State, tuple[JobStep, ...]] = {state: ()}
+    def _from(self, state: JobState) -> dict[JobState, tuple[JobStep, ...]]:
+        routes: dict[JobState, tuple[JobStep, ...]] = {state: ()}
         new = deque([state])
         while new:
             place = new.popleft()
@@ -132,7 +132,7 @@ _GOES_ON = st.integers(0, 3).map(bool)
 
 @st.composite
 def _histories(
-    draw: st.DrawFn, routes: _Routes, max_size: int, ends: frozenset[State], rests: Mapping[State, int]
+    draw: st.DrawFn, routes: _Routes, max_size: int, ends: frozenset[JobState], rests: Mapping[JobState, int]
 ) -> JobHistory:
     """Go from one transition to another, any of the table, each by the shortest way: so that all of them are drawn."""
     steps: list[JobStep] = []

@@ -8,9 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from odyssey_client.config import Reconnect
-from odyssey_client.connection import connection_events
-from odyssey_client.connection.connection_machine import ConnectionMachine, IllegalEventError, ReconnectPolicy
-from odyssey_client.connection.connection_table import State
+from odyssey_client.connection import connection_machine
+from odyssey_client.connection.connection_machine import (
+    ConnectionMachine,
+    ConnectionState,
+    IllegalEventError,
+    ReconnectPolicy,
+)
 from odyssey_client.errors import OdysseyAuthError, PeerError, QueueTimeoutError, SessionLostError
 from odyssey_client.models import ClientCredentials, ConnectionStatus
 
@@ -18,7 +22,7 @@ CREDENTIALS = ClientCredentials("session", "ws://streamer", "token", 600)
 RENEWED = ClientCredentials("session", "ws://streamer", "token-2", 600)
 OTHERS = ClientCredentials("session-2", "ws://streamer", "token-3", 600)
 OFF = ReconnectPolicy(reconnect="off")
-GONE = connection_events.SessionRefused(SessionLostError("The session is gone"))
+GONE = connection_machine.SessionRefused(SessionLostError("The session is gone"))
 S = ConnectionStatus
 LEGAL_STATUSES = {
     None: {S.AUTHENTICATING, S.CONNECTING, S.DISCONNECTED},
@@ -31,68 +35,72 @@ LEGAL_STATUSES = {
 }
 
 
-def told(effects: tuple[connection_events.Effect, ...]) -> list[ConnectionStatus]:
-    return [effect.status for effect in effects if isinstance(effect, connection_events.SetStatus)]
+def told(effects: tuple[connection_machine.ConnectionEffect, ...]) -> list[ConnectionStatus]:
+    return [effect.status for effect in effects if isinstance(effect, connection_machine.SetStatus)]
 
 
-CLOSED = st.builds(connection_events.SignalingClosed, st.sampled_from([1000, 1001]), st.text(max_size=5))
-LOST = st.builds(connection_events.SignalingClosed, st.sampled_from([None, 1006, 1011]), st.text(max_size=5))
+CLOSED = st.builds(connection_machine.SignalingClosed, st.sampled_from([1000, 1001]), st.text(max_size=5))
+LOST = st.builds(connection_machine.SignalingClosed, st.sampled_from([None, 1006, 1011]), st.text(max_size=5))
 REPORTED = st.builds(
-    connection_events.ErrorReported, st.sampled_from(["duration_limit_reached", "streamer_disconnected", "", "?"])
+    connection_machine.ErrorReported, st.sampled_from(["duration_limit_reached", "streamer_disconnected", "", "?"])
 )
 REFUSED = st.sampled_from(
     [
-        connection_events.SessionRefused(OdysseyAuthError("Invalid API key")),
-        connection_events.SessionRefused(QueueTimeoutError("Timed out waiting for a streamer")),
+        connection_machine.SessionRefused(OdysseyAuthError("Invalid API key")),
+        connection_machine.SessionRefused(QueueTimeoutError("Timed out waiting for a streamer")),
         GONE,
     ]
 )
-type Drawn = st.SearchStrategy[connection_events.Input]
+type Drawn = st.SearchStrategy[connection_machine.ConnectionEvent]
 
 EVERYWHERE: tuple[Drawn, ...] = (
-    st.just(connection_events.Disconnect()),
-    st.just(connection_events.Broke(KeyError("unforeseen"))),
+    st.just(connection_machine.Disconnect()),
+    st.just(connection_machine.Broke(KeyError("unforeseen"))),
 )
 OPENING: tuple[Drawn, ...] = (
-    st.builds(connection_events.SessionOpened, st.sampled_from([RENEWED, OTHERS])),
+    st.builds(connection_machine.SessionOpened, st.sampled_from([RENEWED, OTHERS])),
     REFUSED,
     *EVERYWHERE,
 )
-QUEUEING: tuple[Drawn, ...] = (st.just(connection_events.NoStreamerFree()), *OPENING)
-TIMED_OUT: Drawn = st.just(connection_events.TimedOut())
-PEER_LOST: Drawn = st.just(connection_events.PeerLost(PeerError("gone")))
+QUEUEING: tuple[Drawn, ...] = (st.just(connection_machine.NoStreamerFree()), *OPENING)
+TIMED_OUT: Drawn = st.just(connection_machine.TimedOut())
+PEER_LOST: Drawn = st.just(connection_machine.PeerLost(PeerError("gone")))
 SOCKET: tuple[Drawn, ...] = (CLOSED, LOST, REPORTED, PEER_LOST, *EVERYWHERE)
-VIDEO: Drawn = st.just(connection_events.VideoAdded())
-CHANNEL: Drawn = st.just(connection_events.ChannelOpened())
-RETRY_DUE: Drawn = st.just(connection_events.RetryDue())
+VIDEO: Drawn = st.just(connection_machine.VideoAdded())
+CHANNEL: Drawn = st.just(connection_machine.ChannelOpened())
+RETRY_DUE: Drawn = st.just(connection_machine.RetryDue())
 
-HAPPENINGS: dict[State, tuple[Drawn, ...]] = {
-    State.IDLE: (st.just(connection_events.Connect()), st.just(connection_events.Connect(CREDENTIALS)), EVERYWHERE[0]),
-    State.AUTHENTICATING: QUEUEING,
-    State.QUEUEING: QUEUEING,
-    State.CONNECTING: (VIDEO, CHANNEL, TIMED_OUT, *SOCKET),
-    State.HAVE_VIDEO: (CHANNEL, TIMED_OUT, *SOCKET),
-    State.HAVE_CHANNEL: (VIDEO, TIMED_OUT, *SOCKET),
-    State.RETRYING: (RETRY_DUE, TIMED_OUT, *EVERYWHERE),
-    State.CONNECTED: (st.just(connection_events.Held()), *SOCKET),
-    State.LOST: (st.just(connection_events.Held()), st.just(connection_events.ReasonOverdue()), *SOCKET),
-    State.WAITING: (RETRY_DUE, *EVERYWHERE),
-    State.RENEWING: (TIMED_OUT, *OPENING),
-    State.REOPENING: QUEUEING,
-    State.REQUEUEING: QUEUEING,
-    State.RECONNECTING: (VIDEO, CHANNEL, TIMED_OUT, *SOCKET),
-    State.REGAINED_VIDEO: (CHANNEL, TIMED_OUT, *SOCKET),
-    State.REGAINED_CHANNEL: (VIDEO, TIMED_OUT, *SOCKET),
-    State.DISCONNECTED: (EVERYWHERE[0],),
-    State.FAILED: (EVERYWHERE[0],),
+HAPPENINGS: dict[ConnectionState, tuple[Drawn, ...]] = {
+    ConnectionState.IDLE: (
+        st.just(connection_machine.Connect()),
+        st.just(connection_machine.ConnectWithCredentials(CREDENTIALS)),
+        EVERYWHERE[0],
+    ),
+    ConnectionState.AUTHENTICATING: QUEUEING,
+    ConnectionState.QUEUEING: QUEUEING,
+    ConnectionState.CONNECTING: (VIDEO, CHANNEL, TIMED_OUT, *SOCKET),
+    ConnectionState.HAVE_VIDEO: (CHANNEL, TIMED_OUT, *SOCKET),
+    ConnectionState.HAVE_CHANNEL: (VIDEO, TIMED_OUT, *SOCKET),
+    ConnectionState.RETRYING: (RETRY_DUE, TIMED_OUT, *EVERYWHERE),
+    ConnectionState.CONNECTED: (st.just(connection_machine.Held()), *SOCKET),
+    ConnectionState.LOST: (st.just(connection_machine.Held()), st.just(connection_machine.ReasonOverdue()), *SOCKET),
+    ConnectionState.WAITING: (RETRY_DUE, *EVERYWHERE),
+    ConnectionState.RENEWING: (TIMED_OUT, *OPENING),
+    ConnectionState.REOPENING: QUEUEING,
+    ConnectionState.REQUEUEING: QUEUEING,
+    ConnectionState.RECONNECTING: (VIDEO, CHANNEL, TIMED_OUT, *SOCKET),
+    ConnectionState.REGAINED_VIDEO: (CHANNEL, TIMED_OUT, *SOCKET),
+    ConnectionState.REGAINED_CHANNEL: (VIDEO, TIMED_OUT, *SOCKET),
+    ConnectionState.DISCONNECTED: (EVERYWHERE[0],),
+    ConnectionState.FAILED: (EVERYWHERE[0],),
 }
 """What a network, a service or a user can cause, by the state in which they can: each of it must be listed there."""
 
 
 @given(data=st.data())
 @settings(max_examples=20)
-@pytest.mark.parametrize("state", State)
-def test_whatever_can_happen_in_a_state_is_listed_there(state: State, data: st.DataObject) -> None:
+@pytest.mark.parametrize("state", ConnectionState)
+def test_whatever_can_happen_in_a_state_is_listed_there(state: ConnectionState, data: st.DataObject) -> None:
     for drawn in HAPPENINGS[state]:
         for policy in (
             OFF,
@@ -101,7 +109,7 @@ def test_whatever_can_happen_in_a_state_is_listed_there(state: State, data: st.D
             ReconnectPolicy(max_retries=0),
         ):
             machine = ConnectionMachine(policy)
-            machine.handle(connection_events.Connect(CREDENTIALS))
+            machine.handle(connection_machine.ConnectWithCredentials(CREDENTIALS))
             machine.state = state
             machine.handle(data.draw(drawn))
 
@@ -112,7 +120,7 @@ class AnyLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.machine = ConnectionMachine()
-        self.effects: list[connection_events.Effect] = []
+        self.effects: list[connection_machine.ConnectionEffect] = []
         self.was_up = False
 
     @initialize(
@@ -138,7 +146,7 @@ class AnyLife(RuleBasedStateMachine):
         with pytest.raises(IllegalEventError):
             self.machine.handle(echo)
 
-    def count(self, kind: type[connection_events.Effect]) -> int:
+    def count(self, kind: type[connection_machine.ConnectionEffect]) -> int:
         return sum(isinstance(effect, kind) for effect in self.effects)
 
     @invariant()
@@ -149,29 +157,33 @@ class AnyLife(RuleBasedStateMachine):
     @invariant()
     def a_fatal_error_is_reported_once_and_only_with_failed(self) -> None:
         fatal_ones = [
-            effect for effect in self.effects if isinstance(effect, connection_events.Report) and effect.fatal
+            effect for effect in self.effects if isinstance(effect, connection_machine.Report) and effect.fatal
         ]
-        assert len(fatal_ones) == (self.machine.state is State.FAILED)
+        assert len(fatal_ones) == (self.machine.state is ConnectionState.FAILED)
 
     @invariant()
     def each_try_to_come_back_has_its_error_and_there_are_no_more_than_allowed(self) -> None:
         losses = [
-            effect for effect in self.effects if isinstance(effect, connection_events.Report) and not effect.fatal
+            effect for effect in self.effects if isinstance(effect, connection_machine.Report) and not effect.fatal
         ]
-        scheduled = [e for e in self.effects if isinstance(e, connection_events.SetStatus) and "Try " in str(e.message)]
+        scheduled = [
+            e for e in self.effects if isinstance(e, connection_machine.SetStatus) and "Try " in str(e.message)
+        ]
         assert len(losses) == len(scheduled)
         assert self.machine.tries <= self.machine._policy.tries
         assert self.was_up or not losses
 
     @invariant()
     def connected_is_called_once_and_disconnected_once_for_what_was_up(self) -> None:
-        assert self.count(connection_events.CallConnected) == self.was_up
-        assert self.count(connection_events.CallDisconnected) == (self.was_up and self.machine.is_over)
+        assert self.count(connection_machine.CallConnected) == self.was_up
+        assert self.count(connection_machine.CallDisconnected) == (self.was_up and self.machine.is_over)
 
     @invariant()
     def a_timer_runs_when_it_is_to_and_only_then(self) -> None:
-        timers = [e for e in self.effects if isinstance(e, connection_events.StartTimer | connection_events.StopTimer)]
-        runs = bool(timers) and isinstance(timers[-1], connection_events.StartTimer)
+        timers = [
+            e for e in self.effects if isinstance(e, connection_machine.StartTimer | connection_machine.StopTimer)
+        ]
+        runs = bool(timers) and isinstance(timers[-1], connection_machine.StartTimer)
         assert self.machine.is_over or runs == (TIMED_OUT in HAPPENINGS[self.machine.state])
 
     @invariant()
@@ -179,15 +191,15 @@ class AnyLife(RuleBasedStateMachine):
         attempts = [
             type(e)
             for e in self.effects
-            if isinstance(e, connection_events.OpenSignaling | connection_events.DropAttempt)
+            if isinstance(e, connection_machine.OpenSignaling | connection_machine.DropAttempt)
         ]
         assert all(
-            pair != (connection_events.OpenSignaling, connection_events.OpenSignaling) for pair in pairwise(attempts)
+            pair != (connection_machine.OpenSignaling, connection_machine.OpenSignaling) for pair in pairwise(attempts)
         )
 
     @invariant()
     def what_is_over_is_released_once(self) -> None:
-        assert self.count(connection_events.Release) == self.machine.is_over
+        assert self.count(connection_machine.Release) == self.machine.is_over
 
 
 TestAnyLife = AnyLife.TestCase

@@ -11,12 +11,20 @@ from hypothesis import strategies as st
 from odyssey_client.connection.messages import (
     SIGNALING,
     STREAMER_TO_CLIENT,
+    Answer,
     BroadcastUnusable,
+    ClientDisconnecting,
     IceCandidate,
-    Message,
+    InteractiveStreamEnd,
+    InteractiveStreamStart,
+    Keepalive,
     MessageError,
     Offer,
+    OutgoingMessage,
     ServiceError,
+    SignalingMessage,
+    StreamerMessage,
+    Update,
     encode,
     parse,
 )
@@ -24,7 +32,7 @@ from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEn
 from odyssey_client.models import BroadcastInfo
 
 READERS = {**SIGNALING, **STREAMER_TO_CLIENT}
-VALID: dict[str, tuple[dict[str, Any], Message]] = {
+VALID: dict[str, tuple[dict[str, Any], SignalingMessage | StreamerMessage]] = {
     "offer": ({"sdp": "v=0"}, Offer("v=0")),
     "ice_candidate": (
         {"candidate": "candidate:1", "sdpMid": "0", "sdpMLineIndex": 0},
@@ -143,4 +151,30 @@ def test_any_json_is_read_or_refused_and_nothing_else(message: Any, kind: str) -
 
 @given(prompt=st.text())
 def test_what_is_written_is_what_is_read(prompt: str) -> None:
-    assert json.loads(encode("update", {"prompt": prompt})) == {"type": "update", "prompt": prompt}
+    assert json.loads(encode(Update(prompt))) == {"type": "update", "prompt": prompt}
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (Answer("v=0\r\n"), r'{"type":"answer","sdp":"v=0\r\n"}'),
+        (Keepalive(), '{"type":"keepalive"}'),
+        (ClientDisconnecting(), '{"type":"client_disconnecting"}'),
+        (
+            InteractiveStreamStart("a café", portrait=True, broadcast=False),
+            '{"type":"interactive_stream_start","prompt":"a café","portrait":true,"broadcast":false}',
+        ),
+        (
+            InteractiveStreamStart("", portrait=False, broadcast=True, bypass_prompt_expansion=False, image="data:,x"),
+            (
+                '{"type":"interactive_stream_start","prompt":"","portrait":false,"broadcast":true,'
+                '"bypass_vlm_expansion":false,"input_image_base64":"data:,x"}'
+            ),
+        ),
+        (Update("a café"), '{"type":"update","prompt":"a café"}'),
+        (InteractiveStreamEnd(), '{"type":"interactive_stream_end"}'),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_a_message_goes_out_with_its_fields_in_their_order(message: OutgoingMessage, text: str) -> None:
+    assert encode(message) == text

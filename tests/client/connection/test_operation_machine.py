@@ -1,27 +1,33 @@
 """Starting, steering and ending streams: who gets which answer, and what is refused on the spot."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odyssey_client.connection.messages import BroadcastUnusable
-from odyssey_client.connection.operation_events import (
+from odyssey_client.connection.messages import BroadcastUnusable, StreamerMessage
+from odyssey_client.connection.operation_machine import (
+    INITIAL,
+    REFUSALS,
+    TRANSITIONS,
     Announce,
-    Answer,
     Call,
     Close,
-    Effect,
     End,
     GaveUp,
-    Input,
+    Guarded,
+    Happening,
     Interact,
-    LoseSession,
+    OperationEffect,
+    OperationEvent,
+    OperationMachine,
+    OperationState,
     Reject,
     Resolve,
+    SessionLost,
     Start,
 )
-from odyssey_client.connection.operation_machine import StreamOperations
-from odyssey_client.connection.operation_table import INITIAL, REFUSALS, TRANSITIONS, Action, Event, State
 from odyssey_client.errors import (
     ConnectionClosedError,
     InvalidStateError,
@@ -35,23 +41,23 @@ from odyssey_client.models import BroadcastInfo
 STARTED = StreamStarted("stream-1", "a castle, at dawn")
 
 
-def streaming() -> StreamOperations:
-    operations = StreamOperations()
+def streaming() -> OperationMachine:
+    operations = OperationMachine()
     operations.handle(Start(0, "a castle"))
     operations.handle(STARTED)
     return operations
 
 
-def settled(effects: tuple[Effect, ...]) -> list[Effect]:
+def settled(effects: tuple[OperationEffect, ...]) -> list[OperationEffect]:
     return [effect for effect in effects if not isinstance(effect, Announce)]
 
 
-def rejected(effects: tuple[Effect, ...]) -> list[tuple[int, str]]:
+def rejected(effects: tuple[OperationEffect, ...]) -> list[tuple[int, str]]:
     return [(effect.call, effect.error.code) for effect in effects if isinstance(effect, Reject)]
 
 
 def test_a_stream_is_started_steered_and_ended() -> None:
-    operations = StreamOperations()
+    operations = OperationMachine()
     assert operations.handle(Start(0, "a castle")) == ()
     assert operations.handle(STARTED) == (Announce(STARTED), Resolve(0, "stream-1"))
     assert operations.handle(Interact(1, "night")) == ()
@@ -140,28 +146,28 @@ def test_an_acknowledgement_of_what_was_given_up_is_not_given_to_the_next_intera
 
 
 def test_a_start_that_timed_out_may_still_start() -> None:
-    operations = StreamOperations()
+    operations = OperationMachine()
     operations.handle(Start(0, "a castle"))
     operations.handle(GaveUp(0))
     assert operations.handle(STARTED) == (Announce(STARTED),)
-    assert operations.state is State.STREAMING
+    assert operations.state is OperationState.STREAMING
 
 
 def test_a_late_stream_started_is_not_given_to_the_next_start() -> None:
-    operations = StreamOperations()
+    operations = OperationMachine()
     operations.handle(Start(0, "a castle"))
     operations.handle(GaveUp(0))
     operations.handle(Start(1, "a boat"))
     assert settled(operations.handle(STARTED)) == []
-    assert operations.state is State.STARTING
+    assert operations.state is OperationState.STARTING
     assert settled(operations.handle(StreamStarted("stream-2", "a boat"))) == [Resolve(1, "stream-2")]
 
 
 def test_a_stream_error_rejects_the_start_that_waits() -> None:
-    operations = StreamOperations()
+    operations = OperationMachine()
     operations.handle(Start(0, "a castle"))
     assert rejected(operations.handle(StreamError("quota_exceeded", "no more"))) == [(0, "quota_exceeded")]
-    assert operations.state is State.IDLE
+    assert operations.state is OperationState.IDLE
 
 
 def test_a_stream_error_rejects_the_oldest_interaction_and_then_the_end() -> None:
@@ -182,7 +188,7 @@ def test_the_end_of_a_stream_rejects_what_was_not_acknowledged() -> None:
     operations.handle(Interact(1, "one"))
     operations.handle(Interact(2, "two"))
     assert rejected(operations.handle(StreamEnded())) == [(1, "stream_ended"), (2, "stream_ended")]
-    assert operations.state is State.IDLE
+    assert operations.state is OperationState.IDLE
 
 
 def test_an_end_that_timed_out_may_be_tried_again() -> None:
@@ -218,9 +224,9 @@ def test_the_end_of_the_connection_rejects_everything() -> None:
     ],
 )
 def test_a_call_that_does_not_fit_is_refused_with_advice_and_changes_nothing(
-    before: tuple[Input, ...], call: Input, advice: str
+    before: tuple[OperationEvent, ...], call: OperationEvent, advice: str
 ) -> None:
-    operations = StreamOperations()
+    operations = OperationMachine()
     for happened in before:
         operations.handle(happened)
     state, pending = operations.state, operations.pending
@@ -231,11 +237,11 @@ def test_a_call_that_does_not_fit_is_refused_with_advice_and_changes_nothing(
 
 def test_a_refusal_is_a_stream_error_with_a_reason() -> None:
     with pytest.raises(OdysseyStreamError) as raised:
-        StreamOperations().handle(End(0))
+        OperationMachine().handle(End(0))
     assert raised.value.reason == "no_stream"
 
 
-GONE = LoseSession(SessionLostError("The session is gone."))
+GONE = SessionLost(SessionLostError("The session is gone."))
 LOST = (Announce(StreamError("session_lost", "The session is gone.")), Announce(StreamEnded()))
 
 
@@ -253,13 +259,13 @@ def test_a_lost_session_ends_the_stream_and_rejects_what_was_pending_and_another
 
 
 def test_a_lost_session_without_a_stream_is_told_to_those_who_wait_and_nobody_else() -> None:
-    operations = StreamOperations()
+    operations = OperationMachine()
     assert operations.handle(GONE) == ()
     operations.handle(Start(0, "a castle"))
     effects = operations.handle(GONE)
     assert rejected(effects) == [(0, "session_lost")]
     assert len(effects) == 1
-    assert operations.state is State.IDLE
+    assert operations.state is OperationState.IDLE
 
 
 def test_the_place_of_a_call_that_gave_up_is_lost_with_the_session() -> None:
@@ -284,15 +290,18 @@ def test_a_refusal_is_retryable_where_the_table_of_the_wire_says_so(reason: str)
 
 
 def test_the_tables_cover_every_call_in_every_state() -> None:
-    for state in State:
-        for call in (Event.START, Event.INTERACT, Event.END):
+    calls: tuple[Happening, ...] = (Start, Interact, End)
+    for state in OperationState:
+        for call in calls:
             assert (call in TRANSITIONS[state]) != ((state, call) in REFUSALS)
     reached = {INITIAL} | {to for row in TRANSITIONS.values() for to, _ in row.values()}
-    assert reached == set(State)
-    assert {action for row in TRANSITIONS.values() for _, actions in row.values() for action in actions} == set(Action)
+    assert reached == set(OperationState)
+    used = {effect for row in TRANSITIONS.values() for _, effects in row.values() for effect in effects}
+    assert used == set(get_args(OperationEffect.__value__))
+    assert set(get_args(Guarded.__value__)) <= {event for row in TRANSITIONS.values() for event in row}
 
 
-ANSWERS: st.SearchStrategy[Answer] = st.sampled_from(
+ANSWERS: st.SearchStrategy[StreamerMessage] = st.sampled_from(
     [
         STARTED,
         StreamStarted("stream-2", "b"),
@@ -309,14 +318,14 @@ ANSWERS: st.SearchStrategy[Answer] = st.sampled_from(
 @settings(max_examples=300)
 @given(st.data())
 def test_whatever_comes_each_call_is_settled_at_most_once_and_none_is_left_at_the_end(data: st.DataObject) -> None:
-    operations = StreamOperations()
+    operations = OperationMachine()
     made: set[int] = set()
     done: list[int] = []
     for number in range(data.draw(st.integers(1, 25))):
         kind = data.draw(st.sampled_from(["start", "interact", "end", "give up", "answer", "lose"]))
-        happened: Input
+        happened: OperationEvent
         if kind == "answer":
-            answer: Answer = data.draw(ANSWERS)
+            answer: StreamerMessage = data.draw(ANSWERS)
             happened = answer
         elif kind == "lose":
             happened = GONE
@@ -331,7 +340,7 @@ def test_whatever_comes_each_call_is_settled_at_most_once_and_none_is_left_at_th
             }
             happened = calls[kind]
         pending = operations.pending
-        was_streaming = operations.state in {State.STREAMING, State.ENDING}
+        was_streaming = operations.state in {OperationState.STREAMING, OperationState.ENDING}
         try:
             effects = operations.handle(happened)
         except InvalidStateError:
@@ -344,7 +353,7 @@ def test_whatever_comes_each_call_is_settled_at_most_once_and_none_is_left_at_th
             done += [happened.call] if happened.call in pending else []
         else:
             told = [effect.answer for effect in effects if isinstance(effect, Announce)]
-            if isinstance(happened, LoseSession):
+            if isinstance(happened, SessionLost):
                 assert told == ([effect.answer for effect in LOST] if was_streaming else [])
                 assert not operations.pending
             elif isinstance(happened, BroadcastUnusable):
@@ -353,6 +362,6 @@ def test_whatever_comes_each_call_is_settled_at_most_once_and_none_is_left_at_th
             else:
                 assert told == [happened]
         done += [effect.call for effect in effects if isinstance(effect, Resolve | Reject)]
-        assert (operations.state is State.STARTING) <= bool(operations.pending)
+        assert (operations.state is OperationState.STARTING) <= bool(operations.pending)
     done += [effect.call for effect in operations.handle(Close(PeerError("gone"))) if isinstance(effect, Reject)]
     assert sorted(done) == sorted(made)

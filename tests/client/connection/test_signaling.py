@@ -3,7 +3,7 @@
 import pytest
 
 from odyssey_client import ClientCredentials, SystemClock, SystemNetwork
-from odyssey_client.connection.messages import ServiceError
+from odyssey_client.connection.messages import Keepalive, ServiceError
 from odyssey_client.connection.signaling import SignalingLostError, config_url, open_signaling, signaling_base
 from tests.client.connection.scripted import Session, scripted
 
@@ -41,7 +41,7 @@ async def report(session: Session) -> None:
 async def test_messages_come_in_order_and_then_how_the_socket_was_closed() -> None:
     async with scripted(report) as theirs, open_signaling(theirs, SystemNetwork(), SystemClock()) as socket:
         assert await socket.receive() == ServiceError("streamer_not_available")
-        for call in (socket.receive, lambda: socket.send("keepalive")):
+        for call in (socket.receive, lambda: socket.send(Keepalive())):
             with pytest.raises(SignalingLostError) as lost:
                 await call()
             assert (lost.value.close_code, lost.value.close_reason) == (1011, "restarting")

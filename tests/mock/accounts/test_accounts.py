@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock.accounts.accounts import TEST_KEYS, Accounts
+from odyssey_mock.accounts.errors import AccountError, InvalidTokenError, TokenExpiredError
 from odyssey_mock.core.clock import MANUAL_START, ManualClock
 from odyssey_mock.core.entropy import SeededEntropy
-from odyssey_mock.http.errors import ApiError
-from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Priority, Settings
+from odyssey_mock.http.errors import ApiError, answer_to
+from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Priority, Settings, UsageErrorForm
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 tails = st.text(ALPHABET, max_size=12)
@@ -23,11 +24,11 @@ def accounts(clock: ManualClock | None = None, **settings: object) -> Accounts:
     return Accounts(Settings().replace(**settings), clock or ManualClock(), SeededEntropy(1))
 
 
-def refusal_of(server: Accounts, api_key: str) -> ApiError:
-    """The error that asking for a session with this key ends in."""
-    with pytest.raises(ApiError) as error:
+def refusal_of(server: Accounts, api_key: str, form: UsageErrorForm = "object") -> ApiError:
+    """What asking for a session with this key is answered."""
+    with pytest.raises(AccountError) as error:
         server.check_session_request(server.authenticate(api_key))
-    return error.value
+    return answer_to(error.value, form)
 
 
 @given(ordinary_keys, ordinary_keys)
@@ -81,10 +82,10 @@ def test_keys_beginning_ody_suspended_are_403_with_the_reason(tail: str) -> None
     st.sampled_from(["object", "string"]),
 )
 def test_keys_of_a_usage_limit_are_429_when_they_ask_for_a_session(
-    key: tuple[str, str, set[str]], tail: str, form: str
+    key: tuple[str, str, set[str]], tail: str, form: UsageErrorForm
 ) -> None:
     prefix, code, details = key
-    error = refusal_of(accounts(usage_error_form=form), prefix + tail)
+    error = refusal_of(accounts(), prefix + tail, form)
     assert error.status == 429
     assert error.headers == ({"Retry-After": "30"} if code == "RATE_LIMITED" else {})
     if form == "string":
@@ -97,7 +98,7 @@ def test_keys_of_a_usage_limit_are_429_when_they_ask_for_a_session(
 
 
 def test_the_concurrent_limit_is_told_in_the_words_of_the_seed() -> None:
-    error = refusal_of(accounts(concurrent_sessions=7, usage_error_form="string"), "ody_concurrent_limit")
+    error = refusal_of(accounts(concurrent_sessions=7), "ody_concurrent_limit", "string")
     assert error.detail == "Maximum concurrent sessions (7) reached"
 
 
@@ -161,8 +162,9 @@ async def test_an_access_token_stands_for_its_account_until_it_expires() -> None
     again = server.issue_token(one)
     assert server.holder_of(first.value) == one
     await clock.advance(0.001)
-    with pytest.raises(ApiError, match="401: Access token expired"):
+    with pytest.raises(TokenExpiredError, match="Access token expired") as expired:
         server.holder_of(first.value)
+    assert answer_to(expired.value).status == 401
     assert server.holder_of(again.value) == one
 
 
@@ -170,8 +172,10 @@ def test_a_token_nobody_was_given_is_401() -> None:
     server = accounts()
     token = server.issue_token(server.authenticate("ody_some")).value
     assert token not in repr(server.issue_token(server.authenticate("ody_some")))
-    with pytest.raises(ApiError, match="401: Invalid access token"):
+    with pytest.raises(InvalidTokenError, match="Invalid access token") as invalid:
         server.holder_of(token + "x")
+    assert answer_to(invalid.value).status == 401
     server.clear()
-    with pytest.raises(ApiError, match="401"):
+    with pytest.raises(InvalidTokenError) as forgotten:
         server.holder_of(token)
+    assert answer_to(forgotten.value).status == 401

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from odyssey_mock.accounts.errors import UsageLimitError
 from odyssey_mock.core.clock import MANUAL_END, MANUAL_START
 from odyssey_mock.core.timestamps import month_begin, next_month
-from odyssey_mock.http.errors import ApiError
+from odyssey_mock.http.errors import answer_to
 from tests.support.jobs import a_backend
 from tests.support.recordings import remembered_by
 
@@ -92,9 +93,9 @@ def test_an_account_is_let_in_as_long_as_an_hour_is_left_or_a_part_of_one(hours:
     if let_in:
         backend.usage.check("acct")
     else:
-        with pytest.raises(ApiError, match="MONTHLY_LIMIT_REACHED") as refusal:
+        with pytest.raises(UsageLimitError, match="MONTHLY_LIMIT_REACHED") as refusal:
             backend.usage.check("acct")
-        assert refusal.value.status == 429
+        assert answer_to(refusal.value).status == 429
 
 
 async def test_what_was_simulated_counts_in_the_month_in_which_it_was_done() -> None:

@@ -157,7 +157,7 @@ async def test_its_request_is_cut_off_before_the_answer(
 async def test_the_task_of_its_request_is_cancelled(odyssey_mock: MockOdyssey, peers: StandIns) -> None:
     peers.answering = False
     broadcast = opened(odyssey_mock.backend)
-    transport = httpx.ASGITransport(create_app(odyssey_mock.backend))
+    transport = httpx.ASGITransport(create_app(odyssey_mock.backend, odyssey_mock.go_away))
     async with httpx.AsyncClient(transport=transport, base_url=odyssey_mock.url) as http:
         posting = post(http, broadcast)
         peer = await peers.asked()

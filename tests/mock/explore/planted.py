@@ -10,10 +10,9 @@ from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
-from odyssey_client.connection import connection_events, connection_table
-from odyssey_client.connection import connection_machine as connections
+from odyssey_client.connection import connection_machine
 from odyssey_client.connection.connection import Connection
-from odyssey_client.connection.operation_machine import StreamOperations
+from odyssey_client.connection.operation_machine import OperationMachine
 from odyssey_client.connection.stream_calls import StreamCalls
 from odyssey_client.errors import OdysseyError
 from odyssey_client.events import Disconnected, Event, StatusChanged
@@ -83,11 +82,11 @@ def _a_slot_not_freed() -> Planted:
 
 
 def _a_retry_without_back_off() -> Planted:
-    return patch.object(connections.ReconnectPolicy, "delay", lambda *_: 0.0)
+    return patch.object(connection_machine.ReconnectPolicy, "delay", lambda *_: 0.0)
 
 
 def _a_double_acknowledgement_accepted() -> Planted:
-    return patch.object(StreamOperations, "_is_said_twice", lambda *_: False)
+    return patch.object(OperationMachine, "_is_said_twice", lambda *_: False)
 
 
 def _a_token_not_renewed() -> Planted:
@@ -99,7 +98,7 @@ def _statuses_reordered() -> Planted:
 
     def without_flicker(self: Connection, event: Event) -> None:
         if isinstance(event, StatusChanged) and event.status is ConnectionStatus.CONNECTING:
-            self._work.later(0.1, lambda: emit(self, event))
+            self._tasks.later(0.1, lambda: emit(self, event))
         else:
             emit(self, event)
 
@@ -130,8 +129,8 @@ def _a_task_left() -> Planted:
 def _an_interaction_lost_on_reconnect() -> Planted:
     carry_out = Connection._carry_out
 
-    def forgetful(self: Connection, effect: connection_events.Effect) -> None:
-        if isinstance(effect, connection_events.DropAttempt):
+    def forgetful(self: Connection, effect: connection_machine.ConnectionEffect) -> None:
+        if isinstance(effect, connection_machine.DropAttempt):
             self.streaming._machine._interactions.clear()
         carry_out(self, effect)
 
@@ -139,8 +138,8 @@ def _an_interaction_lost_on_reconnect() -> Planted:
 
 
 def _a_job_cancelled_that_has_ended() -> Planted:
-    completed = {**jobs.TRANSITIONS[jobs.State.COMPLETED], jobs.Event.CANCEL: (jobs.State.CANCELLED, ())}
-    return patch.object(jobs, "TRANSITIONS", MappingProxyType({**jobs.TRANSITIONS, jobs.State.COMPLETED: completed}))
+    completed = {**jobs.TRANSITIONS[jobs.JobState.COMPLETED], jobs.JobEvent.CANCEL: (jobs.JobState.CANCELLED, ())}
+    return patch.object(jobs, "TRANSITIONS", MappingProxyType({**jobs.TRANSITIONS, jobs.JobState.COMPLETED: completed}))
 
 
 def _hours_not_counted() -> Planted:
@@ -148,16 +147,19 @@ def _hours_not_counted() -> Planted:
 
 
 def _a_failure_told_twice() -> Planted:
-    fatal = connection_table.Action.REPORT_FATAL
+    report = connection_machine.Report
 
-    def twice(actions: Sequence[connection_table.Action]) -> tuple[connection_table.Action, ...]:
-        return (*actions, fatal) if fatal in actions else tuple(actions)
+    def twice(
+        state: connection_machine.ConnectionState, effects: Sequence[type[connection_machine.ConnectionEffect]]
+    ) -> tuple[type[connection_machine.ConnectionEffect], ...]:
+        is_fatal = state is connection_machine.ConnectionState.FAILED and report in effects
+        return (*effects, report) if is_fatal else tuple(effects)
 
     table = {
-        state: {event: (after, twice(actions)) for event, (after, actions) in row.items()}
-        for state, row in connection_table.TRANSITIONS.items()
+        state: {event: (after, twice(after, effects)) for event, (after, effects) in row.items()}
+        for state, row in connection_machine.TRANSITIONS.items()
     }
-    return patch.object(connections, "TRANSITIONS", MappingProxyType(table))
+    return patch.object(connection_machine, "TRANSITIONS", MappingProxyType(table))
 
 
 def _a_stream_left_on_the_air() -> Planted:

@@ -84,7 +84,7 @@ def test_serve_takes_the_faults_of_a_file(tmp_path: Path, monkeypatch: pytest.Mo
     async def serve(settings: Settings, *, as_json: bool) -> None:
         served.append(settings)
 
-    monkeypatch.setattr("odyssey_mock.cli._serve", serve)
+    monkeypatch.setattr("odyssey_mock.cli.serve._serve", serve)
     path = write(tmp_path, "faults.yaml", YAML)
     result = CliRunner().invoke(main, ["serve", "--faults", str(path)])
     assert result.exit_code == 0, result.output

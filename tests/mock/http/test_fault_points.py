@@ -5,30 +5,25 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
-from starlette.routing import Route
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.accounts.accounts import account_id
 from odyssey_mock.faults.catalogue import POINTS
 from odyssey_mock.http.app import create_app
-from odyssey_mock.http.fault_points import POINT_OF
+from odyssey_mock.http.fault_points import FaultPoint, ServiceRoute
 from odyssey_mock.http.fault_responses import ACTIONS
 from tests.support.http_points import ASKS, HTTP_POINTS, STREAM, ask, token_of
-from tests.support.jobs import a_backend
 from tests.support.raw import raw_peer
 from tests.support.streams import START
 from tests.support.whep import live
 
-WITHOUT_A_POINT = {"/artifacts/{rest:path}", "/artifacts"}
-"""What refuses URLs that were handed out to nobody."""
-METHODS = {
-    "/simulation-jobs": {"GET", "POST"},
-    "/simulation-jobs/{job_id}": {"GET", "DELETE"},
-    "/broadcast/{stream_id}/whep": {"POST"},
-    "/broadcast/{stream_id}/whep/{resource}": {"PATCH", "DELETE"},
-    "/broadcast/{stream_id}/hls/{file}": {"GET"},
+WITHOUT_A_POINT = {
+    ("GET", "/artifacts/{rest:path}"),
+    ("GET", "/artifacts"),
+    ("OPTIONS", "/broadcast/{stream_id}/whep"),
+    ("OPTIONS", "/broadcast/{stream_id}/whep/{resource}"),
 }
-"""Of routes whose endpoint knows its methods by itself. OPTIONS, which asks for nothing, has no point."""
+"""What refuses URLs that were handed out to nobody, and what asks for nothing."""
 
 
 @pytest_asyncio.fixture
@@ -37,17 +32,14 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def test_every_route_of_the_service_has_a_point_and_every_point_of_http_a_route() -> None:
-    routes = [route for route in create_app(a_backend()[0]).routes if isinstance(route, Route)]
-    asked = {
-        (method, route.path)
-        for route in routes
-        for method in (METHODS.get(route.path) or route.methods or set()) - {"HEAD"}
-        if route.path not in WITHOUT_A_POINT
-    }
-    assert asked == set(POINT_OF)
-    by_http = {name for name, point in POINTS.items() if set(point.actions) & set(ACTIONS) >= {"status"}}
-    assert {*POINT_OF.values(), "hls.playlist"} == by_http == set(HTTP_POINTS)
+async def test_every_route_of_the_service_declares_its_points_and_every_point_of_http_is_one_routes() -> None:
+    async with MockOdyssey() as mock:
+        routes = [route for route in create_app(mock.backend, mock.go_away).routes if isinstance(route, ServiceRoute)]
+    operations = {(method, route.path): each for route in routes for method, each in route.operations.items()}
+    points = [each.point for each in operations.values() if isinstance(each, FaultPoint)]
+    assert {key for key, each in operations.items() if not isinstance(each, FaultPoint)} == WITHOUT_A_POINT
+    by_http = [name for name, point in POINTS.items() if set(point.actions) & set(ACTIONS) >= {"status"}]
+    assert sorted(points) == sorted(by_http) == sorted(HTTP_POINTS)
 
 
 @pytest.mark.parametrize("point", HTTP_POINTS)

@@ -84,7 +84,7 @@ async def test_a_defect_of_a_fault_is_500_and_in_the_journal(
     async def fails(*_: object) -> None:
         raise LookupError("of the test")
 
-    monkeypatch.setattr("odyssey_mock.http.fault_middleware.ACTIONS", {"reset": fails})
+    monkeypatch.setattr("odyssey_mock.http.fault_points.ACTIONS", {"reset": fails})
     mock.faults.add(at="whep.config", do="reset")
     answer = await http.get("/config")
     assert answer.json()["detail"].startswith("a defect of the mock: LookupError")

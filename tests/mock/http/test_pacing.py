@@ -10,20 +10,20 @@ import pytest_asyncio
 from odyssey_mock.core.clock import MANUAL_START, ManualClock
 from odyssey_mock.http import pacing
 from odyssey_mock.http.pacing import SETTLE_LIMIT, Pace
-from odyssey_mock.http.uvicorn_server import Connection
+from odyssey_mock.http.uvicorn_server import TcpConnection
 from tests.support.raw import LIMIT
 
 
 class _Protocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.connection = Connection(transport)
+        self.connection = TcpConnection(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connection.lost.set_result(None)
 
 
 @pytest_asyncio.fixture
-async def connection() -> AsyncIterator[Connection]:
+async def connection() -> AsyncIterator[TcpConnection]:
     ours, theirs = socket.socketpair()
     with theirs:
         transport, protocol = await asyncio.get_running_loop().create_connection(_Protocol, sock=ours)
@@ -33,7 +33,7 @@ async def connection() -> AsyncIterator[Connection]:
 
 
 async def test_the_clock_goes_on_once_the_request_has_come_to_its_next_pause_or_its_end(
-    connection: Connection,
+    connection: TcpConnection,
 ) -> None:
     clock, times = ManualClock(), list[float]()
     begun = clock.time()
@@ -53,7 +53,7 @@ async def test_the_clock_goes_on_once_the_request_has_come_to_its_next_pause_or_
     await running
 
 
-async def test_it_is_held_while_it_pauses_and_only_then(connection: Connection) -> None:
+async def test_it_is_held_while_it_pauses_and_only_then(connection: TcpConnection) -> None:
     clock, held = ManualClock(), [connection.is_held]
     with Pace(clock, connection, "a pause") as pace:
         pausing = asyncio.create_task(pace.pause(1))
@@ -71,7 +71,7 @@ async def test_it_is_held_while_it_pauses_and_only_then(connection: Connection) 
 @pytest.mark.parametrize("start", [MANUAL_START, MANUAL_START + 0.1, 1e9 / 3])
 @pytest.mark.parametrize("rate", [3, 7, 20, 30])
 async def test_what_is_due_within_a_span_is_done_within_it_however_floats_are_rounded(
-    connection: Connection, start: float, rate: int
+    connection: TcpConnection, start: float, rate: int
 ) -> None:
     clock, passed = ManualClock(start), 0
 
@@ -90,7 +90,7 @@ async def test_what_is_due_within_a_span_is_done_within_it_however_floats_are_ro
     await running
 
 
-async def test_an_instant_that_is_past_is_not_waited_for(connection: Connection) -> None:
+async def test_an_instant_that_is_past_is_not_waited_for(connection: TcpConnection) -> None:
     clock = ManualClock()
     with Pace(clock, connection, "a pause") as pace:
         for instant in (clock.time(), clock.time() - 1):
@@ -100,7 +100,7 @@ async def test_an_instant_that_is_past_is_not_waited_for(connection: Connection)
         await asyncio.wait_for(pace.until(clock.time() + 1), LIMIT)
 
 
-async def test_a_pause_ends_with_its_connection_and_leaves_no_deadline(connection: Connection) -> None:
+async def test_a_pause_ends_with_its_connection_and_leaves_no_deadline(connection: TcpConnection) -> None:
     clock = ManualClock()
     with Pace(clock, connection, "a pause") as pace:
         pausing = asyncio.create_task(pace.pause(1))
@@ -110,7 +110,7 @@ async def test_a_pause_ends_with_its_connection_and_leaves_no_deadline(connectio
     assert (connection.is_held, clock.pending) == (False, [])
 
 
-async def test_a_pause_that_is_cancelled_leaves_no_deadline(connection: Connection) -> None:
+async def test_a_pause_that_is_cancelled_leaves_no_deadline(connection: TcpConnection) -> None:
     clock = ManualClock()
     with Pace(clock, connection, "a pause") as pace:
         pausing = asyncio.create_task(pace.pause(1))
@@ -121,7 +121,7 @@ async def test_a_pause_that_is_cancelled_leaves_no_deadline(connection: Connecti
 
 
 async def test_a_request_that_gets_stuck_after_a_pause_holds_the_clock_up_for_a_moment_and_no_longer(
-    connection: Connection, monkeypatch: pytest.MonkeyPatch
+    connection: TcpConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pacing, "SETTLE_LIMIT", 0.05)
     clock, stuck = ManualClock(), asyncio.Event()

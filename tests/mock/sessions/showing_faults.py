@@ -10,7 +10,7 @@ import pytest
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.faults.catalogue import POINTS, Action
+from odyssey_mock.faults.catalogue import POINTS, FaultAction
 from tests.mock.sessions.visits import Visits, visits
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT
@@ -62,7 +62,7 @@ class Cases:
             assert not mock.clock.pending
 
 
-def _times(action: Action) -> Sequence[float]:
+def _times(action: FaultAction) -> Sequence[float]:
     """When it is to be seen: at once, late, or both where it may be either."""
     if "seconds" not in action.parameters:
         return [0.0]

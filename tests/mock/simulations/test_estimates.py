@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock.settings import Settings
-from odyssey_mock.simulations.estimates import UNKNOWN_SCRIPT, expected_work, wait_seconds
+from odyssey_mock.simulations.job_run import UNKNOWN_SCRIPT, expected_work
+from odyssey_mock.simulations.jobs import wait_seconds
 from tests.support.jobs import a_request, a_script
 
 spans = st.integers(0, 20)

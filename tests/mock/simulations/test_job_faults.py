@@ -4,7 +4,7 @@ import pytest
 
 from odyssey_mock.backend import Backend
 from odyssey_mock.core.clock import ManualClock
-from odyssey_mock.simulations.job_machine import State
+from odyssey_mock.simulations.job_machine import JobState
 from odyssey_mock.simulations.job_records import JobRecord
 from odyssey_mock.simulations.jobs import NotCancellableError
 from odyssey_mock.simulations.request import JobRequest
@@ -13,20 +13,20 @@ from tests.support.jobs import a_backend, a_request, a_script, an_account, state
 LONG = 10_000.0
 
 STATE_AT = {
-    "job.pending": State.PENDING,
-    "job.dispatched": State.DISPATCHED,
-    "job.processing": State.PROCESSING,
+    "job.pending": JobState.PENDING,
+    "job.dispatched": JobState.DISPATCHED,
+    "job.processing": JobState.PROCESSING,
 }
 """Where a job stands when it comes to each point."""
 POINTS = sorted(STATE_AT)
-ALL_THE_WAY = [State.PENDING, State.DISPATCHED, State.PROCESSING]
+ALL_THE_WAY = [JobState.PENDING, JobState.DISPATCHED, JobState.PROCESSING]
 
 
 def submit(backend: Backend, request: JobRequest | None = None, account: str = "one") -> JobRecord:
     return backend.jobs.submit(an_account(account), request or a_request())
 
 
-def way_to(point: str) -> list[State]:
+def way_to(point: str) -> list[JobState]:
     return ALL_THE_WAY[: ALL_THE_WAY.index(STATE_AT[point]) + 1]
 
 
@@ -41,9 +41,9 @@ async def test_a_job_is_made_to_fail_with_that_message_and_the_next_one_is_not(p
     backend.faults.add(at=point, do="fail", message="the model fell over", times=1)
     record, next_one = submit(backend), submit(backend)
     await clock.advance(LONG)
-    assert (record.status, record.error_message) == (State.FAILED, "the model fell over")
-    assert states(record) == [*way_to(point), State.FAILED]
-    assert next_one.status is State.COMPLETED
+    assert (record.status, record.error_message) == (JobState.FAILED, "the model fell over")
+    assert states(record) == [*way_to(point), JobState.FAILED]
+    assert next_one.status is JobState.COMPLETED
     assert [each.status for each in record.streams] == (["completed"] if point == "job.processing" else [])
     (fired,) = backend.journal.find("fault", point)
     (ended,) = backend.journal.find("state", "simulation", job=record.id, to="failed")
@@ -59,10 +59,10 @@ async def test_a_job_stalls_where_it_is_until_it_is_cancelled_and_keeps_its_work
     record, waiting = submit(backend), submit(backend)
     await clock.advance(LONG)
     assert states(record) == way_to(point)
-    assert (waiting.status, clock.pending) == (State.PENDING, [])
+    assert (waiting.status, clock.pending) == (JobState.PENDING, [])
     backend.jobs.cancel(record.id)
     await clock.advance(LONG)
-    assert (record.status, waiting.status) == (State.CANCELLED, State.COMPLETED)
+    assert (record.status, waiting.status) == (JobState.CANCELLED, JobState.COMPLETED)
     await check_closed(backend, clock)
 
 
@@ -84,9 +84,9 @@ async def test_a_job_that_loses_its_worker_is_begun_anew_and_that_is_counted(poi
     backend.faults.add(at=point, do="lose_worker", times=2)
     record = submit(backend)
     await clock.advance(LONG)
-    assert (record.status, record.retry_count, len(record.streams)) == (State.COMPLETED, 2, 1)
+    assert (record.status, record.retry_count, len(record.streams)) == (JobState.COMPLETED, 2, 1)
     again = way_to(point) if point != "job.pending" else []
-    assert states(record) == [*again * 2, *ALL_THE_WAY, State.COMPLETED]
+    assert states(record) == [*again * 2, *ALL_THE_WAY, JobState.COMPLETED]
     await check_closed(backend, clock)
 
 
@@ -96,7 +96,7 @@ async def test_a_job_that_always_loses_its_worker_fails_when_its_retries_are_use
     backend.faults.add(at=point, do="lose_worker")
     record = submit(backend)
     await clock.advance(LONG)
-    assert (record.status, record.retry_count, list(record.streams)) == (State.FAILED, 1, [])
+    assert (record.status, record.retry_count, list(record.streams)) == (JobState.FAILED, 1, [])
     assert record.error_message == "the worker was lost in attempt 2 of 2 (setting simulation_retries: 1)"
     assert not backend.streams.records
     await check_closed(backend, clock)
@@ -107,7 +107,7 @@ async def test_what_a_job_had_run_before_it_was_made_to_fail_stays() -> None:
     backend.faults.add(at="job.processing", do="fail")
     record = submit(backend, a_request(a_script(1), a_script(2)))
     await clock.advance(LONG)
-    assert (record.status, [each.status for each in record.streams]) == (State.FAILED, ["completed", "completed"])
+    assert (record.status, [each.status for each in record.streams]) == (JobState.FAILED, ["completed", "completed"])
     assert record.error_message == "a fault that was asked for"
 
 
@@ -121,7 +121,7 @@ async def test_one_script_of_a_batch_fails_and_the_others_go_on() -> None:
         ("failed", "out of paint"),
         ("completed", None),
     ]
-    assert (record.status, record.error_message) == (State.FAILED, "1 of 3 streams failed: script 1: out of paint")
+    assert (record.status, record.error_message) == (JobState.FAILED, "1 of 3 streams failed: script 1: out of paint")
     (fired,) = backend.journal.find("fault", "job.script")
     assert fired.stream == record.streams[1].stream_id
     failed = record.streams[1].record
@@ -135,7 +135,7 @@ async def test_a_script_can_be_told_by_any_of_its_prompts(part: str, fails: bool
     backend.faults.add(at="job.script", do="fail", match={"prompt": part})
     record = submit(backend, a_request(a_script(10, "It jumps", prompt="A cat")))
     await clock.advance(LONG)
-    assert (record.status is State.FAILED) == fails
+    assert (record.status is JobState.FAILED) == fails
 
 
 async def test_faults_of_one_account_and_of_one_job_leave_the_others_alone() -> None:
@@ -157,5 +157,5 @@ async def test_a_stalled_job_that_is_being_processed_obeys_the_setting_that_it_c
     with pytest.raises(NotCancellableError):
         backend.jobs.cancel(record.id)
     await backend.jobs.lose_worker(record.id)
-    assert record.status is State.PENDING
+    assert record.status is JobState.PENDING
     await check_closed(backend, clock)

@@ -5,14 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock.core.state_machine import IllegalEventError
-from odyssey_mock.simulations.job_machine import ENDED, INITIAL, TRANSITIONS, Action, Event, JobMachine, State
+from odyssey_mock.simulations.job_machine import ENDED, INITIAL, TRANSITIONS, JobEffect, JobEvent, JobMachine, JobState
 
-type Step = tuple[State, Event, tuple[Action, ...], State]
+type Step = tuple[JobState, JobEvent, tuple[JobEffect, ...], JobState]
 
-FROM_OUTSIDE = {Event.CANCEL, Event.CANCEL_UNBEGUN, Event.WORKER_LOST, Event.WORKER_GIVEN_UP, Event.SHUT_DOWN}
+FROM_OUTSIDE = {
+    JobEvent.CANCEL,
+    JobEvent.CANCEL_UNBEGUN,
+    JobEvent.WORKER_LOST,
+    JobEvent.WORKER_GIVEN_UP,
+    JobEvent.SHUT_DOWN,
+}
 """What users and tests can cause, whenever they like."""
-REFUSALS = {Action.REFUSE_CANCEL, Action.REFUSE_LOSS}
-WITH_A_WORKER = {State.DISPATCHED, State.PROCESSING}
+REFUSALS = {JobEffect.REFUSE_CANCEL, JobEffect.REFUSE_LOSS}
+WITH_A_WORKER = {JobState.DISPATCHED, JobState.PROCESSING}
 
 
 @st.composite
@@ -23,95 +29,95 @@ def histories(draw: st.DrawFn) -> list[Step]:
     for _ in range(draw(st.integers(1, 30))):
         event = draw(st.sampled_from(sorted(TRANSITIONS[machine.state])))
         before = machine.state
-        actions = machine.handle(event)
-        history.append((before, event, actions, machine.state))
+        effects = machine.handle(event)
+        history.append((before, event, effects, machine.state))
     return history
 
 
 def test_every_state_has_a_row_and_can_be_reached() -> None:
-    assert set(TRANSITIONS) == set(State)
+    assert set(TRANSITIONS) == set(JobState)
     reached, new = set(), {INITIAL}
     while new:
         reached |= new
         new = {target for state in new for target, _ in TRANSITIONS[state].values()} - reached
-    assert reached == set(State)
+    assert reached == set(JobState)
 
 
-@pytest.mark.parametrize("state", sorted(State))
-def test_nothing_that_comes_from_outside_is_illegal_in_any_state(state: State) -> None:
+@pytest.mark.parametrize("state", sorted(JobState))
+def test_nothing_that_comes_from_outside_is_illegal_in_any_state(state: JobState) -> None:
     assert set(TRANSITIONS[state]) >= FROM_OUTSIDE
 
 
-@pytest.mark.parametrize("state", sorted(State))
-def test_after_a_shut_down_a_job_is_over(state: State) -> None:
-    assert TRANSITIONS[state][Event.SHUT_DOWN][0] in ENDED
+@pytest.mark.parametrize("state", sorted(JobState))
+def test_after_a_shut_down_a_job_is_over(state: JobState) -> None:
+    assert TRANSITIONS[state][JobEvent.SHUT_DOWN][0] in ENDED
 
 
-@pytest.mark.parametrize("state", sorted(State))
-def test_a_job_can_be_cancelled_unless_it_has_ended_or_is_processing_where_that_is_too_late(state: State) -> None:
-    for event in (Event.CANCEL, Event.CANCEL_UNBEGUN):
-        target, actions = TRANSITIONS[state][event]
-        too_late = state in ENDED or (state is State.PROCESSING and event is Event.CANCEL_UNBEGUN)
-        assert (Action.REFUSE_CANCEL in actions) == too_late
-        assert target is (state if too_late else State.CANCELLED)
+@pytest.mark.parametrize("state", sorted(JobState))
+def test_a_job_can_be_cancelled_unless_it_has_ended_or_is_processing_where_that_is_too_late(state: JobState) -> None:
+    for event in (JobEvent.CANCEL, JobEvent.CANCEL_UNBEGUN):
+        target, effects = TRANSITIONS[state][event]
+        too_late = state in ENDED or (state is JobState.PROCESSING and event is JobEvent.CANCEL_UNBEGUN)
+        assert (JobEffect.REFUSE_CANCEL in effects) == too_late
+        assert target is (state if too_late else JobState.CANCELLED)
 
 
-@pytest.mark.parametrize("state", sorted(State))
-def test_a_worker_can_be_lost_exactly_where_there_is_one(state: State) -> None:
-    for event, ended in ((Event.WORKER_LOST, State.PENDING), (Event.WORKER_GIVEN_UP, State.FAILED)):
-        target, actions = TRANSITIONS[state][event]
-        assert (Action.REFUSE_LOSS in actions) == (state not in WITH_A_WORKER)
+@pytest.mark.parametrize("state", sorted(JobState))
+def test_a_worker_can_be_lost_exactly_where_there_is_one(state: JobState) -> None:
+    for event, ended in ((JobEvent.WORKER_LOST, JobState.PENDING), (JobEvent.WORKER_GIVEN_UP, JobState.FAILED)):
+        target, effects = TRANSITIONS[state][event]
+        assert (JobEffect.REFUSE_LOSS in effects) == (state not in WITH_A_WORKER)
         assert target is (ended if state in WITH_A_WORKER else state)
 
 
 @given(histories())
 def test_a_refusal_is_all_that_is_done_and_changes_nothing(history: list[Step]) -> None:
-    for before, _, actions, after in history:
-        if REFUSALS & set(actions):
-            assert len(actions) == 1
+    for before, _, effects, after in history:
+        if REFUSALS & set(effects):
+            assert len(effects) == 1
             assert after is before
 
 
 @given(histories())
 def test_a_job_retires_exactly_once_and_exactly_at_its_end(history: list[Step]) -> None:
-    for before, _, actions, after in history:
-        assert (Action.RETIRE in actions) == (after in ENDED and before not in ENDED)
-    assert sum(actions.count(Action.RETIRE) for _, _, actions, _ in history) <= 1
+    for before, _, effects, after in history:
+        assert (JobEffect.RETIRE in effects) == (after in ENDED and before not in ENDED)
+    assert sum(effects.count(JobEffect.RETIRE) for _, _, effects, _ in history) <= 1
 
 
 @given(histories())
 def test_a_job_that_has_ended_stays_so_and_does_nothing_but_refuse(history: list[Step]) -> None:
-    for before, _, actions, after in history:
+    for before, _, effects, after in history:
         if before in ENDED:
             assert after is before
-            assert set(actions) <= REFUSALS
+            assert set(effects) <= REFUSALS
 
 
 @pytest.mark.parametrize("state", sorted(WITH_A_WORKER))
-def test_whatever_takes_a_job_from_its_worker_frees_the_worker(state: State) -> None:
-    for event, (target, actions) in TRANSITIONS[state].items():
-        assert (Action.RELEASE_WORKER in actions) == (target not in WITH_A_WORKER), event
+def test_whatever_takes_a_job_from_its_worker_frees_the_worker(state: JobState) -> None:
+    for event, (target, effects) in TRANSITIONS[state].items():
+        assert (JobEffect.RELEASE_WORKER in effects) == (target not in WITH_A_WORKER), event
 
 
 @given(histories())
 def test_a_job_is_in_the_queue_exactly_while_it_is_pending(history: list[Step]) -> None:
-    for before, event, actions, after in history:
-        came_back = event is Event.WORKER_LOST_EARLY or before is not State.PENDING
-        entered = after is State.PENDING and came_back
-        assert (Action.REQUEUE in actions) == entered
-        left_unserved = before is State.PENDING and after is not State.PENDING and event is not Event.DISPATCH
-        assert (Action.LEAVE_QUEUE in actions) == left_unserved
+    for before, event, effects, after in history:
+        came_back = event is JobEvent.WORKER_LOST_EARLY or before is not JobState.PENDING
+        entered = after is JobState.PENDING and came_back
+        assert (JobEffect.REQUEUE in effects) == entered
+        left_unserved = before is JobState.PENDING and after is not JobState.PENDING and event is not JobEvent.DISPATCH
+        assert (JobEffect.LEAVE_QUEUE in effects) == left_unserved
 
 
 @given(histories())
 def test_no_stream_of_a_lost_worker_is_kept(history: list[Step]) -> None:
-    for before, event, actions, _ in history:
-        if event in (Event.WORKER_LOST, Event.WORKER_GIVEN_UP) and before in WITH_A_WORKER:
-            assert actions[0] is Action.FORGET_STREAMS
+    for before, event, effects, _ in history:
+        if event in (JobEvent.WORKER_LOST, JobEvent.WORKER_GIVEN_UP) and before in WITH_A_WORKER:
+            assert effects[0] is JobEffect.FORGET_STREAMS
 
 
-@given(st.sampled_from(sorted(State)), st.sampled_from(sorted(Event)))
-def test_an_event_the_table_does_not_list_raises_and_leaves_the_state(state: State, event: Event) -> None:
+@given(st.sampled_from(sorted(JobState)), st.sampled_from(sorted(JobEvent)))
+def test_an_event_the_table_does_not_list_raises_and_leaves_the_state(state: JobState, event: JobEvent) -> None:
     machine = JobMachine()
     machine.state = state
     if event in TRANSITIONS[state]:

@@ -11,7 +11,7 @@ import pytest
 from odyssey_mock.backend import Backend
 from odyssey_mock.core.clock import MANUAL_START, ManualClock
 from odyssey_mock.simulations import job_run
-from odyssey_mock.simulations.job_machine import State
+from odyssey_mock.simulations.job_machine import JobState
 from odyssey_mock.simulations.job_records import JobRecord
 from odyssey_mock.simulations.request import JobRequest
 from odyssey_mock.simulations.script_url import ScriptUrlError
@@ -102,7 +102,7 @@ async def test_one_stream_of_a_batch_fails_and_the_others_are_completed() -> Non
     assert [stream.status for stream in record.streams] == ["completed", "failed", "completed"]
     broken = record.streams[1]
     assert broken.error_message is not None
-    assert record.status is State.FAILED
+    assert record.status is JobState.FAILED
     assert record.error_message == f"1 of 3 streams failed: script 1: {broken.error_message}"
     assert broken.record is not None
     assert (broken.record.error, broken.record.ended_at) == (broken.error_message, broken.record.started_at)
@@ -117,7 +117,7 @@ async def test_a_stream_with_a_test_prompt_is_on_until_there() -> None:
     assert record.streams[0].record is not None
     assert record.streams[0].record.error is None
     await clock.advance(0.4)
-    assert (record.streams[0].status, record.status) == ("failed", State.FAILED)
+    assert (record.streams[0].status, record.status) == ("failed", JobState.FAILED)
     assert (record.error_message or "").startswith("1 of 1 streams failed: script 0: model crash (")
 
 
@@ -148,11 +148,11 @@ async def test_a_script_url_is_fetched_when_processing_begins_and_becomes_one_st
     backend, clock = a_backend()
     record = submit(backend, a_request(url=URL))
     advancing = await advanced_into(held, clock)
-    assert (record.status, record.streams, clock.time()) == (State.PROCESSING, (), record.started_at)
+    assert (record.status, record.streams, clock.time()) == (JobState.PROCESSING, (), record.started_at)
     assert backend.jobs.submit(an_account(), a_request()).estimated_wait_minutes == 0.0
     held.go.set()
     await advancing
-    assert (record.status, len(record.streams)) == (State.COMPLETED, 1)
+    assert (record.status, len(record.streams)) == (JobState.COMPLETED, 1)
     assert record.streams[0].record is not None
     assert record.streams[0].record.timeline.frames == 200
 
@@ -165,7 +165,7 @@ async def test_after_advance_the_answer_of_a_script_url_has_been_dealt_with(monk
     backend, clock = a_backend()
     record = submit(backend, a_request(url=URL))
     await clock.advance(0.4)
-    assert (record.status, record.streams) == (State.FAILED, ())
+    assert (record.status, record.streams) == (JobState.FAILED, ())
     assert record.error_message == "expected status 2xx, came 404 Not Found"
 
 
@@ -179,7 +179,7 @@ async def test_a_cancel_while_a_script_is_fetched_stops_the_fetching(held: Held)
         async with asyncio.timeout(LIMIT):
             await advancing
     assert held.cancelled
-    assert (record.status, following.status) == (State.CANCELLED, State.COMPLETED)
+    assert (record.status, following.status) == (JobState.CANCELLED, JobState.COMPLETED)
 
 
 async def test_a_worker_lost_while_a_script_is_fetched_fetches_it_again(held: Held) -> None:
@@ -191,8 +191,8 @@ async def test_a_worker_lost_while_a_script_is_fetched_fetches_it_again(held: He
     held.go.set()
     async with asyncio.timeout(LIMIT):
         await advancing
-    assert states(record)[2:4] == [State.PROCESSING, State.PENDING]
-    assert record.status is State.COMPLETED
+    assert states(record)[2:4] == [JobState.PROCESSING, JobState.PENDING]
+    assert record.status is JobState.COMPLETED
 
 
 async def test_giving_up_an_advance_does_not_stop_the_job_that_it_waits_for(held: Held) -> None:
@@ -205,7 +205,7 @@ async def test_giving_up_an_advance_does_not_stop_the_job_that_it_waits_for(held
     async with asyncio.timeout(LIMIT):
         await backend.journal.wait_for("state", "simulation stream", to="running")
     await clock.advance(LONG)
-    assert record.status is State.COMPLETED
+    assert record.status is JobState.COMPLETED
 
 
 async def test_closing_waits_for_the_image_that_is_being_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +227,7 @@ async def test_closing_waits_for_the_image_that_is_being_decoded(monkeypatch: py
         for _ in range(20):  # turns, in any few of which it would be done if it did not wait
             done, _ = await asyncio.wait({closing}, timeout=0)
             assert not done
-        assert record.status is State.CANCELLED
+        assert record.status is JobState.CANCELLED
         go.set()
         async with asyncio.timeout(LIMIT):
             await closing
@@ -248,9 +248,9 @@ async def test_a_defect_fails_the_job_frees_the_worker_and_comes_out_of_the_cloc
     with pytest.raises(ExceptionGroup) as raised:
         await clock.advance(LONG)
     assert raised.group_contains(LookupError, match="mine")
-    assert record.status is State.FAILED
+    assert record.status is JobState.FAILED
     assert record.error_message == "the mock has a defect: LookupError while it ran the scripts"
-    assert following.status is State.COMPLETED
+    assert following.status is JobState.COMPLETED
 
 
 async def test_how_long_a_worker_is_busy_is_known_once_the_script_is_fetched(held: Held) -> None:
@@ -278,7 +278,7 @@ async def test_what_a_job_asked_for_is_gone_with_the_job_as_there_may_be_images_
         record = submit(backend, request)
         del request
         await clock.advance(after)
-        if record.status is not State.COMPLETED:
+        if record.status is not JobState.COMPLETED:
             assert watched() is not None
             backend.jobs.cancel(record.id)
         assert watched() is None
@@ -290,9 +290,9 @@ async def test_a_prompt_that_asks_to_be_slow_keeps_the_job_longer() -> None:
     backend, clock = a_backend(simulation_pace=0.5, simulation_dispatch_delay=0, simulation_start_delay=0)
     record = submit(backend, a_request(a_script(10, prompt="A cat [slow:2500]")))
     await clock.advance(7.4)
-    assert states(record)[-1] is State.PROCESSING
+    assert states(record)[-1] is JobState.PROCESSING
     await clock.advance(0.1)
-    assert states(record)[-1] is State.COMPLETED
+    assert states(record)[-1] is JobState.COMPLETED
 
 
 async def test_a_prompt_that_asks_to_stall_keeps_the_job_for_ever_until_it_is_cancelled() -> None:
@@ -301,11 +301,11 @@ async def test_a_prompt_that_asks_to_stall_keeps_the_job_for_ever_until_it_is_ca
     waiting = submit(backend, a_request())
     await clock.advance(LONG)
     assert [stream.status for stream in record.streams] == ["completed", "running", "waiting"]
-    assert (record.status, waiting.status, clock.pending) == (State.PROCESSING, State.PENDING, [])
+    assert (record.status, waiting.status, clock.pending) == (JobState.PROCESSING, JobState.PENDING, [])
     backend.jobs.cancel(record.id)
     assert [stream.status for stream in record.streams] == ["completed"]
     await clock.advance(LONG)
-    assert (record.status, waiting.status) == (State.CANCELLED, State.COMPLETED)
+    assert (record.status, waiting.status) == (JobState.CANCELLED, JobState.COMPLETED)
 
 
 async def test_a_job_that_stalls_can_lose_its_worker_and_stalls_again() -> None:
@@ -314,7 +314,7 @@ async def test_a_job_that_stalls_can_lose_its_worker_and_stalls_again() -> None:
     await clock.advance(LONG)
     await backend.jobs.lose_worker(record.id)
     await clock.advance(LONG)
-    assert (record.status, record.retry_count) == (State.PROCESSING, 1)
+    assert (record.status, record.retry_count) == (JobState.PROCESSING, 1)
     await backend.jobs.lose_worker(record.id)
-    assert record.status is State.FAILED
+    assert record.status is JobState.FAILED
     await backend.jobs.close()

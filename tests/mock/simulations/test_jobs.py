@@ -3,12 +3,12 @@
 import pytest
 
 from odyssey_mock.core.clock import MANUAL_START
-from odyssey_mock.simulations.job_machine import State
+from odyssey_mock.simulations.job_machine import JobState
 from odyssey_mock.simulations.jobs import NotCancellableError
 from tests.support.jobs import a_backend, a_request, a_script, an_account, states
 
 LONG = 10_000.0
-PENDING, DISPATCHED, PROCESSING = State.PENDING, State.DISPATCHED, State.PROCESSING
+PENDING, DISPATCHED, PROCESSING = JobState.PENDING, JobState.DISPATCHED, JobState.PROCESSING
 
 
 async def test_a_job_goes_through_its_states_at_the_times_of_the_settings() -> None:
@@ -20,7 +20,7 @@ async def test_a_job_goes_through_its_states_at_the_times_of_the_settings() -> N
         (PENDING, 0.0),
         (DISPATCHED, 0.2),
         (PROCESSING, 0.4),
-        (State.COMPLETED, 1.4),
+        (JobState.COMPLETED, 1.4),
     ]
     assert [record.dispatched_at, record.started_at, record.completed_at] == [at for _, at in record.history][1:]
     assert (record.error_message, record.retry_count) == (None, 0)
@@ -52,7 +52,7 @@ async def test_with_no_delays_and_no_pace_a_job_is_done_without_any_time_passing
     record = backend.jobs.submit(an_account(), a_request(a_script(10), a_script(20)))
     assert record.status is PENDING
     await clock.advance(0)
-    assert (record.status, record.completed_at) == (State.COMPLETED, MANUAL_START)
+    assert (record.status, record.completed_at) == (JobState.COMPLETED, MANUAL_START)
 
 
 async def test_regions_come_in_turn_from_dispatch_on() -> None:
@@ -69,10 +69,10 @@ async def test_a_job_that_has_not_ended_can_be_cancelled(seconds: float) -> None
     record = backend.jobs.submit(an_account(), a_request(a_script(10)))
     await clock.advance(seconds)
     assert backend.jobs.cancel(record.id) is record
-    assert (record.status, record.completed_at, record.error_message) == (State.CANCELLED, clock.time(), None)
+    assert (record.status, record.completed_at, record.error_message) == (JobState.CANCELLED, clock.time(), None)
     assert (record.streams, len(backend.streams.records), clock.pending) == ((), 0, [])
     await clock.advance(LONG)
-    assert record.status is State.CANCELLED
+    assert record.status is JobState.CANCELLED
 
 
 async def test_a_job_that_has_ended_cannot_be_cancelled() -> None:
@@ -93,7 +93,7 @@ async def test_where_the_settings_say_so_a_job_that_is_processed_cannot_be_cance
         backend.jobs.cancel(record.id)
     assert refusal.value.status is PROCESSING
     await clock.advance(LONG)
-    assert record.status is State.COMPLETED
+    assert record.status is JobState.COMPLETED
 
 
 async def test_a_job_whose_worker_is_lost_is_begun_anew_from_its_first_script() -> None:
@@ -109,7 +109,7 @@ async def test_a_job_whose_worker_is_lost_is_begun_anew_from_its_first_script() 
     forgotten = backend.journal.find("state", "simulation stream", to="forgotten")
     assert {each.stream for each in forgotten} == lost
     await clock.advance(LONG)
-    assert states(record) == [PENDING, DISPATCHED, PROCESSING, PENDING, DISPATCHED, PROCESSING, State.COMPLETED]
+    assert states(record) == [PENDING, DISPATCHED, PROCESSING, PENDING, DISPATCHED, PROCESSING, JobState.COMPLETED]
     assert [stream.status for stream in record.streams] == ["completed", "completed"]
     assert {stream.stream_id for stream in record.streams} == set(backend.streams.records)
     assert not lost & set(backend.streams.records)
@@ -121,7 +121,7 @@ async def test_a_job_that_loses_its_worker_too_often_fails_and_says_so() -> None
     for _ in range(2):
         await clock.advance(0.5)
         await backend.jobs.lose_worker(record.id)
-    assert (record.status, record.retry_count, record.completed_at) == (State.FAILED, 1, clock.time())
+    assert (record.status, record.retry_count, record.completed_at) == (JobState.FAILED, 1, clock.time())
     assert record.error_message == "the worker was lost in attempt 2 of 2 (setting simulation_retries: 1)"
     assert (record.streams, len(backend.streams.records), clock.pending) == ((), 0, [])
 
@@ -155,7 +155,7 @@ async def test_closing_ends_every_job_and_what_is_submitted_later_gets_no_worker
     records = [backend.jobs.submit(an_account(), a_request(a_script(30))) for _ in range(4)]
     await clock.advance(1)
     await backend.jobs.close()
-    assert {record.status for record in records} == {State.CANCELLED}
+    assert {record.status for record in records} == {JobState.CANCELLED}
     assert {record.error_message for record in records} == {"the mock was stopped or reset before the job had ended"}
     assert clock.pending == []
     late = backend.jobs.submit(an_account(), a_request())
@@ -173,6 +173,6 @@ async def test_after_a_reset_everything_is_as_at_the_beginning() -> None:
     assert backend.journal.entries == ()
     after = backend.jobs.submit(an_account(), a_request())
     await clock.advance(LONG)
-    assert (after.status, after.assigned_region) == (State.COMPLETED, "us-east-1")
-    assert {record.status for record in before} == {State.CANCELLED}
+    assert (after.status, after.assigned_region) == (JobState.COMPLETED, "us-east-1")
+    assert {record.status for record in before} == {JobState.CANCELLED}
     assert list(backend.jobs) == [after.id]

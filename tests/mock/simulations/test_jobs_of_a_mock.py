@@ -8,7 +8,7 @@ import pytest
 from odyssey_mock import MockOdyssey
 from odyssey_mock.settings import ClockKind
 from odyssey_mock.simulations import job_run
-from odyssey_mock.simulations.job_machine import State
+from odyssey_mock.simulations.job_machine import JobState
 from odyssey_mock.simulations.scripts import Script
 from tests.support.jobs import BROKEN_IMAGE, a_request, a_script, an_account, states
 from tests.support.leftovers import nothing_left
@@ -45,7 +45,7 @@ async def test_on_a_real_clock_a_batch_runs_by_itself_at_the_speed_of_the_settin
         record = mock.jobs.submit(an_account(), request)
         await mock.wait_for("state", "simulation", LIMIT, job=record.id, to="failed")
         assert [stream.status for stream in record.streams] == ["completed", "failed", "completed"]
-        assert states(record) == [State.PENDING, State.DISPATCHED, State.PROCESSING, State.FAILED]
+        assert states(record) == [JobState.PENDING, JobState.DISPATCHED, JobState.PROCESSING, JobState.FAILED]
         assert (record.completed_at or 0) - (record.started_at or 0) >= 64
         assert mock.clock.pending == []
         assert [stream.stream_id for stream in record.streams] == list(mock.streams)
@@ -57,7 +57,7 @@ async def test_a_job_that_is_cancelled_just_as_a_real_clocks_timer_went_off_is_l
         # In the same turn of the loop as that timer, after it, and before the task that it makes.
         asyncio.get_running_loop().call_later(0, mock.jobs.cancel, record.id)
         await mock.wait_for("state", "simulation", LIMIT, job=record.id)
-    assert states(record) == [State.PENDING, State.CANCELLED]
+    assert states(record) == [JobState.PENDING, JobState.CANCELLED]
 
 
 @manual
@@ -121,8 +121,8 @@ async def test_leaving_a_mock_leaves_no_deadline_and_no_task_of_its_jobs(stuck: 
         if advancing is not None:
             await advancing
         assert mock.clock.pending == []
-    assert fetching.status is State.CANCELLED
-    assert all(record.status in (State.CANCELLED, State.COMPLETED) for record in rest)
+    assert fetching.status is JobState.CANCELLED
+    assert all(record.status in (JobState.CANCELLED, JobState.COMPLETED) for record in rest)
 
 
 @manual
@@ -130,4 +130,4 @@ async def test_a_job_is_seen_after_its_mock_was_left() -> None:
     async with MockOdyssey(clock="manual") as mock:
         record = mock.jobs.submit(an_account(), a_request())
         await mock.advance(60)
-    assert mock.jobs[record.id].status is State.COMPLETED
+    assert mock.jobs[record.id].status is JobState.COMPLETED

@@ -13,7 +13,7 @@ from odyssey_mock.backend import Backend
 from odyssey_mock.core.clock import ManualClock
 from odyssey_mock.settings import PRIORITIES, Priority, Settings
 from odyssey_mock.simulations import job_run
-from odyssey_mock.simulations.job_machine import ENDED, INITIAL, TRANSITIONS, State
+from odyssey_mock.simulations.job_machine import ENDED, INITIAL, TRANSITIONS, JobState
 from odyssey_mock.simulations.job_records import JobRecord
 from odyssey_mock.simulations.jobs import NotCancellableError, QueueFullError
 from odyssey_mock.simulations.request import JobRequest
@@ -22,7 +22,7 @@ from odyssey_mock.simulations.scripts import Script
 from tests.support.jobs import BROKEN_IMAGE, a_backend, a_request, a_script, an_account, states
 
 TARGETS = {state: {target for target, _ in row.values()} for state, row in TRANSITIONS.items()}
-WITH_A_WORKER = {State.DISPATCHED, State.PROCESSING}
+WITH_A_WORKER = {JobState.DISPATCHED, JobState.PROCESSING}
 AGES = 100_000.0
 QUEUED = 3
 
@@ -111,7 +111,7 @@ class JobsWalk(RuleBasedStateMachine):
             pending = [
                 each
                 for each in self.backend.jobs.values()
-                if each.account_id == f"acct_{account}" and each.status is State.PENDING
+                if each.account_id == f"acct_{account}" and each.status is JobState.PENDING
             ]
             # More than the limit where jobs have lost their workers.
             if len(pending) >= QUEUED:
@@ -121,7 +121,7 @@ class JobsWalk(RuleBasedStateMachine):
                 assert refusal.value.retry_after_seconds >= 1
                 return
             record = self.backend.jobs.submit(an_account(account, priority), request)
-            assert record.status is State.PENDING
+            assert record.status is JobState.PENDING
             assert (record.estimated_wait_minutes is None) == (self.settings.simulation_workers == 0)
             assert (record.estimated_wait_minutes or 0) >= 0
             self.seen[record.id] = record
@@ -185,11 +185,11 @@ class JobsWalk(RuleBasedStateMachine):
             self.backend.jobs.cancel(record.id)
         except NotCancellableError:
             assert record.status is before
-            assert before in ENDED or (before is State.PROCESSING and not self.settings.cancel_processing)
+            assert before in ENDED or (before is JobState.PROCESSING and not self.settings.cancel_processing)
         except KeyError:
             assert before in ENDED, "it is forgotten"
         else:
-            assert record.status is State.CANCELLED
+            assert record.status is JobState.CANCELLED
 
     async def _lose_worker(self, record: JobRecord) -> None:
         before, retries = record.status, record.retry_count
@@ -202,8 +202,8 @@ class JobsWalk(RuleBasedStateMachine):
         else:
             assert before in WITH_A_WORKER
             used_up = retries == self.settings.simulation_retries
-            assert states(record).count(State.PENDING) == record.retry_count + 1
-            assert (State.FAILED if used_up else State.PENDING) in states(record)[-3:]
+            assert states(record).count(JobState.PENDING) == record.retry_count + 1
+            assert (JobState.FAILED if used_up else JobState.PENDING) in states(record)[-3:]
 
     @invariant()
     def every_history_is_a_path_of_the_machine(self) -> None:
@@ -229,21 +229,21 @@ class JobsWalk(RuleBasedStateMachine):
     def times_and_streams_are_those_of_the_state(self) -> None:
         for record in self.seen.values():
             reached = [state for state, _ in record.history]
-            since_pending = reached[len(reached) - reached[::-1].index(State.PENDING) :]
-            assert (record.dispatched_at is not None) == (State.DISPATCHED in since_pending)
-            assert (record.started_at is not None) == (State.PROCESSING in since_pending)
+            since_pending = reached[len(reached) - reached[::-1].index(JobState.PENDING) :]
+            assert (record.dispatched_at is not None) == (JobState.DISPATCHED in since_pending)
+            assert (record.started_at is not None) == (JobState.PROCESSING in since_pending)
             assert (record.completed_at is not None) == (record.status in ENDED)
             assert (record.assigned_region is not None) == (record.dispatched_at is not None)
             assert (record.error_message is None) or record.status in ENDED
             kinds = {stream.status.value for stream in record.streams}
             match record.status:
-                case State.PENDING | State.DISPATCHED:
+                case JobState.PENDING | JobState.DISPATCHED:
                     assert not kinds
-                case State.COMPLETED:
+                case JobState.COMPLETED:
                     assert kinds == {"completed"}
-                case State.FAILED | State.CANCELLED:
+                case JobState.FAILED | JobState.CANCELLED:
                     assert kinds <= {"completed", "failed"}
-            if record.status is State.FAILED:
+            if record.status is JobState.FAILED:
                 assert record.error_message
 
     @invariant()

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from odyssey_mock.core.clock import MANUAL_START
 from odyssey_mock.settings import PRIORITIES, Priority
-from odyssey_mock.simulations.job_machine import State
+from odyssey_mock.simulations.job_machine import JobState
 from odyssey_mock.simulations.jobs import LONGEST_RETRY_AFTER, QueueFullError
 from tests.support.jobs import a_backend, a_request, a_script, an_account
 
 LONG = 10_000.0
-PENDING, DISPATCHED = State.PENDING, State.DISPATCHED
+PENDING, DISPATCHED = JobState.PENDING, JobState.DISPATCHED
 
 
 async def test_workers_take_jobs_as_they_get_free() -> None:
@@ -61,7 +61,7 @@ async def test_a_worker_whose_job_was_cancelled_is_free_for_the_next_with_the_wh
     await clock.advance(0.19)
     assert second.status is PENDING
     await clock.advance(0.01)
-    assert (first.status, second.status) == (State.CANCELLED, DISPATCHED)
+    assert (first.status, second.status) == (JobState.CANCELLED, DISPATCHED)
 
 
 async def test_the_estimate_is_what_is_before_a_job_when_it_comes() -> None:

@@ -6,24 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.http.errors import ApiError
-from odyssey_mock.simulations.request import JobRequest, read_request
-from odyssey_mock.simulations.scripts import Action, Script
+from odyssey_mock.http.errors import answer_to
+from odyssey_mock.simulations.request import InvalidRequestError, JobRequest, read_request
+from odyssey_mock.simulations.scripts import Script, ScriptAction
 
 START = {"timestamp_ms": 0, "start": {"prompt": "A cat"}}
 END = {"timestamp_ms": 9000, "end": {}}
 URL = "http://localhost:8000/cat.json"
 
 GOOD = [START, END]
-CAT = Script((Action(0, "start", "A cat"), Action(9000, "end")))
+CAT = Script((ScriptAction(0, "start", "A cat"), ScriptAction(9000, "end")))
 
 
 def faults_of(body: Any) -> dict[tuple[str | int, ...], str]:
     """The type of each fault by its place."""
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(InvalidRequestError) as caught:
         read_request(body)
-    assert caught.value.status == 422
-    faults: Any = caught.value.detail
+    answer = answer_to(caught.value)
+    assert answer.status == 422
+    faults: Any = answer.detail
     assert all(fault.keys() == {"loc", "msg", "type"} and fault["msg"] for fault in faults)
     by_place = {tuple(fault["loc"]): str(fault["type"]) for fault in faults}
     assert len(by_place) == len(faults), "two faults at one place"
@@ -120,7 +121,7 @@ def test_the_faults_of_a_batch_are_told_for_each_of_its_scripts(
 def test_a_script_url_is_http_or_https_with_a_host(url: object, kind: str) -> None:
     body = {"script_url": url}
     assert faults_of(body) == {("body", "script_url"): kind}
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(InvalidRequestError) as caught:
         read_request(body)  # type: ignore[arg-type]  # lists of lists are JSON
     assert "s3cret" not in str(caught.value)
 
@@ -161,7 +162,7 @@ VALUES = st.recursive(
 def test_any_body_is_a_request_or_has_faults(body: Any) -> None:
     try:
         request = read_request(body)
-    except ApiError:
+    except InvalidRequestError:
         assert all(place[0] == "body" for place in faults_of(body))
     else:
         assert (request.scripts is None) != (request.script_url is None)

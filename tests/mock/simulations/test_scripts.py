@@ -11,8 +11,8 @@ from odyssey_mock.media.data_url import decode_data_url
 from odyssey_mock.simulations.scripts import (
     LATEST_TIMESTAMP,
     TEXT_LIMIT,
-    Action,
     Script,
+    ScriptAction,
     ScriptFaultsError,
     read_script,
 )
@@ -34,10 +34,10 @@ def test_a_script_without_a_fault_is_its_actions_in_order() -> None:
     script = read_script([start(image=image), INTERACT, at(3000.0, INTERACT), END], "body", "script")
     assert script == Script(
         (
-            Action(0, "start", "A cat", image),
-            Action(3000, "interact", "It looks out"),
-            Action(3000, "interact", "It looks out"),
-            Action(9000, "end"),
+            ScriptAction(0, "start", "A cat", image),
+            ScriptAction(3000, "interact", "It looks out"),
+            ScriptAction(3000, "interact", "It looks out"),
+            ScriptAction(9000, "end"),
         )
     )
     assert script.duration_ms == 9000

@@ -12,7 +12,7 @@ from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Size
 from odyssey_mock.prompts.expansion import expand
 from odyssey_mock.settings import Settings
-from odyssey_mock.simulations.scripts import Action, Script
+from odyssey_mock.simulations.scripts import Script, ScriptAction
 from odyssey_mock.simulations.timelines import Plan, expected_seconds, frame_of, planned
 from tests.support.jobs import BROKEN_IMAGE, a_script
 from tests.support.streams import data_url, picture
@@ -47,10 +47,10 @@ def test_a_video_has_exactly_the_frames_whose_time_is_before_the_end(timestamp_m
 def test_fifteen_seconds_at_twenty_frames_a_second_are_300_frames_that_change_at_100_and_200() -> None:
     script = Script(
         (
-            Action(0, "start", "A serene mountain landscape"),
-            Action(5000, "interact", "Clouds roll across the sky"),
-            Action(10000, "interact", "The sun begins to set"),
-            Action(15000, "end"),
+            ScriptAction(0, "start", "A serene mountain landscape"),
+            ScriptAction(5000, "interact", "Clouds roll across the sky"),
+            ScriptAction(10000, "interact", "The sun begins to set"),
+            ScriptAction(15000, "end"),
         )
     )
     plan = plan_of(script, portrait=False, bypass=False)
@@ -77,8 +77,8 @@ def test_any_times_that_do_not_go_back_make_a_timeline_with_a_frame_or_more(
     changes: list[int], end: int, fps: int
 ) -> None:
     moments = sorted(min(each, end) for each in changes)
-    interactions = [Action(moment, "interact", str(moment)) for moment in moments]
-    plan = plan_of(Script((Action(0, "start", "A"), *interactions, Action(end, "end"))), Settings(fps=fps))
+    interactions = [ScriptAction(moment, "interact", str(moment)) for moment in moments]
+    plan = plan_of(Script((ScriptAction(0, "start", "A"), *interactions, ScriptAction(end, "end"))), Settings(fps=fps))
     frames = plan.timeline.frames
     assert frames is not None
     assert frames > 0
@@ -91,11 +91,11 @@ def test_any_times_that_do_not_go_back_make_a_timeline_with_a_frame_or_more(
 def test_interactions_that_share_the_last_frame_or_the_end_crash_nothing() -> None:
     script = Script(
         (
-            Action(0, "start", "A"),
-            Action(60, "interact", "B"),
-            Action(61, "interact", "C"),
-            Action(101, "interact", "D"),
-            Action(101, "end"),
+            ScriptAction(0, "start", "A"),
+            ScriptAction(60, "interact", "B"),
+            ScriptAction(61, "interact", "C"),
+            ScriptAction(101, "interact", "D"),
+            ScriptAction(101, "end"),
         )
     )
     timeline = plan_of(script).timeline
@@ -146,7 +146,9 @@ def test_a_stream_may_last_its_time_and_no_longer() -> None:
 
 
 def test_a_script_of_three_hundred_thousand_years_is_only_too_long() -> None:
-    script = Script((Action(0, "start", "A"), Action(2**53 - 2, "interact", "B"), Action(2**53 - 1, "end")))
+    script = Script(
+        (ScriptAction(0, "start", "A"), ScriptAction(2**53 - 2, "interact", "B"), ScriptAction(2**53 - 1, "end"))
+    )
     assert "came a script of" in (plan_of(script).error or "")
 
 

@@ -207,7 +207,9 @@ async def test_a_file_that_is_being_sent_when_its_stream_is_forgotten_arrives_wh
 
     url = urlsplit(video)
     target = {"path": url.path, "raw_path": url.path.encode(), "query_string": url.query.encode()}
-    await create_app(odyssey_mock.backend)({"type": "http", "method": "GET", "headers": [], **target}, receive, send)
+    await create_app(odyssey_mock.backend, odyssey_mock.go_away)(
+        {"type": "http", "method": "GET", "headers": [], **target}, receive, send
+    )
     assert received == content
     assert not await asyncio.to_thread(path.exists)
 

@@ -130,7 +130,7 @@ async def test_a_message_may_be_as_long_as_the_channel_takes_and_no_longer(
     async with staged(fidelity) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         await client.connect()
         await client.start_stream("A cat")
-        prompt = "x" * (MAX_MESSAGE + longer - len(messages.encode("update", {"prompt": ""})))
+        prompt = "x" * (MAX_MESSAGE + longer - len(messages.encode(messages.Update(""))))
         if is_taken:
             await client.interact(prompt)
         else:

@@ -13,10 +13,10 @@ from hypothesis import given
 from odyssey_client import Script, ScriptError
 from odyssey_client.scripts import rules as client_rules
 from odyssey_client.scripts.request import script_fields
-from odyssey_mock.http.errors import ApiError
+from odyssey_mock.http.errors import answer_to
 from odyssey_mock.settings import Settings
 from odyssey_mock.simulations import scripts as mock_rules
-from odyssey_mock.simulations.request import read_request
+from odyssey_mock.simulations.request import InvalidRequestError, read_request
 from odyssey_mock.simulations.timelines import planned
 from odyssey_mock.testing.strategies import SCRIPT_RULES, BrokenScript, broken_scripts
 from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
@@ -59,11 +59,12 @@ def test_it_does_so_before_anything_is_sent(broken: BrokenScript) -> None:
 @pytest.mark.parametrize("rule", [rule for rule in RULES if SCRIPT_RULES[rule].type is not None])
 def test_the_mock_refuses_each_for_that_and_nothing_else(rule: str) -> None:
     for broken in of(rule):
-        with pytest.raises(ApiError) as refused:
+        with pytest.raises(InvalidRequestError) as refused:
             read_request({"script": broken.script})
-        assert refused.value.status == 422
-        assert isinstance(refused.value.detail, list)
-        (fault,) = refused.value.detail
+        answer = answer_to(refused.value)
+        assert answer.status == 422
+        assert isinstance(answer.detail, list)
+        (fault,) = answer.detail
         assert (fault["loc"], fault["type"]) == (broken.loc, broken.type), broken
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_client import SimulationJobStatus
-from odyssey_mock.simulations.job_machine import ENDED, INITIAL, TRANSITIONS, Event, JobMachine, State
+from odyssey_mock.simulations.job_machine import ENDED, INITIAL, TRANSITIONS, JobEvent, JobMachine, JobState
 from odyssey_mock.testing.strategies import JobHistory, JobStep, job_histories
 from odyssey_mock.testing.strategies import job as module
 from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
@@ -16,7 +16,7 @@ from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
 ALL = {(state, event) for state, row in TRANSITIONS.items() for event in row}
 
 
-def transitions(history: JobHistory) -> set[tuple[State, Event]]:
+def transitions(history: JobHistory) -> set[tuple[JobState, JobEvent]]:
     before = [INITIAL, *(step.status for step in history.steps)]
     return {(state, step.event) for state, step in zip(before, history.steps, strict=False)}
 
@@ -52,20 +52,20 @@ def test_every_transition_of_the_table_is_drawn() -> None:
 
 
 def test_one_that_is_new_in_the_table_is_drawn_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    completed = {**TRANSITIONS[State.COMPLETED], Event.BEGIN: (State.PROCESSING, ())}
-    monkeypatch.setattr(module, "TRANSITIONS", {**TRANSITIONS, State.COMPLETED: completed})
-    any_of(job_histories(), lambda history: (State.COMPLETED, Event.BEGIN) in transitions(history))
+    completed = {**TRANSITIONS[JobState.COMPLETED], JobEvent.BEGIN: (JobState.PROCESSING, ())}
+    monkeypatch.setattr(module, "TRANSITIONS", {**TRANSITIONS, JobState.COMPLETED: completed})
+    any_of(job_histories(), lambda history: (JobState.COMPLETED, JobEvent.BEGIN) in transitions(history))
 
 
-@pytest.mark.parametrize("status", State)
-def test_a_history_ends_as_was_asked_for(status: State) -> None:
+@pytest.mark.parametrize("status", JobState)
+def test_a_history_ends_as_was_asked_for(status: JobState) -> None:
     histories = drawn(job_histories(ends_as=[status]), 40)
     assert {history.status for history in histories} == {status}
     assert len({history.steps for history in histories}) > 10
 
 
 @FEW
-@given(st.sets(st.sampled_from(sorted(State)), min_size=1), st.integers(3, 12), st.data())
+@given(st.sets(st.sampled_from(sorted(JobState)), min_size=1), st.integers(3, 12), st.data())
 def test_it_is_no_longer_than_was_asked_for(ends: set[str], most: int, data: st.DataObject) -> None:
     history = data.draw(job_histories(max_size=most, ends_as=ends))
     assert history.status in ends
@@ -74,17 +74,17 @@ def test_it_is_no_longer_than_was_asked_for(ends: set[str], most: int, data: st.
 
 def test_long_histories_are_drawn_and_lost_workers_again_and_again() -> None:
     any_of(job_histories(), lambda history: len(history.steps) >= 10)
-    any_of(job_histories(), lambda history: history.statuses.count(State.PROCESSING) > 1)
+    any_of(job_histories(), lambda history: history.statuses.count(JobState.PROCESSING) > 1)
 
 
 def test_the_simplest_history_is_the_shortest_way() -> None:
     assert smallest(job_histories()).steps == ()
-    assert smallest(job_histories(), lambda history: history.status is State.COMPLETED).steps == (
-        JobStep(Event.DISPATCH, State.DISPATCHED),
-        JobStep(Event.BEGIN, State.PROCESSING),
-        JobStep(Event.STREAMS_DONE, State.COMPLETED),
+    assert smallest(job_histories(), lambda history: history.status is JobState.COMPLETED).steps == (
+        JobStep(JobEvent.DISPATCH, JobState.DISPATCHED),
+        JobStep(JobEvent.BEGIN, JobState.PROCESSING),
+        JobStep(JobEvent.STREAMS_DONE, JobState.COMPLETED),
     )
-    again = smallest(job_histories(), lambda history: history.statuses.count(State.PROCESSING) == 2)
+    again = smallest(job_histories(), lambda history: history.statuses.count(JobState.PROCESSING) == 2)
     assert len(again.steps) == 5
 
 

@@ -1,4 +1,4 @@
-"""A spectator's connection: the shell that carries `machine.py` out.
+"""`connect_to_stream` and what it returns, `SpectatorConnection`: the shell that carries `spectator_machine.py` out.
 
 One task owns everything: HTTP, peer and timers live in its task group, and are gone when it ends.
 """
@@ -7,20 +7,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, assert_never
+from urllib.parse import urlsplit
 
-from odyssey_client.errors import ConnectionClosedError, OdysseyError, PeerError
+from odyssey_client.config import AdvancedConfig
+from odyssey_client.errors import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    OdysseyConfigError,
+    OdysseyError,
+    PeerError,
+)
 from odyssey_client.events import in_handler
 from odyssey_client.media.stream import DEFAULT_BUFFER, FrameReader, MediaStream
-from odyssey_client.platform import Clock, Network
+from odyssey_client.platform import Clock, Network, default_platform
 from odyssey_client.rtc.ice_servers import fetch_ice_servers
 from odyssey_client.rtc.watchdog import VideoWatchdog
-from odyssey_client.spectator.callbacks import DisconnectCallback, DisconnectCallbacks
-from odyssey_client.spectator.machine import Action, Event, SpectatorMachine, SpectatorState
-from odyssey_client.spectator.whep import Answer, Whep
+from odyssey_client.spectator.disconnect_callbacks import DisconnectCallback, DisconnectCallbacks
+from odyssey_client.spectator.spectator_machine import (
+    SpectatorEffect,
+    SpectatorEvent,
+    SpectatorMachine,
+    SpectatorState,
+)
+from odyssey_client.spectator.whep import Whep, WhepAnswer
 
 if TYPE_CHECKING:  # what needs aiortc is imported when somebody connects
     from av import VideoFrame
@@ -33,6 +46,69 @@ GOODBYE_LIMIT_S = 1.0
 
 class _Released(Exception):  # noqa: N818 - not an error: the way out of a task group
     """The connection is over; whatever runs for it is to be cancelled."""
+
+
+async def connect_to_stream(
+    webrtc_url: str,
+    spectator_token: str,
+    *,
+    advanced: AdvancedConfig | None = None,
+    clock: Clock | None = None,
+    network: Network | None = None,
+) -> SpectatorConnection:
+    """Watch a broadcast; return once it is connected. No API key is needed.
+
+    `Odyssey.connect_to_stream` is this very function: what a client was configured with has no part in it.
+
+    ::
+
+        async with await connect_to_stream(info.webrtc_url, info.spectator_token) as spectator:
+            spectator.on_disconnect(lambda: print("Broadcast ended"))
+            async for frame in spectator.frames():
+                ...
+
+    Args:
+        webrtc_url: Where it is, from `BroadcastInfo`.
+        spectator_token: What opens it, from `BroadcastInfo`.
+        advanced: Limits; ``connect_timeout_s`` is for all of the connecting, ``peer_timeout_s`` for the time
+            without a frame.
+        clock: The source of time; the machine's if None.
+        network: The way out of the process; the machine's if None.
+
+    Raises:
+        OdysseyConfigError: an argument cannot be used; nothing was sent.
+        OdysseyAuthError: the token is not that of the broadcast.
+        BroadcastNotFoundError: there is no such broadcast, or it has ended.
+        ConnectTimeoutError: it was not connected in time.
+        PeerError: ICE or DTLS failed, or the answer cannot be used.
+        ServiceUnreachableError: there was no HTTP answer.
+        OdysseyApiError: any other refusal.
+    """
+    _check(webrtc_url, spectator_token)
+    if advanced is not None and not isinstance(advanced, AdvancedConfig):
+        raise OdysseyConfigError(f"advanced must be an AdvancedConfig or None, got {type(advanced).__name__}")
+    settings = advanced or AdvancedConfig()
+    limit = settings.connect_timeout_s
+    seams = default_platform()
+    clock = clock or seams.clock
+    # As with keys, white space around them is no part of them: they are often read from files.
+    url, token = webrtc_url.strip(), spectator_token.strip()
+    connection = SpectatorConnection(
+        url, token, peer_timeout=settings.peer_timeout_s, clock=clock, network=network or seams.network
+    )
+    connection.start()
+    try:
+        async with clock.timeout(limit):
+            await connection.ready()
+    except BaseException as error:
+        # Failed or cancelled: nothing may be left of it either way.
+        await connection.disconnect()
+        if isinstance(error, TimeoutError):
+            raise ConnectTimeoutError(
+                f"The broadcast was not connected within {limit:g} s. The limit is AdvancedConfig.connect_timeout_s."
+            ) from None
+        raise
+    return connection
 
 
 class SpectatorConnection:
@@ -98,7 +174,7 @@ class SpectatorConnection:
 
         Called from a callback it does not wait for the callbacks, which would be waiting for itself.
         """
-        self._handle(Event.LEAVE)
+        self._handle(SpectatorEvent.LEAVE)
         if self._task is None or self._task.done():
             await self._callbacks.finish()
             return
@@ -144,10 +220,10 @@ class SpectatorConnection:
                         group.create_task(self._watch_video())
                         await self._released.wait()
                 except OdysseyError as error:
-                    self._handle(Event.REFUSED, error)
+                    self._handle(SpectatorEvent.REFUSED, error)
                 finally:
                     # Cancelled from outside, as when the event loop ends: it is over all the same.
-                    self._handle(Event.LEAVE)
+                    self._handle(SpectatorEvent.LEAVE)
                 raise _Released
         except* _Released:
             pass
@@ -163,10 +239,10 @@ class SpectatorConnection:
             peer = await stack.enter_async_context(
                 self._network.spectator_peer(
                     self._clock,
-                    connected=lambda: self._handle(Event.UP),
-                    ended=lambda: self._handle(Event.ENDED, PeerError("The broadcast ended before it was connected.")),
+                    connected=lambda: self._handle(SpectatorEvent.UP),
+                    ended=self._ended,
                     frame=self._frame_came,
-                    lost=lambda error: self._handle(Event.LOST, error),
+                    lost=lambda error: self._handle(SpectatorEvent.LOST, error),
                 )
             )
             offer = await self._until_released(self._offer(peer, whep))
@@ -177,7 +253,7 @@ class SpectatorConnection:
     async def _offer(self, peer: SpectatorPeer, whep: Whep) -> str:
         return await peer.offer(await fetch_ice_servers(whep.config_url, whep.fetch, self._clock))
 
-    async def _answer(self, whep: Whep, offer: str, stack: contextlib.AsyncExitStack) -> Answer:
+    async def _answer(self, whep: Whep, offer: str, stack: contextlib.AsyncExitStack) -> WhepAnswer:
         """Have the offer answered. Given up half-way, it is waited for a little: a resource is to be deleted then."""
         asking = asyncio.create_task(whep.offer(offer))
 
@@ -212,7 +288,10 @@ class SpectatorConnection:
     async def _watch_video(self) -> None:
         await asyncio.wait({self._ready})  # until then the limit is that of connecting
         await self._silence.too_long()
-        self._handle(Event.LOST, PeerError(f"The broadcast was lost: no video for {self._peer_timeout:g} s."))
+        self._handle(SpectatorEvent.LOST, PeerError(f"The broadcast was lost: no video for {self._peer_timeout:g} s."))
+
+    def _ended(self) -> None:
+        self._handle(SpectatorEvent.ENDED, PeerError("The broadcast ended before it was connected."))
 
     def _frame_came(self, frame: VideoFrame) -> None:
         self._silence.end()
@@ -220,13 +299,30 @@ class SpectatorConnection:
 
     # What the machine says is to be done.
 
-    def _handle(self, event: Event, error: OdysseyError | None = None) -> None:
+    def _handle(self, event: SpectatorEvent, error: OdysseyError | None = None) -> None:
         before = self._machine.state
-        actions = self._machine.handle(event)
-        if actions and (self._machine.state is SpectatorState.FAILED or before is SpectatorState.CONNECTING):
+        effects = self._machine.handle(event)
+        if effects and (self._machine.state is SpectatorState.FAILED or before is SpectatorState.CONNECTING):
             self._error = error
-        for action in actions:
-            _CARRY_OUT[action](self)
+        for effect in effects:
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: SpectatorEffect) -> None:
+        match effect:
+            case SpectatorEffect.RESOLVE:
+                self._resolve()
+            case SpectatorEffect.REJECT:
+                self._reject()
+            case SpectatorEffect.END_VIDEO:
+                self.stream.end()
+            case SpectatorEffect.FAIL_VIDEO:
+                self.stream.end(self._error)
+            case SpectatorEffect.RELEASE:
+                self._released.set()
+            case SpectatorEffect.CALL_DISCONNECT:
+                self._callbacks.call(self._error)
+            case _ as unreachable:
+                assert_never(unreachable)
 
     def _resolve(self) -> None:
         if not self._ready.done():
@@ -243,11 +339,25 @@ async def _shielded[T](task: asyncio.Task[T]) -> T:
     return await asyncio.shield(task)
 
 
-_CARRY_OUT: dict[Action, Callable[[SpectatorConnection], None]] = {
-    Action.RESOLVE: SpectatorConnection._resolve,  # noqa: SLF001
-    Action.REJECT: SpectatorConnection._reject,  # noqa: SLF001
-    Action.END_VIDEO: lambda connection: connection.stream.end(),
-    Action.FAIL_VIDEO: lambda connection: connection.stream.end(connection._error),  # noqa: SLF001
-    Action.RELEASE: lambda connection: connection._released.set(),  # noqa: SLF001
-    Action.CALL_DISCONNECT: lambda connection: connection._callbacks.call(connection._error),  # noqa: SLF001
-}
+def _check(webrtc_url: object, spectator_token: object) -> None:
+    """Raise unless both can be used. Neither is shown: there may be a secret in the wrong place."""
+    for name, value in (("webrtc_url", webrtc_url), ("spectator_token", spectator_token)):
+        if not isinstance(value, str) or not value.strip():
+            came = "an empty string" if isinstance(value, str) else type(value).__name__
+            raise OdysseyConfigError(f"{name} must be a non-empty string, got {came}")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise OdysseyConfigError(f"{name} must be text that UTF-8 can hold, got half a surrogate pair") from None
+    try:
+        parts = urlsplit(str(webrtc_url).strip())
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise OdysseyConfigError(
+            "webrtc_url must be an http or https URL, such as https://host/stream, got something else. "
+            "It is the webrtc_url of BroadcastInfo."
+        )
+    if "@" in parts.netloc:
+        raise OdysseyConfigError("webrtc_url must have no user and no password: the token is all it takes.")

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from odyssey_mock.cli.app import DEFAULT_PORT, main
+from odyssey_mock.cli.app import main
+from odyssey_mock.cli.serve import DEFAULT_PORT
 from odyssey_mock.settings import Settings
 from odyssey_mock.system_network import SystemNetwork
 
@@ -70,7 +71,7 @@ def test_a_script_may_come_from_a_host_that_was_named_beside_this_machine(monkey
     async def serve(settings: Settings, *, as_json: bool) -> None:
         served.append(settings)
 
-    monkeypatch.setattr("odyssey_mock.cli._serve", serve)
+    monkeypatch.setattr("odyssey_mock.cli.serve._serve", serve)
     options = ["--script-host", "files.example", "--simulation-pace", "0", "--stream-duration", "900", "--no-hls"]
     result = CliRunner().invoke(main, ["serve", *options])
     assert result.exit_code == 0, result.output
@@ -96,7 +97,7 @@ def test_limits_come_from_the_plan_where_none_is_given(
     async def serve(settings: Settings, *, as_json: bool) -> None:
         served.append(settings)
 
-    monkeypatch.setattr("odyssey_mock.cli._serve", serve)
+    monkeypatch.setattr("odyssey_mock.cli.serve._serve", serve)
     result = CliRunner().invoke(main, ["serve", *options])
     assert result.exit_code == 0, result.output
     assert (served[0].concurrent_sessions, served[0].stream_duration, served[0].monthly_hours) == expected

@@ -20,7 +20,7 @@ from odyssey_client import (
     connect_to_stream,
 )
 from odyssey_client.rtc import peer_connection
-from odyssey_client.spectator import callbacks
+from odyssey_client.spectator import disconnect_callbacks
 from tests.client.connection.scripted import GreyTrack
 from tests.client.spectator.whep_server import TOKEN, WhepServer, whep_server
 from tests.support.leftovers import nothing_left
@@ -192,7 +192,7 @@ async def test_a_callback_that_comes_late_is_called_at_once() -> None:
 async def test_a_callback_that_does_not_finish_is_not_waited_for_for_ever(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(callbacks, "CALLBACK_LIMIT_S", 0.05)
+    monkeypatch.setattr(disconnect_callbacks, "CALLBACK_LIMIT_S", 0.05)
     cancelled = asyncio.Event()
 
     async def hangs() -> None:
@@ -211,7 +211,7 @@ async def test_a_callback_that_does_not_finish_is_not_waited_for_for_ever(
 async def test_a_callback_that_does_not_even_let_itself_be_cancelled_keeps_nobody_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(callbacks, "CALLBACK_LIMIT_S", 0.05)
+    monkeypatch.setattr(disconnect_callbacks, "CALLBACK_LIMIT_S", 0.05)
     go, gone = asyncio.Event(), asyncio.Event()
 
     async def stubborn() -> None:

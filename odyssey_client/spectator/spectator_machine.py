@@ -1,7 +1,9 @@
-"""One spectator's connection, as a table.
+"""The state machine of one spectator's connection (protocol.md section 5).
 
-What may happen lives in `TRANSITIONS` and nowhere else; anything else is a defect of the shell. Nothing in here waits,
-opens or sends anything: `connection.py` carries out what the machine says.
+Rules:
+
+1. What may happen stands in `TRANSITIONS` and nowhere else; anything else is a defect of the shell.
+2. The machine does nothing itself: `spectator_connection.py` carries its effects out, in order.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ class SpectatorState(StrEnum):
     """Over: it could not be made, or was lost."""
 
 
-class Event(StrEnum):
-    """What can happen; the columns of the table."""
+class SpectatorEvent(StrEnum):
+    """What happens; the keys of a row."""
 
     UP = "up"
     """The peer is connected."""
@@ -37,8 +39,8 @@ class Event(StrEnum):
     """The user wants no more of it."""
 
 
-class Action(StrEnum):
-    """What is to be done, in the order given."""
+class SpectatorEffect(StrEnum):
+    """What the shell is to do, in the order given."""
 
     RESOLVE = "resolve"
     """Whoever waits for the connection has it."""
@@ -53,32 +55,33 @@ class Action(StrEnum):
     """Last, as it runs what is not ours."""
 
 
-type Transition = tuple[SpectatorState, tuple[Action, ...]]
+type Transition = tuple[SpectatorState, tuple[SpectatorEffect, ...]]
 
-_NOT_MADE = (SpectatorState.FAILED, (Action.FAIL_VIDEO, Action.REJECT, Action.RELEASE))
-_GONE = (SpectatorState.FAILED, (Action.FAIL_VIDEO, Action.RELEASE, Action.CALL_DISCONNECT))
-_OVER = (SpectatorState.CLOSED, (Action.END_VIDEO, Action.RELEASE, Action.CALL_DISCONNECT))
+_NOT_MADE = (SpectatorState.FAILED, (SpectatorEffect.FAIL_VIDEO, SpectatorEffect.REJECT, SpectatorEffect.RELEASE))
+_LEFT = (SpectatorState.CLOSED, (SpectatorEffect.END_VIDEO, SpectatorEffect.REJECT, SpectatorEffect.RELEASE))
+_GONE = (SpectatorState.FAILED, (SpectatorEffect.FAIL_VIDEO, SpectatorEffect.RELEASE, SpectatorEffect.CALL_DISCONNECT))
+_OVER = (SpectatorState.CLOSED, (SpectatorEffect.END_VIDEO, SpectatorEffect.RELEASE, SpectatorEffect.CALL_DISCONNECT))
 
 INITIAL = SpectatorState.CONNECTING
 
-TRANSITIONS: Mapping[SpectatorState, Mapping[Event, Transition]] = MappingProxyType(
+TRANSITIONS: Mapping[SpectatorState, Mapping[SpectatorEvent, Transition]] = MappingProxyType(
     {
         SpectatorState.CONNECTING: {
-            Event.UP: (SpectatorState.CONNECTED, (Action.RESOLVE,)),
-            Event.REFUSED: _NOT_MADE,
-            Event.LOST: _NOT_MADE,
-            Event.ENDED: _NOT_MADE,
-            Event.LEAVE: (SpectatorState.CLOSED, (Action.END_VIDEO, Action.REJECT, Action.RELEASE)),
+            SpectatorEvent.UP: (SpectatorState.CONNECTED, (SpectatorEffect.RESOLVE,)),
+            SpectatorEvent.REFUSED: _NOT_MADE,
+            SpectatorEvent.LOST: _NOT_MADE,
+            SpectatorEvent.ENDED: _NOT_MADE,
+            SpectatorEvent.LEAVE: _LEFT,
         },
         SpectatorState.CONNECTED: {
-            Event.REFUSED: _GONE,
-            Event.LOST: _GONE,
-            Event.ENDED: _OVER,
-            Event.LEAVE: _OVER,
+            SpectatorEvent.REFUSED: _GONE,
+            SpectatorEvent.LOST: _GONE,
+            SpectatorEvent.ENDED: _OVER,
+            SpectatorEvent.LEAVE: _OVER,
         },
         # What is being torn down still says so.
-        SpectatorState.CLOSED: dict.fromkeys(Event, (SpectatorState.CLOSED, ())),
-        SpectatorState.FAILED: dict.fromkeys(Event, (SpectatorState.FAILED, ())),
+        SpectatorState.CLOSED: dict.fromkeys(SpectatorEvent, (SpectatorState.CLOSED, ())),
+        SpectatorState.FAILED: dict.fromkeys(SpectatorEvent, (SpectatorState.FAILED, ())),
     }
 )
 
@@ -94,7 +97,7 @@ class SpectatorMachine:
         """Whether nothing can follow."""
         return self.state in {SpectatorState.CLOSED, SpectatorState.FAILED}
 
-    def handle(self, event: Event) -> tuple[Action, ...]:
+    def handle(self, event: SpectatorEvent) -> tuple[SpectatorEffect, ...]:
         """Take an event; return what is to be done.
 
         Raises:
@@ -103,5 +106,5 @@ class SpectatorMachine:
         row = TRANSITIONS[self.state]
         if event not in row:
             raise RuntimeError(f"a spectator's connection that is {self.state} expects {', '.join(row)}; {event} came")
-        self.state, actions = row[event]
-        return actions
+        self.state, effects = row[event]
+        return effects

@@ -1,0 +1,78 @@
+"""Why an account does not get what it asks for. What each of these is on the wire, `http/errors.py` says."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from odyssey_mock.core.timestamps import next_month
+
+type UsageCode = Literal[
+    "MONTHLY_LIMIT_REACHED", "CONCURRENT_LIMIT_REACHED", "STREAM_DURATION_EXCEEDED", "ACCOUNT_SUSPENDED", "RATE_LIMITED"
+]
+"""The vendor's names of the limits (`protocol.md` section 2)."""
+
+
+class AccountError(Exception):
+    """An account, or a client that claims to have one, does not get what it asks for."""
+
+
+class MalformedKeyError(AccountError):
+    """An API key does not have the form of one; the message says which form that is."""
+
+
+class InvalidKeyError(AccountError):
+    """An API key opens no account."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid API key")
+
+
+class AccountSuspendedError(AccountError):
+    """The account of an API key is suspended."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Account suspended: {reason}")
+
+
+class InvalidTokenError(AccountError):
+    """An access token was issued to no account."""
+
+    def __init__(self, message: str = "Invalid access token") -> None:
+        super().__init__(message)
+
+
+class TokenExpiredError(InvalidTokenError):
+    """An access token was good, and is not any more."""
+
+    def __init__(self) -> None:
+        super().__init__("Access token expired")
+
+
+class NoCapacityError(AccountError):
+    """No streamer is free for the account."""
+
+    def __init__(self) -> None:
+        super().__init__("No streamer is free; ask again in a second")
+
+
+class UsageLimitError(AccountError):
+    """A limit of the account is reached.
+
+    Attributes:
+        code: which.
+        details: its numbers, as `protocol.md` section 2 lists them for the code.
+    """
+
+    def __init__(self, code: UsageCode, details: Mapping[str, str | float]) -> None:
+        super().__init__(f"{code}: {dict(details)}")
+        self.code: UsageCode = code
+        self.details = details
+
+
+def monthly_limit_error(now: float, *, used: float, limit: float) -> UsageLimitError:
+    """Make the error of an account that has used up its hours in the month of `now`."""
+    details: dict[str, str | float] = {
+        "used_hours": round(used, 4),
+        "limit_hours": limit,
+        "reset_date": next_month(now),
+    }
+    return UsageLimitError("MONTHLY_LIMIT_REACHED", details)

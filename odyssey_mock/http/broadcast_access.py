@@ -1,0 +1,64 @@
+"""What WHEP and HLS share: who may watch, and how another method is refused (`protocol.md` section 5)."""
+
+from collections.abc import Mapping
+from typing import override
+
+from starlette.requests import Request
+
+from odyssey_mock.broadcasts.broadcast import Broadcast
+from odyssey_mock.http.errors import BroadcastError
+from odyssey_mock.http.fault_points import ServiceRoute
+
+
+class BroadcastRoute(ServiceRoute):
+    """A path below a broadcast. What is refused is a `BroadcastError`, another method among it (405)."""
+
+    @override
+    def not_allowed(self, method: str, allowed: str) -> Exception:
+        return BroadcastError(405, f"expected one of {allowed}, came {method[:20]}", {"Allow": allowed})
+
+
+def broadcast_of(request: Request, broadcasts: Mapping[str, Broadcast]) -> Broadcast:
+    """Find the broadcast that the request's path names, live or lingering, and name its stream in the journal.
+
+    Raises:
+        BroadcastError: 404, there is none.
+    """
+    stream_id: str = request.path_params["stream_id"]
+    broadcast = broadcasts.get(stream_id)
+    if broadcast is None:
+        raise BroadcastError(404, f"no broadcast of a stream {stream_id[:64]!r}: it has ended, or never was")
+    request.state.account = broadcast.account_id
+    request.state.session = broadcast.session_id
+    request.state.stream = stream_id
+    return broadcast
+
+
+def authorize(request: Request, broadcast: Broadcast) -> None:
+    """Let those pass who have its token: in the query, or as a bearer token (RFC 6750).
+
+    Raises:
+        BroadcastError: 401, the token is missing or wrong.
+    """
+    token = request.query_params.get("token")
+    if token is None:
+        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+        token = bearer.strip() if scheme.lower() == "bearer" else ""
+    if not broadcast.accepts(token):
+        came = "another one" if token else "none"
+        raise BroadcastError(
+            401,
+            f"expected the spectator_token of broadcast_ready, as ?token= or bearer token, came {came}",
+            {"WWW-Authenticate": "Bearer"},
+        )
+
+
+def authorized_broadcast_of(request: Request, broadcasts: Mapping[str, Broadcast]) -> Broadcast:
+    """Find it as `broadcast_of` does, live or lingering, for those whom `authorize` lets pass.
+
+    Raises:
+        BroadcastError: 404, there is none; 401, the token is missing or wrong.
+    """
+    broadcast = broadcast_of(request, broadcasts)
+    authorize(request, broadcast)
+    return broadcast

@@ -1,0 +1,108 @@
+"""Who asks, and for what: as a route lets in, and as a fault is narrowed, before the route deals with the request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from starlette.requests import HTTPConnection, Request
+from starlette.types import Scope
+
+from odyssey_mock.accounts.accounts import Account, Accounts, account_id
+from odyssey_mock.accounts.errors import InvalidTokenError
+from odyssey_mock.accounts.session_tokens import SessionTokens, TokenError
+from odyssey_mock.core.strict_json import JSON, read_json
+from odyssey_mock.http.errors import ApiError
+from odyssey_mock.recordings.stream_records import StreamStore
+from odyssey_mock.sessions.registry import SessionRegistry
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is known of a request before its route deals with it."""
+
+    account: str | None = None
+    session: str | None = None
+    stream: str | None = None
+    more: Mapping[str, JSON] = MappingProxyType({})
+    """What else a fault may match: `job`, `artifact`."""
+
+
+def authorized(request: Request, accounts: Accounts) -> Account:
+    """Find the account whose access token the request carries (RFC 6750), and name it in the journal.
+
+    Raises:
+        ApiError: 401, there is no token.
+        InvalidTokenError: it is unknown or expired.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise ApiError(401, "Not authenticated", {"WWW-Authenticate": "Bearer"})
+    account = accounts.holder_of(token.strip())
+    request.state.account = account.id
+    return account
+
+
+class Callers:
+    """Works out who asks, and for what. Each `by_...` is one way to tell; a route names that of its fault point."""
+
+    def __init__(
+        self, *, accounts: Accounts, tokens: SessionTokens, sessions: SessionRegistry, streams: StreamStore
+    ) -> None:
+        self._accounts = accounts
+        self._tokens = tokens
+        self._sessions = sessions
+        self._streams = streams
+
+    def account_of(self, scope: Scope) -> str | None:
+        """Find the account whose access token a request carries, or whose session token an upgrade."""
+        connection = HTTPConnection(scope)
+        try:
+            if scope["type"] == "websocket":
+                return self._tokens.verify(connection.query_params.get("token", "")).account
+            return self._accounts.holder_of(connection.headers.get("authorization", "").partition(" ")[2].strip()).id
+        except (InvalidTokenError, TokenError):
+            return None
+
+    def by_access_token(self, scope: Scope, _body: bytes) -> Asked:
+        """The account is that of the access token; the path may name a stream or a job."""
+        stream_id: str | None = scope["path_params"].get("stream_id")
+        return Asked(account=self.account_of(scope), stream=stream_id, more=_named(scope))
+
+    def by_api_key(self, _scope: Scope, body: bytes) -> Asked:
+        """The account is that of the API key in the body."""
+        key = _told(body, "api_key")
+        return Asked(account=None if key is None else account_id(key))
+
+    def by_session(self, scope: Scope, body: bytes) -> Asked:
+        """The account is that of the access token; the body names the session."""
+        return Asked(account=self.account_of(scope), session=_told(body, "session_id"))
+
+    def by_streamer(self, scope: Scope, _body: bytes) -> Asked:
+        """Account and session are those that hold the streamer in the path."""
+        held = self._sessions.sessions.values()
+        session = next((each for each in held if each.streamer_id == scope["path_params"]["streamer_id"]), None)
+        return Asked() if session is None else Asked(account=session.account_id, session=session.id)
+
+    def by_stream(self, scope: Scope, _body: bytes) -> Asked:
+        """Account and session are those of the stream in the path, whoever asks."""
+        stream_id: str | None = scope["path_params"].get("stream_id")
+        record = self._streams.records.get(stream_id or "")
+        if record is None:
+            return Asked(stream=stream_id, more=_named(scope))
+        return Asked(account=record.account_id, session=record.session_id, stream=stream_id, more=_named(scope))
+
+
+def _named(scope: Scope) -> Mapping[str, JSON]:
+    """What the path names beside a stream."""
+    fields: Mapping[str, str] = scope["path_params"]
+    return {name: fields[field] for name, field in (("job", "job_id"), ("artifact", "artifact")) if field in fields}
+
+
+def _told(body: bytes, field: str) -> str | None:
+    """What a body says in one of its fields; None where that is no text."""
+    try:
+        fields = read_json(body)
+    except (ValueError, RecursionError):
+        return None
+    value = fields.get(field) if isinstance(fields, dict) else None
+    return value if isinstance(value, str) else None

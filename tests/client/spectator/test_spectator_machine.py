@@ -1,0 +1,57 @@
+"""The spectator's table, walked by Hypothesis without a connection."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_client.spectator.spectator_machine import (
+    INITIAL,
+    TRANSITIONS,
+    SpectatorEffect,
+    SpectatorEvent,
+    SpectatorMachine,
+    SpectatorState,
+)
+
+OVER = {SpectatorState.CLOSED, SpectatorState.FAILED}
+
+
+def test_every_state_has_a_row_and_can_be_reached() -> None:
+    assert set(TRANSITIONS) == set(SpectatorState)
+    reached = {INITIAL} | {state for row in TRANSITIONS.values() for state, _ in row.values()}
+    assert reached == set(SpectatorState)
+
+
+def test_only_coming_up_twice_is_impossible() -> None:
+    unlisted = {(s, event) for s in SpectatorState for event in SpectatorEvent if event not in TRANSITIONS[s]}
+    assert unlisted == {(SpectatorState.CONNECTED, SpectatorEvent.UP)}
+    machine = SpectatorMachine()
+    machine.handle(SpectatorEvent.UP)
+    with pytest.raises(RuntimeError, match="connected expects refused, lost, ended, leave; up came"):
+        machine.handle(SpectatorEvent.UP)
+
+
+@given(st.lists(st.sampled_from(SpectatorEvent), max_size=12))
+def test_whatever_happens_who_waits_hears_once_and_all_that_was_opened_is_let_go_once(
+    events: list[SpectatorEvent],
+) -> None:
+    machine = SpectatorMachine()
+    done: list[SpectatorEffect] = []
+    for event in events:
+        if event not in TRANSITIONS[machine.state]:
+            continue
+        was_over = machine.is_over
+        effects = machine.handle(event)
+        assert not (was_over and effects), "nothing follows the end"
+        done += effects
+    assert machine.is_over == (machine.state in OVER) == (SpectatorEffect.RELEASE in done)
+    assert done.count(SpectatorEffect.RELEASE) <= 1
+    assert done.count(SpectatorEffect.RESOLVE) + done.count(SpectatorEffect.REJECT) <= 1
+    ends = done.count(SpectatorEffect.END_VIDEO) + done.count(SpectatorEffect.FAIL_VIDEO)
+    assert ends == done.count(SpectatorEffect.RELEASE)
+    if SpectatorEffect.CALL_DISCONNECT in done:
+        assert done[-1] is SpectatorEffect.CALL_DISCONNECT, "what a callback does to us must hold nothing back"
+    # Callbacks are for connections that were up, the error of `connect_to_stream` for those that never were.
+    assert (SpectatorEffect.CALL_DISCONNECT in done) == (SpectatorEffect.RESOLVE in done and machine.is_over)
+    assert (SpectatorEffect.REJECT in done) == (SpectatorEffect.RESOLVE not in done and machine.is_over)
+    assert (SpectatorEffect.FAIL_VIDEO in done) == (machine.state is SpectatorState.FAILED)

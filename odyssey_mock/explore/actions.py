@@ -13,7 +13,7 @@ from odyssey_client import Odyssey, OdysseyError, OperationTimeoutError, Script,
 from odyssey_client.spectator.spectator_connection import SpectatorConnection
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.explore.callback_rules import CallbackRules, ReportViolation
-from odyssey_mock.explore.scenario import Actor
+from odyssey_mock.explore.scenario import Actor, ScenarioError
 from odyssey_mock.explore.server_rules import ServerRules
 from odyssey_mock.sim.trace import Trace
 from odyssey_mock.sim.world import World
@@ -225,7 +225,10 @@ async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
 
     Raises:
         asyncio.CancelledError: whoever carries it was cancelled.
+        ScenarioError: there is no such step.
     """
+    if name not in ACTIONS:
+        raise ScenarioError(f"there is no step {name!r}; known are {', '.join(ACTIONS)}")
     trace, host = player.context.trace, player.actor.host
     began = player.context.world.now()
     connection = next((watch for watch in reversed(player.watches) if watch.statuses), None)

@@ -90,7 +90,7 @@ class Campaign:
     def __init__(self, seeds: range, fidelity: Fidelity, results: Results | None = None) -> None:
         """`seeds`: in steps of one; `results`: what is there already, and where the rest is to be written."""
         known = () if results is None else results.before
-        self._depth: Fidelity = fidelity
+        self._fidelity: Fidelity = fidelity
         self._results = results
         self._todo = list(missing(seeds, known))
         self.tally = Tally()
@@ -108,7 +108,7 @@ class Campaign:
         """
         show(self.tally)
         left = self.total - self.before
-        size = max(1, min(BATCH[self._depth], math.ceil(left / (SHARES * place.width))))
+        size = max(1, min(BATCH[self._fidelity], math.ceil(left / (SHARES * place.width))))
         with closing(place.played(batches(self._todo, size))) as played:
             for records in played:
                 if not records:  # a batch that is to be played again

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from odyssey_mock.explore.scenario import ChaosStep
+from odyssey_mock.explore.scenario import ChaosStep, ScenarioError
 from odyssey_mock.sim.trace import WORLD, Trace
 from odyssey_mock.sim.world import SERVER, World
 
@@ -17,10 +17,16 @@ CALM = (0.001, 0.005)
 type ApplyChaos = Callable[[World, Mapping[str, Any]], Coroutine[object, object, None]]  # Any: as the weather has it
 
 
-async def apply_chaos(world: World, trace: Trace, forecast: Sequence[ChaosStep]) -> None:
-    """Let it all happen, each at its time; returns when the last of it is over."""
+async def apply_chaos(world: World, trace: Trace, steps: Sequence[ChaosStep]) -> None:
+    """Let it all happen, each at its time; return when the last of it is over.
+
+    Raises:
+        ScenarioError: there is no such chaos.
+    """
+    if unknown := [each.what for each in steps if each.what not in CHAOS]:
+        raise ScenarioError(f"there is no chaos {unknown[0]!r}; known are {', '.join(CHAOS)}")
     async with asyncio.TaskGroup() as tasks:
-        for each in forecast:
+        for each in steps:
             await asyncio.sleep(max(0.0, each.at - world.now()))
             trace.add(WORLD, each.what, each.arguments)
             tasks.create_task(CHAOS[each.what](world, each.arguments))

@@ -120,7 +120,7 @@ def test_what_shrinking_finds_is_printed_and_kept_and_played_again(tmp_path: Pat
     assert "== cut, by the scenario ==" in ran.stdout
     again = explore("--workload", str(kept), "--trace")
     assert again.exit_code == 1
-    assert again.stdout.splitlines()[2] == "    2.500000 world: cut, by the workload"
+    assert again.stdout.splitlines()[2] == "    2.500000 world: cut, by the scenario"
     assert explore("--workload", str(kept), "--shrink").exit_code == 1
 
 
@@ -133,7 +133,7 @@ def test_there_is_nothing_to_shrink_where_all_holds() -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"format": 0}', "[]", "\x00"])
-def test_a_file_that_is_no_workload_is_an_error_that_names_it(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_no_scenario_is_an_error_that_names_it(tmp_path: Path, content: str) -> None:
     path = tmp_path / "scenario.json"
     path.write_text(content)
     ran = explore("--workload", str(path))

@@ -26,10 +26,10 @@ def test_what_was_written_is_read_again(seed: int, fidelity: Any) -> None:
         (lambda data: data.update(format=0), "format 1, came 0"),
         (lambda data: data.pop("actors"), "KeyError: 'actors'"),
         (lambda data: data["actors"][0]["steps"].append({"leap": 1}), "TypeError"),
-        (lambda data: data.update(chaos=3), "TypeError"),
+        (lambda data: data.update(weather=3), "TypeError"),
     ],
 )
-def test_what_is_no_workload_is_refused(spoil: Any, says: str) -> None:
+def test_what_is_no_scenario_is_refused(spoil: Any, says: str) -> None:
     data = draw(0).to_json()
     spoil(data)
     with pytest.raises(ScenarioError, match=says):
@@ -37,7 +37,7 @@ def test_what_is_no_workload_is_refused(spoil: Any, says: str) -> None:
 
 
 def test_what_is_no_object_is_refused() -> None:
-    with pytest.raises(ScenarioError, match="expected a workload"):
+    with pytest.raises(ScenarioError, match="expected a scenario"):
         Scenario.from_json([])
 
 
@@ -57,7 +57,7 @@ def test_a_reader_sees_who_does_what_and_when() -> None:
         "seed 7, light, settings fps=4",
         "faults:",
         "  at='stream.start', do='silent'",
-        "weather:",
+        "chaos:",
         "  at 3 s cut host='client-1'",
         "client-1 (account 0):",
         "  after 0 s connect",

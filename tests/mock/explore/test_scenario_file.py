@@ -39,7 +39,7 @@ def step(**changes: object) -> Callable[[Any], None]:
 
 
 def weather(**changes: object) -> Callable[[Any], None]:
-    return lambda data: data.update(chaos=[{"at": 1.0, "what": "reset", "arguments": {}, **changes}])
+    return lambda data: data.update(weather=[{"at": 1.0, "what": "reset", "arguments": {}, **changes}])
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def weather(**changes: object) -> Callable[[Any], None]:
     [
         (lambda data: data.update(seed="x"), "seed: expected a whole number, 0 or more, came 'x'"),
         (lambda data: data.update(seed=-1), "seed: expected a whole number, 0 or more, came -1"),
-        (lambda data: data.update(fidelity="deep"), "depth: expected one of 'light', 'full', came 'deep'"),
+        (lambda data: data.update(depth="deep"), "depth: expected one of 'light', 'full', came 'deep'"),
         (lambda data: data["settings"].update(colour=1), "settings: there is no setting 'colour'"),
         (lambda data: data["settings"].update(fps=-1), "settings: fps must be "),
         (lambda data: data.update(faults=[{"at": "nowhere", "do": "x"}]), "faults: there is no fault point 'nowhere'"),

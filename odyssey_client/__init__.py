@@ -5,6 +5,7 @@ What heavy libraries do (aiortc, av, numpy, Pillow) is loaded when it is needed,
 
 from odyssey_client.client import Odyssey
 from odyssey_client.config import AdvancedConfig, Reconnect
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import (
     AccountSuspendedError,
     BroadcastNotFoundError,
@@ -55,10 +56,10 @@ from odyssey_client.events import (
     StreamError,
     StreamStarted,
 )
-from odyssey_client.media.stream import FrameReader, MediaStream, VideoFrame
+from odyssey_client.media.frames import FrameReader, VideoFrame
+from odyssey_client.media.stream import MediaStream
 from odyssey_client.models import (
     BroadcastInfo,
-    ClientCredentials,
     ConnectionStatus,
     Recording,
     SimulationJob,
@@ -71,12 +72,13 @@ from odyssey_client.models import (
     StreamRecordingsListResponse,
     StreamRecordingSummary,
 )
-from odyssey_client.platform import Clock, Entropy, Network, SystemClock, SystemEntropy, SystemNetwork
+from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.rest.downloads import Artifact, DownloadProgress
 from odyssey_client.scripts.rules import ScriptEntry
 from odyssey_client.scripts.script import Script, ScriptSource
 from odyssey_client.spectator.spectator_connection import SpectatorConnection, connect_to_stream
 from odyssey_client.spectator.spectator_machine import SpectatorState
+from odyssey_client.system import SystemClock, SystemEntropy, SystemNetwork
 
 __all__ = [
     "AccountSuspendedError",

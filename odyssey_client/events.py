@@ -20,7 +20,8 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from odyssey_client.errors import OdysseyConfigError, OdysseyError
-from odyssey_client.media.stream import FrameReader, MediaStream, VideoFrame
+from odyssey_client.media.frames import FrameReader, VideoFrame
+from odyssey_client.media.stream import MediaStream
 from odyssey_client.models import BroadcastInfo, ConnectionStatus
 
 logger = logging.getLogger(__name__)

@@ -1,40 +1,24 @@
-"""The three things a client takes from the world: time, chance and the network.
+"""What a client takes from the world: time, chance, the network, and the WebRTC peers that the network makes.
 
-They are passed in, so that a test or a simulation can put its own in their place; nothing else in this package reads a
-clock, draws a random number or opens a socket. The ``System...`` classes are the real ones, and what a client takes
-that is given none; `seams_by_default` gives others to the clients that a block makes, however deep inside.
+They are passed in, so that a test or a simulation can put its own in their place. Nothing else in this package reads a
+clock, draws a random number or opens a socket. Here are only their protocols; the real ones are in `system.py` and
+`rtc/`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import functools
-import ipaddress
-import logging
-import random  # noqa: TID251 - this module is the seam
-import sys
-import time
-import uuid
-from contextlib import AbstractAsyncContextManager, contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
-from urllib.parse import parse_qsl, quote, urlsplit
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
-if TYPE_CHECKING:  # httpx and websockets take 60 ms to import, and a client that is only constructed needs neither
-    import ssl
-    from collections.abc import Callable, Iterator
+from odyssey_client.errors import PeerError
 
-    import av
+if TYPE_CHECKING:  # a client that is only constructed needs none of them, and av alone takes 60 ms to import
     import httpx
+    from av import VideoFrame
     from websockets.asyncio.client import ClientConnection
-
-    from odyssey_client.errors import PeerError
-    from odyssey_client.rtc.client_peer import PeerListener
-    from odyssey_client.rtc.protocols import ClientPeer, SpectatorPeer
-
-MAX_MESSAGE_BYTES = 64 * 2**20
-"""The largest signaling message: a 25 MB image in base64 with room to spare."""
 
 
 class Clock(Protocol):
@@ -67,6 +51,86 @@ class Entropy(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """One entry of `iceServers` (W3C WebRTC section 4.2.4)."""
+
+    urls: list[str]
+    username: str | None = None
+    credential: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerListener:
+    """Whom a `ClientPeer` tells; all are called on the event loop and must neither block nor raise."""
+
+    video_added: Callable[[], None]
+    channel_opened: Callable[[], None]
+    frame: Callable[[VideoFrame], None]
+    message: Callable[[str | bytes], None]
+    """A message on `streamerToClient`."""
+    lost: Callable[[PeerError], None]
+    """The peer connection is gone; may be called more than once."""
+
+
+class Peer(Protocol):
+    """An async context manager; on leaving, no task, thread or socket of it is left."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+    async def pump(self) -> None:
+        """Hand every frame on, from the video's beginning to its end; to run as long as the connection lives."""
+        ...
+
+
+class ClientPeer(Peer, Protocol):
+    """The end of a live connection: it answers the streamer's offer; `PeerListener` is told what happens."""
+
+    async def answer(self, offer: str, ice_servers: list[IceServer]) -> str:
+        """Apply the SDP ``offer``; return the answer, complete with every candidate.
+
+        Raises:
+            PeerError: the offer cannot be answered.
+        """
+        ...
+
+    async def add_candidate(self, line: str, mid: str | None, mline_index: int | None) -> None:
+        """Take a trickled candidate; an empty ``line`` marks the end of them.
+
+        Raises:
+            PeerError: it is none.
+        """
+        ...
+
+    def send(self, text: str) -> bool:
+        """Send on `clientToStreamer`; False when it is not open, or ``text`` is longer than the service takes there."""
+        ...
+
+
+class SpectatorPeer(Peer, Protocol):
+    """The end of a spectator: it offers to receive."""
+
+    async def offer(self, ice_servers: Iterable[IceServer]) -> str:
+        """Make the offer, complete with every candidate.
+
+        Raises:
+            PeerError: it cannot be made.
+        """
+        ...
+
+    async def apply(self, answer: str) -> None:
+        """Apply the SDP ``answer``; the connection comes up, or is lost, by itself.
+
+        Raises:
+            PeerError: it cannot be applied, or has no video.
+        """
+        ...
+
+
 class Network(Protocol):
     """Ways out of the process."""
 
@@ -92,7 +156,7 @@ class Network(Protocol):
         *,
         connected: Callable[[], None],
         ended: Callable[[], None],
-        frame: Callable[[av.VideoFrame], None],
+        frame: Callable[[VideoFrame], None],
         lost: Callable[[PeerError], None],
     ) -> SpectatorPeer:
         """Make the WebRTC end of a spectator; ``ended`` is for a close by the service, ``lost`` for anything else.
@@ -102,166 +166,9 @@ class Network(Protocol):
         ...
 
 
-class SystemClock:
-    """The machine's clock and the running event loop's."""
-
-    def time(self) -> float:
-        return time.time()  # noqa: TID251
-
-    def monotonic(self) -> float:
-        return time.monotonic()  # noqa: TID251
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)  # noqa: TID251
-
-    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
-        return asyncio.timeout(seconds)
-
-
-class SystemEntropy:
-    """The machine's chance."""
-
-    def uuid(self) -> str:
-        return str(uuid.uuid4())  # noqa: TID251
-
-    def uniform(self, low: float, high: float) -> float:
-        return random.uniform(low, high)  # noqa: S311 - jitter, not a secret
-
-
-class SystemNetwork:
-    """The machine's network. Proxies of the environment are used, except for this machine itself."""
-
-    def http_transport(self) -> httpx.AsyncBaseTransport:
-        from odyssey_client.rest.proxies import EnvironmentTransport  # noqa: PLC0415 - see the top of this module
-
-        return EnvironmentTransport(lambda: self._tls)
-
-    def websocket(self, url: str) -> AbstractAsyncContextManager[ClientConnection]:
-        from websockets.asyncio.client import connect  # noqa: PLC0415 - see the top of this module
-
-        parts = urlsplit(url)
-        return connect(
-            url,
-            ssl=self._tls if parts.scheme == "wss" else None,
-            proxy=self.proxy(parts.hostname or ""),
-            max_size=MAX_MESSAGE_BYTES,
-            compression=None,  # base64 and SDP hardly shrink, and an image would cost a second of CPU
-            open_timeout=None,
-            close_timeout=1.0,
-            logger=_WithoutToken(url),
-        )
-
-    def proxy(self, host: str) -> Literal[True] | None:
-        """Say how a socket gets to ``host``: True for the environment's proxy, if it names one; None for directly."""
-        return None if is_loopback(host) else True
-
-    def ice_addresses(self) -> list[str]:
-        """List the machine's own addresses, link-local ones left out; 127.0.0.1 only where there are no others.
-
-        aioice by itself never takes 127.0.0.1, and so has no candidate on a machine with loopback only.
-        """
-        import ifaddr  # noqa: PLC0415 - only a live connection needs it
-
-        found = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips]
-        # IPv6 addresses are (address, flow info, scope id).
-        addresses = [ipaddress.ip_address(ip if isinstance(ip, str) else ip[0]) for ip in found]
-        usable = [str(a) for a in addresses if not (a.is_loopback or a.is_link_local or a.is_unspecified)]
-        return list(dict.fromkeys(usable)) or ["127.0.0.1"]
-
-    def peer(self, clock: Clock, listener: PeerListener) -> ClientPeer:
-        from odyssey_client.rtc.client_peer import AiortcClientPeer  # noqa: PLC0415 - aiortc takes a quarter of a second to import
-
-        return AiortcClientPeer(self.ice_addresses(), clock, listener)
-
-    def spectator_peer(
-        self,
-        clock: Clock,
-        *,
-        connected: Callable[[], None],
-        ended: Callable[[], None],
-        frame: Callable[[av.VideoFrame], None],
-        lost: Callable[[PeerError], None],
-    ) -> SpectatorPeer:
-        from odyssey_client.rtc.spectator_peer import AiortcSpectatorPeer  # noqa: PLC0415 - as above
-
-        return AiortcSpectatorPeer(
-            self.ice_addresses(), clock, connected=connected, ended=ended, frame=frame, lost=lost
-        )
-
-    @functools.cached_property
-    def _tls(self) -> ssl.SSLContext:
-        import httpx  # noqa: PLC0415 - see the top of this module
-
-        return httpx.create_ssl_context()
-
-
 class Platform(NamedTuple):
     """All that one client takes from the world."""
 
     clock: Clock
     entropy: Entropy
     network: Network
-
-
-def _system() -> Platform:
-    return Platform(SystemClock(), SystemEntropy(), SystemNetwork())
-
-
-_default: ContextVar[Callable[[], Platform]] = ContextVar("odyssey_default_seams", default=_system)
-
-
-def default_platform() -> Platform:
-    """Make what a client takes where it is given nothing: the machine's, unless within `seams_by_default`."""
-    return _default.get()()
-
-
-@contextmanager
-def platform_by_default(make: Callable[[], Platform]) -> Iterator[None]:
-    """Let clients that are made in this block, and in tasks begun in it, take what ``make`` returns by default.
-
-    For simulations, in which software that makes its own client is to run as it is.
-    """
-    token = _default.set(make)
-    try:
-        yield
-    finally:
-        _default.reset(token)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine itself: ``localhost``, a name below it, or a loopback address."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    with contextlib.suppress(ValueError):  # a name, then
-        return ipaddress.ip_address(name).is_loopback
-    return False
-
-
-class _WithoutToken(logging.LoggerAdapter[logging.Logger]):
-    """Blanks the token in a URL's query out of all that the WebSocket library logs: the URL, and what the service says.
-
-    A filter would see the records of every connection, and could not know the tokens of each.
-    """
-
-    def __init__(self, url: str) -> None:
-        super().__init__(_websocket_log)
-        query = parse_qsl(urlsplit(url).query)
-        tokens = {value for name, value in query if name == "token" and value}
-        self._secrets = sorted(tokens | {quote(token, safe="") for token in tokens}, key=len, reverse=True)
-
-    def log(self, level: int, msg: object, *args: object, **keywords: Any) -> None:
-        from websockets.exceptions import ConnectionClosed  # noqa: PLC0415 - see the top of this module
-
-        if keywords.get("exc_info") and isinstance(sys.exc_info()[1], ConnectionClosed):
-            # A ping that fails because the connection is gone: its owner is told, and says so to the user.
-            level = logging.DEBUG
-        if not self.isEnabledFor(level):
-            return
-        text = str(msg) % args if args else str(msg)
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        self.logger.log(level, "%s", text, **keywords)
-
-
-_websocket_log = logging.getLogger("odyssey_client.websocket")

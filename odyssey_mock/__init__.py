@@ -14,9 +14,16 @@ if TYPE_CHECKING:
     from odyssey_mock.faults.fault import Fault, FaultError
     from odyssey_mock.faults.registry import Faults
     from odyssey_mock.media.stamp import FrameStamp, read_stamp
-    from odyssey_mock.plans import PLANS, Limits
     from odyssey_mock.server import MockOdyssey
-    from odyssey_mock.settings import AccountSettings, Region, Settings, SettingsError, UnknownSettingError
+    from odyssey_mock.settings import (
+        PLANS,
+        AccountSettings,
+        Limits,
+        Region,
+        Settings,
+        SettingsError,
+        UnknownSettingError,
+    )
 
 __all__ = [
     "PLANS",
@@ -48,9 +55,8 @@ _MODULES = {
     "faults.registry": ("Faults",),
     "core.journal": ("Entry", "Journal", "JournalTimeoutError"),
     "media.stamp": ("FrameStamp", "read_stamp"),
-    "plans": ("PLANS", "Limits"),
     "server": ("MockOdyssey",),
-    "settings": ("AccountSettings", "Region", "Settings", "SettingsError", "UnknownSettingError"),
+    "settings": ("PLANS", "AccountSettings", "Limits", "Region", "Settings", "SettingsError", "UnknownSettingError"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

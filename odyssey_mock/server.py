@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, Unpack
 
 from odyssey_mock.assertions import Step, Wanted, expect, expect_in_order, expect_none
 from odyssey_mock.backend import Backend
@@ -20,13 +20,12 @@ from odyssey_mock.http.app import create_app
 from odyssey_mock.http.outage import Outage
 from odyssey_mock.http.uvicorn_server import HttpServer
 from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
-from odyssey_mock.plans import Plan
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.protocols import MockNetwork
 from odyssey_mock.rtc.stun import StunResponder
 from odyssey_mock.sessions.session import Session
-from odyssey_mock.settings import ClockKind, Settings
+from odyssey_mock.settings import ClockKind, MockOverrides, Plan, Settings
 from odyssey_mock.simulations.jobs import Jobs
 from odyssey_mock.system_network import SystemNetwork
 
@@ -51,11 +50,11 @@ class MockOdyssey:
     Args:
         settings: what it is like; the defaults where not given.
         plan: `free` or `unlimited` (`PLANS`): all limits of accounts that are not named in `overrides`.
-        clock: the server's time, to be entered and left by the mock; from `settings.clock` where not given.
+        clock: `real` or `manual`, or a clock that the mock enters and leaves; from `settings.clock` where not given.
         entropy: where ids come from; from `settings.seed` where not given.
         network: what it listens with; the operating system's where not given.
         footage: what makes the packets of live streams; they are drawn and encoded where not given.
-        **overrides: single settings, by name. `clock="manual"` is one of them.
+        **overrides: single settings, by name; `odyssey_mock/settings.py` describes each.
 
     Raises:
         UnknownSettingError: a name is no setting.
@@ -72,12 +71,13 @@ class MockOdyssey:
         entropy: Entropy | None = None,
         network: MockNetwork | None = None,
         footage: MakeFrameEncoder = drawn,
-        **overrides: Any,  # Any: each is checked against its own setting
+        **overrides: Unpack[MockOverrides],
     ) -> None:
+        settings = settings or Settings()
         if isinstance(clock, str):
-            overrides["clock"] = clock
+            settings = settings.replace(clock=clock)
             clock = None
-        self.settings = (settings or Settings()).replace(plan=plan, **overrides)
+        self.settings = settings.replace(plan=plan, **overrides)
         for fault in self.settings.faults:
             Fault.of(fault)
         self._clock = clock or (ManualClock() if self.settings.clock == "manual" else RealClock(self.settings.speed))

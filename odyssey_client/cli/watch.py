@@ -21,12 +21,13 @@ from odyssey_client.client.base import in_thread
 from odyssey_client.errors import DownloadError
 from odyssey_client.media.stamp import read_stamp
 from odyssey_client.models import JSON
-from odyssey_client.platform import Clock, SystemClock
+from odyssey_client.platform import Clock
 from odyssey_client.spectator.spectator_connection import SpectatorConnection, connect_to_stream
+from odyssey_client.system import SystemClock
 
 if TYPE_CHECKING:
     from odyssey_client.cli.progress import Progress
-    from odyssey_client.media.stream import FrameReader, VideoFrame
+    from odyssey_client.media.frames import FrameReader, VideoFrame
 
 TOKEN_VARIABLE = "ODYSSEY_SPECTATOR_TOKEN"  # noqa: S105 - its name
 

@@ -1,4 +1,4 @@
-"""What all calls of a client share: its configuration, its seams, its way to the service."""
+"""What all calls of a client share: its configuration, its platform, its way to the service."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Self
 
 from odyssey_client.client.in_flight import Call, InFlightCalls
 from odyssey_client.config import API_KEY_VARIABLE, AdvancedConfig, ClientConfig
-from odyssey_client.platform import Clock, Entropy, Network, default_platform
+from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.rest.transport import Transport
+from odyssey_client.system import default_platform
 
 
 class ClientBase:
@@ -72,10 +73,10 @@ class ClientBase:
         self, config: ClientConfig, clock: Clock | None, entropy: Entropy | None, network: Network | None
     ) -> None:
         self._config = config
-        seams = default_platform()
-        self._clock = clock or seams.clock
-        self._entropy = entropy or seams.entropy
-        self._network = network or seams.network
+        platform = default_platform()
+        self._clock = clock or platform.clock
+        self._entropy = entropy or platform.entropy
+        self._network = network or platform.network
         self._transport = Transport(config, clock=self._clock, entropy=self._entropy, network=self._network)
         self._calls = InFlightCalls()
 

@@ -9,6 +9,7 @@ from odyssey_client.client.arguments import check, check_prompt
 from odyssey_client.client.base import ClientBase, in_thread
 from odyssey_client.config import ClientConfig
 from odyssey_client.connection.messages import InteractiveStreamStart
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import ImageError, InvalidStateError, OdysseyConfigError, OdysseyError
 from odyssey_client.events import (
     Event,
@@ -19,10 +20,11 @@ from odyssey_client.events import (
     OdysseyEventHandlers,
     StreamStarted,
 )
+from odyssey_client.media.frames import FrameReader
 from odyssey_client.media.image import prepare_image
 from odyssey_client.media.image_source import ImageSource
-from odyssey_client.media.stream import DEFAULT_BUFFER, FrameReader, MediaStream
-from odyssey_client.models import ClientCredentials, ConnectionStatus, StreamerCapabilities
+from odyssey_client.media.stream import DEFAULT_BUFFER, MediaStream
+from odyssey_client.models import ConnectionStatus, StreamerCapabilities
 from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.rest.sessions import Sessions
 from odyssey_client.rest.telemetry import Telemetry

@@ -26,7 +26,8 @@ from odyssey_client.connection.connection_machine import (
 )
 from odyssey_client.connection.messages import StreamerMessage
 from odyssey_client.connection.stream_calls import StreamCalls
-from odyssey_client.connection.streamer_link import LinkListener, StreamerLink
+from odyssey_client.connection.streamer_link import StreamerLink, StreamerLinkListener
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import OdysseyError
 from odyssey_client.events import (
     Connected,
@@ -40,7 +41,7 @@ from odyssey_client.events import (
     in_handler,
 )
 from odyssey_client.media.stream import MediaStream
-from odyssey_client.models import ClientCredentials, ConnectionStatus
+from odyssey_client.models import ConnectionStatus
 from odyssey_client.platform import Clock, Network
 from odyssey_client.rtc.ice_servers import Fetch
 
@@ -98,7 +99,7 @@ class Connection:
         self._tasks = ConnectionTasks(clock, lambda error: self.handle(connection_machine.Broke(error)))
         self._link = StreamerLink(
             self.media_stream,
-            LinkListener(self.handle, self._answered, self._report),
+            StreamerLinkListener(self.handle, self._answered, self._report),
             self._tasks.spawn,
             settings=settings,
             clock=clock,

@@ -25,6 +25,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from odyssey_client.config import Reconnect
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import (
     ConnectionClosedError,
     ConnectionLimitReachedError,
@@ -33,10 +34,10 @@ from odyssey_client.errors import (
     OdysseyError,
     SessionLostError,
     SignalingError,
-    connection_error,
     excerpt,
 )
-from odyssey_client.models import ClientCredentials, ConnectionStatus
+from odyssey_client.models import ConnectionStatus
+from odyssey_client.service_errors import connection_error
 
 CLEAN_CLOSE_CODES = frozenset({1000, 1001})
 """WebSocket close codes that end a connection without an error (protocol.md section 3)."""

@@ -30,9 +30,9 @@ from odyssey_client.errors import (
     OdysseyError,
     OdysseyStreamError,
     SessionLostError,
-    stream_error,
 )
 from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
+from odyssey_client.service_errors import stream_error
 
 
 class OperationState(StrEnum):

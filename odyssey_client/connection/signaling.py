@@ -20,8 +20,8 @@ from odyssey_client.connection.messages import (
     ServiceError,
     SignalingMessage,
 )
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import SignalingError
-from odyssey_client.models import ClientCredentials
 from odyssey_client.platform import Clock, Network
 from odyssey_client.rest.error_mapping import BLANK
 

@@ -24,13 +24,12 @@ from odyssey_client.connection.messages import (
     StreamerMessage,
 )
 from odyssey_client.connection.signaling import Signaling, SignalingLostError, config_url, open_signaling
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import ConnectionClosedError, OdysseyError, OdysseyStreamError, PeerError
 from odyssey_client.media.stream import MediaStream
-from odyssey_client.models import ClientCredentials
-from odyssey_client.platform import Clock, Network
-from odyssey_client.rtc.client_peer import STREAMER_TO_CLIENT, PeerListener
-from odyssey_client.rtc.ice_servers import Fetch, IceServer, fetch_ice_servers
-from odyssey_client.rtc.protocols import ClientPeer
+from odyssey_client.platform import ClientPeer, Clock, IceServer, Network, PeerListener
+from odyssey_client.rtc.client_peer import STREAMER_TO_CLIENT
+from odyssey_client.rtc.ice_servers import Fetch, fetch_ice_servers
 from odyssey_client.rtc.watchdog import VideoWatchdog
 
 logger = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ type Spawn = Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class LinkListener:
+class StreamerLinkListener:
     """Whom a link tells; all are called on the event loop, and none for an attempt that was dropped."""
 
     happened: Callable[[connection_machine.ConnectionEvent], None]
@@ -56,7 +55,7 @@ class StreamerLink:
     def __init__(
         self,
         stream: MediaStream,
-        listener: LinkListener,
+        listener: StreamerLinkListener,
         spawn: Spawn,
         *,
         settings: AdvancedConfig,
@@ -101,7 +100,7 @@ class StreamerLink:
 
             return taken
 
-        listener = LinkListener(
+        listener = StreamerLinkListener(
             happened=while_it_counts(self._listener.happened),
             answered=while_it_counts(self._listener.answered),
             failed=while_it_counts(self._listener.failed),
@@ -168,7 +167,7 @@ class ConnectionAttempt:
     def __init__(
         self,
         credentials: ClientCredentials,
-        listener: LinkListener,
+        listener: StreamerLinkListener,
         frame: Callable[[VideoFrame], None],
         *,
         clock: Clock,

@@ -21,7 +21,7 @@ from av.filter import Graph
 from av.video.stream import VideoStream
 
 from odyssey_client.errors import OdysseyError
-from odyssey_client.media.stream import FrameReader, MediaStream, VideoFrame
+from odyssey_client.media.frames import FrameReader, FrameSource, VideoFrame
 
 TIME_BASE = Fraction(1, 90_000)
 """RTP's clock for video (RFC 6184 section 8.2.1)."""
@@ -41,7 +41,7 @@ class Recorder:
     Until then it has a hidden name beside its own, and where recording fails nothing of it is left.
     """
 
-    def __init__(self, stream: MediaStream, path: Path) -> None:
+    def __init__(self, stream: FrameSource, path: Path) -> None:
         self.path = path
         self._stream = stream
         self._reader: FrameReader | None = None

@@ -6,13 +6,10 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from odyssey_client.models import JSON
 from odyssey_client.platform import Clock
 from odyssey_client.rest.fields import Fields
-
-if TYPE_CHECKING:
-    from odyssey_client.rest.transport import Transport
 
 RENEW_EARLY_S = 60.0
 """How long before its end a token is no longer used."""
@@ -29,15 +26,12 @@ class Token:
     lifetime: float
 
 
-async def exchange(transport: Transport) -> Token:
-    """Ask for an access token with the API key.
+def read_token(answer: JSON) -> Token:
+    """Read the answer to ``POST /auth/token``.
 
     Raises:
-        OdysseyConfigError: there is no API key.
-        OdysseyAuthError: with the vendor's words: the key is wrong (401), without access (403) or malformed (422).
+        UnexpectedResponseError: it has no token that fits into a header, or does not say how long it is good.
     """
-    key = transport.config.require_api_key()
-    answer = await transport.request("POST", "/auth/token", json={"api_key": key}, auth="none")
     fields = Fields(answer, _CALL)
     value = fields.text("access_token")
     if not _FIT_FOR_A_HEADER.fullmatch(value):

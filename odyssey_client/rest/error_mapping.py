@@ -21,8 +21,8 @@ from odyssey_client.errors import (
     ScriptFault,
     excerpt,
 )
-from odyssey_client.errors.service_errors import Row, Source, row
 from odyssey_client.models import JSON
+from odyssey_client.service_errors import Row, Source, row
 
 BLANK = "***"
 

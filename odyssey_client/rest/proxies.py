@@ -8,7 +8,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from odyssey_client.platform import is_loopback
+from odyssey_client.loopback import is_loopback
 
 
 class EnvironmentTransport(httpx.AsyncBaseTransport):

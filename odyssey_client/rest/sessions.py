@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from odyssey_client.credentials import ClientCredentials, is_signaling_url
 from odyssey_client.errors import QueueTimeoutError
-from odyssey_client.errors.service_errors import NOT_QUEUED
-from odyssey_client.models import JSON, ClientCredentials, StreamerCapabilities, is_signaling_url
+from odyssey_client.models import JSON, StreamerCapabilities
 from odyssey_client.rest.error_mapping import readable
 from odyssey_client.rest.fields import Fields
 from odyssey_client.rest.regions import measure
 from odyssey_client.rest.retries import retrying
 from odyssey_client.rest.transport import Transport
+from odyssey_client.service_errors import NOT_QUEUED
 
 POLL_INTERVAL_S = 1.0
 

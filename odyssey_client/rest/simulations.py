@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from odyssey_client.errors import OdysseyError, OdysseySimulationError, ServiceUnreachableError, UnexpectedResponseError
-from odyssey_client.errors.service_errors import WITH_BYPASS
 from odyssey_client.models import (
     JSON,
     SimulationJob,
@@ -20,6 +19,7 @@ from odyssey_client.rest.fields import Fields
 from odyssey_client.rest.recordings import read_recording
 from odyssey_client.rest.retries import retrying
 from odyssey_client.rest.transport import Transport
+from odyssey_client.service_errors import WITH_BYPASS
 
 _JOBS = "/simulation-jobs"
 _JOB = f"{_JOBS}/{{job_id}}"

@@ -15,7 +15,7 @@ from odyssey_client.config import ClientConfig
 from odyssey_client.errors import ServiceUnreachableError, UnexpectedResponseError, excerpt
 from odyssey_client.models import JSON
 from odyssey_client.platform import Clock, Entropy, Network
-from odyssey_client.rest import auth as access
+from odyssey_client.rest.auth import AccessToken, Token, read_token
 from odyssey_client.rest.error_mapping import Failure, detail_of
 from odyssey_client.rest.retries import RetryPolicy, retry_after
 
@@ -48,7 +48,7 @@ class Transport:
         self._wire: httpx.AsyncBaseTransport
         """What the client sends with, and closes."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._access = access.AccessToken(lambda: access.exchange(self), clock)
+        self._access = AccessToken(self._new_token, clock)
 
     async def authenticate(self) -> None:
         """Make sure there is a good access token.
@@ -162,6 +162,16 @@ class Transport:
         client, self._client = self._client, None
         if client is not None and self._loop is asyncio.get_running_loop():
             await client.aclose()
+
+    async def _new_token(self) -> Token:
+        """Ask for an access token with the API key.
+
+        Raises:
+            OdysseyConfigError: there is no API key.
+            OdysseyAuthError: with the vendor's words: the key is wrong (401), without access (403) or malformed (422).
+        """
+        key = self.config.require_api_key()
+        return read_token(await self.request("POST", "/auth/token", json={"api_key": key}, auth="none"))
 
     async def _token(self, auth: Auth) -> str | None:
         if auth == "bearer":

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar, override
 
 from aiortc import InvalidStateError, RTCDataChannel, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
-from av import VideoFrame
 
 from odyssey_client.errors import PeerError
-from odyssey_client.platform import Clock
+from odyssey_client.platform import Clock, IceServer, PeerListener
 from odyssey_client.rtc.ice import gather_on, is_local_name, read_candidate, without_local_names
-from odyssey_client.rtc.ice_servers import IceServer
 from odyssey_client.rtc.peer_connection import PeerConnection
 
 CLIENT_TO_STREAMER = "clientToStreamer"
 STREAMER_TO_CLIENT = "streamerToClient"
-
-
-@dataclass(frozen=True, slots=True)
-class PeerListener:
-    """Whom a peer tells; all are called on the event loop and must neither block nor raise."""
-
-    video_added: Callable[[], None]
-    channel_opened: Callable[[], None]
-    frame: Callable[[VideoFrame], None]
-    message: Callable[[str | bytes], None]
-    """A message on `streamerToClient`."""
-    lost: Callable[[PeerError], None]
-    """The peer connection is gone; may be called more than once."""
 
 
 class AiortcClientPeer(PeerConnection):

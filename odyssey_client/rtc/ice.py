@@ -15,7 +15,7 @@ from aiortc import RTCIceCandidate, RTCIceTransport, RTCPeerConnection
 from aiortc.rtcicetransport import parse_stun_turn_uri
 from aiortc.sdp import candidate_from_sdp
 
-from odyssey_client.platform import is_loopback
+from odyssey_client.loopback import is_loopback
 
 STUN_LIMIT_S = 2
 """Seconds that STUN and TURN servers may take; what they have not said by then is done without."""

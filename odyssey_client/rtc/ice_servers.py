@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 from odyssey_client.errors import ServiceUnreachableError
-from odyssey_client.platform import Clock
+from odyssey_client.platform import Clock, IceServer
 
 logger = logging.getLogger(__name__)
 
@@ -17,15 +16,6 @@ type Fetch = Callable[[str], Awaitable[object]]
 CONFIG_LIMIT_S = 2.0
 """Seconds that `/config` may take. Without its answer the peer does with its own addresses, which costs nothing;
 other clients ask a public STUN server then, which without internet costs seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class IceServer:
-    """One entry of `iceServers` (W3C WebRTC section 4.2.4)."""
-
-    urls: list[str]
-    username: str | None = None
-    credential: str | None = field(default=None, repr=False)
 
 
 async def fetch_ice_servers(url: str, fetch: Fetch, clock: Clock) -> list[IceServer]:

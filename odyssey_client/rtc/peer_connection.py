@@ -20,9 +20,8 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
 from odyssey_client.errors import PeerError
-from odyssey_client.platform import Clock
+from odyssey_client.platform import Clock, IceServer
 from odyssey_client.rtc.ice import can_be_asked, ice_transports
-from odyssey_client.rtc.ice_servers import IceServer
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,8 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
 from odyssey_client.errors import PeerError, excerpt
-from odyssey_client.platform import Clock
+from odyssey_client.platform import Clock, IceServer
 from odyssey_client.rtc.ice import gather_on, ice_transports, without_local_names
-from odyssey_client.rtc.ice_servers import IceServer
 from odyssey_client.rtc.peer_connection import PeerConnection
 
 

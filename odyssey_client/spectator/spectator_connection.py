@@ -22,8 +22,9 @@ from odyssey_client.errors import (
     PeerError,
 )
 from odyssey_client.events import in_handler
-from odyssey_client.media.stream import DEFAULT_BUFFER, FrameReader, MediaStream
-from odyssey_client.platform import Clock, Network, default_platform
+from odyssey_client.media.frames import FrameReader
+from odyssey_client.media.stream import DEFAULT_BUFFER, MediaStream
+from odyssey_client.platform import Clock, Network
 from odyssey_client.rtc.ice_servers import fetch_ice_servers
 from odyssey_client.rtc.watchdog import VideoWatchdog
 from odyssey_client.spectator.disconnect_callbacks import DisconnectCallback, DisconnectCallbacks
@@ -34,11 +35,12 @@ from odyssey_client.spectator.spectator_machine import (
     SpectatorState,
 )
 from odyssey_client.spectator.whep import Whep, WhepAnswer
+from odyssey_client.system import default_platform
 
 if TYPE_CHECKING:  # what needs aiortc is imported when somebody connects
     from av import VideoFrame
 
-    from odyssey_client.rtc.protocols import SpectatorPeer
+    from odyssey_client.platform import SpectatorPeer
 
 GOODBYE_LIMIT_S = 1.0
 """Seconds that taking leave of the service may take."""

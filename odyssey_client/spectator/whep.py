@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
 from odyssey_client.errors import OdysseyError, ServiceUnreachableError, UnexpectedResponseError, excerpt
-from odyssey_client.errors.service_errors import Source
 from odyssey_client.models import JSON
 from odyssey_client.platform import Network
 from odyssey_client.rest.error_mapping import Failure, detail_of
 from odyssey_client.rest.transport import client_version, no_answer, parse_json, unreachable, without_query
+from odyssey_client.service_errors import Source
 
 if TYPE_CHECKING:  # httpx takes 100 ms to import: not before the first call
     import httpx

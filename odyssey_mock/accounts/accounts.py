@@ -19,8 +19,7 @@ from odyssey_mock.accounts.errors import (
 )
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
-from odyssey_mock.plans import Limits
-from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Priority, Settings
+from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Limits, Priority, Settings
 
 type Refusal = Callable[[Settings, float], AccountError]
 """Makes the error that a test key stands for, from the settings and the time."""

@@ -1,73 +1,192 @@
-"""The command `odyssey-mock serve`: the mock as a process of its own."""
+"""The command `odyssey-mock serve`: the mock as a process of its own, with an option for every setting."""
+
+from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
 import os
 import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, override
 
 import click
+from click.core import ParameterSource
+
+from odyssey_mock.settings import (
+    LIMIT_NAMES,
+    PLANS,
+    SETTING_NAMES,
+    SETTINGS,
+    AccountSettings,
+    PixelSize,
+    Plan,
+    Region,
+    Setting,
+    Settings,
+    SettingsError,
+)
 
 if TYPE_CHECKING:
     from odyssey_mock.server import MockOdyssey
-    from odyssey_mock.settings import Settings
 
-DEFAULT_PORT = 8400
-SIZE = (click.IntRange(min=88), click.IntRange(min=88))
+NO_LIMIT = "none"
+"""What to write for None, where a setting may be that."""
+
+
+class Number(click.FloatRange):
+    """A number. Its range is shown; whether a number is in it is for `Settings` to say, in the words of its rule."""
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as click's
+        return click.FLOAT.convert(value, param, ctx)
+
+
+class NumberOrNone(Number):
+    """The same, or `NO_LIMIT`."""
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as click's
+        return None if value == NO_LIMIT else super().convert(value, param, ctx)
+
+
+class WholeOrNone(click.IntRange):
+    """A whole number in a range, or `NO_LIMIT`."""
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as click's
+        return None if value == NO_LIMIT else super().convert(value, param, ctx)
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """How a setting that is a collection is made from the texts of its option.
+
+    Attributes:
+        kind: of one text.
+        metavar: what one text is, in the help.
+        note: what the help says beside the description.
+        read: makes the value of the setting from all texts.
+        many: whether the option may be repeated.
+    """
+
+    kind: click.ParamType[Any]  # Any: whatever it makes
+    metavar: str
+    note: str
+    read: Callable[[Any], object]  # Any: a tuple of what `kind` makes, or one where there are not many
+    many: bool = True
+
+
+def _region(text: str) -> Region:
+    name, equals, latency = text.partition("=")
+    try:
+        return Region(name, float(latency) if equals else 0.0)
+    except ValueError as error:
+        raise click.UsageError(f"--region must be NAME or NAME=SECONDS, not {text!r}") from error
+
+
+def _faults(path: Path) -> Sequence[Mapping[str, Any]]:  # Any: JSON
+    from odyssey_mock.faults.files import FaultFileError, read_faults  # noqa: PLC0415
+
+    try:
+        return read_faults(path)
+    except FaultFileError as error:
+        raise click.UsageError(str(error)) from error
+
+
+COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
+    {
+        "keys": Collection(
+            click.STRING, "KEY", "May be repeated.", lambda keys: {key: AccountSettings() for key in keys}
+        ),
+        "regions": Collection(
+            click.STRING,
+            "NAME[=SECONDS]",
+            "SECONDS is its latency. May be repeated.",
+            lambda texts: [_region(text) for text in texts],
+        ),
+        "script_url_hosts": Collection(
+            click.STRING,
+            "HOST",
+            "Those named here come beside this machine. May be repeated.",
+            lambda hosts: [*Settings().script_url_hosts, *hosts],
+        ),
+        "faults": Collection(
+            click.Path(exists=True, dir_okay=False, path_type=Path),
+            "FILE",
+            "A list of faults, in YAML or JSON.",
+            _faults,
+            many=False,
+        ),
+    }
+)
+"""The settings that are collections, by name."""
+
+
+def option_of(setting: Setting) -> click.Option:
+    """Make the option of a setting."""
+    if setting.name in COLLECTIONS:
+        collection = COLLECTIONS[setting.name]
+        return click.Option(
+            [setting.option, setting.name],
+            type=collection.kind,
+            metavar=collection.metavar,
+            multiple=collection.many,
+            help=f"{setting.description} {collection.note}",
+        )
+    if setting.type is bool:
+        declared = f"{setting.option}/--no-{setting.option.removeprefix('--')}"
+        return click.Option([declared, setting.name], default=setting.served, help=setting.description)
+    kind = _kind_of(setting)
+    of_plan = setting.name in LIMIT_NAMES
+    unit = setting.rule.unit
+    if isinstance(kind, NumberOrNone | WholeOrNone):
+        unit = f"{unit}|{NO_LIMIT}"
+    return click.Option(
+        [setting.option, setting.name],
+        type=kind,
+        default=None if of_plan else setting.served,
+        show_default="as the plan says" if of_plan else True,
+        metavar=unit,
+        help=setting.description,
+    )
+
+
+def _kind_of(setting: Setting) -> click.ParamType[Any] | tuple[click.ParamType[Any], ...]:
+    rule, kind = setting.rule, setting.type
+    if get_origin(kind) is Literal:
+        return click.Choice(get_args(kind))
+    whole, number = click.IntRange(rule.least, rule.most), Number(rule.least, min_open=rule.above)
+    kinds: Mapping[object, click.ParamType[Any] | tuple[click.ParamType[Any], ...]] = {
+        str: click.STRING,
+        int: whole,
+        float: number,
+        int | None: WholeOrNone(rule.least, rule.most),
+        float | None: NumberOrNone(rule.least, min_open=rule.above),
+        PixelSize.__value__: (whole, whole),
+    }
+    return kinds[kind]
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", help="Address to listen on.")
-@click.option("--port", default=DEFAULT_PORT, type=click.IntRange(0, 65535), help="TCP port; 0 takes a free one.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON once it is ready, and nothing else.")
 @click.option(
-    "--clock", type=click.Choice(["real", "manual"]), default="real", help="Whether the server's time passes."
+    "--plan", type=click.Choice(list(PLANS)), default="free", help="The limits of accounts that are not set here."
 )
-@click.option("--speed", default=1.0, help="Seconds of server time in one real second, on a real clock.")
-@click.option("--seed", type=int, default=None, help="Seed of every id and secret.  [default: none, they are random]")
-@click.option("--key", "keys", multiple=True, help="An API key to accept, and no others; may be repeated.")
-@click.option(
-    "--plan", type=click.Choice(["free", "unlimited"]), default="free", help="The limits of accounts not set here."
-)
-@click.option("--streamers", default=100, help="Sessions served at once.")
-@click.option("--portrait-size", type=SIZE, default=(704, 1280), metavar="W H", help="Pixels of a portrait stream.")
-@click.option("--landscape-size", type=SIZE, default=(1280, 704), metavar="W H", help="Pixels of a landscape stream.")
-@click.option("--stream-duration", type=float, help="Seconds that a live stream may last.  [default: as the plan says]")
-@click.option("--monthly-hours", type=float, help="Hours of video an account has a month.  [default: as the plan says]")
-@click.option("--hls/--no-hls", default=True, help="Whether broadcasts have an HLS playlist.")
-@click.option("--simulation-pace", default=0.1, help="Seconds that one second of simulated video takes.")
-@click.option("--script-host", "hosts", multiple=True, help="A host, beside this machine, that a script_url may name.")
-@click.option(
-    "--faults",
-    "fault_file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="What is to fail: a list of faults, in YAML or JSON.",
-)
-@click.option("--loopback-only", is_flag=True, help="Offer video on 127.0.0.1 alone; Firefox does not connect then.")
-def serve(
-    as_json: bool, keys: tuple[str, ...], hosts: tuple[str, ...], fault_file: Path | None, **options: object
-) -> None:
+@click.pass_context
+def serve(context: click.Context, /, *, as_json: bool, plan: Plan, **values: Any) -> None:  # Any: of each setting
     """Serve until Ctrl-C or SIGTERM.
 
     Point a client at it with the environment variables that are printed.
     """
     from odyssey_mock.core.network import ListenError  # noqa: PLC0415
-    from odyssey_mock.faults.files import FaultFileError, read_faults  # noqa: PLC0415
-    from odyssey_mock.settings import AccountSettings, Settings, SettingsError  # noqa: PLC0415
 
     try:
-        settings = Settings()
-        settings = settings.replace(
-            keys={key: AccountSettings() for key in keys} or None,
-            script_url_hosts=[*settings.script_url_hosts, *hosts],
-            faults=() if fault_file is None else read_faults(fault_file),
-            # What was not given is as the plan and the defaults say.
-            **{name: value for name, value in options.items() if value is not None},
-        )
-    except (SettingsError, FaultFileError) as error:
+        settings = Settings().replace(plan=plan, **_given(context, values))
+    except SettingsError as error:
         raise click.UsageError(str(error)) from error
     try:
         asyncio.run(_serve(settings, as_json=as_json))
@@ -78,7 +197,21 @@ def serve(
         return
 
 
-async def _serve(settings: "Settings", *, as_json: bool) -> None:
+serve.params += [option_of(SETTINGS[name]) for name in SETTING_NAMES]
+
+
+def _given(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:  # Any: of each setting
+    """Gather the settings that the command line names, and those whose default is another there."""
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            given[name] = COLLECTIONS[name].read(value) if name in COLLECTIONS else value
+        elif SETTINGS[name].served != SETTINGS[name].default:
+            given[name] = value
+    return given
+
+
+async def _serve(settings: Settings, *, as_json: bool) -> None:
     from odyssey_mock.server import MockOdyssey  # noqa: PLC0415
 
     stop = asyncio.Event()
@@ -92,12 +225,12 @@ async def _serve(settings: "Settings", *, as_json: bool) -> None:
         await stop.wait()
 
 
-def _ready_line(mock: "MockOdyssey") -> str:
+def _ready_line(mock: MockOdyssey) -> str:
     """What a program that starts the mock reads: one line of JSON, once it can be used."""
     return json.dumps({"url": mock.url, "api_key": mock.api_key, "console_url": None, "pid": os.getpid()})
 
 
-def _welcome(mock: "MockOdyssey") -> str:
+def _welcome(mock: MockOdyssey) -> str:
     return f"""\
 Odyssey mock at {mock.url}
 

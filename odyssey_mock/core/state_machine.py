@@ -1,6 +1,6 @@
 """What every state machine of the mock shares: a place in a table, and one way to move on.
 
-A table maps each state to the events it knows, and each of those to the next state and the actions to carry out, in
+A table maps each state to the events it knows, and each of those to the next state and the effects to carry out, in
 order.
 """
 
@@ -12,15 +12,15 @@ class IllegalEventError(RuntimeError):
     """An event that the table does not list for the state the machine is in: a defect of the caller."""
 
 
-class Machine[S: StrEnum, E: StrEnum, A: StrEnum]:
+class Machine[S: StrEnum, E: StrEnum, F: StrEnum]:
     """A place in a transition table; pure, without clock, tasks or sockets."""
 
-    def __init__(self, name: str, table: Mapping[S, Mapping[E, tuple[S, tuple[A, ...]]]], initial: S) -> None:
+    def __init__(self, name: str, table: Mapping[S, Mapping[E, tuple[S, tuple[F, ...]]]], initial: S) -> None:
         self.name = name
         self.state = initial
         self._table = table
 
-    def handle(self, event: E) -> tuple[A, ...]:
+    def handle(self, event: E) -> tuple[F, ...]:
         """Move on, and say what is to be done.
 
         Raises:
@@ -30,5 +30,5 @@ class Machine[S: StrEnum, E: StrEnum, A: StrEnum]:
         if transition is None:
             expected = ", ".join(sorted(self._table[self.state]))
             raise IllegalEventError(f"a {self.name} that is {self.state} expects one of {expected}; {event} came")
-        self.state, actions = transition
-        return actions
+        self.state, effects = transition
+        return effects

@@ -14,7 +14,7 @@ from odyssey_mock.sim.world import SERVER, World
 CALM = (0.001, 0.005)
 """Seconds that a packet takes when all is well, from and to."""
 
-type ApplyChaos = Callable[[World, Mapping[str, Any]], Coroutine[object, object, None]]  # Any: as the weather has it
+type ApplyChaos = Callable[[World, Mapping[str, Any]], Coroutine[object, object, None]]  # Any: as the scenario has it
 
 
 async def apply_chaos(world: World, trace: Trace, steps: Sequence[ChaosStep]) -> None:

@@ -1,6 +1,6 @@
 """A scenario, as data: who does what and when, what fails, and what the network and the clocks do meanwhile.
 
-Drawn from a seed (`draw.py`), shortened (`shrink.py`), written to a file and played again (`explorer.py`).
+Drawn from a seed (`scenario_generator.py`), shortened (`shrink.py`), written to a file and played (`explorer.py`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Step:
     """One thing that an actor does.
 
     Attributes:
-        do: which, a name in `ACTS` (`acts.py`).
+        do: which, a name in `ACTIONS` (`actions.py`).
         wait: seconds before it.
         arguments: what it is given.
         manner: what becomes of the call.
@@ -67,7 +67,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class ChaosStep:
-    """Something that happens to all: a name in `WEATHER` (`weather.py`), so many seconds after the beginning."""
+    """Something that happens to all: a name in `CHAOS` (`chaos.py`), so many seconds after the beginning."""
 
     at: float
     what: str
@@ -97,7 +97,7 @@ class Scenario:
 
     @property
     def size(self) -> int:
-        """How much there is in it: steps, faults and weather."""
+        """How much there is in it: steps, faults and chaos."""
         return sum(len(actor.steps) for actor in self.actors) + len(self.faults) + len(self.chaos)
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON, for json.dumps
@@ -135,7 +135,7 @@ class Scenario:
         """Read what `to_json` gave.
 
         Raises:
-            WorkloadError: it is something else.
+            ScenarioError: it is something else.
         """
         try:
             if data["format"] != FORMAT:

@@ -27,7 +27,7 @@ def read(path: Path) -> Scenario:
 
     Raises:
         OSError: the file cannot be read.
-        WorkloadError: there is no scenario in it, or one that cannot be played.
+        ScenarioError: there is no scenario in it, or one that cannot be played.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -52,12 +52,12 @@ def _checks(scenario: Scenario) -> Iterator[Check]:
     for actor in scenario.actors:
         yield from _actor_checks(actor)
     hosts = [*(actor.host for actor in scenario.actors), SERVER]
-    for number, weather in enumerate(scenario.chaos, 1):
+    for number, step in enumerate(scenario.chaos, 1):
         where = f"weather {number}"
-        yield _choice(where, weather.what, CHAOS)
-        yield _duration(f"{where}, at", weather.at)
-        yield _object(f"{where}, arguments", weather.arguments)
-        yield _choice(f"{where}, host", weather.arguments.get("host", SERVER), hosts)
+        yield _choice(where, step.what, CHAOS)
+        yield _duration(f"{where}, at", step.at)
+        yield _object(f"{where}, arguments", step.arguments)
+        yield _choice(f"{where}, host", step.arguments.get("host", SERVER), hosts)
 
 
 def _actor_checks(actor: Actor) -> Iterator[Check]:

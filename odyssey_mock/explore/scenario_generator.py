@@ -20,7 +20,7 @@ from odyssey_mock.sim.world import SERVER
 type Draw = Callable[[random.Random], Mapping[str, JSON]]
 
 PLACES = ("a harbour", "a forest", "a city at night", "the desert", "an old library")
-HAPPENINGS = ("it begins to snow", "the sun rises", "a ship comes in", "somebody waves", "the lights go out")
+INTERACTIONS = ("it begins to snow", "the sun rises", "a ship comes in", "somebody waves", "the lights go out")
 
 _SESSION = ("connect", "start", "interact", "interact", "end", "disconnect")
 """What somebody does who means to see something; the rest comes in between."""
@@ -35,7 +35,7 @@ def _start(randomness: random.Random) -> Mapping[str, JSON]:
 
 
 def _interact(randomness: random.Random) -> Mapping[str, JSON]:
-    return {"prompt": _prompt(randomness, HAPPENINGS)}
+    return {"prompt": _prompt(randomness, INTERACTIONS)}
 
 
 def _prompt(randomness: random.Random, texts: Sequence[str]) -> str:
@@ -51,7 +51,7 @@ def _prompt(randomness: random.Random, texts: Sequence[str]) -> str:
 
 
 def _simulate(randomness: random.Random) -> Mapping[str, JSON]:
-    prompts = [_prompt(randomness, HAPPENINGS) for _ in range(randomness.randrange(3))]
+    prompts = [_prompt(randomness, INTERACTIONS) for _ in range(randomness.randrange(3))]
     return {"prompt": _prompt(randomness, PLACES), "interactions": prompts, "seconds": randomness.choice([0.5, 1, 2])}
 
 
@@ -139,7 +139,7 @@ def draw(seed: int, fidelity: Fidelity = "light") -> Scenario:
         settings=_settings(randomness.stream("settings")),
         actors=cast,
         faults=tuple(_faults(randomness.stream("faults"))),
-        chaos=tuple(_weather(randomness.stream("weather"), [actor.host for actor in cast], _moments(cast))),
+        chaos=tuple(_chaos(randomness.stream("weather"), [actor.host for actor in cast], _moments(cast))),
     )
 
 
@@ -262,7 +262,7 @@ def _faults(randomness: random.Random) -> Sequence[Mapping[str, JSON]]:
     return drawn
 
 
-def _weather(randomness: random.Random, hosts: Sequence[str], moments: Sequence[float]) -> Sequence[ChaosStep]:
+def _chaos(randomness: random.Random, hosts: Sequence[str], moments: Sequence[float]) -> Sequence[ChaosStep]:
     slow = randomness.choice([0.001, 0.02, 0.1, 0.4])
     low = round(slow * randomness.random(), 4)
     drawn = [ChaosStep(0.0, "latency", {"from": low, "to": round(low + slow, 4)})]
@@ -279,8 +279,8 @@ def _weather(randomness: random.Random, hosts: Sequence[str], moments: Sequence[
             + randomness.choice([0.1, 0.5, 3.0]) * randomness.random(),
             3,
         )
-        what = randomness.choices(list(_EVENTS), [often for often, _ in _EVENTS.values()])[0]
-        drawn.append(ChaosStep(at, what, _EVENTS[what][1](randomness, hosts)))
+        what = randomness.choices(list(_CHAOS), [often for often, _ in _CHAOS.values()])[0]
+        drawn.append(ChaosStep(at, what, _CHAOS[what][1](randomness, hosts)))
     return sorted(drawn, key=lambda each: each.at)
 
 
@@ -296,7 +296,7 @@ def _cut(longest: Sequence[float]) -> Callable[[random.Random, Sequence[str]], M
     }
 
 
-_EVENTS: Mapping[str, tuple[int, Callable[[random.Random, Sequence[str]], Mapping[str, JSON]]]] = MappingProxyType(
+_CHAOS: Mapping[str, tuple[int, Callable[[random.Random, Sequence[str]], Mapping[str, JSON]]]] = MappingProxyType(
     {
         "cut": (2, _cut([0.5, 3.0, 15.0, 60.0])),
         "hold": (1, _cut([0.5, 3.0, 15.0])),
@@ -320,4 +320,4 @@ _EVENTS: Mapping[str, tuple[int, Callable[[random.Random, Sequence[str]], Mappin
         "lose worker": (1, lambda _, __: {}),
     }
 )
-"""What happens to all: how often, of all that is drawn, and how; `weather.py` has what it means."""
+"""What happens to all: how often, of all that is drawn, and how; `chaos.py` has what it means."""

@@ -1,1 +1,1 @@
-"""Failures on demand: what can be made to fail, the list of what is to, and how HTTP does it."""
+"""Failures on demand: what can be made to fail, and the list of what is to."""

@@ -3,11 +3,13 @@
 import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Unpack
 
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.catalogue import points_of
 from odyssey_mock.faults.fault import Fault
+from odyssey_mock.faults.keywords import FaultKeywords
 
 
 class ActiveFault:
@@ -62,7 +64,7 @@ class Faults:
     def __getitem__(self, fault_id: str) -> ActiveFault:
         return self._active[fault_id]
 
-    def add(self, described: Mapping[str, JSON] | None = None, /, **fields: JSON) -> ActiveFault:
+    def add(self, described: Mapping[str, JSON] | None = None, /, **fields: Unpack[FaultKeywords]) -> ActiveFault:
         """Put a fault at the end of the list; it is described by an object, by keywords, or both.
 
         ::
@@ -72,7 +74,8 @@ class Faults:
         Raises:
             FaultError: there cannot be such a fault; none was added.
         """
-        return self.extend([{**(described or {}), **fields}])[0]
+        given: Mapping[str, Any] = fields  # Any: `Fault.of` judges each
+        return self.extend([{**(described or {}), **given}])[0]
 
     def extend(self, described: Iterable[Mapping[str, JSON]]) -> list[ActiveFault]:
         """Put several at the end of the list, or none of them.

@@ -1,12 +1,13 @@
 """The kinds of files that a stream leaves, and which of them a stream has (`protocol.md` section 6)."""
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.media.film import Checkpoint, Film
-from odyssey_mock.recordings.event_log import event_log
 from odyssey_mock.recordings.stream_records import StreamRecord
 
 type Writer = Callable[[StreamRecord, Path, Checkpoint], None]
@@ -62,3 +63,32 @@ def left_by(record: StreamRecord) -> Sequence[Artifact]:
     if record.ended_at is None:
         return ()
     return [each for each in ARTIFACTS.values() if not each.shows_frames or record.frame_count is not None]
+
+
+def event_log(record: StreamRecord) -> str:
+    """Write what happened in a stream that has ended as JSON lines, one for each event, in order.
+
+    `fixtures/contract/recording-event.schema.json` has one line.
+
+    Prompts stand as they were applied; times are those of the frames that show the events.
+    """
+    # In ASCII: a prompt may have lone surrogates in it, which JSON can escape and UTF-8 cannot encode.
+    return "".join(json.dumps(event) + "\n" for event in _logged_events(record))
+
+
+def _logged_events(record: StreamRecord) -> Iterator[dict[str, JSON]]:
+    timeline = record.timeline
+    for change in timeline.changes:
+        kind = "interact" if change.revision else "start"
+        yield {"timestamp_ms": _milliseconds(record, change.index), "type": kind, "prompt": change.prompt}
+    # One that failed before its end was known did so in its latest event.
+    last = timeline.changes[-1].index if timeline.frames is None else timeline.frames
+    if record.error is None:
+        yield {"timestamp_ms": _milliseconds(record, last), "type": "end"}
+    else:
+        yield {"timestamp_ms": _milliseconds(record, last), "type": "error", "message": record.error}
+
+
+def _milliseconds(record: StreamRecord, index: int) -> int:
+    """Time of a frame, rounded down: the first frame that is not before it is again this one."""
+    return index * 1000 // record.timeline.fps

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from odyssey_client.platform import platform_by_default
+from odyssey_client.system import platform_by_default
 from odyssey_mock.core.entropy import SeededEntropy
 from odyssey_mock.server import MockOdyssey
 from odyssey_mock.sim.fidelity import Fidelity, footage, server_network

@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.simulations.script_url import ScriptUrlError, parse_url
-from odyssey_mock.simulations.scripts import Fault, Faults, Place, Script, ScriptFaultsError, came, read_script
+from odyssey_mock.simulations.scripts import (
+    Place,
+    Script,
+    ScriptFault,
+    ScriptFaults,
+    ScriptFaultsError,
+    came,
+    read_script,
+)
 
 SOURCES = ("script", "scripts", "script_url")
 """Where a job's scripts come from; it has exactly one of them, and a null is not nothing."""
@@ -21,7 +29,7 @@ class InvalidRequestError(ValueError):
         faults: all that is wrong with it, each with `loc`, `msg` and `type`; no two at one place.
     """
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[ScriptFault]) -> None:
         super().__init__(list(faults))
         self.faults = list(faults)
 
@@ -48,7 +56,7 @@ def read_request(body: JSON) -> JobRequest:
     if not isinstance(body, dict):
         message = f"expected an object, came {came(body)}"
         raise InvalidRequestError([{"loc": ["body"], "msg": message, "type": "dict_type"}])
-    faults = Faults()
+    faults = ScriptFaults()
     present = [name for name in SOURCES if name in body]
     if len(present) != 1:
         found = " and ".join(present) or "none"
@@ -74,7 +82,7 @@ def read_request(body: JSON) -> JobRequest:
     )
 
 
-def _read_batch(value: object, faults: Faults) -> list[Script]:
+def _read_batch(value: object, faults: ScriptFaults) -> list[Script]:
     place: Place = ("body", "scripts")
     if not isinstance(value, list):
         faults.add(place, f"expected an array of scripts, came {came(value)}", "list_type")
@@ -84,7 +92,7 @@ def _read_batch(value: object, faults: Faults) -> list[Script]:
     return _read_scripts(value, [(*place, index) for index in range(len(value))], faults)
 
 
-def _read_scripts(values: list[object], places: list[Place], faults: Faults) -> list[Script]:
+def _read_scripts(values: list[object], places: list[Place], faults: ScriptFaults) -> list[Script]:
     """The scripts of `values` that have no fault."""
     good: list[Script] = []
     for value, place in zip(values, places, strict=True):
@@ -95,7 +103,7 @@ def _read_scripts(values: list[object], places: list[Place], faults: Faults) -> 
     return good
 
 
-def _check_url(value: object, faults: Faults) -> None:
+def _check_url(value: object, faults: ScriptFaults) -> None:
     place: Place = ("body", "script_url")
     if not isinstance(value, str):
         faults.add(place, f"expected an http or https URL, came {came(value)}", "string_type")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 type Kind = Literal["start", "interact", "end"]
 type Place = tuple[str | int, ...]
 """The path from the request to a value in it, such as `("body", "script", 0, "timestamp_ms")`."""
-type Fault = dict[str, Any]  # Any: the loc is a list of text and numbers, the others are text
+type ScriptFault = dict[str, Any]  # Any: the loc is a list of text and numbers, the others are text
 """As FastAPI reports one: `loc`, `msg` and `type`."""
 
 LATEST_TIMESTAMP = 2**53 - 1
@@ -50,7 +50,7 @@ class Script:
 class ScriptFaultsError(ValueError):
     """All that is wrong with a script; `str()` says it in one line."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[ScriptFault]) -> None:
         super().__init__(faults)
         self.faults = list(faults)
         """Each with `loc`, `msg` and `type`, in the order of the script; no two at one place."""
@@ -66,22 +66,22 @@ class ScriptFaultsError(ValueError):
         return line
 
 
-class Faults:
+class ScriptFaults:
     """Gathers faults, the first one of each place."""
 
     def __init__(self) -> None:
-        self._by_place: dict[Place, Fault] = {}
+        self._by_place: dict[Place, ScriptFault] = {}
 
     def add(self, place: Place, message: str, kind: str) -> None:
         """Note what is wrong at `place`; `kind` as pydantic names such a fault."""
         self._by_place.setdefault(place, {"loc": [*place], "msg": message, "type": kind})
 
-    def add_all(self, faults: Sequence[Fault]) -> None:
+    def add_all(self, faults: Sequence[ScriptFault]) -> None:
         """Note faults that were found elsewhere, at places of their own."""
         for fault in faults:
             self._by_place.setdefault(tuple(fault["loc"]), fault)
 
-    def __call__(self) -> list[Fault]:
+    def __call__(self) -> list[ScriptFault]:
         return list(self._by_place.values())
 
 
@@ -91,7 +91,7 @@ def read_script(value: object, *loc: str | int) -> Script:
     Raises:
         ScriptFaultsError: with every fault that it has.
     """
-    faults = Faults()
+    faults = ScriptFaults()
     actions: list[ScriptAction] = []
     if not isinstance(value, list):
         faults.add(loc, f"expected an array of entries, came {came(value)}", "list_type")
@@ -104,7 +104,7 @@ def read_script(value: object, *loc: str | int) -> Script:
     return Script(tuple(actions))
 
 
-def _read_entries(entries: list[object], loc: Place, faults: Faults) -> list[ScriptAction]:
+def _read_entries(entries: list[object], loc: Place, faults: ScriptFaults) -> list[ScriptAction]:
     """The actions of `entries`: whole and in their order, if no fault was found."""
     actions: list[ScriptAction] = []
     latest = 0
@@ -131,7 +131,7 @@ def _read_entries(entries: list[object], loc: Place, faults: Faults) -> list[Scr
     return actions
 
 
-def _read_time(entry: Mapping[str, object], place: Place, faults: Faults) -> int | None:
+def _read_time(entry: Mapping[str, object], place: Place, faults: ScriptFaults) -> int | None:
     expected = f"expected a whole number of milliseconds from 0 to {LATEST_TIMESTAMP}"
     if "timestamp_ms" not in entry:
         faults.add(place, f"{expected}, came nothing", "missing")
@@ -150,7 +150,7 @@ def _read_time(entry: Mapping[str, object], place: Place, faults: Faults) -> int
     return None
 
 
-def _read_action(entry: Mapping[str, object], place: Place, faults: Faults) -> tuple[Kind | None, dict[str, str]]:
+def _read_action(entry: Mapping[str, object], place: Place, faults: ScriptFaults) -> tuple[Kind | None, dict[str, str]]:
     """The entry's one action with its good fields; every action that it has is looked at."""
     present = [kind for kind in _FIELDS if kind in entry]
     if len(present) != 1:
@@ -162,7 +162,7 @@ def _read_action(entry: Mapping[str, object], place: Place, faults: Faults) -> t
     return (present[0], fields) if len(present) == 1 else (None, {})
 
 
-def _read_fields(value: object, known: Mapping[str, "_Field"], place: Place, faults: Faults) -> dict[str, str]:
+def _read_fields(value: object, known: Mapping[str, "_Field"], place: Place, faults: ScriptFaults) -> dict[str, str]:
     names = " and ".join(known) or "nothing"
     if not isinstance(value, dict):
         faults.add(place, f"expected an object with {names} in it, came {came(value)}", "dict_type")
@@ -184,7 +184,7 @@ def _read_fields(value: object, known: Mapping[str, "_Field"], place: Place, fau
     return good
 
 
-def _check_order(kind: Kind, place: Place, *, is_first: bool, is_last: bool, faults: Faults) -> None:
+def _check_order(kind: Kind, place: Place, *, is_first: bool, is_last: bool, faults: ScriptFaults) -> None:
     expected = {
         "a start, as the first entry": is_first and kind != "start",
         "an end, as the last entry": is_last and kind != "end",
@@ -196,7 +196,7 @@ def _check_order(kind: Kind, place: Place, *, is_first: bool, is_last: bool, fau
             faults.add(place, f"expected {what}; came {kind}", "value_error")
 
 
-def _check_time(time: int, place: Place, latest: int, *, is_first: bool, ends: bool, faults: Faults) -> None:
+def _check_time(time: int, place: Place, latest: int, *, is_first: bool, ends: bool, faults: ScriptFaults) -> None:
     """`latest`: of the good times before; `ends`: it is the time of the end."""
     expected = {
         "0, the time of the first entry": is_first and time != 0,
@@ -277,7 +277,7 @@ def came(value: object) -> str:
             return str(value)[:SHOWN]
 
 
-def fault_line(fault: Fault) -> str:
+def fault_line(fault: ScriptFault) -> str:
     """A fault in one line: `script[1].interact.prompt: expected ...`."""
     steps = [f"[{step}]" if isinstance(step, int) else f".{_short_key(step)}" for step in fault["loc"]]
     return f"{''.join(steps).removeprefix('.')}: {fault['msg']}"

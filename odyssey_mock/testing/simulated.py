@@ -38,7 +38,7 @@ WORLD_ARGUMENT = "odyssey_sim"
 type Test = Callable[..., Coroutine[Any, Any, object]]
 """A test function; it is called by name with what it asks for."""
 
-_NOT_YOURS: Mapping[str, str] = MappingProxyType(
+NOT_YOURS: Mapping[str, str] = MappingProxyType(
     {
         "clock": "time is virtual already: it passes by itself while everybody waits",
         "speed": "time is virtual already: it passes by itself while everybody waits",
@@ -74,7 +74,7 @@ class Plan:
     fidelity: Fidelity = "light"
     chaos: Chaos = False
     timeout: float = TIMEOUT
-    settings: Mapping[str, object] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)  # Any: each is checked against its own setting
 
     @classmethod
     def of(cls, marked: Mapping[str, Any], *, seeds: int | None, seed: int | None) -> Plan:
@@ -110,8 +110,8 @@ class Plan:
         if not _is_above_zero(self.timeout):
             raise PlanError(f"expected timeout to be virtual seconds above 0, came {self.timeout!r}")
         for name in self.settings:
-            if name in _NOT_YOURS:
-                raise PlanError(f"{name} cannot be chosen in a simulated world: {_NOT_YOURS[name]}")
+            if name in NOT_YOURS:
+                raise PlanError(f"{name} cannot be chosen in a simulated world: {NOT_YOURS[name]}")
         try:
             check_chaos(self.chaos)
             for fault in Settings().replace(**self.settings).faults:

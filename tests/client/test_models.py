@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import OdysseyConfigError
-from odyssey_client.models import BroadcastInfo, ClientCredentials, ConnectionStatus, StreamerCapabilities
+from odyssey_client.models import BroadcastInfo, ConnectionStatus, StreamerCapabilities
 
 VENDOR: dict[str, Any] = {
     "session_id": "s-1",

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from odyssey_client.media.frames import VideoFrame
 from odyssey_client.media.stamp import Stamp, read_stamp
-from odyssey_client.media.stream import VideoFrame
 from odyssey_mock.media import Codec, FrameStamp, Renderer, Size, Timeline, VideoEncoder, draw_stamp
 from odyssey_mock.media import read_stamp as read_by_the_mock
 from odyssey_mock.media.planes import planes_of

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from odyssey_mock import MockOdyssey
+from odyssey_mock.settings import UsageErrorForm
 from tests.contract.conformance import Conformance
 from tests.support.raw import RawApi, raw_peer, raw_socket, receive
 
@@ -125,7 +126,7 @@ async def test_keys_are_judged_on_contract(http: httpx.AsyncClient, api_key: obj
     ],
 )
 async def test_test_keys_are_refused_a_session_on_contract(
-    api_key: str, status: int, code: str | None, form: str
+    api_key: str, status: int, code: str | None, form: UsageErrorForm
 ) -> None:
     async with MockOdyssey(usage_error_form=form) as mock, RawApi(mock, api_key) as api:
         answer = await api.http.post("/sessions/request", json={})

@@ -192,7 +192,7 @@ async def test_a_port_that_is_taken_is_told_and_leaves_nothing_open() -> None:
 async def test_settings_are_given_by_name_or_whole() -> None:
     assert MockOdyssey(Settings(fps=10), streamers=3).settings == Settings(fps=10, streamers=3)
     with pytest.raises(UnknownSettingError, match="did you mean 'streamers'"):
-        MockOdyssey(streamer=3)
+        MockOdyssey(streamer=3)  # type: ignore[call-arg]  # a type checker tells it too
     with pytest.raises(SettingsError, match="fps must be"):
         MockOdyssey(fps=0)
 

@@ -3,14 +3,28 @@
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.plans import LIMIT_NAMES, PLANS, Plan
-from odyssey_mock.settings import SETTING_NAMES, AccountSettings, Region, Settings, SettingsError, UnknownSettingError
+from odyssey_mock.settings import (
+    LIMIT_NAMES,
+    PLANS,
+    SETTING_NAMES,
+    SETTINGS,
+    AccountSettings,
+    MockOverrides,
+    Plan,
+    Region,
+    Settings,
+    SettingsError,
+    SettingsOverrides,
+    SimulatedOverrides,
+    UnknownSettingError,
+)
+from odyssey_mock.testing.simulated import NOT_YOURS
 
 URGENT = AccountSettings(simulation_priority="urgent")  # type: ignore[arg-type]
 
@@ -77,17 +91,35 @@ def test_every_setting_has_a_wrong_value_in_this_file() -> None:
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(SettingsError, match=f"^{name} must "):
-        Settings().replace(**{name: value})
+        Settings().replace(**{name: value})  # type: ignore[arg-type]  # which is what is tried
 
 
 def test_an_unknown_setting_is_told_with_the_nearest_and_all_there_are() -> None:
     with pytest.raises(UnknownSettingError, match="no setting 'streamer'; did you mean 'streamers'") as error:
-        Settings().replace(streamer=3)
+        Settings().replace(streamer=3)  # type: ignore[call-arg]  # a type checker tells it too
     assert all(name in str(error.value) for name in SETTING_NAMES)
 
 
 def test_api_keys_stay_out_of_the_representation() -> None:
     assert "ody_hush" not in repr(Settings(keys={"ody_hush": AccountSettings()}))
+
+
+def test_every_setting_is_a_keyword_of_the_same_type() -> None:
+    """Type checkers know the settings of `MockOdyssey`, of `Settings.replace` and of the markers by these."""
+    assert get_type_hints(SettingsOverrides) == get_type_hints(Settings)
+
+
+def test_what_is_left_out_of_the_keywords_of_a_mock_and_of_a_simulated_one_is_known() -> None:
+    every, mock, simulated = (
+        frozenset(get_type_hints(each)) for each in (SettingsOverrides, MockOverrides, SimulatedOverrides)
+    )
+    assert every - mock == {"clock"}, "which MockOdyssey takes by itself"
+    assert every - simulated == NOT_YOURS.keys()
+
+
+def test_every_setting_has_a_description_and_an_option_of_its_own() -> None:
+    assert all(each.description.endswith(".") for each in SETTINGS.values())
+    assert len({each.option for each in SETTINGS.values()}) == len(SETTINGS)
 
 
 @given(st.integers(0, 65535), st.integers(0, 10_000), st.floats(1e-3, 1e6))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self, Unpack, cast
 
 import av
 import pytest
@@ -23,7 +23,7 @@ from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.peer_connection import DescriptionError
-from odyssey_mock.settings import Settings
+from odyssey_mock.settings import Settings, SettingsOverrides
 from odyssey_mock.system_network import SystemNetwork
 from tests.support.raw import LIMIT
 
@@ -154,7 +154,7 @@ def stand_ins() -> Iterator[StandIns]:
         yield made
 
 
-def backend_with(**settings: object) -> Backend:
+def backend_with(**settings: Unpack[SettingsOverrides]) -> Backend:
     """A backend that nothing listens for, on a manual clock."""
     return Backend(
         settings=Settings().replace(**settings),

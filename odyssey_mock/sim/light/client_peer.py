@@ -5,8 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from odyssey_client.errors import PeerError
-from odyssey_client.rtc.client_peer import PeerListener
-from odyssey_client.rtc.ice_servers import IceServer
+from odyssey_client.platform import IceServer, PeerListener
 from odyssey_mock.rtc.peer_connection import DescriptionError
 from odyssey_mock.sim.light.description import MAX_MESSAGE, Description, Section, check_candidate
 from odyssey_mock.sim.light.link import LATE, Link, LinkListener, LinkState, MessageKind

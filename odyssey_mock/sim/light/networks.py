@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     import av
 
     from odyssey_client.errors import PeerError
-    from odyssey_client.rtc.client_peer import PeerListener
-    from odyssey_client.rtc.protocols import ClientPeer
-    from odyssey_client.rtc.protocols import SpectatorPeer as ClientSpectatorPeer
+    from odyssey_client.platform import ClientPeer, PeerListener
+    from odyssey_client.platform import SpectatorPeer as ClientSpectatorPeer
     from odyssey_mock.media.encoder import Codec
     from odyssey_mock.rtc.packet_track import PacketTrack
     from odyssey_mock.rtc.protocols import SpectatorPeer, StreamerPeer

@@ -8,7 +8,7 @@ from typing import Self
 import av
 
 from odyssey_client.errors import PeerError, excerpt
-from odyssey_client.rtc.ice_servers import IceServer
+from odyssey_client.platform import IceServer
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.peer_connection import DescriptionError

@@ -74,7 +74,7 @@ def test_with_json_an_error_is_the_one_document(arguments: list[str]) -> None:
 
 def test_a_service_that_cannot_be_reached_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ODYSSEY_API_KEY", "ody_secret_key")
-    monkeypatch.setattr("odyssey_client.platform.SystemClock.sleep", _no_sleep)
+    monkeypatch.setattr("odyssey_client.system.SystemClock.sleep", _no_sleep)
     for arguments in (["simulate", script_file(tmp_path, CAT)], ["simulations", "list"]):
         result = odyssey(*arguments)
         assert (result.exit_code, result.stdout) == (1, "")

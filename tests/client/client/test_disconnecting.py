@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from odyssey_client import ConnectionClosedError, Odyssey
-from odyssey_client.platform import SystemClock
+from odyssey_client.system import SystemClock
 from odyssey_mock import MockOdyssey
 
 GOES_ON_S = 0.2

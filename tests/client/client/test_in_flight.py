@@ -7,7 +7,7 @@ import pytest
 
 from odyssey_client.client.in_flight import Call, InFlightCalls
 from odyssey_client.errors import ConnectionClosedError
-from odyssey_client.platform import SystemClock
+from odyssey_client.system import SystemClock
 
 
 async def test_a_step_that_waits_is_cut_off_with_an_error_that_names_the_call() -> None:

@@ -17,7 +17,7 @@ from odyssey_client import (
     OdysseyConfigError,
     Script,
 )
-from odyssey_client.platform import SystemClock
+from odyssey_client.system import SystemClock
 from odyssey_mock import MockOdyssey
 from tests.support.breaking_line import breaking_line
 

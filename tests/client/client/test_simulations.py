@@ -23,7 +23,7 @@ from odyssey_client import (
     SimulationJobStatus,
     SimulationTimeoutError,
 )
-from odyssey_client.platform import SystemClock
+from odyssey_client.system import SystemClock
 from odyssey_mock import MockOdyssey
 from tests.support.scripts import IMAGE
 

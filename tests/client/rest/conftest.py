@@ -12,8 +12,8 @@ import h11
 import pytest
 
 from odyssey_client.config import AdvancedConfig, ClientConfig
-from odyssey_client.platform import SystemClock, SystemEntropy, SystemNetwork
 from odyssey_client.rest.transport import Transport
+from odyssey_client.system import SystemClock, SystemEntropy, SystemNetwork
 from tests.support.file_server import FileServer, file_server
 
 from .downloading import Downloads

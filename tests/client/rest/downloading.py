@@ -7,9 +7,9 @@ import pytest
 
 from odyssey_client.errors import DownloadError
 from odyssey_client.models import Recording
-from odyssey_client.platform import SystemEntropy
 from odyssey_client.rest.downloads import DownloadRequest, download
 from odyssey_client.rest.transport import Transport
+from odyssey_client.system import SystemEntropy
 from tests.support.file_server import FILE, FileServer
 
 SIZE = len(FILE)

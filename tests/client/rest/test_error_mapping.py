@@ -19,11 +19,11 @@ from odyssey_client.errors import (
     RateLimitError,
     StreamDurationExceededError,
 )
-from odyssey_client.errors.service_errors import ROWS, Source
 from odyssey_client.models import JSON
-from odyssey_client.platform import SystemClock, SystemEntropy
 from odyssey_client.rest.error_mapping import Failure, blanked, detail_of, readable
 from odyssey_client.rest.transport import Transport
+from odyssey_client.service_errors import ROWS, Source
+from odyssey_client.system import SystemClock, SystemEntropy
 
 from .conftest import API_KEY
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_client.errors import UnexpectedResponseError
-from odyssey_client.platform import SystemClock
 from odyssey_client.rest import regions
 from odyssey_client.rest.regions import NO_ANSWER_MS, measure
 from odyssey_client.rest.transport import Transport
+from odyssey_client.system import SystemClock
 
 from .conftest import Answer, MakeTransport, Service
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import (
     ConcurrentLimitReachedError,
     OdysseyApiError,
@@ -12,7 +13,7 @@ from odyssey_client.errors import (
     ServiceUnreachableError,
     UnexpectedResponseError,
 )
-from odyssey_client.models import ClientCredentials, StreamerCapabilities
+from odyssey_client.models import StreamerCapabilities
 from odyssey_client.rest.sessions import Sessions, open_session
 from odyssey_client.rest.transport import Transport
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_client.config import AdvancedConfig, ClientConfig
-from odyssey_client.platform import SystemClock, SystemEntropy, SystemNetwork
 from odyssey_client.rest import telemetry as module
 from odyssey_client.rest.telemetry import Telemetry
 from odyssey_client.rest.transport import Transport, client_version
+from odyssey_client.system import SystemClock, SystemEntropy, SystemNetwork
 
 from .conftest import API_KEY, Answer, MakeTransport, Service, VirtualClock
 

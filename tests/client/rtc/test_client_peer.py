@@ -8,8 +8,8 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from av import VideoFrame
 
 from odyssey_client import PeerError, SystemClock
-from odyssey_client.rtc.client_peer import AiortcClientPeer, PeerListener
-from odyssey_client.rtc.ice_servers import IceServer
+from odyssey_client.platform import IceServer, PeerListener
+from odyssey_client.rtc.client_peer import AiortcClientPeer
 from tests.client.connection.scripted import GreyTrack
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from odyssey_client import ServiceUnreachableError, SystemClock
+from odyssey_client.platform import IceServer
 from odyssey_client.rtc import ice_servers
-from odyssey_client.rtc.ice_servers import IceServer, fetch_ice_servers, read_ice_servers
+from odyssey_client.rtc.ice_servers import fetch_ice_servers, read_ice_servers
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_client.platform import SystemClock
 from odyssey_client.rtc.watchdog import SECOND_LOOK_S, VideoWatchdog
+from odyssey_client.system import SystemClock
 
 
 class SteppedClock:

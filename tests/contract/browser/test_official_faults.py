@@ -63,7 +63,7 @@ async def test_a_token_refused(
 
 @pytest.mark.parametrize("do", ["reset", "truncate"])
 async def test_a_connection_cut_is_a_fetch_that_failed(official: OfficialClient, mock: MockOdyssey, do: str) -> None:
-    mock.faults.add(at="rest.auth.token", do=do)
+    mock.faults.add({"at": "rest.auth.token", "do": do})
     error = await official.connect_error(mock.api_key)
     assert error is not None
     assert error["message"] == "Failed to fetch"
@@ -74,7 +74,7 @@ async def test_a_connection_cut_is_a_fetch_that_failed(official: OfficialClient,
 async def test_what_is_no_json_is_told_as_the_parser_puts_it(
     official: OfficialClient, mock: MockOdyssey, at: str
 ) -> None:
-    mock.faults.add(at=at, do="not_json", body="<html>Bad gateway</html>")
+    mock.faults.add({"at": at, "do": "not_json", "body": "<html>Bad gateway</html>"})
     error = await official.connect_error(mock.api_key)
     assert error is not None
     assert "is not valid JSON" in error["message"]
@@ -147,7 +147,7 @@ async def test_it_connects_without(
 async def test_it_waits_for_what_is_late_on_the_mocks_clock(
     official: OfficialClient, mock: MockOdyssey, at: str, name: str
 ) -> None:
-    mock.faults.add(at=at, do="delay", seconds=20)
+    mock.faults.add({"at": at, "do": "delay", "seconds": 20})
     connecting = await official.begin("connect", mock.api_key)
     fault = await mock.wait_for("fault", at)
     assert await connecting.outcome() == PENDING
@@ -201,7 +201,7 @@ async def test_a_socket_closed_before_the_offer_with_1011(official: OfficialClie
 async def test_an_offer_that_nobody_can_use_is_thrown_where_nobody_catches_it(
     official: OfficialClient, mock: MockOdyssey, do: str, thrown: str
 ) -> None:
-    mock.faults.add(at="signaling.offer", do=do)
+    mock.faults.add({"at": "signaling.offer", "do": do})
     connecting = await official.begin("connect", mock.api_key)
     assert thrown in await official.uncaught()
     assert await connecting.outcome() == PENDING, "it hangs"
@@ -235,7 +235,7 @@ async def test_data_channels_that_never_open(official: OfficialClient, mock: Moc
 async def test_a_peer_or_its_channels_closed_are_noticed_by_the_next_call_alone(
     official: OfficialClient, mock: MockOdyssey, do: str
 ) -> None:
-    mock.faults.add(at="peer.connected", do=do, seconds=SOON)
+    mock.faults.add({"at": "peer.connected", "do": do, "seconds": SOON})
     await official.connect(mock.api_key)
     await official.start_stream("A cat")
     await mock.advance(SOON)
@@ -295,7 +295,7 @@ async def test_an_error_on_the_socket_is_fatal(
 async def test_nonsense_on_the_socket_is_thrown_where_nobody_catches_it(
     official: OfficialClient, mock: MockOdyssey, do: str
 ) -> None:
-    mock.faults.add(at="signaling.connected", do=do, seconds=SOON)
+    mock.faults.add({"at": "signaling.connected", "do": do, "seconds": SOON})
     await official.connect(mock.api_key)
     await mock.advance(SOON)
     assert "JSON" in await official.uncaught()

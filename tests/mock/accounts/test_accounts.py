@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Unpack
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from odyssey_mock.accounts.errors import AccountError, InvalidTokenError, TokenE
 from odyssey_mock.core.clock import MANUAL_START, ManualClock
 from odyssey_mock.core.entropy import SeededEntropy
 from odyssey_mock.http.errors import ApiError, answer_to
-from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Priority, Settings, UsageErrorForm
+from odyssey_mock.settings import KEY_PATTERN, AccountSettings, MockOverrides, Priority, Settings, UsageErrorForm
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 tails = st.text(ALPHABET, max_size=12)
@@ -20,7 +21,7 @@ ordinary_keys = st.text(ALPHABET, min_size=4, max_size=24).map("ody_{}".format)
 ordinary_keys = ordinary_keys.filter(lambda key: not key.startswith(tuple(TEST_KEYS)))
 
 
-def accounts(clock: ManualClock | None = None, **settings: object) -> Accounts:
+def accounts(clock: ManualClock | None = None, **settings: Unpack[MockOverrides]) -> Accounts:
     return Accounts(Settings().replace(**settings), clock or ManualClock(), SeededEntropy(1))
 
 

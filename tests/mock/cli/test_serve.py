@@ -1,20 +1,23 @@
 """`odyssey-mock serve` as a process."""
 
+import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import click
 import httpx
 import pytest
 from click.testing import CliRunner
 
 from odyssey_mock.cli.app import main
-from odyssey_mock.cli.serve import DEFAULT_PORT
-from odyssey_mock.settings import Settings
+from odyssey_mock.cli.serve import COLLECTIONS
+from odyssey_mock.cli.serve import serve as serve_command
+from odyssey_mock.settings import LIMIT_NAMES, SETTINGS, AccountSettings, Region, Setting, Settings
 from odyssey_mock.system_network import SystemNetwork
 
 LIMIT = 20.0
@@ -65,13 +68,19 @@ def test_it_greets_with_the_lines_to_copy() -> None:
         assert (process.returncode, stderr) == (0, "")
 
 
-def test_a_script_may_come_from_a_host_that_was_named_beside_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """The settings that `serve` was about to serve with."""
     served: list[Settings] = []
 
     async def serve(settings: Settings, *, as_json: bool) -> None:
         served.append(settings)
 
     monkeypatch.setattr("odyssey_mock.cli.serve._serve", serve)
+    return served
+
+
+def test_a_script_may_come_from_a_host_that_was_named_beside_this_machine(served: list[Settings]) -> None:
     options = ["--script-host", "files.example", "--simulation-pace", "0", "--stream-duration", "900", "--no-hls"]
     result = CliRunner().invoke(main, ["serve", *options])
     assert result.exit_code == 0, result.output
@@ -84,20 +93,15 @@ def test_a_script_may_come_from_a_host_that_was_named_beside_this_machine(monkey
     ("options", "expected"),
     [
         ([], (5, 150, None)),
+        (["--plan", "free", "--stream-duration", "none"], (5, None, None)),
         (["--plan", "free", "--monthly-hours", "2.5"], (5, 150, 2.5)),
         (["--plan", "unlimited"], (None, None, None)),
         (["--plan", "unlimited", "--stream-duration", "9", "--monthly-hours", "1"], (None, 9, 1)),
     ],
 )
 def test_limits_come_from_the_plan_where_none_is_given(
-    options: list[str], expected: tuple[float | None, ...], monkeypatch: pytest.MonkeyPatch
+    options: list[str], expected: tuple[float | None, ...], served: list[Settings]
 ) -> None:
-    served: list[Settings] = []
-
-    async def serve(settings: Settings, *, as_json: bool) -> None:
-        served.append(settings)
-
-    monkeypatch.setattr("odyssey_mock.cli.serve._serve", serve)
     result = CliRunner().invoke(main, ["serve", *options])
     assert result.exit_code == 0, result.output
     assert (served[0].concurrent_sessions, served[0].stream_duration, served[0].monthly_hours) == expected
@@ -123,6 +127,9 @@ def test_a_port_that_is_taken_ends_it_with_a_clear_error() -> None:
         (["--stream-duration", "0"], "stream_duration must be a number of seconds above 0"),
         (["--plan", "golden"], "'golden' is not one of 'free', 'unlimited'"),
         (["--monthly-hours", "-1"], "monthly_hours must be a number of hours, 0 or more"),
+        (["--region", "here=soon"], "--region must be NAME or NAME=SECONDS, not 'here=soon'"),
+        (["--region", "here", "--region", "here"], "regions must be one Region or more, with different ids"),
+        (["--concurrent-sessions", "some"], "'some' is not a valid integer"),
         (["--script-host", "http://files"], "script_url_hosts must be a list of host names"),
     ],
 )
@@ -132,9 +139,86 @@ def test_a_wrong_option_is_told_before_anything_starts(options: list[str], expec
     assert expected in result.output
 
 
-def test_help_shows_the_commands_and_the_default_port() -> None:
-    assert "serve" in CliRunner().invoke(main, ["--help"]).output
-    assert str(DEFAULT_PORT) in CliRunner().invoke(main, ["serve", "-h"]).output
+def test_help_shows_the_commands() -> None:
+    shown = CliRunner().invoke(main, ["--help"]).output
+    assert all(f"\n  {command} " in shown for command in ("serve", "demo", "bench", "explore"))
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda setting: setting.name)
+def test_help_describes_the_option_of_every_setting(setting: Setting) -> None:
+    (option,) = (each for each in serve_command.params if each.name == setting.name)
+    _, shown = option.get_help_record(click.Context(serve_command, show_default=True)) or ("", "")
+    assert setting.option in option.opts
+    assert setting.description in shown
+    limit = setting.name in LIMIT_NAMES
+    of_many = setting.name in COLLECTIONS
+    assert ("[default: " in shown) == (limit or (setting.default is not None and not of_many))
+
+
+GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
+    "host": (["--host", "::1"], "::1"),
+    "port": (["--port", "8500"], 8500),
+    "loopback_only": (["--loopback-only"], True),
+    "clock": (["--clock", "manual"], "manual"),
+    "speed": (["--speed", "2.5"], 2.5),
+    "seed": (["--seed", "7"], 7),
+    "keys": (["--key", "ody_anna", "--key", "ody_berta"], dict.fromkeys(["ody_anna", "ody_berta"], AccountSettings())),
+    "bypass_privilege": (["--no-bypass-privilege"], False),
+    "access_token_lifetime": (["--access-token-lifetime", "60"], 60),
+    "session_token_lifetime": (["--session-token-lifetime", "61"], 61),
+    "usage_error_form": (["--usage-error-form", "string"], "string"),
+    "regions": (["--region", "here", "--region", "there=0.5"], (Region("here"), Region("there", 0.5))),
+    "streamers": (["--streamers", "3"], 3),
+    "dangling_session": (["--dangling-session", "62"], 62),
+    "session_grace": (["--session-grace", "0"], 0),
+    "image_to_video": (["--no-image-to-video"], False),
+    "max_image_bytes": (["--max-image-bytes", "1000"], 1000),
+    "channel_delay": (["--channel-delay", "0"], 0),
+    "fps": (["--fps", "10"], 10),
+    "portrait_size": (["--portrait-size", "176", "320"], (176, 320)),
+    "landscape_size": (["--landscape-size", "320", "176"], (320, 176)),
+    "bitrate": (["--bitrate", "500000"], 500_000),
+    "keyframe_gap": (["--keyframe-gap", "1"], 1),
+    "spectator_handshake": (["--spectator-handshake", "5"], 5),
+    "hls": (["--no-hls"], False),
+    "hls_segment_duration": (["--hls-segment-duration", "2"], 2),
+    "hls_segments": (["--hls-segments", "3"], 3),
+    "hls_linger": (["--hls-linger", "1"], 1),
+    "simulation_workers": (["--simulation-workers", "0"], 0),
+    "simulation_priority": (["--simulation-priority", "high"], "high"),
+    "simulation_dispatch_delay": (["--simulation-dispatch-delay", "1"], 1),
+    "simulation_start_delay": (["--simulation-start-delay", "1.5"], 1.5),
+    "simulation_pace": (["--simulation-pace", "0"], 0),
+    "simulation_duration": (["--simulation-duration", "9"], 9),
+    "simulation_retries": (["--simulation-retries", "0"], 0),
+    "cancel_processing": (["--no-cancel-processing"], False),
+    "script_url_hosts": (["--script-host", "files.example"], (*Settings().script_url_hosts, "files.example")),
+    "script_url_timeout": (["--script-url-timeout", "1"], 1),
+    "script_url_bytes": (["--script-url-bytes", "1"], 1),
+    "artifact_url_lifetime": (["--artifact-url-lifetime", "1"], 1),
+    "jobs_limit": (["--jobs-limit", "1"], 1),
+    "streams_limit": (["--streams-limit", "1"], 1),
+    "journal_limit": (["--journal-limit", "1"], 1),
+    "concurrent_sessions": (["--concurrent-sessions", "none"], None),
+    "monthly_hours": (["--monthly-hours", "2.5"], 2.5),
+    "queued_simulations": (["--queued-simulations", "3"], 3),
+    "connection_duration": (["--connection-duration", "none"], None),
+    "inactivity": (["--inactivity", "5"], 5),
+    "stream_duration": (["--stream-duration", "9"], 9),
+}
+"""Options of each setting but `faults`, which `faults/test_fault_files.py` gives, and the value that they make."""
+
+
+def test_every_setting_is_given_in_this_file() -> None:
+    assert GIVEN.keys() == SETTINGS.keys() - {"faults"}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_what_an_option_says_arrives_and_all_else_is_as_it_was(name: str, served: list[Settings]) -> None:
+    options, expected = GIVEN[name]
+    result = CliRunner().invoke(main, ["serve", *options])
+    assert result.exit_code == 0, result.output
+    assert served == [dataclasses.replace(Settings(port=8400), **{name: expected})]  # type: ignore[arg-type]  # by name
 
 
 def test_the_commands_are_listed_without_loading_the_server() -> None:

@@ -29,7 +29,7 @@ def test_every_fault_setting_and_limit_that_is_drawn_can_be() -> None:
     for scenario in MANY:
         for fault in scenario.faults:
             Fault.of(fault)
-        Settings().replace(**scenario.settings)
+        Settings().replace(**scenario.settings)  # type: ignore[arg-type]  # JSON, which it judges itself
         for actor in scenario.actors:
             AdvancedConfig(**actor.advanced)  # type: ignore[arg-type]  # JSON, which it judges itself
 

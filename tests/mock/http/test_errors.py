@@ -3,7 +3,8 @@
 import httpx
 import pytest
 
-from odyssey_mock.http.errors import USAGE_ERRORS, ApiError, usage_error
+from odyssey_mock.accounts.errors import AccountError, InvalidTokenError, TokenExpiredError
+from odyssey_mock.http.errors import ANSWERS, USAGE_ERRORS, ApiError, answer_to, usage_error
 
 
 @pytest.mark.off_contract("the token is missing or made up")
@@ -69,3 +70,18 @@ def test_a_usage_error_that_lacks_a_detail_is_a_defect_of_the_caller() -> None:
 
 def test_an_api_error_says_its_status_and_detail() -> None:
     assert str(ApiError(503, "No streamer")) == "503: No streamer"
+
+
+def test_every_error_of_an_account_has_an_answer() -> None:
+    assert {kind for kind in AccountError.__subclasses__() if kind not in ANSWERS} == set()
+
+
+def test_an_error_without_an_answer_of_its_own_has_that_of_its_kind() -> None:
+    expired, invalid = answer_to(TokenExpiredError()), answer_to(InvalidTokenError())
+    assert (expired.status, expired.headers) == (invalid.status, invalid.headers)
+    assert (expired.detail, invalid.detail) == ("Access token expired", "Invalid access token")
+
+
+def test_an_error_that_has_no_answer_is_a_defect() -> None:
+    with pytest.raises(KeyError):
+        answer_to(LookupError("no such thing"))

@@ -168,7 +168,7 @@ EXPECTED: Mapping[str, Callable[[Cell], Awaitable[None]]] = {
 async def test_a_fault_does_what_it_says_once_and_leaves_nothing(point: str, do: str) -> None:
     async with nothing_left(), cell(point) as asked:
         since = asked.mock.journal.next_index
-        fault = asked.mock.faults.add(at=point, do=do, times=1, **PARAMETERS.get(do, {}))
+        fault = asked.mock.faults.add({"at": point, "do": do, "times": 1, **PARAMETERS.get(do, {})})
         await EXPECTED[do](asked)
         assert shape(await asked.ask()) == shape(asked.usual)
         assert (fault.passed, fault.fired) == (1, 1)

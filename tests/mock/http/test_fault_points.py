@@ -46,7 +46,7 @@ async def test_every_route_of_the_service_declares_its_points_and_every_point_of
 async def test_a_request_passes_its_own_point_and_no_other(http: httpx.AsyncClient, point: str) -> None:
     async with MockOdyssey(simulation_workers=0) as mock:
         token = await token_of(mock, http)
-        faults = {name: mock.faults.add(at=name, do="status", status=418) for name in HTTP_POINTS}
+        faults = {name: mock.faults.add({"at": name, "do": "status", "status": 418}) for name in HTTP_POINTS}
         assert (await ask(mock, http, point, token)).status_code == 418
         assert {name for name, fault in faults.items() if fault.passed} == {point}
 
@@ -75,7 +75,7 @@ async def test_a_wrong_method_another_path_a_preflight_and_the_control_api_pass_
 async def test_a_fault_for_one_key_leaves_the_others_alone(http: httpx.AsyncClient, point: str) -> None:
     async with MockOdyssey(simulation_workers=0) as mock:
         tokens = {key: await token_of(mock, http, key) for key in ("ody_somebody", "ody_another")}
-        mock.faults.add(at=point, do="status", status=503, match={"account": "ody_somebody"})
+        mock.faults.add({"at": point, "do": "status", "status": 503, "match": {"account": "ody_somebody"}})
         if point == "rest.auth.token":
             answers = {
                 key: await http.post(f"{mock.url}/auth/token", json={"api_key": key}) for key in (*tokens, "ody_third")
@@ -121,8 +121,10 @@ async def test_a_fault_is_narrowed_by_what_the_path_names(
 ) -> None:
     async with MockOdyssey() as mock:
         token = await token_of(mock, http)
-        other = mock.faults.add(at=point, do="status", status=500, match=dict.fromkeys(narrowed, "another"))
-        wanted = mock.faults.add(at=point, do="status", status=418, match=narrowed)
+        other = mock.faults.add(
+            {"at": point, "do": "status", "status": 500, "match": dict.fromkeys(narrowed, "another")}
+        )
+        wanted = mock.faults.add({"at": point, "do": "status", "status": 418, "match": narrowed})
         assert (await ask(mock, http, point, token)).status_code == 418
         assert (other.fired, wanted.fired) == (0, 1)
 
@@ -146,8 +148,8 @@ async def test_what_belongs_to_a_stream_or_a_streamer_is_its_accounts(http: http
             "artifact": f"{mock.url}/artifacts/{broadcast.stream_id}/video.mp4",
         }
         for point, url in asks.items():
-            mock.faults.add(at=point, do="status", status=418, match={"account": mock.api_key})
-            mock.faults.add(at=point, do="status", status=500)
+            mock.faults.add({"at": point, "do": "status", "status": 418, "match": {"account": mock.api_key}})
+            mock.faults.add({"at": point, "do": "status", "status": 500})
             assert (await http.get(url)).status_code == 418
             (fired,) = mock.journal.find("fault", point)
             assert (fired.account, fired.session) == (session.account_id, session.id)

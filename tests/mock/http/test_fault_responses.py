@@ -66,7 +66,7 @@ GET_PLAYLIST = f"GET {PLAYLIST} HTTP/1.1\nHost: x\n\n"
 async def test_a_status_comes_with_its_detail_whatever_that_is(
     mock: MockOdyssey, http: httpx.AsyncClient, given: dict[str, JSON], body: JSON
 ) -> None:
-    mock.faults.add(at="rest.regions.ping", do="status", **given)
+    mock.faults.add({"at": "rest.regions.ping", "do": "status", **given})
     answer = await http.get("/ping/us-east-1")
     assert (answer.status_code, answer.json()) == (given["status"], body)
     assert "retry-after" not in answer.headers
@@ -101,7 +101,8 @@ async def test_an_answer_of_401_names_its_scheme(mock: MockOdyssey, http: httpx.
 async def test_a_page_of_another_origin_can_read_a_spoilt_answer(
     mock: MockOdyssey, http: httpx.AsyncClient, do: str
 ) -> None:
-    mock.faults.add(at="rest.regions.ping", do=do, **({"status": 503, "retry_after": 0} if do == "status" else {}))
+    parameters = {"status": 503, "retry_after": 0} if do == "status" else {}
+    mock.faults.add({"at": "rest.regions.ping", "do": do, **parameters})
     answer = await http.get("/ping/us-east-1", headers={"Origin": "https://app.example"})
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "Retry-After" in answer.headers["access-control-expose-headers"]
@@ -165,7 +166,7 @@ async def test_a_slow_answer_comes_at_its_pace_as_the_clock_goes(mock: MockOdyss
 @pytest.mark.parametrize("how", ["closes", "resets"])
 async def test_a_request_whose_client_has_gone_ends_at_once(mock: MockOdyssey, do: str, how: str) -> None:
     parameters: Mapping[str, JSON] = {"delay": {"seconds": 60}, "slow": {"bytes_per_second": 1}, "no_answer": {}}[do]
-    mock.faults.add(at="hls.playlist", do=do, **parameters)
+    mock.faults.add({"at": "hls.playlist", "do": do, **parameters})
     async with asking(mock, GET_PLAYLIST) as (_, writer):
         await mock.wait_for("fault", "hls.playlist")
         if how == "resets":
@@ -217,7 +218,7 @@ async def test_a_body_that_never_comes_whole_is_given_up_with_its_client(
     mock: MockOdyssey, point: str, do: str
 ) -> None:
     given: Mapping[str, JSON] = {"status": {"status": 503}, "delay": {"seconds": 1}, "not_json": {}}[do]
-    mock.faults.add(at=point, do=do, **given)
+    mock.faults.add({"at": point, "do": do, **given})
     path = {"rest.auth.token": "/auth/token", "rest.telemetry": "/telemetry"}[point]
     async with asking(mock, f"POST {path} HTTP/1.1\nHost: x\nContent-Length: 100\n\n{{"):
         pass
@@ -234,7 +235,7 @@ async def test_leaving_the_mock_does_not_wait_for_what_waits_on_purpose(
     parameters: Mapping[str, JSON] = {"delay": {"seconds": 60}, "slow": {"bytes_per_second": 1}, "no_answer": {}}[do]
     async with nothing_left(), httpx.AsyncClient(trust_env=False, timeout=LIMIT) as http:
         async with MockOdyssey(clock="manual") as mock:
-            mock.faults.add(at="hls.playlist", do=do, **parameters)
+            mock.faults.add({"at": "hls.playlist", "do": do, **parameters})
             request = asyncio.create_task(http.get(mock.url + PLAYLIST))
             await mock.wait_for("fault", "hls.playlist")
             began = asyncio.get_running_loop().time()
@@ -247,7 +248,7 @@ async def test_leaving_the_mock_does_not_wait_for_what_waits_on_purpose(
 async def test_nothing_is_logged_of_a_spoilt_answer(
     mock: MockOdyssey, http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, do: str
 ) -> None:
-    mock.faults.add(at="whep.config", do=do)
+    mock.faults.add({"at": "whep.config", "do": do})
     with pytest.raises(httpx.TransportError):
         await http.get("/config", timeout=0.1 if do == "no_answer" else LIMIT)
     await mock.wait_for("rest", "GET /config")

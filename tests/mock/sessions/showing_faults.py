@@ -82,7 +82,7 @@ class Stage:
     def add(self, **more: JSON) -> None:
         """Put the fault on the list."""
         late: dict[str, JSON] = {"seconds": self.seconds} if "seconds" in self.takes else {}
-        self.mock.faults.add(at=self.point, do=self.do, **late, **more)
+        self.mock.faults.add({"at": self.point, "do": self.do, **late, **more})
 
     @property
     def takes(self) -> Collection[str]:

@@ -191,7 +191,7 @@ async def indexes(stage: Stage, count: int) -> list[int]:
 
 @CASES.of("peer.frame", "late")
 async def a_frame_and_those_behind_it_are_late(stage: Stage) -> None:
-    stage.mock.faults.add(at=stage.point, do=stage.do, seconds=0.5, after=5, times=1, match=OURS)
+    stage.mock.faults.add({"at": stage.point, "do": stage.do, "seconds": 0.5, "after": 5, "times": 1, "match": OURS})
     loop = asyncio.get_running_loop()
     async with stage.to.peer() as peer:
         tag = stage.mock.streams[await start(peer)].timeline.tag

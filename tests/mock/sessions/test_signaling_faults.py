@@ -119,7 +119,7 @@ async def an_upgrade_is_never_answered(stage: Stage) -> None:
 async def test_a_client_that_gives_up_an_upgrade_leaves_nothing_of_it(
     odyssey_mock: MockOdyssey, caplog: pytest.LogCaptureFixture, fault: dict[str, float | str]
 ) -> None:
-    odyssey_mock.faults.add(at="signaling.upgrade", **fault)
+    odyssey_mock.faults.add({"at": "signaling.upgrade", **fault})
     before = asyncio.all_tasks()
     async with no_warnings(caplog), visits(odyssey_mock) as to:
         stage = Stage(odyssey_mock, to, "signaling.upgrade", str(fault["do"]), 0)

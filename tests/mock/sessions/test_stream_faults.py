@@ -270,7 +270,9 @@ async def test_a_fault_may_be_of_one_session_stream_prompt_or_account(odyssey_mo
             "account": odyssey_mock.api_key,
         }
         await start(other, prompt="A dog")
-        odyssey_mock.faults.add(at="stream.end", do="error", reason="not_now", match={match: narrow[match]})
+        odyssey_mock.faults.add(
+            {"at": "stream.end", "do": "error", "reason": "not_now", "match": {match: narrow[match]}}
+        )
         peer.say(END)
         other.say(END)
         assert (await peer.hear())["reason"] == "not_now"

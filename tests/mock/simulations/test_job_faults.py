@@ -38,7 +38,7 @@ async def check_closed(backend: Backend, clock: ManualClock) -> None:
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_job_is_made_to_fail_with_that_message_and_the_next_one_is_not(point: str) -> None:
     backend, clock = a_backend(simulation_workers=1)
-    backend.faults.add(at=point, do="fail", message="the model fell over", times=1)
+    backend.faults.add({"at": point, "do": "fail", "message": "the model fell over", "times": 1})
     record, next_one = submit(backend), submit(backend)
     await clock.advance(LONG)
     assert (record.status, record.error_message) == (JobState.FAILED, "the model fell over")
@@ -55,7 +55,7 @@ async def test_a_job_is_made_to_fail_with_that_message_and_the_next_one_is_not(p
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_job_stalls_where_it_is_until_it_is_cancelled_and_keeps_its_worker(point: str) -> None:
     backend, clock = a_backend(simulation_workers=1)
-    backend.faults.add(at=point, do="stall", times=1)
+    backend.faults.add({"at": point, "do": "stall", "times": 1})
     record, waiting = submit(backend), submit(backend)
     await clock.advance(LONG)
     assert states(record) == way_to(point)
@@ -69,7 +69,7 @@ async def test_a_job_stalls_where_it_is_until_it_is_cancelled_and_keeps_its_work
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_stalled_job_counts_as_a_worker_less_for_whoever_waits(point: str) -> None:
     backend, clock = a_backend(simulation_workers=2)
-    backend.faults.add(at=point, do="stall", times=2)
+    backend.faults.add({"at": point, "do": "stall", "times": 2})
     submit(backend)
     await clock.advance(LONG)
     assert submit(backend).estimated_wait_minutes == 0
@@ -81,7 +81,7 @@ async def test_a_stalled_job_counts_as_a_worker_less_for_whoever_waits(point: st
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_job_that_loses_its_worker_is_begun_anew_and_that_is_counted(point: str) -> None:
     backend, clock = a_backend(simulation_retries=2)
-    backend.faults.add(at=point, do="lose_worker", times=2)
+    backend.faults.add({"at": point, "do": "lose_worker", "times": 2})
     record = submit(backend)
     await clock.advance(LONG)
     assert (record.status, record.retry_count, len(record.streams)) == (JobState.COMPLETED, 2, 1)
@@ -93,7 +93,7 @@ async def test_a_job_that_loses_its_worker_is_begun_anew_and_that_is_counted(poi
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_job_that_always_loses_its_worker_fails_when_its_retries_are_used_up(point: str) -> None:
     backend, clock = a_backend(simulation_retries=1)
-    backend.faults.add(at=point, do="lose_worker")
+    backend.faults.add({"at": point, "do": "lose_worker"})
     record = submit(backend)
     await clock.advance(LONG)
     assert (record.status, record.retry_count, list(record.streams)) == (JobState.FAILED, 1, [])

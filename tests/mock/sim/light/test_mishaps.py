@@ -41,7 +41,7 @@ async def test_a_connection_that_does_not_come_up(fidelity: PeerKind, fault: str
     at, do = fault.split()
     told = Told()
     async with staged(fidelity) as stage, asyncio.timeout(LIMIT):
-        stage.mock.faults.add(at=at, do=do)
+        stage.mock.faults.add({"at": at, "do": do})
         with pytest.raises(OdysseyError):
             # DTLS of aiortc takes its time on a busy machine, and is to fail before the limit.
             await stage.client(connect_timeout_s=LIMIT if at == "peer.dtls" else 0.7).connect(**told.handlers())
@@ -95,7 +95,7 @@ async def test_a_connection_that_is_lost_comes_back(fidelity: PeerKind, mishap: 
                 if now == "connected" and "reconnecting" in told.words:
                     is_back.set()
 
-            stage.mock.faults.add(at="peer.connected", do=mishap, seconds=0.2, times=1)
+            stage.mock.faults.add({"at": "peer.connected", "do": mishap, "seconds": 0.2, "times": 1})
             stream = await client.connect(**{**handlers, "on_status_change": status})
             await is_back.wait()
             before = stream.frames_received

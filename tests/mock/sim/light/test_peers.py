@@ -9,8 +9,7 @@ import pytest
 
 import odyssey_client
 from odyssey_client.errors import PeerError
-from odyssey_client.rtc.client_peer import PeerListener
-from odyssey_client.rtc.protocols import ClientPeer
+from odyssey_client.platform import ClientPeer, PeerListener
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.peer_connection import DescriptionError
 from odyssey_mock.rtc.protocols import StreamerPeer

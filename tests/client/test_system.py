@@ -17,18 +17,17 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.http11 import Request, Response
 
 from odyssey_client import Odyssey
-from odyssey_client.platform import (
+from odyssey_client.platform import Platform
+from odyssey_client.rest.proxies import EnvironmentTransport, environment_proxy
+from odyssey_client.system import (
     MAX_MESSAGE_BYTES,
-    Platform,
     SystemClock,
     SystemEntropy,
     SystemNetwork,
     _WithoutToken,
     default_platform,
-    is_loopback,
     platform_by_default,
 )
-from odyssey_client.rest.proxies import EnvironmentTransport, environment_proxy
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -56,26 +55,6 @@ def test_chance_gives_uuids_and_numbers_in_range() -> None:
     entropy = SystemEntropy()
     assert uuid.UUID(entropy.uuid()).version == 4
     assert all(1 <= entropy.uniform(1, 2) <= 2 for _ in range(100))
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("localhost", True),
-        ("LOCALHOST.", True),
-        ("a.localhost", True),
-        ("127.0.0.1", True),
-        ("127.8.8.8", True),
-        ("::1", True),
-        ("[::1]", True),
-        ("", False),
-        ("localhost.example.com", False),
-        ("10.0.0.1", False),
-        ("api.odyssey.ml", False),
-    ],
-)
-def test_loopback_is_told_from_the_rest(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected
 
 
 def addresses(*ips: object) -> list[SimpleNamespace]:
@@ -173,7 +152,7 @@ async def test_a_refused_websocket_raises_what_websockets_raises() -> None:
 
 
 def test_importing_a_client_that_is_not_used_yet_loads_nothing_heavy() -> None:
-    ours = ["config", "errors", "models", "seams", "image", "rest.regions", "rest.sessions", "rest.telemetry"]
+    ours = ["config", "errors", "models", "system", "media.image", "rest.regions", "rest.sessions", "rest.telemetry"]
     heavy = ["aiortc", "av", "numpy", "PIL", "httpx", "websockets", "ifaddr", "pillow_heif"]
     imports = "; ".join(f"import odyssey_client.{module}" for module in ours)
     code = f"{imports}; import sys; print([m for m in {heavy} if m in sys.modules])"
@@ -196,7 +175,7 @@ async def test_a_proxy_that_cannot_be_used_is_told_as_http_errors_are(
     await transport.aclose()
 
 
-async def test_clients_made_in_a_block_and_in_its_tasks_take_its_seams_unless_given_others() -> None:
+async def test_clients_made_in_a_block_and_in_its_tasks_take_its_platform_unless_given_others() -> None:
     mine = Platform(SystemClock(), SystemEntropy(), SystemNetwork())
     other = SystemClock()
 

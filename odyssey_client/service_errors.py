@@ -12,26 +12,28 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from odyssey_client.errors.base import OdysseyApiError, OdysseyAuthError, OdysseyError, excerpt
-from odyssey_client.errors.connection import (
+from odyssey_client.errors import (
+    AccountSuspendedError,
     BroadcastNotFoundError,
+    ConcurrentLimitReachedError,
     ConnectionLimitReachedError,
+    MonthlyLimitReachedError,
+    OdysseyApiError,
+    OdysseyAuthError,
     OdysseyConnectionError,
+    OdysseyError,
+    OdysseySimulationError,
     OdysseyStreamError,
+    OdysseyUsageError,
     QueueTimeoutError,
+    RateLimitError,
+    ScriptError,
     SessionLostError,
     SignalingError,
+    StreamDurationExceededError,
     StreamerDisconnectedError,
     StreamerNotAvailableError,
-)
-from odyssey_client.errors.simulation import OdysseySimulationError, ScriptError
-from odyssey_client.errors.usage import (
-    AccountSuspendedError,
-    ConcurrentLimitReachedError,
-    MonthlyLimitReachedError,
-    OdysseyUsageError,
-    RateLimitError,
-    StreamDurationExceededError,
+    excerpt,
 )
 
 ANY = "*"

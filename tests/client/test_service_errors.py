@@ -4,17 +4,10 @@ from collections import Counter
 
 import pytest
 
-from odyssey_client.errors import (
-    OdysseyConnectionError,
-    OdysseyError,
-    OdysseyStreamError,
-    OdysseyUsageError,
-    connection_error,
-    stream_error,
-)
-from odyssey_client.errors.service_errors import ANY, ROWS, Row, Source, row
+from odyssey_client.errors import OdysseyConnectionError, OdysseyError, OdysseyStreamError, OdysseyUsageError
 from odyssey_client.models import JSON
 from odyssey_client.rest.error_mapping import Failure
+from odyssey_client.service_errors import ANY, ROWS, Row, Source, connection_error, row, stream_error
 
 NAMES = {"job_id": "job-1", "stream_id": "stream-1"}
 UNKNOWN = {Source.REST: 418, Source.WHEP: 418}

@@ -25,11 +25,10 @@ from odyssey_client.errors import (
     SimulationTimeoutError,
     StreamerDisconnectedError,
     StreamerNotAvailableError,
-    connection_error,
     excerpt,
 )
-from odyssey_client.errors.service_errors import ROWS, Source
 from odyssey_client.models import SimulationJobDetail, SimulationJobStatus, SimulationStream
+from odyssey_client.service_errors import ROWS, Source, connection_error
 
 REASONS = [row.said for row in ROWS if row.source is Source.SIGNALING]
 
@@ -39,7 +38,7 @@ def all_classes(kind: type[OdysseyError] = OdysseyError) -> list[type[OdysseyErr
 
 
 OWN = sorted(
-    {kind for kind in all_classes() if kind.__module__.startswith(f"{errors.__name__}.")},
+    {kind for kind in all_classes() if kind.__module__ == errors.__name__},
     key=lambda kind: kind.__name__,
 )
 

@@ -1,0 +1,183 @@
+"""The real clock, entropy and network, and the platform that a client takes by default.
+
+`platform_by_default` gives another one to the clients that a block makes, however deep inside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import logging
+import random  # noqa: TID251 - this module is the seam
+import sys
+import time
+import uuid
+from contextlib import AbstractAsyncContextManager, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from odyssey_client.loopback import is_loopback
+from odyssey_client.platform import Platform
+
+if TYPE_CHECKING:  # httpx and websockets take 60 ms to import, and a client that is only constructed needs neither
+    import ssl
+    from collections.abc import Callable, Iterator
+
+    import av
+    import httpx
+    from websockets.asyncio.client import ClientConnection
+
+    from odyssey_client.errors import PeerError
+    from odyssey_client.platform import ClientPeer, Clock, PeerListener, SpectatorPeer
+
+MAX_MESSAGE_BYTES = 64 * 2**20
+"""The largest signaling message: a 25 MB image in base64 with room to spare."""
+
+
+class SystemClock:
+    """The machine's clock and the running event loop's."""
+
+    def time(self) -> float:
+        return time.time()  # noqa: TID251
+
+    def monotonic(self) -> float:
+        return time.monotonic()  # noqa: TID251
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)  # noqa: TID251
+
+    def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+        return asyncio.timeout(seconds)
+
+
+class SystemEntropy:
+    """The machine's chance."""
+
+    def uuid(self) -> str:
+        return str(uuid.uuid4())  # noqa: TID251
+
+    def uniform(self, low: float, high: float) -> float:
+        return random.uniform(low, high)  # noqa: S311 - jitter, not a secret
+
+
+class SystemNetwork:
+    """The machine's network. Proxies of the environment are used, except for this machine itself."""
+
+    def http_transport(self) -> httpx.AsyncBaseTransport:
+        from odyssey_client.rest.proxies import EnvironmentTransport  # noqa: PLC0415 - see the top of this module
+
+        return EnvironmentTransport(lambda: self._tls)
+
+    def websocket(self, url: str) -> AbstractAsyncContextManager[ClientConnection]:
+        from websockets.asyncio.client import connect  # noqa: PLC0415 - see the top of this module
+
+        parts = urlsplit(url)
+        return connect(
+            url,
+            ssl=self._tls if parts.scheme == "wss" else None,
+            proxy=self.proxy(parts.hostname or ""),
+            max_size=MAX_MESSAGE_BYTES,
+            compression=None,  # base64 and SDP hardly shrink, and an image would cost a second of CPU
+            open_timeout=None,
+            close_timeout=1.0,
+            logger=_WithoutToken(url),
+        )
+
+    def proxy(self, host: str) -> Literal[True] | None:
+        """Say how a socket gets to ``host``: True for the environment's proxy, if it names one; None for directly."""
+        return None if is_loopback(host) else True
+
+    def ice_addresses(self) -> list[str]:
+        """List the machine's own addresses, link-local ones left out; 127.0.0.1 only where there are no others.
+
+        aioice by itself never takes 127.0.0.1, and so has no candidate on a machine with loopback only.
+        """
+        import ifaddr  # noqa: PLC0415 - only a live connection needs it
+
+        found = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips]
+        # IPv6 addresses are (address, flow info, scope id).
+        addresses = [ipaddress.ip_address(ip if isinstance(ip, str) else ip[0]) for ip in found]
+        usable = [str(a) for a in addresses if not (a.is_loopback or a.is_link_local or a.is_unspecified)]
+        return list(dict.fromkeys(usable)) or ["127.0.0.1"]
+
+    def peer(self, clock: Clock, listener: PeerListener) -> ClientPeer:
+        from odyssey_client.rtc.client_peer import AiortcClientPeer  # noqa: PLC0415 - aiortc takes a quarter of a second to import
+
+        return AiortcClientPeer(self.ice_addresses(), clock, listener)
+
+    def spectator_peer(
+        self,
+        clock: Clock,
+        *,
+        connected: Callable[[], None],
+        ended: Callable[[], None],
+        frame: Callable[[av.VideoFrame], None],
+        lost: Callable[[PeerError], None],
+    ) -> SpectatorPeer:
+        from odyssey_client.rtc.spectator_peer import AiortcSpectatorPeer  # noqa: PLC0415 - as above
+
+        return AiortcSpectatorPeer(
+            self.ice_addresses(), clock, connected=connected, ended=ended, frame=frame, lost=lost
+        )
+
+    @functools.cached_property
+    def _tls(self) -> ssl.SSLContext:
+        import httpx  # noqa: PLC0415 - see the top of this module
+
+        return httpx.create_ssl_context()
+
+
+def _system() -> Platform:
+    return Platform(SystemClock(), SystemEntropy(), SystemNetwork())
+
+
+_default: ContextVar[Callable[[], Platform]] = ContextVar("odyssey_default_platform", default=_system)
+
+
+def default_platform() -> Platform:
+    """Make what a client takes where it is given nothing: the machine's, unless within `platform_by_default`."""
+    return _default.get()()
+
+
+@contextmanager
+def platform_by_default(make: Callable[[], Platform]) -> Iterator[None]:
+    """Let clients that are made in this block, and in tasks begun in it, take what ``make`` returns by default.
+
+    For simulations, in which software that makes its own client is to run as it is.
+    """
+    token = _default.set(make)
+    try:
+        yield
+    finally:
+        _default.reset(token)
+
+
+class _WithoutToken(logging.LoggerAdapter[logging.Logger]):
+    """Blanks the token in a URL's query out of all that the WebSocket library logs: the URL, and what the service says.
+
+    A filter would see the records of every connection, and could not know the tokens of each.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(_websocket_log)
+        query = parse_qsl(urlsplit(url).query)
+        tokens = {value for name, value in query if name == "token" and value}
+        self._secrets = sorted(tokens | {quote(token, safe="") for token in tokens}, key=len, reverse=True)
+
+    def log(self, level: int, msg: object, *args: object, **keywords: Any) -> None:
+        from websockets.exceptions import ConnectionClosed  # noqa: PLC0415 - see the top of this module
+
+        if keywords.get("exc_info") and isinstance(sys.exc_info()[1], ConnectionClosed):
+            # A ping that fails because the connection is gone: its owner is told, and says so to the user.
+            level = logging.DEBUG
+        if not self.isEnabledFor(level):
+            return
+        text = str(msg) % args if args else str(msg)
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        self.logger.log(level, "%s", text, **keywords)
+
+
+_websocket_log = logging.getLogger("odyssey_client.websocket")

@@ -1,0 +1,44 @@
+"""The markers as functions: the same marks, with keywords that a type checker knows."""
+
+from typing import get_type_hints
+
+import pytest
+
+from odyssey_mock import MockOdyssey
+from odyssey_mock.settings import SimulatedOverrides
+from odyssey_mock.sim.fidelity import Fidelity
+from odyssey_mock.sim.world import World
+from odyssey_mock.testing import markers
+from odyssey_mock.testing.chaos import Chaos
+from odyssey_mock.testing.simulated import Plan
+
+TYPES = {"Fidelity": Fidelity, "Chaos": Chaos}
+"""What `markers` names for type checkers alone."""
+
+
+def test_the_marks_are_those_of_pytest() -> None:
+    assert markers.odyssey(clock="manual", fps=5).mark == pytest.mark.odyssey(clock="manual", fps=5).mark
+    assert markers.odyssey_sim(seeds=3, weather=True).mark == pytest.mark.odyssey_sim(seeds=3, weather=True).mark
+
+
+@markers.odyssey(plan="unlimited", fps=5)
+async def test_the_mock_has_the_settings_of_the_mark(odyssey_mock: MockOdyssey) -> None:
+    assert (odyssey_mock.settings.fps, odyssey_mock.settings.stream_duration) == (5, None)
+
+
+@markers.odyssey_sim(seeds=2, weather="calm", streamers=7)
+async def test_the_simulated_mock_has_them_too(odyssey_sim: World) -> None:
+    assert odyssey_sim.mock.settings.streamers == 7
+
+
+def test_every_keyword_of_a_simulated_test_but_its_settings_is_one_of_its_plan() -> None:
+    keywords = get_type_hints(markers.SimulatedMarkerKeywords, localns=TYPES)
+    own = {name for name in keywords if name not in get_type_hints(SimulatedOverrides)}
+    assert own - {"plan"} == get_type_hints(Plan).keys() - {"settings"}
+
+
+def test_a_type_checker_refuses_what_no_marker_takes() -> None:
+    markers.odyssey(streamer=3)  # type: ignore[call-arg]
+    markers.odyssey(fps="many")  # type: ignore[arg-type]
+    markers.odyssey_sim(clock="manual")  # type: ignore[call-arg]
+    markers.odyssey_sim(seeds="all")  # type: ignore[arg-type]

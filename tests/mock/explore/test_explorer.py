@@ -1,4 +1,4 @@
-"""Lives played from seeds: the same in every process, whole, and told."""
+"""Scenarios played from seeds: the same in every process, whole, and told."""
 
 import os
 import re

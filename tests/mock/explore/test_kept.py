@@ -1,4 +1,4 @@
-"""Lives in which something was once found: they hold now, and each is played on every commit.
+"""Scenarios in which something was once found: they hold now, and each is played on every commit.
 
 A scenario is kept as what was shrunk from its seed, and not as the seed: what a seed is drawn to be may change.
 """

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.accounts.session_tokens import SessionTokens
@@ -18,7 +19,11 @@ from odyssey_mock.recordings.artifact_urls import ArtifactUrls
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamStore
 from odyssey_mock.rtc.protocols import MockNetwork
+from odyssey_mock.sessions.client_connection import ClientConnection
 from odyssey_mock.sessions.registry import SessionRegistry
+from odyssey_mock.sessions.session import Session
+from odyssey_mock.sessions.session_lifecycle import SessionVideo
+from odyssey_mock.sessions.stream_setup import StreamSetup
 from odyssey_mock.settings import Settings
 from odyssey_mock.simulations.jobs import Jobs
 
@@ -57,10 +62,25 @@ class Backend:
         self.accounts = Accounts(self.settings, self.clock, self.entropy)
         self.tokens = SessionTokens(self.clock, self.entropy)
         self.telemetry = deque(maxlen=self.settings.journal_limit)
-        self.sessions = SessionRegistry(self)
         self.streams = StreamStore(self.settings.streams_limit)
         self.usage = Usage(self.clock, self.accounts, self.streams)
-        self.broadcasts = Broadcasts(self)
+        self.broadcasts = Broadcasts(
+            settings=self.settings,
+            clock=self.clock,
+            entropy=self.entropy,
+            journal=self.journal,
+            peers=self.network,
+            streams=self.streams,
+            base_url=self.base_url,
+        )
+        self.sessions = SessionRegistry(
+            settings=self.settings,
+            clock=self.clock,
+            entropy=self.entropy,
+            accounts=self.accounts,
+            tokens=self.tokens,
+            make_session=self._session_maker(),
+        )
         urls = ArtifactUrls(self.clock, self.entropy, self.settings.artifact_url_lifetime)
         self.recordings = Recordings(self.streams, urls)
         self.jobs = Jobs(
@@ -73,6 +93,42 @@ class Backend:
             accounts=self.accounts,
             usage=self.usage,
             streams=self.streams,
+        )
+
+    def _session_maker(self) -> partial[Session]:
+        """What makes the server's sessions, given what differs between them."""
+        connect = partial(
+            ClientConnection,
+            journal=self.journal,
+            faults=self.faults,
+            clock=self.clock,
+            peers=self.network,
+            loopback_only=self.settings.loopback_only,
+        )
+        setup = StreamSetup(
+            settings=self.settings,
+            clock=self.clock,
+            entropy=self.entropy,
+            faults=self.faults,
+            make_frame_encoder=self.footage,
+        )
+        make_video = partial(
+            SessionVideo,
+            settings=self.settings,
+            clock=self.clock,
+            journal=self.journal,
+            faults=self.faults,
+            streams=self.streams,
+            broadcasts=self.broadcasts,
+            setup=setup,
+        )
+        return partial(
+            Session,
+            settings=self.settings,
+            clock=self.clock,
+            journal=self.journal,
+            connect=connect,
+            make_video=make_video,
         )
 
     async def reset(self) -> None:

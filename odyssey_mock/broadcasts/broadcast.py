@@ -1,28 +1,27 @@
-"""One stream's spectators: whoever watches it besides its host, on packets that are made once for all."""
+"""One stream's spectators and its HLS, on packets that are made once for all."""
 
 import hmac
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from odyssey_mock.broadcasts.hls import HlsStream
-from odyssey_mock.broadcasts.spectator import Spectator, SpectatorState
+from odyssey_mock.broadcasts.spectator import MakeSpectator, Spectator, SpectatorState
+from odyssey_mock.core.entropy import Entropy
+from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.media.encoder import Codec, VideoPacket
 from odyssey_mock.media.frame_encoder import CountsFrames
 from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.recordings.stream_records import StreamRecord
-
-if TYPE_CHECKING:
-    from odyssey_mock.backend import Backend
+from odyssey_mock.settings import Settings
 
 _ORDER: tuple[Codec, ...] = ("h264", "vp8")
 """The cheaper one first."""
 
 
 class Broadcast:
-    """One stream that can be watched; an `Audience` of the pump (`sessions/frame_pump.py`).
+    """One stream that can be watched; the `FrameSink` of a pump (`sessions/frame_pump.py`).
 
     Attributes:
         stream_id: the stream.
@@ -34,13 +33,25 @@ class Broadcast:
         is_over: whether the stream has ended.
     """
 
-    def __init__(self, backend: "Backend", record: StreamRecord, encoders: CountsFrames, keyframes: Keyframes) -> None:
-        settings = backend.settings
+    def __init__(
+        self,
+        record: StreamRecord,
+        encoders: CountsFrames,
+        keyframes: Keyframes,
+        *,
+        settings: Settings,
+        entropy: Entropy,
+        journal: Journal,
+        base_url: str,
+        make_spectator: MakeSpectator,
+        on_ended: Callable[["Broadcast"], None],
+    ) -> None:
+        """`on_ended(broadcast)` is called once, when its stream has ended."""
         self.stream_id = record.id
         self.account_id = record.account_id
         self.session_id = record.session_id
-        self.token = backend.entropy.token(24)
-        self.webrtc_url = f"{backend.base_url}/broadcast/{record.id}"
+        self.token = entropy.token(24)
+        self.webrtc_url = f"{base_url}/broadcast/{record.id}"
         self.is_over = False
         self.hls: HlsStream | None = None
         if settings.hls:
@@ -52,7 +63,9 @@ class Broadcast:
                 started_at=record.started_at,
                 want_keyframe=keyframes.want,
             )
-        self._backend = backend
+        self._journal = journal
+        self._make_spectator = make_spectator
+        self._on_ended = on_ended
         self._record = record
         self._encoders = encoders
         self._keyframes = keyframes
@@ -101,8 +114,7 @@ class Broadcast:
             OSError: no peer can be made: out of file descriptors, say.
         """
         self._admitted += 1
-        spectator = Spectator(
-            self._backend,
+        spectator = self._make_spectator(
             self._record,
             offer,
             number=self._admitted,
@@ -117,7 +129,7 @@ class Broadcast:
         """Nothing of `spectator` is left."""
         self._spectators.pop(spectator.resource, None)
 
-    # The pump's audience.
+    # The pump's sink.
 
     @property
     def codecs(self) -> Collection[Codec]:
@@ -125,24 +137,24 @@ class Broadcast:
         wanted: set[Codec] = {"h264"} if self.hls is not None else set()
         return wanted.union(spectator.codec for spectator in self._connected() if spectator.codec is not None)
 
-    def offer(self, packets: Mapping[Codec, VideoPacket]) -> None:
-        """Hand a frame to everybody, at once and without waiting for anybody."""
+    def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
+        """Hand a frame to HLS and to every spectator, at once; none is waited for."""
         if self.hls is not None and "h264" in packets:
-            self.hls.offer(packets["h264"])
+            self.hls.push(packets["h264"])
         for spectator in self._connected():
             # One that connected while the frame was made may need a codec that nobody needed before.
             if spectator.codec is not None and spectator.codec in packets:
-                spectator.offer(packets[spectator.codec])
+                spectator.track.push(packets[spectator.codec])
 
     def end(self) -> None:
-        """The stream's last frame was offered: let everybody go."""
+        """Let every spectator go: the stream's last frame was pushed."""
         if self.is_over:
             return
         self.is_over = True
         for spectator in self._spectators.values():
             spectator.end()
         self._go("over", before="live")
-        self._backend.broadcasts.ended(self)
+        self._on_ended(self)
         if self.hls is not None:
             self.hls.finish()
 
@@ -152,7 +164,7 @@ class Broadcast:
         ]
 
     def _go(self, state: str, *, before: str | None) -> None:
-        self._backend.journal.record(
+        self._journal.record(
             "state",
             "broadcast",
             {"from": before, "to": state},

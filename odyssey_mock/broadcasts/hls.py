@@ -1,10 +1,11 @@
-"""A stream's packets as HLS segments: fragmented MP4, in memory (RFC 8216, ISO/IEC 14496-12)."""
+"""A stream's packets as HLS: a playlist and segments of fragmented MP4, in memory (RFC 8216, ISO/IEC 14496-12)."""
 
 import asyncio
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import override
 
@@ -12,9 +13,13 @@ import av
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from odyssey_mock.broadcasts.playlist import INIT, Entry, write_playlist
 from odyssey_mock.media.encoder import VideoPacket
 from odyssey_mock.media.timeline import Size
+
+MEDIA_TYPE = "application/vnd.apple.mpegurl"
+INIT = "init.mp4"
+VERSION = 7
+"""Of the protocol: what fragmented MP4 takes (RFC 8216 section 7)."""
 
 FIRST_SEGMENT_LIMIT = 10.0
 """Seconds that a playlist is held back while there is no segment to list."""
@@ -32,6 +37,53 @@ _MUXER = {
 
 class NoPlaylistError(Exception):
     """There is no playlist, and none will be; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One segment in a playlist.
+
+    Attributes:
+        number: counts the segments of a stream, from 0.
+        seconds: how long it is.
+        began: when its first frame was made, in seconds since the epoch.
+    """
+
+    number: int
+    seconds: float
+    began: float
+
+    @property
+    def name(self) -> str:
+        """Name of its file."""
+        return f"segment_{self.number}.mp4"
+
+
+def write_playlist(entries: Sequence[Entry], *, target: int, is_over: bool, query: str) -> str:
+    """Write a playlist.
+
+    Args:
+        entries: the segments that it lists, oldest first; one at least.
+        target: whole seconds that none of the stream's segments is longer than, rounded (section 4.3.3.1).
+        is_over: whether no segment will follow.
+        query: what follows the name of each file, with its question mark; empty for none.
+    """
+    lines = [
+        "#EXTM3U",
+        f"#EXT-X-VERSION:{VERSION}",
+        f"#EXT-X-TARGETDURATION:{target}",
+        f"#EXT-X-MEDIA-SEQUENCE:{entries[0].number}",
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+        f'#EXT-X-MAP:URI="{INIT}{query}"',
+    ]
+    for entry in entries:
+        began = datetime.fromtimestamp(entry.began, UTC).isoformat(timespec="milliseconds")
+        lines += [
+            f"#EXT-X-PROGRAM-DATE-TIME:{began.replace('+00:00', 'Z')}",
+            f"#EXTINF:{entry.seconds:.5f},",
+            entry.name + query,
+        ]
+    return "\n".join([*lines, *(["#EXT-X-ENDLIST"] if is_over else []), ""])
 
 
 @dataclass(slots=True)
@@ -95,7 +147,7 @@ class HlsStream:
         self._is_over = False
         self._ready = asyncio.Event()
 
-    def offer(self, packet: VideoPacket) -> None:
+    def push(self, packet: VideoPacket) -> None:
         """Take a frame's H.264 packet, whose `pts` grows; nothing is waited for."""
         slot = packet.pts or 0
         if self._is_over or (self._first is None and not packet.is_keyframe):

@@ -2,28 +2,54 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, override
+from functools import partial
+from typing import override
 
 from odyssey_mock.broadcasts.broadcast import Broadcast
 from odyssey_mock.broadcasts.spectator import Spectator
-from odyssey_mock.core.clock import Deadline
+from odyssey_mock.core.clock import Clock, Deadline
+from odyssey_mock.core.entropy import Entropy
+from odyssey_mock.core.journal import Journal
 from odyssey_mock.media.frame_encoder import CountsFrames
 from odyssey_mock.media.keyframes import Keyframes
-from odyssey_mock.recordings.stream_records import StreamRecord
-
-if TYPE_CHECKING:
-    from odyssey_mock.backend import Backend
+from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
+from odyssey_mock.rtc.protocols import PeerFactory
+from odyssey_mock.settings import Settings
 
 
 class Broadcasts(Mapping[str, Broadcast]):
     """The broadcasts of one server by stream id, oldest first. It owns the tasks of all spectators."""
 
-    def __init__(self, backend: "Backend") -> None:
-        self._backend = backend
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        entropy: Entropy,
+        journal: Journal,
+        peers: PeerFactory,
+        streams: StreamStore,
+        base_url: str,
+    ) -> None:
+        """`base_url`: where the server answers HTTP, without a slash at its end."""
+        self._clock = clock
+        self._linger = settings.hls_linger
+        make_spectator = partial(
+            Spectator, settings=settings, clock=clock, entropy=entropy, journal=journal, peers=peers
+        )
+        self._make_broadcast = partial(
+            Broadcast,
+            settings=settings,
+            entropy=entropy,
+            journal=journal,
+            base_url=base_url,
+            make_spectator=make_spectator,
+            on_ended=self._ended,
+        )
         self._broadcasts: dict[str, Broadcast] = {}
         self._lingering: dict[str, Deadline] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        backend.streams.on_forgotten(self._forget)
+        streams.on_forgotten(self._forget)
 
     @override
     def __getitem__(self, stream_id: str) -> Broadcast:
@@ -38,8 +64,8 @@ class Broadcasts(Mapping[str, Broadcast]):
         return len(self._broadcasts)
 
     def open(self, record: StreamRecord, encoders: CountsFrames, keyframes: Keyframes) -> Broadcast:
-        """Let a stream be watched from now on; whoever shows it tells the broadcast of its end."""
-        broadcast = Broadcast(self._backend, record, encoders, keyframes)
+        """Let a stream be watched from now on, until the caller ends the broadcast."""
+        broadcast = self._make_broadcast(record, encoders, keyframes)
         self._broadcasts[record.id] = broadcast
         return broadcast
 
@@ -54,18 +80,6 @@ class Broadcasts(Mapping[str, Broadcast]):
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return spectator
-
-    def ended(self, broadcast: Broadcast) -> None:
-        """The stream has ended: keep playlist and segments, where there are any, for a while; then forget it."""
-        stream_id = broadcast.stream_id
-        if stream_id not in self._broadcasts:
-            return  # its stream is forgotten already
-        if broadcast.hls is None:
-            self._forget(stream_id)
-            return
-        self._lingering[stream_id] = self._backend.clock.call_later(
-            self._backend.settings.hls_linger, "broadcast forgotten", lambda: self._forget(stream_id)
-        )
 
     async def close(self) -> None:
         """End every broadcast, forget it, and return once nothing is left."""
@@ -88,6 +102,18 @@ class Broadcasts(Mapping[str, Broadcast]):
             asyncio.get_running_loop().call_exception_handler(
                 {"message": f"{task.get_name()} failed", "exception": error, "task": task}
             )
+
+    def _ended(self, broadcast: Broadcast) -> None:
+        """The stream has ended: keep playlist and segments, where there are any, for a while; then forget it."""
+        stream_id = broadcast.stream_id
+        if stream_id not in self._broadcasts:
+            return  # its stream is forgotten already
+        if broadcast.hls is None:
+            self._forget(stream_id)
+            return
+        self._lingering[stream_id] = self._clock.call_later(
+            self._linger, "broadcast forgotten", lambda: self._forget(stream_id)
+        )
 
     def _forget(self, stream_id: str) -> None:
         deadline = self._lingering.pop(stream_id, None)

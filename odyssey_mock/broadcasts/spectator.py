@@ -4,16 +4,18 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from odyssey_mock.core.clock import Clock
+from odyssey_mock.core.entropy import Entropy
+from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.media.encoder import Codec, VideoPacket
+from odyssey_mock.media.encoder import Codec
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.packet_track import PacketTrack
+from odyssey_mock.rtc.protocols import PeerFactory
 from odyssey_mock.rtc.sdp_fragment import ufrags_of
-
-if TYPE_CHECKING:
-    from odyssey_mock.backend import Backend
+from odyssey_mock.settings import Settings
 
 ANSWER_LIMIT = 10.0
 """Seconds that making an answer may take; it takes milliseconds."""
@@ -50,39 +52,46 @@ class Spectator:
         resource: the end of its address; whoever knows it can end it.
         etag: of the resource (RFC 9110 section 8.8.3), quoted.
         ufrags: the ICE user names of its offer.
+        track: takes the packets of its codec; one that it is too slow for is lost to it.
     """
 
     def __init__(
         self,
-        backend: "Backend",
         record: StreamRecord,
         offer: str,
         *,
+        settings: Settings,
+        clock: Clock,
+        entropy: Entropy,
+        journal: Journal,
+        peers: PeerFactory,
         number: int,
         codecs: Sequence[Codec],
         on_connected: Callable[[], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> None:
         self.number = number
-        self.resource = backend.entropy.token(18)
-        self.etag = f'"{backend.entropy.token(6)}"'
+        self.resource = entropy.token(18)
+        self.etag = f'"{entropy.token(6)}"'
         self.ufrags = ufrags_of(offer)
         self.state = SpectatorState.NEW
         self.codec: Codec | None = None
         """What was agreed on, once it has been answered."""
-        self._backend = backend
+        self._handshake_limit = settings.spectator_handshake
+        self._clock = clock
+        self._journal = journal
         self._record = record
         self._offer = offer
         self._on_connected = on_connected
-        self._track = PacketTrack()
+        self.track = PacketTrack()
         self._leaving = asyncio.Event()
         self._why = ""
         self._is_stream_over = False
         self._answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._peer = backend.network.spectator_peer(
-            self._track,
+        self._peer = peers.spectator_peer(
+            self.track,
             codecs,
-            loopback_only=backend.settings.loopback_only,
+            loopback_only=settings.loopback_only,
             on_connected=self._connected,
             on_lost=lambda: self.leave("its peer connection was lost or closed"),
             on_keyframe_wanted=on_keyframe_wanted,
@@ -99,7 +108,7 @@ class Spectator:
     @property
     def frames_dropped(self) -> int:
         """How many frames it was too slow for, or came before its first key frame."""
-        return self._track.dropped
+        return self.track.dropped
 
     def snapshot(self) -> dict[str, JSON]:
         """What `GET /_mock/state` shows of it."""
@@ -122,10 +131,6 @@ class Spectator:
             DescriptionError: it is none.
         """
         await self._peer.add_candidate(candidate, mid, None)
-
-    def offer(self, packet: VideoPacket) -> None:
-        """Queue a frame's packet; one that it is too slow for is lost to it."""
-        self._track.offer(packet)
 
     def leave(self, why: str) -> None:
         """End it, whatever it is doing; `run` returns once nothing is left. The first reason is the one that counts."""
@@ -167,9 +172,7 @@ class Spectator:
         if self._leaving.is_set():
             return
         self._go(SpectatorState.ANSWERED)
-        limit = self._backend.clock.call_later(
-            self._backend.settings.spectator_handshake, "spectator handshake", self._overdue
-        )
+        limit = self._clock.call_later(self._handshake_limit, "spectator handshake", self._overdue)
         self._answered.set_result(answer)
         try:
             await self._leaving.wait()
@@ -182,8 +185,8 @@ class Spectator:
         """Let the last frames go out, and the end after them (RTCP BYE, RFC 3550 section 6.6)."""
         try:
             async with asyncio.timeout(FINISH_LIMIT):
-                self._track.finish()
-                await self._track.drained()
+                self.track.finish()
+                await self.track.drained()
         except TimeoutError:
             logger.info("%r did not take its last frames within %s s", self, FINISH_LIMIT)
 
@@ -205,7 +208,7 @@ class Spectator:
 
     def _go(self, state: SpectatorState, **more: JSON) -> None:
         before, self.state = self.state, state
-        self._backend.journal.record(
+        self._journal.record(
             "state",
             "spectator",
             {"from": before, "to": state, "spectator": self.number, "codec": self.codec, **more},
@@ -213,3 +216,23 @@ class Spectator:
             session=self._record.session_id,
             stream=self._record.id,
         )
+
+
+class MakeSpectator(Protocol):
+    """Makes the spectators of broadcasts."""
+
+    def __call__(
+        self,
+        record: StreamRecord,
+        offer: str,
+        *,
+        number: int,
+        codecs: Sequence[Codec],
+        on_connected: Callable[[], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> Spectator:
+        """Make one, as `Spectator` does.
+
+        Raises:
+            OSError: no peer can be made: out of file descriptors, say.
+        """

@@ -12,16 +12,18 @@ class IllegalEventError(RuntimeError):
     """An event that the table does not list for the state the machine is in: a defect of the caller."""
 
 
-class Machine[S: StrEnum, E: StrEnum, F: StrEnum]:
+class Machine[State: StrEnum, Event: StrEnum, Effect: StrEnum]:
     """A place in a transition table; pure, without clock, tasks or sockets."""
 
-    def __init__(self, name: str, table: Mapping[S, Mapping[E, tuple[S, tuple[F, ...]]]], initial: S) -> None:
+    def __init__(
+        self, name: str, table: Mapping[State, Mapping[Event, tuple[State, tuple[Effect, ...]]]], initial: State
+    ) -> None:
         self.name = name
         self.state = initial
         self._table = table
 
-    def handle(self, event: E) -> tuple[F, ...]:
-        """Move on, and say what is to be done.
+    def handle(self, event: Event) -> tuple[Effect, ...]:
+        """Move on, and return what is to be done.
 
         Raises:
             IllegalEventError: the table does not list `event` for the present state.

@@ -29,7 +29,7 @@ class PacketTrack(MediaStreamTrack):
         self._drained = asyncio.Event()
         self._changed = asyncio.Event()
 
-    def offer(self, packet: VideoPacket) -> bool:
+    def push(self, packet: VideoPacket) -> bool:
         """Queue a packet for the sender; False where only a key frame can help it now. It is dropped after the end."""
         if self._finishing:
             return True

@@ -1,57 +1,42 @@
-"""What the streamer says on `streamerToClient`, and the ways in which that can go wrong."""
+"""What the streamer sends on `streamerToClient`, and the ways in which that can go wrong."""
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from odyssey_mock.core.clock import Deadline
+from odyssey_mock.core.clock import Clock, Deadline
+from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.prompts.markers import PromptMarkers
-from odyssey_mock.sessions.stream_machine import Action
-
-if TYPE_CHECKING:
-    from odyssey_mock.backend import Backend
-
-REASON_INVALID = "invalid_message"
-"""`interactive_stream_error` for what is no message of the protocol."""
-
-OVERDUE = ("session_timeout", "Stream ended: credit lease expired")
-"""`reason` and `message` at the end of a stream's time (`protocol.md` section 4)."""
-
-REJECTIONS: Mapping[Action, tuple[str, str]] = {
-    Action.REJECT_ALREADY_RUNNING: (
-        "stream_already_active",
-        "a stream is running in this connection; end it with interactive_stream_end before starting another",
-    ),
-    Action.REJECT_NO_STREAM: (
-        "no_active_stream",
-        "no stream is running in this connection; start one with interactive_stream_start first",
-    ),
-}
-"""`reason` and `message` of what cannot be done now."""
+from odyssey_mock.sessions.messages import BroadcastReady, StreamReply, encode
+from odyssey_mock.sessions.session_identity import SessionIdentity
 
 BROKEN_JSON = '{"type": "stream_'
 """A message that was cut off."""
 
+_FIELDS_KEPT: Mapping[str, frozenset[str]] = {
+    BroadcastReady.TYPE: frozenset({"type", "spectator_token", "broadcast_url"}),
+}
+"""What `missing_fields` leaves of a message; of all others the type alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReplyMode:
-    """How a reply is given: an action of `stream.start` and its like (`faults/catalogue.py`), or as usual."""
+    """How a reply is sent: an action of `stream.start` and its like (`faults/catalogue.py`), or as usual."""
 
     do: str | None = None
     seconds: float = 0.0
 
     @classmethod
-    def of(cls, fault: Fault | None, trial: PromptMarkers | None = None) -> "ReplyMode":
-        """What a fault wants, or else what the mark in a prompt does."""
+    def of(cls, fault: Fault | None, markers: PromptMarkers | None = None) -> "ReplyMode":
+        """What a fault wants, or else what the markers in a prompt do."""
         if fault is not None:
             return cls(fault.do, fault.number("seconds") if fault.do == "late" else 0.0)
-        if trial is not None and trial.stall:
+        if markers is not None and markers.stall:
             return cls("silent")
-        if trial is not None and trial.slow_ms is not None:
-            return cls("late", trial.slow_ms / 1000)
+        if markers is not None and markers.slow_ms is not None:
+            return cls("late", markers.slow_ms / 1000)
         return NORMAL_REPLY
 
 
@@ -59,80 +44,78 @@ NORMAL_REPLY = ReplyMode()
 
 
 @dataclass(frozen=True, slots=True)
-class _Message:
-    kind: str
+class _Encoded:
+    type: str
     text: str
-    told: Mapping[str, JSON]
-    """What the journal is told of it."""
+    shown: Mapping[str, JSON]
+    """What the journal shows of it."""
     stream: str | None
 
 
 class ChannelSender:
-    """One connection's messages to the client, in order; `send(text)` takes each."""
+    """One session's messages to the client, in order; `transmit(text)` takes each."""
 
-    def __init__(self, backend: "Backend", *, session_id: str, account_id: str, send: Callable[[str], None]) -> None:
-        self._backend = backend
-        self._session_id = session_id
-        self._account_id = account_id
-        self._send = send
-        self._held: list[_Message] = []
-        """What is to be said after the next message."""
+    def __init__(
+        self, identity: SessionIdentity, *, clock: Clock, journal: Journal, transmit: Callable[[str], None]
+    ) -> None:
+        self._identity = identity
+        self._clock = clock
+        self._journal = journal
+        self._transmit = transmit
+        self._held: list[_Encoded] = []
+        """What follows the next message."""
         self._late: set[Deadline] = set()
 
-    def say(
+    def send(
         self,
-        kind: str,
-        fields: Mapping[str, str | None],
+        message: StreamReply,
         *,
         stream: str | None,
-        manner: ReplyMode = NORMAL_REPLY,
+        mode: ReplyMode = NORMAL_REPLY,
         note: Mapping[str, int] | None = None,
     ) -> None:
-        """Say `kind` with its `fields`, in that `manner`; `note` is for the journal alone."""
-        said: Mapping[str, JSON] = {"type": kind, **(fields if manner.do != "missing_fields" else {})}
-        text, shown = (BROKEN_JSON, None) if manner.do == "not_json" else (json.dumps(said), said)
-        message = _Message(kind, text, {"message": shown or BROKEN_JSON, **(note or {})}, stream)
-        match manner.do:
+        """Send `message` in that `mode`; `note` is for the journal alone."""
+        fields = encode(message)
+        if mode.do == "missing_fields":
+            kept = _FIELDS_KEPT.get(message.TYPE, {"type"})
+            fields = {name: value for name, value in fields.items() if name in kept}
+        text, shown = (BROKEN_JSON, BROKEN_JSON) if mode.do == "not_json" else (json.dumps(fields), fields)
+        encoded = _Encoded(message.TYPE, text, {"message": shown, **(note or {})}, stream)
+        match mode.do:
             case "silent":
                 return
             case "late":
-                self._say_later(manner.seconds, message)
+                self._send_later(mode.seconds, encoded)
             case "wrong_order":
-                self._held.append(message)
+                self._held.append(encoded)
             case "twice":
-                self._put(message)
-                self._put(message)
+                self._send_now(encoded)
+                self._send_now(encoded)
             case _:
-                self._put(message)
+                self._send_now(encoded)
 
-    def forget_late(self) -> None:
-        """Do not say what was still to be said later: it was about a stream that has ended."""
+    def cancel_late(self) -> None:
+        """Do not send what was still to be sent later: it was about a stream that has ended."""
         for deadline in self._late:
             deadline.cancel()
         self._late.clear()
 
     def close(self) -> None:
-        """Say nothing any more."""
-        self.forget_late()
+        """Send nothing any more."""
+        self.cancel_late()
         self._held.clear()
 
-    def _say_later(self, seconds: float, message: _Message) -> None:
+    def _send_later(self, seconds: float, message: _Encoded) -> None:
         def due() -> None:
             self._late.discard(deadline)
-            self._put(message)
+            self._send_now(message)
 
-        deadline = self._backend.clock.call_later(seconds, f"late {message.kind}", due)
+        deadline = self._clock.call_later(seconds, f"late {message.type}", due)
         self._late.add(deadline)
 
-    def _put(self, message: _Message) -> None:
+    def _send_now(self, message: _Encoded) -> None:
         held, self._held = self._held, []
         for each in (message, *held):
-            self._backend.journal.record(
-                "channel",
-                each.kind,
-                {"from": "server", "channel": "streamerToClient", **each.told},
-                account=self._account_id,
-                session=self._session_id,
-                stream=each.stream,
-            )
-            self._send(each.text)
+            data: Mapping[str, JSON] = {"from": "server", "channel": "streamerToClient", **each.shown}
+            self._journal.record("channel", each.type, data, stream=each.stream, **self._identity.where)
+            self._transmit(each.text)

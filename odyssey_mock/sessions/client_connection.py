@@ -1,54 +1,36 @@
-"""What a session has only while a socket is open: the inbox, the peer, what goes wrong with them."""
+"""What a session has only while a socket is open: the inbox, the socket, the peer."""
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Literal, Protocol, Self
 
+from odyssey_mock.core.clock import Clock
+from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
+from odyssey_mock.faults.registry import Faults
+from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
-from odyssey_mock.sessions import connection_faults
-from odyssey_mock.sessions.messages import DATA_CHANNEL, SIGNALING, ClientMessage, MessageError, decode
-from odyssey_mock.sessions.session_machine import Action, Event
-
-if TYPE_CHECKING:
-    from odyssey_mock.backend import Backend
-    from odyssey_mock.media.encoder import Codec
-
-NORMAL_CLOSURE = 1000
-POLICY_VIOLATION = 1008
-INTERNAL_ERROR = 1011
-"""WebSocket close codes (RFC 6455 section 7.4.1)."""
-
-
-CLEAN_CLOSE_CODES = frozenset({1000, 1001})
-"""Of a client that is done, or whose page was left (RFC 6455 section 7.4.1)."""
+from odyssey_mock.rtc.protocols import PeerFactory
+from odyssey_mock.sessions.connection_faults import apply_fault, send_faulty_offer
+from odyssey_mock.sessions.messages import (
+    DATA_CHANNEL,
+    SIGNALING,
+    ClientMessage,
+    MessageError,
+    Offer,
+    SignalingReply,
+    decode,
+    encode,
+)
+from odyssey_mock.sessions.session_identity import SessionIdentity
+from odyssey_mock.sessions.session_machine import SessionEffect, SessionEvent
+from odyssey_mock.sessions.signaling_socket import CLEAN_CLOSE_CODES, NORMAL_CLOSURE, SignalingSocket
 
 IMAGE_SHOWN = 64
 """Characters of an image's data URL that the journal keeps."""
-
-
-class Socket(Protocol):
-    """The client's WebSocket, already accepted."""
-
-    @property
-    def close_code(self) -> int | None:
-        """What the client closed it with; None while it is open, 1006 where it broke (RFC 6455 section 7.4.1)."""
-        ...
-
-    async def receive(self) -> str | bytes | None:
-        """The next message; None once the socket is closed, however that came about."""
-        ...
-
-    async def send(self, data: str | bytes) -> None:
-        """Send a message; silent when the socket is closed already."""
-        ...
-
-    async def close(self, code: int, reason: str = "") -> None:
-        """Close it; silent when it is closed already."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +41,35 @@ class ReceivedData:
     data: str | bytes
 
 
-type InboxItem = Event | ReceivedData | tuple[Action, ...]
-"""What an inbox holds: an event, a message, or actions of an event that the machine has been told already."""
+type Instruction = SessionEvent | tuple[SessionEffect, ...]
+"""An event, or the effects of an event that the machine has handled already."""
 
 
 class ClientConnection:
-    """An async context manager; whatever happens while it is open is put into `inbox`, in order."""
+    """The mock's side of one signaling socket and its peer; an async context manager.
+
+    Whatever happens while it is open waits in one inbox, in order; `receive` takes it out.
+    """
 
     def __init__(
         self,
-        backend: "Backend",
-        socket: Socket,
+        socket: SignalingSocket,
+        identity: SessionIdentity,
         *,
-        where: Mapping[str, str],
+        journal: Journal,
+        faults: Faults,
+        clock: Clock,
+        peers: PeerFactory,
+        loopback_only: bool,
         channel_delay: float,
+        current_stream: Callable[[], str | None],
         on_keyframe_wanted: Callable[[], None],
     ) -> None:
-        """`where`: the account and the session, for faults and journal."""
+        """`channel_delay`: seconds between the peer's connection and the opening of the data channels.
+
+        `current_stream()` is the id of the stream that is on, for the journal.
+        """
         self.socket = socket
-        self.inbox: asyncio.Queue[InboxItem] = asyncio.Queue()
         self.answer = ""
         self.codec: Codec | None = None
         """What the answer has agreed to."""
@@ -87,21 +79,25 @@ class ClientConnection:
         self.gone = asyncio.Event()
         """Set once nothing of it is left."""
         self.tasks: asyncio.TaskGroup
-        """What runs as long as the line; given by whoever opens it."""
+        """What runs as long as the connection; its session gives it."""
         self.lasting: asyncio.TaskGroup
-        """What may outlive it."""
+        """What may outlive it; its session gives it."""
         self.track = PacketTrack()
+        self._identity = identity
+        self._journal = journal
+        self._faults = faults
+        self._clock = clock
         self._channel_delay = channel_delay
+        self._current_stream = current_stream
+        self._inbox: asyncio.Queue[Instruction | ReceivedData] = asyncio.Queue()
         self._close_code = NORMAL_CLOSURE
-        self._backend = backend
-        self._where = where
         self._frozen = False
         self._running: list[asyncio.Task[None]] = []
-        self.peer = backend.network.streamer_peer(
+        self.peer = peers.streamer_peer(
             self.track,
-            loopback_only=backend.settings.loopback_only,
-            on_connected=lambda: self._put(Event.PEER_CONNECTED),
-            on_lost=lambda: self._put(Event.PEER_CLOSED if self.peer.was_closed else Event.PEER_LOST),
+            loopback_only=loopback_only,
+            on_connected=lambda: self._put(SessionEvent.PEER_CONNECTED),
+            on_lost=lambda: self._put(SessionEvent.PEER_CLOSED if self.peer.was_closed else SessionEvent.PEER_LOST),
             on_message=lambda data: self._put(ReceivedData(DATA_CHANNEL.channel, data)),
             on_keyframe_wanted=on_keyframe_wanted,
         )
@@ -115,7 +111,7 @@ class ClientConnection:
         await self.socket.close(self._close_code)
 
     def run(self, work: Coroutine[object, object, None]) -> None:
-        """Let `work` run, among `tasks`, until the line is hung up."""
+        """Let `work` run, among `tasks`, until the connection is hung up."""
         self._running.append(self.tasks.create_task(work))
 
     async def read(self) -> None:
@@ -123,46 +119,50 @@ class ClientConnection:
         while (data := await self.socket.receive()) is not None:
             self._put(ReceivedData(SIGNALING.channel, data))
         clean = self.socket.close_code in CLEAN_CLOSE_CODES
-        self.inbox.put_nowait(Event.SOCKET_CLOSED if clean else Event.SOCKET_LOST)
+        self.instruct(SessionEvent.SOCKET_CLOSED if clean else SessionEvent.SOCKET_LOST)
 
-    async def send(self, message: Mapping[str, str]) -> None:
+    def instruct(self, instruction: Instruction) -> None:
+        """Put an instruction into the inbox, also where the connection hangs."""
+        self._inbox.put_nowait(instruction)
+
+    async def receive(self) -> Instruction | ClientMessage | MessageError:
+        """Take the next of the inbox; wait for it. A message that is none comes as its `MessageError`."""
+        item = await self._inbox.get()
+        if not isinstance(item, ReceivedData):
+            return item
+        dialect = SIGNALING if item.channel == SIGNALING.channel else DATA_CHANNEL
+        try:
+            payload = decode(item.channel, item.data)
+            self._note(item.channel, payload)
+            return dialect.parse(payload)
+        except MessageError as error:
+            self._journal.record("note", "message refused", **self._identity.where, why=str(error))
+            return error
+
+    async def send(self, message: SignalingReply) -> None:
         """Send a message on the socket, and write it down."""
-        await self.send_raw(json.dumps(message), message["type"], message)
+        encoded = encode(message)
+        await self.send_raw(json.dumps(encoded), message.TYPE, encoded)
 
     async def send_raw(self, data: str | bytes, name: str, shown: JSON) -> None:
         """Send `data` on the socket, and write it down under that `name`, as `shown`."""
         if self._frozen:
             return
-        self._backend.journal.record("signaling", name, {"from": "server", "message": shown}, **self._where)
+        self._journal.record("signaling", name, {"from": "server", "message": shown}, **self._identity.where)
         await self.socket.send(data)
 
-    def understood(self, said: ReceivedData, stream: str | None) -> ClientMessage:
-        """What the client has said, written down as of `stream`.
-
-        Raises:
-            MessageError: it is no message.
-        """
-        dialect = SIGNALING if said.channel == SIGNALING.channel else DATA_CHANNEL
-        try:
-            payload = decode(said.channel, said.data)
-            self._note(said.channel, payload, stream)
-            return dialect.parse(payload)
-        except MessageError as error:
-            self._backend.journal.record("note", "message refused", **self._where, why=str(error))
-            raise
-
-    async def offer(self) -> None:
+    async def send_offer(self) -> None:
         """Send the offer, in the way that is wanted."""
         if self._fire("peer.ice") is not None:
             self.peer.fail_ice()
         if self._fire("peer.dtls") is not None:
             self.peer.fail_dtls()
-        sdp = await self.peer.offer()
+        offer = Offer(await self.peer.offer())
         fault = self._fire("signaling.offer")
         if fault is None:
-            await self.send({"type": "offer", "sdp": sdp})
+            await self.send(offer)
         else:
-            self.run(connection_faults.send_faulty_offer(self, self._backend.clock, fault, sdp))
+            self.run(send_faulty_offer(self, self._clock, fault, offer))
 
     async def apply_answer(self) -> None:
         """Take the client's answer, unless something else is wanted.
@@ -174,7 +174,7 @@ class ClientConnection:
         if fault is None:
             self.codec = await self.peer.answer(self.answer)
         elif fault.do != "ignore":
-            self.run(connection_faults.apply_fault(self, self._backend.clock, fault))
+            self.run(apply_fault(self, self._clock, fault))
 
     def open_channels(self) -> None:
         """Open the data channels: the connection is up, and may go wrong from here on."""
@@ -183,10 +183,10 @@ class ClientConnection:
         for point in ("signaling.connected", "peer.connected"):
             fault = self._fire(point)
             if fault is not None:
-                self.run(connection_faults.apply_fault(self, self._backend.clock, fault))
+                self.run(apply_fault(self, self._clock, fault))
 
     def freeze(self) -> None:
-        """Hang: neither say nor hear anything any more; only that the socket is closed is still noticed."""
+        """Hang: send and receive nothing any more; only that the socket is closed is still noticed."""
         self._frozen = True
         self.peer.vanish()
 
@@ -199,14 +199,14 @@ class ClientConnection:
         for task in self._running:
             task.cancel()
 
-    def _put(self, happening: InboxItem) -> None:
+    def _put(self, happening: SessionEvent | ReceivedData) -> None:
         if not self._frozen:
-            self.inbox.put_nowait(happening)
+            self._inbox.put_nowait(happening)
 
     def _fire(self, point: str) -> Fault | None:
-        return self._backend.faults.fire(point, **self._where)
+        return self._faults.fire(point, **self._identity.where)
 
-    def _note(self, channel: str, payload: JSON, stream: str | None) -> None:
+    def _note(self, channel: str, payload: JSON) -> None:
         name = "no message"
         if isinstance(payload, dict):
             kind = payload.get("type")
@@ -217,4 +217,24 @@ class ClientConnection:
         on_socket = channel == SIGNALING.channel
         where: dict[str, JSON] = {} if on_socket else {"channel": channel}
         data: dict[str, JSON] = {"from": "client", **where, "message": payload}
-        self._backend.journal.record("signaling" if on_socket else "channel", name, data, stream=stream, **self._where)
+        entry_kind: Literal["signaling", "channel"] = "signaling" if on_socket else "channel"
+        self._journal.record(entry_kind, name, data, stream=self._current_stream(), **self._identity.where)
+
+
+class Connect(Protocol):
+    """Makes a session's connections."""
+
+    def __call__(
+        self,
+        socket: SignalingSocket,
+        identity: SessionIdentity,
+        *,
+        channel_delay: float,
+        current_stream: Callable[[], str | None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> ClientConnection:
+        """Make a connection, as `ClientConnection` does.
+
+        Raises:
+            OSError: no peer can be made: out of file descriptors, say.
+        """

@@ -1,14 +1,16 @@
-"""What goes wrong with a line because somebody wants it to: the faults of socket and peer (`faults/catalogue.py`)."""
+"""What goes wrong with a client's connection on purpose: the faults of socket and peer (`faults/catalogue.py`)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from odyssey_mock.core.clock import Clock, sleep
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
-
-if TYPE_CHECKING:
-    from odyssey_mock.sessions.client_connection import ClientConnection
+from odyssey_mock.rtc.packet_track import PacketTrack
+from odyssey_mock.rtc.protocols import StreamerPeer
+from odyssey_mock.sessions.messages import Offer, SignalingError, SignalingReply
+from odyssey_mock.sessions.signaling_socket import SignalingSocket
 
 BROKEN_SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video"
 """An offer that nobody can answer."""
@@ -24,68 +26,92 @@ NONSENSE: Mapping[str, str | bytes] = MappingProxyType(
 """What is sent for the faults of that name."""
 
 
-async def send_faulty_offer(line: "ClientConnection", clock: Clock, fault: Fault, sdp: str) -> None:
-    """Send the offer with that `sdp` as `fault` wants it, or something else in its place."""
-    offer = {"type": "offer", "sdp": sdp}
+class Breakable(Protocol):
+    """The parts of a connection that a fault acts on."""
+
+    @property
+    def socket(self) -> SignalingSocket:
+        """The client's WebSocket."""
+
+    @property
+    def peer(self) -> StreamerPeer:
+        """The mock's end of the peer connection."""
+
+    @property
+    def track(self) -> PacketTrack:
+        """The video that the peer sends."""
+
+    async def send(self, message: SignalingReply) -> None:
+        """Send a message on the socket, and write it down."""
+
+    async def send_raw(self, data: str | bytes, name: str, shown: JSON) -> None:
+        """Send `data` on the socket, and write it down under that `name`, as `shown`."""
+
+    def freeze(self) -> None:
+        """Hang: send and receive nothing any more."""
+
+
+async def send_faulty_offer(connection: Breakable, clock: Clock, fault: Fault, offer: Offer) -> None:
+    """Send the `offer` as `fault` wants it, or something else in its place."""
     match fault.do:
         case "silent":
             return
         case "delay":
             await sleep(clock, fault.number("seconds"), _name(fault))
-            await line.send(offer)
+            await connection.send(offer)
         case "twice":
-            await line.send(offer)
-            await line.send(offer)
+            await connection.send(offer)
+            await connection.send(offer)
         case "broken_sdp":
-            await line.send({**offer, "sdp": BROKEN_SDP})
+            await connection.send(Offer(BROKEN_SDP))
         case "missing_fields":
-            await line.send({"type": "offer"})
+            await connection.send_raw('{"type": "offer"}', "offer", {"type": "offer"})
         case _:
-            await apply_fault(line, clock, fault)
+            await apply_fault(connection, clock, fault)
 
 
-async def apply_fault(line: "ClientConnection", clock: Clock, fault: Fault) -> None:
+async def apply_fault(connection: Breakable, clock: Clock, fault: Fault) -> None:
     """Carry out a fault of the socket or of the peer, after the time that it says."""
     if fault.number("seconds"):
         await sleep(clock, fault.number("seconds"), _name(fault))
     if fault.do in NONSENSE:
-        await line.send_raw(NONSENSE[fault.do], fault.do, fault.do)
+        await connection.send_raw(NONSENSE[fault.do], fault.do, fault.do)
     else:
-        await _DONE[fault.do](line, fault)
+        await _CARRIED_OUT[fault.do](connection, fault)
 
 
-async def _close(line: "ClientConnection", fault: Fault) -> None:
+async def _close(connection: Breakable, fault: Fault) -> None:
     if "code" in fault.parameters:
-        await line.socket.close(int(fault.number("code")), fault.text("reason"))
+        await connection.socket.close(int(fault.number("code")), fault.text("reason"))
     else:
-        await line.peer.close()
+        await connection.peer.close()
 
 
-async def _say_error(line: "ClientConnection", fault: Fault) -> None:
-    await line.send({"type": "error", "reason": fault.text("reason")})
+async def _send_error(connection: Breakable, fault: Fault) -> None:
+    await connection.send(SignalingError(fault.text("reason")))
 
 
-async def _vanish(line: "ClientConnection", _fault: Fault) -> None:
-    line.peer.vanish()
+async def _vanish(connection: Breakable, _fault: Fault) -> None:
+    connection.peer.vanish()
 
 
-async def _freeze(line: "ClientConnection", _fault: Fault) -> None:
-    line.freeze()
+async def _freeze(connection: Breakable, _fault: Fault) -> None:
+    connection.freeze()
 
 
-async def _end_track(line: "ClientConnection", _fault: Fault) -> None:
-    line.track.finish()
-    await line.peer.end_track()
+async def _end_track(connection: Breakable, _fault: Fault) -> None:
+    connection.track.finish()
+    await connection.peer.end_track()
 
 
-async def _close_channels(line: "ClientConnection", _fault: Fault) -> None:
-    line.peer.close_channels()
+async def _close_channels(connection: Breakable, _fault: Fault) -> None:
+    connection.peer.close_channels()
 
 
-_DONE: Mapping[str, Callable[["ClientConnection", Fault], Awaitable[None]]] = MappingProxyType(
+_CARRIED_OUT: Mapping[str, Callable[[Breakable, Fault], Awaitable[None]]] = MappingProxyType(
     {
         "close": _close,
-        "error": _say_error,
+        "error": _send_error,
         "vanish": _vanish,
         "freeze": _freeze,
         "end_track": _end_track,

@@ -1,4 +1,4 @@
-"""Frames at a steady pace: stamped, made into packets once a codec, handed to whoever watches."""
+"""Frames at a steady pace: stamped, made into packets once a codec, pushed to the host and to the audience."""
 
 import asyncio
 import math
@@ -43,17 +43,17 @@ def _settle(future: asyncio.Future[None]) -> None:
 
 
 class FrameSink(Protocol):
-    """Whoever watches one stream besides its host. Called on the event loop; nobody may make the host wait."""
+    """The audience of one stream, besides its host. Called on the event loop; it may not make the host wait."""
 
     @property
     def codecs(self) -> Collection[Codec]:
-        """What the next frame is to be encoded in, for somebody of it."""
+        """What the next frame is to be encoded in for the audience."""
 
-    def offer(self, packets: Mapping[Codec, VideoPacket]) -> None:
+    def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
         """Take the packets of one frame: at least those of `codecs`, as they were when it was begun."""
 
     def end(self) -> None:
-        """The stream's last frame was offered. It may be said more than once."""
+        """Take note that the stream's last frame was pushed; may be called more than once."""
 
 
 @dataclass(eq=False, slots=True)
@@ -62,13 +62,15 @@ class StreamSource:
 
     Attributes:
         timeline: its frame 0 is the next to be made.
-        footage: of this timeline and no other, prepared where that takes time; the pump closes it.
-        audience: who watches it besides the host; told of its end by the pump.
+        encoder: of this timeline and no other, prepared where that takes time; the pump closes it.
+        audience: who watches it besides the host; the pump ends it.
+        frame_fault: tells what is to go wrong with its next frame (`peer.frame`).
     """
 
     timeline: Timeline
-    footage: FrameEncoder
+    encoder: FrameEncoder
     audience: FrameSink | None = None
+    frame_fault: Callable[[], Fault | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +84,26 @@ class Receiver:
 class FramePump:
     """One session's video: shows a timeline frame by frame, to the host and to the audience that a stream may have.
 
-    `on_frame(timeline, index)` is called on the event loop once that frame was handed over; `fault()` tells what is to
-    go wrong with the next one (`peer.frame`). While there is no host, time passes all the same: frames are made
-    for the audience alone, and counted.
+    `on_frame(timeline, index)` is called on the event loop once that frame was handed over. While there is no host,
+    time passes all the same: frames are made for the audience alone, and counted. Without `run` nothing is made, but
+    `show` takes effect.
     """
 
     def __init__(
         self,
-        showing: StreamSource,
+        source: StreamSource,
         keyframes: Keyframes,
         *,
         fps: int,
         now: Callable[[], float],
         on_frame: Callable[[Timeline, int], None],
-        fault: Callable[[], Fault | None] = lambda: None,
     ) -> None:
         self.next_index = 0
-        self._showing = showing
+        self._source = source
         self._keyframes = keyframes
         self._fps = fps
         self._now = now
         self._on_frame = on_frame
-        self._fault = fault
         self._receiver: Receiver | None = None
         self._making = False
         self._shown = 0
@@ -120,9 +120,9 @@ class FramePump:
         """Send to no host any more."""
         self._receiver = None
 
-    def show(self, showing: StreamSource) -> None:
+    def show(self, source: StreamSource) -> None:
         """Go over to another timeline from the next frame on."""
-        former, self._showing = self._showing, showing
+        former, self._source = self._source, source
         self.next_index = self._shown = 0
         self._keyframes.want()
         if not self._making:
@@ -136,13 +136,17 @@ class FramePump:
         try:
             while True:
                 slot = await pacer.next()
-                fault = self._fault() if self._receiver is not None else None
+                fault = self._source.frame_fault() if self._receiver is not None else None
                 if fault is not None and fault.do == "late":
                     for _ in range(round(fault.number("seconds") * self._fps)):
                         slot = await pacer.next()
                 await self._send_next(slot, fault)
         finally:
-            _leave(self._showing)
+            self.close()
+
+    def close(self) -> None:
+        """End what is shown; for a pump that does not run."""
+        _leave(self._source)
 
     async def _send_next(self, slot: int, fault: Fault | None = None) -> None:
         """Make the next frame and hand it over; to the end, even when cancelled.
@@ -150,37 +154,37 @@ class FramePump:
         A frame that was begun is one of its stream, whose end counts it (`next_index`), and the encoders belong to the
         thread that is using them.
         """
-        showing, index, receiver = self._showing, self.next_index, self._receiver
+        source, index, receiver = self._source, self.next_index, self._receiver
         self.next_index += 1
-        order = self._order(fault, showing, index, receiver)
+        order = self._order(fault, source, index, receiver)
         if not order.codecs and order.resized is None:
-            self._on_frame(showing.timeline, index)
+            self._on_frame(source.timeline, index)
             return
         keyframe = self._keyframes.take(slot)
-        if showing.footage.is_instant:
+        if source.encoder.is_instant:
             self._shown = order.index
-            self._hand_over(self._make(showing, order, slot, keyframe), showing, index, receiver)
+            self._hand_over(self._make(source, order, slot, keyframe), source, index, receiver)
             return
-        making = asyncio.get_running_loop().run_in_executor(None, self._make, showing, order, slot, keyframe)
+        making = asyncio.get_running_loop().run_in_executor(None, self._make, source, order, slot, keyframe)
         self._making = True
         cancelled = await _done(making)
         self._making = False
         try:
-            if showing is self._showing:
+            if source is self._source:
                 self._shown = order.index
-            self._hand_over(making.result(), showing, index, receiver)
+            self._hand_over(making.result(), source, index, receiver)
         finally:
-            if showing is not self._showing:
-                _leave(showing)
+            if source is not self._source:
+                _leave(source)
         if cancelled:
             raise asyncio.CancelledError
 
-    def _order(self, fault: Fault | None, showing: StreamSource, index: int, receiver: Receiver | None) -> "_Order":
+    def _order(self, fault: Fault | None, source: StreamSource, index: int, receiver: Receiver | None) -> "_Order":
         """What is to be made as frame `index`."""
         if fault is not None and fault.do == "drop":
             return _Order(index, set())
         drawn = self._shown if fault is not None and fault.do == "freeze" else index
-        codecs = set(showing.audience.codecs) if showing.audience is not None else set()
+        codecs = set(source.audience.codecs) if source.audience is not None else set()
         if receiver is None:
             return _Order(drawn, codecs)
         if fault is None or fault.do != "resize":
@@ -192,22 +196,22 @@ class FramePump:
             self._resized = size
         return _Order(drawn, codecs, (receiver.codec, size))
 
-    def _hand_over(self, made: Made, showing: StreamSource, index: int, receiver: Receiver | None) -> None:
+    def _hand_over(self, made: Made, source: StreamSource, index: int, receiver: Receiver | None) -> None:
         if receiver is not None:
             packet = made.packets[receiver.codec] if made.resized is None else made.resized
-            if not receiver.track.offer(packet):
+            if not receiver.track.push(packet):
                 self._keyframes.lost()
-        if showing.audience is not None:
-            showing.audience.offer(made.packets)
-        self._on_frame(showing.timeline, index)
+        if source.audience is not None:
+            source.audience.push(made.packets)
+        self._on_frame(source.timeline, index)
 
     def _go_back_to_size(self) -> None:
         if self._resized is not None:
             self._resized = None
             self._keyframes.want()
 
-    def _make(self, showing: StreamSource, order: "_Order", slot: int, keyframe: bool) -> Made:
-        timeline = showing.timeline
+    def _make(self, source: StreamSource, order: "_Order", slot: int, keyframe: bool) -> Made:
+        timeline = source.timeline
         revision = None if timeline.tag is None else timeline.at(order.index).revision
         stamp = FrameStamp(
             stream_tag=timeline.tag,
@@ -215,7 +219,7 @@ class FramePump:
             prompt_revision=revision,
             sent_at_ms=int(self._now() * 1000),
         )
-        return showing.footage.make(stamp, slot, order.codecs, keyframe=keyframe, resized=order.resized)
+        return source.encoder.make(stamp, slot, order.codecs, keyframe=keyframe, resized=order.resized)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +243,8 @@ async def _done(work: asyncio.Future[Made]) -> bool:
     return cancelled
 
 
-def _leave(showing: StreamSource) -> None:
+def _leave(source: StreamSource) -> None:
     """Show it no more: no frame of it will follow."""
-    showing.footage.close()
-    if showing.audience is not None:
-        showing.audience.end()
+    source.encoder.close()
+    if source.audience is not None:
+        source.audience.end()

@@ -1,11 +1,13 @@
-"""What a client may say, on the socket or on `clientToStreamer`, as typed values (`protocol.md` sections 3 and 4).
+"""The messages of the socket and of the data channels, both ways, as typed values (`protocol.md` sections 3 and 4).
 
-Fields that the protocol does not name are let pass: a newer client may send more. Everything else is judged strictly,
-and what is wrong is said in one line: the field, what was expected, what came.
+Of a client's message, fields that the protocol does not name are let pass: a newer client may send more. All else is
+judged strictly. An error says in one line the field, what was expected, and what came.
 """
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -77,6 +79,69 @@ class ClientDisconnecting(_Message):
     """`client_disconnecting`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """`offer`, on the socket."""
+
+    TYPE: ClassVar = "offer"
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalingError:
+    """`error`, on the socket."""
+
+    TYPE: ClassVar = "error"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStarted:
+    """`stream_started`."""
+
+    TYPE: ClassVar = "stream_started"
+    stream_id: str
+    applied_prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateAcknowledged:
+    """`update_acknowledged`; `prompt` as it was applied."""
+
+    TYPE: ClassVar = "update_acknowledged"
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """`stream_ended`."""
+
+    TYPE: ClassVar = "stream_ended"
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastReady:
+    """`broadcast_ready`; `broadcast_url` is None where HLS is switched off."""
+
+    TYPE: ClassVar = "broadcast_ready"
+    webrtc_url: str
+    spectator_token: str
+    broadcast_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InteractiveStreamError:
+    """`interactive_stream_error`."""
+
+    TYPE: ClassVar = "interactive_stream_error"
+    reason: str
+    message: str
+
+
+type SignalingReply = Offer | SignalingError
+type StreamReply = StreamStarted | UpdateAcknowledged | StreamEnded | BroadcastReady | InteractiveStreamError
+type ServerMessage = SignalingReply | StreamReply
+
 type StreamMessage = Start | Update | End
 type SignalingMessage = Start | Answer | IceCandidate | KeepAlive | ClientDisconnecting
 type ClientMessage = StreamMessage | SignalingMessage
@@ -136,6 +201,11 @@ def decode(channel: str, data: str | bytes) -> JSON:
         return read_json(data)
     except ValueError as error:
         raise MessageError(f"{channel}: expected JSON text, came {_shown(data)} ({error})") from None
+
+
+def encode(message: ServerMessage) -> dict[str, JSON]:
+    """The JSON object of a message of the mock: its `type`, then its fields in order."""
+    return {"type": message.TYPE, **asdict(message)}
 
 
 def _kind(value: object) -> str:

@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-from odyssey_mock.core.clock import Deadline
+from odyssey_mock.accounts.accounts import Account, Accounts
+from odyssey_mock.accounts.session_tokens import SessionTokens
+from odyssey_mock.core.clock import Clock, Deadline
+from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.sessions.session import Session
-
-if TYPE_CHECKING:
-    from odyssey_mock.accounts.accounts import Account
-    from odyssey_mock.backend import Backend
+from odyssey_mock.sessions.session import MakeSession, Session
+from odyssey_mock.sessions.session_identity import SessionIdentity
+from odyssey_mock.settings import Settings
 
 
 class NoStreamerError(Exception):
@@ -30,8 +30,22 @@ class ConcurrentLimitError(Exception):
 class SessionRegistry:
     """Hands out sessions and keeps them until they are closed."""
 
-    def __init__(self, backend: "Backend") -> None:
-        self._backend = backend
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        entropy: Entropy,
+        accounts: Accounts,
+        tokens: SessionTokens,
+        make_session: MakeSession,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._entropy = entropy
+        self._accounts = accounts
+        self._tokens = tokens
+        self._make_session = make_session
         self._sessions: dict[str, Session] = {}
         self._leaving: dict[Session, None] = {}
         """Those that hold no streamer any more, but are still closing their peer and socket: its keys, in order."""
@@ -43,28 +57,31 @@ class SessionRegistry:
         """The sessions that hold a streamer, by id, oldest first."""
         return MappingProxyType(self._sessions)
 
-    def request(self, account: "Account", latencies: Mapping[str, float]) -> Session:
+    def request(self, account: Account, latencies: Mapping[str, float]) -> Session:
         """A new session, on a streamer of the region that is nearest to the client.
 
         Raises:
             ConcurrentLimitError: the account has none left.
             NoStreamerError: the service has none left.
         """
-        settings = self._backend.settings
-        limit = self._backend.accounts.limits_of(account.id).concurrent_sessions
+        limits = self._accounts.limits_of(account.id)
+        limit = limits.concurrent_sessions
         active = sum(session.account_id == account.id for session in self._sessions.values())
         if limit is not None and active >= limit:
             raise ConcurrentLimitError(active, limit)
-        if len(self._sessions) >= settings.streamers:
+        if len(self._sessions) >= self._settings.streamers:
             raise NoStreamerError
-        regions = [region.id for region in settings.regions]
-        session = Session(
-            self._backend,
-            id=self._backend.entropy.uuid(),
+        regions = [region.id for region in self._settings.regions]
+        identity = SessionIdentity(
+            id=self._entropy.uuid(),
             account_id=account.id,
+            limits=limits,
             may_bypass=account.bypass_vlm_expansion,
-            streamer_id=f"streamer-{self._backend.entropy.uuid()[:8]}",
+            streamer_id=f"streamer-{self._entropy.uuid()[:8]}",
             region=min(regions, key=lambda region: latencies.get(region, float("inf"))),
+        )
+        session = self._make_session(
+            identity,
             on_released=self._release,
             on_gone=lambda session: self._leaving.pop(session, None),
         )
@@ -80,12 +97,12 @@ class SessionRegistry:
 
         Those made before it expire before it.
         """
-        backend, lifetime = self._backend, self._backend.settings.session_token_lifetime
+        lifetime = self._settings.session_token_lifetime
         if (earlier := self._expiries.pop(session.id, None)) is not None:
             earlier.cancel()
-        left = backend.tokens.expiry(lifetime) - backend.clock.time()
-        self._expiries[session.id] = backend.clock.call_later(left, "session token", session.unused)
-        return backend.tokens.mint(session.id, session.account_id, lifetime)
+        left = self._tokens.expiry(lifetime) - self._clock.time()
+        self._expiries[session.id] = self._clock.call_later(left, "session token", session.unused)
+        return self._tokens.mint(session.id, session.account_id, lifetime)
 
     async def close(self) -> None:
         """End every session; returns once nothing of them is left."""

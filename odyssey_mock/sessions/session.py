@@ -1,48 +1,53 @@
-"""The shell of a session: its streams and its video, and one line to the client at a time (`protocol.md` section 3).
+"""The shell of a session: its streams and their video, and one connection to the client at a time.
 
-Everything that happens on a line, whoever caused it, goes through one inbox and is dealt with one at a time: so the
-order on the wire is the order of effects, and `SessionMachine` alone says what each thing means. What it wants done to
-the session itself, `SessionState` has done before the client is told. What outlives a line, which is the stream with
-its video, runs in the task of the first socket, to the end of the session::
+`protocol.md` section 3. All that happens on a connection goes through one inbox and is dealt with one at a time: so
+the order on the wire is the order of effects, and `SessionMachine` alone says what each thing means. `SessionLifecycle`
+does to the session itself what it wants done, before the client is told. What outlives a connection, which is the
+stream with its video, runs in the task of the first socket, to the end of the session::
 
-    socket 1: serve -> Line -> lost      (held)      video runs on -> end of the session
-    socket 2:                       serve -> Line -> ...
+    socket 1: serve -> ClientConnection -> lost      (held)      video runs on -> end of the session
+    socket 2:                                   serve -> ClientConnection -> ...
 """
 
 import asyncio
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol, assert_never
 
+from odyssey_mock.core.clock import Clock
+from odyssey_mock.core.journal import Journal
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.peer_connection import DescriptionError
-from odyssey_mock.sessions.channel_sender import REASON_INVALID
-from odyssey_mock.sessions.client_connection import (
+from odyssey_mock.sessions.client_connection import ClientConnection, Connect, Instruction
+from odyssey_mock.sessions.messages import (
+    Answer,
+    ClientDisconnecting,
+    ClientMessage,
+    End,
+    IceCandidate,
+    InteractiveStreamError,
+    KeepAlive,
+    MessageError,
+    SignalingError,
+    Start,
+    Update,
+    encode,
+)
+from odyssey_mock.sessions.session_identity import SessionIdentity
+from odyssey_mock.sessions.session_lifecycle import MakeVideo, SessionLifecycle
+from odyssey_mock.sessions.session_machine import SessionEffect, SessionEvent, SessionState
+from odyssey_mock.sessions.signaling_socket import (
     INTERNAL_ERROR,
     NORMAL_CLOSURE,
     POLICY_VIOLATION,
-    ClientConnection,
-    InboxItem,
-    Socket,
+    SignalingSocket,
 )
-from odyssey_mock.sessions.messages import Answer, ClientDisconnecting, IceCandidate, KeepAlive, MessageError
-from odyssey_mock.sessions.session_machine import Action, Event, State
-from odyssey_mock.sessions.session_state import SessionState
+from odyssey_mock.settings import Settings
 
-if TYPE_CHECKING:
-    from odyssey_mock.backend import Backend
+REASON_INVALID = "invalid_message"
+"""`interactive_stream_error` for what is no message of the protocol."""
 
-_REASONS = {
-    Action.REPORT_UNREACHABLE: "streamer_not_available",
-    Action.REPORT_OVERDUE: "duration_limit_reached",
-    Action.REPORT_SHUT_DOWN: "streamer_disconnected",
-}
-"""`reason` of the signaling `error` for each."""
-
-_REPORTS = frozenset({*_REASONS, Action.REPORT_BAD_ANSWER})
-"""What is said in an `error`."""
-
-_FAULTY = frozenset({Action.REPORT_BAD_ANSWER, Action.REPORT_UNREACHABLE})
+_FAULTY = frozenset({SessionEffect.REPORT_BAD_ANSWER, SessionEffect.REPORT_UNREACHABLE})
 """What closes the socket as after an error."""
 
 
@@ -51,53 +56,56 @@ class Session:
 
     def __init__(
         self,
-        backend: "Backend",
+        identity: SessionIdentity,
         *,
-        id: str,  # noqa: A002 - the protocol's name
-        account_id: str,
-        may_bypass: bool,
-        streamer_id: str,
-        region: str,
+        settings: Settings,
+        clock: Clock,
+        journal: Journal,
+        connect: Connect,
+        make_video: MakeVideo,
         on_released: Callable[["Session"], None],
         on_gone: Callable[["Session"], None],
     ) -> None:
-        self.id = id
-        self.account_id = account_id
-        self.streamer_id = streamer_id
-        self.region = region
-        self.created_at = backend.clock.time()
-        self._backend = backend
+        self.id = identity.id
+        self.account_id = identity.account_id
+        self.streamer_id = identity.streamer_id
+        self.region = identity.region
+        self._identity = identity
+        self.created_at = clock.time()
+        self._journal = journal
+        self._connect = connect
         self._on_gone = on_gone
-        self._line: ClientConnection | None = None
+        self._connection: ClientConnection | None = None
         self._serving = 0
         """Sockets that are dealt with, or whose task carries the video."""
         self._idle = asyncio.Event()
         self._idle.set()
-        self._standing = SessionState(
-            backend,
-            session_id=id,
-            account_id=account_id,
-            may_bypass=may_bypass,
+        self._lifecycle = SessionLifecycle(
+            identity,
+            settings=settings,
+            clock=clock,
+            journal=journal,
+            make_video=make_video,
             due=self._due,
             on_released=lambda: on_released(self),
         )
 
     @property
-    def state(self) -> State:
+    def state(self) -> SessionState:
         """Where the session stands."""
-        return self._standing.state
+        return self._lifecycle.state
 
     @property
     def stream(self) -> StreamRecord | None:
         """The stream that is on, if one is."""
-        return self._standing.show.streaming.stream
+        return self._lifecycle.video.controller.stream
 
     @property
     def is_served(self) -> bool:
         """Whether a socket is open, or anything of one still closing."""
         return self._serving > 0
 
-    async def serve(self, socket: Socket, *, channel_delay: float) -> None:
+    async def serve(self, socket: SignalingSocket, *, channel_delay: float) -> None:
         """Deal with a client's socket from its opening to its end; the first that comes up also carries the video.
 
         `channel_delay`: seconds between the peer's connection and the opening of the data channels.
@@ -112,60 +120,60 @@ class Session:
                 self._idle.set()
                 self._on_gone(self)
 
-    async def _serve(self, socket: Socket, channel_delay: float) -> None:
-        while self.state in {State.WAITING, State.HELD} and self._line is not None:
+    async def _serve(self, socket: SignalingSocket, channel_delay: float) -> None:
+        while self.state in {SessionState.WAITING, SessionState.HELD} and self._connection is not None:
             # The client lost its socket and is back before the former one's peer is closed.
-            await self._line.gone.wait()
-        actions = self._standing.happen(Event.SOCKET_OPENED)
-        if Action.REFUSE_SOCKET in actions:
+            await self._connection.gone.wait()
+        effects = self._lifecycle.handle(SessionEvent.SOCKET_OPENED)
+        if SessionEffect.REFUSE_SOCKET in effects:
             await self._refuse(socket)
             return
         try:
-            self._line = line = ClientConnection(
-                self._backend,
+            self._connection = connection = self._connect(
                 socket,
-                where={"account": self.account_id, "session": self.id},
+                self._identity,
                 channel_delay=channel_delay,
-                on_keyframe_wanted=self._standing.show.keyframes.lost,
+                current_stream=lambda: self._lifecycle.video.controller.stream_id,
+                on_keyframe_wanted=self._lifecycle.video.keyframes.lost,
             )
         except BaseException:
             # No peer could be made (out of file descriptors, say): the slot is free all the same.
-            self._standing.happen(Event.SHUT_DOWN)
+            self._lifecycle.handle(SessionEvent.SHUT_DOWN)
             raise
-        if self.state is State.SIGNALING:
-            self._standing.show.use(line)
-        async with asyncio.TaskGroup() as line.lasting:
-            await self._converse(line, actions)
-            if self._standing.show.is_carried_by(line.lasting):
+        if self.state is SessionState.SIGNALING:
+            self._lifecycle.video.use(connection)
+        async with asyncio.TaskGroup() as connection.lasting:
+            await self._converse(connection, effects)
+            if self._lifecycle.video.is_carried_by(connection.lasting):
                 await self._carry_on()
 
-    async def _converse(self, line: ClientConnection, actions: tuple[Action, ...]) -> None:
-        """Live with one line, to its end."""
+    async def _converse(self, connection: ClientConnection, effects: tuple[SessionEffect, ...]) -> None:
+        """Live with one connection, to its end."""
         try:
-            async with line, asyncio.TaskGroup() as line.tasks:
+            async with connection, asyncio.TaskGroup() as connection.tasks:
                 try:
-                    line.run(line.read())
-                    await self._carry_out(actions, line)
-                    while not line.hung_up:
-                        await self._take(await line.inbox.get(), line)
+                    connection.run(connection.read())
+                    await self._carry_out(effects, connection)
+                    while not connection.hung_up:
+                        await self._take(await connection.receive(), connection)
                 finally:
                     # Cancelled, or a defect: the machine is told, so that the slot is free whatever happens.
-                    if not line.hung_up:
-                        line.hang_up(INTERNAL_ERROR)
-                        self._standing.happen(Event.SHUT_DOWN)
+                    if not connection.hung_up:
+                        connection.hang_up(INTERNAL_ERROR)
+                        self._lifecycle.handle(SessionEvent.SHUT_DOWN)
         finally:
-            self._line = None
-            line.gone.set()
+            self._connection = None
+            connection.gone.set()
 
     async def _carry_on(self) -> None:
-        """Carry the video, for whichever line there is, until the session is over."""
+        """Carry the video, for any connection there is, until the session is over."""
         try:
-            await self._standing.released.wait()
+            await self._lifecycle.released.wait()
         finally:
-            if self._line is not None and not self._line.hung_up:
-                self._line.inbox.put_nowait(Event.SHUT_DOWN)
+            if self._connection is not None and not self._connection.hung_up:
+                self._connection.instruct(SessionEvent.SHUT_DOWN)
             else:
-                self._standing.happen(Event.SHUT_DOWN)
+                self._lifecycle.handle(SessionEvent.SHUT_DOWN)
 
     def break_stream(self, reason: str, message: str) -> None:
         """Let the stream that is on fail, as when the model crashes: `interactive_stream_error`, then `stream_ended`.
@@ -175,115 +183,147 @@ class Session:
         """
         if self.stream is None:
             raise RuntimeError(f"expected a stream to break, the session {self.id} has none now; start one first")
-        self._standing.show.streaming.broke(reason, message)
+        self._lifecycle.video.controller.broke(InteractiveStreamError(reason, message))
 
     def vanish(self) -> None:
         """Let its peer say and hear nothing any more, as when a cable is cut; nothing where there is none."""
-        if self._line is not None:
-            self._line.peer.vanish()
+        if self._connection is not None:
+            self._connection.peer.vanish()
 
     async def unused(self) -> None:
-        """The tokens made for the session have expired: it is over, unless somebody has come."""
-        await self._due(Event.UNUSED)
+        """End the session, unless a client has come: the tokens made for it have expired."""
+        await self._due(SessionEvent.UNUSED)
 
     async def shut_down(self) -> None:
         """End the session from the server's side; returns once nothing of it is left."""
         while self.is_served:
-            if (line := self._line) is not None:
-                line.inbox.put_nowait(Event.SHUT_DOWN)
-                await line.gone.wait()
+            if (connection := self._connection) is not None:
+                connection.instruct(SessionEvent.SHUT_DOWN)
+                await connection.gone.wait()
             else:
-                self._standing.happen(Event.SHUT_DOWN)
+                self._lifecycle.handle(SessionEvent.SHUT_DOWN)
                 await self._idle.wait()
         # Never served, or its socket was being closed, so that nobody read the inbox any more.
-        self._standing.happen(Event.SHUT_DOWN)
+        self._lifecycle.handle(SessionEvent.SHUT_DOWN)
 
-    async def _take(self, item: InboxItem, line: ClientConnection) -> None:
-        if isinstance(item, Event):
-            await self._happened(item, line)
-            return
-        if isinstance(item, tuple):
-            await self._carry_out(item, line)
-            return
-        try:
-            message = line.understood(item, self.stream.id if self.stream is not None else None)
-        except MessageError as error:
-            self._standing.show.streaming.refuse(REASON_INVALID, str(error))
-            return
-        match message:
+    async def _take(self, item: Instruction | ClientMessage | MessageError, connection: ClientConnection) -> None:
+        match item:
+            case SessionEvent():
+                await self._handle(item, connection)
+            case tuple():
+                await self._carry_out(item, connection)
+            case MessageError():
+                self._refuse_message(str(item))
             case Answer(sdp=sdp):
-                line.answer = sdp
-                await self._happened(Event.ANSWERED, line)
+                connection.answer = sdp
+                await self._handle(SessionEvent.ANSWERED, connection)
             case IceCandidate():
                 try:
-                    await line.peer.add_candidate(message.candidate or "", message.sdpMid, message.sdpMLineIndex)
+                    await connection.peer.add_candidate(item.candidate or "", item.sdpMid, item.sdpMLineIndex)
                 except DescriptionError as error:
-                    self._standing.show.streaming.refuse(REASON_INVALID, f"ice_candidate: {error}")
+                    self._refuse_message(f"ice_candidate: {error}")
             case ClientDisconnecting():
-                await self._happened(Event.CLIENT_LEFT, line)
+                await self._handle(SessionEvent.CLIENT_LEFT, connection)
             case KeepAlive():
                 pass  # of no activity: clients send it as long as they live
-            case _:
-                self._standing.touch()
-                await self._standing.show.streaming.take(message)
+            case Start() | Update() | End():
+                self._lifecycle.touch()
+                await self._lifecycle.video.controller.take(item)
+            case _ as unreachable:
+                assert_never(unreachable)
 
-    async def _happened(self, event: Event, line: ClientConnection) -> None:
-        """Let `event` happen on `line`, which is open."""
-        await self._carry_out(self._standing.happen(event), line)
+    async def _handle(self, event: SessionEvent, connection: ClientConnection) -> None:
+        """Let `event` happen on `connection`, which is open."""
+        await self._carry_out(self._lifecycle.handle(event), connection)
 
-    async def _due(self, event: Event) -> None:
+    async def _due(self, event: SessionEvent) -> None:
         """Let `event` happen now, by the clock; returns once nothing is left of what it ends."""
-        if event is Event.INACTIVE and self.stream is not None:
+        if event is SessionEvent.INACTIVE and self.stream is not None:
             return  # due again after the stream
-        actions = self._standing.happen(event)
-        if not actions:
+        effects = self._lifecycle.handle(event)
+        if not effects:
             return  # something else has just happened, and there is nothing to end
-        if self._line is not None and not self._line.hung_up:
-            self._line.inbox.put_nowait(actions)
+        if self._connection is not None and not self._connection.hung_up:
+            self._connection.instruct(effects)
         await self._idle.wait()
 
-    async def _carry_out(self, actions: tuple[Action, ...], line: ClientConnection) -> None:
-        """Do to `line` what is to be done to it."""
-        for action in actions:
-            match action:
-                case Action.SEND_OFFER:
-                    await line.offer()
-                case Action.APPLY_ANSWER:
-                    await self._apply_answer(line)
-                case Action.REFUSE_ANSWER:
-                    why = "answer: the offer was answered already; send one answer an offer"
-                    self._standing.show.streaming.refuse(REASON_INVALID, why)
-                case Action.START_VIDEO:
-                    self._standing.show.start(line)
-                case Action.RESUME_VIDEO:
-                    self._standing.show.resume(line)
-                case Action.OPEN_CHANNELS:
-                    line.open_channels()
-                case report if report in _REPORTS:
-                    await line.send({"type": "error", "reason": _REASONS.get(report, line.fault)})
-                case Action.DRAIN:
-                    await line.peer.drain()
-                case Action.DROP_LINE | Action.HANG_UP:
-                    faulty = action is Action.DROP_LINE or _FAULTY & set(actions)
-                    line.hang_up(INTERNAL_ERROR if faulty else NORMAL_CLOSURE)
-                case _:
-                    pass  # done to the session
+    async def _carry_out(  # noqa: PLR0912 - one case an effect
+        self, effects: tuple[SessionEffect, ...], connection: ClientConnection
+    ) -> None:
+        """Do to `connection` what is to be done to it."""
+        for effect in effects:
+            match effect:
+                case SessionEffect.SEND_OFFER:
+                    await connection.send_offer()
+                case SessionEffect.APPLY_ANSWER:
+                    await self._apply_answer(connection)
+                case SessionEffect.REFUSE_ANSWER:
+                    self._refuse_message("answer: the offer was answered already; send one answer an offer")
+                case SessionEffect.START_VIDEO:
+                    self._lifecycle.video.start(connection)
+                case SessionEffect.RESUME_VIDEO:
+                    self._lifecycle.video.resume(connection)
+                case SessionEffect.OPEN_CHANNELS:
+                    connection.open_channels()
+                case SessionEffect.REPORT_BAD_ANSWER:
+                    await connection.send(SignalingError(connection.fault))
+                case SessionEffect.REPORT_UNREACHABLE:
+                    await connection.send(SignalingError("streamer_not_available"))
+                case SessionEffect.REPORT_OVERDUE:
+                    await connection.send(SignalingError("duration_limit_reached"))
+                case SessionEffect.REPORT_SHUT_DOWN:
+                    await connection.send(SignalingError("streamer_disconnected"))
+                case SessionEffect.DRAIN:
+                    await connection.peer.drain()
+                case SessionEffect.DROP_CONNECTION:
+                    connection.hang_up(INTERNAL_ERROR)
+                case SessionEffect.HANG_UP:
+                    connection.hang_up(INTERNAL_ERROR if _FAULTY & set(effects) else NORMAL_CLOSURE)
+                case SessionEffect.REFUSE_SOCKET:
+                    pass  # _serve does it: it is about another socket than the connection's
+                case (
+                    SessionEffect.ARM_LIMIT
+                    | SessionEffect.ARM_INACTIVITY
+                    | SessionEffect.DISARM_INACTIVITY
+                    | SessionEffect.ARM_GRACE
+                    | SessionEffect.DISARM_GRACE
+                    | SessionEffect.DISARM
+                    | SessionEffect.RELEASE
+                ):
+                    pass  # SessionLifecycle has done it
+                case _ as unreachable:
+                    assert_never(unreachable)
 
-    async def _apply_answer(self, line: ClientConnection) -> None:
+    async def _apply_answer(self, connection: ClientConnection) -> None:
         try:
-            await line.apply_answer()
+            await connection.apply_answer()
         except DescriptionError as error:
-            line.fault = str(error)
-            await self._happened(Event.DESCRIPTION_REFUSED, line)
+            connection.fault = str(error)
+            await self._handle(SessionEvent.DESCRIPTION_REFUSED, connection)
 
-    async def _refuse(self, socket: Socket) -> None:
+    def _refuse_message(self, why: str) -> None:
+        self._lifecycle.video.controller.refuse(InteractiveStreamError(REASON_INVALID, why))
+
+    async def _refuse(self, socket: SignalingSocket) -> None:
         why = (
             "this session is over; request a new one"
-            if self.state is State.CLOSED
+            if self.state is SessionState.CLOSED
             else "this session has a socket already; close that one, or request another session"
         )
-        message = {"type": "error", "reason": why}
-        where = {"account": self.account_id, "session": self.id}
-        self._backend.journal.record("signaling", "error", {"from": "server", "message": message}, **where)
+        message = encode(SignalingError(why))
+        self._journal.record("signaling", "error", {"from": "server", "message": message}, **self._identity.where)
         await socket.send(json.dumps(message))
         await socket.close(POLICY_VIOLATION)
+
+
+class MakeSession(Protocol):
+    """Makes sessions."""
+
+    def __call__(
+        self,
+        identity: SessionIdentity,
+        *,
+        on_released: Callable[[Session], None],
+        on_gone: Callable[[Session], None],
+    ) -> Session:
+        """Make one, as `Session` does."""

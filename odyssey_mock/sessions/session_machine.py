@@ -5,8 +5,8 @@ Two rules:
 1. What may happen to a session lives in `TRANSITIONS` and nowhere else: an event that is not listed for a state is a
    defect of the caller and raises `IllegalEventError`. Everything a client or the network can cause is listed for
    every state.
-2. The machine says what is to be done, it does nothing: no sockets, no tasks, no clock. `sessions/session.py` carries
-   the actions out, in order.
+2. The machine says what is to be done, it does nothing: no sockets, no tasks, no clock. `SessionLifecycle` and
+   `Session` carry the effects out, in order; each names those that it leaves to the other.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from types import MappingProxyType
 from odyssey_mock.core.state_machine import Machine
 
 
-class State(StrEnum):
+class SessionState(StrEnum):
     """Where a session stands."""
 
     WAITING = "waiting"
@@ -37,7 +37,7 @@ class State(StrEnum):
     """Over for good; the streamer is free again."""
 
 
-class Event(StrEnum):
+class SessionEvent(StrEnum):
     """What can happen to a session."""
 
     SOCKET_OPENED = "socket_opened"
@@ -71,7 +71,7 @@ class Event(StrEnum):
     """The server ends it."""
 
 
-class Action(StrEnum):
+class SessionEffect(StrEnum):
     """What is to be done, in the order given."""
 
     ARM_LIMIT = "arm_limit"
@@ -100,7 +100,7 @@ class Action(StrEnum):
     REPORT_SHUT_DOWN = "report_shut_down"
     DRAIN = "drain"
     """Let what was said on the data channel go out."""
-    DROP_LINE = "drop_line"
+    DROP_CONNECTION = "drop_connection"
     """Close peer and socket; what is shown goes on without them."""
     HANG_UP = "hang_up"
     """End the stream, close the peer and the socket."""
@@ -108,130 +108,140 @@ class Action(StrEnum):
     """Give the streamer and the account's slot back."""
 
 
-type Transition = tuple[State, tuple[Action, ...]]
+type Transition = tuple[SessionState, tuple[SessionEffect, ...]]
 
-_REFUSED = (Action.REFUSE_SOCKET,)
-_OVER = (Action.HANG_UP, Action.DISARM, Action.RELEASE)
-_UNREACHABLE: Transition = (State.CLOSED, (Action.REPORT_UNREACHABLE, *_OVER))
-_CLOSED: Transition = (State.CLOSED, _OVER)
-_CLOSED_OVERDUE: Transition = (State.CLOSED, (Action.REPORT_OVERDUE, *_OVER))
-_CLOSED_DRAINED: Transition = (State.CLOSED, (Action.DRAIN, *_OVER))
-_SHUT_DOWN: Transition = (State.CLOSED, (Action.REPORT_SHUT_DOWN, *_OVER))
-_BACK_TO_WAITING: Transition = (State.WAITING, (Action.HANG_UP,))
-_BACK_TO_HELD: Transition = (State.HELD, (Action.DROP_LINE,))
-_HELD: Transition = (State.HELD, (Action.DISARM_INACTIVITY, Action.ARM_GRACE, Action.DROP_LINE))
+_REFUSED = (SessionEffect.REFUSE_SOCKET,)
+_OVER = (SessionEffect.HANG_UP, SessionEffect.DISARM, SessionEffect.RELEASE)
+_UNREACHABLE: Transition = (SessionState.CLOSED, (SessionEffect.REPORT_UNREACHABLE, *_OVER))
+_CLOSED: Transition = (SessionState.CLOSED, _OVER)
+_CLOSED_OVERDUE: Transition = (SessionState.CLOSED, (SessionEffect.REPORT_OVERDUE, *_OVER))
+_CLOSED_DRAINED: Transition = (SessionState.CLOSED, (SessionEffect.DRAIN, *_OVER))
+_SHUT_DOWN: Transition = (SessionState.CLOSED, (SessionEffect.REPORT_SHUT_DOWN, *_OVER))
+_BACK_TO_WAITING: Transition = (SessionState.WAITING, (SessionEffect.HANG_UP,))
+_BACK_TO_HELD: Transition = (SessionState.HELD, (SessionEffect.DROP_CONNECTION,))
+_HELD: Transition = (
+    SessionState.HELD,
+    (SessionEffect.DISARM_INACTIVITY, SessionEffect.ARM_GRACE, SessionEffect.DROP_CONNECTION),
+)
 
 
-def _first(state: State) -> Mapping[Event, Transition]:
+def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
     """What ends, or does not end, a connection that never was up."""
     return {
-        Event.SOCKET_OPENED: (state, _REFUSED),
-        Event.PEER_CLOSED: _UNREACHABLE,
-        Event.PEER_LOST: _UNREACHABLE,
-        Event.CLIENT_LEFT: _CLOSED,
-        Event.SOCKET_CLOSED: _BACK_TO_WAITING,
-        Event.SOCKET_LOST: _BACK_TO_WAITING,
-        Event.DANGLING: _UNREACHABLE,
-        Event.UNUSED: (state, ()),
-        Event.SHUT_DOWN: _SHUT_DOWN,
+        SessionEvent.SOCKET_OPENED: (state, _REFUSED),
+        SessionEvent.PEER_CLOSED: _UNREACHABLE,
+        SessionEvent.PEER_LOST: _UNREACHABLE,
+        SessionEvent.CLIENT_LEFT: _CLOSED,
+        SessionEvent.SOCKET_CLOSED: _BACK_TO_WAITING,
+        SessionEvent.SOCKET_LOST: _BACK_TO_WAITING,
+        SessionEvent.DANGLING: _UNREACHABLE,
+        SessionEvent.UNUSED: (state, ()),
+        SessionEvent.SHUT_DOWN: _SHUT_DOWN,
     }
 
 
-def _again(state: State) -> Mapping[Event, Transition]:
+def _again(state: SessionState) -> Mapping[SessionEvent, Transition]:
     """The same of one that was up before: until the grace is over, another socket may try."""
     return {
-        Event.SOCKET_OPENED: (state, _REFUSED),
-        Event.PEER_CLOSED: _BACK_TO_HELD,
-        Event.PEER_LOST: _BACK_TO_HELD,
-        Event.CLIENT_LEFT: _CLOSED,
-        Event.SOCKET_CLOSED: _CLOSED,
-        Event.SOCKET_LOST: _BACK_TO_HELD,
-        Event.STREAM_OVERDUE: _CLOSED,
-        Event.CONNECTION_OVERDUE: _CLOSED_OVERDUE,
-        Event.GRACE_OVER: _UNREACHABLE,
-        Event.DANGLING: (state, ()),
-        Event.UNUSED: (state, ()),
-        Event.SHUT_DOWN: _SHUT_DOWN,
+        SessionEvent.SOCKET_OPENED: (state, _REFUSED),
+        SessionEvent.PEER_CLOSED: _BACK_TO_HELD,
+        SessionEvent.PEER_LOST: _BACK_TO_HELD,
+        SessionEvent.CLIENT_LEFT: _CLOSED,
+        SessionEvent.SOCKET_CLOSED: _CLOSED,
+        SessionEvent.SOCKET_LOST: _BACK_TO_HELD,
+        SessionEvent.STREAM_OVERDUE: _CLOSED,
+        SessionEvent.CONNECTION_OVERDUE: _CLOSED_OVERDUE,
+        SessionEvent.GRACE_OVER: _UNREACHABLE,
+        SessionEvent.DANGLING: (state, ()),
+        SessionEvent.UNUSED: (state, ()),
+        SessionEvent.SHUT_DOWN: _SHUT_DOWN,
     }
 
 
-INITIAL = State.WAITING
+INITIAL = SessionState.WAITING
 
-TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = MappingProxyType(
+TRANSITIONS: Mapping[SessionState, Mapping[SessionEvent, Transition]] = MappingProxyType(
     {
-        State.WAITING: {
-            Event.SOCKET_OPENED: (State.SIGNALING, (Action.SEND_OFFER,)),
-            Event.DANGLING: _CLOSED,
-            Event.UNUSED: _CLOSED,
-            Event.SHUT_DOWN: _CLOSED,
+        SessionState.WAITING: {
+            SessionEvent.SOCKET_OPENED: (SessionState.SIGNALING, (SessionEffect.SEND_OFFER,)),
+            SessionEvent.DANGLING: _CLOSED,
+            SessionEvent.UNUSED: _CLOSED,
+            SessionEvent.SHUT_DOWN: _CLOSED,
         },
-        State.SIGNALING: {
-            **_first(State.SIGNALING),
-            Event.ANSWERED: (State.CONNECTING, (Action.APPLY_ANSWER,)),
+        SessionState.SIGNALING: {
+            **_first(SessionState.SIGNALING),
+            SessionEvent.ANSWERED: (SessionState.CONNECTING, (SessionEffect.APPLY_ANSWER,)),
         },
-        State.CONNECTING: {
-            **_first(State.CONNECTING),
-            Event.ANSWERED: (State.CONNECTING, (Action.REFUSE_ANSWER,)),
-            Event.DESCRIPTION_REFUSED: (State.CLOSED, (Action.REPORT_BAD_ANSWER, *_OVER)),
-            Event.PEER_CONNECTED: (
-                State.CONNECTED,
+        SessionState.CONNECTING: {
+            **_first(SessionState.CONNECTING),
+            SessionEvent.ANSWERED: (SessionState.CONNECTING, (SessionEffect.REFUSE_ANSWER,)),
+            SessionEvent.DESCRIPTION_REFUSED: (SessionState.CLOSED, (SessionEffect.REPORT_BAD_ANSWER, *_OVER)),
+            SessionEvent.PEER_CONNECTED: (
+                SessionState.CONNECTED,
                 (
-                    Action.DISARM,
-                    Action.ARM_LIMIT,
-                    Action.ARM_INACTIVITY,
-                    Action.START_VIDEO,
-                    Action.OPEN_CHANNELS,
+                    SessionEffect.DISARM,
+                    SessionEffect.ARM_LIMIT,
+                    SessionEffect.ARM_INACTIVITY,
+                    SessionEffect.START_VIDEO,
+                    SessionEffect.OPEN_CHANNELS,
                 ),
             ),
         },
-        State.CONNECTED: {
-            Event.SOCKET_OPENED: (State.CONNECTED, _REFUSED),
-            Event.ANSWERED: (State.CONNECTED, (Action.REFUSE_ANSWER,)),
-            Event.PEER_CLOSED: _CLOSED,
-            Event.PEER_LOST: _HELD,
-            Event.CLIENT_LEFT: _CLOSED,
-            Event.SOCKET_CLOSED: _CLOSED,
-            Event.SOCKET_LOST: _HELD,
-            Event.STREAM_OVERDUE: _CLOSED_DRAINED,
-            Event.CONNECTION_OVERDUE: _CLOSED_OVERDUE,
-            Event.INACTIVE: _CLOSED,
+        SessionState.CONNECTED: {
+            SessionEvent.SOCKET_OPENED: (SessionState.CONNECTED, _REFUSED),
+            SessionEvent.ANSWERED: (SessionState.CONNECTED, (SessionEffect.REFUSE_ANSWER,)),
+            SessionEvent.PEER_CLOSED: _CLOSED,
+            SessionEvent.PEER_LOST: _HELD,
+            SessionEvent.CLIENT_LEFT: _CLOSED,
+            SessionEvent.SOCKET_CLOSED: _CLOSED,
+            SessionEvent.SOCKET_LOST: _HELD,
+            SessionEvent.STREAM_OVERDUE: _CLOSED_DRAINED,
+            SessionEvent.CONNECTION_OVERDUE: _CLOSED_OVERDUE,
+            SessionEvent.INACTIVE: _CLOSED,
             # It came up in the very moment it was given up: then it is up.
-            Event.DANGLING: (State.CONNECTED, ()),
-            Event.GRACE_OVER: (State.CONNECTED, ()),
-            Event.UNUSED: (State.CONNECTED, ()),
-            Event.SHUT_DOWN: _SHUT_DOWN,
+            SessionEvent.DANGLING: (SessionState.CONNECTED, ()),
+            SessionEvent.GRACE_OVER: (SessionState.CONNECTED, ()),
+            SessionEvent.UNUSED: (SessionState.CONNECTED, ()),
+            SessionEvent.SHUT_DOWN: _SHUT_DOWN,
         },
-        State.HELD: {
-            Event.SOCKET_OPENED: (State.RETURNING, (Action.SEND_OFFER,)),
-            Event.STREAM_OVERDUE: _CLOSED,
-            Event.CONNECTION_OVERDUE: _CLOSED,
-            Event.GRACE_OVER: _CLOSED,
-            Event.DANGLING: (State.HELD, ()),
-            Event.UNUSED: (State.HELD, ()),
-            Event.SHUT_DOWN: _CLOSED,
+        SessionState.HELD: {
+            SessionEvent.SOCKET_OPENED: (SessionState.RETURNING, (SessionEffect.SEND_OFFER,)),
+            SessionEvent.STREAM_OVERDUE: _CLOSED,
+            SessionEvent.CONNECTION_OVERDUE: _CLOSED,
+            SessionEvent.GRACE_OVER: _CLOSED,
+            SessionEvent.DANGLING: (SessionState.HELD, ()),
+            SessionEvent.UNUSED: (SessionState.HELD, ()),
+            SessionEvent.SHUT_DOWN: _CLOSED,
         },
-        State.RETURNING: {
-            **_again(State.RETURNING),
-            Event.ANSWERED: (State.REJOINING, (Action.APPLY_ANSWER,)),
+        SessionState.RETURNING: {
+            **_again(SessionState.RETURNING),
+            SessionEvent.ANSWERED: (SessionState.REJOINING, (SessionEffect.APPLY_ANSWER,)),
         },
-        State.REJOINING: {
-            **_again(State.REJOINING),
-            Event.ANSWERED: (State.REJOINING, (Action.REFUSE_ANSWER,)),
-            Event.DESCRIPTION_REFUSED: (State.CLOSED, (Action.REPORT_BAD_ANSWER, *_OVER)),
-            Event.PEER_CONNECTED: (
-                State.CONNECTED,
-                (Action.DISARM_GRACE, Action.ARM_INACTIVITY, Action.RESUME_VIDEO, Action.OPEN_CHANNELS),
+        SessionState.REJOINING: {
+            **_again(SessionState.REJOINING),
+            SessionEvent.ANSWERED: (SessionState.REJOINING, (SessionEffect.REFUSE_ANSWER,)),
+            SessionEvent.DESCRIPTION_REFUSED: (SessionState.CLOSED, (SessionEffect.REPORT_BAD_ANSWER, *_OVER)),
+            SessionEvent.PEER_CONNECTED: (
+                SessionState.CONNECTED,
+                (
+                    SessionEffect.DISARM_GRACE,
+                    SessionEffect.ARM_INACTIVITY,
+                    SessionEffect.RESUME_VIDEO,
+                    SessionEffect.OPEN_CHANNELS,
+                ),
             ),
         },
-        State.CLOSED: {
-            Event.SOCKET_OPENED: (State.CLOSED, _REFUSED),
-            **dict.fromkeys((event for event in Event if event is not Event.SOCKET_OPENED), (State.CLOSED, ())),
+        SessionState.CLOSED: {
+            SessionEvent.SOCKET_OPENED: (SessionState.CLOSED, _REFUSED),
+            **dict.fromkeys(
+                (event for event in SessionEvent if event is not SessionEvent.SOCKET_OPENED), (SessionState.CLOSED, ())
+            ),
         },
     }
 )
 
 
-class SessionMachine(Machine[State, Event, Action]):
+class SessionMachine(Machine[SessionState, SessionEvent, SessionEffect]):
     """One session's place in `TRANSITIONS`."""
 
     def __init__(self) -> None:

@@ -1,62 +1,150 @@
-"""Streams of one connection: what the client asks for, carried out on the pump, answered on `streamerToClient`."""
+"""The interactive streams of one session, carried out on its pump and answered on `streamerToClient`."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import assert_never
 
+from odyssey_mock.broadcasts.broadcast import Broadcast
+from odyssey_mock.broadcasts.registry import Broadcasts
+from odyssey_mock.core.clock import Clock, Deadline
+from odyssey_mock.core.journal import Journal
 from odyssey_mock.faults.fault import Fault
+from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.media.timeline import Timeline
 from odyssey_mock.prompts.expansion import applied_prompt
 from odyssey_mock.prompts.markers import markers_of
-from odyssey_mock.recordings.stream_records import StreamRecord
-from odyssey_mock.sessions.channel_sender import NORMAL_REPLY, OVERDUE, REJECTIONS, ChannelSender, ReplyMode
+from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
+from odyssey_mock.sessions.channel_sender import NORMAL_REPLY, ChannelSender, ReplyMode
 from odyssey_mock.sessions.frame_pump import FramePump, StreamSource
-from odyssey_mock.sessions.messages import End, Start, StreamMessage, Update
-from odyssey_mock.sessions.running_stream import Acknowledgement, RunningStream
-from odyssey_mock.sessions.stream_machine import Action, Event, State, StreamMachine
-from odyssey_mock.sessions.stream_setup import ASKED_FOR, StartRefusedError, footage_of, prepared, size_of
+from odyssey_mock.sessions.messages import (
+    BroadcastReady,
+    End,
+    InteractiveStreamError,
+    Start,
+    StreamEnded,
+    StreamMessage,
+    StreamReply,
+    StreamStarted,
+    Update,
+    UpdateAcknowledged,
+)
+from odyssey_mock.sessions.session_identity import SessionIdentity
+from odyssey_mock.sessions.stream_machine import StreamEffect, StreamEvent, StreamMachine, StreamState
+from odyssey_mock.sessions.stream_setup import StartRefusedError, StreamSetup
 
-if TYPE_CHECKING:
-    from odyssey_mock.backend import Backend
-    from odyssey_mock.broadcasts.broadcast import Broadcast
+OVERDUE = InteractiveStreamError("session_timeout", "Stream ended: credit lease expired")
+"""Sent at the end of a stream's time (`protocol.md` section 4)."""
+
+ALREADY_RUNNING = InteractiveStreamError(
+    "stream_already_active",
+    "a stream is running in this connection; end it with interactive_stream_end before starting another",
+)
+NO_STREAM = InteractiveStreamError(
+    "no_active_stream",
+    "no stream is running in this connection; start one with interactive_stream_start first",
+)
+
+ASKED_FOR = "the prompt asks for this error ([error:...])"
+"""`message` of an error that a prompt brings about (`protocol.md` section 10)."""
 
 _POINTS: Mapping[type[StreamMessage], str] = {Start: "stream.start", Update: "stream.interact", End: "stream.end"}
-"""Where faults are asked for each message."""
+"""The fault point of each message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """An update that is answered once frame `index` of its stream was sent."""
+
+    index: int
+    prompt: str
+    mode: ReplyMode = NORMAL_REPLY
+
+
+@dataclass(slots=True)
+class RunningStream:
+    """What belongs to the stream that is on."""
+
+    record: StreamRecord
+    bypass: bool
+    source: StreamSource
+    broadcast: Broadcast | None
+    mode: ReplyMode = NORMAL_REPLY
+    """How the start is answered."""
+    deadlines: list[Deadline] = field(default_factory=list)
+    """What is due while it runs."""
+    acknowledgements: deque[Acknowledgement] = field(default_factory=deque)
+
+    def due(self, index: int) -> Iterator[Acknowledgement]:
+        """What is to be answered now that frame `index` was sent, oldest first; each is given once."""
+        while self.acknowledgements and self.acknowledgements[0].index <= index:
+            yield self.acknowledgements.popleft()
+
+    def end(self, next_index: int, now: float) -> None:
+        """Let nothing of it be due any more; `next_index` is that of the first frame that is not its own."""
+        for deadline in self.deadlines:
+            deadline.cancel()
+        self.record.timeline.end(next_index)
+        self.record.ended_at = now
+
+
+_NO_ERROR = InteractiveStreamError("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Cause:
+    """What an event came with, for its effects."""
+
+    mode: ReplyMode = NORMAL_REPLY
+    """How what was asked for is answered."""
+    prompt: str = ""
+    """Of an update, as it came."""
+    error: InteractiveStreamError = _NO_ERROR
+    """What broke the stream."""
+
+
+_NOTHING = _Cause()
 
 
 class StreamController:
-    """The shell of one `StreamMachine`.
+    """The shell of one `StreamMachine`, with the pump that shows the streams.
 
-    `send(text)` puts a message on `streamerToClient`; `on_overdue()` ends the connection, and returns once it is gone;
-    `on_ended()` is called when a stream has ended, however that was.
-    `take` is called for one message at a time; `frame_made` comes from the pump.
+    `transmit(text)` puts a message on `streamerToClient`; `on_overdue()` ends the connection, and returns once it is
+    gone; `on_ended()` is called when a stream has ended, however that was.
+    `take` is called for one message at a time; `frame_made` comes from the pump, which the session's video runs.
     """
 
     def __init__(
         self,
-        backend: "Backend",
+        identity: SessionIdentity,
         *,
-        session_id: str,
-        account_id: str,
-        may_bypass: bool,
+        clock: Clock,
+        journal: Journal,
+        faults: Faults,
+        streams: StreamStore,
+        broadcasts: Broadcasts,
+        setup: StreamSetup,
         keyframes: Keyframes,
-        send: Callable[[str], None],
+        transmit: Callable[[str], None],
         on_overdue: Callable[[], Awaitable[None]],
         on_ended: Callable[[], None] = lambda: None,
     ) -> None:
         self.machine = StreamMachine()
-        self._backend = backend
-        self._session_id = session_id
-        self._account_id = account_id
-        self._may_bypass = may_bypass
+        self._identity = identity
+        self._clock = clock
+        self._journal = journal
+        self._faults = faults
+        self._streams = streams
+        self._broadcasts = broadcasts
+        self._setup = setup
         self._keyframes = keyframes
-        self._replies = ChannelSender(backend, session_id=session_id, account_id=account_id, send=send)
+        self._sender = ChannelSender(identity, clock=clock, journal=journal, transmit=transmit)
         self._on_overdue = on_overdue
         self._on_ended = on_ended
-        self._pump: FramePump | None = None
         self._running: RunningStream | None = None
-        self._error = ("", "")
-        """Reason and message of what broke the latest stream that broke."""
+        idle = setup.idle(identity)
+        self.pump = FramePump(idle, keyframes, fps=idle.timeline.fps, now=clock.time, on_frame=self.frame_made)
 
     @property
     def stream(self) -> StreamRecord | None:
@@ -64,26 +152,19 @@ class StreamController:
         return self._running.record if self._running is not None else None
 
     @property
+    def stream_id(self) -> str | None:
+        """Its id."""
+        return self._running.record.id if self._running is not None else None
+
+    @property
     def _is_over(self) -> bool:
-        return self.machine.state is State.CLOSED
-
-    def use(self, pump: FramePump) -> None:
-        """Show streams on `pump` from now on; one that was started before there was any, from its first frame."""
-        self._pump = pump
-        if self._running is not None:
-            pump.show(self._running.showing)
-
-    def idle(self, *, portrait: bool = True) -> StreamSource:
-        """What is shown while no stream is on."""
-        size = size_of(self._backend, portrait=portrait)
-        timeline = Timeline(tag=None, size=size, fps=self._backend.settings.fps)
-        return StreamSource(timeline, footage_of(self._backend, timeline))
+        return self.machine.state is StreamState.CLOSED
 
     async def take(self, message: StreamMessage) -> None:
-        """Carry out what the client asked for, or let it fail as somebody wanted."""
+        """Carry out what the client asked for, or let it fail as a fault wants."""
         fault = self._fault(_POINTS[type(message)], None if isinstance(message, End) else message.prompt)
         if fault is not None and fault.do == "error":
-            self.refuse(fault.text("reason"), fault.text("message"))
+            self.refuse(InteractiveStreamError(fault.text("reason"), fault.text("message")))
             return
         match message:
             case Start():
@@ -91,135 +172,131 @@ class StreamController:
             case Update():
                 self._update(message, fault)
             case End():
-                self._act(self._advance(Event.END), ReplyMode.of(fault))
+                self._handle(StreamEvent.END, _Cause(ReplyMode.of(fault)))
 
-    def refuse(self, reason: str, message: str) -> None:
+    def refuse(self, error: InteractiveStreamError) -> None:
         """Tell the client that something it sent had no effect; the connection goes on."""
-        self._say_error(reason, message)
+        self._send(error)
 
     def frame_made(self, timeline: Timeline, index: int) -> None:
         """Answer what waited for frame `index` of `timeline`."""
         running = self._running
         if running is None or timeline is not running.record.timeline:
             return
-        if self.machine.state is State.STARTING:
-            self._act(self._advance(Event.FIRST_FRAME))
+        if self.machine.state is StreamState.STARTING:
+            self._handle(StreamEvent.FIRST_FRAME)
         if self._running is not running:
             return  # it has ended with its first frame: nothing is acknowledged any more
         for acknowledgement in running.due(index):
-            self._say(
-                "update_acknowledged",
-                {"prompt": acknowledgement.prompt},
-                manner=acknowledgement.manner,
+            self._send(
+                UpdateAcknowledged(acknowledgement.prompt),
+                mode=acknowledgement.mode,
                 note={"frame_index": acknowledgement.index},
             )
 
-    def frame_fault(self) -> Fault | None:
-        """What is to go wrong with the next frame."""
-        return self._fault("peer.frame")
-
-    def broke(self, reason: str, message: str) -> None:
+    def broke(self, error: InteractiveStreamError) -> None:
         """Let the stream that is on fail."""
         if self._running is not None:
-            self._running.record.error = f"{reason}: {message}"
-        self._error = (reason, message)
-        self._act(self._advance(Event.BROKE))
+            self._running.record.error = f"{error.reason}: {error.message}"
+        self._handle(StreamEvent.BROKE, _Cause(error=error))
 
     def gone(self) -> None:
-        """The connection is over: close what is open, tell nobody."""
-        self._act(self._advance(Event.GONE))
-        self._replies.close()
+        """Close what is open, and tell nobody: the connection is over."""
+        self._handle(StreamEvent.GONE)
+        self._sender.close()
 
     async def _start(self, message: Start, fault: Fault | None) -> None:
-        if self.machine.state is not State.IDLE:
-            self._act(self._advance(Event.START))
+        if self.machine.state is not StreamState.IDLE:
+            self._handle(StreamEvent.START)
             return
-        trial = markers_of(message.prompt)
-        if trial.error is not None:
-            self.refuse(trial.error, ASKED_FOR)
+        markers = markers_of(message.prompt)
+        if markers.error is not None:
+            self.refuse(InteractiveStreamError(markers.error, ASKED_FOR))
             return
         try:
-            record, showing = await prepared(
-                self._backend,
-                message,
-                session_id=self._session_id,
-                account_id=self._account_id,
-                may_bypass=self._may_bypass,
-            )
+            record, source = await self._setup.prepare(message, self._identity)
         except StartRefusedError as refusal:
-            self.refuse(refusal.reason, refusal.message)
+            self.refuse(refusal.reply)
             return
         if self._is_over:
             return  # before all was made
         broadcast = None
         if message.broadcast:
-            broadcast = self._backend.broadcasts.open(record, showing.footage, self._keyframes)
-            showing.audience = broadcast
+            broadcast = self._broadcasts.open(record, source.encoder, self._keyframes)
+            source.audience = broadcast
         bypass = bool(message.bypass_vlm_expansion)
-        self._running = RunningStream(record, bypass, showing, broadcast, ReplyMode.of(fault, trial))
-        self._backend.streams.remember(record)
-        self._act(self._advance(Event.START))
+        self._running = RunningStream(record, bypass, source, broadcast, ReplyMode.of(fault, markers))
+        self._streams.remember(record)
+        self._handle(StreamEvent.START)
 
     def _update(self, message: Update, fault: Fault | None) -> None:
-        trial = markers_of(message.prompt)
-        if trial.error is not None and self._running is not None:
-            self.refuse(trial.error, ASKED_FOR)
+        markers = markers_of(message.prompt)
+        if markers.error is not None and self._running is not None:
+            self.refuse(InteractiveStreamError(markers.error, ASKED_FOR))
             return
-        actions = self._advance(Event.UPDATE)
-        if Action.APPLY in actions and self._running is not None:
-            applied = applied_prompt(message.prompt, bypass=self._running.bypass)
-            index = self._next_index
-            self._running.record.timeline.interact(index, applied)
-            self._running.acknowledgements.append(Acknowledgement(index, applied, ReplyMode.of(fault, trial)))
-        self._act(actions)
+        self._handle(StreamEvent.UPDATE, _Cause(ReplyMode.of(fault, markers), message.prompt))
 
-    def _advance(self, event: Event) -> tuple[Action, ...]:
+    def _handle(self, event: StreamEvent, cause: _Cause = _NOTHING) -> tuple[StreamEffect, ...]:
+        """Let `event` happen, and carry out its effects; return them."""
         before = self.machine.state
-        actions = self.machine.handle(event)
-        if self.machine.state is not before or actions:
-            stream = self.stream
-            self._backend.journal.record(
-                "state",
-                "stream",
-                {"from": before, "to": self.machine.state, "event": event},
-                account=self._account_id,
-                session=self._session_id,
-                stream=stream.id if stream is not None else None,
-            )
-        return actions
+        effects = self.machine.handle(event)
+        stream_id = self.stream_id
+        if self.machine.state is not before or effects:
+            data = {"from": before, "to": self.machine.state, "event": event}
+            self._journal.record("state", "stream", data, stream=stream_id, **self._identity.where)
+        for effect in effects:
+            self._carry_out(effect, cause, stream_id)
+        return effects
 
-    def _act(self, actions: tuple[Action, ...], manner: ReplyMode = NORMAL_REPLY) -> None:
-        """Carry `actions` out; `manner`: how the end of a stream is told."""
-        stream_id = self.stream.id if self.stream is not None else None
-        for action in actions:
-            match action:
-                case Action.BEGIN if self._running is not None and self._pump is not None:
-                    self._pump.show(self._running.showing)
-                case Action.ANNOUNCE if self._running is not None:
-                    self._announce(self._running)
-                case Action.FINISH:
-                    self._finish()
-                case Action.ANNOUNCE_END:
-                    self._say("stream_ended", {}, stream=stream_id, manner=manner)
-                case Action.ANNOUNCE_ERROR:
-                    self._say_error(*self._error, stream=stream_id)
-                case Action.ANNOUNCE_OVERDUE:
-                    self._say_error(*OVERDUE, stream=stream_id)
-                case Action.REJECT_ALREADY_RUNNING | Action.REJECT_NO_STREAM:
-                    self.refuse(*REJECTIONS[action])
-                case _:
-                    pass
+    def _carry_out(self, effect: StreamEffect, cause: _Cause, stream_id: str | None) -> None:
+        """`stream_id`: of the stream that was on when the event happened."""
+        match effect:
+            case StreamEffect.BEGIN:
+                self.pump.show(self._current.source)
+            case StreamEffect.ANNOUNCE:
+                self._announce(self._current)
+            case StreamEffect.APPLY:
+                self._apply(self._current, cause)
+            case StreamEffect.FINISH:
+                self._finish(self._current)
+            case StreamEffect.ANNOUNCE_END:
+                self._send(StreamEnded(), stream=stream_id, mode=cause.mode)
+            case StreamEffect.ANNOUNCE_ERROR:
+                self._send(cause.error, stream=stream_id)
+            case StreamEffect.ANNOUNCE_OVERDUE:
+                self._send(OVERDUE, stream=stream_id)
+            case StreamEffect.REJECT_ALREADY_RUNNING:
+                self.refuse(ALREADY_RUNNING)
+            case StreamEffect.REJECT_NO_STREAM:
+                self.refuse(NO_STREAM)
+            case StreamEffect.HANG_UP:
+                pass  # _overdue does it, and waits
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    @property
+    def _current(self) -> RunningStream:
+        """The stream that is on, where an effect is about it.
+
+        Raises:
+            RuntimeError: none is on, which no transition of `StreamMachine` allows.
+        """
+        if self._running is None:
+            raise RuntimeError(f"expected a stream to be on in state {self.machine.state}, there is none")
+        return self._running
 
     def _announce(self, running: RunningStream) -> None:
         record = running.record
-        later = self._backend.clock.call_later
-        longest = self._backend.accounts.limits_of(self._account_id).stream_duration
+        later = self._clock.call_later
+        longest = self._identity.limits.stream_duration
         if longest is not None:
             running.deadlines.append(later(longest, "stream duration", self._overdue))
-        started = {"stream_id": record.id, "applied_prompt": record.applied_prompt}
-        self._say("stream_started", started, manner=running.manner)
+        self._send(StreamStarted(record.id, record.applied_prompt), mode=running.mode)
         if running.broadcast is not None:
-            self._announce_broadcast(running.broadcast)
+            fault = self._fault("stream.broadcast")
+            on_air = running.broadcast
+            ready = BroadcastReady(on_air.webrtc_url, on_air.token, on_air.hls_url)
+            self._send(ready, mode=ReplyMode.of(fault))
         trouble = self._fault("stream.running")
         if trouble is not None and trouble.number("seconds"):
             name = f"fault: {trouble.at} {trouble.do}"
@@ -227,67 +304,47 @@ class StreamController:
         elif trouble is not None:
             self._trouble(trouble)
 
-    def _announce_broadcast(self, broadcast: "Broadcast") -> None:
-        fault = self._fault("stream.broadcast")
-        how = {"spectator_token": broadcast.token, "broadcast_url": broadcast.hls_url}
-        if fault is not None and fault.do == "missing_fields":
-            self._say("broadcast_ready", how)
-        else:
-            self._say("broadcast_ready", {"webrtc_url": broadcast.webrtc_url, **how}, manner=ReplyMode.of(fault))
-
     def _trouble(self, fault: Fault) -> None:
         """Let the stream that is on fail, or end, unasked."""
         if fault.do == "error":
-            self.broke(fault.text("reason"), fault.text("message"))
+            self.broke(InteractiveStreamError(fault.text("reason"), fault.text("message")))
         else:
-            self._act(self._advance(Event.END))
+            self._handle(StreamEvent.END)
 
     async def _overdue(self) -> None:
-        actions = self._advance(Event.OVERDUE)
-        self._act(actions)
-        if Action.HANG_UP in actions:
+        if StreamEffect.HANG_UP in self._handle(StreamEvent.OVERDUE):
             await self._on_overdue()
 
-    def _finish(self) -> None:
-        running, self._running = self._running, None
-        if running is None:
-            return
-        self._replies.forget_late()
-        running.end(self._next_index, self._backend.clock.time())
+    def _apply(self, running: RunningStream, cause: _Cause) -> None:
+        applied = applied_prompt(cause.prompt, bypass=running.bypass)
+        index = self.pump.next_index  # of the frame that shows what is changed now
+        running.record.timeline.interact(index, applied)
+        running.acknowledgements.append(Acknowledgement(index, applied, cause.mode))
+
+    def _finish(self, running: RunningStream) -> None:
+        self._running = None
+        self._sender.cancel_late()
+        running.end(self.pump.next_index, self._clock.time())
         size = running.record.timeline.size
-        if self._pump is not None:
-            self._pump.show(self.idle(portrait=size.height >= size.width))
-        elif running.broadcast is not None:
-            running.broadcast.end()
+        self.pump.show(self._setup.idle(self._identity, portrait=size.height >= size.width))
         self._on_ended()
 
     def _fault(self, point: str, prompt: str | None = None) -> Fault | None:
         """What is to fail at `point`; `prompt`: the one that came, where it is not that of the stream that is on."""
         stream = self.stream
-        return self._backend.faults.fire(
+        return self._faults.fire(
             point,
-            account=self._account_id,
-            session=self._session_id,
-            stream=stream.id if stream is not None else None,
+            **self._identity.where,
+            stream=self.stream_id,
             prompt=stream.prompt if prompt is None and stream is not None else prompt,
         )
 
-    @property
-    def _next_index(self) -> int:
-        """Of the frame that shows what is changed now."""
-        return self._pump.next_index if self._pump is not None else 0
-
-    def _say_error(self, reason: str, message: str, *, stream: str | None = None) -> None:
-        self._say("interactive_stream_error", {"reason": reason, "message": message}, stream=stream)
-
-    def _say(
+    def _send(
         self,
-        kind: str,
-        fields: Mapping[str, str | None],
+        message: StreamReply,
         *,
         stream: str | None = None,
-        manner: ReplyMode = NORMAL_REPLY,
+        mode: ReplyMode = NORMAL_REPLY,
         note: Mapping[str, int] | None = None,
     ) -> None:
-        running = self.stream.id if self.stream is not None else None
-        self._replies.say(kind, fields, stream=stream or running, manner=manner, note=note)
+        self._sender.send(message, stream=stream or self.stream_id, mode=mode, note=note)

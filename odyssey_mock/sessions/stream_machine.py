@@ -11,7 +11,7 @@ from types import MappingProxyType
 from odyssey_mock.core.state_machine import Machine
 
 
-class State(StrEnum):
+class StreamState(StrEnum):
     """Where a connection's streaming stands."""
 
     IDLE = "idle"
@@ -24,7 +24,7 @@ class State(StrEnum):
     """The connection is over."""
 
 
-class Event(StrEnum):
+class StreamEvent(StrEnum):
     """What can happen to a stream."""
 
     START = "start"
@@ -39,7 +39,7 @@ class Event(StrEnum):
     """The client or the connection went away."""
 
 
-class Action(StrEnum):
+class StreamEffect(StrEnum):
     """What is to be done, in the order given."""
 
     BEGIN = "begin"
@@ -62,48 +62,52 @@ class Action(StrEnum):
     REJECT_NO_STREAM = "reject_no_stream"
 
 
-type Transition = tuple[State, tuple[Action, ...]]
+type Transition = tuple[StreamState, tuple[StreamEffect, ...]]
 
-_REJECT_START = (Action.REJECT_ALREADY_RUNNING,)
-_REJECT = (Action.REJECT_NO_STREAM,)
-_ENDED = (State.IDLE, (Action.FINISH, Action.ANNOUNCE_END))
-_OVERDUE = (State.CLOSED, (Action.FINISH, Action.ANNOUNCE_OVERDUE, Action.HANG_UP))
+_REJECT_START = (StreamEffect.REJECT_ALREADY_RUNNING,)
+_REJECT = (StreamEffect.REJECT_NO_STREAM,)
+_ENDED = (StreamState.IDLE, (StreamEffect.FINISH, StreamEffect.ANNOUNCE_END))
+_OVERDUE = (StreamState.CLOSED, (StreamEffect.FINISH, StreamEffect.ANNOUNCE_OVERDUE, StreamEffect.HANG_UP))
 
-INITIAL = State.IDLE
+INITIAL = StreamState.IDLE
 
-TRANSITIONS: Mapping[State, Mapping[Event, Transition]] = MappingProxyType(
+TRANSITIONS: Mapping[StreamState, Mapping[StreamEvent, Transition]] = MappingProxyType(
     {
-        State.IDLE: {
-            Event.START: (State.STARTING, (Action.BEGIN,)),
-            Event.UPDATE: (State.IDLE, _REJECT),
-            Event.END: (State.IDLE, _REJECT),
-            Event.GONE: (State.CLOSED, ()),
+        StreamState.IDLE: {
+            StreamEvent.START: (StreamState.STARTING, (StreamEffect.BEGIN,)),
+            StreamEvent.UPDATE: (StreamState.IDLE, _REJECT),
+            StreamEvent.END: (StreamState.IDLE, _REJECT),
+            StreamEvent.GONE: (StreamState.CLOSED, ()),
         },
-        State.STARTING: {
-            Event.START: (State.STARTING, _REJECT_START),
-            Event.FIRST_FRAME: (State.RUNNING, (Action.ANNOUNCE,)),
-            Event.UPDATE: (State.STARTING, (Action.APPLY,)),
-            Event.END: _ENDED,
-            Event.BROKE: (State.IDLE, (Action.FINISH, Action.ANNOUNCE_ERROR)),
-            Event.OVERDUE: _OVERDUE,
-            Event.GONE: (State.CLOSED, (Action.FINISH,)),
+        StreamState.STARTING: {
+            StreamEvent.START: (StreamState.STARTING, _REJECT_START),
+            StreamEvent.FIRST_FRAME: (StreamState.RUNNING, (StreamEffect.ANNOUNCE,)),
+            StreamEvent.UPDATE: (StreamState.STARTING, (StreamEffect.APPLY,)),
+            StreamEvent.END: _ENDED,
+            StreamEvent.BROKE: (StreamState.IDLE, (StreamEffect.FINISH, StreamEffect.ANNOUNCE_ERROR)),
+            StreamEvent.OVERDUE: _OVERDUE,
+            StreamEvent.GONE: (StreamState.CLOSED, (StreamEffect.FINISH,)),
         },
-        State.RUNNING: {
-            Event.START: (State.RUNNING, _REJECT_START),
-            Event.UPDATE: (State.RUNNING, (Action.APPLY,)),
-            Event.END: _ENDED,
-            Event.BROKE: (State.IDLE, (Action.FINISH, Action.ANNOUNCE_ERROR, Action.ANNOUNCE_END)),
-            Event.OVERDUE: _OVERDUE,
-            Event.GONE: (State.CLOSED, (Action.FINISH,)),
+        StreamState.RUNNING: {
+            StreamEvent.START: (StreamState.RUNNING, _REJECT_START),
+            StreamEvent.UPDATE: (StreamState.RUNNING, (StreamEffect.APPLY,)),
+            StreamEvent.END: _ENDED,
+            StreamEvent.BROKE: (
+                StreamState.IDLE,
+                (StreamEffect.FINISH, StreamEffect.ANNOUNCE_ERROR, StreamEffect.ANNOUNCE_END),
+            ),
+            StreamEvent.OVERDUE: _OVERDUE,
+            StreamEvent.GONE: (StreamState.CLOSED, (StreamEffect.FINISH,)),
         },
-        State.CLOSED: dict.fromkeys(
-            (Event.START, Event.FIRST_FRAME, Event.UPDATE, Event.END, Event.GONE), (State.CLOSED, ())
+        StreamState.CLOSED: dict.fromkeys(
+            (StreamEvent.START, StreamEvent.FIRST_FRAME, StreamEvent.UPDATE, StreamEvent.END, StreamEvent.GONE),
+            (StreamState.CLOSED, ()),
         ),
     }
 )
 
 
-class StreamMachine(Machine[State, Event, Action]):
+class StreamMachine(Machine[StreamState, StreamEvent, StreamEffect]):
     """One connection's place in `TRANSITIONS`."""
 
     def __init__(self) -> None:

@@ -115,14 +115,14 @@ class Streamed:
             want_keyframe=lambda: setattr(self, "wanted", True),
         )
 
-    def offer(self, slot: int, *, keyframe: bool = False) -> None:
+    def push(self, slot: int, *, keyframe: bool = False) -> None:
         self.slots.append(slot)
         keyframe, self.wanted = keyframe or self.wanted, False
-        self.hls.offer(packet_of(slot, keyframe=keyframe))
+        self.hls.push(packet_of(slot, keyframe=keyframe))
 
-    def offer_all(self, slots: Iterable[int]) -> None:
+    def push_all(self, slots: Iterable[int]) -> None:
         for slot in slots:
-            self.offer(slot)
+            self.push(slot)
 
     async def playlist(self) -> Playlist:
         return read_playlist(await self.hls.playlist(""))

@@ -210,6 +210,6 @@ async def watching(broadcast: Broadcast, backend: Backend, peers: StandIns, code
 
 
 def show(broadcast: Broadcast, slot: int, *, key: bool = False) -> None:
-    """Offer a frame in every codec that is wanted, as the pump does."""
+    """Push a frame in every codec that is wanted, as the pump does."""
     codecs: set[Codec] = {"h264", *broadcast.codecs}
-    broadcast.offer({codec: packet(slot, key=key) for codec in codecs})
+    broadcast.push({codec: packet(slot, key=key) for codec in codecs})

@@ -12,8 +12,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from odyssey_mock.broadcasts.broadcast import Broadcast
-from odyssey_mock.broadcasts.hls import HlsStream
-from odyssey_mock.broadcasts.playlist import MEDIA_TYPE
+from odyssey_mock.broadcasts.hls import MEDIA_TYPE, HlsStream
 from odyssey_mock.http.broadcast_access import BroadcastRoute, authorized_broadcast_of
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.errors import BroadcastError

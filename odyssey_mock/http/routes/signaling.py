@@ -21,8 +21,8 @@ from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.pacing import Pace
 from odyssey_mock.http.uvicorn_server import TcpConnection, connection_of
-from odyssey_mock.sessions.client_connection import POLICY_VIOLATION, Socket
 from odyssey_mock.sessions.registry import SessionRegistry
+from odyssey_mock.sessions.signaling_socket import POLICY_VIOLATION, SignalingSocket
 
 SEND_LIMIT = 5.0
 """Seconds a client may take to read what is sent to it before its socket counts as lost."""
@@ -30,7 +30,7 @@ BROKEN = 1006
 """The close code of a socket that was not closed at all (RFC 6455 section 7.4.1)."""
 
 
-class AcceptedSocket(Socket):
+class AcceptedSocket(SignalingSocket):
     """A Starlette WebSocket in the form a session takes it; the journal has when it was opened and closed, and how."""
 
     def __init__(self, websocket: WebSocket, note: Callable[[Mapping[str, JSON]], object]) -> None:

@@ -46,7 +46,7 @@ async def test_one_that_is_leaving_is_sent_nothing_more_and_costs_no_encoder() -
         assert set(broadcast.codecs) == {"h264", "vp8"}
         spectator.leave("it was deleted")
         assert set(broadcast.codecs) == {"h264"}
-        broadcast.offer({"h264": packet(2), "vp8": packet(2)})
+        broadcast.push({"h264": packet(2), "vp8": packet(2)})
         spectator.end()
         await gone(backend, spectator)
         assert (peers[0].slots, peers[0].ended) == ([1], False), "nor is it waited for"
@@ -58,7 +58,7 @@ async def test_one_whose_codec_was_not_asked_for_when_the_frame_was_begun_waits_
     with stand_ins() as peers:
         broadcast = opened(backend)
         spectator = await watching(broadcast, backend, peers, "vp8")
-        broadcast.offer({"h264": packet(1, key=True)})
+        broadcast.push({"h264": packet(1, key=True)})
         show(broadcast, 2, key=True)
         await peers[0].caught_up()
         assert (peers[0].slots, spectator.frames_dropped) == ([2], 0)
@@ -130,7 +130,7 @@ async def test_one_that_takes_no_packets_delays_nobody_and_goes_on_with_the_next
         for slot in range(2, 100):
             show(broadcast, slot)
             await peers[1].caught_up()
-            assert len(slow._track._packets) <= 20
+            assert len(slow.track._packets) <= 20
             assert not keyframes.take(slot), "nobody has asked for one"
         assert (peers[0].slots, peers[1].slots) == ([1], list(range(1, 100)))
         peers[0].resume()

@@ -31,7 +31,7 @@ def test_segments_are_exactly_as_long_as_they_are_to_be_where_key_frames_come_as
 ) -> None:
     async def run() -> None:
         stream = Streamed(fps, slots / fps, 200)
-        stream.offer_all(range(frames))
+        stream.push_all(range(frames))
         stream.hls.finish()
         lengths = [round(segment.seconds * fps) for segment in (await stream.playlist()).segments]
         whole, rest = divmod(frames, slots)
@@ -44,15 +44,15 @@ async def test_a_key_frame_is_asked_for_one_frame_ahead_and_not_before() -> None
     stream = Streamed(fps=20, segment_duration=0.5)
     asked = []
     for slot in range(40):
-        stream.offer(slot)
+        stream.push(slot)
         asked += [slot] if stream.wanted else []
     assert asked == [9, 19, 29, 39]
 
 
 async def test_a_stall_makes_a_long_segment_and_the_target_keeps_up_with_it() -> None:
     stream = Streamed(fps=20)
-    stream.offer_all(range(20))
-    stream.offer_all([20, 69, 70])
+    stream.push_all(range(20))
+    stream.push_all([20, 69, 70])
     playlist = await stream.playlist()
     assert [segment.seconds for segment in playlist.segments] == [1, Fraction(5, 2)]
     assert playlist.target == 3, "2.5 s is 3 s where it is rounded"
@@ -60,10 +60,10 @@ async def test_a_stall_makes_a_long_segment_and_the_target_keeps_up_with_it() ->
 
 async def test_a_long_segment_can_be_fetched_for_as_long_as_it_was_listed_and_lasts() -> None:
     stream = Streamed(fps=1, segments=2)
-    stream.offer_all([0, 10, *range(11, 33)])
+    stream.push_all([0, 10, *range(11, 33)])
     # Segment 0 lasts 10 s and was listed with segment 1; it leaves at 12 s: 10 + 11 s later, at 33 s, it may go.
     assert stream.hls.file("segment_0.mp4")
-    stream.offer(33)
+    stream.push(33)
     assert stream.hls.file("segment_0.mp4") is None
 
 
@@ -71,7 +71,7 @@ async def test_what_is_kept_of_a_long_stream_is_bounded() -> None:
     stream = Streamed(fps=20, segment_duration=0.1, segments=3)
     most = 0
     for slot in range(2000):
-        stream.offer(slot)
+        stream.push(slot)
         most = max(most, len(stream.hls._segments))
     assert most == 7, "three that are listed, and four that were"
     size = len(KEY) + len(DELTA)
@@ -81,10 +81,10 @@ async def test_what_is_kept_of_a_long_stream_is_bounded() -> None:
 async def test_a_playlist_is_held_back_until_there_is_a_segment() -> None:
     stream = Streamed(segment_duration=0.1)
     waiting = asyncio.create_task(stream.hls.playlist("?token=x"))
-    stream.offer_all(range(2))
+    stream.push_all(range(2))
     await asyncio.wait([waiting], timeout=0)
     assert not waiting.done()
-    stream.offer(2)
+    stream.push(2)
     async with asyncio.timeout(LIMIT):
         assert [each.uri for each in read_playlist(await waiting).segments] == ["segment_0.mp4?token=x"]
 
@@ -93,7 +93,7 @@ async def test_a_playlist_is_not_held_back_for_ever(monkeypatch: pytest.MonkeyPa
     assert hls_module.FIRST_SEGMENT_LIMIT == 10
     monkeypatch.setattr(hls_module, "FIRST_SEGMENT_LIMIT", 0.01)
     stream = Streamed()
-    stream.offer(0)
+    stream.push(0)
     async with asyncio.timeout(LIMIT):
         with pytest.raises(NoPlaylistError, match=r"no segment was complete within 0\.01 s"):
             await stream.hls.playlist("")
@@ -103,7 +103,7 @@ async def test_a_playlist_is_not_held_back_for_ever(monkeypatch: pytest.MonkeyPa
 async def test_who_waits_for_a_playlist_is_told_when_there_will_be_none(end: str) -> None:
     stream = Streamed()
     if end == "close":
-        stream.offer(0)
+        stream.push(0)
     waiting = asyncio.create_task(stream.hls.playlist(""))
     await asyncio.wait([waiting], timeout=0)
     getattr(stream.hls, end)()
@@ -114,7 +114,7 @@ async def test_who_waits_for_a_playlist_is_told_when_there_will_be_none(end: str
 
 async def test_nothing_is_left_of_a_stream_that_is_closed() -> None:
     stream = Streamed(segment_duration=0.1)
-    stream.offer_all(range(10))
+    stream.push_all(range(10))
     stream.hls.close()
     stream.hls.close()
     assert stream.hls.file("init.mp4") is None
@@ -125,19 +125,19 @@ async def test_nothing_is_left_of_a_stream_that_is_closed() -> None:
 
 async def test_the_end_is_final_and_may_be_told_twice() -> None:
     stream = Streamed()
-    stream.offer_all(range(25))
+    stream.push_all(range(25))
     stream.hls.finish()
     ended = await stream.hls.playlist("")
     stream.hls.finish()
-    stream.offer(25, keyframe=True)
-    stream.offer(60, keyframe=True)
+    stream.push(25, keyframe=True)
+    stream.push(60, keyframe=True)
     assert await stream.hls.playlist("") == ended
     assert [len(stream.packets(f"segment_{number}.mp4")) for number in range(2)] == [20, 5]
 
 
 async def test_a_stream_of_one_frame_is_one_segment() -> None:
     stream = Streamed()
-    stream.offer(0)
+    stream.push(0)
     stream.hls.finish()
     playlist = await stream.playlist()
     assert ([segment.seconds for segment in playlist.segments], playlist.is_over) == ([Fraction(1, 20)], True)
@@ -146,10 +146,10 @@ async def test_a_stream_of_one_frame_is_one_segment() -> None:
 
 async def test_it_begins_with_a_key_frame_whatever_came_before() -> None:
     stream = Streamed(segment_duration=0.1, wanted=False)
-    stream.offer(0)
-    stream.offer(1)
+    stream.push(0)
+    stream.push(1)
     assert not stream.wanted, "there is no segment yet that could be cut"
-    stream.offer(2, keyframe=True)
+    stream.push(2, keyframe=True)
     stream.hls.finish()
     assert stream.packets("segment_0.mp4") == [(0, True)]
     assert (await stream.playlist()).segments[0].began == STARTED
@@ -166,7 +166,7 @@ def test_packets_that_others_send_at_the_same_time_stay_as_they_are() -> None:
 
     for packet in encoded(12):
         before = looks(packet)
-        stream.hls.offer(packet)
+        stream.hls.push(packet)
         assert looks(packet) == before
     stream.hls.finish()
 
@@ -189,7 +189,7 @@ def test_each_segment_decodes_by_itself_and_all_together_are_the_stream(
         slot += gap
         frame = RENDERER.render(index)
         draw_stamp(frame, FrameStamp(stream_tag=1, frame_index=index, prompt_revision=0, sent_at_ms=slot))
-        stream.offer(encoder.encode(frame, slot, keyframe=keyframe or bool(asked)))
+        stream.push(encoder.encode(frame, slot, keyframe=keyframe or bool(asked)))
         asked.clear()
     stream.finish()
     playlist = read_playlist(asyncio.run(stream.playlist("")))
@@ -206,7 +206,7 @@ def test_each_segment_decodes_by_itself_and_all_together_are_the_stream(
 def test_the_initialisation_section_says_what_the_stream_is(size: Size) -> None:
     stream = Streamed(segment_duration=0.1, size=size)
     for packet in encoded(3, size):
-        stream.hls.offer(packet)
+        stream.hls.push(packet)
     stream.hls.finish()
     init = stream.hls.file("init.mp4") or b""
     assert init[4:8] == b"ftyp"

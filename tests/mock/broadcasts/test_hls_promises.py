@@ -35,10 +35,10 @@ def test_a_playlist_keeps_its_promises_after_every_frame(
 async def _keeps_its_promises(frames: list[tuple[int, bool]], stream: Streamed, slot: int) -> None:
     fps, promises = stream.fps, Promises(stream)
     seen: dict[str, list[tuple[int, bool]]] = {}
-    stream.offer(slot)
+    stream.push(slot)
     for gap, keyframe in frames:
         slot += gap
-        stream.offer(slot, keyframe=keyframe)
+        stream.push(slot, keyframe=keyframe)
         if stream.hls.file("segment_0.mp4") is not None or promises.playlist is not None:
             await promises.check(is_over=False)
             assert promises.playlist is not None

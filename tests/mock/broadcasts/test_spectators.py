@@ -31,21 +31,21 @@ SPECTATORS = 20
 GROUP = 40
 """Frames from one key frame to the next where nobody asks for any."""
 
-type Offered = dict[Codec, bool]
-"""Of one frame: the codecs that it was offered in, and whether it was a key frame."""
+type Pushed = dict[Codec, bool]
+"""Of one frame: the codecs that it was pushed in, and whether it was a key frame."""
 
 
 @pytest.fixture
-def offered(monkeypatch: pytest.MonkeyPatch) -> list[Offered]:
-    """The frames of the test's one broadcast as its spectators are offered them; the n-th has the stamp's index n."""
-    frames: list[Offered] = []
-    offer = Broadcast.offer
+def pushed(monkeypatch: pytest.MonkeyPatch) -> list[Pushed]:
+    """The frames of the test's one broadcast as they are pushed to its spectators; the n-th has the stamp's index n."""
+    frames: list[Pushed] = []
+    push = Broadcast.push
 
     def noted(self: Broadcast, packets: Mapping[Codec, VideoPacket]) -> None:
         frames.append({codec: packet.is_keyframe for codec, packet in packets.items()})
-        offer(self, packets)
+        push(self, packets)
 
-    monkeypatch.setattr(Broadcast, "offer", noted)
+    monkeypatch.setattr(Broadcast, "push", noted)
     return frames
 
 
@@ -66,7 +66,7 @@ def directions(description: str) -> list[tuple[str, str]]:
     return sections
 
 
-def key_frames(frames: list[Offered]) -> list[int]:
+def key_frames(frames: list[Pushed]) -> list[int]:
     """Those that somebody has asked for, and the first."""
     keys = [number for number, frame in enumerate(frames) if frame["h264"]]
     return keys[:1] + [key for before, key in pairwise(keys) if key - before < GROUP]
@@ -115,23 +115,23 @@ async def test_twenty_spectators_see_the_same_frames_in_order_to_the_end(odyssey
 
 @without_hls
 async def test_whoever_comes_late_begins_with_a_key_frame_that_is_made_for_it(
-    odyssey_mock: MockOdyssey, offered: list[Offered]
+    odyssey_mock: MockOdyssey, pushed: list[Pushed]
 ) -> None:
     async with live(odyssey_mock) as broadcast, RawSpectator(broadcast) as first:
         begun = (await first.stamp()).frame_index
         for _ in range(5):
             await first.stamp()
-        before = len(offered)
+        before = len(pushed)
         async with RawSpectator(broadcast) as late:
             seen = await late.stamp()
             assert seen.frame_index >= before
-            assert key_frames(offered)[-1] == seen.frame_index
-            assert key_frames(offered) == [0, begun, seen.frame_index], "and there are no others"
+            assert key_frames(pushed)[-1] == seen.frame_index
+            assert key_frames(pushed) == [0, begun, seen.frame_index], "and there are no others"
 
 
 @pytest.mark.odyssey(portrait_size=(176, 320), hls=False, keyframe_gap=0.3)
 async def test_whoever_loses_a_picture_gets_a_key_frame_but_all_of_them_no_more_than_one_in_the_gap(
-    odyssey_mock: MockOdyssey, offered: list[Offered]
+    odyssey_mock: MockOdyssey, pushed: list[Pushed]
 ) -> None:
     gap = 6
     async with (
@@ -141,32 +141,32 @@ async def test_whoever_loses_a_picture_gets_a_key_frame_but_all_of_them_no_more_
     ):
         await one.stamp()
         await other.stamp()
-        joined = len(offered)
+        joined = len(pushed)
         for ask in (
             one.lose_picture,
             other.lose_picture,
             one.ask_for_refresh,
             partial(send_pli, broadcast.host.connection),
         ):
-            while len(offered) <= key_frames(offered)[-1] + gap:
+            while len(pushed) <= key_frames(pushed)[-1] + gap:
                 await one.stamp()
-            before = len(offered)
+            before = len(pushed)
             await ask()
-            while key_frames(offered)[-1] < before:
-                assert len(offered) < before + GROUP - gap
+            while key_frames(pushed)[-1] < before:
+                assert len(pushed) < before + GROUP - gap
                 await one.stamp()
-        alone = key_frames(offered)
+        alone = key_frames(pushed)
         for _ in range(3 * gap):
             await asyncio.gather(one.lose_picture(), other.ask_for_refresh(), send_pli(broadcast.host.connection))
             await one.stamp()
-        keys = [number for number in key_frames(offered) if number >= joined]
-        assert len(key_frames(offered)) > len(alone)
+        keys = [number for number in key_frames(pushed) if number >= joined]
+        assert len(key_frames(pushed)) > len(alone)
         assert min(after - before for before, after in pairwise(keys)) >= gap
 
 
 @without_hls
 async def test_those_who_know_vp8_alone_share_a_second_encoder_which_is_for_them_only(
-    odyssey_mock: MockOdyssey, offered: list[Offered]
+    odyssey_mock: MockOdyssey, pushed: list[Pushed]
 ) -> None:
     async with live(odyssey_mock) as broadcast, RawSpectator(broadcast) as watching:
         assert codec_of(watching) == "H264"
@@ -189,7 +189,7 @@ async def test_those_who_know_vp8_alone_share_a_second_encoder_which_is_for_them
         await all_gone(odyssey_mock, [2, 3, 4])
         await watching.stamp()
         frames = dict(encoded.frames_encoded)
-        assert frames["vp8"] == sum("vp8" in each for each in offered) < frames["h264"]
+        assert frames["vp8"] == sum("vp8" in each for each in pushed) < frames["h264"]
         for _ in range(5):
             await watching.stamp()
         assert encoded.frames_encoded["vp8"] <= frames["vp8"] + 1, "one was being made at most"
@@ -230,7 +230,7 @@ async def test_a_spectator_takes_the_codec_of_its_host_where_it_can(odyssey_mock
 
 @pytest.mark.odyssey(portrait_size=(176, 320), hls_segment_duration=0.25)
 async def test_beside_a_host_of_vp8_a_playlist_and_spectators_share_one_encoder_of_h264(
-    odyssey_mock: MockOdyssey, offered: list[Offered]
+    odyssey_mock: MockOdyssey, pushed: list[Pushed]
 ) -> None:
     async def use(broadcast: Live) -> None:
         async with httpx.AsyncClient(trust_env=False) as http, RawSpectator(broadcast, codec="H264") as spectator:
@@ -243,7 +243,7 @@ async def test_beside_a_host_of_vp8_a_playlist_and_spectators_share_one_encoder_
                 assert film.streams.video[0].codec.name == "h264"
                 shown = [read_stamp(frame.to_ndarray(format="gray")) for frame in film.decode(video=0)]
             assert [stamp.frame_index for stamp in shown if stamp is not None] == list(range(len(shown)))
-            assert all(set(each) == {"h264", "vp8"} for each in offered[:-1])
+            assert all(set(each) == {"h264", "vp8"} for each in pushed[:-1])
             frames = odyssey_mock.broadcasts[broadcast.stream_id].frames_encoded
             assert frames["h264"] == frames["vp8"]
 

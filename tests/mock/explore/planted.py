@@ -19,10 +19,9 @@ from odyssey_client.events import Disconnected, Event, StatusChanged
 from odyssey_client.models import ConnectionStatus
 from odyssey_client.rest.auth import AccessToken
 from odyssey_mock.accounts.usage import Usage
-from odyssey_mock.sessions import session_machine
 from odyssey_mock.sessions.frame_pump import FramePump
-from odyssey_mock.sessions.session_state import SessionState
-from odyssey_mock.sessions.session_video import SessionVideo
+from odyssey_mock.sessions.session_lifecycle import SessionLifecycle, SessionVideo
+from odyssey_mock.sessions.session_machine import SessionEffect
 from odyssey_mock.simulations import job_machine as jobs
 
 type Planted = AbstractContextManager[object]
@@ -72,13 +71,13 @@ def _a_callback_after_disconnect() -> Planted:
 
 
 def _a_slot_not_freed() -> Planted:
-    settle = SessionState._settle
+    carry_out = SessionLifecycle._carry_out
 
-    def without_grace(self: SessionState, action: session_machine.Action) -> None:
-        if action is not session_machine.Action.ARM_GRACE:  # so that nobody's return is ever overdue
-            settle(self, action)
+    def without_grace(self: SessionLifecycle, effect: SessionEffect) -> None:
+        if effect is not SessionEffect.ARM_GRACE:  # so that nobody's return is ever overdue
+            carry_out(self, effect)
 
-    return patch.object(SessionState, "_settle", without_grace)
+    return patch.object(SessionLifecycle, "_carry_out", without_grace)
 
 
 def _a_retry_without_back_off() -> Planted:
@@ -108,11 +107,9 @@ def _statuses_reordered() -> Planted:
 def _a_frame_repeated() -> Planted:
     order = FramePump._order
 
-    def again(
-        self: FramePump, fault: Any, showing: Any, index: int, receiver: Any
-    ) -> Any:  # Any: handed on as they are
+    def again(self: FramePump, fault: Any, source: Any, index: int, receiver: Any) -> Any:  # Any: handed on as they are
         # Somebody has lost a picture, so they get the latest once more.
-        return order(self, fault, showing, index - 1 if index and self._keyframes._lost else index, receiver)
+        return order(self, fault, source, index - 1 if index and self._keyframes._lost else index, receiver)
 
     return patch.object(FramePump, "_order", again)
 

@@ -28,10 +28,10 @@ def numbers(track: PacketTrack) -> list[int | None]:
 
 async def test_packets_come_out_in_order_and_recv_waits_for_the_next() -> None:
     track = PacketTrack()
-    track.offer(packet(0, key=True))
+    track.push(packet(0, key=True))
     assert (await track.recv()).pts == 0
     waiting = asyncio.create_task(track.recv())
-    track.offer(packet(1))
+    track.push(packet(1))
     assert (await waiting).pts == 1
 
 
@@ -54,7 +54,7 @@ def test_a_sender_that_reads_nothing_costs_a_bounded_queue_that_decodes(keys: li
     async def run() -> None:
         track = PacketTrack(limit=limit)
         for number, key in enumerate([True, *keys]):
-            track.offer(packet(number, key=key))
+            track.push(packet(number, key=key))
             kept = numbers(track)
             assert len(kept) <= limit
             assert track.dropped + len(kept) == number + 1
@@ -67,23 +67,23 @@ def test_a_sender_that_reads_nothing_costs_a_bounded_queue_that_decodes(keys: li
 
 def test_a_track_says_when_only_a_key_frame_can_help_its_sender() -> None:
     track = PacketTrack(limit=2)
-    assert [track.offer(packet(number, key=number == 0)) for number in range(4)] == [True, True, False, False]
-    assert track.offer(packet(4, key=True))
-    assert track.offer(packet(5))
+    assert [track.push(packet(number, key=number == 0)) for number in range(4)] == [True, True, False, False]
+    assert track.push(packet(4, key=True))
+    assert track.push(packet(5))
 
 
 def test_a_track_begins_with_a_key_frame() -> None:
     track = PacketTrack()
-    assert [track.offer(packet(number, key=number == 2)) for number in range(4)] == [False, False, True, True]
+    assert [track.push(packet(number, key=number == 2)) for number in range(4)] == [False, False, True, True]
     assert (numbers(track), track.dropped) == ([2, 3], 2)
 
 
 async def test_a_track_that_is_finished_ends_after_what_is_queued() -> None:
     track = PacketTrack()
     for number in range(3):
-        track.offer(packet(number, key=number == 0))
+        track.push(packet(number, key=number == 0))
     track.finish()
-    assert track.offer(packet(3, key=True)), "no key frame can help it"
+    assert track.push(packet(3, key=True)), "no key frame can help it"
     async with asyncio.timeout(LIMIT):
         assert [(await track.recv()).pts for _ in range(3)] == [0, 1, 2]
         draining = asyncio.create_task(track.drained())

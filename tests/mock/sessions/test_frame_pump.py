@@ -67,16 +67,20 @@ def idle() -> StreamSource:
     return showing(Timeline(tag=None, size=SIZE))
 
 
+def failing(source: StreamSource, fault: Callable[[], Fault | None]) -> StreamSource:
+    source.frame_fault = fault
+    return source
+
+
 def pump_on(
     track: PacketTrack,
     keyframes: Keyframes | None = None,
     *,
     codec: Codec = "h264",
     on_frame: Callable[[Timeline, int], None] = lambda timeline, index: None,
-    fault: Callable[[], Fault | None] = lambda: None,
 ) -> FramePump:
     """A pump of a hundred frames a second, on the idle scene."""
-    pump = FramePump(idle(), keyframes or Keyframes(10), fps=100, now=lambda: 12.345, on_frame=on_frame, fault=fault)
+    pump = FramePump(idle(), keyframes or Keyframes(10), fps=100, now=lambda: 12.345, on_frame=on_frame)
     pump.attach(track, codec)
     return pump
 
@@ -141,16 +145,16 @@ class HeldRenderer(Renderer):
 
 
 class Listeners:
-    """An audience that keeps what it was offered; `codecs` are what it asks for."""
+    """An audience that keeps what was pushed to it; `codecs` are what it asks for."""
 
     def __init__(self, *codecs: Codec) -> None:
         self.codecs = set(codecs)
-        self.offered: list[dict[Codec, VideoPacket]] = []
+        self.pushed: list[dict[Codec, VideoPacket]] = []
         self.ends = 0
 
-    def offer(self, packets: Mapping[Codec, VideoPacket]) -> None:
+    def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
         assert not self.ends, "nothing comes after the end"
-        self.offered.append(dict(packets))
+        self.pushed.append(dict(packets))
 
     def end(self) -> None:
         self.ends += 1
@@ -163,8 +167,8 @@ async def test_host_and_audience_get_the_very_packets_of_one_encoder() -> None:
     pump.show(shown)
     async with running(pump):
         packets = await frames(pump, track, 10)
-    assert [offered["h264"] for offered in audience.offered[:10]] == packets
-    assert shown.footage.frames == {"h264": len(audience.offered)}
+    assert [pushed["h264"] for pushed in audience.pushed[:10]] == packets
+    assert shown.encoder.frames == {"h264": len(audience.pushed)}
 
 
 async def test_a_second_codec_is_encoded_while_somebody_asks_for_it_and_begins_with_a_key_frame() -> None:
@@ -178,10 +182,10 @@ async def test_a_second_codec_is_encoded_while_somebody_asks_for_it_and_begins_w
         await frames(pump, track, 5)
         audience.codecs.clear()
         await frames(pump, track, 3)
-    both = [offered for offered in audience.offered if "vp8" in offered]
+    both = [pushed for pushed in audience.pushed if "vp8" in pushed]
     assert both[0]["vp8"].is_keyframe
-    assert 0 < len(both) < len(audience.offered)
-    assert shown.footage.frames == {"h264": len(audience.offered), "vp8": len(both)}
+    assert 0 < len(both) < len(audience.pushed)
+    assert shown.encoder.frames == {"h264": len(audience.pushed), "vp8": len(both)}
 
 
 async def test_an_audience_hears_of_the_end_after_the_last_frame_of_its_stream_and_no_other() -> None:
@@ -194,10 +198,10 @@ async def test_an_audience_hears_of_the_end_after_the_last_frame_of_its_stream_a
         assert await asyncio.to_thread(held.begun.wait, LIMIT)
         stream.end(pump.next_index)
         pump.show(idle())
-        assert (len(audience.offered), audience.ends) == (0, 0), "a frame of it is being made"
+        assert (len(audience.pushed), audience.ends) == (0, 0), "a frame of it is being made"
         held.go.set()
         await frames(pump, track, 3)
-        assert (len(audience.offered), audience.ends) == (1, 1)
+        assert (len(audience.pushed), audience.ends) == (1, 1)
 
 
 async def test_an_audience_hears_of_the_end_of_a_stream_that_no_frame_was_begun_of() -> None:
@@ -205,7 +209,7 @@ async def test_an_audience_hears_of_the_end_of_a_stream_that_no_frame_was_begun_
     pump = pump_on(PacketTrack())
     pump.show(showing(Timeline(tag=7, size=SIZE), audience=audience))
     pump.show(idle())
-    assert (audience.offered, audience.ends) == ([], 1)
+    assert (audience.pushed, audience.ends) == ([], 1)
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -228,7 +232,7 @@ async def test_a_frame_that_was_begun_is_handed_over_even_where_the_video_is_cut
     await asyncio.wait([task])
     assert task.cancelled()
     assert (stream.frames, shown, len(numbers(track))) == (1, [(7, 0)], 1)
-    assert (len(audience.offered), audience.ends) == (1, 1)
+    assert (len(audience.pushed), audience.ends) == (1, 1)
 
 
 async def test_without_a_host_time_passes_and_nothing_is_drawn_for_nobody() -> None:
@@ -266,14 +270,14 @@ async def test_an_audience_sees_what_a_host_misses_who_is_away_and_comes_back_to
     async with running(pump):
         await frames(pump, first, 3)
         pump.detach()
-        while len(audience.offered) < 10:
+        while len(audience.pushed) < 10:
             await Pacer(100).next()
-        latest = audience.offered[-1]["h264"].pts or 0
+        latest = audience.pushed[-1]["h264"].pts or 0
         pump.attach(second, "h264")
         packets = await frames(pump, second, 3)
     assert packets[0].is_keyframe
     assert (packets[0].pts or 0) < latest + 10, "it is made for the host: 40 frames come between two others"
-    slots = [each["h264"].pts or 0 for each in audience.offered]
+    slots = [each["h264"].pts or 0 for each in audience.pushed]
     assert slots == sorted(set(slots))
     assert (packets[0].pts or 0) > slots[9]
 
@@ -282,13 +286,14 @@ async def test_frames_of_another_size_are_for_the_host_alone_and_both_go_on_with
     fault = Fault.of({"at": "peer.frame", "do": "resize", "width": 320, "height": 160})
     asked: list[Fault | None] = [*[None] * 3, *[fault] * 3, *[None] * 100]
     track, audience = PacketTrack(limit=1000), Listeners("h264")
-    pump = pump_on(track, fault=lambda: asked.pop(0) if asked else None)
-    pump.show(showing(Timeline(tag=7, size=SIZE, prompt="A cat"), audience=audience))
+    pump = pump_on(track)
+    shown = showing(Timeline(tag=7, size=SIZE, prompt="A cat"), audience=audience)
+    pump.show(failing(shown, lambda: asked.pop(0) if asked else None))
     async with running(pump):
         packets = await frames(pump, track, 9)
     sizes = [(frame.width, frame.height) for frame in decode(packets)]
     assert sizes == [(176, 320)] * 3 + [(320, 160)] * 3 + [(176, 320)] * 3
     assert [number for number, each in enumerate(packets) if each.is_keyframe] == [0, 3, 6]
-    theirs = decode([offered["h264"] for offered in audience.offered[:9]])
+    theirs = decode([pushed["h264"] for pushed in audience.pushed[:9]])
     assert {(frame.width, frame.height) for frame in theirs} == {(176, 320)}
     assert len(theirs) == 9

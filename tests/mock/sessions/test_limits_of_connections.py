@@ -315,7 +315,7 @@ async def test_the_slot_is_free_after_a_defect_too(
 
     async with nothing_left(), visits(odyssey_mock) as to:
         if when == "at the offer":
-            monkeypatch.setattr(ClientConnection, "offer", fail)
+            monkeypatch.setattr(ClientConnection, "send_offer", fail)
             async with to.socket() as socket:
                 await close_code(socket)
             await to.reaches("closed")
@@ -323,14 +323,14 @@ async def test_the_slot_is_free_after_a_defect_too(
             async with to.peer() as peer:
                 await start(peer)
                 if when == "when all is up":
-                    monkeypatch.setattr(ClientConnection, "understood", fail)
+                    monkeypatch.setattr(ClientConnection, "receive", fail)
                     peer.say(UPDATE)
                 elif when == "in a frame":
                     monkeypatch.setattr("odyssey_mock.media.frame_encoder.draw_stamp", fail)
                 else:
                     await to.lose(peer.socket)
             if when == "on its return":
-                monkeypatch.setattr(ClientConnection, "offer", fail)
+                monkeypatch.setattr(ClientConnection, "send_offer", fail)
                 async with to.socket() as socket:
                     await close_code(socket)
             await to.reaches("closed")

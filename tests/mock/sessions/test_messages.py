@@ -1,4 +1,4 @@
-"""What a client says, read strictly, and refused in words that help."""
+"""What a client says, read strictly, and refused in words that help; and the JSON of what it is sent."""
 
 import json
 
@@ -10,12 +10,21 @@ from odyssey_mock.sessions.messages import (
     DATA_CHANNEL,
     SIGNALING,
     Answer,
+    BroadcastReady,
     End,
     IceCandidate,
+    InteractiveStreamError,
     MessageError,
+    Offer,
+    ServerMessage,
+    SignalingError,
     Start,
+    StreamEnded,
+    StreamStarted,
     Update,
+    UpdateAcknowledged,
     decode,
+    encode,
 )
 
 json_values = st.recursive(
@@ -95,3 +104,28 @@ def test_whatever_is_no_message_is_refused_in_one_short_line(value: object, chan
 def test_a_candidate_comes_through_as_it_was_sent(candidate: str | None, mid: str | None, line: int | None) -> None:
     message = {"type": "ice_candidate", "candidate": candidate, "sdpMid": mid, "sdpMLineIndex": line}
     assert SIGNALING.parse(message) == IceCandidate(candidate=candidate, sdpMid=mid, sdpMLineIndex=line)
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (Offer("v=0"), '{"type": "offer", "sdp": "v=0"}'),
+        (SignalingError("streamer_not_available"), '{"type": "error", "reason": "streamer_not_available"}'),
+        (
+            StreamStarted("s", "A cat"),
+            '{"type": "stream_started", "stream_id": "s", "applied_prompt": "A cat"}',
+        ),
+        (UpdateAcknowledged("A dog"), '{"type": "update_acknowledged", "prompt": "A dog"}'),
+        (StreamEnded(), '{"type": "stream_ended"}'),
+        (
+            BroadcastReady("http://w", "t", None),
+            '{"type": "broadcast_ready", "webrtc_url": "http://w", "spectator_token": "t", "broadcast_url": null}',
+        ),
+        (
+            InteractiveStreamError("r", "m"),
+            '{"type": "interactive_stream_error", "reason": "r", "message": "m"}',
+        ),
+    ],
+)
+def test_what_is_sent_is_the_type_and_then_the_fields_in_order(message: ServerMessage, text: str) -> None:
+    assert json.dumps(encode(message)) == text

@@ -8,7 +8,7 @@ from aiortc import RTCIceTransport
 from av import VideoFrame
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.sessions.session_machine import State
+from odyssey_mock.sessions.session_machine import SessionState
 from tests.mock.sessions.showing_faults import Cases, Stage, no_warnings
 from tests.mock.sessions.visits import SMALL, goes, picture, round_trip, stamp_of, stamps, track_ends, visits
 from tests.support.raw import LIMIT, RawPeer
@@ -39,11 +39,11 @@ async def no_check_is_answered(stage: Stage) -> None:
         assert await goes(peer, "failed") == "failed"
         assert "a=candidate:" in peer.connection.remoteDescription.sdp, "it knows whom to ask"
         await round_trip(peer.socket)
-        assert stage.to.session.state is State.CONNECTING
+        assert stage.to.session.state is SessionState.CONNECTING
         # Later candidates do not help.
         await peer.say_on_socket({"type": "ice_candidate", "candidate": "", "sdpMid": "0", "sdpMLineIndex": 0})
         await stage.mock.wait_for("signaling", "ice_candidate")
-        assert stage.to.session.state is State.CONNECTING
+        assert stage.to.session.state is SessionState.CONNECTING
         await stage.mock.advance(900)
         assert stage.to.slot_is_free()
 
@@ -112,7 +112,7 @@ async def neither_peer_nor_socket_says_anything(stage: Stage) -> None:
         assert await goes(peer, "failed", "closed")
         await round_trip(peer.socket)
         stage.mock.expect_none("interactive_stream_start")
-        assert stage.to.session.state is State.CONNECTED, "it notices nothing"
+        assert stage.to.session.state is SessionState.CONNECTED, "it notices nothing"
         await peer.socket.close(4000)
         await stage.to.reaches("held")
     async with stage.to.peer() as peer:
@@ -129,7 +129,7 @@ async def the_peer_is_closed_and_the_socket_is_not(stage: Stage) -> None:
         await stage.due()
         assert await goes(peer, "closed", "failed")
         await round_trip(peer.socket)
-        assert stage.to.session.state is State.CONNECTED
+        assert stage.to.session.state is SessionState.CONNECTED
         await peer.socket.close(4000)
         await stage.to.reaches("held")
     async with stage.to.peer() as peer:
@@ -143,7 +143,7 @@ async def the_track_ends_and_all_else_goes_on(stage: Stage) -> None:
         await stage.due()
         await track_ends(peer)
         await start(peer)
-        assert stage.to.session.state is State.CONNECTED
+        assert stage.to.session.state is SessionState.CONNECTED
 
 
 @CASES.of("peer.connected", "close_channels")

@@ -9,7 +9,7 @@ from websockets.asyncio.client import ClientConnection
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.rtc.ice import silence
-from odyssey_mock.sessions.session_machine import State
+from odyssey_mock.sessions.session_machine import SessionState
 from tests.mock.sessions.visits import SMALL, Visits, close_code, grow, picture, stamp_of, stamps, visits
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT, RawPeer, receive
@@ -81,7 +81,7 @@ async def test_it_may_be_lost_again_and_again(odyssey_mock: MockOdyssey) -> None
             await odyssey_mock.advance(9.9)
             async with to.peer() as peer:
                 await odyssey_mock.advance(9.9)
-                assert to.session.state is State.CONNECTED, "the grace is over with its being back"
+                assert to.session.state is SessionState.CONNECTED, "the grace is over with its being back"
                 seen += await stamps(peer, 3, tag=tag)
                 await to.lose(peer.socket)
     assert grow(seen)
@@ -200,13 +200,13 @@ async def test_a_client_that_is_lost_as_it_comes_back_may_come_again_within_the_
                 async with to.socket() as socket:
                     assert (await receive(socket))["type"] == "offer"
                     await to.lose(socket)
-        assert to.session.state is State.HELD
+        assert to.session.state is SessionState.HELD
         async with to.peer() as peer:
             seen += await stamps(peer, 3, tag=tag)
             assert grow(seen)
             await to.lose(peer.socket)
         await odyssey_mock.advance(9.9)
-        assert to.session.state is State.HELD
+        assert to.session.state is SessionState.HELD
         await odyssey_mock.advance(0.1)
         assert to.slot_is_free()
 
@@ -327,7 +327,7 @@ async def test_a_reset_ends_it_wherever_it_stands_and_leaves_nothing(odyssey_moc
                         await picture(peer)
                         await reset(to)
                         assert await receive(peer.socket) == {"type": "error", "reason": "streamer_disconnected"}
-        assert to.session.state is State.CLOSED
+        assert to.session.state is SessionState.CLOSED
 
 
 async def reset(to: Visits) -> None:
@@ -348,7 +348,7 @@ async def test_a_mock_that_stops_does_not_wait_for_the_grace_of_a_session() -> N
     ):
         await start(peer)
         await to.lose(peer.socket)
-    assert to.session.state is State.CLOSED
+    assert to.session.state is SessionState.CLOSED
 
 
 @manual

@@ -8,9 +8,10 @@ import pytest
 from odyssey_mock import MockOdyssey
 from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.recordings.stream_records import StreamRecord
-from odyssey_mock.sessions.frame_pump import FramePump
-from odyssey_mock.sessions.messages import End, Start, Update
+from odyssey_mock.sessions.messages import End, InteractiveStreamError, Start, Update
+from odyssey_mock.sessions.session_identity import SessionIdentity
 from odyssey_mock.sessions.stream_controller import StreamController
+from odyssey_mock.sessions.stream_setup import StreamSetup
 
 
 class Bench:
@@ -20,24 +21,35 @@ class Bench:
         self.said: list[str] = []
         self.hung_up = 0
         self.streams = mock.streams
-        keyframes = Keyframes(10)
-        self.streaming = StreamController(
-            mock.backend,
-            session_id="session",
+        backend = mock.backend
+        self.identity = SessionIdentity(
+            id="session",
             account_id="account",
+            limits=backend.accounts.limits_of("account"),
             may_bypass=True,
-            keyframes=keyframes,
+            streamer_id="streamer",
+            region="region",
+        )
+        self.setup = StreamSetup(
+            settings=backend.settings,
+            clock=backend.clock,
+            entropy=backend.entropy,
+            faults=backend.faults,
+            make_frame_encoder=backend.footage,
+        )
+        self.streaming = StreamController(
+            self.identity,
+            clock=backend.clock,
+            journal=backend.journal,
+            faults=backend.faults,
+            streams=backend.streams,
+            broadcasts=backend.broadcasts,
+            setup=self.setup,
+            keyframes=Keyframes(10),
             on_overdue=self._hang_up,
-            send=lambda text: self.said.append(json.loads(text)["type"]),
+            transmit=lambda text: self.said.append(json.loads(text)["type"]),
         )
-        self.pump = FramePump(
-            self.streaming.idle(),
-            keyframes,
-            fps=20,
-            now=lambda: 0.0,
-            on_frame=self.streaming.frame_made,
-        )
-        self.streaming.use(self.pump)
+        self.pump = self.streaming.pump
 
     async def _hang_up(self) -> None:
         self.hung_up += 1
@@ -83,7 +95,7 @@ async def test_an_update_is_acknowledged_with_the_frame_that_shows_it(bench: Ben
 
 async def test_frames_of_another_timeline_answer_nothing(bench: Bench) -> None:
     await bench.streaming.take(Start(prompt="A cat"))
-    bench.streaming.frame_made(bench.streaming.idle().timeline, 99)
+    bench.streaming.frame_made(bench.setup.idle(bench.identity).timeline, 99)
     assert bench.said == []
 
 
@@ -100,7 +112,7 @@ async def test_what_waited_when_the_connection_goes_is_never_answered(bench: Ben
 async def test_a_stream_that_breaks_says_why_and_ends_and_another_may_follow(bench: Bench) -> None:
     await bench.streaming.take(Start(prompt="A cat"))
     bench.make_frame()
-    bench.streaming.broke("model_crash", "The model has crashed")
+    bench.streaming.broke(InteractiveStreamError("model_crash", "The model has crashed"))
     assert bench.said == ["stream_started", "interactive_stream_error", "stream_ended"]
     assert bench.latest.error == "model_crash: The model has crashed"
     await bench.streaming.take(Start(prompt="A dog"))
@@ -110,7 +122,7 @@ async def test_a_stream_that_breaks_says_why_and_ends_and_another_may_follow(ben
 
 async def test_a_stream_that_breaks_before_its_first_frame_was_refused(bench: Bench) -> None:
     await bench.streaming.take(Start(prompt="A cat"))
-    bench.streaming.broke("model_crash", "The model has crashed")
+    bench.streaming.broke(InteractiveStreamError("model_crash", "The model has crashed"))
     assert bench.said == ["interactive_stream_error"]
 
 

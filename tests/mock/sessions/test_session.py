@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.rtc.streamer_peer import AiortcStreamerPeer
-from odyssey_mock.sessions.session_machine import State
+from odyssey_mock.sessions.session_machine import SessionState
 from tests.support.raw import LIMIT, RawApi, RawPeer, raw_peer, raw_socket, receive
 from tests.support.streams import gone, start
 
@@ -242,7 +242,7 @@ async def test_a_session_whose_socket_was_just_lost_is_ended_by_a_reset(
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(odyssey_mock.reset())
         closing.may_go_on.set()
-    assert session.state is State.CLOSED
+    assert session.state is SessionState.CLOSED
     assert not odyssey_mock.clock.pending
 
 
@@ -293,7 +293,7 @@ async def test_a_stream_that_has_lasted_its_time_is_told_so_and_its_connection_c
         stream = await start(peer)
         (session,) = odyssey_mock.sessions.values()
         await odyssey_mock.advance(149)
-        assert session.state is State.CONNECTED
+        assert session.state is SessionState.CONNECTED
         await odyssey_mock.advance(1)
         assert await peer.hear() == {
             "type": "interactive_stream_error",

@@ -6,25 +6,38 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from odyssey_mock.core.state_machine import IllegalEventError
-from odyssey_mock.sessions.session_machine import INITIAL, TRANSITIONS, Action, Event, SessionMachine, State
+from odyssey_mock.sessions.session_machine import (
+    INITIAL,
+    TRANSITIONS,
+    SessionEffect,
+    SessionEvent,
+    SessionMachine,
+    SessionState,
+)
 
 FROM_THE_NETWORK = {
-    Event.SOCKET_OPENED,
-    Event.ANSWERED,
-    Event.PEER_CLOSED,
-    Event.PEER_LOST,
-    Event.CLIENT_LEFT,
-    Event.SOCKET_CLOSED,
-    Event.SOCKET_LOST,
+    SessionEvent.SOCKET_OPENED,
+    SessionEvent.ANSWERED,
+    SessionEvent.PEER_CLOSED,
+    SessionEvent.PEER_LOST,
+    SessionEvent.CLIENT_LEFT,
+    SessionEvent.SOCKET_CLOSED,
+    SessionEvent.SOCKET_LOST,
 }
-SERVED = {State.SIGNALING, State.CONNECTING, State.CONNECTED, State.RETURNING, State.REJOINING}
+SERVED = {
+    SessionState.SIGNALING,
+    SessionState.CONNECTING,
+    SessionState.CONNECTED,
+    SessionState.RETURNING,
+    SessionState.REJOINING,
+}
 """A socket is open."""
-AWAY = {State.HELD, State.RETURNING, State.REJOINING}
+AWAY = {SessionState.HELD, SessionState.RETURNING, SessionState.REJOINING}
 """A client was up, and is not now."""
-UNREAD = {State.WAITING, State.HELD}
+UNREAD = {SessionState.WAITING, SessionState.HELD}
 """Nobody listens: a socket may be taken up."""
 
-type Step = tuple[State, Event, tuple[Action, ...], State]
+type Step = tuple[SessionState, SessionEvent, tuple[SessionEffect, ...], SessionState]
 
 
 @st.composite
@@ -35,85 +48,87 @@ def histories(draw: st.DrawFn) -> list[Step]:
     for _ in range(draw(st.integers(1, 30))):
         event = draw(st.sampled_from(sorted(TRANSITIONS[machine.state])))
         before = machine.state
-        actions = machine.handle(event)
-        history.append((before, event, actions, machine.state))
+        effects = machine.handle(event)
+        history.append((before, event, effects, machine.state))
     return history
 
 
 ROWS: list[Step] = [
-    (state, event, actions, after) for state, row in TRANSITIONS.items() for event, (after, actions) in row.items()
+    (state, event, effects, after) for state, row in TRANSITIONS.items() for event, (after, effects) in row.items()
 ]
 
 
 def test_every_state_has_a_row_and_every_row_leads_to_a_state() -> None:
-    assert set(TRANSITIONS) == set(State)
+    assert set(TRANSITIONS) == set(SessionState)
     reached = {INITIAL} | {target for row in TRANSITIONS.values() for target, _ in row.values()}
-    assert reached == set(State)
+    assert reached == set(SessionState)
 
 
 @pytest.mark.parametrize("state", sorted(SERVED))
-def test_nothing_a_client_can_cause_is_illegal_while_it_has_a_socket(state: State) -> None:
+def test_nothing_a_client_can_cause_is_illegal_while_it_has_a_socket(state: SessionState) -> None:
     assert set(TRANSITIONS[state]) >= FROM_THE_NETWORK
 
 
 @pytest.mark.parametrize("state", sorted(UNREAD))
-def test_a_session_without_a_socket_is_taken_up_by_the_next_with_an_offer(state: State) -> None:
-    after, actions = TRANSITIONS[state][Event.SOCKET_OPENED]
-    assert after in {State.SIGNALING, State.RETURNING}
-    assert actions == (Action.SEND_OFFER,)
+def test_a_session_without_a_socket_is_taken_up_by_the_next_with_an_offer(state: SessionState) -> None:
+    after, effects = TRANSITIONS[state][SessionEvent.SOCKET_OPENED]
+    assert after in {SessionState.SIGNALING, SessionState.RETURNING}
+    assert effects == (SessionEffect.SEND_OFFER,)
 
 
-@pytest.mark.parametrize("state", sorted(State))
-def test_the_server_can_shut_a_session_down_in_any_state(state: State) -> None:
-    assert TRANSITIONS[state][Event.SHUT_DOWN][0] is State.CLOSED
+@pytest.mark.parametrize("state", sorted(SessionState))
+def test_the_server_can_shut_a_session_down_in_any_state(state: SessionState) -> None:
+    assert TRANSITIONS[state][SessionEvent.SHUT_DOWN][0] is SessionState.CLOSED
 
 
-@pytest.mark.parametrize("state", sorted({State.CONNECTED, *AWAY}))
-@pytest.mark.parametrize("event", [Event.CLIENT_LEFT, Event.SOCKET_CLOSED, Event.STREAM_OVERDUE])
-def test_a_goodbye_and_the_end_of_the_time_end_a_session_whoever_is_there(state: State, event: Event) -> None:
-    if state is State.HELD and event is not Event.STREAM_OVERDUE:
+@pytest.mark.parametrize("state", sorted({SessionState.CONNECTED, *AWAY}))
+@pytest.mark.parametrize("event", [SessionEvent.CLIENT_LEFT, SessionEvent.SOCKET_CLOSED, SessionEvent.STREAM_OVERDUE])
+def test_a_goodbye_and_the_end_of_the_time_end_a_session_whoever_is_there(
+    state: SessionState, event: SessionEvent
+) -> None:
+    if state is SessionState.HELD and event is not SessionEvent.STREAM_OVERDUE:
         assert event not in TRANSITIONS[state], "there is nobody to say it"
     else:
-        assert TRANSITIONS[state][event][0] is State.CLOSED
+        assert TRANSITIONS[state][event][0] is SessionState.CLOSED
 
 
-@pytest.mark.parametrize("event", [Event.SOCKET_LOST, Event.PEER_LOST])
-def test_a_loss_without_a_goodbye_holds_what_was_up_and_only_that(event: Event) -> None:
-    held = {state for state in SERVED if TRANSITIONS[state][event][0] is State.HELD}
-    assert held == {State.CONNECTED, State.RETURNING, State.REJOINING}
+@pytest.mark.parametrize("event", [SessionEvent.SOCKET_LOST, SessionEvent.PEER_LOST])
+def test_a_loss_without_a_goodbye_holds_what_was_up_and_only_that(event: SessionEvent) -> None:
+    held = {state for state in SERVED if TRANSITIONS[state][event][0] is SessionState.HELD}
+    assert held == {SessionState.CONNECTED, SessionState.RETURNING, SessionState.REJOINING}
 
 
 @given(histories())
 def test_the_slot_is_given_back_exactly_once_and_exactly_at_the_close(history: list[Step]) -> None:
-    for before, _, actions, after in history:
-        closes = after is State.CLOSED and before is not State.CLOSED
-        assert (Action.RELEASE in actions) == closes
-    assert sum(actions.count(Action.RELEASE) for _, _, actions, _ in history) <= 1
+    for before, _, effects, after in history:
+        closes = after is SessionState.CLOSED and before is not SessionState.CLOSED
+        assert (SessionEffect.RELEASE in effects) == closes
+    assert sum(effects.count(SessionEffect.RELEASE) for _, _, effects, _ in history) <= 1
 
 
 @given(histories())
 def test_a_closed_session_never_comes_back_and_does_nothing_but_refuse(history: list[Step]) -> None:
-    for before, _, actions, after in history:
-        if before is State.CLOSED:
-            assert after is State.CLOSED
-            assert set(actions) <= {Action.REFUSE_SOCKET}
+    for before, _, effects, after in history:
+        if before is SessionState.CLOSED:
+            assert after is SessionState.CLOSED
+            assert set(effects) <= {SessionEffect.REFUSE_SOCKET}
 
 
 @given(histories())
 def test_a_second_socket_is_refused_and_changes_nothing(history: list[Step]) -> None:
-    for before, event, actions, after in history:
-        if event is Event.SOCKET_OPENED and before not in UNREAD:
-            assert actions == (Action.REFUSE_SOCKET,)
+    for before, event, effects, after in history:
+        if event is SessionEvent.SOCKET_OPENED and before not in UNREAD:
+            assert effects == (SessionEffect.REFUSE_SOCKET,)
             assert after is before
 
 
 @pytest.mark.parametrize("step", ROWS, ids=lambda step: f"{step[0]}-{step[1]}")
 def test_what_is_told_is_told_before_the_line_is_closed(step: Step) -> None:
-    _, _, actions, _ = step
-    last = [action for action in actions if action in {Action.HANG_UP, Action.DROP_LINE}]
+    _, _, effects, _ = step
+    last = [effect for effect in effects if effect in {SessionEffect.HANG_UP, SessionEffect.DROP_CONNECTION}]
     if last:
-        told = [action for action in actions if action is Action.DRAIN or action.name.startswith("REPORT")]
-        assert actions[: len(told)] == tuple(told)
+        told = [effect for effect in effects if effect is SessionEffect.DRAIN or effect.name.startswith("REPORT")]
+        assert effects[: len(told)] == tuple(told)
         assert len(last) == 1
 
 
@@ -130,105 +145,107 @@ class Sessions(RuleBasedStateMachine):
         """The stream and its frames go on, seen or unseen."""
         self.shown = False
         self.slot = True
-        self.due = {Event.DANGLING, Event.UNUSED}
+        self.due = {SessionEvent.DANGLING, SessionEvent.UNUSED}
 
-    def _do(self, event: Event) -> None:
+    def _do(self, event: SessionEvent) -> None:
         self.due.discard(event)
-        for action in self.machine.handle(event):
-            match action:
-                case Action.SEND_OFFER:
+        for effect in self.machine.handle(event):
+            match effect:
+                case SessionEffect.SEND_OFFER:
                     assert not self.line, "no offer twice without a hang up or a drop"
                     self.line = True
-                case Action.START_VIDEO:
+                case SessionEffect.START_VIDEO:
                     assert not self.video
                     self.video = self.shown = True
-                    self.due.add(Event.STREAM_OVERDUE)
-                case Action.RESUME_VIDEO:
+                    self.due.add(SessionEvent.STREAM_OVERDUE)
+                case SessionEffect.RESUME_VIDEO:
                     assert self.video
                     assert not self.shown
                     self.shown = True
-                case Action.OPEN_CHANNELS:
+                case SessionEffect.OPEN_CHANNELS:
                     assert self.line
                     assert not self.channels
                     self.channels = True
-                case Action.DROP_LINE:
+                case SessionEffect.DROP_CONNECTION:
                     assert self.line
                     assert self.video
                     self.line = self.channels = self.shown = False
-                case Action.HANG_UP:
+                case SessionEffect.HANG_UP:
                     self.line = self.channels = self.video = self.shown = False
-                case Action.RELEASE:
+                case SessionEffect.RELEASE:
                     assert self.slot
                     self.slot = False
-                case Action.ARM_LIMIT:
-                    self.due.add(Event.CONNECTION_OVERDUE)
-                case Action.ARM_INACTIVITY:
-                    self.due.add(Event.INACTIVE)
-                case Action.DISARM_INACTIVITY:
-                    self.due.discard(Event.INACTIVE)
-                case Action.ARM_GRACE:
-                    assert Event.GRACE_OVER not in self.due, "a try that fails does not begin the grace anew"
-                    self.due.add(Event.GRACE_OVER)
-                case Action.DISARM_GRACE:
-                    assert Event.GRACE_OVER in self.due
-                    self.due.discard(Event.GRACE_OVER)
-                case Action.DISARM:
-                    self.due &= {Event.UNUSED, Event.STREAM_OVERDUE}
+                case SessionEffect.ARM_LIMIT:
+                    self.due.add(SessionEvent.CONNECTION_OVERDUE)
+                case SessionEffect.ARM_INACTIVITY:
+                    self.due.add(SessionEvent.INACTIVE)
+                case SessionEffect.DISARM_INACTIVITY:
+                    self.due.discard(SessionEvent.INACTIVE)
+                case SessionEffect.ARM_GRACE:
+                    assert SessionEvent.GRACE_OVER not in self.due, "a try that fails does not begin the grace anew"
+                    self.due.add(SessionEvent.GRACE_OVER)
+                case SessionEffect.DISARM_GRACE:
+                    assert SessionEvent.GRACE_OVER in self.due
+                    self.due.discard(SessionEvent.GRACE_OVER)
+                case SessionEffect.DISARM:
+                    self.due &= {SessionEvent.UNUSED, SessionEvent.STREAM_OVERDUE}
                 case _:
                     pass
 
     @rule()
     def a_socket_opens(self) -> None:
-        self._do(Event.SOCKET_OPENED)
+        self._do(SessionEvent.SOCKET_OPENED)
 
     @precondition(lambda self: self.line)
     @rule()
     def the_client_answers(self) -> None:
-        self._do(Event.ANSWERED)
+        self._do(SessionEvent.ANSWERED)
 
-    @precondition(lambda self: self.machine.state in {State.CONNECTING, State.REJOINING})
-    @rule(event=st.sampled_from([Event.PEER_CONNECTED, Event.DESCRIPTION_REFUSED]))
-    def the_answer_is_applied(self, event: Event) -> None:
+    @precondition(lambda self: self.machine.state in {SessionState.CONNECTING, SessionState.REJOINING})
+    @rule(event=st.sampled_from([SessionEvent.PEER_CONNECTED, SessionEvent.DESCRIPTION_REFUSED]))
+    def the_answer_is_applied(self, event: SessionEvent) -> None:
         self._do(event)
 
     @precondition(lambda self: self.line)
-    @rule(event=st.sampled_from(sorted(FROM_THE_NETWORK - {Event.SOCKET_OPENED, Event.ANSWERED})))
-    def the_client_goes(self, event: Event) -> None:
+    @rule(event=st.sampled_from(sorted(FROM_THE_NETWORK - {SessionEvent.SOCKET_OPENED, SessionEvent.ANSWERED})))
+    def the_client_goes(self, event: SessionEvent) -> None:
         self._do(event)
 
     @rule(data=st.data())
     def something_is_due(self, data: st.DataObject) -> None:
-        due = sorted(self.due - ({Event.STREAM_OVERDUE} if not self.video else set()))
+        due = sorted(self.due - ({SessionEvent.STREAM_OVERDUE} if not self.video else set()))
         if due:
             self._do(data.draw(st.sampled_from(due)))
 
     @rule()
     def the_server_ends_it(self) -> None:
-        self._do(Event.SHUT_DOWN)
+        self._do(SessionEvent.SHUT_DOWN)
 
     @invariant()
     def what_is_there_is_what_the_state_says(self) -> None:
         state = self.machine.state
         assert self.line == (state in SERVED)
-        assert self.channels == (state is State.CONNECTED)
-        assert self.shown == (state is State.CONNECTED)
-        assert self.video == (state is State.CONNECTED or state in AWAY)
-        assert self.slot == (state is not State.CLOSED)
+        assert self.channels == (state is SessionState.CONNECTED)
+        assert self.shown == (state is SessionState.CONNECTED)
+        assert self.video == (state is SessionState.CONNECTED or state in AWAY)
+        assert self.slot == (state is not SessionState.CLOSED)
 
     @invariant()
     def what_is_due_is_what_can_end_that_state(self) -> None:
         state = self.machine.state
-        assert (Event.GRACE_OVER in self.due) == (state in AWAY)
-        assert (Event.CONNECTION_OVERDUE in self.due) == (state is State.CONNECTED or state in AWAY)
-        assert (Event.INACTIVE in self.due) <= (state is State.CONNECTED)
-        assert (Event.DANGLING in self.due) == (state in {State.WAITING, State.SIGNALING, State.CONNECTING})
+        assert (SessionEvent.GRACE_OVER in self.due) == (state in AWAY)
+        assert (SessionEvent.CONNECTION_OVERDUE in self.due) == (state is SessionState.CONNECTED or state in AWAY)
+        assert (SessionEvent.INACTIVE in self.due) <= (state is SessionState.CONNECTED)
+        assert (SessionEvent.DANGLING in self.due) == (
+            state in {SessionState.WAITING, SessionState.SIGNALING, SessionState.CONNECTING}
+        )
 
 
 TestSessions = Sessions.TestCase
 
 
-@given(st.sampled_from(sorted(State)), st.sampled_from(sorted(Event)))
-def test_an_event_the_table_does_not_list_raises_and_leaves_the_state(state: State, event: Event) -> None:
+@given(st.sampled_from(sorted(SessionState)), st.sampled_from(sorted(SessionEvent)))
+def test_an_event_the_table_does_not_list_raises_and_leaves_the_state(state: SessionState, event: SessionEvent) -> None:
     machine = SessionMachine()
     machine.state = state
     if event in TRANSITIONS[state]:

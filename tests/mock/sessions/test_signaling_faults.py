@@ -10,7 +10,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.sessions.session_machine import State
+from odyssey_mock.sessions.session_machine import SessionState
 from tests.mock.sessions.showing_faults import Cases, Stage, no_warnings
 from tests.mock.sessions.visits import SMALL, close_code, picture, round_trip, visits
 from tests.support.raw import LIMIT, receive
@@ -83,7 +83,7 @@ async def an_upgrade_is_refused(stage: Stage) -> None:
         async with stage.to.socket():
             pass
     assert refused.value.response.status_code == 418
-    assert stage.to.session.state is State.WAITING
+    assert stage.to.session.state is SessionState.WAITING
 
 
 @CASES.of("signaling.upgrade", "delay")
@@ -92,7 +92,7 @@ async def an_upgrade_is_late(stage: Stage) -> None:
     opening = asyncio.create_task(open_and_hear_offer(stage))
 
     async def is_waiting() -> bool:
-        return stage.to.session.state is State.WAITING
+        return stage.to.session.state is SessionState.WAITING
 
     await stage.due(is_waiting)
     assert await opening == "offer"
@@ -109,7 +109,7 @@ async def an_upgrade_is_never_answered(stage: Stage) -> None:
     opening = asyncio.create_task(open_and_hear_offer(stage))
     await stage.mock.wait_for("fault", stage.point)
     await stage.mock.advance(60)
-    assert stage.to.session.state is State.WAITING
+    assert stage.to.session.state is SessionState.WAITING
     assert not opening.done()
     opening.cancel()
     await asyncio.wait([opening])
@@ -128,7 +128,7 @@ async def test_a_client_that_gives_up_an_upgrade_leaves_nothing_of_it(
         opening.cancel()
         await asyncio.wait([opening])
         await odyssey_mock.advance(61)
-        assert to.session.state is State.WAITING
+        assert to.session.state is SessionState.WAITING
         odyssey_mock.expect_none("defect")
     async with asyncio.timeout(LIMIT):
         while more := asyncio.all_tasks() - before:
@@ -237,7 +237,7 @@ async def the_answer_has_an_answer_of_its_own(stage: Stage) -> None:
             assert await receive(peer.socket) == {"type": "error", "reason": "who_knows"}
         else:
             check_nonsense(stage.do, await heard(peer.socket))
-        assert stage.to.session.state is State.CONNECTING, "it was not applied"
+        assert stage.to.session.state is SessionState.CONNECTING, "it was not applied"
         await nothing_more(stage, peer.socket)
 
 

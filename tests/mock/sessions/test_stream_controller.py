@@ -178,8 +178,8 @@ async def test_a_prompt_of_half_a_character_is_shown_by_the_control_api(odyssey_
 async def test_a_client_that_vanishes_leaves_the_frames_that_were_sent_and_no_more(
     odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch, changed: bool
 ) -> None:
-    making, go, offered = threading.Event(), threading.Event(), [0]
-    offer = PacketTrack.offer
+    making, go, pushed = threading.Event(), threading.Event(), [0]
+    push = PacketTrack.push
 
     def draw(frame: av.VideoFrame, stamp: FrameStamp) -> None:
         draw_stamp(frame, stamp)
@@ -188,15 +188,15 @@ async def test_a_client_that_vanishes_leaves_the_frames_that_were_sent_and_no_mo
             assert go.wait(LIMIT)
 
     def counted(track: PacketTrack, packet: VideoPacket) -> bool:
-        offered[0] += 1
-        return offer(track, packet)
+        pushed[0] += 1
+        return push(track, packet)
 
     async with raw_peer(odyssey_mock) as peer:
         monkeypatch.setattr(frame_encoder, "draw_stamp", draw)
         stream = await start(peer)
         record = odyssey_mock.streams[stream]
         assert await asyncio.to_thread(making.wait, LIMIT)
-        monkeypatch.setattr(PacketTrack, "offer", counted)
+        monkeypatch.setattr(PacketTrack, "push", counted)
         if changed:
             peer.say({"type": "update", "prompt": "It looks out"})
             await odyssey_mock.wait_for("channel", "update", stream=stream)
@@ -204,4 +204,4 @@ async def test_a_client_that_vanishes_leaves_the_frames_that_were_sent_and_no_mo
         await odyssey_mock.wait_for("state", "stream", to="closed")
         go.set()
     await odyssey_mock.reset()
-    assert (record.frame_count, offered) == (4, [1]), "three before, and the one that was on its way"
+    assert (record.frame_count, pushed) == (4, [1]), "three before, and the one that was on its way"

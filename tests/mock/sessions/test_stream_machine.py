@@ -6,23 +6,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from odyssey_mock.core.state_machine import IllegalEventError
-from odyssey_mock.sessions.stream_machine import TRANSITIONS, Action, Event, State, StreamMachine
+from odyssey_mock.sessions.stream_machine import TRANSITIONS, StreamEffect, StreamEvent, StreamMachine, StreamState
 
-FROM_THE_CLIENT = {Event.START, Event.UPDATE, Event.END, Event.GONE}
+FROM_THE_CLIENT = {StreamEvent.START, StreamEvent.UPDATE, StreamEvent.END, StreamEvent.GONE}
 
 
-@pytest.mark.parametrize("state", sorted(State))
-def test_nothing_a_client_can_say_is_illegal_in_any_state(state: State) -> None:
+@pytest.mark.parametrize("state", sorted(StreamState))
+def test_nothing_a_client_can_say_is_illegal_in_any_state(state: StreamState) -> None:
     assert set(TRANSITIONS[state]) >= FROM_THE_CLIENT
 
 
-@given(st.sampled_from(sorted(State)), st.sampled_from(sorted(FROM_THE_CLIENT - {Event.GONE})))
-def test_each_request_is_either_carried_out_or_refused_never_both(state: State, event: Event) -> None:
-    _, actions = TRANSITIONS[state][event]
-    refusals = [action for action in actions if action.name.startswith("REJECT")]
+@given(st.sampled_from(sorted(StreamState)), st.sampled_from(sorted(FROM_THE_CLIENT - {StreamEvent.GONE})))
+def test_each_request_is_either_carried_out_or_refused_never_both(state: StreamState, event: StreamEvent) -> None:
+    _, effects = TRANSITIONS[state][event]
+    refusals = [effect for effect in effects if effect.name.startswith("REJECT")]
     assert len(refusals) <= 1
-    assert not refusals or actions == tuple(refusals)
-    assert actions or state is State.CLOSED
+    assert not refusals or effects == tuple(refusals)
+    assert effects or state is StreamState.CLOSED
 
 
 class Streams(RuleBasedStateMachine):
@@ -35,74 +35,74 @@ class Streams(RuleBasedStateMachine):
         self.announced = False
         self.over = False
 
-    def _do(self, event: Event) -> tuple[Action, ...]:
-        actions = self.machine.handle(event)
-        for action in actions:
-            match action:
-                case Action.BEGIN:
+    def _do(self, event: StreamEvent) -> tuple[StreamEffect, ...]:
+        effects = self.machine.handle(event)
+        for effect in effects:
+            match effect:
+                case StreamEffect.BEGIN:
                     assert not self.shown
                     self.shown = True
-                case Action.ANNOUNCE:
+                case StreamEffect.ANNOUNCE:
                     assert self.shown
                     assert not self.announced
                     self.announced = True
-                case Action.APPLY:
+                case StreamEffect.APPLY:
                     assert self.shown
-                case Action.FINISH:
+                case StreamEffect.FINISH:
                     assert self.shown
                     self.shown = self.announced = False
-                case Action.ANNOUNCE_END | Action.ANNOUNCE_ERROR | Action.ANNOUNCE_OVERDUE:
+                case StreamEffect.ANNOUNCE_END | StreamEffect.ANNOUNCE_ERROR | StreamEffect.ANNOUNCE_OVERDUE:
                     assert not self.shown
                     assert not self.over
-                case Action.HANG_UP:
+                case StreamEffect.HANG_UP:
                     assert not self.over
-                case Action.REJECT_ALREADY_RUNNING:
+                case StreamEffect.REJECT_ALREADY_RUNNING:
                     assert self.shown
-                case Action.REJECT_NO_STREAM:
+                case StreamEffect.REJECT_NO_STREAM:
                     assert not self.shown
-        return actions
+        return effects
 
     @rule()
     def start(self) -> None:
-        actions = self._do(Event.START)
-        assert (Action.BEGIN in actions) != (Action.REJECT_ALREADY_RUNNING in actions) or self.over
+        effects = self._do(StreamEvent.START)
+        assert (StreamEffect.BEGIN in effects) != (StreamEffect.REJECT_ALREADY_RUNNING in effects) or self.over
 
     @rule()
     def update(self) -> None:
-        self._do(Event.UPDATE)
+        self._do(StreamEvent.UPDATE)
 
     @rule()
     def end(self) -> None:
-        self._do(Event.END)
+        self._do(StreamEvent.END)
         assert not self.shown
 
     @precondition(lambda self: self.shown and not self.announced)
     @rule()
     def first_frame(self) -> None:
-        assert self._do(Event.FIRST_FRAME) == (Action.ANNOUNCE,)
+        assert self._do(StreamEvent.FIRST_FRAME) == (StreamEffect.ANNOUNCE,)
 
     @precondition(lambda self: self.shown)
     @rule()
     def broke(self) -> None:
         announced = self.announced
-        actions = self._do(Event.BROKE)
-        assert Action.ANNOUNCE_ERROR in actions
-        assert (Action.ANNOUNCE_END in actions) == announced, "what was never announced has no end to announce"
-        assert self.machine.state is State.IDLE
+        effects = self._do(StreamEvent.BROKE)
+        assert StreamEffect.ANNOUNCE_ERROR in effects
+        assert (StreamEffect.ANNOUNCE_END in effects) == announced, "what was never announced has no end to announce"
+        assert self.machine.state is StreamState.IDLE
 
     @precondition(lambda self: self.shown)
     @rule()
     def overdue(self) -> None:
-        assert self._do(Event.OVERDUE)[-2:] == (Action.ANNOUNCE_OVERDUE, Action.HANG_UP)
+        assert self._do(StreamEvent.OVERDUE)[-2:] == (StreamEffect.ANNOUNCE_OVERDUE, StreamEffect.HANG_UP)
         self.over = True
-        assert self.machine.state is State.CLOSED
+        assert self.machine.state is StreamState.CLOSED
 
     @rule()
     def gone(self) -> None:
-        self._do(Event.GONE)
+        self._do(StreamEvent.GONE)
         self.over = True
         assert not self.shown
-        assert self.machine.state is State.CLOSED
+        assert self.machine.state is StreamState.CLOSED
 
 
 TestStreams = Streams.TestCase
@@ -112,4 +112,4 @@ def test_a_first_frame_without_a_start_is_a_defect_and_says_so() -> None:
     with pytest.raises(
         IllegalEventError, match="a stream that is idle expects one of end, gone, start, update; first_frame came"
     ):
-        StreamMachine().handle(Event.FIRST_FRAME)
+        StreamMachine().handle(StreamEvent.FIRST_FRAME)

@@ -42,7 +42,7 @@ async def sent(*packets: VideoPacket) -> tuple[list[bytes], bytes]:
     """The datagrams of these, and what is said at the end."""
     wire, track, ended = Wire(), PacketTrack(limit=1000), asyncio.Event()
     for each in packets:
-        track.offer(each)
+        track.push(each)
     track.finish()
     sender = FrameSender(cast("Link", wire), track, ended.set)
     await sender.run()

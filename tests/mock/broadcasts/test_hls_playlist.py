@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.broadcasts.playlist import Entry, write_playlist
+from odyssey_mock.broadcasts.hls import Entry, write_playlist
 from tests.support.hls import read_playlist
 
 

@@ -1,0 +1,248 @@
+"""What of a session outlives its connections: state, deadlines, slot, and the video that it shows."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol, assert_never
+
+from odyssey_mock.broadcasts.registry import Broadcasts
+from odyssey_mock.core.clock import Clock, Deadline
+from odyssey_mock.core.journal import Journal
+from odyssey_mock.faults.registry import Faults
+from odyssey_mock.media.keyframes import Keyframes
+from odyssey_mock.recordings.stream_records import StreamStore
+from odyssey_mock.sessions.client_connection import ClientConnection
+from odyssey_mock.sessions.session_identity import SessionIdentity
+from odyssey_mock.sessions.session_machine import SessionEffect, SessionEvent, SessionMachine, SessionState
+from odyssey_mock.sessions.stream_controller import StreamController
+from odyssey_mock.sessions.stream_setup import StreamSetup
+from odyssey_mock.settings import Settings
+
+_DEADLINE_NAMES = {
+    SessionEvent.DANGLING: "dangling session",
+    SessionEvent.CONNECTION_OVERDUE: "connection duration",
+    SessionEvent.INACTIVE: "inactivity",
+    SessionEvent.GRACE_OVER: "session grace",
+}
+"""What the journal and `GET /_mock/clock` call the deadline of each event."""
+
+
+class SessionVideo:
+    """The streams and the video of a session, which go on while connections to the client come and go.
+
+    What is sent on the data channel while the client is away waits for it. `on_overdue()` and `on_ended()` are as those
+    of `StreamController`.
+    """
+
+    def __init__(
+        self,
+        identity: SessionIdentity,
+        *,
+        settings: Settings,
+        clock: Clock,
+        journal: Journal,
+        faults: Faults,
+        streams: StreamStore,
+        broadcasts: Broadcasts,
+        setup: StreamSetup,
+        on_overdue: Callable[[], Awaitable[None]],
+        on_ended: Callable[[], None],
+    ) -> None:
+        self.keyframes = Keyframes(round(settings.keyframe_gap * settings.fps))
+        self.controller = StreamController(
+            identity,
+            clock=clock,
+            journal=journal,
+            faults=faults,
+            streams=streams,
+            broadcasts=broadcasts,
+            setup=setup,
+            keyframes=self.keyframes,
+            transmit=self._transmit,
+            on_overdue=on_overdue,
+            on_ended=on_ended,
+        )
+        self._video: asyncio.Task[None] | None = None
+        self._carrier: asyncio.TaskGroup | None = None
+        self._connection: ClientConnection | None = None
+        self._backlog: list[str] = []
+
+    def is_carried_by(self, tasks: asyncio.TaskGroup) -> bool:
+        """Whether the video is a task of that group."""
+        return self._carrier is tasks
+
+    def use(self, connection: ClientConnection) -> None:
+        """Send on this connection from now on, before there is video; kept until its channel opens."""
+        self._connection = connection
+
+    def start(self, connection: ClientConnection) -> None:
+        """Begin the video on `connection`, whose answer was applied; it may outlive it."""
+        self._carrier = connection.lasting
+        self._video = connection.lasting.create_task(self.controller.pump.run())
+        self.resume(connection)
+
+    def resume(self, connection: ClientConnection) -> None:
+        """Show and send on `connection`, whose answer was applied; first what was sent meanwhile."""
+        if connection.codec is None or self._video is None:
+            raise RuntimeError("video was begun before the answer was applied, or resumed before it was begun")
+        self.controller.pump.attach(connection.track, connection.codec)
+        self._connection = connection
+        backlog, self._backlog = self._backlog, []
+        for text in backlog:
+            connection.peer.send(text)
+
+    def leave(self) -> None:
+        """The connection is lost: go on without."""
+        self._connection = None
+        self.controller.pump.detach()
+
+    def end(self) -> None:
+        """End the stream, and the video once its last frame is made."""
+        self.controller.gone()
+        if self._video is not None:
+            self._video.cancel()
+        else:
+            self.controller.pump.close()
+
+    def _transmit(self, text: str) -> None:
+        if self._connection is None:
+            self._backlog.append(text)
+        else:
+            self._connection.peer.send(text)
+
+
+class MakeVideo(Protocol):
+    """Makes the video of a session."""
+
+    def __call__(
+        self, identity: SessionIdentity, *, on_overdue: Callable[[], Awaitable[None]], on_ended: Callable[[], None]
+    ) -> SessionVideo:
+        """Make it, as `SessionVideo` does."""
+
+
+class SessionLifecycle:
+    """Synchronous session state; never awaits.
+
+    `due(event)` is called, and awaited, when a deadline has come; `on_released()` when the session gives its slot back.
+    """
+
+    def __init__(
+        self,
+        identity: SessionIdentity,
+        *,
+        settings: Settings,
+        clock: Clock,
+        journal: Journal,
+        make_video: MakeVideo,
+        due: Callable[[SessionEvent], Awaitable[None]],
+        on_released: Callable[[], None],
+    ) -> None:
+        self.released = asyncio.Event()
+        """Set once the session is over."""
+        self._identity = identity
+        self._grace = settings.session_grace
+        self._journal = journal
+        self._make_video = make_video
+        self._due = due
+        self._on_released = on_released
+        self._machine = SessionMachine()
+        self.video = self._new_video()
+        self._deadlines = _Deadlines(clock, due)
+        self._deadlines.arm(SessionEvent.DANGLING, settings.dangling_session)
+
+    @property
+    def state(self) -> SessionState:
+        """Where the session stands."""
+        return self._machine.state
+
+    def handle(self, event: SessionEvent) -> tuple[SessionEffect, ...]:
+        """Let `event` happen: do to the session what is to be done at once; return all that is to be done.
+
+        So a slot is free the moment its session is over, however long the client takes to hear of it.
+        """
+        before = self._machine.state
+        effects = self._machine.handle(event)
+        if self._machine.state is not before:
+            data = {"from": before, "to": self._machine.state, "event": event}
+            self._journal.record("state", "session", data, **self._identity.where)
+        for effect in effects:
+            self._carry_out(effect)
+        return effects
+
+    def touch(self) -> None:
+        """Begin the time without activity anew: the client has asked for something, or a stream has ended."""
+        if self.state is SessionState.CONNECTED:
+            self._deadlines.arm(SessionEvent.INACTIVE, self._identity.limits.inactivity)
+
+    def _carry_out(self, effect: SessionEffect) -> None:  # noqa: PLR0912 - one case an effect
+        match effect:
+            case SessionEffect.ARM_LIMIT:
+                self._deadlines.arm(SessionEvent.CONNECTION_OVERDUE, self._identity.limits.connection_duration)
+            case SessionEffect.ARM_INACTIVITY:
+                self.touch()
+            case SessionEffect.DISARM_INACTIVITY:
+                self._deadlines.disarm(SessionEvent.INACTIVE)
+            case SessionEffect.ARM_GRACE:
+                self._deadlines.arm(SessionEvent.GRACE_OVER, self._grace)
+            case SessionEffect.DISARM_GRACE:
+                self._deadlines.disarm(SessionEvent.GRACE_OVER)
+            case SessionEffect.DISARM:
+                self._deadlines.disarm_all()
+            case SessionEffect.DROP_CONNECTION:
+                self.video.leave()
+                if not self._grace:
+                    self.handle(SessionEvent.GRACE_OVER)
+            case SessionEffect.HANG_UP:
+                self.video.end()
+                if self.state is SessionState.WAITING:
+                    self.video = self._new_video()
+            case SessionEffect.RELEASE:
+                self.released.set()
+                self._on_released()
+            case (
+                SessionEffect.SEND_OFFER
+                | SessionEffect.APPLY_ANSWER
+                | SessionEffect.REFUSE_ANSWER
+                | SessionEffect.REFUSE_SOCKET
+                | SessionEffect.START_VIDEO
+                | SessionEffect.RESUME_VIDEO
+                | SessionEffect.OPEN_CHANNELS
+                | SessionEffect.REPORT_BAD_ANSWER
+                | SessionEffect.REPORT_UNREACHABLE
+                | SessionEffect.REPORT_OVERDUE
+                | SessionEffect.REPORT_SHUT_DOWN
+                | SessionEffect.DRAIN
+            ):
+                pass  # Session does it, to the connection
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _new_video(self) -> SessionVideo:
+        return self._make_video(
+            self._identity, on_overdue=lambda: self._due(SessionEvent.STREAM_OVERDUE), on_ended=self.touch
+        )
+
+
+class _Deadlines:
+    """The deadlines of one session on the server's clock, each at most once at a time."""
+
+    def __init__(self, clock: Clock, due: Callable[[SessionEvent], Awaitable[None]]) -> None:
+        self._clock = clock
+        self._due = due
+        self._armed: dict[SessionEvent, Deadline] = {}
+
+    def arm(self, event: SessionEvent, seconds: float | None) -> None:
+        """Let `event` happen in so many seconds, and not when it was due before; None for never."""
+        self.disarm(event)
+        if seconds is not None:
+            self._armed[event] = self._clock.call_later(seconds, _DEADLINE_NAMES[event], lambda: self._due(event))
+
+    def disarm(self, event: SessionEvent) -> None:
+        """Let `event` not happen."""
+        deadline = self._armed.pop(event, None)
+        if deadline is not None:
+            deadline.cancel()
+
+    def disarm_all(self) -> None:
+        """Let nothing happen."""
+        for event in tuple(self._armed):
+            self.disarm(event)

@@ -18,7 +18,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -308,16 +308,14 @@ class OperationMachine:
                 raise RuntimeError(f"streaming that is {self.state} does not expect {happening.__name__}")
             raise InvalidStateError(*refusal)
         self.state, kinds = transition
-        effects: list[OperationEffect] = []
-        for kind in kinds:
-            if kind is Announce:
-                effects += [Announce(answer) for answer in _announced(event)]
-            elif kind is Resolve:
-                effects += self._resolved(event)
-            else:
-                effects += self._rejected(event, happening)
+        make: Mapping[type[OperationEffect], Callable[[], Sequence[OperationEffect]]] = {
+            Announce: lambda: [Announce(answer) for answer in _announced(event)],
+            Resolve: lambda: self._resolved(event),
+            Reject: lambda: self._rejected(event, happening),
+        }
+        effects = tuple(effect for kind in kinds for effect in make[kind]())
         self._remember(event, happening)
-        return tuple(effects)
+        return effects
 
     # Which event it is.
 

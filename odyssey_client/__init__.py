@@ -3,6 +3,8 @@
 What heavy libraries do (aiortc, av, numpy, Pillow) is loaded when it is needed, not here.
 """
 
+from typing import TYPE_CHECKING
+
 from odyssey_client.client import Odyssey
 from odyssey_client.config import AdvancedConfig, Reconnect
 from odyssey_client.credentials import ClientCredentials
@@ -53,7 +55,7 @@ from odyssey_client.events import (
     OdysseyEventHandlers,
     StatusChanged,
     StreamEnded,
-    StreamError,
+    StreamFailed,
     StreamStarted,
 )
 from odyssey_client.media.frames import FrameReader, VideoFrame
@@ -79,6 +81,12 @@ from odyssey_client.scripts.script import Script, ScriptSource
 from odyssey_client.spectator.spectator_connection import SpectatorConnection, connect_to_stream
 from odyssey_client.spectator.spectator_machine import SpectatorState
 from odyssey_client.system import SystemClock, SystemEntropy, SystemNetwork
+
+if TYPE_CHECKING:
+    from odyssey_client.media.recorder import Recorder
+
+    __version__: str
+    """The version of this distribution; ``0`` where it runs without being installed."""
 
 __all__ = [
     "AccountSuspendedError",
@@ -124,6 +132,7 @@ __all__ = [
     "QueueTimeoutError",
     "RateLimitError",
     "Reconnect",
+    "Recorder",
     "Recording",
     "Script",
     "ScriptEntry",
@@ -147,7 +156,7 @@ __all__ = [
     "StatusChanged",
     "StreamDurationExceededError",
     "StreamEnded",
-    "StreamError",
+    "StreamFailed",
     "StreamRecordingSummary",
     "StreamRecordingsListResponse",
     "StreamStarted",
@@ -161,3 +170,15 @@ __all__ = [
     "VideoFrame",
     "connect_to_stream",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from odyssey_client.version import client_version  # noqa: PLC0415 - few ask
+
+        return client_version()
+    if name == "Recorder":
+        from odyssey_client.media.recorder import Recorder  # noqa: PLC0415 - it loads av
+
+        return Recorder
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,8 +7,8 @@
     ├── OdysseyAuthError                    401, 403 and 422 of an API key; 401 of a token
     ├── OdysseyConnectionError              no connection, or none any longer
     │   ├── ServiceUnreachableError         no HTTP answer: refused, reset, no such host, too slow
-    │   ├── QueueTimeoutError               no streamer became free in time
-    │   ├── ConnectTimeoutError             one step of connecting took longer than its limit
+    │   ├── QueueTimeoutError               (also TimeoutError) no streamer became free in time
+    │   ├── ConnectTimeoutError             (also TimeoutError) one step of connecting took longer than its limit
     │   ├── SignalingError                  the signaling socket refused, broke or said something impossible
     │   ├── PeerError                       the WebRTC peer connection failed or closed
     │   ├── StreamerNotAvailableError       signaling: the streamer does not answer
@@ -18,7 +18,7 @@
     │   ├── SessionLostError                the session is gone, and its stream with it
     │   └── ConnectionClosedError           the connection ended while a call was waiting on it
     ├── OdysseyStreamError                  the streamer refused or ended something; reason, message
-    │   ├── OperationTimeoutError           a start, interaction or end was not answered in time
+    │   ├── OperationTimeoutError           (also TimeoutError) a start, interaction or end was not answered in time
     │   └── InvalidStateError               the call does not fit the present state; nothing was sent
     ├── OdysseyUsageError                   429: a limit of the account; action, action_url, details
     │   ├── MonthlyLimitReachedError
@@ -31,7 +31,7 @@
     ├── OdysseySimulationError              a call about a simulation job was refused
     │   ├── SimulationFailedError           the job failed, or some of its streams did
     │   ├── SimulationCancelledError        the job was cancelled
-    │   └── SimulationTimeoutError          the job had not ended in the time it was waited for
+    │   └── SimulationTimeoutError          (also TimeoutError) the job had not ended in the time it was waited for
     ├── DownloadError                       a file could not be fetched whole, or not be written
     ├── ScriptError                         (also ValueError) a simulation script is wrong; all its faults
     └── ImageError                          (also ValueError) an image cannot be used
@@ -52,7 +52,27 @@ from odyssey_client.models import JSON, SimulationJobDetail
 _LONGEST_REASON = 1000
 
 
-class OdysseyError(Exception):
+class PicklableError(Exception):
+    """An error that `pickle` and `copy` restore from what it has, notes included; they do not call its class.
+
+    The constructors of errors differ, and most of what they take is by keyword.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        state = dict(vars(self))
+        if "__notes__" in state:
+            state["__notes__"] = list(state["__notes__"])  # a note on a copy is none on the original
+        return _restored, (type(self), self.args), state
+
+
+def _restored(kind: type[PicklableError], args: tuple[object, ...]) -> PicklableError:
+    """Make an error that has no attributes yet."""
+    error = kind.__new__(kind)
+    error.args = args
+    return error
+
+
+class OdysseyError(PicklableError):
     """Base of all errors of this package.
 
     Attributes:
@@ -89,7 +109,6 @@ class OdysseyError(Exception):
         return self.message
 
     def __repr__(self) -> str:
-        # Not of the arguments: there may be a job among them, with URLs that are signed.
         return f"{type(self).__name__}({str(self)!r})"
 
 
@@ -162,13 +181,13 @@ class ServiceUnreachableError(OdysseyConnectionError):
     default_code = "service_unreachable"
 
 
-class QueueTimeoutError(OdysseyConnectionError):
+class QueueTimeoutError(OdysseyConnectionError, TimeoutError):
     """No streamer became free within ``AdvancedConfig.queue_timeout_s``."""
 
     default_code = "queue_timeout"
 
 
-class ConnectTimeoutError(OdysseyConnectionError):
+class ConnectTimeoutError(OdysseyConnectionError, TimeoutError):
     """One step of connecting took longer than its limit."""
 
     default_code = "connect_timeout"
@@ -247,13 +266,12 @@ class OdysseyStreamError(OdysseyError):
     ) -> None:
         super().__init__(message, code=reason, detail=detail, retryable=retryable)
         self.reason = reason
-        self.args = (reason, message)
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}" if self.message else self.reason
 
 
-class OperationTimeoutError(OdysseyStreamError):
+class OperationTimeoutError(OdysseyStreamError, TimeoutError):
     """A start, interaction or end was not answered within ``AdvancedConfig.operation_timeout_s``."""
 
 
@@ -402,7 +420,6 @@ class ScriptError(OdysseyError, ValueError):
         lines = [str(fault) for fault in self.faults]
         message = lines[0] if len(lines) == 1 else "\n  ".join([f"{len(lines)} faults:", *lines])
         super().__init__(message, status=status, detail=detail, request_id=request_id)
-        self.args = (self.faults,)  # what pickle and copy call the class with
 
 
 class OdysseySimulationError(OdysseyError):
@@ -426,7 +443,6 @@ class SimulationFailedError(OdysseySimulationError):
         lines = [f"Simulation {job.job_id} failed: {excerpt(job.error_message or 'no reason given', _LONGEST_REASON)}"]
         lines += [f"script {index}: {excerpt(why, _LONGEST_REASON)}" for index, why in errors.items()]
         super().__init__("\n  ".join(lines))
-        self.args = (job,)
         self.job = job
         self.stream_errors = errors
 
@@ -442,11 +458,10 @@ class SimulationCancelledError(OdysseySimulationError):
 
     def __init__(self, job: SimulationJobDetail) -> None:
         super().__init__(f"Simulation {job.job_id} was cancelled")
-        self.args = (job,)
         self.job = job
 
 
-class SimulationTimeoutError(OdysseySimulationError):
+class SimulationTimeoutError(OdysseySimulationError, TimeoutError):
     """The job had not ended in the time it was waited for. It goes on: wait again, or cancel it.
 
     Attributes:
@@ -461,7 +476,6 @@ class SimulationTimeoutError(OdysseySimulationError):
         super().__init__(
             f"Simulation {job_id} did not end within {timeout:g} s: {seen}. It goes on: wait again, or cancel it."
         )
-        self.args = (job_id, timeout, job)
         self.job = job
 
 

@@ -81,7 +81,7 @@ class BroadcastReady:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamError:
+class StreamFailed:
     """The streamer refused something, or the stream broke."""
 
     reason: str
@@ -104,7 +104,7 @@ type Event = (
     | StreamEnded
     | InteractAcknowledged
     | BroadcastReady
-    | StreamError
+    | StreamFailed
     | ErrorOccurred
 )
 
@@ -170,7 +170,7 @@ EVENTS: Mapping[type[object], tuple[str, Callable[[Any], tuple[object, ...]]]] =
         StreamEnded: ("on_stream_ended", lambda _: ()),
         InteractAcknowledged: ("on_interact_acknowledged", lambda e: (e.prompt,)),
         BroadcastReady: ("on_broadcast_ready", lambda e: (e.info,)),
-        StreamError: ("on_stream_error", lambda e: (e.reason, e.message)),
+        StreamFailed: ("on_stream_error", lambda e: (e.reason, e.message)),
         ErrorOccurred: ("on_error", lambda e: (e.error, e.fatal)),
     }
 )

@@ -36,7 +36,6 @@ class StoppedError(OdysseyError):
 
     def __init__(self, signum: signal.Signals, message: str) -> None:
         super().__init__(message)
-        self.args = (signum, message)
         self.exit_code = 128 + signum
 
 

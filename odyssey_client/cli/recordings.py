@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from odyssey_client.cli.fetching import artifact_option, fetch_all
+from odyssey_client.cli.downloads import artifact_option, fetch_all
 from odyssey_client.cli.output import Answer, columns, fields, json_of, seconds
 from odyssey_client.cli.paging import check_paging, footer, gather, paging_options
 from odyssey_client.cli.service import Service, call_service, service_options

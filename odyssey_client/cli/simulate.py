@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from odyssey_client.cli.fetching import artifact_option, fetch_all
+from odyssey_client.cli.downloads import artifact_option, fetch_all
 from odyssey_client.cli.output import Answer, json_of
 from odyssey_client.cli.service import Seconds, Service, call_service, service_options
 from odyssey_client.cli.simulations import is_done, job_text

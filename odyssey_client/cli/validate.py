@@ -35,7 +35,6 @@ class ScriptFileError(ScriptError):
     def __init__(self, file: Path, error: ScriptError) -> None:
         super().__init__(error.faults)
         self.message = f"{file}: {error}"
-        self.args = (file, error)
 
 
 @dataclass(frozen=True, slots=True)

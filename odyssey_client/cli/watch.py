@@ -18,7 +18,7 @@ from odyssey_client.cli.playback_stats import PlaybackStats, counted
 from odyssey_client.cli.service import Running, Seconds, call, json_option
 from odyssey_client.client.arguments import LONGEST_WAIT_S
 from odyssey_client.client.base import in_thread
-from odyssey_client.errors import DownloadError
+from odyssey_client.errors import DownloadError, OdysseyError
 from odyssey_client.media.stamp import read_stamp
 from odyssey_client.models import JSON
 from odyssey_client.platform import Clock
@@ -206,7 +206,7 @@ def _told(path: Path | None) -> Iterator[None]:
     """Turn the system's errors into one that says what to do."""
     try:
         yield
-    except BrokenPipeError:  # of the standard error: see `Progress`
+    except (BrokenPipeError, OdysseyError):  # the first is of the standard error: see `Progress`
         raise
     except OSError as error:
         raise DownloadError(

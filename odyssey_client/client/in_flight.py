@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from odyssey_client.errors import ConnectionClosedError
+from odyssey_client.errors import ConnectionClosedError, OdysseyError
 
 
 class InFlightCalls:
@@ -75,8 +75,8 @@ class Call:
                 finally:
                     self._calls.steps.pop(step, None)
                     step.left.set_result(None)
-        except TimeoutError:
-            if not scope.expired():
+        except TimeoutError as error:
+            if isinstance(error, OdysseyError) or not scope.expired():
                 raise
             raise self._closed() from None
 

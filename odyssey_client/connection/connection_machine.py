@@ -32,6 +32,7 @@ from odyssey_client.errors import (
     ConnectTimeoutError,
     OdysseyConnectionError,
     OdysseyError,
+    PicklableError,
     SessionLostError,
     SignalingError,
     excerpt,
@@ -526,7 +527,7 @@ REGAINING = frozenset(
 """Where a connection that was up is being made again."""
 
 
-class IllegalEventError(RuntimeError):
+class IllegalEventError(PicklableError, RuntimeError):
     """An event that the table does not list for the state the machine is in: a defect of the caller."""
 
     def __init__(self, state: ConnectionState, event: Happening) -> None:

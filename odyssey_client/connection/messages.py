@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import assert_never
 
 from odyssey_client.errors import SignalingError, excerpt
-from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
+from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamFailed, StreamStarted
 from odyssey_client.models import JSON, BroadcastInfo
 
 
@@ -66,7 +66,7 @@ type SignalingMessage = Offer | IceCandidate | ServiceError
 """What comes on the signaling socket."""
 
 type StreamerMessage = (
-    StreamStarted | InteractAcknowledged | StreamEnded | StreamError | BroadcastReady | BroadcastUnusable
+    StreamStarted | InteractAcknowledged | StreamEnded | StreamFailed | BroadcastReady | BroadcastUnusable
 )
 """What comes on the data channel `streamerToClient`."""
 
@@ -187,7 +187,7 @@ STREAMER_TO_CLIENT: Mapping[str, _Reader[StreamerMessage]] = MappingProxyType(
         "update_acknowledged": lambda f: InteractAcknowledged(f.text("prompt")),
         "stream_ended": lambda _: StreamEnded(),
         "broadcast_ready": _broadcast_ready,
-        "interactive_stream_error": lambda f: StreamError(f.text("reason"), f.text_or("message", "")),
+        "interactive_stream_error": lambda f: StreamFailed(f.text("reason"), f.text_or("message", "")),
     }
 )
 """The messages of the data channel `streamerToClient`, by ``type``."""

@@ -31,7 +31,7 @@ from odyssey_client.errors import (
     OdysseyStreamError,
     SessionLostError,
 )
-from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
+from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamFailed, StreamStarted
 from odyssey_client.service_errors import stream_error
 
 
@@ -163,7 +163,7 @@ class Reject:
     error: OdysseyError
 
 
-type Announced = StreamStarted | InteractAcknowledged | StreamEnded | StreamError | BroadcastReady
+type Announced = StreamStarted | InteractAcknowledged | StreamEnded | StreamFailed | BroadcastReady
 type OperationEffect = Announce | Resolve | Reject
 
 
@@ -178,7 +178,7 @@ def _anywhere(state: OperationState) -> Mapping[Happening, Transition]:
         InteractAcknowledged: (state, (Announce, Resolve)),
         BroadcastReady: (state, (Announce,)),
         BroadcastUnusable: (state, (Announce,)),
-        StreamError: (state, (Announce, Reject)),
+        StreamFailed: (state, (Announce, Reject)),
         InteractGivenUp: (state, ()),
         PlaceGivenUp: (state, ()),
         StartedLate: (state, (Announce,)),
@@ -325,7 +325,7 @@ class OperationMachine:
             case StreamStarted(applied_prompt=prompt):
                 place = _first_shown(self._starts, prompt)
                 return StreamStarted if place is not None and place.waiting else StartedLate
-            case StreamError():
+            case StreamFailed():
                 return self._guarded_error()
             case GaveUp(call):
                 return self._guarded_giving_up(call)
@@ -336,7 +336,7 @@ class OperationMachine:
             return StartRefused
         if self.state is OperationState.ENDING and not self._interactions:
             return EndRefused
-        return StreamError
+        return StreamFailed
 
     def _guarded_giving_up(self, call: int) -> Happening:
         if call == self._end:
@@ -411,7 +411,7 @@ class OperationMachine:
 
     def _rejected(self, event: OperationEvent, happening: Happening) -> list[Reject]:
         match event:
-            case StreamError(reason, message):
+            case StreamFailed(reason, message):
                 call = self._take_refused(happening)
                 return [] if call is None else [Reject(call, stream_error(reason, message))]
             case StreamEnded():
@@ -443,12 +443,12 @@ class OperationMachine:
 
 def _announced(event: OperationEvent) -> list[Announced]:
     match event:
-        case StreamStarted() | InteractAcknowledged() | StreamEnded() | StreamError() | BroadcastReady():
+        case StreamStarted() | InteractAcknowledged() | StreamEnded() | StreamFailed() | BroadcastReady():
             return [event]
         case BroadcastUnusable(why):
-            return [StreamError("broadcast_error", why)]
+            return [StreamFailed("broadcast_error", why)]
         case SessionLost(error):
-            return [StreamError(error.code, str(error)), StreamEnded()]
+            return [StreamFailed(error.code, str(error)), StreamEnded()]
     return []
 
 

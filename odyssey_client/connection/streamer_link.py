@@ -75,7 +75,7 @@ class StreamerLink:
         self._attempt: ConnectionAttempt | None = None
         self._task: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
-        self._silence = VideoWatchdog(clock, settings.peer_timeout_s)
+        self._watchdog = VideoWatchdog(clock, settings.peer_timeout_s)
         self._last_frame_at: float | None = None
 
     def open(self, credentials: ClientCredentials) -> None:
@@ -89,7 +89,7 @@ class StreamerLink:
             if not has_sent and self._last_frame_at is not None:
                 self._stream.splice(now - self._last_frame_at)
             has_sent, self._last_frame_at = True, now
-            self._silence.end()
+            self._watchdog.frame_came()
             self._stream.push(frame)
 
         def while_it_counts[T](take: Callable[[T], None]) -> Callable[[T], None]:
@@ -128,7 +128,7 @@ class StreamerLink:
 
     async def watch_video(self) -> None:
         """Return once no frame has come for ``AdvancedConfig.peer_timeout_s``, and say so."""
-        await self._silence.too_long()
+        await self._watchdog.too_long()
         limit = self._settings.peer_timeout_s
         self._listener.happened(
             connection_machine.PeerLost(PeerError(f"The streamer was lost: no video for {limit:g} s."))

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from odyssey_client.errors import OdysseyError
 from odyssey_client.models import JSON
-from odyssey_client.rest.transport import Transport, client_version
+from odyssey_client.rest.transport import Transport
+from odyssey_client.version import client_version
 
 logger = logging.getLogger("odyssey_client")
 

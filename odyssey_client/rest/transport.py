@@ -8,7 +8,6 @@ import json as jsonlib
 import logging
 import re
 from collections.abc import Mapping
-from importlib import metadata
 from typing import TYPE_CHECKING, Literal
 
 from odyssey_client.config import ClientConfig
@@ -18,6 +17,7 @@ from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.rest.auth import AccessToken, Token, read_token
 from odyssey_client.rest.error_mapping import Failure, detail_of
 from odyssey_client.rest.retries import RetryPolicy, retry_after
+from odyssey_client.version import client_version
 
 if TYPE_CHECKING:  # httpx takes 100 ms to import: not before the first call
     import httpx
@@ -249,15 +249,6 @@ def _never_sent() -> tuple[type[Exception], ...]:
     import httpx  # noqa: PLC0415 - see above
 
     return (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError)
-
-
-@functools.cache
-def client_version() -> str:
-    """Return the version of this distribution; ``0`` where it runs without being installed."""
-    try:
-        return metadata.version("odyssey-testkit")
-    except metadata.PackageNotFoundError:
-        return "0"
 
 
 def without_query(url: str) -> str:

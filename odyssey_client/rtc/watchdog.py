@@ -24,8 +24,8 @@ class VideoWatchdog:
         self._frames = 0
         self._last = clock.monotonic()
 
-    def end(self) -> None:
-        """A frame has come."""
+    def frame_came(self) -> None:
+        """Note that a frame has come, now."""
         self._frames += 1
         self._last = self._clock.monotonic()
 

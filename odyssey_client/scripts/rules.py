@@ -16,12 +16,12 @@ from typing import Any, Literal, TypeGuard, get_args
 from odyssey_client.errors import ImageError, ScriptError, ScriptFault, excerpt
 from odyssey_client.media.image_source import ImageSource
 
-type Action = Literal["start", "interact", "end"]
+type ScriptAction = Literal["start", "interact", "end"]
 type TakeImage = Callable[[object], ImageSource]
 """What to do with the ``image`` of a start: gives what the entry keeps, raises ``ImageError`` if it cannot be sent."""
 
-ACTIONS: tuple[Action, ...] = get_args(Action.__value__)
-FIELDS: Mapping[Action, tuple[str, ...]] = MappingProxyType(
+ACTIONS: tuple[ScriptAction, ...] = get_args(ScriptAction.__value__)
+FIELDS: Mapping[ScriptAction, tuple[str, ...]] = MappingProxyType(
     {"start": ("prompt", "image"), "interact": ("prompt",), "end": ()}
 )
 LATEST_MS = 2**53 - 1
@@ -46,7 +46,7 @@ class ScriptEntry:
     """
 
     timestamp_ms: int
-    action: Action
+    action: ScriptAction
     prompt: str = ""
     image: ImageSource | None = field(default=None, repr=False, hash=False)  # a PIL image has no hash
 
@@ -106,7 +106,7 @@ def read_entries(value: object, path: str, take_image: TakeImage, faults: Faults
 class Found:
     """What is good of an entry: None, or not there, where something is wrong."""
 
-    action: Action | None = None
+    action: ScriptAction | None = None
     time: int | None = None
     fields: Mapping[str, Any] = MappingProxyType({})  # Any: prompts and images, judged
 
@@ -169,7 +169,7 @@ _WORDS = ((_NOTHING, "nothing"), (None, "null"), (True, "true"), (False, "false"
 class _Placed:
     """What the rules on order and times look at."""
 
-    action: Action | None
+    action: ScriptAction | None
     """Of an entry with exactly one, be it good or not."""
     time: int | None
     """If it is a good one."""
@@ -206,7 +206,7 @@ _RULES: tuple[_Rule, ...] = (
 
 
 def _read_fields(
-    action: Action, value: object, at: str, take_image: TakeImage, faults: Faults
+    action: ScriptAction, value: object, at: str, take_image: TakeImage, faults: Faults
 ) -> dict[str, Any]:  # Any: see Found
     known = FIELDS[action]
     if not isinstance(value, Mapping):
@@ -268,5 +268,5 @@ def _whole(value: Any) -> int | None:  # Any: it may be a number of every kind
     return whole if whole == value and 0 <= whole <= LATEST_MS else None
 
 
-def _named(action: Action | None) -> str:
+def _named(action: ScriptAction | None) -> str:
     return f"an {action}" if action in {"interact", "end"} else f"a {action}"

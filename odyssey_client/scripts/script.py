@@ -17,8 +17,8 @@ from odyssey_client.media.image_source import ImageSource, hold_image
 from odyssey_client.scripts.json_format import checked, named_in, read_file, read_json
 from odyssey_client.scripts.rules import (
     LATEST_MS,
-    Action,
     Faults,
+    ScriptAction,
     ScriptEntry,
     TakeImage,
     came,
@@ -186,7 +186,7 @@ class Script:
         length = "no end yet" if duration is None else f"{duration:g} s"
         return f"<Script: {len(self.entries)} {'entry' if len(self.entries) == 1 else 'entries'}, {length}>"
 
-    def _then(self, action: Action, fields: Mapping[str, object]) -> Script:
+    def _then(self, action: ScriptAction, fields: Mapping[str, object]) -> Script:
         elapsed = self._elapsed()
         faults = Faults()
         entry = {"timestamp_ms": round(elapsed / 10**6), action: fields}

@@ -131,7 +131,7 @@ class SpectatorConnection:
         self._network = network
         self._machine = SpectatorMachine()
         self._peer_timeout = peer_timeout
-        self._silence = VideoWatchdog(clock, peer_timeout)
+        self._watchdog = VideoWatchdog(clock, peer_timeout)
         self._error: OdysseyError | None = None
         """What ended it; None for a clean end."""
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -289,14 +289,14 @@ class SpectatorConnection:
 
     async def _watch_video(self) -> None:
         await asyncio.wait({self._ready})  # until then the limit is that of connecting
-        await self._silence.too_long()
+        await self._watchdog.too_long()
         self._handle(SpectatorEvent.LOST, PeerError(f"The broadcast was lost: no video for {self._peer_timeout:g} s."))
 
     def _ended(self) -> None:
         self._handle(SpectatorEvent.ENDED, PeerError("The broadcast ended before it was connected."))
 
     def _frame_came(self, frame: VideoFrame) -> None:
-        self._silence.end()
+        self._watchdog.frame_came()
         self.stream.push(frame)
 
     # What the machine says is to be done.

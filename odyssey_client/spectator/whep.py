@@ -12,8 +12,9 @@ from odyssey_client.errors import OdysseyError, ServiceUnreachableError, Unexpec
 from odyssey_client.models import JSON
 from odyssey_client.platform import Network
 from odyssey_client.rest.error_mapping import Failure, detail_of
-from odyssey_client.rest.transport import client_version, no_answer, parse_json, unreachable, without_query
+from odyssey_client.rest.transport import no_answer, parse_json, unreachable, without_query
 from odyssey_client.service_errors import Source
+from odyssey_client.version import client_version
 
 if TYPE_CHECKING:  # httpx takes 100 ms to import: not before the first call
     import httpx

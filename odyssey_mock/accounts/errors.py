@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.timestamps import next_month
 
 type UsageCode = Literal[
@@ -11,7 +12,7 @@ type UsageCode = Literal[
 """The vendor's names of the limits (`protocol.md` section 2)."""
 
 
-class AccountError(Exception):
+class AccountError(PicklableError):
     """An account, or a client that claims to have one, does not get what it asks for."""
 
 

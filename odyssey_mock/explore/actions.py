@@ -124,13 +124,14 @@ async def _end(player: Player, _: Mapping[str, Any]) -> JSON:
 async def _look(player: Player, _: Mapping[str, Any]) -> JSON:
     seen = 0
     try:
-        async with asyncio.timeout(FRAMES_LIMIT):
+        async with asyncio.timeout(FRAMES_LIMIT) as limit:
             async for _frame in player.client.frames():
                 seen += 1
                 if seen == 3:
                     break
     except TimeoutError:
-        pass
+        if not limit.expired():  # what ended the video is a time limit too
+            raise
     return seen
 
 

@@ -27,6 +27,7 @@ from odyssey_mock.accounts.errors import (
 )
 from odyssey_mock.broadcasts.hls import NoPlaylistError
 from odyssey_mock.broadcasts.spectator import SpectatorGoneError
+from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON, read_json
 from odyssey_mock.faults.fault import FaultError
 from odyssey_mock.recordings.artifact_urls import UrlError
@@ -41,7 +42,7 @@ from odyssey_mock.simulations.request import InvalidRequestError
 BILLING_URL = "https://platform.odyssey.ml/billing"
 
 
-class ApiError(Exception):
+class ApiError(PicklableError):
     """An answer other than the one asked for: a status, and what its body has under `detail`."""
 
     def __init__(self, status: int, detail: JSON, headers: Mapping[str, str] | None = None) -> None:

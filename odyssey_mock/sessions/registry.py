@@ -8,6 +8,7 @@ from odyssey_mock.accounts.accounts import Account, Accounts
 from odyssey_mock.accounts.session_tokens import SessionTokens
 from odyssey_mock.core.clock import Clock, Deadline
 from odyssey_mock.core.entropy import Entropy
+from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.sessions.session import MakeSession, Session
 from odyssey_mock.sessions.session_identity import SessionIdentity
@@ -18,7 +19,7 @@ class NoStreamerError(Exception):
     """Every streamer is taken: 503, and the client asks again."""
 
 
-class ConcurrentLimitError(Exception):
+class ConcurrentLimitError(PicklableError):
     """The account has as many sessions as it may."""
 
     def __init__(self, active: int, limit: int) -> None:

@@ -5,6 +5,7 @@ from functools import partial
 
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
+from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.data_url import ImageRefusedError, decode_data_url
 from odyssey_mock.media.frame_encoder import MakeFrameEncoder
@@ -27,7 +28,7 @@ NO_IMAGES = InteractiveStreamError(
 )
 
 
-class StartRefusedError(Exception):
+class StartRefusedError(PicklableError):
     """A stream that is not started; `reply` tells the client."""
 
     def __init__(self, reply: InteractiveStreamError) -> None:

@@ -15,6 +15,7 @@ from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.network import Network
+from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.registry import Faults
@@ -32,7 +33,7 @@ _OVER = (StreamStatus.COMPLETED, StreamStatus.FAILED)
 _ALL_RUN = (JobEvent.STREAMS_DONE, JobEvent.STREAMS_FAILED)
 
 
-class QueueFullError(Exception):
+class QueueFullError(PicklableError):
     """The account has as many pending jobs as it may."""
 
     def __init__(self, queued: int, limit: int, retry_after_seconds: int) -> None:
@@ -46,7 +47,7 @@ class QueueFullError(Exception):
         """Seconds until the first of them is likely to leave the queue, 1 or more."""
 
 
-class NotCancellableError(Exception):
+class NotCancellableError(PicklableError):
     """It is too late to cancel the job."""
 
     def __init__(self, status: JobState, expected: str) -> None:

@@ -20,7 +20,7 @@ from odyssey_client import (
     OdysseyEventHandlers,
     StatusChanged,
     StreamEnded,
-    StreamError,
+    StreamFailed,
     StreamStarted,
 )
 from odyssey_client.errors import OdysseyConfigError
@@ -37,7 +37,7 @@ OFFERED: list[tuple[Event, str, tuple[object, ...]]] = [
     (StreamEnded(), "on_stream_ended", ()),
     (InteractAcknowledged("night"), "on_interact_acknowledged", ("night",)),
     (BroadcastReady(INFO), "on_broadcast_ready", (INFO,)),
-    (StreamError("moderation", "no"), "on_stream_error", ("moderation", "no")),
+    (StreamFailed("moderation", "no"), "on_stream_error", ("moderation", "no")),
     (ErrorOccurred(FAILURE, fatal=True), "on_error", (FAILURE, True)),
 ]
 

@@ -28,7 +28,7 @@ from odyssey_client.connection.messages import (
     encode,
     parse,
 )
-from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
+from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamFailed, StreamStarted
 from odyssey_client.models import BroadcastInfo
 
 READERS = {**SIGNALING, **STREAMER_TO_CLIENT}
@@ -46,7 +46,7 @@ VALID: dict[str, tuple[dict[str, Any], SignalingMessage | StreamerMessage]] = {
         {"webrtc_url": "https://host", "spectator_token": "t", "broadcast_url": None},
         BroadcastReady(BroadcastInfo("https://host", "t", None)),
     ),
-    "interactive_stream_error": ({"reason": "r", "message": "m"}, StreamError("r", "m")),
+    "interactive_stream_error": ({"reason": "r", "message": "m"}, StreamFailed("r", "m")),
 }
 OPTIONAL = {
     ("ice_candidate", "candidate"),

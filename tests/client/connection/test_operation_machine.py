@@ -35,7 +35,7 @@ from odyssey_client.errors import (
     PeerError,
     SessionLostError,
 )
-from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamError, StreamStarted
+from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamFailed, StreamStarted
 from odyssey_client.models import BroadcastInfo
 
 STARTED = StreamStarted("stream-1", "a castle, at dawn")
@@ -166,7 +166,7 @@ def test_a_late_stream_started_is_not_given_to_the_next_start() -> None:
 def test_a_stream_error_rejects_the_start_that_waits() -> None:
     operations = OperationMachine()
     operations.handle(Start(0, "a castle"))
-    assert rejected(operations.handle(StreamError("quota_exceeded", "no more"))) == [(0, "quota_exceeded")]
+    assert rejected(operations.handle(StreamFailed("quota_exceeded", "no more"))) == [(0, "quota_exceeded")]
     assert operations.state is OperationState.IDLE
 
 
@@ -174,7 +174,7 @@ def test_a_stream_error_rejects_the_oldest_interaction_and_then_the_end() -> Non
     operations = streaming()
     for call in (Interact(1, "one"), Interact(2, "two"), End(3)):
         operations.handle(call)
-    error = StreamError("moderation", "no")
+    error = StreamFailed("moderation", "no")
     assert [rejected(operations.handle(error)) for _ in range(4)] == [
         [(1, "moderation")],
         [(2, "moderation")],
@@ -242,7 +242,7 @@ def test_a_refusal_is_a_stream_error_with_a_reason() -> None:
 
 
 GONE = SessionLost(SessionLostError("The session is gone."))
-LOST = (Announce(StreamError("session_lost", "The session is gone.")), Announce(StreamEnded()))
+LOST = (Announce(StreamFailed("session_lost", "The session is gone.")), Announce(StreamEnded()))
 
 
 def test_a_lost_session_ends_the_stream_and_rejects_what_was_pending_and_another_stream_may_follow() -> None:
@@ -284,7 +284,7 @@ def test_the_place_of_a_call_that_gave_up_is_lost_with_the_session() -> None:
 def test_a_refusal_is_retryable_where_the_table_of_the_wire_says_so(reason: str) -> None:
     operations = streaming()
     operations.handle(Interact(1, "night"))
-    (reject,) = settled(operations.handle(StreamError(reason, "no")))
+    (reject,) = settled(operations.handle(StreamFailed(reason, "no")))
     assert isinstance(reject, Reject)
     assert reject.error.retryable == (reason == "session_timeout")
 
@@ -308,7 +308,7 @@ ANSWERS: st.SearchStrategy[StreamerMessage] = st.sampled_from(
         InteractAcknowledged("a"),
         InteractAcknowledged("rewritten"),
         StreamEnded(),
-        StreamError("moderation", "no"),
+        StreamFailed("moderation", "no"),
         BroadcastReady(BroadcastInfo("http://x", "t", None)),
         BroadcastUnusable("no URL"),
     ]
@@ -357,7 +357,7 @@ def test_whatever_comes_each_call_is_settled_at_most_once_and_none_is_left_at_th
                 assert told == ([effect.answer for effect in LOST] if was_streaming else [])
                 assert not operations.pending
             elif isinstance(happened, BroadcastUnusable):
-                assert told == [StreamError("broadcast_error", "no URL")]
+                assert told == [StreamFailed("broadcast_error", "no URL")]
                 assert operations.pending == pending, "it is no answer to any call"
             else:
                 assert told == [happened]

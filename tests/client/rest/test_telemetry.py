@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from odyssey_client.config import AdvancedConfig, ClientConfig
 from odyssey_client.rest import telemetry as module
 from odyssey_client.rest.telemetry import Telemetry
-from odyssey_client.rest.transport import Transport, client_version
+from odyssey_client.rest.transport import Transport
 from odyssey_client.system import SystemClock, SystemEntropy, SystemNetwork
+from odyssey_client.version import client_version
 
 from .conftest import API_KEY, Answer, MakeTransport, Service, VirtualClock
 

@@ -16,7 +16,7 @@ class SteppedClock:
 
     def __init__(self, frames: list[float], lag: float = 0.0) -> None:
         self.now = 0.0
-        self.silence: VideoWatchdog | None = None
+        self.watchdog: VideoWatchdog | None = None
         self._frames = sorted(frames)
         self._lag = lag
 
@@ -30,8 +30,8 @@ class SteppedClock:
         until = self.now + seconds
         while self._frames and self._frames[0] <= until:
             self.now = self._frames.pop(0)
-            assert self.silence is not None
-            self.silence.end()
+            assert self.watchdog is not None
+            self.watchdog.frame_came()
         self.now = until + self._lag
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
@@ -39,8 +39,8 @@ class SteppedClock:
 
 
 async def noticed_at(clock: SteppedClock, limit: float) -> float:
-    clock.silence = VideoWatchdog(clock, limit)
-    await clock.silence.too_long()
+    clock.watchdog = VideoWatchdog(clock, limit)
+    await clock.watchdog.too_long()
     return clock.now
 
 
@@ -60,29 +60,29 @@ def test_it_is_noticed_when_the_limit_has_passed_since_the_last_frame_that_came_
 async def test_it_counts_from_now_on_where_the_last_frame_was_long_ago() -> None:
     """As it was before a connection was lost, and tried for many times."""
     clock = SteppedClock([])
-    clock.silence = VideoWatchdog(clock, 5.0)
+    clock.watchdog = VideoWatchdog(clock, 5.0)
     clock.now = 100.0
-    await clock.silence.too_long()
+    await clock.watchdog.too_long()
     assert clock.now == 100.0 + 5.0 + SECOND_LOOK_S
 
 
 async def test_frames_that_only_waited_to_be_read_are_no_silence() -> None:
     """The loop was held up for longer than the limit: timers are due before sockets have been read."""
-    loop, silence = asyncio.get_running_loop(), VideoWatchdog(SystemClock(), 0.1)
-    noticing = asyncio.create_task(silence.too_long())
+    loop, watchdog = asyncio.get_running_loop(), VideoWatchdog(SystemClock(), 0.1)
+    noticing = asyncio.create_task(watchdog.too_long())
     await asyncio.wait({noticing}, timeout=0.01)
     time.sleep(0.3)  # noqa: ASYNC251, TID251 - the very thing to be tested
-    loop.call_later(0.05, silence.end)
-    beating = loop.create_task(beat(silence, 8))
+    loop.call_later(0.05, watchdog.frame_came)
+    beating = loop.create_task(beat(watchdog, 8))
     done, _ = await asyncio.wait({noticing, beating}, return_when=asyncio.FIRST_COMPLETED)
     assert done == {beating}
     await noticing
 
 
-async def beat(silence: VideoWatchdog, times: int) -> None:
+async def beat(watchdog: VideoWatchdog, times: int) -> None:
     for _ in range(times):
         await SystemClock().sleep(0.05)
-        silence.end()
+        watchdog.frame_came()
 
 
 def test_a_loop_that_is_always_late_is_given_up_on_in_the_end() -> None:

@@ -83,7 +83,7 @@ async def test_a_mock_that_goes_away_is_felt_as_silence(fidelity: PeerKind) -> N
         await client.start_stream("A cat", broadcast=True)
         spectator = await watched(stage, await ready)
         spectator._peer_timeout = 0.3
-        spectator._silence._limit = 0.3
+        spectator._watchdog._limit = 0.3
         await anext(spectator.frames())
         await stage.mock.go_away()
         with pytest.raises(PeerError, match=r"no video for 0\.3 s"):

@@ -1,0 +1,138 @@
+"""Every exception of both packages survives pickle and copy, with all it carries."""
+
+import copy
+import importlib
+import inspect
+import pickle
+import pkgutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import odyssey_client
+import odyssey_mock
+from odyssey_client import ScriptError, ScriptFault, SimulationJobDetail, SimulationJobStatus, SimulationStream
+from odyssey_client.connection.connection_machine import ChannelOpened, ConnectionState
+from odyssey_mock.sessions.messages import InteractiveStreamError
+
+NEEDS_EXTRA = {"bokeh", "dask", "distributed", "hypothesis"}
+"""Modules without which parts of the mock cannot be imported."""
+
+
+def exceptions() -> Iterator[type[BaseException]]:
+    """Find every exception class in both packages."""
+    found: dict[type[BaseException], None] = {}
+    for package in (odyssey_client, odyssey_mock):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module.name.endswith("__main__"):
+                continue
+            try:
+                loaded = importlib.import_module(module.name)
+            except ModuleNotFoundError as error:
+                if error.name not in NEEDS_EXTRA:
+                    raise
+                continue
+            for each in vars(loaded).values():
+                if inspect.isclass(each) and issubclass(each, BaseException) and each.__module__ == module.name:
+                    found[each] = None
+    yield from found
+
+
+JOB = SimulationJobDetail(
+    job_id="job-1",
+    status=SimulationJobStatus.FAILED,
+    priority="normal",
+    created_at="2026-01-01T00:00:00Z",
+    completed_at=None,
+    error_message="1 of 1 streams failed",
+    dispatched_at=None,
+    started_at=None,
+    assigned_region=None,
+    retry_count=0,
+    streams=(SimulationStream("s-1", None, None, None, None, None, None, 0, "failed", "the model stopped"),),
+)
+FAULTS = [ScriptFault("script[0]", "a start", "an end")]
+
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "odyssey_client.IllegalEventError": (ConnectionState.IDLE, ChannelOpened),
+    "odyssey_client.ScriptError": (FAULTS,),
+    "odyssey_client.ScriptFileError": (Path("a.json"), ScriptError(FAULTS)),
+    "odyssey_client.SimulationCancelledError": (JOB,),
+    "odyssey_client.SimulationFailedError": (JOB,),
+    "odyssey_client.SimulationTimeoutError": ("job-1", 600.0, JOB),
+    "odyssey_client.StoppedError": (signal.SIGINT, "Interrupted."),
+    "odyssey_client.SignalingLostError": (1006, "the connection broke"),
+    "odyssey_client._WrongError": ("text", "a number"),
+    "odyssey_mock.ApiError": (404, {"no": "such"}, {"Retry-After": "1"}),
+    "odyssey_mock.BroadcastError": (404, "no such broadcast"),
+    "odyssey_mock.ConcurrentLimitError": (2, 2),
+    "odyssey_mock.InvalidKeyError": (),
+    "odyssey_mock.NoCapacityError": (),
+    "odyssey_mock.NotCancellableError": ("completed", "waits"),
+    "odyssey_mock.QueueFullError": (3, 3, 10),
+    "odyssey_mock.ScriptFaultsError": ([{"loc": ["body"], "msg": "wrong", "type": "value_error"}],),
+    "odyssey_mock.StartRefusedError": (InteractiveStreamError("quota_exceeded", "no more"),),
+    "odyssey_mock.TokenExpiredError": (),
+    "odyssey_mock.UsageLimitError": ("RATE_LIMITED", {"retry_after_seconds": 1.0}),
+}
+"""What the classes are made from that take more than a text, or less."""
+
+
+def made(kind: type[BaseException]) -> BaseException:
+    """Make an exception of a class."""
+    package = kind.__module__.partition(".")[0]
+    return kind(*ARGUMENTS.get(f"{package}.{kind.__name__}", ("what happened",)))
+
+
+TWINS: dict[str, Callable[[BaseException], BaseException]] = {
+    "pickle": lambda error: pickle.loads(pickle.dumps(error)),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+}
+
+
+@pytest.mark.parametrize("way", TWINS)
+@pytest.mark.parametrize("kind", list(exceptions()), ids=lambda kind: kind.__qualname__)
+def test_every_exception_survives_with_all_it_carries(kind: type[BaseException], way: str) -> None:
+    error = made(kind)
+    error.add_note("a note")
+    vars(error)["added"] = ["by a user"]
+    twin = TWINS[way](error)
+    assert type(twin) is kind
+    assert (str(twin), repr(twin)) == (str(error), repr(error))
+    assert repr(vars(twin)) == repr(vars(error))
+    assert repr(twin.args) == repr(error.args)
+    assert twin.__notes__ == ["a note"]
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in exceptions() if "Timeout" in kind.__name__], ids=lambda kind: kind.__name__
+)
+def test_every_error_of_a_time_limit_is_a_timeout_error(kind: type[BaseException]) -> None:
+    assert issubclass(kind, TimeoutError)
+    error = made(kind)
+    assert getattr(error, "errno", 0) is None
+    assert "job-1" in str(error) or str(error) == "what happened"
+
+
+def test_an_error_with_keywords_keeps_them() -> None:
+    error = odyssey_client.QueueTimeoutError("busy", code="later", status=503, detail={"a": 1}, request_id="r-1")
+    twin = pickle.loads(pickle.dumps(error))
+    assert (twin.message, twin.code, twin.status, twin.detail, twin.request_id) == (
+        "busy",
+        "later",
+        503,
+        {"a": 1},
+        "r-1",
+    )
+    assert vars(twin) == vars(error)
+
+
+def test_a_note_on_a_copy_is_none_on_the_original() -> None:
+    error = odyssey_client.PeerError("lost")
+    error.add_note("a note")
+    copy.copy(error).add_note("another")
+    assert error.__notes__ == ["a note"]

@@ -1,0 +1,77 @@
+"""What the public classes give can be imported from the package itself."""
+
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Iterator
+from types import ModuleType
+
+import av
+import numpy
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import odyssey_client
+import odyssey_mock
+from odyssey_client import EventReader, FrameReader, MediaStream, Odyssey, SpectatorConnection
+from odyssey_client.media.recorder import Recorder
+from odyssey_mock import Broadcast, Broadcasts, Jobs, Journal, MockOdyssey, Recordings
+
+TYPE_ONLY = {"av": av, "np": numpy, "NDArray": NDArray, "Image": Image, "Recorder": Recorder}
+"""Names that modules import for types alone, so that the package loads without them."""
+
+CLIENT = [Odyssey, SpectatorConnection, MediaStream, FrameReader, EventReader]
+MOCK = [MockOdyssey, Broadcasts, Broadcast, Jobs, Journal, Recordings]
+INTERNAL = {"backend"}
+"""Members that are public in name alone: `MockOdyssey.backend` is for the server's own parts."""
+
+
+def functions(kind: type) -> Iterator[tuple[str, Callable[..., object]]]:
+    """Go through the public methods and properties of a class, and those that give its items."""
+    for name, member in inspect.getmembers_static(kind):
+        if name in INTERNAL or (name.startswith("_") and name not in {"__getitem__", "__anext__", "__aiter__"}):
+            continue
+        function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+        if inspect.isfunction(function) and function.__module__.startswith(("odyssey_client", "odyssey_mock")):
+            yield name, function
+
+
+def own_names(hint: object, seen: set[object]) -> Iterator[str]:
+    """Go through the names of this project's own types in an annotation, those inside of aliases included."""
+    if isinstance(hint, list):
+        for each in hint:
+            yield from own_names(each, seen)
+    elif isinstance(hint, typing.TypeAliasType):
+        if hint not in seen:
+            seen.add(hint)
+            yield from own_names(hint.__value__, seen)
+    elif (origin := typing.get_origin(hint)) is not None:
+        for each in (origin, *typing.get_args(hint)):
+            yield from own_names(each, seen)
+    elif isinstance(hint, type) and hint.__module__.startswith(("odyssey_client", "odyssey_mock")):
+        yield hint.__name__
+
+
+def missing(package: ModuleType, kind: type) -> list[str]:
+    found = []
+    for name, function in functions(kind):
+        names = {**vars(sys.modules[function.__module__]), **TYPE_ONLY}
+        hint = typing.get_type_hints(function, names).get("return")
+        found += [f"{kind.__name__}.{name}: {each}" for each in own_names(hint, set()) if each not in package.__all__]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("package", "kind"),
+    [*((odyssey_client, kind) for kind in CLIENT), *((odyssey_mock, kind) for kind in MOCK)],
+    ids=lambda it: it.__name__,
+)
+def test_what_public_members_return_can_be_imported_from_the_package(package: ModuleType, kind: type) -> None:
+    assert list(functions(kind))
+    assert missing(package, kind) == []
+
+
+@pytest.mark.parametrize("package", [odyssey_client, odyssey_mock], ids=lambda it: it.__name__)
+def test_every_name_of_a_package_is_there(package: ModuleType) -> None:
+    assert [name for name in package.__all__ if not hasattr(package, name)] == []

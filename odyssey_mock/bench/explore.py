@@ -74,7 +74,7 @@ def _simulated(depth: Fidelity, sessions: int) -> None:
         for _ in range(sessions):
             await _life(world.client())
 
-    went = run_world(0, lives, depth=depth, keeps_trace=False)
+    went = run_world(0, lives, fidelity=depth, keeps_trace=False)
     if went.error is not None:
         raise went.error
 

@@ -69,7 +69,7 @@ def explore(
     /,
     **given: Any,  # Any: click gives each the type that its option has, which is that of `ExploreOptions`
 ) -> None:
-    """Play random lives of clients and server in simulated time, and check the rules that must hold in all.
+    """Play random scenarios of clients and server in simulated time, and check the rules that must hold in all.
 
     Exit code 0 where all held, 1 where a rule did not, 2 where seeds could not be played, 130 after an interrupt.
     """

@@ -1,1 +1,1 @@
-"""Random lives of clients and server, seed after seed, and what must hold in each of them."""
+"""Random scenarios of clients and server, seed after seed, and what must hold in each of them."""

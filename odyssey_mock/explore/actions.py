@@ -12,10 +12,10 @@ from typing import Any
 from odyssey_client import Odyssey, OdysseyError, OperationTimeoutError, Script, connect_to_stream
 from odyssey_client.spectator.spectator_connection import SpectatorConnection
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.explore.callback_rules import CallbackRules, Found
-from odyssey_mock.explore.log import Log
-from odyssey_mock.explore.scenario import Actor
+from odyssey_mock.explore.callback_rules import CallbackRules, ReportViolation
+from odyssey_mock.explore.scenario import Actor, ScenarioError
 from odyssey_mock.explore.server_rules import ServerRules
+from odyssey_mock.sim.trace import Trace
 from odyssey_mock.sim.world import World
 
 FRAMES_LIMIT = 5.0
@@ -32,12 +32,12 @@ class NothingToDoError(Exception):
 
 
 @dataclass(eq=False)
-class Shared:
-    """What the actors of a life know of each other."""
+class RunContext:
+    """What the actors of a scenario know of each other."""
 
     world: World
-    log: Log
-    found: Found
+    trace: Trace
+    report_violation: ReportViolation
     rules: ServerRules
     directory: Path
     may_repeat: bool
@@ -51,7 +51,7 @@ class Player:
 
     actor: Actor
     client: Odyssey
-    shared: Shared
+    context: RunContext
     watches: list[CallbackRules] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
     streams: list[str] = field(default_factory=list)
@@ -62,20 +62,20 @@ class Player:
         watch = CallbackRules(
             self.actor.host,
             self.client,
-            self.shared.log,
-            self.shared.found,
-            self.shared.rules.said,
-            now=self.shared.world.now,
+            self.context.trace,
+            self.context.report_violation,
+            self.context.rules.said,
+            now=self.context.world.now,
             first_wait=float(self.actor.advanced.get("initial_retry_delay_ms", 1000)) / 1000,  # type: ignore[arg-type]
-            may_repeat=self.shared.may_repeat,
+            may_repeat=self.context.may_repeat,
             pause=self.actor.pause,
         )
         self.watches.append(watch)
-        self.shared.watches.append(watch)
+        self.context.watches.append(watch)
         return watch
 
 
-type Action = Callable[[Player, Mapping[str, Any]], Awaitable[JSON]]  # Any: as the step's arguments have it
+type ActorAction = Callable[[Player, Mapping[str, Any]], Awaitable[JSON]]  # Any: as the step's arguments have it
 """Does it, and tells in short what came of it."""
 
 
@@ -105,14 +105,14 @@ async def _start(player: Player, arguments: Mapping[str, Any]) -> JSON:
 
 
 async def _interact(player: Player, arguments: Mapping[str, Any]) -> JSON:
-    prompt, began = arguments["prompt"], player.shared.world.now()
+    prompt, began = arguments["prompt"], player.context.world.now()
     try:
         applied = await player.client.interact(prompt)
     except OperationTimeoutError:
         heard = any(watch.has_acknowledged(prompt, began) for watch in player.watches)
-        player.shared.rules.interaction_timed_out(player.actor.host, prompt, was_acknowledged=heard)
+        player.context.rules.interaction_timed_out(player.actor.host, prompt, was_acknowledged=heard)
         raise
-    player.shared.rules.interaction_returned(player.actor.host, prompt, applied)
+    player.context.rules.interaction_returned(player.actor.host, prompt, applied)
     return applied
 
 
@@ -172,15 +172,15 @@ async def _recording(player: Player, _: Mapping[str, Any]) -> JSON:
 
 async def _download(player: Player, _: Mapping[str, Any]) -> JSON:
     stream_id = _latest(player.streams)
-    player.shared.downloads += 1
-    path = player.shared.directory / f"{player.shared.downloads}.jsonl"
+    player.context.downloads += 1
+    path = player.context.directory / f"{player.context.downloads}.jsonl"
     await player.client.download_recording(stream_id, path, artifact="events")
     return len(path.read_bytes()) > 0
 
 
 async def _spectate(player: Player, _: Mapping[str, Any]) -> JSON:
-    info = _latest([info for watch in player.shared.watches for info in watch.broadcasts])
-    seams = player.shared.world.seams(player.actor.host)
+    info = _latest([info for watch in player.context.watches for info in watch.broadcasts])
+    seams = player.context.world.seams(player.actor.host)
     spectator = await connect_to_stream(info.webrtc_url, info.spectator_token, clock=seams.clock, network=seams.network)
     player.spectators.append(spectator)
     return None
@@ -197,7 +197,7 @@ def _latest[T](known: list[T]) -> T:
     return known[-1]
 
 
-ACTIONS: Mapping[str, Action] = MappingProxyType(
+ACTIONS: Mapping[str, ActorAction] = MappingProxyType(
     {
         "connect": _connect,
         "connect with credentials": _connect_with_credentials,
@@ -226,33 +226,38 @@ async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
 
     Raises:
         asyncio.CancelledError: whoever carries it was cancelled.
+        ScenarioError: there is no such step.
     """
-    log, host = player.shared.log, player.actor.host
-    began = player.shared.world.now()
+    if name not in ACTIONS:
+        raise ScenarioError(f"there is no step {name!r}; known are {', '.join(ACTIONS)}")
+    trace, host = player.context.trace, player.actor.host
+    began = player.context.world.now()
     connection = next((watch for watch in reversed(player.watches) if watch.statuses), None)
-    log.add(host, f"{name} ...", arguments)
+    trace.add(host, f"{name} ...", arguments)
     try:
         result = await ACTIONS[name](player, arguments)
     except NothingToDoError:
-        log.add(host, f"{name}: passed over")
+        trace.add(host, f"{name}: passed over")
     except OdysseyError as error:
-        log.add(host, f"{name}: {error.code}", {"message": str(error)})
-        player.shared.rules.refused(host, name, error)
+        trace.add(host, f"{name}: {error.code}", {"message": str(error)})
+        player.context.rules.refused(host, name, error)
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or not task.cancelling():
-            player.shared.found("only_who_is_cancelled_stops", f"{name} was cancelled, and nobody had asked for that")
+            player.context.report_violation(
+                "only_who_is_cancelled_stops", f"{name} was cancelled, and nobody had asked for that"
+            )
             return
-        log.add(host, f"{name}: cancelled")
+        trace.add(host, f"{name}: cancelled")
         raise
     except Exception as error:
-        player.shared.found("only_our_errors", f"expected {name} to raise an OdysseyError, came {error!r}")
+        player.context.report_violation("only_our_errors", f"expected {name} to raise an OdysseyError, came {error!r}")
     else:
-        log.add(host, f"{name}: done", None if result is None else {"result": result})
+        trace.add(host, f"{name}: done", None if result is None else {"result": result})
     if name in _ON_A_CONNECTION and connection is not None and connection.ended_at is not None:
-        late = player.shared.world.now() - max(began, connection.ended_at)
+        late = player.context.world.now() - max(began, connection.ended_at)
         if late > ENDS_WITHIN:
-            player.shared.found(
+            player.context.report_violation(
                 "calls_end_with_their_connection",
                 f"expected {name} to settle within {ENDS_WITHIN:g} s of the end of its connection, came {late:.1f} s",
             )

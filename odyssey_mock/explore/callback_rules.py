@@ -13,7 +13,7 @@ from typing import Protocol
 from odyssey_client import BroadcastInfo, ConnectionStatus, MediaStream, Odyssey, OdysseyEventHandlers, VideoFrame
 from odyssey_client.events import Handler
 from odyssey_client.media.stamp import read_stamp
-from odyssey_mock.explore.log import Log
+from odyssey_mock.sim.trace import Trace
 
 _OVER = frozenset({ConnectionStatus.FAILED, ConnectionStatus.DISCONNECTED})
 _AGAIN = re.compile(r"(Retry|Try) (\d+) of")
@@ -53,14 +53,14 @@ LEGAL: Mapping[ConnectionStatus | None, frozenset[ConnectionStatus]] = MappingPr
 """Which status may follow which, within one connection (protocol.md sections 3 and 9)."""
 
 
-class Found(Protocol):
+class ReportViolation(Protocol):
     """Takes a rule that did not hold."""
 
     def __call__(self, rule: str, message: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SentMessage:
     """What a server said to one session on `streamerToClient`, as far as a handler is called with it."""
 
     kind: str
@@ -76,9 +76,9 @@ class CallbackRules:
         self,
         host: str,
         client: Odyssey,
-        log: Log,
-        found: Found,
-        said: Callable[[str], Sequence[Said]],
+        trace: Trace,
+        report_violation: ReportViolation,
+        said: Callable[[str], Sequence[SentMessage]],
         *,
         now: Callable[[], float],
         first_wait: float,
@@ -92,8 +92,8 @@ class CallbackRules:
         """
         self._host = host
         self._client = client
-        self._log = log
-        self._found = found
+        self._trace = trace
+        self._report_violation = report_violation
         self._said = said
         self._now = now
         self._first_wait = first_wait
@@ -148,15 +148,17 @@ class CallbackRules:
     def check(self) -> None:
         """Once the connection is over, and all was told: a failed one has one fatal error, another has none."""
         if self.statuses and self._last not in _OVER:
-            self._found("statuses_are_legal", f"expected a connection that is over to say so, came {self._last} last")
+            self._report_violation(
+                "statuses_are_legal", f"expected a connection that is over to say so, came {self._last} last"
+            )
         if self._downs != self._ups:
-            self._found(
+            self._report_violation(
                 "handlers_fit_the_status",
                 f"expected one on_disconnected for each on_connected, came {self._downs} for {self._ups}",
             )
         failed = self._last is ConnectionStatus.FAILED
         if len(self._fatal) != int(failed):
-            self._found(
+            self._report_violation(
                 "fatal_once",
                 f"expected {int(failed)} fatal on_error of a connection that ended {self._last}, came {self._fatal}",
             )
@@ -167,40 +169,46 @@ class CallbackRules:
             return
         missing = [each for each in self._said(session)[self._heard.get(session, 0) :] if each.line == line]
         if missing:
-            self._found("nothing_said_is_lost", f"expected {missing} in the end, came nothing")
+            self._report_violation("nothing_said_is_lost", f"expected {missing} in the end, came nothing")
 
     def has_acknowledged(self, prompt: str, since: float) -> bool:
         """Whether the user was told since then that this prompt, which may have been added to, was applied."""
         return any(at >= since and applied.startswith(prompt) for at, applied in self._acknowledgements)
 
     def _told(self, what: str) -> None:
-        self._log.add(self._host, what)
+        self._trace.add(self._host, what)
         if self._is_over:
-            self._found("silence_after_disconnect", f"expected no handler after disconnect() had returned, came {what}")
+            self._report_violation(
+                "silence_after_disconnect", f"expected no handler after disconnect() had returned, came {what}"
+            )
 
     def _connected(self, stream: MediaStream) -> None:
         self._told("on_connected")
         self._ups += 1
         if self._last is not ConnectionStatus.CONNECTED or self._ups > 1:
-            self._found(
+            self._report_violation(
                 "handlers_fit_the_status",
                 f"expected on_connected once, when connected, came the {self._ups}. while {self._last}",
             )
         if stream is not self._client.media_stream:
-            self._found("one_media_stream", "expected on_connected to give client.media_stream, came another")
+            self._report_violation(
+                "one_media_stream", "expected on_connected to give client.media_stream, came another"
+            )
 
     def _disconnected(self) -> None:
         self._told("on_disconnected")
         self._downs += 1
         if self._last not in _OVER:
-            self._found(
+            self._report_violation(
                 "handlers_fit_the_status", f"expected on_disconnected once it is over, came one when {self._last}"
             )
 
     def _status(self, status: ConnectionStatus, message: str | None) -> None:
         self._told(f"status {status}" + (f": {message}" if message else ""))
         if status not in LEGAL[self._last]:
-            self._found("statuses_are_legal", f"{self._last} may become {sorted(LEGAL[self._last])}, came {status}")
+            self._report_violation(
+                "statuses_are_legal", f"{self._last} may become {sorted(LEGAL[self._last])}, came {status}"
+            )
         self._check_wait(status, message or "")
         if status in _OVER:
             self.ended_at = self._now()
@@ -212,7 +220,7 @@ class CallbackRules:
         if self._pause:
             return  # what is told is told too late to say when it was
         if status not in _OVER and self._now() < self._no_try_before - 1e-6:
-            self._found(
+            self._report_violation(
                 "tries_back_off",
                 f"expected at least {self._first_wait:g} s before the next try, came {status} after "
                 f"{self._now() - self._no_try_before + self._first_wait:.3f} s",
@@ -227,26 +235,26 @@ class CallbackRules:
             return
         self._fatal.append(getattr(error, "code", type(error).__name__))
         if self._last is not ConnectionStatus.FAILED:
-            self._found(
+            self._report_violation(
                 "fatal_once", f"expected a fatal error of a failed connection alone, came one when {self._last}"
             )
         if len(self._fatal) > 1:
-            self._found("fatal_once", f"expected one fatal error, came {self._fatal}")
+            self._report_violation("fatal_once", f"expected one fatal error, came {self._fatal}")
 
     def _started(self, stream_id: str, prompt: str) -> None:
         self._told(f"on_stream_started({prompt!r})")
-        self._in_order(Said("stream_started", stream_id))
+        self._in_order(SentMessage("stream_started", stream_id))
 
     def _acknowledged(self, prompt: str) -> None:
         self._told(f"on_interact_acknowledged({prompt!r})")
         self._acknowledgements.append((self._now(), prompt))
-        self._in_order(Said("interact_acknowledged", prompt))
+        self._in_order(SentMessage("interact_acknowledged", prompt))
 
     def _broadcast(self, info: BroadcastInfo) -> None:
         self._told("on_broadcast_ready")
         self.broadcasts.append(info)
 
-    def _in_order(self, heard: Said) -> None:
+    def _in_order(self, heard: SentMessage) -> None:
         """Check that the server has said it, after what was heard before, and that nothing on its line was left out."""
         if self._pause:
             return  # by now it may have another session, or none
@@ -257,9 +265,9 @@ class CallbackRules:
             place = said.index(heard, behind)
             self._heard[session] = place + 1
             if lost := [each for each in said[behind:place] if each.line == said[place].line]:
-                self._found("nothing_said_is_lost", f"expected {lost} before {heard}, came that at once")
+                self._report_violation("nothing_said_is_lost", f"expected {lost} before {heard}, came that at once")
         else:
-            self._found(
+            self._report_violation(
                 "callbacks_in_wire_order",
                 f"expected one of what the server said to the session next, {list(said[behind:])}, came {heard}",
             )
@@ -273,4 +281,4 @@ class CallbackRules:
         last = self._frames.get(stamp.stream_tag, -1)
         self._frames[stamp.stream_tag] = stamp.frame_index
         if stamp.frame_index < last or (stamp.frame_index == last and not self._may_repeat):
-            self._found("frames_go_forward", f"expected a frame after {last}, came {stamp.frame_index}")
+            self._report_violation("frames_go_forward", f"expected a frame after {last}, came {stamp.frame_index}")

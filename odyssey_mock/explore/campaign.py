@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from odyssey_mock.explore.outcome import Failure
-from odyssey_mock.explore.records import Failed, Record, batches, missing
-from odyssey_mock.explore.results import Results
-from odyssey_mock.explore.workers import Place
+from odyssey_mock.explore.outcome import FailedSeed, Failure, SeedRecord, batches, missing
+from odyssey_mock.explore.results_file import Results
+from odyssey_mock.explore.workers import SeedWorkers
 
 if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
@@ -24,7 +23,7 @@ SHARES = 4
 
 
 @dataclass(slots=True)
-class Distinct:
+class DistinctFailure:
     """Failures that are the same but for numbers and ids.
 
     Attributes:
@@ -45,7 +44,7 @@ class Tally:
     Attributes:
         seeds: how many were played.
         failed: in how many of them rules did not hold.
-        steps: of their workloads.
+        steps: of their scenarios.
         seconds: of virtual time.
         distinct: failures by their signature.
     """
@@ -54,26 +53,26 @@ class Tally:
     failed: int = 0
     steps: int = 0
     seconds: float = 0.0
-    distinct: dict[str, Distinct] = field(default_factory=dict)
+    distinct: dict[str, DistinctFailure] = field(default_factory=dict)
 
-    def add(self, records: Iterable[Record]) -> None:
+    def add(self, records: Iterable[SeedRecord]) -> None:
         """Count them."""
         for record in records:
             self.seeds += len(record.seeds)
             self.steps += record.steps
             self.seconds += record.seconds
-            if isinstance(record, Failed):
+            if isinstance(record, FailedSeed):
                 self.failed += 1
                 self._add_failures(record)
 
-    def examples(self) -> list[Distinct]:
+    def examples(self) -> list[DistinctFailure]:
         """One of each distinct failure, those of the lowest seeds first."""
         return [known for _, known in sorted(self.distinct.items(), key=lambda item: (item[1].seed, item[0]))]
 
-    def _add_failures(self, record: Failed) -> None:
+    def _add_failures(self, record: FailedSeed) -> None:
         # The same twice in one seed counts once.
         for signature, failure in {each.signature: each for each in reversed(record.failures)}.items():
-            known = self.distinct.setdefault(signature, Distinct(failure, record.seed))
+            known = self.distinct.setdefault(signature, DistinctFailure(failure, record.seed))
             known.count += 1
             if record.seed < known.seed:
                 known.seed, known.failure = record.seed, failure
@@ -88,10 +87,10 @@ class Campaign:
         before: how many of them were in the file.
     """
 
-    def __init__(self, seeds: range, depth: Fidelity, results: Results | None = None) -> None:
+    def __init__(self, seeds: range, fidelity: Fidelity, results: Results | None = None) -> None:
         """`seeds`: in steps of one; `results`: what is there already, and where the rest is to be written."""
         known = () if results is None else results.before
-        self._depth: Fidelity = depth
+        self._fidelity: Fidelity = fidelity
         self._results = results
         self._todo = list(missing(seeds, known))
         self.tally = Tally()
@@ -99,7 +98,7 @@ class Campaign:
         self.before = self.tally.seeds
         self.total = self.before + sum(map(len, self._todo))
 
-    def run(self, place: Place, show: Callable[[Tally], None]) -> None:
+    def run(self, place: SeedWorkers, show: Callable[[Tally], None]) -> None:
         """Play what is missing; `show` is called with the tally at first, and whenever it has grown.
 
         An error, an interrupt too, leaves the tally and the file of results as far as they came.
@@ -109,7 +108,7 @@ class Campaign:
         """
         show(self.tally)
         left = self.total - self.before
-        size = max(1, min(BATCH[self._depth], math.ceil(left / (SHARES * place.width))))
+        size = max(1, min(BATCH[self._fidelity], math.ceil(left / (SHARES * place.width))))
         with closing(place.played(batches(self._todo, size))) as played:
             for records in played:
                 if not records:  # a batch that is to be played again

@@ -7,22 +7,28 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from odyssey_mock.explore.log import WORLD, Log
-from odyssey_mock.explore.scenario import NetworkChange
+from odyssey_mock.explore.scenario import ChaosStep, ScenarioError
+from odyssey_mock.sim.trace import WORLD, Trace
 from odyssey_mock.sim.world import SERVER, World
 
 CALM = (0.001, 0.005)
 """Seconds that a packet takes when all is well, from and to."""
 
-type Happen = Callable[[World, Mapping[str, Any]], Coroutine[object, object, None]]  # Any: as the weather has it
+type ApplyChaos = Callable[[World, Mapping[str, Any]], Coroutine[object, object, None]]  # Any: as the scenario has it
 
 
-async def apply_chaos(world: World, log: Log, forecast: Sequence[NetworkChange]) -> None:
-    """Let it all happen, each at its time; returns when the last of it is over."""
+async def apply_chaos(world: World, trace: Trace, steps: Sequence[ChaosStep]) -> None:
+    """Let it all happen, each at its time; return when the last of it is over.
+
+    Raises:
+        ScenarioError: there is no such chaos.
+    """
+    if unknown := [each.what for each in steps if each.what not in CHAOS]:
+        raise ScenarioError(f"there is no chaos {unknown[0]!r}; known are {', '.join(CHAOS)}")
     async with asyncio.TaskGroup() as tasks:
-        for each in forecast:
+        for each in steps:
             await asyncio.sleep(max(0.0, each.at - world.now()))
-            log.add(WORLD, each.what, each.arguments)
+            trace.add(WORLD, each.what, each.arguments)
             tasks.create_task(CHAOS[each.what](world, each.arguments))
 
 
@@ -96,7 +102,7 @@ async def _lose_worker(world: World, _: Mapping[str, Any]) -> None:
             return
 
 
-CHAOS: Mapping[str, Happen] = MappingProxyType(
+CHAOS: Mapping[str, ApplyChaos] = MappingProxyType(
     {
         "latency": _latency,
         "loss": _loss,

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from odyssey_mock.explore.code_version import fingerprint
-from odyssey_mock.explore.records import Job, Record
-from odyssey_mock.explore.workers import Pending, WorkersError
+from odyssey_mock.explore.outcome import SeedPlayer, SeedRecord
+from odyssey_mock.explore.workers import PendingBatches, WorkersError
 
 _EXTRA = "distributed"
 BEGIN_LIMIT = 30.0
@@ -19,17 +19,17 @@ AHEAD = 2
 """Batches in flight for each thread of the cluster: one that is played, one that waits there for its turn."""
 
 
-class Cluster:
+class DaskWorkers:
     """The workers of one scheduler."""
 
-    def __init__(self, job: Job, client: Any) -> None:  # Any: `distributed.Client`, untyped for the most part
-        self._job = job
+    def __init__(self, player: SeedPlayer, client: Any) -> None:  # Any: `distributed.Client`, untyped for the most part
+        self._player = player
         self._client = client
         self.width: int = sum(client.nthreads().values())
 
-    def played(self, batches: Iterable[range]) -> Generator[tuple[Record, ...]]:
+    def played(self, batches: Iterable[range]) -> Generator[tuple[SeedRecord, ...]]:
         distributed = importlib.import_module(_EXTRA)
-        pending = Pending(batches)
+        pending = PendingBatches(batches)
         under_way: dict[Any, range] = {}
         done = distributed.as_completed(loop=self._client.loop)
         try:
@@ -37,7 +37,7 @@ class Cluster:
                 while (
                     len(under_way) < self._room(pending, under_way.values()) and (batch := pending.take()) is not None
                 ):
-                    future = self._client.submit(_played, self._job, batch, fingerprint(), pure=False)
+                    future = self._client.submit(_played, self._player, batch, fingerprint(), pure=False)
                     under_way[future] = batch
                     done.add(future)
                 if not under_way:
@@ -56,13 +56,13 @@ class Cluster:
         finally:
             self._client.cancel(list(under_way), force=True)
 
-    def _room(self, pending: Pending, under_way: Iterable[range]) -> int:
+    def _room(self, pending: PendingBatches, under_way: Iterable[range]) -> int:
         """How many batches may be in flight: one that may have killed a worker is alone, or others would be blamed."""
         return 1 if pending.suspects or any(map(pending.suspected, under_way)) else AHEAD * self.width
 
 
 @contextmanager
-def on_cluster(job: Job, address: str, *, limit: float = BEGIN_LIMIT) -> Iterator[Cluster]:
+def on_cluster(player: SeedPlayer, address: str, *, limit: float = BEGIN_LIMIT) -> Iterator[DaskWorkers]:
     """Play on the workers of the scheduler at `address`, such as `tcp://10.0.0.5:8786`.
 
     Raises:
@@ -90,11 +90,11 @@ def on_cluster(job: Job, address: str, *, limit: float = BEGIN_LIMIT) -> Iterato
             raise WorkersError(
                 f"the scheduler at {address} has no workers: begin some with `dask worker {address} --nthreads 1`"
             ) from error
-        yield Cluster(job, client)
+        yield DaskWorkers(player, client)
 
 
-def _played(job: Job, batch: range, code: str) -> tuple[Record, ...]:
+def _played(player: SeedPlayer, batch: range, code: str) -> tuple[SeedRecord, ...]:
     """Play a batch: what a worker of the cluster does."""
     if code != fingerprint():
         raise WorkersError("its worker has other code of odyssey-testkit than this machine: install the same there")
-    return job.played(batch)
+    return player.played(batch)

@@ -17,19 +17,18 @@ import click
 from odyssey_mock.explore import code_version, report
 from odyssey_mock.explore.campaign import Campaign
 from odyssey_mock.explore.cluster import on_cluster
-from odyssey_mock.explore.diagram import diagram
 from odyssey_mock.explore.explorer import play
 from odyssey_mock.explore.options import SEEDS, CannotExploreError, ExploreOptions
-from odyssey_mock.explore.outcome import Outcome
-from odyssey_mock.explore.progress import Rate, progress
-from odyssey_mock.explore.records import PROCESS_DIED, RUN_RAISED, Job, Play
-from odyssey_mock.explore.results import Header, ResultsError, results_in
+from odyssey_mock.explore.outcome import PROCESS_DIED, RUN_RAISED, Outcome, PlaySeed, SeedPlayer
+from odyssey_mock.explore.report import Rate, progress
+from odyssey_mock.explore.results_file import Header, ResultsError, results_in
 from odyssey_mock.explore.scenario import Scenario, ScenarioError
-from odyssey_mock.explore.scenario_file import read as read_life
+from odyssey_mock.explore.scenario_file import read as read_scenario
 from odyssey_mock.explore.scenario_generator import draw
 from odyssey_mock.explore.shrink import NothingToShrinkError, Shrunk, shrink
-from odyssey_mock.explore.workers import Here, Place, Processes, WorkersError
+from odyssey_mock.explore.workers import SeedWorkers, ThisProcess, WorkerProcesses, WorkersError
 from odyssey_mock.sim.fidelity import Fidelity
+from odyssey_mock.sim.trace import diagram
 
 REPORTED = 5
 """Distinct failures that are shown with what passed before; of the others the rule and the seed."""
@@ -38,9 +37,9 @@ FAILED, INTERRUPTED = 1, 130
 
 
 class Shrink(Protocol):
-    """Finds a shorter life that fails in the same way: `odyssey_mock.explore.shrink.shrink`."""
+    """Finds a shorter scenario that fails in the same way: `odyssey_mock.explore.shrink.shrink`."""
 
-    def __call__(self, workload: Scenario, *, report: Callable[[str], None]) -> Shrunk: ...
+    def __call__(self, scenario: Scenario, *, report: Callable[[str], None]) -> Shrunk: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Tools:
     """What draws, plays and shrinks; given as click's `obj`, these are used in place of the explorer's own."""
 
     draw: Callable[[int, Fidelity], Scenario]
-    play: Play
+    play: PlaySeed
     shrink: Shrink
 
 
@@ -60,45 +59,45 @@ def explore(options: ExploreOptions, tools: Tools = OURS) -> int:
 
     Raises:
         CannotExploreError: seeds could not be played, or not all.
-        click.UsageError: the file of a workload has none.
+        click.UsageError: the file of a scenario has none.
     """
-    depth = options.depth or "light"
+    fidelity = options.depth or "light"
     try:
         if options.workload is not None:
             again = f"odyssey-mock explore --workload {shlex.quote(str(options.workload))} --trace"
             return _one(options, tools, read(options.workload), again)
         if options.seed is not None:
-            again = f"odyssey-mock explore --{depth} --seed {options.seed} --trace"
+            again = f"odyssey-mock explore --{fidelity} --seed {options.seed} --trace"
             return _one(options, tools, None, again)
         first = options.first or 0
         seeds = range(first, first + (options.seeds or SEEDS))
-        where = Where(options.workers, options.scheduler)
-        return spread(tools, seeds, depth, where, options.results, restart=options.restart)
+        where = WorkerOptions(options.workers, options.scheduler)
+        return spread(tools, seeds, fidelity, where, options.results, restart=options.restart)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         return INTERRUPTED
 
 
-def _one(options: ExploreOptions, tools: Tools, life: Scenario | None, again: str) -> int:
-    """Play or shrink one life; the one of `options.seed` where none is given."""
-    depth, seed = options.depth or "light", options.seed or 0
+def _one(options: ExploreOptions, tools: Tools, scenario: Scenario | None, again: str) -> int:
+    """Play or shrink one scenario; the one of `options.seed` where none is given."""
+    fidelity, seed = options.depth or "light", options.seed or 0
     if options.shrink:
-        return show_shrunk(tools, life or tools.draw(seed, depth), again, options.output)
-    if life is not None:
-        outcome = tools.play(life.seed, depth=life.depth, workload=life, keeps_trace=True)
+        return show_shrunk(tools, scenario or tools.draw(seed, fidelity), again, options.output)
+    if scenario is not None:
+        outcome = tools.play(scenario.seed, fidelity=scenario.fidelity, scenario=scenario, keeps_trace=True)
     else:
-        outcome = tools.play(seed, depth=depth, keeps_trace=True)
+        outcome = tools.play(seed, fidelity=fidelity, keeps_trace=True)
     return show(outcome, again, trace=options.trace, drawn=options.diagram)
 
 
 def read(path: Path) -> Scenario:
-    """Read a workload from a file.
+    """Read a scenario from a file.
 
     Raises:
         click.UsageError: there is none in it.
     """
     try:
-        return read_life(path)
+        return read_scenario(path)
     except (OSError, ScenarioError) as error:
         raise click.UsageError(f"{path} cannot be played: {error}") from error
 
@@ -121,8 +120,8 @@ def show(outcome: Outcome, again: str, *, trace: bool, drawn: bool) -> int:
     return FAILED
 
 
-def show_shrunk(tools: Tools, life: Scenario, again: str, output: Path | None) -> int:
-    """Print a shorter life that fails in the same way, and what passes in it.
+def show_shrunk(tools: Tools, scenario: Scenario, again: str, output: Path | None) -> int:
+    """Print a shorter scenario that fails in the same way, and what passes in it.
 
     Raises:
         CannotExploreError: the file cannot be written.
@@ -130,9 +129,9 @@ def show_shrunk(tools: Tools, life: Scenario, again: str, output: Path | None) -
     if output is not None and not output.parent.is_dir():  # which is better known before than after
         raise CannotExploreError(f"{output} cannot be written: there is no folder {output.parent}")
     try:
-        shorter = tools.shrink(life, report=lambda line: click.echo(line, err=True)).workload
+        shorter = tools.shrink(scenario, report=lambda line: click.echo(line, err=True)).scenario
     except NothingToShrinkError:
-        click.echo(f"seed {life.seed}, {life.depth}: every rule held; there is nothing to make shorter")
+        click.echo(f"seed {scenario.seed}, {scenario.fidelity}: every rule held; there is nothing to make shorter")
         return 0
     click.echo(str(shorter))
     if output is not None:
@@ -141,47 +140,49 @@ def show_shrunk(tools: Tools, life: Scenario, again: str, output: Path | None) -
         except OSError as error:
             raise CannotExploreError(f"{output} cannot be written: {error}") from error
         again = f"odyssey-mock explore --workload {shlex.quote(str(output))} --trace"
-    outcome = tools.play(shorter.seed, depth=shorter.depth, workload=shorter, keeps_trace=True)
+    outcome = tools.play(shorter.seed, fidelity=shorter.fidelity, scenario=shorter, keeps_trace=True)
     click.echo(report.failures(outcome, commit=code_version.commit(), again=again))
     _print_how(outcome)
     return FAILED
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class WorkerOptions:
     """Where seeds are to be played, as options say it."""
 
     workers: int | None
     scheduler: str | None
 
     @contextmanager
-    def place(self, job: Job, campaign: Campaign) -> Iterator[Place]:
+    def place(self, player: SeedPlayer, campaign: Campaign) -> Iterator[SeedWorkers]:
         """Have a place to play the campaign in, meanwhile."""
         if self.scheduler is not None:
-            with on_cluster(job, self.scheduler) as cluster:
+            with on_cluster(player, self.scheduler) as cluster:
                 yield cluster
             return
         count = min(self.workers or os.cpu_count() or 1, campaign.total - campaign.before)
-        yield Here(job) if count <= 1 else Processes(job, count)
+        yield ThisProcess(player) if count <= 1 else WorkerProcesses(player, count)
 
 
-def spread(tools: Tools, seeds: range, depth: Fidelity, where: Where, path: Path | None, *, restart: bool) -> int:
+def spread(
+    tools: Tools, seeds: range, fidelity: Fidelity, where: WorkerOptions, path: Path | None, *, restart: bool
+) -> int:
     """Play many seeds, and print what they found and how fast it went.
 
     Raises:
         CannotExploreError: there is nowhere to play, or the file of results does not do.
     """
-    campaign, elapsed = Campaign(seeds, depth), 0.0
+    campaign, elapsed = Campaign(seeds, fidelity), 0.0
     stopped: BaseException | None = None
     try:
         with ExitStack() as stack:
             results = None
             if path is not None:
-                results = stack.enter_context(results_in(path, Header.of(depth), restart=restart))
-            campaign = Campaign(seeds, depth, results)
+                results = stack.enter_context(results_in(path, Header.of(fidelity), restart=restart))
+            campaign = Campaign(seeds, fidelity, results)
             rate = Rate(campaign.before)
             try:
-                place = stack.enter_context(where.place(Job(tools.play, depth), campaign))
+                place = stack.enter_context(where.place(SeedPlayer(tools.play, fidelity), campaign))
                 with progress(sys.stderr, campaign.total, rate) as shown:
                     campaign.run(place, shown)
             finally:
@@ -189,9 +190,9 @@ def spread(tools: Tools, seeds: range, depth: Fidelity, where: Where, path: Path
     except (KeyboardInterrupt, ResultsError, WorkersError, OSError) as error:
         stopped = error
     # What was found before it was stopped is told, but not played again: somebody waits for the end.
-    _print_examples(tools, campaign, depth, in_full=REPORTED if stopped is None else 0)
+    _print_examples(tools, campaign, fidelity, in_full=REPORTED if stopped is None else 0)
     if campaign.tally.seeds:
-        click.echo(report.rates(campaign.tally, depth, before=campaign.before, elapsed=elapsed))
+        click.echo(report.rates(campaign.tally, fidelity, before=campaign.before, elapsed=elapsed))
     if stopped is None:
         return FAILED if campaign.tally.failed else 0
     return _stopped(stopped, campaign, path)
@@ -212,17 +213,17 @@ def _stopped(error: BaseException, campaign: Campaign, path: Path | None) -> int
     raise CannotExploreError(f"{why}\n{left}" if campaign.tally.seeds > campaign.before else why) from error
 
 
-def _print_examples(tools: Tools, campaign: Campaign, depth: Fidelity, *, in_full: int = REPORTED) -> None:
+def _print_examples(tools: Tools, campaign: Campaign, fidelity: Fidelity, *, in_full: int = REPORTED) -> None:
     """Show each distinct failure by its example, the first ones as they are when played again."""
     commit = code_version.commit()
     shown: set[int] = set()
     for known in campaign.tally.examples():
-        click.echo(report.example(known, depth=depth, commit=commit))
+        click.echo(report.example(known, fidelity=fidelity, commit=commit))
         # What kills a process would kill this one.
         if known.failure.rule in {PROCESS_DIED, RUN_RAISED} or known.seed in shown or len(shown) >= in_full:
             continue
         shown.add(known.seed)
-        outcome = tools.play(known.seed, depth=depth, keeps_trace=True)
+        outcome = tools.play(known.seed, fidelity=fidelity, keeps_trace=True)
         if outcome.failures:
             _print_how(outcome)
         else:

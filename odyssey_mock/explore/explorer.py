@@ -1,4 +1,4 @@
-"""The explorer: a random life for each seed, and the rules that must hold in all of them."""
+"""The explorer: a random scenario for each seed, and the rules that must hold in all of them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any, override
 from odyssey_client import AdvancedConfig, ConnectionStatus
 from odyssey_mock.accounts.accounts import account_id
 from odyssey_mock.core.journal import Entry
-from odyssey_mock.explore.actions import Player, Shared, done
+from odyssey_mock.explore.actions import Player, RunContext, done
 from odyssey_mock.explore.chaos import apply_chaos, restore
-from odyssey_mock.explore.log import WORLD, Log
 from odyssey_mock.explore.outcome import Failure, Outcome
 from odyssey_mock.explore.scenario import Actor, Scenario, Step
 from odyssey_mock.explore.scenario_generator import draw
 from odyssey_mock.explore.server_rules import ServerRules
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.run import run
+from odyssey_mock.sim.trace import WORLD, Trace
 from odyssey_mock.sim.world import World
 
 CALL_LIMIT = 600.0
@@ -33,61 +33,61 @@ CATCH_UP = 10.0
 QUIET = 1.0
 """Seconds of silence after `disconnect`, in which it is heard whether something is told all the same."""
 LONGEST_SCENARIO = 40_000.0
-"""Virtual seconds after which something in a life never ends."""
+"""Virtual seconds after which something in a scenario never ends."""
 FORGOTTEN = 1200.0
 """Seconds after which the server must have let go of whatever clients have left behind."""
 
 
 type MakeScenario = Callable[[int, Fidelity], Scenario]
-"""Draws the life of a seed: `draw`, or one of your own, such as `draw` with other faults or settings."""
+"""Draws the scenario of a seed: `draw`, or one of your own, such as `draw` with other faults or settings."""
 
 
-def explore(scenario: MakeScenario = draw, *, seeds: Iterable[int], depth: Fidelity = "light") -> Iterator[Outcome]:
-    """Play the life of each seed in turn, as `scenario` draws it."""
+def explore(scenario: MakeScenario = draw, *, seeds: Iterable[int], fidelity: Fidelity = "light") -> Iterator[Outcome]:
+    """Play the scenario of each seed in turn, as `scenario` draws it."""
     for seed in seeds:
-        yield play(seed, depth=depth, workload=scenario(seed, depth))
+        yield play(seed, fidelity=fidelity, scenario=scenario(seed, fidelity))
 
 
 def play(
-    seed: int, *, depth: Fidelity = "light", workload: Scenario | None = None, keeps_trace: bool = False
+    seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
-    """Play one life, in a world of its own.
+    """Play one scenario, in a world of its own.
 
     Args:
-        seed: of all that is random, and of the workload where none is given.
-        depth: with real WebRTC or with peers without pixels; a workload has its own.
-        workload: what is to happen; drawn from the seed where not given.
+        seed: of all that is random, and of the scenario where none is given.
+        fidelity: with real WebRTC or with peers without pixels; a scenario has its own.
+        scenario: what is to happen; drawn from the seed where not given.
         keeps_trace: whether the outcome has lines and a hash.
     """
-    life = ScenarioRun(workload or draw(seed, depth), keeps_lines=keeps_trace)
-    settings = {**life.workload.settings, "faults": life.workload.faults, "journal_limit": 100_000}
-    with tempfile.TemporaryDirectory(prefix="odyssey-explore-") as directory, _errors_of(life):
-        life.directory = Path(directory)
+    scenario_run = ScenarioRun(scenario or draw(seed, fidelity), keeps_lines=keeps_trace)
+    settings = {**scenario_run.scenario.settings, "faults": scenario_run.scenario.faults, "journal_limit": 100_000}
+    with tempfile.TemporaryDirectory(prefix="odyssey-explore-") as directory, _errors_of(scenario_run):
+        scenario_run.directory = Path(directory)
         went = run(
-            life.workload.seed,
-            life.live,
-            depth=life.workload.depth,
+            scenario_run.scenario.seed,
+            scenario_run.program,
+            fidelity=scenario_run.scenario.fidelity,
             settings=settings,
             keeps_trace=keeps_trace,
             seconds=LONGEST_SCENARIO,
         )
     if went.error is not None:
-        life.found("runs_to_its_end", f"expected the run to end, came {went.error!r}")
+        scenario_run.report_violation("runs_to_its_end", f"expected the run to end, came {went.error!r}")
     for left in went.left:
-        life.found("nothing_is_left", f"expected nothing to be left of the run, came {left}")
+        scenario_run.report_violation("nothing_is_left", f"expected nothing to be left of the run, came {left}")
     return Outcome(
-        seed=life.workload.seed,
-        depth=life.workload.depth,
-        failures=tuple(life.failures),
-        lines=tuple(life.log.lines) if keeps_trace else (),
-        trace_hash=f"{life.log.hash()[:32]}{went.trace_hash[:32]}" if keeps_trace else "",
-        steps=life.steps,
+        seed=scenario_run.scenario.seed,
+        fidelity=scenario_run.scenario.fidelity,
+        failures=tuple(scenario_run.failures),
+        lines=tuple(scenario_run.trace.lines) if keeps_trace else (),
+        trace_hash=f"{scenario_run.trace.hash()[:32]}{went.trace_hash[:32]}" if keeps_trace else "",
+        steps=scenario_run.steps,
         seconds=went.seconds,
     )
 
 
 class ScenarioRun:
-    """One life, while it is lived.
+    """One scenario while it is played.
 
     Attributes:
         failures: the rules that did not hold, each once.
@@ -96,40 +96,40 @@ class ScenarioRun:
 
     directory: Path
 
-    def __init__(self, workload: Scenario, *, keeps_lines: bool) -> None:
-        self.workload = workload
+    def __init__(self, scenario: Scenario, *, keeps_lines: bool) -> None:
+        self.scenario = scenario
         self.failures: list[Failure] = []
         self.steps = 0
-        self.log = Log(self._now, keeps_lines=keeps_lines)
+        self.trace = Trace(self._now, keeps_lines=keeps_lines)
         self._world: World | None = None
         self._players: Sequence[Player] = ()
 
     def _now(self) -> float:
         return 0.0 if self._world is None else self._world.now()
 
-    def found(self, rule: str, message: str) -> None:
+    def report_violation(self, rule: str, message: str) -> None:
         """Note that a rule did not hold; the same finding counts once."""
         failure = Failure(rule, message, round(self._now(), 6))
-        self.log.add(WORLD, f"RULE BROKEN {rule}: {message}")
+        self.trace.add(WORLD, f"RULE BROKEN {rule}: {message}")
         if failure.signature not in {each.signature for each in self.failures}:
             self.failures.append(failure)
 
-    async def live(self, world: World) -> None:
-        """Play the workload, see whether all is well again afterwards, and whether nothing is left."""
+    async def program(self, world: World) -> None:
+        """Play the scenario, see whether all is well again afterwards, and whether nothing is left."""
         self._world = world
         world.loop.set_exception_handler(self._unhandled)
-        rules = ServerRules(world, self.log, self.found, self._host_of)
-        may_repeat = any(fault["do"] == "freeze" for fault in self.workload.faults)
-        shared = Shared(world, self.log, self.found, rules, self.directory, may_repeat)
-        self._players = players = [self._player(actor, shared) for actor in self.workload.actors]
+        rules = ServerRules(world, self.trace, self.report_violation, self._host_of)
+        may_repeat = any(fault["do"] == "freeze" for fault in self.scenario.faults)
+        context = RunContext(world, self.trace, self.report_violation, rules, self.directory, may_repeat)
+        self._players = players = [self._player(actor, context) for actor in self.scenario.actors]
         async with asyncio.TaskGroup() as watching:
             watch = watching.create_task(_every_second(rules.check))
             async with asyncio.TaskGroup() as acting:
-                acting.create_task(apply_chaos(world, self.log, self.workload.weather))
+                acting.create_task(apply_chaos(world, self.trace, self.scenario.chaos))
                 for player in players:
                     acting.create_task(_on(world, player.actor.host, self._play(player)))
             watch.cancel()
-        self.log.add(WORLD, "all is well again")
+        self.trace.add(WORLD, "all is well again")
         world.mock.faults.clear()
         await restore(world)
         for player in players:
@@ -147,10 +147,10 @@ class ScenarioRun:
             holders = [each for each in self._players if account_id(_key(each.actor.account)) == entry.account]
         return holders[0].actor.host if len(holders) == 1 else None
 
-    def _player(self, actor: Actor, shared: Shared) -> Player:
-        world = shared.world
+    def _player(self, actor: Actor, context: RunContext) -> Player:
+        world = context.world
         advanced = AdvancedConfig(**actor.advanced)  # type: ignore[arg-type]  # JSON, which it judges itself
-        return Player(actor, world.client(actor.host, api_key=_key(actor.account), advanced=advanced), shared)
+        return Player(actor, world.client(actor.host, api_key=_key(actor.account), advanced=advanced), context)
 
     async def _play(self, player: Player) -> None:
         async with asyncio.TaskGroup() as under_way:
@@ -158,7 +158,7 @@ class ScenarioRun:
                 await asyncio.sleep(step.wait)
                 self.steps += 1
                 await self._take(player, step, under_way)
-                player.shared.rules.check()
+                player.context.rules.check()
 
     async def _take(self, player: Player, step: Step, under_way: asyncio.TaskGroup) -> None:
         call = under_way.create_task(self._settled(player, step))
@@ -177,7 +177,7 @@ class ScenarioRun:
         except TimeoutError:
             if not limit.expired():
                 raise
-            self.found("every_call_settles", f"expected {step.do} to settle within {CALL_LIMIT:g} s")
+            self.report_violation("every_call_settles", f"expected {step.do} to settle within {CALL_LIMIT:g} s")
 
     async def _settle(self, player: Player) -> None:
         """With nothing wrong any more, the client is soon either up or over; then it is left."""
@@ -187,7 +187,7 @@ class ScenarioRun:
                 while player.client.current_status in unsettled:  # noqa: ASYNC110 - nothing else tells, after disconnect
                     await asyncio.sleep(1.0)
         except TimeoutError:
-            self.found(
+            self.report_violation(
                 "comes_to_rest",
                 f"expected the connection to be up or over {RECOVERY:g} s after all was well, "
                 f"came {player.client.current_status}",
@@ -196,11 +196,11 @@ class ScenarioRun:
         session = player.client.current_session_id
         if player.client.current_status is ConnectionStatus.CONNECTED and session is not None:
             up = next(watch for watch in reversed(player.watches) if watch.statuses)
-            up.caught_up(session, player.shared.rules.line(session))
+            up.caught_up(session, player.context.rules.line(session))
         for spectator in player.spectators:
             await spectator.disconnect()
         await self._settled(player, Step("disconnect"))
-        player.shared.rules.check()
+        player.context.rules.check()
         for watch in player.watches:
             watch.over()
         await asyncio.sleep(QUIET)
@@ -210,7 +210,7 @@ class ScenarioRun:
     async def _look_again(self, player: Player) -> None:
         """The same client can have a stream from beginning to end."""
         before = len(self.failures)
-        self.log.add(player.actor.host, "looks whether all is well again")
+        self.trace.add(player.actor.host, "looks whether all is well again")
         watch = player.watch()
         try:
             async with asyncio.timeout(CALL_LIMIT):
@@ -220,7 +220,9 @@ class ScenarioRun:
                 await player.client.end_stream()
         except Exception as error:  # whatever it is, it is a finding
             if len(self.failures) == before:
-                self.found("all_is_well_again", f"expected a whole session once nothing was wrong, came {error!r}")
+                self.report_violation(
+                    "all_is_well_again", f"expected a whole session once nothing was wrong, came {error!r}"
+                )
         await self._settled(player, Step("disconnect"))
         watch.over()
         await asyncio.sleep(QUIET)
@@ -228,7 +230,7 @@ class ScenarioRun:
 
     def _unhandled(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        self.found("no_unhandled_error", f"{context.get('message')}: {error!r}")
+        self.report_violation("no_unhandled_error", f"{context.get('message')}: {error!r}")
 
 
 async def _every_second(check: Callable[[], None]) -> None:
@@ -253,19 +255,19 @@ def _key(account: int) -> str:
 class _Errors(logging.Handler):
     """Takes what is logged as an error: nobody should have to."""
 
-    def __init__(self, life: ScenarioRun) -> None:
+    def __init__(self, scenario_run: ScenarioRun) -> None:
         super().__init__(logging.ERROR)
-        self._life = life
+        self._run = scenario_run
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        self._life.found("nothing_is_logged_as_an_error", f"{record.name}: {record.getMessage()}: {error!r}")
+        self._run.report_violation("nothing_is_logged_as_an_error", f"{record.name}: {record.getMessage()}: {error!r}")
 
 
 @contextmanager
-def _errors_of(life: ScenarioRun) -> Iterator[None]:
-    handler = _Errors(life)
+def _errors_of(scenario_run: ScenarioRun) -> Iterator[None]:
+    handler = _Errors(scenario_run)
     logging.getLogger().addHandler(handler)
     try:
         yield

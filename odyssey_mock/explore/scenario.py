@@ -1,6 +1,6 @@
-"""A life, as data: who does what and when, what fails, and what the network and the clocks do meanwhile.
+"""A scenario, as data: who does what and when, what fails, and what the network and the clocks do meanwhile.
 
-Drawn from a seed (`draw.py`), shortened (`shrink.py`), written to a file and played again (`explorer.py`).
+Drawn from a seed (`scenario_generator.py`), shortened (`shrink.py`), written to a file and played (`explorer.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FORMAT = 1
 
 
 class ScenarioError(ValueError):
-    """A text is no workload."""
+    """A text is no scenario."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Step:
     """One thing that an actor does.
 
     Attributes:
-        do: which, a name in `ACTS` (`acts.py`).
+        do: which, a name in `ACTIONS` (`actions.py`).
         wait: seconds before it.
         arguments: what it is given.
         manner: what becomes of the call.
@@ -66,8 +66,8 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkChange:
-    """Something that happens to all: a name in `WEATHER` (`weather.py`), so many seconds after the beginning."""
+class ChaosStep:
+    """Something that happens to all: a name in `CHAOS` (`chaos.py`), so many seconds after the beginning."""
 
     at: float
     what: str
@@ -80,7 +80,7 @@ class NetworkChange:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One life.
+    """One scenario.
 
     Attributes:
         seed: of all else that is random in it.
@@ -89,23 +89,23 @@ class Scenario:
     """
 
     seed: int
-    depth: Fidelity
+    fidelity: Fidelity
     settings: Mapping[str, JSON]
     actors: tuple[Actor, ...]
     faults: tuple[Mapping[str, JSON], ...] = ()
-    weather: tuple[NetworkChange, ...] = ()
+    chaos: tuple[ChaosStep, ...] = ()
 
     @property
     def size(self) -> int:
-        """How much there is in it: steps, faults and weather."""
-        return sum(len(actor.steps) for actor in self.actors) + len(self.faults) + len(self.weather)
+        """How much there is in it: steps, faults and chaos."""
+        return sum(len(actor.steps) for actor in self.actors) + len(self.faults) + len(self.chaos)
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON, for json.dumps
         """Give it as a JSON object."""
         return {
             "format": FORMAT,
             "seed": self.seed,
-            "depth": self.depth,
+            "depth": self.fidelity,
             "settings": dict(self.settings),
             "actors": [
                 {
@@ -127,7 +127,7 @@ class Scenario:
                 for actor in self.actors
             ],
             "faults": [dict(fault) for fault in self.faults],
-            "weather": [{"at": each.at, "what": each.what, "arguments": dict(each.arguments)} for each in self.weather],
+            "weather": [{"at": each.at, "what": each.what, "arguments": dict(each.arguments)} for each in self.chaos],
         }
 
     @classmethod
@@ -135,14 +135,14 @@ class Scenario:
         """Read what `to_json` gave.
 
         Raises:
-            WorkloadError: it is something else.
+            ScenarioError: it is something else.
         """
         try:
             if data["format"] != FORMAT:
-                raise ScenarioError(f"expected a workload of format {FORMAT}, came {data['format']!r}: make it anew")
+                raise ScenarioError(f"expected a scenario of format {FORMAT}, came {data['format']!r}: make it anew")
             return cls(
                 seed=data["seed"],
-                depth=data["depth"],
+                fidelity=data["depth"],
                 settings={
                     name: tuple(value) if isinstance(value, list) else value for name, value in data["settings"].items()
                 },
@@ -157,20 +157,20 @@ class Scenario:
                     for actor in data["actors"]
                 ),
                 faults=tuple(data["faults"]),
-                weather=tuple(NetworkChange(**each) for each in data["weather"]),
+                chaos=tuple(ChaosStep(**each) for each in data["weather"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ScenarioError(
-                f"expected a workload as `--output` writes it: {type(error).__name__}: {error}"
+                f"expected a scenario as `--output` writes it: {type(error).__name__}: {error}"
             ) from error
 
     def __str__(self) -> str:
         return "\n".join(
             [
-                f"seed {self.seed}, {self.depth}"
+                f"seed {self.seed}, {self.fidelity}"
                 + _listed("settings", [f"{k}={v!r}" for k, v in self.settings.items()]),
                 *_block("faults", [_fault(fault) for fault in self.faults]),
-                *_block("weather", [str(each) for each in self.weather]),
+                *_block("chaos", [str(each) for each in self.chaos]),
                 *(
                     line
                     for actor in self.actors

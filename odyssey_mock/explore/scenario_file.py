@@ -1,4 +1,4 @@
-"""Reading a life from a file, of which everything can be played: a broken rule is then the code's, not the file's."""
+"""Reading a scenario from a file. All of it can be played: a broken rule is then the code's, not the file's."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, get_args
 from odyssey_client import AdvancedConfig, OdysseyConfigError
 from odyssey_mock.explore.actions import ACTIONS
 from odyssey_mock.explore.chaos import CHAOS
-from odyssey_mock.explore.log import WORLD
 from odyssey_mock.explore.scenario import Actor, Manner, Scenario, ScenarioError
 from odyssey_mock.faults.fault import Fault, FaultError
 from odyssey_mock.settings import Settings, SettingsError, UnknownSettingError
 from odyssey_mock.sim.fidelity import Fidelity
+from odyssey_mock.sim.trace import WORLD
 from odyssey_mock.sim.world import SERVER
 
 type Check = tuple[str, bool, str, object]
@@ -23,41 +23,41 @@ type Check = tuple[str, bool, str, object]
 
 
 def read(path: Path) -> Scenario:
-    """Read a life that `--output` wrote.
+    """Read a scenario that `--output` wrote.
 
     Raises:
         OSError: the file cannot be read.
-        WorkloadError: there is no life in it, or one that cannot be played.
+        ScenarioError: there is no scenario in it, or one that cannot be played.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ScenarioError(f"expected JSON, as `--output` writes it: {error}") from error
-    life = Scenario.from_json(data)
-    for where, may_be, expected, came in _checks(life):
+    scenario = Scenario.from_json(data)
+    for where, may_be, expected, came in _checks(scenario):
         if not may_be:
             raise ScenarioError(f"{where}: expected {expected}, came {came!r}")
-    _taken("settings", lambda: Settings().replace(**_any(life.settings)))
-    for fault in life.faults:
+    _taken("settings", lambda: Settings().replace(**_any(scenario.settings)))
+    for fault in scenario.faults:
         _taken("faults", lambda fault=fault: Fault.of(fault))  # type: ignore[misc]  # an argument to bind it
-    for actor in life.actors:
+    for actor in scenario.actors:
         _taken(f"advanced of {actor.host}", lambda actor=actor: AdvancedConfig(**_any(actor.advanced)))  # type: ignore[misc]
-    return life
+    return scenario
 
 
-def _checks(life: Scenario) -> Iterator[Check]:
-    yield "seed", type(life.seed) is int and life.seed >= 0, "a whole number, 0 or more", life.seed
-    yield _choice("depth", life.depth, get_args(Fidelity.__value__))
-    yield _object("settings", life.settings)
-    for actor in life.actors:
+def _checks(scenario: Scenario) -> Iterator[Check]:
+    yield "seed", type(scenario.seed) is int and scenario.seed >= 0, "a whole number, 0 or more", scenario.seed
+    yield _choice("depth", scenario.fidelity, get_args(Fidelity.__value__))
+    yield _object("settings", scenario.settings)
+    for actor in scenario.actors:
         yield from _actor_checks(actor)
-    hosts = [*(actor.host for actor in life.actors), SERVER]
-    for number, weather in enumerate(life.weather, 1):
+    hosts = [*(actor.host for actor in scenario.actors), SERVER]
+    for number, step in enumerate(scenario.chaos, 1):
         where = f"weather {number}"
-        yield _choice(where, weather.what, CHAOS)
-        yield _duration(f"{where}, at", weather.at)
-        yield _object(f"{where}, arguments", weather.arguments)
-        yield _choice(f"{where}, host", weather.arguments.get("host", SERVER), hosts)
+        yield _choice(where, step.what, CHAOS)
+        yield _duration(f"{where}, at", step.at)
+        yield _object(f"{where}, arguments", step.arguments)
+        yield _choice(f"{where}, host", step.arguments.get("host", SERVER), hosts)
 
 
 def _actor_checks(actor: Actor) -> Iterator[Check]:

@@ -10,8 +10,8 @@ from typing import Any
 from odyssey_client import OdysseyAuthError, OdysseyError
 from odyssey_mock.core.journal import Entry
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.explore.callback_rules import Found, Said
-from odyssey_mock.explore.log import Log
+from odyssey_mock.explore.callback_rules import ReportViolation, SentMessage
+from odyssey_mock.sim.trace import Trace
 from odyssey_mock.sim.world import SERVER, World
 
 JOB_STATES: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -50,13 +50,15 @@ _MAY_REFUSE = frozenset({"refuse", "close", "error"})
 class ServerRules:
     """Follows the journal of a world's mock."""
 
-    def __init__(self, world: World, log: Log, found: Found, host_of: Callable[[Entry], str | None]) -> None:
+    def __init__(
+        self, world: World, trace: Trace, report_violation: ReportViolation, host_of: Callable[[Entry], str | None]
+    ) -> None:
         """`host_of(entry)`: the machine whose client it is about, where that is known."""
         self._host_of = host_of
         self._world = world
-        self._log = log
-        self._found = found
-        self._said: defaultdict[str, list[Said]] = defaultdict(list)
+        self._trace = trace
+        self._report_violation = report_violation
+        self._said: defaultdict[str, list[SentMessage]] = defaultdict(list)
         self._lines: defaultdict[str, int] = defaultdict(int)
         """How often the client of a session was lost."""
         self._updates: dict[str, int] = {}
@@ -72,12 +74,12 @@ class ServerRules:
         (protocol.md section 4): then nobody can tell which call they belong to."""
         world.mock.journal.observe(self._take)
 
-    def said(self, session_id: str) -> Sequence[Said]:
+    def said(self, session_id: str) -> Sequence[SentMessage]:
         """What the server has said to a session, in order."""
         return self._said[session_id]
 
     def line(self, session_id: str) -> int:
-        """The number of the line that is said on now, as in `Said`."""
+        """The number of the line that is said on now, as in `SentMessage`."""
         return self._lines[session_id]
 
     def check(self) -> None:
@@ -90,53 +92,61 @@ class ServerRules:
         for account, number in held.items():
             limit = mock.backend.accounts.limits_of(account).concurrent_sessions
             if limit is not None and number > limit:
-                self._found("slots_add_up", f"expected at most {limit} sessions of one account, came {number}")
+                self._report_violation(
+                    "slots_add_up", f"expected at most {limit} sessions of one account, came {number}"
+                )
         if sum(held.values()) > settings.streamers:
-            self._found("slots_add_up", f"expected at most {settings.streamers} sessions, came {sum(held.values())}")
+            self._report_violation(
+                "slots_add_up", f"expected at most {settings.streamers} sessions, came {sum(held.values())}"
+            )
         for host, number in self._world.wire.dialled_lately().items():
             if number > BURST:
-                self._found("tries_back_off", f"expected at most {BURST} connections a second of {host}, came {number}")
+                self._report_violation(
+                    "tries_back_off", f"expected at most {BURST} connections a second of {host}, came {number}"
+                )
 
     def final(self) -> None:
         """What must hold once all clients have gone, and every limit has passed."""
         mock = self._world.mock
         if mock.sessions:
             states = sorted(str(session.state) for session in mock.sessions.values())
-            self._found("slots_are_freed", f"expected no session once all have gone, came {len(states)}: {states}")
+            self._report_violation(
+                "slots_are_freed", f"expected no session once all have gone, came {len(states)}: {states}"
+            )
         on = [each for each in mock.streams.values() if each.ended_at is None and each.session_id is not None]
         if on:
-            self._found("streams_end", f"expected no stream on the air once all have gone, came {len(on)}")
+            self._report_violation("streams_end", f"expected no stream on the air once all have gone, came {len(on)}")
         unfinished = sorted(record.status for record in mock.jobs.values() if JOB_STATES[record.status])
         if unfinished and not self._has_stalled:
-            self._found("jobs_end", f"expected every job to have ended, came {unfinished}")
+            self._report_violation("jobs_end", f"expected every job to have ended, came {unfinished}")
         self._check_hours()
 
     def interaction_returned(self, host: str, prompt: str, applied: str) -> None:
         """`interact(prompt)` has returned: it was asked for, and what was applied is that prompt."""
         if not self._updates.get(prompt):
-            self._found(
+            self._report_violation(
                 "interactions_are_applied", f"interact({prompt!r}) of {host} returned, and the server never had it"
             )
-        elif not any(Said("interact_acknowledged", applied) in said for said in self._said.values()):
-            self._found(
+        elif not any(SentMessage("interact_acknowledged", applied) in said for said in self._said.values()):
+            self._report_violation(
                 "interactions_are_applied", f"interact({prompt!r}) of {host} returned, and the server never said so"
             )
         elif not applied.startswith(prompt) and not self._has_refused:
-            self._found(
+            self._report_violation(
                 "answers_belong", f"expected interact({prompt!r}) to return that prompt, applied, came {applied!r}"
             )
 
     def interaction_timed_out(self, host: str, prompt: str, *, was_acknowledged: bool) -> None:
         """`interact(prompt)` was not answered in time: then `on_interact_acknowledged` was not called either."""
         if was_acknowledged and not self._has_refused:
-            self._found(
+            self._report_violation(
                 "answers_belong", f"interact({prompt!r}) of {host} timed out, though its acknowledgement had come"
             )
 
     def refused(self, host: str, name: str, error: OdysseyError) -> None:
         """A call has failed: that somebody may not is only to be said where somebody may not."""
         if isinstance(error, OdysseyAuthError) and not self._may_refuse:
-            self._found(
+            self._report_violation(
                 "no_false_refusal", f"{name} of {host} was refused, though its key is good: {error.code}: {error}"
             )
 
@@ -147,32 +157,34 @@ class ServerRules:
                 self._has_stalled |= "[stall]" in entry.encoded
                 status = {"status": data.get("status")}
                 if host is None:
-                    self._log.add(SERVER, f"{entry.name} answered", status)
+                    self._trace.add(SERVER, f"{entry.name} answered", status)
                 else:
-                    self._log.add(host, entry.name, status, to=SERVER)
+                    self._trace.add(host, entry.name, status, to=SERVER)
                 if entry.account is not None:
                     self._count(entry.account)
             case "channel" | "signaling", _:
                 message: Any = data.get("message")
                 shown = {"prompt": message["prompt"]} if isinstance(message, dict) and "prompt" in message else {}
                 is_ours = data.get("from") == "server"
-                self._log.add(SERVER if is_ours else host or CLIENTS, entry.name, shown, to=host if is_ours else SERVER)
+                self._trace.add(
+                    SERVER if is_ours else host or CLIENTS, entry.name, shown, to=host if is_ours else SERVER
+                )
                 self._take_message(entry, data, message)
             case "state", "simulation":
-                self._log.add(SERVER, f"simulation {data['from']} -> {data['to']}")
+                self._trace.add(SERVER, f"simulation {data['from']} -> {data['to']}")
                 self._take_job(data)
             case "state", _:
                 why: dict[str, JSON] = {key: data[key] for key in ("event", "code", "by", "why") if key in data}
-                self._log.add(SERVER, f"{entry.name} {data.get('from')} -> {data['to']}", why)
+                self._trace.add(SERVER, f"{entry.name} {data.get('from')} -> {data['to']}", why)
                 if entry.name == "session" and entry.session is not None:
                     self._lines[entry.session] += (data.get("from"), data["to"]) == ("connected", "held")
             case "fault", _:
-                self._log.add(SERVER, f"fault at {entry.name}: {data['do']}", data["parameters"])
+                self._trace.add(SERVER, f"fault at {entry.name}: {data['do']}", data["parameters"])
                 self._has_stalled |= data["do"] == "stall"
                 self._has_refused |= entry.name.startswith("stream.") and data["do"] == "error"
                 self._may_refuse |= data["do"] in _MAY_REFUSE or data["parameters"].get("status") in _REFUSING
             case "deadline", _:
-                self._log.add(SERVER, f"deadline: {entry.name}")
+                self._trace.add(SERVER, f"deadline: {entry.name}")
 
     def _take_message(self, entry: Entry, data: Mapping[str, Any], message: Any) -> None:
         if not isinstance(message, dict):
@@ -184,13 +196,13 @@ class ServerRules:
         elif data.get("from") == "server" and entry.name in _HEARD and entry.session is not None:
             kind, field = _HEARD[entry.name]
             if field in message:
-                self._said[entry.session].append(Said(kind, str(message[field]), self._lines[entry.session]))
+                self._said[entry.session].append(SentMessage(kind, str(message[field]), self._lines[entry.session]))
 
     def _take_job(self, data: Mapping[str, Any]) -> None:
         job, before, after = data["job"], data["from"], data["to"]
         known = self._jobs.get(job, "pending")
         if before != known or after not in JOB_STATES[before]:
-            self._found(
+            self._report_violation(
                 "jobs_follow_their_machine",
                 f"expected a job that is {known} to become one of {sorted(JOB_STATES[known])}, "
                 f"came {before} -> {after}",
@@ -203,7 +215,9 @@ class ServerRules:
         while lately[0] < now - 1.0:
             lately.popleft()
         if len(lately) == STORM + 1:
-            self._found("tries_back_off", f"expected at most {STORM} requests a second of one account, came more")
+            self._report_violation(
+                "tries_back_off", f"expected at most {STORM} requests a second of one account, came more"
+            )
 
     def _check_hours(self) -> None:
         """The hours of an account are those of its streams, where the clock has not jumped over them."""
@@ -222,7 +236,7 @@ class ServerRules:
         for account in most:
             counted = mock.backend.usage.hours(account) * 3600
             if not least[account] - SLACK <= counted <= most[account] + SLACK:
-                self._found(
+                self._report_violation(
                     "hours_add_up",
                     f"expected {least[account]:.1f} s of video of an account, or up to {most[account]:.1f} s, "
                     f"came {counted:.1f} s",

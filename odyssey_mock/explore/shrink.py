@@ -1,6 +1,6 @@
-"""Making a life that fails shorter, as long as it fails in the same way.
+"""Making a scenario that fails shorter, as long as it fails in the same way.
 
-It is delta debugging (Zeller and Hildebrandt 2002), with the parts of a life for the pieces.
+It is delta debugging (Zeller and Hildebrandt 2002), with the parts of a scenario for the pieces.
 """
 
 from __future__ import annotations
@@ -17,59 +17,59 @@ ROUNDS = 400
 
 
 class NothingToShrinkError(ValueError):
-    """The life does not fail, so there is nothing to keep."""
+    """The scenario does not fail, so there is nothing to keep."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shrunk:
-    """The shortest life found that fails in the same way, and how it went."""
+    """The shortest scenario found that fails in the same way, and how it went."""
 
-    workload: Scenario
+    scenario: Scenario
     outcome: Outcome
     played: int
-    """How many lives it took."""
+    """How many scenarios it took."""
 
 
 def shrink(
-    workload: Scenario,
+    scenario: Scenario,
     *,
     signature: str | None = None,
     report: Callable[[str], None] = lambda _: None,
-    try_out: Callable[[Scenario], Outcome] = lambda workload: play(workload.seed, workload=workload),
+    try_out: Callable[[Scenario], Outcome] = lambda scenario: play(scenario.seed, scenario=scenario),
     rounds: int = ROUNDS,
 ) -> Shrunk:
     """Leave out of `workload` whatever it fails without.
 
     Args:
-        workload: one that fails.
+        scenario: one that fails.
         signature: of the failure that is to stay; its first where not given.
         report: is told of every step forward.
-        try_out: plays a life.
-        rounds: lives that are played at most.
+        try_out: plays a scenario.
+        rounds: scenarios that are played at most.
 
     Raises:
         NothingToShrinkError: it does not fail, or not so.
     """
-    outcome = try_out(workload)
+    outcome = try_out(scenario)
     wanted = signature or (outcome.failures[0].signature if outcome.failures else None)
     if wanted is None or not _fails(outcome, wanted):
         raise NothingToShrinkError(
-            f"expected a life that fails{'' if signature is None else f' by {signature}'}, came one that "
+            f"expected a scenario that fails{'' if signature is None else f' by {signature}'}, came one that "
             + (f"fails by {outcome.failures[0].signature}" if outcome.failures else "does not")
         )
-    best = Shrunk(workload, outcome, 1)
+    best = Shrunk(scenario, outcome, 1)
     is_shorter = True
     while is_shorter and best.played < rounds:
         is_shorter = False
-        for shorter in _shorter(best.workload):
+        for shorter in _shorter(best.scenario):
             if best.played >= rounds:
                 break
             outcome = try_out(shorter)
             best = replace(best, played=best.played + 1)
             if _fails(outcome, wanted):
-                how = "" if shorter.size < best.workload.size else ", and plainer"
-                report(f"{shorter.size} parts are enough, of {workload.size}{how}")
-                best = replace(best, workload=shorter, outcome=outcome)
+                how = "" if shorter.size < best.scenario.size else ", and plainer"
+                report(f"{shorter.size} parts are enough, of {scenario.size}{how}")
+                best = replace(best, scenario=shorter, outcome=outcome)
                 is_shorter = True
                 break
     return best
@@ -79,31 +79,31 @@ def _fails(outcome: Outcome, signature: str) -> bool:
     return any(failure.signature == signature for failure in outcome.failures)
 
 
-def _shorter(workload: Scenario) -> Iterator[Scenario]:
+def _shorter(scenario: Scenario) -> Iterator[Scenario]:
     """What to try next: without whole actors, then ever smaller pieces of each list, then plainer steps."""
-    if len(workload.actors) > 1:
-        for number in range(len(workload.actors)):
-            yield _without_actor(workload, number)
-    for settings in _fewer(list(workload.settings.items())):
-        yield replace(workload, settings=dict(settings))
-    for faults in _fewer(workload.faults):
-        yield replace(workload, faults=tuple(faults))
-    for weather in _fewer(workload.weather):
-        yield replace(workload, weather=tuple(weather))
+    if len(scenario.actors) > 1:
+        for number in range(len(scenario.actors)):
+            yield _without_actor(scenario, number)
+    for settings in _fewer(list(scenario.settings.items())):
+        yield replace(scenario, settings=dict(settings))
+    for faults in _fewer(scenario.faults):
+        yield replace(scenario, faults=tuple(faults))
+    for chaos in _fewer(scenario.chaos):
+        yield replace(scenario, chaos=tuple(chaos))
     for shorter in (_with_fewer_steps, _plainer, _rounder):
-        for number, actor in enumerate(workload.actors):
+        for number, actor in enumerate(scenario.actors):
             for less in shorter(actor):
-                yield replace(workload, actors=_with(workload.actors, number, less))
-    for place, each in enumerate(workload.weather):
+                yield replace(scenario, actors=_with(scenario.actors, number, less))
+    for place, each in enumerate(scenario.chaos):
         if each.at != round(each.at, 1):
-            yield replace(workload, weather=_with(workload.weather, place, replace(each, at=round(each.at, 1))))
+            yield replace(scenario, chaos=_with(scenario.chaos, place, replace(each, at=round(each.at, 1))))
 
 
-def _without_actor(workload: Scenario, number: int) -> Scenario:
+def _without_actor(scenario: Scenario, number: int) -> Scenario:
     """Without one, and what befalls its machine alone."""
-    host = workload.actors[number].host
-    weather = tuple(each for each in workload.weather if each.arguments.get("host") != host)
-    return replace(workload, actors=_without(workload.actors, number, 1), weather=weather)
+    host = scenario.actors[number].host
+    chaos = tuple(each for each in scenario.chaos if each.arguments.get("host") != host)
+    return replace(scenario, actors=_without(scenario.actors, number, 1), chaos=chaos)
 
 
 def _with_fewer_steps(actor: Actor) -> Iterator[Actor]:

@@ -19,8 +19,7 @@ from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Protocol
 
-from odyssey_mock.explore.outcome import Failure
-from odyssey_mock.explore.records import PROCESS_DIED, Failed, Job, Record
+from odyssey_mock.explore.outcome import PROCESS_DIED, FailedSeed, Failure, SeedPlayer, SeedRecord
 
 BEGIN_LIMIT = 120.0
 """Seconds that a process may take to begin: to load the code, on a machine that does much else."""
@@ -32,14 +31,14 @@ class WorkersError(RuntimeError):
     """There is nowhere to play seeds: the message says why, and what to do."""
 
 
-class Place(Protocol):
+class SeedWorkers(Protocol):
     """Where seeds are played."""
 
     @property
     def width(self) -> int:
         """How many batches are played at once."""
 
-    def played(self, batches: Iterable[range]) -> Generator[tuple[Record, ...]]:
+    def played(self, batches: Iterable[range]) -> Generator[tuple[SeedRecord, ...]]:
         """Play them, and give what came of each as it comes.
 
         It takes a batch when there is room for it, so there may be any number of them. Closing what is returned, or an
@@ -50,20 +49,20 @@ class Place(Protocol):
         """
 
 
-class Here:
+class ThisProcess:
     """One seed after the other, in this process."""
 
     width = 1
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, player: SeedPlayer) -> None:
+        self._player = player
 
-    def played(self, batches: Iterable[range]) -> Generator[tuple[Record, ...]]:
+    def played(self, batches: Iterable[range]) -> Generator[tuple[SeedRecord, ...]]:
         for batch in batches:
-            yield self._job.played(batch)
+            yield self._player.played(batch)
 
 
-class Pending:
+class PendingBatches:
     """Batches that are still to be played: those given, and again, seed by seed, those over which a process died."""
 
     def __init__(self, batches: Iterable[range]) -> None:
@@ -84,33 +83,33 @@ class Pending:
         """Whether a process has died over it."""
         return batch.start in self._suspects
 
-    def died(self, batch: range, how: str) -> tuple[Record, ...]:
+    def died(self, batch: range, how: str) -> tuple[SeedRecord, ...]:
         """Nothing came of the batch, as its process died: give what is known of its seeds now.
 
         Only a seed that was alone, the second time, is one that kills its process.
         """
         if self.suspected(batch):
-            return (Failed(batch.start, (Failure(PROCESS_DIED, f"expected the run to end, came a {how}", 0.0),)),)
+            return (FailedSeed(batch.start, (Failure(PROCESS_DIED, f"expected the run to end, came a {how}", 0.0),)),)
         self._suspects.update(batch)
         self._again.extend(range(seed, seed + 1) for seed in batch)
         return ()
 
 
-class Processes:
+class WorkerProcesses:
     """Several processes of this machine, begun when they are needed and gone in the end."""
 
-    def __init__(self, job: Job, count: int) -> None:
-        self._job = job
+    def __init__(self, player: SeedPlayer, count: int) -> None:
+        self._player = player
         self.width = count
 
-    def played(self, batches: Iterable[range]) -> Generator[tuple[Record, ...]]:
-        pending = Pending(batches)
+    def played(self, batches: Iterable[range]) -> Generator[tuple[SeedRecord, ...]]:
+        pending = PendingBatches(batches)
         idle: list[_Worker] = []
         busy: dict[object, _Worker] = {}
         try:
             while True:
                 while len(busy) < self.width and (batch := pending.take()) is not None:
-                    worker = idle.pop() if idle else _Worker(self._job)
+                    worker = idle.pop() if idle else _Worker(self._player)
                     busy[worker.pipe] = worker
                     worker.give(batch)
                 if not busy:
@@ -146,14 +145,14 @@ class _Worker:
         records: what came of it; None while it is at it.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, player: SeedPlayer) -> None:
         self.batch = range(0)
-        self.records: tuple[Record, ...] | None = None
+        self.records: tuple[SeedRecord, ...] | None = None
         self.has_begun = False
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         # A daemon: an end of this process that passes `finally` by takes it along.
-        self._process = context.Process(target=_work, args=(theirs, job), daemon=True)
+        self._process = context.Process(target=_work, args=(theirs, player), daemon=True)
         try:
             with _interrupts_kept_to_ourselves():
                 self._process.start()
@@ -200,13 +199,13 @@ class _Worker:
         return f"process killed by {signal.Signals(-code).name}" if code and code < 0 else f"process's exit {code}"
 
 
-def _work(pipe: Connection, job: Job) -> None:
+def _work(pipe: Connection, player: SeedPlayer) -> None:
     """Play what comes by the pipe until it is closed: what a process does."""
     signal.signal(signal.SIGTERM, _leave)
     try:
         pipe.send(None)  # it has begun
         while True:
-            pipe.send(job.played(_while_heard(pipe.recv(), pipe)))
+            pipe.send(player.played(_while_heard(pipe.recv(), pipe)))
     except (EOFError, ConnectionError):  # whoever gave the work is gone
         return
     except SystemExit as error:

@@ -1,4 +1,4 @@
-"""How deep a run goes: with real WebRTC, or with peers that say the same and show nothing."""
+"""The fidelity of a run: with real WebRTC, or with peers that say the same and show nothing."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class LightServerNetwork(light.LightServerPeers, ServerNetwork):
     """The simulated server's, with light peers."""
 
 
-def client_network(depth: Fidelity, loop: SimulatedLoop, host: str) -> ClientNetwork:
+def client_network(fidelity: Fidelity, loop: SimulatedLoop, host: str) -> ClientNetwork:
     """The network of clients on the machine `host`."""
-    return (LightClientNetwork if depth == "light" else ClientNetwork)(loop, host)
+    return (LightClientNetwork if fidelity == "light" else ClientNetwork)(loop, host)
 
 
-def server_network(depth: Fidelity, loop: SimulatedLoop, host: str) -> ServerNetwork:
+def server_network(fidelity: Fidelity, loop: SimulatedLoop, host: str) -> ServerNetwork:
     """The network of the server on the machine `host`."""
-    return (LightServerNetwork if depth == "light" else ServerNetwork)(loop, host)
+    return (LightServerNetwork if fidelity == "light" else ServerNetwork)(loop, host)
 
 
-def footage(depth: Fidelity) -> MakeFrameEncoder:
+def footage(fidelity: Fidelity) -> MakeFrameEncoder:
     """What the server makes video with."""
-    return light.light_footage if depth == "light" else drawn
+    return light.light_footage if fidelity == "light" else drawn

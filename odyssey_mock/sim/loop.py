@@ -48,7 +48,7 @@ class SimulatedLoop(SimLoop):
     """The loop of one run.
 
     Attributes:
-        wire: the network between the hosts, and what is wrong with it.
+        network: the network between the hosts, and what is wrong with it.
         limit: seconds of virtual time at which it stops with an `EndlessError`, whoever still runs; None for never.
     """
 
@@ -59,8 +59,8 @@ class SimulatedLoop(SimLoop):
         super().__init__(seed)
         self._policy: _InOrder = _InOrder(self)
         self._recorder = TraceRecorder() if keeps_trace else _NoTrace()
-        self.wire = NetworkConditions(self)
-        self._net = self.wire
+        self.network = NetworkConditions(self)
+        self._net = self.network
         self._threads = random.Random(f"{seed}/threads")  # noqa: S311 - repeatable is what it is for
         self._free_at: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
         """When each executor is done with what it has been given."""
@@ -80,7 +80,7 @@ class SimulatedLoop(SimLoop):
                 self.run_until_complete(asyncio.wait(tasks))
             if closing := self._close_generators():
                 self.run_until_complete(asyncio.wait(closing))
-            self.wire.end()
+            self.network.end()
         self.close()
 
     @override

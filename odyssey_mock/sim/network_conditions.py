@@ -11,14 +11,12 @@ import errno
 import os
 from collections import deque
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, override
+from typing import Any, override
 
+from simloop import SimLoop
 from simloop._net import DRIVER, _current_host, _Packet
 
 from odyssey_mock.sim.transport import SimulatedTransport
-
-if TYPE_CHECKING:
-    from odyssey_mock.sim.loop import SimulatedLoop
 
 DIALLED = 1000
 """Moments of dialling that are remembered of a host."""
@@ -40,7 +38,7 @@ class NetworkConditions(SimulatedTransport):
     when it would have been sent again.
     """
 
-    def __init__(self, loop: SimulatedLoop) -> None:
+    def __init__(self, loop: SimLoop) -> None:
         super().__init__(loop)
         self._broken: set[tuple[str, str]] = set()
         self._on_hold: set[tuple[str, str]] = set()

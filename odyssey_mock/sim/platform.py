@@ -81,7 +81,7 @@ class ClientNetwork(odyssey_client.SystemNetwork):
 
     @override
     def ice_addresses(self) -> list[str]:
-        return [self._loop.wire.address(self._host)]
+        return [self._loop.network.address(self._host)]
 
 
 class ServerNetwork(SystemNetwork):
@@ -92,12 +92,12 @@ class ServerNetwork(SystemNetwork):
         self._host = host
 
     def listen(self, host: str, port: int) -> socket.socket:
-        wire = self._loop.wire
+        network = self._loop.network
         try:
-            owner, number = wire._bind_address(host, port)  # noqa: SLF001 - it is ours
+            owner, number = network._bind_address(host, port)  # noqa: SLF001 - it is ours
         except OSError as error:
             raise ListenError(error.errno, f"cannot listen on {host} port {port}: {error}") from error
-        return cast("socket.socket", BoundSocket((wire.address(owner), number)))
+        return cast("socket.socket", BoundSocket((network.address(owner), number)))
 
     def reserve(self, closed: socket.socket, address: tuple[str, int]) -> socket.socket:  # noqa: ARG002 - as others do
         return cast("socket.socket", BoundSocket(address))
@@ -114,7 +114,7 @@ class ServerNetwork(SystemNetwork):
         return await asyncio.open_connection(host, port, ssl=_no_tls() if tls else None)
 
     def ice_addresses(self, loopback_only: bool) -> list[str]:  # noqa: ARG002 - there is one
-        return [self._loop.wire.address(self._host)]
+        return [self._loop.network.address(self._host)]
 
 
 SystemServerNetwork: type[MockNetwork] = ServerNetwork

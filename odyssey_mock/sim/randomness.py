@@ -1,7 +1,7 @@
 """All that is random in a run, from one seed, in streams that have names.
 
 A draw from one stream does not shift the others: one request more of the client leaves the server's ids, the network's
-delays and the workload as they were.
+delays and the scenario as they were.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ COLLECTED_AFTER = 16
 _worlds = itertools.count(1)
 
 type Program[T] = Callable[[World], Awaitable[T]]
+"""What a run executes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Run[T]:
     """How a run went.
 
     Attributes:
-        result: what the scenario returned.
+        result: what the program returned.
         error: what it, or anything else in the run, raised; None where all went well.
         trace_hash: over every callback, timer and packet: the same for the same seed, in every process.
         seconds: of virtual time.
@@ -50,33 +51,33 @@ class Run[T]:
 
 def run[T](
     seed: int,
-    scenario: Program[T],
+    program: Program[T],
     *,
-    depth: Fidelity = "light",
+    fidelity: Fidelity = "light",
     settings: Mapping[str, object] | None = None,
     keeps_trace: bool = True,
     seconds: float = LONGEST,
 ) -> Run[T]:
-    """Run `scenario` in a world of its own, from beginning to end.
+    """Run `program` in a world of its own, from beginning to end.
 
     Args:
         seed: decides all that is random.
-        scenario: gets the `World`; returning or raising ends it.
-        depth: with real WebRTC or with peers without pixels.
+        program: gets the `World`; returning or raising ends it.
+        fidelity: with real WebRTC or with peers without pixels.
         settings: of the mock, over those of a simulated one.
         keeps_trace: whether there is a `trace_hash`.
         seconds: of virtual time that it may take; its error is an `EndlessError` then.
     """
-    world = World(seed, depth=depth, keeps_trace=keeps_trace)
-    with _within(world), sandboxed(world.inside):
+    world = World(seed, fidelity=fidelity, keeps_trace=keeps_trace)
+    with _within(world), sandboxed(world.time_and_entropy):
         world.loop.allow(seconds)
         result, error = None, None
         try:
-            result = world.loop.run_until_complete(_play(world, scenario, settings or {}))
+            result = world.loop.run_until_complete(_play(world, program, settings or {}))
         except Exception as caught:
             error = caught
         except asyncio.CancelledError as cancelled:
-            error = RuntimeError("the scenario was cancelled, or has awaited what was")
+            error = RuntimeError("the program was cancelled, or has awaited what was")
             error.__cause__ = cancelled
         seconds = world.loop.time()
         left = tuple(world.left_over())
@@ -85,18 +86,18 @@ def run[T](
 
 
 @contextmanager
-def opened(seed: int, *, depth: Fidelity = "light", settings: Mapping[str, object] | None = None) -> Iterator[World]:
+def opened(seed: int, *, fidelity: Fidelity = "light", settings: Mapping[str, object] | None = None) -> Iterator[World]:
     """Open a world that stands still, but for `World.step`: for those who cannot await, such as Hypothesis' rules.
 
-    Between the steps the world outside is there as ever; only a step shuts it out. The server runs until the end of the
+    Between the steps nothing is sandboxed. The server runs until the end of the
     block, which closes it. What clients have left behind is for whoever made them to end.
 
     Args:
         seed: decides all that is random.
-        depth: as for `run`.
+        fidelity: as for `run`.
         settings: as for `run`.
     """
-    world = World(seed, depth=depth, keeps_trace=False)
+    world = World(seed, fidelity=fidelity, keeps_trace=False)
     with _within(world):
         over = asyncio.Event()
         server = world.step(_begin(world, over, settings or {}), host=SERVER)
@@ -107,11 +108,11 @@ def opened(seed: int, *, depth: Fidelity = "light", settings: Mapping[str, objec
             world.step(_join(server), host=SERVER)
 
 
-async def _play[T](world: World, scenario: Program[T], settings: Mapping[str, Any]) -> T:
+async def _play[T](world: World, program: Program[T], settings: Mapping[str, Any]) -> T:
     over = asyncio.Event()
     server = await _begin(world, over, settings)
     try:
-        return await world.spawn(CLIENT, awaited(scenario(world)))
+        return await world.spawn(CLIENT, awaited(program(world)))
     finally:
         over.set()
         await server
@@ -126,8 +127,8 @@ async def _begin(world: World, over: asyncio.Event, settings: Mapping[str, Any])
         mock = MockOdyssey(
             clock=ServerClock(world.loop, wall),
             entropy=SeededEntropy(world.chance.number("server")),
-            network=server_network(world.depth, world.loop, SERVER),
-            footage=footage(world.depth),
+            network=server_network(world.fidelity, world.loop, SERVER),
+            footage=footage(world.fidelity),
             **{**world.settings(), **settings},
         )
         async with mock:
@@ -149,15 +150,15 @@ async def _join(task: asyncio.Task[None]) -> None:
 
 @contextmanager
 def _within(world: World) -> Iterator[None]:
-    with _peers(world.depth), _without_collections(), platform_by_default(world.seams):
+    with _peers(world.fidelity), _without_collections(), platform_by_default(world.seams):
         try:
             yield
         finally:
             world.loop.end()
 
 
-def _peers(depth: Fidelity) -> AbstractContextManager[None]:
-    if depth == "light":
+def _peers(fidelity: Fidelity) -> AbstractContextManager[None]:
+    if fidelity == "light":
         return nullcontext()
     from odyssey_mock.sim.webrtc import webrtc  # noqa: PLC0415 - aiortc takes a quarter of a second to import
 

@@ -1,4 +1,4 @@
-"""The world outside, shut out: time, chance, threads, sleeping and the machine's network, for code that cannot be told.
+"""The sandbox of a run: time and entropy of its own, and no threads, sleep or network of the machine.
 
 Libraries read `time.time` and `os.urandom` as they like. While a run goes on, in the thread it goes on in, they get the
 run's time and its seeded bytes; and what would really block, or reach the machine's network, is an error that names it.
@@ -24,8 +24,8 @@ class SandboxError(RuntimeError):
     """Code in a simulated run would have really slept, blocked, begun a thread or process, or used the network."""
 
 
-class Inside(Protocol):
-    """What a run has in place of the world outside."""
+class TimeAndEntropy(Protocol):
+    """What a run has in place of the machine's."""
 
     def time(self) -> float:
         """Seconds since the epoch."""
@@ -78,11 +78,11 @@ def _watch(event: str, args: tuple[object, ...]) -> None:
 
 
 @contextmanager
-def sandboxed(inside: Inside) -> Iterator[None]:
-    """Give this thread the time and chance of `inside` in this block, and nothing of the world outside.
+def sandboxed(source: TimeAndEntropy) -> Iterator[None]:
+    """Give this thread the time and entropy of `source` in this block, and nothing else of the machine.
 
     Raises:
-        OutsideError: a run goes on already, in this process.
+        SandboxError: a run goes on already, in this process.
     """
     global _thread, _hooked  # noqa: PLW0603 - audit hooks are the process's, and for ever
     if _thread is not None:
@@ -93,10 +93,10 @@ def sandboxed(inside: Inside) -> Iterator[None]:
         sys.addaudithook(_watch)
         _hooked = True
     with ExitStack() as stack:
-        for module, name, replacement in _replacements(inside):
+        for module, name, replacement in _replacements(source):
             stack.enter_context(mock.patch.object(module, name, _only_here(replacement, getattr(module, name))))
         stack.callback(random.setstate, random.getstate())
-        random.seed(inside.urandom(16))
+        random.seed(source.urandom(16))
         _thread = threading.get_ident()
         try:
             yield
@@ -104,13 +104,13 @@ def sandboxed(inside: Inside) -> Iterator[None]:
             _thread = None
 
 
-def _replacements(inside: Inside) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
-    yield os, "urandom", inside.urandom
+def _replacements(source: TimeAndEntropy) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
+    yield os, "urandom", source.urandom
     yield time, "sleep", _refuse_to_sleep  # it has no audit event before Python 3.13
     # What waits for another thread ends here: `Event`, `Queue`, `Barrier`, `concurrent.futures`.
     yield threading.Condition, "wait", _refuse_to_wait
-    yield random, "_urandom", inside.urandom  # what `secrets` and `SystemRandom` draw from
-    for name, read in (("time", inside.time), ("monotonic", inside.monotonic), ("perf_counter", inside.monotonic)):
+    yield random, "_urandom", source.urandom  # what `secrets` and `SystemRandom` draw from
+    for name, read in (("time", source.time), ("monotonic", source.monotonic), ("perf_counter", source.monotonic)):
         yield time, name, read
         yield time, f"{name}_ns", _in_nanoseconds(read)
 
@@ -130,7 +130,7 @@ def _in_nanoseconds(read: Callable[[], float]) -> Callable[[], int]:
 
 
 def _only_here[**P, T](inside: Callable[P, T], outside: Callable[P, T]) -> Callable[P, T]:
-    """Call `inside` in the thread of the run, `outside` in others."""
+    """Call `source` in the thread of the run, `outside` in others."""
     here = threading.get_ident()
 
     def call(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Any, override
+from abc import ABC, abstractmethod
+from typing import Any, override
 
-from simloop._net import SimServer
+from simloop._net import SimNetwork, SimServer
 from simloop._transports import _Addr, _check_bytes, _SimDatagramTransport, _SimStreamTransport
-
-if TYPE_CHECKING:
-    from odyssey_mock.sim.transport import SimulatedTransport
 
 SOCKET_BUFFERS = 256 * 1024
 """Bytes of a connection that both machines keep, sent and not read yet, before whoever writes has to wait."""
+
+
+class AddressedNetwork(SimNetwork, ABC):
+    """What sockets need of the network that carries what they send."""
+
+    @abstractmethod
+    def find(self, host: str) -> str:
+        """Find the name of a machine by its name or address; raises as `socket.connect` does."""
+
+    @abstractmethod
+    def send_datagram(self, source: _Addr, target: _Addr, data: bytes) -> None:
+        """Send one datagram.
+
+        Raises:
+            OSError: it is too long, or nobody has that address.
+        """
 
 
 class BoundSocket:
@@ -48,8 +62,8 @@ class Listening(SimServer):
 class StreamTransport(_SimStreamTransport):
     """One end of a TCP connection, with the manners of asyncio's own."""
 
-    def __init__(self, carrier: SimulatedTransport, conn: int, local: _Addr, remote: _Addr) -> None:
-        super().__init__(carrier, conn, local, remote)
+    def __init__(self, network: AddressedNetwork, conn: int, local: _Addr, remote: _Addr) -> None:
+        super().__init__(network, conn, local, remote)
         self.conn = conn
         self.local = local
         self.remote = remote
@@ -120,9 +134,9 @@ class StreamTransport(_SimStreamTransport):
 class DatagramTransport(_SimDatagramTransport):
     """A UDP socket that knows addresses, not names."""
 
-    def __init__(self, carrier: SimulatedTransport, local: _Addr, remote: _Addr | None) -> None:
-        super().__init__(carrier, local, remote)
-        self._carrier = carrier
+    def __init__(self, network: AddressedNetwork, local: _Addr, remote: _Addr | None) -> None:
+        super().__init__(network, local, remote)
+        self._network = network
 
     def begin(self, protocol: asyncio.DatagramProtocol) -> None:
         """Be open."""
@@ -144,10 +158,10 @@ class DatagramTransport(_SimDatagramTransport):
             # asyncio passes over it.
             return
         try:
-            to = self._carrier.find(target[0]), target[1]
+            to = self._network.find(target[0]), target[1]
             if self._remote not in {None, to}:
                 raise ValueError(f"expected no address, or that of the other end, came {addr!r}")
-            self._carrier.send_datagram(self._local, to, payload)
+            self._network.send_datagram(self._local, to, payload)
         except OSError as error:
             self._protocol.error_received(error)
 

@@ -12,15 +12,13 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast, override
+from typing import Any, cast, override
 
-from simloop._net import SimNetwork, SimServer, _Connect, _current_host, _Listener, _Packet
+from simloop import SimLoop
+from simloop._net import SimServer, _Connect, _current_host, _Listener, _Packet
 from simloop._transports import _Addr, _SimDatagramTransport
 
-from odyssey_mock.sim.sockets import DatagramTransport, Listening, StreamTransport
-
-if TYPE_CHECKING:
-    from odyssey_mock.sim.loop import SimulatedLoop
+from odyssey_mock.sim.sockets import AddressedNetwork, DatagramTransport, Listening, StreamTransport
 
 FREE_PORTS = range(49152, 65536)
 """Ports for whoever does not choose one (RFC 6335)."""
@@ -30,10 +28,10 @@ LONGEST_DATAGRAM = 65_507
 _FAREWELLS = {"fin", "rst"}
 
 
-class SimulatedTransport(SimNetwork):
+class SimulatedTransport(AddressedNetwork):
     """The hosts of one run, and what is under way between them."""
 
-    def __init__(self, loop: SimulatedLoop) -> None:
+    def __init__(self, loop: SimLoop) -> None:
         super().__init__(loop)
         self.set_flow_control()
         self._farewells: dict[tuple[int, str, int], str] = {}
@@ -206,16 +204,12 @@ class SimulatedTransport(SimNetwork):
         transport.begin(protocol)
         return transport, protocol
 
+    @override
     def find(self, host: str) -> str:
-        """Find the name of a machine by its name or address; raises as `socket.connect` does."""
         return self._resolve(host)
 
+    @override
     def send_datagram(self, source: _Addr, target: _Addr, data: bytes) -> None:
-        """Send one datagram.
-
-        Raises:
-            OSError: it is too long, or nobody has that address.
-        """
         if len(data) > LONGEST_DATAGRAM:
             raise OSError(errno.EMSGSIZE, f"{os.strerror(errno.EMSGSIZE)}: {len(data)} bytes in one datagram")
         self._send_datagram(source, target, data)

@@ -35,8 +35,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
-# What a peer needs and imports only when it is made: imported in a run, it would take from the run's chance, and only
-# from that of the first.
+# What a peer needs and imports only when it is made: imported in a run, it would draw from the run's randomness, and
+# only from that of the first.
 import odyssey_client.rtc.client_peer
 import odyssey_client.rtc.spectator_peer  # noqa: F401
 import odyssey_mock.rtc.spectator_peer
@@ -54,7 +54,7 @@ _ORDERED = (RTCIceTransport, RTCDtlsTransport, RTCRtpReceiver)
 def webrtc() -> Iterator[None]:
     """Let peers that are made on a simulated loop, in this block, live in its simulation.
 
-    To be entered before `shut_out`: what is made once in a process must not draw from the chance of one run.
+    To be entered before `sandboxed`: what is made once in a process must not draw from the randomness of one run.
     """
     certificates = itertools.cycle(_certificates())
     receiver = {

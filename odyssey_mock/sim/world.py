@@ -16,12 +16,12 @@ from odyssey_mock.sim.network_conditions import NetworkConditions
 from odyssey_mock.sim.platform import ClientClock, WallClock
 from odyssey_mock.sim.randomness import Randomness
 from odyssey_mock.sim.sandbox import sandboxed
+from odyssey_mock.sim.trace import CLIENT, SERVER
 
-SERVER = "odyssey"
-"""The server's host."""
+__all__ = ["CLIENT", "SERVER", "World"]
+
 PORT = 8400
-CLIENT = "client"
-"""The host of clients unless another is named."""
+"""Where the server listens."""
 
 PICTURE = (192, 320)
 """Width and height of a portrait frame: about as small as its stamp allows."""
@@ -31,7 +31,7 @@ GIVE_UP = 60.0
 
 
 class World:
-    """What a scenario has: the mock, clients on machines of their own, the network between them, and chance.
+    """What a program in the simulated world has: the mock, clients on machines of their own, the network, randomness.
 
     Attributes:
         mock: the server, running.
@@ -42,13 +42,13 @@ class World:
 
     mock: MockOdyssey
 
-    def __init__(self, seed: int, *, depth: Fidelity = "light", keeps_trace: bool = True) -> None:
+    def __init__(self, seed: int, *, fidelity: Fidelity = "light", keeps_trace: bool = True) -> None:
         self.seed = seed
-        self.depth: Fidelity = depth
+        self.fidelity: Fidelity = fidelity
         self.chance = Randomness(seed)
         self.loop = SimulatedLoop(seed, keeps_trace=keeps_trace)
-        self.inside = Inside(self)
-        self.wire: NetworkConditions = self.loop.wire
+        self.time_and_entropy = WorldTimeAndEntropy(self)
+        self.wire: NetworkConditions = self.loop.network
         self._walls: dict[str, WallClock] = {}
         self.wire.host(SERVER)
 
@@ -90,7 +90,7 @@ class World:
         return Platform(
             ClientClock(self.loop, self.wall_clock(host)),
             self.chance.entropy(f"{host}/entropy"),
-            client_network(self.depth, self.loop, host),
+            client_network(self.fidelity, self.loop, host),
         )
 
     def spawn[T](self, host: str, work: Awaitable[T], *, name: str | None = None) -> asyncio.Task[T]:
@@ -110,7 +110,7 @@ class World:
             EndlessError: it is not done in time.
             Exception: what `work` raises; else what a task did that nobody awaits.
         """
-        with sandboxed(self.inside):
+        with sandboxed(self.time_and_entropy):
             task = self.spawn(host, awaited(work))
             try:
                 self._until(task, seconds)
@@ -173,8 +173,8 @@ async def awaited[T](work: Awaitable[T]) -> T:
     return await work
 
 
-class Inside:
-    """Time and chance of whatever runs."""
+class WorldTimeAndEntropy:
+    """Time and entropy of a world, for code in it that would read the machine's."""
 
     def __init__(self, world: World) -> None:
         self._world = world

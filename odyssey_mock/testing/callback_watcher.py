@@ -6,16 +6,16 @@ from odyssey_client import ConnectionStatus, OdysseyEventHandlers
 from odyssey_mock.explore.callback_rules import LEGAL
 
 
-class Watcher:
+class CallbackWatcher:
     """The handlers of one client's connections, one after the other, and what was wrong with their calls."""
 
     def __init__(self) -> None:
-        self._connections: list[_Connection] = []
+        self._connections: list[_ConnectionCallbacks] = []
         self._wrong: list[str] = []
 
     def open(self) -> OdysseyEventHandlers:
         """Make the handlers for a new connection."""
-        connection = _Connection(self._wrong)
+        connection = _ConnectionCallbacks(self._wrong)
         self._connections.append(connection)
         return connection.handlers()
 
@@ -39,7 +39,7 @@ class Watcher:
         assert not wrong, "; ".join(wrong)
 
 
-class _Connection:
+class _ConnectionCallbacks:
     def __init__(self, wrong: list[str]) -> None:
         self.is_over = False
         self._wrong = wrong

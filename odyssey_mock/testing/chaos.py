@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import random  # noqa: TID251 - the type of the streams of a run's chance
+import random  # noqa: TID251 - the type of a run's streams of randomness
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Literal
 
 from odyssey_mock.sim.world import CLIENT, SERVER, World
 
-type Weather = bool | Literal["calm"] | Collection[str]
+type Chaos = bool | Literal["calm"] | Collection[str]
 """What may befall a test: `"calm"` nothing at all, every packet arrives at once; False (the usual) a network of some
-character, on which everything works; True, that and now and then one of `HAPPENINGS`; names, only those of them."""
+character, on which everything works; True, that and now and then one of `CHAOS`; names, only those of them."""
 
 LATENCY = (0.0005, 0.08)
-"""Seconds that a packet takes, between the fastest and the slowest network there is; as much again by chance."""
+"""Seconds that a packet takes, between the fastest and the slowest network there is; as much again by randomness."""
 LOSS = (0.0, 0.0, 0.005, 0.02)
 """Parts of all datagrams that get lost, one of these in each seed."""
 DOUBLED = (0.0, 0.0, 0.005)
@@ -33,52 +33,54 @@ JUMPS = (0.5, 1.0, 60.0, 3600.0)
 """Seconds by which a wall clock is set, either way: what a time server corrects, and a summer time gone wrong."""
 
 
-class WeatherError(ValueError):
-    """There is no such weather."""
+class ChaosError(ValueError):
+    """What a test asked for as `weather` is no `Chaos`."""
 
 
-def check(weather: object) -> None:
-    """Make sure that it is a `Weather`.
+def check_chaos(chaos: object) -> None:
+    """Make sure that it is a `Chaos`.
 
     Raises:
-        WeatherError: it is none.
+        ChaosError: it is none.
     """
-    if weather == "calm" or isinstance(weather, bool):
+    if chaos == "calm" or isinstance(chaos, bool):
         return
-    if isinstance(weather, str) or not isinstance(weather, Collection):
-        raise WeatherError(f"expected weather to be True, False, 'calm' or names of {_KNOWN}, came {weather!r}")
-    if unknown := [each for each in weather if not isinstance(each, str) or each not in HAPPENINGS]:
-        raise WeatherError(f"there is no weather {unknown[0]!r}; known are {_KNOWN}")
+    if isinstance(chaos, str) or not isinstance(chaos, Collection):
+        raise ChaosError(f"expected weather to be True, False, 'calm' or names of {_KNOWN}, came {chaos!r}")
+    if unknown := [each for each in chaos if not isinstance(each, str) or each not in CHAOS]:
+        raise ChaosError(f"there is no weather {unknown[0]!r}; known are {_KNOWN}")
 
 
-def settle(world: World, weather: Weather) -> None:
+def draw_network(world: World, chaos: Chaos) -> None:
     """Give the network of `world` its character."""
-    if weather == "calm":
+    if chaos == "calm":
         return
-    chance = world.chance.stream("weather/network")
+    randomness = world.chance.stream("weather/network")
     fastest, slowest = LATENCY
-    least: float = fastest * (slowest / fastest) ** chance.random()
+    least: float = fastest * (slowest / fastest) ** randomness.random()
     world.wire.set_defaults(
-        latency=(least, least * (1 + chance.random())), drop=chance.choice(LOSS), duplicate=chance.choice(DOUBLED)
+        latency=(least, least * (1 + randomness.random())),
+        drop=randomness.choice(LOSS),
+        duplicate=randomness.choice(DOUBLED),
     )
 
 
-async def go_on(world: World, weather: Weather) -> None:
+async def apply_chaos(world: World, chaos: Chaos) -> None:
     """Let happen what is to happen in this seed; to be cancelled at the end of the test."""
-    if weather == "calm" or weather is False:
+    if chaos == "calm" or chaos is False:
         return
-    possible = list(HAPPENINGS) if weather is True else sorted(set(weather))
+    possible = list(CHAOS) if chaos is True else sorted(set(chaos))
     if not possible:
         return
-    chance = world.chance.stream("weather/happenings")
+    randomness = world.chance.stream("weather/happenings")
     clock = world.seams(SERVER).clock
     index = world.mock.journal.next_index
-    for _ in range(chance.choice(HOW_MANY)):
-        index += int(chance.expovariate(1 / chance.choice(MOMENTS)))
-        what, later = chance.choice(possible), chance.choice(LATER) * chance.random()
+    for _ in range(randomness.choice(HOW_MANY)):
+        index += int(randomness.expovariate(1 / randomness.choice(MOMENTS)))
+        what, later = randomness.choice(possible), randomness.choice(LATER) * randomness.random()
         await world.mock.journal.reach(index)
         await clock.sleep(later)
-        await HAPPENINGS[what](world, chance, chance.choice(_machines(world)))
+        await CHAOS[what](world, randomness, randomness.choice(_machines(world)))
         index = max(index, world.mock.journal.next_index)
 
 
@@ -89,10 +91,10 @@ def _machines(world: World) -> list[str]:
 
 def _note(world: World, what: str, host: str) -> None:
     """Tell it where people look for what has happened."""
-    world.mock.journal.record("note", f"weather: {what}", host=host)
+    world.mock.journal.record("note", f"chaos: {what}", host=host)
 
 
-async def _reset(world: World, chance: random.Random, host: str) -> None:  # noqa: ARG001 - as all
+async def _reset(world: World, randomness: random.Random, host: str) -> None:  # noqa: ARG001 - as all
     _note(world, "every TCP connection is reset", host)
     reset(world, host)
 
@@ -103,15 +105,15 @@ def reset(world: World, host: str = CLIENT) -> None:
     world.wire.half_open(host, SERVER)
 
 
-async def _half_open(world: World, chance: random.Random, host: str) -> None:
-    dead, alive = chance.choice([(SERVER, host), (host, SERVER)])
+async def _half_open(world: World, randomness: random.Random, host: str) -> None:
+    dead, alive = randomness.choice([(SERVER, host), (host, SERVER)])
     _note(world, f"{dead} loses every TCP connection, {alive} is not told", host)
     world.wire.half_open(dead, alive)
 
 
-async def _partition(world: World, chance: random.Random, host: str) -> None:
+async def _partition(world: World, randomness: random.Random, host: str) -> None:
     shortest, longest = OUTAGE
-    seconds = shortest * (longest / shortest) ** chance.random()
+    seconds = shortest * (longest / shortest) ** randomness.random()
     _note(world, f"nothing passes for {seconds:.3f} s", host)
     for source, destination in ((SERVER, host), (host, SERVER)):
         world.wire.cut(source, destination)
@@ -121,14 +123,14 @@ async def _partition(world: World, chance: random.Random, host: str) -> None:
     _note(world, "packets pass again", host)
 
 
-async def _clock_jump(world: World, chance: random.Random, host: str) -> None:
-    struck = chance.choice([host, SERVER])
-    seconds = chance.choice([-1, 1]) * chance.choice(JUMPS)
+async def _clock_jump(world: World, randomness: random.Random, host: str) -> None:
+    struck = randomness.choice([host, SERVER])
+    seconds = randomness.choice([-1, 1]) * randomness.choice(JUMPS)
     _note(world, f"the wall clock of {struck} jumps by {seconds:+g} s", struck)
     world.wall_clock(struck).offset += seconds
 
 
-HAPPENINGS: Mapping[str, Callable[[World, random.Random, str], Coroutine[None, None, None]]] = MappingProxyType(
+CHAOS: Mapping[str, Callable[[World, random.Random, str], Coroutine[None, None, None]]] = MappingProxyType(
     {
         "reset": _reset,
         "half_open": _half_open,
@@ -139,4 +141,4 @@ HAPPENINGS: Mapping[str, Callable[[World, random.Random, str], Coroutine[None, N
 """What may happen, by name: TCP connections break, and both ends are told, or one; nothing passes for a while; a wall
 clock is set."""
 
-_KNOWN = ", ".join(HAPPENINGS)
+_KNOWN = ", ".join(CHAOS)

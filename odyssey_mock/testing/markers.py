@@ -20,7 +20,7 @@ from odyssey_mock.settings import Plan, SettingsOverrides, SimulatedOverrides
 
 if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
-    from odyssey_mock.testing.chaos import Weather
+    from odyssey_mock.testing.chaos import Chaos
 
 
 class MarkerKeywords(SettingsOverrides, total=False):
@@ -35,7 +35,7 @@ class SimulatedMarkerKeywords(SimulatedOverrides, total=False):
     plan: Plan
     seeds: int
     depth: Fidelity
-    weather: Weather
+    weather: Chaos
     timeout: float
 
 

@@ -32,7 +32,7 @@ SIMULATED_MARKER = (
     "world and virtual time, once for each seed; depth='full' for real WebRTC; weather=True for connections that break "
     "now and then; timeout in virtual seconds; and settings of the mock"
 )
-STORY = pytest.StashKey[str]()
+TRACE_REPORT = pytest.StashKey[str]()
 """What passed in the seed that failed."""
 
 
@@ -139,7 +139,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if failure is not None:
         if not isinstance(failure.error, pytest.skip.Exception):
             failure.error.add_note(f"simulated with seed {failure.seed}; to see it again: {failure.replay}")
-            pyfuncitem.stash[STORY] = failure.story
+            pyfuncitem.stash[TRACE_REPORT] = failure.trace_report
         raise failure.error
     return True
 
@@ -148,9 +148,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what passed in the seed that failed, below the traceback."""
     report = yield
-    story = item.stash.get(STORY, None)
-    if story is not None and report.when == "call":
-        report.sections.append(("odyssey_sim: the seed that failed", story))
+    trace_report = item.stash.get(TRACE_REPORT, None)
+    if trace_report is not None and report.when == "call":
+        report.sections.append(("odyssey_sim: the seed that failed", trace_report))
     return report
 
 

@@ -24,8 +24,7 @@ from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.loop import EndlessError
 from odyssey_mock.sim.run import run
 from odyssey_mock.sim.world import GIVE_UP, SERVER, World
-from odyssey_mock.testing import chaos
-from odyssey_mock.testing.chaos import Weather, WeatherError
+from odyssey_mock.testing.chaos import Chaos, ChaosError, apply_chaos, check_chaos, draw_network
 from odyssey_mock.testing.trace_report import trace_report
 
 SEEDS = 50
@@ -33,7 +32,7 @@ SEEDS = 50
 TIMEOUT = 600.0
 """Virtual seconds that a test may take where nobody says."""
 
-WORLD = "odyssey_sim"
+WORLD_ARGUMENT = "odyssey_sim"
 """The argument that a test gets its `World` by."""
 
 type Test = Callable[..., Coroutine[Any, Any, object]]
@@ -65,15 +64,15 @@ class Plan:
 
     Attributes:
         seeds: in this order; the first that fails is the last.
-        depth: with real WebRTC or with peers without pixels.
-        weather: what may befall it.
+        fidelity: with real WebRTC or with peers without pixels.
+        chaos: what may befall it.
         timeout: virtual seconds for each seed.
         settings: of the mock.
     """
 
     seeds: range = range(SEEDS)
-    depth: Fidelity = "light"
-    weather: Weather = False
+    fidelity: Fidelity = "light"
+    chaos: Chaos = False
     timeout: float = TIMEOUT
     settings: Mapping[str, Any] = field(default_factory=dict)  # Any: each is checked against its own setting
 
@@ -97,8 +96,8 @@ class Plan:
             raise PlanError(f"expected seeds to be a whole number above 0, came {count!r}")
         plan = cls(
             seeds=range(count) if seed is None else range(seed, seed + 1),
-            depth=settings.pop("depth", "light"),
-            weather=settings.pop("weather", False),
+            fidelity=settings.pop("depth", "light"),
+            chaos=settings.pop("weather", False),
             timeout=settings.pop("timeout", TIMEOUT),
             settings=settings,
         )
@@ -106,22 +105,22 @@ class Plan:
         return plan
 
     def _check(self) -> None:
-        if self.depth not in get_args(Fidelity.__value__):
-            raise PlanError(f"expected depth to be 'light' or 'full', came {self.depth!r}")
+        if self.fidelity not in get_args(Fidelity.__value__):
+            raise PlanError(f"expected depth to be 'light' or 'full', came {self.fidelity!r}")
         if not _is_above_zero(self.timeout):
             raise PlanError(f"expected timeout to be virtual seconds above 0, came {self.timeout!r}")
         for name in self.settings:
             if name in NOT_YOURS:
                 raise PlanError(f"{name} cannot be chosen in a simulated world: {NOT_YOURS[name]}")
         try:
-            chaos.check(self.weather)
+            check_chaos(self.chaos)
             for fault in Settings().replace(**self.settings).faults:
                 Fault.of(fault)
         except UnknownSettingError as error:
             unknown = [name for name in self.settings if name not in SETTING_NAMES]
             near = [own for name in unknown for own in get_close_matches(name, _OWN, 1)]
             raise PlanError(f"did you mean {near[0]!r}? {error}" if near else str(error)) from None
-        except (WeatherError, SettingsError, FaultError) as error:
+        except (ChaosError, SettingsError, FaultError) as error:
             raise PlanError(str(error)) from None
 
 
@@ -142,13 +141,13 @@ class Failure:
     Attributes:
         error: what it raised.
         replay: the command that does it again.
-        story: what passed, for people.
+        trace_report: what passed, for people.
     """
 
     seed: int
     error: BaseException
     replay: str
-    story: str
+    trace_report: str
 
 
 def play(test: Test, arguments: Mapping[str, object], plan: Plan, node: str) -> Failure | None:
@@ -169,7 +168,7 @@ def play(test: Test, arguments: Mapping[str, object], plan: Plan, node: str) -> 
 
 def _play_one(test: Test, arguments: Mapping[str, object], plan: Plan, seed: int, node: str) -> Failure | None:
     run_of = _RunOf(test, arguments, plan)
-    ended = run(seed, run_of, depth=plan.depth, settings=plan.settings, keeps_trace=False)
+    ended = run(seed, run_of, fidelity=plan.fidelity, settings=plan.settings, keeps_trace=False)
     error = run_of.error or ended.error
     if isinstance(error, asyncio.CancelledError) and ended.error is not None:
         error = ended.error  # what has ended the run, and cancelled the test
@@ -183,7 +182,7 @@ def _play_one(test: Test, arguments: Mapping[str, object], plan: Plan, seed: int
 
 
 class _RunOf:
-    """A test as a scenario.
+    """A test as the program of a simulated run.
 
     Attributes:
         error: what the test raised, also what is no `Exception`, such as the outcomes of pytest.
@@ -202,22 +201,22 @@ class _RunOf:
 
     async def __call__(self, world: World) -> None:
         self._world = world
-        if WORLD in self._arguments:
-            self._arguments[WORLD] = world
+        if WORLD_ARGUMENT in self._arguments:
+            self._arguments[WORLD_ARGUMENT] = world
         # For a test that does not end when it is told to.
         world.loop.allow(self._plan.timeout + GIVE_UP)
-        chaos.settle(world, self._plan.weather)
+        draw_network(world, self._plan.chaos)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(API_URL_VARIABLE, world.mock.url)
             patch.setenv(API_KEY_VARIABLE, world.mock.api_key)
-            happenings = world.spawn(SERVER, chaos.go_on(world, self._plan.weather))
+            chaos = world.spawn(SERVER, apply_chaos(world, self._plan.chaos))
             try:
                 await self._in_time()
             except (KeyboardInterrupt, SystemExit, GeneratorExit):
                 raise
             except BaseException as error:  # whatever a test raises; pytest's own are no `Exception`
                 self.error = error
-            await _end(happenings)
+            await _end(chaos)
             await self._tidy(world)
 
     async def _in_time(self) -> None:

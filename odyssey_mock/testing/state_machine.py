@@ -23,7 +23,7 @@ from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.run import opened
 from odyssey_mock.sim.world import CLIENT, SERVER, World
-from odyssey_mock.testing.callback_watcher import Watcher
+from odyssey_mock.testing.callback_watcher import CallbackWatcher
 from odyssey_mock.testing.chaos import reset
 from odyssey_mock.testing.strategies import clock_jumps, faults, prompts, scripts
 
@@ -113,13 +113,13 @@ class OdysseyMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         with ExitStack() as stack:
-            self.world: World = stack.enter_context(opened(self.seed, depth=self.depth, settings=self.settings))
+            self.world: World = stack.enter_context(opened(self.seed, fidelity=self.depth, settings=self.settings))
             self.world.wire.set_defaults(latency=(0.005, 0.03))
             where = {API_URL_VARIABLE: self.world.mock.url, API_KEY_VARIABLE: self.world.mock.api_key}
             stack.enter_context(mock.patch.dict(os.environ, where))
             self.client: Odyssey = self.world.client()
             self.under_way: list[asyncio.Task[Any]] = []
-            self._watcher = Watcher()
+            self._watcher = CallbackWatcher()
             self._streams = False
             self.jobs: list[str] = []
             self._resources = stack.pop_all()

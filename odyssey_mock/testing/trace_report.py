@@ -7,9 +7,8 @@ from typing import Any
 
 from odyssey_mock.core.journal import Entry
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.explore.diagram import diagram
-from odyssey_mock.explore.log import WORLD, Line
 from odyssey_mock.sim.platform import EPOCH
+from odyssey_mock.sim.trace import WORLD, TraceLine, diagram
 from odyssey_mock.sim.world import CLIENT, SERVER
 
 SHOWN = 80
@@ -27,22 +26,22 @@ def trace_report(entries: Sequence[Entry]) -> str:
     return f"{head}:\n{diagram([_line(entry) for entry in entries[-SHOWN:]])}"
 
 
-def _line(entry: Entry) -> Line:
+def _line(entry: Entry) -> TraceLine:
     at, data = entry.time - EPOCH, entry.data
     match entry.kind:
         case "rest":
-            return Line(at, CLIENT, entry.name, SERVER, _told(data))
+            return TraceLine(at, CLIENT, entry.name, SERVER, _told(data))
         case "channel" | "signaling":
             who, to = (CLIENT, SERVER) if data.get("from") == "client" else (SERVER, CLIENT)
-            return Line(at, who, entry.name, to, _told(data.get("message")))
+            return TraceLine(at, who, entry.name, to, _told(data.get("message")))
         case "state":
             before, after = data.get("from"), data.get("to")
             change = f"{entry.name} {after}" if before is None else f"{entry.name} {before} -> {after}"
-            return Line(at, SERVER, change, None, _told(data))
+            return TraceLine(at, SERVER, change, None, _told(data))
         case "note":
-            return Line(at, WORLD, entry.name, None, None)
+            return TraceLine(at, WORLD, entry.name, None, None)
         case _:
-            return Line(at, SERVER, f"{entry.kind} {entry.name}", None, _told(data))
+            return TraceLine(at, SERVER, f"{entry.kind} {entry.name}", None, _told(data))
 
 
 def _told(data: Any) -> dict[str, JSON] | None:  # Any: JSON, whatever a client sent

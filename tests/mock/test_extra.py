@@ -38,3 +38,24 @@ def test_what_does_not_need_the_extra_works_without() -> None:
     missing = ["starlette", "uvicorn", "pydantic", "jwt"]
     tried = run(missing, "import odyssey_mock.testing.plugin, odyssey_client; from odyssey_mock import read_stamp")
     assert tried.returncode == 0, tried.stderr
+
+
+def test_the_plugin_needs_nothing_of_the_simulation() -> None:
+    loaded = run(
+        ["simloop", "hypothesis"], "import odyssey_mock.testing.plugin; print('odyssey_mock.sim' in sys.modules)"
+    )
+    assert (loaded.returncode, loaded.stdout.strip()) == (0, "False"), loaded.stderr
+
+
+def test_the_simulated_world_is_there_for_tests_that_name_it() -> None:
+    imported = run([], "from odyssey_mock.testing import CLIENT, SERVER, World; print(World.__name__, CLIENT, SERVER)")
+    assert imported.stdout.strip() == "World client odyssey", imported.stderr
+
+
+def test_without_its_extra_the_simulated_world_says_how_to_get_it() -> None:
+    tried = run(["simloop"], "from odyssey_mock.testing import World")
+    assert tried.returncode == 1
+    assert tried.stderr.splitlines()[-1] == (
+        "ImportError: odyssey_mock.testing.World needs simloop, which comes with an extra: "
+        "pip install 'odyssey-testkit[mock,sim]'"
+    )

@@ -1,4 +1,4 @@
-"""What light peers write where others have SDP: as much of it as whoever looks at SDP looks at (RFC 8866, RFC 8839)."""
+"""What light peers write where others have SDP: as much of it as others read of SDP (RFC 8866, RFC 8839)."""
 
 import hashlib
 import re
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal, Self, get_args
 
+from aiortc.sdp import candidate_from_sdp
+
 from odyssey_mock.media.encoder import Codec
+from odyssey_mock.rtc.peer_connection import DescriptionError
 
 type Direction = Literal["sendonly", "recvonly", "sendrecv", "inactive"]
 
@@ -136,3 +139,17 @@ def _ufrag(host: str, port: int) -> str:
 
 def _password(ufrag: str) -> str:
     return _digest(f"password of {ufrag}")[:24]
+
+
+def check_candidate(candidate: str) -> None:
+    """Make sure that a text is a candidate line, or says that there are no more.
+
+    Raises:
+        DescriptionError: it is neither.
+    """
+    if not candidate or ".local " in candidate:
+        return
+    try:
+        candidate_from_sdp(candidate.removeprefix("candidate:"))
+    except (ValueError, IndexError, AssertionError) as error:
+        raise DescriptionError("the candidate is no ICE candidate line (RFC 8839 section 5.1)") from error

@@ -14,12 +14,168 @@ with the same outcomes:
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
-from typing import Any
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Any, override
 
 from odyssey_mock.sim.light.description import Description, Section
-from odyssey_mock.sim.light.messages import Kind, Mark, after, closed, pause, read, written
-from odyssey_mock.sim.light.notifications import Datagrams, Kept, LinkListener, LinkState
+
+logger = logging.getLogger(__name__)
+
+CLOSE_LIMIT = 1.0
+"""Seconds that the last words may take."""
+
+_LENGTH = 4
+
+
+class MessageKind(IntEnum):
+    """What a message over TCP is."""
+
+    HELLO = 1
+    """Who it is, and with which certificate."""
+    OPEN = 2
+    OPENED = 3
+    SHUT = 4
+    """A data channel is opened, was taken, is closed: its label."""
+    TEXT = 5
+    BYTES = 6
+    """On the data channel whose number comes first."""
+    END = 7
+    """The video track has ended after that frame."""
+    BYE = 8
+    """The connection is closed, after that frame."""
+
+
+class DatagramKind(IntEnum):
+    """The first byte of a datagram. None is one that DTLS has (RFC 9443)."""
+
+    FRAME = 0x80
+    PING = 0x81
+    """Asks whether the other is there."""
+    PONG = 0x82
+    """It is. Both say how many messages were heard."""
+    LOST = 0x83
+    """A frame was lost."""
+    BROKEN = 0x84
+    """The TCP connection is broken, and is to be made anew."""
+    GONE = 0x85
+    """The connection is closed; a goodbye over TCP comes as well, if it can."""
+
+
+def written(kind: MessageKind, payload: bytes = b"") -> bytes:
+    """A message as it is sent."""
+    return bytes([kind]) + len(payload).to_bytes(_LENGTH) + payload
+
+
+async def read(reader: asyncio.StreamReader) -> tuple[MessageKind, bytes]:
+    """Read a message.
+
+    Raises:
+        EOFError: there is none any more.
+        OSError: the connection broke, or it is no message of ours.
+    """
+    head = await reader.readexactly(1 + _LENGTH)
+    try:
+        kind = MessageKind(head[0])
+    except ValueError as error:
+        raise OSError(f"expected a message of a light peer, came {head!r}") from error
+    return kind, await reader.readexactly(int.from_bytes(head[1:]))
+
+
+async def pause(seconds: float) -> None:
+    """Wait on the event loop's time."""
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()
+    timer = loop.call_later(seconds, over.set_result, None)
+    try:
+        await over
+    finally:
+        timer.cancel()
+
+
+async def after(seconds: float, then: Callable[[], None]) -> None:
+    """Do something in that time."""
+    await pause(seconds)
+    then()
+
+
+async def closed(writer: asyncio.StreamWriter, *, at_once: bool) -> None:
+    """Close a connection, and wait until it is; `at_once` without what is still to be sent."""
+    if at_once:
+        writer.transport.abort()
+    else:
+        writer.close()
+    with contextlib.suppress(OSError):
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT):
+                await writer.wait_closed()
+        except TimeoutError:
+            logger.info("a light peer took no last words within %s s", CLOSE_LIMIT)
+            writer.transport.abort()
+
+
+class LinkState(StrEnum):
+    """Where a link stands; `CLOSED` and `FAILED` are final."""
+
+    NEW = "new"
+    CONNECTED = "connected"
+    CLOSED = "closed"
+    """The other has said goodbye."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkListener:
+    """Whom a link tells, on the event loop; nothing is told once it is being closed."""
+
+    state: Callable[[LinkState], None]
+    message: Callable[[MessageKind, bytes], None]
+    """Of data channels, and of the end of the track."""
+    frame: Callable[[bytes], None]
+    """The datagram of a frame."""
+    frame_lost: Callable[[], None]
+    """The other has lost a frame, and wants one that decodes by itself."""
+
+
+class DatagramReceiver(asyncio.DatagramProtocol):
+    """Hands datagrams on."""
+
+    def __init__(self, heard: Callable[[bytes, tuple[Any, ...]], None]) -> None:  # Any: as asyncio has it
+        self._heard = heard
+
+    @override
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        if data:
+            self._heard(data, addr)
+
+
+class UnheardMessages:
+    """Messages that were sent, and may not have been heard: they are sent once more where a connection is made anew."""
+
+    def __init__(self) -> None:
+        self._messages: deque[bytes] = deque()
+        self._heard = 0
+        """How many before those were heard."""
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._messages)
+
+    def add(self, message: bytes) -> None:
+        """Keep one that is sent."""
+        self._messages.append(message)
+
+    def heard(self, number: int) -> None:
+        """The other has heard so many messages."""
+        while self._messages and self._heard < number:
+            self._messages.popleft()
+            self._heard += 1
+
 
 CHECK_LIMIT = 63.5
 """Seconds that a connection may take to come up: those of a STUN transaction of aioice (RFC 8489 section 6.2.1)."""
@@ -50,7 +206,7 @@ class Link:
         self._remote: tuple[str, int] = ("", 0)
         self._server: asyncio.Server | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self._kept = Kept()
+        self._unheard = UnheardMessages()
         self._heard = 0
         """How many of the other's were heard."""
         self._writers: dict[asyncio.StreamWriter, None] = {}
@@ -79,7 +235,7 @@ class Link:
 
     async def _open(self, listens: bool) -> Description:
         self._udp, _ = await self._loop.create_datagram_endpoint(
-            lambda: Datagrams(self._came), local_addr=(self._host, 0)
+            lambda: DatagramReceiver(self._came), local_addr=(self._host, 0)
         )
         host, udp_port = self._udp.get_extra_info("sockname")[:2]
         tcp_port = None
@@ -110,12 +266,12 @@ class Link:
         """Say and hear nothing any more, as when a cable is cut."""
         self._is_cut = True
 
-    def say(self, kind: Kind, payload: bytes = b"") -> None:
+    def say(self, kind: MessageKind, payload: bytes = b"") -> None:
         """Send a message, in order; nothing where there is no connection."""
         if self._is_cut or self.state is not LinkState.CONNECTED:
             return
         message = written(kind, payload)
-        self._kept.add(message)
+        self._unheard.add(message)
         if self._writer is not None:
             self._writer.write(message)
 
@@ -126,7 +282,7 @@ class Link:
 
     def lost_frame(self) -> None:
         """Tell the other that a frame was lost on the way (PLI, RFC 4585)."""
-        self.show(bytes([Mark.LOST]))
+        self.show(bytes([DatagramKind.LOST]))
 
     async def flush(self, limit: float) -> bool:
         """Let what was said go out, within `limit` seconds; tell whether it has."""
@@ -149,9 +305,9 @@ class Link:
         """Say goodbye, if there is anybody, and let go of everything; twice is fine."""
         first, self._closing = not self._closing, True
         if first:
-            self.say(Kind.BYE, last_words)
+            self.say(MessageKind.BYE, last_words)
             # Where TCP is broken, and one or the other does not know it yet, this arrives all the same.
-            self.show(bytes([Mark.GONE]))
+            self.show(bytes([DatagramKind.GONE]))
         if self._consent is not None:
             self._consent.cancel()
         tasks: list[asyncio.Task[Any]] = list(self._tasks)  # Any: what they return is nobody's any more
@@ -198,7 +354,7 @@ class Link:
                 reader, writer = await asyncio.open_connection(other.host, other.tcp_port)
                 self._keep(writer)
                 try:
-                    writer.write(written(Kind.HELLO, _hello(own, other) + b" %d" % self._heard))
+                    writer.write(written(MessageKind.HELLO, _hello(own, other) + b" %d" % self._heard))
                     _, hello = await read(reader)
                 except EOFError:
                     writer.close()
@@ -228,12 +384,12 @@ class Link:
         if who != _hello(other, self._own) or self.state in {LinkState.CLOSED, LinkState.FAILED}:
             writer.close()
             return
-        writer.write(written(Kind.HELLO, _hello(self._own, other) + b" %d" % self._heard))
+        writer.write(written(MessageKind.HELLO, _hello(self._own, other) + b" %d" % self._heard))
         self._go_on(other, writer, int(heard))
         await self._listen(reader, writer)
         while self._writer is None and self.is_up and not self._is_cut:
             # The other may not have noticed.
-            self.show(bytes([Mark.BROKEN]))
+            self.show(bytes([DatagramKind.BROKEN]))
             await pause(CHECK_INTERVAL)
 
     def _go_on(self, other: Description, writer: asyncio.StreamWriter, heard: int) -> None:
@@ -242,8 +398,8 @@ class Link:
         former, self._writer = self._writer, writer
         if former is not None:
             former.close()
-        self._kept.heard(heard)
-        for message in self._kept:
+        self._unheard.heard(heard)
+        for message in self._unheard:
             writer.write(message)
         if self.state is LinkState.NEW:
             self._remote = (other.host, other.udp_port)
@@ -258,7 +414,7 @@ class Link:
                 self._heard += 1
                 if not self._is_cut and self.is_up:
                     self._listener.message(kind, payload)
-                if kind is Kind.BYE:
+                if kind is MessageKind.BYE:
                     return True
         except (OSError, EOFError):
             if self._writer is writer:
@@ -274,36 +430,36 @@ class Link:
             self._go(LinkState.FAILED)
             return
         self._unanswered += 1
-        self.show(self._with_heard(Mark.PING))
+        self.show(self._with_heard(DatagramKind.PING))
         self._consent = self._loop.call_later(CONSENT_INTERVAL, self._ask)
 
-    def _with_heard(self, mark: Mark) -> bytes:
+    def _with_heard(self, mark: DatagramKind) -> bytes:
         return bytes([mark]) + self._heard.to_bytes(4)
 
     def _came(self, data: bytes, address: tuple[Any, ...]) -> None:  # Any: as asyncio has it
         if self._is_cut or not self.is_up or address[:2] != self._remote:
             return
         match data[0]:
-            case Mark.FRAME:
+            case DatagramKind.FRAME:
                 self._listener.frame(data)
-            case Mark.PING:
-                self._kept.heard(int.from_bytes(data[1:]))
-                self.show(self._with_heard(Mark.PONG))
-            case Mark.PONG:
-                self._kept.heard(int.from_bytes(data[1:]))
+            case DatagramKind.PING:
+                self._unheard.heard(int.from_bytes(data[1:]))
+                self.show(self._with_heard(DatagramKind.PONG))
+            case DatagramKind.PONG:
+                self._unheard.heard(int.from_bytes(data[1:]))
                 self._unanswered = 0
-            case Mark.LOST:
+            case DatagramKind.LOST:
                 self._listener.frame_lost()
-            case Mark.BROKEN if self._writer is not None:
+            case DatagramKind.BROKEN if self._writer is not None:
                 self._writer.transport.abort()
-            case Mark.GONE:
+            case DatagramKind.GONE:
                 self.later(LATE, self._is_gone)
             case _:
                 pass
 
     def _is_gone(self) -> None:
         if self.is_up:
-            self._listener.message(Kind.BYE, b"")
+            self._listener.message(MessageKind.BYE, b"")
 
     def _go(self, state: LinkState) -> None:
         if self._closing or self.state in {LinkState.CLOSED, LinkState.FAILED}:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, override
 
 from odyssey_client import SystemNetwork as ClientNetwork
 from odyssey_client.platform import Clock
-from odyssey_mock.sim.light.client import client_peer
-from odyssey_mock.sim.light.spectators import spectator_client_peer, spectator_peer
-from odyssey_mock.sim.light.streamer import streamer_peer
+from odyssey_mock.sim.light.client_peer import LightClientPeer
+from odyssey_mock.sim.light.spectator_peer import LightClientSpectatorPeer, LightSpectatorPeer
+from odyssey_mock.sim.light.streamer_peer import LightStreamerPeer
 from odyssey_mock.system_network import SystemNetwork as ServerNetwork
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from odyssey_client.errors import PeerError
     from odyssey_client.platform import ClientPeer, PeerListener
-    from odyssey_client.platform import SpectatorPeer as ClientSpectatorEnd
+    from odyssey_client.platform import SpectatorPeer as ClientSpectatorPeer
     from odyssey_mock.media.encoder import Codec
     from odyssey_mock.rtc.packet_track import PacketTrack
     from odyssey_mock.rtc.protocols import SpectatorPeer, StreamerPeer
@@ -28,7 +28,7 @@ class LightClientPeers(ClientNetwork):
 
     @override
     def peer(self, clock: Clock, listener: PeerListener) -> ClientPeer:
-        return client_peer(self.ice_addresses()[0], clock, listener)
+        return LightClientPeer(self.ice_addresses()[0], listener)
 
     @override
     def spectator_peer(
@@ -39,9 +39,9 @@ class LightClientPeers(ClientNetwork):
         ended: Callable[[], None],
         frame: Callable[[av.VideoFrame], None],
         lost: Callable[[PeerError], None],
-    ) -> ClientSpectatorEnd:
-        return spectator_client_peer(
-            self.ice_addresses()[0], clock, connected=connected, ended=ended, frame=frame, lost=lost
+    ) -> ClientSpectatorPeer:
+        return LightClientSpectatorPeer(
+            self.ice_addresses()[0], connected=connected, ended=ended, frame=frame, lost=lost
         )
 
 
@@ -59,7 +59,7 @@ class LightServerPeers(ServerNetwork):
         on_message: Callable[[str | bytes], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> StreamerPeer:
-        return streamer_peer(
+        return LightStreamerPeer(
             self.ice_addresses(loopback_only)[0],
             track,
             on_connected=on_connected,
@@ -79,7 +79,7 @@ class LightServerPeers(ServerNetwork):
         on_lost: Callable[[], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> SpectatorPeer:
-        return spectator_peer(
+        return LightSpectatorPeer(
             self.ice_addresses(loopback_only)[0],
             track,
             codecs,

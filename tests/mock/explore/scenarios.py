@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from odyssey_mock.explore.log import WORLD, Line
 from odyssey_mock.explore.outcome import Failure, Outcome
+from odyssey_mock.sim.trace import WORLD, TraceLine
 
 if TYPE_CHECKING:
     from odyssey_mock.explore.scenario import Scenario
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
 
 STEPS, SECONDS = 3, 60.5
-"""Of every life."""
+"""Of every scenario."""
 
 
 def play(
-    seed: int, *, depth: Fidelity = "light", workload: Scenario | None = None, keeps_trace: bool = False
+    seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
     """Seeds 3, 10, 17... leave a call unsettled; 5, 16, 27... lose a slot as well; all others hold."""
     broken = []
@@ -32,14 +32,14 @@ def play(
     if seed % 11 == 5:
         broken.append(Failure("slots_add_up", f"expected 0 slots taken, came {seed}", 60.0))
     lines = (
-        Line(0.0, "client-0", "connect()"),
-        Line(0.25, "client-0", "POST /sessions/request", "odyssey"),
-        Line(2.5, WORLD, f"cut, by {'the workload' if workload else 'the seed'}"),
-        Line(60.0, "odyssey", "session closed", details={"seed": seed}),
+        TraceLine(0.0, "client-0", "connect()"),
+        TraceLine(0.25, "client-0", "POST /sessions/request", "odyssey"),
+        TraceLine(2.5, WORLD, f"cut, by {'the scenario' if scenario else 'the seed'}"),
+        TraceLine(60.0, "odyssey", "session closed", details={"seed": seed}),
     )
     return Outcome(
         seed,
-        depth,
+        fidelity,
         tuple(broken),
         lines if keeps_trace else (),
         f"{seed:064x}" if keeps_trace else "",
@@ -48,31 +48,31 @@ def play(
     )
 
 
-def draw(seed: int, depth: Fidelity) -> Scenario:
+def draw(seed: int, fidelity: Fidelity) -> Scenario:
     """Two steps."""
     from odyssey_mock.explore.scenario import Actor, Scenario, Step  # noqa: PLC0415 - see above
 
-    return Scenario(seed, depth, {}, (Actor("client-0", 0, {}, (Step("connect"), Step("disconnect"))),))
+    return Scenario(seed, fidelity, {}, (Actor("client-0", 0, {}, (Step("connect"), Step("disconnect"))),))
 
 
-def shrink(workload: Scenario, *, report: Callable[[str], None]) -> Shrunk:
+def shrink(scenario: Scenario, *, report: Callable[[str], None]) -> Shrunk:
     """The first step is enough for everything."""
     from odyssey_mock.explore.shrink import NothingToShrinkError, Shrunk  # noqa: PLC0415 - see above
 
-    outcome = play(workload.seed, workload=workload)
+    outcome = play(scenario.seed, scenario=scenario)
     if not outcome.failures:
         raise NothingToShrinkError("it holds")
     report("1 step is enough, of 2")
-    actor = workload.actors[0]
-    return Shrunk(replace(workload, actors=(replace(actor, steps=actor.steps[:1]),)), outcome, played=2)
+    actor = scenario.actors[0]
+    return Shrunk(replace(scenario, actors=(replace(actor, steps=actor.steps[:1]),)), outcome, played=2)
 
 
 def kills(
     directory: Path,
     seed: int,
     *,
-    depth: Fidelity = "light",
-    workload: Scenario | None = None,
+    fidelity: Fidelity = "light",
+    scenario: Scenario | None = None,
     keeps_trace: bool = False,
 ) -> Outcome:
     """Seed 12 kills its process, always; seed 20 only the first time, as a machine short of memory would."""
@@ -80,25 +80,25 @@ def kills(
     if seed == 12 or (seed == 20 and not once.exists()):
         once.touch() if seed == 20 else None
         os.kill(os.getpid(), signal.SIGKILL)
-    return play(seed, depth=depth, workload=workload, keeps_trace=keeps_trace)
+    return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
 
 
 def hangs(
-    seed: int, *, depth: Fidelity = "light", workload: Scenario | None = None, keeps_trace: bool = False
+    seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
     """From seed 20 on a run never ends."""
     if seed >= 20:
         threading.Event().wait()
-    return play(seed, depth=depth, workload=workload, keeps_trace=keeps_trace)
+    return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
 
 
 def raises(
-    seed: int, *, depth: Fidelity = "light", workload: Scenario | None = None, keeps_trace: bool = False
+    seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
     """Seed 4 meets a defect of the explorer."""
     if seed == 4:
         raise LookupError(f"nothing known of {seed}")
-    return play(seed, depth=depth, workload=workload, keeps_trace=keeps_trace)
+    return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
 
 
 class _Unloadable:
@@ -106,7 +106,7 @@ class _Unloadable:
         return _refuse, ()
 
     def __call__(
-        self, seed: int, *, depth: Fidelity = "light", workload: Scenario | None = None, keeps_trace: bool = False
+        self, seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
     ) -> Outcome:
         raise AssertionError("nobody comes so far")
 

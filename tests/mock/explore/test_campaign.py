@@ -16,14 +16,23 @@ from hypothesis import strategies as st
 
 from odyssey_mock.explore import workers
 from odyssey_mock.explore.campaign import BATCH, Campaign, Tally
-from odyssey_mock.explore.outcome import Outcome
-from odyssey_mock.explore.records import PROCESS_DIED, RUN_RAISED, Failed, Held, Job, Record, batches, missing
-from odyssey_mock.explore.results import Header, results_in
-from odyssey_mock.explore.workers import Here, Place, Processes, WorkersError
+from odyssey_mock.explore.outcome import (
+    PROCESS_DIED,
+    RUN_RAISED,
+    FailedSeed,
+    HeldSeeds,
+    Outcome,
+    SeedPlayer,
+    SeedRecord,
+    batches,
+    missing,
+)
+from odyssey_mock.explore.results_file import Header, results_in
+from odyssey_mock.explore.workers import SeedWorkers, ThisProcess, WorkerProcesses, WorkersError
 from tests.mock.explore.scenarios import SECONDS, STEPS, hangs, kills, play, raises, unloadable
 
 HEADER = Header("light", "abc1234", "0")
-JOB = Job(play, "light")
+JOB = SeedPlayer(play, "light")
 
 CALL, SLOT = (
     "every_call_settles: expected interact() to settle, came nothing in # s",
@@ -31,13 +40,13 @@ CALL, SLOT = (
 )
 
 
-def ran(place: Place, seeds: range = range(100)) -> Tally:
+def ran(place: SeedWorkers, seeds: range = range(100)) -> Tally:
     campaign = Campaign(seeds, "light")
     campaign.run(place, lambda _: None)
     return campaign.tally
 
 
-def played(records: Iterable[Record]) -> list[int]:
+def played(records: Iterable[SeedRecord]) -> list[int]:
     return sorted(seed for record in records for seed in record.seeds)
 
 
@@ -55,18 +64,18 @@ def check_hundred(tally: Tally) -> None:
 
 
 def test_in_this_process() -> None:
-    check_hundred(ran(Here(JOB)))
+    check_hundred(ran(ThisProcess(JOB)))
 
 
 def test_in_processes_of_this_machine_of_which_none_is_left() -> None:
-    check_hundred(ran(Processes(JOB, 2)))
+    check_hundred(ran(WorkerProcesses(JOB, 2)))
     assert multiprocessing.active_children() == []
 
 
 def test_the_example_of_a_failure_is_its_lowest_seed_in_whatever_order_they_come() -> None:
     tally = Tally()
     for seed in (17, 3, 10):
-        tally.add([Failed(seed, play(seed).failures)])
+        tally.add([FailedSeed(seed, play(seed).failures)])
     assert [(known.seed, known.failure, known.count) for known in tally.examples()] == [(3, play(3).failures[0], 3)]
 
 
@@ -85,7 +94,7 @@ class Watched:
 
 def test_batches_are_taken_as_there_is_room_for_them() -> None:
     given_ = Watched(100_000)
-    under_way = Processes(JOB, 2).played(given_)
+    under_way = WorkerProcesses(JOB, 2).played(given_)
     for count in range(1, 6):
         next(under_way)
         assert given_.taken <= count + 2
@@ -94,13 +103,13 @@ def test_batches_are_taken_as_there_is_room_for_them() -> None:
 
 
 def test_a_process_that_dies_costs_no_seed_but_the_one_that_kills_it(tmp_path: Path) -> None:
-    place = Processes(Job(functools.partial(kills, tmp_path), "light"), 2)
+    place = WorkerProcesses(SeedPlayer(functools.partial(kills, tmp_path), "light"), 2)
     records = [record for some in place.played(batches([range(30)], 8)) for record in some]
     assert played(records) == list(range(30))
     deaths = [
         (record.seed, failure.rule, failure.message)
         for record in records
-        if isinstance(record, Failed)
+        if isinstance(record, FailedSeed)
         for failure in record.failures
         if failure.rule == PROCESS_DIED
     ]
@@ -110,14 +119,14 @@ def test_a_process_that_dies_costs_no_seed_but_the_one_that_kills_it(tmp_path: P
 
 
 def test_leaving_off_ends_processes_in_the_middle_of_a_run() -> None:
-    under_way = Processes(Job(hangs, "light"), 2).played(batches([range(100)], 10))
+    under_way = WorkerProcesses(SeedPlayer(hangs, "light"), 2).played(batches([range(100)], 10))
     assert sorted(played(next(under_way)) + played(next(under_way))) == list(range(20))
     under_way.close()
     assert multiprocessing.active_children() == []
 
 
 def test_a_process_that_is_told_to_leave_off_does_so_by_itself() -> None:
-    worker = workers._Worker(Job(hangs, "light"))
+    worker = workers._Worker(SeedPlayer(hangs, "light"))
     worker.give(range(20, 21))
     assert worker.hear()  # it has begun
     worker.stop()
@@ -133,7 +142,7 @@ def test_a_process_plays_no_other_seed_when_whoever_gave_them_is_gone() -> None:
 
 
 def test_processes_are_deaf_to_the_interrupt_that_a_terminal_tells_them_all() -> None:
-    under_way = Processes(JOB, 1).played(batches([range(10)], 1))
+    under_way = WorkerProcesses(JOB, 1).played(batches([range(10)], 1))
     next(under_way)
     (process,) = multiprocessing.active_children()
     assert process.pid is not None
@@ -145,13 +154,13 @@ def test_processes_are_deaf_to_the_interrupt_that_a_terminal_tells_them_all() ->
 
 def test_a_process_that_cannot_begin_is_an_error_and_no_failure_of_its_seeds(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(WorkersError, match="a process's exit 1, before it could begin: see above for why"):
-        ran(Processes(Job(unloadable, "light"), 1))
+        ran(WorkerProcesses(SeedPlayer(unloadable, "light"), 1))
     assert "no such module over here" in capfd.readouterr().err
     assert multiprocessing.active_children() == []
 
 
 def test_an_error_of_the_explorer_itself_is_a_failure_of_its_seed() -> None:
-    tally = ran(Here(Job(raises, "light")), range(6))
+    tally = ran(ThisProcess(SeedPlayer(raises, "light")), range(6))
     assert [(known.seed, known.failure.rule, known.failure.message) for known in tally.examples()] == [
         (3, "every_call_settles", "expected interact() to settle, came nothing in 3.5 s"),
         (4, RUN_RAISED, "LookupError: nothing known of 4"),
@@ -173,7 +182,7 @@ def test_runs_take_turns_where_threads_share_a_process() -> None:
 
     def work() -> None:
         meeting.wait(10)
-        Job(counted, "light").played(range(20))
+        SeedPlayer(counted, "light").played(range(20))
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:
@@ -191,7 +200,7 @@ class Recorder:
         self.asked: list[range] = []
         self._stop_after = stop_after
 
-    def played(self, batches: Iterable[range]) -> Generator[tuple[Record, ...]]:
+    def played(self, batches: Iterable[range]) -> Generator[tuple[SeedRecord, ...]]:
         for batch in batches:
             if len(self.asked) == self._stop_after:
                 raise KeyboardInterrupt
@@ -209,8 +218,8 @@ def test_a_second_run_plays_what_the_first_one_did_not(tmp_path: Path) -> None:
         place = Recorder()
         campaign.run(place, lambda _: None)
     left = range(3 * BATCH["light"], 1000)
-    assert played(Held(batch.start, batch.stop - 1, 0, 0) for batch in place.asked) == list(left)
-    assert campaign.tally == ran(Here(JOB), range(1000))
+    assert played(HeldSeeds(batch.start, batch.stop - 1, 0, 0) for batch in place.asked) == list(left)
+    assert campaign.tally == ran(ThisProcess(JOB), range(1000))
     with results_in(path, HEADER) as results:
         last = Recorder()
         again = Campaign(range(1000), "light", results)
@@ -226,7 +235,7 @@ def test_the_file_stays_small_where_all_is_well(tmp_path: Path) -> None:
         return Outcome(seed, "light", (), steps=10, seconds=1000.0)
 
     with results_in(path, HEADER) as results:
-        Campaign(range(10_000), "light", results).run(Here(Job(fine, "light")), lambda _: None)
+        Campaign(range(10_000), "light", results).run(ThisProcess(SeedPlayer(fine, "light")), lambda _: None)
     assert path.stat().st_size < 65_000
 
 
@@ -243,7 +252,7 @@ def test_batches_are_as_large_as_all_stay_busy(count: int, width: int, sizes: se
 def test_what_is_shown_grows_with_every_batch() -> None:
     shown: list[int] = []
     campaign = Campaign(range(8), "light")
-    campaign.run(Here(JOB), lambda tally: shown.append(tally.seeds))
+    campaign.run(ThisProcess(JOB), lambda tally: shown.append(tally.seeds))
     assert shown == [0, 2, 4, 6, 8]
 
 
@@ -253,7 +262,7 @@ def test_what_is_shown_grows_with_every_batch() -> None:
     size=st.integers(1, 7),
 )
 def test_every_seed_that_is_missing_is_in_one_batch(wanted: range, known: Sequence[range], size: int) -> None:
-    records = [Held(seeds.start, seeds.stop - 1, 0, 0.0) for seeds in known]
+    records = [HeldSeeds(seeds.start, seeds.stop - 1, 0, 0.0) for seeds in known]
     left = list(batches(missing(wanted, records), size))
     assert [seed for batch in left for seed in batch] == sorted(
         set(wanted) - {seed for seeds in known for seed in seeds}

@@ -15,15 +15,14 @@ from distributed import LocalCluster
 from odyssey_mock.explore import cluster, explorer
 from odyssey_mock.explore.campaign import Campaign
 from odyssey_mock.explore.cluster import on_cluster
-from odyssey_mock.explore.outcome import Outcome
-from odyssey_mock.explore.records import PROCESS_DIED, Failed, Job, Play, batches
+from odyssey_mock.explore.outcome import PROCESS_DIED, FailedSeed, Outcome, PlaySeed, SeedPlayer, batches
 from odyssey_mock.explore.scenario import Scenario
-from odyssey_mock.explore.workers import Pending, WorkersError
+from odyssey_mock.explore.workers import PendingBatches, WorkersError
 from odyssey_mock.sim.fidelity import Fidelity
 from tests.mock.explore.commanded import CODE
 from tests.mock.explore.scenarios import kills, play, unloadable
 
-JOB = Job(play, "light")
+JOB = SeedPlayer(play, "light")
 
 
 @contextmanager
@@ -48,8 +47,8 @@ def test_seeds_are_played_on_the_workers_of_a_cluster() -> None:
     assert [(known.seed, known.count) for known in campaign.tally.examples()] == [(3, 14), (5, 9)]
 
 
-def test_real_lives_are_on_a_cluster_what_they_are_here() -> None:
-    job, few = Job(explorer.play, "light"), range(3)
+def test_real_scenarios_are_on_a_cluster_what_they_are_here() -> None:
+    job, few = SeedPlayer(explorer.play, "light"), range(3)
     with scheduler(1) as address, on_cluster(job, address) as place:
         records = [record for some in place.played([few]) for record in some]
     assert records == list(job.played(few))
@@ -72,7 +71,7 @@ def test_no_more_batches_are_sent_than_there_is_room_for() -> None:
         under_way.close()
 
 
-def _of_one_version(play: Play) -> Play:
+def _of_one_version(play: PlaySeed) -> PlaySeed:
     cluster.fingerprint = lambda: CODE  # type: ignore[assignment,attr-defined]  # in a process of the cluster, for its whole life
     return _OfOneVersion(play)  # as it goes by the scheduler on its way
 
@@ -80,23 +79,23 @@ def _of_one_version(play: Play) -> Play:
 class _OfOneVersion:
     """Explorers that take the processes they are sent to for such of one version: files may be edited meanwhile."""
 
-    def __init__(self, play: Play) -> None:
+    def __init__(self, play: PlaySeed) -> None:
         self._play = play
 
-    def __reduce__(self) -> tuple[Callable[[Play], Play], tuple[Play]]:
+    def __reduce__(self) -> tuple[Callable[[PlaySeed], PlaySeed], tuple[PlaySeed]]:
         return _of_one_version, (self._play,)
 
     def __call__(
-        self, seed: int, *, depth: Fidelity = "light", workload: Scenario | None = None, keeps_trace: bool = False
+        self, seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
     ) -> Outcome:
-        return self._play(seed, depth=depth, workload=workload, keeps_trace=keeps_trace)
+        return self._play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
 
 
 def test_a_worker_that_dies_costs_no_seed_but_the_one_that_kills_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "fingerprint", lambda: CODE)
-    job = Job(_OfOneVersion(functools.partial(kills, tmp_path)), "light")
+    job = SeedPlayer(_OfOneVersion(functools.partial(kills, tmp_path)), "light")
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         scheduler(1, processes=True) as address,
@@ -105,7 +104,7 @@ def test_a_worker_that_dies_costs_no_seed_but_the_one_that_kills_it(
         records = [record for some in place.played(batches([range(8, 15)], 7)) for record in some]
     assert sorted(seed for record in records for seed in record.seeds) == list(range(8, 15))
     assert [
-        record.seed for record in records if isinstance(record, Failed) and record.failures[0].rule == PROCESS_DIED
+        record.seed for record in records if isinstance(record, FailedSeed) and record.failures[0].rule == PROCESS_DIED
     ] == [12]
 
 
@@ -114,8 +113,8 @@ def test_a_batch_that_may_have_killed_a_worker_is_played_alone_or_its_neighbours
         def nthreads(self) -> dict[str, int]:
             return {"a worker": 2}
 
-    place = cluster.Cluster(JOB, Client())
-    pending = Pending([range(2), range(2, 4)])
+    place = cluster.DaskWorkers(JOB, Client())
+    pending = PendingBatches([range(2), range(2, 4)])
     first = pending.take()
     assert first is not None
     assert place._room(pending, [first]) == 4
@@ -128,7 +127,7 @@ def test_a_batch_that_may_have_killed_a_worker_is_played_alone_or_its_neighbours
 
 
 def test_an_error_of_a_worker_ends_the_campaign_and_names_the_seeds() -> None:
-    with scheduler(1) as address, on_cluster(Job(unloadable, "light"), address) as place:
+    with scheduler(1) as address, on_cluster(SeedPlayer(unloadable, "light"), address) as place:
         expected = r"the cluster could not play seeds 0 to 1: .*"
         with pytest.raises(WorkersError, match=expected):
             Campaign(range(10), "light").run(place, lambda _: None)

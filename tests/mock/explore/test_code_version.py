@@ -12,7 +12,7 @@ import pytest
 
 from odyssey_mock.explore.code_version import DISTRIBUTION
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 PACKAGES = ("odyssey_client", "odyssey_mock")
 SAY = "from odyssey_mock.explore.code_version import commit, fingerprint; print(commit(), fingerprint())"
 

@@ -112,15 +112,15 @@ def test_the_diagram_of_a_seed_is_of_the_whole_run() -> None:
 
 
 def test_what_shrinking_finds_is_printed_and_kept_and_played_again(tmp_path: Path) -> None:
-    kept = tmp_path / "short life.json"
+    kept = tmp_path / "short scenario.json"
     ran = explore("--seed", "17", "--shrink", "--output", str(kept))
     assert (ran.exit_code, ran.stderr) == (1, "1 step is enough, of 2\n")
     assert ran.stdout.startswith("seed 17, light\nclient-0 (account 0):\n  after 0 s connect\nFAILED seed 17, light, ")
     assert f"again: odyssey-mock explore --workload '{kept}' --trace\n" in ran.stdout
-    assert "== cut, by the workload ==" in ran.stdout
+    assert "== cut, by the scenario ==" in ran.stdout
     again = explore("--workload", str(kept), "--trace")
     assert again.exit_code == 1
-    assert again.stdout.splitlines()[2] == "    2.500000 world: cut, by the workload"
+    assert again.stdout.splitlines()[2] == "    2.500000 world: cut, by the scenario"
     assert explore("--workload", str(kept), "--shrink").exit_code == 1
 
 
@@ -133,8 +133,8 @@ def test_there_is_nothing_to_shrink_where_all_holds() -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"format": 0}', "[]", "\x00"])
-def test_a_file_that_is_no_workload_is_an_error_that_names_it(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "life.json"
+def test_a_file_that_is_no_scenario_is_an_error_that_names_it(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "scenario.json"
     path.write_text(content)
     ran = explore("--workload", str(path))
     assert ran.exit_code == 2
@@ -195,8 +195,8 @@ def test_a_file_of_results_in_no_folder_is_an_error(tmp_path: Path) -> None:
     assert ran.stderr == f"Error: {tmp_path / 'nowhere' / 'results.jsonl'} cannot be written: {NO_FOLDER}\n"
 
 
-def test_where_a_life_cannot_be_written_none_is_looked_for(tmp_path: Path) -> None:
-    output = tmp_path / "nowhere" / "life.json"
+def test_where_a_scenario_cannot_be_written_none_is_looked_for(tmp_path: Path) -> None:
+    output = tmp_path / "nowhere" / "scenario.json"
     ran = explore("--seed", "3", "--shrink", "--output", str(output))
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert ran.stderr == f"Error: {output} cannot be written: there is no folder {output.parent}\n"

@@ -1,4 +1,4 @@
-"""Lives played from seeds: the same in every process, whole, and told."""
+"""Scenarios played from seeds: the same in every process, whole, and told."""
 
 import os
 import re
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from odyssey_mock.explore.explorer import explore, play
-from odyssey_mock.explore.log import WORLD
-from odyssey_mock.explore.scenario import Actor, NetworkChange, Scenario, Step
+from odyssey_mock.explore.scenario import Actor, ChaosStep, Scenario, Step
 from odyssey_mock.sim.fidelity import Fidelity
+from odyssey_mock.sim.trace import WORLD
 
 SAMPLE: dict[Fidelity, range] = {"light": range(500, 520), "full": range(500, 506)}
 """Seeds that are played twice; others are played once, in bulk, by `make test`."""
@@ -21,14 +21,14 @@ HASHES = """
 import sys
 from odyssey_mock.explore.explorer import play
 for seed in range(int(sys.argv[2]), int(sys.argv[3])):
-    print(seed, play(seed, depth=sys.argv[1], keeps_trace=True).trace_hash)
+    print(seed, play(seed, fidelity=sys.argv[1], keeps_trace=True).trace_hash)
 """
 
 
-def hashes(depth: Fidelity, hash_seed: str) -> str:
-    seeds = SAMPLE[depth]
+def hashes(fidelity: Fidelity, hash_seed: str) -> str:
+    seeds = SAMPLE[fidelity]
     return subprocess.run(
-        [sys.executable, "-c", HASHES, depth, str(seeds.start), str(seeds.stop)],
+        [sys.executable, "-c", HASHES, fidelity, str(seeds.start), str(seeds.stop)],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
         check=True,
         capture_output=True,
@@ -37,18 +37,20 @@ def hashes(depth: Fidelity, hash_seed: str) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize("depth", ["light", "full"])
-def test_a_seed_passes_in_the_same_way_in_every_process(depth: Fidelity) -> None:
-    first, second = hashes(depth, "1"), hashes(depth, "2")
+@pytest.mark.parametrize("fidelity", ["light", "full"])
+def test_a_seed_passes_in_the_same_way_in_every_process(fidelity: Fidelity) -> None:
+    first, second = hashes(fidelity, "1"), hashes(fidelity, "2")
     assert first == second
-    assert len(first.splitlines()) == len(SAMPLE[depth])
-    assert len({line.split()[1] for line in first.splitlines()}) == len(SAMPLE[depth]), "each seed is a life of its own"
+    assert len(first.splitlines()) == len(SAMPLE[fidelity])
+    assert len({line.split()[1] for line in first.splitlines()}) == len(SAMPLE[fidelity]), (
+        "each seed is a scenario of its own"
+    )
 
 
 def test_every_rule_is_in_the_documentation() -> None:
-    root = Path(__file__).parents[4]
-    sources = [path.read_text(encoding="utf-8") for path in (root / "odyssey_mock/sim/explore").glob("*.py")]
-    rules = {rule for source in sources for rule in re.findall(r"found\(\s*\"(\w+)\"", source)}
+    root = Path(__file__).parents[3]
+    sources = [path.read_text(encoding="utf-8") for path in (root / "odyssey_mock/explore").glob("*.py")]
+    rules = {rule for source in sources for rule in re.findall(r"violation\(\s*\"(\w+)\"", source)}
     told = re.findall(r"`(\w+)`", (root / "docs/simulation.md").read_text(encoding="utf-8"))
     assert len(rules) > 20
     assert rules <= set(told)
@@ -62,28 +64,28 @@ def test_what_was_played_before_changes_nothing() -> None:
 
 def test_seeds_are_played_in_turn() -> None:
     outcomes = list(islice(explore(seeds=range(3, 100)), 3))
-    assert [(each.seed, each.depth, each.failures) for each in outcomes] == [(n, "light", ()) for n in (3, 4, 5)]
+    assert [(each.seed, each.fidelity, each.failures) for each in outcomes] == [(n, "light", ()) for n in (3, 4, 5)]
     assert all(each.lines == () and each.trace_hash == "" for each in outcomes), "nobody asked for them"
 
 
 def test_what_is_played_may_be_drawn_by_others() -> None:
-    def connecting(seed: int, depth: Fidelity) -> Scenario:
-        return Scenario(seed, depth, {}, (Actor("client-1", seed, {}, (Step("connect"),) * seed),))
+    def connecting(seed: int, fidelity: Fidelity) -> Scenario:
+        return Scenario(seed, fidelity, {}, (Actor("client-1", seed, {}, (Step("connect"),) * seed),))
 
     outcomes = list(explore(connecting, seeds=[1, 3]))
     assert [(each.seed, each.steps, each.failures) for each in outcomes] == [(1, 1, ()), (3, 3, ())]
 
 
-def life(*steps: Step, weather: tuple[NetworkChange, ...] = ()) -> Scenario:
+def scenario_of(*steps: Step, chaos: tuple[ChaosStep, ...] = ()) -> Scenario:
     return Scenario(
-        seed=1, depth="light", settings={"fps": 4}, actors=(Actor("client-1", 0, {}, steps),), weather=weather
+        seed=1, fidelity="light", settings={"fps": 4}, actors=(Actor("client-1", 0, {}, steps),), chaos=chaos
     )
 
 
-def test_a_life_is_told_from_its_first_step_to_the_end_when_all_is_well() -> None:
+def test_a_scenario_is_told_from_its_first_step_to_the_end_when_all_is_well() -> None:
     outcome = play(
         1,
-        workload=life(
+        scenario=scenario_of(
             Step("connect"),
             Step("start", arguments={"prompt": "a harbour", "broadcast": True}),
             Step("interact", arguments={"prompt": "a ship comes in"}),
@@ -110,7 +112,7 @@ def test_a_life_is_told_from_its_first_step_to_the_end_when_all_is_well() -> Non
 
 
 def test_messages_are_arrows_between_client_and_server() -> None:
-    outcome = play(1, workload=life(Step("connect"), Step("disconnect")), keeps_trace=True)
+    outcome = play(1, scenario=scenario_of(Step("connect"), Step("disconnect")), keeps_trace=True)
     arrows = {(line.who, line.what, line.to) for line in outcome.lines if line.to is not None}
     assert ("client-1", "POST /sessions/token", "odyssey") in arrows
     assert ("odyssey", "offer", "client-1") in arrows
@@ -118,7 +120,7 @@ def test_messages_are_arrows_between_client_and_server() -> None:
 
 
 def test_what_needs_something_that_there_is_not_is_passed_over() -> None:
-    outcome = play(1, workload=life(Step("poll"), Step("leave"), Step("download")), keeps_trace=True)
+    outcome = play(1, scenario=scenario_of(Step("poll"), Step("leave"), Step("download")), keeps_trace=True)
     assert outcome.failures == ()
     assert [line.what for line in outcome.lines if "passed over" in line.what] == [
         "poll: passed over",
@@ -130,11 +132,11 @@ def test_what_needs_something_that_there_is_not_is_passed_over() -> None:
 def test_a_call_can_be_cancelled_and_one_can_go_on_while_others_are_made() -> None:
     outcome = play(
         1,
-        workload=life(
+        scenario=scenario_of(
             Step("connect", manner="cancel", patience=0.001),
             Step("connect", manner="go on"),
             Step("list jobs"),
-            weather=(NetworkChange(0.0, "latency", {"from": 0.01, "to": 0.02}),),
+            chaos=(ChaosStep(0.0, "latency", {"from": 0.01, "to": 0.02}),),
         ),
         keeps_trace=True,
     )
@@ -147,26 +149,26 @@ def test_a_call_can_be_cancelled_and_one_can_go_on_while_others_are_made() -> No
 @pytest.mark.parametrize(
     ("weather", "is_noticed"),
     [
-        (NetworkChange(2.0, "cut", {"host": "client-1", "ways": "both", "seconds": 4.0}), False),
-        (NetworkChange(2.0, "cut", {"host": "client-1", "ways": "in", "seconds": 7.0}), True),
-        (NetworkChange(2.0, "hold", {"host": "client-1", "ways": "out", "seconds": 7.0}), False),
-        (NetworkChange(2.0, "half open", {"host": "client-1", "dead": "server"}), True),
-        (NetworkChange(2.0, "reset", {"host": "client-1"}), True),
-        (NetworkChange(2.0, "crash", {"seconds": 2.0}), True),
-        (NetworkChange(2.0, "away", {"seconds": 2.0}), True),
-        (NetworkChange(2.0, "jump", {"host": "odyssey", "seconds": 3600}), False),
-        (NetworkChange(2.0, "jump", {"host": "client-1", "seconds": -86_400}), False),
+        (ChaosStep(2.0, "cut", {"host": "client-1", "ways": "both", "seconds": 4.0}), False),
+        (ChaosStep(2.0, "cut", {"host": "client-1", "ways": "in", "seconds": 7.0}), True),
+        (ChaosStep(2.0, "hold", {"host": "client-1", "ways": "out", "seconds": 7.0}), False),
+        (ChaosStep(2.0, "half open", {"host": "client-1", "dead": "server"}), True),
+        (ChaosStep(2.0, "reset", {"host": "client-1"}), True),
+        (ChaosStep(2.0, "crash", {"seconds": 2.0}), True),
+        (ChaosStep(2.0, "away", {"seconds": 2.0}), True),
+        (ChaosStep(2.0, "jump", {"host": "odyssey", "seconds": 3600}), False),
+        (ChaosStep(2.0, "jump", {"host": "client-1", "seconds": -86_400}), False),
     ],
     ids=str,
 )
-def test_a_stream_survives_the_weather(weather: NetworkChange, is_noticed: bool) -> None:
+def test_a_stream_survives_the_weather(weather: ChaosStep, is_noticed: bool) -> None:
     outcome = play(
         1,
-        workload=life(
+        scenario=scenario_of(
             Step("connect"),
             Step("start", arguments={"prompt": "a harbour"}),
             Step("interact", 30.0, {"prompt": "the storm clears"}),
-            weather=(NetworkChange(0.0, "latency", {"from": 0.01, "to": 0.03}), weather),
+            chaos=(ChaosStep(0.0, "latency", {"from": 0.01, "to": 0.03}), weather),
         ),
         keeps_trace=True,
     )

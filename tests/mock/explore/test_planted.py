@@ -15,7 +15,7 @@ SEEDS = 2000
 def test_a_planted_defect_is_found_and_replays_from_its_seed(defect: Defect) -> None:
     with defect.planted():
         found = next((outcome for outcome in map(play, range(SEEDS)) if outcome.failures), None)
-        assert found is not None, f"{SEEDS} lives were lived, and none has shown that {defect.suffers}"
+        assert found is not None, f"{SEEDS} scenarios were played, and none has shown that {defect.suffers}"
         assert found.failures[0].rule in defect.rules, f"seed {found.seed}, where {defect.suffers}: {found.failures}"
         replayed, once_more = (play(found.seed, keeps_trace=True) for _ in range(2))
 
@@ -25,7 +25,7 @@ def test_a_planted_defect_is_found_and_replays_from_its_seed(defect: Defect) -> 
 
 
 def test_a_planted_defect_is_gone_with_its_block() -> None:
-    """Each breaks one thing, and only while its block lasts: the lives before and after it are the same."""
+    """Each breaks one thing, and only while its block lasts: the scenarios before and after it are the same."""
     before = play(0, keeps_trace=True)
     for defect in DEFECTS:
         with defect.planted():

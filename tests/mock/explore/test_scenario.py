@@ -1,4 +1,4 @@
-"""A life as data: written, read again, and shown."""
+"""A scenario as data: written, read again, and shown."""
 
 import json
 from typing import Any
@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.explore.scenario import Actor, NetworkChange, Scenario, ScenarioError, Step
+from odyssey_mock.explore.scenario import Actor, ChaosStep, Scenario, ScenarioError, Step
 from odyssey_mock.explore.scenario_generator import draw
 
 
 @given(st.integers(0, 2**32), st.sampled_from(["light", "full"]))
-def test_what_was_written_is_read_again(seed: int, depth: Any) -> None:
-    workload = draw(seed, depth)
-    text = json.dumps(workload.to_json())
+def test_what_was_written_is_read_again(seed: int, fidelity: Any) -> None:
+    scenario = draw(seed, fidelity)
+    text = json.dumps(scenario.to_json())
     again = Scenario.from_json(json.loads(text))
     assert json.dumps(again.to_json()) == text
-    assert again == workload
+    assert again == scenario
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_what_was_written_is_read_again(seed: int, depth: Any) -> None:
         (lambda data: data.update(weather=3), "TypeError"),
     ],
 )
-def test_what_is_no_workload_is_refused(spoil: Any, says: str) -> None:
+def test_what_is_no_scenario_is_refused(spoil: Any, says: str) -> None:
     data = draw(0).to_json()
     spoil(data)
     with pytest.raises(ScenarioError, match=says):
@@ -37,30 +37,30 @@ def test_what_is_no_workload_is_refused(spoil: Any, says: str) -> None:
 
 
 def test_what_is_no_object_is_refused() -> None:
-    with pytest.raises(ScenarioError, match="expected a workload"):
+    with pytest.raises(ScenarioError, match="expected a scenario"):
         Scenario.from_json([])
 
 
 def test_a_reader_sees_who_does_what_and_when() -> None:
-    workload = Scenario(
+    scenario = Scenario(
         seed=7,
-        depth="light",
+        fidelity="light",
         settings={"fps": 4},
         actors=(
             Actor("client-1", 0, {}, (Step("connect"), Step("interact", 0.5, {"prompt": "snow"}, "cancel", 0.1))),
             Actor("client-2", 1, {}, ()),
         ),
         faults=({"at": "stream.start", "do": "silent"},),
-        weather=(NetworkChange(3.0, "cut", {"host": "client-1"}),),
+        chaos=(ChaosStep(3.0, "cut", {"host": "client-1"}),),
     )
-    assert str(workload).splitlines() == [
+    assert str(scenario).splitlines() == [
         "seed 7, light, settings fps=4",
         "faults:",
         "  at='stream.start', do='silent'",
-        "weather:",
+        "chaos:",
         "  at 3 s cut host='client-1'",
         "client-1 (account 0):",
         "  after 0 s connect",
         "  after 0.5 s interact prompt='snow', cancels after 0.1 s",
     ]
-    assert workload.size == 4
+    assert scenario.size == 4

@@ -11,7 +11,7 @@ from odyssey_mock.explore.scenario import ScenarioError
 from odyssey_mock.explore.scenario_file import read
 from odyssey_mock.explore.scenario_generator import draw
 
-KEPT = sorted((Path(__file__).parents[4] / "fixtures" / "lives").glob("*.json"))
+KEPT = sorted((Path(__file__).parents[3] / "fixtures" / "scenarios").glob("*.json"))
 
 
 def written(path: Path, data: object) -> Path:
@@ -21,8 +21,8 @@ def written(path: Path, data: object) -> Path:
 
 @pytest.mark.parametrize("seed", range(0, 200, 7))
 def test_whatever_is_drawn_can_be_kept(tmp_path: Path, seed: int) -> None:
-    workload = draw(seed, "light")
-    assert read(written(tmp_path / "life.json", workload.to_json())) == workload
+    scenario = draw(seed, "light")
+    assert read(written(tmp_path / "scenario.json", scenario.to_json())) == scenario
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
@@ -75,12 +75,12 @@ def test_what_cannot_be_played_is_refused(tmp_path: Path, spoil: Callable[[Any],
     data = draw(3, "light").to_json()
     spoil(data)
     with pytest.raises(ScenarioError, match=says):
-        read(written(tmp_path / "life.json", data))
+        read(written(tmp_path / "scenario.json", data))
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\xff\xfe"])
 def test_what_is_no_json_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "life.json"
+    path = tmp_path / "scenario.json"
     path.write_bytes(content)
     with pytest.raises(ScenarioError, match="expected JSON, as `--output` writes it: "):
         read(path)

@@ -26,20 +26,20 @@ def test_the_same_seed_is_the_same_life(seed: int) -> None:
 
 
 def test_every_fault_setting_and_limit_that_is_drawn_can_be() -> None:
-    for workload in MANY:
-        for fault in workload.faults:
+    for scenario in MANY:
+        for fault in scenario.faults:
             Fault.of(fault)
-        Settings().replace(**workload.settings)  # type: ignore[arg-type]  # JSON, which it judges itself
-        for actor in workload.actors:
+        Settings().replace(**scenario.settings)  # type: ignore[arg-type]  # JSON, which it judges itself
+        for actor in scenario.actors:
             AdvancedConfig(**actor.advanced)  # type: ignore[arg-type]  # JSON, which it judges itself
 
 
 def test_every_step_kind_of_weather_and_fault_point_comes_up() -> None:
-    steps = Counter(step.do for workload in MANY for actor in workload.actors for step in actor.steps)
+    steps = Counter(step.do for scenario in MANY for actor in scenario.actors for step in actor.steps)
     assert steps.keys() == STEPS.keys() == ACTIONS.keys()
-    assert {each.what for workload in MANY for each in workload.weather} == CHAOS.keys()
-    assert {fault["at"] for workload in MANY for fault in workload.faults} == POINTS.keys()
-    assert {step.manner for workload in MANY for actor in workload.actors for step in actor.steps} == {
+    assert {each.what for scenario in MANY for each in scenario.chaos} == CHAOS.keys()
+    assert {fault["at"] for scenario in MANY for fault in scenario.faults} == POINTS.keys()
+    assert {step.manner for scenario in MANY for actor in scenario.actors for step in actor.steps} == {
         "wait",
         "go on",
         "cancel",
@@ -48,7 +48,7 @@ def test_every_step_kind_of_weather_and_fault_point_comes_up() -> None:
 
 def test_every_field_of_the_limits_that_is_drawn_is_one() -> None:
     known = {each.name for each in fields(AdvancedConfig)}
-    assert {name for workload in MANY for actor in workload.actors for name in actor.advanced} <= known
+    assert {name for scenario in MANY for actor in scenario.actors for name in actor.advanced} <= known
 
 
 def test_one_fault_more_changes_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +56,7 @@ def test_one_fault_more_changes_no_step(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(drawing, "_faults", lambda chance: [{"at": "peer.ice", "do": "never"}, chance.random()][:1])
     after = draw(3)
     assert after.faults != before.faults
-    assert (after.actors, after.weather, after.settings) == (before.actors, before.weather, before.settings)
+    assert (after.actors, after.chaos, after.settings) == (before.actors, before.chaos, before.settings)
 
 
 def test_the_streams_of_a_seed_are_its_own() -> None:

@@ -1,4 +1,4 @@
-"""A life that fails is made shorter, as long as it fails in the same way."""
+"""A scenario that fails is made shorter, as long as it fails in the same way."""
 
 from dataclasses import replace
 
@@ -7,28 +7,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odyssey_mock.explore.outcome import Failure, Outcome
-from odyssey_mock.explore.scenario import Actor, NetworkChange, Scenario, Step
+from odyssey_mock.explore.scenario import Actor, ChaosStep, Scenario, Step
 from odyssey_mock.explore.scenario_generator import draw
 from odyssey_mock.explore.shrink import NothingToShrinkError, shrink
 
 
-def outcome_of(workload: Scenario, *rules: str) -> Outcome:
-    return Outcome(workload.seed, workload.depth, tuple(Failure(rule, "expected 1, came 2", 0.0) for rule in rules))
+def outcome_of(scenario: Scenario, *rules: str) -> Outcome:
+    return Outcome(scenario.seed, scenario.fidelity, tuple(Failure(rule, "expected 1, came 2", 0.0) for rule in rules))
 
 
-def names(workload: Scenario) -> list[str]:
-    return [step.do for actor in workload.actors for step in actor.steps]
+def names(scenario: Scenario) -> list[str]:
+    return [step.do for actor in scenario.actors for step in actor.steps]
 
 
-def breaks_with_interact_in_a_cut(workload: Scenario) -> Outcome:
+def breaks_with_interact_in_a_cut(scenario: Scenario) -> Outcome:
     """A defect that takes a connection, an interaction and a cut; and another, which anything brings about."""
-    is_met = {"connect", "interact"} <= set(names(workload)) and any(each.what == "cut" for each in workload.weather)
-    return outcome_of(workload, *(["another", "the_one"] if is_met else ["another"]))
+    is_met = {"connect", "interact"} <= set(names(scenario)) and any(each.what == "cut" for each in scenario.chaos)
+    return outcome_of(scenario, *(["another", "the_one"] if is_met else ["another"]))
 
 
 LONG = Scenario(
     seed=1,
-    depth="light",
+    fidelity="light",
     settings={"fps": 4, "streamers": 1},
     actors=tuple(
         Actor(
@@ -40,7 +40,7 @@ LONG = Scenario(
         for number in range(3)
     ),
     faults=({"at": "peer.ice", "do": "never"}, {"at": "peer.dtls", "do": "fail"}),
-    weather=(NetworkChange(0.0, "latency"), NetworkChange(1.234, "cut"), NetworkChange(2.0, "reset")),
+    chaos=(ChaosStep(0.0, "latency"), ChaosStep(1.234, "cut"), ChaosStep(2.0, "reset")),
 )
 
 
@@ -49,58 +49,58 @@ def test_what_is_not_needed_is_left_out() -> None:
     shrunk = shrink(
         LONG, signature="the_one: expected #, came #", report=told.append, try_out=breaks_with_interact_in_a_cut
     )
-    assert names(shrunk.workload) == ["connect", "interact"]
-    assert [each.what for each in shrunk.workload.weather] == ["cut"]
-    assert (shrunk.workload.faults, dict(shrunk.workload.settings)) == ((), {})
-    (actor,) = shrunk.workload.actors
+    assert names(shrunk.scenario) == ["connect", "interact"]
+    assert [each.what for each in shrunk.scenario.chaos] == ["cut"]
+    assert (shrunk.scenario.faults, dict(shrunk.scenario.settings)) == ((), {})
+    (actor,) = shrunk.scenario.actors
     assert {(step.wait, step.manner) for step in actor.steps} == {(0.0, "wait")}
     assert not actor.advanced
     assert any(failure.rule == "the_one" for failure in shrunk.outcome.failures)
-    assert told[-1] == f"{shrunk.workload.size} parts are enough, of {LONG.size}, and plainer"
+    assert told[-1] == f"{shrunk.scenario.size} parts are enough, of {LONG.size}, and plainer"
     assert len(told) == len(set(told)) or told.count(told[-1]) > 1, "what is said again is that it is plainer"
 
 
 def test_what_befalls_a_machine_goes_with_it() -> None:
-    weather = tuple(NetworkChange(1.0, "reset", {"host": f"client-{number}"}) for number in range(3))
+    weather = tuple(ChaosStep(1.0, "reset", {"host": f"client-{number}"}) for number in range(3))
     shrunk = shrink(
-        replace(LONG, weather=(*weather, NetworkChange(2.0, "crash", {"seconds": 1.0}))),
-        try_out=lambda each: outcome_of(each, *(["it"] if len(each.weather) >= 2 else [])),
+        replace(LONG, chaos=(*weather, ChaosStep(2.0, "crash", {"seconds": 1.0}))),
+        try_out=lambda each: outcome_of(each, *(["it"] if len(each.chaos) >= 2 else [])),
         rounds=3,
     )
-    assert [actor.host for actor in shrunk.workload.actors] == ["client-2"]
-    assert shrunk.workload.weather == (weather[2], NetworkChange(2.0, "crash", {"seconds": 1.0}))
+    assert [actor.host for actor in shrunk.scenario.actors] == ["client-2"]
+    assert shrunk.scenario.chaos == (weather[2], ChaosStep(2.0, "crash", {"seconds": 1.0}))
 
 
 def test_without_a_name_it_is_the_first_failure_that_stays() -> None:
     shrunk = shrink(LONG, try_out=breaks_with_interact_in_a_cut)
-    assert (shrunk.workload.size, shrunk.workload.actors) == (0, (replace(LONG.actors[-1], steps=(), advanced={}),))
+    assert (shrunk.scenario.size, shrunk.scenario.actors) == (0, (replace(LONG.actors[-1], steps=(), advanced={}),))
 
 
 def test_what_does_not_fail_cannot_be_shrunk() -> None:
     with pytest.raises(NothingToShrinkError, match="came one that does not"):
         shrink(LONG, try_out=outcome_of)
     with pytest.raises(NothingToShrinkError, match=r"fails by a different: #, came one that fails by it: expected #"):
-        shrink(LONG, signature="a different: #", try_out=lambda workload: outcome_of(workload, "it"))
+        shrink(LONG, signature="a different: #", try_out=lambda scenario: outcome_of(scenario, "it"))
 
 
 @settings(max_examples=30)
 @given(st.integers(0, 10_000), st.data())
-def test_of_any_life_any_one_step_is_found(seed: int, data: st.DataObject) -> None:
-    workload = draw(seed)
-    wanted = data.draw(st.sampled_from(sorted(set(names(workload)))))
+def test_of_any_scenario_any_one_step_is_found(seed: int, data: st.DataObject) -> None:
+    scenario = draw(seed)
+    wanted = data.draw(st.sampled_from(sorted(set(names(scenario)))))
     shrunk = shrink(
-        workload, try_out=lambda each: outcome_of(each, *(["it"] if wanted in names(each) else [])), rounds=5000
+        scenario, try_out=lambda each: outcome_of(each, *(["it"] if wanted in names(each) else [])), rounds=5000
     )
-    assert names(shrunk.workload) == [wanted]
-    assert shrunk.workload.size == 1
+    assert names(shrunk.scenario) == [wanted]
+    assert shrunk.scenario.size == 1
 
 
-def test_it_stops_after_so_many_lives() -> None:
+def test_it_stops_after_so_many_scenarios() -> None:
     played: list[Scenario] = []
 
-    def try_out(workload: Scenario) -> Outcome:
-        played.append(workload)
-        return outcome_of(workload, "it")
+    def try_out(scenario: Scenario) -> Outcome:
+        played.append(scenario)
+        return outcome_of(scenario, "it")
 
     shrunk = shrink(LONG, try_out=try_out, rounds=3)
     assert (shrunk.played, len(played)) == (3, 3)

@@ -17,8 +17,8 @@ from click.testing import CliRunner
 
 from odyssey_mock.cli.app import main
 from odyssey_mock.explore.commands import Tools
-from odyssey_mock.explore.records import Record
-from odyssey_mock.explore.results import Results
+from odyssey_mock.explore.outcome import SeedRecord
+from odyssey_mock.explore.results_file import Results
 from tests.mock.explore.commanded import CODE, COMMIT, explore
 from tests.mock.explore.scenarios import draw
 
@@ -45,7 +45,7 @@ def running(*options: str) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        cwd=Path(__file__).parents[4],
+        cwd=Path(__file__).parents[3],
     )
     with process:
         try:
@@ -91,7 +91,7 @@ def test_what_was_found_is_told_though_the_rest_cannot_be_played(
     path = tmp_path / "results.jsonl"
     add = Results.add
 
-    def full(self: Results, records: Iterable[Record]) -> None:
+    def full(self: Results, records: Iterable[SeedRecord]) -> None:
         records = tuple(records)
         if records[0].seeds.start >= 20:
             raise OSError(errno.ENOSPC, "No space left on device")

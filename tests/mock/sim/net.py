@@ -89,9 +89,9 @@ def play[T](scenario: Callable[[Net], Awaitable[T]], *, seed: int = 1) -> T:
         return await scenario(net)
 
     loop = SimulatedLoop(seed)
-    net = Net(loop.wire)
+    net = Net(loop.network)
     for host in (HERE, THERE):
-        loop.wire.host(host)
+        loop.network.host(host)
     with _without_collections():
         try:
             return loop.run_until_complete(main())  # type: ignore[no-any-return]  # as above

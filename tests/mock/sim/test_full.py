@@ -37,15 +37,15 @@ class Seen:
 
 
 def play[T](seed: int, scenario: Callable[[World], Awaitable[T]]) -> T:
-    """What `scenario` returns after a run in full depth, in which nothing went wrong."""
+    """What `scenario` returns after a run in full fidelity, in which nothing went wrong."""
     went = complete(seed, scenario)
     assert went.result is not None
     return went.result
 
 
 def complete[T](seed: int, scenario: Callable[[World], Awaitable[T]], *, fps: int = 20) -> Run[T]:
-    """Run `scenario` in full depth; nothing may go wrong, and nothing be left."""
-    went = run(seed, scenario, depth="full", settings={"fps": fps})
+    """Run `scenario` in full fidelity; nothing may go wrong, and nothing be left."""
+    went = run(seed, scenario, fidelity="full", settings={"fps": fps})
     if went.error is not None:
         raise went.error
     assert went.left == ()

@@ -99,7 +99,7 @@ def test_a_run_tells_what_is_left() -> None:
     async def scenario(world: World) -> None:
         world.wire.host(HOST)
         loop = asyncio.get_running_loop()
-        # Kept: from Python 3.13 on a writer that nobody has closes its connection.
+        # UnheardMessages: from Python 3.13 on a writer that nobody has closes its connection.
         await world.spawn(HOST, of(asyncio.start_server(lambda *ends: kept.append(ends), "0.0.0.0", 80)))
         kept.append(await world.spawn(CLIENT, of(asyncio.open_connection(HOST, 80))))
         await world.spawn(CLIENT, of(loop.create_datagram_endpoint(asyncio.DatagramProtocol, ("0.0.0.0", 9))))

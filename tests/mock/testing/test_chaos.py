@@ -19,14 +19,14 @@ type Story = tuple[list[ConnectionStatus], list[str], float]
 
 
 def statuses(seed: int, sort: bool | Literal["calm"] | Collection[str]) -> Story:
-    """Be connected for a while in such weather: the statuses, what happened, and how wrong the clocks are then."""
+    """Be connected for a while in such chaos: the statuses, what happened, and how wrong the clocks are then."""
 
     async def scenario(world: World) -> Story:
         seen: list[ConnectionStatus] = []
         client = world.client(advanced=AdvancedConfig(keepalive_interval_s=1.0))
         await client.connect(on_status_change=lambda status: note(seen, status))
-        chaos.settle(world, sort)
-        happenings = world.spawn(SERVER, chaos.go_on(world, sort))
+        chaos.draw_network(world, sort)
+        happenings = world.spawn(SERVER, chaos.apply_chaos(world, sort))
         await client.start_stream("A cat")
         await world.seams().clock.sleep(SECONDS)
         happenings.cancel()
@@ -55,7 +55,7 @@ def first_with(what: str) -> Story:
 def test_the_usual_network_has_delays_of_its_own_in_each_seed() -> None:
     def delays(sort: bool | Literal["calm"]) -> list[float]:
         async def scenario(world: World) -> float:
-            chaos.settle(world, sort)
+            chaos.draw_network(world, sort)
             await world.client().list_simulations()
             return world.now()
 
@@ -76,7 +76,7 @@ def test_nothing_happens_where_nothing_was_asked_for() -> None:
 
 def test_a_reset_breaks_the_connection_which_comes_back() -> None:
     seen, notes, _ = first_with("reset")
-    assert notes[0] == "weather: every TCP connection is reset"
+    assert notes[0] == "chaos: every TCP connection is reset"
     assert ConnectionStatus.RECONNECTING in seen
     assert seen[-2:] == [ConnectionStatus.CONNECTED, ConnectionStatus.DISCONNECTED]
 
@@ -112,11 +112,11 @@ def test_a_clock_jump_is_of_the_wall_clock_only() -> None:
     assert ConnectionStatus.RECONNECTING not in seen
 
 
-def test_the_same_seed_has_the_same_weather() -> None:
+def test_the_same_seed_has_the_same_chaos() -> None:
     assert statuses(5, True) == statuses(5, True)
 
 
 @pytest.mark.parametrize("sort", ["reset", "storm", 3, None, ["storm"]])
-def test_other_weather_there_is_none(sort: object) -> None:
-    with pytest.raises(chaos.WeatherError, match="reset, half_open, partition, clock_jump"):
-        chaos.check(sort)
+def test_other_chaos_there_is_none(sort: object) -> None:
+    with pytest.raises(chaos.ChaosError, match="reset, half_open, partition, clock_jump"):
+        chaos.check_chaos(sort)

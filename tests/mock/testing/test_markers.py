@@ -9,10 +9,10 @@ from odyssey_mock.settings import SimulatedOverrides
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.world import World
 from odyssey_mock.testing import markers
-from odyssey_mock.testing.chaos import Weather
+from odyssey_mock.testing.chaos import Chaos
 from odyssey_mock.testing.simulated import Plan
 
-TYPES = {"Fidelity": Fidelity, "Weather": Weather}
+TYPES = {"Fidelity": Fidelity, "Chaos": Chaos}
 """What `markers` names for type checkers alone."""
 
 

@@ -168,13 +168,13 @@ def test_what_would_really_block_fails_and_is_named(pytester: pytest.Pytester) -
     result.stdout.fnmatch_lines(
         [
             ">*time.sleep(0.1)",
-            "E*OutsideError: time.sleep(0.1) reaches out of the simulation: time passes by `await asyncio.sleep()`",
+            "E*SandboxError: time.sleep(0.1) reaches out of the simulation: time passes by `await asyncio.sleep()`",
             ">*socket.create_connection(*",
-            "E*OutsideError: socket.getaddrinfo('127.0.0.1', 9, *",
+            "E*SandboxError: socket.getaddrinfo('127.0.0.1', 9, *",
             ">*urllib.request.urlopen(*",
-            "E*OutsideError: socket.*",
+            "E*SandboxError: socket.*",
             ">*threading.Thread(target=print).start()",
-            "E*OutsideError: _thread.start_*",  # new_thread, and joinable_thread from Python 3.13 on
+            "E*SandboxError: _thread.start_*",  # new_thread, and joinable_thread from Python 3.13 on
         ]
     )
 

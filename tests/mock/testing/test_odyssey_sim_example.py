@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from odyssey_mock.testing.chaos import Weather
+from odyssey_mock.testing.chaos import Chaos
 from odyssey_mock.testing.simulated import Plan, play
 from tests.mock.testing.examples.directing import HastyDirector
 from tests.mock.testing.examples.directing_tests import test_nothing_happens_twice as nothing_happens_twice
@@ -28,7 +28,7 @@ def test_a_defect_between_an_interaction_and_its_acknowledgement_is_found_and_re
     assert found.returncode == 1, found.stdout + found.stderr
     seed = int(re.findall(r"--odyssey-seed=(\d+)", found.stdout)[0])
     passed = seed_and_story(found.stdout)
-    before, after = passed.split("weather: every TCP connection is reset")[-2:]
+    before, after = passed.split("chaos: every TCP connection is reset")[-2:]
     assert re.findall(r"\b(update|update_acknowledged) \(", before)[-1] == "update", "it had no acknowledgement yet"
     sent = re.compile(r'\bupdate \(prompt="(.*)"\)')
     assert sent.findall(after)[0] == sent.findall(before)[-1], "it was sent again, though it had arrived"
@@ -48,7 +48,7 @@ def test_the_defect_shows_for_no_other_reason() -> None:
     assert not [seed for seed in finding if is_found(seed, False)]
 
 
-def is_found(seed: int, weather: Weather) -> bool:
+def is_found(seed: int, weather: Chaos) -> bool:
     """Play the example with that seed."""
     plan = Plan.of({"weather": weather}, seeds=None, seed=seed)
     return play(nothing_happens_twice, {"odyssey_sim": None, "make": HastyDirector}, plan, EXAMPLE) is not None

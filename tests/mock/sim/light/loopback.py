@@ -16,7 +16,7 @@ from tests.support.leftovers import nothing_left
 HOST = "127.0.0.1"
 SIZE = (176, 320)
 
-type Depth = Literal["real", "light"]
+type PeerKind = Literal["real", "light"]
 
 
 class LightClientNetwork(light.LightClientPeers):
@@ -57,12 +57,12 @@ class Told:
 class Stage:
     """A mock, and how clients of it are made."""
 
-    depth: Depth
+    fidelity: PeerKind
     mock: MockOdyssey
 
     def network(self) -> odyssey_client.Network:
         """A client's."""
-        return LightClientNetwork() if self.depth == "light" else odyssey_client.SystemNetwork()
+        return LightClientNetwork() if self.fidelity == "light" else odyssey_client.SystemNetwork()
 
     def client(self, **advanced: Any) -> Odyssey:
         """Make a client; settings by name."""
@@ -75,10 +75,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(depth: Depth, **settings: Any) -> AsyncIterator[Stage]:
+async def staged(fidelity: PeerKind, **settings: Any) -> AsyncIterator[Stage]:
     """A mock of small frames; nothing of it, nor of its clients, is left in the end."""
-    served = LightServerNetwork() if depth == "light" else SystemNetwork()
-    footage = light.light_footage if depth == "light" else drawn
+    served = LightServerNetwork() if fidelity == "light" else SystemNetwork()
+    footage = light.light_footage if fidelity == "light" else drawn
     small = {"portrait_size": SIZE, "landscape_size": SIZE[::-1]}
     async with nothing_left(), MockOdyssey(network=served, footage=footage, **{**small, **settings}) as mock:
-        yield Stage(depth, mock)
+        yield Stage(fidelity, mock)

@@ -8,9 +8,7 @@ import pytest
 
 from odyssey_mock.sim.light import link as module
 from odyssey_mock.sim.light.description import CODECS, Description, Section
-from odyssey_mock.sim.light.link import Link
-from odyssey_mock.sim.light.messages import Kind, Mark, pause, written
-from odyssey_mock.sim.light.notifications import LinkListener, LinkState
+from odyssey_mock.sim.light.link import DatagramKind, Link, LinkListener, LinkState, MessageKind, pause, written
 from tests.mock.sim.light.loopback import HOST
 from tests.support.leftovers import nothing_left
 
@@ -23,7 +21,7 @@ class End:
 
     def __init__(self) -> None:
         self.states: list[LinkState] = []
-        self.said: list[tuple[Kind, bytes]] = []
+        self.said: list[tuple[MessageKind, bytes]] = []
         self.frames: list[bytes] = []
         self.lost = 0
         self._changed = asyncio.Event()
@@ -43,10 +41,10 @@ class End:
         self.states.append(state)
         self._changed.set()
 
-    def _message(self, kind: Kind, payload: bytes) -> None:
+    def _message(self, kind: MessageKind, payload: bytes) -> None:
         self.said.append((kind, payload))
         self._changed.set()
-        if kind is Kind.BYE:
+        if kind is MessageKind.BYE:
             self.link.said_goodbye()
 
     def _frame(self, datagram: bytes) -> None:
@@ -83,28 +81,28 @@ async def connected() -> AsyncIterator[tuple[End, End]]:
 async def test_messages_come_in_order_and_frames_too_on_a_network_that_loses_nothing() -> None:
     async with connected() as (offers, answers):
         for number in range(100):
-            offers.link.say(Kind.TEXT, b"%d" % number)
-            offers.link.show(bytes([Mark.FRAME, number]))
-        answers.link.say(Kind.TEXT, b"x" * 300_000)
+            offers.link.say(MessageKind.TEXT, b"%d" % number)
+            offers.link.show(bytes([DatagramKind.FRAME, number]))
+        answers.link.say(MessageKind.TEXT, b"x" * 300_000)
         answers.link.lost_frame()
         while len(answers.said) < 100 or len(answers.frames) < 100:
             await answers.change()
         while not (offers.said and offers.lost):
             await offers.change()
-        assert answers.said == [(Kind.TEXT, b"%d" % number) for number in range(100)]
-        assert answers.frames == [bytes([Mark.FRAME, number]) for number in range(100)]
-        assert (offers.said, offers.lost) == ([(Kind.TEXT, b"x" * 300_000)], 1)
+        assert answers.said == [(MessageKind.TEXT, b"%d" % number) for number in range(100)]
+        assert answers.frames == [bytes([DatagramKind.FRAME, number]) for number in range(100)]
+        assert (offers.said, offers.lost) == ([(MessageKind.TEXT, b"x" * 300_000)], 1)
 
 
 async def test_a_goodbye_comes_after_what_was_said() -> None:
     async with connected() as (offers, answers):
-        offers.link.say(Kind.TEXT, b"the last")
+        offers.link.say(MessageKind.TEXT, b"the last")
         assert await offers.link.flush(LIMIT)
         await offers.link.close(b"\0\0\0\7")
         await answers.until(LinkState.CLOSED)
-        assert answers.said == [(Kind.TEXT, b"the last"), (Kind.BYE, b"\0\0\0\7")]
+        assert answers.said == [(MessageKind.TEXT, b"the last"), (MessageKind.BYE, b"\0\0\0\7")]
         assert offers.states == [LinkState.CONNECTED], "it is not told of its own end"
-        answers.link.say(Kind.TEXT, b"nobody hears it")
+        answers.link.say(MessageKind.TEXT, b"nobody hears it")
         await offers.link.close()
 
 
@@ -118,9 +116,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_silence_is_a_failure_for_both() -> None:
     async with connected() as (offers, answers):
         offers.link.cut()
-        offers.link.say(Kind.TEXT, b"nobody hears it")
-        offers.link.show(bytes([Mark.FRAME]))
-        answers.link.say(Kind.TEXT, b"nor this")
+        offers.link.say(MessageKind.TEXT, b"nobody hears it")
+        offers.link.show(bytes([DatagramKind.FRAME]))
+        answers.link.say(MessageKind.TEXT, b"nor this")
         await offers.until(LinkState.FAILED)
         await answers.until(LinkState.FAILED)
         assert (answers.said, answers.frames, offers.said) == ([], [], [])
@@ -143,8 +141,8 @@ async def test_a_tcp_connection_that_breaks_is_made_anew_and_nothing_is_lost_or_
 ) -> None:
     async with connected() as (offers, answers):
         for number in range(30):
-            offers.link.say(Kind.TEXT, b"from one %d" % number)
-            answers.link.say(Kind.TEXT, b"from the other %d" % number)
+            offers.link.say(MessageKind.TEXT, b"from one %d" % number)
+            answers.link.say(MessageKind.TEXT, b"from the other %d" % number)
             if number % 10 == 5:
                 end = (offers if breaks == "offers" else answers).link
                 while end._writer is None:
@@ -155,8 +153,8 @@ async def test_a_tcp_connection_that_breaks_is_made_anew_and_nothing_is_lost_or_
                     half_opened(end)
         while len(answers.said) < 30 or len(offers.said) < 30:
             await asyncio.wait([asyncio.ensure_future(pause(0.001))])
-        assert answers.said == [(Kind.TEXT, b"from one %d" % number) for number in range(30)]
-        assert offers.said == [(Kind.TEXT, b"from the other %d" % number) for number in range(30)]
+        assert answers.said == [(MessageKind.TEXT, b"from one %d" % number) for number in range(30)]
+        assert offers.said == [(MessageKind.TEXT, b"from the other %d" % number) for number in range(30)]
         assert offers.states == answers.states == [LinkState.CONNECTED]
 
 
@@ -175,7 +173,7 @@ def half_opened(link: Link) -> None:
 @pytest.mark.usefixtures("impatient")
 async def test_one_that_is_closed_while_its_connection_is_broken_says_so_all_the_same() -> None:
     async with connected() as (offers, answers):
-        offers.link.say(Kind.TEXT, b"heard")
+        offers.link.say(MessageKind.TEXT, b"heard")
         while not answers.said:
             await answers.change()
         half_opened(offers.link)
@@ -186,8 +184,8 @@ async def test_one_that_is_closed_while_its_connection_is_broken_says_so_all_the
 @pytest.mark.usefixtures("impatient")
 async def test_messages_that_were_heard_are_not_kept() -> None:
     async with connected() as (offers, answers):
-        offers.link.say(Kind.TEXT, b"heard")
-        while offers.link._kept:
+        offers.link.say(MessageKind.TEXT, b"heard")
+        while offers.link._unheard:
             await asyncio.wait([asyncio.ensure_future(pause(0.001))])
         assert answers.said
 
@@ -209,7 +207,7 @@ async def test_the_one_that_dials_goes_on_trying_and_strangers_are_turned_away(
             return await dial(*where)  # type: ignore[arg-type]  # passed on
 
         stranger, writer = await asyncio.open_connection(HOST, offer.tcp_port)
-        writer.write(written(Kind.HELLO, b"who knows me 0"))
+        writer.write(written(MessageKind.HELLO, b"who knows me 0"))
         monkeypatch.setattr(asyncio, "open_connection", refused_twice)
         answers.link.dial(offer)
         offers.link.expect(answer)

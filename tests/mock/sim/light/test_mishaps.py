@@ -7,10 +7,10 @@ import pytest
 
 from odyssey_client import OdysseyError
 from odyssey_mock.sim.light import stamp_of
-from tests.mock.sim.light.loopback import Depth, Told, staged
+from tests.mock.sim.light.loopback import PeerKind, Told, staged
 
 LIMIT = 30.0
-BOTH: Sequence[Depth] = ("real", "light")
+BOTH: Sequence[PeerKind] = ("real", "light")
 
 IN_VAIN = "ConnectTimeoutError: The connection was not up within 0.7 s: still waiting for {}. "
 IN_VAIN += "Call connect() again, or raise AdvancedConfig.connect_timeout_s. (fatal)"
@@ -35,12 +35,12 @@ HISTORY = {
 """What the mock's session goes through then."""
 
 
-@pytest.mark.parametrize("depth", BOTH)
+@pytest.mark.parametrize("fidelity", BOTH)
 @pytest.mark.parametrize("fault", NOT_CONNECTED)
-async def test_a_connection_that_does_not_come_up(depth: Depth, fault: str) -> None:
+async def test_a_connection_that_does_not_come_up(fidelity: PeerKind, fault: str) -> None:
     at, do = fault.split()
     told = Told()
-    async with staged(depth) as stage, asyncio.timeout(LIMIT):
+    async with staged(fidelity) as stage, asyncio.timeout(LIMIT):
         stage.mock.faults.add({"at": at, "do": do})
         with pytest.raises(OdysseyError):
             # DTLS of aiortc takes its time on a busy machine, and is to fail before the limit.
@@ -50,20 +50,20 @@ async def test_a_connection_that_does_not_come_up(depth: Depth, fault: str) -> N
     assert told.words == ["authenticating", "connecting", "failed", NOT_CONNECTED[fault]]
 
 
-@pytest.mark.parametrize("depth", BOTH)
-async def test_an_offer_that_is_broken(depth: Depth) -> None:
+@pytest.mark.parametrize("fidelity", BOTH)
+async def test_an_offer_that_is_broken(fidelity: PeerKind) -> None:
     told = Told()
-    async with staged(depth) as stage, asyncio.timeout(LIMIT):
+    async with staged(fidelity) as stage, asyncio.timeout(LIMIT):
         stage.mock.faults.add(at="signaling.offer", do="broken_sdp")
         with pytest.raises(OdysseyError, match="The service's offer cannot be answered"):
             await stage.client().connect(**told.handlers())
     assert told.words[:3] == ["authenticating", "connecting", "failed"]
 
 
-@pytest.mark.parametrize("depth", BOTH)
-async def test_an_offer_that_comes_twice_is_answered_twice_and_the_second_answer_refused(depth: Depth) -> None:
+@pytest.mark.parametrize("fidelity", BOTH)
+async def test_an_offer_that_comes_twice_is_answered_twice_and_the_second_answer_refused(fidelity: PeerKind) -> None:
     told = Told()
-    async with staged(depth) as stage, asyncio.timeout(LIMIT):
+    async with staged(fidelity) as stage, asyncio.timeout(LIMIT):
         stage.mock.faults.add(at="signaling.offer", do="twice")
         async with stage.client() as client:
             await client.connect(**told.handlers())
@@ -81,12 +81,12 @@ COMES_BACK = {
 """Why a connection is lost, by what is done to it once it is up."""
 
 
-@pytest.mark.parametrize("depth", BOTH)
+@pytest.mark.parametrize("fidelity", BOTH)
 @pytest.mark.parametrize("mishap", COMES_BACK)
-async def test_a_connection_that_is_lost_comes_back(depth: Depth, mishap: str) -> None:
+async def test_a_connection_that_is_lost_comes_back(fidelity: PeerKind, mishap: str) -> None:
     told = Told()
     is_back = asyncio.Event()
-    async with staged(depth) as stage, asyncio.timeout(LIMIT):
+    async with staged(fidelity) as stage, asyncio.timeout(LIMIT):
         async with stage.client(peer_timeout_s=0.5) as client:
             handlers = told.handlers()
 
@@ -119,9 +119,9 @@ async def test_a_connection_that_is_lost_comes_back(depth: Depth, mishap: str) -
     assert events[3:5] == ["socket_lost", "socket_opened"]
 
 
-async def frames_with(depth: Depth, do: str, **parameters: object) -> list[tuple[int, int, int]]:
+async def frames_with(fidelity: PeerKind, do: str, **parameters: object) -> list[tuple[int, int, int]]:
     """Index and size of the frames of a stream of which the third to the fifth are faulty."""
-    async with staged(depth, fps=50) as stage, asyncio.timeout(LIMIT), stage.client() as client:
+    async with staged(fidelity, fps=50) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         reader = (await client.connect()).frames(buffer=1000)
         stage.mock.faults.add(at="peer.frame", do=do, after=2, times=3, match={"prompt": "A cat"}, **parameters)  # type: ignore[arg-type]  # judged there
         await client.start_stream("A cat")

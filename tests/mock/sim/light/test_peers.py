@@ -15,11 +15,11 @@ from odyssey_mock.rtc.peer_connection import DescriptionError
 from odyssey_mock.rtc.protocols import StreamerPeer
 from odyssey_mock.sim.light import link as module
 from odyssey_mock.system_network import SystemNetwork
-from tests.mock.sim.light.loopback import Depth, LightClientNetwork, LightServerNetwork
+from tests.mock.sim.light.loopback import LightClientNetwork, LightServerNetwork, PeerKind
 from tests.support.leftovers import nothing_left
 
 LIMIT = 20.0
-BOTH: Sequence[Depth] = ("real", "light")
+BOTH: Sequence[PeerKind] = ("real", "light")
 
 
 class Told:
@@ -40,11 +40,11 @@ class Told:
 
 
 @asynccontextmanager
-async def pair(depth: Depth) -> AsyncIterator[tuple[StreamerPeer, ClientPeer, Told]]:
+async def pair(fidelity: PeerKind) -> AsyncIterator[tuple[StreamerPeer, ClientPeer, Told]]:
     """A streamer and a client that know nothing of each other yet."""
     told = Told()
-    served = LightServerNetwork() if depth == "light" else SystemNetwork()
-    used = LightClientNetwork() if depth == "light" else odyssey_client.SystemNetwork()
+    served = LightServerNetwork() if fidelity == "light" else SystemNetwork()
+    used = LightClientNetwork() if fidelity == "light" else odyssey_client.SystemNetwork()
     async with nothing_left(), asyncio.timeout(LIMIT):
         streamer = served.streamer_peer(
             PacketTrack(),
@@ -77,9 +77,9 @@ async def connect(streamer: StreamerPeer, client: ClientPeer, told: Told) -> Non
     await told.until("streamer connected")
 
 
-@pytest.mark.parametrize("depth", BOTH)
-async def test_what_is_said_before_a_channel_is_open_waits_for_it_and_order_is_kept(depth: Depth) -> None:
-    async with pair(depth) as (streamer, client, told):
+@pytest.mark.parametrize("fidelity", BOTH)
+async def test_what_is_said_before_a_channel_is_open_waits_for_it_and_order_is_kept(fidelity: PeerKind) -> None:
+    async with pair(fidelity) as (streamer, client, told):
         assert not client.send("nobody")
         await connect(streamer, client, told)
         streamer.send("before")
@@ -97,9 +97,9 @@ async def test_what_is_said_before_a_channel_is_open_waits_for_it_and_order_is_k
             streamer.send("x" * 262_145)
 
 
-@pytest.mark.parametrize("depth", BOTH)
-async def test_channels_that_are_to_be_closed_before_they_are_open_close_as_they_open(depth: Depth) -> None:
-    async with pair(depth) as (streamer, client, told):
+@pytest.mark.parametrize("fidelity", BOTH)
+async def test_channels_that_are_to_be_closed_before_they_are_open_close_as_they_open(fidelity: PeerKind) -> None:
+    async with pair(fidelity) as (streamer, client, told):
         await connect(streamer, client, told)
         streamer.close_channels()
         streamer.open_channels(0)
@@ -110,9 +110,9 @@ async def test_channels_that_are_to_be_closed_before_they_are_open_close_as_they
         assert not [word for word in told.words if "heard" in word]
 
 
-@pytest.mark.parametrize("depth", BOTH)
-async def test_a_close_by_the_client_is_told_from_a_loss(depth: Depth) -> None:
-    async with pair(depth) as (streamer, client, told):
+@pytest.mark.parametrize("fidelity", BOTH)
+async def test_a_close_by_the_client_is_told_from_a_loss(fidelity: PeerKind) -> None:
+    async with pair(fidelity) as (streamer, client, told):
         await connect(streamer, client, told)
         streamer.open_channels(0)
         await told.until("channel")
@@ -131,9 +131,9 @@ async def test_silence_is_a_loss_and_no_close(monkeypatch: pytest.MonkeyPatch) -
         assert not streamer.was_closed
 
 
-@pytest.mark.parametrize("depth", BOTH)
-async def test_what_is_no_description_and_no_candidate_is_refused(depth: Depth) -> None:
-    async with pair(depth) as (streamer, client, _):
+@pytest.mark.parametrize("fidelity", BOTH)
+async def test_what_is_no_description_and_no_candidate_is_refused(fidelity: PeerKind) -> None:
+    async with pair(fidelity) as (streamer, client, _):
         await streamer.offer()
         for nonsense in ("", "v=0\r\n", "v=0\r\na=fingerprint:x\r\n"):
             with pytest.raises(DescriptionError, match="cannot be used"):
@@ -152,10 +152,10 @@ def one_step() -> Generator[None]:
     yield
 
 
-@pytest.mark.parametrize("depth", BOTH)
+@pytest.mark.parametrize("fidelity", BOTH)
 @pytest.mark.parametrize("steps", range(10))
-async def test_an_offer_that_is_cancelled_half_way_leaves_nothing(depth: Depth, steps: int) -> None:
-    async with pair(depth) as (streamer, _, _told):
+async def test_an_offer_that_is_cancelled_half_way_leaves_nothing(fidelity: PeerKind, steps: int) -> None:
+    async with pair(fidelity) as (streamer, _, _told):
         offering = asyncio.create_task(streamer.offer())
         for _ in range(steps):
             await one_step()

@@ -18,10 +18,10 @@ from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.stamp import FrameStamp, read_stamp
 from odyssey_mock.sim.light import LightFrame, stamp_of
 from odyssey_mock.sim.light.description import MAX_MESSAGE
-from tests.mock.sim.light.loopback import SIZE, Depth, Told, staged
+from tests.mock.sim.light.loopback import SIZE, PeerKind, Told, staged
 
 LIMIT = 20.0
-BOTH: Sequence[Depth] = ("real", "light")
+BOTH: Sequence[PeerKind] = ("real", "light")
 
 
 async def life_cycle(client: Odyssey, told: Told) -> None:
@@ -35,10 +35,10 @@ async def life_cycle(client: Odyssey, told: Told) -> None:
     await client.disconnect()
 
 
-@pytest.mark.parametrize("depth", BOTH)
-async def test_a_life_cycle_is_told_in_this_order(depth: Depth) -> None:
+@pytest.mark.parametrize("fidelity", BOTH)
+async def test_a_life_cycle_is_told_in_this_order(fidelity: PeerKind) -> None:
     told = Told()
-    async with staged(depth) as stage, asyncio.timeout(LIMIT):
+    async with staged(fidelity) as stage, asyncio.timeout(LIMIT):
         await life_cycle(stage.client(), told)
         assert stage.session_history() == [
             ("socket_opened", "signaling"),
@@ -122,12 +122,12 @@ async def test_nothing_is_rendered_and_nothing_encoded(monkeypatch: pytest.Monke
     assert told.words[-1] == "disconnected"
 
 
-@pytest.mark.parametrize("depth", BOTH)
+@pytest.mark.parametrize("fidelity", BOTH)
 @pytest.mark.parametrize(("longer", "is_taken"), [(0, True), (1, False)])
 async def test_a_message_may_be_as_long_as_the_channel_takes_and_no_longer(
-    depth: Depth, longer: int, is_taken: bool
+    fidelity: PeerKind, longer: int, is_taken: bool
 ) -> None:
-    async with staged(depth) as stage, asyncio.timeout(LIMIT), stage.client() as client:
+    async with staged(fidelity) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         await client.connect()
         await client.start_stream("A cat")
         prompt = "x" * (MAX_MESSAGE + longer - len(messages.encode(messages.Update(""))))

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from odyssey_mock.explore import code_version
-from odyssey_mock.explore.outcome import Failure
-from odyssey_mock.explore.records import Failed, Held, Record
+from odyssey_mock.explore.outcome import FailedSeed, Failure, HeldSeeds, SeedRecord
 
 if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
@@ -41,33 +40,33 @@ class Header:
     """Of what these are the results.
 
     Attributes:
-        depth: how deep the runs went.
+        fidelity: how deep the runs went.
         commit: of the code, for people.
         code: its fingerprint, which tells changes apart that are in no commit.
     """
 
-    depth: Fidelity
+    fidelity: Fidelity
     commit: str
     code: str
 
     @classmethod
-    def of(cls, depth: Fidelity) -> Header:
+    def of(cls, fidelity: Fidelity) -> Header:
         """That of the code that runs."""
-        return cls(depth, code_version.commit(), code_version.fingerprint())
+        return cls(fidelity, code_version.commit(), code_version.fingerprint())
 
     def __str__(self) -> str:
-        return f"{self.depth} runs of {self.commit} (code {self.code})"
+        return f"{self.fidelity} runs of {self.commit} (code {self.code})"
 
 
 class Results:
     """A file that is open, and held by nobody else."""
 
-    def __init__(self, file: IO[str], records: tuple[Record, ...]) -> None:
+    def __init__(self, file: IO[str], records: tuple[SeedRecord, ...]) -> None:
         self._file = file
         self.before = records
         """What it held when it was opened."""
 
-    def add(self, records: Iterable[Record]) -> None:
+    def add(self, records: Iterable[SeedRecord]) -> None:
         """Write down what was played, so that it is there whatever happens to this process next."""
         self._file.write("".join(f"{json.dumps(_to_json(record))}\n" for record in records))
         self._file.flush()
@@ -108,7 +107,7 @@ def _lock(file: IO[str], path: Path) -> None:
         raise ResultsError(f"{path} is written to by another run: wait for its end, or name another file") from error
 
 
-def _read(file: IO[str], path: Path, header: Header, *, restart: bool) -> tuple[Record, ...]:
+def _read(file: IO[str], path: Path, header: Header, *, restart: bool) -> tuple[SeedRecord, ...]:
     """What is in the file; a last line that was never finished is cut off, and a header made where there is none."""
     file.seek(0)
     try:
@@ -138,7 +137,7 @@ def _header_to_json(header: Header) -> dict[str, Any]:  # Any: JSON
     return {
         "format": FORMAT,
         "version": VERSION,
-        "depth": header.depth,
+        "depth": header.fidelity,
         "commit": header.commit,
         "code": header.code,
     }
@@ -150,9 +149,9 @@ def _header_from_json(data: Any) -> Header:  # Any: JSON
     return Header(data["depth"], data["commit"], data["code"])
 
 
-def _to_json(record: Record) -> dict[str, Any]:  # Any: JSON
+def _to_json(record: SeedRecord) -> dict[str, Any]:  # Any: JSON
     more = {"steps": record.steps, "seconds": round(record.seconds, 3)}
-    if isinstance(record, Held):
+    if isinstance(record, HeldSeeds):
         return {"held": [record.first, record.last], **more}
     failures = [
         {"signature": each.signature, "rule": each.rule, "message": each.message, "at": each.at}
@@ -161,9 +160,9 @@ def _to_json(record: Record) -> dict[str, Any]:  # Any: JSON
     return {"seed": record.seed, "failures": failures, **more}
 
 
-def _from_json(data: Any) -> Record:  # Any: JSON
+def _from_json(data: Any) -> SeedRecord:  # Any: JSON
     if "held" in data:
         first, last = data["held"]
-        return Held(int(first), int(last), data["steps"], data["seconds"])
+        return HeldSeeds(int(first), int(last), data["steps"], data["seconds"])
     failures = tuple(Failure(each["rule"], each["message"], each["at"]) for each in data["failures"])
-    return Failed(data["seed"], failures, data["steps"], data["seconds"])
+    return FailedSeed(data["seed"], failures, data["steps"], data["seconds"])

@@ -10,13 +10,9 @@ from typing import Self
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.peer_connection import DescriptionError
-from odyssey_mock.rtc.protocols import StreamerPeer
-from odyssey_mock.sim.light.candidates import check_candidate
-from odyssey_mock.sim.light.description import CODECS, MAX_MESSAGE, Description, Section
-from odyssey_mock.sim.light.frames import FrameSender
-from odyssey_mock.sim.light.link import Link
-from odyssey_mock.sim.light.messages import Kind
-from odyssey_mock.sim.light.notifications import LinkListener, LinkState
+from odyssey_mock.sim.light.description import CODECS, MAX_MESSAGE, Description, Section, check_candidate
+from odyssey_mock.sim.light.link import Link, LinkListener, LinkState, MessageKind
+from odyssey_mock.sim.light.video import FrameSender
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +124,7 @@ class LightStreamerPeer:
             data = text.encode()
             if len(data) > MAX_MESSAGE:
                 raise ValueError(f"expected a message of {MAX_MESSAGE} bytes at most, came {len(data)}")
-            self._link.say(Kind.TEXT, data)
+            self._link.say(MessageKind.TEXT, data)
         elif is_open is False or not self._has_opened:
             self._outbox.append(text)
 
@@ -148,13 +144,13 @@ class LightStreamerPeer:
         else:
             self._on_lost()
 
-    def _told(self, kind: Kind, payload: bytes) -> None:
+    def _told(self, kind: MessageKind, payload: bytes) -> None:
         match kind:
-            case Kind.TEXT if self._channels.get(CLIENT_TO_STREAMER):
+            case MessageKind.TEXT if self._channels.get(CLIENT_TO_STREAMER):
                 self._on_message(payload.decode())
-            case Kind.OPENED if payload in self._channels:
+            case MessageKind.OPENED if payload in self._channels:
                 self._opened(payload)
-            case Kind.BYE:
+            case MessageKind.BYE:
                 self.was_closed = True
                 self._channels.clear()
                 self._link.said_goodbye()
@@ -165,7 +161,7 @@ class LightStreamerPeer:
         self._has_opened = True
         for label in (STREAMER_TO_CLIENT, CLIENT_TO_STREAMER):
             self._channels[label] = False
-            self._link.say(Kind.OPEN, label)
+            self._link.say(MessageKind.OPEN, label)
 
     def _opened(self, label: bytes) -> None:
         self._channels[label] = True
@@ -178,31 +174,11 @@ class LightStreamerPeer:
 
     def _shut(self, label: bytes) -> None:
         del self._channels[label]
-        self._link.say(Kind.SHUT, label)
+        self._link.say(MessageKind.SHUT, label)
 
     def _say_end(self) -> None:
-        self._link.say(Kind.END, self._sender.last)
+        self._link.say(MessageKind.END, self._sender.last)
 
 
 def _nothing(_datagram: bytes) -> None:
     """The client sends no video."""
-
-
-def streamer_peer(
-    host: str,
-    track: PacketTrack,
-    *,
-    on_connected: Callable[[], None],
-    on_lost: Callable[[], None],
-    on_message: Callable[[str | bytes], None],
-    on_keyframe_wanted: Callable[[], None],
-) -> StreamerPeer:
-    """Make the streamer's light end, bound to the address `host`; the rest is as in `PeerFactory.streamer_peer`."""
-    return LightStreamerPeer(
-        host,
-        track,
-        on_connected=on_connected,
-        on_lost=on_lost,
-        on_message=on_message,
-        on_keyframe_wanted=on_keyframe_wanted,
-    )

@@ -6,9 +6,9 @@ from io import StringIO
 import pytest
 
 from odyssey_mock.explore.campaign import Campaign, Tally
-from odyssey_mock.explore.progress import LINES, Rate, progress
-from odyssey_mock.explore.records import Held, Job
-from odyssey_mock.explore.workers import Here
+from odyssey_mock.explore.outcome import HeldSeeds, SeedPlayer
+from odyssey_mock.explore.report import LINES, Rate, progress
+from odyssey_mock.explore.workers import ThisProcess
 from tests.mock.explore.scenarios import play
 
 
@@ -21,7 +21,7 @@ def shown(stream: StringIO, seeds: int) -> str:
     times = iter(range(1000))  # half a second later at each look
     campaign = Campaign(range(seeds), "light")
     with progress(stream, campaign.total, Rate(0, lambda: next(times) / 2)) as show:
-        campaign.run(Here(Job(play, "light")), show)
+        campaign.run(ThisProcess(SeedPlayer(play, "light")), show)
     return stream.getvalue()
 
 
@@ -71,6 +71,6 @@ def test_the_rate_is_of_what_was_played_now() -> None:
     times = iter([10.0, 12.0, 12.0])
     rate = Rate(100, lambda: next(times))
     tally = Tally()
-    tally.add([Held(0, 149, 0, 0.0)])
+    tally.add([HeldSeeds(0, 149, 0, 0.0)])
     assert rate.of(tally) == 25.0
     assert rate.elapsed == 2.0

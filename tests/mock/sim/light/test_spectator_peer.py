@@ -7,19 +7,19 @@ import pytest
 
 from odyssey_client import BroadcastInfo, OdysseyError, PeerError, SpectatorConnection, connect_to_stream
 from odyssey_mock.sim.light import stamp_of
-from tests.mock.sim.light.loopback import Depth, Stage, staged
+from tests.mock.sim.light.loopback import PeerKind, Stage, staged
 
 LIMIT = 30.0
-BOTH: Sequence[Depth] = ("real", "light")
+BOTH: Sequence[PeerKind] = ("real", "light")
 
 
 async def watched(stage: Stage, info: BroadcastInfo) -> SpectatorConnection:
     return await connect_to_stream(info.webrtc_url, info.spectator_token, network=stage.network())
 
 
-@pytest.mark.parametrize("depth", BOTH)
-async def test_spectators_watch_to_the_end_of_the_stream(depth: Depth) -> None:
-    async with staged(depth) as stage, asyncio.timeout(LIMIT), stage.client() as client:
+@pytest.mark.parametrize("fidelity", BOTH)
+async def test_spectators_watch_to_the_end_of_the_stream(fidelity: PeerKind) -> None:
+    async with staged(fidelity) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
         await client.connect(on_broadcast_ready=ready.set_result)
         await client.start_stream("A cat", broadcast=True)
@@ -58,9 +58,9 @@ async def test_the_last_frame_of_the_stream_reaches_everybody() -> None:
         await spectator.disconnect()
 
 
-@pytest.mark.parametrize("depth", BOTH)
-async def test_one_that_leaves_is_gone_and_the_others_go_on(depth: Depth) -> None:
-    async with staged(depth) as stage, asyncio.timeout(LIMIT), stage.client() as client:
+@pytest.mark.parametrize("fidelity", BOTH)
+async def test_one_that_leaves_is_gone_and_the_others_go_on(fidelity: PeerKind) -> None:
+    async with staged(fidelity) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
         await client.connect(on_broadcast_ready=ready.set_result)
         await client.start_stream("A cat", broadcast=True)
@@ -75,9 +75,9 @@ async def test_one_that_leaves_is_gone_and_the_others_go_on(depth: Depth) -> Non
         assert [entry.data["to"] for entry in others][:2] == ["answered", "connected"]
 
 
-@pytest.mark.parametrize("depth", BOTH)
-async def test_a_mock_that_goes_away_is_felt_as_silence(depth: Depth) -> None:
-    async with staged(depth) as stage, asyncio.timeout(LIMIT), stage.client() as client:
+@pytest.mark.parametrize("fidelity", BOTH)
+async def test_a_mock_that_goes_away_is_felt_as_silence(fidelity: PeerKind) -> None:
+    async with staged(fidelity) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
         await client.connect(on_broadcast_ready=ready.set_result)
         await client.start_stream("A cat", broadcast=True)
@@ -94,9 +94,9 @@ async def test_a_mock_that_goes_away_is_felt_as_silence(depth: Depth) -> None:
         await stage.mock.come_back()
 
 
-@pytest.mark.parametrize("depth", BOTH)
-async def test_hls_goes_on_beside_it(depth: Depth) -> None:
-    async with staged(depth, hls_segment_duration=0.2) as stage, asyncio.timeout(LIMIT), stage.client() as client:
+@pytest.mark.parametrize("fidelity", BOTH)
+async def test_hls_goes_on_beside_it(fidelity: PeerKind) -> None:
+    async with staged(fidelity, hls_segment_duration=0.2) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
         await client.connect(on_broadcast_ready=ready.set_result)
         stream_id = await client.start_stream("A cat", broadcast=True)

@@ -1,18 +1,71 @@
-"""What passed in a run, drawn: a sequence diagram in text.
+"""The trace of a simulated run: what passed, in order, as lines and as a sequence diagram in text.
 
-A column for each client's host and one for the server, at the right; time runs down. It is plain ASCII but for the
-ellipsis of what is cut and for what was said in other letters.
+Two runs of one seed have the same trace. A diagram has a column for each client's host and one for the server, at the
+right; time runs down. It is plain ASCII but for the ellipsis of what is cut and for texts in other letters.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.explore.log import WORLD, Line
-from odyssey_mock.sim.world import SERVER
+
+SERVER = "odyssey"
+"""The server's host."""
+CLIENT = "client"
+"""The host of clients unless another is named."""
+WORLD = "world"
+"""Who, of what no host does: the network, the clocks, the explorer."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceLine:
+    """One thing that passed.
+
+    Attributes:
+        at: seconds of virtual time since the run began.
+        who: the host it passed on: a client's, the server's, or `WORLD`.
+        to: the host it goes to, where it is a message or a request; None where it concerns `who` alone.
+        what: in a few words, such as `connect()`, `POST /sessions/token`, `interact_acknowledged`.
+        details: what else is known; nothing that differs between two runs of a seed.
+    """
+
+    at: float
+    who: str
+    what: str
+    to: str | None = None
+    details: Mapping[str, JSON] | None = None
+
+    def __str__(self) -> str:
+        arrow = "" if self.to is None else f" -> {self.to}"
+        more = "" if not self.details else " " + json.dumps(self.details, sort_keys=True, ensure_ascii=False)
+        return f"{self.at:12.6f} {self.who}{arrow}: {self.what}{more}"
+
+
+class Trace:
+    """The lines of one run."""
+
+    def __init__(self, now: Callable[[], float], *, keeps_lines: bool = True) -> None:
+        self._now = now
+        self._keeps_lines = keeps_lines
+        self.lines: list[TraceLine] = []
+
+    def add(self, who: str, what: str, details: Mapping[str, JSON] | None = None, *, to: str | None = None) -> None:
+        """Add what has just passed."""
+        if self._keeps_lines:
+            self.lines.append(TraceLine(self._now(), who, what, to, details))
+
+    def hash(self) -> str:
+        """SHA-256 over the lines, in hexadecimal."""
+        digest = hashlib.sha256()
+        for line in self.lines:
+            digest.update(f"{line}\n".encode())
+        return digest.hexdigest()
+
 
 WIDTH = 120
 """Columns of a diagram, unless told otherwise."""
@@ -28,7 +81,7 @@ WAIT = 1.0
 _LIFELINE, _PAUSE = "|", ":"
 
 
-def diagram(lines: Sequence[Line], *, width: int = WIDTH) -> str:
+def diagram(lines: Sequence[TraceLine], *, width: int = WIDTH) -> str:
     """Draw the lines, in their order; a text without a last newline, empty where there are no lines.
 
     A message is an arrow, with its words on it where they fit, else behind it; what concerns one host is a note at its
@@ -44,7 +97,7 @@ def diagram(lines: Sequence[Line], *, width: int = WIDTH) -> str:
     return "\n".join(row.rstrip() for row in _rows(lines, lanes))
 
 
-def _rows(lines: Sequence[Line], lanes: _Lanes) -> Iterator[str]:
+def _rows(lines: Sequence[TraceLine], lanes: _Lanes) -> Iterator[str]:
     yield f"{'seconds':>{TIME - 2}}  {lanes.heads()}"
     shown, last = "", lines[0].at
     for line in lines:
@@ -55,7 +108,7 @@ def _rows(lines: Sequence[Line], lanes: _Lanes) -> Iterator[str]:
         shown, last = time, line.at
 
 
-def _hosts(lines: Iterable[Line]) -> list[str]:
+def _hosts(lines: Iterable[TraceLine]) -> list[str]:
     """Those that something is said of: clients in the order of their names (2 before 10), and the server last."""
     named = {name for line in lines for name in (line.who, line.to) if name is not None}
     return [*sorted(named - {WORLD, SERVER}, key=_natural), SERVER]
@@ -84,7 +137,7 @@ class _Lanes:
     def pause(self) -> str:
         return self._lifelines(_PAUSE)
 
-    def row(self, line: Line) -> str:
+    def row(self, line: TraceLine) -> str:
         text = _label(line)
         if line.who not in self._at:  # the world
             return f"{_cut(f'== {text} ', self._room - 2):=<{self._room}}"
@@ -114,7 +167,7 @@ def _over(row: str, at: int, text: str) -> str:
     return row[:at].ljust(at) + text + row[at + len(text) :]
 
 
-def _label(line: Line) -> str:
+def _label(line: TraceLine) -> str:
     """What passed, and what else is known of it."""
     return _visible(f"{line.what}{_known(line.details)}")
 

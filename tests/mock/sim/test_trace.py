@@ -3,23 +3,24 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.explore.diagram import WIDTH, diagram
-from odyssey_mock.explore.log import WORLD, Line
+from odyssey_mock.sim.trace import WIDTH, WORLD, TraceLine, diagram
 
 SERVER = "odyssey"
 
 
 def test_a_small_run_as_it_is_read() -> None:
     lines = [
-        Line(0.0, "client-0", "connect()"),
-        Line(0.0, "client-0", "POST /auth/token", SERVER),
-        Line(0.0204, SERVER, "200", "client-0"),
-        Line(0.5, "client-1", "connect_to_stream()"),
-        Line(0.75, WORLD, "cut", details={"between": ["client-0", SERVER], "seconds": 3.5}),
-        Line(4.25, SERVER, "session held", details={"session": "ab12"}),
-        Line(4.25, SERVER, "interactive_stream_error", "client-1", {"reason": "the host of this broadcast has gone"}),
-        Line(4.3, "client-0", "hello", "client-1"),
-        Line(4.3, "client-1", "GET /", SERVER),
+        TraceLine(0.0, "client-0", "connect()"),
+        TraceLine(0.0, "client-0", "POST /auth/token", SERVER),
+        TraceLine(0.0204, SERVER, "200", "client-0"),
+        TraceLine(0.5, "client-1", "connect_to_stream()"),
+        TraceLine(0.75, WORLD, "cut", details={"between": ["client-0", SERVER], "seconds": 3.5}),
+        TraceLine(4.25, SERVER, "session held", details={"session": "ab12"}),
+        TraceLine(
+            4.25, SERVER, "interactive_stream_error", "client-1", {"reason": "the host of this broadcast has gone"}
+        ),
+        TraceLine(4.3, "client-0", "hello", "client-1"),
+        TraceLine(4.3, "client-1", "GET /", SERVER),
     ]
     # fmt: off
     assert diagram(lines, width=100) == (
@@ -44,17 +45,17 @@ def test_nothing_is_drawn_of_nothing() -> None:
 
 
 def test_the_server_has_a_lifeline_though_nothing_concerned_it() -> None:
-    assert diagram([Line(1.0, "client", "connect()")]).splitlines()[0].split() == ["seconds", "client", SERVER]
+    assert diagram([TraceLine(1.0, "client", "connect()")]).splitlines()[0].split() == ["seconds", "client", SERVER]
 
 
 def test_clients_are_in_the_order_of_their_numbers_and_the_server_last() -> None:
-    lines = [Line(0.0, who, "x") for who in ("client-10", SERVER, "client-2", "client-1")]
+    lines = [TraceLine(0.0, who, "x") for who in ("client-10", SERVER, "client-2", "client-1")]
     assert diagram(lines).splitlines()[0].split() == ["seconds", "client-1", "client-2", "client-10", SERVER]
 
 
 def test_more_clients_have_narrower_columns_and_each_its_arrow() -> None:
     count = 9
-    lines = [Line(float(n), f"client-{n}", "POST /sessions/token", SERVER) for n in range(count)]
+    lines = [TraceLine(float(n), f"client-{n}", "POST /sessions/token", SERVER) for n in range(count)]
     rows = diagram(lines).splitlines()
     assert max(map(len, rows)) <= WIDTH
     arrows = [row for row in rows if ">" in row]
@@ -66,13 +67,13 @@ def test_more_clients_have_narrower_columns_and_each_its_arrow() -> None:
 
 def test_what_was_said_cannot_break_the_drawing() -> None:
     said = "a\nb\x1b[2J\u2028c"
-    rows = diagram([Line(0.0, "client", said), Line(0.0, WORLD, said)]).splitlines()
+    rows = diagram([TraceLine(0.0, "client", said), TraceLine(0.0, WORLD, said)]).splitlines()
     assert [row.partition("a\\nb")[2].partition("c")[0] for row in rows[1:]] == ["\\x1b[2J\\u2028"] * 2
     assert len(rows) == 3
 
 
 def test_a_message_to_nobody_known_and_one_to_oneself_are_notes() -> None:
-    rows = diagram([Line(0.0, "client", "ping", "client"), Line(0.0, "client", "ping", WORLD)]).splitlines()
+    rows = diagram([TraceLine(0.0, "client", "ping", "client"), TraceLine(0.0, "client", "ping", WORLD)]).splitlines()
     assert [row[12:20] for row in rows[1:]] == ["| * ping"] * 2
 
 
@@ -83,7 +84,7 @@ texts = st.text(max_size=150)
 @given(
     lines=st.lists(
         st.builds(
-            Line,
+            TraceLine,
             at=st.floats(0, 99_999),
             who=names,
             what=texts,
@@ -94,7 +95,7 @@ texts = st.text(max_size=150)
     ),
     width=st.integers(90, 200),
 )
-def test_whatever_passed_it_is_drawn_within_its_width(lines: list[Line], width: int) -> None:
+def test_whatever_passed_it_is_drawn_within_its_width(lines: list[TraceLine], width: int) -> None:
     drawn = diagram(lines, width=width)
     assert all(len(row) <= width for row in drawn.split("\n"))
     assert drawn == diagram(list(lines), width=width)

@@ -5,24 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from odyssey_mock.explore.outcome import Failure
-from odyssey_mock.explore.records import Failed, Held, Record
-from odyssey_mock.explore.results import Header, ResultsError, results_in
+from odyssey_mock.explore.outcome import FailedSeed, Failure, HeldSeeds, SeedRecord
+from odyssey_mock.explore.results_file import Header, ResultsError, results_in
 
 HEADER = Header("light", "abc1234", "0123456789abcdef")
-RECORDS: list[Record] = [
-    Held(0, 16, 51, 1030.5),
-    Failed(17, (Failure("slots_add_up", "expected 0, came 3\u2028 \ud800", 1.25), Failure("other", "x", 2.0)), 3, 60.5),
-    Held(18, 49, 90, 2000.0),
+RECORDS: list[SeedRecord] = [
+    HeldSeeds(0, 16, 51, 1030.5),
+    FailedSeed(
+        17, (Failure("slots_add_up", "expected 0, came 3\u2028 \ud800", 1.25), Failure("other", "x", 2.0)), 3, 60.5
+    ),
+    HeldSeeds(18, 49, 90, 2000.0),
 ]
 
 
-def written(path: Path, records: list[Record] = RECORDS, header: Header = HEADER) -> None:
+def written(path: Path, records: list[SeedRecord] = RECORDS, header: Header = HEADER) -> None:
     with results_in(path, header) as results:
         results.add(records)
 
 
-def held_in(path: Path, header: Header = HEADER) -> tuple[Record, ...]:
+def held_in(path: Path, header: Header = HEADER) -> tuple[SeedRecord, ...]:
     with results_in(path, header) as results:
         return results.before
 

@@ -5,18 +5,15 @@ from types import TracebackType
 from typing import Self
 
 from odyssey_client.errors import PeerError
-from odyssey_client.platform import ClientPeer, Clock, IceServer, PeerListener
+from odyssey_client.platform import IceServer, PeerListener
 from odyssey_mock.rtc.peer_connection import DescriptionError
-from odyssey_mock.sim.light.candidates import check_candidate
-from odyssey_mock.sim.light.description import MAX_MESSAGE, Description, Section
-from odyssey_mock.sim.light.frames import FrameReceiver
-from odyssey_mock.sim.light.link import LATE, Link
-from odyssey_mock.sim.light.messages import Kind
-from odyssey_mock.sim.light.notifications import LinkListener, LinkState
-from odyssey_mock.sim.light.streamer import CLIENT_TO_STREAMER, STREAMER_TO_CLIENT
+from odyssey_mock.sim.light.description import MAX_MESSAGE, Description, Section, check_candidate
+from odyssey_mock.sim.light.link import LATE, Link, LinkListener, LinkState, MessageKind
+from odyssey_mock.sim.light.streamer_peer import CLIENT_TO_STREAMER, STREAMER_TO_CLIENT
+from odyssey_mock.sim.light.video import FrameReceiver
 
 
-class LightPeer:
+class LightClientPeer:
     """An async context manager around one link; the client's `ClientPeer`."""
 
     def __init__(self, host: str, listener: PeerListener) -> None:
@@ -77,7 +74,7 @@ class LightPeer:
         data = text.encode()
         if self._link is None or CLIENT_TO_STREAMER not in self._channels or len(data) > MAX_MESSAGE:
             return False
-        self._link.say(Kind.TEXT, data)
+        self._link.say(MessageKind.TEXT, data)
         return True
 
     def _told_by(self) -> LinkListener:
@@ -93,22 +90,22 @@ class LightPeer:
             self._channels.clear()
             self._lost(f"its state is {state}")
 
-    def _told(self, kind: Kind, payload: bytes) -> None:
+    def _told(self, kind: MessageKind, payload: bytes) -> None:
         assert self._link is not None
         assert self._receiver is not None
         match kind:
-            case Kind.OPEN if payload in {STREAMER_TO_CLIENT, CLIENT_TO_STREAMER}:
+            case MessageKind.OPEN if payload in {STREAMER_TO_CLIENT, CLIENT_TO_STREAMER}:
                 self._channels[payload] = None
-                self._link.say(Kind.OPENED, payload)
+                self._link.say(MessageKind.OPENED, payload)
                 if payload == CLIENT_TO_STREAMER:
                     self._listener.channel_opened()
-            case Kind.TEXT if STREAMER_TO_CLIENT in self._channels:
+            case MessageKind.TEXT if STREAMER_TO_CLIENT in self._channels:
                 self._listener.message(payload.decode())
-            case Kind.SHUT if payload in self._channels:
+            case MessageKind.SHUT if payload in self._channels:
                 self._shut(payload)
-            case Kind.END:
+            case MessageKind.END:
                 self._receiver.after(payload, self._ended, LATE)
-            case Kind.BYE:
+            case MessageKind.BYE:
                 self._receiver.after(payload, self._closed, LATE)
             case _:
                 pass
@@ -135,8 +132,3 @@ class LightPeer:
 
 def _nothing() -> None:
     """The client sends no video, of which frames could be lost."""
-
-
-def client_peer(host: str, clock: Clock, listener: PeerListener) -> ClientPeer:  # noqa: ARG001 - as others are made
-    """Make the client's light end of a live connection, bound to the address `host`."""
-    return LightPeer(host, listener)

@@ -12,9 +12,8 @@ from odyssey_mock.media.encoder import GROUP_SECONDS, VideoPacket
 from odyssey_mock.media.stamp import FrameStamp
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.rtc.packet_track import PacketTrack
-from odyssey_mock.sim.light.frames import FrameReceiver, FrameSender, LightFrame
 from odyssey_mock.sim.light.link import Link
-from odyssey_mock.sim.light.packets import LightPacket, light_footage
+from odyssey_mock.sim.light.video import FrameReceiver, FrameSender, LightFrame, LightPacket, light_footage
 
 SIZE, OTHER = Size(176, 320), Size(320, 240)
 FPS = 20

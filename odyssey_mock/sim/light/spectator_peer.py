@@ -8,18 +8,13 @@ from typing import Self
 import av
 
 from odyssey_client.errors import PeerError, excerpt
-from odyssey_client.platform import Clock, IceServer
-from odyssey_client.platform import SpectatorPeer as ClientSpectatorEnd
+from odyssey_client.platform import IceServer
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.peer_connection import DescriptionError
-from odyssey_mock.rtc.protocols import SpectatorPeer
-from odyssey_mock.sim.light.candidates import check_candidate
-from odyssey_mock.sim.light.description import CODECS, Description, Direction, Section
-from odyssey_mock.sim.light.frames import FrameReceiver, FrameSender
-from odyssey_mock.sim.light.link import LATE, Link
-from odyssey_mock.sim.light.messages import Kind
-from odyssey_mock.sim.light.notifications import LinkListener, LinkState
+from odyssey_mock.sim.light.description import CODECS, Description, Direction, Section, check_candidate
+from odyssey_mock.sim.light.link import LATE, Link, LinkListener, LinkState, MessageKind
+from odyssey_mock.sim.light.video import FrameReceiver, FrameSender
 
 _RECEIVES: frozenset[Direction] = frozenset({"recvonly", "sendrecv"})
 
@@ -98,13 +93,13 @@ class LightSpectatorPeer:
         else:
             self._on_lost()
 
-    def _told(self, kind: Kind, _payload: bytes) -> None:
-        if kind is Kind.BYE and self._link is not None:
+    def _told(self, kind: MessageKind, _payload: bytes) -> None:
+        if kind is MessageKind.BYE and self._link is not None:
             self._link.said_goodbye()
 
     def _say_end(self) -> None:
         if self._link is not None and self._sender is not None:
-            self._link.say(Kind.END, self._sender.last)
+            self._link.say(MessageKind.END, self._sender.last)
 
 
 class LightClientSpectatorPeer:
@@ -171,11 +166,11 @@ class LightClientSpectatorPeer:
                 self._over.set()
                 self._lost(PeerError("The peer connection to the broadcast was lost: ICE or DTLS has failed."))
 
-    def _told(self, kind: Kind, payload: bytes) -> None:
+    def _told(self, kind: MessageKind, payload: bytes) -> None:
         match kind:
-            case Kind.END:
+            case MessageKind.END:
                 self._receiver.after(payload, self._end, LATE)
-            case Kind.BYE:
+            case MessageKind.BYE:
                 self._receiver.after(payload, self._link.said_goodbye, LATE)
             case _:
                 pass
@@ -183,31 +178,3 @@ class LightClientSpectatorPeer:
     def _end(self) -> None:
         self._over.set()
         self._ended()
-
-
-def spectator_peer(
-    host: str,
-    track: PacketTrack,
-    codecs: Sequence[Codec],
-    *,
-    on_connected: Callable[[], None],
-    on_lost: Callable[[], None],
-    on_keyframe_wanted: Callable[[], None],
-) -> SpectatorPeer:
-    """Make the mock's light end to a spectator, bound to the address `host`; as in the mock's `Network`."""
-    return LightSpectatorPeer(
-        host, track, codecs, on_connected=on_connected, on_lost=on_lost, on_keyframe_wanted=on_keyframe_wanted
-    )
-
-
-def spectator_client_peer(
-    host: str,
-    clock: Clock,  # noqa: ARG001 - as others are made
-    *,
-    connected: Callable[[], None],
-    ended: Callable[[], None],
-    frame: Callable[[av.VideoFrame], None],
-    lost: Callable[[PeerError], None],
-) -> ClientSpectatorEnd:
-    """Make the light end of a spectator, bound to the address `host`; as in the client's `Network`."""
-    return LightClientSpectatorPeer(host, connected=connected, ended=ended, frame=frame, lost=lost)

@@ -20,13 +20,9 @@ from odyssey_client.errors import (
     SignalingError,
     StreamerDisconnectedError,
 )
-from odyssey_client.models import ClientCredentials, ConnectionStatus
+from odyssey_client.models import ConnectionStatus
+from tests.support.connecting import CREDENTIALS, GONE, OFF, OTHERS, RENEWED
 
-CREDENTIALS = ClientCredentials("session", "ws://streamer", "token", 600)
-RENEWED = ClientCredentials("session", "ws://streamer", "token-2", 600)
-OTHERS = ClientCredentials("session-2", "ws://streamer", "token-3", 600)
-OFF = ReconnectPolicy(reconnect="off")
-GONE = connection_events.SessionRefused(SessionLostError("The session is gone"))
 S = ConnectionStatus
 
 

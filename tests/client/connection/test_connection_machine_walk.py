@@ -11,14 +11,10 @@ from odyssey_client.config import Reconnect
 from odyssey_client.connection import connection_events
 from odyssey_client.connection.connection_machine import ConnectionMachine, IllegalEventError, ReconnectPolicy
 from odyssey_client.connection.connection_table import State
-from odyssey_client.errors import OdysseyAuthError, PeerError, QueueTimeoutError, SessionLostError
-from odyssey_client.models import ClientCredentials, ConnectionStatus
+from odyssey_client.errors import OdysseyAuthError, PeerError, QueueTimeoutError
+from odyssey_client.models import ConnectionStatus
+from tests.support.connecting import CREDENTIALS, GONE, OFF, OTHERS, RENEWED
 
-CREDENTIALS = ClientCredentials("session", "ws://streamer", "token", 600)
-RENEWED = ClientCredentials("session", "ws://streamer", "token-2", 600)
-OTHERS = ClientCredentials("session-2", "ws://streamer", "token-3", 600)
-OFF = ReconnectPolicy(reconnect="off")
-GONE = connection_events.SessionRefused(SessionLostError("The session is gone"))
 S = ConnectionStatus
 LEGAL_STATUSES = {
     None: {S.AUTHENTICATING, S.CONNECTING, S.DISCONNECTED},

@@ -12,9 +12,10 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from odyssey_mock.cli.app import DEFAULT_PORT, main
+from odyssey_mock.cli.app import main
 from odyssey_mock.core.network import SystemNetwork
 from odyssey_mock.settings import Settings
+from tests.support.interrupts import interruptible
 
 LIMIT = 20.0
 
@@ -24,9 +25,9 @@ def serving(*options: str) -> Iterator[subprocess.Popen[str]]:
     """A server of its own process; killed at the end, should it still run."""
     command = [sys.executable, "-W", "error", "-c", "from odyssey_mock.cli import main; main()", "serve", *options]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as process:
+    with interruptible():
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    with process:
         try:
             yield process
         finally:
@@ -133,7 +134,7 @@ def test_a_wrong_option_is_told_before_anything_starts(options: list[str], expec
 
 def test_help_shows_the_commands_and_the_default_port() -> None:
     assert "serve" in CliRunner().invoke(main, ["--help"]).output
-    assert str(DEFAULT_PORT) in CliRunner().invoke(main, ["serve", "-h"]).output
+    assert "8400" in CliRunner().invoke(main, ["serve", "-h"]).output
 
 
 def test_the_commands_are_listed_without_loading_the_server() -> None:

@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from odyssey_mock.core.state_machine import IllegalEventError
 from odyssey_mock.sessions.session_machine import INITIAL, TRANSITIONS, Action, Event, SessionMachine, State
+from tests.support.histories import histories
 
 FROM_THE_NETWORK = {
     Event.SOCKET_OPENED,
@@ -25,20 +26,6 @@ UNREAD = {State.WAITING, State.HELD}
 """Nobody listens: a socket may be taken up."""
 
 type Step = tuple[State, Event, tuple[Action, ...], State]
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[Step]:
-    """What a session goes through: legal events from its beginning on."""
-    machine = SessionMachine()
-    history = []
-    for _ in range(draw(st.integers(1, 30))):
-        event = draw(st.sampled_from(sorted(TRANSITIONS[machine.state])))
-        before = machine.state
-        actions = machine.handle(event)
-        history.append((before, event, actions, machine.state))
-    return history
-
 
 ROWS: list[Step] = [
     (state, event, actions, after) for state, row in TRANSITIONS.items() for event, (after, actions) in row.items()
@@ -83,7 +70,7 @@ def test_a_loss_without_a_goodbye_holds_what_was_up_and_only_that(event: Event) 
     assert held == {State.CONNECTED, State.RETURNING, State.REJOINING}
 
 
-@given(histories())
+@given(histories(SessionMachine, TRANSITIONS))
 def test_the_slot_is_given_back_exactly_once_and_exactly_at_the_close(history: list[Step]) -> None:
     for before, _, actions, after in history:
         closes = after is State.CLOSED and before is not State.CLOSED
@@ -91,7 +78,7 @@ def test_the_slot_is_given_back_exactly_once_and_exactly_at_the_close(history: l
     assert sum(actions.count(Action.RELEASE) for _, _, actions, _ in history) <= 1
 
 
-@given(histories())
+@given(histories(SessionMachine, TRANSITIONS))
 def test_a_closed_session_never_comes_back_and_does_nothing_but_refuse(history: list[Step]) -> None:
     for before, _, actions, after in history:
         if before is State.CLOSED:
@@ -99,7 +86,7 @@ def test_a_closed_session_never_comes_back_and_does_nothing_but_refuse(history: 
             assert set(actions) <= {Action.REFUSE_SOCKET}
 
 
-@given(histories())
+@given(histories(SessionMachine, TRANSITIONS))
 def test_a_second_socket_is_refused_and_changes_nothing(history: list[Step]) -> None:
     for before, event, actions, after in history:
         if event is Event.SOCKET_OPENED and before not in UNREAD:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from odyssey_mock.core.state_machine import IllegalEventError
 from odyssey_mock.simulations.job_machine import ENDED, INITIAL, TRANSITIONS, Action, Event, JobMachine, State
+from tests.support.histories import histories
 
 type Step = tuple[State, Event, tuple[Action, ...], State]
 
@@ -13,19 +14,6 @@ FROM_OUTSIDE = {Event.CANCEL, Event.CANCEL_UNBEGUN, Event.WORKER_LOST, Event.WOR
 """What users and tests can cause, whenever they like."""
 REFUSALS = {Action.REFUSE_CANCEL, Action.REFUSE_LOSS}
 WITH_A_WORKER = {State.DISPATCHED, State.PROCESSING}
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[Step]:
-    """What a job goes through: legal events from its beginning on."""
-    machine = JobMachine()
-    history = []
-    for _ in range(draw(st.integers(1, 30))):
-        event = draw(st.sampled_from(sorted(TRANSITIONS[machine.state])))
-        before = machine.state
-        actions = machine.handle(event)
-        history.append((before, event, actions, machine.state))
-    return history
 
 
 def test_every_state_has_a_row_and_can_be_reached() -> None:
@@ -64,7 +52,7 @@ def test_a_worker_can_be_lost_exactly_where_there_is_one(state: State) -> None:
         assert target is (ended if state in WITH_A_WORKER else state)
 
 
-@given(histories())
+@given(histories(JobMachine, TRANSITIONS))
 def test_a_refusal_is_all_that_is_done_and_changes_nothing(history: list[Step]) -> None:
     for before, _, actions, after in history:
         if REFUSALS & set(actions):
@@ -72,14 +60,14 @@ def test_a_refusal_is_all_that_is_done_and_changes_nothing(history: list[Step]) 
             assert after is before
 
 
-@given(histories())
+@given(histories(JobMachine, TRANSITIONS))
 def test_a_job_retires_exactly_once_and_exactly_at_its_end(history: list[Step]) -> None:
     for before, _, actions, after in history:
         assert (Action.RETIRE in actions) == (after in ENDED and before not in ENDED)
     assert sum(actions.count(Action.RETIRE) for _, _, actions, _ in history) <= 1
 
 
-@given(histories())
+@given(histories(JobMachine, TRANSITIONS))
 def test_a_job_that_has_ended_stays_so_and_does_nothing_but_refuse(history: list[Step]) -> None:
     for before, _, actions, after in history:
         if before in ENDED:
@@ -93,7 +81,7 @@ def test_whatever_takes_a_job_from_its_worker_frees_the_worker(state: State) -> 
         assert (Action.RELEASE_WORKER in actions) == (target not in WITH_A_WORKER), event
 
 
-@given(histories())
+@given(histories(JobMachine, TRANSITIONS))
 def test_a_job_is_in_the_queue_exactly_while_it_is_pending(history: list[Step]) -> None:
     for before, event, actions, after in history:
         came_back = event is Event.WORKER_LOST_EARLY or before is not State.PENDING
@@ -103,7 +91,7 @@ def test_a_job_is_in_the_queue_exactly_while_it_is_pending(history: list[Step]) 
         assert (Action.LEAVE_QUEUE in actions) == left_unserved
 
 
-@given(histories())
+@given(histories(JobMachine, TRANSITIONS))
 def test_no_stream_of_a_lost_worker_is_kept(history: list[Step]) -> None:
     for before, event, actions, _ in history:
         if event in (Event.WORKER_LOST, Event.WORKER_GIVEN_UP) and before in WITH_A_WORKER:

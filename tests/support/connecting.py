@@ -1,0 +1,12 @@
+"""What tests of the connection's machine hand to it."""
+
+from odyssey_client.connection import connection_events
+from odyssey_client.connection.connection_machine import ReconnectPolicy
+from odyssey_client.errors import SessionLostError
+from odyssey_client.models import ClientCredentials
+
+CREDENTIALS = ClientCredentials("session", "ws://streamer", "token", 600)
+RENEWED = ClientCredentials("session", "ws://streamer", "token-2", 600)
+OTHERS = ClientCredentials("session-2", "ws://streamer", "token-3", 600)
+OFF = ReconnectPolicy(reconnect="off")
+GONE = connection_events.SessionRefused(SessionLostError("The session is gone"))

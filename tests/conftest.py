@@ -15,6 +15,7 @@ import odyssey_client.connection.connection
 import odyssey_client.rtc.spectator_peer  # noqa: F401
 import odyssey_mock.testing.simulated  # noqa: F401
 from tests.contract.conformance import Conformance
+from tests.support.time_limits import TimeLimits
 
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("shared machine", deadline=None)
@@ -25,6 +26,7 @@ MARKER = "off_contract(why): the test sends bad traffic on purpose; its client i
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
+    config.pluginmanager.register(TimeLimits(), "time limits")
 
 
 @cache

@@ -24,7 +24,7 @@ from odyssey_client import (
     StreamStarted,
 )
 from odyssey_client.errors import OdysseyConfigError
-from odyssey_client.events import EVENT_BUFFER, EVENTS, Dispatcher, EventBus, Handler
+from odyssey_client.events import EVENTS, Dispatcher, EventBus, Handler
 
 STREAM = MediaStream()
 INFO = BroadcastInfo("http://whep", "token", None)
@@ -188,10 +188,10 @@ async def test_readers_get_the_events_from_their_making_on_and_end_with_the_conn
 async def test_a_reader_that_lags_loses_the_oldest_events_and_counts_them() -> None:
     bus = EventBus(lambda _: None)
     reader = bus.reader()
-    for number in range(EVENT_BUFFER + 3):
+    for number in range(1003):
         bus.put(InteractAcknowledged(str(number)))
     bus.end()
     events = [event async for event in reader]
-    assert len(events) == EVENT_BUFFER
+    assert len(events) == 1000
     assert events[0] == InteractAcknowledged("3")
     assert reader.dropped == 3

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from tests.e2e.life_cycles import life_cycle
@@ -20,6 +22,7 @@ BYTES = 150_000
 """Bytes that the process may grow in a cycle: a coarse net for what is not Python's. A peer has 520,000."""
 
 
+@pytest.mark.timeout(LIMIT + 30)  # the process has a limit of its own
 def test_200_life_cycles_leave_no_task_thread_socket_or_peer_and_no_memory() -> None:
     script = [sys.executable, "-m", "tests.e2e.life_cycles"]
     finished = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT)

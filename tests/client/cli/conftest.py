@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from odyssey_client.cli import main
+from tests.support.interrupts import interruptible
 
 LIMIT = 60.0
 """How long a process may take."""
@@ -61,8 +62,13 @@ def script_file(directory: Path, script: object, name: str = "cat.json") -> Path
     return path
 
 
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
 def started(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
     """Start the command in a process of its own, where every warning is an error."""
     command = [sys.executable, "-W", "error", "-m", "odyssey_client.cli", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, **(pipes | options))
+    with interruptible():
+        return subprocess.Popen(command, **(pipes | options))

@@ -19,8 +19,9 @@ import pytest
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from tests.support.breaking_line import breaking_line
+from tests.support.served import served
 
-from .conftest import CAT, LIMIT, script_file, started
+from .conftest import CAT, LIMIT, names, script_file, started
 
 SCRIPT = Path(__file__).parents[3] / "fixtures" / "scripts" / "cat.json"
 SOON = ("--poll-interval", "0.05")
@@ -44,23 +45,13 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    options = ("--port", "0", "--json", "--clock", "manual", "--portrait-size", "176", "320")
-    command = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "serve", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield Server(json.loads(process.stdout.readline()))
-        finally:
-            process.terminate()
+    with served("--clock", "manual", "--portrait-size", "176", "320") as (_, ready):
+        yield Server(ready)
 
 
 def first_line(process: subprocess.Popen[str]) -> str:
     assert process.stderr is not None
     return process.stderr.readline()
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
 
 
 def test_a_script_becomes_a_film_and_there_is_a_line_for_each_change(server: Server, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import termios
 
 import pytest
 
-from odyssey_client.cli.progress import BAR_WIDTH, Progress
+from odyssey_client.cli.progress import Progress
 
 
 class Terminal(io.StringIO):
@@ -44,7 +44,7 @@ def test_on_a_terminal_a_bar_is_drawn_over() -> None:
     terminal = Terminal()
     progress = Progress(terminal)
     progress.job("job-1", "processing", 0, 2)
-    assert on_screen(terminal) == [f"[{'.' * BAR_WIDTH}] processing, 0 of 2 streams done  Simulation job-1"]
+    assert on_screen(terminal) == [f"[{'.' * 24}] processing, 0 of 2 streams done  Simulation job-1"]
     progress.job("job-1", "completed", 2, 2)
     progress.end()
     progress.file("video", 500, 2000)
@@ -52,8 +52,8 @@ def test_on_a_terminal_a_bar_is_drawn_over() -> None:
     progress.end()
     progress.end()
     assert on_screen(terminal) == [
-        f"[{'#' * BAR_WIDTH}] completed, 2 of 2 streams done  Simulation job-1",
-        f"[{'#' * BAR_WIDTH}] 2.0 kB of 2.0 kB  video",
+        f"[{'#' * 24}] completed, 2 of 2 streams done  Simulation job-1",
+        f"[{'#' * 24}] 2.0 kB of 2.0 kB  video",
         "",
     ]
 
@@ -61,13 +61,13 @@ def test_on_a_terminal_a_bar_is_drawn_over() -> None:
 def test_a_quarter_fills_a_quarter() -> None:
     terminal = Terminal()
     Progress(terminal).file("video", 500, 2000)
-    assert terminal.getvalue().count("#") == BAR_WIDTH // 4
+    assert terminal.getvalue().count("#") == 6
 
 
 def test_a_size_that_is_not_known_draws_no_bar_of_it() -> None:
     terminal = Terminal()
     Progress(terminal).file("video", 500, None)
-    assert on_screen(terminal) == [f"[{'.' * BAR_WIDTH}] 500 bytes  video"]
+    assert on_screen(terminal) == [f"[{'.' * 24}] 500 bytes  video"]
 
 
 def test_no_line_is_wider_than_the_terminal() -> None:

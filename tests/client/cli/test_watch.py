@@ -7,7 +7,6 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -18,11 +17,12 @@ import pytest
 from odyssey_client import BroadcastInfo, Odyssey, PeerError, SpectatorConnection, SystemClock, SystemNetwork
 from odyssey_client.cli.progress import Progress
 from odyssey_client.cli.service import Running, _attended
-from odyssey_client.cli.watch import TOKEN_VARIABLE, _Order, _Watch, _watch
+from odyssey_client.cli.watch import _Order, _Watch, _watch
 from odyssey_mock import MockOdyssey
 from tests.support.ffprobe import probe
+from tests.support.served import served
 
-from .conftest import LIMIT, Run, document, started
+from .conftest import LIMIT, Run, document, names, started
 
 NOWHERE = "http://127.0.0.1:1/broadcast/x"
 TOKEN = "spectator-secret"
@@ -51,7 +51,7 @@ async def pass_frames(client: Odyssey, count: int) -> None:
 @asynccontextmanager
 async def watching(info: BroadcastInfo, *arguments: str | Path, **options: Any) -> AsyncIterator[subprocess.Popen[str]]:
     """The command in a process of its own, from when it is connected; the token comes by the environment."""
-    environment = {**os.environ, TOKEN_VARIABLE: info.spectator_token}
+    environment = {**os.environ, "ODYSSEY_SPECTATOR_TOKEN": info.spectator_token}
     with started("watch", info.webrtc_url, *arguments, env=environment, **options) as process:
         try:
             if process.stderr is not None:
@@ -66,10 +66,6 @@ async def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Its exit code, and what it has printed on the standard output and, from then on, on the standard error."""
     stdout, stderr = await asyncio.to_thread(process.communicate, timeout=LIMIT)
     return process.returncode, stdout, stderr
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
 
 
 def count_frames(path: Path) -> int:
@@ -251,14 +247,8 @@ class Impatient(SystemClock):
 @pytest.fixture
 def server() -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """`odyssey-mock serve`, and what it says when it is ready."""
-    options = ("--port", "0", "--json", "--portrait-size", "176", "320")
-    command = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "serve", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process, json.loads(process.stdout.readline())
-        finally:
-            process.kill()
+    with served("--portrait-size", "176", "320") as server:
+        yield server
 
 
 async def test_a_broadcast_that_is_lost_is_an_error_and_its_film_is_kept(

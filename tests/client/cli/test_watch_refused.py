@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from odyssey_client.cli.watch import TOKEN_VARIABLE
-
 from .conftest import document, odyssey
 
 NOWHERE = "http://127.0.0.1:1/broadcast/x"
@@ -14,7 +12,7 @@ TOKEN = "spectator-secret"
 
 @pytest.fixture(autouse=True)
 def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
+    monkeypatch.delenv("ODYSSEY_SPECTATOR_TOKEN", raising=False)
 
 
 def names(directory: Path) -> list[str]:
@@ -50,7 +48,7 @@ def test_with_overwrite_a_file_that_is_there_is_no_reason_to_refuse_and_stays_un
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([NOWHERE], f"Put the spectator token into the environment variable {TOKEN_VARIABLE}, or --token T."),
+        ([NOWHERE], "Put the spectator token into the environment variable ODYSSEY_SPECTATOR_TOKEN, or --token T."),
         ([NOWHERE, "--token", ""], "Put the spectator token into the environment variable"),
         ([NOWHERE, "--token", TOKEN, "--overwrite"], "--overwrite needs --save."),
         ([NOWHERE, "--token", TOKEN, "--seconds", "0"], "0.0 is not in the range"),
@@ -74,8 +72,10 @@ def test_what_is_no_url_is_told() -> None:
 
 
 def test_the_token_can_come_from_the_environment_and_help_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+    monkeypatch.setenv("ODYSSEY_SPECTATOR_TOKEN", TOKEN)
     assert "got no answer" in odyssey("watch", NOWHERE).stderr
     shown = " ".join(odyssey("watch", "--help").stdout.split())
-    assert f"environment variable {TOKEN_VARIABLE}: what stands on a command line can be read by everybody" in shown
+    assert (
+        "environment variable ODYSSEY_SPECTATOR_TOKEN: what stands on a command line can be read by everybody" in shown
+    )
     assert TOKEN not in shown

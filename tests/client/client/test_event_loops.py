@@ -1,12 +1,12 @@
 """One client over several event loops, and a process that ends without having closed it."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+
+from tests.support.served import served
 
 PREAMBLE = """
 import asyncio, httpx, sys
@@ -38,12 +38,8 @@ async def leave_reconnecting():
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[list[str]]:
     """URL and key of a mock in a process of its own."""
-    command = [str(Path(sys.executable).with_name("odyssey-mock")), "serve", "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
+    with served() as (_, ready):
         yield [ready["url"], ready["api_key"]]
-        process.terminate()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import subprocess
 import sys
 import threading
@@ -35,6 +34,7 @@ from odyssey_client import (
     VideoFrame,
 )
 from odyssey_mock.server import MockOdyssey
+from tests.support.served import served
 
 S = ConnectionStatus
 
@@ -351,12 +351,8 @@ class Held:
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[tuple[str, str]]:
     """URL and key of a mock in a process of its own, so that what is left in this one is the client's."""
-    command = [str(Path(sys.executable).with_name("odyssey-mock")), "serve", "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
+    with served() as (_, ready):
         yield ready["url"], ready["api_key"]
-        process.terminate()
 
 
 async def test_nothing_is_left_after_a_connection(elsewhere: tuple[str, str]) -> None:

@@ -23,6 +23,7 @@ from odyssey_client import (
     StreamerNotAvailableError,
 )
 from tests.client.connection.scripted import Script, Session, scripted
+from tests.client.connection.whole_service import stay_up, stream
 
 QUICK = AdvancedConfig(
     max_retries=2,
@@ -38,17 +39,6 @@ IMPATIENT = AdvancedConfig(connect_timeout_s=1.5)
 
 def client(advanced: AdvancedConfig = QUICK) -> Odyssey:
     return Odyssey.keyless(advanced=advanced)
-
-
-async def stay_up(session: Session) -> None:
-    await session.come_up()
-    await session.until_closed()
-
-
-async def stream(session: Session) -> None:
-    await session.come_up()
-    await session.start_stream()
-    await session.until_closed()
 
 
 async def close_with(session: Session, code: int) -> None:

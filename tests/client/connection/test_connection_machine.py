@@ -26,7 +26,6 @@ from odyssey_client.connection.connection_machine import (
     RetryDue,
     SetStatus,
 )
-from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import (
     ConnectionClosedError,
     ConnectionLimitReachedError,
@@ -40,12 +39,8 @@ from odyssey_client.errors import (
     StreamerDisconnectedError,
 )
 from odyssey_client.models import ConnectionStatus
+from tests.support.connecting import CREDENTIALS, GONE, OFF, OTHERS, RENEWED
 
-CREDENTIALS = ClientCredentials("session", "ws://streamer", "token", 600)
-RENEWED = ClientCredentials("session", "ws://streamer", "token-2", 600)
-OTHERS = ClientCredentials("session-2", "ws://streamer", "token-3", 600)
-OFF = ReconnectPolicy(reconnect="off")
-GONE = connection_machine.SessionRefused(SessionLostError("The session is gone"))
 S = ConnectionStatus
 
 

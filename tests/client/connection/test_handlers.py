@@ -15,21 +15,11 @@ from odyssey_client import (
 )
 from odyssey_client.connection import connection
 from tests.client.connection.scripted import Script, Session, scripted
+from tests.client.connection.whole_service import stay_up, stream
 
 
 def client() -> Odyssey:
     return Odyssey.keyless(advanced=AdvancedConfig(telemetry=False))
-
-
-async def stay_up(session: Session) -> None:
-    await session.come_up()
-    await session.until_closed()
-
-
-async def stream(session: Session) -> None:
-    await session.come_up()
-    await session.start_stream()
-    await session.until_closed()
 
 
 async def leave_soon(session: Session) -> None:

@@ -25,6 +25,7 @@ from tests.client.connection.whole_service import (
     Told,
     after,
     client_of,
+    lose_both,
     lose_peer,
     lose_socket,
     stay_up,
@@ -34,12 +35,6 @@ from tests.client.connection.whole_service import (
 from tests.support.leftovers import nothing_left
 
 LIMIT = 20.0
-
-
-async def lose_both(session: Session) -> None:
-    await session.come_up()
-    await session.peer.close()
-    await session.socket.close(1011)
 
 
 async def lose_track(session: Session) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from odyssey_client import InvalidStateError, Odyssey, StatusChanged, StreamerCapabilities, SystemClock
 from odyssey_client.client import live
-from tests.client.connection.scripted import Script, Session, scripted
+from tests.client.connection.scripted import Script, scripted
 from tests.client.connection.whole_service import (
     FULL,
     GONE,
@@ -18,6 +18,7 @@ from tests.client.connection.whole_service import (
     Told,
     after,
     client_of,
+    lose_both,
     lose_peer,
     lose_socket,
     never_offer,
@@ -31,12 +32,6 @@ from tests.client.rest.conftest import Answer
 from tests.support.leftovers import nothing_left
 
 LIMIT = 20.0
-
-
-async def lose_both(session: Session) -> None:
-    await session.come_up()
-    await session.peer.close()
-    await session.socket.close(1011)
 
 
 async def test_calls_made_meanwhile_say_that_it_is_coming_back() -> None:

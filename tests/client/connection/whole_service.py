@@ -150,6 +150,13 @@ async def stream(session: Session) -> None:
     await session.until_closed()
 
 
+async def lose_both(session: Session) -> None:
+    """Come up, and lose the peer and then the socket."""
+    await session.come_up()
+    await session.peer.close()
+    await session.socket.close(1011)
+
+
 async def lose_socket(session: Session) -> None:
     """Come up, and lose the socket in the way of a service that breaks down."""
     await session.come_up()

@@ -60,6 +60,12 @@ class Service:
     def calls(self, call: str | None = None) -> list[Asked]:
         return [asked for asked in self.asked if call in {None, asked.call}]
 
+    def change(self, call: str, change: dict[str, Any]) -> None:
+        """Let the answer have these fields instead of its own."""
+        right = self.script[call]
+        assert isinstance(right, Answer)
+        self.script[call] = Answer(body={**right.body, **change})
+
     async def until_asked(self, call: str, times: int = 1) -> None:
         async with asyncio.timeout(5):
             while len(self.calls(call)) < times:

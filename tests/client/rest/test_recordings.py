@@ -97,9 +97,7 @@ async def test_a_stream_that_left_no_recording_says_what_to_do(service: Service,
 async def test_a_wrong_answer_names_the_field(
     call: str, change: dict[str, Any], path: str, service: Service, transport: Transport
 ) -> None:
-    right = service.script[call]
-    assert isinstance(right, Answer)
-    service.script[call] = Answer(body={**right.body, **change})
+    service.change(call, change)
     with pytest.raises(UnexpectedResponseError, match="The answer to GET /") as caught:
         await CALLS[call](transport)
     assert caught.value.path == path

@@ -158,9 +158,7 @@ async def test_who_reconnects_asks_once_and_tries_again_by_itself(service: Servi
 async def test_a_wrong_answer_names_the_field(
     call: str, change: dict[str, Any], path: str, service: Service, transport: Transport
 ) -> None:
-    right = service.script[call]
-    assert isinstance(right, Answer)
-    service.script[call] = Answer(body={**right.body, **change})
+    service.change(call, change)
     with pytest.raises(UnexpectedResponseError, match=call) as caught:
         await open_session(transport)
     assert caught.value.path == path

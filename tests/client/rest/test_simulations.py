@@ -172,9 +172,7 @@ def test_an_id_is_one_step_of_the_path_whatever_is_in_it(job_id: str) -> None:
 async def test_a_wrong_answer_names_the_field(
     call: str, change: dict[str, Any], path: str, service: Service, transport: Transport
 ) -> None:
-    right = service.script[call]
-    assert isinstance(right, Answer)
-    service.script[call] = Answer(body={**right.body, **change})
+    service.change(call, change)
     with pytest.raises(UnexpectedResponseError, match="The answer to ") as caught:
         await CALLS[call](transport)
     assert caught.value.path == path

@@ -48,10 +48,10 @@ async def test_events_go_together_and_by_themselves(
 ) -> None:
     monkeypatch.setattr(module, "GATHER_S", 0.01)
     telemetry = Telemetry(transport)
-    for number in range(module.BATCH_LIMIT + 1):
+    for number in range(51):
         telemetry.record("step", number=number)
     await service.until_asked(TELEMETRY, 2)
-    assert [len(asked.body["events"]) for asked in service.calls(TELEMETRY)] == [module.BATCH_LIMIT, 1]
+    assert [len(asked.body["events"]) for asked in service.calls(TELEMETRY)] == [50, 1]
     await telemetry.aclose()
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from odyssey_client.errors import ScriptError
 from odyssey_client.scripts.request import script_fields
-from odyssey_client.scripts.rules import LATEST_MS, ScriptEntry
+from odyssey_client.scripts.rules import ScriptEntry
 from odyssey_client.scripts.script import Script
 from tests.support.scripts import IMAGE
 
@@ -97,7 +97,7 @@ def test_a_wait_that_is_none_is_refused_at_once_with_the_entry_it_would_be_befor
 
 
 def test_waits_beyond_the_largest_time_are_refused_with_the_entry_they_lead_to() -> None:
-    late = Script().start("A cat").wait(LATEST_MS / 1000).wait(1)
+    late = Script().start("A cat").wait((2**53 - 1) / 1000).wait(1)
     with pytest.raises(ScriptError, match=r"^script\[1\]\.timestamp_ms: expected a whole number"):
         late.end()
 

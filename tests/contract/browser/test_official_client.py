@@ -179,6 +179,7 @@ async def test_polls_once_a_second_while_no_streamer_is_free(official: OfficialC
     connecting.cancel()
 
 
+@pytest.mark.timeout(150 + 2 * EAGER_STARTS)  # each takes a fifth of a second on a free machine
 @pytest.mark.skipif(EAGER_STARTS == 0, reason="ODYSSEY_TEST_EAGER_STARTS=0")
 async def test_a_start_in_the_very_moment_of_connection_is_served(official: OfficialClient, mock: MockOdyssey) -> None:
     starts = await official.start_at_once(mock.api_key, EAGER_STARTS, patience=5.0)

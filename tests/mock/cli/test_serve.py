@@ -19,6 +19,7 @@ from odyssey_mock.cli.serve import COLLECTIONS
 from odyssey_mock.cli.serve import serve as serve_command
 from odyssey_mock.settings import LIMIT_NAMES, SETTINGS, AccountSettings, Region, Setting, Settings
 from odyssey_mock.system_network import SystemNetwork
+from tests.support.interrupts import interruptible
 
 LIMIT = 20.0
 
@@ -28,9 +29,9 @@ def serving(*options: str) -> Iterator[subprocess.Popen[str]]:
     """A server of its own process; killed at the end, should it still run."""
     command = [sys.executable, "-W", "error", "-c", "from odyssey_mock.cli import main; main()", "serve", *options]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as process:
+    with interruptible():
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    with process:
         try:
             yield process
         finally:

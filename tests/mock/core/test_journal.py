@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.core.journal import ENTRY_LIMIT, REDACTED, SECRETS, Journal, JournalTimeoutError
+from odyssey_mock.core.journal import REDACTED, SECRETS, Journal, JournalTimeoutError
 from odyssey_mock.core.strict_json import JSON
 
 
@@ -74,10 +74,10 @@ def test_what_is_nested_beyond_reading_is_left_out() -> None:
 
 
 def test_what_is_huge_is_left_out_and_said_to_be() -> None:
-    entry = journal().record("signaling", "x" * 100_000, {"message": "y" * (ENTRY_LIMIT + 1)})
-    assert entry.data == {"omitted": f"{ENTRY_LIMIT + 15} characters of JSON"}
+    entry = journal().record("signaling", "x" * 100_000, {"message": "y" * (4 * 2**20 + 1)})
+    assert entry.data == {"omitted": "4194319 characters of JSON"}
     assert len(entry.name) < 1000
-    assert len(journal().record("note", "large", {"message": "y" * (ENTRY_LIMIT - 100)}).data["message"]) > 1 << 20
+    assert len(journal().record("note", "large", {"message": "y" * (4 * 2**20 - 100)}).data["message"]) > 1 << 20
 
 
 def test_what_is_no_json_is_a_defect_of_the_caller() -> None:

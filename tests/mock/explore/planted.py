@@ -26,6 +26,40 @@ from odyssey_mock.simulations import job_machine as jobs
 
 type Planted = AbstractContextManager[object]
 
+RULES = frozenset(
+    {
+        "all_is_well_again",
+        "answers_belong",
+        "callbacks_in_wire_order",
+        "calls_end_with_their_connection",
+        "comes_to_rest",
+        "every_call_settles",
+        "fatal_once",
+        "frames_go_forward",
+        "handlers_fit_the_status",
+        "hours_add_up",
+        "interactions_are_applied",
+        "jobs_end",
+        "jobs_follow_their_machine",
+        "no_false_refusal",
+        "no_unhandled_error",
+        "nothing_is_left",
+        "nothing_is_logged_as_an_error",
+        "nothing_said_is_lost",
+        "one_media_stream",
+        "only_our_errors",
+        "only_who_is_cancelled_stops",
+        "runs_to_its_end",
+        "silence_after_disconnect",
+        "slots_add_up",
+        "slots_are_freed",
+        "statuses_are_legal",
+        "streams_end",
+        "tries_back_off",
+    }
+)
+"""All of the explorer's."""
+
 
 @dataclass(frozen=True)
 class Defect:
@@ -36,12 +70,14 @@ class Defect:
         suffers: what it would mean to a user.
         planted: breaks it, and puts it back.
         rules: those of the explorer that it offends: one of them is to find it.
+        shown_by: the first seed that shows it. Where lives have become others, a later one will do.
     """
 
     name: str
     suffers: str
     planted: Callable[[], Planted]
     rules: frozenset[str]
+    shown_by: int
 
 
 def _a_future_not_settled() -> Planted:
@@ -169,90 +205,105 @@ DEFECTS = (
         "connect() waits for ever where the connection fails before it is up",
         _a_future_not_settled,
         frozenset({"every_call_settles"}),
+        shown_by=3,
     ),
     Defect(
         "calls left to their limits",
         "start_stream(), interact() and end_stream() wait for seconds on a connection that is over",
         _calls_left_to_their_limits,
         frozenset({"calls_end_with_their_connection"}),
+        shown_by=2,
     ),
     Defect(
         "a callback after disconnect",
         "on_disconnected is called when what it needs has been closed",
         _a_callback_after_disconnect,
         frozenset({"silence_after_disconnect"}),
+        shown_by=0,
     ),
     Defect(
         "a slot not freed",
         "a client that crashed takes one of the account's sessions for ever",
         _a_slot_not_freed,
         frozenset({"slots_are_freed"}),
+        shown_by=17,
     ),
     Defect(
         "a retry without back-off",
         "all clients hammer a service that is only just coming back",
         _a_retry_without_back_off,
         frozenset({"tries_back_off"}),
+        shown_by=32,
     ),
     Defect(
         "a double acknowledgement accepted",
         "interact() returns another interaction's prompt, and returns before its own was applied",
         _a_double_acknowledgement_accepted,
         frozenset({"answers_belong", "interactions_are_applied"}),
+        shown_by=75,
     ),
     Defect(
         "a token not renewed",
         "after the service has forgotten its access token a client is refused until its process is started anew",
         _a_token_not_renewed,
         frozenset({"no_false_refusal", "all_is_well_again"}),
+        shown_by=88,
     ),
     Defect(
         "statuses reordered",
         "an application shows that it is connecting, for ever, over video that plays",
         _statuses_reordered,
         frozenset({"statuses_are_legal"}),
+        shown_by=0,
     ),
     Defect(
         "a frame repeated",
         "after a loss the video stutters, and whoever counts frames counts one twice",
         _a_frame_repeated,
         frozenset({"frames_go_forward"}),
+        shown_by=6,
     ),
     Defect(
         "a task left",
         "every connection leaves a task behind: memory grows, and asyncio complains at the end",
         _a_task_left,
         frozenset({"nothing_is_left"}),
+        shown_by=0,
     ),
     Defect(
         "an interaction lost on reconnect",
         "interact() times out, or goes on after the end, though the interaction was applied",
         _an_interaction_lost_on_reconnect,
         frozenset({"answers_belong", "calls_end_with_their_connection", "every_call_settles"}),
+        shown_by=48,
     ),
     Defect(
         "a job cancelled that has ended",
         "a simulation that was completed, and paid for, is shown as cancelled",
         _a_job_cancelled_that_has_ended,
         frozenset({"jobs_follow_their_machine"}),
+        shown_by=3,
     ),
     Defect(
         "hours not counted",
         "a test of what happens at the end of the month's hours never sees that end",
         _hours_not_counted,
         frozenset({"hours_add_up"}),
+        shown_by=3,
     ),
     Defect(
         "a failure told twice",
         "on_error opens two dialogs, or makes two new connections",
         _a_failure_told_twice,
         frozenset({"fatal_once"}),
+        shown_by=0,
     ),
     Defect(
         "a stream left on the air",
         "hours are counted for ever of a stream whose session is over",
         _a_stream_left_on_the_air,
         frozenset({"streams_end"}),
+        shown_by=2,
     ),
 )
 """Every one, and by which rules it is found."""

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock.explore import workers
-from odyssey_mock.explore.campaign import BATCH, Campaign, Tally
+from odyssey_mock.explore.campaign import Campaign, Tally
 from odyssey_mock.explore.outcome import (
     PROCESS_DIED,
     RUN_RAISED,
@@ -30,6 +30,7 @@ from odyssey_mock.explore.outcome import (
 from odyssey_mock.explore.results_file import Header, results_in
 from odyssey_mock.explore.workers import SeedWorkers, ThisProcess, WorkerProcesses, WorkersError
 from tests.mock.explore.scenarios import SECONDS, STEPS, hangs, kills, play, raises, unloadable
+from tests.support.interrupts import interruptible
 
 HEADER = Header("light", "abc1234", "0")
 JOB = SeedPlayer(play, "light")
@@ -142,8 +143,9 @@ def test_a_process_plays_no_other_seed_when_whoever_gave_them_is_gone() -> None:
 
 
 def test_processes_are_deaf_to_the_interrupt_that_a_terminal_tells_them_all() -> None:
-    under_way = WorkerProcesses(JOB, 1).played(batches([range(10)], 1))
-    next(under_way)
+    with interruptible():
+        under_way = WorkerProcesses(JOB, 1).played(batches([range(10)], 1))
+        next(under_way)
     (process,) = multiprocessing.active_children()
     assert process.pid is not None
     os.kill(process.pid, signal.SIGINT)
@@ -214,10 +216,10 @@ def test_a_second_run_plays_what_the_first_one_did_not(tmp_path: Path) -> None:
         Campaign(range(1000), "light", results).run(Recorder(stop_after=3), lambda _: None)
     with results_in(path, HEADER) as results:
         campaign = Campaign(range(1000), "light", results)
-        assert (campaign.before, campaign.total) == (3 * BATCH["light"], 1000)
+        assert (campaign.before, campaign.total) == (30, 1000)
         place = Recorder()
         campaign.run(place, lambda _: None)
-    left = range(3 * BATCH["light"], 1000)
+    left = range(30, 1000)
     assert played(HeldSeeds(batch.start, batch.stop - 1, 0, 0) for batch in place.asked) == list(left)
     assert campaign.tally == ran(ThisProcess(JOB), range(1000))
     with results_in(path, HEADER) as results:

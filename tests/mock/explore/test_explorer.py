@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from odyssey_mock.explore.explorer import explore, play
 from odyssey_mock.explore.scenario import Actor, ChaosStep, Scenario, Step
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.trace import WORLD
+from tests.mock.explore.planted import RULES
 
-SAMPLE: dict[Fidelity, range] = {"light": range(500, 520), "full": range(500, 506)}
-"""Seeds that are played twice; others are played once, in bulk, by `make test`."""
+SAMPLE: dict[Fidelity, range] = {"light": range(604, 616), "full": range(592, 596)}
+"""Seeds that are played twice: few, with all that weather does in them, and in the light ones all acts. Others are
+played once, in bulk, by `make test`."""
 
 HASHES = """
 import sys
@@ -39,7 +42,8 @@ def hashes(fidelity: Fidelity, hash_seed: str) -> str:
 
 @pytest.mark.parametrize("fidelity", ["light", "full"])
 def test_a_seed_passes_in_the_same_way_in_every_process(fidelity: Fidelity) -> None:
-    first, second = hashes(fidelity, "1"), hashes(fidelity, "2")
+    with ThreadPoolExecutor() as at_once:
+        first, second = at_once.map(hashes, (fidelity, fidelity), ("1", "2"))
     assert first == second
     assert len(first.splitlines()) == len(SAMPLE[fidelity])
     assert len({line.split()[1] for line in first.splitlines()}) == len(SAMPLE[fidelity]), (
@@ -48,12 +52,11 @@ def test_a_seed_passes_in_the_same_way_in_every_process(fidelity: Fidelity) -> N
 
 
 def test_every_rule_is_in_the_documentation() -> None:
-    root = Path(__file__).parents[3]
-    sources = [path.read_text(encoding="utf-8") for path in (root / "odyssey_mock/explore").glob("*.py")]
-    rules = {rule for source in sources for rule in re.findall(r"violation\(\s*\"(\w+)\"", source)}
-    told = re.findall(r"`(\w+)`", (root / "docs/simulation.md").read_text(encoding="utf-8"))
-    assert len(rules) > 20
-    assert rules <= set(told)
+    page = (Path(__file__).parents[3] / "docs/simulation.md").read_text(encoding="utf-8")
+    _, _, table = page.partition("| rule | what it says |\n|---|---|\n")
+    rows, _, _ = table.partition("\n\n")
+    told = [rule for row in rows.splitlines() for rule in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(told) == sorted(RULES)
 
 
 def test_what_was_played_before_changes_nothing() -> None:

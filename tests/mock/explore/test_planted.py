@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 
 from odyssey_mock.explore.explorer import play
-from tests.mock.explore.planted import DEFECTS, Defect
+from tests.mock.explore.planted import DEFECTS, RULES, Defect
 
 SEEDS = 2000
 """Within so many every one is to be found; all are found within a tenth of it."""
 
 
+@pytest.mark.timeout(900)  # should seeds have become other lives, all of them may have to be lived
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 def test_a_planted_defect_is_found_and_replays_from_its_seed(defect: Defect) -> None:
     with defect.planted():
-        found = next((outcome for outcome in map(play, range(SEEDS)) if outcome.failures), None)
+        seeds = chain(range(defect.shown_by, SEEDS), range(defect.shown_by))  # those before it show nothing, in minutes
+        found = next((outcome for outcome in map(play, seeds) if outcome.failures), None)
         assert found is not None, f"{SEEDS} scenarios were played, and none has shown that {defect.suffers}"
+        assert {failure.rule for failure in found.failures} <= RULES
         assert found.failures[0].rule in defect.rules, f"seed {found.seed}, where {defect.suffers}: {found.failures}"
         replayed, once_more = (play(found.seed, keeps_trace=True) for _ in range(2))
 

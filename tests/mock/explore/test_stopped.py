@@ -21,6 +21,7 @@ from odyssey_mock.explore.outcome import SeedRecord
 from odyssey_mock.explore.results_file import Results
 from tests.mock.explore.commanded import CODE, COMMIT, explore
 from tests.mock.explore.scenarios import draw
+from tests.support.interrupts import interruptible
 
 LIMIT = 60.0
 
@@ -39,14 +40,15 @@ def running(*options: str) -> Iterator[subprocess.Popen[str]]:
         f"    code_version.commit, code_version.fingerprint = lambda: {COMMIT!r}, lambda: {CODE!r}\n"
         "    explore(obj=Tools(draw, hangs, shrink))\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        cwd=Path(__file__).parents[3],
-    )
+    with interruptible():
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            cwd=Path(__file__).parents[3],
+        )
     with process:
         try:
             yield process

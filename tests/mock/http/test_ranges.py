@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from odyssey_mock.http.ranges import MOST_PARTS, UnsatisfiableError, is_known, is_other, wanted_parts
+from odyssey_mock.http.ranges import UnsatisfiableError, is_known, is_other, wanted_parts
 
 ETAG = '"abc"'
 SIZE = 100
@@ -57,8 +57,8 @@ def test_ranges_beyond_the_end_cannot_be_satisfied(value: str) -> None:
 
 def test_more_than_the_file_in_pieces_is_answered_with_the_file() -> None:
     assert wanted("bytes=0-,0-") is None
-    few = ",".join(f"{place}-{place}" for place in range(MOST_PARTS))
-    assert wanted(f"bytes={few}") == [range(place, place + 1) for place in range(MOST_PARTS)]
+    few = ",".join(f"{place}-{place}" for place in range(16))
+    assert wanted(f"bytes={few}") == [range(place, place + 1) for place in range(16)]
     assert wanted(f"bytes={few},50-50") is None
 
 

@@ -19,7 +19,6 @@ def test_an_empty_prompt_is_given_a_scene() -> None:
 @given(st.text())
 def test_the_same_prompt_is_always_rewritten_the_same_way(prompt: str) -> None:
     assert expand(prompt) == expand(prompt)
-    assert applied_prompt(prompt, bypass=False) == expand(prompt)
 
 
 @given(st.text())
@@ -37,3 +36,4 @@ def test_what_is_echoed_fits_into_a_data_channel_message(character: str, bypass:
 
 def test_the_wording_is_pinned_so_that_it_cannot_change_unnoticed() -> None:
     assert expand("A cat") == "A cat, lit by a low golden sun. Camera drifting to the right."
+    assert applied_prompt("A cat", bypass=False) == "A cat, lit by a low golden sun. Camera drifting to the right."

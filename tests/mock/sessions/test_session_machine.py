@@ -14,6 +14,7 @@ from odyssey_mock.sessions.session_machine import (
     SessionMachine,
     SessionState,
 )
+from tests.support.histories import histories
 
 FROM_THE_NETWORK = {
     SessionEvent.SOCKET_OPENED,
@@ -38,20 +39,6 @@ UNREAD = {SessionState.WAITING, SessionState.HELD}
 """Nobody listens: a socket may be taken up."""
 
 type Step = tuple[SessionState, SessionEvent, tuple[SessionEffect, ...], SessionState]
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[Step]:
-    """What a session goes through: legal events from its beginning on."""
-    machine = SessionMachine()
-    history = []
-    for _ in range(draw(st.integers(1, 30))):
-        event = draw(st.sampled_from(sorted(TRANSITIONS[machine.state])))
-        before = machine.state
-        effects = machine.handle(event)
-        history.append((before, event, effects, machine.state))
-    return history
-
 
 ROWS: list[Step] = [
     (state, event, effects, after) for state, row in TRANSITIONS.items() for event, (after, effects) in row.items()
@@ -98,7 +85,7 @@ def test_a_loss_without_a_goodbye_holds_what_was_up_and_only_that(event: Session
     assert held == {SessionState.CONNECTED, SessionState.RETURNING, SessionState.REJOINING}
 
 
-@given(histories())
+@given(histories(SessionMachine, TRANSITIONS))
 def test_the_slot_is_given_back_exactly_once_and_exactly_at_the_close(history: list[Step]) -> None:
     for before, _, effects, after in history:
         closes = after is SessionState.CLOSED and before is not SessionState.CLOSED
@@ -106,7 +93,7 @@ def test_the_slot_is_given_back_exactly_once_and_exactly_at_the_close(history: l
     assert sum(effects.count(SessionEffect.RELEASE) for _, _, effects, _ in history) <= 1
 
 
-@given(histories())
+@given(histories(SessionMachine, TRANSITIONS))
 def test_a_closed_session_never_comes_back_and_does_nothing_but_refuse(history: list[Step]) -> None:
     for before, _, effects, after in history:
         if before is SessionState.CLOSED:
@@ -114,7 +101,7 @@ def test_a_closed_session_never_comes_back_and_does_nothing_but_refuse(history: 
             assert set(effects) <= {SessionEffect.REFUSE_SOCKET}
 
 
-@given(histories())
+@given(histories(SessionMachine, TRANSITIONS))
 def test_a_second_socket_is_refused_and_changes_nothing(history: list[Step]) -> None:
     for before, event, effects, after in history:
         if event is SessionEvent.SOCKET_OPENED and before not in UNREAD:

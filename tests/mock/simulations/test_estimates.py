@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock.settings import Settings
-from odyssey_mock.simulations.job_run import UNKNOWN_SCRIPT, expected_work
+from odyssey_mock.simulations.job_run import expected_work
 from odyssey_mock.simulations.jobs import wait_seconds
 from tests.support.jobs import a_request, a_script
 
@@ -39,4 +39,4 @@ def test_work_is_what_is_left_of_the_scripts() -> None:
     assert expected_work(request, settings) == 17.0
     assert expected_work(request, settings, begun=1) == 12.0
     assert expected_work(request, settings, begun=3) == 0.0
-    assert expected_work(a_request(url="http://127.0.0.1/script.json"), settings) == UNKNOWN_SCRIPT
+    assert expected_work(a_request(url="http://127.0.0.1/script.json"), settings) == 10.0

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from odyssey_mock.core.state_machine import IllegalEventError
 from odyssey_mock.simulations.job_machine import ENDED, INITIAL, TRANSITIONS, JobEffect, JobEvent, JobMachine, JobState
+from tests.support.histories import histories
 
 type Step = tuple[JobState, JobEvent, tuple[JobEffect, ...], JobState]
 
@@ -19,19 +20,6 @@ FROM_OUTSIDE = {
 """What users and tests can cause, whenever they like."""
 REFUSALS = {JobEffect.REFUSE_CANCEL, JobEffect.REFUSE_LOSS}
 WITH_A_WORKER = {JobState.DISPATCHED, JobState.PROCESSING}
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[Step]:
-    """What a job goes through: legal events from its beginning on."""
-    machine = JobMachine()
-    history = []
-    for _ in range(draw(st.integers(1, 30))):
-        event = draw(st.sampled_from(sorted(TRANSITIONS[machine.state])))
-        before = machine.state
-        effects = machine.handle(event)
-        history.append((before, event, effects, machine.state))
-    return history
 
 
 def test_every_state_has_a_row_and_can_be_reached() -> None:
@@ -70,7 +58,7 @@ def test_a_worker_can_be_lost_exactly_where_there_is_one(state: JobState) -> Non
         assert target is (ended if state in WITH_A_WORKER else state)
 
 
-@given(histories())
+@given(histories(JobMachine, TRANSITIONS))
 def test_a_refusal_is_all_that_is_done_and_changes_nothing(history: list[Step]) -> None:
     for before, _, effects, after in history:
         if REFUSALS & set(effects):
@@ -78,14 +66,14 @@ def test_a_refusal_is_all_that_is_done_and_changes_nothing(history: list[Step]) 
             assert after is before
 
 
-@given(histories())
+@given(histories(JobMachine, TRANSITIONS))
 def test_a_job_retires_exactly_once_and_exactly_at_its_end(history: list[Step]) -> None:
     for before, _, effects, after in history:
         assert (JobEffect.RETIRE in effects) == (after in ENDED and before not in ENDED)
     assert sum(effects.count(JobEffect.RETIRE) for _, _, effects, _ in history) <= 1
 
 
-@given(histories())
+@given(histories(JobMachine, TRANSITIONS))
 def test_a_job_that_has_ended_stays_so_and_does_nothing_but_refuse(history: list[Step]) -> None:
     for before, _, effects, after in history:
         if before in ENDED:
@@ -99,7 +87,7 @@ def test_whatever_takes_a_job_from_its_worker_frees_the_worker(state: JobState) 
         assert (JobEffect.RELEASE_WORKER in effects) == (target not in WITH_A_WORKER), event
 
 
-@given(histories())
+@given(histories(JobMachine, TRANSITIONS))
 def test_a_job_is_in_the_queue_exactly_while_it_is_pending(history: list[Step]) -> None:
     for before, event, effects, after in history:
         came_back = event is JobEvent.WORKER_LOST_EARLY or before is not JobState.PENDING
@@ -109,7 +97,7 @@ def test_a_job_is_in_the_queue_exactly_while_it_is_pending(history: list[Step]) 
         assert (JobEffect.LEAVE_QUEUE in effects) == left_unserved
 
 
-@given(histories())
+@given(histories(JobMachine, TRANSITIONS))
 def test_no_stream_of_a_lost_worker_is_kept(history: list[Step]) -> None:
     for before, event, effects, _ in history:
         if event in (JobEvent.WORKER_LOST, JobEvent.WORKER_GIVEN_UP) and before in WITH_A_WORKER:

@@ -1,25 +1,21 @@
 """Broken scripts that are drawn: client and mock, each by code of its own, refuse each for the one reason named."""
 
-import ast
-import inspect
-import sys
+import re
 from functools import cache
-from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 
 from odyssey_client import Script, ScriptError
-from odyssey_client.scripts import rules as client_rules
 from odyssey_client.scripts.request import script_fields
 from odyssey_mock.http.errors import answer_to
 from odyssey_mock.settings import Settings
-from odyssey_mock.simulations import scripts as mock_rules
 from odyssey_mock.simulations.request import InvalidRequestError, read_request
 from odyssey_mock.simulations.timelines import planned
 from odyssey_mock.testing.strategies import SCRIPT_RULES, BrokenScript, broken_scripts
 from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
+from tests.support.scripts import broken_scripts as broken_anyhow
 
 RULES = list(SCRIPT_RULES)
 
@@ -28,10 +24,6 @@ RULES = list(SCRIPT_RULES)
 def of(rule: str) -> list[BrokenScript]:
     """Examples of one rule; not to be changed."""
     return drawn(broken_scripts([rule]), 15)
-
-
-def all_examples() -> list[BrokenScript]:
-    return [broken for rule in RULES for broken in of(rule)]
 
 
 def refused_by_the_client(script: Any) -> ScriptError:  # Any: decoded JSON of any form
@@ -89,73 +81,119 @@ def test_no_two_rules_are_one() -> None:
     assert len(told) == len(RULES) - 1
 
 
-# That there is a rule here for every one there is: each line that finds a fault is reached.
+# That there is a rule here for every one there is: whatever client and mock say of a script is said of one of these.
+
+TIME = "a whole number of milliseconds, 0 to 9007199254740991"
+DATA_URL = "a data: URL of an image in base64 (data:image/png;base64,...)"
+CLIENT_EXPECTS = {
+    "array": {"an array of entries", "an array of entries (Script.load reads a file, Script.from_json a text)"},
+    "not_empty": {"an array of entries, from a start to an end"},
+    "entry": {"an object with timestamp_ms and one of start, interact, end"},
+    "an_action": {"exactly one of start, interact, end"},
+    "one_action": {"exactly one of start, interact, end"},
+    "known_keys": {"no key but timestamp_ms, start, interact, end"},
+    "fields": {"an object with a prompt", "an empty object"},
+    "known_fields": {"no key but prompt, image", "no key but prompt", "no key"},
+    "prompt": {"text"},
+    "prompt_text": {"text"},
+    "prompt_utf8": {"text that UTF-8 can hold"},
+    "image_text": {"an image that can be sent"},
+    "image_inline": {"an image that can be sent"},
+    "image_url": {DATA_URL},
+    "image_base64": {DATA_URL},
+    "image_readable": {"an image that can be sent"},
+    "time": {TIME},
+    "time_number": {TIME},
+    "time_whole": {TIME},
+    "time_not_negative": {TIME},
+    "time_in_bounds": {TIME},
+    "first_at_0": {"0, the time of the first entry"},
+    "times_in_order": {"LATEST or more: times do not go back"},
+    "some_length": {"more than 0, as the time of the end: a video has frames"},
+    "start_first": {"a start, as the first entry"},
+    "one_start": {"no start but the first: one script is one stream"},
+    "no_early_end": {"no end but the last entry"},
+    "end_last": {"an end, as the last entry"},
+}
+
+MOCK_TIME = "a whole number of milliseconds from 0 to 9007199254740991"
+MOCK_TEXT = "text that UTF-8 can hold"
+MOCK_EXPECTS = {
+    "array": {("list_type", "an array of entries")},
+    "not_empty": {("too_short", "a start, an end and what happens between them")},
+    "entry": {("dict_type", "an object with timestamp_ms and one action")},
+    "an_action": {("value_error", "exactly one of start, interact, end")},
+    "one_action": {("value_error", "exactly one of start, interact, end")},
+    "known_keys": {("extra_forbidden", "timestamp_ms and one of start, interact, end, no other key")},
+    "fields": {
+        ("dict_type", "an object with prompt and image in it"),
+        ("dict_type", "an object with prompt in it"),
+        ("dict_type", "an object with nothing in it"),
+    },
+    "known_fields": {
+        ("extra_forbidden", "prompt and image here, no other key"),
+        ("extra_forbidden", "prompt here, no other key"),
+        ("extra_forbidden", "nothing here, no other key"),
+    },
+    "prompt": {("missing", MOCK_TEXT)},
+    "prompt_text": {("string_type", MOCK_TEXT)},
+    "prompt_utf8": {("string_unicode", MOCK_TEXT)},
+    "image_text": {("string_type", DATA_URL)},
+    "image_inline": {("string_pattern_mismatch", DATA_URL)},
+    "image_url": {("string_pattern_mismatch", DATA_URL)},
+    "image_base64": {("value_error", DATA_URL)},
+    "image_readable": set(),
+    "time": {("missing", MOCK_TIME)},
+    "time_number": {("int_type", MOCK_TIME)},
+    "time_whole": {("int_from_float", MOCK_TIME)},
+    "time_not_negative": {("greater_than_equal", MOCK_TIME)},
+    "time_in_bounds": {("less_than_equal", MOCK_TIME)},
+    "first_at_0": {("value_error", "0, the time of the first entry")},
+    "times_in_order": {("value_error", "LATEST or later: times do not go back")},
+    "some_length": {("value_error", "a time above 0, as a video has frames")},
+    "start_first": {("value_error", "a start, as the first entry")},
+    "one_start": {("value_error", "no start after the first entry: one stream, one script")},
+    "no_early_end": {("value_error", "no end before the last entry")},
+    "end_last": {("value_error", "an end, as the last entry")},
+}
 
 
-def fault_lines(module: Any) -> dict[int, str]:  # Any: a module
-    """The lines of a module's source that note a fault or raise one, with their text."""
-    tree = ast.parse(inspect.getsource(module))
-    found = {}
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Attribute(attr="add")):
-                found[node.lineno] = ast.unparse(node)
-            case ast.Raise(exc=ast.Call()):
-                found[node.lineno] = ast.unparse(node)
-            case ast.Return(value=ast.Constant(value=str())):
-                found[node.lineno] = ast.unparse(node)
-    return found
+def expected_by_the_client(script: Any) -> set[str]:  # Any: decoded JSON of any form
+    try:
+        Script.of(script)
+    except ScriptError as refused:
+        return {re.sub(r"^\d+ or", "LATEST or", fault.expected) for fault in refused.faults}
+    return set()
 
 
-class Lines:
-    """The lines of a module that are run."""
-
-    def __init__(self, module: Any) -> None:  # Any: a module
-        self.file = module.__file__
-        self.seen: set[int] = set()
-
-    def __enter__(self) -> "Lines":
-        self.before = sys.gettrace()
-        sys.settrace(self._trace)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.settrace(self.before)
-
-    def _trace(self, frame: FrameType, event: str, _: object) -> Any:  # Any: itself, or nothing
-        if frame.f_code.co_filename != self.file:
-            return None
-        if event == "line":
-            self.seen.add(frame.f_lineno)
-        return self._trace
+def expected_by_the_mock(script: Any) -> set[tuple[str, str]]:  # Any: decoded JSON of any form
+    try:
+        read_request({"script": script})
+    except InvalidRequestError as refused:
+        faults = cast("list[dict[str, str]]", answer_to(refused).detail)
+        return {(fault["type"], _expectation(fault["msg"])) for fault in faults}
+    return set()
 
 
-def test_every_place_where_the_client_finds_a_fault_is_reached() -> None:
-    broken = all_examples()
-    with Lines(client_rules) as lines:
-        for each in broken:
-            refused_by_the_client(each.script)
-    missed = {text for line, text in fault_lines(client_rules).items() if line not in lines.seen}
-    assert {text for text in missed if "ScriptError" not in text and text not in WORDS} == set()
+def _expectation(message: str) -> str:
+    found = re.fullmatch(r"expected (.*?)([,;] came .*)?", message, re.DOTALL)
+    assert found is not None, message
+    return re.sub(r"^\d+ or", "LATEST or", found[1])
 
 
-WORDS = {"return 'an array'", "return 'an object'", "return 'a number beyond all bounds'"}
-"""Of how a value is called, which is no fault."""
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_is_told_in_all_its_words(rule: str) -> None:
+    scripts = [broken.script for broken in of(rule)]
+    assert set().union(*map(expected_by_the_client, scripts)) == CLIENT_EXPECTS[rule]
+    assert set().union(*map(expected_by_the_mock, scripts)) == MOCK_EXPECTS[rule]
 
 
-def test_every_rule_on_order_and_times_of_the_client_is_broken() -> None:
-    said = {fault.expected for each in all_examples() for fault in refused_by_the_client(each.script).faults}
-    for rule in client_rules._RULES:
-        assert any(rule.expected.replace("{latest}", "") in each for each in said), rule.expected
-
-
-def test_every_type_of_fault_that_the_mock_knows_is_drawn() -> None:
-    """Every text in its source that names one."""
-    tree = ast.parse(inspect.getsource(mock_rules))
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    kinds = {text for text in texts if text.endswith(("_type", "_error", "_unicode", "_short", "_mismatch", "_equal"))}
-    kinds |= {"missing", "extra_forbidden", "int_from_float"} & texts
-    assert {rule.type for rule in SCRIPT_RULES.values()} - {None} == kinds
+@given(broken_anyhow())
+def test_no_broken_script_is_told_of_otherwise(script: Any) -> None:  # Any: decoded JSON of any form
+    if script is None:
+        return  # for the client that is no script at all
+    assert expected_by_the_client(script) <= set().union(*CLIENT_EXPECTS.values())
+    assert expected_by_the_mock(script) <= set().union(*MOCK_EXPECTS.values())
 
 
 # What is drawn.

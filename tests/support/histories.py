@@ -1,0 +1,31 @@
+"""Histories of state machines: legal events from the initial state on."""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Protocol
+
+from hypothesis import strategies as st
+
+
+class Machine[S: StrEnum, E: StrEnum, F: StrEnum](Protocol):
+    """A machine of the mock."""
+
+    @property
+    def state(self) -> S: ...
+
+    def handle(self, event: E, /) -> tuple[F, ...]: ...
+
+
+@st.composite
+def histories[S: StrEnum, E: StrEnum, F: StrEnum](
+    draw: st.DrawFn, new: Callable[[], Machine[S, E, F]], transitions: Mapping[S, Mapping[E, object]]
+) -> list[tuple[S, E, tuple[F, ...], S]]:
+    """Draw steps: the state before, the event, the effects, and the state after."""
+    machine = new()
+    history = []
+    for _ in range(draw(st.integers(1, 30))):
+        event = draw(st.sampled_from(sorted(transitions[machine.state])))
+        before = machine.state
+        effects = machine.handle(event)
+        history.append((before, event, effects, machine.state))
+    return history

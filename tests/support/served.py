@@ -1,0 +1,25 @@
+"""`odyssey-mock serve`, in a process of its own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.support.interrupts import interruptible
+
+COMMAND = (sys.executable, "-W", "error", "-c", "from odyssey_mock.cli import main; main()", "serve")
+
+
+@contextmanager
+def served(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """A server on a port of its own, and what it says when it is ready; killed in the end, stopped or not."""
+    with interruptible():
+        process = subprocess.Popen([*COMMAND, "--port", "0", "--json", *options], stdout=subprocess.PIPE, text=True)
+    with process:
+        try:
+            assert process.stdout is not None
+            yield process, json.loads(process.stdout.readline())
+        finally:
+            process.kill()

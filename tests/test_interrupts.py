@@ -1,0 +1,32 @@
+"""Processes that tests interrupt, where those who started the suite have it ignore interrupts."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.interrupts import interruptible
+
+CODE = (
+    "import signal; print([name for name in ('SIGINT', 'SIGQUIT', 'SIGHUP') "
+    "if signal.getsignal(getattr(signal, name)) is signal.SIG_IGN])"
+)
+
+
+def ignored_by_a_child() -> str:
+    return subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process inherits no ignored signals there")
+def test_a_child_hears_what_its_parent_ignores() -> None:
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)}
+    try:
+        for signum in before:
+            signal.signal(signum, signal.SIG_IGN)
+        with interruptible():
+            assert ignored_by_a_child() == "[]\n"
+        assert ignored_by_a_child() == "['SIGINT', 'SIGQUIT', 'SIGHUP']\n", "as it was before"
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

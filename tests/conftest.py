@@ -1,4 +1,4 @@
-"""Every test that uses the mock is judged by the contract as well: see `tests/contract/conformance.py`."""
+"""Every test that uses the mock is judged by the contract as well: see `tests/support/contract/conformance.py`."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -14,7 +14,7 @@ from hypothesis import settings
 import odyssey_client.connection.connection
 import odyssey_client.rtc.spectator_peer  # noqa: F401
 import odyssey_mock.testing.simulated  # noqa: F401
-from tests.contract.conformance import Conformance
+from tests.support.contract.conformance import Conformance
 from tests.support.time_limits import TimeLimits
 
 # How long one example takes says more about the machine than about the code.

@@ -8,8 +8,8 @@ import pytest
 
 from odyssey_mock.core.journal import Journal, Kind
 from odyssey_mock.core.strict_json import JSON
-from tests.contract.conformance import Conformance, Side
-from tests.contract.documents import Contract
+from tests.support.contract.conformance import Conformance, Side
+from tests.support.contract.documents import Contract
 
 CONFORMANCE = Conformance()
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.contract.documents import Contract, resolve
+from tests.support.contract.documents import Contract, resolve
 
 DOCUMENTS = Contract.load()
 MESSAGES = [

@@ -10,8 +10,8 @@ import pytest
 
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
-from tests.e2e.life_cycles import life_cycle
 from tests.support.leftovers import nothing_left
+from tests.support.life_cycles import life_cycle
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 300.0
@@ -24,7 +24,7 @@ BYTES = 150_000
 
 @pytest.mark.timeout(LIMIT + 30)  # the process has a limit of its own
 def test_200_life_cycles_leave_no_task_thread_socket_or_peer_and_no_memory() -> None:
-    script = [sys.executable, "-m", "tests.e2e.life_cycles"]
+    script = [sys.executable, "-m", "tests.support.life_cycles"]
     finished = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT)
 
     assert finished.returncode == 0, finished.stderr

@@ -51,7 +51,7 @@ async def spectator_process(info: BroadcastInfo) -> AsyncIterator[asyncio.subpro
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.e2e.spectator_process",
+        "tests.support.spectator_process",
         info.webrtc_url,
         info.spectator_token,
         stdout=asyncio.subprocess.PIPE,

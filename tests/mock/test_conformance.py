@@ -12,7 +12,7 @@ import pytest
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.settings import UsageErrorForm
-from tests.contract.conformance import Conformance
+from tests.support.contract.conformance import Conformance
 from tests.support.raw import RawApi, raw_peer, raw_socket, receive
 
 

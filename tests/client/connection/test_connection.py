@@ -22,8 +22,8 @@ from odyssey_client import (
     StatusChanged,
     StreamerNotAvailableError,
 )
-from tests.client.connection.scripted import Script, Session, scripted
-from tests.client.connection.whole_service import stay_up, stream
+from tests.support.scripted_service import stay_up, stream
+from tests.support.scripted_streamer import Script, Session, scripted
 
 QUICK = AdvancedConfig(
     max_retries=2,

@@ -8,8 +8,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from odyssey_client import Odyssey, SignalingError, SystemClock, SystemNetwork
-from tests.client.connection.scripted import Script, Session, scripted
-from tests.client.connection.whole_service import (
+from tests.support.scripted_service import (
     Told,
     client_of,
     lose_peer,
@@ -20,6 +19,7 @@ from tests.client.connection.whole_service import (
     stay_up,
     whole_service,
 )
+from tests.support.scripted_streamer import Script, Session, scripted
 
 LIMIT = 20.0
 

@@ -14,8 +14,8 @@ from odyssey_client import (
     StreamerNotAvailableError,
 )
 from odyssey_client.connection import connection
-from tests.client.connection.scripted import Script, Session, scripted
-from tests.client.connection.whole_service import stay_up, stream
+from tests.support.scripted_service import stay_up, stream
+from tests.support.scripted_streamer import Script, Session, scripted
 
 
 def client() -> Odyssey:

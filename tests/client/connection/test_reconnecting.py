@@ -16,8 +16,8 @@ from odyssey_client import (
     SessionLostError,
     SignalingError,
 )
-from tests.client.connection.scripted import Script, Session
-from tests.client.connection.whole_service import (
+from tests.support.leftovers import nothing_left
+from tests.support.scripted_service import (
     FULL,
     GONE,
     REQUEST,
@@ -32,7 +32,7 @@ from tests.client.connection.whole_service import (
     stream,
     whole_service,
 )
-from tests.support.leftovers import nothing_left
+from tests.support.scripted_streamer import Script, Session
 
 LIMIT = 20.0
 

@@ -9,8 +9,9 @@ import pytest
 
 from odyssey_client import InvalidStateError, Odyssey, StatusChanged, StreamerCapabilities, SystemClock
 from odyssey_client.client import live
-from tests.client.connection.scripted import Script, scripted
-from tests.client.connection.whole_service import (
+from tests.client.rest.conftest import Answer
+from tests.support.leftovers import nothing_left
+from tests.support.scripted_service import (
     FULL,
     GONE,
     REQUEST,
@@ -28,8 +29,7 @@ from tests.client.connection.whole_service import (
     stream,
     whole_service,
 )
-from tests.client.rest.conftest import Answer
-from tests.support.leftovers import nothing_left
+from tests.support.scripted_streamer import Script, scripted
 
 LIMIT = 20.0
 

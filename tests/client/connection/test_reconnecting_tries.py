@@ -16,8 +16,9 @@ from odyssey_client import (
     SignalingError,
     StreamerNotAvailableError,
 )
-from tests.client.connection.scripted import Script, Session, scripted
-from tests.client.connection.whole_service import (
+from tests.client.rest.conftest import Answer
+from tests.support.leftovers import nothing_left
+from tests.support.scripted_service import (
     TOKEN,
     Told,
     client_of,
@@ -30,8 +31,7 @@ from tests.client.connection.whole_service import (
     stay_up,
     whole_service,
 )
-from tests.client.rest.conftest import Answer
-from tests.support.leftovers import nothing_left
+from tests.support.scripted_streamer import Script, Session, scripted
 
 LIMIT = 20.0
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from odyssey_client import BroadcastReady, ErrorOccurred, OdysseyError, OdysseyStreamError, connect_to_stream
-from tests.client.connection.scripted import Session
-from tests.client.connection.whole_service import (
+from tests.client.rest.conftest import Answer
+from tests.support.scripted_service import (
     ACCESS_TOKEN,
     GONE,
     KEY,
@@ -20,7 +20,7 @@ from tests.client.connection.whole_service import (
     stream,
     whole_service,
 )
-from tests.client.rest.conftest import Answer
+from tests.support.scripted_streamer import Session
 
 LIMIT = 20.0
 SPECTATOR_TOKEN = "spectator-token-of-the-broadcast"

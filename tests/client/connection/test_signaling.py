@@ -5,7 +5,7 @@ import pytest
 from odyssey_client import ClientCredentials, SystemClock, SystemNetwork
 from odyssey_client.connection.messages import Keepalive, ServiceError
 from odyssey_client.connection.signaling import SignalingLostError, config_url, open_signaling, signaling_base
-from tests.client.connection.scripted import Session, scripted
+from tests.support.scripted_streamer import Session, scripted
 
 
 def credentials(url: str) -> ClientCredentials:

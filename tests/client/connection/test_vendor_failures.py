@@ -21,8 +21,9 @@ from odyssey_client import (
     SignalingError,
     SystemClock,
 )
-from tests.client.connection.scripted import Script, Session
-from tests.client.connection.whole_service import (
+from tests.client.rest.conftest import Answer
+from tests.support.leftovers import nothing_left
+from tests.support.scripted_service import (
     GONE,
     TOKEN,
     Told,
@@ -32,8 +33,7 @@ from tests.client.connection.whole_service import (
     stream,
     whole_service,
 )
-from tests.client.rest.conftest import Answer
-from tests.support.leftovers import nothing_left
+from tests.support.scripted_streamer import Script, Session
 
 LIMIT = 10.0
 PEER_TIMEOUT_S = 0.8

@@ -14,9 +14,8 @@ import pytest
 from odyssey_client.config import AdvancedConfig, ClientConfig
 from odyssey_client.rest.transport import Transport
 from odyssey_client.system import SystemClock, SystemEntropy, SystemNetwork
+from tests.support.downloading import Downloads
 from tests.support.file_server import FileServer, file_server
-
-from .downloading import Downloads
 
 API_KEY = "ody_conftest_key"
 

@@ -9,10 +9,10 @@ import pytest
 from odyssey_client.errors import DownloadError, OdysseyConfigError
 from odyssey_client.models import Recording
 from odyssey_client.rest.downloads import DownloadProgress, DownloadRequest
+from tests.support.downloading import SIZE, STREAM, Downloads, LookUp, fetched, names, request
 from tests.support.file_server import FILE, FileServer, Turn, file_server
 
 from .conftest import API_KEY, MakeTransport
-from .downloading import SIZE, STREAM, Downloads, LookUp, fetched, names, request
 
 # The way it goes.
 

@@ -10,10 +10,10 @@ from odyssey_client.errors import DownloadError
 from odyssey_client.rest.downloads import DownloadProgress
 from odyssey_client.rest.resumable_download import BUFFER_BYTES
 from odyssey_client.rest.transport import Transport
+from tests.support.downloading import SIZE, Downloads, LookUp, fetched, names, refused, request
 from tests.support.file_server import FILE, FileServer, Turn, file_server
 
 from .conftest import MakeTransport, VirtualClock
-from .downloading import SIZE, Downloads, LookUp, fetched, names, refused, request
 
 
 async def test_after_a_break_it_goes_on_from_where_it_was(

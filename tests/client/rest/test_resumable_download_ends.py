@@ -6,10 +6,10 @@ import pytest
 
 from odyssey_client.errors import DownloadError, OdysseyApiError, ServiceUnreachableError
 from odyssey_client.models import Recording
+from tests.support.downloading import SIZE, Downloads, LookUp, fetched, names, refused, request
 from tests.support.file_server import FILE, FileServer, Turn
 
 from .conftest import MakeTransport, VirtualClock
-from .downloading import SIZE, Downloads, LookUp, fetched, names, refused, request
 
 # Giving up.
 

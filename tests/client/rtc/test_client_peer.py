@@ -10,7 +10,7 @@ from av import VideoFrame
 from odyssey_client import PeerError, SystemClock
 from odyssey_client.platform import IceServer, PeerListener
 from odyssey_client.rtc.client_peer import AiortcClientPeer
-from tests.client.connection.scripted import GreyTrack
+from tests.support.scripted_streamer import GreyTrack
 
 
 class Heard:

@@ -28,8 +28,8 @@ from odyssey_client import (
     connect_to_stream,
 )
 from odyssey_client.rtc import ice_servers
-from tests.client.spectator.whep_server import TOKEN, Answer, WhepServer, good, whep_server
 from tests.support.leftovers import nothing_left
+from tests.support.whep_server import TOKEN, Answer, WhepServer, good, whep_server
 
 LIMIT = 10.0
 IMPATIENT = AdvancedConfig(connect_timeout_s=0.5)

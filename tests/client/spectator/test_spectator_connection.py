@@ -21,9 +21,9 @@ from odyssey_client import (
 )
 from odyssey_client.rtc import peer_connection
 from odyssey_client.spectator import disconnect_callbacks
-from tests.client.connection.scripted import GreyTrack
-from tests.client.spectator.whep_server import TOKEN, WhepServer, whep_server
 from tests.support.leftovers import nothing_left
+from tests.support.scripted_streamer import GreyTrack
+from tests.support.whep_server import TOKEN, WhepServer, whep_server
 
 LIMIT = 10.0
 

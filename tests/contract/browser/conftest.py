@@ -12,7 +12,7 @@ from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.plugin import marked_settings
 from tests.contract.browser import chromium
 from tests.contract.browser.official_client import OfficialClient
-from tests.contract.conformance import Conformance
+from tests.support.contract.conformance import Conformance
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import pytest
 
 from odyssey_mock.explore import code_version
-from tests.mock.explore.commanded import CODE, COMMIT
+from tests.support.explore.commanded import CODE, COMMIT
 
 
 @pytest.fixture

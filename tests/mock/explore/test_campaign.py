@@ -29,7 +29,7 @@ from odyssey_mock.explore.outcome import (
 )
 from odyssey_mock.explore.results_file import Header, results_in
 from odyssey_mock.explore.workers import SeedWorkers, ThisProcess, WorkerProcesses, WorkersError
-from tests.mock.explore.scenarios import SECONDS, STEPS, hangs, kills, play, raises, unloadable
+from tests.support.explore.scenarios import SECONDS, STEPS, hangs, kills, play, raises, unloadable
 from tests.support.interrupts import interruptible
 
 HEADER = Header("light", "abc1234", "0")

@@ -19,8 +19,8 @@ from odyssey_mock.explore.outcome import PROCESS_DIED, FailedSeed, Outcome, Play
 from odyssey_mock.explore.scenario import Scenario
 from odyssey_mock.explore.workers import PendingBatches, WorkersError
 from odyssey_mock.sim.fidelity import Fidelity
-from tests.mock.explore.commanded import CODE
-from tests.mock.explore.scenarios import kills, play, unloadable
+from tests.support.explore.commanded import CODE
+from tests.support.explore.scenarios import kills, play, unloadable
 
 JOB = SeedPlayer(play, "light")
 

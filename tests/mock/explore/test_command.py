@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.mock.explore.commanded import COMMIT, explore
-from tests.mock.explore.scenarios import raises
+from tests.support.explore.commanded import COMMIT, explore
+from tests.support.explore.scenarios import raises
 
 LIMIT = 60.0
 

@@ -14,7 +14,7 @@ from odyssey_mock.explore.explorer import explore, play
 from odyssey_mock.explore.scenario import Actor, ChaosStep, Scenario, Step
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.trace import WORLD
-from tests.mock.explore.planted import RULES
+from tests.support.explore.planted import RULES
 
 SAMPLE: dict[Fidelity, range] = {"light": range(604, 616), "full": range(592, 596)}
 """Seeds that are played twice: few, with all that weather does in them, and in the light ones all acts. Others are

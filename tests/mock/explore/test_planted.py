@@ -7,7 +7,7 @@ from itertools import chain
 import pytest
 
 from odyssey_mock.explore.explorer import play
-from tests.mock.explore.planted import DEFECTS, RULES, Defect
+from tests.support.explore.planted import DEFECTS, RULES, Defect
 
 SEEDS = 2000
 """Within so many every one is to be found; all are found within a tenth of it."""

@@ -9,7 +9,7 @@ from odyssey_mock.explore.campaign import Campaign, Tally
 from odyssey_mock.explore.outcome import HeldSeeds, SeedPlayer
 from odyssey_mock.explore.report import LINES, Rate, progress
 from odyssey_mock.explore.workers import ThisProcess
-from tests.mock.explore.scenarios import play
+from tests.support.explore.scenarios import play
 
 
 class Terminal(StringIO):

@@ -19,8 +19,8 @@ from odyssey_mock.cli.app import main
 from odyssey_mock.explore.commands import Tools
 from odyssey_mock.explore.outcome import SeedRecord
 from odyssey_mock.explore.results_file import Results
-from tests.mock.explore.commanded import CODE, COMMIT, explore
-from tests.mock.explore.scenarios import draw
+from tests.support.explore.commanded import CODE, COMMIT, explore
+from tests.support.explore.scenarios import draw
 from tests.support.interrupts import interruptible
 
 LIMIT = 60.0
@@ -35,7 +35,7 @@ def running(*options: str) -> Iterator[subprocess.Popen[str]]:
         "from odyssey_mock.cli.explore import explore\n"
         "from odyssey_mock.explore import code_version\n"
         "from odyssey_mock.explore.commands import Tools\n"
-        "from tests.mock.explore.scenarios import draw, hangs, shrink\n"
+        "from tests.support.explore.scenarios import draw, hangs, shrink\n"
         "if __name__ == '__main__':\n"
         f"    code_version.commit, code_version.fingerprint = lambda: {COMMIT!r}, lambda: {CODE!r}\n"
         "    explore(obj=Tools(draw, hangs, shrink))\n"

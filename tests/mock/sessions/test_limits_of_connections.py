@@ -9,10 +9,10 @@ import pytest
 
 from odyssey_mock import AccountSettings, MockOdyssey
 from odyssey_mock.sessions.client_connection import ClientConnection
-from tests.mock.sessions.visits import SMALL, Visits, close_code, visits
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT, RawPeer, receive
 from tests.support.streams import start
+from tests.support.visits import SMALL, Visits, close_code, visits
 
 manual = pytest.mark.odyssey(clock="manual", portrait_size=SMALL)
 

@@ -9,10 +9,10 @@ from av import VideoFrame
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.sessions.session_machine import SessionState
-from tests.mock.sessions.showing_faults import Cases, Stage, no_warnings
-from tests.mock.sessions.visits import SMALL, goes, picture, round_trip, stamp_of, stamps, track_ends, visits
 from tests.support.raw import LIMIT, RawPeer
+from tests.support.showing_faults import Cases, Stage, no_warnings
 from tests.support.streams import START, start
+from tests.support.visits import SMALL, goes, picture, round_trip, stamp_of, stamps, track_ends, visits
 from tests.support.whep import RawSpectator, go_live
 
 CASES = Cases("peer.")

@@ -10,10 +10,10 @@ from websockets.asyncio.client import ClientConnection
 from odyssey_mock import MockOdyssey
 from odyssey_mock.rtc.ice import silence
 from odyssey_mock.sessions.session_machine import SessionState
-from tests.mock.sessions.visits import SMALL, Visits, close_code, grow, picture, stamp_of, stamps, visits
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT, RawPeer, receive
 from tests.support.streams import START, start
+from tests.support.visits import SMALL, Visits, close_code, grow, picture, stamp_of, stamps, visits
 from tests.support.whep import RawSpectator, go_live
 
 manual = pytest.mark.odyssey(clock="manual", portrait_size=SMALL)

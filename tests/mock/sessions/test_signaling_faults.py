@@ -11,10 +11,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.sessions.session_machine import SessionState
-from tests.mock.sessions.showing_faults import Cases, Stage, no_warnings
-from tests.mock.sessions.visits import SMALL, close_code, picture, round_trip, visits
 from tests.support.raw import LIMIT, receive
+from tests.support.showing_faults import Cases, Stage, no_warnings
 from tests.support.streams import start
+from tests.support.visits import SMALL, close_code, picture, round_trip, visits
 
 CASES = Cases("signaling.", elsewhere={"signaling.config"})
 

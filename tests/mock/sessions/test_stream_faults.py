@@ -9,10 +9,10 @@ from aiortc import RTCDataChannel
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.core.strict_json import JSON
-from tests.mock.sessions.showing_faults import Cases, Stage, no_warnings
-from tests.mock.sessions.visits import SMALL, picture, visits
 from tests.support.raw import Message, RawPeer, raw_peer
+from tests.support.showing_faults import Cases, Stage, no_warnings
 from tests.support.streams import START, start
+from tests.support.visits import SMALL, picture, visits
 
 CASES = Cases("stream.")
 

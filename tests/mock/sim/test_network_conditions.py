@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.mock.sim.net import HERE, THERE, Net, now, play, read, wait
+from tests.support.simulated_net import HERE, THERE, Net, now, play, read, wait
 
 HANDSHAKE = b"\x16\xfe\xfd a flight of DTLS"
 

@@ -7,7 +7,7 @@ from typing import override
 import pytest
 
 from odyssey_mock.sim.network_conditions import NetworkConditions
-from tests.mock.sim.net import HERE, PORT, THERE, Net, now, play, read, wait
+from tests.support.simulated_net import HERE, PORT, THERE, Net, now, play, read, wait
 
 
 def test_of_a_half_open_connection_one_end_knows_nothing_until_it_sends() -> None:

@@ -12,7 +12,7 @@ from odyssey_mock.sim.run import opened, run
 from odyssey_mock.sim.sandbox import SandboxError
 from odyssey_mock.sim.world import CLIENT, World
 from tests.mock.sim.test_world import life_cycle
-from tests.mock.sim.worlds import HOST, complete, of, play, play_nothing, wait
+from tests.support.simulated_worlds import HOST, complete, of, play, play_nothing, wait
 
 
 def test_a_run_that_went_well_has_a_result_and_leaves_nothing() -> None:

@@ -7,7 +7,7 @@ from typing import override
 import pytest
 
 from odyssey_mock.sim.sockets import SOCKET_BUFFERS
-from tests.mock.sim.net import HERE, PORT, THERE, Net, play, wait
+from tests.support.simulated_net import HERE, PORT, THERE, Net, play, wait
 
 
 class Records(asyncio.Protocol):

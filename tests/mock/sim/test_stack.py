@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosedError
 
 from odyssey_mock.sim.world import CLIENT, World
-from tests.mock.sim.worlds import HOST, complete, of, play_nothing, wait
+from tests.support.simulated_worlds import HOST, complete, of, play_nothing, wait
 
 
 async def says(request: Request) -> JSONResponse:

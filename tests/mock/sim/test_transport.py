@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from odyssey_mock.sim.transport import FREE_PORTS, LONGEST_DATAGRAM
-from tests.mock.sim.net import HERE, PORT, THERE, Inbox, Net, play, wait
+from tests.support.simulated_net import HERE, PORT, THERE, Inbox, Net, play, wait
 
 
 def test_addresses_and_ports_are_numbers_and_both_ends_agree_on_them() -> None:

@@ -13,7 +13,7 @@ from odyssey_client import AdvancedConfig, Script
 from odyssey_mock.core.network import ListenError
 from odyssey_mock.sim.platform import EPOCH
 from odyssey_mock.sim.world import CLIENT, PORT, SERVER, World
-from tests.mock.sim.worlds import complete, of, play, play_nothing, wait
+from tests.support.simulated_worlds import complete, of, play, play_nothing, wait
 
 
 def test_a_server_that_crashes_is_silent_then_refuses_and_then_is_there_and_knows_what_it_knew() -> None:

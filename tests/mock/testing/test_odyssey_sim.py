@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.mock.testing.project import run, run_apart, seed_and_story
+from tests.support.project import run, run_apart, seed_and_story
 
 pytest_plugins = ["pytester"]
 

@@ -9,7 +9,7 @@ from odyssey_mock.testing.chaos import Chaos
 from odyssey_mock.testing.simulated import Plan, play
 from tests.mock.testing.examples.directing import HastyDirector
 from tests.mock.testing.examples.directing_tests import test_nothing_happens_twice as nothing_happens_twice
-from tests.mock.testing.project import seed_and_story
+from tests.support.project import seed_and_story
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = "tests/mock/testing/examples/directing_tests.py"

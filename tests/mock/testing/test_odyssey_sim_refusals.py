@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.mock.testing.project import OPTIONS, run, run_apart
+from tests.support.project import OPTIONS, run, run_apart
 
 pytest_plugins = ["pytester"]
 

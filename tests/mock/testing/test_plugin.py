@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from tests.mock.testing.project import OPTIONS
-from tests.mock.testing.project import run_apart as run
+from tests.support.project import OPTIONS
+from tests.support.project import run_apart as run
 
 pytest_plugins = ["pytester"]
 

@@ -9,8 +9,8 @@ import pytest
 from odyssey_mock.sim.light import link as module
 from odyssey_mock.sim.light.description import CODECS, Description, Section
 from odyssey_mock.sim.light.link import DatagramKind, Link, LinkListener, LinkState, MessageKind, pause, written
-from tests.mock.sim.light.loopback import HOST
 from tests.support.leftovers import nothing_left
+from tests.support.loopback import HOST
 
 LIMIT = 20.0
 SECTIONS = [Section("video", "sendonly", CODECS), Section("application")]

@@ -7,7 +7,7 @@ import pytest
 
 from odyssey_client import OdysseyError
 from odyssey_mock.sim.light import stamp_of
-from tests.mock.sim.light.loopback import PeerKind, Told, staged
+from tests.support.loopback import PeerKind, Told, staged
 
 LIMIT = 30.0
 BOTH: Sequence[PeerKind] = ("real", "light")

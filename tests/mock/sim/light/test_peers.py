@@ -15,8 +15,8 @@ from odyssey_mock.rtc.peer_connection import DescriptionError
 from odyssey_mock.rtc.protocols import StreamerPeer
 from odyssey_mock.sim.light import link as module
 from odyssey_mock.system_network import SystemNetwork
-from tests.mock.sim.light.loopback import LightClientNetwork, LightServerNetwork, PeerKind
 from tests.support.leftovers import nothing_left
+from tests.support.loopback import LightClientNetwork, LightServerNetwork, PeerKind
 
 LIMIT = 20.0
 BOTH: Sequence[PeerKind] = ("real", "light")

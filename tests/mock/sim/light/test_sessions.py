@@ -18,7 +18,7 @@ from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.stamp import FrameStamp, read_stamp
 from odyssey_mock.sim.light import LightFrame, stamp_of
 from odyssey_mock.sim.light.description import MAX_MESSAGE
-from tests.mock.sim.light.loopback import SIZE, PeerKind, Told, staged
+from tests.support.loopback import SIZE, PeerKind, Told, staged
 
 LIMIT = 20.0
 BOTH: Sequence[PeerKind] = ("real", "light")

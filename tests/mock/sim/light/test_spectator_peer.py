@@ -7,7 +7,7 @@ import pytest
 
 from odyssey_client import BroadcastInfo, OdysseyError, PeerError, SpectatorConnection, connect_to_stream
 from odyssey_mock.sim.light import stamp_of
-from tests.mock.sim.light.loopback import PeerKind, Stage, staged
+from tests.support.loopback import PeerKind, Stage, staged
 
 LIMIT = 30.0
 BOTH: Sequence[PeerKind] = ("real", "light")

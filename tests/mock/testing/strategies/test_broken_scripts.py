@@ -14,7 +14,7 @@ from odyssey_mock.settings import Settings
 from odyssey_mock.simulations.request import InvalidRequestError, read_request
 from odyssey_mock.simulations.timelines import planned
 from odyssey_mock.testing.strategies import SCRIPT_RULES, BrokenScript, broken_scripts
-from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
+from tests.support.drawing import FEW, any_of, drawn, smallest
 from tests.support.scripts import broken_scripts as broken_anyhow
 
 RULES = list(SCRIPT_RULES)

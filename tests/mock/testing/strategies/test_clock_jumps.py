@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from odyssey_mock.core.clock import MANUAL_START, ManualClock
 from odyssey_mock.testing.strategies import ClockJump, clock_jump_lists, clock_jumps
 from odyssey_mock.testing.strategies.clock import DAY, HOUR, TYPICAL_JUMPS
-from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
+from tests.support.drawing import FEW, any_of, drawn, smallest
 
 
 @FEW

@@ -14,7 +14,7 @@ from odyssey_mock.faults.catalogue import POINTS
 from odyssey_mock.faults.registry import ActiveFault, Faults
 from odyssey_mock.testing.strategies import fault_lists, faults
 from odyssey_mock.testing.strategies.fault import may_hide
-from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
+from tests.support.drawing import FEW, any_of, drawn, smallest
 
 type Described = Mapping[str, JSON]
 

@@ -14,7 +14,7 @@ from odyssey_client import OdysseyEventHandlers
 from odyssey_client.events import EVENTS, Dispatcher
 from odyssey_mock.testing.strategies import OFFERED, HandlerCall, HandlerFailedError, HandlerSet, handler_sets
 from odyssey_mock.testing.strategies.handlers import FORMS
-from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
+from tests.support.drawing import FEW, any_of, drawn, smallest
 
 VALUES = ("first", "second")
 

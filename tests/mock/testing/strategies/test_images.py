@@ -19,7 +19,7 @@ from odyssey_mock.media.timeline import Size
 from odyssey_mock.settings import Settings
 from odyssey_mock.testing.strategies import IMAGE_FORMATS, IMAGE_KINDS, IMAGE_RULES, broken_images, image_urls, images
 from odyssey_mock.testing.strategies.image import STREAM_SIZES, ImageFormat, ImageKind, encoded
-from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
+from tests.support.drawing import FEW, any_of, drawn, smallest
 
 SIZE = Size(*Settings().portrait_size)
 MOST_BYTES = Settings().max_image_bytes

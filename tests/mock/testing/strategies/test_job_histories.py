@@ -11,7 +11,7 @@ from odyssey_client import SimulationJobStatus
 from odyssey_mock.simulations.job_machine import ENDED, INITIAL, TRANSITIONS, JobEvent, JobMachine, JobState
 from odyssey_mock.testing.strategies import JobHistory, JobStep, job_histories
 from odyssey_mock.testing.strategies import job as module
-from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
+from tests.support.drawing import FEW, any_of, drawn, smallest
 
 ALL = {(state, event) for state, row in TRANSITIONS.items() for event in row}
 

@@ -14,7 +14,7 @@ from odyssey_mock.prompts.markers import PromptMarkers, markers_of
 from odyssey_mock.sessions.messages import DATA_CHANNEL, Update, decode
 from odyssey_mock.testing.strategies import TRIALS, prompts
 from odyssey_mock.testing.strategies.prompt import LONGEST_PROMPT, ODD, PLAIN, SLOWEST_MS, Trial
-from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
+from tests.support.drawing import FEW, any_of, drawn, smallest
 
 DATA_CHANNEL_BYTES = 262_144
 ASKED: dict[Trial, Callable[[PromptMarkers], bool]] = {

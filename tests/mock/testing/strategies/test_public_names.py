@@ -6,7 +6,7 @@ import pytest
 from hypothesis.strategies import SearchStrategy
 
 from odyssey_mock.testing import strategies
-from tests.mock.testing.strategies.drawing import drawn
+from tests.support.drawing import drawn
 
 STRATEGIES = (
     "scripts",

@@ -13,7 +13,7 @@ from odyssey_mock.settings import Settings
 from odyssey_mock.simulations.request import read_request
 from odyssey_mock.simulations.timelines import Plan, planned
 from odyssey_mock.testing.strategies import image_urls, prompts, script_entries, scripts
-from tests.mock.testing.strategies.drawing import FEW, any_of, drawn, smallest
+from tests.support.drawing import FEW, any_of, drawn, smallest
 
 
 def plan_of(entries: JSON) -> Plan:

@@ -11,9 +11,9 @@ import pytest
 from odyssey_mock import MockOdyssey
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.catalogue import POINTS, FaultAction
-from tests.mock.sessions.visits import Visits, visits
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT
+from tests.support.visits import Visits, visits
 
 SECONDS = 5.0
 """How late a fault is, where it is."""

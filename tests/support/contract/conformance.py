@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from urllib.parse import unquote
 
-from tests.contract.documents import Contract, Fault, resolve
+from tests.support.contract.documents import Contract, Fault, resolve
 
 Side = Literal["client", "server"]
 

@@ -5,7 +5,7 @@ from click.testing import CliRunner, Result
 from odyssey_mock.cli.app import main
 from odyssey_mock.explore.commands import Tools
 from odyssey_mock.explore.outcome import PlaySeed
-from tests.mock.explore.scenarios import draw, play, shrink
+from tests.support.explore.scenarios import draw, play, shrink
 
 COMMIT, CODE = "abc1234", "0123456789abcdef"
 """Of which version the code is, with the fixture `of_one_version`."""

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from odyssey_client import AdvancedConfig, Odyssey
-from tests.client.connection.scripted import Script, Session, scripted
 from tests.client.rest.conftest import Answer, Asked, Service
+from tests.support.scripted_streamer import Script, Session, scripted
 
 KEY = "ody_reconnecting_key"
 ACCESS_TOKEN = "access-token-of-the-service"

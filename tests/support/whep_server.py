@@ -14,7 +14,7 @@ from starlette.routing import Route
 from odyssey_mock.http.uvicorn_server import HttpServer
 from odyssey_mock.rtc.peer_connection import PeerConnection
 from odyssey_mock.system_network import SystemNetwork
-from tests.client.connection.scripted import GreyTrack
+from tests.support.scripted_streamer import GreyTrack
 
 TOKEN = "s3cret-token"
 

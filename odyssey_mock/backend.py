@@ -40,7 +40,7 @@ class Backend:
     """Where the server answers HTTP, without a slash at its end."""
     stun_url: str
     """The STUN responder as an ICE server URL (RFC 7064)."""
-    footage: MakeFrameEncoder = drawn
+    frame_encoder: MakeFrameEncoder = drawn
     """What makes the packets of live streams."""
     journal: Journal = field(init=False)
     faults: Faults = field(init=False)
@@ -110,7 +110,7 @@ class Backend:
             clock=self.clock,
             entropy=self.entropy,
             faults=self.faults,
-            make_frame_encoder=self.footage,
+            make_frame_encoder=self.frame_encoder,
         )
         make_video = partial(
             SessionVideo,

@@ -53,7 +53,7 @@ class MockOdyssey:
         clock: `real` or `manual`, or a clock that the mock enters and leaves; from `settings.clock` where not given.
         entropy: where ids come from; from `settings.seed` where not given.
         network: what it listens with; the operating system's where not given.
-        footage: what makes the packets of live streams; they are drawn and encoded where not given.
+        frame_encoder: what makes the packets of live streams; they are drawn and encoded where not given.
         **overrides: single settings, by name; `odyssey_mock/settings.py` describes each.
 
     Raises:
@@ -70,7 +70,7 @@ class MockOdyssey:
         clock: Clock | ClockKind | None = None,
         entropy: Entropy | None = None,
         network: MockNetwork | None = None,
-        footage: MakeFrameEncoder = drawn,
+        frame_encoder: MakeFrameEncoder = drawn,
         **overrides: Unpack[MockOverrides],
     ) -> None:
         settings = settings or Settings()
@@ -84,7 +84,7 @@ class MockOdyssey:
         seed = self.settings.seed
         self._entropy = entropy or (SystemEntropy() if seed is None else SeededEntropy(seed))
         self._network = network or SystemNetwork()
-        self._footage = footage
+        self._frame_encoder = frame_encoder
         keys = self.settings.keys
         self.api_key = f"ody_{self._entropy.token(18)}" if keys is None else next(iter(keys))
         """A key that it accepts: a new one, or the first of those configured."""
@@ -275,7 +275,7 @@ class MockOdyssey:
                 network=self._network,
                 base_url=f"http://{_authority(reachable, listener.getsockname()[1])}",
                 stun_url=f"stun:{_authority(reachable, stun.get_extra_info('sockname')[1])}",
-                footage=self._footage,
+                frame_encoder=self._frame_encoder,
             )
             # After the server, whose requests may be waiting for a file.
             resources.push_async_callback(backend.recordings.close)

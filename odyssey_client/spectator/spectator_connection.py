@@ -91,12 +91,12 @@ async def connect_to_stream(
         raise OdysseyConfigError(f"advanced must be an AdvancedConfig or None, got {type(advanced).__name__}")
     settings = advanced or AdvancedConfig()
     limit = settings.connect_timeout_s
-    seams = default_platform()
-    clock = clock or seams.clock
+    platform = default_platform()
+    clock = clock or platform.clock
     # As with keys, white space around them is no part of them: they are often read from files.
     url, token = webrtc_url.strip(), spectator_token.strip()
     connection = SpectatorConnection(
-        url, token, peer_timeout=settings.peer_timeout_s, clock=clock, network=network or seams.network
+        url, token, peer_timeout=settings.peer_timeout_s, clock=clock, network=network or platform.network
     )
     connection.start()
     try:

@@ -79,7 +79,7 @@ _ORDINARY = TestKey("never")
 
 def test_key_of(api_key: str) -> TestKey:
     """Look a key up in `TEST_KEYS`; most keys get a row that refuses nothing."""
-    return next((trial for prefix, trial in TEST_KEYS.items() if api_key.startswith(prefix)), _ORDINARY)
+    return next((test_key for prefix, test_key in TEST_KEYS.items() if api_key.startswith(prefix)), _ORDINARY)
 
 
 def account_id(api_key: str) -> str:
@@ -99,7 +99,7 @@ class Account:
     """Whether it may ask for its prompts to be left as they are."""
     simulation_priority: Priority = "normal"
     """The `priority` of its simulation jobs."""
-    trial: TestKey = field(default=_ORDINARY, repr=False, compare=False)
+    test_key: TestKey = field(default=_ORDINARY, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,16 +137,16 @@ class Accounts:
         keys = self._settings.keys
         if keys is not None and api_key not in keys:
             raise InvalidKeyError
-        trial = test_key_of(api_key)
-        if trial.at == "token":
-            trial.refuse(self._settings, self._clock.time())
+        test_key = test_key_of(api_key)
+        if test_key.at == "token":
+            test_key.refuse(self._settings, self._clock.time())
         configured = AccountSettings() if keys is None else keys[api_key]
-        privileges = (configured.bypass_privilege, trial.bypass_privilege, self._settings.bypass_privilege)
+        privileges = (configured.bypass_privilege, test_key.bypass_privilege, self._settings.bypass_privilege)
         return Account(
             id=account_id(api_key),
             bypass_vlm_expansion=next(each for each in privileges if each is not None),
             simulation_priority=configured.simulation_priority or self._settings.simulation_priority,
-            trial=trial,
+            test_key=test_key,
         )
 
     def limits_of(self, account_id: str) -> Limits:
@@ -182,8 +182,8 @@ class Accounts:
             UsageLimitError: the key stands for a limit that is reached.
             NoCapacityError: it stands for a service without a free streamer.
         """
-        if account.trial.at == "session":
-            account.trial.refuse(self._settings, self._clock.time())
+        if account.test_key.at == "session":
+            account.test_key.refuse(self._settings, self._clock.time())
 
     def clear(self) -> None:
         """Forget every access token."""

@@ -64,7 +64,7 @@ class FrameEncoder(CountsFrames, Protocol):
 
 
 type MakeFrameEncoder = Callable[[Timeline, int | None], FrameEncoder]
-"""Makes the footage of a timeline, at so many bits a second (None: the codec's default)."""
+"""Makes the frame encoder of a timeline, at so many bits a second (None: the codec's default)."""
 
 
 class DrawnFrameEncoder:

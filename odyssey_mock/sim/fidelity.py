@@ -31,6 +31,6 @@ def server_network(fidelity: Fidelity, loop: SimulatedLoop, host: str) -> Server
     return (LightServerNetwork if fidelity == "light" else ServerNetwork)(loop, host)
 
 
-def footage(fidelity: Fidelity) -> MakeFrameEncoder:
+def frame_encoder(fidelity: Fidelity) -> MakeFrameEncoder:
     """What the server makes video with."""
-    return light.light_footage if fidelity == "light" else drawn
+    return light.light_frame_encoder if fidelity == "light" else drawn

@@ -13,7 +13,7 @@ from typing import Any
 from odyssey_client.system import platform_by_default
 from odyssey_mock.core.entropy import SeededEntropy
 from odyssey_mock.server import MockOdyssey
-from odyssey_mock.sim.fidelity import Fidelity, footage, server_network
+from odyssey_mock.sim.fidelity import Fidelity, frame_encoder, server_network
 from odyssey_mock.sim.platform import ServerClock
 from odyssey_mock.sim.sandbox import sandboxed
 from odyssey_mock.sim.world import CLIENT, SERVER, World, awaited
@@ -128,7 +128,7 @@ async def _begin(world: World, over: asyncio.Event, settings: Mapping[str, Any])
             clock=ServerClock(world.loop, wall),
             entropy=SeededEntropy(world.chance.number("server")),
             network=server_network(world.fidelity, world.loop, SERVER),
-            footage=footage(world.fidelity),
+            frame_encoder=frame_encoder(world.fidelity),
             **{**world.settings(), **settings},
         )
         async with mock:

@@ -66,10 +66,10 @@ def planned(
     last, slow_ms, stalls = start, 0, False
     if error is None:
         for last in script.actions:
-            trial = markers_of(last.prompt)
-            slow_ms += trial.slow_ms or 0
-            error = _prompt_error(last, trial)
-            stalls = trial.stall and error is None
+            markers = markers_of(last.prompt)
+            slow_ms += markers.slow_ms or 0
+            error = _prompt_error(last, markers)
+            stalls = markers.stall and error is None
             if error is not None or stalls or last.kind == "end":
                 break
             if last is not start:
@@ -105,7 +105,7 @@ def _image(url: str, size: Size, settings: Settings) -> tuple[bytes | None, str 
         return None, f"image: {refusal}"
 
 
-def _prompt_error(action: ScriptAction, trial: PromptMarkers) -> str | None:
-    if trial.error is None:
+def _prompt_error(action: ScriptAction, markers: PromptMarkers) -> str | None:
+    if markers.error is None:
         return None
-    return f"{trial.error} (asked for by [error:...] in the prompt of the {action.kind} at {action.timestamp_ms} ms)"
+    return f"{markers.error} (asked for by [error:...] in the prompt of the {action.kind} at {action.timestamp_ms} ms)"

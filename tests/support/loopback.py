@@ -78,7 +78,10 @@ class Stage:
 async def staged(fidelity: PeerKind, **settings: Any) -> AsyncIterator[Stage]:
     """A mock of small frames; nothing of it, nor of its clients, is left in the end."""
     served = LightServerNetwork() if fidelity == "light" else SystemNetwork()
-    footage = light.light_footage if fidelity == "light" else drawn
+    encoder = light.light_frame_encoder if fidelity == "light" else drawn
     small = {"portrait_size": SIZE, "landscape_size": SIZE[::-1]}
-    async with nothing_left(), MockOdyssey(network=served, footage=footage, **{**small, **settings}) as mock:
+    async with (
+        nothing_left(),
+        MockOdyssey(network=served, frame_encoder=encoder, **{**small, **settings}) as mock,
+    ):
         yield Stage(fidelity, mock)

@@ -1,11 +1,12 @@
 """The fidelity `light`: peers with the same events as WebRTC's, and video without pixels.
 
-Put in the place of aiortc's by the `Network` of client and mock, and of drawn video by `MockOdyssey(footage=...)`::
+The `Network` of client and mock puts them in the place of aiortc's, `MockOdyssey(frame_encoder=...)` in that of drawn
+video::
 
     class LightClientNetwork(LightClientPeers, ClientNetwork): ...
 """
 
 from odyssey_mock.sim.light.networks import LightClientPeers, LightServerPeers
-from odyssey_mock.sim.light.video import LightFrame, LightPacket, light_footage, stamp_of
+from odyssey_mock.sim.light.video import LightFrame, LightPacket, light_frame_encoder, stamp_of
 
-__all__ = ["LightClientPeers", "LightFrame", "LightPacket", "LightServerPeers", "light_footage", "stamp_of"]
+__all__ = ["LightClientPeers", "LightFrame", "LightPacket", "LightServerPeers", "light_frame_encoder", "stamp_of"]

@@ -73,7 +73,7 @@ class LightPacket:
         return Fraction(1, self.fps)
 
 
-class LightFootage:
+class LightFrameEncoder:
     """The packets of one timeline, without pixels."""
 
     is_instant = True
@@ -122,9 +122,9 @@ class LightFootage:
         return cast("VideoPacket", packet)  # it has of one what those who get it look at
 
 
-def light_footage(timeline: Timeline, bitrate: int | None) -> LightFootage:  # noqa: ARG001 - nothing is encoded
-    """Make the footage of a timeline: `MockOdyssey(footage=light_footage)`."""
-    return LightFootage(timeline)
+def light_frame_encoder(timeline: Timeline, bitrate: int | None) -> LightFrameEncoder:  # noqa: ARG001 - nothing is encoded
+    """Make the frame encoder of a timeline: `MockOdyssey(frame_encoder=light_frame_encoder)`."""
+    return LightFrameEncoder(timeline)
 
 
 @lru_cache(maxsize=8)

@@ -24,28 +24,28 @@ def seen(packet: VideoPacket | None) -> tuple[Size, FrameStamp | None]:
 
 
 def test_a_frame_is_made_in_another_size_beside_its_own() -> None:
-    footage = drawn(Timeline(tag=7, size=SIZE), None)
-    footage.prepare()
-    first = footage.make(stamp(0), 0, {"h264"}, keyframe=False, resized=("h264", OTHER))
+    frame_encoder = drawn(Timeline(tag=7, size=SIZE), None)
+    frame_encoder.prepare()
+    first = frame_encoder.make(stamp(0), 0, {"h264"}, keyframe=False, resized=("h264", OTHER))
     assert seen(first.packets["h264"]) == (SIZE, stamp(0))
     assert seen(first.resized) == (OTHER, stamp(0))
-    again = footage.make(stamp(1), 1, {"h264"}, keyframe=False, resized=("h264", OTHER))
+    again = frame_encoder.make(stamp(1), 1, {"h264"}, keyframe=False, resized=("h264", OTHER))
     assert again.resized is not None
     assert not again.resized.is_keyframe, "the same encoder goes on"
-    third = footage.make(stamp(2), 2, set(), keyframe=False, resized=("h264", THIRD))
+    third = frame_encoder.make(stamp(2), 2, set(), keyframe=False, resized=("h264", THIRD))
     assert (third.packets, seen(third.resized)) == ({}, (THIRD, stamp(2)))
-    assert footage.make(stamp(3), 3, {"h264"}, keyframe=False).resized is None
-    back = footage.make(stamp(4), 4, {"h264"}, keyframe=False, resized=("h264", THIRD))
+    assert frame_encoder.make(stamp(3), 3, {"h264"}, keyframe=False).resized is None
+    back = frame_encoder.make(stamp(4), 4, {"h264"}, keyframe=False, resized=("h264", THIRD))
     assert seen(back.resized) == (THIRD, stamp(4)), "after a pause it begins anew"
-    assert footage.frames == {"h264": 4}
-    footage.close()
+    assert frame_encoder.frames == {"h264": 4}
+    frame_encoder.close()
 
 
-def test_closed_footage_says_so_and_still_counts() -> None:
-    footage = drawn(Timeline(tag=7, size=SIZE), None)
-    footage.make(stamp(0), 0, {"h264"}, keyframe=True)
-    footage.close()
-    footage.close()
+def test_closed_frame_encoder_raises_and_keeps_its_counts() -> None:
+    frame_encoder = drawn(Timeline(tag=7, size=SIZE), None)
+    frame_encoder.make(stamp(0), 0, {"h264"}, keyframe=True)
+    frame_encoder.close()
+    frame_encoder.close()
     with pytest.raises(EncoderError, match="closed"):
-        footage.make(stamp(1), 1, {"h264"}, keyframe=True)
-    assert (footage.frames, footage.is_instant) == ({"h264": 1}, False)
+        frame_encoder.make(stamp(1), 1, {"h264"}, keyframe=True)
+    assert (frame_encoder.frames, frame_encoder.is_instant) == ({"h264": 1}, False)

@@ -35,7 +35,7 @@ class Bench:
             clock=backend.clock,
             entropy=backend.entropy,
             faults=backend.faults,
-            make_frame_encoder=backend.footage,
+            make_frame_encoder=backend.frame_encoder,
         )
         self.streaming = StreamController(
             self.identity,

@@ -13,7 +13,7 @@ from odyssey_mock.media.stamp import FrameStamp
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.sim.light.link import Link
-from odyssey_mock.sim.light.video import FrameReceiver, FrameSender, LightFrame, LightPacket, light_footage
+from odyssey_mock.sim.light.video import FrameReceiver, FrameSender, LightFrame, LightPacket, light_frame_encoder
 
 SIZE, OTHER = Size(176, 320), Size(320, 240)
 FPS = 20
@@ -102,25 +102,25 @@ def test_the_end_waits_for_frames_that_are_under_way() -> None:
     assert len(shown) == 2, "nothing comes after the end"
 
 
-def test_footage_has_key_frames_where_an_encoder_would() -> None:
-    footage = light_footage(Timeline(tag=7, size=SIZE, fps=FPS), None)
+def test_light_frame_encoder_has_key_frames_where_an_encoder_would() -> None:
+    frame_encoder = light_frame_encoder(Timeline(tag=7, size=SIZE, fps=FPS), None)
     group = round(FPS * GROUP_SECONDS)
 
     def stamp(index: int) -> FrameStamp:
         return FrameStamp(7, index, 0, 0)
 
-    made = [footage.make(stamp(at), at, {"h264"}, keyframe=at == 3).packets["h264"] for at in range(group + 10)]
+    made = [frame_encoder.make(stamp(at), at, {"h264"}, keyframe=at == 3).packets["h264"] for at in range(group + 10)]
     assert [at for at, each in enumerate(made) if each.is_keyframe] == [0, 3, 3 + group]
     assert [each.pts for each in made] == list(range(group + 10))
-    both = footage.make(stamp(99), 99, {"h264", "vp8"}, keyframe=False).packets
+    both = frame_encoder.make(stamp(99), 99, {"h264", "vp8"}, keyframe=False).packets
     assert (both["h264"].is_keyframe, both["vp8"].is_keyframe) == (False, True), "a new codec begins with one"
-    other = footage.make(stamp(100), 100, {"vp8"}, keyframe=False, resized=("h264", OTHER))
+    other = frame_encoder.make(stamp(100), 100, {"vp8"}, keyframe=False, resized=("h264", OTHER))
     assert other.resized is not None
     assert other.resized.is_keyframe
     assert cast("LightPacket", other.resized).size == OTHER
-    assert footage.frames == {"h264": group + 11, "vp8": 2}
-    assert footage.is_instant
-    footage.close()
+    assert frame_encoder.frames == {"h264": group + 11, "vp8": 2}
+    assert frame_encoder.is_instant
+    frame_encoder.close()
 
 
 @pytest.mark.parametrize("index", [0, 2**32 - 1])

@@ -172,6 +172,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
 def __getattr__(name: str) -> object:
     if name == "__version__":
         from odyssey_client.version import client_version  # noqa: PLC0415 - few ask

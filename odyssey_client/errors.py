@@ -466,6 +466,7 @@ class SimulationTimeoutError(OdysseySimulationError, TimeoutError):
 
     Attributes:
         job: The job as it was last seen; None if it never was.
+        job_id: Its id.
     """
 
     default_code = "simulation_timeout"
@@ -477,6 +478,7 @@ class SimulationTimeoutError(OdysseySimulationError, TimeoutError):
             f"Simulation {job_id} did not end within {timeout:g} s: {seen}. It goes on: wait again, or cancel it."
         )
         self.job = job
+        self.job_id = job_id
 
 
 class DownloadError(OdysseyError):

@@ -9,7 +9,7 @@ import asyncio
 import functools
 import ipaddress
 import logging
-import random  # noqa: TID251 - this module is the seam
+import random  # noqa: TID251 - this module implements Entropy
 import sys
 import time
 import uuid

@@ -115,7 +115,7 @@ class _Watch:
         self._recorder = None if order.save is None else spectator.stream.record(order.save)
         self._began = self._ended = clock.monotonic()
         self._ended_by: EndedBy = "error"
-        self._viewing = PlaybackStats(self._began)
+        self._stats = PlaybackStats(self._began)
 
     async def run(self) -> None:
         """Watch, and record if that is asked for; the film is whole when this returns or raises.
@@ -137,7 +137,7 @@ class _Watch:
                     if self._ended_by != "error":
                         await self._see_rest(reader)
                     self._ended = self._clock.monotonic()
-                    self._progress.live(self._viewing.line(self._ended))
+                    self._progress.live(self._stats.line(self._ended))
 
     def answer(self) -> Answer:
         """All there is to tell; call it when it is over."""
@@ -149,8 +149,8 @@ class _Watch:
                 saved = {"path": str(self._order.save), "frames": frames, "dropped": recorder.frames_dropped}
                 told = f"{self._order.save}, {counted(frames)}, {recorder.frames_dropped} dropped"
         return Answer(
-            {**self._viewing.document(self._ended), "saved": saved, "ended_by": self._ended_by},
-            fields([*self._viewing.pairs(self._ended), ("saved", told), ("ended", _ENDS[self._ended_by])]),
+            {**self._stats.document(self._ended), "saved": saved, "ended_by": self._ended_by},
+            fields([*self._stats.pairs(self._ended), ("saved", told), ("ended", _ENDS[self._ended_by])]),
         )
 
     async def _see(self, reader: FrameReader) -> EndedBy:
@@ -161,7 +161,7 @@ class _Watch:
             if self._recorder is not None and self._recorder.has_failed:
                 return "error"
             if now >= look:
-                self._progress.live(self._viewing.line(now))
+                self._progress.live(self._stats.line(now))
                 look = now + self._progress.live_s
             try:
                 async with self._clock.timeout(min(look + GRACE_S, over) - now):
@@ -182,7 +182,7 @@ class _Watch:
     def _count(self, frame: VideoFrame) -> None:
         stamp = read_stamp(frame.luma)
         size = (frame.width, frame.height)
-        self._viewing.add(size, stamp, now=self._clock.monotonic(), time=self._clock.time())
+        self._stats.add(size, stamp, now=self._clock.monotonic(), time=self._clock.time())
 
 
 def _check(path: Path, *, overwrite: bool) -> None:

@@ -230,7 +230,7 @@ class Connection:
             case connection_machine.OpenSession():
                 self._tasks.begin(self._open_session())
             case connection_machine.RenewSession(credentials):
-                self._tasks.begin(self._ask_for_session(self._sessions.renew(credentials)))
+                self._tasks.begin(self._renew_session(credentials))
             case connection_machine.LoseSession(error):
                 self.streaming.lose_session(error)
             case connection_machine.OpenSignaling(credentials):
@@ -259,6 +259,9 @@ class Connection:
 
     async def _open_session(self) -> None:
         await self._ask_for_session(self._sessions.open(lambda *_: self.handle(connection_machine.NoStreamerFree())))
+
+    async def _renew_session(self, credentials: ClientCredentials) -> None:
+        await self._ask_for_session(self._sessions.renew(credentials))
 
     async def _ask_for_session(self, asking: Awaitable[ClientCredentials]) -> None:
         try:
@@ -309,7 +312,7 @@ class ConnectionTasks:
         # be cancelled with it: so every task has the context of whoever connects.
         self._context = contextvars.copy_context()
         self._is_over = False
-        self._under_way: list[asyncio.Task[None]] = []
+        self._begun: list[asyncio.Task[None]] = []
         """What an attempt that is dropped takes with it: REST calls and watches."""
 
     async def run(self, life: Awaitable[None]) -> None:
@@ -336,13 +339,13 @@ class ConnectionTasks:
 
     def begin(self, work: Coroutine[object, object, None]) -> None:
         """Begin what ends with the attempt."""
-        self._under_way.append(self.spawn(work))
+        self._begun.append(self.spawn(work))
 
     def drop(self) -> None:
         """End what ends with the attempt."""
-        for task in self._under_way:
+        for task in self._begun:
             task.cancel()
-        self._under_way.clear()
+        self._begun.clear()
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Begin what ends with the connection."""

@@ -143,7 +143,7 @@ async def download(
 
 
 class _FileThread:
-    """A `AtomicFile` in a thread of its own, from its opening to its removal."""
+    """An `AtomicFile` in a thread of its own, from its opening to its removal."""
 
     def __init__(self, request: DownloadRequest, unique: str) -> None:
         self._request = request

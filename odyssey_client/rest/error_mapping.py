@@ -55,7 +55,7 @@ class Failure:
     source: Source = Source.REST
 
     def error(self) -> OdysseyError:
-        """Make the error that stands for this answer (errors/service_errors.py)."""
+        """Make the error that stands for this answer (service_errors.py)."""
         found = row(self.source, self.status, self.route or self.call)
         make = next((make for kind, make in _MAKERS.items() if issubclass(found.kind, kind)), _plain)
         return make(self, found)

@@ -81,13 +81,13 @@ class Transport:
             auth: ``bearer`` sends the access token, gets one first if need be and a new one, once, when it is refused;
                 ``optional`` sends it only if there is one; ``none`` never.
             timeout: Seconds that each attempt may take; ``AdvancedConfig.request_timeout_s`` if None.
-            route: The call in the table of errors (errors/service_errors.py), where its path has names in it or it has
+            route: The call in the table of errors (service_errors.py), where its path has names in it or it has
                 a variant.
             names: What those names stand for.
 
         Raises:
             OdysseyConfigError: a token is needed and this client has no API key.
-            OdysseyError: what the service answered, by class (errors/service_errors.py).
+            OdysseyError: what the service answered, by class (service_errors.py).
             ServiceUnreachableError: there was no answer.
         """
         token = await self._token(auth)

@@ -1,7 +1,7 @@
 """Which candidates an aiortc peer gathers and takes.
 
 aioice reads the machine's interfaces itself and leaves 127.0.0.1 out: a machine with loopback alone has no candidate
-then, and the `Network` seam has no say. It also gives a STUN server five seconds to answer. Both are cured on the
+then, and `Network` has no say. It also gives a STUN server five seconds to answer. Both are cured on the
 one ICE connection at hand, by wrapping its bound method: nothing is patched for anybody else, and aioice's own code
 still does the gathering.
 """

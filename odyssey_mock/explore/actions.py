@@ -180,7 +180,7 @@ async def _download(player: Player, _: Mapping[str, Any]) -> JSON:
 
 async def _spectate(player: Player, _: Mapping[str, Any]) -> JSON:
     info = _latest([info for watch in player.context.watches for info in watch.broadcasts])
-    platform = player.context.world.seams(player.actor.host)
+    platform = player.context.world.platform(player.actor.host)
     spectator = await connect_to_stream(
         info.webrtc_url, info.spectator_token, clock=platform.clock, network=platform.network
     )

@@ -150,7 +150,7 @@ async def _join(task: asyncio.Task[None]) -> None:
 
 @contextmanager
 def _within(world: World) -> Iterator[None]:
-    with _peers(world.fidelity), _without_collections(), platform_by_default(world.seams):
+    with _peers(world.fidelity), _without_collections(), platform_by_default(world.platform):
         try:
             yield
         finally:

@@ -38,7 +38,7 @@ class TimeAndEntropy(Protocol):
 
 
 _INSTEAD = "time passes by `await asyncio.sleep()`"
-_HOSTS = "hosts of the simulation are reached through asyncio and the seams of client and mock"
+_HOSTS = "hosts of the simulation are reached through asyncio and the platform of client and mock"
 _NOBODY = "nobody else runs who could end it: wait for something of asyncio's, such as `asyncio.Event`"
 _INLINE = "work for threads is given to `loop.run_in_executor`, which does it in turn"
 

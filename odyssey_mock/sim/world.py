@@ -70,17 +70,17 @@ class World:
             api_key: its key; the mock's where not given.
             advanced: retries and limits.
         """
-        seams = self.seams(host)
+        platform = self.platform(host)
         return Odyssey(
             api_key or self.mock.api_key,
             api_url=self.mock.url,
             advanced=advanced,
-            clock=seams.clock,
-            entropy=seams.entropy,
-            network=seams.network,
+            clock=platform.clock,
+            entropy=platform.entropy,
+            network=platform.network,
         )
 
-    def seams(self, host: str | None = None) -> Platform:
+    def platform(self, host: str | None = None) -> Platform:
         """What a client on the machine `host` takes from the world; on that of the present task where not given.
 
         A client that is made in a run and is given none has those.

@@ -73,7 +73,7 @@ async def apply_chaos(world: World, chaos: Chaos) -> None:
     if not possible:
         return
     randomness = world.chance.stream("weather/happenings")
-    clock = world.seams(SERVER).clock
+    clock = world.platform(SERVER).clock
     index = world.mock.journal.next_index
     for _ in range(randomness.choice(HOW_MANY)):
         index += int(randomness.expovariate(1 / randomness.choice(MOMENTS)))
@@ -117,7 +117,7 @@ async def _partition(world: World, randomness: random.Random, host: str) -> None
     _note(world, f"nothing passes for {seconds:.3f} s", host)
     for source, destination in ((SERVER, host), (host, SERVER)):
         world.wire.cut(source, destination)
-    await world.seams(SERVER).clock.sleep(seconds)
+    await world.platform(SERVER).clock.sleep(seconds)
     for source, destination in ((SERVER, host), (host, SERVER)):
         world.wire.mend(source, destination)
     _note(world, "packets pass again", host)

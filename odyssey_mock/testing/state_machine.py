@@ -165,7 +165,7 @@ class OdysseyMachine(RuleBasedStateMachine):
 
     def pass_by(self, seconds: float) -> None:
         """Let so much time pass."""
-        self.run(self.world.seams(CLIENT).clock.sleep(seconds), seconds=seconds + LIMIT)
+        self.run(self.world.platform(CLIENT).clock.sleep(seconds), seconds=seconds + LIMIT)
 
     # The rules that are built in.
 

@@ -63,7 +63,7 @@ def test_it_is_the_commit_of_the_packages_with_a_sign_where_they_were_changed(
     (tmp_path / "notes.txt").write_text("changed, which is no change of the packages")
     assert said(tmp_path, GIT_DIR="/nowhere") == (head, code)
 
-    with (tmp_path / "odyssey_client" / "seams.py").open("a") as module:
+    with (tmp_path / "odyssey_client" / "platform.py").open("a") as module:
         module.write("# changed\n")
     changed, other = said(tmp_path)
     assert changed == f"{head}+"

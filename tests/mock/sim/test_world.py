@@ -104,15 +104,15 @@ def test_a_port_is_listened_on_once() -> None:
 
 def test_a_wall_clock_that_jumps_moves_the_time_of_its_machine_and_nothing_else() -> None:
     async def scenario(world: World) -> None:
-        seams, other = world.seams(CLIENT), world.seams("other")
+        platform, other = world.platform(CLIENT), world.platform("other")
         await wait(5)
         world.wall_clock(CLIENT).offset += 3600
-        assert seams.clock.time() == EPOCH + 3605
-        assert seams.clock.monotonic() == 5
+        assert platform.clock.time() == EPOCH + 3605
+        assert platform.clock.monotonic() == 5
         assert other.clock.time() == world.mock.clock.time() == EPOCH + 5
         assert time.time() == EPOCH + 3605, "libraries are told the same, on this machine"  # noqa: TID251
         assert time.monotonic() == asyncio.get_running_loop().time() == 5  # noqa: TID251
-        assert await world.spawn("other", of(asyncio.to_thread(seams.clock.monotonic))) < 6
+        assert await world.spawn("other", of(asyncio.to_thread(platform.clock.monotonic))) < 6
 
         async def look() -> float:
             return time.time()  # noqa: TID251 - what is asked
@@ -125,7 +125,7 @@ def test_a_wall_clock_that_jumps_moves_the_time_of_its_machine_and_nothing_else(
 @pytest.mark.parametrize("jump", [-7200.0, 7200.0])
 def test_limits_of_a_client_take_as_long_as_they_should_though_its_clock_jumps(jump: float) -> None:
     async def scenario(world: World) -> float:
-        clock = world.seams(CLIENT).clock
+        clock = world.platform(CLIENT).clock
         began = world.now()
 
         async def turn() -> None:
@@ -187,20 +187,20 @@ async def life_cycle(world: World) -> tuple[str, ...]:
     stream = await client.start_stream("a cat")
     await client.end_stream()
     await client.disconnect()
-    return str(session), stream, world.seams("other").entropy.uuid(), os.urandom(8).hex()  # noqa: TID251
+    return str(session), stream, world.platform("other").entropy.uuid(), os.urandom(8).hex()  # noqa: TID251
 
 
 def test_one_request_more_shifts_neither_the_ids_of_others_nor_the_weather() -> None:
     async def scenario(world: World) -> tuple[object, ...]:
         for _ in range(draws[0]):
-            world.seams(CLIENT).entropy.uuid()
+            world.platform(CLIENT).entropy.uuid()
             os.urandom(8)  # noqa: TID251
             world.chance.stream("workload").random()
         client = world.client()
         await client.connect()
         session = client.current_session_id
         await client.disconnect()
-        return session, world.seams("other").entropy.uuid(), world.chance.stream("weather").random()
+        return session, world.platform("other").entropy.uuid(), world.chance.stream("weather").random()
 
     draws = [0]
     expected = play(scenario)

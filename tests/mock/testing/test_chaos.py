@@ -28,7 +28,7 @@ def statuses(seed: int, sort: bool | Literal["calm"] | Collection[str]) -> Story
         chaos.draw_network(world, sort)
         happenings = world.spawn(SERVER, chaos.apply_chaos(world, sort))
         await client.start_stream("A cat")
-        await world.seams().clock.sleep(SECONDS)
+        await world.platform().clock.sleep(SECONDS)
         happenings.cancel()
         await asyncio.wait({happenings})
         await client.disconnect()

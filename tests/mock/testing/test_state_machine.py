@@ -143,7 +143,7 @@ def test_a_world_goes_on_only_in_steps_and_leaves_the_process_alone() -> None:
         before = world.now()
         assert [random.random(), time.sleep] == expected  # noqa: TID251 - as above
         assert world.now() == before
-        world.step(world.seams().clock.sleep(100.0))
+        world.step(world.platform().clock.sleep(100.0))
         assert world.now() == before + 100.0
         world.step(client.disconnect())
     assert world.wire.open_ends == []
@@ -155,14 +155,14 @@ def test_a_step_ends_or_says_why_not() -> None:
 
     async def busy() -> None:
         while True:
-            await world.seams().clock.sleep(0)
+            await world.platform().clock.sleep(0)
 
     async def fail() -> None:
         raise ValueError("in the background")
 
     async def begin() -> None:
         world.spawn("client", fail())
-        await world.seams().clock.sleep(1.0)
+        await world.platform().clock.sleep(1.0)
 
     async def block() -> None:
         os.system("true")  # noqa: ASYNC221 - refused, which is tested
@@ -185,6 +185,6 @@ async def ticking(world: World) -> None:
 
     async def tick() -> None:
         while True:
-            await world.seams().clock.sleep(10.0)
+            await world.platform().clock.sleep(10.0)
 
     world.spawn("client", tick())

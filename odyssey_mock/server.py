@@ -89,7 +89,7 @@ class MockOdyssey:
         self.api_key = f"ody_{self._entropy.token(18)}" if keys is None else next(iter(keys))
         """A key that it accepts: a new one, or the first of those configured."""
         self._backend: Backend | None = None
-        self._away: Outage | None = None
+        self._outage: Outage | None = None
         self._resources: AsyncExitStack | None = None
 
     def __repr__(self) -> str:
@@ -176,7 +176,7 @@ class MockOdyssey:
 
         Where it was away, it is back.
         """
-        await self._presence().come_back()
+        await self._running_outage().come_back()
         await self.backend.reset()
 
     async def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:
@@ -240,11 +240,11 @@ class MockOdyssey:
         Args:
             seconds: when it comes back, on its clock; None for not before `come_back()`.
         """
-        await self._presence().go(seconds)
+        await self._running_outage().go(seconds)
 
     async def come_back(self) -> None:
         """Listen again, under the same address; nothing where it is not away."""
-        await self._presence().come_back()
+        await self._running_outage().come_back()
 
     async def advance(self, seconds: float) -> None:
         """Let `seconds` pass on a manual clock; `ManualClock.advance` says how.
@@ -281,7 +281,7 @@ class MockOdyssey:
             resources.push_async_callback(backend.recordings.close)
             app = create_app(backend, self.go_away)
             http = HttpServer(app, listener, self._network)
-            away = Outage(
+            outage = Outage(
                 http,
                 clock=backend.clock,
                 journal=backend.journal,
@@ -293,7 +293,7 @@ class MockOdyssey:
             resources.push_async_callback(_close_in_time, "sessions", backend.sessions.close)
             resources.push_async_callback(_close_in_time, "simulation jobs", backend.jobs.close)
             self._backend = backend
-            self._away = away
+            self._outage = outage
             self._resources = resources.pop_all()
         return self
 
@@ -304,10 +304,10 @@ class MockOdyssey:
         if resources is not None:
             await resources.__aexit__(kind, error, trace)
 
-    def _presence(self) -> Outage:
-        if self._away is None:
+    def _running_outage(self) -> Outage:
+        if self._outage is None:
             raise RuntimeError("this mock does not run yet: enter it first (async with MockOdyssey() as mock: ...)")
-        return self._away
+        return self._outage
 
 
 async def _close_in_time(what: str, close: Callable[[], Awaitable[None]]) -> None:

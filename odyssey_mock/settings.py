@@ -167,7 +167,7 @@ SIZE = Rule("(width, height) in pixels, both even, at least 88x160 or 160x88", _
 HOSTS = Rule("a list of host names, without scheme or port", _are_hosts)
 REGIONS = Rule("one Region or more, with different ids and latencies of 0 or more", _are_regions)
 KEYS = Rule(
-    f"one key or more, each matching {KEY_PATTERN}, mapped to its AccountSettings, "
+    f"a mapping of one key or more, each matching {KEY_PATTERN}, to its AccountSettings, "
     "or None to accept every well-formed one",
     _are_keys,
     # Keys are secrets, and stay out of messages.

@@ -53,12 +53,16 @@ class NumberOrNone(Number):
         return None if value == NO_LIMIT else super().convert(value, param, ctx)
 
 
-class WholeOrNone(click.IntRange):
-    """A whole number in a range, or `NO_LIMIT`."""
+class WholeOrNone(click.ParamType[Any]):
+    """What `whole` converts, or `NO_LIMIT`."""
+
+    def __init__(self, whole: click.ParamType[Any]) -> None:
+        self.name = whole.name
+        self._whole = whole
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as click's
-        return None if value == NO_LIMIT else super().convert(value, param, ctx)
+        return None if value in (None, NO_LIMIT) else self._whole.convert(value, param, ctx)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +163,13 @@ def _kind_of(setting: Setting) -> click.ParamType[Any] | tuple[click.ParamType[A
     rule, kind = setting.rule, setting.type
     if get_origin(kind) is Literal:
         return click.Choice(get_args(kind))
-    whole, number = click.IntRange(rule.least, rule.most), Number(rule.least, min_open=rule.above)
+    whole = click.INT if rule.least is None else click.IntRange(rule.least, rule.most)
+    number = Number(rule.least, min_open=rule.above)
     kinds: Mapping[object, click.ParamType[Any] | tuple[click.ParamType[Any], ...]] = {
         str: click.STRING,
         int: whole,
         float: number,
-        int | None: WholeOrNone(rule.least, rule.most),
+        int | None: WholeOrNone(whole),
         float | None: NumberOrNone(rule.least, min_open=rule.above),
         PixelSize.__value__: (whole, whole),
     }

@@ -226,7 +226,7 @@ class _Exchange:
         # Set by the routes, once they know whose request it is: `request.state.account = ...`
         known = self._scope.get("state", {})
         # The answer is then not what the route would have said, or does not come as it would have.
-        faulty: dict[str, JSON] = {"fault": known["fault"]} if "fault" in known else {}
+        fault: dict[str, JSON] = {"fault": known["fault"]} if "fault" in known else {}
         journal.record(
             "rest",
             f"{method} {template}",
@@ -240,7 +240,7 @@ class _Exchange:
             request=_read_json(self.request),
             status=self.status,
             response=_read_json(self.response),
-            **faulty,
+            **fault,
         )
 
 

@@ -99,6 +99,8 @@ class FramePump:
         on_frame: Callable[[Timeline, int], None],
     ) -> None:
         self.next_index = 0
+        self.has_begun = False
+        """Whether `run` was called: before that no frame was made."""
         self._source = source
         self._keyframes = keyframes
         self._fps = fps
@@ -133,6 +135,7 @@ class FramePump:
         # The first slot is 1: what is sent at the very moment of connection, and a key frame is much, stands in the way
         # of the data channels that open then, and it is those that clients wait for.
         pacer = Pacer(self._fps)
+        self.has_begun = True
         try:
             while True:
                 slot = await pacer.next()

@@ -326,7 +326,9 @@ class StreamController:
         self._sender.cancel_late()
         running.end(self.pump.next_index, self._clock.time())
         size = running.record.timeline.size
-        self.pump.show(self._setup.idle(self._identity, portrait=size.height >= size.width))
+        # Video begins in portrait; after a stream it keeps the stream's size.
+        portrait = size.height >= size.width or not self.pump.has_begun
+        self.pump.show(self._setup.idle(self._identity, portrait=portrait))
         self._on_ended()
 
     def _fault(self, point: str, prompt: str | None = None) -> Fault | None:

@@ -9,25 +9,42 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from odyssey_mock.sim.world import CLIENT, SERVER, World
+    from odyssey_mock.testing.state_machine import JOB_RULES, RULES, STREAM_RULES, TROUBLE_RULES, OdysseyMachine
 
-__all__ = ["CLIENT", "SERVER", "World"]
+__all__ = [
+    "CLIENT",
+    "JOB_RULES",
+    "RULES",
+    "SERVER",
+    "STREAM_RULES",
+    "TROUBLE_RULES",
+    "OdysseyMachine",
+    "World",
+]
 
-_EXTRA = "simloop"
-"""What the extra `sim` brings for a simulated world."""
+_MODULES = {
+    "odyssey_mock.sim.world": ("CLIENT", "SERVER", "World"),
+    "odyssey_mock.testing.state_machine": ("JOB_RULES", "RULES", "STREAM_RULES", "TROUBLE_RULES", "OdysseyMachine"),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+_EXTRA = frozenset({"hypothesis", "simloop"})
+"""What the extra `sim` brings."""
 
 
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        world = import_module("odyssey_mock.sim.world")
+        module = import_module(_HOME[name])
     except ModuleNotFoundError as error:
-        if error.name != _EXTRA:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _EXTRA:
             raise
         raise ImportError(
-            f"{__name__}.{name} needs {_EXTRA}, which comes with an extra: pip install 'odyssey-testkit[mock,sim]'"
+            f"{__name__}.{name} needs {missing}, which comes with an extra: pip install 'odyssey-testkit[mock,sim]'"
         ) from error
-    return getattr(world, name)
+    return getattr(module, name)
 
 
 def __dir__() -> list[str]:

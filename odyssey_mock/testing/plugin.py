@@ -188,7 +188,7 @@ def _test_function(item: pytest.Function) -> "Test":
     if getattr(test, "is_hypothesis_test", False):
         pytest.fail(
             "@pytest.mark.odyssey_sim and @given cannot be together: take what is random from odyssey_sim.chance, or "
-            "make a state machine of it (odyssey_mock.testing.state_machine.OdysseyMachine)",
+            "make a state machine of it (odyssey_mock.testing.OdysseyMachine)",
             pytrace=False,
         )
     if not inspect.iscoroutinefunction(test):

@@ -151,6 +151,7 @@ def test_help_describes_the_option_of_every_setting(setting: Setting) -> None:
     _, shown = option.get_help_record(click.Context(serve_command, show_default=True)) or ("", "")
     assert setting.option in option.opts
     assert setting.description in shown
+    assert "None]" not in shown
     limit = setting.name in LIMIT_NAMES
     of_many = setting.name in COLLECTIONS
     assert ("[default: " in shown) == (limit or (setting.default is not None and not of_many))

@@ -1,5 +1,6 @@
 """Every fault of a stream, and the marks in prompts, as a client hears of it on the data channel."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,9 @@ pytestmark = [
 
 UPDATE = {"type": "update", "prompt": "It looks out"}
 END = {"type": "interactive_stream_end"}
+
+LIMIT = 20.0
+"""Seconds until a frame is taken for one that never comes."""
 
 
 @pytest.mark.parametrize(("point", "do", "seconds"), CASES.entries)
@@ -331,15 +335,20 @@ async def test_a_prompt_can_ask_never_to_be_acknowledged(odyssey_mock: MockOdyss
         assert (await peer.hear())["prompt"].startswith("It looks out"), "it was carried out"
 
 
+async def until_reply_is_late(mock: MockOdyssey, peer: RawPeer) -> None:
+    """Wait, frame by frame, until the time of a late reply is running: its frame was sent."""
+    async with asyncio.timeout(LIMIT):
+        while not any(deadline.name.startswith("late ") for deadline in mock.clock.pending):
+            await picture(peer)
+
+
 @pytest.mark.parametrize("message", [START, UPDATE], ids=["start", "update"])
 async def test_a_prompt_can_ask_to_be_acknowledged_late(odyssey_mock: MockOdyssey, message: dict[str, str]) -> None:
     async with raw_peer(odyssey_mock) as peer:
         if message is UPDATE:
             await start(peer)
         peer.say({**message, "prompt": "A cat [slow:2500]"})
-        await odyssey_mock.wait_for("state", "stream", event="first_frame" if message is START else "update")
-        for _ in range(3):
-            await picture(peer)
+        await until_reply_is_late(odyssey_mock, peer)
         await odyssey_mock.advance(2.4)
         assert await is_silent(peer)
         await odyssey_mock.advance(0.1)
@@ -350,9 +359,7 @@ async def test_what_was_to_be_acknowledged_late_is_not_once_its_stream_has_ended
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)
         peer.say({**UPDATE, "prompt": "A cat [slow:2500]"})
-        await odyssey_mock.wait_for("state", "stream", event="update")
-        for _ in range(3):
-            await picture(peer)
+        await until_reply_is_late(odyssey_mock, peer)
         peer.say(END)
         assert await peer.hear() == {"type": "stream_ended"}
         await odyssey_mock.advance(10)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 from odyssey_client import Script, ScriptError
+from odyssey_client.scripts import rules as client_rules
 from odyssey_client.scripts.request import script_fields
 from odyssey_mock.http.errors import answer_to
 from odyssey_mock.settings import Settings
@@ -186,6 +187,12 @@ def test_a_rule_is_told_in_all_its_words(rule: str) -> None:
     scripts = [broken.script for broken in of(rule)]
     assert set().union(*map(expected_by_the_client, scripts)) == CLIENT_EXPECTS[rule]
     assert set().union(*map(expected_by_the_mock, scripts)) == MOCK_EXPECTS[rule]
+
+
+def test_every_rule_on_order_and_times_has_a_strategy() -> None:
+    """A row that is added to the client's table asks for one."""
+    told = set().union(*CLIENT_EXPECTS.values())
+    assert {rule.expected.replace("{latest}", "LATEST") for rule in client_rules._RULES} <= told
 
 
 @given(broken_anyhow())

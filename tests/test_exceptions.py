@@ -94,6 +94,11 @@ TWINS: dict[str, Callable[[BaseException], BaseException]] = {
 }
 
 
+def carried(error: BaseException) -> dict[str, str]:
+    """The attributes of an exception, comparable where their values are not."""
+    return {name: repr(value) for name, value in vars(error).items()}
+
+
 @pytest.mark.parametrize("way", TWINS)
 @pytest.mark.parametrize("kind", list(exceptions()), ids=lambda kind: kind.__qualname__)
 def test_every_exception_survives_with_all_it_carries(kind: type[BaseException], way: str) -> None:
@@ -103,7 +108,7 @@ def test_every_exception_survives_with_all_it_carries(kind: type[BaseException],
     twin = TWINS[way](error)
     assert type(twin) is kind
     assert (str(twin), repr(twin)) == (str(error), repr(error))
-    assert repr(vars(twin)) == repr(vars(error))
+    assert carried(twin) == carried(error)
     assert repr(twin.args) == repr(error.args)
     assert twin.__notes__ == ["a note"]
 

@@ -59,8 +59,8 @@ def test_a_client_draws_proper_uuids_and_numbers_within_bounds(seed: int, low: f
 
 
 PRINT_DRAWS = """
-from odyssey_mock.sim.randomness import Chance
-chance = Chance(7)
+from odyssey_mock.sim.randomness import Randomness
+chance = Randomness(7)
 print(chance.stream("weather").random(), chance.entropy("client").uuid(), chance.number("server"))
 """
 

@@ -10,7 +10,6 @@ from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.world import World
 from odyssey_mock.testing import markers
 from odyssey_mock.testing.chaos import Chaos
-from odyssey_mock.testing.simulated import Plan
 
 TYPES = {"Fidelity": Fidelity, "Chaos": Chaos}
 """What `markers` names for type checkers alone."""
@@ -31,10 +30,10 @@ async def test_the_simulated_mock_has_them_too(odyssey_sim: World) -> None:
     assert odyssey_sim.mock.settings.streamers == 7
 
 
-def test_every_keyword_of_a_simulated_test_but_its_settings_is_one_of_its_plan() -> None:
+def test_simulated_marker_has_its_own_keywords_and_the_settings() -> None:
     keywords = get_type_hints(markers.SimulatedMarkerKeywords, localns=TYPES)
     own = {name for name in keywords if name not in get_type_hints(SimulatedOverrides)}
-    assert own - {"plan"} == get_type_hints(Plan).keys() - {"settings"}
+    assert own == {"plan", "seeds", "depth", "weather", "timeout"}
 
 
 def test_a_type_checker_refuses_what_no_marker_takes() -> None:

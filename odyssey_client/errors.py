@@ -141,7 +141,7 @@ class UnexpectedResponseError(OdysseyApiError):
     Attributes:
         path: Where in the answer, such as ``capabilities.image_to_video``; empty for the answer as a whole.
         expected: What had to be there.
-        came: What was there.
+        got: What was received instead.
     """
 
     default_code = "unexpected_response"
@@ -152,14 +152,14 @@ class UnexpectedResponseError(OdysseyApiError):
         *,
         path: str = "",
         expected: str = "",
-        came: str = "",
+        got: str = "",
         status: int | None = None,
         request_id: str | None = None,
     ) -> None:
         super().__init__(message, status=status, request_id=request_id)
         self.path = path
         self.expected = expected
-        self.came = came
+        self.got = got
 
 
 class ImageError(OdysseyError, ValueError):
@@ -391,11 +391,11 @@ class ScriptFault:
     """The place, such as ``scripts[1][3].interact.prompt``."""
     expected: str
     """What is right there; for a fault that the service found, what it says about it."""
-    came: str
+    got: str
     """What was there; empty for a fault that the service found."""
 
     def __str__(self) -> str:
-        said = f"expected {self.expected}, got {self.came}" if self.came else self.expected
+        said = f"expected {self.expected}, got {self.got}" if self.got else self.expected
         return f"{excerpt(self.path)}: {said}"  # a path may hold a key that is whatever was sent
 
 

@@ -70,8 +70,8 @@ class Wanted:
         differences |= near.differences(self.where)
         there = {*differences.keys() - self.where.keys(), *PLACES, *near.data}
         told = [
-            f"{key}: expected {_shown(expected)}, {f'came {_shown(came)}' if key in there else f'it has no {key}'}"
-            for key, (expected, came) in differences.items()
+            f"{key}: expected {_shown(expected)}, {f'got {_shown(got)}' if key in there else f'it has no {key}'}"
+            for key, (expected, got) in differences.items()
         ]
         return f"the nearest was {_place(journal, near)}: {'; '.join(told)}"
 
@@ -92,7 +92,7 @@ def expect(journal: Journal, wanted: Wanted, *, count: int | None, since: int) -
         shown = ", ".join(_place(journal, entry) for entry in found[:SHOWN])
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         near = f"; {wanted.nearest_in(journal, since)}" if len(found) < count else ""
-        raise ExpectationError(f"expected {wanted} {_times(count)}, came {_times(len(found))}: {shown}{more}{near}")
+        raise ExpectationError(f"expected {wanted} {_times(count)}, got {_times(len(found))}: {shown}{more}{near}")
     return found[0]
 
 
@@ -105,7 +105,7 @@ def expect_none(journal: Journal, wanted: Wanted, *, since: int) -> None:
     found = wanted.found_in(journal, since)
     if found:
         raise ExpectationError(
-            f"expected no {wanted}, came {_times(len(found))}; "
+            f"expected no {wanted}, got {_times(len(found))}; "
             f"the first was {_place(journal, found[0])}: {_cut(found[0].encoded)}"
         )
 
@@ -116,19 +116,19 @@ def expect_in_order(journal: Journal, steps: Sequence[Step], *, since: int) -> l
     Raises:
         ExpectationError: a step is not there after the one before it.
     """
-    came: list[Entry] = []
+    matched: list[Entry] = []
     for number, wanted in enumerate(map(Wanted.of, steps), 1):
-        after = came[-1].index + 1 if came else since
+        after = matched[-1].index + 1 if matched else since
         found = wanted.found_in(journal, after)
         if not found:
-            where = f" after {_place(journal, came[-1])}" if came else ""
-            before = [entry for entry in wanted.found_in(journal, since) if entry not in came]
+            where = f" after {_place(journal, matched[-1])}" if matched else ""
+            before = [entry for entry in wanted.found_in(journal, since) if entry not in matched]
             hint = f"it was there before, {_place(journal, before[-1])}; " if before else ""
             raise ExpectationError(
                 f"step {number} of {len(steps)}: no {wanted}{where}; {hint}{wanted.nearest_in(journal, after)}"
             )
-        came.append(found[0])
-    return came
+        matched.append(found[0])
+    return matched
 
 
 def _listed(where: Mapping[str, JSON]) -> str:

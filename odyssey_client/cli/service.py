@@ -134,10 +134,10 @@ async def _attended[R: Running](running: R, work: Callable[[R], Awaitable[Answer
 
 def _cancel_on_signals() -> list[signal.Signals]:
     """Let signals cancel this task, so that it cleans up; return a list that will have those that came."""
-    task, came = asyncio.current_task(), list[signal.Signals]()
+    task, received = asyncio.current_task(), list[signal.Signals]()
 
     def stop(signum: signal.Signals) -> None:
-        came.append(signum)
+        received.append(signum)
         if task is not None:
             task.cancel()
 
@@ -146,4 +146,4 @@ def _cancel_on_signals() -> list[signal.Signals]:
             # On Windows, and outside the main thread, there are no such handlers.
             with contextlib.suppress(NotImplementedError, RuntimeError):
                 asyncio.get_running_loop().add_signal_handler(signum, stop, signum)
-    return came
+    return received

@@ -44,20 +44,20 @@ def check_id(name: str, value: object) -> None:
 def check_limit(name: str, value: object) -> None:
     """Raise unless ``value`` can be the number of items of a page."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST_PAGE:
-        raise OdysseyConfigError(f"{name} must be a whole number from 1 to {LARGEST_PAGE}, got {_came(value)}")
+        raise OdysseyConfigError(f"{name} must be a whole number from 1 to {LARGEST_PAGE}, got {_describe(value)}")
 
 
 def check_offset(name: str, value: object) -> None:
     """Raise unless ``value`` can be a place in a list."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_OFFSET:
-        raise OdysseyConfigError(f"{name} must be a whole number from 0 to {LARGEST_OFFSET}, got {_came(value)}")
+        raise OdysseyConfigError(f"{name} must be a whole number from 0 to {LARGEST_OFFSET}, got {_describe(value)}")
 
 
 def check_seconds(name: str, value: object) -> None:
     """Raise unless ``value`` can be a length of time that is not nothing."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_WAIT_S:
         raise OdysseyConfigError(
-            f"{name} must be a number of seconds above 0, {LONGEST_WAIT_S:g} at most, got {_came(value)}"
+            f"{name} must be a number of seconds above 0, {LONGEST_WAIT_S:g} at most, got {_describe(value)}"
         )
 
 
@@ -68,7 +68,7 @@ def check_status(value: object) -> SimulationJobStatus:
         OdysseyConfigError: there is none.
     """
     if not isinstance(value, str) or value not in SimulationJobStatus:
-        raise OdysseyConfigError(f"status must be one of {', '.join(SimulationJobStatus)}, got {_came(value)}")
+        raise OdysseyConfigError(f"status must be one of {', '.join(SimulationJobStatus)}, got {_describe(value)}")
     return SimulationJobStatus(value)
 
 
@@ -94,7 +94,7 @@ def _kind(value: object) -> str:
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
-def _came(value: object) -> str:
+def _describe(value: object) -> str:
     if isinstance(value, int) and value.bit_length() > 64:
         return "a number beyond all bounds"  # Python refuses to write the very long ones
     return excerpt(repr(value), 60)

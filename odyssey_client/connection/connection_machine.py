@@ -532,7 +532,7 @@ class IllegalEventError(PicklableError, RuntimeError):
 
     def __init__(self, state: ConnectionState, event: Happening) -> None:
         expected = ", ".join(sorted(each.__name__ for each in TRANSITIONS[state]))
-        super().__init__(f"a connection that is {state} expects one of {expected}; {event.__name__} came")
+        super().__init__(f"a connection that is {state} expects one of {expected}, got {event.__name__}")
         self.state = state
         self.event = event
 

@@ -155,8 +155,8 @@ class _Fields:
         return value
 
     def _wrong(self, name: str, expected: str, value: object) -> MessageError:
-        came = "nothing" if value is None else _kind(value)
-        return MessageError(f"{self._where}.{name} must be {expected}, got {came}", kind=self._kind)
+        got = "nothing" if value is None else _kind(value)
+        return MessageError(f"{self._where}.{name} must be {expected}, got {got}", kind=self._kind)
 
 
 def _broadcast_ready(fields: _Fields) -> BroadcastReady | BroadcastUnusable:

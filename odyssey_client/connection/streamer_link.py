@@ -83,13 +83,13 @@ class StreamerLink:
         self.credentials = credentials
         has_sent = False
 
-        def frame_came(frame: VideoFrame) -> None:
+        def on_frame(frame: VideoFrame) -> None:
             nonlocal has_sent
             now = self._clock.monotonic()
             if not has_sent and self._last_frame_at is not None:
                 self._stream.splice(now - self._last_frame_at)
             has_sent, self._last_frame_at = True, now
-            self._watchdog.frame_came()
+            self._watchdog.on_frame()
             self._stream.push(frame)
 
         def while_it_counts[T](take: Callable[[T], None]) -> Callable[[T], None]:
@@ -108,7 +108,7 @@ class StreamerLink:
         self._attempt = attempt = ConnectionAttempt(
             credentials,
             listener,
-            while_it_counts(frame_came),
+            while_it_counts(on_frame),
             clock=self._clock,
             network=self._network,
             fetch=self._fetch,

@@ -75,8 +75,8 @@ def prepare_image(image: ImageSource, *, portrait: bool) -> str:
 def _from_file(content: bytes, size: tuple[int, int]) -> str:
     kind = _kind(content)
     if kind is None:
-        came = f"{len(content)} bytes beginning {content[:8]!r}"
-        raise ImageError(f"this is no image that can be sent: expected {_FORMATS}, got {came}")
+        got = f"{len(content)} bytes beginning {content[:8]!r}"
+        raise ImageError(f"this is no image that can be sent: expected {_FORMATS}, got {got}")
     picture = _open(content, kind)
     _check_pixels(picture)
     picture.load()

@@ -12,7 +12,7 @@ from odyssey_client.models import JSON
 
 
 class Fields:
-    """One JSON object of an answer. Every reader raises `UnexpectedResponseError` naming path, expected and came.
+    """One JSON object of an answer. Every reader raises `UnexpectedResponseError` naming path, expected and got.
 
     Values never come into the message, only their kinds: an answer may hold tokens.
     """
@@ -92,14 +92,14 @@ class Fields:
         return f"{self._path}.{name}" if self._path else name
 
     def _wrong(self, path: str, expected: str, value: JSON) -> UnexpectedResponseError:
-        came = kind_of(value)
+        got = kind_of(value)
         where = f"{path} must be" if path else "it must be"
         return UnexpectedResponseError(
-            f"The answer to {self._call} is not what this client understands: {where} {expected}, got {came}. "
+            f"The answer to {self._call} is not what this client understands: {where} {expected}, got {got}. "
             "Check that the API URL is that of an Odyssey service, and that this client is not older than it.",
             path=path,
             expected=expected,
-            came=came,
+            got=got,
         )
 
 

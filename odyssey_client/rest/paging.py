@@ -55,12 +55,12 @@ async def walk[T](fetch: Fetch[T], identify: Callable[[T], str], page_size: int)
         page = await fetch(size, offset)
         if page.offset != offset:
             # It would go on for ever with a service that begins at the front each time.
-            expected, came = f"the page from {offset} on", f"that from {page.offset} on"
+            expected, got = f"the page from {offset} on", f"that from {page.offset} on"
             raise UnexpectedResponseError(
-                f"The service was asked for {expected} of a list and gave {came}: the list cannot be read to its end.",
+                f"The service was asked for {expected} of a list and gave {got}: the list cannot be read to its end.",
                 path="offset",
                 expected=expected,
-                came=came,
+                got=got,
             )
         names = [identify(item) for item in page.items]
         is_last = len(names) < max(SMALLEST, min(size, page.limit))

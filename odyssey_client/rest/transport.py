@@ -274,12 +274,12 @@ def _success(response: httpx.Response, call: str, request_id: str) -> JSON:
     try:
         return parse_json(response.content)
     except ValueError:
-        came = excerpt(response.headers.get("Content-Type", "") or "a body without a content type", 100)
+        got = excerpt(response.headers.get("Content-Type", "") or "a body without a content type", 100)
         raise UnexpectedResponseError(
-            f"{call}: HTTP {response.status_code} with a body that is not JSON ({came}). "
+            f"{call}: HTTP {response.status_code} with a body that is not JSON ({got}). "
             "Check that the API URL is that of an Odyssey service.",
             expected="JSON",
-            came=came,
+            got=got,
             status=response.status_code,
             request_id=request_id,
         ) from None

@@ -24,7 +24,7 @@ class VideoWatchdog:
         self._frames = 0
         self._last = clock.monotonic()
 
-    def frame_came(self) -> None:
+    def on_frame(self) -> None:
         """Note that a frame has come, now."""
         self._frames += 1
         self._last = self._clock.monotonic()

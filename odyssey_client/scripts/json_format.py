@@ -12,7 +12,7 @@ from typing import Never
 from odyssey_client.errors import ImageError, ScriptError, ScriptFault, excerpt
 from odyssey_client.media.image import prepare_image
 from odyssey_client.media.image_source import ImageSource, hold_image
-from odyssey_client.scripts.rules import TakeImage, came
+from odyssey_client.scripts.rules import TakeImage, describe
 
 MAX_SCRIPT_BYTES = 64 * 2**20
 """More than any script comes to: it has one image at most, and that has 25 MB."""
@@ -28,7 +28,7 @@ def read_file(file: str | os.PathLike[str], path: str) -> bytes:
         ScriptError: the file cannot be read, or is too large.
     """
     if not isinstance(file, str | os.PathLike):
-        raise _refusal(path, "the path of a JSON file", came(file))
+        raise _refusal(path, "the path of a JSON file", describe(file))
     name = excerpt(repr(os.fspath(file)), 200)
     try:
         with Path(file).open("rb") as opened:
@@ -48,7 +48,7 @@ def read_json(text: object, path: str) -> object:
         ScriptError: it is no such text; the one fault says where in it.
     """
     if not isinstance(text, str | bytes | bytearray):
-        raise _refusal(path, "JSON text", came(text))
+        raise _refusal(path, "JSON text", describe(text))
     try:
         decoded = text if isinstance(text, str) else text.decode()
     except UnicodeDecodeError as error:
@@ -87,7 +87,7 @@ def named_in(directory: str | os.PathLike[str] | None) -> TakeImage:
             return checked(image)
         if directory is None or not isinstance(image, str):
             kinds = "a data: URL, as data:image/png;base64,..." + ("" if directory is None else ", or a path")
-            raise ImageError(f"image must be {kinds}, got {came(image)}")
+            raise ImageError(f"image must be {kinds}, got {describe(image)}")
         if re.match(r"(?i)https?://", image):
             return checked(image)  # which refuses it, and says why
         return checked(Path(directory, image))
@@ -103,7 +103,7 @@ def _object(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in pairs:
         if key in found:
-            raise _NoJsonError(f"the key {came(key)} twice in an object")
+            raise _NoJsonError(f"the key {describe(key)} twice in an object")
         found[key] = value
     return found
 
@@ -116,5 +116,5 @@ def _number(digits: str) -> int:
     return int(digits[:_DIGITS_READ])
 
 
-def _refusal(path: str, expected: str, came_instead: str) -> ScriptError:
-    return ScriptError([ScriptFault(path, expected, came_instead)])
+def _refusal(path: str, expected: str, got: str) -> ScriptError:
+    return ScriptError([ScriptFault(path, expected, got)])

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from odyssey_client.media.image import prepare_image
 from odyssey_client.media.image_source import hold_image
 from odyssey_client.models import JSON
-from odyssey_client.scripts.rules import Faults, TakeImage, came, is_array, read_entries
+from odyssey_client.scripts.rules import Faults, TakeImage, describe, is_array, read_entries
 from odyssey_client.scripts.script import Script, ScriptSource
 
 
@@ -55,7 +55,7 @@ def _script(value: object, faults: Faults, take_image: TakeImage, path: str = "s
 
 def _scripts(value: object, faults: Faults, take_image: TakeImage) -> JSON:
     if not is_array(value):
-        faults.add("scripts", "an array of scripts", came(value))
+        faults.add("scripts", "an array of scripts", describe(value))
         return None
     if not value:
         faults.add("scripts", "an array of at least one script", "an empty array")
@@ -65,7 +65,7 @@ def _scripts(value: object, faults: Faults, take_image: TakeImage) -> JSON:
 def _script_url(value: object, faults: Faults, _take_image: TakeImage) -> JSON:
     if not isinstance(value, str) or not _is_web_address(value):
         # The address itself stays out of the message: it may be a presigned one.
-        kind = "some other text" if isinstance(value, str) else came(value)
+        kind = "some other text" if isinstance(value, str) else describe(value)
         faults.add("script_url", "an address such as https://host/script.json", kind)
         return None
     scheme, _, rest = value.partition("://")

@@ -66,8 +66,8 @@ class Faults:
     def __init__(self) -> None:
         self._by_path: dict[str, ScriptFault] = {}
 
-    def add(self, path: str, expected: str, came: str) -> None:
-        self._by_path.setdefault(path, ScriptFault(path, expected, came))
+    def add(self, path: str, expected: str, got: str) -> None:
+        self._by_path.setdefault(path, ScriptFault(path, expected, got))
 
     def all(self) -> tuple[ScriptFault, ...]:
         """Return them in the order they were found in."""
@@ -83,7 +83,7 @@ def read_entries(value: object, path: str, take_image: TakeImage, faults: Faults
     """Read a script in the form of decoded JSON; whole and in order if it adds nothing to ``faults``."""
     if not is_array(value):
         hint = " (Script.load reads a file, Script.from_json a text)" if isinstance(value, str | bytes) else ""
-        faults.add(path, f"an array of entries{hint}", came(value))
+        faults.add(path, f"an array of entries{hint}", describe(value))
         return ()
     if not value:
         faults.add(path, "an array of entries, from a start to an end", "an empty array")
@@ -95,8 +95,8 @@ def read_entries(value: object, path: str, take_image: TakeImage, faults: Faults
         placed = _Placed(found.action, found.time, latest, is_first=index == 0, is_last=index == len(value) - 1)
         for rule in _RULES:
             if rule.is_broken(placed):
-                came_instead = f"{placed.time}" if rule.place else f"{_named(placed.action)}"
-                faults.add(at + rule.place, rule.expected.format(latest=latest), came_instead)
+                got = f"{placed.time}" if rule.place else f"{_named(placed.action)}"
+                faults.add(at + rule.place, rule.expected.format(latest=latest), got)
         latest = max(latest, found.time or 0)
         entries += found.entries()
     return tuple(entries)
@@ -120,7 +120,7 @@ class Found:
 def read_entry(value: object, at: str, take_image: TakeImage, faults: Faults) -> Found:
     """Read one entry at the path ``at``, as far as it can be judged without those around it."""
     if not isinstance(value, Mapping):
-        faults.add(at, f"an object with timestamp_ms and one of {', '.join(ACTIONS)}", came(value))
+        faults.add(at, f"an object with timestamp_ms and one of {', '.join(ACTIONS)}", describe(value))
         return Found()
     present = [action for action in ACTIONS if action in value]
     if len(present) != 1:
@@ -129,14 +129,14 @@ def read_entry(value: object, at: str, take_image: TakeImage, faults: Faults) ->
     timestamp = value.get("timestamp_ms", _NOTHING)
     time = _whole(timestamp)
     if time is None:
-        faults.add(f"{at}.timestamp_ms", f"a whole number of milliseconds, 0 to {LATEST_MS}", came(timestamp))
+        faults.add(f"{at}.timestamp_ms", f"a whole number of milliseconds, 0 to {LATEST_MS}", describe(timestamp))
     fields: Mapping[str, Any] = {}
     for action in present:
         fields = _read_fields(action, value[action], f"{at}.{action}", take_image, faults)
     return Found(present[0], time, fields) if len(present) == 1 else Found(None, time)
 
 
-def came(value: object) -> str:
+def describe(value: object) -> str:
     """Say in a few words what came in place of what was expected."""
     if isinstance(value, str):
         return excerpt(repr(value[: 2 * _SHOWN]), _SHOWN)
@@ -210,7 +210,7 @@ def _read_fields(
 ) -> dict[str, Any]:  # Any: see Found
     known = FIELDS[action]
     if not isinstance(value, Mapping):
-        faults.add(at, f"an object with a {known[0]}" if known else "an empty object", came(value))
+        faults.add(at, f"an object with a {known[0]}" if known else "an empty object", describe(value))
         return {}
     _refuse_others(value, known, at, faults)
     good: dict[str, Any] = {}
@@ -240,7 +240,7 @@ def _refuse_others(value: Mapping[object, object], known: Sequence[str], at: str
     expected = f"no key but {', '.join(known)}" if known else "no key"
     for key in value:
         if key not in known:
-            name = key if isinstance(key, str) else came(key)
+            name = key if isinstance(key, str) else describe(key)
             faults.add(f"{at}.{name}", expected, "this one")
 
 
@@ -250,7 +250,7 @@ class _WrongError(Exception):
 
 def _prompt(value: object) -> str:
     if not isinstance(value, str):
-        raise _WrongError("text", came(value))
+        raise _WrongError("text", describe(value))
     try:
         value.encode()
     except UnicodeEncodeError as error:

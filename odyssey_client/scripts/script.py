@@ -21,7 +21,7 @@ from odyssey_client.scripts.rules import (
     ScriptAction,
     ScriptEntry,
     TakeImage,
-    came,
+    describe,
     is_array,
     is_number,
     read_entries,
@@ -62,7 +62,7 @@ class Script:
         wrong = [each for each in entries if not isinstance(each, ScriptEntry)] if is_array(entries) else [entries]
         if wrong:
             expected = "values of ScriptEntry (Script.of takes entries in the form they have in JSON)"
-            raise ScriptError([ScriptFault("script", expected, came(wrong[0]))])
+            raise ScriptError([ScriptFault("script", expected, describe(wrong[0]))])
         object.__setattr__(self, "entries", tuple(self.entries))  # a list would change under its owner's hands
 
     def start(self, prompt: str, *, image: ImageSource | None = None) -> Script:
@@ -86,7 +86,7 @@ class Script:
         wait = _finite(seconds)
         if wait is None or not 0 <= wait <= LATEST_MS / 1000:
             expected = f"a wait of 0 to {LATEST_MS // 1000} seconds before it"
-            raise ScriptError([ScriptFault(f"{self._next()}.timestamp_ms", expected, came(seconds))])
+            raise ScriptError([ScriptFault(f"{self._next()}.timestamp_ms", expected, describe(seconds))])
         return Script(self.entries, self._elapsed() + round(wait * _NANOSECONDS))
 
     def interact(self, prompt: str) -> Script:

@@ -243,7 +243,7 @@ class SpectatorConnection:
                     self._clock,
                     connected=lambda: self._handle(SpectatorEvent.UP),
                     ended=self._ended,
-                    frame=self._frame_came,
+                    frame=self._on_frame,
                     lost=lambda error: self._handle(SpectatorEvent.LOST, error),
                 )
             )
@@ -295,8 +295,8 @@ class SpectatorConnection:
     def _ended(self) -> None:
         self._handle(SpectatorEvent.ENDED, PeerError("The broadcast ended before it was connected."))
 
-    def _frame_came(self, frame: VideoFrame) -> None:
-        self._watchdog.frame_came()
+    def _on_frame(self, frame: VideoFrame) -> None:
+        self._watchdog.on_frame()
         self.stream.push(frame)
 
     # What the machine says is to be done.
@@ -345,8 +345,8 @@ def _check(webrtc_url: object, spectator_token: object) -> None:
     """Raise unless both can be used. Neither is shown: there may be a secret in the wrong place."""
     for name, value in (("webrtc_url", webrtc_url), ("spectator_token", spectator_token)):
         if not isinstance(value, str) or not value.strip():
-            came = "an empty string" if isinstance(value, str) else type(value).__name__
-            raise OdysseyConfigError(f"{name} must be a non-empty string, got {came}")
+            got = "an empty string" if isinstance(value, str) else type(value).__name__
+            raise OdysseyConfigError(f"{name} must be a non-empty string, got {got}")
         try:
             value.encode()
         except UnicodeEncodeError:

@@ -105,6 +105,6 @@ class SpectatorMachine:
         """
         row = TRANSITIONS[self.state]
         if event not in row:
-            raise RuntimeError(f"a spectator's connection that is {self.state} expects {', '.join(row)}; {event} came")
+            raise RuntimeError(f"a spectator's connection that is {self.state} expects {', '.join(row)}, got {event}")
         self.state, effects = row[event]
         return effects

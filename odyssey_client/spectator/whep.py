@@ -88,14 +88,14 @@ class Whep:
         if not text.startswith("v=") or len(body) > MAX_BODY_BYTES:
             if resource is not None:
                 await self.delete(resource)
-            came = excerpt(response.headers.get("Content-Type", "") or "a body without a content type", 100)
+            got = excerpt(response.headers.get("Content-Type", "") or "a body without a content type", 100)
             if len(body) > MAX_BODY_BYTES:
-                came = f"more than {MAX_BODY_BYTES} bytes"
+                got = f"more than {MAX_BODY_BYTES} bytes"
             raise UnexpectedResponseError(
-                f"POST {without_query(url)}: HTTP {response.status_code} without an SDP answer ({came}). "
+                f"POST {without_query(url)}: HTTP {response.status_code} without an SDP answer ({got}). "
                 "Check that the URL is the webrtc_url of a broadcast.",
                 expected="an SDP answer",
-                came=came,
+                got=got,
                 status=response.status_code,
             )
         return WhepAnswer(text, resource)

@@ -31,6 +31,6 @@ class Machine[State: StrEnum, Event: StrEnum, Effect: StrEnum]:
         transition = self._table[self.state].get(event)
         if transition is None:
             expected = ", ".join(sorted(self._table[self.state]))
-            raise IllegalEventError(f"a {self.name} that is {self.state} expects one of {expected}; {event} came")
+            raise IllegalEventError(f"a {self.name} that is {self.state} expects one of {expected}, got {event}")
         self.state, effects = transition
         return effects

@@ -253,7 +253,7 @@ async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
         trace.add(host, f"{name}: cancelled")
         raise
     except Exception as error:
-        player.context.report_violation("only_our_errors", f"expected {name} to raise an OdysseyError, came {error!r}")
+        player.context.report_violation("only_our_errors", f"expected {name} to raise an OdysseyError, got {error!r}")
     else:
         trace.add(host, f"{name}: done", None if result is None else {"result": result})
     if name in _ON_A_CONNECTION and connection is not None and connection.ended_at is not None:
@@ -261,5 +261,5 @@ async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
         if late > ENDS_WITHIN:
             player.context.report_violation(
                 "calls_end_with_their_connection",
-                f"expected {name} to settle within {ENDS_WITHIN:g} s of the end of its connection, came {late:.1f} s",
+                f"expected {name} to settle within {ENDS_WITHIN:g} s of the end of its connection, got {late:.1f} s",
             )

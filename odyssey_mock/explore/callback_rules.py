@@ -149,18 +149,18 @@ class CallbackRules:
         """Once the connection is over, and all was told: a failed one has one fatal error, another has none."""
         if self.statuses and self._last not in _OVER:
             self._report_violation(
-                "statuses_are_legal", f"expected a connection that is over to say so, came {self._last} last"
+                "statuses_are_legal", f"expected a connection that is over to say so, got {self._last} last"
             )
         if self._downs != self._ups:
             self._report_violation(
                 "handlers_fit_the_status",
-                f"expected one on_disconnected for each on_connected, came {self._downs} for {self._ups}",
+                f"expected one on_disconnected for each on_connected, got {self._downs} for {self._ups}",
             )
         failed = self._last is ConnectionStatus.FAILED
         if len(self._fatal) != int(failed):
             self._report_violation(
                 "fatal_once",
-                f"expected {int(failed)} fatal on_error of a connection that ended {self._last}, came {self._fatal}",
+                f"expected {int(failed)} fatal on_error of a connection that ended {self._last}, got {self._fatal}",
             )
 
     def caught_up(self, session: str, line: int) -> None:
@@ -169,7 +169,7 @@ class CallbackRules:
             return
         missing = [each for each in self._said(session)[self._heard.get(session, 0) :] if each.line == line]
         if missing:
-            self._report_violation("nothing_said_is_lost", f"expected {missing} in the end, came nothing")
+            self._report_violation("nothing_said_is_lost", f"expected {missing} in the end, got nothing")
 
     def has_acknowledged(self, prompt: str, since: float) -> bool:
         """Whether the user was told since then that this prompt, which may have been added to, was applied."""
@@ -179,7 +179,7 @@ class CallbackRules:
         self._trace.add(self._host, what)
         if self._is_over:
             self._report_violation(
-                "silence_after_disconnect", f"expected no handler after disconnect() had returned, came {what}"
+                "silence_after_disconnect", f"expected no handler after disconnect() had returned, got {what}"
             )
 
     def _connected(self, stream: MediaStream) -> None:
@@ -188,26 +188,24 @@ class CallbackRules:
         if self._last is not ConnectionStatus.CONNECTED or self._ups > 1:
             self._report_violation(
                 "handlers_fit_the_status",
-                f"expected on_connected once, when connected, came the {self._ups}. while {self._last}",
+                f"expected on_connected once, when connected, got the {self._ups}. while {self._last}",
             )
         if stream is not self._client.media_stream:
-            self._report_violation(
-                "one_media_stream", "expected on_connected to give client.media_stream, came another"
-            )
+            self._report_violation("one_media_stream", "expected on_connected to give client.media_stream, got another")
 
     def _disconnected(self) -> None:
         self._told("on_disconnected")
         self._downs += 1
         if self._last not in _OVER:
             self._report_violation(
-                "handlers_fit_the_status", f"expected on_disconnected once it is over, came one when {self._last}"
+                "handlers_fit_the_status", f"expected on_disconnected once it is over, got one when {self._last}"
             )
 
     def _status(self, status: ConnectionStatus, message: str | None) -> None:
         self._told(f"status {status}" + (f": {message}" if message else ""))
         if status not in LEGAL[self._last]:
             self._report_violation(
-                "statuses_are_legal", f"{self._last} may become {sorted(LEGAL[self._last])}, came {status}"
+                "statuses_are_legal", f"{self._last} may become {sorted(LEGAL[self._last])}, got {status}"
             )
         self._check_wait(status, message or "")
         if status in _OVER:
@@ -222,7 +220,7 @@ class CallbackRules:
         if status not in _OVER and self._now() < self._no_try_before - 1e-6:
             self._report_violation(
                 "tries_back_off",
-                f"expected at least {self._first_wait:g} s before the next try, came {status} after "
+                f"expected at least {self._first_wait:g} s before the next try, got {status} after "
                 f"{self._now() - self._no_try_before + self._first_wait:.3f} s",
             )
         again = _AGAIN.search(message)
@@ -236,10 +234,10 @@ class CallbackRules:
         self._fatal.append(getattr(error, "code", type(error).__name__))
         if self._last is not ConnectionStatus.FAILED:
             self._report_violation(
-                "fatal_once", f"expected a fatal error of a failed connection alone, came one when {self._last}"
+                "fatal_once", f"expected a fatal error of a failed connection alone, got one when {self._last}"
             )
         if len(self._fatal) > 1:
-            self._report_violation("fatal_once", f"expected one fatal error, came {self._fatal}")
+            self._report_violation("fatal_once", f"expected one fatal error, got {self._fatal}")
 
     def _started(self, stream_id: str, prompt: str) -> None:
         self._told(f"on_stream_started({prompt!r})")
@@ -265,11 +263,11 @@ class CallbackRules:
             place = said.index(heard, behind)
             self._heard[session] = place + 1
             if lost := [each for each in said[behind:place] if each.line == said[place].line]:
-                self._report_violation("nothing_said_is_lost", f"expected {lost} before {heard}, came that at once")
+                self._report_violation("nothing_said_is_lost", f"expected {lost} before {heard}, got that at once")
         else:
             self._report_violation(
                 "callbacks_in_wire_order",
-                f"expected one of what the server said to the session next, {list(said[behind:])}, came {heard}",
+                f"expected one of what the server said to the session next, {list(said[behind:])}, got {heard}",
             )
 
     def _frame(self, frame: VideoFrame) -> None:
@@ -281,4 +279,4 @@ class CallbackRules:
         last = self._frames.get(stamp.stream_tag, -1)
         self._frames[stamp.stream_tag] = stamp.frame_index
         if stamp.frame_index < last or (stamp.frame_index == last and not self._may_repeat):
-            self._report_violation("frames_go_forward", f"expected a frame after {last}, came {stamp.frame_index}")
+            self._report_violation("frames_go_forward", f"expected a frame after {last}, got {stamp.frame_index}")

@@ -72,9 +72,9 @@ def play(
             seconds=LONGEST_SCENARIO,
         )
     if went.error is not None:
-        scenario_run.report_violation("runs_to_its_end", f"expected the run to end, came {went.error!r}")
+        scenario_run.report_violation("runs_to_its_end", f"expected the run to end, got {went.error!r}")
     for left in went.left:
-        scenario_run.report_violation("nothing_is_left", f"expected nothing to be left of the run, came {left}")
+        scenario_run.report_violation("nothing_is_left", f"expected nothing to be left of the run, got {left}")
     return Outcome(
         seed=scenario_run.scenario.seed,
         fidelity=scenario_run.scenario.fidelity,
@@ -190,7 +190,7 @@ class ScenarioRun:
             self.report_violation(
                 "comes_to_rest",
                 f"expected the connection to be up or over {RECOVERY:g} s after all was well, "
-                f"came {player.client.current_status}",
+                f"got {player.client.current_status}",
             )
         await asyncio.sleep(CATCH_UP)
         session = player.client.current_session_id
@@ -221,7 +221,7 @@ class ScenarioRun:
         except Exception as error:  # whatever it is, it is a finding
             if len(self.failures) == before:
                 self.report_violation(
-                    "all_is_well_again", f"expected a whole session once nothing was wrong, came {error!r}"
+                    "all_is_well_again", f"expected a whole session once nothing was wrong, got {error!r}"
                 )
         await self._settled(player, Step("disconnect"))
         watch.over()

@@ -145,7 +145,7 @@ def _header_to_json(header: Header) -> dict[str, Any]:  # Any: JSON
 
 def _header_from_json(data: Any) -> Header:  # Any: JSON
     if (data["format"], data["version"]) != (FORMAT, VERSION):
-        raise ValueError(f"expected {FORMAT!r} version {VERSION}, came {data['format']!r} version {data['version']!r}")
+        raise ValueError(f"expected {FORMAT!r} version {VERSION}, got {data['format']!r} version {data['version']!r}")
     return Header(data["depth"], data["commit"], data["code"])
 
 

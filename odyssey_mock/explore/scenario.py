@@ -139,7 +139,7 @@ class Scenario:
         """
         try:
             if data["format"] != FORMAT:
-                raise ScenarioError(f"expected a scenario of format {FORMAT}, came {data['format']!r}: make it anew")
+                raise ScenarioError(f"expected a scenario of format {FORMAT}, got {data['format']!r}: make it anew")
             return cls(
                 seed=data["seed"],
                 fidelity=data["depth"],

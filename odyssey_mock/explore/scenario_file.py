@@ -34,9 +34,9 @@ def read(path: Path) -> Scenario:
     except ValueError as error:
         raise ScenarioError(f"expected JSON, as `--output` writes it: {error}") from error
     scenario = Scenario.from_json(data)
-    for where, may_be, expected, came in _checks(scenario):
+    for where, may_be, expected, got in _checks(scenario):
         if not may_be:
-            raise ScenarioError(f"{where}: expected {expected}, came {came!r}")
+            raise ScenarioError(f"{where}: expected {expected}, got {got!r}")
     _taken("settings", lambda: Settings().replace(**_any(scenario.settings)))
     for fault in scenario.faults:
         _taken("faults", lambda fault=fault: Fault.of(fault))  # type: ignore[misc]  # an argument to bind it
@@ -74,22 +74,22 @@ def _actor_checks(actor: Actor) -> Iterator[Check]:
         yield _object(f"{where}, arguments", step.arguments)
 
 
-def _is_name(came: object) -> bool:
-    return isinstance(came, str) and came not in {"", SERVER, WORLD}
+def _is_name(got: object) -> bool:
+    return isinstance(got, str) and got not in {"", SERVER, WORLD}
 
 
-def _choice(where: str, came: object, choices: Iterable[str]) -> Check:
+def _choice(where: str, got: object, choices: Iterable[str]) -> Check:
     known = list(choices)
-    return where, came in known, f"one of {', '.join(map(repr, known))}", came
+    return where, got in known, f"one of {', '.join(map(repr, known))}", got
 
 
-def _duration(where: str, came: object) -> Check:
-    may_be = isinstance(came, int | float) and not isinstance(came, bool) and math.isfinite(came) and came >= 0
-    return where, may_be, "seconds, 0 or more", came
+def _duration(where: str, got: object) -> Check:
+    may_be = isinstance(got, int | float) and not isinstance(got, bool) and math.isfinite(got) and got >= 0
+    return where, may_be, "seconds, 0 or more", got
 
 
-def _object(where: str, came: object) -> Check:
-    return where, isinstance(came, Mapping), "an object", came
+def _object(where: str, got: object) -> Check:
+    return where, isinstance(got, Mapping), "an object", got
 
 
 def _taken(where: str, take: Callable[[], object]) -> None:

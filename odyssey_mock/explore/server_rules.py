@@ -93,16 +93,16 @@ class ServerRules:
             limit = mock.backend.accounts.limits_of(account).concurrent_sessions
             if limit is not None and number > limit:
                 self._report_violation(
-                    "slots_add_up", f"expected at most {limit} sessions of one account, came {number}"
+                    "slots_add_up", f"expected at most {limit} sessions of one account, got {number}"
                 )
         if sum(held.values()) > settings.streamers:
             self._report_violation(
-                "slots_add_up", f"expected at most {settings.streamers} sessions, came {sum(held.values())}"
+                "slots_add_up", f"expected at most {settings.streamers} sessions, got {sum(held.values())}"
             )
         for host, number in self._world.wire.dialled_lately().items():
             if number > BURST:
                 self._report_violation(
-                    "tries_back_off", f"expected at most {BURST} connections a second of {host}, came {number}"
+                    "tries_back_off", f"expected at most {BURST} connections a second of {host}, got {number}"
                 )
 
     def final(self) -> None:
@@ -111,14 +111,14 @@ class ServerRules:
         if mock.sessions:
             states = sorted(str(session.state) for session in mock.sessions.values())
             self._report_violation(
-                "slots_are_freed", f"expected no session once all have gone, came {len(states)}: {states}"
+                "slots_are_freed", f"expected no session once all have gone, got {len(states)}: {states}"
             )
         on = [each for each in mock.streams.values() if each.ended_at is None and each.session_id is not None]
         if on:
-            self._report_violation("streams_end", f"expected no stream on the air once all have gone, came {len(on)}")
+            self._report_violation("streams_end", f"expected no stream on the air once all have gone, got {len(on)}")
         unfinished = sorted(record.status for record in mock.jobs.values() if JOB_STATES[record.status])
         if unfinished and not self._has_stalled:
-            self._report_violation("jobs_end", f"expected every job to have ended, came {unfinished}")
+            self._report_violation("jobs_end", f"expected every job to have ended, got {unfinished}")
         self._check_hours()
 
     def interaction_returned(self, host: str, prompt: str, applied: str) -> None:
@@ -133,7 +133,7 @@ class ServerRules:
             )
         elif not applied.startswith(prompt) and not self._has_refused:
             self._report_violation(
-                "answers_belong", f"expected interact({prompt!r}) to return that prompt, applied, came {applied!r}"
+                "answers_belong", f"expected interact({prompt!r}) to return that prompt, applied, got {applied!r}"
             )
 
     def interaction_timed_out(self, host: str, prompt: str, *, was_acknowledged: bool) -> None:
@@ -204,8 +204,7 @@ class ServerRules:
         if before != known or after not in JOB_STATES[before]:
             self._report_violation(
                 "jobs_follow_their_machine",
-                f"expected a job that is {known} to become one of {sorted(JOB_STATES[known])}, "
-                f"came {before} -> {after}",
+                f"expected a job that is {known} to become one of {sorted(JOB_STATES[known])}, got {before} -> {after}",
             )
         self._jobs[job] = after
 
@@ -216,7 +215,7 @@ class ServerRules:
             lately.popleft()
         if len(lately) == STORM + 1:
             self._report_violation(
-                "tries_back_off", f"expected at most {STORM} requests a second of one account, came more"
+                "tries_back_off", f"expected at most {STORM} requests a second of one account, got more"
             )
 
     def _check_hours(self) -> None:
@@ -239,5 +238,5 @@ class ServerRules:
                 self._report_violation(
                     "hours_add_up",
                     f"expected {least[account]:.1f} s of video of an account, or up to {most[account]:.1f} s, "
-                    f"came {counted:.1f} s",
+                    f"got {counted:.1f} s",
                 )

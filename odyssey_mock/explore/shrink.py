@@ -54,7 +54,7 @@ def shrink(
     wanted = signature or (outcome.failures[0].signature if outcome.failures else None)
     if wanted is None or not _fails(outcome, wanted):
         raise NothingToShrinkError(
-            f"expected a scenario that fails{'' if signature is None else f' by {signature}'}, came one that "
+            f"expected a scenario that fails{'' if signature is None else f' by {signature}'}, got one that "
             + (f"fails by {outcome.failures[0].signature}" if outcome.failures else "does not")
         )
     best = Shrunk(scenario, outcome, 1)

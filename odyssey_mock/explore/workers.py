@@ -89,7 +89,7 @@ class PendingBatches:
         Only a seed that was alone, the second time, is one that kills its process.
         """
         if self.suspected(batch):
-            return (FailedSeed(batch.start, (Failure(PROCESS_DIED, f"expected the run to end, came a {how}", 0.0),)),)
+            return (FailedSeed(batch.start, (Failure(PROCESS_DIED, f"expected the run to end, got a {how}", 0.0),)),)
         self._suspects.update(batch)
         self._again.extend(range(seed, seed + 1) for seed in batch)
         return ()

@@ -65,7 +65,7 @@ class Fault:
             FaultError: it is none.
         """
         if not isinstance(described, Mapping):
-            raise FaultError(f"a fault must be an object with `at` and `do`, came {type(described).__name__}")
+            raise FaultError(f"a fault must be an object with `at` and `do`, got {type(described).__name__}")
         rest = dict(described)
         at, do, match = rest.pop("at", None), rest.pop("do", None), rest.pop("match", None)
         points = points_of(at) if isinstance(at, str) else []
@@ -132,8 +132,8 @@ def _match(place: str, match: JSON, allowed: frozenset[str]) -> Mapping[str, JSO
     return {**match, "account": account_id(account)} if isinstance(account, str) else dict(match)
 
 
-def _unknown(what: str, came: object, known: Iterable[str]) -> str:
+def _unknown(what: str, got: object, known: Iterable[str]) -> str:
     names = list(known)
-    near = difflib.get_close_matches(came[: _ECHO.maxstring], names, n=1) if isinstance(came, str) else []
+    near = difflib.get_close_matches(got[: _ECHO.maxstring], names, n=1) if isinstance(got, str) else []
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"there is no {what} {_ECHO.repr(came)}; {hint}known are {', '.join(names)}"
+    return f"there is no {what} {_ECHO.repr(got)}; {hint}known are {', '.join(names)}"

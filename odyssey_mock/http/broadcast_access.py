@@ -15,7 +15,7 @@ class BroadcastRoute(ServiceRoute):
 
     @override
     def not_allowed(self, method: str, allowed: str) -> Exception:
-        return BroadcastError(405, f"expected one of {allowed}, came {method[:20]}", {"Allow": allowed})
+        return BroadcastError(405, f"expected one of {allowed}, got {method[:20]}", {"Allow": allowed})
 
 
 def broadcast_of(request: Request, broadcasts: Mapping[str, Broadcast]) -> Broadcast:
@@ -45,10 +45,10 @@ def authorize(request: Request, broadcast: Broadcast) -> None:
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         token = bearer.strip() if scheme.lower() == "bearer" else ""
     if not broadcast.accepts(token):
-        came = "another one" if token else "none"
+        got = "another one" if token else "none"
         raise BroadcastError(
             401,
-            f"expected the spectator_token of broadcast_ready, as ?token= or bearer token, came {came}",
+            f"expected the spectator_token of broadcast_ready, as ?token= or bearer token, got {got}",
             {"WWW-Authenticate": "Bearer"},
         )
 

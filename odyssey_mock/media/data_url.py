@@ -19,7 +19,7 @@ def decode_data_url(url: str, max_bytes: int) -> bytes:
     """
     header = _DATA_URL.match(url)
     if header is None:
-        raise ImageRefusedError(f"expected a data: URL with base64, came {url[:40]!r}; send data:image/png;base64,...")
+        raise ImageRefusedError(f"expected a data: URL with base64, got {url[:40]!r}; send data:image/png;base64,...")
     # Four characters carry three bytes: a glance at the length spares decoding what is refused anyway.
     if (len(url) - header.end()) // 4 * 3 > max_bytes + 2:
         raise _too_big((len(url) - header.end()) // 4 * 3, max_bytes)
@@ -34,5 +34,5 @@ def decode_data_url(url: str, max_bytes: int) -> bytes:
 
 def _too_big(size: int, limit: int) -> ImageRefusedError:
     return ImageRefusedError(
-        f"expected an image of at most {limit / 2**20:g} MB, came {size / 2**20:.1f} MB; send a smaller one"
+        f"expected an image of at most {limit / 2**20:g} MB, got {size / 2**20:.1f} MB; send a smaller one"
     )

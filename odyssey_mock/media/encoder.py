@@ -90,7 +90,7 @@ class VideoEncoder:
         recipe = _RECIPES[codec]
         bitrate = recipe.bitrate if bitrate is None else bitrate
         if fps < 1 or bitrate < 1:
-            raise ValueError(f"expected at least 1 frame and 1 bit per second, came fps={fps}, bitrate={bitrate}")
+            raise ValueError(f"expected at least 1 frame and 1 bit per second, got fps={fps}, bitrate={bitrate}")
         self.codec: Codec = codec
         self.size = size
         self.time_base = Fraction(1, fps)
@@ -99,7 +99,7 @@ class VideoEncoder:
         self._last_index: int | None = None
         context = av.CodecContext.create(recipe.library, "w")
         if not isinstance(context, av.VideoCodecContext):
-            raise EncoderError(f"expected a video encoder, came {recipe.library}")
+            raise EncoderError(f"expected a video encoder, got {recipe.library}")
         context.width, context.height = size.width, size.height
         context.pix_fmt = "yuv420p"
         context.time_base = self.time_base
@@ -130,20 +130,20 @@ class VideoEncoder:
             EncoderError: another size or pixel format, an index that does not grow, or a closed encoder.
         """
         if self._context is None:
-            raise EncoderError("expected an open encoder, came a closed one; make a new VideoEncoder")
+            raise EncoderError("expected an open encoder, got a closed one; make a new VideoEncoder")
         if (frame.width, frame.height, frame.format.name) != (self.size.width, self.size.height, "yuv420p"):
             raise EncoderError(
-                f"expected a yuv420p frame of {self.size}, came {frame.format.name} of {frame.width}x{frame.height}; "
+                f"expected a yuv420p frame of {self.size}, got {frame.format.name} of {frame.width}x{frame.height}; "
                 "make a new VideoEncoder when the size changes"
             )
         if self._last_index is not None and index <= self._last_index:
-            raise EncoderError(f"expected an index above {self._last_index}, came {index}")
+            raise EncoderError(f"expected an index above {self._last_index}, got {index}")
         frame.pts = index
         frame.time_base = self.time_base
         frame.pict_type = PictureType.I if keyframe else PictureType.NONE
         packets = self._context.encode(frame)
         if len(packets) != 1:
-            raise EncoderError(f"expected one packet for frame {index}, came {len(packets)} from {self.codec}")
+            raise EncoderError(f"expected one packet for frame {index}, got {len(packets)} from {self.codec}")
         self._last_index = index
         self.frames += 1
         return packets[0]

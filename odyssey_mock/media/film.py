@@ -46,8 +46,8 @@ class Film:
 
     def __post_init__(self) -> None:
         if not self.timeline.frames:
-            came = "one that runs" if self.timeline.frames is None else "one without a frame"
-            raise TimelineError(f"expected a stream that has ended and has frames, came {came}")
+            got = "one that runs" if self.timeline.frames is None else "one without a frame"
+            raise TimelineError(f"expected a stream that has ended and has frames, got {got}")
 
     @property
     def frames(self) -> int:

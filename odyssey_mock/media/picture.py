@@ -41,12 +41,12 @@ def fitted(data: bytes, size: Size) -> Image.Image:
             solid = _solid(ImageOps.exif_transpose(opened))
     except UnidentifiedImageError:
         # Without its text, which has an address in memory in it.
-        raise PictureError(f"expected an image ({', '.join(FORMATS)}), came {len(data)} bytes that are none") from None
+        raise PictureError(f"expected an image ({', '.join(FORMATS)}), got {len(data)} bytes that are none") from None
     except Exception as error:
         # The decoders of seven formats agree on no exception for damaged bytes (OSError, SyntaxError, EOFError,
         # RuntimeError and more were seen), and all that is done above is decoding.
         raise PictureError(
-            f"expected an image ({', '.join(FORMATS)}), came {len(data)} bytes that are none: {error}"
+            f"expected an image ({', '.join(FORMATS)}), got {len(data)} bytes that are none: {error}"
         ) from error
     return ImageOps.fit(solid, (size.width, size.height), Image.Resampling.LANCZOS)
 

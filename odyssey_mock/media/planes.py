@@ -27,7 +27,7 @@ def planes_of(frame: av.VideoFrame) -> Planes:
         ValueError: `frame` is not yuv420p.
     """
     if frame.format.name != "yuv420p":
-        raise ValueError(f"expected a yuv420p frame, came {frame.format.name}; reformat it first")
+        raise ValueError(f"expected a yuv420p frame, got {frame.format.name}; reformat it first")
     return Planes(
         *(
             np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]

@@ -63,12 +63,12 @@ class FrameStamp:
         if (self.stream_tag is None) is not (self.prompt_revision is None):
             raise ValueError(
                 "expected stream_tag and prompt_revision both (in a stream) or neither (outside), "
-                f"came {self.stream_tag} and {self.prompt_revision}"
+                f"got {self.stream_tag} and {self.prompt_revision}"
             )
         for name, bits in _BITS.items():
             value: int | None = getattr(self, name)
             if value is not None and not 0 <= value < 2**bits:
-                raise ValueError(f"expected {name} from 0 to 2**{bits} - 1, came {value}")
+                raise ValueError(f"expected {name} from 0 to 2**{bits} - 1, got {value}")
 
 
 def draw_stamp(frame: av.VideoFrame, stamp: FrameStamp) -> None:
@@ -81,7 +81,7 @@ def draw_stamp(frame: av.VideoFrame, stamp: FrameStamp) -> None:
     if layout is None:
         raise ValueError(
             f"expected a frame of at least {_SHORT_SIDE_CELLS}x{_LONG_SIDE_CELLS} (either way up) to carry a stamp, "
-            f"came {frame.width}x{frame.height}"
+            f"got {frame.width}x{frame.height}"
         )
     cells = np.empty((ROWS, COLUMNS), np.bool_)
     for row, inverted in enumerate((False, True)):
@@ -111,11 +111,11 @@ def read_stamp(rgb_or_gray: NDArray[Any]) -> FrameStamp | None:
         ValueError: an array of another shape.
     """
     # Callers bring whatever their decoder gave them, floats and lists too: say so here, not in a numpy error below.
-    came = getattr(rgb_or_gray, "dtype", type(rgb_or_gray).__name__)
-    if came != np.uint8:
-        raise TypeError(f"expected a numpy array of uint8, came {came}; take the frame as rgb24 or gray")
+    got = getattr(rgb_or_gray, "dtype", type(rgb_or_gray).__name__)
+    if got != np.uint8:
+        raise TypeError(f"expected a numpy array of uint8, got {got}; take the frame as rgb24 or gray")
     if rgb_or_gray.ndim != 2 and rgb_or_gray.shape[2:] != (3,):
-        raise ValueError(f"expected an array (height, width, 3) or (height, width), came {rgb_or_gray.shape}")
+        raise ValueError(f"expected an array (height, width, 3) or (height, width), got {rgb_or_gray.shape}")
     layout = _layout(rgb_or_gray.shape[1], rgb_or_gray.shape[0])
     if layout is None:
         return None

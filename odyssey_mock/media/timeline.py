@@ -29,9 +29,9 @@ class Size:
 
     def __post_init__(self) -> None:
         if self.width % 2 or self.height % 2:
-            raise TimelineError(f"expected an even width and height, came {self}")
+            raise TimelineError(f"expected an even width and height, got {self}")
         if min(self.width, self.height) < MIN_SHORT_SIDE or max(self.width, self.height) < MIN_LONG_SIDE:
-            raise TimelineError(f"expected at least {MIN_SHORT_SIDE}x{MIN_LONG_SIDE} (either way up), came {self}")
+            raise TimelineError(f"expected at least {MIN_SHORT_SIDE}x{MIN_LONG_SIDE} (either way up), got {self}")
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
@@ -95,9 +95,9 @@ class Timeline:
         self, *, tag: int | None, size: Size, fps: int = 20, prompt: str = "", image: bytes | None = None
     ) -> None:
         if tag is not None and not 0 <= tag < 2**16:
-            raise TimelineError(f"expected a stream tag from 0 to 65535 or None, came {tag}")
+            raise TimelineError(f"expected a stream tag from 0 to 65535 or None, got {tag}")
         if fps < 1:
-            raise TimelineError(f"expected at least 1 frame per second, came {fps}")
+            raise TimelineError(f"expected at least 1 frame per second, got {fps}")
         self.tag = tag
         self.size = size
         self.fps = fps
@@ -125,14 +125,14 @@ class Timeline:
             TimelineError: before the latest change, after the end, or on the idle scene.
         """
         if self.tag is None:
-            raise TimelineError("expected a stream to interact with, came the idle scene; start a stream first")
+            raise TimelineError("expected a stream to interact with, got the idle scene; start a stream first")
         if self._frames is not None:
             raise TimelineError(
-                f"expected a running stream, came an interaction with one that ended at frame {self._frames}"
+                f"expected a running stream, got an interaction with one that ended at frame {self._frames}"
             )
         latest = self._changes[-1]
         if index < latest.index:
-            raise TimelineError(f"expected a frame from {latest.index} (the latest change) on, came {index}")
+            raise TimelineError(f"expected a frame from {latest.index} (the latest change) on, got {index}")
         self._changes.append(Change(index=index, revision=latest.revision + 1, prompt=prompt))
         return latest.revision + 1
 
@@ -143,9 +143,9 @@ class Timeline:
             TimelineError: before the latest change, or ended already.
         """
         if self._frames is not None:
-            raise TimelineError(f"expected a running stream, came the end of one that ended at frame {self._frames}")
+            raise TimelineError(f"expected a running stream, got the end of one that ended at frame {self._frames}")
         if index < self._changes[-1].index:
-            raise TimelineError(f"expected an end at frame {self._changes[-1].index} or later, came {index}")
+            raise TimelineError(f"expected an end at frame {self._changes[-1].index} or later, got {index}")
         self._frames = index
 
     def at(self, index: int) -> Moment:
@@ -156,6 +156,6 @@ class Timeline:
         """
         frames = self._frames
         if index < 0 or (frames is not None and index >= frames):
-            raise TimelineError(f"expected a frame from 0{'' if frames is None else f' to {frames - 1}'}, came {index}")
+            raise TimelineError(f"expected a frame from 0{'' if frames is None else f' to {frames - 1}'}, got {index}")
         count = bisect_right(self._changes, index, key=attrgetter("index"))
         return Moment(index=index, changes=tuple(self._changes[:count]))

@@ -136,7 +136,7 @@ class FileStore:
 
     def _begin(self, name: str, write: Write) -> _Making:
         if self._is_closed:
-            raise RuntimeError(f"expected an open store, came a closed one: {name} can no longer be made")
+            raise RuntimeError(f"expected an open store, got a closed one: {name} can no longer be made")
         if self._directory is None:
             # What cannot be removed when it is left is a file that somebody on Windows still reads.
             self._directory = tempfile.TemporaryDirectory(prefix="odyssey-mock-", ignore_cleanup_errors=True)

@@ -67,7 +67,7 @@ class Recordings:
             raise NoArtifactError(f"no stream {stream_id[:64]!r}: it was forgotten, or never was")
         wanted = ARTIFACTS.get(artifact)
         if wanted is None:
-            raise NoArtifactError(f"expected one of {', '.join(ARTIFACTS)}, came {artifact[:64]!r}")
+            raise NoArtifactError(f"expected one of {', '.join(ARTIFACTS)}, got {artifact[:64]!r}")
         if wanted not in left_by(record):
             raise NoArtifactError(f"the stream {stream_id} has no {artifact}: {_why_not(record)}")
         try:

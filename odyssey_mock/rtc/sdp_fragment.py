@@ -35,7 +35,7 @@ def parse_fragment(text: str) -> Fragment:
         if not line:
             continue
         if line[1:2] != "=":
-            raise FragmentError(f"line {number}: expected a line of SDP, such as a=candidate:..., came {line[:40]!r}")
+            raise FragmentError(f"line {number}: expected a line of SDP, such as a=candidate:..., got {line[:40]!r}")
         name, _, value = line[2:].partition(":")
         match line[0], name:
             case "m", _:
@@ -49,7 +49,7 @@ def parse_fragment(text: str) -> Fragment:
             case _:
                 pass
     if not ufrags and not candidates:
-        raise FragmentError("expected a=ice-ufrag or a=candidate lines, came neither (RFC 8840 section 9)")
+        raise FragmentError("expected a=ice-ufrag or a=candidate lines, got neither (RFC 8840 section 9)")
     return Fragment(frozenset(ufrags), tuple(candidates))
 
 

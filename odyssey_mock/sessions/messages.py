@@ -161,12 +161,12 @@ class Dialect[M: BaseModel]:
             MessageError: it means none.
         """
         if not isinstance(payload, Mapping):
-            raise MessageError(f"{self.channel}: expected a JSON object with a `type`, came {_kind(payload)}")
+            raise MessageError(f"{self.channel}: expected a JSON object with a `type`, got {_kind(payload)}")
         name = payload.get("type")
         kind = self._kinds.get(name) if isinstance(name, str) else None
         if kind is None:
-            came = "no `type`" if name is None else _shown(name)
-            raise MessageError(f"{self.channel}: expected a `type` of {', '.join(self._kinds)}; came {came}")
+            got = "no `type`" if name is None else _shown(name)
+            raise MessageError(f"{self.channel}: expected a `type` of {', '.join(self._kinds)}; got {got}")
         try:
             return kind.model_validate(payload)
         except ValidationError as error:
@@ -196,11 +196,11 @@ def decode(channel: str, data: str | bytes) -> JSON:
         MessageError: it is binary, or no JSON.
     """
     if isinstance(data, bytes):
-        raise MessageError(f"{channel}: expected JSON text, came a binary message of {len(data)} bytes; send text")
+        raise MessageError(f"{channel}: expected JSON text, got a binary message of {len(data)} bytes; send text")
     try:
         return read_json(data)
     except ValueError as error:
-        raise MessageError(f"{channel}: expected JSON text, came {_shown(data)} ({error})") from None
+        raise MessageError(f"{channel}: expected JSON text, got {_shown(data)} ({error})") from None
 
 
 def encode(message: ServerMessage) -> dict[str, JSON]:
@@ -222,4 +222,4 @@ def _fault(kind: str, fault: ErrorDetails) -> str:
     if fault["type"] == "missing":
         return f"{path} is missing; send it"
     expected = fault["msg"].removeprefix("Input should be ")
-    return f"{path}: expected {expected}, came {_kind(fault['input'])}"
+    return f"{path}: expected {expected}, got {_kind(fault['input'])}"

@@ -39,7 +39,7 @@ class TimeAndEntropy(Protocol):
 
 _INSTEAD = "time passes by `await asyncio.sleep()`"
 _HOSTS = "hosts of the simulation are reached through asyncio and the platform of client and mock"
-_NOBODY = "nobody else runs who could end it: wait for something of asyncio's, such as `asyncio.Event`"
+_UNOWNED = "nobody else runs who could end it: wait for something of asyncio's, such as `asyncio.Event`"
 _INLINE = "work for threads is given to `loop.run_in_executor`, which does it in turn"
 
 _FORBIDDEN: Mapping[str, str] = MappingProxyType(
@@ -122,7 +122,7 @@ def _refuse_to_sleep(seconds: float, /) -> None:
 def _refuse_to_wait(_: threading.Condition, timeout: float | None = None) -> bool:
     if timeout is not None and timeout <= 0:
         return False  # it only asks
-    raise SandboxError(f"threading.Condition.wait({timeout!r}) would block the simulation: {_NOBODY}")
+    raise SandboxError(f"threading.Condition.wait({timeout!r}) would block the simulation: {_UNOWNED}")
 
 
 def _in_nanoseconds(read: Callable[[], float]) -> Callable[[], int]:

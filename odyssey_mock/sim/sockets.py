@@ -160,7 +160,7 @@ class DatagramTransport(_SimDatagramTransport):
         try:
             to = self._network.find(target[0]), target[1]
             if self._remote not in {None, to}:
-                raise ValueError(f"expected no address, or that of the other end, came {addr!r}")
+                raise ValueError(f"expected no address, or that of the other end, got {addr!r}")
             self._network.send_datagram(self._local, to, payload)
         except OSError as error:
             self._protocol.error_received(error)

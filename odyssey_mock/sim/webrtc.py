@@ -142,7 +142,7 @@ class _Decoding:
 
     def __init__(self, *, target: object, name: str, args: tuple[Any, ...]) -> None:
         if target is not rtcrtpreceiver.decoder_worker:
-            raise TypeError(f"expected aiortc's decoder as the work of a thread, came {target!r} ({name})")
+            raise TypeError(f"expected aiortc's decoder as the work of a thread, got {target!r} ({name})")
         self._loop: asyncio.AbstractEventLoop
         self._frames: asyncio.Queue[Any]
         self._inbox: _Inbox

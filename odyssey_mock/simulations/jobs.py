@@ -51,7 +51,7 @@ class NotCancellableError(PicklableError):
     """It is too late to cancel the job."""
 
     def __init__(self, status: JobState, expected: str) -> None:
-        super().__init__(f"expected a job that {expected}, came one that is {status}; it cannot be cancelled any more")
+        super().__init__(f"expected a job that {expected}, got one that is {status}; it cannot be cancelled any more")
         self.status = status
 
 
@@ -195,7 +195,7 @@ class Jobs(Mapping[str, JobRecord]):
         run = active.run if active is not None else None
         effects = self._lose(record, JobEvent.WORKER_LOST, JobEvent.WORKER_GIVEN_UP)
         if JobEffect.REFUSE_LOSS in effects:
-            raise ValueError(f"expected a job that is dispatched or processing, came one that is {record.status}")
+            raise ValueError(f"expected a job that is dispatched or processing, got one that is {record.status}")
         if run is not None:
             await run.settled()
 

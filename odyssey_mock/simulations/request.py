@@ -11,7 +11,7 @@ from odyssey_mock.simulations.scripts import (
     ScriptFault,
     ScriptFaults,
     ScriptFaultsError,
-    came,
+    describe,
     read_script,
 )
 
@@ -54,13 +54,13 @@ def read_request(body: JSON) -> JobRequest:
         InvalidRequestError: with every fault that it has.
     """
     if not isinstance(body, dict):
-        message = f"expected an object, came {came(body)}"
+        message = f"expected an object, got {describe(body)}"
         raise InvalidRequestError([{"loc": ["body"], "msg": message, "type": "dict_type"}])
     faults = ScriptFaults()
     present = [name for name in SOURCES if name in body]
     if len(present) != 1:
         found = " and ".join(present) or "none"
-        faults.add(("body",), f"expected exactly one of {', '.join(SOURCES)}, came {found}", "value_error")
+        faults.add(("body",), f"expected exactly one of {', '.join(SOURCES)}, got {found}", "value_error")
     scripts: list[Script] = []
     if "script" in body:
         scripts = _read_scripts([body["script"]], [("body", "script")], faults)
@@ -71,7 +71,7 @@ def read_request(body: JSON) -> JobRequest:
     flags = {name: body.get(name, default) for name, default in FLAGS.items()}
     for name, value in flags.items():
         if not isinstance(value, bool):
-            faults.add(("body", name), f"expected true or false, came {came(value)}", "bool_type")
+            faults.add(("body", name), f"expected true or false, got {describe(value)}", "bool_type")
     if told := faults():
         raise InvalidRequestError(told)
     return JobRequest(
@@ -85,10 +85,10 @@ def read_request(body: JSON) -> JobRequest:
 def _read_batch(value: object, faults: ScriptFaults) -> list[Script]:
     place: Place = ("body", "scripts")
     if not isinstance(value, list):
-        faults.add(place, f"expected an array of scripts, came {came(value)}", "list_type")
+        faults.add(place, f"expected an array of scripts, got {describe(value)}", "list_type")
         return []
     if not value:
-        faults.add(place, "expected one script or more, came an empty array", "too_short")
+        faults.add(place, "expected one script or more, got an empty array", "too_short")
     return _read_scripts(value, [(*place, index) for index in range(len(value))], faults)
 
 
@@ -106,7 +106,7 @@ def _read_scripts(values: list[object], places: list[Place], faults: ScriptFault
 def _check_url(value: object, faults: ScriptFaults) -> None:
     place: Place = ("body", "script_url")
     if not isinstance(value, str):
-        faults.add(place, f"expected an http or https URL, came {came(value)}", "string_type")
+        faults.add(place, f"expected an http or https URL, got {describe(value)}", "string_type")
         return
     try:
         parse_url(value)

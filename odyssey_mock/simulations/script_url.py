@@ -19,7 +19,7 @@ import h11
 from odyssey_mock.core.network import Network
 from odyssey_mock.core.strict_json import read_json
 from odyssey_mock.settings import Settings
-from odyssey_mock.simulations.scripts import Script, ScriptFaultsError, came, is_utf8, read_script
+from odyssey_mock.simulations.scripts import Script, ScriptFaultsError, describe, is_utf8, read_script
 
 HEADERS = (
     (b"Accept", b"application/json"),
@@ -96,7 +96,7 @@ def parse_url(text: str) -> ScriptUrl:
     scheme = match["scheme"].lower()
     port = match["port"]
     if port and not (len(port) <= 5 and 0 < int(port) < 2**16):
-        raise ScriptUrlError(f"expected a port from 1 to 65535 in the URL, came {port[:SHOWN]}")
+        raise ScriptUrlError(f"expected a port from 1 to 65535 in the URL, got {port[:SHOWN]}")
     return ScriptUrl(
         scheme,
         _canonical(match["address"] or match["name"]),
@@ -127,7 +127,7 @@ async def _body(url: ScriptUrl, settings: Settings, network: Network) -> bytes:
     """What is under `url`, for those who may ask there."""
     if url.host not in {_canonical(each) for each in settings.script_url_hosts}:
         hosts = ", ".join(settings.script_url_hosts) or "none"
-        raise ScriptUrlError(f"expected a host of the setting script_url_hosts ({hosts}), came {url.host[:SHOWN]!r}")
+        raise ScriptUrlError(f"expected a host of the setting script_url_hosts ({hosts}), got {url.host[:SHOWN]!r}")
     limit = asyncio.timeout(settings.script_url_timeout)
     try:
         async with limit:
@@ -139,7 +139,7 @@ async def _body(url: ScriptUrl, settings: Settings, network: Network) -> bytes:
                 "timed out before all of it had come"
             ) from None
         raise ScriptUrlError(
-            f"expected an answer over HTTP, came {type(error).__name__}: {str(error)[:SHOWN]}"
+            f"expected an answer over HTTP, got {type(error).__name__}: {str(error)[:SHOWN]}"
         ) from error
 
 
@@ -190,27 +190,27 @@ def _check_head(answer: h11.Response, limit: int) -> None:
     if not 200 <= status < 300:
         hint = "; redirects are not followed" if 300 <= status < 400 else ""
         reason = bytes(answer.reason).decode("ascii", "replace")
-        raise ScriptUrlError(f"expected status 2xx, came {f'{status} {reason}'.strip()[:SHOWN]}{hint}")
+        raise ScriptUrlError(f"expected status 2xx, got {f'{status} {reason}'.strip()[:SHOWN]}{hint}")
     headers = [(bytes(name), bytes(value).decode("latin-1")) for name, value in answer.headers]
     for coding in (value.strip().lower() for name, value in headers if name == b"content-encoding"):
         if coding != "identity":
-            came_in = repr(coding[:SHOWN])
-            raise ScriptUrlError(f"expected a script as it is (Accept-Encoding: identity), came one in {came_in}")
+            received = repr(coding[:SHOWN])
+            raise ScriptUrlError(f"expected a script as it is (Accept-Encoding: identity), got one in {received}")
     for length in (value for name, value in headers if name == b"content-length"):
         if int(length) > limit:
             raise _too_big(limit, length)
 
 
 def _too_big(limit: int, size: str) -> ScriptUrlError:
-    return ScriptUrlError(f"expected at most {limit} bytes (setting script_url_bytes), came {size}")
+    return ScriptUrlError(f"expected at most {limit} bytes (setting script_url_bytes), got {size}")
 
 
 def _read(body: bytes) -> Script:
     try:
         value = read_json(body)
     except ValueError as error:
-        start = came(body[:SHOWN].decode("utf-8", "replace")) if body else "nothing"
-        raise ScriptUrlError(f"expected a script as JSON, came {start} ({error})") from error
+        start = describe(body[:SHOWN].decode("utf-8", "replace")) if body else "nothing"
+        raise ScriptUrlError(f"expected a script as JSON, got {start} ({error})") from error
     try:
         return read_script(value, "script")
     except ScriptFaultsError as error:

@@ -94,9 +94,9 @@ def read_script(value: object, *loc: str | int) -> Script:
     faults = ScriptFaults()
     actions: list[ScriptAction] = []
     if not isinstance(value, list):
-        faults.add(loc, f"expected an array of entries, came {came(value)}", "list_type")
+        faults.add(loc, f"expected an array of entries, got {describe(value)}", "list_type")
     elif not value:
-        faults.add(loc, "expected a start, an end and what happens between them, came an empty array", "too_short")
+        faults.add(loc, "expected a start, an end and what happens between them, got an empty array", "too_short")
     else:
         actions = _read_entries(value, loc, faults)
     if found := faults():
@@ -112,7 +112,9 @@ def _read_entries(entries: list[object], loc: Place, faults: ScriptFaults) -> li
         place = (*loc, index)
         is_first, is_last = index == 0, index == len(entries) - 1
         if not isinstance(entry, dict):
-            faults.add(place, f"expected an object with timestamp_ms and one action, came {came(entry)}", "dict_type")
+            faults.add(
+                place, f"expected an object with timestamp_ms and one action, got {describe(entry)}", "dict_type"
+            )
             continue
         for key in entry:
             if key != "timestamp_ms" and key not in _FIELDS:
@@ -134,17 +136,17 @@ def _read_entries(entries: list[object], loc: Place, faults: ScriptFaults) -> li
 def _read_time(entry: Mapping[str, object], place: Place, faults: ScriptFaults) -> int | None:
     expected = f"expected a whole number of milliseconds from 0 to {LATEST_TIMESTAMP}"
     if "timestamp_ms" not in entry:
-        faults.add(place, f"{expected}, came nothing", "missing")
+        faults.add(place, f"{expected}, got nothing", "missing")
         return None
     value = entry["timestamp_ms"]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        faults.add(place, f"{expected}, came {came(value)}", "int_type")
+        faults.add(place, f"{expected}, got {describe(value)}", "int_type")
     elif isinstance(value, float) and not value.is_integer():
-        faults.add(place, f"{expected}, came {came(value)}", "int_from_float")
+        faults.add(place, f"{expected}, got {describe(value)}", "int_from_float")
     elif value < 0:
-        faults.add(place, f"{expected}, came {came(value)}", "greater_than_equal")
+        faults.add(place, f"{expected}, got {describe(value)}", "greater_than_equal")
     elif value > LATEST_TIMESTAMP:
-        faults.add(place, f"{expected}, came {came(value)}", "less_than_equal")
+        faults.add(place, f"{expected}, got {describe(value)}", "less_than_equal")
     else:
         return int(value)
     return None
@@ -155,7 +157,7 @@ def _read_action(entry: Mapping[str, object], place: Place, faults: ScriptFaults
     present = [kind for kind in _FIELDS if kind in entry]
     if len(present) != 1:
         found = " and ".join(present) or "none"
-        faults.add(place, f"expected exactly one of {ACTIONS}, came {found}", "value_error")
+        faults.add(place, f"expected exactly one of {ACTIONS}, got {found}", "value_error")
     fields: dict[str, str] = {}
     for kind in present:
         fields = _read_fields(entry[kind], _FIELDS[kind], (*place, kind), faults)
@@ -165,7 +167,7 @@ def _read_action(entry: Mapping[str, object], place: Place, faults: ScriptFaults
 def _read_fields(value: object, known: Mapping[str, "_Field"], place: Place, faults: ScriptFaults) -> dict[str, str]:
     names = " and ".join(known) or "nothing"
     if not isinstance(value, dict):
-        faults.add(place, f"expected an object with {names} in it, came {came(value)}", "dict_type")
+        faults.add(place, f"expected an object with {names} in it, got {describe(value)}", "dict_type")
         return {}
     for key in value:
         if key not in known:
@@ -174,13 +176,13 @@ def _read_fields(value: object, known: Mapping[str, "_Field"], place: Place, fau
     for name, each in known.items():
         if name not in value:
             if each.is_required:
-                faults.add((*place, name), f"expected {each.expected}, came nothing", "missing")
+                faults.add((*place, name), f"expected {each.expected}, got nothing", "missing")
             continue
         fault = each.fault(value[name])
         if fault is None:
             good[name] = value[name]
         else:
-            faults.add((*place, name), f"expected {each.expected}, came {came(value[name])}", fault)
+            faults.add((*place, name), f"expected {each.expected}, got {describe(value[name])}", fault)
     return good
 
 
@@ -193,7 +195,7 @@ def _check_order(kind: Kind, place: Place, *, is_first: bool, is_last: bool, fau
     }
     for what, is_broken in expected.items():
         if is_broken:
-            faults.add(place, f"expected {what}; came {kind}", "value_error")
+            faults.add(place, f"expected {what}; got {kind}", "value_error")
 
 
 def _check_time(time: int, place: Place, latest: int, *, is_first: bool, ends: bool, faults: ScriptFaults) -> None:
@@ -205,7 +207,7 @@ def _check_time(time: int, place: Place, latest: int, *, is_first: bool, ends: b
     }
     for what, is_broken in expected.items():
         if is_broken:
-            faults.add(place, f"expected {what}; came {time}", "value_error")
+            faults.add(place, f"expected {what}; got {time}", "value_error")
 
 
 def _prompt_fault(value: object) -> str | None:
@@ -256,7 +258,7 @@ _FIELDS: Mapping[Kind, Mapping[str, _Field]] = {
 ACTIONS = ", ".join(_FIELDS)
 
 
-def came(value: object) -> str:
+def describe(value: object) -> str:
     """Say what came in place of what was expected, shortly."""
     match value:
         case None:
@@ -285,4 +287,4 @@ def fault_line(fault: ScriptFault) -> str:
 
 def _short_key(key: str) -> str:
     """A key may be whatever a client sent."""
-    return key if len(key) <= SHOWN and key.isprintable() else came(key)
+    return key if len(key) <= SHOWN and key.isprintable() else describe(key)

@@ -88,7 +88,7 @@ def _length_error(script: Script, settings: Settings) -> str | None:
         return None
     return (
         f"expected a video of at most {settings.simulation_duration:g} s (setting simulation_duration), "
-        f"came a script of {script.duration_ms / 1000:g} s; end it earlier, or make several of it"
+        f"got a script of {script.duration_ms / 1000:g} s; end it earlier, or make several of it"
     )
 
 
@@ -97,7 +97,7 @@ def _image(url: str, size: Size, settings: Settings) -> tuple[bytes | None, str 
     if not settings.image_to_video:
         return None, (
             "expected a start without an image, as this service takes none (setting image_to_video), "
-            "came one with an image; send the script without it"
+            "got one with an image; send the script without it"
         )
     try:
         return kept(decode_data_url(url, settings.max_image_bytes), size), None

@@ -62,18 +62,18 @@ class _ConnectionCallbacks:
     def missing(self) -> list[str]:
         """What should have been told, and was not."""
         if self._status is ConnectionStatus.FAILED and not self._fatal:
-            return ["expected on_error with fatal=True of a connection that failed, came none"]
+            return ["expected on_error with fatal=True of a connection that failed, got none"]
         return []
 
     def _told(self, what: str) -> None:
         if self.is_over:
-            self._wrong.append(f"expected no handler to be called after disconnect() had returned, came {what}")
+            self._wrong.append(f"expected no handler to be called after disconnect() had returned, got {what}")
 
     def _changed(self, status: ConnectionStatus) -> None:
         self._told(f"on_status_change({status})")
         if status not in LEGAL[self._status]:
             legal = ", ".join(sorted(LEGAL[self._status])) or "none"
-            self._wrong.append(f"expected one of these statuses after {self._status}: {legal}; came {status}")
+            self._wrong.append(f"expected one of these statuses after {self._status}: {legal}; got {status}")
         self._status = status
 
     def _error(self, error: Exception, fatal: bool) -> None:
@@ -82,8 +82,6 @@ class _ConnectionCallbacks:
             return
         self._fatal.append(error)
         if len(self._fatal) > 1:
-            self._wrong.append(f"expected one fatal error of a connection, came {self._fatal}")
+            self._wrong.append(f"expected one fatal error of a connection, got {self._fatal}")
         if self._status is not ConnectionStatus.FAILED:
-            self._wrong.append(
-                f"expected a fatal error only with the status failed, came {error!r} with {self._status}"
-            )
+            self._wrong.append(f"expected a fatal error only with the status failed, got {error!r} with {self._status}")

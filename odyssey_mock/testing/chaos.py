@@ -46,7 +46,7 @@ def check_chaos(chaos: object) -> None:
     if chaos == "calm" or isinstance(chaos, bool):
         return
     if isinstance(chaos, str) or not isinstance(chaos, Collection):
-        raise ChaosError(f"expected weather to be True, False, 'calm' or names of {_KNOWN}, came {chaos!r}")
+        raise ChaosError(f"expected weather to be True, False, 'calm' or names of {_KNOWN}, got {chaos!r}")
     if unknown := [each for each in chaos if not isinstance(each, str) or each not in CHAOS]:
         raise ChaosError(f"there is no weather {unknown[0]!r}; known are {_KNOWN}")
 

@@ -52,7 +52,7 @@ def marked_settings(node: pytest.Item, name: str = "odyssey") -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for marker in reversed(list(node.iter_markers(name))):
         if marker.args:
-            pytest.fail(f"@pytest.mark.{name} takes settings by name, came {marker.args!r}", pytrace=False)
+            pytest.fail(f"@pytest.mark.{name} takes settings by name, got {marker.args!r}", pytrace=False)
         settings |= marker.kwargs
     return settings
 

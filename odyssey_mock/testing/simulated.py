@@ -93,7 +93,7 @@ class Plan:
         if seeds is not None:
             count = seeds
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise PlanError(f"expected seeds to be a whole number above 0, came {count!r}")
+            raise PlanError(f"expected seeds to be a whole number above 0, got {count!r}")
         plan = cls(
             seeds=range(count) if seed is None else range(seed, seed + 1),
             fidelity=settings.pop("depth", "light"),
@@ -106,9 +106,9 @@ class Plan:
 
     def _check(self) -> None:
         if self.fidelity not in get_args(Fidelity.__value__):
-            raise PlanError(f"expected depth to be 'light' or 'full', came {self.fidelity!r}")
+            raise PlanError(f"expected depth to be 'light' or 'full', got {self.fidelity!r}")
         if not _is_above_zero(self.timeout):
-            raise PlanError(f"expected timeout to be virtual seconds above 0, came {self.timeout!r}")
+            raise PlanError(f"expected timeout to be virtual seconds above 0, got {self.timeout!r}")
         for name in self.settings:
             if name in NOT_YOURS:
                 raise PlanError(f"{name} cannot be chosen in a simulated world: {NOT_YOURS[name]}")

@@ -276,7 +276,7 @@ class OdysseyMachine(RuleBasedStateMachine):
             self.pass_by(limits.dangling_session + limits.session_grace + ECHOES)
             self._watcher.check(is_settled=True)
             left = self._left()
-            assert not left, f"expected nothing to be left at the end, came {'; '.join(left)}"
+            assert not left, f"expected nothing to be left at the end, got {'; '.join(left)}"
 
     def _left(self) -> list[str]:
         tasks = [f"the task {task.get_coro()!r}" for task in self.world.wire.tasks(CLIENT)]

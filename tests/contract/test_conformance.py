@@ -58,7 +58,7 @@ def said_on_channel(side: str, channel: str, message: JSON) -> Journal:
 
 def deviations(journal: Journal) -> list[tuple[Side, str]]:
     found = [each for entry in journal.entries for each in CONFORMANCE.check(entry)]
-    return [(each.side, f"{each.path}: expected {each.expected}; came {each.came}") for each in found]
+    return [(each.side, f"{each.path}: expected {each.expected}; got {each.got}") for each in found]
 
 
 GOOD = {
@@ -138,48 +138,48 @@ PUT = "PUT /broadcast/str_01/whep"
 
 BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
     "a method that WHEP has not, refused in WHEP's form": (
-        rest(PUT, 405, {"status": "error", "error": "expected one of OPTIONS, POST, came PUT"}),
-        [("client", f"$: expected one of its methods: POST; came {PUT}")],
+        rest(PUT, 405, {"status": "error", "error": "expected one of OPTIONS, POST, got PUT"}),
+        [("client", f"$: expected one of its methods: POST; got {PUT}")],
     ),
     "a method that WHEP has not, refused in the form of the rest": (
         rest(PUT, 405, {"detail": "Method Not Allowed"}),
         [
-            ("client", f"$: expected one of its methods: POST; came {PUT}"),
-            ("server", "$: expected a field `status`; came the fields detail"),
-            ("server", "$: expected a field `error`; came the fields detail"),
-            ("server", "$: expected only the fields status, error; came also detail"),
+            ("client", f"$: expected one of its methods: POST; got {PUT}"),
+            ("server", "$: expected a field `status`; got the fields detail"),
+            ("server", "$: expected a field `error`; got the fields detail"),
+            ("server", "$: expected only the fields status, error; got also detail"),
         ],
     ),
     "a value of another type in an answer": (
         rest("POST /sessions/request", 200, {**SESSION, "capabilities": {"image_to_video": "yes"}}, request={}),
-        [("server", '$.capabilities.image_to_video: expected JSON type boolean; came "yes"')],
+        [("server", '$.capabilities.image_to_video: expected JSON type boolean; got "yes"')],
     ),
     "a field missing in an answer": (
         rest("POST /sessions/token", 200, {"session_token": "a"}, request={"session_id": "s1"}),
-        [("server", "$: expected a field `expires_in`; came the fields session_token")],
+        [("server", "$: expected a field `expires_in`; got the fields session_token")],
     ),
     "a field too many in an answer": (
         rest("GET /regions", 200, {"regions": [], "cursor": 1}),
-        [("server", "$: expected only the fields regions; came also cursor")],
+        [("server", "$: expected only the fields regions; got also cursor")],
     ),
     "an answer without a body": (
         rest("GET /regions", 200),
-        [("server", "$: expected JSON type object; came null")],
+        [("server", "$: expected JSON type object; got null")],
     ),
     "a status that is not the route's": (
         rest("POST /sessions/request", 500, {"detail": "Internal Server Error"}, request={}),
         [
             (
                 "server",
-                "$: expected a status of 200, 401, 422, 429, 503; came 500 with {'detail': 'Internal Server Error'}",
+                "$: expected a status of 200, 401, 422, 429, 503; got 500 with {'detail': 'Internal Server Error'}",
             )
         ],
     ),
     "an error in another form": (
         rest("GET /regions", 401, {"error": "no token"}),
         [
-            ("server", "$: expected only the fields detail; came also error"),
-            ("server", "$: expected a field `detail`; came the fields error"),
+            ("server", "$: expected only the fields detail; got also error"),
+            ("server", "$: expected a field `detail`; got the fields error"),
         ],
     ),
     "a usage error with the details of another": (
@@ -190,31 +190,31 @@ BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
             request={},
         ),
         [
-            ("server", "$.detail.details: expected a field `retry_after_seconds`; came the fields limit"),
-            ("server", "$.detail.details: expected only the fields retry_after_seconds; came also limit"),
+            ("server", "$.detail.details: expected a field `retry_after_seconds`; got the fields limit"),
+            ("server", "$.detail.details: expected only the fields retry_after_seconds; got also limit"),
         ],
     ),
     "an answer where none is": (
         rest("GET /signaling/streamer-1/client/s1?token=secret", 403, UNAUTHORIZED),
-        [("server", "$: expected no body; came {'detail': 'Not authenticated'}")],
+        [("server", "$: expected no body; got {'detail': 'Not authenticated'}")],
     ),
     "a preflight that fails": (
         rest("OPTIONS /sessions/request", 405, {"detail": "Method Not Allowed"}),
-        [("server", "$: expected a preflight that passes (2xx); came 405")],
+        [("server", "$: expected a preflight that passes (2xx); got 405")],
     ),
     "an accepted request with a field too many": (
         rest(
             "POST /sessions/token", 200, {"session_token": "a", "expires_in": 1}, request={"session_id": "s1", "x": 1}
         ),
-        [("client", "$: expected only the fields session_id; came also x")],
+        [("client", "$: expected only the fields session_id; got also x")],
     ),
     "an accepted request without a body": (
         rest("POST /sessions/request", 200, SESSION),
-        [("client", "$: expected JSON type object; came null")],
+        [("client", "$: expected JSON type object; got null")],
     ),
     "a body on a route that takes none": (
         rest("GET /regions", 200, {"regions": []}, request={}),
-        [("client", "$: expected no body; came {}")],
+        [("client", "$: expected no body; got {}")],
     ),
     "a script with two sources": (
         rest(
@@ -224,51 +224,51 @@ BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
             request={"script_url": "https://a.example/s", "scripts": 1, "portrait": True, "output_video": True},
         ),
         [
-            ("client", "$.scripts: expected JSON type array; came 1"),
+            ("client", "$.scripts: expected JSON type array; got 1"),
             (
                 "client",
                 (
                     "$: expected exactly one of the fields script, scripts, script_url; "
-                    "came the fields script_url, scripts, portrait, output_video"
+                    "got the fields script_url, scripts, portrait, output_video"
                 ),
             ),
-            ("server", '$.created_at: expected text in the format "date-time"; came "now"'),
+            ("server", '$.created_at: expected text in the format "date-time"; got "now"'),
         ],
     ),
     "a parameter out of bounds": (
         rest("GET /stream-recordings?limit=101", 200, {"recordings": [], "total": 0, "limit": 100, "offset": 0}),
-        [("client", "query limit: expected at most 100; came 101")],
+        [("client", "query limit: expected at most 100; got 101")],
     ),
     "a parameter that is no number": (
         rest("GET /stream-recordings?limit=all", 200, {"recordings": [], "total": 0, "limit": 100, "offset": 0}),
-        [("client", 'query limit: expected JSON type integer; came "all"')],
+        [("client", 'query limit: expected JSON type integer; got "all"')],
     ),
     "a parameter that is not the route's": (
         rest("GET /stream-recordings?page=2", 200, {"recordings": [], "total": 0, "limit": 50, "offset": 0}),
-        [("client", "query page: expected a parameter of the route (limit, offset); came '2'")],
+        [("client", "query page: expected a parameter of the route (limit, offset); got '2'")],
     ),
     "a route that is none": (
         rest("GET /session", 404, {"detail": "Not Found"}),
-        [("client", "$: expected a route of openapi.json; came GET /session")],
+        [("client", "$: expected a route of openapi.json; got GET /session")],
     ),
     "a method that is none": (
         rest("PUT /regions", 405, {"detail": "Method Not Allowed"}),
-        [("client", "$: expected one of its methods: GET; came PUT /regions")],
+        [("client", "$: expected one of its methods: GET; got PUT /regions")],
     ),
     "an answer to a route that is none": (
         rest("GET /session", 200, {}),
         [
-            ("client", "$: expected a route of openapi.json; came GET /session"),
-            ("server", "$: expected status 404 or 405, as the route is unknown; came 200"),
+            ("client", "$: expected a route of openapi.json; got GET /session"),
+            ("server", "$: expected status 404 or 405, as the route is unknown; got 200"),
         ],
     ),
     "a message of no known type": (
         said("server", {"type": "hello"}),
-        [("server", "$.type: expected one of offer, ice_candidate, error; came 'hello'")],
+        [("server", "$.type: expected one of offer, ice_candidate, error; got 'hello'")],
     ),
     "a message whose type is no text": (
         said("server", {"type": ["offer"]}),
-        [("server", "$.type: expected one of offer, ice_candidate, error; came ['offer']")],
+        [("server", "$.type: expected one of offer, ice_candidate, error; got ['offer']")],
     ),
     "a message of the other side": (
         said("client", {"type": "offer", "sdp": "v=0\r\n"}),
@@ -277,33 +277,33 @@ BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
                 "client",
                 (
                     "$.type: expected one of answer, ice_candidate, keepalive, interactive_stream_start, "
-                    "client_disconnecting; came 'offer'"
+                    "client_disconnecting; got 'offer'"
                 ),
             )
         ],
     ),
     "a message that is no object": (
         said("client", ["keepalive"]),
-        [("client", "$: expected a JSON object with a `type`; came ['keepalive']")],
+        [("client", "$: expected a JSON object with a `type`; got ['keepalive']")],
     ),
     "a message with a field too many": (
         said("server", {"type": "error", "reason": "x", "message": "y"}),
-        [("server", "$: expected only the fields type, reason; came also message")],
+        [("server", "$: expected only the fields type, reason; got also message")],
     ),
     "a borrowed message with a wrong field": (
         said("client", {"type": "interactive_stream_start", "prompt": "x", "portrait": 1}),
-        [("client", "$.portrait: expected JSON type boolean; came 1")],
+        [("client", "$.portrait: expected JSON type boolean; got 1")],
     ),
     "a message on the wrong data channel": (
         said_on_channel("server", "clientToStreamer", {"type": "stream_ended"}),
-        [("server", "$: expected the channel streamerToClient; came clientToStreamer")],
+        [("server", "$: expected the channel streamerToClient; got clientToStreamer")],
     ),
     "a message of the socket on a data channel": (
         said_on_channel("client", "clientToStreamer", {"type": "keepalive"}),
         [
             (
                 "client",
-                "$.type: expected one of interactive_stream_start, update, interactive_stream_end; came 'keepalive'",
+                "$.type: expected one of interactive_stream_start, update, interactive_stream_end; got 'keepalive'",
             )
         ],
     ),
@@ -323,7 +323,7 @@ def test_a_report_lists_every_deviation_with_its_entry() -> None:
     heading, first, second, *_ = str(caught.value).splitlines()
     assert heading == "off the contract in fixtures/contract, 2 times:"
     assert first == (
-        "  #0 server: GET /regions -> 200, response at $.regions[0]: expected a field `ping_url`; came the fields id"
+        "  #0 server: GET /regions -> 200, response at $.regions[0]: expected a field `ping_url`; got the fields id"
     )
     assert second.startswith("  #1 client: signaling message from the client at $.type: expected one of answer, ")
 

@@ -38,7 +38,7 @@ def run(pytester: pytest.Pytester, test: str) -> pytest.RunResult:
 def test_a_client_that_deviates_fails_its_test(pytester: pytest.Pytester) -> None:
     result = run(pytester, "async def test_it(odyssey_mock): await misspelt(odyssey_mock)")
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*#0 client: GET /region -> 404 at $: expected a route of openapi.json; came *"])
+    result.stdout.fnmatch_lines(["*#0 client: GET /region -> 404 at $: expected a route of openapi.json; got *"])
 
 
 def test_a_client_that_means_to_is_excused(pytester: pytest.Pytester) -> None:

@@ -34,7 +34,7 @@ def property_schemas(document: str, name: str) -> dict[str, Mapping[str, Any]]:
 
 def faults(document: str, name: str, message: object) -> list[str]:
     found = DOCUMENTS.faults(document, f"/$defs/{name.replace('/', '~1')}", message)
-    return [f"{fault.path}: {fault.expected}; {fault.came}" for fault in found]
+    return [f"{fault.path}: {fault.expected}; {fault.got}" for fault in found]
 
 
 BY_TYPE: Mapping[str, st.SearchStrategy[Any]] = {

@@ -37,7 +37,7 @@ def pauses(seen: Seen) -> list[int]:
 
 def delay(seen: Seen) -> float:
     """Milliseconds from a frame's making to its being read, typically."""
-    return statistics.median(came * 1000 - stamp.sent_at_ms for stamp, came in seen)
+    return statistics.median(got * 1000 - stamp.sent_at_ms for stamp, got in seen)
 
 
 async def passed(seconds: float) -> None:

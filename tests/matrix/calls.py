@@ -91,7 +91,7 @@ async def _streaming_to_end_slowly(stage: Stage) -> None:
     stage.mock.faults.add(at="stream.end", do="late", seconds=2)
 
 
-async def _broadcast_by_somebody(stage: Stage) -> None:
+async def _other_broadcast(stage: Stage) -> None:
     ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
     host = _another_client(stage)
     await host.connect(on_broadcast_ready=ready.set_result)
@@ -227,5 +227,5 @@ CALLS: Mapping[str, Call] = {
     "cancel_simulation": Call(_with_long_job, _cancel),
     "list_stream_recordings": Call(_with_recording, _list_recordings),
     "download": Call(_with_recording, _download),
-    "spectate": Call(_broadcast_by_somebody, _spectate),
+    "spectate": Call(_other_broadcast, _spectate),
 }

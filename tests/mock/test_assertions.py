@@ -63,27 +63,27 @@ def test_the_first_that_matches_is_given(journal: Journal) -> None:
 def test_what_is_missing_is_told_with_the_nearest_and_in_what_it_differs(journal: Journal) -> None:
     assert message_of(lambda: expect(journal, wanted("POST /sessions/token", status=404), count=None, since=0)) == (
         "no POST /sessions/token with status=404; "
-        "the nearest was #2 POST /sessions/token at +1.25 s: status: expected 404, came 200"
+        "the nearest was #2 POST /sessions/token at +1.25 s: status: expected 404, got 200"
     )
     assert message_of(lambda: expect(journal, wanted("POST /session/token"), count=None, since=0)) == (
         "no POST /session/token; the nearest was #2 POST /sessions/token at +1.25 s: "
-        "name: expected 'POST /session/token', came 'POST /sessions/token'"
+        "name: expected 'POST /session/token', got 'POST /sessions/token'"
     )
     assert message_of(lambda: expect(journal, wanted("session", "deadline", to="closed"), count=None, since=0)) == (
         "no session of kind deadline with to='closed'; the nearest was #3 session token at +601.25 s: "
-        "name: expected 'session', came 'session token'; to: expected 'closed', it has no to"
+        "name: expected 'session', got 'session token'; to: expected 'closed', it has no to"
     )
     assert message_of(lambda: expect(journal, wanted("session", "channel", to="open"), count=None, since=0)) == (
         "no session of kind channel with to='open'; the nearest was #4 session at +601.25 s: "
-        "kind: expected 'channel', came 'state'; to: expected 'open', came 'closed'"
+        "kind: expected 'channel', got 'state'; to: expected 'open', got 'closed'"
     )
 
 
 @pytest.mark.parametrize(
     ("missing", "told"),
     [
-        (Wanted("GET /regions", None, {"status": 200}), "status: expected 200, came None"),
-        (Wanted("GET /regions", None, {"session": "s1"}), "session: expected 's1', came None"),
+        (Wanted("GET /regions", None, {"status": 200}), "status: expected 200, got None"),
+        (Wanted("GET /regions", None, {"session": "s1"}), "session: expected 's1', got None"),
         (Wanted("GET /regions", None, {"sesion": "s1"}), "sesion: expected 's1', it has no sesion"),
     ],
 )
@@ -99,18 +99,18 @@ def test_what_is_long_is_cut(journal: Journal) -> None:
     journal.record("signaling", "offer", message={"sdp": "v=0 " * 1000})
     message = message_of(lambda: expect(journal, wanted("offer", message="x" * 1000), count=None, since=0))
     assert len(message) < 700
-    assert "came {'sdp': 'v=0 v=0" in message
+    assert "got {'sdp': 'v=0 v=0" in message
 
 
 def test_a_number_of_times_is_exact(journal: Journal, time: Time) -> None:
     assert message_of(lambda: expect(journal, wanted("POST /sessions/request"), count=1, since=0)) == (
-        "expected POST /sessions/request once, came 2 times: "
+        "expected POST /sessions/request once, got 2 times: "
         "#0 POST /sessions/request at +0.50 s, #1 POST /sessions/request at +1.25 s"
     )
     few = message_of(lambda: expect(journal, wanted("POST /sessions/request", status=503), count=3, since=0))
     assert few == (
-        "expected POST /sessions/request with status=503 3 times, came once: #0 POST /sessions/request at +0.50 s; "
-        "the nearest was #1 POST /sessions/request at +1.25 s: status: expected 503, came 200"
+        "expected POST /sessions/request with status=503 3 times, got once: #0 POST /sessions/request at +0.50 s; "
+        "the nearest was #1 POST /sessions/request at +1.25 s: status: expected 503, got 200"
     )
     for _ in range(6):
         journal.record("note", "again")
@@ -137,7 +137,7 @@ def test_what_must_not_be_there_is_shown_where_it_is(journal: Journal) -> None:
     expect_none(journal, wanted("POST /sessions/request", status=429), since=0)
     expect_none(journal, wanted("POST /sessions/request", status=503), since=1)
     assert message_of(lambda: expect_none(journal, wanted("POST /sessions/request", status=503), since=0)) == (
-        "expected no POST /sessions/request with status=503, came once; "
+        "expected no POST /sessions/request with status=503, got once; "
         'the first was #0 POST /sessions/request at +0.50 s: {"status":503}'
     )
     journal.record("note", "long", text="x" * 500)
@@ -160,7 +160,7 @@ def test_a_step_that_comes_too_early_is_told_to(journal: Journal) -> None:
     assert message_of(lambda: expect_in_order(journal, backwards, since=0)) == (
         "step 2 of 2: no POST /sessions/token after #3 session token at +601.25 s; "
         "it was there before, #2 POST /sessions/token at +1.25 s; "
-        "the nearest was #4 session at +601.25 s: name: expected 'POST /sessions/token', came 'session'"
+        "the nearest was #4 session at +601.25 s: name: expected 'POST /sessions/token', got 'session'"
     )
 
 
@@ -174,12 +174,12 @@ names = st.sampled_from(["offer", "answer", "error"])
 
 @given(st.lists(names, max_size=12), st.lists(names, max_size=5), st.integers(0, 5))
 def test_an_order_is_as_expected_where_the_steps_are_a_part_of_what_came(
-    came: list[str], steps: list[str], since: int
+    got: list[str], steps: list[str], since: int
 ) -> None:
     journal = Journal(Time(), limit=100)
-    for name in came:
+    for name in got:
         journal.record("signaling", name)
-    rest = iter(came[since:])
+    rest = iter(got[since:])
     if all(step in rest for step in steps):
         found: list[Entry] = expect_in_order(journal, steps, since=since)
         assert [entry.name for entry in found] == steps
@@ -202,7 +202,7 @@ async def test_a_mock_is_asked_by_name(odyssey_mock: MockOdyssey) -> None:
     )
     with pytest.raises(ExpectationError, match=r"^no POST /sessions/token with status=200; the nearest was #\d+ POST"):
         odyssey_mock.expect("POST /sessions/token", status=200)
-    with pytest.raises(ExpectationError, match=r"^expected no POST /sessions/token, came once"):
+    with pytest.raises(ExpectationError, match=r"^expected no POST /sessions/token, got once"):
         odyssey_mock.expect_none("POST /sessions/token")
     with pytest.raises(ExpectationError, match=r"^step 1 of 1: no POST /sessions/request; the nearest"):
         odyssey_mock.expect_in_order(["POST /sessions/request"], since=closed.index)

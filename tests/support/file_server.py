@@ -43,7 +43,7 @@ class FileServer:
     plan: list[Turn] = field(default_factory=list)
     asked: list[dict[str, str]] = field(default_factory=list)
     """The headers of each request, names in lower case; `path` is what was asked for."""
-    came: asyncio.Event = field(default_factory=asyncio.Event)
+    got: asyncio.Event = field(default_factory=asyncio.Event)
     stalled: asyncio.Event = field(default_factory=asyncio.Event)
     open: set[asyncio.StreamWriter] = field(default_factory=set)
     """The connections there are."""
@@ -67,7 +67,7 @@ class FileServer:
     async def _answer(self, asked: dict[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; tell whether the connection goes on."""
         self.asked.append(asked)
-        self.came.set()
+        self.got.set()
         turn = self.plan.pop(0) if self.plan else Turn()
         if turn.refuse:
             return False

@@ -94,7 +94,7 @@ class Told:
 
     def __init__(self) -> None:
         self.all: list[tuple[str, tuple[Any, ...]]] = []
-        self._came = asyncio.Event()
+        self._received = asyncio.Event()
 
     def handlers(self, *names: str) -> dict[str, Any]:
         return {f"on_{name}": self._teller(name) for name in names or NAMES}
@@ -102,7 +102,7 @@ class Told:
     def _teller(self, name: str) -> Any:
         def tell(*arguments: Any) -> None:
             self.all.append((name, arguments))
-            self._came.set()
+            self._received.set()
 
         return tell
 
@@ -121,8 +121,8 @@ class Told:
         """Wait until ``name`` was told ``times`` times with these first arguments."""
         async with asyncio.timeout(10):
             while sum(arguments[: len(first)] == first for arguments in self.of(name)) < times:
-                self._came.clear()
-                await self._came.wait()
+                self._received.clear()
+                await self._received.wait()
 
 
 NAMES = (

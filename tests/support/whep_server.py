@@ -53,7 +53,7 @@ class WhepServer:
     track: Callable[[], VideoStreamTrack] = GreyTrack
     url: str = ""
     asked: list[str] = field(default_factory=list)
-    came: asyncio.Event = field(default_factory=asyncio.Event)
+    got: asyncio.Event = field(default_factory=asyncio.Event)
     """An offer has come."""
     peers: list[Sender] = field(default_factory=list)
 
@@ -70,7 +70,7 @@ class WhepServer:
         assert request.query_params["token"] == TOKEN
         assert request.headers["Content-Type"] == "application/sdp"
         self.asked.append(f"POST {request.url.path}")
-        self.came.set()
+        self.got.set()
         return await self.answer(self, (await request.body()).decode())
 
     async def _delete(self, request: Request) -> Response:

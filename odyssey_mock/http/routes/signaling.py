@@ -170,7 +170,7 @@ class SignalingRoutes:
         """Why the token in the URL does not open this socket, if it does not."""
         token = websocket.query_params.get("token")
         if not token:
-            return "expected ?token= with the session token of POST /sessions/token, came none"
+            return "expected ?token= with the session token of POST /sessions/token, got none"
         try:
             claims = self.tokens.verify(token)
         except TokenError as error:

@@ -43,7 +43,7 @@ class TelemetryRoutes:
             self.journal.record("telemetry", _name(event), account=account, event=event)
         if refused:
             self.journal.record(
-                "note", "telemetry refused", account=account, expected='{"events": [{...}]}', came=refused
+                "note", "telemetry refused", account=account, expected='{"events": [{...}]}', got=refused
             )
         return JSONResponse({"accepted": len(events)}, 202)
 

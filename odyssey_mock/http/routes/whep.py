@@ -67,7 +67,7 @@ class WhepRoutes:
         authorize(request, broadcast)
         _check_type(request, SDP, "Accept-Post")
         if not _accepts(request.headers.getlist("accept"), SDP):
-            raise BroadcastError(406, f"expected an Accept that leaves room for {SDP}, came one that does not")
+            raise BroadcastError(406, f"expected an Accept that leaves room for {SDP}, got one that does not")
         offer = await _text(request)
         _check_is_on(broadcast)
         spectator = self.broadcasts.admit(broadcast, offer)
@@ -95,11 +95,11 @@ class WhepRoutes:
         _check_type(request, FRAGMENT, "Accept-Patch")
         tags = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
         if not tags & {spectator.etag, "*"}:
-            raise BroadcastError(412, f"expected If-Match: {spectator.etag}, or none, came another tag")
+            raise BroadcastError(412, f"expected If-Match: {spectator.etag}, or none, got another tag")
         fragment = parse_fragment(await _text(request))
         if not fragment.ufrags <= spectator.ufrags:
             raise BroadcastError(
-                422, "expected candidates for the ICE credentials of the offer, came others; ICE is not restarted here"
+                422, "expected candidates for the ICE credentials of the offer, got others; ICE is not restarted here"
             )
         try:
             for candidate, mid in fragment.candidates:
@@ -134,9 +134,9 @@ def _check_is_on(broadcast: Broadcast) -> None:
 
 
 def _check_type(request: Request, expected: str, header: str) -> None:
-    came = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if came != expected:
-        raise BroadcastError(415, f"expected Content-Type: {expected}, came {came[:60] or 'none'}", {header: expected})
+    got = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if got != expected:
+        raise BroadcastError(415, f"expected Content-Type: {expected}, got {got[:60] or 'none'}", {header: expected})
 
 
 def _accepts(accept: Sequence[str], media_type: str) -> bool:

@@ -81,7 +81,7 @@ async def read(reader: asyncio.StreamReader) -> tuple[MessageKind, bytes]:
     try:
         kind = MessageKind(head[0])
     except ValueError as error:
-        raise OSError(f"expected a message of a light peer, came {head!r}") from error
+        raise OSError(f"expected a message of a light peer, got {head!r}") from error
     return kind, await reader.readexactly(int.from_bytes(head[1:]))
 
 
@@ -235,7 +235,7 @@ class Link:
 
     async def _open(self, listens: bool) -> Description:
         self._udp, _ = await self._loop.create_datagram_endpoint(
-            lambda: DatagramReceiver(self._came), local_addr=(self._host, 0)
+            lambda: DatagramReceiver(self._received), local_addr=(self._host, 0)
         )
         host, udp_port = self._udp.get_extra_info("sockname")[:2]
         tcp_port = None
@@ -436,7 +436,7 @@ class Link:
     def _with_heard(self, mark: DatagramKind) -> bytes:
         return bytes([mark]) + self._heard.to_bytes(4)
 
-    def _came(self, data: bytes, address: tuple[Any, ...]) -> None:  # Any: as asyncio has it
+    def _received(self, data: bytes, address: tuple[Any, ...]) -> None:  # Any: as asyncio has it
         if self._is_cut or not self.is_up or address[:2] != self._remote:
             return
         match data[0]:

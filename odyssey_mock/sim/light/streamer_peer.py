@@ -123,7 +123,7 @@ class LightStreamerPeer:
         if is_open:
             data = text.encode()
             if len(data) > MAX_MESSAGE:
-                raise ValueError(f"expected a message of {MAX_MESSAGE} bytes at most, came {len(data)}")
+                raise ValueError(f"expected a message of {MAX_MESSAGE} bytes at most, got {len(data)}")
             self._link.say(MessageKind.TEXT, data)
         elif is_open is False or not self._has_opened:
             self._outbox.append(text)

@@ -39,7 +39,7 @@ def clock_jumps(*, largest: float = DAY, backwards: bool = True) -> SearchStrate
         ValueError: `largest` is no number above 0.001, or infinite.
     """
     if not (math.isfinite(largest) and largest >= TYPICAL_JUMPS[1]):
-        raise ValueError(f"expected largest to be a number of seconds from {TYPICAL_JUMPS[1]} on, came {largest!r}")
+        raise ValueError(f"expected largest to be a number of seconds from {TYPICAL_JUMPS[1]} on, got {largest!r}")
     typical = [seconds for seconds in TYPICAL_JUMPS if seconds <= largest]
     forwards = st.sampled_from(typical) | st.floats(TYPICAL_JUMPS[1], largest)
     return forwards | forwards.map(lambda seconds: -seconds) if backwards else forwards
@@ -68,7 +68,7 @@ def clock_jump_lists(
         ValueError: one of these is no such number.
     """
     if max_size < 0 or not (math.isfinite(within) and within >= 0):
-        raise ValueError(f"expected max_size and within to be 0 or more, came {max_size!r} and {within!r}")
+        raise ValueError(f"expected max_size and within to be 0 or more, got {max_size!r} and {within!r}")
     jumps = clock_jumps(largest=largest, backwards=backwards)
     each = st.tuples(st.integers(0, math.floor(within)) | st.floats(0, within), jumps)
     return st.lists(each, max_size=max_size).map(_in_order)

@@ -89,7 +89,7 @@ def fault_lists(
         ValueError: there is no list of such a size.
     """
     if not 0 <= min_size <= max_size:
-        raise ValueError(f"expected 0 <= min_size <= max_size, came {min_size} and {max_size}")
+        raise ValueError(f"expected 0 <= min_size <= max_size, got {min_size} and {max_size}")
     each = faults(points) if narrowed else faults(points).map(_of_everybody)
     return _together(st.lists(each, min_size=min_size, max_size=max_size))
 

@@ -111,7 +111,7 @@ def handler_sets(
     if unknown := sorted({*(names or ()), *required} - set(OFFERED)):
         raise ValueError(f"there is no handler {unknown[0]!r}; known are {', '.join(OFFERED)}")
     if missing := sorted(set(required) - set(allowed)):
-        raise ValueError(f"expected the required {missing[0]!r} among names, came {', '.join(allowed) or 'none'}")
+        raise ValueError(f"expected the required {missing[0]!r} among names, got {', '.join(allowed) or 'none'}")
     shapes = {name: _shapes(OFFERED[name], raising=raising) for name in allowed}
     return st.fixed_dictionaries(
         {name: shape for name, shape in shapes.items() if name in required},

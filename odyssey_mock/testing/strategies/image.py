@@ -85,7 +85,7 @@ def images(
     _check("kind", kinds, IMAGE_KINDS)
     _check("format", formats, IMAGE_FORMATS)
     if not 1 <= max_side <= LARGEST_SIDE:
-        raise ValueError(f"expected max_side from 1 to {LARGEST_SIDE}, came {max_side}")
+        raise ValueError(f"expected max_side from 1 to {LARGEST_SIDE}, got {max_side}")
     sizes = _sizes(max_side, stream_sizes=stream_sizes)
     by_format = {each: _files(each, sizes) for each in IMAGE_FORMATS if each in formats}
     files = st.sampled_from(list(by_format)).flatmap(by_format.__getitem__)

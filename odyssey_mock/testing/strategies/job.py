@@ -69,12 +69,12 @@ def job_histories(*, max_size: int = 20, ends_as: Collection[str] | None = None)
     """
     wanted = frozenset(JobState if ends_as is None else (_state(each) for each in ends_as))
     if not wanted:
-        raise ValueError(f"expected a status or more in ends_as, came none; known are {', '.join(JobState)}")
+        raise ValueError(f"expected a status or more in ends_as, got none; known are {', '.join(JobState)}")
     routes = _Routes(TRANSITIONS)
     rests = routes.lengths(wanted)
     needed = rests[INITIAL]
     if needed > max_size:
-        raise ValueError(f"expected max_size to be {needed} or more, to come to {', '.join(wanted)}; came {max_size}")
+        raise ValueError(f"expected max_size to be {needed} or more, to come to {', '.join(wanted)}; got {max_size}")
     return _histories(routes, max_size, wanted, rests)
 
 

@@ -91,7 +91,7 @@ def prompts(*, min_size: int = 0, max_size: int = 2000, trials: Collection[Trial
         ValueError: the sizes are none, too close together for a test prompt, or there is no such kind of those.
     """
     if not 0 <= min_size <= max_size <= LONGEST_PROMPT:
-        raise ValueError(f"expected 0 <= min_size <= max_size <= {LONGEST_PROMPT}, came {min_size} and {max_size}")
+        raise ValueError(f"expected 0 <= min_size <= max_size <= {LONGEST_PROMPT}, got {min_size} and {max_size}")
     if unknown := [each for each in trials if each not in _MARKS]:
         raise ValueError(f"there are no test prompts {unknown[0]!r}; known are {', '.join(TRIALS)}")
     if not trials:

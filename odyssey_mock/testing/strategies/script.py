@@ -88,10 +88,10 @@ def _entries(
     least, most = max(1, round(min_seconds * 1000)), round(max_seconds * 1000)
     if not 0 <= min_interactions <= max_interactions:
         raise ValueError(
-            f"expected 0 <= min_interactions <= max_interactions, came {min_interactions} and {max_interactions}"
+            f"expected 0 <= min_interactions <= max_interactions, got {min_interactions} and {max_interactions}"
         )
     if not least <= most:
-        raise ValueError(f"expected max_seconds at least min_seconds and 0.001, came {max_seconds} and {min_seconds}")
+        raise ValueError(f"expected max_seconds at least min_seconds and 0.001, got {max_seconds} and {min_seconds}")
     if min_gap_ms < 0 or (min_interactions - 1) * min_gap_ms > most:
         raise ValueError(
             f"expected {min_interactions} interactions that are {min_gap_ms} ms apart to fit into {max_seconds} s"

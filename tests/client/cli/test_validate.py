@@ -105,7 +105,7 @@ def test_with_json_there_is_a_verdict_on_each_file_and_the_error_of_the_first_wr
     assert found["error"]["faults"] == found["files"][1]["faults"]
     assert found["files"][0] == {"file": str(good), "valid": True, "duration_seconds": 1.0, "faults": [], "advice": []}
     assert found["files"][1]["valid"] is False
-    assert found["files"][1]["faults"][1] == {"path": "script[0].start.prompt", "expected": "text", "came": "nothing"}
+    assert found["files"][1]["faults"][1] == {"path": "script[0].start.prompt", "expected": "text", "got": "nothing"}
 
 
 def test_with_json_a_good_script_has_no_error(tmp_path: Path) -> None:

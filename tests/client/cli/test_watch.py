@@ -149,9 +149,9 @@ async def test_a_film_that_is_interrupted_can_be_played(
     async with watching(info, "--save", path, "--overwrite", "--json") as process:
         await pass_frames(odyssey_client, 20)
         process.send_signal(signum)
-        came, stdout, stderr = await ended(process)
+        got, stdout, stderr = await ended(process)
     told = json.loads(stdout)
-    assert (came, told["error"]["code"], told["ended_by"]) == (code, "interrupted", "signal")
+    assert (got, told["error"]["code"], told["ended_by"]) == (code, "interrupted", "signal")
     assert stderr.splitlines()[-1] == "Interrupted."
     assert told["frames"] == told["saved"]["frames"] == count_frames(path) >= 10
     assert names(tmp_path) == ["cat.mp4"]

@@ -45,7 +45,7 @@ async def close_with(session: Session, code: int) -> None:
     await session.socket.close(code)
 
 
-async def broadcast_to_nobody(session: Session) -> None:
+async def no_spectators(session: Session) -> None:
     await session.come_up()
     await session.start_stream()
     assert (await session.heard.get())["type"] == "update"
@@ -335,7 +335,7 @@ async def test_the_errors_of_a_connection_hold_no_token() -> None:
 async def test_a_broadcast_without_url_or_token_is_a_stream_error_and_no_call_fails_for_it() -> None:
     told: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
     ready: list[object] = []
-    async with scripted(broadcast_to_nobody) as credentials, client() as ours, asyncio.timeout(10):
+    async with scripted(no_spectators) as credentials, client() as ours, asyncio.timeout(10):
         await ours.connect_with_credentials(
             credentials,
             on_stream_error=lambda reason, message: told.put_nowait((reason, message)),

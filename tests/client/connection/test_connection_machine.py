@@ -225,7 +225,7 @@ def test_a_defect_fails_the_connection_and_names_its_innermost_cause() -> None:
 
 def test_an_event_out_of_place_names_state_and_event() -> None:
     machine = up()
-    with pytest.raises(IllegalEventError, match=r"connected expects one of .*Disconnect.*; RetryDue came") as raised:
+    with pytest.raises(IllegalEventError, match=r"connected expects one of .*Disconnect.*, got RetryDue") as raised:
         machine.handle(connection_machine.RetryDue())
     assert (raised.value.state, raised.value.event) == (ConnectionState.CONNECTED, RetryDue)
 

@@ -48,7 +48,7 @@ class Service:
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
-        self.came = asyncio.Event()
+        self.got = asyncio.Event()
         self.url = ""
         self.connections = 0
         self.opened = 0
@@ -68,12 +68,12 @@ class Service:
     async def until_asked(self, call: str, times: int = 1) -> None:
         async with asyncio.timeout(5):
             while len(self.calls(call)) < times:
-                self.came.clear()
-                await self.came.wait()
+                self.got.clear()
+                await self.got.wait()
 
     async def answer(self, asked: Asked) -> Answer:
         self.asked.append(asked)
-        self.came.set()
+        self.got.set()
         script = self.script.get(asked.call, Answer(404, {"detail": "Not Found"}))
         if callable(script):
             return await script(asked)

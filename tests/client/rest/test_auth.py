@@ -65,7 +65,7 @@ async def test_any_other_failure_of_the_call_is_no_matter_of_the_key(service: Se
 
 
 @pytest.mark.parametrize(
-    ("answer", "path", "expected", "came"),
+    ("answer", "path", "expected", "got"),
     [
         ([], "", "a JSON object", "an array"),
         (None, "", "a JSON object", "nothing or null"),
@@ -78,12 +78,12 @@ async def test_any_other_failure_of_the_call_is_no_matter_of_the_key(service: Se
     ],
 )
 async def test_an_answer_of_the_wrong_shape_names_path_expected_and_came(
-    answer: object, path: str, expected: str, came: str, service: Service, transport: Transport
+    answer: object, path: str, expected: str, got: str, service: Service, transport: Transport
 ) -> None:
     service.script[TOKEN] = Answer(body=answer)
     with pytest.raises(UnexpectedResponseError, match="POST /auth/token") as caught:
         await transport.authenticate()
-    assert (caught.value.path, caught.value.expected, caught.value.came) == (path, expected, came)
+    assert (caught.value.path, caught.value.expected, caught.value.got) == (path, expected, got)
     assert expected in str(caught.value)
     assert "s3cret" not in str(caught.value)
 

@@ -239,7 +239,7 @@ async def test_a_full_queue_is_a_usage_error_and_not_waited_out(
 
 async def test_faults_that_the_service_finds_are_told_at_their_places(service: Service, transport: Transport) -> None:
     detail = [
-        {"loc": ["body", "scripts", 1, 3, "interact", "prompt"], "msg": "expected text, came nothing", "type": "x"},
+        {"loc": ["body", "scripts", 1, 3, "interact", "prompt"], "msg": "expected text, got nothing", "type": "x"},
         {"loc": ["body"], "msg": "body: expected one", "type": "value_error"},
         {"loc": ["body", "script", 0], "msg": "script[0]: field required", "type": "missing"},
     ]
@@ -250,7 +250,7 @@ async def test_faults_that_the_service_finds_are_told_at_their_places(service: S
     assert [fault.path for fault in error.faults] == ["scripts[1][3].interact.prompt", "the request", "script[0]"]
     assert str(error).splitlines() == [
         "3 faults:",
-        "  scripts[1][3].interact.prompt: expected text, came nothing",
+        "  scripts[1][3].interact.prompt: expected text, got nothing",
         "  the request: body: expected one",
         "  script[0]: field required",
     ]

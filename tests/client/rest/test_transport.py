@@ -65,7 +65,7 @@ async def test_a_success_that_is_not_json_is_an_error_that_says_so(
         UnexpectedResponseError, match=r"GET /thing: HTTP 200 with a body that is not JSON \(text/html\)"
     ) as e:
         await transport.request("GET", "/thing")
-    assert (e.value.expected, e.value.came, e.value.status, e.value.request_id) == ("JSON", "text/html", 200, "r-7")
+    assert (e.value.expected, e.value.got, e.value.status, e.value.request_id) == ("JSON", "text/html", 200, "r-7")
 
 
 async def test_an_error_carries_status_detail_and_the_services_request_id(

@@ -34,7 +34,7 @@ class SteppedClock:
         while self._frames and self._frames[0] <= until:
             self.now = self._frames.pop(0)
             assert self.watchdog is not None
-            self.watchdog.frame_came()
+            self.watchdog.on_frame()
         self.now = until + self._lag
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
@@ -75,7 +75,7 @@ async def test_frames_that_only_waited_to_be_read_are_no_silence() -> None:
     noticing = asyncio.create_task(watchdog.too_long())
     await asyncio.wait({noticing}, timeout=0.01)
     time.sleep(0.3)  # noqa: ASYNC251, TID251 - the very thing to be tested
-    loop.call_later(0.05, watchdog.frame_came)
+    loop.call_later(0.05, watchdog.on_frame)
     beating = loop.create_task(beat(watchdog, 8))
     done, _ = await asyncio.wait({noticing, beating}, return_when=asyncio.FIRST_COMPLETED)
     assert done == {beating}
@@ -85,7 +85,7 @@ async def test_frames_that_only_waited_to_be_read_are_no_silence() -> None:
 async def beat(watchdog: VideoWatchdog, times: int) -> None:
     for _ in range(times):
         await SystemClock().sleep(0.05)
-        watchdog.frame_came()
+        watchdog.on_frame()
 
 
 def test_a_loop_that_is_always_late_is_given_up_on_in_the_end() -> None:

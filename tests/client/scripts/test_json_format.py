@@ -175,7 +175,7 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path, nam
         Script.load(str(tmp_path / name))
     (fault,) = caught.value.faults
     assert fault.path == "script"
-    assert says in fault.came
+    assert says in fault.got
     assert len(str(fault)) < 300
 
 

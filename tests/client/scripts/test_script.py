@@ -75,7 +75,7 @@ def test_a_time_is_the_sum_of_the_waits_to_the_nearest_millisecond(waits: list[f
 
 
 @pytest.mark.parametrize(
-    ("wait", "came"),
+    ("wait", "got"),
     [
         (-1, "-1"),
         (-0.001, "-0.001"),
@@ -89,11 +89,11 @@ def test_a_time_is_the_sum_of_the_waits_to_the_nearest_millisecond(waits: list[f
         ([3], "an array"),
     ],
 )
-def test_a_wait_that_is_none_is_refused_at_once_with_the_entry_it_would_be_before(wait: Any, came: str) -> None:
+def test_a_wait_that_is_none_is_refused_at_once_with_the_entry_it_would_be_before(wait: Any, got: str) -> None:
     with pytest.raises(ScriptError) as caught:
         Script().start("A cat").wait(wait)
     (fault,) = caught.value.faults
-    assert (fault.path, fault.came) == ("script[1].timestamp_ms", came)
+    assert (fault.path, fault.got) == ("script[1].timestamp_ms", got)
 
 
 def test_waits_beyond_the_largest_time_are_refused_with_the_entry_they_lead_to() -> None:
@@ -198,7 +198,7 @@ def test_a_path_is_looked_at_when_the_script_is_judged(tmp_path: Path) -> None:
     script = Script().start("A cat", image=tmp_path / "cat.png").wait(1).end()
     (fault,) = script.faults("scripts[1]")
     assert fault.path == "scripts[1][0].start.image"
-    assert "No such file" in fault.came
+    assert "No such file" in fault.got
     (tmp_path / "cat.png").write_bytes(picture())
     assert script.faults() == ()
 
@@ -252,7 +252,7 @@ def test_a_good_or_unfinished_script_gets_no_advice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "came"),
+    ("entries", "got"),
     [
         ("cat.json", "'cat.json'"),
         ([{"timestamp_ms": 0, "start": {"prompt": "A cat"}}], "an object"),
@@ -260,8 +260,8 @@ def test_a_good_or_unfinished_script_gets_no_advice() -> None:
         ((*CAT.entries, 7), "7"),
     ],
 )
-def test_a_script_cannot_be_made_of_what_are_no_entries(entries: Any, came: str) -> None:
-    with pytest.raises(ScriptError, match=rf"^script: expected values of ScriptEntry \(Script\.of .*, got {came}$"):
+def test_a_script_cannot_be_made_of_what_are_no_entries(entries: Any, got: str) -> None:
+    with pytest.raises(ScriptError, match=rf"^script: expected values of ScriptEntry \(Script\.of .*, got {got}$"):
         Script(entries)
 
 

@@ -363,7 +363,7 @@ async def test_a_connect_that_is_cancelled_while_the_service_is_slow_still_gives
 
     async with nothing_left(), whep_server(slow) as server, asyncio.timeout(LIMIT):
         connecting = asyncio.create_task(connect_to_stream(server.url, TOKEN))
-        await server.came.wait()
+        await server.got.wait()
         connecting.cancel()
         asyncio.get_running_loop().call_later(0.1, go.set)
         with pytest.raises(asyncio.CancelledError):

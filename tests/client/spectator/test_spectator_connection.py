@@ -47,11 +47,11 @@ class Ended:
 
     def __init__(self) -> None:
         self.told: list[object] = []
-        self.came = asyncio.Event()
+        self.got = asyncio.Event()
 
     def callback(self, error: OdysseyError | None) -> None:
         self.told.append(error)
-        self.came.set()
+        self.got.set()
 
 
 async def test_the_end_of_the_broadcast_is_a_clean_one() -> None:
@@ -60,7 +60,7 @@ async def test_the_end_of_the_broadcast_is_a_clean_one() -> None:
         spectator.on_disconnect(ended.callback)
         frames = spectator.frames()
         await server.peers[0].close()
-        await ended.came.wait()
+        await ended.got.wait()
         assert ended.told == [None]
         assert spectator.connection_state == "closed"
         async for _ in frames:
@@ -179,7 +179,7 @@ async def test_a_callback_that_comes_late_is_called_at_once() -> None:
     async with watching() as (server, spectator):
         spectator.on_disconnect(ended.callback)
         await server.peers[0].close()
-        await ended.came.wait()
+        await ended.got.wait()
         spectator.on_disconnect(ended.callback)
         assert ended.told == [None, None]
         await spectator.disconnect()

@@ -27,7 +27,7 @@ def test_only_coming_up_twice_is_impossible() -> None:
     assert unlisted == {(SpectatorState.CONNECTED, SpectatorEvent.UP)}
     machine = SpectatorMachine()
     machine.handle(SpectatorEvent.UP)
-    with pytest.raises(RuntimeError, match="connected expects refused, lost, ended, leave; up came"):
+    with pytest.raises(RuntimeError, match="connected expects refused, lost, ended, leave, got up"):
         machine.handle(SpectatorEvent.UP)
 
 

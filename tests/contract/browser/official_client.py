@@ -169,7 +169,7 @@ class OfficialClient:
         script = "name => contract.events.some(([event]) => event === name)"
         await self.page.wait_for_function(script, arg=name, timeout=limit * 1000)
 
-    async def came_to(self, status: str, limit: float = SECONDS) -> None:
+    async def reached(self, status: str, limit: float = SECONDS) -> None:
         """Wait until the client has said that its status is `status`, `limit` seconds at most."""
         script = "status => contract.events.some(([event, value]) => event === 'status' && value === status)"
         await self.page.wait_for_function(script, arg=status, timeout=limit * 1000)

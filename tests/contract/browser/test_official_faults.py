@@ -184,7 +184,7 @@ async def test_no_streamer_instead_of_an_offer(
 async def test_a_socket_closed_before_the_offer_with_1000(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="signaling.offer", do="close", code=1000)
     connecting = await official.begin("connect", mock.api_key)
-    await official.came_to("disconnected")
+    await official.reached("disconnected")
     assert await connecting.outcome() == PENDING, "it hangs"
 
 
@@ -225,7 +225,7 @@ async def test_another_certificate_than_the_offers_fails_the_handshake(
 async def test_data_channels_that_never_open(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="peer.channels", do="never")
     connecting = await official.begin("connect", mock.api_key)
-    await official.came_to("connected")
+    await official.reached("connected")
     await official.decoded(frames=10)
     assert await connecting.outcome() == PENDING, "it waits for them, while video comes"
     assert await official.events("connected") == []
@@ -269,7 +269,7 @@ async def test_a_socket_closed_with_1000_makes_it_disconnected_and_nobody_is_cal
     mock.faults.add(at="signaling.connected", do="close", code=1000, seconds=SOON)
     await official.connect(mock.api_key)
     await mock.advance(SOON)
-    await official.came_to("disconnected")
+    await official.reached("disconnected")
     refusal = await official.refusal("startStream", {"prompt": "A cat"})
     assert refusal is not None
     assert "disconnected" in refusal

@@ -304,5 +304,5 @@ class Walk:
         for slot in self.asked:
             assert slot + GAP > self.slot or set(range(slot + 1, slot + GAP + 1)) & set(self.keys)
         for one, other in pairwise(self.keys):
-            came = {slot for slot in self.connected if one <= slot < other}
-            assert came or other - one >= GAP, "nobody gets two of them within the gap for asking"
+            got = {slot for slot in self.connected if one <= slot < other}
+            assert got or other - one >= GAP, "nobody gets two of them within the gap for asking"

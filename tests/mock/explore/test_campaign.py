@@ -36,8 +36,8 @@ HEADER = Header("light", "abc1234", "0")
 JOB = SeedPlayer(play, "light")
 
 CALL, SLOT = (
-    "every_call_settles: expected interact() to settle, came nothing in # s",
-    "slots_add_up: expected # slots taken, came #",
+    "every_call_settles: expected interact() to settle, got nothing in # s",
+    "slots_add_up: expected # slots taken, got #",
 )
 
 
@@ -114,7 +114,7 @@ def test_a_process_that_dies_costs_no_seed_but_the_one_that_kills_it(tmp_path: P
         for failure in record.failures
         if failure.rule == PROCESS_DIED
     ]
-    assert deaths == [(12, PROCESS_DIED, "expected the run to end, came a process killed by SIGKILL")]
+    assert deaths == [(12, PROCESS_DIED, "expected the run to end, got a process killed by SIGKILL")]
     assert (tmp_path / "seed 20 has killed").exists()
     assert multiprocessing.active_children() == []
 
@@ -164,9 +164,9 @@ def test_a_process_that_cannot_begin_is_an_error_and_no_failure_of_its_seeds(cap
 def test_an_error_of_the_explorer_itself_is_a_failure_of_its_seed() -> None:
     tally = ran(ThisProcess(SeedPlayer(raises, "light")), range(6))
     assert [(known.seed, known.failure.rule, known.failure.message) for known in tally.examples()] == [
-        (3, "every_call_settles", "expected interact() to settle, came nothing in 3.5 s"),
+        (3, "every_call_settles", "expected interact() to settle, got nothing in 3.5 s"),
         (4, RUN_RAISED, "LookupError: nothing known of 4"),
-        (5, "slots_add_up", "expected 0 slots taken, came 5"),
+        (5, "slots_add_up", "expected 0 slots taken, got 5"),
     ]
 
 

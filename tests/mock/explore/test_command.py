@@ -33,7 +33,7 @@ def test_a_failure_says_all_that_is_needed_to_see_it_again() -> None:
         shown
         == f"""\
 FAILED seed 16, full, commit {COMMIT}
-  slots_add_up, at 60.000000: expected 0 slots taken, came 16
+  slots_add_up, at 60.000000: expected 0 slots taken, got 16
   again: odyssey-mock explore --full --seed 16 --trace
 the last 4 lines of 4 up to it:
       0.000000 client-0: connect()
@@ -49,7 +49,7 @@ drawn:
             :                                     :
     60.000  |                                     | * session closed (seed=16)
 FAILED seed 17, full, commit {COMMIT}
-  every_call_settles, at 2.500000: expected interact() to settle, came nothing in 17.5 s
+  every_call_settles, at 2.500000: expected interact() to settle, got nothing in 17.5 s
   again: odyssey-mock explore --full --seed 17 --trace
 the last 3 lines of 3 up to it:
       0.000000 client-0: connect()

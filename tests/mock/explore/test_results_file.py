@@ -12,7 +12,7 @@ HEADER = Header("light", "abc1234", "0123456789abcdef")
 RECORDS: list[SeedRecord] = [
     HeldSeeds(0, 16, 51, 1030.5),
     FailedSeed(
-        17, (Failure("slots_add_up", "expected 0, came 3\u2028 \ud800", 1.25), Failure("other", "x", 2.0)), 3, 60.5
+        17, (Failure("slots_add_up", "expected 0, got 3\u2028 \ud800", 1.25), Failure("other", "x", 2.0)), 3, 60.5
     ),
     HeldSeeds(18, 49, 90, 2000.0),
 ]
@@ -50,7 +50,7 @@ def test_it_is_lines_of_json_with_a_line_for_each_failing_seed(tmp_path: Path) -
     assert lines[0] == {"held": [0, 16], "steps": 51, "seconds": 1030.5}
     assert lines[1]["seed"] == 17
     assert [(each["rule"], each["signature"]) for each in lines[1]["failures"]] == [
-        ("slots_add_up", Failure("slots_add_up", "expected 0, came 3\u2028 \ud800", 1.25).signature),
+        ("slots_add_up", Failure("slots_add_up", "expected 0, got 3\u2028 \ud800", 1.25).signature),
         ("other", "other: x"),
     ]
 
@@ -134,7 +134,7 @@ def test_a_file_of_something_else_is_left_alone(tmp_path: Path, content: str, re
 def test_a_file_of_an_older_version_is_begun_anew_only_when_told_so(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     path.write_text('{"format": "odyssey-mock explore", "version": 0}\n')
-    with pytest.raises(ResultsError, match=r"expected 'odyssey-mock explore' version 1, came .* version 0"):
+    with pytest.raises(ResultsError, match=r"expected 'odyssey-mock explore' version 1, got .* version 0"):
         held_in(path)
     with results_in(path, HEADER, restart=True):
         pass

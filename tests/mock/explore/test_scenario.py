@@ -23,7 +23,7 @@ def test_what_was_written_is_read_again(seed: int, fidelity: Any) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (lambda data: data.update(format=0), "format 1, came 0"),
+        (lambda data: data.update(format=0), "format 1, got 0"),
         (lambda data: data.pop("actors"), "KeyError: 'actors'"),
         (lambda data: data["actors"][0]["steps"].append({"leap": 1}), "TypeError"),
         (lambda data: data.update(weather=3), "TypeError"),

@@ -13,7 +13,7 @@ from odyssey_mock.explore.shrink import NothingToShrinkError, shrink
 
 
 def outcome_of(scenario: Scenario, *rules: str) -> Outcome:
-    return Outcome(scenario.seed, scenario.fidelity, tuple(Failure(rule, "expected 1, came 2", 0.0) for rule in rules))
+    return Outcome(scenario.seed, scenario.fidelity, tuple(Failure(rule, "expected 1, got 2", 0.0) for rule in rules))
 
 
 def names(scenario: Scenario) -> list[str]:
@@ -47,7 +47,7 @@ LONG = Scenario(
 def test_what_is_not_needed_is_left_out() -> None:
     told: list[str] = []
     shrunk = shrink(
-        LONG, signature="the_one: expected #, came #", report=told.append, try_out=breaks_with_interact_in_a_cut
+        LONG, signature="the_one: expected #, got #", report=told.append, try_out=breaks_with_interact_in_a_cut
     )
     assert names(shrunk.scenario) == ["connect", "interact"]
     assert [each.what for each in shrunk.scenario.chaos] == ["cut"]
@@ -77,9 +77,9 @@ def test_without_a_name_it_is_the_first_failure_that_stays() -> None:
 
 
 def test_what_does_not_fail_cannot_be_shrunk() -> None:
-    with pytest.raises(NothingToShrinkError, match="came one that does not"):
+    with pytest.raises(NothingToShrinkError, match="got one that does not"):
         shrink(LONG, try_out=outcome_of)
-    with pytest.raises(NothingToShrinkError, match=r"fails by a different: #, came one that fails by it: expected #"):
+    with pytest.raises(NothingToShrinkError, match=r"fails by a different: #, got one that fails by it: expected #"):
         shrink(LONG, signature="a different: #", try_out=lambda scenario: outcome_of(scenario, "it"))
 
 

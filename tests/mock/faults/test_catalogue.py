@@ -117,8 +117,8 @@ def test_what_a_fault_can_be_narrowed_to_is_known_there(point: str) -> None:
 
 
 WRONG: list[tuple[JSON, str]] = [
-    ([], "must be an object with `at` and `do`, came list"),
-    ("rest.auth.token", "came str"),
+    ([], "must be an object with `at` and `do`, got list"),
+    ("rest.auth.token", "got str"),
     ({}, "there is no fault point None; known are rest.auth.token, "),
     ({"at": "rest.auth.tokens"}, "no fault point 'rest.auth.tokens'; did you mean 'rest.auth.token'. known are"),
     ({"at": 7, "do": "status"}, "no fault point 7; known are"),

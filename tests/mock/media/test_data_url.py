@@ -24,7 +24,7 @@ def test_the_bytes_come_out_as_they_went_in_whatever_the_url_calls_them(data: by
     ("url", "fault"),
     [
         ("", "expected a data: URL with base64"),
-        ("https://example.com/cat.png", "came 'https://example.com/cat.png'"),
+        ("https://example.com/cat.png", "got 'https://example.com/cat.png'"),
         ("data:image/png,raw", "expected a data: URL with base64"),
         ("data:image/png;base64,****", "not valid base64"),
         ("data:image/png;base64,abc", "not valid base64"),
@@ -42,5 +42,5 @@ def test_exactly_what_is_over_the_limit_is_refused(size: int, limit: int) -> Non
     if size <= limit:
         assert decode_data_url(url, limit) == b"x" * size
     else:
-        with pytest.raises(ImageRefusedError, match=r"expected an image of at most .* MB, came .* MB; send a smaller"):
+        with pytest.raises(ImageRefusedError, match=r"expected an image of at most .* MB, got .* MB; send a smaller"):
             decode_data_url(url, limit)

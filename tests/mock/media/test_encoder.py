@@ -149,7 +149,7 @@ def test_encoding_leaves_the_pixels_alone(codec: Codec) -> None:
 
 
 @pytest.mark.parametrize(
-    ("frame", "came"),
+    ("frame", "got"),
     [
         (av.VideoFrame(704, 1280, "yuv420p"), "yuv420p of 704x1280"),
         (av.VideoFrame(176, 320, "rgb24"), "rgb24 of 176x320"),
@@ -157,11 +157,11 @@ def test_encoding_leaves_the_pixels_alone(codec: Codec) -> None:
     ids=["size", "format"],
 )
 def test_a_frame_that_does_not_fit_is_refused_and_the_stream_goes_on(
-    codec: Codec, frame: av.VideoFrame, came: str
+    codec: Codec, frame: av.VideoFrame, got: str
 ) -> None:
     encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
     encoder.encode(stream.frame(0), 0)
-    with pytest.raises(EncoderError, match=f"expected a yuv420p frame of 176x320, came {came}"):
+    with pytest.raises(EncoderError, match=f"expected a yuv420p frame of 176x320, got {got}"):
         encoder.encode(frame, 1)
     assert encoder.encode(stream.frame(1), 1).pts == 1
 
@@ -170,7 +170,7 @@ def test_a_frame_that_does_not_fit_is_refused_and_the_stream_goes_on(
 def test_time_does_not_go_back(codec: Codec, index: int) -> None:
     encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
     encoder.encode(stream.frame(4), 4)
-    with pytest.raises(EncoderError, match=f"above 4, came {index}"):
+    with pytest.raises(EncoderError, match=f"above 4, got {index}"):
         encoder.encode(stream.frame(5), index)
     assert encoder.encode(stream.frame(5), 5).pts == 5
 

@@ -214,7 +214,7 @@ def test_a_checkpoint_ends_the_work_between_two_frames(tmp_path: Path, after: in
 
 
 def test_a_stream_that_runs_or_has_no_frame_is_no_film() -> None:
-    with pytest.raises(TimelineError, match="came one that runs"):
+    with pytest.raises(TimelineError, match="got one that runs"):
         Film(Timeline(tag=7, size=SMALL), STARTED)
-    with pytest.raises(TimelineError, match="came one without a frame"):
+    with pytest.raises(TimelineError, match="got one without a frame"):
         film(0)

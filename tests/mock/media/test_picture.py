@@ -30,7 +30,7 @@ def test_each_format_of_the_protocol_is_shown(form: str) -> None:
 
 
 def test_a_format_that_is_not_listed_is_refused() -> None:
-    with pytest.raises(PictureError, match=r"expected an image \(JPEG, PNG, .*\), came \d+ bytes that are none"):
+    with pytest.raises(PictureError, match=r"expected an image \(JPEG, PNG, .*\), got \d+ bytes that are none"):
         fitted(image("TIFF"), SIZE)
 
 

@@ -273,7 +273,7 @@ def test_a_damaged_image_is_shown_or_refused_and_nothing_else(form: str, data: s
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0", encoded("TIFF"), encoded("ICO")])
 def test_what_is_no_image_of_a_known_form_is_refused(data: bytes) -> None:
-    with pytest.raises(PictureError, match=r"expected an image \(JPEG, .* came \d+ bytes"):
+    with pytest.raises(PictureError, match=r"expected an image \(JPEG, .* got \d+ bytes"):
         Renderer(stream(image=data)).render(0)
 
 

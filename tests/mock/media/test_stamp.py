@@ -205,9 +205,9 @@ def test_an_image_too_small_for_a_stamp_has_none(shape: tuple[int, ...]) -> None
 
 
 def test_a_frame_too_small_or_not_yuv420p_takes_no_stamp() -> None:
-    with pytest.raises(ValueError, match=r"at least 88x160 .* came 86x160"):
+    with pytest.raises(ValueError, match=r"at least 88x160 .* got 86x160"):
         draw_stamp(blank(86, 160), EXAMPLE)
-    with pytest.raises(ValueError, match=r"yuv420p .* came rgb24"):
+    with pytest.raises(ValueError, match=r"yuv420p .* got rgb24"):
         draw_stamp(av.VideoFrame(704, 1280, "rgb24"), EXAMPLE)
 
 
@@ -225,7 +225,7 @@ def test_a_frame_too_small_or_not_yuv420p_takes_no_stamp() -> None:
 )
 def test_a_number_that_does_not_fit_is_refused(field: str, value: int) -> None:
     fields = {"stream_tag": 1, "frame_index": 1, "prompt_revision": 1, "sent_at_ms": 1} | {field: value}
-    with pytest.raises(ValueError, match=f"expected {field} .* came {value}"):
+    with pytest.raises(ValueError, match=f"expected {field} .* got {value}"):
         FrameStamp(**fields)
 
 

@@ -45,7 +45,7 @@ def test_what_a_frame_shows_does_not_change_by_later_interactions(at: int, data:
 def test_interactions_do_not_go_back() -> None:
     stream = timeline()
     stream.interact(10, "one")
-    with pytest.raises(TimelineError, match=r"from 10 .* came 9"):
+    with pytest.raises(TimelineError, match=r"from 10 .* got 9"):
         stream.interact(9, "two")
     assert stream.at(20).prompt == "one"
 
@@ -70,7 +70,7 @@ def test_an_ended_stream_has_the_frames_before_its_end() -> None:
     stream.end(40)
     assert stream.frames == 40
     assert stream.at(39).prompt == "a calm sea"
-    with pytest.raises(TimelineError, match="from 0 to 39, came 40"):
+    with pytest.raises(TimelineError, match="from 0 to 39, got 40"):
         stream.at(40)
 
 
@@ -86,7 +86,7 @@ def test_an_ended_stream_takes_neither_interaction_nor_another_end() -> None:
 def test_a_stream_does_not_end_before_its_latest_interaction() -> None:
     stream = timeline()
     stream.interact(10, "one")
-    with pytest.raises(TimelineError, match="frame 10 or later, came 9"):
+    with pytest.raises(TimelineError, match="frame 10 or later, got 9"):
         stream.end(9)
 
 
@@ -111,5 +111,5 @@ def test_a_stream_needs_frames_per_second() -> None:
     ("width", "height"), [(705, 1280), (704, 1281), (86, 160), (160, 86), (88, 158), (-704, -1280)]
 )
 def test_a_size_that_no_stamped_frame_can_have_is_refused(width: int, height: int) -> None:
-    with pytest.raises(TimelineError, match=f"came {width}x{height}"):
+    with pytest.raises(TimelineError, match=f"got {width}x{height}"):
         Size(width, height)

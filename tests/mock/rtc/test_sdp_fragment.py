@@ -52,14 +52,14 @@ def test_a_fragment_has_user_names_and_candidates_with_their_sections(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", r"expected a=ice-ufrag or a=candidate lines, came neither"),
-        ("\r\n\r\n", "came neither"),
-        ("a=end-of-candidates\r\n", "came neither"),
-        ("m=video 9 RTP/AVP 0\r\na=mid:0\r\n", "came neither"),
-        ("nonsense", "line 1: expected a line of SDP, .* came 'nonsense'"),
+        ("", r"expected a=ice-ufrag or a=candidate lines, got neither"),
+        ("\r\n\r\n", "got neither"),
+        ("a=end-of-candidates\r\n", "got neither"),
+        ("m=video 9 RTP/AVP 0\r\na=mid:0\r\n", "got neither"),
+        ("nonsense", "line 1: expected a line of SDP, .* got 'nonsense'"),
         (f"a={ONE}\r\na\r\n", "line 2: expected a line of SDP"),
         (f"a={ONE}\n\n =x\n a=b", "line 4: "),
-        ("{" + "x" * 300, r"came '\{x{39}'$"),
+        ("{" + "x" * 300, r"got '\{x{39}'$"),
     ],
 )
 def test_what_is_no_fragment_is_refused_with_its_line(text: str, why: str) -> None:

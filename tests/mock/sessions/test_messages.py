@@ -44,9 +44,9 @@ def test_each_channel_takes_its_own_messages() -> None:
     assert DATA_CHANNEL.parse({"type": "update", "prompt": "x"}) == Update(prompt="x")
     assert DATA_CHANNEL.parse({"type": "interactive_stream_end"}) == End()
     assert SIGNALING.parse({"type": "answer", "sdp": "v=0"}) == Answer(sdp="v=0")
-    with pytest.raises(MessageError, match=r"signaling: expected a `type` of answer, .*; came 'update'"):
+    with pytest.raises(MessageError, match=r"signaling: expected a `type` of answer, .*; got 'update'"):
         SIGNALING.parse({"type": "update", "prompt": "x"})
-    with pytest.raises(MessageError, match=r"clientToStreamer: expected a `type` of .*; came 'answer'"):
+    with pytest.raises(MessageError, match=r"clientToStreamer: expected a `type` of .*; got 'answer'"):
         DATA_CHANNEL.parse({"type": "answer", "sdp": "v=0"})
 
 
@@ -58,9 +58,9 @@ def test_a_field_of_a_newer_client_does_no_harm() -> None:
     ("message", "fault"),
     [
         ({"type": "update"}, "update.prompt is missing; send it"),
-        ({"type": "update", "prompt": 5}, "update.prompt: expected a valid string, came a number"),
-        ({"type": "interactive_stream_start", "portrait": "yes"}, "portrait: expected a valid boolean, came a string"),
-        ({"type": "interactive_stream_start", "prompt": None}, "prompt: expected a valid string, came null"),
+        ({"type": "update", "prompt": 5}, "update.prompt: expected a valid string, got a number"),
+        ({"type": "interactive_stream_start", "portrait": "yes"}, "portrait: expected a valid boolean, got a string"),
+        ({"type": "interactive_stream_start", "prompt": None}, "prompt: expected a valid string, got null"),
     ],
 )
 def test_a_wrong_field_is_named_with_what_was_expected_and_what_came(message: dict[str, object], fault: str) -> None:
@@ -74,20 +74,20 @@ def test_every_fault_of_a_message_is_named() -> None:
         DATA_CHANNEL.parse({"type": "interactive_stream_start", "prompt": [], "broadcast": 1})
 
 
-@pytest.mark.parametrize("came", ["[1]", '"text"', "3", "null", "true"])
-def test_json_that_is_no_object_is_refused_by_its_kind(came: str) -> None:
-    with pytest.raises(MessageError, match="expected a JSON object with a `type`, came"):
-        SIGNALING.parse(decode("signaling", came))
+@pytest.mark.parametrize("got", ["[1]", '"text"', "3", "null", "true"])
+def test_json_that_is_no_object_is_refused_by_its_kind(got: str) -> None:
+    with pytest.raises(MessageError, match="expected a JSON object with a `type`, got"):
+        SIGNALING.parse(decode("signaling", got))
 
 
-@pytest.mark.parametrize("came", ["", "{", "nonsense", "[" * 100_000])
-def test_text_that_is_no_json_is_refused(came: str) -> None:
+@pytest.mark.parametrize("got", ["", "{", "nonsense", "[" * 100_000])
+def test_text_that_is_no_json_is_refused(got: str) -> None:
     with pytest.raises(MessageError, match="signaling: expected JSON text"):
-        decode("signaling", came)
+        decode("signaling", got)
 
 
 def test_a_binary_message_is_refused_with_its_size() -> None:
-    with pytest.raises(MessageError, match="came a binary message of 3 bytes; send text"):
+    with pytest.raises(MessageError, match="got a binary message of 3 bytes; send text"):
         decode("signaling", b"abc")
 
 

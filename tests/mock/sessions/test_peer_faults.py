@@ -198,12 +198,12 @@ async def a_frame_and_those_behind_it_are_late(stage: Stage) -> None:
     loop = asyncio.get_running_loop()
     async with stage.to.peer() as peer:
         tag = stage.mock.streams[await start(peer)].timeline.tag
-        came: list[tuple[int, float]] = []
+        got: list[tuple[int, float]] = []
         for _ in range(8):
             (stamp,) = await stamps(peer, 1, tag=tag)
-            came.append((stamp.frame_index, loop.time()))
-    assert [index for index, _ in came] == list(range(8)), "none is lost"
-    gaps = [after - before for (_, before), (_, after) in pairwise(came)]
+            got.append((stamp.frame_index, loop.time()))
+    assert [index for index, _ in got] == list(range(8)), "none is lost"
+    gaps = [after - before for (_, before), (_, after) in pairwise(got)]
     # aiortc gives a frame out when the next one begins to come.
     assert max(gaps) == max(gaps[3:5]) >= 0.4
 

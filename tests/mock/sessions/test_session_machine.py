@@ -239,6 +239,6 @@ def test_an_event_the_table_does_not_list_raises_and_leaves_the_state(state: Ses
         machine.handle(event)
         assert machine.state is TRANSITIONS[state][event][0]
     else:
-        with pytest.raises(IllegalEventError, match=f"{state} expects one of .*{event} came"):
+        with pytest.raises(IllegalEventError, match=f"{state} expects one of .*got {event}"):
             machine.handle(event)
         assert machine.state is state

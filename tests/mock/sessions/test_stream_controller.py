@@ -87,14 +87,14 @@ async def test_a_second_end_is_refused(odyssey_mock: MockOdyssey) -> None:
 @pytest.mark.parametrize(
     ("said", "complaint"),
     [
-        ({"type": "teleport"}, "came 'teleport'"),
-        ({"prompt": "x"}, "came no `type`"),
-        ([1, 2], "expected a JSON object with a `type`, came an array"),
-        ("null", "came null"),
-        ("{not json", "expected JSON text, came '{not json'"),
-        (b"\x00\x01", "came a binary message of 2 bytes"),
+        ({"type": "teleport"}, "got 'teleport'"),
+        ({"prompt": "x"}, "got no `type`"),
+        ([1, 2], "expected a JSON object with a `type`, got an array"),
+        ("null", "got null"),
+        ("{not json", "expected JSON text, got '{not json'"),
+        (b"\x00\x01", "got a binary message of 2 bytes"),
         ({"type": "update"}, "update.prompt is missing"),
-        ({"type": "interactive_stream_start", "portrait": "tall"}, "portrait: expected a valid boolean, came a string"),
+        ({"type": "interactive_stream_start", "portrait": "tall"}, "portrait: expected a valid boolean, got a string"),
     ],
 )
 @pytest.mark.parametrize("channel", ["data channel", "socket"])
@@ -116,7 +116,7 @@ async def test_nonsense_is_answered_with_what_was_expected_and_the_connection_go
     ("image", "complaint"),
     [
         ("not a data url", "expected a data: URL"),
-        (data_url(b"no picture at all"), "came 17 bytes that are none"),
+        (data_url(b"no picture at all"), "got 17 bytes that are none"),
     ],
 )
 async def test_an_image_that_is_none_is_refused_and_the_next_start_works(

@@ -110,6 +110,6 @@ TestStreams = Streams.TestCase
 
 def test_a_first_frame_without_a_start_is_a_defect_and_says_so() -> None:
     with pytest.raises(
-        IllegalEventError, match="a stream that is idle expects one of end, gone, start, update; first_frame came"
+        IllegalEventError, match="a stream that is idle expects one of end, gone, start, update, got first_frame"
     ):
         StreamMachine().handle(StreamEvent.FIRST_FRAME)

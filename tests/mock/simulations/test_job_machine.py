@@ -90,8 +90,8 @@ def test_whatever_takes_a_job_from_its_worker_frees_the_worker(state: JobState) 
 @given(histories(JobMachine, TRANSITIONS))
 def test_a_job_is_in_the_queue_exactly_while_it_is_pending(history: list[Step]) -> None:
     for before, event, effects, after in history:
-        came_back = event is JobEvent.WORKER_LOST_EARLY or before is not JobState.PENDING
-        entered = after is JobState.PENDING and came_back
+        returned = event is JobEvent.WORKER_LOST_EARLY or before is not JobState.PENDING
+        entered = after is JobState.PENDING and returned
         assert (JobEffect.REQUEUE in effects) == entered
         left_unserved = before is JobState.PENDING and after is not JobState.PENDING and event is not JobEvent.DISPATCH
         assert (JobEffect.LEAVE_QUEUE in effects) == left_unserved
@@ -112,6 +112,6 @@ def test_an_event_the_table_does_not_list_raises_and_leaves_the_state(state: Job
         machine.handle(event)
         assert machine.state is TRANSITIONS[state][event][0]
     else:
-        with pytest.raises(IllegalEventError, match=f"{state} expects one of .*{event} came"):
+        with pytest.raises(IllegalEventError, match=f"{state} expects one of .*got {event}"):
             machine.handle(event)
         assert machine.state is state

@@ -159,14 +159,14 @@ async def test_a_script_url_is_fetched_when_processing_begins_and_becomes_one_st
 
 async def test_after_advance_the_answer_of_a_script_url_has_been_dealt_with(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refused(*_: object) -> Script:
-        raise ScriptUrlError("expected status 2xx, came 404 Not Found")
+        raise ScriptUrlError("expected status 2xx, got 404 Not Found")
 
     monkeypatch.setattr(job_run, "fetch_script", refused)
     backend, clock = a_backend()
     record = submit(backend, a_request(url=URL))
     await clock.advance(0.4)
     assert (record.status, record.streams) == (JobState.FAILED, ())
-    assert record.error_message == "expected status 2xx, came 404 Not Found"
+    assert record.error_message == "expected status 2xx, got 404 Not Found"
 
 
 async def test_a_cancel_while_a_script_is_fetched_stops_the_fetching(held: Held) -> None:

@@ -79,7 +79,7 @@ async def test_a_job_that_has_ended_cannot_be_cancelled() -> None:
     backend, clock = a_backend()
     record = backend.jobs.submit(an_account(), a_request())
     await clock.advance(LONG)
-    with pytest.raises(NotCancellableError, match="expected a job that has not ended, came one that is completed"):
+    with pytest.raises(NotCancellableError, match="expected a job that has not ended, got one that is completed"):
         backend.jobs.cancel(record.id)
     with pytest.raises(KeyError):
         backend.jobs.cancel("no such job")
@@ -89,7 +89,7 @@ async def test_where_the_settings_say_so_a_job_that_is_processed_cannot_be_cance
     backend, clock = a_backend(cancel_processing=False)
     record = backend.jobs.submit(an_account(), a_request(a_script(10)))
     await clock.advance(0.4)
-    with pytest.raises(NotCancellableError, match="is pending or dispatched, came one that is processing") as refusal:
+    with pytest.raises(NotCancellableError, match="is pending or dispatched, got one that is processing") as refusal:
         backend.jobs.cancel(record.id)
     assert refusal.value.status is PROCESSING
     await clock.advance(LONG)
@@ -129,10 +129,10 @@ async def test_a_job_that_loses_its_worker_too_often_fails_and_says_so() -> None
 async def test_a_job_without_a_worker_has_none_to_lose() -> None:
     backend, clock = a_backend()
     record = backend.jobs.submit(an_account(), a_request())
-    with pytest.raises(ValueError, match="dispatched or processing, came one that is pending"):
+    with pytest.raises(ValueError, match="dispatched or processing, got one that is pending"):
         await backend.jobs.lose_worker(record.id)
     await clock.advance(LONG)
-    with pytest.raises(ValueError, match="came one that is completed"):
+    with pytest.raises(ValueError, match="got one that is completed"):
         await backend.jobs.lose_worker(record.id)
     with pytest.raises(KeyError):
         await backend.jobs.lose_worker("no such job")

@@ -47,7 +47,7 @@ picks = st.integers(0, 1000)
 async def fetch(url: str, *_: object) -> Script:
     await turns(3)
     if url.endswith("bad"):
-        raise ScriptUrlError("expected a script, came none")
+        raise ScriptUrlError("expected a script, got none")
     return a_script(5)
 
 

@@ -12,19 +12,19 @@ def test_every_fault_says_what_was_expected_and_what_came() -> None:
         read_script(script, "script")
     assert str(caught.value).split("; ") == [
         "script[0].start.size: expected prompt and image here, no other key",
-        "script[0].start.prompt: expected text that UTF-8 can hold, came 7",
-        "script[1].timestamp_ms: expected a whole number of milliseconds from 0 to 9007199254740991, came 'soon'",
-        "script[2]: expected exactly one of start, interact, end, came start and end",
-        "script[2].start.prompt: expected text that UTF-8 can hold, came nothing",
-        "script[2].end: expected an object with nothing in it, came an array",
-        "script[3]: expected an object with timestamp_ms and one action, came null",
+        "script[0].start.prompt: expected text that UTF-8 can hold, got 7",
+        "script[1].timestamp_ms: expected a whole number of milliseconds from 0 to 9007199254740991, got 'soon'",
+        "script[2]: expected exactly one of start, interact, end, got start and end",
+        "script[2].start.prompt: expected text that UTF-8 can hold, got nothing",
+        "script[2].end: expected an object with nothing in it, got an array",
+        "script[3]: expected an object with timestamp_ms and one action, got null",
     ]
 
 
 def test_of_several_faults_at_one_place_the_first_is_told() -> None:
     with pytest.raises(ScriptFaultsError) as caught:
         read_script([at(0, INTERACT)], "script")
-    assert str(caught.value) == "script[0]: expected a start, as the first entry; came interact"
+    assert str(caught.value) == "script[0]: expected a start, as the first entry; got interact"
 
 
 def test_of_very_many_faults_the_text_has_the_first_and_how_many_there_are_more() -> None:
@@ -32,7 +32,7 @@ def test_of_very_many_faults_the_text_has_the_first_and_how_many_there_are_more(
         read_script([None] * 1000, "script")
     text = str(caught.value)
     assert text.startswith("script[0]: expected an object")
-    shown = text.count("came null")
+    shown = text.count("got null")
     assert text.endswith(f"; and {1000 - shown} more")
     assert len(text) <= 1000
     assert len(caught.value.faults) == 1000

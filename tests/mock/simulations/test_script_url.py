@@ -48,36 +48,36 @@ async def test_a_script_of_the_largest_size_comes_and_one_a_byte_larger_does_not
 BAD_ANSWERS = {
     "too large, and says so": (
         b"HTTP/1.1 200 OK\r\nContent-Length: 10001\r\n\r\n",
-        "expected at most 10000 bytes (setting script_url_bytes), came 10001",
+        "expected at most 10000 bytes (setting script_url_bytes), got 10001",
     ),
-    "so large that no number says it": (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", "came"),
+    "so large that no number says it": (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", "got"),
     "a gzip bomb": (
         ok(gzip.compress(b" " * 1_000_000), "Content-Encoding: gzip"),
-        "expected a script as it is (Accept-Encoding: identity), came one in 'gzip'",
+        "expected a script as it is (Accept-Encoding: identity), got one in 'gzip'",
     ),
-    "coded several times": (ok(SCRIPT, "Content-Encoding: identity, br"), "came one in 'identity, br'"),
-    "not found": (ok(b"nope", status="404 Not Found"), "expected status 2xx, came 404 Not Found"),
-    "a defect": (ok(b"", status="500 Internal Server Error"), "expected status 2xx, came 500 Internal Server Error"),
-    "a status nobody knows": (ok(b"", status="799 Odd"), "expected status 2xx, came 799 Odd"),
+    "coded several times": (ok(SCRIPT, "Content-Encoding: identity, br"), "got one in 'identity, br'"),
+    "not found": (ok(b"nope", status="404 Not Found"), "expected status 2xx, got 404 Not Found"),
+    "a defect": (ok(b"", status="500 Internal Server Error"), "expected status 2xx, got 500 Internal Server Error"),
+    "a status nobody knows": (ok(b"", status="799 Odd"), "expected status 2xx, got 799 Odd"),
     "a redirect": (
         ok(b"", "Location: http://127.0.0.1/other.json", status="302 Found"),
-        "expected status 2xx, came 302 Found; redirects are not followed",
+        "expected status 2xx, got 302 Found; redirects are not followed",
     ),
-    "another protocol": (b"220 ready for mail\r\n\r\n", "expected an answer over HTTP, came RemoteProtocolError"),
+    "another protocol": (b"220 ready for mail\r\n\r\n", "expected an answer over HTTP, got RemoteProtocolError"),
     "an endless head": (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, "expected an answer over HTTP"),
-    "no body": (ok(b"", status="204 No Content"), "expected a script as JSON, came nothing"),
-    "no JSON": (ok(b"<html><body>Hello, this is a page</body></html>"), "expected a script as JSON, came '<html>"),
+    "no body": (ok(b"", status="204 No Content"), "expected a script as JSON, got nothing"),
+    "no JSON": (ok(b"<html><body>Hello, this is a page</body></html>"), "expected a script as JSON, got '<html>"),
     "no UTF-8": (ok(b"[\xff]"), "expected a script as JSON"),
     "not a number": (ok(b"[NaN]"), "expected a script as JSON"),
     "nested without end": (ok(b"[" * 9_999), "expected a script as JSON"),
     "half of it": (ok(SCRIPT[:50]), "expected a script as JSON"),
     "no array": (
         ok(b'{"script": []}'),
-        "expected a script without faults; script: expected an array of entries, came an object",
+        "expected a script without faults; script: expected an array of entries, got an object",
     ),
     "faults": (
         ok(b'[{"timestamp_ms": 0, "start": {}}, {"timestamp_ms": 0, "end": {}}]'),
-        "expected a script without faults; script[0].start.prompt: expected text that UTF-8 can hold, came nothing",
+        "expected a script without faults; script[0].start.prompt: expected text that UTF-8 can hold, got nothing",
     ),
 }
 
@@ -102,7 +102,7 @@ async def test_an_answer_that_is_no_script_is_told_from_others(answer: bytes, wh
 )
 async def test_a_body_without_end_is_read_only_up_to_the_limit(head: bytes, piece: bytes) -> None:
     async with serving(head, then=repeat(piece)) as server:
-        assert "expected at most 10000 bytes (setting script_url_bytes), came more" in await refusal(server.url)
+        assert "expected at most 10000 bytes (setting script_url_bytes), got more" in await refusal(server.url)
         await left(server)
 
 
@@ -114,7 +114,7 @@ async def test_a_server_that_closes_too_early_is_told() -> None:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        assert "expected an answer over HTTP, came RemoteProtocolError" in await refusal(url)
+        assert "expected an answer over HTTP, got RemoteProtocolError" in await refusal(url)
 
 
 SLOW = {
@@ -144,7 +144,7 @@ async def test_a_server_that_is_not_there_is_told() -> None:
         port = reserved.getsockname()[1]
     text = await refusal(f"http://127.0.0.1:{port}/cat.json")
     assert text.startswith(
-        f"script_url http://127.0.0.1:{port}/cat.json: expected an answer over HTTP, came ConnectionRefusedError"
+        f"script_url http://127.0.0.1:{port}/cat.json: expected an answer over HTTP, got ConnectionRefusedError"
     )
 
 

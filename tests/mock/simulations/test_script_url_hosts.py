@@ -13,7 +13,7 @@ from tests.support.script_server import CAT, NETWORK, SCRIPT, Server, certified,
 
 async def test_https_is_spoken_where_it_is_asked_for() -> None:
     async with serving(b"HTTP/1.1 400 Bad Request\r\n\r\n", head=b"") as server:
-        assert "expected an answer over HTTP, came SSLError" in await refusal(server.url.replace("http:", "https:"))
+        assert "expected an answer over HTTP, got SSLError" in await refusal(server.url.replace("http:", "https:"))
         await left(server)
 
 
@@ -23,12 +23,12 @@ async def test_a_script_is_fetched_over_tls_from_a_server_that_is_trusted(
     tls = certified(tmp_path, "127.0.0.1")
     async with serving(ok(SCRIPT), tls=tls) as server:
         url = server.url.replace("http:", "https:")
-        assert "came SSLCertVerificationError" in await refusal(url)
+        assert "got SSLCertVerificationError" in await refusal(url)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
     async with serving(ok(SCRIPT), tls=tls) as server:
         assert await fetch_script(server.url.replace("http:", "https:"), settings(), NETWORK) == CAT
         await left(server)
-        assert "came SSLCertVerificationError" in await refusal(f"https://localhost:{server.port}/")
+        assert "got SSLCertVerificationError" in await refusal(f"https://localhost:{server.port}/")
 
 
 async def test_a_tls_handshake_has_its_time_too() -> None:
@@ -91,7 +91,7 @@ FOREIGN = [
 async def test_no_other_host_is_asked_whatever_it_looks_like(url: str) -> None:
     async with serving(ok(SCRIPT)) as server:
         text = await refusal(url.format(port=server.port))
-    assert "expected a host of the setting script_url_hosts (localhost, 127.0.0.1, ::1), came " in text
+    assert "expected a host of the setting script_url_hosts (localhost, 127.0.0.1, ::1), got " in text
     assert server.opened == 0
 
 
@@ -199,12 +199,12 @@ async def test_a_url_that_others_might_read_otherwise_is_none(url: str) -> None:
 
 async def test_no_host_is_asked_where_none_is_allowed() -> None:
     text = await refusal("http://localhost/", using=settings(hosts=()))
-    assert "expected a host of the setting script_url_hosts (none), came 'localhost'" in text
+    assert "expected a host of the setting script_url_hosts (none), got 'localhost'" in text
 
 
 async def test_a_name_that_cannot_be_looked_up_is_told() -> None:
     host = "x" * 70
-    assert "expected an answer over HTTP, came Unicode" in await refusal(
+    assert "expected an answer over HTTP, got Unicode" in await refusal(
         f"http://{host}/", using=settings(hosts=(host,))
     )
 

@@ -143,7 +143,7 @@ def test_a_stream_may_last_its_time_and_no_longer() -> None:
     assert plan_of(a_script(1.001), settings).error is None
     plan = plan_of(a_script(1.002), settings)
     assert plan.error == (
-        "expected a video of at most 1.001 s (setting simulation_duration), came a script of 1.002 s; "
+        "expected a video of at most 1.001 s (setting simulation_duration), got a script of 1.002 s; "
         "end it earlier, or make several of it"
     )
     assert (plan.seconds, plan.timeline.frames) == (0.0, 0)
@@ -153,7 +153,7 @@ def test_a_script_of_three_hundred_thousand_years_is_only_too_long() -> None:
     script = Script(
         (ScriptAction(0, "start", "A"), ScriptAction(2**53 - 2, "interact", "B"), ScriptAction(2**53 - 1, "end"))
     )
-    assert "came a script of" in (plan_of(script).error or "")
+    assert "got a script of" in (plan_of(script).error or "")
 
 
 def test_a_test_prompt_fails_the_stream_where_it_stands_with_its_reason() -> None:

@@ -84,7 +84,7 @@ def test_a_marker_that_is_wrong_fails_its_test_in_clear_words(pytester: pytest.P
         [
             "*there is no setting 'streamer'; did you mean 'streamers'? The settings are host, port, *",
             "*fps must be a whole number above 0, not 0",
-            "*takes settings by name, came ('manual',)",
+            "*takes settings by name, got ('manual',)",
         ]
     )
     result.stdout.no_fnmatch_line("*plugin.py*")

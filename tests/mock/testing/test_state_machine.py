@@ -111,7 +111,7 @@ class Broken(OdysseyMachine):
 
 
 def test_a_client_that_breaks_the_rules_of_handlers_is_found() -> None:
-    with pytest.raises(AssertionError, match=r"after disconnect\(\) had returned, came on_connected"):
+    with pytest.raises(AssertionError, match=r"after disconnect\(\) had returned, got on_connected"):
         run_state_machine_as_test(Broken, settings=UNSHRUNK)
 
 
@@ -124,7 +124,7 @@ class Untidy(OdysseyMachine):
 
 
 def test_what_is_left_at_the_end_is_found() -> None:
-    with pytest.raises(AssertionError, match="expected nothing to be left at the end, came the task"):
+    with pytest.raises(AssertionError, match="expected nothing to be left at the end, got the task"):
         run_state_machine_as_test(Untidy, settings=UNSHRUNK)
 
 

@@ -56,10 +56,10 @@ class Deviation:
     where: str
     path: str
     expected: str
-    came: str
+    got: str
 
     def __str__(self) -> str:
-        return f"#{self.index} {self.side}: {self.where} at {self.path}: expected {self.expected}; came {self.came}"
+        return f"#{self.index} {self.side}: {self.where} at {self.path}: expected {self.expected}; got {self.got}"
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Conformance:
             case _:
                 return []
         return [
-            Deviation(side, entry.index, where, fault.path, fault.expected, fault.came) for side, where, fault in found
+            Deviation(side, entry.index, where, fault.path, fault.expected, fault.got) for side, where, fault in found
         ]
 
     def check_journal(self, journal: Iterable[JournalEntry], *, client: bool = True) -> None:
@@ -202,12 +202,12 @@ class Conformance:
             for name in requirement
             if (scheme := openapi["components"]["securitySchemes"][name])["type"] == "apiKey"
         }
-        came = [("path", name, value) for name, value in fields.items()] + [("query", *pair) for pair in query]
-        for place, name, text in came:
+        got = [("path", name, value) for name, value in fields.items()] + [("query", *pair) for pair in query]
+        for place, name, text in got:
             if parameter := by_name.get((place, name)):
                 schema = resolve(openapi, parameter["schema"])
                 for fault in self._contract.faults_of(schema, _coerced(text, schema.get("type"))):
-                    yield Fault(f"{place} {name}", fault.expected, fault.came)
+                    yield Fault(f"{place} {name}", fault.expected, fault.got)
             elif name not in tokens:
                 names = ", ".join(known for where, known in by_name if where == place) or "none"
                 yield Fault(f"{place} {name}", f"a parameter of the route ({names})", _short(text))

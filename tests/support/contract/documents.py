@@ -37,7 +37,7 @@ class Fault:
 
     path: str
     expected: str
-    came: str
+    got: str
 
 
 class Contract:

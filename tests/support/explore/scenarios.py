@@ -28,9 +28,9 @@ def play(
     """Seeds 3, 10, 17... leave a call unsettled; 5, 16, 27... lose a slot as well; all others hold."""
     broken = []
     if seed % 7 == 3:
-        broken.append(Failure("every_call_settles", f"expected interact() to settle, came nothing in {seed}.5 s", 2.5))
+        broken.append(Failure("every_call_settles", f"expected interact() to settle, got nothing in {seed}.5 s", 2.5))
     if seed % 11 == 5:
-        broken.append(Failure("slots_add_up", f"expected 0 slots taken, came {seed}", 60.0))
+        broken.append(Failure("slots_add_up", f"expected 0 slots taken, got {seed}", 60.0))
     lines = (
         TraceLine(0.0, "client-0", "connect()"),
         TraceLine(0.25, "client-0", "POST /sessions/request", "odyssey"),

@@ -28,9 +28,9 @@ async def test_a_recording_has_urls_that_anybody_can_open(
     stream = remembered(odyssey_mock, timeline(30))
     recording = (await authorized.get(f"/recordings/{stream}")).json()
     assert (recording["stream_id"], recording["frame_count"], recording["duration_seconds"]) == (stream, 30, 1.5)
-    async with httpx.AsyncClient(trust_env=False) as anybody:
+    async with httpx.AsyncClient(trust_env=False) as any_caller:
         for field in URL_FIELDS:
-            assert (await anybody.get(recording[field])).status_code == 200
+            assert (await any_caller.get(recording[field])).status_code == 200
 
 
 async def test_the_urls_are_under_the_name_that_the_client_used(

@@ -11,9 +11,9 @@ from odyssey_mock import MockOdyssey, Region
 async def test_every_region_has_a_ping_url_that_answers_anybody(authorized: httpx.AsyncClient) -> None:
     regions = (await authorized.get("/regions")).json()["regions"]
     assert [region["id"] for region in regions] == ["us-east-1", "us-west-2", "eu-west-1"]
-    async with httpx.AsyncClient(trust_env=False) as anybody:
+    async with httpx.AsyncClient(trust_env=False) as any_caller:
         for region in regions:
-            answer = await anybody.get(region["ping_url"])
+            answer = await any_caller.get(region["ping_url"])
             assert (answer.status_code, answer.content) == (204, b"")
             assert answer.headers["cache-control"] == "no-store"
 

@@ -44,7 +44,7 @@ async def test_garbage_is_accepted_and_noted(
     assert (answer.status_code, answer.json()) == (202, {"accepted": kept})
     assert len(odyssey_mock.telemetry) == kept
     (note,) = odyssey_mock.journal.find("note", "telemetry refused")
-    assert note.data["came"] == why
+    assert note.data["got"] == why
 
 
 @pytest.mark.odyssey(journal_limit=3)

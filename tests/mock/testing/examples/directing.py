@@ -55,14 +55,14 @@ class HastyDirector:
 
     def _status(self, status: ConnectionStatus) -> None:
         if status is ConnectionStatus.CONNECTED and self._unacknowledged is not None:
-            self._came_back(self._unacknowledged)
+            self._returned(self._unacknowledged)
 
-    def _came_back(self, prompt: str) -> None:
+    def _returned(self, prompt: str) -> None:
         self._again.append(asyncio.create_task(self._client.interact(prompt)))
 
 
 class Director(HastyDirector):
     """The same without the defect: what has no acknowledgement may have happened, and is not sent again."""
 
-    def _came_back(self, prompt: str) -> None:
+    def _returned(self, prompt: str) -> None:
         pass

@@ -177,7 +177,7 @@ def expected_by_the_mock(script: Any) -> set[tuple[str, str]]:  # Any: decoded J
 
 
 def _expectation(message: str) -> str:
-    found = re.fullmatch(r"expected (.*?)([,;] came .*)?", message, re.DOTALL)
+    found = re.fullmatch(r"expected (.*?)([,;] got .*)?", message, re.DOTALL)
     assert found is not None, message
     return re.sub(r"^\d+ or", "LATEST or", found[1])
 

@@ -83,10 +83,10 @@ def test_the_simplest_jump_is_a_second_and_the_simplest_list_has_none() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (lambda: clock_jumps(largest=0), "from 0.001 on, came 0"),
-        (lambda: clock_jumps(largest=math.inf), "came inf"),
-        (lambda: clock_jumps(largest=math.nan), "came nan"),
-        (lambda: clock_jump_lists(max_size=-1), "came -1"),
+        (lambda: clock_jumps(largest=0), "from 0.001 on, got 0"),
+        (lambda: clock_jumps(largest=math.inf), "got inf"),
+        (lambda: clock_jumps(largest=math.nan), "got nan"),
+        (lambda: clock_jump_lists(max_size=-1), "got -1"),
         (lambda: clock_jump_lists(within=math.inf), "inf"),
     ],
 )

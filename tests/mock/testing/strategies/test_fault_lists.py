@@ -140,5 +140,5 @@ def test_the_simplest_list_is_empty_and_the_simplest_fault_says_no_more_than_it_
 def test_what_cannot_be_drawn_is_refused_at_once() -> None:
     with pytest.raises(FaultError, match=r"no fault point 'rest\.nope'"):
         fault_lists(["rest.nope"])
-    with pytest.raises(ValueError, match="came 2 and 1"):
+    with pytest.raises(ValueError, match="got 2 and 1"):
         fault_lists(min_size=2, max_size=1)

@@ -168,7 +168,7 @@ def test_everything_that_can_be_wrong_is_drawn_and_a_report_stays_short() -> Non
         (lambda: images(kinds=["path"]), "no kind 'path' of images; known are bytes"),  # type: ignore[list-item]  # it is wrong
         (lambda: images(formats=["TIFF"]), "no format 'TIFF' of images; known are PNG"),  # type: ignore[list-item]  # it is wrong
         (lambda: images(kinds=[]), "no kind"),
-        (lambda: images(max_side=0), "came 0"),
+        (lambda: images(max_side=0), "got 0"),
         (lambda: image_urls(formats=[]), "no format"),
         (lambda: broken_images(["formats"]), "no rule 'formats' of images; known are some_bytes"),
         (lambda: broken_images([]), "no rule"),

@@ -92,9 +92,9 @@ def test_the_simplest_history_is_the_shortest_way() -> None:
     ("wrong", "says"),
     [
         (lambda: job_histories(ends_as=["done"]), "no status 'done'; known are pending"),
-        (lambda: job_histories(ends_as=[]), "came none"),
+        (lambda: job_histories(ends_as=[]), "got none"),
         (lambda: job_histories(max_size=2, ends_as=["completed"]), "expected max_size to be 3 or more"),
-        (lambda: job_histories(max_size=-1), "came -1"),
+        (lambda: job_histories(max_size=-1), "got -1"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_at_once(wrong: Callable[[], object], says: str) -> None:

@@ -110,8 +110,8 @@ def test_the_simplest_prompt_is_one_that_can_be_read() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (lambda: prompts(min_size=3, max_size=2), "came 3 and 2"),
-        (lambda: prompts(min_size=-1), "came -1"),
+        (lambda: prompts(min_size=3, max_size=2), "got 3 and 2"),
+        (lambda: prompts(min_size=-1), "got -1"),
         (lambda: prompts(max_size=LONGEST_PROMPT + 1), f"<= {LONGEST_PROMPT}"),
         (lambda: prompts(max_size=30, trials=["slow"]), "for the mark of a test prompt"),
         (lambda: prompts(trials=["crash"]), "no test prompts 'crash'; known are error, stall, slow"),  # type: ignore[list-item]  # it is wrong

@@ -1,4 +1,4 @@
-"""What calls take and give: plain frozen values, no behaviour beyond reading and writing themselves."""
+"""What calls take and give: plain frozen values, no behavior beyond reading and writing themselves."""
 
 from __future__ import annotations
 

@@ -196,14 +196,14 @@ class HlsStream:
         return write_playlist(entries, target=self._target, is_over=self._is_over, query=query)
 
     def file(self, name: str) -> bytes | None:
-        """The initialisation section or a segment; None where there is none of that name, or no longer."""
+        """The initialization section or a segment; None where there is none of that name, or no longer."""
         if name == INIT:
             return self._init or None
         return next((segment.data for segment in self._segments if segment.entry.name == name), None)
 
     def _take(self, out: bytes) -> None:
         if not self._init and out:
-            # What comes before the first fragment is the initialisation section.
+            # What comes before the first fragment is the initialization section.
             at = _first_fragment(out)
             self._init, out = out[:at], out[at:]
         self._data += out

@@ -135,7 +135,7 @@ class SeedPlayer:
 
 
 def joined(records: Iterable[SeedRecord]) -> tuple[SeedRecord, ...]:
-    """The same, with neighbours that held in one."""
+    """The same, with neighbors that held in one."""
     kept: list[SeedRecord] = []
     for record in records:
         last = kept[-1] if kept else None

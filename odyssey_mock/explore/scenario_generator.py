@@ -12,7 +12,7 @@ from typing import get_args
 from odyssey_client.config import Reconnect
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.explore.scenario import Actor, ChaosStep, Manner, Scenario, Step
-from odyssey_mock.faults.catalogue import POINTS
+from odyssey_mock.faults.catalog import POINTS
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.randomness import Randomness
 from odyssey_mock.sim.world import SERVER

@@ -8,7 +8,7 @@ from typing import Self
 
 from odyssey_mock.accounts.accounts import account_id
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.faults.catalogue import POINTS, WHERE, FaultAction, Parameter, points_of
+from odyssey_mock.faults.catalog import POINTS, WHERE, FaultAction, Parameter, points_of
 
 HOW_OFTEN: Mapping[str, Parameter] = {
     "times": Parameter(

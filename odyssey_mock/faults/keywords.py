@@ -1,6 +1,6 @@
 """The keywords of `Faults.add`, for type checkers and editors.
 
-The catalogue says what they mean and which go together; a test compares these with it, as no type can be derived from
+The catalog says what they mean and which go together; a test compares these with it, as no type can be derived from
 a table.
 """
 

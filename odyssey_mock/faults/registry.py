@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.faults.catalogue import points_of
+from odyssey_mock.faults.catalog import points_of
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.keywords import FaultKeywords
 

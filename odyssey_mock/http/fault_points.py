@@ -27,7 +27,7 @@ class FaultGate:
         self._clock = clock
 
     def at(self, point: str, endpoint: Endpoint, who: WhoAsks) -> "FaultPoint":
-        """Put a point of the catalogue before an endpoint; `who` says what a fault there can be narrowed to."""
+        """Put a point of the catalog before an endpoint; `who` says what a fault there can be narrowed to."""
         return FaultPoint(point, endpoint, self, who)
 
     async def let_pass(self, passed: "FaultPoint", scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +52,7 @@ class FaultGate:
 
 
 class FaultPoint:
-    """An endpoint behind a point of the catalogue.
+    """An endpoint behind a point of the catalog.
 
     Attributes:
         point: its name.

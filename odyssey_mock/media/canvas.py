@@ -13,7 +13,7 @@ from PIL import Image
 from odyssey_mock.media.planes import Plane, Planes
 from odyssey_mock.media.timeline import Size
 
-type Colour = tuple[float, float, float]
+type Color = tuple[float, float, float]
 """Red, green, blue, 0 to 255."""
 
 type Floats = NDArray[np.float32]
@@ -24,12 +24,12 @@ _YUV_OF_RGB = np.array(
 _YUV_OF_BLACK = np.array([16, 128, 128], np.float32)
 
 
-def yuv(rgb: Colour | Floats) -> Floats:
+def yuv(rgb: Color | Floats) -> Floats:
     """Convert (..., 3) red, green and blue to limited-range Y, Cb and Cr (ITU-R BT.601)."""
     return np.asarray(rgb, np.float32) @ _YUV_OF_RGB.T + _YUV_OF_BLACK
 
 
-def mix(first: Colour, second: Colour, share: float) -> Colour:
+def mix(first: Color, second: Color, share: float) -> Color:
     """`first` with `share` (0 to 1) of it replaced by `second`."""
     (r, g, b), (s, h, c) = first, second
     return r + (s - r) * share, g + (h - g) * share, b + (c - b) * share
@@ -57,11 +57,11 @@ class Canvas:
         self._u = np.zeros((size.height // 2, size.width // 2), np.float32)
         self._v = np.zeros_like(self._u)
 
-    def gradient(self, stops: tuple[tuple[float, Colour], ...]) -> None:
-        """Cover everything with colours that pass into each other downwards; stops at shares of the height."""
+    def gradient(self, stops: tuple[tuple[float, Color], ...]) -> None:
+        """Cover everything with colors that pass into each other downwards; stops at shares of the height."""
         rows = np.linspace(0, 1, self.size.height, dtype=np.float32)
         places = [place for place, _ in stops]
-        shades = yuv(np.array([colour for _, colour in stops], np.float32))
+        shades = yuv(np.array([color for _, color in stops], np.float32))
         self._y[:] = np.interp(rows, places, shades[:, 0])[:, None]
         self._u[:] = np.interp(rows[::2], places, shades[:, 1])[:, None]
         self._v[:] = np.interp(rows[::2], places, shades[:, 2])[:, None]
@@ -76,26 +76,26 @@ class Canvas:
             self._u[half_rows] = halved(band[..., 1])
             self._v[half_rows] = halved(band[..., 2])
 
-    def tint(self, colour: Colour, share: float) -> None:
-        """Replace `share` of everything by `colour`."""
-        for plane, target in zip((self._y, self._u, self._v), yuv(colour), strict=True):
+    def tint(self, color: Color, share: float) -> None:
+        """Replace `share` of everything by `color`."""
+        for plane, target in zip((self._y, self._u, self._v), yuv(color), strict=True):
             plane[:] += (target - plane) * np.float32(share)
 
-    def disc(self, x: float, y: float, radius: float, colour: Colour, opacity: float = 1.0) -> None:
+    def disc(self, x: float, y: float, radius: float, color: Color, opacity: float = 1.0) -> None:
         """Paint a filled circle around (x, y)."""
-        self._round(x, y, radius + 1, colour, opacity, "disc")
+        self._round(x, y, radius + 1, color, opacity, "disc")
 
-    def glow(self, x: float, y: float, radius: float, colour: Colour, opacity: float) -> None:
+    def glow(self, x: float, y: float, radius: float, color: Color, opacity: float) -> None:
         """Paint light that fades from `opacity` at (x, y) to nothing at `radius`."""
-        self._round(x, y, radius, colour, opacity, "glow")
+        self._round(x, y, radius, color, opacity, "glow")
 
-    def below(self, skyline: Floats, top: Colour, bottom: Colour, *, depth: float) -> None:
-        """Fill what is below a skyline, in colours from `top` at its highest point to `bottom` `depth` px lower.
+    def below(self, skyline: Floats, top: Color, bottom: Color, *, depth: float) -> None:
+        """Fill what is below a skyline, in colors from `top` at its highest point to `bottom` `depth` px lower.
 
         Args:
             skyline: y of the edge, several values for each column of pixels (their average softens the edge).
-            top: colour at the highest point.
-            bottom: colour from `depth` px below it on.
+            top: color at the highest point.
+            bottom: color from `depth` px below it on.
             depth: in pixels.
         """
         per_column = skyline.size // self.size.width
@@ -115,9 +115,9 @@ class Canvas:
         self._u[lowest // 2 :] = solid[::2, 1, None]
         self._v[lowest // 2 :] = solid[::2, 2, None]
 
-    def masked(self, alpha: Floats, colour: Colour, *, top: int = 0) -> None:
-        """Paint `colour` through a mask of 0 to 1 as wide as the canvas, from line `top` down; even lines both."""
-        self._blend(0, top, alpha, yuv(colour))
+    def masked(self, alpha: Floats, color: Color, *, top: int = 0) -> None:
+        """Paint `color` through a mask of 0 to 1 as wide as the canvas, from line `top` down; even lines both."""
+        self._blend(0, top, alpha, yuv(color))
 
     def overlay(self, image: Image.Image, left: int, top: int) -> None:
         """Lay an RGBA image on the canvas; all four numbers must be even and inside."""
@@ -129,7 +129,7 @@ class Canvas:
         return Planes(_rounded(self._y), _rounded(self._u), _rounded(self._v))
 
     def _round(
-        self, x: float, y: float, radius: float, colour: Colour, opacity: float, edge: Literal["disc", "glow"]
+        self, x: float, y: float, radius: float, color: Color, opacity: float, edge: Literal["disc", "glow"]
     ) -> None:
         left, right = (max(0, min(self.size.width, int(x + side) // 2 * 2)) for side in (-radius, radius + 2))
         top, bottom = (max(0, min(self.size.height, int(y + side) // 2 * 2)) for side in (-radius, radius + 2))
@@ -139,7 +139,7 @@ class Canvas:
         lines = np.arange(top, bottom, dtype=np.float32) + np.float32(0.5 - y)
         distance = np.hypot(columns, lines[:, None])
         alpha = np.clip(radius - 0.5 - distance, 0, 1) if edge == "disc" else np.clip(1 - distance / radius, 0, 1) ** 2
-        self._blend(left, top, alpha.astype(np.float32) * np.float32(opacity), yuv(colour))
+        self._blend(left, top, alpha.astype(np.float32) * np.float32(opacity), yuv(color))
 
     def _blend(self, left: int, top: int, alpha: Floats, shades: Floats) -> None:
         """Mix in Y, Cb and Cr (broadcast to (h, w, 3)) by `alpha` (h, w); all of `left`, `top`, h and w are even."""

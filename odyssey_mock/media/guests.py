@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from odyssey_mock.media.canvas import Colour, even, mix
+from odyssey_mock.media.canvas import Color, even, mix
 from odyssey_mock.media.hash_noise import fraction, fractions
 from odyssey_mock.media.palette import Scenery
 from odyssey_mock.media.planes import Planes
@@ -20,9 +20,9 @@ _FINE = 4
 class Guest:
     """A balloon (by night a lantern) that came with an interaction; it bobs at its own place in the sky."""
 
-    def __init__(self, size: Size, place: tuple[float, float], colour: Colour, *, lantern: bool, phase: float) -> None:
+    def __init__(self, size: Size, place: tuple[float, float], color: Color, *, lantern: bool, phase: float) -> None:
         self._scale = size.scale
-        self._sprite = Sprite((_lantern if lantern else _balloon)(self._scale, colour))
+        self._sprite = Sprite((_lantern if lantern else _balloon)(self._scale, color))
         self._x, self._y = place[0] * size.width, place[1] * size.height
         self._phase = phase
 
@@ -47,7 +47,7 @@ def guest(scenery: Scenery, size: Size, revision: int) -> Guest:
     return Guest(size, place, scenery.accent, lantern=lantern, phase=phase)
 
 
-def _balloon(scale: float, colour: Colour) -> Image.Image:
+def _balloon(scale: float, color: Color) -> Image.Image:
     wide, high = even(84 * scale), even(116 * scale)
     width, height = wide * _FINE, high * _FINE
     hull = Image.new("L", (width, height), 0)
@@ -62,10 +62,10 @@ def _balloon(scale: float, colour: Colour) -> Image.Image:
         ],
         fill=255,
     )
-    image = Image.new("RGBA", (width, height), _rgba(colour, 0))
-    stripes = Image.new("RGBA", (width, height), _rgba(colour))
+    image = Image.new("RGBA", (width, height), _rgba(color, 0))
+    stripes = Image.new("RGBA", (width, height), _rgba(color))
     paint = ImageDraw.Draw(stripes)
-    for reach, shade in ((0.36, mix(colour, (255, 255, 255), 0.72)), (0.14, colour)):
+    for reach, shade in ((0.36, mix(color, (255, 255, 255), 0.72)), (0.14, color)):
         paint.ellipse(((0.5 - reach) * width, -0.2 * height, (0.5 + reach) * width, 1.02 * height), fill=_rgba(shade))
     image.paste(stripes, (0, 0), hull)
     basket = ImageDraw.Draw(image)
@@ -77,10 +77,10 @@ def _balloon(scale: float, colour: Colour) -> Image.Image:
     return image.resize((wide, high), Image.Resampling.LANCZOS)
 
 
-def _lantern(scale: float, colour: Colour) -> Image.Image:
+def _lantern(scale: float, color: Color) -> Image.Image:
     wide, high = even(110 * scale), even(128 * scale)
     width, height = wide * _FINE, high * _FINE
-    warm = mix(colour, (255, 206, 120), 0.5)
+    warm = mix(color, (255, 206, 120), 0.5)
     alpha = Image.new("L", (width, height), 0)
     ImageDraw.Draw(alpha).ellipse((0.14 * width, 0.14 * height, 0.86 * width, 0.86 * height), fill=150)
     alpha = alpha.filter(ImageFilter.GaussianBlur(0.11 * width))
@@ -101,6 +101,6 @@ def _lantern(scale: float, colour: Colour) -> Image.Image:
     return image.resize((wide, high), Image.Resampling.LANCZOS)
 
 
-def _rgba(colour: Colour, alpha: int = 255) -> tuple[int, int, int, int]:
-    red, green, blue = (round(channel) for channel in colour)
+def _rgba(color: Color, alpha: int = 255) -> tuple[int, int, int, int]:
+    red, green, blue = (round(channel) for channel in color)
     return red, green, blue, alpha

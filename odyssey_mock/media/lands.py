@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from odyssey_mock.media.canvas import Canvas, Colour, Floats, mix
+from odyssey_mock.media.canvas import Canvas, Color, Floats, mix
 from odyssey_mock.media.hash_noise import fraction, fractions
 from odyssey_mock.media.palette import LIGHTS, Land, Light, Scenery, lit
 
@@ -18,7 +18,7 @@ HORIZON = 0.54
 _SUBCOLUMNS = 3
 """Values of a skyline for each column of pixels, so that steep edges come out soft."""
 
-_SNOW: Colour = (244, 248, 252)
+_SNOW: Color = (244, 248, 252)
 
 
 def _columns(canvas: Canvas) -> Floats:
@@ -43,19 +43,17 @@ def _ridge(x: Floats, step: float, *seed: str | int) -> Floats:
     return np.interp(x, (np.arange(heights.size) - 0.5) * step, heights).astype(np.float32)
 
 
-def _layers(
-    canvas: Canvas, light: Light, far: Colour, near: Colour, skylines: tuple[tuple[float, Floats], ...]
-) -> None:
+def _layers(canvas: Canvas, light: Light, far: Color, near: Color, skylines: tuple[tuple[float, Floats], ...]) -> None:
     """Fill skylines (share of the height, and px of a full-size frame above it) from the farthest to the nearest."""
     height, one = canvas.size.height, canvas.size.scale
     for number, (base, rise) in enumerate(skylines):
         share = number / max(1, len(skylines) - 1)
-        colour = mix(far, near, share)
+        color = mix(far, near, share)
         haze = 0.5 * (1 - share)
         canvas.below(
             base * height - rise * np.float32(one),
-            lit(colour, light, haze),
-            lit(mix(colour, (0, 0, 0), 0.3), light, haze * 0.5),
+            lit(color, light, haze),
+            lit(mix(color, (0, 0, 0), 0.3), light, haze * 0.5),
             depth=0.2 * height,
         )
 
@@ -96,7 +94,7 @@ def _mountains(canvas: Canvas, scenery: Scenery, light: Light) -> None:
 
 
 def _snow_capped(
-    canvas: Canvas, skyline: Floats, rise: float, rock: Colour, snow: Colour, seed: tuple[str | int, ...]
+    canvas: Canvas, skyline: Floats, rise: float, rock: Color, snow: Color, seed: tuple[str | int, ...]
 ) -> None:
     """Fill a ridge with snow, then the rock below a ragged snow line."""
     depth = rise * 1.2
@@ -147,7 +145,7 @@ def _sea(canvas: Canvas, scenery: Scenery, light: Light) -> None:
     canvas.below(
         horizon - np.float32(one) * island, lit((78, 104, 120), light, 0.35), lit((52, 78, 88), light), depth=90 * one
     )
-    # Water takes the sky's colours.
+    # Water takes the sky's colors.
     far, near = mix(lit((32, 112, 150), light), light.middle, 0.5), mix(lit((10, 58, 96), light), light.zenith, 0.3)
     canvas.below(horizon, far, near, depth=0.4 * height)
     # The light's path on the water: dashes that spread and fade towards the shore.
@@ -168,7 +166,7 @@ def _sea(canvas: Canvas, scenery: Scenery, light: Light) -> None:
         )
 
 
-def _dash(canvas: Canvas, x: float, y: float, half: float, thick: float, colour: Colour, opacity: float) -> None:
+def _dash(canvas: Canvas, x: float, y: float, half: float, thick: float, color: Color, opacity: float) -> None:
     """Paint a horizontal dash with fading ends."""
     height, width = canvas.size.height, canvas.size.width
     top, bottom = max(0, int(y - thick) // 2 * 2), min(height, int(y + thick) // 2 * 2 + 2)
@@ -176,7 +174,7 @@ def _dash(canvas: Canvas, x: float, y: float, half: float, thick: float, colour:
     across = np.clip(
         np.float32(thick / 2 + 0.5) - np.abs(np.arange(top, bottom, dtype=np.float32) + np.float32(0.5 - y)), 0, 1
     )
-    canvas.masked((across[:, None] * np.sqrt(along)).astype(np.float32) * np.float32(opacity), colour, top=top)
+    canvas.masked((across[:, None] * np.sqrt(along)).astype(np.float32) * np.float32(opacity), color, top=top)
 
 
 def _city(canvas: Canvas, scenery: Scenery, light: Light) -> None:
@@ -188,8 +186,8 @@ def _city(canvas: Canvas, scenery: Scenery, light: Light) -> None:
         towers = low + (high - low) * heights**1.6
         skyline = np.float32(base * height) - (towers[(x / width).astype(np.intp)] * one).astype(np.float32)
         share = number / 2
-        colour = lit(mix((150, 164, 186), (58, 70, 98), share), light, 0.45 * (1 - share))
-        canvas.below(skyline, colour, mix(colour, lit((30, 36, 52), light), 0.8), depth=0.32 * height)
+        color = lit(mix((150, 164, 186), (58, 70, 98), share), light, 0.45 * (1 - share))
+        canvas.below(skyline, color, mix(color, lit((30, 36, 52), light), 0.8), depth=0.32 * height)
         if number:
             _windows(canvas, towers, base, width, number, dark=dark, seed=seed)
 
@@ -218,9 +216,9 @@ def _space(canvas: Canvas, scenery: Scenery, light: Light) -> None:
     width, height, one, seed = canvas.size.width, canvas.size.height, canvas.size.scale, scenery.seed
     night = LIGHTS["night"]
     canvas.gradient(((0.0, (6, 8, 22)), (0.5, mix((16, 18, 48), light.middle, 0.1)), (1.0, (10, 10, 28))))
-    for number, colour in enumerate((scenery.accent, (92, 74, 190), (40, 120, 170))):
+    for number, color in enumerate((scenery.accent, (92, 74, 190), (40, 120, 170))):
         x, y = fractions("nebula", seed, number, count=2)
-        canvas.glow(x * width, y * 0.7 * height, 420 * one, colour, 0.34)
+        canvas.glow(x * width, y * 0.7 * height, 420 * one, color, 0.34)
     places = fractions("stars", seed, count=360).reshape(120, 3)
     for x, y, bright in places:
         canvas.disc(x * width, y * height, (0.7 + 1.3 * bright**3) * one, (250, 250, 255), 0.35 + 0.6 * bright)
@@ -233,7 +231,7 @@ def _space(canvas: Canvas, scenery: Scenery, light: Light) -> None:
     canvas.disc(x + 1.75 * radius, y - 1.25 * radius, 0.16 * radius, (196, 198, 210))
 
 
-def _ball(canvas: Canvas, x: float, y: float, radius: float, colour: Colour, shade: Colour) -> None:
+def _ball(canvas: Canvas, x: float, y: float, radius: float, color: Color, shade: Color) -> None:
     """Paint a planet with soft bands, lit from the upper left."""
     top = max(0, int(y - radius - 2) // 2 * 2)
     bottom = min(canvas.size.height, int(y + radius + 2) // 2 * 2)
@@ -242,12 +240,12 @@ def _ball(canvas: Canvas, x: float, y: float, radius: float, colour: Colour, sha
     disc = np.clip((1 - np.hypot(across, down)) * np.float32(radius), 0, 1)
     bands = 0.1 + 0.1 * np.sin((down + across * np.float32(0.28)) * 11)
     dark = np.clip(0.62 * across + 0.5 * down + 0.12, 0, 1) ** 1.3
-    canvas.masked(disc, colour, top=top)
+    canvas.masked(disc, color, top=top)
     canvas.masked((disc * bands).astype(np.float32), shade, top=top)
     canvas.masked((disc * dark).astype(np.float32), shade, top=top)
 
 
-def _ring(canvas: Canvas, x: float, y: float, radius: float, colour: Colour) -> None:
+def _ring(canvas: Canvas, x: float, y: float, radius: float, color: Color) -> None:
     """Paint a planet's tilted ring; its far side is behind the planet."""
     columns = np.arange(canvas.size.width, dtype=np.float32) - np.float32(x)
     lines = np.arange(canvas.size.height, dtype=np.float32)[:, None] - np.float32(y)
@@ -255,7 +253,7 @@ def _ring(canvas: Canvas, x: float, y: float, radius: float, colour: Colour) -> 
     distance = np.hypot(columns - lines * np.float32(0.28), across) / np.float32(radius)
     alpha = np.clip(1 - np.abs(distance - 1.62) / 0.24, 0, 1) ** 0.6
     behind = (across < 0) & (np.hypot(columns, lines) < radius)
-    canvas.masked(np.where(behind, 0, alpha * 0.8).astype(np.float32), colour)
+    canvas.masked(np.where(behind, 0, alpha * 0.8).astype(np.float32), color)
 
 
 LANDS: Mapping[Land, Callable[[Canvas, Scenery, Light], None]] = {

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from odyssey_mock.media.canvas import Colour, even, mix
+from odyssey_mock.media.canvas import Color, even, mix
 from odyssey_mock.media.hash_noise import fractions
 from odyssey_mock.media.lands import HORIZON
 from odyssey_mock.media.palette import LIGHTS, Scenery
@@ -100,15 +100,15 @@ def _clouds(scenery: Scenery, size: Size) -> Iterator[Mover]:
         return
     light, one = LIGHTS[scenery.hour], size.scale
     white = mix(light.horizon, (255, 255, 255), 0.5 * light.strength)
-    colour = mix(white, light.middle, 0.45 if scenery.weather == "rain" else 0.12)
+    color = mix(white, light.middle, 0.45 if scenery.weather == "rain" else 0.12)
     for number, (top, width, speed) in enumerate(((0.08, 300, 20), (0.2, 230, 12), (0.32, 340, 16))):
         start, nudge = fractions("cloud", scenery.seed, number, count=2)
-        cloud = _cloud(width * one, colour, f"{scenery.seed}/{number}")
+        cloud = _cloud(width * one, color, f"{scenery.seed}/{number}")
         y = (top + 0.05 * nudge) * size.height
         yield _Drift(Sprite(cloud), start=(start + number) / 3, top=y, speed=speed * one)
 
 
-def _cloud(width: float, colour: Colour, seed: str) -> Image.Image:
+def _cloud(width: float, color: Color, seed: str) -> Image.Image:
     wide, high = even(width), even(width * 0.42)
     mask = Image.new("L", (wide, high), 0)
     draw = ImageDraw.Draw(mask)
@@ -118,7 +118,7 @@ def _cloud(width: float, colour: Colour, seed: str) -> Image.Image:
         draw.ellipse((middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius), fill=215)
     draw.rounded_rectangle((0.08 * wide, 0.56 * high, 0.92 * wide, 0.8 * high), 0.12 * high, fill=215)
     mask = mask.filter(ImageFilter.GaussianBlur(max(1.0, width / 60)))
-    cloud = Image.new("RGBA", (wide, high), tuple(round(c) for c in colour))
+    cloud = Image.new("RGBA", (wide, high), tuple(round(c) for c in color))
     cloud.putalpha(mask)
     return cloud
 

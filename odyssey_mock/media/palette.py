@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from odyssey_mock.media.canvas import Colour, mix
+from odyssey_mock.media.canvas import Color, mix
 from odyssey_mock.media.hash_noise import fraction
 
 type Hour = Literal["day", "dawn", "sunset", "night"]
@@ -60,7 +60,7 @@ class Scenery:
     Attributes:
         hour, land, weather: what it shows.
         seed: shapes it, and stays the same all through a stream.
-        accent: colours what is new.
+        accent: colors what is new.
         hour_named: whether a prompt asked for the hour; only then does a given picture take its light.
     """
 
@@ -68,7 +68,7 @@ class Scenery:
     land: Land
     weather: Weather
     seed: str
-    accent: Colour
+    accent: Color
     hour_named: bool
 
     @property
@@ -80,14 +80,14 @@ class Scenery:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """What an hour does: the sky's colours, how much of a colour is left, and the tint of a given picture."""
+    """What an hour does: the sky's colors, how much of a color is left, and the tint of a given picture."""
 
-    zenith: Colour
-    middle: Colour
-    horizon: Colour
+    zenith: Color
+    middle: Color
+    horizon: Color
     strength: float
-    body: Colour
-    tint: Colour
+    body: Color
+    tint: Color
     tint_share: float
 
 
@@ -98,7 +98,7 @@ LIGHTS: Mapping[Hour, Light] = {
     "night": Light((8, 12, 34), (20, 32, 76), (58, 78, 130), 0.24, (240, 242, 250), (12, 18, 56), 0.55),
 }
 
-ACCENTS: tuple[Colour, ...] = (
+ACCENTS: tuple[Color, ...] = (
     (255, 138, 76),
     (255, 203, 82),
     (120, 214, 140),
@@ -121,7 +121,7 @@ def scenery(prompts: tuple[str, ...]) -> Scenery:
         land=_first(words, _LANDS) or _chosen(get_args(Land.__value__), "land", start),
         weather=_first(words, _WEATHERS) or _chosen(_FAIR, "weather", start),
         seed=start,
-        # A walk in steps that never come full circle: an interaction always brings another colour than the last.
+        # A walk in steps that never come full circle: an interaction always brings another color than the last.
         accent=ACCENTS[
             sum(1 + int(fraction("accent", prompt) * (len(ACCENTS) - 1)) for prompt in prompts) % len(ACCENTS)
         ],
@@ -129,9 +129,9 @@ def scenery(prompts: tuple[str, ...]) -> Scenery:
     )
 
 
-def lit(colour: Colour, light: Light, haze: float = 0.0) -> Colour:
-    """`colour` in the light of an hour, with `haze` (0 to 1) of the horizon's colour before it."""
-    shade = mix(light.zenith, colour, light.strength)
+def lit(color: Color, light: Light, haze: float = 0.0) -> Color:
+    """`color` in the light of an hour, with `haze` (0 to 1) of the horizon's color before it."""
+    shade = mix(light.zenith, color, light.strength)
     return mix((shade[0] * 0.96, shade[1] * 0.96, shade[2] * 0.98), light.horizon, haze)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from odyssey_mock.media.canvas import Canvas, Colour, even, yuv
+from odyssey_mock.media.canvas import Canvas, Color, even, yuv
 from odyssey_mock.media.lettering import Digits, Font, ellipsised, font, plain, wrap
 from odyssey_mock.media.planes import Planes
 from odyssey_mock.media.timeline import Moment, Timeline
@@ -27,10 +27,10 @@ class Panel:
     Args:
         timeline: of the stream.
         moment: any frame that shows the prompt.
-        accent: colour of the label and of the mark that runs along the panel.
+        accent: color of the label and of the mark that runs along the panel.
     """
 
-    def __init__(self, timeline: Timeline, moment: Moment, accent: Colour) -> None:
+    def __init__(self, timeline: Timeline, moment: Moment, accent: Color) -> None:
         size, scale = timeline.size, timeline.size.scale
         self._fps = timeline.fps
         self._accent = tuple(round(float(level)) for level in yuv(accent))
@@ -57,9 +57,9 @@ class Panel:
         draw.rounded_rectangle((0, 0, self.width - 1, self.height - 1), radius, fill=_FOOT)
         draw.rounded_rectangle((0, 0, self.width - 1, self._foot + radius), radius, fill=_GROUND)
         draw.rectangle((0, self._foot, self.width - 1, self.height - radius), fill=_FOOT)
-        colour = tuple(round(channel) for channel in accent)
+        color = tuple(round(channel) for channel in accent)
         label = ellipsised(_label(timeline, moment), label_font, inner)
-        draw.text((pad, pad), label, fill=(*colour, 255), font=label_font)
+        draw.text((pad, pad), label, fill=(*color, 255), font=label_font)
         y = pad + label_height
         for line in lines or [_WORDLESS if timeline.tag is not None else _IDLE]:
             draw.text((pad, y), line, fill=_TEXT if lines else _DIM, font=text_font)

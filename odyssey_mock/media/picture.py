@@ -27,7 +27,7 @@ class PictureError(ValueError):
 
 
 def fitted(data: bytes, size: Size) -> Image.Image:
-    """Decode an image, turn it upright (EXIF), and scale and crop it around its centre to cover `size`, as RGB.
+    """Decode an image, turn it upright (EXIF), and scale and crop it around its center to cover `size`, as RGB.
 
     Raises:
         PictureError: not one of `FORMATS`, damaged, or so large when unpacked that it can only be an attack.
@@ -68,7 +68,7 @@ def kept(data: bytes, size: Size) -> bytes:
 
 def _solid(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        # Sixteen bits of grey, of which Pillow would make white: it clips what is above 255.
+        # Sixteen bits of gray, of which Pillow would make white: it clips what is above 255.
         image = image.convert("I").point(lambda level: level * (1 / 257)).convert("L")
     if not image.has_transparency_data:
         return image.convert("RGB")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 type Plane = NDArray[np.uint8]
 
 BLACK, WHITE, NEUTRAL = 16, 235, 128
-"""Luma of black and of white, and chroma of grey, in the limited range that video uses (ITU-R BT.601)."""
+"""Luma of black and of white, and chroma of gray, in the limited range that video uses (ITU-R BT.601)."""
 
 
 class Planes(NamedTuple):

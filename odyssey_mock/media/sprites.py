@@ -22,10 +22,10 @@ class Sprite:
 
     def __init__(self, image: Image.Image) -> None:
         pixels = np.asarray(image, np.float32)
-        colours, alpha = yuv(pixels[..., :3]), pixels[..., 3] / np.float32(255)
+        colors, alpha = yuv(pixels[..., :3]), pixels[..., 3] / np.float32(255)
         self.width, self.height = image.size
-        self._luma = colours[..., 0].astype(np.int16)
-        self._chroma = [halved(colours[..., channel]).astype(np.int16) for channel in (1, 2)]
+        self._luma = colors[..., 0].astype(np.int16)
+        self._chroma = [halved(colors[..., channel]).astype(np.int16) for channel in (1, 2)]
         self._alpha = np.rint(alpha * _OPAQUE).astype(np.int16)
         self._chroma_alpha = np.rint(halved(alpha) * _OPAQUE).astype(np.int16)
 
@@ -52,7 +52,7 @@ class Specks:
 
     Args:
         shape: opacity of the spot, (height, width) of 0 to 1.
-        luma: its brightness; colour stays as it is underneath.
+        luma: its brightness; color stays as it is underneath.
     """
 
     def __init__(self, shape: NDArray[np.float64], luma: int) -> None:

@@ -92,7 +92,7 @@ def draw_stamp(frame: av.VideoFrame, stamp: FrameStamp) -> None:
     top, left, height, width = layout.box
     y, u, v = planes_of(frame)
     y[top : top + height, left : left + width] = luma[layout.row_of_line[:, None], layout.column_of_pixel]
-    # A chroma sample that the stamp covers in part is cleared too: colour leaks into what a reader of RGB sees.
+    # A chroma sample that the stamp covers in part is cleared too: color leaks into what a reader of RGB sees.
     for chroma in (u, v):
         chroma[top // 2 : (top + height + 1) // 2, left // 2 : (left + width + 1) // 2] = NEUTRAL
 

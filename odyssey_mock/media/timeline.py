@@ -21,7 +21,7 @@ class Size:
     """Width and height of a frame in pixels.
 
     Raises:
-        TimelineError: an odd side (yuv420p halves both for colour), or a frame too small to carry a stamp.
+        TimelineError: an odd side (yuv420p halves both for color), or a frame too small to carry a stamp.
     """
 
     width: int

@@ -23,7 +23,7 @@ _FIELDS_KEPT: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class ReplyMode:
-    """How a reply is sent: an action of `stream.start` and its like (`faults/catalogue.py`), or as usual."""
+    """How a reply is sent: an action of `stream.start` and its like (`faults/catalog.py`), or as usual."""
 
     do: str | None = None
     seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""What goes wrong with a client's connection on purpose: the faults of socket and peer (`faults/catalogue.py`)."""
+"""What goes wrong with a client's connection on purpose: the faults of socket and peer (`faults/catalog.py`)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType

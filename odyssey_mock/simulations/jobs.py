@@ -232,7 +232,7 @@ class Jobs(Mapping[str, JobRecord]):
         return self._happen(record, given_up, message)
 
     def _reach(self, point: str, record: JobRecord, event: JobEvent, message: str | None = None) -> None:
-        """Let `event` happen to a job that has come to a point of the catalogue, or what a fault has for it there."""
+        """Let `event` happen to a job that has come to a point of the catalog, or what a fault has for it there."""
         fault = self._faults.fire(point, account=record.account_id, job=record.id)
         match fault:
             case None:

@@ -1,6 +1,6 @@
 """Whatever goes wrong, and several things at once: every call settles in its time, and nothing is left behind.
 
-Faults are drawn from the whole catalogue. What is to come of each alone is in the matrix; here it is only that the
+Faults are drawn from the whole catalog. What is to come of each alone is in the matrix; here it is only that the
 client answers its user, with one of its own errors, and can always be left.
 """
 

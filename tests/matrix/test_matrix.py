@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from odyssey_mock.faults.catalogue import POINTS
+from odyssey_mock.faults.catalog import POINTS
 from tests.matrix.calls import CALLS
 from tests.matrix.stage import described, played
 from tests.matrix.table import CELLS, NOT_FELT, WITHIN_S, Cell

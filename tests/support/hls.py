@@ -54,7 +54,7 @@ class Playlist:
 
     @property
     def uris(self) -> list[str]:
-        """All that it names: the initialisation section first, then the segments."""
+        """All that it names: the initialization section first, then the segments."""
         return [self.init, *(segment.uri for segment in self.segments)]
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import httpx
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.faults.catalogue import POINTS
+from odyssey_mock.faults.catalog import POINTS
 from tests.support.simulations import wanted
 
 STREAM = "11111111-2222-3333-4444-555555555555"

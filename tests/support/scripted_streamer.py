@@ -21,7 +21,7 @@ LAST_WORDS_S = 0.2
 
 
 class GreyTrack(VideoStreamTrack):
-    """Small grey frames, until it is frozen."""
+    """Small gray frames, until it is frozen."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ type Entry = dict[str, Any]  # decoded JSON, right or wrong
 IMAGE = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCB2kUIOwAAAABJRU5ErkJggg=="
 )
-"""One grey pixel."""
+"""One gray pixel."""
 
 NO_IMAGES = (
     "",

@@ -1,4 +1,4 @@
-"""How a test shows each action of the catalogue: one case for each, and no action without one."""
+"""How a test shows each action of the catalog: one case for each, and no action without one."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ import pytest
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.faults.catalogue import POINTS, FaultAction
+from odyssey_mock.faults.catalog import POINTS, FaultAction
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT
 from tests.support.visits import Visits, visits

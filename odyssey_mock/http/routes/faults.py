@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 
 from odyssey_mock.core.clock import Clock, ManualClock
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.faults.catalogue import LONGEST, POINTS, WHERE, Parameter
+from odyssey_mock.faults.catalog import LONGEST, POINTS, WHERE, Parameter
 from odyssey_mock.faults.fault import HOW_OFTEN
 from odyssey_mock.faults.registry import ActiveFault, Faults
 from odyssey_mock.http.errors import ApiError, parse, read_body
@@ -41,7 +41,7 @@ class FaultRoutes:
         """Make the routes, below the prefix of the control API."""
         return [
             ServiceRoute("/faults", {"GET": self.listed, "POST": self.add, "DELETE": self.clear}),
-            ServiceRoute("/faults/catalogue", {"GET": self.catalogue}),
+            ServiceRoute("/faults/catalog", {"GET": self.catalog}),
             ServiceRoute("/faults/{fault_id}", {"DELETE": self.remove}),
             ServiceRoute("/server/away", {"POST": self.go_away}),
         ]
@@ -70,7 +70,7 @@ class FaultRoutes:
             raise ApiError(404, f"There is no fault {fault_id[:64]!r}; GET /_mock/faults lists them") from None
         return Response(status_code=204)
 
-    async def catalogue(self, _request: Request) -> Response:
+    async def catalog(self, _request: Request) -> Response:
         """Every point, its actions, their parameters, and what a fault can be narrowed to there."""
         points: dict[str, JSON] = {
             name: {

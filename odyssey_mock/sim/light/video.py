@@ -63,7 +63,7 @@ class LightPacket:
         return f"<LightPacket {self.stamp} in {self.codec}, {self.size}{', key' if self.is_keyframe else ''}>"
 
     def __bytes__(self) -> bytes:
-        """What a muxer wants: a grey picture, the same for every frame; of HLS only the times are right."""
+        """What a muxer wants: a gray picture, the same for every frame; of HLS only the times are right."""
         key, next_one = _blank(self.size, self.codec, self.fps)
         return key if self.is_keyframe else next_one
 
@@ -129,7 +129,7 @@ def light_frame_encoder(timeline: Timeline, bitrate: int | None) -> LightFrameEn
 
 @lru_cache(maxsize=8)
 def _blank(size: Size, codec: Codec, fps: int) -> tuple[bytes, bytes]:
-    """A grey picture and one more like it, encoded."""
+    """A gray picture and one more like it, encoded."""
     frame = av.VideoFrame(size.width, size.height, "yuv420p")
     for plane in planes_of(frame):
         plane[:] = NEUTRAL
@@ -148,7 +148,7 @@ SEQUENCE = struct.Struct("!I")
 
 
 class LightFrame:
-    """A picture that is only drawn, grey with its stamp, when somebody looks at it; whatever `av.VideoFrame` can.
+    """A picture that is only drawn, gray with its stamp, when somebody looks at it; whatever `av.VideoFrame` can.
 
     Attributes:
         width: in pixels.

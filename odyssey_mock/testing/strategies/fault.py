@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.faults.catalogue import POINTS, WHERE, Parameter
+from odyssey_mock.faults.catalog import POINTS, WHERE, Parameter
 from odyssey_mock.faults.fault import Fault, FaultError
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

@@ -32,7 +32,7 @@ def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def halves(size: tuple[int, int] = (300, 200), left: str = "red", right: str = "blue") -> Image.Image:
-    """Two colours side by side, so that a test sees where each went."""
+    """Two colors side by side, so that a test sees where each went."""
     picture = Image.new("RGB", size, left)
     picture.paste(right, (size[0] // 2, 0, size[0], size[1]))
     return picture
@@ -47,10 +47,10 @@ def decoded(url: str) -> Image.Image:
     return picture
 
 
-def colour(picture: Image.Image, x: float, y: float) -> str:
+def color(picture: Image.Image, x: float, y: float) -> str:
     pixel = picture.convert("RGB").getpixel((int(x * picture.width), int(y * picture.height)))
     assert isinstance(pixel, tuple)
-    names = {"red": (255, 0, 0), "blue": (0, 0, 255), "white": (255, 255, 255), "black": (0, 0, 0), "grey": (128,) * 3}
+    names = {"red": (255, 0, 0), "blue": (0, 0, 255), "white": (255, 255, 255), "black": (0, 0, 0), "gray": (128,) * 3}
     near = [name for name, rgb in names.items() if max(abs(a - b) for a, b in zip(rgb, pixel, strict=True)) < 40]
     return near[0] if near else str(pixel)
 
@@ -61,7 +61,7 @@ def test_each_format_is_told_by_its_content_and_fitted(kind: str, portrait: bool
     picture = decoded(prepare_image(encoded(halves(), kind), portrait=portrait))
     assert picture.size == ((704, 1280) if portrait else (1280, 704))
     assert picture.format == "JPEG"
-    assert (colour(picture, 0.2, 0.5), colour(picture, 0.8, 0.5)) == ("red", "blue")
+    assert (color(picture, 0.2, 0.5), color(picture, 0.8, 0.5)) == ("red", "blue")
 
 
 def test_the_name_of_a_file_does_not_matter(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_uint8_arrays_are_images(shape: tuple[int, ...]) -> None:
     array = np.full(shape, 255, np.uint8)
     array[:, 15:] = 0 if len(shape) == 2 else [0, 0, 255, 255][: shape[-1]]
     picture = decoded(prepare_image(array[:, ::1], portrait=False))
-    assert (colour(picture, 0.2, 0.5), colour(picture, 0.8, 0.5)) == ("white", "black" if len(shape) == 2 else "blue")
+    assert (color(picture, 0.2, 0.5), color(picture, 0.8, 0.5)) == ("white", "black" if len(shape) == 2 else "blue")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_pil_image_of_any_usual_mode_is_taken_and_left_alone(mode: str) -> Non
     source = halves(left="black", right="white").convert("RGB").convert(mode)
     before = source.tobytes()
     picture = decoded(prepare_image(source, portrait=True))
-    assert (colour(picture, 0.2, 0.5), colour(picture, 0.8, 0.5)) == ("black", "white")
+    assert (color(picture, 0.2, 0.5), color(picture, 0.8, 0.5)) == ("black", "white")
     assert (source.mode, source.tobytes()) == (mode, before)
 
 
@@ -120,21 +120,21 @@ def test_a_pil_image_without_a_known_range_is_refused(mode: str) -> None:
 
 def test_sixteen_bit_grey_keeps_its_shades() -> None:
     source = Image.fromarray(np.full((20, 20), 0x8000, np.uint16))
-    assert colour(decoded(prepare_image(encoded(source), portrait=True)), 0.5, 0.5) == "grey"
+    assert color(decoded(prepare_image(encoded(source), portrait=True)), 0.5, 0.5) == "gray"
 
 
 def test_transparency_is_laid_on_white() -> None:
     source = halves().convert("RGBA")
     source.paste((0, 0, 0, 0), (0, 0, 150, 200))
     for same in (source, encoded(source, "PNG"), encoded(source, "WEBP", lossless=True), encoded(source, "GIF")):
-        assert colour(decoded(prepare_image(same, portrait=True)), 0.2, 0.5) == "white"
+        assert color(decoded(prepare_image(same, portrait=True)), 0.2, 0.5) == "white"
 
 
 def test_the_middle_is_kept_and_what_juts_out_is_cut() -> None:
     wide = Image.new("RGB", (3000, 1280), "blue")
     wide.paste("red", (3000 // 2 - 352, 0, 3000 // 2 + 352, 1280))
     picture = decoded(prepare_image(wide, portrait=True))
-    assert {colour(picture, x, y) for x in (0.02, 0.5, 0.98) for y in (0.02, 0.98)} == {"red"}
+    assert {color(picture, x, y) for x in (0.02, 0.5, 0.98) for y in (0.02, 0.98)} == {"red"}
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
@@ -143,7 +143,7 @@ def test_exif_orientation_is_applied(kind: str) -> None:
     exif[0x0112] = 6  # turn a quarter clockwise: left goes up
     content = encoded(halves((400, 400)), kind, exif=exif)
     picture = decoded(prepare_image(content, portrait=True))
-    assert (colour(picture, 0.5, 0.1), colour(picture, 0.5, 0.9)) == ("red", "blue")
+    assert (color(picture, 0.5, 0.1), color(picture, 0.5, 0.9)) == ("red", "blue")
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
@@ -152,7 +152,7 @@ def test_of_an_animation_the_first_frame_is_sent_and_nothing_else(kind: str) -> 
     content = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
     picture = decoded(prepare_image(content, portrait=True))
     assert picture.format == "JPEG"
-    assert colour(picture, 0.5, 0.5) == "red"
+    assert color(picture, 0.5, 0.5) == "red"
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -167,13 +167,13 @@ def test_one_of_the_right_size_that_must_be_turned_is_turned() -> None:
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
     picture = decoded(prepare_image(encoded(halves((704, 1280)), "JPEG", exif=exif), portrait=True))
-    assert (colour(picture, 0.2, 0.5), colour(picture, 0.8, 0.5)) == ("blue", "red")
+    assert (color(picture, 0.2, 0.5), color(picture, 0.8, 0.5)) == ("blue", "red")
 
 
-def test_one_of_the_right_size_with_a_transparent_colour_is_laid_on_white() -> None:
+def test_one_of_the_right_size_with_a_transparent_color_is_laid_on_white() -> None:
     content = encoded(halves((704, 1280)), "PNG", transparency=(255, 0, 0))
     picture = decoded(prepare_image(content, portrait=True))
-    assert (colour(picture, 0.2, 0.5), colour(picture, 0.8, 0.5)) == ("white", "blue")
+    assert (color(picture, 0.2, 0.5), color(picture, 0.8, 0.5)) == ("white", "blue")
 
 
 @pytest.mark.parametrize(("kind", "mode"), [("JPEG", "CMYK"), ("PNG", "RGBA"), ("PNG", "P"), ("BMP", "RGB")])

@@ -24,9 +24,9 @@ from tests.support.scripts import IMAGE
 CAT = Script().start("A cat").wait(3).interact("It looks out").wait(3).end()
 
 
-def picture(colour: str = "red") -> bytes:
+def picture(color: str = "red") -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (8, 8), colour).save(out, "PNG")
+    Image.new("RGB", (8, 8), color).save(out, "PNG")
     return out.getvalue()
 
 

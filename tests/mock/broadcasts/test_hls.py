@@ -203,7 +203,7 @@ def test_each_segment_decodes_by_itself_and_all_together_are_the_stream(
 
 
 @pytest.mark.parametrize("size", [SIZE, Size(704, 1280), Size(1280, 704)], ids=str)
-def test_the_initialisation_section_says_what_the_stream_is(size: Size) -> None:
+def test_the_initialization_section_says_what_the_stream_is(size: Size) -> None:
     stream = Streamed(segment_duration=0.1, size=size)
     for packet in encoded(3, size):
         stream.hls.push(packet)

@@ -108,7 +108,7 @@ def test_a_worker_that_dies_costs_no_seed_but_the_one_that_kills_it(
     ] == [12]
 
 
-def test_a_batch_that_may_have_killed_a_worker_is_played_alone_or_its_neighbours_would_be_blamed() -> None:
+def test_a_batch_that_may_have_killed_a_worker_is_played_alone_or_its_neighbors_would_be_blamed() -> None:
     class Client:
         def nthreads(self) -> dict[str, int]:
             return {"a worker": 2}

@@ -48,7 +48,7 @@ def weather(**changes: object) -> Callable[[Any], None]:
         (lambda data: data.update(seed="x"), "seed: expected a whole number, 0 or more, got 'x'"),
         (lambda data: data.update(seed=-1), "seed: expected a whole number, 0 or more, got -1"),
         (lambda data: data.update(depth="deep"), "depth: expected one of 'light', 'full', got 'deep'"),
-        (lambda data: data["settings"].update(colour=1), "settings: there is no setting 'colour'"),
+        (lambda data: data["settings"].update(color=1), "settings: there is no setting 'color'"),
         (lambda data: data["settings"].update(fps=-1), "settings: fps must be "),
         (lambda data: data.update(faults=[{"at": "nowhere", "do": "x"}]), "faults: there is no fault point 'nowhere'"),
         (lambda data: data.update(faults=[3]), "faults: a fault must be an object"),

@@ -12,7 +12,7 @@ from odyssey_mock.explore import scenario_generator as drawing
 from odyssey_mock.explore.actions import ACTIONS
 from odyssey_mock.explore.chaos import CHAOS
 from odyssey_mock.explore.scenario_generator import STEPS, draw
-from odyssey_mock.faults.catalogue import POINTS
+from odyssey_mock.faults.catalog import POINTS
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.settings import Settings
 from odyssey_mock.sim.randomness import Randomness

@@ -1,4 +1,4 @@
-"""The typed keywords of faults: they are those of the catalogue, and a type checker refuses others."""
+"""The typed keywords of faults: they are those of the catalog, and a type checker refuses others."""
 
 from collections.abc import Iterator, Mapping
 from typing import get_args, get_type_hints
@@ -9,7 +9,7 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 
 from odyssey_mock import FaultError, MockOdyssey
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.faults.catalogue import POINTS, WHERE, points_of
+from odyssey_mock.faults.catalog import POINTS, WHERE, points_of
 from odyssey_mock.faults.fault import HOW_OFTEN
 from odyssey_mock.faults.keywords import FaultActionName, FaultKeywords, FaultMatch, FaultPoint, FaultPointGroup
 from odyssey_mock.testing.strategies import faults

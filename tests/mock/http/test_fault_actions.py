@@ -11,7 +11,7 @@ import pytest
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.faults.catalogue import POINTS
+from odyssey_mock.faults.catalog import POINTS
 from odyssey_mock.http.fault_responses import ACTIONS
 from tests.support.http_points import ASKS, CELLS, HTTP_POINTS, ask, token_of
 from tests.support.leftovers import nothing_left

@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.accounts.accounts import account_id
-from odyssey_mock.faults.catalogue import POINTS
+from odyssey_mock.faults.catalog import POINTS
 from odyssey_mock.http.app import create_app
 from odyssey_mock.http.fault_points import FaultPoint, ServiceRoute
 from odyssey_mock.http.fault_responses import ACTIONS

@@ -175,7 +175,7 @@ def test_a_thumbnail_is_the_middle_frame_at_half_the_size(tmp_path: Path, size: 
     whole = Image.fromarray(Renderer(made.timeline).render(middle).to_ndarray(format="rgb24"))
     below = size.height // 80
     difference = pixels[below:].astype(float) - np.asarray(whole.reduce(2))[below:]
-    assert np.abs(difference.mean(axis=(0, 1))).max() < 2, "no cast of colour"
+    assert np.abs(difference.mean(axis=(0, 1))).max() < 2, "no cast of color"
     assert 10 * np.log10(255**2 / (difference**2).mean()) > 30, "dB PSNR"
 
 

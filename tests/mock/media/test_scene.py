@@ -39,9 +39,9 @@ def luma(timeline: Timeline, index: int) -> NDArray[np.int16]:
     return planes_of(Renderer(timeline).render(index)).y.astype(np.int16)
 
 
-def encoded(form: str, colour: tuple[int, ...] = (200, 40, 40), size: tuple[int, int] = (300, 200)) -> bytes:
+def encoded(form: str, color: tuple[int, ...] = (200, 40, 40), size: tuple[int, int] = (300, 200)) -> bytes:
     data = io.BytesIO()
-    Image.new("RGBA" if len(colour) == 4 else "RGB", size, colour).save(data, form)
+    Image.new("RGBA" if len(color) == 4 else "RGB", size, color).save(data, form)
     return data.getvalue()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.accounts.accounts import account_id
-from odyssey_mock.faults.catalogue import POINTS
+from odyssey_mock.faults.catalog import POINTS
 from tests.support.raw import LIMIT
 
 RESET = {"at": "rest.regions.list", "do": "reset"}
@@ -108,9 +108,9 @@ async def test_a_reset_puts_back_those_of_the_settings(http: httpx.AsyncClient) 
     assert [each["at"] for each in (await http.get("/_mock/faults")).json()["faults"]] == [PING["at"]]
 
 
-async def test_the_catalogue_is_whole_and_enough_to_make_every_fault_from(http: httpx.AsyncClient) -> None:
-    catalogue = (await http.get("/_mock/faults/catalogue")).json()
-    assert set(catalogue["points"]) == set(POINTS)
+async def test_the_catalog_is_whole_and_enough_to_make_every_fault_from(http: httpx.AsyncClient) -> None:
+    catalog = (await http.get("/_mock/faults/catalog")).json()
+    assert set(catalog["points"]) == set(POINTS)
     examples = {"status": 500, "seconds": 1, "bytes_per_second": 9, "reason": "x", "width": 320, "height": 640}
     described = [
         {
@@ -119,17 +119,17 @@ async def test_the_catalogue_is_whole_and_enough_to_make_every_fault_from(http: 
             **{name: examples[name] for name, each in action["parameters"].items() if each["required"]},
             "match": {name: 0 if name == "script_index" else "x" for name in point["match"]},
         }
-        for at, point in catalogue["points"].items()
+        for at, point in catalog["points"].items()
         for do, action in point["actions"].items()
     ]
     assert (await http.post("/_mock/faults", json=described)).status_code == 201
-    assert set(catalogue["parameters"]) == {"times", "after", "probability"}
-    assert catalogue["points"]["rest.auth.token"]["actions"]["status"]["parameters"]["status"] == {
+    assert set(catalog["parameters"]) == {"times", "after", "probability"}
+    assert catalog["points"]["rest.auth.token"]["actions"]["status"]["parameters"]["status"] == {
         "expected": "an HTTP status, 400 to 599",
         "required": True,
         "default": None,
     }
-    json.dumps(catalogue, allow_nan=False)
+    json.dumps(catalog, allow_nan=False)
 
 
 @pytest.mark.odyssey(speed=1000.0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from odyssey_mock import FaultError
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.faults.catalogue import POINTS
+from odyssey_mock.faults.catalog import POINTS
 from odyssey_mock.faults.registry import ActiveFault, Faults
 from odyssey_mock.testing.strategies import fault_lists, faults
 from odyssey_mock.testing.strategies.fault import may_hide

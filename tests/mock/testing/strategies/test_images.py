@@ -99,8 +99,8 @@ VARIANTS: dict[str, Callable[[Any], bool]] = {  # Any: images of every kind
     "a transparent picture": lambda image: isinstance(image, Image.Image) and image.mode == "RGBA",
     "a picture of ink": lambda image: isinstance(image, Image.Image) and image.mode == "CMYK",
     "a palette": lambda image: isinstance(image, Image.Image) and image.mode == "P",
-    "grey of 16 bits": lambda image: isinstance(image, Image.Image) and image.mode == "I;16",
-    "a grey array": lambda image: isinstance(image, np.ndarray) and image.ndim == 2,
+    "gray of 16 bits": lambda image: isinstance(image, Image.Image) and image.mode == "I;16",
+    "a gray array": lambda image: isinstance(image, np.ndarray) and image.ndim == 2,
     "a transparent array": lambda image: isinstance(image, np.ndarray) and image.shape[2:] == (4,),
     "a view of an array": lambda image: isinstance(image, np.ndarray) and image.strides[0] < 0,
 }

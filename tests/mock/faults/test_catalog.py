@@ -1,4 +1,4 @@
-"""The catalogue, and faults as values: every one of its entries can be made, written down and read again."""
+"""The catalog, and faults as values: every one of its entries can be made, written down and read again."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from odyssey_mock import Fault, FaultError
 from odyssey_mock.accounts.accounts import account_id
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.faults.catalogue import DEEPEST, POINTS, WHERE, points_of
+from odyssey_mock.faults.catalog import DEEPEST, POINTS, WHERE, points_of
 from odyssey_mock.testing.strategies import faults
 
 ENTRIES = [(point, do) for point in POINTS for do in POINTS[point].actions]

@@ -1,8 +1,10 @@
-"""The pages say what is: their tables are the code's, their examples run, their links lead somewhere."""
+"""The documentation is true: its tables come from the code, its code blocks run, its links and paths exist."""
 
 import asyncio
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,111 +12,145 @@ from pathlib import Path
 import pytest
 
 from odyssey_mock import MockOdyssey
+from odyssey_mock.faults.fault import Fault
+from tests.support.pages import PAGES, ROOT, Block, blocks
 
-ROOT = Path(__file__).parent.parent
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "CONTRIBUTING.md",
-    *(ROOT / "docs" / name for name in ("architecture.md", "protocol.md", "fault-matrix.md", "simulation.md")),
-]
-EXAMPLE_LIMIT = 60.0
-"""Seconds; an example takes about three."""
+LIMIT = 60.0
+"""Seconds for one code block; most take about three."""
 
-pytest_plugins = ["pytester"]
+README_LINES = 150
+PICTURE_BYTES = 200_000
 
+NOT_RUN = {
+    "make demo ": "the suite is run by make test; tests/mock/cli has the demo",
+    "pip install ": "installs this project, which the suite has done",
+    "python3 -m venv ": "installs this project, which the suite has done",
+    "odyssey-mock serve\n": "does not end; tests/mock/cli runs it",
+    "odyssey-mock explore ": "takes minutes; tests/mock/explore runs each option with few seeds",
+}
+"""Shell blocks that no test here runs, by how they begin, and the reason."""
 
-SIMULATION = "docs/simulation.md"
-
-FEW = """
+FEW_EXAMPLES = """
 from hypothesis import settings
 
 settings.register_profile("few", max_examples=5, deadline=None)
 settings.load_profile("few")
 """
-"""A `conftest.py` for examples that Hypothesis would play a hundred times."""
+"""A `conftest.py` that limits Hypothesis, which would play a state machine a hundred times."""
+
+pytest_plugins = ["pytester"]
 
 
-def examples(which: str, page: str = "README.md") -> list[str]:
-    """Find the Python blocks of a page that contain `which`."""
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
-    return [block for block in blocks if which in block]
+def is_test(block: Block) -> bool:
+    return "def test_" in block.code or ".TestCase" in block.code
 
 
-def test_the_transition_tables_are_those_of_the_code() -> None:
+PYTHON = blocks("python")
+TESTS = [block for block in PYTHON if is_test(block)]
+PROGRAMS = [block for block in PYTHON if not is_test(block)]
+SHELL = blocks("sh")
+
+
+def test_transition_tables_come_from_the_code() -> None:
     drawing = [sys.executable, str(ROOT / "scripts" / "draw_tables.py"), "--check"]
-    checked = subprocess.run(drawing, cwd=ROOT, capture_output=True, text=True, check=False, timeout=EXAMPLE_LIMIT)
+    checked = subprocess.run(drawing, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT)
 
     assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)\s]*)\)", page.read_text())
 
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    assert [link for link in links if not leads_somewhere(page, link)] == []
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_files_that_the_pages_name_exist(page: Path) -> None:
+def test_files_named_by_the_pages_exist(page: Path) -> None:
     named = re.findall(r"`((?:odyssey_client|odyssey_mock|tests|scripts|fixtures|docs)/[\w./-]*)`", page.read_text())
 
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_the_readme_has_both_kinds_of_examples() -> None:
-    assert examples("def test_")
-    assert examples("asyncio.run")
+def test_index_lists_every_page() -> None:
+    index = ROOT / "docs" / "README.md"
+    listed = {(index.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+)\)", index.read_text())}
+
+    assert {page for page in PAGES if page.is_relative_to(index.parent)} - {index} == listed
 
 
-@pytest.mark.parametrize("example", examples("def test_"))
-def test_an_example_of_a_test_passes_as_it_stands(example: str, pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(example)
+def test_readme_and_its_picture_stay_small() -> None:
+    readme = (ROOT / "README.md").read_text()
+    (picture,) = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", readme)
+
+    assert len(readme.splitlines()) <= README_LINES
+    assert (ROOT / picture).stat().st_size < PICTURE_BYTES
+
+
+def test_tests_of_the_pages_pass_unchanged(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(FEW_EXAMPLES)
     pytester.makeini("[pytest]\nasyncio_mode = auto\n")
+    files = {f"test_{re.sub(r'\W', '_', str(block))}": block.code for block in TESTS}
+    pytester.makepyfile(**files)
 
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=EXAMPLE_LIMIT)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=2 * LIMIT)
 
-    result.assert_outcomes(passed=example.count("def test_"))
+    result.assert_outcomes(passed=sum(max(1, block.code.count("def test_")) for block in TESTS))
 
 
-@pytest.mark.parametrize("example", examples("asyncio.run"))
-async def test_an_example_of_a_program_runs_against_the_mock(example: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", PROGRAMS, ids=str)
+async def test_program_runs_against_the_mock(block: Block, tmp_path: Path) -> None:
+    await run(sys.executable, "-c", block.code, folder=tmp_path)
+
+
+@pytest.mark.parametrize("block", [block for block in SHELL if not block.code.startswith(tuple(NOT_RUN))], ids=str)
+async def test_shell_commands_run_against_the_mock(block: Block, tmp_path: Path) -> None:
+    if "curl" in block.code and shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    shutil.copytree(ROOT / "fixtures" / "scripts", tmp_path / "fixtures" / "scripts")
+
+    await run("sh", "-e", "-c", block.code.replace("curl ", "curl --fail --silent --show-error "), folder=tmp_path)
+
+
+async def run(*command: str, folder: Path) -> None:
+    """Run a program with a mock of its own; Enter ends one that waits for input."""
     async with MockOdyssey() as mock:
+        environment = {"ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
+        scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         program = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            example,
-            cwd=tmp_path,
-            env={**os.environ, "ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key},
+            *command,
+            cwd=folder,
+            env={**os.environ, **environment, "PATH": scripts},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        async with asyncio.timeout(EXAMPLE_LIMIT):
-            _, complaints = await program.communicate(b"\n")  # for one that waits for a key
+        async with asyncio.timeout(LIMIT):
+            _, errors = await program.communicate(b"\n")
 
-    assert program.returncode == 0, complaints.decode()
-
-
-def test_the_page_on_simulation_begins_with_the_example_of_the_readme() -> None:
-    (example,) = examples("def test_", SIMULATION)
-    assert example in examples("def test_")
+    assert program.returncode == 0, errors.decode()
 
 
-def test_the_example_of_a_state_machine_passes_as_it_stands(pytester: pytest.Pytester) -> None:
-    (example,) = examples("OdysseyMachine", SIMULATION)
-    pytester.makeconftest(FEW)
-    pytester.makepyfile(example)
+def test_every_exempt_shell_block_exists() -> None:
+    unused = [start for start in NOT_RUN if not any(block.code.startswith(start) for block in SHELL)]
 
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=EXAMPLE_LIMIT)
-
-    result.assert_outcomes(passed=1)
+    assert unused == []
 
 
-def test_the_example_of_a_scenario_runs() -> None:
-    (example,) = examples("explore(", SIMULATION)
+@pytest.mark.parametrize("block", blocks("json"), ids=str)
+def test_json_block_is_a_fault(block: Block) -> None:
+    described = json.loads(block.code)
 
-    program = subprocess.run(
-        [sys.executable, "-c", example], capture_output=True, text=True, check=False, timeout=EXAMPLE_LIMIT
-    )
-
-    assert program.returncode == 0, program.stderr
+    assert described.items() <= Fault.of(described).to_json().items()

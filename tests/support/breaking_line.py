@@ -1,4 +1,4 @@
-"""A TCP relay to a server, which breaks while files come through."""
+"""A TCP relay to a server that breaks file downloads."""
 
 import asyncio
 import contextlib
@@ -10,12 +10,12 @@ CHUNK = 4096
 
 @dataclass
 class BreakingLine:
-    """Relays everything, and breaks connections on which files are fetched."""
+    """Relays all traffic and cuts connections that download an artifact."""
 
     port: int
-    """Where the server listens on 127.0.0.1."""
+    """Port of the server on 127.0.0.1."""
     cuts: list[int] = field(default_factory=list)
-    """After how many bytes of an answer each fetch of a file breaks, one after the other; later ones do not."""
+    """Bytes of the response after which each download is cut, one number per download. Later downloads are not cut."""
     before_cut: Callable[[], Awaitable[object]] | None = None
     """Called before each break."""
     url: str = ""
@@ -23,7 +23,7 @@ class BreakingLine:
 
     async def relay(self, near: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
         far, far_writer = await asyncio.open_connection("127.0.0.1", self.port)
-        left: list[int] = []  # one number while this connection is to break
+        left: list[int] = []  # bytes until the cut; empty if this connection is not cut
 
         async def up() -> None:
             while chunk := await near.read(CHUNK):
@@ -59,7 +59,7 @@ class BreakingLine:
 
 @contextlib.asynccontextmanager
 async def breaking_line(to: str) -> AsyncIterator[BreakingLine]:
-    """A line to the server at the URL ``to``, with a URL of its own."""
+    """Relay to the server at the URL ``to``; the relay has its own URL."""
     line = BreakingLine(int(to.rpartition(":")[2]))
     async with await asyncio.start_server(line.relay, "127.0.0.1", 0) as listening:
         line.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"

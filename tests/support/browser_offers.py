@@ -1,7 +1,7 @@
-"""Offers in the form that browsers give them, for an aiortc peer to stand behind.
+"""SDP offers as Chromium and Firefox write them, with the ICE and DTLS parameters of an aiortc peer.
 
-What they have in common: audio comes first, host candidates are hidden behind names (RFC 8828), and there are codecs,
-header extensions and feedback that a server need not know.
+In both, audio comes first and host candidates are hidden behind names (RFC 8828). Both list codecs, header extensions
+and feedback that a server need not support.
 """
 
 import re
@@ -170,7 +170,7 @@ FORMS: Mapping[str, str] = {"Chromium": CHROMIUM, "Firefox": FIREFOX}
 
 
 def as_browser(form: str, offer: str) -> str:
-    """The offer of a peer of audio and video, in that order, as a browser would have written it."""
+    """Rewrite an offer of audio and video, in this order, as the browser would write it."""
     values = {"hidden": HIDDEN}
     for name, pattern in (
         ("ufrag", r"a=ice-ufrag:(\S+)"),

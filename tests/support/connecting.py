@@ -1,4 +1,4 @@
-"""What tests of the connection's machine hand to it."""
+"""Values for tests of the connection state machine."""
 
 from odyssey_client.connection.connection_machine import ReconnectPolicy, SessionRefused
 from odyssey_client.credentials import ClientCredentials

@@ -1,4 +1,4 @@
-"""What the tests of downloads share."""
+"""Helpers for the tests of downloads."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ STREAM = "stream-1"
 
 
 class LookUp:
-    """Gets the recording: the URLs of one after the other, the last for ever."""
+    """Returns a recording with the next of `urls` on each call; the last URL is repeated."""
 
     def __init__(self, *urls: str | None) -> None:
         self.urls = list(urls)
@@ -30,7 +30,7 @@ class LookUp:
 
 
 class Downloads:
-    """What is under test, over one transport."""
+    """Downloads over one transport."""
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
@@ -40,7 +40,7 @@ class Downloads:
 
 
 def request(path: Path, **wishes: object) -> DownloadRequest:
-    return DownloadRequest(STREAM, path, **wishes)  # type: ignore[arg-type]  # some are wrong on purpose
+    return DownloadRequest(STREAM, path, **wishes)  # type: ignore[arg-type]  # some are invalid on purpose
 
 
 def names(directory: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Looking at what a strategy draws, always the same: nothing here depends on chance."""
+"""Deterministic examples of Hypothesis strategies."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis.strategies import SearchStrategy
 
 FEW = settings(max_examples=25)
-"""For properties of single examples: a defect of a strategy is in a good part of what it draws."""
+"""For properties of single examples. A defective strategy shows its defect in many of its examples."""
 
 _ALWAYS_THE_SAME = settings(
     derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck), report_multiple_bugs=False
@@ -14,7 +14,7 @@ _ALWAYS_THE_SAME = settings(
 
 
 def drawn[T](strategy: SearchStrategy[T], count: int = 200) -> list[T]:
-    """Give as many examples as are drawn in a test of `count`."""
+    """Return the examples that a test with `max_examples=count` receives."""
     examples: list[T] = []
 
     @settings(_ALWAYS_THE_SAME, max_examples=count, phases=[Phase.generate])
@@ -27,14 +27,14 @@ def drawn[T](strategy: SearchStrategy[T], count: int = 200) -> list[T]:
 
 
 def smallest[T](strategy: SearchStrategy[T], condition: Callable[[T], bool] = lambda _: True) -> T:
-    """Give the example that Hypothesis shows of those for which `condition` holds."""
+    """Return the smallest example, as Hypothesis shrinks it, for which `condition` holds."""
     return find(strategy, condition, settings=settings(_ALWAYS_THE_SAME, max_examples=2000))
 
 
 def any_of[T](strategy: SearchStrategy[T], condition: Callable[[T], bool]) -> T:
-    """Give the first example for which `condition` holds.
+    """Return the first example for which `condition` holds.
 
     Raises:
-        NoSuchExample: there is none among two thousand.
+        NoSuchExample: if none of 2000 examples satisfies it.
     """
     return find(strategy, condition, settings=settings(_ALWAYS_THE_SAME, max_examples=2000, phases=[Phase.generate]))

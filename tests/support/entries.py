@@ -1,8 +1,8 @@
-"""Entries of scripts as JSON, good ones and others."""
+"""Script entries as JSON, valid and invalid."""
 
 from typing import Any
 
-type Entry = dict[str, Any]  # the tests send what no script has, too
+type Entry = dict[str, Any]  # Any: some tests send invalid fields
 
 START: Entry = {"timestamp_ms": 0, "start": {"prompt": "A cat"}}
 INTERACT: Entry = {"timestamp_ms": 3000, "interact": {"prompt": "It looks out"}}

@@ -1,4 +1,4 @@
-"""What ffprobe and ffmpeg, which are none of ours, say of a video: a file, or an address."""
+"""Reads videos with ffprobe and ffmpeg, as independent decoders: a file or a URL."""
 
 import json
 import os
@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 LIMIT = 120.0
-"""Seconds for one video, all of its frames decoded."""
+"""Seconds for one video, with all of its frames decoded."""
 
 
 def probe(video: Path | str, *, live: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The only stream of a file or an address, its frames counted by decoding them; and the container.
+    """Probe a file or a URL that has one stream; count its frames by decoding them.
 
-    Blocks: in a test whose loop serves the address, call it in a thread. With `live` no frames are counted, as they
-    have no end. Skips the test where there is no ffprobe, except in CI.
+    Blocks: call it in a thread if the event loop of the test serves the URL. With `live`, frames are not counted,
+    because they never end. Skips the test if ffprobe is not installed; in CI, fails it.
 
     Returns:
-        Both as ffprobe writes them, most of it as text: hence Any.
+        The stream and the container as ffprobe prints them. Most values are text, hence Any.
     """
     count = [] if live else ["-count_frames"]
     said = json.loads(_run("ffprobe", *count, "-show_streams", "-show_format", "-of", "json", str(video)))
@@ -30,7 +30,7 @@ def probe(video: Path | str, *, live: bool = False) -> tuple[dict[str, Any], dic
 
 
 def save_stream(url: str, path: Path) -> None:
-    """Copy a live playlist into a file, from its first segment until it ends. Blocks, and skips, as `probe` does."""
+    """Copy a live playlist into a file, from its first segment to its end. Blocks and skips like `probe`."""
     _run("ffmpeg", "-nostdin", "-live_start_index", "0", "-i", url, "-c", "copy", str(path))
 
 
@@ -42,5 +42,5 @@ def _run(program: str, *arguments: str) -> str:
         pytest.skip(reason)
     command: Sequence[str] = [program, "-v", "error", *arguments]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
-    assert (finished.returncode, finished.stderr) == (0, ""), "not a word of complaint"
+    assert (finished.returncode, finished.stderr) == (0, ""), "expected success and nothing on stderr"
     return finished.stdout

@@ -1,4 +1,4 @@
-"""A server of one file over raw HTTP that cuts, stalls and lies as a test says."""
+"""An HTTP server of one file that truncates, stalls or misreports responses as a test plans."""
 
 import asyncio
 import contextlib
@@ -7,51 +7,51 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 FILE = b"".join(number.to_bytes(4) for number in range(75 * 1024))
-"""300 KiB, of which no two places are alike."""
+"""300 KiB; no four-byte word occurs twice."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """How one request is answered; without anything, as RFC 9110 has it."""
+    """How one request is answered. The defaults follow RFC 9110."""
 
     cut: int | None = None
-    """Break the connection after so many bytes of the body."""
+    """Close the connection after this many bytes of the body."""
     stall: int | None = None
-    """Send nothing more after so many bytes of the body, until the client goes away."""
+    """Stop sending after this many bytes of the body, and wait until the client closes the connection."""
     status: int | None = None
-    """Answer with this status and no body."""
+    """Respond with this status and no body."""
     headers: Mapping[str, str | None] = field(default_factory=dict)
-    """Other headers than those that are right; None for none."""
+    """Headers that replace the correct ones; None removes a header."""
     extra: bytes = b""
-    """More body than there is, where the body is chunked."""
+    """Bytes appended to the body, if it is chunked."""
     at_most: int | None = None
-    """Give a part of so many bytes only, of a file that was asked for in part."""
+    """Send at most this many bytes of a requested range."""
     refuse: bool = False
-    """Break the connection before there is any answer."""
+    """Close the connection before any response."""
     ignore_range: bool = False
     chunked: bool = False
     raw: bytes | None = None
-    """These bytes, instead of an answer."""
+    """Send these bytes instead of a response."""
 
 
 @dataclass
 class FileServer:
-    """Answers each request by the next turn of `plan`, and rightly when there is none left."""
+    """Answers each request with the next turn of `plan`; after the last turn, correctly."""
 
     content: bytes = FILE
     etag: str | None = '"v1"'
     plan: list[Turn] = field(default_factory=list)
     asked: list[dict[str, str]] = field(default_factory=list)
-    """The headers of each request, names in lower case; `path` is what was asked for."""
+    """The headers of each request, with names in lower case; `path` is the requested path."""
     got: asyncio.Event = field(default_factory=asyncio.Event)
     stalled: asyncio.Event = field(default_factory=asyncio.Event)
     open: set[asyncio.StreamWriter] = field(default_factory=set)
-    """The connections there are."""
+    """The open connections."""
     url: str = ""
 
     @property
     def ranges(self) -> list[str | None]:
-        """What part each request asked for."""
+        """The `Range` header of each request."""
         return [asked.get("range") for asked in self.asked]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -65,7 +65,7 @@ class FileServer:
             writer.close()
 
     async def _answer(self, asked: dict[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer one request; tell whether the connection goes on."""
+        """Answer one request; return whether the connection stays open."""
         self.asked.append(asked)
         self.got.set()
         turn = self.plan.pop(0) if self.plan else Turn()
@@ -119,7 +119,7 @@ async def _read_head(reader: asyncio.StreamReader) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def file_server(content: bytes = FILE, *plan: Turn) -> AsyncIterator[FileServer]:
-    """A server of ``content`` on a port of its own."""
+    """Serve ``content`` on a free port."""
     server = FileServer(content, plan=list(plan))
     async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
         server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/artifacts/video.mp4?signature=s3cret"

@@ -1,4 +1,4 @@
-"""Histories of state machines: legal events from the initial state on."""
+"""A Hypothesis strategy for histories of state machines: sequences of legal events from the initial state."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 
 class Machine[S: StrEnum, E: StrEnum, F: StrEnum](Protocol):
-    """A machine of the mock."""
+    """A state machine of the mock."""
 
     @property
     def state(self) -> S: ...

@@ -1,4 +1,4 @@
-"""A media playlist, read back by a strict reader of the tests' own (RFC 8216 section 4); a stream that makes one."""
+"""A strict parser of HLS media playlists (RFC 8216 section 4), and a stream that produces them."""
 
 import io
 import re
@@ -54,12 +54,12 @@ class Playlist:
 
     @property
     def uris(self) -> list[str]:
-        """All that it names: the initialization section first, then the segments."""
+        """All URIs of the playlist: the initialization section, then the segments."""
         return [self.init, *(segment.uri for segment in self.segments)]
 
 
 def read_playlist(text: str) -> Playlist:
-    """Read a playlist of which every line is known; anything else fails the test."""
+    """Parse a playlist; any unexpected line fails the test."""
     head = _HEAD.match(text)
     assert head is not None, text
     at, segments = head.end(), []
@@ -77,7 +77,7 @@ RENDERER = Renderer(Timeline(tag=1, size=SIZE, prompt="A cat"))
 
 
 def encoded(frames: int, size: Size = SIZE) -> list[VideoPacket]:
-    """A key frame and what follows it."""
+    """Encode a key frame and the frames after it."""
     encoder = VideoEncoder("h264", size, 20)
     renderer = RENDERER if size == SIZE else Renderer(Timeline(tag=1, size=size, prompt="A cat"))
     return [encoder.encode(renderer.render(index), index, keyframe=index == 0) for index in range(frames)]
@@ -87,7 +87,7 @@ KEY, DELTA = (bytes(packet) for packet in encoded(2))
 
 
 def packet_of(slot: int, *, keyframe: bool) -> VideoPacket:
-    """A packet of a stream of which only the form matters."""
+    """Return a packet whose pixels do not matter."""
     packet = cast("VideoPacket", av.Packet(KEY if keyframe else DELTA))
     packet.pts = packet.dts = slot
     packet.is_keyframe = keyframe
@@ -96,7 +96,7 @@ def packet_of(slot: int, *, keyframe: bool) -> VideoPacket:
 
 @dataclass(eq=False)
 class Streamed:
-    """An `HlsStream`, and the pump's part: the next frame is a key frame where one was asked for."""
+    """An `HlsStream` fed as the frame pump does: the next frame is a key frame when one was requested."""
 
     fps: int = 20
     segment_duration: float = 1.0
@@ -128,7 +128,10 @@ class Streamed:
         return read_playlist(await self.hls.playlist(""))
 
     def packets(self, name: str) -> list[tuple[int, bool]]:
-        """Slot from the stream's beginning of each packet in a segment, read with the init section alone before it."""
+        """Return slot (since the start of the stream) and key frame flag of each packet in a segment.
+
+        The segment is decoded after the initialization section alone.
+        """
         init, data = self.hls.file("init.mp4"), self.hls.file(name)
         assert init is not None
         assert data is not None

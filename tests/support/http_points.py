@@ -1,4 +1,4 @@
-"""A request for every point of HTTP, in a few words: what the service answers to it is its usual answer."""
+"""One request for every HTTP fault point."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from odyssey_mock.faults.catalog import POINTS
 from tests.support.simulations import wanted
 
 STREAM = "11111111-2222-3333-4444-555555555555"
-"""Of a stream that there is not."""
+"""Id of a stream that does not exist."""
 WEBRTC = f"/broadcast/{STREAM}"
 
 
 @dataclass(frozen=True)
 class Ask:
-    """One request; what is not good for every mock is filled in by `ask`."""
+    """One request; `ask` adds the mock's URL and the access token."""
 
     method: str
     path: str
@@ -52,17 +52,17 @@ ASKS: Mapping[str, Ask] = MappingProxyType(
 
 HTTP_POINTS = tuple(name for name, point in POINTS.items() if "status" in point.actions)
 CELLS = tuple((point, do) for point in HTTP_POINTS for do in POINTS[point].actions)
-"""Every action at every point of HTTP."""
+"""Every action at every HTTP fault point."""
 
 
 async def token_of(mock: MockOdyssey, http: httpx.AsyncClient, api_key: str | None = None) -> str:
-    """An access token of the mock's key, or of that one."""
+    """Return an access token for `api_key`, by default the mock's key."""
     answer = await http.post(f"{mock.url}/auth/token", json={"api_key": api_key or mock.api_key})
     return str(answer.raise_for_status().json()["access_token"])
 
 
 async def ask(mock: MockOdyssey, http: httpx.AsyncClient, point: str, token: str) -> httpx.Response:
-    """Make the request of a point."""
+    """Send the request of a fault point."""
     wants = ASKS[point]
     headers = {"Authorization": f"Bearer {token}", **wants.headers}
     return await http.request(wants.method, mock.url + wants.path, json=wants.json, headers=headers)

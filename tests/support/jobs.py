@@ -1,4 +1,4 @@
-"""Simulation jobs in a few words, on a backend that stands still and needs no HTTP."""
+"""Short constructors for simulation jobs, on a backend without HTTP and with a manual clock."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def an_account(name: str = "one", priority: Priority = "normal") -> Account:
 
 
 def a_script(seconds: float = 10.0, *interactions: str, prompt: str = "A cat", image: str | None = None) -> Script:
-    """A script of that length with its interactions evenly between start and end."""
+    """Return a script of this length, with the interactions evenly spaced between start and end."""
     end = round(seconds * 1000)
     step = end // (len(interactions) + 1)
     changes = [ScriptAction(step * number, "interact", each) for number, each in enumerate(interactions, 1)]

@@ -1,4 +1,4 @@
-"""What a piece of work leaves behind in its process."""
+"""A check for leaked tasks, threads and open files."""
 
 import asyncio
 import threading
@@ -12,10 +12,10 @@ SETTLING_S = 1.0
 
 @asynccontextmanager
 async def nothing_left() -> AsyncIterator[None]:
-    """What there is of tasks, threads and open files after the block is what there was before it.
+    """Assert that the block leaves no task, thread or open file behind.
 
-    An open file is whatever has a descriptor, sockets above all. The threads of the loop's executor stay: they are few
-    and taken again. What is being closed is gone a moment later: that long is waited, up to `SETTLING_S`.
+    Everything with a file descriptor counts as an open file, sockets above all. Threads of the event loop's executor
+    are excepted, because the loop reuses them. Closing takes a moment, so the check waits up to `SETTLING_S` seconds.
     """
     process = psutil.Process()
     tasks, threads, files = asyncio.all_tasks(), set(threading.enumerate()), process.num_fds()
@@ -31,6 +31,6 @@ async def nothing_left() -> AsyncIterator[None]:
 
     with suppress(TimeoutError):
         async with asyncio.timeout(SETTLING_S):
-            while not is_clean():  # noqa: ASYNC110 - threads and sockets tell nobody when they are gone
-                await asyncio.sleep(0.01)  # noqa: TID251 - real time, which they take
+            while not is_clean():  # noqa: ASYNC110 - threads and sockets send no event when they end
+                await asyncio.sleep(0.01)  # noqa: TID251 - they end in real time
     assert is_clean(), f"left behind: {left()}, {process.net_connections('all')}"

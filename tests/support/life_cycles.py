@@ -1,6 +1,6 @@
-"""Two hundred connections, one after the other; prints what each has kept. Run by test_life_cycles.py.
+"""Opens 200 connections in sequence and prints the memory that each one retains. test_life_cycles.py runs it.
 
-A process of its own, because in one that has run a thousand tests before, memory comes and goes for other reasons.
+It is a script for a separate process, because earlier tests would change the memory use of the test process.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from tests.support.leftovers import nothing_left
 
 CYCLES = 200
 WARM_UP = 50
-"""Cycles after which caches, thread pools and the allocator's arenas are about as large as they get."""
+"""Cycles until caches, thread pools and the allocator's arenas have reached about their full size."""
 
 SMALL = Settings(portrait_size=(176, 320), landscape_size=(320, 176), journal_limit=100)
 
@@ -44,14 +44,17 @@ async def life_cycle(mock: MockOdyssey) -> None:
 
 
 async def objects_after_reset(mock: MockOdyssey) -> int:
-    """Python's objects, once the mock has forgotten its streams and its journal."""
+    """Count Python objects after the mock has discarded its streams and its journal."""
     await mock.reset()
     gc.collect()
     return len(gc.get_objects())
 
 
 def memory() -> int:
-    """Bytes in use: of what was freed, the C library gives back what it can (glibc; elsewhere it is counted in)."""
+    """Return the resident bytes.
+
+    With glibc, freed memory is returned to the system first; elsewhere it still counts.
+    """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
@@ -67,7 +70,7 @@ async def measure() -> None:
             objects, size = await objects_after_reset(mock), memory()
             for _ in range(CYCLES):
                 await life_cycle(mock)
-            assert not mock.sessions, "every streamer is free again"
+            assert not mock.sessions, "expected no open sessions"
             assert len(mock.streams) == CYCLES
             objects, size = await objects_after_reset(mock) - objects, memory() - size
         gc.collect()

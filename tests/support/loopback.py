@@ -1,4 +1,4 @@
-"""Client and mock on this machine's own sockets, with WebRTC between them or with light peers."""
+"""Client and mock on loopback sockets, with real WebRTC or light peers between them."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ type PeerKind = Literal["real", "light"]
 
 
 class LightClientNetwork(light.LightClientPeers):
-    """The machine's network, with light peers."""
+    """The system network with light peers."""
 
     @override
     def ice_addresses(self) -> list[str]:
@@ -28,17 +28,17 @@ class LightClientNetwork(light.LightClientPeers):
 
 
 class LightServerNetwork(light.LightServerPeers):
-    """The machine's network, with light peers; its first address is this very host."""
+    """The system network with light peers; its first ICE address is the loopback address."""
 
 
 @dataclass
 class Told:
-    """What a client has told its user, in order."""
+    """Records every callback of a client as text, in order."""
 
     words: list[str] = field(default_factory=list)
 
     def handlers(self) -> dict[str, Callable[..., None]]:
-        """For `Odyssey.connect`."""
+        """Return the handlers for `Odyssey.connect`."""
 
         def errors(error: OdysseyError, fatal: bool) -> None:
             self.words.append(f"{type(error).__name__}: {error} {'(fatal)' if fatal else ''}")
@@ -55,28 +55,28 @@ class Told:
 
 @dataclass
 class Stage:
-    """A mock, and how clients of it are made."""
+    """A mock, and a factory of clients for it."""
 
     fidelity: PeerKind
     mock: MockOdyssey
 
     def network(self) -> odyssey_client.Network:
-        """A client's."""
+        """Return the network for one client."""
         return LightClientNetwork() if self.fidelity == "light" else odyssey_client.SystemNetwork()
 
     def client(self, **advanced: Any) -> Odyssey:
-        """Make a client; settings by name."""
+        """Return a client; `advanced` are fields of `AdvancedConfig`."""
         settings = AdvancedConfig(**{"telemetry": False, "initial_retry_delay_ms": 10, **advanced})
         return Odyssey(self.mock.api_key, api_url=self.mock.url, advanced=settings, network=self.network())
 
     def session_history(self) -> list[tuple[Any, Any]]:
-        """Which events have brought the mock's sessions into which states."""
+        """Return the transitions of the mock's sessions as pairs (event, new state)."""
         return [(entry.data["event"], entry.data["to"]) for entry in self.mock.journal.find("state", "session")]
 
 
 @asynccontextmanager
 async def staged(fidelity: PeerKind, **settings: Any) -> AsyncIterator[Stage]:
-    """A mock of small frames; nothing of it, nor of its clients, is left in the end."""
+    """Run a mock with small frames; assert at the end that neither it nor its clients leak anything."""
     served = LightServerNetwork() if fidelity == "light" else SystemNetwork()
     encoder = light.light_frame_encoder if fidelity == "light" else drawn
     small = {"portrait_size": SIZE, "landscape_size": SIZE[::-1]}

@@ -1,4 +1,7 @@
-"""Machines without internet, as network namespaces of this one (Linux; root, or a kernel that lets users make them)."""
+"""Machines without internet access, as network namespaces.
+
+They need Linux, and root or a kernel that allows unprivileged namespaces.
+"""
 
 import json
 import os
@@ -15,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 120.0
-"""Seconds for a whole script in a namespace, with the start of an interpreter and of a browser."""
+"""Seconds for a script in a namespace, including the start of an interpreter and a browser."""
 
 _ADDRESS = """
 ip link add uplink type veth peer name away
@@ -27,21 +30,21 @@ ip link set uplink up
 NETWORKS: Mapping[str, str] = MappingProxyType(
     {
         "no route": "ip link set lo up" + _ADDRESS,
-        # The gateway has a hardware address and is not there: what is sent to it vanishes, as on a machine whose
-        # internet is down, and nobody says so.
+        # The gateway has a hardware address but does not exist. Packets to it vanish without an error, as on a machine
+        # whose internet connection is down.
         "black-hole route": "ip link set lo up"
         + _ADDRESS
         + "ip neigh add 10.99.0.1 lladdr 02:00:00:00:00:01 dev uplink\nip route add default via 10.99.0.1\n",
         "loopback only": "ip link set lo up\n",
     }
 )
-"""Shell commands that make a fresh namespace into each kind of machine."""
+"""Shell commands that configure a new namespace as each kind of machine."""
 
 
-def run_in_namespace(network: str, script: Path) -> Any:  # Any: whatever JSON the script prints
-    """Run a Python script on such a machine; return what its last line of output says as JSON.
+def run_in_namespace(network: str, script: Path) -> Any:  # Any: any JSON that the script prints
+    """Run a Python script in a new namespace; return the last line of its output, parsed as JSON.
 
-    Skips the test where namespaces cannot be made, except in CI.
+    Skips the test if namespaces cannot be created; in CI, fails it.
     """
     _need_namespaces()
     command = f"set -e\n{NETWORKS[network]}\nexec {shlex.join([sys.executable, str(script)])}"
@@ -61,9 +64,9 @@ def _need_namespaces() -> None:
     missing = [tool for tool in ("unshare", "ip") if shutil.which(tool) is None]
     why = f"{' and '.join(missing)} not installed" if missing else _refusal()
     if why and os.environ.get("CI") == "true":
-        pytest.fail(f"network namespaces are needed in CI: {why}")
+        pytest.fail(f"CI needs network namespaces: {why}")
     if why:
-        pytest.skip(f"no network namespaces: {why}")
+        pytest.skip(f"network namespaces are not available: {why}")
 
 
 def _refusal() -> str:

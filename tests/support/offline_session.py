@@ -1,10 +1,10 @@
-"""Our client and the mock, twice; prints the seconds that each took to connect. Run by test_offline.py."""
+"""Connects the client to the mock twice and prints the seconds each connection took. test_offline.py runs it."""
 
 import asyncio
 import json
 import time
 
-import aiortc  # noqa: F401 - loading it takes half a second of the first connect, on line as well
+import aiortc  # noqa: F401 - otherwise its import adds half a second to the first connect, with or without a network
 
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey

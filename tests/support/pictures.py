@@ -1,4 +1,4 @@
-"""Decoded frames as a connection hands them to a `MediaStream`, without a connection."""
+"""Decoded frames as a connection pushes them into a `MediaStream`, made without a connection."""
 
 from fractions import Fraction
 
@@ -11,19 +11,19 @@ CLOCK = Fraction(1, 90_000)
 
 
 def picture(index: int, width: int = 64, height: int = 96) -> av.VideoFrame:
-    """A frame of 20 a second, as bright as its number."""
+    """Return a frame of a video at 20 fps; its brightness grows with `index`."""
     shade = np.full((height, width, 3), (16 + index * 8) % 256, np.uint8)
     return timed(av.VideoFrame.from_ndarray(shade, format="rgb24").reformat(format="yuv420p"), index)
 
 
 def noise(index: int, width: int = 176, height: int = 320) -> av.VideoFrame:
-    """A frame that is hard to compress: some 50 kB of film each."""
+    """Return a frame that compresses badly: about 50 kB in a recording."""
     shades = np.random.default_rng(index).integers(0, 256, (height, width, 3), np.uint8)
     return timed(av.VideoFrame.from_ndarray(shades, format="rgb24").reformat(format="yuv420p"), index)
 
 
 def timed(frame: av.VideoFrame, index: int) -> av.VideoFrame:
-    """The same frame, at the time of its number."""
+    """Set the frame's timestamp from its index, at 20 fps."""
     frame.pts, frame.time_base = 1_000_000 + index * 4500, CLOCK
     return frame
 

@@ -1,4 +1,4 @@
-"""Tests of somebody else's project, run by pytest with the plugin."""
+"""Runs the tests of a user's project with pytest and the plugin."""
 
 import pytest
 
@@ -14,13 +14,13 @@ OPTIONS = (
 
 
 def run(pytester: pytest.Pytester, tests: str, *options: str) -> pytest.RunResult:
-    """Run the tests in this process: starting another takes longer than most of them."""
+    """Run the tests in this process, because starting a subprocess takes longer than most of them."""
     pytester.makepyfile(tests)
     return pytester.runpytest_inprocess(*OPTIONS, *options)
 
 
 def run_apart(pytester: pytest.Pytester, tests: str, *options: str) -> pytest.RunResult:
-    """Run the tests in a process of their own: with its own loop, plugins and environment."""
+    """Run the tests in a subprocess, with its own event loop, plugins and environment."""
     pytester.makepyfile(tests)
     return pytester.runpytest_subprocess(*OPTIONS, *options, timeout=120)
 

@@ -1,6 +1,6 @@
-"""A client of the wire itself: httpx, a WebSocket and an aiortc peer, and not a line of ours between.
+"""A protocol-level client made of httpx, websockets and aiortc, without `odyssey_client`.
 
-Tests of the mock use it to say what no proper client would.
+Tests of the mock use it to send messages that a correct client would not send.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from websockets.typing import Origin
 from odyssey_mock import MockOdyssey
 
 LIMIT = 10.0
-"""Seconds to wait for anything; far beyond what is needed."""
+"""Timeout for every wait in seconds, far above what is needed."""
 
-type Message = dict[str, Any]  # decoded JSON of any form: the tests know what to expect
+type Message = dict[str, Any]  # Any: decoded JSON; the tests know its shape
 
 
 class RawApi:
-    """REST calls with the account's token."""
+    """REST calls with the account's access token."""
 
     def __init__(self, mock: MockOdyssey, api_key: str | None = None) -> None:
         self.mock = mock
@@ -54,14 +54,14 @@ class RawApi:
 async def raw_socket(
     session: Mapping[str, Any], token: str, *, origin: Origin | None = None
 ) -> AsyncIterator[ClientConnection]:
-    """The signaling socket of a session; with an `origin`, as a browser opens it."""
+    """Open the signaling socket of a session. Browsers send an `origin`."""
     url = f"{session['signalling_url']}/client/{session['session_id']}?token={token}"
     async with connect(url, proxy=None, origin=origin) as socket:
         yield socket
 
 
 async def receive(socket: ClientConnection) -> Message:
-    """The next message on the socket."""
+    """Receive the next message on the socket."""
     async with asyncio.timeout(LIMIT):
         message: Message = json.loads(await socket.recv())
     return message
@@ -69,7 +69,7 @@ async def receive(socket: ClientConnection) -> Message:
 
 @dataclass(eq=False)
 class RawPeer:
-    """An answering peer on an open socket, with both channels' messages as they come."""
+    """A peer that answers the offer on an open socket, with both data channels."""
 
     socket: ClientConnection
     connection: RTCPeerConnection = field(
@@ -97,15 +97,15 @@ class RawPeer:
         await self.connection.close()
 
     def say(self, message: object) -> None:
-        """Send on `clientToStreamer`: text and bytes as they are, anything else as JSON."""
+        """Send on `clientToStreamer`: text and bytes unchanged, anything else as JSON."""
         self.channels["clientToStreamer"].send(message if isinstance(message, str | bytes) else json.dumps(message))
 
     async def say_on_socket(self, message: object) -> None:
-        """Send on the socket: text and bytes as they are, anything else as JSON."""
+        """Send on the socket: text and bytes unchanged, anything else as JSON."""
         await self.socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
     async def hear(self) -> Message:
-        """The next message on `streamerToClient`."""
+        """Receive the next message on `streamerToClient`."""
         async with asyncio.timeout(LIMIT):
             return await self.inbox.get()
 
@@ -119,7 +119,7 @@ class RawPeer:
 
 @asynccontextmanager
 async def raw_peer(mock: MockOdyssey, *, api_key: str | None = None) -> AsyncIterator[RawPeer]:
-    """A connected peer with a session of its own."""
+    """Connect a peer with its own session."""
     async with RawApi(mock, api_key) as api:
         session = await api.request_session()
         token = await api.token_for(session["session_id"])

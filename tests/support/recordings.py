@@ -1,4 +1,4 @@
-"""Streams that have ended, without the minutes of streaming them; and what is in their films."""
+"""Records of ended streams, made without streaming them, and readers of their recordings."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,11 +15,11 @@ from odyssey_mock.recordings.artifacts import ARTIFACTS
 from odyssey_mock.recordings.stream_records import StreamRecord
 
 SMALL = Size(176, 320)
-"""As small as a stamp can be read at after coding: a second of it is rendered in hundredths of one."""
+"""The smallest size at which a stamp is readable after coding. One second of it renders in about 10 ms."""
 
 
 def timeline(frames: int | None = 10, changes: Sequence[int] = (), *, size: Size = SMALL, fps: int = 20) -> Timeline:
-    """A stream of so many frames, with interactions at those given; one that runs where `frames` is None."""
+    """Return a timeline with interactions at the frames in `changes`; it is still running if `frames` is None."""
     made = Timeline(tag=7, size=size, fps=fps, prompt="A snowy city at night")
     for revision, index in enumerate(changes, 1):
         made.interact(index, f"Lantern number {revision} goes up")
@@ -28,8 +28,8 @@ def timeline(frames: int | None = 10, changes: Sequence[int] = (), *, size: Size
     return made
 
 
-def record(account_id: str, shown: Timeline | None = None, **fields: Any) -> StreamRecord:  # Any: the record's fields
-    """A stream that has ended, unless the fields say otherwise."""
+def record(account_id: str, shown: Timeline | None = None, **fields: Any) -> StreamRecord:  # Any: fields of the record
+    """Return a record of a stream that has ended, unless `fields` say otherwise."""
     shown = shown or timeline()
     start = shown.changes[0].prompt
     known: dict[str, Any] = {"id": "a-stream", "started_at": 1_790_000_000.0, "ended_at": 1_790_000_001.0}
@@ -37,12 +37,12 @@ def record(account_id: str, shown: Timeline | None = None, **fields: Any) -> Str
 
 
 def remembered(mock: MockOdyssey, shown: Timeline | None = None, *, key: str | None = None, **fields: Any) -> str:
-    """Let the account of the mock's key, or of another, have left a stream; return its id."""
+    """Add an ended stream to the account of `key`, by default the mock's key; return its id."""
     return remembered_by(mock.backend, mock.backend.accounts.authenticate(key or mock.api_key).id, shown, **fields)
 
 
 def remembered_by(backend: Backend, account_id: str, shown: Timeline | None = None, **fields: Any) -> str:
-    """Let an account have left a stream; return its id."""
+    """Add an ended stream to an account; return its id."""
     now = backend.clock.time()
     known = {"id": backend.entropy.uuid(), "started_at": now, "ended_at": now}
     made = record(account_id, shown, **known | fields)
@@ -51,17 +51,17 @@ def remembered_by(backend: Backend, account_id: str, shown: Timeline | None = No
 
 
 def url_of(mock: MockOdyssey, stream: str, name: str = "video.mp4") -> str:
-    """A presigned URL of a stream's file."""
+    """Return a presigned URL of a stream's file."""
     return str(mock.recordings.describe(mock.streams[stream], mock.url)[ARTIFACTS[name].field])
 
 
 def decoded(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """The frames of a film, as red, green and blue."""
+    """Yield the frames of a recording as RGB arrays."""
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             yield frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
 
 
 def stamps(path: Path) -> list[FrameStamp | None]:
-    """What the frames of a film say of themselves."""
+    """Return the stamp of each frame of a recording; None if it is unreadable."""
     return [read_stamp(picture) for picture in decoded(path)]

@@ -1,4 +1,4 @@
-"""A server on loopback that has a script, or something else, for `fetch_script`: whole, slowly or without end."""
+"""A loopback server from which `fetch_script` downloads: at once, slowly or without end."""
 
 import asyncio
 import datetime
@@ -23,7 +23,7 @@ from odyssey_mock.system_network import SystemNetwork
 
 NETWORK = SystemNetwork()
 LIMIT = 10.0
-"""Seconds to wait for anything; far beyond what is needed."""
+"""Timeout for every wait in seconds, far above what is needed."""
 
 SCRIPT = json.dumps([{"timestamp_ms": 0, "start": {"prompt": "A cat"}}, {"timestamp_ms": 9000, "end": {}}]).encode()
 CAT = Script((ScriptAction(0, "start", "A cat"), ScriptAction(9000, "end")))
@@ -35,21 +35,21 @@ def settings(*, timeout: float = LIMIT / 2, size: int = 10_000, hosts: tuple[str
 
 
 def ok(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    """An answer of a server that would keep the connection."""
+    """Return a response that keeps the connection open."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 @dataclass(eq=False)
 class Server:
-    """What a server on loopback has seen."""
+    """Port of a loopback server, and what it has received."""
 
     port: int = 0
     requests: list[str] = field(default_factory=list)
     opened: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
-    """The client has closed the connection."""
+    """Set when the client has closed the connection."""
 
     @property
     def url(self) -> str:
@@ -64,9 +64,9 @@ async def serving(
     head: bytes = b"\r\n\r\n",
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
-    """A server that sends `parts` and then `then`, a piece in `every` seconds, until the client is gone.
+    """Run a server that sends `parts` and then one piece of `then` every `every` seconds.
 
-    It begins when it has read a request up to `head`.
+    It starts after it has read a request up to `head`, and stops when the client has disconnected.
     """
     seen = Server()
 
@@ -84,7 +84,7 @@ async def serving(
                 await writer.drain()
             await gone
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # gone, in a ruder way
+            pass  # the client closed the connection abruptly
         finally:
             seen.left.set()
             writer.close()
@@ -95,7 +95,7 @@ async def serving(
 
 
 def certified(folder: Path, address: str) -> ssl.SSLContext:
-    """TLS with a certificate for `address`, signed by itself and left in `folder`."""
+    """Return a TLS context with a self-signed certificate for `address`; the certificate is saved in `folder`."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
     now = datetime.datetime.now(datetime.UTC)
@@ -117,7 +117,7 @@ def certified(folder: Path, address: str) -> ssl.SSLContext:
 
 
 async def refusal(url: str, *, network: SystemNetwork = NETWORK, using: Settings | None = None) -> str:
-    """Why no script came from the URL."""
+    """Return the error message of a download that fails."""
     with pytest.raises(ScriptUrlError) as caught:
         async with asyncio.timeout(LIMIT):
             await fetch_script(url, using or settings(), network)
@@ -125,6 +125,6 @@ async def refusal(url: str, *, network: SystemNetwork = NETWORK, using: Settings
 
 
 async def left(server: Server) -> None:
-    """Wait until the client has closed the connection: the server never does."""
+    """Wait until the client has closed the connection; the server never closes it."""
     async with asyncio.timeout(LIMIT):
         await server.left.wait()

@@ -1,4 +1,4 @@
-"""A whole service for a client with a key: REST that answers as a test says, and scripted signaling behind it."""
+"""A complete service for a client with an API key: scripted REST responses and scripted signaling."""
 
 import asyncio
 import itertools
@@ -18,7 +18,7 @@ FULL = Answer(503, {"detail": "All streamers are busy"})
 
 
 def quick(**settings: Any) -> AdvancedConfig:
-    """Settings with which tries follow at once."""
+    """Return settings that retry almost without delay."""
     return AdvancedConfig(
         **{
             "initial_retry_delay_ms": 10,
@@ -32,7 +32,7 @@ def quick(**settings: Any) -> AdvancedConfig:
 
 
 class Whole(Service):
-    """The REST of it. Tokens are numbered: ``token-1`` opens ``session-1``, and each one asked for is another."""
+    """The REST part of the service. Sessions and tokens are numbered; every request returns the next number."""
 
     def __init__(self, signaling_url: str) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Whole(Service):
         return Answer(body={"session_token": f"token-{next(self._tokens)}", "expires_in": 600})
 
     def then(self, call: str, *answers: Answer) -> None:
-        """Give these answers to ``call``, one after the other, and the usual one again after them."""
+        """Respond to ``call`` with these answers in order, then with the usual one again."""
         usual, coming = self.script[call], list(answers)
 
         async def answer(asked: Asked) -> Answer:
@@ -76,7 +76,7 @@ class Whole(Service):
 
 @asynccontextmanager
 async def whole_service(*scripts: Script) -> AsyncIterator[Whole]:
-    """Serve; signaling as `scripted`."""
+    """Run the service; ``scripts`` are those of `scripted`."""
     async with scripted(*scripts) as credentials:
         service = Whole(credentials.signaling_url)
         async with await asyncio.start_server(service.serve, "127.0.0.1", 0) as server:
@@ -85,12 +85,12 @@ async def whole_service(*scripts: Script) -> AsyncIterator[Whole]:
 
 
 def client_of(service: Whole, **settings: Any) -> Odyssey:
-    """A client with a key, which reconnects without delay."""
+    """Return a client with an API key that reconnects without delay."""
     return Odyssey(KEY, api_url=service.url, advanced=quick(**settings))
 
 
 class Told:
-    """All that the handlers of a client were told, as ``(handler, arguments)``, and a way to wait for it."""
+    """Records every handler call of a client as ``(handler, arguments)`` and can wait for one."""
 
     def __init__(self) -> None:
         self.all: list[tuple[str, tuple[Any, ...]]] = []
@@ -118,7 +118,7 @@ class Told:
         return [(type(error), fatal) for error, fatal in self.of("error")]
 
     async def until(self, name: str, *first: object, times: int = 1) -> None:
-        """Wait until ``name`` was told ``times`` times with these first arguments."""
+        """Wait until handler ``name`` was called ``times`` times with these first arguments."""
         async with asyncio.timeout(10):
             while sum(arguments[: len(first)] == first for arguments in self.of(name)) < times:
                 self._received.clear()
@@ -138,62 +138,62 @@ NAMES = (
 
 
 async def stay_up(session: Session) -> None:
-    """Come up, and stay so until the client leaves."""
+    """Connect, and stay connected until the client closes the socket."""
     await session.come_up()
     await session.until_closed()
 
 
 async def stream(session: Session) -> None:
-    """The same, with a stream."""
+    """Connect and start a stream; stay connected until the client closes the socket."""
     await session.come_up()
     await session.start_stream()
     await session.until_closed()
 
 
 async def lose_both(session: Session) -> None:
-    """Come up, and lose the peer and then the socket."""
+    """Connect, then close the peer and the socket."""
     await session.come_up()
     await session.peer.close()
     await session.socket.close(1011)
 
 
 async def lose_socket(session: Session) -> None:
-    """Come up, and lose the socket in the way of a service that breaks down."""
+    """Connect, then close the socket as a service does after an internal error."""
     await session.come_up()
     await session.socket.close(1011, "broken down")
 
 
 async def lose_peer(session: Session) -> None:
-    """Come up, and lose the peer, while nothing is said on the socket."""
+    """Connect, then close the peer and keep the socket silent."""
     await session.come_up()
     await session.peer.close()
     await session.until_closed()
 
 
 async def refuse(session: Session) -> None:
-    """Break down before there is any offer."""
+    """Close the socket with an error before any offer."""
     await session.socket.close(1011, "not yet")
 
 
 async def report_unavailable(session: Session) -> None:
-    """Say, instead of an offer, that there is no streamer."""
+    """Send the error `streamer_not_available` instead of an offer."""
     await session.send({"type": "error", "reason": "streamer_not_available"})
     await session.until_closed()
 
 
 async def offer_nonsense(session: Session) -> None:
-    """Make an offer that nobody can answer."""
+    """Send an offer that is not valid SDP."""
     await session.send({"type": "offer", "sdp": "v=0\r\nnonsense"})
     await session.until_closed()
 
 
 async def never_offer(session: Session) -> None:
-    """Say nothing at all."""
+    """Accept the socket and send nothing."""
     await session.until_closed()
 
 
 def after(what: asyncio.Event, script: Script) -> Script:
-    """``script``, once ``what`` has happened."""
+    """Run ``script`` after ``what`` is set."""
 
     async def wait_first(session: Session) -> object:
         await what.wait()

@@ -1,4 +1,4 @@
-"""A streamer that does as a test says: real WebSocket, real WebRTC, and nothing of the mock's good manners."""
+"""A streamer that follows a test's script over real WebSocket and WebRTC, independent of the mock."""
 
 import asyncio
 import json
@@ -17,11 +17,11 @@ from odyssey_client import ClientCredentials
 from odyssey_client.rtc.ice import gather_on, ice_transports
 
 LAST_WORDS_S = 0.2
-"""Seconds that a script may go on after its socket was closed."""
+"""Seconds that a script may continue after its socket was closed."""
 
 
 class GreyTrack(VideoStreamTrack):
-    """Small gray frames, until it is frozen."""
+    """Sends small gray frames until it is frozen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,14 +38,14 @@ class GreyTrack(VideoStreamTrack):
 
 
 class Session:
-    """One socket of a client, and the peer connection that the script may make."""
+    """One socket of a client, and a peer connection for the script."""
 
     def __init__(self, socket: ServerConnection) -> None:
         self.socket = socket
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self.track = GreyTrack()
         self.heard: asyncio.Queue[dict[str, object]] = asyncio.Queue()
-        """What came on `clientToStreamer`."""
+        """Messages received on `clientToStreamer`."""
 
     @property
     def token(self) -> str:
@@ -56,7 +56,7 @@ class Session:
         await self.socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
     async def receive(self, kind: str) -> dict[str, object]:
-        """The next message of this type on the socket; others are passed over."""
+        """Return the next message of this type on the socket; skip others."""
         while True:
             message: dict[str, object] = json.loads(await self.socket.recv())
             if message["type"] == kind:
@@ -79,7 +79,7 @@ class Session:
         await self.peer.setRemoteDescription(RTCSessionDescription(str(answer["sdp"]), "answer"))
 
     async def come_up(self) -> None:
-        """Connect, and return when the client knows that it is: it has acknowledged both channels."""
+        """Connect; return when the client has acknowledged both data channels."""
         opened = [asyncio.Event(), asyncio.Event()]
         sdp = await self.offer()
         self.to_client.on("open", opened[0].set)
@@ -90,7 +90,7 @@ class Session:
             await each.wait()
 
     def vanish(self) -> None:
-        """Be gone as a process is that was killed, or a machine whose cable was cut: nobody says goodbye."""
+        """Drop the peer without any closing message, like a killed process or a cut cable."""
         for transport in ice_transports(self.peer):
             for protocol in transport.iceGatherer._connection._protocols:
                 protocol.transport.abort()
@@ -104,7 +104,7 @@ class Session:
         self.say({"type": "stream_started", "stream_id": "stream-1", "applied_prompt": "applied"})
 
     async def until_closed(self) -> list[dict[str, object]]:
-        """Everything the client still says on the socket, in whatever way it closes it."""
+        """Return all further messages on the socket until the client closes it, with any close code."""
         said: list[dict[str, object]] = []
         with suppress(ConnectionClosed):
             while True:
@@ -121,7 +121,10 @@ type Script = Callable[[Session], Awaitable[object]]
 async def scripted(
     *scripts: Script, config: tuple[HTTPStatus, str] = NO_ICE_SERVERS
 ) -> AsyncIterator[ClientCredentials]:
-    """Serve one script an attempt, the last one for all that follow; a script's end closes the socket with 1000."""
+    """Serve one script per connection attempt; the last one serves all later attempts.
+
+    When a script ends, its socket is closed with code 1000.
+    """
     attempts = iter(scripts)
     script = scripts[-1]
 
@@ -129,7 +132,7 @@ async def scripted(
         session = Session(socket)
         playing = asyncio.ensure_future(next(attempts, script)(session))
         await asyncio.wait({playing, asyncio.ensure_future(socket.wait_closed())}, return_when=asyncio.FIRST_COMPLETED)
-        # Nothing more comes once the socket is closed; a script that waits on would keep the server from closing.
+        # A script that still waits after the socket was closed would keep the server from closing.
         await asyncio.wait({playing}, timeout=LAST_WORDS_S)
         playing.cancel()
         with suppress(ConnectionClosed, asyncio.CancelledError):

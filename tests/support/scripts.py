@@ -1,6 +1,6 @@
-"""Strategies for simulation scripts as decoded JSON, good ones and broken ones (protocol.md section 8).
+"""Strategies for simulation scripts as decoded JSON, valid and invalid (protocol.md section 8).
 
-Client and mock are both judged with them, so nothing of either is used here.
+They test both client and mock, so they use no code of either.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-type Entry = dict[str, Any]  # decoded JSON, right or wrong
+type Entry = dict[str, Any]  # Any: decoded JSON, valid or invalid
 
 IMAGE = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCB2kUIOwAAAABJRU5ErkJggg=="
@@ -33,7 +33,7 @@ NO_IMAGES = (
     IMAGE.replace("base64,", "base64,\n"),
     IMAGE.rstrip("="),
 )
-"""Text that is no `data:` URL of an image in base64, nor the path of one."""
+"""Texts that are neither a base64 `data:` URL of an image nor the path of an image."""
 
 _HALF_A_PAIR = "A \ud800 cat"
 _ODD: tuple[Any, ...] = (
@@ -44,8 +44,8 @@ _ODD: tuple[Any, ...] = (
 _KEYS = ("timestamp_ms", "start", "interact", "end", "prompt", "image", "Start", "foo", "", "a.b", "[0]", _HALF_A_PAIR)
 
 
-def json_values() -> st.SearchStrategy[Any]:  # Any: whatever JSON there is
-    """Decoded JSON of every form, with the odd values that break readers."""
+def json_values() -> st.SearchStrategy[Any]:  # Any: any JSON
+    """Draw decoded JSON of every shape, including odd values that break parsers."""
     leaves = st.one_of(
         st.none(),
         st.booleans(),
@@ -62,9 +62,9 @@ def json_values() -> st.SearchStrategy[Any]:  # Any: whatever JSON there is
 
 @st.composite
 def valid_scripts(draw: st.DrawFn) -> list[Entry]:
-    """Scripts without a fault."""
+    """Draw valid scripts."""
     start: Entry = {"prompt": draw(_PROMPTS)}
-    if draw(st.integers(0, 4)) == 4:  # they take time to decode
+    if draw(st.integers(0, 4)) == 4:  # seldom, because images take time to decode
         start["image"] = IMAGE
     gaps = draw(st.lists(st.integers(0, 10_000), max_size=4))
     times = [sum(gaps[: index + 1]) for index in range(len(gaps))]
@@ -80,7 +80,7 @@ def valid_scripts(draw: st.DrawFn) -> list[Entry]:
 
 @st.composite
 def broken_scripts(draw: st.DrawFn) -> Any:
-    """What was a good script until something happened to it: nearly always wrong, and often only just."""
+    """Draw valid scripts with one to three mutations. Nearly all are invalid, often only just."""
     script: Any = draw(valid_scripts())
     for _ in range(draw(st.integers(1, 3))):
         if not isinstance(script, list) or not script:
@@ -91,7 +91,7 @@ def broken_scripts(draw: st.DrawFn) -> Any:
 
 _PROMPTS = st.one_of(st.sampled_from(["A cat", "It looks out", ""]), st.text(max_size=20))
 
-type _Mishap = Callable[[st.DrawFn, list[Any]], Any]  # of a script, which another mishap may have bent
+type _Mishap = Callable[[st.DrawFn, list[Any]], Any]  # mutates a script that another mishap may have mutated before
 
 
 def _entry_lost(draw: st.DrawFn, script: list[Any]) -> Any:
@@ -183,6 +183,6 @@ def _index(script: list[Any]) -> st.SearchStrategy[int]:
 
 
 def _objects(script: list[Any]) -> list[Entry]:
-    """The entries and their actions, as far as they are objects."""
+    """Return the entries and actions that are JSON objects."""
     entries = [each for each in script if isinstance(each, dict)]
     return entries + [value for entry in entries for value in entry.values() if isinstance(value, dict)]

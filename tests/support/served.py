@@ -1,4 +1,4 @@
-"""`odyssey-mock serve`, in a process of its own."""
+"""`odyssey-mock serve` in a subprocess."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ COMMAND = (sys.executable, "-W", "error", "-c", "from odyssey_mock.cli import ma
 
 @contextmanager
 def served(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """A server on a port of its own, and what it says when it is ready; killed in the end, stopped or not."""
+    """Start a server on a free port; yield the process and its ready message, and kill it at the end."""
     with interruptible():
         process = subprocess.Popen([*COMMAND, "--port", "0", "--json", *options], stdout=subprocess.PIPE, text=True)
     with process:

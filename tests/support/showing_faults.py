@@ -1,4 +1,4 @@
-"""How a test shows each action of the catalog: one case for each, and no action without one."""
+"""Helpers to test every fault action of the catalog with one case each."""
 
 import asyncio
 import logging
@@ -16,22 +16,22 @@ from tests.support.raw import LIMIT
 from tests.support.visits import Visits, visits
 
 SECONDS = 5.0
-"""How late a fault is, where it is."""
+"""Delay of a fault that takes a delay."""
 
 type Case = Callable[["Stage"], Awaitable[None]]
 
 
 @dataclass
 class Cases:
-    """The cases of all points that begin so, by point and action."""
+    """The cases of all fault points whose names start with `prefix`, by point and action."""
 
     prefix: str
     elsewhere: Collection[str] = ()
-    """Points that other tests are about."""
+    """Points that other tests cover."""
     by_entry: dict[tuple[str, str], Case] = field(default_factory=dict)
 
     def of(self, point: str, *actions: str) -> Callable[[Case], Case]:
-        """Show these actions by the function below."""
+        """Register the decorated function as the case of these actions."""
 
         def added(case: Case) -> Case:
             self.by_entry |= {(point, do): case for do in actions}
@@ -41,7 +41,7 @@ class Cases:
 
     @property
     def entries(self) -> list[tuple[str, str, float]]:
-        """Every action at every point, at once and late where it can be late."""
+        """Every action at every point: without a delay, with one, or both, as its parameters allow."""
         points = [point for point in POINTS if point.startswith(self.prefix) and point not in self.elsewhere]
         return [
             (point, do, seconds)
@@ -51,7 +51,7 @@ class Cases:
         ]
 
     async def show(self, mock: MockOdyssey, point: str, do: str, seconds: float) -> None:
-        """Show one, and that nothing is left of it."""
+        """Run one case and check that it leaves nothing behind."""
         case = self.by_entry[point, do]
         async with nothing_left():
             async with visits(mock) as to:
@@ -63,7 +63,7 @@ class Cases:
 
 
 def _times(action: FaultAction) -> Sequence[float]:
-    """When it is to be seen: at once, late, or both where it may be either."""
+    """Return the delays to test: none, `SECONDS`, or both if the delay is optional."""
     if "seconds" not in action.parameters:
         return [0.0]
     return [SECONDS] if action.parameters["seconds"].required else [0.0, SECONDS]
@@ -71,7 +71,7 @@ def _times(action: FaultAction) -> Sequence[float]:
 
 @dataclass
 class Stage:
-    """One action, to be seen by a client of the wire."""
+    """One fault action, observed by a protocol-level client."""
 
     mock: MockOdyssey
     to: Visits
@@ -80,7 +80,7 @@ class Stage:
     seconds: float
 
     def add(self, **more: JSON) -> None:
-        """Put the fault on the list."""
+        """Add the fault to the mock."""
         late: dict[str, JSON] = {"seconds": self.seconds} if "seconds" in self.takes else {}
         self.mock.faults.add({"at": self.point, "do": self.do, **late, **more})
 
@@ -90,18 +90,18 @@ class Stage:
         return POINTS[self.point].actions[self.do].parameters
 
     async def fired(self) -> None:
-        """Wait until its point was passed and, where it is late, its time is running."""
+        """Wait until the fault has fired and, if it is delayed, its timer is running."""
         await self.mock.wait_for("fault", self.point)
         async with asyncio.timeout(LIMIT):
-            while "seconds" in self.takes and self.seconds and not self._is_running:  # noqa: ASYNC110 - no event says so
-                await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop; no time passes
+            while "seconds" in self.takes and self.seconds and not self._is_running:  # noqa: ASYNC110 - no event signals it
+                await asyncio.sleep(0)  # noqa: TID251 - one iteration of the loop; no time passes
 
     @property
     def _is_running(self) -> bool:
         return any(deadline.when == self.mock.clock.time() + self.seconds for deadline in self.mock.clock.pending)
 
     async def due(self, is_quiet: Callable[[], Awaitable[bool]] | None = None) -> None:
-        """Let its time come; before that, nothing is to be seen of it."""
+        """Advance to the moment the fault acts; check with `is_quiet` that it has no earlier effect."""
         await self.fired()
         if self.seconds:
             await self.mock.advance(self.seconds - 0.1)
@@ -111,6 +111,6 @@ class Stage:
 
 @asynccontextmanager
 async def no_warnings(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
-    """What happens in the block, nobody warns of: it was asked for."""
+    """Assert that the block logs no warning, because the fault was requested."""
     yield
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -1,4 +1,4 @@
-"""Two simulated machines with a wire between them, for tests of the network."""
+"""Two simulated machines connected by a network, for tests of the network."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ type Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Inbox(asyncio.DatagramProtocol):
-    """Datagrams, with the second of each and where it came from."""
+    """Received datagrams with their times and source addresses."""
 
     def __init__(self) -> None:
         self.got: list[bytes] = []
@@ -37,13 +37,13 @@ class Inbox(asyncio.DatagramProtocol):
 
 @dataclass
 class Net:
-    """Two machines, the wire between them, and what they have opened."""
+    """Two machines, the network between them, and their connections."""
 
     wire: NetworkConditions
     accepted: list[Peer] = field(default_factory=list)
     hosts: list[object] = field(default_factory=list)
     kept: list[Peer] = field(default_factory=list)
-    """All of them, until the run is over and closes what is open."""
+    """All connections, kept alive until the run ends and closes them."""
 
     async def on[T](self, host: str, work: Awaitable[T]) -> T:
         async def do() -> T:
@@ -65,7 +65,7 @@ class Net:
         return peer
 
     async def connected(self) -> tuple[Peer, Peer]:
-        """Both ends of a new connection from here to there."""
+        """Open a connection from `HERE` to `THERE`; return both ends."""
         if not any(end.startswith(f"{THERE}: listens") for end in self.wire.open_ends):
             await self.listen()
         mine = await self.dial()
@@ -73,7 +73,7 @@ class Net:
         return mine, self.accepted[-1]
 
     async def datagrams(self) -> tuple[asyncio.DatagramTransport, Inbox]:
-        """A socket here that sends to one there, and that one's inbox."""
+        """Open a socket on `HERE` that sends to one on `THERE`; return it and the receiver's inbox."""
         loop = asyncio.get_running_loop()
         _, inbox = await self.on(THERE, loop.create_datagram_endpoint(Inbox, ("0.0.0.0", 9)))
         mine, _ = await self.on(HERE, loop.create_datagram_endpoint(Inbox, remote_addr=(self.wire.address(THERE), 9)))

@@ -1,4 +1,4 @@
-"""Runs of the whole simulated world, for tests of it."""
+"""Runs of the whole simulated world, for its tests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,11 +7,11 @@ from odyssey_mock.sim.run import Run, run
 from odyssey_mock.sim.world import World
 
 HOST = "elsewhere"
-"""A machine for servers of these tests' own."""
+"""A simulated machine for the tests' own servers."""
 
 
 def play[T](scenario: Callable[[World], Awaitable[T]], *, seed: int = 1, **settings: object) -> T:
-    """What `scenario` returns after a run in which nothing went wrong."""
+    """Run `scenario` and return its result; raise the error of a failed run."""
     went = complete(scenario, seed=seed, **settings)
     assert went.result is not None
     return went.result

@@ -1,10 +1,10 @@
-"""`/simulation-jobs` in a few words, over HTTP, with bodies that keep to the contract."""
+"""Short helpers for `/simulation-jobs` over HTTP, with bodies that follow the contract."""
 
 from typing import Any
 
 import httpx
 
-type Body = dict[str, Any]  # decoded JSON: the tests know what to expect
+type Body = dict[str, Any]  # Any: decoded JSON; the tests know its shape
 
 PATHS = ("/simulation-jobs", "/simulation-jobs/{job_id}")
 URLS = ("video_url", "events_url", "thumbnail_url", "preview_url")

@@ -1,4 +1,4 @@
-"""A spectator in a process of its own, which prints the index of each frame. Run by test_slow_spectator.py."""
+"""A spectator that prints the index of each frame. test_slow_spectator.py runs it in a subprocess."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Broadcasts without a network: real broadcasts and spectators, whose peers are stood in for."""
+"""Broadcasts without a network: real broadcasts and spectators with fake peers."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -29,16 +29,16 @@ from tests.support.raw import LIMIT
 
 SIZE = Size(176, 320)
 GAP = 10
-"""Slots between two key frames for those who have lost a picture."""
+"""Minimum distance in slots between key frames for receivers that lost a frame."""
 
 ANSWER = "v=0\r\n"
 
 
 class StandInPeer:
-    """What a `SpectatorPeer` does for its spectator, as a test says.
+    """A fake `SpectatorPeer` that a test controls.
 
-    An offer is the name of the codec that is agreed on, or says what becomes of it: `refused` or `broken`. It is
-    answered once `may_answer` is set.
+    An offer is the name of the negotiated codec, or the outcome `refused` or `broken`. It is answered after
+    `may_answer` is set.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class StandInPeer:
         self.asked = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.takes = True
-        """Whether its sender takes packets."""
+        """Whether its sender reads packets from the track."""
         self.taken: list[VideoPacket] = []
         self.ended = False
-        """Whether its sender has come to the end of the track."""
+        """Whether its sender has reached the end of the track."""
         self.close_error: Exception | None = None
         self._track = track
         self._took = asyncio.Event()
@@ -93,14 +93,14 @@ class StandInPeer:
                 raise RuntimeError("no such luck")
 
     async def caught_up(self) -> None:
-        """Wait until its sender has taken all that was offered."""
+        """Wait until its sender has read all queued packets."""
         async with asyncio.timeout(LIMIT):
             while self._track._packets:
                 self._took.clear()
                 await self._took.wait()
 
     def resume(self) -> None:
-        """Take packets again."""
+        """Read packets again."""
         self.takes = True
         self._sender = asyncio.create_task(self._send())
 
@@ -114,12 +114,12 @@ class StandInPeer:
 
     @property
     def slots(self) -> list[int]:
-        """Of the packets that were taken."""
+        """Slots of the packets read so far."""
         return [each.pts or 0 for each in self.taken]
 
 
 class StandIns(list[StandInPeer]):
-    """The peers of all spectators, oldest first: none of them real."""
+    """The fake peers of all spectators, oldest first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,7 +127,7 @@ class StandIns(list[StandInPeer]):
         """Whether offers are answered at once."""
         self._changed = asyncio.Event()
 
-    def make(self, *args: Any, **kwargs: Any) -> StandInPeer:  # Any: passed on as they come
+    def make(self, *args: Any, **kwargs: Any) -> StandInPeer:  # Any: passed through unchanged
         peer = StandInPeer(*args, **kwargs)
         if self.answering:
             peer.may_answer.set()
@@ -136,7 +136,7 @@ class StandIns(list[StandInPeer]):
         return peer
 
     async def asked(self) -> StandInPeer:
-        """Wait until the first of them has its offer."""
+        """Wait until the first peer has received its offer."""
         async with asyncio.timeout(LIMIT):
             while not self:
                 self._changed.clear()
@@ -147,7 +147,7 @@ class StandIns(list[StandInPeer]):
 
 @contextmanager
 def stand_ins() -> Iterator[StandIns]:
-    """Let peers of spectators be stood in for."""
+    """Replace the peers of spectators with fakes."""
     made = StandIns()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("odyssey_mock.system_network.AiortcSpectatorPeer", made.make)
@@ -155,7 +155,7 @@ def stand_ins() -> Iterator[StandIns]:
 
 
 def backend_with(**settings: Unpack[SettingsOverrides]) -> Backend:
-    """A backend that nothing listens for, on a manual clock."""
+    """Return a backend without a server, on a manual clock."""
     return Backend(
         settings=Settings().replace(**settings),
         clock=ManualClock(),
@@ -167,7 +167,7 @@ def backend_with(**settings: Unpack[SettingsOverrides]) -> Backend:
 
 
 def record_of(backend: Backend, stream_id: str = "stream-1") -> StreamRecord:
-    """A stream that has just begun."""
+    """Return the record of a stream that has just started."""
     return StreamRecord(
         id=stream_id,
         account_id="account-1",
@@ -181,7 +181,7 @@ def record_of(backend: Backend, stream_id: str = "stream-1") -> StreamRecord:
 
 
 def opened(backend: Backend, stream_id: str = "stream-1", keyframes: Keyframes | None = None) -> Broadcast:
-    """A broadcast of a stream that nobody streams: frames come from the test."""
+    """Open a broadcast without a frame pump: the test pushes the frames."""
     record = record_of(backend, stream_id)
     backend.streams.remember(record)
     encoders = Encoders(record.timeline.size, record.timeline.fps, None)
@@ -189,20 +189,20 @@ def opened(backend: Backend, stream_id: str = "stream-1", keyframes: Keyframes |
 
 
 def packet(slot: int, *, key: bool = False) -> VideoPacket:
-    """One that nobody decodes."""
+    """Return a packet that is not decodable."""
     made = av.Packet(bytes([slot % 256]))
     made.pts, made.time_base, made.is_keyframe = slot, Fraction(1, 20), key
     return cast("VideoPacket", made)
 
 
 async def gone(backend: Backend, spectator: Spectator) -> str:
-    """Wait until nothing of it is left; return why."""
+    """Wait until the spectator is gone; return why."""
     entry = await backend.journal.wait_for("state", "spectator", to="gone", spectator=spectator.number)
     return str(entry.data["why"])
 
 
 async def watching(broadcast: Broadcast, backend: Backend, peers: StandIns, codec: Codec) -> Spectator:
-    """A spectator that is connected."""
+    """Return a connected spectator."""
     spectator = backend.broadcasts.admit(broadcast, codec)
     assert await spectator.answer() == ANSWER
     peers[-1].connected()
@@ -210,6 +210,6 @@ async def watching(broadcast: Broadcast, backend: Backend, peers: StandIns, code
 
 
 def show(broadcast: Broadcast, slot: int, *, key: bool = False) -> None:
-    """Push a frame in every codec that is wanted, as the pump does."""
+    """Push a frame in every needed codec, as the pump does."""
     codecs: set[Codec] = {"h264", *broadcast.codecs}
     broadcast.push({codec: packet(slot, key=key) for codec in codecs})

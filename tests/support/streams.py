@@ -1,4 +1,4 @@
-"""A stream in a few words, for tests that are about something else."""
+"""Short helpers to start a stream in tests of other parts."""
 
 import base64
 import io

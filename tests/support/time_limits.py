@@ -1,8 +1,8 @@
-"""What ends a test that has used up its time: pytest-timeout counts it, and this takes the place of its alarm.
+"""A pytest plugin that ends tests after their time limit; it replaces the alarm of pytest-timeout.
 
-The alarm of pytest-timeout goes off once, as `pytest.fail`. A task of asyncio keeps that to itself, and Hypothesis
-takes it for a failing example, which it plays again; both then hang for good. So this one is no failure that anybody
-knows of, and goes off again until the test has ended.
+The alarm of pytest-timeout raises `pytest.fail` once. An asyncio task swallows this exception, and Hypothesis takes it
+for a failing example and replays it; both then hang. So this plugin raises an exception that no code handles, and
+repeats the alarm until the test has ended.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ _SECONDS = pytest.StashKey[float]()
 
 
 class TimeLimitError(BaseException):
-    """A test has used up its time: no `Exception`, so that nobody takes it for a failure to be dealt with."""
+    """A test exceeded its time limit. It is not an `Exception`, so that no handler catches it."""
 
 
 class TimeLimits:
-    """A plugin: the alarm goes off again, as long as the test has not ended, every `again` seconds."""
+    """Plugin whose alarm repeats every `again` seconds until the test has ended."""
 
     def __init__(self, again: float = 5.0) -> None:
         self._again = again
@@ -33,7 +33,7 @@ class TimeLimits:
     @pytest.hookimpl
     def pytest_timeout_set_timer(self, item: pytest.Item, settings: Any) -> bool | None:  # Any: its type is not public
         if settings.method != "signal" or threading.current_thread() is not threading.main_thread():
-            return None  # where there is no such signal, pytest-timeout does what it can
+            return None  # without the signal, pytest-timeout uses its own method
         item.stash[_SECONDS] = settings.timeout
         self._set(settings.timeout)
         return True
@@ -48,11 +48,14 @@ class TimeLimits:
 
     @pytest.hookimpl(trylast=True)
     def pytest_exception_interact(self, node: pytest.Item | pytest.Collector) -> None:
-        """Here pytest-timeout leaves off counting, for debuggers; what tidies up after the failure could then hang."""
+        """Set the timer again after a failure.
+
+        pytest-timeout stops its timer here, for debuggers. The teardown after the failure could then hang.
+        """
         if isinstance(node, pytest.Item) and _SECONDS in node.stash and not node.config.getoption("usepdb"):
             self._set(node.stash[_SECONDS])
 
-    # Within the work of other plugins, such as reports, an alarm would end all the run.
+    # The alarm acts only inside these hooks: in other plugins, such as reports, it would end the whole run.
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self) -> Generator[None]:
@@ -78,14 +81,14 @@ class TimeLimits:
             __tracebackhide__ = True
             if self._at_it:
                 _show_where_all_wait()
-                raise TimeLimitError(f"the test was to end within {seconds:g} s, setting up and tidying up included")
+                raise TimeLimitError(f"expected the test to end within {seconds:g} s, including setup and teardown")
 
         signal.signal(signal.SIGALRM, ring)
         signal.setitimer(signal.ITIMER_REAL, seconds, self._again)
 
 
 def _show_where_all_wait() -> None:
-    faulthandler.dump_traceback(file=2)  # the standard error, whatever `sys.stderr` is at the moment
+    faulthandler.dump_traceback(file=2)  # standard error, even if `sys.stderr` is replaced
     loop = asyncio._get_running_loop()
     for task in () if loop is None else asyncio.all_tasks(loop):
         task.print_stack(file=sys.stderr)

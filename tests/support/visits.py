@@ -1,4 +1,4 @@
-"""A client of the wire that comes to one session as often as it likes, and what it sees there."""
+"""A protocol-level client that can connect to one session repeatedly."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ SMALL = (176, 320)
 
 @dataclass
 class Visits:
-    """One session of `mock`, and the way to it."""
+    """One session of `mock`, and connections to it."""
 
     mock: MockOdyssey
     api: RawApi
@@ -28,20 +28,20 @@ class Visits:
 
     @asynccontextmanager
     async def socket(self) -> AsyncIterator[ClientConnection]:
-        """Another socket, with a token of its own."""
+        """Open another socket, with a new session token."""
         token = await self.api.token_for(self.session.id)
         async with raw_socket(self.requested, token) as socket:
             yield socket
 
     @asynccontextmanager
     async def peer(self) -> AsyncIterator[RawPeer]:
-        """Another socket with a peer on it, connected."""
+        """Open another socket and connect a peer on it."""
         async with self.socket() as socket, RawPeer(socket) as peer:
             yield peer
 
     @asynccontextmanager
     async def halfway(self) -> AsyncIterator[RawPeer]:
-        """Another socket with a peer on it that has answered, and may never come up."""
+        """Open another socket with a peer that answers the offer, but may never connect."""
         async with self.socket() as socket:
             peer = RawPeer(socket)
             entering = asyncio.create_task(peer.__aenter__())
@@ -53,30 +53,30 @@ class Visits:
                 await peer.connection.close()
 
     async def reaches(self, state: str, *, since: int = 0) -> None:
-        """Wait until the session has come to that state, after entry `since` of the journal."""
+        """Wait until the session enters `state`, at or after entry `since` of the journal."""
         await self.mock.wait_for("state", "session", session=self.session.id, to=state, since=since)
 
     async def lose(self, socket: ClientConnection) -> None:
-        """Break a socket without a word, and wait until the session is held."""
+        """Abort a socket without a close frame, and wait until the session is held."""
         since = self.mock.journal.next_index
         socket.transport.abort()
         await self.reaches("held", since=since)
 
     def slot_is_free(self) -> bool:
-        """Whether the session counts for nobody any more."""
+        """Return whether the session has been removed."""
         return not self.mock.sessions
 
 
 @asynccontextmanager
 async def visits(mock: MockOdyssey) -> AsyncIterator[Visits]:
-    """A session that nobody has come to yet."""
+    """Request a session to which no client has connected yet."""
     async with RawApi(mock) as api:
         requested = await api.request_session()
         yield Visits(mock, api, requested, mock.sessions[requested["session_id"]])
 
 
 async def picture(peer: RawPeer) -> VideoFrame:
-    """The next frame, decoded."""
+    """Return the next frame, decoded."""
     assert peer.track is not None
     async with asyncio.timeout(LIMIT):
         frame = await peer.track.recv()
@@ -85,14 +85,14 @@ async def picture(peer: RawPeer) -> VideoFrame:
 
 
 def stamp_of(frame: VideoFrame) -> FrameStamp:
-    """What the stamp on a frame says."""
+    """Read the stamp of a frame."""
     stamp = read_stamp(frame.to_ndarray(format="gray"))
     assert stamp is not None
     return stamp
 
 
 async def stamps(peer: RawPeer, count: int, *, tag: int | None) -> list[FrameStamp]:
-    """The stamps of the next frames of the stream with that tag."""
+    """Return the stamps of the next `count` frames of the stream with this tag."""
     read: list[FrameStamp] = []
     while len(read) < count:
         stamp = stamp_of(await picture(peer))
@@ -101,7 +101,7 @@ async def stamps(peer: RawPeer, count: int, *, tag: int | None) -> list[FrameSta
 
 
 def grow(read: list[FrameStamp]) -> bool:
-    """Whether each frame comes after the one before it, and none twice."""
+    """Return whether the frame indexes strictly increase."""
     return all(before.frame_index < after.frame_index for before, after in pairwise(read))
 
 
@@ -117,7 +117,7 @@ async def track_ends(peer: RawPeer) -> None:
 
 
 async def close_code(socket: ClientConnection) -> tuple[int, str]:
-    """Wait until the socket is closed; with what, and why."""
+    """Wait until the socket is closed; return code and reason."""
     async with asyncio.timeout(LIMIT):
         await socket.wait_closed()
     assert socket.close_code is not None
@@ -125,13 +125,13 @@ async def close_code(socket: ClientConnection) -> tuple[int, str]:
 
 
 async def round_trip(socket: ClientConnection) -> None:
-    """Wait until what was sent on the socket, either way, has come."""
+    """Wait until everything sent on the socket, in both directions, has arrived."""
     async with asyncio.timeout(LIMIT):
         await (await socket.ping())
 
 
 async def goes(peer: RawPeer, *states: str) -> str:
-    """Wait until the client's own end of the peer connection is in one of those states."""
+    """Wait until the client's end of the peer connection is in one of these states; return the state."""
     async with asyncio.timeout(LIMIT):
         while (state := peer.connection.connectionState) not in states:
             changed = asyncio.Event()

@@ -1,4 +1,4 @@
-"""A spectator of the wire itself: httpx, an aiortc peer, and not a line of ours between."""
+"""A protocol-level WHEP spectator made of httpx and aiortc, without `odyssey_client`."""
 
 import asyncio
 import re
@@ -23,12 +23,12 @@ FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 
 @dataclass(frozen=True)
 class Live:
-    """A broadcast that is on, with the host that streams it."""
+    """A live broadcast and the host that streams it."""
 
     mock: MockOdyssey
     host: RawPeer
     stream_id: str
-    ready: Mapping[str, Any]  # `broadcast_ready` as it came
+    ready: Mapping[str, Any]  # the `broadcast_ready` message
 
     @property
     def whep(self) -> str:
@@ -40,7 +40,7 @@ class Live:
 
     @property
     def frames(self) -> int | None:
-        """How many frames the stream had; None while it is on."""
+        """Number of frames of the stream; None while it is live."""
         return self.mock.streams[self.stream_id].timeline.frames
 
     async def end(self) -> None:
@@ -59,29 +59,29 @@ async def go_live(mock: MockOdyssey, host: RawPeer, **fields: object) -> Live:
 
 @asynccontextmanager
 async def live(mock: MockOdyssey, **fields: object) -> AsyncIterator[Live]:
-    """A host, and its broadcast."""
+    """Connect a host and start its broadcast."""
     async with raw_peer(mock) as host:
         yield await go_live(mock, host, **fields)
 
 
 @dataclass(eq=False)
 class RawSpectator:
-    """An aiortc peer that watches; `kinds` are the media sections that it offers to receive."""
+    """An aiortc peer that watches a broadcast; `kinds` are the media sections that it offers to receive."""
 
     broadcast: Live
     kinds: tuple[str, ...] = ("video", "audio")
     codec: str | None = None
-    """`H264` or `VP8` where it is to take that one alone."""
+    """`H264` or `VP8` to offer only this codec."""
     edit: Callable[[str], str] = str
-    """What becomes of its offer on the way."""
+    """Edits the offer before it is sent."""
     connects: bool = True
-    """Whether it does by itself; else it has its answer and waits for `connect`."""
+    """Whether it connects on entry. Otherwise it receives the answer and the test calls `connect`."""
     connection: RTCPeerConnection = field(default_factory=lambda: RTCPeerConnection(RTCConfiguration(iceServers=[])))
     answer: httpx.Response = field(init=False)
 
     @property
     def receiver(self) -> RTCRtpReceiver:
-        """Of the first video that it offered to receive."""
+        """The receiver of the first offered video section."""
         return next(each.receiver for each in self.connection.getTransceivers() if each.kind == "video")
 
     @property
@@ -120,7 +120,7 @@ class RawSpectator:
         await self.connection.close()
 
     async def connect(self) -> None:
-        """Begin to connect."""
+        """Apply the answer, which starts to connect."""
         await self.connection.setRemoteDescription(RTCSessionDescription(self.answer.text, "answer"))
 
     async def frame(self) -> VideoFrame:
@@ -130,13 +130,13 @@ class RawSpectator:
         return frame
 
     async def stamp(self) -> FrameStamp:
-        """The stamp of the next frame."""
+        """Return the stamp of the next frame."""
         stamp = read_stamp((await self.frame()).to_ndarray(format="gray"))
         assert stamp is not None
         return stamp
 
     async def stamps(self) -> list[FrameStamp]:
-        """The stamps of all frames to the end."""
+        """Return the stamps of all frames until the track ends."""
         read: list[FrameStamp] = []
         while True:
             try:
@@ -149,7 +149,7 @@ class RawSpectator:
         await send_pli(self.connection)
 
     async def ask_for_refresh(self) -> None:
-        """Send a FIR (RFC 5104 section 4.3.1), with the stream named in its header too, which aiortc goes by."""
+        """Send a FIR (RFC 5104 section 4.3.1). aiortc reads the SSRC from its header, so it is set there too."""
         ssrc = video_ssrc(self.answer.text)
         entry = ssrc.to_bytes(4, "big") + bytes([1, 0, 0, 0])
         await self.receiver._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_FIR, ssrc=1, media_ssrc=ssrc, fci=entry))
@@ -164,20 +164,20 @@ class RawSpectator:
 
 
 def video_ssrc(sdp: str) -> int:
-    """Whom the video comes from (RFC 5576)."""
+    """Return the SSRC of the video (RFC 5576)."""
     found = re.search(r"m=video.*?a=ssrc:(\d+)", sdp, re.DOTALL)
     assert found is not None, sdp
     return int(found[1])
 
 
 async def send_pli(connection: RTCPeerConnection) -> None:
-    """Tell the sender of the video that a picture was lost."""
+    """Send a PLI: tell the sender of the video that a frame was lost."""
     (receiver,) = (each.receiver for each in connection.getTransceivers() if each.kind == "video")
     await receiver._send_rtcp_pli(video_ssrc(connection.remoteDescription.sdp))
 
 
 def without_codec(sdp: str, name: str) -> str:
-    """A description that has never heard of a codec, nor of what belongs to it."""
+    """Remove a codec and its retransmission payload types from a session description."""
     gone = set(re.findall(rf"a=rtpmap:(\d+) {name}/", sdp))
     gone |= {rtx for rtx, codec in re.findall(r"a=fmtp:(\d+) apt=(\d+)", sdp) if codec in gone}
     lines = [line for line in sdp.split("\r\n") if not re.match(rf"a=(rtpmap|fmtp|rtcp-fb):({'|'.join(gone)}) ", line)]

@@ -1,4 +1,4 @@
-"""A WHEP service that does as a test says: real HTTP, real WebRTC, and nothing of the mock's good manners."""
+"""A WHEP service that a test scripts, with real HTTP and WebRTC, independent of the mock's routes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +20,7 @@ TOKEN = "s3cret-token"
 
 
 class Sender(PeerConnection):
-    """A peer that sends whatever track it is given; a bare one of aiortc's would leave tasks when it is cut short."""
+    """A peer that sends a given track. A plain aiortc peer would leak tasks when it is closed early."""
 
     def __init__(self, track: VideoStreamTrack) -> None:
         super().__init__(["127.0.0.1"], on_connected=lambda: None, on_lost=lambda: None)
@@ -40,13 +40,13 @@ async def no_ice_servers() -> Response:
 
 
 async def good(server: "WhepServer", offer: str) -> Response:
-    """Answer as a service does."""
+    """Return a normal WHEP answer."""
     return Response(await server.describe(offer), 201, {"Location": "/stream/whep/1"}, media_type="application/sdp")
 
 
 @dataclass(eq=False)
 class WhepServer:
-    """What it was asked, and the peers that it made."""
+    """The service, the requests it received and the peers it created."""
 
     answer: Answer = good
     config: Config = no_ice_servers
@@ -54,7 +54,7 @@ class WhepServer:
     url: str = ""
     asked: list[str] = field(default_factory=list)
     got: asyncio.Event = field(default_factory=asyncio.Event)
-    """An offer has come."""
+    """Set when an offer has arrived."""
     peers: list[Sender] = field(default_factory=list)
 
     async def describe(self, offer: str) -> str:
@@ -74,14 +74,14 @@ class WhepServer:
         return await self.answer(self, (await request.body()).decode())
 
     async def _delete(self, request: Request) -> Response:
-        assert not request.url.query, "the resource is all the permission it takes"
+        assert not request.url.query, "DELETE needs no token: the resource path is the permission"
         self.asked.append(f"DELETE {request.url.path}")
         return Response()
 
 
 @asynccontextmanager
 async def whep_server(answer: Answer = good, **options: object) -> AsyncIterator[WhepServer]:
-    """Serve at `url`, which is a `webrtc_url`."""
+    """Run the service at `url`, which serves as a `webrtc_url`."""
     server = WhepServer(answer, **options)  # type: ignore[arg-type]
     app = Starlette(
         routes=[

@@ -1,17 +1,20 @@
-"""Judges traffic by the contract in `fixtures/contract/`.
+"""Checks traffic against the contract in `fixtures/contract/`.
 
-The mock's journal holds both halves of every exchange, so its entries tell whether the client kept to the contract and
-whether the mock did. Judged are entries of the kinds `rest`, `signaling` and `channel`:
+The mock's journal holds both halves of every exchange, so one entry shows whether the client and the mock kept to the
+contract. Entries of the kinds `rest`, `signaling` and `channel` are checked:
 
-- What the **server** sent is always judged: status and body of every REST answer, every message.
-- What the **client** sent is judged when it was accepted: every message, and a request answered below 400; a refused
-  one has had its judge. A test that sends bad traffic on purpose opts its client out with
-  `@pytest.mark.off_contract("why")`.
-- A route that the contract does not have is the client's deviation, whatever the answer.
+- **server**: the status and body of every REST response, and every message, are always checked.
+- **client**: every message is checked, and every request with a status below 400. Rejected requests are not checked.
+  A test that sends invalid traffic on purpose excuses its client with `@pytest.mark.off_contract("why")`.
+- A request to a route that the contract does not have is always a deviation of the client.
 
-Passed over are the mock's own routes (`/_mock/`, `/openapi.json`), which are no part of the contract; requests whose
-client did not wait for an answer; exchanges too large for the journal; HEAD, which has no body to judge; and CORS
-preflights, as long as they succeed (`protocol.md` section 2).
+Not checked:
+
+- the mock's own routes (`/_mock/`, `/openapi.json`), which are not part of the contract;
+- requests whose client did not wait for the response;
+- exchanges too large for the journal;
+- HEAD requests, whose responses have no body;
+- CORS preflights that succeed (`protocol.md` section 2).
 """
 
 import json
@@ -26,10 +29,10 @@ from tests.support.contract.documents import Contract, Fault, resolve
 Side = Literal["client", "server"]
 
 OFF_CONTRACT = frozenset({"status", "not_json", "wrong_shape", "truncate"})
-"""Faults whose answers are wrong on purpose."""
+"""Faults whose responses break the contract on purpose."""
 
 CHANNELS: Mapping[str, str] = {"client": "clientToStreamer", "server": "streamerToClient"}
-"""Which data channel carries what a side says (`protocol.md` section 4)."""
+"""Data channel on which each side sends (`protocol.md` section 4)."""
 
 OWN_ROUTES = re.compile(r"/(_mock(/.*)?|openapi\.json)")
 
@@ -37,7 +40,7 @@ ERROR_SCHEMA = "/components/schemas/Error"
 
 
 class JournalEntry(Protocol):
-    """As much of a journal entry as is judged. `data` is JSON whose form depends on `kind`."""
+    """The part of a journal entry that is checked. The shape of `data` depends on `kind`."""
 
     @property
     def index(self) -> int: ...
@@ -49,7 +52,7 @@ class JournalEntry(Protocol):
 
 @dataclass(frozen=True)
 class Deviation:
-    """One departure from the contract: whose, in which entry and where in it, what was expected and what came."""
+    """One deviation from the contract: which side, which entry, where in it, and what was expected and received."""
 
     side: Side
     index: int
@@ -64,9 +67,10 @@ class Deviation:
 
 @dataclass(frozen=True)
 class _Route:
-    """A path of the OpenAPI document, ready to be matched.
+    """A path of the OpenAPI document, compiled to a pattern.
 
-    Below a server that is a bare variable the service hands out the whole address: only its end is known.
+    A route whose server URL is only a variable is `is_handed_out`: the service returns its full URL, so only the end of
+    the path is known.
     """
 
     template: str
@@ -85,7 +89,7 @@ class _Route:
 
 
 class Conformance:
-    """Judges journal entries by the contract."""
+    """Checks journal entries against the contract."""
 
     def __init__(self, contract: Contract | None = None) -> None:
         self._contract = contract or Contract.load()
@@ -93,7 +97,7 @@ class Conformance:
         self._routes = sorted(routes, key=lambda route: route.is_handed_out)
 
     def check(self, entry: JournalEntry) -> list[Deviation]:
-        """Every deviation of one entry, of both sides; none for entries of other kinds."""
+        """Return every deviation of both sides in one entry. Entries of other kinds have none."""
         if "omitted" in entry.data:
             return []
         match entry.kind:
@@ -110,10 +114,10 @@ class Conformance:
         ]
 
     def check_journal(self, journal: Iterable[JournalEntry], *, client: bool = True) -> None:
-        """Judge a whole journal; `client=False` excuses the client.
+        """Check a whole journal; `client=False` excuses the client.
 
         Raises:
-            AssertionError: it deviates; the text lists every deviation, one a line.
+            AssertionError: if the journal deviates. The message lists one deviation per line.
         """
         deviations = [
             deviation for entry in journal for deviation in self.check(entry) if client or deviation.side == "server"
@@ -122,8 +126,8 @@ class Conformance:
             lines = "\n".join(f"  {deviation}" for deviation in deviations)
             raise AssertionError(
                 f"off the contract in fixtures/contract, {len(deviations)} times:\n{lines}\n"
-                'A test that means to send bad traffic says so: @pytest.mark.off_contract("why"). '
-                "It excuses the client, never the server."
+                'If the test sends invalid traffic on purpose, mark it with @pytest.mark.off_contract("why"). '
+                "The mark excuses the client, never the server."
             )
 
     def _rest(self, data: Mapping[str, Any]) -> Iterator[tuple[Side, str, Fault]]:
@@ -257,7 +261,7 @@ _LITERALS: Mapping[object, re.Pattern[str]] = {
 
 
 def _coerced(text: str, kind: object) -> object:
-    """A parameter's text as the value its schema speaks of; left as it is, for the schema to refuse, if it is none."""
+    """Convert a parameter's text to its schema type. Other text is returned unchanged, and the schema rejects it."""
     literal = _LITERALS.get(kind)
     return json.loads(text) if literal and literal.fullmatch(text) else text
 

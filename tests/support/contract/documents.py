@@ -1,4 +1,4 @@
-"""The contract's documents, loaded, joined and ready to validate with; and their faults in words.
+"""The documents of the contract, validation against them, and readable validation errors.
 
 The OpenAPI document's schemas are JSON Schema 2020-12 (its default dialect adds only annotations), so one validator
 serves all documents.
@@ -28,12 +28,12 @@ FILES: Mapping[str, str] = {
 URN = "urn:odyssey-testkit:contract:"
 
 FORMATS = FormatChecker(formats=["date-time"])
-"""Formats that are asserted, not merely noted."""
+"""Formats that are validated; by default a format is only an annotation."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Where a value departs from its schema (JSON path or parameter), what was expected and what came."""
+    """A violation of a schema: where (JSON path or parameter), what was expected and what was received."""
 
     path: str
     expected: str
@@ -41,7 +41,7 @@ class Fault:
 
 
 class Contract:
-    """All documents by name: `openapi`, `signaling`, `data-channel`, `recording-event`."""
+    """The documents by name: `openapi`, `signaling`, `data-channel`, `recording-event`."""
 
     def __init__(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
         self.documents = documents
@@ -49,7 +49,7 @@ class Contract:
 
     @classmethod
     def load(cls, directory: Path = CONTRACT) -> "Contract":
-        """Read the documents of a directory."""
+        """Load the documents from a directory."""
         return cls({name: json.loads((directory / file).read_text("utf-8")) for name, file in FILES.items()})
 
     @property
@@ -57,16 +57,16 @@ class Contract:
         return self.documents["openapi"]
 
     def messages(self, document: str, side: str) -> list[str]:
-        """The message types that a side (`client`, `server`) may say."""
+        """Return the message types that a side (`client` or `server`) may send."""
         prefix = f"{side}/"
         return [name.removeprefix(prefix) for name in self.documents[document]["$defs"] if name.startswith(prefix)]
 
     def faults(self, document: str, pointer: str, value: object) -> Iterator[Fault]:
-        """What keeps a value from the schema at a JSON pointer of a document; nothing when it is valid."""
+        """Validate a value against the schema at a JSON pointer of a document; yield the faults."""
         return _faults(self._validator(f"{URN}{document}#{pointer}"), value)
 
     def faults_of(self, schema: Mapping[str, Any], value: object) -> Iterator[Fault]:
-        """The same for a schema at hand, one without references."""
+        """Like `faults`, but for a given schema without references."""
         return _faults(Draft202012Validator(schema, format_checker=FORMATS), value)
 
     def _make_validator(self, uri: str) -> Draft202012Validator:
@@ -81,7 +81,7 @@ class Contract:
 
 
 def resolve(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a node stands for: itself, or what its local `$ref` leads to."""
+    """Follow the local `$ref` of a node, if it has one."""
     while "$ref" in node:
         target: Any = document
         for key in node["$ref"].removeprefix("#/").split("/"):
@@ -96,7 +96,10 @@ def _faults(validator: Draft202012Validator, value: object) -> Iterator[Fault]:
 
 
 def _told(error: ValidationError) -> Iterator[Fault]:
-    """An error in words; one of a choice between schemas by what is wrong with the only one that was meant."""
+    """Describe a validation error.
+
+    For a choice between schemas, describe the errors of the only schema whose type fits.
+    """
     if not error.context or _chooses_a_field(error):
         yield _fault(error)
         return
@@ -156,7 +159,7 @@ def _fields(instance: Mapping[str, Any]) -> str:
     return f"the fields {_listed(instance)}" if instance else "an empty object"
 
 
-def _listed(values: Any) -> str:  # Any: whatever stands beside a schema's keyword
+def _listed(values: Any) -> str:  # Any: the value of any schema keyword
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         return json.dumps(values)
     return ", ".join(map(str, values))

@@ -1,4 +1,4 @@
-"""The command `odyssey-mock explore`, with an explorer that plays nothing."""
+"""Runs `odyssey-mock explore` with stub functions that simulate nothing."""
 
 from click.testing import CliRunner, Result
 
@@ -8,9 +8,9 @@ from odyssey_mock.explore.outcome import PlaySeed
 from tests.support.explore.scenarios import draw, play, shrink
 
 COMMIT, CODE = "abc1234", "0123456789abcdef"
-"""Of which version the code is, with the fixture `of_one_version`."""
+"""Commit and code hash that the fixture `of_one_version` reports."""
 
 
 def explore(*options: str, play: PlaySeed = play) -> Result:
-    """Run it in this process."""
+    """Run the command in this process."""
     return CliRunner().invoke(main, ["explore", *options], obj=Tools(draw, play, shrink), catch_exceptions=False)

@@ -1,4 +1,4 @@
-"""Defects to be found: each breaks one thing in client or mock, as a careless change would, while a block lasts."""
+"""Deliberate defects that the explorer must find. Each patches one thing in client or mock for a `with` block."""
 
 from __future__ import annotations
 
@@ -58,19 +58,19 @@ RULES = frozenset(
         "tries_back_off",
     }
 )
-"""All of the explorer's."""
+"""All rules of the explorer."""
 
 
 @dataclass(frozen=True)
 class Defect:
-    """Something that is wrong while `planted()` lasts.
+    """A defect that exists inside `with planted():`.
 
     Attributes:
-        name: in a few words.
-        suffers: what it would mean to a user.
-        planted: breaks it, and puts it back.
-        rules: those of the explorer that it offends: one of them is to find it.
-        shown_by: the first seed that shows it. Where lives have become others, a later one will do.
+        name: short description.
+        suffers: the effect on a user.
+        planted: context manager that applies the patch and removes it.
+        rules: rules of the explorer that the defect violates; one of them must find it.
+        shown_by: the first seed that shows it. If scenarios have changed since, a later seed may show it.
     """
 
     name: str
@@ -85,7 +85,7 @@ def _a_future_not_settled() -> Planted:
         self.streaming.close(error)
         self.media_stream.end(error)
         self._events.end()
-        # What `ready` waits for is left as it is.
+        # The future that `ready` awaits is not settled.
 
     return patch.object(Connection, "_settle", settle)
 
@@ -110,7 +110,7 @@ def _a_slot_not_freed() -> Planted:
     carry_out = SessionLifecycle._carry_out
 
     def without_grace(self: SessionLifecycle, effect: SessionEffect) -> None:
-        if effect is not SessionEffect.ARM_GRACE:  # so that nobody's return is ever overdue
+        if effect is not SessionEffect.ARM_GRACE:  # so a lost client is waited for without limit
             carry_out(self, effect)
 
     return patch.object(SessionLifecycle, "_carry_out", without_grace)
@@ -143,8 +143,8 @@ def _statuses_reordered() -> Planted:
 def _a_frame_repeated() -> Planted:
     order = FramePump._order
 
-    def again(self: FramePump, fault: Any, source: Any, index: int, receiver: Any) -> Any:  # Any: handed on as they are
-        # Somebody has lost a picture, so they get the latest once more.
+    def again(self: FramePump, fault: Any, source: Any, index: int, receiver: Any) -> Any:  # Any: passed through
+        # A receiver has lost a frame, so it gets the previous frame again.
         return order(self, fault, source, index - 1 if index and self._keyframes._lost else index, receiver)
 
     return patch.object(FramePump, "_order", again)
@@ -202,108 +202,108 @@ def _a_stream_left_on_the_air() -> Planted:
 DEFECTS = (
     Defect(
         "a future not settled",
-        "connect() waits for ever where the connection fails before it is up",
+        "connect() never returns if the connection fails before it is established",
         _a_future_not_settled,
         frozenset({"every_call_settles"}),
         shown_by=3,
     ),
     Defect(
         "calls left to their limits",
-        "start_stream(), interact() and end_stream() wait for seconds on a connection that is over",
+        "start_stream(), interact() and end_stream() wait for seconds on a connection that has ended",
         _calls_left_to_their_limits,
         frozenset({"calls_end_with_their_connection"}),
         shown_by=2,
     ),
     Defect(
         "a callback after disconnect",
-        "on_disconnected is called when what it needs has been closed",
+        "on_disconnected is called after the resources that it needs were closed",
         _a_callback_after_disconnect,
         frozenset({"silence_after_disconnect"}),
         shown_by=0,
     ),
     Defect(
         "a slot not freed",
-        "a client that crashed takes one of the account's sessions for ever",
+        "a client that crashed occupies one of the account's sessions forever",
         _a_slot_not_freed,
         frozenset({"slots_are_freed"}),
         shown_by=17,
     ),
     Defect(
         "a retry without back-off",
-        "all clients hammer a service that is only just coming back",
+        "all clients hammer a service that is just recovering",
         _a_retry_without_back_off,
         frozenset({"tries_back_off"}),
         shown_by=32,
     ),
     Defect(
-        "a double acknowledgement accepted",
-        "interact() returns another interaction's prompt, and returns before its own was applied",
+        "a duplicate acknowledgment accepted",
+        "interact() returns the prompt of another interaction, before its own was applied",
         _a_double_acknowledgement_accepted,
         frozenset({"answers_belong", "interactions_are_applied"}),
         shown_by=75,
     ),
     Defect(
         "a token not renewed",
-        "after the service has forgotten its access token a client is refused until its process is started anew",
+        "after the service has discarded its access token, a client is rejected until its process restarts",
         _a_token_not_renewed,
         frozenset({"no_false_refusal", "all_is_well_again"}),
         shown_by=88,
     ),
     Defect(
         "statuses reordered",
-        "an application shows that it is connecting, for ever, over video that plays",
+        "an application shows 'connecting' forever while its video plays",
         _statuses_reordered,
         frozenset({"statuses_are_legal"}),
         shown_by=0,
     ),
     Defect(
         "a frame repeated",
-        "after a loss the video stutters, and whoever counts frames counts one twice",
+        "after a loss the video stutters, and an application that counts frames counts one twice",
         _a_frame_repeated,
         frozenset({"frames_go_forward"}),
         shown_by=6,
     ),
     Defect(
-        "a task left",
-        "every connection leaves a task behind: memory grows, and asyncio complains at the end",
+        "a leaked task",
+        "every connection leaks a task: memory grows, and asyncio warns at exit",
         _a_task_left,
         frozenset({"nothing_is_left"}),
         shown_by=0,
     ),
     Defect(
         "an interaction lost on reconnect",
-        "interact() times out, or goes on after the end, though the interaction was applied",
+        "interact() times out, or does not return when the stream ends, though the interaction was applied",
         _an_interaction_lost_on_reconnect,
         frozenset({"answers_belong", "calls_end_with_their_connection", "every_call_settles"}),
         shown_by=48,
     ),
     Defect(
-        "a job cancelled that has ended",
-        "a simulation that was completed, and paid for, is shown as cancelled",
+        "an ended job cancelled",
+        "a simulation that completed, and was paid for, is shown as cancelled",
         _a_job_cancelled_that_has_ended,
         frozenset({"jobs_follow_their_machine"}),
         shown_by=3,
     ),
     Defect(
         "hours not counted",
-        "a test of what happens at the end of the month's hours never sees that end",
+        "a test of an exhausted monthly quota of hours never reaches the quota",
         _hours_not_counted,
         frozenset({"hours_add_up"}),
         shown_by=3,
     ),
     Defect(
-        "a failure told twice",
-        "on_error opens two dialogs, or makes two new connections",
+        "a failure reported twice",
+        "on_error opens two dialogs, or starts two new connections",
         _a_failure_told_twice,
         frozenset({"fatal_once"}),
         shown_by=0,
     ),
     Defect(
-        "a stream left on the air",
-        "hours are counted for ever of a stream whose session is over",
+        "a stream that never ends",
+        "hours are counted forever for a stream whose session has ended",
         _a_stream_left_on_the_air,
         frozenset({"streams_end"}),
         shown_by=2,
     ),
 )
-"""Every one, and by which rules it is found."""
+"""All planted defects."""

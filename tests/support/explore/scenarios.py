@@ -1,4 +1,7 @@
-"""Explorers that play nothing: functions of a module, which other processes find, and which load in no time."""
+"""Stub functions for the explorer that simulate nothing.
+
+They are module-level functions, so that other processes can unpickle them, and import quickly.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,16 @@ if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
 
 STEPS, SECONDS = 3, 60.5
-"""Of every scenario."""
+"""Of every outcome."""
 
 
 def play(
     seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
-    """Seeds 3, 10, 17... leave a call unsettled; 5, 16, 27... lose a slot as well; all others hold."""
+    """Return failures for some seeds.
+
+    Seeds 3, 10, 17, ... leave a call unsettled; seeds 5, 16, 27, ... leak a slot. All others satisfy every rule.
+    """
     broken = []
     if seed % 7 == 3:
         broken.append(Failure("every_call_settles", f"expected interact() to settle, got nothing in {seed}.5 s", 2.5))
@@ -49,14 +55,14 @@ def play(
 
 
 def draw(seed: int, fidelity: Fidelity) -> Scenario:
-    """Two steps."""
+    """Return a scenario of two steps."""
     from odyssey_mock.explore.scenario import Actor, Scenario, Step  # noqa: PLC0415 - see above
 
     return Scenario(seed, fidelity, {}, (Actor("client-0", 0, {}, (Step("connect"), Step("disconnect"))),))
 
 
 def shrink(scenario: Scenario, *, report: Callable[[str], None]) -> Shrunk:
-    """The first step is enough for everything."""
+    """Shrink every failing scenario to its first step."""
     from odyssey_mock.explore.shrink import NothingToShrinkError, Shrunk  # noqa: PLC0415 - see above
 
     outcome = play(scenario.seed, scenario=scenario)
@@ -75,7 +81,7 @@ def kills(
     scenario: Scenario | None = None,
     keeps_trace: bool = False,
 ) -> Outcome:
-    """Seed 12 kills its process, always; seed 20 only the first time, as a machine short of memory would."""
+    """Kill the process: always for seed 12, only the first time for seed 20, as if memory ran out."""
     once = directory / "seed 20 has killed"
     if seed == 12 or (seed == 20 and not once.exists()):
         once.touch() if seed == 20 else None
@@ -86,7 +92,7 @@ def kills(
 def hangs(
     seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
-    """From seed 20 on a run never ends."""
+    """Never return for seeds of 20 and above."""
     if seed >= 20:
         threading.Event().wait()
     return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
@@ -95,7 +101,7 @@ def hangs(
 def raises(
     seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
-    """Seed 4 meets a defect of the explorer."""
+    """Raise LookupError for seed 4, as a defect of the explorer would."""
     if seed == 4:
         raise LookupError(f"nothing known of {seed}")
     return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
@@ -108,7 +114,7 @@ class _Unloadable:
     def __call__(
         self, seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
     ) -> Outcome:
-        raise AssertionError("nobody comes so far")
+        raise AssertionError("expected unpickling to fail, but the object was called")
 
 
 def _refuse() -> None:
@@ -116,4 +122,4 @@ def _refuse() -> None:
 
 
 unloadable = _Unloadable()
-"""Cannot be loaded in another process."""
+"""Cannot be unpickled in another process."""

@@ -1,1 +1,1 @@
-"""Streams that are watched, over WHEP and HLS, in the packets that were made for the host (`protocol.md` section 5)."""
+"""Broadcasts: streams that spectators watch over WHEP and HLS, sharing the host's packets (`protocol.md` section 5)."""

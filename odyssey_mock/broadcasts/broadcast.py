@@ -1,4 +1,4 @@
-"""One stream's spectators and its HLS, on packets that are made once for all."""
+"""The broadcast of one stream: its spectators and its HLS, which share packets encoded once."""
 
 import hmac
 from collections.abc import Callable, Collection, Mapping
@@ -17,19 +17,19 @@ from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.settings import Settings
 
 _ORDER: tuple[Codec, ...] = ("h264", "vp8")
-"""The cheaper one first."""
+"""Codecs, the cheaper to encode first."""
 
 
 class Broadcast:
-    """One stream that can be watched; the `FrameSink` of a pump (`sessions/frame_pump.py`).
+    """The broadcast of one stream; the `FrameSink` of a pump (`sessions/frame_pump.py`).
 
     Attributes:
-        stream_id: the stream.
-        account_id: whose it is.
-        session_id: the session that it is streamed in.
-        token: what spectators show.
-        webrtc_url: where they come by WHEP, below it.
-        hls: its playlist and segments; None where HLS is switched off.
+        stream_id: the id of the stream.
+        account_id: the account that owns the stream.
+        session_id: the session of the stream.
+        token: the spectator token.
+        webrtc_url: the base of the WHEP endpoint.
+        hls: the playlist and segments; None if HLS is disabled.
         is_over: whether the stream has ended.
     """
 
@@ -46,7 +46,7 @@ class Broadcast:
         make_spectator: MakeSpectator,
         on_ended: Callable[["Broadcast"], None],
     ) -> None:
-        """`on_ended(broadcast)` is called once, when its stream has ended."""
+        """Open the broadcast; `on_ended(broadcast)` is called once, when its stream has ended."""
         self.stream_id = record.id
         self.account_id = record.account_id
         self.session_id = record.session_id
@@ -78,25 +78,25 @@ class Broadcast:
 
     @property
     def hls_url(self) -> str | None:
-        """The playlist's address, with the token in it; None where HLS is switched off."""
+        """The URL of the playlist, including the token; None if HLS is disabled."""
         return f"{self.webrtc_url}/hls/index.m3u8?token={quote(self.token)}" if self.hls is not None else None
 
     @property
     def spectators(self) -> Mapping[str, Spectator]:
-        """Those that are connected or about to be, by resource."""
+        """The spectators that are connecting, connected or closing, by resource."""
         return MappingProxyType(self._spectators)
 
     @property
     def frames_encoded(self) -> Mapping[Codec, int]:
-        """How many frames the stream's encoders were given, by codec: the frames of the stream, whoever watches."""
+        """How many frames of the stream were encoded, by codec, for host and audience together."""
         return self._encoders.frames
 
     def accepts(self, token: str) -> bool:
-        """Whether `token` opens it."""
+        """Whether `token` is the spectator token."""
         return hmac.compare_digest(token.encode(errors="surrogatepass"), self.token.encode())
 
     def snapshot(self) -> dict[str, JSON]:
-        """What `GET /_mock/state` shows of it."""
+        """Return the broadcast as `GET /_mock/state` shows it."""
         return {
             "stream_id": self.stream_id,
             "session_id": self.session_id,
@@ -108,10 +108,10 @@ class Broadcast:
         }
 
     def admit(self, offer: str) -> Spectator:
-        """Take on a spectator; the caller lets its `run` go on, and calls `gone` after it.
+        """Create a spectator; the caller runs its `run` and then calls `gone`.
 
         Raises:
-            OSError: no peer can be made: out of file descriptors, say.
+            OSError: the peer cannot be created, for example because no file descriptors are left.
         """
         self._admitted += 1
         spectator = self._make_spectator(
@@ -126,28 +126,28 @@ class Broadcast:
         return spectator
 
     def gone(self, spectator: Spectator) -> None:
-        """Nothing of `spectator` is left."""
+        """Remove `spectator`, which is completely closed."""
         self._spectators.pop(spectator.resource, None)
 
-    # The pump's sink.
+    # FrameSink, called by the pump.
 
     @property
     def codecs(self) -> Collection[Codec]:
-        """What the next frame is to be encoded in."""
+        """The codecs that the audience needs for the next frame."""
         wanted: set[Codec] = {"h264"} if self.hls is not None else set()
         return wanted.union(spectator.codec for spectator in self._connected() if spectator.codec is not None)
 
     def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
-        """Hand a frame to HLS and to every spectator, at once; none is waited for."""
+        """Push a frame to HLS and to every spectator; never blocks."""
         if self.hls is not None and "h264" in packets:
             self.hls.push(packets["h264"])
         for spectator in self._connected():
-            # One that connected while the frame was made may need a codec that nobody needed before.
+            # A spectator that connected while the frame was made may need a codec that it was not encoded in.
             if spectator.codec is not None and spectator.codec in packets:
                 spectator.track.push(packets[spectator.codec])
 
     def end(self) -> None:
-        """Let every spectator go: the stream's last frame was pushed."""
+        """End the broadcast and all its spectators, after the stream's last frame."""
         if self.is_over:
             return
         self.is_over = True

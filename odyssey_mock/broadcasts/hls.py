@@ -1,4 +1,4 @@
-"""A stream's packets as HLS: a playlist and segments of fragmented MP4, in memory (RFC 8216, ISO/IEC 14496-12)."""
+"""HLS of a stream: a playlist and fragmented MP4 segments, kept in memory (RFC 8216, ISO/IEC 14496-12)."""
 
 import asyncio
 import io
@@ -19,16 +19,16 @@ from odyssey_mock.media.timeline import Size
 MEDIA_TYPE = "application/vnd.apple.mpegurl"
 INIT = "init.mp4"
 VERSION = 7
-"""Of the protocol: what fragmented MP4 takes (RFC 8216 section 7)."""
+"""HLS protocol version: fragmented MP4 requires 7 (RFC 8216 section 7)."""
 
 FIRST_SEGMENT_LIMIT = 10.0
-"""Seconds that a playlist is held back while there is no segment to list."""
+"""Seconds that a playlist request waits for the first segment."""
 
 TIME_BASE = Fraction(1, 90_000)
 
 _MUXER = {
-    # Fragments without an index at the end, each cut where a key frame follows; `moov` once the first packet has told
-    # what the stream is.
+    # Start a fragment at each key frame, write no index at the end, and write `moov` only after the first packet, which
+    # contains the stream's parameters.
     "movflags": "empty_moov+delay_moov+default_base_moof+frag_keyframe+skip_trailer",
     "flush_packets": "1",
     "video_track_timescale": str(TIME_BASE.denominator),
@@ -36,7 +36,7 @@ _MUXER = {
 
 
 class NoPlaylistError(Exception):
-    """There is no playlist, and none will be; the message says why."""
+    """The stream has no playlist and will not get one; the message states the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class Entry:
     """One segment in a playlist.
 
     Attributes:
-        number: counts the segments of a stream, from 0.
-        seconds: how long it is.
-        began: when its first frame was made, in seconds since the epoch.
+        number: the index of the segment in its stream, from 0.
+        seconds: the duration.
+        began: when the first frame was made, in seconds since the epoch.
     """
 
     number: int
@@ -55,7 +55,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Name of its file."""
+        """The file name of the segment."""
         return f"segment_{self.number}.mp4"
 
 
@@ -63,10 +63,10 @@ def write_playlist(entries: Sequence[Entry], *, target: int, is_over: bool, quer
     """Write a playlist.
 
     Args:
-        entries: the segments that it lists, oldest first; one at least.
-        target: whole seconds that none of the stream's segments is longer than, rounded (section 4.3.3.1).
-        is_over: whether no segment will follow.
-        query: what follows the name of each file, with its question mark; empty for none.
+        entries: the segments to list, oldest first; at least one.
+        target: the target duration: the maximum segment duration of the stream, in whole seconds (section 4.3.3.1).
+        is_over: whether the stream has ended, so that no segment will follow.
+        query: the query to append to each file name, with its question mark; empty for none.
     """
     lines = [
         "#EXTM3U",
@@ -88,12 +88,12 @@ def write_playlist(entries: Sequence[Entry], *, target: int, is_over: bool, quer
 
 @dataclass(slots=True)
 class _Segment:
-    """One segment, listed or kept.
+    """One segment that can be fetched.
 
     Attributes:
-        slots: how long it is.
-        playlist: slots of the longest playlist that has listed it.
-        until: slot at whose end it is deleted; None while the playlist lists it.
+        slots: the duration in slots.
+        playlist: the duration of the longest playlist that has listed the segment, in slots.
+        until: the slot at whose end the segment is deleted; None while the playlist lists it.
     """
 
     entry: Entry
@@ -106,15 +106,15 @@ class _Segment:
 class HlsStream:
     """One stream's playlist and segments.
 
-    It cuts at the first key frame at or after `segment_duration`, and asks for that key frame in time.
+    A segment ends at the first key frame at or after `segment_duration`; that key frame is requested in time.
 
     Args:
-        size: of every frame.
+        size: the size of every frame.
         fps: frames per second; a packet's `pts` counts in units of 1/fps.
-        segment_duration: seconds of a segment.
-        segments: how many the playlist of a live stream lists.
-        started_at: when the stream began, in seconds since the epoch.
-        want_keyframe: asks that the next frame be one.
+        segment_duration: the duration of a segment in seconds.
+        segments: how many segments the playlist of a live stream lists.
+        started_at: when the stream started, in seconds since the epoch.
+        want_keyframe: requests that the next frame be a key frame.
     """
 
     def __init__(
@@ -137,25 +137,25 @@ class HlsStream:
         self._muxer = _Muxer(size, fps)
         self._init = b""
         self._data = bytearray()
-        """Of the segment that is being made."""
+        """The data of the current segment."""
         self._cut = 0
-        """How many segments were made."""
+        """How many segments are complete."""
         self._first: int | None = None
         self._began = 0
         self._last = 0
-        """Slots: of the stream's first frame, of the segment's first frame, of the latest frame."""
+        """Slots of the stream's first frame, the current segment's first frame, and the latest frame."""
         self._is_over = False
         self._ready = asyncio.Event()
 
     def push(self, packet: VideoPacket) -> None:
-        """Take a frame's H.264 packet, whose `pts` grows; nothing is waited for."""
+        """Add a frame's H.264 packet, whose `pts` must be greater than before; never blocks."""
         slot = packet.pts or 0
         if self._is_over or (self._first is None and not packet.is_keyframe):
             return
         if self._first is None:
             self._first = self._began = slot
         is_cut = packet.is_keyframe and slot - self._began >= self._slots
-        # With a key frame the fragment before it comes out, and the cut is between the two.
+        # Muxing a key frame completes the fragment before it; the segment ends between the two.
         self._take(self._muxer.mux(packet, slot - self._first))
         if is_cut:
             self._close_segment(slot)
@@ -164,7 +164,7 @@ class HlsStream:
             self._want_keyframe()
 
     def finish(self) -> None:
-        """End the stream with what there is of its last segment; may be called twice."""
+        """End the stream; its last segment may be short. May be called twice."""
         if self._is_over:
             return
         self._is_over = True
@@ -174,16 +174,16 @@ class HlsStream:
         self._ready.set()
 
     def close(self) -> None:
-        """Forget everything; whoever waits for a playlist is told that there is none."""
+        """Discard everything; pending playlist requests raise `NoPlaylistError`."""
         self.finish()
         self._segments.clear()
         self._init = b""
 
     async def playlist(self, query: str) -> str:
-        """Write the playlist; held back until there is a segment. `query` follows each name in it.
+        """Wait for the first segment and return the playlist, with `query` appended to each file name.
 
         Raises:
-            NoPlaylistError: the stream has no frames, or none came in time.
+            NoPlaylistError: the stream has no frames, or no segment was complete in time.
         """
         try:
             async with asyncio.timeout(FIRST_SEGMENT_LIMIT):
@@ -196,14 +196,14 @@ class HlsStream:
         return write_playlist(entries, target=self._target, is_over=self._is_over, query=query)
 
     def file(self, name: str) -> bytes | None:
-        """The initialization section or a segment; None where there is none of that name, or no longer."""
+        """Return the initialization section or a segment by file name; None if it is unknown or deleted."""
         if name == INIT:
             return self._init or None
         return next((segment.data for segment in self._segments if segment.entry.name == name), None)
 
     def _take(self, out: bytes) -> None:
         if not self._init and out:
-            # What comes before the first fragment is the initialization section.
+            # Everything before the first fragment is the initialization section.
             at = _first_fragment(out)
             self._init, out = out[:at], out[at:]
         self._data += out
@@ -212,7 +212,7 @@ class HlsStream:
         slots = end - self._began
         began = self._started_at + (self._began - (self._first or 0)) / self._fps
         self._segments.append(_Segment(Entry(self._cut, slots / self._fps, began), bytes(self._data), slots))
-        # To the nearest second, a half up, as the RFC has it; `round` would take 2.5 to 2.
+        # To the nearest second, halves up, as the RFC requires; `round` would give 2 for 2.5.
         self._target = max(self._target, (2 * slots + self._fps) // (2 * self._fps))
         self._delete_old(end)
         self._cut += 1
@@ -221,10 +221,10 @@ class HlsStream:
         self._ready.set()
 
     def _delete_old(self, end: int) -> None:
-        """Take a segment off the playlist where it is full, and delete what was kept long enough.
+        """Remove the oldest segment from a full playlist, and delete the removed segments that were kept long enough.
 
-        One that has left is kept for its own length and that of the longest playlist it was in (RFC 8216 section
-        6.2.2). Lengths differ where the stream stalled, so it is slots that count, not segments.
+        A removed segment is kept for its own duration plus that of the longest playlist that listed it (RFC 8216
+        section 6.2.2). Durations differ if the stream stalled, so slots are counted, not segments.
         """
         if len(self._segments) > self._listed:
             left = self._segments[-self._listed - 1]
@@ -237,7 +237,7 @@ class HlsStream:
 
 
 class _Muxer:
-    """Packets to fragments, as they are."""
+    """Muxes packets into MP4 fragments without encoding them again."""
 
     def __init__(self, size: Size, fps: int) -> None:
         self._fps = fps
@@ -249,8 +249,8 @@ class _Muxer:
         self._stream = stream
 
     def mux(self, packet: VideoPacket, slot: int) -> bytes:
-        """Take a packet; return what has come out."""
-        # Of its own: senders read the other at this moment.
+        """Add a packet; return the data that is complete."""
+        # A copy: senders are reading the original at this moment.
         own = av.Packet(bytes(packet))
         own.stream = self._stream
         own.time_base = TIME_BASE
@@ -261,13 +261,13 @@ class _Muxer:
         return self._out.take()
 
     def close(self) -> bytes:
-        """End it; return what was left."""
+        """Close the container; return the remaining data."""
         self._container.close()
         return self._out.take()
 
 
 class _Out(io.RawIOBase):
-    """A file that is taken away as it is written."""
+    """An output file whose contents are taken out as they are written."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -288,7 +288,7 @@ class _Out(io.RawIOBase):
 
 
 def _first_fragment(data: bytes) -> int:
-    """Offset of the first `moof` box among the boxes of `data` (ISO/IEC 14496-12 section 4.2)."""
+    """Return the offset of the first `moof` box in `data` (ISO/IEC 14496-12 section 4.2)."""
     at = 0
     while at + 8 <= len(data) and data[at + 4 : at + 8] != b"moof":
         at += max(8, int.from_bytes(data[at : at + 4]))

@@ -1,4 +1,4 @@
-"""Every broadcast of a mock: those that are on, and those whose playlist can still be fetched."""
+"""The registry of a mock's broadcasts: live ones, and ended ones whose playlist can still be fetched."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from odyssey_mock.settings import Settings
 
 
 class Broadcasts(Mapping[str, Broadcast]):
-    """The broadcasts of one server by stream id, oldest first. It owns the tasks of all spectators."""
+    """The broadcasts of one server by stream id, oldest first. The registry owns the tasks of all spectators."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Broadcasts(Mapping[str, Broadcast]):
         streams: StreamStore,
         base_url: str,
     ) -> None:
-        """`base_url`: where the server answers HTTP, without a slash at its end."""
+        """Create an empty registry; `base_url` is the server's HTTP URL without a trailing slash."""
         self._clock = clock
         self._linger = settings.hls_linger
         make_spectator = partial(
@@ -64,16 +64,16 @@ class Broadcasts(Mapping[str, Broadcast]):
         return len(self._broadcasts)
 
     def open(self, record: StreamRecord, encoders: CountsFrames, keyframes: Keyframes) -> Broadcast:
-        """Let a stream be watched from now on, until the caller ends the broadcast."""
+        """Open a broadcast of a stream; the caller ends it."""
         broadcast = self._make_broadcast(record, encoders, keyframes)
         self._broadcasts[record.id] = broadcast
         return broadcast
 
     def admit(self, broadcast: Broadcast, offer: str) -> Spectator:
-        """Take on a spectator, and let it live until it leaves or the stream ends; `Spectator.answer` has its answer.
+        """Create a spectator and run it until it leaves or the stream ends; `Spectator.answer` returns its SDP answer.
 
         Raises:
-            OSError: no peer can be made: out of file descriptors, say.
+            OSError: the peer cannot be created, for example because no file descriptors are left.
         """
         spectator = broadcast.admit(offer)
         task = asyncio.create_task(self._serve(broadcast, spectator), name=f"spectator of {broadcast.stream_id}")
@@ -82,7 +82,7 @@ class Broadcasts(Mapping[str, Broadcast]):
         return spectator
 
     async def close(self) -> None:
-        """End every broadcast, forget it, and return once nothing is left."""
+        """End and forget every broadcast; return once all spectators are closed."""
         for broadcast in list(self._broadcasts.values()):
             broadcast.end()
             self._forget(broadcast.stream_id)
@@ -104,10 +104,10 @@ class Broadcasts(Mapping[str, Broadcast]):
             )
 
     def _ended(self, broadcast: Broadcast) -> None:
-        """The stream has ended: keep playlist and segments, where there are any, for a while; then forget it."""
+        """Forget a broadcast whose stream has ended; with HLS, after `hls_linger` seconds."""
         stream_id = broadcast.stream_id
         if stream_id not in self._broadcasts:
-            return  # its stream is forgotten already
+            return  # its stream was already forgotten
         if broadcast.hls is None:
             self._forget(stream_id)
             return

@@ -1,4 +1,4 @@
-"""One spectator over WebRTC: a peer that answers an offer, and is sent the packets of the stream."""
+"""One WebRTC spectator: a peer that answers an offer and sends the stream's packets."""
 
 import asyncio
 import logging
@@ -18,41 +18,41 @@ from odyssey_mock.rtc.sdp_fragment import ufrags_of
 from odyssey_mock.settings import Settings
 
 ANSWER_LIMIT = 10.0
-"""Seconds that making an answer may take; it takes milliseconds."""
+"""Timeout in seconds of creating the answer, which normally takes milliseconds."""
 
 
 FINISH_LIMIT = 0.5
-"""Seconds that the last frames of a stream may take to go out; they take milliseconds."""
+"""Timeout in seconds of sending a stream's last frames, which normally takes milliseconds."""
 
 logger = logging.getLogger(__name__)
 
 
 class SpectatorState(StrEnum):
-    """Where a spectator stands."""
+    """States of a spectator."""
 
     NEW = "new"
-    """Its offer has come."""
+    """The offer was received."""
     ANSWERED = "answered"
-    """The answer was made; ICE and DTLS are under way."""
+    """The answer was created; ICE and DTLS are in progress."""
     CONNECTED = "connected"
-    """It is sent the stream."""
+    """The peer is connected; the stream is sent to it."""
     GONE = "gone"
-    """Nothing of it is left."""
+    """The spectator is completely closed."""
 
 
 class SpectatorGoneError(Exception):
-    """The spectator left, or the stream ended, while its offer was being answered; the message says which."""
+    """The spectator left, or the stream ended, before the offer was answered; the message states which."""
 
 
 class Spectator:
-    """One spectator, from its offer until nothing of it is left. `run` carries it; `leave` ends it.
+    """One spectator, from its offer until it is completely closed. `run` serves it; `leave` ends it.
 
     Attributes:
-        number: counts the spectators of a broadcast, from 1; the journal has it.
-        resource: the end of its address; whoever knows it can end it.
-        etag: of the resource (RFC 9110 section 8.8.3), quoted.
+        number: the spectator's number in its broadcast, from 1, as in the journal.
+        resource: the last part of its URL; a client that knows it can end the spectator.
+        etag: the quoted entity tag of the resource (RFC 9110 section 8.8.3).
         ufrags: the ICE user names of its offer.
-        track: takes the packets of its codec; one that it is too slow for is lost to it.
+        track: the bounded queue of its packets; a slow spectator loses packets.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Spectator:
         self.ufrags = ufrags_of(offer)
         self.state = SpectatorState.NEW
         self.codec: Codec | None = None
-        """What was agreed on, once it has been answered."""
+        """The negotiated codec; None before the answer."""
         self._handshake_limit = settings.spectator_handshake
         self._clock = clock
         self._journal = journal
@@ -102,57 +102,57 @@ class Spectator:
 
     @property
     def is_leaving(self) -> bool:
-        """Whether it was ended, though something of it may still be there."""
+        """Whether the spectator was ended; it may still be closing."""
         return self._leaving.is_set()
 
     @property
     def frames_dropped(self) -> int:
-        """How many frames it was too slow for, or came before its first key frame."""
+        """How many frames were lost: the spectator was too slow, or was waiting for its first key frame."""
         return self.track.dropped
 
     def snapshot(self) -> dict[str, JSON]:
-        """What `GET /_mock/state` shows of it."""
+        """Return the spectator as `GET /_mock/state` shows it."""
         return {"number": self.number, "state": self.state, "codec": self.codec, "frames_dropped": self.frames_dropped}
 
     async def answer(self) -> str:
-        """The answer to its offer. `run` makes it.
+        """Wait until `run` has created the SDP answer, and return it.
 
         Raises:
-            DescriptionError: the offer cannot be answered.
-            SpectatorGoneError: it was ended before.
-            TimeoutError: it was not made within `ANSWER_LIMIT`.
+            DescriptionError: the offer is invalid.
+            SpectatorGoneError: the spectator was ended first.
+            TimeoutError: the answer was not created within `ANSWER_LIMIT`.
         """
         return await asyncio.shield(self._answered)
 
     async def add_candidate(self, candidate: str, mid: str | None) -> None:
-        """Take a trickled candidate.
+        """Add a trickled ICE candidate.
 
         Raises:
-            DescriptionError: it is none.
+            DescriptionError: the candidate is invalid.
         """
         await self._peer.add_candidate(candidate, mid, None)
 
     def leave(self, why: str) -> None:
-        """End it, whatever it is doing; `run` returns once nothing is left. The first reason is the one that counts."""
+        """End the spectator in any state; `run` returns once it is closed. Only the first reason `why` is kept."""
         if not self._leaving.is_set():
             self._why = why
             self._leaving.set()
 
     def vanish(self, why: str) -> None:
-        """End it without a goodbye, as when a cable is cut; otherwise as `leave`."""
+        """Like `leave`, but without telling the client, as if a cable were cut."""
         self._peer.vanish()
         self.leave(why)
 
     def end(self) -> None:
-        """The stream has ended: let the last frames go out, then end it."""
+        """End the spectator after the stream's last frames are sent."""
         if not self._leaving.is_set():
             self._is_stream_over = True
         self.leave("the stream has ended")
 
     async def run(self) -> None:
-        """Answer, connect, and send until it leaves.
+        """Answer, connect, and send until the spectator leaves.
 
-        An offer that cannot be answered is told by `answer` alone.
+        Only `answer` raises the error of an offer that cannot be answered.
         """
         try:
             async with self._peer:
@@ -165,7 +165,7 @@ class Spectator:
         try:
             async with asyncio.timeout(ANSWER_LIMIT):
                 answer, self.codec = await self._peer.answer(self._offer)
-        except Exception as error:  # whatever it is, whoever sent the offer is told: no other waits for it
+        except Exception as error:  # every error: the request that waits for the answer gets it
             self.leave(f"its offer could not be answered: {str(error) or type(error).__name__}")
             self._settle(error)
             return
@@ -182,19 +182,19 @@ class Spectator:
             await self._finish()
 
     async def _finish(self) -> None:
-        """Let the last frames go out, and the end after them (RTCP BYE, RFC 3550 section 6.6)."""
+        """Send the last frames, then the end of the stream (RTCP BYE, RFC 3550 section 6.6)."""
         try:
             async with asyncio.timeout(FINISH_LIMIT):
                 self.track.finish()
                 await self.track.drained()
         except TimeoutError:
-            logger.info("%r did not take its last frames within %s s", self, FINISH_LIMIT)
+            logger.info("%r: the last frames were not sent within %s s", self, FINISH_LIMIT)
 
     def _settle(self, error: Exception) -> None:
-        """Let nobody wait for an answer any longer."""
+        """Make `answer` raise `error`, unless the answer was already created."""
         if not self._answered.done():
             self._answered.set_exception(error)
-            self._answered.exception()  # seen: whoever waited may be gone
+            self._answered.exception()  # mark it as retrieved: the request may be gone
 
     def _overdue(self) -> None:
         if self.state is SpectatorState.ANSWERED:
@@ -219,7 +219,7 @@ class Spectator:
 
 
 class MakeSpectator(Protocol):
-    """Makes the spectators of broadcasts."""
+    """Factory of the spectators of broadcasts."""
 
     def __call__(
         self,
@@ -231,8 +231,8 @@ class MakeSpectator(Protocol):
         on_connected: Callable[[], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> Spectator:
-        """Make one, as `Spectator` does.
+        """Create a spectator; the parameters are those of `Spectator`.
 
         Raises:
-            OSError: no peer can be made: out of file descriptors, say.
+            OSError: the peer cannot be created, for example because no file descriptors are left.
         """

@@ -1,7 +1,7 @@
-"""Prompt expansion: the service rewrites a prompt, and says so (`applied_prompt`, `protocol.md` section 4).
+"""Prompt expansion: the service rewrites a prompt and returns the result (`applied_prompt`, `protocol.md` section 4).
 
-What the real model writes nobody can foretell; ours is a function of the prompt alone, so that a test can. With
-`bypass_vlm_expansion` a prompt is applied as it came.
+The real model's output is unpredictable. The mock's is a function of the prompt alone, so that a test can predict it.
+With `bypass_vlm_expansion` a prompt is applied unchanged.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ _CAMERA = (
 )
 
 _LONGEST = 20_000
-"""Characters of a prompt that go back on the wire: at twelve bytes each at most, escaped, they stay below the 262,144
-of a data channel."""
+"""Maximum characters of an applied prompt: at up to twelve escaped bytes each they fit into one data-channel message
+(262,144 bytes)."""
 
 
 def expand(prompt: str) -> str:
-    """The prompt as the service would rewrite it: the same text for the same prompt, always."""
+    """Rewrite a prompt; the same prompt always gives the same text."""
     words = " ".join(prompt.split())
     digest = hashlib.sha256(words.encode("utf-8", "replace")).digest()
     subject = words.rstrip(".") or "An open scene"
@@ -35,6 +35,6 @@ def expand(prompt: str) -> str:
 
 
 def applied_prompt(prompt: str, *, bypass: bool) -> str:
-    """The prompt that the stream shows and the client is told."""
+    """Return the prompt that the stream shows and that the client receives."""
     applied = prompt if bypass else expand(prompt)
     return applied if len(applied) <= _LONGEST else applied[: _LONGEST - 1] + "…"

@@ -1,4 +1,4 @@
-"""What the streamer sends on `streamerToClient`, and the ways in which that can go wrong."""
+"""Messages of the mock on `streamerToClient`, including the replies that faults spoil."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,24 +13,24 @@ from odyssey_mock.sessions.messages import BroadcastReady, StreamReply, encode
 from odyssey_mock.sessions.session_identity import SessionIdentity
 
 BROKEN_JSON = '{"type": "stream_'
-"""A message that was cut off."""
+"""A truncated message."""
 
 _FIELDS_KEPT: Mapping[str, frozenset[str]] = {
     BroadcastReady.TYPE: frozenset({"type", "spectator_token", "broadcast_url"}),
 }
-"""What `missing_fields` leaves of a message; of all others the type alone."""
+"""Fields that `missing_fields` keeps, by message type; of other messages it keeps only the type."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyMode:
-    """How a reply is sent: an action of `stream.start` and its like (`faults/catalog.py`), or as usual."""
+    """How a reply is sent: as an action of a `stream.*` fault point (`faults/catalog.py`), or normally (None)."""
 
     do: str | None = None
     seconds: float = 0.0
 
     @classmethod
     def of(cls, fault: Fault | None, markers: PromptMarkers | None = None) -> "ReplyMode":
-        """What a fault wants, or else what the markers in a prompt do."""
+        """Return the mode that a fault asks for, or else the one that the prompt markers ask for."""
         if fault is not None:
             return cls(fault.do, fault.number("seconds") if fault.do == "late" else 0.0)
         if markers is not None and markers.stall:
@@ -48,12 +48,12 @@ class _Encoded:
     type: str
     text: str
     shown: Mapping[str, JSON]
-    """What the journal shows of it."""
+    """The message as the journal shows it."""
     stream: str | None
 
 
 class ChannelSender:
-    """One session's messages to the client, in order; `transmit(text)` takes each."""
+    """Sends one session's messages to the client, in order, by calling `transmit(text)` for each."""
 
     def __init__(
         self, identity: SessionIdentity, *, clock: Clock, journal: Journal, transmit: Callable[[str], None]
@@ -63,7 +63,7 @@ class ChannelSender:
         self._journal = journal
         self._transmit = transmit
         self._held: list[_Encoded] = []
-        """What follows the next message."""
+        """Messages to send after the next one."""
         self._late: set[Deadline] = set()
 
     def send(
@@ -74,7 +74,7 @@ class ChannelSender:
         mode: ReplyMode = NORMAL_REPLY,
         note: Mapping[str, int] | None = None,
     ) -> None:
-        """Send `message` in that `mode`; `note` is for the journal alone."""
+        """Send `message` in the given `mode`; `note` only goes to the journal."""
         fields = encode(message)
         if mode.do == "missing_fields":
             kept = _FIELDS_KEPT.get(message.TYPE, {"type"})
@@ -95,13 +95,13 @@ class ChannelSender:
                 self._send_now(encoded)
 
     def cancel_late(self) -> None:
-        """Do not send what was still to be sent later: it was about a stream that has ended."""
+        """Discard delayed messages: they belong to a stream that has ended."""
         for deadline in self._late:
             deadline.cancel()
         self._late.clear()
 
     def close(self) -> None:
-        """Send nothing any more."""
+        """Discard all messages that are not sent yet."""
         self.cancel_late()
         self._held.clear()
 

@@ -1,4 +1,4 @@
-"""What a session has only while a socket is open: the inbox, the socket, the peer."""
+"""One client's connection to a session: the inbox, the signaling socket and the peer."""
 
 import asyncio
 import json
@@ -30,25 +30,25 @@ from odyssey_mock.sessions.session_machine import SessionEffect, SessionEvent
 from odyssey_mock.sessions.signaling_socket import CLEAN_CLOSE_CODES, NORMAL_CLOSURE, SignalingSocket
 
 IMAGE_SHOWN = 64
-"""Characters of an image's data URL that the journal keeps."""
+"""How many characters of an image's data URL the journal keeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedData:
-    """Data that came from the client on a channel."""
+    """Data received from the client on one channel."""
 
     channel: str
     data: str | bytes
 
 
 type Instruction = SessionEvent | tuple[SessionEffect, ...]
-"""An event, or the effects of an event that the machine has handled already."""
+"""An event, or the effects of an event that the machine has already handled."""
 
 
 class ClientConnection:
     """The mock's side of one signaling socket and its peer; an async context manager.
 
-    Whatever happens while it is open waits in one inbox, in order; `receive` takes it out.
+    All messages and events go through one inbox, in order; `receive` takes out the next one.
     """
 
     def __init__(
@@ -65,23 +65,24 @@ class ClientConnection:
         current_stream: Callable[[], str | None],
         on_keyframe_wanted: Callable[[], None],
     ) -> None:
-        """`channel_delay`: seconds between the peer's connection and the opening of the data channels.
+        """Create the peer.
 
-        `current_stream()` is the id of the stream that is on, for the journal.
+        `channel_delay`: seconds between the peer's connection and the opening of the data channels.
+        `current_stream()` returns the id of the running stream, for the journal.
         """
         self.socket = socket
         self.answer = ""
         self.codec: Codec | None = None
-        """What the answer has agreed to."""
+        """The codec that the answer selected."""
         self.fault = ""
         """Why the answer could not be applied."""
         self.hung_up = False
         self.gone = asyncio.Event()
-        """Set once nothing of it is left."""
+        """Set once the connection is completely closed."""
         self.tasks: asyncio.TaskGroup
-        """What runs as long as the connection; its session gives it."""
+        """Tasks that end with the connection; the session sets this group."""
         self.lasting: asyncio.TaskGroup
-        """What may outlive it; its session gives it."""
+        """Tasks that may outlive the connection; the session sets this group."""
         self.track = PacketTrack()
         self._identity = identity
         self._journal = journal
@@ -111,22 +112,22 @@ class ClientConnection:
         await self.socket.close(self._close_code)
 
     def run(self, work: Coroutine[object, object, None]) -> None:
-        """Let `work` run, among `tasks`, until the connection is hung up."""
+        """Run `work` in `tasks`; `hang_up` cancels it."""
         self._running.append(self.tasks.create_task(work))
 
     async def read(self) -> None:
-        """Put what comes from the socket into the inbox, to its end."""
+        """Put each message from the socket into the inbox until the socket closes."""
         while (data := await self.socket.receive()) is not None:
             self._put(ReceivedData(SIGNALING.channel, data))
         clean = self.socket.close_code in CLEAN_CLOSE_CODES
         self.instruct(SessionEvent.SOCKET_CLOSED if clean else SessionEvent.SOCKET_LOST)
 
     def instruct(self, instruction: Instruction) -> None:
-        """Put an instruction into the inbox, also where the connection hangs."""
+        """Put an instruction into the inbox, even if the connection is frozen."""
         self._inbox.put_nowait(instruction)
 
     async def receive(self) -> Instruction | ClientMessage | MessageError:
-        """Take the next of the inbox; wait for it. A message that is none comes as its `MessageError`."""
+        """Wait for the next item of the inbox and return it; an invalid message is returned as a `MessageError`."""
         item = await self._inbox.get()
         if not isinstance(item, ReceivedData):
             return item
@@ -140,19 +141,19 @@ class ClientConnection:
             return error
 
     async def send(self, message: SignalingReply) -> None:
-        """Send a message on the socket, and write it down."""
+        """Send a message on the socket and record it in the journal."""
         encoded = encode(message)
         await self.send_raw(json.dumps(encoded), message.TYPE, encoded)
 
     async def send_raw(self, data: str | bytes, name: str, shown: JSON) -> None:
-        """Send `data` on the socket, and write it down under that `name`, as `shown`."""
+        """Send `data` on the socket and record it in the journal as `shown`, in an entry called `name`."""
         if self._frozen:
             return
         self._journal.record("signaling", name, {"from": "server", "message": shown}, **self._identity.where)
         await self.socket.send(data)
 
     async def send_offer(self) -> None:
-        """Send the offer, in the way that is wanted."""
+        """Send the offer, or what a fault sends in its place."""
         if self._fire("peer.ice") is not None:
             self.peer.fail_ice()
         if self._fire("peer.dtls") is not None:
@@ -165,10 +166,10 @@ class ClientConnection:
             self.run(send_faulty_offer(self, self._clock, fault, offer))
 
     async def apply_answer(self) -> None:
-        """Take the client's answer, unless something else is wanted.
+        """Apply the client's answer, unless a fault intervenes.
 
         Raises:
-            DescriptionError: it is none.
+            DescriptionError: the answer is invalid.
         """
         fault = self._fire("signaling.answer")
         if fault is None:
@@ -177,7 +178,7 @@ class ClientConnection:
             self.run(apply_fault(self, self._clock, fault))
 
     def open_channels(self) -> None:
-        """Open the data channels: the connection is up, and may go wrong from here on."""
+        """Open the data channels of the connected peer, and apply the faults of an established connection."""
         if self._fire("peer.channels") is None:
             self.peer.open_channels(self._channel_delay)
         for point in ("signaling.connected", "peer.connected"):
@@ -186,12 +187,12 @@ class ClientConnection:
                 self.run(apply_fault(self, self._clock, fault))
 
     def freeze(self) -> None:
-        """Hang: send and receive nothing any more; only that the socket is closed is still noticed."""
+        """Stop sending and receiving; the connection still notices when the socket closes."""
         self._frozen = True
         self.peer.vanish()
 
     def hang_up(self, code: int) -> None:
-        """End what runs for it; the rest follows when the context is left."""
+        """Cancel the connection's tasks; leaving the context closes the peer and the socket, the latter with `code`."""
         if self.hung_up:
             return
         self.hung_up = True
@@ -222,7 +223,7 @@ class ClientConnection:
 
 
 class Connect(Protocol):
-    """Makes a session's connections."""
+    """Factory of a session's connections."""
 
     def __call__(
         self,
@@ -233,8 +234,8 @@ class Connect(Protocol):
         current_stream: Callable[[], str | None],
         on_keyframe_wanted: Callable[[], None],
     ) -> ClientConnection:
-        """Make a connection, as `ClientConnection` does.
+        """Create a connection; the parameters are those of `ClientConnection`.
 
         Raises:
-            OSError: no peer can be made: out of file descriptors, say.
+            OSError: the peer cannot be created, for example because no file descriptors are left.
         """

@@ -1,4 +1,4 @@
-"""What goes wrong with a client's connection on purpose: the faults of socket and peer (`faults/catalog.py`)."""
+"""Faults of a client's connection: its signaling socket and its peer (`faults/catalog.py`)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from odyssey_mock.sessions.messages import Offer, SignalingError, SignalingReply
 from odyssey_mock.sessions.signaling_socket import SignalingSocket
 
 BROKEN_SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video"
-"""An offer that nobody can answer."""
+"""An invalid SDP offer: it ends in the middle of the media line."""
 
 NONSENSE: Mapping[str, str | bytes] = MappingProxyType(
     {
@@ -23,11 +23,11 @@ NONSENSE: Mapping[str, str | bytes] = MappingProxyType(
         "unknown_type": '{"type": "weather_report", "sky": "clear"}',
     }
 )
-"""What is sent for the faults of that name."""
+"""The message that each fault sends, by the fault's action."""
 
 
 class Breakable(Protocol):
-    """The parts of a connection that a fault acts on."""
+    """The part of a connection that faults act on."""
 
     @property
     def socket(self) -> SignalingSocket:
@@ -42,17 +42,17 @@ class Breakable(Protocol):
         """The video that the peer sends."""
 
     async def send(self, message: SignalingReply) -> None:
-        """Send a message on the socket, and write it down."""
+        """Send a message on the socket and record it in the journal."""
 
     async def send_raw(self, data: str | bytes, name: str, shown: JSON) -> None:
-        """Send `data` on the socket, and write it down under that `name`, as `shown`."""
+        """Send `data` on the socket and record it in the journal as `shown`, in an entry called `name`."""
 
     def freeze(self) -> None:
-        """Hang: send and receive nothing any more."""
+        """Stop sending and receiving."""
 
 
 async def send_faulty_offer(connection: Breakable, clock: Clock, fault: Fault, offer: Offer) -> None:
-    """Send the `offer` as `fault` wants it, or something else in its place."""
+    """Send `offer` as `fault` demands, or what the fault sends in its place."""
     match fault.do:
         case "silent":
             return
@@ -71,7 +71,7 @@ async def send_faulty_offer(connection: Breakable, clock: Clock, fault: Fault, o
 
 
 async def apply_fault(connection: Breakable, clock: Clock, fault: Fault) -> None:
-    """Carry out a fault of the socket or of the peer, after the time that it says."""
+    """Apply a fault of the socket or the peer, after the fault's delay if it has one."""
     if fault.number("seconds"):
         await sleep(clock, fault.number("seconds"), _name(fault))
     if fault.do in NONSENSE:

@@ -1,4 +1,4 @@
-"""Frames at a steady pace: stamped, made into packets once a codec, pushed to the host and to the audience."""
+"""The frame pump: stamps frames at a steady pace, encodes each once per codec, and pushes it to host and audience."""
 
 import asyncio
 import math
@@ -16,7 +16,7 @@ from odyssey_mock.rtc.packet_track import PacketTrack
 
 
 class Pacer:
-    """Slots of 1/fps seconds on the event loop's time; a late caller skips slots instead of catching up."""
+    """Slots of 1/fps seconds in the event loop's time; a late caller skips slots instead of catching up."""
 
     def __init__(self, fps: int) -> None:
         self._fps = fps
@@ -25,7 +25,7 @@ class Pacer:
         self._slot = 0
 
     async def next(self) -> int:
-        """Wait for the next slot's instant; return its number, which only grows."""
+        """Wait until the next slot begins and return its number, which is greater than all before."""
         elapsed = (self._loop.time() - self._origin) * self._fps
         self._slot = max(self._slot + 1, math.floor(elapsed))
         reached: asyncio.Future[None] = self._loop.create_future()
@@ -43,28 +43,28 @@ def _settle(future: asyncio.Future[None]) -> None:
 
 
 class FrameSink(Protocol):
-    """The audience of one stream, besides its host. Called on the event loop; it may not make the host wait."""
+    """The audience of one stream: everyone but the host. Its methods run on the event loop and must not block."""
 
     @property
     def codecs(self) -> Collection[Codec]:
-        """What the next frame is to be encoded in for the audience."""
+        """The codecs that the audience needs for the next frame."""
 
     def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
-        """Take the packets of one frame: at least those of `codecs`, as they were when it was begun."""
+        """Accept the packets of one frame: at least one for each of `codecs`, read when the frame was begun."""
 
     def end(self) -> None:
-        """Take note that the stream's last frame was pushed; may be called more than once."""
+        """End the audience after the stream's last frame; may be called more than once."""
 
 
 @dataclass(eq=False, slots=True)
 class StreamSource:
-    """What a pump shows: a timeline, and what belongs to its being shown.
+    """A timeline for a pump to show, with its encoder, audience and faults.
 
     Attributes:
-        timeline: its frame 0 is the next to be made.
-        encoder: of this timeline and no other, prepared where that takes time; the pump closes it.
-        audience: who watches it besides the host; the pump ends it.
-        frame_fault: tells what is to go wrong with its next frame (`peer.frame`).
+        timeline: frame 0 is the next to be made.
+        encoder: the encoder of this timeline alone, already prepared if preparing takes time; the pump closes it.
+        audience: the sink of all viewers except the host; the pump ends it.
+        frame_fault: returns the fault of the next frame (`peer.frame`).
     """
 
     timeline: Timeline
@@ -75,18 +75,17 @@ class StreamSource:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Where the host's packets go, and what they are to be encoded in."""
+    """The host's track and codec."""
 
     track: PacketTrack
     codec: Codec
 
 
 class FramePump:
-    """One session's video: shows a timeline frame by frame, to the host and to the audience that a stream may have.
+    """One session's video: shows a timeline frame by frame, to the host and to the stream's audience if it has one.
 
-    `on_frame(timeline, index)` is called on the event loop once that frame was handed over. While there is no host,
-    time passes all the same: frames are made for the audience alone, and counted. Without `run` nothing is made, but
-    `show` takes effect.
+    `on_frame(timeline, index)` is called on the event loop after that frame is pushed. Without a host, frames are still
+    counted, and made for the audience. `show` also takes effect while `run` is not running.
     """
 
     def __init__(
@@ -100,7 +99,7 @@ class FramePump:
     ) -> None:
         self.next_index = 0
         self.has_begun = False
-        """Whether `run` was called: before that no frame was made."""
+        """Whether `run` was called; no frame is made before that."""
         self._source = source
         self._keyframes = keyframes
         self._fps = fps
@@ -111,19 +110,19 @@ class FramePump:
         self._shown = 0
         """Index of the frame that was sent last."""
         self._resized: Size | None = None
-        """Of the host's frames alone, while a fault wants them in another size."""
+        """The size of the host's frames while a fault changes it."""
 
     def attach(self, track: PacketTrack, codec: Codec) -> None:
-        """Send to the host on `track` from the next frame on, which is a key frame."""
+        """Send the host's video to `track`, starting with the next frame, which is a key frame."""
         self._receiver = Receiver(track, codec)
         self._keyframes.want()
 
     def detach(self) -> None:
-        """Send to no host any more."""
+        """Stop sending to the host."""
         self._receiver = None
 
     def show(self, source: StreamSource) -> None:
-        """Go over to another timeline from the next frame on."""
+        """Show another timeline from the next frame on."""
         former, self._source = self._source, source
         self.next_index = self._shown = 0
         self._keyframes.want()
@@ -131,9 +130,9 @@ class FramePump:
             _leave(former)
 
     async def run(self) -> None:
-        """Make frames until cancelled; what is shown then ends with it."""
-        # The first slot is 1: what is sent at the very moment of connection, and a key frame is much, stands in the way
-        # of the data channels that open then, and it is those that clients wait for.
+        """Make frames until cancelled, then close what is shown."""
+        # The first slot is 1, not 0: a key frame is large, and sending one at the moment of connection would delay the
+        # data channels, which open then and which clients wait for.
         pacer = Pacer(self._fps)
         self.has_begun = True
         try:
@@ -148,14 +147,14 @@ class FramePump:
             self.close()
 
     def close(self) -> None:
-        """End what is shown; for a pump that does not run."""
+        """Close what is shown; only for a pump that is not running."""
         _leave(self._source)
 
     async def _send_next(self, slot: int, fault: Fault | None = None) -> None:
-        """Make the next frame and hand it over; to the end, even when cancelled.
+        """Make the next frame and push it; completes even if cancelled.
 
-        A frame that was begun is one of its stream, whose end counts it (`next_index`), and the encoders belong to the
-        thread that is using them.
+        A frame that was begun counts as one of its stream (`next_index`). Its encoder may be in use in a thread until
+        the frame is made.
         """
         source, index, receiver = self._source, self.next_index, self._receiver
         self.next_index += 1
@@ -183,7 +182,7 @@ class FramePump:
             raise asyncio.CancelledError
 
     def _order(self, fault: Fault | None, source: StreamSource, index: int, receiver: Receiver | None) -> "_Order":
-        """What is to be made as frame `index`."""
+        """Return what to make as frame `index`."""
         if fault is not None and fault.do == "drop":
             return _Order(index, set())
         drawn = self._shown if fault is not None and fault.do == "freeze" else index
@@ -227,16 +226,16 @@ class FramePump:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """One frame to be made: frame `index` of what is shown, in each of `codecs`."""
+    """An order to make frame `index` of the shown timeline, in each of `codecs`."""
 
     index: int
     codecs: Collection[Codec]
     resized: tuple[Codec, Size] | None = None
-    """Where the host is to have it in another size: its codec, and that size."""
+    """The host's codec and size, if a fault changes the size."""
 
 
 async def _done(work: asyncio.Future[Made]) -> bool:
-    """Wait for `work` to its end, however often cancelled; tell whether that was so."""
+    """Wait until `work` is done, even if cancelled meanwhile; return whether it was cancelled."""
     cancelled = False
     while not work.done():
         try:
@@ -247,7 +246,7 @@ async def _done(work: asyncio.Future[Made]) -> bool:
 
 
 def _leave(source: StreamSource) -> None:
-    """Show it no more: no frame of it will follow."""
+    """Close the source's encoder and end its audience, after its last frame."""
     source.encoder.close()
     if source.audience is not None:
         source.audience.end()

@@ -1,7 +1,7 @@
-"""The messages of the socket and of the data channels, both ways, as typed values (`protocol.md` sections 3 and 4).
+"""Typed messages of the signaling socket and the data channels, in both directions (`protocol.md` sections 3 and 4).
 
-Of a client's message, fields that the protocol does not name are let pass: a newer client may send more. All else is
-judged strictly. An error says in one line the field, what was expected, and what came.
+Unknown fields of a client's message are ignored: a newer client may send more. Known fields are validated strictly. An
+error names the field, what was expected and what was received, in one line.
 """
 
 import json
@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from odyssey_mock.core.strict_json import JSON, read_json
 
 _SHOWN = 80
-"""Characters of an offending value that an error quotes."""
+"""How many characters of an invalid value an error quotes."""
 
 
 _JSON_NAMES: dict[type, str] = {
@@ -30,7 +30,7 @@ _JSON_NAMES: dict[type, str] = {
 
 
 class MessageError(ValueError):
-    """A message that the protocol does not know; the text says what was expected, what came and what to do."""
+    """A client's message is invalid; the text states what was expected, what was received and what to do."""
 
 
 class _Message(BaseModel):
@@ -64,7 +64,7 @@ class Answer(_Message):
 
 
 class IceCandidate(_Message):
-    """`ice_candidate`; an empty or missing candidate marks the end of them (RFC 8838)."""
+    """`ice_candidate`; an empty or missing candidate marks the end of candidates (RFC 8838)."""
 
     candidate: str | None = None
     sdpMid: str | None = None  # noqa: N815 - the wire's name
@@ -106,7 +106,7 @@ class StreamStarted:
 
 @dataclass(frozen=True, slots=True)
 class UpdateAcknowledged:
-    """`update_acknowledged`; `prompt` as it was applied."""
+    """`update_acknowledged`; `prompt` is the prompt as applied."""
 
     TYPE: ClassVar = "update_acknowledged"
     prompt: str
@@ -121,7 +121,7 @@ class StreamEnded:
 
 @dataclass(frozen=True, slots=True)
 class BroadcastReady:
-    """`broadcast_ready`; `broadcast_url` is None where HLS is switched off."""
+    """`broadcast_ready`; `broadcast_url` is None if HLS is disabled."""
 
     TYPE: ClassVar = "broadcast_ready"
     webrtc_url: str
@@ -148,17 +148,17 @@ type ClientMessage = StreamMessage | SignalingMessage
 
 
 class Dialect[M: BaseModel]:
-    """The messages that one channel takes."""
+    """The messages that a client may send on one channel."""
 
     def __init__(self, channel: str, kinds: Mapping[str, type[M]]) -> None:
         self.channel = channel
         self._kinds = kinds
 
     def parse(self, payload: object) -> M:
-        """The message that decoded JSON means.
+        """Return the message that the decoded JSON represents.
 
         Raises:
-            MessageError: it means none.
+            MessageError: the JSON is not a valid message of this channel.
         """
         if not isinstance(payload, Mapping):
             raise MessageError(f"{self.channel}: expected a JSON object with a `type`, got {_kind(payload)}")
@@ -190,10 +190,10 @@ SIGNALING: Dialect[SignalingMessage] = Dialect(
 
 
 def decode(channel: str, data: str | bytes) -> JSON:
-    """The JSON value of a message as it came from the wire.
+    """Return the JSON value of a message received on the wire.
 
     Raises:
-        MessageError: it is binary, or no JSON.
+        MessageError: the message is binary or not JSON.
     """
     if isinstance(data, bytes):
         raise MessageError(f"{channel}: expected JSON text, got a binary message of {len(data)} bytes; send text")
@@ -204,7 +204,7 @@ def decode(channel: str, data: str | bytes) -> JSON:
 
 
 def encode(message: ServerMessage) -> dict[str, JSON]:
-    """The JSON object of a message of the mock: its `type`, then its fields in order."""
+    """Return the JSON object of a server message: its `type`, then its fields in order."""
     return {"type": message.TYPE, **asdict(message)}
 
 

@@ -1,4 +1,4 @@
-"""All sessions of a mock: who holds a streamer."""
+"""The registry of a mock's sessions, each of which holds one streamer."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from odyssey_mock.settings import Settings
 
 
 class NoStreamerError(Exception):
-    """Every streamer is taken: 503, and the client asks again."""
+    """Every streamer is in use. The response is 503, and the client retries."""
 
 
 class ConcurrentLimitError(PicklableError):
-    """The account has as many sessions as it may."""
+    """The account has reached its limit of concurrent sessions."""
 
     def __init__(self, active: int, limit: int) -> None:
         super().__init__(f"Maximum concurrent sessions ({limit}) reached")
@@ -29,7 +29,7 @@ class ConcurrentLimitError(PicklableError):
 
 
 class SessionRegistry:
-    """Hands out sessions and keeps them until they are closed."""
+    """Creates sessions and keeps them until they are closed."""
 
     def __init__(
         self,
@@ -49,9 +49,9 @@ class SessionRegistry:
         self._make_session = make_session
         self._sessions: dict[str, Session] = {}
         self._leaving: dict[Session, None] = {}
-        """Those that hold no streamer any more, but are still closing their peer and socket: its keys, in order."""
+        """Sessions, as ordered keys, that have released their streamer but are still closing their peer and socket."""
         self._expiries: dict[str, Deadline] = {}
-        """When the latest token of a session expires, by the session's id."""
+        """The deadline of each session's latest token, by session id."""
 
     @property
     def sessions(self) -> Mapping[str, Session]:
@@ -59,11 +59,11 @@ class SessionRegistry:
         return MappingProxyType(self._sessions)
 
     def request(self, account: Account, latencies: Mapping[str, float]) -> Session:
-        """A new session, on a streamer of the region that is nearest to the client.
+        """Create a session on a streamer of the region with the lowest of the client's `latencies`.
 
         Raises:
-            ConcurrentLimitError: the account has none left.
-            NoStreamerError: the service has none left.
+            ConcurrentLimitError: the account has reached its limit of concurrent sessions.
+            NoStreamerError: every streamer is in use.
         """
         limits = self._accounts.limits_of(account.id)
         limit = limits.concurrent_sessions
@@ -90,13 +90,13 @@ class SessionRegistry:
         return session
 
     def get(self, session_id: str) -> Session | None:
-        """The session with that id, unless it is over."""
+        """Return the session with this id; None if it is unknown or over."""
         return self._sessions.get(session_id)
 
     def token_for(self, session: Session) -> str:
-        """Make a token for the session; when the latest has expired and nobody has come with one, the session is over.
+        """Create a token for the session; the session ends if its latest token expires before a client connects.
 
-        Those made before it expire before it.
+        Only the latest token has a deadline: earlier tokens expire first.
         """
         lifetime = self._settings.session_token_lifetime
         if (earlier := self._expiries.pop(session.id, None)) is not None:
@@ -106,15 +106,15 @@ class SessionRegistry:
         return self._tokens.mint(session.id, session.account_id, lifetime)
 
     async def close(self) -> None:
-        """End every session; returns once nothing of them is left."""
-        # Again, where clients have asked for sessions meanwhile.
+        """End every session; return once all are completely closed."""
+        # Repeat: clients may have requested sessions meanwhile.
         while sessions := [*self._sessions.values(), *self._leaving]:
             async with asyncio.TaskGroup() as tasks:
                 for session in sessions:
                     tasks.create_task(session.shut_down())
 
     def snapshot(self) -> list[JSON]:
-        """What `GET /_mock/state` shows of sessions."""
+        """Return the sessions as `GET /_mock/state` shows them."""
         return [
             {
                 "session_id": session.id,

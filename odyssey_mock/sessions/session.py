@@ -1,11 +1,11 @@
-"""The shell of a session: its streams and their video, and one connection to the client at a time.
+"""The shell of a session: its streams, their video, and at most one connection to the client at a time.
 
-`protocol.md` section 3. All that happens on a connection goes through one inbox and is dealt with one at a time: so
-the order on the wire is the order of effects, and `SessionMachine` alone says what each thing means. `SessionLifecycle`
-does to the session itself what it wants done, before the client is told. What outlives a connection, which is the
-stream with its video, runs in the task of the first socket, to the end of the session::
+See `protocol.md` section 3. All messages and events of a connection go through one inbox and are handled one by one, so
+effects follow the order on the wire. `SessionMachine` decides what each event does. `SessionLifecycle` carries out the
+effects on the session itself first, then `Session` carries out those on the connection. The stream and its video
+outlive a connection: they run in the task of the first socket until the session ends::
 
-    socket 1: serve -> ClientConnection -> lost      (held)      video runs on -> end of the session
+    socket 1: serve -> ClientConnection -> lost      (held)      video continues -> end of the session
     socket 2:                                   serve -> ClientConnection -> ...
 """
 
@@ -45,14 +45,14 @@ from odyssey_mock.sessions.signaling_socket import (
 from odyssey_mock.settings import Settings
 
 REASON_INVALID = "invalid_message"
-"""`interactive_stream_error` for what is no message of the protocol."""
+"""Reason of the `interactive_stream_error` for an invalid message."""
 
 _FAULTY = frozenset({SessionEffect.REPORT_BAD_ANSWER, SessionEffect.REPORT_UNREACHABLE})
-"""What closes the socket as after an error."""
+"""Effects after which the socket is closed with `INTERNAL_ERROR`."""
 
 
 class Session:
-    """One session from request to release."""
+    """One session, from its request to the release of its streamer."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Session:
         self._on_gone = on_gone
         self._connection: ClientConnection | None = None
         self._serving = 0
-        """Sockets that are dealt with, or whose task carries the video."""
+        """Number of running `serve` calls: sockets that are open or closing, or whose task runs the video."""
         self._idle = asyncio.Event()
         self._idle.set()
         self._lifecycle = SessionLifecycle(
@@ -92,21 +92,21 @@ class Session:
 
     @property
     def state(self) -> SessionState:
-        """Where the session stands."""
+        """The state of the session's machine."""
         return self._lifecycle.state
 
     @property
     def stream(self) -> StreamRecord | None:
-        """The stream that is on, if one is."""
+        """The running stream, or None."""
         return self._lifecycle.video.controller.stream
 
     @property
     def is_served(self) -> bool:
-        """Whether a socket is open, or anything of one still closing."""
+        """Whether a socket is open or still closing."""
         return self._serving > 0
 
     async def serve(self, socket: SignalingSocket, *, channel_delay: float) -> None:
-        """Deal with a client's socket from its opening to its end; the first that comes up also carries the video.
+        """Serve a client's socket until it is closed; the call of the first socket that connects also runs the video.
 
         `channel_delay`: seconds between the peer's connection and the opening of the data channels.
         """
@@ -122,7 +122,7 @@ class Session:
 
     async def _serve(self, socket: SignalingSocket, channel_delay: float) -> None:
         while self.state in {SessionState.WAITING, SessionState.HELD} and self._connection is not None:
-            # The client lost its socket and is back before the former one's peer is closed.
+            # The client lost its socket and has reconnected before the former connection's peer is closed.
             await self._connection.gone.wait()
         effects = self._lifecycle.handle(SessionEvent.SOCKET_OPENED)
         if SessionEffect.REFUSE_SOCKET in effects:
@@ -137,7 +137,7 @@ class Session:
                 on_keyframe_wanted=self._lifecycle.video.keyframes.lost,
             )
         except BaseException:
-            # No peer could be made (out of file descriptors, say): the slot is free all the same.
+            # The peer could not be created, for example without file descriptors: free the slot anyway.
             self._lifecycle.handle(SessionEvent.SHUT_DOWN)
             raise
         if self.state is SessionState.SIGNALING:
@@ -148,7 +148,7 @@ class Session:
                 await self._carry_on()
 
     async def _converse(self, connection: ClientConnection, effects: tuple[SessionEffect, ...]) -> None:
-        """Live with one connection, to its end."""
+        """Handle one connection until it is hung up."""
         try:
             async with connection, asyncio.TaskGroup() as connection.tasks:
                 try:
@@ -157,7 +157,7 @@ class Session:
                     while not connection.hung_up:
                         await self._take(await connection.receive(), connection)
                 finally:
-                    # Cancelled, or a defect: the machine is told, so that the slot is free whatever happens.
+                    # Cancelled, or a defect: tell the machine, so that the slot is free in any case.
                     if not connection.hung_up:
                         connection.hang_up(INTERNAL_ERROR)
                         self._lifecycle.handle(SessionEvent.SHUT_DOWN)
@@ -166,7 +166,7 @@ class Session:
             connection.gone.set()
 
     async def _carry_on(self) -> None:
-        """Carry the video, for any connection there is, until the session is over."""
+        """Keep the video's task group open until the session is over, across connections."""
         try:
             await self._lifecycle.released.wait()
         finally:
@@ -176,26 +176,26 @@ class Session:
                 self._lifecycle.handle(SessionEvent.SHUT_DOWN)
 
     def break_stream(self, reason: str, message: str) -> None:
-        """Let the stream that is on fail, as when the model crashes: `interactive_stream_error`, then `stream_ended`.
+        """Fail the running stream, as a model crash does: send `interactive_stream_error`, then `stream_ended`.
 
         Raises:
-            RuntimeError: no stream is on.
+            RuntimeError: no stream is running.
         """
         if self.stream is None:
-            raise RuntimeError(f"expected a stream to break, the session {self.id} has none now; start one first")
+            raise RuntimeError(f"session {self.id}: expected a running stream, got none; start a stream first")
         self._lifecycle.video.controller.broke(InteractiveStreamError(reason, message))
 
     def vanish(self) -> None:
-        """Let its peer say and hear nothing any more, as when a cable is cut; nothing where there is none."""
+        """Cut the peer off silently, as if a cable were cut; do nothing if the session has no connection."""
         if self._connection is not None:
             self._connection.peer.vanish()
 
     async def unused(self) -> None:
-        """End the session, unless a client has come: the tokens made for it have expired."""
+        """End the session if no client has connected: all its tokens have expired."""
         await self._due(SessionEvent.UNUSED)
 
     async def shut_down(self) -> None:
-        """End the session from the server's side; returns once nothing of it is left."""
+        """End the session from the server's side; return once it is completely closed."""
         while self.is_served:
             if (connection := self._connection) is not None:
                 connection.instruct(SessionEvent.SHUT_DOWN)
@@ -203,7 +203,7 @@ class Session:
             else:
                 self._lifecycle.handle(SessionEvent.SHUT_DOWN)
                 await self._idle.wait()
-        # Never served, or its socket was being closed, so that nobody read the inbox any more.
+        # Never served, or its socket was already closing, so that the inbox was no longer read.
         self._lifecycle.handle(SessionEvent.SHUT_DOWN)
 
     async def _take(self, item: Instruction | ClientMessage | MessageError, connection: ClientConnection) -> None:
@@ -225,7 +225,7 @@ class Session:
             case ClientDisconnecting():
                 await self._handle(SessionEvent.CLIENT_LEFT, connection)
             case KeepAlive():
-                pass  # of no activity: clients send it as long as they live
+                pass  # does not count as activity: clients send it all the time
             case Start() | Update() | End():
                 self._lifecycle.touch()
                 await self._lifecycle.video.controller.take(item)
@@ -233,16 +233,16 @@ class Session:
                 assert_never(unreachable)
 
     async def _handle(self, event: SessionEvent, connection: ClientConnection) -> None:
-        """Let `event` happen on `connection`, which is open."""
+        """Handle an event of the open `connection`."""
         await self._carry_out(self._lifecycle.handle(event), connection)
 
     async def _due(self, event: SessionEvent) -> None:
-        """Let `event` happen now, by the clock; returns once nothing is left of what it ends."""
+        """Handle an event that is due by the clock; return once everything that it ends is closed."""
         if event is SessionEvent.INACTIVE and self.stream is not None:
             return  # due again after the stream
         effects = self._lifecycle.handle(event)
         if not effects:
-            return  # something else has just happened, and there is nothing to end
+            return  # too late: the session is already over or connected
         if self._connection is not None and not self._connection.hung_up:
             self._connection.instruct(effects)
         await self._idle.wait()
@@ -250,7 +250,7 @@ class Session:
     async def _carry_out(  # noqa: PLR0912 - one case an effect
         self, effects: tuple[SessionEffect, ...], connection: ClientConnection
     ) -> None:
-        """Do to `connection` what is to be done to it."""
+        """Carry out the effects on `connection`, in order."""
         for effect in effects:
             match effect:
                 case SessionEffect.SEND_OFFER:
@@ -258,7 +258,7 @@ class Session:
                 case SessionEffect.APPLY_ANSWER:
                     await self._apply_answer(connection)
                 case SessionEffect.REFUSE_ANSWER:
-                    self._refuse_message("answer: the offer was answered already; send one answer an offer")
+                    self._refuse_message("answer: the offer was already answered; send one answer per offer")
                 case SessionEffect.START_VIDEO:
                     self._lifecycle.video.start(connection)
                 case SessionEffect.RESUME_VIDEO:
@@ -280,7 +280,7 @@ class Session:
                 case SessionEffect.HANG_UP:
                     connection.hang_up(INTERNAL_ERROR if _FAULTY & set(effects) else NORMAL_CLOSURE)
                 case SessionEffect.REFUSE_SOCKET:
-                    pass  # _serve does it: it is about another socket than the connection's
+                    pass  # _serve does it: the effect concerns another socket than the connection's
                 case (
                     SessionEffect.ARM_LIMIT
                     | SessionEffect.ARM_INACTIVITY
@@ -308,7 +308,7 @@ class Session:
         why = (
             "this session is over; request a new one"
             if self.state is SessionState.CLOSED
-            else "this session has a socket already; close that one, or request another session"
+            else "this session already has a socket; close it, or request another session"
         )
         message = encode(SignalingError(why))
         self._journal.record("signaling", "error", {"from": "server", "message": message}, **self._identity.where)
@@ -317,7 +317,7 @@ class Session:
 
 
 class MakeSession(Protocol):
-    """Makes sessions."""
+    """Factory of sessions."""
 
     def __call__(
         self,
@@ -326,4 +326,4 @@ class MakeSession(Protocol):
         on_released: Callable[[Session], None],
         on_gone: Callable[[Session], None],
     ) -> Session:
-        """Make one, as `Session` does."""
+        """Create a session; the parameters are those of `Session`."""

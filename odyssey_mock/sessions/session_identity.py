@@ -1,4 +1,4 @@
-"""Which session something belongs to, and what its account may do."""
+"""The fixed data of a session: ids, region, and what its account may do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ class SessionIdentity:
     """The values of a session that never change.
 
     Attributes:
-        id: the session's.
-        account_id: the account that holds it.
-        limits: how much that account may use.
-        may_bypass: whether the account may have prompts applied as they come.
-        streamer_id: the streamer that the session is on.
-        region: where that streamer is.
+        id: the session id.
+        account_id: the account that owns the session.
+        limits: the limits of that account.
+        may_bypass: whether the account may bypass prompt expansion.
+        streamer_id: the streamer that the session holds.
+        region: the region of that streamer.
     """
 
     id: str
@@ -28,5 +28,5 @@ class SessionIdentity:
 
     @property
     def where(self) -> Mapping[str, str]:
-        """Account and session, as the journal and faults name them."""
+        """Account and session, under the names that the journal and faults use."""
         return {"account": self.account_id, "session": self.id}

@@ -1,4 +1,4 @@
-"""What of a session outlives its connections: state, deadlines, slot, and the video that it shows."""
+"""The parts of a session that outlive its connections: state, deadlines, slot and video."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,14 +23,14 @@ _DEADLINE_NAMES = {
     SessionEvent.INACTIVE: "inactivity",
     SessionEvent.GRACE_OVER: "session grace",
 }
-"""What the journal and `GET /_mock/clock` call the deadline of each event."""
+"""The name of each event's deadline in the journal and in `GET /_mock/clock`."""
 
 
 class SessionVideo:
-    """The streams and the video of a session, which go on while connections to the client come and go.
+    """The streams and the video of a session, which continue while the client is disconnected.
 
-    What is sent on the data channel while the client is away waits for it. `on_overdue()` and `on_ended()` are as those
-    of `StreamController`.
+    Data-channel messages sent during that time are kept for the client's return. `on_overdue()` and `on_ended()` are
+    those of `StreamController`.
     """
 
     def __init__(
@@ -67,23 +67,23 @@ class SessionVideo:
         self._backlog: list[str] = []
 
     def is_carried_by(self, tasks: asyncio.TaskGroup) -> bool:
-        """Whether the video is a task of that group."""
+        """Whether the video runs in this task group."""
         return self._carrier is tasks
 
     def use(self, connection: ClientConnection) -> None:
-        """Send on this connection from now on, before there is video; kept until its channel opens."""
+        """Send messages on `connection` before the video starts; its peer keeps them until the channel opens."""
         self._connection = connection
 
     def start(self, connection: ClientConnection) -> None:
-        """Begin the video on `connection`, whose answer was applied; it may outlive it."""
+        """Start the video on `connection`, whose answer was applied; the video may outlive the connection."""
         self._carrier = connection.lasting
         self._video = connection.lasting.create_task(self.controller.pump.run())
         self.resume(connection)
 
     def resume(self, connection: ClientConnection) -> None:
-        """Show and send on `connection`, whose answer was applied; first what was sent meanwhile."""
+        """Continue on `connection`, whose answer was applied, and send it the messages kept meanwhile."""
         if connection.codec is None or self._video is None:
-            raise RuntimeError("video was begun before the answer was applied, or resumed before it was begun")
+            raise RuntimeError("video was started before the answer was applied, or resumed before it was started")
         self.controller.pump.attach(connection.track, connection.codec)
         self._connection = connection
         backlog, self._backlog = self._backlog, []
@@ -91,7 +91,7 @@ class SessionVideo:
             connection.peer.send(text)
 
     def leave(self) -> None:
-        """The connection is lost: go on without."""
+        """Continue without a connection."""
         self._connection = None
         self.controller.pump.detach()
 
@@ -111,18 +111,18 @@ class SessionVideo:
 
 
 class MakeVideo(Protocol):
-    """Makes the video of a session."""
+    """Factory of a session's video."""
 
     def __call__(
         self, identity: SessionIdentity, *, on_overdue: Callable[[], Awaitable[None]], on_ended: Callable[[], None]
     ) -> SessionVideo:
-        """Make it, as `SessionVideo` does."""
+        """Create the video; the parameters are those of `SessionVideo`."""
 
 
 class SessionLifecycle:
     """Synchronous session state; never awaits.
 
-    `due(event)` is called, and awaited, when a deadline has come; `on_released()` when the session gives its slot back.
+    `due(event)` is called and awaited when a deadline expires; `on_released()` is called when the slot becomes free.
     """
 
     def __init__(
@@ -151,13 +151,13 @@ class SessionLifecycle:
 
     @property
     def state(self) -> SessionState:
-        """Where the session stands."""
+        """The state of the session's machine."""
         return self._machine.state
 
     def handle(self, event: SessionEvent) -> tuple[SessionEffect, ...]:
-        """Let `event` happen: do to the session what is to be done at once; return all that is to be done.
+        """Handle an event: carry out its effects on the session at once, and return all its effects.
 
-        So a slot is free the moment its session is over, however long the client takes to hear of it.
+        A slot is therefore free the moment its session is over, before the client is told.
         """
         before = self._machine.state
         effects = self._machine.handle(event)
@@ -169,7 +169,7 @@ class SessionLifecycle:
         return effects
 
     def touch(self) -> None:
-        """Begin the time without activity anew: the client has asked for something, or a stream has ended."""
+        """Restart the inactivity timeout: the client has sent a stream message, or a stream has ended."""
         if self.state is SessionState.CONNECTED:
             self._deadlines.arm(SessionEvent.INACTIVE, self._identity.limits.inactivity)
 
@@ -212,7 +212,7 @@ class SessionLifecycle:
                 | SessionEffect.REPORT_SHUT_DOWN
                 | SessionEffect.DRAIN
             ):
-                pass  # Session does it, to the connection
+                pass  # Session does it on the connection
             case _ as unreachable:
                 assert_never(unreachable)
 
@@ -223,7 +223,7 @@ class SessionLifecycle:
 
 
 class _Deadlines:
-    """The deadlines of one session on the server's clock, each at most once at a time."""
+    """The deadlines of one session on the server's clock, at most one for each event."""
 
     def __init__(self, clock: Clock, due: Callable[[SessionEvent], Awaitable[None]]) -> None:
         self._clock = clock
@@ -231,18 +231,18 @@ class _Deadlines:
         self._armed: dict[SessionEvent, Deadline] = {}
 
     def arm(self, event: SessionEvent, seconds: float | None) -> None:
-        """Let `event` happen in so many seconds, and not when it was due before; None for never."""
+        """Set or replace the deadline of `event`, `seconds` from now; None removes it."""
         self.disarm(event)
         if seconds is not None:
             self._armed[event] = self._clock.call_later(seconds, _DEADLINE_NAMES[event], lambda: self._due(event))
 
     def disarm(self, event: SessionEvent) -> None:
-        """Let `event` not happen."""
+        """Remove the deadline of `event`."""
         deadline = self._armed.pop(event, None)
         if deadline is not None:
             deadline.cancel()
 
     def disarm_all(self) -> None:
-        """Let nothing happen."""
+        """Remove all deadlines."""
         for event in tuple(self._armed):
             self.disarm(event)

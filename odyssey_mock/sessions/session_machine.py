@@ -1,12 +1,11 @@
-"""The life of one session as a table (`protocol.md` sections 2 and 3).
+"""The state machine of one session (`protocol.md` sections 2 and 3).
 
 Two rules:
 
-1. What may happen to a session lives in `TRANSITIONS` and nowhere else: an event that is not listed for a state is a
-   defect of the caller and raises `IllegalEventError`. Everything a client or the network can cause is listed for
-   every state.
-2. The machine says what is to be done, it does nothing: no sockets, no tasks, no clock. `SessionLifecycle` and
-   `Session` carry the effects out, in order; each names those that it leaves to the other.
+1. `TRANSITIONS` lists every event that may happen in a state. Any other event is a defect of the caller and raises
+   `IllegalEventError`. Everything that a client or the network can cause is listed for every state.
+2. The machine only returns effects: it uses no sockets, no tasks and no clock. `SessionLifecycle` and `Session` carry
+   the effects out, in order; each lists those that it leaves to the other.
 """
 
 from collections.abc import Mapping
@@ -17,28 +16,29 @@ from odyssey_mock.core.state_machine import Machine
 
 
 class SessionState(StrEnum):
-    """Where a session stands."""
+    """States of a session."""
 
     WAITING = "waiting"
-    """It holds a streamer; no socket is open."""
+    """The session holds a streamer; no socket is open."""
     SIGNALING = "signaling"
-    """A socket is open; the offer is made and sent."""
+    """A socket is open; the mock creates and sends the offer."""
     CONNECTING = "connecting"
-    """The answer has come; ICE and DTLS are under way."""
+    """The answer was received; ICE and DTLS are in progress."""
     CONNECTED = "connected"
-    """Video flows."""
+    """The peer is connected; video is sent."""
     HELD = "held"
-    """Its client was lost without a goodbye. The stream goes on for a while, unseen, until the client is back."""
+    """The connection was lost without a goodbye. The stream continues, unseen, until the client returns or the grace
+    period ends."""
     RETURNING = "returning"
-    """The client is back: a socket is open again; another offer is made and sent."""
+    """The client has opened another socket; the mock creates and sends another offer."""
     REJOINING = "rejoining"
-    """The answer to that has come; ICE and DTLS are under way."""
+    """The answer to that offer was received; ICE and DTLS are in progress."""
     CLOSED = "closed"
-    """Over for good; the streamer is free again."""
+    """The session is over; its streamer is free again."""
 
 
 class SessionEvent(StrEnum):
-    """What can happen to a session."""
+    """Events of a session."""
 
     SOCKET_OPENED = "socket_opened"
     ANSWERED = "answered"
@@ -46,66 +46,66 @@ class SessionEvent(StrEnum):
     """The answer could not be applied."""
     PEER_CONNECTED = "peer_connected"
     PEER_CLOSED = "peer_closed"
-    """The client has closed the peer connection."""
+    """The client closed the peer connection."""
     PEER_LOST = "peer_lost"
     """The peer connection failed."""
     CLIENT_LEFT = "client_left"
     """`client_disconnecting` was received."""
     SOCKET_CLOSED = "socket_closed"
-    """The socket was closed as one is that is done with (1000, 1001)."""
+    """The client closed the socket cleanly (1000 or 1001)."""
     SOCKET_LOST = "socket_lost"
-    """The socket broke, or was closed in any other way."""
+    """The socket broke, or was closed with another code."""
     STREAM_OVERDUE = "stream_overdue"
-    """A stream has lasted as long as one may, and its client was told."""
+    """A stream has reached its maximum duration, and the client was told."""
     CONNECTION_OVERDUE = "connection_overdue"
-    """The connection has lasted as long as one may."""
+    """The connection has reached its maximum duration."""
     INACTIVE = "inactive"
-    """There was neither a stream nor a message of the client for as long as that may be."""
+    """The inactivity timeout has expired: no stream and no message about one."""
     DANGLING = "dangling"
-    """Nobody had connected to the session within the set time."""
+    """No peer connected within the limit for new sessions (`dangling_session`)."""
     UNUSED = "unused"
-    """The tokens made for the session have expired, and nobody has come."""
+    """All tokens of the session have expired before a client connected."""
     GRACE_OVER = "grace_over"
-    """A client that was lost has not come back in time."""
+    """The client of a held session did not return in time."""
     SHUT_DOWN = "shut_down"
-    """The server ends it."""
+    """The server ends the session."""
 
 
 class SessionEffect(StrEnum):
-    """What is to be done, in the order given."""
+    """Effects of a transition; the shells carry them out in order."""
 
     ARM_LIMIT = "arm_limit"
-    """Begin to count the time of the connection."""
+    """Start the deadline of `CONNECTION_OVERDUE`."""
     ARM_INACTIVITY = "arm_inactivity"
-    """Begin to count the time without activity."""
+    """Start the deadline of `INACTIVE`."""
     DISARM_INACTIVITY = "disarm_inactivity"
     ARM_GRACE = "arm_grace"
-    """`GRACE_OVER` is due from now on."""
+    """Start the deadline of `GRACE_OVER`."""
     DISARM_GRACE = "disarm_grace"
     DISARM = "disarm"
-    """None of what was due is to happen any more."""
+    """Remove all deadlines."""
     SEND_OFFER = "send_offer"
     APPLY_ANSWER = "apply_answer"
     REFUSE_ANSWER = "refuse_answer"
-    """Say that an answer was not expected; the session goes on."""
+    """Tell the client that no answer was expected; the session continues."""
     REFUSE_SOCKET = "refuse_socket"
-    """Close the socket that just opened; the session's own is left alone."""
+    """Close the socket that just opened; the session's own socket, if any, stays open."""
     START_VIDEO = "start_video"
     RESUME_VIDEO = "resume_video"
-    """Show what has gone on meanwhile to the client that is back."""
+    """Send the video, which has continued meanwhile, to the client that has returned."""
     OPEN_CHANNELS = "open_channels"
     REPORT_BAD_ANSWER = "report_bad_answer"
     REPORT_UNREACHABLE = "report_unreachable"
     REPORT_OVERDUE = "report_overdue"
     REPORT_SHUT_DOWN = "report_shut_down"
     DRAIN = "drain"
-    """Let what was said on the data channel go out."""
+    """Wait until the messages on the data channel are sent."""
     DROP_CONNECTION = "drop_connection"
-    """Close peer and socket; what is shown goes on without them."""
+    """Close the peer and the socket; the stream and its video continue."""
     HANG_UP = "hang_up"
-    """End the stream, close the peer and the socket."""
+    """End the stream; close the peer and the socket."""
     RELEASE = "release"
-    """Give the streamer and the account's slot back."""
+    """Free the streamer and the account's slot."""
 
 
 type Transition = tuple[SessionState, tuple[SessionEffect, ...]]
@@ -126,7 +126,7 @@ _HELD: Transition = (
 
 
 def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
-    """What ends, or does not end, a connection that never was up."""
+    """Return the common transitions of `state` before the session's first peer connection is up."""
     return {
         SessionEvent.SOCKET_OPENED: (state, _REFUSED),
         SessionEvent.PEER_CLOSED: _UNREACHABLE,
@@ -141,7 +141,7 @@ def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
 
 
 def _again(state: SessionState) -> Mapping[SessionEvent, Transition]:
-    """The same of one that was up before: until the grace is over, another socket may try."""
+    """Return the common transitions of `state` for a returning client: it may retry until the grace period ends."""
     return {
         SessionEvent.SOCKET_OPENED: (state, _REFUSED),
         SessionEvent.PEER_CLOSED: _BACK_TO_HELD,
@@ -198,7 +198,7 @@ TRANSITIONS: Mapping[SessionState, Mapping[SessionEvent, Transition]] = MappingP
             SessionEvent.STREAM_OVERDUE: _CLOSED_DRAINED,
             SessionEvent.CONNECTION_OVERDUE: _CLOSED_OVERDUE,
             SessionEvent.INACTIVE: _CLOSED,
-            # It came up in the very moment it was given up: then it is up.
+            # The peer connected at the same moment as the deadline expired: the connection counts.
             SessionEvent.DANGLING: (SessionState.CONNECTED, ()),
             SessionEvent.GRACE_OVER: (SessionState.CONNECTED, ()),
             SessionEvent.UNUSED: (SessionState.CONNECTED, ()),
@@ -242,7 +242,7 @@ TRANSITIONS: Mapping[SessionState, Mapping[SessionEvent, Transition]] = MappingP
 
 
 class SessionMachine(Machine[SessionState, SessionEvent, SessionEffect]):
-    """One session's place in `TRANSITIONS`."""
+    """The state machine of one session."""
 
     def __init__(self) -> None:
         super().__init__("session", TRANSITIONS, INITIAL)

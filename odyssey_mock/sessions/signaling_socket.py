@@ -1,4 +1,4 @@
-"""The client's WebSocket as a session sees it (RFC 6455)."""
+"""The interface of the client's WebSocket to its session (RFC 6455)."""
 
 from typing import Protocol
 
@@ -8,7 +8,7 @@ INTERNAL_ERROR = 1011
 """Close codes (section 7.4.1)."""
 
 CLEAN_CLOSE_CODES = frozenset({1000, 1001})
-"""Of a client that is done, or whose page was left (section 7.4.1)."""
+"""Close codes of a client that has finished or whose page was closed (section 7.4.1)."""
 
 
 class SignalingSocket(Protocol):
@@ -16,17 +16,17 @@ class SignalingSocket(Protocol):
 
     @property
     def close_code(self) -> int | None:
-        """What the client closed it with; None while it is open, 1006 where it broke (section 7.4.1)."""
+        """The client's close code; None while the socket is open, 1006 if it broke (section 7.4.1)."""
         ...
 
     async def receive(self) -> str | bytes | None:
-        """The next message; None once the socket is closed, however that came about."""
+        """Return the next message; None once the socket is closed or broken."""
         ...
 
     async def send(self, data: str | bytes) -> None:
-        """Send a message; silent when the socket is closed already."""
+        """Send a message; do nothing if the socket is already closed."""
         ...
 
     async def close(self, code: int, reason: str = "") -> None:
-        """Close it; silent when it is closed already."""
+        """Close the socket; do nothing if it is already closed."""
         ...

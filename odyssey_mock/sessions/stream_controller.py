@@ -1,4 +1,4 @@
-"""The interactive streams of one session, carried out on its pump and answered on `streamerToClient`."""
+"""The shell of a session's interactive streams: shows them with a frame pump and replies on `streamerToClient`."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -35,7 +35,7 @@ from odyssey_mock.sessions.stream_machine import StreamEffect, StreamEvent, Stre
 from odyssey_mock.sessions.stream_setup import StartRefusedError, StreamSetup
 
 OVERDUE = InteractiveStreamError("session_timeout", "Stream ended: credit lease expired")
-"""Sent at the end of a stream's time (`protocol.md` section 4)."""
+"""Sent when a stream reaches its maximum duration (`protocol.md` section 4)."""
 
 ALREADY_RUNNING = InteractiveStreamError(
     "stream_already_active",
@@ -47,7 +47,7 @@ NO_STREAM = InteractiveStreamError(
 )
 
 ASKED_FOR = "the prompt asks for this error ([error:...])"
-"""`message` of an error that a prompt brings about (`protocol.md` section 10)."""
+"""`message` of an error that a prompt marker requests (`protocol.md` section 10)."""
 
 _POINTS: Mapping[type[StreamMessage], str] = {Start: "stream.start", Update: "stream.interact", End: "stream.end"}
 """The fault point of each message."""
@@ -55,7 +55,7 @@ _POINTS: Mapping[type[StreamMessage], str] = {Start: "stream.start", Update: "st
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """An update that is answered once frame `index` of its stream was sent."""
+    """A pending acknowledgment of an update, to send once frame `index` of its stream was sent."""
 
     index: int
     prompt: str
@@ -64,25 +64,25 @@ class Acknowledgement:
 
 @dataclass(slots=True)
 class RunningStream:
-    """What belongs to the stream that is on."""
+    """The running stream, with its pending deadlines and acknowledgments."""
 
     record: StreamRecord
     bypass: bool
     source: StreamSource
     broadcast: Broadcast | None
     mode: ReplyMode = NORMAL_REPLY
-    """How the start is answered."""
+    """How the reply to the start is sent."""
     deadlines: list[Deadline] = field(default_factory=list)
-    """What is due while it runs."""
+    """Deadlines to cancel when the stream ends."""
     acknowledgements: deque[Acknowledgement] = field(default_factory=deque)
 
     def due(self, index: int) -> Iterator[Acknowledgement]:
-        """What is to be answered now that frame `index` was sent, oldest first; each is given once."""
+        """Remove and yield the acknowledgments that are due after frame `index`, oldest first."""
         while self.acknowledgements and self.acknowledgements[0].index <= index:
             yield self.acknowledgements.popleft()
 
     def end(self, next_index: int, now: float) -> None:
-        """Let nothing of it be due any more; `next_index` is that of the first frame that is not its own."""
+        """End the stream and cancel its deadlines; `next_index` is one after the index of its last frame."""
         for deadline in self.deadlines:
             deadline.cancel()
         self.record.timeline.end(next_index)
@@ -94,14 +94,14 @@ _NO_ERROR = InteractiveStreamError("", "")
 
 @dataclass(frozen=True, slots=True)
 class _Cause:
-    """What an event came with, for its effects."""
+    """Data of an event that its effects need."""
 
     mode: ReplyMode = NORMAL_REPLY
-    """How what was asked for is answered."""
+    """How the reply is sent."""
     prompt: str = ""
-    """Of an update, as it came."""
+    """The prompt of an update, as received."""
     error: InteractiveStreamError = _NO_ERROR
-    """What broke the stream."""
+    """The error that broke the stream."""
 
 
 _NOTHING = _Cause()
@@ -110,9 +110,9 @@ _NOTHING = _Cause()
 class StreamController:
     """The shell of one `StreamMachine`, with the pump that shows the streams.
 
-    `transmit(text)` puts a message on `streamerToClient`; `on_overdue()` ends the connection, and returns once it is
-    gone; `on_ended()` is called when a stream has ended, however that was.
-    `take` is called for one message at a time; `frame_made` comes from the pump, which the session's video runs.
+    `transmit(text)` sends a message on `streamerToClient`. `on_overdue()` ends the connection and returns once it is
+    closed. `on_ended()` is called whenever a stream has ended. The session calls `take` for one message at a time; the
+    pump, run by the session's video, calls `frame_made`.
     """
 
     def __init__(
@@ -148,12 +148,12 @@ class StreamController:
 
     @property
     def stream(self) -> StreamRecord | None:
-        """The stream that is on, if one is."""
+        """The running stream, or None."""
         return self._running.record if self._running is not None else None
 
     @property
     def stream_id(self) -> str | None:
-        """Its id."""
+        """The id of the running stream, or None."""
         return self._running.record.id if self._running is not None else None
 
     @property
@@ -161,7 +161,7 @@ class StreamController:
         return self.machine.state is StreamState.CLOSED
 
     async def take(self, message: StreamMessage) -> None:
-        """Carry out what the client asked for, or let it fail as a fault wants."""
+        """Carry out a client's message, or apply the fault that fires for it."""
         fault = self._fault(_POINTS[type(message)], None if isinstance(message, End) else message.prompt)
         if fault is not None and fault.do == "error":
             self.refuse(InteractiveStreamError(fault.text("reason"), fault.text("message")))
@@ -175,18 +175,18 @@ class StreamController:
                 self._handle(StreamEvent.END, _Cause(ReplyMode.of(fault)))
 
     def refuse(self, error: InteractiveStreamError) -> None:
-        """Tell the client that something it sent had no effect; the connection goes on."""
+        """Tell the client that its message was rejected; the connection continues."""
         self._send(error)
 
     def frame_made(self, timeline: Timeline, index: int) -> None:
-        """Answer what waited for frame `index` of `timeline`."""
+        """Send the replies that are due after frame `index` of `timeline`."""
         running = self._running
         if running is None or timeline is not running.record.timeline:
             return
         if self.machine.state is StreamState.STARTING:
             self._handle(StreamEvent.FIRST_FRAME)
         if self._running is not running:
-            return  # it has ended with its first frame: nothing is acknowledged any more
+            return  # the stream ended with its first frame: no updates are acknowledged
         for acknowledgement in running.due(index):
             self._send(
                 UpdateAcknowledged(acknowledgement.prompt),
@@ -195,13 +195,13 @@ class StreamController:
             )
 
     def broke(self, error: InteractiveStreamError) -> None:
-        """Let the stream that is on fail."""
+        """Fail the running stream."""
         if self._running is not None:
             self._running.record.error = f"{error.reason}: {error.message}"
         self._handle(StreamEvent.BROKE, _Cause(error=error))
 
     def gone(self) -> None:
-        """Close what is open, and tell nobody: the connection is over."""
+        """End the stream without telling the client: the connection is over."""
         self._handle(StreamEvent.GONE)
         self._sender.close()
 
@@ -219,7 +219,7 @@ class StreamController:
             self.refuse(refusal.reply)
             return
         if self._is_over:
-            return  # before all was made
+            return  # the connection ended while the stream was prepared
         broadcast = None
         if message.broadcast:
             broadcast = self._broadcasts.open(record, source.encoder, self._keyframes)
@@ -237,7 +237,7 @@ class StreamController:
         self._handle(StreamEvent.UPDATE, _Cause(ReplyMode.of(fault, markers), message.prompt))
 
     def _handle(self, event: StreamEvent, cause: _Cause = _NOTHING) -> tuple[StreamEffect, ...]:
-        """Let `event` happen, and carry out its effects; return them."""
+        """Handle an event, carry out its effects, and return them."""
         before = self.machine.state
         effects = self.machine.handle(event)
         stream_id = self.stream_id
@@ -249,7 +249,7 @@ class StreamController:
         return effects
 
     def _carry_out(self, effect: StreamEffect, cause: _Cause, stream_id: str | None) -> None:
-        """`stream_id`: of the stream that was on when the event happened."""
+        """Carry out one effect; `stream_id` is the id of the stream that was running when the event happened."""
         match effect:
             case StreamEffect.BEGIN:
                 self.pump.show(self._current.source)
@@ -270,19 +270,19 @@ class StreamController:
             case StreamEffect.REJECT_NO_STREAM:
                 self.refuse(NO_STREAM)
             case StreamEffect.HANG_UP:
-                pass  # _overdue does it, and waits
+                pass  # _overdue does it, because it can await
             case _ as unreachable:
                 assert_never(unreachable)
 
     @property
     def _current(self) -> RunningStream:
-        """The stream that is on, where an effect is about it.
+        """The running stream, for effects that require one.
 
         Raises:
-            RuntimeError: none is on, which no transition of `StreamMachine` allows.
+            RuntimeError: no stream is running, which no transition of `StreamMachine` allows.
         """
         if self._running is None:
-            raise RuntimeError(f"expected a stream to be on in state {self.machine.state}, there is none")
+            raise RuntimeError(f"expected a running stream in state {self.machine.state}, got none")
         return self._running
 
     def _announce(self, running: RunningStream) -> None:
@@ -305,7 +305,7 @@ class StreamController:
             self._trouble(trouble)
 
     def _trouble(self, fault: Fault) -> None:
-        """Let the stream that is on fail, or end, unasked."""
+        """Fail or end the running stream without a request of the client."""
         if fault.do == "error":
             self.broke(InteractiveStreamError(fault.text("reason"), fault.text("message")))
         else:
@@ -317,7 +317,7 @@ class StreamController:
 
     def _apply(self, running: RunningStream, cause: _Cause) -> None:
         applied = applied_prompt(cause.prompt, bypass=running.bypass)
-        index = self.pump.next_index  # of the frame that shows what is changed now
+        index = self.pump.next_index  # the first frame that shows the change
         running.record.timeline.interact(index, applied)
         running.acknowledgements.append(Acknowledgement(index, applied, cause.mode))
 
@@ -326,13 +326,13 @@ class StreamController:
         self._sender.cancel_late()
         running.end(self.pump.next_index, self._clock.time())
         size = running.record.timeline.size
-        # Video begins in portrait; after a stream it keeps the stream's size.
+        # Video starts in portrait; after a stream it keeps the stream's orientation.
         portrait = size.height >= size.width or not self.pump.has_begun
         self.pump.show(self._setup.idle(self._identity, portrait=portrait))
         self._on_ended()
 
     def _fault(self, point: str, prompt: str | None = None) -> Fault | None:
-        """What is to fail at `point`; `prompt`: the one that came, where it is not that of the stream that is on."""
+        """Return the fault that fires at `point`; `prompt` is the message's, by default that of the running stream."""
         stream = self.stream
         return self._faults.fire(
             point,

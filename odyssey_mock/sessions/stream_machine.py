@@ -1,7 +1,7 @@
-"""The life of the interactive streams of one connection as a table (`protocol.md` section 4).
+"""The state machine of a session's interactive streams (`protocol.md` section 4).
 
-The same two rules as in `sessions/session_machine.py`: what may happen lives in `TRANSITIONS`; the machine only says
-what is to be done. One machine serves a connection from its first stream to its last, one stream after the other.
+The two rules of `sessions/session_machine.py` apply: `TRANSITIONS` lists every event that may happen, and the machine
+only returns effects. One machine handles all streams of a session, one after the other.
 """
 
 from collections.abc import Mapping
@@ -12,50 +12,50 @@ from odyssey_mock.core.state_machine import Machine
 
 
 class StreamState(StrEnum):
-    """Where a connection's streaming stands."""
+    """States of a session's streaming."""
 
     IDLE = "idle"
-    """The idle scene is shown; a stream may be started."""
+    """The idle scene is shown; the client may start a stream."""
     STARTING = "starting"
     """A start was accepted; its first frame is not ready yet."""
     RUNNING = "running"
     """The stream was announced; prompts change it."""
     CLOSED = "closed"
-    """The connection is over."""
+    """The session is over."""
 
 
 class StreamEvent(StrEnum):
-    """What can happen to a stream."""
+    """Events of a session's streaming."""
 
     START = "start"
     FIRST_FRAME = "first_frame"
     UPDATE = "update"
     END = "end"
     BROKE = "broke"
-    """The model has crashed, say."""
+    """The stream failed, for example because the model crashed."""
     OVERDUE = "overdue"
-    """The stream has lasted as long as one may."""
+    """The stream has reached its maximum duration."""
     GONE = "gone"
-    """The client or the connection went away."""
+    """The session is over, or its first connection closed before it was up."""
 
 
 class StreamEffect(StrEnum):
-    """What is to be done, in the order given."""
+    """Effects of a transition; the shell carries them out in order."""
 
     BEGIN = "begin"
     """Show the new stream from the next frame on."""
     ANNOUNCE = "announce"
-    """Send `stream_started`, and `broadcast_ready` where that was asked for."""
+    """Send `stream_started`, and `broadcast_ready` if the client requested a broadcast."""
     APPLY = "apply"
     """Show the new prompt from the next frame on, then send `update_acknowledged`."""
     FINISH = "finish"
-    """Close the stream's timeline and go back to the idle scene."""
+    """End the stream's timeline and show the idle scene again."""
     ANNOUNCE_END = "announce_end"
     """Send `stream_ended`."""
     ANNOUNCE_ERROR = "announce_error"
-    """Send `interactive_stream_error`, with what broke the stream."""
+    """Send `interactive_stream_error` with the reason of the failure."""
     ANNOUNCE_OVERDUE = "announce_overdue"
-    """Send `interactive_stream_error`, which says that the time is over."""
+    """Send `interactive_stream_error` with the reason `session_timeout`."""
     HANG_UP = "hang_up"
     """End the connection."""
     REJECT_ALREADY_RUNNING = "reject_already_running"
@@ -108,7 +108,7 @@ TRANSITIONS: Mapping[StreamState, Mapping[StreamEvent, Transition]] = MappingPro
 
 
 class StreamMachine(Machine[StreamState, StreamEvent, StreamEffect]):
-    """One connection's place in `TRANSITIONS`."""
+    """The state machine of one session's streams."""
 
     def __init__(self) -> None:
         super().__init__("stream", TRANSITIONS, INITIAL)

@@ -1,4 +1,4 @@
-"""A stream before its first frame: what the client asked for is judged, and all that it needs is made."""
+"""Preparation of a stream before its first frame: checks the start message and makes timeline, encoder and record."""
 
 import asyncio
 from functools import partial
@@ -24,12 +24,12 @@ BYPASS_NOT_ALLOWED = InteractiveStreamError(
 )
 NO_IMAGES = InteractiveStreamError(
     "image_to_video_not_supported",
-    "this streamer's capabilities say image_to_video: false; start without an image",
+    "this streamer has image_to_video: false in its capabilities; start without an image",
 )
 
 
 class StartRefusedError(PicklableError):
-    """A stream that is not started; `reply` tells the client."""
+    """The stream cannot be started; `reply` is the message for the client."""
 
     def __init__(self, reply: InteractiveStreamError) -> None:
         super().__init__(f"{reply.reason}: {reply.message}")
@@ -37,7 +37,7 @@ class StartRefusedError(PicklableError):
 
 
 class StreamSetup:
-    """Makes what the frame pumps of a server show."""
+    """Makes the stream sources that a server's frame pumps show."""
 
     def __init__(
         self,
@@ -55,16 +55,16 @@ class StreamSetup:
         self._make_frame_encoder = make_frame_encoder
 
     def idle(self, identity: SessionIdentity, *, portrait: bool = True) -> StreamSource:
-        """What a session shows while no stream is on."""
+        """Return the idle scene, which a session shows while no stream is running."""
         timeline = Timeline(tag=None, size=self._size(portrait), fps=self._settings.fps)
         encoder = self._make_frame_encoder(timeline, self._settings.bitrate)
         return StreamSource(timeline, encoder, frame_fault=partial(self._faults.fire, "peer.frame", **identity.where))
 
     async def prepare(self, message: Start, identity: SessionIdentity) -> tuple[StreamRecord, StreamSource]:
-        """Make the stream that `message` asks for, its first frame drawn; nothing of it is shown or remembered yet.
+        """Create the stream that `message` requests and prepare its encoder, without showing or storing it.
 
         Raises:
-            StartRefusedError: the account or the streamer does not allow it, or its image cannot be used.
+            StartRefusedError: the account or the streamer does not allow the stream, or its image is invalid.
         """
         bypass = bool(message.bypass_vlm_expansion)
         if bypass and not identity.may_bypass:
@@ -85,7 +85,7 @@ class StreamSetup:
         )
         encoder = self._make_frame_encoder(timeline, self._settings.bitrate)
         if not encoder.is_instant:
-            # Composing a scene takes tens of milliseconds: not on the loop, and not in the middle of the video either.
+            # Composing a scene takes tens of milliseconds: do it in a thread, and before the pump needs a frame.
             await loop.run_in_executor(None, encoder.prepare)
         record = StreamRecord(
             id=self._entropy.uuid(),
@@ -104,5 +104,5 @@ class StreamSetup:
         return Size(*(self._settings.portrait_size if portrait else self._settings.landscape_size))
 
     def _image(self, url: str, size: Size) -> bytes:
-        """The bytes of a start's image that are remembered; decodes it, which takes up to seconds."""
+        """Decode a start's image and return the bytes to keep; takes up to several seconds."""
         return kept(decode_data_url(url, self._settings.max_image_bytes), size)

@@ -1,7 +1,7 @@
-"""The life of one simulation job as a table (`protocol.md` section 8).
+"""The state machine of one simulation job (`protocol.md` section 8).
 
-The same two rules as in `sessions/session_machine.py`: what may happen lives in `TRANSITIONS`; the machine only says
-what is to be done. `simulations/jobs.py` carries the effects out, in order.
+The two rules of `sessions/session_machine.py` apply: `TRANSITIONS` lists every event that may happen, and the machine
+only returns effects. `simulations/jobs.py` carries them out, in order.
 """
 
 from collections.abc import Mapping
@@ -12,75 +12,76 @@ from odyssey_mock.core.state_machine import Machine
 
 
 class JobState(StrEnum):
-    """Where a job stands; the words of the wire."""
+    """States of a job, with their names on the wire."""
 
     PENDING = "pending"
-    """In the queue, or with a worker that is being got ready for it."""
+    """In the queue, or assigned to a worker that is getting ready."""
     DISPATCHED = "dispatched"
-    """A worker in some region has it."""
+    """Dispatched to a worker in a region."""
     PROCESSING = "processing"
-    """Its scripts are run, one after the other."""
+    """The worker runs the scripts, one after the other."""
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
 
 ENDED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
-"""Nothing leads out of these."""
+"""The final states."""
 
 
 class JobEvent(StrEnum):
-    """What can happen to a job."""
+    """Events of a job."""
 
     DISPATCH = "dispatch"
     BEGIN = "begin"
     """The worker is ready to run the scripts."""
     STREAMS_DONE = "streams_done"
-    """Every script was run, and no stream failed."""
+    """All scripts were run, and no stream failed."""
     STREAMS_FAILED = "streams_failed"
-    """Every script was run, and a stream failed or more."""
+    """All scripts were run, and at least one stream failed."""
     SCRIPT_REFUSED = "script_refused"
-    """No script came from its `script_url`."""
+    """The `script_url` gave no valid script."""
     BROKE = "broke"
-    """A defect of the mock: the worker is free all the same."""
+    """Running the scripts failed because of a defect of the mock."""
     WORKER_LOST = "worker_lost"
+    """The worker was lost; the job has retries left."""
     WORKER_GIVEN_UP = "worker_given_up"
-    """The worker was lost once more than the job may be begun anew."""
+    """The worker was lost; the job has no retries left."""
     WORKER_LOST_EARLY = "worker_lost_early"
-    """The worker was lost while it was being got ready for the job."""
+    """Like `WORKER_LOST`, but while the worker was getting ready for the job."""
     WORKER_GIVEN_UP_EARLY = "worker_given_up_early"
-    """The same, once more than the job may be begun anew."""
+    """Like `WORKER_GIVEN_UP`, but while the worker was getting ready for the job."""
     MADE_TO_FAIL = "made_to_fail"
-    """A fault that was asked for is its end."""
+    """A fault makes the job fail."""
     CANCEL = "cancel"
-    """The user does not want it any more."""
+    """A client cancels the job."""
     CANCEL_UNBEGUN = "cancel_unbegun"
-    """The same, where a job that is being processed is not to be cancelled (setting `cancel_processing`)."""
+    """Like `CANCEL`, but not allowed while the job is being processed (setting `cancel_processing`)."""
     SHUT_DOWN = "shut_down"
     """The mock stops or is reset."""
 
 
 class JobEffect(StrEnum):
-    """What is to be done, in the order given."""
+    """Effects of a transition; the shell carries them out in order."""
 
     AWAIT_BEGIN = "await_begin"
-    """Note region and time; let `BEGIN` happen after the set time."""
+    """Record region and time; set the deadline of `BEGIN`."""
     RUN_SCRIPTS = "run_scripts"
     LEAVE_QUEUE = "leave_queue"
-    """Be in the queue no more; nothing where a worker has taken it out already."""
+    """Remove the job from the queue, unless a worker already has it."""
     FORGET_STREAMS = "forget_streams"
-    """As if none of its scripts had been run."""
+    """Forget all streams of the job."""
     FORGET_UNFINISHED = "forget_unfinished"
-    """The stream that was on and those still to come; what had ended stays."""
+    """Forget the running and the waiting streams; keep those that have ended."""
     REQUEUE = "requeue"
-    """Back into the queue, at its old place, with one retry more."""
+    """Put the job back at its old place in the queue, and count a retry."""
     RELEASE_WORKER = "release_worker"
-    """Stop what is under way and free the worker; nothing where it has none."""
+    """Stop the job's run and free its worker, if it has one."""
     RETIRE = "retire"
-    """Note the end and its cause; forget the oldest jobs that have ended where there are too many."""
+    """Record the end and its cause; forget the oldest ended jobs above the limit."""
     REFUSE_CANCEL = "refuse_cancel"
     REFUSE_LOSS = "refuse_loss"
-    """Say that it has no worker to lose."""
+    """Tell the caller that the job has no worker to lose."""
 
 
 type Transition = tuple[JobState, tuple[JobEffect, ...]]
@@ -147,7 +148,7 @@ TRANSITIONS: Mapping[JobState, Mapping[JobEvent, Transition]] = MappingProxyType
 
 
 class JobMachine(Machine[JobState, JobEvent, JobEffect]):
-    """One job's place in `TRANSITIONS`."""
+    """The state machine of one job."""
 
     def __init__(self) -> None:
         super().__init__("simulation job", TRANSITIONS, INITIAL)

@@ -1,4 +1,4 @@
-"""What is remembered of simulation jobs: each one's place, times and streams. Times are seconds since the epoch."""
+"""Records of simulation jobs: state, times and streams. Times are seconds since the epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from odyssey_mock.simulations.job_machine import JobMachine, JobState
 
 
 class StreamStatus(StrEnum):
-    """How far the stream of one script is."""
+    """States of the stream of one script."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -25,44 +25,44 @@ class JobStream:
 
     stream_id: str
     script_index: int
-    """Which of the job's scripts, from 0."""
+    """The index of the script in the job, from 0."""
     status: StreamStatus = StreamStatus.WAITING
     error_message: str | None = None
-    """Why it failed, where it did."""
+    """Why the stream failed; None if it did not."""
     record: StreamRecord | None = None
-    """The stream as the mock remembers it; None while it waits for its turn."""
+    """The stored stream; None while it waits for its turn."""
 
 
 @dataclass(slots=True, eq=False)
 class JobRecord:
-    """One job as the mock remembers it."""
+    """One job that the mock remembers."""
 
     id: str
     account_id: str
     priority: Priority
     created_at: float
     estimated_wait_minutes: float | None
-    """What was before it when it came; None where there are no workers."""
+    """The estimate when the job was submitted; None if the mock has no workers."""
     machine: JobMachine = field(default_factory=JobMachine, repr=False)
     dispatched_at: float | None = None
     started_at: float | None = None
     completed_at: float | None = None
-    """When it ended, in whatever way."""
+    """When the job completed, failed or was cancelled."""
     error_message: str | None = None
     assigned_region: str | None = None
     retry_count: int = 0
     streams: Sequence[JobStream] = ()
-    """One for each script, in order, from the beginning of processing on."""
+    """One stream for each script, in order; empty before processing starts."""
     history: Sequence[tuple[JobState, float]] = field(default=(), repr=False)
-    """Every state it was in and when it came there, from `pending` on."""
+    """Every state of the job and when it was entered, starting with `pending`."""
 
     @property
     def status(self) -> JobState:
-        """Where it stands."""
+        """The state of the job's machine."""
         return self.machine.state
 
     def snapshot(self) -> dict[str, JSON]:
-        """What `GET /_mock/state` shows of it."""
+        """Return the job as `GET /_mock/state` shows it."""
         return {
             "job_id": self.id,
             "account": self.account_id,

@@ -1,7 +1,7 @@
-"""What one worker does for one job: deadlines on the server's clock, a task where something is awaited.
+"""The run of one job by a worker: deadlines on the server's clock, and tasks for everything that awaits.
 
-At any time a run has one deadline to come, or one task that fetches a script or decodes an image, unless it
-stalls; the deadline that began the task waits for it, so that a manual clock stands still meanwhile.
+Unless it stalls, a run always has either one deadline or one task, which fetches a script or decodes an image. The
+deadline that started the task waits for it, so that a manual clock does not advance meanwhile.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ from odyssey_mock.simulations.scripts import Script
 from odyssey_mock.simulations.timelines import Plan, expected_seconds, planned
 
 UNKNOWN_SCRIPT = 10.0
-"""Seconds that a script still to be fetched is taken to keep a worker busy."""
+"""Estimated seconds of processing for a script that is not fetched yet."""
 FAILURES_TOLD = 5
-"""Streams whose failure the job's message tells; of more, only how many."""
+"""How many failed streams a job's error message lists; of the rest it states only the number."""
 
 type Report = Callable[[JobEvent, str | None], object]
-"""Says what has happened to the job, and what `error_message` it ends with, where that ends it badly."""
+"""Reports an event of the job, with its `error_message` if the event makes it fail."""
 
 
 class JobRun:
-    """What a worker does for a job, until it is done or stopped."""
+    """The run of one job by a worker, until it is done or stopped."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class JobRun:
         report: Report,
         tasks: set[asyncio.Task[None]],
     ) -> None:
-        """`tasks`: where its task is found while it runs; whoever closes the jobs waits for those."""
+        """Prepare the run; its current task is kept in `tasks`, which `Jobs.close` waits for."""
         self._settings = settings
         self._clock = clock
         self._entropy = entropy
@@ -68,10 +68,10 @@ class JobRun:
         self._begun = 0
 
     def later(self, seconds: float, name: str, step: Callable[[], object]) -> None:
-        """Take `step` once `seconds` have passed on the server's clock, unless the run is stopped before."""
+        """Call `step` after `seconds` on the server's clock, unless the run is stopped first."""
 
         async def due() -> None:
-            # Stopped: in the moment between a real clock's timer and its callback.
+            # A real clock's run may be stopped between the timer and this callback.
             if not self._stopped:
                 self._deadline = None
                 step()
@@ -80,47 +80,47 @@ class JobRun:
         self._deadline = self._clock.call_later(seconds, name, due)
 
     def run(self) -> None:
-        """Run the job's scripts one after the other, and report what came of them."""
+        """Start to run the job's scripts, one after the other; the result is reported."""
         if self._request.scripts is not None:
             self._take(self._request.scripts)
         self._proceed()
 
     def stop(self) -> None:
-        """Do nothing more. What is decoding an image is let finish; `settled` waits for it."""
+        """Stop the run. A thread that is decoding an image finishes; `settled` waits for it."""
         self._stopped = True
         if self._deadline is not None:
             self._deadline.cancel()
-            # It knows this run, whose images are much to leave to the garbage collector.
+            # Break the reference cycle: the run's images are too large to leave to the garbage collector.
             self._deadline = None
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
 
     async def settled(self) -> None:
-        """Wait until nothing is awaited but the clock.
+        """Wait until the current task is done, so that the run only waits for the clock.
 
         Raises:
-            Exception: the task failed, which is a defect.
+            Exception: the task failed because of a defect.
         """
         task = self._task
         if task is not None:
-            # Whoever gives up waiting here, say by a limit around `advance`, does not stop the job.
+            # `wait` does not cancel the task if this call is cancelled, for example by a timeout around `advance`.
             await asyncio.wait({task})
             if not task.cancelled():
                 task.result()
 
     @property
     def due_in(self) -> float:
-        """Seconds until its next deadline; 0 while a task runs."""
+        """Seconds until the next deadline; 0 while a task runs."""
         return 0.0 if self._deadline is None else max(0.0, self._deadline.when - self._clock.time())
 
     @property
     def is_stalled(self) -> bool:
-        """Whether it never goes on by itself: nothing is due, and nothing runs."""
+        """Whether the run has neither a deadline nor a running task, so that it never continues by itself."""
         return self._deadline is None and (self._task is None or self._task.done())
 
     @property
     def remaining(self) -> float:
-        """Seconds until its worker is free, as far as one can tell."""
+        """Estimated seconds until the worker is free."""
         settings = self._settings
         starting = settings.simulation_start_delay if self._job.status is JobState.PENDING else 0.0
         if self._request.scripts is None and self._begun:
@@ -137,7 +137,7 @@ class JobRun:
         self._task.add_done_callback(self._tasks.discard)
 
     async def _next(self) -> None:
-        """Begin the next stream; where there is no script yet, fetch it first."""
+        """Start the next stream; fetch the script first if it is not fetched yet."""
         try:
             url = self._request.script_url
             if url is not None and not self._scripts:
@@ -148,7 +148,7 @@ class JobRun:
                     return
             await self._begin(self._scripts[self._begun], self._job.streams[self._begun])
         except Exception as defect:
-            self._report(JobEvent.BROKE, f"the mock has a defect: {type(defect).__name__} while it ran the scripts")
+            self._report(JobEvent.BROKE, f"defect of the mock: {type(defect).__name__} while running the scripts")
             raise
 
     async def _begin(self, script: Script, stream: JobStream) -> None:
@@ -183,7 +183,7 @@ class JobRun:
         self._streams.remember(stream.record)
         self._set(stream, StreamStatus.RUNNING)
         if plan.stalls:
-            return  # on until it is cancelled, or loses its worker
+            return  # runs until it is cancelled or loses its worker
         seconds = plan.seconds * self._settings.simulation_pace + plan.delay
         self.later(seconds, "simulated stream", partial(self._end, stream, stream.record, plan))
 
@@ -212,14 +212,14 @@ class JobRun:
 
 
 def expected_work(request: JobRequest, settings: Settings, *, begun: int = 0) -> float:
-    """Tell the seconds of processing that a job needs, without those of its first `begun` scripts."""
+    """Estimate the seconds of processing that a job needs, without its first `begun` scripts."""
     if request.scripts is None:
         return UNKNOWN_SCRIPT
     return sum(expected_seconds(script, settings) for script in request.scripts[begun:])
 
 
 def note_stream(journal: Journal, job: JobRecord, stream: JobStream, *, before: str, after: str) -> None:
-    """Write into the journal what became of a stream."""
+    """Record a stream's change of state in the journal."""
     journal.record(
         "state",
         "simulation stream",
@@ -230,7 +230,7 @@ def note_stream(journal: Journal, job: JobRecord, stream: JobStream, *, before: 
 
 
 async def _in_thread[T](function: Callable[[], T]) -> T:
-    """Call `function` in a thread, which cannot be stopped: when cancelled, end with it and not before."""
+    """Call `function` in a thread. A thread cannot be stopped: if cancelled, wait for it before ending."""
     future = asyncio.get_running_loop().run_in_executor(None, function)
     try:
         return await asyncio.shield(future)

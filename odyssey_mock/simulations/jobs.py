@@ -1,4 +1,4 @@
-"""All simulation jobs of a mock: the queue, the workers, and what is remembered (`protocol.md` section 8)."""
+"""The simulation jobs of a mock: the queue, the workers and the records (`protocol.md` section 8)."""
 
 import asyncio
 import bisect
@@ -27,31 +27,31 @@ from odyssey_mock.simulations.job_run import JobRun, expected_work, note_stream
 from odyssey_mock.simulations.request import JobRequest
 
 LONGEST_RETRY_AFTER = 86_400
-"""Seconds told to whoever finds the queue full and no worker to empty it, or none for days."""
+"""Maximum of `retry_after_seconds`, also used if no worker will ever be free."""
 
 _OVER = (StreamStatus.COMPLETED, StreamStatus.FAILED)
 _ALL_RUN = (JobEvent.STREAMS_DONE, JobEvent.STREAMS_FAILED)
 
 
 class QueueFullError(PicklableError):
-    """The account has as many pending jobs as it may."""
+    """The account has reached its limit of pending jobs."""
 
     def __init__(self, queued: int, limit: int, retry_after_seconds: int) -> None:
         super().__init__(
-            f"expected fewer than {limit} pending jobs of the account, it has {queued}; "
+            f"expected fewer than {limit} pending jobs in the account, got {queued}; "
             f"submit again in {retry_after_seconds} s"
         )
         self.queued = queued
         self.limit = limit
         self.retry_after_seconds = retry_after_seconds
-        """Seconds until the first of them is likely to leave the queue, 1 or more."""
+        """Estimated seconds until the first of the pending jobs leaves the queue, at least 1."""
 
 
 class NotCancellableError(PicklableError):
-    """It is too late to cancel the job."""
+    """The job can no longer be cancelled."""
 
     def __init__(self, status: JobState, expected: str) -> None:
-        super().__init__(f"expected a job that {expected}, got one that is {status}; it cannot be cancelled any more")
+        super().__init__(f"expected a job that {expected}, got one that is {status}; it can no longer be cancelled")
         self.status = status
 
 
@@ -62,19 +62,18 @@ class _Active:
     record: JobRecord
     request: JobRequest
     place: tuple[int, int]
-    """In the queue: by priority, then by number."""
+    """The place in the queue: by priority, then by order of submission."""
     run: JobRun | None = None
-    """What its worker does for it; None while it waits for one."""
+    """The run by its worker; None while the job waits for a worker."""
 
 
 class Jobs(Mapping[str, JobRecord]):
-    """The simulation jobs of one server, and the workers that carry them out.
+    """The simulation jobs of one server, and the workers that run them.
 
-    A mapping by id, oldest first: of the jobs that have not ended, and the latest `jobs_limit` of those that have.
+    A mapping by job id, oldest first, of the jobs that have not ended and the latest `jobs_limit` of those that have.
 
-    A worker that is free takes the first job of the queue: of the highest priority, then of the longest standing. It
-    is that job's from then on, though the job stays `pending` for `simulation_dispatch_delay` more: a job of higher
-    priority that comes in between does not overtake it.
+    A free worker takes the first job of the queue: the highest priority first, then the oldest. The job then stays
+    `pending` for `simulation_dispatch_delay` seconds, but a new job of higher priority no longer overtakes it.
     """
 
     def __init__(
@@ -90,7 +89,7 @@ class Jobs(Mapping[str, JobRecord]):
         usage: Usage,
         streams: StreamStore,
     ) -> None:
-        """`network`: what a `script_url` is fetched over."""
+        """Create an empty queue; a `script_url` is fetched over `network`."""
         self._settings = settings
         self._clock = clock
         self._entropy = entropy
@@ -135,7 +134,7 @@ class Jobs(Mapping[str, JobRecord]):
         """Put a new job into the queue.
 
         Raises:
-            QueueFullError: the account has `queued_simulations` pending ones.
+            QueueFullError: the account already has `queued_simulations` pending jobs.
         """
         now = self._clock.time()
         pending = [
@@ -165,11 +164,11 @@ class Jobs(Mapping[str, JobRecord]):
         return record
 
     def cancel(self, job_id: str) -> JobRecord:
-        """End a job that its user does not want any more.
+        """Cancel a job.
 
         Raises:
-            KeyError: there is no such job.
-            NotCancellableError: it has ended, or it is being processed and `cancel_processing` is off.
+            KeyError: the job is unknown.
+            NotCancellableError: the job has ended, or it is being processed and `cancel_processing` is off.
         """
         record = self._records[job_id]
         may_be_processing = self._settings.cancel_processing
@@ -180,15 +179,15 @@ class Jobs(Mapping[str, JobRecord]):
         return record
 
     async def lose_worker(self, job_id: str) -> None:
-        """Let the worker of a job break down, as in real life machines do; returns when nothing of it runs.
+        """Simulate the loss of a job's worker; return once its run has stopped.
 
-        The job is `pending` again with its `retry_count` one higher and without the streams it had, at its old place
-        in the queue: before all jobs of its priority that had no worker yet. Where `simulation_retries` are used up,
-        it is `failed`.
+        The job is `pending` again, without streams and with its `retry_count` increased. It keeps its place in the
+        queue: before all jobs of its priority that had no worker yet. If `simulation_retries` are used up, it is
+        `failed` instead.
 
         Raises:
-            KeyError: there is no such job.
-            ValueError: it is neither dispatched nor processing.
+            KeyError: the job is unknown.
+            ValueError: the job is neither dispatched nor processing.
         """
         record = self._records[job_id]
         active = self._active.get(job_id)
@@ -200,9 +199,9 @@ class Jobs(Mapping[str, JobRecord]):
             await run.settled()
 
     async def close(self) -> None:
-        """Cancel every job that has not ended, and return once nothing runs. No job gets a worker from now on."""
+        """Cancel every job that has not ended; return once all runs have stopped. No job gets a worker afterwards."""
         self._closed = True
-        # Again, where clients have submitted jobs meanwhile.
+        # Repeat: clients may have submitted jobs meanwhile.
         while self._active or self._tasks:
             for active in list(self._active.values()):
                 self._happen(
@@ -212,18 +211,18 @@ class Jobs(Mapping[str, JobRecord]):
                 await asyncio.wait(self._tasks)
 
     async def reset(self) -> None:
-        """Close, forget every job, and begin anew."""
+        """Close, forget every job, and start again with an empty queue."""
         await self.close()
         self._records.clear()
         self._submitted = self._dispatched = 0
         self._closed = False
 
     def snapshot(self) -> list[JSON]:
-        """What `GET /_mock/state` shows of jobs."""
+        """Return the jobs as `GET /_mock/state` shows them."""
         return [record.snapshot() for record in self._records.values()]
 
     def _lose(self, record: JobRecord, lost: JobEvent, given_up: JobEvent) -> tuple[JobEffect, ...]:
-        """Let `lost` happen to a job, or `given_up` where its retries are used up."""
+        """Handle the event `lost` of a job, or `given_up` if its retries are used up."""
         retries = self._settings.simulation_retries
         if record.retry_count < retries:
             return self._happen(record, lost)
@@ -232,7 +231,7 @@ class Jobs(Mapping[str, JobRecord]):
         return self._happen(record, given_up, message)
 
     def _reach(self, point: str, record: JobRecord, event: JobEvent, message: str | None = None) -> None:
-        """Let `event` happen to a job that has come to a point of the catalog, or what a fault has for it there."""
+        """Handle the event of a job that has reached a fault point, or apply the fault that fires there."""
         fault = self._faults.fire(point, account=record.account_id, job=record.id)
         match fault:
             case None:
@@ -244,17 +243,17 @@ class Jobs(Mapping[str, JobRecord]):
             case Fault(do="lose_worker"):
                 self._lose(record, JobEvent.WORKER_LOST, JobEvent.WORKER_GIVEN_UP)
             case _:
-                pass  # it stalls: nothing is due any more
+                pass  # the job stalls: it has no deadline
 
     def _report(self, record: JobRecord, event: JobEvent, message: str | None) -> None:
-        """Take what a run reports."""
+        """Handle an event that a run reports."""
         if event in _ALL_RUN:
             self._reach("job.processing", record, event, message)
         else:
             self._happen(record, event, message)
 
     def _happen(self, record: JobRecord, event: JobEvent, message: str | None = None) -> tuple[JobEffect, ...]:
-        """Let `event` happen to a job; `message` is its `error_message` where that ends it."""
+        """Handle an event of a job; `message` is its `error_message` if the event ends it."""
         before = record.status
         effects = record.machine.handle(event)
         if record.status is not before:
@@ -277,14 +276,14 @@ class Jobs(Mapping[str, JobRecord]):
         now, settings = self._clock.time(), self._settings
         match effect:
             case JobEffect.AWAIT_BEGIN:
-                assert run is not None  # its worker has let it be dispatched
+                assert run is not None  # only a job with a worker is dispatched
                 record.dispatched_at = now
                 record.assigned_region = settings.regions[self._dispatched % len(settings.regions)].id
                 self._dispatched += 1
                 begin = partial(self._reach, "job.dispatched", record, JobEvent.BEGIN)
                 run.later(settings.simulation_start_delay, "simulation begins", begin)
             case JobEffect.RUN_SCRIPTS:
-                assert run is not None  # its worker has let it begin
+                assert run is not None  # only a job with a worker begins
                 record.started_at = now
                 run.run()
             case JobEffect.LEAVE_QUEUE:
@@ -317,7 +316,7 @@ class Jobs(Mapping[str, JobRecord]):
         bisect.insort(self._queue, active, key=lambda each: each.place)
 
     def _hand_out(self) -> None:
-        """Give the jobs next in the queue to the workers that are free."""
+        """Assign the next jobs of the queue to free workers."""
         busy = sum(active.run is not None for active in self._active.values())
         while self._queue and busy < self._settings.simulation_workers and not self._closed:
             active = self._queue.pop(0)
@@ -329,7 +328,7 @@ class Jobs(Mapping[str, JobRecord]):
             busy += 1
 
     def _wait(self, place: tuple[int, int]) -> float | None:
-        """Seconds until a worker is free for a job at that place of the queue; None where there are no workers."""
+        """Estimate the seconds until a worker is free for a job at this place in the queue; None without workers."""
         settings = self._settings
         delays = settings.simulation_dispatch_delay + settings.simulation_start_delay
         runs = [each.run for each in self._active.values() if each.run is not None]
@@ -339,7 +338,7 @@ class Jobs(Mapping[str, JobRecord]):
         return wait_seconds(workers, working, ahead)
 
     def _retry_after(self, pending: list[_Active]) -> int:
-        """Whole seconds until one of `pending` is likely to be dispatched."""
+        """Estimate the whole seconds until one of the `pending` jobs is dispatched."""
         delay = self._settings.simulation_dispatch_delay
         waits = [each.run.due_in for each in pending if each.run is not None]
         if not waits:
@@ -348,7 +347,7 @@ class Jobs(Mapping[str, JobRecord]):
         return min(max(1, math.ceil(min(waits))), LONGEST_RETRY_AFTER)
 
     def _forget_streams(self, record: JobRecord, *, keep: tuple[StreamStatus, ...]) -> None:
-        """Forget the job's streams but for those whose status is in `keep`."""
+        """Forget the job's streams, except those whose status is in `keep`."""
         for stream in record.streams:
             if stream.status not in keep:
                 self._streams.forget(stream.stream_id)
@@ -356,7 +355,7 @@ class Jobs(Mapping[str, JobRecord]):
         record.streams = tuple(stream for stream in record.streams if stream.status in keep)
 
     def _count(self, record: JobRecord) -> None:
-        """Count the video that the job has made as its account's."""
+        """Add the video that the job has made to its account's usage."""
         made = (each.record for each in record.streams if each.status is StreamStatus.COMPLETED and each.record)
         self._usage.simulated(record.account_id, sum(each.duration_seconds or 0.0 for each in made))
 
@@ -367,12 +366,12 @@ class Jobs(Mapping[str, JobRecord]):
 
 
 def wait_seconds(workers: int, working: Sequence[float], ahead: Sequence[float]) -> float | None:
-    """Tell the seconds until a worker is free for a job; None where there are no workers.
+    """Return the estimated seconds until a worker is free for a job; None without workers.
 
     Args:
-        workers: how many there are.
-        working: for each of them that has a job, in how many seconds it will be free.
-        ahead: how many seconds each job keeps a worker that is before it in the queue, the next one first.
+        workers: the number of workers.
+        working: for each busy worker, the seconds until it is free.
+        ahead: for each job ahead in the queue, the seconds of work, the next job first.
     """
     if workers == 0:
         return None

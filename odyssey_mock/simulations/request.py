@@ -1,4 +1,4 @@
-"""What `POST /simulation-jobs` asks for (`protocol.md` sections 2 and 8)."""
+"""Validation of `POST /simulation-jobs` requests (`protocol.md` sections 2 and 8)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,17 +16,17 @@ from odyssey_mock.simulations.scripts import (
 )
 
 SOURCES = ("script", "scripts", "script_url")
-"""Where a job's scripts come from; it has exactly one of them, and a null is not nothing."""
+"""The sources of a job's scripts; a request has exactly one of these fields, and null counts as a value."""
 
 FLAGS: Mapping[str, bool] = {"portrait": True, "output_video": True, "bypass_vlm_expansion": False}
-"""The rest of what is looked at, with what holds where it is left out."""
+"""The other fields that are validated, with their defaults."""
 
 
 class InvalidRequestError(ValueError):
-    """A request for a job is none.
+    """A request for a job is invalid.
 
     Attributes:
-        faults: all that is wrong with it, each with `loc`, `msg` and `type`; no two at one place.
+        faults: all validation errors, each with `loc`, `msg` and `type`; at most one for each place.
     """
 
     def __init__(self, faults: Sequence[ScriptFault]) -> None:
@@ -36,22 +36,22 @@ class InvalidRequestError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """A job without a fault. Of `scripts` and `script_url`, one is None."""
+    """A valid request for a job. Either `scripts` or `script_url` is None."""
 
     scripts: tuple[Script, ...] | None
-    """One or more, each of which becomes a stream."""
+    """One or more scripts, each of which becomes a stream."""
     script_url: str | None = field(repr=False)
-    """Where the only script is fetched from, when the job begins; http or https."""
+    """The http or https URL of the only script, fetched when the job begins."""
     portrait: bool
     bypass: bool
-    """Whether prompts are to be left as they are (`bypass_vlm_expansion`)."""
+    """Whether prompts are applied unchanged (`bypass_vlm_expansion`)."""
 
 
 def read_request(body: JSON) -> JobRequest:
-    """Read the decoded body of a request.
+    """Parse the decoded body of a request.
 
     Raises:
-        InvalidRequestError: with every fault that it has.
+        InvalidRequestError: the body is invalid; the error lists every fault.
     """
     if not isinstance(body, dict):
         message = f"expected an object, got {describe(body)}"
@@ -93,7 +93,7 @@ def _read_batch(value: object, faults: ScriptFaults) -> list[Script]:
 
 
 def _read_scripts(values: list[object], places: list[Place], faults: ScriptFaults) -> list[Script]:
-    """The scripts of `values` that have no fault."""
+    """Return the valid scripts of `values`; add the faults of the others to `faults`."""
     good: list[Script] = []
     for value, place in zip(values, places, strict=True):
         try:

@@ -1,9 +1,9 @@
-"""A script from elsewhere: the file that a `script_url` names, fetched when its job begins (`protocol.md` section 8).
+"""Fetching the script of a `script_url` when its job begins (`protocol.md` section 8).
 
-Whoever may send jobs chooses the URL, so the settings say which hosts the mock may ask, for how long and for how much;
-it follows no redirect, goes through no proxy of the environment and sends nobody's credentials.
+The client chooses the URL, so settings limit the hosts, the time and the size. The mock follows no redirects, uses no
+proxy of the environment and sends no credentials.
 
-HTTP is spoken here with h11, and not with httpx: that leaves a connection open whose TLS handshake is cancelled.
+This module uses h11, not httpx: httpx leaves a connection open if its TLS handshake is cancelled.
 """
 
 import asyncio
@@ -23,17 +23,17 @@ from odyssey_mock.simulations.scripts import Script, ScriptFaultsError, describe
 
 HEADERS = (
     (b"Accept", b"application/json"),
-    # No coding is asked for and none taken: a few bytes of gzip can be gigabytes of script.
+    # Content coding is neither requested nor accepted: a few bytes of gzip can be gigabytes of script.
     (b"Accept-Encoding", b"identity"),
     (b"Connection", b"close"),
     (b"User-Agent", b"odyssey-mock"),
 )
 HEAD_LIMIT = 64 << 10
-"""Bytes of an answer's head."""
+"""Maximum bytes of a response's head."""
 CHUNK = 64 << 10
-"""Bytes read at once."""
+"""Maximum bytes of one read."""
 SHOWN = 200
-"""Characters shown of a URL, or of what came."""
+"""How many characters of a URL or a received value an error shows."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -52,23 +52,23 @@ _URL = re.compile(
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DELIMITERS = frozenset("/?#@:")
-"""Other letters may become one of these on their way to the resolver (Unicode's NFKC), and so another host."""
+"""NFKC may turn other characters into one of these on the way to the resolver, which would change the host."""
 
 _PATH_SAFE = "/%:@!$&'()*+,;="
-"""What RFC 3986 lets a path have beside letters, digits and `-._~`, and the percent sign of what is encoded already."""
+"""Characters of a path that are not encoded, apart from letters, digits and `-._~` (RFC 3986); `%` begins an escape."""
 
 
 class ScriptUrlError(ValueError):
-    """No script came from a `script_url`; the text says which one, what was expected and what came."""
+    """A `script_url` gave no valid script; the text states the URL, what was expected and what was received."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptUrl:
-    """As much of a URL as is asked for: no userinfo, no fragment."""
+    """The parts of a URL that are requested: without userinfo and fragment."""
 
     scheme: str
     host: str
-    """In small letters, an IPv6 address without brackets: the very name that is looked up."""
+    """The name that is resolved: in lower case; an IPv6 address without brackets."""
     port: int
     path: str
     query: str | None
@@ -79,16 +79,16 @@ class ScriptUrl:
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     def __str__(self) -> str:
-        """The URL without its query, which may hold a secret."""
+        """Return the URL without its query, which may contain a secret."""
         text = f"{self.scheme}://{self.authority}{self.path}"
         return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def parse_url(text: str) -> ScriptUrl:
-    """Read an http or https URL with a host.
+    """Parse an http or https URL with a host.
 
     Raises:
-        ScriptUrlError: it is none; the error does not repeat it, as there may be a password in it.
+        ScriptUrlError: the URL is invalid; the error does not show it, because it may contain a password.
     """
     match = _URL.fullmatch(text)
     if match is None or not is_utf8(text) or _CONTROL.search(text) or not _is_host(match["address"], match["name"]):
@@ -107,24 +107,24 @@ def parse_url(text: str) -> ScriptUrl:
 
 
 async def fetch_script(url: str, settings: Settings, network: Network) -> Script:
-    """Get the script that `url` names.
+    """Fetch and validate the script at `url`.
 
     Raises:
-        ScriptUrlError: there is none, or none that the settings allow to fetch.
+        ScriptUrlError: the URL or the script is invalid, the request failed, or the settings do not allow it.
     """
     which = "script_url"
     try:
         parsed = parse_url(url)
         which = f"script_url {parsed}"
         body = await _body(parsed, settings, network)
-        # It may be megabytes, and other sessions' video runs in this event loop.
+        # In a thread: the body may be megabytes, and parsing it would delay the video of other sessions.
         return await asyncio.to_thread(_read, body)
     except ScriptUrlError as error:
         raise ScriptUrlError(f"{which}: {error}") from error.__cause__
 
 
 async def _body(url: ScriptUrl, settings: Settings, network: Network) -> bytes:
-    """What is under `url`, for those who may ask there."""
+    """Fetch the body at `url`, if the settings allow its host."""
     if url.host not in {_canonical(each) for each in settings.script_url_hosts}:
         hosts = ", ".join(settings.script_url_hosts) or "none"
         raise ScriptUrlError(f"expected a host of the setting script_url_hosts ({hosts}), got {url.host[:SHOWN]!r}")
@@ -136,11 +136,9 @@ async def _body(url: ScriptUrl, settings: Settings, network: Network) -> bytes:
         if limit.expired():
             raise ScriptUrlError(
                 f"expected a script within {settings.script_url_timeout:g} s (setting script_url_timeout), "
-                "timed out before all of it had come"
+                "timed out before it was complete"
             ) from None
-        raise ScriptUrlError(
-            f"expected an answer over HTTP, got {type(error).__name__}: {str(error)[:SHOWN]}"
-        ) from error
+        raise ScriptUrlError(f"expected an HTTP response, got {type(error).__name__}: {str(error)[:SHOWN]}") from error
 
 
 async def _get(url: ScriptUrl, limit: int, network: Network) -> bytes:
@@ -148,24 +146,24 @@ async def _get(url: ScriptUrl, limit: int, network: Network) -> bytes:
     try:
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
         target = url.path if url.query is None else f"{url.path}?{url.query}"
-        # An IPv6 address has no form in IDNA, and needs none.
+        # IDNA cannot encode an IPv6 address, and need not.
         host = url.authority.encode("ascii" if ":" in url.host else "idna")
         request = h11.Request(method="GET", target=target, headers=[(b"Host", host), *HEADERS])
         writer.write((connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b""))
         return await _receive(connection, reader, limit)
     finally:
-        # At once: a server that does not answer would not take part in an orderly end either.
+        # Abort: a server that does not respond would not complete an orderly close either.
         writer.transport.abort()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
 
 
 async def _receive(connection: h11.Connection, reader: asyncio.StreamReader, limit: int) -> bytes:
-    """The body of the answer.
+    """Return the body of the response.
 
     Raises:
-        ScriptUrlError: it is none of a script, or too large.
-        h11.RemoteProtocolError: it is not HTTP, or not whole.
+        ScriptUrlError: the status, the content coding or the size is not allowed.
+        h11.RemoteProtocolError: the response is not HTTP, or incomplete.
     """
     body = bytearray()
     while True:
@@ -195,7 +193,7 @@ def _check_head(answer: h11.Response, limit: int) -> None:
     for coding in (value.strip().lower() for name, value in headers if name == b"content-encoding"):
         if coding != "identity":
             received = repr(coding[:SHOWN])
-            raise ScriptUrlError(f"expected a script as it is (Accept-Encoding: identity), got one in {received}")
+            raise ScriptUrlError(f"expected no content coding (Accept-Encoding: identity), got {received}")
     for length in (value for name, value in headers if name == b"content-length"):
         if int(length) > limit:
             raise _too_big(limit, length)
@@ -214,11 +212,11 @@ def _read(body: bytes) -> Script:
     try:
         return read_script(value, "script")
     except ScriptFaultsError as error:
-        raise ScriptUrlError(f"expected a script without faults; {error}") from error
+        raise ScriptUrlError(f"expected a valid script; {error}") from error
 
 
 def _is_host(address: str | None, name: str | None) -> bool:
-    """Whether there is an IPv6 address (which stood in brackets), or a name that means the same to everybody."""
+    """Whether `address`, from inside brackets, is a valid IPv6 address, or `name` has no character of `_DELIMITERS`."""
     if address is None:
         return not _DELIMITERS & set(unicodedata.normalize("NFKC", name or ""))
     try:
@@ -228,7 +226,7 @@ def _is_host(address: str | None, name: str | None) -> bool:
 
 
 def _canonical(host: str) -> str:
-    """One form for all ways to write a host: `::1` for `[0:0:0:0:0:0:0:1]`, small letters for a name."""
+    """Return the canonical form of a host: `::1` for `[0:0:0:0:0:0:0:1]`, lower case for a name."""
     name = host.strip("[]").lower()
     try:
         return str(ipaddress.ip_address(name))

@@ -1,4 +1,4 @@
-"""Simulation scripts: what they say, and all that can be wrong with one (`protocol.md` section 8)."""
+"""Simulation scripts and their validation (`protocol.md` section 8)."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,15 +9,15 @@ type Kind = Literal["start", "interact", "end"]
 type Place = tuple[str | int, ...]
 """The path from the request to a value in it, such as `("body", "script", 0, "timestamp_ms")`."""
 type ScriptFault = dict[str, Any]  # Any: the loc is a list of text and numbers, the others are text
-"""As FastAPI reports one: `loc`, `msg` and `type`."""
+"""A validation error in FastAPI's format: `loc`, `msg` and `type`."""
 
 LATEST_TIMESTAMP = 2**53 - 1
-"""The largest integer that every JSON reader has exactly."""
+"""The largest integer that every JSON parser represents exactly."""
 
 SHOWN = 40
-"""Characters shown of a value at fault."""
+"""How many characters of an invalid value a message shows."""
 TEXT_LIMIT = 1000
-"""Characters of all faults in one line; of more, their number."""
+"""Maximum characters of the text of a `ScriptFaultsError`; of faults that do not fit, it states the number."""
 
 _IMAGE_HEAD = re.compile(r"data:image/[a-z0-9.+-]+;base64,")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
@@ -32,12 +32,12 @@ class ScriptAction:
     prompt: str = ""
     """Empty for an `end`."""
     image: str | None = field(default=None, repr=False)
-    """The image that a `start` begins from, as a `data:` URL in base64; not decoded yet."""
+    """The first image of a `start`, as a base64 `data:` URL that is not decoded yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script without a fault: a `start` at 0, interactions, an `end`; times do not go back."""
+    """A valid script: a `start` at 0, interactions and an `end`, in order of time."""
 
     actions: tuple[ScriptAction, ...]
 
@@ -48,12 +48,12 @@ class Script:
 
 
 class ScriptFaultsError(ValueError):
-    """All that is wrong with a script; `str()` says it in one line."""
+    """A script is invalid; `str()` lists its faults in one line."""
 
     def __init__(self, faults: Sequence[ScriptFault]) -> None:
         super().__init__(faults)
         self.faults = list(faults)
-        """Each with `loc`, `msg` and `type`, in the order of the script; no two at one place."""
+        """The faults in the order of the script, each with `loc`, `msg` and `type`; at most one for each place."""
 
     def __str__(self) -> str:
         line = ""
@@ -67,17 +67,17 @@ class ScriptFaultsError(ValueError):
 
 
 class ScriptFaults:
-    """Gathers faults, the first one of each place."""
+    """Collects faults and keeps the first one of each place."""
 
     def __init__(self) -> None:
         self._by_place: dict[Place, ScriptFault] = {}
 
     def add(self, place: Place, message: str, kind: str) -> None:
-        """Note what is wrong at `place`; `kind` as pydantic names such a fault."""
+        """Add a fault at `place`; `kind` is pydantic's name for this type of error."""
         self._by_place.setdefault(place, {"loc": [*place], "msg": message, "type": kind})
 
     def add_all(self, faults: Sequence[ScriptFault]) -> None:
-        """Note faults that were found elsewhere, at places of their own."""
+        """Add faults that have their own places."""
         for fault in faults:
             self._by_place.setdefault(tuple(fault["loc"]), fault)
 
@@ -86,17 +86,17 @@ class ScriptFaults:
 
 
 def read_script(value: object, *loc: str | int) -> Script:
-    """Read decoded JSON as a script; `loc` is where it was found.
+    """Parse decoded JSON as a script; `loc` is its place in the request.
 
     Raises:
-        ScriptFaultsError: with every fault that it has.
+        ScriptFaultsError: the script is invalid; the error lists every fault.
     """
     faults = ScriptFaults()
     actions: list[ScriptAction] = []
     if not isinstance(value, list):
         faults.add(loc, f"expected an array of entries, got {describe(value)}", "list_type")
     elif not value:
-        faults.add(loc, "expected a start, an end and what happens between them, got an empty array", "too_short")
+        faults.add(loc, "expected at least a start and an end, got an empty array", "too_short")
     else:
         actions = _read_entries(value, loc, faults)
     if found := faults():
@@ -105,7 +105,7 @@ def read_script(value: object, *loc: str | int) -> Script:
 
 
 def _read_entries(entries: list[object], loc: Place, faults: ScriptFaults) -> list[ScriptAction]:
-    """The actions of `entries`: whole and in their order, if no fault was found."""
+    """Return the actions of `entries`, complete if no fault was found."""
     actions: list[ScriptAction] = []
     latest = 0
     for index, entry in enumerate(entries):
@@ -153,7 +153,7 @@ def _read_time(entry: Mapping[str, object], place: Place, faults: ScriptFaults) 
 
 
 def _read_action(entry: Mapping[str, object], place: Place, faults: ScriptFaults) -> tuple[Kind | None, dict[str, str]]:
-    """The entry's one action with its good fields; every action that it has is looked at."""
+    """Return the entry's only action and its valid fields; every action of the entry is checked."""
     present = [kind for kind in _FIELDS if kind in entry]
     if len(present) != 1:
         found = " and ".join(present) or "none"
@@ -199,11 +199,11 @@ def _check_order(kind: Kind, place: Place, *, is_first: bool, is_last: bool, fau
 
 
 def _check_time(time: int, place: Place, latest: int, *, is_first: bool, ends: bool, faults: ScriptFaults) -> None:
-    """`latest`: of the good times before; `ends`: it is the time of the end."""
+    """Check the order of times; `latest` is the greatest valid time before, `ends` marks the time of the end."""
     expected = {
         "0, the time of the first entry": is_first and time != 0,
         f"{latest} or later: times do not go back": time < latest,
-        "a time above 0, as a video has frames": ends and time == 0,
+        "a time above 0: a video has at least one frame": ends and time == 0,
     }
     for what, is_broken in expected.items():
         if is_broken:
@@ -217,7 +217,7 @@ def _prompt_fault(value: object) -> str | None:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether UTF-8 can hold `text`: JSON can escape half a surrogate pair, which is no character."""
+    """Whether UTF-8 can encode `text`: JSON can escape half a surrogate pair, which is not a character."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -226,7 +226,7 @@ def is_utf8(text: str) -> bool:
 
 
 def _image_fault(value: object) -> str | None:
-    """What `media/data_url.py` decodes when the job runs; whether that is an image shows only then."""
+    """Check that a value is a base64 `data:` URL; `media/data_url.py` decodes the image only when the job runs."""
     if not isinstance(value, str):
         return "string_type"
     head = _IMAGE_HEAD.match(value)
@@ -238,7 +238,7 @@ def _image_fault(value: object) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A field of an action: `fault` gives the type of what is wrong with its value, None if nothing is."""
+    """A field of an action; `fault` returns the error type of an invalid value, None for a valid one."""
 
     expected: str
     fault: Callable[[object], str | None]
@@ -253,13 +253,13 @@ _FIELDS: Mapping[Kind, Mapping[str, _Field]] = {
     "interact": {"prompt": _PROMPT},
     "end": {},
 }
-"""The actions, and what may be in each."""
+"""The actions and the fields of each."""
 
 ACTIONS = ", ".join(_FIELDS)
 
 
 def describe(value: object) -> str:
-    """Say what came in place of what was expected, shortly."""
+    """Describe a received value briefly, for an error message."""
     match value:
         case None:
             return "null"
@@ -280,11 +280,11 @@ def describe(value: object) -> str:
 
 
 def fault_line(fault: ScriptFault) -> str:
-    """A fault in one line: `script[1].interact.prompt: expected ...`."""
+    """Return a fault as one line: `script[1].interact.prompt: expected ...`."""
     steps = [f"[{step}]" if isinstance(step, int) else f".{_short_key(step)}" for step in fault["loc"]]
     return f"{''.join(steps).removeprefix('.')}: {fault['msg']}"
 
 
 def _short_key(key: str) -> str:
-    """A key may be whatever a client sent."""
+    """Return a key in a form fit to print: a client may send any text."""
     return key if len(key) <= SHOWN and key.isprintable() else describe(key)

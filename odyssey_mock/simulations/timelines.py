@@ -1,9 +1,8 @@
-"""From a script to the stream that it asks for: its event log, how long it is, and why it fails where it does.
+"""Conversion of a script to its stream: the event log, the duration and the failure, if any.
 
-A script's times are milliseconds, a timeline's are frames. An action shows from the first frame whose time is not
-before its own; a video has the frames before that of the `end`. Several actions may share a frame, which shows the
-last of them. An interaction that shares its frame with the `end` is in the log, after the last frame, and seen in
-none (`protocol.md` section 8).
+Times are milliseconds in a script and frames in a timeline. An action shows from the first frame whose time is not
+before its own; a video has the frames before that of the `end`. If several actions share a frame, it shows the last of
+them. An interaction in the frame of the `end` is in the log, but no frame shows it (`protocol.md` section 8).
 """
 
 from dataclasses import dataclass
@@ -19,41 +18,41 @@ from odyssey_mock.simulations.scripts import Script, ScriptAction
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will come of a script."""
+    """The planned stream of a script."""
 
     timeline: Timeline
-    """Complete, up to the end or to where it fails."""
+    """The complete timeline, up to the end or the failure."""
     prompt: str
-    """Of the start, as it came."""
+    """The prompt of the start, as received."""
     applied_prompt: str
     seconds: float
-    """Of video until the end, or until it fails or stalls."""
+    """Seconds of video until the stream ends, fails or stalls."""
     error: str | None = None
-    """Why it fails; None where it does not."""
+    """Why the stream fails; None if it does not."""
     delay: float = 0.0
-    """Seconds on the server's clock that it takes longer than usual, for its `[slow:MS]`."""
+    """Additional seconds on the server's clock, for `[slow:MS]` markers."""
     stalls: bool = False
-    """Whether it never comes to an end, for a `[stall]`."""
+    """Whether the stream never ends, because of a `[stall]` marker."""
 
 
 def frame_of(timestamp_ms: int, fps: int) -> int:
-    """Index of the first frame whose time is not before `timestamp_ms`; of an `end`: the number of frames."""
-    # Whole numbers only: floats would put the action of 5000 ms into frame 101 at some rates.
+    """Return the index of the first frame whose time is not before `timestamp_ms`; for an `end`, the frame count."""
+    # Integer arithmetic: with floats, the action of 5000 ms would be in frame 101 at some frame rates.
     return -(-timestamp_ms * fps // 1000)
 
 
 def planned(
     script: Script, settings: Settings, *, tag: int, portrait: bool, bypass: bool, error: str | None = None
 ) -> Plan:
-    """Work out what comes of a script. Decodes its image, which takes up to seconds: not for the event loop.
+    """Plan the stream of a script. Decoding its image may take seconds: call this in a thread.
 
     Args:
-        script: without a fault.
-        settings: size, frame rate, and what a stream may be.
-        tag: 16-bit number of the stream, for its frames' stamps.
-        portrait: whether it is upright.
-        bypass: whether prompts are taken as they are.
-        error: why it fails at its very beginning, whatever the script.
+        script: a valid script.
+        settings: the sizes, the frame rate and the limits of a stream.
+        tag: the stream's 16-bit number, for its frames' stamps.
+        portrait: whether the video is in portrait.
+        bypass: whether prompts are applied unchanged.
+        error: an error that makes the stream fail at its start, regardless of the script.
     """
     size = Size(*(settings.portrait_size if portrait else settings.landscape_size))
     start = script.actions[0]
@@ -79,7 +78,7 @@ def planned(
 
 
 def expected_seconds(script: Script, settings: Settings) -> float:
-    """How long a worker will be busy with a script, on the server's clock, as far as its length tells."""
+    """Estimate the seconds of processing of a script, on the server's clock, from the script's length."""
     return 0.0 if _length_error(script, settings) else script.duration_ms / 1000 * settings.simulation_pace
 
 
@@ -88,16 +87,16 @@ def _length_error(script: Script, settings: Settings) -> str | None:
         return None
     return (
         f"expected a video of at most {settings.simulation_duration:g} s (setting simulation_duration), "
-        f"got a script of {script.duration_ms / 1000:g} s; end it earlier, or make several of it"
+        f"got a script of {script.duration_ms / 1000:g} s; end it earlier, or split it"
     )
 
 
 def _image(url: str, size: Size, settings: Settings) -> tuple[bytes | None, str | None]:
-    """The bytes of a start's image that are remembered, or why it cannot be shown."""
+    """Return the bytes of a start's image to keep, or the error if it cannot be used."""
     if not settings.image_to_video:
         return None, (
-            "expected a start without an image, as this service takes none (setting image_to_video), "
-            "got one with an image; send the script without it"
+            "expected a start without an image (the setting image_to_video is off), "
+            "got one with an image; remove the image"
         )
     try:
         return kept(decode_data_url(url, settings.max_image_bytes), size), None
@@ -108,4 +107,4 @@ def _image(url: str, size: Size, settings: Settings) -> tuple[bytes | None, str 
 def _prompt_error(action: ScriptAction, markers: PromptMarkers) -> str | None:
     if markers.error is None:
         return None
-    return f"{markers.error} (asked for by [error:...] in the prompt of the {action.kind} at {action.timestamp_ms} ms)"
+    return f"{markers.error} (requested by [error:...] in the prompt of the {action.kind} at {action.timestamp_ms} ms)"

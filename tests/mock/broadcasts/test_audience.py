@@ -169,7 +169,7 @@ async def test_at_the_end_of_the_stream_one_that_takes_no_packets_is_waited_for_
         assert not peers[0].ended
         assert not peers[2].ended, "it was never connected: there is nothing to wait for"
     assert len(caplog.records) == 1
-    assert "<Spectator 1 of stream-1, connected> did not take its last frames within 0.05 s" in caplog.text
+    assert "<Spectator 1 of stream-1, connected>: the last frames were not sent within 0.05 s" in caplog.text
 
 
 @dataclass

@@ -249,7 +249,7 @@ async def test_a_defect_fails_the_job_frees_the_worker_and_comes_out_of_the_cloc
         await clock.advance(LONG)
     assert raised.group_contains(LookupError, match="mine")
     assert record.status is JobState.FAILED
-    assert record.error_message == "the mock has a defect: LookupError while it ran the scripts"
+    assert record.error_message == "defect of the mock: LookupError while running the scripts"
     assert following.status is JobState.COMPLETED
 
 

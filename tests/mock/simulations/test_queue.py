@@ -115,7 +115,7 @@ async def test_one_pending_job_too_many_of_an_account_is_refused_with_the_time_t
     assert first.status is DISPATCHED
     for _ in range(2):
         backend.jobs.submit(an_account(), a_request())
-    with pytest.raises(QueueFullError, match=r"fewer than 2 pending jobs of the account, it has 2; .* in 31 s") as full:
+    with pytest.raises(QueueFullError, match=r"fewer than 2 pending jobs in the account, got 2; .* in 31 s") as full:
         backend.jobs.submit(an_account(), a_request())
     assert (full.value.queued, full.value.limit, full.value.retry_after_seconds) == (2, 2, 31)
     assert len(backend.jobs) == 3

@@ -53,7 +53,7 @@ BAD_ANSWERS = {
     "so large that no number says it": (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", "got"),
     "a gzip bomb": (
         ok(gzip.compress(b" " * 1_000_000), "Content-Encoding: gzip"),
-        "expected a script as it is (Accept-Encoding: identity), got one in 'gzip'",
+        "expected no content coding (Accept-Encoding: identity), got 'gzip'",
     ),
     "coded several times": (ok(SCRIPT, "Content-Encoding: identity, br"), "got one in 'identity, br'"),
     "not found": (ok(b"nope", status="404 Not Found"), "expected status 2xx, got 404 Not Found"),
@@ -63,8 +63,8 @@ BAD_ANSWERS = {
         ok(b"", "Location: http://127.0.0.1/other.json", status="302 Found"),
         "expected status 2xx, got 302 Found; redirects are not followed",
     ),
-    "another protocol": (b"220 ready for mail\r\n\r\n", "expected an answer over HTTP, got RemoteProtocolError"),
-    "an endless head": (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, "expected an answer over HTTP"),
+    "another protocol": (b"220 ready for mail\r\n\r\n", "expected an HTTP response, got RemoteProtocolError"),
+    "an endless head": (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000, "expected an HTTP response"),
     "no body": (ok(b"", status="204 No Content"), "expected a script as JSON, got nothing"),
     "no JSON": (ok(b"<html><body>Hello, this is a page</body></html>"), "expected a script as JSON, got '<html>"),
     "no UTF-8": (ok(b"[\xff]"), "expected a script as JSON"),
@@ -73,11 +73,11 @@ BAD_ANSWERS = {
     "half of it": (ok(SCRIPT[:50]), "expected a script as JSON"),
     "no array": (
         ok(b'{"script": []}'),
-        "expected a script without faults; script: expected an array of entries, got an object",
+        "expected a valid script; script: expected an array of entries, got an object",
     ),
     "faults": (
         ok(b'[{"timestamp_ms": 0, "start": {}}, {"timestamp_ms": 0, "end": {}}]'),
-        "expected a script without faults; script[0].start.prompt: expected text that UTF-8 can hold, got nothing",
+        "expected a valid script; script[0].start.prompt: expected text that UTF-8 can hold, got nothing",
     ),
 }
 
@@ -114,7 +114,7 @@ async def test_a_server_that_closes_too_early_is_told() -> None:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        assert "expected an answer over HTTP, got RemoteProtocolError" in await refusal(url)
+        assert "expected an HTTP response, got RemoteProtocolError" in await refusal(url)
 
 
 SLOW = {
@@ -134,7 +134,7 @@ async def test_a_server_has_a_time_for_all_of_it(
         text = await refusal(server.url, using=settings(timeout=0.15))
         assert text == (
             f"script_url {server.url}: expected a script within 0.15 s (setting script_url_timeout), "
-            "timed out before all of it had come"
+            "timed out before it was complete"
         )
         await left(server)
 
@@ -144,7 +144,7 @@ async def test_a_server_that_is_not_there_is_told() -> None:
         port = reserved.getsockname()[1]
     text = await refusal(f"http://127.0.0.1:{port}/cat.json")
     assert text.startswith(
-        f"script_url http://127.0.0.1:{port}/cat.json: expected an answer over HTTP, got ConnectionRefusedError"
+        f"script_url http://127.0.0.1:{port}/cat.json: expected an HTTP response, got ConnectionRefusedError"
     )
 
 

@@ -13,7 +13,7 @@ from tests.support.script_server import CAT, NETWORK, SCRIPT, Server, certified,
 
 async def test_https_is_spoken_where_it_is_asked_for() -> None:
     async with serving(b"HTTP/1.1 400 Bad Request\r\n\r\n", head=b"") as server:
-        assert "expected an answer over HTTP, got SSLError" in await refusal(server.url.replace("http:", "https:"))
+        assert "expected an HTTP response, got SSLError" in await refusal(server.url.replace("http:", "https:"))
         await left(server)
 
 
@@ -204,9 +204,7 @@ async def test_no_host_is_asked_where_none_is_allowed() -> None:
 
 async def test_a_name_that_cannot_be_looked_up_is_told() -> None:
     host = "x" * 70
-    assert "expected an answer over HTTP, got Unicode" in await refusal(
-        f"http://{host}/", using=settings(hosts=(host,))
-    )
+    assert "expected an HTTP response, got Unicode" in await refusal(f"http://{host}/", using=settings(hosts=(host,)))
 
 
 async def test_a_long_url_is_shown_in_part() -> None:

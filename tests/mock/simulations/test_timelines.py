@@ -144,7 +144,7 @@ def test_a_stream_may_last_its_time_and_no_longer() -> None:
     plan = plan_of(a_script(1.002), settings)
     assert plan.error == (
         "expected a video of at most 1.001 s (setting simulation_duration), got a script of 1.002 s; "
-        "end it earlier, or make several of it"
+        "end it earlier, or split it"
     )
     assert (plan.seconds, plan.timeline.frames) == (0.0, 0)
 
@@ -158,14 +158,14 @@ def test_a_script_of_three_hundred_thousand_years_is_only_too_long() -> None:
 
 def test_a_test_prompt_fails_the_stream_where_it_stands_with_its_reason() -> None:
     plan = plan_of(a_script(3, "It looks out", "[error:model crash] It jumps"))
-    assert plan.error == "model crash (asked for by [error:...] in the prompt of the interact at 2000 ms)"
+    assert plan.error == "model crash (requested by [error:...] in the prompt of the interact at 2000 ms)"
     assert (plan.seconds, plan.timeline.frames) == (2.0, 40)
     assert [change.prompt for change in plan.timeline.changes] == ["A cat", "It looks out"]
 
 
 def test_a_test_prompt_in_the_start_fails_the_stream_at_once() -> None:
     plan = plan_of(a_script(3, "It looks out", prompt="A cat [error:moderation]"))
-    assert plan.error == "moderation (asked for by [error:...] in the prompt of the start at 0 ms)"
+    assert plan.error == "moderation (requested by [error:...] in the prompt of the start at 0 ms)"
     assert (plan.seconds, plan.timeline.frames) == (0.0, 0)
 
 

@@ -121,7 +121,7 @@ MOCK_TIME = "a whole number of milliseconds from 0 to 9007199254740991"
 MOCK_TEXT = "text that UTF-8 can hold"
 MOCK_EXPECTS = {
     "array": {("list_type", "an array of entries")},
-    "not_empty": {("too_short", "a start, an end and what happens between them")},
+    "not_empty": {("too_short", "at least a start and an end")},
     "entry": {("dict_type", "an object with timestamp_ms and one action")},
     "an_action": {("value_error", "exactly one of start, interact, end")},
     "one_action": {("value_error", "exactly one of start, interact, end")},
@@ -151,7 +151,7 @@ MOCK_EXPECTS = {
     "time_in_bounds": {("less_than_equal", MOCK_TIME)},
     "first_at_0": {("value_error", "0, the time of the first entry")},
     "times_in_order": {("value_error", "LATEST or later: times do not go back")},
-    "some_length": {("value_error", "a time above 0, as a video has frames")},
+    "some_length": {("value_error", "a time above 0: a video has at least one frame")},
     "start_first": {("value_error", "a start, as the first entry")},
     "one_start": {("value_error", "no start after the first entry: one stream, one script")},
     "no_early_end": {("value_error", "no end before the last entry")},

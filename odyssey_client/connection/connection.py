@@ -1,10 +1,10 @@
-"""One connection, from the first REST call to the last goodbye: the shell that carries `connection_machine.py` out.
+"""The shell of `connection_machine.py`: runs one connection from its first REST call to its close.
 
-One task owns everything: sockets, peers, timers and the calling of handlers live in its task groups, and are gone
-when it ends. It is fed by `Connection.handle`, which asks the machine and carries out what that says::
+One task owns the connection. Sockets, peers, timers and handler calls run in its task groups and end with it.
+`Connection.handle` passes events to the machine and carries out the effects::
 
-    sessions, link, timers, user  --events-->  ConnectionMachine  --effects-->  status, handlers, sessions, link, timers
-                          streamerToClient  -->  StreamCalls (stream_calls.py)  -->  results of calls, handlers
+    sessions, link, timers, caller  --events-->  ConnectionMachine  --effects-->  status, handlers, sessions, link, timers
+                            streamerToClient  -->  StreamCalls (stream_calls.py)  -->  results of calls, handlers
 """
 
 from __future__ import annotations
@@ -48,33 +48,37 @@ from odyssey_client.rtc.ice_servers import Fetch
 logger = logging.getLogger(__name__)
 
 HANDLER_LIMIT_S = 2.0
-"""Seconds that handlers have to finish once the connection is over and somebody waits for its end."""
+"""Seconds that handlers have to finish once the connection is over and `Connection.close` waits for its end."""
 
 REASON_LIMIT_S = 0.5
-"""Seconds that signaling has to say why the peer was lost: both are closed at once, and either may come first."""
+"""Seconds to wait for signaling to report why the peer was lost.
+
+The service closes both at once, and either close may arrive first.
+"""
 
 
 class SessionSource(Protocol):
-    """The REST calls that lead to credentials."""
+    """The REST calls that return credentials."""
 
     def open(self, on_queued: Callable[[int, str], None]) -> Awaitable[ClientCredentials]:
-        """Get a new session.
+        """Request a new session.
 
-        ``on_queued`` is called each time no streamer was free, with how often that was and what the service said.
+        ``on_queued`` is called each time no streamer is free, with the number of such responses and the service's
+        message.
         """
         ...
 
     def renew(self, credentials: ClientCredentials) -> Awaitable[ClientCredentials]:
-        """Get credentials with which the session of ``credentials`` can be taken up again.
+        """Return new credentials that resume the session of ``credentials``.
 
         Raises:
-            SessionLostError: there is no such session any more.
+            SessionLostError: the session no longer exists.
         """
         ...
 
 
 class Connection:
-    """One connection. `start` it, wait for `ready`, `close` it; a new one is made to connect again."""
+    """One connection: `start` it, await `ready`, and `close` it. Connecting again takes a new instance."""
 
     def __init__(
         self,
@@ -87,7 +91,7 @@ class Connection:
         handlers: OdysseyEventHandlers,
         events: EventBus,
     ) -> None:
-        """``events`` is told every event, in order, besides the handlers, and of the end."""
+        """``events`` receives every event that the handlers receive, in order, and is ended with the connection."""
         self.media_stream = MediaStream()
         self.status: ConnectionStatus | None = None
         self._clock = clock
@@ -123,26 +127,26 @@ class Connection:
 
     @property
     def credentials(self) -> ClientCredentials | None:
-        """Those of the session there is, or was."""
+        """Credentials of the current or last session; None before the first."""
         return self._link.credentials
 
     @property
     def is_up(self) -> bool:
-        """Whether video and data channel are there."""
+        """Whether the connection is up: in state `CONNECTED` or `LOST`."""
         return self._machine.is_up
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended or failed; what it held may still be on its way out, see `close`."""
+        """Whether the connection has ended or failed; its tasks may still be closing, see `is_gone`."""
         return self._machine.is_over
 
     @property
     def is_gone(self) -> bool:
-        """Whether nothing of it is left any more."""
+        """Whether the connection is over and its task has finished."""
         return self._machine.is_over and (self._task is None or self._task.done())
 
     def start(self, credentials: ClientCredentials | None = None) -> None:
-        """Begin, with credentials made elsewhere if there are any; nothing happens if it was closed already."""
+        """Start connecting, with ``credentials`` if given; does nothing if the connection was closed already."""
         if self._machine.is_over:
             return
         self._task = asyncio.create_task(self._run(credentials), name="odyssey connection")
@@ -151,18 +155,19 @@ class Connection:
         """Wait until the connection is up.
 
         Raises:
-            OdysseyError: it is over before it was up.
+            OdysseyError: the connection ended before it was up.
         """
         await asyncio.shield(self._ready)
 
     async def close(self) -> None:
-        """End the connection and wait until nothing of it is left; at any moment, from any task, as often as one likes.
+        """End the connection and wait until all its tasks have finished.
 
-        Called from a handler it does not wait for the handlers, which would be waiting for itself.
+        May be called at any time, from any task, and more than once. A call from a handler does not wait for the
+        handlers: it would wait for itself.
         """
         self.handle(connection_machine.Disconnect())
         if self._task is None or self._task.done():
-            return  # never begun, or all over: perhaps with an event loop that is gone
+            return  # never started, or already finished, perhaps in an event loop that is closed
         if in_handler():
             await self._quiet.wait()
             return
@@ -172,9 +177,9 @@ class Connection:
             self._task.result()
 
     def handle(self, event: ConnectionEvent) -> None:
-        """Let the machine decide about ``event``, and carry out what it says."""
+        """Pass ``event`` to the machine and carry out the effects."""
         if self._machine.is_over and not isinstance(event, connection_machine.Disconnect):
-            return  # an echo of what is being torn down
+            return  # closing the connection causes further events
         for effect in self._machine.handle(event):
             self._carry_out(effect)
 
@@ -197,23 +202,26 @@ class Connection:
 
     async def _live(self, credentials: ClientCredentials | None) -> None:
         try:
-            if not self._machine.is_over:  # it may have been closed before this task began
+            if not self._machine.is_over:  # it may have been closed before this task started
                 self.handle(_connect(credentials))
             await self._released.wait()
         finally:
-            # Cancelled from outside, as when the event loop ends: it is over all the same, and what the tasks
-            # of the work still say on their way out begins nothing new.
+            # If this task is cancelled from outside (the event loop ends), the machine must be over as well, so that
+            # events of the tasks that are ending start nothing new.
             self.handle(connection_machine.Disconnect())
 
     async def _cancel_late(self, delivering: set[asyncio.Task[None]]) -> None:
-        """Give handlers a limit once somebody waits for them; until then, one may be connecting anew."""
+        """Cancel handlers that outlast the limit, which starts when `close` waits for them.
+
+        Until then there is no limit: a handler may be connecting again.
+        """
         await self._awaited.wait()
         await self._clock.sleep(HANDLER_LIMIT_S)
         logger.warning("a handler was still running %g s after the connection was closed; cancelled", HANDLER_LIMIT_S)
         for task in delivering:
             task.cancel()
 
-    # What the machine says is to be done.
+    # Effects.
 
     def _carry_out(self, effect: ConnectionEffect) -> None:  # noqa: PLR0912 - a case for each effect
         match effect:
@@ -275,18 +283,18 @@ class Connection:
         self.handle(event)
 
     def _settle(self, error: OdysseyError) -> None:
-        """Let nobody wait any longer; the second time nobody does."""
+        """Settle all waiting calls; a second call has no effect."""
         self.streaming.close(error)
         self.media_stream.end(error if self._machine.state is ConnectionState.FAILED else None)
         self._events.end()
         if not self._ready.done():
             self._ready.set_exception(error)
-            self._ready.exception()  # seen: whoever waited may have been cancelled
+            self._ready.exception()  # mark as retrieved: the task that waited may have been cancelled
 
-    # What the link tells, beside events.
+    # Callbacks of the link, other than events.
 
     def _answered(self, answer: StreamerMessage) -> None:
-        if not self._machine.is_over:  # otherwise it was said while the goodbye is under way
+        if not self._machine.is_over:  # messages may still arrive while the connection closes
             self.streaming.answered(answer)
 
     def _report(self, error: OdysseyError) -> None:
@@ -301,22 +309,22 @@ class Connection:
 
 
 class ConnectionTasks:
-    """The tasks of one connection: each ends with it, and some with the attempt that they belong to."""
+    """The tasks of one connection: each ends with the connection, and some already with their attempt."""
 
     def __init__(self, clock: Clock, broke: Callable[[Exception], None]) -> None:
-        """``broke`` is told what a task raised."""
+        """``broke`` is called with the exception that a task raised."""
         self._clock = clock
         self._broke = broke
         self._group: asyncio.TaskGroup | None = None
-        # What happens may be told by one of aiortc's tasks, whose context marks the tasks begun there as the peer's, to
-        # be cancelled with it: so every task has the context of whoever connects.
+        # Events may arrive in a task of aiortc. Its context marks tasks created there as the peer's, and closing the
+        # peer cancels them. So every task runs in the context of the code that created the connection.
         self._context = contextvars.copy_context()
         self._is_over = False
         self._begun: list[asyncio.Task[None]] = []
-        """What an attempt that is dropped takes with it: REST calls and watches."""
+        """Tasks that are cancelled when the attempt is dropped: REST calls and watches."""
 
     async def run(self, life: Awaitable[None]) -> None:
-        """Wait for ``life``; then end everything."""
+        """Wait for ``life``; then cancel all tasks."""
         try:
             async with asyncio.TaskGroup() as self._group:
                 try:
@@ -328,7 +336,7 @@ class ConnectionTasks:
             pass
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call ``call`` after a time, unless all is over by then."""
+        """Call ``call`` after ``seconds``, unless the connection is over by then."""
 
         async def wait_and_call() -> None:
             await self._clock.sleep(seconds)
@@ -338,34 +346,34 @@ class ConnectionTasks:
             self.spawn(wait_and_call())
 
     def begin(self, work: Coroutine[object, object, None]) -> None:
-        """Begin what ends with the attempt."""
+        """Start a task that ends with the attempt."""
         self._begun.append(self.spawn(work))
 
     def drop(self) -> None:
-        """End what ends with the attempt."""
+        """Cancel the tasks of the attempt."""
         for task in self._begun:
             task.cancel()
         self._begun.clear()
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """Begin what ends with the connection."""
+        """Start a task that ends with the connection."""
         if self._group is None:
             raise RuntimeError("the connection was not started")
         task = self._group.create_task(self._guarded(work), context=self._context.copy())
-        # Cancelled before it has begun, a task leaves its work untouched, and Python would complain of that.
+        # A task that is cancelled before it starts never awaits its coroutine; Python would warn about that.
         task.add_done_callback(lambda _: work.close())
         return task
 
     async def _guarded(self, work: Coroutine[object, object, None]) -> None:
         try:
             await work
-        except Exception as error:  # a defect: the connection ends with it, and whoever waits is told
+        except Exception as error:  # a bug: it ends the connection, and waiting calls raise it
             logger.exception("a task of the connection failed")
             self._broke(error)
 
 
-class _Over(Exception):  # noqa: N818 - not an error: the way out of a task group
-    """The connection is over; whatever runs for it is to be cancelled."""
+class _Over(Exception):  # noqa: N818 - not an error: it leaves the task group
+    """Leaves the task group when the connection is over, which cancels its tasks."""
 
 
 def _connect(credentials: ClientCredentials | None) -> ConnectionEvent:

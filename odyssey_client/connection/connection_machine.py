@@ -2,19 +2,19 @@
 
 Rules:
 
-1. What may happen stands in `TRANSITIONS` and nowhere else. An event that it does not list for a state is a defect of
-   the shell and raises `IllegalEventError`. Whatever the network, the service or the user can cause is listed for every
-   state it can come in.
-2. The keys of a row are classes of events. Some events mean different things at different times: `_guarded` has the
-   rules that put one of `Guarded` in their place.
-3. The effects of a row are classes as well. `_effect` makes each, after the state has changed, from that state and from
-   what the machine remembers.
-4. The machine does nothing itself: no sockets, no tasks, no clock. `connection.py` carries its effects out, in order.
+1. `TRANSITIONS` lists every event that a state accepts. An unlisted event is a bug in the shell and raises
+   `IllegalEventError`. Every event that the network, the service or the caller can cause is listed for each state in
+   which it can occur.
+2. The keys of a row are event classes. The meaning of some events depends on the machine: `_guarded` replaces them by
+   one of `Guarded`.
+3. The effects of a row are classes as well. `_effect` creates each one after the state has changed, from the new state
+   and from the machine's attributes.
+4. The machine has no sockets, tasks or clock. `connection.py` carries out its effects, in order.
 
-A connection that was up and is lost goes round from `LOST` or `CONNECTED` through `WAITING`, `RENEWING` (its session)
-and `RECONNECTING` back to `CONNECTED`, as often as there are tries; each try has a socket and a peer of its own.
+When a connection that was up is lost, it goes from `LOST` or `CONNECTED` through `WAITING`, `RENEWING` (its session)
+and `RECONNECTING` back to `CONNECTED`. It repeats this while attempts remain; each attempt has its own socket and peer.
 
-One machine is one connection: connecting again takes a new one.
+A machine describes one connection; connecting again takes a new machine.
 """
 
 from __future__ import annotations
@@ -44,98 +44,100 @@ CLEAN_CLOSE_CODES = frozenset({1000, 1001})
 """WebSocket close codes that end a connection without an error (protocol.md section 3)."""
 
 HOLD_S = 10.0
-"""Seconds that a connection has to last, once it has come back, for its tries to be counted anew: a service that drops
-every connection is not to be asked for ever."""
+"""Seconds that a restored connection must last before its attempts are counted from 0 again.
+
+Without this, a client would reconnect endlessly to a service that drops every connection.
+"""
 
 
 class ConnectionState(StrEnum):
-    """Where a connection stands."""
+    """State of a connection."""
 
     IDLE = "idle"
-    """Made, not begun."""
+    """Created, not started."""
     AUTHENTICATING = "authenticating"
-    """The REST calls are under way."""
+    """The REST calls are in progress."""
     QUEUEING = "queueing"
     """No streamer is free (503); the request is repeated."""
     CONNECTING = "connecting"
-    """The signaling socket and the peer connection are being opened; neither video nor channel is there."""
+    """The signaling socket and the peer connection are opening; there is no video track or open channel yet."""
     HAVE_VIDEO = "have_video"
-    """The video track is there; `clientToStreamer` is not open yet."""
+    """The video track was added; `clientToStreamer` is not open yet."""
     HAVE_CHANNEL = "have_channel"
-    """`clientToStreamer` is open; the video track is not there yet."""
+    """`clientToStreamer` is open; the video track was not added yet."""
     RETRYING = "retrying"
-    """Signaling was lost before the connection was up; the wait before the next try."""
+    """Signaling was lost before the connection was up; waiting before the next attempt."""
     CONNECTED = "connected"
-    """Video and `clientToStreamer` are both there."""
+    """The video track was added and `clientToStreamer` is open."""
     LOST = "lost"
-    """The peer connection is gone; signaling has a moment to say why."""
+    """The peer connection is lost; waiting briefly for signaling to report the reason."""
     WAITING = "waiting"
-    """The connection was up and is lost; the wait before the next try to have it back."""
+    """A connection that was up is lost; waiting before the next attempt to reconnect."""
     RENEWING = "renewing"
-    """A try to reconnect has begun: a new token for the session is asked for."""
+    """An attempt to reconnect has started: a new token for the session is requested."""
     REOPENING = "reopening"
-    """The session is gone; another one is asked for."""
+    """The session no longer exists; a new one is requested."""
     REQUEUEING = "requeueing"
-    """The same, and no streamer is free (503); the request is repeated."""
+    """Like `REOPENING`, but no streamer is free (503); the request is repeated."""
     RECONNECTING = "reconnecting"
-    """The signaling socket and the peer connection are being opened anew; neither video nor channel is there."""
+    """The signaling socket and the peer connection are opening again; there is no video track or open channel yet."""
     REGAINED_VIDEO = "regained_video"
-    """The video track is there again; `clientToStreamer` is not open yet."""
+    """The video track was added again; `clientToStreamer` is not open yet."""
     REGAINED_CHANNEL = "regained_channel"
-    """`clientToStreamer` is open again; the video track is not there yet."""
+    """`clientToStreamer` is open again; the video track was not added yet."""
     DISCONNECTED = "disconnected"
     """Over, without an error."""
     FAILED = "failed"
     """Over, with a fatal error."""
 
 
-# What happens: goes in.
+# Events, from the shell.
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """The user connects, without credentials."""
+    """The caller connects without credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectWithCredentials:
-    """The user connects to the session of ``credentials``."""
+    """The caller connects to the session of ``credentials``."""
 
     credentials: ClientCredentials
 
 
 @dataclass(frozen=True, slots=True)
 class NoStreamerFree:
-    """The service has no streamer free (503); the request is repeated."""
+    """No streamer is free (503); the request is repeated."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionOpened:
-    """There are credentials: of a new session, or new ones of the session there was."""
+    """The service returned credentials: of a new session, or new ones of the current session."""
 
     credentials: ClientCredentials
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRefused:
-    """A REST call failed, and trying again does not help."""
+    """A REST call failed, after its own retries."""
 
     error: OdysseyError
 
 
 @dataclass(frozen=True, slots=True)
 class VideoAdded:
-    """The video track is there."""
+    """The video track was added to the peer connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelOpened:
-    """`clientToStreamer` is open."""
+    """`clientToStreamer` opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignalingClosed:
-    """The socket closed with ``code`` (RFC 6455 section 7.4), or did not open: then ``code`` is None."""
+    """The socket closed with ``code`` (RFC 6455 section 7.4); ``code`` is None if the socket could not be opened."""
 
     code: int | None
     reason: str = ""
@@ -143,7 +145,7 @@ class SignalingClosed:
 
 @dataclass(frozen=True, slots=True)
 class ErrorReported:
-    """Signaling brought an ``error`` message that ends the connection."""
+    """An ``error`` message that ends the connection arrived on the signaling socket."""
 
     reason: str
 
@@ -162,27 +164,27 @@ class RetryDue:
 
 @dataclass(frozen=True, slots=True)
 class ReasonOverdue:
-    """The wait of `AwaitReason` is over, and signaling has not said why the peer was lost."""
+    """The wait of `AwaitReason` is over, and signaling did not report why the peer was lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A connection that came back has lasted as long as `WatchHold` said."""
+    """A restored connection has lasted for the time given in `WatchHold`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """The connection was not up in time."""
+    """The connection was not up before the timer of `StartTimer` expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """The user ends it."""
+    """The caller ends the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broke:
-    """One of the connection's own tasks raised what it must not: a defect of this package."""
+    """One of the connection's own tasks raised an unexpected exception: a bug in this package."""
 
     error: Exception
 
@@ -208,38 +210,38 @@ type ConnectionEvent = (
 
 
 class SignalingLost:
-    """Before the connection was up, the socket could not be opened or broke, and a retry is left."""
+    """Before the connection was up, the socket could not be opened or was lost, and a retry is left."""
 
 
 class SignalingGivenUp:
-    """The same, and no retry is left."""
+    """Like `SignalingLost`, but no retry is left."""
 
 
 class SessionGone:
-    """The service does not know the session any more, and another one may be taken."""
+    """The service no longer knows the session, and the policy allows a new one."""
 
 
 class ConnectionLost:
-    """A connection that was up is lost, or a try to have it back has failed; and a try is left."""
+    """A connection that was up is lost, or an attempt to reconnect has failed, and an attempt is left."""
 
 
 class GivenUp:
-    """The same, and no try is left."""
+    """Like `ConnectionLost`, but no attempt is left."""
 
 
 type Guarded = SignalingLost | SignalingGivenUp | SessionGone | ConnectionLost | GivenUp
-"""What the machine makes of an event by the rules of `_guarded`; a shell sends none of them."""
+"""Events that `_guarded` derives from those of the shell; the shell sends none of them itself."""
 
 type Happening = type[ConnectionEvent | Guarded]
 """A key of the table."""
 
 
-# What the shell is to do: comes out.
+# Effects, for the shell.
 
 
 @dataclass(frozen=True, slots=True)
 class SetStatus:
-    """Tell the user where the connection stands, as `STATUSES` has it for the new state."""
+    """Report the status of the connection to the caller, as `STATUSES` defines it for the new state."""
 
     status: ConnectionStatus
     message: str | None = None
@@ -247,47 +249,47 @@ class SetStatus:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """Make the REST calls that lead to credentials."""
+    """Request a session with the REST calls that return credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class RenewSession:
-    """Get a new token for the session of ``credentials``."""
+    """Request a new token for the session of ``credentials``."""
 
     credentials: ClientCredentials
 
 
 @dataclass(frozen=True, slots=True)
 class LoseSession:
-    """The session is gone: settle the calls that wait, tell of the stream that it has ended."""
+    """Settle the waiting calls and report that the stream has ended: the session no longer exists."""
 
     error: OdysseyError
 
 
 @dataclass(frozen=True, slots=True)
 class StartTimer:
-    """Send `TimedOut` after ``seconds``, unless it is stopped before, or the connection over."""
+    """Send `TimedOut` after ``seconds``, unless the timer is stopped or the connection is over by then."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class StopTimer:
-    """Stop the timer, if it runs."""
+    """Stop the timer if it is running."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSignaling:
-    """Open the socket and answer its offer."""
+    """Open the signaling socket and answer the SDP offer that arrives on it."""
 
     credentials: ClientCredentials
 
 
 @dataclass(frozen=True, slots=True)
 class DropAttempt:
-    """Give up what is under way: the REST calls, the watches, the socket and the peer connection.
+    """Abandon the current attempt: its REST calls, watches, socket and peer connection.
 
-    The socket is closed so that the service keeps the session. Whatever any of them still says is passed over.
+    The close code of the socket makes the service keep the session. Later events of the attempt are ignored.
     """
 
 
@@ -300,12 +302,12 @@ class ScheduleRetry:
 
 @dataclass(frozen=True, slots=True)
 class AwaitReason:
-    """Send `ReasonOverdue` after a moment."""
+    """Send `ReasonOverdue` after a short wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchVideo:
-    """Send `PeerLost` once no frame has come for too long."""
+    """Send `PeerLost` when no frame has arrived for too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,17 +319,17 @@ class WatchHold:
 
 @dataclass(frozen=True, slots=True)
 class CallConnected:
-    """Tell the user that the connection is up, for the first time."""
+    """Report to the caller that the connection is up for the first time."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallDisconnected:
-    """Tell the user that a connection that was up is over."""
+    """Report to the caller that a connection that was up is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Tell the user of ``error``; it is ``fatal`` where it ends the connection."""
+    """Report ``error`` to the caller; ``fatal`` if it ends the connection."""
 
     error: OdysseyError
     fatal: bool
@@ -335,7 +337,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Say goodbye, close everything, and settle every call that still waits with ``error``."""
+    """Close everything, and settle every waiting call with ``error``."""
 
     error: OdysseyError
 
@@ -509,7 +511,7 @@ STATUSES: Mapping[ConnectionState, tuple[ConnectionStatus, str | None]] = Mappin
         ConnectionState.FAILED: (ConnectionStatus.FAILED, None),
     }
 )
-"""What `SetStatus` tells on entering a state; where it follows an error, the machine adds that to the message."""
+"""Status and message that `SetStatus` reports on entering a state. After an error the machine builds the message."""
 
 OVER = frozenset({ConnectionState.DISCONNECTED, ConnectionState.FAILED})
 UP = frozenset({ConnectionState.CONNECTED, ConnectionState.LOST})
@@ -524,11 +526,11 @@ REGAINING = frozenset(
         ConnectionState.REGAINED_CHANNEL,
     }
 )
-"""Where a connection that was up is being made again."""
+"""States in which a connection that was up is being restored."""
 
 
 class IllegalEventError(PicklableError, RuntimeError):
-    """An event that the table does not list for the state the machine is in: a defect of the caller."""
+    """The table does not list the event for the current state: a bug in the shell."""
 
     def __init__(self, state: ConnectionState, event: Happening) -> None:
         expected = ", ".join(sorted(each.__name__ for each in TRANSITIONS[state]))
@@ -539,7 +541,7 @@ class IllegalEventError(PicklableError, RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class ReconnectPolicy:
-    """When signaling is tried again, and whether a lost connection is; times in seconds."""
+    """Retries of signaling, and whether and how often to reconnect; times in seconds."""
 
     max_retries: int = 5
     initial_delay: float = 1.0
@@ -550,15 +552,15 @@ class ReconnectPolicy:
 
     @property
     def tries(self) -> int:
-        """How many there are to have a lost connection back."""
+        """Number of attempts to restore a lost connection."""
         return 0 if self.reconnect == "off" else self.max_retries
 
     def try_delay(self, tries: int) -> float:
-        """The wait before the next try to reconnect, after ``tries`` of them: the first is made at once."""
+        """Return the wait before the next attempt to reconnect, after ``tries`` attempts; the first has no wait."""
         return self.delay(tries - 1) if tries else 0.0
 
     def delay(self, retry: int) -> float:
-        """The wait before retry number ``retry``, which counts from 0."""
+        """Return the wait before retry number ``retry``, counted from 0."""
         delay = self.initial_delay
         for _ in range(retry):
             if delay >= self.max_delay:
@@ -568,19 +570,19 @@ class ReconnectPolicy:
 
 
 class ConnectionMachine:
-    """One connection's place in `TRANSITIONS`; it remembers the credentials, the retries, and what went wrong."""
+    """The state of one connection, with its credentials, retry counts and last error."""
 
     def __init__(self, policy: ReconnectPolicy | None = None) -> None:
         self.state = INITIAL
         self.retries = 0
-        """How often signaling was tried again before the connection was up."""
+        """Retries of signaling before the connection was up."""
         self.tries = 0
-        """How often it was tried to have the connection back since it last held."""
+        """Attempts to reconnect since the connection last held, see `HOLD_S`."""
         self._policy = policy or ReconnectPolicy()
         self._credentials: ClientCredentials | None = None
         self._error: OdysseyError = ConnectionClosedError("The connection was closed by disconnect().")
         self._given_up = ""
-        """After how many tries, where it has come to that."""
+        """Message about the attempts used up; empty unless the machine gave up reconnecting."""
 
     @property
     def is_up(self) -> bool:
@@ -591,10 +593,10 @@ class ConnectionMachine:
         return self.state in OVER
 
     def handle(self, event: ConnectionEvent) -> tuple[ConnectionEffect, ...]:
-        """Move on, and say what is to be done, in order.
+        """Make the transition for ``event`` and return its effects, in order.
 
         Raises:
-            IllegalEventError: the table does not list the event for the present state.
+            IllegalEventError: the table does not list the event for the current state.
         """
         happening = self._guarded(event)
         transition = TRANSITIONS[self.state].get(happening)
@@ -605,7 +607,7 @@ class ConnectionMachine:
         return tuple(self._effect(each) for each in effects)
 
     def _guarded(self, event: ConnectionEvent) -> Happening:
-        """Return the key of ``event`` in the table: its class, unless one of `Guarded` takes its place."""
+        """Return the key of ``event`` in the table: its class, or one of `Guarded` that replaces it."""
         if isinstance(event, SignalingClosed) and event.code in CLEAN_CLOSE_CODES:
             return SignalingClosed
         if self.state is ConnectionState.RENEWING and _is_session_lost(event):
@@ -617,7 +619,7 @@ class ConnectionMachine:
         return type(event)
 
     def _is_loss(self, event: ConnectionEvent) -> bool:
-        """Whether it costs a connection that was up, or a try to have it back, and nothing more."""
+        """Return whether ``event`` ends only a connection that was up, or one attempt to restore it."""
         if self.state in UP:
             return isinstance(event, SignalingClosed | ReasonOverdue)
         if self.state not in REGAINING:
@@ -637,11 +639,11 @@ class ConnectionMachine:
         if isinstance(event, Held) and self.state is ConnectionState.CONNECTED:
             self.tries = 0
         error = self._error_of(event)
-        # The first sign of a lost peer says the most: those after it are its consequences.
+        # The first event of a lost peer names the cause; later ones are its consequences.
         if error is not None and transition != (ConnectionState.LOST, ()):
             self._error = error
         if happening is GivenUp and self.tries:
-            self._given_up = f" Given up after {_tries(self.tries)} to reconnect."
+            self._given_up = f" Gave up after {_tries(self.tries)} to reconnect."
             self._error.add_note(self._given_up.strip())
 
     def _error_of(self, event: ConnectionEvent) -> OdysseyError | None:
@@ -653,7 +655,9 @@ class ConnectionMachine:
             case SignalingClosed(code, reason) if code in CLEAN_CLOSE_CODES:
                 return ConnectionClosedError(f"The service closed the connection ({_closure(code, reason)}).")
             case SignalingClosed(code, reason):
-                tries = f" after {self.retries + 1} tries" if self.retries and self.state not in UP | REGAINING else ""
+                tries = (
+                    f" after {self.retries + 1} attempts" if self.retries and self.state not in UP | REGAINING else ""
+                )
                 return SignalingError(f"The signaling connection was lost{tries}: {_closure(code, reason)}.")
             case TimedOut():
                 return self._overdue()
@@ -666,8 +670,8 @@ class ConnectionMachine:
     def _overdue(self) -> ConnectTimeoutError:
         what, then = ("The connection was not up", "Call connect() again, or raise AdvancedConfig.connect_timeout_s.")
         if self.state in REGAINING:
-            what, then = ("The lost connection was not up again", "The limit is AdvancedConfig.connect_timeout_s.")
-        waiting_for = _MISSING.get(self.state, "an answer")
+            what, then = ("The lost connection was not restored", "The limit is AdvancedConfig.connect_timeout_s.")
+        waiting_for = _MISSING.get(self.state, "a response")
         limit = f"{self._policy.connect_timeout:g} s"
         return ConnectTimeoutError(f"{what} within {limit}: still waiting for {waiting_for}. {then}")
 
@@ -699,8 +703,8 @@ class ConnectionMachine:
                 message = f"{self._error} Retry {self.retries + 1} of {self._policy.max_retries} follows."
             case ConnectionState.WAITING:
                 delay = self._policy.try_delay(self.tries)
-                when = f"follows in {delay:g} s" if delay else "follows"
-                message = f"{self._error} Try {self.tries + 1} of {self._policy.tries} to reconnect {when}."
+                when = f"in {delay:g} s" if delay else "now"
+                message = f"{self._error} Reconnecting {when} (attempt {self.tries + 1} of {self._policy.tries})."
             case ConnectionState.FAILED:
                 message = f"{self._error}{self._given_up}"
         return SetStatus(status, message)
@@ -714,7 +718,7 @@ class ConnectionMachine:
 
     def _known_credentials(self) -> ClientCredentials:
         if self._credentials is None:
-            raise RuntimeError("a session is used before there are credentials")
+            raise RuntimeError("expected credentials before an effect that uses a session")
         return self._credentials
 
 
@@ -722,7 +726,7 @@ _MISSING: Mapping[ConnectionState, str] = {
     ConnectionState.CONNECTING: "the offer and the peer connection",
     ConnectionState.HAVE_VIDEO: "the data channel clientToStreamer",
     ConnectionState.HAVE_CHANNEL: "the video track",
-    ConnectionState.RETRYING: "signaling to come back",
+    ConnectionState.RETRYING: "signaling to reconnect",
     ConnectionState.RENEWING: "a new token for the session",
     ConnectionState.RECONNECTING: "the offer and the peer connection",
     ConnectionState.REGAINED_VIDEO: "the data channel clientToStreamer",
@@ -735,18 +739,18 @@ def _is_session_lost(event: ConnectionEvent) -> bool:
 
 
 def _tries(number: int) -> str:
-    return "1 try" if number == 1 else f"{number} tries"
+    return "1 attempt" if number == 1 else f"{number} attempts"
 
 
 def _defect(error: Exception) -> OdysseyConnectionError:
-    """Name the innermost cause: the groups around it only say which tasks it went through."""
+    """Wrap a bug's exception; the message names the innermost cause, since exception groups only name tasks."""
     cause = error
     while isinstance(cause, ExceptionGroup):
         cause = cause.exceptions[0]
     said = f"{type(cause).__name__}: {excerpt(str(cause))}"
     made = OdysseyConnectionError(
-        f"The connection ended through a defect of this client ({said}). Please report it with the log's traceback; "
-        "connect() can be called again.",
+        f"The connection ended because of a bug in this client ({said}). Please report it with the traceback from the "
+        "log; connect() can be called again.",
         code="internal_error",
     )
     made.__cause__ = error

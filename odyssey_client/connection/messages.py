@@ -1,7 +1,7 @@
-"""What goes over the socket and the data channels, as typed values (protocol.md sections 3 and 4).
+"""Messages of the signaling socket and the data channels, as typed values (protocol.md sections 3 and 4).
 
-`parse` reads strictly: a field that is missing or of the wrong type is a `MessageError` that names it. Fields and
-message types that the protocol does not name are passed over, since a newer service may send more. `encode` writes.
+`parse` is strict: a field that is missing or of the wrong type raises a `MessageError` that names it. Unknown fields
+and message types are ignored, since a newer service may send more. `encode` writes a message.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from odyssey_client.models import JSON, BroadcastInfo
 
 
 class MessageError(SignalingError):
-    """A message is not what the protocol says; the connection goes on without it.
+    """A received message does not follow the protocol; it is skipped and the connection continues.
 
     Attributes:
-        kind: The message's ``type``, where it has one.
+        kind: The message's ``type``, if it has one.
     """
 
     default_code = "malformed_message"
@@ -41,7 +41,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class IceCandidate:
-    """`ice_candidate`; an empty ``candidate`` marks the end of them (RFC 8838 section 13)."""
+    """`ice_candidate`; an empty ``candidate`` is the end-of-candidates marker (RFC 8838 section 13)."""
 
     candidate: str
     sdp_mid: str | None
@@ -57,18 +57,18 @@ class ServiceError:
 
 @dataclass(frozen=True, slots=True)
 class BroadcastUnusable:
-    """`broadcast_ready`, with which nobody can watch: ``why`` says what it lacks."""
+    """A `broadcast_ready` without what a spectator needs; ``why`` names the missing or invalid field."""
 
     why: str
 
 
 type SignalingMessage = Offer | IceCandidate | ServiceError
-"""What comes on the signaling socket."""
+"""Messages received on the signaling socket."""
 
 type StreamerMessage = (
     StreamStarted | InteractAcknowledged | StreamEnded | StreamFailed | BroadcastReady | BroadcastUnusable
 )
-"""What comes on the data channel `streamerToClient`."""
+"""Messages received on the data channel `streamerToClient`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class ClientDisconnecting:
 
 @dataclass(frozen=True, slots=True)
 class InteractiveStreamStart:
-    """`interactive_stream_start`; what is None is left out.
+    """`interactive_stream_start`; fields that are None are left out.
 
     Attributes:
         image: A ``data:`` URL.
@@ -116,14 +116,14 @@ class InteractiveStreamEnd:
 
 
 type ChannelMessage = InteractiveStreamStart | Update | InteractiveStreamEnd
-"""What goes out on the data channel `clientToStreamer`; a start with an image goes by the socket."""
+"""Messages sent on the data channel `clientToStreamer`; a start with an image is sent on the socket instead."""
 
 type OutgoingMessage = Answer | Keepalive | ClientDisconnecting | ChannelMessage
-"""What goes out on the socket, or on `clientToStreamer`."""
+"""Messages sent on the socket or on `clientToStreamer`."""
 
 
 class _Fields:
-    """The fields of one message, read with their types."""
+    """Typed access to the fields of one message."""
 
     def __init__(self, channel: str, kind: str, fields: Mapping[str, object]) -> None:
         self._where = f"{channel}: {kind}"
@@ -139,7 +139,7 @@ class _Fields:
     def some_text(self, name: str) -> str:
         value = self.text(name)
         if not value:
-            raise MessageError(f"{self._where}.{name} must be a non-empty string, got an empty one", kind=self._kind)
+            raise MessageError(f"{self._where}.{name} must be a non-empty string, got an empty string", kind=self._kind)
         return value
 
     def text_or(self, name: str, default: str) -> str:
@@ -160,7 +160,7 @@ class _Fields:
 
 
 def _broadcast_ready(fields: _Fields) -> BroadcastReady | BroadcastUnusable:
-    """Read it; without URL or token it is no less a message, but one that says that something is wrong."""
+    """Read `broadcast_ready`; return `BroadcastUnusable` if a field is missing or invalid."""
     try:
         where, token = fields.some_text("webrtc_url"), fields.some_text("spectator_token")
         return BroadcastReady(BroadcastInfo(where, token, fields.optional_text("broadcast_url")))
@@ -194,10 +194,11 @@ STREAMER_TO_CLIENT: Mapping[str, _Reader[StreamerMessage]] = MappingProxyType(
 
 
 def parse[M](channel: str, readers: Mapping[str, _Reader[M]], data: str | bytes) -> M | None:
-    """Read one message; None for a type that ``readers`` does not know.
+    """Parse one message; return None for a type that ``readers`` does not list.
 
     Raises:
-        MessageError: binary, no JSON, no object, no ``type``, or a field that is missing or of the wrong type.
+        MessageError: ``data`` is binary or not a JSON object, ``type`` is not a string, or a field is missing or of
+            the wrong type.
     """
     if isinstance(data, bytes):
         raise MessageError(f"{channel}: expected JSON text, got a binary message of {len(data)} bytes")
@@ -215,7 +216,7 @@ def parse[M](channel: str, readers: Mapping[str, _Reader[M]], data: str | bytes)
 
 
 def encode(message: OutgoingMessage) -> str:
-    """Write one message as it goes on the wire."""
+    """Return one message as the JSON text that is sent."""
     return json.dumps(_wire_form(message), ensure_ascii=False, separators=(",", ":"))
 
 

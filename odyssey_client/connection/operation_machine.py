@@ -1,19 +1,23 @@
-"""The state machine of the calls that start, steer and end streams over one connection (protocol.md section 4).
+"""The state machine of the calls that start, change and end streams over one connection (protocol.md section 4).
 
 Rules:
 
-1. What may happen stands in `TRANSITIONS`, and which calls are refused in `REFUSALS`. Anything else is a defect of the
-   shell. The keys of a row are classes of events; `_guarded` has the rules that put one of `Guarded` in their place.
-2. The effects of a row are classes as well. Which calls one is for follows from the event: `_resolved` and `_rejected`
-   tell. Announcements come before results: a handler has been called by the time the call it belongs to returns.
-3. The machine does nothing itself: no channel, no future, no clock. `stream_calls.py` carries out its effects in order.
-4. The wire gives answers no number, so they are matched by order: the streamer answers starts in the order they were
-   sent, and interactions in theirs. A call that gave up (timed out, cancelled) keeps its place, so that an answer
-   that comes late is not taken for the next call's; its place is given up when as much time has passed again. Where
-   an answer shows the very text of a later call, and not that of the first in line, it belongs to the later one: the
-   first was never answered. An acknowledgement that shows the text of none in line answers nothing where it is the one
-   before said twice, or begins with the text of an interaction whose place was given up.
-5. A stream error answers the start that waits; else the interaction first in line; else the end.
+1. `TRANSITIONS` lists the events that each state accepts, and `REFUSALS` the calls that it rejects. Any other event is
+   a bug in the shell. The keys of a row are event classes; `_guarded` replaces some by one of `Guarded`.
+2. The effects of a row are classes as well. `_resolved` and `_rejected` derive from the event which calls they settle.
+   Announcements precede results, so that a handler is called before the call it belongs to returns.
+3. The machine has no channel, futures or clock. `stream_calls.py` carries out its effects, in order.
+4. Replies carry no number, so they are matched by order: the streamer replies to starts in the order they were sent,
+   and to interactions in theirs.
+
+   - A call that gave up (timed out or was cancelled) keeps its place in line, so that its late reply is not taken for
+     that of the next call. It loses the place when the same time has passed again.
+   - A reply that contains the text of a later call, and not that of the first in line, belongs to the later call. The
+     first call never got a reply.
+   - An acknowledgment may contain the text of no call in line. It is ignored if it repeats the previous one, or if it
+     begins with the text of an interaction that lost its place.
+5. A stream error is the reply to the start that waits; without one, to the first interaction in line; without one, to
+   the end.
 """
 
 from __future__ import annotations
@@ -36,26 +40,26 @@ from odyssey_client.service_errors import stream_error
 
 
 class OperationState(StrEnum):
-    """Where the streaming of a connection stands."""
+    """State of the streams of a connection."""
 
     IDLE = "idle"
-    """No stream; one may be started."""
+    """No stream is running; a call may start one."""
     STARTING = "starting"
-    """A start was sent; `stream_started` is awaited."""
+    """A start was sent; waiting for `stream_started`."""
     STREAMING = "streaming"
-    """A stream runs; interactions may be sent."""
+    """A stream is running; interactions may be sent."""
     ENDING = "ending"
-    """An end was sent; `stream_ended` is awaited."""
+    """An end was sent; waiting for `stream_ended`."""
     CLOSED = "closed"
     """The connection is over."""
 
 
-# What happens: goes in. A call is known by a number that the shell gives it.
+# Events, from the shell, which numbers the calls.
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The user starts a stream."""
+    """The caller starts a stream."""
 
     call: int
     prompt: str
@@ -63,7 +67,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Interact:
-    """The user changes the stream."""
+    """The caller changes the stream."""
 
     call: int
     prompt: str
@@ -71,21 +75,21 @@ class Interact:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The user ends the stream."""
+    """The caller ends the stream."""
 
     call: int
 
 
 @dataclass(frozen=True, slots=True)
 class GaveUp:
-    """The call timed out or was cancelled; the same again when its place is to be given up too."""
+    """The call timed out or was cancelled. Sent a second time, the call also loses its place in line."""
 
     call: int
 
 
 @dataclass(frozen=True, slots=True)
 class SessionLost:
-    """The session is gone, because of ``error``, and with it any stream; the connection is about to get another one."""
+    """The session and its stream are gone because of ``error``; the connection is about to request a new session."""
 
     error: OdysseyError
 
@@ -99,11 +103,11 @@ class Close:
 
 type Call = Start | Interact | End
 type OperationEvent = Call | GaveUp | StreamerMessage | SessionLost | Close
-"""An answer of the streamer is an event as it is."""
+"""Events of the shell; a message of the streamer is an event itself."""
 
 
 class StartedLate:
-    """`stream_started` for a start that nobody waits for any more."""
+    """`stream_started` for a start that already gave up."""
 
 
 class StartRefused:
@@ -111,7 +115,7 @@ class StartRefused:
 
 
 class EndRefused:
-    """A stream error while an end waits and no interaction does."""
+    """A stream error while an end waits and no interaction is in line."""
 
 
 class StartGivenUp:
@@ -127,29 +131,29 @@ class EndGivenUp:
 
 
 class PlaceGivenUp:
-    """A call that gave up long ago is not answered any more."""
+    """A call that gave up earlier loses its place in line."""
 
 
 type Guarded = StartedLate | StartRefused | EndRefused | StartGivenUp | InteractGivenUp | EndGivenUp | PlaceGivenUp
-"""What the machine makes of an event by the rules of `_guarded`; a shell sends none of them."""
+"""Events that `_guarded` derives from those of the shell; the shell sends none of them itself."""
 
 type Happening = type[OperationEvent | Guarded]
 """A key of the table."""
 
 
-# What the shell is to do: comes out.
+# Effects, for the shell.
 
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Handlers and event streams are told."""
+    """Pass the message to handlers and event readers."""
 
     answer: Announced
 
 
 @dataclass(frozen=True, slots=True)
 class Resolve:
-    """The call returns ``value``: the stream's id, the acknowledged prompt, or nothing."""
+    """Make the call return ``value``: the stream's id, the applied prompt, or None."""
 
     call: int
     value: str | None = None
@@ -157,7 +161,7 @@ class Resolve:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """The call raises ``error``."""
+    """Make the call raise ``error``."""
 
     call: int
     error: OdysseyError
@@ -173,7 +177,7 @@ type Transition = tuple[OperationState, tuple[type[OperationEffect], ...]]
 
 
 def _anywhere(state: OperationState) -> Mapping[Happening, Transition]:
-    """What does not move a connection that is open, whatever its state."""
+    """Return the transitions that every open state shares; most of them keep ``state``."""
     return {
         InteractAcknowledged: (state, (Announce, Resolve)),
         BroadcastReady: (state, (Announce,)),
@@ -218,19 +222,19 @@ TRANSITIONS: Mapping[OperationState, Mapping[Happening, Transition]] = MappingPr
             SessionLost: (OperationState.IDLE, (Announce, Reject)),
         },
         OperationState.CLOSED: {
-            # Calls that were settled when the connection closed may still give up.
+            # The shell may still send `GaveUp` for calls that were settled when the connection closed.
             PlaceGivenUp: (OperationState.CLOSED, ()),
             Close: (OperationState.CLOSED, ()),
         },
     }
 )
 
-_NOT_CONNECTED = ("not_connected", "There is no connection any more. Call connect() first.")
+_NOT_CONNECTED = ("not_connected", "The connection is closed. Call connect() first.")
 _NO_STREAM = ("no_stream", "No stream is running. Call start_stream() first.")
-_STARTING = ("stream_starting", "A stream is being started. Wait until start_stream() has returned.")
+_STARTING = ("stream_starting", "A stream is starting. Wait until start_stream() returns.")
 _ENDING = (
     "stream_ending",
-    "The stream is being ended. Wait until end_stream() has returned, then call start_stream().",
+    "The stream is ending. Wait until end_stream() returns, then call start_stream().",
 )
 _RUNNING = ("stream_running", "A stream is already running. Call end_stream() first, or interact() to change it.")
 
@@ -250,17 +254,17 @@ REFUSALS: Mapping[tuple[OperationState, Happening], tuple[str, str]] = MappingPr
         (OperationState.CLOSED, End): _NOT_CONNECTED,
     }
 )
-"""The calls that are refused on the spot, by state: the ``reason`` and ``message`` of the `InvalidStateError`."""
+"""Calls that a state rejects at once, with the ``reason`` and ``message`` of the `InvalidStateError`."""
 
 _LOST_WHILE_WAITING = (
-    "The session was lost before the streamer answered, and its stream with it: whether this was carried out is not "
-    "known. Once the status is connected again, a new stream can be started."
+    "The session and its stream were lost before the streamer replied: it is not known whether this call was carried "
+    "out. Start a new stream once the status is connected again."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """One call's place in line; ``waiting`` no more once the call gave up."""
+    """A call's place in line; ``waiting`` is False once the call gave up."""
 
     call: int
     prompt: str
@@ -276,7 +280,7 @@ class _Place:
 
 
 class OperationMachine:
-    """One connection's place in `TRANSITIONS`, and the calls that wait for answers."""
+    """The state of the streams of one connection, and the calls that wait for replies."""
 
     def __init__(self) -> None:
         self.state = INITIAL
@@ -284,28 +288,28 @@ class OperationMachine:
         self._interactions: list[_Place] = []
         self._end: int | None = None
         self._acknowledged: tuple[_Place, str] | None = None
-        """The interaction that was answered last, and the prompt as it was applied."""
+        """The last interaction that was acknowledged, and its applied prompt."""
         self._given_up: list[_Place] = []
-        """Interactions of this stream that have no place in line any more, and were not answered."""
+        """Interactions of this stream that lost their place in line without a reply."""
 
     @property
     def pending(self) -> frozenset[int]:
-        """The calls that wait for an answer."""
+        """The calls that wait for a reply."""
         waiting = {place.call for place in (*self._starts, *self._interactions) if place.waiting}
         return frozenset(waiting if self._end is None else waiting | {self._end})
 
     def handle(self, event: OperationEvent) -> tuple[OperationEffect, ...]:
-        """Move on, and say what is to be done, in order.
+        """Make the transition for ``event`` and return its effects, in order.
 
         Raises:
-            InvalidStateError: a call does not fit the present state; nothing has changed.
+            InvalidStateError: the current state rejects the call; nothing has changed.
         """
         happening = self._guarded(event)
         transition = TRANSITIONS[self.state].get(happening)
         if transition is None:
             refusal = REFUSALS.get((self.state, happening))
             if refusal is None:
-                raise RuntimeError(f"streaming that is {self.state} does not expect {happening.__name__}")
+                raise RuntimeError(f"unexpected event in state {self.state}: {happening.__name__}")
             raise InvalidStateError(*refusal)
         self.state, kinds = transition
         make: Mapping[type[OperationEffect], Callable[[], Sequence[OperationEffect]]] = {
@@ -317,10 +321,10 @@ class OperationMachine:
         self._remember(event, happening)
         return effects
 
-    # Which event it is.
+    # Guards.
 
     def _guarded(self, event: OperationEvent) -> Happening:
-        """Return the key of ``event`` in the table: its class, unless one of `Guarded` takes its place."""
+        """Return the key of ``event`` in the table: its class, or one of `Guarded` that replaces it."""
         match event:
             case StreamStarted(applied_prompt=prompt):
                 place = _first_shown(self._starts, prompt)
@@ -347,7 +351,7 @@ class OperationMachine:
             return InteractGivenUp
         return PlaceGivenUp
 
-    # Which calls wait.
+    # Waiting calls.
 
     def _remember(self, event: OperationEvent, happening: Happening) -> None:
         match event:
@@ -374,7 +378,7 @@ class OperationMachine:
         for places in (self._starts, self._interactions):
             places[:] = [place for place in places if place.call != call]
 
-    # Which calls an answer is for.
+    # Matching replies to calls.
 
     def _resolved(self, event: OperationEvent) -> list[Resolve]:
         match event:
@@ -397,14 +401,14 @@ class OperationMachine:
         return [Resolve(place.call, applied_prompt)] if place.waiting else []
 
     def _is_said_twice(self, place: _Place, applied_prompt: str) -> bool:
-        """Whether this acknowledges once more what was answered already, and not what is at ``place`` (rule 4)."""
+        """Return whether this repeats the previous acknowledgment and is not for ``place`` (rule 4)."""
         if self._acknowledged is None or place.is_shown_in(applied_prompt):
             return False
         former, said = self._acknowledged
         return said == applied_prompt and former.is_shown_in(applied_prompt)
 
     def _is_too_late(self, place: _Place, applied_prompt: str) -> bool:
-        """Whether this acknowledges what was given up long ago, and not what is at ``place`` (rule 4)."""
+        """Return whether this acknowledges an interaction that lost its place, and is not for ``place`` (rule 4)."""
         if place.is_shown_in(applied_prompt):
             return False
         return any(each.begins(applied_prompt) for each in self._given_up)
@@ -421,12 +425,12 @@ class OperationMachine:
             case SessionLost():
                 return [Reject(call, SessionLostError(_LOST_WHILE_WAITING)) for call in self._take_all()]
             case Close(error):
-                why = f"The connection ended before the streamer answered: {error}"
+                why = f"The connection ended before the streamer replied: {error}"
                 return [Reject(call, ConnectionClosedError(why)) for call in self._take_all()]
         return []
 
     def _take_refused(self, happening: Happening) -> int | None:
-        """Take the call that a stream error answers out of its line (rule 5); None where it waits no more."""
+        """Remove the call that a stream error belongs to (rule 5); return None if that call gave up already."""
         if happening is EndRefused:
             call, self._end = self._end, None
             return call
@@ -453,7 +457,7 @@ def _announced(event: OperationEvent) -> list[Announced]:
 
 
 def _first_shown(places: list[_Place], applied_prompt: str) -> _Place | None:
-    """Whose answer this is: the first in line, unless only a later one's text is in it (rule 4)."""
+    """Return the call that the reply is for: the first in line, unless only a later call's text is in it (rule 4)."""
     if not places or places[0].is_shown_in(applied_prompt):
         return places[0] if places else None
     return next((place for place in places if place.is_shown_in(applied_prompt)), places[0])

@@ -1,4 +1,4 @@
-"""The signaling socket of one attempt (protocol.md section 3)."""
+"""The signaling socket of one connection attempt (protocol.md section 3)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from odyssey_client.rest.error_mapping import BLANK
 logger = logging.getLogger(__name__)
 
 RECONNECTING_CODE = 4000
-"""The close code of a socket whose session is to be taken up again (RFC 6455 section 7.4.2: free for our use)."""
+"""Close code that makes the service keep the session (RFC 6455 section 7.4.2: for private use)."""
 
 GOODBYE_LIMIT_S = 1.0
-"""Seconds that saying goodbye may take."""
+"""Seconds that `Signaling.leave` may take."""
 
 _SCHEMES = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 
@@ -40,12 +40,12 @@ class SignalingLostError(SignalingError):
     """The socket could not be opened, or is closed.
 
     Attributes:
-        close_code: The WebSocket close code (RFC 6455 section 7.4); None when it never opened.
-        close_reason: What was said with it, or why it did not open.
+        close_code: The WebSocket close code (RFC 6455 section 7.4); None if the socket never opened.
+        close_reason: The reason sent with the code, or why the socket did not open.
     """
 
     def __init__(self, close_code: int | None, close_reason: str) -> None:
-        super().__init__(f"The signaling connection is gone ({close_code}): {close_reason}")
+        super().__init__(f"The signaling connection was lost ({close_code}): {close_reason}")
         self.close_code = close_code
         self.close_reason = close_reason
 
@@ -54,21 +54,21 @@ class Signaling:
     """An open signaling socket."""
 
     def __init__(self, socket: ClientConnection, clock: Clock, token: str) -> None:
-        """``token`` is blanked out of what the service says where that may end in an error."""
+        """``token`` is blanked out of texts from the service that may become part of an error."""
         self._socket = socket
         self._token = token
         self._clock = clock
         self._keeps_session = False
 
     def keep_session(self) -> None:
-        """Leave in such a way, in the end, that the session can be taken up again."""
+        """Make `leave` close the socket in a way that keeps the session, so that it can be resumed."""
         self._keeps_session = True
 
     async def receive(self) -> SignalingMessage:
-        """Wait for the next message that the protocol knows; others are logged and passed over.
+        """Wait for the next message of a known type; log and skip others.
 
         Raises:
-            MessageError: a message of a known type is not what the protocol says; the socket is still good.
+            MessageError: a message of a known type does not follow the protocol; the socket stays open.
             SignalingLostError: the socket is closed.
         """
         while True:
@@ -79,7 +79,7 @@ class Signaling:
             message = self._read(data)
             if message is not None:
                 return message
-            logger.debug("signaling: passed over a message of a type this client does not know")
+            logger.debug("signaling: skipped a message of unknown type")
 
     async def send(self, message: OutgoingMessage) -> None:
         """Send one message.
@@ -98,11 +98,14 @@ class Signaling:
             await self._clock.sleep(interval)
             try:
                 await self.send(Keepalive())
-            except SignalingLostError:  # the reader sees it too, and says so
+            except SignalingLostError:  # `receive` raises it as well
                 return
 
     async def leave(self) -> None:
-        """Close, within `GOODBYE_LIMIT_S`: with 1000 and a goodbye, which ends the session, unless it is to be kept."""
+        """Close the socket, within `GOODBYE_LIMIT_S`.
+
+        Without `keep_session` this sends `client_disconnecting` and close code 1000, which end the session.
+        """
         with contextlib.suppress(SignalingLostError, TimeoutError):
             async with self._clock.timeout(GOODBYE_LIMIT_S):
                 if self._keeps_session:
@@ -122,19 +125,19 @@ class Signaling:
         return text.replace(self._token, BLANK)
 
     def _lost(self, closed: ConnectionClosed) -> SignalingLostError:
-        # Without a close frame there is no code on the wire: 1006 stands for that (RFC 6455 section 7.4.1).
+        # 1006 means that no close frame was received (RFC 6455 section 7.4.1).
         frame = closed.rcvd or closed.sent
         if frame is None:
-            return SignalingLostError(1006, "the connection broke")
+            return SignalingLostError(1006, "no close frame received")
         return SignalingLostError(frame.code, self._blanked(frame.reason))
 
 
 @asynccontextmanager
 async def open_signaling(credentials: ClientCredentials, network: Network, clock: Clock) -> AsyncIterator[Signaling]:
-    """Open the socket of a session; close it on leaving, see `Signaling.leave`.
+    """Open the socket of a session; on exit, close it with `Signaling.leave`.
 
     Raises:
-        SignalingLostError: it could not be opened.
+        SignalingLostError: the socket could not be opened.
     """
     url = f"{signaling_base(credentials)}/client/{quote(credentials.session_id, safe='')}"
     token = quote(credentials.session_token, safe="")
@@ -142,10 +145,10 @@ async def open_signaling(credentials: ClientCredentials, network: Network, clock
         try:
             socket = await stack.enter_async_context(network.websocket(f"{url}?token={token}"))
         except InvalidURI:
-            raise SignalingLostError(None, f"{url} is no WebSocket URL") from None
+            raise SignalingLostError(None, f"{url} is not a WebSocket URL") from None
         except InvalidHandshake as error:
             why = str(error).replace(token, BLANK)
-            raise SignalingLostError(None, f"{url} refused the WebSocket: {why}") from None
+            raise SignalingLostError(None, f"{url} rejected the WebSocket handshake: {why}") from None
         except (OSError, WebSocketException) as error:
             why = str(error).replace(token, BLANK)
             raise SignalingLostError(None, f"{url} could not be reached: {why}") from None
@@ -157,13 +160,13 @@ async def open_signaling(credentials: ClientCredentials, network: Network, clock
 
 
 def config_url(credentials: ClientCredentials) -> str:
-    """Where a session's ICE servers are told."""
+    """Return the URL that lists a session's ICE servers."""
     base = signaling_base(credentials)
     return f"{_SCHEMES[urlsplit(base).scheme]}{base[base.index(':') :]}/config"
 
 
 def signaling_base(credentials: ClientCredentials) -> str:
-    """The signaling URL with a ``ws`` scheme and no slash, query or fragment at its end."""
+    """Return the signaling URL with scheme ``ws`` or ``wss`` and without trailing slash, query or fragment."""
     parts = urlsplit(credentials.signaling_url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme.lower(), parts.scheme.lower())
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/"), "", ""))

@@ -1,4 +1,4 @@
-"""The calls that start, steer and end streams: the shell of `operation_machine.py`, with futures and limits."""
+"""The shell of `operation_machine.py`: calls that start, change and end streams, with their futures and timeouts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from odyssey_client.platform import Clock
 
 
 class StreamCalls:
-    """Carries `OperationMachine` out: each call waits for its own answer, and no longer than ``limit`` seconds."""
+    """Runs `OperationMachine`: each call waits for its own reply, for ``limit`` seconds at most."""
 
     def __init__(
         self,
@@ -47,7 +47,10 @@ class StreamCalls:
         announce: Callable[[Announced], None],
         later: Callable[[float, Callable[[], None]], None],
     ) -> None:
-        """``announce`` tells the user of an answer; ``later`` calls a function after a time, unless all is over."""
+        """``announce`` passes a message to the caller's handlers and event readers.
+
+        ``later`` calls a function after a time in seconds, unless the connection is over by then.
+        """
         self._link = link
         self._clock = clock
         self._limit = limit
@@ -62,13 +65,13 @@ class StreamCalls:
         """Send a start; return the stream's id.
 
         Raises:
-            InvalidStateError: the connection is being made again, or it is no time to start a stream.
-            OdysseyError: it could not be sent, or was not answered as it should.
+            InvalidStateError: the client is reconnecting, or the current state rejects a start.
+            OdysseyError: the message was not sent, no reply arrived in time, or the streamer replied with an error.
         """
         return await self._call(lambda number: Start(number, message.prompt), message, "start_stream") or ""
 
     async def interact(self, prompt: str) -> str:
-        """Send an interaction; return the prompt as it was applied.
+        """Send an interaction; return the applied prompt.
 
         Raises:
             OdysseyError: as for `start`.
@@ -76,7 +79,7 @@ class StreamCalls:
         return await self._call(lambda number: Interact(number, prompt), Update(prompt), "interact") or ""
 
     async def end(self) -> None:
-        """Send an end; return when the stream has ended.
+        """Send an end and wait until the stream has ended.
 
         Raises:
             OdysseyError: as for `start`.
@@ -84,11 +87,11 @@ class StreamCalls:
         await self._call(End, InteractiveStreamEnd(), "end_stream")
 
     def answered(self, answer: StreamerMessage) -> None:
-        """Take what the streamer said."""
+        """Process a message of the streamer."""
         self._handle(answer)
 
     def lose_session(self, error: OdysseyError) -> None:
-        """Settle every call, and tell that the stream has ended: the session is gone because of ``error``."""
+        """Settle every call and announce the end of the stream: the session is gone because of ``error``."""
         self._handle(SessionLost(error))
 
     def close(self, error: OdysseyError) -> None:
@@ -105,32 +108,32 @@ class StreamCalls:
                 await self._send(message)
                 return await answer
         except TimeoutError:
-            if answer.done() and not answer.cancelled():  # it came in the very moment
+            if answer.done() and not answer.cancelled():  # the reply arrived at the same moment
                 return answer.result()
             self._give_up(number)
             raise OperationTimeoutError(
                 "timeout",
-                f"{name}() was not answered within {self._limit:g} s. It may still be carried out: the events tell. "
-                "The limit is AdvancedConfig.operation_timeout_s.",
+                f"{name}() was not answered within {self._limit:g} s. The streamer may still carry it out; an event "
+                "reports it then. The limit is AdvancedConfig.operation_timeout_s.",
             ) from None
         except asyncio.CancelledError:
             self._give_up(number)
             raise
         except Exception:
-            if not answer.done():  # it was not sent, so no answer will come and its place is free
+            if not answer.done():  # nothing was sent, so no reply will arrive: give up the call and its place at once
                 self._handle(GaveUp(number))
                 self._handle(GaveUp(number))
             raise
         finally:
             del self._waiting[number]
             if answer.done() and not answer.cancelled():
-                answer.exception()  # seen, whether or not it was raised above
+                answer.exception()  # mark as retrieved, whether or not it was raised above
 
     async def _send(self, message: ChannelMessage) -> None:
-        if not self._is_up():  # it was when the call began: an image takes a while to prepare
+        if not self._is_up():  # it was up when the call began, but an image takes time to prepare
             raise InvalidStateError(
                 "reconnecting",
-                "The connection is being made again, so nothing was sent. Wait for the status connected.",
+                "The client is reconnecting, so nothing was sent. Wait until the status is connected.",
             )
         await self._link.send(message)
 
@@ -153,6 +156,6 @@ class StreamCalls:
                     assert_never(unreachable)
 
     def _future(self, call: int) -> asyncio.Future[str | None] | None:
-        """What ``call`` waits on, if it still does."""
+        """Return the future of ``call``; None if the call no longer waits."""
         future = self._waiting.get(call)
         return None if future is None or future.done() else future

@@ -1,4 +1,4 @@
-"""The way to the streamer: one attempt after the other, and the video that runs through them all."""
+"""The link to the streamer: successive connection attempts that feed one video stream."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ type Spawn = Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
 
 @dataclass(frozen=True, slots=True)
 class StreamerLinkListener:
-    """Whom a link tells; all are called on the event loop, and none for an attempt that was dropped."""
+    """Callbacks of a link. They run on the event loop, and never for an attempt that was dropped."""
 
     happened: Callable[[connection_machine.ConnectionEvent], None]
-    """Something that the connection's machine decides about."""
+    """Called with an event for the connection's machine."""
     answered: Callable[[StreamerMessage], None]
-    """A message on `streamerToClient`."""
+    """Called with a message on `streamerToClient`."""
     failed: Callable[[OdysseyError], None]
-    """Something went wrong, and the connection goes on."""
+    """Called with an error that does not end the connection."""
 
 
 class StreamerLink:
-    """The attempts of one connection, one at a time; ``spawn`` runs its tasks, and ends them with the connection."""
+    """The attempts of one connection, one at a time; ``spawn`` starts tasks that end with the connection."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class StreamerLink:
         self._network = network
         self._fetch = fetch
         self.credentials: ClientCredentials | None = None
-        """Those of the latest attempt."""
+        """Credentials of the latest attempt."""
         self._attempt: ConnectionAttempt | None = None
         self._task: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
@@ -79,7 +79,7 @@ class StreamerLink:
         self._last_frame_at: float | None = None
 
     def open(self, credentials: ClientCredentials) -> None:
-        """Make an attempt. The one before was dropped, or there was none."""
+        """Start an attempt. A previous one must have been dropped."""
         self.credentials = credentials
         has_sent = False
 
@@ -94,7 +94,7 @@ class StreamerLink:
 
         def while_it_counts[T](take: Callable[[T], None]) -> Callable[[T], None]:
             def taken(what: T) -> None:
-                # An attempt that was dropped, or that is saying goodbye, goes on talking for a while.
+                # An attempt that was dropped or is closing still calls back for a while.
                 if self._attempt is attempt:
                     take(what)
 
@@ -118,16 +118,16 @@ class StreamerLink:
         self._task = self._spawn(self._run(attempt))
 
     def drop(self) -> None:
-        """Give the attempt up, if there is one, in such a way that its session can be taken up again."""
+        """Abandon the current attempt, if any; its session is kept and can be resumed."""
         attempt, task, self._attempt, self._task = self._attempt, self._task, None, None
         if attempt is None or task is None:
             return
         attempt.drop()
-        if task is not asyncio.current_task():  # then it finds its own way out, and in order
+        if task is not asyncio.current_task():  # otherwise the attempt itself called, and returns by itself
             task.cancel()
 
     async def watch_video(self) -> None:
-        """Return once no frame has come for ``AdvancedConfig.peer_timeout_s``, and say so."""
+        """Wait until no frame has arrived for ``AdvancedConfig.peer_timeout_s``, then report `PeerLost`."""
         await self._watchdog.too_long()
         limit = self._settings.peer_timeout_s
         self._listener.happened(
@@ -135,20 +135,20 @@ class StreamerLink:
         )
 
     async def send(self, message: ChannelMessage) -> None:
-        """Send on `clientToStreamer`; a start by the socket if it has an image, or if the channel does not take it.
+        """Send on `clientToStreamer`; a start that has an image, or that the channel rejects, goes by the socket.
 
         Raises:
-            OdysseyConnectionError: there is no connection any more, or no way to send a start.
-            OdysseyStreamError: the message is longer than the streamer takes, or the channel is closed.
+            OdysseyConnectionError: the connection is closed, or a start needs the socket and it is closed.
+            OdysseyStreamError: the channel is closed, or the message is longer than the streamer accepts.
         """
         if self._attempt is None:
-            raise ConnectionClosedError("There is no connection any more.")
+            raise ConnectionClosedError("The connection is closed.")
         has_image = isinstance(message, InteractiveStreamStart) and message.image is not None
         if not has_image and self._attempt.send_by_channel(message):
             return
         if not isinstance(message, InteractiveStreamStart):
             raise OdysseyStreamError(
-                "not_sent", "The data channel did not take it: it is closed, or the prompt is longer than it takes."
+                "not_sent", "Nothing was sent: the data channel is closed, or the prompt is longer than it accepts."
             )
         await self._attempt.send_by_socket(message)
 
@@ -158,11 +158,11 @@ class StreamerLink:
         except Exception:
             if self._attempt is attempt:
                 raise
-            logger.exception("an attempt that was given up did not end as it should")
+            logger.exception("a dropped connection attempt raised an unexpected exception")
 
 
 class ConnectionAttempt:
-    """Opens socket and peer in `run`, and holds them until it is cancelled, dropped, or the socket is lost."""
+    """One attempt: `run` opens socket and peer, and holds them until it is cancelled or dropped or loses the socket."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class ConnectionAttempt:
         keepalive_interval: float,
         turn: asyncio.Lock,
     ) -> None:
-        """``turn`` is held while the socket is open: a session has one at a time."""
+        """``turn`` is held while the socket is open: a session accepts one socket at a time."""
         self._credentials = credentials
         self._listener = listener
         self._frame = frame
@@ -191,18 +191,18 @@ class ConnectionAttempt:
         self._is_dropped = False
 
     def drop(self) -> None:
-        """Leave the session to another attempt. To be followed by cancelling `run`, unless that is who calls."""
+        """Leave the session to another attempt. The caller then cancels `run`, unless it is called from `run`."""
         self._is_dropped = True
         if self._signaling is not None:
             self._signaling.keep_session()
 
     async def run(self) -> None:
-        """Live, until cancelled or lost; nothing is left then."""
+        """Open socket and peer and process messages until cancelled, dropped or lost; then close both."""
         children: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
             ice_servers = group.create_task(fetch_ice_servers(config_url(self._credentials), self._fetch, self._clock))
             try:
-                # The socket is left before the peer: it says goodbye while that is still there.
+                # The socket closes before the peer, so that the goodbye is sent while the peer is still connected.
                 async with (
                     self._network.peer(self._clock, self._peer_listener()) as peer,
                     self._turn,
@@ -221,17 +221,17 @@ class ConnectionAttempt:
                     child.cancel()
 
     def send_by_channel(self, message: ChannelMessage) -> bool:
-        """Send on `clientToStreamer`; False when it is not open or does not take so long a message."""
+        """Send on `clientToStreamer`; return False if it is not open or the message is too long for it."""
         return self._peer is not None and self._peer.send(messages.encode(message))
 
     async def send_by_socket(self, message: ChannelMessage) -> None:
         """Send on the signaling socket.
 
         Raises:
-            OdysseyConnectionError: it is closed.
+            OdysseyConnectionError: the socket is closed.
         """
         if self._signaling is None:
-            raise ConnectionClosedError("There is no signaling connection any more.")
+            raise ConnectionClosedError("The signaling connection is closed.")
         await self._signaling.send(message)
 
     async def _converse(
@@ -242,7 +242,7 @@ class ConnectionAttempt:
                 message = await signaling.receive()
                 await self._heard(message, peer, signaling, ice_servers)
             except SignalingLostError as lost:
-                # Told here and not in `run`: closing the peer first would take its time.
+                # Reported here as well as in `run`: that is reached only after the peer has closed, which takes time.
                 self._listener.happened(connection_machine.SignalingClosed(lost.close_code, lost.close_reason))
                 return
             except MessageError as error:
@@ -293,6 +293,6 @@ class ConnectionAttempt:
             self._listener.failed(error)
             return
         if message is None:
-            logger.debug("%s: passed over a message of a type this client does not know", STREAMER_TO_CLIENT)
+            logger.debug("%s: skipped a message of unknown type", STREAMER_TO_CLIENT)
         else:
             self._listener.answered(message)

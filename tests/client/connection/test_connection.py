@@ -1,4 +1,4 @@
-"""A whole connection against a streamer that misbehaves in every way we know of: each call settles, nothing hangs."""
+"""Tests of whole connections to a misbehaving streamer: every call settles and nothing hangs."""
 
 import asyncio
 from http import HTTPStatus
@@ -76,7 +76,7 @@ async def report_an_error(session: Session) -> None:
 @pytest.mark.parametrize(
     ("script", "advanced", "error", "message"),
     [
-        (lambda s: close_with(s, 1011), QUICK, SignalingError, "after 3 tries: close code 1011"),
+        (lambda s: close_with(s, 1011), QUICK, SignalingError, "after 3 attempts: close code 1011"),
         (lambda s: close_with(s, 1000), QUICK, ConnectionClosedError, r"closed the connection \(close code 1000\)"),
         (never_offer, IMPATIENT, ConnectTimeoutError, "waiting for the offer"),
         (offer_nonsense, QUICK, PeerError, "offer cannot be answered"),
@@ -85,7 +85,7 @@ async def report_an_error(session: Session) -> None:
     ],
     ids=["closed", "closed cleanly", "no offer", "broken offer", "empty offer", "error"],
 )
-async def test_connecting_fails_with_what_went_wrong_and_can_be_tried_again(
+async def test_connect_failure_raises_and_client_can_connect_again(
     script: Script, advanced: AdvancedConfig, error: type[OdysseyError], message: str
 ) -> None:
     async with client(advanced) as odyssey:
@@ -97,7 +97,7 @@ async def test_connecting_fails_with_what_went_wrong_and_can_be_tried_again(
             assert odyssey.is_connected
 
 
-async def test_nobody_there_is_an_error_that_names_the_address() -> None:
+async def test_unreachable_service_error_names_the_address() -> None:
     async with scripted(stay_up) as credentials:
         pass
     async with client() as odyssey:
@@ -105,7 +105,7 @@ async def test_nobody_there_is_an_error_that_names_the_address() -> None:
             await odyssey.connect_with_credentials(credentials)
 
 
-async def test_an_early_loss_of_signaling_is_overcome() -> None:
+async def test_signaling_lost_while_connecting_is_retried() -> None:
     async with (
         scripted(lambda s: close_with(s, 1011), lambda s: close_with(s, 1012), stay_up) as credentials,
         client() as odyssey,
@@ -124,12 +124,12 @@ async def test_an_early_loss_of_signaling_is_overcome() -> None:
     ],
     ids=["none", "empty", "nested too deep", "nonsense"],
 )
-async def test_connecting_needs_no_ice_servers(config: tuple[HTTPStatus, str]) -> None:
+async def test_connecting_works_without_ice_servers(config: tuple[HTTPStatus, str]) -> None:
     async with scripted(stay_up, config=config) as credentials, client() as odyssey:
         await odyssey.connect_with_credentials(credentials)
 
 
-async def test_trickled_candidates_are_taken_and_nonsense_among_them_is_reported() -> None:
+async def test_trickled_candidates_apply_and_invalid_one_is_reported() -> None:
     async def trickle(session: Session) -> None:
         sdp = await session.offer()
         lines = sdp.splitlines(keepends=True)
@@ -165,7 +165,7 @@ async def test_trickled_candidates_are_taken_and_nonsense_among_them_is_reported
     ],
     ids=["1000", "1001", "1011", "peer closed", "error"],
 )
-async def test_an_end_by_the_service_settles_everything_that_waits(
+async def test_end_by_service_settles_all_waiting_calls(
     end: Script, status: str, error: type[OdysseyError] | None
 ) -> None:
     async def end_it(session: Session) -> None:
@@ -197,7 +197,7 @@ async def test_an_end_by_the_service_settles_everything_that_waits(
 JUNK = ["", "no JSON", "[1, 2]", "7", "null", '{"type": 7}', '{"no": "type"}', b"\x00\xff", '{"type": "of the future"}']
 
 
-async def test_nonsense_on_socket_and_channel_is_reported_and_passed_over() -> None:
+async def test_malformed_messages_are_reported_and_skipped() -> None:
     async def talk_nonsense(session: Session) -> None:
         for junk in JUNK:
             await session.send(junk)
@@ -217,7 +217,7 @@ async def test_nonsense_on_socket_and_channel_is_reported_and_passed_over() -> N
         assert len(errors) == 2 * (len(JUNK) - 1) + 2
 
 
-async def test_a_broken_offer_to_a_connection_that_is_up_is_reported_and_no_more() -> None:
+async def test_invalid_offer_while_connected_is_not_fatal() -> None:
     async def offer_again(session: Session) -> None:
         await session.come_up()
         await session.send({"type": "offer"})
@@ -235,7 +235,7 @@ async def test_a_broken_offer_to_a_connection_that_is_up_is_reported_and_no_more
         assert "offer.sdp" in str(error.error)
 
 
-async def test_a_late_acknowledgement_is_not_given_to_the_next_interaction() -> None:
+async def test_late_acknowledgment_does_not_settle_next_interaction() -> None:
     async def acknowledge_late(session: Session) -> None:
         await session.come_up()
         await session.start_stream()
@@ -253,7 +253,7 @@ async def test_a_late_acknowledgement_is_not_given_to_the_next_interaction() -> 
         assert await odyssey.interact("two") == "SECOND"
 
 
-async def test_a_stream_error_rejects_what_waits_and_is_announced() -> None:
+async def test_stream_error_rejects_waiting_start_and_is_announced() -> None:
     async def refuse(session: Session) -> None:
         await session.come_up()
         for _ in range(2):
@@ -270,7 +270,7 @@ async def test_a_stream_error_rejects_what_waits_and_is_announced() -> None:
     assert told == ["quota_exceeded"] * 2
 
 
-async def test_the_socket_is_kept_alive_and_told_goodbye() -> None:
+async def test_client_sends_keepalives_and_client_disconnecting() -> None:
     said: asyncio.Future[list[dict[str, object]]] = asyncio.get_running_loop().create_future()
     alive = asyncio.Event()
 
@@ -288,7 +288,7 @@ async def test_the_socket_is_kept_alive_and_told_goodbye() -> None:
         assert (await said)[-1] == {"type": "client_disconnecting"}
 
 
-async def test_a_handler_that_hangs_does_not_keep_calls_waiting() -> None:
+async def test_hanging_handler_does_not_block_calls() -> None:
     async with scripted(stream) as credentials, client() as odyssey:
         cancelled = asyncio.Event()
 
@@ -304,7 +304,7 @@ async def test_a_handler_that_hangs_does_not_keep_calls_waiting() -> None:
         assert cancelled.is_set()
 
 
-async def test_a_cancelled_call_leaves_the_others_alone() -> None:
+async def test_cancelled_interaction_does_not_affect_the_next() -> None:
     async def acknowledge_all(session: Session) -> None:
         await session.come_up()
         await session.start_stream()
@@ -325,14 +325,14 @@ async def test_a_cancelled_call_leaves_the_others_alone() -> None:
         assert await odyssey.interact("two") == "SECOND"
 
 
-async def test_the_errors_of_a_connection_hold_no_token() -> None:
+async def test_connection_errors_contain_no_session_token() -> None:
     async with scripted(lambda s: close_with(s, 1011)) as credentials, client() as odyssey:
         with pytest.raises(OdysseyConnectionError) as raised:
             await odyssey.connect_with_credentials(credentials)
         assert credentials.session_token not in str(raised.value).replace("session_token", "")
 
 
-async def test_a_broadcast_without_url_or_token_is_a_stream_error_and_no_call_fails_for_it() -> None:
+async def test_unusable_broadcast_is_announced_as_stream_error() -> None:
     told: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
     ready: list[object] = []
     async with scripted(no_spectators) as credentials, client() as ours, asyncio.timeout(10):

@@ -1,4 +1,4 @@
-"""The connection machine alone: what it says is to be done, for one order of events and for any."""
+"""Tests of `ConnectionMachine` alone: its effects for given and for random sequences of events."""
 
 from itertools import pairwise
 from typing import get_args
@@ -56,7 +56,7 @@ def up(policy: ReconnectPolicy | None = None) -> ConnectionMachine:
 
 
 def lost(policy: ReconnectPolicy | None = None) -> ConnectionMachine:
-    """One that was up, lost its signaling, and has begun its first try to come back."""
+    """Return a machine that was up, lost its signaling, and has started its first attempt to reconnect."""
     machine = up(policy)
     machine.handle(connection_machine.SignalingClosed(1011))
     machine.handle(connection_machine.RetryDue())
@@ -79,7 +79,7 @@ def fatal(effects: tuple[connection_machine.ConnectionEffect, ...]) -> OdysseyEr
     return report.error
 
 
-def test_the_usual_way_up_and_down() -> None:
+def test_connect_and_disconnect_effects() -> None:
     machine = ConnectionMachine()
     assert machine.handle(connection_machine.Connect()) == (
         connection_machine.SetStatus(S.AUTHENTICATING),
@@ -103,14 +103,14 @@ def test_the_usual_way_up_and_down() -> None:
     assert isinstance(released, connection_machine.Release)
 
 
-def test_the_channel_may_come_before_the_video() -> None:
+def test_channel_may_open_before_video_is_added() -> None:
     machine = ConnectionMachine()
     machine.handle(connection_machine.ConnectWithCredentials(CREDENTIALS))
     assert machine.handle(connection_machine.ChannelOpened()) == ()
     assert told(machine.handle(connection_machine.VideoAdded())) == [S.CONNECTED]
 
 
-def test_a_queue_is_told_once_and_stays_authenticating() -> None:
+def test_queueing_is_reported_once_as_authenticating() -> None:
     machine = ConnectionMachine()
     machine.handle(connection_machine.Connect())
     assert machine.handle(connection_machine.NoStreamerFree()) == (
@@ -119,7 +119,7 @@ def test_a_queue_is_told_once_and_stays_authenticating() -> None:
     assert machine.handle(connection_machine.NoStreamerFree()) == ()
 
 
-def test_signaling_lost_early_is_tried_again_with_growing_waits_and_then_given_up() -> None:
+def test_early_signaling_loss_retries_with_backoff_then_fails() -> None:
     machine = ConnectionMachine()
     machine.handle(connection_machine.ConnectWithCredentials(CREDENTIALS))
     waits = []
@@ -133,26 +133,26 @@ def test_signaling_lost_early_is_tried_again_with_growing_waits_and_then_given_u
     assert waits == [1.0, 2.0, 2.0, 2.0, 2.0]
     error = fatal(effects)
     assert isinstance(error, SignalingError)
-    assert "after 6 tries" in str(error)
+    assert "after 6 attempts" in str(error)
     assert "1011, restarting" in str(error)
 
 
 @pytest.mark.parametrize("code", [1000, 1001])
-def test_a_clean_close_ends_a_connection_without_an_error(code: int) -> None:
+def test_clean_close_ends_connection_without_error(code: int) -> None:
     effects = up().handle(connection_machine.SignalingClosed(code))
     assert told(effects) == [S.DISCONNECTED]
     assert not any(isinstance(effect, connection_machine.Report) for effect in effects)
 
 
 @pytest.mark.parametrize("code", [None, 1006, 1011, 4000])
-def test_any_other_close_fails_a_connection_that_was_up_and_may_not_come_back(code: int | None) -> None:
+def test_unclean_close_without_reconnect_fails_the_connection(code: int | None) -> None:
     effects = up(OFF).handle(connection_machine.SignalingClosed(code))
     assert told(effects) == [S.FAILED]
     assert isinstance(fatal(effects), SignalingError)
     assert connection_machine.CallDisconnected() in effects
 
 
-def test_signaling_may_say_why_the_peer_was_lost() -> None:
+def test_signaling_error_replaces_lost_peer_as_reason() -> None:
     machine = up()
     assert machine.handle(connection_machine.PeerLost(PeerError("the video track ended"))) == (
         connection_machine.AwaitReason(),
@@ -162,13 +162,13 @@ def test_signaling_may_say_why_the_peer_was_lost() -> None:
     )
 
 
-def test_a_lost_peer_and_a_clean_close_are_a_clean_end() -> None:
+def test_clean_close_after_lost_peer_is_clean_end() -> None:
     machine = up()
     machine.handle(connection_machine.PeerLost(PeerError("the video track ended")))
     assert told(machine.handle(connection_machine.SignalingClosed(1000))) == [S.DISCONNECTED]
 
 
-def test_a_lost_peer_without_a_reason_fails_with_its_first_sign() -> None:
+def test_lost_peer_without_reason_fails_with_first_error() -> None:
     machine = up(OFF)
     first = PeerError("the video track ended")
     machine.handle(connection_machine.PeerLost(first))
@@ -182,10 +182,12 @@ def test_a_lost_peer_without_a_reason_fails_with_its_first_sign() -> None:
         ((), "the offer"),
         ((connection_machine.VideoAdded(),), "clientToStreamer"),
         ((connection_machine.ChannelOpened(),), "video track"),
-        ((connection_machine.SignalingClosed(1011),), "signaling to come back"),
+        ((connection_machine.SignalingClosed(1011),), "signaling to reconnect"),
     ],
 )
-def test_a_time_out_says_what_was_missing(before: tuple[connection_machine.ConnectionEvent, ...], missing: str) -> None:
+def test_connect_timeout_names_the_missing_step(
+    before: tuple[connection_machine.ConnectionEvent, ...], missing: str
+) -> None:
     machine = ConnectionMachine()
     for happened in (connection_machine.ConnectWithCredentials(CREDENTIALS), *before):
         machine.handle(happened)
@@ -194,14 +196,14 @@ def test_a_time_out_says_what_was_missing(before: tuple[connection_machine.Conne
     assert missing in str(error)
 
 
-def test_a_refused_session_fails_with_its_own_error() -> None:
+def test_rejected_session_fails_with_its_own_error() -> None:
     machine = ConnectionMachine()
     machine.handle(connection_machine.Connect())
     refusal = OdysseyAuthError("Invalid API key")
     assert fatal(machine.handle(connection_machine.SessionRefused(refusal))) is refusal
 
 
-def test_disconnecting_early_settles_whoever_waits_and_is_no_error() -> None:
+def test_early_disconnect_settles_waiting_calls_without_error() -> None:
     machine = ConnectionMachine()
     machine.handle(connection_machine.Connect())
     status, release = machine.handle(connection_machine.Disconnect())
@@ -210,30 +212,30 @@ def test_disconnecting_early_settles_whoever_waits_and_is_no_error() -> None:
     assert isinstance(release.error, ConnectionClosedError)
 
 
-def test_disconnecting_before_anything_began_is_an_end_like_any_other() -> None:
+def test_disconnect_before_connect_ends_the_connection() -> None:
     machine = ConnectionMachine()
     assert told(machine.handle(connection_machine.Disconnect())) == [S.DISCONNECTED]
     assert machine.is_over
 
 
-def test_a_defect_fails_the_connection_and_names_its_innermost_cause() -> None:
+def test_bug_fails_connection_and_names_innermost_cause() -> None:
     group = ExceptionGroup("a task group", [ExceptionGroup("another", [KeyError("unforeseen")])])
     error = fatal(up().handle(connection_machine.Broke(group)))
     assert "KeyError: 'unforeseen'" in str(error)
     assert error.__cause__ is group
 
 
-def test_an_event_out_of_place_names_state_and_event() -> None:
+def test_illegal_event_error_names_state_and_event() -> None:
     machine = up()
     with pytest.raises(IllegalEventError, match=r"connected expects one of .*Disconnect.*, got RetryDue") as raised:
         machine.handle(connection_machine.RetryDue())
     assert (raised.value.state, raised.value.event) == (ConnectionState.CONNECTED, RetryDue)
 
 
-def test_a_lost_connection_is_made_again_with_a_new_token_and_is_no_new_one_to_the_user() -> None:
+def test_lost_connection_reconnects_with_new_token() -> None:
     machine = up()
     effects = machine.handle(connection_machine.SignalingClosed(1011, "restarting"))
-    message = "The signaling connection was lost: close code 1011, restarting. Try 1 of 5 to reconnect follows."
+    message = "The signaling connection was lost: close code 1011, restarting. Reconnecting now (attempt 1 of 5)."
     *_, status, report, retry = effects
     assert connection_machine.DropAttempt() in effects
     assert status == connection_machine.SetStatus(S.RECONNECTING, message)
@@ -255,7 +257,7 @@ def test_a_lost_connection_is_made_again_with_a_new_token_and_is_no_new_one_to_t
     )
 
 
-def test_a_lost_peer_without_a_reason_is_tried_again_with_its_first_sign() -> None:
+def test_reconnect_after_lost_peer_reports_first_error() -> None:
     machine = up()
     first = PeerError("the video track ended")
     machine.handle(connection_machine.PeerLost(first))
@@ -273,11 +275,11 @@ def test_a_lost_peer_without_a_reason_is_tried_again_with_its_first_sign() -> No
         connection_machine.PeerLost(PeerError("ICE has failed")),
         connection_machine.TimedOut(),
         connection_machine.ErrorReported("streamer_not_available"),
-        connection_machine.ErrorReported("whatever else"),
+        connection_machine.ErrorReported("another error"),
     ],
     ids=["no socket", "1011", "peer", "too slow", "known error", "unknown error"],
 )
-def test_tries_are_made_with_growing_waits_and_then_given_up(failure: connection_machine.ConnectionEvent) -> None:
+def test_reconnect_attempts_back_off_and_then_fail(failure: connection_machine.ConnectionEvent) -> None:
     machine = up()
     effects = machine.handle(connection_machine.SignalingClosed(1011))
     waits = []
@@ -290,22 +292,22 @@ def test_tries_are_made_with_growing_waits_and_then_given_up(failure: connection
     assert waits == [0.0, 1.0, 2.0, 2.0, 2.0]
     status, report, called, released = effects
     assert isinstance(status, connection_machine.SetStatus)
-    assert str(status.message).endswith("Given up after 5 tries to reconnect.")
-    assert fatal((report,)).__notes__ == ["Given up after 5 tries to reconnect."]
+    assert str(status.message).endswith("Gave up after 5 attempts to reconnect.")
+    assert fatal((report,)).__notes__ == ["Gave up after 5 attempts to reconnect."]
     assert called == connection_machine.CallDisconnected()
     assert isinstance(released, connection_machine.Release)
 
 
-def test_each_try_names_itself_and_the_wait_before_it() -> None:
+def test_reconnect_status_names_attempt_and_wait() -> None:
     machine = lost(ReconnectPolicy(max_retries=3))
     (status,) = (
         e for e in machine.handle(connection_machine.TimedOut()) if isinstance(e, connection_machine.SetStatus)
     )
     assert str(status.message).endswith("still waiting for a new token for the session. The limit is "
-        "AdvancedConfig.connect_timeout_s. Try 2 of 3 to reconnect follows in 1 s.")  # fmt: skip
+        "AdvancedConfig.connect_timeout_s. Reconnecting in 1 s (attempt 2 of 3).")  # fmt: skip
 
 
-def test_a_connection_that_does_not_hold_uses_up_its_tries() -> None:
+def test_short_lived_connection_uses_up_attempts() -> None:
     machine = lost(ReconnectPolicy(max_retries=2))
     come_back(machine)
     assert told(machine.handle(connection_machine.SignalingClosed(1011))) == [S.RECONNECTING]
@@ -314,7 +316,7 @@ def test_a_connection_that_does_not_hold_uses_up_its_tries() -> None:
     assert told(machine.handle(connection_machine.SignalingClosed(1011))) == [S.FAILED]
 
 
-def test_a_connection_that_has_held_has_all_its_tries_again() -> None:
+def test_held_connection_resets_the_attempts() -> None:
     machine = lost(ReconnectPolicy(max_retries=1))
     come_back(machine)
     machine.handle(connection_machine.Held())
@@ -323,7 +325,7 @@ def test_a_connection_that_has_held_has_all_its_tries_again() -> None:
     assert effects[-1] == connection_machine.ScheduleRetry(0.0)
 
 
-def test_a_connection_that_is_lost_in_the_very_moment_it_would_have_held_has_not() -> None:
+def test_held_event_after_loss_does_not_reset_attempts() -> None:
     machine = lost(ReconnectPolicy(max_retries=1))
     come_back(machine)
     machine.handle(connection_machine.PeerLost(PeerError("no video")))
@@ -331,14 +333,14 @@ def test_a_connection_that_is_lost_in_the_very_moment_it_would_have_held_has_not
     assert told(machine.handle(connection_machine.ReasonOverdue())) == [S.FAILED]
 
 
-@pytest.mark.parametrize("policy", [OFF, ReconnectPolicy(max_retries=0)], ids=["off", "no tries"])
-def test_without_tries_a_loss_is_fatal_at_once(policy: ReconnectPolicy) -> None:
+@pytest.mark.parametrize("policy", [OFF, ReconnectPolicy(max_retries=0)], ids=["off", "no retries"])
+def test_loss_without_attempts_is_fatal(policy: ReconnectPolicy) -> None:
     machine = up(policy)
     error = fatal(machine.handle(connection_machine.SignalingClosed(1011)))
     assert not getattr(error, "__notes__", [])
 
 
-def test_a_session_that_is_gone_is_replaced_by_a_new_one() -> None:
+def test_lost_session_is_replaced_by_new_one() -> None:
     machine = lost()
     stop, lose, open_session = machine.handle(GONE)
     assert stop == connection_machine.StopTimer()
@@ -355,7 +357,7 @@ def test_a_session_that_is_gone_is_replaced_by_a_new_one() -> None:
     )
 
 
-def test_the_next_try_is_for_the_new_session() -> None:
+def test_next_attempt_renews_the_new_session() -> None:
     machine = lost()
     machine.handle(GONE)
     machine.handle(connection_machine.SessionOpened(OTHERS))
@@ -363,12 +365,12 @@ def test_the_next_try_is_for_the_new_session() -> None:
     assert connection_machine.RenewSession(OTHERS) in machine.handle(connection_machine.RetryDue())
 
 
-def test_a_session_that_is_gone_is_fatal_where_no_other_will_do() -> None:
+def test_lost_session_is_fatal_with_same_session_policy() -> None:
     machine = lost(ReconnectPolicy(reconnect="same_session"))
     assert isinstance(fatal(machine.handle(GONE)), SessionLostError)
 
 
-def test_a_refusal_that_may_pass_costs_a_try_and_one_that_may_not_is_fatal() -> None:
+def test_only_retryable_rejection_leads_to_another_attempt() -> None:
     machine = lost()
     assert told(
         machine.handle(connection_machine.SessionRefused(QueueTimeoutError("Timed out waiting for a streamer")))
@@ -378,7 +380,7 @@ def test_a_refusal_that_may_pass_costs_a_try_and_one_that_may_not_is_fatal() -> 
     assert fatal(machine.handle(connection_machine.SessionRefused(refusal))) is refusal
 
 
-def test_the_limit_of_a_connection_is_fatal_during_a_try_too() -> None:
+def test_duration_limit_is_fatal_while_reconnecting() -> None:
     machine = lost()
     machine.handle(connection_machine.SessionOpened(RENEWED))
     assert isinstance(
@@ -386,7 +388,7 @@ def test_the_limit_of_a_connection_is_fatal_during_a_try_too() -> None:
     )
 
 
-def test_a_clean_close_during_a_try_is_a_clean_end() -> None:
+def test_clean_close_while_reconnecting_is_clean_end() -> None:
     machine = lost()
     machine.handle(connection_machine.SessionOpened(RENEWED))
     effects = machine.handle(connection_machine.SignalingClosed(1000))
@@ -395,12 +397,12 @@ def test_a_clean_close_during_a_try_is_a_clean_end() -> None:
 
 
 @given(retry=st.integers(0, 1000), multiplier=st.floats(1, 10), first=st.floats(0, 5), limit=st.floats(5, 20))
-def test_waits_grow_up_to_their_limit(retry: int, multiplier: float, first: float, limit: float) -> None:
+def test_retry_delays_grow_up_to_the_limit(retry: int, multiplier: float, first: float, limit: float) -> None:
     policy = ReconnectPolicy(initial_delay=first, max_delay=limit, multiplier=multiplier)
     assert first <= policy.delay(retry) <= policy.delay(retry + 1) <= limit
 
 
-def test_every_row_of_the_table_can_be_reached_and_every_effect_is_used() -> None:
+def test_every_state_is_reachable_and_every_effect_used() -> None:
     reached, fresh = {INITIAL}, {INITIAL}
     while fresh:
         fresh = {to for state in fresh for to, _ in TRANSITIONS[state].values()} - reached
@@ -409,21 +411,21 @@ def test_every_row_of_the_table_can_be_reached_and_every_effect_is_used() -> Non
     used = {effect for row in TRANSITIONS.values() for _, effects in row.values() for effect in effects}
     assert used == set(get_args(ConnectionEffect.__value__))
     events = {*get_args(ConnectionEvent.__value__), *get_args(Guarded.__value__)}
-    assert {event for row in TRANSITIONS.values() for event in row} == events - {ReasonOverdue}, "that is a loss"
+    assert {event for row in TRANSITIONS.values() for event in row} == events - {ReasonOverdue}, "it is replaced"
 
 
-def test_every_effect_can_be_made_and_every_state_that_is_told_has_a_status() -> None:
+def test_effects_are_creatable_and_reported_states_have_status() -> None:
     for effect in get_args(ConnectionEffect.__value__):
         assert isinstance(up()._effect(effect), effect)
     told_on = {to for row in TRANSITIONS.values() for to, effects in row.values() if SetStatus in effects}
     assert told_on == set(STATUSES)
 
 
-def test_a_connection_that_is_over_never_comes_back() -> None:
+def test_states_that_are_over_are_never_left() -> None:
     assert all(to == state and not effects for state in OVER for to, effects in TRANSITIONS[state].values())
 
 
-# Walked at random: whatever can happen in a state is listed there, and leads nowhere odd.
+# Random walks: each state lists every event that can occur in it, and the invariants hold after each.
 
 LEGAL_STATUSES = {
     None: {S.AUTHENTICATING, S.CONNECTING, S.DISCONNECTED},
@@ -491,13 +493,13 @@ HAPPENINGS: dict[ConnectionState, tuple[Drawn, ...]] = {
     ConnectionState.DISCONNECTED: (EVERYWHERE[0],),
     ConnectionState.FAILED: (EVERYWHERE[0],),
 }
-"""What a network, a service or a user can cause, by the state in which they can: each of it must be listed there."""
+"""Events that the network, the service or the caller can cause, by state; the table must list each of them."""
 
 
 @given(data=st.data())
 @settings(max_examples=20)
 @pytest.mark.parametrize("state", ConnectionState)
-def test_whatever_can_happen_in_a_state_is_listed_there(state: ConnectionState, data: st.DataObject) -> None:
+def test_every_possible_event_is_listed_for_its_state(state: ConnectionState, data: st.DataObject) -> None:
     for drawn in HAPPENINGS[state]:
         for policy in (
             OFF,
@@ -512,7 +514,7 @@ def test_whatever_can_happen_in_a_state_is_listed_there(state: ConnectionState, 
 
 
 class AnyLife(RuleBasedStateMachine):
-    """Whatever can happen, in any order."""
+    """Random sequences of events that can occur."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -532,7 +534,7 @@ class AnyLife(RuleBasedStateMachine):
     def something_happens(self, data: st.DataObject) -> None:
         was_over = self.machine.is_over
         effects = self.machine.handle(data.draw(st.one_of(HAPPENINGS[self.machine.state])))
-        assert not (was_over and effects), "nothing is to be done once all is over"
+        assert not (was_over and effects), "expected no effects after the connection was over"
         self.effects += effects
         self.was_up |= self.machine.is_up
 
@@ -564,7 +566,7 @@ class AnyLife(RuleBasedStateMachine):
             effect for effect in self.effects if isinstance(effect, connection_machine.Report) and not effect.fatal
         ]
         scheduled = [
-            e for e in self.effects if isinstance(e, connection_machine.SetStatus) and "Try " in str(e.message)
+            e for e in self.effects if isinstance(e, connection_machine.SetStatus) and "Reconnecting " in str(e.message)
         ]
         assert len(losses) == len(scheduled)
         assert self.machine.tries <= self.machine._policy.tries

@@ -1,4 +1,4 @@
-"""What an attempt that was given up leaves behind: a session to be taken up again, and nothing that is still heard."""
+"""Tests of dropped connection attempts: their session can be resumed, and their later events are ignored."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ from tests.support.scripted_streamer import Script, Session, scripted
 LIMIT = 20.0
 
 
-async def test_each_try_opens_its_own_socket_with_a_fresh_token_once_the_old_one_is_left_without_a_goodbye() -> None:
+async def test_attempt_uses_new_token_after_old_socket_closes() -> None:
     tokens: list[str] = []
     said: list[dict[str, object]] = []
     closed: list[tuple[int | None, str | None]] = []
@@ -37,7 +37,7 @@ async def test_each_try_opens_its_own_socket_with_a_fresh_token_once_the_old_one
         closed.append((session.socket.close_code, session.socket.close_reason))
 
     async def come_back(session: Session) -> None:
-        assert closed, "the new socket was opened while the old one was"
+        assert closed, "the new socket was opened before the old one was closed"
         tokens.append(session.token)
         await stay_up(session)
 
@@ -51,7 +51,7 @@ async def test_each_try_opens_its_own_socket_with_a_fresh_token_once_the_old_one
 
 
 class SlowToClose(SystemNetwork):
-    """A network on which a WebSocket takes a while to be gone."""
+    """A network whose WebSockets take 0.3 s to close."""
 
     def __init__(self) -> None:
         self.open = 0
@@ -81,7 +81,7 @@ async def test_a_session_never_has_two_sockets() -> None:
         assert network.most == 1
 
 
-async def test_what_is_still_said_over_a_connection_that_was_given_up_is_not_heard() -> None:
+async def test_messages_of_dropped_connection_are_ignored() -> None:
     told = Told()
 
     async def linger(session: Session) -> None:
@@ -103,7 +103,7 @@ async def test_what_is_still_said_over_a_connection_that_was_given_up_is_not_hea
 
 
 @pytest.mark.parametrize("fail", [report_unavailable, offer_nonsense])
-async def test_a_try_that_fails_over_an_open_socket_leaves_the_session_to_the_next(fail: Script) -> None:
+async def test_failed_attempt_with_open_socket_keeps_the_session(fail: Script) -> None:
     codes: list[int | None] = []
 
     async def failing(session: Session) -> None:
@@ -122,7 +122,7 @@ async def test_a_try_that_fails_over_an_open_socket_leaves_the_session_to_the_ne
 
 
 class Breaking(SystemNetwork):
-    """A network whose first WebSocket cannot be closed."""
+    """A network whose first WebSocket raises on closing."""
 
     has_broken = False
 
@@ -132,10 +132,10 @@ class Breaking(SystemNetwork):
             yield socket
         if not self.has_broken:
             self.has_broken = True
-            raise RuntimeError("a defect of the network")
+            raise RuntimeError("a bug in the network")
 
 
-async def test_a_defect_of_what_was_given_up_does_not_harm_what_came_after(caplog: pytest.LogCaptureFixture) -> None:
+async def test_bug_in_dropped_attempt_does_not_affect_next(caplog: pytest.LogCaptureFixture) -> None:
     told, network = Told(), Breaking()
     async with (
         asyncio.timeout(LIMIT),
@@ -146,4 +146,4 @@ async def test_a_defect_of_what_was_given_up_does_not_harm_what_came_after(caplo
         await told.until("status_change", "connected", times=2)
     assert network.has_broken
     assert told.errors == [(SignalingError, False)]
-    assert "an attempt that was given up did not end as it should" in caplog.text
+    assert "a dropped connection attempt raised an unexpected exception" in caplog.text

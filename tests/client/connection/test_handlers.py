@@ -1,4 +1,4 @@
-"""Handlers that call back into the client, or do what they should not, while a connection comes and goes."""
+"""Tests of handlers that call the client, hang or raise while a connection opens and closes."""
 
 import asyncio
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def held_until(permitted: asyncio.Event) -> Script:
 def reconnecting(
     odyssey: Odyssey, credentials: ClientCredentials
 ) -> tuple[asyncio.Future[MediaStream], Callable[[], object]]:
-    """A handler that connects anew, and what came of it."""
+    """Return a future and a handler; the handler connects again and sets the future to the result."""
     result: asyncio.Future[MediaStream] = asyncio.get_running_loop().create_future()
 
     async def connect_anew() -> None:
@@ -55,7 +55,7 @@ def reconnecting(
     return result, connect_anew
 
 
-async def test_a_handler_may_connect_anew_when_the_connection_ends() -> None:
+async def test_handler_may_connect_when_connection_ends() -> None:
     async with scripted(leave_soon, stay_up) as credentials, client() as odyssey:
         again, connect_anew = reconnecting(odyssey, credentials)
         first = await odyssey.connect_with_credentials(credentials, on_disconnected=connect_anew)
@@ -64,7 +64,7 @@ async def test_a_handler_may_connect_anew_when_the_connection_ends() -> None:
         assert odyssey.is_connected
 
 
-async def test_a_handler_may_take_its_time_to_connect_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_handler_may_take_long_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "HANDLER_LIMIT_S", 0.05)
     permitted = asyncio.Event()
     async with scripted(leave_soon, held_until(permitted)) as credentials, client() as odyssey:
@@ -77,7 +77,7 @@ async def test_a_handler_may_take_its_time_to_connect_anew(monkeypatch: pytest.M
         assert odyssey.is_connected
 
 
-async def test_a_handler_may_connect_anew_when_connecting_fails() -> None:
+async def test_handler_may_connect_when_connecting_fails() -> None:
     async with scripted(refuse, stay_up) as credentials, client() as odyssey:
         again, connect_anew = reconnecting(odyssey, credentials)
         with pytest.raises(StreamerNotAvailableError):
@@ -87,7 +87,7 @@ async def test_a_handler_may_connect_anew_when_connecting_fails() -> None:
         assert odyssey.is_connected
 
 
-async def test_disconnecting_ends_a_handler_that_is_connecting_anew() -> None:
+async def test_disconnect_ends_handler_that_is_connecting() -> None:
     async with scripted(leave_soon, held_until(asyncio.Event())) as credentials, client() as odyssey:
         again, connect_anew = reconnecting(odyssey, credentials)
         await odyssey.connect_with_credentials(credentials, on_disconnected=connect_anew)
@@ -99,7 +99,7 @@ async def test_disconnecting_ends_a_handler_that_is_connecting_anew() -> None:
         assert not [task for task in tasks if task.get_name() == "odyssey connection" and not task.done()]
 
 
-async def test_connecting_that_is_cancelled_while_the_last_handlers_finish_leaves_a_client_that_can_connect() -> None:
+async def test_cancelled_connect_during_disconnect_leaves_usable_client() -> None:
     free = asyncio.Event()
     async with scripted(stay_up) as credentials, client() as odyssey:
         await odyssey.connect_with_credentials(credentials, on_disconnected=free.wait)
@@ -116,7 +116,7 @@ async def test_connecting_that_is_cancelled_while_the_last_handlers_finish_leave
         assert odyssey.is_connected
 
 
-async def test_a_handler_that_waits_for_something_cancelled_does_not_silence_the_others() -> None:
+async def test_cancelled_handler_does_not_stop_other_handlers() -> None:
     told: list[object] = []
 
     async def wait_for_the_cancelled() -> None:
@@ -137,9 +137,7 @@ async def test_a_handler_that_waits_for_something_cancelled_does_not_silence_the
 
 
 @pytest.mark.parametrize("kind", ["plain", "async"])
-async def test_handlers_that_raise_are_reported_and_logged_and_break_nothing(
-    kind: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_raising_handlers_are_reported_and_logged(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     reported: list[tuple[str, bool]] = []
     shown = asyncio.Event()
 
@@ -174,7 +172,7 @@ async def test_handlers_that_raise_are_reported_and_logged_and_break_nothing(
     assert not [fatal for _, fatal in reported if fatal]
 
 
-async def test_what_a_streamer_says_during_the_goodbye_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+async def test_messages_during_disconnect_are_ignored(caplog: pytest.LogCaptureFixture) -> None:
     async def talk_to_the_last(session: Session) -> None:
         await session.come_up()
         talking = asyncio.create_task(talk(session))

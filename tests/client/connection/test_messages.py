@@ -1,4 +1,4 @@
-"""Reading and writing what goes over the socket and the data channels."""
+"""Tests of parsing and encoding messages of the signaling socket and the data channels."""
 
 import json
 from contextlib import suppress
@@ -56,7 +56,7 @@ OPTIONAL = {
     ("interactive_stream_error", "message"),
 }
 FIELDS = [(kind, name) for kind, (fields, _) in VALID.items() for name in fields if kind != "broadcast_ready"]
-"""Those that make a message none where they are wrong."""
+"""Fields whose invalid value makes the whole message invalid."""
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -68,18 +68,18 @@ def text_of(kind: str, fields: dict[str, Any]) -> str:
     return json.dumps({"type": kind, **fields})
 
 
-def test_every_message_the_client_knows_is_read_here() -> None:
+def test_every_known_message_type_is_tested() -> None:
     assert set(VALID) == set(READERS)
 
 
 @pytest.mark.parametrize("kind", VALID)
-def test_a_message_becomes_a_value_and_what_a_newer_service_adds_is_passed_over(kind: str) -> None:
+def test_message_is_parsed_and_unknown_fields_ignored(kind: str) -> None:
     fields, value = VALID[kind]
     assert parse("here", READERS, text_of(kind, {**fields, "added": {"later": 1}})) == value
 
 
 @pytest.mark.parametrize(("kind", "name"), FIELDS)
-def test_a_field_of_the_wrong_type_is_named_with_what_came(kind: str, name: str) -> None:
+def test_field_of_wrong_type_is_named(kind: str, name: str) -> None:
     fields, _ = VALID[kind]
     with pytest.raises(MessageError, match=rf"here: {kind}\.{name} must be .*, got an array") as raised:
         parse("here", READERS, text_of(kind, {**fields, name: []}))
@@ -87,7 +87,7 @@ def test_a_field_of_the_wrong_type_is_named_with_what_came(kind: str, name: str)
 
 
 @pytest.mark.parametrize(("kind", "name"), FIELDS)
-def test_a_field_that_is_missing_is_named_unless_it_may_be(kind: str, name: str) -> None:
+def test_missing_required_field_is_named(kind: str, name: str) -> None:
     fields = {key: value for key, value in VALID[kind][0].items() if key != name}
     for text in (text_of(kind, fields), text_of(kind, {**fields, name: None})):
         if (kind, name) in OPTIONAL:
@@ -101,15 +101,15 @@ def test_a_field_that_is_missing_is_named_unless_it_may_be(kind: str, name: str)
     ("changed", "why"),
     [
         ({"webrtc_url": None}, "webrtc_url must be a string, got nothing"),
-        ({"webrtc_url": ""}, "webrtc_url must be a non-empty string, got an empty one"),
+        ({"webrtc_url": ""}, "webrtc_url must be a non-empty string, got an empty string"),
         ({"webrtc_url": 7}, "webrtc_url must be a string, got a number"),
         ({"spectator_token": None}, "spectator_token must be a string, got nothing"),
-        ({"spectator_token": ""}, "spectator_token must be a non-empty string, got an empty one"),
+        ({"spectator_token": ""}, "spectator_token must be a non-empty string, got an empty string"),
         ({"spectator_token": ["t"]}, "spectator_token must be a string, got an array"),
         ({"broadcast_url": {}}, "broadcast_url must be a string, got an object"),
     ],
 )
-def test_a_broadcast_that_nobody_can_watch_is_told_with_its_reason(changed: dict[str, Any], why: str) -> None:
+def test_unusable_broadcast_names_the_reason(changed: dict[str, Any], why: str) -> None:
     fields = {**VALID["broadcast_ready"][0], **changed}
     assert parse("here", READERS, text_of("broadcast_ready", fields)) == BroadcastUnusable(
         f"here: broadcast_ready.{why}"
@@ -118,7 +118,7 @@ def test_a_broadcast_that_nobody_can_watch_is_told_with_its_reason(changed: dict
     assert isinstance(parse("here", READERS, text_of("broadcast_ready", without)), BroadcastUnusable)
 
 
-def test_a_type_of_the_future_is_no_message() -> None:
+def test_unknown_message_type_parses_to_none() -> None:
     assert parse("here", READERS, '{"type": "of the future"}') is None
 
 
@@ -136,21 +136,21 @@ def test_a_type_of_the_future_is_no_message() -> None:
         ('{"type": 7}', "one whose type is a number"),
     ],
 )
-def test_what_is_no_message_says_what_came(data: str | bytes, says: str) -> None:
+def test_malformed_message_error_shows_what_was_received(data: str | bytes, says: str) -> None:
     with pytest.raises(MessageError, match=says) as raised:
         parse("here", READERS, data)
     assert len(str(raised.value)) < 200
 
 
 @given(message=JSON_VALUES, kind=st.sampled_from(sorted(READERS)))
-def test_any_json_is_read_or_refused_and_nothing_else(message: Any, kind: str) -> None:
+def test_any_json_parses_or_raises_message_error(message: Any, kind: str) -> None:
     given = {**message, "type": kind} if isinstance(message, dict) else message
     with suppress(MessageError):
         parse("here", READERS, json.dumps(given))
 
 
 @given(prompt=st.text())
-def test_what_is_written_is_what_is_read(prompt: str) -> None:
+def test_any_prompt_survives_encoding(prompt: str) -> None:
     assert json.loads(encode(Update(prompt))) == {"type": "update", "prompt": prompt}
 
 
@@ -176,5 +176,5 @@ def test_what_is_written_is_what_is_read(prompt: str) -> None:
     ],
     ids=lambda each: type(each).__name__,
 )
-def test_a_message_goes_out_with_its_fields_in_their_order(message: OutgoingMessage, text: str) -> None:
+def test_message_is_encoded_with_fields_in_order(message: OutgoingMessage, text: str) -> None:
     assert encode(message) == text

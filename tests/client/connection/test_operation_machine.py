@@ -1,4 +1,4 @@
-"""Starting, steering and ending streams: who gets which answer, and what is refused on the spot."""
+"""Tests of `OperationMachine`: which call gets which reply, and which calls are rejected at once."""
 
 from typing import get_args
 
@@ -56,7 +56,7 @@ def rejected(effects: tuple[OperationEffect, ...]) -> list[tuple[int, str]]:
     return [(effect.call, effect.error.code) for effect in effects if isinstance(effect, Reject)]
 
 
-def test_a_stream_is_started_steered_and_ended() -> None:
+def test_stream_is_started_changed_and_ended() -> None:
     operations = OperationMachine()
     assert operations.handle(Start(0, "a castle")) == ()
     assert operations.handle(STARTED) == (Announce(STARTED), Resolve(0, "stream-1"))
@@ -69,7 +69,7 @@ def test_a_stream_is_started_steered_and_ended() -> None:
 
 
 @given(st.lists(st.text("ab ", max_size=4), min_size=1, max_size=6))
-def test_acknowledgements_go_to_interactions_in_order(prompts: list[str]) -> None:
+def test_every_acknowledgment_settles_one_interaction(prompts: list[str]) -> None:
     operations = streaming()
     for call, prompt in enumerate(prompts, 1):
         operations.handle(Interact(call, prompt))
@@ -80,7 +80,7 @@ def test_acknowledgements_go_to_interactions_in_order(prompts: list[str]) -> Non
     assert not operations.pending
 
 
-def test_rewritten_acknowledgements_go_strictly_by_order() -> None:
+def test_rewritten_acknowledgments_settle_interactions_in_order() -> None:
     operations = streaming()
     for call in (1, 2, 3):
         operations.handle(Interact(call, f"prompt {call}"))
@@ -88,7 +88,7 @@ def test_rewritten_acknowledgements_go_strictly_by_order() -> None:
     assert answers == [[Resolve(1, "x")], [Resolve(2, "y")], [Resolve(3, "z")]]
 
 
-def test_a_late_acknowledgement_is_not_given_to_the_next_interaction() -> None:
+def test_late_acknowledgment_does_not_settle_next_interaction() -> None:
     operations = streaming()
     operations.handle(Interact(1, "slow"))
     operations.handle(GaveUp(1))
@@ -97,7 +97,7 @@ def test_a_late_acknowledgement_is_not_given_to_the_next_interaction() -> None:
     assert settled(operations.handle(InteractAcknowledged("thereafter"))) == [Resolve(2, "thereafter")]
 
 
-def test_an_acknowledgement_that_shows_the_later_prompt_belongs_to_it() -> None:
+def test_acknowledgment_with_later_prompt_settles_later_call() -> None:
     operations = streaming()
     operations.handle(Interact(1, "[stall]"))
     operations.handle(GaveUp(1))
@@ -107,7 +107,7 @@ def test_an_acknowledgement_that_shows_the_later_prompt_belongs_to_it() -> None:
     ]
 
 
-def test_a_place_is_given_up_after_a_second_time() -> None:
+def test_second_giving_up_frees_the_place() -> None:
     operations = streaming()
     operations.handle(Interact(1, "never answered"))
     operations.handle(GaveUp(1))
@@ -116,7 +116,7 @@ def test_a_place_is_given_up_after_a_second_time() -> None:
     assert settled(operations.handle(InteractAcknowledged("rewritten"))) == [Resolve(2, "rewritten")]
 
 
-def test_an_acknowledgement_that_is_said_twice_answers_nothing_the_second_time() -> None:
+def test_repeated_acknowledgment_settles_no_call() -> None:
     operations = streaming()
     operations.handle(Interact(1, "night"))
     operations.handle(Interact(2, "rain"))
@@ -126,7 +126,7 @@ def test_an_acknowledgement_that_is_said_twice_answers_nothing_the_second_time()
     assert settled(operations.handle(InteractAcknowledged("rain"))) == [Resolve(2, "rain")]
 
 
-def test_the_same_prompt_twice_takes_two_acknowledgements() -> None:
+def test_same_prompt_twice_takes_two_acknowledgments() -> None:
     operations = streaming()
     operations.handle(Interact(1, "night"))
     operations.handle(Interact(2, "night"))
@@ -135,7 +135,7 @@ def test_the_same_prompt_twice_takes_two_acknowledgements() -> None:
     assert settled(operations.handle(said)) == [Resolve(2, "night, with stars")]
 
 
-def test_an_acknowledgement_of_what_was_given_up_is_not_given_to_the_next_interaction() -> None:
+def test_acknowledgment_of_freed_place_settles_no_call() -> None:
     operations = streaming()
     operations.handle(Interact(1, "night"))
     operations.handle(GaveUp(1))
@@ -145,7 +145,7 @@ def test_an_acknowledgement_of_what_was_given_up_is_not_given_to_the_next_intera
     assert settled(operations.handle(InteractAcknowledged("rain"))) == [Resolve(2, "rain")]
 
 
-def test_a_start_that_timed_out_may_still_start() -> None:
+def test_timed_out_start_may_still_succeed() -> None:
     operations = OperationMachine()
     operations.handle(Start(0, "a castle"))
     operations.handle(GaveUp(0))
@@ -153,7 +153,7 @@ def test_a_start_that_timed_out_may_still_start() -> None:
     assert operations.state is OperationState.STREAMING
 
 
-def test_a_late_stream_started_is_not_given_to_the_next_start() -> None:
+def test_late_stream_started_does_not_settle_next_start() -> None:
     operations = OperationMachine()
     operations.handle(Start(0, "a castle"))
     operations.handle(GaveUp(0))
@@ -163,14 +163,14 @@ def test_a_late_stream_started_is_not_given_to_the_next_start() -> None:
     assert settled(operations.handle(StreamStarted("stream-2", "a boat"))) == [Resolve(1, "stream-2")]
 
 
-def test_a_stream_error_rejects_the_start_that_waits() -> None:
+def test_stream_error_rejects_the_waiting_start() -> None:
     operations = OperationMachine()
     operations.handle(Start(0, "a castle"))
     assert rejected(operations.handle(StreamFailed("quota_exceeded", "no more"))) == [(0, "quota_exceeded")]
     assert operations.state is OperationState.IDLE
 
 
-def test_a_stream_error_rejects_the_oldest_interaction_and_then_the_end() -> None:
+def test_stream_error_rejects_oldest_interaction_then_end() -> None:
     operations = streaming()
     for call in (Interact(1, "one"), Interact(2, "two"), End(3)):
         operations.handle(call)
@@ -183,7 +183,7 @@ def test_a_stream_error_rejects_the_oldest_interaction_and_then_the_end() -> Non
     ]
 
 
-def test_the_end_of_a_stream_rejects_what_was_not_acknowledged() -> None:
+def test_stream_end_rejects_unacknowledged_interactions() -> None:
     operations = streaming()
     operations.handle(Interact(1, "one"))
     operations.handle(Interact(2, "two"))
@@ -191,7 +191,7 @@ def test_the_end_of_a_stream_rejects_what_was_not_acknowledged() -> None:
     assert operations.state is OperationState.IDLE
 
 
-def test_an_end_that_timed_out_may_be_tried_again() -> None:
+def test_timed_out_end_can_be_retried() -> None:
     operations = streaming()
     operations.handle(End(1))
     operations.handle(GaveUp(1))
@@ -199,7 +199,7 @@ def test_an_end_that_timed_out_may_be_tried_again() -> None:
     assert settled(operations.handle(StreamEnded())) == [Resolve(2)]
 
 
-def test_the_end_of_the_connection_rejects_everything() -> None:
+def test_connection_end_rejects_all_calls() -> None:
     operations = streaming()
     operations.handle(Interact(1, "one"))
     operations.handle(End(2))
@@ -217,13 +217,13 @@ def test_the_end_of_the_connection_rejects_everything() -> None:
     [
         ((), Interact(9, "x"), r"start_stream\(\)"),
         ((), End(9), r"start_stream\(\)"),
-        ((Start(0, ""),), Start(9, ""), "has returned"),
-        ((Start(0, ""),), Interact(9, ""), "has returned"),
+        ((Start(0, ""),), Start(9, ""), r"start_stream\(\) returns"),
+        ((Start(0, ""),), Interact(9, ""), r"start_stream\(\) returns"),
         ((Start(0, ""), STARTED), Start(9, ""), r"end_stream\(\)"),
-        ((Start(0, ""), STARTED, End(1)), End(9), "has returned"),
+        ((Start(0, ""), STARTED, End(1)), End(9), r"end_stream\(\) returns"),
     ],
 )
-def test_a_call_that_does_not_fit_is_refused_with_advice_and_changes_nothing(
+def test_rejected_call_gives_advice_and_changes_nothing(
     before: tuple[OperationEvent, ...], call: OperationEvent, advice: str
 ) -> None:
     operations = OperationMachine()
@@ -235,7 +235,7 @@ def test_a_call_that_does_not_fit_is_refused_with_advice_and_changes_nothing(
     assert (operations.state, operations.pending) == (state, pending)
 
 
-def test_a_refusal_is_a_stream_error_with_a_reason() -> None:
+def test_rejected_call_is_stream_error_with_reason() -> None:
     with pytest.raises(OdysseyStreamError) as raised:
         OperationMachine().handle(End(0))
     assert raised.value.reason == "no_stream"
@@ -245,12 +245,12 @@ GONE = SessionLost(SessionLostError("The session is gone."))
 LOST = (Announce(StreamFailed("session_lost", "The session is gone.")), Announce(StreamEnded()))
 
 
-def test_a_lost_session_ends_the_stream_and_rejects_what_was_pending_and_another_stream_may_follow() -> None:
+def test_lost_session_ends_stream_and_rejects_pending_calls() -> None:
     operations = streaming()
     operations.handle(Interact(1, "night"))
     operations.handle(End(2))
     effects = operations.handle(GONE)
-    assert effects[:2] == LOST, "the user hears of the stream before the calls return"
+    assert effects[:2] == LOST, "the end of the stream is announced before the calls return"
     assert rejected(effects) == [(1, "session_lost"), (2, "session_lost")]
     assert all(isinstance(effect.error, SessionLostError) for effect in effects if isinstance(effect, Reject))
     assert operations.pending == frozenset()
@@ -258,7 +258,7 @@ def test_a_lost_session_ends_the_stream_and_rejects_what_was_pending_and_another
     assert operations.handle(STARTED) == (Announce(STARTED), Resolve(3, "stream-1"))
 
 
-def test_a_lost_session_without_a_stream_is_told_to_those_who_wait_and_nobody_else() -> None:
+def test_lost_session_without_stream_only_rejects_waiting_calls() -> None:
     operations = OperationMachine()
     assert operations.handle(GONE) == ()
     operations.handle(Start(0, "a castle"))
@@ -268,7 +268,7 @@ def test_a_lost_session_without_a_stream_is_told_to_those_who_wait_and_nobody_el
     assert operations.state is OperationState.IDLE
 
 
-def test_the_place_of_a_call_that_gave_up_is_lost_with_the_session() -> None:
+def test_lost_session_frees_places_of_given_up_calls() -> None:
     operations = streaming()
     operations.handle(Interact(1, "night"))
     operations.handle(GaveUp(1))
@@ -281,7 +281,7 @@ def test_the_place_of_a_call_that_gave_up_is_lost_with_the_session() -> None:
 
 
 @pytest.mark.parametrize("reason", ["session_timeout", "quota_exceeded", "moderation"])
-def test_a_refusal_is_retryable_where_the_table_of_the_wire_says_so(reason: str) -> None:
+def test_only_session_timeout_is_a_retryable_rejection(reason: str) -> None:
     operations = streaming()
     operations.handle(Interact(1, "night"))
     (reject,) = settled(operations.handle(StreamFailed(reason, "no")))
@@ -289,7 +289,7 @@ def test_a_refusal_is_retryable_where_the_table_of_the_wire_says_so(reason: str)
     assert reject.error.retryable == (reason == "session_timeout")
 
 
-def test_the_tables_cover_every_call_in_every_state() -> None:
+def test_tables_cover_every_call_in_every_state() -> None:
     calls: tuple[Happening, ...] = (Start, Interact, End)
     for state in OperationState:
         for call in calls:
@@ -317,7 +317,7 @@ ANSWERS: st.SearchStrategy[StreamerMessage] = st.sampled_from(
 
 @settings(max_examples=300)
 @given(st.data())
-def test_whatever_comes_each_call_is_settled_at_most_once_and_none_is_left_at_the_end(data: st.DataObject) -> None:
+def test_random_events_settle_each_call_exactly_once(data: st.DataObject) -> None:
     operations = OperationMachine()
     made: set[int] = set()
     done: list[int] = []
@@ -358,7 +358,7 @@ def test_whatever_comes_each_call_is_settled_at_most_once_and_none_is_left_at_th
                 assert not operations.pending
             elif isinstance(happened, BroadcastUnusable):
                 assert told == [StreamFailed("broadcast_error", "no URL")]
-                assert operations.pending == pending, "it is no answer to any call"
+                assert operations.pending == pending, "an unusable broadcast settles no call"
             else:
                 assert told == [happened]
         done += [effect.call for effect in effects if isinstance(effect, Resolve | Reject)]

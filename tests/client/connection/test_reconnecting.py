@@ -1,4 +1,4 @@
-"""A connection that was up, is lost, and comes back: the same one to its user, whatever had to be made anew for it."""
+"""Tests of reconnecting: a lost connection is restored without a new `connect` call."""
 
 import asyncio
 from itertools import pairwise
@@ -65,9 +65,7 @@ def lose_channel(label: str) -> Script:
     ],
     ids=["socket", "peer", "both", "track", "streamerToClient", "clientToStreamer"],
 )
-async def test_a_connection_that_is_lost_comes_back_as_the_same(
-    loss: Script, error: type[OdysseyError], says: str
-) -> None:
+async def test_lost_connection_is_restored_with_same_video(loss: Script, error: type[OdysseyError], says: str) -> None:
     told = Told()
     async with (
         nothing_left(),
@@ -87,7 +85,7 @@ async def test_a_connection_that_is_lost_comes_back_as_the_same(
     assert says in str(reported)
     assert not fatal
     message = told.of("status_change")[3][1]
-    assert message == f"{reported} Try 1 of 5 to reconnect follows."
+    assert message == f"{reported} Reconnecting now (attempt 1 of 5)."
     assert [name for name, _ in told.all if name in {"connected", "disconnected"}] == ["connected", "disconnected"]
     assert len(service.calls(REQUEST)) == 1
     assert [asked.body for asked in service.calls(TOKEN)] == [{"session_id": "session-1"}] * 2
@@ -100,7 +98,7 @@ async def lose_later(session: Session) -> None:
     await session.until_closed()
 
 
-async def test_frames_go_on_with_times_that_grow_by_the_time_that_passed(tmp_path: Path) -> None:
+async def test_frame_timestamps_include_the_time_without_connection(tmp_path: Path) -> None:
     told = Told()
     permitted = asyncio.Event()
     async with asyncio.timeout(LIMIT), whole_service(lose_later, after(permitted, stay_up)) as service:
@@ -126,7 +124,7 @@ async def test_frames_go_on_with_times_that_grow_by_the_time_that_passed(tmp_pat
     assert (tmp_path / "film.mp4").stat().st_size > 0
 
 
-async def test_an_interaction_that_was_pending_is_answered_over_the_new_channel() -> None:
+async def test_pending_interaction_is_answered_over_new_channel() -> None:
     async def lose(session: Session) -> None:
         await session.come_up()
         await session.start_stream()
@@ -149,7 +147,7 @@ async def test_an_interaction_that_was_pending_is_answered_over_the_new_channel(
         assert kinds.index(InteractAcknowledged) < kinds.index(Disconnected)
 
 
-async def test_a_call_that_was_pending_and_is_never_answered_times_out_all_the_same() -> None:
+async def test_pending_call_times_out_after_reconnecting() -> None:
     async def lose(session: Session) -> None:
         await session.come_up()
         await session.start_stream()
@@ -168,7 +166,7 @@ async def test_a_call_that_was_pending_and_is_never_answered_times_out_all_the_s
         assert odyssey.is_connected
 
 
-async def test_a_session_that_is_gone_is_replaced_and_whoever_waited_is_told_that_the_stream_is_lost() -> None:
+async def test_lost_session_is_replaced_and_waiting_calls_raise() -> None:
     async def lose(session: Session) -> None:
         await session.come_up()
         await session.start_stream()
@@ -186,7 +184,7 @@ async def test_a_session_that_is_gone_is_replaced_and_whoever_waited_is_told_tha
         for result in results:
             assert isinstance(result, SessionLostError)
             assert (result.code, result.retryable) == ("session_lost", True)
-            assert "whether this was carried out is not known" in str(result)
+            assert "it is not known whether this call was carried out" in str(result)
         await told.until("status_change", "connected", times=2)
         assert odyssey.current_session_id == "session-2"
         assert await odyssey.start_stream("Another castle") == "stream-1"
@@ -201,7 +199,7 @@ async def test_a_session_that_is_gone_is_replaced_and_whoever_waited_is_told_tha
     assert len(told.of("disconnected")) == 1
 
 
-async def test_a_session_that_is_gone_without_a_stream_is_replaced_in_silence() -> None:
+async def test_lost_session_without_stream_is_replaced_silently() -> None:
     told = Told()
     async with asyncio.timeout(LIMIT), whole_service(lose_socket, stay_up) as service, client_of(service) as odyssey:
         service.then(TOKEN, await service.token(), GONE)
@@ -211,7 +209,7 @@ async def test_a_session_that_is_gone_without_a_stream_is_replaced_in_silence() 
         assert not told.of("stream_ended")
 
 
-async def test_a_new_session_is_queued_for() -> None:
+async def test_reconnecting_waits_in_the_queue() -> None:
     told = Told()
     async with asyncio.timeout(LIMIT), whole_service(lose_socket, stay_up) as service, client_of(service) as odyssey:
         service.then(TOKEN, await service.token(), GONE)
@@ -221,7 +219,7 @@ async def test_a_new_session_is_queued_for() -> None:
         assert ("reconnecting", "Waiting for a free streamer") in told.of("status_change")
 
 
-async def test_a_queue_that_is_too_long_costs_a_try() -> None:
+async def test_queue_timeout_uses_up_an_attempt() -> None:
     told = Told()
     async with (
         asyncio.timeout(LIMIT),
@@ -235,7 +233,7 @@ async def test_a_queue_that_is_too_long_costs_a_try() -> None:
         assert told.errors == [(SignalingError, False), (QueueTimeoutError, False)]
 
 
-async def test_where_only_the_same_session_will_do_its_end_is_fatal() -> None:
+async def test_lost_session_is_fatal_with_same_session() -> None:
     told = Told()
     async with (
         asyncio.timeout(LIMIT),
@@ -250,7 +248,7 @@ async def test_where_only_the_same_session_will_do_its_end_is_fatal() -> None:
     assert len(service.calls(REQUEST)) == 1
 
 
-async def test_where_nothing_is_to_be_tried_a_loss_is_fatal() -> None:
+async def test_loss_is_fatal_with_reconnect_off() -> None:
     told = Told()
     async with (
         asyncio.timeout(LIMIT),

@@ -1,4 +1,4 @@
-"""What a user may do while a lost connection is made again, leaving above all."""
+"""Tests of calls made while the client reconnects, mainly `disconnect`."""
 
 import asyncio
 import threading
@@ -34,7 +34,7 @@ from tests.support.scripted_streamer import Script, scripted
 LIMIT = 20.0
 
 
-async def test_calls_made_meanwhile_say_that_it_is_coming_back() -> None:
+async def test_calls_while_reconnecting_raise_invalid_state() -> None:
     told = Told()
     permitted = asyncio.Event()
     async with (
@@ -55,7 +55,7 @@ async def test_calls_made_meanwhile_say_that_it_is_coming_back() -> None:
         await told.until("status_change", "connected", times=2)
 
 
-async def test_a_call_that_was_still_preparing_its_image_is_not_sent_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_start_with_image_is_not_sent_while_reconnecting(monkeypatch: pytest.MonkeyPatch) -> None:
     prepared = threading.Event()
     monkeypatch.setattr(live, "prepare_image", lambda *_, **__: str(prepared.wait(LIMIT)))
     told, permitted = Told(), asyncio.Event()
@@ -76,7 +76,7 @@ async def test_a_call_that_was_still_preparing_its_image_is_not_sent_meanwhile(m
         assert await odyssey.start_stream("A castle") == "stream-1"
 
 
-async def test_nothing_of_the_lost_connection_watches_over_the_one_that_came_back() -> None:
+async def test_old_watchdog_does_not_end_the_restored_connection() -> None:
     told = Told()
     async with (
         asyncio.timeout(LIMIT),
@@ -104,16 +104,16 @@ HELD_BACK: dict[str, Callable[[], HeldBack]] = {
     "requeueing": lambda: ([lose_socket], {TOKEN: [GONE], REQUEST: [FULL] * 60}),
     "reconnecting": lambda: ([lose_socket, never_offer], {}),
 }
-"""How a connection is brought to each state of its way back, and held there."""
+"""For each state of reconnecting: scripts and responses that hold a connection in it."""
 
 
 def never_answered() -> Answer:
-    return Answer(until=asyncio.Event())  # which belongs to the event loop of one test
+    return Answer(until=asyncio.Event())  # created per test: an event belongs to one event loop
 
 
 @pytest.mark.parametrize("where", HELD_BACK)
 @pytest.mark.parametrize("how", ["twice", "leaving"])
-async def test_disconnecting_at_any_moment_leaves_nothing_and_is_told_once(where: str, how: str) -> None:
+async def test_disconnect_while_reconnecting_is_clean_and_reported_once(where: str, how: str) -> None:
     scripts, answers = HELD_BACK[where]()
     told = Told()
     wait_ms = 60_000 if where == "waiting" else 10
@@ -133,14 +133,14 @@ async def test_disconnecting_at_any_moment_leaves_nothing_and_is_told_once(where
 
 
 async def until_it_is(state: str, odyssey: Odyssey) -> None:
-    """Wait for a state of the machine; not each of them is told to handlers."""
+    """Poll for a state of the machine: handlers are not called for every state."""
     connection = odyssey._connection
     assert connection is not None
     while connection._machine.state != state:
         await SystemClock().sleep(0.005)
 
 
-async def test_a_handler_may_disconnect_instead_of_waiting() -> None:
+async def test_handler_may_disconnect_while_reconnecting() -> None:
     told = Told()
     async with nothing_left(), asyncio.timeout(LIMIT), whole_service(lose_socket, never_offer) as service:
         async with client_of(service) as odyssey:
@@ -149,7 +149,7 @@ async def test_a_handler_may_disconnect_instead_of_waiting() -> None:
         assert told.statuses[-1] == "disconnected"
 
 
-async def test_a_client_that_gave_up_can_connect_again() -> None:
+async def test_client_can_connect_after_giving_up() -> None:
     told = Told()
     async with (
         asyncio.timeout(LIMIT),
@@ -162,7 +162,7 @@ async def test_a_client_that_gave_up_can_connect_again() -> None:
         assert odyssey.is_connected
 
 
-async def test_readers_of_events_go_on() -> None:
+async def test_event_reader_continues_after_reconnecting() -> None:
     told = Told()
     async with asyncio.timeout(LIMIT), whole_service(lose_socket, stay_up) as service, client_of(service) as odyssey:
         events = odyssey.events()

@@ -1,4 +1,4 @@
-"""The tries to have a lost connection back: which failures cost one, which end it, and when it is given up."""
+"""Tests of reconnect attempts: which failures use up an attempt, which are fatal, and when the client gives up."""
 
 import asyncio
 from dataclasses import replace
@@ -50,7 +50,7 @@ BUSY = Answer(503, {"detail": "Restarting"})
     ],
     ids=["no socket", "error", "broken offer", "no offer", "no token"],
 )
-async def test_a_try_that_fails_is_reported_and_followed_by_another(
+async def test_failed_attempt_is_reported_and_retried(
     scripts: list[Script], tokens: list[Answer], error: type[OdysseyError]
 ) -> None:
     told = Told()
@@ -65,13 +65,13 @@ async def test_a_try_that_fails_is_reported_and_followed_by_another(
         await told.until("status_change", "connected", times=2)
     assert told.errors == [(SignalingError, False), (error, False)]
     messages = [str(message) for status, message in told.of("status_change") if status == "reconnecting"]
-    assert [message[message.index("Try ") :] for message in messages] == [
-        "Try 1 of 5 to reconnect follows.",
-        "Try 2 of 5 to reconnect follows in 0.01 s.",
+    assert [message[message.index("Reconnecting ") :] for message in messages] == [
+        "Reconnecting now (attempt 1 of 5).",
+        "Reconnecting in 0.01 s (attempt 2 of 5).",
     ]
 
 
-async def test_tries_that_are_used_up_are_a_fatal_error_and_one_end() -> None:
+async def test_used_up_attempts_are_fatal_and_disconnect_once() -> None:
     told = Told()
     async with (
         nothing_left(),
@@ -84,17 +84,17 @@ async def test_tries_that_are_used_up_are_a_fatal_error_and_one_end() -> None:
         await told.until("disconnected")
         assert odyssey.current_status == "failed"
         assert not odyssey.is_connected
-        with pytest.raises(SignalingError, match="not yet") as raised:  # noqa: PT012 - after what is buffered
+        with pytest.raises(SignalingError, match="not yet") as raised:  # noqa: PT012 - after the buffered frames
             while True:
                 await anext(frames)
-        assert raised.value.__notes__ == ["Given up after 3 tries to reconnect."]
+        assert raised.value.__notes__ == ["Gave up after 3 attempts to reconnect."]
     assert told.errors == [(SignalingError, False)] * 3 + [(SignalingError, True)]
     assert told.statuses[3:] == ["reconnecting"] * 3 + ["failed"]
-    assert str(told.of("status_change")[-1][1]).endswith("Given up after 3 tries to reconnect.")
+    assert str(told.of("status_change")[-1][1]).endswith("Gave up after 3 attempts to reconnect.")
     assert [name for name, _ in told.all if name == "disconnected"] == ["disconnected"]
 
 
-async def test_a_service_that_drops_every_connection_is_not_asked_for_ever() -> None:
+async def test_client_gives_up_when_every_connection_drops() -> None:
     told = Told()
     async with (
         asyncio.timeout(LIMIT),
@@ -115,7 +115,7 @@ async def test_a_service_that_drops_every_connection_is_not_asked_for_ever() -> 
         (Answer(429, {"detail": {"error": "ACCOUNT_SUSPENDED", "message": "Suspended"}}), OdysseyError),
     ],
 )
-async def test_a_refusal_that_will_not_pass_is_fatal_at_once(refusal: Answer, error: type[OdysseyError]) -> None:
+async def test_non_retryable_rejection_is_fatal_at_once(refusal: Answer, error: type[OdysseyError]) -> None:
     told = Told()
     async with asyncio.timeout(LIMIT), whole_service(lose_socket, stay_up) as service, client_of(service) as odyssey:
         service.then(TOKEN, await service.token(), *[refusal] * 5)
@@ -126,7 +126,7 @@ async def test_a_refusal_that_will_not_pass_is_fatal_at_once(refusal: Answer, er
     assert fatal
 
 
-async def test_the_limit_of_a_connection_ends_it_during_a_try_too() -> None:
+async def test_duration_limit_while_reconnecting_is_fatal() -> None:
     async def reach_the_limit(session: Session) -> None:
         await session.send({"type": "error", "reason": "duration_limit_reached"})
         await session.until_closed()
@@ -147,9 +147,7 @@ async def test_the_limit_of_a_connection_ends_it_during_a_try_too() -> None:
     [({"type": "error", "reason": "streamer_disconnected"}, "failed"), (None, "disconnected")],
     ids=["error", "clean close"],
 )
-async def test_an_end_that_the_service_announces_is_not_gone_back_on(
-    end: dict[str, object] | None, status: str
-) -> None:
+async def test_end_announced_by_service_is_not_retried(end: dict[str, object] | None, status: str) -> None:
     async def announce(session: Session) -> None:
         await session.come_up()
         if end is not None:
@@ -164,7 +162,7 @@ async def test_an_end_that_the_service_announces_is_not_gone_back_on(
     assert "reconnecting" not in told.statuses
 
 
-async def test_without_a_key_the_token_there_is_has_to_do() -> None:
+async def test_keyless_client_reconnects_with_its_old_token() -> None:
     tokens: list[str] = []
 
     def noting(script: Script) -> Script:

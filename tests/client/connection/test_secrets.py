@@ -1,4 +1,4 @@
-"""No key and no token in a log, an exception, a traceback or a repr, however loud the logs and whatever goes wrong."""
+"""Tests that no key or token appears in logs, exceptions, tracebacks or reprs, even at log level DEBUG."""
 
 import asyncio
 import logging
@@ -26,12 +26,12 @@ LIMIT = 20.0
 SPECTATOR_TOKEN = "spectator-token-of-the-broadcast"
 SECRETS = (KEY, ACCESS_TOKEN, SPECTATOR_TOKEN, *(f"token-{number}" for number in range(1, 9)))
 OF_THE_SERVICE = ("websockets.server",)
-"""Loggers of the scripted service, which runs in this very process and has no manners."""
+"""Loggers of the scripted service, which runs in the same process and does not blank secrets."""
 
 
 @pytest.fixture
 def everything_said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """What every logger there is says, down to the last detail."""
+    """Capture the records of all loggers, at level DEBUG."""
     loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
     levels = {logger: logger.level for logger in loggers}
     for logger in loggers:
@@ -43,7 +43,7 @@ def everything_said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCapt
 
 
 async def repeat_secrets(session: Session) -> None:
-    """Stream, and be lost with every secret in what is said about it."""
+    """Run a stream, send every secret to the client, and close the socket with a token in the reason."""
     await session.come_up()
     await session.start_stream()
     ready = {"webrtc_url": "http://127.0.0.1:9/stream", "spectator_token": SPECTATOR_TOKEN, "broadcast_url": None}
@@ -60,7 +60,7 @@ async def report_with_secret(session: Session) -> None:
     await session.until_closed()
 
 
-async def test_a_session_that_fails_and_comes_back_tells_no_secret(everything_said: pytest.LogCaptureFixture) -> None:
+async def test_failing_and_restored_session_reveals_no_secret(everything_said: pytest.LogCaptureFixture) -> None:
     told = Told()
     texts: list[str] = []
     scripts = (repeat_secrets, refuse, report_with_secret, stream, report_with_secret)

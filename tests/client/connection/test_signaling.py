@@ -1,4 +1,4 @@
-"""Where signaling is, and how its end is told."""
+"""Tests of the signaling socket: its URLs, and how its close is reported."""
 
 import pytest
 
@@ -21,14 +21,14 @@ def credentials(url: str) -> ClientCredentials:
         ("http://[::1]:80", "ws://[::1]:80"),
     ],
 )
-def test_the_base_is_a_websocket_url_without_an_end(url: str, base: str) -> None:
+def test_signaling_base_is_websocket_url_without_suffix(url: str, base: str) -> None:
     assert signaling_base(credentials(url)) == base
 
 
 @pytest.mark.parametrize(
     ("url", "config"), [("wss://host/path/", "https://host/path/config"), ("ws://host:1", "http://host:1/config")]
 )
-def test_the_ice_servers_are_told_below_the_same_address_by_http(url: str, config: str) -> None:
+def test_config_url_is_http_url_below_signaling_base(url: str, config: str) -> None:
     assert config_url(credentials(url)) == config
 
 
@@ -38,7 +38,7 @@ async def report(session: Session) -> None:
     await session.socket.close(1011, "restarting")
 
 
-async def test_messages_come_in_order_and_then_how_the_socket_was_closed() -> None:
+async def test_messages_arrive_in_order_before_the_close() -> None:
     async with scripted(report) as theirs, open_signaling(theirs, SystemNetwork(), SystemClock()) as socket:
         assert await socket.receive() == ServiceError("streamer_not_available")
         for call in (socket.receive, lambda: socket.send(Keepalive())):
@@ -48,7 +48,7 @@ async def test_messages_come_in_order_and_then_how_the_socket_was_closed() -> No
         await socket.keep_alive(0.001)  # returns: there is nothing to keep alive
 
 
-async def test_a_socket_that_does_not_open_names_the_address_and_not_the_token() -> None:
+async def test_open_failure_names_the_address_without_token() -> None:
     async with scripted(report) as gone:
         pass
     with pytest.raises(SignalingLostError, match=gone.signaling_url) as lost:

@@ -1,7 +1,7 @@
-"""Where other clients of this protocol hang, or take one thing for another: a test for each fault that was measured.
+"""Tests for faults on which other clients of this protocol hang or report the wrong result.
 
-A fault is made by a scripted service, the whole way: HTTP, WebSocket and WebRTC. `LIMIT` is what a test may take here
-at most; the calls measured had not settled after 45 s.
+A scripted service causes each fault over real HTTP, WebSocket and WebRTC. `LIMIT` is the timeout of a test; the calls
+of those other clients had not settled after 45 s.
 """
 
 import asyncio
@@ -67,9 +67,7 @@ async def offer_nonsense(session: Session) -> None:
     ],
     ids=["1011", "1000", "no offer", "broken offer"],
 )
-async def test_no_good_offer_fails_connect_and_leaves_a_client_that_can_connect(
-    script: Script, error: type[OdysseyError]
-) -> None:
+async def test_connect_without_valid_offer_fails_and_client_recovers(script: Script, error: type[OdysseyError]) -> None:
     scripts = [script] * (1 + 2 * (error is SignalingError)) + [stay_up]
     async with (
         nothing_left(),
@@ -84,7 +82,7 @@ async def test_no_good_offer_fails_connect_and_leaves_a_client_that_can_connect(
         assert odyssey.is_connected
 
 
-async def test_signaling_closed_cleanly_while_connected_is_the_end_of_the_video_too() -> None:
+async def test_clean_signaling_close_ends_the_video() -> None:
     async def close(session: Session) -> None:
         await session.come_up()
         await session.socket.close(1000)
@@ -112,7 +110,7 @@ async def vanish(session: Session) -> None:
 
 
 @pytest.mark.parametrize("loss", [close_peer, vanish], ids=["closed", "died"])
-async def test_a_peer_that_is_closed_or_dies_is_noticed_and_calls_meanwhile_raise_typed_errors(loss: Script) -> None:
+async def test_lost_peer_is_detected_and_calls_raise(loss: Script) -> None:
     told = Told()
     async with (
         asyncio.timeout(LIMIT),
@@ -126,7 +124,7 @@ async def test_a_peer_that_is_closed_or_dies_is_noticed_and_calls_meanwhile_rais
         assert told.errors[0] == (PeerError, False)
 
 
-async def test_a_frozen_server_is_noticed_and_pending_calls_settle() -> None:
+async def test_frozen_server_is_detected_and_pending_call_settles() -> None:
     async def freeze(session: Session) -> None:
         await session.come_up()
         await session.start_stream()
@@ -154,7 +152,7 @@ async def test_a_frozen_server_is_noticed_and_pending_calls_settle() -> None:
     [(stay_up, START), (stream, INTERACT), (stream, END)],
     ids=["start", "interact", "end"],
 )
-async def test_a_call_that_is_never_answered_times_out(script: Script, call: Call) -> None:
+async def test_call_without_reply_times_out(script: Script, call: Call) -> None:
     async with (
         asyncio.timeout(LIMIT),
         whole_service(script) as service,
@@ -180,7 +178,7 @@ async def break_socket(session: Session) -> None:
 @pytest.mark.parametrize("call", [INTERACT, END], ids=["interact", "end"])
 @pytest.mark.parametrize("loss", [die, break_socket], ids=["peer", "1011"])
 @pytest.mark.parametrize(("reconnect", "error"), [("off", ConnectionClosedError), ("new_session", SessionLostError)])
-async def test_a_loss_settles_the_calls_that_are_pending(
+async def test_lost_connection_settles_the_pending_call(
     call: Call, loss: Script, reconnect: str, error: type[OdysseyError]
 ) -> None:
     async def lose(session: Session) -> None:
@@ -197,11 +195,11 @@ async def test_a_loss_settles_the_calls_that_are_pending(
         await odyssey.connect()
         await odyssey.start_stream("A castle")
         service.then(TOKEN, GONE)
-        with pytest.raises(error, match="before the streamer answered"):
+        with pytest.raises(error, match="before the streamer replied"):
             await call(odyssey)
 
 
-async def test_a_stream_error_while_an_end_is_pending_is_its_answer() -> None:
+async def test_stream_error_rejects_the_pending_end() -> None:
     async def fail(session: Session) -> None:
         await session.come_up()
         await session.start_stream()
@@ -221,7 +219,7 @@ async def test_a_stream_error_while_an_end_is_pending_is_its_answer() -> None:
 @pytest.mark.parametrize(
     ("script", "call"), [(stay_up, START), (stream, INTERACT), (stream, END)], ids=["start", "interact", "end"]
 )
-async def test_disconnecting_settles_the_call_that_is_pending(script: Script, call: Call) -> None:
+async def test_disconnect_settles_the_pending_call(script: Script, call: Call) -> None:
     async with nothing_left(), asyncio.timeout(LIMIT), whole_service(script) as service, client_of(service) as odyssey:
         await odyssey.connect()
         if call is not START:
@@ -233,7 +231,7 @@ async def test_disconnecting_settles_the_call_that_is_pending(script: Script, ca
             await pending
 
 
-async def test_two_interactions_at_once_each_get_their_own_answer() -> None:
+async def test_concurrent_interactions_get_their_own_replies() -> None:
     async def acknowledge(session: Session) -> None:
         await session.come_up()
         await session.start_stream()
@@ -249,7 +247,7 @@ async def test_two_interactions_at_once_each_get_their_own_answer() -> None:
         assert (first, second) == ("Night, applied", "Snow, applied")
 
 
-async def test_regions_that_never_answer_hold_nothing_up_for_long() -> None:
+async def test_unresponsive_regions_do_not_delay_connecting() -> None:
     async with asyncio.timeout(LIMIT), whole_service(stay_up) as service:
         service.script["GET /regions"] = Answer(until=asyncio.Event())
         async with client_of(service) as odyssey:
@@ -259,7 +257,7 @@ async def test_regions_that_never_answer_hold_nothing_up_for_long() -> None:
 
 
 @pytest.mark.parametrize("said", ["null", "[]", "7", '"offer"'])
-async def test_json_that_is_no_object_is_reported_and_the_next_message_is_read(said: str) -> None:
+async def test_json_non_object_is_reported_and_skipped(said: str) -> None:
     async def talk(session: Session) -> None:
         await session.send(said)
         await session.come_up()
@@ -276,7 +274,7 @@ async def test_json_that_is_no_object_is_reported_and_the_next_message_is_read(s
         assert not [error for error, fatal in told.errors if fatal]
 
 
-async def test_a_video_track_that_ends_is_noticed_at_once() -> None:
+async def test_ended_video_track_is_detected_at_once() -> None:
     async def end(session: Session) -> None:
         await session.come_up()
         for sender in session.peer.getSenders():
@@ -293,7 +291,7 @@ async def test_a_video_track_that_ends_is_noticed_at_once() -> None:
 
 
 @pytest.mark.parametrize("end", [1000, 1011, "error", "peer", "disconnect"], ids=str)
-async def test_disconnected_is_called_exactly_once_for_a_connection_that_was_up(end: int | str) -> None:
+async def test_on_disconnected_is_called_once_per_connection(end: int | str) -> None:
     async def end_it(session: Session) -> None:
         await session.come_up()
         if isinstance(end, int):
@@ -318,7 +316,7 @@ async def test_disconnected_is_called_exactly_once_for_a_connection_that_was_up(
     assert [name for name, _ in told.all if name in {"connected", "disconnected"}] == ["connected", "disconnected"]
 
 
-async def test_no_http_connection_is_left_after_a_disconnect() -> None:
+async def test_disconnect_closes_all_http_connections() -> None:
     async with nothing_left(), asyncio.timeout(LIMIT), whole_service(stay_up) as service:
         odyssey = client_of(service)
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Video: a stream is a function of its event log; its frames are rendered, stamped, and encoded once for everybody."""
+"""Video: frames are rendered from a stream's event log, stamped, and encoded once for all receivers."""
 
 from odyssey_mock.media.encoder import Codec, EncoderError, VideoEncoder, VideoPacket
 from odyssey_mock.media.picture import PictureError

@@ -1,4 +1,4 @@
-"""The part of a scene that stands still: sky, sun or moon, and the land below; or a given picture."""
+"""The static part of a scene: sky, sun or moon, and land; or the stream's start image."""
 
 from PIL import Image
 
@@ -8,7 +8,10 @@ from odyssey_mock.media.palette import LIGHTS, Light, Scenery
 
 
 def paint(canvas: Canvas, scenery: Scenery, picture: Image.Image | None) -> None:
-    """Paint all that stands still: the scenery, or `picture` (RGB, of the canvas's size) in its light."""
+    """Paint the static part: `picture` (RGB, of the canvas's size) if given, else the scenery.
+
+    If a prompt names an hour, the picture is tinted with its light.
+    """
     light = LIGHTS[scenery.hour]
     if picture is not None:
         canvas.picture(picture)

@@ -1,7 +1,7 @@
-"""What a scene is painted on before it is frozen into a frame's planes: luma and chroma as floats, with soft edges.
+"""A canvas on which scenes are painted before they become the planes of a frame: luma and chroma as floats.
 
-Positions and lengths are in pixels of the frame, y downwards. Slow next to what is done each frame, and done only when
-the prompt changes.
+Positions and lengths are in pixels of the frame; y grows downwards. Painting is slow compared with the work for each
+frame, and happens only when the prompt changes.
 """
 
 from typing import Literal
@@ -30,26 +30,26 @@ def yuv(rgb: Color | Floats) -> Floats:
 
 
 def mix(first: Color, second: Color, share: float) -> Color:
-    """`first` with `share` (0 to 1) of it replaced by `second`."""
+    """Blend two colors; `share` (0 to 1) is the weight of `second`."""
     (r, g, b), (s, h, c) = first, second
     return r + (s - r) * share, g + (h - g) * share, b + (c - b) * share
 
 
 def even(length: float) -> int:
-    """Round to a number of pixels that chroma, at half the resolution, can follow; at least two."""
+    """Round to an even number of pixels, at least 2, because chroma has half the resolution."""
     return max(2, round(length / 2) * 2)
 
 
 def halved(plane: Floats) -> Floats:
-    """Average each 2x2 block: from luma's resolution to chroma's."""
-    # Four strided sums: many times faster than a reshaped mean over axes of two.
+    """Average each 2x2 block, to go from the resolution of luma to that of chroma."""
+    # Four strided sums are many times faster than reshaping and taking the mean.
     upper, lower = plane[::2], plane[1::2]
     total: Floats = upper[:, ::2] + upper[:, 1::2] + lower[:, ::2] + lower[:, 1::2]
     return total * np.float32(0.25)
 
 
 class Canvas:
-    """A picture in the making."""
+    """A drawing surface of luma and chroma planes; shapes have soft edges."""
 
     def __init__(self, size: Size) -> None:
         self.size = size
@@ -58,7 +58,7 @@ class Canvas:
         self._v = np.zeros_like(self._u)
 
     def gradient(self, stops: tuple[tuple[float, Color], ...]) -> None:
-        """Cover everything with colors that pass into each other downwards; stops at shares of the height."""
+        """Fill the canvas with a vertical gradient; each stop is a share of the height and a color."""
         rows = np.linspace(0, 1, self.size.height, dtype=np.float32)
         places = [place for place, _ in stops]
         shades = yuv(np.array([color for _, color in stops], np.float32))
@@ -67,8 +67,8 @@ class Canvas:
         self._v[:] = np.interp(rows[::2], places, shades[:, 2])[:, None]
 
     def picture(self, image: Image.Image) -> None:
-        """Cover everything with an RGB image of the canvas's size."""
-        # In bands: the product for a whole frame at once would take 40 MB.
+        """Fill the canvas with an RGB image of the same size."""
+        # Convert in bands: a whole frame at once would take 40 MB.
         for top in range(0, self.size.height, 64):
             band = yuv(np.asarray(image.crop((0, top, self.size.width, min(top + 64, self.size.height))), np.float32))
             rows, half_rows = slice(top, top + band.shape[0]), slice(top // 2, (top + band.shape[0]) // 2)
@@ -77,7 +77,7 @@ class Canvas:
             self._v[half_rows] = halved(band[..., 2])
 
     def tint(self, color: Color, share: float) -> None:
-        """Replace `share` of everything by `color`."""
+        """Blend `color` over the whole canvas, with `share` (0 to 1) as its opacity."""
         for plane, target in zip((self._y, self._u, self._v), yuv(color), strict=True):
             plane[:] += (target - plane) * np.float32(share)
 
@@ -90,13 +90,13 @@ class Canvas:
         self._round(x, y, radius, color, opacity, "glow")
 
     def below(self, skyline: Floats, top: Color, bottom: Color, *, depth: float) -> None:
-        """Fill what is below a skyline, in colors from `top` at its highest point to `bottom` `depth` px lower.
+        """Fill the area below a skyline with a vertical gradient.
 
         Args:
-            skyline: y of the edge, several values for each column of pixels (their average softens the edge).
-            top: color at the highest point.
-            bottom: color from `depth` px below it on.
-            depth: in pixels.
+            skyline: y of the edge, several values per column of pixels (their average softens the edge).
+            top: color at the highest point of the skyline.
+            bottom: color `depth` pixels below that point, and further down.
+            depth: height of the gradient in pixels.
         """
         per_column = skyline.size // self.size.width
         highest = max(0, int(skyline.min()) // 2 * 2)
@@ -116,16 +116,19 @@ class Canvas:
         self._v[lowest // 2 :] = solid[::2, 2, None]
 
     def masked(self, alpha: Floats, color: Color, *, top: int = 0) -> None:
-        """Paint `color` through a mask of 0 to 1 as wide as the canvas, from line `top` down; even lines both."""
+        """Paint `color` through `alpha`, a mask of 0 to 1 as wide as the canvas, from line `top` down.
+
+        `top` and the height of the mask must be even.
+        """
         self._blend(0, top, alpha, yuv(color))
 
     def overlay(self, image: Image.Image, left: int, top: int) -> None:
-        """Lay an RGBA image on the canvas; all four numbers must be even and inside."""
+        """Paint an RGBA image at (left, top); position and size must be even, and the image must fit the canvas."""
         pixels = np.asarray(image, np.float32)
         self._blend(left, top, pixels[..., 3] / np.float32(255), yuv(pixels[..., :3]))
 
     def freeze(self) -> Planes:
-        """Round to the planes of a frame."""
+        """Return the planes of a frame, rounded to integers."""
         return Planes(_rounded(self._y), _rounded(self._u), _rounded(self._v))
 
     def _round(
@@ -142,7 +145,7 @@ class Canvas:
         self._blend(left, top, alpha.astype(np.float32) * np.float32(opacity), yuv(color))
 
     def _blend(self, left: int, top: int, alpha: Floats, shades: Floats) -> None:
-        """Mix in Y, Cb and Cr (broadcast to (h, w, 3)) by `alpha` (h, w); all of `left`, `top`, h and w are even."""
+        """Blend in `shades` (Y, Cb, Cr; broadcast to (h, w, 3)) by `alpha` (h, w); `left`, `top`, h and w are even."""
         height, width = alpha.shape
         y = self._y[top : top + height, left : left + width]
         y += alpha * (shades[..., 0] - y)
@@ -153,7 +156,7 @@ class Canvas:
 
 
 def _decimated(shades: Floats) -> Floats:
-    """Every second value along each axis that has more than one."""
+    """Return every second value along each axis that has more than one."""
     return shades[tuple(slice(None, None, 1 if length == 1 else 2) for length in shades.shape)]
 
 

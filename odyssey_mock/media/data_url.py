@@ -1,4 +1,4 @@
-"""The image a stream starts from, as it comes on the wire: a `data:` URL (`protocol.md` sections 4 and 7)."""
+"""Decoding of a stream's start image, which is sent as a `data:` URL (`protocol.md` sections 4 and 7)."""
 
 import base64
 import binascii
@@ -8,19 +8,22 @@ _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*;base64,", re.IGNO
 
 
 class ImageRefusedError(ValueError):
-    """What should have been an image is not even data; the text says what was expected, what came and what to do."""
+    """The URL cannot be decoded, or its data is too large.
+
+    The message states what was expected, what was received, and what to send.
+    """
 
 
 def decode_data_url(url: str, max_bytes: int) -> bytes:
-    """The bytes in `url`; whether they are an image shows when they are drawn.
+    """Return the bytes in `url`, without checking that they are an image.
 
     Raises:
-        ImageRefusedError: no data URL, no Base64, or too large.
+        ImageRefusedError: not a `data:` URL, invalid Base64, or more than `max_bytes`.
     """
     header = _DATA_URL.match(url)
     if header is None:
         raise ImageRefusedError(f"expected a data: URL with base64, got {url[:40]!r}; send data:image/png;base64,...")
-    # Four characters carry three bytes: a glance at the length spares decoding what is refused anyway.
+    # Four characters encode three bytes. Checking the length first avoids decoding data that is too large.
     if (len(url) - header.end()) // 4 * 3 > max_bytes + 2:
         raise _too_big((len(url) - header.end()) // 4 * 3, max_bytes)
     try:

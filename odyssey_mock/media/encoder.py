@@ -1,7 +1,7 @@
-"""Frames to packets that every receiver of a stream shares: H.264 or VP8, one packet a frame, at once.
+"""Video encoders: each frame becomes one H.264 or VP8 packet, without delay, for all receivers of a stream.
 
-Packets are sent as they are by a track whose sender only packetises, so nobody can ask the encoder for more or fewer
-bits later on: groups of pictures are short, and whoever joins or loses a packet gets a key frame by `keyframe=True`.
+A track sends these packets unchanged, so no receiver can make the encoder change its bitrate. Key frames are frequent,
+and `keyframe=True` makes one for a receiver that joins or loses a packet.
 """
 
 from collections.abc import Mapping
@@ -21,17 +21,17 @@ type Codec = Literal["h264", "vp8"]
 type VideoPacket = av.Packet[VideoStream]
 
 DEFAULT_BITRATE = 1_000_000
-"""Bits per second: 46 dB PSNR and better over our scenes in both codecs; 14 px text is still legible at 450,000."""
+"""Bits per second. Scenes reach at least 46 dB PSNR in both codecs; 14 px text is still legible at 450,000."""
 
 GROUP_SECONDS = 2.0
-"""Between two key frames that nobody asked for."""
+"""Seconds between two key frames if none is requested."""
 
 COLOUR_BT601 = 6
-"""SMPTE 170M, the matrix of ITU-R BT.601, as H.264 and libav number it; VP8 knows no other."""
+"""SMPTE 170M, the matrix of ITU-R BT.601, in the numbering of H.264 and libav. VP8 supports no other matrix."""
 
 
 class EncoderError(RuntimeError):
-    """A frame was given that this encoder cannot take, or libav did not give the one packet it promised."""
+    """The encoder cannot encode the given frame, or libav did not return exactly one packet for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ _RECIPES: Mapping[Codec, _Recipe] = {
     "h264": _Recipe(
         library="libx264",
         bitrate=DEFAULT_BITRATE,
-        # Constrained Baseline at level 3.1 is what profile-level-id=42e01f promises in aiortc's and browsers' SDP. It
-        # allows 3,600 macroblocks a frame, of which 704x1280 has 3,520.
+        # profile-level-id=42e01f, in the SDP of aiortc and browsers, means Constrained Baseline, level 3.1. This level
+        # allows 3,600 macroblocks per frame; 704x1280 has 3,520.
         profile="Baseline",
         options={
             "preset": "ultrafast",
@@ -62,7 +62,7 @@ _RECIPES: Mapping[Codec, _Recipe] = {
         bitrate=DEFAULT_BITRATE,
         options={
             "deadline": "realtime",
-            # Negative is a fixed speed; a positive one follows the machine's load, and no two runs give the same bytes.
+            # A negative value is a fixed speed. A positive one adapts to the machine's load, so the bytes would vary.
             "cpu-used": "-8",
             "lag-in-frames": "0",
             "error-resilient": "default",
@@ -74,16 +74,16 @@ _RECIPES: Mapping[Codec, _Recipe] = {
 
 
 class VideoEncoder:
-    """The encoder of one stream in one codec. Not thread-safe: call it from one thread at a time.
+    """Encodes one stream in one codec. Not thread-safe: call it from one thread at a time.
 
     Args:
         codec: "h264" (Constrained Baseline, level 3.1, Annex B) or "vp8".
-        size: of every frame.
+        size: size of every frame.
         fps: frames per second.
-        bitrate: bits per second that it may use, averaged over a second; None: the codec's default.
+        bitrate: maximum bits per second, averaged over a second; None: the codec's default.
 
     Raises:
-        ValueError: no frames per second or no bits.
+        ValueError: `fps` or `bitrate` is less than 1.
     """
 
     def __init__(self, codec: Codec, size: Size, fps: int, bitrate: int | None = None) -> None:
@@ -95,7 +95,7 @@ class VideoEncoder:
         self.size = size
         self.time_base = Fraction(1, fps)
         self.frames = 0
-        """How many it has encoded."""
+        """Number of frames encoded so far."""
         self._last_index: int | None = None
         context = av.CodecContext.create(recipe.library, "w")
         if not isinstance(context, av.VideoCodecContext):
@@ -108,7 +108,7 @@ class VideoEncoder:
         context.rc_buffer_size = bitrate
         context.gop_size = max(1, round(fps * GROUP_SECONDS))
         context.max_b_frames = 0
-        # One thread: frames of many streams are encoded side by side, and its own threads would add a frame of delay.
+        # One thread: streams are encoded in parallel anyway, and threads of the encoder would add a frame of delay.
         context.thread_count = 1
         context.colorspace = context.color_primaries = context.color_trc = COLOUR_BT601
         context.options = dict(recipe.options)
@@ -117,17 +117,17 @@ class VideoEncoder:
         self._context: av.VideoCodecContext | None = context
 
     def encode(self, frame: av.VideoFrame, index: int, *, keyframe: bool = False) -> VideoPacket:
-        """Encode `frame` as number `index` (growing; a gap is time that passed).
+        """Encode `frame` as number `index`; indexes must grow, and a gap means that time has passed.
 
-        With `keyframe` it will decode by itself. Sets the frame's `pts`, `time_base` and `pict_type`, so one frame must
-        not be in two encoders at the same time; the pixels stay as they are.
+        With `keyframe`, the packet can be decoded without earlier ones. Sets `pts`, `time_base` and `pict_type` of the
+        frame, so two encoders must not encode the same frame at the same time. The pixels do not change.
 
         Returns:
             One packet with `pts` = `index` in units of 1/fps: an access unit in Annex B (H.264; a key frame carries SPS
             and PPS) or a VP8 frame.
 
         Raises:
-            EncoderError: another size or pixel format, an index that does not grow, or a closed encoder.
+            EncoderError: unexpected size or pixel format, an index that does not grow, or a closed encoder.
         """
         if self._context is None:
             raise EncoderError("expected an open encoder, got a closed one; make a new VideoEncoder")
@@ -149,5 +149,5 @@ class VideoEncoder:
         return packets[0]
 
     def close(self) -> None:
-        """Free the encoder; may be called twice."""
+        """Free the encoder. May be called twice."""
         self._context = None

@@ -1,4 +1,4 @@
-"""One stream in every codec that somebody watches it in: each frame is encoded once for each, however many watch."""
+"""The encoders of one stream: each frame is encoded once per codec in use, for any number of receivers."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -10,12 +10,12 @@ from odyssey_mock.media.timeline import Size
 
 
 class Encoders:
-    """The encoders of one stream, made when they are first needed. Not thread-safe.
+    """The encoders of one stream, one per codec, created on first use. Not thread-safe.
 
     Args:
-        size: of every frame.
+        size: size of every frame.
         fps: frames per second.
-        bitrate: bits per second that each may use; None: the codec's default.
+        bitrate: maximum bits per second of each encoder; None: the codec's default.
     """
 
     def __init__(self, size: Size, fps: int, bitrate: int | None) -> None:
@@ -26,21 +26,21 @@ class Encoders:
 
     @property
     def frames(self) -> Mapping[Codec, int]:
-        """How many frames each encoder has been given, by codec; still there after `close`."""
+        """Number of frames encoded so far, by codec. Remains available after `close`."""
         return MappingProxyType({codec: encoder.frames for codec, encoder in self._encoders.items()})
 
     def encode(
         self, frame: av.VideoFrame, index: int, codecs: Collection[Codec], *, keyframe: bool
     ) -> Mapping[Codec, VideoPacket]:
-        """Encode `frame` as number `index` in each of `codecs`; a codec that is new begins with a key frame.
+        """Encode `frame` as number `index` in each of `codecs`. The first packet in a codec is a key frame.
 
         Raises:
-            EncoderError: as `VideoEncoder.encode` does.
+            EncoderError: see `VideoEncoder.encode`.
         """
         return {codec: self._encoder(codec).encode(frame, index, keyframe=keyframe) for codec in codecs}
 
     def close(self) -> None:
-        """Free the encoders; may be called twice."""
+        """Free the encoders. May be called twice."""
         for encoder in self._encoders.values():
             encoder.close()
 

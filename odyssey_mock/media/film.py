@@ -1,6 +1,6 @@
-"""A stream that has ended, as files: film, preview and thumbnail (`protocol.md` section 6).
+"""The files of a stream that has ended: video, preview and thumbnail (`protocol.md` section 6).
 
-All of them follow from the timeline: the same stream gives the same bytes.
+They depend only on the timeline: the same stream always gives the same bytes.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,13 +17,13 @@ from odyssey_mock.media.stamp import FrameStamp, draw_stamp
 from odyssey_mock.media.timeline import Timeline, TimelineError
 
 type Checkpoint = Callable[[], None]
-"""Called before each frame; what it raises ends the work, and leaves the file as it is."""
+"""Called before each frame. An exception that it raises stops the work and leaves the file incomplete."""
 
 PREVIEW_SECONDS = 4
-"""Length of a preview, where the film is not shorter."""
+"""Maximum length of a preview."""
 
 TICKS = 1000
-"""Units of a file's time to a frame, in movie and track alike: every length is a whole number of them at any rate."""
+"""Time units per frame, for the movie and its track. Every length is a whole number of units at any frame rate."""
 
 _ENCODER = {"preset": "veryfast", "crf": "21"}
 _JPEG_QUALITY = 88
@@ -31,14 +31,14 @@ _JPEG_QUALITY = 88
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """The files of one stream, each written to a path of the caller's choice.
+    """The files of one stream, written to paths that the caller chooses.
 
     Attributes:
-        timeline: the stream; it has ended, and has a frame at least.
-        started_at: when that was, in seconds since the epoch: the stamps say when each frame was due.
+        timeline: the stream, which has ended and has at least one frame.
+        started_at: when the stream started, in seconds since the epoch. The stamps contain the time each frame was due.
 
     Raises:
-        TimelineError: the stream has not ended, or has no frame.
+        TimelineError: the stream has not ended, or has no frames.
     """
 
     timeline: Timeline
@@ -46,16 +46,16 @@ class Film:
 
     def __post_init__(self) -> None:
         if not self.timeline.frames:
-            got = "one that runs" if self.timeline.frames is None else "one without a frame"
+            got = "a running stream" if self.timeline.frames is None else "a stream without frames"
             raise TimelineError(f"expected a stream that has ended and has frames, got {got}")
 
     @property
     def frames(self) -> int:
-        """How many frames the film has."""
+        """Number of frames."""
         return self.timeline.frames or 0
 
     def write_video(self, path: Path, checkpoint: Checkpoint) -> None:
-        """Write every frame as MP4 (H.264 High, yuv420p), at a steady rate, with its index in front.
+        """Write all frames as MP4 (H.264 High, yuv420p) at a constant frame rate, with the file's index at the front.
 
         Raises:
             PictureError: the timeline's image cannot be shown.
@@ -63,7 +63,7 @@ class Film:
         self._encode(path, range(self.frames), self._full_size, checkpoint)
 
     def write_preview(self, path: Path, checkpoint: Checkpoint) -> None:
-        """Write the first seconds like the video, at half the width and height.
+        """Write the first `PREVIEW_SECONDS` like `write_video`, at half the width and height.
 
         Raises:
             PictureError: the timeline's image cannot be shown.
@@ -116,9 +116,9 @@ class Film:
             context = stream.codec_context
             context.time_base = Fraction(1, fps)
             context.gop_size = max(1, round(fps * GROUP_SECONDS))
-            # Without B-frames no frame waits for a later one, and the first is shown at 0 with no edit list to say so.
+            # Without B-frames, no frame waits for a later one, and the first is shown at 0 without an edit list.
             context.max_b_frames = 0
-            # The same bytes on every machine, however many cores; the others are left to live video.
+            # One thread: the bytes do not depend on the number of cores, and other cores remain free for live video.
             context.thread_count = 1
             context.colorspace = context.color_primaries = context.color_trc = COLOUR_BT601
             for index in indexes:

@@ -1,4 +1,4 @@
-"""The packets of one timeline: what a stream is made into, frame by frame, for whoever watches it."""
+"""Frame encoders, which turn a timeline into packets, frame by frame: the protocol, and one that draws frames."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -13,30 +13,30 @@ from odyssey_mock.media.timeline import Size, Timeline
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One frame, encoded."""
+    """One encoded frame."""
 
     packets: Mapping[Codec, VideoPacket]
     resized: VideoPacket | None = None
-    """The one in another size, where that was asked for."""
+    """The packet in another size, if one was requested."""
 
 
 class CountsFrames(Protocol):
-    """What can say how much was encoded."""
+    """An object that counts encoded frames."""
 
     @property
     def frames(self) -> Mapping[Codec, int]:
-        """How many frames were encoded in each codec; still there at the end."""
+        """Number of frames encoded so far, by codec. Remains available after the end."""
 
 
 class FrameEncoder(CountsFrames, Protocol):
-    """The packets of one timeline. Not thread-safe: one call at a time."""
+    """Turns one timeline into packets. Not thread-safe: one call at a time."""
 
     @property
     def is_instant(self) -> bool:
-        """Whether its calls cost next to nothing, so that none needs a thread of its own."""
+        """Whether calls are so cheap that they need no separate thread."""
 
     def prepare(self) -> None:
-        """Make ahead what the first frame needs.
+        """Prepare the first frame in advance.
 
         Raises:
             PictureError: the timeline's image cannot be shown.
@@ -51,24 +51,25 @@ class FrameEncoder(CountsFrames, Protocol):
         keyframe: bool,
         resized: tuple[Codec, Size] | None = None,
     ) -> Made:
-        """Make the frame that `stamp` names, with the stamp on it, as number `slot` (growing) in each of `codecs`.
+        """Make the frame that `stamp` identifies, draw the stamp on it, and encode it in each of `codecs`.
 
-        `resized`: make it once more, in that codec and size. A codec or a size that is new begins with a key frame.
+        `slot` numbers the packets and must grow. With `resized`, the frame is also encoded in that codec and size. The
+        first packet in a codec or a size is a key frame.
 
         Raises:
-            EncoderError: as `VideoEncoder.encode` does.
+            EncoderError: see `VideoEncoder.encode`.
         """
 
     def close(self) -> None:
-        """Free what encodes; may be called twice."""
+        """Free the encoders. May be called twice."""
 
 
 type MakeFrameEncoder = Callable[[Timeline, int | None], FrameEncoder]
-"""Makes the frame encoder of a timeline, at so many bits a second (None: the codec's default)."""
+"""Returns the frame encoder of a timeline, for a bitrate in bits per second (None: the codec's default)."""
 
 
 class DrawnFrameEncoder:
-    """Frames drawn by a renderer, and encoded: what everybody can see."""
+    """Draws frames with a renderer and encodes them."""
 
     is_instant = False
 
@@ -77,14 +78,14 @@ class DrawnFrameEncoder:
         self._encoders = encoders
         self._fps = fps
         self._others: Encoders | None = None
-        """Of another size, while that is asked for."""
+        """Encoders for another size, while one is requested."""
 
     @property
     def frames(self) -> Mapping[Codec, int]:
         return self._encoders.frames
 
     def prepare(self) -> None:
-        # Composing a scene takes tens of milliseconds, and is then kept.
+        # Painting a scene takes tens of milliseconds; the renderer keeps the result.
         self._renderer.render(0)
 
     def make(
@@ -120,5 +121,5 @@ class DrawnFrameEncoder:
 
 
 def drawn(timeline: Timeline, bitrate: int | None) -> DrawnFrameEncoder:
-    """Draw and encode a timeline."""
+    """Return a frame encoder that draws and encodes `timeline`."""
     return DrawnFrameEncoder(Renderer(timeline), Encoders(timeline.size, timeline.fps, bitrate), timeline.fps)

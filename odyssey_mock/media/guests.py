@@ -1,4 +1,4 @@
-"""The airborne guest that every interaction brings along: by day a balloon, by night a lantern."""
+"""Guests: each interaction adds a balloon to the sky, or a lantern at night and in space."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -11,14 +11,14 @@ from odyssey_mock.media.sprites import Sprite
 from odyssey_mock.media.timeline import Size
 
 MOST_GUESTS = 6
-"""Guests a sky has room for: older ones leave."""
+"""Maximum number of guests in a scene; the oldest leave first."""
 
 _FINE = 4
-"""Times the size that a guest is painted at before it is scaled down, so that its edges are soft."""
+"""Guests are painted at this multiple of their size, then scaled down, which softens their edges."""
 
 
 class Guest:
-    """A balloon (by night a lantern) that came with an interaction; it bobs at its own place in the sky."""
+    """A balloon or lantern that was added by an interaction; it bobs around its own place in the sky."""
 
     def __init__(self, size: Size, place: tuple[float, float], color: Color, *, lantern: bool, phase: float) -> None:
         self._scale = size.scale
@@ -27,18 +27,18 @@ class Guest:
         self._phase = phase
 
     def at(self, seconds: float) -> tuple[float, float]:
-        """Where its middle is, in pixels."""
+        """Return the position of its center in pixels, `seconds` after the stream's start."""
         angle = 2 * np.pi * (self._phase + seconds / 6)
         return self._x + 22 * self._scale * float(np.sin(angle / 2)), self._y + 12 * self._scale * float(np.sin(angle))
 
     def draw(self, planes: Planes, seconds: float) -> None:
-        """Draw it as it is `seconds` after the stream's start."""
+        """Draw it at its position `seconds` after the stream's start."""
         x, y = self.at(seconds)
         self._sprite.draw(planes, round(x - self._sprite.width / 2), round(y - self._sprite.height / 2))
 
 
 def guest(scenery: Scenery, size: Size, revision: int) -> Guest:
-    """Make the guest that came with interaction `revision`."""
+    """Return the guest that interaction `revision` adds."""
     across, down, phase = (float(n) for n in fractions("guest", scenery.seed, revision, count=3))
     slot = (revision * 2 + int(fraction("slot", scenery.seed) * MOST_GUESTS)) % MOST_GUESTS
     x = (slot + 0.5 + 0.5 * (across - 0.5)) / MOST_GUESTS

@@ -1,4 +1,4 @@
-"""Numbers that look drawn at random and are the same in every process: hashes of what they are for."""
+"""Pseudorandom numbers from hashes: the same seed gives the same numbers in every process."""
 
 from hashlib import shake_256
 
@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 
 
 def fractions(*seed: str | int, count: int) -> NDArray[np.float64]:
-    """Draw `count` numbers from 0 up to 1 that follow from `seed` alone.
+    """Return `count` pseudorandom numbers from 0 (included) to 1 (excluded) that depend only on `seed`.
 
-    A longer draw from the same seed begins with the shorter one.
+    With a larger `count`, the same seed gives the same numbers first.
     """
     text = "\x1f".join(map(str, seed))
-    # Prompts come from JSON, which can hold lone surrogates.
+    # Prompts are parsed from JSON, which can contain lone surrogates.
     digest = shake_256(text.encode("utf-8", "surrogatepass")).digest(4 * count)
     return np.frombuffer(digest, ">u4") / 2**32
 
 
 def fraction(*seed: str | int) -> float:
-    """Draw one number from 0 up to 1 that follows from `seed` alone."""
+    """Return one pseudorandom number from 0 (included) to 1 (excluded) that depends only on `seed`."""
     return float(fractions(*seed, count=1)[0])

@@ -1,6 +1,6 @@
-"""The lands a scene can show, each painted from its farthest layer to its nearest.
+"""The landscapes of a scene, each painted from its farthest layer to its nearest.
 
-A layer is what lies below a skyline: an array of heights that the seed shapes.
+A layer is the area below a skyline. A skyline is an array of heights that depend on the seed.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,22 +13,22 @@ from odyssey_mock.media.hash_noise import fraction, fractions
 from odyssey_mock.media.palette import LIGHTS, Land, Light, Scenery, lit
 
 HORIZON = 0.54
-"""Share of the height."""
+"""Position of the horizon, as a share of the height."""
 
 _SUBCOLUMNS = 3
-"""Values of a skyline for each column of pixels, so that steep edges come out soft."""
+"""Skyline values per column of pixels; several values soften steep edges."""
 
 _SNOW: Color = (244, 248, 252)
 
 
 def _columns(canvas: Canvas) -> Floats:
-    """X of every value of a skyline, in pixels of a full-size frame."""
+    """Return the x of every skyline value, in pixels of a full-size frame."""
     count = canvas.size.width * _SUBCOLUMNS
     return (np.arange(count, dtype=np.float32) + np.float32(0.5)) / np.float32(_SUBCOLUMNS * canvas.size.scale)
 
 
 def _rolling(x: Floats, *seed: str | int) -> Floats:
-    """Gentle hills: heights from -1 to 1."""
+    """Return the heights of gentle hills, from -1 to 1."""
     phases = fractions("rolling", *seed, count=3) * 2 * np.pi
     lengths = 620 + 260 * fractions("lengths", *seed, count=3)
     heights = np.zeros_like(x)
@@ -38,13 +38,16 @@ def _rolling(x: Floats, *seed: str | int) -> Floats:
 
 
 def _ridge(x: Floats, step: float, *seed: str | int) -> Floats:
-    """Draw straight lines between random heights (0.3 to 1) every `step` px."""
+    """Return the heights of straight lines between random points (0.3 to 1) every `step` pixels."""
     heights = 0.3 + 0.7 * fractions("ridge", *seed, count=int(x[-1] / step) + 3)
     return np.interp(x, (np.arange(heights.size) - 0.5) * step, heights).astype(np.float32)
 
 
 def _layers(canvas: Canvas, light: Light, far: Color, near: Color, skylines: tuple[tuple[float, Floats], ...]) -> None:
-    """Fill skylines (share of the height, and px of a full-size frame above it) from the farthest to the nearest."""
+    """Fill skylines from the farthest to the nearest.
+
+    Each is a base (a share of the height) and the rise above it (in pixels of a full-size frame).
+    """
     height, one = canvas.size.height, canvas.size.scale
     for number, (base, rise) in enumerate(skylines):
         share = number / max(1, len(skylines) - 1)
@@ -96,7 +99,7 @@ def _mountains(canvas: Canvas, scenery: Scenery, light: Light) -> None:
 def _snow_capped(
     canvas: Canvas, skyline: Floats, rise: float, rock: Color, snow: Color, seed: tuple[str | int, ...]
 ) -> None:
-    """Fill a ridge with snow, then the rock below a ragged snow line."""
+    """Fill a ridge with snow, and with rock below a ragged snow line."""
     depth = rise * 1.2
     canvas.below(skyline, snow, mix(snow, rock, 0.4), depth=depth)
     ragged = 0.1 * rise * _ridge(_columns(canvas), 23.0, *seed, "snow line")
@@ -145,10 +148,10 @@ def _sea(canvas: Canvas, scenery: Scenery, light: Light) -> None:
     canvas.below(
         horizon - np.float32(one) * island, lit((78, 104, 120), light, 0.35), lit((52, 78, 88), light), depth=90 * one
     )
-    # Water takes the sky's colors.
+    # Water reflects the colors of the sky.
     far, near = mix(lit((32, 112, 150), light), light.middle, 0.5), mix(lit((10, 58, 96), light), light.zenith, 0.3)
     canvas.below(horizon, far, near, depth=0.4 * height)
-    # The light's path on the water: dashes that spread and fade towards the shore.
+    # The reflection of the sun or moon: dashes that widen and fade towards the shore.
     path, _ = scenery.body
     for number in range(34):
         away = (number + 1) / 34
@@ -195,7 +198,7 @@ def _city(canvas: Canvas, scenery: Scenery, light: Light) -> None:
 def _windows(
     canvas: Canvas, towers: NDArray[np.float64], base: float, width: int, layer: int, *, dark: bool, seed: str
 ) -> None:
-    """Paint a grid of windows on every tower; at night a part of them is lit."""
+    """Paint a grid of windows on every tower; at night only the lit ones are visible."""
     one, height = canvas.size.scale, canvas.size.height
     alpha = np.zeros((height, canvas.size.width), np.float32)
     columns, pitch = (3, 26) if layer == 1 else (4, 30)
@@ -246,7 +249,7 @@ def _ball(canvas: Canvas, x: float, y: float, radius: float, color: Color, shade
 
 
 def _ring(canvas: Canvas, x: float, y: float, radius: float, color: Color) -> None:
-    """Paint a planet's tilted ring; its far side is behind the planet."""
+    """Paint a planet's tilted ring; the planet hides its far side."""
     columns = np.arange(canvas.size.width, dtype=np.float32) - np.float32(x)
     lines = np.arange(canvas.size.height, dtype=np.float32)[:, None] - np.float32(y)
     across = (lines + columns * np.float32(0.28)) / np.float32(0.24)

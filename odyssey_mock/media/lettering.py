@@ -1,4 +1,4 @@
-"""Text in frames, in the typeface that Pillow brings along: every machine has it and draws the same."""
+"""Text in frames, in the typeface bundled with Pillow, which looks the same on every machine."""
 
 import unicodedata
 from functools import lru_cache
@@ -11,7 +11,7 @@ from odyssey_mock.media.planes import Plane
 type Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _LONGEST = 600
-"""Characters of a text that are looked at; no panel holds as many."""
+"""Maximum characters that are used of a text; no panel has room for more."""
 
 _SPELLED = str.maketrans(
     {
@@ -34,22 +34,22 @@ _SPELLED = str.maketrans(
         "\N{MINUS SIGN}": "-",
     }
 )
-"""The typeface has the letters of ASCII and little more; these have no decomposition that Unicode knows of."""
+"""Replacements for letters without a Unicode decomposition. The typeface has little more than ASCII."""
 
 
 @lru_cache(maxsize=32)
 def font(size: int) -> Font:
-    """Load Pillow's own typeface at `size` pixels."""
+    """Load Pillow's default typeface at `size` pixels."""
     return ImageFont.load_default(size)
 
 
 def plain(text: str) -> str:
-    """Reduce `text` to what the typeface can show on one line.
+    """Reduce `text` to one line of characters that the typeface can show.
 
-    White space becomes single spaces; accents, marks and invisible characters go; other scripts stay, to be drawn as
-    boxes.
+    Whitespace becomes single spaces. Accents and invisible characters are removed. Characters of other scripts are
+    kept, and drawn as boxes.
     """
-    # Decomposing can only lengthen: cut before, so that a text of megabytes costs nothing.
+    # Decomposing can only lengthen the text. Cut it first, so that a text of megabytes is cheap.
     spaced = " ".join(text[: 2 * _LONGEST].split()).translate(_SPELLED)
     decomposed = unicodedata.normalize("NFKD", spaced)
     shown = (c for c in decomposed if c == " " or unicodedata.category(c)[0] not in "MCZ")
@@ -57,9 +57,9 @@ def plain(text: str) -> str:
 
 
 def wrap(text: str, font: Font, width: float, lines: int) -> list[str]:
-    """Break `text` into at most `lines` lines of at most `width` pixels; an ellipsis says that more was cut off.
+    """Break `text` into at most `lines` lines of at most `width` pixels; an ellipsis marks text that was cut off.
 
-    Breaks between words, and within a word only where it is wider than a line.
+    Lines break between words. A word is broken only if it is wider than a line.
     """
     wrapped: list[str] = []
     rest = plain(text)
@@ -76,7 +76,7 @@ def wrap(text: str, font: Font, width: float, lines: int) -> list[str]:
 
 
 def ellipsised(text: str, font: Font, width: float) -> str:
-    """Shorten one line of plain text to `width` pixels; an ellipsis shows that it was cut."""
+    """Shorten one line of plain text to `width` pixels; an ellipsis marks text that was cut off."""
     if font.getlength(text) <= width:
         return text
     room = width - font.getlength("…")
@@ -84,7 +84,7 @@ def ellipsised(text: str, font: Font, width: float) -> str:
 
 
 def _fitting(text: str, font: Font, width: float) -> int:
-    """How many characters of `text` fit, at least one."""
+    """Return how many characters of `text` fit in `width` pixels, at least 1."""
     low, high = 1, len(text)
     while low < high:
         middle = (low + high + 1) // 2
@@ -96,11 +96,11 @@ def _fitting(text: str, font: Font, width: float) -> int:
 
 
 class Digits:
-    """Numbers that change each frame, blitted from cells drawn once: luma on an even ground.
+    """Draws numbers that change in each frame, by copying characters that were drawn once, in luma only.
 
     Args:
-        size: height of the type in pixels.
-        ground, ink: luma of what is behind, and of the type.
+        size: font size in pixels.
+        ground, ink: luma of the background and of the text.
     """
 
     CHARACTERS = "0123456789:. #"
@@ -112,18 +112,18 @@ class Digits:
         digit = round(max(face.getlength(c) for c in "0123456789"))
         self._cells: dict[str, Plane] = {}
         for character in self.CHARACTERS:
-            # All digits as wide as the widest: a number that counts must not wobble.
+            # All digits get the width of the widest, so that a running number does not wobble.
             width = digit if character.isdigit() else max(1, round(face.getlength(character)))
             cell = Image.new("L", (width, self.height), ground)
             ImageDraw.Draw(cell).text((width / 2, 0), character, fill=ink, font=face, anchor="ma")
             self._cells[character] = np.asarray(cell)
 
     def width(self, text: str) -> int:
-        """Width of `text` in pixels."""
+        """Return the width of `text` in pixels."""
         return sum(self._cells[character].shape[1] for character in text)
 
     def draw(self, plane: Plane, left: int, top: int, text: str) -> None:
-        """Write `text` (of `CHARACTERS`) with its upper left corner at (left, top); it must fit."""
+        """Draw `text` (only `CHARACTERS`) with its upper left corner at (left, top); it must fit the plane."""
         for character in text:
             cell = self._cells[character]
             plane[top : top + self.height, left : left + cell.shape[1]] = cell

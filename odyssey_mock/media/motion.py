@@ -1,4 +1,4 @@
-"""The part of a scene that moves: clouds, stars, glints on the water, birds, snow and rain."""
+"""The moving parts of a scene: clouds, stars, glints on the water, birds, snow, rain and motes of light."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -17,15 +17,15 @@ from odyssey_mock.media.timeline import Size
 
 
 class Mover(Protocol):
-    """Something that moves."""
+    """A moving part of a scene."""
 
     def draw(self, planes: Planes, seconds: float) -> None:
-        """Draw it as it is `seconds` after the stream's start."""
+        """Draw its state `seconds` after the stream's start."""
         ...
 
 
 class _Drift:
-    """A sprite that drifts sideways through the frame for ever."""
+    """A sprite that drifts sideways through the frame again and again."""
 
     def __init__(self, sprite: Sprite, *, start: float, top: float, speed: float) -> None:
         self._sprite, self._start, self._top, self._speed = sprite, start, round(top), speed
@@ -37,15 +37,15 @@ class _Drift:
 
 
 class _Swarm:
-    """Spots that fall or drift, sway and twinkle inside a box that they leave at one side and enter at the other.
+    """Spots that fall or drift, sway and twinkle in a box; a spot that leaves it enters again on the other side.
 
     Args:
         specks: the spots.
-        places: (count, 3) of 0 to 1: where each starts in the box, and its phase.
+        places: array (count, 3) of 0 to 1: x and y of each spot's start in the box, and its phase.
         box: left, top, width, height in pixels.
-        speed: across and down, in pixels a second; each spot's own is 0.6 to 1.4 of it.
-        sway: in pixels.
-        twinkle: how much of the brightness comes and goes, 0 to 1.
+        speed: horizontal and vertical speed in pixels per second; each spot moves at 0.6 to 1.4 times this speed.
+        sway: amplitude in pixels.
+        twinkle: share of the brightness that varies, 0 to 1.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class _Swarm:
 
 
 def movers(scenery: Scenery, size: Size, *, pictured: bool) -> list[Mover]:
-    """Make what moves in `scenery`, from the back to the front; over a given picture only what falls from the sky."""
+    """Return the moving parts of `scenery`, from back to front; over a given image only snow, rain or motes."""
     behind = () if pictured else (_stars, _clouds, _glints, _birds)
     return [mover for make in (*behind, _falling) for mover in make(scenery, size)] or [_motes(scenery, size)]
 
 
 def _spot(width: float, height: float) -> NDArray[np.float64]:
-    """Opacity of a soft spot of about that width and height in pixels, at least one."""
+    """Return the opacity of a soft spot of about that width and height in pixels, at least 1x1."""
     columns, lines = max(1, round(width)), max(1, round(height))
     x = (np.arange(columns) + 0.5) / columns * 2 - 1
     y = (np.arange(lines) + 0.5) / lines * 2 - 1
@@ -168,7 +168,7 @@ def _falling(scenery: Scenery, size: Size) -> Iterator[Mover]:
 
 
 def _motes(scenery: Scenery, size: Size) -> Mover:
-    """Motes of light that rise slowly: a still picture must be seen to live."""
+    """Return motes of light that rise slowly, so that a scene in which nothing else moves is visibly running."""
     one, count = size.scale, 26
     places = fractions("motes", scenery.seed, count=3 * count).reshape(count, 3)
     box, shape = (0.0, 0.0, float(size.width), float(size.height)), _spot(7 * one, 7 * one) * 0.8

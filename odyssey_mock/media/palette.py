@@ -1,4 +1,4 @@
-"""What a prompt makes of a scene: its words choose hour, land and weather by table, chance fills in the rest."""
+"""How prompts choose a scene: tables map their words to hour, land and weather; hashes choose the rest."""
 
 import re
 from collections.abc import Mapping
@@ -55,13 +55,13 @@ _FAIR: tuple[Weather, ...] = ("clear", "clouds")
 
 @dataclass(frozen=True, slots=True)
 class Scenery:
-    """Which scene to paint.
+    """The scene to paint.
 
     Attributes:
-        hour, land, weather: what it shows.
-        seed: shapes it, and stays the same all through a stream.
-        accent: colors what is new.
-        hour_named: whether a prompt asked for the hour; only then does a given picture take its light.
+        hour, land, weather: what the scene shows.
+        seed: determines the shapes of the scene; it stays the same throughout a stream.
+        accent: color of what an interaction adds; it changes with each interaction.
+        hour_named: whether a prompt names the hour; only then is a start image tinted with its light.
     """
 
     hour: Hour
@@ -73,14 +73,14 @@ class Scenery:
 
     @property
     def body(self) -> tuple[float, float]:
-        """Where the sun or moon stands, in shares of width and height."""
+        """Position of the sun or moon, as shares of width and height."""
         low = {"day": 0.16, "night": 0.17, "dawn": 0.4, "sunset": 0.42}[self.hour]
         return 0.26 + 0.48 * fraction("body", self.seed), low + 0.05 * fraction("height", self.seed)
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """What an hour does: the sky's colors, how much of a color is left, and the tint of a given picture."""
+    """The light of an hour: colors of the sky, strength of other colors, and the tint of a start image."""
 
     zenith: Color
     middle: Color
@@ -109,9 +109,10 @@ ACCENTS: tuple[Color, ...] = (
 
 
 def scenery(prompts: tuple[str, ...]) -> Scenery:
-    """Choose the scenery of a stream from its prompts, the start first.
+    """Choose the scenery of a stream from its prompts, oldest first.
 
-    The words of later prompts win and what they do not mention stays: "make it snow" keeps the sea and the sunset.
+    Words of later prompts override earlier ones. What they do not mention stays: "make it snow" keeps the sea and the
+    sunset.
     """
     start = prompts[0]
     words = [word for prompt in reversed(prompts) for word in _spoken(prompt)]
@@ -121,7 +122,7 @@ def scenery(prompts: tuple[str, ...]) -> Scenery:
         land=_first(words, _LANDS) or _chosen(get_args(Land.__value__), "land", start),
         weather=_first(words, _WEATHERS) or _chosen(_FAIR, "weather", start),
         seed=start,
-        # A walk in steps that never come full circle: an interaction always brings another color than the last.
+        # Each step is less than a full circle: an interaction never has the color of the one before it.
         accent=ACCENTS[
             sum(1 + int(fraction("accent", prompt) * (len(ACCENTS) - 1)) for prompt in prompts) % len(ACCENTS)
         ],
@@ -130,13 +131,13 @@ def scenery(prompts: tuple[str, ...]) -> Scenery:
 
 
 def lit(color: Color, light: Light, haze: float = 0.0) -> Color:
-    """`color` in the light of an hour, with `haze` (0 to 1) of the horizon's color before it."""
+    """Return `color` in the light of an hour, blended with `haze` (0 to 1) of the horizon's color."""
     shade = mix(light.zenith, color, light.strength)
     return mix((shade[0] * 0.96, shade[1] * 0.96, shade[2] * 0.98), light.horizon, haze)
 
 
 def _spoken(prompt: str) -> list[str]:
-    # A prompt may be a book; what the scene is comes at its beginning.
+    # Prompts may be very long; only the beginning is used.
     return re.findall(r"\w+", prompt[:2000].lower())
 
 

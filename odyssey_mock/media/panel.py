@@ -1,4 +1,4 @@
-"""The caption of a scene: which stream, the prompt in force, the stream's time and the frame's number."""
+"""The caption of a scene: the stream, the current prompt, the stream's time and the frame number."""
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -18,16 +18,16 @@ _INK = 222
 """Luma of the numbers."""
 
 _FLASH = 18
-"""Luma that the panel gains when its prompt has just changed; white (235) must not pass 255."""
+"""Luma added to the panel when its prompt has just changed; the sum with white (235) must not exceed 255."""
 
 
 class Panel:
-    """The panel of one prompt. What does not change is painted once; `tick` draws what does.
+    """The caption panel for one prompt. Its static part is painted once; `tick` draws the rest.
 
     Args:
-        timeline: of the stream.
+        timeline: timeline of the stream.
         moment: any frame that shows the prompt.
-        accent: color of the label and of the mark that runs along the panel.
+        accent: color of the label and of the mark that moves along the panel.
     """
 
     def __init__(self, timeline: Timeline, moment: Moment, accent: Color) -> None:
@@ -70,11 +70,11 @@ class Panel:
         self._inside = (np.asarray(image)[: self._foot, :, 3] >= _GROUND[3]).astype(np.uint8)
 
     def paint(self, canvas: Canvas) -> None:
-        """Lay the panel on the scene that it captions."""
+        """Paint the panel on the canvas of its scene."""
         canvas.overlay(self._image, self.left, self.top)
 
     def restore(self, planes: Planes, base: Planes) -> None:
-        """Bring the panel back to the front from `base`, where it was painted, after things have moved across it."""
+        """Copy the panel from `base`, where it was painted, over anything that has moved across it."""
         for plane, source, step in zip(planes, base, (1, 2, 2), strict=True):
             box = (
                 slice(self.top // step, (self.top + self.height) // step),
@@ -83,7 +83,7 @@ class Panel:
             plane[box] = source[box]
 
     def tick(self, planes: Planes, index: int, flash: float) -> None:
-        """Draw the time, the frame's number and the running mark; `flash` (0 to 1) lights the panel up."""
+        """Draw the time, the frame number and the moving mark; `flash` (0 to 1) brightens the panel."""
         self._mark(planes, index)
         top = self.top + self._foot + (self.height - self._foot - self._digits.height) // 2
         milliseconds = index * 1000 // self._fps
@@ -98,7 +98,7 @@ class Panel:
             planes.y[self.top : self.top + self._foot, self.left : self.left + self.width] += lit
 
     def _mark(self, planes: Planes, index: int) -> None:
-        """Draw a short line that runs along the upper edge of the foot, once across in four seconds."""
+        """Draw a short line that moves along the upper edge of the foot, once across in four seconds."""
         length, thick = even(84 * self._scale), even(4 * self._scale)
         turn = 4 * self._fps
         left = self.left + (self.width - length) * (index % turn) // turn
@@ -108,7 +108,7 @@ class Panel:
 
 
 def _height(face: Font) -> int:
-    """Height of a line from the top of a capital to the foot of a g."""
+    """Return the height of a line, from the top of an accented capital to the bottom of a g."""
     _, top, _, bottom = face.getbbox("Ág")
     return round(bottom - min(0, top))
 
@@ -121,6 +121,6 @@ def _label(timeline: Timeline, moment: Moment) -> str:
 
 
 def _aside(moment: Moment) -> str:
-    """What the stream began with, once something else is in force."""
+    """Return the prompt that the stream began with, once an interaction has replaced it; else an empty string."""
     start = plain(moment.changes[0].prompt)
     return f"began with: {start}" if moment.revision and start else ""

@@ -1,4 +1,4 @@
-"""The image a stream starts from, fitted to its frames."""
+"""Decoding of a stream's start image, and fitting it to the size of the frames."""
 
 import io
 
@@ -8,67 +8,69 @@ from pillow_heif import register_heif_opener
 from odyssey_mock.media.timeline import Size
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIF", "AVIF")
-"""What the service takes (`protocol.md` section 7), in Pillow's names; a HEIC is a HEIF."""
+"""Formats that the service accepts (`protocol.md` section 7), by Pillow's names; HEIF includes HEIC."""
 
 _GROUND = (24, 26, 34)
-"""Behind what is transparent."""
+"""Background of transparent images."""
 
 MAX_PIXELS = 89_478_485
-"""More than any camera's picture, and where Pillow begins to warn: a small file that unpacks to more is an attack."""
+"""More than any camera's image, and where Pillow begins to warn. A small file that unpacks to more is an attack."""
 
 KEPT_BYTES = 1 << 20
-"""Up to here an image is remembered as it came; what is larger is remembered as a stream shows it."""
+"""Images up to this size are kept unchanged. Larger ones are kept as the stream shows them, if that is smaller."""
 
 register_heif_opener()
 
 
 class PictureError(ValueError):
-    """The bytes are no image that can be shown."""
+    """The bytes are not an image that can be shown."""
 
 
 def fitted(data: bytes, size: Size) -> Image.Image:
     """Decode an image, turn it upright (EXIF), and scale and crop it around its center to cover `size`, as RGB.
 
     Raises:
-        PictureError: not one of `FORMATS`, damaged, or so large when unpacked that it can only be an attack.
+        PictureError: not one of `FORMATS`, damaged, or more than `MAX_PIXELS` when unpacked.
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 raise ValueError(f"{opened.width}x{opened.height} is above {MAX_PIXELS:,} pixels")
-            # JPEG only, and only ever to at least this size: spares decoding fifty megapixels to show one.
+            # For JPEG only: decode at a reduced size, never below this one, instead of fifty megapixels to show one.
             opened.draft("RGB", (max(size.width, size.height),) * 2)
             solid = _solid(ImageOps.exif_transpose(opened))
     except UnidentifiedImageError:
-        # Without its text, which has an address in memory in it.
-        raise PictureError(f"expected an image ({', '.join(FORMATS)}), got {len(data)} bytes that are none") from None
-    except Exception as error:
-        # The decoders of seven formats agree on no exception for damaged bytes (OSError, SyntaxError, EOFError,
-        # RuntimeError and more were seen), and all that is done above is decoding.
+        # Leave out Pillow's message, which contains a memory address.
         raise PictureError(
-            f"expected an image ({', '.join(FORMATS)}), got {len(data)} bytes that are none: {error}"
+            f"expected an image ({', '.join(FORMATS)}), got {len(data)} bytes that cannot be decoded"
+        ) from None
+    except Exception as error:
+        # The decoders of the seven formats raise many exceptions for damaged bytes (OSError, SyntaxError, EOFError,
+        # RuntimeError and more), and the code above does nothing but decode.
+        raise PictureError(
+            f"expected an image ({', '.join(FORMATS)}), got {len(data)} bytes that cannot be decoded: {error}"
         ) from error
     return ImageOps.fit(solid, (size.width, size.height), Image.Resampling.LANCZOS)
 
 
 def kept(data: bytes, size: Size) -> bytes:
-    """Give the bytes that a stream of `size` has to remember of its image: those given, or fewer that show the same.
+    """Return the image that a stream of `size` keeps: `data` itself, or fewer bytes that give the same frames.
 
     Raises:
-        PictureError: as for `fitted`.
+        PictureError: see `fitted`.
     """
     picture = fitted(data, size)
     if len(data) <= KEPT_BYTES:
         return data
     file = io.BytesIO()
-    # Quickly: somebody waits for the stream. Without the profile of the original, which `fitted` does not look at.
+    # Fast compression, because a client waits for the stream. No color profile, because `fitted` ignores it.
     picture.save(file, "PNG", compress_level=1, icc_profile=None)
     return min(data, file.getvalue(), key=len)
 
 
 def _solid(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
-        # Sixteen bits of gray, of which Pillow would make white: it clips what is above 255.
+        # 16-bit gray: Pillow would clip values above 255, so the image would become white.
         image = image.convert("I").point(lambda level: level * (1 / 257)).convert("L")
     if not image.has_transparency_data:
         return image.convert("RGB")

@@ -1,4 +1,4 @@
-"""The planes of a yuv420p frame as numpy arrays onto the frame's own memory."""
+"""The planes of a yuv420p frame as numpy arrays that share the frame's memory."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ BLACK, WHITE, NEUTRAL = 16, 235, 128
 
 
 class Planes(NamedTuple):
-    """Luma (h, w) and both chroma planes (h/2, w/2), uint8; writing to them draws on the frame."""
+    """Luma (h, w) and both chroma planes (h/2, w/2), uint8. Writing to them draws on the frame."""
 
     y: Plane
     u: Plane
@@ -21,7 +21,7 @@ class Planes(NamedTuple):
 
 
 def planes_of(frame: av.VideoFrame) -> Planes:
-    """Expose the planes of `frame`, without the padding at the end of their lines.
+    """Return the planes of `frame`, without the padding at the end of each line.
 
     Raises:
         ValueError: `frame` is not yuv420p.

@@ -1,8 +1,8 @@
-"""Frames of a timeline: a scene that follows from its prompts or its image, captioned, and moving.
+"""Rendering of a timeline's frames: a moving scene, chosen by the prompts or the start image, with a caption.
 
-What stands still is painted once for each prompt and kept as planes of a frame; each frame copies them and draws what
-moves on top. All of it follows from the timeline and the index, by hashes and never by the clock: the same frame
-always has the same pixels, in every process.
+The static part is painted once for each prompt and kept as the planes of a frame. Each frame copies these planes and
+draws the moving parts on top. The pixels depend only on the timeline and the index, never on the clock, so a frame is
+the same in every process.
 """
 
 from dataclasses import dataclass
@@ -23,18 +23,18 @@ from odyssey_mock.media.sprites import ring
 from odyssey_mock.media.timeline import Moment, Size, Timeline
 
 IDLE_PROMPT = "A calm sea under a clear night sky"
-"""What the idle scene shows, unasked."""
+"""The prompt that determines the idle scene."""
 
 _WIPE_SECONDS = 0.6
 _FLASH_SECONDS = 1.2
 _RIPPLE_SECONDS = 5.0
 _KEPT = 3
-"""Bases kept: that of the frame, the one that it sweeps away, and one for a renderer that looks back."""
+"""Number of bases kept: for the current frame, for the scene that it replaces, and for rendering an earlier frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """All that the frames of one prompt have in common."""
+    """What all frames of one prompt have in common."""
 
     planes: Planes
     panel: Panel
@@ -43,9 +43,9 @@ class _Base:
 
 
 class Renderer:
-    """Renders the frames of one timeline, in any order; from one thread at a time.
+    """Renders the frames of one timeline, in any order. Use it from one thread at a time.
 
-    The first frame of each prompt takes some tens of milliseconds, the others about two.
+    The first frame of each prompt takes tens of milliseconds, the others about two.
     """
 
     def __init__(self, timeline: Timeline) -> None:
@@ -55,7 +55,7 @@ class Renderer:
         self._guests: dict[int, Guest] = {}
 
     def render(self, index: int) -> av.VideoFrame:
-        """Make frame `index`: a new yuv420p frame (ITU-R BT.601, limited range) without a stamp.
+        """Return frame `index`: a new yuv420p frame (ITU-R BT.601, limited range) without a stamp.
 
         Raises:
             TimelineError: the timeline has no such frame.
@@ -83,7 +83,10 @@ class Renderer:
         return frame
 
     def _copy(self, planes: Planes, base: _Base, moment: Moment, since: float) -> int | None:
-        """Copy what stands still; just after an interaction, down to a line that sweeps the former scene away."""
+        """Copy the static part to `planes`.
+
+        Just after an interaction, copy the previous scene below a line that moves down. Return that line, or None.
+        """
         share = since / _WIPE_SECONDS
         shown_before = tuple(change for change in moment.changes if change.index < moment.changed_at)
         if share >= 1 or not shown_before:
@@ -103,7 +106,7 @@ class Renderer:
         ring(planes.y, x, y, (60 + 110 * progress) * scale, max(1.5, 7 * scale), 0.9 * strength)
 
     def _calm(self, planes: Planes, seconds: float) -> None:
-        """Draw two slow rings in the middle of the idle scene: it lives, and nothing happens."""
+        """Draw two slow rings in the middle of the idle scene, to show that the video is running."""
         size = self._timeline.size
         for phase in (0.0, 0.5):
             share = (seconds / _RIPPLE_SECONDS + phase) % 1
@@ -138,7 +141,7 @@ class Renderer:
         )
 
     def _invited(self, moment: Moment) -> tuple[Guest, ...]:
-        """Make the guests of the latest interactions; those that are there already are kept."""
+        """Return the guests of the latest interactions; existing ones are reused."""
         invited = {
             change.revision: self._guests.get(change.revision)
             or guest(
@@ -159,6 +162,6 @@ class Renderer:
 
 @lru_cache(maxsize=8)
 def _idle_base(size: Size, fps: int) -> _Base:
-    """The idle scene is the same for everybody: painted once, shown by every connection that has just come up."""
+    """Return the base of the idle scene. All new connections show it, so it is painted once."""
     timeline = Timeline(tag=None, size=size, fps=fps)
-    return Renderer(timeline)._painted(timeline.at(0))  # noqa: SLF001 - one module
+    return Renderer(timeline)._painted(timeline.at(0))  # noqa: SLF001 - same module

@@ -1,4 +1,4 @@
-"""Small things blitted onto a frame's planes again each frame: one with soft edges, or many alike at once."""
+"""Small images that are blended into the planes of each frame: single sprites, or many equal specks at once."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,14 @@ from odyssey_mock.media.planes import WHITE, Plane, Planes
 type _Blend = NDArray[np.int16]
 
 _OPAQUE = 128
-"""Alpha that covers wholly: as large as int16 allows, where 255 * alpha must fit."""
+"""Alpha of full opacity: the largest power of two for which 255 * alpha fits in int16."""
 
 
 class Sprite:
-    """A picture with transparency that may go anywhere on a frame, also partly or wholly outside.
+    """A transparent image that can be drawn anywhere on a frame, also partly or completely outside it.
 
     Args:
-        image: RGBA, of an even width and height.
+        image: RGBA, with an even width and height.
     """
 
     def __init__(self, image: Image.Image) -> None:
@@ -48,11 +48,11 @@ def _blend(plane: Plane, left: int, top: int, shades: _Blend, alpha: _Blend) -> 
 
 
 class Specks:
-    """Many small spots of one shape, drawn in one go: snow, rain, stars, glints.
+    """Many small spots of one shape, drawn in one call: snow, rain, stars, glints.
 
     Args:
-        shape: opacity of the spot, (height, width) of 0 to 1.
-        luma: its brightness; color stays as it is underneath.
+        shape: opacity of the spot, array (height, width) of 0 to 1.
+        luma: brightness of the spot; the color of the background does not change.
     """
 
     def __init__(self, shape: NDArray[np.float64], luma: int) -> None:
@@ -63,7 +63,7 @@ class Specks:
     def draw(
         self, luma: Plane, left: NDArray[np.intp], top: NDArray[np.intp], strength: NDArray[np.float64] | None = None
     ) -> None:
-        """Blend a spot in at each (left, top), with each its `strength` (0 to 1); those partly outside are left out."""
+        """Blend in a spot at each (left, top) with its own `strength` (0 to 1); skip spots that are partly outside."""
         inside = (left >= 0) & (top >= 0) & (left <= luma.shape[1] - self.width) & (top <= luma.shape[0] - self.height)
         left, top = left[inside], top[inside]
         lines = top[:, None, None] + np.arange(self.height)[:, None]
@@ -76,7 +76,7 @@ class Specks:
 
 
 def ring(luma: Plane, x: float, y: float, radius: float, thickness: float, strength: float) -> None:
-    """Lighten a circle's line around (x, y) towards white, at its middle by `strength` (0 to 1)."""
+    """Draw a white circle around (x, y); the middle of its line has the opacity `strength` (0 to 1)."""
     reach = radius + thickness
     lines = slice(max(0, int(y - reach)), max(0, min(luma.shape[0], int(y + reach) + 1)))
     columns = slice(max(0, int(x - reach)), max(0, min(luma.shape[1], int(x + reach) + 1)))

@@ -1,14 +1,16 @@
-"""What every frame says to machines: blocks of black and white that survive lossy coding and rescaling.
+"""Frame stamps: black and white cells that identify a frame and survive lossy coding and rescaling.
 
 The stamp is two rows of 88 cells at the middle of the top edge. A cell is 1/88 of the short side and 1/160 of the long
-side, which is 8x8 px in 704x1280 and 1280x704 (exactly two rows of cells to a row of macroblocks, so that coding the
-scene below never touches them); a rescaled frame is read from its own size alone.
+side, which is 8x8 px in 704x1280 and 1280x704. In these sizes, two rows of cells are exactly one row of macroblocks, so
+coding the scene below does not affect them. A reader finds the cells from the size of the frame alone.
 
-    row 0   [sync 8][ form 8 | stream tag 16 | prompt revision 24 | frame index, upper 24   ][sync 8]
-    row 1   [sync 8][ frame index, lower 8 | sent at 48 | CRC-16 16                         ][sync 8]
+The numbers of bits are:
 
-Numbers are big-endian, a white cell is 1, and the syncs of row 1 are those of row 0 inverted. They tell black from
-white whatever the coding did to the contrast; the checksum (CRC-16/CCITT-FALSE) finds every error of up to three cells.
+    | row 0: sync 8, form 8, stream tag 16, prompt revision 24, frame index (upper) 24, sync 8
+    | row 1: sync 8, frame index (lower) 8, sent at 48, CRC-16 16, sync 8
+
+Numbers are big-endian, and a white cell is 1. The syncs of row 1 are those of row 0 inverted. They give the levels of
+black and white at any contrast. The checksum (CRC-16/CCITT-FALSE) detects every error of up to three cells.
 """
 
 from binascii import crc_hqx
@@ -31,10 +33,10 @@ _IN_STREAM, _OUTSIDE = 0xA6, 0x59
 _CRC_SEED = 0xFFFF
 _BITS = {"stream_tag": 16, "prompt_revision": 24, "frame_index": 32, "sent_at_ms": 48}
 _MIN_CONTRAST = 40
-"""Between the averages of known white and black cells, of 255; coding at 250 kbit/s leaves over 150."""
+"""Minimum difference (of 255) between the averages of white and black sync cells. At 250 kbit/s it is over 150."""
 
 _SAMPLES = np.array([0.35, 0.5, 0.65])
-"""Where in a cell it is read, along each axis: near the middle, away from edges that coding and scaling smear."""
+"""Sample positions in a cell, along each axis: near the middle, because coding and scaling blur the edges."""
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 """Weights of red, green and blue (ITU-R BT.601)."""
@@ -42,16 +44,16 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 
 @dataclass(frozen=True, slots=True)
 class FrameStamp:
-    """Which frame this is.
+    """The identity of a frame.
 
     Attributes:
         stream_tag: 16-bit number of the stream; None outside a stream (the idle scene).
-        frame_index: counts from 0 in each stream; below 2**32.
-        prompt_revision: how many interactions the frame shows, below 2**24; None outside a stream.
-        sent_at_ms: when the frame was made, in milliseconds since the epoch on the server's clock; below 2**48.
+        frame_index: index of the frame, counted from 0 in each stream; less than 2**32.
+        prompt_revision: number of interactions that the frame shows, less than 2**24; None outside a stream.
+        sent_at_ms: when the frame was made, in milliseconds since the epoch on the server's clock; less than 2**48.
 
     Raises:
-        ValueError: a number out of range, or only one of tag and revision.
+        ValueError: a number is out of range, or only one of stream tag and prompt revision is None.
     """
 
     stream_tag: int | None
@@ -75,12 +77,12 @@ def draw_stamp(frame: av.VideoFrame, stamp: FrameStamp) -> None:
     """Draw `stamp` onto a yuv420p `frame`, in place.
 
     Raises:
-        ValueError: the frame is not yuv420p, or too small (below 88x160 either way up).
+        ValueError: the frame is not yuv420p, or is smaller than 88x160 (160x88 in landscape).
     """
     layout = _layout(frame.width, frame.height)
     if layout is None:
         raise ValueError(
-            f"expected a frame of at least {_SHORT_SIDE_CELLS}x{_LONG_SIDE_CELLS} (either way up) to carry a stamp, "
+            f"expected a frame of at least {_SHORT_SIDE_CELLS}x{_LONG_SIDE_CELLS} (in either orientation) for a stamp, "
             f"got {frame.width}x{frame.height}"
         )
     cells = np.empty((ROWS, COLUMNS), np.bool_)
@@ -92,28 +94,30 @@ def draw_stamp(frame: av.VideoFrame, stamp: FrameStamp) -> None:
     top, left, height, width = layout.box
     y, u, v = planes_of(frame)
     y[top : top + height, left : left + width] = luma[layout.row_of_line[:, None], layout.column_of_pixel]
-    # A chroma sample that the stamp covers in part is cleared too: color leaks into what a reader of RGB sees.
+    # Chroma samples that the stamp covers only in part are cleared too: their color would change the RGB that is read.
     for chroma in (u, v):
         chroma[top // 2 : (top + height + 1) // 2, left // 2 : (left + width + 1) // 2] = NEUTRAL
 
 
 def read_stamp(rgb_or_gray: NDArray[Any]) -> FrameStamp | None:
-    """Read the stamp of a frame, after lossy coding and rescaling (cells of 2 px unscaled, of 4 px scaled).
+    """Read the stamp of a frame.
+
+    Stamps survive lossy coding if a cell has at least 2 px, and rescaling if a cell has at least 4 px.
 
     Args:
-        rgb_or_gray: uint8 array, (height, width, 3) red, green and blue, or (height, width) luma in any range.
+        rgb_or_gray: uint8 array, (height, width, 3) with red, green and blue, or (height, width) with luma.
 
     Returns:
-        The stamp, or None where there is none, or none that is whole; also for an image too small to carry one.
+        The stamp; None if the frame has no complete stamp or is too small for one.
 
     Raises:
         TypeError: not a numpy array of uint8.
         ValueError: an array of another shape.
     """
-    # Callers bring whatever their decoder gave them, floats and lists too: say so here, not in a numpy error below.
+    # Some decoders return floats or lists: reject them here, before numpy fails below.
     got = getattr(rgb_or_gray, "dtype", type(rgb_or_gray).__name__)
     if got != np.uint8:
-        raise TypeError(f"expected a numpy array of uint8, got {got}; take the frame as rgb24 or gray")
+        raise TypeError(f"expected a numpy array of uint8, got {got}; convert the frame to rgb24 or gray")
     if rgb_or_gray.ndim != 2 and rgb_or_gray.shape[2:] != (3,):
         raise ValueError(f"expected an array (height, width, 3) or (height, width), got {rgb_or_gray.shape}")
     layout = _layout(rgb_or_gray.shape[1], rgb_or_gray.shape[0])
@@ -158,7 +162,7 @@ def _parse(data: bytes) -> FrameStamp | None:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Where the stamp is in a frame of one size: its box (top, left, height, width), and which cell a pixel shows."""
+    """Position of the stamp in frames of one size: its box (top, left, height, width), and the cell of each pixel."""
 
     box: tuple[int, int, int, int]
     row_of_line: NDArray[np.intp]

@@ -1,4 +1,4 @@
-"""One stream as its event log: what was asked for, at which frame (`docs/architecture.md`, media).
+"""The timeline of a stream: its event log, with the frame of each prompt (`docs/architecture.md`, Media).
 
 Everything that shows a stream (live track, recording, thumbnail) is a function of its timeline, so the same timeline
 always gives the same frames.
@@ -13,7 +13,7 @@ MIN_LONG_SIDE = 160
 
 
 class TimelineError(ValueError):
-    """A timeline was asked for what it cannot hold; the text says what was expected and what came."""
+    """A value or an operation is invalid for a timeline. The message states what was expected and what was received."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Size:
     """Width and height of a frame in pixels.
 
     Raises:
-        TimelineError: an odd side (yuv420p halves both for color), or a frame too small to carry a stamp.
+        TimelineError: a side is odd (yuv420p halves both for color), or the frame is too small for a stamp.
     """
 
     width: int
@@ -31,20 +31,22 @@ class Size:
         if self.width % 2 or self.height % 2:
             raise TimelineError(f"expected an even width and height, got {self}")
         if min(self.width, self.height) < MIN_SHORT_SIDE or max(self.width, self.height) < MIN_LONG_SIDE:
-            raise TimelineError(f"expected at least {MIN_SHORT_SIDE}x{MIN_LONG_SIDE} (either way up), got {self}")
+            raise TimelineError(
+                f"expected at least {MIN_SHORT_SIDE}x{MIN_LONG_SIDE} (in either orientation), got {self}"
+            )
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
 
     @property
     def scale(self) -> float:
-        """Pixels that one pixel of the service's own sizes (704x1280, 1280x704) becomes."""
+        """Scale relative to the service's own sizes (704x1280, 1280x704)."""
         return min(self.width, self.height) / 704
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The prompt that holds from frame `index` on, as number `revision` of its stream (0: the start)."""
+    """A prompt that applies from frame `index` on. `revision` numbers the prompts of a stream; the start is 0."""
 
     index: int
     revision: int
@@ -53,42 +55,41 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a timeline holds at one frame: every change up to it, the start first."""
+    """The state of a timeline at one frame: every change up to it, the start first."""
 
     index: int
     changes: tuple[Change, ...]
 
     @property
     def prompt(self) -> str:
-        """The prompt in force."""
+        """The current prompt."""
         return self.changes[-1].prompt
 
     @property
     def revision(self) -> int:
-        """How many interactions the frame shows."""
+        """Number of interactions that the frame shows."""
         return self.changes[-1].revision
 
     @property
     def changed_at(self) -> int:
-        """Index of the first frame that shows the prompt in force."""
+        """Index of the first frame that shows the current prompt."""
         return self.changes[-1].index
 
 
 class Timeline:
-    """A stream's start, its interactions at frame indexes, and its end; append only.
+    """The start of a stream, its interactions by frame index, and its end. Append-only; any thread may read it.
 
-    Read from any thread. A frame's content is settled once it has been rendered: interactions take the index of a frame
-    that is yet to be made.
+    A frame must not change after it was rendered, so an interaction takes the index of a frame not made yet.
 
     Args:
-        tag: 16-bit number that tells streams apart in the frame stamps; None for the idle scene, which no stream owns.
-        size: of every frame.
+        tag: 16-bit number that identifies the stream in frame stamps; None for the idle scene, outside any stream.
+        size: size of every frame.
         fps: frames per second.
-        prompt: the prompt of the start.
-        image: what the stream starts from, as an encoded image (JPEG, PNG, WebP, GIF, BMP, HEIC, HEIF or AVIF).
+        prompt: prompt of the start.
+        image: encoded start image (JPEG, PNG, WebP, GIF, BMP, HEIC, HEIF or AVIF).
 
     Raises:
-        TimelineError: a tag outside 16 bits, or no frames per second.
+        TimelineError: `tag` does not fit in 16 bits, or `fps` is less than 1.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Timeline:
         self.size = size
         self.fps = fps
         self.image = image
-        # Only ever appended to, which a thread that renders sees before or after, and never between.
+        # Append-only: a rendering thread sees the list before or after an append, never in between.
         self._changes = [Change(index=0, revision=0, prompt=prompt)]
         self._frames: int | None = None
 
@@ -113,22 +114,22 @@ class Timeline:
 
     @property
     def frames(self) -> int | None:
-        """How many frames the stream has; None while it runs."""
+        """Number of frames in the stream; None while it runs."""
         return self._frames
 
     def interact(self, index: int, prompt: str) -> int:
-        """Let `prompt` hold from frame `index` on; return its revision.
+        """Add `prompt`, which applies from frame `index` on, and return its revision.
 
-        Several interactions may share a frame: it shows the last of them.
+        If several interactions have the same index, the frame shows the last of them.
 
         Raises:
-            TimelineError: before the latest change, after the end, or on the idle scene.
+            TimelineError: `index` is before the latest change, the stream has ended, or this is the idle scene.
         """
         if self.tag is None:
             raise TimelineError("expected a stream to interact with, got the idle scene; start a stream first")
         if self._frames is not None:
             raise TimelineError(
-                f"expected a running stream, got an interaction with one that ended at frame {self._frames}"
+                f"expected a running stream to interact with, got one that ended at frame {self._frames}"
             )
         latest = self._changes[-1]
         if index < latest.index:
@@ -137,22 +138,22 @@ class Timeline:
         return latest.revision + 1
 
     def end(self, index: int) -> None:
-        """Close the log: the stream has the frames 0 to `index` - 1.
+        """End the stream, which then has the frames 0 to `index` - 1.
 
         Raises:
-            TimelineError: before the latest change, or ended already.
+            TimelineError: `index` is before the latest change, or the stream has already ended.
         """
         if self._frames is not None:
-            raise TimelineError(f"expected a running stream, got the end of one that ended at frame {self._frames}")
+            raise TimelineError(f"expected a running stream to end, got one that ended at frame {self._frames}")
         if index < self._changes[-1].index:
             raise TimelineError(f"expected an end at frame {self._changes[-1].index} or later, got {index}")
         self._frames = index
 
     def at(self, index: int) -> Moment:
-        """Look up what holds at frame `index`.
+        """Return the state at frame `index`.
 
         Raises:
-            TimelineError: a negative index, or one past the end.
+            TimelineError: `index` is negative or past the end.
         """
         frames = self._frames
         if index < 0 or (frames is not None and index >= frames):

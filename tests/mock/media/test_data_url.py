@@ -1,4 +1,4 @@
-"""Images on the wire: data URLs, taken or refused with a reason."""
+"""Tests that image data URLs are decoded, or rejected with a reason."""
 
 import base64
 
@@ -16,7 +16,7 @@ def data_url(data: bytes, mime: str = "image/png") -> str:
 
 
 @given(st.binary(), st.sampled_from(["image/png", "image/svg+xml", "application/octet-stream", "IMAGE/JPEG"]))
-def test_the_bytes_come_out_as_they_went_in_whatever_the_url_calls_them(data: bytes, mime: str) -> None:
+def test_bytes_are_decoded_for_any_media_type(data: bytes, mime: str) -> None:
     assert decode_data_url(data_url(data, mime), LIMIT) == data
 
 
@@ -30,14 +30,14 @@ def test_the_bytes_come_out_as_they_went_in_whatever_the_url_calls_them(data: by
         ("data:image/png;base64,abc", "not valid base64"),
     ],
 )
-def test_what_is_no_data_url_is_refused_with_what_came(url: str, fault: str) -> None:
+def test_invalid_data_url_is_rejected_with_a_reason(url: str, fault: str) -> None:
     with pytest.raises(ImageRefusedError) as raised:
         decode_data_url(url, LIMIT)
     assert fault in str(raised.value)
 
 
 @given(st.integers(0, 100), st.integers(0, 100))
-def test_exactly_what_is_over_the_limit_is_refused(size: int, limit: int) -> None:
+def test_only_data_above_the_limit_is_rejected(size: int, limit: int) -> None:
     url = data_url(b"x" * size)
     if size <= limit:
         assert decode_data_url(url, limit) == b"x" * size

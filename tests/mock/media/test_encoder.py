@@ -1,4 +1,4 @@
-"""Each frame becomes one packet at once, which aiortc's packetisers carry and any decoder shows without delay."""
+"""Tests that each frame becomes one packet that aiortc can send and that decodes without delay."""
 
 import av
 import numpy as np
@@ -34,7 +34,7 @@ def codec(request: pytest.FixtureRequest) -> Codec:
 
 
 class Stream:
-    """A scene's frames, stamped with their index."""
+    """Frames of a scene, stamped with their index."""
 
     def __init__(self, size: Size = SMALL) -> None:
         self._renderer = Renderer(Timeline(tag=7, size=size, prompt="A snowy city at night"))
@@ -50,7 +50,7 @@ class Stream:
 
 
 class Receiver:
-    """A decoder as a receiver has it: fed what comes out of the depayloaded RTP packets of one frame."""
+    """A receiver's decoder, fed with the depayloaded RTP packets of one frame."""
 
     def __init__(self, codec: Codec) -> None:
         context = av.CodecContext.create("h264" if codec == "h264" else "libvpx", "r")
@@ -61,7 +61,7 @@ class Receiver:
 
     def receive(self, packet: VideoPacket) -> list[av.VideoFrame]:
         payloads, _ = self._pack(packet)
-        assert max(map(len, payloads)) <= 1300, "fits a datagram"
+        assert max(map(len, payloads)) <= 1300, "payload does not fit a datagram"
         return self._context.decode(av.Packet(b"".join(map(self._depayload, payloads))))
 
 
@@ -74,7 +74,7 @@ def nal_types(packet: VideoPacket) -> list[int]:
 
 
 @pytest.mark.parametrize("size", [PORTRAIT, LANDSCAPE, SMALL], ids=str)
-def test_every_frame_arrives_at_once_and_is_the_right_one(codec: Codec, size: Size) -> None:
+def test_each_packet_decodes_to_its_frame_without_delay(codec: Codec, size: Size) -> None:
     encoder, stream, receiver = VideoEncoder(codec, size, 20), Stream(size), Receiver(codec)
     for index in range(8):
         (decoded,) = receiver.receive(encoder.encode(stream.frame(index), index))
@@ -82,7 +82,7 @@ def test_every_frame_arrives_at_once_and_is_the_right_one(codec: Codec, size: Si
         assert read_stamp(decoded.to_ndarray(format="rgb24").astype(np.uint8, copy=False)) == stream.stamp(index)
 
 
-def test_the_picture_is_kept(codec: Codec) -> None:
+def test_decoded_frame_resembles_the_original(codec: Codec) -> None:
     encoder, stream, receiver = VideoEncoder(codec, PORTRAIT, 20), Stream(PORTRAIT), Receiver(codec)
     for index in range(30):
         frame = stream.frame(index)
@@ -91,7 +91,7 @@ def test_the_picture_is_kept(codec: Codec) -> None:
     assert 10 * np.log10(255**2 / (error**2).mean()) > 40, "dB PSNR"
 
 
-def test_packets_carry_their_index_as_time(codec: Codec) -> None:
+def test_packet_time_is_the_frame_index(codec: Codec) -> None:
     encoder, stream = VideoEncoder(codec, SMALL, 25), Stream()
     for index in (0, 1, 5, 6):
         packet = encoder.encode(stream.frame(index), index)
@@ -99,26 +99,26 @@ def test_packets_carry_their_index_as_time(codec: Codec) -> None:
         assert (packet.pts, unit.numerator, unit.denominator) == (index, 1, 25)
 
 
-def test_aiortc_stamps_the_packets_with_the_90_khz_clock(codec: Codec) -> None:
+def test_aiortc_converts_time_to_90_khz(codec: Codec) -> None:
     encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
     packer = H264Encoder() if codec == "h264" else Vp8Encoder()
     assert [packer.pack(packet)[1] for packet in encoded(encoder, stream, 3)] == [0, 4500, 9000]
 
 
-def test_the_first_frame_is_a_key_frame_and_another_comes_every_two_seconds(codec: Codec) -> None:
+def test_key_frames_are_two_seconds_apart(codec: Codec) -> None:
     packets = encoded(VideoEncoder(codec, SMALL, 20), Stream(), 85)
     assert [packet.pts for packet in packets if packet.is_keyframe] == [0, 40, 80]
 
 
 @given(wanted=st.sets(st.integers(1, 19), max_size=5))
 @settings(max_examples=10)
-def test_a_key_frame_comes_exactly_when_asked_for(codec: Codec, wanted: set[int]) -> None:
+def test_key_frames_are_made_exactly_on_request(codec: Codec, wanted: set[int]) -> None:
     encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
     packets = [encoder.encode(stream.frame(index), index, keyframe=index in wanted) for index in range(20)]
     assert {packet.pts for packet in packets if packet.is_keyframe} == {0} | wanted
 
 
-def test_who_joins_at_a_key_frame_sees_it_and_all_after_it(codec: Codec) -> None:
+def test_late_receiver_decodes_from_a_key_frame_on(codec: Codec) -> None:
     encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
     encoded(encoder, stream, 7)
     late = Receiver(codec)
@@ -127,12 +127,12 @@ def test_who_joins_at_a_key_frame_sees_it_and_all_after_it(codec: Codec) -> None
         assert read_stamp(decoded.to_ndarray(format="rgb24").astype(np.uint8, copy=False)) == stream.stamp(index)
 
 
-def test_the_same_frames_give_the_same_bytes(codec: Codec) -> None:
+def test_same_frames_give_the_same_bytes(codec: Codec) -> None:
     one, other = (encoded(VideoEncoder(codec, SMALL, 20), Stream(), 12) for _ in range(2))
     assert [bytes(packet) for packet in one] == [bytes(packet) for packet in other]
 
 
-def test_a_bitrate_is_kept(codec: Codec) -> None:
+def test_encoder_keeps_its_bitrate(codec: Codec) -> None:
     rates = {}
     for bitrate in (300_000, None):
         packets = encoded(VideoEncoder(codec, PORTRAIT, 20, bitrate), Stream(PORTRAIT), 40)
@@ -141,7 +141,7 @@ def test_a_bitrate_is_kept(codec: Codec) -> None:
     assert 400_000 < rates[None] < 1_300_000
 
 
-def test_encoding_leaves_the_pixels_alone(codec: Codec) -> None:
+def test_encoding_does_not_change_the_pixels(codec: Codec) -> None:
     frame = Stream().frame(0)
     before = [plane.copy() for plane in planes_of(frame)]
     VideoEncoder(codec, SMALL, 20).encode(frame, 0)
@@ -156,9 +156,7 @@ def test_encoding_leaves_the_pixels_alone(codec: Codec) -> None:
     ],
     ids=["size", "format"],
 )
-def test_a_frame_that_does_not_fit_is_refused_and_the_stream_goes_on(
-    codec: Codec, frame: av.VideoFrame, got: str
-) -> None:
+def test_encoder_continues_after_a_rejected_frame(codec: Codec, frame: av.VideoFrame, got: str) -> None:
     encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
     encoder.encode(stream.frame(0), 0)
     with pytest.raises(EncoderError, match=f"expected a yuv420p frame of 176x320, got {got}"):
@@ -167,7 +165,7 @@ def test_a_frame_that_does_not_fit_is_refused_and_the_stream_goes_on(
 
 
 @pytest.mark.parametrize("index", [4, 3, -1])
-def test_time_does_not_go_back(codec: Codec, index: int) -> None:
+def test_index_that_does_not_grow_is_rejected(codec: Codec, index: int) -> None:
     encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
     encoder.encode(stream.frame(4), 4)
     with pytest.raises(EncoderError, match=f"above 4, got {index}"):
@@ -175,7 +173,7 @@ def test_time_does_not_go_back(codec: Codec, index: int) -> None:
     assert encoder.encode(stream.frame(5), 5).pts == 5
 
 
-def test_a_closed_encoder_says_so(codec: Codec) -> None:
+def test_closed_encoder_rejects_frames(codec: Codec) -> None:
     encoder, stream = VideoEncoder(codec, SMALL, 20), Stream()
     encoder.encode(stream.frame(0), 0)
     encoder.close()
@@ -185,12 +183,12 @@ def test_a_closed_encoder_says_so(codec: Codec) -> None:
 
 
 @pytest.mark.parametrize(("fps", "bitrate"), [(0, None), (20, 0), (-1, 100)])
-def test_a_rate_of_nothing_is_refused(codec: Codec, fps: int, bitrate: int | None) -> None:
+def test_fps_or_bitrate_below_one_is_rejected(codec: Codec, fps: int, bitrate: int | None) -> None:
     with pytest.raises(ValueError, match="at least 1 frame and 1 bit"):
         VideoEncoder(codec, SMALL, fps, bitrate)
 
 
-def test_h264_is_constrained_baseline_3_1_with_its_headers_at_every_key_frame() -> None:
+def test_h264_profile_level_and_headers() -> None:
     encoder, stream = VideoEncoder("h264", PORTRAIT, 20), Stream(PORTRAIT)
     packets = [encoder.encode(stream.frame(index), index, keyframe=index == 3) for index in range(5)]
     for packet in packets:

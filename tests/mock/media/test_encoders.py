@@ -1,4 +1,4 @@
-"""One stream in the codecs that are asked for, each encoder given each frame once."""
+"""Tests that a stream is encoded once per requested codec and frame."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ CODECS: Mapping[str, Codec] = {"h264": "h264", "vp8": "vp8"}
 
 
 @given(st.lists(st.tuples(st.sets(st.sampled_from(sorted(CODECS))), st.booleans()), max_size=12))
-def test_each_codec_is_encoded_once_for_each_frame_that_asks_for_it(frames: list[tuple[set[str], bool]]) -> None:
+def test_each_frame_is_encoded_once_per_codec(frames: list[tuple[set[str], bool]]) -> None:
     encoders = Encoders(SIZE, 20, None)
     seen: dict[Codec, int] = {}
     for index, (names, keyframe) in enumerate(frames):
@@ -31,10 +31,10 @@ def test_each_codec_is_encoded_once_for_each_frame_that_asks_for_it(frames: list
             seen[codec] = seen.get(codec, 0) + 1
     assert encoders.frames == seen
     encoders.close()
-    assert encoders.frames == seen, "what was made is known after the end"
+    assert encoders.frames == seen, "frame counts changed after close"
 
 
-def test_closed_encoders_say_so() -> None:
+def test_closed_encoders_reject_frames() -> None:
     encoders = Encoders(SIZE, 20, None)
     encoders.encode(RENDERER.render(0), 0, {"h264"}, keyframe=True)
     encoders.close()

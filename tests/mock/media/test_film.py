@@ -1,4 +1,4 @@
-"""A stream as files: every frame that it had, in time, at the length that it lasted, in any player."""
+"""Tests that the files of a stream contain every frame at the right time and play in any player."""
 
 import hashlib
 import io
@@ -25,11 +25,11 @@ STARTED = 1_790_000_000.25
 
 
 def go_on() -> None:
-    """A checkpoint where nobody has changed their mind."""
+    """A checkpoint that never stops the work."""
 
 
 def film(frames: int, *changes: int, size: Size = SMALL, fps: int = 20, image: bytes | None = None) -> Film:
-    """A film of so many frames, with interactions at those given."""
+    """Return a film with that many frames and with interactions at the frames `changes`."""
     timeline = Timeline(tag=7, size=size, fps=fps, prompt="A snowy city at night", image=image)
     for revision, index in enumerate(changes, 1):
         timeline.interact(index, f"Lantern number {revision} goes up")
@@ -38,7 +38,7 @@ def film(frames: int, *changes: int, size: Size = SMALL, fps: int = 20, image: b
 
 
 def boxes(content: bytes) -> list[str]:
-    """The types of the boxes at the top of an MP4 file (ISO/IEC 14496-12 section 4.2)."""
+    """Return the types of the top-level boxes of an MP4 file (ISO/IEC 14496-12 section 4.2)."""
     found, place = [], 0
     while place < len(content):
         found.append(content[place + 4 : place + 8].decode())
@@ -60,7 +60,7 @@ def boxes(content: bytes) -> list[str]:
     ],
     ids=str,
 )
-def test_ffprobe_counts_what_the_timeline_says(tmp_path: Path, size: Size, fps: int, frames: int) -> None:
+def test_ffprobe_agrees_with_the_timeline(tmp_path: Path, size: Size, fps: int, frames: int) -> None:
     film(frames, size=size, fps=fps).write_video(path := tmp_path / "film.mp4", go_on)
     stream, container = probe(path)
     assert int(stream["nb_read_frames"]) == int(stream["nb_frames"]) == frames
@@ -71,12 +71,12 @@ def test_ffprobe_counts_what_the_timeline_says(tmp_path: Path, size: Size, fps: 
     assert (stream["codec_name"], stream["profile"], stream["pix_fmt"]) == ("h264", "High", "yuv420p")
     assert {stream[name] for name in ("color_space", "color_transfer", "color_primaries")} == {"smpte170m"}
     assert stream["color_range"] == "tv"
-    assert stream["has_b_frames"] == 0, "no frame waits for a later one"
+    assert stream["has_b_frames"] == 0, "a frame waits for a later one"
 
 
 @given(frames=st.integers(1, 30), data=st.data())
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_frame_is_there_and_says_which_it_is(tmp_path: Path, frames: int, data: st.DataObject) -> None:
+def test_video_contains_every_frame_with_its_stamp(tmp_path: Path, frames: int, data: st.DataObject) -> None:
     changes = sorted(data.draw(st.lists(st.integers(0, frames), max_size=4)))
     film(frames, *changes).write_video(path := tmp_path / "film.mp4", go_on)
     assert stamps(path) == [
@@ -86,7 +86,7 @@ def test_every_frame_is_there_and_says_which_it_is(tmp_path: Path, frames: int, 
 
 
 @pytest.mark.parametrize("size", [PORTRAIT, LANDSCAPE], ids=str)
-def test_at_full_size_too_and_it_looks_like_the_stream(tmp_path: Path, size: Size) -> None:
+def test_full_size_video_looks_like_the_stream(tmp_path: Path, size: Size) -> None:
     made = film(12, 5, size=size)
     made.write_video(path := tmp_path / "film.mp4", go_on)
     renderer = Renderer(made.timeline)
@@ -99,7 +99,7 @@ def test_at_full_size_too_and_it_looks_like_the_stream(tmp_path: Path, size: Siz
         assert 10 * np.log10(255**2 / (difference**2).mean()) > 36, "dB PSNR"
 
 
-def test_its_index_comes_before_its_pictures(tmp_path: Path) -> None:
+def test_mp4_index_precedes_the_frames(tmp_path: Path) -> None:
     film(10).write_video(path := tmp_path / "film.mp4", go_on)
     found = boxes(path.read_bytes())
     assert found[0] == "ftyp"
@@ -107,7 +107,7 @@ def test_its_index_comes_before_its_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fps", [20, 10, 1])
-def test_a_player_can_go_to_any_second_by_a_key_frame_two_seconds_before_at_most(tmp_path: Path, fps: int) -> None:
+def test_key_frames_for_seeking_are_two_seconds_apart(tmp_path: Path, fps: int) -> None:
     film(6 * fps, 3 * fps // 2, size=SMALL, fps=fps).write_video(path := tmp_path / "film.mp4", go_on)
     with av.open(str(path)) as container:
         (stream,) = container.streams.video
@@ -120,7 +120,7 @@ def test_a_player_can_go_to_any_second_by_a_key_frame_two_seconds_before_at_most
             assert stamp.frame_index == key // TICKS
 
 
-def test_the_same_stream_gives_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+def test_files_are_the_same_in_every_process(tmp_path: Path) -> None:
     here = "from tests.mock.media.test_film import digests; from pathlib import Path; import sys"
     code = f"{here}; print(digests(Path(sys.argv[1])))"
     root = Path(__file__).parents[3]
@@ -142,9 +142,7 @@ def digests(directory: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("size", "half"), [(PORTRAIT, (352, 640)), (LANDSCAPE, (640, 352)), (Size(178, 322), (88, 160))], ids=str
 )
-def test_a_preview_is_the_first_four_seconds_at_half_the_size(
-    tmp_path: Path, size: Size, half: tuple[int, int]
-) -> None:
+def test_preview_is_four_seconds_at_half_size(tmp_path: Path, size: Size, half: tuple[int, int]) -> None:
     film(25, 10, size=size, fps=5).write_preview(path := tmp_path / "preview.mp4", go_on)
     stream, container = probe(path)
     assert (stream["width"], stream["height"]) == half
@@ -156,14 +154,14 @@ def test_a_preview_is_the_first_four_seconds_at_half_the_size(
         ]
 
 
-def test_a_preview_of_a_shorter_stream_is_as_long_as_it(tmp_path: Path) -> None:
+def test_preview_of_a_short_stream_is_complete(tmp_path: Path) -> None:
     film(7).write_preview(path := tmp_path / "preview.mp4", go_on)
     assert len(list(decoded(path))) == 7
 
 
 @pytest.mark.parametrize("size", [PORTRAIT, LANDSCAPE], ids=str)
 @pytest.mark.parametrize(("frames", "middle"), [(1, 0), (20, 10), (21, 10)])
-def test_a_thumbnail_is_the_middle_frame_at_half_the_size(tmp_path: Path, size: Size, frames: int, middle: int) -> None:
+def test_thumbnail_is_the_middle_frame_at_half_size(tmp_path: Path, size: Size, frames: int, middle: int) -> None:
     made = film(frames, size=size)
     made.write_thumbnail(path := tmp_path / "thumbnail.jpg", go_on)
     with Image.open(path) as image:
@@ -175,32 +173,32 @@ def test_a_thumbnail_is_the_middle_frame_at_half_the_size(tmp_path: Path, size: 
     whole = Image.fromarray(Renderer(made.timeline).render(middle).to_ndarray(format="rgb24"))
     below = size.height // 80
     difference = pixels[below:].astype(float) - np.asarray(whole.reduce(2))[below:]
-    assert np.abs(difference.mean(axis=(0, 1))).max() < 2, "no cast of color"
+    assert np.abs(difference.mean(axis=(0, 1))).max() < 2, "the thumbnail has a color cast"
     assert 10 * np.log10(255**2 / (difference**2).mean()) > 30, "dB PSNR"
 
 
-def test_a_stream_from_an_image_shows_it(tmp_path: Path) -> None:
+def test_video_shows_the_start_image(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (64, 96), (200, 30, 30)).save(buffer, "PNG")
     film(3, image=buffer.getvalue()).write_video(path := tmp_path / "film.mp4", go_on)
     red, green, blue = next(decoded(path))[40:200].mean(axis=(0, 1))
-    assert red > 2 * max(green, blue), "in the light of the night that the prompt speaks of"
+    assert red > 2 * max(green, blue), "the red image is not visible, even in the prompt's night light"
 
 
 @pytest.mark.parametrize("write", [Film.write_video, Film.write_preview, Film.write_thumbnail])
-def test_an_image_that_cannot_be_shown_is_told(
+def test_invalid_start_image_raises_picture_error(
     tmp_path: Path, write: Callable[[Film, Path, Callable[[], None]], None]
 ) -> None:
-    with pytest.raises(PictureError, match="that are none"):
+    with pytest.raises(PictureError, match="cannot be decoded"):
         write(film(3, image=b"no picture"), tmp_path / "artifact", go_on)
 
 
-class Enough(Exception):  # noqa: N818 - as a caller would name it
+class Enough(Exception):  # noqa: N818 - the caller chooses the name
     pass
 
 
 @pytest.mark.parametrize("after", [0, 1, 30])
-def test_a_checkpoint_ends_the_work_between_two_frames(tmp_path: Path, after: int) -> None:
+def test_checkpoint_stops_the_work_between_frames(tmp_path: Path, after: int) -> None:
     passed: list[None] = []
 
     def checkpoint() -> None:
@@ -213,8 +211,8 @@ def test_a_checkpoint_ends_the_work_between_two_frames(tmp_path: Path, after: in
     assert len(passed) == after
 
 
-def test_a_stream_that_runs_or_has_no_frame_is_no_film() -> None:
-    with pytest.raises(TimelineError, match="got one that runs"):
+def test_running_or_empty_stream_is_rejected() -> None:
+    with pytest.raises(TimelineError, match="got a running stream"):
         Film(Timeline(tag=7, size=SMALL), STARTED)
-    with pytest.raises(TimelineError, match="got one without a frame"):
+    with pytest.raises(TimelineError, match="got a stream without frames"):
         film(0)

@@ -1,4 +1,4 @@
-"""The packets of one timeline, as they are drawn: each with its stamp, in its own size and beside it in another."""
+"""Tests the frame encoder that draws frames: stamps, a second size, and closing."""
 
 import av
 import pytest
@@ -14,7 +14,7 @@ def stamp(index: int) -> FrameStamp:
 
 
 def seen(packet: VideoPacket | None) -> tuple[Size, FrameStamp | None]:
-    """Size and stamp of a packet that decodes by itself."""
+    """Decode a key frame packet and return its size and stamp."""
     assert packet is not None
     assert packet.is_keyframe
     decoder = av.CodecContext.create("h264", "r")
@@ -23,7 +23,7 @@ def seen(packet: VideoPacket | None) -> tuple[Size, FrameStamp | None]:
     return Size(frame.width, frame.height), read_stamp(frame.to_ndarray(format="gray"))
 
 
-def test_a_frame_is_made_in_another_size_beside_its_own() -> None:
+def test_frame_is_also_encoded_in_another_size() -> None:
     frame_encoder = drawn(Timeline(tag=7, size=SIZE), None)
     frame_encoder.prepare()
     first = frame_encoder.make(stamp(0), 0, {"h264"}, keyframe=False, resized=("h264", OTHER))
@@ -31,12 +31,12 @@ def test_a_frame_is_made_in_another_size_beside_its_own() -> None:
     assert seen(first.resized) == (OTHER, stamp(0))
     again = frame_encoder.make(stamp(1), 1, {"h264"}, keyframe=False, resized=("h264", OTHER))
     assert again.resized is not None
-    assert not again.resized.is_keyframe, "the same encoder goes on"
+    assert not again.resized.is_keyframe, "the encoder was not reused"
     third = frame_encoder.make(stamp(2), 2, set(), keyframe=False, resized=("h264", THIRD))
     assert (third.packets, seen(third.resized)) == ({}, (THIRD, stamp(2)))
     assert frame_encoder.make(stamp(3), 3, {"h264"}, keyframe=False).resized is None
     back = frame_encoder.make(stamp(4), 4, {"h264"}, keyframe=False, resized=("h264", THIRD))
-    assert seen(back.resized) == (THIRD, stamp(4)), "after a pause it begins anew"
+    assert seen(back.resized) == (THIRD, stamp(4)), "no key frame after a pause"
     assert frame_encoder.frames == {"h264": 4}
     frame_encoder.close()
 

@@ -1,4 +1,4 @@
-"""Captions are wrapped to their panel, cut with an ellipsis, and reduced to what the typeface can show."""
+"""Tests that captions are wrapped, cut with an ellipsis, and reduced to characters that the typeface can show."""
 
 import numpy as np
 import pytest
@@ -19,13 +19,13 @@ from odyssey_mock.media.lettering import Digits, ellipsised, font, plain, wrap
         ("", ""),
     ],
 )
-def test_text_is_reduced_to_what_can_be_shown(text: str, shown: str) -> None:
+def test_text_is_reduced_to_printable_characters(text: str, shown: str) -> None:
     assert plain(text) == shown
 
 
 @given(text=st.text(max_size=200), width=st.integers(60, 600), lines=st.integers(1, 4))
 @settings(max_examples=80)
-def test_no_line_is_wider_than_the_panel_and_no_more_are_there_than_fit(text: str, width: int, lines: int) -> None:
+def test_wrapped_lines_fit_the_panel(text: str, width: int, lines: int) -> None:
     wrapped = wrap(text, font(20), width, lines)
     assert len(wrapped) <= lines
     assert all(font(20).getlength(line) <= width for line in wrapped)
@@ -33,7 +33,7 @@ def test_no_line_is_wider_than_the_panel_and_no_more_are_there_than_fit(text: st
 
 @given(words=st.lists(st.text("abcdefghij", min_size=1, max_size=12), max_size=30))
 @settings(max_examples=60)
-def test_words_come_whole_and_in_order_until_the_panel_is_full(words: list[str]) -> None:
+def test_wrapping_keeps_words_whole_and_in_order(words: list[str]) -> None:
     wrapped = wrap(" ".join(words), font(20), 200, 4)
     shown = " ".join(wrapped)
     if shown.endswith("…"):
@@ -42,25 +42,25 @@ def test_words_come_whole_and_in_order_until_the_panel_is_full(words: list[str])
         assert shown.split() == words
 
 
-def test_a_word_wider_than_the_panel_is_broken() -> None:
+def test_word_wider_than_the_panel_is_broken() -> None:
     wrapped = wrap("m" * 40, font(20), 200, 9)
     assert len(wrapped) > 1
     assert "".join(wrapped) == "m" * 40
 
 
-def test_a_line_that_fits_is_left_alone_and_another_ends_in_an_ellipsis() -> None:
+def test_only_a_long_line_is_cut() -> None:
     assert ellipsised("short", font(20), 300) == "short"
     cut = ellipsised("a rather long line of text", font(20), 100)
     assert cut.endswith("…")
     assert font(20).getlength(cut) <= 100
 
 
-def test_numbers_are_as_wide_whatever_their_digits() -> None:
+def test_width_of_a_number_ignores_its_digits() -> None:
     digits = Digits(24, ground=30, ink=220)
     assert {digits.width(f"00:0{n}.{n}{n}{n}") for n in range(10)} == {digits.width("00:00.000")}
 
 
-def test_numbers_are_written_in_ink_on_their_ground() -> None:
+def test_digits_use_the_ink_and_ground_levels() -> None:
     digits = Digits(24, ground=30, ink=220)
     plane = np.full((60, 200), 99, np.uint8)
     digits.draw(plane, 10, 8, "#42")

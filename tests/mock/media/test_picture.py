@@ -1,4 +1,4 @@
-"""Images as a stream's backdrop: known by their content, refused with a reason."""
+"""Tests that start images are recognized by their content, fitted to the frame, or rejected with a reason."""
 
 import io
 
@@ -23,31 +23,33 @@ def image(form: str, size: tuple[int, int] = (48, 32)) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIF", "AVIF"])
-def test_each_format_of_the_protocol_is_shown(form: str) -> None:
+def test_each_format_of_the_protocol_is_decoded(form: str) -> None:
     shown = fitted(image(form), SIZE)
     assert shown.size == (176, 320)
     assert np.abs(np.asarray(shown).astype(int) - RED).max() < 12
 
 
-def test_a_format_that_is_not_listed_is_refused() -> None:
-    with pytest.raises(PictureError, match=r"expected an image \(JPEG, PNG, .*\), got \d+ bytes that are none"):
+def test_unlisted_format_is_rejected() -> None:
+    with pytest.raises(
+        PictureError, match=r"expected an image \(JPEG, PNG, .*\), got \d+ bytes that cannot be decoded"
+    ):
         fitted(image("TIFF"), SIZE)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "AVIF"])
-def test_half_an_image_is_refused(form: str) -> None:
+def test_truncated_image_is_rejected(form: str) -> None:
     data = image(form, (300, 300))
     with pytest.raises(PictureError):
         fitted(data[: len(data) // 2], SIZE)
 
 
-def test_what_is_refused_is_refused_in_the_same_words_each_time() -> None:
+def test_error_message_contains_no_memory_address() -> None:
     with pytest.raises(PictureError) as refused:
         fitted(b"no picture", SIZE)
-    assert " at 0x" not in str(refused.value), "an address in memory"
+    assert " at 0x" not in str(refused.value), "the message contains a memory address"
 
 
-def test_sixteen_bits_of_grey_keep_their_shades() -> None:
+def test_16_bit_gray_keeps_its_shades() -> None:
     ramp = np.tile(np.linspace(0, 65535, SIZE.width, dtype=np.uint16), (SIZE.height, 1))
     buffer = io.BytesIO()
     Image.fromarray(ramp).save(buffer, "PNG")
@@ -55,27 +57,27 @@ def test_sixteen_bits_of_grey_keep_their_shades() -> None:
     assert np.abs(shown.astype(int) - ramp // 257).max() <= 2
 
 
-def test_a_small_file_that_unpacks_to_a_huge_picture_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_with_too_many_pixels_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture, "MAX_PIXELS", 1000)
     with pytest.raises(PictureError, match="48x32 is above 1,000 pixels"):
         fitted(image("PNG"), SIZE)
 
 
-def test_a_picture_is_turned_upright_and_cropped_around_its_middle() -> None:
+def test_image_is_turned_upright_and_center_cropped() -> None:
     wide = Image.new("RGB", (600, 200), (0, 0, 0))
     wide.paste(RED, (250, 0, 350, 200))
     shown = np.asarray(fitted(_encoded(wide), SIZE))
-    assert np.abs(shown[160, 88].astype(int) - RED).max() < 12, "the middle of the picture is in the middle"
+    assert np.abs(shown[160, 88].astype(int) - RED).max() < 12, "the center of the image is not in the center"
     exif = Image.Exif()
-    exif[0x0112] = 6  # a camera held upright: to be turned by 90 degrees
+    exif[0x0112] = 6  # camera held upright: turn by 90 degrees
     lying = Image.new("RGB", (320, 176), (0, 0, 0))
     lying.paste(RED, (0, 0, 40, 176))
     turned = np.asarray(fitted(_encoded(lying, exif=exif), SIZE))
-    assert np.abs(turned[10, 88].astype(int) - RED).max() < 40, "what was its left edge is its top"
+    assert np.abs(turned[10, 88].astype(int) - RED).max() < 40, "the left edge did not become the top"
 
 
 def noise(form: str, size: tuple[int, int], mode: str = "RGB") -> bytes:
-    """An image that nothing makes smaller."""
+    """Return an image that does not compress."""
     channels = len(mode) if mode != "L" else 1
     pixels = np.random.default_rng(1).integers(0, 256, (size[1], size[0], channels), np.uint8)
     buffer = io.BytesIO()
@@ -86,22 +88,22 @@ def noise(form: str, size: tuple[int, int], mode: str = "RGB") -> bytes:
 @pytest.mark.parametrize(
     ("form", "mode"), [("JPEG", "RGB"), ("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "L"), ("BMP", "RGB")]
 )
-def test_of_a_large_image_as_much_is_kept_as_is_shown(form: str, mode: str) -> None:
+def test_large_image_is_kept_as_it_is_shown(form: str, mode: str) -> None:
     data = noise(form, (1500, 1500), mode)
     left = kept(data, SIZE)
     assert len(data) > KEPT_BYTES
     assert len(left) < 3 * SIZE.width * SIZE.height * 1.1
-    assert np.array_equal(np.asarray(fitted(left, SIZE)), np.asarray(fitted(data, SIZE))), "pixel by pixel"
+    assert np.array_equal(np.asarray(fitted(left, SIZE)), np.asarray(fitted(data, SIZE))), "pixels differ"
 
 
-def test_an_image_is_kept_as_it_came_where_it_is_small_or_what_is_shown_of_it_is_larger() -> None:
+def test_image_is_kept_unchanged_unless_fitting_saves_bytes() -> None:
     assert kept(image("PNG"), SIZE) == image("PNG")
     large = noise("JPEG", (1500, 1500))
     assert kept(large, Size(2816, 5120)) is large
 
 
-@pytest.mark.parametrize("data", [b"no picture", noise("PNG", (1500, 1500))[:-100_000]], ids=["none", "half of one"])
-def test_what_cannot_be_shown_is_not_kept(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"no picture", noise("PNG", (1500, 1500))[:-100_000]], ids=["text", "truncated"])
+def test_invalid_image_is_not_kept(data: bytes) -> None:
     with pytest.raises(PictureError, match="expected an image"):
         kept(data, SIZE)
 
@@ -113,6 +115,6 @@ def _encoded(image: Image.Image, **options: object) -> bytes:
 
 
 @given(st.binary(max_size=300))
-def test_arbitrary_bytes_never_do_more_than_be_refused(data: bytes) -> None:
+def test_arbitrary_bytes_raise_only_picture_error(data: bytes) -> None:
     with pytest.raises(PictureError):
         fitted(data, SIZE)

@@ -1,4 +1,4 @@
-"""A frame is a function of its timeline and its index, says what it is, and moves."""
+"""Tests that a frame depends only on its timeline and index, shows its prompt or image, and moves."""
 
 import hashlib
 import io
@@ -45,7 +45,7 @@ def encoded(form: str, color: tuple[int, ...] = (200, 40, 40), size: tuple[int, 
     return data.getvalue()
 
 
-def test_every_process_draws_the_same_pixels() -> None:
+def test_pixels_are_the_same_in_every_process() -> None:
     program = (
         "import hashlib\n"
         "from odyssey_mock.media import Renderer, Size, Timeline\n"
@@ -79,14 +79,14 @@ def test_frames_may_be_rendered_in_any_order(indexes: list[int]) -> None:
         assert digest(renderer.render(index)) == digest(Renderer(timeline).render(index))
 
 
-def test_frames_before_an_interaction_are_as_if_it_never_came() -> None:
+def test_interaction_does_not_change_earlier_frames() -> None:
     plain, changed = stream(), stream()
     changed.interact(10, "It snows")
     assert digest(Renderer(plain).render(9)) == digest(Renderer(changed).render(9))
     assert digest(Renderer(plain).render(10)) != digest(Renderer(changed).render(10))
 
 
-def test_a_frame_is_the_callers_own() -> None:
+def test_caller_may_overwrite_a_frame() -> None:
     renderer = Renderer(stream())
     first = renderer.render(0)
     expected = digest(first)
@@ -96,32 +96,32 @@ def test_a_frame_is_the_callers_own() -> None:
 
 
 @pytest.mark.parametrize("prompt", ["A desert at noon", "A forest at night in the rain", "planets", ""])
-def test_every_frame_differs_from_the_one_before(prompt: str) -> None:
+def test_every_frame_differs_from_the_previous_one(prompt: str) -> None:
     renderer = Renderer(stream(prompt, size=PORTRAIT))
     seen = [digest(renderer.render(index)) for index in range(90)]
     assert len(set(seen)) == len(seen)
 
 
-def test_the_scene_moves_and_not_only_its_clock() -> None:
+def test_scene_moves_and_not_only_its_clock() -> None:
     timeline = stream("A cloudy sea by day", size=PORTRAIT)
     moved = np.abs(luma(timeline, 20) - luma(timeline, 0)) > 8
     assert moved[:900].sum() > 2000
 
 
-def test_most_of_a_frame_stands_still_so_that_it_codes_small() -> None:
+def test_most_pixels_stay_the_same_between_frames() -> None:
     timeline = stream("A snowy city at night", size=PORTRAIT)
     assert (luma(timeline, 21) != luma(timeline, 20)).mean() < 0.1
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_it_has_the_size_and_form_asked_for(size: Size) -> None:
+def test_frame_has_the_requested_size_and_format(size: Size) -> None:
     frame = Renderer(stream(size=size)).render(3)
     assert (frame.width, frame.height, frame.format.name) == (size.width, size.height, "yuv420p")
 
 
 @given(prompt=st.text(st.characters(codec=None), max_size=80), size=st.sampled_from(SIZES[2:]))
 @settings(max_examples=40)
-def test_any_unicode_can_be_a_prompt(prompt: str, size: Size) -> None:
+def test_any_unicode_text_is_a_valid_prompt(prompt: str, size: Size) -> None:
     timeline = stream(prompt, size=size)
     timeline.interact(1, prompt[::-1])
     renderer = Renderer(timeline)
@@ -129,30 +129,30 @@ def test_any_unicode_can_be_a_prompt(prompt: str, size: Size) -> None:
     renderer.render(1)
 
 
-def test_a_prompt_of_a_megabyte_is_a_prompt_like_others() -> None:
+def test_prompt_of_a_megabyte_is_rendered() -> None:
     assert Renderer(stream("snow " * 200_000)).render(0).width == SMALL.width
 
 
 @pytest.mark.parametrize("land", get_args(Land.__value__))
 @pytest.mark.parametrize("hour", get_args(Hour.__value__))
-def test_every_land_and_hour_can_be_drawn_in_video_levels(land: str, hour: str) -> None:
+def test_every_scene_stays_within_video_levels(land: str, hour: str) -> None:
     for weather in get_args(Weather.__value__):
         for size in (SMALL, Size(320, 176)):
             planes = planes_of(Renderer(stream(f"{land}, {hour}, {weather}", size=size)).render(2))
             assert 16 <= planes.y.min() <= planes.y.max() <= 235
-            assert planes.y.std() > 4, "a scene, not a blank"
+            assert planes.y.std() > 4, "the frame is blank"
 
 
-def test_the_words_of_a_prompt_choose_the_scene() -> None:
+def test_words_of_a_prompt_choose_the_scene() -> None:
     day, night = (luma(stream(f"hills by {hour}"), 0)[:160].mean() for hour in ("day", "night"))
     assert day > night + 60
 
 
-def test_two_prompts_of_the_same_words_order_aside_look_different() -> None:
+def test_similar_prompts_give_different_scenes() -> None:
     assert (luma(stream("a cat sleeps"), 0) != luma(stream("a dog sleeps"), 0)).mean() > 0.2
 
 
-def test_the_prompt_is_written_on_the_frame() -> None:
+def test_prompt_is_written_on_the_frame() -> None:
     one, other = stream("hills", size=PORTRAIT), stream("hills", size=PORTRAIT)
     one.interact(0, "first words")
     other.interact(0, "other words")
@@ -161,7 +161,7 @@ def test_the_prompt_is_written_on_the_frame() -> None:
 
 
 @pytest.mark.parametrize("size", [PORTRAIT, LANDSCAPE, SMALL], ids=str)
-def test_an_interaction_is_seen_in_its_first_frame_and_stays(size: Size) -> None:
+def test_interaction_is_visible_from_its_first_frame_on(size: Size) -> None:
     plain, changed = stream("Green hills by day", size=size), stream("Green hills by day", size=size)
     changed.interact(30, "Night falls")
     difference = [np.abs(luma(changed, index) - luma(plain, index)) > 24 for index in (29, 30, 45, 90)]
@@ -171,13 +171,13 @@ def test_an_interaction_is_seen_in_its_first_frame_and_stays(size: Size) -> None
     assert difference[3].mean() > 0.5
 
 
-def test_an_interaction_without_any_known_word_is_seen_too() -> None:
+def test_interaction_without_known_words_is_visible() -> None:
     plain, changed = stream("Green hills by day", size=PORTRAIT), stream("Green hills by day", size=PORTRAIT)
     changed.interact(30, "xyzzy")
-    assert (np.abs(luma(changed, 90)[:900] - luma(plain, 90)[:900]) > 24).sum() > 1500, "a guest in the sky"
+    assert (np.abs(luma(changed, 90)[:900] - luma(plain, 90)[:900]) > 24).sum() > 1500, "no guest in the sky"
 
 
-def test_every_interaction_of_the_same_words_is_seen() -> None:
+def test_repeated_interaction_is_visible_every_time() -> None:
     timeline = stream("Green hills by day", size=PORTRAIT)
     for revision in range(1, 10):
         timeline.interact(40 * revision, "again")
@@ -187,7 +187,7 @@ def test_every_interaction_of_the_same_words_is_seen() -> None:
         assert (earlier != later).sum() > 500
 
 
-def test_interactions_in_the_same_frame_show_the_last() -> None:
+def test_last_interaction_in_a_frame_is_shown() -> None:
     timeline = stream("Green hills by day")
     timeline.interact(10, "Night falls")
     timeline.interact(10, "A desert at dawn")
@@ -196,7 +196,7 @@ def test_interactions_in_the_same_frame_show_the_last() -> None:
     assert digest(Renderer(timeline).render(10)) != digest(Renderer(late).render(10))
 
 
-def test_a_renderer_keeps_a_few_scenes_and_not_all() -> None:
+def test_renderer_keeps_only_a_few_scenes() -> None:
     timeline = stream()
     for index in range(1, 40):
         timeline.interact(index, f"change {index}")
@@ -207,13 +207,13 @@ def test_a_renderer_keeps_a_few_scenes_and_not_all() -> None:
     assert len(renderer._guests) <= 6
 
 
-def test_the_idle_scene_waits_calmly() -> None:
+def test_idle_scene_moves_only_a_little() -> None:
     renderer = Renderer(Timeline(tag=None, size=PORTRAIT))
     first, later = (planes_of(renderer.render(index)).y.astype(int) for index in (0, 20))
     assert 0 < (np.abs(first - later) > 8).mean() < 0.05
 
 
-def test_a_frame_that_the_stream_does_not_have_is_refused() -> None:
+def test_frame_past_the_end_is_rejected() -> None:
     timeline = stream()
     timeline.end(5)
     with pytest.raises(TimelineError):
@@ -221,49 +221,49 @@ def test_a_frame_that_the_stream_does_not_have_is_refused() -> None:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIF", "AVIF"])
-def test_a_given_image_is_the_scene(form: str) -> None:
+def test_start_image_becomes_the_scene(form: str) -> None:
     image = planes_of(Renderer(stream("xyzzy", image=encoded(form))).render(0))
     luma_of_red = 16 + (65.738 * 200 + 129.057 * 40 + 25.064 * 40) / 256
     upper = image.y[:200].astype(float)
     assert abs(np.median(upper) - luma_of_red) < 4
-    assert np.median(image.v[:100]) > 170, "red"
+    assert np.median(image.v[:100]) > 170, "the frame is not red"
 
 
-def test_a_given_image_takes_the_light_that_a_prompt_asks_for() -> None:
+def test_start_image_takes_the_light_of_the_prompt() -> None:
     timeline = stream("xyzzy", image=encoded("PNG", (180, 180, 180)))
     timeline.interact(10, "make it night")
     assert np.median(luma(timeline, 60)[:200]) < np.median(luma(timeline, 9)[:200]) - 40
 
 
-def test_a_given_image_covers_the_frame_around_its_centre() -> None:
+def test_start_image_is_center_cropped() -> None:
     image = Image.new("RGB", (1000, 100), (0, 0, 0))
     image.paste((255, 255, 255), (480, 0, 520, 100))
     data = io.BytesIO()
     image.save(data, "PNG")
     upper = luma(stream("xyzzy", image=data.getvalue()), 0)[:200]
-    assert np.median(upper[:, 70:100]) > 200, "the white middle is shown"
+    assert np.median(upper[:, 70:100]) > 200, "the white center is not shown"
     assert np.median(upper[:, :4]) < 40
 
 
-def test_a_given_image_is_turned_as_its_exif_says() -> None:
+def test_start_image_follows_its_exif_orientation() -> None:
     image = Image.new("RGB", (400, 200), (0, 0, 0))
     image.paste((255, 255, 255), (0, 0, 200, 200))
     exif = Image.Exif()
-    exif[0x0112] = 6  # the right side of the stored rows is the foot of the picture
+    exif[0x0112] = 6  # the right side of the stored rows is the bottom of the image
     data = io.BytesIO()
     image.save(data, "JPEG", exif=exif)
     shown = luma(stream("xyzzy", image=data.getvalue()), 0)
     assert np.median(shown[:120]) > 200 > 60 > np.median(shown[200:240, :10])
 
 
-def test_what_is_transparent_is_dark() -> None:
+def test_transparent_pixels_are_dark() -> None:
     assert np.median(luma(stream("xyzzy", image=encoded("PNG", (255, 255, 255, 0))), 0)[:200]) < 60
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIF", "AVIF"])
 @given(data=st.data())
 @settings(max_examples=12)
-def test_a_damaged_image_is_shown_or_refused_and_nothing_else(form: str, data: st.DataObject) -> None:
+def test_damaged_image_is_shown_or_rejected(form: str, data: st.DataObject) -> None:
     image = bytearray(encoded(form, size=(32, 24)))
     for place in data.draw(st.lists(st.integers(0, len(image) - 1), min_size=1, max_size=6)):
         image[place] = data.draw(st.integers(0, 255))
@@ -272,13 +272,13 @@ def test_a_damaged_image_is_shown_or_refused_and_nothing_else(form: str, data: s
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"%!PS-Adobe-3.0 EPSF-3.0", encoded("TIFF"), encoded("ICO")])
-def test_what_is_no_image_of_a_known_form_is_refused(data: bytes) -> None:
+def test_unknown_image_format_is_rejected(data: bytes) -> None:
     with pytest.raises(PictureError, match=r"expected an image \(JPEG, .* got \d+ bytes"):
         Renderer(stream(image=data)).render(0)
 
 
 @pytest.mark.parametrize("side", [9_500, 20_000])
-def test_a_small_file_that_unpacks_to_a_huge_image_is_refused(side: int) -> None:
+def test_image_with_too_many_pixels_is_rejected(side: int) -> None:
     data = io.BytesIO()
     Image.new("1", (side, side)).save(data, "PNG")
     with pytest.raises(PictureError, match="pixels"):

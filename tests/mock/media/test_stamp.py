@@ -1,4 +1,4 @@
-"""A stamp tells which frame this is, after lossy coding and rescaling, and never what is not there."""
+"""Tests that stamps survive lossy coding and rescaling, and that nothing else is read as a stamp."""
 
 from collections.abc import Callable
 
@@ -65,7 +65,7 @@ def scaled(image: Pixels, width: int, height: int) -> Pixels:
 @pytest.mark.parametrize("form", ["rgb24", "gray"])
 @given(stamp=stamps, size=sizes, level=st.integers(0, 255))
 @settings(max_examples=60)
-def test_what_is_drawn_is_read_whatever_the_values_the_size_and_what_is_below(
+def test_stamp_is_read_from_any_size_and_background(
     form: str, stamp: FrameStamp, size: tuple[int, int], level: int
 ) -> None:
     assert read_stamp(pixels(stamped(stamp, *size, level), form)) == stamp
@@ -73,7 +73,7 @@ def test_what_is_drawn_is_read_whatever_the_values_the_size_and_what_is_below(
 
 @given(stamp=stamps, portrait=st.booleans(), share=st.floats(0.5, 2.0))
 @settings(max_examples=15)
-def test_it_is_read_at_other_sizes_and_after_scaling_back(stamp: FrameStamp, portrait: bool, share: float) -> None:
+def test_stamp_survives_scaling_there_and_back(stamp: FrameStamp, portrait: bool, share: float) -> None:
     size = PORTRAIT if portrait else LANDSCAPE
     image = pixels(stamped(stamp, size.width, size.height))
     other = scaled(image, round(size.width * share), round(size.height * share))
@@ -81,13 +81,13 @@ def test_it_is_read_at_other_sizes_and_after_scaling_back(stamp: FrameStamp, por
     assert read_stamp(scaled(other, size.width, size.height)) == stamp
 
 
-def test_it_is_read_after_scaling_to_another_shape() -> None:
+def test_stamp_survives_a_change_of_aspect_ratio() -> None:
     assert read_stamp(scaled(pixels(stamped(EXAMPLE)), 480, 1000)) == EXAMPLE
 
 
 @pytest.fixture(scope="module")
 def scene() -> Callable[[Size, int], av.VideoFrame]:
-    """Render a scene with much in it that moves."""
+    """Render a scene with many moving parts."""
     renderers = {
         size: Renderer(Timeline(tag=1, size=size, prompt="A snowy city at night")) for size in (PORTRAIT, LANDSCAPE)
     }
@@ -98,7 +98,7 @@ def scene() -> Callable[[Size, int], av.VideoFrame]:
 @pytest.mark.parametrize("codec", ["h264", "vp8"])
 @given(stamp=stamps, bitrate=st.integers(250_000, 1_500_000))
 @settings(max_examples=4)
-def test_it_survives_lossy_coding_and_then_halving_and_doubling(
+def test_stamp_survives_coding_halving_and_doubling(
     scene: Callable[[Size, int], av.VideoFrame], size: Size, codec: Codec, stamp: FrameStamp, bitrate: int
 ) -> None:
     encoder = VideoEncoder(codec, size, 20, bitrate)
@@ -123,14 +123,14 @@ def test_it_survives_lossy_coding_and_then_halving_and_doubling(
 
 @given(contrast=st.floats(0.3, 1.0), lift=st.integers(0, 70))
 @settings(max_examples=30)
-def test_it_is_read_at_another_contrast_and_brightness(contrast: float, lift: int) -> None:
+def test_stamp_survives_changed_contrast_and_brightness(contrast: float, lift: int) -> None:
     image = pixels(stamped(EXAMPLE)).astype(np.float64)
     assert read_stamp(np.clip(image * contrast + lift, 0, 255).astype(np.uint8)) == EXAMPLE
 
 
 @given(stamp=stamps, cells=st.sets(st.tuples(st.integers(0, 1), st.integers(0, 87)), min_size=1, max_size=3))
 @settings(max_examples=50)
-def test_up_to_three_wrong_cells_are_always_noticed(stamp: FrameStamp, cells: set[tuple[int, int]]) -> None:
+def test_up_to_three_wrong_cells_are_detected(stamp: FrameStamp, cells: set[tuple[int, int]]) -> None:
     image = pixels(stamped(stamp), "gray").copy()
     for row, column in cells:
         cell = image[row * 8 : row * 8 + 8, column * 8 : column * 8 + 8]
@@ -138,26 +138,26 @@ def test_up_to_three_wrong_cells_are_always_noticed(stamp: FrameStamp, cells: se
     assert read_stamp(image) is None
 
 
-def test_a_scene_without_a_stamp_has_none(scene: Callable[[Size, int], av.VideoFrame]) -> None:
+def test_scene_without_a_stamp_has_none(scene: Callable[[Size, int], av.VideoFrame]) -> None:
     for size in (PORTRAIT, LANDSCAPE):
         assert read_stamp(pixels(scene(size, 0))) is None
 
 
 @pytest.mark.parametrize("level", [0, 1, 127, 255])
-def test_an_even_picture_has_none(level: int) -> None:
+def test_uniform_image_has_no_stamp(level: int) -> None:
     assert read_stamp(np.full((1280, 704, 3), level, np.uint8)) is None
 
 
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=10)
-def test_noise_has_none(seed: int) -> None:
+def test_noise_has_no_stamp(seed: int) -> None:
     noise = np.random.default_rng(seed)
     for _ in range(50):
         assert read_stamp(noise.integers(0, 256, (160, 88), np.uint8)) is None
 
 
-def test_random_cells_between_right_syncs_almost_never_pass_for_a_stamp() -> None:
-    """Of 2**24 fillings 2 pass: one byte in 128 names a form, one checksum in 65,536 is right."""
+def test_random_cells_between_syncs_are_no_stamp() -> None:
+    """Of 2**24 random stamps 2 are valid: 2 of 256 form bytes are valid, and 1 of 65,536 checksums."""
     image = pixels(stamped(EXAMPLE, 88, 160), "gray").copy()
     noise = np.random.default_rng(1)
     passed = 0
@@ -167,7 +167,7 @@ def test_random_cells_between_right_syncs_almost_never_pass_for_a_stamp() -> Non
     assert passed == 0
 
 
-def test_only_the_stamp_is_drawn_over() -> None:
+def test_drawing_changes_only_the_stamp_area() -> None:
     for size, left in ((PORTRAIT, 0), (LANDSCAPE, 288)):
         frame = blank(size.width, size.height)
         draw_stamp(frame, EXAMPLE)
@@ -194,17 +194,17 @@ def test_only_the_stamp_is_drawn_over() -> None:
     ],
     ids=["float", "16 bits", "list", "None", "four channels", "several frames", "a line"],
 )
-def test_what_is_no_frame_is_an_error_that_says_what_was_expected(image: object, error: type[Exception]) -> None:
+def test_reading_a_non_frame_is_an_error(image: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="expected"):
-        read_stamp(image)  # type: ignore[arg-type]  # what a caller without types can do
+        read_stamp(image)  # type: ignore[arg-type]  # an untyped caller can pass it
 
 
 @pytest.mark.parametrize("shape", [(0, 0, 3), (0, 704), (159, 88), (160, 87), (2, 2, 3)])
-def test_an_image_too_small_for_a_stamp_has_none(shape: tuple[int, ...]) -> None:
+def test_image_too_small_for_a_stamp_has_none(shape: tuple[int, ...]) -> None:
     assert read_stamp(np.zeros(shape, np.uint8)) is None
 
 
-def test_a_frame_too_small_or_not_yuv420p_takes_no_stamp() -> None:
+def test_drawing_needs_size_and_yuv420p() -> None:
     with pytest.raises(ValueError, match=r"at least 88x160 .* got 86x160"):
         draw_stamp(blank(86, 160), EXAMPLE)
     with pytest.raises(ValueError, match=r"yuv420p .* got rgb24"):
@@ -223,13 +223,13 @@ def test_a_frame_too_small_or_not_yuv420p_takes_no_stamp() -> None:
         ("sent_at_ms", -1),
     ],
 )
-def test_a_number_that_does_not_fit_is_refused(field: str, value: int) -> None:
+def test_number_that_does_not_fit_is_rejected(field: str, value: int) -> None:
     fields = {"stream_tag": 1, "frame_index": 1, "prompt_revision": 1, "sent_at_ms": 1} | {field: value}
     with pytest.raises(ValueError, match=f"expected {field} .* got {value}"):
         FrameStamp(**fields)
 
 
-def test_tag_and_revision_go_together() -> None:
+def test_tag_and_revision_must_be_given_together() -> None:
     with pytest.raises(ValueError, match=r"both .* or neither"):
         FrameStamp(stream_tag=1, frame_index=0, prompt_revision=None, sent_at_ms=0)
     with pytest.raises(ValueError, match=r"both .* or neither"):

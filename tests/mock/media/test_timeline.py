@@ -1,4 +1,4 @@
-"""A timeline is a stream's event log: append only, read by frame index."""
+"""Tests the timeline, the append-only event log of a stream that is read by frame index."""
 
 import pytest
 from hypothesis import given
@@ -13,13 +13,13 @@ def timeline(*, prompt: str = "a calm sea") -> Timeline:
     return Timeline(tag=7, size=PORTRAIT, prompt=prompt)
 
 
-def test_a_stream_begins_with_its_prompt_as_revision_0() -> None:
+def test_start_prompt_is_revision_0() -> None:
     moment = timeline().at(0)
     assert (moment.prompt, moment.revision, moment.changed_at) == ("a calm sea", 0, 0)
 
 
 @given(indexes=st.lists(st.integers(0, 50), max_size=8).map(sorted), index=st.integers(0, 60))
-def test_a_frame_shows_the_latest_interaction_at_or_before_it(indexes: list[int], index: int) -> None:
+def test_frame_shows_the_latest_interaction_so_far(indexes: list[int], index: int) -> None:
     stream = timeline(prompt="start")
     for revision, at in enumerate(indexes, start=1):
         assert stream.interact(at, f"prompt {revision}") == revision
@@ -34,7 +34,7 @@ def test_a_frame_shows_the_latest_interaction_at_or_before_it(indexes: list[int]
 
 
 @given(at=st.integers(1, 100), data=st.data())
-def test_what_a_frame_shows_does_not_change_by_later_interactions(at: int, data: st.DataObject) -> None:
+def test_later_interaction_does_not_change_a_frame(at: int, data: st.DataObject) -> None:
     stream = timeline()
     index = data.draw(st.integers(0, at - 1))
     before = stream.at(index)
@@ -42,7 +42,7 @@ def test_what_a_frame_shows_does_not_change_by_later_interactions(at: int, data:
     assert stream.at(index) == before
 
 
-def test_interactions_do_not_go_back() -> None:
+def test_interaction_before_the_latest_is_rejected() -> None:
     stream = timeline()
     stream.interact(10, "one")
     with pytest.raises(TimelineError, match=r"from 10 .* got 9"):
@@ -50,22 +50,22 @@ def test_interactions_do_not_go_back() -> None:
     assert stream.at(20).prompt == "one"
 
 
-def test_the_start_cannot_be_preceded() -> None:
+def test_interaction_before_the_start_is_rejected() -> None:
     with pytest.raises(TimelineError, match="from 0"):
         timeline().interact(-1, "before the beginning")
 
 
-def test_the_idle_scene_belongs_to_no_stream_and_takes_no_interaction() -> None:
+def test_idle_scene_rejects_interactions() -> None:
     idle = Timeline(tag=None, size=PORTRAIT)
     with pytest.raises(TimelineError, match="start a stream first"):
         idle.interact(3, "hello")
 
 
-def test_a_running_stream_has_no_number_of_frames_yet() -> None:
+def test_running_stream_has_no_frame_count() -> None:
     assert timeline().frames is None
 
 
-def test_an_ended_stream_has_the_frames_before_its_end() -> None:
+def test_ended_stream_has_the_frames_before_its_end() -> None:
     stream = timeline()
     stream.end(40)
     assert stream.frames == 40
@@ -74,7 +74,7 @@ def test_an_ended_stream_has_the_frames_before_its_end() -> None:
         stream.at(40)
 
 
-def test_an_ended_stream_takes_neither_interaction_nor_another_end() -> None:
+def test_ended_stream_rejects_interaction_and_second_end() -> None:
     stream = timeline()
     stream.end(40)
     with pytest.raises(TimelineError, match="ended at frame 40"):
@@ -83,7 +83,7 @@ def test_an_ended_stream_takes_neither_interaction_nor_another_end() -> None:
         stream.end(41)
 
 
-def test_a_stream_does_not_end_before_its_latest_interaction() -> None:
+def test_end_before_the_latest_interaction_is_rejected() -> None:
     stream = timeline()
     stream.interact(10, "one")
     with pytest.raises(TimelineError, match="frame 10 or later, got 9"):
@@ -91,18 +91,18 @@ def test_a_stream_does_not_end_before_its_latest_interaction() -> None:
 
 
 @pytest.mark.parametrize("index", [-1, -100])
-def test_there_is_no_frame_before_the_first(index: int) -> None:
+def test_negative_frame_index_is_rejected(index: int) -> None:
     with pytest.raises(TimelineError, match="from 0"):
         timeline().at(index)
 
 
 @pytest.mark.parametrize("tag", [-1, 2**16])
-def test_a_stream_tag_has_16_bits(tag: int) -> None:
+def test_stream_tag_above_16_bits_is_rejected(tag: int) -> None:
     with pytest.raises(TimelineError, match="65535"):
         Timeline(tag=tag, size=PORTRAIT)
 
 
-def test_a_stream_needs_frames_per_second() -> None:
+def test_fps_below_one_is_rejected() -> None:
     with pytest.raises(TimelineError, match="at least 1 frame"):
         Timeline(tag=1, size=PORTRAIT, fps=0)
 
@@ -110,6 +110,6 @@ def test_a_stream_needs_frames_per_second() -> None:
 @pytest.mark.parametrize(
     ("width", "height"), [(705, 1280), (704, 1281), (86, 160), (160, 86), (88, 158), (-704, -1280)]
 )
-def test_a_size_that_no_stamped_frame_can_have_is_refused(width: int, height: int) -> None:
+def test_size_without_room_for_a_stamp_is_rejected(width: int, height: int) -> None:
     with pytest.raises(TimelineError, match=f"got {width}x{height}"):
         Size(width, height)

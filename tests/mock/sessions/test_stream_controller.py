@@ -116,7 +116,7 @@ async def test_nonsense_is_answered_with_what_was_expected_and_the_connection_go
     ("image", "complaint"),
     [
         ("not a data url", "expected a data: URL"),
-        (data_url(b"no picture at all"), "got 17 bytes that are none"),
+        (data_url(b"no picture at all"), "got 17 bytes that cannot be decoded"),
     ],
 )
 async def test_an_image_that_is_none_is_refused_and_the_next_start_works(

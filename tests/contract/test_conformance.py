@@ -1,4 +1,4 @@
-"""The judge of journals: what keeps to the contract passes, and each kind of deviation is found and told in words."""
+"""`Conformance` accepts conforming journals and describes every kind of deviation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ def journal_of(kind: Kind, name: str, data: Mapping[str, JSON]) -> Journal:
     return journal
 
 
-def record(journal: Journal, kind: Kind, name: str, data: Mapping[str, Any]) -> None:  # Any: `from` is a keyword
+def record(journal: Journal, kind: Kind, name: str, data: Mapping[str, Any]) -> None:  # Any: `from` is a Python keyword
     journal.record(kind, name, **data)
 
 
@@ -62,19 +62,21 @@ def deviations(journal: Journal) -> list[tuple[Side, str]]:
 
 
 GOOD = {
-    "a request and its answer": rest("POST /sessions/request", 200, SESSION, request={"region_latencies": {"a": 3.5}}),
-    "secrets that the journal left out": rest(
+    "a request and its response": rest(
+        "POST /sessions/request", 200, SESSION, request={"region_latencies": {"a": 3.5}}
+    ),
+    "secrets that the journal redacted": rest(
         "POST /auth/token",
         200,
         {"access_token": "a-real-token", "token_type": "bearer", "expires_in": 3600},
         request={"api_key": "ody_a_real_key"},
     ),
-    "a session token that the journal left out": rest(
+    "a session token that the journal redacted": rest(
         "POST /sessions/token", 200, {"session_token": "a.b.c", "expires_in": 600}, request={"session_id": "s1"}
     ),
-    "a refusal": rest("GET /regions", 401, UNAUTHORIZED),
-    "a request whose client did not wait for the answer": rest("POST /sessions/request", None, request={}),
-    "a refused request, however bad": rest(
+    "a rejected request": rest("GET /regions", 401, UNAUTHORIZED),
+    "a request whose client did not wait for the response": rest("POST /sessions/request", None, request={}),
+    "a rejected invalid request": rest(
         "POST /sessions/request",
         422,
         {"detail": [{"loc": ["body"], "msg": "Input should be an object", "type": "model_type"}]},
@@ -101,13 +103,13 @@ GOOD = {
         200,
         {"jobs": [], "total": 0, "limit": 100, "offset": 0},
     ),
-    "an address that the service gave": rest(
+    "a URL that the service returned": rest(
         "GET /signaling/streamer-1/config", 200, {"iceServers": [{"urls": "stun:127.0.0.1:3478"}]}
     ),
-    "a ping with any answer": rest("GET /ping/us-west", 204),
+    "a ping with any response": rest("GET /ping/us-west", 204),
     "a playlist": rest("GET /broadcast/str_01/hls/index.m3u8?token=secret", 200),
     "an SDP body": rest("POST /broadcast/str_01/whep?token=secret", 201),
-    "a preflight of a route that is none": rest("OPTIONS /nowhere", 200),
+    "a preflight of an unknown route": rest("OPTIONS /nowhere", 200),
     "the mock's own routes": rest("GET /_mock/state", 500, "anything"),
     "the mock's own description": rest("GET /openapi.json", 200, {}),
     "telemetry with any success": rest("POST /telemetry", 202, {"accepted": 1}, request={"events": [{"name": "x"}]}),
@@ -129,7 +131,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize("journal", GOOD.values(), ids=GOOD)
-def test_what_keeps_to_the_contract_passes(journal: Journal) -> None:
+def test_conforming_traffic_passes(journal: Journal) -> None:
     assert deviations(journal) == []
     CONFORMANCE.check_journal(journal.entries)
 
@@ -137,11 +139,11 @@ def test_what_keeps_to_the_contract_passes(journal: Journal) -> None:
 PUT = "PUT /broadcast/str_01/whep"
 
 BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
-    "a method that WHEP has not, refused in WHEP's form": (
+    "a method unknown to WHEP, rejected with a WHEP error": (
         rest(PUT, 405, {"status": "error", "error": "expected one of OPTIONS, POST, got PUT"}),
         [("client", f"$: expected one of its methods: POST; got {PUT}")],
     ),
-    "a method that WHEP has not, refused in the form of the rest": (
+    "a method unknown to WHEP, rejected with a REST error": (
         rest(PUT, 405, {"detail": "Method Not Allowed"}),
         [
             ("client", f"$: expected one of its methods: POST; got {PUT}"),
@@ -150,23 +152,23 @@ BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
             ("server", "$: expected only the fields status, error; got also detail"),
         ],
     ),
-    "a value of another type in an answer": (
+    "a value of another type in a response": (
         rest("POST /sessions/request", 200, {**SESSION, "capabilities": {"image_to_video": "yes"}}, request={}),
         [("server", '$.capabilities.image_to_video: expected JSON type boolean; got "yes"')],
     ),
-    "a field missing in an answer": (
+    "a field missing in a response": (
         rest("POST /sessions/token", 200, {"session_token": "a"}, request={"session_id": "s1"}),
         [("server", "$: expected a field `expires_in`; got the fields session_token")],
     ),
-    "a field too many in an answer": (
+    "an unknown field in a response": (
         rest("GET /regions", 200, {"regions": [], "cursor": 1}),
         [("server", "$: expected only the fields regions; got also cursor")],
     ),
-    "an answer without a body": (
+    "a response without a body": (
         rest("GET /regions", 200),
         [("server", "$: expected JSON type object; got null")],
     ),
-    "a status that is not the route's": (
+    "a status that the route does not have": (
         rest("POST /sessions/request", 500, {"detail": "Internal Server Error"}, request={}),
         [
             (
@@ -175,7 +177,7 @@ BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
             )
         ],
     ),
-    "an error in another form": (
+    "an error of another shape": (
         rest("GET /regions", 401, {"error": "no token"}),
         [
             ("server", "$: expected only the fields detail; got also error"),
@@ -194,7 +196,7 @@ BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
             ("server", "$.detail.details: expected only the fields retry_after_seconds; got also limit"),
         ],
     ),
-    "an answer where none is": (
+    "a response body where none is allowed": (
         rest("GET /signaling/streamer-1/client/s1?token=secret", 403, UNAUTHORIZED),
         [("server", "$: expected no body; got {'detail': 'Not authenticated'}")],
     ),
@@ -202,7 +204,7 @@ BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
         rest("OPTIONS /sessions/request", 405, {"detail": "Method Not Allowed"}),
         [("server", "$: expected a preflight that passes (2xx); got 405")],
     ),
-    "an accepted request with a field too many": (
+    "an accepted request with an unknown field": (
         rest(
             "POST /sessions/token", 200, {"session_token": "a", "expires_in": 1}, request={"session_id": "s1", "x": 1}
         ),
@@ -239,34 +241,34 @@ BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
         rest("GET /stream-recordings?limit=101", 200, {"recordings": [], "total": 0, "limit": 100, "offset": 0}),
         [("client", "query limit: expected at most 100; got 101")],
     ),
-    "a parameter that is no number": (
+    "a parameter that is not a number": (
         rest("GET /stream-recordings?limit=all", 200, {"recordings": [], "total": 0, "limit": 100, "offset": 0}),
         [("client", 'query limit: expected JSON type integer; got "all"')],
     ),
-    "a parameter that is not the route's": (
+    "a parameter that the route does not have": (
         rest("GET /stream-recordings?page=2", 200, {"recordings": [], "total": 0, "limit": 50, "offset": 0}),
         [("client", "query page: expected a parameter of the route (limit, offset); got '2'")],
     ),
-    "a route that is none": (
+    "an unknown route": (
         rest("GET /session", 404, {"detail": "Not Found"}),
         [("client", "$: expected a route of openapi.json; got GET /session")],
     ),
-    "a method that is none": (
+    "an unknown method": (
         rest("PUT /regions", 405, {"detail": "Method Not Allowed"}),
         [("client", "$: expected one of its methods: GET; got PUT /regions")],
     ),
-    "an answer to a route that is none": (
+    "a successful response of an unknown route": (
         rest("GET /session", 200, {}),
         [
             ("client", "$: expected a route of openapi.json; got GET /session"),
             ("server", "$: expected status 404 or 405, as the route is unknown; got 200"),
         ],
     ),
-    "a message of no known type": (
+    "a message of unknown type": (
         said("server", {"type": "hello"}),
         [("server", "$.type: expected one of offer, ice_candidate, error; got 'hello'")],
     ),
-    "a message whose type is no text": (
+    "a message whose type is not text": (
         said("server", {"type": ["offer"]}),
         [("server", "$.type: expected one of offer, ice_candidate, error; got ['offer']")],
     ),
@@ -282,15 +284,15 @@ BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
             )
         ],
     ),
-    "a message that is no object": (
+    "a message that is not an object": (
         said("client", ["keepalive"]),
         [("client", "$: expected a JSON object with a `type`; got ['keepalive']")],
     ),
-    "a message with a field too many": (
+    "a message with an unknown field": (
         said("server", {"type": "error", "reason": "x", "message": "y"}),
         [("server", "$: expected only the fields type, reason; got also message")],
     ),
-    "a borrowed message with a wrong field": (
+    "a message of the other document with an invalid field": (
         said("client", {"type": "interactive_stream_start", "prompt": "x", "portrait": 1}),
         [("client", "$.portrait: expected JSON type boolean; got 1")],
     ),
@@ -311,11 +313,11 @@ BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
 
 
 @pytest.mark.parametrize(("journal", "expected"), BAD.values(), ids=BAD)
-def test_a_deviation_is_found_and_told(journal: Journal, expected: list[tuple[Side, str]]) -> None:
+def test_deviations_are_found_and_described(journal: Journal, expected: list[tuple[Side, str]]) -> None:
     assert sorted(deviations(journal)) == sorted(expected)
 
 
-def test_a_report_lists_every_deviation_with_its_entry() -> None:
+def test_report_lists_every_deviation_with_its_entry() -> None:
     journal = rest("GET /regions", 200, {"regions": [{"id": "a"}]})
     record(journal, "signaling", "hello", {"from": "client", "message": {"type": "hello"}})
     with pytest.raises(AssertionError) as caught:
@@ -328,7 +330,7 @@ def test_a_report_lists_every_deviation_with_its_entry() -> None:
     assert second.startswith("  #1 client: signaling message from the client at $.type: expected one of answer, ")
 
 
-def test_an_excused_client_leaves_the_server_judged() -> None:
+def test_server_is_checked_when_client_is_excused() -> None:
     journal = said("client", {"type": "hello"})
     CONFORMANCE.check_journal(journal.entries, client=False)
     record(journal, "signaling", "hello", {"from": "server", "message": {"type": "hello"}})
@@ -336,7 +338,7 @@ def test_an_excused_client_leaves_the_server_judged() -> None:
         CONFORMANCE.check_journal(journal.entries, client=False)
 
 
-def test_a_contract_of_ones_own_is_what_counts() -> None:
+def test_custom_contract_is_used() -> None:
     documents: dict[str, Any] = {**Contract.load().documents}
     documents["openapi"] = {**documents["openapi"], "paths": {}}
     (entry,) = rest("GET /regions", 200, {"regions": []}).entries

@@ -1,4 +1,4 @@
-"""The contract itself: its documents are valid, complete, true to the seed, and strict."""
+"""The documents of the contract are valid, complete, strict and consistent with the vendor's seed."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -57,7 +57,10 @@ STATUSES = {
     "deleteSpectator": "2XX 404",
     "getBroadcastFile": "200 401 404",
 }
-"""Every status of an operation: `protocol.md`'s tables, and 401 and 422 where a token or a body can be wrong."""
+"""Every status of each operation: those in the tables of `protocol.md`, and 401 and 422.
+
+Operations with a token have 401, operations with a body 422.
+"""
 
 SEED: Mapping[str, Mapping[str, str]] = {
     "Recording": {
@@ -139,7 +142,7 @@ SEED: Mapping[str, Mapping[str, str]] = {
         "offset": "number",
     },
 }
-"""The tables of the vendor's documentation as they write types; `?` is optional."""
+"""The types in the tables of the vendor's documentation; `?` marks an optional field."""
 
 SEED_ENUM = ["pending", "dispatched", "processing", "completed", "failed", "cancelled"]
 
@@ -153,7 +156,7 @@ def operations() -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any
 
 
 def media_types() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Every body of the OpenAPI document: a name, the JSON pointer to it, and it."""
+    """Yield every body of the OpenAPI document as name, JSON pointer and media type object."""
     holders = [
         (f"/paths/{path.replace('/', '~1')}/{method}/requestBody", operation["requestBody"])
         for path, method, _, operation in operations()
@@ -191,17 +194,17 @@ def test_every_file_of_the_contract_is_loaded() -> None:
     assert {path.name for path in CONTRACT.glob("*.json")} == set(FILES.values())
 
 
-def test_every_route_is_there_and_no_other() -> None:
+def test_openapi_has_exactly_these_routes() -> None:
     assert {f"{method.upper()} {path}" for path, method, _, _ in operations()} == ROUTES
 
 
 @pytest.mark.parametrize(("operation_id", "statuses"), STATUSES.items())
-def test_every_status_is_there_and_no_other(operation_id: str, statuses: str) -> None:
+def test_operation_has_exactly_these_statuses(operation_id: str, statuses: str) -> None:
     (operation,) = [each for _, _, _, each in operations() if each["operationId"] == operation_id]
     assert sorted(operation["responses"]) == sorted(statuses.split())
 
 
-def test_no_operation_is_forgotten() -> None:
+def test_statuses_cover_every_operation() -> None:
     assert {operation["operationId"] for _, _, _, operation in operations()} == set(STATUSES)
 
 
@@ -209,11 +212,11 @@ def test_every_component_is_used() -> None:
     text = json.dumps(OPENAPI)
     for kind in ("schemas", "responses", "parameters", "headers"):
         for name in OPENAPI["components"][kind]:
-            assert f'"#/components/{kind}/{name}"' in text, f"{kind}/{name} is used nowhere"
+            assert f'"#/components/{kind}/{name}"' in text, f"{kind}/{name} is unused"
 
 
 @pytest.mark.parametrize(("name", "pointer", "media"), MEDIA_TYPES, ids=[name for name, _, _ in MEDIA_TYPES])
-def test_every_body_has_examples_and_they_are_valid(name: str, pointer: str, media: Mapping[str, Any]) -> None:
+def test_every_body_has_valid_examples(name: str, pointer: str, media: Mapping[str, Any]) -> None:
     assert media["examples"]
     for example in media["examples"].values():
         assert list(DOCUMENTS.faults("openapi", f"{pointer}/schema", example["value"])) == []
@@ -223,7 +226,7 @@ def test_every_body_has_examples_and_they_are_valid(name: str, pointer: str, med
 
 
 def typescript(schema: Mapping[str, Any]) -> str:
-    """A schema as the seed would write its type."""
+    """Return the type of a schema in the notation of the seed."""
     if reference := schema.get("$ref", "").rpartition("/")[2]:
         is_named = reference in SEED or reference == "SimulationJobStatus"
         return reference if is_named else typescript(OPENAPI["components"]["schemas"][reference])
@@ -238,7 +241,7 @@ def typescript(schema: Mapping[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", SEED)
-def test_response_types_are_the_seeds(name: str) -> None:
+def test_response_types_match_the_seed(name: str) -> None:
     schema = OPENAPI["components"]["schemas"][name]
     required = schema.get("required", [])
     fields = {
@@ -249,7 +252,7 @@ def test_response_types_are_the_seeds(name: str) -> None:
     assert schema["additionalProperties"] is False
 
 
-def test_job_statuses_are_the_seeds() -> None:
+def test_job_statuses_match_the_seed() -> None:
     assert OPENAPI["components"]["schemas"]["SimulationJobStatus"]["enum"] == SEED_ENUM
 
 
@@ -260,7 +263,7 @@ def test_job_statuses_are_the_seeds() -> None:
         ("/simulation-jobs", {"status": (None, None), "active": (None, None), "limit": (20, 100), "offset": (0, None)}),
     ],
 )
-def test_list_parameters_have_the_seeds_defaults_and_maxima(path: str, parameters: Mapping[str, object]) -> None:
+def test_list_parameters_match_the_seed(path: str, parameters: Mapping[str, object]) -> None:
     declared = [resolve(OPENAPI, each) for each in OPENAPI["paths"][path]["get"]["parameters"]]
     schemas = {each["name"]: each["schema"] for each in declared}
     assert {name: (each.get("default"), each.get("maximum")) for name, each in schemas.items()} == parameters
@@ -279,7 +282,7 @@ def script_with(index: int, **fields: object) -> list[object]:
     return [entry if place == index else each for place, each in enumerate(SCRIPT)]
 
 
-def test_a_good_script_is_accepted() -> None:
+def test_valid_script_is_accepted() -> None:
     assert list(DOCUMENTS.faults("openapi", "/components/schemas/Script", SCRIPT)) == []
 
 
@@ -303,17 +306,17 @@ def test_a_good_script_is_accepted() -> None:
         script_with(2, end={"prompt": "x"}),
     ],
 )
-def test_bad_scripts_are_rejected(script: list[object]) -> None:
+def test_invalid_scripts_are_rejected(script: list[object]) -> None:
     assert list(DOCUMENTS.faults("openapi", "/components/schemas/Script", script))
 
 
 @pytest.mark.parametrize("sources", [{}, {"script": SCRIPT, "scripts": [SCRIPT]}, {"scripts": []}])
-def test_a_simulation_request_has_exactly_one_source(sources: Mapping[str, object]) -> None:
+def test_simulation_request_has_exactly_one_script_source(sources: Mapping[str, object]) -> None:
     request = {"portrait": True, "output_video": True, **sources}
     assert list(DOCUMENTS.faults("openapi", "/components/schemas/SimulationRequest", request))
 
 
-def test_a_failed_simulation_stream_says_so_and_why() -> None:
+def test_failed_stream_needs_status_and_error_message() -> None:
     stream = OPENAPI["paths"]["/simulation-jobs/{job_id}"]["get"]["responses"]["200"]["content"]["application/json"][
         "examples"
     ]["failed"]["value"]["streams"][0]
@@ -324,6 +327,6 @@ def test_a_failed_simulation_stream_says_so_and_why() -> None:
         assert list(DOCUMENTS.faults("openapi", pointer, partial))
 
 
-def test_timestamps_are_asserted_and_not_only_noted() -> None:
+def test_timestamp_format_is_validated() -> None:
     faults_found = DOCUMENTS.faults("openapi", "/components/schemas/Timestamp", "yesterday")
     assert [fault.expected for fault in faults_found] == ['text in the format "date-time"']

@@ -1,7 +1,7 @@
-"""Every test that uses the mock is judged: seen from outside, by running tests that deviate."""
+"""The autouse fixture of `tests/conftest.py` fails tests whose traffic breaks the contract."""
 
-# pytester forgets every module that was first imported while it ran, and others keep what they took from it: httpx maps
-# the exceptions of an httpcore that is gone. So what the tests below import is imported before.
+# pytester unloads every module that was first imported while it ran, but other modules keep references to it: httpx
+# then maps exceptions of an unloaded httpcore. So modules that the tests below import are imported here.
 import httpcore  # noqa: F401
 import pytest
 
@@ -35,26 +35,26 @@ def run(pytester: pytest.Pytester, test: str) -> pytest.RunResult:
     return pytester.runpytest_inprocess("-p", "no:cacheprovider")
 
 
-def test_a_client_that_deviates_fails_its_test(pytester: pytest.Pytester) -> None:
+def test_deviating_client_fails_its_test(pytester: pytest.Pytester) -> None:
     result = run(pytester, "async def test_it(odyssey_mock): await misspelt(odyssey_mock)")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*#0 client: GET /region -> 404 at $: expected a route of openapi.json; got *"])
 
 
-def test_a_client_that_means_to_is_excused(pytester: pytest.Pytester) -> None:
+def test_off_contract_mark_excuses_the_client(pytester: pytest.Pytester) -> None:
     marked = '@pytest.mark.off_contract("a misspelt route")\n'
     result = run(pytester, marked + "async def test_it(odyssey_mock): await misspelt(odyssey_mock)")
     result.assert_outcomes(passed=1)
 
 
-def test_the_mock_is_never_excused(pytester: pytest.Pytester) -> None:
+def test_off_contract_mark_does_not_excuse_the_mock(pytester: pytest.Pytester) -> None:
     marked = '@pytest.mark.off_contract("says nothing bad")\n'
     result = run(pytester, marked + "async def test_it(odyssey_mock): misspeak(odyssey_mock)")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*#0 server: data-channel message from the server at $.type: expected one of *"])
 
 
-def test_what_is_said_while_the_client_disconnects_counts(pytester: pytest.Pytester) -> None:
+def test_traffic_of_fixture_teardown_is_checked(pytester: pytest.Pytester) -> None:
     fixture = """
 @pytest.fixture
 async def goodbye(odyssey_mock):
@@ -66,5 +66,5 @@ async def goodbye(odyssey_mock):
     result.assert_outcomes(passed=1, errors=1)
 
 
-def test_a_test_without_the_mock_is_left_alone(pytester: pytest.Pytester) -> None:
+def test_test_without_the_mock_is_not_checked(pytester: pytest.Pytester) -> None:
     run(pytester, "def test_it(): pass").assert_outcomes(passed=1)

@@ -1,4 +1,4 @@
-"""The message schemas: every good message is accepted, any change for the worse is not."""
+"""The message schemas accept every valid message and reject invalid ones."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ MESSAGES = [
 
 
 def message_schema(document: str, name: str, *, keep_examples: bool = False) -> Mapping[str, Any]:
-    """The schema of a message; when it borrows another document's, that one's."""
+    """Return the schema of a message; follow a reference to another document."""
     schema: Mapping[str, Any] = DOCUMENTS.documents[document]["$defs"][name]
     if "$ref" in schema and not keep_examples:
         borrowed, _, pointer = schema["$ref"].removeprefix("urn:odyssey-testkit:contract:").partition("#")
@@ -70,7 +70,7 @@ def good_messages(draw: st.DrawFn, document: str, name: str) -> dict[str, Any]:
 
 @st.composite
 def bad_messages(draw: st.DrawFn, document: str, name: str) -> dict[str, Any]:
-    """A good message with one thing wrong: a field missing, one too many, or one of another type."""
+    """Draw a message with one error: a missing field, an unknown field or a field of another type."""
     message = draw(good_messages(document, name))
     schemas = property_schemas(document, name)
     match draw(st.sampled_from(["missing", "surplus", "type"])):
@@ -88,7 +88,7 @@ def bad_messages(draw: st.DrawFn, document: str, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("document", "name"), MESSAGES)
-def test_every_message_has_examples_and_they_are_valid(document: str, name: str) -> None:
+def test_every_message_has_valid_examples(document: str, name: str) -> None:
     side = name.partition("/")[0]
     examples = message_schema(document, name, keep_examples=True)["examples"]
     assert examples
@@ -101,7 +101,7 @@ def test_every_message_has_examples_and_they_are_valid(document: str, name: str)
     ("document", "side"),
     [(document, side) for document in ("signaling", "data-channel") for side in ("client", "server")],
 )
-def test_a_direction_lists_all_its_messages(document: str, side: str) -> None:
+def test_each_direction_lists_all_its_messages(document: str, side: str) -> None:
     listed = [entry["$ref"].rpartition("~1")[2] for entry in DOCUMENTS.documents[document]["$defs"][side]["oneOf"]]
     assert listed == DOCUMENTS.messages(document, side)
 
@@ -121,26 +121,26 @@ def test_recording_event_examples_are_valid(event: Mapping[str, Any]) -> None:
         {"type": "end"},
     ],
 )
-def test_bad_recording_events_are_rejected(event: Mapping[str, Any]) -> None:
+def test_invalid_recording_events_are_rejected(event: Mapping[str, Any]) -> None:
     assert list(DOCUMENTS.faults("recording-event", "", event))
 
 
 @settings(max_examples=30)
 @given(st.data())
 @pytest.mark.parametrize(("document", "name"), MESSAGES)
-def test_good_messages_are_accepted(document: str, name: str, data: st.DataObject) -> None:
+def test_valid_messages_are_accepted(document: str, name: str, data: st.DataObject) -> None:
     assert faults(document, name, data.draw(good_messages(document, name))) == []
 
 
 @settings(max_examples=30)
 @given(st.data())
 @pytest.mark.parametrize(("document", "name"), MESSAGES)
-def test_a_message_with_one_thing_wrong_is_rejected(document: str, name: str, data: st.DataObject) -> None:
+def test_message_with_one_error_is_rejected(document: str, name: str, data: st.DataObject) -> None:
     assert faults(document, name, data.draw(bad_messages(document, name)))
 
 
 @pytest.mark.parametrize(("document", "name"), MESSAGES)
-def test_a_message_does_not_pass_for_another(document: str, name: str) -> None:
+def test_each_message_matches_only_its_own_schema(document: str, name: str) -> None:
     side = name.partition("/")[0]
     for example in message_schema(document, name, keep_examples=True)["examples"]:
         accepted = [

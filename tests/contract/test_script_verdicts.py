@@ -1,4 +1,4 @@
-"""Client and mock each judge scripts by code of their own: their verdicts are the same, place by place."""
+"""The validators of client and mock, which share no code, report the same faults at the same paths."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from odyssey_mock.http.errors import answer_to
 from odyssey_mock.simulations.request import InvalidRequestError, read_request
 from tests.support.scripts import NO_IMAGES, broken_scripts, valid_scripts
 
-type Sources = Mapping[str, Any]  # what a test draws may be anything
+type Sources = Mapping[str, Any]  # Any: tests draw any JSON
 
 START = {"timestamp_ms": 0, "start": {"prompt": "A cat"}}
 END = {"timestamp_ms": 3000, "end": {}}
@@ -41,7 +41,7 @@ def faults_of_the_mock(sources: Sources) -> set[str]:
 
 
 def _path(loc: list[str | int]) -> str:
-    """`["body", "scripts", 1, 3, "interact"]` as the client writes it: `scripts[1][3].interact`."""
+    """Convert `["body", "scripts", 1, 3, "interact"]` to the client's form `scripts[1][3].interact`."""
     source, *rest = loc
     assert source == "body"
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest).removeprefix(".")
@@ -49,7 +49,7 @@ def _path(loc: list[str | int]) -> str:
 
 
 @given(valid_scripts())
-def test_neither_finds_a_fault_in_a_good_script(script: object) -> None:
+def test_valid_script_has_no_faults_in_both(script: object) -> None:
     assert faults_of_the_client({"script": script}) == faults_of_the_mock({"script": script}) == set()
 
 
@@ -62,19 +62,19 @@ def test_neither_finds_a_fault_in_a_good_script(script: object) -> None:
 @example([{**START, "timestamp_ms": 3000.0}, {"timestamp_ms": True, "end": {}}])
 @example([{"timestamp_ms": 0, "start": {"prompt": "\ud800"}}, {"timestamp_ms": 0, "end": None}])
 @example([{"timestamp_ms": 2**53, "start": {"prompt": "A", "image": None}}, {"end": {}, "interact": {}}])
-def test_both_find_the_same_faults_in_a_broken_one(script: object) -> None:
+def test_both_report_same_faults_of_invalid_script(script: object) -> None:
     if script is None:
-        return  # for the client that is no script at all: see below
+        return  # for the client, None means that no script was passed; a test below covers it
     assert faults_of_the_client({"script": script}) == faults_of_the_mock({"script": script})
 
 
 @given(st.lists(st.one_of(valid_scripts(), broken_scripts()), max_size=3))
-def test_both_find_the_same_faults_in_a_batch(scripts: list[object]) -> None:
+def test_both_report_same_faults_of_batch(scripts: list[object]) -> None:
     assert faults_of_the_client({"scripts": scripts}) == faults_of_the_mock({"scripts": scripts})
 
 
 @pytest.mark.parametrize("image", NO_IMAGES)
-def test_both_refuse_what_is_no_data_url_of_an_image(image: str) -> None:
+def test_both_reject_invalid_image_data_urls(image: str) -> None:
     script = [{"timestamp_ms": 0, "start": {"prompt": "A cat", "image": image}}, END]
     verdicts = faults_of_the_client({"script": script}), faults_of_the_mock({"script": script})
     assert verdicts == ({"script[0].start.image"}, {"script[0].start.image"})
@@ -106,7 +106,7 @@ def test_both_refuse_what_is_no_data_url_of_an_image(image: str) -> None:
         ({"script_url": "HTTP://user:p%41ss@[::1]:80/a%20b?c\\d#%"}, set()),
     ],
 )
-def test_both_judge_what_a_job_is_made_of(sources: Sources, faults: set[str]) -> None:
+def test_both_check_script_sources_of_a_job(sources: Sources, faults: set[str]) -> None:
     assert faults_of_the_client(sources) == faults_of_the_mock(sources) == faults
 
 
@@ -122,6 +122,6 @@ def test_both_judge_what_a_job_is_made_of(sources: Sources, faults: set[str]) ->
 @example("http", "[@0", "")
 @example("http", "[a]@0", "")
 @example("http", "\u2100@0", "")
-def test_both_judge_any_script_url_alike(scheme: str, host: str, rest: str) -> None:
+def test_both_agree_on_any_script_url(scheme: str, host: str, rest: str) -> None:
     sources = {"script_url": f"{scheme}://{host}{rest}"}
     assert faults_of_the_client(sources) == faults_of_the_mock(sources)

@@ -1,4 +1,4 @@
-"""Client and mock each read the stamp with code of their own: what the mock draws says the same to both."""
+"""The stamp readers of client and mock, which share no code, read the same from the mock's frames."""
 
 from collections.abc import Iterator
 
@@ -53,7 +53,7 @@ def scaled(picture: Luma, width: int, height: int) -> Luma:
 
 
 def both(picture: Luma) -> tuple[Stamp | None, Stamp | None]:
-    """What the client reads, and what the mock does, as the client would say it."""
+    """Return the stamp that the client reads and the stamp that the mock reads, both as the client's type."""
     stamp = read_by_the_mock(picture)
     return read_stamp(picture), None if stamp is None else as_read(stamp)
 
@@ -68,13 +68,13 @@ def as_drawn(stamp: FrameStamp) -> tuple[Stamp, Stamp]:
 
 @given(stamp=stamps, size=sizes, level=st.integers(0, 255))
 @settings(max_examples=150)
-def test_every_stamp_at_every_size(stamp: FrameStamp, size: tuple[int, int], level: int) -> None:
+def test_stamp_is_readable_at_every_size(stamp: FrameStamp, size: tuple[int, int], level: int) -> None:
     assert both(luma(stamped(stamp, size, level))) == as_drawn(stamp)
 
 
 @given(stamp=stamps, portrait=st.booleans(), across=st.floats(0.5, 2.0), stretch=st.floats(0.8, 1.25))
 @settings(max_examples=40)
-def test_after_scaling_to_any_shape_and_back(stamp: FrameStamp, portrait: bool, across: float, stretch: float) -> None:
+def test_stamp_is_readable_after_scaling(stamp: FrameStamp, portrait: bool, across: float, stretch: float) -> None:
     width, height = SIZES[0 if portrait else 1].width, SIZES[0 if portrait else 1].height
     picture = luma(stamped(stamp, (width, height), 90))
     other = scaled(picture, round(width * across), round(height * across * stretch))
@@ -86,7 +86,7 @@ def test_after_scaling_to_any_shape_and_back(stamp: FrameStamp, portrait: bool, 
 @pytest.mark.parametrize("codec", DECODERS)
 @given(stamp=stamps, bitrate=st.integers(250_000, 1_500_000))
 @settings(max_examples=5)
-def test_after_coding(size: Size, codec: Codec, stamp: FrameStamp, bitrate: int) -> None:
+def test_stamp_is_readable_after_coding(size: Size, codec: Codec, stamp: FrameStamp, bitrate: int) -> None:
     for drawn, decoded in coded(size, codec, stamp, bitrate):
         assert both(luma(decoded)) == as_drawn(drawn)
         if size.width >= 704:
@@ -94,7 +94,7 @@ def test_after_coding(size: Size, codec: Codec, stamp: FrameStamp, bitrate: int)
 
 
 def coded(size: Size, codec: Codec, stamp: FrameStamp, bitrate: int) -> Iterator[tuple[FrameStamp, av.VideoFrame]]:
-    """Four frames with much in them that moves, as a spectator decodes them."""
+    """Yield the stamps of four frames with much motion, and the frames encoded and decoded."""
     renderer = Renderer(Timeline(tag=1, size=size, prompt="A snowy city at night"))
     encoder = VideoEncoder(codec, size, 20, bitrate)
     decoder = av.CodecContext.create(DECODERS[codec], "r")
@@ -112,14 +112,14 @@ def coded(size: Size, codec: Codec, stamp: FrameStamp, bitrate: int) -> Iterator
 
 @given(stamp=stamps, contrast=st.floats(0.3, 1.0), lift=st.integers(0, 70))
 @settings(max_examples=40)
-def test_at_another_contrast(stamp: FrameStamp, contrast: float, lift: int) -> None:
+def test_stamp_is_readable_at_other_contrast(stamp: FrameStamp, contrast: float, lift: int) -> None:
     picture = luma(stamped(stamp, (176, 320), 90)) * contrast + lift
     assert both(np.clip(picture, 0, 255).astype(np.uint8)) == as_drawn(stamp)
 
 
 @given(stamp=stamps, cells=st.sets(st.tuples(st.integers(0, 1), st.integers(0, 87)), min_size=1, max_size=6))
 @settings(max_examples=100)
-def test_a_broken_stamp_is_the_same_to_both(stamp: FrameStamp, cells: set[tuple[int, int]]) -> None:
+def test_both_agree_on_damaged_stamps(stamp: FrameStamp, cells: set[tuple[int, int]]) -> None:
     picture = luma(stamped(stamp, (176, 320), 90)).copy()
     for row, column in cells:
         cell = picture[row * 2 : row * 2 + 2, column * 2 : column * 2 + 2]
@@ -129,13 +129,13 @@ def test_a_broken_stamp_is_the_same_to_both(stamp: FrameStamp, cells: set[tuple[
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_a_scene_without_a_stamp_has_none(size: Size) -> None:
+def test_scene_without_stamp_reads_as_none(size: Size) -> None:
     renderer = Renderer(Timeline(tag=1, size=size, prompt="A snowy city at night"))
     assert [both(luma(renderer.render(index))) for index in range(3)] == [(None, None)] * 3
 
 
 @given(seed=st.integers(0, 2**32 - 1), width=st.integers(80, 200), height=st.integers(80, 200))
 @settings(max_examples=50)
-def test_noise_has_none(seed: int, width: int, height: int) -> None:
+def test_noise_reads_as_none(seed: int, width: int, height: int) -> None:
     picture = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
     assert both(picture) == (None, None)

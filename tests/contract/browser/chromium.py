@@ -1,4 +1,4 @@
-"""A page with the vendor's JavaScript client in a real browser: where it is served from, and what it runs in."""
+"""Headless Chromium, and an HTTP server for the page that runs the vendor's JavaScript client."""
 
 import functools
 import shutil
@@ -27,12 +27,12 @@ FLAGS = (
 
 
 def executable() -> str | None:
-    """Give the path of a Chromium of this machine's."""
+    """Return the path of the first Chromium on PATH."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 def missing() -> str | None:
-    """Say what there is not, of all that the tests here need."""
+    """Return the first missing requirement of the browser tests, or None."""
     for package in PACKAGES:
         if not (HERE / "node_modules" / package).is_dir():
             return f"the npm package {package} is not installed"
@@ -42,13 +42,13 @@ def missing() -> str | None:
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base class's name for it
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- named by the base class
         """Keep requests out of the test's output."""
 
 
 @contextmanager
 def served_page() -> Iterator[str]:
-    """Serve page and npm package from an origin of their own: so all calls to the mock are cross-origin."""
+    """Serve the page and the npm packages from a separate origin, so that all calls to the mock are cross-origin."""
     handler = functools.partial(_QuietHandler, directory=str(HERE))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -71,7 +71,7 @@ async def launched() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def opened(browser: Browser, page_url: str, *, api_url: str) -> AsyncIterator[Page]:
-    """Open the page in a context of its own, with `api_url` for the service."""
+    """Open the page in a new browser context, with `api_url` as the URL of the service."""
     async with await browser.new_context() as context, await context.new_page() as page:
         await page.add_init_script(f"window.__ODYSSEY_API_URL__ = {api_url!r}")
         await page.goto(page_url)

@@ -1,4 +1,4 @@
-"""The vendor's JavaScript client in a real browser: one Chromium for all tests, a fresh context and page for each."""
+"""Fixtures for the vendor's JavaScript client: one Chromium for all tests, a new context and page for each."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +17,7 @@ from tests.support.contract.conformance import Conformance
 
 @pytest.fixture(scope="session")
 def needs() -> None:
-    """Skip on a contributor's machine what it has not; fail where the whole suite is promised to run."""
+    """Skip the test if a requirement is missing; in CI, fail it."""
     if (missing := chromium.missing()) is None:
         return
     reason = f"{missing}; run scripts/test-needs"
@@ -45,11 +45,11 @@ async def browser(needs: None) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def mock(conformance: Conformance, request: pytest.FixtureRequest) -> AsyncIterator[MockOdyssey]:
-    """As the plugin's `odyssey_mock`, judged by the contract too, but on the loop of the browser's connection."""
+    """Like the plugin's `odyssey_mock` and checked against the contract, but on the event loop of the browser."""
     async with MockOdyssey(**marked_settings(request.node)) as mock:
         yield mock
     for active in mock.faults:
-        assert active.fired, f"no test passes by a fault that did not fire: {active}"
+        assert active.fired, f"expected every fault to fire, but this one did not: {active}"
         mock.expect(active.fault.at, kind="fault", id=active.id, do=active.fault.do, count=active.fired)
     if mock.journal.find("fault"):
         check_client(conformance, mock)
@@ -58,7 +58,7 @@ async def mock(conformance: Conformance, request: pytest.FixtureRequest) -> Asyn
 
 
 def check_client(conformance: Conformance, mock: MockOdyssey) -> None:
-    """Judge the client alone: what a fault makes the server say is off the contract on purpose."""
+    """Check only the client, because a fault makes the server break the contract on purpose."""
     found = [deviation for entry in mock.journal.entries for deviation in conformance.check(entry)]
     assert [str(deviation) for deviation in found if deviation.side == "client"] == []
 
@@ -67,7 +67,7 @@ def check_client(conformance: Conformance, mock: MockOdyssey) -> None:
 async def official(
     browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
 ) -> AsyncIterator[OfficialClient]:
-    """The official client in a fresh page that takes the mock for the service."""
+    """The official client in a new page, connected to the mock."""
     async with page_of_ours(browser, page_url, mock, request) as client:
         yield client
 
@@ -76,7 +76,7 @@ async def official(
 async def spectator(
     browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
 ) -> AsyncIterator[OfficialClient]:
-    """The same in a page of its own, for somebody else."""
+    """A second official client in another page, as a spectator."""
     async with page_of_ours(browser, page_url, mock, request) as client:
         yield client
 
@@ -85,7 +85,7 @@ async def spectator(
 async def page_of_ours(
     browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
 ) -> AsyncIterator[OfficialClient]:
-    """A page; what it writes on its console is shown where the test fails, and nothing may be thrown there unseen."""
+    """Open a page; add its console to the report of a failed test, and fail on uncaught errors."""
     console: list[str] = []
     async with chromium.opened(browser, page_url, api_url=mock.url) as page:
         page.on("console", lambda message: console.append(f"{message.type}: {message.text}"))

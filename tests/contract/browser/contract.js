@@ -1,12 +1,12 @@
-// What the tests call in the page: the official client's own calls, and a look at what the browser made of the video.
+// Functions that the tests call in the page: the calls of the official client, and what the browser shows of the video.
 import { Odyssey, credentialsFromDict, credentialsToDict } from "@odysseyml/odyssey";
 
 const video = document.querySelector("video");
 const log = document.querySelector("pre");
 const events = [];
 
-// The client keeps its peer connection to itself; its statistics are the browser's word on what was decoded, and the
-// states of its channels on what was closed.
+// The client does not expose its peer connection. The tests need its statistics (decoded frames) and the states of its
+// data channels.
 const peers = [];
 const channels = [];
 window.RTCPeerConnection = class extends RTCPeerConnection {
@@ -70,7 +70,7 @@ async function connectWithCredentials(dict) {
   return client.currentSessionId;
 }
 
-// A photograph to start from: blue above, yellow below.
+// A start image: blue above, yellow below.
 async function horizon() {
   const canvas = new OffscreenCanvas(640, 480);
   const context = canvas.getContext("2d");
@@ -83,7 +83,7 @@ async function horizon() {
 
 const startFromImage = async (options) => client.startStream({ ...options, image: await horizon() });
 
-// Simulations need no connection, only a key.
+// Simulations need an API key but no connection.
 function use(apiKey) {
   client = new Odyssey({ apiKey });
 }
@@ -93,7 +93,7 @@ async function simulateFromImage(prompt) {
   return client.simulate({ script: [{ timestamp_ms: 0, start }, { timestamp_ms: 1000, end: {} }] });
 }
 
-// What a call was rejected with.
+// Return the message with which a call was rejected.
 async function refusal(name, argument) {
   try {
     await client[name](argument);
@@ -103,7 +103,7 @@ async function refusal(name, argument) {
   return null;
 }
 
-// Some calls never settle under a fault: begun here, they can be looked at.
+// Start a call without waiting for it. Under a fault some calls never settle; the tests read their state from `calls`.
 function begin(name, ...values) {
   const call = { state: "pending", value: null };
   const settle = (state) => (value) => Object.assign(call, { state, value: value ?? null });
@@ -111,10 +111,10 @@ function begin(name, ...values) {
   return calls.push(call) - 1;
 }
 
-// A film from its URL, as a page would show it; resolves once its first frame is there.
+// Load a video from its URL; resolves when its first frame is available.
 async function load(url) {
   video.srcObject = null;
-  video.crossOrigin = "anonymous"; // so that its pixels may be read
+  video.crossOrigin = "anonymous"; // otherwise its pixels cannot be read
   video.autoplay = false;
   video.src = url;
   await new Promise((resolve, reject) => {
@@ -141,7 +141,7 @@ async function seek(seconds) {
   return picture(await presented);
 }
 
-// The next frame the browser presents, as the screen would show it.
+// Return the next frame that the browser presents.
 async function nextFrame() {
   return picture(await new Promise((resolve) => video.requestVideoFrameCallback((_, metadata) => resolve(metadata))));
 }
@@ -170,7 +170,7 @@ async function decoded(frames) {
   while ((await playback()).framesDecoded < frames) await new Promise(requestAnimationFrame);
 }
 
-// The other side of a broadcast: no key, only what the host was given to share.
+// Watch a broadcast without an API key, with the URL and token of the host.
 async function watch(webrtcUrl, spectatorToken) {
   try {
     spectator = await Odyssey.connectToStream(webrtcUrl, spectatorToken);
@@ -182,7 +182,7 @@ async function watch(webrtcUrl, spectatorToken) {
   return null;
 }
 
-// Connections one after the other, each asking for a stream in the very moment it counts as connected.
+// Connect repeatedly, and each time start a stream in the moment the connection is established.
 async function startAtOnce(apiKey, connections, patience) {
   const refused = [];
   let started = 0;

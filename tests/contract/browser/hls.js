@@ -1,4 +1,4 @@
-// What the tests call in the page: a player of HLS that is none of ours, and a look at what the browser shows of it.
+// Functions that the tests call in the page: play HLS with hls.js, and read what the browser shows.
 import Hls from "hls.js";
 
 const video = document.querySelector("video");

@@ -1,4 +1,4 @@
-"""The official JavaScript client as the tests see it: the functions of `contract.js`, typed."""
+"""A typed Python interface to `contract.js`, which drives the official JavaScript client."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ from odyssey_mock import FrameStamp, read_stamp
 FRAMES_TO_LOOK_AT = 100
 
 SECONDS = 30.0
-"""To wait for anything in the page, where a test does not say; far beyond what is needed."""
+"""Default timeout for every wait in the page, far above what is needed."""
 
 
 class Connection(TypedDict):
@@ -27,7 +27,7 @@ class Connection(TypedDict):
 
 
 class Playback(TypedDict):
-    """What the browser says of the video it plays (`HTMLVideoElement`, `RTCInboundRtpStreamStats`)."""
+    """State of the playing video (`HTMLVideoElement`, `RTCInboundRtpStreamStats`)."""
 
     width: int
     height: int
@@ -37,7 +37,7 @@ class Playback(TypedDict):
 
 
 class Film(TypedDict):
-    """What the browser says of a video file that it has loaded."""
+    """Size in pixels and duration in seconds of a loaded video file."""
 
     width: int
     height: int
@@ -45,7 +45,7 @@ class Film(TypedDict):
 
 
 class Broadcast(TypedDict):
-    """What `onBroadcastReady` was given."""
+    """The argument of `onBroadcastReady`."""
 
     webrtcUrl: str
     spectatorToken: str
@@ -53,7 +53,7 @@ class Broadcast(TypedDict):
 
 
 class ConnectError(TypedDict):
-    """What `connect` was rejected with; `code` and `details` are those of a usage error."""
+    """The error of a rejected `connect`; only usage errors have `code` and `details`."""
 
     message: str
     code: str | None
@@ -68,7 +68,7 @@ class Starts(TypedDict):
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame as the page draws it: `pixels` are uint8 RGB `(height, width, 3)`, `media_time` seconds."""
+    """One presented frame: `pixels` is uint8 RGB `(height, width, 3)`, `media_time` is in seconds."""
 
     pixels: NDArray[np.uint8]
     media_time: float
@@ -85,7 +85,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What has become of a call; `value` is what it gave, or the message it was rejected with."""
+    """The state of a call; `value` is its result or its error message."""
 
     state: Literal["pending", "resolved", "rejected"]
     value: object = None
@@ -96,17 +96,17 @@ PENDING = Outcome("pending")
 
 @dataclass(frozen=True)
 class Call:
-    """A call that was begun, and is perhaps never settled."""
+    """A call in progress, which may never settle."""
 
     page: Page
     number: int
 
     async def outcome(self) -> Outcome:
-        """What has become of it by now."""
+        """Return its current state."""
         return Outcome(**await self.page.evaluate("number => contract.calls[number]", self.number))
 
     async def settled(self, limit: float = SECONDS) -> Outcome:
-        """Wait until it is settled, `limit` seconds at most."""
+        """Wait until it is settled, at most `limit` seconds."""
         script = "number => contract.calls[number].state !== 'pending'"
         await self.page.wait_for_function(script, arg=self.number, timeout=limit * 1000)
         return await self.outcome()
@@ -121,16 +121,16 @@ class OfficialClient:
         page.on("pageerror", lambda error: self._uncaught.put_nowait(str(error)))
 
     async def uncaught(self, limit: float = SECONDS) -> str:
-        """Wait for what is thrown in the page and caught by nobody, `limit` seconds at most."""
+        """Wait for the next uncaught error in the page, at most `limit` seconds."""
         async with asyncio.timeout(limit):
             return await self._uncaught.get()
 
     def all_uncaught(self) -> list[str]:
-        """What was thrown in the page, caught by nobody, and not asked for so far."""
+        """Return the uncaught errors of the page that `uncaught` has not returned."""
         return [self._uncaught.get_nowait() for _ in range(self._uncaught.qsize())]
 
     async def begin(self, function: str, *arguments: object) -> Call:
-        """Make a call by its name in `contract.js`, and do not wait for it."""
+        """Start a function of `contract.js` by name, without waiting for it."""
         return Call(self.page, await self._call("begin", function, *arguments))
 
     async def connect(self, api_key: str) -> Connection:
@@ -152,25 +152,25 @@ class OfficialClient:
         return cast("str", await self._call("startStream", {"prompt": prompt, "broadcast": True}))
 
     async def broadcast(self) -> Broadcast:
-        """What there is to share, as soon as the page knows it."""
+        """Wait for the URLs and the token of the broadcast."""
         await self.page.wait_for_function("contract.broadcast()")
         return cast("Broadcast", await self._call("broadcast"))
 
     async def watch(self, webrtc_url: str, spectator_token: str) -> str | None:
-        """Watch a broadcast; give the message where that was refused."""
+        """Watch a broadcast; return the error message if that is rejected."""
         return cast("str | None", await self._call("watch", webrtc_url, spectator_token))
 
     async def leave(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         await self._call("leave")
 
     async def happened(self, name: str, limit: float = SECONDS) -> None:
-        """Wait until the handler `name` was called, `limit` seconds at most."""
+        """Wait until the handler `name` was called, at most `limit` seconds."""
         script = "name => contract.events.some(([event]) => event === name)"
         await self.page.wait_for_function(script, arg=name, timeout=limit * 1000)
 
     async def reached(self, status: str, limit: float = SECONDS) -> None:
-        """Wait until the client has said that its status is `status`, `limit` seconds at most."""
+        """Wait until the client has reported `status`, at most `limit` seconds."""
         script = "status => contract.events.some(([event, value]) => event === 'status' && value === status)"
         await self.page.wait_for_function(script, arg=status, timeout=limit * 1000)
 
@@ -187,95 +187,95 @@ class OfficialClient:
         await self._call("disconnect")
 
     async def start_at_once(self, api_key: str, connections: int, *, patience: float) -> Starts:
-        """Connect and start `connections` times; a start unanswered for `patience` seconds counts as lost."""
+        """Connect and start `connections` times; a start without a reply for `patience` seconds counts as lost."""
         script = "([key, connections, patience]) => contract.startAtOnce(key, connections, patience)"
         return cast("Starts", await self.page.evaluate(script, [api_key, connections, patience * 1000]))
 
     async def use(self, api_key: str) -> None:
-        """Make a client for the calls that need no connection."""
+        """Create a client for calls that need no connection."""
         await self._call("use", api_key)
 
     async def call(self, name: str, *arguments: object) -> Any:
-        """Make a call by its name in JavaScript; what it gives is the vendor's, each test says what it expects."""
+        """Call a method of the official client by its JavaScript name; each test knows the type of the result."""
         return await self._call("call", name, *arguments)
 
     async def refusal(self, name: str, argument: object) -> str | None:
-        """The message that the call `name` was rejected with."""
+        """Return the message with which the call `name` was rejected; None if it succeeded."""
         return cast("str | None", await self._call("refusal", name, argument))
 
     async def simulate_from_image(self, prompt: str) -> dict[str, Any]:
         return cast("dict[str, Any]", await self._call("simulateFromImage", prompt))
 
     async def load(self, url: str) -> Film:
-        """Let the page's `<video>` load a film."""
+        """Load a video file in the page's `<video>`."""
         return cast("Film", await self._call("load", url))
 
     async def play_until(self, seconds: float) -> float:
-        """Play the film up to a time; give the time at which it was paused."""
+        """Play the video up to a time; return the time at which it was paused."""
         return cast("float", await self._call("playUntil", seconds))
 
     async def seek(self, seconds: float) -> Frame:
-        """Seek in the film; give the frame that the browser then shows."""
+        """Seek in the video; return the frame that the browser then shows."""
         return _frame(await self._call("seek", seconds))
 
     async def playback(self) -> Playback:
         return cast("Playback", await self._call("playback"))
 
     async def events(self, name: str) -> list[list[object]]:
-        """What the handler `name` was given, one list per call."""
+        """Return the arguments of the handler `name`, one list per call."""
         return [values for event, *values in await self.page.evaluate("contract.events") if event == name]
 
     async def decoded(self, *, frames: int) -> None:
-        """Wait until the browser has decoded so many frames, shown or not."""
+        """Wait until the browser has decoded this many frames, shown or not."""
         await self._call("decoded", frames)
 
     async def channels_closed(self, limit: float = SECONDS) -> None:
-        """Wait until the browser takes every data channel for closed, `limit` seconds at most."""
+        """Wait until every data channel is closed in the browser, at most `limit` seconds."""
         script = "contract.channels.length > 0 && contract.channels.every(({ readyState }) => readyState === 'closed')"
         await self.page.wait_for_function(script, timeout=limit * 1000)
 
     async def told(self, *, after: str | None = None) -> list[list[object]]:
-        """What all its handlers were given, in order, each with its name first.
+        """Return all handler calls in order, each as the name and the arguments.
 
-        `after`: only what came after the first call of that handler.
+        `after`: only the calls after the first call of that handler.
         """
         events = cast("list[list[object]]", await self.page.evaluate("contract.events"))
         return events if after is None else events[[name for name, *_ in events].index(after) + 1 :]
 
     async def frame(self) -> Frame:
-        """The next frame the browser presents."""
+        """Return the next frame that the browser presents."""
         return _frame(await self._call("nextFrame"))
 
     async def frame_showing(self, revision: int | None, size: tuple[int, int] | None = None) -> Frame:
-        """The first frame presented from now on that shows prompt `revision` (None: the idle scene), in `size`."""
+        """Return the next presented frame that shows prompt `revision` (None: the idle scene) in `size`."""
         seen: list[str] = []
         for _ in range(FRAMES_TO_LOOK_AT):
             frame = await self.frame()
             if frame.stamp is not None and frame.stamp.prompt_revision == revision and size in {None, frame.size}:
                 return frame
             seen.append(f"{frame.size} {frame.stamp}")
-        raise AssertionError(f"no frame showed revision {revision} in size {size}; the last five: {seen[-5:]}")
+        raise AssertionError(f"expected a frame of revision {revision} in size {size}; the last five were {seen[-5:]}")
 
     async def frame_sized(self, size: tuple[int, int]) -> Frame:
-        """The first frame presented from now on that has `size`."""
+        """Return the next presented frame of `size`."""
         seen: set[tuple[int, int]] = set()
         for _ in range(FRAMES_TO_LOOK_AT):
             frame = await self.frame()
             if frame.size == size:
                 return frame
             seen.add(frame.size)
-        raise AssertionError(f"no frame had the size {size}; those seen had {seen}")
+        raise AssertionError(f"expected a frame of size {size}, got the sizes {seen}")
 
     async def _call(self, function: str, *arguments: object) -> Any:
-        """What the page's JSON is, each caller says.
+        """Call a function of `contract.js`; each caller knows the type of the result.
 
         Raises:
-            TimeoutError: the page did not answer in time.
+            TimeoutError: if the page does not return in time.
         """
         async with asyncio.timeout(SECONDS):
             return await self.page.evaluate(f"(given) => contract.{function}(...given)", list(arguments))
 
 
-def _frame(presented: Any) -> Frame:  # the page's JSON
+def _frame(presented: Any) -> Frame:  # Any: JSON from the page
     png = base64.b64decode(presented["png"].partition(",")[2])
     return Frame(np.asarray(Image.open(io.BytesIO(png)).convert("RGB")), presented["mediaTime"])

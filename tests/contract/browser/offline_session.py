@@ -1,4 +1,4 @@
-"""The official client and the mock, twice; prints the seconds of each connect. Run by test_offline_browser.py."""
+"""Connects the official client to the mock twice; prints the seconds of each. test_offline_browser.py runs it."""
 
 import asyncio
 import json

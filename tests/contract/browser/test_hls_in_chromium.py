@@ -1,4 +1,4 @@
-"""A player that is none of ours, hls.js in a real browser, on a broadcast that is live and on one that is over."""
+"""hls.js in Chromium plays live and ended broadcasts of the mock."""
 
 import base64
 import io
@@ -20,11 +20,11 @@ pytestmark = [
 ]
 
 SECONDS = 30.0
-"""To wait for anything; far beyond what is needed."""
+"""Timeout for every wait, far above what is needed."""
 
 
 class State(TypedDict):
-    """What the browser says of the video (`HTMLVideoElement`), and hls.js of what it met."""
+    """State of the video (`HTMLVideoElement`), and the errors of hls.js."""
 
     currentTime: float
     ended: bool
@@ -48,12 +48,12 @@ class Player:
         return cast("State", await self._page.evaluate("player.state()"))
 
     async def until(self, condition: str) -> None:
-        """Wait for something of `state()`."""
+        """Wait until a JavaScript condition on `now`, the result of `state()`, is true."""
         script = f"() => {{ const now = player.state(); return {condition}; }}"
         await self._page.wait_for_function(script, timeout=SECONDS * 1000)
 
     async def stamp(self) -> FrameStamp:
-        """What is read from the pixels of the next frame that the browser presents."""
+        """Read the stamp of the next frame that the browser presents."""
         png = base64.b64decode((await self._page.evaluate("player.nextFrame()")).partition(",")[2])
         stamp = read_stamp(np.asarray(Image.open(io.BytesIO(png)).convert("RGB")))
         assert stamp is not None
@@ -62,7 +62,7 @@ class Player:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def player(browser: Browser, page_url: str) -> AsyncIterator[Player]:
-    """A page of ours with nothing of the vendor's in it; nothing may be thrown there unseen."""
+    """The page `hls.html`, without the vendor's client; uncaught errors fail the test."""
     uncaught: list[str] = []
     async with await browser.new_context() as context, await context.new_page() as page:
         page.on("pageerror", lambda error: uncaught.append(str(error)))
@@ -72,7 +72,7 @@ async def player(browser: Browser, page_url: str) -> AsyncIterator[Player]:
     assert not uncaught
 
 
-async def test_it_plays_a_broadcast_that_is_live(player: Player, mock: MockOdyssey) -> None:
+async def test_hls_js_plays_a_live_broadcast(player: Player, mock: MockOdyssey) -> None:
     async with live(mock) as broadcast:
         await player.play(broadcast.ready["broadcast_url"])
         await player.until("now.currentTime > 0.5")
@@ -84,15 +84,15 @@ async def test_it_plays_a_broadcast_that_is_live(player: Player, mock: MockOdyss
         assert later.frame_index - first.frame_index >= 20, "two seconds have 40 frames"
         assert (after["width"], after["height"]) == (704, 1280)
         assert after["codecs"] == "avc1.42C01F"
-        assert after["duration"] is None, "it has no end yet"
+        assert after["duration"] is None, "a live broadcast has no duration"
         assert not any(error["fatal"] for error in after["errors"]), after["errors"]
 
 
-async def test_it_plays_a_broadcast_that_is_over_to_its_end(player: Player, mock: MockOdyssey) -> None:
+async def test_hls_js_plays_ended_broadcast_to_its_end(player: Player, mock: MockOdyssey) -> None:
     async with live(mock) as broadcast:
         hls = mock.broadcasts[broadcast.stream_id].hls
         assert hls is not None
-        await hls.playlist("")  # there is a segment before the last one
+        await hls.playlist("")  # wait for a segment before the last one
         await broadcast.end()
         await player.play(broadcast.ready["broadcast_url"])
         stamp = await player.stamp()
@@ -100,7 +100,7 @@ async def test_it_plays_a_broadcast_that_is_over_to_its_end(player: Player, mock
         await player.until("now.ended")
         ended = await player.state()
         assert ended["duration"] is not None
-        # Slots that the machine was too slow for are time without a frame.
+        # Slots that a slow machine missed count as time without a frame.
         assert ended["duration"] >= (broadcast.frames or 0) / 20 - 0.001
         assert ended["currentTime"] == pytest.approx(ended["duration"], abs=0.1)
         assert ended["errors"] == []

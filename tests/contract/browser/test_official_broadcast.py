@@ -1,4 +1,4 @@
-"""The official JavaScript client on both sides of a broadcast: a page that streams, and pages that watch."""
+"""The official JavaScript client as host and as spectator of broadcasts."""
 
 import pytest
 
@@ -12,10 +12,10 @@ pytestmark = [
 ]
 
 SECONDS = 30.0
-"""To wait for anything; far beyond what is needed."""
+"""Timeout for every wait, far above what is needed."""
 
 
-async def test_the_seeds_streamer_and_spectator(
+async def test_seed_example_of_host_and_spectator_works(
     official: OfficialClient, spectator: OfficialClient, mock: MockOdyssey
 ) -> None:
     await official.connect(mock.api_key)
@@ -40,7 +40,7 @@ async def test_the_seeds_streamer_and_spectator(
     assert (after["width"], after["height"]) == (704, 1280)
     host = await official.frame_showing(1)
     assert host.stamp is not None
-    assert host.stamp.stream_tag == tag, "the host sees what it streams"
+    assert host.stamp.stream_tag == tag, "the host receives its own stream"
 
     assert await spectator.events("broadcast_ended") == []
     await official.end_stream()
@@ -48,7 +48,7 @@ async def test_the_seeds_streamer_and_spectator(
     assert live.frames_encoded == {"h264": mock.streams[stream_id].timeline.frames}
 
 
-async def test_a_spectator_that_leaves_is_gone_at_once_and_the_host_streams_on(
+async def test_host_keeps_streaming_after_spectator_leaves(
     official: OfficialClient, spectator: OfficialClient, mock: MockOdyssey
 ) -> None:
     await official.connect(mock.api_key)
@@ -59,11 +59,11 @@ async def test_a_spectator_that_leaves_is_gone_at_once_and_the_host_streams_on(
     await spectator.leave()
     await mock.wait_for("state", "spectator", SECONDS, to="gone")
     assert len(live.spectators) == 0
-    await official.interact("Nobody watches")
+    await official.interact("The door opens")
     await official.frame_showing(1)
 
 
-async def test_what_the_mock_refuses_a_spectator_is_an_error_there(
+async def test_invalid_spectator_requests_reject_connect_to_stream(
     official: OfficialClient, spectator: OfficialClient, mock: MockOdyssey
 ) -> None:
     await official.connect(mock.api_key)
@@ -71,10 +71,10 @@ async def test_what_the_mock_refuses_a_spectator_is_an_error_there(
     assert await spectator.watch(live.webrtc_url, "not-the-token")
     assert await spectator.watch(f"{mock.url}/broadcast/no-such-stream", live.token)
     await official.end_stream()
-    assert await spectator.watch(live.webrtc_url, live.token), "it is over"
+    assert await spectator.watch(live.webrtc_url, live.token), "expected an error after the end"
 
 
-async def test_our_client_watches_what_a_page_streams(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_our_client_watches_official_host(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.connect(mock.api_key)
     live = mock.broadcasts[await official.start_broadcast("A temple")]
     async with await Odyssey.connect_to_stream(live.webrtc_url, live.token) as watching:
@@ -82,7 +82,7 @@ async def test_our_client_watches_what_a_page_streams(official: OfficialClient, 
         assert (frame.width, frame.height) == (704, 1280)
 
 
-async def test_a_page_watches_what_our_client_streams(spectator: OfficialClient, mock: MockOdyssey) -> None:
+async def test_official_spectator_watches_our_client(spectator: OfficialClient, mock: MockOdyssey) -> None:
     async with Odyssey(mock.api_key, api_url=mock.url) as host:
         await host.connect()
         live = mock.broadcasts[await host.start_stream("A temple", portrait=False, broadcast=True)]

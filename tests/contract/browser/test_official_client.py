@@ -1,4 +1,4 @@
-"""A client nobody here wrote judges the mock: the npm package `@odysseyml/odyssey`, unchanged, in headless Chromium."""
+"""The unmodified npm package `@odysseyml/odyssey` in headless Chromium works against the mock."""
 
 import asyncio
 import os
@@ -13,18 +13,18 @@ from tests.contract.browser.official_client import Frame, OfficialClient
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
-    # One worker, so one browser, however many workers there are.
+    # All browser tests run in one worker, so only one browser starts.
     pytest.mark.xdist_group("browser"),
 ]
 
 PORTRAIT = (704, 1280)
 LANDSCAPE = (1280, 704)
 KINDS: tuple[Kind, ...] = ("channel", "signaling")
-"""Where a start may come."""
+"""Journal kinds of a start message: it may arrive on the data channel or on the socket."""
 EAGER_STARTS = int(os.environ.get("ODYSSEY_TEST_EAGER_STARTS", "200"))
 
 
-async def test_connects_and_is_served_the_session_it_was_promised(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_connect_uses_the_requested_session(official: OfficialClient, mock: MockOdyssey) -> None:
     connection = await official.connect(mock.api_key)
 
     assert connection["status"] == "connected"
@@ -36,14 +36,14 @@ async def test_connects_and_is_served_the_session_it_was_promised(official: Offi
     assert last == ["connected"]
 
 
-async def test_decodes_frames_before_the_first_stream(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_idle_frames_are_decoded_before_first_stream(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.connect(mock.api_key)
     first = await official.frame_showing(None)
     before = await official.playback()
 
     later = await official.frame_showing(None)
     while _index(later) < _index(first) + 4:
-        # Chromium gives the same statistics again within 50 ms, which is the time of one frame.
+        # Chromium caches its statistics for 50 ms, the duration of one frame.
         later = await official.frame_showing(None)
     after = await official.playback()
 
@@ -53,9 +53,7 @@ async def test_decodes_frames_before_the_first_stream(official: OfficialClient, 
     assert _index(later) > _index(first)
 
 
-async def test_a_stream_from_start_through_an_interaction_to_its_end(
-    official: OfficialClient, mock: MockOdyssey
-) -> None:
+async def test_stream_starts_interacts_and_ends(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.connect(mock.api_key)
 
     stream_id = await official.start_stream("A cat on a windowsill")
@@ -76,9 +74,7 @@ async def test_a_stream_from_start_through_an_interaction_to_its_end(
     assert await official.events("stream_ended") == [[]]
 
 
-async def test_a_second_stream_in_the_same_connection_may_change_the_orientation(
-    official: OfficialClient, mock: MockOdyssey
-) -> None:
+async def test_second_stream_can_change_the_orientation(official: OfficialClient, mock: MockOdyssey) -> None:
     connection = await official.connect(mock.api_key)
     first = await official.start_stream("A tower", portrait=True)
     shown_first = await official.frame_showing(0, PORTRAIT)
@@ -96,7 +92,7 @@ async def test_a_second_stream_in_the_same_connection_may_change_the_orientation
     assert list(mock.sessions) == [connection["sessionId"]]
 
 
-async def test_a_stream_started_from_an_image_shows_it(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_stream_shows_its_start_image(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.connect(mock.api_key)
 
     await official.start_from_image("Clouds drift by")
@@ -104,14 +100,14 @@ async def test_a_stream_started_from_an_image_shows_it(official: OfficialClient,
 
     (start,) = mock.journal.find("signaling", "interactive_stream_start")
     assert str(start.data["message"]).count("data:image/png;base64,") == 1
-    # The image the page made is blue above and yellow below; it is shown fitted, with text over it.
+    # The start image is blue above and yellow below; the scene shows it fitted, with text over it.
     red, _, blue = (int(channel) for channel in frame.pixels[300:500, 300:400].mean(axis=(0, 1)))
     assert blue > red
     red, _, blue = (int(channel) for channel in frame.pixels[800:1000, 300:400].mean(axis=(0, 1)))
     assert red > blue
 
 
-async def test_uses_credentials_that_our_client_made(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_credentials_from_our_client_work_in_official_client(official: OfficialClient, mock: MockOdyssey) -> None:
     async with Odyssey(mock.api_key, api_url=mock.url) as ours:
         credentials = await ours.create_client_credentials()
 
@@ -122,7 +118,7 @@ async def test_uses_credentials_that_our_client_made(official: OfficialClient, m
     await official.frame_showing(0)
 
 
-async def test_makes_credentials_that_our_client_uses(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_credentials_from_official_client_work_in_our_client(official: OfficialClient, mock: MockOdyssey) -> None:
     theirs = await official.create_credentials(mock.api_key)
 
     async with Odyssey.keyless(api_url=mock.url) as ours:
@@ -132,13 +128,13 @@ async def test_makes_credentials_that_our_client_uses(official: OfficialClient, 
         assert await ours.start_stream("Handed over") in mock.streams
 
 
-async def test_disconnecting_ends_the_session(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_disconnect_ends_the_session(official: OfficialClient, mock: MockOdyssey) -> None:
     connection = await official.connect(mock.api_key)
 
     await official.disconnect()
 
     closed = await mock.journal.wait_for("state", "session", session=connection["sessionId"], to="closed")
-    # Its goodbye on the socket and the closing of its peer are under way together.
+    # The goodbye message on the socket and the closing of the peer race.
     assert closed.data["event"] in {"client_left", "peer_closed"}
     assert mock.sessions == {}
     assert await official.events("disconnected") == [[]]
@@ -155,38 +151,38 @@ async def test_disconnecting_ends_the_session(official: OfficialClient, mock: Mo
         ("ody_rate_limited", r"Too many requests; .*", "RATE_LIMITED"),
     ],
 )
-async def test_reports_what_a_test_key_provokes(
+async def test_test_key_errors_are_reported(
     official: OfficialClient, api_key: str, message: str, code: str | None
 ) -> None:
     error = await official.connect_error(api_key)
 
     assert error is not None
     assert re.fullmatch(message, error["message"])
-    # It makes an error of its own kind of a usage error alone, and only of a body that has the right form.
+    # The client sets `code` and `details` only for usage errors with a valid body.
     assert error["code"] == code
     assert (error["details"] is not None) == (code is not None)
     assert ["failed"] in await official.events("status")
 
 
-async def test_polls_once_a_second_while_no_streamer_is_free(official: OfficialClient, mock: MockOdyssey) -> None:
-    # Its patience is 30 s; two requests are enough to see that it polls, then the page is closed under it.
+async def test_client_polls_every_second_without_free_streamer(official: OfficialClient, mock: MockOdyssey) -> None:
+    # The client polls for 30 s. Two requests show that it polls; then the test closes the page.
     connecting = asyncio.create_task(official.connect_error("ody_no_capacity"))
     asked = "POST /sessions/request"
     first = await mock.journal.wait_for("rest", asked, status=503)
     second = await mock.journal.wait_for("rest", asked, since=first.index + 1, status=503)
-    assert second.time - first.time > 0.8, "once a second, and a busy machine only makes it later"
+    assert second.time - first.time > 0.8, "expected one request per second; a busy machine only adds delay"
     assert not connecting.done()
     connecting.cancel()
 
 
-@pytest.mark.timeout(150 + 2 * EAGER_STARTS)  # each takes a fifth of a second on a free machine
+@pytest.mark.timeout(150 + 2 * EAGER_STARTS)  # each takes 0.2 s on an idle machine
 @pytest.mark.skipif(EAGER_STARTS == 0, reason="ODYSSEY_TEST_EAGER_STARTS=0")
-async def test_a_start_in_the_very_moment_of_connection_is_served(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_start_right_after_connecting_is_answered(official: OfficialClient, mock: MockOdyssey) -> None:
     starts = await official.start_at_once(mock.api_key, EAGER_STARTS, patience=5.0)
 
     arrived = [entry for kind in KINDS for entry in mock.journal.find(kind, "interactive_stream_start")]
     assert starts["refused"] == []
-    assert starts["started"] == len(arrived), "the mock answers every start that comes"
+    assert starts["started"] == len(arrived), "the mock answers every start that arrives"
     assert starts["started"] + starts["lost"] == EAGER_STARTS
     # Chromium itself loses about one first message in a thousand.
     assert starts["lost"] <= 1

@@ -1,6 +1,6 @@
-"""The mock's faults are real on the wire: what the official JavaScript client makes of them as it connects, and after.
+"""Faults of REST, signaling and peers reach the official JavaScript client.
 
-What it does is measured, not demanded: where it hangs, the fault has still reached it.
+The tests record what the client does, even where it hangs; they do not require a particular reaction.
 """
 
 import re
@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 SOON = 1.0
-"""Seconds on the mock's clock until a fault that is to come once the client is connected."""
+"""Seconds on the mock's clock after which a fault acts, so that the client is connected before."""
 
 USED_UP: Mapping[str, JSON] = {
     "error": "MONTHLY_LIMIT_REACHED",
@@ -32,10 +32,10 @@ NO_STREAMER = "Streamer not available. Please ensure the streamer is running."
 STREAMER_GONE = "Streamer has disconnected."
 TOO_LONG = "Connection exceeded maximum allowed duration."
 CUT = "Disconnected from signaling server"
-"""How the client puts what the socket said, or did."""
+"""The client's messages for errors and a close of the socket."""
 
 
-# Before there is a session
+# Before a session exists
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ CUT = "Disconnected from signaling server"
         (503, "Try again later", r"Authentication failed: 503 .*"),
     ],
 )
-async def test_a_token_refused(
+async def test_rejected_access_token_fails_connect(
     official: OfficialClient, mock: MockOdyssey, status: int, detail: JSON, message: str
 ) -> None:
     mock.faults.add({"at": "rest.auth.token", "do": "status", "status": status, "detail": detail})
@@ -62,7 +62,7 @@ async def test_a_token_refused(
 
 
 @pytest.mark.parametrize("do", ["reset", "truncate"])
-async def test_a_connection_cut_is_a_fetch_that_failed(official: OfficialClient, mock: MockOdyssey, do: str) -> None:
+async def test_cut_connection_is_reported_as_failed_fetch(official: OfficialClient, mock: MockOdyssey, do: str) -> None:
     mock.faults.add({"at": "rest.auth.token", "do": do})
     error = await official.connect_error(mock.api_key)
     assert error is not None
@@ -71,7 +71,7 @@ async def test_a_connection_cut_is_a_fetch_that_failed(official: OfficialClient,
 
 
 @pytest.mark.parametrize("at", ["rest.auth.token", "rest.regions.list", "rest.sessions.request"])
-async def test_what_is_no_json_is_told_as_the_parser_puts_it(
+async def test_invalid_json_is_reported_with_parser_message(
     official: OfficialClient, mock: MockOdyssey, at: str
 ) -> None:
     mock.faults.add({"at": at, "do": "not_json", "body": "<html>Bad gateway</html>"})
@@ -80,7 +80,7 @@ async def test_what_is_no_json_is_told_as_the_parser_puts_it(
     assert "is not valid JSON" in error["message"]
 
 
-async def test_it_asks_again_until_a_streamer_is_free(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_session_request_is_retried_until_streamer_is_free(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="rest.sessions.request", do="status", status=503, times=2)
     connection = await official.connect(mock.api_key)
     assert connection["isConnected"]
@@ -89,7 +89,7 @@ async def test_it_asks_again_until_a_streamer_is_free(official: OfficialClient, 
     assert await official.events("error") == []
 
 
-async def test_a_usage_error_is_one_there_too(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_usage_error_keeps_code_and_details(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(
         {"at": "rest.sessions.request", "do": "status", "status": 429, "detail": USED_UP, "retry_after": 60}
     )
@@ -98,14 +98,14 @@ async def test_a_usage_error_is_one_there_too(official: OfficialClient, mock: Mo
     assert await official.events("error") == [[USED_UP["message"], True]]
 
 
-async def test_a_session_without_its_fields(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_session_response_without_fields_fails_connect(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="rest.sessions.request", do="wrong_shape")
     error = await official.connect_error(mock.api_key)
     assert error is not None
     assert error["message"] == "Invalid API response: missing session_id or signalling_url"
 
 
-async def test_a_session_that_is_gone_before_its_token(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_missing_session_fails_the_token_request(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="rest.sessions.token", do="status", status=404, detail="Session not found")
     error = await official.connect_error(mock.api_key)
     assert error is not None
@@ -113,7 +113,7 @@ async def test_a_session_that_is_gone_before_its_token(official: OfficialClient,
     assert await official.events("status") == [["authenticating"], ["failed"]]
 
 
-# What it can do without
+# Optional requests
 
 
 @pytest.mark.parametrize("status", [500, None])
@@ -125,7 +125,7 @@ async def test_a_session_that_is_gone_before_its_token(official: OfficialClient,
         ("signaling.config", "GET /signaling/{streamer_id}/config"),
     ],
 )
-async def test_it_connects_without(
+async def test_failed_optional_requests_do_not_prevent_connecting(
     official: OfficialClient, mock: MockOdyssey, at: str, route: str, status: int | None
 ) -> None:
     mock.faults.add({"at": at, **({"do": "reset"} if status is None else {"do": "status", "status": status})})
@@ -144,7 +144,7 @@ async def test_it_connects_without(
         ("signaling.offer", "offer"),
     ],
 )
-async def test_it_waits_for_what_is_late_on_the_mocks_clock(
+async def test_client_waits_for_delayed_responses(
     official: OfficialClient, mock: MockOdyssey, at: str, name: str
 ) -> None:
     mock.faults.add({"at": at, "do": "delay", "seconds": 20})
@@ -156,22 +156,22 @@ async def test_it_waits_for_what_is_late_on_the_mocks_clock(
     assert mock.expect(name).time - fault.time == 20
 
 
-# Signaling, before the connection is up
+# Signaling, before the connection is established
 
 
-async def test_a_refused_upgrade_is_tried_again(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_rejected_upgrade_is_retried(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="signaling.upgrade", do="refuse", status=403, times=1)
     connection = await official.connect(mock.api_key)
     assert connection["isConnected"]
     assert connection["sessionId"] in mock.sessions
     statuses = await official.events("status")
-    assert statuses.count(["connecting"]) == 3, "for a session, for a socket, and for another one after a second"
+    assert statuses.count(["connecting"]) == 3, "expected one for the session and one for each socket"
 
 
 @pytest.mark.parametrize(
     ("reason", "message"), [("streamer_not_available", NO_STREAMER), ("streamer_disconnected", STREAMER_GONE)]
 )
-async def test_no_streamer_instead_of_an_offer(
+async def test_error_instead_of_offer_is_fatal(
     official: OfficialClient, mock: MockOdyssey, reason: str, message: str
 ) -> None:
     mock.faults.add(at="signaling.offer", do="error", reason=reason)
@@ -181,60 +181,56 @@ async def test_no_streamer_instead_of_an_offer(
     assert (await official.told())[-3:] == [["status", "failed"], ["error", message, True], ["disconnected"]]
 
 
-async def test_a_socket_closed_before_the_offer_with_1000(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_close_1000_before_offer_leaves_connect_hanging(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="signaling.offer", do="close", code=1000)
     connecting = await official.begin("connect", mock.api_key)
     await official.reached("disconnected")
-    assert await connecting.outcome() == PENDING, "it hangs"
+    assert await connecting.outcome() == PENDING, "connect() hangs"
 
 
-async def test_a_socket_closed_before_the_offer_with_1011(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_close_1011_before_offer_leaves_connect_hanging(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="signaling.offer", do="close", code=1011)
     connecting = await official.begin("connect", mock.api_key)
     await mock.wait_for("state", "session", event="socket_lost")
-    assert await official.call("listSimulations", {}), "the page goes on"
-    assert await connecting.outcome() == PENDING, "it hangs"
+    assert await official.call("listSimulations", {}), "expected the page to keep working"
+    assert await connecting.outcome() == PENDING, "connect() hangs"
     assert await official.events("error") == []
 
 
 @pytest.mark.parametrize(("do", "thrown"), [("broken_sdp", "Failed to parse SessionDescription"), ("not_json", "JSON")])
-async def test_an_offer_that_nobody_can_use_is_thrown_where_nobody_catches_it(
+async def test_invalid_offer_is_an_uncaught_error(
     official: OfficialClient, mock: MockOdyssey, do: str, thrown: str
 ) -> None:
     mock.faults.add({"at": "signaling.offer", "do": do})
     connecting = await official.begin("connect", mock.api_key)
     assert thrown in await official.uncaught()
-    assert await connecting.outcome() == PENDING, "it hangs"
+    assert await connecting.outcome() == PENDING, "connect() hangs"
 
 
 # The peer
 
 
-async def test_another_certificate_than_the_offers_fails_the_handshake(
-    official: OfficialClient, mock: MockOdyssey
-) -> None:
+async def test_wrong_certificate_fails_the_dtls_handshake(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="peer.dtls", do="fail")
     connecting = await official.begin("connect", mock.api_key)
     outcome = await connecting.settled()
     assert outcome.state == "rejected"
-    assert outcome.value in {"Connection failed", NO_STREAMER}, "the browser's word, or the mock's: whichever is first"
+    assert outcome.value in {"Connection failed", NO_STREAMER}, "the browser and the mock race to report the failure"
     await mock.wait_for("state", "session", event="peer_lost")
     mock.expect("answer", kind="signaling")
 
 
-async def test_data_channels_that_never_open(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_unopened_data_channels_leave_connect_hanging(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="peer.channels", do="never")
     connecting = await official.begin("connect", mock.api_key)
     await official.reached("connected")
     await official.decoded(frames=10)
-    assert await connecting.outcome() == PENDING, "it waits for them, while video comes"
+    assert await connecting.outcome() == PENDING, "connect() waits for the channels while video arrives"
     assert await official.events("connected") == []
 
 
 @pytest.mark.parametrize("do", ["close", "close_channels"])
-async def test_a_peer_or_its_channels_closed_are_noticed_by_the_next_call_alone(
-    official: OfficialClient, mock: MockOdyssey, do: str
-) -> None:
+async def test_closed_peer_is_noticed_by_next_call_only(official: OfficialClient, mock: MockOdyssey, do: str) -> None:
     mock.faults.add({"at": "peer.connected", "do": do, "seconds": SOON})
     await official.connect(mock.api_key)
     await official.start_stream("A cat")
@@ -244,10 +240,10 @@ async def test_a_peer_or_its_channels_closed_are_noticed_by_the_next_call_alone(
     assert await official.told(after="stream_started") == []
 
 
-# Signaling, once it is up
+# Signaling, after the connection is established
 
 
-async def test_a_socket_lost_is_the_end(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_lost_socket_ends_the_connection(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="signaling.connected", do="close", code=1011, seconds=SOON)
     await official.connect(mock.api_key)
     await official.start_stream("A cat")
@@ -263,9 +259,7 @@ async def test_a_socket_lost_is_the_end(official: OfficialClient, mock: MockOdys
     ]
 
 
-async def test_a_socket_closed_with_1000_makes_it_disconnected_and_nobody_is_called(
-    official: OfficialClient, mock: MockOdyssey
-) -> None:
+async def test_close_1000_changes_only_the_status(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="signaling.connected", do="close", code=1000, seconds=SOON)
     await official.connect(mock.api_key)
     await mock.advance(SOON)
@@ -279,7 +273,7 @@ async def test_a_socket_closed_with_1000_makes_it_disconnected_and_nobody_is_cal
 @pytest.mark.parametrize(
     ("reason", "message"), [("duration_limit_reached", TOO_LONG), ("streamer_disconnected", STREAMER_GONE)]
 )
-async def test_an_error_on_the_socket_is_fatal(
+async def test_error_message_on_socket_is_fatal(
     official: OfficialClient, mock: MockOdyssey, reason: str, message: str
 ) -> None:
     mock.faults.add(at="signaling.connected", do="error", reason=reason, seconds=SOON)
@@ -292,32 +286,32 @@ async def test_an_error_on_the_socket_is_fatal(
 
 
 @pytest.mark.parametrize("do", ["not_json", "binary"])
-async def test_nonsense_on_the_socket_is_thrown_where_nobody_catches_it(
+async def test_invalid_socket_message_is_an_uncaught_error(
     official: OfficialClient, mock: MockOdyssey, do: str
 ) -> None:
     mock.faults.add({"at": "signaling.connected", "do": do, "seconds": SOON})
     await official.connect(mock.api_key)
     await mock.advance(SOON)
     assert "JSON" in await official.uncaught()
-    assert await official.start_stream("A cat") in mock.streams, "it goes on"
+    assert await official.start_stream("A cat") in mock.streams, "expected the connection to keep working"
     assert await official.events("error") == []
 
 
-# All of it
+# The whole server
 
 
-async def test_a_server_that_goes_away_and_comes_back(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_client_can_connect_after_server_was_away(official: OfficialClient, mock: MockOdyssey) -> None:
     first = await official.connect(mock.api_key)
     mock.faults.add(at="server", do="away", seconds=5, times=1)
     assert await official.refusal("listSimulations", {}) == "Failed to fetch"
     await official.happened("disconnected")
     assert await official.told(after="connected") == [["status", "failed"], ["error", CUT, True], ["disconnected"]]
-    assert await official.refusal("listSimulations", {}) == "Failed to fetch", "nobody listens there"
+    assert await official.refusal("listSimulations", {}) == "Failed to fetch", "no server is listening"
 
     await mock.advance(5)
     assert (await official.call("listSimulations", {}))["jobs"] == []
     second = await official.connect(mock.api_key)
     assert second["isConnected"]
     assert second["sessionId"] != first["sessionId"]
-    assert first["sessionId"] in mock.sessions, "held, for its grace"
+    assert first["sessionId"] in mock.sessions, "the first session is held for the reconnect grace period"
     await official.frame_showing(None)

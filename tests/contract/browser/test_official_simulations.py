@@ -1,4 +1,4 @@
-"""The official JavaScript client in Chromium: simulations from script to film, and the film in a `<video>`."""
+"""The official JavaScript client runs simulations and plays their videos in a `<video>` element."""
 
 from typing import Any
 
@@ -21,18 +21,21 @@ MOUNTAIN = [
 """The seed's "Basic Workflow"."""
 
 SECONDS = 60.0
-"""To wait for anything; far beyond what is needed."""
+"""Timeout for every wait, far above what is needed."""
 
 
 async def ended(official: OfficialClient, mock: MockOdyssey, job_id: str) -> dict[str, Any]:
-    """Wait as a page would, but for the journal instead of five seconds; then ask as the seed does."""
-    where: Any = {"from": "processing", "job": job_id}  # a keyword of Python among them
+    """Wait for the end of the job in the journal, then return its status.
+
+    The seed's example polls every five seconds instead.
+    """
+    where: Any = {"from": "processing", "job": job_id}  # Any: `from` is a Python keyword
     await mock.wait_for("state", "simulation", SECONDS, **where)
     status: dict[str, Any] = await official.call("getSimulateStatus", job_id)
     return status
 
 
-async def test_a_simulation_from_its_script_to_its_film(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_simulation_produces_a_playable_video(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.use(mock.api_key)
     job = await official.call("simulate", {"script": MOUNTAIN, "portrait": False})
     assert job["status"] == "pending"
@@ -52,7 +55,7 @@ async def test_a_simulation_from_its_script_to_its_film(official: OfficialClient
         assert (stamp.frame_index, stamp.prompt_revision) == (int(seconds * 20), revision)
 
 
-async def test_the_preview_plays_too(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_simulation_preview_is_playable(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.use(mock.api_key)
     job = await official.call("simulate", {"script": MOUNTAIN})
     (stream,) = (await ended(official, mock, job["job_id"]))["streams"]
@@ -62,7 +65,7 @@ async def test_the_preview_plays_too(official: OfficialClient, mock: MockOdyssey
     assert await official.play_until(0.5) >= 0.5
 
 
-async def test_a_simulation_from_an_image(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_simulation_shows_its_start_image(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.use(mock.api_key)
     job = await official.simulate_from_image("Clouds drift by")
     status = await ended(official, mock, job["job_id"])
@@ -76,9 +79,7 @@ async def test_a_simulation_from_an_image(official: OfficialClient, mock: MockOd
     assert red > blue, "and yellow below"
 
 
-async def test_jobs_and_recordings_are_listed_and_jobs_are_cancelled(
-    official: OfficialClient, mock: MockOdyssey
-) -> None:
+async def test_jobs_are_listed_and_cancelled(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.use(mock.api_key)
     first = await official.call("simulate", {"scripts": [MOUNTAIN, MOUNTAIN]})
     await ended(official, mock, first["job_id"])
@@ -97,7 +98,7 @@ async def test_jobs_and_recordings_are_listed_and_jobs_are_cancelled(
     assert (len(recordings["recordings"]), recordings["total"]) == (1, 2)
 
 
-async def test_what_the_mock_refuses_is_an_error_there(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_unknown_ids_reject_the_calls(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.use(mock.api_key)
     assert await official.refusal("getSimulateStatus", "no-such-job")
     assert await official.refusal("cancelSimulation", "no-such-job")

@@ -1,6 +1,6 @@
-"""The mock's faults of streams, broadcasts, frames and recordings, as the official JavaScript client meets them.
+"""Faults of streams, broadcasts, frames, recordings and jobs reach the official JavaScript client.
 
-What it does is measured, not demanded: where it hangs, the fault has still reached it.
+The tests record what the client does, even where it hangs; they do not require a particular reaction.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 SOON = 1.0
-"""Seconds on the mock's clock until a fault that is to come once the stream is on."""
+"""Seconds on the mock's clock after which a fault acts, so that the stream runs before."""
 
 type Script = Sequence[Mapping[str, object]]
 
@@ -27,21 +27,19 @@ SCRIPT: Script = [{"timestamp_ms": 0, "start": {"prompt": "A cat"}}, {"timestamp
 """A second of video."""
 
 
-# Refused, or broken
+# Errors
 
 
-async def test_a_start_refused_rejects_and_is_told(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_stream_start_error_rejects_start_stream(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="stream.start", do="error", reason="quota_exceeded", message="No hours are left", times=1)
     await official.connect(mock.api_key)
     refusal = await official.refusal("startStream", {"prompt": "A cat"})
     assert refusal == "Stream error: quota_exceeded - No hours are left"
     assert await official.told(after="connected") == [["stream_error", "quota_exceeded", "No hours are left"]]
-    assert await official.start_stream("A cat") in mock.streams, "the connection goes on"
+    assert await official.start_stream("A cat") in mock.streams, "expected the connection to keep working"
 
 
-async def test_an_interaction_refused_rejects_and_the_stream_goes_on(
-    official: OfficialClient, mock: MockOdyssey
-) -> None:
+async def test_interaction_error_keeps_the_stream_running(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="stream.interact", do="error", reason="moderation_failed", message="Not that", times=1)
     await official.connect(mock.api_key)
     await official.start_stream("A cat")
@@ -54,7 +52,7 @@ async def test_an_interaction_refused_rejects_and_the_stream_goes_on(
     ]
 
 
-async def test_a_model_that_crashes_is_told_unasked(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_model_crash_ends_the_stream(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="stream.running", do="error", reason="model_crash", message="Gone", seconds=SOON, times=1)
     await official.connect(mock.api_key)
     broken = await official.start_stream("A cat")
@@ -66,10 +64,10 @@ async def test_a_model_that_crashes_is_told_unasked(official: OfficialClient, mo
     ]
     await official.frame_showing(None)
     assert mock.streams[broken].error == "model_crash: Gone"
-    assert await official.start_stream("Another cat") != broken, "the connection goes on"
+    assert await official.start_stream("Another cat") != broken, "expected the connection to keep working"
 
 
-async def test_a_stream_that_ends_unasked(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_stream_ended_by_service_is_reported(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="stream.running", do="end", seconds=SOON)
     await official.connect(mock.api_key)
     await official.start_stream("A cat")
@@ -78,25 +76,21 @@ async def test_a_stream_that_ends_unasked(official: OfficialClient, mock: MockOd
     assert await official.told(after="stream_started") == [["stream_ended"]]
 
 
-# Answered badly, or not at all
+# Missing, late and invalid replies
 
 
-async def test_an_interaction_never_acknowledged_hangs_though_it_is_seen(
-    official: OfficialClient, mock: MockOdyssey
-) -> None:
+async def test_unacknowledged_interaction_hangs_although_applied(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="stream.interact", do="silent", times=1)
     await official.connect(mock.api_key)
     await official.start_stream("A cat")
     first = await official.begin("interact", "Pet it")
     await official.frame_showing(1)
     assert "Feed it" in await official.interact("Feed it")
-    assert await first.outcome() == PENDING, "its answer would have come before the second's"
+    assert await first.outcome() == PENDING, "its reply would have arrived before the second one"
     assert len(await official.events("interact_acknowledged")) == 1
 
 
-async def test_an_end_never_acknowledged_hangs_beyond_disconnecting(
-    official: OfficialClient, mock: MockOdyssey
-) -> None:
+async def test_unacknowledged_end_hangs_even_after_disconnect(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="stream.end", do="silent")
     await official.connect(mock.api_key)
     await official.start_stream("A cat")
@@ -107,7 +101,7 @@ async def test_an_end_never_acknowledged_hangs_beyond_disconnecting(
     assert await ending.outcome() == PENDING
 
 
-async def test_an_end_refused_is_told_and_hangs(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_end_error_is_reported_and_end_stream_hangs(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="stream.end", do="error", reason="internal", message="Not now")
     await official.connect(mock.api_key)
     await official.start_stream("A cat")
@@ -117,7 +111,7 @@ async def test_an_end_refused_is_told_and_hangs(official: OfficialClient, mock: 
     assert await official.told(after="stream_started") == [["stream_error", "internal", "Not now"]]
 
 
-async def test_an_acknowledgement_is_late_on_the_mocks_clock(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_interact_waits_for_late_acknowledgment(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="stream.interact", do="late", seconds=20)
     await official.connect(mock.api_key)
     await official.start_stream("A cat")
@@ -128,9 +122,7 @@ async def test_an_acknowledgement_is_late_on_the_mocks_clock(official: OfficialC
     assert (await interacting.settled()).state == "resolved"
 
 
-async def test_an_announcement_that_is_no_json_is_an_error_that_is_not_fatal(
-    official: OfficialClient, mock: MockOdyssey
-) -> None:
+async def test_invalid_start_reply_is_a_nonfatal_error(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="stream.start", do="not_json")
     await official.connect(mock.api_key)
     starting = await official.begin("startStream", {"prompt": "A cat"})
@@ -139,12 +131,10 @@ async def test_an_announcement_that_is_no_json_is_an_error_that_is_not_fatal(
     assert "JSON" in str(message)
     assert not fatal
     await official.frame_showing(0)
-    assert await starting.outcome() == PENDING, "the stream is on, and its start hangs"
+    assert await starting.outcome() == PENDING, "the stream runs, but startStream() hangs"
 
 
-async def test_an_announcement_without_its_fields_is_a_stream_without_an_id(
-    official: OfficialClient, mock: MockOdyssey
-) -> None:
+async def test_start_reply_without_fields_resolves_without_id(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="stream.start", do="missing_fields")
     await official.connect(mock.api_key)
     starting = await official.begin("startStream", {"prompt": "A cat"})
@@ -152,7 +142,7 @@ async def test_an_announcement_without_its_fields_is_a_stream_without_an_id(
     assert await official.events("stream_started") == [[None]]
 
 
-async def test_an_announcement_that_comes_twice_is_told_twice(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_duplicate_start_reply_is_reported_twice(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="stream.start", do="twice")
     await official.connect(mock.api_key)
     stream_id = await official.start_stream("A cat")
@@ -163,7 +153,7 @@ async def test_an_announcement_that_comes_twice_is_told_twice(official: Official
 # Broadcasts
 
 
-async def test_a_broadcast_without_its_url_is_a_stream_error(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_broadcast_without_url_is_a_stream_error(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="stream.broadcast", do="missing_fields")
     await official.connect(mock.api_key)
     assert await official.start_broadcast("A temple") in mock.streams
@@ -174,7 +164,7 @@ async def test_a_broadcast_without_its_url_is_a_stream_error(official: OfficialC
     assert await official.events("broadcast_ready") == []
 
 
-async def test_a_spectator_is_refused_and_then_let_in(
+async def test_spectator_connects_after_rejected_offer(
     official: OfficialClient, spectator: OfficialClient, mock: MockOdyssey
 ) -> None:
     mock.faults.add(at="whep.offer", do="status", status=503, times=1)
@@ -188,22 +178,22 @@ async def test_a_spectator_is_refused_and_then_let_in(
 # Frames and files
 
 
-async def test_frames_that_freeze_come_on_and_show_the_same(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_frozen_frames_keep_arriving_unchanged(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.connect(mock.api_key)
     await official.start_stream("A cat")
     await official.frame_showing(0)
     mock.faults.add(at="peer.frame", do="freeze")
     await mock.wait_for("fault", "peer.frame")
-    assert await official.interact("Pet it"), "it is carried out, and not seen"
+    assert await official.interact("Pet it"), "the interaction is applied but not visible"
     first = await official.frame_showing(0)
     async with asyncio.timeout(SECONDS):
-        # The browser had some frames before, and shows them first.
+        # The browser first shows the frames that it has buffered.
         while (second := await official.frame_showing(0)).stamp != first.stamp:
             first = second
     assert second.media_time > first.media_time
 
 
-async def test_a_frame_of_another_size_is_shown_in_it(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_resized_frame_is_shown_in_its_size(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.connect(mock.api_key)
     await official.start_stream("A cat")
     assert (await official.frame_showing(0)).size == (176, 320)
@@ -215,7 +205,9 @@ async def test_a_frame_of_another_size_is_shown_in_it(official: OfficialClient, 
 
 
 @pytest.mark.parametrize("do", [{"do": "status", "status": 403}, {"do": "truncate"}, {"do": "reset"}])
-async def test_a_film_that_does_not_come(official: OfficialClient, mock: MockOdyssey, do: dict[str, str | int]) -> None:
+async def test_failed_artifact_download_rejects_the_video(
+    official: OfficialClient, mock: MockOdyssey, do: dict[str, str | int]
+) -> None:
     await official.connect(mock.api_key)
     stream_id = await official.start_stream("A cat")
     await official.frame_showing(0)
@@ -234,13 +226,13 @@ async def test_a_film_that_does_not_come(official: OfficialClient, mock: MockOdy
 # Jobs
 
 
-async def test_a_job_that_fails_says_why(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_failed_job_reports_its_error_message(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="job.processing", do="fail", message="The worker ran out of memory")
     status = await simulated(official, mock, SCRIPT)
     assert (status["status"], status["error_message"]) == ("failed", "The worker ran out of memory")
 
 
-async def test_one_script_of_a_batch_fails_and_the_others_go_on(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_failed_script_does_not_stop_the_batch(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add({"at": "job.script", "do": "fail", "message": "Not that one", "match": {"script_index": 0}})
     status = await simulated(official, mock, SCRIPT, SCRIPT)
     assert status["status"] == "failed"
@@ -250,13 +242,13 @@ async def test_one_script_of_a_batch_fails_and_the_others_go_on(official: Offici
     assert (await official.load(other["video_url"]))["duration"] == 1
 
 
-async def test_a_job_whose_worker_is_lost_is_taken_up_by_another(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_job_is_retried_after_worker_is_lost(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="job.processing", do="lose_worker", times=1)
     status = await simulated(official, mock, SCRIPT)
     assert (status["status"], status["retry_count"]) == ("completed", 1)
 
 
-async def test_a_job_that_stalls_can_be_cancelled(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_stalled_job_can_be_cancelled(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="job.dispatched", do="stall")
     status = await simulated(official, mock, SCRIPT)
     assert status["status"] == "dispatched"
@@ -265,7 +257,7 @@ async def test_a_job_that_stalls_can_be_cancelled(official: OfficialClient, mock
 
 
 async def simulated(official: OfficialClient, mock: MockOdyssey, *scripts: Script) -> dict[str, Any]:
-    """Submit a job, let more than enough time pass, and ask what has become of it."""
+    """Submit a job, let more than enough time pass, and return its status."""
     await official.use(mock.api_key)
     job = await official.call("simulate", {"scripts": scripts, "portrait": True})
     await mock.advance(60)
@@ -273,10 +265,10 @@ async def simulated(official: OfficialClient, mock: MockOdyssey, *scripts: Scrip
     return status
 
 
-# Test prompts, which need no fault
+# Prompt markers, which need no fault
 
 
-async def test_a_prompt_that_asks_for_an_error_gets_it(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_error_marker_in_prompt_causes_the_error(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.connect(mock.api_key)
     refusal = await official.refusal("startStream", {"prompt": "A cat [error:moderation_failed]"})
     assert refusal is not None
@@ -286,9 +278,7 @@ async def test_a_prompt_that_asks_for_an_error_gets_it(official: OfficialClient,
     assert [reason for reason, _ in await official.events("stream_error")] == ["moderation_failed", "lease_denied"]
 
 
-async def test_a_prompt_that_asks_for_time_gets_it_on_the_mocks_clock(
-    official: OfficialClient, mock: MockOdyssey
-) -> None:
+async def test_slow_marker_in_prompt_delays_the_reply(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.connect(mock.api_key)
     starting = await official.begin("startStream", {"prompt": "A cat [slow:5000]"})
     await official.frame_showing(0)
@@ -297,9 +287,7 @@ async def test_a_prompt_that_asks_for_time_gets_it_on_the_mocks_clock(
     assert (await starting.settled()).state == "resolved"
 
 
-async def test_a_prompt_that_stalls_is_carried_out_and_never_acknowledged(
-    official: OfficialClient, mock: MockOdyssey
-) -> None:
+async def test_stall_marker_starts_stream_without_reply(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.connect(mock.api_key)
     starting = await official.begin("startStream", {"prompt": "A cat [stall]"})
     await official.frame_showing(0)

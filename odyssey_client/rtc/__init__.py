@@ -1,1 +1,1 @@
-"""WebRTC as both hosts and spectators need it: a peer connection of which nothing is left, and how it is found."""
+"""WebRTC peers of hosts and spectators: peer connections that close completely, ICE servers and candidates."""

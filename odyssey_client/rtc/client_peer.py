@@ -1,4 +1,4 @@
-"""The WebRTC peer of one attempt: it answers the offer, takes video and data channels (protocol.md section 4)."""
+"""The WebRTC peer of one connection attempt; it answers the streamer's offer (protocol.md section 4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ STREAMER_TO_CLIENT = "streamerToClient"
 
 
 class AiortcClientPeer(PeerConnection):
-    """An async context manager around one `RTCPeerConnection`. On leaving, no task, thread or socket of it is left."""
+    """A peer that receives video and both data channels.
+
+    An async context manager; on exit, all tasks, threads and sockets of its `RTCPeerConnection` have ended.
+    """
 
     name: ClassVar[str] = "peer connection to the streamer"
 
@@ -28,7 +31,7 @@ class AiortcClientPeer(PeerConnection):
         self._connection.on("datachannel", self._channel_added)
 
     async def answer(self, offer: str, ice_servers: list[IceServer]) -> str:
-        """Apply the SDP ``offer``; return the answer, complete with every candidate.
+        """Apply the SDP ``offer``; return the SDP answer, which includes all candidates.
 
         Raises:
             PeerError: the offer cannot be answered.
@@ -37,25 +40,25 @@ class AiortcClientPeer(PeerConnection):
         try:
             return await self._within(self._answer(offer))
         except Exception as error:
-            # aiortc raises whatever its parser stumbles over (KeyError, AttributeError, AssertionError...).
+            # aiortc's parser raises many types for invalid SDP (KeyError, AttributeError, AssertionError...).
             raise PeerError(f"The service's offer cannot be answered: {type(error).__name__}: {error}") from error
 
     async def add_candidate(self, line: str, mid: str | None, mline_index: int | None) -> None:
-        """Take a trickled candidate; an empty ``line`` marks the end of them.
+        """Add a trickled candidate; an empty ``line`` is the end-of-candidates marker.
 
         Raises:
-            PeerError: it is none.
+            PeerError: ``line`` is not a candidate.
         """
         if is_local_name(line):
             return
         try:
             candidate = read_candidate(line, mid, mline_index) if line else None
         except ValueError as error:
-            raise PeerError(f"A candidate of the service cannot be used: {error}") from None
+            raise PeerError(f"The service sent an invalid ICE candidate: {error}") from None
         await self._within(self._connection.addIceCandidate(candidate))
 
     def send(self, text: str) -> bool:
-        """Send on `clientToStreamer`; False when it is not open, or ``text`` is longer than the service takes there."""
+        """Send on `clientToStreamer`; return False if it is not open or ``text`` is longer than the service accepts."""
         if self._outgoing is None:
             return False
         try:
@@ -68,9 +71,9 @@ class AiortcClientPeer(PeerConnection):
         connection = self._connection
         await connection.setRemoteDescription(RTCSessionDescription(without_local_names(offer), "offer"))
         if self._video is None or connection.sctp is None:
-            raise ValueError("expected a video track and data channels in it")
+            raise ValueError("expected a video track and data channels in the offer")
         for transceiver in connection.getTransceivers():
-            # What is not read is not taken: audio, and any video but the first.
+            # Decline tracks that are never read: audio, and any video but the first.
             if transceiver.receiver.track is not self._video:
                 transceiver.direction = "inactive"
         gather_on(connection, self._addresses)
@@ -85,7 +88,7 @@ class AiortcClientPeer(PeerConnection):
             self._listener.video_added()
 
     def _channel_added(self, channel: RTCDataChannel) -> None:
-        # aiortc hands messages on only to those who listen already, so this is the moment.
+        # aiortc passes messages only to existing listeners, so add the listener now.
         if channel.label == STREAMER_TO_CLIENT:
             channel.on("message", self._listener.message)
         elif channel.label == CLIENT_TO_STREAMER and self._outgoing is None:

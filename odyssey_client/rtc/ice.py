@@ -1,9 +1,9 @@
-"""Which candidates an aiortc peer gathers and takes.
+"""ICE candidates and servers of an aiortc peer.
 
-aioice reads the machine's interfaces itself and leaves 127.0.0.1 out: a machine with loopback alone has no candidate
-then, and `Network` has no say. It also gives a STUN server five seconds to answer. Both are cured on the
-one ICE connection at hand, by wrapping its bound method: nothing is patched for anybody else, and aioice's own code
-still does the gathering.
+aioice reads the machine's interfaces itself and leaves out 127.0.0.1: a machine with only a loopback interface has no
+candidate then, and `Network` cannot choose addresses. aioice also waits five seconds for a STUN server. `gather_on`
+changes both by wrapping a bound method of one ICE connection. Other connections are not patched, and aioice's own code
+still gathers.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from aiortc.sdp import candidate_from_sdp
 from odyssey_client.loopback import is_loopback
 
 STUN_LIMIT_S = 2
-"""Seconds that STUN and TURN servers may take; what they have not said by then is done without."""
+"""Seconds to wait for STUN and TURN servers; candidates that take longer are left out."""
 
 
 def ice_transports(peer: RTCPeerConnection) -> set[RTCIceTransport]:
-    """Return the ICE transports of ``peer``: one, when everything is bundled."""
+    """Return the ICE transports of ``peer``: a single one if everything is bundled."""
     transports = {transceiver.receiver.transport.transport for transceiver in peer.getTransceivers()}
     if peer.sctp is not None:
         transports.add(peer.sctp.transport.transport)
@@ -30,10 +30,10 @@ def ice_transports(peer: RTCPeerConnection) -> set[RTCIceTransport]:
 
 
 def gather_on(peer: RTCPeerConnection, addresses: list[str] | None) -> None:
-    """Make ``peer`` gather its host candidates on ``addresses``; None for those aioice finds.
+    """Make ``peer`` gather its host candidates on ``addresses``; None for the addresses that aioice finds.
 
-    To be called when there are transports, which a transceiver or the remote description makes, and before the local
-    description is set, which gathers.
+    Call it after a transceiver or the remote description has created the transports, and before setting the local
+    description, which gathers.
     """
     for transport in ice_transports(peer):
         _gather_on(transport.iceGatherer._connection, addresses)  # noqa: SLF001 - aioice has no public way to choose
@@ -41,8 +41,8 @@ def gather_on(peer: RTCPeerConnection, addresses: list[str] | None) -> None:
 
 def _gather_on(connection: Connection, ours: list[str] | None) -> None:
     if connection.stun_server is not None and is_loopback(connection.stun_server[0]):
-        # A server on this machine sees the very addresses that the host candidates have. Asking it costs a thread
-        # for a look-up.
+        # A server on this machine would only report the addresses of the host candidates. Asking it takes a thread
+        # for a name lookup.
         connection.stun_server = None
     gather = connection.get_component_candidates
 
@@ -53,9 +53,9 @@ def _gather_on(connection: Connection, ours: list[str] | None) -> None:
 
 
 def can_be_asked(url: str) -> bool:
-    """Whether aiortc can do with the URL of an ICE server (RFC 7064, RFC 7065).
+    """Return whether aiortc can use the URL of an ICE server (RFC 7064, RFC 7065).
 
-    One that it does not understand fails the offer; one with a port that is none, the gathering.
+    A URL that aiortc cannot parse would make the offer fail; an invalid port would make gathering fail.
     """
     try:
         port = parse_stun_turn_uri(url)["port"]
@@ -65,30 +65,31 @@ def can_be_asked(url: str) -> bool:
 
 
 def without_local_names(sdp: str) -> str:
-    """Leave candidates with ``.local`` names out of ``sdp``: looking one up by mDNS blocks for up to a second.
+    """Return ``sdp`` without candidates that have ``.local`` names: an mDNS lookup blocks for up to a second.
 
-    Nothing is lost: the other side's checks come from the address behind the name (RFC 8445 section 7.3.1.3).
+    No connection is lost by this: the other side's checks reveal the address behind the name (RFC 8445 section
+    7.3.1.3).
     """
     lines: Iterable[str] = sdp.splitlines(keepends=True)
     return "".join(line for line in lines if not (line.startswith("a=candidate:") and is_local_name(line)))
 
 
 def is_local_name(candidate: str) -> bool:
-    """Whether a candidate line hides its address behind a ``.local`` name."""
+    """Return whether a candidate line hides its address behind a ``.local`` name."""
     fields = candidate.split()
     return len(fields) > 4 and fields[4].lower().endswith(".local")
 
 
 def read_candidate(line: str, mid: str | None, mline_index: int | None) -> RTCIceCandidate:
-    """Read a candidate as browsers write it, ``candidate:...`` (RFC 8839 section 5.1).
+    """Parse a candidate as browsers write it, ``candidate:...`` (RFC 8839 section 5.1).
 
     Raises:
-        ValueError: it is none.
+        ValueError: ``line`` is not a candidate.
     """
     try:
         candidate = candidate_from_sdp(line.removeprefix("a=").removeprefix("candidate:"))
     except (ValueError, IndexError, AssertionError) as error:
-        raise ValueError("no ICE candidate line (RFC 8839 section 5.1)") from error
+        raise ValueError("expected an ICE candidate line (RFC 8839 section 5.1)") from error
     candidate.sdpMid = mid
     candidate.sdpMLineIndex = 0 if mid is None and mline_index is None else mline_index
     return candidate

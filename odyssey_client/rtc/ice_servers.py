@@ -1,4 +1,4 @@
-"""The ICE servers of a peer connection, from the service's `/config` (protocol.md sections 3 and 5)."""
+"""ICE servers of a peer connection, from the service's `/config` (protocol.md sections 3 and 5)."""
 
 from __future__ import annotations
 
@@ -11,34 +11,37 @@ from odyssey_client.platform import Clock, IceServer
 logger = logging.getLogger(__name__)
 
 type Fetch = Callable[[str], Awaitable[object]]
-"""Gets the JSON at a URL; raises `ServiceUnreachableError`, or `ValueError` where there is none."""
+"""Returns the JSON at a URL; raises `ServiceUnreachableError`, or `ValueError` if the response is not JSON."""
 
 CONFIG_LIMIT_S = 2.0
-"""Seconds that `/config` may take. Without its answer the peer does with its own addresses, which costs nothing;
-other clients ask a public STUN server then, which without internet costs seconds."""
+"""Seconds that `/config` may take.
+
+Without a response the peer uses only its own addresses, which takes no time. Other clients then ask a public STUN
+server, which takes seconds without internet access.
+"""
 
 
 async def fetch_ice_servers(url: str, fetch: Fetch, clock: Clock) -> list[IceServer]:
-    """Ask ``url`` for the ICE servers; none when it does not answer within `CONFIG_LIMIT_S` or answers nonsense."""
+    """Request the ICE servers from ``url``; return none if there is no valid response within `CONFIG_LIMIT_S`."""
     try:
         async with clock.timeout(CONFIG_LIMIT_S):
             return read_ice_servers(await fetch(url))
     except TimeoutError:
-        logger.warning("no ICE servers from %s within %g s; going on without", url, CONFIG_LIMIT_S)
+        logger.warning("no ICE servers from %s within %g s; continuing without", url, CONFIG_LIMIT_S)
     except (ServiceUnreachableError, ValueError) as error:
-        logger.warning("no ICE servers from %s (%s); going on without", url, error)
+        logger.warning("no ICE servers from %s (%s); continuing without", url, error)
     return []
 
 
 def read_ice_servers(body: object) -> list[IceServer]:
-    """Read the answer of `/config`; entries that are not what they must be are left out.
+    """Parse the response of `/config`; invalid entries are left out.
 
     Raises:
-        ValueError: it has no list of servers.
+        ValueError: ``body`` has no list of servers.
     """
     entries = body.get("iceServers") if isinstance(body, dict) else None
     if not isinstance(entries, list):
-        raise ValueError("expected {'iceServers': [...]}")  # noqa: TRY004 - the caller has one way to fail
+        raise ValueError("expected {'iceServers': [...]}")  # noqa: TRY004 - the caller handles ValueError only
     servers = []
     for entry in entries:
         if not isinstance(entry, dict):

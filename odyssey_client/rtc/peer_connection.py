@@ -1,7 +1,7 @@
-"""One aiortc peer connection of which no task, thread or socket is left once it is closed.
+"""An aiortc peer connection that leaves no task, thread or socket behind when it is closed.
 
-aiortc starts tasks and gives them to nobody, decodes in a thread that keeps the process from ending, and its `close`
-can hang: what is common to every end of ours is cured here.
+aiortc starts tasks without keeping them, decodes in a thread that prevents the process from exiting, and its `close`
+can hang. `PeerConnection` handles all three for every peer of this package.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from odyssey_client.rtc.ice import can_be_asked, ice_transports
 logger = logging.getLogger(__name__)
 
 CLOSE_LIMIT_S = 2.0
-"""Seconds that closing may take before the peer's tasks and sockets are ended by force: aiortc's `close` can hang."""
+"""Seconds that aiortc's `close`, which can hang, may take before the peer's tasks and sockets are ended by force."""
 
 _open: weakref.WeakSet[PeerConnection] = weakref.WeakSet()
 
@@ -36,12 +36,13 @@ def _stop_decoders() -> None:
         connection.stop_decoding()
 
 
-# aiortc decodes in a thread that Python waits for before it ends, and before it calls what `atexit` knows: a client
-# that nobody closed would keep the process for ever. This hook runs before that wait; `concurrent.futures` lives by it.
+# aiortc decodes in a non-daemon thread. Python joins it at exit before it runs `atexit` functions, so a client that was
+# not closed would keep the process running. This hook runs before that join; `concurrent.futures` uses it too.
 threading._register_atexit(_stop_decoders)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-# aiortc starts tasks and gives them to nobody. They inherit the context they are started in, and so can be told by it.
+# aiortc starts tasks without keeping them. They inherit the context they are created in, so this variable identifies
+# the tasks of a peer.
 _owner: contextvars.ContextVar[PeerConnection | None] = contextvars.ContextVar("odyssey_peer", default=None)
 
 
@@ -49,7 +50,7 @@ class PeerConnection:
     """An async context manager around one `RTCPeerConnection` that receives a video track."""
 
     name: ClassVar[str] = "peer connection"
-    """What errors call it."""
+    """Name used in error messages."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class PeerConnection:
         frame: Callable[[VideoFrame], None],
         lost: Callable[[PeerError], None],
     ) -> None:
-        """The callbacks run on the event loop and must neither block nor raise; ``lost`` may come more than once."""
+        """The callbacks run on the event loop and must not block or raise; ``lost`` may be called more than once."""
         self._addresses = addresses
         self._clock = clock
         self._frame = frame
@@ -69,7 +70,7 @@ class PeerConnection:
         self._work: set[asyncio.Task[object]] = set()
         self._context = contextvars.copy_context()
         self._context.run(_owner.set, self)
-        # A list in any case: without one aiortc asks Google's STUN server, which without internet takes 5 s.
+        # An empty list, not None: otherwise aiortc asks Google's STUN server, which takes 5 s without internet access.
         self._configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._connection = self._context.run(RTCPeerConnection, self._configuration)
         _open.add(self)
@@ -85,9 +86,9 @@ class PeerConnection:
         await self.close()
 
     async def pump(self) -> None:
-        """Hand every frame on, from the track's beginning to its end.
+        """Pass every frame of the track to the callback, until the track ends.
 
-        A track nobody reads keeps every frame, so this has to run as long as the connection lives.
+        This must run as long as the connection lives: a track that is not read buffers every frame.
         """
         track = await self._track
         while True:
@@ -100,13 +101,13 @@ class PeerConnection:
                 self._frame(frame)
 
     async def close(self) -> None:
-        """Close the connection and whatever it has left behind; twice is fine."""
+        """Close the connection and end its remaining tasks, threads and sockets; may be called more than once."""
         self._closing = True
         self._track.cancel()
         orphans = self._orphans()
         try:
             async with self._clock.timeout(CLOSE_LIMIT_S):
-                # Whoever began the work has heard, or no longer wants to hear, how it went.
+                # Ignore errors: the caller of `_within` has received them or was cancelled.
                 await asyncio.gather(*self._work, return_exceptions=True)
                 await self._within(self._connection.close())
         except TimeoutError:
@@ -116,16 +117,17 @@ class PeerConnection:
             await self._sweep()
         for task in orphans:
             if task.done() and not task.cancelled():
-                # aiortc's handshake fails when it is closed half-way, and asyncio would complain that nobody was told.
+                # aiortc's handshake raises if it is closed half-way; asyncio would log an exception that is not
+                # retrieved.
                 task.exception()
 
     def stop_decoding(self) -> None:
-        """End the decoder's thread, and nothing else: for a process that ends with this connection still open."""
+        """End only the decoder's thread, for a process that exits while this connection is open."""
         for receiver in self._connection.getReceivers():
             receiver._handle_disconnect()  # noqa: SLF001 - its public `stop` needs an event loop
 
     def _use(self, servers: Iterable[IceServer]) -> None:
-        """Ask these servers. aiortc reads its configuration when it opens transports, so not after that."""
+        """Set the ICE servers. Call it before transports are opened: aiortc reads its configuration then."""
         self._configuration.iceServers = [
             RTCIceServer(urls, server.username, server.credential)
             for server in servers
@@ -133,9 +135,9 @@ class PeerConnection:
         ]
 
     async def _within[T](self, work: Coroutine[object, object, T]) -> T:
-        """Run ``work`` to its end, even if the caller is cancelled, and its tasks marked as this connection's.
+        """Run ``work`` in this connection's context, to its end even if the caller is cancelled.
 
-        Cut short, aioice would forget the sockets that it has just opened. `close` waits for what goes on.
+        If it were cancelled, aioice would lose track of the sockets it has just opened. `close` waits for the work.
         """
         task = asyncio.create_task(work, context=self._context)
         self._work.add(task)
@@ -144,23 +146,23 @@ class PeerConnection:
 
     async def _sweep(self) -> None:
         for receiver in self._connection.getReceivers():
-            # `close` racing the DTLS handshake leaves a decoder behind: a thread that keeps the process from ending.
+            # `close` during the DTLS handshake may leave a decoder thread, which prevents the process from exiting.
             await receiver.stop()
         for transport in ice_transports(self._connection):
             for protocol in transport.iceGatherer._connection._protocols:  # noqa: SLF001 - no public way to its sockets
                 protocol.transport.abort()
         async with self._clock.timeout(CLOSE_LIMIT_S):
-            # Some start others as they end: aioice asks for consent for ever when it connects just as it is closed.
+            # Some start new tasks while they end: aioice starts endless consent checks if it connects during `close`.
             while orphans := self._orphans():
                 for task in orphans:
                     task.cancel()
                 await asyncio.wait(orphans)
 
     def _orphans(self) -> list[asyncio.Task[object]]:
-        """The tasks that aiortc has started for this connection and given to nobody."""
+        """Return the unfinished tasks that aiortc started for this connection."""
         current = asyncio.current_task()
         found = [task for task in asyncio.all_tasks() if task is not current and task.get_context().get(_owner) is self]
-        return sorted(found, key=asyncio.Task.get_name)  # a set has an order of its own in every process
+        return sorted(found, key=asyncio.Task.get_name)  # `all_tasks` is a set: its order differs in every process
 
     @property
     def _video(self) -> MediaStreamTrack | None:

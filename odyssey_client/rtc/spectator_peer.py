@@ -1,4 +1,4 @@
-"""The WebRTC peer of a spectator: it offers to receive, and takes the answer (protocol.md section 5)."""
+"""The WebRTC peer of a spectator; it offers to receive and applies the answer (protocol.md section 5)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from odyssey_client.rtc.peer_connection import PeerConnection
 
 
 class AiortcSpectatorPeer(PeerConnection):
-    """An async context manager around one `RTCPeerConnection`. On leaving, no task, thread or socket of it is left."""
+    """A peer that receives the video of a broadcast.
+
+    An async context manager; on exit, all tasks, threads and sockets of its `RTCPeerConnection` have ended.
+    """
 
     name: ClassVar[str] = "peer connection to the broadcast"
 
@@ -31,42 +34,45 @@ class AiortcSpectatorPeer(PeerConnection):
         frame: Callable[[VideoFrame], None],
         lost: Callable[[PeerError], None],
     ) -> None:
-        """The callbacks run on the event loop; ``ended`` is for a close by the service, ``lost`` for anything else."""
+        """The callbacks run on the event loop.
+
+        ``ended`` is called when the service closes the connection, ``lost`` when it fails.
+        """
         super().__init__(addresses, clock, frame=frame, lost=lost)
         self._connected = connected
         self._ended = ended
         self._drains: set[asyncio.Task[None]] = set()
 
     async def offer(self, ice_servers: Iterable[IceServer]) -> str:
-        """Make the offer, complete with every candidate: video and audio, to be received.
+        """Return the SDP offer to receive video and audio, which includes all candidates.
 
         Raises:
-            PeerError: it cannot be made.
+            PeerError: the offer cannot be created.
         """
         self._use(ice_servers)
         try:
             return await self._within(self._offer())
-        except Exception as error:  # whatever aiortc stumbles over
-            raise PeerError(f"No offer can be made: {type(error).__name__}: {excerpt(str(error))}") from error
+        except Exception as error:  # aiortc raises many types
+            raise PeerError(f"Cannot create an SDP offer: {type(error).__name__}: {excerpt(str(error))}") from error
 
     async def apply(self, answer: str) -> None:
-        """Apply the SDP ``answer``; the connection comes up, or is lost, by itself.
+        """Apply the SDP ``answer``. The result is reported by the callbacks ``connected``, ``ended`` and ``lost``.
 
         Raises:
-            PeerError: it cannot be applied, or has no video.
+            PeerError: the answer cannot be applied, or has no video.
         """
         try:
             if "a=fingerprint:" not in answer:
-                # aiortc takes it, and fails later in a task of its own where nobody hears of it.
+                # aiortc would accept it, and fail later in one of its own tasks, unnoticed.
                 raise ValueError("expected an a=fingerprint line (RFC 8122)")
             description = RTCSessionDescription(without_local_names(answer), "answer")
             await self._within(self._connection.setRemoteDescription(description))
             if self._video is None:
-                raise ValueError("expected video in it")
+                raise ValueError("expected a video track in the answer")
         except Exception as error:
-            # aiortc raises whatever its parser stumbles over (KeyError, AttributeError, AssertionError...).
+            # aiortc's parser raises many types for invalid SDP (KeyError, AttributeError, AssertionError...).
             raise PeerError(
-                f"The service's answer cannot be used: {type(error).__name__}: {excerpt(str(error))}"
+                f"The service's answer cannot be applied: {type(error).__name__}: {excerpt(str(error))}"
             ) from error
 
     async def _offer(self) -> str:
@@ -81,7 +87,7 @@ class AiortcSpectatorPeer(PeerConnection):
     def _track_added(self, track: MediaStreamTrack) -> None:
         super()._track_added(track)
         if track is not self._video:
-            # Nobody listens to it, and a track that nobody reads keeps every frame.
+            # Read and discard it: a track that is not read buffers every frame.
             drain = asyncio.get_running_loop().create_task(_drain(track), context=self._context)
             self._drains.add(drain)
             drain.add_done_callback(self._drains.discard)

@@ -1,6 +1,6 @@
-"""Noticing that video has stopped though nobody said so: a sender that is frozen or cut off.
+"""Detects video that stops without a close: a sender that is frozen or cut off.
 
-Frames flow as long as a connection lasts (protocol.md section 4), and ICE alone would take 30 s to notice.
+Frames arrive as long as a connection lasts (protocol.md section 4). ICE alone would take 30 s to detect the loss.
 """
 
 from __future__ import annotations
@@ -8,15 +8,17 @@ from __future__ import annotations
 from odyssey_client.platform import Clock
 
 SECOND_LOOK_S = 0.2
-"""Seconds that frames get which may be waiting in the event loop: a process that was busy, or suspended, for longer
-than the limit finds its timers due before it has read its sockets."""
+"""Seconds to wait for frames that have arrived but were not read yet.
+
+After a process was busy or suspended for longer than the limit, timers fire before the sockets are read.
+"""
 
 LOOKS = 5
-"""How often is looked again where the loop is too busy even for that."""
+"""Maximum number of such waits, if the event loop is too busy to wake up in time."""
 
 
 class VideoWatchdog:
-    """How long no frame has come."""
+    """Detects that no frame has arrived for ``limit`` seconds."""
 
     def __init__(self, clock: Clock, limit: float) -> None:
         self._clock = clock
@@ -25,12 +27,12 @@ class VideoWatchdog:
         self._last = clock.monotonic()
 
     def on_frame(self) -> None:
-        """Note that a frame has come, now."""
+        """Record that a frame has arrived now."""
         self._frames += 1
         self._last = self._clock.monotonic()
 
     async def too_long(self) -> None:
-        """Return once no frame has come for the limit, from now on or from the last one."""
+        """Wait until no frame has arrived for the limit, counted from this call or the last frame after it."""
         self._last = max(self._last, self._clock.monotonic())
         while True:
             left = self._last + self._limit - self._clock.monotonic()
@@ -40,7 +42,7 @@ class VideoWatchdog:
                 return
 
     async def _is_late(self) -> bool:
-        """Whether a frame has only been waiting to be read."""
+        """Return whether a frame had arrived and was only waiting to be read."""
         seen = self._frames
         for _ in range(LOOKS):
             began = self._clock.monotonic()

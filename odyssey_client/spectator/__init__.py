@@ -1,1 +1,1 @@
-"""Watching a broadcast, which takes no API key (protocol.md section 5)."""
+"""Watching a broadcast; no API key is needed (protocol.md section 5)."""

@@ -1,4 +1,4 @@
-"""Who is told that a spectator's connection is over."""
+"""Callbacks that run when a spectator's connection is over."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from odyssey_client.platform import Clock
 logger = logging.getLogger(__name__)
 
 CALLBACK_LIMIT_S = 2.0
-"""Seconds that callbacks have to finish once somebody waits for the end, and again once they are cancelled."""
+"""Seconds that `DisconnectCallbacks.finish` waits for callbacks, and again after it has cancelled them."""
 
 type DisconnectCallback = Callable[..., Awaitable[Any] | Any]
-"""Takes nothing, or the error that ended the connection (None for a clean end); sync or async."""
+"""A sync or async function with no argument, or with the error that ended the connection (None for a clean end)."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Registered:
     callback: DisconnectCallback
     context: contextvars.Context
-    """What it runs in."""
+    """The context that the callback runs in."""
 
 
 class DisconnectCallbacks:
-    """The callbacks of one connection, each called once. What one raises is logged, and changes nothing else."""
+    """The callbacks of one connection, each called once. Exceptions that they raise are logged and ignored."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -42,15 +42,15 @@ class DisconnectCallbacks:
         self._running: set[asyncio.Task[None]] = set()
 
     def add(self, callback: DisconnectCallback) -> None:
-        """Have ``callback`` called at the end; at once if that has been.
+        """Call ``callback`` when the connection is over; at once if it already is.
 
         Raises:
-            OdysseyConfigError: it cannot be called.
+            OdysseyConfigError: ``callback`` is not callable.
         """
         if not callable(callback):
             raise OdysseyConfigError(f"on_disconnect takes a function, got {type(callback).__name__}")
-        # In the context of whoever asks: the end may be told by one of aiortc's tasks, whose own marks its tasks as the
-        # peer's, to be cancelled with it.
+        # Run in the context of the code that adds the callback. The end may be reported in a task of aiortc, whose
+        # context would mark the callback's task as the peer's, and closing the peer would cancel it.
         registered = _Registered(callback, handler_context())
         if self._is_over:
             self._call(registered)
@@ -58,21 +58,24 @@ class DisconnectCallbacks:
             self._waiting.append(registered)
 
     def call(self, error: OdysseyError | None) -> None:
-        """It is over: call them all, with ``error`` where they take it."""
+        """Call all callbacks, with ``error`` if they take an argument; `add` calls later ones at once."""
         self._is_over, self._error = True, error
         waiting, self._waiting = self._waiting, []
         for registered in waiting:
             self._call(registered)
 
     async def finish(self) -> None:
-        """Wait for those that are async, within `CALLBACK_LIMIT_S`; in a callback, which would wait for itself, not."""
+        """Wait for async callbacks, for `CALLBACK_LIMIT_S`, then cancel them.
+
+        A call from a callback returns at once: it would wait for itself.
+        """
         if in_handler():
             return
         if late := await self._unfinished(self._running):
             logger.warning("an on_disconnect callback was still running after %g s; cancelled", CALLBACK_LIMIT_S)
             for task in late:
                 task.cancel()
-            await self._unfinished(late)  # one that does not let itself be cancelled keeps nobody waiting either
+            await self._unfinished(late)  # limited again: a callback may suppress its cancellation
 
     async def _unfinished(self, called: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
         if not called:

@@ -1,6 +1,6 @@
-"""`connect_to_stream` and what it returns, `SpectatorConnection`: the shell that carries `spectator_machine.py` out.
+"""`connect_to_stream` and `SpectatorConnection`, the shell of `spectator_machine.py`.
 
-One task owns everything: HTTP, peer and timers live in its task group, and are gone when it ends.
+One task owns a connection: HTTP calls, peer and timers run in its task group and end with it.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from odyssey_client.spectator.spectator_machine import (
 from odyssey_client.spectator.whep import Whep, WhepAnswer
 from odyssey_client.system import default_platform
 
-if TYPE_CHECKING:  # what needs aiortc is imported when somebody connects
+if TYPE_CHECKING:  # imports of aiortc are deferred until a connection is opened
     from av import VideoFrame
 
     from odyssey_client.platform import SpectatorPeer
 
 GOODBYE_LIMIT_S = 1.0
-"""Seconds that taking leave of the service may take."""
+"""Seconds that deleting the WHEP resource may take when the connection closes."""
 
 
-class _Released(Exception):  # noqa: N818 - not an error: the way out of a task group
-    """The connection is over; whatever runs for it is to be cancelled."""
+class _Released(Exception):  # noqa: N818 - not an error: it leaves the task group
+    """Leaves the task group when the connection is over, which cancels its tasks."""
 
 
 async def connect_to_stream(
@@ -58,9 +58,9 @@ async def connect_to_stream(
     clock: Clock | None = None,
     network: Network | None = None,
 ) -> SpectatorConnection:
-    """Watch a broadcast; return once it is connected. No API key is needed.
+    """Connect to a broadcast as a spectator; no API key is needed.
 
-    `Odyssey.connect_to_stream` is this very function: what a client was configured with has no part in it.
+    `Odyssey.connect_to_stream` is this same function; it does not use the configuration of the client.
 
     ::
 
@@ -70,21 +70,21 @@ async def connect_to_stream(
                 ...
 
     Args:
-        webrtc_url: Where it is, from `BroadcastInfo`.
-        spectator_token: What opens it, from `BroadcastInfo`.
-        advanced: Limits; ``connect_timeout_s`` is for all of the connecting, ``peer_timeout_s`` for the time
-            without a frame.
-        clock: The source of time; the machine's if None.
-        network: The way out of the process; the machine's if None.
+        webrtc_url: The URL of the broadcast, from `BroadcastInfo`.
+        spectator_token: The token of the broadcast, from `BroadcastInfo`.
+        advanced: Timeouts: ``connect_timeout_s`` for connecting as a whole, ``peer_timeout_s`` for the time without a
+            frame. Other settings are not used.
+        clock: The source of time; None for the system's clock.
+        network: Opens all network connections; None for the system's network.
 
     Raises:
-        OdysseyConfigError: an argument cannot be used; nothing was sent.
-        OdysseyAuthError: the token is not that of the broadcast.
-        BroadcastNotFoundError: there is no such broadcast, or it has ended.
-        ConnectTimeoutError: it was not connected in time.
-        PeerError: ICE or DTLS failed, or the answer cannot be used.
-        ServiceUnreachableError: there was no HTTP answer.
-        OdysseyApiError: any other refusal.
+        OdysseyConfigError: an argument is invalid; nothing was sent.
+        OdysseyAuthError: the service rejects the token.
+        BroadcastNotFoundError: the broadcast does not exist or has ended.
+        ConnectTimeoutError: connecting took longer than ``connect_timeout_s``.
+        PeerError: ICE or DTLS failed, or the SDP answer is unusable.
+        ServiceUnreachableError: there was no HTTP response.
+        OdysseyApiError: the service returned any other error status.
     """
     _check(webrtc_url, spectator_token)
     if advanced is not None and not isinstance(advanced, AdvancedConfig):
@@ -93,7 +93,7 @@ async def connect_to_stream(
     limit = settings.connect_timeout_s
     platform = default_platform()
     clock = clock or platform.clock
-    # As with keys, white space around them is no part of them: they are often read from files.
+    # Values read from files often have surrounding white space; strip it, as for keys.
     url, token = webrtc_url.strip(), spectator_token.strip()
     connection = SpectatorConnection(
         url, token, peer_timeout=settings.peer_timeout_s, clock=clock, network=network or platform.network
@@ -103,7 +103,7 @@ async def connect_to_stream(
         async with clock.timeout(limit):
             await connection.ready()
     except BaseException as error:
-        # Failed or cancelled: nothing may be left of it either way.
+        # Failed or cancelled: close everything in both cases.
         await connection.disconnect()
         if isinstance(error, TimeoutError):
             raise ConnectTimeoutError(
@@ -114,16 +114,16 @@ async def connect_to_stream(
 
 
 class SpectatorConnection:
-    """A broadcast that is being watched; made by `connect_to_stream`. ``async with`` disconnects in the end.
+    """A spectator's connection to a broadcast, returned by `connect_to_stream`. ``async with`` disconnects on exit.
 
     Attributes:
-        stream: The video, from its beginning to the connection's end.
+        stream: The video of the whole connection.
     """
 
     def __init__(
         self, webrtc_url: str, spectator_token: str, *, peer_timeout: float, clock: Clock, network: Network
     ) -> None:
-        """``peer_timeout``: how many seconds may pass without a frame, once it is connected."""
+        """``peer_timeout`` is the number of seconds that may pass without a frame once connected."""
         self.stream = MediaStream()
         self._webrtc_url = webrtc_url
         self._token = spectator_token
@@ -133,7 +133,7 @@ class SpectatorConnection:
         self._peer_timeout = peer_timeout
         self._watchdog = VideoWatchdog(clock, peer_timeout)
         self._error: OdysseyError | None = None
-        """What ended it; None for a clean end."""
+        """The error that ended the connection; None for a clean end."""
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._released = asyncio.Event()
         self._quiet = asyncio.Event()
@@ -142,39 +142,41 @@ class SpectatorConnection:
 
     @property
     def connection_state(self) -> SpectatorState:
-        """Where it stands: ``connected``, then ``closed`` (the stream ended, or `disconnect`) or ``failed``."""
+        """The state: ``connected``, then ``closed`` (the stream ended, or `disconnect` was called) or ``failed``."""
         return self._machine.state
 
     @property
     def is_connected(self) -> bool:
-        """Whether video can come."""
+        """Whether the connection is open and can receive video."""
         return self._machine.state is SpectatorState.CONNECTED
 
     def frames(self, *, buffer: int = DEFAULT_BUFFER) -> FrameReader:
-        """Iterate over the frames from now on, with a buffer of one's own; see `MediaStream.frames`.
+        """Iterate over the frames from now on, with a separate buffer; see `MediaStream.frames`.
 
-        The iteration ends when the broadcast does, and raises `PeerError` if the connection failed.
+        The iteration ends when the broadcast ends, and raises `PeerError` if the connection fails.
 
         Raises:
-            OdysseyConfigError: ``buffer`` is no number of frames.
+            OdysseyConfigError: ``buffer`` is not a valid number of frames.
         """
         return self.stream.frames(buffer=buffer)
 
     def on_disconnect(self, callback: DisconnectCallback) -> None:
-        """Have ``callback`` called once when it is over, by whichever side; at once if it is over already.
+        """Call ``callback`` once when either side ends the connection; at once if it is over already.
 
-        Any number may be given. A callback may be sync or async, and take nothing or one argument: the `OdysseyError`
-        that ended the connection, None when the stream ended or `disconnect` was called. What it raises is logged.
+        Any number of callbacks may be added. A callback is sync or async and takes no argument or one: the
+        `OdysseyError` that ended the connection, or None if the stream ended or `disconnect` was called. Exceptions
+        that it raises are logged.
 
         Raises:
-            OdysseyConfigError: it cannot be called.
+            OdysseyConfigError: ``callback`` is not callable.
         """
         self._callbacks.add(callback)
 
     async def disconnect(self) -> None:
-        """Watch no longer, and return when nothing is left; at any moment, from any task, as often as one likes.
+        """End the connection and wait until all its tasks have finished.
 
-        Called from a callback it does not wait for the callbacks, which would be waiting for itself.
+        May be called at any time, from any task, and more than once. A call from a callback does not wait for the
+        callbacks: it would wait for itself.
         """
         self._handle(SpectatorEvent.LEAVE)
         if self._task is None or self._task.done():
@@ -200,14 +202,14 @@ class SpectatorConnection:
         return f"SpectatorConnection({self._machine.state}, {self.stream!r})"
 
     def start(self) -> None:
-        """Begin to connect; `connect_to_stream` calls this."""
+        """Start connecting; called by `connect_to_stream`."""
         self._task = asyncio.create_task(self._run(), name="odyssey spectator")
 
     async def ready(self) -> None:
-        """Wait until it is connected; `connect_to_stream` calls this.
+        """Wait until connected; called by `connect_to_stream`.
 
         Raises:
-            OdysseyError: it never was.
+            OdysseyError: the connection ended before it was connected.
         """
         await asyncio.shield(self._ready)
 
@@ -224,7 +226,7 @@ class SpectatorConnection:
                 except OdysseyError as error:
                     self._handle(SpectatorEvent.REFUSED, error)
                 finally:
-                    # Cancelled from outside, as when the event loop ends: it is over all the same.
+                    # If this task is cancelled from outside (the event loop ends), the machine must be over as well.
                     self._handle(SpectatorEvent.LEAVE)
                 raise _Released
         except* _Released:
@@ -234,7 +236,7 @@ class SpectatorConnection:
 
     @asynccontextmanager
     async def _connected_peer(self) -> AsyncIterator[SpectatorPeer]:
-        """The peer, its offer answered; on leaving, the service is told and nothing is left."""
+        """Yield a peer with an applied answer; on exit, delete the WHEP resource and close everything."""
         async with contextlib.AsyncExitStack() as stack:
             whep = Whep(self._webrtc_url, self._token, self._network)
             stack.push_async_callback(whep.aclose)
@@ -256,7 +258,11 @@ class SpectatorConnection:
         return await peer.offer(await fetch_ice_servers(whep.config_url, whep.fetch, self._clock))
 
     async def _answer(self, whep: Whep, offer: str, stack: contextlib.AsyncExitStack) -> WhepAnswer:
-        """Have the offer answered. Given up half-way, it is waited for a little: a resource is to be deleted then."""
+        """Send the offer and return the answer.
+
+        The resource that the service created is deleted on exit. If this call is abandoned, the exit first waits
+        briefly for the response, which names the resource.
+        """
         asking = asyncio.create_task(whep.offer(offer))
 
         async def take_leave() -> None:
@@ -270,10 +276,10 @@ class SpectatorConnection:
         return await self._until_released(_shielded(asking))
 
     async def _until_released[T](self, work: Awaitable[T]) -> T:
-        """Wait for ``work``, but no longer than anybody wants it.
+        """Return the result of ``work``; cancel it if the connection ends first.
 
         Raises:
-            OdysseyError: nobody does any more.
+            ConnectionClosedError: the connection ended first.
         """
         doing = asyncio.ensure_future(work)
         leaving = asyncio.create_task(self._released.wait())
@@ -288,7 +294,7 @@ class SpectatorConnection:
             await asyncio.wait({doing, leaving})
 
     async def _watch_video(self) -> None:
-        await asyncio.wait({self._ready})  # until then the limit is that of connecting
+        await asyncio.wait({self._ready})  # until then only the timeout of connecting applies
         await self._watchdog.too_long()
         self._handle(SpectatorEvent.LOST, PeerError(f"The broadcast was lost: no video for {self._peer_timeout:g} s."))
 
@@ -299,7 +305,7 @@ class SpectatorConnection:
         self._watchdog.on_frame()
         self.stream.push(frame)
 
-    # What the machine says is to be done.
+    # Effects.
 
     def _handle(self, event: SpectatorEvent, error: OdysseyError | None = None) -> None:
         before = self._machine.state
@@ -334,7 +340,7 @@ class SpectatorConnection:
         if not self._ready.done():
             error = self._error or ConnectionClosedError("The spectator left before the broadcast was connected.")
             self._ready.set_exception(error)
-            self._ready.exception()  # seen: whoever waited may have been cancelled
+            self._ready.exception()  # mark as retrieved: the task that waited may have been cancelled
 
 
 async def _shielded[T](task: asyncio.Task[T]) -> T:
@@ -342,7 +348,7 @@ async def _shielded[T](task: asyncio.Task[T]) -> T:
 
 
 def _check(webrtc_url: object, spectator_token: object) -> None:
-    """Raise unless both can be used. Neither is shown: there may be a secret in the wrong place."""
+    """Raise unless both arguments are valid. Messages show neither: a secret may be passed as the wrong one."""
     for name, value in (("webrtc_url", webrtc_url), ("spectator_token", spectator_token)):
         if not isinstance(value, str) or not value.strip():
             got = "an empty string" if isinstance(value, str) else type(value).__name__
@@ -358,8 +364,8 @@ def _check(webrtc_url: object, spectator_token: object) -> None:
         is_usable = False
     if not is_usable:
         raise OdysseyConfigError(
-            "webrtc_url must be an http or https URL, such as https://host/stream, got something else. "
+            "webrtc_url must be an http or https URL, such as https://host/stream, got another value. "
             "It is the webrtc_url of BroadcastInfo."
         )
     if "@" in parts.netloc:
-        raise OdysseyConfigError("webrtc_url must have no user and no password: the token is all it takes.")
+        raise OdysseyConfigError("webrtc_url must not contain a user or password; pass only the spectator token.")

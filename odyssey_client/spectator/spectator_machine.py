@@ -2,8 +2,8 @@
 
 Rules:
 
-1. What may happen stands in `TRANSITIONS` and nowhere else; anything else is a defect of the shell.
-2. The machine does nothing itself: `spectator_connection.py` carries its effects out, in order.
+1. `TRANSITIONS` lists the events that each state accepts; an unlisted event is a bug in the shell.
+2. The machine only returns effects; `spectator_connection.py` carries them out, in order.
 """
 
 from __future__ import annotations
@@ -14,45 +14,45 @@ from types import MappingProxyType
 
 
 class SpectatorState(StrEnum):
-    """Where a spectator's connection stands: those words of WebRTC's ``RTCPeerConnectionState`` that can be told."""
+    """State of a spectator's connection: a subset of the values of WebRTC's ``RTCPeerConnectionState``."""
 
     CONNECTING = "connecting"
     CONNECTED = "connected"
     CLOSED = "closed"
     """Over: the stream has ended, or the spectator left."""
     FAILED = "failed"
-    """Over: it could not be made, or was lost."""
+    """Over: the connection could not be opened, or was lost."""
 
 
 class SpectatorEvent(StrEnum):
-    """What happens; the keys of a row."""
+    """Events from the shell; the keys of a row."""
 
     UP = "up"
     """The peer is connected."""
     REFUSED = "refused"
-    """There is no connection to be had: the service said no, or no answer came in time."""
+    """Connecting failed: the service rejected it, or a call to the service or the peer raised an error."""
     LOST = "lost"
     """The peer connection failed, or the video stopped."""
     ENDED = "ended"
     """The service closed the peer connection."""
     LEAVE = "leave"
-    """The user wants no more of it."""
+    """The caller disconnects."""
 
 
 class SpectatorEffect(StrEnum):
-    """What the shell is to do, in the order given."""
+    """Effects for the shell, carried out in order."""
 
     RESOLVE = "resolve"
-    """Whoever waits for the connection has it."""
+    """Report to the task that waits for the connection that it is connected."""
     REJECT = "reject"
-    """Whoever waits for it hears why there is none."""
+    """Raise the error in the task that waits for the connection."""
     END_VIDEO = "end_video"
     FAIL_VIDEO = "fail_video"
     """End the video with the error."""
     RELEASE = "release"
-    """Let everything go that was opened."""
+    """Close everything that was opened."""
     CALL_DISCONNECT = "call_disconnect"
-    """Last, as it runs what is not ours."""
+    """Call the disconnect callbacks; last, since they run the caller's code."""
 
 
 type Transition = tuple[SpectatorState, tuple[SpectatorEffect, ...]]
@@ -79,7 +79,7 @@ TRANSITIONS: Mapping[SpectatorState, Mapping[SpectatorEvent, Transition]] = Mapp
             SpectatorEvent.ENDED: _OVER,
             SpectatorEvent.LEAVE: _OVER,
         },
-        # What is being torn down still says so.
+        # Closing a connection causes further events; ignore them.
         SpectatorState.CLOSED: dict.fromkeys(SpectatorEvent, (SpectatorState.CLOSED, ())),
         SpectatorState.FAILED: dict.fromkeys(SpectatorEvent, (SpectatorState.FAILED, ())),
     }
@@ -87,21 +87,21 @@ TRANSITIONS: Mapping[SpectatorState, Mapping[SpectatorEvent, Transition]] = Mapp
 
 
 class SpectatorMachine:
-    """One connection's place in `TRANSITIONS`."""
+    """The state of one spectator's connection."""
 
     def __init__(self) -> None:
         self.state = INITIAL
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing can follow."""
+        """Whether the connection is closed or failed."""
         return self.state in {SpectatorState.CLOSED, SpectatorState.FAILED}
 
     def handle(self, event: SpectatorEvent) -> tuple[SpectatorEffect, ...]:
-        """Take an event; return what is to be done.
+        """Make the transition for ``event`` and return its effects, in order.
 
         Raises:
-            RuntimeError: the table does not list it for the present state.
+            RuntimeError: the table does not list the event for the current state.
         """
         row = TRANSITIONS[self.state]
         if event not in row:

@@ -1,4 +1,4 @@
-"""The HTTP of WHEP: an offer goes out, an answer comes back, a resource is to be deleted (protocol.md section 5)."""
+"""The HTTP calls of WHEP: send an offer, receive an answer, delete the resource (protocol.md section 5)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from odyssey_client.rest.transport import no_answer, parse_json, unreachable, wi
 from odyssey_client.service_errors import Source
 from odyssey_client.version import client_version
 
-if TYPE_CHECKING:  # httpx takes 100 ms to import: not before the first call
+if TYPE_CHECKING:  # importing httpx takes 100 ms, so `_send` imports it on the first call
     import httpx
 
 logger = logging.getLogger("odyssey_client")
@@ -24,18 +24,18 @@ logger = logging.getLogger("odyssey_client")
 SDP = "application/sdp"
 
 MAX_BODY_BYTES = 2**20
-"""What an answer may bring. An SDP has some kilobytes; a service may not fill the memory of who asks it."""
+"""Maximum size of a response body. An SDP has a few kilobytes; the limit protects the client's memory."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
 class WhepAnswer:
-    """What came back.
+    """The response to an offer.
 
     Attributes:
         sdp: The SDP answer.
-        resource: What is to be deleted in the end; None where the service did not say.
+        resource: The URL to delete when the spectator leaves; None if the service sent no valid one.
     """
 
     sdp: str
@@ -43,7 +43,7 @@ class WhepAnswer:
 
 
 class Whep:
-    """The way to one broadcast. Close it in the end. None of its calls has a time limit: the caller has one."""
+    """HTTP client for one broadcast. Call `aclose` at the end. Its calls have no timeout: the caller sets one."""
 
     def __init__(self, webrtc_url: str, token: str, network: Network) -> None:
         self._webrtc_url = urlsplit(webrtc_url)
@@ -52,15 +52,15 @@ class Whep:
 
     @property
     def config_url(self) -> str:
-        """Where the ICE servers are told: at the origin."""
+        """The URL that lists the ICE servers: ``/config`` at the origin of the broadcast's URL."""
         return urlunsplit((self._webrtc_url.scheme, self._webrtc_url.netloc, "/config", "", ""))
 
     async def fetch(self, url: str) -> object:
-        """Get the JSON at ``url``.
+        """Return the JSON at ``url``.
 
         Raises:
-            ServiceUnreachableError: there was no answer.
-            ValueError: another status than 2xx, or no JSON.
+            ServiceUnreachableError: there was no response.
+            ValueError: the status is not 2xx, or the body is not JSON.
         """
         response, body = await self._send("GET", url, accept="application/json")
         if not response.is_success:
@@ -68,14 +68,14 @@ class Whep:
         return parse_json(body)
 
     async def offer(self, sdp: str) -> WhepAnswer:
-        """Send an SDP offer; return the answer.
+        """Send an SDP offer and return the answer.
 
         Raises:
-            OdysseyAuthError: the token is not that of the broadcast.
-            BroadcastNotFoundError: there is no such broadcast, or it has ended.
-            UnexpectedResponseError: a success without an SDP answer.
-            OdysseyApiError: another refusal.
-            ServiceUnreachableError: there was no answer.
+            OdysseyAuthError: the service rejects the token.
+            BroadcastNotFoundError: the broadcast does not exist or has ended.
+            UnexpectedResponseError: a success status without an SDP answer.
+            OdysseyApiError: any other error status.
+            ServiceUnreachableError: there was no response.
         """
         where = self._webrtc_url
         query = "&".join(part for part in (where.query, f"token={quote(self._token, safe='')}") if part)
@@ -101,7 +101,7 @@ class Whep:
         return WhepAnswer(text, resource)
 
     async def delete(self, resource: str) -> None:
-        """Say that nobody watches any longer; whether the service hears it makes no difference to the caller."""
+        """Delete the resource of this spectator; failures are only logged."""
         try:
             response, _ = await self._send("DELETE", resource, accept="*/*")
         except ServiceUnreachableError as error:
@@ -116,14 +116,14 @@ class Whep:
     async def _send(
         self, method: str, url: str, *, accept: str, content: bytes | None = None, content_type: str | None = None
     ) -> tuple[httpx.Response, bytes]:
-        """Return what came, and its body: what is above `MAX_BODY_BYTES` is cut off, but for a byte that tells so."""
-        import httpx  # noqa: PLC0415 - see above
+        """Return the response and its body, cut off one byte after `MAX_BODY_BYTES` so that callers see the excess."""
+        import httpx  # noqa: PLC0415 - slow to import
 
         headers = {"User-Agent": f"odyssey-testkit/{client_version()}", "Accept": accept}
         if content_type is not None:
             headers["Content-Type"] = content_type
         try:
-            # Not by a client of httpx, which logs URLs whole: there is a token in one.
+            # Use the transport, not a client of httpx, which logs whole URLs: one contains the token.
             request = httpx.Request(method, url, headers=headers, content=content)
             response = await self._wire.handle_async_request(request)
             try:
@@ -144,7 +144,10 @@ class Whep:
 
 
 def _said(content: bytes, token: str) -> JSON:
-    """Return what the body of an error says (``{"status": "error", "error": why}``, or as elsewhere), blanked."""
+    """Return the reason from an error body, with the token blanked.
+
+    The body is ``{"status": "error", "error": why}``, or as in REST errors.
+    """
     try:
         body = parse_json(content)
     except ValueError:
@@ -154,15 +157,15 @@ def _said(content: bytes, token: str) -> JSON:
 
 
 def _resource(url: str, location: str) -> str | None:
-    """Resolve ``location`` against ``url``; None where there is none, or it leads away from the service."""
+    """Resolve ``location`` against ``url``; return None if it is missing, invalid or of another origin."""
     try:
         resource = urljoin(url, location)
         is_there = _origin(urlsplit(resource)) == _origin(urlsplit(url))
-    except ValueError:  # no URL
+    except ValueError:  # not a URL
         return None
     return resource if location and is_there else None
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    """The origin (RFC 6454 section 4)."""
+    """Return the origin of a URL (RFC 6454 section 4)."""
     return parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)

@@ -49,7 +49,7 @@ class LightClientPeer:
             other = Description.parse(offer)
             video = other.section("video")
             if video is None or other.section("application") is None:
-                raise ValueError("expected a video track and data channels in it")
+                raise ValueError("expected a video track and data channels in the offer")
             if other.tcp_port is None:
                 raise ValueError("expected a host candidate for TCP")
             sections = [Section("video", "recvonly", video.codecs), Section("application")]
@@ -67,8 +67,8 @@ class LightClientPeer:
         try:
             check_candidate(line)
         except DescriptionError:
-            why = "no ICE candidate line (RFC 8839 section 5.1)"
-            raise PeerError(f"A candidate of the service cannot be used: {why}") from None
+            why = "expected an ICE candidate line (RFC 8839 section 5.1)"
+            raise PeerError(f"The service sent an invalid ICE candidate: {why}") from None
 
     def send(self, text: str) -> bool:
         data = text.encode()

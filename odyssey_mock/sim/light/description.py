@@ -152,4 +152,4 @@ def check_candidate(candidate: str) -> None:
     try:
         candidate_from_sdp(candidate.removeprefix("candidate:"))
     except (ValueError, IndexError, AssertionError) as error:
-        raise DescriptionError("the candidate is no ICE candidate line (RFC 8839 section 5.1)") from error
+        raise DescriptionError("expected an ICE candidate line (RFC 8839 section 5.1)") from error

@@ -140,17 +140,17 @@ class LightClientSpectatorPeer:
         try:
             return (await self._link.gather(listens=True)).text("actpass")
         except (OSError, TypeError) as error:  # no address, or none that can be bound
-            raise PeerError(f"No offer can be made: {type(error).__name__}: {excerpt(str(error))}") from error
+            raise PeerError(f"Cannot create an SDP offer: {type(error).__name__}: {excerpt(str(error))}") from error
 
     async def apply(self, answer: str) -> None:
         try:
             other = Description.parse(answer)
             video = other.section("video")
             if video is None or video.direction not in {"sendonly", "sendrecv"}:
-                raise ValueError("expected video in it")
+                raise ValueError("expected a video track in the answer")
         except ValueError as error:
             why = f"{type(error).__name__}: {excerpt(str(error))}"
-            raise PeerError(f"The service's answer cannot be used: {why}") from error
+            raise PeerError(f"The service's answer cannot be applied: {why}") from error
         self._link.expect(other)
 
     def _frame(self, datagram: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The WebRTC peer by itself, against one of aiortc's."""
+"""Tests of `AiortcClientPeer` alone, connected to a plain aiortc peer."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from tests.support.scripted_streamer import GreyTrack
 
 
 class Heard:
-    """What a peer told."""
+    """Records the callbacks of a peer."""
 
     def __init__(self) -> None:
         self.frame: asyncio.Future[VideoFrame] = asyncio.get_running_loop().create_future()
@@ -45,7 +45,7 @@ async def offer_of(streamer: RTCPeerConnection) -> str:
     return str(streamer.localDescription.sdp)
 
 
-async def test_video_and_messages_arrive_and_the_end_is_told() -> None:
+async def test_video_and_messages_arrive_and_close_is_reported() -> None:
     streamer, heard = RTCPeerConnection(), Heard()
     streamer.addTrack(GreyTrack())
     to_client = streamer.createDataChannel("streamerToClient")
@@ -69,7 +69,7 @@ async def test_video_and_messages_arrive_and_the_end_is_told() -> None:
         await pumping
 
 
-async def test_a_channel_that_nobody_here_knows_may_close() -> None:
+async def test_closing_an_unknown_channel_is_ignored() -> None:
     streamer, heard = RTCPeerConnection(), Heard()
     streamer.addTrack(GreyTrack())
     streamer.createDataChannel("clientToStreamer")
@@ -88,7 +88,7 @@ async def test_a_channel_that_nobody_here_knows_may_close() -> None:
 
 
 @pytest.mark.parametrize("what", ["nonsense", "audio", "video without channels", "channels without video"])
-async def test_an_offer_that_does_not_do_is_an_error(what: str) -> None:
+async def test_unusable_offer_raises_peer_error(what: str) -> None:
     streamer = RTCPeerConnection()
     if what == "audio":
         streamer.addTransceiver("audio")
@@ -103,14 +103,14 @@ async def test_an_offer_that_does_not_do_is_an_error(what: str) -> None:
     await streamer.close()
 
 
-async def test_a_candidate_that_is_none_is_an_error_and_a_hidden_one_is_passed_over() -> None:
+async def test_invalid_candidate_raises_and_hidden_one_is_ignored() -> None:
     async with peer(Heard()) as ours:
         await ours.add_candidate("candidate:1 1 udp 1 0000.local 9 typ host", "0", 0)
-        with pytest.raises(PeerError, match="candidate of the service cannot be used"):
+        with pytest.raises(PeerError, match="The service sent an invalid ICE candidate"):
             await ours.add_candidate("candidate:nonsense", "0", 0)
 
 
-async def test_decoding_can_be_ended_without_closing() -> None:
+async def test_stop_decoding_ends_the_decoder_thread() -> None:
     streamer, heard, before = RTCPeerConnection(), Heard(), set(threading.enumerate())
     streamer.addTrack(GreyTrack())
     streamer.createDataChannel("clientToStreamer")

@@ -1,4 +1,4 @@
-"""Which candidates and ICE servers are taken."""
+"""Tests of parsing and filtering ICE candidates and ICE server URLs."""
 
 import pytest
 from hypothesis import given
@@ -11,23 +11,23 @@ HIDDEN = "candidate:1 1 udp 2130706431 4f3a-11.local 50000 typ host"
 
 
 @pytest.mark.parametrize("prefix", ["", "a=", "a=candidate:", "candidate:"])
-def test_a_candidate_is_read_with_or_without_its_prefix(prefix: str) -> None:
+def test_candidate_is_parsed_with_or_without_prefix(prefix: str) -> None:
     line = prefix.removesuffix("candidate:") + HOST if prefix != "" else HOST.removeprefix("candidate:")
     candidate = read_candidate(line, "0", 0)
     assert (candidate.ip, candidate.port, candidate.type, candidate.sdpMid) == ("192.0.2.7", 50000, "host", "0")
 
 
-def test_a_candidate_that_names_no_section_is_of_the_first() -> None:
+def test_candidate_without_section_belongs_to_the_first() -> None:
     assert read_candidate(HOST, None, None).sdpMLineIndex == 0
 
 
 @given(line=st.text())
-def test_any_other_text_is_a_value_error(line: str) -> None:
-    with pytest.raises(ValueError, match="no ICE candidate line"):
+def test_any_other_text_raises_value_error(line: str) -> None:
+    with pytest.raises(ValueError, match="expected an ICE candidate line"):
         read_candidate(f"x {line}", "0", 0)
 
 
-def test_names_that_hide_an_address_are_left_out_of_a_description_and_nothing_else_is() -> None:
+def test_only_candidates_with_local_names_are_removed() -> None:
     lines = ["v=0\r\n", f"a={HOST}\r\n", f"a={HIDDEN}\r\n", "a=mid:0.local\r\n"]
     assert without_local_names("".join(lines)) == lines[0] + lines[1] + lines[3]
     assert is_local_name(HIDDEN.upper())
@@ -50,5 +50,5 @@ def test_names_that_hide_an_address_are_left_out_of_a_description_and_nothing_el
         ("http://host", False),
     ],
 )
-def test_an_ice_server_is_asked_if_its_url_can_be_understood(url: str, usable: bool) -> None:
+def test_only_ice_servers_with_usable_urls_are_asked(url: str, usable: bool) -> None:
     assert can_be_asked(url) is usable

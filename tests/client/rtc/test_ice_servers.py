@@ -1,4 +1,4 @@
-"""Which ICE servers `/config` names, and what is done without its answer."""
+"""Tests of ICE servers from `/config`, with and without a valid response."""
 
 import asyncio
 from typing import Any
@@ -24,16 +24,16 @@ from odyssey_client.rtc.ice_servers import fetch_ice_servers, read_ice_servers
         ({"iceServers": [{"urls": "stun:host", "username": 7}]}, [IceServer(["stun:host"])]),
     ],
 )
-def test_ice_servers_are_read_and_nonsense_among_them_is_left_out(body: object, servers: list[IceServer]) -> None:
+def test_ice_servers_are_parsed_without_invalid_entries(body: object, servers: list[IceServer]) -> None:
     assert read_ice_servers(body) == servers
 
 
-def test_the_password_of_a_server_is_not_in_its_repr() -> None:
+def test_ice_server_repr_hides_the_credential() -> None:
     assert "secret" not in repr(IceServer(["turn:host"], "user", "secret"))
 
 
 @pytest.mark.parametrize("answer", [ServiceUnreachableError("refused"), ValueError("HTTP 500"), None, [], {"a": 1}])
-async def test_without_an_answer_there_are_no_ice_servers(answer: Any) -> None:
+async def test_failed_or_invalid_config_gives_no_ice_servers(answer: Any) -> None:
     asked: list[str] = []
 
     async def fetch(url: str) -> object:
@@ -46,7 +46,7 @@ async def test_without_an_answer_there_are_no_ice_servers(answer: Any) -> None:
     assert asked == ["https://host/path/config"]
 
 
-async def test_an_answer_that_does_not_come_is_not_waited_for_long(
+async def test_fetching_ice_servers_times_out(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(ice_servers, "CONFIG_LIMIT_S", 0.01)

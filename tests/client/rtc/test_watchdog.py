@@ -1,4 +1,4 @@
-"""Noticing that no frame comes: as soon as the limit is over, and not a moment sooner for a process that was busy."""
+"""Tests of `VideoWatchdog`: it fires when the limit is over, and not too early in a busy process."""
 
 import asyncio
 import time
@@ -11,11 +11,11 @@ from odyssey_client.rtc.watchdog import VideoWatchdog
 from odyssey_client.system import SystemClock
 
 SECOND_LOOK = 0.2
-"""Seconds in which frames that wait in the event loop may still come."""
+"""Seconds in which frames that wait in the event loop may still be read."""
 
 
 class SteppedClock:
-    """Time that passes by sleeping, with things that happen at their times; ``lag`` is how late a busy loop wakes."""
+    """A clock that advances by sleeping and reports frames at given times; ``lag`` is how late a busy loop wakes."""
 
     def __init__(self, frames: list[float], lag: float = 0.0) -> None:
         self.now = 0.0
@@ -48,9 +48,7 @@ async def noticed_at(clock: SteppedClock, limit: float) -> float:
 
 
 @given(frames=st.lists(st.floats(0, 20)), limit=st.floats(0.5, 10))
-def test_it_is_noticed_when_the_limit_has_passed_since_the_last_frame_that_came_in_time(
-    frames: list[float], limit: float
-) -> None:
+def test_watchdog_fires_when_limit_passes_after_last_frame(frames: list[float], limit: float) -> None:
     last = 0.0
     for frame in sorted(frames):
         if frame > last + limit + SECOND_LOOK:
@@ -60,8 +58,8 @@ def test_it_is_noticed_when_the_limit_has_passed_since_the_last_frame_that_came_
     assert abs(at - (last + limit + SECOND_LOOK)) < 1e-6
 
 
-async def test_it_counts_from_now_on_where_the_last_frame_was_long_ago() -> None:
-    """As it was before a connection was lost, and tried for many times."""
+async def test_limit_counts_from_call_after_old_frame() -> None:
+    """The last frame is old if the connection was lost and many attempts to reconnect have passed."""
     clock = SteppedClock([])
     clock.watchdog = VideoWatchdog(clock, 5.0)
     clock.now = 100.0
@@ -69,12 +67,12 @@ async def test_it_counts_from_now_on_where_the_last_frame_was_long_ago() -> None
     assert clock.now == 100.0 + 5.0 + SECOND_LOOK
 
 
-async def test_frames_that_only_waited_to_be_read_are_no_silence() -> None:
-    """The loop was held up for longer than the limit: timers are due before sockets have been read."""
+async def test_unread_frames_do_not_trigger_the_watchdog() -> None:
+    """The event loop was blocked for longer than the limit, so timers fire before the sockets are read."""
     loop, watchdog = asyncio.get_running_loop(), VideoWatchdog(SystemClock(), 0.1)
     noticing = asyncio.create_task(watchdog.too_long())
     await asyncio.wait({noticing}, timeout=0.01)
-    time.sleep(0.3)  # noqa: ASYNC251, TID251 - the very thing to be tested
+    time.sleep(0.3)  # noqa: ASYNC251, TID251 - blocking the loop is the test
     loop.call_later(0.05, watchdog.on_frame)
     beating = loop.create_task(beat(watchdog, 8))
     done, _ = await asyncio.wait({noticing, beating}, return_when=asyncio.FIRST_COMPLETED)
@@ -88,6 +86,6 @@ async def beat(watchdog: VideoWatchdog, times: int) -> None:
         watchdog.on_frame()
 
 
-def test_a_loop_that_is_always_late_is_given_up_on_in_the_end() -> None:
+def test_watchdog_fires_even_if_loop_is_always_late() -> None:
     clock = SteppedClock([], lag=1.0)
     assert asyncio.run(noticed_at(clock, 5.0)) < 5.0 + 1.0 + 5 * (SECOND_LOOK + 1.0) + 1e-6

@@ -1,4 +1,4 @@
-"""Coming to watch: what can go wrong, by which error it is told, and that nothing of it is left."""
+"""Tests of `connect_to_stream`: each failure raises its error, and everything is closed afterwards."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ LIMIT = 10.0
 IMPATIENT = AdvancedConfig(connect_timeout_s=0.5)
 
 
-async def test_a_broadcast_is_watched_and_left() -> None:
+async def test_spectator_connects_receives_frames_and_disconnects() -> None:
     async with nothing_left(), whep_server() as server, asyncio.timeout(LIMIT):
         async with await connect_to_stream(server.url, TOKEN) as spectator:
             assert (spectator.is_connected, str(spectator.connection_state)) == (True, "connected")
@@ -48,20 +48,20 @@ async def test_a_broadcast_is_watched_and_left() -> None:
         assert TOKEN not in repr(spectator)
 
 
-async def test_class_instance_and_module_have_the_same_call() -> None:
+async def test_class_and_module_share_connect_to_stream() -> None:
     assert Odyssey.connect_to_stream is connect_to_stream
     assert Odyssey.keyless().connect_to_stream is connect_to_stream
 
 
 @pytest.mark.parametrize("tail", ["", "/", "//", "?a=b", "#part"])
-async def test_the_url_may_be_written_in_several_ways(tail: str) -> None:
+async def test_url_suffixes_are_accepted(tail: str) -> None:
     async with whep_server() as server, asyncio.timeout(LIMIT):
         spectator = await connect_to_stream(server.url + tail, TOKEN)
         assert spectator.is_connected
         await spectator.disconnect()
 
 
-async def test_white_space_around_url_and_token_as_files_have_it_is_no_part_of_them() -> None:
+async def test_white_space_around_url_and_token_is_stripped() -> None:
     async with whep_server() as server, asyncio.timeout(LIMIT):
         spectator = await connect_to_stream(f" {server.url}\n", f" {TOKEN}\r\n")
         assert spectator.is_connected
@@ -79,23 +79,21 @@ async def test_white_space_around_url_and_token_as_files_have_it_is_no_part_of_t
         ("host/a", "t", "webrtc_url must be an http or https URL"),
         ("http://host:99999/", "t", "webrtc_url must be an http or https URL"),
         ("http://[::1/", "t", "webrtc_url must be an http or https URL"),
-        ("https://user:secret@host/a", "t", "webrtc_url must have no user and no password"),
-        ("http://@host/a", "t", "webrtc_url must have no user and no password"),
+        ("https://user:secret@host/a", "t", "webrtc_url must not contain a user or password"),
+        ("http://@host/a", "t", "webrtc_url must not contain a user or password"),
         ("http://h/\ud800", "t", "webrtc_url must be text that UTF-8 can hold"),
         ("http://host", None, "spectator_token must be a non-empty string, got NoneType"),
         ("http://host", "", "spectator_token must be a non-empty string, got an empty string"),
         ("http://host", "\udfff", "spectator_token must be text that UTF-8 can hold"),
     ],
 )
-async def test_arguments_that_cannot_be_used_are_refused_before_anything_is_sent(
-    url: Any, token: Any, says: str
-) -> None:
+async def test_invalid_arguments_are_rejected(url: Any, token: Any, says: str) -> None:
     with pytest.raises(OdysseyConfigError, match=f"^{re.escape(says)}") as raised:
         await connect_to_stream(url, token)
     assert "secret" not in str(raised.value)
 
 
-async def test_a_configuration_of_another_kind_is_refused() -> None:
+async def test_advanced_of_wrong_type_is_rejected() -> None:
     with pytest.raises(OdysseyConfigError, match="advanced must be an AdvancedConfig or None, got dict"):
         await connect_to_stream("http://host", "t", advanced={})  # type: ignore[arg-type]
 
@@ -123,7 +121,7 @@ def refused(status: int, body: Any = None, **headers: str) -> Answer:
         (429, {"detail": "slow down"}, OdysseyUsageError, "slow down", False),
     ],
 )
-async def test_a_refusal_is_an_error_of_its_kind_without_the_token(
+async def test_error_status_raises_typed_error_without_token(
     status: int, body: Any, kind: type[OdysseyError], says: str, retryable: bool
 ) -> None:
     async with nothing_left(), whep_server(refused(status, body)) as server, asyncio.timeout(LIMIT):
@@ -136,7 +134,7 @@ async def test_a_refusal_is_an_error_of_its_kind_without_the_token(
         assert server.asked == ["GET /config", "POST /stream/whep"]
 
 
-async def test_a_redirect_is_not_followed() -> None:
+async def test_redirect_is_not_followed() -> None:
     async def elsewhere(_server: WhepServer, _offer: str) -> Response:
         return RedirectResponse("http://127.0.0.1:9/")
 
@@ -145,7 +143,7 @@ async def test_a_redirect_is_not_followed() -> None:
             await connect_to_stream(server.url, TOKEN)
 
 
-async def test_a_success_without_an_answer_is_told_and_its_resource_given_back() -> None:
+async def test_success_without_sdp_raises_and_deletes_resource() -> None:
     async def page(_server: WhepServer, _offer: str) -> Response:
         return Response("<html>", 201, {"Location": "/stream/whep/1"}, media_type="text/html")
 
@@ -162,7 +160,7 @@ def located(location: str) -> Answer:
     return answer
 
 
-async def test_a_resource_that_is_said_to_be_elsewhere_is_not_asked_for() -> None:
+async def test_resource_of_another_origin_is_not_requested() -> None:
     async with whep_server() as elsewhere:
         for location in (f"{elsewhere.url}/whep/1", "file:///stream/whep/1", "http://[::1", "http://h:x/", ""):
             async with nothing_left(), whep_server(located(location)) as server, asyncio.timeout(LIMIT):
@@ -175,7 +173,7 @@ async def test_a_resource_that_is_said_to_be_elsewhere_is_not_asked_for() -> Non
 @pytest.mark.parametrize(
     "location", ["whep/1", "/stream/whep/1", "//{host}/stream/whep/1", "HTTP://{host}/stream/whep/1"]
 )
-async def test_a_resource_is_found_however_its_address_is_written(location: str) -> None:
+async def test_all_forms_of_resource_url_are_resolved(location: str) -> None:
     async def answer(server: WhepServer, offer: str) -> Response:
         return await located(location.format(host=server.url.split("/")[2]))(server, offer)
 
@@ -185,14 +183,14 @@ async def test_a_resource_is_found_however_its_address_is_written(location: str)
         assert server.asked[-1] == "DELETE /stream/whep/1"
 
 
-async def test_a_refusal_is_told_whatever_it_says_of_a_resource() -> None:
+async def test_invalid_location_does_not_hide_the_error() -> None:
     async with whep_server(refused(404, Location="http://[::1")) as server, asyncio.timeout(LIMIT):
         with pytest.raises(BroadcastNotFoundError):
             await connect_to_stream(server.url, TOKEN)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(201, UnexpectedResponseError), (500, OdysseyApiError)])
-async def test_a_body_without_an_end_is_not_read_to_it(status: int, kind: type[OdysseyError]) -> None:
+async def test_endless_body_is_cut_off(status: int, kind: type[OdysseyError]) -> None:
     async def endless() -> AsyncIterator[str]:
         yield "v=0\r\na=fingerprint:x\r\n"
         for _ in range(30):
@@ -209,28 +207,28 @@ async def test_a_body_without_an_end_is_not_read_to_it(status: int, kind: type[O
         assert raised.value.status == status
 
 
-async def test_an_error_of_the_peer_repeats_no_more_of_an_answer_than_can_be_read() -> None:
+async def test_peer_error_shows_only_an_excerpt() -> None:
     async def answer(server: WhepServer, offer: str) -> Response:
         sdp = re.sub(r"a=setup:\w+", "a=setup:" + "x" * 100_000, await server.describe(offer))
         return Response(sdp, 201)
 
     async with whep_server(answer) as server, asyncio.timeout(LIMIT):
-        with pytest.raises(PeerError, match="The service's answer cannot be used") as raised:
+        with pytest.raises(PeerError, match="The service's answer cannot be applied") as raised:
             await connect_to_stream(server.url, TOKEN)
     assert len(str(raised.value)) < 1000
 
 
 class OddNetwork(SystemNetwork):
-    """One whose addresses are none."""
+    """A network with an invalid ICE address."""
 
     @override
     def ice_addresses(self) -> Any:
         return [7]
 
 
-async def test_an_offer_that_cannot_be_made_is_a_peer_error() -> None:
+async def test_failure_to_create_offer_raises_peer_error() -> None:
     async with nothing_left(), whep_server() as server, asyncio.timeout(LIMIT):
-        with pytest.raises(PeerError, match="No offer can be made: TypeError"):
+        with pytest.raises(PeerError, match="Cannot create an SDP offer: TypeError"):
             await connect_to_stream(server.url, TOKEN, network=OddNetwork())
         assert server.asked == ["GET /config"]
 
@@ -248,14 +246,14 @@ async def without_video(server: WhepServer, offer: str) -> str:
 
 
 @pytest.mark.parametrize("describe", [nonsense, without_fingerprint, without_video])
-async def test_an_answer_that_cannot_be_used_is_a_peer_error_and_its_resource_given_back(
+async def test_unusable_answer_raises_and_deletes_resource(
     describe: Callable[[WhepServer, str], Awaitable[str]],
 ) -> None:
     async def answer(server: WhepServer, offer: str) -> Response:
         return Response(await describe(server, offer), 201, {"Location": "/stream/whep/1"})
 
     async with nothing_left(), whep_server(answer) as server, asyncio.timeout(LIMIT):
-        with pytest.raises(PeerError, match="The service's answer cannot be used"):
+        with pytest.raises(PeerError, match="The service's answer cannot be applied"):
             await connect_to_stream(server.url, TOKEN)
         assert server.asked[-1] == "DELETE /stream/whep/1"
 
@@ -266,14 +264,14 @@ async def never(_server: WhepServer, _offer: str) -> Response:
 
 
 async def unreachable(server: WhepServer, offer: str) -> Response:
-    """Answer with candidates that lead nowhere."""
+    """Answer with candidates at which nothing listens."""
     sdp = re.sub(r"127\.0\.0\.1 \d+ typ", "127.0.0.1 9 typ", await server.describe(offer))
     await server.peers[-1].close()
     return Response(sdp, 201, {"Location": "/stream/whep/1"})
 
 
 @pytest.mark.parametrize("answer", [never, unreachable])
-async def test_what_does_not_come_in_time_is_given_up_and_nothing_left(answer: Answer) -> None:
+async def test_connect_timeout_raises_and_closes_everything(answer: Answer) -> None:
     async with nothing_left(), whep_server(answer) as server, asyncio.timeout(LIMIT):
         with pytest.raises(ConnectTimeoutError, match=r"not connected within 0\.5 s.*connect_timeout_s"):
             await connect_to_stream(server.url, TOKEN, advanced=IMPATIENT)
@@ -281,14 +279,14 @@ async def test_what_does_not_come_in_time_is_given_up_and_nothing_left(answer: A
             assert server.asked[-1] == "DELETE /stream/whep/1"
 
 
-async def test_while_it_connects_only_the_limit_of_connecting_counts() -> None:
+async def test_peer_timeout_does_not_apply_while_connecting() -> None:
     settings = replace(IMPATIENT, peer_timeout_s=0.1)
     async with nothing_left(), whep_server(unreachable) as server, asyncio.timeout(LIMIT):
         with pytest.raises(ConnectTimeoutError):
             await connect_to_stream(server.url, TOKEN, advanced=settings)
 
 
-async def test_nobody_there_is_told_without_the_token() -> None:
+async def test_unreachable_service_error_contains_no_token() -> None:
     async with whep_server() as gone:
         pass
     async with nothing_left(), asyncio.timeout(LIMIT):
@@ -315,7 +313,7 @@ async def silent() -> Response:
 
 
 @pytest.mark.parametrize("config", [broken, odd, deep, silent])
-async def test_without_ice_servers_it_connects_all_the_same(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connecting_works_without_ice_servers(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ice_servers, "CONFIG_LIMIT_S", 0.1)
     async with whep_server(config=config) as server, asyncio.timeout(LIMIT):
         spectator = await connect_to_stream(server.url, TOKEN)
@@ -323,7 +321,7 @@ async def test_without_ice_servers_it_connects_all_the_same(config: Any, monkeyp
         await spectator.disconnect()
 
 
-async def test_the_token_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_logs_contain_no_token(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         async with whep_server() as server, asyncio.timeout(LIMIT):
             spectator = await connect_to_stream(server.url, TOKEN)
@@ -338,10 +336,10 @@ async def test_the_token_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("moment", range(12))
-async def test_a_connect_that_is_cancelled_at_any_moment_leaves_nothing_on_either_side(moment: int) -> None:
+async def test_connect_cancelled_at_any_moment_closes_both_sides(moment: int) -> None:
     async with nothing_left(), whep_server() as server, asyncio.timeout(LIMIT):
         connecting = asyncio.create_task(connect_to_stream(server.url, TOKEN))
-        # A connect takes about 0.1 s here: from its first step to after its last.
+        # A connect takes about 0.1 s, so the moments range from its first step to after its last.
         await asyncio.wait([connecting], timeout=0.012 * moment)
         if connecting.done():
             await connecting.result().disconnect()
@@ -354,7 +352,7 @@ async def test_a_connect_that_is_cancelled_at_any_moment_leaves_nothing_on_eithe
         assert deletes == posts
 
 
-async def test_a_connect_that_is_cancelled_while_the_service_is_slow_still_gives_its_resource_back() -> None:
+async def test_cancelled_connect_deletes_resource_of_slow_service() -> None:
     go = asyncio.Event()
 
     async def slow(server: WhepServer, offer: str) -> Response:

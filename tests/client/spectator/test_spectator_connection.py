@@ -1,4 +1,4 @@
-"""Watching: how the end comes, who is told of it, and in what way."""
+"""Tests of how a spectator's connection ends and how its callbacks are called."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ LIMIT = 10.0
 async def watching(
     advanced: AdvancedConfig | None = None, **options: Any
 ) -> AsyncIterator[tuple[WhepServer, SpectatorConnection]]:
-    """A server, and a spectator that has had its first frame."""
+    """Yield a server and a spectator that has received its first frame."""
     async with asyncio.timeout(LIMIT), whep_server(**options) as server:
         spectator = await connect_to_stream(server.url, TOKEN, advanced=advanced)
         try:
@@ -43,7 +43,7 @@ async def watching(
 
 
 class Ended:
-    """What callbacks were told."""
+    """Records the calls of `callback`."""
 
     def __init__(self) -> None:
         self.told: list[object] = []
@@ -54,7 +54,7 @@ class Ended:
         self.got.set()
 
 
-async def test_the_end_of_the_broadcast_is_a_clean_one() -> None:
+async def test_end_of_broadcast_is_a_clean_end() -> None:
     ended = Ended()
     async with nothing_left(), watching() as (server, spectator):
         spectator.on_disconnect(ended.callback)
@@ -64,10 +64,10 @@ async def test_the_end_of_the_broadcast_is_a_clean_one() -> None:
         assert ended.told == [None]
         assert spectator.connection_state == "closed"
         async for _ in frames:
-            pass  # quietly to its end
+            pass  # ends without an error
 
 
-async def test_leaving_calls_back_too_and_only_once() -> None:
+async def test_repeated_disconnect_calls_the_callback_once() -> None:
     ended = Ended()
     async with watching() as (_, spectator):
         spectator.on_disconnect(ended.callback)
@@ -77,7 +77,7 @@ async def test_leaving_calls_back_too_and_only_once() -> None:
 
 
 class Stalls(GreyTrack):
-    """Some frames, then none, without an end."""
+    """Sends five frames, then none, without ending the track."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Stalls(GreyTrack):
         return await super().recv()
 
 
-async def test_video_that_stops_is_a_loss() -> None:
+async def test_stalled_video_fails_the_connection() -> None:
     ended = Ended()
     async with nothing_left(), watching(AdvancedConfig(peer_timeout_s=0.4), track=Stalls) as (_, spectator):
         spectator.on_disconnect(ended.callback)
@@ -104,12 +104,12 @@ async def test_video_that_stops_is_a_loss() -> None:
 
 
 def lose() -> None:
-    """Tell of a loss as aiortc does: from one of its own tasks, whose context marks them as the peer's."""
+    """Report a loss as aiortc does: in the context of the peer's tasks."""
     (peer,) = [each for each in peer_connection._open if each._connection.connectionState == "connected"]
     peer._context.run(peer._tell_lost, PeerError("ICE has failed"))
 
 
-async def test_an_async_callback_runs_to_its_end_whoever_tells_of_the_loss() -> None:
+async def test_async_callback_finishes_after_loss_reported_by_aiortc() -> None:
     finished = asyncio.Event()
     spectators: list[SpectatorConnection] = []
 
@@ -126,7 +126,7 @@ async def test_an_async_callback_runs_to_its_end_whoever_tells_of_the_loss() -> 
         assert spectator.connection_state == "failed"
 
 
-async def test_every_callback_is_called_whatever_the_others_do(caplog: pytest.LogCaptureFixture) -> None:
+async def test_raising_callbacks_do_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     called: list[str] = []
 
     def raises() -> None:
@@ -149,7 +149,7 @@ async def test_every_callback_is_called_whatever_the_others_do(caplog: pytest.Lo
     assert caplog.text.count("an on_disconnect callback raised") == 2
 
 
-async def test_a_callback_that_meets_something_cancelled_keeps_nobody_else_from_the_end() -> None:
+async def test_cancelled_error_in_callback_does_not_stop_others() -> None:
     ended = Ended()
     cancelled = asyncio.get_running_loop().create_future()
     cancelled.cancel()
@@ -161,7 +161,7 @@ async def test_a_callback_that_meets_something_cancelled_keeps_nobody_else_from_
         assert server.asked[-1] == "DELETE /stream/whep/1"
 
 
-async def test_a_callback_that_ends_the_program_leaves_nothing_all_the_same() -> None:
+async def test_callback_that_exits_still_closes_everything() -> None:
     async with nothing_left(), watching() as (server, spectator):
         spectator.on_disconnect(sys.exit)
         with pytest.raises(SystemExit):
@@ -170,7 +170,7 @@ async def test_a_callback_that_ends_the_program_leaves_nothing_all_the_same() ->
         assert server.asked[-1] == "DELETE /stream/whep/1"
 
 
-async def test_a_callback_that_comes_late_is_called_at_once() -> None:
+async def test_callback_added_after_the_end_is_called() -> None:
     ended, finished = Ended(), asyncio.Event()
 
     async def later() -> None:
@@ -189,9 +189,7 @@ async def test_a_callback_that_comes_late_is_called_at_once() -> None:
         await finished.wait()
 
 
-async def test_a_callback_that_does_not_finish_is_not_waited_for_for_ever(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_hanging_callback_is_cancelled(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(disconnect_callbacks, "CALLBACK_LIMIT_S", 0.05)
     cancelled = asyncio.Event()
 
@@ -208,7 +206,7 @@ async def test_a_callback_that_does_not_finish_is_not_waited_for_for_ever(
     assert "still running" in caplog.text
 
 
-async def test_a_callback_that_does_not_even_let_itself_be_cancelled_keeps_nobody_waiting(
+async def test_uncancellable_callback_does_not_block_disconnect(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(disconnect_callbacks, "CALLBACK_LIMIT_S", 0.05)
@@ -228,13 +226,13 @@ async def test_a_callback_that_does_not_even_let_itself_be_cancelled_keeps_nobod
         await gone.wait()
 
 
-async def test_what_cannot_be_called_is_refused() -> None:
+async def test_non_callable_callback_is_rejected() -> None:
     async with watching() as (_, spectator):
         with pytest.raises(OdysseyConfigError, match="on_disconnect takes a function, got str"):
             spectator.on_disconnect("not a function")  # type: ignore[arg-type]
 
 
-async def test_leaving_a_service_that_is_gone_takes_no_longer_than_saying_goodbye() -> None:
+async def test_disconnecting_from_stopped_service_is_quick() -> None:
     async with asyncio.timeout(LIMIT):
         async with whep_server() as server:
             spectator = await connect_to_stream(server.url, TOKEN)
@@ -245,7 +243,7 @@ async def test_leaving_a_service_that_is_gone_takes_no_longer_than_saying_goodby
         assert spectator.connection_state == "closed"
 
 
-async def test_a_sender_that_says_goodbye_ends_the_broadcast() -> None:
+async def test_rtcp_bye_ends_the_broadcast() -> None:
     async with watching() as (server, spectator):
         sender = server.peers[0]._connection.getSenders()[0]
         await sender.stop()  # RTCP BYE (RFC 3550 section 6.6)
@@ -273,7 +271,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize("run", RUNS)
-async def test_a_process_that_forgets_to_leave_ends_all_the_same(run: str) -> None:
+async def test_process_exits_without_disconnecting(run: str) -> None:
     async with whep_server() as server:
         command = [sys.executable, "-c", FORGETFUL.format(run=RUNS[run]), server.url, TOKEN]
         finished = await asyncio.to_thread(

@@ -1,4 +1,4 @@
-"""The spectator's table, walked by Hypothesis without a connection."""
+"""Tests of `SpectatorMachine` alone, with random sequences of events."""
 
 import pytest
 from hypothesis import given
@@ -16,13 +16,13 @@ from odyssey_client.spectator.spectator_machine import (
 OVER = {SpectatorState.CLOSED, SpectatorState.FAILED}
 
 
-def test_every_state_has_a_row_and_can_be_reached() -> None:
+def test_every_state_has_a_row_and_is_reachable() -> None:
     assert set(TRANSITIONS) == set(SpectatorState)
     reached = {INITIAL} | {state for row in TRANSITIONS.values() for state, _ in row.values()}
     assert reached == set(SpectatorState)
 
 
-def test_only_coming_up_twice_is_impossible() -> None:
+def test_only_second_up_event_is_illegal() -> None:
     unlisted = {(s, event) for s in SpectatorState for event in SpectatorEvent if event not in TRANSITIONS[s]}
     assert unlisted == {(SpectatorState.CONNECTED, SpectatorEvent.UP)}
     machine = SpectatorMachine()
@@ -32,7 +32,7 @@ def test_only_coming_up_twice_is_impossible() -> None:
 
 
 @given(st.lists(st.sampled_from(SpectatorEvent), max_size=12))
-def test_whatever_happens_who_waits_hears_once_and_all_that_was_opened_is_let_go_once(
+def test_random_events_settle_and_release_exactly_once(
     events: list[SpectatorEvent],
 ) -> None:
     machine = SpectatorMachine()
@@ -42,7 +42,7 @@ def test_whatever_happens_who_waits_hears_once_and_all_that_was_opened_is_let_go
             continue
         was_over = machine.is_over
         effects = machine.handle(event)
-        assert not (was_over and effects), "nothing follows the end"
+        assert not (was_over and effects), "expected no effects after the end"
         done += effects
     assert machine.is_over == (machine.state in OVER) == (SpectatorEffect.RELEASE in done)
     assert done.count(SpectatorEffect.RELEASE) <= 1
@@ -50,8 +50,8 @@ def test_whatever_happens_who_waits_hears_once_and_all_that_was_opened_is_let_go
     ends = done.count(SpectatorEffect.END_VIDEO) + done.count(SpectatorEffect.FAIL_VIDEO)
     assert ends == done.count(SpectatorEffect.RELEASE)
     if SpectatorEffect.CALL_DISCONNECT in done:
-        assert done[-1] is SpectatorEffect.CALL_DISCONNECT, "what a callback does to us must hold nothing back"
-    # Callbacks are for connections that were up, the error of `connect_to_stream` for those that never were.
+        assert done[-1] is SpectatorEffect.CALL_DISCONNECT, "a callback must not delay other effects"
+    # Callbacks are called for connections that were up; `connect_to_stream` raises for those that never were.
     assert (SpectatorEffect.CALL_DISCONNECT in done) == (SpectatorEffect.RESOLVE in done and machine.is_over)
     assert (SpectatorEffect.REJECT in done) == (SpectatorEffect.RESOLVE not in done and machine.is_over)
     assert (SpectatorEffect.FAIL_VIDEO in done) == (machine.state is SpectatorState.FAILED)

@@ -1,4 +1,4 @@
-"""Which address of a resource is taken for the service's own."""
+"""Tests of which WHEP resource URLs the client accepts."""
 
 import pytest
 
@@ -23,5 +23,5 @@ POST = "https://host/live/whep?token=t"
         ("", None),
     ],
 )
-def test_it_is_of_the_origin_that_was_asked(location: str, resource: str | None) -> None:
+def test_resource_must_have_the_service_origin(location: str, resource: str | None) -> None:
     assert _resource(POST, location) == resource

@@ -140,9 +140,9 @@ async def test_what_is_no_description_and_no_candidate_is_refused(fidelity: Peer
                 await streamer.answer(nonsense)
             with pytest.raises(PeerError, match="cannot be answered"):
                 await client.answer(nonsense, [])
-        with pytest.raises(DescriptionError, match="no ICE candidate"):
+        with pytest.raises(DescriptionError, match="expected an ICE candidate"):
             await streamer.add_candidate("nonsense", "0", 0)
-        with pytest.raises(PeerError, match="no ICE candidate"):
+        with pytest.raises(PeerError, match="invalid ICE candidate"):
             await client.add_candidate("nonsense", "0", 0)
 
 

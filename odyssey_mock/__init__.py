@@ -1,7 +1,7 @@
-"""A fake backend for Odyssey: real HTTP, WebSocket and WebRTC, off line and on demand.
+"""A fake Odyssey service for tests: real HTTP, WebSocket and WebRTC, without internet access.
 
-Names are loaded when they are first used: the pytest plugin of this package is imported in every run of pytest, whether
-it needs the mock or not.
+Public names are imported on first use, because every pytest run imports the plugin of this package, even if no test
+uses the mock.
 """
 
 from importlib import import_module
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from odyssey_mock.simulations.jobs import Jobs
 
     __version__: str
-    """The version of this distribution; ``0`` where it runs without being installed."""
+    """The version of this distribution; ``0`` if the package is not installed."""
 
 __all__ = [
     "PLANS",
@@ -92,7 +92,7 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 
 _EXTRA = frozenset({"jwt", "pydantic", "starlette", "uvicorn"})
-"""What the extra `mock` brings; who only wants the client has none of it."""
+"""Modules that the extra `mock` installs. An installation of the client alone does not have them."""
 
 
 def __getattr__(name: str) -> object:
@@ -107,7 +107,7 @@ def __getattr__(name: str) -> object:
         if missing not in _EXTRA:
             raise
         raise ImportError(
-            f"odyssey_mock needs {missing}, which comes with its extra: pip install 'odyssey-testkit[mock]'"
+            f"odyssey_mock requires {missing}; install the extra `mock`: pip install 'odyssey-testkit[mock]'"
         ) from error
     return getattr(module, name)
 

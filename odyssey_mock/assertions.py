@@ -1,4 +1,4 @@
-"""What a test expects of the journal, and a message that says what came nearest where it is not so.
+"""Assertions on the journal; their messages show the nearest entry.
 
 ::
 
@@ -7,9 +7,8 @@
     mock.expect_none("interactive_stream_error")
     mock.expect_in_order(["POST /sessions/request", "offer", ("session", {"to": "connected"}), "stream_started"])
 
-An entry is expected by its name, which says what it was (`Entry.name`), and by values that it must have in `account`,
-`session`, `stream` or its data; by its `kind` too, where a name stands for several things. Only what has happened
-already counts: to wait for what is still to come there is `MockOdyssey.wait_for`.
+An entry matches by its name (`Entry.name`), by values in `account`, `session`, `stream` or its data, and optionally by
+its `kind`. Only entries that exist already are checked; use `MockOdyssey.wait_for` to wait for a later one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,19 +19,19 @@ from odyssey_mock.core.journal import DIGEST_LENGTH, PLACES, Entry, Journal, Kin
 from odyssey_mock.core.strict_json import JSON
 
 SHOWN = 5
-"""Entries listed of those that match; of more, only how many."""
+"""Maximum number of matching entries that a message lists; it gives only the number of the others."""
 
-type Step = str | tuple[str, Mapping[str, Any]]  # Any: `kind` and values, as `expect` takes them by keyword
-"""One of several things in order: its name, or its name and what else it must have."""
+type Step = str | tuple[str, Mapping[str, Any]]  # Any: `kind` and values, as in the keywords of `expect`
+"""One step of `expect_in_order`: a name, or a name with `kind` and values."""
 
 
 class ExpectationError(AssertionError):
-    """The journal is not as expected; the message says what was, and which entry came nearest to it."""
+    """The journal does not match an expectation. The message states the expectation and the nearest entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an entry must be to match."""
+    """The conditions that an entry must meet."""
 
     name: str
     kind: Kind | None
@@ -40,7 +39,7 @@ class Wanted:
 
     @classmethod
     def of(cls, step: Step) -> Self:
-        """Read one step of `expect_in_order`."""
+        """Make the conditions of one step of `expect_in_order`."""
         name, more = (step, {}) if isinstance(step, str) else step
         return cls(name, more.get("kind"), {key: value for key, value in more.items() if key != "kind"})
 
@@ -49,19 +48,19 @@ class Wanted:
         return f"{self.name}{kind}{_listed(self.where)}"
 
     def is_met_by(self, entry: Entry) -> bool:
-        """Say whether the entry matches."""
+        """Return whether the entry matches."""
         return entry.matches(self.kind, self.name, self.where)
 
     def found_in(self, journal: Journal, since: int) -> list[Entry]:
-        """The entries that match, from index `since` on, oldest first."""
+        """Return the matching entries from index `since` on, oldest first."""
         return [entry for entry in journal.entries if entry.index >= since and self.is_met_by(entry)]
 
     def nearest_in(self, journal: Journal, since: int) -> str:
-        """Tell which of the others, from index `since` on, comes nearest, and in what it differs."""
+        """Describe the nearest entry that does not match, from index `since` on, and how it differs."""
         others = [entry for entry in journal.entries if entry.index >= since and not self.is_met_by(entry)]
         near = nearest(others, self.kind, self.name, self.where)
         if near is None:
-            return "the journal has nothing else" + (f" from index {since} on" if since else "")
+            return "the journal has no other entry" + (f" from index {since} on" if since else "")
         differences: dict[str, tuple[JSON, JSON]] = {}
         if near.name != self.name:
             differences["name"] = (self.name, near.name)
@@ -70,21 +69,21 @@ class Wanted:
         differences |= near.differences(self.where)
         there = {*differences.keys() - self.where.keys(), *PLACES, *near.data}
         told = [
-            f"{key}: expected {_shown(expected)}, {f'got {_shown(got)}' if key in there else f'it has no {key}'}"
+            f"{key}: expected {_shown(expected)}, {f'got {_shown(got)}' if key in there else f'the entry has no {key}'}"
             for key, (expected, got) in differences.items()
         ]
-        return f"the nearest was {_place(journal, near)}: {'; '.join(told)}"
+        return f"the nearest entry is {_place(journal, near)}: {'; '.join(told)}"
 
 
 def expect(journal: Journal, wanted: Wanted, *, count: int | None, since: int) -> Entry:
-    """Find what is `wanted`: at least once, or exactly `count` times; return the first.
+    """Return the first matching entry; require at least one, or exactly `count`.
 
     Raises:
-        ExpectationError: it is not there, or another number of times.
+        ExpectationError: no entry matches, or not `count` of them.
         ValueError: `count` is below 1.
     """
     if count is not None and count < 1:
-        raise ValueError(f"count must be 1 or more, not {count!r}; expect_none() is for what must not be there")
+        raise ValueError(f"count must be 1 or more, got {count!r}; use expect_none() to expect no entry")
     found = wanted.found_in(journal, since)
     if not found:
         raise ExpectationError(f"no {wanted}; {wanted.nearest_in(journal, since)}")
@@ -92,29 +91,29 @@ def expect(journal: Journal, wanted: Wanted, *, count: int | None, since: int) -
         shown = ", ".join(_place(journal, entry) for entry in found[:SHOWN])
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         near = f"; {wanted.nearest_in(journal, since)}" if len(found) < count else ""
-        raise ExpectationError(f"expected {wanted} {_times(count)}, got {_times(len(found))}: {shown}{more}{near}")
+        raise ExpectationError(f"expected {wanted} {_times(count)}, got it {_times(len(found))}: {shown}{more}{near}")
     return found[0]
 
 
 def expect_none(journal: Journal, wanted: Wanted, *, since: int) -> None:
-    """Make sure that what is `wanted` elsewhere is not there.
+    """Assert that no entry matches.
 
     Raises:
-        ExpectationError: it is.
+        ExpectationError: an entry matches.
     """
     found = wanted.found_in(journal, since)
     if found:
         raise ExpectationError(
-            f"expected no {wanted}, got {_times(len(found))}; "
-            f"the first was {_place(journal, found[0])}: {_cut(found[0].encoded)}"
+            f"expected no {wanted}, got it {_times(len(found))}; "
+            f"the first is {_place(journal, found[0])}: {_cut(found[0].encoded)}"
         )
 
 
 def expect_in_order(journal: Journal, steps: Sequence[Step], *, since: int) -> list[Entry]:
-    """Find an entry for each step, each after the one before, whatever else is between them.
+    """Return a matching entry for each step, each after the one before; other entries may be in between.
 
     Raises:
-        ExpectationError: a step is not there after the one before it.
+        ExpectationError: no entry after that of the step before matches.
     """
     matched: list[Entry] = []
     for number, wanted in enumerate(map(Wanted.of, steps), 1):
@@ -123,7 +122,7 @@ def expect_in_order(journal: Journal, steps: Sequence[Step], *, since: int) -> l
         if not found:
             where = f" after {_place(journal, matched[-1])}" if matched else ""
             before = [entry for entry in wanted.found_in(journal, since) if entry not in matched]
-            hint = f"it was there before, {_place(journal, before[-1])}; " if before else ""
+            hint = f"it occurs before that, {_place(journal, before[-1])}; " if before else ""
             raise ExpectationError(
                 f"step {number} of {len(steps)}: no {wanted}{where}; {hint}{wanted.nearest_in(journal, after)}"
             )
@@ -144,7 +143,7 @@ def _shown(value: JSON) -> str:
 
 
 def _cut(text: str) -> str:
-    """Its beginning: a session description has pages, and an expectation a line."""
+    """Shorten `text` to fit a one-line message: a session description is several pages long."""
     return text if len(text) <= DIGEST_LENGTH else f"{text[:DIGEST_LENGTH]}..."
 
 

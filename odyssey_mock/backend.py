@@ -1,4 +1,4 @@
-"""All that one running server knows, put together: each part with the others that it works on."""
+"""State of one running server: its services, connected to each other."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -30,24 +30,24 @@ from odyssey_mock.simulations.jobs import Jobs
 
 @dataclass(eq=False)
 class Backend:
-    """The state of one server. Nothing but `server.py` and `http/app.py` sees all of it."""
+    """The services of one server. Only `server.py` and `http/app.py` use it; other code gets single services."""
 
     settings: Settings
     clock: Clock
     entropy: Entropy
     network: MockNetwork
     base_url: str
-    """Where the server answers HTTP, without a slash at its end."""
+    """Base URL of the server, without a trailing slash."""
     stun_url: str
     """The STUN responder as an ICE server URL (RFC 7064)."""
     frame_encoder: MakeFrameEncoder = drawn
-    """What makes the packets of live streams."""
+    """Makes the encoded packets of live streams."""
     journal: Journal = field(init=False)
     faults: Faults = field(init=False)
     accounts: Accounts = field(init=False)
     tokens: SessionTokens = field(init=False)
     telemetry: deque[Mapping[str, JSON]] = field(init=False)
-    """The events that clients sent, oldest first."""
+    """The telemetry events that clients sent, oldest first."""
     sessions: SessionRegistry = field(init=False)
     streams: StreamStore = field(init=False)
     usage: Usage = field(init=False)
@@ -96,7 +96,7 @@ class Backend:
         )
 
     def _session_maker(self) -> partial[Session]:
-        """What makes the server's sessions, given what differs between them."""
+        """Return the factory of sessions; the caller adds the arguments that differ between sessions."""
         connect = partial(
             ClientConnection,
             journal=self.journal,
@@ -132,7 +132,7 @@ class Backend:
         )
 
     async def reset(self) -> None:
-        """End every session and job and forget all that has happened; clock, settings and address stay."""
+        """End all sessions and jobs and clear all records; keep clock, settings and address."""
         await self.sessions.close()
         await self.broadcasts.close()
         await self.jobs.reset()

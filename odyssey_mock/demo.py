@@ -1,7 +1,7 @@
-"""`odyssey-mock demo`: the main job from end to end, with everything real, and something to look at afterwards.
+"""The demo of `odyssey-mock demo`: a live session from end to end, with files to look at afterwards.
 
-It starts the mock, connects our client to it over real HTTP, WebSocket and WebRTC, starts a stream, changes it twice,
-ends it, and leaves a video, a contact sheet of the frames around each change, and the journal.
+It starts the mock, connects a client over real HTTP, WebSocket and WebRTC, starts a stream, interacts twice, and ends
+the stream. It writes a video, a contact sheet of the frames around each interaction, and the journal.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from odyssey_mock.server import MockOdyssey
 START = "A lighthouse on a cliff above the sea, at sunset"
 INTERACTIONS = ("A storm rolls in and night falls", "The clouds part and a full moon rises over snow")
 PAUSE = 2.0
-"""Seconds of video between one prompt and the next."""
+"""Seconds of video between two prompts."""
 BEFORE, AFTER = 3, 4
-"""Frames of the contact sheet before and after the first that shows an interaction."""
+"""Number of frames on the contact sheet before and after the first frame that shows an interaction."""
 LIMIT = 30.0
-"""Seconds for the whole demo; it takes under 15."""
+"""Timeout of the demo in seconds; it takes less than 15."""
 
 _THUMB = 200
 _MARGIN, _CAPTION = 12, 46
@@ -32,7 +32,7 @@ _MARGIN, _CAPTION = 12, 46
 
 @dataclass(slots=True)
 class Sighting:
-    """A received frame and what its stamp says."""
+    """A received frame and its decoded stamp."""
 
     frame: VideoFrame
     stamp: FrameStamp
@@ -40,7 +40,7 @@ class Sighting:
 
 @dataclass(slots=True)
 class Watcher:
-    """Reads every frame of the stream; keeps those around each change of the prompt."""
+    """Reads every frame of the stream and keeps those around each change of the prompt."""
 
     seen: int = 0
     missing: int = 0
@@ -49,7 +49,7 @@ class Watcher:
     _last: FrameStamp | None = None
 
     async def watch(self, stream: MediaStream) -> None:
-        """Look at frames until the video ends."""
+        """Read frames until the video ends."""
         async for frame in stream.frames(buffer=64):
             stamp = read_stamp(frame.luma)
             if stamp is not None and stamp.stream_tag is not None:
@@ -69,7 +69,7 @@ class Watcher:
 
 
 async def run(directory: Path, say: Callable[[str], None] = print) -> None:
-    """Run the demo; leave `stream.mp4`, `contact-sheet.png` and `journal.jsonl` in `directory`, which exists."""
+    """Run the demo and write `stream.mp4`, `contact-sheet.png` and `journal.jsonl` to `directory`, which must exist."""
     video, pictures, journal = (directory / name for name in ("stream.mp4", "contact-sheet.png", "journal.jsonl"))
     async with asyncio.timeout(LIMIT), MockOdyssey() as mock:
         say(f"mock      {mock.url}")
@@ -104,7 +104,7 @@ async def _stream(client: Odyssey, watcher: Watcher, video: Path, say: Callable[
 
 
 async def _frames_pass(stream: MediaStream, seconds: float) -> None:
-    """Let so much video go by: the pause of somebody who watches."""
+    """Wait until `seconds` of video have been received."""
     first: float | None = None
     async for frame in stream.frames(buffer=1):
         first = frame.timestamp_ms if first is None else first
@@ -113,7 +113,7 @@ async def _frames_pass(stream: MediaStream, seconds: float) -> None:
 
 
 def contact_sheet(rows: list[list[Sighting]]) -> Image.Image:
-    """One row an interaction: the frames around it, in order, each with what its stamp says."""
+    """Draw one row per interaction: the frames around it, in order, each with the values of its stamp."""
     font = ImageFont.load_default(13)
     thumbs = [[Image.fromarray(each.frame.data).resize(_thumb_size(each.frame)) for each in row] for row in rows]
     width = max((len(row) for row in rows), default=1) * (_THUMB + _MARGIN) + _MARGIN

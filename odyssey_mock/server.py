@@ -1,4 +1,4 @@
-"""A mock that runs in the event loop of whoever starts it."""
+"""`MockOdyssey`: the mock as an async context manager."""
 
 import asyncio
 import logging
@@ -30,36 +30,36 @@ from odyssey_mock.simulations.jobs import Jobs
 from odyssey_mock.system_network import SystemNetwork
 
 CLOSE_SESSIONS = 5.0
-"""Seconds that sessions may take to end when the mock is left, and jobs as well."""
+"""Seconds that spectators, sessions and simulation jobs each may take to end when the mock is closed."""
 
 logger = logging.getLogger("odyssey_mock")
 
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
-"""What to call a server that listens on every address."""
+"""The host in the URL of a server that listens on all addresses."""
 
 
 class MockOdyssey:
-    """A fake Odyssey service: real HTTP, WebSocket and WebRTC, in this process and its event loop.
+    """A fake Odyssey service with real HTTP, WebSocket and WebRTC, running in the current event loop.
 
-    An async context manager; the address and all else is known once it is entered, and what happened can still be read
-    after it was left::
+    An async context manager. The address is known once it is entered; the journal can still be read after it is
+    closed::
 
         async with MockOdyssey(clock="manual") as mock:
             client = Odyssey(mock.api_key, api_url=mock.url)
 
     Args:
-        settings: what it is like; the defaults where not given.
-        plan: `free` or `unlimited` (`PLANS`): all limits of accounts that are not named in `overrides`.
-        clock: `real` or `manual`, or a clock that the mock enters and leaves; from `settings.clock` where not given.
-        entropy: where ids come from; from `settings.seed` where not given.
-        network: what it listens with; the operating system's where not given.
-        frame_encoder: what makes the packets of live streams; they are drawn and encoded where not given.
-        **overrides: single settings, by name; `odyssey_mock/settings.py` describes each.
+        settings: the base settings; by default `Settings()`.
+        plan: `free` or `unlimited` (`PLANS`): sets all account limits that `overrides` does not set.
+        clock: `real`, `manual`, or a clock that the mock enters and exits; by default `settings.clock`.
+        entropy: the source of ids and secrets; by default created from `settings.seed`.
+        network: opens sockets and creates peers; by default those of the operating system and aiortc.
+        frame_encoder: makes the encoded packets of live streams; by default frames are drawn and encoded.
+        **overrides: single settings by name; see `odyssey_mock/settings.py`.
 
     Raises:
-        UnknownSettingError: a name is no setting.
-        SettingsError: a setting has a value it cannot have, or there is no such plan.
-        FaultError: one of `faults` cannot be.
+        UnknownSettingError: a name is not a setting.
+        SettingsError: the value of a setting is invalid, or the plan is unknown.
+        FaultError: one of `faults` is invalid.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class MockOdyssey:
         self._frame_encoder = frame_encoder
         keys = self.settings.keys
         self.api_key = f"ody_{self._entropy.token(18)}" if keys is None else next(iter(keys))
-        """A key that it accepts: a new one, or the first of those configured."""
+        """An API key that the mock accepts: the first configured one, otherwise a new one."""
         self._backend: Backend | None = None
         self._outage: Outage | None = None
         self._resources: AsyncExitStack | None = None
@@ -98,33 +98,33 @@ class MockOdyssey:
 
     @property
     def backend(self) -> Backend:
-        """What routes and streamers work on, for those who need more than this class shows.
+        """The internal state of the server, for tests that need more than this class offers.
 
         Raises:
-            RuntimeError: the mock was not entered.
+            RuntimeError: the mock has not been entered.
         """
         if self._backend is None:
-            raise RuntimeError("this mock does not run yet: enter it first (async with MockOdyssey() as mock: ...)")
+            raise RuntimeError("the mock is not running; enter it first: async with MockOdyssey() as mock: ...")
         return self._backend
 
     @property
     def url(self) -> str:
-        """Base URL of the REST API, without a slash at its end."""
+        """Base URL of the REST API, without a trailing slash."""
         return self.backend.base_url
 
     @property
     def clock(self) -> Clock:
-        """The server's time."""
+        """The server's clock."""
         return self._clock
 
     @property
     def faults(self) -> Faults:
-        """What is to fail: `mock.faults.add(at="rest.sessions.request", do="status", status=503, times=3)`."""
+        """The list of faults: `mock.faults.add(at="rest.sessions.request", do="status", status=503, times=3)`."""
         return self.backend.faults
 
     @property
     def journal(self) -> Journal:
-        """What happened, in order."""
+        """The record of what happened, in order."""
         return self.backend.journal
 
     @property
@@ -134,27 +134,28 @@ class MockOdyssey:
 
     @property
     def streams(self) -> Mapping[str, StreamRecord]:
-        """Every stream that was started, by id."""
+        """All streams that were started, by id. Ended streams beyond `streams_limit` are dropped."""
         return self.backend.streams.records
 
     @property
     def broadcasts(self) -> Broadcasts:
-        """The streams that can be watched, by stream id, with their spectators and what was encoded for them.
+        """The broadcasts by stream id, with their spectators and counts of encoded frames.
 
-        One that has ended is there as long as its playlist can be fetched (`hls_linger`).
+        An ended broadcast stays listed as long as its playlist can be fetched (`hls_linger`).
         """
         return self.backend.broadcasts
 
     @property
     def jobs(self) -> Jobs:
-        """The simulation jobs by id, and the workers that carry them out: to look at, to cancel, to lose a worker.
+        """The simulation jobs by id. A test can inspect or cancel a job, or make it lose its worker.
 
-        A job that clients submitted is found by its `job_id`, and told by its `status` and `history`::
+        ::
 
             job = await client.simulate(script=script)
             await mock.advance(0.4)
             await mock.jobs.lose_worker(job.job_id)
             await mock.advance(60)
+
             record = mock.jobs[job.job_id]
             assert (record.status, record.retry_count) == ("completed", 1)
             assert [state for state, _ in record.history][:4] == ["pending", "dispatched", "processing", "pending"]
@@ -163,7 +164,7 @@ class MockOdyssey:
 
     @property
     def recordings(self) -> Recordings:
-        """What streams have left behind; `await recordings.file(stream_id, "video.mp4")` is the path of a file."""
+        """The recordings of ended streams; `await recordings.file(stream_id, "video.mp4")` returns a file's path."""
         return self.backend.recordings
 
     @property
@@ -172,94 +173,97 @@ class MockOdyssey:
         return tuple(self.backend.telemetry)
 
     async def reset(self) -> None:
-        """End every session and job and forget what has happened; settings, clock and address stay.
+        """End all sessions and jobs and clear all records; keep settings, clock and address.
 
-        Where it was away, it is back.
+        A server that is away comes back first.
         """
         await self._running_outage().come_back()
         await self.backend.reset()
 
     async def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:
-        """Wait for an entry of the journal; `Journal.wait_for` says how.
+        """Wait for a journal entry; see `Journal.wait_for`.
 
         Raises:
-            JournalTimeoutError: none came.
+            JournalTimeoutError: no matching entry was written in time.
         """
         return await self.journal.wait_for(kind, name, timeout, since=since, **where)
 
     def expect(
         self, name: str, *, kind: Kind | None = None, count: int | None = None, since: int = 0, **where: JSON
     ) -> Entry:
-        """Make sure that something has happened, and get the first entry of the journal that says so.
+        """Assert that the journal has a matching entry, and return the first one.
 
         ::
 
             mock.expect("POST /sessions/token", status=200)
             mock.expect("rest.sessions.request", kind="fault", count=3)
+
             connected = mock.expect("session", to="connected")
             mock.expect_none("interactive_stream_error", since=connected.index)
             mock.expect_in_order(["offer", "answer", ("session", {"to": "connected"}), "stream_started"])
 
         Args:
-            name: what it is, as `Entry.name` has it: a route, the type of a message, a fault point, a deadline.
-            kind: its kind, where the name alone could be something else as well.
-            count: how often it has happened; None for once or more.
-            since: entries before this index do not count.
-            **where: values that it must have, as in `Entry.matches`.
+            name: the `Entry.name`: a route, a message type, a fault point or the name of a deadline.
+            kind: the kind of the entry; needed only if entries of several kinds have this name.
+            count: the exact number of matching entries; None for one or more.
+            since: entries before this index are ignored.
+            **where: values that the entry must have, as in `Entry.matches`.
 
         Raises:
-            ExpectationError: it has not; the message tells what came nearest.
+            ExpectationError: no entry matches, or not `count` of them. The message shows the nearest entry.
         """
         return expect(self.journal, Wanted(name, kind, where), count=count, since=since)
 
     def expect_none(self, name: str, *, kind: Kind | None = None, since: int = 0, **where: JSON) -> None:
-        """Make sure that something has not happened; told as for `expect`.
+        """Assert that the journal has no matching entry; the arguments are those of `expect`.
 
         Raises:
-            ExpectationError: it has; the message shows the first.
+            ExpectationError: an entry matches. The message shows the first one.
         """
         expect_none(self.journal, Wanted(name, kind, where), since=since)
 
     def expect_in_order(self, steps: Sequence[Step], *, since: int = 0) -> Sequence[Entry]:
-        """Make sure that things have happened one after the other, with whatever between them; get an entry of each.
+        """Assert that the journal has a matching entry for each step, in this order, and return these entries.
+
+        Other entries may be in between.
 
         Args:
-            steps: each a name, or a name and an object with `kind` and values, as for `expect`.
-            since: entries before this index do not count.
+            steps: each a name, or a name and a mapping with `kind` and values, as for `expect`.
+            since: entries before this index are ignored.
 
         Raises:
-            ExpectationError: one has not, after the one before it; the message tells what came nearest.
+            ExpectationError: no entry after that of the step before matches. The message shows the nearest entry.
         """
         return expect_in_order(self.journal, steps, since=since)
 
     async def go_away(self, seconds: float | None = None) -> None:
-        """Break down: every connection is cut without a goodbye, and connecting is refused.
+        """Simulate an outage: cut all connections without closing them properly, and refuse new ones.
 
-        What is known stays: accounts, tokens, jobs, and sessions for their grace. The address stays this mock's own.
+        Accounts, tokens and jobs are kept, and sessions for `session_grace`. The address stays reserved.
 
         Args:
-            seconds: when it comes back, on its clock; None for not before `come_back()`.
+            seconds: the length of the outage on the server's clock; None lasts until `come_back()`.
         """
         await self._running_outage().go(seconds)
 
     async def come_back(self) -> None:
-        """Listen again, under the same address; nothing where it is not away."""
+        """End an outage: listen again on the same address. Has no effect if the server is not away."""
         await self._running_outage().come_back()
 
     async def advance(self, seconds: float) -> None:
-        """Let `seconds` pass on a manual clock; `ManualClock.advance` says how.
+        """Advance a manual clock by `seconds`; see `ManualClock.advance`.
 
         Raises:
             RuntimeError: the clock is not manual.
         """
         if not isinstance(self._clock, ManualClock):
-            # A matter of how this mock was made, not of an argument's type.
+            # Not a TypeError: the mock is configured differently, no argument has the wrong type.
             raise RuntimeError('only a manual clock can be advanced: MockOdyssey(clock="manual")')  # noqa: TRY004
         await self._clock.advance(seconds)
 
     async def __aenter__(self) -> Self:
         if self._resources is not None:
-            raise RuntimeError(f"{self!r} runs already: make another one")
+            raise RuntimeError(f"{self!r} is already running; create another MockOdyssey")
         async with AsyncExitStack() as resources:
             await resources.enter_async_context(self._clock)
             host = self.settings.host
@@ -277,7 +281,7 @@ class MockOdyssey:
                 stun_url=f"stun:{_authority(reachable, stun.get_extra_info('sockname')[1])}",
                 frame_encoder=self._frame_encoder,
             )
-            # After the server, whose requests may be waiting for a file.
+            # Closed after the HTTP server, whose requests may be waiting for a file.
             resources.push_async_callback(backend.recordings.close)
             app = create_app(backend, self.go_away)
             http = HttpServer(app, listener, self._network)
@@ -306,7 +310,7 @@ class MockOdyssey:
 
     def _running_outage(self) -> Outage:
         if self._outage is None:
-            raise RuntimeError("this mock does not run yet: enter it first (async with MockOdyssey() as mock: ...)")
+            raise RuntimeError("the mock is not running; enter it first: async with MockOdyssey() as mock: ...")
         return self._outage
 
 
@@ -315,8 +319,8 @@ async def _close_in_time(what: str, close: Callable[[], Awaitable[None]]) -> Non
         async with asyncio.timeout(CLOSE_SESSIONS):
             await close()
     except TimeoutError:
-        # A client that does not read, or an image that is being decoded: no fault of whoever leaves the mock.
-        logger.warning("%s did not end within %s s; what is left of them is cut", what, CLOSE_SESSIONS)
+        # A client does not read, or an image is still being decoded. The caller can do nothing about it: only warn.
+        logger.warning("%s did not end within %s s and were cut off", what, CLOSE_SESSIONS)
 
 
 def _authority(host: str, port: int) -> str:

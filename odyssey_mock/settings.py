@@ -1,7 +1,7 @@
-"""Every setting of a mock, declared once: type, default, rule, description and option of `odyssey-mock serve`.
+"""All settings of the mock, each with its type, default, validation rule, description and command-line option.
 
-The defaults are those of `protocol.md` section 7. To add a setting, add a field to `Settings` (to `Limits` where plans
-differ in it) and its line to the keywords at the end of this file; a test compares the two.
+The defaults are those of `protocol.md` section 7. To add a setting, add a field to `Settings`, or to `Limits` if it
+depends on the plan. Then add it to the typed keywords at the end of this file; a test compares the two.
 """
 
 import dataclasses
@@ -23,43 +23,43 @@ type Priority = Literal["low", "normal", "high"]
 type Plan = Literal["free", "unlimited"]
 
 PRIORITIES: tuple[Priority, ...] = get_args(Priority.__value__)
-"""Lowest first."""
+"""The priorities of simulation jobs, lowest first."""
 
 KEY_PATTERN = r"^ody_[A-Za-z0-9_-]{4,}$"
-"""What an API key looks like."""
+"""Regular expression for a well-formed API key."""
 
 
 class SettingsError(ValueError):
-    """A setting has a value it cannot have; the message names the setting, what it expects and what came."""
+    """A setting has an invalid value. The message states the setting, the expected value and the value it got."""
 
 
 class UnknownSettingError(TypeError):
-    """No setting has that name; the message lists those there are."""
+    """A setting name is unknown. The message lists the known names."""
 
 
-# What a value may be
+# Rules that validate values
 
 
 def _echo(value: object) -> str:
-    return f", not {value!r}"
+    return f", got {value!r}"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a value may be.
+    """Validates the value of a setting.
 
     Attributes:
-        expected: what it must be, as it stands after "must be".
-        holds: whether a value is that.
-        least: the least number, where it is one.
-        above: whether it must be above `least`.
-        most: the greatest number.
-        unit: what stands for the value in the help of its option; None for its type.
-        echo: how the message of an error ends, from the value that came.
+        expected: describes valid values; error messages put it after "must be".
+        holds: returns whether a value is valid.
+        least: the minimum, for numbers.
+        above: whether the value must be greater than `least`, not equal to it.
+        most: the maximum, for numbers.
+        unit: the placeholder for the value in `serve --help`; None shows the type.
+        echo: makes the end of the error message from the invalid value.
     """
 
     expected: str
-    holds: Callable[[Any], bool]  # Any: it is for the rule to judge the value
+    holds: Callable[[Any], bool]  # Any: the value has not been validated yet
     least: int | None = None
     above: bool = False
     most: int | None = None
@@ -67,10 +67,10 @@ class Rule:
     echo: Callable[[Any], str] = _echo  # Any: as above
 
     def check(self, name: str, value: object) -> None:
-        """Make sure that `value` is good for what has that name.
+        """Check that `value` is valid for the setting `name`.
 
         Raises:
-            SettingsError: it is not.
+            SettingsError: `value` is invalid.
         """
         if not self.holds(value):
             raise SettingsError(f"{name} must be {self.expected}{self.echo(value)}")
@@ -85,7 +85,7 @@ def _is_whole(value: object) -> bool:
 
 
 def _number(expected: str, unit: str, *, above: bool = False) -> Rule:
-    """A finite number, 0 or more, or `above` 0."""
+    """Make a rule for finite numbers of at least 0, or greater than 0 if `above`."""
 
     def holds(value: Any) -> bool:  # Any: as in `Rule`
         return _is_number(value) and (value > 0 if above else value >= 0)
@@ -94,7 +94,7 @@ def _number(expected: str, unit: str, *, above: bool = False) -> Rule:
 
 
 def _whole(expected: str, least: int, most: int | None = None) -> Rule:
-    """A whole number in that range."""
+    """Make a rule for whole numbers from `least` to `most`."""
 
     def holds(value: Any) -> bool:  # Any: as in `Rule`
         return _is_whole(value) and value >= least and (most is None or value <= most)
@@ -103,20 +103,20 @@ def _whole(expected: str, least: int, most: int | None = None) -> Rule:
 
 
 def _one_of(choices: TypeAliasType) -> Rule:
-    """One of the texts of a `Literal`."""
+    """Make a rule for the strings of a `Literal`."""
     texts = get_args(choices.__value__)
     *others, last = map(repr, texts)
     return Rule(f"{', '.join(others)} or {last}", lambda value: isinstance(value, str) and value in texts)
 
 
 def _or_none(rule: Rule) -> Rule:
-    """The same of a limit, which there may be none of."""
+    """Like `rule`, but also accepts None (no limit)."""
     expected, holds = f"{rule.expected}, or None for no limit", rule.holds
     return dataclasses.replace(rule, expected=expected, holds=lambda value: value is None or holds(value))
 
 
 def _is_size(value: object) -> bool:
-    """Whether a frame of that size can be coded in 4:2:0, and has room for its stamp either way up."""
+    """Check that a frame of this size fits 4:2:0 video (even sides) and has room for its stamp in both orientations."""
     if not (isinstance(value, tuple) and len(value) == 2):
         return False
     return all(_is_whole(side) and side >= 88 and side % 2 == 0 for side in value) and bool(max(value) >= 160)
@@ -162,31 +162,31 @@ COUNT_FROM_0 = _whole("a whole number, 0 or more", 0)
 PORT = _whole("a port from 0 to 65535", 0, 65535)
 SEED = Rule("a whole number or None", lambda value: value is None or _is_whole(value), unit="NUMBER")
 FLAG = Rule("True or False", lambda value: isinstance(value, bool))
-ADDRESS = Rule("an address to listen on", lambda value: isinstance(value, str) and value != "")
+ADDRESS = Rule("a non-empty address to listen on", lambda value: isinstance(value, str) and value != "")
 SIZE = Rule("(width, height) in pixels, both even, at least 88x160 or 160x88", _is_size, least=88, unit="W H")
 HOSTS = Rule("a list of host names, without scheme or port", _are_hosts)
-REGIONS = Rule("one Region or more, with different ids and latencies of 0 or more", _are_regions)
+REGIONS = Rule("a non-empty list of Region, with distinct ids and latencies of 0 or more", _are_regions)
 KEYS = Rule(
-    f"a mapping of one key or more, each matching {KEY_PATTERN}, to its AccountSettings, "
-    "or None to accept every well-formed one",
+    f"a non-empty mapping of API keys, each matching {KEY_PATTERN}, to AccountSettings, "
+    "or None to accept every well-formed key",
     _are_keys,
-    # Keys are secrets, and stay out of messages.
+    # Keys are secrets and must not appear in messages.
     echo=lambda _: "",
 )
 FAULTS = Rule(
     "a list of faults, each an object with `at` and `do`",
     lambda value: isinstance(value, Sequence) and all(isinstance(each, Mapping) for each in value),
-    # Faults may name API keys.
-    echo=lambda value: f", not a {type(value).__name__}",
+    # Faults may contain API keys, so the message gives only the type.
+    echo=lambda value: f", got {type(value).__name__}",
 )
 
 
-# How a setting is declared
+# Declaring a setting
 
 
 @dataclass(frozen=True, slots=True)
 class _Declared:
-    """What a field of `Settings` carries beside its name, its type and its default."""
+    """Metadata of a `Settings` field, in addition to its name, type and default."""
 
     rule: Rule
     description: str
@@ -203,15 +203,15 @@ def setting[T](
     served: T | None = None,
     secret: bool = False,
 ) -> T:
-    """Declare a setting: the right side of a field of `Settings`.
+    """Declare a setting, as the right-hand side of a `Settings` field.
 
     Args:
-        default: its value where none is given.
-        rule: what its value may be.
-        description: what it is, as `odyssey-mock serve --help` shows it.
-        option: its option of `odyssey-mock serve`, where that is not `--` and the name.
-        served: the default of that option, where it is another.
-        secret: whether its value stays out of `repr`.
+        default: the default value.
+        rule: validates the value.
+        description: the text in `odyssey-mock serve --help`.
+        option: the option of `odyssey-mock serve`; None derives it from the name of the setting.
+        served: the default of that option; None uses `default`.
+        secret: whether `repr` omits the value.
     """
     metadata = {_Declared: _Declared(rule, description, option, served)}
     return field(default=default, repr=not secret, metadata=metadata)
@@ -219,20 +219,20 @@ def setting[T](
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting, as it was declared.
+    """One declared setting.
 
     Attributes:
-        name: of the field and of the keyword.
-        type: of its value; a type alias is resolved.
-        default: its value where none is given.
-        rule: what its value may be.
-        description: what it is.
-        option: its option of `odyssey-mock serve`.
+        name: the name of the field and of the keyword argument.
+        type: the type of the value; type aliases are resolved.
+        default: the default value.
+        rule: validates the value.
+        description: the text in `odyssey-mock serve --help`.
+        option: the option of `odyssey-mock serve`.
         served: the default of that option.
     """
 
     name: str
-    type: Any  # Any: what `get_type_hints` gives: a class, or a form such as `int | None`
+    type: Any  # Any: `get_type_hints` returns a class or a form such as `int | None`
     default: object
     rule: Rule
     description: str
@@ -245,71 +245,71 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How much one account may use, as its plan says. Times are seconds on the server's clock; None is no limit.
+    """The limits of one account. Times are seconds on the server's clock; None means no limit.
 
     The defaults are those of the vendor's free plan.
     """
 
     concurrent_sessions: int | None = setting(
-        5, _or_none(COUNT), "Sessions that one account may hold at once; one more is answered 429."
+        5, _or_none(COUNT), "Maximum number of concurrent sessions per account; a further request gets a 429."
     )
     monthly_hours: float | None = setting(
         None,
         _or_none(HOURS),
-        "Hours of video that one account may have made in a calendar month (UTC); with none left, new ones are 429.",
+        "Hours of video per account and calendar month (UTC); once used up, new sessions and jobs get a 429.",
     )
     queued_simulations: int | None = setting(
-        10, _or_none(COUNT), "Pending jobs that one account may have; one more is answered 429."
+        10, _or_none(COUNT), "Maximum number of pending simulation jobs per account; a further job gets a 429."
     )
     connection_duration: float | None = setting(
         3600.0,
         _or_none(SECONDS),
-        "How long a connection may be; at the limit the client is told `duration_limit_reached`, and the session ends.",
+        "Maximum seconds of a connection; at the limit the server sends `duration_limit_reached` and ends the session.",
     )
     inactivity: float | None = setting(
         40.0,
         _or_none(SECONDS),
-        "How long a connection may be without a stream and without a message of its client; then it is closed.",
+        "Seconds without a stream and without a message from the client after which the connection is closed.",
     )
     stream_duration: float | None = setting(
-        150.0, _or_none(SECONDS), "How long a live stream may be; at the limit it ends, and its connection with it."
+        150.0, _or_none(SECONDS), "Maximum seconds of a live stream; at the limit the stream and its connection end."
     )
 
 
 PLANS: Mapping[Plan, Limits] = MappingProxyType(
     {"free": Limits(), "unlimited": Limits(**{each.name: None for each in dataclasses.fields(Limits)})}
 )
-"""The limits of each plan, by its name (`protocol.md` section 7)."""
+"""The limits of each plan, by plan name (`protocol.md` section 7)."""
 
 PLAN = Rule(f"one of {', '.join(map(repr, PLANS))}", lambda value: isinstance(value, str) and value in PLANS)
 LIMIT_NAMES = tuple(each.name for each in dataclasses.fields(Limits))
 
 
 class _Inherited(Enum):
-    """What stands for a limit that an account has no value of its own for: None is a value."""
+    """Type of the `INHERITED` marker. None cannot mark an unset limit, because it means no limit."""
 
-    INHERITED = "as its plan or the settings say"
+    INHERITED = "inherited from the plan or the settings"
 
 
 INHERITED: Final = _Inherited.INHERITED
 type Own[T] = T | Literal[_Inherited.INHERITED] | None
-"""A limit of one account: its own value, None for no limit, or as its plan or the settings say."""
+"""A limit of one account: a value, None for no limit, or `INHERITED` from its plan or the settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountSettings:
-    """What differs for the account of one configured key.
+    """Settings of the account behind one configured key.
 
-    Its limits are those it names itself, then those of its `plan`, then those of the `Settings`.
+    A limit set here takes precedence over the limit of its `plan`, which takes precedence over `Settings`.
     """
 
     bypass_privilege: bool | None = None
-    """Whether it may ask for `bypass_vlm_expansion`; None: as `Settings.bypass_privilege` says."""
+    """Whether the account may use `bypass_vlm_expansion`; None uses `Settings.bypass_privilege`."""
     simulation_priority: Priority | None = None
-    """The `priority` of its simulation jobs; None: as `Settings.simulation_priority` says."""
+    """The `priority` of its simulation jobs; None uses `Settings.simulation_priority`."""
     plan: Plan | None = None
-    """A name of `PLANS`; None: as the settings say."""
-    # Those of `Limits`, each by its name there
+    """A name in `PLANS`; None uses the limits of `Settings`."""
+    # The limits, with the same names as in `Limits`
     concurrent_sessions: Own[int] = INHERITED
     monthly_hours: Own[float] = INHERITED
     queued_simulations: Own[int] = INHERITED
@@ -318,21 +318,21 @@ class AccountSettings:
     stream_duration: Own[float] = INHERITED
 
     @property
-    def own_limits(self) -> Mapping[str, Any]:  # Any: each of its own type
-        """The limits that it names itself."""
+    def own_limits(self) -> Mapping[str, Any]:  # Any: limits have different types
+        """The limits that are set here, by name."""
         named = {name: getattr(self, name) for name in LIMIT_NAMES}
         return {name: value for name, value in named.items() if value is not INHERITED}
 
     def limits(self, inherited: Limits) -> Limits:
-        """All its limits; `inherited` are those of the settings."""
+        """Return all limits of the account; `inherited` are the limits of the settings."""
         given = inherited if self.plan is None else PLANS[self.plan]
         return dataclasses.replace(given, **self.own_limits)
 
     def check(self) -> None:
-        """Make sure that its plan and its limits are such.
+        """Check the plan and the limits.
 
         Raises:
-            SettingsError: one is not.
+            SettingsError: the plan or a limit is invalid.
         """
         if self.plan is not None:
             PLAN.check("plan of a key", self.plan)
@@ -342,12 +342,12 @@ class AccountSettings:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One place a session can be served from, as `GET /regions` lists it."""
+    """A region that can serve sessions, as listed by `GET /regions`."""
 
     id: str
-    """Name of the region, as sessions carry it."""
+    """The region's name, as it appears in sessions."""
     latency: float = 0.0
-    """Seconds by which the answer of its ping URL is held back, in real time."""
+    """Seconds of real time by which the response to its ping URL is delayed."""
 
 
 DEFAULT_REGIONS = (Region("us-east-1"), Region("us-west-2"), Region("eu-west-1"))
@@ -355,144 +355,146 @@ DEFAULT_REGIONS = (Region("us-east-1"), Region("us-west-2"), Region("eu-west-1")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Limits):
-    """Every setting of a mock: the limits of accounts, and these. Times are on the server's clock where not said.
+    """All settings of the mock, including the limits of accounts.
+
+    Times are seconds on the server's clock unless a description names real time.
 
     Raises:
-        SettingsError: a value is out of its range.
+        SettingsError: a value is invalid.
     """
 
-    # Where it listens
-    host: str = setting("127.0.0.1", ADDRESS, "Address that HTTP, WebSocket and STUN listen on.")
-    port: int = setting(0, PORT, "TCP port; 0 takes a free one.", served=8400)
+    # Listening
+    host: str = setting("127.0.0.1", ADDRESS, "Address on which HTTP, WebSocket and STUN listen.")
+    port: int = setting(0, PORT, "TCP port to listen on; 0 picks a free port.", served=8400)
     loopback_only: bool = setting(
         False,
         FLAG,
-        "Whether the streamer offers ICE candidates on 127.0.0.1 alone. Firefox needs the machine's own too.",
+        "Offer ICE candidates on 127.0.0.1 only; Firefox also needs the machine's other addresses.",
     )
 
-    # What time and chance are made of
+    # Time and randomness
     clock: ClockKind = setting(
-        "real", _one_of(ClockKind), "`real` follows the event loop; `manual` stands still until it is advanced."
+        "real", _one_of(ClockKind), "Server clock: `real` follows real time, `manual` moves only when advanced."
     )
-    speed: float = setting(1.0, SPEED, "Seconds that pass on a real clock in one second of the event loop.")
-    seed: int | None = setting(None, SEED, "Seed of every id and secret; None draws them from the operating system.")
+    speed: float = setting(1.0, SPEED, "Speed of the real clock: seconds on the server's clock per real second.")
+    seed: int | None = setting(None, SEED, "Seed for all ids and secrets; without one they are random.")
 
-    # Who may do what
+    # Accounts and tokens
     keys: Mapping[str, AccountSettings] | None = setting(
         None,
         KEYS,
-        "The API keys that are accepted, and no others; None accepts every well-formed key.",
+        "API key to accept; other keys are then rejected. Without any, every well-formed key is accepted.",
         option="--key",
         secret=True,
     )
-    bypass_privilege: bool = setting(True, FLAG, "Whether accounts may ask for `bypass_vlm_expansion`.")
-    access_token_lifetime: float = setting(3600.0, SECONDS, "How long the token of `POST /auth/token` is accepted.")
-    session_token_lifetime: float = setting(600.0, SECONDS, "How long a session token opens the signaling socket.")
+    bypass_privilege: bool = setting(True, FLAG, "Allow accounts to use `bypass_vlm_expansion`.")
+    access_token_lifetime: float = setting(3600.0, SECONDS, "Seconds until the token of `POST /auth/token` expires.")
+    session_token_lifetime: float = setting(
+        600.0, SECONDS, "Seconds until a session token for the signaling socket expires."
+    )
     usage_error_form: UsageErrorForm = setting(
         "object",
         _one_of(UsageErrorForm),
-        "Shape of `detail` in a 429; clients of the 1.0 series read the `string` form.",
+        "Form of `detail` in a 429 response; clients of the 1.0 series expect `string`.",
     )
 
     # Sessions
     regions: Sequence[Region] = setting(
-        DEFAULT_REGIONS, REGIONS, "What `GET /regions` lists, in that order.", option="--region"
+        DEFAULT_REGIONS, REGIONS, "Regions that `GET /regions` lists, in this order.", option="--region"
     )
     streamers: int = setting(
-        100, COUNT_FROM_0, "Sessions that are served at once by all accounts together; one more is answered 503."
+        100, COUNT_FROM_0, "Maximum number of concurrent sessions of all accounts; a further request gets a 503."
     )
     dangling_session: float = setting(
         900.0,
         SECONDS,
-        "How long a session keeps its streamer while nobody is connected to it, with or without a socket.",
+        "Seconds after which a session without a connected peer ends and frees its streamer.",
     )
     session_grace: float = setting(
         10.0,
         SECONDS_FROM_0,
-        "How long a session waits for a client that was lost without a goodbye, its stream going on; 0 for not at all.",
+        "Seconds that a session and its stream continue after the client is lost, so that it can reconnect; 0: none.",
     )
-    image_to_video: bool = setting(True, FLAG, "Whether streamers take an image at the start of a stream.")
-    max_image_bytes: int = setting(25 * 2**20, COUNT, "Largest image accepted, in bytes after base64.")
+    image_to_video: bool = setting(True, FLAG, "Allow streams to start from an image.")
+    max_image_bytes: int = setting(25 * 2**20, COUNT, "Maximum size of an image in bytes, after base64 decoding.")
     channel_delay: float = setting(
         0.075,
         SECONDS_FROM_0,
-        "Seconds of real time between a peer's connection and its data channels; browsers lose messages with less.",
+        "Real seconds from a browser's peer connection to its data channels; if too low, browsers lose messages.",
     )
 
     # Video
-    fps: int = setting(20, COUNT, "Frames in a second.")
+    fps: int = setting(20, COUNT, "Frames per second.")
     portrait_size: PixelSize = setting(
-        (704, 1280), SIZE, "Width and height of a portrait stream, in pixels; both even, as 4:2:0 video needs."
+        (704, 1280), SIZE, "Width and height of portrait streams in pixels; both must be even (4:2:0 video)."
     )
     landscape_size: PixelSize = setting(
-        (1280, 704), SIZE, "Width and height of a landscape stream, in pixels; both even."
+        (1280, 704), SIZE, "Width and height of landscape streams in pixels; both must be even."
     )
-    bitrate: int = setting(1_500_000, COUNT, "Bits in a second that the encoder aims at.")
+    bitrate: int = setting(1_500_000, COUNT, "Target bitrate of the encoder in bits per second.")
     keyframe_gap: float = setting(
         0.5,
         SECONDS_FROM_0,
-        "Seconds of real time, at least, between key frames for receivers that have lost a picture (PLI, FIR).",
+        "Minimum real seconds between key frames for receivers that lost a frame (PLI, FIR).",
     )
 
     # Broadcast
     spectator_handshake: float = setting(
-        10.0, SECONDS, "How long a spectator may take from the answer to the connection; then it is dropped."
+        10.0, SECONDS, "Seconds from the SDP answer within which a spectator must connect; then it is dropped."
     )
-    hls: bool = setting(
-        True, FLAG, "Whether broadcasts have an HLS playlist as well; without, `broadcast_url` is null."
+    hls: bool = setting(True, FLAG, "Provide an HLS playlist for broadcasts; without it, `broadcast_url` is null.")
+    hls_segment_duration: float = setting(
+        1.0, SECONDS, "Seconds of video per HLS segment, rounded to the nearest frame."
     )
-    hls_segment_duration: float = setting(1.0, SECONDS, "Seconds of video in one HLS segment, to the nearest frame.")
-    hls_segments: int = setting(7, COUNT, "Segments that the playlist of a live broadcast lists.")
+    hls_segments: int = setting(7, COUNT, "Number of segments in the playlist of a live broadcast.")
     hls_linger: float = setting(
-        60.0, SECONDS_FROM_0, "How long playlist and segments of a broadcast that has ended can still be fetched."
+        60.0, SECONDS_FROM_0, "Seconds that playlist and segments stay available after a broadcast has ended."
     )
 
     # Simulations
     simulation_workers: int = setting(
-        4, COUNT_FROM_0, "Jobs that are worked on at once; with 0 every job stays pending."
+        4, COUNT_FROM_0, "Number of jobs that run concurrently; with 0 every job stays pending."
     )
     simulation_priority: Priority = setting(
-        "normal", _one_of(Priority), "The `priority` of jobs; those of a higher one go before the others."
+        "normal", _one_of(Priority), "Priority of jobs; those of a higher priority run first."
     )
     simulation_dispatch_delay: float = setting(
-        0.2, SECONDS_FROM_0, "From a worker being free for a job to the job being dispatched."
+        0.2, SECONDS_FROM_0, "Seconds from a worker becoming available to the job being `dispatched`."
     )
-    simulation_start_delay: float = setting(0.2, SECONDS_FROM_0, "From a job being dispatched to its being processed.")
-    simulation_pace: float = setting(0.1, SECONDS_FROM_0, "How long one second of video takes to simulate.")
-    simulation_duration: float = setting(150.0, SECONDS, "How long a simulated stream may be; a longer one fails.")
+    simulation_start_delay: float = setting(0.2, SECONDS_FROM_0, "Seconds from a job's `dispatched` to `processing`.")
+    simulation_pace: float = setting(0.1, SECONDS_FROM_0, "Seconds that simulating one second of video takes.")
+    simulation_duration: float = setting(150.0, SECONDS, "Maximum seconds of a simulated stream; a longer one fails.")
     simulation_retries: int = setting(
-        2, COUNT_FROM_0, "How often a job whose worker was lost is begun anew; after that it fails."
+        2, COUNT_FROM_0, "Number of times a job is retried after its worker is lost; then it fails."
     )
-    cancel_processing: bool = setting(True, FLAG, "Whether a job that is being processed can still be cancelled.")
+    cancel_processing: bool = setting(True, FLAG, "Allow cancelling a job in state `processing`.")
     script_url_hosts: Sequence[str] = setting(
         ("localhost", "127.0.0.1", "::1"),
         HOSTS,
-        "Hosts that a `script_url` may name; those of a private network are better left out.",
+        "Host that a `script_url` may refer to; avoid hosts of a private network.",
         option="--script-host",
     )
-    script_url_timeout: float = setting(10.0, SECONDS, "Seconds of real time that fetching a script may take.")
-    script_url_bytes: int = setting(64 * 2**20, COUNT, "Largest script that is fetched.")
+    script_url_timeout: float = setting(10.0, SECONDS, "Timeout for fetching a script, in real seconds.")
+    script_url_bytes: int = setting(64 * 2**20, COUNT, "Maximum size of a fetched script in bytes.")
 
     # Recordings
-    artifact_url_lifetime: float = setting(3600.0, SECONDS, "How long the presigned URL of an artifact is good.")
+    artifact_url_lifetime: float = setting(3600.0, SECONDS, "Seconds until the presigned URL of an artifact expires.")
 
     # Failures
     faults: Sequence[Mapping[str, Any]] = setting(
         (),
         FAULTS,
-        "What is to fail from the beginning, and again after a reset (`protocol.md` section 10).",
+        "Faults that are active from the start and again after a reset (`protocol.md` section 10).",
         secret=True,
     )
 
     # Memory
     jobs_limit: int = setting(
-        1000, COUNT, "Simulation jobs that are remembered after they have ended; the oldest are forgotten."
+        1000, COUNT, "Maximum number of ended simulation jobs to keep; the oldest are dropped first."
     )
-    streams_limit: int = setting(
-        1000, COUNT, "Streams that are remembered after they have ended; the oldest are forgotten."
-    )
+    streams_limit: int = setting(1000, COUNT, "Maximum number of ended streams to keep; the oldest are dropped first.")
     journal_limit: int = setting(
-        10_000, COUNT, "Journal entries and telemetry events that are kept; the oldest are dropped."
+        10_000, COUNT, "Maximum number of journal entries and of telemetry events; the oldest are dropped first."
     )
 
     def __post_init__(self) -> None:
@@ -505,22 +507,22 @@ class Settings(Limits):
 
     @property
     def limits(self) -> Limits:
-        """Those of every account that has none of its own."""
+        """The limits of accounts that do not set their own."""
         return Limits(**{name: getattr(self, name) for name in LIMIT_NAMES})
 
     def replace(self, *, plan: Plan | None = None, **changes: "Unpack[SettingsOverrides]") -> Self:
-        """Make a copy with some changed. `plan`, a name of `PLANS`, sets all limits that are not named beside it.
+        """Return a copy with some settings changed; `plan`, a name in `PLANS`, sets all limits not in `changes`.
 
         Raises:
-            UnknownSettingError: a name is no setting.
-            SettingsError: a value is out of its range, or there is no such plan.
+            UnknownSettingError: a name is not a setting.
+            SettingsError: a value is invalid, or the plan is unknown.
         """
         for name in changes:
             if name not in SETTINGS:
                 near = difflib.get_close_matches(name, SETTING_NAMES, n=1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
                 raise UnknownSettingError(
-                    f"there is no setting {name!r}; {hint}The settings are {', '.join(SETTING_NAMES)}"
+                    f"unknown setting {name!r}; {hint}The settings are {', '.join(SETTING_NAMES)}"
                 )
         if plan is None:
             return dataclasses.replace(self, **changes)
@@ -547,17 +549,17 @@ def _declared() -> Mapping[str, Setting]:
 
 
 SETTINGS = _declared()
-"""Every setting by its name; the limits of accounts first."""
+"""All settings by name; the limits of accounts first."""
 
 SETTING_NAMES = tuple(sorted(SETTINGS, key=LIMIT_NAMES.__contains__))
-"""In the order of `Settings`, the limits of accounts last."""
+"""The names in the order of `Settings`, with the limits of accounts last."""
 
 
-# The same as keywords, for type checkers and editors: no type can be derived from the fields of a dataclass
+# The settings as typed keywords, for type checkers and editors: they cannot be derived from the dataclass fields
 
 
 class SimulatedOverrides(TypedDict, total=False):
-    """Settings by name, of a mock in a simulated world: those that the world does not decide."""
+    """The settings that a test may change in a simulated world; the world decides the others."""
 
     keys: Mapping[str, AccountSettings] | None
     bypass_privilege: bool
@@ -606,7 +608,7 @@ class SimulatedOverrides(TypedDict, total=False):
 
 
 class MockOverrides(SimulatedOverrides, total=False):
-    """Settings by name, as `MockOdyssey` takes them: all but `clock`, which it takes as an object too."""
+    """The settings that `MockOdyssey` takes as keywords: all but `clock`, which it declares itself."""
 
     host: str
     port: int
@@ -616,6 +618,6 @@ class MockOverrides(SimulatedOverrides, total=False):
 
 
 class SettingsOverrides(MockOverrides, total=False):
-    """Every setting, by name."""
+    """All settings as keywords."""
 
     clock: ClockKind

@@ -1,4 +1,4 @@
-"""The real network: sockets of the operating system, and peers of aiortc."""
+"""The real network: sockets of the operating system and aiortc peers."""
 
 import asyncio
 import ipaddress
@@ -21,7 +21,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class SystemNetwork:
-    """The operating system's, with aiortc's peers."""
+    """`MockNetwork` with sockets of the operating system and aiortc peers."""
 
     def listen(self, host: str, port: int) -> socket.socket:
         try:
@@ -33,8 +33,8 @@ class SystemNetwork:
             raise _listen_error(error, host, port) from error
         try:
             if os.name == "posix":
-                # A port stays in TIME_WAIT for a minute after its server has gone; a restart must not wait for it.
-                # On Windows the option means that two may listen at once.
+                # Connections of a stopped server keep its port in TIME_WAIT for a minute; a restart must not wait.
+                # On Windows the option would let two servers listen on the same port.
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
             listener.listen()
@@ -44,12 +44,12 @@ class SystemNetwork:
             raise _listen_error(error, host, port) from error
         return listener
 
-    def reserve(self, closed: socket.socket, address: Any) -> socket.socket:  # Any: as the family of the socket has it
+    def reserve(self, closed: socket.socket, address: Any) -> socket.socket:  # Any: depends on the socket family
         reserved = socket.socket(closed.family, closed.type, closed.proto)
         try:
             share(reserved, True)
             reserved.bind(address)
-            # From now on nobody else is let in beside it: other servers ask for that as a rule.
+            # From now on, do not share the address: most other servers set SO_REUSEADDR and could bind it otherwise.
             share(reserved, False)
             reserved.setblocking(False)
         except OSError:
@@ -117,7 +117,7 @@ class SystemNetwork:
 
 
 def _is_candidate(address: str) -> bool:
-    """Whether others can reach a peer under it: any IPv4 address but loopback and link-local, any global IPv6 one."""
+    """Check that other machines can reach the address: IPv4 but not loopback or link-local, or global IPv6."""
     ip = ipaddress.ip_address(address)
     if ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast:
         return False
@@ -128,5 +128,5 @@ def _listen_error(error: OSError, host: str, port: int) -> ListenError:
     reason = error.strerror or str(error)
     return ListenError(
         error.errno,
-        f"cannot listen on {host} port {port}: {reason}. Choose another port (0 takes a free one) or address",
+        f"cannot listen on {host} port {port}: {reason}. Choose another port (0 picks a free port) or address",
     )

@@ -1,4 +1,4 @@
-"""Who calls: API keys, the accounts they open, and access tokens (`protocol.md` section 2)."""
+"""API keys, the accounts they belong to, and access tokens (`protocol.md` section 2)."""
 
 import hashlib
 import re
@@ -22,13 +22,13 @@ from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Limits, Priority, Settings
 
 type Refusal = Callable[[Settings, float], AccountError]
-"""Makes the error that a test key stands for, from the settings and the time."""
+"""Makes the error of a test key from the settings and the current time."""
 
 
 TEST_KEY_HOURS = 10.0
-"""What the key of the monthly limit has used up."""
+"""Used hours and limit of the test key `ody_monthly_limit`."""
 TEST_KEY_SESSIONS = 5
-"""What the key of the concurrent limit has, where the settings have no such limit."""
+"""Limit of the test key `ody_concurrent_limit` if the settings have no limit."""
 
 
 def _monthly_limit(_settings: Settings, now: float) -> AccountError:
@@ -42,22 +42,22 @@ def _concurrent_limit(settings: Settings, _now: float) -> AccountError:
 
 @dataclass(frozen=True, slots=True)
 class TestKey:
-    """What keys with a certain beginning bring about, with no set-up."""
+    """The special behavior of API keys with a certain prefix."""
 
     __test__: ClassVar = False
-    """It is no test, as pytest would take it for one by its name."""
+    """Keeps pytest from collecting this class, whose name begins with `Test`."""
 
     at: Literal["token", "session", "never"]
-    """Where the refusal comes: `POST /auth/token` or `POST /sessions/request`."""
+    """The request that is rejected: `POST /auth/token` (token) or `POST /sessions/request` (session)."""
     refusal: Refusal | None = None
     bypass_privilege: bool | None = None
-    """Overrides the setting of that name."""
+    """Overrides the setting `bypass_privilege`."""
 
     def refuse(self, settings: Settings, now: float) -> None:
-        """Raise its error, where it has one.
+        """Raise the error of the test key, if it has one.
 
         Raises:
-            AccountError: the one that the key stands for.
+            AccountError: the error of the test key.
         """
         if self.refusal is not None:
             raise self.refusal(settings, now)
@@ -72,18 +72,18 @@ TEST_KEYS: Mapping[str, TestKey] = {
     "ody_no_capacity": TestKey("session", lambda *_: NoCapacityError()),
     "ody_no_bypass": TestKey("never", bypass_privilege=False),
 }
-"""The test keys (`protocol.md` section 2), by how they begin."""
+"""The test keys (`protocol.md` section 2), by prefix."""
 
 _ORDINARY = TestKey("never")
 
 
 def test_key_of(api_key: str) -> TestKey:
-    """Look a key up in `TEST_KEYS`; most keys get a row that refuses nothing."""
+    """Look up a key in `TEST_KEYS`; ordinary keys get an entry that rejects nothing."""
     return next((test_key for prefix, test_key in TEST_KEYS.items() if api_key.startswith(prefix)), _ORDINARY)
 
 
 def account_id(api_key: str) -> str:
-    """The id of the account that a key opens: `acct_` and a digest. What is an id already stays as it is."""
+    """Return the id of the account of a key: `acct_` and a digest. An account id is returned unchanged."""
     if re.fullmatch(r"acct_[0-9a-f]{12}", api_key):
         return api_key
     return f"acct_{hashlib.sha256(api_key.encode(errors='surrogatepass')).hexdigest()[:12]}"
@@ -91,12 +91,12 @@ def account_id(api_key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whoever holds one API key. Equal for the same key; the key itself is not kept."""
+    """The account of one API key. Accounts of the same key are equal; the key itself is not stored."""
 
     id: str
     """`acct_` and a digest of the key."""
     bypass_vlm_expansion: bool
-    """Whether it may ask for its prompts to be left as they are."""
+    """Whether the account may turn off the expansion of its prompts."""
     simulation_priority: Priority = "normal"
     """The `priority` of its simulation jobs."""
     test_key: TestKey = field(default=_ORDINARY, repr=False, compare=False)
@@ -104,15 +104,15 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What `POST /auth/token` gives."""
+    """An access token, as `POST /auth/token` returns it."""
 
     value: str = field(repr=False)
     expires_in: float
-    """Seconds."""
+    """The lifetime in seconds."""
 
 
 class Accounts:
-    """The accounts of one server and their access tokens, which expire on its clock."""
+    """The accounts of one server and their access tokens, which expire on the server's clock."""
 
     def __init__(self, settings: Settings, clock: Clock, entropy: Entropy) -> None:
         self._settings = settings
@@ -125,12 +125,12 @@ class Accounts:
         }
 
     def authenticate(self, api_key: str) -> Account:
-        """Find the account that the key opens.
+        """Return the account of an API key.
 
         Raises:
-            MalformedKeyError: it has not the form of a key.
-            InvalidKeyError: it is not accepted.
-            AccountSuspendedError: its account is suspended.
+            MalformedKeyError: the key is malformed.
+            InvalidKeyError: the key is not accepted.
+            AccountSuspendedError: the account is suspended.
         """
         if re.fullmatch(KEY_PATTERN, api_key) is None:
             raise MalformedKeyError(f"String should match pattern '{KEY_PATTERN}'")
@@ -150,11 +150,11 @@ class Accounts:
         )
 
     def limits_of(self, account_id: str) -> Limits:
-        """What the account with that id may use."""
+        """Return the limits of an account."""
         return self._own_limits.get(account_id, self._limits)
 
     def issue_token(self, account: Account) -> AccessToken:
-        """Make a new access token for the account; those it has stay good."""
+        """Issue a new access token; earlier tokens of the account stay valid."""
         now = self._clock.time()
         self._tokens = {value: held for value, held in self._tokens.items() if held[1] > now}
         token = AccessToken(self._entropy.token(32), self._settings.access_token_lifetime)
@@ -162,11 +162,11 @@ class Accounts:
         return token
 
     def holder_of(self, access_token: str) -> Account:
-        """Find the account an access token was issued to.
+        """Return the account that an access token was issued to.
 
         Raises:
             InvalidTokenError: the token is unknown.
-            TokenExpiredError: it has expired.
+            TokenExpiredError: the token has expired.
         """
         account, expires_at = self._tokens.get(access_token, (None, 0.0))
         if account is None:
@@ -176,15 +176,15 @@ class Accounts:
         return account
 
     def check_session_request(self, account: Account) -> None:
-        """Let an account ask for a session, unless its key stands for a refusal.
+        """Check that the account may request a session; only test keys can fail here.
 
         Raises:
-            UsageLimitError: the key stands for a limit that is reached.
-            NoCapacityError: it stands for a service without a free streamer.
+            UsageLimitError: the test key simulates a limit that is reached.
+            NoCapacityError: the test key simulates a service without a free streamer.
         """
         if account.test_key.at == "session":
             account.test_key.refuse(self._settings, self._clock.time())
 
     def clear(self) -> None:
-        """Forget every access token."""
+        """Remove all access tokens."""
         self._tokens.clear()

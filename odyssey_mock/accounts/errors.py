@@ -1,4 +1,4 @@
-"""Why an account does not get what it asks for. What each of these is on the wire, `http/errors.py` says."""
+"""Errors of accounts, keys and tokens. `http/errors.py` maps them to responses."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -9,19 +9,19 @@ from odyssey_mock.core.timestamps import next_month
 type UsageCode = Literal[
     "MONTHLY_LIMIT_REACHED", "CONCURRENT_LIMIT_REACHED", "STREAM_DURATION_EXCEEDED", "ACCOUNT_SUSPENDED", "RATE_LIMITED"
 ]
-"""The vendor's names of the limits (`protocol.md` section 2)."""
+"""The vendor's codes of usage errors (`protocol.md` section 2)."""
 
 
 class AccountError(PicklableError):
-    """An account, or a client that claims to have one, does not get what it asks for."""
+    """Base of all errors of accounts: a request is rejected."""
 
 
 class MalformedKeyError(AccountError):
-    """An API key does not have the form of one; the message says which form that is."""
+    """An API key is malformed. The message states the expected form."""
 
 
 class InvalidKeyError(AccountError):
-    """An API key opens no account."""
+    """An API key does not belong to any account."""
 
     def __init__(self) -> None:
         super().__init__("Invalid API key")
@@ -35,14 +35,14 @@ class AccountSuspendedError(AccountError):
 
 
 class InvalidTokenError(AccountError):
-    """An access token was issued to no account."""
+    """An access token is unknown."""
 
     def __init__(self, message: str = "Invalid access token") -> None:
         super().__init__(message)
 
 
 class TokenExpiredError(InvalidTokenError):
-    """An access token was good, and is not any more."""
+    """An access token has expired."""
 
     def __init__(self) -> None:
         super().__init__("Access token expired")
@@ -52,15 +52,15 @@ class NoCapacityError(AccountError):
     """No streamer is free for the account."""
 
     def __init__(self) -> None:
-        super().__init__("No streamer is free; ask again in a second")
+        super().__init__("No streamer is free; retry in a second")
 
 
 class UsageLimitError(AccountError):
     """A limit of the account is reached.
 
     Attributes:
-        code: which.
-        details: its numbers, as `protocol.md` section 2 lists them for the code.
+        code: the vendor's code of the limit.
+        details: the values that `protocol.md` section 2 lists for the code.
     """
 
     def __init__(self, code: UsageCode, details: Mapping[str, str | float]) -> None:
@@ -70,7 +70,7 @@ class UsageLimitError(AccountError):
 
 
 def monthly_limit_error(now: float, *, used: float, limit: float) -> UsageLimitError:
-    """Make the error of an account that has used up its hours in the month of `now`."""
+    """Make the error of an account that has used up its hours of the month of `now`."""
     details: dict[str, str | float] = {
         "used_hours": round(used, 4),
         "limit_hours": limit,

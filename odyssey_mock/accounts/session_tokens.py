@@ -1,4 +1,4 @@
-"""Session tokens: what opens the signaling socket (`protocol.md` section 2)."""
+"""Session tokens, which authorize the signaling socket (`protocol.md` section 2)."""
 
 import math
 from collections.abc import Mapping
@@ -14,24 +14,24 @@ ALGORITHM = "HS256"
 
 
 class TokenError(Exception):
-    """A session token is not accepted; the message says why, and does not contain the token."""
+    """A session token is invalid. The message states why, and does not contain the token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a session token says."""
+    """The claims of a session token."""
 
     session_id: str
     account: str
-    """Id of the account it was made for."""
+    """Id of the account that the token was issued to."""
     expires_at: float
     """Seconds since the epoch, on the server's clock."""
 
 
 class SessionTokens:
-    """Makes and checks session tokens: JSON Web Tokens (RFC 7519), signed with a secret of this server.
+    """Issues and verifies session tokens: JSON Web Tokens (RFC 7519), signed with a secret of this server.
 
-    Clients read `session_id` from the payload without knowing the secret.
+    Clients can read `session_id` from the payload without the secret.
     """
 
     def __init__(self, clock: Clock, entropy: Entropy) -> None:
@@ -39,23 +39,23 @@ class SessionTokens:
         self._secret = entropy.token(32)
 
     def mint(self, session_id: str, account: str, lifetime: float) -> str:
-        """Make a token for the session, good for `lifetime` seconds."""
+        """Return a token for the session, valid for `lifetime` seconds."""
         begun, expires_at = math.floor(self._clock.time()), self.expiry(lifetime)
         claims = {"session_id": session_id, "sub": account, "iat": begun, "exp": expires_at}
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
     def expiry(self, lifetime: float) -> int:
-        """When a token made now for `lifetime` seconds expires: in whole seconds since the epoch, rounded up."""
+        """Return when a token issued now expires, in whole seconds since the epoch, rounded up."""
         return math.ceil(self._clock.time() + lifetime)
 
     def verify(self, token: str) -> Claims:
-        """Read what the token says.
+        """Return the claims of a valid token.
 
         Raises:
-            TokenError: it is no token of this server, or it has expired.
+            TokenError: the token was not issued by this server, or has expired.
         """
         try:
-            # PyJWT would compare the times with the machine's clock, where ours counts.
+            # PyJWT would compare the times with the machine's clock instead of the server's clock.
             payload = jwt.decode(
                 token,
                 self._secret,
@@ -67,11 +67,11 @@ class SessionTokens:
         claims = _read(payload)
         late = self._clock.time() - claims.expires_at
         if late >= 0:
-            raise TokenError(f"the session token expired {late:.0f} s ago; ask POST /sessions/token for a new one")
+            raise TokenError(f"the session token expired {late:.0f} s ago; get a new one from POST /sessions/token")
         return claims
 
 
-def _read(payload: Mapping[str, Any]) -> Claims:  # Any: a payload is JSON
+def _read(payload: Mapping[str, Any]) -> Claims:  # Any: the payload is JSON
     match payload:
         case {"session_id": str(session_id), "sub": str(account), "exp": int(expires_at)}:
             return Claims(session_id, account, expires_at)

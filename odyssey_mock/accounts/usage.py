@@ -1,4 +1,4 @@
-"""How much video each account has had made this month, and whether it may have more (`protocol.md` section 7)."""
+"""Hours of video that each account has used this month, and their limit (`protocol.md` section 7)."""
 
 from collections import defaultdict
 
@@ -12,10 +12,10 @@ HOUR = 3600.0
 
 
 class Usage:
-    """The hours of every account in the calendar month (UTC) of the server's clock.
+    """The hours used by each account in the current calendar month (UTC) of the server's clock.
 
-    A live stream counts as long as it is on, up to now; of one that goes on over midnight of the last day, each month
-    has its part. A simulated one counts with the length of its video once its job has ended; not if it failed.
+    A live stream counts with its duration so far; if it spans two months, each month counts its part. A simulated
+    stream counts with the length of its video once its job has ended, unless it failed.
     """
 
     def __init__(self, clock: Clock, accounts: Accounts, streams: StreamStore) -> None:
@@ -23,13 +23,13 @@ class Usage:
         self._accounts = accounts
         self._streams = streams
         self._month = 0.0
-        """When the month began that `_counted` is of, in seconds since the epoch."""
+        """Start of the month that `_counted` belongs to, in seconds since the epoch."""
         self._counted: defaultdict[str, float] = defaultdict(float)
-        """Seconds by account, of streams that are not looked at any more."""
+        """Seconds by account, of simulations and of live streams whose records were dropped."""
         streams.on_forgotten(self._forgotten)
 
     def hours(self, account_id: str) -> float:
-        """How many hours the account has used this month."""
+        """Return the hours that the account has used this month."""
         self._turn_over()
         live = sum(self._on_air(each) for each in self._streams.records.values() if each.account_id == account_id)
         return (self._counted[account_id] + live) / HOUR
@@ -40,17 +40,17 @@ class Usage:
         self._counted[account_id] += seconds
 
     def check(self, account_id: str) -> None:
-        """Let an account have more video, unless it has used its hours up.
+        """Check that the account has hours left.
 
         Raises:
-            UsageLimitError: `MONTHLY_LIMIT_REACHED`.
+            UsageLimitError: the account has used up its hours (`MONTHLY_LIMIT_REACHED`).
         """
         limit = self._accounts.limits_of(account_id).monthly_hours
         if limit is not None and (used := self.hours(account_id)) >= limit:
             raise monthly_limit_error(self._clock.time(), used=used, limit=limit)
 
     def clear(self) -> None:
-        """Forget what was counted of streams that are forgotten, and of simulations."""
+        """Reset the count of simulations and of streams whose records were dropped."""
         self._counted.clear()
 
     def _forgotten(self, stream_id: str) -> None:
@@ -59,14 +59,14 @@ class Usage:
         self._counted[record.account_id] += self._on_air(record)
 
     def _on_air(self, record: StreamRecord) -> float:
-        """Seconds of this month that a live stream has been on."""
+        """Return the seconds of a live stream that belong to this month."""
         if record.session_id is None:
             return 0.0
         end = self._clock.time() if record.ended_at is None else record.ended_at
         return max(0.0, end - max(record.started_at, self._month))
 
     def _turn_over(self) -> None:
-        """Begin to count anew where a month has."""
+        """Restart the count if a new month has begun."""
         month = month_begin(self._clock.time())
         if month != self._month:
             self._month = month

@@ -1,4 +1,4 @@
-"""Measurements, each of ours beside what it is to be compared with, in one run on one machine.
+"""Benchmarks, each with a baseline that is measured in the same run on the same machine.
 
-These machines are shared and noisy: a number alone says little, the ratio of two medians taken by turns says much.
+Shared machines are noisy: a single number means little, but the ratio of two alternating measurements is reliable.
 """

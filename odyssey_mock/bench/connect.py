@@ -1,7 +1,7 @@
-"""`bench connect`: our client's whole `connect()` over loopback, beside two bare aiortc peers.
+"""`bench connect`: the client's `connect()` over loopback, compared with two bare aiortc peers.
 
-The bare peers do the least there is to do: an offer with a video track and SCTP, an answer, ICE, DTLS, and both data
-channels open on the answering side. Ours does the same, and before it the REST calls and the signaling socket.
+The bare peers do the minimum: an offer with a video track and SCTP, an answer, ICE, DTLS, and opening both data
+channels. The client does the same, after the REST calls and opening the signaling socket.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ REACH = 2.0
 ROUNDS = 40
 QUICK_ROUNDS = 10
 LIMIT = 30.0
-"""Seconds for one connect; far beyond what any takes."""
+"""Timeout of one connect in seconds, far longer than any takes."""
 
 
 async def run(*, quick: bool = False) -> list[Row]:
-    """Measure both by turns."""
+    """Measure both alternately."""
     ours: list[float] = []
     bare: list[float] = []
     async with MockOdyssey() as mock:
@@ -43,7 +43,7 @@ async def run(*, quick: bool = False) -> list[Row]:
 
 
 def _typical(times: list[float]) -> float:
-    """The lower quartile: what others take of the machine only ever adds."""
+    """Return the lower quartile: other load on the machine can only add time."""
     return statistics.quantiles(times, n=4)[0]
 
 
@@ -53,7 +53,7 @@ async def _connect(mock: MockOdyssey) -> float:
 
 
 class _Silence(MediaStreamTrack):
-    """A video track without frames: the peers are to spend nothing on video."""
+    """A video track without frames, so that video costs the peers nothing."""
 
     kind = "video"
 

@@ -1,7 +1,7 @@
-"""`bench explore`: a client's whole life cycle simulated, light and full, beside the same over loopback in real time.
+"""`bench explore`: a client's session in simulation, light and full, compared with one over loopback in real time.
 
-The life cycle: connect, start, three interactions over 3 s of stream, end, disconnect. Two processes do each, as a
-campaign on two cores does; what is measured is the wall time of a session, all processes together.
+A session is: connect, start, three interactions over 3 s of stream, end, disconnect. Two processes run sessions in
+parallel, as an explorer campaign on two cores does. The result is wall time divided by the sessions of all processes.
 """
 
 import asyncio
@@ -24,19 +24,19 @@ QUICK_SESSIONS: dict[Fidelity, int] = {"light": 60, "full": 12}
 LOOPBACK_SESSIONS = 3
 INTERACTIONS = 3
 STREAM_S = 3.0
-"""Seconds of stream, in the time of whoever has it."""
+"""Seconds of stream, in simulated or real time."""
 LEAST: dict[Fidelity, int] = {"light": 50, "full": 5}
-"""Sessions a second, of all processes together, that each depth must manage."""
+"""Sessions per second, of all processes together, that each fidelity must reach."""
 
 
 async def run(*, quick: bool = False) -> list[Row]:
-    """Measure the three, one after the other."""
+    """Measure loopback, light and full sessions, one after the other."""
     loop = asyncio.get_running_loop()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
 
         async def milliseconds(work: Callable[[int], None], sessions: int) -> float:
-            """Wall time of one session, where each process has so many; beginning warm."""
+            """Return the wall time per session if each process runs `sessions`, after a warm-up."""
             await asyncio.gather(*(loop.run_in_executor(pool, work, 1) for _ in range(PROCESSES)))
             began = time.perf_counter()
             await asyncio.gather(*(loop.run_in_executor(pool, work, sessions) for _ in range(PROCESSES)))
@@ -49,7 +49,7 @@ async def run(*, quick: bool = False) -> list[Row]:
     taken: dict[Fidelity, float] = {"light": light, "full": full}
     return [
         Row(
-            f"a session {depth}, {1000 / taken[depth]:.0f} a second",
+            f"one {depth} session ({1000 / taken[depth]:.0f} per second)",
             taken[depth],
             loopback,
             "ms",
@@ -68,7 +68,7 @@ def _full(sessions: int) -> None:
 
 
 def _simulated(depth: Fidelity, sessions: int) -> None:
-    gc.freeze()  # as a campaign does: what is there to stay is not looked through after every run
+    gc.freeze()  # as a campaign does: permanent objects are not scanned after every run
 
     async def lives(world: World) -> None:
         for _ in range(sessions):
@@ -94,6 +94,6 @@ async def _life(client: Odyssey) -> None:
         await client.connect()
         await client.start_stream("a harbour at dawn")
         for number in range(INTERACTIONS):
-            await asyncio.sleep(STREAM_S / INTERACTIONS)  # noqa: TID251 - in the time of whichever loop it is
+            await asyncio.sleep(STREAM_S / INTERACTIONS)  # noqa: TID251 - real or simulated time, depending on the event loop
             await client.interact(f"a ship comes in, number {number}")
         await client.end_stream()

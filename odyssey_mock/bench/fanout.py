@@ -1,9 +1,8 @@
-"""`bench fanout`: what one more spectator costs the mock, beside a plain aiortc track for each spectator.
+"""`bench fanout`: the cost of one more spectator in the mock, compared with one plain aiortc track per spectator.
 
-Counted is CPU time of this process, which has the mock and the plain senders; the receivers are in another. What the
-process spends without spectators is measured in the same round and taken off, on both sides alike. Both send the same
-pictures in H.264: the mock the packets of the stream's one encoder, the plain tracks frames that were rendered before,
-each with the encoder that aiortc gives it.
+It counts the CPU time of this process, which runs the mock and the plain senders; the receivers run in a subprocess.
+The CPU time without spectators is measured in the same round and subtracted on both sides. Both send the same frames in
+H.264. The mock sends packets of one shared encoder; each plain track encodes prerendered frames with its own encoder.
 """
 
 import asyncio
@@ -33,18 +32,18 @@ REACH = 0.25
 SPECTATORS = 4
 ROUNDS, WINDOW = 3, 4.0
 QUICK_ROUNDS, QUICK_WINDOW = 1, 2.0
-"""How often both are measured, by turns, and for how many seconds each time."""
+"""Number of alternating measurements of both, and seconds of each."""
 FPS = 20
 PROMPT = "A lighthouse in a storm"
 LIMIT = 60.0
-"""Seconds for spectators to come or to go."""
+"""Timeout in seconds for spectators to connect or to leave."""
 
 type Answer = Callable[[str], Awaitable[str]]
-"""Makes an SDP answer to an SDP offer."""
+"""Returns the SDP answer to an SDP offer."""
 
 
 async def run(*, quick: bool = False) -> list[Row]:
-    """Measure both by turns."""
+    """Measure both alternately."""
     rounds, window = (QUICK_ROUNDS, QUICK_WINDOW) if quick else (ROUNDS, WINDOW)
     ours: list[float] = []
     plain: list[float] = []
@@ -57,14 +56,14 @@ async def run(*, quick: bool = False) -> list[Row]:
 
 
 async def _added(spectators: Callable[[], AbstractAsyncContextManager[Answer]], window: float) -> float:
-    """CPU milliseconds a second that each of `SPECTATORS` adds."""
+    """Return the CPU milliseconds per second that each of `SPECTATORS` adds."""
     without = await _cpu(window)
     async with spectators() as answer, _receivers(answer):
         return (await _cpu(window) - without) / SPECTATORS
 
 
 async def _cpu(window: float) -> float:
-    """CPU milliseconds a second of this process, over `window` seconds."""
+    """Return the CPU milliseconds per second of this process, measured over `window` seconds."""
     loop = asyncio.get_running_loop()
     began, spent = loop.time(), time.process_time()
     over = loop.create_future()
@@ -88,7 +87,7 @@ async def _broadcast(host: Odyssey) -> AsyncIterator[BroadcastInfo]:
 
 @asynccontextmanager
 async def _watching(info: BroadcastInfo) -> AsyncIterator[Answer]:
-    """Answers of the mock."""
+    """Get SDP answers from the mock."""
     async with httpx.AsyncClient(trust_env=False) as http:
 
         async def answer(offer: str) -> str:
@@ -105,7 +104,7 @@ async def _watching(info: BroadcastInfo) -> AsyncIterator[Answer]:
 
 @asynccontextmanager
 async def _plain() -> AsyncIterator[Answer]:
-    """Answers of bare aiortc peers, each with a track of its own."""
+    """Get SDP answers from bare aiortc peers, each with its own track."""
     configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
     async with AsyncExitStack() as peers:
 
@@ -122,7 +121,7 @@ async def _plain() -> AsyncIterator[Answer]:
 
 
 class _Plain(MediaStreamTrack):
-    """Frames that are ready, 20 a second, forth and back so that none differs much from the one before."""
+    """Sends prerendered frames at 20 per second, forwards and backwards, so that consecutive frames are similar."""
 
     kind = "video"
 
@@ -140,14 +139,14 @@ class _Plain(MediaStreamTrack):
 
 
 def _rendered() -> list[av.VideoFrame]:
-    """The first frames of a stream, each with pixels of its own."""
+    """Return the first frames of a stream, each with its own pixel buffer."""
     renderer = Renderer(Timeline(tag=1, size=Size(704, 1280), fps=FPS, prompt=PROMPT))
     return [av.VideoFrame.from_ndarray(renderer.render(index).to_ndarray(), format="yuv420p") for index in range(30)]
 
 
 @asynccontextmanager
 async def _receivers(answer: Answer) -> AsyncIterator[None]:
-    """The process of the receivers, from the moment all of them are connected."""
+    """Run the subprocess of the receivers; enter the block once all of them are connected."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -172,14 +171,14 @@ async def _receivers(answer: Answer) -> AsyncIterator[None]:
             await process.wait()
 
 
-# In the process of the receivers, which is this module run as a program, so that what they cost is not counted
+# The receivers run in a subprocess, which executes this module, so that their CPU time is not counted.
 
 
 async def receive(count: int) -> None:
     """Offer `count` connections that receive video, apply the answers, and receive until told to stop.
 
-    Each line of the standard input is an SDP answer as a JSON string, or `null` to leave them all. Each of the standard
-    output is an SDP offer; the last one is `"connected"`, once they all are.
+    Each line of standard input is an SDP answer as a JSON string, or `null` to close all connections. Each line of
+    standard output is an SDP offer; the last one is `"connected"`, once all are connected.
     """
     configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
     peers = [RTCPeerConnection(configuration) for _ in range(count)]
@@ -216,7 +215,7 @@ def _connected(peer: RTCPeerConnection) -> asyncio.Future[None]:
 
 
 async def _read_frames(peer: RTCPeerConnection) -> None:
-    # A track that nobody reads keeps every frame.
+    # Read the track: otherwise it would buffer every frame.
     (receiver,) = peer.getReceivers()
     while True:
         await receiver.track.recv()

@@ -1,4 +1,4 @@
-"""What a benchmark reports."""
+"""Results of benchmarks."""
 
 from dataclasses import asdict, dataclass
 
@@ -7,32 +7,32 @@ type Scalar = str | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One comparison; the smaller `ours` is beside `beside`, the better."""
+    """One comparison of a measurement, `ours`, with its baseline, `beside`; smaller values are better."""
 
     name: str
     ours: float
     beside: float
     unit: str
     reach: float
-    """The ratio that is still good enough."""
+    """The highest acceptable ratio."""
 
     @property
     def ratio(self) -> float:
-        """How many times `beside` ours takes."""
+        """`ours` divided by `beside`."""
         return self.ours / self.beside
 
     @property
     def ok(self) -> bool:
-        """Whether the ratio is within reach."""
+        """Whether the ratio is acceptable."""
         return self.ratio <= self.reach
 
     def to_json(self) -> dict[str, Scalar]:
-        """The row as `odyssey-mock bench --json` writes it."""
+        """Return the row as `odyssey-mock bench --json` writes it."""
         return {**asdict(self), "ratio": round(self.ratio, 3), "ok": self.ok}
 
     def __str__(self) -> str:
         verdict = "ok" if self.ok else "TOO SLOW"
         return (
-            f"{self.name}: {self.ours:.1f} {self.unit}, beside {self.beside:.1f} {self.unit}: "
-            f"{self.ratio:.2f} times, reach {self.reach:g} times: {verdict}"
+            f"{self.name}: {self.ours:.1f} {self.unit}, baseline {self.beside:.1f} {self.unit}: "
+            f"{self.ratio:.2f} times, limit {self.reach:g} times: {verdict}"
         )

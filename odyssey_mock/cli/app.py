@@ -1,6 +1,6 @@
-"""The command `odyssey-mock`: the group of its commands, each in a file of its own.
+"""The command group `odyssey-mock`; each command is defined in its own module.
 
-Each command imports what it needs when it runs, so that `--help` answers at once.
+Commands import their dependencies when they run, so that `--help` stays fast.
 """
 
 import importlib.util
@@ -13,15 +13,18 @@ from odyssey_mock.cli.explore import explore
 from odyssey_mock.cli.serve import serve
 
 EXTRA = ("starlette", "uvicorn", "pydantic", "jwt")
-"""What the extra `mock` brings."""
+"""Modules that the extra `mock` installs."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="odyssey-testkit")
 def main() -> None:
-    """Run a fake Odyssey service: real HTTP, WebSocket and WebRTC, off line and on demand."""
+    """Run a fake Odyssey service for tests, with real HTTP, WebSocket and WebRTC.
+
+    Example: odyssey-mock serve --port 8400
+    """
     if not all(importlib.util.find_spec(name) for name in EXTRA):
-        raise click.ClickException("odyssey-mock needs its extra: pip install 'odyssey-testkit[mock]'")
+        raise click.ClickException("odyssey-mock requires the extra `mock`: pip install 'odyssey-testkit[mock]'")
 
 
 for command in (serve, demo, bench, explore):

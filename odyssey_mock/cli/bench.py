@@ -1,4 +1,4 @@
-"""The command `odyssey-mock bench`: measurements, each beside what it is compared with."""
+"""The command `odyssey-mock bench`: benchmarks that compare the project with a baseline."""
 
 import asyncio
 import importlib
@@ -8,15 +8,28 @@ from pathlib import Path
 import click
 
 BENCHMARKS = ("connect", "explore", "fanout")
-"""Modules of `odyssey_mock.bench`, each with a `run`."""
+"""Modules of `odyssey_mock.bench`; each has a function `run`."""
 
 
 @click.command()
 @click.argument("name", type=click.Choice(["all", *BENCHMARKS]))
-@click.option("--quick", is_flag=True, help="Fewer rounds.")
-@click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path), help="Write the rows to this file.")
+@click.option("--quick", is_flag=True, help="Run fewer rounds.")
+@click.option(
+    "--json", "report", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file."
+)
 def bench(name: str, quick: bool, report: Path | None) -> None:
-    """Measure ours beside what it is compared with; exit code 1 where the ratio is out of reach."""
+    """Measure performance and compare it with a baseline.
+
+    connect: the client's connect(), compared with two bare aiortc peers.
+
+    explore: simulated sessions, compared with sessions over loopback.
+
+    fanout: the CPU time of one more spectator, compared with one aiortc track per spectator.
+
+    The exit code is 1 if a ratio exceeds its limit.
+
+    Example: odyssey-mock bench connect --quick
+    """
     names = BENCHMARKS if name == "all" else (name,)
     rows = []
     for each in names:

@@ -1,4 +1,4 @@
-"""The command `odyssey-mock demo`: a whole live session, left as a film."""
+"""The command `odyssey-mock demo`: a live session from end to end, recorded as a video."""
 
 import asyncio
 from pathlib import Path
@@ -11,14 +11,17 @@ import click
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("odyssey-demo"),
-    help="Where to leave the video, the contact sheet and the journal.",
+    help="Directory for the video, the contact sheet and the journal.",
 )
 def demo(directory: Path) -> None:
-    """Run a whole live session, mock and client, and leave a film of it."""
+    """Run a live session of mock and client, and save its video.
+
+    Example: odyssey-mock demo --directory my-demo
+    """
     from odyssey_mock.demo import run  # noqa: PLC0415
 
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise click.ClickException(f"{directory} cannot be made: {error}") from error
+        raise click.ClickException(f"cannot create {directory}: {error}") from error
     asyncio.run(run(directory, click.echo))

@@ -1,6 +1,6 @@
-"""The command `odyssey-mock explore`: seeds played, many or one, and what is found shown.
+"""The command `odyssey-mock explore`: runs one or many seeds of the explorer and shows what they find.
 
-What it needs it imports when it runs, so that `odyssey-mock --help` answers at once.
+It imports its dependencies when it runs, so that `odyssey-mock --help` stays fast.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "restart": ("results",),
     }
 )
-"""Options that go with one of others only."""
+"""Options that require one of several other options."""
 
 _MANY = ("seeds", "first", "workers", "scheduler", "results")
 EXCLUDES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -35,47 +35,64 @@ EXCLUDES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "shrink": ("trace", "diagram"),
     }
 )
-"""Options that do not go with others."""
+"""Options that cannot be combined with other options."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--light", "depth", flag_value="light", help="Peers without pixels in place of WebRTC.  [default]")
-@click.option("--full", "depth", flag_value="full", help="Real WebRTC, with small pictures; ten times slower.")
-@click.option("--seeds", type=click.IntRange(min=1), help=f"How many seeds to play.  [default: {SEEDS}]")
-@click.option("--first", type=click.IntRange(min=0), help="The first of them.  [default: 0]")
-@click.option("--seed", type=click.IntRange(min=0), help="Play this one alone.")
-@click.option("--trace", is_flag=True, help="Print what passes, a line an event, the same in every run of a seed.")
-@click.option("--diagram", is_flag=True, help="Draw what passes.")
-@click.option("--shrink", is_flag=True, help="Look for less that fails in the same way, and print it.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write what --shrink found.")
+@click.option(
+    "--light", "depth", flag_value="light", help="Use simulated peers without video instead of WebRTC.  [default]"
+)
+@click.option("--full", "depth", flag_value="full", help="Use real WebRTC with small frames; about ten times slower.")
+@click.option("--seeds", type=click.IntRange(min=1), help=f"Number of seeds to run.  [default: {SEEDS}]")
+@click.option("--first", type=click.IntRange(min=0), help="First seed.  [default: 0]")
+@click.option("--seed", type=click.IntRange(min=0), help="Run only this seed.")
+@click.option(
+    "--trace", is_flag=True, help="Print the trace, one line per event; it is the same in every run of a seed."
+)
+@click.option("--diagram", is_flag=True, help="Print a sequence diagram of the run.")
+@click.option("--shrink", is_flag=True, help="Find and print a smaller scenario with the same failure.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the scenario that --shrink found to this file.",
+)
 @click.option(
     "--workload",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Play what --shrink --output wrote, in place of what a seed says.",
+    help="Run a scenario file written by --shrink --output instead of a seed.",
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Processes to play in; 1 is this one.  [default: one for each core]"
+    "--workers", type=click.IntRange(min=1), help="Number of worker processes; 1 uses none.  [default: one per core]"
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Play on a Dask cluster; its scheduler, such as tcp://HOST:8786.")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler, such as tcp://HOST:8786."
+)
 @click.option(
     "--results",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write down what was played, and do not play what is there: the summary is of all that the file has.",
+    help="Store results in this file and skip seeds that it has already; the summary covers the whole file.",
 )
-@click.option("--restart", is_flag=True, help="Forget what --results has.")
+@click.option("--restart", is_flag=True, help="Discard the earlier results in the --results file.")
 @click.pass_context
 def explore(
     context: click.Context,
     /,
-    **given: Any,  # Any: click gives each the type that its option has, which is that of `ExploreOptions`
+    **given: Any,  # Any: click converts each value to the type of its field in `ExploreOptions`
 ) -> None:
-    """Play random scenarios of clients and server in simulated time, and check the rules that must hold in all.
+    """Run random scenarios in simulated time and check all rules.
 
-    Exit code 0 where all held, 1 where a rule did not, 2 where seeds could not be played, 130 after an interrupt.
+    A scenario consists of clients, faults and network conditions. The rules must hold in every scenario.
+
+    The exit code is 0 if all rules held, 1 if a rule was violated, 2 if seeds could not be run, and 130 after an
+    interrupt.
+
+    Example: odyssey-mock explore --seeds 500
     """
     _check_options(given)
     if importlib.util.find_spec("simloop") is None:
-        raise CannotExploreError("odyssey-mock explore needs its extra: pip install 'odyssey-testkit[mock,sim]'")
+        raise CannotExploreError(
+            "odyssey-mock explore requires the extra `sim`: pip install 'odyssey-testkit[mock,sim]'"
+        )
     from odyssey_mock.explore import commands  # noqa: PLC0415
 
     tools = context.find_object(commands.Tools) or commands.OURS
@@ -83,18 +100,18 @@ def explore(
 
 
 def _check_options(given: Mapping[str, object]) -> None:
-    """Say what does not go together, or not alone.
+    """Check which options are combined.
 
     Raises:
-        click.UsageError: something does not.
+        click.UsageError: an option lacks a required option, or is combined with one that excludes it.
     """
     there = {name for name, value in given.items() if value is not None and value is not False}
     for option, others in NEEDS.items():
         if option in there and not there.intersection(others):
-            raise click.UsageError(f"--{option} goes with {_named(others, ' or ')} only.")
+            raise click.UsageError(f"--{option} requires {_named(others, ' or ')}.")
     for option, others in EXCLUDES.items():
         if option in there and (wrong := [other for other in others if other in there]):
-            raise click.UsageError(f"--{option} does not go with {_named(wrong, ' and ')}.")
+            raise click.UsageError(f"--{option} cannot be used with {_named(wrong, ' and ')}.")
 
 
 def _named(options: Iterable[str], between: str) -> str:

@@ -1,4 +1,4 @@
-"""The command `odyssey-mock serve`: the mock as a process of its own, with an option for every setting."""
+"""The command `odyssey-mock serve`: runs the mock as a separate process, with an option for every setting."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from odyssey_mock.server import MockOdyssey
 
 NO_LIMIT = "none"
-"""What to write for None, where a setting may be that."""
+"""The option value for None (no limit)."""
 
 
 class Number(click.FloatRange):
-    """A number. Its range is shown; whether a number is in it is for `Settings` to say, in the words of its rule."""
+    """A number whose range `--help` shows; `Settings` checks the range, with the message of its rule."""
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as click's
@@ -46,7 +46,7 @@ class Number(click.FloatRange):
 
 
 class NumberOrNone(Number):
-    """The same, or `NO_LIMIT`."""
+    """A `Number` or `NO_LIMIT`."""
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as click's
@@ -54,7 +54,7 @@ class NumberOrNone(Number):
 
 
 class WholeOrNone(click.ParamType[Any]):
-    """What `whole` converts, or `NO_LIMIT`."""
+    """A whole number, converted by `whole`, or `NO_LIMIT`."""
 
     def __init__(self, whole: click.ParamType[Any]) -> None:
         self.name = whole.name
@@ -67,20 +67,20 @@ class WholeOrNone(click.ParamType[Any]):
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """How a setting that is a collection is made from the texts of its option.
+    """Makes the value of a setting that is a collection from the values of its option.
 
     Attributes:
-        kind: of one text.
-        metavar: what one text is, in the help.
-        note: what the help says beside the description.
-        read: makes the value of the setting from all texts.
+        kind: the type of one option value.
+        metavar: the placeholder for one option value in `--help`.
+        note: text that `--help` shows after the description.
+        read: makes the value of the setting from all option values.
         many: whether the option may be repeated.
     """
 
-    kind: click.ParamType[Any]  # Any: whatever it makes
+    kind: click.ParamType[Any]  # Any: each has its own type
     metavar: str
     note: str
-    read: Callable[[Any], object]  # Any: a tuple of what `kind` makes, or one where there are not many
+    read: Callable[[Any], object]  # Any: a tuple of converted values, or one value if not `many`
     many: bool = True
 
 
@@ -89,7 +89,7 @@ def _region(text: str) -> Region:
     try:
         return Region(name, float(latency) if equals else 0.0)
     except ValueError as error:
-        raise click.UsageError(f"--region must be NAME or NAME=SECONDS, not {text!r}") from error
+        raise click.UsageError(f"--region must be NAME or NAME=SECONDS, got {text!r}") from error
 
 
 def _faults(path: Path) -> Sequence[Mapping[str, Any]]:  # Any: JSON
@@ -109,29 +109,29 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
         "regions": Collection(
             click.STRING,
             "NAME[=SECONDS]",
-            "SECONDS is its latency. May be repeated.",
+            "SECONDS is the latency. May be repeated.",
             lambda texts: [_region(text) for text in texts],
         ),
         "script_url_hosts": Collection(
             click.STRING,
             "HOST",
-            "Those named here come beside this machine. May be repeated.",
+            "This machine is always allowed. May be repeated.",
             lambda hosts: [*Settings().script_url_hosts, *hosts],
         ),
         "faults": Collection(
             click.Path(exists=True, dir_okay=False, path_type=Path),
             "FILE",
-            "A list of faults, in YAML or JSON.",
+            "The file is YAML or JSON.",
             _faults,
             many=False,
         ),
     }
 )
-"""The settings that are collections, by name."""
+"""How to read the settings that are collections, by name."""
 
 
 def option_of(setting: Setting) -> click.Option:
-    """Make the option of a setting."""
+    """Make the command-line option of a setting."""
     if setting.name in COLLECTIONS:
         collection = COLLECTIONS[setting.name]
         return click.Option(
@@ -153,7 +153,7 @@ def option_of(setting: Setting) -> click.Option:
         [setting.option, setting.name],
         type=kind,
         default=None if of_plan else setting.served,
-        show_default="as the plan says" if of_plan else True,
+        show_default="from the plan" if of_plan else True,
         metavar=unit,
         help=setting.description,
     )
@@ -177,15 +177,20 @@ def _kind_of(setting: Setting) -> click.ParamType[Any] | tuple[click.ParamType[A
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON once it is ready, and nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print only one line of JSON, once the server is ready.")
 @click.option(
-    "--plan", type=click.Choice(list(PLANS)), default="free", help="The limits of accounts that are not set here."
+    "--plan",
+    type=click.Choice(list(PLANS)),
+    default="free",
+    help="Plan that sets the account limits without an option here.",
 )
 @click.pass_context
 def serve(context: click.Context, /, *, as_json: bool, plan: Plan, **values: Any) -> None:  # Any: of each setting
-    """Serve until Ctrl-C or SIGTERM.
+    """Run the mock server until Ctrl-C or SIGTERM.
 
-    Point a client at it with the environment variables that are printed.
+    It prints the environment variables that connect a client to it.
+
+    Example: odyssey-mock serve --port 8400 --plan unlimited
     """
     from odyssey_mock.core.network import ListenError  # noqa: PLC0415
 
@@ -198,7 +203,7 @@ def serve(context: click.Context, /, *, as_json: bool, plan: Plan, **values: Any
     except ListenError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
-        # Where the event loop takes no signal handlers, Ctrl-C comes as this; the mock has been closed on its way here.
+        # If the event loop supports no signal handlers, Ctrl-C raises this. The mock has been closed already.
         return
 
 
@@ -206,7 +211,7 @@ serve.params += [option_of(SETTINGS[name]) for name in SETTING_NAMES]
 
 
 def _given(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:  # Any: of each setting
-    """Gather the settings that the command line names, and those whose default is another there."""
+    """Return the settings given on the command line, and those whose default differs there."""
     given: dict[str, Any] = {}
     for name, value in values.items():
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
@@ -222,7 +227,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
-        # Windows: the event loop takes no signal handlers.
+        # On Windows the event loop supports no signal handlers.
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(signum, stop.set)
     async with MockOdyssey(settings) as mock:
@@ -231,7 +236,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
 
 
 def _ready_line(mock: MockOdyssey) -> str:
-    """What a program that starts the mock reads: one line of JSON, once it can be used."""
+    """Return the line of JSON that tells a starting program that the mock is ready."""
     return json.dumps({"url": mock.url, "api_key": mock.api_key, "console_url": None, "pid": os.getpid()})
 
 
@@ -245,4 +250,4 @@ Odyssey mock at {mock.url}
   state    {mock.url}/_mock/state
   journal  {mock.url}/_mock/journal?format=jsonl
 
-Ctrl-C ends it."""
+Press Ctrl-C to stop."""

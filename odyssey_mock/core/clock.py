@@ -1,7 +1,7 @@
-"""The server's time: real, scaled, or moved by hand.
+"""Clocks of the server: real, scaled or manual.
 
-Every limit and expiry of the mock is a `Deadline` on a `Clock`, so that a test passes an hour in a millisecond. Media
-is not: it is paced by the event loop's own time, and a clock that stands still does not stop the video.
+Every limit and expiry of the mock is a `Deadline` on a `Clock`, so a test can pass an hour in a millisecond. Media is
+paced by the event loop instead: a manual clock that does not move does not stop the video.
 """
 
 import asyncio
@@ -18,22 +18,22 @@ type Callback = Callable[[], Awaitable[None] | None]
 type Observer = Callable[["Deadline"], object]
 
 MANUAL_START = 1_767_225_600.0
-"""2026-01-01T00:00:00Z, where a manual clock begins unless told otherwise: the same in every run."""
+"""2026-01-01T00:00:00Z, the default start of a manual clock: the same in every run."""
 
 MANUAL_END = 253_402_300_799.0
-"""9999-12-31T23:59:59Z, beyond which neither HTTP nor ISO 8601 has a form for a date."""
+"""9999-12-31T23:59:59Z, the latest date that HTTP and ISO 8601 can represent."""
 
 NANOSECONDS = 1_000_000_000
 
 SETTLING_TURNS = 20
-"""Turns of the event loop that whoever was asleep gets before its deadline counts as done.
+"""Iterations of the event loop that a task gets after its sleep, before the deadline counts as done.
 
-One takes it to the next thing it waits for; each further one, whoever it has woken in its turn.
+The first iteration runs the task to its next `await`. Each further one runs the tasks that were woken by it.
 """
 
 
 class Deadline(Protocol):
-    """Something that will happen at an instant of the server's time."""
+    """A callback scheduled for an instant of the server's time."""
 
     @property
     def when(self) -> float:
@@ -41,20 +41,20 @@ class Deadline(Protocol):
 
     @property
     def name(self) -> str:
-        """What is due, for people: the journal and `GET /_mock/clock` show it."""
+        """A description for people, shown by the journal and `GET /_mock/clock`."""
 
     def cancel(self) -> None:
-        """Not to happen any more; nothing where it already has."""
+        """Cancel the callback. Has no effect if it was called already."""
 
 
 class Clock(Protocol):
-    """Server time. An async context manager: leaving it cancels what is due, and waits for what has begun."""
+    """The server's time. An async context manager: exiting it cancels pending deadlines and ends running callbacks."""
 
     def time(self) -> float:
         """Seconds since the epoch."""
 
     def call_later(self, seconds: float, name: str, callback: Callback) -> Deadline:
-        """Call `callback` once `seconds` have passed, and await what it returns.
+        """Call `callback` after `seconds`, and await what it returns.
 
         Raises:
             ValueError: `seconds` is negative or not a number.
@@ -62,10 +62,10 @@ class Clock(Protocol):
 
     @property
     def pending(self) -> Sequence[Deadline]:
-        """The deadlines still to come, soonest first."""
+        """The pending deadlines, earliest first."""
 
     def observe(self, observer: Observer) -> None:
-        """Call `observer` with every deadline that fires, just before its callback; with none that was cancelled."""
+        """Call `observer` with every deadline that fires, just before its callback. Cancelled deadlines do not fire."""
 
     async def __aenter__(self) -> Self: ...
     async def __aexit__(
@@ -74,11 +74,11 @@ class Clock(Protocol):
 
 
 async def sleep(clock: Clock, seconds: float, name: str) -> None:
-    """Wait until `seconds` have passed on `clock`, by a deadline of that name; being cancelled cancels it.
+    """Wait until `seconds` have passed on `clock`, using a deadline called `name`.
 
-    A manual clock goes on, and `advance` returns, once the task that slept waits for something else, and those that it
-    woke do: who sends right after its sleep has sent by then. What takes longer than that, such as the work of a
-    thread, belongs into a callback of `call_later`, which is awaited to its end.
+    `ManualClock.advance` continues once the task that slept, and the tasks it woke, wait for something else. A task
+    that sends right after its sleep has therefore sent when `advance` returns. Longer work, such as that of a thread,
+    belongs in a callback of `call_later`, which is awaited to its end.
 
     Raises:
         ValueError: `seconds` is negative or not a number.
@@ -89,7 +89,7 @@ async def sleep(clock: Clock, seconds: float, name: str) -> None:
         if not over.done():
             over.set_result(None)
         for _ in range(SETTLING_TURNS):
-            await asyncio.sleep(0)  # noqa: TID251 - lets others go on; no time passes
+            await asyncio.sleep(0)  # noqa: TID251 - lets other tasks run; no time passes
 
     deadline = clock.call_later(seconds, name, wake)
     try:
@@ -112,16 +112,16 @@ class _RealDeadline:
 
 
 class RealClock:
-    """The event loop's time, from the present on, `speed` times as fast."""
+    """A clock that starts at the current time and runs `speed` times as fast as the event loop's clock."""
 
     def __init__(self, speed: float = 1.0) -> None:
         if not (math.isfinite(speed) and speed > 0):
-            raise ValueError(f"speed must be a number above 0, not {speed!r}")
+            raise ValueError(f"speed must be a number above 0, got {speed!r}")
         self.speed = speed
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0.0
         self._origin = 0.0
-        self._deadlines: dict[_RealDeadline, None] = {}  # in order; the values are nothing
+        self._deadlines: dict[_RealDeadline, None] = {}  # used as an ordered set
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[Exception] = []
         self._observers: list[Observer] = []
@@ -153,7 +153,10 @@ class RealClock:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Raise the exceptions of callbacks as a group: they are defects, and nobody else would hear of them."""
+        """Cancel all deadlines and running callbacks, and raise the exceptions of callbacks as a group.
+
+        Exceptions of callbacks are defects, and nothing else would report them.
+        """
         for deadline in list(self._deadlines):
             deadline.cancel()
         for task in self._tasks:
@@ -166,7 +169,7 @@ class RealClock:
 
     def _running(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
-            raise RuntimeError("this clock does not run yet: enter it first (async with clock: ...)")
+            raise RuntimeError("the clock is not running; enter it first: async with clock: ...")
         return self._loop
 
     def _forget(self, deadline: _RealDeadline) -> None:
@@ -204,7 +207,7 @@ class _ManualDeadline:
 
     def cancel(self) -> None:
         self.cancelled = True
-        # It stays in the heap until its time comes: not so what it would have called, and all that hangs on it.
+        # The deadline stays in the heap until it is due, but must not keep its callback alive.
         self.callback = _nothing
 
     def __lt__(self, other: "_ManualDeadline") -> bool:
@@ -212,9 +215,9 @@ class _ManualDeadline:
 
 
 class ManualClock:
-    """Time that stands still until `advance` moves it.
+    """A clock that moves only when `advance` is called.
 
-    Counted in whole nanoseconds: advancing by 149.9 and by 0.1 reaches what is due after 150.
+    It counts whole nanoseconds, so advancing by 149.9 and then by 0.1 reaches a deadline after 150 seconds.
     """
 
     def __init__(self, start: float = MANUAL_START) -> None:
@@ -244,26 +247,26 @@ class ManualClock:
 
     @property
     def left(self) -> float:
-        """Seconds that it can be advanced by: to the end of the year 9999."""
+        """Seconds by which the clock can still be advanced, to the end of the year 9999."""
         return MANUAL_END - self.time()
 
     async def advance(self, seconds: float) -> None:
-        """Let `seconds` pass, and return once all that they brought about is done.
+        """Let `seconds` pass, and return once all callbacks that became due have finished.
 
-        Every deadline passed fires, in order of time and then of creation; so do those set meanwhile, where they fall
-        within the span. The clock stands at a deadline's own instant while it fires, and what its callback returns is
-        awaited before the next. Several calls at once take their turns.
+        Deadlines fire in order of time and then of creation, including those that callbacks add within the span. While
+        a deadline fires, the clock shows its instant, and its callback is awaited before the next one. Concurrent calls
+        run one after the other.
 
         Raises:
-            ValueError: `seconds` is negative, not a number, or more than is `left`.
-            RuntimeError: it is called by a deadline that it is firing, for which it would wait for ever.
-            ExceptionGroup: callbacks failed; the others were called all the same.
+            ValueError: `seconds` is negative, not a number, or greater than `left`.
+            RuntimeError: called by a callback that `advance` is awaiting, which would be a deadlock.
+            ExceptionGroup: callbacks failed. All other callbacks were called.
         """
         _check_span(seconds)
         if seconds > self.left:
-            raise ValueError(f"seconds must be at most {self.left:.0f}, to the end of the year 9999, not {seconds!r}")
+            raise ValueError(f"seconds must be at most {self.left:.0f}, to the end of the year 9999, got {seconds!r}")
         if self._advancing is not None and self._advancing is asyncio.current_task():
-            raise RuntimeError("advance() was called by a deadline that advance() is firing")
+            raise RuntimeError("advance() was called from the callback of a deadline that advance() is firing")
         async with self._lock:
             with self._turn():
                 errors = await self._pass(self._now + round(seconds * NANOSECONDS))
@@ -297,7 +300,7 @@ class ManualClock:
                 observer(deadline)
             try:
                 await _call(deadline.callback)
-            except Exception as error:  # gathered here, raised by advance()
+            except Exception as error:  # collected here, raised by advance()
                 error.add_note(f"in the deadline {deadline.name!r}")
                 errors.append(error)
         self._now = end
@@ -305,7 +308,7 @@ class ManualClock:
 
 
 def _nothing() -> None:
-    """What a cancelled deadline calls."""
+    """Replace the callback of a cancelled deadline."""
 
 
 def _call(callback: Callback) -> Coroutine[None, None, None]:
@@ -319,4 +322,4 @@ def _call(callback: Callback) -> Coroutine[None, None, None]:
 
 def _check_span(seconds: float) -> None:
     if not (math.isfinite(seconds) and seconds >= 0):
-        raise ValueError(f"seconds must be a number, 0 or more, not {seconds!r}")
+        raise ValueError(f"seconds must be a number, 0 or more, got {seconds!r}")

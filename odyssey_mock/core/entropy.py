@@ -1,4 +1,4 @@
-"""Where ids and secrets come from: the operating system, or a seed that makes a run repeatable."""
+"""Sources of ids and secrets: the operating system, or a seed that makes a run repeatable."""
 
 import base64
 import random  # noqa: TID251 - this is the seam
@@ -8,16 +8,16 @@ from typing import Protocol
 
 
 class Entropy(Protocol):
-    """A source of ids, secrets and numbers."""
+    """A source of random ids, secrets and numbers."""
 
     def uuid(self) -> str:
-        """Draw a version 4 UUID (RFC 9562), as its 36 characters."""
+        """Return a random version 4 UUID (RFC 9562) as a string of 36 characters."""
 
     def token(self, nbytes: int) -> str:
-        """Draw `nbytes` of chance as URL-safe base64 without padding."""
+        """Return `nbytes` random bytes as URL-safe base64 without padding."""
 
     def number(self, bits: int) -> int:
-        """Draw a number from 0 to 2**bits - 1."""
+        """Return a random number from 0 to 2**bits - 1."""
 
 
 class _RandomEntropy:
@@ -35,14 +35,14 @@ class _RandomEntropy:
 
 
 class SystemEntropy(_RandomEntropy):
-    """The operating system's."""
+    """Randomness of the operating system."""
 
     def __init__(self) -> None:
         super().__init__(secrets.SystemRandom())
 
 
 class SeededEntropy(_RandomEntropy):
-    """The same draws for the same seed, in every process. For tests: whoever knows the seed knows the secrets."""
+    """Randomness from a seed: the same values in every process. For tests only: the seed reveals the secrets."""
 
     def __init__(self, seed: int) -> None:
-        super().__init__(random.Random(seed))  # noqa: S311 - repeatable is what it is for
+        super().__init__(random.Random(seed))  # noqa: S311 - must be repeatable

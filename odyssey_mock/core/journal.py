@@ -1,6 +1,6 @@
-"""What happened on a server, in order: requests, messages, changes of state, deadlines.
+"""The journal of a server: an ordered record of requests, messages, state changes and deadlines.
 
-Tests assert on it, failures print it. Entries are values: JSON that nobody can change afterwards, without secrets.
+Tests assert on it, and failures print it. Entries are immutable JSON values without secrets.
 """
 
 import asyncio
@@ -22,40 +22,40 @@ KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
 SECRETS = frozenset(
     {"api_key", "access_token", "session_token", "spectator_token", "authorization", "token", "signature"}
 )
-"""Names whose text never reaches the journal, in any letter case."""
+"""Keys (case-insensitive) whose string values are redacted in the journal."""
 REDACTED = "***"
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _URL_SECRET = re.compile(
     rf"(?<=://)[^/?#]*(?=@)|(?<=[?&])((?:[\w.-]*[.-])?(?:{'|'.join(sorted(SECRETS))})=)[^&#\s]*", re.IGNORECASE
 )
-"""A URL's userinfo, and what its query says under one of those names, or one that ends so (`X-Amz-Signature`)."""
+"""Matches secrets in a URL: userinfo, and query values whose name ends with one of `SECRETS` (`X-Amz-Signature`)."""
 
 DIGEST_LENGTH = 160
 ENTRY_LIMIT = 4 << 20
-"""Characters of JSON up to which an entry's data is kept; of more, only how much there was."""
+"""Maximum length of an entry's JSON data in characters. Longer data is replaced with a note of its length."""
 NAME_LIMIT = 200
-"""Characters of an entry's name: it may be whatever a client put where the type of a message belongs."""
+"""Maximum length of an entry's name in characters. Clients choose some names, such as the type of a message."""
 PLACES = ("account", "session", "stream")
-"""Whose and where an entry is, as far as is known."""
+"""Fields that relate an entry to an account, a session and a stream, if known."""
 NOTHING: Mapping[str, JSON] = MappingProxyType({})
 
 
 class JournalTimeoutError(TimeoutError):
-    """What was awaited did not happen in time; the message names the entry that came nearest to it."""
+    """No matching entry was written in time. The message shows the nearest entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened."""
+    """One entry of the journal."""
 
     index: int
-    """Its place since the server began, from 0; `reset` does not begin anew."""
+    """Number of the entry since the server started, from 0. `reset` does not restart the count."""
     time: float
     """Seconds since the epoch, on the server's clock."""
     kind: Kind
     name: str
-    """What it was: a route for `rest`, a message type for `signaling` and `channel`."""
+    """A route for the kind `rest`, a message type for `signaling` and `channel`."""
     account: str | None
     session: str | None
     stream: str | None
@@ -64,12 +64,12 @@ class Entry:
 
     @property
     def data(self) -> dict[str, Any]:  # Any: JSON of any depth, for a reader who knows what to expect
-        """What else is known of it; a fresh copy each time."""
+        """The details of the entry; a new copy each time."""
         decoded: dict[str, Any] = json.loads(self.encoded)
         return decoded
 
     def to_json(self) -> dict[str, Any]:  # Any: as for `data`
-        """Give the entry as a JSON object."""
+        """Return the entry as a JSON object."""
         head = {"index": self.index, "time": self.time, "kind": self.kind, "name": self.name}
         return {**head, "account": self.account, "session": self.session, "stream": self.stream, "data": self.data}
 
@@ -79,13 +79,13 @@ class Entry:
         return f"#{self.index} {self.kind} {self.name!r}{''.join(places)} {digest}"
 
     def matches(self, kind: Kind | None, name: str | None, where: Mapping[str, JSON]) -> bool:
-        """Say whether it is of that kind and name, and has those values in `account`, `session`, `stream` or `data`."""
+        """Check the kind, the name, and the values in `account`, `session`, `stream` or `data`."""
         return (
             (kind is None or kind == self.kind) and (name is None or name == self.name) and not self.differences(where)
         )
 
     def differences(self, where: Mapping[str, JSON]) -> dict[str, tuple[JSON, JSON]]:
-        """Compare with `where`: expected and actual value of each key that is otherwise."""
+        """Return the expected and the actual value for each key of `where` that differs."""
         if not where:
             return {}
         known = self.data | self._places()
@@ -102,11 +102,11 @@ class _Waiter:
 
 
 class Journal:
-    """The entries of one server; the latest `limit` of them are kept."""
+    """The journal of one server; it keeps the latest `limit` entries."""
 
     def __init__(self, now: Callable[[], float], limit: int) -> None:
         self.began_at = now()
-        """When it was begun, in seconds since the epoch on the server's clock."""
+        """When the journal was created, in seconds since the epoch on the server's clock."""
         self._now = now
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._recorded = 0
@@ -114,17 +114,17 @@ class Journal:
         self._observers: list[Callable[[Entry], object]] = []
 
     def observe(self, observer: Callable[[Entry], object]) -> None:
-        """Call `observer` with every entry from now on, as it is written."""
+        """Call `observer` with every entry written from now on."""
         self._observers.append(observer)
 
     @property
     def entries(self) -> Sequence[Entry]:
-        """What is kept, oldest first."""
+        """The kept entries, oldest first."""
         return tuple(self._entries)
 
     @property
     def next_index(self) -> int:
-        """The index that the next entry will have."""
+        """The index of the next entry."""
         return self._recorded
 
     def record(
@@ -139,9 +139,9 @@ class Journal:
         stream: str | None = None,
         **more: JSON,
     ) -> Entry:
-        """Write an entry down. `data` and what comes by keyword are copied together, and stripped of `SECRETS`.
+        """Write an entry. `data` and the keywords are merged and copied, with `SECRETS` redacted.
 
-        Whatever a client sent can be recorded: what JSON or UTF-8 has no form for is written in words.
+        Any data of a client can be recorded: values that JSON or UTF-8 cannot represent are replaced with text.
 
         Raises:
             TypeError: `data` is not JSON.
@@ -164,21 +164,21 @@ class Journal:
         return entry
 
     def find(self, kind: Kind | None = None, name: str | None = None, *, since: int = 0, **where: JSON) -> list[Entry]:
-        """Pick the entries that match, oldest first, from index `since` on; `where` as in `Entry.matches`."""
+        """Return the matching entries from index `since` on, oldest first; see `Entry.matches`."""
         return [entry for entry in self._entries if entry.index >= since and entry.matches(kind, name, where)]
 
     async def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:
-        """Wait for the first entry that matches, from index `since` on: one already written, or the next that comes.
+        """Return the first matching entry from index `since` on, waiting for it if none exists yet.
 
         Args:
-            kind: what kind of thing is awaited.
-            name: its name.
-            timeout: seconds of real time to wait.
-            since: entries before this index do not count.
-            **where: values it must have, as in `Entry.matches`.
+            kind: the kind of the entry.
+            name: the name of the entry.
+            timeout: the timeout in seconds of real time.
+            since: entries before this index are ignored.
+            **where: values that the entry must have, as in `Entry.matches`.
 
         Raises:
-            JournalTimeoutError: none came.
+            JournalTimeoutError: no matching entry was written in time.
         """
         written = self.find(kind, name, since=since, **where)
         if written:
@@ -190,16 +190,16 @@ class Journal:
             raise JournalTimeoutError(self._explain(kind, name, timeout, since, where)) from None
 
     async def reach(self, index: int) -> None:
-        """Wait until there is, or was, an entry with that index; without a limit."""
+        """Wait, without a timeout, until the entry with this index has been written."""
         if self._recorded <= index:
             await self._next(lambda entry: entry.index >= index)
 
     def clear(self) -> None:
-        """Forget every entry; indexes go on."""
+        """Remove all entries; indexes continue."""
         self._entries.clear()
 
     def to_jsonl(self) -> str:
-        """Write every entry as one line of JSON."""
+        """Return all entries as JSON Lines."""
         return to_jsonl(self._entries)
 
     async def _next(self, wants: Callable[[Entry], bool]) -> Entry:
@@ -215,15 +215,15 @@ class Journal:
         lines = [f"no journal entry {kind} {name!r}{wanted} within {timeout:g} s"]
         near = nearest([entry for entry in self._entries if entry.index >= since], kind, name, where)
         if near is None:
-            lines.append("the journal is empty" if since == 0 else f"the journal has nothing from index {since} on")
+            lines.append("the journal is empty" if since == 0 else f"the journal has no entry from index {since} on")
         else:
             lines.append(f"nearest: {near}")
             if near.kind != kind:
-                lines.append(f"  kind: expected {kind!r}, it is {near.kind!r}")
+                lines.append(f"  kind: expected {kind!r}, got {near.kind!r}")
             if near.name != name:
-                lines.append(f"  name: expected {name!r}, it is {near.name!r}")
+                lines.append(f"  name: expected {name!r}, got {near.name!r}")
             lines += [
-                f"  {key}: expected {expected!r}, it is {actual!r}"
+                f"  {key}: expected {expected!r}, got {actual!r}"
                 for key, (expected, actual) in near.differences(where).items()
             ]
             lines.append(f"latest: {self._entries[-1]}")
@@ -231,15 +231,15 @@ class Journal:
 
 
 def to_jsonl(entries: Iterable[Entry]) -> str:
-    """Write entries as lines of JSON, one each."""
+    """Return entries as JSON Lines: one JSON object per line."""
     return "".join(json.dumps(entry.to_json(), ensure_ascii=False) + "\n" for entry in entries)
 
 
 def nearest(entries: Iterable[Entry], kind: Kind | None, name: str, where: Mapping[str, JSON]) -> Entry | None:
-    """Pick the entry most like what was wanted.
+    """Return the entry most similar to the expected one; None if there are no entries.
 
-    Of the same kind, where one is wanted, then with the most similar name, then with the fewest other values; the
-    latest of equals.
+    Entries of the same kind come first, then those with the most similar name, then those with the fewest differing
+    values, then the latest.
     """
 
     def likeness(entry: Entry) -> tuple[bool, float, int, int]:
@@ -277,5 +277,5 @@ def _redacted(secret: JSON) -> JSON:
 
 
 def _encodable(text: str) -> str:
-    """Write lone surrogates, which JSON escapes can smuggle in, as such an escape: UTF-8 has no form for them."""
+    """Escape lone surrogates, which JSON escapes can contain but UTF-8 cannot encode."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""How the mock reaches the network: what it listens on, under which addresses its peers are found, whom it calls."""
+"""The network interface of the mock: listening sockets, outgoing connections and ICE addresses."""
 
 import asyncio
 import os
@@ -8,56 +8,56 @@ from typing import Any, Protocol
 
 
 class ListenError(OSError):
-    """The address cannot be listened on; the message says which, why, and what to do."""
+    """Listening on an address failed. The message states the address, the reason and what to do."""
 
     def __str__(self) -> str:
-        # Without the number that OSError puts first: `errno` has it.
+        # OSError would put the error number first, which only `errno` needs.
         return str(self.strerror)
 
 
 class Network(Protocol):
-    """What the mock takes from the network."""
+    """Operations that the mock needs from the network."""
 
     def listen(self, host: str, port: int) -> socket.socket:
-        """Bind a TCP socket, not blocking; port 0 takes a free one.
+        """Return a non-blocking, listening TCP socket; port 0 picks a free port.
 
         Raises:
-            ListenError: the address is taken, or is none of this machine's.
+            ListenError: the address is in use, or does not belong to this machine.
         """
 
-    def reserve(self, closed: socket.socket, address: Any) -> socket.socket:  # Any: as the family of the socket has it
-        """Bind a socket like `closed`, which listened at `address`, without listening: nobody else gets the address.
+    def reserve(self, closed: socket.socket, address: Any) -> socket.socket:  # Any: depends on the socket family
+        """Return a socket of the same type as `closed`, bound to `address` but not listening.
 
-        It can be listened on later, as one of `listen`'s.
+        It reserves the address for the server, which can listen on it again later.
 
         Raises:
-            OSError: somebody else has the address by now.
+            OSError: another program uses the address by now.
         """
 
     async def datagrams[P: asyncio.DatagramProtocol](
         self, factory: Callable[[], P], host: str, port: int
     ) -> tuple[asyncio.DatagramTransport, P]:
-        """Open a UDP endpoint on `host`; port 0 takes a free one.
+        """Open a UDP endpoint on `host`; port 0 picks a free port.
 
         Raises:
-            ListenError: the address is taken, or is none of this machine's.
+            ListenError: the address is in use, or does not belong to this machine.
         """
 
     async def dial(self, host: str, port: int, *, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Open a TCP connection, with TLS on it if `tls`, past the environment's proxies; the caller closes it.
+        """Open a TCP connection, with TLS if `tls`, ignoring proxies of the environment; the caller closes it.
 
-        There is no limit on the time: the caller has it.
+        There is no timeout; the caller sets one.
 
         Raises:
-            OSError: nothing answers there, or not in TLS with a certificate for `host`.
-            UnicodeError: `host` has no form in which it could be looked up.
+            OSError: the connection failed, or the TLS handshake or the certificate check for `host` failed.
+            UnicodeError: `host` cannot be encoded as a host name.
         """
 
     def ice_addresses(self, loopback_only: bool) -> list[str]:
-        """List the addresses for ICE host candidates: 127.0.0.1, then, unless `loopback_only`, the machine's own."""
+        """Return the addresses for ICE host candidates: 127.0.0.1, then the machine's others unless `loopback_only`."""
 
 
 def share(bound: socket.socket, is_shared: bool) -> None:
-    """Say whether others may have the address of a socket as well, such as connections that ended a minute ago."""
-    if os.name == "posix":  # elsewhere the option means that two may listen at once
+    """Set whether the address of a socket may be shared, for example with connections in TIME_WAIT."""
+    if os.name == "posix":  # elsewhere the option would let two sockets listen at the same time
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, is_shared)

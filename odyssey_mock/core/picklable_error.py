@@ -1,18 +1,18 @@
-"""`PicklableError`: the base of errors whose constructor takes something else than their message."""
+"""`PicklableError`, a base class for errors whose constructor takes other arguments than the message."""
 
 
 class PicklableError(Exception):
-    """An error that `pickle` and `copy` restore from what it has, notes included; they do not call its class."""
+    """An error that `pickle` and `copy` restore from its attributes and notes, without calling its constructor."""
 
     def __reduce__(self) -> tuple[object, ...]:
         state = dict(vars(self))
         if "__notes__" in state:
-            state["__notes__"] = list(state["__notes__"])  # a note on a copy is none on the original
+            state["__notes__"] = list(state["__notes__"])  # a note added to a copy must not change the original
         return _restored, (type(self), self.args), state
 
 
 def _restored(kind: type[PicklableError], args: tuple[object, ...]) -> PicklableError:
-    """Make an error that has no attributes yet."""
+    """Create an error without calling its constructor; the attributes are set later."""
     error = kind.__new__(kind)
     error.args = args
     return error

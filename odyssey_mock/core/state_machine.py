@@ -1,7 +1,6 @@
-"""What every state machine of the mock shares: a place in a table, and one way to move on.
+"""The base of all state machines of the mock.
 
-A table maps each state to the events it knows, and each of those to the next state and the effects to carry out, in
-order.
+A table maps each state and event to the next state and to the effects to carry out, in order.
 """
 
 from collections.abc import Mapping
@@ -9,11 +8,11 @@ from enum import StrEnum
 
 
 class IllegalEventError(RuntimeError):
-    """An event that the table does not list for the state the machine is in: a defect of the caller."""
+    """The table does not list the event for the current state: a defect of the caller."""
 
 
 class Machine[State: StrEnum, Event: StrEnum, Effect: StrEnum]:
-    """A place in a transition table; pure, without clock, tasks or sockets."""
+    """A state in a transition table. It has no clock, tasks or sockets."""
 
     def __init__(
         self, name: str, table: Mapping[State, Mapping[Event, tuple[State, tuple[Effect, ...]]]], initial: State
@@ -23,10 +22,10 @@ class Machine[State: StrEnum, Event: StrEnum, Effect: StrEnum]:
         self._table = table
 
     def handle(self, event: Event) -> tuple[Effect, ...]:
-        """Move on, and return what is to be done.
+        """Change to the next state, and return the effects to carry out.
 
         Raises:
-            IllegalEventError: the table does not list `event` for the present state.
+            IllegalEventError: the table does not list `event` for the current state.
         """
         transition = self._table[self.state].get(event)
         if transition is None:

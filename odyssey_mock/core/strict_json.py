@@ -1,4 +1,4 @@
-"""JSON text from clients, read as RFC 8259 has it: Python's own reader takes more than that."""
+"""A strict parser for JSON from clients (RFC 8259); Python's own accepts more than the standard allows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,10 @@ type JSON = bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | Non
 
 
 def read_json(text: str | bytes | bytearray) -> JSON:
-    """Read what a client sent.
+    """Parse JSON that a client sent.
 
     Raises:
-        ValueError: it is no JSON text: a syntax error, not UTF-8, a NaN or infinity, or nested beyond what can be read.
+        ValueError: invalid JSON: a syntax error, invalid UTF-8, NaN or infinity, or nested too deeply.
     """
     try:
         parsed: JSON = json.loads(text, parse_constant=_refuse)
@@ -21,4 +21,4 @@ def read_json(text: str | bytes | bytearray) -> JSON:
 
 
 def _refuse(constant: str) -> Never:
-    raise ValueError(f"{constant} is no JSON value")
+    raise ValueError(f"{constant} is not a JSON value")

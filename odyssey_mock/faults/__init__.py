@@ -1,1 +1,1 @@
-"""Failures on demand: what can be made to fail, and the list of what is to."""
+"""Fault injection: the catalog of possible faults and the registry of active ones."""

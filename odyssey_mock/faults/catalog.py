@@ -1,6 +1,6 @@
-"""What can be made to fail, and how: every point that asks for faults, and every action it knows.
+"""The catalog of faults: all fault points and the actions of each.
 
-`POINTS` is the whole of it: validation, the control API, the fault matrix and the documentation are made from it.
+Validation, the control API, the fault matrix and the documentation are generated from `POINTS`.
 """
 
 import math
@@ -12,13 +12,13 @@ from typing import Any
 from odyssey_mock.core.strict_json import JSON
 
 LONGEST = 86_400.0
-"""Seconds that a fault may wait, at most: a day."""
+"""Maximum delay of a fault in seconds: one day."""
 MOST = 10**9
-"""The greatest whole number that a fault may name."""
+"""Maximum whole number in a fault."""
 DEEPEST = 100
-"""How deep JSON may be nested in a fault."""
+"""Maximum nesting depth of JSON in a fault."""
 CLOSE_REASON = 123
-"""Bytes of the reason of a close frame, at most (RFC 6455 section 5.5)."""
+"""Maximum length of a close frame's reason in bytes (RFC 6455 section 5.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class Parameter:
     """One parameter of an action.
 
     Attributes:
-        expected: what it must be, for people.
-        holds: whether a value is that.
-        default: what it is where it is not given; a required one has none.
-        required: whether it must be given.
+        expected: describes valid values, for people.
+        holds: returns whether a value is valid.
+        default: the value of an optional parameter that is not given.
+        required: whether the parameter must be given.
     """
 
     expected: str
-    holds: Callable[[Any], bool]  # Any: whatever somebody wrote there
+    holds: Callable[[Any], bool]  # Any: the value has not been validated yet
     default: JSON = None
     required: bool = False
 
@@ -43,8 +43,8 @@ class FaultAction:
     """One way to fail.
 
     Attributes:
-        means: what it does, for people.
-        parameters: what it takes, by name.
+        means: describes what the server does, for people.
+        parameters: the parameters of the action, by name.
     """
 
     means: str
@@ -53,12 +53,12 @@ class FaultAction:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One place that asks for faults.
+    """One place in the server where a fault can occur.
 
     Attributes:
-        means: the moment it asks in, for people.
-        actions: what can be done there, by name.
-        matches: what a fault may be narrowed to there, beside `account`.
+        means: describes when the point is reached, for people.
+        actions: the actions that are possible there, by name.
+        matches: the `match` conditions that are possible there, in addition to `account`.
     """
 
     means: str
@@ -78,7 +78,7 @@ def _whole(least: int, most: int = MOST) -> _Holds:
 
 
 def _text(least: int = 0, most: float = math.inf) -> _Holds:
-    """A text that UTF-8 can hold, of so many bytes there."""
+    """Make a check for strings whose UTF-8 encoding has `least` to `most` bytes."""
 
     def holds(value: object) -> bool:
         try:
@@ -90,7 +90,7 @@ def _text(least: int = 0, most: float = math.inf) -> _Holds:
 
 
 def _is_json(value: object, depth: int = 0) -> bool:
-    """Whether it is JSON as `json` reads it, its texts whatever they are."""
+    """Check for a value that `json` could have parsed, nested at most `DEEPEST` deep; strings may contain anything."""
     match value:
         case None | bool() | str():
             return True
@@ -106,50 +106,50 @@ def _is_json(value: object, depth: int = 0) -> bool:
 
 
 def _close_code(value: object) -> bool:
-    """Whether a server may send it (RFC 6455 section 7.4)."""
+    """Check for a close code that a server may send (RFC 6455 section 7.4)."""
     return _whole(1000, 4999)(value) and value not in {1004, 1005, 1006, 1015}
 
 
-_PIXELS: _Holds = lambda value: _whole(160, 4096)(value) and value % 2 == 0  # noqa: E731 - a rule among rules
+_PIXELS: _Holds = lambda value: _whole(160, 4096)(value) and value % 2 == 0  # noqa: E731 - a value like the others
 
-_WAIT = Parameter("seconds, 0 to 86400, on the server's clock", _number(0, LONGEST), required=True)
-_AFTER = Parameter("seconds, 0 to 86400, on the server's clock", _number(0, LONGEST), default=0.0)
-_REASON = Parameter("a text", _text(), required=True)
-_MESSAGE = Parameter("a text", _text(), default="a fault that was asked for")
+_WAIT = Parameter("a number of seconds, 0 to 86400, on the server's clock", _number(0, LONGEST), required=True)
+_AFTER = Parameter("a number of seconds, 0 to 86400, on the server's clock", _number(0, LONGEST), default=0.0)
+_REASON = Parameter("a string", _text(), required=True)
+_MESSAGE = Parameter("a string", _text(), default="injected fault")
 
 _STATUS = FaultAction(
-    "answers that status",
+    "responds with that status",
     {
         "status": Parameter("an HTTP status, 400 to 599", _whole(400, 599), required=True),
-        "detail": Parameter(f"JSON, at most {DEEPEST} deep, for `detail` of the body", _is_json),
+        "detail": Parameter(f"JSON, nested at most {DEEPEST} deep, for `detail` in the body", _is_json),
         "retry_after": Parameter(
-            f"whole seconds, 0 to {MOST}, or null", lambda value: value is None or _whole(0)(value)
+            f"a whole number of seconds, 0 to {MOST}, or null", lambda value: value is None or _whole(0)(value)
         ),
     },
 )
-_DELAY = FaultAction("takes it up that much later, and answers as usual", {"seconds": _WAIT})
+_DELAY = FaultAction("handles the request after that delay", {"seconds": _WAIT})
 _HTTP: Mapping[str, FaultAction] = {
     "status": _STATUS,
     "delay": _DELAY,
-    "no_answer": FaultAction("takes the request and never answers"),
-    "reset": FaultAction("resets the connection (TCP RST) instead of answering"),
-    "truncate": FaultAction("begins the usual answer, and cuts the connection in the middle of its body"),
+    "no_answer": FaultAction("receives the request and never responds"),
+    "reset": FaultAction("resets the connection (TCP RST) instead of responding"),
+    "truncate": FaultAction("closes the connection in the middle of the response body"),
 }
 _HTTP_JSON: Mapping[str, FaultAction] = {
     **_HTTP,
     "not_json": FaultAction(
-        "answers with the usual status and a body that is no JSON",
-        {"body": Parameter("a text", _text(), default="<html>Bad gateway</html>")},
+        "responds with the usual status and a body that is not JSON",
+        {"body": Parameter("a string", _text(), default="<html>Bad gateway</html>")},
     ),
     "wrong_shape": FaultAction(
-        "answers with the usual status and JSON of another shape",
-        {"body": Parameter(f"JSON, at most {DEEPEST} deep", _is_json, default=[])},
+        "responds with the usual status and JSON of an unexpected shape",
+        {"body": Parameter(f"JSON, nested at most {DEEPEST} deep", _is_json, default=[])},
     ),
 }
 _HTTP_FILE: Mapping[str, FaultAction] = {
     **_HTTP,
     "slow": FaultAction(
-        "sends the usual answer slowly",
+        "sends the usual response at that rate",
         {"bytes_per_second": Parameter(f"a whole number, 1 to {MOST}", _whole(1), required=True)},
     ),
 }
@@ -158,42 +158,40 @@ _CLOSE = FaultAction(
     "closes the socket",
     {
         "code": Parameter("a WebSocket close code that can be sent, 1000 to 4999", _close_code, default=1011),
-        "reason": Parameter(f"a text of at most {CLOSE_REASON} bytes in UTF-8", _text(0, CLOSE_REASON), ""),
+        "reason": Parameter(f"a string of at most {CLOSE_REASON} bytes in UTF-8", _text(0, CLOSE_REASON), ""),
         "seconds": _AFTER,
     },
 )
 _SOCKET: Mapping[str, FaultAction] = {
     "close": _CLOSE,
-    "error": FaultAction("sends an `error` of that reason", {"reason": _REASON, "seconds": _AFTER}),
-    "not_json": FaultAction("sends a text that is no JSON", {"seconds": _AFTER}),
-    "not_object": FaultAction("sends valid JSON that is no object", {"seconds": _AFTER}),
+    "error": FaultAction("sends an `error` with that reason", {"reason": _REASON, "seconds": _AFTER}),
+    "not_json": FaultAction("sends a text message that is not JSON", {"seconds": _AFTER}),
+    "not_object": FaultAction("sends valid JSON that is not an object", {"seconds": _AFTER}),
     "binary": FaultAction("sends a binary message", {"seconds": _AFTER}),
-    "unknown_type": FaultAction("sends a message of a type nobody knows", {"seconds": _AFTER}),
+    "unknown_type": FaultAction("sends a message of an unknown type", {"seconds": _AFTER}),
 }
 
 _REPLY: Mapping[str, FaultAction] = {
     "error": FaultAction(
-        "refuses it with an `interactive_stream_error`, and does nothing else",
+        "rejects the message with an `interactive_stream_error`, without any effect on the stream",
         {"reason": _REASON, "message": _MESSAGE},
     ),
-    "silent": FaultAction("carries it out and never says so"),
-    "late": FaultAction("carries it out and says so that much later", {"seconds": _WAIT}),
-    "twice": FaultAction("carries it out and says so twice"),
-    "not_json": FaultAction("carries it out and says so in a text that is no JSON"),
-    "missing_fields": FaultAction("carries it out and says so without the fields of the message"),
+    "silent": FaultAction("executes the message and never replies"),
+    "late": FaultAction("executes the message and replies after that delay", {"seconds": _WAIT}),
+    "twice": FaultAction("executes the message and replies twice"),
+    "not_json": FaultAction("executes the message and replies with text that is not JSON"),
+    "missing_fields": FaultAction("executes the message and replies without the fields of the reply"),
 }
 # `stream_ended` has no fields that could be missing.
 _END = {name: action for name, action in _REPLY.items() if name != "missing_fields"}
 _OUT_OF_ORDER: Mapping[str, FaultAction] = {
-    "wrong_order": FaultAction("carries it out and says so after the next message, whichever that is"),
+    "wrong_order": FaultAction("executes the message and sends the reply after the next message"),
 }
 
 _JOB: Mapping[str, FaultAction] = {
     "fail": FaultAction("fails the job with that message", {"message": _MESSAGE}),
-    "stall": FaultAction("leaves the job where it is for ever; it can still be cancelled"),
-    "lose_worker": FaultAction(
-        "loses the worker: the job goes back to the queue, or fails when its retries are used up"
-    ),
+    "stall": FaultAction("leaves the job in its state forever; it can still be cancelled"),
+    "lose_worker": FaultAction("loses the worker: the job returns to the queue, or fails if its retries are used up"),
 }
 
 _SESSION = frozenset({"session"})
@@ -224,53 +222,55 @@ POINTS: Mapping[str, Point] = MappingProxyType(
         "rest.telemetry": _json("`POST /telemetry`"),
         "signaling.config": _json("`GET {signalling_url}/config`"),
         "signaling.upgrade": Point(
-            "the WebSocket asks to be opened",
+            "the WebSocket upgrade of a client",
             {
                 "refuse": FaultAction(
-                    "answers the upgrade with that HTTP status",
+                    "rejects the upgrade with that HTTP status",
                     {"status": Parameter("an HTTP status, 400 to 599", _whole(400, 599), default=403)},
                 ),
-                "delay": FaultAction("opens it that much later", {"seconds": _WAIT}),
-                "no_answer": FaultAction("never answers the upgrade"),
+                "delay": FaultAction("accepts the upgrade after that delay", {"seconds": _WAIT}),
+                "no_answer": FaultAction("never responds to the upgrade"),
             },
             _SESSION,
         ),
         "signaling.offer": Point(
-            "the offer is about to be sent; what is no offer is sent in its place",
+            "the offer is about to be sent; other messages replace the offer",
             {
                 **_SOCKET,
-                "delay": FaultAction("sends it that much later", {"seconds": _WAIT}),
-                "silent": FaultAction("never sends it"),
-                "twice": FaultAction("sends it twice"),
-                "broken_sdp": FaultAction("sends an offer whose SDP nobody can use"),
+                "delay": FaultAction("sends the offer after that delay", {"seconds": _WAIT}),
+                "silent": FaultAction("never sends the offer"),
+                "twice": FaultAction("sends the offer twice"),
+                "broken_sdp": FaultAction("sends an offer with unusable SDP"),
                 "missing_fields": FaultAction("sends an offer without its `sdp`"),
             },
             _SESSION,
         ),
         "signaling.answer": Point(
-            "the client's answer has come, and is about to be applied; this is done in its place",
-            {**_SOCKET, "ignore": FaultAction("never applies it")},
+            "the client's answer was received; the action replaces applying it",
+            {**_SOCKET, "ignore": FaultAction("never applies the answer")},
             _SESSION,
         ),
-        "signaling.connected": Point("the peer connection is up", _SOCKET, _SESSION),
+        "signaling.connected": Point("the peer connection is connected", _SOCKET, _SESSION),
         "peer.ice": Point(
-            "candidates are exchanged", {"never": FaultAction("answers no connectivity check")}, _SESSION
+            "ICE candidates are exchanged", {"never": FaultAction("never responds to connectivity checks")}, _SESSION
         ),
         "peer.dtls": Point(
-            "DTLS is about to begin",
-            {"fail": FaultAction("offers another certificate's fingerprint than its own")},
+            "the DTLS handshake is about to begin",
+            {"fail": FaultAction("offers the fingerprint of a different certificate")},
             _SESSION,
         ),
         "peer.connected": Point(
-            "the peer connection is up",
+            "the peer connection is connected",
             {
                 "vanish": FaultAction(
-                    "says and hears nothing any more, on the peer connection alone", {"seconds": _AFTER}
+                    "stops sending and receiving on the peer connection; the socket keeps working", {"seconds": _AFTER}
                 ),
-                "freeze": FaultAction("hangs: neither peer nor socket says anything any more", {"seconds": _AFTER}),
+                "freeze": FaultAction(
+                    "hangs: sends and receives nothing on peer connection and socket", {"seconds": _AFTER}
+                ),
                 "close": FaultAction("closes the peer connection and leaves the socket open", {"seconds": _AFTER}),
-                "end_track": FaultAction("ends the video track and leaves all else", {"seconds": _AFTER}),
-                "close_channels": FaultAction("closes both data channels and leaves all else", {"seconds": _AFTER}),
+                "end_track": FaultAction("ends the video track only", {"seconds": _AFTER}),
+                "close_channels": FaultAction("closes both data channels only", {"seconds": _AFTER}),
             },
             _SESSION,
         ),
@@ -278,44 +278,44 @@ POINTS: Mapping[str, Point] = MappingProxyType(
             "the data channels are about to be opened", {"never": FaultAction("never opens them")}, _SESSION
         ),
         "peer.frame": Point(
-            "a frame is about to be sent (each counts for `after` and `times`)",
+            "a frame is about to be sent (each frame counts for `after` and `times`)",
             {
-                "freeze": FaultAction("sends the frame before it once more"),
-                "drop": FaultAction("does not send it"),
+                "freeze": FaultAction("sends the previous frame again instead"),
+                "drop": FaultAction("does not send the frame"),
                 "late": FaultAction(
-                    "sends it, and those behind it, that much later",
-                    {"seconds": Parameter("seconds of real time, 0 to 60", _number(0, 60), required=True)},
+                    "delays the frame and all later ones by that time",
+                    {"seconds": Parameter("a number of real seconds, 0 to 60", _number(0, 60), required=True)},
                 ),
                 "resize": FaultAction(
-                    "sends it in that size, to the host alone",
+                    "sends the frame in that size, to the host only",
                     {
-                        "width": Parameter("pixels, even, 160 to 4096", _PIXELS, required=True),
-                        "height": Parameter("pixels, even, 160 to 4096", _PIXELS, required=True),
+                        "width": Parameter("an even number of pixels, 160 to 4096", _PIXELS, required=True),
+                        "height": Parameter("an even number of pixels, 160 to 4096", _PIXELS, required=True),
                     },
                 ),
             },
             _STREAM,
         ),
-        "stream.start": Point("`interactive_stream_start` has come", {**_REPLY, **_OUT_OF_ORDER}, _STREAM),
-        "stream.interact": Point("`update` has come", {**_REPLY, **_OUT_OF_ORDER}, _STREAM),
-        "stream.end": Point("`interactive_stream_end` has come", _END, _STREAM),
+        "stream.start": Point("`interactive_stream_start` was received", {**_REPLY, **_OUT_OF_ORDER}, _STREAM),
+        "stream.interact": Point("`update` was received", {**_REPLY, **_OUT_OF_ORDER}, _STREAM),
+        "stream.end": Point("`interactive_stream_end` was received", _END, _STREAM),
         "stream.running": Point(
-            "a stream was announced",
+            "the stream has started",
             {
                 "error": FaultAction(
-                    "breaks the stream: an `interactive_stream_error` that nobody asked for, then `stream_ended`",
+                    "fails the stream: sends `interactive_stream_error`, then `stream_ended`",
                     {"reason": _REASON, "message": _MESSAGE, "seconds": _AFTER},
                 ),
-                "end": FaultAction("ends the stream unasked: `stream_ended` alone", {"seconds": _AFTER}),
+                "end": FaultAction("ends the stream: sends `stream_ended` only", {"seconds": _AFTER}),
             },
             _STREAM,
         ),
         "stream.broadcast": Point(
             "`broadcast_ready` is about to be sent",
             {
-                "missing_fields": FaultAction("sends it without its `webrtc_url`"),
+                "missing_fields": FaultAction("sends it without `webrtc_url`"),
                 "silent": FaultAction("never sends it"),
-                "late": FaultAction("sends it that much later", {"seconds": _WAIT}),
+                "late": FaultAction("sends it after that delay", {"seconds": _WAIT}),
             },
             _STREAM,
         ),
@@ -323,45 +323,46 @@ POINTS: Mapping[str, Point] = MappingProxyType(
         "whep.offer": Point("a spectator's WHEP `POST`", _HTTP, frozenset({"stream"})),
         "whep.candidates": Point("a spectator's WHEP `PATCH`", _HTTP, frozenset({"stream"})),
         "whep.leave": Point("a spectator's WHEP `DELETE`", _HTTP, frozenset({"stream"})),
-        "hls.playlist": _file("an HLS playlist is asked for", "stream"),
-        "hls.segment": _file("an HLS segment is asked for", "stream"),
+        "hls.playlist": _file("a request for an HLS playlist", "stream"),
+        "hls.segment": _file("a request for an HLS segment", "stream"),
         "job.pending": Point("a worker is about to take the job", _JOB, frozenset({"job"})),
         "job.dispatched": Point("the job is about to be processed", _JOB, frozenset({"job"})),
         "job.processing": Point("the job's last script has run", _JOB, frozenset({"job"})),
         "job.script": Point(
             "a script of a job is about to begin",
-            {"fail": FaultAction("fails that script with that message; the others go on", {"message": _MESSAGE})},
+            {"fail": FaultAction("fails the script with that message; the others continue", {"message": _MESSAGE})},
             frozenset({"job", "script_index", "prompt"}),
         ),
-        "artifact": _file("a file of a recording is asked for", "stream", "artifact"),
+        "artifact": _file("a request for a file of a recording", "stream", "artifact"),
         "server": Point(
-            "anything is asked for over HTTP or WebSocket",
+            "any HTTP request or WebSocket upgrade",
             {
                 "away": FaultAction(
-                    "stops listening, cuts every connection and peer, and comes back after that", {"seconds": _WAIT}
+                    "stops listening, cuts all connections and peers, and comes back after that time",
+                    {"seconds": _WAIT},
                 )
             },
         ),
     }
 )
-"""Every point, by name. A name that ends in `.*` stands for all that begin so."""
+"""All fault points, by name."""
 
 WHERE: Mapping[str, Parameter] = MappingProxyType(
     {
         "account": Parameter("an API key or an account id", _text()),
         "session": Parameter("a session id", _text()),
         "stream": Parameter("a stream id", _text()),
-        "prompt": Parameter("a part of a prompt", _text(1)),
+        "prompt": Parameter("a non-empty part of a prompt", _text(1)),
         "job": Parameter("a job id", _text()),
         "script_index": Parameter("a whole number, 0 or more", _whole(0)),
         "artifact": Parameter("the name of a file, such as video.mp4", _text()),
     }
 )
-"""What a fault can be narrowed to, by `match`."""
+"""All conditions of `match`, by name."""
 
 
 def points_of(at: str) -> Sequence[str]:
-    """List the points that `at` names: itself, or with `.*` at its end all below; empty where there are none."""
+    """Return the points that `at` refers to: one point, or all that match a name ending in `.*`; empty if unknown."""
     if at.endswith(".*"):
         return [name for name in POINTS if name.startswith(at[:-1])]
     return [at] if at in POINTS else []

@@ -1,4 +1,4 @@
-"""One fault: where, what, when and how often. A value, as JSON has it."""
+"""`Fault`, an immutable value: where, how, when and how often something fails."""
 
 import difflib
 import reprlib
@@ -24,29 +24,29 @@ HOW_OFTEN: Mapping[str, Parameter] = {
         default=1.0,
     ),
 }
-"""What every fault may say beside its action's own parameters."""
+"""Parameters that every fault accepts in addition to those of its action."""
 
 _ECHO = reprlib.Repr(maxstring=80, maxother=80)
-"""How a message repeats what came: enough to know it again, however long it is."""
+"""Shortens invalid values in messages."""
 
 
 class FaultError(ValueError):
-    """A fault that there cannot be; the message says what is wrong with it, and lists what is known there."""
+    """A fault is invalid. The message states what is wrong and lists the known names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What is to fail.
+    """A fault to inject.
 
     Attributes:
-        at: the point, one of `POINTS`, or all that begin alike: `rest.*`.
-        do: the action, one of those of the point.
-        parameters: of the action, complete.
-        times: how often it fires; None for every time.
-        after: how often the point is passed before it begins, counting those that match.
-        probability: how likely it fires each time, from the seed of the mock.
-        match: what it is narrowed to; all conditions hold at once. `prompt` matches a part of one. `account` is the id
-            of one, whatever named it: a key is a secret, and shown nowhere.
+        at: the name of a point in `POINTS`, or a group such as `rest.*`.
+        do: the name of an action of the point.
+        parameters: all parameters of the action, including defaults.
+        times: how often the fault fires; None for no limit.
+        after: how many matching passes of the point are skipped first.
+        probability: the probability of firing at each pass, drawn from the seed of the mock.
+        match: conditions that must all hold. `prompt` matches a part of the prompt. `account` is always an account id:
+            a given API key is replaced with it, because keys are secret.
     """
 
     at: str
@@ -59,10 +59,10 @@ class Fault:
 
     @classmethod
     def of(cls, described: Mapping[str, JSON]) -> Self:
-        """Read a fault: `{"at", "do", parameters of the action..., "times"?, "after"?, "probability"?, "match"?}`.
+        """Parse a fault: `{"at", "do", parameters of the action..., "times"?, "after"?, "probability"?, "match"?}`.
 
         Raises:
-            FaultError: it is none.
+            FaultError: the fault is invalid.
         """
         if not isinstance(described, Mapping):
             raise FaultError(f"a fault must be an object with `at` and `do`, got {type(described).__name__}")
@@ -76,7 +76,7 @@ class Fault:
             name: actions[0][name] for name in actions[0] if all(name in a for a in actions)
         }
         if not common:
-            raise FaultError(f"the points of {at} have no action in common; name one of them: {', '.join(points)}")
+            raise FaultError(f"the points of {at} have no action in common; use one of them: {', '.join(points)}")
         if not isinstance(do, str) or do not in common:
             raise FaultError(_unknown(f"action at {at}", do, common))
         place = f"{at} {do}"
@@ -86,22 +86,22 @@ class Fault:
         values = {name: _value(place, name, parameter, rest) for name, parameter in known.items()}
         often = {name: values.pop(name) for name in HOW_OFTEN}
         allowed = frozenset.intersection(*(POINTS[point].matches for point in points)) | {"account"}
-        return cls(at=at, do=do, parameters=values, match=_match(place, match, allowed), **often)  # type: ignore[arg-type]  # judged above
+        return cls(at=at, do=do, parameters=values, match=_match(place, match, allowed), **often)  # type: ignore[arg-type]  # validated above
 
     def number(self, name: str) -> float:
-        """The parameter of that name, which is a number."""
+        """Return the value of a parameter that is a number."""
         value = self.parameters[name]
         assert isinstance(value, int | float)
         return value
 
     def text(self, name: str) -> str:
-        """The parameter of that name, which is a text."""
+        """Return the value of a parameter that is a string."""
         value = self.parameters[name]
         assert isinstance(value, str)
         return value
 
     def to_json(self) -> dict[str, JSON]:
-        """Give it as `of` reads it."""
+        """Return the fault as a JSON object that `of` can parse."""
         often: dict[str, JSON] = {"times": self.times, "after": self.after, "probability": self.probability}
         return {"at": self.at, "do": self.do, **self.parameters, **often, "match": dict(self.match)}
 
@@ -109,10 +109,10 @@ class Fault:
 def _value(place: str, name: str, parameter: Parameter, given: Mapping[str, JSON]) -> JSON:
     if name not in given:
         if parameter.required:
-            raise FaultError(f"{place} needs `{name}`: {parameter.expected}")
+            raise FaultError(f"{place} requires `{name}`: {parameter.expected}")
         return parameter.default
     if not parameter.holds(given[name]):
-        raise FaultError(f"{place}: `{name}` must be {parameter.expected}, not {_ECHO.repr(given[name])}")
+        raise FaultError(f"{place}: `{name}` must be {parameter.expected}, got {_ECHO.repr(given[name])}")
     return given[name]
 
 
@@ -120,14 +120,14 @@ def _match(place: str, match: JSON, allowed: frozenset[str]) -> Mapping[str, JSO
     if match is None:
         return {}
     if not isinstance(match, Mapping):
-        # Not what came, here and below: it may be an API key.
+        # The messages here and below give only the type: the value may be an API key.
         names = ", ".join(sorted(allowed))
-        raise FaultError(f"{place}: `match` must be an object with {names}, not a {type(match).__name__}")
+        raise FaultError(f"{place}: `match` must be an object with {names}, got {type(match).__name__}")
     for name, value in match.items():
         if name not in allowed:
-            raise FaultError(_unknown(f"`match` of {place}", name, sorted(allowed)))
+            raise FaultError(_unknown(f"`match` condition of {place}", name, sorted(allowed)))
         if not WHERE[name].holds(value):
-            raise FaultError(f"{place}: `match.{name}` must be {WHERE[name].expected}, not a {type(value).__name__}")
+            raise FaultError(f"{place}: `match.{name}` must be {WHERE[name].expected}, got {type(value).__name__}")
     account = match.get("account")
     return {**match, "account": account_id(account)} if isinstance(account, str) else dict(match)
 
@@ -136,4 +136,4 @@ def _unknown(what: str, got: object, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(got[: _ECHO.maxstring], names, n=1) if isinstance(got, str) else []
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"there is no {what} {_ECHO.repr(got)}; {hint}known are {', '.join(names)}"
+    return f"unknown {what}: {_ECHO.repr(got)}; {hint}known: {', '.join(names)}"

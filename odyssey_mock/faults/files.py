@@ -1,4 +1,4 @@
-"""Faults from a file, JSON or YAML."""
+"""Reading faults from JSON and YAML files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,14 @@ from odyssey_mock.faults.fault import Fault, FaultError
 
 
 class FaultFileError(Exception):
-    """A file has no faults in it that there can be; the message says which file, where in it, and why not."""
+    """A file cannot be read or contains an invalid fault. The message states the file, the place and the reason."""
 
 
 def read_faults(path: Path) -> Sequence[Mapping[str, JSON]]:
-    """Read a list of faults, or one fault; a file whose name ends in `.json` is JSON, any other YAML.
+    """Read one fault or a list of faults; the file is JSON if its name ends in `.json`, otherwise YAML.
 
     Raises:
-        FaultFileError: it cannot be read, or one of them cannot be.
+        FaultFileError: the file cannot be read, or a fault is invalid.
     """
     try:
         text = path.read_text("utf-8")
@@ -33,18 +33,18 @@ def read_faults(path: Path) -> Sequence[Mapping[str, JSON]]:
     return faults
 
 
-def _json(path: Path, text: str) -> Any:  # Any: `Fault.of` judges it
+def _json(path: Path, text: str) -> Any:  # Any: `Fault.of` validates it
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FaultFileError(f"{path} is not JSON: {error}") from error
 
 
-def _yaml(path: Path, text: str) -> Any:  # Any: `Fault.of` judges it
-    import yaml  # noqa: PLC0415 - only who has such a file needs it
+def _yaml(path: Path, text: str) -> Any:  # Any: `Fault.of` validates it
+    import yaml  # noqa: PLC0415 - only needed for YAML files
 
     try:
-        # Once through JSON: YAML knows dates, sets and more, which no fault has.
+        # Converting to JSON rejects dates, sets and other YAML types that a fault cannot have.
         return json.loads(json.dumps(yaml.safe_load(text), allow_nan=False))
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
-        raise FaultFileError(f"{path} is not YAML that could be JSON: {error}") from error
+        raise FaultFileError(f"{path} is not YAML with JSON values only: {error}") from error

@@ -1,7 +1,7 @@
-"""The keywords of `Faults.add`, for type checkers and editors.
+"""Types of the keywords of `Faults.add`, for type checkers and editors.
 
-The catalog says what they mean and which go together; a test compares these with it, as no type can be derived from
-a table.
+The catalog describes them and which of them go together. Types cannot be derived from the catalog, so a test compares
+both.
 """
 
 from typing import Literal, TypedDict
@@ -49,7 +49,7 @@ type FaultPoint = Literal[
     "artifact",
     "server",
 ]
-"""Where something may fail: the names of `POINTS`."""
+"""Names of fault points: the keys of `POINTS`."""
 
 type FaultPointGroup = Literal[
     "rest.*",
@@ -62,7 +62,7 @@ type FaultPointGroup = Literal[
     "hls.*",
     "job.*",
 ]
-"""All points that begin alike, where they have an action in common."""
+"""Groups of points that share a prefix and have an action in common."""
 
 type FaultActionName = Literal[
     "away",
@@ -99,11 +99,11 @@ type FaultActionName = Literal[
     "wrong_order",
     "wrong_shape",
 ]
-"""What may be done at one point or another."""
+"""Names of the actions of all points."""
 
 
 class FaultMatch(TypedDict, total=False):
-    """What a fault may be narrowed to: `WHERE` says what each is, and the point which it knows."""
+    """Conditions of `match`: `WHERE` describes each; `Point.matches` lists which a point supports."""
 
     account: str
     session: str
@@ -115,7 +115,7 @@ class FaultMatch(TypedDict, total=False):
 
 
 class FaultKeywords(TypedDict, total=False):
-    """One fault by keywords: where, what, how often, and the parameters of the action."""
+    """One fault as keywords: point, action, how often, and the parameters of the action."""
 
     at: FaultPoint | FaultPointGroup
     do: FaultActionName
@@ -124,7 +124,7 @@ class FaultKeywords(TypedDict, total=False):
     after: int
     probability: float
     match: FaultMatch
-    # Parameters of one action or another
+    # Parameters of the actions
     status: int
     detail: JSON
     retry_after: int | None

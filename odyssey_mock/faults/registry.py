@@ -1,4 +1,4 @@
-"""The faults of one server: who asks at a point is told what is to fail there, and the journal too."""
+"""The active faults of one server, and the decision which of them fires at a point."""
 
 import hashlib
 import itertools
@@ -13,41 +13,40 @@ from odyssey_mock.faults.keywords import FaultKeywords
 
 
 class ActiveFault:
-    """A fault on the list, with what has become of it."""
+    """A fault of the registry, with counts of how often it was passed and fired."""
 
     def __init__(self, number: int, fault: Fault) -> None:
         self.id = f"fault-{number}"
         self.fault = fault
         self.points = frozenset(points_of(fault.at))
-        """Those that it is at."""
+        """The names of the points where the fault can fire."""
         self.passed = 0
-        """How often its point was passed by what it matches."""
+        """How often one of its points was passed with matching conditions."""
         self.fired = 0
-        """How often it has fired."""
+        """How often the fault has fired."""
 
     def __repr__(self) -> str:
         return f"<{self.id} {self.fault.at} {self.fault.do}: fired {self.fired} of {self.passed} times>"
 
     @property
     def spent(self) -> bool:
-        """Whether it will not fire any more."""
+        """Whether the fault has fired `times` times and will not fire again."""
         return self.fault.times is not None and self.fired >= self.fault.times
 
     def to_json(self) -> dict[str, JSON]:
-        """Show it: the fault, its id, and how often it was passed and has fired."""
+        """Return the fault as a JSON object, with its id and counts."""
         return {"id": self.id, **self.fault.to_json(), "passed": self.passed, "fired": self.fired, "spent": self.spent}
 
 
 class Faults:
-    """The list, in order: of several that match, the first fires.
+    """The faults of one server, in order; if several match at a point, the first fires.
 
-    Each point of the server asks `fire`. With the same seed and the same order of events the same ones fire: chance is
-    drawn from the seed, the fault's number and how often its point was passed, so nothing else that happens at the same
-    time changes it.
+    Each point of the server calls `fire`. Whether a fault with a `probability` fires depends only on the seed, its
+    number and how often its point was passed. The same seed and order of events therefore give the same faults.
     """
 
     def __init__(self, journal: Journal, seed: str, initial: Iterable[Mapping[str, JSON]] = ()) -> None:
-        """`initial`: faults that are there from the beginning, and again after `reset`."""
+        """Create the registry; the `initial` faults are also restored by `reset`."""
         self._journal = journal
         self._seed = seed
         self._initial = tuple(initial)
@@ -65,23 +64,23 @@ class Faults:
         return self._active[fault_id]
 
     def add(self, described: Mapping[str, JSON] | None = None, /, **fields: Unpack[FaultKeywords]) -> ActiveFault:
-        """Put a fault at the end of the list; it is described by an object, by keywords, or both.
+        """Append a fault to the list, given as an object, as keywords, or both.
 
         ::
 
             mock.faults.add(at="rest.sessions.request", do="status", status=503, times=3)
 
         Raises:
-            FaultError: there cannot be such a fault; none was added.
+            FaultError: the fault is invalid, and was not added.
         """
-        given: Mapping[str, Any] = fields  # Any: `Fault.of` judges each
+        given: Mapping[str, Any] = fields  # Any: `Fault.of` validates them
         return self.extend([{**(described or {}), **given}])[0]
 
     def extend(self, described: Iterable[Mapping[str, JSON]]) -> list[ActiveFault]:
-        """Put several at the end of the list, or none of them.
+        """Append several faults to the list.
 
         Raises:
-            FaultError: one of them cannot be.
+            FaultError: a fault is invalid, and none was added.
         """
         judged = [Fault.of(each) for each in described]
         added = [ActiveFault(next(self._numbers), fault) for fault in judged]
@@ -89,24 +88,24 @@ class Faults:
         return added
 
     def remove(self, fault_id: str) -> None:
-        """Take one off the list; what it has begun goes on.
+        """Remove a fault; effects that it has caused already continue.
 
         Raises:
-            KeyError: there is none with that id.
+            KeyError: no fault has this id.
         """
         del self._active[fault_id]
 
     def clear(self) -> None:
-        """Take all off the list."""
+        """Remove all faults."""
         self._active.clear()
 
     def reset(self) -> None:
-        """Go back to the faults of the beginning, none of which has fired."""
+        """Restore the initial faults, with all counts at 0."""
         self.clear()
         self.extend(self._initial)
 
     def any_at(self, point: str) -> bool:
-        """Whether any of them is at `point`, though it may never fire there."""
+        """Return whether a fault is set for `point`, even if it will not fire there."""
         return any(point in active.points for active in self._active.values())
 
     def fire(
@@ -118,9 +117,9 @@ class Faults:
         stream: str | None = None,
         **more: JSON,
     ) -> Fault | None:
-        """Ask what is to fail at `point` now; None for nothing. What fires is in the journal.
+        """Return the fault that fires at `point` now, or None; record it in the journal.
 
-        `more`: what else a fault may match there, such as `prompt`.
+        `more` are further values that a fault may match, such as `prompt`.
         """
         known: Mapping[str, JSON] = {"account": account, "session": session, "stream": stream, **more}
         for active in self._active.values():
@@ -154,5 +153,5 @@ def _agrees(name: str, wanted: JSON, actual: JSON) -> bool:
 
 
 def _chance(text: str) -> float:
-    """A number from 0 up to 1, the same for the same text."""
+    """Return a pseudorandom number, at least 0 and below 1, that depends only on `text`."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) / 2**64

@@ -54,7 +54,7 @@ class Exchange:
 async def _status(exchange: Exchange, fault: Fault) -> None:
     status, detail, retry_after = (fault.parameters[name] for name in ("status", "detail", "retry_after"))
     assert isinstance(status, int)
-    detail = f"{_phrase(status)}: a fault that was asked for" if detail is None else detail
+    detail = f"{_phrase(status)}: injected fault" if detail is None else detail
     body: JSON = {"status": "error", "error": detail} if exchange.point.startswith(_BROADCAST) else {"detail": detail}
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     if status == HTTPStatus.UNAUTHORIZED:

@@ -1,4 +1,4 @@
-"""An HTTP client on the test's mock, with and without a token."""
+"""HTTP clients of the test's mock, with and without an access token."""
 
 from collections.abc import AsyncIterator
 
@@ -10,14 +10,14 @@ from odyssey_mock import MockOdyssey
 
 @pytest_asyncio.fixture
 async def http(odyssey_mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the test's mock, with no token."""
+    """An HTTP client of the test's mock without an access token."""
     async with httpx.AsyncClient(base_url=odyssey_mock.url, trust_env=False) as client:
         yield client
 
 
 @pytest_asyncio.fixture
 async def authorized(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> httpx.AsyncClient:
-    """The same client, with an access token of the mock's key."""
+    """The client `http` with an access token for the mock's API key."""
     answer = await http.post("/auth/token", json={"api_key": odyssey_mock.api_key})
     http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
     return http

@@ -1,4 +1,4 @@
-"""What a test expects of the journal is found; where it is not, the message says what came nearest."""
+"""Assertions on the journal and their messages."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from tests.support.raw import RawApi
 
 
 class Time:
-    """Seconds that a test sets."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -30,7 +30,7 @@ def time() -> Time:
 
 @pytest.fixture
 def journal(time: Time) -> Journal:
-    """A session that was asked for twice, and closed for its token's sake."""
+    """A session that was requested twice, and closed when its token expired."""
     journal = Journal(time, limit=100)
     time.now += 0.5
     journal.record("rest", "POST /sessions/request", status=503, account="acct_a")
@@ -53,28 +53,28 @@ def message_of(call: Callable[[], object]) -> str:
     return str(error.value)
 
 
-def test_the_first_that_matches_is_given(journal: Journal) -> None:
+def test_first_matching_entry_is_returned(journal: Journal) -> None:
     assert expect(journal, wanted("POST /sessions/request"), count=None, since=0).index == 0
     assert expect(journal, wanted("POST /sessions/request", status=200), count=1, since=0).index == 1
     assert expect(journal, wanted("POST /sessions/request"), count=1, since=1).index == 1
     assert expect(journal, wanted("session", "state", session="s1", to="closed"), count=1, since=0).index == 4
 
 
-def test_what_is_missing_is_told_with_the_nearest_and_in_what_it_differs(journal: Journal) -> None:
+def test_message_shows_nearest_entry_and_differences(journal: Journal) -> None:
     assert message_of(lambda: expect(journal, wanted("POST /sessions/token", status=404), count=None, since=0)) == (
         "no POST /sessions/token with status=404; "
-        "the nearest was #2 POST /sessions/token at +1.25 s: status: expected 404, got 200"
+        "the nearest entry is #2 POST /sessions/token at +1.25 s: status: expected 404, got 200"
     )
     assert message_of(lambda: expect(journal, wanted("POST /session/token"), count=None, since=0)) == (
-        "no POST /session/token; the nearest was #2 POST /sessions/token at +1.25 s: "
+        "no POST /session/token; the nearest entry is #2 POST /sessions/token at +1.25 s: "
         "name: expected 'POST /session/token', got 'POST /sessions/token'"
     )
     assert message_of(lambda: expect(journal, wanted("session", "deadline", to="closed"), count=None, since=0)) == (
-        "no session of kind deadline with to='closed'; the nearest was #3 session token at +601.25 s: "
-        "name: expected 'session', got 'session token'; to: expected 'closed', it has no to"
+        "no session of kind deadline with to='closed'; the nearest entry is #3 session token at +601.25 s: "
+        "name: expected 'session', got 'session token'; to: expected 'closed', the entry has no to"
     )
     assert message_of(lambda: expect(journal, wanted("session", "channel", to="open"), count=None, since=0)) == (
-        "no session of kind channel with to='open'; the nearest was #4 session at +601.25 s: "
+        "no session of kind channel with to='open'; the nearest entry is #4 session at +601.25 s: "
         "kind: expected 'channel', got 'state'; to: expected 'open', got 'closed'"
     )
 
@@ -84,33 +84,31 @@ def test_what_is_missing_is_told_with_the_nearest_and_in_what_it_differs(journal
     [
         (Wanted("GET /regions", None, {"status": 200}), "status: expected 200, got None"),
         (Wanted("GET /regions", None, {"session": "s1"}), "session: expected 's1', got None"),
-        (Wanted("GET /regions", None, {"sesion": "s1"}), "sesion: expected 's1', it has no sesion"),
+        (Wanted("GET /regions", None, {"sesion": "s1"}), "sesion: expected 's1', the entry has no sesion"),
     ],
 )
-def test_a_value_that_was_null_is_told_from_one_that_was_not_there(
-    journal: Journal, missing: Wanted, told: str
-) -> None:
+def test_null_and_missing_values_are_distinguished(journal: Journal, missing: Wanted, told: str) -> None:
     journal.record("rest", "GET /regions", status=None)
     message = message_of(lambda: expect(journal, missing, count=None, since=0))
     assert message.endswith(told)
 
 
-def test_what_is_long_is_cut(journal: Journal) -> None:
+def test_long_values_are_shortened(journal: Journal) -> None:
     journal.record("signaling", "offer", message={"sdp": "v=0 " * 1000})
     message = message_of(lambda: expect(journal, wanted("offer", message="x" * 1000), count=None, since=0))
     assert len(message) < 700
     assert "got {'sdp': 'v=0 v=0" in message
 
 
-def test_a_number_of_times_is_exact(journal: Journal, time: Time) -> None:
+def test_count_must_match_exactly(journal: Journal, time: Time) -> None:
     assert message_of(lambda: expect(journal, wanted("POST /sessions/request"), count=1, since=0)) == (
-        "expected POST /sessions/request once, got 2 times: "
+        "expected POST /sessions/request once, got it 2 times: "
         "#0 POST /sessions/request at +0.50 s, #1 POST /sessions/request at +1.25 s"
     )
     few = message_of(lambda: expect(journal, wanted("POST /sessions/request", status=503), count=3, since=0))
     assert few == (
-        "expected POST /sessions/request with status=503 3 times, got once: #0 POST /sessions/request at +0.50 s; "
-        "the nearest was #1 POST /sessions/request at +1.25 s: status: expected 503, got 200"
+        "expected POST /sessions/request with status=503 3 times, got it once: #0 POST /sessions/request at +0.50 s; "
+        "the nearest entry is #1 POST /sessions/request at +1.25 s: status: expected 503, got 200"
     )
     for _ in range(6):
         journal.record("note", "again")
@@ -118,33 +116,33 @@ def test_a_number_of_times_is_exact(journal: Journal, time: Time) -> None:
 
 
 @pytest.mark.parametrize("count", [0, -1])
-def test_not_at_all_is_for_expect_none(journal: Journal, count: int) -> None:
-    with pytest.raises(ValueError, match=r"count must be 1 or more, not .*; expect_none\(\)"):
+def test_count_below_one_is_rejected(journal: Journal, count: int) -> None:
+    with pytest.raises(ValueError, match=r"count must be 1 or more, got .*; use expect_none\(\)"):
         expect(journal, wanted("again"), count=count, since=0)
 
 
-def test_an_empty_journal_says_so() -> None:
+def test_message_for_an_empty_journal() -> None:
     journal = Journal(Time(), limit=10)
     assert message_of(lambda: expect(journal, wanted("offer"), count=None, since=0)) == (
-        "no offer; the journal has nothing else"
+        "no offer; the journal has no other entry"
     )
     assert message_of(lambda: expect(journal, wanted("offer"), count=None, since=7)) == (
-        "no offer; the journal has nothing else from index 7 on"
+        "no offer; the journal has no other entry from index 7 on"
     )
 
 
-def test_what_must_not_be_there_is_shown_where_it_is(journal: Journal) -> None:
+def test_unexpected_entry_is_shown(journal: Journal) -> None:
     expect_none(journal, wanted("POST /sessions/request", status=429), since=0)
     expect_none(journal, wanted("POST /sessions/request", status=503), since=1)
     assert message_of(lambda: expect_none(journal, wanted("POST /sessions/request", status=503), since=0)) == (
-        "expected no POST /sessions/request with status=503, got once; "
-        'the first was #0 POST /sessions/request at +0.50 s: {"status":503}'
+        "expected no POST /sessions/request with status=503, got it once; "
+        'the first is #0 POST /sessions/request at +0.50 s: {"status":503}'
     )
     journal.record("note", "long", text="x" * 500)
     assert message_of(lambda: expect_none(journal, wanted("long"), since=0)).endswith("x...")
 
 
-def test_steps_are_found_in_their_order_whatever_is_between_them(journal: Journal) -> None:
+def test_steps_match_with_other_entries_between(journal: Journal) -> None:
     steps: list[Step] = [
         "POST /sessions/request",
         ("POST /sessions/request", {"status": 200}),
@@ -155,27 +153,27 @@ def test_steps_are_found_in_their_order_whatever_is_between_them(journal: Journa
     assert expect_in_order(journal, [], since=0) == []
 
 
-def test_a_step_that_comes_too_early_is_told_to(journal: Journal) -> None:
+def test_message_shows_a_step_that_occurred_too_early(journal: Journal) -> None:
     backwards: list[Step] = ["session token", "POST /sessions/token"]
     assert message_of(lambda: expect_in_order(journal, backwards, since=0)) == (
         "step 2 of 2: no POST /sessions/token after #3 session token at +601.25 s; "
-        "it was there before, #2 POST /sessions/token at +1.25 s; "
-        "the nearest was #4 session at +601.25 s: name: expected 'POST /sessions/token', got 'session'"
+        "it occurs before that, #2 POST /sessions/token at +1.25 s; "
+        "the nearest entry is #4 session at +601.25 s: name: expected 'POST /sessions/token', got 'session'"
     )
 
 
-def test_one_entry_does_not_stand_for_two_steps(journal: Journal) -> None:
+def test_one_entry_does_not_match_two_steps(journal: Journal) -> None:
     message = message_of(lambda: expect_in_order(journal, ["session token", "session token"], since=0))
-    assert message.startswith("step 2 of 2: no session token after #3 session token at +601.25 s; the nearest was #4")
+    assert message.startswith(
+        "step 2 of 2: no session token after #3 session token at +601.25 s; the nearest entry is #4"
+    )
 
 
 names = st.sampled_from(["offer", "answer", "error"])
 
 
 @given(st.lists(names, max_size=12), st.lists(names, max_size=5), st.integers(0, 5))
-def test_an_order_is_as_expected_where_the_steps_are_a_part_of_what_came(
-    got: list[str], steps: list[str], since: int
-) -> None:
+def test_order_matches_if_steps_are_a_subsequence(got: list[str], steps: list[str], since: int) -> None:
     journal = Journal(Time(), limit=100)
     for name in got:
         journal.record("signaling", name)
@@ -189,7 +187,7 @@ def test_an_order_is_as_expected_where_the_steps_are_a_part_of_what_came(
 
 
 @pytest.mark.odyssey(clock="manual")
-async def test_a_mock_is_asked_by_name(odyssey_mock: MockOdyssey) -> None:
+async def test_expectations_on_a_running_mock(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         await odyssey_mock.advance(900)
@@ -200,9 +198,11 @@ async def test_a_mock_is_asked_by_name(odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.expect_in_order(
         ["POST /auth/token", ("dangling session", {"kind": "deadline"}), ("POST /sessions/token", {"status": 404})]
     )
-    with pytest.raises(ExpectationError, match=r"^no POST /sessions/token with status=200; the nearest was #\d+ POST"):
+    with pytest.raises(
+        ExpectationError, match=r"^no POST /sessions/token with status=200; the nearest entry is #\d+ POST"
+    ):
         odyssey_mock.expect("POST /sessions/token", status=200)
-    with pytest.raises(ExpectationError, match=r"^expected no POST /sessions/token, got once"):
+    with pytest.raises(ExpectationError, match=r"^expected no POST /sessions/token, got it once"):
         odyssey_mock.expect_none("POST /sessions/token")
     with pytest.raises(ExpectationError, match=r"^step 1 of 1: no POST /sessions/request; the nearest"):
         odyssey_mock.expect_in_order(["POST /sessions/request"], since=closed.index)

@@ -1,7 +1,7 @@
-"""The mock keeps to the contract, in what it grants and in what it refuses.
+"""The mock conforms to the contract, in successful and in failing exchanges.
 
-A client of the wire itself asks; the judge in `tests/conftest.py` reads the journal after each test. What a test
-asserts by itself is that it got the answer it came for.
+The tests send raw HTTP and WebSocket messages. A fixture in `tests/conftest.py` checks the journal against the contract
+after each test; the test itself asserts only that it got the expected response.
 """
 
 import json
@@ -18,15 +18,15 @@ from tests.support.raw import RawApi, raw_peer, raw_socket, receive
 
 @pytest.fixture
 async def http(odyssey_mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
-    """Nobody in particular: no access token."""
-    # Without `verify=False` a TLS context is made, which takes longer than most of these tests.
+    """A client without an access token."""
+    # Without `verify=False` httpx creates a TLS context, which takes longer than most of these tests.
     async with httpx.AsyncClient(base_url=odyssey_mock.url, trust_env=False, verify=False) as client:
         yield client
 
 
 @pytest.fixture
 async def api(odyssey_mock: MockOdyssey) -> AsyncIterator[RawApi]:
-    """The holder of the mock's own key."""
+    """A client with an access token for the mock's API key."""
     async with RawApi(odyssey_mock) as api:
         yield api
 
@@ -35,7 +35,7 @@ def rest_calls(mock: MockOdyssey) -> list[tuple[str, int]]:
     return [(entry.name, entry.data["status"]) for entry in mock.journal.find("rest")]
 
 
-async def test_the_way_to_a_session_is_granted(odyssey_mock: MockOdyssey, api: RawApi) -> None:
+async def test_requests_up_to_a_session_succeed(odyssey_mock: MockOdyssey, api: RawApi) -> None:
     regions = (await api.http.get("/regions")).json()["regions"]
     for region in regions:
         assert (await api.http.get(region["ping_url"])).is_success
@@ -60,7 +60,7 @@ async def test_the_way_to_a_session_is_granted(odyssey_mock: MockOdyssey, api: R
     }
 
 
-async def test_a_session_is_on_contract_from_offer_to_goodbye(odyssey_mock: MockOdyssey) -> None:
+async def test_whole_session_conforms_to_the_contract(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await peer.say_on_socket({"type": "keepalive"})
         candidate = "candidate:1 1 udp 2113937151 8a4c5a3e.local 51234 typ host"
@@ -111,7 +111,7 @@ async def test_a_session_is_on_contract_from_offer_to_goodbye(odyssey_mock: Mock
         (7, 422),
     ],
 )
-async def test_keys_are_judged_on_contract(http: httpx.AsyncClient, api_key: object, status: int) -> None:
+async def test_key_responses_conform_to_the_contract(http: httpx.AsyncClient, api_key: object, status: int) -> None:
     assert (await http.post("/auth/token", json={"api_key": api_key})).status_code == status
 
 
@@ -125,7 +125,7 @@ async def test_keys_are_judged_on_contract(http: httpx.AsyncClient, api_key: obj
         ("ody_no_capacity", 503, None),
     ],
 )
-async def test_test_keys_are_refused_a_session_on_contract(
+async def test_test_key_rejections_conform_to_the_contract(
     api_key: str, status: int, code: str | None, form: UsageErrorForm
 ) -> None:
     async with MockOdyssey(usage_error_form=form) as mock, RawApi(mock, api_key) as api:
@@ -139,7 +139,7 @@ async def test_test_keys_are_refused_a_session_on_contract(
 
 
 @pytest.mark.odyssey(concurrent_sessions=1)
-async def test_one_session_too_many_is_refused_on_contract(api: RawApi) -> None:
+async def test_concurrent_limit_conforms_to_the_contract(api: RawApi) -> None:
     await api.request_session()
     answer = await api.http.post("/sessions/request", json={})
     assert answer.status_code == 429
@@ -147,7 +147,7 @@ async def test_one_session_too_many_is_refused_on_contract(api: RawApi) -> None:
 
 
 @pytest.mark.odyssey(streamers=1)
-async def test_a_service_that_is_full_says_so_on_contract(odyssey_mock: MockOdyssey, api: RawApi) -> None:
+async def test_missing_capacity_conforms_to_the_contract(odyssey_mock: MockOdyssey, api: RawApi) -> None:
     await api.request_session()
     async with RawApi(odyssey_mock, "ody_somebody_else") as other:
         assert (await other.http.post("/sessions/request", json={})).status_code == 503
@@ -158,7 +158,7 @@ PROTECTED = [("GET", "/regions"), ("POST", "/sessions/request"), ("POST", "/sess
 
 @pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer unknown", "Basic b2R5OnNleQ=="])
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
-async def test_strangers_are_turned_away_on_contract(
+async def test_unauthenticated_requests_conform_to_the_contract(
     http: httpx.AsyncClient, method: str, path: str, authorization: str | None
 ) -> None:
     headers = {"Authorization": authorization} if authorization else {}
@@ -169,7 +169,7 @@ async def test_strangers_are_turned_away_on_contract(
 
 @pytest.mark.odyssey(clock="manual")
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
-async def test_an_expired_token_is_turned_away_on_contract(
+async def test_expired_token_conforms_to_the_contract(
     odyssey_mock: MockOdyssey, api: RawApi, method: str, path: str
 ) -> None:
     await odyssey_mock.advance(3600)
@@ -179,7 +179,7 @@ async def test_an_expired_token_is_turned_away_on_contract(
 
 @pytest.mark.parametrize("path", ["/auth/token", "/sessions/request", "/sessions/token"])
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b"[" * 100_000])
-async def test_bodies_that_are_no_object_are_refused_on_contract(api: RawApi, path: str, body: bytes) -> None:
+async def test_invalid_bodies_conform_to_the_contract(api: RawApi, path: str, body: bytes) -> None:
     assert (await api.http.post(path, content=body)).status_code == 422
 
 
@@ -194,13 +194,13 @@ async def test_bodies_that_are_no_object_are_refused_on_contract(api: RawApi, pa
         ("/sessions/request", {"region_latencies": {"us-east-1": -1}}),
     ],
 )
-async def test_wrong_fields_are_named_on_contract(api: RawApi, path: str, body: object) -> None:
+async def test_invalid_fields_are_named_in_the_response(api: RawApi, path: str, body: object) -> None:
     answer = await api.http.post(path, json=body)
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"][0] == "body"
 
 
-async def test_a_session_that_is_not_ones_own_is_not_found_on_contract(odyssey_mock: MockOdyssey, api: RawApi) -> None:
+async def test_session_of_another_account_is_not_found(odyssey_mock: MockOdyssey, api: RawApi) -> None:
     session = await api.request_session()
     async with RawApi(odyssey_mock, "ody_somebody_else") as other:
         for session_id in (session["session_id"], "no-such-session"):
@@ -208,15 +208,15 @@ async def test_a_session_that_is_not_ones_own_is_not_found_on_contract(odyssey_m
             assert answer.status_code == 404
 
 
-async def test_a_region_that_is_none_is_not_found_on_contract(http: httpx.AsyncClient) -> None:
+async def test_unknown_region_is_not_found(http: httpx.AsyncClient) -> None:
     assert (await http.get("/ping/atlantis")).status_code == 404
 
 
-@pytest.mark.off_contract("routes that are none")
+@pytest.mark.off_contract("unknown routes")
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/", 404), ("GET", "/sessions", 404), ("PUT", "/regions", 405)]
 )
-async def test_routes_that_are_none_are_refused_on_contract(
+async def test_unknown_routes_and_methods_are_rejected(
     http: httpx.AsyncClient, method: str, path: str, status: int
 ) -> None:
     answer = await http.request(method, path)
@@ -237,15 +237,15 @@ async def test_preflights_pass_on_every_route(http: httpx.AsyncClient, path: str
 
 
 @pytest.mark.parametrize("path", ["/regions", "/nowhere"])
-@pytest.mark.off_contract("a route that is none")
-async def test_a_page_may_read_errors_and_their_headers(http: httpx.AsyncClient, path: str) -> None:
+@pytest.mark.off_contract("an unknown route")
+async def test_pages_can_read_errors_and_their_headers(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.get(path, headers={"Origin": "https://page.example"})
     assert answer.is_error
     assert answer.headers["Access-Control-Allow-Origin"] in {"*", "https://page.example"}
     assert "Location" in answer.headers["Access-Control-Expose-Headers"]
 
 
-@pytest.mark.off_contract("telemetry that is none")
+@pytest.mark.off_contract("invalid telemetry")
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"events": 7}', b'{"events": [7]}'])
 @pytest.mark.parametrize("authorization", [None, "Bearer unknown"])
 async def test_telemetry_never_fails_a_client(http: httpx.AsyncClient, body: bytes, authorization: str | None) -> None:
@@ -254,16 +254,16 @@ async def test_telemetry_never_fails_a_client(http: httpx.AsyncClient, body: byt
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "a.b.c"])
-async def test_a_socket_with_a_bad_token_is_told_why_on_contract(api: RawApi, token: str) -> None:
+async def test_socket_with_invalid_token_gets_an_error(api: RawApi, token: str) -> None:
     async with raw_socket(await api.request_session(), token) as socket:
         assert (await receive(socket))["type"] == "error"
 
 
-@pytest.mark.off_contract("messages that are none")
+@pytest.mark.off_contract("invalid messages")
 @pytest.mark.parametrize(
     "message", ["{", "null", "[]", "{}", '{"type": "offer"}', '{"type": {}}', '{"type": "update"}']
 )
-async def test_a_message_that_is_none_is_answered_on_contract(odyssey_mock: MockOdyssey, message: str) -> None:
+async def test_invalid_message_gets_an_error(odyssey_mock: MockOdyssey, message: str) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await peer.say_on_socket(message)
         assert (await peer.hear())["type"] == "interactive_stream_error"

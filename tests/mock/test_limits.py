@@ -1,6 +1,6 @@
-"""Limits of accounts and lifetimes (`protocol.md` section 7): each at its very instant, on a clock moved by hand.
+"""Account limits and lifetimes (`protocol.md` section 7), each at its exact instant on a manual clock.
 
-Those of a connection (its length, its inactivity, its stream's) are in `streamer/`.
+`sessions/` tests the limits of a connection: its duration, its inactivity and its stream.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ async def asked(api: RawApi) -> httpx.Response:
 
 @asynccontextmanager
 async def accounts_of(mock: MockOdyssey, keys: Sequence[str]) -> AsyncIterator[list[RawApi]]:
-    """A caller for each key."""
+    """Connect one client for each key."""
     async with asyncio.timeout(LIMIT):
         apis = [RawApi(mock, key) for key in keys]
         try:
@@ -43,7 +43,7 @@ async def accounts_of(mock: MockOdyssey, keys: Sequence[str]) -> AsyncIterator[l
 
 
 @MANUAL
-async def test_an_access_token_is_good_for_an_hour(odyssey_mock: MockOdyssey) -> None:
+async def test_access_token_is_valid_for_an_hour(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         await odyssey_mock.advance(HOUR - 0.1)
         assert (await api.http.get("/regions")).status_code == 200
@@ -53,7 +53,7 @@ async def test_an_access_token_is_good_for_an_hour(odyssey_mock: MockOdyssey) ->
 
 
 @MANUAL
-async def test_the_url_of_an_artifact_is_good_for_an_hour(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_artifact_url_is_valid_for_an_hour(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     url = url_of(odyssey_mock, remembered(odyssey_mock), "events.jsonl")
     await odyssey_mock.advance(HOUR - 0.1)
     assert (await http.get(url)).status_code == 200
@@ -62,7 +62,7 @@ async def test_the_url_of_an_artifact_is_good_for_an_hour(odyssey_mock: MockOdys
 
 
 @MANUAL
-async def test_a_session_nobody_asks_a_token_for_is_over_after_fifteen_minutes(odyssey_mock: MockOdyssey) -> None:
+async def test_session_without_token_ends_after_fifteen_minutes(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         await odyssey_mock.advance(899.9)
@@ -75,7 +75,7 @@ async def test_a_session_nobody_asks_a_token_for_is_over_after_fifteen_minutes(o
 
 
 @MANUAL
-async def test_a_session_whose_token_was_not_used_is_over_when_that_expires(odyssey_mock: MockOdyssey) -> None:
+async def test_unused_session_ends_when_its_token_expires(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         await odyssey_mock.advance(100)
@@ -86,11 +86,11 @@ async def test_a_session_whose_token_was_not_used_is_over_when_that_expires(odys
         assert not odyssey_mock.sessions
         closed = odyssey_mock.expect("session", event="unused", session=session["session_id"])
         assert closed.time - odyssey_mock.journal.began_at == pytest.approx(700)
-        assert not odyssey_mock.clock.pending, "nothing is due for a session that is over"
+        assert not odyssey_mock.clock.pending, "a closed session has no deadlines"
 
 
 @MANUAL
-async def test_the_last_of_several_tokens_counts(odyssey_mock: MockOdyssey) -> None:
+async def test_last_issued_token_counts(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         await api.token_for(session["session_id"])
@@ -114,9 +114,7 @@ async def test_an_open_connection_outlives_its_token(odyssey_mock: MockOdyssey) 
 
 
 @MANUAL
-async def test_what_was_due_is_in_the_journal_where_it_has_happened_and_only_there(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_journal_has_only_deadlines_that_fired(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     begun = odyssey_mock.clock.time()
     async with RawApi(odyssey_mock) as api:
         one, _ = await api.request_session(), await api.request_session()
@@ -134,7 +132,7 @@ async def test_what_was_due_is_in_the_journal_where_it_has_happened_and_only_the
 
 
 @MANUAL
-async def test_an_account_has_five_sessions_and_another_account_five_more(odyssey_mock: MockOdyssey) -> None:
+async def test_five_concurrent_sessions_per_account(odyssey_mock: MockOdyssey) -> None:
     async with accounts_of(odyssey_mock, ["ody_anna", "ody_berta"]) as (anna, berta):
         assert [(await asked(anna)).status_code for _ in range(5)] == [200] * 5
         refused = await asked(anna)
@@ -151,11 +149,11 @@ async def test_an_account_has_five_sessions_and_another_account_five_more(odysse
 
 @pytest.mark.parametrize("how", ["dangling", "token expires", "goodbye", "socket refused and left", "shut down"])
 @pytest.mark.odyssey(clock="manual", streamers=1, concurrent_sessions=1)
-async def test_a_streamer_is_free_for_the_next_the_moment_a_session_ends(odyssey_mock: MockOdyssey, how: str) -> None:
+async def test_streamer_is_free_once_its_session_ends(odyssey_mock: MockOdyssey, how: str) -> None:
     async with accounts_of(odyssey_mock, ["ody_anna", "ody_berta"]) as (anna, berta):
         session = await anna.request_session()
         waiting = await asked(berta)
-        assert (waiting.status_code, "ask again" in waiting.json()["detail"]) == (503, True)
+        assert (waiting.status_code, "retry" in waiting.json()["detail"]) == (503, True)
         match how:
             case "dangling":
                 await odyssey_mock.advance(900)
@@ -171,18 +169,20 @@ async def test_a_streamer_is_free_for_the_next_the_moment_a_session_ends(odyssey
                 token = await anna.token_for(session["session_id"])
                 async with raw_socket(session, "forged") as socket:
                     assert (await receive(socket))["type"] == "error"
-                assert (await asked(berta)).status_code == 503, "a socket that was refused changes nothing"
+                assert (await asked(berta)).status_code == 503, "a rejected socket changes nothing"
                 async with raw_socket(session, token) as socket, RawPeer(socket) as peer:
                     await peer.say_on_socket({"type": "client_disconnecting"})
                     await gone(odyssey_mock, session["session_id"])
             case _:
                 await odyssey_mock.sessions[session["session_id"]].shut_down()
         assert (await asked(anna if how == "dangling" else berta)).status_code == 200
-        assert [deadline.name for deadline in odyssey_mock.clock.pending] == ["dangling session"], "the new one's"
+        assert [deadline.name for deadline in odyssey_mock.clock.pending] == ["dangling session"], (
+            "that of the new session"
+        )
 
 
 @pytest.mark.odyssey(clock="manual", streamers=2)
-async def test_of_many_who_queue_for_a_streamer_as_many_get_one_as_there_are(odyssey_mock: MockOdyssey) -> None:
+async def test_concurrent_requests_get_exactly_the_free_streamers(odyssey_mock: MockOdyssey) -> None:
     async with accounts_of(odyssey_mock, [f"ody_number_{index}" for index in range(6)]) as apis:
         served: list[int] = []
         for _ in range(3):
@@ -198,7 +198,7 @@ async def test_of_many_who_queue_for_a_streamer_as_many_get_one_as_there_are(ody
 
 
 @pytest.mark.odyssey(clock="manual", monthly_hours=10)
-async def test_hours_that_are_used_up_come_back_on_the_first_of_the_next_month(odyssey_mock: MockOdyssey) -> None:
+async def test_used_hours_reset_with_the_next_month(odyssey_mock: MockOdyssey) -> None:
     now = odyssey_mock.clock.time()
     async with RawApi(odyssey_mock) as api:
         remembered(odyssey_mock, session_id="s", started_at=now, ended_at=now + 9.5 * HOUR)
@@ -226,7 +226,7 @@ async def test_hours_that_are_used_up_come_back_on_the_first_of_the_next_month(o
 
 
 @pytest.mark.odyssey(clock="manual", monthly_hours=1)
-async def test_one_account_does_not_use_up_anothers_hours(odyssey_mock: MockOdyssey) -> None:
+async def test_hours_are_counted_per_account(odyssey_mock: MockOdyssey) -> None:
     async with accounts_of(odyssey_mock, ["ody_anna", "ody_berta"]) as (anna, berta):
         now = odyssey_mock.clock.time()
         remembered(odyssey_mock, key="ody_anna", session_id="s", started_at=now - HOUR, ended_at=now + HOUR)
@@ -234,7 +234,7 @@ async def test_one_account_does_not_use_up_anothers_hours(odyssey_mock: MockOdys
 
 
 @pytest.mark.odyssey(clock="manual", monthly_hours=0.0102)
-async def test_simulations_use_hours_up_with_the_length_of_their_videos(odyssey_mock: MockOdyssey) -> None:
+async def test_simulations_count_with_their_video_length(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         await submit(api.http, script(20), script(16.7), script(150, prompt="[error:lost]"))
         await odyssey_mock.advance(60)
@@ -246,13 +246,13 @@ async def test_simulations_use_hours_up_with_the_length_of_their_videos(odyssey_
 
 
 @pytest.mark.odyssey(clock="manual", monthly_hours=0)
-async def test_with_no_hours_at_all_nothing_is_let_in(odyssey_mock: MockOdyssey) -> None:
+async def test_zero_monthly_hours_rejects_every_session(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         assert (await asked(api)).json()["detail"]["error"] == "MONTHLY_LIMIT_REACHED"
 
 
 @pytest.mark.odyssey(clock="manual", monthly_hours=1, streams_limit=1)
-async def test_hours_are_counted_of_streams_that_are_forgotten_until_a_reset(odyssey_mock: MockOdyssey) -> None:
+async def test_hours_of_dropped_streams_count_until_reset(odyssey_mock: MockOdyssey) -> None:
     now = odyssey_mock.clock.time()
     for _ in range(4):
         remembered(odyssey_mock, timeline(1), session_id="s", started_at=now, ended_at=now + HOUR / 4)
@@ -268,7 +268,7 @@ async def test_hours_are_counted_of_streams_that_are_forgotten_until_a_reset(ody
 # Plans
 
 
-async def test_without_limits_there_is_none_to_run_into() -> None:
+async def test_unlimited_plan_accepts_many_sessions() -> None:
     async with MockOdyssey(plan="unlimited", clock="manual", simulation_workers=0) as mock, RawApi(mock) as api:
         now = mock.clock.time()
         remembered(mock, session_id="s", started_at=now - 900 * HOUR, ended_at=now)
@@ -278,7 +278,7 @@ async def test_without_limits_there_is_none_to_run_into() -> None:
 
 
 @pytest.mark.odyssey(plan="unlimited", concurrent_sessions=2, simulation_workers=0)
-async def test_a_setting_that_is_named_wins_over_the_plan(odyssey_mock: MockOdyssey) -> None:
+async def test_explicit_setting_overrides_the_plan(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         assert [(await asked(api)).status_code for _ in range(3)] == [200, 200, 429]
         for _ in range(11):
@@ -295,8 +295,8 @@ KEYS = {
 
 
 @pytest.mark.odyssey(keys=KEYS, concurrent_sessions=2, simulation_workers=0)
-async def test_keys_may_have_plans_and_limits_of_their_own(odyssey_mock: MockOdyssey) -> None:
-    async def let_in(call: Any) -> list[int]:  # Any: any call that answers
+async def test_keys_have_their_own_plans_and_limits(odyssey_mock: MockOdyssey) -> None:
+    async def let_in(call: Any) -> list[int]:  # Any: a call that returns a response
         return [[(await call(api)).status_code for _ in range(12)].count(200) for api in apis]
 
     async with accounts_of(odyssey_mock, list(KEYS)) as apis:
@@ -307,11 +307,11 @@ async def test_keys_may_have_plans_and_limits_of_their_own(odyssey_mock: MockOdy
     assert limits(account_id("ody_small")).stream_duration == limits("acct_of_nobody").stream_duration == 150
 
 
-# On a clock that runs by itself
+# On a real clock
 
 
 @pytest.mark.odyssey(dangling_session=0.2, session_token_lifetime=30)
-async def test_on_a_real_clock_a_limit_is_reached_in_its_own_time(odyssey_mock: MockOdyssey) -> None:
+async def test_session_limit_on_a_real_clock(odyssey_mock: MockOdyssey) -> None:
     loop = asyncio.get_running_loop()
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
@@ -322,7 +322,7 @@ async def test_on_a_real_clock_a_limit_is_reached_in_its_own_time(odyssey_mock: 
 
 
 @pytest.mark.odyssey(stream_duration=0.5, portrait_size=(176, 320))
-async def test_on_a_real_clock_a_stream_is_over_in_its_own_time(odyssey_mock: MockOdyssey) -> None:
+async def test_stream_limit_on_a_real_clock(odyssey_mock: MockOdyssey) -> None:
     loop = asyncio.get_running_loop()
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)
@@ -334,7 +334,7 @@ async def test_on_a_real_clock_a_stream_is_over_in_its_own_time(odyssey_mock: Mo
 
 
 @pytest.mark.odyssey(speed=3000, session_token_lifetime=600)
-async def test_on_a_clock_that_runs_fast_ten_minutes_take_a_fifth_of_a_second(odyssey_mock: MockOdyssey) -> None:
+async def test_token_limit_on_a_fast_clock(odyssey_mock: MockOdyssey) -> None:
     loop = asyncio.get_running_loop()
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()

@@ -1,4 +1,4 @@
-"""A mock starts and stops at once, whatever its clients are doing, and leaves nothing behind."""
+"""`MockOdyssey` starts and stops fast, leaks nothing, and follows its settings."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ async def token_of(mock: MockOdyssey, http: httpx.AsyncClient) -> str:
     return token
 
 
-async def test_it_answers_on_a_port_of_its_own_with_a_key_of_its_own() -> None:
+async def test_each_mock_has_its_own_port_and_key() -> None:
     async with MockOdyssey() as one, MockOdyssey() as other, httpx.AsyncClient(trust_env=False) as http:
         assert one.url != other.url
         assert one.api_key != other.api_key
@@ -50,7 +50,7 @@ async def test_it_answers_on_a_port_of_its_own_with_a_key_of_its_own() -> None:
             assert len(mock.journal.entries) == 1
 
 
-async def test_the_stun_responder_listens_where_the_backend_says() -> None:
+async def test_stun_responder_listens_at_its_url() -> None:
     async with MockOdyssey() as mock:
         scheme, host, port = mock.backend.stun_url.split(":")
         assert (scheme, host) == ("stun", "127.0.0.1")
@@ -58,7 +58,7 @@ async def test_the_stun_responder_listens_where_the_backend_says() -> None:
             taken.bind((host, int(port)))
 
 
-async def test_two_hundred_starts_and_stops_are_quick_and_leave_nothing() -> None:
+async def test_many_starts_are_fast_and_leak_nothing() -> None:
     loop = asyncio.get_running_loop()
 
     async def cycle(http: httpx.AsyncClient) -> float:
@@ -73,12 +73,12 @@ async def test_two_hundred_starts_and_stops_are_quick_and_leave_nothing() -> Non
         before = (process.num_fds(), threading.active_count(), len(asyncio.all_tasks()))
         took = [await cycle(http) for _ in range(200)]
         assert (process.num_fds(), threading.active_count(), len(asyncio.all_tasks())) == before
-    # The quickest: what it takes, rather than what else this machine is doing.
+    # The minimum, because other load on the machine makes single cycles slower.
     assert min(took) < 0.05
 
 
 async def open_socket(mock: MockOdyssey, http: httpx.AsyncClient) -> tuple[ClientConnection, str]:
-    """A signaling socket that has had its first message, and the session token that opened it."""
+    """Return a signaling socket that has received its first message, and its session token."""
     headers = {"Authorization": f"Bearer {await token_of(mock, http)}"}
     session = (await http.post(f"{mock.url}/sessions/request", json={}, headers=headers)).json()
     body = {"session_id": session["session_id"]}
@@ -88,7 +88,7 @@ async def open_socket(mock: MockOdyssey, http: httpx.AsyncClient) -> tuple[Clien
     return websocket, token
 
 
-async def test_leaving_it_ends_idle_connections_and_open_sockets_without_a_warning() -> None:
+async def test_exit_closes_connections_without_warnings() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         async with httpx.AsyncClient(trust_env=False) as http:
@@ -103,7 +103,7 @@ async def test_leaving_it_ends_idle_connections_and_open_sockets_without_a_warni
         gc.collect()
 
 
-async def test_neither_keys_nor_tokens_are_logged_at_any_level(caplog: pytest.LogCaptureFixture) -> None:
+async def test_keys_and_tokens_are_never_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
             websocket, token = await open_socket(mock, http)
@@ -115,7 +115,7 @@ async def test_neither_keys_nor_tokens_are_logged_at_any_level(caplog: pytest.Lo
     assert token not in mock.journal.to_jsonl()
 
 
-async def test_the_logs_of_other_servers_in_the_process_are_left_alone() -> None:
+async def test_loggers_of_other_servers_are_unchanged() -> None:
     access = logging.getLogger("uvicorn.access")
     before = (access.propagate, access.level, list(access.handlers), logging.getLogger("uvicorn.error").level)
     async with MockOdyssey():
@@ -123,7 +123,7 @@ async def test_the_logs_of_other_servers_in_the_process_are_left_alone() -> None
     assert (access.propagate, access.level, list(access.handlers), logging.getLogger("uvicorn.error").level) == before
 
 
-async def test_a_request_that_was_begun_and_never_finished_does_not_hold_it_up() -> None:
+async def test_unfinished_request_does_not_delay_the_exit() -> None:
     async with MockOdyssey() as mock:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(mock.url.rpartition(":")[2]))
         writer.write(b"POST /auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
@@ -131,13 +131,13 @@ async def test_a_request_that_was_begun_and_never_finished_does_not_hold_it_up()
         began = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - began < LIMIT
     async with asyncio.timeout(LIMIT):
-        # Cut, with or without an answer.
+        # The connection is cut, with or without a response.
         with contextlib.suppress(ConnectionResetError):
             await reader.read()
     writer.close()
 
 
-async def test_a_session_that_does_not_end_is_cut_and_the_leaving_goes_on(
+async def test_session_that_does_not_end_is_cut(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     close = AiortcStreamerPeer.close
@@ -158,28 +158,28 @@ async def test_a_session_that_does_not_end_is_cut_and_the_leaving_goes_on(
     assert "sessions did not end" in caplog.text
 
 
-async def test_what_happened_can_be_read_after_it_was_left() -> None:
+async def test_journal_is_readable_after_the_exit() -> None:
     async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
         await token_of(mock, http)
     assert [entry.name for entry in mock.journal.entries] == ["POST /auth/token"]
     assert mock.url in repr(mock)
 
 
-async def test_before_it_is_entered_it_says_so() -> None:
+async def test_url_before_entering_raises_an_error() -> None:
     mock = MockOdyssey()
     with pytest.raises(RuntimeError, match="enter it first"):
         _ = mock.url
     assert repr(mock) == "<MockOdyssey not running>"
 
 
-async def test_it_cannot_be_entered_twice() -> None:
+async def test_mock_cannot_be_entered_twice() -> None:
     async with MockOdyssey() as mock:
-        with pytest.raises(RuntimeError, match="runs already"):
+        with pytest.raises(RuntimeError, match="already running"):
             await mock.__aenter__()
         assert mock.journal.entries == ()
 
 
-async def test_a_port_that_is_taken_is_told_and_leaves_nothing_open() -> None:
+async def test_used_port_raises_and_leaks_nothing() -> None:
     async with MockOdyssey() as mock:
         port = int(mock.url.rpartition(":")[2])
         before = psutil.Process().num_fds()
@@ -189,15 +189,15 @@ async def test_a_port_that_is_taken_is_told_and_leaves_nothing_open() -> None:
         assert psutil.Process().num_fds() == before
 
 
-async def test_settings_are_given_by_name_or_whole() -> None:
+async def test_settings_as_object_and_as_keywords() -> None:
     assert MockOdyssey(Settings(fps=10), streamers=3).settings == Settings(fps=10, streamers=3)
     with pytest.raises(UnknownSettingError, match="did you mean 'streamers'"):
-        MockOdyssey(streamer=3)  # type: ignore[call-arg]  # a type checker tells it too
+        MockOdyssey(streamer=3)  # type: ignore[call-arg]  # a type checker reports it too
     with pytest.raises(SettingsError, match="fps must be"):
         MockOdyssey(fps=0)
 
 
-async def test_the_clock_follows_the_settings_unless_it_is_given() -> None:
+async def test_given_clock_overrides_the_settings() -> None:
     assert isinstance(MockOdyssey().clock, RealClock)
     assert isinstance(MockOdyssey(clock="manual").clock, ManualClock)
     assert isinstance(MockOdyssey(Settings(clock="manual")).clock, ManualClock)
@@ -208,41 +208,41 @@ async def test_the_clock_follows_the_settings_unless_it_is_given() -> None:
         assert clock.time() == 6.0
 
 
-async def test_a_real_clock_cannot_be_advanced() -> None:
+async def test_real_clock_cannot_be_advanced() -> None:
     async with MockOdyssey() as mock:
         with pytest.raises(RuntimeError, match="only a manual clock"):
             await mock.advance(1)
 
 
-async def test_the_same_seed_gives_the_same_key() -> None:
+async def test_same_seed_gives_the_same_key() -> None:
     assert MockOdyssey(seed=3).api_key == MockOdyssey(seed=3).api_key
     assert MockOdyssey(entropy=SeededEntropy(3)).api_key == MockOdyssey(seed=3).api_key
     assert MockOdyssey(seed=3).api_key != MockOdyssey(seed=4).api_key
 
 
-async def test_where_keys_are_configured_its_key_is_the_first_of_them() -> None:
+async def test_api_key_is_the_first_configured_key() -> None:
     async with MockOdyssey(keys={"ody_first": AccountSettings(), "ody_second": AccountSettings()}) as mock:
         assert mock.api_key == "ody_first"
         async with httpx.AsyncClient(trust_env=False) as http:
             assert await token_of(mock, http)
 
 
-async def test_waiting_for_what_does_not_come_names_what_did() -> None:
+async def test_wait_timeout_shows_the_nearest_entry() -> None:
     async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
         await token_of(mock, http)
         assert (await mock.wait_for("rest", "POST /auth/token", status=200)).index == 0
-        with pytest.raises(JournalTimeoutError, match="status: expected 401, it is 200"):
+        with pytest.raises(JournalTimeoutError, match="status: expected 401, got 200"):
             await mock.wait_for("rest", "POST /auth/token", 0.001, status=401)
 
 
-async def test_a_server_on_every_address_is_called_by_one_that_can_be_reached() -> None:
+async def test_url_of_wildcard_host_is_reachable() -> None:
     async with MockOdyssey(host="0.0.0.0") as mock, httpx.AsyncClient(trust_env=False) as http:
         assert mock.url.startswith("http://127.0.0.1:")
         assert mock.backend.stun_url.startswith("stun:127.0.0.1:")
         assert (await http.get(f"{mock.url}/_mock/health")).status_code == 200
 
 
-async def test_an_error_in_the_block_is_the_one_that_comes_out() -> None:
+async def test_error_in_the_block_is_propagated() -> None:
     with pytest.raises(LookupError, match="mine"):
         async with MockOdyssey():
             raise LookupError("mine")

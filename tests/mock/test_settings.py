@@ -1,4 +1,4 @@
-"""Settings: every default is good, every wrong value is named with what was expected."""
+"""Settings: valid defaults, and clear errors for invalid values."""
 
 import dataclasses
 import re
@@ -82,48 +82,48 @@ WRONG: Mapping[str, Sequence[object]] = {
 }
 
 
-def test_every_setting_has_a_wrong_value_in_this_file() -> None:
+def test_every_setting_has_invalid_values_here() -> None:
     assert set(WRONG) == set(SETTING_NAMES)
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values], ids=repr
 )
-def test_a_wrong_value_is_refused_by_name(name: str, value: object) -> None:
+def test_invalid_value_is_rejected_by_name(name: str, value: object) -> None:
     with pytest.raises(SettingsError, match=f"^{name} must "):
-        Settings().replace(**{name: value})  # type: ignore[arg-type]  # which is what is tried
+        Settings().replace(**{name: value})  # type: ignore[arg-type]  # invalid on purpose
 
 
-def test_an_unknown_setting_is_told_with_the_nearest_and_all_there_are() -> None:
-    with pytest.raises(UnknownSettingError, match="no setting 'streamer'; did you mean 'streamers'") as error:
-        Settings().replace(streamer=3)  # type: ignore[call-arg]  # a type checker tells it too
+def test_unknown_setting_is_rejected_with_suggestions() -> None:
+    with pytest.raises(UnknownSettingError, match="unknown setting 'streamer'; did you mean 'streamers'") as error:
+        Settings().replace(streamer=3)  # type: ignore[call-arg]  # a type checker reports it too
     assert all(name in str(error.value) for name in SETTING_NAMES)
 
 
-def test_api_keys_stay_out_of_the_representation() -> None:
+def test_repr_does_not_contain_api_keys() -> None:
     assert "ody_hush" not in repr(Settings(keys={"ody_hush": AccountSettings()}))
 
 
-def test_every_setting_is_a_keyword_of_the_same_type() -> None:
-    """Type checkers know the settings of `MockOdyssey`, of `Settings.replace` and of the markers by these."""
+def test_keyword_types_match_the_settings() -> None:
+    """Type checkers use these keywords for `MockOdyssey`, `Settings.replace` and the pytest markers."""
     assert get_type_hints(SettingsOverrides) == get_type_hints(Settings)
 
 
-def test_what_is_left_out_of_the_keywords_of_a_mock_and_of_a_simulated_one_is_known() -> None:
+def test_keywords_omit_only_known_settings() -> None:
     every, mock, simulated = (
         frozenset(get_type_hints(each)) for each in (SettingsOverrides, MockOverrides, SimulatedOverrides)
     )
-    assert every - mock == {"clock"}, "which MockOdyssey takes by itself"
+    assert every - mock == {"clock"}, "MockOdyssey declares `clock` itself"
     assert every - simulated == NOT_YOURS.keys()
 
 
-def test_every_setting_has_a_description_and_an_option_of_its_own() -> None:
+def test_settings_have_descriptions_and_unique_options() -> None:
     assert all(each.description.endswith(".") for each in SETTINGS.values())
     assert len({each.option for each in SETTINGS.values()}) == len(SETTINGS)
 
 
 @given(st.integers(0, 65535), st.integers(0, 10_000), st.floats(1e-3, 1e6))
-def test_a_change_leaves_everything_else_as_it_was(port: int, streamers: int, speed: float) -> None:
+def test_replace_keeps_all_other_settings(port: int, streamers: int, speed: float) -> None:
     before = Settings(fps=10)
     after = before.replace(port=port, streamers=streamers, speed=speed)
     changed = {"port": port, "streamers": streamers, "speed": speed}
@@ -132,28 +132,26 @@ def test_a_change_leaves_everything_else_as_it_was(port: int, streamers: int, sp
         assert getattr(after, name) == getattr(before, name)
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_immutable_values() -> None:
     settings = Settings(regions=[Region("here")])
     assert settings.regions == (Region("here"),)
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.port = 1  # type: ignore[misc]
 
 
-def test_the_settings_as_they_are_have_the_limits_of_the_free_plan() -> None:
+def test_default_limits_are_the_free_plan() -> None:
     assert Settings().limits == PLANS["free"]
 
 
-def test_unlimited_is_a_plan_without_a_limit() -> None:
+def test_unlimited_plan_has_no_limits() -> None:
     settings = Settings().replace(plan="unlimited")
     assert settings.limits == PLANS["unlimited"]
     assert {getattr(settings, name) for name in LIMIT_NAMES} == {None}
-    assert settings.dangling_session == 900, "no limit of accounts"
+    assert settings.dangling_session == 900, "not a limit of accounts"
 
 
 @given(st.sampled_from(sorted(PLANS)), st.sampled_from(LIMIT_NAMES), st.none() | st.integers(1, 99))
-def test_a_limit_that_is_named_wins_over_the_plan_and_the_plan_over_what_was(
-    plan: Plan, name: str, value: int | None
-) -> None:
+def test_limits_override_plan_and_plan_overrides_settings(plan: Plan, name: str, value: int | None) -> None:
     before = Settings(concurrent_sessions=77, stream_duration=7, inactivity=7)
     named: dict[str, Any] = {name: value}
     settings = before.replace(plan=plan, **named)
@@ -163,8 +161,8 @@ def test_a_limit_that_is_named_wins_over_the_plan_and_the_plan_over_what_was(
 
 
 @pytest.mark.parametrize("plan", ["golden", "", 5, ["free"]])
-def test_an_unknown_plan_is_told_with_those_there_are(plan: Any) -> None:  # Any: what no plan is
-    expected = re.escape(f"must be one of 'free', 'unlimited', not {plan!r}")
+def test_unknown_plan_is_rejected_with_known_plans(plan: Any) -> None:  # Any: invalid on purpose
+    expected = re.escape(f"must be one of 'free', 'unlimited', got {plan!r}")
     with pytest.raises(SettingsError, match=f"^plan {expected}$"):
         Settings().replace(plan=plan)
     with pytest.raises(SettingsError, match=f"^plan of a key {expected}$"):
@@ -172,7 +170,7 @@ def test_an_unknown_plan_is_told_with_those_there_are(plan: Any) -> None:  # Any
 
 
 @pytest.mark.parametrize("name", LIMIT_NAMES)
-def test_a_wrong_limit_of_a_key_is_refused_by_name_and_the_key_not_told(name: str) -> None:
-    with pytest.raises(SettingsError, match=f"^{name} of a key must be a .*, or None for no limit, not -1$") as error:
+def test_invalid_key_limit_does_not_reveal_the_key(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} of a key must be a .*, or None for no limit, got -1$") as error:
         Settings(keys={"ody_hush": AccountSettings(**{name: -1})})  # type: ignore[arg-type]  # by name
     assert "ody_hush" not in str(error.value)

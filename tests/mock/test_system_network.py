@@ -1,4 +1,4 @@
-"""Listening says clearly why it cannot, and ICE gets the addresses that work."""
+"""The network of the operating system: listening, dialing and ICE addresses."""
 
 import asyncio
 import ipaddress
@@ -12,13 +12,13 @@ from odyssey_mock.system_network import SystemNetwork
 NETWORK = SystemNetwork()
 
 
-def test_listening_on_port_0_takes_a_free_port() -> None:
+def test_port_zero_picks_a_free_port() -> None:
     with NETWORK.listen("127.0.0.1", 0) as first, NETWORK.listen("127.0.0.1", 0) as second:
         assert first.getsockname()[1] != second.getsockname()[1]
         assert not first.getblocking()
 
 
-def test_a_port_that_is_taken_is_named_with_what_to_do() -> None:
+def test_used_port_is_reported_with_advice() -> None:
     with NETWORK.listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ListenError, match=rf"127\.0\.0\.1 port {port}: .*in use.*Choose another port"):
@@ -26,7 +26,7 @@ def test_a_port_that_is_taken_is_named_with_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "not an address"])
-async def test_an_address_that_is_not_ours_is_refused(host: str) -> None:
+async def test_address_of_another_machine_is_rejected(host: str) -> None:
     with pytest.raises(ListenError, match=f"cannot listen on {host}"):
         NETWORK.listen(host, 0)
     with pytest.raises(ListenError, match=f"cannot listen on {host}"):
@@ -57,7 +57,7 @@ def test_loopback_comes_first_among_the_ice_addresses() -> None:
     assert len(set(addresses)) == len(addresses)
 
 
-def test_addresses_that_reach_nobody_are_no_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_addresses_are_not_ice_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     found = ["127.0.0.1", "127.0.1.1", "169.254.3.4", "10.1.2.3", "::1", "fe80::1", "fd00::5", "2606:4700::6810:84e5"]
     ips = [ifaddr.IP(ip if "." in ip else (ip, 0, 0), 24, "eth0") for ip in [*found, "10.1.2.3"]]
     monkeypatch.setattr(ifaddr, "get_adapters", lambda: [ifaddr.Adapter("eth0", "eth0", ips)])
@@ -66,7 +66,7 @@ def test_addresses_that_reach_nobody_are_no_candidates(monkeypatch: pytest.Monke
     assert all(ipaddress.ip_address(address) for address in addresses)
 
 
-async def test_a_call_reaches_whoever_listens_there() -> None:
+async def test_dial_connects_to_the_listener() -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await reader.readexactly(2))
         writer.close()
@@ -80,7 +80,7 @@ async def test_a_call_reaches_whoever_listens_there() -> None:
         await writer.wait_closed()
 
 
-async def test_a_call_that_nobody_answers_says_so() -> None:
+async def test_dial_without_a_listener_fails() -> None:
     with NETWORK.listen("127.0.0.1", 0) as reserved:
         port = reserved.getsockname()[1]
     with pytest.raises(OSError, match=str(port)):

@@ -150,7 +150,7 @@ class SignalingRoutes:
         connection = connection_of(websocket.scope)
         match fault.do if fault is not None else "accept":
             case "refuse" if fault is not None:
-                detail = {"detail": "the upgrade is refused: a fault that was asked for"}
+                detail = {"detail": "the upgrade is refused: injected fault"}
                 await websocket.send_denial_response(JSONResponse(detail, int(fault.number("status"))))
                 # Only then uvicorn takes the handshake for done, and does not complain.
                 await connection.lost

@@ -1,4 +1,4 @@
-"""API keys as `protocol.md` section 2 has them, and access tokens that expire on the server's clock."""
+"""API keys as in `protocol.md` section 2, and access tokens that expire on the server's clock."""
 
 import json
 import re
@@ -26,14 +26,14 @@ def accounts(clock: ManualClock | None = None, **settings: Unpack[MockOverrides]
 
 
 def refusal_of(server: Accounts, api_key: str, form: UsageErrorForm = "object") -> ApiError:
-    """What asking for a session with this key is answered."""
+    """Return the error response to a session request with this key."""
     with pytest.raises(AccountError) as error:
         server.check_session_request(server.authenticate(api_key))
     return answer_to(error.value, form)
 
 
 @given(ordinary_keys, ordinary_keys)
-def test_a_well_formed_key_opens_its_own_account(one: str, other: str) -> None:
+def test_each_well_formed_key_has_its_own_account(one: str, other: str) -> None:
     server = accounts()
     first, second = server.authenticate(one), server.authenticate(other)
     assert (first == second) == (one == other)
@@ -43,7 +43,7 @@ def test_a_well_formed_key_opens_its_own_account(one: str, other: str) -> None:
 
 
 @given(st.text(max_size=12).map("ody_{}".format) | st.text(max_size=12) | ordinary_keys.map("{}\n".format))
-def test_a_malformed_key_is_422_and_is_not_repeated(api_key: str) -> None:
+def test_malformed_key_is_422_without_repeating_it(api_key: str) -> None:
     if re.fullmatch(KEY_PATTERN.removesuffix("$"), api_key):
         return
     error = refusal_of(accounts(), api_key)
@@ -60,13 +60,13 @@ def test_a_malformed_key_is_422_and_is_not_repeated(api_key: str) -> None:
 
 
 @given(tails)
-def test_keys_beginning_ody_invalid_are_401(tail: str) -> None:
+def test_ody_invalid_keys_are_rejected_with_401(tail: str) -> None:
     error = refusal_of(accounts(), f"ody_invalid{tail}")
     assert (error.status, error.detail) == (401, "Invalid API key")
 
 
 @given(tails)
-def test_keys_beginning_ody_suspended_are_403_with_the_reason(tail: str) -> None:
+def test_ody_suspended_keys_are_rejected_with_403(tail: str) -> None:
     error = refusal_of(accounts(), f"ody_suspended{tail}")
     assert (error.status, error.detail) == (403, "Account suspended: payment overdue")
 
@@ -82,9 +82,7 @@ def test_keys_beginning_ody_suspended_are_403_with_the_reason(tail: str) -> None
     tails,
     st.sampled_from(["object", "string"]),
 )
-def test_keys_of_a_usage_limit_are_429_when_they_ask_for_a_session(
-    key: tuple[str, str, set[str]], tail: str, form: UsageErrorForm
-) -> None:
+def test_usage_limit_keys_get_429_for_sessions(key: tuple[str, str, set[str]], tail: str, form: UsageErrorForm) -> None:
     prefix, code, details = key
     error = refusal_of(accounts(), prefix + tail, form)
     assert error.status == 429
@@ -98,7 +96,7 @@ def test_keys_of_a_usage_limit_are_429_when_they_ask_for_a_session(
         assert all(detail[field] for field in ("message", "action", "action_url"))
 
 
-def test_the_concurrent_limit_is_told_in_the_words_of_the_seed() -> None:
+def test_concurrent_limit_uses_the_vendors_message() -> None:
     error = refusal_of(accounts(concurrent_sessions=7), "ody_concurrent_limit", "string")
     assert error.detail == "Maximum concurrent sessions (7) reached"
 
@@ -106,7 +104,7 @@ def test_the_concurrent_limit_is_told_in_the_words_of_the_seed() -> None:
 @pytest.mark.parametrize(
     ("seconds", "reset_date"), [(0, "2026-02-01"), (40 * 86_400, "2026-03-01"), (364 * 86_400, "2027-01-01")]
 )
-async def test_the_monthly_limit_resets_on_the_first_of_the_next_month(seconds: float, reset_date: str) -> None:
+async def test_monthly_limit_resets_on_the_next_first(seconds: float, reset_date: str) -> None:
     clock = ManualClock(MANUAL_START)
     await clock.advance(seconds)
     detail = json.loads(json.dumps(refusal_of(accounts(clock), "ody_monthly_limit").detail))
@@ -114,46 +112,44 @@ async def test_the_monthly_limit_resets_on_the_first_of_the_next_month(seconds: 
 
 
 @given(tails)
-def test_keys_beginning_ody_no_capacity_never_get_a_streamer(tail: str) -> None:
+def test_ody_no_capacity_keys_never_get_a_streamer(tail: str) -> None:
     assert refusal_of(accounts(), f"ody_no_capacity{tail}").status == 503
 
 
 @given(ordinary_keys, ordinary_keys)
-def test_where_keys_are_configured_no_other_is_accepted(configured: str, other: str) -> None:
+def test_only_configured_keys_are_accepted(configured: str, other: str) -> None:
     server = accounts(keys={configured: AccountSettings()})
     assert server.authenticate(configured).id
     if other != configured:
         assert refusal_of(server, other).status == 401
 
 
-def test_a_configured_key_keeps_the_meaning_of_its_beginning() -> None:
+def test_configured_test_key_keeps_its_behavior() -> None:
     assert refusal_of(accounts(keys={"ody_suspended_1": AccountSettings()}), "ody_suspended_1").status == 403
 
 
 @pytest.mark.parametrize("general", [True, False])
 @pytest.mark.parametrize("own", [True, False, None])
-def test_the_privilege_to_bypass_expansion_is_the_accounts_own_or_the_general_one(
-    general: bool, own: bool | None
-) -> None:
+def test_bypass_privilege_of_a_key_overrides_the_setting(general: bool, own: bool | None) -> None:
     server = accounts(bypass_privilege=general, keys={"ody_mine": AccountSettings(bypass_privilege=own)})
     assert server.authenticate("ody_mine").bypass_vlm_expansion == (general if own is None else own)
 
 
 @pytest.mark.parametrize(("own", "expected"), [("high", "high"), ("low", "low"), (None, "normal")])
-def test_the_priority_of_jobs_is_the_accounts_own_or_the_general_one(own: Priority | None, expected: str) -> None:
+def test_priority_of_a_key_overrides_the_setting(own: Priority | None, expected: str) -> None:
     server = accounts(keys={"ody_mine": AccountSettings(simulation_priority=own)})
     assert server.authenticate("ody_mine").simulation_priority == expected
     assert accounts(simulation_priority="low").authenticate("ody_ordinary").simulation_priority == "low"
 
 
 @given(tails)
-def test_keys_beginning_ody_no_bypass_lack_that_privilege(tail: str) -> None:
+def test_ody_no_bypass_keys_lack_the_privilege(tail: str) -> None:
     server = accounts()
     assert not server.authenticate(f"ody_no_bypass{tail}").bypass_vlm_expansion
     assert server.authenticate("ody_ordinary").bypass_vlm_expansion
 
 
-async def test_an_access_token_stands_for_its_account_until_it_expires() -> None:
+async def test_access_token_is_valid_until_it_expires() -> None:
     clock = ManualClock()
     server = accounts(clock, access_token_lifetime=60.0)
     one, other = server.authenticate("ody_one_"), server.authenticate("ody_other")
@@ -169,7 +165,7 @@ async def test_an_access_token_stands_for_its_account_until_it_expires() -> None
     assert server.holder_of(again.value) == one
 
 
-def test_a_token_nobody_was_given_is_401() -> None:
+def test_unknown_token_is_rejected_with_401() -> None:
     server = accounts()
     token = server.issue_token(server.authenticate("ody_some")).value
     assert token not in repr(server.issue_token(server.authenticate("ody_some")))

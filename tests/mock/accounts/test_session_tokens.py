@@ -1,4 +1,4 @@
-"""Session tokens: what was minted is read back, until it expires on the server's clock, and by nobody else's server."""
+"""Session tokens: round trips, expiry on the server's clock, and rejection of other tokens."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ def tokens(clock: ManualClock | None = None, seed: int = 1) -> SessionTokens:
 
 
 @given(st.uuids().map(str), st.from_regex(r"acct_[0-9a-f]{12}", fullmatch=True), st.integers(1, 10**6))
-def test_what_was_minted_is_read_back(session_id: str, account: str, lifetime: int) -> None:
+def test_claims_survive_a_round_trip(session_id: str, account: str, lifetime: int) -> None:
     clock = ManualClock()
     server = tokens(clock)
     claims = server.verify(server.mint(session_id, account, lifetime))
@@ -25,18 +25,18 @@ def test_what_was_minted_is_read_back(session_id: str, account: str, lifetime: i
     assert claims.expires_at == clock.time() + lifetime
 
 
-async def test_a_token_expires_on_the_servers_clock() -> None:
+async def test_token_expires_on_the_servers_clock() -> None:
     clock = ManualClock()
     server = tokens(clock)
     token = server.mint("session", "acct", 600)
     await clock.advance(599.9)
     assert server.verify(token).session_id == "session"
     await clock.advance(0.1)
-    with pytest.raises(TokenError, match="expired 0 s ago; ask POST /sessions/token"):
+    with pytest.raises(TokenError, match="expired 0 s ago; get a new one from POST /sessions/token"):
         server.verify(token)
 
 
-async def test_a_token_is_good_for_no_less_than_its_lifetime_though_it_counts_in_whole_seconds() -> None:
+async def test_expiry_in_whole_seconds_is_rounded_up() -> None:
     clock = ManualClock(1000.25)
     server = tokens(clock)
     token = server.mint("session", "acct", 600)
@@ -45,24 +45,24 @@ async def test_a_token_is_good_for_no_less_than_its_lifetime_though_it_counts_in
     assert server.verify(token).session_id == "session"
 
 
-def test_a_token_of_the_past_or_future_counts_by_the_servers_clock_alone() -> None:
+def test_expiry_ignores_the_machines_clock() -> None:
     for start in (0.0, 4e9):
         server = tokens(ManualClock(start))
         assert server.verify(server.mint("session", "acct", 600)).expires_at == start + 600
 
 
-def test_a_client_reads_the_session_id_without_the_secret() -> None:
+def test_session_id_is_readable_without_the_secret() -> None:
     payload = tokens().mint("session", "acct", 600).split(".")[1]
     assert json.loads(base64.urlsafe_b64decode(payload + "=="))["session_id"] == "session"
 
 
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", "ey.ey.ey", "\ud800"])
-def test_what_is_no_token_is_refused_without_being_repeated(text: str) -> None:
+def test_malformed_token_is_rejected(text: str) -> None:
     with pytest.raises(TokenError, match="not a session token of this server"):
         tokens().verify(text)
 
 
-def test_a_token_of_another_server_is_refused() -> None:
+def test_token_of_another_server_is_rejected() -> None:
     token = tokens(seed=1).mint("session", "acct", 600)
     with pytest.raises(TokenError, match="not a session token of this server") as refusal:
         tokens(seed=2).verify(token)
@@ -70,10 +70,10 @@ def test_a_token_of_another_server_is_refused() -> None:
 
 
 @given(st.data())
-def test_a_token_with_one_character_changed_is_refused(data: st.DataObject) -> None:
+def test_token_with_a_changed_character_is_rejected(data: st.DataObject) -> None:
     server = tokens()
     token = server.mint("session", "acct", 600)
-    # The last characters of base64 carry bits that mean nothing: to change those is to change nothing.
+    # Not the last characters: base64 has unused bits there, so changing them may not change the token.
     where = data.draw(st.integers(0, len(token) - 3))
     other = data.draw(st.sampled_from("Aa0_-.").filter(lambda letter: letter != token[where]))
     with pytest.raises(TokenError):

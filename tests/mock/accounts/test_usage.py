@@ -1,4 +1,4 @@
-"""Hours of video are counted by account and calendar month, as long as they pass and no longer."""
+"""Hours of video are counted per account and calendar month."""
 
 import datetime
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ DAY = 24 * HOUR
 
 
 class Stream(NamedTuple):
-    """A live stream: hours after the beginning at which it is on."""
+    """A live stream; `start` and `end` are hours since the start of the clock."""
 
     account: str
     start: int
@@ -36,7 +36,7 @@ streams = st.builds(
 
 
 def model(known: Sequence[Stream], account: str, now: int) -> int:
-    """Hours of the month in which `now` lies, hour by hour."""
+    """Return the used hours of the month that contains `now`, counted hour by hour."""
 
     def month(hour: int) -> int:
         return datetime.datetime.fromtimestamp(MANUAL_START + hour * HOUR, datetime.UTC).month
@@ -49,15 +49,13 @@ def model(known: Sequence[Stream], account: str, now: int) -> int:
 
 
 @given(st.lists(streams, max_size=5), st.lists(st.integers(0, 40 * 24), min_size=1, max_size=4), st.integers(1, 3))
-async def test_the_hours_are_those_that_streams_were_on_this_month_whatever_is_remembered(
-    known: list[Stream], spans: list[int], streams_limit: int
-) -> None:
+async def test_used_hours_match_a_simple_model(known: list[Stream], spans: list[int], streams_limit: int) -> None:
     backend, clock = a_backend(streams_limit=streams_limit)
     began, ended = dict[Stream, str](), set[str]()
     known = list(dict.fromkeys(known))
     now = 0
     for span in spans:
-        # In the order in which things happen, so that what is forgotten is forgotten at its time.
+        # Events happen in order of time, so that records are dropped at the right moment.
         for hour in range(now, now + span + 1):
             await clock.advance(MANUAL_START + hour * HOUR - clock.time())
             for stream in known:
@@ -73,7 +71,7 @@ async def test_the_hours_are_those_that_streams_were_on_this_month_whatever_is_r
 
 
 @given(st.floats(0, 253_402_300_799.0))
-def test_a_month_begins_on_its_first_day_and_is_followed_by_the_next(now: float) -> None:
+def test_month_begin_and_next_month_are_first_days(now: float) -> None:
     begin = datetime.datetime.fromtimestamp(month_begin(now), datetime.UTC)
     moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
     assert (begin.year, begin.month) == (moment.year, moment.month)
@@ -82,12 +80,12 @@ def test_a_month_begins_on_its_first_day_and_is_followed_by_the_next(now: float)
     assert (year * 12 + month, day) == (moment.year * 12 + moment.month + 1, 1)
 
 
-def test_the_month_after_the_last_there_is_has_a_date_too() -> None:
+def test_next_month_after_year_9999() -> None:
     assert next_month(253_402_300_799.0) == "10000-01-01"
 
 
 @pytest.mark.parametrize(("hours", "let_in"), [(1.99, True), (2, False), (2.5, False)])
-def test_an_account_is_let_in_as_long_as_an_hour_is_left_or_a_part_of_one(hours: float, let_in: bool) -> None:
+def test_account_is_accepted_while_time_is_left(hours: float, let_in: bool) -> None:
     backend, _ = a_backend(monthly_hours=2)
     backend.usage.simulated("acct", hours * HOUR)
     if let_in:
@@ -98,7 +96,7 @@ def test_an_account_is_let_in_as_long_as_an_hour_is_left_or_a_part_of_one(hours:
         assert answer_to(refusal.value).status == 429
 
 
-async def test_what_was_simulated_counts_in_the_month_in_which_it_was_done() -> None:
+async def test_simulated_hours_count_in_the_current_month() -> None:
     backend, clock = a_backend()
     await clock.advance(30 * DAY)
     backend.usage.simulated("acct", HOUR)

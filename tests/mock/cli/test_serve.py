@@ -1,4 +1,4 @@
-"""`odyssey-mock serve` as a process."""
+"""The command `odyssey-mock serve`, in process and as a subprocess."""
 
 import dataclasses
 import json
@@ -26,7 +26,7 @@ LIMIT = 20.0
 
 @contextmanager
 def serving(*options: str) -> Iterator[subprocess.Popen[str]]:
-    """A server of its own process; killed at the end, should it still run."""
+    """Run the server in a subprocess; kill it at the end if it is still running."""
     command = [sys.executable, "-W", "error", "-c", "from odyssey_mock.cli import main; main()", "serve", *options]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with interruptible():
@@ -44,7 +44,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_it_prints_one_json_line_when_it_is_ready_and_ends_cleanly(signum: signal.Signals) -> None:
+def test_json_ready_line_and_clean_exit(signum: signal.Signals) -> None:
     with serving("--port", "0", "--json", "--clock", "manual", "--seed", "7") as process:
         ready = json.loads(first_line(process))
         assert set(ready) == {"url", "api_key", "console_url", "pid"}
@@ -58,7 +58,7 @@ def test_it_prints_one_json_line_when_it_is_ready_and_ends_cleanly(signum: signa
         assert (process.returncode, stdout, stderr) == (0, "", "")
 
 
-def test_it_greets_with_the_lines_to_copy() -> None:
+def test_welcome_text_has_lines_to_copy() -> None:
     with serving("--port", "0", "--key", "ody_mine", "--speed", "10") as process:
         url = first_line(process).rpartition(" ")[2].strip()
         assert url.startswith("http://127.0.0.1:")
@@ -71,7 +71,7 @@ def test_it_greets_with_the_lines_to_copy() -> None:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
-    """The settings that `serve` was about to serve with."""
+    """Collect the settings that `serve` would run with, without running it."""
     served: list[Settings] = []
 
     async def serve(settings: Settings, *, as_json: bool) -> None:
@@ -81,7 +81,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     return served
 
 
-def test_a_script_may_come_from_a_host_that_was_named_beside_this_machine(served: list[Settings]) -> None:
+def test_script_host_option_adds_a_host(served: list[Settings]) -> None:
     options = ["--script-host", "files.example", "--simulation-pace", "0", "--stream-duration", "900", "--no-hls"]
     result = CliRunner().invoke(main, ["serve", *options])
     assert result.exit_code == 0, result.output
@@ -100,7 +100,7 @@ def test_a_script_may_come_from_a_host_that_was_named_beside_this_machine(served
         (["--plan", "unlimited", "--stream-duration", "9", "--monthly-hours", "1"], (None, 9, 1)),
     ],
 )
-def test_limits_come_from_the_plan_where_none_is_given(
+def test_limits_default_to_the_plan(
     options: list[str], expected: tuple[float | None, ...], served: list[Settings]
 ) -> None:
     result = CliRunner().invoke(main, ["serve", *options])
@@ -108,7 +108,7 @@ def test_limits_come_from_the_plan_where_none_is_given(
     assert (served[0].concurrent_sessions, served[0].stream_duration, served[0].monthly_hours) == expected
 
 
-def test_a_port_that_is_taken_ends_it_with_a_clear_error() -> None:
+def test_used_port_ends_with_an_error() -> None:
     with SystemNetwork().listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         result = CliRunner().invoke(main, ["serve", "--port", str(port)])
@@ -128,25 +128,25 @@ def test_a_port_that_is_taken_ends_it_with_a_clear_error() -> None:
         (["--stream-duration", "0"], "stream_duration must be a number of seconds above 0"),
         (["--plan", "golden"], "'golden' is not one of 'free', 'unlimited'"),
         (["--monthly-hours", "-1"], "monthly_hours must be a number of hours, 0 or more"),
-        (["--region", "here=soon"], "--region must be NAME or NAME=SECONDS, not 'here=soon'"),
-        (["--region", "here", "--region", "here"], "regions must be one Region or more, with different ids"),
+        (["--region", "here=soon"], "--region must be NAME or NAME=SECONDS, got 'here=soon'"),
+        (["--region", "here", "--region", "here"], "regions must be a non-empty list of Region, with distinct ids"),
         (["--concurrent-sessions", "some"], "'some' is not a valid integer"),
         (["--script-host", "http://files"], "script_url_hosts must be a list of host names"),
     ],
 )
-def test_a_wrong_option_is_told_before_anything_starts(options: list[str], expected: str) -> None:
+def test_invalid_option_is_rejected_before_start(options: list[str], expected: str) -> None:
     result = CliRunner().invoke(main, ["serve", "--port", "0", *options])
     assert result.exit_code == 2
     assert expected in result.output
 
 
-def test_help_shows_the_commands() -> None:
+def test_help_lists_all_commands() -> None:
     shown = CliRunner().invoke(main, ["--help"]).output
     assert all(f"\n  {command} " in shown for command in ("serve", "demo", "bench", "explore"))
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda setting: setting.name)
-def test_help_describes_the_option_of_every_setting(setting: Setting) -> None:
+def test_help_describes_every_setting(setting: Setting) -> None:
     (option,) = (each for each in serve_command.params if each.name == setting.name)
     _, shown = option.get_help_record(click.Context(serve_command, show_default=True)) or ("", "")
     assert setting.option in option.opts
@@ -208,22 +208,22 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "inactivity": (["--inactivity", "5"], 5),
     "stream_duration": (["--stream-duration", "9"], 9),
 }
-"""Options of each setting but `faults`, which `faults/test_fault_files.py` gives, and the value that they make."""
+"""Options for each setting and the resulting value; `faults/test_fault_files.py` tests `faults`."""
 
 
-def test_every_setting_is_given_in_this_file() -> None:
+def test_options_here_cover_every_setting() -> None:
     assert GIVEN.keys() == SETTINGS.keys() - {"faults"}
 
 
 @pytest.mark.parametrize("name", GIVEN)
-def test_what_an_option_says_arrives_and_all_else_is_as_it_was(name: str, served: list[Settings]) -> None:
+def test_option_sets_only_its_setting(name: str, served: list[Settings]) -> None:
     options, expected = GIVEN[name]
     result = CliRunner().invoke(main, ["serve", *options])
     assert result.exit_code == 0, result.output
     assert served == [dataclasses.replace(Settings(port=8400), **{name: expected})]  # type: ignore[arg-type]  # by name
 
 
-def test_the_commands_are_listed_without_loading_the_server() -> None:
+def test_importing_the_cli_does_not_load_the_server() -> None:
     code = (
         "import sys, odyssey_mock.cli; print([name for name in ('starlette', 'aiortc', 'av') if name in sys.modules])"
     )

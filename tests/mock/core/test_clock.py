@@ -1,4 +1,4 @@
-"""Deadlines fire in order, at their own instant, once; a manual clock moves when told, a real one by itself."""
+"""Clocks fire deadlines once, in order and at the right time."""
 
 import asyncio
 import heapq
@@ -21,7 +21,7 @@ millis = st.integers(0, 50)
 
 @dataclass(frozen=True)
 class Plan:
-    """A deadline after `delay` ms, which sets `children` when it fires."""
+    """A deadline after `delay` ms that schedules `children` when it fires."""
 
     delay: int
     children: tuple["Plan", ...] = ()
@@ -35,7 +35,7 @@ plans = st.recursive(
 
 
 def schedule(clock: Clock, plan: Plan, name: str, trace: list[tuple[int, str]]) -> None:
-    """Carry a plan out on a clock; `trace` gets the milliseconds and the name of what fires."""
+    """Schedule a plan on a clock; each deadline appends its milliseconds and name to `trace`."""
 
     async def fire() -> None:
         trace.append((round((clock.time() - MANUAL_START) * 1000), name))
@@ -47,14 +47,14 @@ def schedule(clock: Clock, plan: Plan, name: str, trace: list[tuple[int, str]]) 
 
 
 async def settle() -> None:
-    """Let everybody else have a turn."""
+    """Let the other tasks run once."""
     turn = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_soon(turn.set_result, None)
     await turn
 
 
 def expected_trace(plans: list[Plan], end: int) -> list[tuple[int, str]]:
-    """What fires up to `end` ms, as a model of a few lines has it."""
+    """Return the trace up to `end` ms according to a simple model."""
     queue = [(plan.delay, order, str(order), plan) for order, plan in enumerate(plans)]
     created = len(queue)
     heapq.heapify(queue)
@@ -69,9 +69,7 @@ def expected_trace(plans: list[Plan], end: int) -> list[tuple[int, str]]:
 
 
 @given(st.lists(plans, max_size=6), st.lists(millis, min_size=1, max_size=4))
-async def test_a_manual_clock_fires_what_is_due_in_order_of_time_then_of_creation(
-    wanted: list[Plan], spans: list[int]
-) -> None:
+async def test_manual_clock_fires_by_time_then_creation(wanted: list[Plan], spans: list[int]) -> None:
     clock = ManualClock()
     trace: list[tuple[int, str]] = []
     for order, plan in enumerate(wanted):
@@ -83,9 +81,7 @@ async def test_a_manual_clock_fires_what_is_due_in_order_of_time_then_of_creatio
 
 
 @given(st.lists(millis, min_size=1, max_size=6), millis, st.data())
-async def test_a_deadline_cancelled_before_its_turn_does_not_fire(
-    delays: list[int], span: int, data: st.DataObject
-) -> None:
+async def test_cancelled_deadline_does_not_fire(delays: list[int], span: int, data: st.DataObject) -> None:
     clock = ManualClock()
     fired: list[int] = []
     deadlines = [
@@ -100,7 +96,7 @@ async def test_a_deadline_cancelled_before_its_turn_does_not_fire(
     assert sorted(fired) == [n for n, delay in enumerate(delays) if delay <= span and n not in cancelled]
 
 
-async def test_a_deadline_may_cancel_another_of_the_same_instant() -> None:
+async def test_deadline_can_cancel_another_at_the_same_instant() -> None:
     clock = ManualClock()
     fired: list[str] = []
     others: list[Deadline] = []
@@ -116,7 +112,7 @@ async def test_a_deadline_may_cancel_another_of_the_same_instant() -> None:
     assert clock.pending == []
 
 
-async def test_parts_of_a_span_add_up_exactly() -> None:
+async def test_fractional_advances_add_up_exactly() -> None:
     clock = ManualClock()
     fired: list[str] = []
     clock.call_later(150, "limit", lambda: fired.append("limit"))
@@ -128,7 +124,7 @@ async def test_parts_of_a_span_add_up_exactly() -> None:
     assert fired == ["limit"]
 
 
-async def test_advances_at_once_take_their_turns() -> None:
+async def test_concurrent_advances_run_one_after_another() -> None:
     clock = ManualClock()
     trace: list[str] = []
 
@@ -146,7 +142,7 @@ async def test_advances_at_once_take_their_turns() -> None:
     assert clock.time() == MANUAL_START + 2
 
 
-async def test_it_can_be_advanced_to_the_last_date_that_can_be_written_and_no_further() -> None:
+async def test_manual_clock_stops_at_year_9999() -> None:
     clock = ManualClock()
     with pytest.raises(ValueError, match="year 9999"):
         await clock.advance(1e12)
@@ -156,7 +152,7 @@ async def test_it_can_be_advanced_to_the_last_date_that_can_be_written_and_no_fu
 
 
 @pytest.mark.parametrize("seconds", [-1.0, -1e-9, math.nan, math.inf])
-async def test_a_span_that_is_none_is_refused(seconds: float) -> None:
+async def test_invalid_seconds_are_rejected(seconds: float) -> None:
     clock = ManualClock()
     with pytest.raises(ValueError, match="0 or more"):
         await clock.advance(seconds)
@@ -165,7 +161,7 @@ async def test_a_span_that_is_none_is_refused(seconds: float) -> None:
     assert clock.time() == MANUAL_START
 
 
-async def test_a_callback_that_fails_is_told_after_the_others_had_their_turn() -> None:
+async def test_failing_callback_is_raised_after_all_others_ran() -> None:
     clock = ManualClock()
     fired: list[str] = []
 
@@ -182,25 +178,25 @@ async def test_a_callback_that_fails_is_told_after_the_others_had_their_turn() -
     assert clock.time() == MANUAL_START + 3
 
 
-async def test_a_deadline_cannot_advance_the_clock_that_fires_it() -> None:
+async def test_callback_cannot_advance_its_own_clock() -> None:
     clock = ManualClock()
     clock.call_later(1, "eager", lambda: clock.advance(1))
     with pytest.raises(ExceptionGroup) as failure:
         await clock.advance(1)
-    assert failure.group_contains(RuntimeError, match="by a deadline")
+    assert failure.group_contains(RuntimeError, match="callback of a deadline")
     await clock.advance(1)
     assert clock.time() == MANUAL_START + 2
 
 
-async def test_a_manual_clock_stands_still() -> None:
+async def test_manual_clock_does_not_move_by_itself() -> None:
     clock = ManualClock(start=1000.0)
-    clock.call_later(0, "now", lambda: pytest.fail("nobody advanced it"))
+    clock.call_later(0, "now", lambda: pytest.fail("the clock was not advanced"))
     await settle()
     assert clock.time() == 1000.0
     assert [deadline.when for deadline in clock.pending] == [1000.0]
 
 
-async def test_a_real_clock_fires_by_itself_and_awaits_what_comes() -> None:
+async def test_real_clock_fires_and_awaits_callbacks() -> None:
     async with RealClock() as clock:
         fired = asyncio.Event()
 
@@ -216,7 +212,7 @@ async def test_a_real_clock_fires_by_itself_and_awaits_what_comes() -> None:
         assert clock.pending == []
 
 
-async def test_a_scaled_clock_runs_faster() -> None:
+async def test_scaled_clock_runs_faster() -> None:
     async with RealClock(speed=1000) as clock:
         fired = asyncio.Event()
         began = clock.time()
@@ -226,7 +222,7 @@ async def test_a_scaled_clock_runs_faster() -> None:
         assert clock.time() - began >= 19.9
 
 
-async def test_leaving_a_real_clock_cancels_what_is_due_and_ends_what_has_begun() -> None:
+async def test_exiting_a_real_clock_ends_its_callbacks() -> None:
     ended: list[str] = []
     async with RealClock() as clock:
         began = asyncio.Event()
@@ -238,7 +234,7 @@ async def test_leaving_a_real_clock_cancels_what_is_due_and_ends_what_has_begun(
             finally:
                 ended.append("endless")
 
-        clock.call_later(3600, "in an hour", lambda: pytest.fail("it was left"))
+        clock.call_later(3600, "in an hour", lambda: pytest.fail("the clock has been exited"))
         clock.call_later(0, "endless", endless)
         async with asyncio.timeout(LIMIT):
             await began.wait()
@@ -246,7 +242,7 @@ async def test_leaving_a_real_clock_cancels_what_is_due_and_ends_what_has_begun(
     assert clock.pending == []
 
 
-async def test_a_callback_that_fails_on_a_real_clock_is_reported_at_once_and_raised_at_the_end() -> None:
+async def test_failing_callback_of_real_clock_is_reported() -> None:
     reports: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.put_nowait(context))
 
@@ -264,27 +260,27 @@ async def test_a_callback_that_fails_on_a_real_clock_is_reported_at_once_and_rai
     assert failure.group_contains(LookupError)
 
 
-async def test_a_cancelled_deadline_of_a_real_clock_does_not_fire() -> None:
+async def test_cancelled_deadline_of_real_clock_does_not_fire() -> None:
     async with RealClock() as clock:
         later = asyncio.Event()
-        clock.call_later(0, "cancelled", lambda: pytest.fail("it was cancelled")).cancel()
+        clock.call_later(0, "cancelled", lambda: pytest.fail("the deadline was cancelled")).cancel()
         clock.call_later(0.001, "later", later.set)
         async with asyncio.timeout(LIMIT):
             await later.wait()
 
 
-def test_a_real_clock_has_no_time_before_it_runs() -> None:
+def test_real_clock_has_no_time_before_entering() -> None:
     with pytest.raises(RuntimeError, match="enter it first"):
         RealClock().time()
 
 
 @pytest.mark.parametrize("speed", [0, -1, math.inf, math.nan])
-def test_a_speed_that_is_none_is_refused(speed: float) -> None:
+def test_invalid_speed_is_rejected(speed: float) -> None:
     with pytest.raises(ValueError, match="speed must be a number above 0"):
         RealClock(speed)
 
 
-async def test_a_sleeper_is_awake_at_its_instant_and_before_the_clock_goes_on() -> None:
+async def test_sleeping_task_wakes_at_its_instant() -> None:
     clock = ManualClock()
     woken: list[tuple[str, float]] = []
 
@@ -307,7 +303,7 @@ async def test_a_sleeper_is_awake_at_its_instant_and_before_the_clock_goes_on() 
     assert clock.pending == []
 
 
-async def test_those_whom_a_sleeper_wakes_have_had_their_turn_when_advance_returns() -> None:
+async def test_advance_waits_for_woken_tasks() -> None:
     clock = ManualClock()
     queues: list[asyncio.Queue[str]] = [asyncio.Queue() for _ in range(6)]
 
@@ -327,7 +323,7 @@ async def test_those_whom_a_sleeper_wakes_have_had_their_turn_when_advance_retur
         assert queues[5].get_nowait() == "word"
 
 
-async def test_a_sleeper_that_is_cancelled_leaves_nothing_due() -> None:
+async def test_cancelled_sleep_leaves_no_deadline() -> None:
     clock = ManualClock()
     task = asyncio.create_task(sleep(clock, 5, "nap"))
     await settle()
@@ -337,7 +333,7 @@ async def test_a_sleeper_that_is_cancelled_leaves_nothing_due() -> None:
     assert clock.pending == []
 
 
-async def test_a_sleeper_that_is_cancelled_in_the_moment_of_waking_hurts_nobody() -> None:
+async def test_sleep_can_be_cancelled_while_waking() -> None:
     clock = ManualClock()
 
     def cancel() -> None:
@@ -352,12 +348,12 @@ async def test_a_sleeper_that_is_cancelled_in_the_moment_of_waking_hurts_nobody(
 
 
 @pytest.mark.parametrize("seconds", [-1, math.nan, math.inf])
-async def test_nobody_sleeps_for_what_is_no_time(seconds: float) -> None:
+async def test_invalid_sleep_is_rejected(seconds: float) -> None:
     with pytest.raises(ValueError, match="seconds must be a number, 0 or more"):
         await sleep(ManualClock(), seconds, "never")
 
 
-async def test_sleep_on_a_real_clock_takes_its_time_at_its_speed() -> None:
+async def test_sleep_on_a_scaled_real_clock() -> None:
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(LIMIT), RealClock(speed=100) as clock:
         before, begun = loop.time(), clock.time()
@@ -368,7 +364,7 @@ async def test_sleep_on_a_real_clock_takes_its_time_at_its_speed() -> None:
 
 
 @pytest.mark.parametrize("make", [ManualClock, lambda: RealClock(1000)], ids=["manual", "real"])
-async def test_who_observes_a_clock_sees_what_fires_before_it_happens_and_nothing_that_was_cancelled(
+async def test_observer_sees_deadlines_before_their_callbacks(
     make: Callable[[], ManualClock | RealClock],
 ) -> None:
     seen: list[str] = []

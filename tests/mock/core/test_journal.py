@@ -1,4 +1,4 @@
-"""The journal keeps what happened, in order, without secrets; waiting for what does not come says what came nearest."""
+"""The journal records entries in order and without secrets, and explains timeouts."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ def journal(limit: int = 100) -> Journal:
     return Journal(lambda: float(next(ticks)), limit)
 
 
-# Lone surrogates and NaN too: clients can send them, as JSON escapes and as what lax writers write.
+# Includes lone surrogates and NaN: clients can send them as JSON escapes or with a lax JSON encoder.
 text = st.text(st.characters(categories=["L", "N", "P", "S", "Z", "Cs"]), max_size=8)
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | text
 values = st.recursive(
@@ -37,12 +37,12 @@ clean_values = st.recursive(
 
 
 @given(clean_values)
-def test_an_entry_gives_back_what_was_recorded(value: JSON) -> None:
+def test_entry_returns_the_recorded_data(value: JSON) -> None:
     assert journal().record("note", "name", {"value": value}).data == {"value": value}
 
 
 @given(values)
-def test_whatever_a_client_sent_can_be_written_and_exported(value: JSON) -> None:
+def test_any_client_data_can_be_recorded_and_exported(value: JSON) -> None:
     written = journal()
     written.record("signaling", str(value), {"from": "client", "message": value})
     (line,) = written.to_jsonl().encode().splitlines()
@@ -62,25 +62,25 @@ def test_whatever_a_client_sent_can_be_written_and_exported(value: JSON) -> None
         ("no URL at all?token=abc", "no URL at all?token=abc"),
     ],
 )
-def test_a_secret_in_a_url_is_left_out(url: str, kept: str) -> None:
+def test_secrets_in_urls_are_redacted(url: str, kept: str) -> None:
     assert journal().record("note", "name", {"urls": [url]}).data == {"urls": [kept]}
 
 
-def test_what_is_nested_beyond_reading_is_left_out() -> None:
+def test_too_deeply_nested_data_is_omitted() -> None:
     value: JSON = []
     for _ in range(5000):
         value = [value]
     assert journal().record("note", "deep", {"value": value}).data == {"omitted": "nested too deeply"}
 
 
-def test_what_is_huge_is_left_out_and_said_to_be() -> None:
+def test_huge_data_is_replaced_with_its_length() -> None:
     entry = journal().record("signaling", "x" * 100_000, {"message": "y" * (4 * 2**20 + 1)})
     assert entry.data == {"omitted": "4194319 characters of JSON"}
     assert len(entry.name) < 1000
     assert len(journal().record("note", "large", {"message": "y" * (4 * 2**20 - 100)}).data["message"]) > 1 << 20
 
 
-def test_what_is_no_json_is_a_defect_of_the_caller() -> None:
+def test_data_that_is_not_json_raises_type_error() -> None:
     with pytest.raises(TypeError):
         journal().record("note", "set", {"value": {1, 2}})  # type: ignore[dict-item]
 
@@ -91,7 +91,7 @@ def test_what_is_no_json_is_a_defect_of_the_caller() -> None:
         st.just(...), lambda inner: st.lists(inner, min_size=1, max_size=2) | st.fixed_dictionaries({"x": inner})
     ),
 )
-def test_secrets_are_redacted_wherever_they_are(key: str, place: object) -> None:
+def test_secrets_are_redacted_at_any_depth(key: str, place: object) -> None:
     def put(where: object) -> Any:
         match where:
             case list():
@@ -107,16 +107,16 @@ def test_secrets_are_redacted_wherever_they_are(key: str, place: object) -> None
     assert REDACTED in written.to_jsonl()
 
 
-def test_several_secrets_under_one_name_are_redacted_each() -> None:
+def test_each_secret_of_a_list_is_redacted() -> None:
     query = journal().record("rest", "GET /", {"query": {"signature": ["abc", "def"]}})
     assert query.data == {"query": {"signature": [REDACTED, REDACTED]}}
 
 
-def test_a_secret_that_is_no_string_tells_its_type() -> None:
+def test_secret_that_is_not_a_string_is_kept() -> None:
     assert journal().record("rest", "x", {"request": {"api_key": 7}}).data == {"request": {"api_key": 7}}
 
 
-def test_an_entry_does_not_change_with_what_it_was_made_of_or_what_is_read_from_it() -> None:
+def test_entries_are_immutable_copies() -> None:
     message: dict[str, JSON] = {"type": "update"}
     entry = journal().record("channel", "update", {"message": message})
     message["type"] = "other"
@@ -127,7 +127,7 @@ def test_an_entry_does_not_change_with_what_it_was_made_of_or_what_is_read_from_
 
 
 @given(st.integers(1, 5), st.integers(0, 12))
-def test_the_latest_are_kept_and_indexes_go_on(limit: int, recorded: int) -> None:
+def test_latest_entries_are_kept_and_indexes_continue(limit: int, recorded: int) -> None:
     written = journal(limit)
     for number in range(recorded):
         written.record("note", str(number))
@@ -138,7 +138,7 @@ def test_the_latest_are_kept_and_indexes_go_on(limit: int, recorded: int) -> Non
     assert written.record("note", "next").index == recorded
 
 
-def test_entries_are_found_by_kind_name_place_and_content() -> None:
+def test_entries_are_found_by_kind_name_and_values() -> None:
     written = journal()
     offer = written.record("signaling", "offer", {"from": "server"}, session="a", account="acct")
     other = written.record("signaling", "offer", {"from": "server"}, session="b")
@@ -152,7 +152,7 @@ def test_entries_are_found_by_kind_name_place_and_content() -> None:
     assert written.find(account="acct") == [offer]
 
 
-async def test_what_is_already_written_counts_as_having_come() -> None:
+async def test_wait_for_returns_an_existing_entry() -> None:
     written = journal()
     first = written.record("note", "x", n=1)
     second = written.record("note", "x", n=2)
@@ -161,7 +161,7 @@ async def test_what_is_already_written_counts_as_having_come() -> None:
     assert await written.wait_for("note", "x", 0, since=first.index + 1) == second
 
 
-async def test_what_comes_later_is_waited_for() -> None:
+async def test_wait_for_waits_for_later_entries() -> None:
     written = journal()
     async with asyncio.TaskGroup() as tasks:
         waiting = [tasks.create_task(written.wait_for("state", "stream", to=to)) for to in ("running", "idle", "idle")]
@@ -170,7 +170,7 @@ async def test_what_comes_later_is_waited_for() -> None:
     assert [task.result().index for task in waiting] == [0, 1, 1]
 
 
-async def test_a_time_out_names_the_nearest_entry_and_what_differs() -> None:
+async def test_timeout_shows_nearest_entry_and_differences() -> None:
     written = journal()
     written.record("signaling", "offer", {"from": "server"}, session="a")
     written.record("channel", "update_acknowledged", {"from": "server"}, session="a")
@@ -180,29 +180,29 @@ async def test_a_time_out_names_the_nearest_entry_and_what_differs() -> None:
     assert str(error.value) == (
         "no journal entry channel 'update_acknowledge' session='b' within 0.001 s\n"
         'nearest: #1 channel \'update_acknowledged\' session=a {"from":"server"}\n'
-        "  name: expected 'update_acknowledge', it is 'update_acknowledged'\n"
-        "  session: expected 'b', it is 'a'\n"
+        "  name: expected 'update_acknowledge', got 'update_acknowledged'\n"
+        "  session: expected 'b', got 'a'\n"
         'latest: #2 channel \'stream_started\' session=a {"from":"server"}'
     )
 
 
-async def test_the_nearest_entry_may_be_of_another_kind() -> None:
+async def test_nearest_entry_can_have_another_kind() -> None:
     written = journal()
     written.record("note", "x")
-    with pytest.raises(JournalTimeoutError, match="kind: expected 'peer', it is 'note'"):
+    with pytest.raises(JournalTimeoutError, match="kind: expected 'peer', got 'note'"):
         await written.wait_for("peer", "x", 0.001)
 
 
-async def test_a_time_out_of_an_empty_journal_says_so() -> None:
+async def test_timeout_message_of_an_empty_journal() -> None:
     with pytest.raises(JournalTimeoutError, match="the journal is empty"):
         await journal().wait_for("note", "x", 0.001)
     written = journal()
     written.record("note", "x")
-    with pytest.raises(JournalTimeoutError, match="the journal has nothing from index 1 on"):
+    with pytest.raises(JournalTimeoutError, match="the journal has no entry from index 1 on"):
         await written.wait_for("note", "x", 0.001, since=1)
 
 
-async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
+async def test_cancelled_wait_leaves_no_waiter() -> None:
     written = journal()
     waiting = asyncio.create_task(written.wait_for("note", "x"))
     asyncio.get_running_loop().call_soon(waiting.cancel)
@@ -211,7 +211,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
     assert written._waiters == []
 
 
-def test_observers_are_shown_every_entry_from_then_on_in_order() -> None:
+def test_observers_see_later_entries_in_order() -> None:
     written = journal(limit=2)
     written.record("note", "before")
     seen: list[str] = []
@@ -222,23 +222,23 @@ def test_observers_are_shown_every_entry_from_then_on_in_order() -> None:
     assert seen == ["first a", "second a", "first b", "second b", "first c", "second c"]
 
 
-async def test_an_index_is_reached_when_its_entry_is_written_and_not_before() -> None:
+async def test_reach_returns_once_the_entry_is_written() -> None:
     written = journal(limit=1)
     async with asyncio.TaskGroup() as tasks:
         reaching = tasks.create_task(written.reach(2))
         for _ in range(2):
             written.record("note", "x")
             for _ in range(3):
-                await asyncio.sleep(0)  # noqa: TID251 - the others' turn
+                await asyncio.sleep(0)  # noqa: TID251 - lets the other task run
             assert not reaching.done()
         written.record("note", "x")
     await written.reach(2)
-    await written.reach(0)  # which is forgotten by now, but it was there
+    await written.reach(0)  # this entry existed, but has been dropped
     written.clear()
     await written.reach(2)
 
 
-async def test_who_stops_waiting_for_an_index_leaves_nothing() -> None:
+async def test_cancelled_reach_leaves_no_waiter() -> None:
     written = journal()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.001):

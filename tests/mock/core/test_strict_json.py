@@ -1,4 +1,4 @@
-"""What clients send is read as RFC 8259 has it."""
+"""JSON from clients is parsed strictly (RFC 8259)."""
 
 import json
 
@@ -10,20 +10,20 @@ from odyssey_mock.core.strict_json import read_json
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
-def test_json_is_read(value: object) -> None:
+def test_valid_json_is_parsed(value: object) -> None:
     assert read_json(json.dumps(value).encode()) == value
 
 
 @pytest.mark.parametrize(
     "text", [b"", b"{", b'{"a": NaN}', b"-Infinity", b"\xff\xfe\xfd", b"[" * 200_000], ids=lambda text: repr(text[:9])
 )
-def test_what_is_no_json_is_a_value_error(text: bytes) -> None:
+def test_invalid_json_is_a_value_error(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_json(text)
 
 
 @given(st.binary(max_size=40))
-def test_any_bytes_are_read_or_refused(text: bytes) -> None:
+def test_any_bytes_parse_or_raise_value_error(text: bytes) -> None:
     try:
         read_json(text)
     except ValueError:

@@ -164,7 +164,7 @@ def test_options_that_do_not_go_together_are_refused(tmp_path: Path, option: str
     base = words("seed") if option == "shrink" else []
     ran = explore(*base, *words(option), *words(other))
     assert ran.exit_code == 2
-    assert f"Error: --{option} does not go with " in ran.stderr
+    assert f"Error: --{option} cannot be used with " in ran.stderr
     assert path.read_bytes() == b""
 
 
@@ -181,7 +181,7 @@ def test_options_that_do_not_go_together_are_refused(tmp_path: Path, option: str
 def test_options_that_need_another_are_refused_alone(option: str, needed: str, tmp_path: Path) -> None:
     ran = explore(f"--{option}", *([str(tmp_path / "file")] if option == "output" else []))
     assert ran.exit_code == 2
-    assert f"Error: --{option} goes with {needed} only." in ran.stderr
+    assert f"Error: --{option} requires {needed}." in ran.stderr
 
 
 @pytest.mark.parametrize("options", [["--seeds", "0"], ["--workers", "0"], ["--seed", "-1"], ["--workload", "nowhere"]])
@@ -246,7 +246,7 @@ def test_without_its_extra_it_says_how_to_get_it() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=LIMIT)
     assert (ran.returncode, ran.stderr) == (
         2,
-        "Error: odyssey-mock explore needs its extra: pip install 'odyssey-testkit[mock,sim]'\n",
+        "Error: odyssey-mock explore requires the extra `sim`: pip install 'odyssey-testkit[mock,sim]'\n",
     )
 
 

@@ -1,4 +1,4 @@
-"""The catalog, and faults as values: every one of its entries can be made, written down and read again."""
+"""The fault catalog: parsing, serializing and rejecting faults."""
 
 import json
 import re
@@ -26,17 +26,17 @@ REQUIRED: Mapping[str, JSON] = {
     "width": 320,
     "height": 640,
 }
-"""A good value of each parameter that some action cannot do without."""
+"""A valid value of each parameter that an action requires."""
 
 
 def described(point: str, do: str, **more: JSON) -> dict[str, JSON]:
-    """The shortest description of an entry."""
+    """Return the minimal description of a fault."""
     needed = [name for name, parameter in POINTS[point].actions[do].parameters.items() if parameter.required]
     return {"at": point, "do": do, **{name: REQUIRED[name] for name in needed}, **more}
 
 
 @pytest.mark.parametrize(("point", "do"), ENTRIES)
-def test_every_entry_can_be_made_written_down_and_read_again(point: str, do: str) -> None:
+def test_every_fault_survives_a_json_round_trip(point: str, do: str) -> None:
     fault = Fault.of(described(point, do))
     assert (fault.at, fault.do, fault.times, fault.after, fault.probability, fault.match) == (
         point,
@@ -51,7 +51,7 @@ def test_every_entry_can_be_made_written_down_and_read_again(point: str, do: str
 
 
 @pytest.mark.parametrize(("point", "do"), ENTRIES)
-def test_every_entry_says_what_it_is_and_its_defaults_are_what_it_expects(point: str, do: str) -> None:
+def test_every_action_is_described_and_has_valid_defaults(point: str, do: str) -> None:
     assert POINTS[point].means
     assert POINTS[point].actions[do].means
     for name, parameter in POINTS[point].actions[do].parameters.items():
@@ -68,15 +68,15 @@ def test_every_entry_says_what_it_is_and_its_defaults_are_what_it_expects(point:
         if each.required
     ],
 )
-def test_what_an_action_cannot_do_without_is_asked_for_by_name(point: str, do: str, name: str) -> None:
+def test_missing_required_parameter_is_reported(point: str, do: str, name: str) -> None:
     given_fields = described(point, do)
     del given_fields[name]
-    with pytest.raises(FaultError, match=rf"{re.escape(point)} {do} needs `{name}`: ."):
+    with pytest.raises(FaultError, match=rf"{re.escape(point)} {do} requires `{name}`: ."):
         Fault.of(given_fields)
 
 
 @given(faults())
-def test_whatever_fault_there_can_be_reads_again_as_it_was(drawn: dict[str, JSON]) -> None:
+def test_generated_faults_survive_a_json_round_trip(drawn: dict[str, JSON]) -> None:
     fault = Fault.of(drawn)
     assert Fault.of(json.loads(json.dumps(fault.to_json()))) == fault
     for name, value in drawn.items():
@@ -84,24 +84,24 @@ def test_whatever_fault_there_can_be_reads_again_as_it_was(drawn: dict[str, JSON
 
 
 def without_key(match: JSON) -> JSON:
-    """What becomes of `match`: of an account only the id is known."""
+    """Return `match` as `Fault` stores it, with the account as an id."""
     assert isinstance(match, Mapping)
     return {name: account_id(str(value)) if name == "account" else value for name, value in match.items()}
 
 
 @given(st.data())
-def test_a_fault_is_drawn_at_the_points_that_were_named_and_at_no_other(data: st.DataObject) -> None:
+def test_strategy_draws_only_the_given_points(data: st.DataObject) -> None:
     points = data.draw(st.lists(st.sampled_from(sorted(POINTS)), min_size=1, max_size=3))
     assert data.draw(faults(points))["at"] in points
 
 
-def test_no_fault_is_drawn_at_a_point_that_there_is_not() -> None:
-    with pytest.raises(FaultError, match=r"there is no fault point 'rest\.nope'; known are rest\.auth\.token, "):
+def test_strategy_rejects_an_unknown_point() -> None:
+    with pytest.raises(FaultError, match=r"unknown fault point: 'rest\.nope'; known: rest\.auth\.token, "):
         faults(["rest.nope"])
 
 
 @pytest.mark.parametrize("point", sorted(POINTS))
-def test_what_a_fault_can_be_narrowed_to_is_known_there(point: str) -> None:
+def test_match_accepts_only_conditions_of_the_point(point: str) -> None:
     assert POINTS[point].matches <= set(WHERE)
     do = min(POINTS[point].actions)
     for name in WHERE:
@@ -111,7 +111,7 @@ def test_what_a_fault_can_be_narrowed_to_is_known_there(point: str) -> None:
             assert Fault.of(wanted).match == {name: account_id("x") if name == "account" else value}
         else:
             with pytest.raises(
-                FaultError, match=f"there is no `match` of {re.escape(point)} {do} '{name}'.*known are "
+                FaultError, match=f"unknown `match` condition of {re.escape(point)} {do}: '{name}'.*known: "
             ):
                 Fault.of(wanted)
 
@@ -119,60 +119,60 @@ def test_what_a_fault_can_be_narrowed_to_is_known_there(point: str) -> None:
 WRONG: list[tuple[JSON, str]] = [
     ([], "must be an object with `at` and `do`, got list"),
     ("rest.auth.token", "got str"),
-    ({}, "there is no fault point None; known are rest.auth.token, "),
-    ({"at": "rest.auth.tokens"}, "no fault point 'rest.auth.tokens'; did you mean 'rest.auth.token'. known are"),
-    ({"at": 7, "do": "status"}, "no fault point 7; known are"),
-    ({"at": "rest.nope.*", "do": "status"}, r"no fault point 'rest.nope.\*'"),
-    ({"at": "rest.auth.token"}, "no action at rest.auth.token None; known are status, delay, no_answer, reset"),
-    ({"at": "rest.auth.token", "do": "reste"}, "did you mean 'reset'. known are"),
-    ({"at": "rest.auth.token", "do": "status"}, "rest.auth.token status needs `status`: an HTTP status, 400 to 599"),
-    ({"at": "rest.auth.token", "do": "reset", "second": 1}, "no parameter of rest.auth.token reset 'second'"),
-    ({"at": "rest.auth.token", "do": "status", "status": 200}, "`status` must be an HTTP status, 400 to 599, not 200"),
-    ({"at": "rest.auth.token", "do": "status", "status": True}, "not True"),
-    ({"at": "rest.auth.token", "do": "delay", "seconds": -1}, "`seconds` must be seconds, 0 to 86400"),
-    ({"at": "rest.auth.token", "do": "delay", "seconds": float("nan")}, "not nan"),
+    ({}, "unknown fault point: None; known: rest.auth.token, "),
+    ({"at": "rest.auth.tokens"}, "unknown fault point: 'rest.auth.tokens'; did you mean 'rest.auth.token'. known:"),
+    ({"at": 7, "do": "status"}, "unknown fault point: 7; known:"),
+    ({"at": "rest.nope.*", "do": "status"}, r"unknown fault point: 'rest.nope.\*'"),
+    ({"at": "rest.auth.token"}, "unknown action at rest.auth.token: None; known: status, delay, no_answer, reset"),
+    ({"at": "rest.auth.token", "do": "reste"}, "did you mean 'reset'. known:"),
+    ({"at": "rest.auth.token", "do": "status"}, "rest.auth.token status requires `status`: an HTTP status, 400 to 599"),
+    ({"at": "rest.auth.token", "do": "reset", "second": 1}, "unknown parameter of rest.auth.token reset: 'second'"),
+    ({"at": "rest.auth.token", "do": "status", "status": 200}, "`status` must be an HTTP status, 400 to 599, got 200"),
+    ({"at": "rest.auth.token", "do": "status", "status": True}, "got True"),
+    ({"at": "rest.auth.token", "do": "delay", "seconds": -1}, "`seconds` must be a number of seconds, 0 to 86400"),
+    ({"at": "rest.auth.token", "do": "delay", "seconds": float("nan")}, "got nan"),
     ({"at": "rest.auth.token", "do": "reset", "times": 0}, "`times` must be a whole number above 0, or null"),
-    ({"at": "rest.auth.token", "do": "reset", "times": 1.5}, "not 1.5"),
+    ({"at": "rest.auth.token", "do": "reset", "times": 1.5}, "got 1.5"),
     ({"at": "rest.auth.token", "do": "reset", "after": -1}, "`after` must be a whole number, 0 or more"),
     ({"at": "rest.auth.token", "do": "reset", "probability": 0}, "`probability` must be a number above 0, up to 1"),
-    ({"at": "rest.auth.token", "do": "reset", "probability": 1.1}, "not 1.1"),
+    ({"at": "rest.auth.token", "do": "reset", "probability": 1.1}, "got 1.1"),
     ({"at": "rest.auth.token", "do": "reset", "match": []}, "`match` must be an object with account"),
-    ({"at": "rest.auth.token", "do": "reset", "match": {"job": "x"}}, "'job'; known are account"),
+    ({"at": "rest.auth.token", "do": "reset", "match": {"job": "x"}}, "'job'; known: account"),
     (
         {"at": "job.script", "do": "fail", "match": {"script_index": "1"}},
-        "must be a whole number, 0 or more, not a str",
+        "must be a whole number, 0 or more, got str",
     ),
     ({"at": "signaling.answer", "do": "close", "code": 1006}, "`code` must be a WebSocket close code"),
-    ({"at": "*", "do": "status"}, r"no fault point '\*'"),
-    ({"at": "signaling.*", "do": "close"}, r"points of signaling.\* have no action in common; name one of them: signa"),
+    ({"at": "*", "do": "status"}, r"unknown fault point: '\*'"),
+    ({"at": "signaling.*", "do": "close"}, r"points of signaling.\* have no action in common; use one of them: signa"),
     ({"at": "signaling.offer", "do": "close", "reason": 42 * "\u20ac"}, "`reason` must be .* at most 123 bytes"),
-    ({"at": "stream.start", "do": "error", "reason": "\ud800"}, "`reason` must be a text"),
+    ({"at": "stream.start", "do": "error", "reason": "\ud800"}, "`reason` must be a string"),
     ({"at": "hls.segment", "do": "slow", "bytes_per_second": 10**400}, "must be a whole number, 1 to 1000000000"),
-    ({"at": "rest.auth.token", "do": "status", "status": 500, "retry_after": 10**10}, "must be whole seconds, 0 to"),
+    ({"at": "rest.auth.token", "do": "status", "status": 500, "retry_after": 10**10}, "must be a whole number of sec"),
     ({"at": "rest.auth.token", "do": "reset", "match": {"account": "\ud800"}}, "must be an API key or an account id"),
 ]
 
 
 @pytest.mark.parametrize(("wrong", "message"), WRONG)
-def test_what_is_no_fault_is_refused_with_what_is_known(wrong: JSON, message: str) -> None:
+def test_invalid_fault_is_rejected_with_known_names(wrong: JSON, message: str) -> None:
     with pytest.raises(FaultError, match=message):
-        Fault.of(wrong)  # type: ignore[arg-type]  # it is wrong
+        Fault.of(wrong)  # type: ignore[arg-type]  # invalid on purpose
 
 
 @pytest.mark.parametrize("match", [{"account": ["ody_secret_key"]}, "ody_secret_key", ["ody_secret_key"]])
-def test_a_key_that_cannot_be_is_not_repeated(match: JSON) -> None:
+def test_invalid_match_does_not_reveal_a_key(match: JSON) -> None:
     with pytest.raises(FaultError) as refused:
         Fault.of({"at": "rest.auth.token", "do": "reset", "match": match})
     assert "ody_secret_key" not in str(refused.value)
 
 
-def test_a_key_is_not_in_the_fault_that_it_narrows() -> None:
+def test_fault_does_not_contain_its_api_key() -> None:
     fault = Fault.of({"at": "rest.auth.token", "do": "reset", "match": {"account": "ody_secret_key"}})
     assert "ody_secret_key" not in f"{fault!r} {fault.to_json()}"
 
 
 @pytest.mark.parametrize("field", ["at", "do", "status", "x" * 100_000])
-def test_what_came_is_repeated_no_further_than_it_takes_to_know_it_again(field: str) -> None:
+def test_long_values_are_shortened_in_messages(field: str) -> None:
     with pytest.raises(FaultError, match=r"xxx\.\.\.xxx") as refused:
         Fault.of({"at": "rest.auth.token", "do": "status", "status": 500, field: "x" * 100_000})
     assert len(str(refused.value)) < 2000
@@ -190,7 +190,7 @@ ENDLESS += [ENDLESS, ENDLESS]
 
 
 @pytest.mark.parametrize("body", [None, True, "\ud800", [], {"a": [1, 2.5, None]}, nested(DEEPEST)], ids=repr)
-def test_json_of_any_shape_can_be_asked_for(body: JSON) -> None:
+def test_body_can_be_any_json(body: JSON) -> None:
     fault = Fault.of({"at": "rest.auth.token", "do": "wrong_shape", "body": body})
     assert fault.parameters["body"] == body
     json.dumps(fault.to_json(), allow_nan=False)
@@ -201,16 +201,16 @@ def test_json_of_any_shape_can_be_asked_for(body: JSON) -> None:
     [float("nan"), [float("inf")], {1: 2}, (1, 2), b"x", {"a": object()}, nested(DEEPEST + 1), ENDLESS],
     ids=["nan", "infinity", "key", "tuple", "bytes", "object", "deep", "endless"],
 )
-def test_what_is_no_json_or_nested_too_deeply_cannot(body: Any) -> None:  # Any: it is wrong
-    with pytest.raises(FaultError, match="`body` must be JSON, at most 100 deep"):
+def test_body_that_is_not_json_is_rejected(body: Any) -> None:  # Any: invalid on purpose
+    with pytest.raises(FaultError, match="`body` must be JSON, nested at most 100 deep"):
         Fault.of({"at": "rest.auth.token", "do": "wrong_shape", "body": body})
 
 
-def test_points_that_begin_alike_are_named_by_a_star_and_do_what_all_of_them_can() -> None:
+def test_point_groups_allow_common_actions_only() -> None:
     assert set(points_of("rest.*")) == {name for name in POINTS if name.startswith("rest.")}
     assert points_of("res*") == points_of("nope") == []
     assert Fault.of({"at": "rest.*", "do": "not_json"}).parameters == {"body": "<html>Bad gateway</html>"}
-    with pytest.raises(FaultError, match=r"no action at hls.\* 'not_json'; known are status, "):
+    with pytest.raises(FaultError, match=r"unknown action at hls.\*: 'not_json'; known: status, "):
         Fault.of({"at": "hls.*", "do": "not_json"})
-    with pytest.raises(FaultError, match=r"no `match` of rest.\* reset 'job'; known are account"):
+    with pytest.raises(FaultError, match=r"unknown `match` condition of rest.\* reset: 'job'; known: account"):
         Fault.of({"at": "rest.*", "do": "reset", "match": {"job": "x"}})

@@ -1,4 +1,4 @@
-"""Faults from a file, and `odyssey-mock serve --faults`."""
+"""Reading faults from files, and `odyssey-mock serve --faults`."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from odyssey_mock.faults.files import FaultFileError, read_faults
 from odyssey_mock.settings import Settings
 
 YAML = """\
-# Two of them.
+# Two faults.
 - at: rest.sessions.request
   do: status
   status: 503
@@ -42,9 +42,7 @@ def write(directory: Path, name: str, text: str) -> Path:
         ("empty.yaml", "[]", []),
     ],
 )
-def test_a_file_has_a_list_of_faults_or_one_in_yaml_or_json(
-    tmp_path: Path, name: str, text: str, faults: list[object]
-) -> None:
+def test_faults_are_read_from_yaml_and_json(tmp_path: Path, name: str, text: str, faults: list[object]) -> None:
     assert read_faults(write(tmp_path, name, text)) == faults
 
 
@@ -53,24 +51,22 @@ def test_a_file_has_a_list_of_faults_or_one_in_yaml_or_json(
     [
         ("faults.json", YAML, "is not JSON"),
         ("faults.yaml", "- [", "is not YAML"),
-        ("faults.yaml", "at: 2026-01-01", "is not YAML that could be JSON"),
+        ("faults.yaml", "at: 2026-01-01", "is not YAML with JSON values only"),
         ("faults.yaml", "!!python/object:os.system {}", "is not YAML"),
         ("faults.yaml", "", "fault 0: a fault must be an object"),
-        ("faults.yaml", f"{YAML}- {{at: nope}}", "fault 2: there is no fault point 'nope'; known are rest.auth.token"),
-        ("faults.yaml", "{at: artifact, do: delay, seconds: .nan}", "could be JSON"),
+        ("faults.yaml", f"{YAML}- {{at: nope}}", "fault 2: unknown fault point: 'nope'; known: rest.auth.token"),
+        ("faults.yaml", "{at: artifact, do: delay, seconds: .nan}", "JSON values only"),
         ("faults.json", "[" * 100_000, "is not JSON"),
     ],
 )
-def test_a_file_that_is_none_is_refused_with_its_name_and_the_place(
-    tmp_path: Path, name: str, text: str, says: str
-) -> None:
+def test_invalid_file_is_rejected_with_its_name(tmp_path: Path, name: str, text: str, says: str) -> None:
     with pytest.raises(FaultFileError) as refused:
         read_faults(write(tmp_path, name, text))
     assert name in str(refused.value)
     assert says in str(refused.value)
 
 
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+def test_unreadable_fault_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(FaultFileError, match="cannot be read"):
         read_faults(tmp_path)
     (tmp_path / "faults.yaml").write_bytes(b"\xff")
@@ -78,7 +74,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         read_faults(tmp_path / "faults.yaml")
 
 
-def test_serve_takes_the_faults_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve_reads_faults_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[Settings] = []
 
     async def serve(settings: Settings, *, as_json: bool) -> None:
@@ -92,8 +88,8 @@ def test_serve_takes_the_faults_of_a_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert [list(settings.faults) for settings in served] == [FAULTS, []]
 
 
-@pytest.mark.parametrize(("text", "says"), [("at: nope", "there is no fault point"), ("- [", "is not YAML")])
-def test_serve_refuses_a_file_that_is_none(tmp_path: Path, text: str, says: str) -> None:
+@pytest.mark.parametrize(("text", "says"), [("at: nope", "unknown fault point"), ("- [", "is not YAML")])
+def test_serve_rejects_an_invalid_fault_file(tmp_path: Path, text: str, says: str) -> None:
     result = CliRunner().invoke(main, ["serve", "--faults", str(write(tmp_path, "faults.yaml", text))])
     assert (result.exit_code, says in result.output) == (2, True)
     assert CliRunner().invoke(main, ["serve", "--faults", str(tmp_path / "missing.yaml")]).exit_code == 2

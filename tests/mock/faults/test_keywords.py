@@ -1,4 +1,4 @@
-"""The typed keywords of faults: they are those of the catalog, and a type checker refuses others."""
+"""The typed keywords of faults match the catalog."""
 
 from collections.abc import Iterator, Mapping
 from typing import get_args, get_type_hints
@@ -18,22 +18,22 @@ ANY_FAULT = TypeAdapter(with_config(ConfigDict(extra="forbid", strict=True))(Fau
 
 
 def groups() -> Iterator[str]:
-    """All that can stand for several points: those that begin alike, and have an action in common."""
+    """Yield the names of all point groups: points with a common prefix and at least one common action."""
     for at in {f"{name[:place]}.*" for name in POINTS for place, letter in enumerate(name) if letter == "."}:
         if frozenset.intersection(*(frozenset(POINTS[point].actions) for point in points_of(at))):
             yield at
 
 
-def test_every_point_and_every_group_of_points_is_known() -> None:
+def test_types_list_every_point_and_group() -> None:
     assert get_args(FaultPoint.__value__) == tuple(POINTS)
     assert set(get_args(FaultPointGroup.__value__)) == set(groups())
 
 
-def test_every_action_is_known() -> None:
+def test_types_list_every_action() -> None:
     assert set(get_args(FaultActionName.__value__)) == {name for point in POINTS.values() for name in point.actions}
 
 
-def test_every_parameter_and_every_condition_is_a_keyword() -> None:
+def test_every_parameter_and_condition_is_a_keyword() -> None:
     actions = [action for point in POINTS.values() for action in point.actions.values()]
     parameters = {name for action in actions for name in action.parameters}
     assert get_type_hints(FaultKeywords).keys() == {"at", "do", "match", *HOW_OFTEN, *parameters}
@@ -41,21 +41,21 @@ def test_every_parameter_and_every_condition_is_a_keyword() -> None:
 
 
 @given(faults())
-def test_whatever_a_fault_may_be_has_the_types_of_the_keywords(fault: Mapping[str, JSON]) -> None:
+def test_generated_faults_match_the_keyword_types(fault: Mapping[str, JSON]) -> None:
     ANY_FAULT.validate_python(fault)
 
 
-async def test_what_a_type_checker_refuses_is_refused_when_it_runs() -> None:
+async def test_type_errors_are_also_rejected_at_runtime() -> None:
     async with MockOdyssey() as mock:
-        with pytest.raises(FaultError, match=r"no fault point 'rest.session.request'; did you mean"):
+        with pytest.raises(FaultError, match=r"unknown fault point: 'rest.session.request'; did you mean"):
             mock.faults.add(at="rest.session.request", do="reset")  # type: ignore[arg-type]
-        with pytest.raises(FaultError, match=r"no action at rest.sessions.request 'statuss'"):
+        with pytest.raises(FaultError, match=r"unknown action at rest.sessions.request: 'statuss'"):
             mock.faults.add(at="rest.sessions.request", do="statuss")  # type: ignore[arg-type]
         with pytest.raises(FaultError, match="`times` must be a whole number above 0"):
             mock.faults.add(at="rest.sessions.request", do="reset", times="twice")  # type: ignore[arg-type]
-        with pytest.raises(FaultError, match=r"no parameter of rest.sessions.request reset 'time'"):
+        with pytest.raises(FaultError, match=r"unknown parameter of rest.sessions.request reset: 'time'"):
             mock.faults.add(at="rest.sessions.request", do="reset", time=1)  # type: ignore[call-arg]
-        with pytest.raises(FaultError, match=r"no `match` of rest.sessions.request reset 'job_id'"):
+        with pytest.raises(FaultError, match=r"unknown `match` condition of rest.sessions.request reset: 'job_id'"):
             mock.faults.add(
                 at="rest.sessions.request",
                 do="reset",

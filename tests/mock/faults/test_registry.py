@@ -1,4 +1,4 @@
-"""The list of faults: which one fires, when, how often and for whom."""
+"""The fault registry: which fault fires, when and how often."""
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ def firing(faults: Faults, times: int, point: str = "rest.regions.list", **where
 
 
 @given(times=st.none() | st.integers(1, 8), after=st.integers(0, 8), passes=st.integers(0, 20))
-def test_it_fires_so_often_after_so_many(times: int | None, after: int, passes: int) -> None:
+def test_fault_respects_after_and_times(times: int | None, after: int, passes: int) -> None:
     faults = a_list()
     active = faults.add(RESET, times=times, after=after)
     fired = firing(faults, passes)
@@ -31,7 +31,7 @@ def test_it_fires_so_often_after_so_many(times: int | None, after: int, passes: 
     assert active.passed == min(passes, end)
 
 
-def test_of_several_the_first_that_is_due_fires_and_the_next_takes_its_turn() -> None:
+def test_first_due_fault_fires() -> None:
     faults = a_list()
     first = faults.add(RESET, times=2)
     second = faults.add(RESET, do="no_answer")
@@ -40,7 +40,7 @@ def test_of_several_the_first_that_is_due_fires_and_the_next_takes_its_turn() ->
     assert (first.spent, second.passed, second.spent) == (True, 2, False)
 
 
-def test_another_point_does_not_count() -> None:
+def test_other_points_do_not_count() -> None:
     faults = a_list()
     active = faults.add(RESET, after=1)
     assert firing(faults, 5, "rest.regions.ping") == [False] * 5
@@ -48,9 +48,7 @@ def test_another_point_does_not_count() -> None:
 
 
 @given(st.text(max_size=8), st.floats(0.05, 0.95), st.lists(st.integers(0, 3), max_size=30))
-def test_chance_follows_from_the_seed_and_not_from_what_else_happens(
-    seed: str, probability: float, meanwhile: list[int]
-) -> None:
+def test_probability_depends_only_on_the_seed(seed: str, probability: float, meanwhile: list[int]) -> None:
     alone, busy = a_list(seed), a_list(seed)
     for faults in (alone, busy):
         faults.add(RESET, probability=probability)
@@ -62,7 +60,7 @@ def test_chance_follows_from_the_seed_and_not_from_what_else_happens(
     assert fired == firing(alone, len(meanwhile))
 
 
-def test_chance_is_as_likely_as_it_says_and_another_one_with_another_seed() -> None:
+def test_probability_is_accurate_and_varies_with_the_seed() -> None:
     draws = []
     for seed in ("one", "two"):
         faults = a_list(seed)
@@ -72,7 +70,7 @@ def test_chance_is_as_likely_as_it_says_and_another_one_with_another_seed() -> N
     assert draws[0] != draws[1]
 
 
-async def test_a_mock_with_the_same_seed_fires_at_the_same_requests() -> None:
+async def test_same_seed_fires_at_the_same_requests() -> None:
     fired = []
     for seed in (7, 7, 8):
         async with MockOdyssey(seed=seed, faults=[{**RESET, "probability": 0.5}]) as mock:
@@ -80,7 +78,7 @@ async def test_a_mock_with_the_same_seed_fires_at_the_same_requests() -> None:
     assert fired[0] == fired[1] != fired[2]
 
 
-def test_chance_counts_against_after_and_times() -> None:
+def test_probability_applies_after_after_and_times() -> None:
     faults = a_list()
     active = faults.add(RESET, after=10, times=3, probability=0.5)
     fired = firing(faults, 200)
@@ -89,7 +87,7 @@ def test_chance_counts_against_after_and_times() -> None:
 
 
 @pytest.mark.parametrize("named", ["ody_somebody", account_id("ody_somebody")])
-def test_an_account_is_named_by_its_key_or_its_id_and_the_key_is_shown_nowhere(named: str) -> None:
+def test_account_matches_by_key_or_id(named: str) -> None:
     faults = a_list()
     active = faults.add(RESET, match={"account": named})
     assert firing(faults, 1, account=account_id("ody_another")) == [False]
@@ -100,7 +98,7 @@ def test_an_account_is_named_by_its_key_or_its_id_and_the_key_is_shown_nowhere(n
     assert account_id("ody_somebody") in shown
 
 
-def test_all_conditions_hold_at_once_and_a_prompt_by_a_part_of_it() -> None:
+def test_all_match_conditions_must_hold() -> None:
     faults = a_list()
     faults.add(at="stream.start", do="silent", match={"session": "s1", "prompt": "cat"})
     cases = {("s1", "A cat"): True, ("s2", "A cat"): False, ("s1", "A dog"): False, ("s1", "Cat"): False}
@@ -109,7 +107,7 @@ def test_all_conditions_hold_at_once_and_a_prompt_by_a_part_of_it() -> None:
     assert faults.fire("stream.start", session="s1") is None
 
 
-def test_a_fault_that_fired_is_in_the_journal_with_what_it_did_and_for_whom() -> None:
+def test_fired_fault_is_recorded_in_the_journal() -> None:
     faults = a_list()
     faults.add(at="rest.regions.list", do="status", status=503)
     faults.fire("rest.regions.list", account="acct_0123456789ab", session="s", stream="t")
@@ -119,7 +117,7 @@ def test_a_fault_that_fired_is_in_the_journal_with_what_it_did_and_for_whom() ->
     assert entry.data == {"id": "fault-1", "do": "status", "parameters": {"status": 503}}
 
 
-def test_several_are_added_or_none_of_them() -> None:
+def test_extend_adds_all_faults_or_none() -> None:
     faults = a_list()
     with pytest.raises(FaultError, match="nope"):
         faults.extend([RESET, {"at": "nope", "do": "reset"}])
@@ -127,10 +125,10 @@ def test_several_are_added_or_none_of_them() -> None:
     one, two = faults.extend([RESET, RESET])
     assert [one, two] == list(faults)
     assert faults[two.id] is two
-    assert [one.id, two.id] == ["fault-1", "fault-2"], "what was refused has no number"
+    assert [one.id, two.id] == ["fault-1", "fault-2"], "rejected faults get no number"
 
 
-def test_one_at_a_star_is_at_all_points_that_begin_so() -> None:
+def test_group_fault_fires_at_all_its_points() -> None:
     faults = a_list()
     assert not faults.any_at("hls.segment")
     faults.add(at="hls.*", do="no_answer", times=1)
@@ -142,7 +140,7 @@ def test_one_at_a_star_is_at_all_points_that_begin_so() -> None:
     ]
 
 
-def test_one_is_taken_off_or_all_and_what_is_gone_does_not_fire() -> None:
+def test_removed_faults_do_not_fire() -> None:
     faults = a_list()
     one, two = faults.extend([RESET, {**RESET, "do": "no_answer"}])
     faults.remove(one.id)
@@ -154,7 +152,7 @@ def test_one_is_taken_off_or_all_and_what_is_gone_does_not_fire() -> None:
     assert firing(faults, 1) == [False]
 
 
-def test_a_reset_puts_back_those_of_the_beginning_and_no_others() -> None:
+def test_reset_restores_only_initial_faults() -> None:
     faults = a_list("seed", {**RESET, "times": 1})
     faults.add(RESET, do="no_answer")
     firing(faults, 3)
@@ -162,20 +160,20 @@ def test_a_reset_puts_back_those_of_the_beginning_and_no_others() -> None:
     assert [(each.fault.do, each.fired) for each in faults] == [("reset", 0)]
 
 
-def test_a_fault_that_cannot_be_is_refused_where_the_mock_is_made() -> None:
-    with pytest.raises(FaultError, match=r"no fault point 'rest\.region\.list'; did you mean 'rest\.regions\.list'"):
+def test_invalid_fault_is_rejected_by_the_constructor() -> None:
+    with pytest.raises(FaultError, match=r"unknown fault point: 'rest\.region\.list'; did you mean 'rest\.regions"):
         MockOdyssey(faults=[{"at": "rest.region.list", "do": "reset"}])
 
 
-def test_the_keys_of_faults_are_in_no_repr_and_no_message_of_settings() -> None:
+def test_settings_do_not_reveal_keys_in_faults() -> None:
     fault = {**RESET, "match": {"account": "ody_secret_key"}}
     shown = f"{MockOdyssey(faults=[fault]).settings!r}"
     with pytest.raises(SettingsError, match="faults must be a list of faults") as refused:
-        Settings(faults=[fault, 7])  # type: ignore[list-item]  # it is wrong
+        Settings(faults=[fault, 7])  # type: ignore[list-item]  # invalid on purpose
     assert "ody_secret_key" not in f"{shown} {refused.value}"
 
 
-async def test_a_reset_of_the_mock_takes_off_what_was_added_and_keeps_what_it_was_made_with() -> None:
+async def test_mock_reset_restores_its_initial_faults() -> None:
     async with MockOdyssey(faults=[RESET]) as mock:
         mock.faults.add(RESET, do="no_answer")
         await mock.reset()

@@ -63,7 +63,7 @@ async def _status(cell: Cell) -> None:
     assert answer.headers["retry-after"] == "7"
     body = answer.json()
     assert set(body) == ({"status", "error"} if cell.point in MEDIA_SERVER else {"detail"})
-    assert (body.get("detail") or body["error"]) == "Service Unavailable: a fault that was asked for"
+    assert (body.get("detail") or body["error"]) == "Service Unavailable: injected fault"
 
 
 async def _delay(cell: Cell) -> None:

@@ -55,8 +55,8 @@ GET_PLAYLIST = f"GET {PLAYLIST} HTTP/1.1\nHost: x\n\n"
 @pytest.mark.parametrize(
     ("given", "body"),
     [
-        ({"status": 404}, {"detail": "Not Found: a fault that was asked for"}),
-        ({"status": 499}, {"detail": "Status 499: a fault that was asked for"}),
+        ({"status": 404}, {"detail": "Not Found: injected fault"}),
+        ({"status": 499}, {"detail": "Status 499: injected fault"}),
         ({"status": 400, "detail": "no"}, {"detail": "no"}),
         ({"status": 422, "detail": [{"loc": ["body"]}]}, {"detail": [{"loc": ["body"]}]}),
         ({"status": 429, "detail": {"error": "RATE_LIMITED"}}, {"detail": {"error": "RATE_LIMITED"}}),

@@ -101,13 +101,13 @@ def test_what_cannot_be_is_refused_in_clear_words(pytester: pytest.Pytester) -> 
             "@pytest.mark.odyssey_sim takes settings by name, got (200,)",
             "@pytest.mark.odyssey_sim: expected seeds to be a whole number above 0, got 0",
             "@pytest.mark.odyssey_sim: seed cannot be chosen in a simulated world: *--odyssey-seed=N*",
-            "@pytest.mark.odyssey_sim: did you mean 'timeout'? there is no setting 'timout'; *",
+            "@pytest.mark.odyssey_sim: did you mean 'timeout'? unknown setting 'timout'; *",
             "@pytest.mark.odyssey_sim: there is no weather ?'reset'?; known are *",
             "@pytest.mark.odyssey_sim: expected depth to be 'light' or 'full', got 'deep'",
             "@pytest.mark.odyssey_sim: there is no weather 'hail'; known are reset, half_open, partition, clock_jump",
             "@pytest.mark.odyssey_sim: expected timeout to be virtual seconds above 0, got True",
             "@pytest.mark.odyssey_sim: clock cannot be chosen in a simulated world: time is virtual already: *",
-            "@pytest.mark.odyssey_sim: there is no setting 'streamer'; did you mean 'streamers'? *",
+            "@pytest.mark.odyssey_sim: unknown setting 'streamer'; did you mean 'streamers'? *",
             "@pytest.mark.odyssey_sim: *nowhere*",
         ]
     )

@@ -82,8 +82,8 @@ def test_a_marker_that_is_wrong_fails_its_test_in_clear_words(pytester: pytest.P
     result.assert_outcomes(errors=3)
     result.stdout.fnmatch_lines(
         [
-            "*there is no setting 'streamer'; did you mean 'streamers'? The settings are host, port, *",
-            "*fps must be a whole number above 0, not 0",
+            "*unknown setting 'streamer'; did you mean 'streamers'? The settings are host, port, *",
+            "*fps must be a whole number above 0, got 0",
             "*takes settings by name, got ('manual',)",
         ]
     )

@@ -38,7 +38,7 @@ async def test_advancing_answers_once_what_was_due_is_done(http: httpx.AsyncClie
     assert (answer.json()["time"], answer.json()["deadlines"]) == (MANUAL_START + 1.5, [])
 
 
-async def test_a_real_clock_cannot_be_advanced(http: httpx.AsyncClient) -> None:
+async def test_real_clock_cannot_be_advanced(http: httpx.AsyncClient) -> None:
     answer = await http.post("/_mock/clock/advance", json={"seconds": 1})
     assert answer.status_code == 409
     assert "serve --clock manual" in answer.json()["detail"]

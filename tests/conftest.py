@@ -1,10 +1,13 @@
-"""Every test that uses the mock is judged by the contract as well: see `tests/support/contract/conformance.py`."""
+"""Checks the traffic of every test that uses the mock against the contract.
+
+See `tests/support/contract/conformance.py`.
+"""
 
 from collections.abc import Iterator
 from functools import cache
 
-# Tests that pytester runs in this process forget what they have imported, and what is then imported again does not know
-# the exceptions of its former self (httpcore), or cannot be imported twice (numpy). So what is imported late is here.
+# pytester unloads modules that were first imported while it ran in this process. When they are imported again, their
+# exceptions are different classes (httpcore), or the import fails (numpy). So modules that are imported late are here.
 import anyio._backends._asyncio  # noqa: F401
 import httpcore  # noqa: F401
 import pytest
@@ -17,11 +20,11 @@ import odyssey_mock.testing.simulated  # noqa: F401
 from tests.support.contract.conformance import Conformance
 from tests.support.time_limits import TimeLimits
 
-# How long one example takes says more about the machine than about the code.
+# The duration of one example depends more on the machine than on the code.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
-MARKER = "off_contract(why): the test sends bad traffic on purpose; its client is not held to fixtures/contract"
+MARKER = "off_contract(why): the test sends invalid traffic on purpose; its client is not checked by fixtures/contract"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,7 +39,7 @@ def conformance() -> Conformance:
 
 @pytest.fixture(autouse=True)
 def _on_contract(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Judge the mock's journal after the test, when its client has disconnected."""
+    """Check the mock's journal after the test, when its client has disconnected."""
     mock = request.getfixturevalue("odyssey_mock") if "odyssey_mock" in request.fixturenames else None
     yield
     if mock is not None:

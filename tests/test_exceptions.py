@@ -1,4 +1,4 @@
-"""Every exception of both packages survives pickle and copy, with all it carries."""
+"""Every exception of both packages can be pickled and copied with its attributes."""
 
 import copy
 import importlib
@@ -19,11 +19,11 @@ from odyssey_client.connection.connection_machine import ChannelOpened, Connecti
 from odyssey_mock.sessions.messages import InteractiveStreamError
 
 NEEDS_EXTRA = {"bokeh", "dask", "distributed", "hypothesis"}
-"""Modules without which parts of the mock cannot be imported."""
+"""Optional modules that parts of the mock import."""
 
 
 def exceptions() -> Iterator[type[BaseException]]:
-    """Find every exception class in both packages."""
+    """Yield every exception class of both packages."""
     found: dict[type[BaseException], None] = {}
     for package in (odyssey_client, odyssey_mock):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -78,11 +78,11 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "odyssey_mock.TokenExpiredError": (),
     "odyssey_mock.UsageLimitError": ("RATE_LIMITED", {"retry_after_seconds": 1.0}),
 }
-"""What the classes are made from that take more than a text, or less."""
+"""Constructor arguments of the classes that take other arguments than one text."""
 
 
 def made(kind: type[BaseException]) -> BaseException:
-    """Make an exception of a class."""
+    """Return an instance of an exception class."""
     package = kind.__module__.partition(".")[0]
     return kind(*ARGUMENTS.get(f"{package}.{kind.__name__}", ("what happened",)))
 
@@ -95,13 +95,13 @@ TWINS: dict[str, Callable[[BaseException], BaseException]] = {
 
 
 def carried(error: BaseException) -> dict[str, str]:
-    """The attributes of an exception, comparable where their values are not."""
+    """Return the attributes of an exception as text, because some values do not compare."""
     return {name: repr(value) for name, value in vars(error).items()}
 
 
 @pytest.mark.parametrize("way", TWINS)
 @pytest.mark.parametrize("kind", list(exceptions()), ids=lambda kind: kind.__qualname__)
-def test_every_exception_survives_with_all_it_carries(kind: type[BaseException], way: str) -> None:
+def test_exception_survives_pickle_and_copy(kind: type[BaseException], way: str) -> None:
     error = made(kind)
     error.add_note("a note")
     vars(error)["added"] = ["by a user"]
@@ -116,14 +116,14 @@ def test_every_exception_survives_with_all_it_carries(kind: type[BaseException],
 @pytest.mark.parametrize(
     "kind", [kind for kind in exceptions() if "Timeout" in kind.__name__], ids=lambda kind: kind.__name__
 )
-def test_every_error_of_a_time_limit_is_a_timeout_error(kind: type[BaseException]) -> None:
+def test_every_timeout_class_is_a_timeout_error(kind: type[BaseException]) -> None:
     assert issubclass(kind, TimeoutError)
     error = made(kind)
     assert getattr(error, "errno", 0) is None
     assert "job-1" in str(error) or str(error) == "what happened"
 
 
-def test_an_error_with_keywords_keeps_them() -> None:
+def test_pickled_error_keeps_keyword_arguments() -> None:
     error = odyssey_client.QueueTimeoutError("busy", code="later", status=503, detail={"a": 1}, request_id="r-1")
     twin = pickle.loads(pickle.dumps(error))
     assert (twin.message, twin.code, twin.status, twin.detail, twin.request_id) == (
@@ -136,7 +136,7 @@ def test_an_error_with_keywords_keeps_them() -> None:
     assert vars(twin) == vars(error)
 
 
-def test_a_note_on_a_copy_is_none_on_the_original() -> None:
+def test_note_on_copy_does_not_change_original() -> None:
     error = odyssey_client.PeerError("lost")
     error.add_note("a note")
     copy.copy(error).add_note("another")

@@ -1,4 +1,4 @@
-"""`scripts/import_cycles.py`, which `make lint` runs: every kind of import counts."""
+"""`scripts/import_cycles.py`, which `make lint` runs, finds cycles of every kind of import."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 60.0
-"""Seconds; a run takes one."""
+"""Timeout in seconds; a run takes 1 s."""
 
 KINDS = {
     "top": "from shop.till import Till\n",
@@ -20,7 +20,7 @@ KINDS = {
 
 
 def check(folder: Path, **modules: str) -> subprocess.CompletedProcess[str]:
-    """Write the package `shop` with these modules, and check it."""
+    """Write the package `shop` with these modules, and run the script on it."""
     package = folder / "shop"
     package.mkdir()
     for name, text in {"__init__": "", **modules}.items():

@@ -1,4 +1,4 @@
-"""Processes that tests interrupt, where those who started the suite have it ignore interrupts."""
+"""`interruptible` restores default signal actions in subprocesses if the suite ignores interrupts."""
 
 import signal
 import subprocess
@@ -18,15 +18,15 @@ def ignored_by_a_child() -> str:
     return subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True, timeout=60).stdout
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a process inherits no ignored signals there")
-def test_a_child_hears_what_its_parent_ignores() -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows subprocesses do not inherit ignored signals")
+def test_subprocess_receives_signals_that_parent_ignores() -> None:
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)}
     try:
         for signum in before:
             signal.signal(signum, signal.SIG_IGN)
         with interruptible():
             assert ignored_by_a_child() == "[]\n"
-        assert ignored_by_a_child() == "['SIGINT', 'SIGQUIT', 'SIGHUP']\n", "as it was before"
+        assert ignored_by_a_child() == "['SIGINT', 'SIGQUIT', 'SIGHUP']\n", "expected ignored signals after the block"
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)

@@ -1,4 +1,4 @@
-"""What the public classes give can be imported from the package itself."""
+"""Types that public methods return can be imported from the package."""
 
 import inspect
 import sys
@@ -19,16 +19,16 @@ from odyssey_client.media.recorder import Recorder
 from odyssey_mock import Broadcast, Broadcasts, Jobs, Journal, MockOdyssey, Recordings
 
 TYPE_ONLY = {"av": av, "np": numpy, "NDArray": NDArray, "Image": Image, "Recorder": Recorder}
-"""Names that modules import for types alone, so that the package loads without them."""
+"""Names that modules import only for type checking."""
 
 CLIENT = [Odyssey, SpectatorConnection, MediaStream, FrameReader, EventReader]
 MOCK = [MockOdyssey, Broadcasts, Broadcast, Jobs, Journal, Recordings]
 INTERNAL = {"backend"}
-"""Members that are public in name alone: `MockOdyssey.backend` is for the server's own parts."""
+"""Members without a leading underscore that are internal: `MockOdyssey.backend` is for parts of the server."""
 
 
 def functions(kind: type) -> Iterator[tuple[str, Callable[..., object]]]:
-    """Go through the public methods and properties of a class, and those that give its items."""
+    """Yield the public methods and properties of a class, and its item and iterator methods."""
     for name, member in inspect.getmembers_static(kind):
         if name in INTERNAL or (name.startswith("_") and name not in {"__getitem__", "__anext__", "__aiter__"}):
             continue
@@ -38,7 +38,7 @@ def functions(kind: type) -> Iterator[tuple[str, Callable[..., object]]]:
 
 
 def own_names(hint: object, seen: set[object]) -> Iterator[str]:
-    """Go through the names of this project's own types in an annotation, those inside of aliases included."""
+    """Yield the names of this project's types in an annotation, including types inside aliases."""
     if isinstance(hint, list):
         for each in hint:
             yield from own_names(each, seen)
@@ -67,11 +67,11 @@ def missing(package: ModuleType, kind: type) -> list[str]:
     [*((odyssey_client, kind) for kind in CLIENT), *((odyssey_mock, kind) for kind in MOCK)],
     ids=lambda it: it.__name__,
 )
-def test_what_public_members_return_can_be_imported_from_the_package(package: ModuleType, kind: type) -> None:
+def test_returned_types_are_exported_by_the_package(package: ModuleType, kind: type) -> None:
     assert list(functions(kind))
     assert missing(package, kind) == []
 
 
 @pytest.mark.parametrize("package", [odyssey_client, odyssey_mock], ids=lambda it: it.__name__)
-def test_every_name_of_a_package_is_there(package: ModuleType) -> None:
+def test_every_exported_name_exists(package: ModuleType) -> None:
     assert [name for name in package.__all__ if not hasattr(package, name)] == []

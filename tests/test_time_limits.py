@@ -1,4 +1,4 @@
-"""Every test has a time limit, and whatever hangs ends by it: tests of a project of its own, which all hang."""
+"""The time limit plugin ends hanging tests of every kind."""
 
 import re
 from pathlib import Path
@@ -76,8 +76,8 @@ def test_last():
 """
 
 
-def test_whatever_hangs_is_ended(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "300")  # else the reasons are cut off
+def test_hanging_tests_are_ended(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # otherwise pytest truncates the reasons
     pytester.makeini(CONFIGURATION)
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(HANGING)

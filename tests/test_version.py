@@ -1,4 +1,4 @@
-"""Both packages tell the version of their distribution."""
+"""Both packages report the version of their distribution."""
 
 from importlib import metadata
 
@@ -9,11 +9,11 @@ import odyssey_mock
 from odyssey_client.version import client_version
 
 
-def test_both_packages_tell_the_version_of_the_distribution() -> None:
+def test_both_packages_report_the_distribution_version() -> None:
     assert odyssey_client.__version__ == odyssey_mock.__version__ == metadata.version("odyssey-testkit")
 
 
-def test_the_version_is_0_where_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_is_0_without_installed_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
     def version(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 

@@ -1,4 +1,4 @@
-"""A broadcast from end to end: our client on both sides, real WebRTC between them."""
+"""Broadcasts from end to end: our client as host and as spectator, over real WebRTC."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from tests.support.raw import LIMIT, raw_peer
 SPECTATORS = 20
 
 small = pytest.mark.odyssey(portrait_size=(176, 320))
-"""Twenty receivers in one process decode four hundred frames a second: of a size that is cheap to decode."""
+"""Frames that are cheap to decode: 20 receivers in one process decode 400 frames per second."""
 
 
 async def broadcast(client: Odyssey, prompt: str = "A floating alien temple") -> BroadcastInfo:
@@ -31,9 +31,9 @@ def watch(info: BroadcastInfo) -> "asyncio.Task[SpectatorConnection]":
 
 
 async def stamps(stream: MediaStream) -> list[FrameStamp]:
-    """The stamps of every frame to the end of the stream."""
+    """Return the stamps of all frames until the stream ends."""
     read = [read_stamp(frame.luma) async for frame in stream.frames(buffer=512)]
-    assert None not in read, "every frame carries a stamp that survived the encoder"
+    assert None not in read, "expected a readable stamp on every frame"
     return [stamp for stamp in read if stamp is not None]
 
 
@@ -66,7 +66,7 @@ async def spectate(
     spectator.on_disconnect(lambda: log("Broadcast ended"))
 
 
-async def test_the_seeds_streamer_and_spectator(odyssey_client: Odyssey) -> None:
+async def test_seed_example_of_host_and_spectator_works(odyssey_client: Odyssey) -> None:
     shared: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
     shown: list[MediaStream] = []
     logged: asyncio.Queue[str] = asyncio.Queue()
@@ -82,7 +82,7 @@ async def test_the_seeds_streamer_and_spectator(odyssey_client: Odyssey) -> None
 
 
 @small
-async def test_twenty_spectators_read_the_same_stamps_in_the_same_order_from_one_encoder(
+async def test_20_spectators_receive_same_frames_from_one_encoder(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey
 ) -> None:
     info = await broadcast(odyssey_client)
@@ -102,19 +102,19 @@ async def test_twenty_spectators_read_the_same_stamps_in_the_same_order_from_one
 
     frames = record.timeline.frames
     assert frames is not None
-    assert live.frames_encoded == {"h264": frames}, "once, not once for each"
+    assert live.frames_encoded == {"h264": frames}, "expected one encoding for all spectators"
     everything = {stamp for task in reading for stamp in task.result()}
     by_index = {stamp.frame_index: stamp for stamp in everything}
-    assert len(by_index) == len(everything), "a frame is the same for all"
-    assert {stamp.stream_tag for stamp in everything} == {record.timeline.tag}, "not a frame of the idle scene"
+    assert len(by_index) == len(everything), "expected the same frame for all spectators"
+    assert {stamp.stream_tag for stamp in everything} == {record.timeline.tag}, "expected no frame of the idle scene"
     for task in reading:
         indexes = [stamp.frame_index for stamp in task.result()]
-        # aiortc hands a frame on when the next one begins: so it keeps the last one of all.
-        assert indexes == list(range(indexes[0], frames - 1)), "from the first to the end, none missing"
+        # aiortc delivers a frame when the next one begins, so the last frame is never delivered.
+        assert indexes == list(range(indexes[0], frames - 1)), "expected all frames without gaps"
         assert [stamp.prompt_revision for stamp in task.result()][-1] == 1
 
 
-async def test_a_late_spectator_has_a_picture_at_once(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_late_spectator_receives_a_frame_immediately(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     info = await broadcast(odyssey_client)
     assert odyssey_client.media_stream is not None
     await pass_frames(odyssey_client.media_stream, 25)
@@ -123,9 +123,8 @@ async def test_a_late_spectator_has_a_picture_at_once(odyssey_mock: MockOdyssey,
         async with asyncio.timeout(LIMIT):
             first = read_stamp((await anext(spectator.frames(buffer=256))).luma)
     assert first is not None
-    # The frame that is being made when a spectator connects began before it, and the next one is 50 ms away. A slot
-    # may be skipped where the machine is busy, so the bound on the time is wider than that on the key frame, which is
-    # told by tests of the mock.
+    # The frame in progress when a spectator connects began before it, and the next one is 50 ms later. A busy machine
+    # may skip slots, so this limit is wide. Tests of the mock check that the key frame is sent at once.
     assert first.sent_at_ms / 1000 - connected < 0.25
 
 
@@ -135,7 +134,7 @@ ENDS = ("end_stream", "host disconnects", "host vanishes", "stream error", "dura
 @small
 @pytest.mark.odyssey(clock="manual")
 @pytest.mark.parametrize("end", ENDS)
-async def test_nothing_is_left_however_a_broadcast_ends(odyssey_mock: MockOdyssey, end: str) -> None:
+async def test_ended_broadcast_leaves_nothing_behind(odyssey_mock: MockOdyssey, end: str) -> None:
     over: asyncio.Queue[str] = asyncio.Queue()
     async with nothing_left():
         async with raw_peer(odyssey_mock) as host:
@@ -155,7 +154,7 @@ async def test_nothing_is_left_however_a_broadcast_ends(odyssey_mock: MockOdysse
                 case "host vanishes":
                     host.socket.transport.abort()
                     await odyssey_mock.wait_for("state", "session", to="held")
-                    await odyssey_mock.advance(10)  # it does not come back
+                    await odyssey_mock.advance(10)  # the host does not reconnect
                 case "stream error":
                     session.break_stream("model_crash", "The model has crashed")
                 case "duration limit":
@@ -171,5 +170,5 @@ async def test_nothing_is_left_however_a_broadcast_ends(odyssey_mock: MockOdysse
         if end in {"end_stream", "stream error"}:
             assert [entry.data["message"]["type"] for entry in odyssey_mock.journal.find("channel", "stream_ended")]
         await odyssey_mock.advance(60)
-        assert not odyssey_mock.broadcasts, "playlist and segments are forgotten"
+        assert not odyssey_mock.broadcasts, "expected playlist and segments to be removed"
         await odyssey_mock.reset()

@@ -1,4 +1,4 @@
-"""The seed's table "Common Error Messages": each row by a test key or a fault, told in the seed's words."""
+"""The client raises every row of the seed's table "Common Error Messages", word for word."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,15 +19,15 @@ from odyssey_client import (
 )
 from odyssey_mock import MockOdyssey
 
-type Fault = Mapping[str, Any]  # JSON
+type Fault = Mapping[str, Any]  # Any: JSON
 
 ENDS_OPEN = "..."
-"""After it, words of our own follow."""
+"""Ending of rows that the client completes in its own words."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row: the seed's text, how it comes about, and what is raised."""
+    """One row: the text in the seed, the key or faults that cause it, and the error that is raised."""
 
     text: str
     kind: type[OdysseyError]
@@ -97,14 +97,14 @@ BY_FAULT = [
 
 
 def says(error: OdysseyError, text: str) -> bool:
-    """Whether it says that, word for word; more only where the seed has an ellipsis."""
+    """Return whether the message equals `text`; if `text` ends with an ellipsis, whether it starts with it."""
     if text.endswith(ENDS_OPEN):
         return str(error).startswith(text.removesuffix(ENDS_OPEN))
     return str(error) == text
 
 
 @pytest.mark.parametrize("row", [*BY_KEY, *BY_FAULT], ids=lambda row: f"{row.text} {row.key or 'fault'}")
-async def test_a_row_that_the_service_brings_about(row: Row) -> None:
+async def test_service_error_has_the_documented_message(row: Row) -> None:
     told: list[tuple[Exception, bool]] = []
     async with MockOdyssey(faults=row.faults, **row.settings) as mock:
         client = Odyssey(row.key or mock.api_key, api_url=mock.url, advanced=row.advanced)
@@ -113,7 +113,7 @@ async def test_a_row_that_the_service_brings_about(row: Row) -> None:
         await client.disconnect()
     assert says(caught.value, row.text), str(caught.value)
     assert caught.value.status == row.status
-    assert told == [(caught.value, True)], "the handler is told the same, once, as fatal"
+    assert told == [(caught.value, True)], "expected one fatal call of on_error with the same error"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ async def test_a_row_that_the_service_brings_about(row: Row) -> None:
         ("Odyssey: api_key cannot be empty...", {"api_key": ""}),
     ],
 )
-def test_a_row_that_the_constructor_brings_about(
+def test_constructor_error_has_the_documented_message(
     text: str, arguments: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ODYSSEY_API_KEY", raising=False)
@@ -134,7 +134,7 @@ def test_a_row_that_the_constructor_brings_about(
     assert says(caught.value, text), str(caught.value)
 
 
-async def test_the_concurrent_limit_is_the_accounts_own_and_freed_with_the_session() -> None:
+async def test_concurrent_limit_is_freed_when_session_closes() -> None:
     async with MockOdyssey(concurrent_sessions=1) as mock:
         first, second = (Odyssey(mock.api_key, api_url=mock.url) for _ in range(2))
         await first.connect()

@@ -1,4 +1,4 @@
-"""`odyssey-mock demo`: the main job by its command, and what it leaves."""
+"""`odyssey-mock demo` plays a session and writes its files."""
 
 import json
 import subprocess
@@ -14,16 +14,16 @@ from odyssey_mock import read_stamp
 
 COMMAND = (sys.executable, "-c", "from odyssey_mock.cli import main; main()", "demo")
 PROMISED = 15.0
-"""Seconds from the command's start to its end; it takes about 9."""
+"""Maximum seconds of the command; it takes about 9."""
 RUNS = 3
-"""Other tests run on the same cores: the best run counts."""
+"""Attempts. The fastest counts, because other tests run on the same cores."""
 
-# One worker, so one run for all.
+# All tests run in one worker, so they share one run of the command.
 pytestmark = pytest.mark.xdist_group("demo")
 
 
 def run_in(directory: Path) -> tuple[float, str]:
-    """The seconds it took, and what it said."""
+    """Run the command; return its seconds and its output."""
     began = time.perf_counter()
     demo = subprocess.run(COMMAND, cwd=directory, capture_output=True, text=True, check=False, timeout=60)
     took = time.perf_counter() - began
@@ -33,17 +33,17 @@ def run_in(directory: Path) -> tuple[float, str]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """What it left, and what it said."""
+    """The output folder and the output of one run."""
     directory = tmp_path_factory.mktemp("demo")
     _, said = run_in(directory)
     return directory / "odyssey-demo", said
 
 
-def test_it_is_done_in_time(tmp_path: Path) -> None:
+def test_demo_finishes_in_time(tmp_path: Path) -> None:
     assert any(run_in(tmp_path)[0] < PROMISED for _ in range(RUNS))
 
 
-def test_it_says_what_it_does_in_order(finished: tuple[Path, str]) -> None:
+def test_demo_prints_its_steps_in_order(finished: tuple[Path, str]) -> None:
     _, said = finished
     steps = [line.split()[0] for line in said.splitlines() if not line.startswith((" ", "status"))]
 
@@ -52,7 +52,7 @@ def test_it_says_what_it_does_in_order(finished: tuple[Path, str]) -> None:
     assert " 0 missing" in said
 
 
-def test_the_film_shows_every_frame_of_the_stream(finished: tuple[Path, str]) -> None:
+def test_demo_video_has_every_frame(finished: tuple[Path, str]) -> None:
     directory, _ = finished
     with av.open(str(directory / "stream.mp4")) as film:
         stamps = [read_stamp(frame.to_ndarray(format="rgb24")) for frame in film.decode(video=0)]
@@ -62,7 +62,7 @@ def test_the_film_shows_every_frame_of_the_stream(finished: tuple[Path, str]) ->
     assert {stamp.prompt_revision for stamp in shown} == {0, 1, 2}
 
 
-def test_the_contact_sheet_has_a_row_for_each_interaction(finished: tuple[Path, str]) -> None:
+def test_contact_sheet_has_row_for_each_interaction(finished: tuple[Path, str]) -> None:
     directory, _ = finished
     with Image.open(directory / "contact-sheet.png") as sheet:
         # Two rows of eight portrait thumbnails, 200 pixels wide.
@@ -70,7 +70,7 @@ def test_the_contact_sheet_has_a_row_for_each_interaction(finished: tuple[Path, 
         assert sheet.height > 2 * 200 * 1280 / 704
 
 
-def test_the_journal_tells_the_session(finished: tuple[Path, str]) -> None:
+def test_demo_journal_has_all_channel_messages(finished: tuple[Path, str]) -> None:
     directory, _ = finished
     entries = [json.loads(line) for line in (directory / "journal.jsonl").read_text().splitlines()]
 

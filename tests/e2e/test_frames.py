@@ -1,4 +1,4 @@
-"""Frame by frame: what the mock sent is what our client received, and where each interaction begins to show."""
+"""The client receives every frame that the mock sends, and interactions show in the acknowledged frames."""
 
 import asyncio
 from itertools import pairwise
@@ -9,12 +9,12 @@ from odyssey_client import MediaStream, Odyssey
 from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
 
 WITHIN = 3
-"""Frames between the index an acknowledgement speaks of and the first frame that shows the interaction."""
+"""Maximum frames from the index in an acknowledgment to the first frame that shows the interaction."""
 
 
 async def collect(stream: MediaStream, into: list[FrameStamp | None]) -> None:
     async for frame in stream.frames(buffer=256):
-        into.append(read_stamp(frame.luma))  # noqa: PERF401 - the list is looked at when the task was cancelled
+        into.append(read_stamp(frame.luma))  # noqa: PERF401 - the list is read after the task is cancelled
 
 
 async def pass_frames(stream: MediaStream, count: int) -> None:
@@ -24,9 +24,7 @@ async def pass_frames(stream: MediaStream, count: int) -> None:
             await anext(reader)
 
 
-async def test_every_frame_of_a_stream_arrives_once_in_order_and_shows_what_was_acknowledged(
-    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
-) -> None:
+async def test_every_frame_arrives_once_and_in_order(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     seen: list[FrameStamp | None] = []
     stream = await odyssey_client.connect()
     async with asyncio.TaskGroup() as tasks:
@@ -41,17 +39,17 @@ async def test_every_frame_of_a_stream_arrives_once_in_order_and_shows_what_was_
         await pass_frames(stream, 5)
         collecting.cancel()
 
-    assert None not in seen, "every frame carries a stamp that survived the encoder"
+    assert None not in seen, "expected a readable stamp on every frame"
     stamps = [stamp for stamp in seen if stamp is not None]
     record = odyssey_mock.streams[stream_id]
     tags = [stamp.stream_tag for stamp in stamps]
     first, last = tags.index(record.timeline.tag), len(tags) - 1 - tags[::-1].index(record.timeline.tag)
-    assert set(tags[:first]) == {None}, "the idle scene comes before the stream"
-    assert set(tags[last + 1 :]) == {None}, "and after it"
+    assert set(tags[:first]) == {None}, "expected only the idle scene before the stream"
+    assert set(tags[last + 1 :]) == {None}, "expected only the idle scene after the stream"
 
     ours = stamps[first : last + 1]
     sent = record.timeline.frames
-    assert [stamp.frame_index for stamp in ours] == list(range(sent or -1)), "all frames, once each, in order"
+    assert [stamp.frame_index for stamp in ours] == list(range(sent or -1)), "expected every frame once, in order"
     assert [stamp.sent_at_ms for stamp in ours] == sorted(stamp.sent_at_ms for stamp in ours)
 
     acknowledged = odyssey_mock.journal.find("channel", "update_acknowledged")
@@ -60,12 +58,12 @@ async def test_every_frame_of_a_stream_arrives_once_in_order_and_shows_what_was_
         spoken_of = entry.data["frame_index"]
         shown = next(stamp.frame_index for stamp in ours if stamp.prompt_revision == revision)
         assert 0 <= shown - spoken_of <= WITHIN
-        assert ours[spoken_of].sent_at_ms <= entry.time * 1000, "what is acknowledged has been made"
+        assert ours[spoken_of].sent_at_ms <= entry.time * 1000, "an acknowledged frame was rendered before"
     revisions = [stamp.prompt_revision for stamp in ours]
     assert revisions == sorted(revisions, key=lambda revision: revision or 0)
 
 
-async def test_a_second_stream_of_another_shape_begins_with_its_own_first_frame(
+async def test_second_stream_starts_with_its_own_first_frame(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey
 ) -> None:
     stream = await odyssey_client.connect()
@@ -84,7 +82,7 @@ async def test_a_second_stream_of_another_shape_begins_with_its_own_first_frame(
         await odyssey_client.end_stream()
 
 
-async def test_frames_flow_from_the_connection_on_twenty_a_second(odyssey_client: Odyssey) -> None:
+async def test_idle_frames_arrive_at_20_fps(odyssey_client: Odyssey) -> None:
     stream = await odyssey_client.connect()
     reader = stream.frames(buffer=256)
     async with asyncio.timeout(20):
@@ -94,7 +92,9 @@ async def test_frames_flow_from_the_connection_on_twenty_a_second(odyssey_client
     first = stamps[0].frame_index
     assert [stamp.frame_index for stamp in stamps] == list(range(first, first + len(frames)))
     assert {stamp.stream_tag for stamp in stamps} == {None}
-    # A busy machine may skip a frame's time, never gain one: so the shortest pause is the rate.
+    # A busy machine may skip slots but never send early, so the shortest interval is the frame interval.
     times = [frame.timestamp_ms for frame in frames]
     assert min(later - earlier for earlier, later in pairwise(times)) == pytest.approx(50, abs=1)
-    assert stamps[-1].sent_at_ms - stamps[0].sent_at_ms > 0.8 * (times[-1] - times[0]), "and it is kept"
+    assert stamps[-1].sent_at_ms - stamps[0].sent_at_ms > 0.8 * (times[-1] - times[0]), (
+        "expected the frame rate to be kept on average"
+    )

@@ -1,4 +1,4 @@
-"""Image to video from end to end: whatever an image is given as, the stream shows it."""
+"""`start_stream` accepts images in every documented form, and the stream shows them."""
 
 import asyncio
 import base64
@@ -51,7 +51,7 @@ async def first_frame_of(client: Odyssey, tag: int | None) -> VideoFrame:
     raise AssertionError("the video ended")
 
 
-async def test_an_image_of_any_kind_is_what_the_stream_shows(
+async def test_stream_shows_image_of_every_kind(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
 ) -> None:
     await odyssey_client.connect()
@@ -66,8 +66,8 @@ async def test_an_image_of_any_kind_is_what_the_stream_shows(
         assert red > blue, kind
 
 
-@pytest.mark.parametrize("image", [b"no image", bytes(25 * 2**20 + 1)], ids=["no image", "too big"])
-async def test_an_image_that_cannot_be_used_is_refused_and_the_next_start_works(
+@pytest.mark.parametrize("image", [b"no image", bytes(25 * 2**20 + 1)], ids=["not an image", "too large"])
+async def test_next_start_works_after_rejected_image(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, image: bytes
 ) -> None:
     await odyssey_client.connect()

@@ -1,4 +1,4 @@
-"""A stream outlives its connection: signaling and peer are lost, the client comes back, and the frames go on."""
+"""The client reconnects after losing its socket or peer, and the stream continues."""
 
 import asyncio
 from itertools import pairwise
@@ -15,7 +15,7 @@ QUICK = AdvancedConfig(initial_retry_delay_ms=20, max_retry_delay_ms=40, peer_ti
 
 
 class Seen:
-    """The stamps of every frame that came, as they come, and when each was to be shown."""
+    """The stamps and timestamps of all received frames."""
 
     def __init__(self) -> None:
         self.stamps: list[FrameStamp] = []
@@ -25,13 +25,13 @@ class Seen:
     async def collect(self, stream: MediaStream) -> None:
         async for frame in stream.frames(buffer=512):
             stamp = read_stamp(frame.luma)
-            assert stamp is not None, "every frame carries a stamp that survived the encoder"
+            assert stamp is not None, "expected a readable stamp on every frame"
             self.stamps.append(stamp)
             self.times_ms.append(frame.timestamp_ms)
             self._more.set()
 
     async def more(self, count: int) -> None:
-        """Wait for so many more frames."""
+        """Wait for `count` more frames."""
         wanted = len(self.stamps) + count
         async with asyncio.timeout(LIMIT_S):
             while len(self.stamps) < wanted:
@@ -40,7 +40,7 @@ class Seen:
 
 
 class Statuses:
-    """The statuses that a client has told."""
+    """The statuses that a client has reported."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -59,14 +59,14 @@ class Statuses:
 
 
 def check(seen: Seen, tag: int | None) -> None:
-    """One stream, no frame twice, time that only grows."""
+    """Check that all frames belong to one stream, no frame repeats, and timestamps increase."""
     ours = [stamp for stamp in seen.stamps if stamp.stream_tag is not None]
     assert {stamp.stream_tag for stamp in ours} == {tag}
     assert all(after.frame_index > before.frame_index for before, after in pairwise(ours))
     assert all(after > before for before, after in pairwise(seen.times_ms))
 
 
-async def test_a_stream_that_loses_its_socket_and_then_its_peer_goes_on_with_the_next_frame() -> None:
+async def test_stream_continues_after_socket_and_peer_are_lost() -> None:
     statuses, seen = Statuses(), Seen()
     up: list[MediaStream] = []
     down: list[int] = []
@@ -98,7 +98,7 @@ async def test_a_stream_that_loses_its_socket_and_then_its_peer_goes_on_with_the
         await client.interact("Fog comes in")
         await seen.more(10)
 
-        await mock.advance(10)  # the peer of the second connection, without a word
+        await mock.advance(10)  # the peer of the second connection, without any closing message
         await statuses.until("reconnecting", "connected", "reconnecting", "connected")
         await seen.more(10)
         applied = await client.interact("The fog lifts")
@@ -108,18 +108,18 @@ async def test_a_stream_that_loses_its_socket_and_then_its_peer_goes_on_with_the
         assert seen.stamps[-1].prompt_revision == 2
         assert client.last_applied_prompt == applied
         assert client.media_stream is stream
-        assert client.current_session_id == session, "the same session all along"
+        assert client.current_session_id == session, "expected the same session after reconnecting"
         assert statuses.told == [*before, "reconnecting", "connected", "reconnecting", "connected"]
         await client.end_stream()
         await client.disconnect()
         await collecting
-    assert (len(up), len(down)) == (1, 1), "one connection to its user, however often it was made anew"
+    assert (len(up), len(down)) == (1, 1), "expected one on_connected and one on_disconnected in spite of reconnecting"
     record = mock.streams[stream_id]
     assert record.timeline.frames is not None
     assert record.timeline.frames > max(stamp.frame_index for stamp in seen.stamps)
 
 
-async def test_a_session_that_is_gone_is_replaced_by_another_and_its_stream_is_told_to_be_lost() -> None:
+async def test_closed_session_is_replaced_by_new_one() -> None:
     statuses = Statuses()
     told: list[str] = []
     async with (
@@ -139,14 +139,14 @@ async def test_a_session_that_is_gone_is_replaced_by_another_and_its_stream_is_t
         await statuses.until("connected", "reconnecting", "connected")
         assert client.current_session_id != session
         assert told == ["session_lost", "ended"]
-        assert await client.start_stream("Another harbour") in mock.streams, "another stream can be started"
+        assert await client.start_stream("Another harbour") in mock.streams, "expected a new stream to start"
 
 
 @pytest.mark.parametrize(("mode", "code"), [("off", "signaling_failed"), ("same_session", "session_lost")])
-async def test_how_far_a_client_goes_is_a_setting(mode: str, code: str) -> None:
+async def test_reconnect_mode_limits_reconnecting(mode: str, code: str) -> None:
     statuses: Statuses = Statuses()
     fatal: list[Exception] = []
-    advanced = AdvancedConfig(reconnect=mode, initial_retry_delay_ms=20, max_retry_delay_ms=40)  # type: ignore[arg-type]  # parametrised
+    advanced = AdvancedConfig(reconnect=mode, initial_retry_delay_ms=20, max_retry_delay_ms=40)  # type: ignore[arg-type]  # parametrized
     async with (
         nothing_left(),
         MockOdyssey(clock="manual", portrait_size=SMALL, session_grace=0) as mock,
@@ -162,7 +162,7 @@ async def test_how_far_a_client_goes_is_a_setting(mode: str, code: str) -> None:
         assert ("reconnecting" in statuses.told) == (mode != "off")
 
 
-async def test_a_server_that_goes_away_and_comes_back_finds_its_clients_again() -> None:
+async def test_client_reconnects_after_server_was_away() -> None:
     statuses, seen = Statuses(), Seen()
     patient = AdvancedConfig(initial_retry_delay_ms=50, max_retry_delay_ms=100, max_retries=100)
     async with (

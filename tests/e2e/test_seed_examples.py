@@ -1,7 +1,7 @@
 """The seed's "Complete Example" and "Error Handling" (Simulate API), ported line by line.
 
-What waits there for seconds waits here on the mock's clock. The seed's loop asks for a status `running`, which its own
-table of statuses does not have: so the port goes on only while a job is `pending`, as the original does.
+The examples wait on the mock's clock instead of real time. The seed's loop compares with a status `running`, which its
+own table of statuses does not have. So the port, like the original, polls only while a job is `pending`.
 """
 
 import json
@@ -78,7 +78,7 @@ async def handle_errors(client: Odyssey, wait: Wait, log: Log, *, prompt: str = 
 
 
 class Lines:
-    """What an example has logged."""
+    """The lines that an example has logged."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -87,7 +87,7 @@ class Lines:
         self.said.append(" ".join(map(str, words)))
 
 
-async def test_the_complete_example(odyssey_mock: MockOdyssey) -> None:
+async def test_complete_example_works(odyssey_mock: MockOdyssey) -> None:
     lines = Lines()
     await run_simulation(odyssey_mock.advance, lines)
 
@@ -105,13 +105,13 @@ async def test_the_complete_example(odyssey_mock: MockOdyssey) -> None:
     assert film.content[4:8] == b"ftyp"
 
 
-async def test_error_handling_when_the_job_goes_well(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_error_handling_logs_nothing_on_success(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     lines = Lines()
     await handle_errors(odyssey_client, odyssey_mock.advance, lines)
     assert lines.said == []
 
 
-async def test_error_handling_when_the_job_fails(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_error_handling_logs_failed_job_and_stream(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     lines = Lines()
     await handle_errors(odyssey_client, odyssey_mock.advance, lines, prompt="A sunset [error:model_crash]")
 
@@ -123,14 +123,14 @@ async def test_error_handling_when_the_job_fails(odyssey_mock: MockOdyssey, odys
     assert "model_crash" in stream_failed
 
 
-async def test_error_handling_when_the_api_refuses(odyssey_mock: MockOdyssey) -> None:
+async def test_error_handling_logs_api_error(odyssey_mock: MockOdyssey) -> None:
     lines = Lines()
     async with Odyssey("ody_invalid_key", api_url=odyssey_mock.url) as client:
         await handle_errors(client, odyssey_mock.advance, lines)
     assert lines.said == ["API error: Invalid API key"]
 
 
-async def test_the_events_of_the_complete_example_are_its_script(odyssey_mock: MockOdyssey) -> None:
+async def test_recorded_events_match_the_example_script(odyssey_mock: MockOdyssey) -> None:
     await run_simulation(odyssey_mock.advance, Lines())
 
     (stream_id,) = odyssey_mock.streams

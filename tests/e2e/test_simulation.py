@@ -1,4 +1,4 @@
-"""A simulation from script to film: what is in the file is what the script says, frame by frame."""
+"""The video of a simulation follows its script frame by frame."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ MOUNTAIN = [
 
 
 @pytest.mark.odyssey(clock="manual")
-async def test_fifteen_seconds_of_landscape_are_300_frames_that_change_where_the_script_says(
+async def test_video_changes_at_the_frames_of_the_script(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
 ) -> None:
     job = await odyssey_client.simulate(script=MOUNTAIN, portrait=False)
@@ -43,7 +43,7 @@ async def test_fifteen_seconds_of_landscape_are_300_frames_that_change_where_the
 
 @pytest.mark.odyssey(clock="manual")
 @pytest.mark.parametrize(("portrait", "size"), [(True, (704, 1280)), (False, (1280, 704))])
-async def test_a_recording_says_of_itself_what_ffprobe_counts(
+async def test_recording_metadata_matches_ffprobe(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path, portrait: bool, size: tuple[int, int]
 ) -> None:
     script = [{"timestamp_ms": 0, "start": {"prompt": "A cat"}}, {"timestamp_ms": 1234, "end": {}}]

@@ -1,4 +1,4 @@
-"""A spectator that stops reading for five seconds, and what the host and another spectator notice of it: nothing."""
+"""A spectator that stops reading for five seconds affects neither the host nor another spectator."""
 
 import asyncio
 import signal
@@ -15,12 +15,12 @@ from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
 from tests.support.raw import LIMIT
 
 STOPPED = 5.0
-"""Seconds."""
+"""Seconds for which the spectator process is stopped."""
 
 type Seen = list[tuple[FrameStamp, float]]
-"""Frames with the time they came at, on the mock's clock."""
+"""Stamps of received frames with their times of arrival on the mock's clock."""
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a process is stopped by a signal")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")
 
 
 async def collect(mock: MockOdyssey, stream: MediaStream, into: Seen) -> None:
@@ -31,12 +31,12 @@ async def collect(mock: MockOdyssey, stream: MediaStream, into: Seen) -> None:
 
 
 def pauses(seen: Seen) -> list[int]:
-    """Milliseconds from one frame's making to the next one's."""
+    """Return the milliseconds between the send times of consecutive frames."""
     return [later.sent_at_ms - earlier.sent_at_ms for (earlier, _), (later, _) in pairwise(seen)]
 
 
 def delay(seen: Seen) -> float:
-    """Milliseconds from a frame's making to its being read, typically."""
+    """Return the median milliseconds from sending a frame to reading it."""
     return statistics.median(got * 1000 - stamp.sent_at_ms for stamp, got in seen)
 
 
@@ -71,9 +71,7 @@ async def index_of_next_frame(process: asyncio.subprocess.Process) -> int:
 
 
 @pytest.mark.odyssey(portrait_size=(352, 640))
-async def test_a_spectator_that_stops_reading_delays_nobody_and_goes_on_with_the_present(
-    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
-) -> None:
+async def test_stopped_spectator_delays_no_other_client(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
     stream = await odyssey_client.connect(on_broadcast_ready=ready.set_result)
     await odyssey_client.start_stream("A temple", broadcast=True)
@@ -110,8 +108,8 @@ async def test_a_spectator_that_stops_reading_delays_nobody_and_goes_on_with_the
 
     for seen in (during, beside):
         indexes = [stamp.frame_index for stamp, _ in seen]
-        assert indexes == list(range(indexes[0], indexes[-1] + 1)), "no frame is missing"
-        # Of one run: the frames of five seconds beside those of the five seconds before.
+        assert indexes == list(range(indexes[0], indexes[-1] + 1)), "expected no missing frame"
+        # Compare with the five seconds before in the same run.
         assert len(seen) > 0.8 * len(before)
     assert statistics.median(pauses(during)) == pytest.approx(statistics.median(pauses(before)), abs=5)
     assert delay(during) < delay(before) + 50

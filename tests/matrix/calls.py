@@ -1,4 +1,4 @@
-"""The calls of the fault matrix: what has to be there before each of them, and the call itself."""
+"""The calls of the fault matrix, and the preparation of each."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,11 +10,11 @@ from odyssey_client import AdvancedConfig, BroadcastInfo, Odyssey, OdysseyEventH
 from odyssey_mock import MockOdyssey
 
 SLOW = "[slow:2000]"
-"""In a prompt: the answer comes 2 s of the mock's clock later."""
+"""Prompt marker that delays the reply by 2 s on the mock's clock."""
 
 
 class Told:
-    """What the client has told its user, in order."""
+    """Records every callback of the client as one word, in order."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -25,13 +25,13 @@ class Told:
         self._more.set()
 
     def status(self, status: str) -> None:
-        """A status; told again with another message it is the same one."""
+        """Record a status, unless it repeats the previous one with another message."""
         before = next((each for each in reversed(self.words) if not each.startswith("on_")), None)
         if before != str(status):
             self(str(status))
 
     async def until(self, *words: str) -> None:
-        """Wait until these were told, one after the other."""
+        """Wait until these words were recorded in this order; other words may be between them."""
         while not self._has(words):
             self._more.clear()
             await self._more.wait()
@@ -43,7 +43,7 @@ class Told:
 
 @dataclass
 class Stage:
-    """Where a cell is played, and what is on it."""
+    """The mock, the client and the prepared objects of one cell."""
 
     mock: MockOdyssey
     client: Odyssey
@@ -53,11 +53,11 @@ class Stage:
     job_id: str = ""
     stream_id: str = ""
     other: Odyssey | None = None
-    """Another client of the same account, which has made what the call is about."""
+    """Another client of the same account that created the prepared objects."""
     info: BroadcastInfo | None = None
 
     async def connect(self) -> None:
-        """Connect the client, with handlers that write down what they are told."""
+        """Connect the client with handlers that record every callback."""
         told = self.told
         handlers = OdysseyEventHandlers(
             on_connected=lambda: told("on_connected"),
@@ -74,7 +74,7 @@ class Stage:
 
 
 async def nothing(_: Stage) -> None:
-    """Nothing has to be there."""
+    """Prepare nothing."""
 
 
 async def _connected(stage: Stage) -> None:
@@ -109,7 +109,7 @@ async def _with_job(stage: Stage) -> None:
 
 
 async def _with_long_job(stage: Stage) -> None:
-    """One that is still under way when what is asked about it comes 2 s late."""
+    """Submit a job that is still running when the response to a request about it is 2 s late."""
     script = Script().start("A harbour").wait(60).end()
     stage.job_id = (await _another_client(stage).simulate(script=script)).job_id
 
@@ -135,7 +135,7 @@ async def _start_slowly(stage: Stage) -> None:
 
 async def _start_broadcast(stage: Stage) -> None:
     await stage.client.start_stream("A harbour", broadcast=True)
-    with suppress(TimeoutError):  # it may never come, which is a fault as well
+    with suppress(TimeoutError):  # some faults suppress broadcast_ready
         async with asyncio.timeout(0.5):
             await stage.told.until("on_broadcast_ready")
 
@@ -205,9 +205,9 @@ class Call:
     before: Step
     make: Step
     waits: bool = False
-    """Whether its answer is 2 s late, so that things can happen while it waits."""
+    """Whether its reply is 2 s late, so that a fault can act while it waits."""
     runs_jobs: bool = False
-    """Whether it waits for simulations, which take the mock's time."""
+    """Whether it waits for simulations, which run on the mock's clock."""
 
 
 CALLS: Mapping[str, Call] = {

@@ -1,7 +1,7 @@
-"""A stage for one cell of the fault matrix: a mock, our client, one call that is made while something goes wrong.
+"""Runs one cell of the fault matrix: a mock, a client, and one call during which a fault acts.
 
-The mock's clock is manual: what a fault does after some seconds is done when the cell says so, in the middle of the
-call. The client's limits are those of everybody, but for the one that a cell runs into, which is short.
+The mock's clock is manual, so a delayed fault acts exactly in the middle of the call. The client has its default
+timeouts, except the one that the cell runs into, which is short.
 """
 
 import asyncio
@@ -29,17 +29,17 @@ SHORT: Mapping[str, float] = {
     "queue_timeout_s": 0.0,
     "request_timeout_s": 1.0,
 }
-"""What a limit is in the cells that run into it, in seconds."""
+"""Short values in seconds for the timeouts that cells run into."""
 
 _LATER = frozenset({"signaling.connected", "peer.connected", "stream.running"})
-"""Points that a connection passes before most calls are made; there a fault waits for its `seconds`."""
+"""Points that a connection reaches before most calls. Faults there act after their `seconds`."""
 
 _AHEAD = _LATER | {"rest.telemetry"}
-"""Points whose faults are there before what the call needs is made: telemetry goes on its own, a second after it."""
+"""Points whose faults are added before the preparation. Telemetry is sent a second after it."""
 
 
 def described(fault: str) -> dict[str, object]:
-    """Read a fault as the table writes it: `POINT ACTION name=value ...`."""
+    """Parse a fault of the table: `POINT ACTION name=value ...`."""
     at, do, *rest = fault.split()
     pairs = (each.partition("=")[::2] for each in rest)
     return {"at": at, "do": do, **{name: json.loads(value) for name, value in pairs}}
@@ -47,23 +47,23 @@ def described(fault: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a cell."""
+    """The outcome of a cell."""
 
     result: str
-    """`ok`, or class and code of the error."""
+    """`ok`, or the class and code of the error."""
     status: str
     told: tuple[str, ...]
-    """What the client has told its user since the call began, in order."""
+    """Callbacks of the client since the call began, in order."""
     seconds: float
-    """On the client's clock."""
+    """Duration of the call on the client's clock."""
 
 
 async def played(
     fault: str, call: str, directory: Path, *, limit: str | None = None, recovers: bool = False
 ) -> Outcome:
-    """Play one cell: make the call, let the fault strike, see what comes of it.
+    """Play one cell: make the call, let the fault act, and return the outcome.
 
-    `recovers`: whether the client is expected to reconnect before the call is answered.
+    `recovers`: whether the client is expected to reconnect before the call returns.
     """
     async with asyncio.timeout(HANG_S), _staged(directory, limit) as stage:
         return await _play(stage, described(fault), CALLS[call], recovers=recovers)
@@ -71,9 +71,9 @@ async def played(
 
 @asynccontextmanager
 async def _staged(directory: Path, limit: str | None) -> AsyncIterator[Stage]:
-    """A stage; afterwards nothing of it is left and no slot is taken."""
+    """Create a stage; assert at the end that nothing leaks and every slot is free."""
     limits: Mapping[str, float] = {} if limit is None else {limit: SHORT[limit]}
-    advanced = AdvancedConfig(initial_retry_delay_ms=20, max_retry_delay_ms=40, **limits)  # type: ignore[arg-type]  # by name
+    advanced = AdvancedConfig(initial_retry_delay_ms=20, max_retry_delay_ms=40, **limits)  # type: ignore[arg-type]  # keyword names
     async with nothing_left(), MockOdyssey(clock="manual", portrait_size=PICTURE) as mock:
         client = Odyssey(mock.api_key, api_url=mock.url, advanced=advanced)
         stage = Stage(mock, client, advanced, directory)
@@ -84,25 +84,25 @@ async def _staged(directory: Path, limit: str | None) -> AsyncIterator[Stage]:
                 if each is not None:
                     await each.disconnect()
         mock.faults.clear()
-        await mock.advance(901)  # grace, and sessions that nobody came to
-        assert not mock.sessions, "the slot is free again"
+        await mock.advance(901)  # past the grace period and the limit of unused sessions
+        assert not mock.sessions, "expected every slot to be free"
 
 
 async def _play(stage: Stage, fault: dict[str, object], call: Call, *, recovers: bool) -> Outcome:
     ahead = fault["at"] in _AHEAD
     if ahead:
-        stage.mock.faults.add(fault)  # type: ignore[arg-type]  # judged there
+        stage.mock.faults.add(fault)  # type: ignore[arg-type]  # validated there
     await call.before(stage)
     if not ahead:
-        stage.mock.faults.add(fault)  # type: ignore[arg-type]  # judged there
+        stage.mock.faults.add(fault)  # type: ignore[arg-type]  # validated there
     if fault["at"] == "peer.frame" and stage.client.is_connected:
-        await stage.mock.wait_for("fault", "peer.frame", timeout=HANG_S)  # some calls are over before the next frame
+        await stage.mock.wait_for("fault", "peer.frame", timeout=HANG_S)  # some calls return before the next frame
     stage.told.words.clear()
     early = fault["at"] in _LATER and call.before is not nothing
     clock = asyncio.get_running_loop().time
     began = clock()
     work = asyncio.ensure_future(call.make(stage))
-    striking = asyncio.create_task(_strike(stage, Fault.of(fault), call, work, early=early, recovers=recovers))  # type: ignore[arg-type]  # judged there
+    striking = asyncio.create_task(_strike(stage, Fault.of(fault), call, work, early=early, recovers=recovers))  # type: ignore[arg-type]  # validated there
     try:
         await asyncio.wait({work, striking}, return_when=asyncio.FIRST_EXCEPTION)
         elapsed = clock() - began
@@ -120,7 +120,7 @@ async def _play(stage: Stage, fault: dict[str, object], call: Call, *, recovers:
 async def _strike(
     stage: Stage, fault: Fault, call: Call, work: "asyncio.Future[None]", *, early: bool, recovers: bool
 ) -> None:
-    """Move the mock's clock so that the fault strikes in the middle of the call, and answers come after it."""
+    """Advance the mock's clock so that the fault acts in the middle of the call, and late replies arrive after it."""
     mock = stage.mock
     seconds = fault.number("seconds") if "seconds" in fault.parameters else 0.0
     if call.waits:
@@ -129,13 +129,13 @@ async def _strike(
         await mock.advance(seconds)
     elif fault.at == "server":
         async with httpx.AsyncClient() as http:
-            with suppress(httpx.HTTPError):  # it is this very request that is cut
+            with suppress(httpx.HTTPError):  # the fault cuts this request
                 await http.get(f"{mock.url}/regions")
     elif call.runs_jobs and fault.at.startswith("job"):
         await mock.advance(60)
     else:
         await mock.wait_for("fault", fault.at, timeout=HANG_S)
-        if seconds and fault.at != "peer.frame":  # whose seconds are real
+        if seconds and fault.at != "peer.frame":  # its seconds are real time
             await _due(mock, "late ", "fault")
             await mock.advance(seconds)
     if fault.do == "slow":
@@ -152,14 +152,14 @@ async def _strike(
 
 
 async def _trickle(mock: MockOdyssey, work: "asyncio.Future[None]") -> None:
-    """Let time pass whenever something waits for it, until the work is done."""
+    """Advance the clock whenever a deadline is pending, until the work is done."""
     while not work.done():
         if mock.clock.pending:
             await mock.advance(1)
-        await asyncio.sleep(0.001)  # noqa: TID251 - a clock tells nobody when something is due
+        await asyncio.sleep(0.001)  # noqa: TID251 - the clock does not signal new deadlines
 
 
 async def _due(mock: MockOdyssey, *names: str) -> None:
-    """Wait until something of that name is due."""
-    while not any(each.name.startswith(names) for each in mock.clock.pending):  # noqa: ASYNC110 - a clock tells nobody
+    """Wait until a deadline with one of these name prefixes is pending."""
+    while not any(each.name.startswith(names) for each in mock.clock.pending):  # noqa: ASYNC110 - see above
         await asyncio.sleep(0.01)  # noqa: TID251 - see above

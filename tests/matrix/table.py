@@ -1,6 +1,6 @@
-"""The fault matrix: which fault under which call, and what is to come of it. `docs/fault-matrix.md` is drawn from it.
+"""The fault matrix: faults, calls and expected outcomes. `docs/fault-matrix.md` is drawn from it.
 
-The cells themselves are in `cells.txt`.
+The cells are in `cells.txt`.
 """
 
 import re
@@ -21,7 +21,7 @@ SHAPES: Mapping[str, str] = {
     "gone": "failed on_error(fatal) on_disconnected",
     "left": "disconnected on_disconnected",
 }
-"""What is told together."""
+"""Names for sequences of callbacks that occur together."""
 
 NOT_FELT: Mapping[tuple[str, str], str] = {
     **dict.fromkeys(
@@ -34,17 +34,17 @@ NOT_FELT: Mapping[tuple[str, str], str] = {
         "odyssey_client sends its candidates in the offer",
     ),
 }  # fmt: skip
-"""Faults that no call of the matrix can meet, and why."""
+"""Faults that affect no call of the matrix, and why."""
 
 WITHIN_S = 8.0
-"""Seconds on the client's clock in which a call is over, with the limit that it runs into, for each of its tries."""
+"""Maximum seconds of a call on the client's clock, including the timeout that it runs into and all retries."""
 
 _STATUSES = frozenset({"authenticating", "connecting", "reconnecting", "connected", "disconnected", "failed"})
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One fault under one call."""
+    """One fault during one call."""
 
     fault: str
     call: str
@@ -54,20 +54,20 @@ class Cell:
 
     @property
     def status(self) -> str:
-        """The client's, when the call is over: the last one told, or that from before."""
+        """Status of the client after the call: the last one reported, or the one from before."""
         before = "connected" if self.call in _LIVE else "disconnected"
         return next((word for word in reversed(self.told) if word in _STATUSES), before)
 
     @property
     def recovers(self) -> bool:
-        """Whether the client reconnects before the call is answered."""
+        """Whether the client reconnects before the call returns."""
         return "reconnecting" in self.told
 
 
 _NO_CONNECTION = frozenset(
     {"poll", "list_simulations", "cancel_simulation", "list_stream_recordings", "download", "spectate"}
 )
-"""Calls that need something to be there, but no connection of the client's own."""
+"""Calls that need preparation but no connection of the client."""
 
 _LIVE = frozenset({name for name, call in CALLS.items() if call.before is not nothing} - _NO_CONNECTION)
 

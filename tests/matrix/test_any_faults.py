@@ -1,7 +1,7 @@
-"""Whatever goes wrong, and several things at once: every call settles in its time, and nothing is left behind.
+"""Under any combination of faults every call settles in time, and nothing leaks.
 
-Faults are drawn from the whole catalog. What is to come of each alone is in the matrix; here it is only that the
-client answers its user, with one of its own errors, and can always be left.
+Faults are drawn from the whole catalog. The matrix has the outcome of each single fault. Here every call must return or
+raise an `OdysseyError`, and the client must always disconnect.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from odyssey_mock.testing.strategies import faults
 from tests.support.leftovers import nothing_left
 
 HANG_S = 40.0
-"""Seconds that a whole session may take: no more than its calls' limits together."""
+"""Seconds after which a session counts as hanging; more than its timeouts together."""
 
 LIMITS = AdvancedConfig(
     initial_retry_delay_ms=10,
@@ -33,7 +33,7 @@ LIMITS = AdvancedConfig(
 
 
 async def session(mock: MockOdyssey, told: list[str]) -> None:
-    """What a user does, who goes on whatever was refused."""
+    """Play a session that continues after every rejected call."""
     client = Odyssey(mock.api_key, api_url=mock.url, advanced=LIMITS)
     try:
         await client.connect(
@@ -58,7 +58,7 @@ async def played(drawn: Sequence[Mapping[str, JSON]]) -> list[str]:
 
 
 def _of_everybody(fault: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Not narrowed to what there is not here."""
+    """Remove `match`, so that the fault applies to every client."""
     return {name: value for name, value in fault.items() if name != "match"}
 
 

@@ -1,7 +1,6 @@
-"""The fault matrix: every fault there is, under every call that it can hit (`docs/fault-matrix.md` is the same table).
+"""The fault matrix: every fault, during every call that it affects (`docs/fault-matrix.md` is the same table).
 
-No cell hangs, and after none of them anything is left: no task, no thread, no socket, no slot of the mock
-(`tests/matrix/stage.py` sees to both).
+No cell may hang or leave a task, thread, socket or slot of the mock behind; `tests/matrix/stage.py` checks both.
 """
 
 from pathlib import Path
@@ -15,19 +14,19 @@ from tests.matrix.table import CELLS, NOT_FELT, WITHIN_S, Cell
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: f"{cell.fault} | {cell.call}")
-async def test_a_call_under_a_fault(cell: Cell, tmp_path: Path) -> None:
+async def test_call_under_fault_has_expected_outcome(cell: Cell, tmp_path: Path) -> None:
     outcome = await played(cell.fault, cell.call, tmp_path, limit=cell.limit, recovers=cell.recovers)
 
     assert (outcome.result, outcome.status, outcome.told) == (cell.result, cell.status, cell.told)
     assert outcome.seconds <= WITHIN_S
 
 
-def test_every_action_at_every_point_is_in_the_matrix() -> None:
+def test_matrix_has_every_action_at_every_point() -> None:
     there_are = {(point, action) for point, what in POINTS.items() for action in what.actions}
     played_here = {(fault["at"], fault["do"]) for fault in (described(cell.fault) for cell in CELLS)}
 
     assert played_here == there_are - set(NOT_FELT)
 
 
-def test_every_call_is_in_the_matrix() -> None:
+def test_matrix_has_every_call() -> None:
     assert {cell.call for cell in CELLS} == set(CALLS)

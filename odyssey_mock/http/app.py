@@ -1,8 +1,8 @@
-"""The ASGI application: every route, and what all of them share.
+"""The ASGI application: its routes and middleware.
 
-From the outside in: CORS, so that a browser can read every answer, errors too; the `Date` of the server's own clock;
-the journal; the report of defects; and the fault point of the whole server. Those of single requests stand where their
-routes are registered (`http/routes/`). Errors are FastAPI-shaped throughout (`protocol.md`
+The middleware, from outer to inner: CORS, the `Date` header from the server's clock, the journal, the report of
+defects, and the fault point of the whole server. With CORS outermost, browsers can also read error responses. Fault
+points of single requests are declared with their routes (`http/routes/`). Errors have FastAPI's form (`protocol.md`
 section 2).
 """
 
@@ -54,22 +54,22 @@ EXPOSED_HEADERS = (
     "Content-Range",
     "Content-Length",
 )
-"""What a page of another origin may read of an answer, beside what it always may (Fetch, CORS-safelisted)."""
+"""Response headers that pages of other origins may read, in addition to the CORS-safelisted ones (Fetch standard)."""
 
 IMAGE_SHOWN = 64
-"""Characters of an image's data URL in a body that the journal keeps."""
+"""Number of characters of an image's data URL that the journal keeps."""
 
 SECRET_PARTS = frozenset({"resource"})
-"""Parameters of paths that open what they name to whoever knows them."""
+"""Path parameters that grant access to the resource they name, and are therefore redacted in the journal."""
 
 CONTROL_PREFIX = "/_mock/"
-"""Where the control API is; it is no part of the service, and not journalled."""
+"""Path prefix of the control API, which is not part of the service and not recorded in the journal."""
 
 logger = logging.getLogger("odyssey_mock")
 
 
 def create_app(backend: Backend, go_away: GoAway) -> Starlette:
-    """Make the application of one backend; `go_away` lets its server go away."""
+    """Make the application of one backend; `go_away` takes its server offline."""
     callers = Callers(
         accounts=backend.accounts, tokens=backend.tokens, sessions=backend.sessions, streams=backend.streams
     )
@@ -94,7 +94,7 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
 
 
 def _routes(backend: Backend, callers: Callers, go_away: GoAway) -> list[BaseRoute]:
-    """Give each part of the service what it works on."""
+    """Make the routes of all parts of the service."""
     gate = FaultGate(backend.faults, backend.clock)
     accounts, sessions, streams, recordings = backend.accounts, backend.sessions, backend.streams, backend.recordings
     parts = (
@@ -152,7 +152,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway) -> list[BaseRou
 
 
 class _Dated:
-    """Gives every response the `Date` that an origin server with a clock owes (RFC 9110 section 6.6.1)."""
+    """Adds a `Date` header to every response, as an origin server with a clock must (RFC 9110 section 6.6.1)."""
 
     def __init__(self, app: ASGIApp, now: Callable[[], float]) -> None:
         self._app = app
@@ -171,7 +171,7 @@ class _Dated:
 
 
 class _Journalled:
-    """Writes a `rest` entry for every request, before its client has read the end of the answer."""
+    """Records a `rest` entry for every request, before the client can read the end of the response."""
 
     def __init__(self, app: ASGIApp, journal: Journal) -> None:
         self._app = app
@@ -205,7 +205,7 @@ class _Journalled:
 
 
 class _Exchange:
-    """One request and its response, as far as they have come."""
+    """One request and its response, as far as they were received and sent."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -216,16 +216,16 @@ class _Exchange:
         self.is_json = False
 
     def record(self, journal: Journal) -> None:
-        """Write it down, once. A status of null: the client was gone before there was one."""
+        """Record the exchange once. The status is null if the client disconnected before the response."""
         if self._recorded:
             return
         self._recorded = True
         route = self._scope.get("route")
         template = route.template if isinstance(route, ServiceRoute) else self._scope["path"]
         method = self._scope["method"]
-        # Set by the routes, once they know whose request it is: `request.state.account = ...`
+        # The routes set these once they know them: `request.state.account = ...`
         known = self._scope.get("state", {})
-        # The answer is then not what the route would have said, or does not come as it would have.
+        # The name of the fault explains a response that differs from the usual one.
         fault: dict[str, JSON] = {"fault": known["fault"]} if "fault" in known else {}
         journal.record(
             "rest",
@@ -245,7 +245,7 @@ class _Exchange:
 
 
 def _path(scope: Scope) -> str:
-    """The path, without what stands in it for a permission."""
+    """Return the path with `SECRET_PARTS` redacted."""
     path: str = scope["path"]
     secrets = (value for name, value in scope.get("path_params", {}).items() if name in SECRET_PARTS)
     for secret in secrets:
@@ -254,7 +254,7 @@ def _path(scope: Scope) -> str:
 
 
 def _query(scope: Scope) -> JSON:
-    """The query by name; a list where a name comes more than once."""
+    """Return the query parameters by name; a list if a name occurs more than once."""
     pairs = QueryParams(scope["query_string"])
     return {name: values[0] if len(values := pairs.getlist(name)) == 1 else values for name in pairs}
 
@@ -269,7 +269,7 @@ def _read_json(body: bytearray) -> JSON:
 
 
 def _with_images_cut(value: JSON) -> JSON:
-    """Shorten every `data:` URL: images are most of a script, and say nothing to a reader."""
+    """Shorten every `data:` URL: images are the largest part of a script and are of no use to a reader."""
     match value:
         case str() if value.startswith("data:"):
             return value[:IMAGE_SHOWN]
@@ -282,7 +282,7 @@ def _with_images_cut(value: JSON) -> JSON:
 
 
 class _Reported:
-    """Answers 500 where a route or a fault has a defect, and shows the defect in the log and in the journal."""
+    """Responds with a 500 to an unexpected exception, and reports it in the log and in the journal."""
 
     def __init__(self, app: ASGIApp, journal: Journal) -> None:
         self._app = app
@@ -299,18 +299,16 @@ class _Reported:
         try:
             await self._app(scope, receive, said)
         except ClientDisconnect:
-            # It hung up before its request was whole: nobody's defect, and nobody to answer. The journal has it.
+            # The client disconnected before its request was complete. This is not a defect; the journal records it.
             return
         except Exception as error:
-            # The outermost place that still can answer: whatever a route raises ends here, and none of it unseen.
+            # The outermost place that can still respond: every unexpected exception must be reported here.
             what = f"{scope['type']} {scope['path']}"
-            logger.exception("a defect of the mock, at %s", what)
+            logger.exception("unexpected exception in the mock, at %s", what)
             self._journal.record("note", "defect", at=what, error=repr(error), trace=_trace(error))
             if scope["type"] != "http" or has_begun:
                 raise
-            detail = (
-                f"a defect of the mock: {type(error).__name__}; its log and GET /_mock/journal?name=defect say more"
-            )
+            detail = f"unexpected {type(error).__name__} in the mock; see its log and GET /_mock/journal?name=defect"
             await JSONResponse({"detail": detail}, 500)(scope, receive, send)
 
 

@@ -1,4 +1,4 @@
-"""What WHEP and HLS share: who may watch, and how another method is refused (`protocol.md` section 5)."""
+"""Authorization and method errors, shared by WHEP and HLS (`protocol.md` section 5)."""
 
 from collections.abc import Mapping
 from typing import override
@@ -11,7 +11,7 @@ from odyssey_mock.http.fault_points import ServiceRoute
 
 
 class BroadcastRoute(ServiceRoute):
-    """A path below a broadcast. What is refused is a `BroadcastError`, another method among it (405)."""
+    """A route below a broadcast, which responds to unsupported methods with a `BroadcastError` (405)."""
 
     @override
     def not_allowed(self, method: str, allowed: str) -> Exception:
@@ -19,15 +19,15 @@ class BroadcastRoute(ServiceRoute):
 
 
 def broadcast_of(request: Request, broadcasts: Mapping[str, Broadcast]) -> Broadcast:
-    """Find the broadcast that the request's path names, live or lingering, and name its stream in the journal.
+    """Return the broadcast named in the path, live or lingering, and relate the journal entry to its stream.
 
     Raises:
-        BroadcastError: 404, there is none.
+        BroadcastError: 404, no such broadcast exists.
     """
     stream_id: str = request.path_params["stream_id"]
     broadcast = broadcasts.get(stream_id)
     if broadcast is None:
-        raise BroadcastError(404, f"no broadcast of a stream {stream_id[:64]!r}: it has ended, or never was")
+        raise BroadcastError(404, f"no broadcast of stream {stream_id[:64]!r}: it has ended or never existed")
     request.state.account = broadcast.account_id
     request.state.session = broadcast.session_id
     request.state.stream = stream_id
@@ -35,17 +35,17 @@ def broadcast_of(request: Request, broadcasts: Mapping[str, Broadcast]) -> Broad
 
 
 def authorize(request: Request, broadcast: Broadcast) -> None:
-    """Let those pass who have its token: in the query, or as a bearer token (RFC 6750).
+    """Check the spectator token, in the query or as a bearer token (RFC 6750).
 
     Raises:
-        BroadcastError: 401, the token is missing or wrong.
+        BroadcastError: 401, the token is missing or invalid.
     """
     token = request.query_params.get("token")
     if token is None:
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         token = bearer.strip() if scheme.lower() == "bearer" else ""
     if not broadcast.accepts(token):
-        got = "another one" if token else "none"
+        got = "an invalid token" if token else "none"
         raise BroadcastError(
             401,
             f"expected the spectator_token of broadcast_ready, as ?token= or bearer token, got {got}",
@@ -54,10 +54,10 @@ def authorize(request: Request, broadcast: Broadcast) -> None:
 
 
 def authorized_broadcast_of(request: Request, broadcasts: Mapping[str, Broadcast]) -> Broadcast:
-    """Find it as `broadcast_of` does, live or lingering, for those whom `authorize` lets pass.
+    """Return the broadcast named in the path, live or lingering, after checking the spectator token.
 
     Raises:
-        BroadcastError: 404, there is none; 401, the token is missing or wrong.
+        BroadcastError: 404, no such broadcast exists; 401, the token is missing or invalid.
     """
     broadcast = broadcast_of(request, broadcasts)
     authorize(request, broadcast)

@@ -1,4 +1,4 @@
-"""Who asks, and for what: as a route lets in, and as a fault is narrowed, before the route deals with the request."""
+"""Identifying the account, session and stream of a request, for authorization and for `match` of faults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ from odyssey_mock.sessions.registry import SessionRegistry
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is known of a request before its route deals with it."""
+    """What is known about a request before its route handles it."""
 
     account: str | None = None
     session: str | None = None
     stream: str | None = None
     more: Mapping[str, JSON] = MappingProxyType({})
-    """What else a fault may match: `job`, `artifact`."""
+    """Further values that a fault may match: `job`, `artifact`."""
 
 
 def authorized(request: Request, accounts: Accounts) -> Account:
-    """Find the account whose access token the request carries (RFC 6750), and name it in the journal.
+    """Return the account of the request's access token (RFC 6750), and relate the journal entry to it.
 
     Raises:
-        ApiError: 401, there is no token.
-        InvalidTokenError: it is unknown or expired.
+        ApiError: 401, the token is missing.
+        InvalidTokenError: the token is unknown or expired.
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -43,7 +43,7 @@ def authorized(request: Request, accounts: Accounts) -> Account:
 
 
 class Callers:
-    """Works out who asks, and for what. Each `by_...` is one way to tell; a route names that of its fault point."""
+    """Identifies the caller and the target of requests. A route chooses a `by_...` method for its fault point."""
 
     def __init__(
         self, *, accounts: Accounts, tokens: SessionTokens, sessions: SessionRegistry, streams: StreamStore
@@ -54,7 +54,7 @@ class Callers:
         self._streams = streams
 
     def account_of(self, scope: Scope) -> str | None:
-        """Find the account whose access token a request carries, or whose session token an upgrade."""
+        """Return the account id of a request's access token or of an upgrade's session token; None if invalid."""
         connection = HTTPConnection(scope)
         try:
             if scope["type"] == "websocket":
@@ -64,27 +64,27 @@ class Callers:
             return None
 
     def by_access_token(self, scope: Scope, _body: bytes) -> Asked:
-        """The account is that of the access token; the path may name a stream or a job."""
+        """Take the account from the access token, and a stream or job from the path."""
         stream_id: str | None = scope["path_params"].get("stream_id")
         return Asked(account=self.account_of(scope), stream=stream_id, more=_named(scope))
 
     def by_api_key(self, _scope: Scope, body: bytes) -> Asked:
-        """The account is that of the API key in the body."""
+        """Take the account from the API key in the body."""
         key = _told(body, "api_key")
         return Asked(account=None if key is None else account_id(key))
 
     def by_session(self, scope: Scope, body: bytes) -> Asked:
-        """The account is that of the access token; the body names the session."""
+        """Take the account from the access token, and the session from the body."""
         return Asked(account=self.account_of(scope), session=_told(body, "session_id"))
 
     def by_streamer(self, scope: Scope, _body: bytes) -> Asked:
-        """Account and session are those that hold the streamer in the path."""
+        """Take the account and session that hold the streamer named in the path."""
         held = self._sessions.sessions.values()
         session = next((each for each in held if each.streamer_id == scope["path_params"]["streamer_id"]), None)
         return Asked() if session is None else Asked(account=session.account_id, session=session.id)
 
     def by_stream(self, scope: Scope, _body: bytes) -> Asked:
-        """Account and session are those of the stream in the path, whoever asks."""
+        """Take the account and session of the stream named in the path, regardless of the caller."""
         stream_id: str | None = scope["path_params"].get("stream_id")
         record = self._streams.records.get(stream_id or "")
         if record is None:
@@ -93,13 +93,13 @@ class Callers:
 
 
 def _named(scope: Scope) -> Mapping[str, JSON]:
-    """What the path names beside a stream."""
+    """Return the job and the artifact named in the path."""
     fields: Mapping[str, str] = scope["path_params"]
     return {name: fields[field] for name, field in (("job", "job_id"), ("artifact", "artifact")) if field in fields}
 
 
 def _told(body: bytes, field: str) -> str | None:
-    """What a body says in one of its fields; None where that is no text."""
+    """Return a field of a JSON body; None if it is missing or not a string."""
     try:
         fields = read_json(body)
     except (ValueError, RecursionError):

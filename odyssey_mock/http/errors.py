@@ -1,7 +1,6 @@
-"""Errors as clients read them (`protocol.md` sections 2 and 5): the answers, and which error of the mock gets which.
+"""Error responses (`protocol.md` sections 2 and 5), and the mapping from the mock's errors to them.
 
-Below this package nothing knows of HTTP: what cannot be done is raised there as an error of that package. `ANSWERS`
-says what each of them is on the wire.
+Lower layers know nothing about HTTP and raise their own errors. `ANSWERS` maps each of them to a response.
 """
 
 import json
@@ -43,7 +42,7 @@ BILLING_URL = "https://platform.odyssey.ml/billing"
 
 
 class ApiError(PicklableError):
-    """An answer other than the one asked for: a status, and what its body has under `detail`."""
+    """An error response: a status and the `detail` of its body."""
 
     def __init__(self, status: int, detail: JSON, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{status}: {detail}")
@@ -52,22 +51,22 @@ class ApiError(PicklableError):
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        """Make the answer: FastAPI-shaped, `{"detail": ...}`."""
-        # In ASCII: what it repeats may have lone surrogates in it, which JSON can escape and UTF-8 cannot encode.
+        """Make the response, in FastAPI's form: `{"detail": ...}`."""
+        # ASCII only: `detail` may repeat lone surrogates, which JSON can escape but UTF-8 cannot encode.
         return Response(json.dumps({"detail": self.detail}), self.status, self.headers, media_type="application/json")
 
 
 class BroadcastError(ApiError):
-    """An answer other than the one asked for, in the form that the vendor's media server has for it."""
+    """An error response in the form of the vendor's media server."""
 
     @override
     def response(self) -> Response:
-        """Make the answer: `{"status": "error", "error": ...}`."""
+        """Make the response: `{"status": "error", "error": ...}`."""
         return JSONResponse({"status": "error", "error": self.detail}, self.status, self.headers)
 
 
 def unprocessable(loc: Sequence[str | int], message: str, kind: str) -> ApiError:
-    """422 for one place of the request, `loc`, such as `("body", "api_key")`; `kind` as pydantic names it."""
+    """Make a 422 for the place `loc` of the request, such as `("body", "api_key")`; `kind` is a pydantic error type."""
     return ApiError(422, [{"loc": [*loc], "msg": message, "type": kind}])
 
 
@@ -78,31 +77,31 @@ USAGE_ERRORS: Mapping[UsageCode, tuple[str, str]] = {
     ),
     "CONCURRENT_LIMIT_REACHED": (
         "Maximum concurrent sessions ({limit}) reached",
-        "Close another session and try again",
+        "Close another session and retry",
     ),
     "STREAM_DURATION_EXCEEDED": (
         "Maximum stream duration ({max_duration_seconds:g} seconds) exceeded",
         "Start a new stream",
     ),
     "ACCOUNT_SUSPENDED": ("Account suspended: {reason}", "Contact support"),
-    "RATE_LIMITED": ("Too many requests; try again in {retry_after_seconds:g} seconds", "Wait, then try again"),
+    "RATE_LIMITED": ("Too many requests; retry in {retry_after_seconds:g} seconds", "Wait, then try again"),
 }
-"""Message and action of each usage error, by code; the message's fields are the keys of its `details`."""
+"""Message and action of each usage error, by code; the message is formatted with its `details`."""
 
 
 def usage_error(
     code: UsageCode, *, form: UsageErrorForm = "object", message: str | None = None, **details: str | float
 ) -> ApiError:
-    """429 for a limit of the account; `details` as `protocol.md` section 2 lists them for the code.
+    """Make a 429 for a limit of the account, with the `details` that `protocol.md` section 2 lists for the code.
 
-    `message` says more of the cause than that of the code does, with the same fields.
+    `message` replaces the usual message of the code and may use the same fields.
 
     Raises:
-        KeyError: a detail of the code is missing.
+        KeyError: a required detail is missing.
     """
     usual, action = USAGE_ERRORS[code]
     text = (message or usual).format_map(details)
-    # Whole seconds (RFC 9110 section 10.2.3), and none too early.
+    # Whole seconds (RFC 9110 section 10.2.3), rounded up so that clients do not retry too early.
     headers = {"Retry-After": f"{math.ceil(float(details['retry_after_seconds']))}"} if code == "RATE_LIMITED" else {}
     if form == "string":
         return ApiError(429, text, headers)
@@ -114,13 +113,13 @@ def _queue_full(full: QueueFullError, form: UsageErrorForm) -> ApiError:
     return usage_error(
         "RATE_LIMITED",
         form=form,
-        message=f"{full.queued} simulations are queued, and an account may have {full.limit}; "
-        "try again in {retry_after_seconds:g} seconds",
+        message=f"{full.queued} simulations are queued, the limit of an account is {full.limit}; "
+        "retry in {retry_after_seconds:g} seconds",
         retry_after_seconds=full.retry_after_seconds,
     )
 
 
-type _Answer = Callable[[Any, UsageErrorForm], ApiError]  # Any: each takes errors of its own type
+type _Answer = Callable[[Any, UsageErrorForm], ApiError]  # Any: each takes its own type of error
 
 ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
     {
@@ -143,20 +142,20 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
         NoArtifactError: lambda error, _: ApiError(404, f"Artifact not found: {error}"),
         FaultError: lambda error, _: unprocessable(["body"], str(error), "value_error"),
         SpectatorGoneError: lambda error, _: BroadcastError(
-            404, f"the spectator was ended before it was answered: {error}"
+            404, f"the spectator ended before the SDP answer was sent: {error}"
         ),
         FragmentError: lambda error, _: BroadcastError(400, f"expected {FRAGMENT} (RFC 8840): {error}"),
-        NoPlaylistError: lambda error, _: BroadcastError(404, f"there is no playlist: {error}"),
+        NoPlaylistError: lambda error, _: BroadcastError(404, f"no playlist: {error}"),
     }
 )
-"""What each error that is raised below HTTP is on the wire, its subclasses included."""
+"""The response to each error of lower layers and to its subclasses."""
 
 
 def answer_to(error: Exception, form: UsageErrorForm = "object") -> ApiError:
-    """Say what an error is on the wire; `form`: of usage errors.
+    """Return the response to an error; `form` is the form of usage errors.
 
     Raises:
-        KeyError: there is no answer to it: it is a defect.
+        KeyError: the error has no response, which is a defect.
     """
     if isinstance(error, ApiError):
         return error
@@ -165,7 +164,7 @@ def answer_to(error: Exception, form: UsageErrorForm = "object") -> ApiError:
 
 
 def exception_handlers(form: UsageErrorForm) -> dict[type[Exception], ExceptionHandler]:
-    """Make what Starlette turns errors into answers with; `form`: of usage errors."""
+    """Make the exception handlers of the Starlette application; `form` is the form of usage errors."""
 
     async def answer(_request: object, error: Exception) -> Response:
         return answer_to(error, form).response()
@@ -179,19 +178,19 @@ async def _http_exception(_request: object, error: Exception) -> Response:
 
 
 async def parse[M: BaseModel](model: type[M], request: Request) -> M:
-    """Read the body of the request as a `model`.
+    """Parse the body of the request as a `model`.
 
     Raises:
-        ApiError: 422, with an entry for each thing that is wrong.
+        ApiError: 422, with one entry for each invalid value.
     """
     return validate(model, await read_body(request), "body")
 
 
 async def read_body(request: Request) -> JSON:
-    """Read the body of the request as JSON.
+    """Parse the body of the request as JSON.
 
     Raises:
-        ApiError: 422, there is none, or none that is JSON.
+        ApiError: 422, the body is missing or is not JSON.
     """
     body = await request.body()
     if not body:
@@ -204,15 +203,15 @@ async def read_body(request: Request) -> JSON:
 
 
 def validate[M: BaseModel](model: type[M], value: object, source: Literal["body", "query"]) -> M:
-    """Read `value` as a `model`; `source` is where it came from, as errors name it.
+    """Validate `value` as a `model`; `source` is the part of the request that errors name.
 
     Raises:
-        ApiError: 422, with an entry for each thing that is wrong.
+        ApiError: 422, with one entry for each invalid value.
     """
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        # Without the input: it may be a secret.
+        # Without the input, which may be a secret.
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise ApiError(
             422, [{"loc": [source, *each["loc"]], "msg": each["msg"], "type": each["type"]} for each in found]

@@ -1,4 +1,4 @@
-"""Routes that say where they are registered which fault point their requests pass, and what is done where one fires."""
+"""Routes with fault points, and the check for faults before each request."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import override
@@ -16,25 +16,25 @@ from odyssey_mock.http.fault_responses import ACTIONS, Exchange
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
 type WhoAsks = Callable[[Scope, bytes], Asked]
-"""Works out of a request and its body who asks, and for what: one of the methods of `Callers`."""
+"""Identifies the caller and target of a request from its scope and body: one of the methods of `Callers`."""
 
 
 class FaultGate:
-    """Asks the list of faults about requests, and does what it says."""
+    """Checks requests against the faults, and executes a fault that fires."""
 
     def __init__(self, faults: Faults, clock: Clock) -> None:
         self._faults = faults
         self._clock = clock
 
     def at(self, point: str, endpoint: Endpoint, who: WhoAsks) -> "FaultPoint":
-        """Put a point of the catalog before an endpoint; `who` says what a fault there can be narrowed to."""
+        """Put a fault point before an endpoint; `who` provides the values that a fault can match."""
         return FaultPoint(point, endpoint, self, who)
 
     async def let_pass(self, passed: "FaultPoint", scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request be answered as usual, unless a fault fires."""
+        """Handle a request as usual, unless a fault fires."""
         if not self._faults.any_at(passed.point):
             return await passed.usual(scope, receive, send)
-        # Whole, before anything fires: it may say whose it is, and what is done then begins in that very moment.
+        # Read the whole body before firing: `who` may need it, and a delay begins once the request is complete.
         body = await _read(receive)
         if body is None:
             return None
@@ -52,12 +52,12 @@ class FaultGate:
 
 
 class FaultPoint:
-    """An endpoint behind a point of the catalog.
+    """An endpoint behind a fault point.
 
     Attributes:
-        point: its name.
-        who: who asks.
-        usual: what answers where no fault fires. What the endpoint raises has become an answer there.
+        point: the name of the fault point.
+        who: identifies the caller and target of a request.
+        usual: handles the request if no fault fires. It turns exceptions of the endpoint into responses.
     """
 
     def __init__(self, point: str, endpoint: Endpoint, gate: FaultGate, who: WhoAsks) -> None:
@@ -71,13 +71,13 @@ class FaultPoint:
 
 
 class ServiceRoute(Route):
-    """A path of the service: for each of its methods an endpoint, most of them behind a fault point.
+    """A path of the service with an endpoint per method, most of them behind a fault point.
 
-    HEAD is answered as GET is, and passes its point.
+    HEAD requests use the endpoint and the fault point of GET.
 
     Attributes:
-        operations: by method.
-        template: the path as the journal shows it.
+        operations: the endpoints by method.
+        template: the path as shown in the journal.
     """
 
     def __init__(
@@ -93,19 +93,19 @@ class ServiceRoute(Route):
 
     @override
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request to this path; 405, with the methods that there are, where it has none of them."""
+        """Handle a request to this path; respond with a 405 and the allowed methods if its method is not supported."""
         allowed = sorted(self.methods or ())
         if scope["method"] not in allowed:
             raise self.not_allowed(scope["method"], ", ".join(allowed))
         await self.app(scope, receive, send)
 
-    def not_allowed(self, method: str, allowed: str) -> Exception:  # noqa: ARG002 - others say which came
-        """Make the error of a method that this path does not have."""
+    def not_allowed(self, method: str, allowed: str) -> Exception:  # noqa: ARG002 - subclasses use it
+        """Make the error for an unsupported method."""
         return HTTPException(405, headers={"Allow": allowed})
 
 
 class _Operations:
-    """The endpoints of one path by method."""
+    """Dispatches requests of one path to endpoints by method."""
 
     def __init__(self, apps: Mapping[str, ASGIApp]) -> None:
         self._apps = apps
@@ -113,12 +113,12 @@ class _Operations:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
         app = self._apps.get("GET" if method == "HEAD" else method)
-        assert app is not None  # the route has seen to that
+        assert app is not None  # the route has checked the method
         await app(scope, receive, send)
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """The body of a request; None where the client was gone before its end."""
+    """Return the body of a request; None if the client disconnected before its end."""
     body = bytearray()
     while True:
         message = await receive()
@@ -130,7 +130,7 @@ async def _read(receive: Receive) -> bytes | None:
 
 
 class _Again:
-    """Gives a body that was read already once more, then what comes after it."""
+    """A `receive` that replays a body that was read already, then continues with later messages."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
         self._body: bytes | None = body

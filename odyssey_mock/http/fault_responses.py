@@ -1,4 +1,4 @@
-"""What can be done to a request instead of answering it as usual: a function for each action, by its name."""
+"""The fault actions of HTTP requests: one function for each action."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,18 +17,18 @@ from odyssey_mock.http.pacing import Pace
 from odyssey_mock.http.uvicorn_server import TcpConnection, connection_of
 
 TICKS = 20
-"""Pieces in which a slow answer is sent in a second, at most."""
+"""Maximum number of pieces per second in which a slow response is sent."""
 
 BODILESS = frozenset({204, 304})
-"""Statuses whose answers have no body (RFC 9110 section 6.4.1)."""
+"""Statuses whose responses have no body (RFC 9110 section 6.4.1)."""
 
 _BROADCAST = ("whep.offer", "whep.candidates", "whep.leave", "hls.")
-"""How the points begin whose errors are those of the vendor's media server (`protocol.md` section 5)."""
+"""Prefixes of the points whose errors have the form of the vendor's media server (`protocol.md` section 5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request, what would answer it, and where the answer goes."""
+    """One request, the app that handles it, and the channel for the response."""
 
     app: ASGIApp
     clock: Clock
@@ -39,15 +39,15 @@ class Exchange:
 
     @property
     def connection(self) -> TcpConnection:
-        """What the request came on."""
+        """The TCP connection of the request."""
         return connection_of(self.scope)
 
     async def usual(self, send: Send | None = None) -> None:
-        """Let the request be answered as usual; `send`: where to, if not to the client."""
+        """Handle the request as usual; `send` replaces the channel to the client."""
         await self.app(self.scope, self.receive, send or self.send)
 
     async def answer(self, response: Response) -> None:
-        """Answer with that."""
+        """Send a response."""
         await response(self.scope, self.receive, self.send)
 
 
@@ -79,7 +79,7 @@ async def _reset(exchange: Exchange, _fault: Fault) -> None:
 
 
 async def _truncate(exchange: Exchange, _fault: Fault) -> None:
-    """An answer without a body is cut before its first byte."""
+    """Cut the connection in the middle of the body; without a body, before the first byte of the response."""
     head: Message = {}
     left = 0
 
@@ -108,7 +108,7 @@ async def _wrong_shape(exchange: Exchange, fault: Fault) -> None:
 
 
 async def _replace_body(exchange: Exchange, body: bytes) -> None:
-    """Answer with the usual status and headers, or with 200 where that status allows of no body, and another body."""
+    """Respond with the usual status and headers but another body; with a 200 if the usual status allows no body."""
 
     async def replaced(message: Message) -> None:
         if message["type"] != "http.response.start":
@@ -164,4 +164,4 @@ ACTIONS: Mapping[str, Callable[[Exchange, Fault], Awaitable[None]]] = MappingPro
         "slow": _slow,
     }
 )
-"""Every action of HTTP. Each is done with a request whose body has come whole."""
+"""All fault actions of HTTP, by name. They are called once the whole body of the request was received."""

@@ -1,4 +1,4 @@
-"""The whole server goes away, as when its machine or its network breaks down, and comes back."""
+"""Outages: the whole server becomes unreachable, as if its machine or network failed, and comes back."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,11 +14,11 @@ from odyssey_mock.http.uvicorn_server import HttpServer
 from odyssey_mock.sessions.registry import SessionRegistry
 
 type GoAway = Callable[[float | None], Awaitable[None]]
-"""Lets the server go away, and come back after so many seconds; None for not by itself."""
+"""Takes the server offline for a number of seconds; None for an unlimited time."""
 
 
 class Outage:
-    """Whether the server can be reached. What it knows stays: accounts, tokens, jobs, and sessions for their grace."""
+    """Takes the server offline and back. Accounts, tokens and jobs are kept, and sessions for `session_grace`."""
 
     def __init__(
         self, http: HttpServer, *, clock: Clock, journal: Journal, sessions: SessionRegistry, broadcasts: Broadcasts
@@ -33,16 +33,16 @@ class Outage:
 
     @property
     def is_away(self) -> bool:
-        """Whether it cannot be reached."""
+        """Whether the server is unreachable."""
         return self._http.is_away
 
     async def go(self, seconds: float | None = None) -> None:
-        """Cut all that is connected, and refuse whoever wants to connect; nothing where the mock was left.
+        """Cut all connections and refuse new ones. Has no effect while the mock is closing or after it was closed.
 
-        Where it is away already, it comes back as this call says.
+        If the server is away already, this call replaces the time of its return.
 
         Args:
-            seconds: when to come back, on the server's clock; None for not by itself.
+            seconds: the length of the outage on the server's clock; None lasts until `come_back()`.
 
         Raises:
             ValueError: `seconds` is negative or not a number.
@@ -60,7 +60,7 @@ class Outage:
             await self._http.go_away()
 
     async def come_back(self) -> None:
-        """Listen again, under the same address; nothing where it is not away, or the mock was left."""
+        """Listen again on the same address. Has no effect if the server is not away or the mock was closed."""
         self._comes_back(None)
         async with self._changing:
             if not self.is_away or self._http.is_stopping:
@@ -74,7 +74,7 @@ class Outage:
         self._return = deadline
 
     def _fall_silent(self) -> None:
-        """Let no peer say goodbye as its socket is cut: a breakdown is not to be taken for an end."""
+        """Keep peers from closing properly when their socket is cut: an outage must not look like a normal end."""
         for session in self._sessions.sessions.values():
             session.vanish()
         for broadcast in self._broadcasts.values():
@@ -89,7 +89,7 @@ class OutagePoint:
     """The fault point `server`, which every request and upgrade passes before it is routed."""
 
     def __init__(self, app: ASGIApp, *, faults: Faults, callers: Callers, go_away: GoAway, spared: str) -> None:
-        """`spared`: how the paths begin that do not pass it."""
+        """Create the fault point; paths that begin with `spared` do not pass it."""
         self._app = app
         self._faults = faults
         self._callers = callers
@@ -100,7 +100,7 @@ class OutagePoint:
         if self._faults.any_at("server") and not scope["path"].startswith(self._spared):
             fault = self._faults.fire("server", account=self._callers.account_of(scope))
             if fault is not None:
-                # This request's connection is one of those that are cut.
+                # This also cuts the connection of this request.
                 await self._go_away(fault.number("seconds"))
                 return
         await self._app(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Waiting on the server's clock in a request: for as long as its client does, and so that a manual clock keeps step."""
+"""`Pace`: pauses of a request on the server's clock, which end when the client disconnects."""
 
 import asyncio
 from types import TracebackType
@@ -8,20 +8,20 @@ from odyssey_mock.core.clock import Clock
 from odyssey_mock.http.uvicorn_server import TcpConnection
 
 SETTLE_LIMIT = 1.0
-"""Seconds of real time that whoever moves a manual clock waits for what a request then does."""
+"""Maximum seconds of real time that advancing a manual clock waits for the work of a request after a pause."""
 GRAIN = 1e-6
-"""Seconds: of instants since the epoch, floats tell apart no less than a fraction of that."""
+"""Tolerance in seconds for instants since the epoch, larger than the rounding error of floats."""
 
 
 class Pace:
-    """The pauses of one request, a context manager.
+    """The pauses of one request, as a context manager.
 
-    Whoever advances a manual clock past the end of a pause goes on once the request has come to its next pause, or is
-    over: so twenty pauses of a second are passed by `advance(20)`, and what was late has been sent.
+    Advancing a manual clock past the end of a pause waits until the request reaches its next pause or ends. So
+    `advance(20)` passes twenty pauses of one second, and delayed data has been sent when it returns.
     """
 
     def __init__(self, clock: Clock, connection: TcpConnection, name: str) -> None:
-        """`name`: of its deadlines."""
+        """Create the pauses; `name` is the name of their deadlines."""
         self._clock = clock
         self._connection = connection
         self._name = name
@@ -36,13 +36,13 @@ class Pace:
         self._settled.set()
 
     async def until(self, instant: float) -> None:
-        """Pause to an instant of the server's time, in seconds since the epoch; not at all where that is past."""
+        """Pause until an instant of the server's time, in seconds since the epoch; return at once if it has passed."""
         seconds = instant - self._clock.time() - GRAIN
         if seconds > 0 and not self._connection.lost.done():
             await self.pause(seconds)
 
     async def pause(self, seconds: float) -> None:
-        """Let `seconds` pass on the server's clock; no longer than until the connection is lost."""
+        """Wait until `seconds` have passed on the server's clock or the connection is lost."""
         passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         before, self._settled = self._settled, asyncio.Event()
         after = self._settled
@@ -67,5 +67,5 @@ async def _within(seconds: float, event: asyncio.Event) -> None:
         async with asyncio.timeout(seconds):
             await event.wait()
     except TimeoutError:
-        # A client that does not read what is sent to it: the clock is not held up by that.
+        # The client does not read the response. That must not block the clock.
         return

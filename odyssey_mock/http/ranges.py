@@ -1,4 +1,4 @@
-"""Which bytes of a file a request wants, and whether it wants them still (RFC 9110 sections 13 and 14)."""
+"""Range requests and conditional requests for files (RFC 9110 sections 13 and 14)."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 
 MOST_PARTS = 16
-"""Parts of a file in one answer; who asks for more gets the whole (RFC 9110 section 17.15)."""
+"""Maximum number of parts in one response; a request for more gets the whole file (RFC 9110 section 17.15)."""
 
 _RANGES = re.compile(r"bytes=[\d\-, \t]+", re.ASCII | re.IGNORECASE)
 _RANGE = re.compile(r"(?P<first>\d*)-(?P<last>\d*)", re.ASCII)
@@ -14,16 +14,16 @@ _TAG = re.compile(r'(?P<weak>W/)?(?P<tag>"[^"]*")')
 
 
 class UnsatisfiableError(Exception):
-    """No byte of the file is in any of the ranges."""
+    """None of the ranges contains a byte of the file."""
 
 
 def wanted_parts(headers: Headers, etag: str, size: int) -> Sequence[range] | None:
-    """Read `Range` and `If-Range` of a GET for a file of `size` bytes; None where the whole file is to be sent.
+    """Return the parts of a file of `size` bytes that `Range` and `If-Range` request; None for the whole file.
 
-    What is no valid `Range` in bytes is passed over, as section 14.2 demands.
+    An invalid `Range` is ignored, as section 14.2 requires.
 
     Raises:
-        UnsatisfiableError: the ranges are valid, and all of them beyond the end of the file.
+        UnsatisfiableError: the ranges are valid, but all of them are beyond the end of the file.
     """
     condition = headers.get("if-range")
     if condition is not None and condition.strip() != etag:
@@ -40,13 +40,13 @@ def wanted_parts(headers: Headers, etag: str, size: int) -> Sequence[range] | No
 
 
 def is_other(headers: Headers, etag: str) -> bool:
-    """Say whether `If-Match` asks for another file than this (strong comparison, section 13.1.1)."""
+    """Return whether `If-Match` names only other files (strong comparison, section 13.1.1)."""
     given = headers.getlist("if-match")
     return bool(given) and not _names(given, etag, weakly=False)
 
 
 def is_known(headers: Headers, etag: str) -> bool:
-    """Say whether the client has this file already, by `If-None-Match` (weak comparison, section 13.1.2)."""
+    """Return whether `If-None-Match` names this file, which the client then has (weak comparison, section 13.1.2)."""
     return _names(headers.getlist("if-none-match"), etag, weakly=True)
 
 
@@ -58,7 +58,7 @@ def _names(given: Sequence[str], etag: str, *, weakly: bool) -> bool:
 
 
 def _parsed(value: str, size: int) -> list[range] | None:
-    """The ranges of a `Range` header, each as far as it is in the file; None where it is no valid one in bytes."""
+    """Parse a `Range` header, clipping each range to the file; None if it is invalid or not in bytes."""
     if not _RANGES.fullmatch(value):
         return None
     parts = []
@@ -82,5 +82,5 @@ def _parsed(value: str, size: int) -> list[range] | None:
 
 
 def _number(digits: str) -> int | None:
-    """Read a position; one of more than twenty digits is beyond every file, whatever the rest of them."""
+    """Parse a position; only the first twenty digits count, because a longer number is beyond every file anyway."""
     return int(digits.lstrip("0")[:20] or "0") if digits else None

@@ -1,4 +1,4 @@
-"""HTTP and WebSocket for an ASGI application: uvicorn, silent, and gone as soon as it is left, or told to go away."""
+"""An HTTP and WebSocket server for an ASGI application: uvicorn without logs, which stops and goes offline at once."""
 
 import asyncio
 import itertools
@@ -18,32 +18,32 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from odyssey_mock.core.network import Network, share
 
 GRACE = 0.25
-"""Seconds that requests under way may take to finish when the mock is left."""
+"""Seconds that requests in progress may take to finish when the mock is closed."""
 WS_MAX_SIZE = 64 << 20
-"""Bytes of one WebSocket message: images come over the socket, as base64."""
+"""Maximum size of a WebSocket message in bytes: images are sent over the socket as base64."""
 KEEP_ALIVE = 75
-"""Seconds an idle connection is kept: longer than clients keep theirs, so that none is closed under a new request."""
+"""Seconds that an idle connection is kept: longer than clients do, so that none is closed during a new request."""
 
 logger = logging.getLogger("odyssey_mock.http")
 logger.setLevel(logging.WARNING)
 
 
 EXTENSION = "odyssey_mock.connection"
-"""Where the scope of a request has its `TcpConnection` (ASGI, `extensions`)."""
+"""Key of the `TcpConnection` in the `extensions` of a request's ASGI scope."""
 
 NO_LINGER = struct.pack("ii", 1, 0)
-"""`SO_LINGER`, on, for no time: closing resets."""
+"""`SO_LINGER` with a timeout of 0: closing the socket resets the connection."""
 
 _numbers = itertools.count()
 
 
 class TcpConnection:
-    """The TCP connection below a request: to be spoilt, and to be watched.
+    """The TCP connection of a request, which faults can cut or reset.
 
     Attributes:
-        lost: has a result once the connection is no more.
-        is_spoilt: whether it was cut or reset from here, so that no answer is to be expected.
-        number: greater than those of connections that came before it.
+        lost: completes once the connection is lost.
+        is_spoilt: whether the server cut or reset the connection, so that no response will be sent.
+        number: a sequence number; later connections have greater numbers.
     """
 
     def __init__(self, transport: asyncio.BaseTransport) -> None:
@@ -56,14 +56,14 @@ class TcpConnection:
 
     @property
     def is_held(self) -> bool:
-        """Whether its request waits on purpose: whoever stops the server need not wait for that."""
+        """Whether the request waits on purpose; stopping the server then does not wait for it."""
         return self._holders > 0
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Wait on purpose in this block; the request's body has come whole."""
+        """Mark the block as waiting on purpose; the request's body must have been received completely."""
         self._holders += 1
-        # After a large body it may be paused, and then its end would not be noticed.
+        # Reading may be paused after a large body, and then the end of the connection would go unnoticed.
         self._transport.resume_reading()
         try:
             yield
@@ -71,31 +71,31 @@ class TcpConnection:
             self._holders -= 1
 
     def reset(self) -> None:
-        """Reset it (RFC 9293 section 3.10.5): the client reads neither what was sent nor an end."""
+        """Reset the connection (RFC 9293 section 3.10.5): the client gets neither unread data nor a regular end."""
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.abort()
 
     def cut(self) -> None:
-        """Close it once what was sent is out, whatever was promised to follow."""
+        """Close the connection after sending buffered data, even in the middle of a response."""
         self.is_spoilt = True
         self._transport.close()
 
     def abort(self) -> None:
-        """Close it at once, without a word of HTTP or WebSocket."""
+        """Close the connection at once, without ending HTTP or WebSocket properly."""
         self.is_spoilt = True
         self._transport.abort()
 
 
 def connection_of(scope: Scope) -> TcpConnection:
-    """Find the connection that a request came on."""
+    """Return the TCP connection of a request."""
     connection: TcpConnection = scope["extensions"][EXTENSION]
     return connection
 
 
 class _HttpProtocol(H11Protocol):
-    """HTTP/1.1, silent: uvicorn's loggers are the whole process's, `access_log=False` would silence them for all."""
+    """HTTP/1.1 with a logger of its own. `access_log=False` would silence all uvicorn servers in the process."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on as they come
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
         super().__init__(*args, **kwargs)
         self.logger = logger
         self.access_log = False
@@ -111,9 +111,9 @@ class _HttpProtocol(H11Protocol):
 
 
 class _WebSocketProtocol(WebSocketsSansIOProtocol):
-    """WebSocket, silent: what uvicorn and websockets log of one has the session token in it."""
+    """WebSocket with a logger of its own: log messages of uvicorn and websockets would contain the session token."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on as they come
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
         super().__init__(*args, **kwargs)
         self.logger = logger
         self.conn.logger = logger
@@ -129,7 +129,7 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
 
 
 class _Connected:
-    """Gives every request its `TcpConnection`."""
+    """Adds the `TcpConnection` to the scope of every request."""
 
     def __init__(self, protocol: _HttpProtocol | _WebSocketProtocol, app: ASGIApp) -> None:
         self._protocol = protocol
@@ -137,18 +137,18 @@ class _Connected:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = self._protocol.connection
-        extensions: MutableMapping[str, Any] = scope.setdefault("extensions", {})  # Any: as ASGI has them
+        extensions: MutableMapping[str, Any] = scope.setdefault("extensions", {})  # Any: as in ASGI
         extensions[EXTENSION] = connection
         await self._app(scope, receive, send)
         if connection.is_spoilt:
-            # Before that uvicorn would miss an answer, and complain.
+            # If the app returned earlier, uvicorn would report a missing response.
             await asyncio.wait([connection.lost])
 
 
 class HttpServer:
-    """uvicorn without its main loop, which ticks every 100 ms, and without its hand on signals.
+    """uvicorn without its main loop, which ticks every 100 ms, and without its signal handlers.
 
-    Of that loop the only thing needed here would be the `Date` header, and `app.py` sets that from the server's clock.
+    That loop would only be needed for the `Date` header, which `app.py` sets from the server's clock.
     """
 
     def __init__(self, app: ASGIApp, listener: socket.socket, network: Network) -> None:
@@ -156,10 +156,10 @@ class HttpServer:
         self._network = network
         self._listener = listener
         self._reserved: socket.socket | None = None
-        """While it is away: a socket that has the address, so that nobody else takes it, and does not listen."""
+        """A bound socket that does not listen, which reserves the address while the server is away."""
         self._changing = asyncio.Lock()
         self.is_stopping = False
-        """Whether it is being left, or was: it neither goes away nor comes back any more."""
+        """Whether the server is closing or closed: it can no longer go away or come back."""
         self._server = Server(
             Config(
                 self._call,
@@ -187,9 +187,9 @@ class HttpServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let requests under way finish within `GRACE`, and end the rest.
+        """Let requests in progress finish within `GRACE`, and cut the rest.
 
-        uvicorn's own shutdown waits in steps of 100 ms, and for ever for a client that does not go away.
+        uvicorn's own shutdown waits in steps of 100 ms, and forever for a client that does not disconnect.
         """
         state = self._server.server_state
         async with self._changing:
@@ -215,13 +215,13 @@ class HttpServer:
 
     @property
     def is_away(self) -> bool:
-        """Whether it does not listen, for the time being."""
+        """Whether the server is offline and can come back."""
         return self._reserved is not None
 
     async def go_away(self) -> None:
-        """Stop listening and cut every connection; returns once there is none. Nothing where it is away already.
+        """Stop listening and cut every connection; return once all are closed. Has no effect if already away.
 
-        Connecting is refused from now on, though the address stays its own. What requests have set off goes on.
+        New connections are refused, but the address stays reserved. Work that requests have started continues.
         """
         async with self._changing:
             if self.is_stopping or self._reserved is not None:
@@ -237,7 +237,7 @@ class HttpServer:
             await asyncio.wait([connection.lost for connection in connections])
 
     async def come_back(self) -> None:
-        """Listen again, at the same address. Nothing where it is not away."""
+        """Listen again on the same address. Has no effect if the server is not away."""
         async with self._changing:
             if self.is_stopping or self._reserved is None:
                 return
@@ -252,16 +252,16 @@ class HttpServer:
     def _protocols(self) -> list[_HttpProtocol | _WebSocketProtocol]:
         connections = self._server.server_state.connections
         ours = [each for each in connections if isinstance(each, _HttpProtocol | _WebSocketProtocol)]
-        return sorted(ours, key=lambda each: each.connection.number)  # uvicorn has them in a set
+        return sorted(ours, key=lambda each: each.connection.number)  # uvicorn keeps them in a set
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.is_away:
-            # Taken on in the very moment of going away.
+            # The connection was accepted while the server was going away.
             connection_of(scope).abort()
             return
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
-            # uvicorn would log the cancellation as an error of the application. The connection is cut, nobody waits.
+            # uvicorn would log the cancellation as an error of the application. The connection has been cut anyway.
             if not self.is_stopping:
                 raise

@@ -197,7 +197,7 @@ async def test_it_goes_while_its_offer_is_answered(
     answer = await posting
     assert (answer.status_code, answer.json()) == (
         404,
-        {"status": "error", "error": f"the spectator was ended before it was answered: {reason}"},
+        {"status": "error", "error": f"the spectator ended before the SDP answer was sent: {reason}"},
     )
     if resetting is not None:
         await resetting

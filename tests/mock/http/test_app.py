@@ -138,7 +138,7 @@ async def test_a_defect_of_a_route_is_500_and_shows_in_log_and_journal(
             body = {"api_key": mock.api_key}
             answer = await http.post("/auth/token", json=body, headers={"Origin": "https://app.example"})
     assert answer.status_code == 500
-    assert answer.json()["detail"].startswith("a defect of the mock: LookupError")
+    assert answer.json()["detail"].startswith("unexpected LookupError in the mock")
     assert answer.headers["access-control-allow-origin"] == "*"
     (note,) = mock.journal.find("note", "defect")
     assert note.data["error"] == "LookupError('no such thing')"

@@ -87,7 +87,7 @@ async def test_a_defect_of_a_fault_is_500_and_in_the_journal(
     monkeypatch.setattr("odyssey_mock.http.fault_points.ACTIONS", {"reset": fails})
     mock.faults.add(at="whep.config", do="reset")
     answer = await http.get("/config")
-    assert answer.json()["detail"].startswith("a defect of the mock: LookupError")
+    assert answer.json()["detail"].startswith("unexpected LookupError in the mock")
     mock.expect("defect", kind="note", at="http /config")
     assert mock.expect("GET /config", kind="rest").data["status"] == 500
 

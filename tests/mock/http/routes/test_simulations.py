@@ -226,7 +226,7 @@ async def test_an_account_with_a_full_queue_is_told_when_to_come_again(
     wait = detail["details"]["retry_after_seconds"]
     assert (detail["error"], detail["details"]) == ("RATE_LIMITED", {"retry_after_seconds": wait})
     assert answer.headers["retry-after"] == str(wait)
-    assert detail["message"] == (f"2 simulations are queued, and an account may have 2; try again in {wait} seconds")
+    assert detail["message"] == (f"2 simulations are queued, the limit of an account is 2; retry in {wait} seconds")
     async with RawApi(odyssey_mock, "ody_another") as another:
         await submit(another.http)
     await odyssey_mock.advance(wait)
@@ -238,7 +238,7 @@ async def test_a_full_queue_can_be_told_in_the_older_form(authorized: httpx.Asyn
     await submit(authorized)
     answer = await authorized.post("/simulation-jobs", json=wanted())
     assert answer.status_code == 429
-    assert answer.json()["detail"].startswith("1 simulations are queued, and an account may have 1; try again in ")
+    assert answer.json()["detail"].startswith("1 simulations are queued, the limit of an account is 1; retry in ")
 
 
 @pytest.mark.odyssey(keys={"ody_first": AccountSettings(), "ody_rush": AccountSettings(simulation_priority="high")})

@@ -1,4 +1,4 @@
-"""`GET /artifacts/{stream_id}/{artifact}`: the files behind presigned URLs (`protocol.md` section 6)."""
+"""`GET /artifacts/{stream_id}/{artifact}`: files of recordings, behind presigned URLs (`protocol.md` section 6)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamStore
 
 CHUNK = 256 * 1024
-"""Bytes read and sent at once."""
+"""Number of bytes read and sent at a time."""
 
 type Piece = bytes | range
-"""Bytes to be sent as they are, or a part of the file."""
+"""Literal bytes, or a range of bytes of the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactRoutes:
-    """The files of recordings."""
+    """Routes for the files of recordings."""
 
     gate: FaultGate
     callers: Callers
@@ -43,22 +43,22 @@ class ArtifactRoutes:
         return [
             ServiceRoute("/artifacts/{stream_id}/{artifact}", {"GET": fetch}),
             ServiceRoute("/artifacts/{rest:path}", {"GET": self.refuse}),
-            # Not redirected to the one with a slash: it is a changed URL, too.
+            # Without this route Starlette would redirect to the URL with a slash. A modified URL gets a 403 instead.
             ServiceRoute("/artifacts", {"GET": self.refuse}),
         ]
 
     async def fetch(self, request: Request) -> Response:
-        """A file of a recording, or the parts of it that are asked for; whoever has the URL may have it."""
+        """Send a file of a recording or the requested parts of it; the presigned URL is the authorization."""
         stored, media_type = await self._find(request)
         etag = f'"{stored.digest}"'
-        # Kept by a browser it may be, but not used without asking: the URL expires, and the answer is then another.
+        # Browsers may cache the file but must revalidate it: once the URL expires, the response is a 403.
         headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
         if is_other(request.headers, etag):
             raise ApiError(412, f"If-Match names another file than this one, whose ETag is {etag}", headers)
         if is_known(request.headers, etag):
             return Response(None, 304, headers)
         try:
-            # Ranges are for GET alone (RFC 9110 section 14.2).
+            # Only GET supports ranges (RFC 9110 section 14.2).
             parts = wanted_parts(request.headers, etag, stored.size) if request.method == "GET" else None
         except UnsatisfiableError:
             return Response(None, 416, headers | {"Content-Range": f"bytes */{stored.size}"})
@@ -69,21 +69,21 @@ class ArtifactRoutes:
                 headers |= {"Content-Type": media_type, "Content-Range": _content_range(part, stored.size)}
                 return _FileResponse(stored.path, parts, 206, headers)
             case _:
-                # The digest of the file is not in the file.
+                # The boundary must not occur in the file, and the digest of a file does not.
                 headers["Content-Type"] = f"multipart/byteranges; boundary={stored.digest}"
                 return _FileResponse(stored.path, _multipart(parts, stored, media_type), 206, headers)
 
     async def refuse(self, request: Request) -> Response:
-        """What is at or below `/artifacts` and looks like no file of a recording: no URL that was handed out."""
+        """Reject a URL at or below `/artifacts` that does not have the form of a presigned URL."""
         self._check_url(request)
         raise ApiError(404, "Artifact not found")
 
     async def _find(self, request: Request) -> tuple[StoredFile, str]:
-        """The file that the URL names, and its media type.
+        """Return the file that the URL names, and its media type.
 
         Raises:
-            UrlError: the URL is not as it was handed out, or has expired.
-            NoArtifactError: there is no such file any more.
+            UrlError: the URL was modified or has expired.
+            NoArtifactError: the file no longer exists.
         """
         self._check_url(request)
         stream_id, name = request.path_params["stream_id"], request.path_params["artifact"]
@@ -93,10 +93,10 @@ class ArtifactRoutes:
         return await self.recordings.stored(stream_id, name), ARTIFACTS[name].media_type
 
     def _check_url(self, request: Request) -> None:
-        """Let pass what was handed out.
+        """Check the signature and expiry of the URL.
 
         Raises:
-            UrlError: it was not, or has expired.
+            UrlError: the URL was modified or has expired.
         """
         self.recordings.urls.check(request.scope["raw_path"], request.scope["query_string"])
 
@@ -106,7 +106,7 @@ def _content_range(part: range, size: int) -> str:
 
 
 def _multipart(parts: Sequence[range], stored: StoredFile, media_type: str) -> list[Piece]:
-    """Several parts as one body (RFC 9110 section 14.6)."""
+    """Return the pieces of a multipart body (RFC 9110 section 14.6)."""
     pieces: list[Piece] = []
     for part in parts:
         head = f"--{stored.digest}\r\nContent-Type: {media_type}\r\nContent-Range: {_content_range(part, stored.size)}"
@@ -115,9 +115,9 @@ def _multipart(parts: Sequence[range], stored: StoredFile, media_type: str) -> l
 
 
 class _FileResponse(Response):
-    """Pieces of a file as a body.
+    """A response with pieces of a file as its body.
 
-    The file is opened before the first `await`, while it is certain to be there: it may be removed while it is read.
+    The file is opened before the first `await`, because it certainly exists then. It may be removed while it is read.
     """
 
     def __init__(self, path: Path, pieces: Sequence[Piece], status: int, headers: dict[str, str]) -> None:

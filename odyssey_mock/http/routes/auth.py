@@ -14,14 +14,14 @@ from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 
 
 class TokenRequest(BaseModel):
-    """The key of whoever asks."""
+    """Body of `POST /auth/token`."""
 
     api_key: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuthRoutes:
-    """Where access tokens come from."""
+    """Route that issues access tokens."""
 
     gate: FaultGate
     callers: Callers

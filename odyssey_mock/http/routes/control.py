@@ -1,4 +1,4 @@
-"""The control API under `/_mock/`: see into the mock and steer it from another process, in any language."""
+"""The control API under `/_mock/`, to inspect and control the mock from other processes in any language."""
 
 import datetime
 import json
@@ -24,7 +24,7 @@ from odyssey_mock.simulations.jobs import Jobs
 
 
 class Advance(BaseModel):
-    """How far to move a manual clock."""
+    """Body of `POST /_mock/clock/advance`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,7 +32,7 @@ class Advance(BaseModel):
 
 
 class JournalQuery(BaseModel):
-    """Which entries of the journal are wanted; all conditions hold at once."""
+    """Query of `GET /_mock/journal`; an entry must meet all conditions."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,13 +44,13 @@ class JournalQuery(BaseModel):
     since: NonNegativeInt = 0
     """Index of the first entry."""
     limit: NonNegativeInt | None = None
-    """At most so many, the latest of them."""
+    """Maximum number of entries; the latest ones are returned."""
     format: Literal["json", "jsonl"] = "json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ControlRoutes:
-    """All of the control API; `more` stands beside what is here, below the same prefix."""
+    """Routes of the control API; `more` are further routes below the same prefix."""
 
     base_url: str
     clock: Clock
@@ -61,7 +61,7 @@ class ControlRoutes:
     jobs: Jobs
     telemetry: Sized
     forget: Callable[[], Awaitable[None]]
-    """Ends everything, and forgets what has happened."""
+    """Ends all sessions and jobs and clears all records."""
     more: Sequence[BaseRoute]
 
     def routes(self) -> list[BaseRoute]:
@@ -77,11 +77,11 @@ class ControlRoutes:
         return [Mount("/_mock", routes=[*routes, *self.more])]
 
     async def health(self, _request: Request) -> Response:
-        """Say that the mock runs, and which."""
+        """Report that the mock is running, with its version and URL."""
         return JSONResponse({"status": "ok", "version": version("odyssey-testkit"), "url": self.base_url})
 
     async def state(self, _request: Request) -> Response:
-        """Show sessions, streams, simulation jobs and clock."""
+        """Show sessions, streams, broadcasts, simulation jobs and the clock."""
         shown: dict[str, JSON] = {
             "sessions": self.sessions.snapshot(),
             "streams": [stream.snapshot() for stream in self.streams.records.values()],
@@ -90,23 +90,23 @@ class ControlRoutes:
             "clock": _clock(self.clock),
             "telemetry": len(self.telemetry),
         }
-        # In ASCII: a prompt may have lone surrogates in it, which JSON can escape and UTF-8 cannot encode.
+        # ASCII only: a prompt may contain lone surrogates, which JSON can escape but UTF-8 cannot encode.
         return Response(json.dumps(shown), media_type="application/json")
 
     async def reset(self, _request: Request) -> Response:
-        """End every session and forget what has happened."""
+        """End all sessions and jobs and clear all records."""
         await self.forget()
         return JSONResponse({"status": "reset"})
 
     async def show_clock(self, _request: Request) -> Response:
-        """Show the server's time and what is due."""
+        """Show the server's time and its pending deadlines."""
         return JSONResponse(_clock(self.clock))
 
     async def advance(self, request: Request) -> Response:
-        """Move a manual clock, and answer once all that it brought about is done."""
+        """Advance a manual clock, and respond once all callbacks that became due have finished."""
         if not isinstance(self.clock, ManualClock):
             raise ApiError(
-                409, "the clock of this mock goes by itself: only a manual one can be advanced (serve --clock manual)"
+                409, "the clock of this mock is real; only a manual clock can be advanced (serve --clock manual)"
             )
         seconds = (await parse(Advance, request)).seconds
         if seconds > self.clock.left:
@@ -117,7 +117,7 @@ class ControlRoutes:
         return JSONResponse(_clock(self.clock))
 
     async def show_journal(self, request: Request) -> Response:
-        """Show what happened, oldest first."""
+        """Show the matching journal entries, oldest first."""
         query = validate(JournalQuery, dict(request.query_params), "query")
         where = {key: value for key in ("account", "session", "stream") if (value := getattr(query, key)) is not None}
         entries = self.journal.find(query.kind, query.name, since=query.since, **where)

@@ -1,4 +1,4 @@
-"""The faults of the control API, and the server's going away (`/_mock/faults`, `/_mock/server`)."""
+"""Faults and outages in the control API (`/_mock/faults`, `/_mock/server`)."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ from odyssey_mock.http.outage import GoAway
 
 
 class Absence(BaseModel):
-    """For how long."""
+    """Body of `POST /_mock/server/away`: the length of the outage."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,7 +31,7 @@ class Absence(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class FaultRoutes:
-    """What is to fail; `leave` lets the server go away."""
+    """Routes for faults and outages; `leave` takes the server offline."""
 
     clock: Clock
     faults: Faults
@@ -47,31 +47,31 @@ class FaultRoutes:
         ]
 
     async def listed(self, _request: Request) -> Response:
-        """The faults in order, each with how often it was passed and has fired."""
+        """List the faults in order, each with its counts."""
         return _listed(self.faults)
 
     async def add(self, request: Request) -> Response:
-        """Put a fault at the end of the list, or several, or none where one of them cannot be."""
+        """Append one or several faults to the list; append none if one of them is invalid."""
         body = await read_body(request)
-        described: Sequence[Any] = body if isinstance(body, list) else [body]  # Any: `extend` judges each
+        described: Sequence[Any] = body if isinstance(body, list) else [body]  # Any: `extend` validates each
         return _listed(self.faults.extend(described), 201)
 
     async def clear(self, _request: Request) -> Response:
-        """Take all off the list."""
+        """Remove all faults."""
         self.faults.clear()
         return Response(status_code=204)
 
     async def remove(self, request: Request) -> Response:
-        """Take one off the list."""
+        """Remove one fault."""
         fault_id = request.path_params["fault_id"]
         try:
             self.faults.remove(fault_id)
         except KeyError:
-            raise ApiError(404, f"There is no fault {fault_id[:64]!r}; GET /_mock/faults lists them") from None
+            raise ApiError(404, f"Unknown fault {fault_id[:64]!r}; GET /_mock/faults lists all") from None
         return Response(status_code=204)
 
     async def catalog(self, _request: Request) -> Response:
-        """Every point, its actions, their parameters, and what a fault can be narrowed to there."""
+        """List all points with their actions, parameters and `match` conditions."""
         points: dict[str, JSON] = {
             name: {
                 "means": point.means,
@@ -86,12 +86,12 @@ class FaultRoutes:
         return JSONResponse({"points": points, "parameters": _shown(HOW_OFTEN), "match": _shown(WHERE)})
 
     async def go_away(self, request: Request) -> Response:
-        """Let the server go away once this is answered, and come back after the time that is named."""
+        """Take the server offline after this response, for the requested time."""
         if isinstance(self.clock, ManualClock):
             raise ApiError(
                 409,
-                "The clock of this mock is manual, and nobody could advance it over HTTP while the server is away; "
-                "in Python: mock.go_away(), mock.come_back()",
+                "The clock of this mock is manual and cannot be advanced over HTTP while the server is away; "
+                "use mock.go_away() and mock.come_back() in Python",
             )
         seconds = (await parse(Absence, request)).seconds
         return JSONResponse(
@@ -100,7 +100,7 @@ class FaultRoutes:
 
 
 def _listed(faults: Iterable[ActiveFault], status: int = 200) -> Response:
-    # In ASCII: JSON in them may have lone surrogates, which JSON can escape and UTF-8 cannot encode.
+    # ASCII only: a fault may contain lone surrogates, which JSON can escape but UTF-8 cannot encode.
     body = json.dumps({"faults": [each.to_json() for each in faults]}, allow_nan=False)
     return Response(body, status, media_type="application/json")
 

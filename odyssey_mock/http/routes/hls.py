@@ -1,4 +1,4 @@
-"""HLS, by which players watch a broadcast over HTTP (`protocol.md` section 5)."""
+"""HLS routes, with which players watch a broadcast over HTTP (`protocol.md` section 5)."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,14 +23,14 @@ PLAYLIST = "index.m3u8"
 
 @dataclass(frozen=True, kw_only=True)
 class HlsRoutes:
-    """The files of broadcasts."""
+    """Routes for playlists and segments of broadcasts."""
 
     gate: FaultGate
     callers: Callers
     broadcasts: Mapping[str, Broadcast]
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes. One template is journalled for both: to a player, a playlist is a file like others."""
+        """Make the routes. The journal shows the same template for playlists and segments."""
         at, who, template = self.gate.at, self.callers.by_stream, "/broadcast/{stream_id}/hls/{file}"
         playlist = {"GET": at("hls.playlist", self.playlist, who)}
         return [
@@ -39,24 +39,24 @@ class HlsRoutes:
         ]
 
     async def playlist(self, request: Request) -> Response:
-        """The playlist, with the token in every URL of it."""
+        """Send the playlist, with the token in each of its URLs."""
         broadcast, hls = self._find(request)
         return await _playlist(request, hls, f"?token={quote(broadcast.token)}")
 
     async def segment(self, request: Request) -> Response:
-        """A segment, or what goes before all of them."""
+        """Send a segment or the initialization segment."""
         _, hls = self._find(request)
         name: str = request.path_params["file"]
         data = hls.file(name)
         if data is None:
-            raise BroadcastError(404, f"no file {name[:64]!r}: it was deleted, or never was")
+            raise BroadcastError(404, f"no file {name[:64]!r}: it was deleted or never existed")
         return Response(data, media_type="video/mp4", headers={"Cache-Control": "max-age=60"})
 
     def _find(self, request: Request) -> tuple[Broadcast, HlsStream]:
-        """Find what the path names, for those who may watch it.
+        """Return the broadcast named in the path and its HLS stream, after checking the token.
 
         Raises:
-            BroadcastError: 404, there is none; 401, the token is missing or wrong.
+            BroadcastError: 404, it does not exist or has no HLS; 401, the token is missing or invalid.
         """
         broadcast = authorized_broadcast_of(request, self.broadcasts)
         if broadcast.hls is None:
@@ -65,10 +65,10 @@ class HlsRoutes:
 
 
 async def _playlist(request: Request, hls: HlsStream, query: str) -> Response:
-    """The playlist, which may have to be waited for: no longer than the client does.
+    """Return the playlist, waiting for it as long as the client stays connected.
 
     Raises:
-        NoPlaylistError: there is none.
+        NoPlaylistError: the broadcast has no playlist.
     """
     writing = asyncio.create_task(hls.playlist(query), name="playlist")
     hanging_up = asyncio.create_task(_hung_up(request), name="client of a playlist")
@@ -91,7 +91,7 @@ async def _hung_up(request: Request) -> None:
 
 
 class _Nothing(Response):
-    """No answer, as there is nobody to read one; the journal then has a request without a status."""
+    """Sends nothing, because the client has disconnected; the journal then has a request without a status."""
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

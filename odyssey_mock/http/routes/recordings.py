@@ -19,7 +19,7 @@ from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 
 
 class Page(BaseModel):
-    """Which part of the list is wanted."""
+    """Query of `GET /stream-recordings`."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -29,7 +29,7 @@ class Page(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingRoutes:
-    """What an account's streams have left."""
+    """Routes for the recordings of an account's streams."""
 
     gate: FaultGate
     callers: Callers
@@ -46,20 +46,18 @@ class RecordingRoutes:
         ]
 
     async def get_recording(self, request: Request) -> Response:
-        """What a stream has left."""
+        """Return the recording of one stream."""
         account = authorized(request, self.accounts)
         record = self.streams.records.get(request.path_params["stream_id"])
         if record is None or record.account_id != account.id:
-            raise ApiError(
-                404, "Recording not found: no such stream, or another account's; GET /stream-recordings lists"
-            )
+            raise ApiError(404, "Recording not found in this account; GET /stream-recordings lists its recordings")
         request.state.stream = record.id
-        # Under the name the client used: the mock may be behind a port mapping.
+        # The host name that the client used, because the mock may be behind a port mapping.
         origin = str(request.base_url).rstrip("/")
         return JSONResponse(self.recordings.describe(record, origin), headers={"Cache-Control": "no-store"})
 
     async def list_recordings(self, request: Request) -> Response:
-        """The account's streams, newest first."""
+        """Return one page of the account's streams, newest first."""
         account = authorized(request, self.accounts)
         page = validate(Page, dict(request.query_params), "query")
         newest_first = reversed([*self.streams.records.values()])

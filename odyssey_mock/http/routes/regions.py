@@ -1,4 +1,4 @@
-"""`GET /regions`, and the ping URLs it lists (`protocol.md` section 2)."""
+"""`GET /regions` and the ping URLs that it lists (`protocol.md` section 2)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from odyssey_mock.settings import Region
 
 @dataclass(frozen=True, kw_only=True)
 class RegionRoutes:
-    """Where streamers are, and how far that is."""
+    """Routes for the regions and their latency."""
 
     gate: FaultGate
     callers: Callers
@@ -33,16 +33,16 @@ class RegionRoutes:
         ]
 
     async def list_regions(self, request: Request) -> Response:
-        """List the regions, each with a URL whose answer takes as long as the way there."""
+        """List the regions, each with a URL that responds after the latency of the region."""
         authorized(request, self.accounts)
-        # Under the name the client used: the mock may be behind a port mapping.
+        # The host name that the client used, because the mock may be behind a port mapping.
         origin = str(request.base_url).rstrip("/")
         return JSONResponse(
             {"regions": [{"id": region.id, "ping_url": f"{origin}/ping/{region.id}"} for region in self.regions]}
         )
 
     async def ping(self, request: Request) -> Response:
-        """Answer after the latency of the region; no authorization."""
+        """Respond after the latency of the region, without authorization."""
         wanted = request.path_params["region"]
         region = next((region for region in self.regions if region.id == wanted), None)
         if region is None:
@@ -53,7 +53,7 @@ class RegionRoutes:
 
 
 async def _elapse(seconds: float) -> None:
-    """Let `seconds` of the event loop's time pass: a way through the network does not follow the server's clock."""
+    """Wait `seconds` of the event loop's time: network latency does not depend on the server's clock."""
     loop = asyncio.get_running_loop()
     elapsed = asyncio.Event()
     timer = loop.call_later(seconds, elapsed.set)

@@ -16,11 +16,11 @@ from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.settings import Settings
 
 MODEL = "odyssey-mock"
-"""What `model` says of every session: the frames are synthetic."""
+"""The `model` of every session, which shows that the frames are synthetic."""
 
 
 class SessionRequest(BaseModel):
-    """`region_latencies`: milliseconds by region id; 9999 where a region did not answer."""
+    """Body of `POST /sessions/request`. Latencies are milliseconds by region id; 9999 means no response."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -28,7 +28,7 @@ class SessionRequest(BaseModel):
 
 
 class TokenRequest(BaseModel):
-    """Which session the token is for."""
+    """Body of `POST /sessions/token`."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -37,7 +37,7 @@ class TokenRequest(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class SessionRoutes:
-    """Where sessions come from, and the tokens that open their sockets."""
+    """Routes that create sessions and issue session tokens."""
 
     gate: FaultGate
     callers: Callers
@@ -57,7 +57,7 @@ class SessionRoutes:
         ]
 
     async def request_session(self, request: Request) -> Response:
-        """A session on a streamer, or why there is none."""
+        """Create a session on a free streamer."""
         account = authorized(request, self.accounts)
         wanted = await parse(SessionRequest, request)
         self.accounts.check_session_request(account)
@@ -78,12 +78,12 @@ class SessionRoutes:
         )
 
     async def session_token(self, request: Request) -> Response:
-        """The token with which a client opens the session's socket."""
+        """Issue the token that authorizes the session's signaling socket."""
         account = authorized(request, self.accounts)
         wanted = await parse(TokenRequest, request)
         session = self.sessions.get(wanted.session_id)
         if session is None or session.account_id != account.id:
-            raise ApiError(404, "Session not found: it is over, or another account's; request a new one")
+            raise ApiError(404, "Session not found: it has ended or belongs to another account; request a new one")
         return JSONResponse(
             {
                 "session_token": self.sessions.token_for(session),

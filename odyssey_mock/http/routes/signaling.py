@@ -25,16 +25,16 @@ from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.sessions.signaling_socket import POLICY_VIOLATION, SignalingSocket
 
 SEND_LIMIT = 5.0
-"""Seconds a client may take to read what is sent to it before its socket counts as lost."""
+"""Timeout in seconds for sending to a client that does not read; then its socket counts as lost."""
 BROKEN = 1006
-"""The close code of a socket that was not closed at all (RFC 6455 section 7.4.1)."""
+"""The close code of a connection that was lost without a close frame (RFC 6455 section 7.4.1)."""
 
 
 class AcceptedSocket(SignalingSocket):
-    """A Starlette WebSocket in the form a session takes it; the journal has when it was opened and closed, and how."""
+    """A Starlette WebSocket as a `SignalingSocket`; it records its opening and closing in the journal."""
 
     def __init__(self, websocket: WebSocket, note: Callable[[Mapping[str, JSON]], object]) -> None:
-        """`note` writes a change of its state down."""
+        """Wrap an accepted WebSocket; `note` records a state change."""
         self._websocket = websocket
         self._note = note
         self._close_code: int | None = None
@@ -65,7 +65,7 @@ class AcceptedSocket(SignalingSocket):
             async with asyncio.timeout(SEND_LIMIT):
                 await (self._websocket.send_text(data) if isinstance(data, str) else self._websocket.send_bytes(data))
         except (TimeoutError, WebSocketDisconnect):
-            # The reader sees the same loss, and reports it in its turn.
+            # `receive` detects the same loss and reports it.
             return
 
     @override
@@ -91,7 +91,7 @@ class AcceptedSocket(SignalingSocket):
 
 @dataclass(frozen=True, kw_only=True)
 class SignalingRoutes:
-    """Where clients open their sockets; `channel_delay` as the setting of that name."""
+    """Routes for the signaling sockets of clients; `channel_delay` is the setting."""
 
     gate: FaultGate
     callers: Callers
@@ -104,7 +104,7 @@ class SignalingRoutes:
     channel_delay: float
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes. The upgrade asks for its faults itself: what it does is nothing that HTTP has."""
+        """Make the routes. The upgrade checks for faults itself, because its actions differ from those of HTTP."""
         config = self.gate.at("signaling.config", self.config, self.callers.by_streamer)
         return [
             ServiceRoute("/signaling/{streamer_id}/config", {"GET": config}),
@@ -112,11 +112,15 @@ class SignalingRoutes:
         ]
 
     async def config(self, _request: Request) -> Response:
-        """ICE servers: our own STUN responder, so that no client goes looking on the internet."""
+        """Return the mock's own STUN responder as the only ICE server, so that clients use none on the internet."""
         return ice_servers(self.stun_url)
 
     async def client(self, websocket: WebSocket) -> None:
-        """A client's socket. Accepted in any case: a refused upgrade says nothing, and clients go on trying for 9 s."""
+        """Serve a client's socket.
+
+        Invalid requests are accepted too and get an error message: after a rejected upgrade, clients would not know the
+        reason and retry for 9 s.
+        """
         session_id = websocket.path_params["session_id"]
         if not await self._upgraded(websocket):
             return
@@ -127,20 +131,20 @@ class SignalingRoutes:
             websocket, partial(self.journal.record, "state", "socket", account=account, session=session_id)
         )
         if refusal is None and session is None:
-            refusal = f"no session {session_id[:64]!r}: it is over, or never was; request a new one"
+            refusal = f"no session {session_id[:64]!r}: it has ended or never existed; request a new one"
         if refusal is not None or session is None:
             error = {"type": "error", "reason": refusal}
             self.journal.record("signaling", "error", {"from": "server", "message": error}, session=session_id)
             await socket.send(json.dumps(error))
             await socket.close(POLICY_VIOLATION)
             return
-        # Only browsers send an Origin (RFC 6454). Their data channels may open before the page has heard that it is
-        # connected, and a start in that moment is refused or lost; a short wait cures it. Other clients need none.
+        # Only browsers send an Origin (RFC 6454). Their data channels may open before the page knows that it is
+        # connected. A start at that moment is rejected or lost, so a short delay is needed.
         is_browser = "origin" in websocket.headers
         await session.serve(socket, channel_delay=self.channel_delay if is_browser else 0.0)
 
     async def _upgraded(self, websocket: WebSocket) -> bool:
-        """Accept the upgrade, unless something else is wanted; False where it was not accepted."""
+        """Accept the upgrade unless a fault prevents it; return whether it was accepted."""
         session = self.sessions.get(websocket.path_params["session_id"])
         fault = self.faults.fire(
             "signaling.upgrade",
@@ -150,9 +154,9 @@ class SignalingRoutes:
         connection = connection_of(websocket.scope)
         match fault.do if fault is not None else "accept":
             case "refuse" if fault is not None:
-                detail = {"detail": "the upgrade is refused: injected fault"}
+                detail = {"detail": "upgrade rejected: injected fault"}
                 await websocket.send_denial_response(JSONResponse(detail, int(fault.number("status"))))
-                # Only then uvicorn takes the handshake for done, and does not complain.
+                # Wait until uvicorn considers the handshake complete; otherwise it would log an error.
                 await connection.lost
                 return False
             case "no_answer":
@@ -167,26 +171,26 @@ class SignalingRoutes:
                 return await _accepted(websocket, connection)
 
     def _refusal(self, websocket: WebSocket) -> str | None:
-        """Why the token in the URL does not open this socket, if it does not."""
+        """Return why the token in the URL is invalid for this socket; None if it is valid."""
         token = websocket.query_params.get("token")
         if not token:
             return "expected ?token= with the session token of POST /sessions/token, got none"
         try:
             claims = self.tokens.verify(token)
         except TokenError as error:
-            return f"the session token is not valid: {error}; fetch a new one from POST /sessions/token"
+            return f"the session token is invalid: {error}; get a new one from POST /sessions/token"
         if claims.session_id != websocket.path_params["session_id"]:
-            return "the session token is another session's; fetch one for this session from POST /sessions/token"
+            return "the session token belongs to another session; get one for this session from POST /sessions/token"
         return None
 
 
 def ice_servers(stun_url: str) -> Response:
-    """Answer with the ICE servers that a peer is to use."""
+    """Return a response with the ICE servers for peers."""
     return JSONResponse({"iceServers": [{"urls": stun_url}]})
 
 
 async def _accepted(websocket: WebSocket, connection: TcpConnection) -> bool:
-    """Accept the upgrade; False where the client has gone before that."""
+    """Accept the upgrade; return False if the client has disconnected already."""
     if connection.lost.done():
         return False
     await websocket.accept()

@@ -1,4 +1,4 @@
-"""`/simulation-jobs`: scripts that run in the background (`protocol.md` sections 2 and 8)."""
+"""`/simulation-jobs`: jobs that run scripts in the background (`protocol.md` sections 2 and 8)."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -26,20 +26,20 @@ RECORDING_FIELDS = ("video_url", "events_url", "thumbnail_url", "preview_url", "
 
 
 class ListQuery(BaseModel):
-    """Which jobs are wanted; all conditions hold at once."""
+    """Query of `GET /simulation-jobs`; a job must meet all conditions."""
 
     model_config = ConfigDict(extra="ignore")
 
     status: JobState | None = None
     active: bool = False
-    """Only those that have not ended."""
+    """Whether to return only jobs that have not ended."""
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     offset: NonNegativeInt = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimulationRoutes:
-    """The simulation jobs of an account."""
+    """Routes for the simulation jobs of an account."""
 
     gate: FaultGate
     callers: Callers
@@ -70,19 +70,19 @@ class SimulationRoutes:
         ]
 
     async def create(self, request: Request) -> Response:
-        """Queue a job, or say why not."""
+        """Queue a job."""
         account = authorized(request, self.accounts)
         wanted = read_request(await read_body(request))
         if wanted.bypass and not account.bypass_vlm_expansion:
             raise ApiError(
-                403, "bypass_vlm_expansion requires the expansion bypass privilege, which this account has not"
+                403, "bypass_vlm_expansion requires the expansion bypass privilege, which this account does not have"
             )
         self.usage.check(account.id)
         job = self.jobs.submit(account, wanted)
         return JSONResponse({**_head(job), "estimated_wait_minutes": job.estimated_wait_minutes})
 
     async def list_jobs(self, request: Request) -> Response:
-        """A page of the account's jobs, newest first."""
+        """Return one page of the account's jobs, newest first."""
         account = authorized(request, self.accounts)
         query = validate(ListQuery, dict(request.query_params), "query")
         jobs = [
@@ -98,9 +98,9 @@ class SimulationRoutes:
         )
 
     async def get(self, request: Request) -> Response:
-        """One job with its streams."""
+        """Return one job with its streams."""
         job = self._owned_job(request)
-        # Under the name the client used, as with the URLs of regions.
+        # The host name that the client used, as in the URLs of regions.
         origin = str(request.base_url).rstrip("/")
         begun = [stream for stream in job.streams if stream.status is not StreamStatus.WAITING]
         return JSONResponse(
@@ -118,28 +118,28 @@ class SimulationRoutes:
         )
 
     async def cancel(self, request: Request) -> Response:
-        """Cancel a job, or say why it is too late."""
+        """Cancel a job."""
         job = self._owned_job(request)
         return JSONResponse(_info(self.jobs.cancel(job.id)))
 
     def _owned_job(self, request: Request) -> JobRecord:
-        """Find the job that the path names.
+        """Return the job named in the path.
 
         Raises:
-            ApiError: 401, 404 there is no such job, 403 it is another account's.
+            ApiError: 401, the token is missing; 404, the job is unknown; 403, it belongs to another account.
             InvalidTokenError: the access token is unknown or expired.
         """
         account = authorized(request, self.accounts)
         job = self.jobs.get(request.path_params["job_id"])
         if job is None:
-            raise ApiError(404, "Simulation job not found; GET /simulation-jobs lists those of the account")
+            raise ApiError(404, "Simulation job not found; GET /simulation-jobs lists the jobs of the account")
         if job.account_id != account.id:
-            raise ApiError(403, "This simulation job is another account's")
+            raise ApiError(403, "This simulation job belongs to another account")
         return job
 
     def _stream(self, stream: JobStream, origin: str) -> dict[str, JSON]:
         record = self.streams.records.get(stream.stream_id)
-        # A stream may have been forgotten before its job: then there is nothing left of it to point to.
+        # The record of a stream may be dropped before its job. The fields of its recording are then null.
         recording: dict[str, JSON] = (
             {"stream_id": stream.stream_id, **dict.fromkeys(RECORDING_FIELDS)}
             if record is None

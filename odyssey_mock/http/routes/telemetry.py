@@ -1,4 +1,4 @@
-"""`POST /telemetry` (`protocol.md` section 2): whatever comes, it never fails a client."""
+"""`POST /telemetry` (`protocol.md` section 2), which never fails, not even for an invalid body."""
 
 from collections.abc import Mapping, MutableSequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from odyssey_mock.http.errors import ApiError
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 
 NAMES = ("name", "event", "type")
-"""The fields an event may carry its name in, the first of them first."""
+"""Fields that may contain the name of an event, in order of precedence."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TelemetryRoutes:
-    """Where clients send what they have seen; `telemetry` keeps it."""
+    """Route that receives telemetry events of clients and stores them in `telemetry`."""
 
     gate: FaultGate
     callers: Callers
@@ -35,7 +35,7 @@ class TelemetryRoutes:
         return [ServiceRoute("/telemetry", {"POST": take_events})]
 
     async def take_events(self, request: Request) -> Response:
-        """Keep the events, and write each to the journal; what is no event is noted there instead."""
+        """Store the events and record each in the journal; an invalid body or event is recorded as a note."""
         account = self._sender(request)
         events, refused = _split(await request.body())
         for event in events:
@@ -48,7 +48,7 @@ class TelemetryRoutes:
         return JSONResponse({"accepted": len(events)}, 202)
 
     def _sender(self, request: Request) -> str | None:
-        """Find out who sends, where the token says so: here it is optional."""
+        """Return the account id of the sender; None without a valid token, which is optional here."""
         try:
             return authorized(request, self.accounts).id
         except (ApiError, InvalidTokenError):
@@ -56,7 +56,7 @@ class TelemetryRoutes:
 
 
 def _split(body: bytes) -> tuple[list[dict[str, JSON]], str | None]:
-    """Take a body apart: the events in it, and what was wrong with the rest."""
+    """Return the valid events of a body, and a description of what is invalid."""
     try:
         parsed = read_json(body)
     except ValueError:

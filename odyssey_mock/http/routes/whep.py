@@ -1,4 +1,4 @@
-"""WHEP, by which spectators watch a broadcast over WebRTC (`protocol.md` section 5)."""
+"""WHEP routes, with which spectators watch a broadcast over WebRTC (`protocol.md` section 5)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ from odyssey_mock.rtc.sdp_fragment import parse_fragment
 SDP = "application/sdp"
 
 BODY_LIMIT = 256 << 10
-"""Bytes of a description; browsers' have some 10,000."""
+"""Maximum size of a session description in bytes; those of browsers have about 10,000."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WhepRoutes:
-    """Where spectators come, trickle their candidates, and leave."""
+    """Routes where spectators connect, trickle ICE candidates, and leave."""
 
     gate: FaultGate
     callers: Callers
@@ -36,7 +36,7 @@ class WhepRoutes:
     stun_url: str
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes. OPTIONS asks for nothing, and passes no point."""
+        """Make the routes. OPTIONS requests have no effect and pass no fault point."""
         at, who = self.gate.at, self.callers.by_stream
         return [
             ServiceRoute("/config", {"GET": at("whep.config", self.config, who)}),
@@ -55,7 +55,7 @@ class WhepRoutes:
         ]
 
     async def config(self, _request: Request) -> Response:
-        """ICE servers, as at the signaling server."""
+        """Return the ICE servers, like `/config` of the signaling server."""
         return ice_servers(self.stun_url)
 
     async def options(self, _request: Request) -> Response:
@@ -67,7 +67,7 @@ class WhepRoutes:
         authorize(request, broadcast)
         _check_type(request, SDP, "Accept-Post")
         if not _accepts(request.headers.getlist("accept"), SDP):
-            raise BroadcastError(406, f"expected an Accept that leaves room for {SDP}, got one that does not")
+            raise BroadcastError(406, f"expected an Accept header that allows {SDP}, got one that does not")
         offer = await _text(request)
         _check_is_on(broadcast)
         spectator = self.broadcasts.admit(broadcast, offer)
@@ -95,11 +95,12 @@ class WhepRoutes:
         _check_type(request, FRAGMENT, "Accept-Patch")
         tags = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
         if not tags & {spectator.etag, "*"}:
-            raise BroadcastError(412, f"expected If-Match: {spectator.etag}, or none, got another tag")
+            raise BroadcastError(412, f"expected If-Match: {spectator.etag} or no If-Match, got another tag")
         fragment = parse_fragment(await _text(request))
         if not fragment.ufrags <= spectator.ufrags:
             raise BroadcastError(
-                422, "expected candidates for the ICE credentials of the offer, got others; ICE is not restarted here"
+                422,
+                "expected candidates for the ICE credentials of the offer, got others; ICE restart is not supported",
             )
         try:
             for candidate, mid in fragment.candidates:
@@ -113,15 +114,15 @@ class WhepRoutes:
         return Response(status_code=200)
 
     def _spectator_of(self, request: Request) -> Spectator:
-        """Find the spectator whose resource the path names. Knowing that is all the permission it takes.
+        """Return the spectator named in the path. The secret resource name is the authorization.
 
         Raises:
-            BroadcastError: 404, there is none.
+            BroadcastError: 404, no such spectator exists.
         """
         broadcast = broadcast_of(request, self.broadcasts)
         spectator = broadcast.spectators.get(request.path_params["resource"])
         if spectator is None or spectator.is_leaving:
-            raise BroadcastError(404, "no such spectator: it has left, or never was")
+            raise BroadcastError(404, "no such spectator: it has left or never existed")
         return spectator
 
     def _link(self) -> str:
@@ -140,7 +141,7 @@ def _check_type(request: Request, expected: str, header: str) -> None:
 
 
 def _accepts(accept: Sequence[str], media_type: str) -> bool:
-    """Whether the field leaves room for `media_type` (RFC 9110 section 12.5.1): the most specific range counts."""
+    """Return whether `Accept` allows `media_type` (RFC 9110 section 12.5.1): the most specific range counts."""
     weights: dict[str, bool] = {}
     for each in ",".join(accept).split(","):
         name, *parameters = (part.strip().lower() for part in each.split(";"))
@@ -151,7 +152,7 @@ def _accepts(accept: Sequence[str], media_type: str) -> bool:
 
 
 _NONE = frozenset({"q=0", "q=0.", "q=0.0", "q=0.00", "q=0.000"})
-"""The weight that says "not acceptable", in all its forms."""
+"""All spellings of the weight that means "not acceptable"."""
 
 
 async def _text(request: Request) -> str:
@@ -162,8 +163,8 @@ async def _text(request: Request) -> str:
             if len(body) > BODY_LIMIT:
                 raise BroadcastError(413, f"expected a body of {BODY_LIMIT} bytes at most")
     except ClientDisconnect as error:
-        # Nobody reads it; the journal has it.
-        raise BroadcastError(400, "the request was cut off in its body") from error
+        # The client is gone, but the journal records this error.
+        raise BroadcastError(400, "the client disconnected before the end of the body") from error
     try:
         return body.decode()
     except UnicodeDecodeError as error:

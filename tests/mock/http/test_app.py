@@ -1,4 +1,4 @@
-"""What all routes share: FastAPI-shaped errors, CORS, the Date, the journal, and the report of defects."""
+"""Behavior of all routes: error form, CORS, the Date header, the journal, and the report of defects."""
 
 import logging
 
@@ -18,22 +18,22 @@ ROUTES = [
 ]
 
 
-@pytest.mark.off_contract("there is no such route")
-async def test_an_unknown_route_is_404(http: httpx.AsyncClient) -> None:
+@pytest.mark.off_contract("an unknown route")
+async def test_unknown_route_is_404(http: httpx.AsyncClient) -> None:
     answer = await http.get("/nope")
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
 
 
-@pytest.mark.off_contract("the method is wrong")
+@pytest.mark.off_contract("an unsupported method")
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-async def test_a_wrong_method_is_405_and_says_which_are_right(http: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_unsupported_method_is_405_with_allowed_methods(http: httpx.AsyncClient, method: str, path: str) -> None:
     answer = await http.request("PATCH", path)
     assert (answer.status_code, answer.json()) == (405, {"detail": "Method Not Allowed"})
     assert method in answer.headers["allow"]
 
 
 @pytest.mark.parametrize(("method", "path"), [*ROUTES, ("POST", "/nope"), ("DELETE", "/auth/token")])
-async def test_a_preflight_passes_for_every_route_and_for_none(http: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_preflight_passes_for_every_path(http: httpx.AsyncClient, method: str, path: str) -> None:
     answer = await http.options(
         path,
         headers={
@@ -51,9 +51,9 @@ async def test_a_preflight_passes_for_every_route_and_for_none(http: httpx.Async
     assert allowed["access-control-allow-private-network"] == "true"
 
 
-@pytest.mark.off_contract("there is no such route")
+@pytest.mark.off_contract("an unknown route")
 @pytest.mark.parametrize("path", ["/_mock/health", "/regions", "/nope"])
-async def test_a_page_of_another_origin_may_read_every_answer(http: httpx.AsyncClient, path: str) -> None:
+async def test_other_origins_can_read_every_response(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.get(path, headers={"Origin": "https://app.example"})
     assert answer.headers["access-control-allow-origin"] == "*"
     exposed = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
@@ -61,14 +61,12 @@ async def test_a_page_of_another_origin_may_read_every_answer(http: httpx.AsyncC
 
 
 @pytest.mark.odyssey(clock="manual")
-async def test_the_date_is_the_servers_own(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+async def test_date_header_follows_the_servers_clock(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     await odyssey_mock.advance(86_400)
     assert (await http.get("/_mock/health")).headers["date"] == "Fri, 02 Jan 2026 00:00:00 GMT"
 
 
-async def test_a_request_is_journalled_with_both_bodies_and_without_secrets(
-    http: httpx.AsyncClient, odyssey_mock: MockOdyssey
-) -> None:
+async def test_journal_has_both_bodies_without_secrets(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     answer = await http.post("/auth/token", json={"api_key": odyssey_mock.api_key})
     (entry,) = odyssey_mock.journal.entries
     assert (entry.kind, entry.name) == ("rest", "POST /auth/token")
@@ -86,10 +84,8 @@ async def test_a_request_is_journalled_with_both_bodies_and_without_secrets(
         assert secret not in odyssey_mock.journal.to_jsonl()
 
 
-@pytest.mark.off_contract("a method is wrong, and a route is none")
-async def test_a_journal_entry_has_the_template_of_the_route_and_the_path_of_the_request(
-    http: httpx.AsyncClient, odyssey_mock: MockOdyssey
-) -> None:
+@pytest.mark.off_contract("an unsupported method and an unknown route")
+async def test_journal_has_route_template_and_request_path(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     await http.get("/ping/us-east-1?x=1")
     await http.put("/ping/us-east-1")
     await http.get("/nope")
@@ -100,33 +96,27 @@ async def test_a_journal_entry_has_the_template_of_the_route_and_the_path_of_the
     ]
 
 
-async def test_an_image_in_a_body_is_cut_and_the_rest_of_the_body_is_kept(
-    http: httpx.AsyncClient, odyssey_mock: MockOdyssey
-) -> None:
+async def test_journal_shortens_images_in_bodies(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     image = f"data:image/png;base64,{'A' * (2 << 20)}"
     await http.post("/telemetry", json={"events": [{"name": "seen", "image": image, "images": [image]}]})
     (entry,) = odyssey_mock.journal.find("rest")
     assert entry.data["request"] == {"events": [{"name": "seen", "image": image[:64], "images": [image[:64]]}]}
 
 
-async def test_an_exchange_too_large_for_the_journal_is_left_out(
-    http: httpx.AsyncClient, odyssey_mock: MockOdyssey
-) -> None:
+async def test_journal_omits_too_large_exchanges(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     await http.post("/telemetry", json={"events": [{"name": "x" * (5 << 20)}]})
     (entry,) = odyssey_mock.journal.find("rest")
     assert list(entry.data) == ["omitted"]
 
 
 @pytest.mark.off_contract("a ping has no parameters")
-async def test_the_query_is_journalled_by_name_and_without_secrets(
-    http: httpx.AsyncClient, odyssey_mock: MockOdyssey
-) -> None:
+async def test_journal_has_the_query_without_secrets(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     await http.get("/ping/us-east-1", params={"token": "t", "signature": "s", "n": ["1", "2"]})
     (entry,) = odyssey_mock.journal.find("rest")
     assert entry.data["query"] == {"token": "***", "signature": "***", "n": ["1", "2"]}
 
 
-async def test_a_defect_of_a_route_is_500_and_shows_in_log_and_journal(
+async def test_unexpected_exception_is_500_and_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(api_key: str) -> None:

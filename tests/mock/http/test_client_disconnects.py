@@ -1,4 +1,4 @@
-"""Clients that hang up in the middle of a request: nobody's defect."""
+"""Clients that disconnect in the middle of a request are not reported as defects."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ import pytest
 from odyssey_mock import MockOdyssey
 
 
-async def test_a_client_that_hangs_up_before_its_request_is_whole_is_no_defect(
+async def test_disconnect_during_request_is_not_a_defect(
     odyssey_mock: MockOdyssey, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -21,6 +21,6 @@ async def test_a_client_that_hangs_up_before_its_request_is_whole_is_no_defect(
     writer.close()
     await writer.wait_closed()
     entry = await odyssey_mock.wait_for("rest", "POST /auth/token")
-    assert entry.data["status"] is None, "it was not answered"
+    assert entry.data["status"] is None, "no response was sent"
     assert not odyssey_mock.journal.find("note", "defect")
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -1,4 +1,4 @@
-"""Who is let in, and how errors look."""
+"""Authorization and error responses."""
 
 import httpx
 import pytest
@@ -7,7 +7,7 @@ from odyssey_mock.accounts.errors import AccountError, InvalidTokenError, TokenE
 from odyssey_mock.http.errors import ANSWERS, USAGE_ERRORS, ApiError, answer_to, usage_error
 
 
-@pytest.mark.off_contract("the token is missing or made up")
+@pytest.mark.off_contract("the token is missing or unknown")
 @pytest.mark.parametrize(
     ("authorization", "detail"),
     [
@@ -18,9 +18,7 @@ from odyssey_mock.http.errors import ANSWERS, USAGE_ERRORS, ApiError, answer_to,
         ("Bearer made-up", "Invalid access token"),
     ],
 )
-async def test_without_a_token_of_this_server_every_route_is_401(
-    http: httpx.AsyncClient, authorization: str | None, detail: str
-) -> None:
+async def test_missing_or_unknown_token_is_401(http: httpx.AsyncClient, authorization: str | None, detail: str) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
     for method, path in (("GET", "/regions"), ("POST", "/sessions/request"), ("POST", "/sessions/token")):
         answer = await http.request(method, path, headers=headers, json={} if method == "POST" else None)
@@ -38,7 +36,7 @@ DETAILS: dict[str, dict[str, str | float]] = {
 
 
 @pytest.mark.parametrize("code", USAGE_ERRORS)
-def test_a_usage_error_carries_its_details_and_puts_them_in_words(code: str) -> None:
+def test_usage_error_message_contains_its_details(code: str) -> None:
     error = usage_error(code, **DETAILS[code])  # type: ignore[arg-type]
     assert error.status == 429
     assert isinstance(error.detail, dict)
@@ -49,12 +47,12 @@ def test_a_usage_error_carries_its_details_and_puts_them_in_words(code: str) -> 
             assert f"{value:g}" if isinstance(value, float) else str(value) in str(error.detail["message"])
 
 
-def test_the_older_form_of_a_usage_error_is_its_message() -> None:
+def test_string_form_of_usage_error_is_the_message() -> None:
     error = usage_error("CONCURRENT_LIMIT_REACHED", form="string", active_count=5, limit=5)
     assert error.detail == "Maximum concurrent sessions (5) reached"
 
 
-def test_a_usage_error_may_tell_more_of_its_cause_in_whole_seconds() -> None:
+def test_usage_error_accepts_a_custom_message() -> None:
     error = usage_error(
         "RATE_LIMITED", message="Too many jobs; wait {retry_after_seconds:g} s", retry_after_seconds=1.5
     )
@@ -63,25 +61,25 @@ def test_a_usage_error_may_tell_more_of_its_cause_in_whole_seconds() -> None:
     assert error.headers == {"Retry-After": "2"}
 
 
-def test_a_usage_error_that_lacks_a_detail_is_a_defect_of_the_caller() -> None:
+def test_usage_error_with_missing_detail_raises_key_error() -> None:
     with pytest.raises(KeyError, match="limit"):
         usage_error("CONCURRENT_LIMIT_REACHED", active_count=5)
 
 
-def test_an_api_error_says_its_status_and_detail() -> None:
+def test_api_error_text_has_status_and_detail() -> None:
     assert str(ApiError(503, "No streamer")) == "503: No streamer"
 
 
-def test_every_error_of_an_account_has_an_answer() -> None:
+def test_every_account_error_has_a_response() -> None:
     assert {kind for kind in AccountError.__subclasses__() if kind not in ANSWERS} == set()
 
 
-def test_an_error_without_an_answer_of_its_own_has_that_of_its_kind() -> None:
+def test_subclass_uses_the_response_of_its_base() -> None:
     expired, invalid = answer_to(TokenExpiredError()), answer_to(InvalidTokenError())
     assert (expired.status, expired.headers) == (invalid.status, invalid.headers)
     assert (expired.detail, invalid.detail) == ("Access token expired", "Invalid access token")
 
 
-def test_an_error_that_has_no_answer_is_a_defect() -> None:
+def test_error_without_a_response_raises_key_error() -> None:
     with pytest.raises(KeyError):
         answer_to(LookupError("no such thing"))

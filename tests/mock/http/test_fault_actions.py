@@ -1,4 +1,4 @@
-"""Every action at every point of HTTP, on real sockets; afterwards the service goes on as if nothing had been."""
+"""Every fault action at every HTTP point, over real sockets; afterwards the service works as before."""
 
 import asyncio
 import json
@@ -18,12 +18,12 @@ from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT
 
 MEDIA_SERVER = ("whep.offer", "whep.candidates", "whep.leave", "hls.playlist", "hls.segment")
-"""Where errors are those of the vendor's media server."""
+"""Points whose errors have the form of the vendor's media server."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A mock, a client, and one point with what it usually answers."""
+    """A mock, a client, and one point with its usual response."""
 
     mock: MockOdyssey
     http: httpx.AsyncClient
@@ -50,7 +50,7 @@ async def cell(point: str) -> AsyncIterator[Cell]:
 
 
 def shape(answer: httpx.Response) -> object:
-    """What an answer is, without what is another each time."""
+    """Return what a response has in common with every other response at the same point."""
     if answer.headers.get("content-type") != "application/json":
         return answer.status_code, answer.headers.get("content-type")
     body = answer.json()
@@ -74,7 +74,7 @@ async def _delay(cell: Cell) -> None:
     assert not asking.done()
     assert not cell.mock.journal.find("rest", since=since)
     await cell.mock.advance(0.1)
-    # Sent by the time that `advance` returns; that the client has read it takes a moment more.
+    # The response has been sent when `advance` returns; the client reads it slightly later.
     assert len(cell.mock.journal.find("rest", since=since)) == 1
     assert shape(await asking) == shape(cell.usual)
 
@@ -135,7 +135,7 @@ async def _slow(cell: Cell) -> None:
 
 
 def root(error: BaseException) -> BaseException:
-    """What an error began with."""
+    """Return the first exception in the chain of an error."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return error
@@ -165,7 +165,7 @@ EXPECTED: Mapping[str, Callable[[Cell], Awaitable[None]]] = {
 
 
 @pytest.mark.parametrize(("point", "do"), CELLS)
-async def test_a_fault_does_what_it_says_once_and_leaves_nothing(point: str, do: str) -> None:
+async def test_fault_action_is_executed_once(point: str, do: str) -> None:
     async with nothing_left(), cell(point) as asked:
         since = asked.mock.journal.next_index
         fault = asked.mock.faults.add({"at": point, "do": do, "times": 1, **PARAMETERS.get(do, {})})
@@ -182,7 +182,7 @@ async def test_a_fault_does_what_it_says_once_and_leaves_nothing(point: str, do:
         assert spoilt.account == fired.account == (usual.account or fired.account)
 
 
-def test_every_point_of_http_has_a_request_here_and_every_action_what_it_does() -> None:
+def test_table_covers_every_http_point_and_action() -> None:
     assert set(ASKS) == set(HTTP_POINTS)
     assert {do for _, do in CELLS} == set(ACTIONS) == set(EXPECTED)
     assert all(set(POINTS[point].actions) <= set(ACTIONS) for point in HTTP_POINTS)

@@ -1,4 +1,4 @@
-"""Which request passes which point, and whose requests a fault is narrowed to."""
+"""Which request passes which fault point, and which requests a fault matches."""
 
 from collections.abc import AsyncIterator
 
@@ -23,7 +23,7 @@ WITHOUT_A_POINT = {
     ("OPTIONS", "/broadcast/{stream_id}/whep"),
     ("OPTIONS", "/broadcast/{stream_id}/whep/{resource}"),
 }
-"""What refuses URLs that were handed out to nobody, and what asks for nothing."""
+"""Operations without a fault point: they reject unsigned URLs or have no effect."""
 
 
 @pytest_asyncio.fixture
@@ -32,7 +32,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_every_route_of_the_service_declares_its_points_and_every_point_of_http_is_one_routes() -> None:
+async def test_every_http_point_belongs_to_one_route() -> None:
     async with MockOdyssey() as mock:
         routes = [route for route in create_app(mock.backend, mock.go_away).routes if isinstance(route, ServiceRoute)]
     operations = {(method, route.path): each for route in routes for method, each in route.operations.items()}
@@ -43,7 +43,7 @@ async def test_every_route_of_the_service_declares_its_points_and_every_point_of
 
 
 @pytest.mark.parametrize("point", HTTP_POINTS)
-async def test_a_request_passes_its_own_point_and_no_other(http: httpx.AsyncClient, point: str) -> None:
+async def test_request_passes_only_its_own_point(http: httpx.AsyncClient, point: str) -> None:
     async with MockOdyssey(simulation_workers=0) as mock:
         token = await token_of(mock, http)
         faults = {name: mock.faults.add({"at": name, "do": "status", "status": 418}) for name in HTTP_POINTS}
@@ -51,7 +51,7 @@ async def test_a_request_passes_its_own_point_and_no_other(http: httpx.AsyncClie
         assert {name for name, fault in faults.items() if fault.passed} == {point}
 
 
-async def test_a_wrong_method_another_path_a_preflight_and_the_control_api_pass_no_point(
+async def test_other_requests_pass_no_point(
     http: httpx.AsyncClient,
 ) -> None:
     async with MockOdyssey() as mock:
@@ -72,7 +72,7 @@ async def test_a_wrong_method_another_path_a_preflight_and_the_control_api_pass_
 
 
 @pytest.mark.parametrize("point", [point for point in ASKS if point.startswith("rest.")])
-async def test_a_fault_for_one_key_leaves_the_others_alone(http: httpx.AsyncClient, point: str) -> None:
+async def test_fault_for_one_key_spares_other_keys(http: httpx.AsyncClient, point: str) -> None:
     async with MockOdyssey(simulation_workers=0) as mock:
         tokens = {key: await token_of(mock, http, key) for key in ("ody_somebody", "ody_another")}
         mock.faults.add({"at": point, "do": "status", "status": 503, "match": {"account": "ody_somebody"}})
@@ -83,7 +83,7 @@ async def test_a_fault_for_one_key_leaves_the_others_alone(http: httpx.AsyncClie
             assert [each.status_code for each in answers.values()] == [503, 200, 200]
         else:
             assert (await ask(mock, http, point, tokens["ody_somebody"])).status_code == 503
-            for token in (tokens["ody_another"], "nobody's"):
+            for token in (tokens["ody_another"], "unknown"):
                 assert (await ask(mock, http, point, token)).status_code != 503
         (fired,) = mock.journal.find("fault", point)
         assert fired.account is not None
@@ -91,7 +91,7 @@ async def test_a_fault_for_one_key_leaves_the_others_alone(http: httpx.AsyncClie
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"api_key": 7}', b"[" * 100_000])
-async def test_a_body_without_a_key_is_nobodys_and_reaches_its_route(http: httpx.AsyncClient, body: bytes) -> None:
+async def test_body_without_key_matches_no_account(http: httpx.AsyncClient, body: bytes) -> None:
     async with MockOdyssey() as mock:
         usual = await http.post(f"{mock.url}/auth/token", content=body)
         fault = mock.faults.add(at="rest.auth.token", do="status", status=503, match={"account": "ody_somebody"})
@@ -116,9 +116,7 @@ async def test_a_body_without_a_key_is_nobodys_and_reaches_its_route(http: httpx
         ("artifact", {"artifact": "video.mp4"}),
     ],
 )
-async def test_a_fault_is_narrowed_by_what_the_path_names(
-    http: httpx.AsyncClient, point: str, narrowed: dict[str, str]
-) -> None:
+async def test_fault_matches_values_of_the_path(http: httpx.AsyncClient, point: str, narrowed: dict[str, str]) -> None:
     async with MockOdyssey() as mock:
         token = await token_of(mock, http)
         other = mock.faults.add(
@@ -129,7 +127,7 @@ async def test_a_fault_is_narrowed_by_what_the_path_names(
         assert (other.fired, wanted.fired) == (0, 1)
 
 
-async def test_a_session_that_a_token_is_asked_for_is_named_in_the_journal(http: httpx.AsyncClient) -> None:
+async def test_journal_has_session_of_a_token_request(http: httpx.AsyncClient) -> None:
     async with MockOdyssey() as mock:
         token = await token_of(mock, http)
         mock.faults.add(at="rest.sessions.token", do="status", status=503)
@@ -138,7 +136,7 @@ async def test_a_session_that_a_token_is_asked_for_is_named_in_the_journal(http:
         assert (fired.session, fired.account) == (STREAM, account_id(mock.api_key))
 
 
-async def test_what_belongs_to_a_stream_or_a_streamer_is_its_accounts(http: httpx.AsyncClient) -> None:
+async def test_streams_and_streamers_belong_to_their_account(http: httpx.AsyncClient) -> None:
     async with MockOdyssey(portrait_size=(176, 320)) as mock, live(mock) as broadcast:
         session = mock.sessions[str(mock.streams[broadcast.stream_id].session_id)]
         asks = {
@@ -158,7 +156,7 @@ async def test_what_belongs_to_a_stream_or_a_streamer_is_its_accounts(http: http
 
 
 @pytest.mark.parametrize("part", ["video.mp4", "events.jsonl"])
-async def test_a_fault_of_one_file_of_a_recording_leaves_the_others_alone(http: httpx.AsyncClient, part: str) -> None:
+async def test_fault_for_one_file_spares_other_files(http: httpx.AsyncClient, part: str) -> None:
     async with MockOdyssey(portrait_size=(176, 320)) as mock:
         async with raw_peer(mock) as peer:
             peer.say(START)
@@ -175,7 +173,7 @@ async def test_a_fault_of_one_file_of_a_recording_leaves_the_others_alone(http: 
         assert [name for name, status in statuses.items() if status != 200] == [f"{part.partition('.')[0]}_url"]
 
 
-async def test_a_fault_at_all_points_that_begin_alike_fires_at_each(http: httpx.AsyncClient) -> None:
+async def test_group_fault_fires_at_each_point(http: httpx.AsyncClient) -> None:
     async with MockOdyssey(simulation_workers=0) as mock:
         token = await token_of(mock, http)
         mock.faults.add(at="rest.*", do="status", status=503)

@@ -1,4 +1,4 @@
-"""What a spoilt answer looks like on the wire, and what becomes of it when its client or the mock goes away."""
+"""Faulty responses on the wire, and what happens when the client or the mock goes away meanwhile."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT
 
 BIG = {"api_key": "ody_" + "x" * (1 << 20)}
-"""More than a server reads of a body before somebody asks for it."""
+"""A body that is larger than the server reads ahead."""
 
 
 @pytest_asyncio.fixture
@@ -34,7 +34,7 @@ async def http(mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
 
 @asynccontextmanager
 async def asking(mock: MockOdyssey, text: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A bare TCP connection on which that was sent."""
+    """Open a TCP connection and send `text` on it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(mock.url.rpartition(":")[2]))
     try:
         writer.write(text.replace("\n", "\r\n").encode())
@@ -48,7 +48,7 @@ async def asking(mock: MockOdyssey, text: str) -> AsyncIterator[tuple[asyncio.St
 
 CONFIG = "GET /config HTTP/1.1\nHost: x\n\n"
 PLAYLIST = "/broadcast/x/hls/index.m3u8"
-"""Of no broadcast: the answer is that there is none."""
+"""The playlist of an unknown broadcast; the usual response is a 404."""
 GET_PLAYLIST = f"GET {PLAYLIST} HTTP/1.1\nHost: x\n\n"
 
 
@@ -63,7 +63,7 @@ GET_PLAYLIST = f"GET {PLAYLIST} HTTP/1.1\nHost: x\n\n"
         ({"status": 400, "detail": "half a pair: \ud800"}, {"detail": "half a pair: \ud800"}),
     ],
 )
-async def test_a_status_comes_with_its_detail_whatever_that_is(
+async def test_status_response_has_the_given_detail(
     mock: MockOdyssey, http: httpx.AsyncClient, given: dict[str, JSON], body: JSON
 ) -> None:
     mock.faults.add({"at": "rest.regions.ping", "do": "status", **given})
@@ -72,17 +72,17 @@ async def test_a_status_comes_with_its_detail_whatever_that_is(
     assert "retry-after" not in answer.headers
 
 
-async def test_a_key_that_no_text_can_hold_is_judged_by_the_route(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_key_with_lone_surrogate_reaches_its_route(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     mock.faults.add(at="rest.auth.token", do="reset", match={"account": "ody_somebody"})
     answer = await http.post("/auth/token", content=rb'{"api_key": "\ud800"}')
     assert answer.status_code == 422
 
 
-async def test_a_defect_of_a_fault_is_500_and_in_the_journal(
+async def test_exception_in_a_fault_action_is_500(
     mock: MockOdyssey, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(*_: object) -> None:
-        raise LookupError("of the test")
+        raise LookupError("raised by the test")
 
     monkeypatch.setattr("odyssey_mock.http.fault_points.ACTIONS", {"reset": fails})
     mock.faults.add(at="whep.config", do="reset")
@@ -92,15 +92,13 @@ async def test_a_defect_of_a_fault_is_500_and_in_the_journal(
     assert mock.expect("GET /config", kind="rest").data["status"] == 500
 
 
-async def test_an_answer_of_401_names_its_scheme(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_status_401_names_its_scheme(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     mock.faults.add(at="rest.regions.ping", do="status", status=401)
     assert (await http.get("/ping/us-east-1")).headers["www-authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("do", ["status", "not_json", "wrong_shape"])
-async def test_a_page_of_another_origin_can_read_a_spoilt_answer(
-    mock: MockOdyssey, http: httpx.AsyncClient, do: str
-) -> None:
+async def test_other_origins_can_read_faulty_responses(mock: MockOdyssey, http: httpx.AsyncClient, do: str) -> None:
     parameters = {"status": 503, "retry_after": 0} if do == "status" else {}
     mock.faults.add({"at": "rest.regions.ping", "do": do, **parameters})
     answer = await http.get("/ping/us-east-1", headers={"Origin": "https://app.example"})
@@ -109,9 +107,7 @@ async def test_a_page_of_another_origin_can_read_a_spoilt_answer(
     assert answer.headers["date"] == "Thu, 01 Jan 2026 00:00:00 GMT"
 
 
-async def test_the_head_of_a_spoilt_answer_is_that_of_get_and_has_no_body(
-    mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_head_request_with_fault_has_no_body(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     mock.faults.add(at="whep.config", do="not_json", body="no", times=1)
     spoilt = await http.head("/config")
     assert (spoilt.status_code, spoilt.headers["content-length"], spoilt.content) == (200, "2", b"")
@@ -122,14 +118,14 @@ async def test_the_head_of_a_spoilt_answer_is_that_of_get_and_has_no_body(
         await http.head("/config")
 
 
-async def test_a_reset_is_one_of_tcp(mock: MockOdyssey) -> None:
+async def test_reset_fault_is_a_tcp_reset(mock: MockOdyssey) -> None:
     mock.faults.add(at="whep.config", do="reset")
     async with asking(mock, CONFIG) as (reader, _):
         with pytest.raises(ConnectionResetError):
             await asyncio.wait_for(reader.read(), LIMIT)
 
 
-async def test_a_truncated_answer_has_its_whole_head_and_half_its_body_and_then_an_end(mock: MockOdyssey) -> None:
+async def test_truncated_response_has_half_its_body(mock: MockOdyssey) -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
         whole = (await http.get(f"{mock.url}/config")).content
     mock.faults.add(at="whep.config", do="truncate")
@@ -142,7 +138,7 @@ async def test_a_truncated_answer_has_its_whole_head_and_half_its_body_and_then_
 
 
 @pytest.mark.parametrize("rate", [1, 7, 20, 1000])
-async def test_a_slow_answer_comes_at_its_pace_as_the_clock_goes(mock: MockOdyssey, rate: int) -> None:
+async def test_slow_response_follows_the_clock(mock: MockOdyssey, rate: int) -> None:
     mock.faults.add(at="hls.playlist", do="slow", bytes_per_second=rate)
     async with asking(mock, GET_PLAYLIST) as (reader, _):
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), LIMIT)
@@ -154,7 +150,7 @@ async def test_a_slow_answer_comes_at_its_pace_as_the_clock_goes(mock: MockOdyss
             piece = max(1, rate // TICKS)
             while len(received) < due - piece:
                 received += await asyncio.wait_for(reader.read(length), LIMIT)
-            # Nothing comes before its time.
+            # Nothing arrives early.
             with contextlib.suppress(TimeoutError):
                 received += await asyncio.wait_for(reader.read(length), 0.005)
             assert due - piece <= len(received) <= due
@@ -164,7 +160,7 @@ async def test_a_slow_answer_comes_at_its_pace_as_the_clock_goes(mock: MockOdyss
 
 @pytest.mark.parametrize("do", ["delay", "no_answer", "slow"])
 @pytest.mark.parametrize("how", ["closes", "resets"])
-async def test_a_request_whose_client_has_gone_ends_at_once(mock: MockOdyssey, do: str, how: str) -> None:
+async def test_disconnect_ends_a_waiting_request_at_once(mock: MockOdyssey, do: str, how: str) -> None:
     parameters: Mapping[str, JSON] = {"delay": {"seconds": 60}, "slow": {"bytes_per_second": 1}, "no_answer": {}}[do]
     mock.faults.add({"at": "hls.playlist", "do": do, **parameters})
     async with asking(mock, GET_PLAYLIST) as (_, writer):
@@ -178,9 +174,7 @@ async def test_a_request_whose_client_has_gone_ends_at_once(mock: MockOdyssey, d
     assert not [deadline for deadline in mock.clock.pending if deadline.name.startswith("fault")]
 
 
-async def test_what_a_client_that_has_gone_asked_for_in_vain_is_not_done(
-    mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_delayed_request_of_lost_client_has_no_effect(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     token = (await http.post("/auth/token", json={"api_key": mock.api_key})).json()["access_token"]
     http.headers["Authorization"] = f"Bearer {token}"
     mock.faults.add(at="rest.sessions.request", do="delay", seconds=60)
@@ -193,9 +187,7 @@ async def test_what_a_client_that_has_gone_asked_for_in_vain_is_not_done(
     assert not mock.sessions
 
 
-async def test_a_delayed_request_with_a_large_body_is_seen_to_be_given_up(
-    mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_disconnect_is_noticed_after_a_large_body(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     mock.faults.add(at="rest.auth.token", do="delay", seconds=60)
     request = asyncio.create_task(http.post("/auth/token", json=BIG))
     await mock.wait_for("fault", "rest.auth.token")
@@ -204,7 +196,7 @@ async def test_a_delayed_request_with_a_large_body_is_seen_to_be_given_up(
     await mock.wait_for("rest", "POST /auth/token", status=None)
 
 
-async def test_a_delayed_request_reaches_its_route_whole(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_delayed_request_keeps_its_whole_body(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     mock.faults.add(at="rest.auth.token", do="delay", seconds=60)
     request = asyncio.create_task(http.post("/auth/token", json=BIG))
     await mock.wait_for("fault", "rest.auth.token")
@@ -214,9 +206,7 @@ async def test_a_delayed_request_reaches_its_route_whole(mock: MockOdyssey, http
 
 @pytest.mark.parametrize("point", ["rest.auth.token", "rest.telemetry"])
 @pytest.mark.parametrize("do", ["status", "not_json", "delay"])
-async def test_a_body_that_never_comes_whole_is_given_up_with_its_client(
-    mock: MockOdyssey, point: str, do: str
-) -> None:
+async def test_incomplete_body_ends_with_its_client(mock: MockOdyssey, point: str, do: str) -> None:
     given: Mapping[str, JSON] = {"status": {"status": 503}, "delay": {"seconds": 1}, "not_json": {}}[do]
     mock.faults.add({"at": point, "do": do, **given})
     path = {"rest.auth.token": "/auth/token", "rest.telemetry": "/telemetry"}[point]
@@ -228,9 +218,7 @@ async def test_a_body_that_never_comes_whole_is_given_up_with_its_client(
 
 
 @pytest.mark.parametrize("do", ["delay", "no_answer", "slow"])
-async def test_leaving_the_mock_does_not_wait_for_what_waits_on_purpose(
-    do: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_exit_does_not_wait_for_delayed_requests(do: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("odyssey_mock.http.uvicorn_server.GRACE", LIMIT)
     parameters: Mapping[str, JSON] = {"delay": {"seconds": 60}, "slow": {"bytes_per_second": 1}, "no_answer": {}}[do]
     async with nothing_left(), httpx.AsyncClient(trust_env=False, timeout=LIMIT) as http:
@@ -245,7 +233,7 @@ async def test_leaving_the_mock_does_not_wait_for_what_waits_on_purpose(
 
 
 @pytest.mark.parametrize("do", ["reset", "truncate", "no_answer"])
-async def test_nothing_is_logged_of_a_spoilt_answer(
+async def test_faulty_responses_are_not_logged(
     mock: MockOdyssey, http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, do: str
 ) -> None:
     mock.faults.add({"at": "whep.config", "do": do})
@@ -255,7 +243,7 @@ async def test_nothing_is_logged_of_a_spoilt_answer(
     assert [record.getMessage() for record in caplog.records if record.name.startswith("odyssey")] == []
 
 
-async def test_a_delay_on_a_real_clock_takes_its_time() -> None:
+async def test_delay_on_a_real_clock() -> None:
     async with MockOdyssey(speed=100.0) as mock, httpx.AsyncClient(trust_env=False) as http:
         mock.faults.add(at="whep.config", do="delay", seconds=10)
         began = asyncio.get_running_loop().time()

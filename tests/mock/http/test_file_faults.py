@@ -1,4 +1,4 @@
-"""Files that do not come, come in part, or come slowly: recordings and HLS segments, with what is really in them."""
+"""Files of recordings and HLS segments that are rejected, truncated or slow."""
 
 import asyncio
 import dataclasses
@@ -18,12 +18,12 @@ from tests.support.whep import live
 
 SMALL = (176, 320)
 LARGE = 16 << 20
-"""Bytes: to send them one by one takes far longer than any test, even to nobody."""
+"""A file size in bytes; sending it byte by byte takes far longer than any test, even without a client."""
 
 
 @asynccontextmanager
 async def recorded() -> AsyncIterator[tuple[MockOdyssey, httpx.AsyncClient, str]]:
-    """A mock, a client with a token, and the URL of a video."""
+    """Provide a mock, a client with a token, and the URL of a video."""
     async with (
         nothing_left(),
         MockOdyssey(clock="manual", portrait_size=SMALL) as mock,
@@ -36,13 +36,13 @@ async def recorded() -> AsyncIterator[tuple[MockOdyssey, httpx.AsyncClient, str]
 
 
 @pytest.mark.parametrize("status", [403, 404])
-async def test_a_video_is_refused_once_and_there_then(status: int) -> None:
+async def test_video_is_rejected_once_then_available(status: int) -> None:
     async with recorded() as (mock, http, url):
         mock.faults.add(at="artifact", do="status", status=status, times=1)
         assert [(await http.get(url)).status_code for _ in range(2)] == [status, 200]
 
 
-async def test_a_video_is_cut_in_its_middle_and_the_rest_can_be_fetched_then() -> None:
+async def test_rest_of_truncated_video_can_be_fetched() -> None:
     async with recorded() as (mock, http, url):
         whole = (await http.get(url)).content
         mock.faults.add(at="artifact", do="truncate", times=1)
@@ -59,14 +59,14 @@ async def test_a_video_is_cut_in_its_middle_and_the_rest_can_be_fetched_then() -
         assert (rest.status_code, bytes(received) + rest.content) == (206, whole)
 
 
-async def test_a_part_of_a_video_is_cut_in_its_middle_too() -> None:
+async def test_range_of_a_video_is_truncated() -> None:
     async with recorded() as (mock, http, url):
         mock.faults.add(at="artifact", do="truncate")
         with pytest.raises(httpx.RemoteProtocolError, match="received 50 bytes, expected 100"):
             await http.get(url, headers={"Range": "bytes=7-106"})
 
 
-async def test_a_video_comes_as_slowly_as_it_is_told_and_whole() -> None:
+async def test_slow_video_arrives_completely() -> None:
     async with recorded() as (mock, http, url):
         whole = (await http.get(url)).content
         mock.faults.add(at="artifact", do="slow", bytes_per_second=len(whole) // 10)
@@ -79,7 +79,7 @@ async def test_a_video_comes_as_slowly_as_it_is_told_and_whole() -> None:
         assert (await request).content == whole
 
 
-async def test_a_client_that_reads_on_while_it_comes_slowly_has_what_is_due() -> None:
+async def test_slow_video_arrives_at_the_given_rate() -> None:
     async with recorded() as (mock, http, url):
         rate = 1000
         mock.faults.add(at="artifact", do="slow", bytes_per_second=rate)
@@ -93,7 +93,7 @@ async def test_a_client_that_reads_on_while_it_comes_slowly_has_what_is_due() ->
                 assert len(received) == second * rate
 
 
-async def test_of_a_large_file_that_comes_slowly_nothing_more_is_sent_once_its_client_has_gone(
+async def test_slow_response_stops_when_client_disconnects(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with recorded() as (mock, http, url):
@@ -111,7 +111,7 @@ async def test_of_a_large_file_that_comes_slowly_nothing_more_is_sent_once_its_c
         await mock.wait_for("rest", "GET /artifacts/{stream_id}/{artifact}", 2.0, since=fault.index)
 
 
-async def test_a_segment_of_a_broadcast_is_cut_and_the_next_is_whole() -> None:
+async def test_hls_segment_is_truncated_once() -> None:
     async with (
         nothing_left(),
         MockOdyssey(portrait_size=SMALL, hls_segment_duration=0.2) as mock,

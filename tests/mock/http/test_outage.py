@@ -1,4 +1,4 @@
-"""The whole server goes away and comes back: what is cut, what stays, and that nothing is left behind."""
+"""Outages of the server: what is cut, what is kept, and that nothing leaks."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ def client() -> httpx.AsyncClient:
 
 
 async def refused(mock: MockOdyssey) -> bool:
-    """Whether connecting is refused, rather than let wait."""
+    """Return whether a connection is refused, not just left waiting."""
     try:
         _, writer = await asyncio.wait_for(
             asyncio.open_connection("127.0.0.1", int(mock.url.rpartition(":")[2])), LIMIT
@@ -37,7 +37,7 @@ async def refused(mock: MockOdyssey) -> bool:
     return False
 
 
-async def test_it_refuses_connections_while_it_is_away_and_answers_again_at_the_same_address() -> None:
+async def test_server_comes_back_on_the_same_address() -> None:
     async with nothing_left(), client() as http, MockOdyssey() as mock:
         url = mock.url
         await mock.go_away()
@@ -50,7 +50,7 @@ async def test_it_refuses_connections_while_it_is_away_and_answers_again_at_the_
         assert [entry.data["to"] for entry in mock.journal.find("state", "server")] == ["away", "up"]
 
 
-async def test_it_comes_back_when_its_clock_says_so() -> None:
+async def test_server_comes_back_after_the_given_time() -> None:
     async with nothing_left(), MockOdyssey(clock="manual") as mock:
         await mock.go_away(30)
         await mock.advance(29.9)
@@ -60,7 +60,7 @@ async def test_it_comes_back_when_its_clock_says_so() -> None:
         assert not mock.clock.pending
 
 
-async def test_going_away_again_changes_when_it_comes_back_and_coming_back_forgets_it() -> None:
+async def test_last_call_determines_the_return() -> None:
     async with nothing_left(), MockOdyssey(clock="manual") as mock:
         await mock.go_away(10)
         await mock.go_away(20)
@@ -77,7 +77,7 @@ async def test_going_away_again_changes_when_it_comes_back_and_coming_back_forge
         assert [entry.data["to"] for entry in mock.journal.find("state", "server")] == ["away", "up"]
 
 
-async def test_nobody_else_is_given_its_port_meanwhile() -> None:
+async def test_port_stays_reserved_during_an_outage() -> None:
     async with MockOdyssey() as mock:
         address = ("127.0.0.1", int(mock.url.rpartition(":")[2]))
         await mock.go_away()
@@ -90,7 +90,7 @@ async def test_nobody_else_is_given_its_port_meanwhile() -> None:
         assert not await refused(mock)
 
 
-async def test_idle_connections_and_requests_under_way_are_cut() -> None:
+async def test_idle_connections_and_active_requests_are_cut() -> None:
     async with nothing_left(), client() as http, MockOdyssey() as mock:
         mock.faults.add(at="whep.config", do="no_answer")
         asking = asyncio.create_task(http.get(f"{mock.url}/config"))
@@ -109,13 +109,13 @@ async def test_idle_connections_and_requests_under_way_are_cut() -> None:
 
 
 @pytest.mark.parametrize("turns", range(6))
-async def test_a_client_that_connects_in_the_very_moment_is_not_answered(turns: int) -> None:
+async def test_client_connecting_during_go_away_is_cut(turns: int) -> None:
     async with nothing_left(), MockOdyssey() as mock:
         port = int(mock.url.rpartition(":")[2])
         with socket.socket() as connecting:
             connecting.setblocking(False)
             loop = asyncio.get_running_loop()
-            # Connected by the kernel; how much the server knows of it is another thing each time.
+            # The kernel accepts the connection; how far the server has handled it depends on `turns`.
             connecting.connect_ex(("127.0.0.1", port))
             for _ in range(turns):
                 await asyncio.wait([asyncio.ensure_future(turn())])
@@ -126,10 +126,10 @@ async def test_a_client_that_connects_in_the_very_moment_is_not_answered(turns: 
 
 
 async def turn() -> None:
-    """One turn of the event loop."""
+    """Run one iteration of the event loop."""
 
 
-async def test_a_socket_is_cut_without_a_close_frame_and_its_session_waits_for_its_client() -> None:
+async def test_socket_is_cut_and_its_session_kept() -> None:
     async with nothing_left(), MockOdyssey(portrait_size=SMALL) as mock, RawApi(mock) as api:
         session = await api.request_session()
         token = await api.token_for(session["session_id"])
@@ -145,7 +145,7 @@ async def test_a_socket_is_cut_without_a_close_frame_and_its_session_waits_for_i
             assert (await receive(socket))["type"] == "offer"
 
 
-async def test_tokens_jobs_and_the_journal_stay() -> None:
+async def test_tokens_jobs_and_journal_are_kept() -> None:
     async with nothing_left(), MockOdyssey(clock="manual") as mock, client() as http:
         http.base_url = httpx.URL(mock.url)
         http.headers["Authorization"] = f"Bearer {await token_of(mock, http)}"
@@ -156,7 +156,7 @@ async def test_tokens_jobs_and_the_journal_stay() -> None:
         assert mock.journal.find("rest", "POST /simulation-jobs")
 
 
-async def test_the_stream_of_a_client_that_is_lost_goes_on_for_its_grace() -> None:
+async def test_stream_continues_for_the_session_grace() -> None:
     async with nothing_left(), MockOdyssey(clock="manual", portrait_size=SMALL, session_grace=10) as mock:
         async with raw_peer(mock) as peer:
             peer.say(START)
@@ -171,7 +171,7 @@ async def test_the_stream_of_a_client_that_is_lost_goes_on_for_its_grace() -> No
         assert not mock.sessions
 
 
-async def test_spectators_are_gone_and_the_broadcast_can_be_watched_again() -> None:
+async def test_spectators_can_reconnect_after_an_outage() -> None:
     async with nothing_left(), MockOdyssey(clock="manual", portrait_size=SMALL) as mock, live(mock) as broadcast:
         async with RawSpectator(broadcast):
             await mock.wait_for("state", "spectator", to="connected")
@@ -182,7 +182,7 @@ async def test_spectators_are_gone_and_the_broadcast_can_be_watched_again() -> N
             await again.frame()
 
 
-async def test_neither_host_nor_spectator_is_told_goodbye() -> None:
+async def test_peers_are_not_closed_properly() -> None:
     async with (
         nothing_left(),
         MockOdyssey(portrait_size=SMALL) as mock,
@@ -191,17 +191,17 @@ async def test_neither_host_nor_spectator_is_told_goodbye() -> None:
     ):
         await spectator.frame()
         await mock.go_away()
-        # Once both peers are closed; the host's is with its socket.
+        # Wait until both peers are closed; that of the host closes with its socket.
         for name, state in (("spectator", "gone"), ("socket", "closed")):
             await mock.wait_for("state", name, to=state)
         await mock.come_back()
-        # Loopback delivers at once: a goodbye would have come before the answer to this.
+        # Loopback delivers at once: a proper close would have arrived before this response.
         assert not await refused(mock)
         peers = (spectator.connection, broadcast.host.connection)
         assert [each.connectionState for each in peers] == ["connected", "connected"]
 
 
-async def test_a_reset_brings_it_back() -> None:
+async def test_reset_ends_an_outage() -> None:
     async with nothing_left(), MockOdyssey(clock="manual") as mock:
         await mock.go_away(60)
         await mock.reset()
@@ -209,7 +209,7 @@ async def test_a_reset_brings_it_back() -> None:
         assert not mock.clock.pending
 
 
-async def test_a_mock_that_was_left_neither_goes_nor_comes() -> None:
+async def test_closed_mock_ignores_outages() -> None:
     async with nothing_left():
         async with MockOdyssey() as mock:
             pass
@@ -219,7 +219,7 @@ async def test_a_mock_that_was_left_neither_goes_nor_comes() -> None:
         assert not mock.journal.find("state", "server")
 
 
-async def test_a_time_that_is_none_changes_nothing() -> None:
+async def test_invalid_outage_time_changes_nothing() -> None:
     async with nothing_left(), MockOdyssey(clock="manual") as mock:
         await mock.go_away(60)
         for seconds in (-1.0, float("nan")):
@@ -229,7 +229,7 @@ async def test_a_time_that_is_none_changes_nothing() -> None:
         assert not await refused(mock)
 
 
-async def test_leaving_it_while_it_is_away_leaves_nothing() -> None:
+async def test_exit_during_an_outage_leaks_nothing() -> None:
     async with nothing_left():
         async with MockOdyssey(portrait_size=SMALL) as mock:
             async with raw_peer(mock):
@@ -242,7 +242,7 @@ async def test_leaving_it_while_it_is_away_leaves_nothing() -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
-async def test_leaving_it_while_it_comes_back_leaves_nothing(when: str) -> None:
+async def test_exit_during_come_back_leaks_nothing(when: str) -> None:
     async with nothing_left():
         async with MockOdyssey() as mock:
             await mock.go_away()
@@ -254,7 +254,7 @@ async def test_leaving_it_while_it_comes_back_leaves_nothing(when: str) -> None:
 
 
 @pytest.mark.parametrize("moment", range(4))
-async def test_going_and_coming_at_the_same_time_end_in_one_of_the_two(moment: int) -> None:
+async def test_concurrent_outage_calls_end_consistently(moment: int) -> None:
     async with nothing_left(), MockOdyssey() as mock:
         calls: list[Callable[[], Awaitable[None]]] = [mock.go_away, mock.come_back, mock.go_away, mock.come_back]
         await asyncio.gather(*(call() for call in calls[moment:] + calls[:moment]))
@@ -264,7 +264,7 @@ async def test_going_and_coming_at_the_same_time_end_in_one_of_the_two(moment: i
         assert changes == ["away", "up"] * (len(changes) // 2)
 
 
-async def test_it_can_go_away_many_times() -> None:
+async def test_server_can_go_away_many_times() -> None:
     async with nothing_left(), client() as http, MockOdyssey() as mock:
         for _ in range(50):
             await mock.go_away()
@@ -272,7 +272,7 @@ async def test_it_can_go_away_many_times() -> None:
             assert (await http.get(f"{mock.url}/_mock/health")).status_code == 200
 
 
-async def test_a_fault_lets_it_go_away_at_a_request_and_it_comes_back_by_itself() -> None:
+async def test_server_fault_starts_an_outage() -> None:
     async with nothing_left(), client() as http, MockOdyssey(clock="manual") as mock:
         fault = mock.faults.add(at="server", do="away", seconds=60, after=1, times=1)
         assert (await http.get(f"{mock.url}/config")).status_code == 200
@@ -288,7 +288,7 @@ async def test_a_fault_lets_it_go_away_at_a_request_and_it_comes_back_by_itself(
         assert (await http.get(f"{mock.url}/config")).status_code == 200
 
 
-async def test_a_fault_lets_it_go_away_at_an_upgrade_of_one_account() -> None:
+async def test_server_fault_matches_account_of_an_upgrade() -> None:
     async with nothing_left(), MockOdyssey(clock="manual") as mock:
         async with RawApi(mock) as mine, RawApi(mock, "ody_another") as other:
             sessions = [await api.request_session() for api in (mine, other)]
@@ -304,12 +304,12 @@ async def test_a_fault_lets_it_go_away_at_an_upgrade_of_one_account() -> None:
         assert await refused(mock)
 
 
-async def test_a_mock_that_was_not_entered_cannot_go_away() -> None:
-    with pytest.raises(RuntimeError, match="does not run yet"):
+async def test_go_away_before_entering_raises_an_error() -> None:
+    with pytest.raises(RuntimeError, match="not running"):
         await MockOdyssey().go_away()
 
 
-async def test_nothing_is_logged_of_its_going_and_coming(caplog: pytest.LogCaptureFixture) -> None:
+async def test_outages_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     async with MockOdyssey(portrait_size=SMALL) as mock, raw_peer(mock):
         await mock.go_away()
         await mock.come_back()

@@ -1,4 +1,4 @@
-"""Pauses of a request: a manual clock keeps step with it, and nobody waits for ever."""
+"""Pauses of a request: a manual clock waits for the request, but never forever."""
 
 import asyncio
 import socket
@@ -32,7 +32,7 @@ async def connection() -> AsyncIterator[TcpConnection]:
         await protocol.connection.lost
 
 
-async def test_the_clock_goes_on_once_the_request_has_come_to_its_next_pause_or_its_end(
+async def test_clock_waits_for_the_next_pause(
     connection: TcpConnection,
 ) -> None:
     clock, times = ManualClock(), list[float]()
@@ -53,7 +53,7 @@ async def test_the_clock_goes_on_once_the_request_has_come_to_its_next_pause_or_
     await running
 
 
-async def test_it_is_held_while_it_pauses_and_only_then(connection: TcpConnection) -> None:
+async def test_connection_is_held_only_during_a_pause(connection: TcpConnection) -> None:
     clock, held = ManualClock(), [connection.is_held]
     with Pace(clock, connection, "a pause") as pace:
         pausing = asyncio.create_task(pace.pause(1))
@@ -70,9 +70,7 @@ async def test_it_is_held_while_it_pauses_and_only_then(connection: TcpConnectio
 
 @pytest.mark.parametrize("start", [MANUAL_START, MANUAL_START + 0.1, 1e9 / 3])
 @pytest.mark.parametrize("rate", [3, 7, 20, 30])
-async def test_what_is_due_within_a_span_is_done_within_it_however_floats_are_rounded(
-    connection: TcpConnection, start: float, rate: int
-) -> None:
+async def test_pauses_tolerate_float_rounding(connection: TcpConnection, start: float, rate: int) -> None:
     clock, passed = ManualClock(start), 0
 
     async def request() -> None:
@@ -90,7 +88,7 @@ async def test_what_is_due_within_a_span_is_done_within_it_however_floats_are_ro
     await running
 
 
-async def test_an_instant_that_is_past_is_not_waited_for(connection: TcpConnection) -> None:
+async def test_past_instant_returns_at_once(connection: TcpConnection) -> None:
     clock = ManualClock()
     with Pace(clock, connection, "a pause") as pace:
         for instant in (clock.time(), clock.time() - 1):
@@ -100,7 +98,7 @@ async def test_an_instant_that_is_past_is_not_waited_for(connection: TcpConnecti
         await asyncio.wait_for(pace.until(clock.time() + 1), LIMIT)
 
 
-async def test_a_pause_ends_with_its_connection_and_leaves_no_deadline(connection: TcpConnection) -> None:
+async def test_pause_ends_with_its_connection(connection: TcpConnection) -> None:
     clock = ManualClock()
     with Pace(clock, connection, "a pause") as pace:
         pausing = asyncio.create_task(pace.pause(1))
@@ -110,7 +108,7 @@ async def test_a_pause_ends_with_its_connection_and_leaves_no_deadline(connectio
     assert (connection.is_held, clock.pending) == (False, [])
 
 
-async def test_a_pause_that_is_cancelled_leaves_no_deadline(connection: TcpConnection) -> None:
+async def test_cancelled_pause_leaves_no_deadline(connection: TcpConnection) -> None:
     clock = ManualClock()
     with Pace(clock, connection, "a pause") as pace:
         pausing = asyncio.create_task(pace.pause(1))
@@ -120,7 +118,7 @@ async def test_a_pause_that_is_cancelled_leaves_no_deadline(connection: TcpConne
     assert (connection.is_held, clock.pending) == (False, [])
 
 
-async def test_a_request_that_gets_stuck_after_a_pause_holds_the_clock_up_for_a_moment_and_no_longer(
+async def test_stuck_request_delays_the_clock_briefly(
     connection: TcpConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pacing, "SETTLE_LIMIT", 0.05)

@@ -1,4 +1,4 @@
-"""The files behind presigned URLs: whole or in parts, to whoever has the URL, as long as it is good and untouched."""
+"""Files behind presigned URLs, as a whole and in ranges."""
 
 import asyncio
 import email
@@ -22,7 +22,7 @@ from tests.support.leftovers import nothing_left
 from tests.support.recordings import remembered, timeline, url_of
 
 LIMIT = 10.0
-"""Seconds to wait for anything; far beyond what is needed."""
+"""Timeout in seconds, far longer than any step takes."""
 
 NAMES = tuple(ARTIFACTS)
 ROUTE = "/artifacts/{stream_id}/{artifact}"
@@ -53,7 +53,7 @@ async def content(odyssey_mock: MockOdyssey, stream: str) -> bytes:
         ("events.jsonl", "application/jsonl"),
     ],
 )
-async def test_whoever_has_the_url_gets_the_file(
+async def test_presigned_url_returns_the_file(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, stream: str, name: str, kind: str
 ) -> None:
     answer = await http.get(url_of(odyssey_mock, stream, name), headers={"Authorization": "Bearer nonsense"})
@@ -66,13 +66,13 @@ async def test_whoever_has_the_url_gets_the_file(
     assert "Content-Disposition" not in answer.headers
 
 
-async def test_a_head_says_the_same_without_the_file(http: httpx.AsyncClient, video: str) -> None:
+async def test_head_has_the_headers_of_get(http: httpx.AsyncClient, video: str) -> None:
     head, answer = await http.head(video, headers={"Range": "bytes=0-9"}), await http.get(video)
     assert (head.status_code, head.content) == (200, b"")
     assert dict(head.headers) == dict(answer.headers)
 
 
-async def test_a_file_has_the_tag_of_its_content_wherever_it_is_made() -> None:
+async def test_same_content_has_the_same_etag() -> None:
     tags = set()
     for _ in range(2):
         async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
@@ -84,7 +84,7 @@ async def test_a_file_has_the_tag_of_its_content_wherever_it_is_made() -> None:
 
 @given(first=st.integers(0, 40_000), last=st.integers(0, 40_000), suffix=st.integers(1, 40_000))
 @settings(max_examples=20)
-def test_any_range_is_that_slice_of_the_file(first: int, last: int, suffix: int) -> None:
+def test_range_returns_that_slice_of_the_file(first: int, last: int, suffix: int) -> None:
     async def check() -> None:
         async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
             stream = remembered(mock, timeline(2))
@@ -106,7 +106,7 @@ def test_any_range_is_that_slice_of_the_file(first: int, last: int, suffix: int)
     asyncio.run(check())
 
 
-async def test_several_ranges_come_as_several_parts(http: httpx.AsyncClient, video: str, content: bytes) -> None:
+async def test_several_ranges_return_several_parts(http: httpx.AsyncClient, video: str, content: bytes) -> None:
     answer = await http.get(video, headers={"Range": "bytes=0-3,-5,100-199"})
     assert answer.status_code == 206
     assert answer.headers["Content-Length"] == str(len(answer.content))
@@ -122,23 +122,19 @@ async def test_several_ranges_come_as_several_parts(http: httpx.AsyncClient, vid
         assert b"\r\n\r\n" + piece + b"\r\n--" in answer.content
 
 
-async def test_a_range_beyond_the_end_is_told_how_long_the_file_is(
-    http: httpx.AsyncClient, video: str, content: bytes
-) -> None:
+async def test_range_beyond_the_end_is_416(http: httpx.AsyncClient, video: str, content: bytes) -> None:
     answer = await http.get(video, headers={"Range": f"bytes={len(content)}-"})
     assert (answer.status_code, answer.content) == (416, b"")
     assert answer.headers["Content-Range"] == f"bytes */{len(content)}"
 
 
-async def test_nonsense_for_a_range_is_passed_over(http: httpx.AsyncClient, video: str, content: bytes) -> None:
+async def test_invalid_range_header_returns_whole_file(http: httpx.AsyncClient, video: str, content: bytes) -> None:
     for value in ("bytes=9-0", "lines=1-2", "nonsense"):
         answer = await http.get(video, headers={"Range": value})
         assert (answer.status_code, answer.content) == (200, content)
 
 
-async def test_a_download_goes_on_only_in_the_file_that_it_began_with(
-    http: httpx.AsyncClient, video: str, content: bytes
-) -> None:
+async def test_if_range_resumes_only_the_same_file(http: httpx.AsyncClient, video: str, content: bytes) -> None:
     tag = (await http.head(video)).headers["ETag"]
     same = await http.get(video, headers={"Range": "bytes=9-", "If-Range": tag})
     other = await http.get(video, headers={"Range": "bytes=9-", "If-Range": '"another"'})
@@ -146,21 +142,21 @@ async def test_a_download_goes_on_only_in_the_file_that_it_began_with(
     assert (other.status_code, other.content) == (200, content)
 
 
-async def test_a_client_that_has_the_file_is_told_so(http: httpx.AsyncClient, video: str) -> None:
+async def test_known_file_is_304(http: httpx.AsyncClient, video: str) -> None:
     first = await http.get(video)
     again = await http.get(video, headers={"If-None-Match": first.headers["ETag"], "Range": "bytes=0-9"})
     assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
-    assert first.headers["Cache-Control"] == "private, no-cache", "asked for each time: a URL expires"
+    assert first.headers["Cache-Control"] == "private, no-cache", "must be revalidated, because the URL expires"
 
 
-async def test_a_client_that_wants_another_file_gets_none() -> None:
+async def test_if_match_of_another_file_is_412() -> None:
     async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
         answer = await http.get(url_of(mock, remembered(mock)), headers={"If-Match": '"another"'})
         assert answer.status_code == 412
         assert '"another"' not in answer.json()["detail"]
 
 
-async def test_a_page_of_another_origin_may_read_all_that_a_download_needs(http: httpx.AsyncClient, video: str) -> None:
+async def test_other_origins_can_read_download_headers(http: httpx.AsyncClient, video: str) -> None:
     answer = await http.get(video, headers={"Range": "bytes=0-9", "Origin": "https://app.example"})
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     exposed = answer.headers["Access-Control-Expose-Headers"].split(", ")
@@ -170,7 +166,7 @@ async def test_a_page_of_another_origin_may_read_all_that_a_download_needs(http:
     assert (await http.options(video, headers=asked)).status_code == 200
 
 
-async def test_the_journal_says_who_fetched_what_and_keeps_none_of_it(
+async def test_journal_has_downloads_without_their_content(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, stream: str
 ) -> None:
     for name in NAMES:
@@ -180,7 +176,7 @@ async def test_the_journal_says_who_fetched_what_and_keeps_none_of_it(
     assert [(entry.data["status"], entry.data["response"]) for entry in entries] == [(200, None)] * len(NAMES)
 
 
-async def test_a_good_url_of_a_stream_that_is_forgotten_leads_nowhere(
+async def test_url_of_dropped_stream_is_404(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, stream: str, video: str
 ) -> None:
     assert (await http.get(video)).status_code == 200
@@ -190,7 +186,7 @@ async def test_a_good_url_of_a_stream_that_is_forgotten_leads_nowhere(
     assert "forgotten" in answer.json()["detail"]
 
 
-async def test_a_file_that_is_being_sent_when_its_stream_is_forgotten_arrives_whole(
+async def test_download_completes_after_its_stream_is_dropped(
     odyssey_mock: MockOdyssey, stream: str, video: str, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("odyssey_mock.http.routes.artifacts.CHUNK", 1000)
@@ -216,7 +212,7 @@ async def test_a_file_that_is_being_sent_when_its_stream_is_forgotten_arrives_wh
 
 @pytest_asyncio.fixture
 async def drawn(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[threading.Event]:
-    """Set once a frame has been drawn."""
+    """Provide an event that is set once a frame has been drawn."""
     event = threading.Event()
 
     def draw(*arguments: Any) -> None:
@@ -227,7 +223,7 @@ async def drawn(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[threading.Even
     yield event
 
 
-async def test_a_request_whose_stream_is_forgotten_while_it_waits_is_told_so_at_once(
+async def test_waiting_request_of_dropped_stream_is_404(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, drawn: threading.Event
 ) -> None:
     asking = asyncio.create_task(http.get(url_of(odyssey_mock, remembered(odyssey_mock, timeline(1_000_000)))))
@@ -237,7 +233,7 @@ async def test_a_request_whose_stream_is_forgotten_while_it_waits_is_told_so_at_
         assert (await asking).status_code == 404
 
 
-async def test_a_client_that_goes_while_it_waits_does_not_stop_the_next(
+async def test_disconnect_does_not_cancel_rendering_for_others(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, drawn: threading.Event
 ) -> None:
     url = url_of(odyssey_mock, remembered(odyssey_mock, timeline(200)))
@@ -248,7 +244,7 @@ async def test_a_client_that_goes_while_it_waits_does_not_stop_the_next(
     assert (await http.get(url)).status_code == 200
 
 
-async def test_leaving_the_mock_while_a_request_waits_for_a_file_is_quick_and_leaves_nothing(
+async def test_exit_during_rendering_is_fast(
     drawn: threading.Event,
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -262,7 +258,7 @@ async def test_leaving_the_mock_while_a_request_waits_for_a_file_is_quick_and_le
             await asking
 
 
-async def test_a_defect_in_rendering_is_a_500_and_the_next_request_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failed_rendering_is_500_and_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
         url = url_of(mock, remembered(mock))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from odyssey_mock import MockOdyssey
 
 
-async def test_a_key_is_exchanged_for_a_bearer_token(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+async def test_key_is_exchanged_for_a_bearer_token(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     answer = await http.post("/auth/token", json={"api_key": odyssey_mock.api_key})
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
@@ -25,9 +25,7 @@ async def test_a_key_is_exchanged_for_a_bearer_token(http: httpx.AsyncClient, od
         ("ody_suspended_1", 403, "Account suspended: payment overdue"),
     ],
 )
-async def test_a_key_that_is_not_accepted_is_told_why(
-    http: httpx.AsyncClient, api_key: str, status: int, detail: str
-) -> None:
+async def test_rejected_key_gets_the_reason(http: httpx.AsyncClient, api_key: str, status: int, detail: str) -> None:
     answer = await http.post("/auth/token", json={"api_key": api_key})
     assert (answer.status_code, answer.json()) == (status, {"detail": detail})
 
@@ -46,7 +44,7 @@ async def test_a_key_that_is_not_accepted_is_told_why(
         (b"\xff", ["body"], "json_invalid"),
     ],
 )
-async def test_a_malformed_request_is_422_and_names_the_place(
+async def test_malformed_request_is_422_with_the_place(
     http: httpx.AsyncClient, body: bytes, loc: list[str | int], kind: str
 ) -> None:
     answer = await http.post("/auth/token", content=body)
@@ -56,7 +54,7 @@ async def test_a_malformed_request_is_422_and_names_the_place(
     assert error["msg"]
 
 
-async def test_the_token_expires_on_the_mocks_clock() -> None:
+async def test_access_token_expires_on_the_mocks_clock() -> None:
     async with MockOdyssey(clock="manual") as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
         token = (await http.post("/auth/token", json={"api_key": mock.api_key})).json()["access_token"]
         http.headers["Authorization"] = f"Bearer {token}"
@@ -71,7 +69,7 @@ async def test_the_token_expires_on_the_mocks_clock() -> None:
 @pytest.mark.off_contract("the requests are noise")
 @given(st.data())
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_no_request_whatever_is_a_defect(http: httpx.AsyncClient, data: st.DataObject) -> None:
+async def test_arbitrary_requests_never_cause_a_500(http: httpx.AsyncClient, data: st.DataObject) -> None:
     method, path = data.draw(
         st.sampled_from(
             [

@@ -1,4 +1,4 @@
-"""The control API: see into a mock, and steer it, from outside its process."""
+"""The control API, which inspects and controls a mock from outside its process."""
 
 import json
 from importlib.metadata import version
@@ -12,13 +12,13 @@ from odyssey_mock.core.clock import MANUAL_START
 manual = pytest.mark.odyssey(clock="manual")
 
 
-async def test_health_says_which_mock_it_is(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+async def test_health_has_version_and_url(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     answer = await http.get("/_mock/health")
     assert answer.json() == {"status": "ok", "version": version("odyssey-testkit"), "url": odyssey_mock.url}
 
 
 @manual
-async def test_the_clock_is_shown_with_what_is_due(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+async def test_clock_shows_pending_deadlines(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.clock.call_later(150, "stream limit", lambda: None)
     assert (await http.get("/_mock/clock")).json() == {
         "kind": "manual",
@@ -30,7 +30,7 @@ async def test_the_clock_is_shown_with_what_is_due(http: httpx.AsyncClient, odys
 
 
 @manual
-async def test_advancing_answers_once_what_was_due_is_done(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+async def test_advance_responds_after_due_callbacks(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     fired: list[float] = []
     odyssey_mock.clock.call_later(1, "x", lambda: fired.append(odyssey_mock.clock.time()))
     answer = await http.post("/_mock/clock/advance", json={"seconds": 1.5})
@@ -47,7 +47,7 @@ async def test_real_clock_cannot_be_advanced(http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.odyssey(speed=100)
-async def test_a_scaled_clock_says_how_fast_it_is(http: httpx.AsyncClient) -> None:
+async def test_scaled_clock_shows_its_speed(http: httpx.AsyncClient) -> None:
     clock = (await http.get("/_mock/clock")).json()
     assert (clock["kind"], clock["speed"]) == ("scaled", 100)
     assert (await http.post("/_mock/clock/advance", json={"seconds": 1})).status_code == 409
@@ -66,19 +66,19 @@ async def test_a_scaled_clock_says_how_fast_it_is(http: httpx.AsyncClient) -> No
         {"minutes": 1},
     ],
 )
-async def test_a_span_that_is_none_is_422(http: httpx.AsyncClient, body: dict[str, object]) -> None:
+async def test_invalid_advance_is_422(http: httpx.AsyncClient, body: dict[str, object]) -> None:
     assert (await http.post("/_mock/clock/advance", json=body)).status_code == 422
     assert (await http.get("/_mock/clock")).json()["time"] == MANUAL_START
 
 
-async def test_the_state_shows_sessions_and_streams(authorized: httpx.AsyncClient) -> None:
+async def test_state_shows_sessions_and_streams(authorized: httpx.AsyncClient) -> None:
     session_id = (await authorized.post("/sessions/request", json={})).json()["session_id"]
     state = (await authorized.get("/_mock/state")).json()
     assert [session["session_id"] for session in state["sessions"]] == [session_id]
     assert (state["streams"], state["telemetry"], state["clock"]["kind"]) == ([], 0, "real")
 
 
-async def test_reset_ends_sessions_and_forgets_accounts_journal_and_telemetry(
+async def test_reset_clears_sessions_journal_and_telemetry(
     authorized: httpx.AsyncClient, odyssey_mock: MockOdyssey
 ) -> None:
     session_id = (await authorized.post("/sessions/request", json={})).json()["session_id"]
@@ -91,9 +91,7 @@ async def test_reset_ends_sessions_and_forgets_accounts_journal_and_telemetry(
     assert again.status_code == 200
 
 
-async def test_the_journal_is_given_by_kind_name_place_and_index(
-    http: httpx.AsyncClient, odyssey_mock: MockOdyssey
-) -> None:
+async def test_journal_query_filters_entries(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     await http.get("/ping/us-east-1")
     odyssey_mock.journal.record("note", "x", account="acct_1", n=1)
     odyssey_mock.journal.record("note", "x", account="acct_2", n=2)
@@ -111,7 +109,7 @@ async def test_the_journal_is_given_by_kind_name_place_and_index(
     assert await found(limit=0) == []
 
 
-async def test_the_journal_is_given_as_lines(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+async def test_journal_as_json_lines(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.journal.record("note", "ä", n=1)
     answer = await http.get("/_mock/journal", params={"format": "jsonl"})
     assert answer.headers["content-type"].startswith("application/jsonl")
@@ -119,15 +117,13 @@ async def test_the_journal_is_given_as_lines(http: httpx.AsyncClient, odyssey_mo
 
 
 @pytest.mark.parametrize("query", [{"kind": "rumour"}, {"since": "-1"}, {"limit": "all"}, {"names": "x"}])
-async def test_a_query_that_is_none_is_422_and_names_the_place(http: httpx.AsyncClient, query: dict[str, str]) -> None:
+async def test_invalid_journal_query_is_422(http: httpx.AsyncClient, query: dict[str, str]) -> None:
     answer = await http.get("/_mock/journal", params=query)
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["query", *query]
 
 
-async def test_the_control_api_leaves_no_trace_in_the_journal(
-    http: httpx.AsyncClient, odyssey_mock: MockOdyssey
-) -> None:
+async def test_control_api_is_not_recorded(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     for path in ("health", "state", "clock", "journal", "nothing"):
         await http.get(f"/_mock/{path}")
     assert odyssey_mock.journal.entries == ()

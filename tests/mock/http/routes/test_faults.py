@@ -1,4 +1,4 @@
-"""The faults of the control API, and sending the server away."""
+"""Faults and outages in the control API."""
 
 import asyncio
 import json
@@ -15,9 +15,7 @@ RESET = {"at": "rest.regions.list", "do": "reset"}
 PING = {"at": "rest.regions.ping", "do": "status", "status": 503, "times": 1}
 
 
-async def test_a_fault_is_posted_fires_and_is_shown_with_its_count(
-    http: httpx.AsyncClient, odyssey_mock: MockOdyssey
-) -> None:
+async def test_posted_fault_fires_and_is_counted(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     answer = await http.post("/_mock/faults", json=RESET)
     assert answer.status_code == 201
     (added,) = answer.json()["faults"]
@@ -39,7 +37,7 @@ async def test_a_fault_is_posted_fires_and_is_shown_with_its_count(
     assert len(odyssey_mock.journal.find("rest")) == 1
 
 
-async def test_several_are_posted_in_order_or_none_of_them(http: httpx.AsyncClient) -> None:
+async def test_post_adds_all_faults_or_none(http: httpx.AsyncClient) -> None:
     assert (await http.post("/_mock/faults", json=[RESET, {"at": "nope"}])).status_code == 422
     assert (await http.get("/_mock/faults")).json() == {"faults": []}
     answer = await http.post("/_mock/faults", json=[RESET, PING])
@@ -51,16 +49,14 @@ async def test_several_are_posted_in_order_or_none_of_them(http: httpx.AsyncClie
     ("body", "says"),
     [
         ({"at": "rest.regions.lists", "do": "reset"}, ["did you mean 'rest.regions.list'?", *POINTS]),
-        ({"at": "rest.regions.list", "do": "refuse"}, ["no action", *POINTS["rest.regions.list"].actions]),
+        ({"at": "rest.regions.list", "do": "refuse"}, ["unknown action", *POINTS["rest.regions.list"].actions]),
         ({"at": "rest.regions.list", "do": "delay", "second": 1}, ["'second'", "seconds, times, after"]),
-        ({"at": "rest.regions.list", "do": "delay"}, ["needs `seconds`"]),
+        ({"at": "rest.regions.list", "do": "delay"}, ["requires `seconds`"]),
         (7, ["must be an object"]),
         ([[]], ["must be an object"]),
     ],
 )
-async def test_what_is_no_fault_is_422_and_says_what_is_known(
-    http: httpx.AsyncClient, body: object, says: list[str]
-) -> None:
+async def test_invalid_fault_is_422_with_known_names(http: httpx.AsyncClient, body: object, says: list[str]) -> None:
     answer = await http.post("/_mock/faults", json=body)
     assert answer.status_code == 422
     (detail,) = answer.json()["detail"]
@@ -70,17 +66,17 @@ async def test_what_is_no_fault_is_422_and_says_what_is_known(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff"])
-async def test_what_is_no_json_is_422(http: httpx.AsyncClient, body: bytes) -> None:
+async def test_invalid_json_is_422(http: httpx.AsyncClient, body: bytes) -> None:
     assert (await http.post("/_mock/faults", content=body)).status_code == 422
 
 
-async def test_whatever_was_taken_can_be_shown(http: httpx.AsyncClient) -> None:
+async def test_accepted_fault_can_be_shown(http: httpx.AsyncClient) -> None:
     fault = {"at": "rest.regions.list", "do": "wrong_shape", "body": ["\ud800"]}
     assert (await http.post("/_mock/faults", content=json.dumps(fault))).status_code == 201
     assert (await http.get("/_mock/faults")).json()["faults"][0]["body"] == ["\ud800"]
 
 
-async def test_a_key_is_never_shown_again(http: httpx.AsyncClient) -> None:
+async def test_posted_key_is_never_shown(http: httpx.AsyncClient) -> None:
     posted = await http.post("/_mock/faults", json={**RESET, "match": {"account": "ody_somebody"}})
     shown = await http.get("/_mock/faults")
     for answer in (posted, shown):
@@ -88,13 +84,13 @@ async def test_a_key_is_never_shown_again(http: httpx.AsyncClient) -> None:
         assert answer.json()["faults"][0]["match"] == {"account": account_id("ody_somebody")}
 
 
-async def test_one_is_deleted_or_all_of_them(http: httpx.AsyncClient) -> None:
+async def test_delete_removes_one_or_all_faults(http: httpx.AsyncClient) -> None:
     await http.post("/_mock/faults", json=[RESET, PING, RESET])
     assert (await http.delete("/_mock/faults/fault-1")).status_code == 204
     again = await http.delete("/_mock/faults/fault-1")
     assert (again.status_code, again.json()["detail"]) == (
         404,
-        "There is no fault 'fault-1'; GET /_mock/faults lists them",
+        "Unknown fault 'fault-1'; GET /_mock/faults lists all",
     )
     assert [each["id"] for each in (await http.get("/_mock/faults")).json()["faults"]] == ["fault-2", "fault-3"]
     assert (await http.delete("/_mock/faults")).status_code == 204
@@ -102,13 +98,13 @@ async def test_one_is_deleted_or_all_of_them(http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.odyssey(faults=[PING])
-async def test_a_reset_puts_back_those_of_the_settings(http: httpx.AsyncClient) -> None:
+async def test_reset_restores_faults_of_the_settings(http: httpx.AsyncClient) -> None:
     await http.post("/_mock/faults", json=RESET)
     await http.post("/_mock/reset")
     assert [each["at"] for each in (await http.get("/_mock/faults")).json()["faults"]] == [PING["at"]]
 
 
-async def test_the_catalog_is_whole_and_enough_to_make_every_fault_from(http: httpx.AsyncClient) -> None:
+async def test_catalog_is_sufficient_to_make_every_fault(http: httpx.AsyncClient) -> None:
     catalog = (await http.get("/_mock/faults/catalog")).json()
     assert set(catalog["points"]) == set(POINTS)
     examples = {"status": 500, "seconds": 1, "bytes_per_second": 9, "reason": "x", "width": 320, "height": 640}
@@ -133,7 +129,7 @@ async def test_the_catalog_is_whole_and_enough_to_make_every_fault_from(http: ht
 
 
 @pytest.mark.odyssey(speed=1000.0)
-async def test_the_server_is_sent_away_and_comes_back(odyssey_mock: MockOdyssey) -> None:
+async def test_server_goes_away_and_comes_back(odyssey_mock: MockOdyssey) -> None:
     async with httpx.AsyncClient(base_url=odyssey_mock.url, trust_env=False) as http:
         answer = await http.post("/_mock/server/away", json={"seconds": 100})
         assert (answer.status_code, answer.json()) == (202, {"status": "going away", "seconds": 100})
@@ -145,7 +141,7 @@ async def test_the_server_is_sent_away_and_comes_back(odyssey_mock: MockOdyssey)
 
 
 @pytest.mark.odyssey(clock="manual")
-async def test_it_is_not_sent_away_where_only_it_could_bring_itself_back(http: httpx.AsyncClient) -> None:
+async def test_going_away_with_a_manual_clock_is_409(http: httpx.AsyncClient) -> None:
     answer = await http.post("/_mock/server/away", json={"seconds": 1})
     assert answer.status_code == 409
     assert "mock.come_back()" in answer.json()["detail"]
@@ -153,10 +149,10 @@ async def test_it_is_not_sent_away_where_only_it_could_bring_itself_back(http: h
 
 
 @pytest.mark.parametrize("body", [{}, {"seconds": -1}, {"seconds": 86_401}, {"seconds": "soon"}, {"minutes": 1}])
-async def test_a_time_that_is_none_is_422(http: httpx.AsyncClient, body: object) -> None:
+async def test_invalid_outage_time_is_422(http: httpx.AsyncClient, body: object) -> None:
     assert (await http.post("/_mock/server/away", json=body)).status_code == 422
 
 
-async def test_a_mock_can_be_left_right_after_it_was_sent_away() -> None:
+async def test_mock_can_be_closed_right_after_going_away() -> None:
     async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(LIMIT), MockOdyssey() as mock:
         assert (await http.post(f"{mock.url}/_mock/server/away", json={"seconds": 3600})).status_code == 202

@@ -1,4 +1,4 @@
-"""HLS over raw HTTP: who may fetch what, when there is a playlist, and what players make of it."""
+"""HLS over raw HTTP: authorization, playlists and segments, and playback with ffmpeg."""
 
 import asyncio
 import io
@@ -23,7 +23,7 @@ from tests.support.whep import Live, live
 pytestmark = pytest.mark.odyssey(portrait_size=(176, 320), hls_segment_duration=0.2)
 
 LONG = 3600.0
-"""A segment that no test sees the end of."""
+"""Seconds of a segment that no test runs long enough to complete."""
 
 
 def url_of(broadcast: Live) -> str:
@@ -37,7 +37,7 @@ async def load(http: httpx.AsyncClient, broadcast: Live) -> Playlist:
 
 
 async def segments(http: httpx.AsyncClient, broadcast: Live, number: int) -> Playlist:
-    """The playlist, once the stream has `number` segments more than at first."""
+    """Return the playlist once the stream has made `number` segments in total."""
     async with asyncio.timeout(LIMIT):
         while (playlist := await load(http, broadcast)).sequence + len(playlist.segments) < number:
             assert not playlist.is_over
@@ -46,7 +46,7 @@ async def segments(http: httpx.AsyncClient, broadcast: Live, number: int) -> Pla
 
 @asynccontextmanager
 async def waiting_client(broadcast: Live) -> AsyncIterator[asyncio.Task[httpx.Response]]:
-    """A client that has asked for a playlist of which there is nothing yet; it hangs up at the end."""
+    """Run a client that waits for a playlist without segments; it disconnects at the end."""
     async with httpx.AsyncClient(trust_env=False, timeout=LIMIT) as http:
         asking = asyncio.create_task(http.get(url_of(broadcast)))
         async with asyncio.timeout(LIMIT):
@@ -60,9 +60,7 @@ async def waiting_client(broadcast: Live) -> AsyncIterator[asyncio.Task[httpx.Re
             await asyncio.gather(asking, return_exceptions=True)
 
 
-async def test_a_playlist_and_all_that_it_names_can_be_fetched(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_playlist_and_all_its_files_can_be_fetched(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         assert url_of(broadcast) == f"{broadcast.ready['webrtc_url']}/hls/index.m3u8?token={broadcast.token}"
         answer = await http.get(url_of(broadcast))
@@ -78,7 +76,7 @@ async def test_a_playlist_and_all_that_it_names_can_be_fetched(
         )
 
 
-async def test_head_tells_what_get_would(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_head_matches_get(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         await load(http, broadcast)
         await broadcast.end()
@@ -90,7 +88,7 @@ async def test_head_tells_what_get_would(odyssey_mock: MockOdyssey, http: httpx.
             assert head.headers["Content-Type"] == get.headers["Content-Type"]
 
 
-@pytest.mark.off_contract("tokens that are none")
+@pytest.mark.off_contract("invalid tokens")
 @pytest.mark.parametrize("file", ["index.m3u8", "init.mp4", "segment_0.mp4", "no-such-file"])
 @pytest.mark.parametrize(
     ("query", "headers", "opens"),
@@ -102,7 +100,7 @@ async def test_head_tells_what_get_would(odyssey_mock: MockOdyssey, http: httpx.
         ({}, {}, False),
     ],
 )
-async def test_every_file_asks_for_the_token(
+async def test_every_file_requires_the_token(
     odyssey_mock: MockOdyssey,
     http: httpx.AsyncClient,
     file: str,
@@ -125,8 +123,8 @@ async def test_every_file_asks_for_the_token(
             assert broadcast.token not in answer.text
 
 
-@pytest.mark.off_contract("streams and tokens that do not go together")
-async def test_a_token_opens_its_own_stream_only(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+@pytest.mark.off_contract("a token of another stream")
+async def test_token_is_valid_for_its_stream_only(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as one, live(odyssey_mock) as other:
         for url, status in (
             (f"{one.ready['webrtc_url']}/hls/index.m3u8", 401),
@@ -137,7 +135,7 @@ async def test_a_token_opens_its_own_stream_only(odyssey_mock: MockOdyssey, http
 
 
 @pytest.mark.off_contract("a token that no mock makes")
-async def test_a_token_is_quoted_wherever_it_is_written(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_token_is_quoted_in_urls(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         of_the_mock = odyssey_mock.broadcasts[broadcast.stream_id]
         of_the_mock.token = 'a"b&c=d e#f%g+h'
@@ -147,21 +145,21 @@ async def test_a_token_is_quoted_wherever_it_is_written(odyssey_mock: MockOdysse
             assert (await http.get(urljoin(of_the_mock.hls_url, uri))).status_code == 200
 
 
-@pytest.mark.off_contract("files that are none")
+@pytest.mark.off_contract("unknown files")
 @pytest.mark.parametrize(
     "name",
     ["index.m3u", "segment_-1.mp4", "segment_00.mp4", "segment_99999.mp4", "..%2findex.m3u8", "%00", "init.mp4x"],
 )
-async def test_a_file_that_is_none_is_not_found(odyssey_mock: MockOdyssey, http: httpx.AsyncClient, name: str) -> None:
+async def test_unknown_file_is_404(odyssey_mock: MockOdyssey, http: httpx.AsyncClient, name: str) -> None:
     async with live(odyssey_mock) as broadcast:
         await load(http, broadcast)
         answer = await http.get(f"{broadcast.ready['webrtc_url']}/hls/{name}?token={broadcast.token}")
         assert answer.status_code == 404
 
 
-@pytest.mark.off_contract("methods that HLS has not")
+@pytest.mark.off_contract("unsupported methods")
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "BREW"])
-async def test_other_methods_are_refused_with_those_there_are(
+async def test_other_methods_are_405_with_allowed_methods(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, method: str
 ) -> None:
     async with live(odyssey_mock) as broadcast:
@@ -170,8 +168,8 @@ async def test_other_methods_are_refused_with_those_there_are(
         assert answer.json()["status"] == "error"
 
 
-@pytest.mark.off_contract("a preflight of a browser, and a token that is none")
-async def test_pages_of_other_origins_may_fetch_all_of_it_and_read_why_not(
+@pytest.mark.off_contract("a preflight request and an invalid token")
+async def test_other_origins_can_fetch_files_and_read_errors(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient
 ) -> None:
     origin = {"Origin": "http://example.test"}
@@ -192,9 +190,9 @@ async def test_pages_of_other_origins_may_fetch_all_of_it_and_read_why_not(
         assert preflight.headers["Access-Control-Allow-Origin"] == "*"
 
 
-@pytest.mark.off_contract("HLS where there is none")
+@pytest.mark.off_contract("HLS is disabled")
 @pytest.mark.odyssey(hls=False)
-async def test_there_is_nothing_where_it_is_switched_off(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_disabled_hls_is_404(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         assert broadcast.ready["broadcast_url"] is None
         for file in ("index.m3u8", "init.mp4"):
@@ -202,7 +200,7 @@ async def test_there_is_nothing_where_it_is_switched_off(odyssey_mock: MockOdyss
             assert (answer.status_code, answer.json()["status"]) == (404, "error")
 
 
-async def test_a_stream_without_a_broadcast_has_no_playlist(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_stream_without_broadcast_has_no_playlist(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with raw_peer(odyssey_mock) as host:
         host.say(START)
         started = await host.hear()
@@ -211,7 +209,7 @@ async def test_a_stream_without_a_broadcast_has_no_playlist(odyssey_mock: MockOd
 
 
 @pytest.mark.odyssey(hls_segment_duration=LONG)
-async def test_the_playlist_of_a_stream_too_short_for_a_segment_is_whole_as_soon_as_that_ends(
+async def test_short_stream_has_one_segment(
     odyssey_mock: MockOdyssey,
 ) -> None:
     async with live(odyssey_mock) as broadcast, waiting_client(broadcast) as asking:
@@ -222,7 +220,7 @@ async def test_the_playlist_of_a_stream_too_short_for_a_segment_is_whole_as_soon
         assert round(playlist.segments[0].seconds * 20) >= (broadcast.frames or 0)
 
 
-async def test_nothing_is_left_of_a_client_that_hangs_up_while_it_waits() -> None:
+async def test_disconnect_while_waiting_leaks_nothing() -> None:
     async with (
         nothing_left(),
         MockOdyssey(portrait_size=(176, 320), hls_segment_duration=LONG) as mock,
@@ -231,13 +229,13 @@ async def test_nothing_is_left_of_a_client_that_hangs_up_while_it_waits() -> Non
         async with waiting_client(broadcast):
             pass
         cut = await mock.wait_for("rest", "GET /broadcast/{stream_id}/hls/{file}")
-        assert cut.data["status"] is None, "there was nobody to answer"
+        assert cut.data["status"] is None, "the client had disconnected"
         assert not any("playlist" in task.get_name() for task in asyncio.all_tasks())
         assert not mock.journal.find("note", "defect")
 
 
 @pytest.mark.parametrize("end", ["reset", "leave"])
-async def test_who_waits_is_told_when_the_mock_is_reset_or_left(end: str) -> None:
+async def test_reset_or_exit_answers_waiting_clients(end: str) -> None:
     loop = asyncio.get_running_loop()
     async with (
         MockOdyssey(portrait_size=(176, 320), hls_segment_duration=LONG) as mock,
@@ -248,15 +246,13 @@ async def test_who_waits_is_told_when_the_mock_is_reset_or_left(end: str) -> Non
         await (mock.reset() if end == "reset" else mock.__aexit__(None, None, None))
         async with asyncio.timeout(LIMIT):
             answer = await asking
-        assert loop.time() - began < FIRST_SEGMENT_LIMIT / 2, "it was told, and did not wait its time out"
-        # The stream ends with the mock: what there is of it, or that it is forgotten.
+        assert loop.time() - began < FIRST_SEGMENT_LIMIT / 2, "the response arrived before the timeout"
+        # The stream ends with the mock: the response is the final playlist, or a 404 if the stream was dropped.
         assert answer.status_code == 404 or read_playlist(answer.text).is_over
 
 
 @pytest.mark.odyssey(clock="manual", hls_linger=60)
-async def test_all_of_it_lingers_when_the_stream_is_over_and_then_is_gone(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_files_linger_after_the_stream_has_ended(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         await load(http, broadcast)
         await broadcast.end()
@@ -269,7 +265,7 @@ async def test_all_of_it_lingers_when_the_stream_is_over_and_then_is_gone(
         assert {(await http.get(url)).status_code for url in urls} == {404}
 
 
-async def test_nothing_is_there_after_a_reset(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_playlist_is_gone_after_a_reset(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         await load(http, broadcast)
         await odyssey_mock.reset()
@@ -277,9 +273,7 @@ async def test_nothing_is_there_after_a_reset(odyssey_mock: MockOdyssey, http: h
 
 
 @pytest.mark.odyssey(hls_segments=2)
-async def test_a_live_playlist_goes_on_and_what_it_listed_is_deleted_later(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_old_segments_of_a_live_playlist_are_deleted(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         first = await load(http, broadcast)
         assert first.segments[0].name == "segment_0.mp4"
@@ -292,9 +286,7 @@ async def test_a_live_playlist_goes_on_and_what_it_listed_is_deleted_later(
 
 
 @pytest.mark.odyssey(hls_segments=50)
-async def test_an_ended_playlist_has_every_frame_of_the_stream(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_ended_playlist_has_every_frame(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         await segments(http, broadcast, 3)
         await broadcast.end()
@@ -311,9 +303,7 @@ async def test_an_ended_playlist_has_every_frame_of_the_stream(
 
 
 @pytest.mark.odyssey(hls_segments=50)
-async def test_ffprobe_reads_it_live_and_counts_every_frame_when_it_is_over(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_ffprobe_reads_live_and_ended_streams(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         await segments(http, broadcast, 3)
         video, container = await asyncio.to_thread(probe, url_of(broadcast), live=True)
@@ -326,7 +316,7 @@ async def test_ffprobe_reads_it_live_and_counts_every_frame_when_it_is_over(
 
 
 @pytest.mark.odyssey(hls_segment_duration=1.0)
-async def test_ffmpeg_copies_a_live_stream_to_its_end_and_misses_no_frame(
+async def test_ffmpeg_copies_every_frame_of_a_live_stream(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     async with live(odyssey_mock) as broadcast:

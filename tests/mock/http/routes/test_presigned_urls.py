@@ -1,4 +1,4 @@
-"""A presigned URL is refused once it has expired, and whenever it is not what was handed out."""
+"""Presigned URLs are rejected after they have expired or if they were modified."""
 
 import asyncio
 from urllib.parse import urlsplit
@@ -12,13 +12,11 @@ from odyssey_mock import MockOdyssey
 from tests.support.recordings import remembered, timeline, url_of
 
 LIMIT = 10.0
-"""Seconds to wait for an answer; far beyond what is needed."""
+"""Timeout of a request in seconds, far longer than any takes."""
 
 
 @pytest.mark.odyssey(clock="manual", artifact_url_lifetime=60)
-async def test_a_url_is_good_for_its_lifetime_on_the_mocks_clock(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_presigned_url_expires_on_the_mocks_clock(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     video = url_of(odyssey_mock, remembered(odyssey_mock))
     await odyssey_mock.advance(59.9)
     assert (await http.get(video)).status_code == 200
@@ -30,8 +28,8 @@ async def test_a_url_is_good_for_its_lifetime_on_the_mocks_clock(
 
 
 @pytest.mark.parametrize("suffix", ["", "?expires=99999999999", "?signature=x", "?expires=99999999999&signature=x"])
-@pytest.mark.off_contract("a URL that was never handed out")
-async def test_without_a_signature_of_its_own_nothing_is_given(
+@pytest.mark.off_contract("a URL that the mock did not sign")
+async def test_missing_or_wrong_signature_is_403(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, suffix: str
 ) -> None:
     answer = await http.get(f"/artifacts/{remembered(odyssey_mock)}/video.mp4{suffix}")
@@ -42,13 +40,13 @@ async def test_without_a_signature_of_its_own_nothing_is_given(
 @pytest.mark.parametrize(
     "path", ["/artifacts/", "/artifacts/x", "/artifacts/a/b/c", "/artifacts//video.mp4", "/artifacts", "/artifacts?a"]
 )
-async def test_below_artifacts_there_is_nothing_but_what_was_handed_out(path: str) -> None:
+async def test_unsigned_paths_below_artifacts_are_403(path: str) -> None:
     async with MockOdyssey() as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
         assert (await http.get(path)).status_code == 403
 
 
 async def status_of(mock: MockOdyssey, target: bytes) -> int:
-    """The status of a GET whose target is sent as it is."""
+    """Return the status of a GET whose target is sent unchanged."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(mock.url.rpartition(":")[2]))
     writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     async with asyncio.timeout(LIMIT):
@@ -63,7 +61,7 @@ tampering = st.tuples(st.sampled_from(["another", "added", "missing"]), st.integ
 
 @given(st.lists(tampering, min_size=20, max_size=20))
 @settings(max_examples=20)
-def test_with_any_byte_of_its_path_or_query_changed_a_url_is_refused(changes: list[tuple[str, int, int]]) -> None:
+def test_changed_presigned_url_is_rejected(changes: list[tuple[str, int, int]]) -> None:
     async def check() -> None:
         async with MockOdyssey() as mock:
             whole = urlsplit(url_of(mock, remembered(mock, timeline(1))))

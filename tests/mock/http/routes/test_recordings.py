@@ -1,4 +1,4 @@
-"""`GET /recordings/{stream_id}` and `GET /stream-recordings`: an account's streams, and no other's."""
+"""`GET /recordings/{stream_id}` and `GET /stream-recordings`, which show an account's own streams only."""
 
 import asyncio
 from typing import Any
@@ -22,9 +22,7 @@ async def recordings(http: httpx.AsyncClient, **query: int) -> dict[str, Any]:
     return page
 
 
-async def test_a_recording_has_urls_that_anybody_can_open(
-    odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient
-) -> None:
+async def test_recording_urls_work_without_a_token(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient) -> None:
     stream = remembered(odyssey_mock, timeline(30))
     recording = (await authorized.get(f"/recordings/{stream}")).json()
     assert (recording["stream_id"], recording["frame_count"], recording["duration_seconds"]) == (stream, 30, 1.5)
@@ -33,7 +31,7 @@ async def test_a_recording_has_urls_that_anybody_can_open(
             assert (await any_caller.get(recording[field])).status_code == 200
 
 
-async def test_the_urls_are_under_the_name_that_the_client_used(
+async def test_recording_urls_use_the_clients_host_name(
     odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient
 ) -> None:
     stream = remembered(odyssey_mock)
@@ -41,7 +39,7 @@ async def test_the_urls_are_under_the_name_that_the_client_used(
     assert {answer.json()[field].split("/artifacts/")[0] for field in URL_FIELDS} == {"http://mock.example:99"}
 
 
-async def test_every_answer_has_fresh_urls(odyssey_mock: MockOdyssey) -> None:
+async def test_every_response_has_fresh_urls(odyssey_mock: MockOdyssey) -> None:
     async with MockOdyssey(clock="manual") as mock, RawApi(mock) as api:
         stream = remembered(mock)
         before = (await api.http.get(f"/recordings/{stream}")).json()["video_url"]
@@ -53,13 +51,11 @@ async def test_every_answer_has_fresh_urls(odyssey_mock: MockOdyssey) -> None:
 
 
 @pytest.mark.parametrize("path", ["/recordings/{stream}", "/stream-recordings"])
-async def test_without_a_token_nothing_is_told(odyssey_mock: MockOdyssey, http: httpx.AsyncClient, path: str) -> None:
+async def test_missing_token_is_401(odyssey_mock: MockOdyssey, http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path.format(stream=remembered(odyssey_mock)))).status_code == 401
 
 
-async def test_another_accounts_stream_is_as_good_as_unknown(
-    odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient
-) -> None:
+async def test_stream_of_another_account_is_404(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient) -> None:
     others = await authorized.get(f"/recordings/{remembered(odyssey_mock, key='ody_another')}")
     unknown = await authorized.get("/recordings/no-such-stream")
     assert others.status_code == unknown.status_code == 404
@@ -68,9 +64,7 @@ async def test_another_accounts_stream_is_as_good_as_unknown(
 
 
 @pytest.mark.odyssey(clock="manual")
-async def test_the_list_has_the_accounts_streams_newest_first(
-    odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient
-) -> None:
+async def test_list_has_own_streams_newest_first(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient) -> None:
     first = remembered(odyssey_mock, timeline(30))
     remembered(odyssey_mock, key="ody_another")
     await odyssey_mock.advance(1.5)
@@ -95,7 +89,7 @@ async def test_the_list_has_the_accounts_streams_newest_first(
     ]
 
 
-async def test_the_list_comes_in_pages(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient) -> None:
+async def test_list_is_paginated_correctly(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient) -> None:
     streams = [remembered(odyssey_mock) for _ in range(120)][::-1]
     for limit, offset in [(None, None), (100, 0), (1, 0), (50, 100), (100, 119), (10, 120), (10, 10**9)]:
         query = {name: value for name, value in (("limit", limit), ("offset", offset)) if value is not None}
@@ -115,7 +109,7 @@ async def test_the_list_comes_in_pages(odyssey_mock: MockOdyssey, authorized: ht
         ("offset=", "offset"),
     ],
 )
-async def test_a_page_that_cannot_be_is_refused(authorized: httpx.AsyncClient, query: str, place: str) -> None:
+async def test_invalid_page_is_422(authorized: httpx.AsyncClient, query: str, place: str) -> None:
     answer = await authorized.get(f"/stream-recordings?{query}")
     assert answer.status_code == 422
     assert [fault["loc"] for fault in answer.json()["detail"]] == [["query", place]]
@@ -133,7 +127,7 @@ async def test_no_signature_reaches_the_journal(odyssey_mock: MockOdyssey, autho
 
 
 async def shown(peer: RawPeer) -> FrameStamp:
-    """The stamp of the next frame that the peer gets."""
+    """Return the stamp of the next frame that the peer receives."""
     assert peer.track is not None
     async with asyncio.timeout(LIMIT):
         frame = await peer.track.recv()
@@ -148,14 +142,12 @@ def seen_in(frames: list[FrameStamp], tag: int | None) -> list[tuple[int, int | 
 
 
 async def recorded(mock: MockOdyssey, stream: str) -> list[FrameStamp]:
-    """The stamps of a stream's film."""
+    """Return the stamps of a stream's video file."""
     return [stamp for stamp in stamps(await mock.recordings.file(stream, "video.mp4")) if stamp is not None]
 
 
 @SMALL
-async def test_the_recording_of_a_live_stream_shows_exactly_the_frames_that_were_sent(
-    odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient
-) -> None:
+async def test_recording_has_exactly_the_sent_frames(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient) -> None:
     async with raw_peer(odyssey_mock) as peer:
         stream = await start(peer)
         tag = odyssey_mock.streams[stream].timeline.tag
@@ -188,7 +180,7 @@ async def test_the_recording_of_a_live_stream_shows_exactly_the_frames_that_were
 @SMALL
 @pytest.mark.odyssey(session_grace=0.1)
 @pytest.mark.parametrize("how", ["leaves", "vanishes"])
-async def test_a_stream_whose_client_is_gone_has_ended_and_left_what_was_sent(
+async def test_stream_of_lost_client_has_a_recording(
     odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient, how: str
 ) -> None:
     async with raw_peer(odyssey_mock) as peer:

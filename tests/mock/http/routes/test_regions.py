@@ -1,4 +1,4 @@
-"""`GET /regions`, and the pings it leads to."""
+"""`GET /regions` and the ping URLs."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ import pytest
 from odyssey_mock import MockOdyssey, Region
 
 
-async def test_every_region_has_a_ping_url_that_answers_anybody(authorized: httpx.AsyncClient) -> None:
+async def test_ping_urls_work_without_a_token(authorized: httpx.AsyncClient) -> None:
     regions = (await authorized.get("/regions")).json()["regions"]
     assert [region["id"] for region in regions] == ["us-east-1", "us-west-2", "eu-west-1"]
     async with httpx.AsyncClient(trust_env=False) as any_caller:
@@ -18,17 +18,17 @@ async def test_every_region_has_a_ping_url_that_answers_anybody(authorized: http
             assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_ping_urls_are_under_the_name_the_client_used(authorized: httpx.AsyncClient) -> None:
+async def test_ping_urls_use_the_clients_host_name(authorized: httpx.AsyncClient) -> None:
     answer = await authorized.get("/regions", headers={"Host": "mock.example:1234"})
     assert answer.json()["regions"][0]["ping_url"] == "http://mock.example:1234/ping/us-east-1"
 
 
-async def test_a_region_that_is_none_is_404(http: httpx.AsyncClient) -> None:
+async def test_unknown_region_is_404(http: httpx.AsyncClient) -> None:
     assert (await http.get("/ping/nowhere")).status_code == 404
 
 
 @pytest.mark.odyssey(regions=[Region("near"), Region("far", latency=0.1)], clock="manual")
-async def test_a_far_region_answers_later_whatever_the_servers_clock_does(http: httpx.AsyncClient) -> None:
+async def test_ping_latency_ignores_the_servers_clock(http: httpx.AsyncClient) -> None:
     order: list[str] = []
 
     async def ping(region: str) -> None:
@@ -41,11 +41,11 @@ async def test_a_far_region_answers_later_whatever_the_servers_clock_does(http: 
     assert order == ["near", "far"]
 
 
-async def test_the_mock_can_be_left_while_a_ping_is_under_way(caplog: pytest.LogCaptureFixture) -> None:
+async def test_mock_can_be_closed_during_a_ping(caplog: pytest.LogCaptureFixture) -> None:
     async with httpx.AsyncClient(trust_env=False) as http:
         async with MockOdyssey(regions=[Region("silent", latency=3600.0)]) as mock:
             ping = asyncio.create_task(http.get(f"{mock.url}/ping/silent", timeout=None))
-            # Its answer comes on a second connection, after the ping has been sent on the first.
+            # This response arrives on a second connection, so the ping has been sent on the first one.
             await http.get(f"{mock.url}/ping/nowhere")
         with pytest.raises(httpx.RemoteProtocolError):
             await ping

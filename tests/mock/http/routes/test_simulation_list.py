@@ -1,4 +1,4 @@
-"""`/simulation-jobs` for lists and cancelling, and what holds for all of its routes."""
+"""`/simulation-jobs`: listing and cancelling jobs, and behavior of all its routes."""
 
 import json
 
@@ -17,7 +17,7 @@ manual = pytest.mark.odyssey(clock="manual")
 
 @manual
 @pytest.mark.parametrize(("seconds", "status"), [(0, "pending"), (0.2, "dispatched"), (0.4, "processing")])
-async def test_a_job_that_has_not_ended_can_be_cancelled(
+async def test_active_job_can_be_cancelled(
     odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient, seconds: float, status: str
 ) -> None:
     job_id = await submit(authorized)
@@ -42,7 +42,7 @@ async def test_a_job_that_has_not_ended_can_be_cancelled(
 
 
 @pytest.mark.odyssey(clock="manual", cancel_processing=False)
-async def test_a_job_that_is_being_processed_can_be_kept_from_being_cancelled(
+async def test_setting_prevents_cancelling_a_processing_job(
     odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient
 ) -> None:
     job_id = await submit(authorized)
@@ -54,9 +54,7 @@ async def test_a_job_that_is_being_processed_can_be_kept_from_being_cancelled(
 
 
 @pytest.mark.odyssey(clock="manual", simulation_workers=2)
-async def test_the_list_has_the_accounts_jobs_newest_first_and_by_status(
-    odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient
-) -> None:
+async def test_list_filters_own_jobs_newest_first(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient) -> None:
     completed = await submit(authorized)
     failed = await submit(authorized, script(image=BROKEN_IMAGE))
     await odyssey_mock.advance(10)
@@ -96,7 +94,7 @@ async def test_the_list_has_the_accounts_jobs_newest_first_and_by_status(
 
 
 @pytest.mark.odyssey(simulation_workers=0, queued_simulations=30)
-async def test_pages_follow_each_other_to_the_end(authorized: httpx.AsyncClient) -> None:
+async def test_pages_cover_the_whole_list(authorized: httpx.AsyncClient) -> None:
     newest_first = [await submit(authorized) for _ in range(23)][::-1]
     assert await ids(authorized) == newest_first[:20]
     assert await ids(authorized, offset=20) == newest_first[20:]
@@ -121,17 +119,17 @@ async def test_pages_follow_each_other_to_the_end(authorized: httpx.AsyncClient)
         ("status=x&limit=-1&offset=x", ["status", "limit", "offset"]),
     ],
 )
-async def test_a_parameter_that_is_none_is_422(authorized: httpx.AsyncClient, query: str, places: list[str]) -> None:
+async def test_invalid_query_parameter_is_422(authorized: httpx.AsyncClient, query: str, places: list[str]) -> None:
     answer = await authorized.get(f"/simulation-jobs?{query}")
     assert answer.status_code == 422
     assert [each["loc"] for each in answer.json()["detail"]] == [["query", place] for place in places]
 
 
-@pytest.mark.off_contract("there is no token")
+@pytest.mark.off_contract("the token is missing")
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", PATHS[0]), ("GET", PATHS[0]), ("GET", PATHS[1]), ("DELETE", PATHS[1])]
 )
-async def test_without_a_token_nothing_is_told_nor_done(
+async def test_requests_without_token_have_no_effect(
     odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient, method: str, path: str
 ) -> None:
     job_id = await submit(authorized)
@@ -144,14 +142,14 @@ async def test_without_a_token_nothing_is_told_nor_done(
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-async def test_another_accounts_job_is_403_and_one_that_is_none_404(
+async def test_foreign_job_is_403_and_unknown_job_404(
     odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient, method: str
 ) -> None:
     async with RawApi(odyssey_mock, "ody_another") as another:
         theirs = await submit(another.http)
         assert await ids(another.http) == [theirs]
     foreign = await authorized.request(method, f"/simulation-jobs/{theirs}")
-    assert (foreign.status_code, foreign.json()) == (403, {"detail": "This simulation job is another account's"})
+    assert (foreign.status_code, foreign.json()) == (403, {"detail": "This simulation job belongs to another account"})
     unknown = await authorized.request(method, "/simulation-jobs/no-such-job")
     assert unknown.status_code == 404
     assert "not found" in unknown.json()["detail"]
@@ -159,18 +157,16 @@ async def test_another_accounts_job_is_403_and_one_that_is_none_404(
     assert await listed(authorized) == {"jobs": [], "total": 0, "limit": 20, "offset": 0}
 
 
-@pytest.mark.off_contract("the method is wrong")
+@pytest.mark.off_contract("an unsupported method")
 @pytest.mark.parametrize(("path", "right"), [(PATHS[0], ("GET", "POST")), (PATHS[1], ("GET", "DELETE"))])
-async def test_a_wrong_method_is_405_and_says_all_that_are_right(
-    http: httpx.AsyncClient, path: str, right: tuple[str, ...]
-) -> None:
+async def test_unsupported_job_method_is_405(http: httpx.AsyncClient, path: str, right: tuple[str, ...]) -> None:
     answer = await http.patch(path.format(job_id="any"))
     assert (answer.status_code, answer.json()) == (405, {"detail": "Method Not Allowed"})
     assert set(right) <= {method.strip() for method in answer.headers["allow"].split(",")}
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_head_is_answered_as_a_get_without_its_body(authorized: httpx.AsyncClient, path: str) -> None:
+async def test_head_is_get_without_a_body(authorized: httpx.AsyncClient, path: str) -> None:
     path = path.format(job_id=await submit(authorized))
     answer = await authorized.head(path)
     assert (answer.status_code, answer.content) == (200, b"")
@@ -178,7 +174,7 @@ async def test_a_head_is_answered_as_a_get_without_its_body(authorized: httpx.As
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_page_of_another_origin_may_ask(authorized: httpx.AsyncClient, path: str) -> None:
+async def test_other_origins_can_call_job_routes(authorized: httpx.AsyncClient, path: str) -> None:
     path = path.format(job_id=await submit(authorized))
     headers = {"Origin": "https://app.example"}
     assert (await authorized.get(path, headers=headers)).headers["access-control-allow-origin"] == "*"
@@ -188,7 +184,7 @@ async def test_a_page_of_another_origin_may_ask(authorized: httpx.AsyncClient, p
         assert method in preflight.headers["access-control-allow-methods"]
 
 
-async def test_the_journal_knows_whose_job_it_is_and_has_its_images_cut(
+async def test_journal_has_account_and_shortened_images(
     odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient
 ) -> None:
     job_id = await submit(authorized, script(image=f"data:image/png;base64,{'A' * 4000}"))
@@ -203,7 +199,7 @@ async def test_the_journal_knows_whose_job_it_is_and_has_its_images_cut(
 @pytest.mark.off_contract("the requests are noise")
 @given(st.data())
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_no_request_whatever_is_a_defect(authorized: httpx.AsyncClient, data: st.DataObject) -> None:
+async def test_arbitrary_requests_never_cause_a_500(authorized: httpx.AsyncClient, data: st.DataObject) -> None:
     names = st.sampled_from(["script", "scripts", "script_url", "portrait", "timestamp_ms", "start", "end", "prompt"])
     values = st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(st.characters(), max_size=5) | names,

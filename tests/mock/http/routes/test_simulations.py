@@ -1,4 +1,4 @@
-"""`POST /simulation-jobs` and `GET /simulation-jobs/{job_id}`: submit a job, and see what becomes of it."""
+"""`POST /simulation-jobs` and `GET /simulation-jobs/{job_id}`: submitting a job and following it to its end."""
 
 import json
 
@@ -14,7 +14,7 @@ manual = pytest.mark.odyssey(clock="manual", portrait_size=(176, 320), landscape
 
 
 @manual
-async def test_a_job_is_pending_at_first(authorized: httpx.AsyncClient) -> None:
+async def test_new_job_is_pending(authorized: httpx.AsyncClient) -> None:
     answer = await authorized.post("/simulation-jobs", json=wanted())
     assert answer.status_code == 200
     body = answer.json()
@@ -42,7 +42,7 @@ async def test_a_job_is_pending_at_first(authorized: httpx.AsyncClient) -> None:
 
 @manual
 @pytest.mark.parametrize("batch", [False, True])
-async def test_a_job_goes_its_way_and_leaves_recordings(
+async def test_completed_job_has_recordings(
     odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient, batch: bool
 ) -> None:
     body = {"portrait": False, "output_video": True}
@@ -73,9 +73,7 @@ async def test_a_job_goes_its_way_and_leaves_recordings(
 
 
 @manual
-async def test_only_streams_whose_script_has_begun_are_shown_and_one_that_runs_has_nothing_yet(
-    odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient
-) -> None:
+async def test_job_shows_only_started_streams(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient) -> None:
     job_id = await submit(authorized, script(10), script(10), script(10))
     await odyssey_mock.advance(0.4 + 1.5)
     ended, running = (await job(authorized, job_id))["streams"]
@@ -88,9 +86,7 @@ async def test_only_streams_whose_script_has_begun_are_shown_and_one_that_runs_h
 
 
 @manual
-async def test_a_stream_that_failed_says_so_and_has_its_event_log(
-    odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient
-) -> None:
+async def test_failed_stream_has_message_and_events(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient) -> None:
     job_id = await submit(authorized, script(image=BROKEN_IMAGE), script())
     await odyssey_mock.advance(10)
     shown = await job(authorized, job_id)
@@ -106,9 +102,7 @@ async def test_a_stream_that_failed_says_so_and_has_its_event_log(
 
 
 @pytest.mark.odyssey(clock="manual", streams_limit=1)
-async def test_a_stream_that_was_forgotten_has_nothing_any_more(
-    odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient
-) -> None:
+async def test_dropped_stream_has_null_fields(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient) -> None:
     job_id = await submit(authorized, script(), script())
     await odyssey_mock.advance(10)
     first, second = (await job(authorized, job_id))["streams"]
@@ -121,9 +115,7 @@ async def test_a_stream_that_was_forgotten_has_nothing_any_more(
 
 
 @manual
-async def test_urls_of_streams_are_under_the_name_that_the_client_used(
-    odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient
-) -> None:
+async def test_stream_urls_use_the_clients_host_name(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient) -> None:
     job_id = await submit(authorized)
     await odyssey_mock.advance(10)
     answer = await authorized.get(f"/simulation-jobs/{job_id}", headers={"Host": "mock.example:99"})
@@ -134,7 +126,7 @@ async def test_urls_of_streams_are_under_the_name_that_the_client_used(
 
 @manual
 @pytest.mark.parametrize("portrait", [True, False])
-async def test_portrait_says_how_the_video_lies(
+async def test_portrait_selects_the_video_size(
     odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient, portrait: bool
 ) -> None:
     job_id = await submit(authorized, portrait=portrait)
@@ -172,7 +164,7 @@ async def test_portrait_says_how_the_video_lies(
         ),
     ],
 )
-async def test_a_bad_job_is_422_with_every_fault_and_its_place(
+async def test_invalid_job_is_422_with_every_error(
     odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient, body: bytes, faults: list[tuple[list[str | int], str]]
 ) -> None:
     answer = await authorized.post("/simulation-jobs", content=body)
@@ -181,15 +173,15 @@ async def test_a_bad_job_is_422_with_every_fault_and_its_place(
     assert await ids(authorized) == []
 
 
-@pytest.mark.off_contract("fields that nobody knows, an output_video that is not asked for")
-async def test_other_fields_are_passed_over(authorized: httpx.AsyncClient) -> None:
+@pytest.mark.off_contract("unknown fields, and an output_video that clients do not send")
+async def test_unknown_fields_are_ignored(authorized: httpx.AsyncClient) -> None:
     body = wanted(output_video=False, fps=30)
     assert (await authorized.post("/simulation-jobs", json=body)).status_code == 200
 
 
 @manual
 @pytest.mark.odyssey(keys={"ody_plain": AccountSettings(bypass_privilege=False), "ody_trusted": AccountSettings()})
-async def test_prompts_stay_as_they_are_for_accounts_with_the_privilege(odyssey_mock: MockOdyssey) -> None:
+async def test_bypass_requires_the_privilege(odyssey_mock: MockOdyssey) -> None:
     body = wanted(bypass_vlm_expansion=True)
     async with RawApi(odyssey_mock, "ody_plain") as plain, RawApi(odyssey_mock, "ody_trusted") as trusted:
         refused = await plain.http.post("/simulation-jobs", json=body)
@@ -202,8 +194,8 @@ async def test_prompts_stay_as_they_are_for_accounts_with_the_privilege(odyssey_
     assert (expanded.applied_prompt != "A cat", kept.applied_prompt) == (True, "A cat")
 
 
-@pytest.mark.off_contract("the token is missing; a script is broken")
-async def test_a_job_is_checked_in_the_order_token_body_privilege(odyssey_mock: MockOdyssey) -> None:
+@pytest.mark.off_contract("a missing token and an invalid script")
+async def test_checks_run_in_order_token_body_privilege(odyssey_mock: MockOdyssey) -> None:
     broken = {**wanted(), "scripts": [[]], "bypass_vlm_expansion": True}
     async with RawApi(odyssey_mock, "ody_no_bypass") as api:
         assert (await api.http.post("/simulation-jobs", json=broken)).status_code == 422
@@ -212,9 +204,7 @@ async def test_a_job_is_checked_in_the_order_token_body_privilege(odyssey_mock: 
 
 
 @pytest.mark.odyssey(clock="manual", simulation_workers=1, queued_simulations=2)
-async def test_an_account_with_a_full_queue_is_told_when_to_come_again(
-    odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient
-) -> None:
+async def test_full_queue_gets_retry_after(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient) -> None:
     first = await submit(authorized, script(60))
     await odyssey_mock.advance(0.2)
     assert (await job(authorized, first))["status"] == "dispatched"
@@ -234,7 +224,7 @@ async def test_an_account_with_a_full_queue_is_told_when_to_come_again(
 
 
 @pytest.mark.odyssey(simulation_workers=0, queued_simulations=1, usage_error_form="string")
-async def test_a_full_queue_can_be_told_in_the_older_form(authorized: httpx.AsyncClient) -> None:
+async def test_full_queue_with_string_error_form(authorized: httpx.AsyncClient) -> None:
     await submit(authorized)
     answer = await authorized.post("/simulation-jobs", json=wanted())
     assert answer.status_code == 429
@@ -242,7 +232,7 @@ async def test_a_full_queue_can_be_told_in_the_older_form(authorized: httpx.Asyn
 
 
 @pytest.mark.odyssey(keys={"ody_first": AccountSettings(), "ody_rush": AccountSettings(simulation_priority="high")})
-async def test_a_job_has_the_priority_of_its_account(odyssey_mock: MockOdyssey) -> None:
+async def test_job_has_the_priority_of_its_account(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock, "ody_rush") as rush:
         assert (await rush.http.post("/simulation-jobs", json=wanted())).json()["priority"] == "high"
         assert (await listed(rush.http))["jobs"][0]["priority"] == "high"

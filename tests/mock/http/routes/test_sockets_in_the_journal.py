@@ -1,4 +1,4 @@
-"""Signaling sockets in the journal: when each was opened, who closed it, and how (RFC 6455 section 7.4)."""
+"""Signaling sockets in the journal: when each was opened and closed, by which side, and how (RFC 6455 section 7.4)."""
 
 from collections.abc import Awaitable, Callable
 
@@ -27,9 +27,9 @@ async def break_off(socket: ClientConnection) -> None:
 @pytest.mark.parametrize(
     ("end", "by", "code"),
     [(leave, "server", 1000), (close, "client", 4000), (break_off, "client", 1005)],
-    ids=["goodbye", "closed by the client", "broken off"],
+    ids=["client_disconnecting", "closed by the client", "connection lost"],
 )
-async def test_a_socket_is_opened_and_closed_once(
+async def test_socket_opening_and_closing_are_recorded(
     odyssey_mock: MockOdyssey, end: Callable[[ClientConnection], Awaitable[None]], by: str, code: int
 ) -> None:
     async with RawApi(odyssey_mock) as api:
@@ -46,7 +46,7 @@ async def test_a_socket_is_opened_and_closed_once(
     assert None not in {opened.account, closed.account}
 
 
-async def test_a_socket_that_is_refused_is_closed_by_the_server(odyssey_mock: MockOdyssey) -> None:
+async def test_rejected_socket_is_closed_by_the_server(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         async with raw_socket(session, "no-token") as socket:

@@ -1,4 +1,4 @@
-"""WHEP over raw HTTP: every status, every field, and what browsers need to be able to call it."""
+"""WHEP over raw HTTP: all statuses and headers, and the CORS headers for browsers."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ CANDIDATE = "candidate:1 1 udp 2130706431 127.0.0.1 9 typ host"
 
 
 async def offer() -> str:
-    """A complete offer of a peer that will never be heard of again."""
+    """Return a complete offer of a peer that is closed and never connects."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     try:
         peer.addTransceiver("video", direction="recvonly")
@@ -37,9 +37,7 @@ async def post(http: httpx.AsyncClient, broadcast: Live, content: str | bytes, *
     )
 
 
-async def test_an_offer_is_answered_with_all_that_a_client_needs(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_offer_gets_a_complete_whep_response(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         answer = await post(http, broadcast, await offer())
         assert answer.status_code == 201
@@ -73,8 +71,8 @@ async def test_an_offer_is_answered_with_all_that_a_client_needs(
         ({}, {"Authorization": "Basic right"}, 401),
     ],
 )
-@pytest.mark.off_contract("tokens that are none")
-async def test_the_token_comes_in_the_query_or_as_a_bearer(
+@pytest.mark.off_contract("invalid tokens")
+async def test_token_in_query_or_as_bearer(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, query: dict[str, str], headers: dict[str, str], status: int
 ) -> None:
     async with live(odyssey_mock) as broadcast:
@@ -92,10 +90,8 @@ async def test_the_token_comes_in_the_query_or_as_a_bearer(
         assert broadcast.token not in str([entry.data for entry in odyssey_mock.journal.entries])
 
 
-@pytest.mark.off_contract("streams and tokens that do not go together")
-async def test_a_token_opens_its_own_stream_only_and_no_longer_than_that_is_on(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+@pytest.mark.off_contract("a token of another stream")
+async def test_token_is_valid_while_its_stream_runs(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as one, live(odyssey_mock) as other:
         described = await offer()
         for url, token, status in (
@@ -107,7 +103,7 @@ async def test_a_token_opens_its_own_stream_only_and_no_longer_than_that_is_on(
         await one.end()
         assert (await post(http, one, described)).status_code == 404
         wrong = await http.post(one.whep, params={"token": "wrong"}, headers=SDP, content=described)
-        assert wrong.status_code == 404, "what is over is over, whatever the token"
+        assert wrong.status_code == 404, "an ended stream is a 404 with any token"
         assert (await post(http, other, described)).status_code == 201
 
 
@@ -126,7 +122,7 @@ async def test_a_token_opens_its_own_stream_only_and_no_longer_than_that_is_on(
         ({"Accept": ""}, 201, None),
     ],
 )
-@pytest.mark.off_contract("types that are others")
+@pytest.mark.off_contract("other media types")
 async def test_media_types_are_negotiated(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, headers: dict[str, str], status: int, field: str | None
 ) -> None:
@@ -182,8 +178,8 @@ async def offer_of(kind: str) -> str:
         "sections twice",
     ],
 )
-@pytest.mark.off_contract("offers that cannot be answered")
-async def test_what_cannot_be_answered_is_refused_with_its_reason_and_leaves_nothing(
+@pytest.mark.off_contract("unusable offers")
+async def test_unusable_offer_is_rejected_with_a_reason(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, kind: str
 ) -> None:
     described = await offer_of(kind)
@@ -197,9 +193,9 @@ async def test_what_cannot_be_answered_is_refused_with_its_reason_and_leaves_not
         assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
 
 
-@pytest.mark.off_contract("bodies that are none")
+@pytest.mark.off_contract("invalid bodies")
 @pytest.mark.parametrize(("body", "status"), [(b"v" * (256 * 1024 + 1), 413), (b"v=0\r\n\xff", 400)])
-async def test_bodies_that_are_too_long_or_no_text_are_refused(
+async def test_too_long_or_non_text_body_is_rejected(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, body: bytes, status: int
 ) -> None:
     async with live(odyssey_mock) as broadcast:
@@ -207,10 +203,8 @@ async def test_bodies_that_are_too_long_or_no_text_are_refused(
         assert (answer.status_code, answer.json()["status"]) == (status, "error")
 
 
-@pytest.mark.off_contract("a body that is cut off")
-async def test_a_request_that_is_cut_off_in_its_body_is_no_defect_and_admits_nobody(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+@pytest.mark.off_contract("an incomplete body")
+async def test_incomplete_offer_is_not_a_defect(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         address = httpx.URL(broadcast.whep)
         _, writer = await asyncio.open_connection(address.host, address.port)
@@ -224,9 +218,9 @@ async def test_a_request_that_is_cut_off_in_its_body_is_no_defect_and_admits_nob
         assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
 
 
-@pytest.mark.off_contract("methods that WHEP has not")
+@pytest.mark.off_contract("unsupported methods")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "BREW"])
-async def test_other_methods_are_refused_with_those_there_are(
+async def test_other_methods_are_405_with_allowed_methods(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, method: str
 ) -> None:
     async with live(odyssey_mock) as broadcast:
@@ -236,9 +230,7 @@ async def test_other_methods_are_refused_with_those_there_are(
             assert answer.json()["status"] == "error"
 
 
-async def test_options_tell_of_ice_servers_and_of_what_is_taken(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_options_lists_ice_servers_and_media_types(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         told = await http.options(broadcast.whep)
         assert (told.status_code, told.headers["Accept-Post"]) == (204, "application/sdp")
@@ -286,8 +278,8 @@ async def test_candidates_are_trickled_to_the_resource(odyssey_mock: MockOdyssey
         ({}, "", 400),
     ],
 )
-@pytest.mark.off_contract("fragments that are none")
-async def test_what_is_no_candidate_is_refused_and_the_spectator_stays(
+@pytest.mark.off_contract("invalid fragments")
+async def test_invalid_candidate_keeps_the_spectator(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, headers: dict[str, str], fragment: str, status: int
 ) -> None:
     async with live(odyssey_mock) as broadcast:
@@ -298,7 +290,7 @@ async def test_what_is_no_candidate_is_refused_and_the_spectator_stays(
 
 
 class Hidden(RawSpectator):
-    """Hides its addresses behind host names and says that there are no others, as Firefox does."""
+    """A spectator that, like Firefox, hides its addresses behind host names and sends `a=end-of-candidates`."""
 
     async def offer(self) -> str:
         hidden = re.sub(r"(a=candidate:\S+ \d \S+ \d+) \S+", r"\1 a1b2c3d4.local", await super().offer())
@@ -306,25 +298,23 @@ class Hidden(RawSpectator):
         return hidden
 
 
-async def test_a_spectator_that_hides_all_its_addresses_is_found_by_its_checks(odyssey_mock: MockOdyssey) -> None:
+async def test_spectator_with_hidden_addresses_connects(odyssey_mock: MockOdyssey) -> None:
     async with live(odyssey_mock) as broadcast, Hidden(broadcast) as spectator:
         assert (await spectator.stamp()).prompt_revision == 0
 
 
-async def test_a_host_name_that_hides_an_address_costs_no_time(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_mdns_host_name_is_not_looked_up(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     hidden = re.sub(r"(a=candidate:\S+ \d \S+ \d+) \S+", r"\1 a1b2c3d4.local", await offer())
     assert ".local" in hidden
     loop = asyncio.get_running_loop()
     async with live(odyssey_mock) as broadcast:
         began = loop.time()
         assert (await post(http, broadcast, hidden)).status_code == 201
-        assert loop.time() - began < 1, "it was not looked up"
+        assert loop.time() - began < 1, "the host name was not looked up"
 
 
 @pytest.mark.odyssey(clock="manual", spectator_handshake=10)
-async def test_a_spectator_that_never_connects_is_dropped(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_spectator_that_never_connects_is_dropped(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         resource = (await post(http, broadcast, await offer())).headers["Location"]
         (spectator,) = odyssey_mock.broadcasts[broadcast.stream_id].spectators.values()
@@ -336,7 +326,7 @@ async def test_a_spectator_that_never_connects_is_dropped(odyssey_mock: MockOdys
         assert (await http.delete(resource)).status_code == 404
 
 
-async def test_every_resource_is_gone_with_the_stream(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_resources_end_with_the_stream(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast, RawSpectator(broadcast) as spectator:
         await spectator.frame()
         waiting = (await post(http, broadcast, await offer())).headers["Location"]
@@ -346,9 +336,7 @@ async def test_every_resource_is_gone_with_the_stream(odyssey_mock: MockOdyssey,
             assert (await http.delete(resource)).status_code == 404
 
 
-async def test_a_stream_that_was_not_started_as_a_broadcast_cannot_be_watched(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_stream_without_broadcast_cannot_be_watched(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with raw_peer(odyssey_mock) as host:
         host.say({"type": "interactive_stream_start", "prompt": "A cat"})
         started = await host.hear()
@@ -357,7 +345,7 @@ async def test_a_stream_that_was_not_started_as_a_broadcast_cannot_be_watched(
         assert not odyssey_mock.broadcasts
 
 
-async def test_twenty_offers_at_once_are_answered(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_concurrent_offers_are_all_answered(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     described = [await offer() for _ in range(20)]
     async with live(odyssey_mock) as broadcast:
         async with asyncio.timeout(LIMIT):
@@ -366,9 +354,7 @@ async def test_twenty_offers_at_once_are_answered(odyssey_mock: MockOdyssey, htt
         assert len({answer.headers["Location"] for answer in answers}) == 20
 
 
-async def test_an_offer_that_comes_while_the_stream_ends_is_answered_or_refused_and_leaves_nothing(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_offer_while_the_stream_ends_leaks_nothing(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     described = [await offer() for _ in range(10)]
     async with raw_peer(odyssey_mock) as host:
         await http.get("/config")

@@ -78,11 +78,11 @@ class Fault:
         if not common:
             raise FaultError(f"the points of {at} have no action in common; use one of them: {', '.join(points)}")
         if not isinstance(do, str) or do not in common:
-            raise FaultError(_unknown(f"action at {at}", do, common))
+            raise FaultError(_unknown(f"action at {at}:", do, common))
         place = f"{at} {do}"
         known = {**common[do].parameters, **HOW_OFTEN}
         if unknown := [name for name in rest if name not in known]:
-            raise FaultError(_unknown(f"parameter of {place}", unknown[0], [*known, "match"]))
+            raise FaultError(_unknown(f"parameter of {place}:", unknown[0], [*known, "match"]))
         values = {name: _value(place, name, parameter, rest) for name, parameter in known.items()}
         often = {name: values.pop(name) for name in HOW_OFTEN}
         allowed = frozenset.intersection(*(POINTS[point].matches for point in points)) | {"account"}
@@ -125,7 +125,7 @@ def _match(place: str, match: JSON, allowed: frozenset[str]) -> Mapping[str, JSO
         raise FaultError(f"{place}: `match` must be an object with {names}, got {type(match).__name__}")
     for name, value in match.items():
         if name not in allowed:
-            raise FaultError(_unknown(f"`match` condition of {place}", name, sorted(allowed)))
+            raise FaultError(_unknown(f"`match` condition of {place}:", name, sorted(allowed)))
         if not WHERE[name].holds(value):
             raise FaultError(f"{place}: `match.{name}` must be {WHERE[name].expected}, got {type(value).__name__}")
     account = match.get("account")
@@ -136,4 +136,4 @@ def _unknown(what: str, got: object, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(got[: _ECHO.maxstring], names, n=1) if isinstance(got, str) else []
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {what}: {_ECHO.repr(got)}; {hint}known: {', '.join(names)}"
+    return f"unknown {what} {_ECHO.repr(got)}; {hint}known: {', '.join(names)}"

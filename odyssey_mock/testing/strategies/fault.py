@@ -63,7 +63,7 @@ def faults(points: Iterable[str] | None = None) -> SearchStrategy[dict[str, JSON
     wanted = sorted(POINTS) if points is None else list(points)
     for point in wanted:
         if point not in POINTS:
-            raise FaultError(f"there is no fault point {point!r}; known are {', '.join(POINTS)}")
+            raise FaultError(f"unknown fault point {point!r}; known: {', '.join(POINTS)}")
     return st.sampled_from(wanted).flatmap(_at)
 
 

@@ -50,7 +50,7 @@ def weather(**changes: object) -> Callable[[Any], None]:
         (lambda data: data.update(depth="deep"), "depth: expected one of 'light', 'full', got 'deep'"),
         (lambda data: data["settings"].update(color=1), "settings: unknown setting 'color'"),
         (lambda data: data["settings"].update(fps=-1), "settings: fps must be "),
-        (lambda data: data.update(faults=[{"at": "nowhere", "do": "x"}]), "faults: unknown fault point: 'nowhere'"),
+        (lambda data: data.update(faults=[{"at": "nowhere", "do": "x"}]), "faults: unknown fault point 'nowhere'"),
         (lambda data: data.update(faults=[3]), "faults: a fault must be an object"),
         (actor(host="odyssey"), "host: expected a name that is not 'odyssey' or 'world', got 'odyssey'"),
         (actor(host="world"), "host: expected a name"),

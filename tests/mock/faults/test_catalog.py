@@ -96,7 +96,7 @@ def test_strategy_draws_only_the_given_points(data: st.DataObject) -> None:
 
 
 def test_strategy_rejects_an_unknown_point() -> None:
-    with pytest.raises(FaultError, match=r"unknown fault point: 'rest\.nope'; known: rest\.auth\.token, "):
+    with pytest.raises(FaultError, match=r"unknown fault point 'rest\.nope'; known: rest\.auth\.token, "):
         faults(["rest.nope"])
 
 
@@ -119,10 +119,10 @@ def test_match_accepts_only_conditions_of_the_point(point: str) -> None:
 WRONG: list[tuple[JSON, str]] = [
     ([], "must be an object with `at` and `do`, got list"),
     ("rest.auth.token", "got str"),
-    ({}, "unknown fault point: None; known: rest.auth.token, "),
-    ({"at": "rest.auth.tokens"}, "unknown fault point: 'rest.auth.tokens'; did you mean 'rest.auth.token'. known:"),
-    ({"at": 7, "do": "status"}, "unknown fault point: 7; known:"),
-    ({"at": "rest.nope.*", "do": "status"}, r"unknown fault point: 'rest.nope.\*'"),
+    ({}, "unknown fault point None; known: rest.auth.token, "),
+    ({"at": "rest.auth.tokens"}, "unknown fault point 'rest.auth.tokens'; did you mean 'rest.auth.token'. known:"),
+    ({"at": 7, "do": "status"}, "unknown fault point 7; known:"),
+    ({"at": "rest.nope.*", "do": "status"}, r"unknown fault point 'rest.nope.\*'"),
     ({"at": "rest.auth.token"}, "unknown action at rest.auth.token: None; known: status, delay, no_answer, reset"),
     ({"at": "rest.auth.token", "do": "reste"}, "did you mean 'reset'. known:"),
     ({"at": "rest.auth.token", "do": "status"}, "rest.auth.token status requires `status`: an HTTP status, 400 to 599"),
@@ -143,7 +143,7 @@ WRONG: list[tuple[JSON, str]] = [
         "must be a whole number, 0 or more, got str",
     ),
     ({"at": "signaling.answer", "do": "close", "code": 1006}, "`code` must be a WebSocket close code"),
-    ({"at": "*", "do": "status"}, r"unknown fault point: '\*'"),
+    ({"at": "*", "do": "status"}, r"unknown fault point '\*'"),
     ({"at": "signaling.*", "do": "close"}, r"points of signaling.\* have no action in common; use one of them: signa"),
     ({"at": "signaling.offer", "do": "close", "reason": 42 * "\u20ac"}, "`reason` must be .* at most 123 bytes"),
     ({"at": "stream.start", "do": "error", "reason": "\ud800"}, "`reason` must be a string"),

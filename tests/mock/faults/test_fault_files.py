@@ -54,7 +54,7 @@ def test_faults_are_read_from_yaml_and_json(tmp_path: Path, name: str, text: str
         ("faults.yaml", "at: 2026-01-01", "is not YAML with JSON values only"),
         ("faults.yaml", "!!python/object:os.system {}", "is not YAML"),
         ("faults.yaml", "", "fault 0: a fault must be an object"),
-        ("faults.yaml", f"{YAML}- {{at: nope}}", "fault 2: unknown fault point: 'nope'; known: rest.auth.token"),
+        ("faults.yaml", f"{YAML}- {{at: nope}}", "fault 2: unknown fault point 'nope'; known: rest.auth.token"),
         ("faults.yaml", "{at: artifact, do: delay, seconds: .nan}", "JSON values only"),
         ("faults.json", "[" * 100_000, "is not JSON"),
     ],

@@ -47,7 +47,7 @@ def test_generated_faults_match_the_keyword_types(fault: Mapping[str, JSON]) -> 
 
 async def test_type_errors_are_also_rejected_at_runtime() -> None:
     async with MockOdyssey() as mock:
-        with pytest.raises(FaultError, match=r"unknown fault point: 'rest.session.request'; did you mean"):
+        with pytest.raises(FaultError, match=r"unknown fault point 'rest.session.request'; did you mean"):
             mock.faults.add(at="rest.session.request", do="reset")  # type: ignore[arg-type]
         with pytest.raises(FaultError, match=r"unknown action at rest.sessions.request: 'statuss'"):
             mock.faults.add(at="rest.sessions.request", do="statuss")  # type: ignore[arg-type]

@@ -161,7 +161,7 @@ def test_reset_restores_only_initial_faults() -> None:
 
 
 def test_invalid_fault_is_rejected_by_the_constructor() -> None:
-    with pytest.raises(FaultError, match=r"unknown fault point: 'rest\.region\.list'; did you mean 'rest\.regions"):
+    with pytest.raises(FaultError, match=r"unknown fault point 'rest\.region\.list'; did you mean 'rest\.regions"):
         MockOdyssey(faults=[{"at": "rest.region.list", "do": "reset"}])
 
 

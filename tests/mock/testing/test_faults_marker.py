@@ -39,7 +39,7 @@ def test_a_marker_has_the_faults_of_its_test_and_a_wrong_one_fails_it_in_clear_w
     result.assert_outcomes(passed=1, errors=2)
     result.stdout.fnmatch_lines(
         [
-            "*@pytest.mark.odyssey: unknown fault point: 'whep.configs'; did you mean 'whep.config'[?] known: *",
+            "*@pytest.mark.odyssey: unknown fault point 'whep.configs'; did you mean 'whep.config'[?] known: *",
             "*@pytest.mark.odyssey: faults must be a list of faults, each an object with `at` and `do`, *",
         ]
     )

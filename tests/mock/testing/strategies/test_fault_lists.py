@@ -138,7 +138,7 @@ def test_the_simplest_list_is_empty_and_the_simplest_fault_says_no_more_than_it_
 
 
 def test_what_cannot_be_drawn_is_refused_at_once() -> None:
-    with pytest.raises(FaultError, match=r"no fault point 'rest\.nope'"):
+    with pytest.raises(FaultError, match=r"unknown fault point 'rest\.nope'"):
         fault_lists(["rest.nope"])
     with pytest.raises(ValueError, match="got 2 and 1"):
         fault_lists(min_size=2, max_size=1)

@@ -1,4 +1,4 @@
-"""The demo of `odyssey-mock demo`: a live session from end to end, with files to look at afterwards.
+"""The session that `odyssey-mock demo` runs: a live stream from start to end, saved as files to look at afterwards.
 
 It starts the mock, connects a client over real HTTP, WebSocket and WebRTC, starts a stream, interacts twice, and ends
 the stream. It writes a video, a contact sheet of the frames around each interaction, and the journal.

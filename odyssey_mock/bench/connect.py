@@ -30,7 +30,7 @@ LIMIT = 30.0
 
 
 async def run(*, quick: bool = False) -> list[Row]:
-    """Measure both alternately."""
+    """Measure the client and the bare peers alternately."""
     ours: list[float] = []
     bare: list[float] = []
     async with MockOdyssey() as mock:

@@ -32,7 +32,7 @@ REACH = 0.25
 SPECTATORS = 4
 ROUNDS, WINDOW = 3, 4.0
 QUICK_ROUNDS, QUICK_WINDOW = 1, 2.0
-"""Number of alternating measurements of both, and seconds of each."""
+"""Number of alternating measurements, and the length of each in seconds."""
 FPS = 20
 PROMPT = "A lighthouse in a storm"
 LIMIT = 60.0
@@ -43,7 +43,7 @@ type Answer = Callable[[str], Awaitable[str]]
 
 
 async def run(*, quick: bool = False) -> list[Row]:
-    """Measure both alternately."""
+    """Measure the mock and the plain tracks alternately."""
     rounds, window = (QUICK_ROUNDS, QUICK_WINDOW) if quick else (ROUNDS, WINDOW)
     ours: list[float] = []
     plain: list[float] = []

@@ -41,7 +41,7 @@ class Number(click.FloatRange):
     """A number whose range `--help` shows; `Settings` checks the range, with the message of its rule."""
 
     @override
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as click's
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as in click
         return click.FLOAT.convert(value, param, ctx)
 
 
@@ -49,7 +49,7 @@ class NumberOrNone(Number):
     """A `Number` or `NO_LIMIT`."""
 
     @override
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as click's
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as in click
         return None if value == NO_LIMIT else super().convert(value, param, ctx)
 
 
@@ -61,7 +61,7 @@ class WholeOrNone(click.ParamType[Any]):
         self._whole = whole
 
     @override
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as click's
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as in click
         return None if value in (None, NO_LIMIT) else self._whole.convert(value, param, ctx)
 
 
@@ -185,7 +185,9 @@ def _kind_of(setting: Setting) -> click.ParamType[Any] | tuple[click.ParamType[A
     help="Plan that sets the account limits without an option here.",
 )
 @click.pass_context
-def serve(context: click.Context, /, *, as_json: bool, plan: Plan, **values: Any) -> None:  # Any: of each setting
+def serve(
+    context: click.Context, /, *, as_json: bool, plan: Plan, **values: Any
+) -> None:  # Any: settings differ in type
     """Run the mock server until Ctrl-C or SIGTERM.
 
     It prints the environment variables that connect a client to it.
@@ -210,7 +212,7 @@ def serve(context: click.Context, /, *, as_json: bool, plan: Plan, **values: Any
 serve.params += [option_of(SETTINGS[name]) for name in SETTING_NAMES]
 
 
-def _given(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:  # Any: of each setting
+def _given(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:  # Any: settings differ in type
     """Return the settings given on the command line, and those whose default differs there."""
     given: dict[str, Any] = {}
     for name, value in values.items():

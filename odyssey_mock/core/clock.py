@@ -146,7 +146,7 @@ class RealClock:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._epoch = time.time()  # noqa: TID251 - this is the seam
+        self._epoch = time.time()  # noqa: TID251 - the clock itself
         self._origin = self._loop.time()
         return self
 
@@ -308,7 +308,7 @@ class ManualClock:
 
 
 def _nothing() -> None:
-    """Replace the callback of a cancelled deadline."""
+    """Do nothing: the callback of a cancelled deadline."""
 
 
 def _call(callback: Callback) -> Coroutine[None, None, None]:

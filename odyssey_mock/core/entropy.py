@@ -1,8 +1,8 @@
 """Sources of ids and secrets: the operating system, or a seed that makes a run repeatable."""
 
 import base64
-import random  # noqa: TID251 - this is the seam
-import secrets  # noqa: TID251 - this is the seam
+import random  # noqa: TID251 - the source of randomness itself
+import secrets  # noqa: TID251 - the source of randomness itself
 import uuid
 from typing import Protocol
 

@@ -29,7 +29,7 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _URL_SECRET = re.compile(
     rf"(?<=://)[^/?#]*(?=@)|(?<=[?&])((?:[\w.-]*[.-])?(?:{'|'.join(sorted(SECRETS))})=)[^&#\s]*", re.IGNORECASE
 )
-"""Matches secrets in a URL: userinfo, and query values whose name ends with one of `SECRETS` (`X-Amz-Signature`)."""
+"""Matches secrets in a URL: userinfo, and query values named like `SECRETS`, also with a prefix (`X-Amz-Signature`)."""
 
 DIGEST_LENGTH = 160
 ENTRY_LIMIT = 4 << 20

@@ -12,7 +12,7 @@ class IllegalEventError(RuntimeError):
 
 
 class Machine[State: StrEnum, Event: StrEnum, Effect: StrEnum]:
-    """A state in a transition table. It has no clock, tasks or sockets."""
+    """A state machine: the current state and a transition table. It has no clock, tasks or sockets."""
 
     def __init__(
         self, name: str, table: Mapping[State, Mapping[Event, tuple[State, tuple[Effect, ...]]]], initial: State

@@ -110,7 +110,7 @@ def _close_code(value: object) -> bool:
     return _whole(1000, 4999)(value) and value not in {1004, 1005, 1006, 1015}
 
 
-_PIXELS: _Holds = lambda value: _whole(160, 4096)(value) and value % 2 == 0  # noqa: E731 - a value like the others
+_PIXELS: _Holds = lambda value: _whole(160, 4096)(value) and value % 2 == 0  # noqa: E731 - a check like those made above
 
 _WAIT = Parameter("a number of seconds, 0 to 86400, on the server's clock", _number(0, LONGEST), required=True)
 _AFTER = Parameter("a number of seconds, 0 to 86400, on the server's clock", _number(0, LONGEST), default=0.0)
@@ -362,7 +362,7 @@ WHERE: Mapping[str, Parameter] = MappingProxyType(
 
 
 def points_of(at: str) -> Sequence[str]:
-    """Return the points that `at` refers to: one point, or all that match a name ending in `.*`; empty if unknown."""
+    """Return the points that `at` names: one point, or a whole group if it ends in `.*`; empty if unknown."""
     if at.endswith(".*"):
         return [name for name in POINTS if name.startswith(at[:-1])]
     return [at] if at in POINTS else []

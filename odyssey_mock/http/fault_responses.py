@@ -28,7 +28,7 @@ _BROADCAST = ("whep.offer", "whep.candidates", "whep.leave", "hls.")
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request, the app that handles it, and the channel for the response."""
+    """One request, the app that handles it, and the ASGI `send` for the response."""
 
     app: ASGIApp
     clock: Clock
@@ -43,7 +43,7 @@ class Exchange:
         return connection_of(self.scope)
 
     async def usual(self, send: Send | None = None) -> None:
-        """Handle the request as usual; `send` replaces the channel to the client."""
+        """Handle the request as usual; `send` replaces that of the client."""
         await self.app(self.scope, self.receive, send or self.send)
 
     async def answer(self, response: Response) -> None:

@@ -71,7 +71,7 @@ class TcpConnection:
             self._holders -= 1
 
     def reset(self) -> None:
-        """Reset the connection (RFC 9293 section 3.10.5): the client gets neither unread data nor a regular end."""
+        """Reset the connection (RFC 9293 section 3.10.5): the client can read neither sent data nor a regular end."""
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.abort()
 

@@ -1,4 +1,4 @@
-"""Marks in prompts that bring something about."""
+"""Tests of parsing prompt markers."""
 
 import pytest
 from hypothesis import given
@@ -11,27 +11,27 @@ reasons = st.text(st.characters(exclude_characters="[]"), min_size=1, max_size=2
 
 
 @given(plain, reasons, st.text())
-def test_a_reason_is_found_wherever_it_stands(before: str, reason: str, after: str) -> None:
+def test_error_marker_is_found_anywhere(before: str, reason: str, after: str) -> None:
     assert markers_of(f"{before}[error:{reason}]{after}").error == reason.strip()
 
 
 @given(plain, st.integers(0, SLOWEST_MS), plain)
-def test_a_delay_is_found_wherever_it_stands(before: str, delay: int, after: str) -> None:
+def test_slow_marker_is_found_anywhere(before: str, delay: int, after: str) -> None:
     assert markers_of(f"{before}[slow:{delay}]{after}") == PromptMarkers(slow_ms=delay)
 
 
 @given(plain, plain)
-def test_a_stall_is_found_wherever_it_stands(before: str, after: str) -> None:
+def test_stall_marker_is_found_anywhere(before: str, after: str) -> None:
     assert markers_of(f"{before}[stall]{after}") == PromptMarkers(stall=True)
 
 
 @given(st.permutations(["[error:lost]", "[stall]", "[slow:250]"]), plain)
-def test_marks_of_different_kinds_stand_side_by_side_in_any_order(marks: list[str], between: str) -> None:
+def test_markers_of_different_kinds_can_be_combined(marks: list[str], between: str) -> None:
     assert markers_of(between.join(marks)) == PromptMarkers("lost", stall=True, slow_ms=250)
 
 
 @given(st.text(st.characters(exclude_characters="[")))
-def test_a_prompt_without_a_mark_brings_nothing_about(prompt: str) -> None:
+def test_prompt_without_markers_has_no_effect(prompt: str) -> None:
     assert markers_of(prompt) == PromptMarkers()
 
 
@@ -45,10 +45,10 @@ def test_a_prompt_without_a_mark_brings_nothing_about(prompt: str) -> None:
         f"[slow:{10**30}]",
     ],
 )
-def test_what_only_looks_like_a_mark_brings_nothing_about(prompt: str) -> None:
+def test_malformed_markers_have_no_effect(prompt: str) -> None:
     assert markers_of(prompt) == PromptMarkers()
 
 
-def test_the_first_of_several_counts() -> None:
+def test_first_marker_of_a_kind_counts() -> None:
     prompt = "A cat [error: ] [error:one] [error:two] [slow:9999999] [slow:20] [slow:10]"
     assert markers_of(prompt) == PromptMarkers("one", slow_ms=20)

@@ -1,4 +1,4 @@
-"""Frames at a pace."""
+"""Tests of the frame pump and its pacer."""
 
 import asyncio
 import threading
@@ -30,7 +30,7 @@ def numbers(track: PacketTrack) -> list[int | None]:
     return [each.pts for each in track._packets]
 
 
-async def test_slots_only_grow_and_a_late_caller_skips_instead_of_catching_up() -> None:
+async def test_late_caller_of_the_pacer_skips_slots() -> None:
     loop = asyncio.get_running_loop()
     pacer = Pacer(100)
     slots = [await pacer.next() for _ in range(3)]
@@ -79,7 +79,7 @@ def pump_on(
     codec: Codec = "h264",
     on_frame: Callable[[Timeline, int], None] = lambda timeline, index: None,
 ) -> FramePump:
-    """A pump of a hundred frames a second, on the idle scene."""
+    """Return a pump that shows the idle scene at 100 frames per second."""
     pump = FramePump(idle(), keyframes or Keyframes(10), fps=100, now=lambda: 12.345, on_frame=on_frame)
     pump.attach(track, codec)
     return pump
@@ -96,7 +96,7 @@ async def running(pump: FramePump) -> AsyncIterator[None]:
         assert task.cancelled()
 
 
-async def test_a_timeline_is_shown_from_its_first_frame_and_the_next_begins_anew() -> None:
+async def test_each_timeline_is_shown_from_frame_zero() -> None:
     shown: list[tuple[int | None, int]] = []
     track = PacketTrack(limit=1000)
     pump = pump_on(track, on_frame=lambda timeline, index: shown.append((timeline.tag, index)))
@@ -115,7 +115,7 @@ async def test_a_timeline_is_shown_from_its_first_frame_and_the_next_begins_anew
     assert shown[: len(read)] == [(stamp.stream_tag, stamp.frame_index) for stamp in read]
 
 
-async def test_a_change_of_size_and_a_request_make_a_frame_that_decodes_by_itself() -> None:
+async def test_new_size_and_keyframe_request_make_key_frames() -> None:
     track, keyframes = PacketTrack(limit=1000), Keyframes(gap=2)
     pump = pump_on(track, keyframes)
     async with running(pump):
@@ -130,7 +130,7 @@ async def test_a_change_of_size_and_a_request_make_a_frame_that_decodes_by_itsel
 
 
 class HeldRenderer(Renderer):
-    """Takes its time over every frame until it is let go."""
+    """A renderer that blocks in every frame until `go` is set."""
 
     def __init__(self, timeline: Timeline) -> None:
         super().__init__(timeline)
@@ -145,7 +145,7 @@ class HeldRenderer(Renderer):
 
 
 class Listeners:
-    """An audience that keeps what was pushed to it; `codecs` are what it asks for."""
+    """A `FrameSink` that keeps the packets pushed to it."""
 
     def __init__(self, *codecs: Codec) -> None:
         self.codecs = set(codecs)
@@ -153,14 +153,14 @@ class Listeners:
         self.ends = 0
 
     def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
-        assert not self.ends, "nothing comes after the end"
+        assert not self.ends, "got a frame after the end"
         self.pushed.append(dict(packets))
 
     def end(self) -> None:
         self.ends += 1
 
 
-async def test_host_and_audience_get_the_very_packets_of_one_encoder() -> None:
+async def test_host_and_audience_share_packets_of_one_encoder() -> None:
     track, audience = PacketTrack(limit=1000), Listeners("h264")
     pump = pump_on(track)
     shown = showing(Timeline(tag=7, size=SIZE, prompt="A cat"), audience=audience)
@@ -171,7 +171,7 @@ async def test_host_and_audience_get_the_very_packets_of_one_encoder() -> None:
     assert shown.encoder.frames == {"h264": len(audience.pushed)}
 
 
-async def test_a_second_codec_is_encoded_while_somebody_asks_for_it_and_begins_with_a_key_frame() -> None:
+async def test_second_codec_is_encoded_only_while_wanted() -> None:
     track, audience = PacketTrack(limit=1000), Listeners()
     pump = pump_on(track)
     shown = showing(Timeline(tag=7, size=SIZE, prompt="A cat"), audience=audience)
@@ -188,7 +188,7 @@ async def test_a_second_codec_is_encoded_while_somebody_asks_for_it_and_begins_w
     assert shown.encoder.frames == {"h264": len(audience.pushed), "vp8": len(both)}
 
 
-async def test_an_audience_hears_of_the_end_after_the_last_frame_of_its_stream_and_no_other() -> None:
+async def test_audience_ends_after_last_frame_of_its_stream() -> None:
     track, audience = PacketTrack(limit=1000), Listeners()
     stream = Timeline(tag=7, size=SIZE, prompt="A cat")
     held = HeldRenderer(stream)
@@ -198,13 +198,13 @@ async def test_an_audience_hears_of_the_end_after_the_last_frame_of_its_stream_a
         assert await asyncio.to_thread(held.begun.wait, LIMIT)
         stream.end(pump.next_index)
         pump.show(idle())
-        assert (len(audience.pushed), audience.ends) == (0, 0), "a frame of it is being made"
+        assert (len(audience.pushed), audience.ends) == (0, 0), "expected no end while a frame is being made"
         held.go.set()
         await frames(pump, track, 3)
         assert (len(audience.pushed), audience.ends) == (1, 1)
 
 
-async def test_an_audience_hears_of_the_end_of_a_stream_that_no_frame_was_begun_of() -> None:
+async def test_audience_ends_with_stream_without_frames() -> None:
     audience = Listeners()
     pump = pump_on(PacketTrack())
     pump.show(showing(Timeline(tag=7, size=SIZE), audience=audience))
@@ -213,7 +213,7 @@ async def test_an_audience_hears_of_the_end_of_a_stream_that_no_frame_was_begun_
 
 
 @pytest.mark.parametrize("times", [1, 2])
-async def test_a_frame_that_was_begun_is_handed_over_even_where_the_video_is_cut_in_the_middle_of_it(
+async def test_begun_frame_is_pushed_despite_cancellation(
     times: int,
 ) -> None:
     shown: list[tuple[int | None, int]] = []
@@ -235,7 +235,7 @@ async def test_a_frame_that_was_begun_is_handed_over_even_where_the_video_is_cut
     assert (len(audience.pushed), audience.ends) == (1, 1)
 
 
-async def test_without_a_host_time_passes_and_nothing_is_drawn_for_nobody() -> None:
+async def test_without_receivers_frames_are_counted_but_not_drawn() -> None:
     shown: list[int] = []
     reached = asyncio.Event()
 
@@ -263,7 +263,7 @@ async def test_without_a_host_time_passes_and_nothing_is_drawn_for_nobody() -> N
     assert shown[:6] == [0, 1, 2, 3, 4, 5]
 
 
-async def test_an_audience_sees_what_a_host_misses_who_is_away_and_comes_back_to_a_key_frame() -> None:
+async def test_audience_continues_and_returning_host_gets_key_frame() -> None:
     first, second, audience = PacketTrack(limit=1000), PacketTrack(limit=1000), Listeners("h264")
     pump = pump_on(first, Keyframes(10_000))
     pump.show(showing(Timeline(tag=7, size=SIZE, prompt="A cat"), audience=audience))
@@ -276,13 +276,15 @@ async def test_an_audience_sees_what_a_host_misses_who_is_away_and_comes_back_to
         pump.attach(second, "h264")
         packets = await frames(pump, second, 3)
     assert packets[0].is_keyframe
-    assert (packets[0].pts or 0) < latest + 10, "it is made for the host: 40 frames come between two others"
+    assert (packets[0].pts or 0) < latest + 10, (
+        "expected a key frame for the host at once; regular ones are 40 frames apart"
+    )
     slots = [each["h264"].pts or 0 for each in audience.pushed]
     assert slots == sorted(set(slots))
     assert (packets[0].pts or 0) > slots[9]
 
 
-async def test_frames_of_another_size_are_for_the_host_alone_and_both_go_on_with_what_decodes() -> None:
+async def test_resize_fault_changes_only_the_hosts_frames() -> None:
     fault = Fault.of({"at": "peer.frame", "do": "resize", "width": 320, "height": 160})
     asked: list[Fault | None] = [*[None] * 3, *[fault] * 3, *[None] * 100]
     track, audience = PacketTrack(limit=1000), Listeners("h264")

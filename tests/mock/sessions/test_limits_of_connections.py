@@ -1,4 +1,4 @@
-"""How long a connection may be, be idle, and have a stream (`protocol.md` section 7), on a clock moved by hand."""
+"""Tests of the limits on stream duration, inactivity and connection duration (`protocol.md` section 7)."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ UPDATE = {"type": "update", "prompt": "It looks out"}
 
 
 @manual
-async def test_a_stream_whose_time_is_over_while_its_client_is_away_takes_the_session_with_it(
+async def test_stream_limit_ends_a_held_session(
     odyssey_mock: MockOdyssey,
 ) -> None:
     async with visits(odyssey_mock) as to:
@@ -43,7 +43,7 @@ async def test_a_stream_whose_time_is_over_while_its_client_is_away_takes_the_se
 
 
 @manual
-async def test_a_connection_with_neither_stream_nor_message_is_closed_after_forty_seconds(
+async def test_inactive_connection_is_closed_after_40_seconds(
     odyssey_mock: MockOdyssey,
 ) -> None:
     async with visits(odyssey_mock) as to, to.peer() as peer:
@@ -54,14 +54,14 @@ async def test_a_connection_with_neither_stream_nor_message_is_closed_after_fort
         assert not to.slot_is_free()
         await odyssey_mock.advance(0.1)
         assert to.slot_is_free()
-        assert not to.session.is_served, "advancing returned when nothing was left of it"
+        assert not to.session.is_served, "advance() returned before the session was closed"
         assert await close_code(peer.socket) == (1000, "")
         odyssey_mock.expect_none("error")
         odyssey_mock.expect_in_order(["inactivity", ("session", {"event": "inactive", "to": "closed"})])
 
 
 @manual
-async def test_a_message_about_a_stream_begins_the_time_anew_even_one_that_is_refused(
+async def test_rejected_stream_message_restarts_inactivity_timeout(
     odyssey_mock: MockOdyssey,
 ) -> None:
     async with visits(odyssey_mock) as to, to.peer() as peer:
@@ -76,14 +76,12 @@ async def test_a_message_about_a_stream_begins_the_time_anew_even_one_that_is_re
 
 
 @manual
-@pytest.mark.parametrize("ends", ["asked for", "by itself"])
-async def test_the_time_of_a_stream_does_not_count_and_that_after_it_does_from_its_end_on(
-    odyssey_mock: MockOdyssey, ends: str
-) -> None:
+@pytest.mark.parametrize("ends", ["by the client", "by an error"])
+async def test_inactivity_is_counted_from_the_streams_end(odyssey_mock: MockOdyssey, ends: str) -> None:
     async with visits(odyssey_mock) as to, to.peer() as peer:
         await start(peer)
         await odyssey_mock.advance(149)
-        if ends == "asked for":
+        if ends == "by the client":
             peer.say(END)
         else:
             to.session.break_stream("model_crash", "The model has crashed")
@@ -96,7 +94,7 @@ async def test_the_time_of_a_stream_does_not_count_and_that_after_it_does_from_i
 
 
 @manual
-async def test_a_client_that_is_back_has_all_of_the_time_again(odyssey_mock: MockOdyssey) -> None:
+async def test_returning_client_gets_full_inactivity_timeout(odyssey_mock: MockOdyssey) -> None:
     async with visits(odyssey_mock) as to:
         async with to.peer() as peer:
             await odyssey_mock.advance(35)
@@ -114,7 +112,7 @@ async def test_a_client_that_is_back_has_all_of_the_time_again(odyssey_mock: Moc
 
 
 @pytest.mark.odyssey(clock="manual", portrait_size=SMALL, stream_duration=None)
-async def test_a_connection_is_told_and_closed_after_an_hour(odyssey_mock: MockOdyssey) -> None:
+async def test_connection_is_closed_with_error_after_an_hour(odyssey_mock: MockOdyssey) -> None:
     async with visits(odyssey_mock) as to, to.peer() as peer:
         await odyssey_mock.advance(10)
         stream = await start(peer)
@@ -130,7 +128,7 @@ async def test_a_connection_is_told_and_closed_after_an_hour(odyssey_mock: MockO
 
 @pytest.mark.odyssey(clock="manual", portrait_size=SMALL, connection_duration=60)
 @pytest.mark.parametrize("state", ["connected", "held", "returning", "rejoining"])
-async def test_the_time_of_a_connection_is_that_since_it_was_first_up(odyssey_mock: MockOdyssey, state: str) -> None:
+async def test_connection_limit_counts_from_first_connection(odyssey_mock: MockOdyssey, state: str) -> None:
     told = {"type": "error", "reason": "duration_limit_reached"}
     async with visits(odyssey_mock) as to:
         async with to.peer() as peer:
@@ -168,7 +166,7 @@ async def over_in(to: Visits, seconds: float) -> None:
 
 
 @pytest.mark.odyssey(clock="manual", portrait_size=SMALL, plan="unlimited")
-async def test_without_limits_a_connection_and_its_stream_may_last_for_ever(odyssey_mock: MockOdyssey) -> None:
+async def test_unlimited_plan_never_ends_connection_or_stream(odyssey_mock: MockOdyssey) -> None:
     async with visits(odyssey_mock) as to, to.peer() as peer:
         await odyssey_mock.advance(100_000)
         await start(peer)
@@ -185,7 +183,7 @@ async def test_without_limits_a_connection_and_its_stream_may_last_for_ever(odys
     inactivity=1,
     keys={"ody_of_its_own": AccountSettings(connection_duration=90, inactivity=60, stream_duration=20)},
 )
-async def test_an_account_may_have_limits_of_its_own(odyssey_mock: MockOdyssey) -> None:
+async def test_account_limits_override_the_settings(odyssey_mock: MockOdyssey) -> None:
     async with visits(odyssey_mock) as to, to.peer() as peer:
         await odyssey_mock.advance(59)
         await start(peer)
@@ -246,7 +244,7 @@ ENDS = [
 
 @pytest.mark.odyssey(clock="manual", portrait_size=SMALL, concurrent_sessions=1)
 @pytest.mark.parametrize("end", ENDS)
-async def test_the_slot_is_free_the_moment_a_session_ends_however_it_ends(
+async def test_slot_is_free_the_moment_session_ends(
     odyssey_mock: MockOdyssey, end: Callable[[Visits, RawPeer], Awaitable[None]]
 ) -> None:
     async with nothing_left(), visits(odyssey_mock) as to, to.peer() as peer:
@@ -259,12 +257,12 @@ async def test_the_slot_is_free_the_moment_a_session_ends_however_it_ends(
 
 
 async def free_at_the_close(to: Visits, ending: Awaitable[None]) -> None:
-    """See that the slot is free in the turn of the loop in which the journal says that the session is closed."""
+    """Check that the slot is free in the iteration of the event loop in which the journal records the close."""
     (session,) = to.mock.sessions
     free: list[bool] = []
     record = to.mock.journal.record
 
-    def recorded(*args: Any, **kwargs: Any) -> Any:  # Any: passed on as they come
+    def recorded(*args: Any, **kwargs: Any) -> Any:  # Any: passed through unchanged
         entry = record(*args, **kwargs)
         if args[:2] == ("state", "session") and args[2]["to"] == "closed":
             asyncio.get_running_loop().call_soon(lambda: free.append(session not in to.mock.sessions))
@@ -275,18 +273,18 @@ async def free_at_the_close(to: Visits, ending: Awaitable[None]) -> None:
         await ending
         await to.reaches("closed")
     async with asyncio.timeout(LIMIT):
-        while not free:  # noqa: ASYNC110 - it is a matter of turns
-            await asyncio.sleep(0)  # noqa: TID251 - a turn of the loop; no time passes
+        while not free:  # noqa: ASYNC110 - it counts iterations of the loop
+            await asyncio.sleep(0)  # noqa: TID251 - one iteration of the loop; no time passes
     assert free == [True]
 
 
 @pytest.mark.odyssey(clock="manual", portrait_size=SMALL, concurrent_sessions=1)
-@pytest.mark.off_contract("an answer that is none")
-@pytest.mark.parametrize("how", ["a refused answer", "dangling", "its token expires"])
-async def test_the_slot_of_a_session_that_never_was_up_is_free_too(odyssey_mock: MockOdyssey, how: str) -> None:
+@pytest.mark.off_contract("sends an invalid answer")
+@pytest.mark.parametrize("how", ["invalid answer", "dangling", "token expires"])
+async def test_slot_is_freed_if_session_never_connected(odyssey_mock: MockOdyssey, how: str) -> None:
     async with nothing_left(), visits(odyssey_mock) as to:
         match how:
-            case "a refused answer":
+            case "invalid answer":
                 async with to.socket() as socket:
                     assert (await receive(socket))["type"] == "offer"
                     await free_at_the_close(to, socket.send(json.dumps({"type": "answer", "sdp": "nonsense"})))
@@ -302,12 +300,12 @@ async def test_the_slot_of_a_session_that_never_was_up_is_free_too(odyssey_mock:
 
 
 class DefectError(Exception):
-    """Something that nobody has thought of."""
+    """An unexpected error."""
 
 
 @pytest.mark.odyssey(clock="manual", portrait_size=SMALL, concurrent_sessions=1)
-@pytest.mark.parametrize("when", ["at the offer", "when all is up", "on its return", "in a frame"])
-async def test_the_slot_is_free_after_a_defect_too(
+@pytest.mark.parametrize("when", ["at the offer", "when connected", "on return", "in a frame"])
+async def test_slot_is_freed_after_a_defect(
     odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     def fail(*_: object) -> None:
@@ -322,14 +320,14 @@ async def test_the_slot_is_free_after_a_defect_too(
         else:
             async with to.peer() as peer:
                 await start(peer)
-                if when == "when all is up":
+                if when == "when connected":
                     monkeypatch.setattr(ClientConnection, "receive", fail)
                     peer.say(UPDATE)
                 elif when == "in a frame":
                     monkeypatch.setattr("odyssey_mock.media.frame_encoder.draw_stamp", fail)
                 else:
                     await to.lose(peer.socket)
-            if when == "on its return":
+            if when == "on return":
                 monkeypatch.setattr(ClientConnection, "send_offer", fail)
                 async with to.socket() as socket:
                     await close_code(socket)

@@ -1,4 +1,4 @@
-"""What a client says, read strictly, and refused in words that help; and the JSON of what it is sent."""
+"""Tests of parsing client messages, with their error messages, and of encoding server messages."""
 
 import json
 
@@ -34,13 +34,13 @@ json_values = st.recursive(
 )
 
 
-def test_a_start_has_the_defaults_of_the_protocol() -> None:
+def test_start_has_protocol_defaults() -> None:
     assert DATA_CHANNEL.parse({"type": "interactive_stream_start"}) == Start(
         prompt="", portrait=True, input_image_base64=None, broadcast=False, bypass_vlm_expansion=None
     )
 
 
-def test_each_channel_takes_its_own_messages() -> None:
+def test_each_channel_accepts_only_its_own_messages() -> None:
     assert DATA_CHANNEL.parse({"type": "update", "prompt": "x"}) == Update(prompt="x")
     assert DATA_CHANNEL.parse({"type": "interactive_stream_end"}) == End()
     assert SIGNALING.parse({"type": "answer", "sdp": "v=0"}) == Answer(sdp="v=0")
@@ -50,7 +50,7 @@ def test_each_channel_takes_its_own_messages() -> None:
         DATA_CHANNEL.parse({"type": "answer", "sdp": "v=0"})
 
 
-def test_a_field_of_a_newer_client_does_no_harm() -> None:
+def test_unknown_field_is_ignored() -> None:
     assert DATA_CHANNEL.parse({"type": "update", "prompt": "x", "strength": 3}) == Update(prompt="x")
 
 
@@ -63,36 +63,36 @@ def test_a_field_of_a_newer_client_does_no_harm() -> None:
         ({"type": "interactive_stream_start", "prompt": None}, "prompt: expected a valid string, got null"),
     ],
 )
-def test_a_wrong_field_is_named_with_what_was_expected_and_what_came(message: dict[str, object], fault: str) -> None:
+def test_invalid_field_error_states_expected_and_received(message: dict[str, object], fault: str) -> None:
     with pytest.raises(MessageError) as raised:
         DATA_CHANNEL.parse(message)
     assert fault in str(raised.value)
 
 
-def test_every_fault_of_a_message_is_named() -> None:
+def test_error_lists_every_invalid_field() -> None:
     with pytest.raises(MessageError, match=r"prompt: .*; interactive_stream_start\.broadcast: "):
         DATA_CHANNEL.parse({"type": "interactive_stream_start", "prompt": [], "broadcast": 1})
 
 
 @pytest.mark.parametrize("got", ["[1]", '"text"', "3", "null", "true"])
-def test_json_that_is_no_object_is_refused_by_its_kind(got: str) -> None:
+def test_json_other_than_an_object_is_rejected(got: str) -> None:
     with pytest.raises(MessageError, match="expected a JSON object with a `type`, got"):
         SIGNALING.parse(decode("signaling", got))
 
 
 @pytest.mark.parametrize("got", ["", "{", "nonsense", "[" * 100_000])
-def test_text_that_is_no_json_is_refused(got: str) -> None:
+def test_invalid_json_is_rejected(got: str) -> None:
     with pytest.raises(MessageError, match="signaling: expected JSON text"):
         decode("signaling", got)
 
 
-def test_a_binary_message_is_refused_with_its_size() -> None:
+def test_binary_message_is_rejected_with_its_size() -> None:
     with pytest.raises(MessageError, match="got a binary message of 3 bytes; send text"):
         decode("signaling", b"abc")
 
 
 @given(json_values, st.sampled_from([SIGNALING.channel, DATA_CHANNEL.channel]))
-def test_whatever_is_no_message_is_refused_in_one_short_line(value: object, channel: str) -> None:
+def test_rejection_fits_in_one_short_line(value: object, channel: str) -> None:
     dialect = SIGNALING if channel == SIGNALING.channel else DATA_CHANNEL
     with pytest.raises(MessageError) as raised:
         dialect.parse(decode(channel, json.dumps(value)))
@@ -101,7 +101,7 @@ def test_whatever_is_no_message_is_refused_in_one_short_line(value: object, chan
 
 
 @given(st.none() | st.text(), st.none() | st.text(), st.none() | st.integers())
-def test_a_candidate_comes_through_as_it_was_sent(candidate: str | None, mid: str | None, line: int | None) -> None:
+def test_candidate_is_parsed_unchanged(candidate: str | None, mid: str | None, line: int | None) -> None:
     message = {"type": "ice_candidate", "candidate": candidate, "sdpMid": mid, "sdpMLineIndex": line}
     assert SIGNALING.parse(message) == IceCandidate(candidate=candidate, sdpMid=mid, sdpMLineIndex=line)
 
@@ -127,5 +127,5 @@ def test_a_candidate_comes_through_as_it_was_sent(candidate: str | None, mid: st
         ),
     ],
 )
-def test_what_is_sent_is_the_type_and_then_the_fields_in_order(message: ServerMessage, text: str) -> None:
+def test_encoded_message_has_type_then_fields_in_order(message: ServerMessage, text: str) -> None:
     assert json.dumps(encode(message)) == text

@@ -1,4 +1,4 @@
-"""Every fault of the peer connection, as a client of the wire sees it, down to the stamps of frames."""
+"""Tests of every fault of the peer connection, observed by a protocol-level client."""
 
 import asyncio
 from itertools import pairwise
@@ -22,14 +22,14 @@ pytestmark = pytest.mark.odyssey(clock="manual", portrait_size=SMALL)
 
 @pytest.mark.usefixtures("quick_consent")
 @pytest.mark.parametrize(("point", "do", "seconds"), CASES.entries)
-async def test_it_does_on_the_wire_what_its_row_says(
+async def test_fault_has_its_documented_effect(
     odyssey_mock: MockOdyssey, caplog: pytest.LogCaptureFixture, point: str, do: str, seconds: float
 ) -> None:
     async with no_warnings(caplog):
         await CASES.show(odyssey_mock, point, do, seconds)
 
 
-# Before it is up
+# Before the peer is connected
 
 
 @CASES.of("peer.ice", "never")
@@ -37,7 +37,7 @@ async def no_check_is_answered(stage: Stage) -> None:
     stage.add()
     async with stage.to.halfway() as peer:
         assert await goes(peer, "failed") == "failed"
-        assert "a=candidate:" in peer.connection.remoteDescription.sdp, "it knows whom to ask"
+        assert "a=candidate:" in peer.connection.remoteDescription.sdp, "expected candidates in the offer"
         await round_trip(peer.socket)
         assert stage.to.session.state is SessionState.CONNECTING
         # Later candidates do not help.
@@ -54,7 +54,7 @@ async def the_fingerprint_is_another(stage: Stage) -> None:
     async with stage.to.halfway() as peer:
         assert await goes(peer, "failed") == "failed"
         assert peer.channels == {}
-        assert {transport.state for transport in ice_of(peer)} == {"completed"}, "it is not ICE that fails"
+        assert {transport.state for transport in ice_of(peer)} == {"completed"}, "expected ICE to succeed"
 
 
 def ice_of(peer: RawPeer) -> set[RTCIceTransport]:
@@ -71,7 +71,7 @@ async def channels_never_open(stage: Stage) -> None:
         assert peer.channels == {}
 
 
-# When it is up
+# While the peer is connected
 
 
 @CASES.of("peer.connected", "vanish")
@@ -86,14 +86,14 @@ async def the_peer_is_silent_and_the_socket_is_not(stage: Stage) -> None:
         await stage.mock.wait_for("state", "stream", to="running")
         assert stage.to.session.stream is not None
         assert await goes(peer, "failed", "closed")
-        assert peer.inbox.empty(), "what the mock has said since, nobody hears"
+        assert peer.inbox.empty(), "got a message from a vanished peer"
         await stage.to.reaches("held")
     held, said = stage.mock.expect("session", to="held"), stage.mock.expect("stream_started")
     async with stage.to.peer() as peer:
         peer.say(START)
-        if held.index < said.index:  # the peer was given up before the first frame: the reply was kept
+        if held.index < said.index:  # the peer was given up before the first frame, so the reply was kept
             assert (await peer.hear())["type"] == "stream_started"
-        assert (await peer.hear())["reason"] == "stream_already_active", "what was said into the void is lost"
+        assert (await peer.hear())["reason"] == "stream_already_active", "expected messages of the lost peer to be lost"
 
 
 async def comes_up(peer: RawPeer) -> None:
@@ -115,7 +115,7 @@ async def neither_peer_nor_socket_says_anything(stage: Stage) -> None:
         assert await goes(peer, "failed", "closed")
         await round_trip(peer.socket)
         stage.mock.expect_none("interactive_stream_start")
-        assert stage.to.session.state is SessionState.CONNECTED, "it notices nothing"
+        assert stage.to.session.state is SessionState.CONNECTED, "expected a frozen connection to stay open"
         await peer.socket.close(4000)
         await stage.to.reaches("held")
     async with stage.to.peer() as peer:
@@ -171,7 +171,7 @@ async def the_channels_close_and_all_else_goes_on(stage: Stage) -> None:
 
 
 OURS = {"prompt": START["prompt"]}
-"""Frames of the stream alone count, and not those before it."""
+"""Match only frames of the stream, not those of the idle scene before it."""
 
 
 @CASES.of("peer.frame", "freeze")
@@ -202,9 +202,9 @@ async def a_frame_and_those_behind_it_are_late(stage: Stage) -> None:
         for _ in range(8):
             (stamp,) = await stamps(peer, 1, tag=tag)
             got.append((stamp.frame_index, loop.time()))
-    assert [index for index, _ in got] == list(range(8)), "none is lost"
+    assert [index for index, _ in got] == list(range(8)), "expected no lost frames"
     gaps = [after - before for (_, before), (_, after) in pairwise(got)]
-    # aiortc gives a frame out when the next one begins to come.
+    # aiortc returns a frame when the next one begins to arrive.
     assert max(gaps) == max(gaps[3:5]) >= 0.4
 
 
@@ -217,18 +217,18 @@ async def frames_have_another_size(stage: Stage) -> None:
         while len(seen) < 10:
             frame = await picture(peer)
             seen += [frame] if stamp_of(frame).stream_tag == tag else []
-    assert [stamp_of(frame).frame_index for frame in seen] == list(range(10)), "and their stamps can be read"
+    assert [stamp_of(frame).frame_index for frame in seen] == list(range(10)), "expected readable stamps in every frame"
     assert [(frame.width, frame.height) for frame in seen] == [SMALL] * 5 + [(320, 160)] * 3 + [SMALL] * 2
 
 
-async def test_frames_before_a_stream_count_too_where_nothing_narrows_the_fault(odyssey_mock: MockOdyssey) -> None:
+async def test_frame_fault_without_match_affects_idle_frames(odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.faults.add(at="peer.frame", do="freeze")
     async with visits(odyssey_mock) as to, to.peer() as peer:
         assert {stamp.frame_index for stamp in await stamps(peer, 5, tag=None)} == {0}
         await start(peer)
 
 
-async def test_a_mock_that_hangs_does_not_say_either_that_it_is_over(odyssey_mock: MockOdyssey) -> None:
+async def test_frozen_mock_sends_no_shutdown_error(odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.faults.add(at="peer.connected", do="freeze", seconds=5)
     async with visits(odyssey_mock) as to, to.peer() as peer:
         await odyssey_mock.advance(5)
@@ -238,7 +238,7 @@ async def test_a_mock_that_hangs_does_not_say_either_that_it_is_over(odyssey_moc
 
 
 @pytest.mark.odyssey(hls=False)
-async def test_a_track_that_was_ended_costs_the_spectators_no_key_frames(odyssey_mock: MockOdyssey) -> None:
+async def test_ended_track_causes_no_extra_key_frames(odyssey_mock: MockOdyssey) -> None:
     async with visits(odyssey_mock) as to, to.peer() as host:
         live = await go_live(odyssey_mock, host)
         odyssey_mock.faults.add(at="peer.connected", do="end_track")
@@ -246,5 +246,5 @@ async def test_a_track_that_was_ended_costs_the_spectators_no_key_frames(odyssey
         async with to.peer(), RawSpectator(live) as spectator:
             await spectator.frame()
             assert [(await spectator.frame()).key_frame for _ in range(25)].count(True) == 0, (
-                "there were two in that time"
+                "expected no extra key frames"
             )

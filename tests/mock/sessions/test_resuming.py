@@ -1,4 +1,4 @@
-"""A session whose client was lost without a goodbye waits for it, and goes on where it is."""
+"""Tests of held sessions: a client that was lost without a goodbye resumes its session."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ LOSSES = [breaks, leaves_it_behind, closes_with_an_error, falls_silent]
 @manual
 @pytest.mark.usefixtures("quick_consent")
 @pytest.mark.parametrize("lose", LOSSES)
-async def test_a_stream_goes_on_where_it_is_for_a_client_that_was_lost_and_is_back(
+async def test_stream_continues_for_returning_client(
     odyssey_mock: MockOdyssey, lose: Callable[[ClientConnection, RawPeer], Awaitable[None]]
 ) -> None:
     async with visits(odyssey_mock) as to:
@@ -53,7 +53,7 @@ async def test_a_stream_goes_on_where_it_is_for_a_client_that_was_lost_and_is_ba
             seen = await stamps(peer, 5, tag=tag)
             await lose(peer.socket, peer)
             await to.reaches("held")
-            assert to.session.stream is odyssey_mock.streams[stream], "it is on"
+            assert to.session.stream is odyssey_mock.streams[stream], "expected the stream to be running"
             assert not to.slot_is_free()
         async with to.peer() as peer:
             first = await picture(peer)
@@ -61,7 +61,7 @@ async def test_a_stream_goes_on_where_it_is_for_a_client_that_was_lost_and_is_ba
             seen += [stamp_of(first), *await stamps(peer, 5, tag=tag)]
             assert {stamp.stream_tag for stamp in seen} == {tag}
             assert grow(seen)
-            # It is a connection like the first: what is said on it is heard.
+            # Messages work as on the first connection.
             peer.say({"type": "update", "prompt": "It looks out"})
             assert (await peer.hear())["type"] == "update_acknowledged"
             peer.say({"type": "interactive_stream_end"})
@@ -70,7 +70,7 @@ async def test_a_stream_goes_on_where_it_is_for_a_client_that_was_lost_and_is_ba
 
 
 @manual
-async def test_it_may_be_lost_again_and_again(odyssey_mock: MockOdyssey) -> None:
+async def test_client_may_be_lost_repeatedly(odyssey_mock: MockOdyssey) -> None:
     seen = []
     async with visits(odyssey_mock) as to:
         async with to.peer() as peer:
@@ -81,7 +81,9 @@ async def test_it_may_be_lost_again_and_again(odyssey_mock: MockOdyssey) -> None
             await odyssey_mock.advance(9.9)
             async with to.peer() as peer:
                 await odyssey_mock.advance(9.9)
-                assert to.session.state is SessionState.CONNECTED, "the grace is over with its being back"
+                assert to.session.state is SessionState.CONNECTED, (
+                    "expected the grace period to end with the client's return"
+                )
                 seen += await stamps(peer, 3, tag=tag)
                 await to.lose(peer.socket)
     assert grow(seen)
@@ -96,7 +98,7 @@ async def test_it_may_be_lost_again_and_again(odyssey_mock: MockOdyssey) -> None
 
 
 @manual
-async def test_without_a_stream_it_is_taken_up_too_and_one_can_be_started(odyssey_mock: MockOdyssey) -> None:
+async def test_session_without_stream_is_resumed(odyssey_mock: MockOdyssey) -> None:
     async with visits(odyssey_mock) as to:
         async with to.peer() as peer:
             await picture(peer)
@@ -107,7 +109,7 @@ async def test_without_a_stream_it_is_taken_up_too_and_one_can_be_started(odysse
 
 
 @manual
-async def test_what_was_to_be_said_meanwhile_is_said_once_the_client_is_back_in_its_order(
+async def test_kept_replies_are_sent_in_order_on_return(
     odyssey_mock: MockOdyssey,
 ) -> None:
     async with visits(odyssey_mock) as to:
@@ -133,7 +135,7 @@ async def test_what_was_to_be_said_meanwhile_is_said_once_the_client_is_back_in_
 
 
 @manual
-async def test_a_start_on_the_socket_of_a_client_that_is_coming_back_is_answered_when_it_is(
+async def test_start_during_the_return_is_acknowledged_afterwards(
     odyssey_mock: MockOdyssey,
 ) -> None:
     async with visits(odyssey_mock) as to:
@@ -146,7 +148,7 @@ async def test_a_start_on_the_socket_of_a_client_that_is_coming_back_is_answered
 
 
 @manual
-async def test_a_client_that_does_not_come_back_in_time_is_given_up_and_its_stream_ends(
+async def test_session_and_stream_end_after_the_grace(
     odyssey_mock: MockOdyssey,
 ) -> None:
     async with nothing_left(), visits(odyssey_mock) as to:
@@ -160,7 +162,7 @@ async def test_a_client_that_does_not_come_back_in_time_is_given_up_and_its_stre
         assert to.slot_is_free()
         record = odyssey_mock.streams[stream]
         assert record.ended_at == odyssey_mock.clock.time()
-        assert record.frame_count, "it has its recording"
+        assert record.frame_count, "expected a recording"
         odyssey_mock.expect_in_order(["session grace", ("session", {"event": "grace_over", "to": "closed"})])
         assert not odyssey_mock.clock.pending
         answer = await to.api.http.post("/sessions/token", json={"session_id": to.session.id})
@@ -168,7 +170,7 @@ async def test_a_client_that_does_not_come_back_in_time_is_given_up_and_its_stre
 
 
 @pytest.mark.odyssey(clock="manual", portrait_size=SMALL, session_grace=0)
-async def test_without_grace_a_loss_is_the_end_at_once(odyssey_mock: MockOdyssey) -> None:
+async def test_zero_grace_ends_session_at_once(odyssey_mock: MockOdyssey) -> None:
     async with nothing_left(), visits(odyssey_mock) as to, to.peer() as peer:
         stream = await start(peer)
         peer.socket.transport.abort()
@@ -179,10 +181,8 @@ async def test_without_grace_a_loss_is_the_end_at_once(odyssey_mock: MockOdyssey
 
 
 @manual
-@pytest.mark.parametrize("answers", [False, True], ids=["before it answers", "after its answer"])
-async def test_a_client_that_is_lost_as_it_comes_back_may_come_again_within_the_same_grace(
-    odyssey_mock: MockOdyssey, answers: bool
-) -> None:
+@pytest.mark.parametrize("answers", [False, True], ids=["before the answer", "after the answer"])
+async def test_client_lost_while_returning_may_retry_within_grace(odyssey_mock: MockOdyssey, answers: bool) -> None:
     async with visits(odyssey_mock) as to:
         async with to.peer() as peer:
             tag = odyssey_mock.streams[await start(peer)].timeline.tag
@@ -212,8 +212,8 @@ async def test_a_client_that_is_lost_as_it_comes_back_may_come_again_within_the_
 
 
 @manual
-@pytest.mark.parametrize("answers", [False, True], ids=["before it answers", "after its answer"])
-async def test_a_client_that_is_not_up_again_in_time_is_told_so(odyssey_mock: MockOdyssey, answers: bool) -> None:
+@pytest.mark.parametrize("answers", [False, True], ids=["before the answer", "after the answer"])
+async def test_client_that_returns_too_slowly_gets_an_error(odyssey_mock: MockOdyssey, answers: bool) -> None:
     odyssey_mock.faults.add(at="peer.ice", do="never", after=1)
     async with visits(odyssey_mock) as to:
         async with to.peer() as peer:
@@ -251,7 +251,7 @@ async def page_left(socket: ClientConnection) -> None:
 @manual
 @pytest.mark.parametrize("leave", [goodbye, clean_close, page_left])
 @pytest.mark.parametrize("state", ["connected", "connected again", "returning", "rejoining"])
-async def test_a_client_that_says_goodbye_is_not_waited_for(
+async def test_clean_goodbye_ends_session_without_grace(
     odyssey_mock: MockOdyssey, leave: Callable[[ClientConnection], Awaitable[None]], state: str
 ) -> None:
     async with visits(odyssey_mock) as to:
@@ -281,7 +281,7 @@ async def test_a_client_that_says_goodbye_is_not_waited_for(
 
 
 @manual
-async def test_of_two_sockets_that_come_at_once_one_takes_the_session_up_and_the_other_is_refused(
+async def test_only_one_of_two_sockets_resumes_session(
     odyssey_mock: MockOdyssey,
 ) -> None:
     async with visits(odyssey_mock) as to:
@@ -299,14 +299,14 @@ async def test_of_two_sockets_that_come_at_once_one_takes_the_session_up_and_the
 
 
 @manual
-@pytest.mark.parametrize("state", ["held", "returning", "rejoining", "connected again", "lost just now"])
-async def test_a_reset_ends_it_wherever_it_stands_and_leaves_nothing(odyssey_mock: MockOdyssey, state: str) -> None:
+@pytest.mark.parametrize("state", ["held", "returning", "rejoining", "connected again", "just lost"])
+async def test_reset_ends_session_in_every_held_state(odyssey_mock: MockOdyssey, state: str) -> None:
     async with nothing_left():
         async with visits(odyssey_mock) as to:
             async with to.peer() as peer:
                 await start(peer)
                 await to.lose(peer.socket)
-                if state == "lost just now":
+                if state == "just lost":
                     await reset(to)
             match state:
                 case "held":
@@ -338,7 +338,7 @@ async def reset(to: Visits) -> None:
     assert not to.mock.clock.pending
 
 
-async def test_a_mock_that_stops_does_not_wait_for_the_grace_of_a_session() -> None:
+async def test_stopping_mock_does_not_wait_for_grace() -> None:
     async with (
         nothing_left(),
         asyncio.timeout(LIMIT),
@@ -352,7 +352,7 @@ async def test_a_mock_that_stops_does_not_wait_for_the_grace_of_a_session() -> N
 
 
 @manual
-async def test_a_broadcast_and_its_spectators_go_on_while_the_host_is_away(odyssey_mock: MockOdyssey) -> None:
+async def test_broadcast_continues_while_host_is_away(odyssey_mock: MockOdyssey) -> None:
     async with visits(odyssey_mock) as to:
         async with to.peer() as host:
             live = await go_live(odyssey_mock, host)

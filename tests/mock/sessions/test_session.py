@@ -1,4 +1,4 @@
-"""Sessions over real sockets and real peers: who gets in, and what is left when they go."""
+"""Tests of sessions over real sockets and real peers: authentication, errors and release."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from tests.support.streams import gone, start
 
 @pytest.mark.parametrize("token", ["", "nonsense", "another session's", "expired"])
 @pytest.mark.odyssey(clock="manual")
-async def test_a_token_that_does_not_fit_is_refused_on_the_open_socket(odyssey_mock: MockOdyssey, token: str) -> None:
+async def test_invalid_token_is_rejected_on_the_open_socket(odyssey_mock: MockOdyssey, token: str) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         if token == "another session's":
@@ -36,12 +36,12 @@ async def test_a_token_that_does_not_fit_is_refused_on_the_open_socket(odyssey_m
                 await receive(socket)
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1008
-        # The session itself is untouched by it.
+        # The session itself is not affected.
         async with raw_socket(session, await api.token_for(session["session_id"])) as socket:
             assert (await receive(socket))["type"] == "offer"
 
 
-async def test_a_second_socket_for_a_session_is_refused_and_the_first_goes_on(odyssey_mock: MockOdyssey) -> None:
+async def test_second_socket_is_rejected_and_first_continues(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         token = await api.token_for(session["session_id"])
@@ -52,7 +52,7 @@ async def test_a_second_socket_for_a_session_is_refused_and_the_first_goes_on(od
             await start(peer)
 
 
-async def test_a_session_can_be_tried_again_after_its_socket_was_lost_before_the_answer(
+async def test_socket_lost_before_answer_can_be_retried(
     odyssey_mock: MockOdyssey,
 ) -> None:
     async with RawApi(odyssey_mock) as api:
@@ -65,7 +65,7 @@ async def test_a_session_can_be_tried_again_after_its_socket_was_lost_before_the
             await start(peer)
 
 
-@pytest.mark.off_contract("answers that are none")
+@pytest.mark.off_contract("sends invalid answers")
 @pytest.mark.parametrize(
     ("sdp", "why"),
     [
@@ -77,7 +77,7 @@ async def test_a_session_can_be_tried_again_after_its_socket_was_lost_before_the
         ("a=fingerprint: m=", "Error: "),
     ],
 )
-async def test_a_broken_answer_ends_the_session_with_its_reason(odyssey_mock: MockOdyssey, sdp: str, why: str) -> None:
+async def test_invalid_answer_ends_session_with_reason(odyssey_mock: MockOdyssey, sdp: str, why: str) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         async with raw_socket(session, await api.token_for(session["session_id"])) as socket:
@@ -93,7 +93,7 @@ async def test_a_broken_answer_ends_the_session_with_its_reason(odyssey_mock: Mo
         assert not odyssey_mock.sessions
 
 
-async def test_a_client_that_says_goodbye_frees_its_streamer_at_once(odyssey_mock: MockOdyssey) -> None:
+async def test_goodbye_frees_the_streamer_at_once(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)
         (session,) = odyssey_mock.sessions.values()
@@ -105,7 +105,7 @@ async def test_a_client_that_says_goodbye_frees_its_streamer_at_once(odyssey_moc
 
 
 @pytest.mark.odyssey(session_grace=0)
-async def test_a_client_that_vanishes_ends_its_stream_too_where_nobody_waits_for_it(odyssey_mock: MockOdyssey) -> None:
+async def test_lost_client_without_grace_ends_its_stream(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)
         (session,) = odyssey_mock.sessions.values()
@@ -115,7 +115,7 @@ async def test_a_client_that_vanishes_ends_its_stream_too_where_nobody_waits_for
         assert stream.ended_at is not None
 
 
-async def test_a_client_that_closes_only_its_peer_is_noticed_and_its_socket_closed(odyssey_mock: MockOdyssey) -> None:
+async def test_closing_only_the_peer_closes_the_socket(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         (session,) = odyssey_mock.sessions.values()
         await peer.connection.close()
@@ -126,7 +126,7 @@ async def test_a_client_that_closes_only_its_peer_is_noticed_and_its_socket_clos
 
 
 @pytest.mark.odyssey(clock="manual")
-async def test_a_session_nobody_comes_for_is_given_up_and_its_slot_is_free(odyssey_mock: MockOdyssey) -> None:
+async def test_unused_session_is_released_after_900_seconds(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         await odyssey_mock.advance(899)
@@ -139,9 +139,7 @@ async def test_a_session_nobody_comes_for_is_given_up_and_its_slot_is_free(odyss
 
 @pytest.mark.odyssey(clock="manual")
 @pytest.mark.parametrize("answers", [False, True])
-async def test_a_client_with_a_socket_that_never_connects_is_given_up_too(
-    odyssey_mock: MockOdyssey, answers: bool
-) -> None:
+async def test_client_that_never_connects_is_given_up(odyssey_mock: MockOdyssey, answers: bool) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         async with raw_socket(session, await api.token_for(session["session_id"])) as socket:
@@ -155,7 +153,7 @@ async def test_a_client_with_a_socket_that_never_connects_is_given_up_too(
 
 
 async def answer_from_nowhere(offer: str) -> str:
-    """An answer of a peer that is gone."""
+    """Return the answer of a peer that is already closed."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
     await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
     await peer.setLocalDescription(await peer.createAnswer())
@@ -165,13 +163,13 @@ async def answer_from_nowhere(offer: str) -> str:
 
 
 @pytest.mark.odyssey(clock="manual", inactivity=None)
-async def test_a_session_that_is_used_is_never_given_up_for_dangling(odyssey_mock: MockOdyssey) -> None:
+async def test_connected_session_has_no_dangling_limit(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await odyssey_mock.advance(1000)
         await start(peer)
 
 
-async def test_a_reset_ends_live_sessions_and_leaves_nothing_of_them(odyssey_mock: MockOdyssey) -> None:
+async def test_reset_ends_live_sessions_and_streams(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)
         await odyssey_mock.reset()
@@ -181,7 +179,7 @@ async def test_a_reset_ends_live_sessions_and_leaves_nothing_of_them(odyssey_moc
         assert error == {"type": "error", "reason": "streamer_disconnected"}
 
 
-async def test_the_sessions_that_somebody_holds_are_those_after_a_reset_too(odyssey_mock: MockOdyssey) -> None:
+async def test_sessions_view_stays_valid_after_a_reset(odyssey_mock: MockOdyssey) -> None:
     held = odyssey_mock.sessions
     await odyssey_mock.reset()
     async with RawApi(odyssey_mock) as api:
@@ -191,7 +189,7 @@ async def test_the_sessions_that_somebody_holds_are_those_after_a_reset_too(odys
 
 @dataclass
 class Closing:
-    """Peers wait here before they close."""
+    """Blocks the closing of peers until `may_go_on` is set."""
 
     began: asyncio.Event = field(default_factory=asyncio.Event)
     may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
@@ -211,9 +209,7 @@ def closing(monkeypatch: pytest.MonkeyPatch) -> Closing:
     return held
 
 
-async def test_a_client_that_is_back_while_its_former_peer_still_closes_is_served_after_that(
-    odyssey_mock: MockOdyssey, closing: Closing
-) -> None:
+async def test_client_waits_until_its_former_peer_closed(odyssey_mock: MockOdyssey, closing: Closing) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         token = await api.token_for(session["session_id"])
@@ -230,9 +226,7 @@ async def test_a_client_that_is_back_while_its_former_peer_still_closes_is_serve
 
 
 @pytest.mark.odyssey(clock="manual")
-async def test_a_session_whose_socket_was_just_lost_is_ended_by_a_reset(
-    odyssey_mock: MockOdyssey, closing: Closing
-) -> None:
+async def test_reset_ends_session_whose_socket_was_lost(odyssey_mock: MockOdyssey, closing: Closing) -> None:
     async with RawApi(odyssey_mock) as api:
         requested = await api.request_session()
         session = odyssey_mock.sessions[requested["session_id"]]
@@ -247,7 +241,7 @@ async def test_a_session_whose_socket_was_just_lost_is_ended_by_a_reset(
 
 
 @pytest.mark.odyssey(streams_limit=2)
-async def test_the_oldest_streams_are_forgotten_but_never_the_one_that_is_on(odyssey_mock: MockOdyssey) -> None:
+async def test_streams_limit_never_forgets_running_stream(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         begun = []
         for _ in range(4):
@@ -257,12 +251,12 @@ async def test_the_oldest_streams_are_forgotten_but_never_the_one_that_is_on(ody
             await peer.hear()
 
 
-@pytest.mark.off_contract("candidates that are none")
-async def test_candidates_are_taken_early_late_broken_or_hidden(
+@pytest.mark.off_contract("sends invalid candidates")
+async def test_unusable_candidates_do_not_break_the_connection(
     odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def look_up(_: object) -> None:
-        pytest.fail("a name under .local was looked up, which takes up to a second")
+        pytest.fail("expected no lookup of a .local name, which takes up to a second")
 
     monkeypatch.setattr(aioice.ice, "get_or_create_mdns_protocol", look_up)
     hidden = "candidate:1 1 udp 2113937151 8a4c5a3e.local 51234 typ host"
@@ -278,7 +272,7 @@ async def test_candidates_are_taken_early_late_broken_or_hidden(
         await start(peer)
 
 
-async def test_a_second_answer_is_refused_and_the_connection_goes_on(odyssey_mock: MockOdyssey) -> None:
+async def test_second_answer_is_rejected_and_connection_continues(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await peer.say_on_socket({"type": "answer", "sdp": peer.connection.localDescription.sdp})
         assert "already answered" in (await peer.hear())["message"]
@@ -286,7 +280,7 @@ async def test_a_second_answer_is_refused_and_the_connection_goes_on(odyssey_moc
 
 
 @pytest.mark.odyssey(clock="manual", portrait_size=(176, 320))
-async def test_a_stream_that_has_lasted_its_time_is_told_so_and_its_connection_closed(
+async def test_stream_limit_closes_connection_with_error(
     odyssey_mock: MockOdyssey,
 ) -> None:
     async with raw_peer(odyssey_mock) as peer:
@@ -303,14 +297,14 @@ async def test_a_stream_that_has_lasted_its_time_is_told_so_and_its_connection_c
         async with asyncio.timeout(LIMIT):
             await peer.socket.wait_closed()
         assert peer.socket.close_code == 1000
-        assert not odyssey_mock.sessions, "advancing returned when nothing was left of it"
+        assert not odyssey_mock.sessions, "advance() returned before the session was closed"
         record = odyssey_mock.streams[stream]
         assert record.ended_at == odyssey_mock.clock.time()
-        assert record.frame_count, "it has its recording"
+        assert record.frame_count, "expected a recording"
 
 
 @pytest.mark.odyssey(clock="manual", portrait_size=(176, 320), inactivity=None)
-async def test_time_without_a_stream_is_not_counted(odyssey_mock: MockOdyssey) -> None:
+async def test_stream_limit_ignores_time_between_streams(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         for _ in range(2):
             await odyssey_mock.advance(140)
@@ -321,7 +315,7 @@ async def test_time_without_a_stream_is_not_counted(odyssey_mock: MockOdyssey) -
 
 
 @pytest.mark.odyssey(portrait_size=(176, 320))
-async def test_a_stream_that_breaks_ends_and_the_connection_goes_on(odyssey_mock: MockOdyssey) -> None:
+async def test_broken_stream_ends_and_connection_continues(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         (session,) = odyssey_mock.sessions.values()
         with pytest.raises(RuntimeError, match="expected a running stream, got none"):

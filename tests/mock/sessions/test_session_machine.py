@@ -1,4 +1,4 @@
-"""The session's table, walked by Hypothesis without a socket."""
+"""Tests of the session machine: its transition table and random walks through it."""
 
 import pytest
 from hypothesis import given
@@ -32,11 +32,11 @@ SERVED = {
     SessionState.RETURNING,
     SessionState.REJOINING,
 }
-"""A socket is open."""
+"""States with an open socket."""
 AWAY = {SessionState.HELD, SessionState.RETURNING, SessionState.REJOINING}
-"""A client was up, and is not now."""
+"""States after the loss of a connection."""
 UNREAD = {SessionState.WAITING, SessionState.HELD}
-"""Nobody listens: a socket may be taken up."""
+"""States without a socket: the next one is accepted."""
 
 type Step = tuple[SessionState, SessionEvent, tuple[SessionEffect, ...], SessionState]
 
@@ -45,48 +45,46 @@ ROWS: list[Step] = [
 ]
 
 
-def test_every_state_has_a_row_and_every_row_leads_to_a_state() -> None:
+def test_every_state_has_a_row_and_is_reached() -> None:
     assert set(TRANSITIONS) == set(SessionState)
     reached = {INITIAL} | {target for row in TRANSITIONS.values() for target, _ in row.values()}
     assert reached == set(SessionState)
 
 
 @pytest.mark.parametrize("state", sorted(SERVED))
-def test_nothing_a_client_can_cause_is_illegal_while_it_has_a_socket(state: SessionState) -> None:
+def test_network_events_are_legal_with_a_socket(state: SessionState) -> None:
     assert set(TRANSITIONS[state]) >= FROM_THE_NETWORK
 
 
 @pytest.mark.parametrize("state", sorted(UNREAD))
-def test_a_session_without_a_socket_is_taken_up_by_the_next_with_an_offer(state: SessionState) -> None:
+def test_session_without_socket_offers_to_the_next(state: SessionState) -> None:
     after, effects = TRANSITIONS[state][SessionEvent.SOCKET_OPENED]
     assert after in {SessionState.SIGNALING, SessionState.RETURNING}
     assert effects == (SessionEffect.SEND_OFFER,)
 
 
 @pytest.mark.parametrize("state", sorted(SessionState))
-def test_the_server_can_shut_a_session_down_in_any_state(state: SessionState) -> None:
+def test_session_can_be_shut_down_in_any_state(state: SessionState) -> None:
     assert TRANSITIONS[state][SessionEvent.SHUT_DOWN][0] is SessionState.CLOSED
 
 
 @pytest.mark.parametrize("state", sorted({SessionState.CONNECTED, *AWAY}))
 @pytest.mark.parametrize("event", [SessionEvent.CLIENT_LEFT, SessionEvent.SOCKET_CLOSED, SessionEvent.STREAM_OVERDUE])
-def test_a_goodbye_and_the_end_of_the_time_end_a_session_whoever_is_there(
-    state: SessionState, event: SessionEvent
-) -> None:
+def test_goodbye_or_stream_limit_ends_connected_session(state: SessionState, event: SessionEvent) -> None:
     if state is SessionState.HELD and event is not SessionEvent.STREAM_OVERDUE:
-        assert event not in TRANSITIONS[state], "there is nobody to say it"
+        assert event not in TRANSITIONS[state], "expected no goodbye without a socket"
     else:
         assert TRANSITIONS[state][event][0] is SessionState.CLOSED
 
 
 @pytest.mark.parametrize("event", [SessionEvent.SOCKET_LOST, SessionEvent.PEER_LOST])
-def test_a_loss_without_a_goodbye_holds_what_was_up_and_only_that(event: SessionEvent) -> None:
+def test_loss_holds_only_sessions_that_were_connected(event: SessionEvent) -> None:
     held = {state for state in SERVED if TRANSITIONS[state][event][0] is SessionState.HELD}
     assert held == {SessionState.CONNECTED, SessionState.RETURNING, SessionState.REJOINING}
 
 
 @given(histories(SessionMachine, TRANSITIONS))
-def test_the_slot_is_given_back_exactly_once_and_exactly_at_the_close(history: list[Step]) -> None:
+def test_slot_is_released_exactly_once_at_the_close(history: list[Step]) -> None:
     for before, _, effects, after in history:
         closes = after is SessionState.CLOSED and before is not SessionState.CLOSED
         assert (SessionEffect.RELEASE in effects) == closes
@@ -94,7 +92,7 @@ def test_the_slot_is_given_back_exactly_once_and_exactly_at_the_close(history: l
 
 
 @given(histories(SessionMachine, TRANSITIONS))
-def test_a_closed_session_never_comes_back_and_does_nothing_but_refuse(history: list[Step]) -> None:
+def test_closed_session_only_rejects_sockets(history: list[Step]) -> None:
     for before, _, effects, after in history:
         if before is SessionState.CLOSED:
             assert after is SessionState.CLOSED
@@ -102,7 +100,7 @@ def test_a_closed_session_never_comes_back_and_does_nothing_but_refuse(history: 
 
 
 @given(histories(SessionMachine, TRANSITIONS))
-def test_a_second_socket_is_refused_and_changes_nothing(history: list[Step]) -> None:
+def test_second_socket_is_rejected_without_effect(history: list[Step]) -> None:
     for before, event, effects, after in history:
         if event is SessionEvent.SOCKET_OPENED and before not in UNREAD:
             assert effects == (SessionEffect.REFUSE_SOCKET,)
@@ -110,7 +108,7 @@ def test_a_second_socket_is_refused_and_changes_nothing(history: list[Step]) -> 
 
 
 @pytest.mark.parametrize("step", ROWS, ids=lambda step: f"{step[0]}-{step[1]}")
-def test_what_is_told_is_told_before_the_line_is_closed(step: Step) -> None:
+def test_reports_are_sent_before_the_connection_closes(step: Step) -> None:
     _, _, effects, _ = step
     last = [effect for effect in effects if effect in {SessionEffect.HANG_UP, SessionEffect.DROP_CONNECTION}]
     if last:
@@ -120,16 +118,16 @@ def test_what_is_told_is_told_before_the_line_is_closed(step: Step) -> None:
 
 
 class Sessions(RuleBasedStateMachine):
-    """A client, a network and a clock that do anything at any time; a model that knows what must be there."""
+    """A client, a network and a clock that act in any order, checked against a model of the session."""
 
     def __init__(self) -> None:
         super().__init__()
         self.machine = SessionMachine()
         self.line = False
-        """An offer was made, and its line is still there."""
+        """An offer was sent, and its connection is still open."""
         self.channels = False
         self.video = False
-        """The stream and its frames go on, seen or unseen."""
+        """The video runs, whether or not a client receives it."""
         self.shown = False
         self.slot = True
         self.due = {SessionEvent.DANGLING, SessionEvent.UNUSED}
@@ -139,7 +137,7 @@ class Sessions(RuleBasedStateMachine):
         for effect in self.machine.handle(event):
             match effect:
                 case SessionEffect.SEND_OFFER:
-                    assert not self.line, "no offer twice without a hang up or a drop"
+                    assert not self.line, "got a second offer on one connection"
                     self.line = True
                 case SessionEffect.START_VIDEO:
                     assert not self.video
@@ -169,7 +167,9 @@ class Sessions(RuleBasedStateMachine):
                 case SessionEffect.DISARM_INACTIVITY:
                     self.due.discard(SessionEvent.INACTIVE)
                 case SessionEffect.ARM_GRACE:
-                    assert SessionEvent.GRACE_OVER not in self.due, "a try that fails does not begin the grace anew"
+                    assert SessionEvent.GRACE_OVER not in self.due, (
+                        "expected a failed return not to restart the grace period"
+                    )
                     self.due.add(SessionEvent.GRACE_OVER)
                 case SessionEffect.DISARM_GRACE:
                     assert SessionEvent.GRACE_OVER in self.due
@@ -232,7 +232,7 @@ TestSessions = Sessions.TestCase
 
 
 @given(st.sampled_from(sorted(SessionState)), st.sampled_from(sorted(SessionEvent)))
-def test_an_event_the_table_does_not_list_raises_and_leaves_the_state(state: SessionState, event: SessionEvent) -> None:
+def test_unlisted_event_raises_and_keeps_the_state(state: SessionState, event: SessionEvent) -> None:
     machine = SessionMachine()
     machine.state = state
     if event in TRANSITIONS[state]:

@@ -1,4 +1,4 @@
-"""Every fault of the signaling socket, as a client of the wire sees it."""
+"""Tests of every fault of the signaling socket, observed by a protocol-level client."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.odyssey(clock="manual", portrait_size=SMALL)
 
 
 @pytest.mark.parametrize(("point", "do", "seconds"), CASES.entries)
-async def test_it_does_on_the_wire_what_its_row_says(
+async def test_fault_has_its_documented_effect(
     odyssey_mock: MockOdyssey, caplog: pytest.LogCaptureFixture, point: str, do: str, seconds: float
 ) -> None:
     async with no_warnings(caplog):
@@ -35,7 +35,7 @@ async def heard(socket: ClientConnection) -> str | bytes:
 
 
 def quiet(socket: ClientConnection) -> Callable[[], Awaitable[bool]]:
-    """Whether nothing has come on the socket."""
+    """Return a check that nothing was received on the socket."""
 
     async def is_quiet() -> bool:
         await round_trip(socket)
@@ -50,7 +50,7 @@ def quiet(socket: ClientConnection) -> Callable[[], Awaitable[bool]]:
 
 
 async def nothing_more(stage: Stage, socket: ClientConnection) -> None:
-    """What comes next on the socket is what it hears when all sessions are ended."""
+    """Check that the next message on the socket is the error of a shutdown."""
     await round_trip(socket)
     await stage.mock.backend.sessions.close()
     assert await receive(socket) == {"type": "error", "reason": "streamer_disconnected"}
@@ -116,7 +116,7 @@ async def an_upgrade_is_never_answered(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("fault", [{"do": "delay", "seconds": 60}, {"do": "no_answer"}])
-async def test_a_client_that_gives_up_an_upgrade_leaves_nothing_of_it(
+async def test_cancelled_upgrade_leaves_no_task(
     odyssey_mock: MockOdyssey, caplog: pytest.LogCaptureFixture, fault: dict[str, float | str]
 ) -> None:
     odyssey_mock.faults.add({"at": "signaling.upgrade", **fault})
@@ -237,7 +237,7 @@ async def the_answer_has_an_answer_of_its_own(stage: Stage) -> None:
             assert await receive(peer.socket) == {"type": "error", "reason": "who_knows"}
         else:
             check_nonsense(stage.do, await heard(peer.socket))
-        assert stage.to.session.state is SessionState.CONNECTING, "it was not applied"
+        assert stage.to.session.state is SessionState.CONNECTING, "expected the answer not to be applied"
         await nothing_more(stage, peer.socket)
 
 
@@ -250,7 +250,7 @@ async def the_answer_is_ignored(stage: Stage) -> None:
         stage.mock.expect_none("session", to="connected")
 
 
-# A connection that is up
+# An established connection
 
 
 @CASES.of("signaling.connected", "close")
@@ -277,16 +277,14 @@ async def something_is_said_when_all_is_up_which_goes_on(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(("code", "state"), [(1000, "closed"), (1001, "closed"), (1011, "held"), (4000, "held")])
-async def test_what_a_close_of_the_server_means_for_the_session_is_what_its_code_says(
-    odyssey_mock: MockOdyssey, code: int, state: str
-) -> None:
+async def test_close_code_of_server_decides_about_session(odyssey_mock: MockOdyssey, code: int, state: str) -> None:
     odyssey_mock.faults.add(at="signaling.connected", do="close", code=code)
     async with visits(odyssey_mock) as to, to.peer() as peer:
         assert await close_code(peer.socket) == (code, "")
         await to.reaches(state)
 
 
-async def test_a_fault_begins_after_so_many_and_ends_after_so_many(odyssey_mock: MockOdyssey) -> None:
+async def test_after_and_times_limit_a_fault(odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.faults.add(at="signaling.offer", do="error", reason="not_now", after=1, times=2)
     async with visits(odyssey_mock) as to:
         offered = []
@@ -298,7 +296,7 @@ async def test_a_fault_begins_after_so_many_and_ends_after_so_many(odyssey_mock:
     assert offered == [True, False, False, True]
 
 
-async def test_a_fault_of_one_account_or_session_leaves_the_others_alone(odyssey_mock: MockOdyssey) -> None:
+async def test_match_limits_fault_to_one_session(odyssey_mock: MockOdyssey) -> None:
     async with visits(odyssey_mock) as one, visits(odyssey_mock) as other:
         odyssey_mock.faults.add(at="signaling.offer", do="silent", match={"session": one.session.id})
         odyssey_mock.faults.add(at="signaling.offer", do="silent", match={"account": "ody_somebody_else"})

@@ -1,4 +1,4 @@
-"""Streams over a real peer, asked for by a client of the wire itself: what it may say, and what it may not."""
+"""Tests of streams over a real peer, controlled by a protocol-level client."""
 
 import asyncio
 import io
@@ -16,7 +16,7 @@ from tests.support.raw import LIMIT, RawApi, raw_peer
 from tests.support.streams import START, data_url, picture, start
 
 
-async def test_a_stream_is_started_changed_and_ended_and_another_follows(odyssey_mock: MockOdyssey) -> None:
+async def test_stream_is_started_updated_ended_and_followed(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         first = await start(peer)
         peer.say({"type": "update", "prompt": "It looks out"})
@@ -31,13 +31,13 @@ async def test_a_stream_is_started_changed_and_ended_and_another_follows(odyssey
         assert [each.timeline.size.width for each in odyssey_mock.streams.values()] == [704, 1280]
 
 
-async def test_a_start_on_the_socket_is_the_same_as_on_the_channel(odyssey_mock: MockOdyssey) -> None:
+async def test_start_on_the_socket_works_like_the_channel(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await peer.say_on_socket({**START, "input_image_base64": data_url(picture())})
         assert (await peer.hear())["type"] == "stream_started"
 
 
-async def test_updates_are_acknowledged_one_by_one_in_their_order(odyssey_mock: MockOdyssey) -> None:
+async def test_updates_are_acknowledged_in_order(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)
         for number in range(5):
@@ -53,7 +53,7 @@ async def test_updates_are_acknowledged_one_by_one_in_their_order(odyssey_mock: 
         ({"type": "interactive_stream_end"}, "no_active_stream"),
     ],
 )
-async def test_what_needs_a_stream_is_refused_without_one_and_the_connection_goes_on(
+async def test_update_or_end_without_stream_is_rejected(
     odyssey_mock: MockOdyssey, message: dict[str, str], reason: str
 ) -> None:
     async with raw_peer(odyssey_mock) as peer:
@@ -64,7 +64,7 @@ async def test_what_needs_a_stream_is_refused_without_one_and_the_connection_goe
         await start(peer)
 
 
-async def test_a_start_while_a_stream_runs_is_refused_and_the_stream_goes_on(odyssey_mock: MockOdyssey) -> None:
+async def test_second_start_is_rejected_and_stream_continues(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)
         peer.say(START)
@@ -74,7 +74,7 @@ async def test_a_start_while_a_stream_runs_is_refused_and_the_stream_goes_on(ody
         assert (await peer.hear())["type"] == "update_acknowledged"
 
 
-async def test_a_second_end_is_refused(odyssey_mock: MockOdyssey) -> None:
+async def test_second_end_is_rejected(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)
         peer.say({"type": "interactive_stream_end"})
@@ -83,7 +83,7 @@ async def test_a_second_end_is_refused(odyssey_mock: MockOdyssey) -> None:
         assert (await peer.hear())["reason"] == "no_active_stream"
 
 
-@pytest.mark.off_contract("says what the protocol does not know")
+@pytest.mark.off_contract("sends invalid messages")
 @pytest.mark.parametrize(
     ("said", "complaint"),
     [
@@ -98,7 +98,7 @@ async def test_a_second_end_is_refused(odyssey_mock: MockOdyssey) -> None:
     ],
 )
 @pytest.mark.parametrize("channel", ["data channel", "socket"])
-async def test_nonsense_is_answered_with_what_was_expected_and_the_connection_goes_on(
+async def test_invalid_message_is_rejected_with_what_was_expected(
     odyssey_mock: MockOdyssey, said: object, complaint: str, channel: str
 ) -> None:
     if channel == "socket" and isinstance(said, dict) and said.get("type") == "update":
@@ -111,7 +111,7 @@ async def test_nonsense_is_answered_with_what_was_expected_and_the_connection_go
         await start(peer)
 
 
-@pytest.mark.off_contract("images that are none")
+@pytest.mark.off_contract("sends invalid images")
 @pytest.mark.parametrize(
     ("image", "complaint"),
     [
@@ -119,7 +119,7 @@ async def test_nonsense_is_answered_with_what_was_expected_and_the_connection_go
         (data_url(b"no picture at all"), "got 17 bytes that cannot be decoded"),
     ],
 )
-async def test_an_image_that_is_none_is_refused_and_the_next_start_works(
+async def test_invalid_image_is_rejected_and_next_start_works(
     odyssey_mock: MockOdyssey, image: str, complaint: str
 ) -> None:
     async with raw_peer(odyssey_mock) as peer:
@@ -131,28 +131,28 @@ async def test_an_image_that_is_none_is_refused_and_the_next_start_works(
 
 
 @pytest.mark.odyssey(max_image_bytes=100)
-async def test_an_image_over_the_limit_is_refused(odyssey_mock: MockOdyssey) -> None:
+async def test_image_over_the_limit_is_rejected(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await peer.say_on_socket({**START, "input_image_base64": data_url(picture())})
         assert "send a smaller one" in (await peer.hear())["message"]
 
 
-async def test_an_image_of_many_megabytes_comes_through_the_socket(odyssey_mock: MockOdyssey) -> None:
+async def test_image_of_many_megabytes_passes_the_socket(odyssey_mock: MockOdyssey) -> None:
     buffer = io.BytesIO()
-    Image.effect_noise((2900, 2900), 90).convert("RGB").save(buffer, "BMP")  # 24 MB, which nothing compresses
+    Image.effect_noise((2900, 2900), 90).convert("RGB").save(buffer, "BMP")  # 24 MB that cannot be compressed
     async with raw_peer(odyssey_mock) as peer:
         await peer.say_on_socket({**START, "input_image_base64": data_url(buffer.getvalue())})
         assert (await peer.hear())["type"] == "stream_started"
 
 
 @pytest.mark.odyssey(image_to_video=False)
-async def test_an_image_is_refused_where_the_capabilities_say_so(odyssey_mock: MockOdyssey) -> None:
+async def test_image_is_rejected_without_image_to_video(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await peer.say_on_socket({**START, "input_image_base64": data_url(picture())})
         assert (await peer.hear())["reason"] == "image_to_video_not_supported"
 
 
-async def test_the_bypass_leaves_prompts_as_they_are_and_needs_its_privilege(odyssey_mock: MockOdyssey) -> None:
+async def test_bypass_keeps_prompts_and_needs_privilege(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         peer.say({**START, "bypass_vlm_expansion": True})
         assert (await peer.hear())["applied_prompt"] == "A cat"
@@ -164,8 +164,8 @@ async def test_the_bypass_leaves_prompts_as_they_are_and_needs_its_privilege(ody
         await start(peer)
 
 
-@pytest.mark.off_contract("a prompt that UTF-8 has no form for")
-async def test_a_prompt_of_half_a_character_is_shown_by_the_control_api(odyssey_mock: MockOdyssey) -> None:
+@pytest.mark.off_contract("sends a prompt that UTF-8 cannot encode")
+async def test_control_api_shows_a_lone_surrogate(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer, RawApi(odyssey_mock) as api:
         peer.say('{"type": "interactive_stream_start", "prompt": "\\ud800"}')
         assert (await peer.hear())["type"] == "stream_started"
@@ -174,8 +174,8 @@ async def test_a_prompt_of_half_a_character_is_shown_by_the_control_api(odyssey_
         assert "ud800" in (await api.http.get("/_mock/journal")).raise_for_status().text
 
 
-@pytest.mark.parametrize("changed", [False, True], ids=["", "with an update that no frame shows"])
-async def test_a_client_that_vanishes_leaves_the_frames_that_were_sent_and_no_more(
+@pytest.mark.parametrize("changed", [False, True], ids=["without an update", "with an update that no frame shows"])
+async def test_lost_clients_stream_keeps_only_sent_frames(
     odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch, changed: bool
 ) -> None:
     making, go, pushed = threading.Event(), threading.Event(), [0]
@@ -204,4 +204,4 @@ async def test_a_client_that_vanishes_leaves_the_frames_that_were_sent_and_no_mo
         await odyssey_mock.wait_for("state", "stream", to="closed")
         go.set()
     await odyssey_mock.reset()
-    assert (record.frame_count, pushed) == (4, [1]), "three before, and the one that was on its way"
+    assert (record.frame_count, pushed) == (4, [1]), "expected three frames and the one in progress"

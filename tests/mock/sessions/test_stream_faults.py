@@ -1,4 +1,4 @@
-"""Every fault of a stream, and the marks in prompts, as a client hears of it on the data channel."""
+"""Tests of every fault of a stream and of prompt markers, observed on the data channel."""
 
 import asyncio
 import json
@@ -19,18 +19,18 @@ CASES = Cases("stream.")
 
 pytestmark = [
     pytest.mark.odyssey(clock="manual", portrait_size=SMALL),
-    pytest.mark.off_contract("asks to be refused, to hear that nothing came before the refusal"),
+    pytest.mark.off_contract("sends an invalid message, to check that nothing is received before its rejection"),
 ]
 
 UPDATE = {"type": "update", "prompt": "It looks out"}
 END = {"type": "interactive_stream_end"}
 
 LIMIT = 20.0
-"""Seconds until a frame is taken for one that never comes."""
+"""Timeout in seconds of waiting for a frame."""
 
 
 @pytest.mark.parametrize(("point", "do", "seconds"), CASES.entries)
-async def test_it_does_on_the_wire_what_its_row_says(
+async def test_fault_has_its_documented_effect(
     odyssey_mock: MockOdyssey, caplog: pytest.LogCaptureFixture, point: str, do: str, seconds: float
 ) -> None:
     async with no_warnings(caplog):
@@ -38,7 +38,7 @@ async def test_it_does_on_the_wire_what_its_row_says(
 
 
 class Hearing(RawPeer):
-    """A peer that hears what is no JSON, too."""
+    """A peer that also receives messages that are not JSON."""
 
     def _channel_opened(self, channel: RTCDataChannel) -> None:
         super()._channel_opened(channel)
@@ -62,12 +62,12 @@ async def hearing(stage: Stage) -> AsyncIterator[Hearing]:
 
 
 async def is_silent(peer: RawPeer) -> bool:
-    """Whether nothing has come on the channel; a refusal, which comes after all before it, tells."""
+    """Whether the channel is empty: provoke a rejection and check that nothing is received before it."""
     peer.say({"type": "update"})
     return "update.prompt is missing" in (await peer.hear()).get("message", "")
 
 
-# What a reply is
+# Replies
 
 
 ASKED: dict[str, tuple[dict[str, str], str]] = {
@@ -75,18 +75,18 @@ ASKED: dict[str, tuple[dict[str, str], str]] = {
     "stream.interact": (UPDATE, "update_acknowledged"),
     "stream.end": (END, "stream_ended"),
 }
-"""What is said at each point, and the reply to it."""
+"""The client's message at each point, and the type of the reply."""
 
 
 async def ask(stage: Stage, peer: RawPeer) -> None:
-    """Come to the point, and pass it."""
+    """Send the message that reaches the fault point."""
     if stage.point != "stream.start":
         await start(peer)
     peer.say(ASKED[stage.point][0])
 
 
 def is_carried_out(stage: Stage) -> bool:
-    """Whether what was asked for has come to be."""
+    """Whether the request has taken effect."""
     (stream,) = stage.mock.streams.values()
     match stage.point:
         case "stream.start":
@@ -111,7 +111,7 @@ async def it_is_refused_and_not_carried_out(stage: Stage) -> None:
         else:
             assert not is_carried_out(stage)
         peer.say(ASKED[stage.point][0])
-        assert (await peer.hear())["type"] == ASKED[stage.point][1], "the next time it works"
+        assert (await peer.hear())["type"] == ASKED[stage.point][1], "expected the next request to succeed"
 
 
 @CASES.of("stream.start", "silent")
@@ -127,7 +127,7 @@ async def it_is_carried_out_and_not_replied_to(stage: Stage) -> None:
 
 
 async def carried_out(stage: Stage, peer: RawPeer) -> None:
-    """Wait until it was, which is some frames after it was asked for."""
+    """Wait until the request has taken effect, which takes some frames."""
     await stage.fired()
     states = {"stream.start": "running", "stream.interact": "running", "stream.end": "idle"}
     await stage.mock.wait_for("state", "stream", to=states[stage.point])
@@ -194,7 +194,7 @@ async def the_reply_comes_after_the_next_message(stage: Stage) -> None:
         assert heard[1]["type"] == ASKED[stage.point][1]
 
 
-# Unasked
+# Without a request
 
 
 @CASES.of("stream.running", "error")
@@ -221,7 +221,7 @@ async def a_stream_ends_by_itself(stage: Stage) -> None:
         await start(peer)
 
 
-async def test_a_stream_that_was_ended_does_not_break_later(odyssey_mock: MockOdyssey) -> None:
+async def test_fault_of_an_ended_stream_does_not_fire(odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.faults.add(at="stream.running", do="error", reason="model_crash", seconds=5, times=1)
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)
@@ -261,11 +261,11 @@ async def a_broadcast_is_announced_later(stage: Stage) -> None:
         assert (await peer.hear())["type"] == "broadcast_ready"
 
 
-# What narrows a fault, and how often it fires
+# Matching, and how often a fault fires
 
 
 @pytest.mark.parametrize("match", ["session", "prompt", "stream", "account"])
-async def test_a_fault_may_be_of_one_session_stream_prompt_or_account(odyssey_mock: MockOdyssey, match: str) -> None:
+async def test_match_limits_fault_to_one_stream(odyssey_mock: MockOdyssey, match: str) -> None:
     async with visits(odyssey_mock) as to, to.peer() as peer, raw_peer(odyssey_mock, api_key="ody_other") as other:
         narrow: dict[str, JSON] = {
             "session": to.session.id,
@@ -283,7 +283,7 @@ async def test_a_fault_may_be_of_one_session_stream_prompt_or_account(odyssey_mo
         assert (await other.hear())["type"] == "stream_ended"
 
 
-async def test_a_fault_begins_after_so_many_and_ends_after_so_many(odyssey_mock: MockOdyssey) -> None:
+async def test_after_and_times_limit_a_fault(odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.faults.add(at="stream.interact", do="error", reason="moderation", after=1, times=2)
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)
@@ -294,7 +294,7 @@ async def test_a_fault_begins_after_so_many_and_ends_after_so_many(odyssey_mock:
     assert [kind == "interactive_stream_error" for kind in heard] == [False, True, True, False]
 
 
-async def test_how_an_end_is_told_is_the_matter_of_that_end_alone(odyssey_mock: MockOdyssey) -> None:
+async def test_end_fault_affects_only_the_clients_end(odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.faults.add(at="stream.end", do="silent", times=1)
     async with raw_peer(odyssey_mock) as peer:
         peer.say(END)
@@ -305,11 +305,11 @@ async def test_how_an_end_is_told_is_the_matter_of_that_end_alone(odyssey_mock: 
         assert await peer.hear() == {"type": "stream_ended"}
 
 
-# Marks in prompts
+# Prompt markers
 
 
 @pytest.mark.parametrize("message", [START, UPDATE], ids=["start", "update"])
-async def test_a_prompt_can_ask_to_be_refused(odyssey_mock: MockOdyssey, message: dict[str, str]) -> None:
+async def test_error_marker_rejects_the_request(odyssey_mock: MockOdyssey, message: dict[str, str]) -> None:
     async with raw_peer(odyssey_mock) as peer:
         if message is UPDATE:
             await start(peer)
@@ -321,7 +321,7 @@ async def test_a_prompt_can_ask_to_be_refused(odyssey_mock: MockOdyssey, message
 
 
 @pytest.mark.parametrize("message", [START, UPDATE], ids=["start", "update"])
-async def test_a_prompt_can_ask_never_to_be_acknowledged(odyssey_mock: MockOdyssey, message: dict[str, str]) -> None:
+async def test_stall_marker_suppresses_the_acknowledgment(odyssey_mock: MockOdyssey, message: dict[str, str]) -> None:
     async with raw_peer(odyssey_mock) as peer:
         if message is UPDATE:
             await start(peer)
@@ -332,18 +332,18 @@ async def test_a_prompt_can_ask_never_to_be_acknowledged(odyssey_mock: MockOdyss
         await odyssey_mock.advance(30)
         assert await is_silent(peer)
         peer.say(UPDATE)
-        assert (await peer.hear())["prompt"].startswith("It looks out"), "it was carried out"
+        assert (await peer.hear())["prompt"].startswith("It looks out"), "expected the next update to be acknowledged"
 
 
 async def until_reply_is_late(mock: MockOdyssey, peer: RawPeer) -> None:
-    """Wait, frame by frame, until the time of a late reply is running: its frame was sent."""
+    """Wait until the frame of a late reply was sent, so that its delay is running."""
     async with asyncio.timeout(LIMIT):
         while not any(deadline.name.startswith("late ") for deadline in mock.clock.pending):
             await picture(peer)
 
 
 @pytest.mark.parametrize("message", [START, UPDATE], ids=["start", "update"])
-async def test_a_prompt_can_ask_to_be_acknowledged_late(odyssey_mock: MockOdyssey, message: dict[str, str]) -> None:
+async def test_slow_marker_delays_the_acknowledgment(odyssey_mock: MockOdyssey, message: dict[str, str]) -> None:
     async with raw_peer(odyssey_mock) as peer:
         if message is UPDATE:
             await start(peer)
@@ -355,7 +355,7 @@ async def test_a_prompt_can_ask_to_be_acknowledged_late(odyssey_mock: MockOdysse
         assert (await peer.hear())["type"] in {"stream_started", "update_acknowledged"}
 
 
-async def test_what_was_to_be_acknowledged_late_is_not_once_its_stream_has_ended(odyssey_mock: MockOdyssey) -> None:
+async def test_late_acknowledgment_is_dropped_when_stream_ends(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)
         peer.say({**UPDATE, "prompt": "A cat [slow:2500]"})

@@ -1,4 +1,4 @@
-"""The stream's table, walked by Hypothesis without a peer."""
+"""Tests of the stream machine: its transition table and random walks through it."""
 
 import pytest
 from hypothesis import given
@@ -12,12 +12,12 @@ FROM_THE_CLIENT = {StreamEvent.START, StreamEvent.UPDATE, StreamEvent.END, Strea
 
 
 @pytest.mark.parametrize("state", sorted(StreamState))
-def test_nothing_a_client_can_say_is_illegal_in_any_state(state: StreamState) -> None:
+def test_client_events_are_legal_in_every_state(state: StreamState) -> None:
     assert set(TRANSITIONS[state]) >= FROM_THE_CLIENT
 
 
 @given(st.sampled_from(sorted(StreamState)), st.sampled_from(sorted(FROM_THE_CLIENT - {StreamEvent.GONE})))
-def test_each_request_is_either_carried_out_or_refused_never_both(state: StreamState, event: StreamEvent) -> None:
+def test_request_is_either_carried_out_or_rejected(state: StreamState, event: StreamEvent) -> None:
     _, effects = TRANSITIONS[state][event]
     refusals = [effect for effect in effects if effect.name.startswith("REJECT")]
     assert len(refusals) <= 1
@@ -26,7 +26,7 @@ def test_each_request_is_either_carried_out_or_refused_never_both(state: StreamS
 
 
 class Streams(RuleBasedStateMachine):
-    """A client that asks for anything at any time; a model that knows what must come of it."""
+    """A client that sends requests in any order, checked against a model of the stream."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +87,9 @@ class Streams(RuleBasedStateMachine):
         announced = self.announced
         effects = self._do(StreamEvent.BROKE)
         assert StreamEffect.ANNOUNCE_ERROR in effects
-        assert (StreamEffect.ANNOUNCE_END in effects) == announced, "what was never announced has no end to announce"
+        assert (StreamEffect.ANNOUNCE_END in effects) == announced, (
+            "expected stream_ended only for a stream that was announced"
+        )
         assert self.machine.state is StreamState.IDLE
 
     @precondition(lambda self: self.shown)
@@ -108,7 +110,7 @@ class Streams(RuleBasedStateMachine):
 TestStreams = Streams.TestCase
 
 
-def test_a_first_frame_without_a_start_is_a_defect_and_says_so() -> None:
+def test_first_frame_without_start_raises_error() -> None:
     with pytest.raises(
         IllegalEventError, match="a stream that is idle expects one of end, gone, start, update, got first_frame"
     ):

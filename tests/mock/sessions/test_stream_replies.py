@@ -1,4 +1,4 @@
-"""When a client is told: after the frame that shows what it asked for, and not one frame before."""
+"""Tests of when replies are sent: with the frame that first shows the change, not before."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from odyssey_mock.sessions.stream_setup import StreamSetup
 
 
 class Bench:
-    """A `StreamController` whose frames are made by hand: nothing runs, and what it says is kept."""
+    """A `StreamController` whose frames the test makes one by one; records the types of its messages."""
 
     def __init__(self, mock: MockOdyssey) -> None:
         self.said: list[str] = []
@@ -59,7 +59,7 @@ class Bench:
         return [*self.streams.values()][-1]
 
     def make_frame(self) -> None:
-        """What the pump does for one frame, without drawing it."""
+        """Do what the pump does for one frame, without drawing it."""
         index = self.pump.next_index
         self.pump.next_index += 1
         self.streaming.frame_made(self.latest.timeline, index)
@@ -70,7 +70,7 @@ def bench(odyssey_mock: MockOdyssey) -> Bench:
     return Bench(odyssey_mock)
 
 
-async def test_a_stream_is_announced_with_its_first_frame(bench: Bench) -> None:
+async def test_stream_started_is_sent_with_first_frame(bench: Bench) -> None:
     await bench.streaming.take(Start(prompt="A cat"))
     assert bench.said == []
     bench.make_frame()
@@ -79,11 +79,11 @@ async def test_a_stream_is_announced_with_its_first_frame(bench: Bench) -> None:
     assert bench.said == ["stream_started"]
 
 
-async def test_an_update_is_acknowledged_with_the_frame_that_shows_it(bench: Bench) -> None:
+async def test_update_is_acknowledged_with_its_first_frame(bench: Bench) -> None:
     await bench.streaming.take(Start(prompt="A cat"))
     bench.make_frame()
     timeline = bench.latest.timeline
-    # Frame 1 is being made, as the pump does it, when the update comes: frame 2 is the first to show it.
+    # The update arrives while the pump makes frame 1, so frame 2 is the first to show it.
     bench.pump.next_index += 1
     await bench.streaming.take(Update(prompt="A dog"))
     bench.streaming.frame_made(timeline, 1)
@@ -93,13 +93,13 @@ async def test_an_update_is_acknowledged_with_the_frame_that_shows_it(bench: Ben
     assert bench.said == ["stream_started", "update_acknowledged"]
 
 
-async def test_frames_of_another_timeline_answer_nothing(bench: Bench) -> None:
+async def test_frames_of_other_timelines_send_nothing(bench: Bench) -> None:
     await bench.streaming.take(Start(prompt="A cat"))
     bench.streaming.frame_made(bench.setup.idle(bench.identity).timeline, 99)
     assert bench.said == []
 
 
-async def test_what_waited_when_the_connection_goes_is_never_answered(bench: Bench) -> None:
+async def test_pending_update_is_dropped_with_the_connection(bench: Bench) -> None:
     await bench.streaming.take(Start(prompt="A cat"))
     bench.make_frame()
     await bench.streaming.take(Update(prompt="A dog"))
@@ -109,7 +109,7 @@ async def test_what_waited_when_the_connection_goes_is_never_answered(bench: Ben
     assert bench.latest.ended_at is not None
 
 
-async def test_a_stream_that_breaks_says_why_and_ends_and_another_may_follow(bench: Bench) -> None:
+async def test_broken_stream_reports_error_then_end(bench: Bench) -> None:
     await bench.streaming.take(Start(prompt="A cat"))
     bench.make_frame()
     bench.streaming.broke(InteractiveStreamError("model_crash", "The model has crashed"))
@@ -120,14 +120,14 @@ async def test_a_stream_that_breaks_says_why_and_ends_and_another_may_follow(ben
     assert bench.said[3:] == ["stream_started"]
 
 
-async def test_a_stream_that_breaks_before_its_first_frame_was_refused(bench: Bench) -> None:
+async def test_stream_broken_before_first_frame_reports_error_only(bench: Bench) -> None:
     await bench.streaming.take(Start(prompt="A cat"))
     bench.streaming.broke(InteractiveStreamError("model_crash", "The model has crashed"))
     assert bench.said == ["interactive_stream_error"]
 
 
 @pytest.mark.odyssey(clock="manual", stream_duration=150)
-async def test_the_time_of_a_stream_begins_with_its_first_frame(bench: Bench, odyssey_mock: MockOdyssey) -> None:
+async def test_stream_duration_counts_from_first_frame(bench: Bench, odyssey_mock: MockOdyssey) -> None:
     await bench.streaming.take(Start(prompt="A cat"))
     await odyssey_mock.advance(1000)
     bench.make_frame()
@@ -139,7 +139,7 @@ async def test_the_time_of_a_stream_begins_with_its_first_frame(bench: Bench, od
 
 
 @pytest.mark.odyssey(clock="manual", stream_duration=150)
-async def test_each_stream_of_a_connection_has_its_own_time(bench: Bench, odyssey_mock: MockOdyssey) -> None:
+async def test_each_stream_has_its_own_duration_limit(bench: Bench, odyssey_mock: MockOdyssey) -> None:
     for _ in range(3):
         await bench.streaming.take(Start(prompt="A cat"))
         bench.make_frame()
@@ -149,9 +149,7 @@ async def test_each_stream_of_a_connection_has_its_own_time(bench: Bench, odysse
     assert (bench.said, bench.hung_up) == (["stream_started", "stream_ended"] * 3, 0)
 
 
-async def test_an_update_before_the_first_frame_is_not_acknowledged_where_the_stream_breaks_with_that(
-    bench: Bench, odyssey_mock: MockOdyssey
-) -> None:
+async def test_broken_stream_acknowledges_no_pending_update(bench: Bench, odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.faults.add(at="stream.running", do="error", reason="model_crash")
     await bench.streaming.take(Start(prompt="A cat"))
     await bench.streaming.take(Update(prompt="A dog"))
@@ -159,16 +157,16 @@ async def test_an_update_before_the_first_frame_is_not_acknowledged_where_the_st
     assert bench.said == ["stream_started", "interactive_stream_error", "stream_ended"]
 
 
-async def test_a_stream_whose_connection_is_over_before_it_is_made_never_was(bench: Bench) -> None:
+async def test_stream_is_discarded_if_connection_ends_first(bench: Bench) -> None:
     starting = asyncio.create_task(bench.streaming.take(Start(prompt="A cat", broadcast=True)))
     await asyncio.wait([starting], timeout=0)
-    assert not starting.done(), "composing its scene takes a thread some time"
+    assert not starting.done(), "expected the scene to be composed in a thread"
     bench.streaming.gone()
     await starting
     assert (bench.said, dict(bench.streams), bench.streaming.stream) == ([], {}, None)
 
 
-async def test_a_late_answer_is_not_given_once_the_connection_is_over(bench: Bench, odyssey_mock: MockOdyssey) -> None:
+async def test_late_reply_is_dropped_with_the_connection(bench: Bench, odyssey_mock: MockOdyssey) -> None:
     await bench.streaming.take(Start(prompt="A cat [slow:60000]"))
     bench.make_frame()
     bench.streaming.gone()
@@ -176,7 +174,7 @@ async def test_a_late_answer_is_not_given_once_the_connection_is_over(bench: Ben
     assert bench.said == []
 
 
-async def test_nor_is_one_about_a_stream_that_had_ended(bench: Bench, odyssey_mock: MockOdyssey) -> None:
+async def test_late_reply_to_an_end_is_dropped(bench: Bench, odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.faults.add(at="stream.end", do="late", seconds=60)
     await bench.streaming.take(Start(prompt="A cat"))
     bench.make_frame()

@@ -1,4 +1,4 @@
-"""What a peer is shown: its stream from the first frame, in a codec it knows, whole after a loss."""
+"""Tests of the video that a peer receives: frames, codecs, key frames and channel delay."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from tests.support.streams import START, start
 
 
 class WithoutH264(RTCPeerConnection):
-    """A peer that has never heard of H.264, as Debian's Firefox."""
+    """A peer without H.264, like Debian's Firefox."""
 
     @override
     async def setRemoteDescription(self, sessionDescription: RTCSessionDescription) -> None:
@@ -38,7 +38,7 @@ async def picture_of(peer: RawPeer) -> VideoFrame:
 
 
 @pytest.mark.parametrize(("kind", "codec"), [(RTCPeerConnection, "H264"), (WithoutH264, "VP8")])
-async def test_a_peer_gets_its_stream_whole_in_a_codec_that_it_knows(
+async def test_peer_gets_whole_stream_in_supported_codec(
     odyssey_mock: MockOdyssey, kind: type[RTCPeerConnection], codec: str
 ) -> None:
     async with RawApi(odyssey_mock) as api:
@@ -58,17 +58,19 @@ async def test_a_peer_gets_its_stream_whole_in_a_codec_that_it_knows(
         assert codec == "H264" or " H264/" not in connection.localDescription.sdp
 
 
-async def test_a_peer_that_lost_a_picture_gets_a_key_frame_at_once(odyssey_mock: MockOdyssey) -> None:
+async def test_pli_is_followed_by_a_key_frame(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         while (await picture_of(peer)).key_frame:
             pass
         receiver = peer.connection.getReceivers()[0]
         (ssrc,) = {source.source for source in receiver.getSynchronizationSources()}
         await receiver._send_rtcp_pli(ssrc)
-        assert any([(await picture_of(peer)).key_frame for _ in range(10)]), "40 frames come between two others"
+        assert any([(await picture_of(peer)).key_frame for _ in range(10)]), (
+            "expected a key frame at once; regular ones are 40 frames apart"
+        )
 
 
-async def test_what_is_asked_for_before_the_answer_is_carried_out_and_told_once_there_is_a_channel(
+async def test_start_before_the_answer_is_acknowledged_later(
     odyssey_mock: MockOdyssey,
 ) -> None:
     async with RawApi(odyssey_mock) as api:
@@ -88,7 +90,7 @@ async def test_what_is_asked_for_before_the_answer_is_carried_out_and_told_once_
 
 
 @pytest.mark.odyssey(channel_delay=3600)
-async def test_a_browser_has_video_first_and_its_channels_after_the_delay(odyssey_mock: MockOdyssey) -> None:
+async def test_browser_gets_video_before_delayed_channels(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         token = await api.token_for(session["session_id"])
@@ -105,6 +107,6 @@ async def test_a_browser_has_video_first_and_its_channels_after_the_delay(odysse
 
 
 @pytest.mark.odyssey(channel_delay=3600)
-async def test_a_client_that_is_no_browser_has_its_channels_without_the_delay(odyssey_mock: MockOdyssey) -> None:
+async def test_other_clients_get_channels_without_delay(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         assert list(peer.channels) == ["streamerToClient", "clientToStreamer"]

@@ -1,4 +1,4 @@
-"""Who is offered what of a broadcast: everybody every frame, from a key frame on, and nobody waits for anybody."""
+"""Tests of which frames a broadcast pushes to each spectator, and that spectators do not delay each other."""
 
 import asyncio
 import threading
@@ -36,7 +36,7 @@ from tests.support.stand_ins import (
 )
 
 
-async def test_one_that_is_leaving_is_sent_nothing_more_and_costs_no_encoder() -> None:
+async def test_leaving_spectator_gets_no_more_frames() -> None:
     backend = backend_with()
     with stand_ins() as peers:
         broadcast = opened(backend)
@@ -49,11 +49,11 @@ async def test_one_that_is_leaving_is_sent_nothing_more_and_costs_no_encoder() -
         broadcast.push({"h264": packet(2), "vp8": packet(2)})
         spectator.end()
         await gone(backend, spectator)
-        assert (peers[0].slots, peers[0].ended) == ([1], False), "nor is it waited for"
+        assert (peers[0].slots, peers[0].ended) == ([1], False), "expected no wait for a leaving spectator"
         await backend.broadcasts.close()
 
 
-async def test_one_whose_codec_was_not_asked_for_when_the_frame_was_begun_waits_for_the_next() -> None:
+async def test_new_codec_starts_with_the_next_frame() -> None:
     backend = backend_with()
     with stand_ins() as peers:
         broadcast = opened(backend)
@@ -66,7 +66,7 @@ async def test_one_whose_codec_was_not_asked_for_when_the_frame_was_begun_waits_
 
 
 class HeldRenderer(Renderer):
-    """Begins no frame until it may."""
+    """A renderer that blocks in every frame while `go` is cleared."""
 
     def __init__(self, timeline: Timeline) -> None:
         super().__init__(timeline)
@@ -79,7 +79,7 @@ class HeldRenderer(Renderer):
         return super().render(index)
 
 
-async def test_whoever_comes_begins_with_a_key_frame_that_is_made_for_all_who_have_come_since_the_last_frame() -> None:
+async def test_new_spectators_share_the_next_key_frame() -> None:
     backend = backend_with(hls=False)
     keyframes, host = Keyframes(GAP), PacketTrack(limit=100)
     with stand_ins() as peers:
@@ -116,7 +116,7 @@ async def test_whoever_comes_begins_with_a_key_frame_that_is_made_for_all_who_ha
         await backend.broadcasts.close()
 
 
-async def test_one_that_takes_no_packets_delays_nobody_and_goes_on_with_the_next_key_frame() -> None:
+async def test_slow_spectator_continues_at_the_next_key_frame() -> None:
     backend = backend_with(hls=False)
     keyframes = Keyframes(GAP)
     with stand_ins() as peers:
@@ -131,13 +131,13 @@ async def test_one_that_takes_no_packets_delays_nobody_and_goes_on_with_the_next
             show(broadcast, slot)
             await peers[1].caught_up()
             assert len(slow.track._packets) <= 20
-            assert not keyframes.take(slot), "nobody has asked for one"
+            assert not keyframes.take(slot), "expected no request for a key frame"
         assert (peers[0].slots, peers[1].slots) == ([1], list(range(1, 100)))
         peers[0].resume()
         dropped = slow.frames_dropped
         assert dropped > 0
         show(broadcast, 100)
-        assert slow.frames_dropped == dropped + 1, "only a key frame helps it"
+        assert slow.frames_dropped == dropped + 1, "expected drops until the next key frame"
         for slot in range(101, 104):
             show(broadcast, slot, key=slot == 101)
         await peers[0].caught_up()
@@ -146,7 +146,7 @@ async def test_one_that_takes_no_packets_delays_nobody_and_goes_on_with_the_next
         await backend.broadcasts.close()
 
 
-async def test_at_the_end_of_the_stream_one_that_takes_no_packets_is_waited_for_no_longer_than_the_limit(
+async def test_wait_for_slow_spectator_is_limited_at_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("odyssey_mock.broadcasts.spectator.FINISH_LIMIT", 0.05)
@@ -163,18 +163,18 @@ async def test_at_the_end_of_the_stream_one_that_takes_no_packets_is_waited_for_
             show(broadcast, slot, key=slot == 1)
         broadcast.end()
         assert await gone(backend, quick) == "the stream has ended"
-        assert (peers[1].slots, peers[1].ended) == ([1, 2, 3], True), "the last frame, and the end after it"
+        assert (peers[1].slots, peers[1].ended) == ([1, 2, 3], True), "expected the last frame, then the end"
         assert await gone(backend, slow) == "the stream has ended"
         assert await gone(backend, waiting) == "the stream has ended"
         assert not peers[0].ended
-        assert not peers[2].ended, "it was never connected: there is nothing to wait for"
+        assert not peers[2].ended, "expected no wait for a peer that never connected"
     assert len(caplog.records) == 1
     assert "<Spectator 1 of stream-1, connected>: the last frames were not sent within 0.05 s" in caplog.text
 
 
 @dataclass
 class Expected:
-    """What is to become of one spectator."""
+    """The expected state and frames of one spectator."""
 
     codec: Codec
     state: str = "answered"
@@ -192,9 +192,7 @@ STEPS = st.one_of(
 
 @settings(max_examples=200)
 @given(st.lists(STEPS, max_size=40), st.booleans())
-def test_everybody_is_offered_every_frame_between_its_connection_and_its_end(
-    steps: list[tuple[str, Any]], hls: bool
-) -> None:
+def test_every_connected_spectator_gets_every_frame(steps: list[tuple[str, Any]], hls: bool) -> None:
     async def run() -> None:
         with stand_ins() as peers:
             await Walk(peers, hls=hls).take(steps)
@@ -203,14 +201,14 @@ def test_everybody_is_offered_every_frame_between_its_connection_and_its_end(
 
 
 class Walk:
-    """One broadcast, and a model of who sees what of it."""
+    """One broadcast, and a model of the frames that each spectator gets."""
 
     def __init__(self, peers: StandIns, *, hls: bool) -> None:
         self.backend = backend_with(hls=hls)
         self.keyframes = Keyframes(GAP)
         self.broadcast = opened(self.backend, keyframes=self.keyframes)
         if self.broadcast.hls is not None:
-            self.broadcast.hls.close()  # it muxes packets that are some
+            self.broadcast.hls.close()  # it cannot mux the fake packets of this test
         self.peers = peers
         self.spectators: list[Spectator] = []
         self.expected: list[Expected] = []
@@ -238,7 +236,7 @@ class Walk:
 
     async def join(self, offer: Any) -> None:
         if self.broadcast.is_over:
-            return  # the route refuses
+            return  # the route rejects it
         spectator = self.backend.broadcasts.admit(self.broadcast, offer)
         self.spectators.append(spectator)
         self.expected.append(Expected(offer))
@@ -300,9 +298,9 @@ class Walk:
 
     def look_at_key_frames(self) -> None:
         for slot in self.connected:
-            assert slot + 1 > self.slot or slot + 1 in self.keys, "whoever comes gets a key frame at once"
+            assert slot + 1 > self.slot or slot + 1 in self.keys, "expected a key frame at once for a new spectator"
         for slot in self.asked:
             assert slot + GAP > self.slot or set(range(slot + 1, slot + GAP + 1)) & set(self.keys)
         for one, other in pairwise(self.keys):
             got = {slot for slot in self.connected if one <= slot < other}
-            assert got or other - one >= GAP, "nobody gets two of them within the gap for asking"
+            assert got or other - one >= GAP, "expected at most one requested key frame within the gap"

@@ -1,4 +1,4 @@
-"""Every way in which a spectator goes, over HTTP and WebRTC as they are: each is told, and leaves nothing."""
+"""Tests of every way in which a spectator ends, over real HTTP and WebRTC."""
 
 import asyncio
 import contextvars
@@ -27,22 +27,20 @@ pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
 
 
 async def why(mock: MockOdyssey, number: int = 1) -> str:
-    """Wait until nothing of a spectator is left; return why."""
+    """Wait until a spectator is closed and return the reason."""
     entry = await mock.wait_for("state", "spectator", LIMIT, to="gone", spectator=number)
     return str(entry.data["why"])
 
 
 @pytest_asyncio.fixture
 async def broadcast(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> AsyncIterator[Live]:
-    """One that is on, with an HTTP client that has a connection already."""
+    """A live broadcast; the HTTP client is already connected."""
     async with live(odyssey_mock) as begun:
         await http.get("/config")
         yield begun
 
 
-async def test_it_is_deleted_before_its_client_has_read_the_answer(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, broadcast: Live
-) -> None:
+async def test_delete_before_connecting(odyssey_mock: MockOdyssey, http: httpx.AsyncClient, broadcast: Live) -> None:
     async with nothing_left(), RawSpectator(broadcast, connects=False) as spectator:
         assert [(await http.delete(spectator.resource)).status_code for _ in range(2)] == [200, 404]
         assert await why(odyssey_mock) == "it was deleted"
@@ -50,14 +48,14 @@ async def test_it_is_deleted_before_its_client_has_read_the_answer(
 
 
 CLIENT = contextvars.ContextVar("CLIENT", default=False)
-"""Whether a task is one of the client's peer, which aiortc gives to nobody."""
+"""Marks the tasks of the client's peer: aiortc keeps no references to them."""
 
 
 ICE_STATES = ("new", "checking", "completed")
 
 
 async def reach(connection: RTCPeerConnection, state: str) -> None:
-    """Wait until ICE is as far as that, or farther."""
+    """Wait until ICE reaches `state` or a later one."""
     async with asyncio.timeout(LIMIT):
         while ICE_STATES.index(connection.iceConnectionState) < ICE_STATES.index(state):
             changed = asyncio.Event()
@@ -66,7 +64,7 @@ async def reach(connection: RTCPeerConnection, state: str) -> None:
 
 
 @pytest.mark.parametrize("state", ICE_STATES)
-async def test_it_is_deleted_while_it_connects(
+async def test_delete_while_connecting(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, broadcast: Live, state: str
 ) -> None:
     context = contextvars.copy_context()
@@ -84,7 +82,7 @@ async def test_it_is_deleted_while_it_connects(
     assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
 
 
-async def test_it_is_deleted_while_it_watches_and_is_told_so(
+async def test_delete_while_watching_closes_the_peer(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, broadcast: Live
 ) -> None:
     async with nothing_left(), RawSpectator(broadcast) as spectator:
@@ -96,7 +94,7 @@ async def test_it_is_deleted_while_it_watches_and_is_told_so(
         assert patched.status_code == 404
 
 
-async def test_its_client_closes_the_connection(odyssey_mock: MockOdyssey, broadcast: Live) -> None:
+async def test_closed_peer_connection_ends_the_spectator(odyssey_mock: MockOdyssey, broadcast: Live) -> None:
     async with nothing_left():
         async with RawSpectator(broadcast) as spectator:
             await spectator.frame()
@@ -104,7 +102,7 @@ async def test_its_client_closes_the_connection(odyssey_mock: MockOdyssey, broad
     assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
 
 
-async def test_its_client_vanishes(odyssey_mock: MockOdyssey, broadcast: Live) -> None:
+async def test_vanished_client_ends_the_spectator(odyssey_mock: MockOdyssey, broadcast: Live) -> None:
     async with RawSpectator(broadcast) as spectator, RawSpectator(broadcast) as other:
         await other.frame()
         await spectator.frame()
@@ -112,10 +110,10 @@ async def test_its_client_vanishes(odyssey_mock: MockOdyssey, broadcast: Live) -
         (served, _) = odyssey_mock.broadcasts[broadcast.stream_id].spectators.values()
         assert isinstance(served._peer, AiortcSpectatorPeer)
         (theirs,) = {each.sender.transport.transport for each in served._peer._connection.getTransceivers()}
-        # Consent (RFC 7675) takes half a minute: its outcome is what is brought about here.
+        # Consent checks (RFC 7675) would take half a minute, so the test causes their outcome directly.
         await theirs._connection.close()
         assert await why(odyssey_mock) == "its peer connection was lost or closed"
-        assert ice.state == "completed", "it has said nothing"
+        assert ice.state == "completed", "expected the client not to have closed anything"
         await other.frame()
     await why(odyssey_mock, 2)
 
@@ -137,7 +135,7 @@ def nothing_of(broadcast: Broadcast) -> bool:
 
 @pytest.mark.odyssey(clock="manual")
 @pytest.mark.off_contract("stand-ins for SDP")
-async def test_its_request_is_cut_off_before_the_answer(
+async def test_disconnect_before_the_answer_ends_by_timeout(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, peers: StandIns
 ) -> None:
     peers.answering = False
@@ -154,7 +152,7 @@ async def test_its_request_is_cut_off_before_the_answer(
 
 
 @pytest.mark.off_contract("stand-ins for SDP")
-async def test_the_task_of_its_request_is_cancelled(odyssey_mock: MockOdyssey, peers: StandIns) -> None:
+async def test_cancelled_request_ends_the_spectator(odyssey_mock: MockOdyssey, peers: StandIns) -> None:
     peers.answering = False
     broadcast = opened(odyssey_mock.backend)
     transport = httpx.ASGITransport(create_app(odyssey_mock.backend, odyssey_mock.go_away))
@@ -174,10 +172,10 @@ async def test_the_task_of_its_request_is_cancelled(odyssey_mock: MockOdyssey, p
     [
         ("the stream ends", "the stream has ended"),
         ("the mock is reset", "the stream has ended"),
-        ("it is lost", "its peer connection was lost or closed"),
+        ("the peer is lost", "its peer connection was lost or closed"),
     ],
 )
-async def test_it_goes_while_its_offer_is_answered(
+async def test_ending_while_the_offer_is_answered_is_404(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, peers: StandIns, end: str, reason: str
 ) -> None:
     peers.answering = False
@@ -207,7 +205,7 @@ async def test_it_goes_while_its_offer_is_answered(
 
 
 class NoDescriptors(SystemNetwork):
-    """A network that has none left, once it is told so."""
+    """A network without free file descriptors while `exhausted` is set."""
 
     exhausted = False
 
@@ -218,7 +216,7 @@ class NoDescriptors(SystemNetwork):
         return super().ice_addresses(loopback_only)
 
 
-async def test_no_peer_can_be_made_for_it() -> None:
+async def test_exhausted_file_descriptors_are_a_500() -> None:
     network = NoDescriptors()
     async with MockOdyssey(network=network) as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
         broadcast = opened(mock.backend)
@@ -229,10 +227,10 @@ async def test_no_peer_can_be_made_for_it() -> None:
             assert (answer.status_code, "OSError" in answer.json()["detail"]) == (500, True)
             assert nothing_of(broadcast)
         network.exhausted = False
-        assert (await post(http, broadcast)).status_code == 400, "it goes on"
+        assert (await post(http, broadcast)).status_code == 400, "expected the mock to recover"
 
 
-async def test_a_defect_while_its_offer_is_answered_is_a_500(peers: StandIns) -> None:
+async def test_defect_while_answering_is_a_500(peers: StandIns) -> None:
     async with MockOdyssey() as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
         broadcast = opened(mock.backend)
         assert (await post(http, broadcast, "broken")).status_code == 500
@@ -243,7 +241,7 @@ async def test_a_defect_while_its_offer_is_answered_is_a_500(peers: StandIns) ->
 
 
 @pytest.mark.parametrize("end", ["reset", "leave"])
-async def test_spectators_in_every_state_go_with_the_mock(end: str) -> None:
+async def test_reset_or_stop_ends_spectators_in_every_state(end: str) -> None:
     async with nothing_left(), AsyncExitStack() as clients:
         mock = MockOdyssey(portrait_size=(176, 320))
         async with mock, raw_peer(mock) as host:
@@ -282,10 +280,10 @@ CANDIDATES = st.tuples(
 ).map(lambda parts: f"candidate:{' '.join(parts)}")
 
 
-@pytest.mark.off_contract("candidates that are none")
+@pytest.mark.off_contract("sends invalid candidates")
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(CANDIDATES, min_size=1, max_size=20))
-async def test_whatever_is_trickled_is_taken_or_refused_and_the_spectator_connects_all_the_same(
+async def test_spectator_connects_despite_invalid_candidates(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, broadcast: Live, candidates: list[str]
 ) -> None:
     async with RawSpectator(broadcast, connects=False) as spectator:

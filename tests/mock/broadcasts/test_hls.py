@@ -1,4 +1,4 @@
-"""Packets to segments: when they are cut, how long they are kept, and what is in them."""
+"""Tests of HLS segments: where they begin, how long they are kept, and their contents."""
 
 import asyncio
 import io
@@ -26,9 +26,7 @@ from tests.support.raw import LIMIT
     segments=st.integers(1, 200),
 )
 @settings(max_examples=50)
-def test_segments_are_exactly_as_long_as_they_are_to_be_where_key_frames_come_as_asked_for(
-    fps: int, slots: int, frames: int, segments: int
-) -> None:
+def test_segments_have_the_configured_duration(fps: int, slots: int, frames: int, segments: int) -> None:
     async def run() -> None:
         stream = Streamed(fps, slots / fps, 200)
         stream.push_all(range(frames))
@@ -40,7 +38,7 @@ def test_segments_are_exactly_as_long_as_they_are_to_be_where_key_frames_come_as
     asyncio.run(run())
 
 
-async def test_a_key_frame_is_asked_for_one_frame_ahead_and_not_before() -> None:
+async def test_key_frame_is_requested_one_frame_ahead() -> None:
     stream = Streamed(fps=20, segment_duration=0.5)
     asked = []
     for slot in range(40):
@@ -49,36 +47,36 @@ async def test_a_key_frame_is_asked_for_one_frame_ahead_and_not_before() -> None
     assert asked == [9, 19, 29, 39]
 
 
-async def test_a_stall_makes_a_long_segment_and_the_target_keeps_up_with_it() -> None:
+async def test_stall_raises_the_target_duration() -> None:
     stream = Streamed(fps=20)
     stream.push_all(range(20))
     stream.push_all([20, 69, 70])
     playlist = await stream.playlist()
     assert [segment.seconds for segment in playlist.segments] == [1, Fraction(5, 2)]
-    assert playlist.target == 3, "2.5 s is 3 s where it is rounded"
+    assert playlist.target == 3, "expected 2.5 s to be rounded to 3 s"
 
 
-async def test_a_long_segment_can_be_fetched_for_as_long_as_it_was_listed_and_lasts() -> None:
+async def test_long_segment_is_kept_after_leaving_the_playlist() -> None:
     stream = Streamed(fps=1, segments=2)
     stream.push_all([0, 10, *range(11, 33)])
-    # Segment 0 lasts 10 s and was listed with segment 1; it leaves at 12 s: 10 + 11 s later, at 33 s, it may go.
+    # Segment 0 lasts 10 s; the longest playlist with it lasted 11 s. It leaves at 12 s and is deleted 10 + 11 s later.
     assert stream.hls.file("segment_0.mp4")
     stream.push(33)
     assert stream.hls.file("segment_0.mp4") is None
 
 
-async def test_what_is_kept_of_a_long_stream_is_bounded() -> None:
+async def test_number_of_kept_segments_is_bounded() -> None:
     stream = Streamed(fps=20, segment_duration=0.1, segments=3)
     most = 0
     for slot in range(2000):
         stream.push(slot)
         most = max(most, len(stream.hls._segments))
-    assert most == 7, "three that are listed, and four that were"
+    assert most == 7, "expected three listed segments and four that were listed"
     size = len(KEY) + len(DELTA)
     assert sum(len(segment.data) for segment in stream.hls._segments) < 7 * (size + 500)
 
 
-async def test_a_playlist_is_held_back_until_there_is_a_segment() -> None:
+async def test_playlist_waits_for_the_first_segment() -> None:
     stream = Streamed(segment_duration=0.1)
     waiting = asyncio.create_task(stream.hls.playlist("?token=x"))
     stream.push_all(range(2))
@@ -89,7 +87,7 @@ async def test_a_playlist_is_held_back_until_there_is_a_segment() -> None:
         assert [each.uri for each in read_playlist(await waiting).segments] == ["segment_0.mp4?token=x"]
 
 
-async def test_a_playlist_is_not_held_back_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_for_the_first_segment_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hls_module.FIRST_SEGMENT_LIMIT == 10
     monkeypatch.setattr(hls_module, "FIRST_SEGMENT_LIMIT", 0.01)
     stream = Streamed()
@@ -100,7 +98,7 @@ async def test_a_playlist_is_not_held_back_for_ever(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("end", ["finish", "close"])
-async def test_who_waits_for_a_playlist_is_told_when_there_will_be_none(end: str) -> None:
+async def test_pending_playlist_fails_when_stream_ends_early(end: str) -> None:
     stream = Streamed()
     if end == "close":
         stream.push(0)
@@ -112,7 +110,7 @@ async def test_who_waits_for_a_playlist_is_told_when_there_will_be_none(end: str
             await waiting
 
 
-async def test_nothing_is_left_of_a_stream_that_is_closed() -> None:
+async def test_closed_stream_has_no_files() -> None:
     stream = Streamed(segment_duration=0.1)
     stream.push_all(range(10))
     stream.hls.close()
@@ -123,7 +121,7 @@ async def test_nothing_is_left_of_a_stream_that_is_closed() -> None:
         await stream.hls.playlist("")
 
 
-async def test_the_end_is_final_and_may_be_told_twice() -> None:
+async def test_finish_is_final_and_idempotent() -> None:
     stream = Streamed()
     stream.push_all(range(25))
     stream.hls.finish()
@@ -135,7 +133,7 @@ async def test_the_end_is_final_and_may_be_told_twice() -> None:
     assert [len(stream.packets(f"segment_{number}.mp4")) for number in range(2)] == [20, 5]
 
 
-async def test_a_stream_of_one_frame_is_one_segment() -> None:
+async def test_stream_of_one_frame_is_one_segment() -> None:
     stream = Streamed()
     stream.push(0)
     stream.hls.finish()
@@ -144,18 +142,18 @@ async def test_a_stream_of_one_frame_is_one_segment() -> None:
     assert stream.packets("segment_0.mp4") == [(0, True)]
 
 
-async def test_it_begins_with_a_key_frame_whatever_came_before() -> None:
+async def test_first_segment_begins_with_a_key_frame() -> None:
     stream = Streamed(segment_duration=0.1, wanted=False)
     stream.push(0)
     stream.push(1)
-    assert not stream.wanted, "there is no segment yet that could be cut"
+    assert not stream.wanted, "expected no key-frame request before the first segment"
     stream.push(2, keyframe=True)
     stream.hls.finish()
     assert stream.packets("segment_0.mp4") == [(0, True)]
     assert (await stream.playlist()).segments[0].began == STARTED
 
 
-def test_packets_that_others_send_at_the_same_time_stay_as_they_are() -> None:
+def test_muxing_does_not_modify_the_packets() -> None:
     stream = Streamed(segment_duration=0.1)
 
     def looks(packet: VideoPacket) -> tuple[object, ...]:
@@ -176,9 +174,7 @@ def test_packets_that_others_send_at_the_same_time_stay_as_they_are() -> None:
     segment_duration=st.sampled_from([0.1, 0.25, 0.5]),
 )
 @settings(max_examples=15)
-def test_each_segment_decodes_by_itself_and_all_together_are_the_stream(
-    frames: list[tuple[int, bool]], segment_duration: float
-) -> None:
+def test_each_segment_can_be_decoded_alone(frames: list[tuple[int, bool]], segment_duration: float) -> None:
     asked, slot = [True], 0
     stream = HlsStream(
         SIZE, 20, segment_duration=segment_duration, segments=200, started_at=STARTED,
@@ -203,7 +199,7 @@ def test_each_segment_decodes_by_itself_and_all_together_are_the_stream(
 
 
 @pytest.mark.parametrize("size", [SIZE, Size(704, 1280), Size(1280, 704)], ids=str)
-def test_the_initialization_section_says_what_the_stream_is(size: Size) -> None:
+def test_initialization_section_has_profile_and_size(size: Size) -> None:
     stream = Streamed(segment_duration=0.1, size=size)
     for packet in encoded(3, size):
         stream.hls.push(packet)

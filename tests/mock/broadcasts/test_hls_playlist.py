@@ -1,4 +1,4 @@
-"""The text of a playlist: one by heart, and any other read back by a reader of the tests' own."""
+"""Tests of the text of a playlist: one pinned example, and drawn ones parsed with the tests' own parser."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from odyssey_mock.broadcasts.hls import Entry, write_playlist
 from tests.support.hls import read_playlist
 
 
-def test_a_playlist_that_is_over() -> None:
+def test_text_of_an_ended_playlist() -> None:
     entries = [Entry(7, 1.0, 1_000_000_000.0), Entry(8, 0.35, 1_000_000_001.0)]
     assert write_playlist(entries, target=1, is_over=True, query="?token=a%22b") == (
         "#EXTM3U\n"
@@ -36,7 +36,7 @@ def test_a_playlist_that_is_over() -> None:
     is_over=st.booleans(),
     query=st.sampled_from(["", "?token=abc"]),
 )
-def test_what_is_written_is_read(
+def test_written_playlist_is_parsed_back(
     first: int, lengths: list[int], fps: int, began: float, target: int, is_over: bool, query: str
 ) -> None:
     entries = [Entry(first + at, length / fps, began + sum(lengths[:at]) / fps) for at, length in enumerate(lengths)]

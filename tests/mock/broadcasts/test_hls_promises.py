@@ -1,4 +1,4 @@
-"""What a playlist promises from one load to the next, over drawn streams with stalls and key frames of others."""
+"""Tests of RFC 8216's rules for successive loads of a playlist, over drawn streams with stalls and extra key frames."""
 
 import asyncio
 import math
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.hls import STARTED, Playlist, Streamed
 
 FRAMES = st.lists(
-    # Slots since the frame before: mostly the next one, sometimes a stall; and whether somebody else wants a key frame.
+    # Slots since the previous frame, mostly 1, sometimes a stall; and whether a key frame is forced.
     st.tuples(st.one_of(st.just(1), st.just(1), st.integers(1, 5), st.integers(1, 200)), st.booleans()),
     min_size=1,
     max_size=120,
@@ -26,7 +26,7 @@ FRAMES = st.lists(
     first=st.integers(0, 1000),
 )
 @settings(max_examples=150)
-def test_a_playlist_keeps_its_promises_after_every_frame(
+def test_playlist_is_valid_after_every_frame(
     frames: list[tuple[int, bool]], fps: int, segment_duration: float, segments: int, first: int
 ) -> None:
     asyncio.run(_keeps_its_promises(frames, Streamed(fps, segment_duration, segments), first))
@@ -52,16 +52,18 @@ async def _keeps_its_promises(frames: list[tuple[int, bool]], stream: Streamed, 
     assert list(seen) == [f"segment_{number}.mp4" for number in range(len(seen))]
     origin = stream.slots[0]
     assert [at for packets in seen.values() for at, _ in packets] == [each - origin for each in stream.slots]
-    assert all(packets[0][1] for packets in seen.values()), "each begins with a key frame"
+    assert all(packets[0][1] for packets in seen.values()), "expected a key frame at the beginning of each segment"
     for name, packets in seen.items():
-        assert round((promises.began[name] - STARTED) * fps) == packets[0][0], "of the first frame"
+        assert round((promises.began[name] - STARTED) * fps) == packets[0][0], (
+            "expected the time of the segment's first frame"
+        )
     lengths = [promises.lengths[name] for name in seen]
     assert sum(lengths) == stream.slots[-1] + 1 - origin
     assert all(length >= max(1, round(stream.segment_duration * fps)) for length in lengths[:-1])
 
 
 class Promises:
-    """What RFC 8216 demands of a playlist from one load to the next, in slots."""
+    """Checks successive loads of a playlist against RFC 8216; durations are in slots."""
 
     def __init__(self, stream: Streamed) -> None:
         self._stream = stream
@@ -72,7 +74,7 @@ class Promises:
         self._until: dict[str, int] = {}
 
     async def check(self, *, is_over: bool) -> None:
-        """Load the playlist, and hold it against those that were loaded before."""
+        """Load the playlist and compare it with the previous loads."""
         former, playlist = self.playlist, await self._stream.playlist()
         self.playlist = playlist
         names = [segment.name for segment in playlist.segments]
@@ -88,7 +90,9 @@ class Promises:
             assert math.floor(segment.seconds + Fraction(1, 2)) <= playlist.target
             slots = round(segment.seconds * self._stream.fps)
             assert float(segment.seconds) == pytest.approx(slots / self._stream.fps, abs=1e-5)
-            assert self.lengths.setdefault(segment.name, slots) == slots, "it stays as it was listed"
+            assert self.lengths.setdefault(segment.name, slots) == slots, (
+                "expected the duration of a listed segment not to change"
+            )
             assert self.began.setdefault(segment.name, segment.began) == segment.began
         assert playlist.target >= self._stream.segment_duration
         self._check_files(names)
@@ -100,8 +104,8 @@ class Promises:
             self._longest[name] = max(self._longest.get(name, 0), length)
         for name in self.lengths:
             if name in names:
-                assert self._stream.hls.file(name), "what is listed is there"
+                assert self._stream.hls.file(name), "expected every listed segment to be available"
                 continue
-            # Section 6.2.2: its own length, and that of the longest playlist that it was in.
+            # Section 6.2.2: its own duration plus that of the longest playlist that listed it.
             until = self._until.setdefault(name, now + self.lengths[name] + self._longest[name])
             assert (self._stream.hls.file(name) is not None) == (now < until)

@@ -1,4 +1,4 @@
-"""Broadcasts and their spectators, without a network: who is admitted, who is offered what, who goes when and why."""
+"""Tests of broadcasts and their spectators with fake peers: admission, limits and ends."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ async def advance(backend: Backend, seconds: float) -> None:
     await backend.clock.advance(seconds)
 
 
-async def test_broadcasts_are_a_mapping_by_stream_oldest_first() -> None:
+async def test_broadcasts_are_a_mapping_in_order_of_creation() -> None:
     backend = backend_with()
     broadcasts = backend.broadcasts
     assert isinstance(broadcasts, Mapping)
@@ -37,7 +37,7 @@ async def test_broadcasts_are_a_mapping_by_stream_oldest_first() -> None:
     assert not broadcasts
 
 
-async def test_what_is_shown_of_a_broadcast_and_written_about_it_has_no_secrets() -> None:
+async def test_snapshot_and_journal_contain_no_secrets() -> None:
     backend = backend_with()
     with stand_ins() as peers:
         broadcast = opened(backend)
@@ -67,7 +67,7 @@ async def test_what_is_shown_of_a_broadcast_and_written_about_it_has_no_secrets(
         assert not [secret for secret in secrets if secret in shown + written]
 
 
-async def test_a_token_opens_its_broadcast_alone() -> None:
+async def test_token_is_valid_for_its_broadcast_only() -> None:
     backend = backend_with()
     one, other = opened(backend, "one"), opened(backend, "another")
     assert one.accepts(one.token)
@@ -77,7 +77,7 @@ async def test_a_token_opens_its_broadcast_alone() -> None:
 
 
 @pytest.mark.parametrize(("encoded", "preferred"), [((), []), (("vp8",), ["vp8"]), (("vp8", "h264"), ["h264", "vp8"])])
-async def test_a_spectator_prefers_what_is_encoded_anyway(encoded: tuple[Codec, ...], preferred: list[Codec]) -> None:
+async def test_spectator_prefers_an_encoded_codec(encoded: tuple[Codec, ...], preferred: list[Codec]) -> None:
     backend = backend_with(hls=False)
     with stand_ins() as peers:
         broadcast = opened(backend)
@@ -90,7 +90,7 @@ async def test_a_spectator_prefers_what_is_encoded_anyway(encoded: tuple[Codec, 
         await backend.broadcasts.close()
 
 
-async def test_a_broadcast_that_has_ended_lingers_as_long_as_its_playlist() -> None:
+async def test_ended_broadcast_lingers_with_its_playlist() -> None:
     backend = backend_with(hls_linger=60)
     broadcast = opened(backend)
     broadcast.end()
@@ -103,7 +103,7 @@ async def test_a_broadcast_that_has_ended_lingers_as_long_as_its_playlist() -> N
     assert not backend.broadcasts
 
 
-async def test_without_a_playlist_a_broadcast_is_forgotten_with_its_end() -> None:
+async def test_without_hls_ended_broadcast_is_forgotten_at_once() -> None:
     backend = backend_with(hls=False)
     broadcast = opened(backend)
     assert (broadcast.hls, broadcast.hls_url, list(broadcast.codecs)) == (None, None, [])
@@ -112,7 +112,7 @@ async def test_without_a_playlist_a_broadcast_is_forgotten_with_its_end() -> Non
     assert not backend.clock.pending
 
 
-async def test_a_broadcast_is_forgotten_with_its_stream() -> None:
+async def test_broadcast_is_forgotten_with_its_stream() -> None:
     backend = backend_with(streams_limit=1)
     broadcast = opened(backend, "old")
     backend.streams.records["old"].ended_at = backend.clock.time()
@@ -123,7 +123,7 @@ async def test_a_broadcast_is_forgotten_with_its_stream() -> None:
     assert not backend.clock.pending
 
 
-async def test_a_broadcast_whose_stream_is_forgotten_before_its_last_frame_ends_with_that_and_leaves_nothing() -> None:
+async def test_forgotten_stream_still_delivers_its_last_frame() -> None:
     backend = backend_with(streams_limit=1)
     with stand_ins() as peers:
         broadcast = opened(backend, "old")
@@ -138,7 +138,7 @@ async def test_a_broadcast_whose_stream_is_forgotten_before_its_last_frame_ends_
         assert not backend.clock.pending
 
 
-async def test_an_offer_that_is_refused_is_told_and_leaves_nothing() -> None:
+async def test_rejected_offer_raises_and_removes_spectator() -> None:
     backend = backend_with()
     with stand_ins():
         broadcast = opened(backend)
@@ -152,7 +152,7 @@ async def test_an_offer_that_is_refused_is_told_and_leaves_nothing() -> None:
         await backend.broadcasts.close()
 
 
-async def test_whoever_waits_for_an_answer_may_stop_waiting() -> None:
+async def test_waiting_for_the_answer_can_be_cancelled() -> None:
     backend = backend_with()
     with stand_ins() as peers:
         peers.answering = False
@@ -167,7 +167,7 @@ async def test_whoever_waits_for_an_answer_may_stop_waiting() -> None:
         await backend.broadcasts.close()
 
 
-async def test_a_defect_while_an_offer_is_answered_is_told_to_whoever_sent_it() -> None:
+async def test_defect_while_answering_is_raised_to_caller() -> None:
     backend = backend_with()
     with stand_ins():
         broadcast = opened(backend)
@@ -179,7 +179,7 @@ async def test_a_defect_while_an_offer_is_answered_is_told_to_whoever_sent_it() 
         await backend.broadcasts.close()
 
 
-async def test_an_answer_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_creating_the_answer_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("odyssey_mock.broadcasts.spectator.ANSWER_LIMIT", 0.01)
     backend = backend_with()
     with stand_ins() as peers:
@@ -193,7 +193,7 @@ async def test_an_answer_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         await backend.broadcasts.close()
 
 
-async def test_a_defect_while_a_spectator_goes_is_reported_and_the_spectator_is_gone() -> None:
+async def test_defect_while_closing_spectator_is_reported() -> None:
     backend = backend_with()
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
@@ -211,7 +211,7 @@ async def test_a_defect_while_a_spectator_goes_is_reported_and_the_spectator_is_
 
 
 @pytest.mark.parametrize("connects", [True, False])
-async def test_a_spectator_has_its_time_to_connect_and_no_limit_afterwards(connects: bool) -> None:
+async def test_handshake_limit_ends_when_spectator_connects(connects: bool) -> None:
     backend = backend_with(spectator_handshake=10)
     with stand_ins() as peers:
         broadcast = opened(backend)
@@ -230,7 +230,7 @@ async def test_a_spectator_has_its_time_to_connect_and_no_limit_afterwards(conne
         await backend.broadcasts.close()
 
 
-async def test_the_first_reason_to_go_counts_and_a_connection_that_comes_late_does_not() -> None:
+async def test_first_reason_to_leave_is_kept() -> None:
     backend = backend_with()
     with stand_ins() as peers:
         keyframes = Keyframes(GAP)
@@ -250,7 +250,7 @@ async def test_the_first_reason_to_go_counts_and_a_connection_that_comes_late_do
         await backend.broadcasts.close()
 
 
-async def test_the_stream_ends_while_an_offer_is_answered() -> None:
+async def test_stream_end_while_answering_ends_the_spectator() -> None:
     backend = backend_with()
     with stand_ins() as peers:
         broadcast = opened(backend)
@@ -266,7 +266,7 @@ async def test_the_stream_ends_while_an_offer_is_answered() -> None:
         assert not broadcast.spectators
 
 
-async def test_close_ends_spectators_in_every_state_and_returns_once_nothing_is_left() -> None:
+async def test_close_ends_spectators_in_every_state() -> None:
     backend = backend_with()
     with stand_ins() as peers:
         broadcast, other = opened(backend), opened(backend, "stream-2")

@@ -1,4 +1,4 @@
-"""Spectators over real WebRTC: what they see, in which codec, and what they cost."""
+"""Tests of spectators over real WebRTC: frames, codecs, key frames and encoders."""
 
 import asyncio
 import io
@@ -24,20 +24,20 @@ from tests.support.whep import FRAGMENT, Live, RawSpectator, go_live, live, send
 pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
 
 without_hls = pytest.mark.odyssey(portrait_size=(176, 320), hls=False)
-"""Where key frames are counted: segments begin with some of their own."""
+"""For tests that count key frames: HLS segments request key frames of their own."""
 
 SPECTATORS = 20
 
 GROUP = 40
-"""Frames from one key frame to the next where nobody asks for any."""
+"""Frames from one key frame to the next without any request."""
 
 type Pushed = dict[Codec, bool]
-"""Of one frame: the codecs that it was pushed in, and whether it was a key frame."""
+"""The codecs of one pushed frame, and for each whether it was a key frame."""
 
 
 @pytest.fixture
 def pushed(monkeypatch: pytest.MonkeyPatch) -> list[Pushed]:
-    """The frames of the test's one broadcast as they are pushed to its spectators; the n-th has the stamp's index n."""
+    """The frames that the test's only broadcast pushes; the position in the list is the frame index."""
     frames: list[Pushed] = []
     push = Broadcast.push
 
@@ -50,7 +50,7 @@ def pushed(monkeypatch: pytest.MonkeyPatch) -> list[Pushed]:
 
 
 def codec_of(spectator: RawSpectator) -> str:
-    """The first codec of the video that was answered."""
+    """Return the first codec of the video in the answer."""
     found = re.search(r"m=video \d+ \S+ (\d+)", spectator.answer.text)
     assert found is not None
     name = re.search(rf"a=rtpmap:{found[1]} (\w+)/", spectator.answer.text)
@@ -59,7 +59,7 @@ def codec_of(spectator: RawSpectator) -> str:
 
 
 def directions(description: str) -> list[tuple[str, str]]:
-    """Kind and direction of each media section."""
+    """Return the kind and direction of each media section."""
     sections: list[tuple[str, str]] = re.findall(
         r"m=(\w+).*?a=(sendrecv|sendonly|recvonly|inactive)", description, re.DOTALL
     )
@@ -67,7 +67,7 @@ def directions(description: str) -> list[tuple[str, str]]:
 
 
 def key_frames(frames: list[Pushed]) -> list[int]:
-    """Those that somebody has asked for, and the first."""
+    """Return the first key frame and all requested ones."""
     keys = [number for number, frame in enumerate(frames) if frame["h264"]]
     return keys[:1] + [key for before, key in pairwise(keys) if key - before < GROUP]
 
@@ -78,16 +78,16 @@ async def all_gone(mock: MockOdyssey, numbers: Collection[int]) -> None:
 
 
 async def some_stamps(spectator: RawSpectator) -> list[FrameStamp]:
-    """The next five."""
+    """Return the next five stamps."""
     return [await spectator.stamp() for _ in range(5)]
 
 
 def in_order(stamps: list[FrameStamp], end: int) -> bool:
-    """Whether none is missing from the first one to `end`."""
+    """Whether no frame is missing from the first one up to `end`."""
     return [stamp.frame_index for stamp in stamps] == list(range(stamps[0].frame_index, end))
 
 
-async def test_twenty_spectators_see_the_same_frames_in_order_to_the_end(odyssey_mock: MockOdyssey) -> None:
+async def test_twenty_spectators_get_the_same_frames(odyssey_mock: MockOdyssey) -> None:
     async with live(odyssey_mock) as broadcast:
         encoded = odyssey_mock.broadcasts[broadcast.stream_id]
         before = asyncio.all_tasks()
@@ -101,22 +101,20 @@ async def test_twenty_spectators_see_the_same_frames_in_order_to_the_end(odyssey
                 await asyncio.gather(*[spectator.closed() for spectator in spectators])
             await all_gone(odyssey_mock, range(1, SPECTATORS + 1))
             assert not encoded.spectators
-            # aiortc closes a client's peer in a task of its own as well, which may be a step behind.
+            # aiortc closes a client's peer in a separate task, which may finish a little later.
             if behind := asyncio.all_tasks() - before:
                 await asyncio.wait(behind, timeout=LIMIT)
         assert encoded.frames_encoded == {"h264": broadcast.frames}
         assert broadcast.frames is not None
         by_index: dict[int, FrameStamp] = {}
         for stamps in [one + other for one, other in zip(begun, ended, strict=True)]:
-            # aiortc hands a frame on when the next one begins: so it keeps the last one of all.
+            # aiortc returns a frame only when the next one begins, so it never returns the last one.
             assert in_order(stamps, broadcast.frames - 1)
             assert all(by_index.setdefault(stamp.frame_index, stamp) == stamp for stamp in stamps)
 
 
 @without_hls
-async def test_whoever_comes_late_begins_with_a_key_frame_that_is_made_for_it(
-    odyssey_mock: MockOdyssey, pushed: list[Pushed]
-) -> None:
+async def test_late_spectator_gets_its_own_key_frame(odyssey_mock: MockOdyssey, pushed: list[Pushed]) -> None:
     async with live(odyssey_mock) as broadcast, RawSpectator(broadcast) as first:
         begun = (await first.stamp()).frame_index
         for _ in range(5):
@@ -126,13 +124,11 @@ async def test_whoever_comes_late_begins_with_a_key_frame_that_is_made_for_it(
             seen = await late.stamp()
             assert seen.frame_index >= before
             assert key_frames(pushed)[-1] == seen.frame_index
-            assert key_frames(pushed) == [0, begun, seen.frame_index], "and there are no others"
+            assert key_frames(pushed) == [0, begun, seen.frame_index], "expected no other key frames"
 
 
 @pytest.mark.odyssey(portrait_size=(176, 320), hls=False, keyframe_gap=0.3)
-async def test_whoever_loses_a_picture_gets_a_key_frame_but_all_of_them_no_more_than_one_in_the_gap(
-    odyssey_mock: MockOdyssey, pushed: list[Pushed]
-) -> None:
+async def test_key_frame_requests_are_limited_by_the_gap(odyssey_mock: MockOdyssey, pushed: list[Pushed]) -> None:
     gap = 6
     async with (
         live(odyssey_mock) as broadcast,
@@ -165,9 +161,7 @@ async def test_whoever_loses_a_picture_gets_a_key_frame_but_all_of_them_no_more_
 
 
 @without_hls
-async def test_those_who_know_vp8_alone_share_a_second_encoder_which_is_for_them_only(
-    odyssey_mock: MockOdyssey, pushed: list[Pushed]
-) -> None:
+async def test_vp8_spectators_share_one_second_encoder(odyssey_mock: MockOdyssey, pushed: list[Pushed]) -> None:
     async with live(odyssey_mock) as broadcast, RawSpectator(broadcast) as watching:
         assert codec_of(watching) == "H264"
         stamps = [await watching.stamp()]
@@ -185,19 +179,19 @@ async def test_those_who_know_vp8_alone_share_a_second_encoder_which_is_for_them
             stamps.append(await watching.stamp())
         for each in seen:
             assert in_order(each, each[0].frame_index + 5)
-            assert set(each) <= set(stamps), "in both codecs it is the same frame"
+            assert set(each) <= set(stamps), "expected the same frames in both codecs"
         await all_gone(odyssey_mock, [2, 3, 4])
         await watching.stamp()
         frames = dict(encoded.frames_encoded)
         assert frames["vp8"] == sum("vp8" in each for each in pushed) < frames["h264"]
         for _ in range(5):
             await watching.stamp()
-        assert encoded.frames_encoded["vp8"] <= frames["vp8"] + 1, "one was being made at most"
+        assert encoded.frames_encoded["vp8"] <= frames["vp8"] + 1, "expected at most one more frame, in progress"
         assert encoded.frames_encoded["h264"] >= frames["h264"] + 4
 
 
 class Vp8Host(RawPeer):
-    """A host that has never heard of H.264."""
+    """A host without H.264."""
 
     @override
     async def say_on_socket(self, message: object) -> None:
@@ -214,7 +208,7 @@ async def vp8_host(mock: MockOdyssey, use: Callable[[Live], Coroutine[None, None
 
 
 @without_hls
-async def test_a_spectator_takes_the_codec_of_its_host_where_it_can(odyssey_mock: MockOdyssey) -> None:
+async def test_spectator_uses_the_hosts_codec_if_possible(odyssey_mock: MockOdyssey) -> None:
     async def use(broadcast: Live) -> None:
         encoded = odyssey_mock.broadcasts[broadcast.stream_id]
         async with RawSpectator(broadcast) as spectator:
@@ -229,9 +223,7 @@ async def test_a_spectator_takes_the_codec_of_its_host_where_it_can(odyssey_mock
 
 
 @pytest.mark.odyssey(portrait_size=(176, 320), hls_segment_duration=0.25)
-async def test_beside_a_host_of_vp8_a_playlist_and_spectators_share_one_encoder_of_h264(
-    odyssey_mock: MockOdyssey, pushed: list[Pushed]
-) -> None:
+async def test_hls_and_h264_spectators_share_one_encoder(odyssey_mock: MockOdyssey, pushed: list[Pushed]) -> None:
     async def use(broadcast: Live) -> None:
         async with httpx.AsyncClient(trust_env=False) as http, RawSpectator(broadcast, codec="H264") as spectator:
             await spectator.stamp()
@@ -262,7 +254,7 @@ async def test_beside_a_host_of_vp8_a_playlist_and_spectators_share_one_encoder_
         ("audio", "video", "video"),
     ],
 )
-async def test_the_first_video_has_the_picture_and_all_else_is_inactive(
+async def test_only_first_video_section_is_active(
     odyssey_mock: MockOdyssey, kinds: tuple[str, ...], bundled: bool
 ) -> None:
     edit = str if bundled else partial(re.sub, r"a=group:BUNDLE.*\r\n", "")
@@ -274,14 +266,14 @@ async def test_the_first_video_has_the_picture_and_all_else_is_inactive(
         ]
 
 
-async def test_whoever_would_send_as_well_is_not_listened_to(odyssey_mock: MockOdyssey) -> None:
+async def test_sendrecv_offer_is_answered_with_sendonly(odyssey_mock: MockOdyssey) -> None:
     edit = partial(re.sub, "a=recvonly", "a=sendrecv")
     async with live(odyssey_mock) as broadcast, RawSpectator(broadcast, edit=edit) as spectator:
         await spectator.stamp()
         assert directions(spectator.answer.text) == [("video", "sendonly"), ("audio", "inactive")]
 
 
-async def test_an_offer_may_begin_with_a_data_channel(odyssey_mock: MockOdyssey) -> None:
+async def test_offer_may_begin_with_a_data_channel(odyssey_mock: MockOdyssey) -> None:
     def channel_first(offer: str) -> str:
         head, video, channel = re.split(r"(?=m=)", offer)
         mids = re.findall(r"a=mid:(\S+)", offer)
@@ -303,9 +295,7 @@ async def test_an_offer_may_begin_with_a_data_channel(odyssey_mock: MockOdyssey)
 
 
 @pytest.mark.parametrize(("form", "codec"), [("Chromium", "H264"), ("Firefox", "VP8")])
-async def test_offers_in_the_form_of_browsers_are_answered_and_connect(
-    odyssey_mock: MockOdyssey, form: str, codec: str
-) -> None:
+async def test_offers_like_those_of_browsers_connect(odyssey_mock: MockOdyssey, form: str, codec: str) -> None:
     edit = partial(as_browser, form)
     async with live(odyssey_mock) as broadcast, RawSpectator(broadcast, ("audio", "video"), edit=edit) as spectator:
         assert codec_of(spectator) == codec
@@ -314,8 +304,8 @@ async def test_offers_in_the_form_of_browsers_are_answered_and_connect(
         assert other.frame_index == one.frame_index + 1
 
 
-@pytest.mark.off_contract("credentials of another offer")
-async def test_every_user_name_of_a_fragment_is_to_be_one_of_the_offer(
+@pytest.mark.off_contract("sends ICE credentials of another offer")
+async def test_fragment_with_unknown_ice_user_name_is_rejected(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient
 ) -> None:
     async with live(odyssey_mock) as broadcast, RawSpectator(broadcast) as spectator:
@@ -325,9 +315,7 @@ async def test_every_user_name_of_a_fragment_is_to_be_one_of_the_offer(
             assert (await http.patch(spectator.resource, headers=FRAGMENT, content=fragment)).status_code == status
 
 
-async def test_the_state_that_is_shown_has_every_spectator_and_no_secret(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_state_lists_every_spectator_without_secrets(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast, RawSpectator(broadcast) as watching:
         await watching.stamp()
         async with RawSpectator(broadcast, codec="VP8", connects=False) as waiting:

@@ -1,4 +1,4 @@
-"""How long a job has to wait, beside workers that are followed step by step."""
+"""Tests of the estimated wait of a job, compared with a simulation in steps of a second."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,11 +12,11 @@ spans = st.integers(0, 20)
 
 
 @given(st.integers(1, 4), st.lists(spans, max_size=4), st.lists(spans, max_size=8))
-def test_a_job_waits_until_a_worker_is_left_for_it(workers: int, working: list[int], ahead: list[int]) -> None:
+def test_estimate_matches_a_simulated_queue(workers: int, working: list[int], ahead: list[int]) -> None:
     working = working[:workers]
     waited, queue = 0, list(ahead)
     busy = list(working)
-    # Second by second: whoever is free takes the next, until one is free with nobody before the job.
+    # Each second, every free worker takes the next job, until one is free and no job is ahead.
     while True:
         busy = [left for left in busy if left > 0]
         while queue and len(busy) < workers:
@@ -29,11 +29,11 @@ def test_a_job_waits_until_a_worker_is_left_for_it(workers: int, working: list[i
     assert wait_seconds(workers, working, ahead) == waited
 
 
-def test_where_there_are_no_workers_nobody_knows() -> None:
+def test_estimate_without_workers_is_none() -> None:
     assert wait_seconds(0, [], [1.0]) is None
 
 
-def test_work_is_what_is_left_of_the_scripts() -> None:
+def test_expected_work_counts_the_remaining_scripts() -> None:
     settings = Settings(simulation_pace=0.5)
     request = a_request(a_script(10), a_script(20), a_script(4))
     assert expected_work(request, settings) == 17.0

@@ -1,4 +1,4 @@
-"""Jobs that fail, stall or lose their worker because a fault wants it so, at each of their points."""
+"""Tests of faults that make jobs fail, stall or lose their worker, at each fault point."""
 
 import pytest
 
@@ -17,7 +17,7 @@ STATE_AT = {
     "job.dispatched": JobState.DISPATCHED,
     "job.processing": JobState.PROCESSING,
 }
-"""Where a job stands when it comes to each point."""
+"""The state of a job when it reaches each point."""
 POINTS = sorted(STATE_AT)
 ALL_THE_WAY = [JobState.PENDING, JobState.DISPATCHED, JobState.PROCESSING]
 
@@ -36,7 +36,7 @@ async def check_closed(backend: Backend, clock: ManualClock) -> None:
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_a_job_is_made_to_fail_with_that_message_and_the_next_one_is_not(point: str) -> None:
+async def test_fail_fault_fails_one_job_with_its_message(point: str) -> None:
     backend, clock = a_backend(simulation_workers=1)
     backend.faults.add({"at": point, "do": "fail", "message": "the model fell over", "times": 1})
     record, next_one = submit(backend), submit(backend)
@@ -53,7 +53,7 @@ async def test_a_job_is_made_to_fail_with_that_message_and_the_next_one_is_not(p
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_a_job_stalls_where_it_is_until_it_is_cancelled_and_keeps_its_worker(point: str) -> None:
+async def test_stalled_job_keeps_worker_until_cancelled(point: str) -> None:
     backend, clock = a_backend(simulation_workers=1)
     backend.faults.add({"at": point, "do": "stall", "times": 1})
     record, waiting = submit(backend), submit(backend)
@@ -67,7 +67,7 @@ async def test_a_job_stalls_where_it_is_until_it_is_cancelled_and_keeps_its_work
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_a_stalled_job_counts_as_a_worker_less_for_whoever_waits(point: str) -> None:
+async def test_stalled_job_does_not_count_as_a_worker(point: str) -> None:
     backend, clock = a_backend(simulation_workers=2)
     backend.faults.add({"at": point, "do": "stall", "times": 2})
     submit(backend)
@@ -79,7 +79,7 @@ async def test_a_stalled_job_counts_as_a_worker_less_for_whoever_waits(point: st
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_a_job_that_loses_its_worker_is_begun_anew_and_that_is_counted(point: str) -> None:
+async def test_job_that_loses_its_worker_is_retried(point: str) -> None:
     backend, clock = a_backend(simulation_retries=2)
     backend.faults.add({"at": point, "do": "lose_worker", "times": 2})
     record = submit(backend)
@@ -91,7 +91,7 @@ async def test_a_job_that_loses_its_worker_is_begun_anew_and_that_is_counted(poi
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_a_job_that_always_loses_its_worker_fails_when_its_retries_are_used_up(point: str) -> None:
+async def test_job_fails_when_retries_are_used_up(point: str) -> None:
     backend, clock = a_backend(simulation_retries=1)
     backend.faults.add({"at": point, "do": "lose_worker"})
     record = submit(backend)
@@ -102,7 +102,7 @@ async def test_a_job_that_always_loses_its_worker_fails_when_its_retries_are_use
     await check_closed(backend, clock)
 
 
-async def test_what_a_job_had_run_before_it_was_made_to_fail_stays() -> None:
+async def test_completed_streams_of_a_failed_job_are_kept() -> None:
     backend, clock = a_backend()
     backend.faults.add(at="job.processing", do="fail")
     record = submit(backend, a_request(a_script(1), a_script(2)))
@@ -111,7 +111,7 @@ async def test_what_a_job_had_run_before_it_was_made_to_fail_stays() -> None:
     assert record.error_message == "injected fault"
 
 
-async def test_one_script_of_a_batch_fails_and_the_others_go_on() -> None:
+async def test_script_fault_fails_only_its_script() -> None:
     backend, clock = a_backend()
     backend.faults.add(at="job.script", do="fail", message="out of paint", match={"script_index": 1})
     record = submit(backend, a_request(a_script(1), a_script(2), a_script(3)))
@@ -130,7 +130,7 @@ async def test_one_script_of_a_batch_fails_and_the_others_go_on() -> None:
 
 
 @pytest.mark.parametrize(("part", "fails"), [("cat", True), ("jumps", True), ("dog", False)])
-async def test_a_script_can_be_told_by_any_of_its_prompts(part: str, fails: bool) -> None:
+async def test_prompt_match_considers_all_prompts_of_script(part: str, fails: bool) -> None:
     backend, clock = a_backend()
     backend.faults.add(at="job.script", do="fail", match={"prompt": part})
     record = submit(backend, a_request(a_script(10, "It jumps", prompt="A cat")))
@@ -138,7 +138,7 @@ async def test_a_script_can_be_told_by_any_of_its_prompts(part: str, fails: bool
     assert (record.status is JobState.FAILED) == fails
 
 
-async def test_faults_of_one_account_and_of_one_job_leave_the_others_alone() -> None:
+async def test_match_limits_fault_to_one_account_or_job() -> None:
     backend, clock = a_backend()
     mine, other, third = submit(backend), submit(backend, account="two"), submit(backend, account="two")
     account = "acct_0123456789ab"
@@ -149,7 +149,7 @@ async def test_faults_of_one_account_and_of_one_job_leave_the_others_alone() -> 
     assert [each.status for each in (mine, other, third, elsewhere)] == ["completed", "completed", "failed", "failed"]
 
 
-async def test_a_stalled_job_that_is_being_processed_obeys_the_setting_that_it_cannot_be_cancelled() -> None:
+async def test_stalled_processing_job_obeys_cancel_processing_setting() -> None:
     backend, clock = a_backend(cancel_processing=False)
     backend.faults.add(at="job.processing", do="stall")
     record = submit(backend)

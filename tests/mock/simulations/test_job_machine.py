@@ -1,4 +1,4 @@
-"""The job's table, walked by Hypothesis without a clock."""
+"""Tests of the job machine: its transition table and random walks through it."""
 
 import pytest
 from hypothesis import given
@@ -17,12 +17,12 @@ FROM_OUTSIDE = {
     JobEvent.WORKER_GIVEN_UP,
     JobEvent.SHUT_DOWN,
 }
-"""What users and tests can cause, whenever they like."""
+"""Events that clients and tests can cause at any time."""
 REFUSALS = {JobEffect.REFUSE_CANCEL, JobEffect.REFUSE_LOSS}
 WITH_A_WORKER = {JobState.DISPATCHED, JobState.PROCESSING}
 
 
-def test_every_state_has_a_row_and_can_be_reached() -> None:
+def test_every_state_has_a_row_and_is_reached() -> None:
     assert set(TRANSITIONS) == set(JobState)
     reached, new = set(), {INITIAL}
     while new:
@@ -32,17 +32,17 @@ def test_every_state_has_a_row_and_can_be_reached() -> None:
 
 
 @pytest.mark.parametrize("state", sorted(JobState))
-def test_nothing_that_comes_from_outside_is_illegal_in_any_state(state: JobState) -> None:
+def test_outside_events_are_legal_in_every_state(state: JobState) -> None:
     assert set(TRANSITIONS[state]) >= FROM_OUTSIDE
 
 
 @pytest.mark.parametrize("state", sorted(JobState))
-def test_after_a_shut_down_a_job_is_over(state: JobState) -> None:
+def test_shutdown_ends_job_in_every_state(state: JobState) -> None:
     assert TRANSITIONS[state][JobEvent.SHUT_DOWN][0] in ENDED
 
 
 @pytest.mark.parametrize("state", sorted(JobState))
-def test_a_job_can_be_cancelled_unless_it_has_ended_or_is_processing_where_that_is_too_late(state: JobState) -> None:
+def test_cancel_is_rejected_only_when_too_late(state: JobState) -> None:
     for event in (JobEvent.CANCEL, JobEvent.CANCEL_UNBEGUN):
         target, effects = TRANSITIONS[state][event]
         too_late = state in ENDED or (state is JobState.PROCESSING and event is JobEvent.CANCEL_UNBEGUN)
@@ -51,7 +51,7 @@ def test_a_job_can_be_cancelled_unless_it_has_ended_or_is_processing_where_that_
 
 
 @pytest.mark.parametrize("state", sorted(JobState))
-def test_a_worker_can_be_lost_exactly_where_there_is_one(state: JobState) -> None:
+def test_worker_can_be_lost_only_after_dispatch(state: JobState) -> None:
     for event, ended in ((JobEvent.WORKER_LOST, JobState.PENDING), (JobEvent.WORKER_GIVEN_UP, JobState.FAILED)):
         target, effects = TRANSITIONS[state][event]
         assert (JobEffect.REFUSE_LOSS in effects) == (state not in WITH_A_WORKER)
@@ -59,7 +59,7 @@ def test_a_worker_can_be_lost_exactly_where_there_is_one(state: JobState) -> Non
 
 
 @given(histories(JobMachine, TRANSITIONS))
-def test_a_refusal_is_all_that_is_done_and_changes_nothing(history: list[Step]) -> None:
+def test_rejection_has_no_other_effect(history: list[Step]) -> None:
     for before, _, effects, after in history:
         if REFUSALS & set(effects):
             assert len(effects) == 1
@@ -67,14 +67,14 @@ def test_a_refusal_is_all_that_is_done_and_changes_nothing(history: list[Step]) 
 
 
 @given(histories(JobMachine, TRANSITIONS))
-def test_a_job_retires_exactly_once_and_exactly_at_its_end(history: list[Step]) -> None:
+def test_job_retires_exactly_once_at_its_end(history: list[Step]) -> None:
     for before, _, effects, after in history:
         assert (JobEffect.RETIRE in effects) == (after in ENDED and before not in ENDED)
     assert sum(effects.count(JobEffect.RETIRE) for _, _, effects, _ in history) <= 1
 
 
 @given(histories(JobMachine, TRANSITIONS))
-def test_a_job_that_has_ended_stays_so_and_does_nothing_but_refuse(history: list[Step]) -> None:
+def test_ended_job_only_rejects_events(history: list[Step]) -> None:
     for before, _, effects, after in history:
         if before in ENDED:
             assert after is before
@@ -82,13 +82,13 @@ def test_a_job_that_has_ended_stays_so_and_does_nothing_but_refuse(history: list
 
 
 @pytest.mark.parametrize("state", sorted(WITH_A_WORKER))
-def test_whatever_takes_a_job_from_its_worker_frees_the_worker(state: JobState) -> None:
+def test_leaving_the_worker_releases_it(state: JobState) -> None:
     for event, (target, effects) in TRANSITIONS[state].items():
         assert (JobEffect.RELEASE_WORKER in effects) == (target not in WITH_A_WORKER), event
 
 
 @given(histories(JobMachine, TRANSITIONS))
-def test_a_job_is_in_the_queue_exactly_while_it_is_pending(history: list[Step]) -> None:
+def test_job_is_queued_exactly_while_pending(history: list[Step]) -> None:
     for before, event, effects, after in history:
         returned = event is JobEvent.WORKER_LOST_EARLY or before is not JobState.PENDING
         entered = after is JobState.PENDING and returned
@@ -98,14 +98,14 @@ def test_a_job_is_in_the_queue_exactly_while_it_is_pending(history: list[Step]) 
 
 
 @given(histories(JobMachine, TRANSITIONS))
-def test_no_stream_of_a_lost_worker_is_kept(history: list[Step]) -> None:
+def test_streams_of_a_lost_worker_are_forgotten(history: list[Step]) -> None:
     for before, event, effects, _ in history:
         if event in (JobEvent.WORKER_LOST, JobEvent.WORKER_GIVEN_UP) and before in WITH_A_WORKER:
             assert effects[0] is JobEffect.FORGET_STREAMS
 
 
 @given(st.sampled_from(sorted(JobState)), st.sampled_from(sorted(JobEvent)))
-def test_an_event_the_table_does_not_list_raises_and_leaves_the_state(state: JobState, event: JobEvent) -> None:
+def test_unlisted_event_raises_and_keeps_the_state(state: JobState, event: JobEvent) -> None:
     machine = JobMachine()
     machine.state = state
     if event in TRANSITIONS[state]:

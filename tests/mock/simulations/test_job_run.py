@@ -1,4 +1,4 @@
-"""What a worker does with a job: streams one after the other, failures, scripts fetched, and all of it cut short."""
+"""Tests of the run of a job: streams in order, failures, fetched scripts, and cancellation."""
 
 import asyncio
 import gc
@@ -32,7 +32,7 @@ def submit(backend: Backend, request: JobRequest) -> JobRecord:
 
 
 class Held:
-    """Something that is awaited until the test lets it go on."""
+    """A script fetch that blocks until the test sets `go`."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
@@ -57,14 +57,14 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 
 async def advanced_into(held: Held, clock: ManualClock) -> "asyncio.Task[None]":
-    """A manual clock that stands still because `held` is awaited."""
+    """Advance the clock in a task until it waits for `held`; return the task."""
     advancing = asyncio.get_running_loop().create_task(clock.advance(LONG))
     async with asyncio.timeout(LIMIT):
         await held.begun.wait()
     return advancing
 
 
-async def test_the_streams_of_a_batch_are_on_one_after_the_other_at_the_pace_of_the_settings() -> None:
+async def test_streams_of_a_batch_run_one_by_one() -> None:
     backend, clock = a_backend(simulation_pace=0.5)
     record = submit(backend, a_request(a_script(4, "It jumps"), a_script(10), portrait=False))
     await clock.advance(1)
@@ -87,7 +87,7 @@ async def test_the_streams_of_a_batch_are_on_one_after_the_other_at_the_pace_of_
     assert len({each.timeline.tag for each in backend.streams.records.values()}) == 2
 
 
-async def test_a_bypassed_job_applies_prompts_as_they_came() -> None:
+async def test_bypass_applies_prompts_unchanged() -> None:
     backend, clock = a_backend()
     record = submit(backend, a_request(bypass=True))
     await clock.advance(LONG)
@@ -95,7 +95,7 @@ async def test_a_bypassed_job_applies_prompts_as_they_came() -> None:
     assert record.streams[0].record.applied_prompt == "A cat"
 
 
-async def test_one_stream_of_a_batch_fails_and_the_others_are_completed() -> None:
+async def test_failed_stream_does_not_stop_the_batch() -> None:
     backend, clock = a_backend()
     record = submit(backend, a_request(a_script(1), a_script(1, image=BROKEN_IMAGE), a_script(1)))
     await clock.advance(LONG)
@@ -109,7 +109,7 @@ async def test_one_stream_of_a_batch_fails_and_the_others_are_completed() -> Non
     assert broken.stream_id in backend.streams.records
 
 
-async def test_a_stream_with_a_test_prompt_is_on_until_there() -> None:
+async def test_error_marker_fails_stream_at_its_action() -> None:
     backend, clock = a_backend(simulation_pace=1)
     record = submit(backend, a_request(a_script(10, "[error:model crash]")))
     await clock.advance(5)
@@ -121,7 +121,7 @@ async def test_a_stream_with_a_test_prompt_is_on_until_there() -> None:
     assert (record.error_message or "").startswith("1 of 1 streams failed: script 0: model crash (")
 
 
-async def test_of_many_failures_some_are_told_and_the_others_counted() -> None:
+async def test_error_message_lists_five_failures() -> None:
     backend, clock = a_backend()
     record = submit(backend, a_request(*[a_script(1, prompt=f"[error:no {number}]") for number in range(7)]))
     await clock.advance(LONG)
@@ -132,7 +132,7 @@ async def test_of_many_failures_some_are_told_and_the_others_counted() -> None:
     assert record.error_message.endswith("; and 2 more")
 
 
-async def test_what_ended_before_a_cancel_stays_and_what_was_on_is_forgotten() -> None:
+async def test_cancel_keeps_only_ended_streams() -> None:
     backend, clock = a_backend()
     record = submit(backend, a_request(a_script(10), a_script(10), a_script(10)))
     await clock.advance(1.5)
@@ -144,7 +144,7 @@ async def test_what_ended_before_a_cancel_stays_and_what_was_on_is_forgotten() -
     assert (told[0].stream, told[0].data["from"]) == (running.stream_id, "running")
 
 
-async def test_a_script_url_is_fetched_when_processing_begins_and_becomes_one_stream(held: Held) -> None:
+async def test_script_url_is_fetched_when_processing_begins(held: Held) -> None:
     backend, clock = a_backend()
     record = submit(backend, a_request(url=URL))
     advancing = await advanced_into(held, clock)
@@ -157,7 +157,7 @@ async def test_a_script_url_is_fetched_when_processing_begins_and_becomes_one_st
     assert record.streams[0].record.timeline.frames == 200
 
 
-async def test_after_advance_the_answer_of_a_script_url_has_been_dealt_with(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_advance_waits_for_the_script_url(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refused(*_: object) -> Script:
         raise ScriptUrlError("expected status 2xx, got 404 Not Found")
 
@@ -169,7 +169,7 @@ async def test_after_advance_the_answer_of_a_script_url_has_been_dealt_with(monk
     assert record.error_message == "expected status 2xx, got 404 Not Found"
 
 
-async def test_a_cancel_while_a_script_is_fetched_stops_the_fetching(held: Held) -> None:
+async def test_cancel_stops_fetching_the_script(held: Held) -> None:
     async with nothing_left():
         backend, clock = a_backend(simulation_workers=1)
         record = submit(backend, a_request(url=URL))
@@ -182,7 +182,7 @@ async def test_a_cancel_while_a_script_is_fetched_stops_the_fetching(held: Held)
     assert (record.status, following.status) == (JobState.CANCELLED, JobState.COMPLETED)
 
 
-async def test_a_worker_lost_while_a_script_is_fetched_fetches_it_again(held: Held) -> None:
+async def test_script_is_fetched_again_after_lost_worker(held: Held) -> None:
     backend, clock = a_backend()
     record = submit(backend, a_request(url=URL))
     advancing = await advanced_into(held, clock)
@@ -195,7 +195,7 @@ async def test_a_worker_lost_while_a_script_is_fetched_fetches_it_again(held: He
     assert record.status is JobState.COMPLETED
 
 
-async def test_giving_up_an_advance_does_not_stop_the_job_that_it_waits_for(held: Held) -> None:
+async def test_cancelled_advance_does_not_stop_the_job(held: Held) -> None:
     backend, clock = a_backend()
     record = submit(backend, a_request(url=URL))
     advancing = await advanced_into(held, clock)
@@ -208,13 +208,13 @@ async def test_giving_up_an_advance_does_not_stop_the_job_that_it_waits_for(held
     assert record.status is JobState.COMPLETED
 
 
-async def test_closing_waits_for_the_image_that_is_being_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closing_waits_for_image_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go = threading.Event(), threading.Event()
 
     def slow(*given: object, **named: object) -> Plan:
         begun.set()
         assert go.wait(LIMIT)
-        return planned(*given, **named)  # type: ignore[arg-type]  # passed on as they came
+        return planned(*given, **named)  # type: ignore[arg-type]  # passed through unchanged
 
     monkeypatch.setattr(job_run, "planned", slow)
     backend, clock = a_backend()
@@ -224,7 +224,7 @@ async def test_closing_waits_for_the_image_that_is_being_decoded(monkeypatch: py
         advancing = loop.create_task(clock.advance(LONG))
         assert await loop.run_in_executor(None, begun.wait, LIMIT)
         closing = loop.create_task(backend.jobs.close())
-        for _ in range(20):  # turns, in any few of which it would be done if it did not wait
+        for _ in range(20):  # iterations of the loop: without waiting, it would be done after a few
             done, _ = await asyncio.wait({closing}, timeout=0)
             assert not done
         assert record.status is JobState.CANCELLED
@@ -235,7 +235,7 @@ async def test_closing_waits_for_the_image_that_is_being_decoded(monkeypatch: py
     assert (len(backend.streams.records), clock.pending) == (0, [])
 
 
-async def test_a_defect_fails_the_job_frees_the_worker_and_comes_out_of_the_clock(
+async def test_defect_fails_job_and_is_raised_by_advance(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def broken(*_: object) -> Script:
@@ -253,7 +253,7 @@ async def test_a_defect_fails_the_job_frees_the_worker_and_comes_out_of_the_cloc
     assert following.status is JobState.COMPLETED
 
 
-async def test_how_long_a_worker_is_busy_is_known_once_the_script_is_fetched(held: Held) -> None:
+async def test_estimate_uses_the_length_of_fetched_script(held: Held) -> None:
     backend, clock = a_backend(simulation_workers=1, simulation_pace=6)
     held.go.set()
     submit(backend, a_request(url=URL))
@@ -262,17 +262,17 @@ async def test_how_long_a_worker_is_busy_is_known_once_the_script_is_fetched(hel
 
 
 class WatchedRequest(JobRequest):
-    """A request that tells when it is gone."""
+    """A request that supports weak references."""
 
     __slots__ = ("__weakref__",)
 
 
 @pytest.mark.parametrize("after", [0.0, 0.3, 0.5, LONG], ids=["pending", "dispatched", "processing", "completed"])
-async def test_what_a_job_asked_for_is_gone_with_the_job_as_there_may_be_images_in_it(after: float) -> None:
+async def test_request_is_freed_when_the_job_ends(after: float) -> None:
     backend, clock = a_backend()
     request = WatchedRequest(scripts=(a_script(),), script_url=None, portrait=True, bypass=False)
     watched = weakref.ref(request)
-    # Not left to the garbage collector: to it, megabytes of text are one object.
+    # Without the garbage collector, which counts objects, not megabytes of images, and so may run late.
     gc.disable()
     try:
         record = submit(backend, request)
@@ -286,7 +286,7 @@ async def test_what_a_job_asked_for_is_gone_with_the_job_as_there_may_be_images_
         gc.enable()
 
 
-async def test_a_prompt_that_asks_to_be_slow_keeps_the_job_longer() -> None:
+async def test_slow_marker_delays_the_job() -> None:
     backend, clock = a_backend(simulation_pace=0.5, simulation_dispatch_delay=0, simulation_start_delay=0)
     record = submit(backend, a_request(a_script(10, prompt="A cat [slow:2500]")))
     await clock.advance(7.4)
@@ -295,7 +295,7 @@ async def test_a_prompt_that_asks_to_be_slow_keeps_the_job_longer() -> None:
     assert states(record)[-1] is JobState.COMPLETED
 
 
-async def test_a_prompt_that_asks_to_stall_keeps_the_job_for_ever_until_it_is_cancelled() -> None:
+async def test_stall_marker_keeps_job_until_cancelled() -> None:
     backend, clock = a_backend(simulation_workers=1)
     record = submit(backend, a_request(a_script(2), a_script(10, "It jumps [stall]"), a_script(2)))
     waiting = submit(backend, a_request())
@@ -308,7 +308,7 @@ async def test_a_prompt_that_asks_to_stall_keeps_the_job_for_ever_until_it_is_ca
     assert (record.status, waiting.status) == (JobState.CANCELLED, JobState.COMPLETED)
 
 
-async def test_a_job_that_stalls_can_lose_its_worker_and_stalls_again() -> None:
+async def test_stalled_job_can_lose_its_worker() -> None:
     backend, clock = a_backend(simulation_retries=1)
     record = submit(backend, a_request(a_script(10, prompt="[stall]")))
     await clock.advance(LONG)

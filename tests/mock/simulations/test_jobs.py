@@ -1,4 +1,4 @@
-"""Jobs from their submission to their end, lost workers and the memory of jobs, on a clock that is moved by hand."""
+"""Tests of jobs from submission to end on a manual clock: states, cancellation, lost workers and limits."""
 
 import pytest
 
@@ -11,7 +11,7 @@ LONG = 10_000.0
 PENDING, DISPATCHED, PROCESSING = JobState.PENDING, JobState.DISPATCHED, JobState.PROCESSING
 
 
-async def test_a_job_goes_through_its_states_at_the_times_of_the_settings() -> None:
+async def test_job_states_follow_the_configured_delays() -> None:
     backend, clock = a_backend()
     record = backend.jobs.submit(an_account(), a_request(a_script(10)))
     assert (record.status, record.created_at, record.streams) == (PENDING, MANUAL_START, ())
@@ -27,7 +27,7 @@ async def test_a_job_goes_through_its_states_at_the_times_of_the_settings() -> N
     assert clock.pending == []
 
 
-async def test_each_change_of_a_job_is_in_the_journal_and_each_change_of_a_stream() -> None:
+async def test_journal_has_every_job_and_stream_transition() -> None:
     backend, clock = a_backend()
     record = backend.jobs.submit(an_account(), a_request(a_script(10), a_script(10)))
     await clock.advance(LONG)
@@ -47,7 +47,7 @@ async def test_each_change_of_a_job_is_in_the_journal_and_each_change_of_a_strea
     ]
 
 
-async def test_with_no_delays_and_no_pace_a_job_is_done_without_any_time_passing() -> None:
+async def test_job_without_delays_takes_no_time() -> None:
     backend, clock = a_backend(simulation_dispatch_delay=0, simulation_start_delay=0, simulation_pace=0)
     record = backend.jobs.submit(an_account(), a_request(a_script(10), a_script(20)))
     assert record.status is PENDING
@@ -55,7 +55,7 @@ async def test_with_no_delays_and_no_pace_a_job_is_done_without_any_time_passing
     assert (record.status, record.completed_at) == (JobState.COMPLETED, MANUAL_START)
 
 
-async def test_regions_come_in_turn_from_dispatch_on() -> None:
+async def test_regions_are_assigned_in_turn_at_dispatch() -> None:
     backend, clock = a_backend(simulation_workers=1)
     records = [backend.jobs.submit(an_account(), a_request()) for _ in range(4)]
     assert [record.assigned_region for record in records] == [None] * 4
@@ -64,7 +64,7 @@ async def test_regions_come_in_turn_from_dispatch_on() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.3, 0.6])
-async def test_a_job_that_has_not_ended_can_be_cancelled(seconds: float) -> None:
+async def test_unfinished_job_can_be_cancelled(seconds: float) -> None:
     backend, clock = a_backend()
     record = backend.jobs.submit(an_account(), a_request(a_script(10)))
     await clock.advance(seconds)
@@ -75,7 +75,7 @@ async def test_a_job_that_has_not_ended_can_be_cancelled(seconds: float) -> None
     assert record.status is JobState.CANCELLED
 
 
-async def test_a_job_that_has_ended_cannot_be_cancelled() -> None:
+async def test_ended_job_cannot_be_cancelled() -> None:
     backend, clock = a_backend()
     record = backend.jobs.submit(an_account(), a_request())
     await clock.advance(LONG)
@@ -85,7 +85,7 @@ async def test_a_job_that_has_ended_cannot_be_cancelled() -> None:
         backend.jobs.cancel("no such job")
 
 
-async def test_where_the_settings_say_so_a_job_that_is_processed_cannot_be_cancelled_any_more() -> None:
+async def test_cancel_processing_off_protects_processing_jobs() -> None:
     backend, clock = a_backend(cancel_processing=False)
     record = backend.jobs.submit(an_account(), a_request(a_script(10)))
     await clock.advance(0.4)
@@ -96,7 +96,7 @@ async def test_where_the_settings_say_so_a_job_that_is_processed_cannot_be_cance
     assert record.status is JobState.COMPLETED
 
 
-async def test_a_job_whose_worker_is_lost_is_begun_anew_from_its_first_script() -> None:
+async def test_lost_worker_restarts_job_from_first_script() -> None:
     backend, clock = a_backend()
     record = backend.jobs.submit(an_account(), a_request(a_script(10), a_script(10)))
     await clock.advance(1.5)
@@ -115,7 +115,7 @@ async def test_a_job_whose_worker_is_lost_is_begun_anew_from_its_first_script() 
     assert not lost & set(backend.streams.records)
 
 
-async def test_a_job_that_loses_its_worker_too_often_fails_and_says_so() -> None:
+async def test_job_fails_after_too_many_lost_workers() -> None:
     backend, clock = a_backend(simulation_retries=1)
     record = backend.jobs.submit(an_account(), a_request())
     for _ in range(2):
@@ -126,7 +126,7 @@ async def test_a_job_that_loses_its_worker_too_often_fails_and_says_so() -> None
     assert (record.streams, len(backend.streams.records), clock.pending) == ((), 0, [])
 
 
-async def test_a_job_without_a_worker_has_none_to_lose() -> None:
+async def test_job_without_worker_cannot_lose_one() -> None:
     backend, clock = a_backend()
     record = backend.jobs.submit(an_account(), a_request())
     with pytest.raises(ValueError, match="dispatched or processing, got one that is pending"):
@@ -138,7 +138,7 @@ async def test_a_job_without_a_worker_has_none_to_lose() -> None:
         await backend.jobs.lose_worker("no such job")
 
 
-async def test_the_oldest_that_ended_are_forgotten_and_none_that_has_not() -> None:
+async def test_jobs_limit_forgets_only_ended_jobs() -> None:
     backend, clock = a_backend(jobs_limit=2, simulation_workers=1, simulation_pace=0, queued_simulations=20)
     slow = backend.jobs.submit(an_account(priority="low"), a_request(url="http://127.0.0.1/"))
     backend.jobs.cancel(slow.id)
@@ -150,7 +150,7 @@ async def test_the_oldest_that_ended_are_forgotten_and_none_that_has_not() -> No
     assert backend.jobs.get(waiting[0].id) is waiting[0]
 
 
-async def test_closing_ends_every_job_and_what_is_submitted_later_gets_no_worker() -> None:
+async def test_closed_jobs_are_cancelled_and_get_no_worker() -> None:
     backend, clock = a_backend(simulation_workers=2)
     records = [backend.jobs.submit(an_account(), a_request(a_script(30))) for _ in range(4)]
     await clock.advance(1)
@@ -164,7 +164,7 @@ async def test_closing_ends_every_job_and_what_is_submitted_later_gets_no_worker
     assert clock.pending == []
 
 
-async def test_after_a_reset_everything_is_as_at_the_beginning() -> None:
+async def test_reset_restores_the_initial_state() -> None:
     backend, clock = a_backend()
     before = [backend.jobs.submit(an_account(), a_request(a_script(10), a_script(10))) for _ in range(5)]
     await clock.advance(1.5)

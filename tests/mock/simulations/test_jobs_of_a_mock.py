@@ -1,4 +1,4 @@
-"""Jobs of a whole mock: on a real clock, seen from outside, and cut short when it is reset or left."""
+"""Tests of jobs in a whole mock: on a real clock, in the control API, and at its reset and end."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ manual = pytest.mark.odyssey(clock="manual")
 
 
 class Stuck:
-    """A script that never comes."""
+    """A script that is never received."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
@@ -37,7 +37,7 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Stuck:
     return stuck
 
 
-async def test_on_a_real_clock_a_batch_runs_by_itself_at_the_speed_of_the_settings() -> None:
+async def test_batch_runs_on_a_real_clock() -> None:
     async with MockOdyssey(speed=200, simulation_pace=1) as mock:
         request = a_request(
             a_script(60, "It jumps"), a_script(4, image=BROKEN_IMAGE), a_script(4, image=data_url(picture()))
@@ -51,17 +51,17 @@ async def test_on_a_real_clock_a_batch_runs_by_itself_at_the_speed_of_the_settin
         assert [stream.stream_id for stream in record.streams] == list(mock.streams)
 
 
-async def test_a_job_that_is_cancelled_just_as_a_real_clocks_timer_went_off_is_let_be() -> None:
+async def test_cancel_wins_against_a_timer_that_fired() -> None:
     async with MockOdyssey(simulation_dispatch_delay=0) as mock:
         record = mock.jobs.submit(an_account(), a_request())
-        # In the same turn of the loop as that timer, after it, and before the task that it makes.
+        # In the same iteration of the loop as the dispatch timer: after the timer, before the task that it creates.
         asyncio.get_running_loop().call_later(0, mock.jobs.cancel, record.id)
         await mock.wait_for("state", "simulation", LIMIT, job=record.id)
     assert states(record) == [JobState.PENDING, JobState.CANCELLED]
 
 
 @manual
-async def test_a_worker_can_be_lost_in_the_middle_of_a_job(odyssey_mock: MockOdyssey) -> None:
+async def test_worker_can_be_lost_during_processing(odyssey_mock: MockOdyssey) -> None:
     record = odyssey_mock.jobs.submit(an_account(), a_request())
     await odyssey_mock.advance(0.4)
     await odyssey_mock.jobs.lose_worker(record.id)
@@ -71,7 +71,7 @@ async def test_a_worker_can_be_lost_in_the_middle_of_a_job(odyssey_mock: MockOdy
 
 
 @manual
-async def test_the_state_shows_jobs_with_their_streams(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_state_shows_jobs_with_their_streams(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     record = odyssey_mock.jobs.submit(an_account(priority="high"), a_request(a_script(10), a_script(10)))
     await odyssey_mock.advance(0.5)
     state = (await http.get("/_mock/state")).json()
@@ -98,9 +98,7 @@ async def test_the_state_shows_jobs_with_their_streams(odyssey_mock: MockOdyssey
 
 
 @manual
-async def test_a_reset_from_outside_forgets_jobs_whatever_they_are_doing(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient
-) -> None:
+async def test_reset_forgets_jobs_in_every_state(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     for _ in range(6):
         odyssey_mock.jobs.submit(an_account(), a_request(a_script(10), a_script(10)))
     await odyssey_mock.advance(1.5)
@@ -110,7 +108,7 @@ async def test_a_reset_from_outside_forgets_jobs_whatever_they_are_doing(
 
 
 @pytest.mark.parametrize("clock", ["manual", "real"])
-async def test_leaving_a_mock_leaves_no_deadline_and_no_task_of_its_jobs(stuck: Stuck, clock: ClockKind) -> None:
+async def test_stopped_mock_leaves_no_deadlines_or_tasks(stuck: Stuck, clock: ClockKind) -> None:
     async with nothing_left():
         async with MockOdyssey(clock=clock, speed=1000 if clock == "real" else 1, simulation_workers=2) as mock:
             fetching = mock.jobs.submit(an_account(), a_request(url="http://127.0.0.1/script.json"))
@@ -126,7 +124,7 @@ async def test_leaving_a_mock_leaves_no_deadline_and_no_task_of_its_jobs(stuck: 
 
 
 @manual
-async def test_a_job_is_seen_after_its_mock_was_left() -> None:
+async def test_jobs_remain_readable_after_the_mock_stopped() -> None:
     async with MockOdyssey(clock="manual") as mock:
         record = mock.jobs.submit(an_account(), a_request())
         await mock.advance(60)

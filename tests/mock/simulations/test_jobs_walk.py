@@ -1,4 +1,4 @@
-"""Jobs under whatever users, broken workers and clocks may do to them, walked by Hypothesis."""
+"""Random walks (Hypothesis) of jobs: submission, cancellation, lost workers, resets and time in any order."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -52,13 +52,13 @@ async def fetch(url: str, *_: object) -> Script:
 
 
 async def in_turns[T](function: Callable[[], T]) -> T:
-    """In place of a thread: how many turns one of those takes differs from run to run, and Hypothesis repeats runs."""
+    """Replace a thread: its duration in loop iterations would vary, but Hypothesis needs repeatable runs."""
     await turns(2)
     return function()
 
 
 async def turns(count: int) -> None:
-    """Let everybody else have some turns."""
+    """Wait for `count` iterations of the event loop."""
     for _ in range(count):
         turn = asyncio.Event()
         asyncio.get_running_loop().call_soon(turn.set)
@@ -66,7 +66,7 @@ async def turns(count: int) -> None:
 
 
 class JobsWalk(RuleBasedStateMachine):
-    """Real jobs on a real, manual clock; after each step, what must hold whatever was done."""
+    """Real jobs on a manual clock; the invariants are checked after each step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class JobsWalk(RuleBasedStateMachine):
         self.runner.run(step)
 
     def picked(self, number: int) -> JobRecord:
-        """Any job there ever was: it may be forgotten."""
+        """Return one of all submitted jobs; the mock may have forgotten it."""
         return list(self.seen.values())[number % len(self.seen)]
 
     @property
@@ -113,7 +113,7 @@ class JobsWalk(RuleBasedStateMachine):
                 for each in self.backend.jobs.values()
                 if each.account_id == f"acct_{account}" and each.status is JobState.PENDING
             ]
-            # More than the limit where jobs have lost their workers.
+            # Jobs that lost their workers may exceed the limit.
             if len(pending) >= QUEUED:
                 with pytest.raises(QueueFullError) as refusal:
                     self.backend.jobs.submit(an_account(account, priority), request)
@@ -155,7 +155,7 @@ class JobsWalk(RuleBasedStateMachine):
         how=st.sampled_from(["cancel", "lose", "lose", "lose", "reset"]),
     )
     def meddle_while_time_passes(self, number: int, seconds: float, after: int, how: str) -> None:
-        """In the middle of what a deadline has set off, where it awaits a script or a thread."""
+        """Act while a deadline's callback waits for a script or a thread."""
 
         async def meddle() -> None:
             record = self.picked(number)
@@ -187,7 +187,7 @@ class JobsWalk(RuleBasedStateMachine):
             assert record.status is before
             assert before in ENDED or (before is JobState.PROCESSING and not self.settings.cancel_processing)
         except KeyError:
-            assert before in ENDED, "it is forgotten"
+            assert before in ENDED, "expected only ended jobs to be forgotten"
         else:
             assert record.status is JobState.CANCELLED
 
@@ -198,7 +198,7 @@ class JobsWalk(RuleBasedStateMachine):
         except ValueError:
             assert before not in WITH_A_WORKER
         except KeyError:
-            assert before in ENDED, "it is forgotten"
+            assert before in ENDED, "expected only ended jobs to be forgotten"
         else:
             assert before in WITH_A_WORKER
             used_up = retries == self.settings.simulation_retries

@@ -1,4 +1,4 @@
-"""Who gets a worker when, and what those are told who wait, on a clock that is moved by hand."""
+"""Tests of the queue on a manual clock: order, estimates and the limit of pending jobs."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ LONG = 10_000.0
 PENDING, DISPATCHED = JobState.PENDING, JobState.DISPATCHED
 
 
-async def test_workers_take_jobs_as_they_get_free() -> None:
+async def test_free_workers_take_the_next_jobs() -> None:
     backend, clock = a_backend(simulation_workers=2)
     records = [backend.jobs.submit(an_account(), a_request(a_script(10))) for _ in range(4)]
     await clock.advance(LONG)
@@ -30,7 +30,7 @@ async def test_without_workers_every_job_stays_pending() -> None:
 
 
 @given(st.lists(st.sampled_from(PRIORITIES), min_size=1, max_size=8), st.integers(1, 3))
-async def test_jobs_get_workers_by_priority_and_then_as_they_came(priorities: list[Priority], workers: int) -> None:
+async def test_jobs_are_dispatched_by_priority_then_age(priorities: list[Priority], workers: int) -> None:
     backend, clock = a_backend(simulation_workers=workers)
     records = [
         backend.jobs.submit(an_account(f"{number}", priority), a_request(a_script(1 + number)))
@@ -38,13 +38,13 @@ async def test_jobs_get_workers_by_priority_and_then_as_they_came(priorities: li
     ]
     await clock.advance(LONG)
     assert [record.priority for record in records] == priorities
-    # The first find a free worker each, whoever comes after them.
+    # The first jobs find free workers, so later priorities do not matter for them.
     queued = sorted(records[workers:], key=lambda record: -PRIORITIES.index(record.priority))
     expected = [record.dispatched_at for record in (*records[:workers], *queued)]
     assert expected == sorted(at for at in expected if at is not None)
 
 
-async def test_a_job_that_has_a_worker_waiting_for_it_is_not_overtaken() -> None:
+async def test_job_assigned_to_worker_is_not_overtaken() -> None:
     backend, clock = a_backend(simulation_workers=1)
     first = backend.jobs.submit(an_account(), a_request(a_script(10)))
     await clock.advance(0.1)
@@ -53,7 +53,7 @@ async def test_a_job_that_has_a_worker_waiting_for_it_is_not_overtaken() -> None
     assert (first.status, urgent.status) == (DISPATCHED, PENDING)
 
 
-async def test_a_worker_whose_job_was_cancelled_is_free_for_the_next_with_the_whole_delay() -> None:
+async def test_cancel_frees_worker_for_the_next_job() -> None:
     backend, clock = a_backend(simulation_workers=1)
     first, second = (backend.jobs.submit(an_account(), a_request()) for _ in range(2))
     await clock.advance(0.15)
@@ -64,7 +64,7 @@ async def test_a_worker_whose_job_was_cancelled_is_free_for_the_next_with_the_wh
     assert (first.status, second.status) == (JobState.CANCELLED, DISPATCHED)
 
 
-async def test_the_estimate_is_what_is_before_a_job_when_it_comes() -> None:
+async def test_estimate_counts_the_jobs_ahead() -> None:
     backend, clock = a_backend(simulation_workers=1, simulation_pace=60, simulation_duration=60)
 
     def submit(minutes: float, priority: Priority = "normal", url: str | None = None) -> float | None:
@@ -73,20 +73,20 @@ async def test_the_estimate_is_what_is_before_a_job_when_it_comes() -> None:
 
     assert submit(10) == 0.0
     assert submit(2) == 10.0
-    assert submit(3, "high") == 10.0, "it goes before the second"
+    assert submit(3, "high") == 10.0, "expected the high priority before the second job"
     assert submit(1, "low") == 15.0
     await clock.advance(4 * 60)
-    assert submit(61) == 11.0, "six minutes of the first are left, and the low one is behind it"
-    assert submit(1) == 11.0, "what is longer than a stream may be fails at once"
+    assert submit(61) == 11.0, "expected six minutes of the first job, without the low one behind"
+    assert submit(1) == 11.0, "expected no work for a script over the duration limit"
     assert submit(1, url="http://127.0.0.1/script.json") == 12.0
-    assert submit(1) == 12.2, "a script still to be fetched counts as 10 s"
+    assert submit(1) == 12.2, "expected 10 s for a script that is not fetched yet"
 
 
-async def test_the_estimate_counts_what_a_worker_still_has_to_do_from_its_dispatch_on() -> None:
+async def test_estimate_includes_dispatch_and_start_delays() -> None:
     backend, clock = a_backend(simulation_workers=1, simulation_dispatch_delay=60, simulation_start_delay=120)
 
     def estimate() -> float | None:
-        # Cancelled again: each is to see the same job before it, and no other.
+        # Cancel the probe, so that each probe has only the same job ahead.
         probe = backend.jobs.submit(an_account(), a_request())
         backend.jobs.cancel(probe.id)
         return probe.estimated_wait_minutes
@@ -99,7 +99,7 @@ async def test_the_estimate_counts_what_a_worker_still_has_to_do_from_its_dispat
     assert waits == [3.0, 2.5, 2.0, 1.0, 0.0]
 
 
-async def test_the_estimate_counts_on_every_worker() -> None:
+async def test_estimate_takes_every_worker_into_account() -> None:
     backend, _ = a_backend(simulation_workers=2, simulation_pace=60)
     waits = [
         backend.jobs.submit(an_account(), a_request(a_script(minutes))).estimated_wait_minutes
@@ -108,7 +108,7 @@ async def test_the_estimate_counts_on_every_worker() -> None:
     assert waits == [0.0, 0.0, 4.0, 7.0]
 
 
-async def test_one_pending_job_too_many_of_an_account_is_refused_with_the_time_to_come_back() -> None:
+async def test_full_queue_error_has_retry_after() -> None:
     backend, clock = a_backend(simulation_workers=1, queued_simulations=2, simulation_pace=1)
     first = backend.jobs.submit(an_account(), a_request(a_script(30)))
     await clock.advance(0.2)
@@ -124,7 +124,7 @@ async def test_one_pending_job_too_many_of_an_account_is_refused_with_the_time_t
     backend.jobs.submit(an_account(), a_request())
 
 
-async def test_the_time_to_come_back_is_a_second_at_least_and_a_day_at_most() -> None:
+async def test_retry_after_is_between_second_and_day() -> None:
     backend, clock = a_backend(queued_simulations=1)
     backend.jobs.submit(an_account(), a_request())
     with pytest.raises(QueueFullError) as full:
@@ -142,7 +142,7 @@ async def test_the_time_to_come_back_is_a_second_at_least_and_a_day_at_most() ->
         assert full.value.retry_after_seconds == 86_400
 
 
-async def test_a_job_that_lost_its_worker_goes_before_those_that_had_none_but_not_before_a_higher_priority() -> None:
+async def test_requeued_job_goes_first_within_its_priority() -> None:
     backend, clock = a_backend(simulation_workers=1)
     first = backend.jobs.submit(an_account(), a_request())
     second = backend.jobs.submit(an_account(), a_request())

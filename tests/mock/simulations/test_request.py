@@ -1,4 +1,4 @@
-"""What a job is made of, and all that can be wrong with a request for one (protocol.md sections 2 and 8)."""
+"""Tests of the validation of job requests (protocol.md sections 2 and 8)."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ CAT = Script((ScriptAction(0, "start", "A cat"), ScriptAction(9000, "end")))
 
 
 def faults_of(body: Any) -> dict[tuple[str | int, ...], str]:
-    """The type of each fault by its place."""
+    """Return the type of each fault by its place."""
     with pytest.raises(InvalidRequestError) as caught:
         read_request(body)
     answer = answer_to(caught.value)
@@ -27,7 +27,7 @@ def faults_of(body: Any) -> dict[tuple[str | int, ...], str]:
     faults: Any = answer.detail
     assert all(fault.keys() == {"loc", "msg", "type"} and fault["msg"] for fault in faults)
     by_place = {tuple(fault["loc"]): str(fault["type"]) for fault in faults}
-    assert len(by_place) == len(faults), "two faults at one place"
+    assert len(by_place) == len(faults), "expected at most one fault for each place"
     return by_place
 
 
@@ -42,12 +42,12 @@ def faults_of(body: Any) -> dict[tuple[str | int, ...], str]:
         ({"script": GOOD, "output_video": False, "x": 1}, JobRequest((CAT,), None, portrait=True, bypass=False)),
     ],
 )
-def test_a_job_without_a_fault(body: dict[str, Any], request_: JobRequest) -> None:
+def test_valid_request_is_parsed(body: dict[str, Any], request_: JobRequest) -> None:
     assert read_request(body) == request_
 
 
 @pytest.mark.parametrize("body", [None, [], [GOOD], "script", 7, True])
-def test_a_job_is_an_object(body: object) -> None:
+def test_body_must_be_an_object(body: object) -> None:
     assert faults_of(body) == {("body",): "dict_type"}
 
 
@@ -61,11 +61,11 @@ def test_a_job_is_an_object(body: object) -> None:
         {"script": GOOD, "scripts": [GOOD], "script_url": URL},
     ],
 )
-def test_a_job_has_exactly_one_of_script_scripts_and_script_url(sources: dict[str, Any]) -> None:
+def test_exactly_one_script_source_is_required(sources: dict[str, Any]) -> None:
     assert faults_of(sources) == {("body",): "value_error"}
 
 
-def test_a_source_that_is_null_is_not_nothing() -> None:
+def test_null_source_counts_as_a_value() -> None:
     assert faults_of({"script": GOOD, "scripts": None, "script_url": None}) == {
         ("body",): "value_error",
         ("body", "scripts"): "list_type",
@@ -87,9 +87,7 @@ def test_a_source_that_is_null_is_not_nothing() -> None:
         ),
     ],
 )
-def test_the_faults_of_a_batch_are_told_for_each_of_its_scripts(
-    scripts: object, faults: dict[tuple[str | int, ...], str]
-) -> None:
+def test_faults_name_the_script_of_the_batch(scripts: object, faults: dict[tuple[str | int, ...], str]) -> None:
     assert faults_of({"scripts": scripts}) == faults
 
 
@@ -118,7 +116,7 @@ def test_the_faults_of_a_batch_are_told_for_each_of_its_scripts(
         ("http://localhost/\ud800", "url_parsing"),
     ],
 )
-def test_a_script_url_is_http_or_https_with_a_host(url: object, kind: str) -> None:
+def test_script_url_must_be_http_with_host(url: object, kind: str) -> None:
     body = {"script_url": url}
     assert faults_of(body) == {("body", "script_url"): kind}
     with pytest.raises(InvalidRequestError) as caught:
@@ -127,17 +125,17 @@ def test_a_script_url_is_http_or_https_with_a_host(url: object, kind: str) -> No
 
 
 @pytest.mark.parametrize("url", [URL, "HTTPS://Example.COM", "http://[::1]:8000/a?b#c", "https://u:p@example.com/"])
-def test_a_script_url_is_kept_as_it_came(url: str) -> None:
+def test_script_url_is_kept_unchanged(url: str) -> None:
     assert read_request({"script_url": url}).script_url == url
 
 
 @pytest.mark.parametrize("field", ["portrait", "output_video", "bypass_vlm_expansion"])
 @pytest.mark.parametrize("value", [None, 0, 1, "true", [], {}])
-def test_flags_are_true_or_false(field: str, value: object) -> None:
+def test_flags_must_be_booleans(field: str, value: object) -> None:
     assert faults_of({"script": GOOD, field: value}) == {("body", field): "bool_type"}
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     body = {"script": [START], "scripts": [[END]], "script_url": "ftp://x", "portrait": 1, "bypass_vlm_expansion": 0}
     assert faults_of(body) == {
         ("body",): "value_error",
@@ -159,7 +157,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES | st.dictionaries(NAMES, VALUES))
-def test_any_body_is_a_request_or_has_faults(body: Any) -> None:
+def test_any_body_is_valid_or_has_faults(body: Any) -> None:
     try:
         request = read_request(body)
     except InvalidRequestError:

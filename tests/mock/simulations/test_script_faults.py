@@ -1,4 +1,4 @@
-"""How the faults of a script are told: each one, in words that are short and can be shown."""
+"""Tests of the error text of an invalid script."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from odyssey_mock.simulations.scripts import ScriptFaultsError, read_script
 from tests.support.entries import END, INTERACT, at, start
 
 
-def test_every_fault_says_what_was_expected_and_what_came() -> None:
+def test_every_fault_states_expected_and_received() -> None:
     script = [start(prompt=7, size=3), at("soon", INTERACT), {"timestamp_ms": 1, "end": [], "start": {}}, None]
     with pytest.raises(ScriptFaultsError) as caught:
         read_script(script, "script")
@@ -21,13 +21,13 @@ def test_every_fault_says_what_was_expected_and_what_came() -> None:
     ]
 
 
-def test_of_several_faults_at_one_place_the_first_is_told() -> None:
+def test_first_fault_of_a_place_is_reported() -> None:
     with pytest.raises(ScriptFaultsError) as caught:
         read_script([at(0, INTERACT)], "script")
     assert str(caught.value) == "script[0]: expected a start, as the first entry; got interact"
 
 
-def test_of_very_many_faults_the_text_has_the_first_and_how_many_there_are_more() -> None:
+def test_text_of_many_faults_is_shortened() -> None:
     with pytest.raises(ScriptFaultsError) as caught:
         read_script([None] * 1000, "script")
     text = str(caught.value)
@@ -38,7 +38,7 @@ def test_of_very_many_faults_the_text_has_the_first_and_how_many_there_are_more(
     assert len(caught.value.faults) == 1000
 
 
-def test_what_came_is_shown_shortly_whatever_it_is() -> None:
+def test_received_values_are_shown_shortened_and_printable() -> None:
     script = [start(prompt=10**5000, **{"k" * 5000: 1, "line\nbreak\ud800": 2}), at("t" * 5000, END)]
     with pytest.raises(ScriptFaultsError) as caught:
         read_script(script, "script")

@@ -1,4 +1,4 @@
-"""Fetching a script from a URL: a real server on loopback answers well, badly, slowly, for ever or not at all."""
+"""Tests of fetching a script from a real loopback server: valid, invalid, slow, endless and missing responses."""
 
 import asyncio
 import gzip
@@ -11,7 +11,7 @@ from odyssey_mock.simulations.script_url import fetch_script
 from tests.support.script_server import CAT, LIMIT, NETWORK, SCRIPT, left, ok, refusal, serving, settings
 
 
-async def test_a_script_is_fetched_and_the_connection_closed() -> None:
+async def test_fetch_closes_the_connection() -> None:
     async with serving(ok(SCRIPT)) as server:
         assert await fetch_script(f"{server.url}?v=1#end", settings(), NETWORK) == CAT
         await left(server)
@@ -28,15 +28,15 @@ async def test_a_script_is_fetched_and_the_connection_closed() -> None:
         b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n" + b"%x\r\n%b\r\n0\r\n\r\n" % (len(SCRIPT), SCRIPT),
         b"HTTP/1.1 103 Early Hints\r\n\r\n" + ok(SCRIPT),
     ],
-    ids=["with a byte order mark", "of another 2xx", "in chunks", "after hints"],
+    ids=["byte order mark", "another 2xx", "chunked", "after hints"],
 )
-async def test_a_script_may_come(answer: bytes) -> None:
+async def test_valid_response_forms_are_accepted(answer: bytes) -> None:
     async with serving(answer) as server:
         assert await fetch_script(server.url, settings(), NETWORK) == CAT
         await left(server)
 
 
-async def test_a_script_of_the_largest_size_comes_and_one_a_byte_larger_does_not() -> None:
+async def test_size_limit_is_exact() -> None:
     for size, comes in ((len(SCRIPT), True), (len(SCRIPT) - 1, False)):
         async with serving(ok(SCRIPT)) as server:
             if comes:
@@ -46,19 +46,19 @@ async def test_a_script_of_the_largest_size_comes_and_one_a_byte_larger_does_not
 
 
 BAD_ANSWERS = {
-    "too large, and says so": (
+    "Content-Length over the limit": (
         b"HTTP/1.1 200 OK\r\nContent-Length: 10001\r\n\r\n",
         "expected at most 10000 bytes (setting script_url_bytes), got 10001",
     ),
-    "so large that no number says it": (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", "got"),
+    "Content-Length of 5000 digits": (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", "got"),
     "a gzip bomb": (
         ok(gzip.compress(b" " * 1_000_000), "Content-Encoding: gzip"),
         "expected no content coding (Accept-Encoding: identity), got 'gzip'",
     ),
-    "coded several times": (ok(SCRIPT, "Content-Encoding: identity, br"), "got one in 'identity, br'"),
+    "several content codings": (ok(SCRIPT, "Content-Encoding: identity, br"), "got 'identity, br'"),
     "not found": (ok(b"nope", status="404 Not Found"), "expected status 2xx, got 404 Not Found"),
-    "a defect": (ok(b"", status="500 Internal Server Error"), "expected status 2xx, got 500 Internal Server Error"),
-    "a status nobody knows": (ok(b"", status="799 Odd"), "expected status 2xx, got 799 Odd"),
+    "server error": (ok(b"", status="500 Internal Server Error"), "expected status 2xx, got 500 Internal Server Error"),
+    "unknown status": (ok(b"", status="799 Odd"), "expected status 2xx, got 799 Odd"),
     "a redirect": (
         ok(b"", "Location: http://127.0.0.1/other.json", status="302 Found"),
         "expected status 2xx, got 302 Found; redirects are not followed",
@@ -69,13 +69,13 @@ BAD_ANSWERS = {
     "no JSON": (ok(b"<html><body>Hello, this is a page</body></html>"), "expected a script as JSON, got '<html>"),
     "no UTF-8": (ok(b"[\xff]"), "expected a script as JSON"),
     "not a number": (ok(b"[NaN]"), "expected a script as JSON"),
-    "nested without end": (ok(b"[" * 9_999), "expected a script as JSON"),
-    "half of it": (ok(SCRIPT[:50]), "expected a script as JSON"),
+    "too deeply nested": (ok(b"[" * 9_999), "expected a script as JSON"),
+    "truncated": (ok(SCRIPT[:50]), "expected a script as JSON"),
     "no array": (
         ok(b'{"script": []}'),
         "expected a valid script; script: expected an array of entries, got an object",
     ),
-    "faults": (
+    "invalid script": (
         ok(b'[{"timestamp_ms": 0, "start": {}}, {"timestamp_ms": 0, "end": {}}]'),
         "expected a valid script; script[0].start.prompt: expected text that UTF-8 can hold, got nothing",
     ),
@@ -83,7 +83,7 @@ BAD_ANSWERS = {
 
 
 @pytest.mark.parametrize(("answer", "why"), BAD_ANSWERS.values(), ids=BAD_ANSWERS)
-async def test_an_answer_that_is_no_script_is_told_from_others(answer: bytes, why: str) -> None:
+async def test_invalid_response_is_rejected_with_reason(answer: bytes, why: str) -> None:
     async with serving(answer) as server:
         text = await refusal(server.url)
         assert text.startswith(f"script_url {server.url}: ")
@@ -98,15 +98,15 @@ async def test_an_answer_that_is_no_script_is_told_from_others(answer: bytes, wh
         (b"HTTP/1.1 200 OK\r\n\r\n", b" " * 4096),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1000\r\n" + b" " * 4096 + b"\r\n"),
     ],
-    ids=["of no length told", "in chunks"],
+    ids=["no length", "chunked"],
 )
-async def test_a_body_without_end_is_read_only_up_to_the_limit(head: bytes, piece: bytes) -> None:
+async def test_endless_body_is_read_up_to_limit(head: bytes, piece: bytes) -> None:
     async with serving(head, then=repeat(piece)) as server:
         assert "expected at most 10000 bytes (setting script_url_bytes), got more" in await refusal(server.url)
         await left(server)
 
 
-async def test_a_server_that_closes_too_early_is_told() -> None:
+async def test_truncated_response_is_rejected() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(ok(SCRIPT)[:-5])
@@ -118,16 +118,16 @@ async def test_a_server_that_closes_too_early_is_told() -> None:
 
 
 SLOW = {
-    "nothing comes": ((), (), None),
-    "a head, and no body": ((ok(SCRIPT)[: -len(SCRIPT)],), (), None),
+    "no response": ((), (), None),
+    "a head without a body": ((ok(SCRIPT)[: -len(SCRIPT)],), (), None),
     "a head that trickles": ((b"HTTP/1.1 200 OK\r\nX-Slow: ",), repeat(b"z"), 0.01),
     "a body that trickles": ((b"HTTP/1.1 200 OK\r\n\r\n[",), repeat(b" "), 0.01),
-    "hints without end": ((), repeat(b"HTTP/1.1 103 Early Hints\r\n\r\n"), 0.01),
+    "endless hints": ((), repeat(b"HTTP/1.1 103 Early Hints\r\n\r\n"), 0.01),
 }
 
 
 @pytest.mark.parametrize(("parts", "then", "every"), SLOW.values(), ids=SLOW)
-async def test_a_server_has_a_time_for_all_of_it(
+async def test_timeout_covers_the_whole_response(
     parts: tuple[bytes, ...], then: Iterable[bytes], every: float | None
 ) -> None:
     async with serving(*parts, then=then, every=every) as server:
@@ -139,7 +139,7 @@ async def test_a_server_has_a_time_for_all_of_it(
         await left(server)
 
 
-async def test_a_server_that_is_not_there_is_told() -> None:
+async def test_refused_connection_is_reported() -> None:
     with NETWORK.listen("127.0.0.1", 0) as reserved:
         port = reserved.getsockname()[1]
     text = await refusal(f"http://127.0.0.1:{port}/cat.json")
@@ -149,7 +149,7 @@ async def test_a_server_that_is_not_there_is_told() -> None:
 
 
 @pytest.mark.parametrize(("scheme", "head"), [("http", b"\r\n\r\n"), ("https", b"\x16")], ids=["http", "https"])
-async def test_a_fetch_that_is_cancelled_closes_its_connection(scheme: str, head: bytes) -> None:
+async def test_cancelled_fetch_closes_its_connection(scheme: str, head: bytes) -> None:
     async with serving(head=head) as server:
         fetch = asyncio.create_task(fetch_script(f"{scheme}{server.url.removeprefix('http')}", settings(), NETWORK))
         async with asyncio.timeout(LIMIT):

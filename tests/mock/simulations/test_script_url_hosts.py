@@ -1,4 +1,4 @@
-"""Whom a script URL may make the mock ask, and what it tells them: other hosts, odd URLs, TLS, proxies, secrets."""
+"""Tests of which hosts a script URL may name, and of unusual URLs, TLS, proxies and secrets."""
 
 import asyncio
 from pathlib import Path
@@ -11,15 +11,13 @@ from odyssey_mock.system_network import SystemNetwork
 from tests.support.script_server import CAT, NETWORK, SCRIPT, Server, certified, left, ok, refusal, serving, settings
 
 
-async def test_https_is_spoken_where_it_is_asked_for() -> None:
+async def test_https_url_uses_tls() -> None:
     async with serving(b"HTTP/1.1 400 Bad Request\r\n\r\n", head=b"") as server:
         assert "expected an HTTP response, got SSLError" in await refusal(server.url.replace("http:", "https:"))
         await left(server)
 
 
-async def test_a_script_is_fetched_over_tls_from_a_server_that_is_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_https_fetch_verifies_the_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tls = certified(tmp_path, "127.0.0.1")
     async with serving(ok(SCRIPT), tls=tls) as server:
         url = server.url.replace("http:", "https:")
@@ -31,14 +29,14 @@ async def test_a_script_is_fetched_over_tls_from_a_server_that_is_trusted(
         assert "got SSLCertVerificationError" in await refusal(f"https://localhost:{server.port}/")
 
 
-async def test_a_tls_handshake_has_its_time_too() -> None:
+async def test_timeout_covers_the_tls_handshake() -> None:
     async with serving(head=b"") as server:
         text = await refusal(server.url.replace("http:", "https:"), using=settings(timeout=0.15))
         assert "expected a script within 0.15 s" in text
         await left(server)
 
 
-async def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(ok(SCRIPT)) as server, serving() as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -48,7 +46,7 @@ async def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPa
     assert proxy.opened == 0
 
 
-async def test_what_is_secret_in_a_url_is_neither_sent_nor_shown() -> None:
+async def test_secrets_of_a_url_are_not_exposed() -> None:
     async with serving(ok(b"{}")) as server:
         url = server.url.replace("//", "//user:pass1@") + "?key=s3cret#s3cret"
         text = await refusal(url)
@@ -58,7 +56,7 @@ async def test_what_is_secret_in_a_url_is_neither_sent_nor_shown() -> None:
     (request,) = server.requests
     assert "authorization" not in request.lower()
     assert "pass1" not in request
-    assert "key=s3cret" in request, "a query is part of what is asked for"
+    assert "key=s3cret" in request, "expected the query in the request"
 
 
 FOREIGN = [
@@ -84,11 +82,11 @@ FOREIGN = [
     "http://169.254.169.254/latest/meta-data/",
     "http://ip6-localhost:{port}/",
 ]
-"""URLs of other hosts, some of which would come to this machine all the same."""
+"""URLs of hosts that are not allowed, although some of them resolve to this machine."""
 
 
 @pytest.mark.parametrize("url", FOREIGN)
-async def test_no_other_host_is_asked_whatever_it_looks_like(url: str) -> None:
+async def test_host_outside_the_setting_is_rejected(url: str) -> None:
     async with serving(ok(SCRIPT)) as server:
         text = await refusal(url.format(port=server.port))
     assert "expected a host of the setting script_url_hosts (localhost, 127.0.0.1, ::1), got " in text
@@ -119,7 +117,7 @@ async def test_no_other_host_is_asked_whatever_it_looks_like(url: str) -> None:
         "http://localhost\\:{port}/",
     ],
 )
-async def test_what_is_no_http_url_is_not_asked_for(url: str) -> None:
+async def test_invalid_url_is_rejected_without_request(url: str) -> None:
     async with serving(ok(SCRIPT)) as server:
         text = await refusal(url.format(port=server.port))
     assert text == "script_url: expected an http or https URL with a host, such as http://localhost/script.json"
@@ -127,7 +125,7 @@ async def test_what_is_no_http_url_is_not_asked_for(url: str) -> None:
 
 
 class Elsewhere(SystemNetwork):
-    """A network whose every host is one server; it writes down who was meant."""
+    """A network that connects every host to one server, and records the requested host."""
 
     def __init__(self, server: Server) -> None:
         self._port = server.port
@@ -153,7 +151,7 @@ class Elsewhere(SystemNetwork):
         ("http://b\u00fccher.example/", ("b\u00fccher.example", 80, False), "xn--bcher-kva.example"),
     ],
 )
-async def test_a_host_that_is_allowed_may_be_written_in_several_ways(
+async def test_equivalent_forms_of_allowed_hosts_are_accepted(
     url: str, dialled: tuple[str, int, bool], host: str
 ) -> None:
     hosts = (*Settings().script_url_hosts, "Scripts.Example", "2001:db8:0::1", "b\u00fccher.example")
@@ -174,7 +172,7 @@ async def test_a_host_that_is_allowed_may_be_written_in_several_ways(
         ("//localhost/~me;v=1", "//localhost/~me;v=1"),
     ],
 )
-async def test_a_path_is_asked_for_in_ascii_and_in_one_line(path: str, target: str) -> None:
+async def test_path_is_percent_encoded_to_ascii(path: str, target: str) -> None:
     async with serving(ok(SCRIPT)) as server:
         assert await fetch_script(f"http://127.0.0.1:{server.port}{path}", settings(), NETWORK) == CAT
     assert server.requests[0].splitlines()[0] == f"GET {target} HTTP/1.1"
@@ -191,22 +189,22 @@ async def test_a_path_is_asked_for_in_ascii_and_in_one_line(path: str, target: s
         "http://\u2100localhost/",
     ],
 )
-async def test_a_url_that_others_might_read_otherwise_is_none(url: str) -> None:
+async def test_ambiguous_url_is_rejected(url: str) -> None:
     assert await refusal(url) == (
         "script_url: expected an http or https URL with a host, such as http://localhost/script.json"
     )
 
 
-async def test_no_host_is_asked_where_none_is_allowed() -> None:
+async def test_empty_host_setting_rejects_every_host() -> None:
     text = await refusal("http://localhost/", using=settings(hosts=()))
     assert "expected a host of the setting script_url_hosts (none), got 'localhost'" in text
 
 
-async def test_a_name_that_cannot_be_looked_up_is_told() -> None:
+async def test_unresolvable_name_is_reported() -> None:
     host = "x" * 70
     assert "expected an HTTP response, got Unicode" in await refusal(f"http://{host}/", using=settings(hosts=(host,)))
 
 
-async def test_a_long_url_is_shown_in_part() -> None:
+async def test_long_url_is_shortened_in_error() -> None:
     text = await refusal(f"http://evil.example/{'x' * 60_000}")
     assert len(text) < 500

@@ -1,4 +1,4 @@
-"""What a script says, and all that can be wrong with one, each fault at its place (protocol.md section 8)."""
+"""Tests of the parsing and validation of scripts (protocol.md section 8)."""
 
 import base64
 from typing import Any
@@ -14,15 +14,15 @@ from tests.support.streams import data_url, picture
 
 
 def faults_of(script: object, *loc: str | int) -> dict[tuple[str | int, ...], str]:
-    """The type of each fault by its place."""
+    """Return the type of each fault by its place."""
     with pytest.raises(ScriptFaultsError) as caught:
         read_script(script, *loc)
     by_place = {tuple(fault["loc"]): fault["type"] for fault in caught.value.faults}
-    assert len(by_place) == len(caught.value.faults), "two faults at one place"
+    assert len(by_place) == len(caught.value.faults), "expected at most one fault for each place"
     return by_place
 
 
-def test_a_script_without_a_fault_is_its_actions_in_order() -> None:
+def test_valid_script_is_its_actions_in_order() -> None:
     image = data_url(picture())
     script = read_script([start(image=image), INTERACT, at(3000.0, INTERACT), END], "body", "script")
     assert script == Script(
@@ -37,25 +37,25 @@ def test_a_script_without_a_fault_is_its_actions_in_order() -> None:
     assert all(type(action.timestamp_ms) is int for action in script.actions)
 
 
-def test_an_image_is_not_in_the_repr_of_its_action() -> None:
+def test_image_is_not_in_repr_of_action() -> None:
     assert "base64" not in repr(read_script([start(image=data_url(picture())), END]))
 
 
 @pytest.mark.parametrize("script", [None, True, 7, 7.5, "cat.json", {}, {"script": [START, END]}])
-def test_a_script_is_an_array(script: object) -> None:
+def test_script_must_be_an_array(script: object) -> None:
     assert faults_of(script, "body", "script") == {("body", "script"): "list_type"}
 
 
-def test_a_script_is_not_empty() -> None:
+def test_script_must_not_be_empty() -> None:
     assert faults_of([], "body", "scripts", 2) == {("body", "scripts", 2): "too_short"}
 
 
 @pytest.mark.parametrize("entry", [None, False, 0, "end", [], [0, "end"]])
-def test_an_entry_is_an_object(entry: object) -> None:
+def test_entry_must_be_an_object(entry: object) -> None:
     assert faults_of([START, entry, END]) == {(1,): "dict_type"}
 
 
-def test_an_entry_has_no_other_keys() -> None:
+def test_unknown_keys_of_an_entry_are_rejected() -> None:
     script = [START, {**INTERACT, "duration": 3, "": None}, END]
     assert faults_of(script) == {(1, "duration"): "extra_forbidden", (1, ""): "extra_forbidden"}
 
@@ -77,20 +77,20 @@ def test_an_entry_has_no_other_keys() -> None:
         (10**400, "less_than_equal"),
     ],
 )
-def test_a_time_is_a_whole_number_of_milliseconds(time: object, kind: str) -> None:
+def test_time_must_be_whole_milliseconds(time: object, kind: str) -> None:
     assert faults_of([START, at(time, INTERACT), END]) == {(1, "timestamp_ms"): kind}
 
 
-def test_a_time_is_there() -> None:
+def test_time_is_required() -> None:
     assert faults_of([START, {"interact": {"prompt": ""}}, END]) == {(1, "timestamp_ms"): "missing"}
 
 
 @pytest.mark.parametrize("time", [0, -0.0, 0.0])
-def test_a_time_may_be_written_as_a_whole_float(time: float) -> None:
+def test_time_may_be_a_whole_float(time: float) -> None:
     assert read_script([at(time, START), END]).actions[0].timestamp_ms == 0
 
 
-def test_the_latest_time_there_is_can_be_the_end() -> None:
+def test_end_may_be_at_the_latest_time() -> None:
     assert read_script([START, at(2**53 - 1, END)]).duration_ms == 2**53 - 1
 
 
@@ -105,14 +105,12 @@ def test_the_latest_time_there_is_can_be_the_end() -> None:
         ({"interact": {}, "end": {"x": 1}}, {(1, "interact", "prompt"): "missing", (1, "end", "x"): "extra_forbidden"}),
     ],
 )
-def test_an_entry_has_exactly_one_action_and_a_null_is_not_nothing(
-    actions: Entry, also: dict[tuple[str | int, ...], str]
-) -> None:
+def test_entry_must_have_exactly_one_action(actions: Entry, also: dict[tuple[str | int, ...], str]) -> None:
     assert faults_of([START, {"timestamp_ms": 3000, **actions}, END]) == {(1,): "value_error", **also}
 
 
 @pytest.mark.parametrize("value", [None, False, 0, "A cat", []])
-def test_an_action_is_an_object(value: object) -> None:
+def test_action_must_be_an_object(value: object) -> None:
     script = [at(0, {"start": value}), at(1, {"interact": value}), at(2, {"end": value})]
     assert faults_of(script) == {
         (0, "start"): "dict_type",
@@ -121,7 +119,7 @@ def test_an_action_is_an_object(value: object) -> None:
     }
 
 
-def test_an_action_has_no_other_keys() -> None:
+def test_unknown_keys_of_an_action_are_rejected() -> None:
     fields = {"prompt": "", "image": data_url(picture()), "portrait": True}
     script = [at(0, {"start": fields}), at(1, {"interact": fields}), at(2, {"end": fields})]
     assert faults_of(script) == dict.fromkeys(
@@ -147,13 +145,13 @@ def test_an_action_has_no_other_keys() -> None:
         ({"prompt": "half of a cat \ud83d"}, "string_unicode"),
     ],
 )
-def test_a_prompt_is_text(fields: Entry, kind: str) -> None:
+def test_prompt_must_be_text(fields: Entry, kind: str) -> None:
     script = [at(0, {"start": fields}), at(1, {"interact": fields}), END]
     assert faults_of(script) == {(0, "start", "prompt"): kind, (1, "interact", "prompt"): kind}
 
 
 @pytest.mark.parametrize("prompt", ["", " ", "Eine Katze, 猫, \U0001f408", "\x00\n"])
-def test_a_prompt_may_be_any_text_and_empty(prompt: str) -> None:
+def test_prompt_may_be_any_text(prompt: str) -> None:
     script = read_script([at(0, {"start": {"prompt": prompt}}), at(1, {"interact": {"prompt": prompt}}), END])
     assert [action.prompt for action in script.actions] == [prompt, prompt, ""]
 
@@ -184,12 +182,12 @@ def test_a_prompt_may_be_any_text_and_empty(prompt: str) -> None:
         ("data:image/png;base64,Käse", "value_error"),
     ],
 )
-def test_an_image_is_a_data_url_in_base64(image: object, kind: str) -> None:
+def test_image_must_be_a_base64_data_url(image: object, kind: str) -> None:
     assert faults_of([start(image=image), END]) == {(0, "start", "image"): kind}
 
 
 @given(st.binary(min_size=1, max_size=40), st.sampled_from(["png", "jpeg", "svg+xml", "vnd.x-y.z"]))
-def test_an_image_that_passes_can_be_decoded_when_the_job_runs(data: bytes, kind: str) -> None:
+def test_accepted_image_can_be_decoded_later(data: bytes, kind: str) -> None:
     image = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     action = read_script([start(image=image), END]).actions[0]
     assert action.image == image
@@ -201,34 +199,37 @@ ORDER = {
     "the first entry is a start": ([at(0, INTERACT), END], {(0,)}),
     "no other entry is a start": ([START, at(1, START), at(2, START), END], {(1,), (2,)}),
     "the last entry is an end": ([START, INTERACT], {(1,)}),
-    "the last entry is no start": ([START, at(1, START)], {(1,)}),
+    "the last entry is not a start": ([START, at(1, START)], {(1,)}),
     "no other entry is an end": ([START, at(1, END), INTERACT, END], {(1,)}),
     "a start alone": ([START], {(0,)}),
     "an end alone": ([END], {(0,), (0, "timestamp_ms")}),
     "an end alone, at 0": ([at(0, END)], {(0,), (0, "timestamp_ms")}),
     "an interaction alone": ([at(0, INTERACT)], {(0,)}),
     "times do not go back": ([START, at(5, INTERACT), at(4, END)], {(2, "timestamp_ms")}),
-    "nor below a time further up": (
+    "times do not go below an earlier time": (
         [START, at(5, INTERACT), at(3, INTERACT), at(4, INTERACT), at(5, END)],
         {(2, "timestamp_ms"), (3, "timestamp_ms")},
     ),
-    "nor below that of a first entry that is not at 0": (
+    "times do not go below an invalid first time": (
         [at(5, START), at(4, INTERACT), at(5, END)],
         {(0, "timestamp_ms"), (1, "timestamp_ms")},
     ),
     "the end is above 0": ([START, at(0, INTERACT), at(0, END)], {(2, "timestamp_ms")}),
     "an end that is not the last may be at 0": ([START, at(0, END), END], {(1,)}),
-    "a time that is none is passed over": (
+    "an invalid time is ignored in the order": (
         [START, at(5, INTERACT), at("7", INTERACT), at(6, INTERACT), END],
         {(2, "timestamp_ms")},
     ),
-    "an entry without one action has no place in the order": ([{"timestamp_ms": 0}, INTERACT, END], {(0,)}),
-    "an entry that is none has neither": ([None, at(5, INTERACT), None, at(4, END)], {(0,), (2,), (3, "timestamp_ms")}),
-    "an action that is broken has its place all the same": (
+    "an entry without an action is ignored in the order": ([{"timestamp_ms": 0}, INTERACT, END], {(0,)}),
+    "an entry that is not an object is ignored in the order": (
+        [None, at(5, INTERACT), None, at(4, END)],
+        {(0,), (2,), (3, "timestamp_ms")},
+    ),
+    "an invalid action still counts in the order": (
         [START, at(1, {"start": 7}), {"end": None}],
         {(1,), (1, "start"), (2, "end"), (2, "timestamp_ms")},
     ),
-    "keys nobody knows do not matter for the order": (
+    "unknown keys do not affect the order": (
         [at(1, {"interact": {"prompt": ""}, "x": 1}), END],
         {(0,), (0, "x"), (0, "timestamp_ms")},
     ),
@@ -236,7 +237,7 @@ ORDER = {
 
 
 @pytest.mark.parametrize(("script", "places"), ORDER.values(), ids=ORDER)
-def test_actions_and_times_are_in_order(script: list[Entry], places: set[tuple[str | int, ...]]) -> None:
+def test_actions_and_times_must_be_in_order(script: list[Entry], places: set[tuple[str | int, ...]]) -> None:
     assert set(faults_of(script)) == places
 
 
@@ -255,7 +256,7 @@ JSON_VALUES = st.recursive(
 
 @st.composite
 def near_scripts(draw: st.DrawFn) -> object:
-    """Scripts with a fault here and there, and some with none."""
+    """Draw scripts with up to three faults."""
     script: list[Any] = [START, *draw(st.lists(st.sampled_from([INTERACT, START, END]), max_size=3)), END]
     for _ in range(draw(st.integers(0, 3))):
         index = draw(st.integers(0, len(script) - 1))
@@ -267,7 +268,7 @@ def near_scripts(draw: st.DrawFn) -> object:
 
 
 @given(JSON_VALUES | near_scripts(), st.lists(st.integers(0, 9) | st.text(max_size=3), max_size=3))
-def test_any_json_is_a_script_or_has_faults_below_its_place(value: object, loc: list[str | int]) -> None:
+def test_any_json_is_valid_or_has_faults(value: object, loc: list[str | int]) -> None:
     faults: list[Any] = []
     text = ""
     try:
@@ -288,7 +289,7 @@ def test_any_json_is_a_script_or_has_faults_below_its_place(value: object, loc: 
 
 
 @given(st.lists(st.integers(0, 2**53 - 1), max_size=5).map(sorted), st.text(max_size=20))
-def test_times_that_do_not_go_back_and_any_prompt_make_a_script(times: list[int], prompt: str) -> None:
+def test_sorted_times_and_any_prompt_are_valid(times: list[int], prompt: str) -> None:
     end = max([1, *times])
     entries = [at(time, {"interact": {"prompt": prompt}}) for time in times]
     script = read_script([START, *entries, at(end, END)])

@@ -1,4 +1,4 @@
-"""What comes of a script: which frame an action shows in, how many there are, and what makes a stream fail."""
+"""Tests of the conversion of scripts to timelines: frames of actions, durations and failures."""
 
 import io
 from fractions import Fraction
@@ -30,7 +30,7 @@ def plan_of(script: Script, settings: Settings = SETTINGS, *, portrait: bool = T
 @given(times, rates)
 @example(5000, 20)
 @example(2**53 - 1, 240)
-def test_an_action_shows_from_the_first_frame_that_is_not_before_it(timestamp_ms: int, fps: int) -> None:
+def test_action_shows_from_first_frame_at_its_time(timestamp_ms: int, fps: int) -> None:
     frame = frame_of(timestamp_ms, fps)
     at = Fraction(timestamp_ms, 1000)
     assert Fraction(frame, fps) >= at
@@ -38,14 +38,14 @@ def test_an_action_shows_from_the_first_frame_that_is_not_before_it(timestamp_ms
 
 
 @given(times, rates)
-def test_a_video_has_exactly_the_frames_whose_time_is_before_the_end(timestamp_ms: int, fps: int) -> None:
+def test_video_has_the_frames_before_the_end(timestamp_ms: int, fps: int) -> None:
     frames = frame_of(timestamp_ms, fps)
     end = Fraction(timestamp_ms, 1000)
     assert frames == 0 or Fraction(frames - 1, fps) < end
     assert Fraction(frames, fps) >= end
 
 
-def test_fifteen_seconds_at_twenty_frames_a_second_are_300_frames_that_change_at_100_and_200() -> None:
+def test_script_of_fifteen_seconds_has_300_frames() -> None:
     script = Script(
         (
             ScriptAction(0, "start", "A serene mountain landscape"),
@@ -67,16 +67,14 @@ def test_fifteen_seconds_at_twenty_frames_a_second_are_300_frames_that_change_at
     )
 
 
-def test_a_portrait_stream_is_upright_and_bypassed_prompts_are_as_they_came() -> None:
+def test_portrait_and_bypass_are_applied() -> None:
     plan = plan_of(a_script(2, "It looks out"))
     assert plan.timeline.size == Size(704, 1280)
     assert [change.prompt for change in plan.timeline.changes] == ["A cat", "It looks out"]
 
 
 @given(st.lists(st.integers(0, 4000), max_size=8), st.integers(1, 4000), rates)
-def test_any_times_that_do_not_go_back_make_a_timeline_with_a_frame_or_more(
-    changes: list[int], end: int, fps: int
-) -> None:
+def test_sorted_times_make_a_valid_timeline(changes: list[int], end: int, fps: int) -> None:
     moments = sorted(min(each, end) for each in changes)
     interactions = [ScriptAction(moment, "interact", str(moment)) for moment in moments]
     plan = plan_of(Script((ScriptAction(0, "start", "A"), *interactions, ScriptAction(end, "end"))), Settings(fps=fps))
@@ -89,7 +87,7 @@ def test_any_times_that_do_not_go_back_make_a_timeline_with_a_frame_or_more(
     assert plan.timeline.at(frames - 1).index == frames - 1
 
 
-def test_interactions_that_share_the_last_frame_or_the_end_crash_nothing() -> None:
+def test_last_interaction_of_a_shared_frame_shows() -> None:
     script = Script(
         (
             ScriptAction(0, "start", "A"),
@@ -102,16 +100,16 @@ def test_interactions_that_share_the_last_frame_or_the_end_crash_nothing() -> No
     timeline = plan_of(script).timeline
     assert timeline.frames == 3
     assert [change.index for change in timeline.changes] == [0, 2, 2, 3]
-    assert timeline.at(2).prompt == "C", "the last of those that share a frame; what comes with the end is seen in none"
+    assert timeline.at(2).prompt == "C", "expected the last action of the shared frame, and none of the end's frame"
     assert Renderer(timeline).render(2).width == 704
 
 
-def test_an_image_is_in_the_timeline_as_the_bytes_that_came() -> None:
+def test_small_image_is_kept_unchanged() -> None:
     plan = plan_of(a_script(1, image=data_url(picture())))
     assert (plan.timeline.image, plan.error) == (picture(), None)
 
 
-def test_of_a_large_image_the_timeline_has_what_is_shown() -> None:
+def test_large_image_is_kept_at_stream_size() -> None:
     large = picture((1000, 1000), "BMP")
     plan = plan_of(a_script(1, image=data_url(large)))
     assert plan.timeline.image is not None
@@ -129,16 +127,14 @@ def test_of_a_large_image_the_timeline_has_what_is_shown() -> None:
         (data_url(picture()), Settings(image_to_video=False), "expected a start without an image"),
     ],
 )
-def test_a_stream_whose_image_cannot_be_shown_fails_before_its_first_frame(
-    image: str, settings: Settings, why: str
-) -> None:
+def test_invalid_image_fails_before_first_frame(image: str, settings: Settings, why: str) -> None:
     plan = plan_of(a_script(4, "It looks out", image=image), settings)
     assert plan.error is not None
     assert plan.error.startswith(why)
     assert (plan.seconds, plan.timeline.frames, plan.timeline.image, len(plan.timeline.changes)) == (0.0, 0, None, 1)
 
 
-def test_a_stream_may_last_its_time_and_no_longer() -> None:
+def test_duration_limit_is_exact() -> None:
     settings = Settings(simulation_duration=1.001)
     assert plan_of(a_script(1.001), settings).error is None
     plan = plan_of(a_script(1.002), settings)
@@ -149,39 +145,39 @@ def test_a_stream_may_last_its_time_and_no_longer() -> None:
     assert (plan.seconds, plan.timeline.frames) == (0.0, 0)
 
 
-def test_a_script_of_three_hundred_thousand_years_is_only_too_long() -> None:
+def test_longest_script_is_rejected_as_too_long() -> None:
     script = Script(
         (ScriptAction(0, "start", "A"), ScriptAction(2**53 - 2, "interact", "B"), ScriptAction(2**53 - 1, "end"))
     )
     assert "got a script of" in (plan_of(script).error or "")
 
 
-def test_a_test_prompt_fails_the_stream_where_it_stands_with_its_reason() -> None:
+def test_error_marker_fails_stream_at_its_action() -> None:
     plan = plan_of(a_script(3, "It looks out", "[error:model crash] It jumps"))
     assert plan.error == "model crash (requested by [error:...] in the prompt of the interact at 2000 ms)"
     assert (plan.seconds, plan.timeline.frames) == (2.0, 40)
     assert [change.prompt for change in plan.timeline.changes] == ["A cat", "It looks out"]
 
 
-def test_a_test_prompt_in_the_start_fails_the_stream_at_once() -> None:
+def test_error_marker_in_start_fails_at_once() -> None:
     plan = plan_of(a_script(3, "It looks out", prompt="A cat [error:moderation]"))
     assert plan.error == "moderation (requested by [error:...] in the prompt of the start at 0 ms)"
     assert (plan.seconds, plan.timeline.frames) == (0.0, 0)
 
 
 @pytest.mark.parametrize("error", ["the model crashed", ""])
-def test_a_stream_that_is_to_fail_does_whatever_its_script_and_the_reason(error: str) -> None:
+def test_given_error_fails_stream_at_its_start(error: str) -> None:
     plan = planned(a_script(), SETTINGS, tag=5, portrait=True, bypass=True, error=error)
     assert (plan.error, plan.seconds) == (error, 0)
 
 
-def test_a_worker_is_busy_for_the_length_by_the_pace_and_not_at_all_with_what_is_too_long() -> None:
+def test_expected_seconds_follow_the_pace() -> None:
     settings = Settings(simulation_pace=0.5, simulation_duration=20)
     assert expected_seconds(a_script(20), settings) == 10.0
     assert expected_seconds(a_script(20.001), settings) == 0.0
 
 
-def test_a_prompt_that_asks_to_be_slow_takes_longer_and_makes_no_longer_video() -> None:
+def test_slow_marker_delays_without_adding_frames() -> None:
     plan = plan_of(a_script(6, "It jumps [slow:250]", "It sleeps [slow:1000]", prompt="A cat [slow:500]"))
     assert (plan.seconds, plan.delay, plan.error, plan.stalls) == (6, 1.75, None, False)
     assert plan.timeline.frames == 120
@@ -192,13 +188,11 @@ def test_a_prompt_that_asks_to_be_slow_takes_longer_and_makes_no_longer_video() 
     [
         (["A cat", "It jumps [stall]"], True, None),
         (["A cat [stall]", "It jumps [error:lost]"], True, None),
-        (["A cat [error:lost]", "It jumps [stall]"], False, "lost (asked for by"),
-        (["A cat [stall] [error:lost]", "It jumps"], False, "lost (asked for by"),
+        (["A cat [error:lost]", "It jumps [stall]"], False, "lost (requested by"),
+        (["A cat [stall] [error:lost]", "It jumps"], False, "lost (requested by"),
     ],
 )
-def test_of_a_stall_and_an_error_the_first_that_is_reached_counts(
-    prompts: list[str], stalls: bool, error: str | None
-) -> None:
+def test_first_reached_stall_or_error_counts(prompts: list[str], stalls: bool, error: str | None) -> None:
     plan = plan_of(a_script(6, *prompts[1:], prompt=prompts[0]))
     assert (plan.stalls, (plan.error or "").startswith(error or "")) == (stalls, True)
     assert (plan.error is None) == (error is None)

@@ -134,7 +134,7 @@ def nothing_of(broadcast: Broadcast) -> bool:
 
 
 @pytest.mark.odyssey(clock="manual")
-@pytest.mark.off_contract("stand-ins for SDP")
+@pytest.mark.off_contract("sends fake SDP")
 async def test_disconnect_before_the_answer_ends_by_timeout(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, peers: StandIns
 ) -> None:
@@ -151,7 +151,7 @@ async def test_disconnect_before_the_answer_ends_by_timeout(
     assert nothing_of(broadcast)
 
 
-@pytest.mark.off_contract("stand-ins for SDP")
+@pytest.mark.off_contract("sends fake SDP")
 async def test_cancelled_request_ends_the_spectator(odyssey_mock: MockOdyssey, peers: StandIns) -> None:
     peers.answering = False
     broadcast = opened(odyssey_mock.backend)
@@ -166,7 +166,7 @@ async def test_cancelled_request_ends_the_spectator(odyssey_mock: MockOdyssey, p
         assert nothing_of(broadcast)
 
 
-@pytest.mark.off_contract("stand-ins for SDP")
+@pytest.mark.off_contract("sends fake SDP")
 @pytest.mark.parametrize(
     ("end", "reason"),
     [

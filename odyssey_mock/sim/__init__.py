@@ -1,1 +1,1 @@
-"""The whole stack in one process, in virtual time, from one seed: real client, real backend, a network that is none."""
+"""Simulation: the real client and backend in one process, in virtual time, on an in-memory network, from one seed."""

@@ -1,9 +1,14 @@
-"""An asyncio event loop in virtual time, on which servers, clients and WebRTC peers run as they are.
+"""An asyncio event loop in virtual time, on which servers, clients and WebRTC peers run unmodified.
 
-simloop's loop jumps from timer to timer and carries packets in memory. What is added here is what asyncio promises and
-simloop leaves open: callbacks in the order they were asked for, asynchronous generators that are closed, listening on a
-socket that was bound before, and work for threads that takes its time. simloop is young: only this package knows it,
-and its version is pinned.
+simloop's loop jumps from timer to timer and carries packets in memory. This module adds guarantees of asyncio that
+simloop leaves open:
+
+- Callbacks run in the order in which they were scheduled.
+- Asynchronous generators are closed.
+- A server can listen on a socket that is already bound.
+- Work for threads takes time.
+
+simloop is young, so only this package uses it, and its version is pinned.
 """
 
 from __future__ import annotations
@@ -27,53 +32,52 @@ from odyssey_mock.sim.network_conditions import NetworkConditions
 _Args = TypeVarTuple("_Args")
 
 THREAD_WORK = (0.0, 0.004)
-"""Seconds that work for a thread takes, from and to: it ends in some order, as in threads."""
+"""Minimum and maximum seconds that work for a thread takes. It ends in any order, as in real threads."""
 
 LAST_WORDS = 60.0
-"""Virtual seconds that all have to end once the loop does."""
+"""Virtual seconds that tasks have to finish when the loop ends."""
 BUSY = 200_000
-"""Callbacks that may run one after the other with always another ready, so that no time can pass: a burst of work is
-far shorter."""
+"""Number of callbacks in a row, without time passing, after which a run counts as endless. Bursts are far shorter."""
 PLACES = 3
-"""Functions that are told of each task that is busy, the innermost."""
+"""Number of innermost functions named for each busy task."""
 
 __all__ = ["EndlessError", "SimulatedLoop", "SimulationDeadlockError", "SimulationFenceError"]
 
 
 class EndlessError(RuntimeError):
-    """A run would not end: too much time has passed in it, or none does any more."""
+    """A run would not end: its time limit has passed, or time has stopped passing."""
 
 
 class SimulatedLoop(SimLoop):
     """The loop of one run.
 
     Attributes:
-        network: the network between the hosts, and what is wrong with it.
-        limit: seconds of virtual time at which it stops with an `EndlessError`, whoever still runs; None for never.
+        network: the network between the hosts, and its faults.
+        limit: virtual time in seconds at which the loop stops with an `EndlessError`; None: no limit.
     """
 
     limit: float | None = None
 
     def __init__(self, seed: int, *, keeps_trace: bool = True) -> None:
-        """Make the loop of `seed`; without a trace it is a little faster, and `trace_hash` says nothing."""
+        """Create the loop of `seed`. Without a trace it is a little faster, and `trace_hash` is meaningless."""
         super().__init__(seed)
         self._policy: _InOrder = _InOrder(self)
         self._recorder = TraceRecorder() if keeps_trace else _NoTrace()
         self.network = NetworkConditions(self)
         self._net = self.network
-        self._threads = random.Random(f"{seed}/threads")  # noqa: S311 - repeatable is what it is for
+        self._threads = random.Random(f"{seed}/threads")  # noqa: S311 - it must be repeatable
         self._free_at: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
-        """When each executor is done with what it has been given."""
+        """The time at which each executor will have done all its work."""
         self._generators: dict[int, weakref.ref[AsyncGenerator[Any, Any]]] = {}
-        """Asynchronous generators that have begun, oldest first."""
+        """Asynchronous generators that have started, oldest first."""
         self._tasks_made = 0
         self.set_task_factory(self._make_task)
 
     def end(self) -> None:
-        """Cancel what still runs, let it come to its end, and close the loop."""
+        """Cancel all running tasks, let them finish, and close the loop."""
         self.allow(LAST_WORDS)
         self.take_failures()
-        with suppress(Exception):  # the run is over, and has told how it went
+        with suppress(Exception):  # the run is over, and its outcome is known
             while tasks := sorted(asyncio.all_tasks(self), key=lambda task: task.get_name()):
                 for task in tasks:
                     task.cancel()
@@ -96,16 +100,16 @@ class SimulatedLoop(SimLoop):
     def run_in_executor(
         self, executor: Any, func: Callable[[Unpack[_Args]], Any], *args: *_Args
     ) -> asyncio.Future[Any]:
-        """Do the work here, at a moment of the near future; being cancelled before that, it is never done.
+        """Run `func` on this loop after a short delay; if it is cancelled before that, it never runs.
 
-        Work for one executor is done in the order it was given, as if that had one thread.
+        Work for one executor runs in the order in which it was submitted, as on a single thread.
         """
         self._check_closed()
         done: asyncio.Future[Any] = self.create_future()
         at = self._now + self._threads.uniform(*THREAD_WORK)
         if executor is not None:
             at = self._free_at[executor] = max(at, self._free_at.get(executor, 0.0))
-        # A thread begins in a context of its own; `asyncio.to_thread` takes the caller's along.
+        # A thread starts with an empty context; `asyncio.to_thread` copies the caller's context into it.
         self.call_later(at - self._now, _Work(func, args, done), context=contextvars.Context())
         return done
 
@@ -120,26 +124,26 @@ class SimulatedLoop(SimLoop):
     async def create_datagram_endpoint(
         self, protocol_factory: Any, local_addr: Any = None, remote_addr: Any = None, **kwargs: Any
     ) -> Any:
-        # What a real socket is told besides (whether others may have its address) has no meaning here.
+        # Options of real sockets, such as sharing an address, have no meaning here.
         for option in ("reuse_port", "allow_broadcast", "family", "proto", "flags"):
             kwargs.pop(option, None)
         return await super().create_datagram_endpoint(protocol_factory, local_addr, remote_addr, **kwargs)
 
     def take_failures(self) -> list[BaseException]:
-        """What tasks have raised that nobody awaits any more, and callbacks; each is given once.
+        """Return the exceptions of callbacks, and of tasks that no code awaits; each is returned only once.
 
-        Tasks that wait for the garbage collector are looked at as well.
+        This includes tasks that wait for the garbage collector.
         """
         for task in list(self._task_owners):
             if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
-                error = task.exception()  # seen, then
+                error = task.exception()  # which marks it as retrieved
                 if error is not None:
                     self._unhandled.append(error)
         taken, self._unhandled = self._unhandled, []
         return taken
 
     def allow(self, seconds: float) -> None:
-        """Set the limit to so many seconds of virtual time from now."""
+        """Set the limit to `seconds` of virtual time from now."""
         self.limit = self.time() + seconds
         self._policy.passed = 0
 
@@ -148,7 +152,7 @@ class SimulatedLoop(SimLoop):
         super()._advance_clock()
         self._policy.passed = 0
         if self.limit is not None and self._now > self.limit:
-            raise EndlessError(f"expected an end by second {self.limit:g} of virtual time, and it goes on")
+            raise EndlessError(f"expected the run to end by second {self.limit:g} of virtual time, but it continues")
 
     def _generator_begins(self, generator: AsyncGenerator[Any, Any]) -> None:
         number = id(generator)
@@ -177,9 +181,9 @@ class SimulatedLoop(SimLoop):
 
 
 class NumberedTask(asyncio.Task[Any]):
-    """A task whose place in a set follows from the order of creation, not from its address in memory.
+    """A task whose hash depends on the order of creation instead of its memory address.
 
-    asyncio keeps tasks in sets, and cancels them in the order of the set: it must be the same in every process.
+    asyncio keeps tasks in sets and cancels them in the order of the set, which must be the same in every process.
     """
 
     def __init__(self, number: int, coro: Coroutine[Any, Any, Any], **options: Any) -> None:
@@ -196,7 +200,7 @@ class NumberedTask(asyncio.Task[Any]):
 
 
 class _Work:
-    """A function for a thread, and who waits for it."""
+    """A function to run as in a thread, and the future of its result."""
 
     def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], done: asyncio.Future[Any]) -> None:
         self._func = func
@@ -208,11 +212,11 @@ class _Work:
         if self._done.cancelled():
             return
         loop = self._done.get_loop()
-        # No event loop runs in a thread.
-        events._set_running_loop(None)  # noqa: SLF001 - what event loops are to call
+        # As in a thread, where no event loop runs.
+        events._set_running_loop(None)  # noqa: SLF001 - intended for event loops
         try:
             result = self._func(*self._args)
-        except Exception as error:  # as an executor does: it belongs to whoever waits
+        except Exception as error:  # as in an executor: the awaiting task receives it
             self._done.set_exception(error)
         else:
             self._done.set_result(result)
@@ -221,21 +225,21 @@ class _Work:
 
 
 class _InOrder:
-    """Callbacks in the order they were asked for, as asyncio documents it and libraries rely on it."""
+    """The order of callbacks: as scheduled, which asyncio documents and libraries rely on."""
 
     diverged_at: int | None = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.passed = 0
-        """How many callbacks have run since time last passed."""
+        """Number of callbacks that have run since time last passed."""
 
     def choose(self, ready: Sequence[ReadyView]) -> int:  # noqa: ARG002 - simloop's signature
         self.passed += 1
         if self.passed > BUSY:
             raise EndlessError(
-                f"{BUSY:,} callbacks ran and no time has passed: something waits in a loop without waiting, such as "
-                "`while not done: await asyncio.sleep(0)`. Time passes only when nothing is left to do. Ready now: "
+                f"{BUSY:,} callbacks ran and no time has passed: a task is busy waiting, for example with "
+                "`while not done: await asyncio.sleep(0)`. Time passes only when no task is ready. Ready now: "
                 + "; ".join(_where(task) for task in asyncio.all_tasks(self._loop) if _is_ready(task))
             )
         return 0
@@ -250,7 +254,7 @@ def _is_ready(task: asyncio.Task[Any]) -> bool:
 
 
 def _where(task: asyncio.Task[Any]) -> str:
-    """Tell where it waits, from the outermost function to the innermost."""
+    """Return where a task waits, from the outermost function to the innermost."""
     places, waiting = [], task.get_coro()
     while (frame := getattr(waiting, "cr_frame", None)) is not None:
         places.append(f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}")

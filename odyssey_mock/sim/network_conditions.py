@@ -1,7 +1,6 @@
-"""All that can be wrong with the network between simulated hosts.
+"""Faults of the network between simulated hosts.
 
-Links that are cut in one direction or held up, connections of which only one end is left, and machines that die without
-a word.
+Links can be cut or held in one direction, connections can lose one end, and hosts can crash without notice.
 """
 
 from __future__ import annotations
@@ -19,23 +18,23 @@ from simloop._net import DRIVER, _current_host, _Packet
 from odyssey_mock.sim.transport import SimulatedTransport
 
 DIALLED = 1000
-"""Moments of dialling that are remembered of a host."""
+"""Maximum number of connection attempts whose times are remembered for a host."""
 
 _DTLS_FLIGHT = {20, 22}
-"""The first byte of a datagram with a flight of a DTLS 1.2 handshake: a change of keys, or a message (RFC 6347). Alerts
-and data have others, and are never sent again."""
+"""First byte of a datagram with a DTLS 1.2 handshake flight: change_cipher_spec or handshake (RFC 6347). Alerts and
+data have other values, and are never sent again."""
 _DTLS_AGAIN = 1.0
-"""Seconds after which a lost flight is sent again at first; then it is twice as long each time (RFC 6347 4.2.4.1)."""
+"""Seconds after which a lost flight is first sent again. This time doubles with each loss (RFC 6347 4.2.4.1)."""
 _DTLS_LONGEST = 60.0
 
 
 class NetworkConditions(SimulatedTransport):
     """The hosts of one run, and the links between them.
 
-    A link is one direction between two hosts. `cut` loses datagrams and holds TCP up, as a real one does until it is
-    mended or a time-out comes; `hold` keeps everything until `release`. DTLS handshakes are only ever held up, never
-    lost: OpenSSL sends them again by the wall clock, which stands still here. A flight that would have been lost comes
-    when it would have been sent again.
+    A link is one direction between two hosts. `cut` loses datagrams and delays TCP, like a real link until it is
+    repaired or a timeout passes; `hold` keeps everything until `release`. DTLS handshakes are delayed but never lost,
+    because OpenSSL sends them again by the wall clock, which stands still here. A flight that would have been lost
+    arrives when it would have been sent again.
     """
 
     def __init__(self, loop: SimLoop) -> None:
@@ -44,65 +43,65 @@ class NetworkConditions(SimulatedTransport):
         self._on_hold: set[tuple[str, str]] = set()
         self._dialled: dict[str, deque[float]] = {}
 
-    # What can be wrong.
+    # Faults.
 
     def cut(self, source: str, destination: str) -> None:
-        """Let nothing pass from one host to the other, until `mend`. One direction: cut the other as well for both."""
+        """Let nothing pass from `source` to `destination` until `mend`. Cut the other direction as well if needed."""
         self._broken.add(self._link(source, destination))
 
     def mend(self, source: str, destination: str) -> None:
-        """End a `cut`: what TCP had under way arrives now."""
+        """End a `cut`. TCP data in flight arrives now."""
         self._broken.discard(self._link(source, destination))
         self._send_held()
 
     def hold(self, source: str, destination: str) -> None:
-        """Keep everything that is sent from one host to the other, until `release`."""
+        """Keep everything that is sent from `source` to `destination` until `release`."""
         self._on_hold.add(self._link(source, destination))
 
     def release(self, source: str, destination: str) -> None:
-        """Deliver what was kept by `hold`."""
+        """End a `hold` and deliver what it kept."""
         self._on_hold.discard(self._link(source, destination))
         self._send_held()
 
     def heal(self) -> None:
-        """Mend and release every link; what is slow or loses packets stays so (`set_defaults`, `set_link`)."""
+        """Mend and release every link. Latency and packet loss stay as set by `set_defaults` and `set_link`."""
         self._broken.clear()
         self._on_hold.clear()
         self._send_held()
 
     def half_open(self, dead: str, alive: str) -> int:
-        """Let one host lose its TCP connections with the other, which is not told. Return how many there were.
+        """Make the host `dead` lose its TCP connections with `alive`, which is not notified. Return their number.
 
-        The other learns of it when it next sends something, by a reset, or by its own time-outs.
+        `alive` notices the loss by a reset when it next sends something, or by its own timeouts.
         """
         ends = [end for end in self._ends() if end.local[0] == dead and end.remote[0] == alive]
         self._lose(ends)
         return len(ends)
 
     def tell_the_bereaved(self) -> None:
-        """Reset every TCP connection of which only one end is left, and does not know it."""
+        """Reset every TCP connection with only one end left, if that end has not noticed."""
         self._lose([end for end in self._ends() if self._is_bereaved(end)])
 
     def reset(self, one: str, other: str) -> int:
-        """Reset the TCP connections between two hosts; both are told at once. Return how many there were."""
+        """Reset the TCP connections between two hosts and notify both at once. Return the number of connections."""
         ends = [end for end in self._ends() if {end.local[0], end.remote[0]} == {one, other}]
         self._lose(ends)
         return len({end.conn for end in ends})
 
     def dialled_lately(self) -> Mapping[str, int]:
-        """How many connections each host has begun to dial in the second that is over now."""
+        """Return how many connections each host has started to dial in the last second."""
         since = self._loop.time() - 1.0
         return {host: sum(at > since for at in times) for host, times in self._dialled.items()}
 
     @override
     def crash(self, name: str, *, keeps: Collection[int] = ()) -> None:
-        """Let a machine die: nothing goes in or out, its listeners, sockets and connections are gone, nobody is told.
+        """Crash a host: no traffic passes, its listeners, sockets and connections are lost, and no peer is notified.
 
-        Its tasks live on, unheard: what they are to do is for whoever wrote them.
+        Its tasks keep running without a network. The caller decides what to do with them.
 
         Args:
-            name: the machine.
-            keeps: UDP ports of what begins with the machine: they are there again when it is revived.
+            name: the host.
+            keeps: UDP ports of services that start with the host: they are open again when it is revived.
         """
         self._require_host(name)
         self._alive[name] = False
@@ -121,9 +120,10 @@ class NetworkConditions(SimulatedTransport):
         self._dial_again(name)
 
     def revive(self, name: str) -> None:
-        """Start a machine again that has crashed; nothing where it runs. What listens there is for its owner.
+        """Restart a crashed host; do nothing if it is running. The caller restarts its listeners.
 
-        What TCP has sent to it meanwhile is sent again, and answered by a reset; whoever has dialled it dials again.
+        TCP data that was sent to it meanwhile is sent again and answered with a reset. Hosts that were dialling it
+        dial again.
         """
         self._require_host(name)
         self._alive[name] = True
@@ -131,7 +131,7 @@ class NetworkConditions(SimulatedTransport):
 
     @property
     def open_ends(self) -> list[str]:
-        """What is still open, for people: connections, listeners and UDP sockets, by host."""
+        """Readable descriptions of open connections, listeners and UDP sockets, by host."""
         return sorted(
             [f"{host}: TCP port {port}" for _, host, port in self._streams]
             + [f"{host}: listens on TCP port {port}" for host, port in self._listeners]
@@ -140,16 +140,16 @@ class NetworkConditions(SimulatedTransport):
 
     @property
     def here(self) -> str | None:
-        """The host that the present task belongs to; None outside of all of them."""
+        """The host of the current task; None outside of all hosts."""
         host = _current_host.get()
         return None if host == DRIVER else host
 
     def tasks(self, host: str) -> list[asyncio.Task[Any]]:
-        """The tasks of a host that are not done, oldest first."""
+        """Return the unfinished tasks of a host, oldest first."""
         return [task for task in self._tasks[self._resolve(host)] if not task.done()]
 
     def hosts(self) -> list[str]:
-        """The names of all machines, oldest first."""
+        """Return the names of all hosts, oldest first."""
         return [name for name in self._hosts if name != DRIVER]
 
     def _link(self, source: str, destination: str) -> tuple[str, str]:
@@ -170,7 +170,7 @@ class NetworkConditions(SimulatedTransport):
     @override
     def _deliver(self, packet: _Packet) -> None:
         if packet.kind != "dgram" and self._alive[packet.src] and not self._alive[packet.dst]:
-            # TCP sends it again until the machine is there, or the sender gives up.
+            # TCP sends it again until the host is back or the sender gives up.
             self._held.append(packet)
             self._trace("hold", packet)
         else:
@@ -179,7 +179,7 @@ class NetworkConditions(SimulatedTransport):
     def _send_held(self) -> None:
         held, self._held = self._held, []
         for packet in held:
-            if packet.kind != "syn" or packet.conn in self._pending:  # whoever has given up dials no more
+            if packet.kind != "syn" or packet.conn in self._pending:  # else the attempt was given up
                 self._transmit(packet)
 
     @override

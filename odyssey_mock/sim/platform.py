@@ -1,4 +1,4 @@
-"""Clock and network of a simulated run, as the client and the mock take them."""
+"""Clocks and networks of a simulated run, for the client and the mock."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from odyssey_mock.sim.sockets import BoundSocket
 from odyssey_mock.system_network import SystemNetwork
 
 EPOCH = clock.MANUAL_START
-"""When a run begins: the same in every run."""
+"""Start of every run, in seconds since the epoch."""
 
 
 class WallClock:
-    """What a machine thinks the time is: the run's, and by how much it is wrong."""
+    """The wall clock of one host: the time of the run plus an offset."""
 
     def __init__(self, loop: SimulatedLoop) -> None:
         self._loop = loop
         self.offset = 0.0
-        """Seconds that it is ahead. Set it, and the clock jumps; what is under way takes as long as it does."""
+        """Seconds that the clock is ahead. Setting it makes the clock jump, without changing any running timer."""
 
     def time(self) -> float:
         return EPOCH + self._loop.time() + self.offset
 
 
 class ClientClock(odyssey_client.SystemClock):
-    """`odyssey_client.Clock` of one simulated machine."""
+    """The `odyssey_client.Clock` of one simulated host."""
 
     def __init__(self, loop: SimulatedLoop, wall: WallClock) -> None:
         self._loop = loop
@@ -52,7 +52,7 @@ class ClientClock(odyssey_client.SystemClock):
 
 
 class ServerClock(clock.RealClock):
-    """`odyssey_mock.Clock` of the simulated server: deadlines come after as long as they should, whatever it shows."""
+    """The `odyssey_mock.Clock` of the simulated server. Its deadlines do not depend on the wall clock's offset."""
 
     def __init__(self, loop: SimulatedLoop, wall: WallClock) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class ServerClock(clock.RealClock):
 
 
 class ClientNetwork(odyssey_client.SystemNetwork):
-    """`odyssey_client.Network` of one simulated machine."""
+    """The `odyssey_client.Network` of one simulated host."""
 
     def __init__(self, loop: SimulatedLoop, host: str) -> None:
         self._loop = loop
@@ -77,7 +77,7 @@ class ClientNetwork(odyssey_client.SystemNetwork):
 
     @override
     def proxy(self, host: str) -> None:
-        """There are none."""
+        """Return None: a simulated network has no proxies."""
 
     @override
     def ice_addresses(self) -> list[str]:
@@ -85,7 +85,7 @@ class ClientNetwork(odyssey_client.SystemNetwork):
 
 
 class ServerNetwork(SystemNetwork):
-    """`odyssey_mock.Network` of the simulated server."""
+    """The `odyssey_mock.Network` of the simulated server."""
 
     def __init__(self, loop: SimulatedLoop, host: str) -> None:
         self._loop = loop
@@ -94,12 +94,12 @@ class ServerNetwork(SystemNetwork):
     def listen(self, host: str, port: int) -> socket.socket:
         network = self._loop.network
         try:
-            owner, number = network._bind_address(host, port)  # noqa: SLF001 - it is ours
+            owner, number = network._bind_address(host, port)  # noqa: SLF001 - same package
         except OSError as error:
             raise ListenError(error.errno, f"cannot listen on {host} port {port}: {error}") from error
         return cast("socket.socket", BoundSocket((network.address(owner), number)))
 
-    def reserve(self, closed: socket.socket, address: tuple[str, int]) -> socket.socket:  # noqa: ARG002 - as others do
+    def reserve(self, closed: socket.socket, address: tuple[str, int]) -> socket.socket:  # noqa: ARG002 - part of the protocol
         return cast("socket.socket", BoundSocket(address))
 
     async def datagrams[P: asyncio.DatagramProtocol](
@@ -113,15 +113,15 @@ class ServerNetwork(SystemNetwork):
     async def dial(self, host: str, port: int, *, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection(host, port, ssl=_no_tls() if tls else None)
 
-    def ice_addresses(self, loopback_only: bool) -> list[str]:  # noqa: ARG002 - there is one
+    def ice_addresses(self, loopback_only: bool) -> list[str]:  # noqa: ARG002 - a host has one address
         return [self._loop.network.address(self._host)]
 
 
 SystemServerNetwork: type[MockNetwork] = ServerNetwork
-"""Checked by mypy: it is one of the mock's networks."""
+"""Makes mypy check that `ServerNetwork` implements `MockNetwork`."""
 
 
 @cache
 def _no_tls() -> ssl.SSLContext:
-    """A context that trusts nobody: there is no TLS in a simulation, and loading real certificates takes 20 ms."""
+    """Return a context without trusted certificates: a simulation has no TLS, and loading real ones takes 20 ms."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,7 +1,7 @@
-"""All that is random in a run, from one seed, in streams that have names.
+"""Named streams of random numbers, all derived from the seed of a run.
 
-A draw from one stream does not shift the others: one request more of the client leaves the server's ids, the network's
-delays and the scenario as they were.
+Drawing from one stream does not change the others: with one more request of the client, the server's ids, the delays of
+the network and the scenario stay the same.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ import uuid
 
 
 class Randomness:
-    """The streams of one seed."""
+    """The random streams of one seed."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self._streams: dict[str, random.Random] = {}
 
     def stream(self, name: str) -> random.Random:
-        """The stream of that name: the same draws for the same seed and name, in every process."""
+        """Return the stream called `name`; the same seed and name give the same numbers in every process."""
         if name not in self._streams:
-            # Strings are hashed by SHA-512 here, whatever PYTHONHASHSEED says.
-            self._streams[name] = random.Random(f"{self.seed}/{name}")  # noqa: S311 - repeatable is what it is for
+            # `random.Random` hashes strings with SHA-512, independent of PYTHONHASHSEED.
+            self._streams[name] = random.Random(f"{self.seed}/{name}")  # noqa: S311 - it must be repeatable
         return self._streams[name]
 
     def entropy(self, name: str) -> ClientEntropy:
-        """What a client draws its ids and jitter from."""
+        """Return a source for a client's ids and jitter, from the stream called `name`."""
         return ClientEntropy(self.stream(name))
 
     def number(self, name: str) -> int:
-        """A seed for something else that is seeded by a number."""
+        """Return a number, for example to seed another generator, from the stream called `name`."""
         return self.stream(name).getrandbits(64)
 
 
 class ClientEntropy:
-    """`odyssey_client.Entropy` from one stream."""
+    """An `odyssey_client.Entropy` that draws from one stream."""
 
     def __init__(self, stream: random.Random) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""One simulated run, from beginning to end, or opened and taken step by step."""
+"""Simulated runs: executed from beginning to end, or opened and advanced step by step."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from odyssey_mock.sim.sandbox import sandboxed
 from odyssey_mock.sim.world import CLIENT, SERVER, World, awaited
 
 LONGEST = 86_400.0 * 31
-"""Virtual seconds that a run may take unless told otherwise: a month."""
+"""Default limit of a run in virtual seconds: 31 days."""
 
 COLLECTED_AFTER = 16
-"""Worlds that may be over before the garbage that they are is collected: it takes as long as a whole run."""
+"""Garbage is collected once per this many worlds, because a collection takes as long as a whole run."""
 _worlds = itertools.count(1)
 
 type Program[T] = Callable[[World], Awaitable[T]]
-"""What a run executes."""
+"""A function that a run executes in its world."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run[T]:
-    """How a run went.
+    """The outcome of a run.
 
     Attributes:
-        result: what the program returned.
-        error: what it, or anything else in the run, raised; None where all went well.
-        trace_hash: over every callback, timer and packet: the same for the same seed, in every process.
-        seconds: of virtual time.
-        left: what was not closed or ended by the time the server was left; tasks, sockets, connections.
+        result: return value of the program.
+        error: exception that the program or anything else in the run raised; None if there was none.
+        trace_hash: hash over every callback, timer and packet; the same for the same seed in every process.
+        seconds: duration in virtual time.
+        left: tasks, sockets and connections that were still open after the server had stopped.
     """
 
     seed: int
@@ -58,15 +58,15 @@ def run[T](
     keeps_trace: bool = True,
     seconds: float = LONGEST,
 ) -> Run[T]:
-    """Run `program` in a world of its own, from beginning to end.
+    """Run `program` in a new world, from beginning to end.
 
     Args:
-        seed: decides all that is random.
-        program: gets the `World`; returning or raising ends it.
-        fidelity: with real WebRTC or with peers without pixels.
-        settings: of the mock, over those of a simulated one.
-        keeps_trace: whether there is a `trace_hash`.
-        seconds: of virtual time that it may take; its error is an `EndlessError` then.
+        seed: determines everything random in the run.
+        program: called with the `World`; the run ends when it returns or raises.
+        fidelity: real WebRTC, or peers without pixels.
+        settings: settings of the mock, which override those of a simulated mock.
+        keeps_trace: whether to compute `trace_hash`.
+        seconds: limit in virtual time; a longer run ends with an `EndlessError` as its error.
     """
     world = World(seed, fidelity=fidelity, keeps_trace=keeps_trace)
     with _within(world), sandboxed(world.time_and_entropy):
@@ -77,7 +77,7 @@ def run[T](
         except Exception as caught:
             error = caught
         except asyncio.CancelledError as cancelled:
-            error = RuntimeError("the program was cancelled, or has awaited what was")
+            error = RuntimeError("the program was cancelled, or awaited a cancelled task")
             error.__cause__ = cancelled
         seconds = world.loop.time()
         left = tuple(world.left_over())
@@ -87,15 +87,14 @@ def run[T](
 
 @contextmanager
 def opened(seed: int, *, fidelity: Fidelity = "light", settings: Mapping[str, object] | None = None) -> Iterator[World]:
-    """Open a world that stands still, but for `World.step`: for those who cannot await, such as Hypothesis' rules.
+    """Open a world that advances only in `World.step`, for code that cannot await, such as rules of Hypothesis.
 
-    Between the steps nothing is sandboxed. The server runs until the end of the
-    block, which closes it. What clients have left behind is for whoever made them to end.
+    Between the steps nothing is sandboxed. The end of the block stops the server. The caller must close its clients.
 
     Args:
-        seed: decides all that is random.
-        fidelity: as for `run`.
-        settings: as for `run`.
+        seed: determines everything random in the world.
+        fidelity: see `run`.
+        settings: see `run`.
     """
     world = World(seed, fidelity=fidelity, keeps_trace=False)
     with _within(world):
@@ -119,7 +118,7 @@ async def _play[T](world: World, program: Program[T], settings: Mapping[str, Any
 
 
 async def _begin(world: World, over: asyncio.Event, settings: Mapping[str, Any]) -> asyncio.Task[None]:
-    """Start the server; return its task, which ends after `over` is set."""
+    """Start the server and return its task, which ends after `over` is set."""
     started: asyncio.Future[MockOdyssey] = world.loop.create_future()
 
     async def serve() -> None:
@@ -139,7 +138,7 @@ async def _begin(world: World, over: asyncio.Event, settings: Mapping[str, Any])
     server.add_done_callback(lambda _: started.cancel())
     await asyncio.wait([started])
     if started.cancelled():
-        await server  # which raises why
+        await server  # raises the reason
     world.mock = started.result()
     return server
 
@@ -167,12 +166,12 @@ def _peers(fidelity: Fidelity) -> AbstractContextManager[None]:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Collect no garbage meanwhile: what is then closed would be closed at another moment in every process."""
+    """Disable garbage collection, which would close objects at a different moment in every process."""
     had = gc.isenabled()
     if next(_worlds) % COLLECTED_AFTER == 0:
-        gc.collect()  # worlds are full of cycles, and what is frozen is never collected
+        gc.collect()  # worlds contain many cycles, and frozen objects are never collected
     gc.disable()
-    gc.freeze()  # simloop collects at the end of each run: 50 ms less without what was there before
+    gc.freeze()  # simloop collects at the end of each run: without older objects it takes 50 ms less
     try:
         yield
     finally:

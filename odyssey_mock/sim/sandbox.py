@@ -1,7 +1,7 @@
-"""The sandbox of a run: time and entropy of its own, and no threads, sleep or network of the machine.
+"""The sandbox of a run: it replaces time and entropy, and blocks threads, sleeping and the machine's network.
 
-Libraries read `time.time` and `os.urandom` as they like. While a run goes on, in the thread it goes on in, they get the
-run's time and its seeded bytes; and what would really block, or reach the machine's network, is an error that names it.
+Libraries call `time.time` and `os.urandom` directly. In the thread of a run, they receive the run's time and its seeded
+bytes. A call that would really block, or use the machine's network, raises an error that names the call.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ NANOSECONDS = 1_000_000_000
 
 
 class SandboxError(RuntimeError):
-    """Code in a simulated run would have really slept, blocked, begun a thread or process, or used the network."""
+    """Code in a simulated run tried to sleep, block, start a thread or process, or use the machine's network."""
 
 
 class TimeAndEntropy(Protocol):
-    """What a run has in place of the machine's."""
+    """The time and entropy that a run uses instead of the machine's."""
 
     def time(self) -> float:
-        """Seconds since the epoch."""
+        """Return the seconds since the epoch."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment, never going back."""
+        """Return the seconds since an arbitrary start; they never go back."""
 
     def urandom(self, size: int, /) -> bytes:
-        """Draw that many bytes."""
+        """Return `size` random bytes."""
 
 
-_INSTEAD = "time passes by `await asyncio.sleep()`"
-_HOSTS = "hosts of the simulation are reached through asyncio and the platform of client and mock"
-_UNOWNED = "nobody else runs who could end it: wait for something of asyncio's, such as `asyncio.Event`"
-_INLINE = "work for threads is given to `loop.run_in_executor`, which does it in turn"
+_INSTEAD = "use `await asyncio.sleep()`"
+_HOSTS = "use asyncio, or the platform of the client or the mock, to reach simulated hosts"
+_UNOWNED = "no other thread runs that could end the wait; use asyncio instead, such as `asyncio.Event`"
+_INLINE = "use `loop.run_in_executor` or `asyncio.to_thread`, which run the work on the event loop"
 
 _FORBIDDEN: Mapping[str, str] = MappingProxyType(
     {
@@ -55,39 +55,39 @@ _FORBIDDEN: Mapping[str, str] = MappingProxyType(
         "socket.getnameinfo": _HOSTS,
         "_thread.start_new_thread": _INLINE,
         "_thread.start_joinable_thread": _INLINE,
-        "builtins.input": "there is nobody to answer",
-        "subprocess.Popen": "a process has a time of its own",
-        "os.system": "a process has a time of its own",
-        "os.exec": "a process has a time of its own",
-        "os.fork": "a process has a time of its own",
-        "os.forkpty": "a process has a time of its own",
-        "os.posix_spawn": "a process has a time of its own",
+        "builtins.input": "no user is present",
+        "subprocess.Popen": "a subprocess does not run in virtual time",
+        "os.system": "a subprocess does not run in virtual time",
+        "os.exec": "a subprocess does not run in virtual time",
+        "os.fork": "a subprocess does not run in virtual time",
+        "os.forkpty": "a subprocess does not run in virtual time",
+        "os.posix_spawn": "a subprocess does not run in virtual time",
     }
 )
-"""Audit events (PEP 578) of what cannot be simulated, and what to do instead."""
+"""Audit events (PEP 578) of calls that cannot be simulated, and what to do instead."""
 
 _thread: int | None = None
-"""The thread in which a run goes on, if one does."""
+"""The thread of the current run; None if no run is in progress."""
 _hooked = False
 
 
 def _watch(event: str, args: tuple[object, ...]) -> None:
     if _thread is not None and event in _FORBIDDEN and threading.get_ident() == _thread:
         shown = ", ".join(repr(each) for each in args if isinstance(each, str | bytes | int | float | tuple | None))
-        raise SandboxError(f"{event}({shown}) reaches out of the simulation: {_FORBIDDEN[event]}")
+        raise SandboxError(f"{event}({shown}) is not allowed in a simulation: {_FORBIDDEN[event]}")
 
 
 @contextmanager
 def sandboxed(source: TimeAndEntropy) -> Iterator[None]:
-    """Give this thread the time and entropy of `source` in this block, and nothing else of the machine.
+    """Within the block, give this thread the time and entropy of `source`, and block access to the machine.
 
     Raises:
-        SandboxError: a run goes on already, in this process.
+        SandboxError: a run is already in progress in this process.
     """
-    global _thread, _hooked  # noqa: PLW0603 - audit hooks are the process's, and for ever
+    global _thread, _hooked  # noqa: PLW0603 - audit hooks belong to the process and cannot be removed
     if _thread is not None:
         raise SandboxError(
-            "a simulated run goes on already in this process: they take turns, or processes of their own"
+            "a simulated run is already in progress in this process; run one at a time, or in separate processes"
         )
     if not _hooked:
         sys.addaudithook(_watch)
@@ -107,7 +107,7 @@ def sandboxed(source: TimeAndEntropy) -> Iterator[None]:
 def _replacements(source: TimeAndEntropy) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
     yield os, "urandom", source.urandom
     yield time, "sleep", _refuse_to_sleep  # it has no audit event before Python 3.13
-    # What waits for another thread ends here: `Event`, `Queue`, `Barrier`, `concurrent.futures`.
+    # `Event`, `Queue`, `Barrier` and `concurrent.futures` call this to wait for another thread.
     yield threading.Condition, "wait", _refuse_to_wait
     yield random, "_urandom", source.urandom  # what `secrets` and `SystemRandom` draw from
     for name, read in (("time", source.time), ("monotonic", source.monotonic), ("perf_counter", source.monotonic)):
@@ -116,12 +116,12 @@ def _replacements(source: TimeAndEntropy) -> Iterator[tuple[Any, str, Callable[.
 
 
 def _refuse_to_sleep(seconds: float, /) -> None:
-    raise SandboxError(f"time.sleep({seconds!r}) reaches out of the simulation: {_INSTEAD}")
+    raise SandboxError(f"time.sleep({seconds!r}) is not allowed in a simulation: {_INSTEAD}")
 
 
 def _refuse_to_wait(_: threading.Condition, timeout: float | None = None) -> bool:
     if timeout is not None and timeout <= 0:
-        return False  # it only asks
+        return False  # it does not wait
     raise SandboxError(f"threading.Condition.wait({timeout!r}) would block the simulation: {_UNOWNED}")
 
 
@@ -130,7 +130,7 @@ def _in_nanoseconds(read: Callable[[], float]) -> Callable[[], int]:
 
 
 def _only_here[**P, T](inside: Callable[P, T], outside: Callable[P, T]) -> Callable[P, T]:
-    """Call `source` in the thread of the run, `outside` in others."""
+    """Return a function that calls `inside` in the thread of the run, and `outside` in other threads."""
     here = threading.get_ident()
 
     def call(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,4 +1,4 @@
-"""What asyncio's users hold in their hands in a simulated network: listeners, and the ends of connections."""
+"""Listeners, transports and sockets of a simulated network, in the form that users of asyncio expect."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from simloop._net import SimNetwork, SimServer
 from simloop._transports import _Addr, _check_bytes, _SimDatagramTransport, _SimStreamTransport
 
 SOCKET_BUFFERS = 256 * 1024
-"""Bytes of a connection that both machines keep, sent and not read yet, before whoever writes has to wait."""
+"""Bytes of a connection that may be sent and not yet read before the writer has to wait."""
 
 
 class AddressedNetwork(SimNetwork, ABC):
-    """What sockets need of the network that carries what they send."""
+    """The operations of a network that its sockets need."""
 
     @abstractmethod
     def find(self, host: str) -> str:
-        """Find the name of a machine by its name or address; raises as `socket.connect` does."""
+        """Return the name of the host with that name or address; raises the same errors as `socket.connect`."""
 
     @abstractmethod
     def send_datagram(self, source: _Addr, target: _Addr, data: bytes) -> None:
         """Send one datagram.
 
         Raises:
-            OSError: it is too long, or nobody has that address.
+            OSError: the datagram is too long.
         """
 
 
 class BoundSocket:
-    """A TCP address that is taken: what there is of a socket where there are none."""
+    """A bound TCP address, which takes the place of a socket."""
 
     family = socket.AF_INET
     type = socket.SOCK_STREAM
@@ -44,14 +44,14 @@ class BoundSocket:
         return self._address
 
     def setsockopt(self, *_: object) -> None:
-        """Take any option, and do nothing: there is none that matters here."""
+        """Do nothing: no option matters here."""
 
     def close(self) -> None:
-        """Give nothing back: addresses are never short here."""
+        """Do nothing: addresses never run short here."""
 
 
 class Listening(SimServer):
-    """A listener that tells its address."""
+    """A listener that reports its address."""
 
     @property
     @override
@@ -60,7 +60,7 @@ class Listening(SimServer):
 
 
 class StreamTransport(_SimStreamTransport):
-    """One end of a TCP connection, with the manners of asyncio's own."""
+    """One end of a TCP connection, which behaves like asyncio's own transports."""
 
     def __init__(self, network: AddressedNetwork, conn: int, local: _Addr, remote: _Addr) -> None:
         super().__init__(network, conn, local, remote)
@@ -72,27 +72,27 @@ class StreamTransport(_SimStreamTransport):
 
     @property
     def has_heard_end(self) -> bool:
-        """Whether the other end has said that nothing more comes."""
+        """Whether the other end has signaled the end of its data."""
         return self._peer_closed
 
     def begin(self, protocol: asyncio.BaseProtocol) -> None:
-        """Be connected."""
+        """Connect the transport to `protocol`."""
         self._begin(protocol)
 
     def lose(self, error: Exception | None) -> None:
-        """Be lost, and tell nobody but the protocol."""
+        """Lose the connection, and notify only the protocol."""
         self._finish(error)
 
     @override
     def write(self, data: Any) -> None:
-        # asyncio passes over what is written to a connection that is closed or lost; only after an end it complains.
+        # asyncio ignores writes to a closed or lost connection. Only a write after `write_eof` is an error.
         payload = _check_bytes(data)
         if not (self._closing or self._closed):
             super().write(payload)
 
     @override
     def _data_arrived(self, data: bytes) -> None:
-        # asyncio reads no more once it closes.
+        # asyncio stops reading once the transport is closing.
         if self._closing:
             self._consumed(len(data))
         else:
@@ -105,7 +105,7 @@ class StreamTransport(_SimStreamTransport):
 
     @override
     def _finish(self, exc: Exception | None) -> None:
-        # Nobody will read it; whoever has written it learns of that when it goes on.
+        # The backlog will never be read. The writer can continue, and then notices the loss.
         unread, self._backlog = self._backlog, []
         self._consumed(sum(len(each) for each in unread))
         super()._finish(exc)
@@ -132,14 +132,14 @@ class StreamTransport(_SimStreamTransport):
 
 
 class DatagramTransport(_SimDatagramTransport):
-    """A UDP socket that knows addresses, not names."""
+    """A UDP socket that shows addresses instead of host names."""
 
     def __init__(self, network: AddressedNetwork, local: _Addr, remote: _Addr | None) -> None:
         super().__init__(network, local, remote)
         self._network = network
 
     def begin(self, protocol: asyncio.DatagramProtocol) -> None:
-        """Be open."""
+        """Connect the transport to `protocol`."""
         self._begin(protocol)
 
     @override
@@ -153,14 +153,14 @@ class DatagramTransport(_SimDatagramTransport):
         payload = _check_bytes(data)
         target = addr if addr is not None else self._remote
         if target is None:
-            raise ValueError("no address is set")
+            raise ValueError("expected an address, because the socket is not connected")
         if self._closing:
-            # asyncio passes over it.
+            # asyncio ignores it.
             return
         try:
             to = self._network.find(target[0]), target[1]
             if self._remote not in {None, to}:
-                raise ValueError(f"expected no address, or that of the other end, got {addr!r}")
+                raise ValueError(f"expected no address, or the address of the other end, got {addr!r}")
             self._network.send_datagram(self._local, to, payload)
         except OSError as error:
             self._protocol.error_received(error)

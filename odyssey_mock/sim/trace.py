@@ -1,7 +1,7 @@
-"""The trace of a simulated run: what passed, in order, as lines and as a sequence diagram in text.
+"""The trace of a simulated run: its events in order, as lines and as a sequence diagram in text.
 
-Two runs of one seed have the same trace. A diagram has a column for each client's host and one for the server, at the
-right; time runs down. It is plain ASCII but for the ellipsis of what is cut and for texts in other letters.
+Two runs of one seed have the same trace. A diagram has one column for each client host, and one for the server at the
+right; time runs down. It is plain ASCII, except for the ellipsis of cut texts and for texts in other scripts.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from dataclasses import dataclass
 from odyssey_mock.core.strict_json import JSON
 
 SERVER = "odyssey"
-"""The server's host."""
+"""Name of the server's host."""
 CLIENT = "client"
-"""The host of clients unless another is named."""
+"""Name of the default host for clients."""
 WORLD = "world"
-"""Who, of what no host does: the network, the clocks, the explorer."""
+"""Source of events that belong to no host: the network, the clocks, the explorer."""
 
 
 @dataclass(frozen=True, slots=True)
 class TraceLine:
-    """One thing that passed.
+    """One event of a run.
 
     Attributes:
-        at: seconds of virtual time since the run began.
-        who: the host it passed on: a client's, the server's, or `WORLD`.
-        to: the host it goes to, where it is a message or a request; None where it concerns `who` alone.
-        what: in a few words, such as `connect()`, `POST /sessions/token`, `interact_acknowledged`.
-        details: what else is known; nothing that differs between two runs of a seed.
+        at: virtual time of the event, in seconds since the run began.
+        who: host of the event: a client's, the server's, or `WORLD`.
+        to: receiving host of a message or request; None if the event concerns only `who`.
+        what: short description, such as `connect()`, `POST /sessions/token`, `interact_acknowledged`.
+        details: additional values; they must be the same in two runs of a seed.
     """
 
     at: float
@@ -55,12 +55,12 @@ class Trace:
         self.lines: list[TraceLine] = []
 
     def add(self, who: str, what: str, details: Mapping[str, JSON] | None = None, *, to: str | None = None) -> None:
-        """Add what has just passed."""
+        """Add an event that has just happened."""
         if self._keeps_lines:
             self.lines.append(TraceLine(self._now(), who, what, to, details))
 
     def hash(self) -> str:
-        """SHA-256 over the lines, in hexadecimal."""
+        """Return the SHA-256 of all lines, in hexadecimal."""
         digest = hashlib.sha256()
         for line in self.lines:
             digest.update(f"{line}\n".encode())
@@ -68,28 +68,28 @@ class Trace:
 
 
 WIDTH = 120
-"""Columns of a diagram, unless told otherwise."""
+"""Default width of a diagram in columns."""
 TIME = 12
-"""Columns at the left, for the time."""
+"""Columns at the left for the time."""
 TAIL = 44
-"""Columns kept free at the right of the last lifeline: for what the server does, and for labels longer than arrows."""
+"""Columns kept free to the right of the last lifeline, for events of the server and labels longer than their arrows."""
 NARROWEST, WIDEST = 6, 38
-"""Columns from one lifeline to the next."""
+"""Minimum and maximum columns from one lifeline to the next."""
 WAIT = 1.0
-"""Seconds in which nothing passed that are worth a row of their own."""
+"""Seconds without an event after which a separate row marks the pause."""
 
 _LIFELINE, _PAUSE = "|", ":"
 
 
 def diagram(lines: Sequence[TraceLine], *, width: int = WIDTH) -> str:
-    """Draw the lines, in their order; a text without a last newline, empty where there are no lines.
+    """Draw `lines` in their order. The text has no final newline, and is empty if there are no lines.
 
-    A message is an arrow, with its words on it where they fit, else behind it; what concerns one host is a note at its
-    lifeline; what befalls all goes across. What is longer than there is room for ends in an ellipsis.
+    A message is an arrow, with its label on it if it fits, else behind it. An event of one host is a note at its
+    lifeline. An event of the world spans all columns. A text that does not fit ends in an ellipsis.
 
     Args:
-        lines: what passed.
-        width: columns, at most; more only where the lifelines alone take more.
+        lines: the events.
+        width: maximum number of columns; exceeded only if the lifelines alone need more.
     """
     if not lines:
         return ""
@@ -109,7 +109,7 @@ def _rows(lines: Sequence[TraceLine], lanes: _Lanes) -> Iterator[str]:
 
 
 def _hosts(lines: Iterable[TraceLine]) -> list[str]:
-    """Those that something is said of: clients in the order of their names (2 before 10), and the server last."""
+    """Return the hosts of the events: clients in natural order of their names (2 before 10), then the server."""
     named = {name for line in lines for name in (line.who, line.to) if name is not None}
     return [*sorted(named - {WORLD, SERVER}, key=_natural), SERVER]
 
@@ -119,7 +119,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 class _Lanes:
-    """Where the lifelines are, and what is drawn between them."""
+    """The positions of the lifelines, and the drawing of rows."""
 
     def __init__(self, hosts: Sequence[str], width: int) -> None:
         room = width - TIME
@@ -130,7 +130,7 @@ class _Lanes:
         self._room = max(room, self._last + NARROWEST)
 
     def heads(self) -> str:
-        """The names, each cut to its column."""
+        """Return the row of host names, each cut to its column."""
         names = [_cut(_visible(host), self._gap - 1) for host in list(self._at)[:-1]]
         return "".join(f"{name:<{self._gap}}" for name in names) + _visible(list(self._at)[-1])
 
@@ -149,7 +149,7 @@ class _Lanes:
         return sign.ljust(self._gap) * (len(self._at) - 1) + sign
 
     def _note(self, at: int, text: str) -> str:
-        """Beside the lifeline, over the next ones where it is longer than its column."""
+        """Draw a note at a lifeline; if it is longer than its column, it covers the next lifelines."""
         return _over(self._lifelines(), at + 2, _cut(f"* {text}", self._room - at - 2) + " ")
 
     def _arrow(self, start: int, end: int, text: str) -> str:
@@ -163,12 +163,12 @@ class _Lanes:
 
 
 def _over(row: str, at: int, text: str) -> str:
-    """Write over what is there."""
+    """Replace the characters of `row` at column `at` by `text`."""
     return row[:at].ljust(at) + text + row[at + len(text) :]
 
 
 def _label(line: TraceLine) -> str:
-    """What passed, and what else is known of it."""
+    """Return the description and the details of an event."""
     return _visible(f"{line.what}{_known(line.details)}")
 
 
@@ -180,7 +180,7 @@ def _known(details: Mapping[str, JSON] | None) -> str:
 
 
 def _visible(text: str) -> str:
-    """One line of it, in which nothing steers a terminal."""
+    """Escape unprintable characters, so that the text is one line and cannot control a terminal."""
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 

@@ -1,7 +1,7 @@
-"""TCP and UDP between simulated hosts, as a real network looks to its users.
+"""TCP and UDP between simulated hosts, with the behavior of a real network.
 
-simloop carries the packets. What is added: addresses instead of names, errors with numbers, ports that are free, and
-the resets that answer whoever talks to a connection that is no more.
+simloop carries the packets. This module adds addresses instead of names, errors with `errno`, free ports, and resets in
+reply to data for a connection that does not exist any more.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from simloop._transports import _Addr, _SimDatagramTransport
 from odyssey_mock.sim.sockets import AddressedNetwork, DatagramTransport, Listening, StreamTransport
 
 FREE_PORTS = range(49152, 65536)
-"""Ports for whoever does not choose one (RFC 6335)."""
+"""Ports for sockets that do not choose one (RFC 6335)."""
 LONGEST_DATAGRAM = 65_507
-"""Bytes that one datagram of UDP over IPv4 can have."""
+"""Maximum bytes of a datagram of UDP over IPv4."""
 
 _FAREWELLS = {"fin", "rst"}
 
 
 class SimulatedTransport(AddressedNetwork):
-    """The hosts of one run, and what is under way between them."""
+    """The hosts of one run, and the packets in flight between them."""
 
     def __init__(self, loop: SimLoop) -> None:
         super().__init__(loop)
         self.set_flow_control()
         self._farewells: dict[tuple[int, str, int], str] = {}
-        """Ends of TCP connections to which the other's end, or a reset, is under way, and from which host."""
+        """Ends of TCP connections to which a FIN or a reset is in flight, and the host that sent it."""
 
     def end(self) -> None:
-        """Close what is open, as a process does that ends: the run is over."""
+        """Close everything that is open at the end of the run, as the end of a process does."""
         for end in self._ends():
             with _on(end.local[0]):
                 end.lose(None)
@@ -48,11 +48,11 @@ class SimulatedTransport(AddressedNetwork):
             listener.server.close()
 
     def _ends(self) -> list[StreamTransport]:
-        return [cast("StreamTransport", end) for end in self._streams.values()]  # this class makes no others
+        return [cast("StreamTransport", end) for end in self._streams.values()]  # this class creates no others
 
     def _lose(self, ends: list[StreamTransport]) -> None:
         for end in ends:
-            # Whatever its protocol does now, it does on its own machine, whoever has caused it.
+            # The protocol must react on its own host, not on the host that caused the loss.
             with _on(end.local[0]):
                 end.lose(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
 
@@ -68,7 +68,7 @@ class SimulatedTransport(AddressedNetwork):
             super()._dispatch_stream(packet)
 
     def _is_unaware(self, packet: _Packet) -> bool:
-        """Whether its sender does not know that there is nobody; whoever has closed acknowledges an end instead."""
+        """Return whether the sender does not know that the other end is lost. An end that was closed sends no reset."""
         sender = self._streams.get((packet.conn, packet.src, packet.src_port))
         return sender is not None and self._is_bereaved(cast("StreamTransport", sender))
 
@@ -78,7 +78,7 @@ class SimulatedTransport(AddressedNetwork):
         return end.other_key not in self._streams
 
     def _is_stray(self, packet: _Packet) -> bool:
-        """Whether it belongs to a connection of which its receiver knows nothing any more."""
+        """Return whether `packet` belongs to a connection that its receiver does not know any more."""
         if packet.kind not in {"data", "fin", "rst"}:
             return False
         return (packet.conn, packet.dst, packet.dst_port) not in self._streams and packet.conn not in self._pending
@@ -90,7 +90,7 @@ class SimulatedTransport(AddressedNetwork):
         super()._transmit(packet)
 
     def _dial_again(self, host: str) -> None:
-        """Let whoever is dialling `host`, which has forgotten it, do that again once packets are sent again."""
+        """Repeat the pending connection attempts to `host`, which has lost them, when packets are sent again."""
         self._held = [packet for packet in self._held if (packet.kind, packet.dst) != ("syn", host)]
         for conn, connect in self._pending.items():
             if connect.remote[0] == host:
@@ -118,7 +118,7 @@ class SimulatedTransport(AddressedNetwork):
             del self._pending[packet.conn]
             self._begin(packet.conn, connect)
         elif packet.kind == "accept":
-            # Whoever dialled has gone meanwhile: its machine says so.
+            # The dialling task has given up meanwhile, so its host sends a reset.
             self._answer(packet, kind="rst", seq=-1)
         else:
             super()._dispatch_ready(packet)
@@ -144,11 +144,11 @@ class SimulatedTransport(AddressedNetwork):
 
     @override
     def _resolve(self, host: Any) -> str:
-        """Find a machine by its name or address.
+        """Return the name of the host with that name or address.
 
         Raises:
-            socket.gaierror: there is no such name.
-            OSError: nobody has that address.
+            socket.gaierror: no host has that name.
+            OSError: no host has that address.
         """
         if host in self._hosts:
             return str(host)
@@ -161,7 +161,7 @@ class SimulatedTransport(AddressedNetwork):
 
     @override
     def _bind_address(self, host: str | None, port: int) -> tuple[str, int]:
-        # A task of any host may bind an address by its number: a mock is brought back by whoever tests it.
+        # A task on any host may bind a numeric address, because tests restart the mock from another host.
         owner = self._names.get(host or "")
         try:
             bind = (owner, port) if owner is not None else super()._bind_address(host, port)
@@ -179,7 +179,7 @@ class SimulatedTransport(AddressedNetwork):
                 self._next_port = FREE_PORTS[0]
             if port not in taken:
                 return port
-        raise OSError(errno.EADDRINUSE, "every free port is taken: what is opened is never closed")
+        raise OSError(errno.EADDRINUSE, "no free port is left; check that connections and sockets are closed")
 
     @override
     async def _start_server(self, protocol_factory: Any, host: Any, port: Any) -> SimServer:
@@ -217,7 +217,7 @@ class SimulatedTransport(AddressedNetwork):
 
 @contextmanager
 def _on(host: str) -> Iterator[None]:
-    """Be on that machine."""
+    """Run the block on `host`."""
     token = _current_host.set(host)
     try:
         yield

@@ -1,8 +1,15 @@
-"""Real WebRTC in a simulated run: aiortc and aioice as they are, but for what reaches out of the simulation.
+"""Real WebRTC in a simulated run: aiortc and aioice, without the parts that depend on the machine.
 
-Five things do, and are replaced while a run goes on: the receiver's decoder thread, aiortc's clock, name look-ups by
-aioice, OpenSSL's timer for DTLS handshakes, and certificates, which are slow to make and different every time. Besides,
-aiortc walks over sets of objects, whose order is that of their addresses; here it is that of their creation.
+These parts are replaced during a run:
+
+- the decoder thread of a receiver
+- aiortc's clock
+- name lookups by aioice
+- OpenSSL's timer for DTLS handshakes
+- certificates, which are slow to make and different every time
+
+In addition, aiortc iterates over sets of objects, in the order of their memory addresses; here, in the order of their
+creation.
 """
 
 from __future__ import annotations
@@ -35,8 +42,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
-# What a peer needs and imports only when it is made: imported in a run, it would draw from the run's randomness, and
-# only from that of the first.
+# Peers import these modules on first use. Imported during a run, the modules would draw from its randomness, and only
+# in the first run.
 import odyssey_client.rtc.client_peer
 import odyssey_client.rtc.spectator_peer  # noqa: F401
 import odyssey_mock.rtc.spectator_peer
@@ -44,17 +51,17 @@ import odyssey_mock.rtc.streamer_peer  # noqa: F401
 from odyssey_mock.sim.loop import SimulatedLoop
 
 CERTIFICATES = 16
-"""How many there are; peers take them in turn, over and over."""
+"""Number of certificates; peers use them in turn."""
 
 _ORDERED = (RTCIceTransport, RTCDtlsTransport, RTCRtpReceiver)
-"""Whose objects aiortc keeps in sets that it walks over."""
+"""Classes whose objects aiortc keeps in sets that it iterates over."""
 
 
 @contextmanager
 def webrtc() -> Iterator[None]:
-    """Let peers that are made on a simulated loop, in this block, live in its simulation.
+    """Within the block, make aiortc peers on a simulated loop part of its simulation.
 
-    To be entered before `sandboxed`: what is made once in a process must not draw from the randomness of one run.
+    Enter it before `sandboxed`: objects created once per process must not draw from the randomness of one run.
     """
     certificates = itertools.cycle(_certificates())
     receiver = {
@@ -86,7 +93,7 @@ def _in_run() -> bool:
 
 
 def _inside(here: Callable[..., object], elsewhere: Callable[..., object]) -> Callable[..., object]:
-    """Call `here` on a simulated loop, `elsewhere` on any other, and in other threads."""
+    """Return a function that calls `here` on a simulated loop, and `elsewhere` on other loops and threads."""
 
     def call(*args: object, **kwargs: object) -> object:
         return (here if _in_run() else elsewhere)(*args, **kwargs)
@@ -95,7 +102,7 @@ def _inside(here: Callable[..., object], elsewhere: Callable[..., object]) -> Ca
 
 
 def _like(module: ModuleType, **instead: object) -> ModuleType:
-    """A module that is `module` but for `instead`, for the one that is told to take it."""
+    """Return a copy of `module` in which the attributes `instead` are replaced."""
     other = ModuleType(module.__name__, module.__doc__)
     other.__dict__.update(module.__dict__)
     other.__dict__.update(instead)
@@ -103,21 +110,21 @@ def _like(module: ModuleType, **instead: object) -> ModuleType:
 
 
 def _now() -> datetime.datetime:
-    # As aiortc reads it, but by the clock that a run can replace.
+    # Like aiortc's function, but with a clock that a run can replace.
     return datetime.datetime.fromtimestamp(time.time(), datetime.UTC)
 
 
 def _address(host: str) -> str:
-    """Look `host` up. Servers have addresses here, not names, and an address is its own."""
+    """Resolve `host`. Servers have addresses instead of names here, and an address resolves to itself."""
     return host
 
 
 class _Inbox:
-    """The decoder's queue: what is put into it is decoded in its turn."""
+    """The queue of a decoder, which is woken for each item."""
 
     def __init__(self) -> None:
         self._decoding: _Decoding | None = None
-        self._items: deque[Any] = deque()  # as aiortc has them: a codec and a frame, or None for the end
+        self._items: deque[Any] = deque()  # aiortc's items: a codec and a frame, or None for the end
 
     def put(self, item: Any) -> None:
         self._items.append(item)
@@ -135,14 +142,14 @@ class _Inbox:
 
 
 class _Decoding:
-    """The decoder of one receiver, as `aiortc.rtcrtpreceiver.decoder_worker` is, without a thread.
+    """The decoder of one receiver: does the work of `aiortc.rtcrtpreceiver.decoder_worker` without a thread.
 
-    It takes as long as work for a thread does in the simulation; to join it is to have all done that is left.
+    Decoding takes as long as other simulated work for threads. `join` decodes everything that is left.
     """
 
     def __init__(self, *, target: object, name: str, args: tuple[Any, ...]) -> None:
         if target is not rtcrtpreceiver.decoder_worker:
-            raise TypeError(f"expected aiortc's decoder as the work of a thread, got {target!r} ({name})")
+            raise TypeError(f"expected aiortc's decoder_worker as the target of a thread, got {target!r} ({name})")
         self._loop: asyncio.AbstractEventLoop
         self._frames: asyncio.Queue[Any]
         self._inbox: _Inbox
@@ -163,7 +170,7 @@ class _Decoding:
 
     def _next(self) -> None:
         if not self._inbox:
-            return  # whoever joined did it
+            return  # `join` has decoded it
         task = self._inbox.take()
         if task is None:
             self._hand_on(None)
@@ -184,22 +191,23 @@ class _Decoding:
             self._hand_on(each)
 
     def _hand_on(self, frame: object) -> None:
-        # Not at once: whoever joins is in the midst of something.
+        # Deferred, because the caller of `join` is in the middle of an operation.
         if not self._loop.is_closed():
             self._loop.call_soon(self._frames.put_nowait, frame)
 
 
 _CHANGE_KEYS, _HANDSHAKE = 20, 22
-"""Content types of DTLS 1.2 (RFC 6347): what a handshake is made of."""
+"""Content types of the DTLS 1.2 records in a handshake (RFC 6347)."""
 _HEADER = 13
-"""Bytes before what is in a record; the last two are its length, the fourth and fifth its epoch."""
+"""Bytes in the header of a record; the last two are its length, the fourth and fifth its epoch."""
 
 
 class _Untimed(SSL.Connection):
-    """A DTLS connection whose handshake knows no time.
+    """A DTLS connection whose handshake does not depend on time.
 
-    OpenSSL reads the machine's clock to send a flight again: how fast the machine is would decide what is sent. So it
-    tells of no time-out, and what it sends again by itself is dropped; the simulated network loses no flight.
+    OpenSSL reads the machine's clock to decide when to send a flight again, so the speed of the machine would determine
+    what is sent. This class reports no timeout, and drops what OpenSSL sends again. The simulated network loses no
+    flight.
     """
 
     def __init__(self, context: SSL.Context) -> None:
@@ -215,7 +223,7 @@ class _Untimed(SSL.Connection):
         data = super().bio_read(bufsiz)
         if data[0] not in {_CHANGE_KEYS, _HANDSHAKE}:
             return data
-        # All there is: what is sent again may stand before what is new, and a datagram would end amid a record.
+        # Read everything: repeated records may precede new ones, and a datagram could end in the middle of a record.
         with suppress(SSL.WantReadError):
             while True:
                 data += super().bio_read(bufsiz)
@@ -224,13 +232,13 @@ class _Untimed(SSL.Connection):
     def _is_new(self, record: bytes) -> bool:
         kind, is_clear = record[0], record[3:5] == b"\0\0"
         if kind == _HANDSHAKE and is_clear:
-            # A message's number, and where in it this part begins: both only grow.
+            # Number of the message, and offset of this fragment: both only grow.
             place = record[_HEADER + 4 : _HEADER + 9]
             is_new, self._last = place > self._last, max(place, self._last)
             return is_new
         if kind not in {_CHANGE_KEYS, _HANDSHAKE}:
             return True
-        # The change of keys, and the one message after it.
+        # change_cipher_spec, and the one message after it.
         is_new = kind not in self._once
         self._once.add(kind)
         return is_new
@@ -249,7 +257,7 @@ def _certificates() -> tuple[RTCCertificate, ...]:
 
 
 def _certificate(number: int) -> RTCCertificate:
-    """Make a certificate like those that aiortc makes, but the same in every process."""
+    """Make a certificate like aiortc's, but the same in every process."""
     secret = hashlib.sha256(f"simulated certificate {number}".encode()).digest()
     key = ec.derive_private_key(int.from_bytes(secret), ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, secret.hex()[:32])])
@@ -271,7 +279,7 @@ _NUMBER = "_simulated_number"
 
 
 def _numbering(original: Callable[..., None], numbers: Iterator[int]) -> Callable[..., None]:
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:  # as those of three classes
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:  # Any: it wraps three classes
         if _in_run():
             self.__dict__[_NUMBER] = next(numbers)
         original(self, *args, **kwargs)
@@ -280,6 +288,6 @@ def _numbering(original: Callable[..., None], numbers: Iterator[int]) -> Callabl
 
 
 def _number(self: object) -> int:
-    """Hash by the order of creation what was made in a run, anything else as ever."""
+    """Hash objects made in a run by their order of creation, other objects as usual."""
     number: int | None = self.__dict__.get(_NUMBER)
     return object.__hash__(self) if number is None else number

@@ -1,4 +1,4 @@
-"""The simulated world: a server, as many machines with clients as wanted, and the network between them."""
+"""The simulated world: a server, any number of client hosts, and the network between them."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from odyssey_mock.sim.trace import CLIENT, SERVER
 __all__ = ["CLIENT", "SERVER", "World"]
 
 PORT = 8400
-"""Where the server listens."""
+"""Port of the server."""
 
 PICTURE = (192, 320)
-"""Width and height of a portrait frame: about as small as its stamp allows."""
+"""Width and height of a portrait frame: small, but large enough for a stamp."""
 
 GIVE_UP = 60.0
-"""Virtual seconds that something has to end which was given up, and cancelled."""
+"""Virtual seconds that cancelled work has to end."""
 
 
 class World:
-    """What a program in the simulated world has: the mock, clients on machines of their own, the network, randomness.
+    """A simulated world for a program: the mock, clients on separate hosts, the network and randomness.
 
     Attributes:
-        mock: the server, running.
-        wire: the network; `world.wire.cut(CLIENT, SERVER)`.
-        chance: streams of seeded randomness, by name.
-        loop: virtual time.
+        mock: the running server.
+        wire: the network, for example `world.wire.cut(CLIENT, SERVER)`.
+        chance: named streams of seeded random numbers.
+        loop: the event loop in virtual time.
     """
 
     mock: MockOdyssey
@@ -53,21 +53,21 @@ class World:
         self.wire.host(SERVER)
 
     def now(self) -> float:
-        """Seconds since the run began."""
+        """Return the virtual seconds since the run began."""
         return self.loop.time()
 
     def wall_clock(self, host: str) -> WallClock:
-        """What the machine `host` thinks the time is, to be set wrong: `world.wall_clock("client").offset += 3600`."""
+        """Return the wall clock of `host`. To make it jump: `world.wall_clock("client").offset += 3600`."""
         return self._walls.setdefault(host, WallClock(self.loop))
 
     def client(
         self, host: str = CLIENT, *, api_key: str | None = None, advanced: AdvancedConfig | None = None
     ) -> Odyssey:
-        """Make a client on the machine `host`, which comes into being with its first one.
+        """Make a client on `host`, which is created with its first client.
 
         Args:
-            host: its machine; what it does must be done by tasks of that machine (`spawn`) where it is not `CLIENT`.
-            api_key: its key; the mock's where not given.
+            host: host of the client. If it is not `CLIENT`, call the client in tasks of that host (`spawn`).
+            api_key: API key; the mock's key by default.
             advanced: retries and limits.
         """
         platform = self.platform(host)
@@ -81,9 +81,9 @@ class World:
         )
 
     def platform(self, host: str | None = None) -> Platform:
-        """What a client on the machine `host` takes from the world; on that of the present task where not given.
+        """Return clock, entropy and network for a client on `host`, by default the host of the current task.
 
-        A client that is made in a run and is given none has those.
+        A client that is made in a run without these arguments uses them as well.
         """
         host = host or self.wire.here or CLIENT
         self.wire.host(host)
@@ -94,21 +94,21 @@ class World:
         )
 
     def spawn[T](self, host: str, work: Awaitable[T], *, name: str | None = None) -> asyncio.Task[T]:
-        """Run `work` as a task of the machine `host`; whoever calls owns it."""
+        """Run `work` as a task of `host`. The caller owns the task."""
         return self.wire.host(host).create_task(work, name=name)
 
     def step[T](self, work: Awaitable[T], *, host: str = CLIENT, seconds: float = 3600.0) -> T:
-        """Let an `opened` world go on until `work`, as a task of the machine `host`, is done; no longer.
+        """Advance an `opened` world just until `work`, as a task of `host`, is done. Return its result.
 
         Args:
-            work: what is to be done.
-            host: whose task it is.
-            seconds: of virtual time, at most.
+            work: the awaitable to run.
+            host: host of the task.
+            seconds: limit in virtual time.
 
         Raises:
-            SimulationDeadlockError: nothing is left that could go on, and `work` is not done.
-            EndlessError: it is not done in time.
-            Exception: what `work` raises; else what a task did that nobody awaits.
+            SimulationDeadlockError: no task can continue, and `work` is not done.
+            EndlessError: `work` is not done in time.
+            Exception: raised by `work`, or else by a task that no code awaits.
         """
         with sandboxed(self.time_and_entropy):
             task = self.spawn(host, awaited(work))
@@ -118,11 +118,11 @@ class World:
                 stuck = not task.done()
                 if stuck:
                     task.cancel()
-                    with suppress(EndlessError):  # there is an error already, which says it better
+                    with suppress(EndlessError):  # the error raised already is more specific
                         self._until(task, GIVE_UP)
             if stuck:
                 raise SimulationDeadlockError(
-                    "nothing is left to run that could end what is awaited: a wake-up was lost, or nobody sends it"
+                    "no task can continue, and the awaited work is not done: its wake-up was lost or is never sent"
                 )
             result = task.result()
         for error in self.loop.take_failures():
@@ -141,18 +141,18 @@ class World:
             task.remove_done_callback(stop)
 
     async def crash(self) -> None:
-        """Let the server's machine die without a word; its disk keeps accounts, tokens, jobs, recordings."""
+        """Crash the server's host without notice. Its disk keeps accounts, tokens, jobs and recordings."""
         stun = int(self.mock.backend.stun_url.rpartition(":")[2])
         self.wire.crash(SERVER, keeps={stun})
         await self.spawn(SERVER, self.mock.go_away())
 
     async def bounce(self) -> None:
-        """Start the server's machine again; nothing where it runs."""
+        """Restart the server's host after a crash; do nothing if it is running."""
         self.wire.revive(SERVER)
         await self.spawn(SERVER, self.mock.come_back())
 
     def settings(self) -> Mapping[str, object]:
-        """The mock's settings that follow from its being simulated."""
+        """Return the settings of a simulated mock."""
         width, height = PICTURE
         return {
             "host": self.wire.address(SERVER),
@@ -162,26 +162,26 @@ class World:
         }
 
     def left_over(self) -> list[str]:
-        """What is not closed or ended, for people."""
+        """Return readable descriptions of everything that is not closed or ended."""
         tasks = sorted(asyncio.all_tasks(self.loop), key=lambda task: task.get_name())
         names = [getattr(task.get_coro(), "__qualname__", task.get_name()) for task in tasks if not task.done()]
         return [f"the task {name}" for name in names] + self.wire.open_ends
 
 
 async def awaited[T](work: Awaitable[T]) -> T:
-    """Make a coroutine of whatever can be awaited."""
+    """Turn any awaitable into a coroutine."""
     return await work
 
 
 class WorldTimeAndEntropy:
-    """Time and entropy of a world, for code in it that would read the machine's."""
+    """Time and entropy of a world, for code in it that would use the machine's."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._bytes = world.chance.stream("os.urandom")
 
     def time(self) -> float:
-        # Of whose machine it is, which may be wrong.
+        # By the wall clock of the current host, which may be wrong.
         return self._world.wall_clock(self._world.wire.here or "").time()
 
     def monotonic(self) -> float:

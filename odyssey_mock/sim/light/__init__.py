@@ -1,7 +1,7 @@
-"""The fidelity `light`: peers with the same events as WebRTC's, and video without pixels.
+"""The fidelity `light`: peers with the same events as WebRTC peers, and video without pixels.
 
-The `Network` of client and mock puts them in the place of aiortc's, `MockOdyssey(frame_encoder=...)` in that of drawn
-video::
+A `Network` of the client or the mock creates light peers instead of aiortc's.
+`MockOdyssey(frame_encoder=light_frame_encoder)` makes light packets instead of drawn video::
 
     class LightClientNetwork(LightClientPeers, ClientNetwork): ...
 """

@@ -1,4 +1,4 @@
-"""The client's light end of a live connection: what `odyssey_client/rtc/client_peer.py` is to WebRTC."""
+"""The client's light peer of a live connection, the counterpart of `odyssey_client/rtc/client_peer.py`."""
 
 import asyncio
 from types import TracebackType
@@ -14,7 +14,7 @@ from odyssey_mock.sim.light.video import FrameReceiver
 
 
 class LightClientPeer:
-    """An async context manager around one link; the client's `ClientPeer`."""
+    """The client's `ClientPeer` over a link; an async context manager."""
 
     def __init__(self, host: str, listener: PeerListener) -> None:
         self._host = host
@@ -24,7 +24,7 @@ class LightClientPeer:
         self._answer = ""
         self._channels: dict[bytes, None] = {}
         self._over = asyncio.Event()
-        """Set once no frame will come any more."""
+        """Set when no more frames will arrive."""
         self._closing = False
 
     async def __aenter__(self) -> Self:
@@ -39,12 +39,12 @@ class LightClientPeer:
             await self._link.close()
 
     async def pump(self) -> None:
-        # Frames are handed on as they come.
+        # Frames are delivered as they arrive.
         await self._over.wait()
 
-    async def answer(self, offer: str, ice_servers: list[IceServer]) -> str:  # noqa: ARG002 - nobody is asked
+    async def answer(self, offer: str, ice_servers: list[IceServer]) -> str:  # noqa: ARG002 - no ICE server is needed
         if self._answer:
-            return self._answer  # the same offer once more
+            return self._answer  # the same offer again
         try:
             other = Description.parse(offer)
             video = other.section("video")
@@ -63,7 +63,7 @@ class LightClientPeer:
         link.dial(other)
         return self._answer
 
-    async def add_candidate(self, line: str, mid: str | None, mline_index: int | None) -> None:  # noqa: ARG002 - none is needed
+    async def add_candidate(self, line: str, mid: str | None, mline_index: int | None) -> None:  # noqa: ARG002 - candidates are only checked
         try:
             check_candidate(line)
         except DescriptionError:
@@ -131,4 +131,4 @@ class LightClientPeer:
 
 
 def _nothing() -> None:
-    """The client sends no video, of which frames could be lost."""
+    """Do nothing: the client sends no video, so no frame of it can be lost."""

@@ -1,4 +1,4 @@
-"""What light peers write where others have SDP: as much of it as others read of SDP (RFC 8866, RFC 8839)."""
+"""Session descriptions of light peers: the parts of SDP (RFC 8866, RFC 8839) that other code reads."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ from odyssey_mock.rtc.peer_connection import DescriptionError
 type Direction = Literal["sendonly", "recvonly", "sendrecv", "inactive"]
 
 MAX_MESSAGE = 262144
-"""Bytes of a message on a data channel, at most: what aiortc says of itself."""
+"""Maximum bytes of a data channel message, the same as in aiortc's descriptions."""
 
 CODECS: tuple[Codec, ...] = get_args(Codec.__value__)
 _NAMES: dict[Codec, str] = {"h264": "H264", "vp8": "VP8"}
@@ -36,12 +36,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """One light peer, as it describes itself to the other.
+    """The description that one light peer sends to the other.
 
     Attributes:
-        host: its address, of both sockets.
-        udp_port: where it takes frames.
-        tcp_port: where it can be dialled; None where it dials itself.
+        host: address of both its sockets.
+        udp_port: port on which it receives frames.
+        tcp_port: port on which it accepts a connection; None if it dials.
     """
 
     host: str
@@ -53,15 +53,15 @@ class Description:
 
     @classmethod
     def of(cls, host: str, udp_port: int, tcp_port: int | None, sections: Sequence[Section]) -> Self:
-        """Describe a peer; what would be drawn by chance follows from its address, which nobody shares with it."""
+        """Describe a peer; fingerprint and user name are not random, but derived from its unique address and port."""
         return cls(host, udp_port, tcp_port, tuple(sections), _certificate(host, udp_port), _ufrag(host, udp_port))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what a light peer has written.
+        """Parse the description of a light peer.
 
         Raises:
-            ValueError: it is none of theirs, or broken; the message says where.
+            ValueError: `text` is not the description of a light peer; the message says why.
         """
         if "a=fingerprint:" not in text:
             raise ValueError("it has no a=fingerprint line (RFC 8122)")
@@ -69,21 +69,21 @@ class Description:
         sections = tuple(_section(part) for part in parts[1:])
         mids = re.findall(r"^a=mid:(\S+)", text, re.MULTILINE)
         if len(mids) != len(sections) or len(set(mids)) < len(mids):
-            raise ValueError("expected an a=mid of its own in each section (RFC 9143)")
+            raise ValueError("expected a unique a=mid in each section (RFC 9143)")
         ports = {protocol: (host, int(port)) for protocol, host, port in _CANDIDATE.findall(text)}
         if "udp" not in ports:
-            raise ValueError("expected a host candidate for UDP: a light peer has one, and knows no other peers")
+            raise ValueError("expected a host candidate for UDP: a light peer connects only to other light peers")
         host, udp_port = ports["udp"]
         tcp_port = ports["tcp"][1] if "tcp" in ports else None
         fingerprint, ufrag = _value(text, "a=fingerprint:sha-256 "), _value(text, "a=ice-ufrag:")
         return cls(host, udp_port, tcp_port, sections, fingerprint, ufrag)
 
     def section(self, kind: str) -> Section | None:
-        """The first section of that kind."""
+        """Return the first section of `kind`, or None."""
         return next((each for each in self.sections if each.kind == kind), None)
 
     def text(self, setup: str) -> str:
-        """Write it; `setup`: its part in DTLS (RFC 4145), `actpass` of an offer, `active` of an answer."""
+        """Return the description as text; `setup`: DTLS role (RFC 4145), `actpass` in offers, `active` in answers."""
         family = f"IP{ip_address(self.host).version}"
         lines = ["v=0", f"o=- {self.udp_port} 2 IN {family} {self.host}", "s=-", "t=0 0"]
         lines += ["a=group:BUNDLE " + " ".join(map(str, range(len(self.sections)))), "a=msid-semantic:WMS *"]
@@ -142,7 +142,7 @@ def _password(ufrag: str) -> str:
 
 
 def check_candidate(candidate: str) -> None:
-    """Make sure that a text is a candidate line, or says that there are no more.
+    """Check that `candidate` is an ICE candidate line, or empty, which marks the end of the candidates.
 
     Raises:
         DescriptionError: it is neither.

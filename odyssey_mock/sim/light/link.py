@@ -1,15 +1,15 @@
-"""What two light peers are connected by: TCP for what must arrive, in order, and UDP for what may be lost.
+"""The link between two light peers: TCP for messages that must arrive in order, UDP for frames that may be lost.
 
-The one that offers listens, the one that answers dials. What WebRTC does in many layers is here as short as it can be
-with the same outcomes:
+The offering peer listens, and the answering peer dials. A link has the same outcomes as the many layers of WebRTC, by
+the simplest means:
 
-- checks: the one that dials goes on trying, for as long as ICE does, and says who it is; the other answers once it has
-  the description of the first. Each then knows the certificate that the other claims to have.
-- consent (RFC 7675): each asks the other over UDP, every few seconds, whether it still wants anything; after
-  `CONSENT_FAILURES` times without an answer the connection has failed.
-- a goodbye, so that a close is told from a loss.
-- what WebRTC says, it says over UDP. So a TCP connection that breaks without a goodbye means nothing: it is made anew,
-  and goes on after the last message that was heard. Where that cannot be, consent runs out.
+- Checks: the answering peer dials repeatedly, for as long as ICE would, and identifies itself. The offering peer
+  replies once it has the other's description. Each then knows the certificate that the other claims to have.
+- Consent (RFC 7675): every few seconds, each peer asks the other over UDP whether it still consents. The connection
+  fails after `CONSENT_FAILURES` questions without a reply.
+- A goodbye message distinguishes a close from a loss.
+- Real WebRTC runs over UDP. So a TCP connection that breaks without a goodbye is not a failure. The peers connect
+  again, and continue after the last message that was received. If that is impossible, consent expires.
 """
 
 import asyncio
@@ -26,47 +26,47 @@ from odyssey_mock.sim.light.description import Description, Section
 logger = logging.getLogger(__name__)
 
 CLOSE_LIMIT = 1.0
-"""Seconds that the last words may take."""
+"""Seconds that sending the last messages may take when a link closes."""
 
 _LENGTH = 4
 
 
 class MessageKind(IntEnum):
-    """What a message over TCP is."""
+    """Kind of a message over TCP."""
 
     HELLO = 1
-    """Who it is, and with which certificate."""
+    """Identity and certificate of the sender, and how many messages it has received."""
     OPEN = 2
     OPENED = 3
     SHUT = 4
-    """A data channel is opened, was taken, is closed: its label."""
+    """Data channels: open, accepted, closed. The payload is the label of the channel."""
     TEXT = 5
     BYTES = 6
-    """On the data channel whose number comes first."""
+    """Messages on a data channel."""
     END = 7
-    """The video track has ended after that frame."""
+    """The video track has ended. The payload is the number of its last frame."""
     BYE = 8
-    """The connection is closed, after that frame."""
+    """The connection is closed. The payload is the number of the last frame, if any."""
 
 
 class DatagramKind(IntEnum):
-    """The first byte of a datagram. None is one that DTLS has (RFC 9443)."""
+    """First byte of a datagram. DTLS uses none of these values (RFC 9443)."""
 
     FRAME = 0x80
     PING = 0x81
-    """Asks whether the other is there."""
+    """Asks for consent."""
     PONG = 0x82
-    """It is. Both say how many messages were heard."""
+    """Confirms consent. PING and PONG contain the number of messages received."""
     LOST = 0x83
     """A frame was lost."""
     BROKEN = 0x84
-    """The TCP connection is broken, and is to be made anew."""
+    """The TCP connection is broken and must be opened again."""
     GONE = 0x85
-    """The connection is closed; a goodbye over TCP comes as well, if it can."""
+    """The connection is closed. If possible, a goodbye is sent over TCP as well."""
 
 
 def written(kind: MessageKind, payload: bytes = b"") -> bytes:
-    """A message as it is sent."""
+    """Return a message in the form in which it is sent."""
     return bytes([kind]) + len(payload).to_bytes(_LENGTH) + payload
 
 
@@ -74,8 +74,8 @@ async def read(reader: asyncio.StreamReader) -> tuple[MessageKind, bytes]:
     """Read a message.
 
     Raises:
-        EOFError: there is none any more.
-        OSError: the connection broke, or it is no message of ours.
+        EOFError: the connection has ended.
+        OSError: the connection broke, or the data is not a message of a light peer.
     """
     head = await reader.readexactly(1 + _LENGTH)
     try:
@@ -86,7 +86,7 @@ async def read(reader: asyncio.StreamReader) -> tuple[MessageKind, bytes]:
 
 
 async def pause(seconds: float) -> None:
-    """Wait on the event loop's time."""
+    """Sleep for `seconds` on the clock of the event loop."""
     loop = asyncio.get_running_loop()
     over = loop.create_future()
     timer = loop.call_later(seconds, over.set_result, None)
@@ -97,13 +97,13 @@ async def pause(seconds: float) -> None:
 
 
 async def after(seconds: float, then: Callable[[], None]) -> None:
-    """Do something in that time."""
+    """Call `then` after `seconds`."""
     await pause(seconds)
     then()
 
 
 async def closed(writer: asyncio.StreamWriter, *, at_once: bool) -> None:
-    """Close a connection, and wait until it is; `at_once` without what is still to be sent."""
+    """Close a connection and wait until it is closed; `at_once` discards unsent data."""
     if at_once:
         writer.transport.abort()
     else:
@@ -113,37 +113,37 @@ async def closed(writer: asyncio.StreamWriter, *, at_once: bool) -> None:
             async with asyncio.timeout(CLOSE_LIMIT):
                 await writer.wait_closed()
         except TimeoutError:
-            logger.info("a light peer took no last words within %s s", CLOSE_LIMIT)
+            logger.info("a light peer did not receive the last messages within %s s", CLOSE_LIMIT)
             writer.transport.abort()
 
 
 class LinkState(StrEnum):
-    """Where a link stands; `CLOSED` and `FAILED` are final."""
+    """State of a link; `CLOSED` and `FAILED` are final."""
 
     NEW = "new"
     CONNECTED = "connected"
     CLOSED = "closed"
-    """The other has said goodbye."""
+    """The other peer has sent a goodbye."""
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class LinkListener:
-    """Whom a link tells, on the event loop; nothing is told once it is being closed."""
+    """Callbacks of a link, on the event loop. None is called once the link is closing."""
 
     state: Callable[[LinkState], None]
     message: Callable[[MessageKind, bytes], None]
-    """Of data channels, and of the end of the track."""
+    """Called with each message: for data channels, at the end of the track, and with the goodbye."""
     frame: Callable[[bytes], None]
-    """The datagram of a frame."""
+    """Called with the datagram of each frame."""
     frame_lost: Callable[[], None]
-    """The other has lost a frame, and wants one that decodes by itself."""
+    """Called when the other peer has lost a frame and needs a key frame."""
 
 
 class DatagramReceiver(asyncio.DatagramProtocol):
-    """Hands datagrams on."""
+    """Passes each datagram to a callback."""
 
-    def __init__(self, heard: Callable[[bytes, tuple[Any, ...]], None]) -> None:  # Any: as asyncio has it
+    def __init__(self, heard: Callable[[bytes, tuple[Any, ...]], None]) -> None:  # Any: asyncio's type of addresses
         self._heard = heard
 
     @override
@@ -153,12 +153,12 @@ class DatagramReceiver(asyncio.DatagramProtocol):
 
 
 class UnheardMessages:
-    """Messages that were sent, and may not have been heard: they are sent once more where a connection is made anew."""
+    """Sent messages that the other peer may not have received. They are sent again over a new connection."""
 
     def __init__(self) -> None:
         self._messages: deque[bytes] = deque()
         self._heard = 0
-        """How many before those were heard."""
+        """Number of messages that the other peer has received, all of them before `_messages`."""
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -167,33 +167,33 @@ class UnheardMessages:
         return iter(self._messages)
 
     def add(self, message: bytes) -> None:
-        """Keep one that is sent."""
+        """Keep a message that is sent."""
         self._messages.append(message)
 
     def heard(self, number: int) -> None:
-        """The other has heard so many messages."""
+        """Drop messages, because the other peer has received the first `number` since the start."""
         while self._messages and self._heard < number:
             self._messages.popleft()
             self._heard += 1
 
 
 CHECK_LIMIT = 63.5
-"""Seconds that a connection may take to come up: those of a STUN transaction of aioice (RFC 8489 section 6.2.1)."""
+"""Seconds that connecting may take, the same as a STUN transaction of aioice (RFC 8489 section 6.2.1)."""
 CHECK_INTERVAL = 0.5
-"""Seconds between two tries to reach the other."""
+"""Seconds between two attempts to reach the other peer."""
 CONSENT_INTERVAL = 5.0
-"""Seconds between two questions whether the other is there (RFC 7675 section 5.1)."""
+"""Seconds between two questions for consent (RFC 7675 section 5.1)."""
 CONSENT_FAILURES = 6
-"""How many of them may go unanswered before the connection has failed."""
+"""Number of questions without a reply after which the connection fails."""
 LATE = 0.1
-"""Seconds that frames have to arrive which were sent before an end that is here already."""
+"""Seconds to wait for frames that were sent before an end that has already arrived."""
 
 
 class Link:
-    """One end of the connection between two light peers. `close` leaves nothing of it."""
+    """One end of the connection between two light peers. `close` releases all its resources."""
 
     def __init__(self, host: str, listener: LinkListener, sections: list[Section]) -> None:
-        """`host`: the address that its sockets are bound to; `sections`: what it describes."""
+        """`host`: address to bind the sockets to; `sections`: media sections of the description."""
         self.state = LinkState.NEW
         self._host = host
         self._listener = listener
@@ -208,7 +208,7 @@ class Link:
         self._writer: asyncio.StreamWriter | None = None
         self._unheard = UnheardMessages()
         self._heard = 0
-        """How many of the other's were heard."""
+        """Number of messages received from the other peer."""
         self._writers: dict[asyncio.StreamWriter, None] = {}
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._consent: asyncio.TimerHandle | None = None
@@ -218,19 +218,19 @@ class Link:
 
     @property
     def is_up(self) -> bool:
-        """Whether something can be said, and would be heard."""
+        """Whether the link is connected and not closing."""
         return self.state is LinkState.CONNECTED and not self._closing
 
     async def gather(self, *, listens: bool) -> Description:
-        """Open what it is found by; `listens` where it offers. Describe it.
+        """Open the sockets and return the description; `listens`: accept a connection, as the offering peer does.
 
         Raises:
-            OSError: it cannot be opened.
+            OSError: a socket cannot be opened.
         """
         if self._gathering is None:
             self._gathering = self._loop.create_task(self._open(listens))
-        # To its end, even if the caller is cancelled: cut short, asyncio would forget the sockets that it has just
-        # opened. `close` waits for it.
+        # Run to the end even if the caller is cancelled, because asyncio would lose the sockets that it has just
+        # opened. `close` waits for the task.
         return await asyncio.shield(self._gathering)
 
     async def _open(self, listens: bool) -> Description:
@@ -246,28 +246,28 @@ class Link:
         return self._own
 
     def expect(self, other: Description) -> None:
-        """The one that answered is that: let it in, once it has come."""
+        """Set the description of the other peer, which may then connect."""
         if not self._other.done():
             self._other.set_result(other)
 
     def dial(self, other: Description) -> None:
-        """Connect to the one that offered, in the background."""
+        """Connect to the offering peer in the background."""
         self.expect(other)
         self.run(self._dial(other))
 
     def run(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """Let something run until the link is closed."""
+        """Run `work` as a task, until the link is closed."""
         task = self._loop.create_task(work)
         self._tasks[task] = None
         task.add_done_callback(self._done)
         return task
 
     def cut(self) -> None:
-        """Say and hear nothing any more, as when a cable is cut."""
+        """Send and receive nothing from now on, as if a cable were cut."""
         self._is_cut = True
 
     def say(self, kind: MessageKind, payload: bytes = b"") -> None:
-        """Send a message, in order; nothing where there is no connection."""
+        """Send a message, in order. Do nothing unless the link is connected."""
         if self._is_cut or self.state is not LinkState.CONNECTED:
             return
         message = written(kind, payload)
@@ -281,11 +281,11 @@ class Link:
             self._udp.sendto(datagram, self._remote)
 
     def lost_frame(self) -> None:
-        """Tell the other that a frame was lost on the way (PLI, RFC 4585)."""
+        """Tell the other peer that a frame was lost (PLI, RFC 4585)."""
         self.show(bytes([DatagramKind.LOST]))
 
     async def flush(self, limit: float) -> bool:
-        """Let what was said go out, within `limit` seconds; tell whether it has."""
+        """Wait up to `limit` seconds until all messages are sent; return whether they are."""
         if self._writer is None or self._is_cut:
             return True
         try:
@@ -294,40 +294,40 @@ class Link:
         except TimeoutError:
             return False
         except OSError:
-            pass  # it broke: nothing of it is waiting any more
+            pass  # the connection broke: no data waits in it any more
         return True
 
     def later(self, seconds: float, then: Callable[[], None]) -> None:
-        """Do something in that time, unless the link is closed before."""
+        """Call `then` after `seconds`, unless the link is closed before."""
         self.run(after(seconds, then))
 
     async def close(self, last_words: bytes = b"") -> None:
-        """Say goodbye, if there is anybody, and let go of everything; twice is fine."""
+        """Send a goodbye if connected, and release everything. May be called twice."""
         first, self._closing = not self._closing, True
         if first:
             self.say(MessageKind.BYE, last_words)
-            # Where TCP is broken, and one or the other does not know it yet, this arrives all the same.
+            # This arrives even if the TCP connection is broken and one of the peers has not noticed it yet.
             self.show(bytes([DatagramKind.GONE]))
         if self._consent is not None:
             self._consent.cancel()
-        tasks: list[asyncio.Task[Any]] = list(self._tasks)  # Any: what they return is nobody's any more
+        tasks: list[asyncio.Task[Any]] = list(self._tasks)  # Any: the results are not used
         for task in tasks:
             task.cancel()
         if self._gathering is not None:
             tasks.append(self._gathering)
-        # Whoever began it has heard, or no longer wants to hear, how it went.
+        # Ignore exceptions: `_done` reports those of tasks, and the caller of `gather` has received its own.
         try:
             await asyncio.gather(*tasks, return_exceptions=True)
             for writer in list(self._writers):
                 await closed(writer, at_once=self._is_cut)
         finally:
-            # Cancelled meanwhile, it is let go of all the same.
+            # Release everything even if this call is cancelled.
             self._release()
 
-    # What runs.
+    # Tasks.
 
     async def _dial(self, other: Description) -> None:
-        assert self._own is not None, "gathered before"
+        assert self._own is not None, "expected gather() before dial()"
         try:
             async with asyncio.timeout(CHECK_LIMIT):
                 reader, writer, hello = await self._reached(self._own, other)
@@ -337,7 +337,7 @@ class Link:
         while self.state is not LinkState.FAILED:
             who, _, heard = hello.rpartition(b" ")
             if who != _hello(other, self._own):
-                # It came up, and the certificate is another's (RFC 8827 section 5.1).
+                # Connected, but not with the certificate that was described (RFC 8827 section 5.1).
                 self._go(LinkState.FAILED)
                 return
             self._go_on(other, writer, int(heard))
@@ -348,7 +348,7 @@ class Link:
     async def _reached(
         self, own: Description, other: Description
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
-        """Dial until the other answers; what it says of itself."""
+        """Dial until the other peer replies; return the streams and its hello."""
         while True:
             with contextlib.suppress(OSError):
                 reader, writer = await asyncio.open_connection(other.host, other.tcp_port)
@@ -370,15 +370,15 @@ class Link:
             self.run(self._welcome(reader, writer))
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer somebody that dials, if it is who it should be."""
-        assert self._own is not None, "it listens"
+        """Reply to a peer that dials, if it is the expected one."""
+        assert self._own is not None, "expected gather() before a connection"
         try:
             _, hello = await read(reader)
         except (OSError, EOFError):
             writer.close()
             return
         if self._is_cut:
-            return  # it goes on waiting
+            return  # the other peer keeps waiting
         other = await self._other
         who, _, heard = hello.rpartition(b" ")
         if who != _hello(other, self._own) or self.state in {LinkState.CLOSED, LinkState.FAILED}:
@@ -388,12 +388,12 @@ class Link:
         self._go_on(other, writer, int(heard))
         await self._listen(reader, writer)
         while self._writer is None and self.is_up and not self._is_cut:
-            # The other may not have noticed.
+            # The other peer may not have noticed that the connection broke.
             self.show(bytes([DatagramKind.BROKEN]))
             await pause(CHECK_INTERVAL)
 
     def _go_on(self, other: Description, writer: asyncio.StreamWriter, heard: int) -> None:
-        """Say and hear everything by this connection, from the message after those that were `heard`."""
+        """Use this connection from now on; the other peer has received the first `heard` messages."""
         writer.transport.set_write_buffer_limits(0)
         former, self._writer = self._writer, writer
         if former is not None:
@@ -407,7 +407,7 @@ class Link:
             self._go(LinkState.CONNECTED)
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Hear what comes, to the goodbye, or (False) until the connection breaks."""
+        """Receive messages until a goodbye (return True) or until the connection breaks (return False)."""
         try:
             while True:
                 kind, payload = await read(reader)
@@ -422,7 +422,7 @@ class Link:
             return False
 
     def said_goodbye(self) -> None:
-        """The other has closed it, and all that came before is dealt with."""
+        """Mark the link as closed: the other peer's goodbye, and everything before it, has been handled."""
         self._go(LinkState.CLOSED)
 
     def _ask(self) -> None:
@@ -436,7 +436,7 @@ class Link:
     def _with_heard(self, mark: DatagramKind) -> bytes:
         return bytes([mark]) + self._heard.to_bytes(4)
 
-    def _received(self, data: bytes, address: tuple[Any, ...]) -> None:  # Any: as asyncio has it
+    def _received(self, data: bytes, address: tuple[Any, ...]) -> None:  # Any: asyncio's type of addresses
         if self._is_cut or not self.is_up or address[:2] != self._remote:
             return
         match data[0]:
@@ -469,7 +469,7 @@ class Link:
             self._consent.cancel()
         self._listener.state(state)
 
-    # What is let go of.
+    # Cleanup.
 
     def _keep(self, writer: asyncio.StreamWriter) -> None:
         self._writers[writer] = None

@@ -1,4 +1,4 @@
-"""Networks whose peers are light: to be put before a network that says which address is one's own."""
+"""Mixins for networks with light peers; list them before a network class that defines `ice_addresses`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class LightClientPeers(ClientNetwork):
-    """A client's network, with light peers on its first address."""
+    """A client network whose peers are light and use its first address."""
 
     @override
     def peer(self, clock: Clock, listener: PeerListener) -> ClientPeer:
@@ -46,7 +46,7 @@ class LightClientPeers(ClientNetwork):
 
 
 class LightServerPeers(ServerNetwork):
-    """The mock's network, with light peers on its first address."""
+    """A mock network whose peers are light and use its first address."""
 
     @override
     def streamer_peer(

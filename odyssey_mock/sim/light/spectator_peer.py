@@ -1,4 +1,4 @@
-"""Both light ends of a spectator: what the two `spectator` peers of client and mock are to WebRTC."""
+"""The light peers of a spectator, for the client and the mock; counterparts of the two `rtc/spectator_peer.py`."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ _RECEIVES: frozenset[Direction] = frozenset({"recvonly", "sendrecv"})
 
 
 class LightSpectatorPeer:
-    """An async context manager around one link; the mock's `SpectatorPeer`."""
+    """The mock's `SpectatorPeer` over a link; an async context manager."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class LightSpectatorPeer:
         link.dial(other)
         return own.text("active"), codec
 
-    async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:  # noqa: ARG002 - none is needed
+    async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:  # noqa: ARG002 - candidates are only checked
         check_candidate(candidate)
 
     def vanish(self) -> None:
@@ -103,7 +103,7 @@ class LightSpectatorPeer:
 
 
 class LightClientSpectatorPeer:
-    """An async context manager around one link; the client's `SpectatorPeer`."""
+    """The client's `SpectatorPeer` over a link; an async context manager."""
 
     def __init__(
         self,
@@ -133,13 +133,13 @@ class LightClientSpectatorPeer:
         await self._link.close()
 
     async def pump(self) -> None:
-        # Frames are handed on as they come.
+        # Frames are delivered as they arrive.
         await self._over.wait()
 
-    async def offer(self, ice_servers: Iterable[IceServer]) -> str:  # noqa: ARG002 - nobody is asked
+    async def offer(self, ice_servers: Iterable[IceServer]) -> str:  # noqa: ARG002 - no ICE server is needed
         try:
             return (await self._link.gather(listens=True)).text("actpass")
-        except (OSError, TypeError) as error:  # no address, or none that can be bound
+        except (OSError, TypeError) as error:  # no address, or one that cannot be bound
             raise PeerError(f"Cannot create an SDP offer: {type(error).__name__}: {excerpt(str(error))}") from error
 
     async def apply(self, answer: str) -> None:

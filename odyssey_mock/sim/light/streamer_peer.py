@@ -1,4 +1,4 @@
-"""The streamer's light end: what `odyssey_mock/rtc/streamer_peer.py` is to WebRTC."""
+"""The streamer's light peer, the counterpart of `odyssey_mock/rtc/streamer_peer.py`."""
 
 import asyncio
 import logging
@@ -18,16 +18,16 @@ logger = logging.getLogger(__name__)
 
 STREAMER_TO_CLIENT, CLIENT_TO_STREAMER = b"streamerToClient", b"clientToStreamer"
 DRAIN_LIMIT = 1.0
-"""Seconds that a last message may take to go out."""
+"""Seconds to wait until the last messages are sent."""
 DISCARD = 9
-"""The port of an offer that has none (RFC 8839 section 4.1.1)."""
+"""The port in an offer without candidates (RFC 8839 section 4.1.1)."""
 
 _FINGERPRINT = re.compile(r"(?<=a=fingerprint:sha-256 )[0-9A-F:]+")
 _HEX = re.compile(r"[0-9A-F]")
 
 
 class LightStreamerPeer:
-    """An async context manager around one link; the mock's `StreamerPeer`."""
+    """The mock's `StreamerPeer` over a link; an async context manager."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class LightStreamerPeer:
         self._on_message = on_message
         self._outbox: list[str] = []
         self._channels: dict[bytes, bool] = {}
-        """Those that were opened and not closed; True once the client has taken them."""
+        """Channels that were opened and not closed; True once the client has accepted the channel."""
         self._closes_channels = False
         self._has_opened = False
         self._opening: asyncio.TimerHandle | None = None
@@ -70,7 +70,7 @@ class LightStreamerPeer:
         try:
             own = await self._link.gather(listens=True)
         except OSError:
-            logger.info("the host %s has no sockets to be had; the offer has no candidates", self._host)
+            logger.info("no socket could be opened on host %s; the offer has no candidates", self._host)
             own = Description.of(self._host, DISCARD, None, self._sections)
         sdp = own.text("actpass")
         if self._unreachable:
@@ -92,7 +92,7 @@ class LightStreamerPeer:
         self._link.expect(other)
         return codec
 
-    async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:  # noqa: ARG002 - none is needed
+    async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:  # noqa: ARG002 - candidates are only checked
         check_candidate(candidate)
 
     def fail_ice(self) -> None:
@@ -123,7 +123,7 @@ class LightStreamerPeer:
         if is_open:
             data = text.encode()
             if len(data) > MAX_MESSAGE:
-                raise ValueError(f"expected a message of {MAX_MESSAGE} bytes at most, got {len(data)}")
+                raise ValueError(f"expected a message of at most {MAX_MESSAGE} bytes, got {len(data)}")
             self._link.say(MessageKind.TEXT, data)
         elif is_open is False or not self._has_opened:
             self._outbox.append(text)
@@ -181,4 +181,4 @@ class LightStreamerPeer:
 
 
 def _nothing(_datagram: bytes) -> None:
-    """The client sends no video."""
+    """Do nothing: the client sends no video."""

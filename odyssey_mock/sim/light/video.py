@@ -1,6 +1,6 @@
-"""Video without pixels: packets that say which frame they are, and their way from a track of the mock to a client.
+"""Video without pixels: packets that identify a frame, and their transport from a track of the mock to a client.
 
-A frame is one datagram, which may be lost.
+Each frame is sent as one datagram, which may be lost.
 """
 
 import struct
@@ -23,19 +23,19 @@ from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.sim.light.link import DatagramKind, Link
 
 BODY = struct.Struct("!BHIIQHHIH")
-"""Of a packet: flags, stream tag, prompt revision, frame index, sent at; width, height; slot, slots a second."""
+"""Body of a packet: flags, stream tag, prompt revision, frame index, time sent, width, height, slot, frame rate."""
 
 KEYFRAME, IN_STREAM = 1, 2
-"""Flags."""
+"""Flags in the body of a packet."""
 
 
 class LightPacket:
-    """A packet of one frame.
+    """A packet that identifies one frame.
 
     Attributes:
-        pts: the slot it was made in, in units of `time_base`.
-        is_keyframe: whether it would decode by itself.
-        body: what is sent of it.
+        pts: slot of the frame, in units of `time_base`.
+        is_keyframe: whether it stands for a key frame.
+        body: the bytes that are sent.
     """
 
     __slots__ = ("body", "codec", "fps", "is_keyframe", "pts", "size", "stamp")
@@ -63,18 +63,18 @@ class LightPacket:
         return f"<LightPacket {self.stamp} in {self.codec}, {self.size}{', key' if self.is_keyframe else ''}>"
 
     def __bytes__(self) -> bytes:
-        """What a muxer wants: a gray picture, the same for every frame; of HLS only the times are right."""
+        """Return an encoded gray frame for muxers, the same for every packet. In HLS, only the times are correct."""
         key, next_one = _blank(self.size, self.codec, self.fps)
         return key if self.is_keyframe else next_one
 
     @property
     def time_base(self) -> Fraction:
-        """Seconds of a slot."""
+        """Duration of a slot in seconds."""
         return Fraction(1, self.fps)
 
 
 class LightFrameEncoder:
-    """The packets of one timeline, without pixels."""
+    """Turns one timeline into light packets."""
 
     is_instant = True
 
@@ -84,7 +84,7 @@ class LightFrameEncoder:
         self._group = max(1, round(timeline.fps * GROUP_SECONDS))
         self._frames: dict[Codec, int] = {}
         self._since: dict[tuple[Codec, Size], int] = {}
-        """Packets since the last key frame, by what would be an encoder."""
+        """Packets since the last key frame, for each codec and size."""
 
     @property
     def frames(self) -> Mapping[Codec, int]:
@@ -119,17 +119,17 @@ class LightFrameEncoder:
         is_keyframe = keyframe or since >= self._group
         self._since[codec, size] = 1 if is_keyframe else since + 1
         packet = LightPacket(stamp, size, codec, slot, self._fps, is_keyframe)
-        return cast("VideoPacket", packet)  # it has of one what those who get it look at
+        return cast("VideoPacket", packet)  # it has the attributes that its receivers use
 
 
 def light_frame_encoder(timeline: Timeline, bitrate: int | None) -> LightFrameEncoder:  # noqa: ARG001 - nothing is encoded
-    """Make the frame encoder of a timeline: `MockOdyssey(frame_encoder=light_frame_encoder)`."""
+    """Return the light frame encoder of a timeline: `MockOdyssey(frame_encoder=light_frame_encoder)`."""
     return LightFrameEncoder(timeline)
 
 
 @lru_cache(maxsize=8)
 def _blank(size: Size, codec: Codec, fps: int) -> tuple[bytes, bytes]:
-    """A gray picture and one more like it, encoded."""
+    """Return an encoded gray key frame, and an encoded gray frame that follows it."""
     frame = av.VideoFrame(size.width, size.height, "yuv420p")
     for plane in planes_of(frame):
         plane[:] = NEUTRAL
@@ -141,25 +141,25 @@ def _blank(size: Size, codec: Codec, fps: int) -> tuple[bytes, bytes]:
 
 
 _HEAD = struct.Struct("!BI")
-"""Of a datagram: what it is, and the how manieth frame."""
+"""Header of a datagram: kind and number of the frame."""
 
 SEQUENCE = struct.Struct("!I")
-"""Of a message that says which frame was the last."""
+"""Payload of a message that contains the number of the last frame."""
 
 
 class LightFrame:
-    """A picture that is only drawn, gray with its stamp, when somebody looks at it; whatever `av.VideoFrame` can.
+    """A gray frame with its stamp that is drawn only when needed. It has all attributes of `av.VideoFrame`.
 
     Attributes:
         width: in pixels.
         height: in pixels.
-        pts: the slot that it was made in.
+        pts: slot of the frame.
     """
 
     __slots__ = ("_drawn", "_fps", "_values", "height", "pts", "width")
 
     def __init__(self, body: bytes) -> None:
-        """`body`: that of its packet."""
+        """`body`: the body of its packet."""
         self._values = values = BODY.unpack(body)
         _, _, _, _, _, self.width, self.height, self.pts, self._fps = values
         self._drawn: av.VideoFrame | None = None
@@ -167,14 +167,14 @@ class LightFrame:
     def __repr__(self) -> str:
         return f"<LightFrame {self.width}x{self.height}, {self.stamp}>"
 
-    def __getattr__(self, name: str) -> Any:  # Any: as av has it
+    def __getattr__(self, name: str) -> Any:  # Any: an attribute of av.VideoFrame
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.drawn, name)
 
     @property
     def stamp(self) -> FrameStamp:
-        """What `read_stamp` would read."""
+        """The stamp that `read_stamp` would return."""
         flags, tag, revision, index, sent_at_ms, *_ = self._values
         if not flags & IN_STREAM:
             return FrameStamp(None, index, None, sent_at_ms)
@@ -182,22 +182,22 @@ class LightFrame:
 
     @property
     def key_frame(self) -> bool:
-        """Whether it came in a packet that would decode by itself."""
+        """Whether its packet stands for a key frame."""
         return bool(self._values[0] & KEYFRAME)
 
     @property
     def time(self) -> float:
-        """When it is to be shown, in seconds."""
+        """Presentation time in seconds."""
         return float(self.pts / self._fps)
 
     @property
     def time_base(self) -> Fraction:
-        """Seconds of a slot."""
+        """Duration of a slot in seconds."""
         return Fraction(1, self._fps)
 
     @property
     def drawn(self) -> av.VideoFrame:
-        """The picture; made when first asked for, then kept."""
+        """The drawn frame; created on first use, then kept."""
         if self._drawn is None:
             self._drawn = frame = av.VideoFrame(self.width, self.height, "yuv420p")
             for plane in planes_of(frame):
@@ -208,13 +208,13 @@ class LightFrame:
 
 
 def stamp_of(frame: VideoFrame) -> FrameStamp | None:
-    """The stamp of a client's frame, for nothing; None where it is no light one."""
+    """Return the stamp of a client's frame without drawing it; None if the frame is not a light one."""
     shown: object = frame.to_av()
     return shown.stamp if isinstance(shown, LightFrame) else None
 
 
 class FrameSender:
-    """Sends what comes out of a track, until its end."""
+    """Sends the packets of a track until the track ends."""
 
     def __init__(self, link: Link, track: PacketTrack, ended: Callable[[], None]) -> None:
         """`ended()` is called after the last frame."""
@@ -225,7 +225,7 @@ class FrameSender:
 
     @property
     def last(self) -> bytes:
-        """Which frame was the last, as the other is told."""
+        """Number of the last frame sent, as the payload of a message."""
         return SEQUENCE.pack(self._sent)
 
     async def run(self) -> None:
@@ -233,7 +233,7 @@ class FrameSender:
         show = self._link.show
         try:
             while True:
-                # Whoever makes light peers makes light packets.
+                # Networks with light peers are used with light packets only.
                 packet = cast("LightPacket", await self._track.recv())
                 self._sent += 1
                 show(_HEAD.pack(DatagramKind.FRAME, self._sent) + packet.body)
@@ -242,7 +242,7 @@ class FrameSender:
 
 
 class FrameReceiver:
-    """Shows frames as they come, never one that is older than the last, and asks for a key frame when it needs one."""
+    """Delivers frames as they arrive, skips frames older than the last one, and requests key frames when needed."""
 
     def __init__(self, link: Link, frame: Callable[[av.VideoFrame], None]) -> None:
         self._link = link
@@ -252,7 +252,7 @@ class FrameReceiver:
         self._is_over = False
 
     def take(self, datagram: bytes) -> None:
-        """Take a frame's datagram."""
+        """Handle the datagram of a frame."""
         _, number = _HEAD.unpack_from(datagram)
         if number <= self._last or self._is_over:
             return
@@ -260,14 +260,14 @@ class FrameReceiver:
         is_next = number == self._last + 1
         self._last = number
         if not is_next or not (self._begun or frame.key_frame):
-            # A decoder goes on after a loss, with what it has; before its first key frame it has nothing.
+            # After a loss, a decoder continues with the frames that it has; before its first key frame it has none.
             self._link.lost_frame()
         self._begun = self._begun or frame.key_frame
         if self._begun:
-            self._frame(cast("av.VideoFrame", frame))  # it is drawn into one when somebody needs that
+            self._frame(cast("av.VideoFrame", frame))  # it becomes a real frame when needed
 
     def after(self, last: bytes, then: Callable[[], None], late: float) -> None:
-        """Do `then` once the frame of that number is here, or should be: within `late` seconds."""
+        """Call `then` at once if frame `last` has arrived, else in `late` seconds. After that, ignore frames."""
         number = SEQUENCE.unpack(last)[0] if last else 0
 
         def end() -> None:

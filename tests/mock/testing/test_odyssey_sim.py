@@ -168,7 +168,7 @@ def test_what_would_really_block_fails_and_is_named(pytester: pytest.Pytester) -
     result.stdout.fnmatch_lines(
         [
             ">*time.sleep(0.1)",
-            "E*SandboxError: time.sleep(0.1) reaches out of the simulation: time passes by `await asyncio.sleep()`",
+            "E*SandboxError: time.sleep(0.1) is not allowed in a simulation: use `await asyncio.sleep()`",
             ">*socket.create_connection(*",
             "E*SandboxError: socket.getaddrinfo('127.0.0.1', 9, *",
             ">*urllib.request.urlopen(*",

@@ -249,8 +249,8 @@ def test_a_description_is_read_as_it_was_written() -> None:
     ("wrong", "why"),
     [
         (("a=fingerprint", "a=print"), "no a=fingerprint"),
-        (("a=mid:1", "a=mid:0"), "a=mid of its own"),
-        (("a=mid:1\r\n", ""), "a=mid of its own"),
+        (("a=mid:1", "a=mid:0"), "unique a=mid"),
+        (("a=mid:1\r\n", ""), "unique a=mid"),
         (("a=candidate", "a=came"), "expected a host candidate"),
         (("a=ice-ufrag", "a=ice"), "expected a line a=ice-ufrag"),
         (("m=application 1234 UDP/DTLS/SCTP webrtc-datachannel", "m=application"), "no port"),

@@ -1,4 +1,4 @@
-"""Simulated runs with real WebRTC: aiortc as it is, in virtual time, and all of it from one seed."""
+"""Tests simulated runs with real WebRTC: aiortc in virtual time, reproducible from a seed."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ SEEDS = range(20)
 
 @dataclass
 class Seen:
-    """What a client saw: statuses with the second of each, and the frames' stamps."""
+    """What a client saw: statuses with their times in seconds, and the stamps of frames."""
 
     statuses: list[tuple[str, float]] = field(default_factory=list)
     stamps: list[FrameStamp] = field(default_factory=list)
@@ -32,19 +32,19 @@ class Seen:
         return [name for name, _ in self.statuses]
 
     def when(self, status: str) -> float:
-        """The second in which the status was there first."""
+        """Return the time in seconds at which `status` first occurred."""
         return next(second for name, second in self.statuses if name == status)
 
 
 def play[T](seed: int, scenario: Callable[[World], Awaitable[T]]) -> T:
-    """What `scenario` returns after a run in full fidelity, in which nothing went wrong."""
+    """Run `scenario` in full fidelity without errors, and return its result."""
     went = complete(seed, scenario)
     assert went.result is not None
     return went.result
 
 
 def complete[T](seed: int, scenario: Callable[[World], Awaitable[T]], *, fps: int = 20) -> Run[T]:
-    """Run `scenario` in full fidelity; nothing may go wrong, and nothing be left."""
+    """Run `scenario` in full fidelity; it must raise no error and leave nothing open."""
     went = run(seed, scenario, fidelity="full", settings={"fps": fps})
     if went.error is not None:
         raise went.error
@@ -53,14 +53,14 @@ def complete[T](seed: int, scenario: Callable[[World], Awaitable[T]], *, fps: in
 
 
 async def read(stream: MediaStream) -> list[FrameStamp]:
-    """The stamps of all frames to the end; every frame must have one."""
+    """Return the stamps of all frames until the end; every frame must have one."""
     stamps = [read_stamp(frame.luma) async for frame in stream.frames(buffer=512)]
     assert None not in stamps
     return [stamp for stamp in stamps if stamp is not None]
 
 
 async def watched(world: World, client: Odyssey, then: Callable[[], Awaitable[None]]) -> Seen:
-    """Connect, start a stream, and go on with `then`, to the end of the stream and the connection."""
+    """Connect, start a stream, await `then()`, and disconnect; return what the client saw."""
     seen = Seen()
     stream = await client.connect(
         on_status_change=lambda status: seen.statuses.append((status.value, world.now())),
@@ -74,7 +74,7 @@ async def watched(world: World, client: Odyssey, then: Callable[[], Awaitable[No
 
 
 async def life_cycle(world: World) -> Seen:
-    """Connect, start, three interactions over three seconds of stream, end, disconnect."""
+    """Connect, start a stream, interact three times in three seconds, end the stream and disconnect."""
     client = world.client()
 
     async def interact() -> None:
@@ -92,7 +92,7 @@ async def rough_life_cycle(world: World) -> Seen:
 
 
 async def partition(world: World) -> Seen:
-    """A life cycle with a cable that is out for eight seconds."""
+    """Play a life cycle in which the network is cut for eight seconds."""
     client = world.client()
 
     async def lose_and_find() -> None:
@@ -112,7 +112,7 @@ async def wait(seconds: float) -> None:
 
 
 def roughen(world: World) -> None:
-    """Let packets come late by chance, and so out of order; some not at all, some twice."""
+    """Make packets arrive at random times and so out of order, and drop or duplicate some of them."""
     world.wire.set_defaults(latency=(0.005, 0.06), drop=0.15, duplicate=0.1)
 
 
@@ -122,7 +122,7 @@ def cut(world: World) -> None:
 
 
 async def everything(world: World) -> tuple[int, int]:
-    """Host and spectators on a bad network, which is gone altogether for a while; the frames that both have read."""
+    """Run a host and spectators on a bad network that is cut for a while; return how many frames each side read."""
     world.wire.set_defaults(latency=(0.005, 0.04), drop=0.05, duplicate=0.05)
     client = world.client(advanced=AdvancedConfig(peer_timeout_s=2))
     ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
@@ -148,7 +148,7 @@ async def everything(world: World) -> tuple[int, int]:
     return len(await readers[0]) + len(await readers[1]), sum([await each for each in watching])
 
 
-def test_frames_are_real_and_of_this_stream_in_order() -> None:
+def test_frames_belong_to_the_stream_and_are_ordered() -> None:
     seen = play(1, life_cycle)
     indexes = [stamp.frame_index for stamp in seen.stamps if stamp.stream_tag is not None]
     assert len(indexes) > 55
@@ -160,12 +160,12 @@ def test_frames_are_real_and_of_this_stream_in_order() -> None:
 def test_frames_are_stamped_with_virtual_time() -> None:
     sent = [stamp.sent_at_ms / 1000 - EPOCH for stamp in play(1, life_cycle).stamps if stamp.stream_tag is not None]
     assert all(0 < second < 4 for second in sent)
-    # 20 a second, as the server makes them, however long that really takes; and work for a thread is not done at once.
+    # The server makes 20 frames per virtual second, however long that really takes. Thread work adds a small delay.
     assert all(later - earlier == pytest.approx(0.05, abs=0.005) for earlier, later in pairwise(sent))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_connects_though_packets_are_lost_doubled_and_overtaken_from_the_start(seed: int) -> None:
+def test_client_connects_over_a_rough_network(seed: int) -> None:
     async def scenario(world: World) -> float:
         roughen(world)
         client = world.client()
@@ -177,15 +177,15 @@ def test_connects_though_packets_are_lost_doubled_and_overtaken_from_the_start(s
     assert play(seed, scenario) < AdvancedConfig().connect_timeout_s
 
 
-def test_on_a_rough_network_most_frames_come_by_asking_again_and_none_comes_twice() -> None:
+def test_most_frames_arrive_once_over_a_rough_network() -> None:
     stamps = play(1, rough_life_cycle).stamps
     indexes = [stamp.frame_index for stamp in stamps if stamp.stream_tag is not None]
     assert indexes == sorted(set(indexes))
-    # A frame is two packets and more: of the first that are sent, hardly two thirds of the frames would be whole.
+    # A frame has two packets or more. Without retransmission, less than two thirds of the frames would be complete.
     assert len(indexes) > 0.9 * (indexes[-1] - indexes[0] + 1)
 
 
-def test_a_client_comes_back_from_a_partition_and_the_stream_has_gone_on() -> None:
+def test_stream_continues_during_a_partition() -> None:
     seen = play(2, partition)
     assert seen.names == ["authenticating", "connecting", "connected", "reconnecting", "connected", "disconnected"]
     lost = seen.when("reconnecting")
@@ -193,10 +193,10 @@ def test_a_client_comes_back_from_a_partition_and_the_stream_has_gone_on() -> No
     indexes = [stamp.frame_index for stamp in seen.stamps if stamp.stream_tag is not None]
     assert indexes == sorted(set(indexes))
     gap = max(later - earlier for earlier, later in pairwise(indexes))
-    assert gap > 7 * 20, "the show goes on while nobody can watch it"
+    assert gap > 7 * 20, "the stream did not continue during the partition"
 
 
-def test_without_a_limit_of_the_client_ice_consent_ends_a_partition() -> None:
+def test_ice_consent_expires_during_a_long_partition() -> None:
     async def scenario(world: World) -> float:
         client = world.client(advanced=AdvancedConfig(peer_timeout_s=3600, reconnect="off"))
         stream = await client.connect()
@@ -207,11 +207,11 @@ def test_without_a_limit_of_the_client_ice_consent_ends_a_partition() -> None:
         await client.disconnect()
         return failed_at
 
-    # Six checks in a row, about five seconds apart (RFC 7675), the last of them sent again for a while.
+    # Six consecutive checks, about five seconds apart (RFC 7675); the last one is sent again for a while.
     assert 20 < play(1, scenario) < 45
 
 
-def test_a_client_comes_back_to_a_server_that_crashed() -> None:
+def test_client_reconnects_after_a_server_crash() -> None:
     async def scenario(world: World) -> Seen:
         async def crash() -> None:
             await wait(1)
@@ -225,7 +225,7 @@ def test_a_client_comes_back_to_a_server_that_crashed() -> None:
     assert play(3, scenario).names[-3:] == ["reconnecting", "connected", "disconnected"]
 
 
-def test_host_and_spectators_watch_on_a_bad_network() -> None:
+def test_host_and_spectators_watch_over_a_bad_network() -> None:
     host, spectators = play(4, everything)
     assert host > 2 * 30
     assert spectators > 2 * 20
@@ -238,8 +238,8 @@ for scenario in (rough_life_cycle, everything):
 """
 
 
-def test_a_seed_is_one_course_in_every_process_whatever_ran_before() -> None:
-    # This process is the second one, with a hash seed of its own, and has run other tests before.
+def test_seed_gives_the_same_run_in_every_process() -> None:
+    # Compared with the subprocess, this process has another hash seed and has run other tests before.
     with subprocess.Popen(
         [sys.executable, "-c", PRINT_HASHES],
         env={**os.environ, "PYTHONHASHSEED": "1"},
@@ -254,7 +254,7 @@ def test_a_seed_is_one_course_in_every_process_whatever_ran_before() -> None:
     assert before not in mine
 
 
-def test_aiortcs_clock_shows_virtual_time() -> None:
+def test_clock_of_aiortc_shows_virtual_time() -> None:
     async def scenario(world: World) -> tuple[float, float]:
         await wait(1000)
         return clock.current_datetime().timestamp(), EPOCH + world.now()
@@ -263,7 +263,7 @@ def test_aiortcs_clock_shows_virtual_time() -> None:
     assert shown == pytest.approx(true)
 
 
-def test_objects_that_aiortc_keeps_in_sets_are_in_the_same_order_in_every_run() -> None:
+def test_hashes_of_aiortc_objects_are_reproducible() -> None:
     async def scenario(world: World) -> list[int]:
         return [hash(RTCIceTransport(RTCIceGatherer([]))) for _ in range(5)]
 

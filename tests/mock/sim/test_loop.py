@@ -1,4 +1,4 @@
-"""The event loop of a simulated run: order, virtual time, work for threads, tasks, and ends that must not come."""
+"""Tests the event loop of a simulated run: order, virtual time, thread work, tasks, limits and shutdown."""
 
 import asyncio
 import contextvars
@@ -18,18 +18,18 @@ WHERE: contextvars.ContextVar[str] = contextvars.ContextVar("WHERE", default="no
 
 
 def play[T](scenario: Callable[[], Awaitable[T]], *, seed: int = 1) -> T:
-    """What `scenario` returns on a loop of its own, which is ended."""
+    """Run `scenario` on a new loop, end the loop, and return the result."""
 
     async def main() -> T:
         return await scenario()
 
     with ended(SimulatedLoop(seed)) as loop:
-        return loop.run_until_complete(main())  # type: ignore[no-any-return]  # simloop has no types here
+        return loop.run_until_complete(main())  # type: ignore[no-any-return]  # simloop is untyped here
 
 
 @contextmanager
 def ended(loop: SimulatedLoop) -> Iterator[SimulatedLoop]:
-    with _without_collections():  # simloop collects after each run what the whole process has
+    with _without_collections():  # simloop collects the garbage of the whole process after each run
         try:
             yield loop
         finally:
@@ -44,7 +44,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def test_callbacks_run_in_the_order_they_were_asked_for() -> None:
+def test_callbacks_run_in_the_scheduled_order() -> None:
     async def scenario() -> list[int]:
         ran: list[int] = []
         loop = asyncio.get_running_loop()
@@ -56,7 +56,7 @@ def test_callbacks_run_in_the_order_they_were_asked_for() -> None:
     assert play(scenario) == list(range(50))
 
 
-def test_tasks_that_wake_each_other_run_by_turns() -> None:
+def test_ready_tasks_run_in_turn() -> None:
     async def scenario() -> str:
         said: list[str] = []
 
@@ -72,7 +72,7 @@ def test_tasks_that_wake_each_other_run_by_turns() -> None:
 
 
 @given(st.lists(st.floats(0, 1e6, allow_nan=False), max_size=20))
-def test_timers_fire_at_their_time_and_equal_ones_in_order(delays: list[float]) -> None:
+def test_timers_fire_by_time_and_creation_order(delays: list[float]) -> None:
     async def scenario() -> list[tuple[float, int]]:
         fired: list[tuple[float, int]] = []
 
@@ -87,7 +87,7 @@ def test_timers_fire_at_their_time_and_equal_ones_in_order(delays: list[float]) 
     assert play(scenario) == sorted((delay, number) for number, delay in enumerate(delays))
 
 
-def test_a_year_passes_at_once_and_a_time_limit_comes_in_it() -> None:
+def test_timeout_of_a_year_expires_at_once() -> None:
     async def scenario() -> float:
         year = 365 * 86400
         with pytest.raises(TimeoutError):
@@ -98,7 +98,7 @@ def test_a_year_passes_at_once_and_a_time_limit_comes_in_it() -> None:
     assert play(scenario) == 1
 
 
-def test_a_timer_that_was_cancelled_does_not_fire_and_does_not_hold_time_up() -> None:
+def test_cancelled_timer_does_not_fire() -> None:
     async def scenario() -> float:
         fired: list[str] = []
         asyncio.get_running_loop().call_later(5, fired.append, "never").cancel()
@@ -109,7 +109,7 @@ def test_a_timer_that_was_cancelled_does_not_fire_and_does_not_hold_time_up() ->
     assert play(scenario) == 10
 
 
-def test_work_for_one_executor_is_done_in_the_order_it_was_given_and_takes_its_time() -> None:
+def test_executor_runs_its_work_in_order() -> None:
     async def scenario() -> tuple[list[int], float]:
         done: list[int] = []
         executor = ThreadPoolExecutor(1)
@@ -123,7 +123,7 @@ def test_work_for_one_executor_is_done_in_the_order_it_was_given_and_takes_its_t
         assert THREAD_WORK[0] < took < THREAD_WORK[1]
 
 
-def test_work_for_threads_is_done_in_any_order_which_the_seed_decides() -> None:
+def test_order_of_thread_work_depends_on_the_seed() -> None:
     async def scenario() -> tuple[int, ...]:
         done: list[int] = []
         await asyncio.gather(*(asyncio.to_thread(done.append, number) for number in range(10)))
@@ -135,7 +135,7 @@ def test_work_for_threads_is_done_in_any_order_which_the_seed_decides() -> None:
     assert orders == [play(scenario, seed=seed) for seed in range(10)]
 
 
-def test_work_that_was_cancelled_before_it_began_is_never_done() -> None:
+def test_cancelled_thread_work_never_runs() -> None:
     async def scenario() -> list[str]:
         done: list[str] = []
         work = asyncio.get_running_loop().run_in_executor(None, done.append, "never")
@@ -148,7 +148,7 @@ def test_work_that_was_cancelled_before_it_began_is_never_done() -> None:
     assert play(scenario) == []
 
 
-def test_work_for_a_thread_raises_where_it_is_awaited() -> None:
+def test_thread_work_raises_where_it_is_awaited() -> None:
     async def scenario() -> None:
         with pytest.raises(ZeroDivisionError):
             await asyncio.to_thread(divmod, 1, 0)
@@ -156,7 +156,7 @@ def test_work_for_a_thread_raises_where_it_is_awaited() -> None:
     play(scenario)
 
 
-def test_work_for_a_thread_knows_neither_an_event_loop_nor_the_context_of_whoever_gave_it() -> None:
+def test_thread_work_has_no_event_loop() -> None:
     def look() -> tuple[bool, str]:
         return asyncio._get_running_loop() is None, WHERE.get()
 
@@ -169,7 +169,7 @@ def test_work_for_a_thread_knows_neither_an_event_loop_nor_the_context_of_whoeve
     assert play(scenario) == ((True, "nowhere"), (True, "here"), True)
 
 
-def test_tasks_in_a_set_are_in_the_order_of_their_creation() -> None:
+def test_task_group_cancels_tasks_in_reproducible_order() -> None:
     async def scenario() -> list[str]:
         ended: list[str] = []
 
@@ -179,19 +179,19 @@ def test_tasks_in_a_set_are_in_the_order_of_their_creation() -> None:
             finally:
                 ended.append(name)
 
-        async with asyncio.TaskGroup() as tasks:  # it keeps them in a set
+        async with asyncio.TaskGroup() as tasks:  # a TaskGroup keeps its tasks in a set
             mine = [tasks.create_task(stay(str(number))) for number in range(40)]
             await wait(1)
             for task in set(mine):
                 task.cancel()
         return ended
 
-    # A set has them by hash; that of a task is the number of its creation, as long as the set's table is wide enough.
+    # A set is ordered by hash, and the hash of a task is its creation number. The order also depends on the table size.
     assert play(scenario) == play(scenario, seed=2)
     assert sorted(play(scenario), key=int) == [str(number) for number in range(40)]
 
 
-def test_the_order_of_tasks_in_a_set_does_not_come_from_where_they_are_in_memory() -> None:
+def test_task_hashes_do_not_depend_on_memory_addresses() -> None:
     async def scenario() -> list[int]:
         tasks = [asyncio.ensure_future(wait(1)) for _ in range(5)]
         hashes = [hash(task) for task in tasks]
@@ -204,7 +204,7 @@ def test_the_order_of_tasks_in_a_set_does_not_come_from_where_they_are_in_memory
     assert clutter
 
 
-def test_a_task_is_equal_to_itself_only() -> None:
+def test_task_equals_only_itself() -> None:
     async def scenario() -> None:
         one, other = asyncio.ensure_future(wait(1)), asyncio.ensure_future(wait(1))
         assert one == one
@@ -215,7 +215,7 @@ def test_a_task_is_equal_to_itself_only() -> None:
     play(scenario)
 
 
-def test_what_can_never_end_is_a_deadlock() -> None:
+def test_waiting_without_a_wake_up_is_a_deadlock() -> None:
     async def scenario() -> None:
         await asyncio.get_running_loop().create_future()
 
@@ -223,7 +223,7 @@ def test_what_can_never_end_is_a_deadlock() -> None:
         play(scenario)
 
 
-def test_a_loop_that_lets_no_time_pass_is_an_error_that_tells_where(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_busy_waiting_task_is_reported_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("odyssey_mock.sim.loop.BUSY", 1000)
 
     async def spinning() -> None:
@@ -234,7 +234,7 @@ def test_a_loop_that_lets_no_time_pass_is_an_error_that_tells_where(monkeypatch:
         play(spinning)
 
 
-def test_a_limit_ends_what_goes_on_for_ever() -> None:
+def test_limit_stops_an_endless_task() -> None:
     async def scenario() -> None:
         while True:
             await wait(1)
@@ -246,9 +246,9 @@ def test_a_limit_ends_what_goes_on_for_ever() -> None:
     assert loop.time() == 101
 
 
-def test_what_a_task_raises_that_nobody_awaits_is_found_once() -> None:
+def test_failure_of_an_unawaited_task_is_returned_once() -> None:
     async def fail() -> None:
-        raise ValueError("nobody looks")
+        raise ValueError("not awaited")
 
     async def scenario() -> list[BaseException]:
         task = asyncio.ensure_future(fail())
@@ -259,10 +259,10 @@ def test_what_a_task_raises_that_nobody_awaits_is_found_once() -> None:
         return [*loop.take_failures(), *loop.take_failures()]
 
     (error,) = play(scenario)
-    assert str(error) == "nobody looks"
+    assert str(error) == "not awaited"
 
 
-def test_what_a_callback_raises_fails_the_run() -> None:
+def test_exception_in_a_callback_fails_the_run() -> None:
     async def scenario() -> None:
         asyncio.get_running_loop().call_soon(divmod, 1, 0)
         await wait(1)
@@ -271,7 +271,7 @@ def test_what_a_callback_raises_fails_the_run() -> None:
         play(scenario)
 
 
-def test_the_end_cancels_what_still_runs_in_order_and_lets_it_come_to_its_end() -> None:
+def test_end_cancels_running_tasks_in_order() -> None:
     ended_are: list[int] = []
 
     async def stay(number: int) -> None:
@@ -290,7 +290,7 @@ def test_the_end_cancels_what_still_runs_in_order_and_lets_it_come_to_its_end() 
     assert ended_are == list(range(20))
 
 
-def test_the_end_comes_though_a_task_does_not_want_it() -> None:
+def test_end_closes_the_loop_despite_a_stubborn_task() -> None:
     async def stubborn() -> None:
         while True:
             try:
@@ -312,7 +312,7 @@ def test_the_end_comes_though_a_task_does_not_want_it() -> None:
 
 
 async def numbers(closed: list[float]) -> AsyncGenerator[int, None]:
-    """Count, and take a while to close."""
+    """Count to ten; closing the generator takes half a second."""
     try:
         for number in range(10):
             yield number
@@ -321,7 +321,7 @@ async def numbers(closed: list[float]) -> AsyncGenerator[int, None]:
         closed.append(now())
 
 
-def test_a_generator_that_is_left_is_closed_as_asyncio_does() -> None:
+def test_abandoned_generator_is_closed() -> None:
     async def scenario() -> list[float]:
         closed: list[float] = []
         async for number in numbers(closed):
@@ -334,7 +334,7 @@ def test_a_generator_that_is_left_is_closed_as_asyncio_does() -> None:
     assert play(scenario) == [0.5]
 
 
-def test_the_end_closes_generators_that_somebody_still_has() -> None:
+def test_end_closes_generators_still_in_use() -> None:
     closed: list[float] = []
 
     async def scenario() -> AsyncGenerator[int, None]:
@@ -349,7 +349,7 @@ def test_the_end_closes_generators_that_somebody_still_has() -> None:
     assert generator.ag_frame is None
 
 
-def test_a_seed_is_one_course() -> None:
+def test_trace_hash_depends_only_on_the_seed() -> None:
     async def scenario() -> None:
         await asyncio.gather(*(asyncio.to_thread(int) for _ in range(20)))
 

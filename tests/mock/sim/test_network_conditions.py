@@ -1,4 +1,4 @@
-"""What can be wrong with the links between simulated machines."""
+"""Tests faults of the links between simulated hosts."""
 
 import asyncio
 from itertools import pairwise
@@ -13,7 +13,7 @@ from tests.support.simulated_net import HERE, THERE, Net, now, play, read, wait
 HANDSHAKE = b"\x16\xfe\xfd a flight of DTLS"
 
 
-def test_delay_and_jitter_are_within_their_bounds() -> None:
+def test_latency_stays_within_its_bounds() -> None:
     async def scenario(net: Net) -> list[float]:
         net.wire.set_defaults(latency=(0.1, 0.3))
         sender, inbox = await net.datagrams()
@@ -28,7 +28,7 @@ def test_delay_and_jitter_are_within_their_bounds() -> None:
     assert 0.29 < max(at) <= 0.3
 
 
-def test_a_connection_takes_a_round_trip_and_each_word_half_of_one() -> None:
+def test_connecting_takes_a_round_trip() -> None:
     async def scenario(net: Net) -> None:
         net.wire.set_defaults(latency=(0.1, 0.1))
         await net.listen()
@@ -41,7 +41,7 @@ def test_a_connection_takes_a_round_trip_and_each_word_half_of_one() -> None:
     play(scenario)
 
 
-def test_datagrams_are_lost_and_doubled_about_as_often_as_asked() -> None:
+def test_datagrams_are_dropped_and_duplicated_as_configured() -> None:
     async def scenario(net: Net) -> list[bytes]:
         net.wire.set_defaults(drop=0.2, duplicate=0.1)
         sender, inbox = await net.datagrams()
@@ -55,7 +55,7 @@ def test_datagrams_are_lost_and_doubled_about_as_often_as_asked() -> None:
     assert len(got) - len(set(got)) == pytest.approx(160, rel=0.25)
 
 
-def test_datagrams_overtake_one_another() -> None:
+def test_datagrams_arrive_out_of_order() -> None:
     async def scenario(net: Net) -> list[int]:
         net.wire.set_defaults(latency=(0.0, 0.1))
         sender, inbox = await net.datagrams()
@@ -69,7 +69,7 @@ def test_datagrams_overtake_one_another() -> None:
     assert sum(one > other for one, other in pairwise(got)) > 20
 
 
-def test_tcp_is_neither_lost_nor_doubled_nor_overtaken() -> None:
+def test_tcp_data_arrives_once_and_in_order() -> None:
     async def scenario(net: Net) -> bytes:
         net.wire.set_defaults(latency=(0.0, 0.1), drop=1.0, duplicate=1.0)
         mine, theirs = await net.connected()
@@ -81,7 +81,7 @@ def test_tcp_is_neither_lost_nor_doubled_nor_overtaken() -> None:
     assert play(scenario) == bytes(range(200))
 
 
-def test_a_link_may_be_worse_in_one_direction() -> None:
+def test_link_faults_apply_to_one_direction() -> None:
     async def scenario(net: Net) -> tuple[int, bytes]:
         net.wire.set_link(HERE, THERE, drop=1.0)
         net.wire.set_link(THERE, HERE, latency=(2.0, 2.0))
@@ -97,7 +97,7 @@ def test_a_link_may_be_worse_in_one_direction() -> None:
     assert play(scenario) == (0, b"late")
 
 
-def test_what_is_cut_one_way_loses_datagrams_and_holds_tcp_up_until_it_is_mended() -> None:
+def test_cut_loses_datagrams_and_delays_tcp() -> None:
     async def scenario(net: Net) -> None:
         mine, theirs = await net.connected()
         sender, inbox = await net.datagrams()
@@ -105,7 +105,7 @@ def test_what_is_cut_one_way_loses_datagrams_and_holds_tcp_up_until_it_is_mended
         mine[1].write(b"one")
         sender.sendto(b"lost")
         theirs[1].write(b"back")
-        assert await read(mine, 4) == b"back", "the other direction is as it was"
+        assert await read(mine, 4) == b"back", "the other direction was affected"
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1000):
                 await read(theirs, 3)
@@ -118,7 +118,7 @@ def test_what_is_cut_one_way_loses_datagrams_and_holds_tcp_up_until_it_is_mended
     play(scenario)
 
 
-def test_what_is_under_way_when_a_link_is_cut_does_not_arrive() -> None:
+def test_cut_drops_datagrams_in_flight() -> None:
     async def scenario(net: Net) -> list[bytes]:
         net.wire.set_defaults(latency=(1, 1))
         sender, inbox = await net.datagrams()
@@ -133,7 +133,7 @@ def test_what_is_under_way_when_a_link_is_cut_does_not_arrive() -> None:
     assert play(scenario) == []
 
 
-def test_nobody_can_connect_over_a_cut_until_it_is_mended() -> None:
+def test_connecting_over_a_cut_waits_for_mend() -> None:
     async def scenario(net: Net) -> None:
         await net.listen()
         net.part()
@@ -145,12 +145,12 @@ def test_nobody_can_connect_over_a_cut_until_it_is_mended() -> None:
         net.wire.heal()
         await dialling
         await wait(1)
-        assert len(net.accepted) == 1, "whoever has given up dials no more"
+        assert len(net.accepted) == 1, "the cancelled attempt still connected"
 
     play(scenario)
 
 
-def test_a_hold_loses_nothing() -> None:
+def test_hold_and_release_lose_nothing() -> None:
     async def scenario(net: Net) -> None:
         mine, theirs = await net.connected()
         sender, inbox = await net.datagrams()
@@ -167,7 +167,7 @@ def test_a_hold_loses_nothing() -> None:
     play(scenario)
 
 
-def test_what_is_held_is_lost_if_the_link_is_cut_when_it_is_released() -> None:
+def test_release_over_a_cut_loses_datagrams() -> None:
     async def scenario(net: Net) -> list[bytes]:
         sender, inbox = await net.datagrams()
         net.wire.hold(HERE, THERE)
@@ -181,7 +181,7 @@ def test_what_is_held_is_lost_if_the_link_is_cut_when_it_is_released() -> None:
     assert play(scenario) == []
 
 
-def test_the_flights_of_a_dtls_handshake_come_late_instead_of_never() -> None:
+def test_dtls_flights_are_delayed_instead_of_lost() -> None:
     async def scenario(net: Net) -> tuple[list[bytes], list[float]]:
         net.wire.set_defaults(drop=0.5, duplicate=1.0)
         sender, inbox = await net.datagrams()
@@ -197,7 +197,7 @@ def test_the_flights_of_a_dtls_handshake_come_late_instead_of_never() -> None:
 
     got, at = play(scenario)
     assert len(got) == len(set(got)) == 201
-    # Sent again after 1, 2, 4, 8... seconds (RFC 6347 4.2.4.1), as often as half of them are lost each time.
+    # Sent again after 1, 2, 4, 8... seconds (RFC 6347 4.2.4.1); half of them are lost each time.
     assert set(at[:200]) <= {0, 1, 3, 7, 15, 31, 63}
     assert at.count(0) == pytest.approx(100, abs=25)
     assert at.count(1) == pytest.approx(50, abs=20)
@@ -214,9 +214,7 @@ MISHAPS = st.lists(
 
 @given(mishaps=MISHAPS, seed=st.integers(0, 1000))
 @settings(max_examples=60)
-def test_whatever_befalls_the_links_tcp_brings_everything_in_order_once_all_is_mended(
-    mishaps: list[Mishap], seed: int
-) -> None:
+def test_tcp_delivers_everything_after_any_faults(mishaps: list[Mishap], seed: int) -> None:
     async def scenario(net: Net) -> None:
         net.wire.set_defaults(latency=(0, 0.5), drop=0.3, duplicate=0.3)
         mine, theirs = await net.connected()
@@ -245,7 +243,7 @@ def test_whatever_befalls_the_links_tcp_brings_everything_in_order_once_all_is_m
 
 @given(mishaps=MISHAPS, seed=st.integers(0, 1000))
 @settings(max_examples=30)
-def test_the_seed_decides_all(mishaps: list[Mishap], seed: int) -> None:
+def test_same_seed_gives_the_same_deliveries(mishaps: list[Mishap], seed: int) -> None:
     async def scenario(net: Net) -> tuple[list[bytes], list[float]]:
         net.wire.set_defaults(latency=(0, 0.5), drop=0.3, duplicate=0.3)
         sender, inbox = await net.datagrams()

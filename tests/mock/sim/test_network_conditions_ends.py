@@ -1,4 +1,4 @@
-"""Connections of which an end is lost, and simulated machines that die."""
+"""Tests connections that lose one end, and simulated hosts that crash."""
 
 import asyncio
 import errno
@@ -10,7 +10,7 @@ from odyssey_mock.sim.network_conditions import NetworkConditions
 from tests.support.simulated_net import HERE, PORT, THERE, Net, now, play, read, wait
 
 
-def test_of_a_half_open_connection_one_end_knows_nothing_until_it_sends() -> None:
+def test_half_open_connection_is_noticed_when_sending() -> None:
     async def scenario(net: Net) -> None:
         net.wire.set_defaults(latency=(0.1, 0.1))
         mine, theirs = await net.connected()
@@ -21,7 +21,7 @@ def test_of_a_half_open_connection_one_end_knows_nothing_until_it_sends() -> Non
             async with asyncio.timeout(1000):
                 await read(mine, 1)
         sent = now()
-        mine[1].write(b"anybody?")
+        mine[1].write(b"request")
         with pytest.raises(ConnectionResetError):
             await read(mine, 1)
         assert now() == pytest.approx(sent + 0.2)
@@ -30,7 +30,7 @@ def test_of_a_half_open_connection_one_end_knows_nothing_until_it_sends() -> Non
 
 
 @pytest.mark.parametrize("end", [HERE, THERE])
-def test_either_end_can_be_lost_and_an_end_of_stream_is_answered_by_a_reset_too(end: str) -> None:
+def test_eof_to_a_lost_end_is_reset(end: str) -> None:
     async def scenario(net: Net) -> None:
         both = dict(zip((HERE, THERE), await net.connected(), strict=True))
         net.wire.half_open(end, THERE if end == HERE else HERE)
@@ -42,7 +42,7 @@ def test_either_end_can_be_lost_and_an_end_of_stream_is_answered_by_a_reset_too(
     play(scenario)
 
 
-def test_a_reset_is_told_to_both_ends_at_once() -> None:
+def test_reset_notifies_both_ends_at_once() -> None:
     async def scenario(net: Net) -> None:
         (mine, theirs), _ = await net.connected(), await net.connected()
         assert net.wire.reset(HERE, THERE) == 2
@@ -55,7 +55,7 @@ def test_a_reset_is_told_to_both_ends_at_once() -> None:
     play(scenario)
 
 
-def test_what_a_lost_end_begins_it_begins_on_its_own_machine() -> None:
+def test_lost_end_reacts_on_its_own_host() -> None:
     class Tells(asyncio.Protocol):
         @override
         def connection_lost(self, exc: Exception | None) -> None:
@@ -75,7 +75,7 @@ def test_what_a_lost_end_begins_it_begins_on_its_own_machine() -> None:
     assert where == [THERE]
 
 
-def test_the_bereaved_are_told_and_nobody_else_is() -> None:
+def test_only_ends_without_a_peer_are_reset() -> None:
     async def scenario(net: Net) -> None:
         net.wire.set_defaults(latency=(1, 1))
         whole, bereaved, closing = [(await net.connected())[0] for _ in range(3)]
@@ -90,7 +90,9 @@ def test_the_bereaved_are_told_and_nobody_else_is() -> None:
         closed.write(b"the last word")
         closed.close()
         being_dialled = asyncio.ensure_future(net.dial())
-        await wait(1.5)  # it has been accepted, and does not know; the last word and the end are there
+        await wait(
+            1.5
+        )  # the host has accepted, which the dialling task does not know yet; the last data and the FIN have arrived
         net.wire.tell_the_bereaved()
         for lost in (whole, bereaved, closing):
             with pytest.raises(ConnectionResetError):
@@ -106,7 +108,7 @@ def test_the_bereaved_are_told_and_nobody_else_is() -> None:
     play(scenario)
 
 
-def test_last_words_under_way_are_heard_though_the_bereaved_are_told() -> None:
+def test_data_in_flight_before_a_close_still_arrives() -> None:
     async def scenario(net: Net) -> bytes:
         net.wire.set_defaults(latency=(1, 2))
         mine, theirs = await net.connected()
@@ -120,7 +122,7 @@ def test_last_words_under_way_are_heard_though_the_bereaved_are_told() -> None:
     assert all(play(scenario, seed=seed) == b"the last word" for seed in range(5))
 
 
-def test_a_machine_that_crashes_says_nothing_and_answers_by_resets_once_it_is_back() -> None:
+def test_crashed_host_is_silent_and_resets_after_revival() -> None:
     async def scenario(net: Net) -> None:
         mine, theirs = await net.connected()
         idle, _ = await net.connected()
@@ -128,34 +130,34 @@ def test_a_machine_that_crashes_says_nothing_and_answers_by_resets_once_it_is_ba
         net.wire.crash(THERE)
         with pytest.raises(ConnectionResetError):
             await read(theirs, 1)
-        mine[1].write(b"anybody?")
-        sender.sendto(b"anybody?")
+        mine[1].write(b"request")
+        sender.sendto(b"request")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1000):
                 await read(mine, 1)
         net.wire.revive(THERE)
         with pytest.raises(ConnectionResetError):
-            await read(mine, 1)  # what was sent in vain is sent again
+            await read(mine, 1)  # the data sent during the crash is sent again
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1000):
                 await read(idle, 1)
         idle[1].write(b"and now?")
         with pytest.raises(ConnectionResetError):
             await read(idle, 1)
-        sender.sendto(b"nobody listens")
+        sender.sendto(b"no listener")
         await wait(1)
         assert inbox.got == []
 
     play(scenario)
 
 
-@pytest.mark.parametrize("into", ["the void", "an answer"])
-def test_whoever_dials_a_machine_that_is_down_gets_through_once_it_is_back(into: str) -> None:
+@pytest.mark.parametrize("into", ["request in flight", "reply in flight"])
+def test_dialling_a_crashed_host_succeeds_after_revival(into: str) -> None:
     async def scenario(net: Net) -> None:
         net.wire.set_defaults(latency=(1, 1))
         await net.listen()
         dialling = asyncio.ensure_future(net.dial())
-        await wait(1.5 if into == "an answer" else 0.5)
+        await wait(1.5 if into == "reply in flight" else 0.5)
         net.wire.crash(THERE)
         await wait(100)
         assert not dialling.done()
@@ -170,7 +172,7 @@ def test_whoever_dials_a_machine_that_is_down_gets_through_once_it_is_back(into:
     play(scenario)
 
 
-def test_whoever_dials_is_refused_where_nobody_listens_after_a_crash() -> None:
+def test_dialling_without_a_listener_is_refused_after_revival() -> None:
     async def scenario(net: Net) -> None:
         await net.listen()
         net.wire.crash(THERE)
@@ -183,7 +185,7 @@ def test_whoever_dials_is_refused_where_nobody_listens_after_a_crash() -> None:
     play(scenario)
 
 
-def test_a_machine_that_crashes_is_dialling_nobody_any_more() -> None:
+def test_crash_fails_the_hosts_own_connection_attempts() -> None:
     async def scenario(net: Net) -> None:
         net.wire.hold(HERE, THERE)
         dialling = asyncio.ensure_future(net.dial())
@@ -195,7 +197,7 @@ def test_a_machine_that_crashes_is_dialling_nobody_any_more() -> None:
     play(scenario)
 
 
-def test_ports_that_begin_with_the_machine_are_there_after_a_crash() -> None:
+def test_kept_udp_ports_are_open_after_revival() -> None:
     async def scenario(net: Net) -> list[bytes]:
         sender, inbox = await net.datagrams()
         net.wire.crash(THERE, keeps={9})

@@ -1,4 +1,4 @@
-"""Streams of chance: each is its seed's and its name's, whatever happens to the others."""
+"""Tests that each random stream depends only on its seed and name."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ SEEDS = st.integers(0, 2**64)
 
 
 @given(seed=SEEDS, name=NAMES, draws=st.lists(st.tuples(NAMES, st.integers(1, 5)), max_size=20))
-def test_a_draw_from_one_stream_does_not_shift_another(seed: int, name: str, draws: list[tuple[str, int]]) -> None:
+def test_drawing_from_one_stream_leaves_others_unchanged(seed: int, name: str, draws: list[tuple[str, int]]) -> None:
     quiet, busy = Randomness(seed), Randomness(seed)
     expected = [quiet.stream(name).random() for _ in range(10)]
     found = []
@@ -30,7 +30,7 @@ def test_a_draw_from_one_stream_does_not_shift_another(seed: int, name: str, dra
 
 
 @given(SEEDS, NAMES)
-def test_a_stream_goes_on_wherever_it_is_asked_for(seed: int, name: str) -> None:
+def test_stream_continues_when_requested_again(seed: int, name: str) -> None:
     chance = Randomness(seed)
     assert chance.stream(name) is chance.stream(name)
     first, second = chance.stream(name).random(), chance.stream(name).random()
@@ -38,19 +38,19 @@ def test_a_stream_goes_on_wherever_it_is_asked_for(seed: int, name: str) -> None
 
 
 @given(st.lists(st.tuples(SEEDS, NAMES), min_size=2, max_size=2, unique=True))
-def test_another_name_or_seed_is_another_stream(streams: list[tuple[int, str]]) -> None:
+def test_streams_differ_by_name_and_seed(streams: list[tuple[int, str]]) -> None:
     (seed, name), (other_seed, other_name) = streams
     assert Randomness(seed).stream(name).random() != Randomness(other_seed).stream(other_name).random()
 
 
 @given(SEEDS, NAMES)
-def test_numbers_are_seeds_of_their_own(seed: int, name: str) -> None:
+def test_number_depends_on_seed_and_name(seed: int, name: str) -> None:
     assert 0 <= Randomness(seed).number(name) < 2**64
     assert Randomness(seed).number(name) == Randomness(seed).number(name) != Randomness(seed + 1).number(name)
 
 
 @given(SEEDS, st.floats(-1e6, 1e6), st.floats(0, 1e6))
-def test_a_client_draws_proper_uuids_and_numbers_within_bounds(seed: int, low: float, width: float) -> None:
+def test_client_entropy_gives_valid_uuids_and_bounded_numbers(seed: int, low: float, width: float) -> None:
     entropy = Randomness(seed).entropy("client")
     drawn = [entropy.uuid() for _ in range(20)]
     assert len(set(drawn)) == 20
@@ -65,7 +65,7 @@ print(chance.stream("weather").random(), chance.entropy("client").uuid(), chance
 """
 
 
-def test_a_stream_is_the_same_in_every_process() -> None:
+def test_stream_is_the_same_in_every_process() -> None:
     printed = {
         subprocess.run(
             [sys.executable, "-c", PRINT_DRAWS],
@@ -76,5 +76,5 @@ def test_a_stream_is_the_same_in_every_process() -> None:
         ).stdout
         for hash_seed in ("1", "2")
     }
-    # Written down once: a seed that has found something must find it again in a year.
+    # Fixed values: a seed that has found a failure must find it again after a year.
     assert printed == {"0.9570102058247087 816e5399-fe52-4ddf-a5e4-5e32adb608c0 5956101255450921521\n"}

@@ -1,4 +1,4 @@
-"""How runs of the simulated world end, and what they tell."""
+"""Tests how runs of the simulated world end, and what they report."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from tests.mock.sim.test_world import life_cycle
 from tests.support.simulated_worlds import HOST, complete, of, play, play_nothing, wait
 
 
-def test_a_run_that_went_well_has_a_result_and_leaves_nothing() -> None:
+def test_successful_run_has_a_result_and_no_leftovers() -> None:
     async def scenario(world: World) -> str:
         await wait(100)
         return "done"
@@ -27,7 +27,7 @@ def test_a_run_that_went_well_has_a_result_and_leaves_nothing() -> None:
     assert run(5, scenario, keeps_trace=False).trace_hash == ""
 
 
-def test_what_a_scenario_raises_is_the_error_of_its_run() -> None:
+def test_exception_of_the_program_is_the_runs_error() -> None:
     async def scenario(world: World) -> None:
         await wait(1)
         raise ZeroDivisionError("by the scenario")
@@ -35,10 +35,10 @@ def test_what_a_scenario_raises_is_the_error_of_its_run() -> None:
     went = run(1, scenario)
     assert isinstance(went.error, ZeroDivisionError)
     assert went.result is None
-    assert went.left == (), "the server is left all the same"
+    assert went.left == (), "the server was not closed"
 
 
-def test_a_run_that_would_never_end_is_ended() -> None:
+def test_endless_run_is_stopped() -> None:
     async def scenario(world: World) -> None:
         while True:
             await wait(3600)
@@ -48,7 +48,7 @@ def test_a_run_that_would_never_end_is_ended() -> None:
     assert went.seconds == pytest.approx(86_400, abs=3601)
 
 
-def test_what_a_task_raises_that_nobody_awaits_is_the_error_of_the_run() -> None:
+def test_failure_of_an_unawaited_task_fails_the_run() -> None:
     async def fail() -> None:
         raise ZeroDivisionError("by a task")
 
@@ -62,7 +62,7 @@ def test_what_a_task_raises_that_nobody_awaits_is_the_error_of_the_run() -> None
     assert went.result is None
 
 
-def test_a_scenario_that_nothing_can_end_is_a_deadlock() -> None:
+def test_program_without_a_wake_up_is_a_deadlock() -> None:
     async def scenario(world: World) -> None:
         await asyncio.get_running_loop().create_future()
 
@@ -71,7 +71,7 @@ def test_a_scenario_that_nothing_can_end_is_a_deadlock() -> None:
     assert went.left == ()
 
 
-def test_a_scenario_that_is_cancelled_is_an_error() -> None:
+def test_cancelled_program_is_an_error() -> None:
     async def scenario(world: World) -> None:
         task = asyncio.ensure_future(wait(10))
         await wait(1)
@@ -83,23 +83,23 @@ def test_a_scenario_that_is_cancelled_is_an_error() -> None:
     assert isinstance(went.error.__cause__, asyncio.CancelledError)
 
 
-def test_what_would_really_block_is_the_error_of_the_run() -> None:
+def test_blocking_call_fails_the_run() -> None:
     async def scenario(world: World) -> None:
-        time.sleep(1)  # noqa: TID251, ASYNC251 - it must not be allowed
+        time.sleep(1)  # noqa: TID251, ASYNC251 - must be blocked
 
     went = run(1, scenario)
     assert isinstance(went.error, SandboxError)
     assert "time.sleep(1)" in str(went.error)
 
 
-def test_a_run_tells_what_is_left() -> None:
+def test_run_reports_leftover_tasks_and_sockets() -> None:
     async def forget(seconds: float) -> None:
         await wait(seconds)
 
     async def scenario(world: World) -> None:
         world.wire.host(HOST)
         loop = asyncio.get_running_loop()
-        # UnheardMessages: from Python 3.13 on a writer that nobody has closes its connection.
+        # Keep the streams: since Python 3.13, a writer closes its connection when it is garbage-collected.
         await world.spawn(HOST, of(asyncio.start_server(lambda *ends: kept.append(ends), "0.0.0.0", 80)))
         kept.append(await world.spawn(CLIENT, of(asyncio.open_connection(HOST, 80))))
         await world.spawn(CLIENT, of(loop.create_datagram_endpoint(asyncio.DatagramProtocol, ("0.0.0.0", 9))))
@@ -117,16 +117,16 @@ def test_a_run_tells_what_is_left() -> None:
     )
 
 
-def test_a_server_that_cannot_be_made_is_the_error_of_the_run() -> None:
+def test_invalid_server_settings_fail_the_run() -> None:
     async def scenario(world: World) -> None:
-        raise AssertionError("it never begins")
+        raise AssertionError("the program was started")
 
     went = run(1, scenario, settings={"fps": "many"})
     assert went.error is not None
     assert "fps" in str(went.error)
 
 
-def test_a_run_within_a_run_is_an_error() -> None:
+def test_nested_run_is_an_error() -> None:
     async def inner(world: World) -> None:
         await wait(1)
 
@@ -138,7 +138,7 @@ def test_a_run_within_a_run_is_an_error() -> None:
     play_nothing(outer)
 
 
-def test_a_client_of_the_users_own_making_takes_all_from_the_world() -> None:
+def test_client_made_in_a_run_uses_its_world() -> None:
     async def scenario(world: World) -> bool:
         client = Odyssey(world.mock.api_key, api_url=world.mock.url)
         with pytest.raises(OdysseyAuthError):
@@ -150,19 +150,19 @@ def test_a_client_of_the_users_own_making_takes_all_from_the_world() -> None:
     assert play(scenario)
 
 
-def test_an_opened_world_goes_on_by_steps_and_the_world_outside_is_there_between_them() -> None:
+def test_opened_world_advances_only_in_steps() -> None:
     with opened(1) as world:
         client = world.client()
         world.step(client.connect())
         assert client.is_connected
-        assert abs(time.time() - EPOCH) > 1000  # noqa: TID251 - the machine's own
+        assert abs(time.time() - EPOCH) > 1000  # noqa: TID251 - the machine's clock
         world.step(wait(100))
         assert world.now() >= 100
         world.step(client.disconnect())
     assert world.loop.is_closed()
 
 
-def test_a_step_raises_what_its_work_raises_and_the_next_goes_on() -> None:
+def test_world_continues_after_a_failed_step() -> None:
     async def fail() -> None:
         raise ZeroDivisionError
 
@@ -178,7 +178,7 @@ def test_a_step_raises_what_its_work_raises_and_the_next_goes_on() -> None:
         world.step(wait(1))
 
 
-def test_a_step_has_an_end() -> None:
+def test_step_that_cannot_end_is_an_error() -> None:
     async def for_ever() -> None:
         try:
             while True:
@@ -200,7 +200,7 @@ def test_a_step_has_an_end() -> None:
         world.step(wait(1))
 
 
-def test_a_run_can_go_on_while_an_opened_world_stands_still() -> None:
+def test_run_is_possible_between_steps() -> None:
     with opened(1) as world:
         world.step(wait(5))
         assert complete(life_cycle, seed=7).result == complete(life_cycle, seed=7).result

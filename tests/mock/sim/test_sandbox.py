@@ -1,11 +1,11 @@
-"""What code in a simulated run has in place of the world outside, and what it cannot reach."""
+"""Tests what the sandbox of a simulated run replaces, and what it blocks."""
 
 import concurrent.futures
 import multiprocessing
 import os
 import queue
-import random  # noqa: TID251 - what is asked
-import secrets  # noqa: TID251 - what is asked
+import random  # noqa: TID251 - under test
+import secrets  # noqa: TID251 - under test
 import socket
 import subprocess
 import sys
@@ -26,7 +26,7 @@ EPOCH = 1_767_225_600.0
 
 
 class Inside:
-    """A world that stands at one moment."""
+    """Time and entropy in which time stands still."""
 
     def __init__(self, seed: int = 1) -> None:
         self.now = 12.25
@@ -58,9 +58,9 @@ def reaches(name: str) -> "pytest.RaisesExc[SandboxError]":
     return pytest.raises(SandboxError, match=rf"^{name}\(.*\) (is not allowed in a|would block the) simulation: \w+")
 
 
-def test_sleeping_is_an_error_that_names_it() -> None:
+def test_sleep_raises_an_error_that_names_it() -> None:
     with sandboxed(Inside()), pytest.raises(SandboxError, match=r"time\.sleep\(0\.5\).*await asyncio\.sleep\(\)"):
-        time.sleep(0.5)  # noqa: TID251 - it must not be allowed
+        time.sleep(0.5)  # noqa: TID251 - must be blocked
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,14 @@ def test_sleeping_is_an_error_that_names_it() -> None:
         ("socket.getnameinfo", lambda tcp, udp: socket.getnameinfo(("127.0.0.1", 80), 0)),
     ],
 )
-def test_the_machines_network_is_out_of_reach(
+def test_network_of_the_machine_is_blocked(
     name: str, call: Callable[[socket.socket, socket.socket], object], tcp: socket.socket, udp: socket.socket
 ) -> None:
     with sandboxed(Inside()), reaches(name):
         call(tcp, udp)
 
 
-def test_threads_cannot_begin() -> None:
+def test_starting_a_thread_is_blocked() -> None:
     with sandboxed(Inside()):
         with reaches("_thread.start_(new|joinable)_thread"):
             threading.Thread(target=int).start()
@@ -103,8 +103,8 @@ def test_threads_cannot_begin() -> None:
         ("os.exec", lambda: os.execv("/bin/true", ["true"])),
     ],
 )
-@pytest.mark.skipif(sys.platform == "win32", reason="these are ways of POSIX")
-def test_processes_cannot_begin(name: str, call: Callable[[], object]) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="these calls exist only on POSIX")
+def test_starting_a_process_is_blocked(name: str, call: Callable[[], object]) -> None:
     with sandboxed(Inside()), reaches(name):
         call()
 
@@ -120,17 +120,17 @@ def test_processes_cannot_begin(name: str, call: Callable[[], object]) -> None:
         lambda: threading.Barrier(2).wait(),
     ],
 )
-def test_waiting_for_another_thread_is_an_error_instead_of_for_ever(wait: Callable[[], object]) -> None:
+def test_waiting_for_another_thread_is_an_error(wait: Callable[[], object]) -> None:
     with sandboxed(Inside()), reaches("threading.Condition.wait"):
         wait()
 
 
-def test_nobody_is_asked_for_input() -> None:
+def test_input_is_an_error() -> None:
     with sandboxed(Inside()), reaches("builtins.input"):
         input()
 
 
-def test_what_does_not_wait_is_allowed() -> None:
+def test_calls_that_do_not_wait_are_allowed() -> None:
     with sandboxed(Inside()):
         done = concurrent.futures.Future[int]()
         done.set_result(1)
@@ -144,11 +144,11 @@ def test_what_does_not_wait_is_allowed() -> None:
             full.get_nowait()
 
 
-def test_time_is_the_runs() -> None:
+def test_time_functions_return_virtual_time() -> None:
     inside = Inside()
     with sandboxed(inside):
         for _ in range(2):
-            assert time.time() == EPOCH + inside.now  # noqa: TID251 - what is asked
+            assert time.time() == EPOCH + inside.now  # noqa: TID251 - under test
             assert time.time_ns() == round((EPOCH + inside.now) * 1e9)
             for read in (time.monotonic, time.perf_counter):  # noqa: TID251
                 assert read() == inside.now
@@ -168,7 +168,7 @@ def draws() -> list[object]:
     ]
 
 
-def test_chance_is_the_runs() -> None:
+def test_random_functions_depend_on_the_seed() -> None:
     def drawn(seed: int) -> list[object]:
         with sandboxed(Inside(seed)):
             return [*draws(), *draws()]
@@ -179,7 +179,7 @@ def test_chance_is_the_runs() -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_the_world_is_as_it_was_afterwards(*, fails: bool) -> None:
+def test_everything_is_restored_afterwards(*, fails: bool) -> None:
     def everything() -> list[object]:
         names = ("time", "monotonic", "perf_counter", "time_ns", "monotonic_ns", "perf_counter_ns", "sleep")
         return [
@@ -200,12 +200,12 @@ def test_the_world_is_as_it_was_afterwards(*, fails: bool) -> None:
     except ZeroDivisionError:
         assert fails
     assert everything() == before
-    time.sleep(0)  # noqa: TID251 - no time, and an error within
+    time.sleep(0)  # noqa: TID251 - takes no time; would fail in the sandbox
     threading.Thread(target=int).start()
     assert sandbox._thread is None
 
 
-def test_other_threads_are_in_the_world_outside() -> None:
+def test_other_threads_are_not_affected() -> None:
     found: list[object] = []
     go, done = threading.Event(), threading.Lock()
 
@@ -230,7 +230,7 @@ def test_other_threads_are_in_the_world_outside() -> None:
     assert found[1] != expected
 
 
-def test_a_second_run_at_the_same_time_is_an_error_and_the_first_goes_on() -> None:
+def test_nested_run_in_the_same_thread_is_rejected() -> None:
     with sandboxed(Inside()):
         with pytest.raises(SandboxError, match="already in progress in this process"), sandboxed(Inside(2)):
             pass
@@ -241,7 +241,7 @@ def test_a_second_run_at_the_same_time_is_an_error_and_the_first_goes_on() -> No
         pass
 
 
-def test_a_second_run_in_another_thread_is_an_error_too() -> None:
+def test_second_run_in_another_thread_is_rejected() -> None:
     caught: list[BaseException] = []
 
     def begin() -> None:
@@ -264,7 +264,7 @@ def test_a_second_run_in_another_thread_is_an_error_too() -> None:
     assert len(caught) == 1
 
 
-def test_what_watches_is_there_once_and_costs_nothing_to_speak_of_when_no_run_goes_on() -> None:
+def test_audit_hook_is_added_once_and_is_cheap() -> None:
     hooks: list[object] = []
     for _ in range(3):
         with sandboxed(Inside()), pytest.MonkeyPatch.context() as patch:
@@ -272,10 +272,10 @@ def test_what_watches_is_there_once_and_costs_nothing_to_speak_of_when_no_run_go
     assert hooks == []
 
     def asked() -> None:
-        raise AssertionError("it looks at the thread though no run goes on")
+        raise AssertionError("the hook looked at the thread without a run in progress")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threading, "get_ident", asked)
         sys.audit("socket.connect", None, ("127.0.0.1", 9))
-    # Two microseconds are much more than it takes, and nothing beside a system call.
+    # Two microseconds are much more than the hook needs, and negligible compared with a system call.
     assert min(timeit.repeat(lambda: sandbox._watch("socket.connect", ()), number=1000, repeat=5)) < 0.002

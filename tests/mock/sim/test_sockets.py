@@ -1,4 +1,4 @@
-"""The ends of simulated connections have the manners of asyncio's own transports."""
+"""Tests that the ends of simulated connections behave like asyncio's own transports."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from tests.support.simulated_net import HERE, PORT, THERE, Net, play, wait
 
 
 class Records(asyncio.Protocol):
-    """What a protocol is told, in order."""
+    """A protocol that records its callbacks in order."""
 
     def __init__(self) -> None:
         self.said: list[object] = []
@@ -38,7 +38,7 @@ class Records(asyncio.Protocol):
 
 
 async def recorded(net: Net) -> tuple[asyncio.StreamWriter, Records]:
-    """A connection from here, and the protocol at its other end."""
+    """Open a connection from `HERE`; return its writer and the protocol at the other end."""
     protocol = Records()
     await net.on(THERE, asyncio.get_running_loop().create_server(lambda: protocol, "0.0.0.0", PORT))
     _, writer = await net.dial()
@@ -46,7 +46,7 @@ async def recorded(net: Net) -> tuple[asyncio.StreamWriter, Records]:
     return writer, protocol
 
 
-def test_nothing_is_read_any_more_from_a_connection_that_closes() -> None:
+def test_closing_transport_reads_no_more_data() -> None:
     async def scenario(net: Net) -> list[object]:
         writer, protocol = await recorded(net)
         for word in (b"go", b"stop", b"more", b"and more"):
@@ -58,7 +58,7 @@ def test_nothing_is_read_any_more_from_a_connection_that_closes() -> None:
     assert play(scenario) == [b"go", b"stop", None]
 
 
-def test_a_half_that_is_closed_leaves_the_other_as_it_is_and_nobody_is_reset() -> None:
+def test_half_closed_connection_is_not_reset() -> None:
     async def scenario(net: Net) -> list[object]:
         mine, theirs = await net.connected()
         mine[1].write_eof()
@@ -86,7 +86,7 @@ def test_a_half_that_is_closed_leaves_the_other_as_it_is_and_nobody_is_reset() -
     assert play(scenario) == ["end", None]
 
 
-def test_whoever_goes_on_after_the_other_has_closed_is_reset() -> None:
+def test_writing_to_a_closed_peer_causes_a_reset() -> None:
     async def scenario(net: Net) -> list[object]:
         writer, protocol = await recorded(net)
         writer.close()
@@ -98,7 +98,7 @@ def test_whoever_goes_on_after_the_other_has_closed_is_reset() -> None:
     assert play(scenario) == ["end", ConnectionResetError]
 
 
-def test_what_is_written_after_the_end_is_passed_over_or_refused_as_asyncio_does() -> None:
+def test_writing_after_the_end_behaves_like_asyncio() -> None:
     async def scenario(net: Net) -> None:
         writer, _ = await recorded(net)
         writer.write_eof()
@@ -113,7 +113,7 @@ def test_what_is_written_after_the_end_is_passed_over_or_refused_as_asyncio_does
     play(scenario)
 
 
-def test_an_abort_resets_the_other_end_after_what_was_sent() -> None:
+def test_abort_resets_the_peer_after_sent_data() -> None:
     async def scenario(net: Net) -> list[object]:
         net.wire.set_defaults(latency=(0, 1))
         writer, protocol = await recorded(net)
@@ -126,7 +126,7 @@ def test_an_abort_resets_the_other_end_after_what_was_sent() -> None:
 
 
 @pytest.mark.parametrize("patience", [0.5, 1.5])
-def test_a_dial_that_is_cancelled_leaves_nothing_at_either_end(patience: float) -> None:
+def test_cancelled_dial_leaves_nothing_open(patience: float) -> None:
     async def scenario(net: Net) -> list[str]:
         net.wire.set_defaults(latency=(1, 1))
         server = await net.listen()
@@ -141,7 +141,7 @@ def test_a_dial_that_is_cancelled_leaves_nothing_at_either_end(patience: float) 
 
 
 async def stalled(net: Net) -> tuple[asyncio.StreamWriter, asyncio.Transport, "asyncio.Task[None]"]:
-    """A writer that waits, the transport that does not read, and the waiting."""
+    """Return a writer that waits, the transport that does not read, and the task that waits in `drain`."""
     mine, theirs = await net.connected()
     transport = theirs[1].transport
     assert isinstance(transport, asyncio.Transport)
@@ -157,7 +157,7 @@ async def stalled(net: Net) -> tuple[asyncio.StreamWriter, asyncio.Transport, "a
     return mine[1], transport, waiting
 
 
-def test_whoever_writes_waits_for_whoever_does_not_read() -> None:
+def test_writer_waits_for_a_slow_reader() -> None:
     async def scenario(net: Net) -> None:
         _, transport, waiting = await stalled(net)
         transport.resume_reading()
@@ -167,7 +167,7 @@ def test_whoever_writes_waits_for_whoever_does_not_read() -> None:
 
 
 @pytest.mark.parametrize("ending", ["close", "abort", "half open", "reset"])
-def test_whoever_waits_learns_that_nobody_will_read_when_it_goes_on(ending: str) -> None:
+def test_waiting_writer_notices_a_lost_reader(ending: str) -> None:
     async def scenario(net: Net) -> None:
         writer, transport, waiting = await stalled(net)
         endings: dict[str, Callable[[], object]] = {
@@ -191,7 +191,7 @@ def test_whoever_waits_learns_that_nobody_will_read_when_it_goes_on(ending: str)
     play(scenario)
 
 
-def test_whoever_writes_waits_while_the_link_is_cut() -> None:
+def test_writer_waits_while_the_link_is_cut() -> None:
     async def scenario(net: Net) -> None:
         mine, theirs = await net.connected()
         net.wire.cut(HERE, THERE)

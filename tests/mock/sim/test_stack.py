@@ -1,4 +1,4 @@
-"""uvicorn, Starlette, httpx and websockets run in the simulated world as they are."""
+"""Tests that uvicorn, Starlette, httpx and websockets run unmodified in the simulated world."""
 
 from collections.abc import AsyncGenerator
 
@@ -33,7 +33,7 @@ async def drips(_: Request) -> StreamingResponse:
 
 
 class Application:
-    """A Starlette application on uvicorn, on a machine of its own."""
+    """A Starlette application on uvicorn, on a separate host."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -43,7 +43,7 @@ class Application:
             Starlette(routes=routes), host="0.0.0.0", port=80, lifespan="on", log_config=None, ws="none"
         )
         self._server = uvicorn.Server(config)
-        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # of older ones
+        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # exists in older versions
 
     async def __aenter__(self) -> httpx.AsyncClient:
         self._task = self._world.spawn(HOST, self._server._serve())
@@ -58,7 +58,7 @@ class Application:
         await self._task
 
 
-def test_uvicorn_starlette_and_httpx_run_as_they_are() -> None:
+def test_uvicorn_starlette_and_httpx_run_unmodified() -> None:
     async def scenario(world: World) -> float:
         world.wire.set_defaults(latency=(0.01, 0.05))
         async with Application(world) as client:
@@ -75,7 +75,7 @@ def test_uvicorn_starlette_and_httpx_run_as_they_are() -> None:
     assert went.left == ()
 
 
-def test_time_outs_of_httpx_come_in_virtual_time() -> None:
+def test_httpx_timeouts_use_virtual_time() -> None:
     async def scenario(world: World) -> None:
         async with Application(world) as client:
             await client.post("/")
@@ -89,12 +89,12 @@ def test_time_outs_of_httpx_come_in_virtual_time() -> None:
             world.wire.heal()
             assert (await client.post("/")).status_code == 200
             world.wire.reset(CLIENT, HOST)
-            assert (await client.post("/")).status_code == 200, "a connection that is lost is not taken from the pool"
+            assert (await client.post("/")).status_code == 200, "a lost connection was reused from the pool"
 
     play_nothing(scenario)
 
 
-def test_websockets_runs_as_it_is() -> None:
+def test_websockets_runs_unmodified() -> None:
     async def scenario(world: World) -> None:
         world.wire.host(HOST)
 
@@ -108,9 +108,9 @@ def test_websockets_runs_as_it_is() -> None:
             for size in (0, 1, 200_000):
                 await socket.send(bytes(size))
                 assert await socket.recv() == bytes(size)
-            await wait(1000)  # pings are answered
+            await wait(1000)  # pings are acknowledged
             world.wire.cut(CLIENT, HOST)
-            await wait(100)  # and no more
+            await wait(100)  # pings are not acknowledged any more
             world.wire.heal()
             with pytest.raises(ConnectionClosedError):
                 await socket.recv()

@@ -1,4 +1,4 @@
-"""Sequence diagrams: readable, bounded, the same each time."""
+"""Tests that sequence diagrams are readable, bounded in width and reproducible."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +8,7 @@ from odyssey_mock.sim.trace import WIDTH, WORLD, TraceLine, diagram
 SERVER = "odyssey"
 
 
-def test_a_small_run_as_it_is_read() -> None:
+def test_diagram_of_a_small_run() -> None:
     lines = [
         TraceLine(0.0, "client-0", "connect()"),
         TraceLine(0.0, "client-0", "POST /auth/token", SERVER),
@@ -40,20 +40,20 @@ def test_a_small_run_as_it_is_read() -> None:
     # fmt: on
 
 
-def test_nothing_is_drawn_of_nothing() -> None:
+def test_diagram_without_lines_is_empty() -> None:
     assert diagram([]) == ""
 
 
-def test_the_server_has_a_lifeline_though_nothing_concerned_it() -> None:
+def test_server_always_has_a_lifeline() -> None:
     assert diagram([TraceLine(1.0, "client", "connect()")]).splitlines()[0].split() == ["seconds", "client", SERVER]
 
 
-def test_clients_are_in_the_order_of_their_numbers_and_the_server_last() -> None:
+def test_clients_are_in_natural_order_before_the_server() -> None:
     lines = [TraceLine(0.0, who, "x") for who in ("client-10", SERVER, "client-2", "client-1")]
     assert diagram(lines).splitlines()[0].split() == ["seconds", "client-1", "client-2", "client-10", SERVER]
 
 
-def test_more_clients_have_narrower_columns_and_each_its_arrow() -> None:
+def test_more_clients_get_narrower_columns() -> None:
     count = 9
     lines = [TraceLine(float(n), f"client-{n}", "POST /sessions/token", SERVER) for n in range(count)]
     rows = diagram(lines).splitlines()
@@ -65,14 +65,14 @@ def test_more_clients_have_narrower_columns_and_each_its_arrow() -> None:
     assert all("POST /sessions/token" in row for row in arrows)
 
 
-def test_what_was_said_cannot_break_the_drawing() -> None:
+def test_control_characters_are_escaped() -> None:
     said = "a\nb\x1b[2J\u2028c"
     rows = diagram([TraceLine(0.0, "client", said), TraceLine(0.0, WORLD, said)]).splitlines()
     assert [row.partition("a\\nb")[2].partition("c")[0] for row in rows[1:]] == ["\\x1b[2J\\u2028"] * 2
     assert len(rows) == 3
 
 
-def test_a_message_to_nobody_known_and_one_to_oneself_are_notes() -> None:
+def test_message_to_self_or_world_is_a_note() -> None:
     rows = diagram([TraceLine(0.0, "client", "ping", "client"), TraceLine(0.0, "client", "ping", WORLD)]).splitlines()
     assert [row[12:20] for row in rows[1:]] == ["| * ping"] * 2
 
@@ -95,7 +95,7 @@ texts = st.text(max_size=150)
     ),
     width=st.integers(90, 200),
 )
-def test_whatever_passed_it_is_drawn_within_its_width(lines: list[TraceLine], width: int) -> None:
+def test_any_trace_is_drawn_within_the_width(lines: list[TraceLine], width: int) -> None:
     drawn = diagram(lines, width=width)
     assert all(len(row) <= width for row in drawn.split("\n"))
     assert drawn == diagram(list(lines), width=width)

@@ -1,4 +1,4 @@
-"""How the simulated network looks to asyncio's users: addresses, names, ports and errors."""
+"""Tests addresses, names, ports and errors of the simulated network, as users of asyncio see them."""
 
 import asyncio
 import errno
@@ -11,7 +11,7 @@ from odyssey_mock.sim.transport import FREE_PORTS, LONGEST_DATAGRAM
 from tests.support.simulated_net import HERE, PORT, THERE, Inbox, Net, play, wait
 
 
-def test_addresses_and_ports_are_numbers_and_both_ends_agree_on_them() -> None:
+def test_both_ends_agree_on_numeric_addresses() -> None:
     async def scenario(net: Net) -> None:
         server = await net.listen()
         mine = await net.dial()
@@ -30,7 +30,7 @@ def test_addresses_and_ports_are_numbers_and_both_ends_agree_on_them() -> None:
     play(scenario)
 
 
-def test_a_datagram_shows_where_it_came_from_and_its_socket_where_it_is() -> None:
+def test_datagram_carries_its_source_address() -> None:
     async def scenario(net: Net) -> None:
         sender, inbox = await net.datagrams()
         sender.sendto(b"x")
@@ -42,7 +42,7 @@ def test_a_datagram_shows_where_it_came_from_and_its_socket_where_it_is() -> Non
     play(scenario)
 
 
-def test_names_are_looked_up_as_a_resolver_does() -> None:
+def test_names_are_resolved_like_a_real_resolver() -> None:
     async def scenario(net: Net) -> None:
         async def look_up(name: str) -> str:
             rows = await net.on(HERE, asyncio.get_running_loop().getaddrinfo(name, 80, type=socket.SOCK_STREAM))
@@ -59,7 +59,7 @@ def test_names_are_looked_up_as_a_resolver_does() -> None:
     play(scenario)
 
 
-def test_whoever_dials_what_is_not_there_gets_the_error_of_a_real_network() -> None:
+def test_failed_dial_raises_the_usual_errors() -> None:
     async def scenario(net: Net) -> None:
         with pytest.raises(ConnectionRefusedError):
             await net.dial(port=81)
@@ -72,7 +72,7 @@ def test_whoever_dials_what_is_not_there_gets_the_error_of_a_real_network() -> N
     play(scenario)
 
 
-def test_a_machine_reaches_itself_by_the_usual_names() -> None:
+def test_host_reaches_itself_by_the_usual_names() -> None:
     async def scenario(net: Net) -> None:
         await net.listen()
         for name in ("127.0.0.1", "localhost", THERE, net.wire.address(THERE)):
@@ -83,7 +83,7 @@ def test_a_machine_reaches_itself_by_the_usual_names() -> None:
     play(scenario)
 
 
-def test_an_address_is_taken_once() -> None:
+def test_address_can_be_bound_only_once() -> None:
     async def scenario(net: Net) -> None:
         server = await net.listen()
         loop = asyncio.get_running_loop()
@@ -103,7 +103,7 @@ def test_an_address_is_taken_once() -> None:
     play(scenario)
 
 
-def test_free_ports_come_again_when_all_have_been_used_and_never_twice_at_once() -> None:
+def test_free_ports_are_reused_but_never_shared() -> None:
     async def scenario(net: Net) -> None:
         loop = asyncio.get_running_loop()
         kept, _ = await net.on(HERE, loop.create_datagram_endpoint(Inbox, ("0.0.0.0", 0)))
@@ -118,13 +118,13 @@ def test_free_ports_come_again_when_all_have_been_used_and_never_twice_at_once()
     play(scenario)
 
 
-def test_a_datagram_that_cannot_be_sent_is_told_to_the_protocol_as_asyncio_does() -> None:
+def test_undeliverable_datagram_is_reported_to_the_protocol() -> None:
     async def scenario(net: Net) -> list[Exception]:
         loop = asyncio.get_running_loop()
         sender, mine = await net.on(HERE, loop.create_datagram_endpoint(Inbox, ("0.0.0.0", 0)))
         sender.sendto(b"x", ("192.0.2.1", 9))
         sender.sendto(bytes(LONGEST_DATAGRAM + 1), (THERE, 9))
-        sender.sendto(b"x", (THERE, 10))  # nobody there: a machine says nothing
+        sender.sendto(b"x", (THERE, 10))  # no socket is bound there: the host ignores the datagram
         with pytest.raises(TypeError):
             sender.sendto(5, (THERE, 9))  # type: ignore[arg-type]
         sender.close()
@@ -136,7 +136,7 @@ def test_a_datagram_that_cannot_be_sent_is_told_to_the_protocol_as_asyncio_does(
     assert [error.errno for error in errors if isinstance(error, OSError)] == [errno.ENETUNREACH, errno.EMSGSIZE]
 
 
-def test_a_socket_with_another_end_sends_to_that_only() -> None:
+def test_connected_udp_socket_sends_only_to_its_peer() -> None:
     async def scenario(net: Net) -> None:
         sender, inbox = await net.datagrams()
         sender.sendto(b"x", (net.wire.address(THERE), 9))
@@ -148,7 +148,7 @@ def test_a_socket_with_another_end_sends_to_that_only() -> None:
     play(scenario)
 
 
-def test_what_a_server_begins_for_a_connection_is_on_its_own_machine() -> None:
+def test_server_handles_connections_on_its_own_host() -> None:
     async def scenario(net: Net) -> list[object]:
         await net.connected()
         return net.hosts
@@ -156,7 +156,7 @@ def test_what_a_server_begins_for_a_connection_is_on_its_own_machine() -> None:
     assert play(scenario) == [THERE]
 
 
-def test_connections_dialled_are_counted_for_a_second() -> None:
+def test_dialled_connections_are_counted_for_a_second() -> None:
     async def scenario(net: Net) -> None:
         await net.listen()
         for _ in range(3):
@@ -173,7 +173,7 @@ def test_connections_dialled_are_counted_for_a_second() -> None:
     play(scenario)
 
 
-def test_what_is_open_is_told_by_host() -> None:
+def test_open_ends_are_listed_by_host() -> None:
     async def scenario(net: Net) -> None:
         mine, theirs = await net.connected()
         port = mine[1].get_extra_info("sockname")[1]

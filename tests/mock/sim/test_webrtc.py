@@ -1,4 +1,4 @@
-"""What aiortc finds in a simulated run in the place of threads, of OpenSSL's timer and of chance."""
+"""Tests what replaces threads, OpenSSL's timer and randomness of aiortc in a simulated run."""
 
 import asyncio
 import queue
@@ -19,7 +19,7 @@ from odyssey_mock.sim import webrtc
 from odyssey_mock.sim.loop import SimulatedLoop
 
 
-def test_decoding_goes_on_after_a_broken_frame_and_ends_when_joined() -> None:
+def test_decoding_continues_after_a_broken_frame() -> None:
     loop = SimulatedLoop(1)
     inbox, frames, failed = webrtc._Inbox(), asyncio.Queue[VideoFrame | None](), threading.Event()
     decoding = webrtc._Decoding(target=rtcrtpreceiver.decoder_worker, name="video", args=(loop, inbox, frames, failed))
@@ -30,7 +30,7 @@ def test_decoding_goes_on_after_a_broken_frame_and_ends_when_joined() -> None:
     decoding.start()
     inbox.put((codec, JitterFrame(data=b"no picture", timestamp=0)))
     inbox.put((codec, JitterFrame(data=packet, timestamp=1)))
-    assert not failed.is_set(), "not at once: aiortc is in the midst of a packet"
+    assert not failed.is_set(), "decoded immediately, while aiortc was handling a packet"
     inbox.put(None)
     decoding.join()
     assert failed.is_set()
@@ -40,7 +40,7 @@ def test_decoding_goes_on_after_a_broken_frame_and_ends_when_joined() -> None:
     loop.close()
 
 
-def test_aiortc_is_as_ever_on_other_loops_and_after_a_run() -> None:
+def test_aiortc_is_unchanged_outside_of_runs() -> None:
     async def made() -> tuple[type, type, str]:
         names = vars(rtcrtpreceiver)
         thread = names["threading"].Thread(
@@ -62,8 +62,8 @@ def test_aiortc_is_as_ever_on_other_loops_and_after_a_run() -> None:
     assert asyncio.run(made())[2] not in ours
 
 
-def test_what_openssl_sends_again_by_itself_is_dropped_and_what_is_new_is_not() -> None:
-    """It does when the machine's clock says so: on a slow machine the run would be another one."""
+def test_dtls_records_that_openssl_repeats_are_dropped() -> None:
+    """OpenSSL repeats records by the machine's clock, so a run on a slow machine would differ."""
     client, server = (
         webrtc._Untimed(RTCCertificate.generateCertificate()._create_ssl_context(SRTP_PROFILES)) for _ in range(2)
     )

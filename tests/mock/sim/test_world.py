@@ -1,4 +1,4 @@
-"""The simulated world: the server's machine, wall clocks and chance."""
+"""Tests the simulated world: the server's host, wall clocks and randomness."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from odyssey_mock.sim.world import CLIENT, PORT, SERVER, World
 from tests.support.simulated_worlds import complete, of, play, play_nothing, wait
 
 
-def test_a_server_that_crashes_is_silent_then_refuses_and_then_is_there_and_knows_what_it_knew() -> None:
+def test_crashed_server_returns_with_its_data() -> None:
     async def scenario(world: World) -> None:
         client = world.client()
         await client.connect()
@@ -27,11 +27,11 @@ def test_a_server_that_crashes_is_silent_then_refuses_and_then_is_there_and_know
         await client.wait_for_simulation(job.job_id)
         session = client.current_session_id
         await world.crash()
-        with pytest.raises(TimeoutError):  # nobody answers
+        with pytest.raises(TimeoutError):  # the host does not reply
             async with asyncio.timeout(2):
                 await asyncio.open_connection(SERVER, PORT)
         world.wire.revive(SERVER)
-        with pytest.raises(ConnectionRefusedError):  # a machine does, and nobody on it
+        with pytest.raises(ConnectionRefusedError):  # the host is up, but has no listener
             await asyncio.open_connection(SERVER, PORT)
         await world.bounce()
         assert list(world.mock.sessions) == [session]
@@ -43,7 +43,7 @@ def test_a_server_that_crashes_is_silent_then_refuses_and_then_is_there_and_know
     play_nothing(scenario)
 
 
-def test_a_client_comes_back_by_itself_to_a_server_that_crashed() -> None:
+def test_client_reconnects_after_a_server_crash() -> None:
     async def scenario(world: World) -> list[str]:
         statuses: list[str] = []
         client = world.client()
@@ -60,7 +60,7 @@ def test_a_client_comes_back_by_itself_to_a_server_that_crashed() -> None:
     assert play(scenario)[2:] == ["connected", "reconnecting", "connected", "disconnected"]
 
 
-def test_what_the_server_does_as_it_goes_and_comes_back_it_does_on_its_own_machine(
+def test_crash_and_bounce_run_on_the_servers_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     where: list[str | None] = []
@@ -81,8 +81,8 @@ def test_what_the_server_does_as_it_goes_and_comes_back_it_does_on_its_own_machi
     assert where == [SERVER, SERVER]
 
 
-def test_a_machine_that_crashed_still_tells_clients_their_address() -> None:
-    """The STUN server begins with the machine: without it every connect would take two seconds more."""
+def test_stun_server_is_available_after_a_crash() -> None:
+    """The STUN server starts with the host: without it, every connect would take two seconds longer."""
 
     async def scenario(world: World) -> None:
         (before,) = [end for end in world.wire.open_ends if end.startswith(f"{SERVER}: UDP")]
@@ -94,7 +94,7 @@ def test_a_machine_that_crashed_still_tells_clients_their_address() -> None:
     play_nothing(scenario)
 
 
-def test_a_port_is_listened_on_once() -> None:
+def test_listening_on_an_unknown_address_fails() -> None:
     async def scenario(world: World) -> None:
         with pytest.raises(ListenError, match=r"cannot listen on 192\.0\.2\.1"):
             world.mock._network.listen("192.0.2.1", 80)
@@ -102,7 +102,7 @@ def test_a_port_is_listened_on_once() -> None:
     play_nothing(scenario)
 
 
-def test_a_wall_clock_that_jumps_moves_the_time_of_its_machine_and_nothing_else() -> None:
+def test_wall_clock_jump_affects_only_its_host() -> None:
     async def scenario(world: World) -> None:
         platform, other = world.platform(CLIENT), world.platform("other")
         await wait(5)
@@ -110,12 +110,12 @@ def test_a_wall_clock_that_jumps_moves_the_time_of_its_machine_and_nothing_else(
         assert platform.clock.time() == EPOCH + 3605
         assert platform.clock.monotonic() == 5
         assert other.clock.time() == world.mock.clock.time() == EPOCH + 5
-        assert time.time() == EPOCH + 3605, "libraries are told the same, on this machine"  # noqa: TID251
+        assert time.time() == EPOCH + 3605, "time.time() ignores the wall clock of this host"  # noqa: TID251
         assert time.monotonic() == asyncio.get_running_loop().time() == 5  # noqa: TID251
         assert await world.spawn("other", of(asyncio.to_thread(platform.clock.monotonic))) < 6
 
         async def look() -> float:
-            return time.time()  # noqa: TID251 - what is asked
+            return time.time()  # noqa: TID251 - under test
 
         assert await world.spawn("other", look()) == pytest.approx(EPOCH + 5, abs=0.1)
 
@@ -123,7 +123,7 @@ def test_a_wall_clock_that_jumps_moves_the_time_of_its_machine_and_nothing_else(
 
 
 @pytest.mark.parametrize("jump", [-7200.0, 7200.0])
-def test_limits_of_a_client_take_as_long_as_they_should_though_its_clock_jumps(jump: float) -> None:
+def test_client_timeouts_ignore_clock_jumps(jump: float) -> None:
     async def scenario(world: World) -> float:
         clock = world.platform(CLIENT).clock
         began = world.now()
@@ -143,7 +143,7 @@ def test_limits_of_a_client_take_as_long_as_they_should_though_its_clock_jumps(j
 
 
 @pytest.mark.parametrize("jump", [-7200.0, 7200.0])
-def test_deadlines_of_the_server_come_when_they_should_though_its_clock_jumps(jump: float) -> None:
+def test_server_deadlines_ignore_clock_jumps(jump: float) -> None:
     async def scenario(world: World) -> float:
         fired: list[float] = []
         world.mock.clock.call_later(60, "test", lambda: fired.append(world.now()))
@@ -157,7 +157,7 @@ def test_deadlines_of_the_server_come_when_they_should_though_its_clock_jumps(ju
     assert play(scenario) == 60
 
 
-def test_the_server_judges_tokens_by_its_own_clock() -> None:
+def test_server_checks_tokens_by_its_own_clock() -> None:
     async def scenario(world: World) -> None:
         client = world.client(advanced=AdvancedConfig(max_retries=0))
         await client.list_simulations()
@@ -179,7 +179,7 @@ def test_the_server_judges_tokens_by_its_own_clock() -> None:
 
 
 async def life_cycle(world: World) -> tuple[str, ...]:
-    """The ids that the server gave, and that the client drew."""
+    """Play a life cycle; return the ids from the server and values drawn by the client."""
     world.wire.set_defaults(latency=(0.01, 0.03))
     client = world.client()
     await client.connect()
@@ -190,7 +190,7 @@ async def life_cycle(world: World) -> tuple[str, ...]:
     return str(session), stream, world.platform("other").entropy.uuid(), os.urandom(8).hex()  # noqa: TID251
 
 
-def test_one_request_more_shifts_neither_the_ids_of_others_nor_the_weather() -> None:
+def test_extra_draws_do_not_change_other_streams() -> None:
     async def scenario(world: World) -> tuple[object, ...]:
         for _ in range(draws[0]):
             world.platform(CLIENT).entropy.uuid()
@@ -215,8 +215,8 @@ print(went.trace_hash, went.seconds, *went.result)
 """
 
 
-def test_a_seed_is_one_course_in_every_process() -> None:
-    # This process is the second one, with a hash seed of its own.
+def test_seed_gives_the_same_run_in_every_process() -> None:
+    # Compared with the subprocess, this process has another hash seed.
     printed = subprocess.run(
         [sys.executable, "-c", PRINT_A_RUN],
         env={**os.environ, "PYTHONHASHSEED": "1"},

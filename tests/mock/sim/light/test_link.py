@@ -1,4 +1,4 @@
-"""What connects two light peers: it comes up when both know each other, and ends by a goodbye or by silence."""
+"""Tests the link between two light peers: connecting, messages, reconnecting, goodbye and loss."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ SECTIONS = [Section("video", "sendonly", CODECS), Section("application")]
 
 
 class End:
-    """One link, and what it has told."""
+    """One end of a link, with a record of its callbacks."""
 
     def __init__(self) -> None:
         self.states: list[LinkState] = []
@@ -28,12 +28,12 @@ class End:
         self.link = Link(HOST, LinkListener(self._state, self._message, self._frame, self._frame_lost), SECTIONS)
 
     async def until(self, state: LinkState) -> None:
-        """Wait until it is there."""
+        """Wait until the link has reached `state`."""
         while state not in self.states:
             await self.change()
 
     async def change(self) -> None:
-        """Wait until something is told."""
+        """Wait for the next callback."""
         self._changed.clear()
         await self._changed.wait()
 
@@ -58,7 +58,7 @@ class End:
 
 @asynccontextmanager
 async def two() -> AsyncIterator[tuple[End, End, Description, Description]]:
-    """One that offers and one that answers, with their descriptions; closed in the end."""
+    """Yield an offering and an answering end with their descriptions; close both at the end."""
     async with nothing_left(), asyncio.timeout(LIMIT):
         offers, answers = End(), End()
         try:
@@ -78,7 +78,7 @@ async def connected() -> AsyncIterator[tuple[End, End]]:
         yield offers, answers
 
 
-async def test_messages_come_in_order_and_frames_too_on_a_network_that_loses_nothing() -> None:
+async def test_messages_and_frames_arrive_in_order() -> None:
     async with connected() as (offers, answers):
         for number in range(100):
             offers.link.say(MessageKind.TEXT, b"%d" % number)
@@ -94,15 +94,15 @@ async def test_messages_come_in_order_and_frames_too_on_a_network_that_loses_not
         assert (offers.said, offers.lost) == ([(MessageKind.TEXT, b"x" * 300_000)], 1)
 
 
-async def test_a_goodbye_comes_after_what_was_said() -> None:
+async def test_goodbye_follows_all_messages() -> None:
     async with connected() as (offers, answers):
         offers.link.say(MessageKind.TEXT, b"the last")
         assert await offers.link.flush(LIMIT)
         await offers.link.close(b"\0\0\0\7")
         await answers.until(LinkState.CLOSED)
         assert answers.said == [(MessageKind.TEXT, b"the last"), (MessageKind.BYE, b"\0\0\0\7")]
-        assert offers.states == [LinkState.CONNECTED], "it is not told of its own end"
-        answers.link.say(MessageKind.TEXT, b"nobody hears it")
+        assert offers.states == [LinkState.CONNECTED], "the closing end was notified of its own close"
+        answers.link.say(MessageKind.TEXT, b"not received")
         await offers.link.close()
 
 
@@ -113,10 +113,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_silence_is_a_failure_for_both() -> None:
+async def test_silence_fails_both_ends() -> None:
     async with connected() as (offers, answers):
         offers.link.cut()
-        offers.link.say(MessageKind.TEXT, b"nobody hears it")
+        offers.link.say(MessageKind.TEXT, b"not received")
         offers.link.show(bytes([DatagramKind.FRAME]))
         answers.link.say(MessageKind.TEXT, b"nor this")
         await offers.until(LinkState.FAILED)
@@ -125,7 +125,7 @@ async def test_silence_is_a_failure_for_both() -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_consent_is_given_as_long_as_both_are_there() -> None:
+async def test_consent_keeps_an_idle_link_connected() -> None:
     async with connected() as (offers, answers):
         over = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_later(0.02 * 3 * module.CONSENT_FAILURES, over.set_result, None)
@@ -136,9 +136,7 @@ async def test_consent_is_given_as_long_as_both_are_there() -> None:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("breaks", ["offers", "answers"])
 @pytest.mark.parametrize("both_know", [True, False])
-async def test_a_tcp_connection_that_breaks_is_made_anew_and_nothing_is_lost_or_doubled(
-    breaks: str, both_know: bool
-) -> None:
+async def test_broken_tcp_connection_is_replaced_without_loss(breaks: str, both_know: bool) -> None:
     async with connected() as (offers, answers):
         for number in range(30):
             offers.link.say(MessageKind.TEXT, b"from one %d" % number)
@@ -159,7 +157,7 @@ async def test_a_tcp_connection_that_breaks_is_made_anew_and_nothing_is_lost_or_
 
 
 def half_opened(link: Link) -> None:
-    """Let one end lose its connection, of which the other is not told."""
+    """Make one end lose its TCP connection without notifying the other end."""
     writer, link._writer = link._writer, None
     assert writer is not None
     transport = writer.transport
@@ -171,7 +169,7 @@ def half_opened(link: Link) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_one_that_is_closed_while_its_connection_is_broken_says_so_all_the_same() -> None:
+async def test_close_arrives_despite_a_broken_connection() -> None:
     async with connected() as (offers, answers):
         offers.link.say(MessageKind.TEXT, b"heard")
         while not answers.said:
@@ -182,7 +180,7 @@ async def test_one_that_is_closed_while_its_connection_is_broken_says_so_all_the
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_messages_that_were_heard_are_not_kept() -> None:
+async def test_received_messages_are_not_kept() -> None:
     async with connected() as (offers, answers):
         offers.link.say(MessageKind.TEXT, b"heard")
         while offers.link._unheard:
@@ -191,7 +189,7 @@ async def test_messages_that_were_heard_are_not_kept() -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_the_one_that_dials_goes_on_trying_and_strangers_are_turned_away(
+async def test_dialling_is_retried_and_strangers_are_rejected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with two() as (offers, answers, offer, answer):
@@ -204,7 +202,7 @@ async def test_the_one_that_dials_goes_on_trying_and_strangers_are_turned_away(
             tries += 1
             if tries < 3:
                 raise ConnectionRefusedError
-            return await dial(*where)  # type: ignore[arg-type]  # passed on
+            return await dial(*where)  # type: ignore[arg-type]  # arguments are passed through
 
         stranger, writer = await asyncio.open_connection(HOST, offer.tcp_port)
         writer.write(written(MessageKind.HELLO, b"who knows me 0"))
@@ -219,7 +217,7 @@ async def test_the_one_that_dials_goes_on_trying_and_strangers_are_turned_away(
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_checks_that_nobody_answers_fail_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_checks_without_a_reply_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHECK_LIMIT", 0.1)
     async with two() as (offers, answers, offer, _):
         offers.link.cut()
@@ -228,7 +226,7 @@ async def test_checks_that_nobody_answers_fail_in_the_end(monkeypatch: pytest.Mo
         assert offers.states == []
 
 
-async def test_another_certificate_than_the_one_described_is_a_failure() -> None:
+async def test_unexpected_certificate_is_a_failure() -> None:
     async with two() as (offers, answers, offer, answer):
         answers.link.dial(Description(HOST, offer.udp_port, offer.tcp_port, offer.sections, "00:00", offer.ufrag))
         offers.link.expect(answer)
@@ -236,7 +234,7 @@ async def test_another_certificate_than_the_one_described_is_a_failure() -> None
         assert answers.states == [LinkState.FAILED]
 
 
-def test_a_description_is_read_as_it_was_written() -> None:
+def test_description_survives_a_round_trip() -> None:
     sections = [Section("video", "recvonly", ("vp8",)), Section("audio", "inactive"), Section("application")]
     for tcp_port in (None, 4567):
         written = Description.of(HOST, 1234, tcp_port, sections)
@@ -251,12 +249,12 @@ def test_a_description_is_read_as_it_was_written() -> None:
         (("a=fingerprint", "a=print"), "no a=fingerprint"),
         (("a=mid:1", "a=mid:0"), "unique a=mid"),
         (("a=mid:1\r\n", ""), "unique a=mid"),
-        (("a=candidate", "a=came"), "expected a host candidate"),
+        (("a=candidate", "a=other"), "expected a host candidate"),
         (("a=ice-ufrag", "a=ice"), "expected a line a=ice-ufrag"),
         (("m=application 1234 UDP/DTLS/SCTP webrtc-datachannel", "m=application"), "no port"),
     ],
 )
-def test_a_description_that_cannot_be_used_says_why(wrong: tuple[str, str], why: str) -> None:
+def test_invalid_description_is_rejected_with_a_reason(wrong: tuple[str, str], why: str) -> None:
     text = Description.of(HOST, 1234, 4567, SECTIONS).text("actpass").replace(*wrong)
     with pytest.raises(ValueError, match=why):
         Description.parse(text)

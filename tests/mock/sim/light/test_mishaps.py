@@ -1,4 +1,4 @@
-"""What goes wrong with light peers looks to the client, and to the mock, as it does with WebRTC."""
+"""Tests that faults of light peers look the same to the client and the mock as faults of WebRTC."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ NOT_CONNECTED = {
     "signaling.offer silent": IN_VAIN.format("the offer and the peer connection"),
     "signaling.answer ignore": NO_CHANNEL,
 }
-"""What is told when a connection does not come up."""
+"""The error that the client reports when it cannot connect, by fault."""
 
 HISTORY = {
     "peer.ice never": ["socket_opened", "answered", "client_left"],
@@ -32,18 +32,18 @@ HISTORY = {
     "signaling.offer silent": ["socket_opened", "client_left"],
     "signaling.answer ignore": ["socket_opened", "answered", "client_left"],
 }
-"""What the mock's session goes through then."""
+"""The events of the mock's session, by fault."""
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
 @pytest.mark.parametrize("fault", NOT_CONNECTED)
-async def test_a_connection_that_does_not_come_up(fidelity: PeerKind, fault: str) -> None:
+async def test_failed_connection_reports_its_cause(fidelity: PeerKind, fault: str) -> None:
     at, do = fault.split()
     told = Told()
     async with staged(fidelity) as stage, asyncio.timeout(LIMIT):
         stage.mock.faults.add({"at": at, "do": do})
         with pytest.raises(OdysseyError):
-            # DTLS of aiortc takes its time on a busy machine, and is to fail before the limit.
+            # aiortc's DTLS is slow on a busy machine, and must fail before the limit.
             await stage.client(connect_timeout_s=LIMIT if at == "peer.dtls" else 0.7).connect(**told.handlers())
         await stage.mock.wait_for("state", "session", to="closed")
         assert [event for event, _ in stage.session_history()] == HISTORY[fault]
@@ -51,7 +51,7 @@ async def test_a_connection_that_does_not_come_up(fidelity: PeerKind, fault: str
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
-async def test_an_offer_that_is_broken(fidelity: PeerKind) -> None:
+async def test_broken_offer_fails_the_connection(fidelity: PeerKind) -> None:
     told = Told()
     async with staged(fidelity) as stage, asyncio.timeout(LIMIT):
         stage.mock.faults.add(at="signaling.offer", do="broken_sdp")
@@ -61,7 +61,7 @@ async def test_an_offer_that_is_broken(fidelity: PeerKind) -> None:
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
-async def test_an_offer_that_comes_twice_is_answered_twice_and_the_second_answer_refused(fidelity: PeerKind) -> None:
+async def test_second_answer_to_a_repeated_offer_is_rejected(fidelity: PeerKind) -> None:
     told = Told()
     async with staged(fidelity) as stage, asyncio.timeout(LIMIT):
         stage.mock.faults.add(at="signaling.offer", do="twice")
@@ -78,12 +78,12 @@ COMES_BACK = {
     "close_channels": "the data channel streamerToClient closed",
     "end_track": "the video track ended",
 }
-"""Why a connection is lost, by what is done to it once it is up."""
+"""Reason of the loss of a connection, by fault after it was connected."""
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
 @pytest.mark.parametrize("mishap", COMES_BACK)
-async def test_a_connection_that_is_lost_comes_back(fidelity: PeerKind, mishap: str) -> None:
+async def test_lost_connection_is_restored(fidelity: PeerKind, mishap: str) -> None:
     told = Told()
     is_back = asyncio.Event()
     async with staged(fidelity) as stage, asyncio.timeout(LIMIT):
@@ -100,7 +100,7 @@ async def test_a_connection_that_is_lost_comes_back(fidelity: PeerKind, mishap: 
             await is_back.wait()
             before = stream.frames_received
             await anext(stream.frames())
-            assert stream.frames_received > before, "the same stream goes on"
+            assert stream.frames_received > before, "the stream did not continue"
             await client.start_stream("A cat")
         events = [event for event, _ in stage.session_history()]
     lost = f"PeerError: The peer connection to the streamer was lost: {COMES_BACK[mishap]}. "
@@ -120,10 +120,10 @@ async def test_a_connection_that_is_lost_comes_back(fidelity: PeerKind, mishap: 
 
 
 async def frames_with(fidelity: PeerKind, do: str, **parameters: object) -> list[tuple[int, int, int]]:
-    """Index and size of the frames of a stream of which the third to the fifth are faulty."""
+    """Return index, width and height of a stream's first frames; the third to the fifth are faulty."""
     async with staged(fidelity, fps=50) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         reader = (await client.connect()).frames(buffer=1000)
-        stage.mock.faults.add(at="peer.frame", do=do, after=2, times=3, match={"prompt": "A cat"}, **parameters)  # type: ignore[arg-type]  # judged there
+        stage.mock.faults.add(at="peer.frame", do=do, after=2, times=3, match={"prompt": "A cat"}, **parameters)  # type: ignore[arg-type]  # checked at run time
         await client.start_stream("A cat")
         seen: list[tuple[int, int, int]] = []
         async for frame in reader:
@@ -136,7 +136,7 @@ async def frames_with(fidelity: PeerKind, do: str, **parameters: object) -> list
     raise AssertionError("the video ended")
 
 
-async def test_frames_that_are_dropped_frozen_and_resized() -> None:
+async def test_frame_faults_reach_the_client() -> None:
     dropped = await frames_with("light", "drop")
     assert [index for index, *_ in dropped] == [0, 1, *range(5, 13)]
     frozen = await frames_with("light", "freeze")

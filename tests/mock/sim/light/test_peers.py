@@ -1,4 +1,4 @@
-"""The ends of a live connection by themselves, light ones beside those of WebRTC."""
+"""Tests the two peers of a live connection without client and mock, both light and WebRTC ones."""
 
 import asyncio
 import types
@@ -23,7 +23,7 @@ BOTH: Sequence[PeerKind] = ("real", "light")
 
 
 class Told:
-    """What both ends have told, in order, and a way to wait for it."""
+    """A record of the callbacks of both peers in order, with a way to wait for them."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -41,7 +41,7 @@ class Told:
 
 @asynccontextmanager
 async def pair(fidelity: PeerKind) -> AsyncIterator[tuple[StreamerPeer, ClientPeer, Told]]:
-    """A streamer and a client that know nothing of each other yet."""
+    """Yield a streamer peer and a client peer that are not connected yet."""
     told = Told()
     served = LightServerNetwork() if fidelity == "light" else SystemNetwork()
     used = LightClientNetwork() if fidelity == "light" else odyssey_client.SystemNetwork()
@@ -78,9 +78,9 @@ async def connect(streamer: StreamerPeer, client: ClientPeer, told: Told) -> Non
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
-async def test_what_is_said_before_a_channel_is_open_waits_for_it_and_order_is_kept(fidelity: PeerKind) -> None:
+async def test_messages_wait_for_their_channel_in_order(fidelity: PeerKind) -> None:
     async with pair(fidelity) as (streamer, client, told):
-        assert not client.send("nobody")
+        assert not client.send("too early")
         await connect(streamer, client, told)
         streamer.send("before")
         streamer.open_channels(0.01)
@@ -98,20 +98,20 @@ async def test_what_is_said_before_a_channel_is_open_waits_for_it_and_order_is_k
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
-async def test_channels_that_are_to_be_closed_before_they_are_open_close_as_they_open(fidelity: PeerKind) -> None:
+async def test_channels_closed_early_close_when_they_open(fidelity: PeerKind) -> None:
     async with pair(fidelity) as (streamer, client, told):
         await connect(streamer, client, told)
         streamer.close_channels()
         streamer.open_channels(0)
         lost = "The peer connection to the streamer was lost: the data channel {} closed."
         await told.until(lost.format("streamerToClient"), lost.format("clientToStreamer"))
-        assert not client.send("nobody hears it")
+        assert not client.send("not received")
         streamer.send("nor this")
         assert not [word for word in told.words if "heard" in word]
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
-async def test_a_close_by_the_client_is_told_from_a_loss(fidelity: PeerKind) -> None:
+async def test_close_by_the_client_is_recognized(fidelity: PeerKind) -> None:
     async with pair(fidelity) as (streamer, client, told):
         await connect(streamer, client, told)
         streamer.open_channels(0)
@@ -122,7 +122,7 @@ async def test_a_close_by_the_client_is_told_from_a_loss(fidelity: PeerKind) -> 
         assert streamer.was_closed
 
 
-async def test_silence_is_a_loss_and_no_close(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silence_is_reported_as_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CONSENT_INTERVAL", 0.02)
     async with pair("light") as (streamer, client, told):
         await connect(streamer, client, told)
@@ -132,7 +132,7 @@ async def test_silence_is_a_loss_and_no_close(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
-async def test_what_is_no_description_and_no_candidate_is_refused(fidelity: PeerKind) -> None:
+async def test_invalid_description_or_candidate_is_rejected(fidelity: PeerKind) -> None:
     async with pair(fidelity) as (streamer, client, _):
         await streamer.offer()
         for nonsense in ("", "v=0\r\n", "v=0\r\na=fingerprint:x\r\n"):
@@ -148,13 +148,13 @@ async def test_what_is_no_description_and_no_candidate_is_refused(fidelity: Peer
 
 @types.coroutine
 def one_step() -> Generator[None]:
-    """Let the event loop go round once, and no oftener."""
+    """Let the event loop run for exactly one iteration."""
     yield
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
 @pytest.mark.parametrize("steps", range(10))
-async def test_an_offer_that_is_cancelled_half_way_leaves_nothing(fidelity: PeerKind, steps: int) -> None:
+async def test_cancelled_offer_leaves_nothing_open(fidelity: PeerKind, steps: int) -> None:
     async with pair(fidelity) as (streamer, _, _told):
         offering = asyncio.create_task(streamer.offer())
         for _ in range(steps):

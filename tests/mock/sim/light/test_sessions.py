@@ -1,4 +1,4 @@
-"""A live session over light peers goes as one over WebRTC, and nothing is drawn for it."""
+"""Tests that a live session over light peers works like one over WebRTC, without drawing frames."""
 
 import asyncio
 import itertools
@@ -36,7 +36,7 @@ async def life_cycle(client: Odyssey, told: Told) -> None:
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
-async def test_a_life_cycle_is_told_in_this_order(fidelity: PeerKind) -> None:
+async def test_life_cycle_is_reported_in_this_order(fidelity: PeerKind) -> None:
     told = Told()
     async with staged(fidelity) as stage, asyncio.timeout(LIMIT):
         await life_cycle(stage.client(), told)
@@ -61,7 +61,7 @@ async def test_a_life_cycle_is_told_in_this_order(fidelity: PeerKind) -> None:
     assert [word.removeprefix("acknowledged: ")[:8] for word in told.words if word not in spoken] == ["It looks"] * 2
 
 
-async def test_frames_come_in_order_with_the_stamps_that_they_were_sent_with() -> None:
+async def test_frames_arrive_in_order_with_their_stamps() -> None:
     async with staged("light", fps=100) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         reader = (await client.connect()).frames(buffer=1000)
         stream_id = await client.start_stream("A cat")
@@ -79,15 +79,17 @@ async def test_frames_come_in_order_with_the_stamps_that_they_were_sent_with() -
         timeline = stage.mock.streams[stream_id].timeline
         assert {stamp.stream_tag for stamp in seen} == {timeline.tag}
         first = seen[0].frame_index
-        assert [stamp.frame_index for stamp in seen] == list(range(first, first + 30)), "loopback loses nothing"
+        assert [stamp.frame_index for stamp in seen] == list(range(first, first + 30)), (
+            "frames were lost on the loopback network"
+        )
         assert [stamp.prompt_revision for stamp in seen] == [timeline.at(each.frame_index).revision for each in seen]
         assert seen[-1].prompt_revision == 1
         assert [stamp.sent_at_ms for stamp in seen] == sorted(stamp.sent_at_ms for stamp in seen)
         pauses = [round(later.timestamp_ms - one.timestamp_ms) for one, later in itertools.pairwise(shown)]
-        assert all(pause > 0 and pause % 10 == 0 for pause in pauses), "a hundred a second"
+        assert all(pause > 0 and pause % 10 == 0 for pause in pauses), "frame times are not multiples of 10 ms"
 
 
-async def test_a_frame_is_drawn_when_somebody_looks_and_shows_its_stamp() -> None:
+async def test_frame_is_drawn_on_demand_with_its_stamp() -> None:
     async with staged("light") as stage, asyncio.timeout(LIMIT), stage.client() as client:
         stream = await client.connect()
         frame = await anext(stream.frames())
@@ -107,9 +109,9 @@ async def test_a_frame_is_drawn_when_somebody_looks_and_shows_its_stamp() -> Non
     assert repr(stamp) in repr(light)
 
 
-async def test_nothing_is_rendered_and_nothing_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_light_session_renders_and_encodes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> Any:
-        raise AssertionError("pixels")
+        raise AssertionError("a frame was drawn or encoded")
 
     monkeypatch.setattr(Renderer, "render", never)
     monkeypatch.setattr(VideoEncoder, "encode", never)
@@ -124,9 +126,7 @@ async def test_nothing_is_rendered_and_nothing_encoded(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("fidelity", BOTH)
 @pytest.mark.parametrize(("longer", "is_taken"), [(0, True), (1, False)])
-async def test_a_message_may_be_as_long_as_the_channel_takes_and_no_longer(
-    fidelity: PeerKind, longer: int, is_taken: bool
-) -> None:
+async def test_message_size_is_limited_by_the_channel(fidelity: PeerKind, longer: int, is_taken: bool) -> None:
     async with staged(fidelity) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         await client.connect()
         await client.start_stream("A cat")
@@ -141,7 +141,7 @@ async def test_a_message_may_be_as_long_as_the_channel_takes_and_no_longer(
 
 @given(seconds=st.floats(0, 0.15), steps=st.integers(0, 5))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_disconnect_at_any_moment_leaves_nothing(seconds: float, steps: int) -> None:
+def test_disconnect_at_any_moment_leaves_nothing_open(seconds: float, steps: int) -> None:
     async def play() -> None:
         async with staged("light", fps=100) as stage, asyncio.timeout(LIMIT):
             client = stage.client()
@@ -161,7 +161,7 @@ def test_a_disconnect_at_any_moment_leaves_nothing(seconds: float, steps: int) -
 
 @given(seconds=st.floats(0, 0.15), steps=st.integers(0, 5))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_cancel_at_any_moment_leaves_nothing(seconds: float, steps: int) -> None:
+def test_cancellation_at_any_moment_leaves_nothing_open(seconds: float, steps: int) -> None:
     async def play() -> None:
         async with staged("light", fps=100) as stage, asyncio.timeout(LIMIT), stage.client() as client:
             work = asyncio.create_task(life_cycle(client, Told()))

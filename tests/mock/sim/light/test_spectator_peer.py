@@ -1,4 +1,4 @@
-"""A broadcast over light peers: spectators see the host's frames to the last one, and end as with WebRTC."""
+"""Tests broadcasts over light peers: spectators receive every frame, and end as with WebRTC."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ async def watched(stage: Stage, info: BroadcastInfo) -> SpectatorConnection:
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
-async def test_spectators_watch_to_the_end_of_the_stream(fidelity: PeerKind) -> None:
+async def test_spectators_watch_until_the_stream_ends(fidelity: PeerKind) -> None:
     async with staged(fidelity) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
         await client.connect(on_broadcast_ready=ready.set_result)
@@ -40,7 +40,7 @@ async def test_spectators_watch_to_the_end_of_the_stream(fidelity: PeerKind) -> 
         assert [entry.data["to"] for entry in stage.mock.journal.find("state", "broadcast")] == ["live", "over"]
 
 
-async def test_the_last_frame_of_the_stream_reaches_everybody() -> None:
+async def test_spectator_receives_the_last_frame() -> None:
     async with staged("light", fps=100) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
         await client.connect(on_broadcast_ready=ready.set_result)
@@ -59,7 +59,7 @@ async def test_the_last_frame_of_the_stream_reaches_everybody() -> None:
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
-async def test_one_that_leaves_is_gone_and_the_others_go_on(fidelity: PeerKind) -> None:
+async def test_other_spectators_continue_when_one_leaves(fidelity: PeerKind) -> None:
     async with staged(fidelity) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
         await client.connect(on_broadcast_ready=ready.set_result)
@@ -76,7 +76,7 @@ async def test_one_that_leaves_is_gone_and_the_others_go_on(fidelity: PeerKind) 
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
-async def test_a_mock_that_goes_away_is_felt_as_silence(fidelity: PeerKind) -> None:
+async def test_spectator_of_a_vanished_mock_times_out(fidelity: PeerKind) -> None:
     async with staged(fidelity) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
         await client.connect(on_broadcast_ready=ready.set_result)
@@ -95,7 +95,7 @@ async def test_a_mock_that_goes_away_is_felt_as_silence(fidelity: PeerKind) -> N
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
-async def test_hls_goes_on_beside_it(fidelity: PeerKind) -> None:
+async def test_hls_is_available_during_a_broadcast(fidelity: PeerKind) -> None:
     async with staged(fidelity, hls_segment_duration=0.2) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
         await client.connect(on_broadcast_ready=ready.set_result)

@@ -1,4 +1,4 @@
-"""Frames without pixels, on a network that loses, doubles and reorders them; and how they are made."""
+"""Tests frames without pixels: their encoder, and a network that loses, duplicates and reorders them."""
 
 import asyncio
 from typing import cast
@@ -20,7 +20,7 @@ FPS = 20
 
 
 class Wire:
-    """What a sender and a receiver use of a link."""
+    """The part of a link that a sender and a receiver use."""
 
     def __init__(self) -> None:
         self.datagrams: list[bytes] = []
@@ -39,7 +39,7 @@ def packet(index: int, *, key: bool = False) -> VideoPacket:
 
 
 async def sent(*packets: VideoPacket) -> tuple[list[bytes], bytes]:
-    """The datagrams of these, and what is said at the end."""
+    """Send packets; return their datagrams and the payload of the end message."""
     wire, track, ended = Wire(), PacketTrack(limit=1000), asyncio.Event()
     for each in packets:
         track.push(each)
@@ -52,7 +52,7 @@ async def sent(*packets: VideoPacket) -> tuple[list[bytes], bytes]:
 
 
 def received(datagrams: list[bytes]) -> tuple[list[int], int]:
-    """The indexes that are shown, and how often a key frame is asked for."""
+    """Receive datagrams; return the indexes of delivered frames and the number of key frame requests."""
     wire, shown = Wire(), list[av.VideoFrame]()
     receiver = FrameReceiver(cast("Link", wire), shown.append)
     for datagram in datagrams:
@@ -60,20 +60,20 @@ def received(datagrams: list[bytes]) -> tuple[list[int], int]:
     return [frame.stamp.frame_index for frame in cast("list[LightFrame]", shown)], wire.keyframes_wanted
 
 
-async def test_what_is_lost_is_missed_and_a_key_frame_asked_for_once() -> None:
+async def test_loss_requests_one_key_frame() -> None:
     datagrams, last = await sent(packet(0, key=True), *(packet(index) for index in range(1, 10)))
     assert received(datagrams) == ([*range(10)], 0)
     assert received(datagrams[:3] + datagrams[5:]) == ([0, 1, 2, 5, 6, 7, 8, 9], 1)
     assert last == (10).to_bytes(4)
 
 
-async def test_nothing_is_shown_before_a_key_frame_and_each_frame_asks_for_one() -> None:
+async def test_frames_are_skipped_until_a_key_frame() -> None:
     datagrams, _ = await sent(packet(0, key=True), packet(1), packet(2), packet(3, key=True), packet(4))
     assert received(datagrams[1:]) == ([3, 4], 2)
 
 
 @given(st.permutations(range(12)), st.lists(st.integers(0, 11), max_size=6))
-def test_indexes_only_grow_whatever_the_network_does(order: list[int], again: list[int]) -> None:
+def test_frame_indexes_only_grow(order: list[int], again: list[int]) -> None:
     with asyncio.Runner() as runner:
         datagrams, _ = runner.run(sent(*(packet(index, key=True) for index in range(12))))
     shown, _ = received([datagrams[place] for place in [*order, *again]])
@@ -81,7 +81,7 @@ def test_indexes_only_grow_whatever_the_network_does(order: list[int], again: li
     assert shown[-1] == 11
 
 
-def test_the_end_waits_for_frames_that_are_under_way() -> None:
+def test_end_waits_for_frames_in_flight() -> None:
     class Later(Wire):
         def later(self, seconds: float, then: object) -> None:
             asked.append((seconds, then))
@@ -99,10 +99,10 @@ def test_the_end_waits_for_frames_that_are_under_way() -> None:
     receiver.after(last, lambda: ends.append("at once"), 0.1)
     assert ends == ["at once"]
     receiver.take(datagrams[1])
-    assert len(shown) == 2, "nothing comes after the end"
+    assert len(shown) == 2, "a frame was delivered after the end"
 
 
-def test_light_frame_encoder_has_key_frames_where_an_encoder_would() -> None:
+def test_light_encoder_makes_regular_key_frames() -> None:
     frame_encoder = light_frame_encoder(Timeline(tag=7, size=SIZE, fps=FPS), None)
     group = round(FPS * GROUP_SECONDS)
 
@@ -113,7 +113,9 @@ def test_light_frame_encoder_has_key_frames_where_an_encoder_would() -> None:
     assert [at for at, each in enumerate(made) if each.is_keyframe] == [0, 3, 3 + group]
     assert [each.pts for each in made] == list(range(group + 10))
     both = frame_encoder.make(stamp(99), 99, {"h264", "vp8"}, keyframe=False).packets
-    assert (both["h264"].is_keyframe, both["vp8"].is_keyframe) == (False, True), "a new codec begins with one"
+    assert (both["h264"].is_keyframe, both["vp8"].is_keyframe) == (False, True), (
+        "the first packet in a codec is not a key frame"
+    )
     other = frame_encoder.make(stamp(100), 100, {"vp8"}, keyframe=False, resized=("h264", OTHER))
     assert other.resized is not None
     assert other.resized.is_keyframe
@@ -124,7 +126,7 @@ def test_light_frame_encoder_has_key_frames_where_an_encoder_would() -> None:
 
 
 @pytest.mark.parametrize("index", [0, 2**32 - 1])
-def test_a_frame_has_all_that_its_packet_says(index: int) -> None:
+def test_frame_has_the_values_of_its_packet(index: int) -> None:
     for stamp in (FrameStamp(65535, index, 2**24 - 1, 2**48 - 1), FrameStamp(None, index, None, 5)):
         made = LightPacket(stamp, OTHER, "vp8", 45, FPS, True)
         frame = LightFrame(made.body)
@@ -134,7 +136,7 @@ def test_a_frame_has_all_that_its_packet_says(index: int) -> None:
         assert repr(made) == f"<LightPacket {stamp} in vp8, 320x240, key>"
 
 
-def test_a_muxer_gets_something_to_decode() -> None:
+def test_packet_bytes_can_be_decoded() -> None:
     decoder = av.CodecContext.create("h264", "r")
     assert isinstance(decoder, av.VideoCodecContext)
     frames = [decoder.decode(av.Packet(bytes(packet(at, key=at == 0)))) for at in range(2)] + [decoder.decode(None)]

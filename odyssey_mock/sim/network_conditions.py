@@ -33,7 +33,7 @@ class NetworkConditions(SimulatedTransport):
 
     A link is one direction between two hosts. `cut` loses datagrams and delays TCP, like a real link until it is
     repaired or a timeout passes; `hold` keeps everything until `release`. DTLS handshakes are delayed but never lost,
-    because OpenSSL sends them again by the wall clock, which stands still here. A flight that would have been lost
+    because OpenSSL sends them again by the wall clock, which does not advance here. A flight that would have been lost
     arrives when it would have been sent again.
     """
 

@@ -34,7 +34,7 @@ class LightPacket:
 
     Attributes:
         pts: slot of the frame, in units of `time_base`.
-        is_keyframe: whether it stands for a key frame.
+        is_keyframe: whether it represents a key frame.
         body: the bytes that are sent.
     """
 
@@ -182,7 +182,7 @@ class LightFrame:
 
     @property
     def key_frame(self) -> bool:
-        """Whether its packet stands for a key frame."""
+        """Whether its packet represents a key frame."""
         return bool(self._values[0] & KEYFRAME)
 
     @property

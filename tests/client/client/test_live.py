@@ -139,7 +139,7 @@ async def test_an_interaction_too_long_for_the_channel_is_an_error_and_no_more(
 ) -> None:
     await odyssey_client.connect()
     await odyssey_client.start_stream("A castle")
-    with pytest.raises(OdysseyStreamError, match="longer than it takes"):
+    with pytest.raises(OdysseyStreamError, match="longer than it accepts"):
         await odyssey_client.interact("long " * 60_000)
     assert (await odyssey_client.interact("short")).startswith("short")
 

@@ -3,8 +3,8 @@
 One task owns the connection. Sockets, peers, timers and handler calls run in its task groups and end with it.
 `Connection.handle` passes events to the machine and carries out the effects::
 
-    sessions, link, timers, caller  --events-->  ConnectionMachine  --effects-->  status, handlers, sessions, link, timers
-                            streamerToClient  -->  StreamCalls (stream_calls.py)  -->  results of calls, handlers
+    sessions, link, timers, caller --events--> ConnectionMachine --effects--> status, handlers, sessions, link, timers
+                          streamerToClient --> StreamCalls (stream_calls.py) --> results of calls, handlers
 """
 
 from __future__ import annotations

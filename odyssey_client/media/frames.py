@@ -1,9 +1,10 @@
-"""Frames of a video, and a reader's own bounded buffer of them.
+"""Video frames, and readers that buffer them.
 
-aiortc decodes. A reader that is slower than the video loses the oldest frames of its buffer, and can see how many.
+aiortc decodes the video. Each reader has its own bounded buffer. A reader that is slower than the video loses the
+oldest frames, and counts them in `dropped`.
 
-A frame is turned into RGB when somebody asks for it, not before: at 704x1280 that costs a millisecond or more. This
-module imports neither numpy nor av, so that `import odyssey_client` does not.
+A frame is converted to RGB on first use: at 704x1280 the conversion takes a millisecond or more. This module imports
+numpy only when a frame is read, and never av, so that `import odyssey_client` does not load them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class VideoFrame:
-    """One picture of the video."""
+    """One frame of the video."""
 
     def __init__(self, frame: av.VideoFrame, timestamp_ms: float) -> None:
         self._frame = frame
@@ -29,34 +30,34 @@ class VideoFrame:
 
     @property
     def width(self) -> int:
-        """In pixels."""
+        """The width in pixels."""
         return self._frame.width
 
     @property
     def height(self) -> int:
-        """In pixels."""
+        """The height in pixels."""
         return self._frame.height
 
     @property
     def timestamp_ms(self) -> float:
-        """When it is to be shown, in milliseconds from the connection's first frame (the sender's RTP clock).
+        """The presentation time, in milliseconds after the connection's first frame (from the sender's RTP clock).
 
-        Where the connection was lost and came back, the gap is as long as it really was.
+        After a reconnect, the gap between the frames is as long as the interruption was.
         """
         return self._timestamp_ms
 
     @cached_property
     def data(self) -> NDArray[np.uint8]:
-        """The picture in RGB, shape ``(height, width, 3)``; made when first asked for, then kept."""
+        """The frame in RGB, shape ``(height, width, 3)``; converted on first access, then cached."""
         return self.to_ndarray("rgb24")
 
     @property
     def luma(self) -> NDArray[np.uint8]:
-        """The brightness of each pixel, shape ``(height, width)``, 16 for black to 235 for white (ITU-R BT.601).
+        """The brightness of each pixel, shape ``(height, width)``, from 16 for black to 235 for white (ITU-R BT.601).
 
-        A view into the decoded picture where it is planar YUV, as aiortc's are, and so nearly free.
+        For planar YUV, which aiortc decodes to, this is a view into the decoded frame and costs almost nothing.
         """
-        import numpy  # noqa: PLC0415 - see the top of this module
+        import numpy  # noqa: PLC0415 - see the module docstring
 
         if not self._frame.format.name.startswith(("yuv4", "nv12", "gray")):
             return self.to_ndarray("gray")
@@ -65,11 +66,11 @@ class VideoFrame:
         return rows[: self.height, : self.width]
 
     def to_ndarray(self, pixel_format: str = "rgb24") -> NDArray[np.uint8]:
-        """The picture in any of FFmpeg's pixel formats, such as ``bgr24`` or ``gray``; a new array each time."""
+        """Convert the frame to an FFmpeg pixel format, such as ``bgr24`` or ``gray``; return a new array each time."""
         return cast("NDArray[np.uint8]", self._frame.to_ndarray(format=pixel_format))
 
     def to_av(self) -> av.VideoFrame:
-        """The decoded frame as PyAV has it. It is shared with every other reader: do not change it."""
+        """Return the decoded PyAV frame. All readers share it: do not modify it."""
         return self._frame
 
     def __repr__(self) -> str:
@@ -77,14 +78,15 @@ class VideoFrame:
 
 
 class FrameReader(AsyncIterator[VideoFrame]):
-    """One reader's frames, from the moment it was made: ``async for frame in reader``.
+    """An async iterator over the frames that arrive after its creation: ``async for frame in reader``.
 
-    Ends when the connection does, after what is still buffered: quietly, or with the fatal error that ended it.
+    After the connection has ended, the reader still returns the buffered frames. Then the iteration stops, or raises
+    the fatal error that ended the connection.
     """
 
     def __init__(self, buffer: int) -> None:
         self.dropped = 0
-        """How many frames this reader was too slow for."""
+        """The number of frames dropped because this reader was too slow."""
         self._frames: deque[VideoFrame] = deque(maxlen=buffer)
         self._ended = False
         self._error: BaseException | None = None
@@ -104,7 +106,7 @@ class FrameReader(AsyncIterator[VideoFrame]):
         return self._frames.popleft()
 
     def close(self) -> None:
-        """End the reader, as if the video had ended; frames that are buffered can still be read."""
+        """End the reader as if the video had ended; buffered frames can still be read."""
         self.end(None)
 
     def push(self, frame: VideoFrame) -> None:
@@ -122,8 +124,8 @@ class FrameReader(AsyncIterator[VideoFrame]):
 
 
 class FrameSource(Protocol):
-    """What frames are read from: a `MediaStream`."""
+    """A source of frames, such as a `MediaStream`."""
 
     def frames(self, *, buffer: int) -> FrameReader:
-        """Read the frames from now on, with a buffer of one's own of ``buffer`` frames."""
+        """Return a reader of the frames that arrive from now on, with a buffer of ``buffer`` frames."""
         ...

@@ -1,14 +1,15 @@
-"""Making an image fit to start a stream with (protocol.md section 7).
+"""Conversion of the image that starts a stream (protocol.md section 7).
 
-Whatever kind it comes in, it leaves as a ``data:`` URL of a browser-safe image of exactly the stream's size:
+The result is a ``data:`` URL of an image that browsers display, in exactly the stream's size:
 
-- the format is told by the content, not by a name or a declared type: JPEG, PNG, WebP, GIF, BMP, HEIC, HEIF or AVIF;
-- at most 25 MB as a file and 64 megapixels as a picture, the latter checked before anything is decoded;
-- turned as its EXIF orientation says, the first frame of an animation, transparency laid on white;
-- scaled to cover the stream's size, what juts out cut off evenly at both sides, and sent as JPEG of quality 90;
-- but a JPEG, PNG or WebP that needs none of this is sent byte for byte.
+- The format is detected from the content, not from a file name or media type: JPEG, PNG, WebP, GIF, BMP, HEIC, HEIF or
+  AVIF.
+- A file may have 25 MB and 64 megapixels at most. The pixels are counted before the image is decoded.
+- The EXIF orientation is applied, the first frame of an animation is used, and transparency becomes white.
+- The image is scaled to cover the stream's size, cropped evenly at both sides, and sent as JPEG of quality 90.
+- A JPEG, PNG or WebP that needs no change is sent byte for byte.
 
-Pillow is imported with the first image, not before.
+Pillow is imported with the first image.
 """
 
 from __future__ import annotations
@@ -52,13 +53,13 @@ _ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
 
 
 def prepare_image(image: ImageSource, *, portrait: bool) -> str:
-    """Return ``image`` as a ``data:`` URL, 704x1280 pixels for ``portrait`` and 1280x704 otherwise.
+    """Return ``image`` as a ``data:`` URL of 704x1280 pixels if ``portrait``, and of 1280x704 otherwise.
 
-    This takes CPU time, up to about a second for the largest images, and may read a file: call it in a thread
-    (``asyncio.to_thread``) where an event loop must go on.
+    The call may read a file and uses the CPU for up to about a second. In async code, call it in a thread
+    (``asyncio.to_thread``).
 
     Raises:
-        ImageError: ``image`` is of no accepted kind, no readable image, or too large.
+        ImageError: ``image`` has an unsupported type, is not a readable image, or is too large.
     """
     size = PORTRAIT_SIZE if portrait else LANDSCAPE_SIZE
     if (array := as_array(image)) is not None:
@@ -75,8 +76,8 @@ def prepare_image(image: ImageSource, *, portrait: bool) -> str:
 def _from_file(content: bytes, size: tuple[int, int]) -> str:
     kind = _kind(content)
     if kind is None:
-        got = f"{len(content)} bytes beginning {content[:8]!r}"
-        raise ImageError(f"this is no image that can be sent: expected {_FORMATS}, got {got}")
+        got = f"{len(content)} bytes that begin with {content[:8]!r}"
+        raise ImageError(f"unsupported image format: expected {_FORMATS}, got {got}")
     picture = _open(content, kind)
     _check_pixels(picture)
     picture.load()
@@ -86,28 +87,28 @@ def _from_file(content: bytes, size: tuple[int, int]) -> str:
 
 
 def _kind(content: bytes) -> str | None:
-    """Tell the format, in Pillow's word for it, from the first bytes."""
+    """Return Pillow's name of the format, detected from the first bytes; None for an unsupported format."""
     if content[4:8] != b"ftyp":
         return next((kind for magic, kind in _MAGIC if magic.match(content)), None)
-    # ISO base media (ISO/IEC 14496-12 section 4.3): the size of the box, its type, the major brand, a version, then
-    # compatible brands. The major brand may be one that AVIF and HEIC share.
+    # ISO base media (ISO/IEC 14496-12 section 4.3): size of the box, its type, major brand, version, compatible brands.
+    # AVIF and HEIC share some major brands, so the compatible brands decide.
     end = min(int.from_bytes(content[:4]), 1024)
     brands = {content[at : at + 4] for at in (8, *range(16, end, 4))}
     return "AVIF" if brands & _AVIF_BRANDS else "HEIF" if brands & _HEIF_BRANDS else None
 
 
 def _open(content: bytes, kind: str) -> Image.Image:
-    """Read the header, with the one decoder that the content calls for."""
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - only who sends an image needs it
+    """Read the header with the decoder for format ``kind``."""
+    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - only callers that send an image need it
 
     if kind != "HEIF":
         try:
             return Image.open(io.BytesIO(content), formats=[kind])
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise too_large(excerpt(str(error))) from error
-        except UnidentifiedImageError as error:  # whose text is of a `BytesIO` that nobody knows
-            raise ValueError(f"it begins like {kind} and does not go on so") from error
-    import pillow_heif  # noqa: PLC0415 - likewise
+        except UnidentifiedImageError as error:  # its message shows a `BytesIO` that the caller never passed
+            raise ValueError(f"it begins like {kind}, but the rest is invalid") from error
+    import pillow_heif  # noqa: PLC0415 - as for Pillow
 
     file = pillow_heif.open_heif(io.BytesIO(content))
     check_size(*file.size)  # before to_pillow decodes it
@@ -140,7 +141,7 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
     if picture.mode in {"I", "F"}:
         raise ImageError(
-            f"a PIL image of mode {picture.mode!r} does not say which numbers are black and white: "
+            f"a PIL image of mode {picture.mode!r} does not define which values are black and white: "
             "scale it to 0..255 and convert it to 'L' or 'RGB' first"
         )
     if picture.mode.startswith("I;16"):
@@ -157,10 +158,10 @@ def _decoded[T](decode: Callable[[], T], what: str) -> T:
         return decode()
     except ImageError:
         raise
-    except Exception as error:  # decoders raise whatever they like on broken files; all of it is said
+    except Exception as error:  # decoders raise any exception for broken files
         why = excerpt(str(error)).rstrip(".") or type(error).__name__
         raise ImageError(
-            f"{what} cannot be read: {why}. Check that the file is whole and opens in a viewer."
+            f"{what} cannot be read: {why}. Check that the file is complete and opens in a viewer."
         ) from error
 
 

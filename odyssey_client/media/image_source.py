@@ -1,6 +1,7 @@
-"""An image as the caller has it: the kinds there are, told apart and read, each within its limits.
+"""The types of images that callers may pass, and reading them within the limits.
 
-Neither numpy nor Pillow is imported to tell the kind: who has such an object has done it.
+To check the type, this module looks for numpy and Pillow in ``sys.modules`` and does not import them. A caller that has
+an array or a PIL image has already imported them.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 type ImageSource = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray[Any, Any]
 )
-"""A path, a ``data:`` URL, the bytes of a file, a binary file object, a PIL image, or an array of uint8 in the shape
-``(height, width)``, ``(height, width, 3)`` for RGB or ``(height, width, 4)`` for RGBA."""
+"""A path, a ``data:`` URL, the bytes of a file, a binary file object, a PIL image, or a uint8 array.
+
+The shape of an array is ``(height, width)``, ``(height, width, 3)`` for RGB, or ``(height, width, 4)`` for RGBA.
+"""
 
 MAX_IMAGE_BYTES = 25 * 2**20
 MAX_IMAGE_PIXELS = 64_000_000
@@ -39,12 +42,12 @@ _DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<parameters>[^,]*),", re.IGNORE
 
 
 def hold_image(image: object) -> ImageSource:
-    """Return what `prepare_image` can be given later, and again: a file object is read now, an array copied.
+    """Return an image that can be passed to `prepare_image` later, any number of times.
 
-    A path is not looked at yet. Whether this is a good image, only `prepare_image` says.
+    A file object is read now, and an array is copied. A path is not opened yet. `prepare_image` checks the content.
 
     Raises:
-        ImageError: ``image`` is of no accepted kind, too large as a file, or a file object that cannot be read.
+        ImageError: ``image`` has an unsupported type, exceeds 25 MB, or is a file object that cannot be read.
     """
     if (array := as_array(image)) is not None:
         return from_array(array).copy()
@@ -93,26 +96,26 @@ def content_of(image: object) -> bytes:
         raise ImageError(f"image must be {_ACCEPTED}, got {type(image).__name__}")
     try:
         content = _from_reader(read)
-    except (OSError, ValueError) as error:  # ValueError: closed, or opened as text and no UTF-8
+    except (OSError, ValueError) as error:  # ValueError: closed, or opened as text and not UTF-8
         if isinstance(error, ImageError):
             raise
         raise ImageError(
             f"the image cannot be read from the {type(image).__name__}: {excerpt(str(error))}. "
-            "Give a file that is open in mode 'rb'."
+            "Pass a file opened in mode 'rb'."
         ) from error
     if not content:
-        raise ImageError(f"the {type(image).__name__} is empty, or at its end: seek(0) goes back to its beginning")
+        raise ImageError(f"the {type(image).__name__} is empty or at its end: call seek(0) before you pass it")
     return content
 
 
 def _from_path(path: str | os.PathLike[str]) -> bytes:
     name = excerpt(str(path), 200)
     if re.match(r"(?i)https?://", name):
-        raise ImageError("image must be a local file, got a web address: download it first and give the bytes")
+        raise ImageError("image must be a local file, got a web address: download it first and pass the bytes")
     try:
         status = Path(path).stat()
         if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"image must be {_ACCEPTED}; {name!r} is a path, but not of a regular file")
+            raise ImageError(f"image must be {_ACCEPTED}; {name!r} is not a regular file")
         _check_bytes(status.st_size)
         with Path(path).open("rb") as file:
             return _from_reader(file.read)
@@ -125,7 +128,7 @@ def _from_path(path: str | os.PathLike[str]) -> bytes:
 
 def _from_reader(read: Callable[[int], object]) -> bytes:
     content = bytearray()
-    # One call may give less than there is, as those of pipes and unbuffered files do.
+    # One call may return only a part of the data, for example for pipes and unbuffered files.
     while len(content) <= MAX_IMAGE_BYTES:
         part = read(MAX_IMAGE_BYTES + 1 - len(content))
         if not isinstance(part, bytes | bytearray | memoryview):
@@ -139,18 +142,18 @@ def _from_reader(read: Callable[[int], object]) -> bytes:
 
 def _not_binary(part: object) -> str:
     if inspect.iscoroutine(part):
-        part.close()  # or Python warns that nobody has awaited it
+        part.close()  # otherwise Python warns that it was never awaited
     if inspect.isawaitable(part):
-        return "the file object is an asynchronous one: read it with await, and give the bytes"
-    return f"the file object gave {type(part).__name__}: open it in mode 'rb'"
+        return "got an asynchronous file object: read it with await and pass the bytes"
+    return f"the file object returned {type(part).__name__}: open it in mode 'rb'"
 
 
 def _from_data_url(url: str) -> bytes:
     head = _DATA_URL.match(url, 0, 200)
     if head is None or not head["parameters"].lower().endswith(";base64"):
-        raise ImageError("a data: URL must look like data:image/png;base64,...; this one does not")
+        raise ImageError("a data: URL must look like data:image/png;base64,...; got one without ';base64,'")
     encoded = url[head.end() :]
-    _check_bytes(len(encoded) // 4 * 3 - 2)  # before decoding; padding may take two bytes off
+    _check_bytes(len(encoded) // 4 * 3 - 2)  # before decoding; padding may account for two bytes
     try:
         content = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError) as error:  # ValueError: not ASCII
@@ -173,6 +176,6 @@ def check_size(width: int, height: int) -> None:
 
 
 def too_large(how: str) -> ImageError:
-    """Make the error for a picture with more than `MAX_IMAGE_PIXELS`."""
+    """Return the error for an image with more than `MAX_IMAGE_PIXELS`."""
     most = f"{MAX_IMAGE_PIXELS / 1e6:.0f} megapixels"
-    return ImageError(f"the image is too large: {how}, and at most {most} are taken; scale it down")
+    return ImageError(f"the image is too large: {how}, expected at most {most}; scale it down")

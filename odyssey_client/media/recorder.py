@@ -1,4 +1,4 @@
-"""Recording the video of a connection to an MP4 file, in a thread of its own and with the times it came with."""
+"""Recording of a connection's video to an MP4 file, with the original timestamps; a separate thread encodes."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from odyssey_client.errors import OdysseyError
 from odyssey_client.media.frames import FrameReader, FrameSource, VideoFrame
 
 TIME_BASE = Fraction(1, 90_000)
-"""RTP's clock for video (RFC 6184 section 8.2.1)."""
+"""The RTP clock of video (RFC 6184 section 8.2.1)."""
 
 BUFFER = 64
-"""Frames the encoder may lag behind before the oldest are dropped: 3.2 s of video."""
+"""Frames that the encoder may lag behind before the oldest are dropped: 3.2 s of video."""
 
 _OPTIONS = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
 
 
 class Recorder:
-    """An async context manager that records from its beginning to its end, or to that of the connection.
+    """An async context manager that records until its block or the connection ends.
 
-    The picture keeps the size of the first recorded frame, made even, as H.264 in YUV 4:2:0 has no other; frames of
-    another size are fitted into it, with black bars.
-    The file is there once recording has stopped and a frame was recorded; one that was there before is then replaced.
-    Until then it has a hidden name beside its own, and where recording fails nothing of it is left.
+    The video has the size of the first recorded frame, rounded up to even numbers: H.264 in YUV 4:2:0 requires them.
+    Frames of another size are scaled to fit, with black bars.
+    While recording, the file has a hidden temporary name in the same directory. When recording stops, it gets its final
+    name and replaces an existing file. If no frame was recorded or recording failed, the temporary file is deleted.
     """
 
     def __init__(self, stream: FrameSource, path: Path) -> None:
@@ -51,35 +51,36 @@ class Recorder:
 
     @property
     def frames_recorded(self) -> int:
-        """How many frames are in the file."""
+        """The number of frames in the file."""
         return self._writer.frames
 
     @property
     def has_failed(self) -> bool:
-        """Whether the file could not be written and recording is over; `stop` raises why."""
+        """Whether recording ended because the file could not be written; `stop` raises the reason."""
         task = self._task
         return task is not None and task.done() and (task.cancelled() or task.exception() is not None)
 
     @property
     def frames_dropped(self) -> int:
-        """How many frames the encoder was too slow for."""
+        """The number of frames dropped because the encoder was too slow."""
         return self._reader.dropped if self._reader else 0
 
     async def start(self) -> None:
-        """Record from the next frame on.
+        """Start recording with the next frame.
 
         Raises:
-            OSError: no file can be written there: the directory is missing, say, or may not be written in.
-            RuntimeError: it was started before; make another one.
+            OSError: the file cannot be written; for example, the directory does not exist or is not writable.
+            RuntimeError: this recorder was already started.
         """
         if self._thread is not None:
-            raise RuntimeError("this recorder was started before; make another one with MediaStream.record()")
+            raise RuntimeError("this recorder was already started; create another one with MediaStream.record()")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="odyssey-recorder")
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._thread, self._writer.open)
         except BaseException as error:
-            # Cancelled, it may be at it for as long as the disk likes: the same thread then removes what it makes.
+            # After a cancellation, `open` may still be running, for as long as the disk takes. The same thread then
+            # removes the file that `open` created.
             loop.run_in_executor(self._thread, self._writer.discard)
             self._thread.shutdown(wait=isinstance(error, Exception))
             raise
@@ -87,7 +88,7 @@ class Recorder:
         self._task = asyncio.create_task(self._record(self._reader, self._thread), name=f"record {self.path.name}")
 
     async def stop(self) -> None:
-        """Stop, write what is still buffered, and close the file; twice is fine.
+        """Stop, write the buffered frames, and close the file; may be called more than once.
 
         Raises:
             OSError: the file could not be written.
@@ -108,7 +109,7 @@ class Recorder:
 
     async def _record(self, reader: FrameReader, thread: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
-        finish = self._writer.commit  # when cancelled too: what was seen until then is worth keeping
+        finish = self._writer.commit  # also when cancelled: the frames until then are worth keeping
         with thread:
             try:
                 async for frame in _until_end(reader):
@@ -117,15 +118,15 @@ class Recorder:
                 finish = self._writer.discard
                 raise
             finally:
-                # Not to be cancelled half-way: a film without its end cannot be played.
+                # Shielded from cancellation: players cannot play an MP4 file without its end.
                 await asyncio.shield(loop.run_in_executor(thread, finish))
 
 
 def check_target(path: Path) -> None:
-    """Find out whether a film can be recorded to ``path``, as `Recorder.start` does, and leave nothing there.
+    """Check that `Recorder.start` could write to ``path``; leave no file behind.
 
     Raises:
-        OSError: it cannot.
+        OSError: the file cannot be written.
     """
     writer = _Writer(path)
     writer.open()
@@ -133,7 +134,7 @@ def check_target(path: Path) -> None:
 
 
 async def _until_end(reader: FrameReader) -> AsyncIterator[VideoFrame]:
-    """The frames up to the end, however the connection ended: a recording is worth keeping then too."""
+    """Yield frames until the connection ends. An error ends the iteration too, so that the recording is kept."""
     iterator = aiter(reader)
     while True:
         try:
@@ -144,7 +145,7 @@ async def _until_end(reader: FrameReader) -> AsyncIterator[VideoFrame]:
 
 
 class _Writer:
-    """The film while it is made, under a hidden name; all of it is used in one thread."""
+    """Writes the file under a temporary name; all methods must run in the same thread."""
 
     def __init__(self, path: Path) -> None:
         self.frames = 0
@@ -157,9 +158,9 @@ class _Writer:
         self._last_pts = -1
 
     def open(self) -> None:
-        """Begin the file, so that what stands in its way is known now; `commit` or `discard` must follow."""
+        """Create the temporary file, so that errors show at once; call `commit` or `discard` afterwards."""
         with self._named():
-            self._target = Path(os.path.realpath(self._target))  # what a link names, as for others who write to it
+            self._target = Path(os.path.realpath(self._target))  # a link stays, and its target is replaced
             with contextlib.suppress(FileNotFoundError):
                 if not stat.S_ISREG(mode := self._target.stat().st_mode):
                     number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EEXIST
@@ -172,7 +173,7 @@ class _Writer:
                     return
 
     def write(self, frame: VideoFrame) -> None:
-        """Add a picture at the end."""
+        """Append a frame."""
         with self._named():
             if self._container is None or self._stream is None:
                 self._container = av.open(str(self._part), "w", format="mp4")
@@ -183,14 +184,14 @@ class _Writer:
                 self._stream.time_base = self._stream.codec_context.time_base = TIME_BASE
                 self._first_ms = frame.timestamp_ms
             picture = self._fit.fit(frame.to_av(), self._stream.width, self._stream.height)
-            # MP4 wants each frame later than the one before; two RTP packets with one timestamp would not give it that.
+            # MP4 requires increasing timestamps; two RTP packets may have the same one.
             pts = max(self._last_pts + 1, round((frame.timestamp_ms - self._first_ms) * 90))
             picture.pts, picture.time_base, self._last_pts = pts, TIME_BASE, pts
             self._container.mux(self._stream.encode(picture))
         self.frames += 1
 
     def commit(self) -> None:
-        """End the film and give it its name; without a picture there is no file."""
+        """Finish the file and give it its final name; without frames, delete it."""
         try:
             with self._named():
                 if self._container is not None and self._stream is not None and self._part is not None:
@@ -202,19 +203,19 @@ class _Writer:
             self.discard()
 
     def discard(self) -> None:
-        """Remove what has not got its name."""
+        """Delete the temporary file, if there is one."""
         if self._part is None:
             return
         self.frames = 0
         if self._container is not None:
-            with contextlib.suppress(OSError):  # what could not be written cannot be ended either
+            with contextlib.suppress(OSError):  # closing writes as well, and fails for the same reason
                 self._container.close()
         self._part.unlink(missing_ok=True)
         self._part = None
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
-        """Let errors name the file as the user knows it, those of FFmpeg that are not the system's too."""
+        """Convert errors of the system and of FFmpeg to an `OSError` that names the final file."""
         try:
             yield
         except (OSError, av.FFmpegError) as error:
@@ -222,21 +223,21 @@ class _Writer:
 
 
 class _Fit:
-    """Fits pictures of any size into one, keeping their shape."""
+    """Scales frames of any size to fit into another, without distortion."""
 
     def __init__(self) -> None:
         self._graph: Graph | None = None
         self._sizes: tuple[int, ...] = ()
 
     def fit(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
-        """A picture of ``width`` x ``height`` that is the caller's to change; ``frame`` is left as it is."""
+        """Return a new frame of ``width`` x ``height``; ``frame`` stays unchanged."""
         sizes = (frame.width, frame.height, width, height)
         if self._graph is None or sizes != self._sizes:
             self._graph, self._sizes = _graph(frame, width, height), sizes
         self._graph.push(frame)
         picture = self._graph.pull()
         if not isinstance(picture, av.VideoFrame):
-            raise TypeError(f"the scaler gave a {type(picture).__name__}")
+            raise TypeError(f"expected a video frame from the scaler, got {type(picture).__name__}")
         return picture
 
 

@@ -1,12 +1,12 @@
-"""What the frames of `odyssey_mock` say of themselves, read from their luma. Frames of the service carry no stamp.
+"""Reading the stamp that `odyssey_mock` draws into its frames. Frames of the real service have no stamp.
 
 A stamp is two rows of 88 cells, black for 0 and white for 1, at the middle of the top edge. A cell is 1/88 of the
-picture's short side and 1/160 of its long one. A row is 11 bytes: a sync byte at either end, nine bytes of the content
-between them. The content of both rows together, big-endian::
+frame's short side and 1/160 of its long side. A row is 11 bytes: a sync byte at each end, and nine bytes of content
+between them. The content of both rows together, with sizes in bytes, big-endian::
 
-    form 1   stream tag 2   prompt revision 3   frame index 4   sent at 6   CRC-16 of what is before 2
+    form 1   stream tag 2   prompt revision 3   frame index 4   sent at 6   CRC-16 of the preceding bytes 2
 
-This module imports no numpy before the first stamp is read, so that `import odyssey_client` does not.
+This module imports numpy when the first stamp is read, so that `import odyssey_client` does not load it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     type Edges = NDArray[np.intp]
 
 SHORT_SIDE, LONG_SIDE = 88, 160
-"""Cells along the sides of a picture; a smaller one has no room for a stamp."""
+"""Cells along the sides of a frame; a frame with fewer pixels is too small for a stamp."""
 
 _ROWS, _COLUMNS = 2, 88
 _SYNC = ((0xB2, 0x69), (0x4D, 0x96))
-"""The first and last byte of each row: as many white cells as black ones, so that their mean is what parts the two."""
+"""The first and last byte of each row. Half of their cells are white, so their mean separates black from white."""
 
 _IN_STREAM, _OUTSIDE = 0xA6, 0x59
 _CRC_START = 0xFFFF  # CRC-16/CCITT-FALSE
@@ -35,12 +35,12 @@ _CRC_START = 0xFFFF  # CRC-16/CCITT-FALSE
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Which frame this is, and of when.
+    """The identity and the time of a frame.
 
     Attributes:
-        stream_tag: A number that stands for the stream; None for a frame outside any stream.
-        frame_index: Counts the frames of the stream from 0.
-        sent_at_ms: When the frame was made, in milliseconds since the epoch on the sender's clock.
+        stream_tag: A number that identifies the stream; None for a frame outside any stream.
+        frame_index: The number of the frame in its stream, from 0.
+        sent_at_ms: When the frame was created, in milliseconds since the epoch on the sender's clock.
     """
 
     stream_tag: int | None
@@ -49,11 +49,11 @@ class Stamp:
 
 
 def read_stamp(luma: NDArray[np.uint8]) -> Stamp | None:
-    """Read the stamp of a picture, from its brightness alone (`VideoFrame.luma`, shape ``(height, width)``).
+    """Read the stamp of a frame from its brightness (`VideoFrame.luma`, shape ``(height, width)``).
 
-    Coding and scaling may have blurred it. None where there is none, or none that is whole.
+    The stamp is readable after video coding and scaling. Return None if there is no stamp, or if it is damaged.
     """
-    import numpy  # noqa: PLC0415 - see the top of this module
+    import numpy  # noqa: PLC0415 - see the module docstring
 
     height, width = luma.shape
     edges = _edges(width, height)
@@ -84,8 +84,8 @@ def _parsed(content: bytes) -> Stamp | None:
 
 @lru_cache(maxsize=8)
 def _edges(width: int, height: int) -> tuple[Edges, Edges] | None:
-    """Where cells begin, and where the last one ends: of the rows, and of the columns. None if there is no room."""
-    import numpy  # noqa: PLC0415 - see the top of this module
+    """Return the edges of the cells: of the rows, and of the columns. Return None if the frame is too small."""
+    import numpy  # noqa: PLC0415 - see the module docstring
 
     across, down = (SHORT_SIDE, LONG_SIDE) if width <= height else (LONG_SIDE, SHORT_SIDE)
     if width < across or height < down:

@@ -1,7 +1,8 @@
 """The video of a connection, for any number of readers.
 
-`MediaStream` keeps the latest frame and hands every frame to each reader's own bounded buffer: nobody waits for a slow
-reader, and memory does not grow. This module imports neither numpy nor av, so that `import odyssey_client` does not.
+`MediaStream` keeps the latest frame and adds every frame to the bounded buffer of each reader. A slow reader delays no
+other reader, and memory use does not grow. This module imports neither numpy nor av, so that `import odyssey_client`
+does not load them.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from odyssey_client.media.recorder import Recorder
 
 DEFAULT_BUFFER = 16
-"""Frames a reader may lag behind: 0.8 s of video, about 20 MB."""
+"""Frames that a reader may lag behind: 0.8 s of video, about 20 MB."""
 
 
 _LEAST_PAUSE_MS = 1.0
-"""Between frames of two senders: no frame has the time of the one before it, however coarse the clock."""
+"""Minimum time between the frames of two senders: timestamps increase even if the clock is coarse."""
 
 
 def _check_buffer(buffer: object) -> None:
@@ -33,11 +34,11 @@ def _check_buffer(buffer: object) -> None:
 
 
 class MediaStream:
-    """The video of one connection. ``async for frame in stream`` gives its frames from now on."""
+    """The video of one connection. ``async for frame in stream`` iterates over the frames from now on."""
 
     def __init__(self) -> None:
-        # Readers that nobody holds any more, such as after a `break`, go by themselves.
-        # By number and not in a set: in the same order in every process.
+        # Weak references: a reader that is no longer referenced, for example after a `break`, disappears by itself.
+        # A dictionary by number instead of a set: its order is the same in every process.
         self._readers: weakref.WeakValueDictionary[int, FrameReader] = weakref.WeakValueDictionary()
         self._numbers = itertools.count()
         self._latest: VideoFrame | None = None
@@ -49,27 +50,27 @@ class MediaStream:
 
     @property
     def latest_frame(self) -> VideoFrame | None:
-        """The newest frame, None before the first; still there after the end."""
+        """The newest frame; None before the first. It stays available after the end."""
         return self._latest
 
     @property
     def frames_received(self) -> int:
-        """How many frames have come since the connection began."""
+        """The number of frames received since the connection began."""
         return self._received
 
     @property
     def ended(self) -> bool:
-        """Whether the connection is over, so that no frame will come any more."""
+        """Whether the connection is over; no more frames will arrive."""
         return self._ended
 
     def frames(self, *, buffer: int = DEFAULT_BUFFER) -> FrameReader:
-        """Read the frames from now on, with a buffer of one's own.
+        """Return a reader of the frames that arrive from now on, with its own buffer.
 
         Args:
             buffer: How many frames the reader may lag behind before the oldest are dropped; 1 to always get the newest.
 
         Raises:
-            OdysseyConfigError: ``buffer`` is no number of frames.
+            OdysseyConfigError: ``buffer`` is not an integer of 1 or more.
         """
         _check_buffer(buffer)
         reader = FrameReader(buffer)
@@ -83,13 +84,13 @@ class MediaStream:
         return self.frames()
 
     def record(self, path: str | Path) -> Recorder:
-        """Record to an MP4 file (H.264): ``async with stream.record("a.mp4"):``, or its `start` and `stop`."""
-        from odyssey_client.media.recorder import Recorder  # noqa: PLC0415 - see the top of this module
+        """Record to an MP4 file (H.264): ``async with stream.record("a.mp4"):``, or call `start` and `stop`."""
+        from odyssey_client.media.recorder import Recorder  # noqa: PLC0415 - see the module docstring
 
         return Recorder(self, Path(path))
 
     def push(self, frame: av.VideoFrame) -> None:
-        """Take a decoded frame; the connection calls this."""
+        """Add a decoded frame; the connection calls this."""
         if self._ended:
             return
         time = float(frame.time or 0.0)
@@ -101,9 +102,9 @@ class MediaStream:
             reader.push(self._latest)
 
     def splice(self, pause: float) -> None:
-        """Expect the next frame from another sender, whose clock is its own, ``pause`` seconds after the latest one.
+        """Place the next frame ``pause`` seconds after the latest one; it is from another sender with its own clock.
 
-        The connection calls this, when it has come back.
+        The connection calls this after a reconnect.
         """
         if self._latest is not None:
             self._first_time = None

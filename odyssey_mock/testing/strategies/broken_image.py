@@ -109,7 +109,7 @@ IMAGE_RULES: Mapping[str, ImageRule] = MappingProxyType(
         "some_bytes": ImageRule("it has no bytes", "is empty", st.just(b""), on_the_wire=True),
         "known_format": ImageRule(
             "it is a file of another format",
-            "no image that can be sent: expected JPEG",
+            "unsupported image format: expected JPEG",
             st.sampled_from(
                 [b"no picture", b"%PDF-1.7\n", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"II*\x00", b"\0"]
             )
@@ -147,7 +147,7 @@ IMAGE_RULES: Mapping[str, ImageRule] = MappingProxyType(
         ),
         "url_content": ImageRule(
             "it is a data: URL of something else",
-            "no image that can be sent: expected JPEG",
+            "unsupported image format: expected JPEG",
             st.binary(min_size=1, max_size=20).map(lambda it: _DATA + base64.b64encode(b"\0\0" + it).decode()),
         ),
         "local": ImageRule(
@@ -161,7 +161,7 @@ IMAGE_RULES: Mapping[str, ImageRule] = MappingProxyType(
             st.sampled_from(["no/such/cat.png", "cat\x00.png", "n" * 5000]),
         ),
         "regular": ImageRule(
-            "it is the path of a directory", "not of a regular file", st.sampled_from(["/", ""]).map(lambda p: p or ".")
+            "it is the path of a directory", "is not a regular file", st.sampled_from(["/", ""]).map(lambda p: p or ".")
         ),
         "open_file": ImageRule("it is a file that is closed", "cannot be read from", st.builds(_closed_file)),
         "unread_file": ImageRule("it is a file that was read before", "at its end", st.builds(_read_file)),

@@ -1,4 +1,4 @@
-"""Recording to a file: what is in it, when it is there, and what is left where it cannot be written."""
+"""Tests of recording: content of the file, when it appears, and what remains after a failure."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from tests.support.leftovers import nothing_left
 from tests.support.pictures import fill, noise, picture
 
 LIMIT = 30.0
-"""Seconds to wait for anything; far beyond what is needed."""
+"""Seconds before a test that hangs fails; far more than the tests need."""
 
 OLD = b"a film of before"
 
@@ -32,7 +32,7 @@ def decoded(path: Path) -> list[av.VideoFrame]:
         return list(container.decode(video=0))
 
 
-async def test_a_recording_has_every_frame_at_its_time(tmp_path: Path) -> None:
+async def test_recording_has_every_frame_at_its_time(tmp_path: Path) -> None:
     stream = MediaStream()
     path = tmp_path / "video.mp4"
     async with stream.record(path) as recorder:
@@ -45,7 +45,7 @@ async def test_a_recording_has_every_frame_at_its_time(tmp_path: Path) -> None:
     assert (recorder.frames_recorded, recorder.frames_dropped, recorder.has_failed) == (5, 0, False)
 
 
-async def test_a_recording_keeps_its_size_and_fits_other_frames_in(tmp_path: Path) -> None:
+async def test_frames_of_other_size_are_fitted_in(tmp_path: Path) -> None:
     stream = MediaStream()
     async with stream.record(tmp_path / "video.mp4"):
         stream.push(picture(24, 64, 96))
@@ -58,7 +58,7 @@ async def test_a_recording_keeps_its_size_and_fits_other_frames_in(tmp_path: Pat
 
 
 @pytest.mark.parametrize("size", [(65, 97), (1, 1)])
-async def test_a_picture_with_an_odd_side_gets_one_more(size: tuple[int, int], tmp_path: Path) -> None:
+async def test_odd_sides_are_padded_to_even(size: tuple[int, int], tmp_path: Path) -> None:
     stream = MediaStream()
     async with stream.record(tmp_path / "video.mp4"):
         stream.push(picture(0, *size))
@@ -68,7 +68,7 @@ async def test_a_picture_with_an_odd_side_gets_one_more(size: tuple[int, int], t
     ] * 2
 
 
-async def test_a_picture_of_no_shape_to_be_fitted_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+async def test_unfittable_frame_raises_error_with_file_name(tmp_path: Path) -> None:
     stream, path = MediaStream(), tmp_path / "video.mp4"
     recorder = stream.record(path)
     await recorder.start()
@@ -80,7 +80,7 @@ async def test_a_picture_of_no_shape_to_be_fitted_is_an_error_that_names_the_fil
     assert names(tmp_path) == []
 
 
-async def test_a_recording_ends_well_when_the_connection_fails(tmp_path: Path) -> None:
+async def test_recording_is_complete_when_connection_fails(tmp_path: Path) -> None:
     stream = MediaStream()
     async with stream.record(tmp_path / "video.mp4"):
         fill(stream, 4)
@@ -88,15 +88,15 @@ async def test_a_recording_ends_well_when_the_connection_fails(tmp_path: Path) -
     assert len(decoded(tmp_path / "video.mp4")) == 4
 
 
-async def test_a_recorder_records_once(tmp_path: Path) -> None:
+async def test_recorder_can_be_started_once(tmp_path: Path) -> None:
     recorder = MediaStream().record(tmp_path / "video.mp4")
     async with recorder:
-        with pytest.raises(RuntimeError, match="make another one"):
+        with pytest.raises(RuntimeError, match="already started; create another one"):
             await recorder.start()
     assert not (tmp_path / "video.mp4").exists()
 
 
-async def test_a_film_has_its_name_when_it_is_whole(tmp_path: Path) -> None:
+async def test_file_gets_its_name_when_complete(tmp_path: Path) -> None:
     stream, path = MediaStream(), tmp_path / "video.mp4"
     path.write_bytes(OLD)
     async with stream.record(path) as recorder:
@@ -108,7 +108,7 @@ async def test_a_film_has_its_name_when_it_is_whole(tmp_path: Path) -> None:
     assert len(decoded(path)) == 3
 
 
-async def test_without_a_picture_what_is_there_stays(tmp_path: Path) -> None:
+async def test_existing_file_stays_if_nothing_is_recorded(tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
     path.write_bytes(OLD)
     async with MediaStream().record(path) as recorder:
@@ -116,7 +116,7 @@ async def test_without_a_picture_what_is_there_stays(tmp_path: Path) -> None:
     assert (path.read_bytes(), names(tmp_path), recorder.frames_recorded) == (OLD, ["video.mp4"], 0)
 
 
-async def test_two_recordings_in_one_directory_are_two_films(tmp_path: Path) -> None:
+async def test_two_recordings_share_one_directory(tmp_path: Path) -> None:
     stream = MediaStream()
     async with stream.record(tmp_path / "a.mp4"):
         fill(stream, 2)
@@ -126,7 +126,7 @@ async def test_two_recordings_in_one_directory_are_two_films(tmp_path: Path) -> 
     assert [len(decoded(tmp_path / name)) for name in names(tmp_path)] == [3, 1]
 
 
-async def test_a_link_stays_one_and_what_it_names_is_replaced(tmp_path: Path) -> None:
+async def test_symlink_is_kept_and_target_replaced(tmp_path: Path) -> None:
     (tmp_path / "films").mkdir()
     link, path = tmp_path / "link.mp4", tmp_path / "films" / "video.mp4"
     link.symlink_to(path)
@@ -137,9 +137,7 @@ async def test_a_link_stays_one_and_what_it_names_is_replaced(tmp_path: Path) ->
     assert len(decoded(path)) == 2
 
 
-async def test_a_relative_path_means_what_it_meant_at_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_relative_path_is_resolved_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     stream = MediaStream()
     async with stream.record("video.mp4"):
@@ -149,7 +147,7 @@ async def test_a_relative_path_means_what_it_meant_at_the_start(
 
 
 def unwritable(directory: Path, where: str) -> Path:
-    """A path of one kind that no film can be written to."""
+    """Return a path that cannot be written to, for the reason `where`."""
     match where:
         case "missing directory":
             return directory / "none" / "video.mp4"
@@ -178,7 +176,7 @@ UNWRITABLE = {
 
 
 @pytest.mark.parametrize(("where", "error"), UNWRITABLE.items(), ids=UNWRITABLE)
-async def test_what_cannot_be_written_is_told_at_the_start_and_nothing_is_made(
+async def test_unwritable_path_fails_at_start_without_leftovers(
     where: str, error: type[OSError], tmp_path: Path
 ) -> None:
     path = unwritable(tmp_path, where)
@@ -194,7 +192,7 @@ async def test_what_cannot_be_written_is_told_at_the_start_and_nothing_is_made(
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_to_look_whether_a_film_can_be_written_leaves_all_as_it_was(there: bool, tmp_path: Path) -> None:
+def test_checking_target_changes_no_files(there: bool, tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
     if there:
         path.write_bytes(OLD)
@@ -205,7 +203,7 @@ def test_to_look_whether_a_film_can_be_written_leaves_all_as_it_was(there: bool,
 
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
-    """No file of this process can grow beyond ``size`` bytes."""
+    """Limit the size of every file that this process writes to ``size`` bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -215,18 +213,18 @@ def room_for(size: int) -> Iterator[None]:
 
 
 async def others_go_on() -> None:
-    """Let tasks and threads have a turn."""
+    """Let other tasks and threads run."""
     await asyncio.to_thread(lambda: None)
 
 
 async def recorded(recorder: Recorder, count: int) -> None:
-    """Wait until so many frames are in the file, or there is no hope of it."""
+    """Wait until ``count`` frames are in the file or recording has failed."""
     async with asyncio.timeout(LIMIT):
         while recorder.frames_recorded < count and not recorder.has_failed:
             await others_go_on()
 
 
-async def test_where_there_is_no_room_any_more_it_fails_and_leaves_nothing(tmp_path: Path) -> None:
+async def test_full_disk_fails_recording_without_leftovers(tmp_path: Path) -> None:
     stream, path = MediaStream(), tmp_path / "video.mp4"
     path.write_bytes(OLD)
     async with nothing_left():
@@ -244,7 +242,7 @@ async def test_where_there_is_no_room_any_more_it_fails_and_leaves_nothing(tmp_p
     assert (path.read_bytes(), names(tmp_path), recorder.frames_recorded) == (OLD, ["video.mp4"], 0)
 
 
-async def test_where_there_is_no_room_for_the_end_nothing_is_left_either(tmp_path: Path) -> None:
+async def test_full_disk_at_stop_leaves_no_file(tmp_path: Path) -> None:
     stream = MediaStream()
     recorder = stream.record(tmp_path / "video.mp4")
     await recorder.start()
@@ -256,9 +254,7 @@ async def test_where_there_is_no_room_for_the_end_nothing_is_left_either(tmp_pat
     assert (names(tmp_path), recorder.frames_recorded) == ([], 0)
 
 
-async def test_a_picture_that_cannot_be_encoded_ends_it_and_nothing_is_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_encoder_error_ends_recording_without_leftovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = MediaStream()
     recorder = stream.record(tmp_path / "video.mp4")
     await recorder.start()
@@ -271,7 +267,7 @@ async def test_a_picture_that_cannot_be_encoded_ends_it_and_nothing_is_left(
     assert (names(tmp_path), recorder.frames_recorded) == ([], 0)
 
 
-async def test_a_recording_that_is_cancelled_keeps_what_it_has(tmp_path: Path) -> None:
+async def test_cancelled_recording_keeps_its_frames(tmp_path: Path) -> None:
     stream, path = MediaStream(), tmp_path / "video.mp4"
     async with nothing_left():
         recorder = stream.record(path)
@@ -280,8 +276,8 @@ async def test_a_recording_that_is_cancelled_keeps_what_it_has(tmp_path: Path) -
         await recorded(recorder, 5)
         assert recorder._task is not None
         assert recorder._thread is not None
-        recorder._thread.submit(threading.Event().wait, 0.3)  # it is busy with a frame
-        for _ in range(2):  # as impatient people do
+        recorder._thread.submit(threading.Event().wait, 0.3)  # as if the encoder were busy with a frame
+        for _ in range(2):  # for example two Ctrl+C
             recorder._task.cancel()
             await others_go_on()
         with suppress(asyncio.CancelledError):
@@ -290,7 +286,7 @@ async def test_a_recording_that_is_cancelled_keeps_what_it_has(tmp_path: Path) -
     assert len(decoded(path)) == 5
 
 
-async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
+async def test_cancelled_start_leaves_no_file(tmp_path: Path) -> None:
     async with nothing_left():
         for steps in range(1, 5):
             recorder = MediaStream().record(tmp_path / "video.mp4")

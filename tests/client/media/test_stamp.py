@@ -1,4 +1,4 @@
-"""The stamp, read from pictures that are drawn here by its description."""
+"""Tests of reading stamps, from pictures that the tests draw according to the description of the format."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ EXAMPLE = Stamp(stream_tag=0x3F2A, frame_index=247, sent_at_ms=round(SENT_AT.tim
 
 
 def drawn(head: bytes = IN_STREAM, *, cell: int = 8, portrait: bool = True, wrong: int = 0) -> Luma:
-    """A picture with the stamp that begins with ``head``; ``wrong`` is added to the checksum."""
+    """Return a picture with a stamp whose content begins with ``head``; ``wrong`` is added to the checksum."""
     body = head + round(SENT_AT.timestamp() * 1000).to_bytes(6)
     content = body + ((crc_hqx(body, 0xFFFF) + wrong) % 2**16).to_bytes(2)
     rows = [bytes([SYNC[row][0], *content[row * 9 : row * 9 + 9], SYNC[row][1]]) for row in range(2)]
@@ -37,21 +37,21 @@ def drawn(head: bytes = IN_STREAM, *, cell: int = 8, portrait: bool = True, wron
 
 @pytest.mark.parametrize("portrait", [True, False])
 @pytest.mark.parametrize("cell", [1, 2, 3, 8, 11])
-def test_it_tells_stream_frame_and_time(cell: int, portrait: bool) -> None:
+def test_stamp_has_stream_frame_and_time(cell: int, portrait: bool) -> None:
     assert read_stamp(drawn(cell=cell, portrait=portrait)) == EXAMPLE
 
 
-def test_a_frame_outside_any_stream_has_no_tag() -> None:
+def test_frame_outside_a_stream_has_no_tag() -> None:
     assert read_stamp(drawn(OUTSIDE)) == Stamp(stream_tag=None, frame_index=7, sent_at_ms=EXAMPLE.sent_at_ms)
 
 
 @given(contrast=st.floats(0.2, 1.0), lift=st.integers(0, 20))
-def test_brightness_and_contrast_do_not_matter(contrast: float, lift: int) -> None:
+def test_stamp_is_readable_at_other_contrast(contrast: float, lift: int) -> None:
     assert read_stamp((drawn(cell=2) * contrast + lift).astype(np.uint8)) == EXAMPLE
 
 
 @given(cells=st.sets(st.tuples(st.integers(0, 1), st.integers(0, 87)), min_size=1, max_size=3))
-def test_a_stamp_with_a_wrong_cell_is_none(cells: set[tuple[int, int]]) -> None:
+def test_stamp_with_wrong_cells_is_none(cells: set[tuple[int, int]]) -> None:
     picture = drawn(cell=2)
     for row, column in cells:
         cell = picture[row * 2 : row * 2 + 2, column * 2 : column * 2 + 2]
@@ -59,7 +59,7 @@ def test_a_stamp_with_a_wrong_cell_is_none(cells: set[tuple[int, int]]) -> None:
     assert read_stamp(picture) is None
 
 
-def test_what_only_looks_like_a_stamp_is_none() -> None:
+def test_invalid_stamp_is_none() -> None:
     assert read_stamp(drawn(wrong=1)) is None
     assert read_stamp(drawn(bytes.fromhex("A7") + IN_STREAM[1:])) is None
     assert read_stamp(np.roll(drawn(cell=2), 2, axis=1)) is None
@@ -67,16 +67,16 @@ def test_what_only_looks_like_a_stamp_is_none() -> None:
 
 
 @pytest.mark.parametrize("level", [0, 127, 255])
-def test_an_even_picture_has_none(level: int) -> None:
+def test_plain_picture_has_no_stamp(level: int) -> None:
     assert read_stamp(np.full((1280, 704), level, np.uint8)) is None
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (159, 88), (160, 87), (87, 160), (2, 2)])
-def test_a_picture_without_room_for_one_has_none(shape: tuple[int, int]) -> None:
+def test_too_small_picture_has_no_stamp(shape: tuple[int, int]) -> None:
     assert read_stamp(np.zeros(shape, np.uint8)) is None
 
 
-def test_no_numpy_is_loaded_before_there_is_something_to_read() -> None:
+def test_import_does_not_load_numpy() -> None:
     code = "import sys, odyssey_client.media.stamp; print('numpy' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert ran.stdout == "False\n"

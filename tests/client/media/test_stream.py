@@ -1,4 +1,4 @@
-"""Video frames and their readers, without a connection."""
+"""Tests of video frames and their readers, without a connection."""
 
 import asyncio
 import gc
@@ -19,7 +19,7 @@ async def times(reader: FrameReader) -> list[int]:
     return [round(frame.timestamp_ms) async for frame in reader]
 
 
-def test_a_frame_tells_its_size_and_its_time_from_the_first() -> None:
+def test_frame_has_size_and_relative_time() -> None:
     stream = MediaStream()
     fill(stream, 3)
     frame = stream.latest_frame
@@ -30,7 +30,7 @@ def test_a_frame_tells_its_size_and_its_time_from_the_first() -> None:
 
 
 @given(pauses=st.lists(st.floats(0, 100), max_size=4), counts=st.lists(st.integers(1, 4), min_size=5, max_size=5))
-def test_the_frames_of_another_sender_follow_after_the_time_that_passed(pauses: list[float], counts: list[int]) -> None:
+def test_frames_after_reconnect_follow_after_the_pause(pauses: list[float], counts: list[int]) -> None:
     stream = MediaStream()
     reader = stream.frames(buffer=100)
     fill(stream, counts[0])
@@ -45,7 +45,7 @@ def test_the_frames_of_another_sender_follow_after_the_time_that_passed(pauses: 
     assert all(later > earlier for earlier, later in pairwise(seen))
 
 
-def test_a_splice_before_the_first_frame_changes_nothing() -> None:
+def test_splice_before_first_frame_has_no_effect() -> None:
     stream = MediaStream()
     stream.splice(7)
     fill(stream, 2)
@@ -53,7 +53,7 @@ def test_a_splice_before_the_first_frame_changes_nothing() -> None:
     assert stream.latest_frame.timestamp_ms == pytest.approx(50.0)
 
 
-def test_a_frame_is_rgb_when_asked_for_and_made_once() -> None:
+def test_frame_is_converted_to_rgb_once() -> None:
     frame = VideoFrame(picture(5), 0.0)
     assert frame.data.shape == (96, 64, 3)
     assert frame.data.dtype == np.uint8
@@ -63,7 +63,7 @@ def test_a_frame_is_rgb_when_asked_for_and_made_once() -> None:
 
 
 @pytest.mark.parametrize("width", [64, 62, 30])
-def test_luma_is_the_brightness_without_the_padding_of_rows(width: int) -> None:
+def test_luma_is_brightness_without_row_padding(width: int) -> None:
     ramp = np.tile(np.linspace(0, 255, width).astype(np.uint8)[None, :, None], (96, 1, 3))
     frame = VideoFrame(av.VideoFrame.from_ndarray(ramp, format="rgb24").reformat(format="yuv420p"), 0.0)
     assert frame.luma.shape == (96, width)
@@ -72,7 +72,7 @@ def test_luma_is_the_brightness_without_the_padding_of_rows(width: int) -> None:
     assert VideoFrame(av.VideoFrame.from_ndarray(ramp, format="rgb24"), 0.0).luma.shape == (96, width)
 
 
-async def test_a_reader_gets_the_frames_from_its_making_on_until_the_end() -> None:
+async def test_reader_gets_frames_from_creation_until_end() -> None:
     stream = MediaStream()
     stream.push(picture(0))
     reader = stream.frames()
@@ -83,7 +83,7 @@ async def test_a_reader_gets_the_frames_from_its_making_on_until_the_end() -> No
     assert await times(reader) == [50, 100]
 
 
-async def test_a_reader_waits_for_frames() -> None:
+async def test_reader_waits_for_frames() -> None:
     stream = MediaStream()
     async with asyncio.TaskGroup() as group:
         reading = group.create_task(times(stream.frames()))
@@ -93,7 +93,7 @@ async def test_a_reader_waits_for_frames() -> None:
     assert reading.result() == [0, 50]
 
 
-async def test_a_failed_connection_ends_its_readers_with_its_error_after_what_they_have() -> None:
+async def test_readers_raise_connection_error_after_buffered_frames() -> None:
     stream = MediaStream()
     early = stream.frames()
     fill(stream, 1)
@@ -106,7 +106,7 @@ async def test_a_failed_connection_ends_its_readers_with_its_error_after_what_th
 
 
 @given(buffer=st.integers(1, 20), count=st.integers(0, 40))
-def test_a_slow_reader_loses_the_oldest_frames_and_counts_them(buffer: int, count: int) -> None:
+def test_slow_reader_drops_and_counts_oldest_frames(buffer: int, count: int) -> None:
     async def scenario() -> None:
         stream = MediaStream()
         slow, roomy = stream.frames(buffer=buffer), stream.frames(buffer=100)
@@ -123,7 +123,7 @@ def test_a_slow_reader_loses_the_oldest_frames_and_counts_them(buffer: int, coun
     asyncio.run(scenario())
 
 
-async def test_a_reader_that_nobody_holds_is_forgotten() -> None:
+async def test_unreferenced_reader_is_removed() -> None:
     stream = MediaStream()
     fill(stream, 1)
     reader = stream.frames()
@@ -134,6 +134,6 @@ async def test_a_reader_that_nobody_holds_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize("buffer", [0, -1, True, 1.5, "16"])
-def test_a_buffer_is_a_whole_number_of_frames(buffer: Any) -> None:
+def test_invalid_buffer_is_rejected(buffer: Any) -> None:
     with pytest.raises(OdysseyConfigError, match=f"1 or more, got {buffer!r}"):
         MediaStream().frames(buffer=buffer)

@@ -1,1 +1,1 @@
-"""What streams leave behind: who remembers them, and the files made of them (`protocol.md` section 6)."""
+"""Recordings: the records of streams, and the files made from them (`protocol.md` section 6)."""

@@ -1,4 +1,4 @@
-"""Presigned URLs of artifacts: who has one may fetch the file, until it expires (`protocol.md` section 6)."""
+"""Presigned URLs of artifacts: until it expires, the URL is the authorization (`protocol.md` section 6)."""
 
 import hashlib
 import hmac
@@ -12,16 +12,16 @@ _MARK = "&signature="
 
 
 class UrlError(Exception):
-    """A URL is not accepted; the message says why, and does not contain its signature."""
+    """A URL is invalid or has expired; the message states the reason and does not contain the signature."""
 
 
 class ArtifactUrls:
-    """Makes and checks URLs that end in an HMAC-SHA256 (RFC 2104) over path and expiry, under a secret of this server.
+    """Creates and checks URLs that are signed with an HMAC-SHA256 (RFC 2104) over path and expiry.
 
     Args:
-        clock: what the expiry counts on.
-        entropy: where the secret comes from.
-        lifetime: seconds that a URL is good for.
+        clock: the clock that decides whether a URL has expired.
+        entropy: the source of the server's secret.
+        lifetime: seconds that a URL is valid.
     """
 
     def __init__(self, clock: Clock, entropy: Entropy, lifetime: float) -> None:
@@ -30,21 +30,21 @@ class ArtifactUrls:
         self._lifetime = lifetime
 
     def make(self, base_url: str, stream_id: str, artifact: str) -> str:
-        """Make the URL of a stream's artifact, below `base_url` (without a slash at its end)."""
+        """Return the URL of a stream's artifact; it begins with `base_url`, which has no slash at the end."""
         expires = math.ceil(self._clock.time() + self._lifetime)
         signed = f"/artifacts/{quote(stream_id, safe='')}/{quote(artifact, safe='')}?expires={expires}"
         return f"{base_url}{signed}{_MARK}{self._signature(signed.encode())}"
 
     def check(self, path: bytes, query: bytes) -> None:
-        """Accept a URL that `make` has made, by its path and query exactly as they came, and nothing else.
+        """Check that the path and the query, exactly as received, are those of a URL from `make`.
 
         Raises:
-            UrlError: a character of it is another, something is missing or added, or it has expired.
+            UrlError: the URL was modified or has expired.
         """
         signed, _, signature = (path + b"?" + query).rpartition(_MARK.encode())
-        # Everything before the signature goes into it, undecoded: there is no second way to write the same URL.
+        # The signature covers everything before it, undecoded, so that each URL has exactly one valid spelling.
         if not hmac.compare_digest(self._signature(signed).encode(), signature):
-            raise UrlError("This URL is not as it was handed out; get the recording again for its URLs")
+            raise UrlError("The signature of this URL is invalid; get the recording again for new URLs")
         late = self._clock.time() - int(signed.rpartition(b"=")[2])
         if late >= 0:
             raise UrlError(f"This URL expired {late:.0f} s ago; get the recording again for a new one")

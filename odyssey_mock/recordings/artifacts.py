@@ -1,4 +1,4 @@
-"""The kinds of files that a stream leaves, and which of them a stream has (`protocol.md` section 6)."""
+"""The artifacts (files) of a recording, and which of them a stream has (`protocol.md` section 6)."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,21 +11,21 @@ from odyssey_mock.media.film import Checkpoint, Film
 from odyssey_mock.recordings.stream_records import StreamRecord
 
 type Writer = Callable[[StreamRecord, Path, Checkpoint], None]
-"""Writes the file of a stream to a path; called in a thread."""
+"""Writes the artifact of a stream to a path; called in a thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One kind of file."""
+    """One kind of artifact."""
 
     name: str
-    """Its name in URLs."""
+    """The name in URLs."""
     field: str
-    """The field of a `Recording` that has its URL."""
+    """The field of a `Recording` with the URL."""
     media_type: str
     write: Writer
     shows_frames: bool
-    """Whether a stream has it only if it has a film."""
+    """Whether it shows frames, so that only streams with a video have it."""
 
 
 def _video(record: StreamRecord, path: Path, checkpoint: Checkpoint) -> None:
@@ -55,24 +55,23 @@ ARTIFACTS: Mapping[str, Artifact] = MappingProxyType(
         )
     }
 )
-"""By name, in the order of a `Recording`'s fields."""
+"""All artifacts by name, in the order of a `Recording`'s fields."""
 
 
 def left_by(record: StreamRecord) -> Sequence[Artifact]:
-    """List the files that a stream leaves: none while it is on, and none with frames where it has no film."""
+    """List the artifacts of a stream: none while it is running, and only the event log if it has no video."""
     if record.ended_at is None:
         return ()
     return [each for each in ARTIFACTS.values() if not each.shows_frames or record.frame_count is not None]
 
 
 def event_log(record: StreamRecord) -> str:
-    """Write what happened in a stream that has ended as JSON lines, one for each event, in order.
+    """Return the event log of an ended stream: JSON lines, one for each event, in order.
 
-    `fixtures/contract/recording-event.schema.json` has one line.
-
-    Prompts stand as they were applied; times are those of the frames that show the events.
+    `fixtures/contract/recording-event.schema.json` describes one line. Prompts are those that were applied. The time of
+    an event is the time of the first frame that shows it.
     """
-    # In ASCII: a prompt may have lone surrogates in it, which JSON can escape and UTF-8 cannot encode.
+    # ASCII, because a prompt may contain lone surrogates: JSON can escape them, but UTF-8 cannot encode them.
     return "".join(json.dumps(event) + "\n" for event in _logged_events(record))
 
 
@@ -81,7 +80,7 @@ def _logged_events(record: StreamRecord) -> Iterator[dict[str, JSON]]:
     for change in timeline.changes:
         kind = "interact" if change.revision else "start"
         yield {"timestamp_ms": _milliseconds(record, change.index), "type": kind, "prompt": change.prompt}
-    # One that failed before its end was known did so in its latest event.
+    # If the stream failed before its end was set, the time of the failure is that of the latest event.
     last = timeline.changes[-1].index if timeline.frames is None else timeline.frames
     if record.error is None:
         yield {"timestamp_ms": _milliseconds(record, last), "type": "end"}
@@ -90,5 +89,5 @@ def _logged_events(record: StreamRecord) -> Iterator[dict[str, JSON]]:
 
 
 def _milliseconds(record: StreamRecord, index: int) -> int:
-    """Time of a frame, rounded down: the first frame that is not before it is again this one."""
+    """Return the time of a frame, rounded down, so that a script with this time shows the event at the same frame."""
     return index * 1000 // record.timeline.fps

@@ -1,4 +1,4 @@
-"""Files that are made when they are first asked for, in threads of their own, and kept until they are dropped."""
+"""A store of files that are written on first request, in separate threads, and kept until they are dropped."""
 
 import asyncio
 import functools
@@ -12,49 +12,49 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 WORKERS = 2
-"""Files made at once: a short one need not wait for a long one, and the executor of live video is left alone."""
+"""Number of threads, so that a short file need not wait for a long one. Live video uses another executor."""
 
 STOP_LIMIT = 5.0
-"""Seconds that work which was given up may take to stop; it looks up between frames, tens of milliseconds apart."""
+"""Seconds to wait until cancelled writers stop. They check between frames, every few tens of milliseconds."""
 
 logger = logging.getLogger(__name__)
 
 type Write = Callable[[Path, Callable[[], None]], None]
-"""`write(path, checkpoint)` makes a file, in a thread, and calls `checkpoint` now and then, which raises to end it."""
+"""`write(path, checkpoint)` writes a file in a thread and regularly calls `checkpoint`, which raises to cancel it."""
 
 
 class FileDroppedError(Exception):
-    """The file is not wanted any more."""
+    """The file was dropped before or while it was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file that is there, and does not change."""
+    """A complete file; it does not change."""
 
     path: Path
     size: int
-    """Bytes."""
+    """Size in bytes."""
     digest: str
-    """SHA-256 of its content, in hexadecimal."""
+    """SHA-256 of the content, in hexadecimal."""
 
 
 @dataclass(eq=False, slots=True)
 class _Making:
-    """A file on its way."""
+    """A file that is waiting to be written or being written."""
 
     name: str
     path: Path
-    """Where it is written until it is whole."""
+    """Temporary path until the file is complete."""
     made: asyncio.Future[None]
-    """What all those wait for who want it."""
+    """Set when the file is complete, failed or was dropped; all callers of `get` wait for it."""
     ended: asyncio.Future[None]
-    """Set once no thread is at it any more."""
+    """Set once no thread works on the file."""
     given_up: threading.Event = field(default_factory=threading.Event)
     turn: threading.Lock = field(default_factory=threading.Lock)
-    """Taken by the thread that begins, or by whoever gives it up before."""
+    """Acquired by the thread when it begins, or by `drop` if that is earlier."""
 
     def run(self, write: Write) -> str:
-        """Write the file and give its digest; called in a thread."""
+        """Write the file and return its digest; called in a thread."""
         if not self.turn.acquire(blocking=False):
             raise FileDroppedError
         try:
@@ -71,9 +71,10 @@ class _Making:
 
 
 class FileStore:
-    """Makes each file once, however many ask for it, and keeps it in a temporary directory until `close`.
+    """Writes each file once, for any number of callers, and keeps it in a temporary directory until `close`.
 
-    All but the making is done on the event loop. Threads and directory come with the first file.
+    Call all methods on the event loop; only the writing runs in threads. The threads and the directory are created with
+    the first file.
     """
 
     def __init__(self) -> None:
@@ -86,14 +87,14 @@ class FileStore:
         self._is_closed = False
 
     async def get(self, name: str, write: Write) -> StoredFile:
-        """Find the file `name`, made by `write` where it is not there yet.
+        """Return the file `name`; if it does not exist, write it with `write` first.
 
-        Who stops waiting stops nobody else. A file that could not be made is tried again when it is next asked for.
+        Cancelling one caller does not affect the others. If writing fails, the next call tries again.
 
         Raises:
-            FileDroppedError: it was dropped meanwhile.
-            RuntimeError: the store was closed.
-            Exception: what `write` raised.
+            FileDroppedError: the file was dropped in the meantime.
+            RuntimeError: the store is closed.
+            Exception: `write` raised it.
         """
         if name not in self._files:
             making = self._wanted.get(name) or self._begin(name, write)
@@ -104,7 +105,7 @@ class FileStore:
         return stored
 
     def drop(self, name: str) -> None:
-        """Remove the file, or give it up where it is being made; nothing where it is neither."""
+        """Delete the file, or cancel its writing; an unknown name has no effect."""
         stored = self._files.pop(name, None)
         if stored is not None:
             _remove(stored.path)
@@ -116,15 +117,15 @@ class FileStore:
                 self._over(making)
 
     async def settle(self) -> None:
-        """Wait until no thread is at work any more on what was dropped, `STOP_LIMIT` at most."""
+        """Wait until no thread works on dropped files, for `STOP_LIMIT` seconds at most."""
         stopping = [making.ended for making in self._unfinished if making.given_up.is_set()]
         if stopping:
             _, late = await asyncio.wait(stopping, timeout=STOP_LIMIT)
             if late:
-                logger.warning("%s files that were given up are still being made after %s s", len(late), STOP_LIMIT)
+                logger.warning("%s cancelled files are still being written after %s s", len(late), STOP_LIMIT)
 
     async def close(self) -> None:
-        """Drop everything and remove the directory; may be called more than once."""
+        """Drop all files and delete the directory; may be called more than once."""
         self._is_closed = True
         for name in [*self._files, *self._wanted]:
             self.drop(name)
@@ -136,9 +137,9 @@ class FileStore:
 
     def _begin(self, name: str, write: Write) -> _Making:
         if self._is_closed:
-            raise RuntimeError(f"expected an open store, got a closed one: {name} can no longer be made")
+            raise RuntimeError(f"the file store is closed: {name} can no longer be created")
         if self._directory is None:
-            # What cannot be removed when it is left is a file that somebody on Windows still reads.
+            # On Windows a file that is still being read cannot be deleted.
             self._directory = tempfile.TemporaryDirectory(prefix="odyssey-mock-", ignore_cleanup_errors=True)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="odyssey-recordings")
@@ -157,11 +158,11 @@ class FileStore:
         return making
 
     def _ended(self, making: _Making, work: asyncio.Future[str]) -> None:
-        """Take over what a thread has made."""
+        """Store the file that a thread has written, or pass its error on."""
         if making in self._unfinished:
             self._over(making)
         if making.given_up.is_set():
-            work.exception()  # seen: nobody waits for it any more
+            work.exception()  # mark as retrieved: no caller waits for it
             _remove(making.path)
             return
         del self._wanted[making.name]
@@ -169,7 +170,7 @@ class FileStore:
             digest = work.result()
             path = making.path.replace(making.path.with_name(making.name))
             self._files[making.name] = StoredFile(path, path.stat().st_size, digest)
-        except Exception as error:  # passed on to those who wait
+        except Exception as error:  # all waiting callers raise it
             _fail(making.made, error)
         else:
             making.made.set_result(None)
@@ -181,7 +182,7 @@ class FileStore:
 
 def _fail(made: asyncio.Future[None], error: Exception) -> None:
     made.set_exception(error)
-    # Perhaps nobody waits any more, and asyncio would complain that nobody was told.
+    # Mark as retrieved: if no caller waits any more, asyncio would log a warning.
     made.exception()
 
 
@@ -189,5 +190,5 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except PermissionError:
-        # Windows removes no file that is being read; it goes with the directory.
-        logger.debug("a file that is being read stays until the mock is left")
+        # Windows does not delete a file that is being read; it is deleted with the directory.
+        logger.debug("a file that is being read cannot be deleted until the mock is closed")

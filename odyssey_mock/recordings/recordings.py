@@ -1,4 +1,4 @@
-"""What streams have left, and the files of it, made when they are first asked for (`protocol.md` section 6)."""
+"""The recordings of streams; their files are written on first request (`protocol.md` section 6)."""
 
 from functools import partial
 from pathlib import Path
@@ -11,11 +11,11 @@ from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 
 
 class NoArtifactError(LookupError):
-    """There is no such file; the message says why."""
+    """The file does not exist; the message states the reason."""
 
 
 class Recordings:
-    """The recordings of the streams that a mock remembers; a stream that is forgotten loses its files."""
+    """The recordings of the streams in a `StreamStore`. When a stream is dropped there, its files are deleted."""
 
     def __init__(self, streams: StreamStore, urls: ArtifactUrls) -> None:
         self.urls = urls
@@ -24,11 +24,11 @@ class Recordings:
         streams.on_forgotten(self._drop)
 
     def describe(self, record: StreamRecord, base_url: str) -> dict[str, JSON]:
-        """Give a stream's `Recording` as JSON, with fresh URLs; what the stream has not left is null.
+        """Return a stream's `Recording` as JSON, with new URLs; an artifact that does not exist is null.
 
         Args:
             record: the stream.
-            base_url: what the URLs begin with: scheme and authority as the client knows them, without a slash.
+            base_url: the beginning of the URLs: scheme and authority that the client uses, without a slash at the end.
         """
         left = left_by(record)
         urls = {
@@ -43,28 +43,28 @@ class Recordings:
         }
 
     async def file(self, stream_id: str, artifact: str) -> Path:
-        """Find a stream's file, made now where it was not asked for before; it stays until the stream is forgotten.
+        """Return the path of a stream's file, written on the first request; it exists until the stream is dropped.
 
         Args:
             stream_id: the stream.
             artifact: `video.mp4`, `preview.mp4`, `thumbnail.jpg` or `events.jsonl`.
 
         Raises:
-            NoArtifactError: no such stream or artifact; or the stream is on, or has left no film.
-            RuntimeError: the mock was left.
+            NoArtifactError: the stream or the artifact is unknown, the stream is running, or it has no video.
+            RuntimeError: the mock is closed.
         """
         return (await self.stored(stream_id, artifact)).path
 
     async def stored(self, stream_id: str, artifact: str) -> StoredFile:
-        """Find a stream's file as `file` does, with what is known of it.
+        """Return a stream's file like `file`, with its size and digest.
 
         Raises:
             NoArtifactError: as for `file`.
-            RuntimeError: the mock was left.
+            RuntimeError: the mock is closed.
         """
         record = self._streams.records.get(stream_id)
         if record is None:
-            raise NoArtifactError(f"no stream {stream_id[:64]!r}: it was forgotten, or never was")
+            raise NoArtifactError(f"unknown stream {stream_id[:64]!r}: it was dropped or never existed")
         wanted = ARTIFACTS.get(artifact)
         if wanted is None:
             raise NoArtifactError(f"expected one of {', '.join(ARTIFACTS)}, got {artifact[:64]!r}")
@@ -73,14 +73,16 @@ class Recordings:
         try:
             return await self._store.get(_name(stream_id, artifact), partial(wanted.write, record))
         except FileDroppedError:
-            raise NoArtifactError(f"the stream {stream_id} was forgotten while its {artifact} was made") from None
+            raise NoArtifactError(
+                f"the stream {stream_id} was dropped while its {artifact} was being written"
+            ) from None
 
     async def settle(self) -> None:
-        """Wait until no thread works any more for a stream that was forgotten."""
+        """Wait until no thread writes a file of a dropped stream."""
         await self._store.settle()
 
     async def close(self) -> None:
-        """Remove every file, and stop making them; may be called more than once."""
+        """Delete all files and write no more; may be called more than once."""
         await self._store.close()
 
     def _drop(self, stream_id: str) -> None:
@@ -94,5 +96,5 @@ def _name(stream_id: str, artifact: str) -> str:
 
 def _why_not(record: StreamRecord) -> str:
     if record.ended_at is None:
-        return "it is still on"
+        return "it is still running"
     return "it ended before its first frame" if record.error is None else f"it failed: {record.error}"

@@ -1,4 +1,4 @@
-"""The streams that a mock remembers, live and simulated: each one's event log, whose it is and when it was on."""
+"""Records of streams, live and simulated: event log, account and times of each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from odyssey_mock.media.timeline import Timeline
 
 @dataclass(slots=True)
 class StreamRecord:
-    """One stream as the mock remembers it. Times are seconds since the epoch."""
+    """The record of one stream. Times are seconds since the epoch."""
 
     id: str
     account_id: str
@@ -19,27 +19,27 @@ class StreamRecord:
     applied_prompt: str
     started_at: float
     ended_at: float | None = None
-    """None while it is on."""
+    """None while the stream is running."""
     session_id: str | None = None
-    """The session that it was streamed in; None for a simulation's."""
+    """The session of a live stream; None for a simulated one."""
     broadcast: bool = False
     error: str | None = None
-    """Why it failed, where it did: such a stream has no frames to show."""
+    """Why the stream failed, if it did; a failed stream has no video."""
 
     @property
     def frame_count(self) -> int | None:
-        """How many frames its film has; None where there is none: it is on, has failed, or ended before its first."""
+        """Frames of the video; None if the stream is running, has failed, or ended before its first frame."""
         if self.ended_at is None or self.error is not None:
             return None
         return self.timeline.frames or None
 
     @property
     def duration_seconds(self) -> float | None:
-        """How long its film is; None where there is none."""
+        """The length of the video; None if there is none."""
         return None if self.frame_count is None else self.frame_count / self.timeline.fps
 
     def snapshot(self) -> dict[str, JSON]:
-        """What `GET /_mock/state` shows of it."""
+        """Return the stream's entry in the response to `GET /_mock/state`."""
         return {
             "stream_id": self.id,
             "session_id": self.session_id,
@@ -55,38 +55,38 @@ class StreamRecord:
 
 
 class StreamStore:
-    """The streams that are on, and the latest of those that have ended."""
+    """The records of all running streams and of the streams that ended last."""
 
     def __init__(self, limit: int) -> None:
-        """`limit`: how many are remembered; those that are on always are."""
+        """`limit`: maximum number of records; records of running streams are kept even above it."""
         self._limit = limit
         self._records: dict[str, StreamRecord] = {}
         self._on_forgotten: list[Callable[[str], None]] = []
 
     @property
     def records(self) -> Mapping[str, StreamRecord]:
-        """By id, oldest first."""
+        """All records by stream id, oldest first."""
         return MappingProxyType(self._records)
 
     def on_forgotten(self, callback: Callable[[str], None]) -> None:
-        """Call `callback(stream_id)` for each stream that is forgotten from now on, while it is still in `records`."""
+        """Call `callback(stream_id)` whenever a record is about to be dropped; it is still in `records` then."""
         self._on_forgotten.append(callback)
 
     def remember(self, record: StreamRecord) -> None:
-        """Keep `record`, and forget the oldest of those that have ended where there are too many."""
+        """Add `record`; above the limit, drop the oldest records of ended streams."""
         self._records[record.id] = record
         ended = [each.id for each in self._records.values() if each.ended_at is not None]
         for stream_id in ended[: max(0, len(self._records) - self._limit)]:
             self.forget(stream_id)
 
     def forget(self, stream_id: str) -> None:
-        """Keep a stream no longer; nothing where it is not known."""
+        """Drop the record of a stream; an unknown id has no effect."""
         if stream_id in self._records:
             for callback in self._on_forgotten:
                 callback(stream_id)
             del self._records[stream_id]
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Drop all records."""
         for stream_id in list(self._records):
             self.forget(stream_id)

@@ -1,4 +1,4 @@
-"""The event log says what happened in a stream, at the frames that show it."""
+"""Tests of the event log of a recording."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ CONTRACT = Contract.load()
 
 
 def events(shown: Timeline, **fields: object) -> list[dict[str, Any]]:
-    """The lines of the log, each held to the contract."""
+    """Return the lines of the log, after checking each against the contract."""
     text = event_log(record("acct", shown, **fields))
     assert text.endswith("\n")
     lines: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
@@ -25,7 +25,7 @@ def events(shown: Timeline, **fields: object) -> list[dict[str, Any]]:
     return lines
 
 
-def test_a_stream_is_a_start_its_interactions_and_an_end() -> None:
+def test_log_has_start_interactions_and_end() -> None:
     assert events(timeline(180, [60, 120])) == [
         {"timestamp_ms": 0, "type": "start", "prompt": "A snowy city at night"},
         {"timestamp_ms": 3000, "type": "interact", "prompt": "Lantern number 1 goes up"},
@@ -34,23 +34,23 @@ def test_a_stream_is_a_start_its_interactions_and_an_end() -> None:
     ]
 
 
-def test_a_stream_without_a_frame_has_a_log_too() -> None:
+def test_stream_without_frames_has_a_log() -> None:
     assert [(event["timestamp_ms"], event["type"]) for event in events(timeline(0))] == [(0, "start"), (0, "end")]
 
 
-def test_a_stream_that_failed_ends_in_an_error_and_not_in_an_end() -> None:
+def test_log_of_failed_stream_ends_with_error() -> None:
     *_, interact, last = events(timeline(100, [60]), error="the model is gone")
     assert interact["type"] == "interact"
     assert last == {"timestamp_ms": 5000, "type": "error", "message": "the model is gone"}
 
 
-def test_one_that_failed_before_its_end_was_known_did_so_in_its_latest_event() -> None:
+def test_failure_without_end_has_time_of_latest_event() -> None:
     *_, last = events(timeline(None, [60]), error="the model is gone")
     assert (last["timestamp_ms"], last["type"]) == (3000, "error")
 
 
 @pytest.mark.parametrize("prompt", ["", "zwei\nZeilen", "\ud800", "猫 \u2028 🐈"])
-def test_any_prompt_is_one_line_in_ascii_and_comes_back_as_it_was(prompt: str) -> None:
+def test_any_prompt_survives_encoding_in_one_line(prompt: str) -> None:
     shown = Timeline(tag=7, size=SMALL, prompt=prompt)
     shown.end(1)
     assert event_log(record("acct", shown)).isascii()
@@ -59,6 +59,6 @@ def test_any_prompt_is_one_line_in_ascii_and_comes_back_as_it_was(prompt: str) -
 
 
 @given(fps=st.integers(1, 1000), indexes=st.lists(st.integers(0, 10_000), max_size=5).map(sorted))
-def test_its_times_taken_as_a_script_give_the_same_frames(fps: int, indexes: list[int]) -> None:
+def test_times_in_a_script_give_same_frames(fps: int, indexes: list[int]) -> None:
     *shown, _ = events(timeline(10_000, indexes, fps=fps))
     assert [frame_of(event["timestamp_ms"], fps) for event in shown] == [0, *indexes]

@@ -1,4 +1,4 @@
-"""Files are made once, whoever asks and whoever stops asking; what is dropped or closed leaves nothing behind."""
+"""Tests of the file store: each file is written once, and dropping or closing leaves nothing behind."""
 
 import asyncio
 import gc
@@ -14,13 +14,13 @@ from odyssey_mock.recordings.file_store import WORKERS, FileDroppedError, FileSt
 from tests.support.leftovers import nothing_left
 
 LIMIT = 5.0
-"""Seconds to wait for anything; far beyond what is needed."""
+"""Seconds before a test that hangs fails; far more than the tests need."""
 
 type Checkpoint = Callable[[], None]
 
 
 class Work:
-    """Makes a file in steps: it waits at its first until it is let go on, then looks up whether it is still wanted."""
+    """A writer that pauses after the first byte until `may_go_on` is set, and then calls the checkpoint."""
 
     def __init__(self, content: bytes = b"content", error: Exception | None = None) -> None:
         self.begun = threading.Event()
@@ -68,7 +68,7 @@ def files(store: FileStore) -> list[Path]:
     return [] if store._directory is None else sorted(Path(store._directory.name).iterdir())
 
 
-async def test_a_file_is_made_when_it_is_first_asked_for_and_kept(store: FileStore) -> None:
+async def test_file_is_written_on_first_request_and_kept(store: FileStore) -> None:
     work = Work()
     work.may_go_on.set()
     first = await store.get("a.txt", work)
@@ -77,7 +77,7 @@ async def test_a_file_is_made_when_it_is_first_asked_for_and_kept(store: FileSto
     assert work.times == 1
 
 
-async def test_many_who_ask_at_once_wait_for_one_making(store: FileStore) -> None:
+async def test_simultaneous_requests_write_file_once(store: FileStore) -> None:
     work = Work()
     async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as tasks:
         asking = [tasks.create_task(store.get("a.txt", work)) for _ in range(20)]
@@ -87,7 +87,7 @@ async def test_many_who_ask_at_once_wait_for_one_making(store: FileStore) -> Non
     assert work.times == 1
 
 
-async def test_who_stops_waiting_stops_nobody_else(store: FileStore) -> None:
+async def test_cancelled_caller_does_not_affect_others(store: FileStore) -> None:
     work = Work()
     async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as tasks:
         first = tasks.create_task(store.get("a.txt", work))
@@ -100,7 +100,7 @@ async def test_who_stops_waiting_stops_nobody_else(store: FileStore) -> None:
     assert second.result().path.read_bytes() == b"content"
 
 
-async def test_what_nobody_waits_for_any_more_is_made_all_the_same(store: FileStore) -> None:
+async def test_file_is_completed_without_waiting_callers(store: FileStore) -> None:
     work = Work()
     asking = asyncio.create_task(store.get("a.txt", work))
     await work.has_begun()
@@ -110,7 +110,7 @@ async def test_what_nobody_waits_for_any_more_is_made_all_the_same(store: FileSt
     assert (await store.get("a.txt", at_once)).path.read_bytes() == b"content"
 
 
-async def test_a_file_has_its_name_only_when_it_is_whole(store: FileStore) -> None:
+async def test_file_gets_its_name_when_complete(store: FileStore) -> None:
     work = Work()
     asking = asyncio.create_task(store.get("a.txt", work))
     await work.has_begun()
@@ -121,7 +121,7 @@ async def test_a_file_has_its_name_only_when_it_is_whole(store: FileStore) -> No
     assert files(store) == [stored.path]
 
 
-async def test_a_short_file_does_not_wait_for_a_long_one(store: FileStore) -> None:
+async def test_short_file_does_not_wait_for_long_one(store: FileStore) -> None:
     work = Work()
     asking = asyncio.create_task(store.get("long", work))
     await work.has_begun()
@@ -132,7 +132,7 @@ async def test_a_short_file_does_not_wait_for_a_long_one(store: FileStore) -> No
     await asking
 
 
-async def test_a_making_that_fails_is_told_to_all_who_wait_and_tried_again_the_next_time(store: FileStore) -> None:
+async def test_failure_reaches_all_callers_and_is_retried(store: FileStore) -> None:
     work = Work(error=OSError("no space left"))
     asking = [asyncio.create_task(store.get("a.txt", work)) for _ in range(3)]
     await work.has_begun()
@@ -145,7 +145,7 @@ async def test_a_making_that_fails_is_told_to_all_who_wait_and_tried_again_the_n
     assert (await store.get("a.txt", at_once)).path.read_bytes() == b"at once"
 
 
-async def test_a_making_that_fails_when_nobody_waits_is_no_complaint_of_asyncio(
+async def test_failure_without_callers_logs_no_asyncio_warning(
     store: FileStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     work = Work(error=OSError("no space left"))
@@ -161,7 +161,7 @@ async def test_a_making_that_fails_when_nobody_waits_is_no_complaint_of_asyncio(
     assert caplog.text == ""
 
 
-async def test_a_file_that_is_dropped_is_gone_and_made_anew_if_asked_for(store: FileStore) -> None:
+async def test_dropped_file_is_deleted_and_written_again(store: FileStore) -> None:
     stored = await store.get("a.txt", at_once)
     store.drop("a.txt")
     store.drop("a.txt")
@@ -171,14 +171,14 @@ async def test_a_file_that_is_dropped_is_gone_and_made_anew_if_asked_for(store: 
     assert (await store.get("a.txt", again)).path.read_bytes() == b"again"
 
 
-async def test_dropped_while_it_is_read_it_can_be_read_to_its_end(store: FileStore) -> None:
+async def test_open_file_stays_readable_after_drop(store: FileStore) -> None:
     stored = await store.get("a.txt", at_once)
     with stored.path.open("rb") as file:
         store.drop("a.txt")
         assert file.read() == b"at once"
 
 
-async def test_dropped_in_the_making_those_who_wait_hear_at_once_and_nothing_is_left(store: FileStore) -> None:
+async def test_drop_during_writing_fails_waiting_callers_at_once(store: FileStore) -> None:
     work = Work()
     asking = asyncio.create_task(store.get("a.txt", work))
     await work.has_begun()
@@ -193,14 +193,14 @@ async def test_dropped_in_the_making_those_who_wait_hear_at_once_and_nothing_is_
     assert anew.path.read_bytes() == b"at once"
 
 
-async def test_dropped_at_its_last_moment_it_does_not_come_back(store: FileStore) -> None:
+async def test_drop_right_after_writing_deletes_the_file(store: FileStore) -> None:
     work = Work()
     asking = asyncio.create_task(store.get("a.txt", work))
     await work.has_begun()
     making, pool = store._wanted["a.txt"], store._pool
     assert pool is not None
     work.may_go_on.set()
-    pool.shutdown(wait=True)  # the thread is done, and the loop has not heard of it
+    pool.shutdown(wait=True)  # the thread has finished, but its callback has not run yet
     assert making.path.exists()
     store.drop("a.txt")
     await making.ended
@@ -209,7 +209,7 @@ async def test_dropped_at_its_last_moment_it_does_not_come_back(store: FileStore
         await asking
 
 
-async def test_what_waits_for_its_turn_can_be_dropped_without_a_turn(store: FileStore) -> None:
+async def test_queued_file_is_dropped_without_being_written(store: FileStore) -> None:
     busy = [Work() for _ in range(WORKERS)]
     asking = [asyncio.create_task(store.get(str(number), work)) for number, work in enumerate(busy)]
     for work in busy:
@@ -228,7 +228,7 @@ async def test_what_waits_for_its_turn_can_be_dropped_without_a_turn(store: File
     assert waiting.times == 0
 
 
-async def test_closed_in_the_middle_it_leaves_no_thread_no_task_and_no_file() -> None:
+async def test_close_during_writing_leaves_nothing_behind() -> None:
     async with nothing_left():
         store, busy = FileStore(), [Work() for _ in range(WORKERS + 3)]
         asking = [asyncio.create_task(store.get(str(number), work)) for number, work in enumerate(busy)]
@@ -245,14 +245,14 @@ async def test_closed_in_the_middle_it_leaves_no_thread_no_task_and_no_file() ->
         await store.close()
 
 
-async def test_a_closed_store_makes_nothing_more() -> None:
+async def test_closed_store_rejects_new_files() -> None:
     store = FileStore()
     await store.close()
     with pytest.raises(RuntimeError, match="closed"):
         await store.get("a.txt", at_once)
 
 
-async def test_work_that_does_not_look_up_is_left_behind_after_a_while(
+async def test_writer_that_ignores_cancellation_is_abandoned(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "STOP_LIMIT", 0.05)
@@ -262,7 +262,7 @@ async def test_work_that_does_not_look_up_is_left_behind_after_a_while(
         await work.has_begun()
         (making,) = store._unfinished
         await store.close()
-        assert "still being made" in caplog.text
+        assert "still being written" in caplog.text
         with pytest.raises(FileDroppedError):
             await asking
         work.may_go_on.set()
@@ -271,7 +271,7 @@ async def test_work_that_does_not_look_up_is_left_behind_after_a_while(
             await asyncio.to_thread(thread.join, LIMIT)
 
 
-async def test_nothing_is_made_for_nothing() -> None:
+async def test_unused_store_creates_no_files_or_threads() -> None:
     store = FileStore()
     store.drop("a.txt")
     await store.settle()

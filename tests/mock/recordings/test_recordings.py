@@ -1,4 +1,4 @@
-"""What a stream has left: nothing while it is on, its files when it has ended, and nothing once it is forgotten."""
+"""Tests of recordings: a stream has files from its end until it is dropped."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from tests.support.leftovers import nothing_left
 from tests.support.recordings import SMALL, remembered, timeline
 
 LIMIT = 10.0
-"""Seconds to wait for anything; far beyond what is needed."""
+"""Seconds before a test that hangs fails; far more than the tests need."""
 
 URL_FIELDS = ("video_url", "events_url", "thumbnail_url", "preview_url")
 NAMES = tuple(ARTIFACTS)
@@ -39,7 +39,7 @@ def files(mock: MockOdyssey) -> set[str]:
     return {path.name for path in directory_of(mock).iterdir()}
 
 
-async def test_a_stream_that_has_ended_has_every_file_and_says_how_long_it_is(odyssey_mock: MockOdyssey) -> None:
+async def test_ended_stream_has_all_files_and_duration(odyssey_mock: MockOdyssey) -> None:
     stream = remembered(odyssey_mock, timeline(30))
     recording = described(odyssey_mock, stream)
     assert list(recording) == ["stream_id", *URL_FIELDS, "frame_count", "duration_seconds"]
@@ -57,9 +57,9 @@ async def test_a_stream_that_has_ended_has_every_file_and_says_how_long_it_is(od
         (timeline(30), {"error": "the model is gone"}, ["events_url"]),
         (timeline(None), {"error": "the model is gone"}, ["events_url"]),
     ],
-    ids=["on", "on, with its end known", "without a frame", "failed", "failed, with no end"],
+    ids=["running", "running, end known", "without frames", "failed", "failed, end unknown"],
 )
-async def test_a_stream_without_a_film_has_at_most_its_log(
+async def test_stream_without_video_has_only_a_log(
     odyssey_mock: MockOdyssey, shown: Timeline, fields: dict[str, Any], left: list[str]
 ) -> None:
     stream = remembered(odyssey_mock, shown, **fields)
@@ -70,11 +70,13 @@ async def test_a_stream_without_a_film_has_at_most_its_log(
         if field in left:
             assert (await odyssey_mock.recordings.file(stream, name)).stat().st_size > 0
         else:
-            with pytest.raises(NoArtifactError, match=r"still on|failed: the model is gone|before its first frame"):
+            with pytest.raises(
+                NoArtifactError, match=r"still running|failed: the model is gone|before its first frame"
+            ):
                 await odyssey_mock.recordings.file(stream, name)
 
 
-async def test_its_files_are_what_it_says(odyssey_mock: MockOdyssey) -> None:
+async def test_files_match_the_recordings_description(odyssey_mock: MockOdyssey) -> None:
     stream = remembered(odyssey_mock, timeline(100, [50]))
     paths = {name: await odyssey_mock.recordings.file(stream, name) for name in NAMES}
     assert {name: path.suffix for name, path in paths.items()} == {name: Path(name).suffix for name in NAMES}
@@ -92,7 +94,7 @@ async def test_its_files_are_what_it_says(odyssey_mock: MockOdyssey) -> None:
     ]
 
 
-async def test_nothing_is_rendered_before_it_is_asked_for_and_then_only_once(
+async def test_file_is_rendered_once_on_first_request(
     odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = remembered(odyssey_mock)
@@ -106,14 +108,18 @@ async def test_nothing_is_rendered_before_it_is_asked_for_and_then_only_once(
 
 
 @pytest.mark.parametrize(("stream", "artifact"), [("no-such-stream", "video.mp4"), (None, "video"), (None, "")])
-async def test_what_is_not_there_is_told(odyssey_mock: MockOdyssey, stream: str | None, artifact: str) -> None:
+async def test_unknown_stream_or_artifact_is_rejected(
+    odyssey_mock: MockOdyssey, stream: str | None, artifact: str
+) -> None:
     known = remembered(odyssey_mock)
-    with pytest.raises(NoArtifactError, match=r"no stream 'no-such-stream'|expected one of video.mp4, events.jsonl"):
+    with pytest.raises(
+        NoArtifactError, match=r"unknown stream 'no-such-stream'|expected one of video.mp4, events.jsonl"
+    ):
         await odyssey_mock.recordings.file(stream or known, artifact)
 
 
 @pytest.mark.odyssey(streams_limit=2)
-async def test_the_files_of_a_stream_go_with_it(odyssey_mock: MockOdyssey) -> None:
+async def test_files_are_deleted_with_their_stream(odyssey_mock: MockOdyssey) -> None:
     oldest, *_ = streams = [remembered(odyssey_mock) for _ in range(2)]
     for stream in streams:
         await odyssey_mock.recordings.file(stream, "events.jsonl")
@@ -124,13 +130,13 @@ async def test_the_files_of_a_stream_go_with_it(odyssey_mock: MockOdyssey) -> No
 
 
 def long_one(mock: MockOdyssey) -> str:
-    """A stream that takes far longer to render than any test may."""
+    """Return a stream that takes far longer to render than a test may run."""
     return remembered(mock, timeline(1_000_000))
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set once there is a file; from then on a frame takes a while, so that whoever does not wait finds the file."""
+    """Return an event that is set once the file exists; later frames are slow, so that rendering is still running."""
     event, never = threading.Event(), threading.Event()
 
     def draw(frame: av.VideoFrame, stamp: FrameStamp) -> None:
@@ -149,8 +155,8 @@ async def forget(mock: MockOdyssey) -> None:
     await mock.recordings.settle()
 
 
-@pytest.mark.parametrize("end", [forget, MockOdyssey.reset], ids=["forgotten", "reset"])
-async def test_forgotten_in_the_middle_of_rendering_nothing_is_left_of_it(
+@pytest.mark.parametrize("end", [forget, MockOdyssey.reset], ids=["dropped", "reset"])
+async def test_stream_dropped_during_rendering_leaves_nothing(
     drawn: threading.Event, end: Callable[[MockOdyssey], Any]
 ) -> None:
     async with nothing_left(), MockOdyssey() as mock:
@@ -159,12 +165,12 @@ async def test_forgotten_in_the_middle_of_rendering_nothing_is_left_of_it(
         assert files(mock) == {"1.part"}
         async with asyncio.timeout(LIMIT):
             await end(mock)
-            with pytest.raises(NoArtifactError, match=r"forgotten while its video\.mp4 was made"):
+            with pytest.raises(NoArtifactError, match=r"dropped while its video\.mp4 was being written"):
                 await asking
             assert files(mock) == set()
 
 
-async def test_left_in_the_middle_of_rendering_nothing_is_left_of_it(drawn: threading.Event) -> None:
+async def test_closing_mock_during_rendering_leaves_nothing(drawn: threading.Event) -> None:
     async with nothing_left():
         async with MockOdyssey() as mock:
             asking = asyncio.create_task(mock.recordings.file(long_one(mock), "video.mp4"))
@@ -179,7 +185,7 @@ async def test_left_in_the_middle_of_rendering_nothing_is_left_of_it(drawn: thre
             await mock.recordings.file(remembered(mock), "video.mp4")
 
 
-async def test_left_by_an_exception_nothing_is_left_of_it() -> None:
+async def test_exception_in_mock_block_deletes_files() -> None:
     async with nothing_left():
         mock = MockOdyssey()
         with pytest.raises(ZeroDivisionError):

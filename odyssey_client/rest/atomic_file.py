@@ -1,6 +1,6 @@
-"""A file that is not there before it is whole: written under a hidden name beside its own, then renamed.
+"""Atomic file writes: content goes to a hidden file in the target's directory, which is renamed when complete.
 
-All of it blocks, and is used in one thread.
+All functions block. Use each file from one thread only.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from odyssey_client.errors import DownloadError, excerpt
 logger = logging.getLogger("odyssey_client")
 
 _TO_DO: Mapping[int, str] = {
-    errno.ENOENT: "Make its directory first.",
-    errno.ENOTDIR: "One of the directories in the path is a file: choose another path.",
-    errno.EACCES: "Choose a directory that you may write in.",
-    errno.EPERM: "Choose a directory that you may write in.",
-    errno.EROFS: "Choose a directory that can be written.",
-    errno.ENOSPC: "Make room on that disk, or choose another.",
-    errno.EDQUOT: "Make room in your quota, or choose another disk.",
-    errno.EFBIG: "Choose a file system that takes files of this size.",
+    errno.ENOENT: "Create its directory first.",
+    errno.ENOTDIR: "A parent of the path is not a directory: choose another path.",
+    errno.EACCES: "Choose a directory that you can write to.",
+    errno.EPERM: "Choose a directory that you can write to.",
+    errno.EROFS: "Choose a directory on a writable file system.",
+    errno.ENOSPC: "Free space on that disk, or choose another disk.",
+    errno.EDQUOT: "Free space in your quota, or choose another disk.",
+    errno.EFBIG: "Choose a file system that supports files of this size.",
     errno.ENAMETOOLONG: "Choose a shorter name.",
 }
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
-"""What file systems without hard links answer: FAT, some network shares and containers."""
+"""Errors of `link` on file systems without hard links: FAT, some network shares and containers."""
 
 
 class AtomicFile:
-    """The file while it comes in. `close` must be called, whatever happens; only `commit` gives it its name."""
+    """A file that appears under its name only after `commit`. Always call `close`, also after an error."""
 
     def __init__(self, target: Path, *, overwrite: bool, unique: str) -> None:
-        """``unique`` is a word for the hidden name that no other download draws."""
+        """Store the settings; ``unique`` is part of the hidden name and must differ for every download."""
         self._target = target
         self._overwrite = overwrite
         self._unique = unique
@@ -45,10 +45,10 @@ class AtomicFile:
         self._file: FileIO | None = None
 
     def open(self) -> None:
-        """Begin an empty file under the hidden name.
+        """Create an empty file under the hidden name.
 
         Raises:
-            DownloadError: something is there already, or the directory cannot be written in.
+            DownloadError: the target already exists, or the directory cannot be written to.
         """
         with self._told("write"):
             self._check_target()
@@ -60,10 +60,10 @@ class AtomicFile:
                     return
 
     def write(self, content: bytes) -> None:
-        """Add ``content`` at the end.
+        """Append ``content``.
 
         Raises:
-            DownloadError: it cannot be written, such as on a full disk.
+            DownloadError: it cannot be written, for example because the disk is full.
         """
         with self._told("write"):
             rest = memoryview(content)
@@ -71,27 +71,27 @@ class AtomicFile:
                 rest = rest[self._opened().write(rest) :]
 
     def restart(self) -> None:
-        """Begin anew with an empty file.
+        """Empty the file to start again.
 
         Raises:
-            DownloadError: it cannot be written.
+            DownloadError: the file cannot be truncated.
         """
         with self._told("write"):
             self._opened().seek(0)
             self._opened().truncate()
 
     def commit(self) -> None:
-        """Give the file its name: whole, or not at all.
+        """Move the complete file to its final name.
 
         Raises:
-            DownloadError: it cannot be written, or meanwhile something else has come by that name.
+            DownloadError: it cannot be written, or another file was created at that path in the meantime.
         """
         with self._told("write"):
             file, path = self._opened(), self._path
             os.fsync(file.fileno())
             file.close()
             if path is None:
-                raise RuntimeError("the part file was not opened")
+                raise RuntimeError("the file is not open: call open() first")
             if self._overwrite:
                 self._check_target()
                 path.replace(self._target)
@@ -99,7 +99,7 @@ class AtomicFile:
                 self._name(path)
 
     def close(self) -> None:
-        """Remove the hidden name, and with it what has not been committed; twice is fine."""
+        """Remove the hidden file, and its content unless it was committed. Further calls do nothing."""
         if self._file is not None:
             self._file.close()
         path, self._path = self._path, None
@@ -107,10 +107,13 @@ class AtomicFile:
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
-                logger.warning("%s is left over of a download and could not be removed: %s", path, error)
+                logger.warning("%s: could not remove the partial download: %s", path, error)
 
     def _name(self, path: Path) -> None:
-        """Name the file without replacing another, even one that comes in this very moment."""
+        """Move the file to its final name without replacing an existing file.
+
+        A hard link does this atomically. On file systems without hard links, a check and a rename are used.
+        """
         try:
             self._target.hardlink_to(path)
         except FileExistsError:
@@ -130,17 +133,17 @@ class AtomicFile:
             raise _exists(self._target)
         if self._target.exists() and not self._target.is_file():
             raise DownloadError(
-                f"{self._target} is there already and no regular file: choose another path.", code="file_exists"
+                f"{self._target} exists and is not a regular file: choose another path.", code="file_exists"
             )
 
     def _opened(self) -> FileIO:
         if self._file is None:
-            raise RuntimeError("the part file was not opened")
+            raise RuntimeError("the file is not open: call open() first")
         return self._file
 
     @contextlib.contextmanager
     def _told(self, what: str) -> Iterator[None]:
-        """Turn the system's errors into ones that name the path and say what to do."""
+        """Convert an OSError to a `DownloadError` that names the path and the remedy."""
         try:
             yield
         except OSError as error:
@@ -151,5 +154,5 @@ class AtomicFile:
 
 def _exists(target: Path) -> DownloadError:
     return DownloadError(
-        f"{target} is there already: choose another path, or pass overwrite=True to replace it.", code="file_exists"
+        f"{target} already exists: choose another path, or pass overwrite=True to replace it.", code="file_exists"
     )

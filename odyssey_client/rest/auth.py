@@ -1,4 +1,4 @@
-"""The access token (protocol.md section 2): renewed a minute early, by one call however many wait for it."""
+"""Access tokens (protocol.md section 2): cached, and renewed one minute early by one shared call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from odyssey_client.platform import Clock
 from odyssey_client.rest.fields import Fields
 
 RENEW_EARLY_S = 60.0
-"""How long before its end a token is no longer used."""
+"""A token is replaced this many seconds before it expires."""
 
 _CALL = "POST /auth/token"
 _FIT_FOR_A_HEADER = re.compile(r"[\x21-\x7e]+")
@@ -20,17 +20,17 @@ _FIT_FOR_A_HEADER = re.compile(r"[\x21-\x7e]+")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token and for how many seconds from its making it is good."""
+    """An access token and its lifetime in seconds."""
 
     value: str = field(repr=False)
     lifetime: float
 
 
 def read_token(answer: JSON) -> Token:
-    """Read the answer to ``POST /auth/token``.
+    """Parse the response to ``POST /auth/token``.
 
     Raises:
-        UnexpectedResponseError: it has no token that fits into a header, or does not say how long it is good.
+        UnexpectedResponseError: the token is missing or cannot be sent in a header, or its lifetime is invalid.
     """
     fields = Fields(answer, _CALL)
     value = fields.text("access_token")
@@ -40,10 +40,10 @@ def read_token(answer: JSON) -> Token:
 
 
 class AccessToken:
-    """The token in use. It belongs to one event loop at a time."""
+    """The cached access token. Use it from one event loop at a time."""
 
     def __init__(self, renew: Callable[[], Awaitable[Token]], clock: Clock) -> None:
-        """``renew`` makes a new token; it is called when one is needed, and never twice at a time."""
+        """Store ``renew``, which requests a new token; at most one call of it runs at a time."""
         self._renew = renew
         self._clock = clock
         self._value: str | None = None
@@ -53,14 +53,14 @@ class AccessToken:
 
     @property
     def current(self) -> str | None:
-        """The token if there is one that is still good."""
+        """The cached token, or None if it is missing or about to expire."""
         return self._value if self._clock.monotonic() < self._good_until else None
 
     async def get(self) -> str:
-        """Return a good token, a new one if need be; whoever else wants one meanwhile waits for the same renewal.
+        """Return a valid token, and renew it first if necessary. Concurrent callers share one renewal.
 
         Raises:
-            OdysseyError: the renewal failed, for all that waited for it.
+            OdysseyError: the renewal failed. Every caller that waited for it gets the error.
         """
         if (current := self.current) is not None:
             return current
@@ -76,7 +76,7 @@ class AccessToken:
                 await self._abandon(renewal)
 
     def discard(self, value: str) -> None:
-        """Use ``value`` no more: the service refused it. A newer token stays."""
+        """Forget ``value``, which the service rejected. A newer token is kept."""
         if value == self._value:
             self._value, self._good_until = None, 0.0
 
@@ -87,15 +87,15 @@ class AccessToken:
             if self._renewal is asyncio.current_task():
                 self._renewal = None
         self._value = token.value
-        # A token so short-lived that a minute is most of its life is still good for a while.
+        # Subtracting a minute would leave little or nothing of a short lifetime: use at least half of it.
         self._good_until = self._clock.monotonic() + max(token.lifetime - RENEW_EARLY_S, token.lifetime / 2)
         return token.value
 
     async def _abandon(self, renewal: asyncio.Task[str]) -> None:
-        """End a renewal that nobody waits for any longer; nothing to do when it came to its end by itself."""
+        """Cancel a renewal that no caller waits for, unless it has finished."""
         if renewal.done():
             return
         if self._renewal is renewal:
-            self._renewal = None  # whoever comes now starts a new one
+            self._renewal = None  # the next caller starts a new renewal
         renewal.cancel()
         await asyncio.wait([renewal])

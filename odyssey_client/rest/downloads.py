@@ -1,4 +1,4 @@
-"""What a stream left behind, to a file: whole, or not at all (protocol.md section 6)."""
+"""Downloads of recordings to files (protocol.md section 6). A failed download leaves no file."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from odyssey_client.rest.atomic_file import AtomicFile
 from odyssey_client.rest.transport import Transport
 
 type Artifact = Literal["video", "preview", "thumbnail", "events"]
-"""Which file of a recording: the whole video, a short and small one, one picture, or what happened in it."""
+"""A file of a recording: the full video, a short small video, one image, or the log of events."""
 
 type OnProgress = Callable[[DownloadProgress], object]
-"""Called, and awaited if it is async, as bytes come in."""
+"""A callback that is called as bytes arrive, and awaited if it returns an awaitable."""
 
 ENDINGS: Mapping[str, str] = {
     "video": ".mp4",
@@ -30,16 +30,16 @@ ENDINGS: Mapping[str, str] = {
     "thumbnail": ".jpg",
     "events": ".jsonl",
 }
-"""What follows the stream's id in the name of a file, where only a directory is given."""
+"""The ending of each artifact's file name, which follows the stream id if the caller passes a directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadProgress:
-    """How far a download is.
+    """The progress of a download.
 
     Attributes:
-        received: The bytes that have come; it only grows, unless the service has put another file in the place.
-        total: The size of the file; None while that is not known.
+        received: The number of bytes received. It decreases only if the service replaced the file.
+        total: The size of the file; None while it is unknown.
     """
 
     received: int
@@ -48,10 +48,10 @@ class DownloadProgress:
 
 @dataclass(frozen=True, slots=True)
 class DownloadRequest:
-    """What is to be downloaded, and where to. Only the values are checked, not the disk.
+    """The arguments of one download. They are validated without access to the disk.
 
     Raises:
-        OdysseyConfigError: a value cannot be used.
+        OdysseyConfigError: an argument is invalid.
     """
 
     stream_id: str
@@ -65,7 +65,7 @@ class DownloadRequest:
         _check("path", name := os.fspath(self.path), str, "a str or os.PathLike[str]")
         _check("overwrite", self.overwrite, bool, "True or False")
         if "\0" in name or not name or not _is_encodable(name):
-            expected = "text that can name a file: not empty, without null characters and half surrogate pairs"
+            expected = "a non-empty path without null characters or unpaired surrogates"
             raise OdysseyConfigError(f"path must be {expected}, got {excerpt(repr(name), 200)}")
         _check("artifact", self.artifact, str, artifacts := f"one of {', '.join(ENDINGS)}")
         if self.artifact not in ENDINGS:
@@ -75,52 +75,56 @@ class DownloadRequest:
 
     @property
     def what(self) -> str:
-        """The file, for messages."""
+        """A description of the file for messages."""
         return f"the {self.artifact} of stream {self.stream_id}"
 
     def url(self, recording: Recording) -> str:
-        """Return where the file is.
+        """Return the URL of the file.
 
         Raises:
-            DownloadError: there is none.
+            DownloadError: the recording has no such file.
         """
         url: str | None = getattr(recording, f"{self.artifact}_url")
         if url is None:
             raise DownloadError(
-                f"Stream {self.stream_id} has no {self.artifact}: it is still on, or failed, or left no such file. "
-                "Wait until it has ended; list_stream_recordings() tells when.",
+                f"Stream {self.stream_id} has no {self.artifact}: it is still live, it failed, or none was made. "
+                "Wait until it has ended: list_stream_recordings() tells when it ended.",
                 code="no_such_artifact",
             )
         return url
 
     def target(self) -> Path:
-        """Return the file's path. This looks at the disk: call it in a thread."""
+        """Return the path of the file. It reads the disk: call it in a thread.
+
+        Raises:
+            DownloadError: the path ends with a slash, and that directory does not exist.
+        """
         path = Path(self.path)
-        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long, or may not be looked at
-            # The id is the service's word, and may not lead out of the directory.
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long or not accessible
+            # The service chose the id; it must not lead out of the directory.
             name = re.sub(r"[^A-Za-z0-9._-]", "_", self.stream_id).lstrip(".") or "_"
             return path / f"{name[:200]}{ENDINGS[self.artifact]}"
         if os.fspath(self.path).endswith((os.sep, "/")):
-            raise DownloadError(f"There is no directory {path}. Make it first.", code="cannot_write")
+            raise DownloadError(f"Directory {path} does not exist. Create it first.", code="cannot_write")
         return path
 
 
 async def download(
     transport: Transport, request: DownloadRequest, look_up: Callable[[], Awaitable[Recording]], *, unique: str
 ) -> Path:
-    """Download a file; return its path. Whatever ends this early, no half file is left.
+    """Download a file and return its path. An error or a cancellation leaves no partial file.
 
     Args:
-        transport: The way to the service.
-        request: What, and where to.
-        look_up: Gets the recording, with URLs that are good now.
-        unique: A word that no other download is given.
+        transport: The HTTP transport.
+        request: The file to download and its destination.
+        look_up: Fetches the recording, with fresh URLs.
+        unique: A string for the hidden file name that differs for every download.
 
     Raises:
-        DownloadError: the file could not be had whole, or not be written.
-        OdysseyError: what ``look_up`` raised.
+        DownloadError: the file could not be downloaded completely or could not be written.
+        OdysseyError: ``look_up`` raised it.
     """
-    # httpx takes 100 ms to import: not before somebody fetches something.
+    # Importing httpx takes 100 ms: import it with the first download.
     from odyssey_client.rest.resumable_download import Fetch  # noqa: PLC0415
 
     told: DownloadProgress | None = None
@@ -143,7 +147,7 @@ async def download(
 
 
 class _FileThread:
-    """An `AtomicFile` in a thread of its own, from its opening to its removal."""
+    """An `AtomicFile` whose blocking calls all run in one dedicated thread."""
 
     def __init__(self, request: DownloadRequest, unique: str) -> None:
         self._request = request
@@ -176,7 +180,7 @@ class _FileThread:
         return self._target
 
     async def _close(self) -> None:
-        # In the queue first, waited for then: it happens even if waiting is cancelled.
+        # Queue the removal before waiting, so that it runs even if the wait is cancelled.
         removed = asyncio.get_running_loop().run_in_executor(self._thread, self._remove)
         self._thread.shutdown(wait=False)
         await asyncio.shield(removed)
@@ -192,7 +196,7 @@ class _FileThread:
 
     def _opened(self) -> AtomicFile:
         if self._file is None:
-            raise RuntimeError("the file was not opened")
+            raise RuntimeError("the file is not open")
         return self._file
 
     async def _run[T](self, work: Callable[[], T]) -> T:

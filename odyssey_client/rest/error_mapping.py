@@ -1,7 +1,7 @@
-"""From an HTTP answer with an error status to the error to raise.
+"""Conversion of HTTP error responses to exceptions.
 
-Nothing about the body is taken for granted: a proxy's HTML, a string where an object belongs or no body at all each
-give a readable error of the right class. A secret that the service repeats is blanked out first.
+The body may be HTML of a proxy, JSON of any shape, or empty; the error is readable in every case. Secrets that the
+service echoes are masked.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _CONCURRENT_SESSIONS = re.compile(r"Maximum concurrent sessions \((\d{1,9})\) re
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An HTTP answer that is no success.
+    """An HTTP response with an error status.
 
     Attributes:
-        call: What was asked, such as ``POST /sessions/request``.
+        call: The method and path, such as ``POST /sessions/request``.
         status: The HTTP status.
-        detail: The body's ``detail`` if it has one, else the body, as JSON or text; without secrets.
-        request_id: The id of the call.
-        retry_after: The ``Retry-After`` header in seconds, if it had one of that form.
-        route: The call as the table of errors names it, such as ``GET /simulation-jobs/{job_id}``; ``call`` if empty.
-        names: What stands in the place of names in the table's texts, such as ``job_id``.
-        source: What kind of service answered.
+        detail: The body's ``detail`` field if it has one, else the body, as JSON or text. Secrets are masked.
+        request_id: The id of the request.
+        retry_after: The ``Retry-After`` header in seconds; None if it is missing or invalid.
+        route: The call in the table of errors, such as ``GET /simulation-jobs/{job_id}``; if empty, ``call``.
+        names: Values of the placeholders in the table's messages, such as ``job_id``.
+        source: The part of the protocol that the response belongs to.
     """
 
     call: str
@@ -55,20 +55,20 @@ class Failure:
     source: Source = Source.REST
 
     def error(self) -> OdysseyError:
-        """Make the error that stands for this answer (service_errors.py)."""
+        """Return the exception for this response (service_errors.py)."""
         found = row(self.source, self.status, self.route or self.call)
         make = next((make for kind, make in _MAKERS.items() if issubclass(found.kind, kind)), _plain)
         return make(self, found)
 
 
 def detail_of(body: JSON, secrets: Collection[str]) -> JSON:
-    """Return what the body of an error says (FastAPI's ``{"detail": ...}``, else all of it), secrets blanked out."""
+    """Return the ``detail`` field of an error body (FastAPI's form), else the whole body, with ``secrets`` masked."""
     detail = body["detail"] if isinstance(body, dict) and "detail" in body else body
     return blanked(detail, [secret for secret in secrets if secret])
 
 
 def blanked(value: JSON, secrets: Collection[str], *, depth: int = 0) -> JSON:
-    """Return ``value`` with ``secrets`` replaced in all strings and keys, and cut off where it nests too deep."""
+    """Return ``value`` with ``secrets`` masked in all strings and keys; values nested too deeply become ``…``."""
     if isinstance(value, str):
         for secret in secrets:
             value = value.replace(secret, BLANK)
@@ -83,7 +83,7 @@ def blanked(value: JSON, secrets: Collection[str], *, depth: int = 0) -> JSON:
 
 
 def readable(detail: JSON) -> str:
-    """Put the detail of an error into one line; FastAPI's list of faults becomes ``body.field: message; ...``."""
+    """Format the detail of an error as one line; FastAPI's list of errors becomes ``body.field: message; ...``."""
     if isinstance(detail, list):
         return excerpt("; ".join(_fault(item) for item in detail[:5]))
     if isinstance(detail, dict):
@@ -112,7 +112,7 @@ def _plain(failure: Failure, found: Row) -> OdysseyError:
     if isinstance(error, OdysseyApiError):
         error.retry_after_seconds = failure.retry_after
     if found.note and (note := _filled(found.note, failure).strip()):
-        # The message is the vendor's, to the letter (protocol.md section 9); a traceback shows the reason below it.
+        # The vendor fixes the message word for word (protocol.md section 9), so the reason goes into a note.
         error.add_note(note)
     return error
 
@@ -136,7 +136,7 @@ def _filled(text: str, failure: Failure) -> str:
 
 
 def _usage(failure: Failure, _: Row) -> OdysseyError:
-    """Read a 429: an object, the plain string of services before 1.1, or whatever a proxy said."""
+    """Convert a 429. Its detail is an object, a string (services before 1.1), or the body of a proxy."""
     said: Mapping[str, JSON] = failure.detail if isinstance(failure.detail, dict) else {"message": failure.detail}
     code, message, details = _text(said.get("error")), _text(said.get("message")), said.get("details")
     numbers = dict(details) if isinstance(details, dict) else {}
@@ -149,10 +149,10 @@ def _usage(failure: Failure, _: Row) -> OdysseyError:
         code = _code_without_one(is_concurrent=concurrent is not None, says_when="retry_after_seconds" in numbers)
     found = row(Source.USAGE, code or "")
     if not issubclass(found.kind, OdysseyUsageError):
-        raise TypeError(f"the table has a {found.kind.__name__} for a 429")
+        raise TypeError(f"service_errors.py: expected an OdysseyUsageError for a 429, got {found.kind.__name__}")
     limit = numbers.get("limit")
     if found.text and type(limit) is int:
-        message = found.text.format(limit=excerpt(str(limit)))  # the seed's words, whatever came
+        message = found.text.format(limit=excerpt(str(limit)))  # the vendor fixes this message
     return found.kind(
         message or f"{failure.call}: a usage limit is reached (HTTP 429)",
         code=code,
@@ -172,7 +172,7 @@ def _code_without_one(*, is_concurrent: bool, says_when: bool) -> str | None:
 
 
 def _script(failure: Failure, _: Row) -> OdysseyError:
-    """Read a 422 of a new job: FastAPI's list of faults, or whatever else the service said."""
+    """Convert a 422 to a new simulation job. Its detail is FastAPI's list of errors, or any other JSON."""
     items = failure.detail if isinstance(failure.detail, list) else []
     faults = [_script_fault(item) for item in items if isinstance(item, dict) and isinstance(item.get("msg"), str)]
     if not faults:
@@ -188,7 +188,7 @@ def _script_fault(item: Mapping[str, JSON]) -> ScriptFault:
 
 
 def _script_path(steps: list[JSON]) -> str:
-    """``["scripts", 1, 3, "interact", "prompt"]`` as ``scripts[1][3].interact.prompt``."""
+    """Format ``["scripts", 1, 3, "interact", "prompt"]`` as ``scripts[1][3].interact.prompt``."""
     path = "".join(f"[{step}]" if type(step) is int else f".{excerpt(str(step), 40)}" for step in steps)
     return path.removeprefix(".")
 
@@ -197,7 +197,7 @@ _MAKERS: Mapping[type[OdysseyError], Callable[[Failure, Row], OdysseyError]] = {
     OdysseyUsageError: _usage,
     ScriptError: _script,
 }
-"""How errors are made that say more than what every error says."""
+"""Converters for the classes that have more attributes than every error has."""
 
 
 def _text(value: JSON) -> str | None:
@@ -207,5 +207,5 @@ def _text(value: JSON) -> str | None:
 def _phrase(status: int) -> str:
     try:
         return f" {HTTPStatus(status).phrase}"
-    except ValueError:  # not a status with a name
+    except ValueError:  # a status without a standard phrase
         return ""

@@ -1,4 +1,4 @@
-"""Reading the fields of a success answer, with an error that names the one that is wrong."""
+"""Validated access to the fields of a JSON response."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ from odyssey_client.models import JSON
 
 
 class Fields:
-    """One JSON object of an answer. Every reader raises `UnexpectedResponseError` naming path, expected and got.
+    """One JSON object of a response.
 
-    Values never come into the message, only their kinds: an answer may hold tokens.
+    If a field is invalid, each method raises `UnexpectedResponseError`. The error names its path, the expected and the
+    actual kind of value. It never contains the value itself, because a response may contain tokens.
     """
 
     def __init__(self, value: JSON, call: str, path: str = "") -> None:
-        """``call`` is what was asked, such as ``POST /auth/token``; ``path`` where in its answer ``value`` is."""
+        """Check that ``value`` is an object.
+
+        Args:
+            value: The JSON value.
+            call: The request, such as ``POST /auth/token``.
+            path: The path of ``value`` in the response.
+        """
         self._call = call
         self._path = path
         if not isinstance(value, dict):
@@ -26,13 +33,13 @@ class Fields:
         self._values = value
 
     def text(self, name: str) -> str:
-        """Return a string that is not empty."""
+        """Return a non-empty string."""
         if self._values.get(name) == "":
             raise self._wrong(self._at(name), "a non-empty string", "")
         return self.any_text(name, expected="a non-empty string")
 
     def any_text(self, name: str, *, expected: str = "a string") -> str:
-        """Return a string, perhaps an empty one."""
+        """Return a string, which may be empty."""
         value = self._values.get(name)
         if not isinstance(value, str):
             raise self._wrong(self._at(name), expected, value)
@@ -41,28 +48,28 @@ class Fields:
         return value
 
     def number(self, name: str) -> float:
-        """Return a finite number that is not negative."""
+        """Return a finite number, 0 or more."""
         value = self._values.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             raise self._wrong(self._at(name), "a number, 0 or more", value)
         return float(value) if value < _LARGEST else _LARGEST
 
     def count(self, name: str) -> int:
-        """Return a whole number that is not negative; JSON may write one as ``3.0``."""
+        """Return a whole number, 0 or more. A JSON number such as ``3.0`` is accepted."""
         value = self.number(name)
         if not value.is_integer():
             raise self._wrong(self._at(name), "a whole number, 0 or more", self._values.get(name))
         return int(value)
 
     def choice[E: StrEnum](self, name: str, of: type[E]) -> E:
-        """Return the member of an enumeration whose string is there."""
+        """Return the member of the enumeration ``of`` that equals the string."""
         value = self._values.get(name)
         if not isinstance(value, str) or value not in of:
             raise self._wrong(self._at(name), f"one of {', '.join(of)}", value)
         return of(value)
 
     def optional[T](self, read: Callable[[str], T], name: str) -> T | None:
-        """Return what ``read``, a reader of these fields, returns; None where there is nothing or null."""
+        """Return the result of ``read``, a method of this object; None if the field is missing or null."""
         return None if self._values.get(name) is None else read(name)
 
     def flag(self, name: str) -> bool:
@@ -72,12 +79,12 @@ class Fields:
         return value
 
     def object(self, name: str) -> Fields | None:
-        """Return an object, or None where there is none."""
+        """Return an object; None if the field is missing or null."""
         value = self._values.get(name)
         return None if value is None else Fields(value, self._call, self._at(name))
 
     def objects(self, name: str) -> Iterator[Fields]:
-        """Go through an array of objects."""
+        """Yield the objects of an array."""
         value = self._values.get(name)
         if not isinstance(value, list):
             raise self._wrong(self._at(name), "an array", value)
@@ -85,7 +92,7 @@ class Fields:
             yield Fields(item, self._call, f"{self._at(name)}[{index}]")
 
     def wrong(self, name: str, expected: str) -> UnexpectedResponseError:
-        """Make the error for a field whose content does not do, for a rule that the readers do not know."""
+        """Return the error for a field that breaks a rule of the caller."""
         return self._wrong(self._at(name), expected, self._values.get(name))
 
     def _at(self, name: str) -> str:
@@ -93,10 +100,10 @@ class Fields:
 
     def _wrong(self, path: str, expected: str, value: JSON) -> UnexpectedResponseError:
         got = kind_of(value)
-        where = f"{path} must be" if path else "it must be"
+        where = f"{path} must be" if path else "the body must be"
         return UnexpectedResponseError(
-            f"The answer to {self._call} is not what this client understands: {where} {expected}, got {got}. "
-            "Check that the API URL is that of an Odyssey service, and that this client is not older than it.",
+            f"Unexpected response to {self._call}: {where} {expected}, got {got}. "
+            "Check that the API URL points to an Odyssey service and that this client is up to date.",
             path=path,
             expected=expected,
             got=got,
@@ -104,10 +111,10 @@ class Fields:
 
 
 _SURROGATE = re.compile("[\\ud800-\\udfff]")
-"""Half a pair: JSON can write one (RFC 8259 section 8.2), but no URL and no socket takes it."""
+"""Unpaired surrogates: valid in JSON (RFC 8259 section 8.2), but not encodable as UTF-8."""
 
 _LARGEST = 2.0**53
-"""JSON integers have no bound, and a float does; up to here it has all of them exactly."""
+"""The largest integer up to which floats are exact; larger JSON numbers are capped to it."""
 
 _KINDS: tuple[tuple[type, str], ...] = (
     (bool, "a boolean"),
@@ -119,7 +126,7 @@ _KINDS: tuple[tuple[type, str], ...] = (
 
 
 def kind_of(value: JSON) -> str:
-    """Say what kind of JSON ``value`` is, without saying what it is."""
+    """Return the kind of a JSON value for messages, such as ``a string``."""
     if value is None:
         return "nothing or null"
     if isinstance(value, str):

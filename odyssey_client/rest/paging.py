@@ -1,10 +1,9 @@
-"""Walking through a list that is given out page by page, while it changes.
+"""Iteration over a paged list that changes during the iteration.
 
-The lists are ordered, newest first, and pages are cut by offset; meanwhile items are added in front, and some may
-vanish (a job that ends is no longer ``active``). So each page is asked for with the last item of the one before at its
-beginning. One and the same page shows the list as it is at one moment: what stands there after an item that is known
-follows it, and nothing is missing between. Where a page has no item that is known, the walk goes back until it finds
-one.
+Lists are sorted newest first and paged by offset. Offsets shift between two requests: items are added at the front, and
+others disappear (a job that ends is no longer ``active``). So each page is requested to begin with the last item of the
+previous page. A page is a snapshot of the list, so the items after a known item follow it without a gap. If a page
+contains no known item, the walk goes back until it finds one.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from dataclasses import dataclass
 from odyssey_client.errors import UnexpectedResponseError
 
 SMALLEST = 2
-"""The fewest items of a page: one that is known, and one that may be new."""
+"""The minimum page size: one known item, and one that may be new."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page[T]:
-    """What the service gave out, from which place on; ``limit`` is how many items there could have been."""
+    """One page of a list: its items, its maximum number of items, and the offset of its first item."""
 
     items: Sequence[T]
     limit: int
@@ -28,36 +27,36 @@ class Page[T]:
 
 
 type Fetch[T] = Callable[[int, int], Awaitable[Page[T]]]
-"""Gets a page, from limit and offset."""
+"""Requests the page for a limit and an offset."""
 
 
 async def walk[T](fetch: Fetch[T], identify: Callable[[T], str], page_size: int) -> AsyncGenerator[T, None]:
     """Yield the items of a list in its order, each once.
 
-    Every item that is in the list from the first page to the last is among them. Items added in front meanwhile are
-    not, unless all that stood behind them has vanished.
+    Every item that is in the list from the first request to the last is yielded. Items added at the front in the
+    meantime are left out, unless all items yielded before have disappeared from the list.
 
     Args:
-        fetch: Gets a page.
-        identify: Gives what an item is known by.
-        page_size: How many items to ask for at a time; `SMALLEST` at least.
+        fetch: Requests a page.
+        identify: Returns the id of an item.
+        page_size: The number of items per request; values below `SMALLEST` count as `SMALLEST`.
 
     Raises:
-        UnexpectedResponseError: the service gave out another page than it was asked for.
-        OdysseyError: what ``fetch`` raised.
+        UnexpectedResponseError: the service returned a page with another offset than requested.
+        OdysseyError: ``fetch`` raised it.
     """
     size = max(page_size, SMALLEST)
     known: set[str] = set()
     offset = 0
-    is_searching = False  # for an item that is known, from the front on
-    is_anew = False  # nothing is left of what was known: all that is there is taken
+    is_searching = False  # looking for a known item, from the front on
+    is_anew = False  # no known item is left in the list: yield all items
     while True:
         page = await fetch(size, offset)
         if page.offset != offset:
-            # It would go on for ever with a service that begins at the front each time.
-            expected, got = f"the page from {offset} on", f"that from {page.offset} on"
+            # With a service that ignores the offset, the loop would never end.
+            expected, got = f"a page that starts at offset {offset}", f"one that starts at offset {page.offset}"
             raise UnexpectedResponseError(
-                f"The service was asked for {expected} of a list and gave {got}: the list cannot be read to its end.",
+                f"Cannot read the whole list: expected {expected}, got {got}.",
                 path="offset",
                 expected=expected,
                 got=got,

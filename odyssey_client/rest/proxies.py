@@ -1,4 +1,4 @@
-"""The HTTP transport of the real network: the environment's proxies, but never between this machine and itself."""
+"""An HTTP transport that uses the proxies of the environment, except for loopback hosts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from odyssey_client.loopback import is_loopback
 
 
 class EnvironmentTransport(httpx.AsyncBaseTransport):
-    """Sends each request directly or through the proxy that the environment names for it, each way with its own pool.
+    """Sends each request directly or through the proxy that the environment defines for its URL.
 
-    httpx itself looks at ``HTTP_PROXY`` and its like only when it makes the transport, and then for loopback hosts too:
-    a mock on 127.0.0.1 would be asked for at a proxy that cannot see it.
+    httpx itself reads ``HTTP_PROXY`` and similar variables only when it creates a transport. It also uses the proxy for
+    loopback hosts, but a proxy cannot reach a mock on the 127.0.0.1 of this machine.
     """
 
     def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
-        """``tls`` gives the context for HTTPS, and is called only when there is HTTPS to do: it takes 20 ms to load."""
+        """Store ``tls``, which loads the context for HTTPS in 20 ms. It is called only when needed."""
         self._tls = tls
         self._ways: dict[tuple[str, str | None], httpx.AsyncHTTPTransport] = {}
 
@@ -28,12 +28,12 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
         way = (request.url.scheme, proxy)
         if way not in self._ways:
             needs_tls = request.url.scheme == "https" or (proxy or "").startswith("https:")
-            # A context without certificates trusts nobody, should TLS come up after all.
+            # An empty context, which is fast to create. It trusts no server if TLS is used after all.
             context = self._tls() if needs_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             try:
                 self._ways[way] = httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
             except (ImportError, ValueError) as error:
-                # SOCKS without the package for it, or a scheme that httpx does not know.
+                # A SOCKS proxy without the package for it, or a scheme that httpx does not support.
                 raise httpx.UnsupportedProtocol(f"the environment's proxy cannot be used: {error}") from error
         return await self._ways[way].handle_async_request(request)
 
@@ -44,7 +44,7 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
 
 
 def environment_proxy(url: httpx.URL) -> str | None:
-    """Return the URL of the proxy that the environment names for ``url``; None to go directly."""
+    """Return the proxy URL that the environment defines for ``url``; None to connect directly."""
     if is_loopback(url.host) or proxy_bypass(url.host):
         return None
     proxies = getproxies()

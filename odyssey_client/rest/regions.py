@@ -1,4 +1,4 @@
-"""How far away each region is: all are pinged at once, and none of it may hold up or fail a connection."""
+"""Measurement of region latencies. All regions are pinged in parallel; a failed ping never fails a connection."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from odyssey_client.rest.transport import Transport
 logger = logging.getLogger("odyssey_client")
 
 NO_ANSWER_MS = 9999.0
-"""What stands for a region that did not answer in time (protocol.md section 2)."""
+"""The latency of a region that did not respond in time (protocol.md section 2)."""
 
 _CALL = "GET /regions"
 
 
 async def measure(transport: Transport) -> dict[str, float]:
-    """Return the time each region takes to answer, by region id, in milliseconds; `NO_ANSWER_MS` for one that does not.
+    """Return the latency of each region in milliseconds, by region id; `NO_ANSWER_MS` if it does not respond.
 
-    A region has ``AdvancedConfig.region_ping_timeout_s`` to answer, and all of this takes at most half as long again.
-    If the list of regions cannot be had or read, the result is empty: clients go on without. Authenticate first: this
-    limit is not meant for getting a token.
+    A region has ``AdvancedConfig.region_ping_timeout_s`` to respond. The whole measurement takes at most 1.5 times as
+    long. If the list of regions is unavailable or invalid, the result is empty. Authenticate first: the time limit is
+    too short to request a token as well.
     """
     limit = transport.config.advanced.region_ping_timeout_s
     latencies: dict[str, float] = {}
@@ -36,14 +36,14 @@ async def measure(transport: Transport) -> dict[str, float]:
                 for region, url in regions.items():
                     pings.create_task(_ping(transport, region, url, latencies), name=f"odyssey ping {region}")
     except TimeoutError:
-        logger.debug("%s and pings took longer than %g s; %d regions known", _CALL, limit * 1.5, len(latencies))
+        logger.debug("%s and the pings took longer than %g s; %d regions known", _CALL, limit * 1.5, len(latencies))
     except OdysseyError as error:
-        logger.debug("going on without regions: %s", error)
+        logger.debug("connecting without region latencies: %s", error)
     return latencies
 
 
 def _read(answer: JSON) -> dict[str, str]:
-    """Return the ping URL by region id."""
+    """Return the ping URL of each region, by region id."""
     regions: dict[str, str] = {}
     for region in Fields(answer, _CALL).objects("regions"):
         url = region.text("ping_url")
@@ -57,7 +57,7 @@ def _can_be_asked(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:  # no such port, or no such IPv6 address
+    except ValueError:  # an invalid port or IPv6 address
         return False
 
 
@@ -68,7 +68,7 @@ async def _ping(transport: Transport, region: str, url: str, latencies: dict[str
         async with clock.timeout(transport.config.advanced.region_ping_timeout_s):
             answered = await transport.ping(url)
     except (TimeoutError, OdysseyConnectionError) as error:
-        logger.debug("region %s does not answer: %s", region, str(error) or "too slow")
+        logger.debug("region %s did not respond to the ping: %s", region, str(error) or "timed out")
     else:
         if answered:
             latencies[region] = min((clock.monotonic() - started) * 1000, NO_ANSWER_MS)

@@ -1,7 +1,7 @@
-"""One file over as many connections as it takes: each goes on where the one before broke off.
+"""Resumable HTTP downloads: after a lost connection, the next request continues at the first missing byte.
 
-A part is only added to what is there already if the service vouches that it is of the same file (``If-Range``, and
-`ranges`); else the file is fetched anew. So the bytes are those of one file, or there are none.
+A part is appended only if the service confirms that it belongs to the same version of the file (``If-Range``, and
+`ranges`). Otherwise the download starts again from the first byte.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from odyssey_client.rest.retries import may_pass, retry_after
 from odyssey_client.rest.transport import Transport, without_query
 
 BUFFER_BYTES = 2**20
-"""How much is gathered before it is written."""
+"""The number of bytes that are buffered before a write."""
 MAX_REDIRECTS = 5
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -27,19 +27,19 @@ _IDENTITY = {"Accept-Encoding": "identity"}
 
 
 class Sink(Protocol):
-    """Where the bytes go."""
+    """The destination of the bytes."""
 
     async def write(self, content: bytes) -> None:
-        """Add ``content`` at the end."""
+        """Append ``content``."""
         ...
 
     async def restart(self) -> None:
-        """Forget all that was written."""
+        """Discard everything that was written."""
         ...
 
 
-class _Interrupted(Exception):  # noqa: N818 - not an error yet: another try may do
-    """No answer came, or not all of it."""
+class _Interrupted(Exception):  # noqa: N818 - a signal to retry, not an error
+    """An attempt failed, and another one may succeed."""
 
     def __init__(self, error: OdysseyError) -> None:
         super().__init__(str(error))
@@ -47,7 +47,7 @@ class _Interrupted(Exception):  # noqa: N818 - not an error yet: another try may
 
 
 class Fetch:
-    """Brings the file behind a URL into a sink."""
+    """Downloads the file at a URL into a sink."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class Fetch:
         locate: Callable[[], Awaitable[str]],
         report: Callable[[int, int | None], Awaitable[None]],
     ) -> None:
-        """Make one; nothing is sent yet.
+        """Store the arguments. `run` sends the requests.
 
         Args:
-            transport: The way out.
-            sink: Where the bytes go.
-            what: What is fetched, for messages.
-            locate: Finds a URL that is good now: once at first, and again when one is refused with 403.
-            report: Told how many bytes have come, and of how many if that is known; the former only grows.
+            transport: The HTTP transport.
+            sink: The destination of the bytes.
+            what: A description of the file for messages.
+            locate: Returns a valid URL. It is called once at the start, and again when the URL expires (403).
+            report: Called with the number of bytes received, which only grows, and the file size if it is known.
         """
         self._transport = transport
         self._sink = sink
@@ -80,14 +80,14 @@ class Fetch:
         self._total: int | None = None
         self._validator: str | None = None
         self._furthest = 0
-        """The most that was ever received, which `_received` is not after a new beginning."""
+        """The largest value of `_received` so far; `_received` itself restarts at 0 with the download."""
 
     async def run(self) -> int:
-        """Fetch all of it; return its size.
+        """Download the whole file and return its size.
 
         Raises:
-            DownloadError: the service does not give it or breaks the rules, or too many tries in a row brought nothing.
-            OdysseyError: what the sink, or finding a URL, raised.
+            DownloadError: the response is an error or violates HTTP, or too many attempts in a row got no new bytes.
+            OdysseyError: the sink or ``locate`` raised it.
         """
         self._url = await self._locate()
         retries = 0
@@ -96,7 +96,7 @@ class Fetch:
             try:
                 if await self._try():
                     return self._received
-                continue  # it comes in parts
+                continue  # the service sent only a part: request the next one at once
             except _Interrupted as interrupted:
                 error = interrupted.error
             if self._furthest > furthest:
@@ -108,7 +108,7 @@ class Fetch:
             retries += 1
 
     async def _try(self) -> bool:
-        """Ask once for what is missing; tell whether all is there now."""
+        """Request the missing bytes once; return whether the file is complete."""
         answer = await self._ask()
         if answer.status_code == 403 and not self._is_url_new:
             await answer.aclose()
@@ -125,11 +125,11 @@ class Fetch:
         if body.end is None:
             return True
         if self._received < body.end:
-            raise _Interrupted(ServiceUnreachableError(f"the answer ended {body.end - self._received} bytes early"))
+            raise _Interrupted(ServiceUnreachableError(f"the response ended {body.end - self._received} bytes early"))
         return self._received == self._total
 
     async def _ask(self) -> httpx.Response:
-        """Get the headers of an answer, at the end of all redirects."""
+        """Send the request, follow redirects, and return the response before its body is read."""
         validator = self._condition()
         headers = _IDENTITY if validator is None else _IDENTITY | range_headers(self._received, validator)
         url = self._url
@@ -144,7 +144,7 @@ class Fetch:
         raise self._refused(f"more than {MAX_REDIRECTS} redirects, the last to {without_query(url)}")
 
     async def _read_headers(self, answer: httpx.Response) -> Body | None:
-        """Make ready for the bytes of ``answer``; None if none are missing."""
+        """Prepare for the body of ``answer``; return None if no bytes are missing."""
         status, headers, validator = answer.status_code, answer.headers, self._condition()
         try:
             if status == 200:
@@ -154,16 +154,16 @@ class Fetch:
             elif status == 416 and validator is not None:
                 if is_past_end(headers, self._received):
                     return None
-                self._validator = None  # the next try begins anew
+                self._validator = None  # the next attempt requests the whole file
                 raise _Interrupted(ServiceUnreachableError(str(_failure(answer))))
             elif may_pass(error := _failure(answer)):
                 raise _Interrupted(error)
             else:
                 raise self._refused(str(error), status=status) from error
         except RangeError as wrong:
-            raise self._refused(f"the service answers against the rules of HTTP: {wrong}") from wrong
+            raise self._refused(f"the response violates HTTP: {wrong}") from wrong
         if (encoding := headers.get("Content-Encoding", "identity").lower()) != "identity":
-            raise self._refused(f"it comes encoded as {excerpt(encoding, 40)!r} where identity was asked for")
+            raise self._refused(f"expected Content-Encoding identity, got {excerpt(encoding, 40)!r}")
         if body.start < self._received:
             self._received = 0
             await self._sink.restart()
@@ -176,7 +176,7 @@ class Fetch:
             while chunk := await self._within_limit(anext(content, b"")):
                 self._received += len(chunk)
                 if body.end is not None and self._received > body.end:
-                    raise self._refused(f"more bytes came than the {body.end} that were announced")
+                    raise self._refused(f"received more than the {body.end} bytes that the headers announced")
                 self._buffer += chunk
                 if len(self._buffer) >= BUFFER_BYTES:
                     await self._flush()
@@ -195,7 +195,7 @@ class Fetch:
         except TimeoutError as error:
             raise _Interrupted(
                 ServiceUnreachableError(
-                    f"{without_query(self._url)} sent nothing for {self._limit:g} s; the limit is "
+                    f"{without_query(self._url)} sent no data for {self._limit:g} s; the limit is "
                     "AdvancedConfig(request_timeout_s=...)",
                     code="request_timeout",
                 )
@@ -204,10 +204,10 @@ class Fetch:
             raise _Interrupted(error) from error
         except httpx.HTTPError as error:
             why = excerpt(str(error)) or type(error).__name__
-            raise _Interrupted(ServiceUnreachableError(f"the connection broke: {why}")) from error
+            raise _Interrupted(ServiceUnreachableError(f"the connection was lost: {why}")) from error
 
     def _condition(self) -> str | None:
-        """On what a part may be asked for; None where all of the file has to come."""
+        """Return the validator for a range request; None to request the whole file."""
         return self._validator if self._received else None
 
     async def _flush(self) -> None:
@@ -225,13 +225,13 @@ class Fetch:
             raise self._refused(f"expected an http or https URL, got {without_query(url)!r}")
 
     def _refused(self, why: str, *, status: int | None = None) -> DownloadError:
-        return DownloadError(f"{self._what} could not be fetched: {why}", status=status)
+        return DownloadError(f"Could not download {self._what}: {why}", status=status)
 
     def _given_up(self, retries: int, error: OdysseyError) -> DownloadError:
         of = "" if self._total is None else f" of {self._total}"
-        tries = f", and {retries} retries brought nothing more" if retries else ""
+        tries = f", and {retries} retries received no more" if retries else ""
         return DownloadError(
-            f"{self._what} could not be fetched whole: {self._furthest}{of} bytes came{tries}. The last time: {error}",
+            f"Download of {self._what} is incomplete: received {self._furthest}{of} bytes{tries}. Last error: {error}",
             code="download_interrupted",
             status=error.status,
             retryable=error.retryable,
@@ -247,5 +247,5 @@ def _failure(answer: httpx.Response) -> OdysseyError:
 def _joined(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
-    except ValueError:  # such as half an IPv6 address
+    except ValueError:  # such as an incomplete IPv6 address
         return location

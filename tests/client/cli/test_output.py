@@ -59,7 +59,7 @@ def test_sizes_are_short(count: int, shown: str) -> None:
             "Set the environment",
         ),
         (
-            DownloadError("cat.mp4 is there already: choose another path, or pass overwrite=True to replace it."),
+            DownloadError("cat.mp4 already exists: choose another path, or pass overwrite=True to replace it."),
             "--overwrite",
         ),
         (

@@ -130,6 +130,6 @@ async def test_a_directory_that_is_not_there_is_told(
     result = await run("recordings", "download", stream_id, "--to", f"{tmp_path}/missing/")
     assert (result.exit_code, result.stderr) == (
         1,
-        f"Error: There is no directory {tmp_path}/missing. Make it first.\n",
+        f"Error: Directory {tmp_path}/missing does not exist. Create it first.\n",
     )
     assert names(tmp_path) == []

@@ -130,7 +130,7 @@ async def test_a_stream_that_is_still_on_has_no_video_yet(
 ) -> None:
     await odyssey_client.connect()
     stream_id = await odyssey_client.start_stream("A cat")
-    with pytest.raises(DownloadError, match=f"Stream {stream_id} has no video: it is still on") as caught:
+    with pytest.raises(DownloadError, match=f"Stream {stream_id} has no video: it is still live") as caught:
         await odyssey_client.download_recording(stream_id, tmp_path)
     assert caught.value.code == "no_such_artifact"
     await odyssey_client.end_stream()
@@ -149,7 +149,7 @@ async def test_what_cannot_be_is_refused_before_anything_is_sent(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
 ) -> None:
     (tmp_path / "cat.mp4").write_bytes(b"mine")
-    with pytest.raises(DownloadError, match="is there already"):
+    with pytest.raises(DownloadError, match="already exists"):
         await odyssey_client.download_recording("stream-1", tmp_path / "cat.mp4")
     with pytest.raises(OdysseyConfigError, match="artifact must be one of"):
         await odyssey_client.download_recording("stream-1", tmp_path, artifact="film")  # type: ignore[arg-type]  # wrong

@@ -1,4 +1,4 @@
-"""A service of raw HTTP on a real socket that answers as a test says, and a client's transport to it."""
+"""Fixtures for REST tests: a scripted HTTP server on a real socket, and a client transport that uses it."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ API_KEY = "ody_conftest_key"
 
 @dataclass
 class Asked:
-    """A request as the service got it."""
+    """A request that the service received."""
 
     call: str
     headers: dict[str, str]
@@ -31,7 +31,7 @@ class Asked:
 
 @dataclass
 class Answer:
-    """What the service says to it. ``until`` holds it back; ``raw`` replaces HTTP by these bytes."""
+    """A response of the service. ``until`` delays it until the event; ``raw`` is sent in place of a response."""
 
     status: int = 200
     body: Any = None
@@ -44,7 +44,10 @@ type Script = Answer | list[Answer] | Callable[[Asked], Awaitable[Answer]]
 
 
 class Service:
-    """Answers by ``POST /path``: always the same, one of a list in turn (the last stays), or what a function gives."""
+    """An HTTP server with a script per call, such as ``POST /path``.
+
+    The script is one answer, a list of answers (the last is repeated), or a function that returns the answer.
+    """
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
@@ -60,7 +63,7 @@ class Service:
         return [asked for asked in self.asked if call in {None, asked.call}]
 
     def change(self, call: str, change: dict[str, Any]) -> None:
-        """Let the answer have these fields instead of its own."""
+        """Replace fields in the body of the answer to ``call``."""
         right = self.script[call]
         assert isinstance(right, Answer)
         self.script[call] = Answer(body={**right.body, **change})
@@ -134,7 +137,7 @@ class Service:
 
 
 async def _happens(event: asyncio.Event, reader: asyncio.StreamReader) -> bool:
-    """Wait for ``event``; False if the client goes away first."""
+    """Wait for ``event``; return False if the client disconnects or sends data first."""
     waiters = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(reader.read(1))]
     _, pending = await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
     for waiter in pending:
@@ -144,7 +147,7 @@ async def _happens(event: asyncio.Event, reader: asyncio.StreamReader) -> bool:
 
 
 class VirtualClock:
-    """Time that passes only by sleeping, at once; time limits are real, as what they limit is a real socket."""
+    """A clock whose sleeps return at once and advance its time. Its timeouts are real, because the sockets are real."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -168,7 +171,7 @@ class VirtualClock:
 
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
-    """The service, on a port of its own; at the end no connection may be left and no task of a client's."""
+    """Start a service on its own port; fail if a connection or a client's task is left at the end."""
     before = asyncio.all_tasks()
     service = Service()
     async with await asyncio.start_server(service.serve, "127.0.0.1", 0) as server:
@@ -188,7 +191,7 @@ type MakeTransport = Callable[..., Transport]
 
 @pytest.fixture
 async def make(service: Service, clock: VirtualClock) -> AsyncIterator[MakeTransport]:
-    """Make a transport; keywords are those of `AdvancedConfig`, and ``api_key``, ``api_url``, ``clock``."""
+    """Return a function that makes transports. Its keywords include those of `AdvancedConfig`."""
     made: list[Transport] = []
 
     def make(
@@ -210,12 +213,12 @@ def transport(make: MakeTransport) -> Transport:
 
 @pytest.fixture
 async def server() -> AsyncIterator[FileServer]:
-    """A server of one file."""
+    """Start a server of one file."""
     async with file_server() as server:
         yield server
 
 
 @pytest.fixture
 def downloads(server: FileServer, make: MakeTransport) -> Downloads:
-    """Downloads over a transport of their own."""
+    """Return downloads that use their own transport."""
     return Downloads(make())

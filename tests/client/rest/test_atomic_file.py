@@ -1,4 +1,4 @@
-"""A file that has its name only when it is whole."""
+"""Tests of atomic file writes."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def test_it_is_hidden_until_it_is_whole(tmp_path: Path) -> None:
+def test_file_is_hidden_until_commit(tmp_path: Path) -> None:
     file = part(tmp_path / "cat.mp4")
     file.open()
     file.write(b"half")
@@ -31,7 +31,7 @@ def test_it_is_hidden_until_it_is_whole(tmp_path: Path) -> None:
     assert (tmp_path / "cat.mp4").read_bytes() == b"half a cat"
 
 
-def test_what_is_not_committed_is_removed(tmp_path: Path) -> None:
+def test_uncommitted_file_is_removed_on_close(tmp_path: Path) -> None:
     file = part(tmp_path / "cat.mp4")
     file.open()
     file.write(b"half")
@@ -40,7 +40,7 @@ def test_what_is_not_committed_is_removed(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_a_new_beginning_forgets_what_was_written(tmp_path: Path) -> None:
+def test_restart_discards_written_content(tmp_path: Path) -> None:
     file = part(tmp_path / "cat.mp4")
     file.open()
     file.write(b"another, longer one")
@@ -51,7 +51,7 @@ def test_a_new_beginning_forgets_what_was_written(tmp_path: Path) -> None:
     assert (tmp_path / "cat.mp4").read_bytes() == b"a cat"
 
 
-def test_it_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+def test_committed_file_has_default_permissions(tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(b"")
     file = part(tmp_path / "cat.mp4")
     file.open()
@@ -60,7 +60,7 @@ def test_it_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "cat.mp4").stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
 
 
-def test_two_with_one_hidden_name_do_not_meet(tmp_path: Path) -> None:
+def test_files_with_same_hidden_name_stay_separate(tmp_path: Path) -> None:
     one, other = part(tmp_path / "one"), part(tmp_path / "other")
     one.open()
     other.open()
@@ -72,16 +72,16 @@ def test_two_with_one_hidden_name_do_not_meet(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"one": b"1", "other": b"2"}
 
 
-def test_a_file_that_is_there_is_left_alone_and_nothing_begun(tmp_path: Path) -> None:
+def test_existing_file_is_kept_without_overwrite(tmp_path: Path) -> None:
     (tmp_path / "cat.mp4").write_bytes(b"mine")
-    with pytest.raises(DownloadError, match=r"cat\.mp4 is there already: .* overwrite=True") as caught:
+    with pytest.raises(DownloadError, match=r"cat\.mp4 already exists: .* overwrite=True") as caught:
         part(tmp_path / "cat.mp4").open()
     assert caught.value.code == "file_exists"
     assert names(tmp_path) == ["cat.mp4"]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_file_that_comes_meanwhile_is_replaced_only_if_that_was_asked_for(tmp_path: Path, overwrite: bool) -> None:
+def test_file_created_before_commit_needs_overwrite(tmp_path: Path, overwrite: bool) -> None:
     target = tmp_path / "cat.mp4"
     file = part(target, overwrite=overwrite)
     file.open()
@@ -90,27 +90,25 @@ def test_a_file_that_comes_meanwhile_is_replaced_only_if_that_was_asked_for(tmp_
     if overwrite:
         file.commit()
     else:
-        with pytest.raises(DownloadError, match="is there already"):
+        with pytest.raises(DownloadError, match="already exists"):
             file.commit()
     file.close()
     assert names(tmp_path) == ["cat.mp4"]
     assert target.read_bytes() == (b"new" if overwrite else b"mine")
 
 
-def test_what_is_no_regular_file_and_comes_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+def test_fifo_created_before_commit_is_not_replaced(tmp_path: Path) -> None:
     target = tmp_path / "cat.mp4"
     file = part(target, overwrite=True)
     file.open()
     os.mkfifo(target)
-    with pytest.raises(DownloadError, match="no regular file"):
+    with pytest.raises(DownloadError, match="not a regular file"):
         file.commit()
     file.close()
     assert stat.S_ISFIFO(target.stat().st_mode)
 
 
-def test_without_hard_links_it_is_renamed_and_still_replaces_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_commit_without_hard_links_never_replaces_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
@@ -120,16 +118,16 @@ def test_without_hard_links_it_is_renamed_and_still_replaces_nothing(
         file.open()
     first.write(b"first")
     first.commit()
-    with pytest.raises(DownloadError, match="is there already"):
+    with pytest.raises(DownloadError, match="already exists"):
         second.commit()
     for file in (first, second):
         file.close()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"cat.mp4": b"first"}
 
 
-def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path) -> None:
+def test_existing_fifo_is_never_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(DownloadError, match="no regular file"):
+    with pytest.raises(DownloadError, match="not a regular file"):
         part(tmp_path / "pipe", overwrite=True).open()
     assert names(tmp_path) == ["pipe"]
 
@@ -137,12 +135,12 @@ def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("missing/cat.mp4", r"No such file or directory\. Make its directory first"),
-        ("file/cat.mp4", "one of the directories in the path is a file"),
+        ("missing/cat.mp4", r"No such file or directory\. Create its directory first"),
+        ("file/cat.mp4", "a parent of the path is not a directory"),
         ("x" * 300, r"File name too long\. Choose a shorter name"),
     ],
 )
-def test_a_path_that_cannot_be_is_told_with_what_to_do(tmp_path: Path, path: str, expected: str) -> None:
+def test_error_of_invalid_path_suggests_remedy(tmp_path: Path, path: str, expected: str) -> None:
     (tmp_path / "file").write_bytes(b"")
     file = part(tmp_path / path)
     with pytest.raises(DownloadError, match=f"(?i)Cannot write {tmp_path}.*{expected}") as caught:
@@ -153,28 +151,28 @@ def test_a_path_that_cannot_be_is_told_with_what_to_do(tmp_path: Path, path: str
     assert names(tmp_path) == ["file"]
 
 
-def test_a_directory_that_cannot_be_written_in_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_directory_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))  # root may write anywhere
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))  # root can write everywhere
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(DownloadError, match=r"Permission denied\. Choose a directory that you may write in\."):
+    with pytest.raises(DownloadError, match=r"Permission denied\. Choose a directory that you can write to\."):
         part(tmp_path / "cat.mp4").open()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk_is_reported_with_remedy(tmp_path: Path) -> None:
     file = part(tmp_path / "cat.mp4")
     file.open()
     with Path("/dev/full").open("wb", buffering=0) as full:
         os.dup2(full.fileno(), file._opened().fileno())
-    with pytest.raises(DownloadError, match=r"No space left on device\. Make room on that disk"):
+    with pytest.raises(DownloadError, match=r"No space left on device\. Free space on that disk"):
         file.write(b"x" * 4096)
     file.close()
     assert names(tmp_path) == []
 
 
-def test_a_hidden_file_that_cannot_be_removed_is_in_the_log(
+def test_failed_removal_of_hidden_file_is_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -184,4 +182,4 @@ def test_a_hidden_file_that_cannot_be_removed_is_in_the_log(
     file.open()
     monkeypatch.setattr(Path, "unlink", refuse)
     file.close()
-    assert "abc.part is left over of a download and could not be removed" in caplog.text
+    assert "abc.part: could not remove the partial download" in caplog.text

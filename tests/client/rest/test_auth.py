@@ -1,4 +1,4 @@
-"""The access token: the vendor's words for a refused key, renewal in time and once, and waiters that go away."""
+"""Tests of access tokens: messages for rejected keys, early and shared renewal, and cancelled callers."""
 
 import asyncio
 
@@ -29,7 +29,7 @@ MALFORMED_HINT = "check that the key was copied whole, without quotes"
         ),
     ],
 )
-async def test_a_refused_key_is_told_in_the_vendors_words(
+async def test_rejected_key_raises_vendor_message(
     status: int, detail: object, message: str, code: str, service: Service, transport: Transport
 ) -> None:
     service.script[TOKEN] = Answer(status, {"detail": detail})
@@ -41,16 +41,14 @@ async def test_a_refused_key_is_told_in_the_vendors_words(
     assert not error.retryable
 
 
-async def test_the_reason_of_a_denied_key_stands_below_the_vendors_words_in_a_traceback(
-    service: Service, transport: Transport
-) -> None:
+async def test_denied_key_error_has_reason_note(service: Service, transport: Transport) -> None:
     service.script[TOKEN] = Answer(403, {"detail": "Account suspended"})
     with pytest.raises(OdysseyAuthError) as caught:
         await transport.authenticate()
     assert caught.value.__notes__ == ["The service says: Account suspended"]
 
 
-async def test_a_key_that_the_service_repeats_is_blanked_out(service: Service, transport: Transport) -> None:
+async def test_key_in_error_response_is_masked(service: Service, transport: Transport) -> None:
     faults = [{"loc": ["body", "api_key"], "msg": f"{API_KEY} is bad", "input": {"api_key": API_KEY}}]
     service.script[TOKEN] = Answer(422, {"detail": faults})
     with pytest.raises(OdysseyAuthError, match=r"\*\*\* is bad") as caught:
@@ -58,7 +56,7 @@ async def test_a_key_that_the_service_repeats_is_blanked_out(service: Service, t
     assert API_KEY not in f"{caught.value} {caught.value.detail!r}"
 
 
-async def test_any_other_failure_of_the_call_is_no_matter_of_the_key(service: Service, transport: Transport) -> None:
+async def test_other_error_status_raises_api_error(service: Service, transport: Transport) -> None:
     service.script[TOKEN] = Answer(503, {"detail": "Restarting"})
     with pytest.raises(OdysseyApiError, match="HTTP 503 Service Unavailable: Restarting"):
         await transport.authenticate()
@@ -77,7 +75,7 @@ async def test_any_other_failure_of_the_call_is_no_matter_of_the_key(service: Se
         ({"access_token": "s3cret"}, "expires_in", "a number, 0 or more", "nothing or null"),
     ],
 )
-async def test_an_answer_of_the_wrong_shape_names_path_expected_and_came(
+async def test_malformed_response_error_names_path_and_kinds(
     answer: object, path: str, expected: str, got: str, service: Service, transport: Transport
 ) -> None:
     service.script[TOKEN] = Answer(body=answer)
@@ -89,7 +87,7 @@ async def test_an_answer_of_the_wrong_shape_names_path_expected_and_came(
 
 
 @pytest.mark.parametrize(("lifetime", "good_for"), [(3600, 3540), (100, 50), (0, 0)])
-async def test_a_token_is_renewed_a_minute_early_or_half_way_if_that_is_later(
+async def test_token_is_renewed_minute_before_expiry(
     lifetime: int, good_for: int, service: Service, transport: Transport, clock: VirtualClock
 ) -> None:
     service.script[TOKEN] = Answer(body={"access_token": "a", "expires_in": lifetime})
@@ -104,7 +102,7 @@ async def test_a_token_is_renewed_a_minute_early_or_half_way_if_that_is_later(
 
 
 class Renewals:
-    """Renewals that end when the test says so."""
+    """Token renewals that the test completes."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -138,7 +136,7 @@ async def turns(number: int = 5) -> None:
         await VirtualClock().sleep(0)
 
 
-async def test_however_many_wait_there_is_one_renewal() -> None:
+async def test_concurrent_callers_share_one_renewal() -> None:
     renew = Renewals()
     waiters = await waiting(AccessToken(renew, VirtualClock()), 5)
     renew.go.set()
@@ -146,7 +144,7 @@ async def test_however_many_wait_there_is_one_renewal() -> None:
     assert renew.begun == 1
 
 
-async def test_a_failed_renewal_fails_all_who_waited_and_the_next_tries_again() -> None:
+async def test_failed_renewal_fails_all_waiting_callers() -> None:
     renew = Renewals()
     token = AccessToken(renew, VirtualClock())
     waiters = await waiting(token, 3)
@@ -157,7 +155,7 @@ async def test_a_failed_renewal_fails_all_who_waited_and_the_next_tries_again() 
     assert await token.get() == "access-2"
 
 
-async def test_a_waiter_that_is_cancelled_does_not_cancel_the_renewal_for_the_others() -> None:
+async def test_cancelled_caller_does_not_cancel_shared_renewal() -> None:
     renew = Renewals()
     first, second, third = await waiting(AccessToken(renew, VirtualClock()), 3)
     first.cancel()
@@ -169,7 +167,7 @@ async def test_a_waiter_that_is_cancelled_does_not_cancel_the_renewal_for_the_ot
     assert renew.cancelled == 0
 
 
-async def test_when_nobody_waits_any_longer_the_renewal_ends_and_leaves_no_task() -> None:
+async def test_renewal_without_callers_is_cancelled() -> None:
     before = asyncio.all_tasks()
     renew = Renewals()
     token = AccessToken(renew, VirtualClock())
@@ -183,7 +181,7 @@ async def test_when_nobody_waits_any_longer_the_renewal_ends_and_leaves_no_task(
     assert await token.get() == "access-2"
 
 
-async def test_who_comes_while_an_abandoned_renewal_ends_gets_a_new_one() -> None:
+async def test_caller_after_cancelled_renewal_starts_another() -> None:
     renew = Renewals()
     token = AccessToken(renew, VirtualClock())
     (first,) = await waiting(token, 1)
@@ -199,7 +197,7 @@ async def test_who_comes_while_an_abandoned_renewal_ends_gets_a_new_one() -> Non
     assert first.cancelled()
 
 
-async def test_discarding_an_old_token_keeps_a_newer_one() -> None:
+async def test_discarding_old_token_keeps_newer_token() -> None:
     renew = Renewals()
     renew.go.set()
     token = AccessToken(renew, VirtualClock())
@@ -210,5 +208,5 @@ async def test_discarding_an_old_token_keeps_a_newer_one() -> None:
     assert token.current == new == "access-2"
 
 
-def test_a_token_is_not_in_its_repr() -> None:
+def test_token_value_is_not_in_repr() -> None:
     assert "s3cret" not in repr(Token("s3cret", 60))

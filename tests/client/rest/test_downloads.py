@@ -1,4 +1,4 @@
-"""Files over real sockets: what is asked for, told and left on the disk."""
+"""Tests of downloads over real sockets: requests, progress, and files on disk."""
 
 import asyncio
 import logging
@@ -14,17 +14,17 @@ from tests.support.file_server import FILE, FileServer, Turn, file_server
 
 from .conftest import API_KEY, MakeTransport
 
-# The way it goes.
+# Successful downloads.
 
 
-async def test_the_file_is_what_the_service_has(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
+async def test_downloaded_file_equals_served_file(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     assert await fetched(downloads, server, tmp_path) == FILE
     (asked,) = server.asked
     assert asked["accept-encoding"] == "identity"
     assert "range" not in asked
 
 
-async def test_the_host_of_the_file_gets_no_credentials_and_no_log_its_signature(
+async def test_credentials_and_signature_are_not_leaked(
     downloads: Downloads,
     server: FileServer,
     tmp_path: Path,
@@ -38,7 +38,7 @@ async def test_the_host_of_the_file_gets_no_credentials_and_no_log_its_signature
     assert "s3cret" not in caplog.text
 
 
-async def test_a_file_without_a_byte_is_a_file(make: MakeTransport, tmp_path: Path) -> None:
+async def test_empty_file_is_downloaded(make: MakeTransport, tmp_path: Path) -> None:
     told: list[DownloadProgress] = []
     async with file_server(b"") as server:
         downloads = Downloads(make())
@@ -48,7 +48,7 @@ async def test_a_file_without_a_byte_is_a_file(make: MakeTransport, tmp_path: Pa
 
 
 @pytest.mark.parametrize("turn", [Turn(chunked=True), Turn(headers={"Content-Length": None})])
-async def test_without_a_content_length_it_is_read_to_the_end(
+async def test_file_without_content_length_is_complete(
     turn: Turn, downloads: Downloads, server: FileServer, tmp_path: Path
 ) -> None:
     server.plan = [turn]
@@ -64,7 +64,7 @@ async def test_without_a_content_length_it_is_read_to_the_end(
         ("events", "stream-1.jsonl"),
     ],
 )
-async def test_in_a_directory_the_file_is_named_after_the_stream(
+async def test_file_in_directory_has_stream_name(
     artifact: str, name: str, downloads: Downloads, server: FileServer, tmp_path: Path
 ) -> None:
     async def look_up() -> Recording:
@@ -86,7 +86,7 @@ async def test_in_a_directory_the_file_is_named_after_the_stream(
         (".hidden", "hidden.mp4"),
     ],
 )
-async def test_no_stream_id_leads_out_of_the_directory(
+async def test_stream_id_cannot_escape_directory(
     stream_id: str, name: str, downloads: Downloads, server: FileServer, tmp_path: Path
 ) -> None:
     path = await downloads.fetch(DownloadRequest(stream_id, tmp_path), LookUp(server.url))
@@ -97,9 +97,7 @@ async def test_no_stream_id_leads_out_of_the_directory(
 # Progress.
 
 
-async def test_progress_only_grows_and_ends_with_the_whole(
-    downloads: Downloads, server: FileServer, tmp_path: Path
-) -> None:
+async def test_progress_grows_to_full_size(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     told: list[DownloadProgress] = []
     server.plan = [Turn(cut=200_000), Turn(ignore_range=True, cut=100_000), Turn(cut=50_000)]
     await downloads.fetch(request(tmp_path / "cat.mp4", on_progress=told.append), LookUp(server.url))
@@ -109,9 +107,7 @@ async def test_progress_only_grows_and_ends_with_the_whole(
     assert told[-1] == DownloadProgress(SIZE, SIZE)
 
 
-async def test_the_size_is_told_at_the_end_where_it_was_not_known(
-    downloads: Downloads, server: FileServer, tmp_path: Path
-) -> None:
+async def test_last_progress_has_size(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     told: list[DownloadProgress] = []
     server.plan = [Turn(chunked=True)]
     await downloads.fetch(request(tmp_path / "cat.mp4", on_progress=told.append), LookUp(server.url))
@@ -119,7 +115,7 @@ async def test_the_size_is_told_at_the_end_where_it_was_not_known(
     assert told[-1] == DownloadProgress(SIZE, SIZE)
 
 
-async def test_an_async_progress_is_waited_for(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
+async def test_async_progress_callback_is_awaited(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     told: list[int] = []
 
     async def on_progress(progress: DownloadProgress) -> None:
@@ -129,7 +125,7 @@ async def test_an_async_progress_is_waited_for(downloads: Downloads, server: Fil
     assert told[-1] == SIZE
 
 
-async def test_an_exception_of_progress_ends_the_download_and_is_raised(
+async def test_exception_of_progress_callback_is_raised(
     downloads: Downloads, server: FileServer, tmp_path: Path
 ) -> None:
     def on_progress(progress: DownloadProgress) -> None:
@@ -141,38 +137,34 @@ async def test_an_exception_of_progress_ends_the_download_and_is_raised(
     assert len(server.asked) == 1
 
 
-# The disk.
+# Files on disk.
 
 
-async def test_what_is_wrong_with_the_path_is_told_before_anything_is_sent(
+async def test_invalid_path_is_rejected_before_any_request(
     downloads: Downloads, server: FileServer, tmp_path: Path
 ) -> None:
     (tmp_path / "cat.mp4").write_bytes(b"mine")
     look_up = LookUp(server.url)
     for path, expected in [
-        ("cat.mp4", "is there already"),
+        ("cat.mp4", "already exists"),
         ("missing/cat.mp4", "No such file or directory"),
         ("é" * 200, "File name too long. Choose a shorter name"),
     ]:
         with pytest.raises(DownloadError, match=expected):
             await downloads.fetch(request(tmp_path / path), look_up)
-    with pytest.raises(DownloadError, match=r"There is no directory .*missing\. Make it first"):
+    with pytest.raises(DownloadError, match=r"Directory .*missing does not exist\. Create it first"):
         await downloads.fetch(DownloadRequest(STREAM, f"{tmp_path}/missing/"), look_up)
     assert (look_up.calls, server.asked) == (0, [])
     assert names(tmp_path) == ["cat.mp4"]
 
 
-async def test_a_file_is_replaced_where_that_was_asked_for(
-    downloads: Downloads, server: FileServer, tmp_path: Path
-) -> None:
+async def test_overwrite_replaces_existing_file(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "cat.mp4").write_bytes(b"old")
     await downloads.fetch(request(tmp_path / "cat.mp4", overwrite=True), LookUp(server.url))
     assert (tmp_path / "cat.mp4").read_bytes() == FILE
 
 
-async def test_a_download_that_fails_leaves_the_file_that_was_there(
-    downloads: Downloads, server: FileServer, tmp_path: Path
-) -> None:
+async def test_failed_download_keeps_existing_file(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "cat.mp4").write_bytes(b"old")
     server.plan = [Turn(cut=100_000), Turn(status=404)]
     with pytest.raises(DownloadError):
@@ -181,25 +173,21 @@ async def test_a_download_that_fails_leaves_the_file_that_was_there(
     assert names(tmp_path) == ["cat.mp4"]
 
 
-async def test_of_two_downloads_to_one_path_one_wins_and_the_other_says_so(
-    downloads: Downloads, server: FileServer, tmp_path: Path
-) -> None:
+async def test_second_download_to_same_path_fails(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     both = await asyncio.gather(
         *(downloads.fetch(request(tmp_path / "cat.mp4"), LookUp(server.url)) for _ in range(2)), return_exceptions=True
     )
     (lost,) = [result for result in both if isinstance(result, BaseException)]
     assert isinstance(lost, DownloadError)
-    assert "is there already" in str(lost)
+    assert "already exists" in str(lost)
     assert (tmp_path / "cat.mp4").read_bytes() == FILE
     assert names(tmp_path) == ["cat.mp4"]
 
 
-# The end of the caller.
+# Cancellation.
 
 
-async def test_a_cancelled_download_is_gone_when_the_cancellation_is_through(
-    downloads: Downloads, server: FileServer, tmp_path: Path
-) -> None:
+async def test_cancelled_download_leaves_no_file(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     server.plan = [Turn(stall=100_000)]
     download = asyncio.create_task(downloads.fetch(request(tmp_path / "cat.mp4"), LookUp(server.url)))
     await server.stalled.wait()
@@ -218,9 +206,9 @@ async def test_a_cancelled_download_is_gone_when_the_cancellation_is_through(
     [
         ({"path": None}, r"path must be a str or os\.PathLike, got NoneType"),
         ({"path": b"bytes"}, r"path must be a str or os\.PathLike, got bytes"),
-        ({"path": ""}, "not empty"),
+        ({"path": ""}, "a non-empty path"),
         ({"path": "a\0b"}, "without null characters"),
-        ({"path": "a\ud800b"}, "half surrogate pairs"),
+        ({"path": "a\ud800b"}, "unpaired surrogates"),
         ({"artifact": "film"}, "artifact must be one of video, preview, thumbnail, events, got 'film'"),
         ({"artifact": None}, "artifact must be one of"),
         ({"artifact": ["video"]}, "artifact must be one of .*, got list"),
@@ -228,6 +216,6 @@ async def test_a_cancelled_download_is_gone_when_the_cancellation_is_through(
         ({"on_progress": 1}, "on_progress must be a function, got int"),
     ],
 )
-def test_an_argument_that_cannot_be_used_is_named(wishes: dict[str, object], expected: str) -> None:
+def test_invalid_argument_is_named_in_error(wishes: dict[str, object], expected: str) -> None:
     with pytest.raises(OdysseyConfigError, match=expected):
-        DownloadRequest(**{"stream_id": STREAM, "path": "cat.mp4"} | wishes)  # type: ignore[arg-type]  # wrong on purpose
+        DownloadRequest(**{"stream_id": STREAM, "path": "cat.mp4"} | wishes)  # type: ignore[arg-type]  # invalid on purpose

@@ -1,4 +1,4 @@
-"""Any error answer gives a typed, readable error without a secret in it."""
+"""Tests of the conversion of HTTP error responses to exceptions."""
 
 import asyncio
 from typing import Any
@@ -57,7 +57,7 @@ def usage_error(detail: JSON, retry_after: float | None = None) -> OdysseyUsageE
 
 @given(st.integers(300, 599), bodies)
 @example(429, {"detail": {"error": "CONCURRENT_LIMIT_REACHED", "details": {"limit": 10**400}}})
-def test_any_status_and_body_give_an_odyssey_error_that_can_be_read(status: int, body: JSON) -> None:
+def test_any_error_response_gives_readable_odyssey_error(status: int, body: JSON) -> None:
     error = Failure("GET /x", status, detail_of(body, [API_KEY]), "r-1").error()
     assert isinstance(error, OdysseyError)
     assert str(error).isprintable()
@@ -67,7 +67,7 @@ def test_any_status_and_body_give_an_odyssey_error_that_can_be_read(status: int,
 
 
 @given(st.integers(200, 599), st.binary() | st.text().map(str.encode), st.sampled_from(["/auth/token", "/x"]))
-def test_any_bytes_at_all_give_an_odyssey_error_or_json(status: int, body: bytes, path: str) -> None:
+def test_any_bytes_give_json_or_odyssey_error(status: int, body: bytes, path: str) -> None:
     class Network:
         def http_transport(self) -> httpx.AsyncBaseTransport:
             return httpx.MockTransport(lambda request: httpx.Response(status, content=body + API_KEY.encode()))
@@ -119,7 +119,7 @@ def test_any_bytes_at_all_give_an_odyssey_error_or_json(status: int, body: bytes
         ("RATE_LIMITED", RateLimitError, {"retry_after_seconds": 3}, "retry_after_seconds", 3),
     ],
 )
-def test_each_usage_code_has_its_class_and_its_numbers(
+def test_usage_codes_have_classes_and_attributes(
     code: str, kind: type[OdysseyUsageError], details: dict[str, JSON], property_name: str, value: object
 ) -> None:
     error = usage_error(
@@ -140,7 +140,7 @@ def test_each_usage_code_has_its_class_and_its_numbers(
         {"message": "Maximum concurrent sessions (5) reached"},
     ],
 )
-def test_the_concurrent_limit_has_the_vendors_words_in_the_new_form_and_the_old(detail: JSON) -> None:
+def test_concurrent_limit_raises_vendor_message(detail: JSON) -> None:
     error = usage_error(detail)
     assert isinstance(error, ConcurrentLimitReachedError)
     assert str(error) == "Maximum concurrent sessions (5) reached"
@@ -148,13 +148,13 @@ def test_the_concurrent_limit_has_the_vendors_words_in_the_new_form_and_the_old(
     assert error.code == "CONCURRENT_LIMIT_REACHED"
 
 
-def test_an_unknown_code_keeps_its_code_and_message() -> None:
+def test_unknown_usage_code_keeps_code_and_message() -> None:
     error = usage_error({"error": "NEW_LIMIT", "message": "New"})
     assert type(error) is OdysseyUsageError
     assert (error.code, str(error)) == ("NEW_LIMIT", "New")
 
 
-def test_a_plain_429_of_a_proxy_that_says_when_to_come_back_is_a_rate_limit() -> None:
+def test_429_with_retry_after_is_rate_limit() -> None:
     error = usage_error("<html>", retry_after=7)
     assert isinstance(error, RateLimitError)
     assert (error.retry_after_seconds, error.retryable) == (7, True)
@@ -162,7 +162,7 @@ def test_a_plain_429_of_a_proxy_that_says_when_to_come_back_is_a_rate_limit() ->
 
 
 @pytest.mark.parametrize(("status", "retryable"), [(400, False), (403, False), (404, False), (500, True), (503, True)])
-def test_any_other_status_says_call_status_and_detail(status: int, retryable: bool) -> None:
+def test_error_message_has_call_status_and_detail(status: int, retryable: bool) -> None:
     error = Failure("GET /x", status, "why", "r").error()
     assert type(error) is OdysseyApiError
     assert str(error).startswith(f"GET /x: HTTP {status} ")
@@ -170,18 +170,18 @@ def test_any_other_status_says_call_status_and_detail(status: int, retryable: bo
     assert error.retryable is retryable
 
 
-def test_fastapis_list_of_faults_is_told_by_path() -> None:
+def test_fastapi_errors_are_listed_by_path() -> None:
     detail: JSON = [{"loc": ["body", "limit", 0], "msg": "too big", "type": "t"}, {"msg": "bare"}, "odd"]
     assert readable(detail) == "body.limit.0: too big; bare; odd"
 
 
 @given(json, st.lists(st.text(st.characters(exclude_characters="*"), min_size=1), max_size=3))
-def test_blanking_leaves_no_secret_in_any_string_or_key(value: JSON, secrets: list[str]) -> None:
+def test_secrets_are_masked_in_strings_and_keys(value: JSON, secrets: list[str]) -> None:
     assert not [text for text in texts(blanked(value, secrets)) if any(secret in text for secret in secrets)]
 
 
 @given(json)
-def test_blanking_leaves_the_rest_as_it_was(value: JSON) -> None:
+def test_masking_keeps_values_without_secrets(value: JSON) -> None:
     assert repr(blanked(value, ["no such secret"])) == repr(value)
 
 
@@ -195,7 +195,7 @@ def texts(value: JSON) -> list[str]:
     return []
 
 
-def test_what_nests_without_end_is_cut_off() -> None:
+def test_deeply_nested_detail_is_cut_off() -> None:
     deep: JSON = "bottom"
     for _ in range(5000):
         deep = [deep]

@@ -1,4 +1,4 @@
-"""Walking through a list that changes between two pages: nothing is lost, nothing comes twice, the order holds."""
+"""Tests of iteration over a paged list that changes between two pages."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from odyssey_client.errors import ServiceUnreachableError, UnexpectedResponseErr
 from odyssey_client.rest.paging import Page, walk
 
 type Change = tuple[int, Sequence[int]]
-"""How many items are added in front, and which are taken out, by their places."""
+"""The number of items added at the front, and the indexes of the removed items."""
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Changing:
     items: list[int]
     changes: list[Change] = field(default_factory=list)
     cap: int = 100
-    """The most items that the service gives out at a time."""
+    """The maximum page size of the service."""
     asked: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -32,7 +32,7 @@ class Changing:
 
     async def fetch(self, limit: int, offset: int) -> Page[int]:
         self.asked.append((limit, offset))
-        assert len(self.asked) < 1000, "it goes on for ever"
+        assert len(self.asked) < 1000, "expected fewer than 1000 requests"
         limit = min(limit, self.cap)
         page = Page(self.items[offset : offset + limit], limit, offset)
         added, taken = self.changes.pop(0) if self.changes else (0, ())
@@ -62,25 +62,23 @@ changes = st.lists(st.tuples(st.integers(0, 12), places), max_size=20)
 @given(count=st.integers(0, 40), changes=changes, page_size=st.integers(1, 7), cap=st.integers(2, 9))
 @example(count=3, changes=[(0, [0, 0])], page_size=2, cap=9)
 @example(count=9, changes=[(0, [0]), (0, [0, 0, 0]), (3, [1])], page_size=3, cap=9)
-def test_what_is_there_all_the_time_comes_once_and_in_order(
-    count: int, changes: list[Change], page_size: int, cap: int
-) -> None:
+def test_permanent_items_are_yielded_once_in_order(count: int, changes: list[Change], page_size: int, cap: int) -> None:
     listed = Changing(numbers(count), changes, cap)
     walked = listed.walked(page_size)
     assert len(set(walked)) == len(walked)
     assert listed.always <= set(walked)
     old = [item for item in walked if item <= count]
-    assert old == sorted(old, reverse=True), "newest first"
+    assert old == sorted(old, reverse=True), "expected the newest first"
 
 
 @given(count=st.integers(1, 40), added=st.lists(st.integers(0, 30), max_size=20), page_size=st.integers(1, 7))
-def test_what_is_added_meanwhile_changes_nothing(count: int, added: list[int], page_size: int) -> None:
+def test_items_added_meanwhile_are_left_out(count: int, added: list[int], page_size: int) -> None:
     listed = Changing(numbers(count), [(number, ()) for number in added])
     assert listed.walked(page_size) == numbers(count)
 
 
 @given(count=st.integers(0, 400), page_size=st.integers(1, 100))
-def test_a_list_that_does_not_change_is_walked_in_as_few_pages_as_overlap_allows(count: int, page_size: int) -> None:
+def test_unchanged_list_needs_fewest_pages(count: int, page_size: int) -> None:
     listed = Changing(numbers(count))
     assert listed.walked(page_size) == numbers(count)
     size = max(page_size, 2)
@@ -88,38 +86,38 @@ def test_a_list_that_does_not_change_is_walked_in_as_few_pages_as_overlap_allows
     assert {limit for limit, _ in listed.asked} == {size}
 
 
-def test_pages_overlap_by_one_and_a_short_one_is_the_last() -> None:
+def test_pages_overlap_by_one_item() -> None:
     listed = Changing(numbers(5))
     listed.walked(3)
     assert listed.asked == [(3, 0), (3, 2), (3, 4)]
 
 
-def test_where_the_list_has_become_shorter_it_goes_back_no_further_than_it_must() -> None:
+def test_shortened_list_is_searched_backwards() -> None:
     listed = Changing(numbers(20), [(0, ()), (0, ()), (0, ()), (0, [0])])
     assert listed.walked(4) == numbers(20)
     assert [offset for _, offset in listed.asked] == [0, 3, 6, 9, 12, 9, 12, 15, 18]
 
 
-def test_where_all_that_was_known_has_vanished_the_rest_is_taken_from_the_front() -> None:
+def test_walk_restarts_without_known_items() -> None:
     listed = Changing(numbers(9), [(0, [0, 0, 0])])
     assert listed.walked(3) == numbers(9)
 
 
-def test_a_list_that_empties_meanwhile_ends() -> None:
+def test_walk_ends_when_list_becomes_empty() -> None:
     listed = Changing(numbers(4), [(0, [0, 0, 0, 0])])
     assert listed.walked(2) == [4, 3]
 
 
-def test_an_item_that_vanishes_and_comes_back_behind_is_not_repeated() -> None:
+def test_item_that_returns_is_not_repeated() -> None:
     assert run([5, 4], [4, 3], [3, 5], [5]) == [5, 4, 3]
 
 
-def test_an_item_that_a_page_has_twice_comes_once() -> None:
+def test_duplicate_item_is_yielded_once() -> None:
     assert run([2, 2], [2, 1], [1]) == [2, 1]
 
 
 def run(*pages: list[int]) -> list[int]:
-    """Walk through these pages, whatever is asked for."""
+    """Walk through `pages`, which are returned in turn for any limit and offset."""
     given = iter(pages)
 
     async def fetch(limit: int, offset: int) -> Page[int]:
@@ -131,18 +129,20 @@ def run(*pages: list[int]) -> list[int]:
     return asyncio.run(walked())
 
 
-def test_a_service_that_begins_at_the_front_each_time_is_no_endless_walk() -> None:
+def test_service_that_ignores_offset_raises_error() -> None:
     async def fetch(limit: int, offset: int) -> Page[int]:
         return Page([2, 1], limit, 0)
 
     async def walked() -> list[int]:
         return [item async for item in walk(fetch, str, 2)]
 
-    with pytest.raises(UnexpectedResponseError, match="asked for the page from 1 on of a list and gave that from 0"):
+    with pytest.raises(
+        UnexpectedResponseError, match="a page that starts at offset 1, got one that starts at offset 0"
+    ):
         asyncio.run(walked())
 
 
-async def test_a_page_that_cannot_be_had_ends_the_walk_with_its_error() -> None:
+async def test_failed_page_request_raises_its_error() -> None:
     async def fetch(limit: int, offset: int) -> Page[int]:
         if offset:
             raise ServiceUnreachableError("gone")
@@ -154,7 +154,7 @@ async def test_a_page_that_cannot_be_had_ends_the_walk_with_its_error() -> None:
         await anext(walking)
 
 
-async def test_a_walk_that_is_left_asks_for_no_more_pages() -> None:
+async def test_closed_walk_requests_no_more_pages() -> None:
     listed = Changing(numbers(9))
     async with aclosing(walk(listed.fetch, str, 3)) as walking:
         async for item in walking:

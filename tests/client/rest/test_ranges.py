@@ -1,4 +1,4 @@
-"""Which bytes are asked for, and which answers are believed."""
+"""Tests of the headers of range requests and their responses."""
 
 import pytest
 
@@ -16,7 +16,7 @@ MODIFIED = "Sat, 21 Nov 2026 10:00:00 GMT"
 LATER = "Sat, 21 Nov 2026 10:00:01 GMT"
 
 
-def test_a_part_is_asked_for_on_condition_that_it_is_of_the_same_file() -> None:
+def test_range_request_has_if_range_condition() -> None:
     assert range_headers(100, '"v1"') == {"Range": "bytes=100-", "If-Range": '"v1"'}
 
 
@@ -37,7 +37,7 @@ def test_a_part_is_asked_for_on_condition_that_it_is_of_the_same_file() -> None:
         ({}, None),
     ],
 )
-def test_only_what_surely_names_the_file_is_a_condition(headers: dict[str, str], validator: str | None) -> None:
+def test_validator_is_strong_etag_or_date(headers: dict[str, str], validator: str | None) -> None:
     assert validator_of(headers) == validator
 
 
@@ -50,7 +50,7 @@ def test_only_what_surely_names_the_file_is_a_condition(headers: dict[str, str],
         ({"Content-Length": "9" * 30}, Body(0, None, None, None)),
     ],
 )
-def test_a_whole_answer_is_as_long_as_it_says(headers: dict[str, str], body: Body) -> None:
+def test_whole_body_has_content_length(headers: dict[str, str], body: Body) -> None:
     assert whole_body(headers) == body
 
 
@@ -64,28 +64,28 @@ def test_a_whole_answer_is_as_long_as_it_says(headers: dict[str, str], body: Bod
         ({"Content-Range": " bytes 4-6/* "}, None, Body(4, 7, None, '"v1"')),
     ],
 )
-def test_a_part_belongs_where_it_says(headers: dict[str, str], total: int | None, body: Body) -> None:
+def test_partial_body_has_content_range_position(headers: dict[str, str], total: int | None, body: Body) -> None:
     assert partial_body(headers, 4, total=total, validator='"v1"') == body
 
 
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
-        ({}, "Content-Range of bytes from 4 on, got ''"),
-        ({"Content-Type": "multipart/byteranges"}, "Content-Range of bytes from 4 on"),
-        ({"Content-Range": "bytes */10"}, "from 4 on"),
-        ({"Content-Range": "seconds 4-9/10"}, "from 4 on"),
-        ({"Content-Range": "bytes 5-9/10"}, "from 4 on"),
-        ({"Content-Range": "bytes 0-9/10"}, "from 4 on"),
-        ({"Content-Range": "bytes 4-3/10"}, "from 4 on"),
-        ({"Content-Range": "bytes 4-10/10"}, "from 4 on"),
-        ({"Content-Range": "bytes 4-9/11"}, "a file of 10 bytes, as before"),
+        ({}, "Content-Range that starts at byte 4, got ''"),
+        ({"Content-Type": "multipart/byteranges"}, "Content-Range that starts at byte 4"),
+        ({"Content-Range": "bytes */10"}, "starts at byte 4"),
+        ({"Content-Range": "seconds 4-9/10"}, "starts at byte 4"),
+        ({"Content-Range": "bytes 5-9/10"}, "starts at byte 4"),
+        ({"Content-Range": "bytes 0-9/10"}, "starts at byte 4"),
+        ({"Content-Range": "bytes 4-3/10"}, "starts at byte 4"),
+        ({"Content-Range": "bytes 4-10/10"}, "starts at byte 4"),
+        ({"Content-Range": "bytes 4-9/11"}, "a file of 10 bytes as in the earlier response"),
         ({"Content-Range": "bytes 4-9/10", "Content-Length": "5"}, "got Content-Length 5"),
         ({"Content-Range": "bytes 4-9/10", "ETag": '"v2"'}, "another ETag"),
-        ({"Content-Range": "bytes 4-9/" + "9" * 40}, "from 4 on"),
+        ({"Content-Range": "bytes 4-9/" + "9" * 40}, "starts at byte 4"),
     ],
 )
-def test_a_part_that_is_not_the_one_asked_for_is_refused(headers: dict[str, str], expected: str) -> None:
+def test_unrequested_part_is_rejected(headers: dict[str, str], expected: str) -> None:
     with pytest.raises(RangeError, match=expected.replace("(", r"\(")):
         partial_body(headers, 4, total=10, validator='"v1"')
 
@@ -93,5 +93,5 @@ def test_a_part_that_is_not_the_one_asked_for_is_refused(headers: dict[str, str]
 @pytest.mark.parametrize(
     ("content_range", "whole"), [("bytes */10", True), ("bytes */11", False), ("bytes */*", False), ("", False)]
 )
-def test_past_the_end_is_whole_only_if_the_sizes_agree(content_range: str, whole: bool) -> None:
+def test_416_means_complete_if_sizes_match(content_range: str, whole: bool) -> None:
     assert is_past_end({"Content-Range": content_range}, 10) is whole

@@ -1,4 +1,4 @@
-"""Region latencies: measured at once, and never the reason that a connection fails or waits."""
+"""Tests of the measurement of region latencies."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from .conftest import Answer, MakeTransport, Service
 
 @pytest.fixture
 def quick(make: MakeTransport) -> Transport:
-    """Real time, and little of it."""
+    """Return a transport with real time and a short ping timeout."""
     return make(clock=SystemClock(), region_ping_timeout_s=0.3)
 
 
@@ -28,7 +28,7 @@ def offer(service: Service, **urls: str) -> None:
     service.script["GET /regions"] = Answer(body={"regions": listed})
 
 
-async def test_regions_are_pinged_at_the_same_time(service: Service, quick: Transport) -> None:
+async def test_regions_are_pinged_in_parallel(service: Service, quick: Transport) -> None:
     together = asyncio.Event()
 
     async def pong(asked: Any) -> Answer:
@@ -45,7 +45,7 @@ async def test_regions_are_pinged_at_the_same_time(service: Service, quick: Tran
     assert all(0 < latency < 300 for latency in latencies.values())
 
 
-async def test_a_region_that_is_silent_refuses_or_fails_counts_as_9999(service: Service, quick: Transport) -> None:
+async def test_unreachable_regions_count_as_9999_ms(service: Service, quick: Transport) -> None:
     service.script |= {"GET /ok": Answer(200), "GET /silent": Answer(until=asyncio.Event()), "GET /broken": Answer(500)}
     offer(
         service,
@@ -61,7 +61,7 @@ async def test_a_region_that_is_silent_refuses_or_fails_counts_as_9999(service: 
     assert set(latencies) == {"silent", "broken", "refused", "nowhere"}
 
 
-async def test_a_list_that_never_comes_holds_nothing_up(service: Service, make: MakeTransport) -> None:
+async def test_missing_region_list_times_out(service: Service, make: MakeTransport) -> None:
     service.script["GET /regions"] = Answer(until=asyncio.Event())
     clock = SystemClock()
     started = clock.monotonic()
@@ -87,16 +87,16 @@ async def test_a_list_that_never_comes_holds_nothing_up(service: Service, make: 
         Answer(raw=b""),
     ],
 )
-async def test_a_list_that_cannot_be_read_is_done_without(answer: Answer, service: Service, quick: Transport) -> None:
+async def test_invalid_region_list_gives_no_latencies(answer: Answer, service: Service, quick: Transport) -> None:
     service.script["GET /regions"] = answer
     assert await measure(quick) == {}
 
 
-async def test_a_client_without_a_key_has_no_regions(make: MakeTransport) -> None:
+async def test_client_without_key_has_no_regions(make: MakeTransport) -> None:
     assert await measure(make(api_key=None)) == {}
 
 
-async def test_cancelling_leaves_no_ping_behind(service: Service, quick: Transport) -> None:
+async def test_cancelled_measurement_leaves_no_ping_task(service: Service, quick: Transport) -> None:
     offer(service, silent=f"{service.url}/silent")
     service.script["GET /silent"] = Answer(until=asyncio.Event())
     measuring = asyncio.create_task(measure(quick))
@@ -115,6 +115,6 @@ async def test_cancelling_leaves_no_ping_behind(service: Service, quick: Transpo
         max_leaves=8,
     )
 )
-def test_any_json_is_a_list_of_regions_or_the_wrong_shape(answer: Any) -> None:
+def test_any_json_gives_regions_or_error(answer: Any) -> None:
     with contextlib.suppress(UnexpectedResponseError):
         assert all(url.startswith("http") for url in regions._read(answer).values())

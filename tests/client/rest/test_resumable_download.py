@@ -1,4 +1,4 @@
-"""Files over connections that break: what arrives is the file, or nothing does."""
+"""Tests of downloads over connections that break: the result is the complete file or no file."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tests.support.file_server import FILE, FileServer, Turn, file_server
 from .conftest import MakeTransport, VirtualClock
 
 
-async def test_after_a_break_it_goes_on_from_where_it_was(
+async def test_download_resumes_after_lost_connection(
     downloads: Downloads, server: FileServer, tmp_path: Path, clock: VirtualClock
 ) -> None:
     server.plan = [Turn(cut=100_000), Turn(cut=50_000)]
@@ -26,30 +26,28 @@ async def test_after_a_break_it_goes_on_from_where_it_was(
     assert len(clock.slept) == 2
 
 
-async def test_after_a_stall_it_goes_on_from_where_it_was(
-    make: MakeTransport, server: FileServer, tmp_path: Path
-) -> None:
+async def test_download_resumes_after_stall(make: MakeTransport, server: FileServer, tmp_path: Path) -> None:
     server.plan = [Turn(stall=100_000)]
     downloads = Downloads(make(request_timeout_s=0.2))
     assert await fetched(downloads, server, tmp_path) == FILE
     assert server.ranges == [None, "bytes=100000-"]
 
 
-async def test_a_break_with_chunks_is_resumed_too(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
+async def test_broken_chunked_response_is_resumed(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     server.plan = [Turn(cut=100_000, chunked=True), Turn()]
     assert await fetched(downloads, server, tmp_path) == FILE
     assert server.ranges == [None, "bytes=100000-"]
 
 
-async def test_a_break_after_the_very_last_byte_leaves_nothing_to_fetch(
+async def test_break_after_last_byte_completes_download(
     downloads: Downloads, server: FileServer, tmp_path: Path
 ) -> None:
-    server.plan = [Turn(cut=SIZE, chunked=True)]  # the end of the chunks never comes
+    server.plan = [Turn(cut=SIZE, chunked=True)]  # without the final chunk
     assert await fetched(downloads, server, tmp_path) == FILE
     assert server.ranges == [None, f"bytes={SIZE}-"]
 
 
-async def test_a_service_that_gives_it_part_by_part_is_asked_for_the_next_at_once(
+async def test_next_part_is_requested_without_delay(
     downloads: Downloads, server: FileServer, tmp_path: Path, clock: VirtualClock
 ) -> None:
     server.plan = [Turn(cut=100_000), *[Turn(at_most=90_000)] * 2]
@@ -58,8 +56,8 @@ async def test_a_service_that_gives_it_part_by_part_is_asked_for_the_next_at_onc
     assert len(clock.slept) == 1
 
 
-@pytest.mark.parametrize("etag", ['W/"v1"', None], ids=["with a weak tag only", "with nothing that names the file"])
-async def test_without_a_strong_validator_it_begins_anew(
+@pytest.mark.parametrize("etag", ['W/"v1"', None], ids=["weak ETag", "no ETag"])
+async def test_download_restarts_without_strong_validator(
     etag: str | None, downloads: Downloads, server: FileServer, tmp_path: Path
 ) -> None:
     server.etag = etag
@@ -68,7 +66,7 @@ async def test_without_a_strong_validator_it_begins_anew(
     assert server.ranges == [None, None]
 
 
-async def test_a_date_is_a_condition_too(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
+async def test_last_modified_date_works_for_if_range(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     dates = {"Last-Modified": "Sat, 21 Nov 2026 10:00:00 GMT", "Date": "Sat, 21 Nov 2026 11:00:00 GMT"}
     server.etag = None
     server.plan = [Turn(cut=100_000, headers=dates)]
@@ -76,9 +74,7 @@ async def test_a_date_is_a_condition_too(downloads: Downloads, server: FileServe
     assert server.asked[1]["if-range"] == dates["Last-Modified"]
 
 
-async def test_a_file_that_has_changed_meanwhile_is_fetched_anew(
-    downloads: Downloads, server: FileServer, tmp_path: Path
-) -> None:
+async def test_changed_file_is_downloaded_again(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     async def change(progress: DownloadProgress) -> None:
         server.content, server.etag = FILE[::-1][:200_000], '"v2"'
 
@@ -87,9 +83,7 @@ async def test_a_file_that_has_changed_meanwhile_is_fetched_anew(
     assert (tmp_path / "cat.mp4").read_bytes() == FILE[::-1][:200_000]
 
 
-async def test_a_file_that_has_become_shorter_than_what_is_there_is_fetched_anew(
-    downloads: Downloads, server: FileServer, tmp_path: Path
-) -> None:
+async def test_shortened_file_is_downloaded_again(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     server.plan = [Turn(cut=100_000), Turn(status=416, headers={"Content-Range": "bytes */50"})]
     assert await fetched(downloads, server, tmp_path) == FILE
     assert server.ranges == [None, "bytes=100000-", None]
@@ -98,13 +92,16 @@ async def test_a_file_that_has_become_shorter_than_what_is_there_is_fetched_anew
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
-        ({"Content-Range": f"bytes 0-{SIZE - 1}/{SIZE}"}, "Content-Range of bytes from 100000 on"),
-        ({"Content-Range": None}, "Content-Range of bytes from 100000 on"),
-        ({"Content-Range": f"bytes 100000-{SIZE - 1}/{SIZE + 1}"}, f"a file of {SIZE} bytes, as before"),
+        ({"Content-Range": f"bytes 0-{SIZE - 1}/{SIZE}"}, "Content-Range that starts at byte 100000"),
+        ({"Content-Range": None}, "Content-Range that starts at byte 100000"),
+        (
+            {"Content-Range": f"bytes 100000-{SIZE - 1}/{SIZE + 1}"},
+            f"a file of {SIZE} bytes as in the earlier response",
+        ),
         ({"ETag": '"v2"'}, "another ETag"),
     ],
 )
-async def test_a_part_that_was_not_asked_for_is_an_error(
+async def test_unrequested_part_is_rejected(
     headers: dict[str, str | None], expected: str, downloads: Downloads, server: FileServer, tmp_path: Path
 ) -> None:
     server.plan = [Turn(cut=100_000), Turn(headers=headers)]
@@ -113,19 +110,17 @@ async def test_a_part_that_was_not_asked_for_is_an_error(
     assert len(server.asked) == 2
 
 
-async def test_more_bytes_than_announced_are_an_error(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
+async def test_more_bytes_than_announced_are_rejected(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     server.plan = [Turn(cut=100_000), Turn(chunked=True, extra=b"more")]
-    assert f"more bytes came than the {SIZE}" in str(await refused(downloads, server, tmp_path))
+    assert f"received more than the {SIZE} bytes" in str(await refused(downloads, server, tmp_path))
 
 
-async def test_a_body_that_comes_encoded_is_an_error(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
+async def test_encoded_body_is_rejected(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     server.plan = [Turn(headers={"Content-Encoding": "gzip"})]
-    assert "encoded as 'gzip' where identity was asked for" in str(await refused(downloads, server, tmp_path))
+    assert "expected Content-Encoding identity, got 'gzip'" in str(await refused(downloads, server, tmp_path))
 
 
-async def test_a_file_larger_than_the_buffer_is_written_as_it_comes(
-    downloads: Downloads, server: FileServer, tmp_path: Path
-) -> None:
+async def test_large_file_is_written_while_it_arrives(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     server.content = FILE * 20
     on_disk: list[int] = []
 
@@ -140,7 +135,7 @@ async def test_a_file_larger_than_the_buffer_is_written_as_it_comes(
     assert len(set(on_disk)) > 4
 
 
-# Whatever comes.
+# Random failures.
 
 TURNS = st.builds(
     Turn,
@@ -167,13 +162,13 @@ TURNS = st.builds(
 
 
 def tells_the_truth(turn: Turn) -> bool:
-    """Whether the service says what it sends: a body that ends with the connection may end anywhere."""
+    """Return whether the client can detect a truncated or extended body."""
     return "Content-Length" not in turn.headers and not turn.extra
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(plan=st.lists(TURNS.filter(tells_the_truth), max_size=6), size=st.integers(0, 3000))
-async def test_whatever_breaks_there_is_the_whole_file_or_none(
+async def test_download_is_complete_or_leaves_no_file(
     plan: list[Turn], size: int, make: MakeTransport, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     directory = tmp_path_factory.mktemp("films")

@@ -1,4 +1,4 @@
-"""Downloads that are given up, and the URLs that they follow."""
+"""Tests of failed downloads, expired URLs and redirects."""
 
 from pathlib import Path
 
@@ -11,44 +11,40 @@ from tests.support.file_server import FILE, FileServer, Turn
 
 from .conftest import MakeTransport, VirtualClock
 
-# Giving up.
+# Failures.
 
 
-async def test_tries_in_a_row_that_bring_nothing_end_it_with_what_there_was(
+async def test_retries_without_progress_end_download(
     make: MakeTransport, server: FileServer, tmp_path: Path, clock: VirtualClock
 ) -> None:
     server.plan = [Turn(cut=100_000), Turn(cut=1), *[Turn(refuse=True)] * 5]
     error = await refused(Downloads(make(request_max_retries=2)), server, tmp_path)
-    assert f"100001 of {SIZE} bytes came, and 2 retries brought nothing more" in str(error)
+    assert f"received 100001 of {SIZE} bytes, and 2 retries received no more" in str(error)
     assert isinstance(error.__cause__, ServiceUnreachableError)
     assert (error.code, error.retryable) == ("download_interrupted", True)
     assert len(server.asked) == 4
     assert len(clock.slept) == 3
 
 
-async def test_every_new_byte_gives_it_all_its_tries_again(
-    make: MakeTransport, server: FileServer, tmp_path: Path
-) -> None:
+async def test_progress_resets_retry_count(make: MakeTransport, server: FileServer, tmp_path: Path) -> None:
     server.plan = [turn for step in range(1, 20) for turn in (Turn(cut=step * 100), Turn(refuse=True))]
     assert await fetched(Downloads(make(request_max_retries=2)), server, tmp_path) == FILE
 
 
-async def test_where_it_begins_anew_only_what_is_new_counts(
-    make: MakeTransport, server: FileServer, tmp_path: Path
-) -> None:
+async def test_repeated_bytes_do_not_reset_retries(make: MakeTransport, server: FileServer, tmp_path: Path) -> None:
     server.etag = None
     server.plan = [Turn(cut=100_000)] * 10
     await refused(Downloads(make(request_max_retries=3)), server, tmp_path)
     assert len(server.asked) == 4
 
 
-async def test_without_retries_the_first_break_ends_it(make: MakeTransport, server: FileServer, tmp_path: Path) -> None:
+async def test_first_break_without_retries_is_final(make: MakeTransport, server: FileServer, tmp_path: Path) -> None:
     server.plan = [Turn(cut=100_000)]
     error = await refused(Downloads(make(request_max_retries=0)), server, tmp_path)
-    assert f"100000 of {SIZE} bytes came. The last time: " in str(error)
+    assert f"received 100000 of {SIZE} bytes. Last error: " in str(error)
 
 
-async def test_the_service_may_say_when_to_come_again(
+async def test_retry_waits_for_retry_after_header(
     downloads: Downloads, server: FileServer, tmp_path: Path, clock: VirtualClock
 ) -> None:
     server.plan = [Turn(status=503, headers={"Retry-After": "17"}), Turn(status=429, headers={"Retry-After": "18"})]
@@ -57,12 +53,12 @@ async def test_the_service_may_say_when_to_come_again(
 
 
 @pytest.mark.parametrize("status", [204, 206, 400, 401, 404, 410, 500])
-async def test_another_status_is_an_error_that_names_it_but_no_signature(
+async def test_error_names_status_without_signature(
     status: int, downloads: Downloads, server: FileServer, tmp_path: Path
 ) -> None:
     server.plan = [Turn(status=status)]
     error = await refused(downloads, server, tmp_path)
-    assert str(error).startswith("the video of stream stream-1 could not be fetched: GET http://127.0.0.1:")
+    assert str(error).startswith("Could not download the video of stream stream-1: GET http://127.0.0.1:")
     assert f"HTTP {status}" in str(error)
     assert error.status == status
     assert "s3cret" not in str(error)
@@ -70,17 +66,15 @@ async def test_another_status_is_an_error_that_names_it_but_no_signature(
 
 
 @pytest.mark.parametrize("raw", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n"])
-async def test_what_is_no_http_is_a_broken_connection(
+async def test_invalid_http_response_is_retried(
     raw: bytes, downloads: Downloads, server: FileServer, tmp_path: Path
 ) -> None:
     server.plan = [Turn(raw=raw)]
     assert await fetched(downloads, server, tmp_path) == FILE
 
 
-async def test_a_host_that_nobody_listens_on_is_told_without_the_signature(
-    downloads: Downloads, tmp_path: Path
-) -> None:
-    with pytest.raises(DownloadError, match="0 bytes came, and 3 retries brought nothing more") as caught:
+async def test_unreachable_host_is_reported_without_signature(downloads: Downloads, tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match="received 0 bytes, and 3 retries received no more") as caught:
         await downloads.fetch(request(tmp_path / "cat.mp4"), LookUp("http://127.0.0.1:1/video?signature=s3cret"))
     assert "http://127.0.0.1:1/video got no answer" in str(caught.value)
     assert "s3cret" not in str(caught.value)
@@ -90,9 +84,7 @@ async def test_a_host_that_nobody_listens_on_is_told_without_the_signature(
 # URLs.
 
 
-async def test_an_expired_url_is_replaced_and_the_download_goes_on(
-    downloads: Downloads, server: FileServer, tmp_path: Path
-) -> None:
+async def test_download_continues_with_renewed_url(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     look_up = LookUp(server.url, f"{server.url}-2", f"{server.url}-3")
     server.plan = [Turn(cut=100_000), Turn(status=403), Turn(cut=100_000), Turn(status=403)]
     path = await downloads.fetch(request(tmp_path / "cat.mp4"), look_up)
@@ -108,7 +100,7 @@ async def test_an_expired_url_is_replaced_and_the_download_goes_on(
     assert server.ranges[2] == "bytes=100000-"
 
 
-async def test_a_new_url_that_is_refused_too_ends_it(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
+async def test_rejected_renewed_url_ends_download(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     look_up = LookUp(server.url)
     server.plan = [Turn(cut=100_000), Turn(status=403), Turn(status=403)]
     with pytest.raises(DownloadError, match="HTTP 403 Forbidden") as caught:
@@ -117,15 +109,13 @@ async def test_a_new_url_that_is_refused_too_ends_it(downloads: Downloads, serve
     assert names(tmp_path) == []
 
 
-async def test_a_first_url_that_is_refused_ends_it_at_once(
-    downloads: Downloads, server: FileServer, tmp_path: Path
-) -> None:
+async def test_rejected_first_url_ends_download(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     server.plan = [Turn(status=403)]
     assert (await refused(downloads, server, tmp_path)).status == 403
     assert len(server.asked) == 1
 
 
-async def test_what_getting_the_recording_raises_is_raised(downloads: Downloads, tmp_path: Path) -> None:
+async def test_lookup_error_is_raised_unchanged(downloads: Downloads, tmp_path: Path) -> None:
     async def look_up() -> Recording:
         raise OdysseyApiError("no such stream", status=404)
 
@@ -134,20 +124,20 @@ async def test_what_getting_the_recording_raises_is_raised(downloads: Downloads,
     assert names(tmp_path) == []
 
 
-async def test_a_recording_without_the_file_is_told(downloads: Downloads, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="Stream stream-1 has no video: it is still on") as caught:
+async def test_recording_without_file_raises_error(downloads: Downloads, tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match="Stream stream-1 has no video: it is still live") as caught:
         await downloads.fetch(request(tmp_path / "cat.mp4"), LookUp(None))
     assert caught.value.code == "no_such_artifact"
     assert names(tmp_path) == []
 
 
-async def test_redirects_are_followed(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
+async def test_relative_redirects_are_followed(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     server.plan = [Turn(status=307, headers={"Location": "/other?x=1"}), Turn(status=302, headers={"Location": "b"})]
     assert await fetched(downloads, server, tmp_path) == FILE
     assert [asked["path"] for asked in server.asked][1:] == ["/other?x=1", "/b"]
 
 
-async def test_redirects_without_end_are_an_error(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
+async def test_endless_redirects_are_rejected(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     server.plan = [Turn(status=301, headers={"Location": "/again?signature=s3cret"})] * 10
     error = await refused(downloads, server, tmp_path)
     assert "more than 5 redirects" in str(error)
@@ -156,7 +146,7 @@ async def test_redirects_without_end_are_an_error(downloads: Downloads, server: 
 
 
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/", "http://[::1"])
-async def test_a_redirect_to_anything_but_http_is_an_error(
+async def test_redirect_to_other_scheme_is_rejected(
     location: str, downloads: Downloads, server: FileServer, tmp_path: Path
 ) -> None:
     server.plan = [Turn(status=302, headers={"Location": location})]
@@ -164,7 +154,7 @@ async def test_a_redirect_to_anything_but_http_is_an_error(
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "", "http://", "http://[", "/artifacts/x"])
-async def test_a_url_that_is_none_is_an_error(url: str, downloads: Downloads, tmp_path: Path) -> None:
+async def test_invalid_url_is_rejected(url: str, downloads: Downloads, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="expected an http or https URL"):
         await downloads.fetch(request(tmp_path / "cat.mp4"), LookUp(url))
     assert names(tmp_path) == []

@@ -1,1 +1,1 @@
-"""WebRTC as both streamers and broadcasts need it: aiortc's peer, where it is found, and packets ready to be sent."""
+"""WebRTC for streamers and broadcasts: aiortc peers, their addresses, STUN, and a track of encoded packets."""

@@ -1,8 +1,8 @@
-"""Which addresses an aiortc peer offers as host candidates, and how it falls silent on them.
+"""The host candidates of an aiortc peer, and silencing a peer.
 
-aioice leaves 127.0.0.1 out, so that a machine with loopback alone has no candidate at all; and it reads the machine's
-interfaces itself, where the `Network` seam should say. Both are cured on the one ICE connection at hand, with nothing
-patched for anybody else.
+aioice omits 127.0.0.1, so that a machine with only a loopback interface has no candidates. It also reads the machine's
+interfaces itself, instead of asking the `Network`. The functions here change both on single ICE connections, and patch
+nothing globally.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from aiortc import RTCIceTransport, RTCPeerConnection
 
 
 def offer_addresses(peer: RTCPeerConnection, addresses: list[str]) -> None:
-    """Make `peer` gather its host candidates on `addresses`, whatever the machine has.
+    """Make `peer` gather its host candidates on `addresses` instead of those of the machine.
 
-    To be called once the transceivers and the SCTP transport exist and before the local description is set, which
-    gathers.
+    Call this once the transceivers and the SCTP transport exist, and before the local description is set: that gathers
+    the candidates.
     """
     for transport in ice_transports(peer):
         connection = transport.iceGatherer._connection  # noqa: SLF001 - aioice has no public way to choose addresses
@@ -27,7 +27,7 @@ def offer_addresses(peer: RTCPeerConnection, addresses: list[str]) -> None:
 
 
 def ice_transports(peer: RTCPeerConnection) -> set[RTCIceTransport]:
-    """The ICE transports of `peer`; after bundling one, before that one for each section."""
+    """Return the ICE transports of `peer`: one for each section, or a single one after bundling."""
     transports = {transceiver.sender.transport.transport for transceiver in peer.getTransceivers()}
     if peer.sctp is not None:
         transports.add(peer.sctp.transport.transport)
@@ -35,9 +35,9 @@ def ice_transports(peer: RTCPeerConnection) -> set[RTCIceTransport]:
 
 
 def silence(peer: RTCPeerConnection) -> None:
-    """Let nothing of `peer` go out or come in any more, as when a cable is cut.
+    """Discard everything that `peer` sends and receives from now on, as if a cable were cut.
 
-    The sockets stay open: with closed ones aiortc would know at once, and its `close` would hang.
+    The sockets stay open. If they were closed, aiortc would notice at once, and its `close` would hang.
     """
     for transport in ice_transports(peer):
         for protocol in transport.iceGatherer._connection._protocols:  # noqa: SLF001 - no public way to its sockets
@@ -53,11 +53,11 @@ class _Severed(asyncio.DatagramTransport):
         self._transport = transport
 
     @override
-    def sendto(self, data: Any, addr: Any = None) -> None:  # Any: as asyncio has them
+    def sendto(self, data: Any, addr: Any = None) -> None:  # Any: as in asyncio
         pass
 
     @override
-    def get_extra_info(self, name: str, default: Any = None) -> Any:  # Any: as asyncio has them
+    def get_extra_info(self, name: str, default: Any = None) -> Any:  # Any: as in asyncio
         return self._transport.get_extra_info(name, default)
 
     @override
@@ -65,15 +65,15 @@ class _Severed(asyncio.DatagramTransport):
         self._transport.close()
 
 
-def _unheard(data: bytes | str, addr: tuple[Any, ...]) -> None:  # Any: as aioice has them
-    """Take what comes, and tell nobody."""
+def _unheard(data: bytes | str, addr: tuple[Any, ...]) -> None:  # Any: as in aioice
+    """Discard a datagram."""
 
 
 async def _gather(
     original: Callable[[int, list[str], int], Coroutine[None, None, list[Candidate]]],
     ours: list[str],
     component: int,
-    addresses: list[str],  # noqa: ARG001 - what aioice read from the machine
+    addresses: list[str],  # noqa: ARG001 - the addresses that aioice found on the machine
     timeout: int = 5,
 ) -> list[Candidate]:
     return await original(component, ours, timeout)

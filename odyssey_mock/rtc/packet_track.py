@@ -1,4 +1,4 @@
-"""Packets that are ready to be sent, on their way to one receiver."""
+"""A track of encoded video packets for one receiver."""
 
 import asyncio
 from collections import deque
@@ -11,10 +11,10 @@ from odyssey_mock.media.encoder import VideoPacket
 
 
 class PacketTrack(MediaStreamTrack):
-    """A video track of ready-made packets, which aiortc's sender only has to packetise.
+    """A video track of encoded packets: aiortc's sender only splits them into RTP packets.
 
-    It begins with a key frame. Bounded: a sender that cannot keep up loses the packets up to the next key frame, the
-    machine no memory.
+    The first packet is a key frame. The queue is bounded: if the sender cannot keep up, the track drops packets up to
+    the next key frame.
     """
 
     kind = "video"
@@ -30,7 +30,7 @@ class PacketTrack(MediaStreamTrack):
         self._changed = asyncio.Event()
 
     def push(self, packet: VideoPacket) -> bool:
-        """Queue a packet for the sender; False where only a key frame can help it now. It is dropped after the end."""
+        """Queue a packet for the sender. Return False if it was dropped because a key frame is needed to continue."""
         if self._finishing:
             return True
         if len(self._packets) >= self._limit:
@@ -57,14 +57,14 @@ class PacketTrack(MediaStreamTrack):
         return self._packets.popleft()
 
     def finish(self) -> None:
-        """End the track after what is queued."""
+        """End the track after the queued packets; drop later ones."""
         self._finishing = True
         self._changed.set()
 
     async def drained(self) -> None:
-        """Wait until the sender has taken the last packet and knows of the end.
+        """Wait until the sender has received the last packet and the end of the track.
 
-        There is no limit on the time: a sender that was never started takes nothing.
+        There is no timeout: if the sender was never started, this waits until the track is stopped.
         """
         await self._drained.wait()
 

@@ -1,7 +1,7 @@
-"""One aiortc peer connection of which nothing is left once it is closed.
+"""An aiortc peer connection that leaves no task or socket behind when it is closed.
 
-aiortc starts tasks and gives them to nobody, its `close` can hang, and its parser meets garbage with whatever Python
-raises: what is common to every end of ours is cured here.
+aiortc starts tasks without keeping them, its `close` can hang, and its parser raises arbitrary exceptions for invalid
+descriptions. `PeerConnection` handles all three for every peer of the mock.
 """
 
 import asyncio
@@ -32,24 +32,25 @@ logger = logging.getLogger(__name__)
 _MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
 
 CLOSE_LIMIT = 5.0
-"""Seconds that closing may take; aiortc's can hang when the other side is gone."""
+"""Seconds that aiortc's `close` may take; it can hang if the other peer is gone."""
 
 TASKS_LIMIT = 5.0
-"""Seconds that aiortc's own tasks may take to end after that; they end at once."""
+"""Seconds that aiortc's own tasks may take to end after they are cancelled; usually they end at once."""
 
-# aiortc starts tasks and gives them to nobody. They inherit the context they are started in, and so can be told by it.
+# aiortc starts tasks without keeping them. They inherit the context they are created in, so this variable identifies
+# the tasks of a peer.
 _owner: "contextvars.ContextVar[PeerConnection | None]" = contextvars.ContextVar("owned_connection", default=None)
 
 
 class DescriptionError(ValueError):
-    """A session description or a candidate that cannot be used."""
+    """A session description or a candidate is invalid or not supported."""
 
 
 class PeerConnection:
     """An async context manager around one `RTCPeerConnection`.
 
-    The callbacks run on the event loop: `on_connected()` once ICE and DTLS are up, `on_lost()` once the connection
-    failed or the other side closed it.
+    The callbacks run on the event loop: `on_connected()` once ICE and DTLS are connected, `on_lost()` once the
+    connection has failed or the other peer has closed it.
     """
 
     def __init__(self, addresses: list[str], *, on_connected: Callable[[], None], on_lost: Callable[[], None]) -> None:
@@ -62,7 +63,7 @@ class PeerConnection:
         self._work: set[asyncio.Task[object]] = set()
         self._context = contextvars.copy_context()
         self._context.run(_owner.set, self)
-        # No default STUN server: it would delay the offer by 5 s off line (notes: aiortc asks Google's).
+        # No default STUN server: aiortc would ask Google's, which delays the offer by 5 s without internet access.
         configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._connection = self._context.run(RTCPeerConnection, configuration)
         self._connection.on("connectionstatechange", self._state_changed)
@@ -76,13 +77,13 @@ class PeerConnection:
         await self.close()
 
     async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:
-        """Add a trickled candidate (RFC 8838); one that comes before the description waits for it.
+        """Add a trickled candidate (RFC 8838); if the remote description is not set yet, add it then.
 
-        Host names under `.local` are dropped: looking them up takes up to a second and the client's checks reveal its
-        address anyway. So is the end-of-candidates mark, which would make ICE fail before those checks arrive.
+        Host names under `.local` are dropped: resolving them takes up to a second, and the client's checks reveal its
+        address anyway. The end-of-candidates mark is dropped as well: ICE would fail before those checks arrive.
 
         Raises:
-            DescriptionError: the text is no candidate line.
+            DescriptionError: the text is not a candidate line.
         """
         if not candidate or ".local " in candidate:
             return
@@ -98,11 +99,11 @@ class PeerConnection:
             self._early_candidates.append(parsed)
 
     def vanish(self) -> None:
-        """Say and hear nothing any more, without a goodbye, as when a cable is cut; to be closed all the same."""
+        """Send and receive nothing from now on, as if a cable were cut; the peer must still be closed."""
         silence(self._connection)
 
     async def close(self) -> None:
-        """Close the connection, within `CLOSE_LIMIT`; may be called more than once."""
+        """Close the connection, and cancel tasks that aiortc leaves behind; may be called more than once."""
         self._closing = True
         orphans = self._orphans()
         try:
@@ -111,38 +112,38 @@ class PeerConnection:
                     await asyncio.wait(self._work)
                 await self._within(self._connection.close())
         except TimeoutError:
-            logger.warning("a peer connection did not close within %s s; its tasks are ended", CLOSE_LIMIT)
+            logger.warning("a peer connection did not close within %s s; its tasks are cancelled", CLOSE_LIMIT)
         await self._end_orphans()
         for task in orphans:
             if task.done() and not task.cancelled():
-                # aiortc's handshake fails when it is closed half-way, and asyncio would complain that nobody was told.
+                # aiortc's handshake raises if it is closed halfway. Mark it as retrieved, or asyncio logs it.
                 task.exception()
 
     async def _describe_remote(self, sdp: str, kind: Literal["offer", "answer"]) -> None:
-        """Apply the other side's description, without the candidates that would be looked up by mDNS.
+        """Apply the remote description, without the candidates that need mDNS.
 
         Raises:
-            DescriptionError: it cannot be used.
+            DescriptionError: the description is invalid or not supported.
         """
         if "a=fingerprint:" not in sdp:
-            # aiortc takes it, and fails later in a task of its own where nobody hears of it.
+            # aiortc accepts this and fails later in one of its own tasks, unnoticed.
             raise DescriptionError(f"the {kind}'s SDP cannot be used: it has no a=fingerprint line (RFC 8122)")
         mids = _MID.findall(sdp)
         if len(set(mids)) < len(mids):
-            # aiortc takes it, and stumbles over it in what comes next.
+            # aiortc accepts this and fails later.
             raise DescriptionError(f"the {kind}'s SDP cannot be used: two sections have the same a=mid (RFC 9143)")
         try:
             description = RTCSessionDescription(sdp=_without_mdns(sdp), type=kind)
             await self._within(self._connection.setRemoteDescription(description))
         except Exception as error:
-            # aiortc's parser meets garbage with whatever Python raises; all of it means the same.
+            # aiortc's parser raises arbitrary exceptions for invalid descriptions.
             raise DescriptionError(f"the {kind}'s SDP cannot be used: {type(error).__name__}: {error}") from error
         self._described = True
         for candidate in self._early_candidates:
             await self._within(self._connection.addIceCandidate(candidate))
 
     async def _describe_local(self, make: Callable[[], Coroutine[object, object, RTCSessionDescription]]) -> str:
-        """Apply our own description; return it complete, with every host candidate in it."""
+        """Apply the local description and return it, with all host candidates."""
 
         async def gather() -> None:
             offer_addresses(self._connection, self._addresses)
@@ -152,9 +153,9 @@ class PeerConnection:
         return str(self._connection.localDescription.sdp)
 
     async def _within[T](self, work: Coroutine[object, object, T]) -> T:
-        """Run `work` to its end, even if the caller is cancelled, and its tasks marked as this connection's.
+        """Run `work` to its end, even if the caller is cancelled, and mark its tasks as this connection's.
 
-        Cut short, aioice would forget the sockets that it has just opened. `close` waits for what goes on.
+        If gathering were cancelled, aioice would leak the sockets that it has just opened. `close` waits for the work.
         """
         task = asyncio.create_task(work, context=self._context)
         self._work.add(task)
@@ -162,13 +163,13 @@ class PeerConnection:
         return await asyncio.shield(task)
 
     def _orphans(self) -> list[asyncio.Task[object]]:
-        """The tasks that aiortc has started for this connection and given to nobody."""
+        """Return the tasks that aiortc has started for this connection without keeping them."""
         current = asyncio.current_task()
         found = [task for task in asyncio.all_tasks() if task is not current and task.get_context().get(_owner) is self]
-        return sorted(found, key=asyncio.Task.get_name)  # a set has an order of its own in every process
+        return sorted(found, key=asyncio.Task.get_name)  # the order of a set differs from process to process
 
     async def _end_orphans(self) -> None:
-        # Some start others as they end: aioice asks for consent for ever when it connects just as it is closed.
+        # Some tasks start others as they end: aioice starts endless consent checks if it connects while it is closed.
         try:
             async with asyncio.timeout(TASKS_LIMIT):
                 while orphans := self._orphans():
@@ -176,7 +177,9 @@ class PeerConnection:
                         task.cancel()
                     await asyncio.wait(orphans)
         except TimeoutError:
-            logger.warning("tasks of a closed peer connection did not end within %s s; they are left", TASKS_LIMIT)
+            logger.warning(
+                "tasks of a closed peer connection did not end within %s s; they are left running", TASKS_LIMIT
+            )
 
     def _state_changed(self) -> None:
         state = self._connection.connectionState
@@ -189,9 +192,9 @@ class PeerConnection:
 
 
 def preferred_codecs(*first: Codec) -> list[RTCRtpCodecCapability]:
-    """List the video codecs there are encoders for, those named first, each with its retransmission format (RFC 4588).
+    """List the video codecs that the mock can encode, and their retransmission formats (RFC 4588), in preferred order.
 
-    H.264 before VP8 where nothing else is said: it is the cheaper to encode.
+    The codecs in `first` precede the others. By default H.264 precedes VP8, because it is cheaper to encode.
     """
     names = [*dict.fromkeys([*first, *get_args(Codec.__value__)]), "rtx"]
     order = {f"video/{name}": place for place, name in enumerate(names)}
@@ -200,17 +203,17 @@ def preferred_codecs(*first: Codec) -> list[RTCRtpCodecCapability]:
 
 
 def agreed_codec(transceiver: RTCRtpTransceiver) -> Codec | None:
-    """Tell what both sides have agreed to send video in; None where they have nothing in common."""
+    """Return the negotiated video codec; None if the peers have none in common."""
     known: dict[str, Codec] = {codec: codec for codec in get_args(Codec.__value__)}
-    names = [codec.name.lower() for codec in transceiver._codecs]  # noqa: SLF001 - nothing public says it
+    names = [codec.name.lower() for codec in transceiver._codecs]  # noqa: SLF001 - aiortc has no public attribute for it
     return known.get(names[0]) if names else None
 
 
 def _without_mdns(sdp: str) -> str:
-    """Leave out candidates that hide their address behind a host name.
+    """Remove the candidates that have a `.local` host name instead of an address.
 
-    With them goes the mark that there are no others (Firefox writes it): it would make ICE fail for want of candidates,
-    before the checks arrive that reveal the address (RFC 8445 section 7.3.1.3).
+    Remove the end-of-candidates mark with them, which Firefox writes. Without candidates, it would make ICE fail before
+    the checks arrive that reveal the address (RFC 8445 section 7.3.1.3).
     """
     lines = sdp.splitlines(keepends=True)
     shown = [line for line in lines if not (line.startswith("a=candidate") and ".local " in line)]

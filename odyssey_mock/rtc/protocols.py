@@ -1,4 +1,4 @@
-"""What the mock needs of its WebRTC ends, and of what makes them."""
+"""Interfaces of the mock's WebRTC peers and of their factory."""
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -10,7 +10,7 @@ from odyssey_mock.rtc.packet_track import PacketTrack
 
 
 class Peer(Protocol):
-    """An async context manager around one peer connection, of which nothing is left on leaving."""
+    """An async context manager around one peer connection; leaving it closes the connection completely."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -19,71 +19,71 @@ class Peer(Protocol):
     ) -> None: ...
 
     async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:
-        """Add a trickled candidate (RFC 8838); one that comes before the description waits for it.
+        """Add a trickled candidate (RFC 8838); if the remote description is not set yet, add it then.
 
         Raises:
-            DescriptionError: the text is no candidate line.
+            DescriptionError: the text is not a candidate line.
         """
 
     def vanish(self) -> None:
-        """Say and hear nothing any more, without a goodbye, as when a cable is cut; to be closed all the same."""
+        """Send and receive nothing from now on, as if a cable were cut; the peer must still be closed."""
 
     async def close(self) -> None:
         """Close the connection; may be called more than once."""
 
 
 class StreamerPeer(Peer, Protocol):
-    """The streamer's end: it makes the offer, sends one video track and opens both data channels."""
+    """The streamer's peer: it creates the offer, sends one video track and opens both data channels."""
 
     @property
     def was_closed(self) -> bool:
-        """Whether the client has closed it, rather than being lost."""
+        """Whether the client closed the connection, as opposed to a lost connection."""
 
     async def offer(self) -> str:
-        """The complete SDP offer, with every host candidate in it."""
+        """Create the SDP offer, with all host candidates."""
 
     async def answer(self, sdp: str) -> Codec:
-        """Apply the client's answer; return the codec that was agreed on.
+        """Apply the client's answer and return the negotiated codec.
 
         Raises:
-            DescriptionError: the text is no answer to the offer.
+            DescriptionError: the text is not a valid answer to the offer.
         """
 
     def fail_ice(self) -> None:
-        """From the offer on, answer no connectivity check, and wait for a candidate of the client for ever."""
+        """Make ICE fail: after the offer, answer no connectivity checks and ignore the client's candidates."""
 
     def fail_dtls(self) -> None:
-        """Put into the offer the fingerprint of a certificate that is not the one that DTLS will show."""
+        """Make DTLS fail: put a wrong certificate fingerprint into the offer."""
 
     async def end_track(self) -> None:
-        """End the video track, and say so (RTCP BYE); the rest of the connection goes on."""
+        """End the video track with RTCP BYE; the data channels stay open."""
 
     def open_channels(self, delay: float) -> None:
         """Open both data channels, `streamerToClient` first, after `delay` seconds of the event loop's time."""
 
     def close_channels(self) -> None:
-        """Close both data channels, or as soon as they are open; the rest of the connection goes on."""
+        """Close both data channels, now or as soon as they are open; the connection stays up."""
 
     def send(self, text: str) -> None:
-        """Send on `streamerToClient`, in order; kept until that channel is open, dropped once it is closed."""
+        """Send a message on `streamerToClient`; queue it until the channel is open, and drop it once it is closed."""
 
     async def drain(self) -> None:
-        """Let what was said go out, within a limit; to be called before the connection is closed."""
+        """Wait until queued messages are sent, up to a time limit; call this before closing the connection."""
 
 
 class SpectatorPeer(Peer, Protocol):
-    """The mock's end to one spectator: it answers an offer, and sends a video track."""
+    """The mock's peer of one spectator: it answers an offer and sends a video track."""
 
     async def answer(self, offer: str) -> tuple[str, Codec]:
-        """Apply the offer; return the answer, complete with every candidate, and the codec that was agreed on.
+        """Apply the offer; return the answer, with all candidates, and the negotiated codec.
 
         Raises:
-            DescriptionError: it cannot be answered.
+            DescriptionError: the offer cannot be answered.
         """
 
 
 class PeerFactory(Protocol):
-    """Makes the mock's ends of peer connections."""
+    """Creates the mock's peers."""
 
     def streamer_peer(
         self,
@@ -95,14 +95,17 @@ class PeerFactory(Protocol):
         on_message: Callable[[str | bytes], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> StreamerPeer:
-        """Make the streamer's end of a connection to a client.
+        """Create the streamer's peer of a connection to a client.
 
-        The callbacks run on the event loop: `on_connected()` once it is up, `on_lost()` once it failed or the client
-        closed it, `on_message(text_or_bytes)` for each message on `clientToStreamer`, `on_keyframe_wanted()` when the
-        client lost a picture.
+        The callbacks run on the event loop:
+
+        - `on_connected()` once the connection is up;
+        - `on_lost()` once the connection has failed or the client has closed it;
+        - `on_message(text_or_bytes)` for each message on `clientToStreamer`;
+        - `on_keyframe_wanted()` when the client has lost a frame and needs a key frame.
 
         Raises:
-            OSError: none can be made: out of file descriptors, say.
+            OSError: the peer cannot be created, for example because no file descriptors are left.
         """
 
     def spectator_peer(
@@ -115,12 +118,12 @@ class PeerFactory(Protocol):
         on_lost: Callable[[], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> SpectatorPeer:
-        """Make the end to a spectator; `codecs`: those that are encoded anyway, and taken before others.
+        """Create the peer of a spectator; `codecs` are those already being encoded, and are preferred.
 
         Raises:
-            OSError: none can be made: out of file descriptors, say.
+            OSError: the peer cannot be created, for example because no file descriptors are left.
         """
 
 
 class MockNetwork(Network, PeerFactory, Protocol):
-    """All that a mock takes from its surroundings to be reached: sockets and peers."""
+    """The network of a mock: creates its sockets and peers."""

@@ -1,4 +1,4 @@
-"""Candidates that come after the offer, as a fragment of SDP (RFC 8840)."""
+"""SDP fragments with trickled candidates (RFC 8840)."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,16 @@ MEDIA_TYPE = "application/trickle-ice-sdpfrag"
 
 
 class FragmentError(ValueError):
-    """The text is no fragment; the message says where."""
+    """The text is not a valid fragment; the message states the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """What a fragment says.
+    """The contents of a fragment.
 
     Attributes:
-        ufrags: the ICE user names it belongs to (RFC 8839 section 5.4); none where it does not say.
-        candidates: candidate lines, `candidate:...`, each with the `mid` of its media section, if it is in one.
+        ufrags: the ICE user names that the fragment contains (RFC 8839 section 5.4); may be empty.
+        candidates: the candidate lines, `candidate:...`, each with the `mid` of its media section or None.
     """
 
     ufrags: frozenset[str]
@@ -23,10 +23,10 @@ class Fragment:
 
 
 def parse_fragment(text: str) -> Fragment:
-    """Read a fragment. What it may hold besides, such as `a=end-of-candidates`, says nothing that is needed here.
+    """Parse a fragment; ignore other lines, such as `a=end-of-candidates`.
 
     Raises:
-        FragmentError: a line is none of SDP, or there is neither a candidate nor a user name.
+        FragmentError: a line is not SDP, or the fragment has neither a candidate nor a user name.
     """
     ufrags: set[str] = set()
     mid: str | None = None
@@ -35,7 +35,7 @@ def parse_fragment(text: str) -> Fragment:
         if not line:
             continue
         if line[1:2] != "=":
-            raise FragmentError(f"line {number}: expected a line of SDP, such as a=candidate:..., got {line[:40]!r}")
+            raise FragmentError(f"line {number}: expected an SDP line such as a=candidate:..., got {line[:40]!r}")
         name, _, value = line[2:].partition(":")
         match line[0], name:
             case "m", _:
@@ -54,12 +54,12 @@ def parse_fragment(text: str) -> Fragment:
 
 
 def ufrags_of(description: str) -> frozenset[str]:
-    """Every ICE user name of a session description."""
+    """Return all ICE user names of a session description."""
     return frozenset(
         line.removeprefix("a=ice-ufrag:").strip() for line in _lines(description) if line.startswith("a=ice-ufrag:")
     )
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of SDP, which end in CRLF or in LF alone (RFC 8866 section 5) and in nothing else."""
+    """Split SDP into lines, which end in CRLF or LF (RFC 8866 section 5); `splitlines` knows other line ends too."""
     return text.replace("\r\n", "\n").split("\n")

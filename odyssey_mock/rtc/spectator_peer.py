@@ -1,4 +1,4 @@
-"""The mock's end to one spectator over WebRTC: it answers an offer, and sends the packets of a stream."""
+"""The mock's aiortc peer of one spectator: it answers an offer and sends the packets of a stream."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,7 @@ from odyssey_mock.rtc.peer_connection import DescriptionError, PeerConnection, a
 
 
 class AiortcSpectatorPeer(PeerConnection):
-    """An async context manager around one `RTCPeerConnection` that sends a video track to whoever offers to receive."""
+    """An async context manager around one `RTCPeerConnection` that sends a video track to a spectator."""
 
     def __init__(
         self,
@@ -23,22 +23,23 @@ class AiortcSpectatorPeer(PeerConnection):
         on_lost: Callable[[], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> None:
-        """`codecs`: those that are encoded anyway; they are taken before others."""
+        """`codecs`: the codecs already being encoded; they are preferred."""
         super().__init__(addresses, on_connected=on_connected, on_lost=on_lost)
         self._track = track
         self._codecs = preferred_codecs(*codecs)
         self._on_keyframe_wanted = on_keyframe_wanted
 
     async def answer(self, offer: str) -> tuple[str, Codec]:
-        """Apply the offer; return the answer, complete with every candidate, and the codec that was agreed on.
+        """Apply the offer; return the answer, with all candidates, and the negotiated codec.
 
         Raises:
-            DescriptionError: it cannot be answered.
+            DescriptionError: the offer cannot be answered.
         """
-        # No transceiver is made ahead: aiortc stops its transport where the offer's bundle begins with another section.
+        # No transceiver is created in advance: if the offer's bundle begins with another section, aiortc would stop its
+        # transport.
         await self._describe_remote(offer, "offer")
         for transceiver in self._connection.getTransceivers():
-            # There is no audio, and one picture.
+            # The answer has no audio, and only one video section.
             transceiver.direction = "inactive"
         video = next((each for each in self._connection.getTransceivers() if each.kind == "video"), None)
         codec = self._send_on(video) if video is not None else None
@@ -47,17 +48,17 @@ class AiortcSpectatorPeer(PeerConnection):
         answer = await self._describe_local(self._connection.createAnswer)
         if video.currentDirection != "sendonly":
             raise DescriptionError(
-                "the offer's SDP cannot be used: expected video that receives (recvonly), it is to be "
-                f"{video.currentDirection} here"
+                "the offer's SDP cannot be used: expected video that receives (recvonly), "
+                f"but the mock's direction would be {video.currentDirection}"
             )
         return answer, codec
 
     def _send_on(self, video: RTCRtpTransceiver) -> Codec | None:
-        """Let the offer's video have the track, in the first codec that both sides know; None where there is none."""
+        """Send the track on the offer's video section; return the first codec that both peers support, or None."""
         video.direction = "sendonly"
         video.sender.replaceTrack(self._track)
-        # aiortc answers PLI and FIR in its encoder, which ready-made packets go around.
+        # aiortc handles PLI and FIR in its encoder, which encoded packets bypass.
         video.sender._send_keyframe = self._on_keyframe_wanted  # type: ignore[method-assign] # noqa: SLF001
-        # What is preferred would have had to be known before the offer was applied.
+        # `setCodecPreferences` only takes effect before the offer is applied.
         video._codecs = filter_preferred_codecs(video._codecs, self._codecs)  # noqa: SLF001
         return agreed_codec(video)

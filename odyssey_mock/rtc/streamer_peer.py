@@ -1,6 +1,6 @@
-"""The streamer's end of the WebRTC connection (`protocol.md` section 4).
+"""The streamer's aiortc peer (`protocol.md` section 4).
 
-It makes the offer, sends one video track and opens both data channels.
+It creates the offer, sends one video track and opens both data channels.
 """
 
 import asyncio
@@ -19,22 +19,20 @@ from odyssey_mock.rtc.peer_connection import DescriptionError, PeerConnection, a
 logger = logging.getLogger(__name__)
 
 DRAIN_LIMIT = 1.0
-"""Seconds that a last message may take to go out."""
+"""Seconds to wait until the last messages are sent."""
 
 _FINGERPRINT = re.compile(r"(?<=a=fingerprint:)(\S+ )([0-9A-F:]+)")
 _HEX = re.compile(r"[0-9A-F]")
 _CANDIDATES = re.compile(r"^a=(candidate:.*|end-of-candidates)\r?\n", re.MULTILINE)
 
 _PLACEHOLDER_ID = 1023
-"""A negotiated channel puts SCTP into the offer; its number is far from those that are given out as channels open."""
+"""Id of a negotiated channel that adds SCTP to the offer; far from the ids that are assigned to other channels."""
 
 
 class AiortcStreamerPeer(PeerConnection):
     """An async context manager around one `RTCPeerConnection`.
 
-    The callbacks run on the event loop: `on_connected()` once ICE and DTLS are up, `on_lost()` once the connection
-    failed or the client closed it, `on_message(text_or_bytes)` for each message on `clientToStreamer`,
-    `on_keyframe_wanted()` when the receiver lost a picture.
+    `PeerFactory.streamer_peer` describes the callbacks.
     """
 
     def __init__(
@@ -54,20 +52,20 @@ class AiortcStreamerPeer(PeerConnection):
         self._to_client: RTCDataChannel | None = None
         self._from_client: RTCDataChannel | None = None
         self.was_closed = False
-        """Whether the client has closed it, rather than being lost."""
+        """Whether the client closed the connection, as opposed to a lost connection."""
         self._closes_channels = False
         self._unreachable = False
         self._wrong_certificate = False
         self._transceiver = self._connection.addTransceiver(track, direction="sendonly")
         self._transceiver.setCodecPreferences(preferred_codecs())
-        # aiortc answers PLI and FIR in its encoder, which ready-made packets go around.
+        # aiortc handles PLI and FIR in its encoder, which encoded packets bypass.
         self._transceiver.sender._send_keyframe = on_keyframe_wanted  # type: ignore[method-assign] # noqa: SLF001
         self._context.run(
             lambda: self._connection.createDataChannel("placeholder", negotiated=True, id=_PLACEHOLDER_ID)
         )
 
     async def offer(self) -> str:
-        """The complete SDP offer, with every host candidate in it."""
+        """Create the SDP offer, with all host candidates."""
         sdp = await self._describe_local(self._connection.createOffer)
         if self._unreachable:
             self.vanish()
@@ -76,19 +74,19 @@ class AiortcStreamerPeer(PeerConnection):
         return sdp
 
     def fail_ice(self) -> None:
-        """From the offer on, answer no connectivity check, and wait for a candidate of the client for ever."""
+        """Make ICE fail: after the offer, answer no connectivity checks and ignore the client's candidates."""
         self._unreachable = True
 
     def fail_dtls(self) -> None:
-        """Put into the offer the fingerprint of a certificate that is not the one that DTLS will show."""
+        """Make DTLS fail: put a wrong certificate fingerprint into the offer."""
         self._wrong_certificate = True
 
     async def end_track(self) -> None:
-        """End the video track, and say so (RTCP BYE); the rest of the connection goes on."""
+        """End the video track with RTCP BYE; the data channels stay open."""
         await self._within(self._transceiver.sender.stop())
 
     def close_channels(self) -> None:
-        """Close both data channels, or as soon as they are open; the rest of the connection goes on."""
+        """Close both data channels, now or as soon as they are open; the connection stays up."""
         self._closes_channels = True
         for channel in (self._to_client, self._from_client):
             if channel is not None and channel.readyState == "open":
@@ -99,19 +97,19 @@ class AiortcStreamerPeer(PeerConnection):
         await super().add_candidate("" if self._unreachable else candidate, mid, line)
 
     async def answer(self, sdp: str) -> Codec:
-        """Apply the client's answer; return the codec that was agreed on.
+        """Apply the client's answer and return the negotiated codec.
 
         Raises:
-            DescriptionError: the text is no answer to the offer.
+            DescriptionError: the text is not a valid answer to the offer.
         """
         await self._describe_remote(_CANDIDATES.sub("", sdp) if self._unreachable else sdp, "answer")
-        # Not before: bundling (RFC 9143) has just made it the transport of all.
+        # Only after the answer: bundling (RFC 9143) has then made it the transport of all sections.
         assert self._connection.sctp is not None
         transport = self._connection.sctp.transport
         transport.on("statechange", lambda: self._transport_changed(transport))
         codec = agreed_codec(self._transceiver)
         if codec is None:
-            raise DescriptionError("the answer's SDP cannot be used: it takes no video codec of the offer")
+            raise DescriptionError("the answer's SDP cannot be used: it accepts no video codec of the offer")
         return codec
 
     def open_channels(self, delay: float) -> None:
@@ -119,14 +117,14 @@ class AiortcStreamerPeer(PeerConnection):
         self._opening = asyncio.get_running_loop().call_later(delay, self._open_channels, context=self._context)
 
     def send(self, text: str) -> None:
-        """Send on `streamerToClient`, in order; kept until that channel is open, dropped once it is closed."""
+        """Send a message on `streamerToClient`; queue it until the channel is open, and drop it once it is closed."""
         if self._to_client is None or self._to_client.readyState == "connecting":
             self._outbox.append(text)
         elif self._to_client.readyState == "open":
             self._context.run(self._to_client.send, text)
 
     async def drain(self) -> None:
-        """Let what was said go out, for `DRAIN_LIMIT` at most; to be called before the connection is closed."""
+        """Wait until queued messages are sent, for `DRAIN_LIMIT` seconds at most; call this before `close`."""
         channel = self._to_client
         if channel is None or channel.readyState != "open" or not channel.bufferedAmount:
             return
@@ -136,7 +134,7 @@ class AiortcStreamerPeer(PeerConnection):
             async with asyncio.timeout(DRAIN_LIMIT):
                 await gone.wait()
         except TimeoutError:
-            logger.info("a client took no messages for %s s; its connection is closed without", DRAIN_LIMIT)
+            logger.info("a client did not receive the last messages within %s s; its connection is closed", DRAIN_LIMIT)
 
     @override
     async def close(self) -> None:
@@ -145,9 +143,9 @@ class AiortcStreamerPeer(PeerConnection):
         await super().close()
 
     def _transport_changed(self, transport: RTCDtlsTransport) -> None:
-        # aiortc ends as `closed` either way. DTLS ends first where the client says so (close_notify, RFC 8446 section
-        # 6.1); where it has fallen silent (RFC 7675), ICE does.
-        is_silent = transport.transport._connection._closing  # noqa: SLF001 - nothing public says it
+        # The state of aiortc is `closed` in both cases. If the client closes the connection (close_notify, RFC 8446
+        # section 6.1), DTLS ends first. If the client falls silent (RFC 7675), ICE ends first.
+        is_silent = transport.transport._connection._closing  # noqa: SLF001 - there is no public attribute for it
         self.was_closed = self.was_closed or (transport.state == "closed" and not is_silent)
 
     def _open_channels(self) -> None:

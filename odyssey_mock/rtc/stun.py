@@ -1,7 +1,8 @@
-"""A STUN server of one answer: where did your datagram come from (RFC 8489, Binding).
+"""A minimal STUN server: it answers Binding requests with the sender's address (RFC 8489).
 
-Clients ask whatever `/config` names before they offer a candidate. Off line the vendor's default servers are silent
-and every connect costs seconds; this responder answers in microseconds (`protocol.md` section 3).
+Clients query the servers that `/config` names before they offer a candidate. Without internet access, the vendor's
+default servers do not answer, and every connect takes seconds longer. This responder answers in microseconds
+(`protocol.md` section 3).
 """
 
 import asyncio
@@ -12,14 +13,14 @@ from aioice import stun
 
 
 class StunResponder(asyncio.DatagramProtocol):
-    """Answers Binding requests, ignores every other datagram."""
+    """Answers Binding requests and ignores all other datagrams."""
 
     def __init__(self) -> None:
         self._transport: asyncio.DatagramTransport | None = None
         self._closed = asyncio.Event()
 
     async def close(self) -> None:
-        """Close the socket; returns once it is closed."""
+        """Close the socket and wait until it is closed."""
         if self._transport is not None:
             self._transport.close()
             await self._closed.wait()
@@ -40,7 +41,7 @@ class StunResponder(asyncio.DatagramProtocol):
 
 
 def answer_binding(datagram: bytes, source: tuple[str, int]) -> bytes | None:
-    """The success response to a Binding request from `source`; None where the datagram is anything else."""
+    """Return the success response to a Binding request from `source`; None for any other datagram."""
     try:
         request = stun.parse_message(datagram)
     except (ValueError, struct.error):

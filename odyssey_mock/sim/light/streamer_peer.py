@@ -88,7 +88,7 @@ class LightStreamerPeer:
             raise DescriptionError("the answer's SDP cannot be used: its sections are not those of the offer")
         codec = next((codec for codec in CODECS if codec in other.sections[0].codecs), None)
         if codec is None:
-            raise DescriptionError("the answer's SDP cannot be used: it takes no video codec of the offer")
+            raise DescriptionError("the answer's SDP cannot be used: it accepts no video codec of the offer")
         self._link.expect(other)
         return codec
 
@@ -130,7 +130,7 @@ class LightStreamerPeer:
 
     async def drain(self) -> None:
         if not await self._link.flush(DRAIN_LIMIT):
-            logger.info("a client took no messages for %s s; its connection is closed without", DRAIN_LIMIT)
+            logger.info("a client did not receive the last messages within %s s; its connection is closed", DRAIN_LIMIT)
 
     async def close(self) -> None:
         if self._opening is not None:

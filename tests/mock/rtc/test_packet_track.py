@@ -1,4 +1,4 @@
-"""Packets that wait for a sender that may be slow."""
+"""Tests of the packet queue of a track, whose sender may be slow."""
 
 import asyncio
 from fractions import Fraction
@@ -26,7 +26,7 @@ def numbers(track: PacketTrack) -> list[int | None]:
     return [each.pts for each in track._packets]
 
 
-async def test_packets_come_out_in_order_and_recv_waits_for_the_next() -> None:
+async def test_recv_returns_packets_in_order_or_waits() -> None:
     track = PacketTrack()
     track.push(packet(0, key=True))
     assert (await track.recv()).pts == 0
@@ -35,7 +35,7 @@ async def test_packets_come_out_in_order_and_recv_waits_for_the_next() -> None:
     assert (await waiting).pts == 1
 
 
-async def test_stopping_the_track_ends_a_recv_that_waits() -> None:
+async def test_stop_ends_a_waiting_recv() -> None:
     track = PacketTrack()
     async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(ended(track))
@@ -50,7 +50,7 @@ async def ended(track: PacketTrack) -> bool:
 
 
 @given(st.lists(st.booleans(), max_size=80), st.integers(1, 10))
-def test_a_sender_that_reads_nothing_costs_a_bounded_queue_that_decodes(keys: list[bool], limit: int) -> None:
+def test_queue_is_bounded_and_stays_decodable(keys: list[bool], limit: int) -> None:
     async def run() -> None:
         track = PacketTrack(limit=limit)
         for number, key in enumerate([True, *keys]):
@@ -59,31 +59,33 @@ def test_a_sender_that_reads_nothing_costs_a_bounded_queue_that_decodes(keys: li
             assert len(kept) <= limit
             assert track.dropped + len(kept) == number + 1
             if kept:
-                assert kept == list(range(kept[0] or 0, number + 1)), "from some packet on, all of them"
-                assert kept[0] == 0 or keys[(kept[0] or 0) - 1], "what is left begins with a key frame"
+                assert kept == list(range(kept[0] or 0, number + 1)), (
+                    "expected the packets from some packet on without gaps"
+                )
+                assert kept[0] == 0 or keys[(kept[0] or 0) - 1], "expected a key frame as the first queued packet"
 
     asyncio.run(run())
 
 
-def test_a_track_says_when_only_a_key_frame_can_help_its_sender() -> None:
+def test_push_returns_whether_key_frame_is_needed() -> None:
     track = PacketTrack(limit=2)
     assert [track.push(packet(number, key=number == 0)) for number in range(4)] == [True, True, False, False]
     assert track.push(packet(4, key=True))
     assert track.push(packet(5))
 
 
-def test_a_track_begins_with_a_key_frame() -> None:
+def test_track_begins_with_a_key_frame() -> None:
     track = PacketTrack()
     assert [track.push(packet(number, key=number == 2)) for number in range(4)] == [False, False, True, True]
     assert (numbers(track), track.dropped) == ([2, 3], 2)
 
 
-async def test_a_track_that_is_finished_ends_after_what_is_queued() -> None:
+async def test_finished_track_ends_after_queued_packets() -> None:
     track = PacketTrack()
     for number in range(3):
         track.push(packet(number, key=number == 0))
     track.finish()
-    assert track.push(packet(3, key=True)), "no key frame can help it"
+    assert track.push(packet(3, key=True)), "expected no request for a key frame after the end"
     async with asyncio.timeout(LIMIT):
         assert [(await track.recv()).pts for _ in range(3)] == [0, 1, 2]
         draining = asyncio.create_task(track.drained())
@@ -92,7 +94,7 @@ async def test_a_track_that_is_finished_ends_after_what_is_queued() -> None:
         await draining
 
 
-async def test_a_recv_that_waits_hears_that_the_track_is_finished() -> None:
+async def test_finish_ends_a_waiting_recv() -> None:
     track = PacketTrack()
     async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(ended(track))

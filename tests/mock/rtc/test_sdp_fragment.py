@@ -1,4 +1,4 @@
-"""Fragments of SDP that bring candidates."""
+"""Tests of SDP fragments with trickled candidates."""
 
 import pytest
 from hypothesis import given
@@ -41,12 +41,12 @@ OTHER = "candidate:2 1 udp 1694498815 198.51.100.1 50001 typ srflx raddr 192.0.2
         (["a=candidate", "i=candidate:no attribute"], set(), [("candidate", None)]),
     ],
 )
-def test_a_fragment_has_user_names_and_candidates_with_their_sections(
+def test_fragment_has_user_names_and_candidates(
     lines: list[str], ufrags: set[str], candidates: list[tuple[str, str | None]], end: str
 ) -> None:
     read = Fragment(frozenset(ufrags), tuple(candidates))
     assert parse_fragment("".join(line + end for line in lines)) == read
-    assert parse_fragment(end.join(lines)) == read, "the last line may be without its end"
+    assert parse_fragment(end.join(lines)) == read, "the last line may have no line end"
 
 
 @pytest.mark.parametrize(
@@ -56,18 +56,18 @@ def test_a_fragment_has_user_names_and_candidates_with_their_sections(
         ("\r\n\r\n", "got neither"),
         ("a=end-of-candidates\r\n", "got neither"),
         ("m=video 9 RTP/AVP 0\r\na=mid:0\r\n", "got neither"),
-        ("nonsense", "line 1: expected a line of SDP, .* got 'nonsense'"),
-        (f"a={ONE}\r\na\r\n", "line 2: expected a line of SDP"),
+        ("nonsense", "line 1: expected an SDP line such as .* got 'nonsense'"),
+        (f"a={ONE}\r\na\r\n", "line 2: expected an SDP line"),
         (f"a={ONE}\n\n =x\n a=b", "line 4: "),
         ("{" + "x" * 300, r"got '\{x{39}'$"),
     ],
 )
-def test_what_is_no_fragment_is_refused_with_its_line(text: str, why: str) -> None:
+def test_invalid_fragment_error_names_the_line(text: str, why: str) -> None:
     with pytest.raises(FragmentError, match=why):
         parse_fragment(text)
 
 
-# Whatever is no line end: the others that Python knows (form feed, U+2028) are text as any.
+# Everything but line ends of SDP: the other line ends of `str.splitlines` (form feed, U+2028) are ordinary text.
 VALUES = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=20)
 TOKENS = VALUES.map(str.strip)
 CANDIDATES = VALUES.map("candidate:".__add__)
@@ -78,7 +78,7 @@ SECTIONS = st.tuples(st.none() | TOKENS, st.lists(CANDIDATES, max_size=3))
     st.text()
     | st.lists(st.sampled_from(["a=", "m=", "candidate:", "ice-ufrag:", "mid:", "\r", "\n", "x"])).map("".join)
 )
-def test_whatever_the_text_it_is_a_fragment_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_rejected(text: str) -> None:
     try:
         fragment = parse_fragment(text)
     except FragmentError:
@@ -92,7 +92,7 @@ def test_whatever_the_text_it_is_a_fragment_or_refused(text: str) -> None:
     st.lists(SECTIONS),
     st.sampled_from(["\r\n", "\n"]),
 )
-def test_what_is_written_is_read(
+def test_parsing_returns_what_was_written(
     ufrags: frozenset[str], first: list[str], sections: list[tuple[str | None, list[str]]], end: str
 ) -> None:
     lines = [f"a=ice-ufrag:{ufrag}" for ufrag in ufrags] + [f"a={each}" for each in first]
@@ -111,7 +111,7 @@ def test_what_is_written_is_read(
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n"])
-def test_the_user_names_of_a_description_are_those_of_all_its_sections(end: str) -> None:
+def test_user_names_of_all_sections_are_returned(end: str) -> None:
     lines = [
         "v=0",
         "a=ice-ufrag:top",

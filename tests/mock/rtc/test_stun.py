@@ -1,4 +1,4 @@
-"""The STUN responder, asked by aioice and by a real socket."""
+"""Tests of the STUN responder, with messages and an ICE agent of aioice."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ def binding_request() -> stun.Message:
 
 
 @given(st.ip_addresses(v=4), st.integers(1, 65535))
-def test_a_binding_request_is_answered_with_where_it_came_from(address: object, port: int) -> None:
+def test_binding_response_has_the_source_address(address: object, port: int) -> None:
     request = binding_request()
     answer = answer_binding(bytes(request), (str(address), port))
     assert answer is not None
@@ -30,7 +30,7 @@ def test_other_datagrams_get_no_answer(datagram: bytes) -> None:
 
 
 @given(st.data())
-def test_a_request_that_was_damaged_on_its_way_does_no_harm(data: st.DataObject) -> None:
+def test_damaged_request_raises_no_error(data: st.DataObject) -> None:
     request = binding_request()
     request.attributes["USERNAME"] = "a:b"
     request.attributes["PRIORITY"] = 1
@@ -40,18 +40,18 @@ def test_a_request_that_was_damaged_on_its_way_does_no_harm(data: st.DataObject)
     answer_binding(bytes(damaged), ("127.0.0.1", 1))
 
 
-def test_an_attribute_that_is_cut_short_gets_no_answer() -> None:
+def test_truncated_attribute_gets_no_answer() -> None:
     priority_of_no_bytes = b"\x00\x24\x00\x00"
     header = b"\x00\x01\x00\x04" + bytes(binding_request())[4:20]
     assert answer_binding(header + priority_of_no_bytes, ("127.0.0.1", 1)) is None
 
 
-def test_an_indication_gets_no_answer() -> None:
+def test_indication_gets_no_answer() -> None:
     indication = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.INDICATION)
     assert answer_binding(bytes(indication), ("127.0.0.1", 1)) is None
 
 
-async def test_an_ice_agent_learns_its_own_address_from_it() -> None:
+async def test_ice_agent_learns_its_own_address() -> None:
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(StunResponder, local_addr=("127.0.0.1", 0))
     agent = Connection(ice_controlling=True, stun_server=transport.get_extra_info("sockname"))

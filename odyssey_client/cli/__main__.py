@@ -1,4 +1,4 @@
-"""`python -m odyssey_client.cli`: the command where it is not installed."""
+"""Runs the command `odyssey` as `python -m odyssey_client.cli`."""
 
 from odyssey_client.cli.app import main
 

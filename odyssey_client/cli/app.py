@@ -1,4 +1,4 @@
-"""The commands, put together."""
+"""The command group `odyssey`; each command is defined in its own module."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from odyssey_client.cli.validate import validate
 from odyssey_client.cli.watch import watch
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    epilog="Example: odyssey simulate cat.json --download out",
+)
 @click.version_option(package_name="odyssey-testkit")
 def main() -> None:
-    """Run scripted simulations on Odyssey, fetch what they and live streams left behind, and watch broadcasts.
+    """Run scripted simulations on Odyssey, download recordings and watch broadcasts.
 
-    The API key comes from the environment variable ODYSSEY_API_KEY and from nowhere else: what stands on a command line
-    can be read by everybody on the machine. The service is that of --api-url, else of ODYSSEY_API_URL. To watch takes
-    neither, but the token of the broadcast.
+    Set the environment variable ODYSSEY_API_KEY to your API key. There is no option for it, because other users of the
+    machine can read command lines. The URL of the service is set by --api-url or the environment variable
+    ODYSSEY_API_URL; the default is https://api.odyssey.ml. `odyssey watch` uses neither the API key nor this URL.
 
-    Results go to the standard output, progress and errors to the standard error. With --json the standard output is one
-    JSON document, wrong usage aside: after an error it has "error" with "code" and "message".
+    Results go to standard output, progress and errors to standard error. With --json, standard output is one JSON
+    document; after an error, its field "error" has "code" and "message". Wrong usage is only reported as text.
 
-    Exit codes: 0 done, 1 an error, 2 wrong usage, 130 interrupted.
+    Exit codes: 0 success, 1 error, 2 wrong usage, 130 interrupted by Ctrl-C.
     """
 
 

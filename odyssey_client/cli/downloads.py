@@ -1,4 +1,4 @@
-"""Downloads of the command line: several files, a bar for each, and all that can be had is had."""
+"""Downloads of several files, with a progress bar for each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ARTIFACTS: tuple[Artifact, ...] = get_args(Artifact.__value__)
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file that is on the disk now."""
+    """A file that was downloaded."""
 
     stream_id: str
     artifact: Artifact
@@ -29,7 +29,7 @@ class Fetched:
 
 
 def artifact_option[**P, T](what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Add ``--artifact``, as ``artifacts``."""
+    """Add ``--artifact`` with the help text ``what``; its values are passed as ``artifacts``."""
     return click.option(
         "--artifact", "artifacts", type=click.Choice(ARTIFACTS), multiple=True, default=("video",), help=what
     )
@@ -38,24 +38,24 @@ def artifact_option[**P, T](what: str) -> Callable[[Callable[P, T]], Callable[P,
 async def fetch_all(
     service: Service, wanted: Sequence[tuple[str, Artifact]], to: str | Path, *, overwrite: bool = False
 ) -> Answer:
-    """Fetch files of streams, one after the other; one that cannot be had does not keep the others away.
+    """Download files of streams one after the other, and go on if one of them fails.
 
     Returns:
-        What was told so far, and the files.
+        ``service.so_far``, with the downloaded files and the errors of the others added.
 
     Raises:
-        OdysseyError: what would meet the others too.
+        OdysseyError: an error that the remaining files would also get, such as a rejected API key.
     """
     before = service.so_far
     files: list[Fetched] = []
     errors: list[DownloadError | OdysseyApiError] = []
     service.so_far = _with_files(before, files)
-    for stream_id, artifact in dict.fromkeys(wanted):  # what is asked for twice is one file
+    for stream_id, artifact in dict.fromkeys(wanted):  # without duplicates
 
         def show(progress: DownloadProgress, name: str = f"{artifact} of {stream_id}") -> None:
             service.progress.file(name, progress.received, progress.total)
 
-        show(DownloadProgress(0, None))  # a service may take its time before the first byte
+        show(DownloadProgress(0, None))  # the first byte may take a while
         try:
             path = await service.client.download_recording(
                 stream_id, to, artifact=artifact, on_progress=show, overwrite=overwrite

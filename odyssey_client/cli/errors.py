@@ -1,4 +1,4 @@
-"""Errors as the command line tells them: in its own words, for people and for programs."""
+"""Conversion of errors to text and JSON, with the advice for Python callers replaced by options and commands."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from odyssey_client.errors import (
 )
 from odyssey_client.models import JSON
 
-# What the library advises, and how that is done here.
+# What error messages advise Python callers to do, and the same for the command line.
 _WORDS = (
     ("Pass Odyssey(api_key=...) or set the environment variable", "Set the environment variable"),
     ("; the limit is AdvancedConfig(request_timeout_s=...)", ""),
     (" The limit is AdvancedConfig.connect_timeout_s.", ""),
     (" It is the webrtc_url of BroadcastInfo.", ""),
-    ("pass overwrite=True to replace it", "--overwrite replaces it"),
-    ("list_simulations() tells", "`odyssey simulations list` tells"),
-    ("get_simulate_status() tells", "`odyssey simulations show` tells"),
-    ("list_stream_recordings() tells", "`odyssey recordings list` tells"),
+    ("pass overwrite=True to replace it", "pass --overwrite to replace it"),
+    ("list_simulations()", "`odyssey simulations list`"),
+    ("get_simulate_status()", "`odyssey simulations show`"),
+    ("list_stream_recordings()", "`odyssey recordings list`"),
     ("Leave bypass_prompt_expansion out", "Leave --bypass-prompt-expansion out"),
 )
 
 
 class StoppedError(OdysseyError):
-    """The command was stopped by a signal."""
+    """A signal stopped the command."""
 
     default_code = "interrupted"
 
@@ -40,18 +40,18 @@ class StoppedError(OdysseyError):
 
 
 def error_text(error: OdysseyError) -> str:
-    """Write an error for people, with the notes that a traceback would show."""
+    """Return the text for an error, followed by its notes (`BaseException.add_note`)."""
     label = "" if isinstance(error, StoppedError) else "Error: "
     return "\n  ".join([f"{label}{_translated(str(error))}", *map(_translated, getattr(error, "__notes__", ()))])
 
 
 def error_document(error: OdysseyError) -> dict[str, JSON]:
-    """Write an error for programs: ``code`` and ``message`` always, and what else there is of it."""
+    """Return the JSON object for an error: ``code``, ``message`` and ``retryable``, then the fields of its class."""
     document: dict[str, JSON] = {"code": error.code, "message": _translated(str(error)), "retryable": error.retryable}
     document |= {
         name: value
         for name in ("status", "detail", "request_id")
-        if (value := getattr(error, name)) is not None  # what the service said
+        if (value := getattr(error, name)) is not None  # set if the service responded with an error
     }
     match error:
         case ScriptError():

@@ -1,4 +1,4 @@
-"""What is printed: JSON, aligned columns, and text from outside made safe for a terminal."""
+"""Output of commands: JSON, aligned columns, and text with control characters escaped."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from odyssey_client.errors import OdysseyError
 from odyssey_client.models import JSON
 
 NOTHING = "-"
-"""What stands in a column where there is no value."""
+"""Placeholder for a missing value in a column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command found out.
+    """The result of a command.
 
     Attributes:
-        document: For ``--json``.
-        text: For people, without the last newline.
-        errors: What went wrong all the same, told after the rest; the first is the one of ``--json``.
+        document: The JSON document that ``--json`` prints.
+        text: The text that is printed without ``--json``, without a trailing newline.
+        errors: Errors that are printed after the text. The first one is also in the JSON document and determines the
+            exit code.
     """
 
     document: dict[str, JSON]
@@ -34,42 +35,42 @@ class Answer:
 
 
 def print_text(text: str, *, to_stderr: bool = False) -> None:
-    """Print ``text``, with what would steer a terminal, or cannot be encoded, made visible."""
+    """Print ``text``; escape control characters and characters that the stream cannot encode."""
     stream: TextIO | None = sys.stderr if to_stderr else sys.stdout
-    if stream is not None:  # as it is where it was closed; click would take the other one
+    if stream is not None:  # None if it was closed; click would then print to the other stream
         click.echo(encodable(printable(text), stream), file=stream)
 
 
 def encodable(text: str, stream: TextIO) -> str:
-    """Return ``text`` with all characters written out that ``stream`` cannot take."""
+    """Return ``text`` with a backslash escape for each character that ``stream`` cannot encode."""
     encoding = stream.encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def print_json(document: dict[str, JSON]) -> None:
-    """Print one JSON document, in ASCII."""
+    """Print one JSON document, with non-ASCII characters escaped."""
     click.echo(json.dumps(document, indent=2))
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with all characters but newlines that do not show as what they are."""
+    """Return ``text`` with a backslash escape for each character that is not printable, except newlines."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
-def json_of(value: Any) -> dict[str, JSON]:  # Any: whatever dataclass
-    """Make a JSON-ready dictionary of a value of `odyssey_client.models`."""
+def json_of(value: Any) -> dict[str, JSON]:  # Any: any dataclass
+    """Convert a dataclass, such as a value of `odyssey_client.models`, to a JSON object."""
     return dataclasses.asdict(value)
 
 
 def columns(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Align ``rows`` under ``header``; None is shown as `NOTHING`, and every cell is one line."""
+    """Return ``rows`` as aligned columns under ``header``; None becomes `NOTHING`, and each row is one line."""
     cells = [list(header), *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[index]) for row in cells) for index in range(len(header))]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> str:
-    """Write names and values, one pair a line, the values aligned; those that are None are left out."""
+    """Return one line for each name and value, with aligned values; leave out values that are None."""
     there = [(name, _cell(value)) for name, value in pairs if value is not None]
     width = max((len(name) for name, _ in there), default=0)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in there)
@@ -80,7 +81,7 @@ def seconds(value: float | None) -> str | None:
 
 
 def size(count: int) -> str:
-    """Write a number of bytes as people read them."""
+    """Return a number of bytes with a unit, such as `342.9 kB`."""
     return (
         f"{count} bytes" if count < 1000 else f"{count / 1000:.1f} kB" if count < 10**6 else f"{count / 10**6:.1f} MB"
     )

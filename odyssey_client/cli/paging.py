@@ -1,4 +1,4 @@
-"""Lists of the command line: a page of them, or all."""
+"""Options and text for commands that list one page of items, or all items."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ PAGE = click.IntRange(1, 100)
 
 
 def paging_options[**P, T](function: Callable[P, T]) -> Callable[P, T]:
-    """Add ``--limit``, ``--offset`` and ``--all``, as ``limit``, ``offset`` and ``everything``."""
+    """Add ``--limit``, ``--offset`` and ``--all``, passed as ``limit``, ``offset`` and ``everything``."""
     for option in (
-        click.option("--all", "everything", is_flag=True, help="All there are, however many."),
-        click.option("--offset", type=click.IntRange(min=0), help="How many of the newest to leave out."),
-        click.option("--limit", type=PAGE, help="How many at most.  [default: what the service gives]"),
+        click.option("--all", "everything", is_flag=True, help="List all items."),
+        click.option("--offset", type=click.IntRange(min=0), help="Number of newest items to skip."),
+        click.option("--limit", type=PAGE, help="Maximum number of items to list.  [default: set by the service]"),
     ):
         function = option(function)
     return function
@@ -22,7 +22,7 @@ def paging_options[**P, T](function: Callable[P, T]) -> Callable[P, T]:
 
 def check_paging(*, limit: int | None, offset: int | None, everything: bool) -> None:
     if everything and (limit is not None or offset is not None):
-        raise click.UsageError("--all goes without --limit and --offset.")
+        raise click.UsageError("--all cannot be used with --limit or --offset.")
 
 
 async def gather[T](items: AsyncIterable[T]) -> list[T]:
@@ -30,9 +30,9 @@ async def gather[T](items: AsyncIterable[T]) -> list[T]:
 
 
 def footer(shown: Sequence[object], total: int, offset: int, what: str) -> str:
-    """Say of which part of how many a list is; empty where it is the whole."""
+    """Return the line below a list that states which part of ``total`` it shows; empty if it shows all."""
     if len(shown) >= total:
         return ""
     if not shown:
-        return f"There are {total} {what}, and none after the first {offset}."
+        return f"There are {total} {what}; --offset {offset} skips all of them."
     return f"{offset + 1} to {offset + len(shown)} of {total} {what}; --all lists all."

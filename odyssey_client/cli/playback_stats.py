@@ -1,4 +1,4 @@
-"""What a spectator has seen so far: counts and times, on clocks that are read elsewhere."""
+"""Statistics of the frames that a spectator received. The caller passes in all times."""
 
 from __future__ import annotations
 
@@ -11,29 +11,32 @@ if TYPE_CHECKING:
     from odyssey_client.media.stamp import Stamp
 
 FPS_OVER_S = 1.0
-"""Seconds over which frames are counted for the rate of now."""
+"""Period, in seconds, over which the current frame rate is measured."""
 
 OLDEST_S = 10.0
-"""A frame that arrives older than this, or before it was made, is of a clock that is not ours."""
+"""The highest plausible age of a frame, in seconds.
+
+A higher or negative age means that the sender's clock differs from this machine's. It is not shown.
+"""
 
 
 class PlaybackStats:
-    """Takes each frame as it comes. All times but those of stamps are seconds of one monotonic clock."""
+    """Statistics of the received frames. All parameters ``now`` are seconds of the same monotonic clock."""
 
     def __init__(self, now: float) -> None:
         self.frames = 0
         self.missing = 0
-        """Frames that were made between the first and the last one seen, and did not come, by the stamps."""
+        """Frames that were sent but not received, according to gaps between the stamps of a stream."""
         self._began = now
         self._arrivals: deque[float] = deque()
         self._size: tuple[int, int] | None = None
         self._first: Stamp | None = None
         self._last: Stamp | None = None
         self._unread = 0  # frames since the last one with a stamp
-        self._made: float | None = None  # when the last frame was made
+        self._made: float | None = None  # when the last frame was sent; None if not known
 
     def add(self, size: tuple[int, int], stamp: Stamp | None, *, now: float, time: float) -> None:
-        """Take a frame of ``size`` (width, height); ``time`` is now, in seconds since the epoch."""
+        """Add a frame of ``size`` (width, height); ``time`` is the current time in seconds since the epoch."""
         self.frames += 1
         self._size = size
         self._arrivals.append(now)
@@ -50,17 +53,17 @@ class PlaybackStats:
         self._last, self._unread = stamp, 0
 
     def fps(self, now: float) -> int:
-        """How many frames the last second brought."""
+        """Return the number of frames received in the last second."""
         while self._arrivals and self._arrivals[0] <= now - FPS_OVER_S:
             self._arrivals.popleft()
         return len(self._arrivals)
 
     def age_ms(self, now: float) -> float | None:
-        """How long ago the last frame was made, in milliseconds; None where that cannot be told."""
+        """Return the time since the last frame was sent, in milliseconds; None if it is not known."""
         return None if self._made is None else (now - self._made) * 1000
 
     def line(self, now: float) -> str:
-        """How it stands, what changes most first."""
+        """Return the current statistics in one line, with the values that change most first."""
         age = self.age_ms(now)
         parts = (
             counted(self.frames),
@@ -72,7 +75,7 @@ class PlaybackStats:
         return ", ".join(part for part in parts if part is not None)
 
     def document(self, now: float) -> dict[str, JSON]:
-        """All there is to tell, for programs."""
+        """Return the final statistics as a JSON object."""
         seconds = now - self._began
         width, height = self._size or (None, None)
         return {
@@ -87,7 +90,7 @@ class PlaybackStats:
         }
 
     def pairs(self, now: float) -> list[tuple[str, object]]:
-        """The same, for people."""
+        """Return the final statistics as names and values for `fields`."""
         seconds = now - self._began
         stamped = None
         if self._first is not None and self._last is not None:
@@ -109,5 +112,5 @@ class PlaybackStats:
 
 
 def counted(count: int) -> str:
-    """Write a number of frames."""
+    """Return a number of frames with its unit, such as `1 frame`."""
     return f"{count} {'frame' if count == 1 else 'frames'}"

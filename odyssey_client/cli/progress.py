@@ -1,4 +1,4 @@
-"""How far something is, on the standard error: a bar that is drawn over on a terminal, else a line for each change."""
+"""Progress on standard error: a bar that is redrawn on a terminal, otherwise one line per change."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ BAR_WIDTH = 24
 USUAL_COLUMNS = 80
 
 LIVE_S, LIVE_LINE_S = 0.25, 10.0
-"""Seconds from one look at what goes on to the next: on a terminal, and where each is a line of its own."""
+"""Seconds between two updates of `Progress.live`: on a terminal, and elsewhere, where each update is a new line."""
 
 
 class Progress:
-    """Shows one thing after the other. Close it in the end: the cursor may stand behind a bar."""
+    """Shows the progress of one operation at a time. Call `end` after each: the cursor may be behind a bar."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream: TextIO | None = stream or sys.stderr  # which is None where it is closed
+        self._stream: TextIO | None = stream or sys.stderr  # None if standard error is closed
         self._is_terminal = self._stream is not None and self._stream.isatty()
         self._shown = ""
 
     def job(self, job_id: str, status: str, done: int, total: int) -> None:
-        """Show where a simulation stands: its status, and how many of its streams are done."""
+        """Show the status of a simulation and the number of its streams that are done."""
         streams = f"{done} of {total} {'stream' if total == 1 else 'streams'} done"
         self._show(f"Simulation {job_id}", f"{status}, {streams}", done / total if total else 0.0)
 
     def file(self, name: str, received: int, total: int | None) -> None:
-        """Show how far a download is; on a terminal only, as bytes are no change worth a line."""
+        """Show the progress of a download. It is shown on a terminal only: a line for each update would be too much."""
         if self._is_terminal:
             of = size(received) if total is None else f"{size(received)} of {size(total)}"
             self._show(name, of, 1.0 if received == total else received / total if total else 0.0)
 
     @property
     def live_s(self) -> float:
-        """How long to wait from one `live` to the next, in seconds."""
+        """Seconds to wait between two calls of `live`."""
         return LIVE_S if self._is_terminal else LIVE_LINE_S
 
     def live(self, line: str) -> None:
-        """Show how something stands that goes on without a known end."""
+        """Show the current state of an operation that has no known end."""
         if self._is_terminal:
             self._draw(line)
         else:
             self._write(f"{printable(line)}\n")
 
     def end(self) -> None:
-        """Leave what is shown, and go on below it."""
+        """Keep the current line, and continue below it."""
         if self._is_terminal and self._shown:
             self._write("\n")
         self._shown = ""
@@ -60,22 +60,22 @@ class Progress:
             self._shown = line
             return
         filled = min(BAR_WIDTH, int(part * BAR_WIDTH))
-        # What changes comes first: an id may be longer than the terminal is wide.
+        # The changing part is first: an id may be longer than the width of the terminal.
         self._draw(f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {how_far}  {what}")
 
     def _draw(self, text: str) -> None:
-        """Draw a line over the one before."""
+        """Replace the current line of the terminal."""
         room = self._columns() - 1
         line = printable(text)[:room]
         if line != self._shown:
-            # Blanks over what is longer: there are terminals that know no other way. No more than there is room for,
-            # should the terminal have become narrower.
+            # Blanks overwrite the rest of a longer line, because not every terminal supports escape sequences. They
+            # must not exceed the width, which may have shrunk.
             self._write(f"\r{line}{' ' * (min(len(self._shown), room) - len(line))}")
             self._shown = line
 
     def _columns(self) -> int:
-        """The width of the terminal, which may be another one than that of the standard output."""
-        with contextlib.suppress(OSError, ValueError):  # it has no file descriptor, or is gone
+        """Return the width of the terminal of the stream; standard output may be another terminal."""
+        with contextlib.suppress(OSError, ValueError):  # it has no file descriptor, or is closed
             if self._stream is not None and (columns := os.get_terminal_size(self._stream.fileno()).columns):
                 return columns
         return USUAL_COLUMNS
@@ -86,7 +86,7 @@ class Progress:
         try:
             self._stream.write(encodable(text, self._stream))
             self._stream.flush()
-        except BrokenPipeError:  # nobody reads on: the end of a command, as everywhere
+        except BrokenPipeError:  # the reader has closed the pipe: this ends the command, as usual
             raise
-        except OSError:  # a full disk, say: what is done is worth more than how it is shown
+        except OSError:  # such as a full disk: the command continues without progress
             self._stream = None

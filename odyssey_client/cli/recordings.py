@@ -1,4 +1,4 @@
-"""`odyssey recordings`: what streams left behind, live or simulated."""
+"""The commands `odyssey recordings`: list, show and download recordings of live and simulated streams."""
 
 from __future__ import annotations
 
@@ -17,16 +17,22 @@ from odyssey_client.rest.downloads import Artifact
 _HEADER = ("STREAM", "SIZE", "STARTED", "ENDED", "DURATION")
 
 
-@click.group()
+@click.group(epilog="Example: odyssey recordings list --limit 5")
 def recordings() -> None:
-    """List, show and download what streams left behind, live or simulated."""
+    """List, show and download recordings.
+
+    Live and simulated streams have recordings.
+    """
 
 
-@recordings.command("list")
+@recordings.command("list", epilog="Example: odyssey recordings list --limit 5")
 @paging_options
 @service_options
 def list_(limit: int | None, offset: int | None, everything: bool, api_url: str | None, as_json: bool) -> None:
-    """List recordings, the newest first; a stream that is still on has no end."""
+    """List recordings, newest first.
+
+    A stream that is still running has no end time.
+    """
     check_paging(limit=limit, offset=offset, everything=everything)
 
     async def work(service: Service) -> Answer:
@@ -40,11 +46,15 @@ def list_(limit: int | None, offset: int | None, everything: bool, api_url: str 
     call_service(work, api_url=api_url, as_json=as_json)
 
 
-@recordings.command()
+@recordings.command(epilog="Example: odyssey recordings show 3f2504e0-4f89-41d3-9a0c-0305e82c3301")
 @click.argument("stream_id", metavar="STREAM")
 @service_options
 def show(stream_id: str, api_url: str | None, as_json: bool) -> None:
-    """Show a recording. Whoever has one of its URLs can fetch that file, for about an hour."""
+    """Show a recording and the URLs of its files.
+
+    STREAM is the id of the recorded stream. A URL is valid for about an hour and needs no authentication, so keep it
+    secret.
+    """
 
     async def work(service: Service) -> Answer:
         recording = await service.client.get_recording(stream_id)
@@ -56,18 +66,18 @@ def show(stream_id: str, api_url: str | None, as_json: bool) -> None:
     call_service(work, api_url=api_url, as_json=as_json)
 
 
-@recordings.command()
+@recordings.command(epilog="Example: odyssey recordings download 3f2504e0-4f89-41d3-9a0c-0305e82c3301")
 @click.argument("streams", metavar="STREAM...", nargs=-1, required=True)
 @click.option(
     "--to",
     metavar="PATH",
-    type=click.Path(),  # text: a slash at its end says something
+    type=click.Path(),  # a string: a trailing slash is significant
     default=".",
-    help="A directory, or the name of the file where it is one.  [default: this directory]",
+    help="Existing directory, or name of the file for a single file.  [default: current directory]",
     show_default=False,
 )
-@artifact_option("What to fetch; may be repeated.")
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@artifact_option("File to download for each stream; may be repeated.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @service_options
 def download(
     streams: tuple[str, ...],
@@ -77,9 +87,13 @@ def download(
     api_url: str | None,
     as_json: bool,
 ) -> None:
-    """Download files of recordings. One that breaks off goes on where it was; no half file is left."""
+    """Download files of recordings.
+
+    STREAM is the id of a recorded stream. If the connection breaks, the download resumes. A download that fails or is
+    interrupted leaves no partial file.
+    """
     if len(streams) * len(artifacts) > 1 and not os.path.isdir(to):  # noqa: PTH112 - see target()
-        raise click.UsageError(f"Several files need a directory for --to, and {to} is none.")
+        raise click.UsageError(f"--to must be an existing directory for several files, got {to}.")
 
     async def work(service: Service) -> Answer:
         wanted = [(stream_id, artifact) for stream_id in streams for artifact in artifacts]
@@ -92,5 +106,5 @@ def _text(found: Sequence[StreamRecordingSummary], below: str = "") -> str:
     rows = [
         (r.stream_id, f"{r.width}x{r.height}", r.started_at, r.ended_at, seconds(r.duration_seconds)) for r in found
     ]
-    listed = columns(_HEADER, rows) if rows else "" if below else "There are no recordings."
+    listed = columns(_HEADER, rows) if rows else "" if below else "No recordings found."
     return "\n\n".join(part for part in (listed, below) if part)

@@ -1,4 +1,4 @@
-"""Commands that talk to somebody: their options, their client, their end."""
+"""Running commands: common options, the client, signals, output and exit codes."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from odyssey_client.errors import OdysseyError
 from odyssey_client.models import JSON
 
 _SIGNALS = frozenset({"SIGINT", "SIGTERM", "SIGHUP"})
-"""What stops a command; Windows has not all of them."""
+"""Names of the signals that stop a command. Windows does not have all of them."""
 
 
 @dataclass(slots=True)
 class Running:
-    """A command that is under way.
+    """A running command.
 
     Attributes:
-        progress: What shows how far it is.
-        if_stopped: What to say should a signal stop the command now.
-        so_far: What there is to tell already, should the command not come to its end.
+        progress: Shows the progress on standard error.
+        if_stopped: The message if a signal stops the command now.
+        so_far: The result so far, which is printed if an error or a signal ends the command.
     """
 
     progress: Progress = field(default_factory=Progress)
@@ -41,62 +41,62 @@ class Running:
 
 @dataclass(slots=True, kw_only=True)
 class Service(Running):
-    """A command that talks to the service.
+    """A running command that calls the service.
 
     Attributes:
-        client: The client, closed after the command.
+        client: The client; it is closed after the command.
     """
 
     client: Odyssey
 
 
 class Seconds(click.FloatRange):
-    """A number in a range: NaN, which click lets pass, is in none."""
+    """An option type for a number in a range. Unlike `click.FloatRange`, it rejects NaN."""
 
     @override
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # as click has it
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as in click
         seconds = super().convert(value, param, ctx)
         if math.isnan(seconds):
-            self.fail(f"{value} is no number.", param, ctx)
+            self.fail(f"{value} is not a number.", param, ctx)
         return seconds
 
 
 def json_option[**P, T](function: Callable[P, T]) -> Callable[P, T]:
-    """Add ``--json``, as ``as_json``."""
+    """Add ``--json``, passed as ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(function)
 
 
 def service_options[**P, T](function: Callable[P, T]) -> Callable[P, T]:
-    """Add ``--api-url`` and ``--json``."""
-    url = click.option("--api-url", metavar="URL", help="Where the service is.  [default: from ODYSSEY_API_URL]")
+    """Add ``--api-url`` and ``--json``, passed as ``api_url`` and ``as_json``."""
+    url = click.option("--api-url", metavar="URL", help="URL of the service.  [default: from ODYSSEY_API_URL]")
     return url(json_option(function))
 
 
 def call_service(work: Callable[[Service], Awaitable[Answer]], *, api_url: str | None, as_json: bool) -> None:
-    """Do ``work`` with a client, and `finish`."""
+    """Run ``work`` with a client, then print its result and exit as `finish` does."""
     finish(lambda: asyncio.run(_with_client(api_url, work)), as_json=as_json)
 
 
 def call(work: Callable[[Running], Awaitable[Answer]], *, as_json: bool) -> None:
-    """Do ``work``, which needs no client, and `finish`."""
+    """Run ``work``, which needs no client, then print its result and exit as `finish` does."""
     finish(lambda: asyncio.run(_attended(Running(), work)), as_json=as_json)
 
 
 def finish(work: Callable[[], Answer], *, as_json: bool) -> None:
-    """Do ``work``, print what came of it, and exit with a code of its own if that was an error."""
+    """Run ``work`` and print its result. Exit with the code of the first error if there is one."""
     try:
         answer = work()
     except OdysseyError as error:
         answer = Answer({}, "", (error,))
-    except KeyboardInterrupt:  # where the event loop takes no signal handlers
+    except KeyboardInterrupt:  # if the event loop supports no signal handlers
         answer = Answer({}, "", (StoppedError(signal.SIGINT, "Interrupted."),))
     try:
         _print(answer, as_json=as_json)
-    except BrokenPipeError:  # click knows what to do
+    except BrokenPipeError:  # click exits with code 1 and prints nothing
         raise
     except OSError as error:
         with contextlib.suppress(OSError):
-            print_text(f"Error: The output cannot be written: {error.strerror}.", to_stderr=True)
+            print_text(f"Error: Cannot write the output: {error.strerror}.", to_stderr=True)
         sys.exit(1)
     if answer.errors:
         sys.exit(exit_code(answer.errors[0]))
@@ -118,7 +118,7 @@ async def _with_client(api_url: str | None, work: Callable[[Service], Awaitable[
 
 
 async def _attended[R: Running](running: R, work: Callable[[R], Awaitable[Answer]]) -> Answer:
-    """Do ``work``; if it does not come to its end, tell why, and what there is to tell already."""
+    """Run ``work``. If an error or a signal ends it, return the result so far with that error."""
     stopped_by = _cancel_on_signals()
     try:
         return await work(running)
@@ -133,7 +133,7 @@ async def _attended[R: Running](running: R, work: Callable[[R], Awaitable[Answer
 
 
 def _cancel_on_signals() -> list[signal.Signals]:
-    """Let signals cancel this task, so that it cleans up; return a list that will have those that came."""
+    """Let signals cancel this task, so that it cleans up. Return a list to which received signals are added."""
     task, received = asyncio.current_task(), list[signal.Signals]()
 
     def stop(signum: signal.Signals) -> None:
@@ -142,8 +142,8 @@ def _cancel_on_signals() -> list[signal.Signals]:
             task.cancel()
 
     for signum in (each for each in signal.Signals if each.name in _SIGNALS):
-        if signal.getsignal(signum) is not signal.SIG_IGN:  # as nohup has it, and shells for what runs behind
-            # On Windows, and outside the main thread, there are no such handlers.
+        if signal.getsignal(signum) is not signal.SIG_IGN:  # `nohup` and background jobs ignore signals
+            # Signal handlers are not supported on Windows and outside the main thread.
             with contextlib.suppress(NotImplementedError, RuntimeError):
                 asyncio.get_running_loop().add_signal_handler(signum, stop, signum)
     return received

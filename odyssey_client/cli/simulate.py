@@ -1,4 +1,4 @@
-"""`odyssey simulate`: a job from scripts, waited for and fetched if that is asked for."""
+"""The command `odyssey simulate`: submits a job, and optionally waits for it and downloads its recordings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from odyssey_client.rest.downloads import Artifact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Order:
-    """The options of the command, by their names."""
+    """The arguments and options of the command."""
 
     files: tuple[Path, ...]
     batch: bool
@@ -36,54 +36,56 @@ class _Order:
     poll_interval: float
 
 
-@click.command()
+@click.command(epilog="Example: odyssey simulate cat.json --download out")
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=FILES)
-@click.option("--batch", is_flag=True, help="Make one job of several files, with a stream for each.")
-@click.option("--url", metavar="URL", help="Let the service fetch the script from there, instead of a file.")
-@click.option("--portrait/--landscape", default=True, help="704x1280 or 1280x704.")
-@click.option("--bypass-prompt-expansion", is_flag=True, help="Leave prompts as they are, which takes a privilege.")
+@click.option("--batch", is_flag=True, help="Make one job of several files, with one stream per file.")
+@click.option("--url", metavar="URL", help="Let the service fetch the script from this URL; pass no FILE.")
+@click.option("--portrait/--landscape", default=True, help="Video size: 704x1280 or 1280x704.")
+@click.option("--bypass-prompt-expansion", is_flag=True, help="Use prompts unchanged; this requires a privilege.")
 @click.option("--wait", is_flag=True, help="Wait until the job has ended.")
 @click.option(
     "--download",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Wait, then fetch the video of each stream to this directory, which is made if need be.",
+    help="Wait, then download the video of each stream to this directory; it is created if it does not exist.",
 )
-@artifact_option("What to fetch of each stream; may be repeated.")
+@artifact_option("File to download for each stream; may be repeated.")
 @click.option(
     "--timeout",
     type=Seconds(min=0, max=LONGEST_WAIT_S),
     default=600.0,
     metavar="S",
-    help="Seconds to wait; 0 for no limit.",
+    help="Maximum time to wait, in seconds; 0 for no limit.",
 )
 @click.option(
     "--poll-interval",
     type=Seconds(min=0, min_open=True, max=LONGEST_WAIT_S),
     default=5.0,
     metavar="S",
-    help="Seconds from look to look.",
+    help="Seconds between two requests for the status of the job.",
 )
 @service_options
 @click.pass_context
 def simulate(context: click.Context, /, api_url: str | None, as_json: bool, **options: object) -> None:
-    """Run the script in FILE: a JSON array of entries, with "timestamp_ms" and "start", "interact" or "end".
+    """Submit the script in FILE as a simulation job.
 
-    Prints what the job is called. With --wait or --download it stays until the job has ended; if that is interrupted
-    or takes too long, the job goes on. Where some streams of a job fail, the others are fetched all the same.
+    A script is a JSON array of entries, each with "timestamp_ms" and one of "start", "interact" and "end".
+
+    The command prints the id and the status of the job. With --wait or --download it waits until the job has ended. If
+    the wait is interrupted or times out, the job continues. If some streams of the job fail, the others are downloaded.
     """
-    order = _Order(**options)  # type: ignore[arg-type]  # click has made them what they are
+    order = _Order(**options)  # type: ignore[arg-type]  # click has converted the values
     _check(order, {name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT})
     call_service(lambda service: _simulate(service, order), api_url=api_url, as_json=as_json)
 
 
 def _check(order: _Order, given: set[str]) -> None:
     if bool(order.files) == (order.url is not None):
-        raise click.UsageError("Give one FILE, or several with --batch, or --url URL.")
+        raise click.UsageError("Pass either FILE (several with --batch) or --url URL.")
     if len(order.files) > 1 and not order.batch:
-        raise click.UsageError("Several files need --batch: it makes one job of them, with a stream for each.")
+        raise click.UsageError("Several files require --batch: it makes one job of them, with one stream per file.")
     if order.url is not None and order.batch:
-        raise click.UsageError("--batch is for files, and --url is for one script.")
+        raise click.UsageError("--batch cannot be used with --url: the URL is of one script.")
     for option, needs, is_there in (
         ("timeout", "--wait or --download", order.wait or order.download is not None),
         ("poll_interval", "--wait or --download", order.wait or order.download is not None),
@@ -91,7 +93,7 @@ def _check(order: _Order, given: set[str]) -> None:
     ):
         if option in given and not is_there:
             name = "artifact" if option == "artifacts" else option.replace("_", "-")
-            raise click.UsageError(f"--{name} needs {needs}.")
+            raise click.UsageError(f"--{name} requires {needs}.")
 
 
 async def _simulate(service: Service, order: _Order) -> Answer:
@@ -101,7 +103,7 @@ async def _simulate(service: Service, order: _Order) -> Answer:
         return replace(told(verdicts), text="")
     if (directory := order.download) is not None:
         await in_thread(lambda: _make(directory))
-    service.if_stopped = "Interrupted while the job was sent: `odyssey simulations list` tells whether it was made."
+    service.if_stopped = "Interrupted while submitting the job: `odyssey simulations list` shows whether it exists."
     job = await service.client.simulate(
         script=scripts[0] if scripts and not order.batch else None,
         scripts=scripts if order.batch else None,
@@ -117,15 +119,15 @@ async def _simulate(service: Service, order: _Order) -> Answer:
     service.so_far = Answer(json_of(ended), job_text(ended), failures)
     if directory is None:
         return service.so_far
-    service.if_stopped = "Interrupted; `odyssey recordings download` fetches what is missing."
+    service.if_stopped = "Interrupted. `odyssey recordings download` downloads the missing files."
     return await fetch_all(service, _wanted(ended, order.artifacts), directory)
 
 
 async def _wait(
     service: Service, order: _Order, job: SimulationJob
 ) -> tuple[SimulationJobDetail, tuple[OdysseyError, ...]]:
-    """Show how the job gets on; return it as it ended, with the error if it failed."""
-    service.if_stopped = f"Interrupted. Simulation {job.job_id} goes on.\n  {_what_to_do(job.job_id)}"
+    """Wait until the job has ended, and show its progress. Return the job, and the error if it failed."""
+    service.if_stopped = f"Interrupted. Simulation {job.job_id} continues.\n  {_what_to_do(job.job_id)}"
     total = max(1, len(order.files))
     service.progress.job(job.job_id, job.status, 0, total)
 
@@ -148,7 +150,7 @@ async def _wait(
 
 
 def _wanted(job: SimulationJobDetail, artifacts: tuple[Artifact, ...]) -> list[tuple[str, Artifact]]:
-    """Everything of good streams, and of those that failed what there is."""
+    """Return the files to download: all wanted files of completed streams, and the existing ones of failed streams."""
     return [
         (stream.stream_id, artifact)
         for stream in job.streams
@@ -158,7 +160,7 @@ def _wanted(job: SimulationJobDetail, artifacts: tuple[Artifact, ...]) -> list[t
 
 
 def _what_to_do(job_id: str) -> str:
-    return f"See where it stands: odyssey simulations show {job_id}\n  Cancel it: odyssey simulations cancel {job_id}"
+    return f"Show its status: odyssey simulations show {job_id}\n  Cancel it: odyssey simulations cancel {job_id}"
 
 
 def _make(directory: Path) -> None:
@@ -166,6 +168,6 @@ def _make(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DownloadError(
-            f"Cannot make the directory {directory}: {error.strerror}. Choose another with --download.",
+            f"Cannot create the directory {directory}: {error.strerror}. Choose another one with --download.",
             code="cannot_write",
         ) from error

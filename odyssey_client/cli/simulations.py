@@ -1,4 +1,4 @@
-"""`odyssey simulations`: the jobs there are."""
+"""The commands `odyssey simulations`: list, show and cancel simulation jobs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ _JOBS = ("JOB", "STATUS", "PRIORITY", "CREATED", "COMPLETED", "ERROR")
 _STREAMS = ("SCRIPT", "STREAM", "STATUS", "DURATION", "FRAMES", "ERROR")
 
 
-@click.group()
+@click.group(epilog="Example: odyssey simulations list --active")
 def simulations() -> None:
-    """List, show and cancel simulations."""
+    """List, show and cancel simulation jobs."""
 
 
-@simulations.command("list")
-@click.option("--status", type=click.Choice([each.value for each in SimulationJobStatus]), help="Only those.")
-@click.option("--active", is_flag=True, help="Only those that have yet to end.")
+@simulations.command("list", epilog="Example: odyssey simulations list --active")
+@click.option(
+    "--status", type=click.Choice([each.value for each in SimulationJobStatus]), help="List only jobs with this status."
+)
+@click.option("--active", is_flag=True, help="List only jobs that have not ended.")
 @paging_options
 @service_options
 def list_(
@@ -38,7 +40,7 @@ def list_(
     api_url: str | None,
     as_json: bool,
 ) -> None:
-    """List simulations, the newest first."""
+    """List simulation jobs, newest first."""
     check_paging(limit=limit, offset=offset, everything=everything)
     which = None if status is None else SimulationJobStatus(status)
 
@@ -52,11 +54,14 @@ def list_(
     call_service(work, api_url=api_url, as_json=as_json)
 
 
-@simulations.command()
+@simulations.command(epilog="Example: odyssey simulations show 3f2504e0-4f89-41d3-9a0c-0305e82c3301")
 @click.argument("job_id", metavar="JOB")
 @service_options
 def show(job_id: str, api_url: str | None, as_json: bool) -> None:
-    """Show all that is known of a simulation."""
+    """Show the status of a simulation job and its streams.
+
+    JOB is the id of the job.
+    """
 
     async def work(service: Service) -> Answer:
         job = await service.client.get_simulate_status(job_id)
@@ -65,11 +70,14 @@ def show(job_id: str, api_url: str | None, as_json: bool) -> None:
     call_service(work, api_url=api_url, as_json=as_json)
 
 
-@simulations.command()
+@simulations.command(epilog="Example: odyssey simulations cancel 3f2504e0-4f89-41d3-9a0c-0305e82c3301")
 @click.argument("job_id", metavar="JOB")
 @service_options
 def cancel(job_id: str, api_url: str | None, as_json: bool) -> None:
-    """Cancel a simulation that has yet to end."""
+    """Cancel a simulation job that has not ended.
+
+    JOB is the id of the job.
+    """
 
     async def work(service: Service) -> Answer:
         job = await service.client.cancel_simulation(job_id)
@@ -79,7 +87,7 @@ def cancel(job_id: str, api_url: str | None, as_json: bool) -> None:
 
 
 def job_text(job: SimulationJob | SimulationJobInfo) -> str:
-    """Describe a job, with a line for each of its streams."""
+    """Return the text for a job, with a line for each of its streams."""
     wait = getattr(job, "estimated_wait_minutes", None)
     names = ("created_at", "dispatched_at", "started_at", "completed_at", "assigned_region", "retry_count")
     pairs: list[tuple[str, object]] = [("job", job.job_id), ("status", job.status), ("priority", job.priority)]
@@ -93,7 +101,7 @@ def job_text(job: SimulationJob | SimulationJobInfo) -> str:
 
 
 def is_done(stream: SimulationStream) -> bool:
-    """Whether a stream has ended, well or not."""
+    """Return whether a stream has ended, successfully or not."""
     return stream.status in {"completed", "failed"} or stream.video_url is not None
 
 
@@ -105,5 +113,5 @@ def _stream_row(stream: SimulationStream) -> tuple[object, ...]:
 
 def _jobs_text(jobs: list[SimulationJobInfo] | tuple[SimulationJobInfo, ...], below: str = "") -> str:
     rows = [(j.job_id, j.status, j.priority, j.created_at, j.completed_at, j.error_message) for j in jobs]
-    listed = columns(_JOBS, rows) if rows else "" if below else "There are no such simulations."
+    listed = columns(_JOBS, rows) if rows else "" if below else "No simulations found."
     return "\n\n".join(part for part in (listed, below) if part)

@@ -1,4 +1,4 @@
-"""`odyssey validate`: scripts judged without a service."""
+"""The command `odyssey validate`: checks scripts without contacting the service."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from odyssey_client.models import JSON
 from odyssey_client.scripts.script import Script
 
 FILES = click.Path(path_type=Path)
-"""Whether a file is there is for `Script.load` to say, in the words of all other faults."""
+"""A path of a script. `Script.load` reports a missing file, like all other faults."""
 
 
-@click.command()
+@click.command(epilog="Example: odyssey validate cat.json")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILES)
 @json_option
 def validate(files: tuple[Path, ...], as_json: bool) -> None:
-    """Check simulation scripts, their images too, without sending anything.
+    """Check simulation scripts and their images.
 
-    Every fault is listed, with its place; what is allowed and yet may disappoint is a note. The exit code is 1 if a
-    script is wrong.
+    The service is not contacted. Every fault is listed with its path. A note warns about a valid part that may not work
+    as expected, such as interactions in quick succession. The exit code is 1 if a script is invalid.
     """
     finish(lambda: told(read_scripts(files)), as_json=as_json)
 
 
 class ScriptFileError(ScriptError):
-    """A script is wrong that came from a file, whose name is in front of the message."""
+    """A script in a file is invalid. The message starts with the name of the file."""
 
     def __init__(self, file: Path, error: ScriptError) -> None:
         super().__init__(error.faults)
@@ -39,7 +39,7 @@ class ScriptFileError(ScriptError):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What there is to say of a script in a file: either ``script`` or ``error`` is there."""
+    """The result of checking one file: ``script`` if it is valid, otherwise ``error``."""
 
     file: Path
     script: Script | None
@@ -47,7 +47,7 @@ class Verdict:
 
     @property
     def text(self) -> str:
-        """What is said of a good script; nothing of a wrong one, which has its error."""
+        """The lines for a valid script; empty for an invalid one, whose error is printed instead."""
         if self.script is None:
             return ""
         length = f"{len(self.script.entries)} entries, {self.script.duration_seconds:g} s"
@@ -67,12 +67,12 @@ class Verdict:
 
 
 def read_scripts(files: tuple[Path, ...]) -> list[Verdict]:
-    """Read a script from each file, and judge it."""
+    """Read and check the script in each file."""
     return [_read(file) for file in files]
 
 
 def told(verdicts: list[Verdict]) -> Answer:
-    """Tell what was found, with an error for each wrong script."""
+    """Return the result of the command, with an error for each invalid script."""
     return Answer(
         {"files": [verdict.document for verdict in verdicts]},
         "\n".join(verdict.text for verdict in verdicts if verdict.text),

@@ -1,4 +1,4 @@
-"""`odyssey watch`: a broadcast as a spectator sees it, in numbers, and as a film if that is asked for."""
+"""The command `odyssey watch`: watches a broadcast, prints statistics, and optionally records it."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
     from odyssey_client.cli.progress import Progress
     from odyssey_client.media.frames import FrameReader, VideoFrame
 
-TOKEN_VARIABLE = "ODYSSEY_SPECTATOR_TOKEN"  # noqa: S105 - its name
+TOKEN_VARIABLE = "ODYSSEY_SPECTATOR_TOKEN"  # noqa: S105 - a name, not a token
 
 BUFFER = 64
-"""Frames that may wait to be counted: 3.2 s of video."""
+"""Frames that are buffered until they are counted: 3.2 s of video."""
 
 GRACE_S = 0.1
-"""How much longer to wait for a frame, in seconds, before a line is drawn without one: it tells the frame's age."""
+"""Extra seconds to wait for a frame before the line is updated, so that the line shows the age of a new frame."""
 
 type EndedBy = Literal["broadcast", "seconds", "signal", "error"]
 
 _ENDS: dict[EndedBy, str] = {
-    "broadcast": "as the broadcast did",
-    "seconds": "when the time was up",
-    "signal": "by an interruption",
+    "broadcast": "with the broadcast",
+    "seconds": "at the time limit",
+    "signal": "by an interrupt",
     "error": "by an error",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """The arguments of the command."""
+    """The arguments and options of the command."""
 
     webrtc_url: str
     token: str
@@ -58,36 +58,41 @@ class _Order:
     seconds: float | None
 
 
-@click.command()
+@click.command(epilog="Example: odyssey watch http://localhost:8400/broadcast/ID --token TOKEN")
 @click.argument("webrtc_url", metavar="WEBRTC_URL")
 @click.option(
     "--token",
     metavar="T",
     envvar=TOKEN_VARIABLE,
-    help=f"The spectator token. Better put it into the environment variable {TOKEN_VARIABLE}: what stands on a command "
-    "line can be read by everybody on the machine.",
+    help=f"Spectator token. Prefer the environment variable {TOKEN_VARIABLE}: other users of the machine can read "
+    "command lines.",
 )
-@click.option("--save", metavar="FILE", type=click.Path(path_type=Path), help="Record to this MP4 file.")
-@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@click.option("--save", metavar="FILE", type=click.Path(path_type=Path), help="Record the video to this MP4 file.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @click.option(
     "--seconds",
     type=Seconds(min=0, min_open=True, max=LONGEST_WAIT_S),
     metavar="S",
-    help="Stop after so many seconds.  [default: at the end of the broadcast]",
+    help="Stop after this many seconds.  [default: at the end of the broadcast]",
 )
 @json_option
 def watch(
     webrtc_url: str, token: str | None, save: Path | None, overwrite: bool, seconds: float | None, as_json: bool
 ) -> None:
-    """Watch a broadcast, with what `broadcast_ready` told its host; no API key is needed.
+    """Watch a broadcast and show statistics.
 
-    Shows how many frames have come, how many come in a second, and, where frames carry the stamp of odyssey-mock, how
-    old the last one is by this machine's clock and how many are missing. A film that is interrupted can be played.
+    WEBRTC_URL and the token are those that the host received with `broadcast_ready`. No API key is needed.
+
+    The command shows the number of frames and the frame rate. If the frames have stamps of odyssey-mock, it also shows
+    the age of the last frame by this machine's clock, and the number of missing frames. A recording that is interrupted
+    is still playable.
     """
     if not token:
-        raise click.UsageError(f"Put the spectator token into the environment variable {TOKEN_VARIABLE}, or --token T.")
+        raise click.UsageError(
+            f"Set the environment variable {TOKEN_VARIABLE} to the spectator token, or pass --token."
+        )
     if overwrite and save is None:
-        raise click.UsageError("--overwrite needs --save.")
+        raise click.UsageError("--overwrite requires --save.")
     order = _Order(webrtc_url, token, save, overwrite, seconds)
     call(lambda running: _watch(running, order, SystemClock()), as_json=as_json)
 
@@ -105,7 +110,7 @@ async def _watch(running: Running, order: _Order, clock: Clock) -> Answer:
 
 
 class _Watch:
-    """What is done with one connection, until it or the command ends."""
+    """Counts, shows and records the frames of one connection, until the connection or the command ends."""
 
     def __init__(self, spectator: SpectatorConnection, order: _Order, progress: Progress, clock: Clock) -> None:
         self._spectator = spectator
@@ -118,10 +123,10 @@ class _Watch:
         self._stats = PlaybackStats(self._began)
 
     async def run(self) -> None:
-        """Watch, and record if that is asked for; the film is whole when this returns or raises.
+        """Watch, and record if ``--save`` was given. The file is complete when this returns or raises.
 
         Raises:
-            DownloadError: it cannot be written.
+            DownloadError: the file cannot be written; it does not exist then.
             OdysseyError: the connection was lost.
         """
         self._progress.live("Connected.")
@@ -140,11 +145,11 @@ class _Watch:
                     self._progress.live(self._stats.line(self._ended))
 
     def answer(self) -> Answer:
-        """All there is to tell; call it when it is over."""
+        """Return the result of the command; call it after `run`."""
         saved: dict[str, JSON] | None = None
         told: str | None = None
         if (recorder := self._recorder) is not None:
-            told = "nothing, for want of a picture"
+            told = "nothing, no frame was recorded"
             if frames := recorder.frames_recorded:
                 saved = {"path": str(self._order.save), "frames": frames, "dropped": recorder.frames_dropped}
                 told = f"{self._order.save}, {counted(frames)}, {recorder.frames_dropped} dropped"
@@ -154,7 +159,7 @@ class _Watch:
         )
 
     async def _see(self, reader: FrameReader) -> EndedBy:
-        """Take the frames and show how it stands, to whatever end."""
+        """Count frames and show the current statistics. Return the reason why this ended."""
         over = math.inf if self._order.seconds is None else self._began + self._order.seconds
         look = self._began + self._progress.live_s
         while (now := self._clock.monotonic()) < over:
@@ -174,7 +179,7 @@ class _Watch:
         return "seconds"
 
     async def _see_rest(self, reader: FrameReader) -> None:
-        """Count what has come and was not read yet, as the film has it too. This waits for nothing."""
+        """Count the frames that are already buffered, because the recording contains them too. Do not wait for more."""
         reader.close()
         async for frame in reader:
             self._count(frame)
@@ -186,27 +191,27 @@ class _Watch:
 
 
 def _check(path: Path, *, overwrite: bool) -> None:
-    """Refuse what cannot be recorded to.
+    """Check that a recording can be written to ``path``.
 
     Raises:
-        DownloadError: it is there already, or cannot be written.
+        DownloadError: the file exists already, or cannot be written.
     """
-    from odyssey_client.media.recorder import check_target  # noqa: PLC0415 - it loads av, which `odyssey --help` does not need
+    from odyssey_client.media.recorder import check_target  # noqa: PLC0415 - imports av, which `odyssey --help` does not need
 
     with _told(path):
         check_target(path)
         if not overwrite and os.path.lexists(path):
             raise DownloadError(
-                f"{path} is there already: choose another path; --overwrite replaces it.", code="file_exists"
+                f"{path} already exists: choose another path, or pass --overwrite to replace it.", code="file_exists"
             )
 
 
 @contextlib.contextmanager
 def _told(path: Path | None) -> Iterator[None]:
-    """Turn the system's errors into one that says what to do."""
+    """Convert an `OSError` about the file to a `DownloadError` that advises what to do."""
     try:
         yield
-    except (BrokenPipeError, OdysseyError):  # the first is of the standard error: see `Progress`
+    except (BrokenPipeError, OdysseyError):  # BrokenPipeError is about standard error, see `Progress`
         raise
     except OSError as error:
         raise DownloadError(

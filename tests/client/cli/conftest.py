@@ -1,4 +1,4 @@
-"""The command `odyssey`, run in this process or in one of its own."""
+"""Helpers that run the command `odyssey` in this process or in a subprocess."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from odyssey_client.cli import main
 from tests.support.interrupts import interruptible
 
 LIMIT = 60.0
-"""How long a process may take."""
+"""Seconds that a subprocess may take."""
 
 CAT = [
     {"timestamp_ms": 0, "start": {"prompt": "A cat"}},
@@ -29,20 +29,20 @@ type Run = Callable[..., Coroutine[Any, Any, Result]]
 
 @pytest.fixture(autouse=True)
 def _no_service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a test has no mock, there is no service and no key."""
+    """Set no API key and a URL that refuses connections, unless the test uses the mock."""
     if "odyssey_mock" not in request.fixturenames:
         monkeypatch.setenv("ODYSSEY_API_URL", "http://127.0.0.1:1")
         monkeypatch.delenv("ODYSSEY_API_KEY", raising=False)
 
 
 def odyssey(*arguments: str | Path) -> Result:
-    """Run the command in this thread."""
+    """Run the command in this process and thread."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="odyssey")
 
 
 @pytest.fixture
 def run() -> Run:
-    """Run the command in a thread, while the event loop of the test serves it."""
+    """Return a function that runs the command in another thread, because the test's event loop runs the mock."""
 
     async def run(*arguments: str | Path) -> Result:
         return await asyncio.to_thread(odyssey, *arguments)
@@ -51,7 +51,7 @@ def run() -> Run:
 
 
 def document(result: Result) -> dict[str, Any]:
-    """The JSON document on the standard output, which has nothing else."""
+    """Decode standard output, which must be exactly one JSON document."""
     decoded: dict[str, Any] = json.loads(result.stdout)
     return decoded
 
@@ -67,7 +67,7 @@ def names(directory: Path) -> list[str]:
 
 
 def started(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
-    """Start the command in a process of its own, where every warning is an error."""
+    """Start the command in a subprocess in which every warning is an error."""
     command = [sys.executable, "-W", "error", "-m", "odyssey_client.cli", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with interruptible():

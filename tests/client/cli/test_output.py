@@ -1,4 +1,4 @@
-"""Columns, sizes, and text that cannot do harm."""
+"""Columns, sizes, escaped text, and errors as text and JSON."""
 
 import io
 
@@ -9,7 +9,7 @@ from odyssey_client.cli.output import columns, encodable, fields, print_text, pr
 from odyssey_client.errors import DownloadError, OdysseyApiError, OdysseyConfigError, RateLimitError
 
 
-def test_columns_are_aligned_and_every_cell_is_one_line() -> None:
+def test_columns_are_aligned_and_cells_single_line() -> None:
     assert columns(("JOB", "ERROR"), [("a", None), ("longer", "two\nlines")]).splitlines() == [
         "JOB     ERROR",
         "a       -",
@@ -17,7 +17,7 @@ def test_columns_are_aligned_and_every_cell_is_one_line() -> None:
     ]
 
 
-def test_fields_leave_out_what_is_not_there() -> None:
+def test_fields_leave_out_missing_values() -> None:
     assert fields([("job", "a"), ("error", None), ("retry count", 0)]).splitlines() == [
         "job          a",
         "retry count  0",
@@ -27,15 +27,15 @@ def test_fields_leave_out_what_is_not_there() -> None:
 @pytest.mark.parametrize(
     ("text", "shown"), [("a\x1b[2J", r"a\x1b[2J"), ("é\n漢", "é\n漢"), ("a\r\tb", r"a\r\tb"), ("\u202e", r"\u202e")]
 )
-def test_what_steers_a_terminal_is_written_out(text: str, shown: str) -> None:
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-def test_what_a_stream_cannot_take_is_written_out() -> None:
+def test_characters_outside_encoding_are_escaped() -> None:
     assert encodable("é漢", io.TextIOWrapper(io.BytesIO(), encoding="latin-1")) == "é\\u6f22"
 
 
-def test_what_is_for_a_closed_stream_goes_nowhere_else(
+def test_closed_stderr_is_not_replaced_by_stdout(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stderr", None)
@@ -47,7 +47,7 @@ def test_what_is_for_a_closed_stream_goes_nowhere_else(
     ("count", "shown"),
     [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (342_905, "342.9 kB"), (2 * 10**9, "2000.0 MB")],
 )
-def test_sizes_are_short(count: int, shown: str) -> None:
+def test_sizes_have_units(count: int, shown: str) -> None:
     assert size(count) == shown
 
 
@@ -63,13 +63,13 @@ def test_sizes_are_short(count: int, shown: str) -> None:
             "--overwrite",
         ),
         (
-            OdysseyApiError("Check the id: list_stream_recordings() tells which"),
-            "`odyssey recordings list` tells which",
+            OdysseyApiError("Check the id: list_stream_recordings() shows all"),
+            "`odyssey recordings list` shows all",
         ),
-        (OdysseyApiError("Check the id: list_simulations() tells what"), "`odyssey simulations list` tells what"),
+        (OdysseyApiError("Check the id: list_simulations() shows all"), "`odyssey simulations list` shows all"),
     ],
 )
-def test_advice_is_that_of_the_command_line(theirs: Exception, ours: str) -> None:
+def test_advice_names_commands_instead_of_methods(theirs: Exception, ours: str) -> None:
     assert isinstance(theirs, OdysseyConfigError | DownloadError | OdysseyApiError)
     for told in (error_text(theirs), str(error_document(theirs)["message"])):
         assert ours in told
@@ -77,13 +77,13 @@ def test_advice_is_that_of_the_command_line(theirs: Exception, ours: str) -> Non
         assert "=" not in told
 
 
-def test_notes_of_an_error_are_told_below_it() -> None:
+def test_notes_are_printed_below_error() -> None:
     error = OdysseyApiError("down")
     error.add_note("Tried 4 times.")
     assert error_text(error) == "Error: down\n  Tried 4 times."
 
 
-def test_an_error_for_programs_has_what_the_service_said() -> None:
+def test_json_error_has_fields_of_service_response() -> None:
     error = RateLimitError("slow", action="Wait", details={"retry_after_seconds": 3}, detail={"error": "RATE_LIMITED"})
     assert error_document(error) == {
         "code": "RATE_LIMITED",

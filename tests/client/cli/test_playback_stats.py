@@ -1,4 +1,4 @@
-"""What a spectator is told of what it has seen, on clocks that are numbers."""
+"""Statistics of a spectator's frames, with times that the tests choose."""
 
 import pytest
 from hypothesis import given
@@ -8,13 +8,13 @@ from odyssey_client.cli.playback_stats import PlaybackStats
 from odyssey_client.media.stamp import Stamp
 
 EPOCH = 1_790_000_000.0
-"""Seconds, at the moment 0 of the monotonic clock."""
+"""Seconds since the epoch when the monotonic clock shows 0."""
 
 SIZE = (704, 1280)
 
 
 def stamp(index: int, *, made: float = 0.0, tag: int | None = 1) -> Stamp:
-    """That of a frame made at ``made`` on the monotonic clock."""
+    """Make the stamp of a frame that was sent at ``made`` on the monotonic clock."""
     return Stamp(tag, index, round((EPOCH + made) * 1000))
 
 
@@ -22,7 +22,7 @@ def see(viewing: PlaybackStats, now: float, of: Stamp | None) -> None:
     viewing.add(SIZE, of, now=now, time=EPOCH + now)
 
 
-def test_before_the_first_frame_there_is_little_to_tell() -> None:
+def test_statistics_before_first_frame_are_empty() -> None:
     viewing = PlaybackStats(5.0)
     assert viewing.line(5.0) == "0 frames, 0 fps"
     assert viewing.document(5.0) == {
@@ -36,7 +36,7 @@ def test_before_the_first_frame_there_is_little_to_tell() -> None:
     assert dict(viewing.pairs(5.0)) == {"frames": 0, "stamps": None, "duration": "0.0 s", "fps": None, "size": None}
 
 
-def test_the_line_tells_frames_rate_age_what_is_missing_and_the_size() -> None:
+def test_line_shows_count_rate_age_gaps_size() -> None:
     viewing = PlaybackStats(0.0)
     see(viewing, 0.05, stamp(7, made=0.0))
     assert viewing.line(0.05) == "1 frame, 1 fps, age 50 ms, 0 missing, 704x1280"
@@ -59,21 +59,21 @@ def test_the_line_tells_frames_rate_age_what_is_missing_and_the_size() -> None:
     }
 
 
-def test_frames_without_a_stamp_are_counted_and_nothing_is_said_of_age_and_gaps() -> None:
+def test_frames_without_stamp_have_no_age() -> None:
     viewing = PlaybackStats(0.0)
     see(viewing, 0.1, None)
     assert viewing.line(0.1) == "1 frame, 1 fps, 704x1280"
     assert viewing.document(0.1)["stamps"] is None
 
 
-def test_the_size_is_that_of_the_last_frame() -> None:
+def test_line_shows_size_of_last_frame() -> None:
     viewing = PlaybackStats(0.0)
     see(viewing, 0.1, None)
     viewing.add((1280, 704), None, now=0.2, time=EPOCH)
     assert viewing.line(0.2).endswith("1280x704")
 
 
-def test_when_nothing_comes_the_rate_is_0_and_the_age_grows() -> None:
+def test_rate_drops_and_age_grows_without_frames() -> None:
     viewing = PlaybackStats(0.0)
     for index in range(20):
         see(viewing, index / 20, stamp(index, made=index / 20 - 0.04))
@@ -83,21 +83,21 @@ def test_when_nothing_comes_the_rate_is_0_and_the_age_grows() -> None:
 
 
 @pytest.mark.parametrize(("age", "told"), [(-0.001, False), (0.0, True), (10.0, True), (10.01, False)])
-def test_an_age_that_makes_no_sense_is_not_told(age: float, told: bool) -> None:
+def test_implausible_age_is_not_shown(age: float, told: bool) -> None:
     viewing = PlaybackStats(0.0)
     see(viewing, 20.0, stamp(0, made=20.0 - age))
     assert ("age" in viewing.line(20.0)) is told
     assert "0 missing" in viewing.line(20.0)
 
 
-def test_the_age_is_never_that_of_an_earlier_frame() -> None:
+def test_frame_without_stamp_clears_age() -> None:
     viewing = PlaybackStats(0.0)
     see(viewing, 0.1, stamp(0, made=0.05))
     see(viewing, 0.2, None)
     assert "age" not in viewing.line(0.2)
 
 
-def test_another_stream_begins_to_count_anew() -> None:
+def test_gap_between_streams_is_not_counted() -> None:
     viewing = PlaybackStats(0.0)
     for index, tag in [(100, None), (0, 1), (1, 1), (50, 2), (52, 2)]:
         see(viewing, 0.1, stamp(index, tag=tag))
@@ -105,7 +105,7 @@ def test_another_stream_begins_to_count_anew() -> None:
 
 
 @given(st.lists(st.sampled_from(("comes", "is lost", "cannot be read")), max_size=60))
-def test_missing_is_what_was_lost_between_the_first_and_the_last_that_was_read(fates: list[str]) -> None:
+def test_missing_counts_frames_lost_between_stamps(fates: list[str]) -> None:
     viewing = PlaybackStats(0.0)
     for index, fate in enumerate(fates):
         if fate != "is lost":
@@ -117,7 +117,7 @@ def test_missing_is_what_was_lost_between_the_first_and_the_last_that_was_read(f
 
 
 @given(st.lists(st.floats(0, 0.5), max_size=60), st.floats(0, 3))
-def test_the_rate_is_the_frames_of_the_last_second(gaps: list[float], later: float) -> None:
+def test_rate_counts_frames_of_last_second(gaps: list[float], later: float) -> None:
     viewing, arrivals = PlaybackStats(0.0), [sum(gaps[: count + 1]) for count in range(len(gaps))]
     for now in arrivals:
         see(viewing, now, None)

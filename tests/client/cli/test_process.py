@@ -1,4 +1,4 @@
-"""The command as a process of its own: terminals, pipes, signals."""
+"""The command in a subprocess: terminals, pipes and signals."""
 
 import asyncio
 import json
@@ -28,14 +28,14 @@ SOON = ("--poll-interval", "0.05")
 
 
 class Server:
-    """`odyssey-mock serve`, on a clock that stands still until it is told to go on."""
+    """`odyssey-mock serve` with a manual clock."""
 
     def __init__(self, ready: dict[str, Any]) -> None:
         self.url: str = ready["url"]
         self.environment = {**os.environ, "ODYSSEY_API_URL": self.url, "ODYSSEY_API_KEY": ready["api_key"]}
 
     def advance(self) -> None:
-        """Let all jobs end."""
+        """Advance the clock until all jobs have ended."""
         answer = httpx.post(f"{self.url}/_mock/clock/advance", json={"seconds": 60}, trust_env=False)
         answer.raise_for_status()
 
@@ -54,7 +54,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
     return process.stderr.readline()
 
 
-def test_a_script_becomes_a_film_and_there_is_a_line_for_each_change(server: Server, tmp_path: Path) -> None:
+def test_script_is_run_and_its_video_downloaded(server: Server, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with server.start("simulate", SCRIPT, "--wait", "--download", out, *SOON) as process:
         assert "pending, 0 of 1 stream done" in first_line(process)
@@ -69,13 +69,13 @@ def test_a_script_becomes_a_film_and_there_is_a_line_for_each_change(server: Ser
         assert sum(1 for _ in container.decode(video=0)) == 180
 
 
-def test_on_a_terminal_there_is_a_bar_for_the_job_and_for_each_file(server: Server, tmp_path: Path) -> None:
+def test_terminal_shows_bars_for_job_and_files(server: Server, tmp_path: Path) -> None:
     leader, follower = os.openpty()
     arguments = ("simulate", script_file(tmp_path, CAT), "--download", tmp_path / "out", "--json", *SOON)
     seen = b""
     with os.fdopen(leader, "rb", buffering=0) as screen, server.start(*arguments, stderr=follower) as process:
         os.close(follower)
-        with suppress(OSError):  # what the last one to close a terminal leaves for those who read on
+        with suppress(OSError):  # reading fails once the other end of the terminal is closed
             while chunk := screen.read(4096):
                 if b"pending" in chunk and b"pending" not in seen:
                     server.advance()
@@ -91,7 +91,7 @@ def test_on_a_terminal_there_is_a_bar_for_the_job_and_for_each_file(server: Serv
     assert rest == ""
 
 
-def test_who_stops_waiting_on_a_terminal_reads_below_the_bar(server: Server, tmp_path: Path) -> None:
+def test_interrupt_message_is_below_progress_bar(server: Server, tmp_path: Path) -> None:
     leader, follower = os.openpty()
     seen = b""
     arguments = ("simulate", script_file(tmp_path, CAT), "--wait", *SOON)
@@ -110,7 +110,7 @@ def test_who_stops_waiting_on_a_terminal_reads_below_the_bar(server: Server, tmp
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_who_stops_waiting_hears_that_the_job_goes_on(
+def test_interrupt_message_states_that_job_continues(
     signum: signal.Signals, code: int, server: Server, tmp_path: Path
 ) -> None:
     with server.start("simulate", script_file(tmp_path, CAT), "--wait", "--json", *SOON) as process:
@@ -119,8 +119,8 @@ def test_who_stops_waiting_hears_that_the_job_goes_on(
         stdout, stderr = process.communicate(timeout=LIMIT)
     assert process.returncode == code
     assert stderr.splitlines() == [
-        f"Interrupted. Simulation {job_id} goes on.",
-        f"  See where it stands: odyssey simulations show {job_id}",
+        f"Interrupted. Simulation {job_id} continues.",
+        f"  Show its status: odyssey simulations show {job_id}",
         f"  Cancel it: odyssey simulations cancel {job_id}",
     ]
     found = json.loads(stdout)
@@ -131,7 +131,7 @@ def test_who_stops_waiting_hears_that_the_job_goes_on(
 
 @pytest.mark.odyssey(clock="manual", portrait_size=(176, 320))
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-async def test_who_stops_a_download_finds_no_half_file(
+async def test_interrupted_download_leaves_no_partial_file(
     signum: signal.Signals, odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
 ) -> None:
     job = await odyssey_client.simulate(script=[CAT[0], CAT[2]])
@@ -155,7 +155,7 @@ async def test_who_stops_a_download_finds_no_half_file(
     assert names(tmp_path) == []
 
 
-def test_a_pipe_that_is_closed_ends_it_quietly(server: Server) -> None:
+def test_closed_pipe_ends_command_silently(server: Server) -> None:
     with server.start("simulations", "list") as process:
         assert process.stdout is not None
         process.stdout.close()
@@ -164,7 +164,7 @@ def test_a_pipe_that_is_closed_ends_it_quietly(server: Server) -> None:
         assert process.wait(LIMIT) == 1
 
 
-def test_a_standard_error_that_is_closed_changes_nothing_else(server: Server, tmp_path: Path) -> None:
+def test_closed_stderr_does_not_change_stdout(server: Server, tmp_path: Path) -> None:
     command = shlex.join([sys.executable, "-m", "odyssey_client.cli", "simulate", str(script_file(tmp_path, CAT))])
     ran = subprocess.run(
         f"{command} --wait --timeout 0.1 --poll-interval 0.05 --json 2>&-",
@@ -178,15 +178,15 @@ def test_a_standard_error_that_is_closed_changes_nothing_else(server: Server, tm
     assert json.loads(ran.stdout)["error"]["code"] == "simulation_timeout"
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_an_output_that_cannot_be_written_is_told_in_one_line(server: Server) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="requires /dev/full")
+def test_unwritable_stdout_is_reported_in_one_line(server: Server) -> None:
     with Path("/dev/full").open("w") as full, server.start("simulations", "list", stdout=full) as process:
         _, stderr = process.communicate(timeout=LIMIT)
-    assert (process.returncode, stderr) == (1, "Error: The output cannot be written: No space left on device.\n")
+    assert (process.returncode, stderr) == (1, "Error: Cannot write the output: No space left on device.\n")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_progress_that_cannot_be_written_does_not_end_the_waiting(server: Server, tmp_path: Path) -> None:
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="requires /dev/full")
+def test_unwritable_progress_does_not_end_waiting(server: Server, tmp_path: Path) -> None:
     file = script_file(tmp_path, CAT)
     with (
         Path("/dev/full").open("w") as full,
@@ -197,7 +197,7 @@ def test_progress_that_cannot_be_written_does_not_end_the_waiting(server: Server
     assert json.loads(stdout)["error"]["code"] == "simulation_timeout"
 
 
-def test_where_only_ascii_can_be_printed_the_rest_is_written_out(tmp_path: Path) -> None:
+def test_other_characters_are_escaped_on_ascii_stdout(tmp_path: Path) -> None:
     file = script_file(tmp_path, CAT, "katzé-猫.json")
     with started("validate", file, env={**os.environ, "PYTHONIOENCODING": "ascii"}) as process:
         stdout, stderr = process.communicate(timeout=LIMIT)
@@ -205,7 +205,7 @@ def test_where_only_ascii_can_be_printed_the_rest_is_written_out(tmp_path: Path)
     assert r"katz\xe9-\u732b.json: valid" in stdout
 
 
-def test_an_error_is_never_a_traceback(tmp_path: Path) -> None:
+def test_error_has_no_traceback(tmp_path: Path) -> None:
     with started(
         "simulations", "list", "--api-url", "http://[", env={**os.environ, "ODYSSEY_API_KEY": "ody_x"}
     ) as process:

@@ -1,4 +1,4 @@
-"""A bar on a terminal, lines elsewhere."""
+"""Progress: a bar on a terminal, lines elsewhere."""
 
 import io
 import os
@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
 
 
 def on_screen(terminal: io.StringIO) -> list[str]:
-    """What is to be seen: a carriage return goes back to the beginning of the line."""
+    """Return the visible lines: text after a carriage return overwrites the line."""
     lines = []
     for line in terminal.getvalue().split("\n"):
         cells: list[str] = []
@@ -25,7 +25,7 @@ def on_screen(terminal: io.StringIO) -> list[str]:
     return lines
 
 
-def test_without_a_terminal_there_is_a_line_for_each_change() -> None:
+def test_each_change_is_a_line_without_terminal() -> None:
     stream = io.StringIO()
     progress = Progress(stream)
     for status, done in [("pending", 0), ("pending", 0), ("processing", 0), ("processing", 1), ("completed", 2)]:
@@ -40,7 +40,7 @@ def test_without_a_terminal_there_is_a_line_for_each_change() -> None:
     ]
 
 
-def test_on_a_terminal_a_bar_is_drawn_over() -> None:
+def test_bar_is_redrawn_on_terminal() -> None:
     terminal = Terminal()
     progress = Progress(terminal)
     progress.job("job-1", "processing", 0, 2)
@@ -58,25 +58,25 @@ def test_on_a_terminal_a_bar_is_drawn_over() -> None:
     ]
 
 
-def test_a_quarter_fills_a_quarter() -> None:
+def test_quarter_of_file_fills_quarter_of_bar() -> None:
     terminal = Terminal()
     Progress(terminal).file("video", 500, 2000)
     assert terminal.getvalue().count("#") == 6
 
 
-def test_a_size_that_is_not_known_draws_no_bar_of_it() -> None:
+def test_bar_is_empty_for_unknown_size() -> None:
     terminal = Terminal()
     Progress(terminal).file("video", 500, None)
     assert on_screen(terminal) == [f"[{'.' * 24}] 500 bytes  video"]
 
 
-def test_no_line_is_wider_than_the_terminal() -> None:
+def test_line_is_cut_to_terminal_width() -> None:
     terminal = Terminal()
     Progress(terminal).job("x" * 300, "processing", 0, 1)
     assert len(on_screen(terminal)[0]) == 79
 
 
-def test_the_width_is_that_of_the_terminal_drawn_on() -> None:
+def test_width_is_taken_from_own_terminal() -> None:
     leader, follower = os.openpty()
     termios.tcsetwinsize(follower, (24, 40))
     with os.fdopen(leader, "rb", buffering=0) as screen, os.fdopen(follower, "w") as terminal:
@@ -84,7 +84,7 @@ def test_the_width_is_that_of_the_terminal_drawn_on() -> None:
         assert len(screen.read(4096).strip(b"\r")) == 39
 
 
-def test_on_a_terminal_that_became_narrower_what_is_drawn_over_takes_one_line_all_the_same() -> None:
+def test_redraw_fits_terminal_that_became_narrower() -> None:
     leader, follower = os.openpty()
     with os.fdopen(leader, "rb", buffering=0) as screen, os.fdopen(follower, "w") as terminal:
         progress = Progress(terminal)
@@ -96,7 +96,7 @@ def test_on_a_terminal_that_became_narrower_what_is_drawn_over_takes_one_line_al
         assert screen.read(4096) == b"\r" + b"short".ljust(39)
 
 
-def test_what_goes_on_is_drawn_over_on_a_terminal_and_a_line_each_time_elsewhere() -> None:
+def test_live_line_is_redrawn_only_on_terminal() -> None:
     terminal, stream = Terminal(), io.StringIO()
     for out in (terminal, stream):
         progress = Progress(out)
@@ -107,12 +107,12 @@ def test_what_goes_on_is_drawn_over_on_a_terminal_and_a_line_each_time_elsewhere
     assert stream.getvalue().splitlines() == ["9 frames, age 1000 ms", "10 frames", "10 frames"]
 
 
-def test_on_a_terminal_one_looks_several_times_a_second_and_elsewhere_seldom() -> None:
+def test_live_updates_are_more_frequent_on_terminal() -> None:
     assert Progress(Terminal()).live_s == 0.25
     assert Progress(io.StringIO()).live_s == 10
 
 
-def test_a_standard_error_that_is_closed_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_stderr_raises_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", None)
     progress = Progress()
     progress.job("job-1", "pending", 0, 1)

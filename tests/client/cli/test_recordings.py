@@ -1,4 +1,4 @@
-"""`odyssey recordings` against the mock."""
+"""The commands `odyssey recordings` against the mock."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.odyssey(clock="manual", portrait_size=(176, 320), lands
 
 
 async def simulated(mock: MockOdyssey, client: Odyssey, *, streams: int = 1, portrait: bool = True) -> list[str]:
-    """The ids of streams that have ended."""
+    """Run a simulation, and return the ids of its streams."""
     job = await client.simulate(scripts=[SHORT] * streams, portrait=portrait)
     await mock.advance(60)
     return [stream.stream_id for stream in (await client.wait_for_simulation(job.job_id)).streams]
@@ -25,9 +25,7 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-async def test_recordings_are_listed_the_newest_first(
-    odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run
-) -> None:
+async def test_recordings_are_listed_newest_first(odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run) -> None:
     (old,) = await simulated(odyssey_mock, odyssey_client)
     (new,) = await simulated(odyssey_mock, odyssey_client, portrait=False)
     result = await run("recordings", "list")
@@ -44,11 +42,11 @@ async def test_recordings_are_listed_the_newest_first(
     assert below == "2 to 2 of 2 recordings; --all lists all."
 
 
-async def test_an_empty_list_is_told(odyssey_mock: MockOdyssey, run: Run) -> None:
-    assert (await run("recordings", "list")).stdout == "There are no recordings.\n"
+async def test_empty_list_prints_a_message(odyssey_mock: MockOdyssey, run: Run) -> None:
+    assert (await run("recordings", "list")).stdout == "No recordings found.\n"
 
 
-async def test_a_recording_is_shown_with_its_urls(odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run) -> None:
+async def test_recording_is_shown_with_urls(odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run) -> None:
     (stream_id,) = await simulated(odyssey_mock, odyssey_client)
     lines = (await run("recordings", "show", stream_id)).stdout.splitlines()
     assert lines[0] == f"stream         {stream_id}"
@@ -59,7 +57,7 @@ async def test_a_recording_is_shown_with_its_urls(odyssey_mock: MockOdyssey, ody
     assert found["video_url"].startswith(f"{odyssey_mock.url}/artifacts/{stream_id}/video.mp4?")
 
 
-async def test_files_go_to_the_directory_one_stands_in(
+async def test_default_target_is_current_directory(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     streams = await simulated(odyssey_mock, odyssey_client, streams=2)
@@ -70,7 +68,7 @@ async def test_files_go_to_the_directory_one_stands_in(
     assert [line.split()[0] for line in result.stdout.splitlines()] == [f"{stream}.mp4" for stream in streams]
 
 
-async def test_a_file_can_be_given_a_name(
+async def test_single_file_can_be_named(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run, tmp_path: Path
 ) -> None:
     (stream_id,) = await simulated(odyssey_mock, odyssey_client)
@@ -81,7 +79,7 @@ async def test_a_file_can_be_given_a_name(
     ]
 
 
-async def test_a_file_that_is_there_is_replaced_only_if_that_is_asked_for(
+async def test_existing_file_is_replaced_only_with_overwrite(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run, tmp_path: Path
 ) -> None:
     (stream_id,) = await simulated(odyssey_mock, odyssey_client)
@@ -90,24 +88,24 @@ async def test_a_file_that_is_there_is_replaced_only_if_that_is_asked_for(
     result = await run("recordings", "download", stream_id, "--to", path, "--json")
     assert (result.exit_code, path.read_bytes()) == (1, b"mine")
     assert document(result)["error"]["code"] == "file_exists"
-    assert "--overwrite replaces it" in result.stderr
+    assert "pass --overwrite to replace it" in result.stderr
     assert (await run("recordings", "download", stream_id, "--to", path, "--overwrite")).exit_code == 0
     assert path.read_bytes() != b"mine"
     assert names(tmp_path) == ["cat.mp4"]
 
 
-async def test_one_that_cannot_be_had_does_not_keep_the_others_away(
+async def test_other_files_are_downloaded_after_an_error(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run, tmp_path: Path
 ) -> None:
     (stream_id,) = await simulated(odyssey_mock, odyssey_client)
-    result = await run("recordings", "download", "nobody", stream_id, "--to", tmp_path)
+    result = await run("recordings", "download", "unknown", stream_id, "--to", tmp_path)
     assert result.exit_code == 1
     assert names(tmp_path) == [f"{stream_id}.mp4"]
     assert str(tmp_path / f"{stream_id}.mp4") in result.stdout
-    assert "There is no recording of a stream nobody" in result.stderr
+    assert "There is no recording of a stream unknown" in result.stderr
 
 
-async def test_what_is_asked_for_twice_is_fetched_once(
+async def test_duplicate_files_are_downloaded_once(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run, tmp_path: Path
 ) -> None:
     (stream_id,) = await simulated(odyssey_mock, odyssey_client)
@@ -116,14 +114,14 @@ async def test_what_is_asked_for_twice_is_fetched_once(
     assert (result.exit_code, len(document(result)["files"])) == (0, 1)
 
 
-async def test_an_unknown_stream_is_told_with_what_to_do(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
+async def test_unknown_stream_error_names_list_command(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     for command in ("show", "download"):
-        result = await run("recordings", command, "nobody")
+        result = await run("recordings", command, "unknown")
         assert (result.exit_code, result.stdout) == (1, "")
-        assert "Check the id: `odyssey recordings list` tells" in result.stderr
+        assert "Check the id: `odyssey recordings list`" in result.stderr
 
 
-async def test_a_directory_that_is_not_there_is_told(
+async def test_missing_target_directory_is_an_error(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run, tmp_path: Path
 ) -> None:
     (stream_id,) = await simulated(odyssey_mock, odyssey_client)

@@ -1,4 +1,4 @@
-"""`odyssey simulate` against the mock."""
+"""The command `odyssey simulate` against the mock."""
 
 import asyncio
 from pathlib import Path
@@ -28,21 +28,19 @@ def names(directory: Path) -> list[str]:
 
 
 def submitted(mock: MockOdyssey) -> list[dict[str, Any]]:
-    """The bodies of the jobs that were sent."""
+    """Return the request bodies of the submitted jobs."""
     made = [entry for entry in mock.journal.entries if entry.name == "POST /simulation-jobs"]
     return [entry.data["request"] for entry in made]
 
 
-async def test_it_prints_what_the_job_is_called_and_does_not_wait(
-    odyssey_mock: MockOdyssey, run: Run, tmp_path: Path
-) -> None:
+async def test_job_id_is_printed_without_waiting(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     result = await run("simulate", script_file(tmp_path, CAT))
     (job_id,) = odyssey_mock.jobs
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines()[:2] == [f"job             {job_id}", "status          pending"]
 
 
-async def test_what_is_asked_for_goes_into_the_job(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
+async def test_options_are_sent_with_the_job(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     file = script_file(tmp_path, CAT)
     await run("simulate", file)
     await run("simulate", file, "--landscape", "--bypass-prompt-expansion")
@@ -57,9 +55,7 @@ async def test_what_is_asked_for_goes_into_the_job(odyssey_mock: MockOdyssey, ru
     assert by_url["script_url"] == "http://127.0.0.1:1/cat.json"
 
 
-async def test_with_wait_there_is_a_line_for_each_change_and_then_the_job(
-    odyssey_mock: MockOdyssey, run: Run, tmp_path: Path
-) -> None:
+async def test_wait_prints_changes_and_then_the_job(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     result = await run("simulate", script_file(tmp_path, CAT), "--wait", *SOON)
     (job_id,) = odyssey_mock.jobs
     assert result.exit_code == 0
@@ -74,9 +70,7 @@ async def test_with_wait_there_is_a_line_for_each_change_and_then_the_job(
     assert row.split()[2:] == ["completed", "1", "s", "20", "-"]
 
 
-async def test_download_waits_and_leaves_the_video_of_each_stream(
-    odyssey_mock: MockOdyssey, run: Run, tmp_path: Path
-) -> None:
+async def test_download_waits_and_saves_each_video(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     file, out = script_file(tmp_path, CAT), tmp_path / "new" / "out"
     result = await run("simulate", "--batch", file, file, "--download", out, *SOON)
     assert result.exit_code == 0
@@ -88,9 +82,7 @@ async def test_download_waits_and_leaves_the_video_of_each_stream(
         assert f"{path}  " in result.stdout
 
 
-async def test_other_artifacts_are_fetched_where_they_are_asked_for(
-    odyssey_mock: MockOdyssey, run: Run, tmp_path: Path
-) -> None:
+async def test_artifact_option_selects_downloaded_files(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     out = tmp_path / "out"
     wanted = ("--artifact", "events", "--artifact", "thumbnail")
     result = await run("simulate", script_file(tmp_path, CAT), "--download", out, *wanted, *SOON)
@@ -98,9 +90,7 @@ async def test_other_artifacts_are_fetched_where_they_are_asked_for(
     assert [path.suffix for path in sorted(out.iterdir())] == [".jpg", ".jsonl"]
 
 
-async def test_with_json_there_is_one_document_with_job_and_files(
-    odyssey_mock: MockOdyssey, run: Run, tmp_path: Path
-) -> None:
+async def test_json_document_has_job_and_files(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     file, out = script_file(tmp_path, CAT), tmp_path / "out"
     made = document(await run("simulate", file, "--json"))
     assert set(made) == {"job_id", "status", "priority", "created_at", "estimated_wait_minutes"}
@@ -113,9 +103,7 @@ async def test_with_json_there_is_one_document_with_job_and_files(
     ]
 
 
-async def test_where_a_stream_fails_the_others_are_fetched_and_the_exit_code_is_1(
-    odyssey_mock: MockOdyssey, run: Run, tmp_path: Path
-) -> None:
+async def test_other_streams_are_downloaded_if_one_fails(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     good, bad, out = script_file(tmp_path, CAT), script_file(tmp_path, FAILING, "dog.json"), tmp_path / "out"
     result = await run("simulate", "--batch", good, bad, "--download", out, *SOON)
     (job,) = odyssey_mock.jobs.values()
@@ -127,9 +115,7 @@ async def test_where_a_stream_fails_the_others_are_fetched_and_the_exit_code_is_
     assert f"{out / job.streams[0].stream_id}.mp4" in result.stdout
 
 
-async def test_a_job_that_failed_is_an_error_with_the_streams_in_json(
-    odyssey_mock: MockOdyssey, run: Run, tmp_path: Path
-) -> None:
+async def test_json_error_of_failed_job_has_streams(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     result = await run("simulate", script_file(tmp_path, FAILING), "--wait", "--json", *SOON)
     found = document(result)
     assert result.exit_code == 1
@@ -137,7 +123,9 @@ async def test_a_job_that_failed_is_an_error_with_the_streams_in_json(
     assert "no dogs" in found["error"]["stream_errors"]["0"]
 
 
-async def test_what_failed_streams_left_can_be_fetched(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
+async def test_existing_files_of_failed_streams_are_downloaded(
+    odyssey_mock: MockOdyssey, run: Run, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     arguments = ("--download", out, "--artifact", "events", "--artifact", "video", *SOON)
     result = await run("simulate", script_file(tmp_path, FAILING), *arguments)
@@ -147,9 +135,7 @@ async def test_what_failed_streams_left_can_be_fetched(odyssey_mock: MockOdyssey
 
 
 @pytest.mark.odyssey(simulation_workers=0)
-async def test_a_job_that_takes_too_long_goes_on_and_is_told_with_what_to_do(
-    odyssey_mock: MockOdyssey, run: Run, tmp_path: Path
-) -> None:
+async def test_job_continues_after_wait_timeout(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     result = await run("simulate", script_file(tmp_path, CAT), "--wait", "--timeout", "0.1", "--json", *SOON)
     (job_id,) = odyssey_mock.jobs
     assert result.exit_code == 1
@@ -161,9 +147,7 @@ async def test_a_job_that_takes_too_long_goes_on_and_is_told_with_what_to_do(
 
 
 @pytest.mark.odyssey(simulation_workers=0)
-async def test_a_job_that_is_cancelled_meanwhile_is_an_error(
-    odyssey_mock: MockOdyssey, run: Run, tmp_path: Path
-) -> None:
+async def test_job_cancelled_while_waiting_is_an_error(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     running = asyncio.create_task(run("simulate", script_file(tmp_path, CAT), "--wait", *SOON))
     await odyssey_mock.journal.wait_for("rest", "GET /simulation-jobs/{job_id}")
     (job_id,) = odyssey_mock.jobs
@@ -177,7 +161,7 @@ async def test_a_job_that_is_cancelled_meanwhile_is_an_error(
 
 
 @pytest.mark.odyssey(simulation_workers=0, queued_simulations=1)
-async def test_a_full_queue_is_told(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
+async def test_full_queue_is_an_error(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     file = script_file(tmp_path, CAT)
     assert (await run("simulate", file)).exit_code == 0
     result = await run("simulate", file, "--json")
@@ -186,8 +170,8 @@ async def test_a_full_queue_is_told(odyssey_mock: MockOdyssey, run: Run, tmp_pat
     assert len(odyssey_mock.jobs) == 1
 
 
-@pytest.mark.off_contract("the key is one that the service does not accept")
-async def test_a_key_that_is_refused_is_told_in_the_services_words(
+@pytest.mark.off_contract("uses an API key that the service rejects")
+async def test_rejected_key_prints_message_of_service(
     odyssey_mock: MockOdyssey, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ODYSSEY_API_KEY", "ody_invalid")
@@ -195,7 +179,7 @@ async def test_a_key_that_is_refused_is_told_in_the_services_words(
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", "Error: Invalid API key\n")
 
 
-async def test_a_bypass_without_the_privilege_is_told_with_the_option(
+async def test_bypass_error_names_the_option(
     odyssey_mock: MockOdyssey, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ODYSSEY_API_KEY", "ody_no_bypass")

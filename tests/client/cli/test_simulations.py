@@ -1,4 +1,4 @@
-"""`odyssey simulations` against the mock."""
+"""The commands `odyssey simulations` against the mock."""
 
 import pytest
 
@@ -13,7 +13,7 @@ FAILING = Script().start("A dog [error:no dogs]").wait(1).end()
 pytestmark = pytest.mark.odyssey(clock="manual", portrait_size=(176, 320))
 
 
-async def test_jobs_are_listed_the_newest_first(odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run) -> None:
+async def test_jobs_are_listed_newest_first(odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run) -> None:
     ids = []
     for script in (SHORT, FAILING):
         ids.append((await odyssey_client.simulate(script=script)).job_id)
@@ -34,7 +34,7 @@ async def test_jobs_are_listed_the_newest_first(odyssey_mock: MockOdyssey, odyss
     assert failed.index("failed") == completed.index("completed") == header.index("STATUS")
 
 
-async def test_a_list_can_be_narrowed_and_paged(odyssey_client: Odyssey, odyssey_mock: MockOdyssey, run: Run) -> None:
+async def test_list_can_be_filtered_and_paged(odyssey_client: Odyssey, odyssey_mock: MockOdyssey, run: Run) -> None:
     ids = [(await odyssey_client.simulate(script=SHORT)).job_id for _ in range(4)]
     await odyssey_client.cancel_simulation(ids[0])
     newest_first = ids[::-1]
@@ -51,24 +51,22 @@ async def test_a_list_can_be_narrowed_and_paged(odyssey_client: Odyssey, odyssey
     assert await listed("--status", "cancelled") == [ids[0]]
 
 
-async def test_a_part_of_a_list_says_of_how_many_it_is(
-    odyssey_client: Odyssey, odyssey_mock: MockOdyssey, run: Run
-) -> None:
+async def test_partial_list_states_total_count(odyssey_client: Odyssey, odyssey_mock: MockOdyssey, run: Run) -> None:
     for _ in range(3):
         await odyssey_client.simulate(script=SHORT)
     below = (await run("simulations", "list", "--limit", "2")).stdout.splitlines()[-1]
     assert below == "1 to 2 of 3 simulations; --all lists all."
     past = (await run("simulations", "list", "--offset", "5")).stdout
-    assert past == "There are 3 simulations, and none after the first 5.\n"
+    assert past == "There are 3 simulations; --offset 5 skips all of them.\n"
 
 
-async def test_an_empty_list_is_told(odyssey_mock: MockOdyssey, run: Run) -> None:
-    assert (await run("simulations", "list")).stdout == "There are no such simulations.\n"
+async def test_empty_list_prints_a_message(odyssey_mock: MockOdyssey, run: Run) -> None:
+    assert (await run("simulations", "list")).stdout == "No simulations found.\n"
     assert document(await run("simulations", "list", "--json"))["jobs"] == []
     assert document(await run("simulations", "list", "--all", "--json")) == {"jobs": [], "total": 0}
 
 
-async def test_a_job_is_shown_with_its_streams(odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run) -> None:
+async def test_job_is_shown_with_streams(odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run) -> None:
     job = await odyssey_client.simulate(scripts=[SHORT, FAILING])
     await odyssey_mock.advance(60)
     result = await run("simulations", "show", job.job_id)
@@ -85,7 +83,7 @@ async def test_a_job_is_shown_with_its_streams(odyssey_mock: MockOdyssey, odysse
     assert [stream["script_index"] for stream in found["streams"]] == [0, 1]
 
 
-async def test_a_job_is_cancelled(odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run) -> None:
+async def test_cancel_cancels_the_job(odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run) -> None:
     job = await odyssey_client.simulate(script=SHORT)
     result = await run("simulations", "cancel", job.job_id)
     assert (result.exit_code, result.stdout) == (0, f"Simulation {job.job_id} is cancelled.\n")
@@ -94,19 +92,17 @@ async def test_a_job_is_cancelled(odyssey_mock: MockOdyssey, odyssey_client: Ody
     assert document(await run("simulations", "cancel", other.job_id, "--json"))["status"] == "cancelled"
 
 
-async def test_a_job_that_has_ended_cannot_be_cancelled(
-    odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run
-) -> None:
+async def test_ended_job_cannot_be_cancelled(odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run) -> None:
     job = await odyssey_client.simulate(script=SHORT)
     await odyssey_mock.advance(60)
     result = await run("simulations", "cancel", job.job_id, "--json")
     assert result.exit_code == 1
     assert document(result)["error"]["code"] == "not_cancellable"
-    assert "`odyssey simulations show` tells where it stands" in result.stderr
+    assert "`odyssey simulations show`" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["show", "cancel"])
-async def test_an_unknown_job_is_told_with_what_to_do(command: str, odyssey_mock: MockOdyssey, run: Run) -> None:
-    result = await run("simulations", command, "nobody")
+async def test_unknown_job_error_names_list_command(command: str, odyssey_mock: MockOdyssey, run: Run) -> None:
+    result = await run("simulations", command, "unknown")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "There is no simulation job nobody. Check the id: `odyssey simulations list` tells" in result.stderr
+    assert "There is no simulation job unknown. Check the id: `odyssey simulations list`" in result.stderr

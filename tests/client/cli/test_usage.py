@@ -1,4 +1,4 @@
-"""How the command is called, and what it says when it is called wrongly: exit code 2, and nothing is sent."""
+"""Wrong usage, configuration errors, `--help` and `--version`. No request reaches a service."""
 
 import subprocess
 import sys
@@ -12,33 +12,33 @@ from .conftest import CAT, LIMIT, document, odyssey, script_file, started
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["simulate"], "Give one FILE, or several with --batch, or --url URL."),
-        (["simulate", "a.json", "--url", "http://x/"], "Give one FILE, or several with --batch, or --url URL."),
-        (["simulate", "a.json", "b.json"], "Several files need --batch: it makes one job of them"),
-        (["simulate", "--batch", "--url", "http://x/"], "--batch is for files"),
-        (["simulate", "a.json", "--timeout", "3"], "--timeout needs --wait or --download."),
-        (["simulate", "a.json", "--poll-interval", "3"], "--poll-interval needs --wait or --download."),
-        (["simulate", "a.json", "--wait", "--artifact", "events"], "--artifact needs --download."),
+        (["simulate"], "Pass either FILE (several with --batch) or --url URL."),
+        (["simulate", "a.json", "--url", "http://x/"], "Pass either FILE (several with --batch) or --url URL."),
+        (["simulate", "a.json", "b.json"], "Several files require --batch: it makes one job of them"),
+        (["simulate", "--batch", "--url", "http://x/"], "--batch cannot be used with --url"),
+        (["simulate", "a.json", "--timeout", "3"], "--timeout requires --wait or --download."),
+        (["simulate", "a.json", "--poll-interval", "3"], "--poll-interval requires --wait or --download."),
+        (["simulate", "a.json", "--wait", "--artifact", "events"], "--artifact requires --download."),
         (["simulate", "a.json", "--wait", "--timeout", "-1"], "-1.0 is not in the range"),
         (["simulate", "a.json", "--wait", "--poll-interval", "0"], "0.0 is not in the range"),
-        (["simulate", "a.json", "--wait", "--timeout", "nan"], "nan is no number"),
+        (["simulate", "a.json", "--wait", "--timeout", "nan"], "nan is not a number"),
         (["simulate", "a.json", "--wait", "--timeout", "inf"], "inf is not in the range"),
-        (["simulate", "a.json", "--wait", "--poll-interval", "nan"], "nan is no number"),
+        (["simulate", "a.json", "--wait", "--poll-interval", "nan"], "nan is not a number"),
         (["simulate", "a.json", "--wait", "--poll-interval", "1e300"], "1e+300 is not in the range"),
         (["simulate", "a.json", "--download", "out", "--artifact", "film"], "'film' is not one of"),
-        (["simulations", "list", "--all", "--limit", "3"], "--all goes without --limit and --offset."),
+        (["simulations", "list", "--all", "--limit", "3"], "--all cannot be used with --limit or --offset."),
         (["simulations", "list", "--limit", "101"], "101 is not in the range"),
         (["simulations", "list", "--offset", "-1"], "-1 is not in the range"),
         (["simulations", "list", "--status", "running"], "'running' is not one of"),
         (["simulations", "show"], "Missing argument 'JOB'"),
-        (["recordings", "list", "--all", "--offset", "3"], "--all goes without --limit and --offset."),
+        (["recordings", "list", "--all", "--offset", "3"], "--all cannot be used with --limit or --offset."),
         (["recordings", "download"], "Missing argument 'STREAM...'"),
-        (["recordings", "download", "a", "b", "--to", "cat.mp4"], "Several files need a directory for --to"),
-        (["recordings", "download", "a", "b", "--to", "x" * 300], "Several files need a directory for --to"),
+        (["recordings", "download", "a", "b", "--to", "cat.mp4"], "--to must be an existing directory"),
+        (["recordings", "download", "a", "b", "--to", "x" * 300], "--to must be an existing directory"),
         (["recordings", "film"], "No such command 'film'"),
     ],
 )
-def test_a_wrong_call_is_told_with_exit_code_2(arguments: list[str], expected: str) -> None:
+def test_wrong_usage_exits_with_code_2(arguments: list[str], expected: str) -> None:
     result = odyssey(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert expected in result.stderr
@@ -56,7 +56,7 @@ CALLS = [
 
 
 @pytest.mark.parametrize("arguments", CALLS, ids=" ".join)
-def test_without_a_key_every_call_says_where_it_comes_from(arguments: list[str]) -> None:
+def test_error_without_key_names_environment_variable(arguments: list[str]) -> None:
     result = odyssey(*arguments)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
@@ -65,14 +65,14 @@ def test_without_a_key_every_call_says_where_it_comes_from(arguments: list[str])
 
 
 @pytest.mark.parametrize("arguments", CALLS, ids=" ".join)
-def test_with_json_an_error_is_the_one_document(arguments: list[str]) -> None:
+def test_json_document_contains_the_error(arguments: list[str]) -> None:
     result = odyssey(*arguments, "--json")
     assert result.exit_code == 1
     assert document(result)["error"]["code"] == "invalid_config"
     assert result.stderr.startswith("Error: ")
 
 
-def test_a_service_that_cannot_be_reached_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_service_is_reported_without_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ODYSSEY_API_KEY", "ody_secret_key")
     monkeypatch.setattr("odyssey_client.system.SystemClock.sleep", _no_sleep)
     for arguments in (["simulate", script_file(tmp_path, CAT)], ["simulations", "list"]):
@@ -87,16 +87,14 @@ async def _no_sleep(*_: object) -> None:
     return
 
 
-def test_a_wrong_url_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_url_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ODYSSEY_API_KEY", "ody_test")
     result = odyssey("simulations", "list", "--api-url", "ftp://x")
     assert result.exit_code == 1
     assert "must look like https://host or http://host:port" in result.stderr
 
 
-def test_a_broken_script_is_told_before_anything_is_made_or_sent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invalid_script_is_rejected_before_any_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ODYSSEY_API_KEY", "ody_test")
     broken, other = script_file(tmp_path, [], "broken.json"), script_file(tmp_path, {}, "other.json")
     result = odyssey("simulate", "--batch", broken, other, "--download", tmp_path / "out")
@@ -107,20 +105,19 @@ def test_a_broken_script_is_told_before_anything_is_made_or_sent(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_directory_that_cannot_be_made_is_told_before_anything_is_sent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unusable_directory_is_rejected_before_any_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ODYSSEY_API_KEY", "ody_test")
     file = script_file(tmp_path, CAT)
     for directory, why in ((file, "File exists"), (file / "out", "Not a directory")):
         result = odyssey("simulate", file, "--download", directory)
         assert result.exit_code == 1
         assert (
-            result.stderr == f"Error: Cannot make the directory {directory}: {why}. Choose another with --download.\n"
+            result.stderr
+            == f"Error: Cannot create the directory {directory}: {why}. Choose another one with --download.\n"
         )
 
 
-def test_help_lists_the_commands_and_says_where_the_key_comes_from() -> None:
+def test_help_lists_commands_and_environment_variable() -> None:
     result = odyssey("--help")
     assert result.exit_code == 0
     for expected in ("validate", "simulate", "simulations", "recordings", "watch", "ODYSSEY_API_KEY", "--json"):
@@ -128,18 +125,18 @@ def test_help_lists_the_commands_and_says_where_the_key_comes_from() -> None:
 
 
 @pytest.mark.parametrize("arguments", [call[:2] if call[0] != "simulate" else call[:1] for call in CALLS])
-def test_no_command_takes_a_key_as_an_argument(arguments: list[str]) -> None:
+def test_commands_have_no_option_for_key(arguments: list[str]) -> None:
     shown = odyssey(*arguments, "--help").stdout
     assert "--json" in shown
     assert "--api-url" in shown
     assert "key" not in shown
 
 
-def test_the_version_is_that_of_the_package() -> None:
+def test_version_option_prints_version() -> None:
     assert odyssey("--version").stdout.startswith("odyssey, version ")
 
 
-def test_help_and_validate_load_nothing_that_is_heavy(tmp_path: Path) -> None:
+def test_help_and_validate_import_no_large_modules(tmp_path: Path) -> None:
     file = script_file(tmp_path, CAT)
     code = (
         "import sys\nfrom odyssey_client.cli import main\n"
@@ -150,7 +147,7 @@ def test_help_and_validate_load_nothing_that_is_heavy(tmp_path: Path) -> None:
     assert ran.stdout.splitlines()[-1] == "[]"
 
 
-def test_it_runs_as_a_module_too() -> None:
+def test_command_runs_as_module() -> None:
     with started("--version") as process:
         stdout, stderr = process.communicate(timeout=LIMIT)
     assert (process.returncode, stderr) == (0, "")

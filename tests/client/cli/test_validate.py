@@ -1,4 +1,4 @@
-"""`odyssey validate`: all that is wrong, and no network."""
+"""The command `odyssey validate`."""
 
 import json
 from pathlib import Path
@@ -21,13 +21,13 @@ FAULTS = [
 ]
 
 
-def test_a_good_script_is_told_with_its_length(tmp_path: Path) -> None:
+def test_valid_script_is_listed_with_its_length(tmp_path: Path) -> None:
     file = script_file(tmp_path, CAT)
     result = odyssey("validate", file)
     assert (result.exit_code, result.stdout, result.stderr) == (0, f"{file}: valid, 3 entries, 1 s\n", "")
 
 
-def test_all_faults_are_listed_below_the_name_of_their_file_and_the_good_ones_told(tmp_path: Path) -> None:
+def test_faults_are_listed_below_their_file(tmp_path: Path) -> None:
     broken = script_file(tmp_path, BROKEN, "broken.json")
     good, missing = script_file(tmp_path, CAT), tmp_path / "missing.json"
     result = odyssey("validate", broken, good, missing)
@@ -43,7 +43,7 @@ def test_all_faults_are_listed_below_the_name_of_their_file_and_the_good_ones_to
         assert line.startswith(beginning)
 
 
-def test_what_may_disappoint_is_a_note_and_no_error(tmp_path: Path) -> None:
+def test_advice_is_printed_as_a_note(tmp_path: Path) -> None:
     script = [*CAT[:2], {"timestamp_ms": 900, "interact": {"prompt": "It sleeps"}}, {"timestamp_ms": 1000, "end": {}}]
     file = script_file(tmp_path, script)
     result = odyssey("validate", file)
@@ -63,7 +63,7 @@ def test_what_may_disappoint_is_a_note_and_no_error(tmp_path: Path) -> None:
         (b"[NaN]", "expected JSON text"),
     ],
 )
-def test_what_is_no_script_at_all_is_one_fault(content: bytes, expected: str, tmp_path: Path) -> None:
+def test_content_without_script_is_one_fault(content: bytes, expected: str, tmp_path: Path) -> None:
     file = tmp_path / "cat.json"
     file.write_bytes(content)
     result = odyssey("validate", file)
@@ -73,13 +73,13 @@ def test_what_is_no_script_at_all_is_one_fault(content: bytes, expected: str, tm
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_directory_is_no_script(tmp_path: Path) -> None:
+def test_directory_is_rejected_as_script(tmp_path: Path) -> None:
     result = odyssey("validate", tmp_path)
     assert result.exit_code == 1
     assert "Is a directory" in result.stderr
 
 
-def test_images_are_looked_at_from_the_directory_of_the_script(tmp_path: Path) -> None:
+def test_image_paths_are_relative_to_script_file(tmp_path: Path) -> None:
     Image.new("RGB", (20, 20)).save(tmp_path / "cat.png")
     (tmp_path / "broken.png").write_bytes((tmp_path / "cat.png").read_bytes()[:40])
     scripts = {
@@ -95,7 +95,7 @@ def test_images_are_looked_at_from_the_directory_of_the_script(tmp_path: Path) -
         assert f"{scripts[name]}: script[0].start.image: expected" in result.stderr
 
 
-def test_with_json_there_is_a_verdict_on_each_file_and_the_error_of_the_first_wrong_one(tmp_path: Path) -> None:
+def test_json_document_has_result_for_each_file(tmp_path: Path) -> None:
     good, broken = script_file(tmp_path, CAT), script_file(tmp_path, BROKEN, "broken.json")
     result = odyssey("validate", good, broken, "--json")
     assert result.exit_code == 1
@@ -108,12 +108,12 @@ def test_with_json_there_is_a_verdict_on_each_file_and_the_error_of_the_first_wr
     assert found["files"][1]["faults"][1] == {"path": "script[0].start.prompt", "expected": "text", "got": "nothing"}
 
 
-def test_with_json_a_good_script_has_no_error(tmp_path: Path) -> None:
+def test_json_of_valid_script_has_no_error(tmp_path: Path) -> None:
     result = odyssey("validate", script_file(tmp_path, CAT), "--json")
     assert (result.exit_code, set(document(result)), result.stderr) == (0, {"files"}, "")
 
 
-def test_a_text_that_would_steer_the_terminal_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+def test_control_characters_in_file_name_are_escaped(tmp_path: Path) -> None:
     file = tmp_path / "\x1b[31m.json"
     file.write_text(json.dumps(CAT))
     result = odyssey("validate", file)
@@ -121,7 +121,7 @@ def test_a_text_that_would_steer_the_terminal_is_shown_and_not_obeyed(tmp_path: 
     assert "\x1b" not in result.output
 
 
-def test_without_a_file_it_says_how_to_call_it() -> None:
+def test_missing_file_argument_is_an_error() -> None:
     result = odyssey("validate")
     assert result.exit_code == 2
     assert "Missing argument 'FILE...'" in result.stderr

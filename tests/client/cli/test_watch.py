@@ -1,4 +1,4 @@
-"""`odyssey watch` against a live broadcast of the mock, mostly as a process of its own."""
+"""The command `odyssey watch` against a live broadcast of the mock, mostly in a subprocess."""
 
 import asyncio
 import io
@@ -40,7 +40,7 @@ async def broadcast(client: Odyssey) -> BroadcastInfo:
 
 
 async def pass_frames(client: Odyssey, count: int) -> None:
-    """Let so many frames go by, as the host sees them."""
+    """Wait until the host has received ``count`` frames."""
     assert client.media_stream is not None
     reader = client.media_stream.frames(buffer=256)
     async with asyncio.timeout(LIMIT):
@@ -50,7 +50,7 @@ async def pass_frames(client: Odyssey, count: int) -> None:
 
 @asynccontextmanager
 async def watching(info: BroadcastInfo, *arguments: str | Path, **options: Any) -> AsyncIterator[subprocess.Popen[str]]:
-    """The command in a process of its own, from when it is connected; the token comes by the environment."""
+    """Start the command in a subprocess and wait until it is connected; pass the token in the environment."""
     environment = {**os.environ, "ODYSSEY_SPECTATOR_TOKEN": info.spectator_token}
     with started("watch", info.webrtc_url, *arguments, env=environment, **options) as process:
         try:
@@ -63,7 +63,7 @@ async def watching(info: BroadcastInfo, *arguments: str | Path, **options: Any) 
 
 
 async def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Its exit code, and what it has printed on the standard output and, from then on, on the standard error."""
+    """Wait for the process; return its exit code, standard output, and the rest of its standard error."""
     stdout, stderr = await asyncio.to_thread(process.communicate, timeout=LIMIT)
     return process.returncode, stdout, stderr
 
@@ -74,9 +74,7 @@ def count_frames(path: Path) -> int:
     return int(video["nb_read_frames"])
 
 
-async def test_it_watches_to_the_end_of_the_broadcast_and_tells_what_it_saw(
-    odyssey_client: Odyssey, tmp_path: Path
-) -> None:
+async def test_watch_ends_with_broadcast_and_prints_statistics(odyssey_client: Odyssey, tmp_path: Path) -> None:
     info = await broadcast(odyssey_client)
     path = tmp_path / "cat.mp4"
     async with watching(info, "--save", path, "--json") as process:
@@ -97,28 +95,26 @@ async def test_it_watches_to_the_end_of_the_broadcast_and_tells_what_it_saw(
     assert names(tmp_path) == ["cat.mp4"]
 
 
-async def test_it_watches_for_as_long_as_it_is_told(
-    odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run
-) -> None:
+async def test_seconds_option_limits_the_time(odyssey_mock: MockOdyssey, odyssey_client: Odyssey, run: Run) -> None:
     info = await broadcast(odyssey_client)
     result = await run("watch", info.webrtc_url, "--token", info.spectator_token, "--seconds", "1")
     lines = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
     assert (result.exit_code, list(lines)) == (0, ["frames", "stamps", "duration", "fps", "size", "ended"])
     assert int(lines["frames"]) >= 5
-    assert (lines["duration"], lines["size"], lines["ended"]) == ("1.0 s", "176x320", "when the time was up")
+    assert (lines["duration"], lines["size"], lines["ended"]) == ("1.0 s", "176x320", "at the time limit")
     (live,) = odyssey_mock.broadcasts.values()
     await odyssey_mock.wait_for("state", "spectator", to="gone")
     assert not live.spectators
     assert info.spectator_token not in result.output
 
 
-async def test_on_a_terminal_one_line_is_drawn_over(odyssey_client: Odyssey) -> None:
+async def test_one_line_is_redrawn_on_terminal(odyssey_client: Odyssey) -> None:
     info = await broadcast(odyssey_client)
     leader, follower = os.openpty()
 
     def read_all() -> str:
         seen = b""
-        with os.fdopen(leader, "rb", buffering=0) as screen, suppress(OSError):  # what the last one to close it leaves
+        with os.fdopen(leader, "rb", buffering=0) as screen, suppress(OSError):  # the other end closed
             while chunk := screen.read(4096):
                 seen += chunk
         return seen.decode().replace("\r\n", "\n")
@@ -140,7 +136,7 @@ async def test_on_a_terminal_one_line_is_drawn_over(odyssey_client: Odyssey) -> 
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-async def test_a_film_that_is_interrupted_can_be_played(
+async def test_interrupted_recording_is_playable(
     signum: signal.Signals, code: int, odyssey_client: Odyssey, tmp_path: Path
 ) -> None:
     info = await broadcast(odyssey_client)
@@ -157,11 +153,9 @@ async def test_a_film_that_is_interrupted_can_be_played(
     assert names(tmp_path) == ["cat.mp4"]
 
 
-@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the limits of another process can be set on Linux only")
-@pytest.mark.odyssey(portrait_size=(704, 1280))  # which soon fills what the writer buffers
-async def test_where_there_is_no_room_any_more_it_ends_at_once_and_leaves_nothing(
-    odyssey_client: Odyssey, tmp_path: Path
-) -> None:
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="requires prlimit (Linux)")
+@pytest.mark.odyssey(portrait_size=(704, 1280))  # large frames soon fill the buffer of the writer
+async def test_full_disk_ends_watch_and_leaves_no_file(odyssey_client: Odyssey, tmp_path: Path) -> None:
     info = await broadcast(odyssey_client)
     path = tmp_path / "cat.mp4"
     async with watching(info, "--save", path, "--json") as process:
@@ -174,7 +168,7 @@ async def test_where_there_is_no_room_any_more_it_ends_at_once_and_leaves_nothin
     assert names(tmp_path) == []
 
 
-async def test_a_broadcast_that_cannot_be_watched_is_told(odyssey_client: Odyssey, run: Run, tmp_path: Path) -> None:
+async def test_rejected_token_and_ended_broadcast_are_errors(odyssey_client: Odyssey, run: Run, tmp_path: Path) -> None:
     info = await broadcast(odyssey_client)
     path = tmp_path / "cat.mp4"
     refused = await run("watch", info.webrtc_url, "--token", TOKEN, "--save", path, "--json")
@@ -189,9 +183,9 @@ async def test_a_broadcast_that_cannot_be_watched_is_told(odyssey_client: Odysse
     assert names(tmp_path) == []
 
 
-async def test_its_time_is_up_though_nothing_comes() -> None:
+async def test_time_limit_applies_without_frames() -> None:
     clock = SystemClock()
-    # It is never started.
+    # This connection is never started, so it receives no frames.
     silent = SpectatorConnection(NOWHERE, TOKEN, peer_timeout=5.0, clock=clock, network=SystemNetwork())
     order = _Order(NOWHERE, TOKEN, None, overwrite=False, seconds=0.2)
     watch = _Watch(silent, order, Progress(io.StringIO()), clock)
@@ -201,9 +195,7 @@ async def test_its_time_is_up_though_nothing_comes() -> None:
     assert told["seconds"] == pytest.approx(0.2, abs=1)
 
 
-async def test_where_nobody_reads_what_it_says_it_ends_quietly_and_keeps_the_film(
-    odyssey_client: Odyssey, tmp_path: Path
-) -> None:
+async def test_closed_stderr_ends_watch_and_keeps_recording(odyssey_client: Odyssey, tmp_path: Path) -> None:
     info = await broadcast(odyssey_client)
     path = tmp_path / "cat.mp4"
     async with watching(info, "--save", path, "--json") as process:
@@ -218,7 +210,7 @@ async def test_where_nobody_reads_what_it_says_it_ends_quietly_and_keeps_the_fil
 
 
 class Screen(io.StringIO):
-    """A terminal; somebody waits until a line is drawn on it that tells of a standstill."""
+    """A terminal that sets an event when a line with a frame rate of 0 is drawn."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -234,7 +226,7 @@ class Screen(io.StringIO):
 
 
 class Impatient(SystemClock):
-    """A clock on which silence is long as soon as the server is frozen, and not before."""
+    """A clock that shortens sleeps to 0.3 s once the server is frozen; until then they do not end."""
 
     def __init__(self) -> None:
         self.frozen = asyncio.Event()
@@ -246,12 +238,12 @@ class Impatient(SystemClock):
 
 @pytest.fixture
 def server() -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """`odyssey-mock serve`, and what it says when it is ready."""
+    """Run `odyssey-mock serve`; yield the process and its ready message."""
     with served("--portrait-size", "176", "320") as server:
         yield server
 
 
-async def test_a_broadcast_that_is_lost_is_an_error_and_its_film_is_kept(
+async def test_lost_broadcast_is_an_error_and_keeps_recording(
     server: tuple[subprocess.Popen[str], dict[str, Any]], tmp_path: Path
 ) -> None:
     process, ready = server
@@ -263,7 +255,7 @@ async def test_a_broadcast_that_is_lost_is_an_error_and_its_film_is_kept(
         watch = asyncio.create_task(_attended(running, lambda running: _watch(running, order, clock)))
         await pass_frames(client, 30)
         process.send_signal(signal.SIGSTOP)
-        async with asyncio.timeout(15):  # ICE notices after 30 s, and then a line is drawn in any case
+        async with asyncio.timeout(15):  # ICE detects the loss after 30 s, which is too late for this test
             await screen.stands_still.wait()
             clock.frozen.set()
             answer = await watch

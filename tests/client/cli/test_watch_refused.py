@@ -1,4 +1,4 @@
-"""`odyssey watch` where nothing is sent, or nobody answers."""
+"""The command `odyssey watch` with wrong usage, or without a server."""
 
 from pathlib import Path
 
@@ -19,11 +19,11 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def test_a_file_that_cannot_be_written_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+def test_unwritable_file_is_rejected_before_any_request(tmp_path: Path) -> None:
     there = tmp_path / "there.mp4"
     there.write_bytes(b"a film")
     for path, code, message in (
-        (there, "file_exists", f"{there} is there already: choose another path; --overwrite replaces it."),
+        (there, "file_exists", f"{there} already exists: choose another path, or pass --overwrite to replace it."),
         (tmp_path / "none" / "a.mp4", "cannot_write", "No such file or directory. Choose another path with --save."),
         (tmp_path, "cannot_write", "Is a directory. Choose another path with --save."),
     ):
@@ -35,7 +35,7 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_sent(tmp_path:
     assert names(tmp_path) == ["there.mp4"]
 
 
-def test_with_overwrite_a_file_that_is_there_is_no_reason_to_refuse_and_stays_until_there_is_another(
+def test_overwrite_keeps_file_if_nothing_is_recorded(
     tmp_path: Path,
 ) -> None:
     there = tmp_path / "there.mp4"
@@ -48,22 +48,22 @@ def test_with_overwrite_a_file_that_is_there_is_no_reason_to_refuse_and_stays_un
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([NOWHERE], "Put the spectator token into the environment variable ODYSSEY_SPECTATOR_TOKEN, or --token T."),
-        ([NOWHERE, "--token", ""], "Put the spectator token into the environment variable"),
-        ([NOWHERE, "--token", TOKEN, "--overwrite"], "--overwrite needs --save."),
+        ([NOWHERE], "Set the environment variable ODYSSEY_SPECTATOR_TOKEN to the spectator token, or pass --token."),
+        ([NOWHERE, "--token", ""], "Set the environment variable ODYSSEY_SPECTATOR_TOKEN"),
+        ([NOWHERE, "--token", TOKEN, "--overwrite"], "--overwrite requires --save."),
         ([NOWHERE, "--token", TOKEN, "--seconds", "0"], "0.0 is not in the range"),
-        ([NOWHERE, "--token", TOKEN, "--seconds", "nan"], "nan is no number"),
+        ([NOWHERE, "--token", TOKEN, "--seconds", "nan"], "nan is not a number"),
         (["--token", TOKEN], "Missing argument 'WEBRTC_URL'"),
     ],
 )
-def test_a_wrong_call_is_told_with_exit_code_2(arguments: list[str], expected: str) -> None:
+def test_wrong_usage_exits_with_code_2(arguments: list[str], expected: str) -> None:
     result = odyssey("watch", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert expected in result.stderr
     assert TOKEN not in result.output
 
 
-def test_what_is_no_url_is_told() -> None:
+def test_invalid_url_is_an_error() -> None:
     result = odyssey("watch", "ftp://x", "--token", TOKEN)
     assert result.exit_code == 1
     assert result.stderr == (
@@ -71,11 +71,9 @@ def test_what_is_no_url_is_told() -> None:
     )
 
 
-def test_the_token_can_come_from_the_environment_and_help_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_is_read_from_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ODYSSEY_SPECTATOR_TOKEN", TOKEN)
     assert "got no answer" in odyssey("watch", NOWHERE).stderr
     shown = " ".join(odyssey("watch", "--help").stdout.split())
-    assert (
-        "environment variable ODYSSEY_SPECTATOR_TOKEN: what stands on a command line can be read by everybody" in shown
-    )
+    assert "environment variable ODYSSEY_SPECTATOR_TOKEN: other users of the machine can read command lines" in shown
     assert TOKEN not in shown

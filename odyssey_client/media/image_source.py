@@ -47,7 +47,7 @@ def hold_image(image: object) -> ImageSource:
     A file object is read now, and an array is copied. A path is not opened yet. `prepare_image` checks the content.
 
     Raises:
-        ImageError: ``image`` has an unsupported type, exceeds 25 MB, or is a file object that cannot be read.
+        ImageError: ``image`` has an unsupported type, is too large, or is a file object that cannot be read.
     """
     if (array := as_array(image)) is not None:
         return from_array(array).copy()

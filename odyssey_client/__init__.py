@@ -1,6 +1,6 @@
-"""A client library for Odyssey: interactive video over WebRTC, simulations and recordings.
+"""Client library for Odyssey: interactive video over WebRTC, simulations and recordings.
 
-What heavy libraries do (aiortc, av, numpy, Pillow) is loaded when it is needed, not here.
+Heavy dependencies (aiortc, av, numpy, Pillow, httpx, websockets) are imported on first use.
 """
 
 from typing import TYPE_CHECKING
@@ -86,7 +86,7 @@ if TYPE_CHECKING:
     from odyssey_client.media.recorder import Recorder
 
     __version__: str
-    """The version of this distribution; ``0`` where it runs without being installed."""
+    """Version of the installed distribution; ``0`` if the package is not installed."""
 
 __all__ = [
     "AccountSuspendedError",
@@ -178,11 +178,11 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
-        from odyssey_client.version import client_version  # noqa: PLC0415 - few ask
+        from odyssey_client.version import client_version  # noqa: PLC0415 - rarely needed
 
         return client_version()
     if name == "Recorder":
-        from odyssey_client.media.recorder import Recorder  # noqa: PLC0415 - it loads av
+        from odyssey_client.media.recorder import Recorder  # noqa: PLC0415 - imports av
 
         return Recorder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The client, by kinds of calls."""
+"""The `Odyssey` client class; each module defines one group of its calls."""
 
 from odyssey_client.client.odyssey import Odyssey
 

@@ -1,4 +1,4 @@
-"""Arguments of calls, checked before anything is sent."""
+"""Checks of call arguments. They run before anything is sent."""
 
 from __future__ import annotations
 
@@ -6,66 +6,66 @@ from odyssey_client.errors import OdysseyConfigError, excerpt
 from odyssey_client.models import SimulationJobStatus
 
 LARGEST_PAGE = 100
-"""The most items that the service gives out at a time (protocol.md section 2)."""
+"""Largest number of items that the service returns in one page (protocol.md section 2)."""
 LONGEST_ID = 1000
 LONGEST_WAIT_S = 1e12
 LARGEST_OFFSET = 2**53 - 1
-"""The largest integer that every JSON reader has exactly."""
+"""Largest integer that every JSON parser represents exactly."""
 
 
 def check(name: str, value: object, kind: type) -> None:
-    """Raise unless ``value`` is of ``kind``."""
+    """Raise `OdysseyConfigError` unless ``value`` is an instance of ``kind``."""
     if not isinstance(value, kind):
         raise OdysseyConfigError(f"{name} must be a {kind.__name__}, got {_kind(value)}")
 
 
 def check_prompt(prompt: object) -> None:
-    """Raise unless ``prompt`` is text that can be sent."""
+    """Raise `OdysseyConfigError` unless ``prompt`` is a string that UTF-8 can encode."""
     check("prompt", prompt, str)
     try:
         str(prompt).encode()
     except UnicodeEncodeError as error:
         raise OdysseyConfigError(
             f"prompt must be text that UTF-8 can hold, got half a surrogate pair at index {error.start}. "
-            "Such text was decoded wrongly, or cut in the middle of a character: read it as UTF-8."
+            "The text was decoded with the wrong encoding or cut in the middle of a character. Decode it as UTF-8."
         ) from None
 
 
 def check_id(name: str, value: object) -> None:
-    """Raise unless ``value`` can be the id of something, and so a part of a path."""
+    """Raise `OdysseyConfigError` unless ``value`` can be an id, which becomes one segment of a URL path."""
     if not isinstance(value, str) or not value:
         kind = "an empty string" if value == "" else type(value).__name__
         raise OdysseyConfigError(f"{name} must be a non-empty string, got {kind}")
-    # A dot or two would lead to another path. The value is not shown whole: it may be a key in the wrong place.
+    # "." and ".." would change the URL path. The message omits the value: it may be an API key passed by mistake.
     if value in {".", ".."} or len(value) > LONGEST_ID or not _is_utf8(value):
-        raise OdysseyConfigError(f"{name} must be an id as the service gave it, got text that cannot be one")
+        raise OdysseyConfigError(f"{name} must be an id from the service, got a string that cannot be an id")
 
 
 def check_limit(name: str, value: object) -> None:
-    """Raise unless ``value`` can be the number of items of a page."""
+    """Raise `OdysseyConfigError` unless ``value`` can be the number of items in a page."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST_PAGE:
         raise OdysseyConfigError(f"{name} must be a whole number from 1 to {LARGEST_PAGE}, got {_describe(value)}")
 
 
 def check_offset(name: str, value: object) -> None:
-    """Raise unless ``value`` can be a place in a list."""
+    """Raise `OdysseyConfigError` unless ``value`` can be an offset in a list."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_OFFSET:
         raise OdysseyConfigError(f"{name} must be a whole number from 0 to {LARGEST_OFFSET}, got {_describe(value)}")
 
 
 def check_seconds(name: str, value: object) -> None:
-    """Raise unless ``value`` can be a length of time that is not nothing."""
+    """Raise `OdysseyConfigError` unless ``value`` is a number of seconds greater than 0."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_WAIT_S:
         raise OdysseyConfigError(
-            f"{name} must be a number of seconds above 0, {LONGEST_WAIT_S:g} at most, got {_describe(value)}"
+            f"{name} must be a number of seconds above 0 and at most {LONGEST_WAIT_S:g}, got {_describe(value)}"
         )
 
 
 def check_status(value: object) -> SimulationJobStatus:
-    """Return the status of that name.
+    """Return ``value`` as a `SimulationJobStatus`.
 
     Raises:
-        OdysseyConfigError: there is none.
+        OdysseyConfigError: ``value`` is not a status.
     """
     if not isinstance(value, str) or value not in SimulationJobStatus:
         raise OdysseyConfigError(f"status must be one of {', '.join(SimulationJobStatus)}, got {_describe(value)}")
@@ -73,10 +73,10 @@ def check_status(value: object) -> SimulationJobStatus:
 
 
 def page_query(limit: int | None, offset: int | None) -> dict[str, str | int | bool]:
-    """Return what is asked for a page; what is None is left to the service.
+    """Return the query parameters for one page; the service's defaults apply to arguments that are None.
 
     Raises:
-        OdysseyConfigError: a value cannot be used.
+        OdysseyConfigError: an argument is invalid.
     """
     query: dict[str, str | int | bool] = {}
     if limit is not None:
@@ -89,14 +89,14 @@ def page_query(limit: int | None, offset: int | None) -> dict[str, str | int | b
 
 
 def _kind(value: object) -> str:
-    """The type's name, with its module where there may be another of that name, such as ``numpy.bool``."""
+    """Return the name of the type of ``value``; with its module if it is not a builtin, such as ``numpy.bool``."""
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def _describe(value: object) -> str:
     if isinstance(value, int) and value.bit_length() > 64:
-        return "a number beyond all bounds"  # Python refuses to write the very long ones
+        return "a number beyond all bounds"  # Python refuses to format very large integers
     return excerpt(repr(value), 60)
 
 

@@ -1,4 +1,4 @@
-"""What all calls of a client share: its configuration, its platform, its way to the service."""
+"""Base class of the client: configuration, platform and HTTP transport."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from odyssey_client.system import default_platform
 
 
 class ClientBase:
-    """A client without calls: the kinds of calls each add theirs."""
+    """A client without calls; each subclass adds a group of calls."""
 
     def __init__(
         self,
@@ -29,18 +29,19 @@ class ClientBase:
         entropy: Entropy | None = None,
         network: Network | None = None,
     ) -> None:
-        """Make a client; nothing is sent yet.
+        """Create a client. Nothing is sent before the first call.
 
         Args:
-            api_key: The API key; from the environment variable ``ODYSSEY_API_KEY`` if None.
-            api_url: Where the service is; from ``ODYSSEY_API_URL``, else ``https://api.odyssey.ml``, if None.
+            api_key: The API key; if None, the environment variable ``ODYSSEY_API_KEY``.
+            api_url: The URL of the service; if None, the environment variable ``ODYSSEY_API_URL``, else
+                ``https://api.odyssey.ml``.
             advanced: Retries and limits.
-            clock: The source of time; the machine's if None.
-            entropy: The source of chance; the machine's if None.
-            network: The way out of the process; the machine's if None.
+            clock: The source of time; if None, the system clock.
+            entropy: The source of random ids and numbers; if None, the system's.
+            network: Makes HTTP, WebSocket and WebRTC connections; if None, over the system's network.
 
         Raises:
-            OdysseyConfigError: there is no key, or an argument cannot be used.
+            OdysseyConfigError: there is no API key, or an argument is invalid.
         """
         config = ClientConfig.resolve(api_key, api_url, advanced, env=os.environ)
         self._set_up(config, clock, entropy, network)
@@ -55,18 +56,19 @@ class ClientBase:
         entropy: Entropy | None = None,
         network: Network | None = None,
     ) -> Self:
-        """Make a client that holds no API key, for `connect_with_credentials` with credentials made elsewhere.
+        """Create a client without an API key, for `connect_with_credentials`.
 
-        Arguments and environment are those of `Odyssey`, but for the key. The API itself only hears how connecting
-        went (`AdvancedConfig.telemetry`).
+        Another process creates the credentials with `create_client_credentials`. The arguments and environment
+        variables are those of `Odyssey`, except the key. Of the REST API, the client calls only ``POST /telemetry``
+        (`AdvancedConfig.telemetry`).
 
         Raises:
-            OdysseyConfigError: an argument cannot be used.
+            OdysseyConfigError: an argument is invalid.
         """
         client = cls.__new__(cls)
         env = {name: value for name, value in os.environ.items() if name != API_KEY_VARIABLE}
         config = ClientConfig.resolve(None, api_url, advanced, env=env, api_key_required=False)
-        client._set_up(config, clock, entropy, network)  # noqa: SLF001 - its own class
+        client._set_up(config, clock, entropy, network)  # noqa: SLF001 - an instance of this class
         return client
 
     def _set_up(
@@ -89,24 +91,24 @@ class ClientBase:
         await self.disconnect()
 
     async def disconnect(self) -> None:
-        """Close all that this client has opened, and end its calls; it can be used again afterwards."""
+        """End the calls of this client and close its connections; the client can be used again afterward."""
         try:
             await self._calls.end()
         finally:
             await self._transport.aclose()
 
     def _begin(self, name: str) -> Call:
-        """Begin a call that needs the API key and no connection.
+        """Begin a call that needs the API key but no live connection.
 
         Raises:
-            OdysseyConfigError: this client has no key.
+            OdysseyConfigError: this client has no API key.
         """
         self._config.require_api_key()
         return self._calls.begin(name)
 
 
 async def in_thread[T](work: Callable[[], T]) -> T:
-    """Run ``work`` in a thread that is gone afterwards, unlike those of `asyncio.to_thread`."""
+    """Run ``work`` in a new thread that ends afterward, unlike the threads of `asyncio.to_thread`."""
     thread = ThreadPoolExecutor(1, thread_name_prefix="odyssey-client")
     try:
         return await asyncio.get_running_loop().run_in_executor(thread, work)

@@ -1,4 +1,4 @@
-"""Calls without a connection, ended when their client is: whatever they wait for, and with an error that says so."""
+"""Calls without a live connection. Closing the client ends them with `ConnectionClosedError`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from odyssey_client.errors import ConnectionClosedError, OdysseyError
 
 
 class InFlightCalls:
-    """The calls of one client. Between two steps of a call its user's code may run, and that is never cut off.
+    """The calls of one client that are in progress.
+
+    Only steps of calls (`Call.step`) are cancelled. The user's code may run between two steps and is not interrupted.
 
     Attributes:
-        steps: What is waited for now, in the order it began; the values are nothing.
-        ends: How often the calls there were have been ended.
+        steps: The steps that are waiting, in the order they began; the values are None.
+        ends: The number of calls of `end`.
     """
 
     def __init__(self) -> None:
@@ -24,21 +26,21 @@ class InFlightCalls:
 
     @property
     def are_waiting(self) -> bool:
-        """Whether a call waits for something now, and was not told to end."""
+        """Whether a step in the running event loop is waiting and was not told to end."""
         here = asyncio.get_running_loop()
         return any(step.loop is here and not step.is_told for step in self.steps)
 
     def begin(self, name: str) -> Call:
-        """Note a call by its name, such as ``simulate``."""
+        """Return a new call; ``name`` is the name of its method, such as ``simulate``."""
         return Call(self, name)
 
     async def end(self) -> None:
-        """End the calls that there are, and return when none waits any longer. Calls that begin later go on."""
+        """End the current calls; return once their steps have exited. Calls that begin later are not affected."""
         self.ends += 1
         here = asyncio.get_running_loop()
-        # Those of an event loop that is gone are gone with it.
+        # Steps of other event loops are dropped: those loops no longer run.
         self.steps = dict.fromkeys(step for step in self.steps if step.loop is here)
-        # Those that another end has told are waited for as well, but not by themselves.
+        # Wait also for steps that another `end` has told to end. A step must not wait for itself.
         steps = [step for step in self.steps if not (step.is_told and step.task is asyncio.current_task())]
         for step in steps:
             if not step.is_told:
@@ -49,7 +51,7 @@ class InFlightCalls:
 
 
 class Call:
-    """One call; every wait of it is a `step`."""
+    """One call; each of its waits is a `step`."""
 
     def __init__(self, calls: InFlightCalls, name: str) -> None:
         self._calls = calls
@@ -58,15 +60,15 @@ class Call:
 
     @asynccontextmanager
     async def step(self) -> AsyncIterator[None]:
-        """Wait for something inside this block.
+        """Run the block as a step, which the end of the client cancels.
 
         Raises:
-            ConnectionClosedError: the client was closed since the call began.
+            ConnectionClosedError: the client was closed after the call began.
         """
         if self._ends != self._calls.ends:
             raise self._closed()
         try:
-            # A time limit without a time: it cancels what is inside, and nothing else, when `end` sets one.
+            # A timeout without a deadline. `end` sets the deadline, which cancels only this block.
             async with asyncio.timeout(None) as scope:
                 step = Step(scope)
                 self._calls.steps[step] = None
@@ -89,11 +91,11 @@ class Step:
     """One wait of a call.
 
     Attributes:
-        scope: What cuts it off.
-        loop: Whose time it waits in.
-        left: Done when it is over.
-        task: Who waits.
-        is_told: Whether it was told to end.
+        scope: The timeout that cancels the step.
+        loop: The event loop of the step.
+        left: Done when the step has exited.
+        task: The task that runs the step.
+        is_told: Whether `InFlightCalls.end` told the step to end.
     """
 
     scope: asyncio.Timeout

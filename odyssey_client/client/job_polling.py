@@ -1,4 +1,4 @@
-"""Waiting for a simulation job to end, by looking at it again and again (protocol.md section 8)."""
+"""Polling of a simulation job until it ends (protocol.md section 8)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from odyssey_client.rest.simulations import get_job
 from odyssey_client.rest.transport import Transport
 
 LAST_LOOK_S = 1.0
-"""How long a look at the job may take that begins when the time is over, or nearly so."""
+"""Least time limit of one poll, in seconds. The last poll may therefore run past the timeout."""
 
 type OnUpdate = Callable[[SimulationJobDetail], object]
-"""Called, and awaited if it is async, with a job in which something has changed."""
+"""Function that is called with the job when it has changed, and awaited if it is async."""
 
 
 class JobPolling:
-    """Looks at one job until it has ended, or its time is over."""
+    """Polls one job until it ends or the timeout expires."""
 
     def __init__(
         self,
@@ -50,13 +50,13 @@ class JobPolling:
         self._seen: SimulationJobDetail | None = None
 
     async def run(self) -> SimulationJobDetail:
-        """Return the job when it is completed. Trouble that may pass is waited out.
+        """Poll until the job is completed; return it. After a transient error, polling continues.
 
         Raises:
             SimulationFailedError: the job failed.
-            SimulationCancelledError: it was cancelled.
-            SimulationTimeoutError: the time is over.
-            OdysseyError: the job cannot be looked at.
+            SimulationCancelledError: the job was cancelled.
+            SimulationTimeoutError: the timeout expired before the job ended.
+            OdysseyError: a poll failed with an error that is not transient.
         """
         while True:
             is_last = self._left() == 0
@@ -69,19 +69,19 @@ class JobPolling:
                 trouble = error
                 pause = max(pause, asked_wait(error) or 0.0)
             except TimeoutError as error:
-                raise self._timed_out("The service left the last look without an answer.") from error
+                raise self._timed_out("The service did not answer the last poll in time.") from error
             else:
                 await self._note(job)
                 if not job.status.is_active:
                     return _good_end(job)
             if is_last:
-                raise self._timed_out(None if trouble is None else f"The last look failed: {trouble}") from trouble
+                raise self._timed_out(None if trouble is None else f"The last poll failed: {trouble}") from trouble
             async with self._call.step():
                 left = self._left()
                 await self._clock.sleep(pause if left is None else min(pause, left))
 
     def _left(self) -> float | None:
-        """The time left in seconds; None without a limit."""
+        """Return the seconds until the timeout; None without a timeout."""
         return None if self._deadline is None else max(0.0, self._deadline - self._clock.monotonic())
 
     async def _look(self) -> SimulationJobDetail:
@@ -114,7 +114,7 @@ def _good_end(job: SimulationJobDetail) -> SimulationJobDetail:
 
 
 def _but_for_signatures(job: SimulationJobDetail) -> SimulationJobDetail:
-    """The job without what the service signs anew at every look."""
+    """Return the job without the URL signatures, which differ in every response."""
     streams = tuple(
         replace(
             stream,

@@ -1,4 +1,4 @@
-"""The live calls of a client: one connection at a time, and interactive streams over it."""
+"""Calls for live connections and their interactive streams. A client has one connection at a time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class LiveCalls(ClientBase):
-    """Connecting, and streaming over the connection (protocol.md sections 3 and 4)."""
+    """Calls that connect and stream (protocol.md sections 3 and 4)."""
 
     @override
     def _set_up(
@@ -46,7 +46,7 @@ class LiveCalls(ClientBase):
         self._bus = EventBus(self._observe)
         self._connection: Connection | None = None
         self._left: list[Connection] = []
-        """Connections that are over, one of whose handlers may still run: the one that has connected anew."""
+        """Earlier connections with a handler that may still run, such as a handler that called `connect` again."""
         self._last_applied_prompt: str | None = None
 
     # Connecting.
@@ -54,23 +54,23 @@ class LiveCalls(ClientBase):
     async def connect(
         self, handlers: OdysseyEventHandlers | None = None, /, **handler_keywords: Handler | None
     ) -> MediaStream:
-        """Get a session and a streamer, and return once its video and its data channel are there.
+        """Open a session and connect to its streamer; return once the video track and the data channel are open.
 
-        A connection that is lost later comes back by itself, with the same `MediaStream`, handlers and calls that wait
-        (`AdvancedConfig.reconnect`); meanwhile `current_status` is ``reconnecting``.
+        If the connection is lost later, the client restores it, with the same `MediaStream`, handlers and pending calls
+        (`AdvancedConfig.reconnect`). Meanwhile `current_status` is ``reconnecting``.
 
         Args:
-            handlers: What to call when; see `OdysseyEventHandlers`.
-            handler_keywords: The same by name, such as ``on_error=print``.
+            handlers: The event handlers; see `OdysseyEventHandlers`.
+            handler_keywords: Event handlers by name, such as ``on_error=print``; they override ``handlers``.
 
         Raises:
-            InvalidStateError: there is a connection already.
-            OdysseyConfigError: there is no such handler, or it cannot be called.
+            InvalidStateError: the client already has a connection.
+            OdysseyConfigError: a handler name is unknown, a handler is not callable, or this client has no API key.
             OdysseyAuthError: the service does not accept the API key.
-            OdysseyUsageError: a limit of the account stands in the way.
-            QueueTimeoutError: no streamer became free in time.
-            ConnectTimeoutError: the connection was not up in time.
-            OdysseyError: anything else that went wrong, by class.
+            OdysseyUsageError: a limit of the account is reached.
+            QueueTimeoutError: no streamer became free within `AdvancedConfig.queue_timeout_s`.
+            ConnectTimeoutError: the connection was not up within `AdvancedConfig.connect_timeout_s`.
+            OdysseyError: any other error.
         """
         self._config.require_api_key()
         return await self._connect(None, OdysseyEventHandlers.of(handlers, handler_keywords))
@@ -82,33 +82,36 @@ class LiveCalls(ClientBase):
         /,
         **handler_keywords: Handler | None,
     ) -> MediaStream:
-        """Connect to the session of ``credentials``, without an API key; otherwise as `connect`.
+        """Connect to the session of ``credentials``, like `connect` but without an API key.
 
         Raises:
-            InvalidStateError: there is a connection already.
-            OdysseyConfigError: an argument cannot be used.
-            OdysseyError: anything else that went wrong, by class.
+            InvalidStateError: the client already has a connection.
+            OdysseyConfigError: an argument is invalid.
+            OdysseyError: any other error.
         """
         if not isinstance(credentials, ClientCredentials):
             raise OdysseyConfigError(
                 f"credentials must be ClientCredentials, got {type(credentials).__name__}. "
-                "From a dictionary they are made with ClientCredentials.from_dict()."
+                "Use ClientCredentials.from_dict() to read them from a dictionary."
             )
         return await self._connect(credentials, OdysseyEventHandlers.of(handlers, handler_keywords))
 
     async def create_client_credentials(self) -> ClientCredentials:
-        """Get a session for another process to connect to with `connect_with_credentials`.
+        """Open a session for another process, which connects to it with `connect_with_credentials`.
 
         Raises:
             OdysseyConfigError: this client has no API key.
-            OdysseyError: as `connect` does before the streamer comes in.
+            OdysseyError: the session could not be opened; the errors are those of `connect`.
         """
         async with self._begin("create_client_credentials").step():
             return await self._sessions.open(lambda *_: None)
 
     @override
     async def disconnect(self) -> None:
-        """End the connection and all else that this client has opened: at any moment, from any task, twice is fine."""
+        """End the connection and all calls of this client.
+
+        May be called at any time, from any task, and more than once.
+        """
         connection = self._connection
         try:
             for each in (connection, *self._left):
@@ -122,7 +125,7 @@ class LiveCalls(ClientBase):
                     finally:
                         await self._telemetry.aclose()
                 finally:
-                    # What was begun meanwhile, by a handler or by anybody else, needs them still.
+                    # A connection or call that began meanwhile, for example in a handler, still needs the transport.
                     if self._connection is connection and not self._calls.are_waiting:
                         await self._transport.aclose()
 
@@ -140,20 +143,20 @@ class LiveCalls(ClientBase):
         """Start a stream; return its id once its first frame is ready.
 
         Args:
-            prompt: What is to be seen.
-            portrait: 704x1280; otherwise landscape, 1280x704.
-            image: What to start from: a path, bytes, a ``data:`` URL, a PIL image, an array of pixels or a binary file.
-                It is fitted to the size of the stream (protocol.md section 7).
-            bypass_prompt_expansion: Whether to leave the prompt as it is, which takes a privilege; None for the
+            prompt: Description of the video.
+            portrait: Whether the video is portrait (704x1280) or landscape (1280x704).
+            image: The image to start from: a path, bytes, a ``data:`` URL, a PIL image, an array of pixels or a binary
+                file. It is fitted to the size of the stream (protocol.md section 7).
+            bypass_prompt_expansion: Whether to apply the prompt unchanged, which requires a privilege; if None, the
                 account's default.
-            broadcast: Whether spectators may watch; `on_broadcast_ready` says where.
+            broadcast: Whether spectators may watch; the handler `on_broadcast_ready` receives the URL.
 
         Raises:
-            InvalidStateError: there is no connection, or it is coming back, or a stream is already running.
-            ImageError: the image cannot be used, or this streamer takes none.
-            OperationTimeoutError: the streamer did not answer in time.
-            OdysseyStreamError: the streamer refused it.
-            OdysseyConnectionError: the connection ended meanwhile, or came back without its session
+            InvalidStateError: there is no open connection, or a stream is already running.
+            ImageError: the image is invalid, or this streamer does not accept images.
+            OperationTimeoutError: the streamer did not answer within `AdvancedConfig.operation_timeout_s`.
+            OdysseyStreamError: the streamer refused to start the stream.
+            OdysseyConnectionError: the connection ended during the call, or was restored with a new session
                 (`SessionLostError`).
         """
         connection = self._live("start_stream")
@@ -166,21 +169,22 @@ class LiveCalls(ClientBase):
         if image is not None:
             if not (self.capabilities or StreamerCapabilities()).image_to_video:
                 raise ImageError(
-                    "This streamer takes no images (capabilities.image_to_video is False). Start without one."
+                    "This streamer does not accept images (capabilities.image_to_video is False). "
+                    "Start the stream without an image."
                 )
             start = replace(start, image=await in_thread(lambda: prepare_image(image, portrait=portrait)))
         return await connection.streaming.start(start)
 
     async def interact(self, prompt: str) -> str:
-        """Change the stream; return the prompt as it was applied, perhaps rewritten.
+        """Change the stream; return the prompt as applied, which the service may have rewritten.
 
-        Several may be under way at a time; each gets its own acknowledgement.
+        Several calls may run at the same time; each returns its own acknowledged prompt.
 
         Raises:
-            InvalidStateError: no stream is running, or the connection is coming back.
-            OperationTimeoutError: the streamer did not answer in time.
-            OdysseyStreamError: the streamer refused it, or the stream ended.
-            OdysseyConnectionError: the connection ended meanwhile, or came back without its session
+            InvalidStateError: no stream is running, or the connection is reconnecting.
+            OperationTimeoutError: the streamer did not answer within `AdvancedConfig.operation_timeout_s`.
+            OdysseyStreamError: the streamer refused the prompt, or the stream ended.
+            OdysseyConnectionError: the connection ended during the call, or was restored with a new session
                 (`SessionLostError`).
         """
         connection = self._live("interact")
@@ -188,22 +192,22 @@ class LiveCalls(ClientBase):
         return await connection.streaming.interact(prompt)
 
     async def end_stream(self) -> None:
-        """End the stream; return when it has ended. Another can be started over the same connection.
+        """End the stream; return once it has ended. Another stream can be started over the same connection.
 
         Raises:
-            InvalidStateError: no stream is running, or the connection is coming back.
-            OperationTimeoutError: the streamer did not answer in time.
-            OdysseyStreamError: the streamer refused it.
-            OdysseyConnectionError: the connection ended meanwhile, or came back without its session
+            InvalidStateError: no stream is running, or the connection is reconnecting.
+            OperationTimeoutError: the streamer did not answer within `AdvancedConfig.operation_timeout_s`.
+            OdysseyStreamError: the streamer refused to end the stream.
+            OdysseyConnectionError: the connection ended during the call, or was restored with a new session
                 (`SessionLostError`).
         """
         connection = self._live("end_stream")
         await connection.streaming.end()
 
-    # What comes in.
+    # Frames, events and state.
 
     def frames(self, *, buffer: int = DEFAULT_BUFFER) -> FrameReader:
-        """Iterate over the frames of the connection from now on, with a buffer of one's own; see `MediaStream.frames`.
+        """Return a reader of the connection's frames from now on, with its own buffer; see `MediaStream.frames`.
 
         Raises:
             InvalidStateError: there is no connection.
@@ -213,45 +217,51 @@ class LiveCalls(ClientBase):
         return self._connection.media_stream.frames(buffer=buffer)
 
     def events(self) -> EventReader:
-        """Iterate over what happens from now on, to the end of the connection there is, or of the next."""
+        """Return a reader of the events from now on.
+
+        It ends with the current connection, or with the next one if there is none.
+        """
         return self._bus.reader()
 
     @property
     def current_status(self) -> ConnectionStatus:
-        """Where the connection stands; `disconnected` before the first."""
+        """Status of the connection; `disconnected` before the first one."""
         status = self._connection.status if self._connection is not None else None
         return status or ConnectionStatus.DISCONNECTED
 
     @property
     def is_connected(self) -> bool:
-        """Whether video and data channel are there."""
+        """Whether the connection is up: its video track and data channel are open."""
         return self._connection is not None and self._connection.is_up
 
     @property
     def current_session_id(self) -> str | None:
-        """The session of the connection there is; another one where that came back without the first."""
+        """Id of the connection's session; None without a connection.
+
+        The id changes if the connection is restored with a new session.
+        """
         if self._connection is None or self._connection.is_over or self._connection.credentials is None:
             return None
         return self._connection.credentials.session_id
 
     @property
     def media_stream(self) -> MediaStream | None:
-        """The video of the latest connection, also when that is over; None before the first."""
+        """Video of the latest connection, even after its end; None before the first connection."""
         return self._connection.media_stream if self._connection is not None else None
 
     @property
     def capabilities(self) -> StreamerCapabilities | None:
-        """What the streamer of the latest connection can do; None before one was assigned."""
+        """Capabilities of the latest connection's streamer; None before a session was opened."""
         credentials = self._connection.credentials if self._connection is not None else None
         return None if credentials is None else credentials.capabilities
 
     @property
     def last_applied_prompt(self) -> str | None:
-        """The prompt that the streamer applied last, as it applied it; None before the first of this connection."""
+        """The last prompt that the streamer applied, as applied; None before the first one of this connection."""
         return self._last_applied_prompt
 
     async def _connect(self, credentials: ClientCredentials | None, handlers: OdysseyEventHandlers) -> MediaStream:
-        # aiortc and what it needs take half a second to import: not before somebody connects.
+        # Imported when a caller connects: aiortc and its dependencies take half a second to import.
         from odyssey_client.connection.connection import Connection  # noqa: PLC0415
 
         previous = self._connection
@@ -278,11 +288,11 @@ class LiveCalls(ClientBase):
             connection.start(credentials)
             await connection.ready()
         except BaseException as error:
-            # Cancelled or failed: nothing may be left of it either way.
+            # Whether connecting failed or was cancelled, everything that was opened is closed.
             code = error.code if isinstance(error, OdysseyError) else "cancelled"
             self._telemetry.record("connect_failed", code=code)
             if self._connection is connection:
-                # Simulations are no part of it: who waits for one goes on waiting.
+                # Calls that wait for simulations go on: then only the connection is closed.
                 await (connection.close() if self._calls.are_waiting else self.disconnect())
             raise
         duration = round((self._clock.monotonic() - began) * 1000, 1)
@@ -297,9 +307,9 @@ class LiveCalls(ClientBase):
     def _live(self, call: str) -> Connection:
         if self._connection is None or not self._connection.is_up:
             is_coming_back = self.current_status is ConnectionStatus.RECONNECTING
-            advice = "Wait until it is connected again" if is_coming_back else "Call connect() first"
+            advice = "Wait until the client is connected" if is_coming_back else "Call connect() first"
             raise InvalidStateError(
                 "reconnecting" if is_coming_back else "not_connected",
-                f"{call}() needs a connection, and this one is {self.current_status}. {advice}.",
+                f"{call}() needs an open connection, got status {self.current_status}. {advice}.",
             )
         return self._connection

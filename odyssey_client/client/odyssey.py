@@ -1,4 +1,4 @@
-"""`Odyssey`: what a user of this package works with."""
+"""The `Odyssey` client class."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from odyssey_client.spectator.spectator_connection import connect_to_stream
 
 
 class Odyssey(LiveCalls, SimulationCalls, RecordingCalls):
-    """A client of the Odyssey API: one live connection at a time, and streams over it, one after the other.
+    """A client of the Odyssey API, with at most one live connection and one interactive stream at a time.
 
     ::
 
@@ -19,16 +19,17 @@ class Odyssey(LiveCalls, SimulationCalls, RecordingCalls):
             async for frame in stream:
                 ...
 
-    Simulations run without a connection, in the background::
+    Simulations run in the background, without a live connection::
 
         script = Script().start("A cat").wait(3).interact("It looks out").wait(3).end()
+
         async with Odyssey() as client:
             job = await client.simulate(script=script)
             done = await client.wait_for_simulation(job.job_id)
             recording = await client.get_recording(done.streams[0].stream_id)
 
-    A client belongs to one event loop. Leaving the ``async with``, or `disconnect`, ends everything it has opened;
-    it can connect again afterwards.
+    Use a client in one event loop at a time. `disconnect`, or leaving the ``async with`` block, ends its calls and
+    connections. The client can connect again afterward.
     """
 
     connect_to_stream = staticmethod(connect_to_stream)

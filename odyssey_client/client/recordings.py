@@ -1,4 +1,4 @@
-"""The calls for recordings, which every stream leaves, live or simulated."""
+"""Calls for recordings. Every stream has one, live or simulated."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from odyssey_client.rest.paging import Page, walk
 
 
 class RecordingCalls(ClientBase):
-    """Finding and getting recordings (protocol.md section 6). None of it needs a connection."""
+    """Calls that list and download recordings (protocol.md section 6). They need no live connection."""
 
     async def get_recording(self, stream_id: str) -> Recording:
-        """Return what a stream left behind, with URLs signed just now; they are good for about an hour.
+        """Return the recording of a stream. Its URLs are newly signed and valid for about an hour.
 
         Raises:
-            OdysseyConfigError: the id cannot be one, or this client has no API key.
+            OdysseyConfigError: the id is invalid, or this client has no API key.
             OdysseyApiError: the account has no such stream (``recording_not_found``).
-            OdysseyError: anything else that went wrong, by class.
+            OdysseyError: any other error.
         """
         check_id("stream_id", stream_id)
         async with self._begin("get_recording").step():
@@ -32,31 +32,31 @@ class RecordingCalls(ClientBase):
     async def list_stream_recordings(
         self, *, limit: int | None = None, offset: int | None = None
     ) -> StreamRecordingsListResponse:
-        """Return one page of the account's streams, newest first; those that are still on among them.
+        """Return one page of the account's streams, newest first, including streams that are still running.
 
         Args:
-            limit: How many at most, from 1 to 100; the service's default is 50.
-            offset: How many to leave out, from the newest on.
+            limit: Number of items at most, from 1 to 100; the service's default is 50.
+            offset: Number of items to skip, starting with the newest.
 
         Raises:
-            OdysseyConfigError: an argument cannot be used, or this client has no API key.
-            OdysseyError: anything else that went wrong, by class.
+            OdysseyConfigError: an argument is invalid, or this client has no API key.
+            OdysseyError: any other error.
         """
         query = page_query(limit, offset)
         async with self._begin("list_stream_recordings").step():
             return await rest.list_recordings(self._transport, query)
 
     def iter_stream_recordings(self, *, page_size: int = 100) -> AsyncGenerator[StreamRecordingSummary, None]:
-        """Go through the account's streams, newest first, page by page, each stream once.
+        """Iterate over the account's streams, newest first. Pages are requested as needed; each stream is yielded once.
 
-        Streams that begin meanwhile are left out, and hide none of the others.
+        Streams that start during the iteration are left out and do not cause others to be skipped.
 
         Args:
-            page_size: How many to ask for at a time, from 1 to 100; pages overlap, so 2 at least are asked for.
+            page_size: Items per request, from 1 to 100. Pages overlap, so at least 2 are requested.
 
         Raises:
-            OdysseyConfigError: an argument cannot be used, or this client has no API key.
-            OdysseyError: anything else that went wrong, by class; from the iterator.
+            OdysseyConfigError: an argument is invalid, or this client has no API key.
+            OdysseyError: any other error; raised by the iterator.
         """
         check_limit("page_size", page_size)
         call = self._begin("iter_stream_recordings")
@@ -77,25 +77,25 @@ class RecordingCalls(ClientBase):
         on_progress: OnProgress | None = None,
         overwrite: bool = False,
     ) -> Path:
-        """Download a file that a stream left behind; return its path. It has its name only when it is whole.
+        """Download one file of a stream's recording; return its path. An incomplete file never appears under its name.
 
-        After a broken connection it goes on where it was, with a new URL if the old one has expired;
-        `AdvancedConfig.request_max_retries` tries in a row that bring nothing end it.
+        After a broken connection the download resumes where it stopped, with a new URL if the old one has expired. It
+        fails when `AdvancedConfig.request_max_retries` retries in a row receive no data.
 
         Args:
-            stream_id: The stream.
-            path: The file; or a directory, where it is named after the stream.
+            stream_id: Id of the stream.
+            path: Path of the file to write, or an existing directory, in which the file is named after the stream.
             artifact: ``video``, ``preview`` (both MP4), ``thumbnail`` (JPEG) or ``events`` (JSON lines).
-            on_progress: A function, sync or async, that is called as bytes come in, and in the end with all of them.
-                What it raises ends the download.
-            overwrite: Whether a file that is there may be replaced.
+            on_progress: A sync or async function that is called as bytes arrive, and at the end with the full size.
+                An exception that it raises ends the download.
+            overwrite: Whether an existing file may be replaced.
 
         Raises:
-            OdysseyConfigError: an argument cannot be used, or this client has no API key.
+            OdysseyConfigError: an argument is invalid, or this client has no API key.
             OdysseyApiError: the account has no such stream (``recording_not_found``).
-            DownloadError: there is no such file, it could not be had whole, or not be written: there is one already
-                (``file_exists``), the directory is missing, the disk is full.
-            OdysseyError: anything else that went wrong, by class.
+            DownloadError: the recording has no such file, the download failed, or the file could not be written: it
+                already exists (``file_exists``), the directory is missing, or the disk is full.
+            OdysseyError: any other error.
         """
         check_id("stream_id", stream_id)
         request = DownloadRequest(stream_id, path, artifact, on_progress, overwrite)

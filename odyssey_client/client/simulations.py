@@ -1,4 +1,4 @@
-"""The calls for simulations: scripts that run in the background and leave recordings."""
+"""Calls for simulations: scripts that run in the background and produce recordings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from odyssey_client.scripts.script import ScriptSource
 
 
 class SimulationCalls(ClientBase):
-    """Making, watching and cancelling simulation jobs (protocol.md section 8). None of it needs a connection."""
+    """Calls that create, poll and cancel simulation jobs (protocol.md section 8). They need no live connection."""
 
     async def simulate(
         self,
@@ -33,25 +33,26 @@ class SimulationCalls(ClientBase):
         portrait: bool = True,
         bypass_prompt_expansion: bool | None = None,
     ) -> SimulationJob:
-        """Queue a job that runs one script or several; return at once.
+        """Queue a job that runs one or more scripts; return without waiting for the job.
 
-        It is sent once and not again, so that there are never two jobs: after an error that leaves open whether there
-        is one, `list_simulations` tells.
+        The request is never repeated, so that one call never creates two jobs. If an error leaves open whether the job
+        was created, check with `list_simulations`.
 
         Args:
             script: One script: a `Script`, or a list of entries as in the vendor's documentation.
-            scripts: Several, each of which becomes a stream of the job.
-            script_url: Where the service finds a script in JSON.
-            portrait: 704x1280; otherwise landscape, 1280x704. Images are fitted to it.
-            bypass_prompt_expansion: Whether to leave prompts as they are, which takes a privilege; None for the
+            scripts: Several scripts; each becomes a stream of the job.
+            script_url: URL from which the service fetches one script as JSON.
+            portrait: Whether the video is portrait (704x1280) or landscape (1280x704). Images are fitted to this size.
+            bypass_prompt_expansion: Whether to apply prompts unchanged, which requires a privilege; if None, the
                 account's default.
 
         Raises:
-            OdysseyConfigError: an argument is of the wrong type, or this client has no API key.
-            ScriptError: a script is wrong, with all that is wrong in any; or not exactly one of the three was given.
+            OdysseyConfigError: an argument has the wrong type, or this client has no API key.
+            ScriptError: a script is invalid (the error lists the faults of all scripts), or not exactly one of
+                ``script``, ``scripts`` and ``script_url`` was given.
             OdysseySimulationError: the account may not bypass prompt expansion (``bypass_not_allowed``).
             RateLimitError: too many jobs of the account are queued.
-            OdysseyError: anything else that went wrong, by class.
+            OdysseyError: any other error.
         """
         check("portrait", portrait, bool)
         if bypass_prompt_expansion is not None:
@@ -67,13 +68,13 @@ class SimulationCalls(ClientBase):
             return await rest.create_job(self._transport, body)
 
     async def get_simulate_status(self, job_id: str) -> SimulationJobDetail:
-        """Return all that is known of a job, with its streams and their recordings.
+        """Return the details of a job, with its streams and their recordings.
 
         Raises:
-            OdysseyConfigError: the id cannot be one, or this client has no API key.
+            OdysseyConfigError: the id is invalid, or this client has no API key.
             OdysseySimulationError: there is no such job (``job_not_found``), or it is another account's
                 (``job_not_yours``).
-            OdysseyError: anything else that went wrong, by class.
+            OdysseyError: any other error.
         """
         check_id("job_id", job_id)
         async with self._begin("get_simulate_status").step():
@@ -90,14 +91,14 @@ class SimulationCalls(ClientBase):
         """Return one page of the account's jobs, newest first.
 
         Args:
-            status: Only jobs in this status.
-            active: True for only those that have not ended.
-            limit: How many at most, from 1 to 100; the service's default is 20.
-            offset: How many to leave out, from the newest on.
+            status: If given, only jobs with this status.
+            active: If True, only jobs that have not ended.
+            limit: Number of items at most, from 1 to 100; the service's default is 20.
+            offset: Number of items to skip, starting with the newest.
 
         Raises:
-            OdysseyConfigError: an argument cannot be used, or this client has no API key.
-            OdysseyError: anything else that went wrong, by class.
+            OdysseyConfigError: an argument is invalid, or this client has no API key.
+            OdysseyError: any other error.
         """
         query = {**_filters(status, active), **page_query(limit, offset)}
         async with self._begin("list_simulations").step():
@@ -106,18 +107,18 @@ class SimulationCalls(ClientBase):
     def iter_simulations(
         self, *, status: SimulationJobStatus | str | None = None, active: bool | None = None, page_size: int = 100
     ) -> AsyncGenerator[SimulationJobInfo, None]:
-        """Go through the account's jobs, newest first, page by page, each job once.
+        """Iterate over the account's jobs, newest first. Pages are requested as needed; each job is yielded once.
 
-        Jobs that are added meanwhile are left out, and hide none of the others.
+        Jobs that are added during the iteration are left out and do not cause others to be skipped.
 
         Args:
-            status: Only jobs in this status.
-            active: True for only those that have not ended.
-            page_size: How many to ask for at a time, from 1 to 100; pages overlap, so 2 at least are asked for.
+            status: If given, only jobs with this status.
+            active: If True, only jobs that have not ended.
+            page_size: Items per request, from 1 to 100. Pages overlap, so at least 2 are requested.
 
         Raises:
-            OdysseyConfigError: an argument cannot be used, or this client has no API key.
-            OdysseyError: anything else that went wrong, by class; from the iterator.
+            OdysseyConfigError: an argument is invalid, or this client has no API key.
+            OdysseyError: any other error; raised by the iterator.
         """
         filters = _filters(status, active)
         check_limit("page_size", page_size)
@@ -131,13 +132,13 @@ class SimulationCalls(ClientBase):
         return walk(fetch, lambda job: job.job_id, page_size)
 
     async def cancel_simulation(self, job_id: str) -> SimulationJobInfo:
-        """Cancel a job that has not ended; return it, cancelled.
+        """Cancel a job that has not ended; return the cancelled job.
 
         Raises:
-            OdysseyConfigError: the id cannot be one, or this client has no API key.
-            OdysseySimulationError: it is too late (``not_cancellable``), there is no such job (``job_not_found``), or
-                it is another account's (``job_not_yours``).
-            OdysseyError: anything else that went wrong, by class.
+            OdysseyConfigError: the id is invalid, or this client has no API key.
+            OdysseySimulationError: the job can no longer be cancelled (``not_cancellable``), there is no such job
+                (``job_not_found``), or it is another account's (``job_not_yours``).
+            OdysseyError: any other error.
         """
         check_id("job_id", job_id)
         async with self._begin("cancel_simulation").step():
@@ -151,26 +152,26 @@ class SimulationCalls(ClientBase):
         timeout: float | None = 600.0,
         on_update: OnUpdate | None = None,
     ) -> SimulationJobDetail:
-        """Return a job when it is completed: look at it now, then every ``poll_interval`` seconds.
+        """Wait until a job is completed; return it. The job is polled at once, then every ``poll_interval`` seconds.
 
-        A look that fails in a way that may pass is no end of the waiting.
+        Transient polling errors are retried.
 
         Args:
-            job_id: The job.
-            poll_interval: Seconds between two looks.
-            timeout: Seconds to wait at most; None for no limit. The last look is when they are over, and may take a
-                second more.
-            on_update: A function, sync or async, that is called with the job as first seen and whenever something in
-                it has changed, also when it has ended. What it raises ends the waiting.
+            job_id: Id of the job.
+            poll_interval: Seconds between two polls.
+            timeout: Seconds to wait at most; None for no limit. The last poll starts when the timeout expires and may
+                take one more second.
+            on_update: A sync or async function that is called with the job after the first poll, and after each poll
+                that found a change, including the end of the job. An exception that it raises ends the waiting.
 
         Raises:
-            OdysseyConfigError: an argument cannot be used, or this client has no API key.
-            SimulationFailedError: the job failed; it has the job and why each stream failed.
+            OdysseyConfigError: an argument is invalid, or this client has no API key.
+            SimulationFailedError: the job failed; the error contains the job and the error of each failed stream.
             SimulationCancelledError: the job was cancelled.
-            SimulationTimeoutError: the job had not ended in that time. It goes on.
+            SimulationTimeoutError: the job did not end within ``timeout``. The job continues.
             OdysseySimulationError: there is no such job (``job_not_found``), or it is another account's
                 (``job_not_yours``).
-            OdysseyError: anything else that went wrong and will not pass, by class.
+            OdysseyError: any other error that is not transient.
         """
         check_id("job_id", job_id)
         check_seconds("poll_interval", poll_interval)

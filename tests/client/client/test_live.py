@@ -151,7 +151,7 @@ async def test_an_image_for_a_streamer_that_takes_none_is_refused_before_anythin
     await odyssey_client.connect()
     assert odyssey_client.capabilities is not None
     assert not odyssey_client.capabilities.image_to_video
-    with pytest.raises(ImageError, match="takes no images"):
+    with pytest.raises(ImageError, match="does not accept images"):
         await odyssey_client.start_stream("A sea", image=b"\xff\xd8")
     assert not odyssey_mock.journal.find("signaling", "interactive_stream_start")
 

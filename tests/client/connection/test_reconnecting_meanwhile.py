@@ -45,7 +45,7 @@ async def test_calls_while_reconnecting_raise_invalid_state() -> None:
         await odyssey.connect(**told.handlers())
         await told.until("status_change", "reconnecting")
         for call in (odyssey.start_stream, lambda: odyssey.interact("Night"), odyssey.end_stream):
-            with pytest.raises(InvalidStateError, match=r"reconnecting\. Wait until it is connected again") as raised:
+            with pytest.raises(InvalidStateError, match=r"reconnecting\. Wait until the client is connected") as raised:
                 await call()
             assert raised.value.reason == "reconnecting"
         with pytest.raises(InvalidStateError, match=r"connection already \(reconnecting\)"):

@@ -196,7 +196,7 @@ async def test_trouble_until_the_time_is_over_is_the_cause_of_the_time_out(
         await watch(transport, timeout=20).run()
     assert isinstance(caught.value.__cause__, ServiceUnreachableError)
     (note,) = caught.value.__notes__
-    assert note.startswith("The last look failed: GET ")
+    assert note.startswith("The last poll failed: GET ")
 
 
 # What is told.

@@ -1,7 +1,7 @@
-"""Settings of a client, from arguments and the environment, checked once at construction.
+"""Settings of a client, from arguments and environment variables. They are checked when the client is created.
 
-Messages that begin with ``Odyssey:`` begin word for word as the vendor's (protocol.md section 9), with ``api_key`` for
-``apiKey``.
+Messages that begin with ``Odyssey:`` begin word for word like the vendor's messages, with ``api_key`` instead of
+``apiKey`` (protocol.md section 9).
 """
 
 from __future__ import annotations
@@ -25,48 +25,49 @@ _HOW_TO_GIVE_A_KEY = f"Pass Odyssey(api_key=...) or set the environment variable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdvancedConfig:
-    """Retries, limits and habits of a client; the defaults are right for most.
+    """Retries, time limits and other settings of a client. The defaults suit most programs.
 
-    The first five are named as in the vendor's Python SDK. Times are in the unit their name ends with. Retries of calls
-    for simulations and recordings share the delays with signaling; theirs are by up to a half shorter, by chance.
+    ``max_retries``, the settings of retry delays and ``queue_timeout_s`` have the names of the vendor's Python SDK. The
+    name of a time ends with its unit. Retries of HTTP requests use the same delays as signaling, each shortened at
+    random by up to half.
 
     Raises:
-        OdysseyConfigError: a value is of the wrong type or out of its range.
+        OdysseyConfigError: a value has the wrong type or is out of range.
     """
 
     max_retries: int = 5
-    """How often signaling is tried again before the connection is up (protocol.md section 3), and how many tries there
-    are to get a lost connection back; 0 for none."""
+    """Number of retries of signaling before the connection is up (protocol.md section 3), and number of attempts to
+    restore a lost connection; 0 for none."""
     reconnect: Reconnect = "new_session"
-    """What to do about a connection that was up and is lost without an end by the service: nothing (``off``); take the
-    session up again (``same_session``); or that, and where it is gone take a new one (``new_session``)."""
+    """How to restore a connection that is lost after it was up. ``off``: not at all. ``same_session``: resume the
+    session. ``new_session``: resume the session, or open a new one if the session no longer exists."""
     initial_retry_delay_ms: int = 1000
-    """The wait before the first retry; before the second try to reconnect, as the first is made at once."""
+    """Delay before the first retry. The first attempt to reconnect has no delay; the second one has this delay."""
     max_retry_delay_ms: int = 2000
-    """The longest wait between two retries."""
+    """Maximum delay between two retries."""
     retry_backoff_multiplier: float = 2.0
-    """How much longer each wait is than the one before."""
+    """Factor by which each delay is longer than the previous one."""
     queue_timeout_s: float = 30.0
-    """How long to wait for a free streamer; 0 to take what is free at once or give up."""
+    """Time limit for a streamer to become free; 0 to fail at once if none is free."""
     connect_timeout_s: float = 30.0
-    """How long an offer, an answer and the peer connection may take together, and each try to reconnect."""
+    """Time limit for signaling and the peer connection together, and for each attempt to reconnect."""
     peer_timeout_s: float = 5.0
-    """How long a connection that is up may go without a frame before its peer counts as lost."""
+    """Time without a video frame after which the peer of an open connection is considered lost."""
     operation_timeout_s: float = 30.0
-    """How long a start, an interaction or an end may go unanswered."""
+    """Time limit for the streamer's reply to the start, an interaction or the end of a stream."""
     keepalive_interval_s: float = 10.0
-    """The time between two keepalives on the signaling socket."""
+    """Time between two ``keepalive`` messages on the signaling socket."""
     request_timeout_s: float = 30.0
-    """How long one HTTP call may take, from connecting to the last byte of the answer."""
+    """Time limit for one HTTP request, from connecting to the last byte of the response."""
     request_max_retries: int = 3
-    """How often an HTTP call is tried again, if that is safe and may help: for tokens, simulations, recordings; 0 for
-    never."""
+    """Number of retries of an HTTP request after a transient error; 0 for none. Only requests for tokens, simulations
+    and recordings that are safe to repeat are retried."""
     max_retry_after_s: float = 60.0
-    """The longest wait that the service may ask for before such a retry; one that is longer fails the call at once."""
+    """Longest ``Retry-After`` that a retry waits for; if the service asks for more, the call fails at once."""
     region_ping_timeout_s: float = 1.0
-    """How long a region may take to answer before it counts as out of reach."""
+    """Time limit for a region's response to a ping; a region that does not respond is considered unreachable."""
     telemetry: bool = True
-    """Whether to tell the service how connecting went (never prompts, keys or images)."""
+    """Whether to report the results of connecting to the service (never prompts, keys or images)."""
 
     def __post_init__(self) -> None:
         for setting in fields(self):
@@ -133,7 +134,7 @@ _RULES: Mapping[str, _Rule | _Choice] = {
 
 @dataclass(frozen=True, slots=True)
 class ClientConfig:
-    """What a client works with: where the service is, who asks, and the finer settings."""
+    """Complete configuration of a client: API key, URL of the service, and advanced settings."""
 
     api_key: str | None = field(repr=False)
     api_url: str
@@ -149,23 +150,23 @@ class ClientConfig:
         env: Mapping[str, str],
         api_key_required: bool = True,
     ) -> Self:
-        """Take settings from arguments, else from ``env``, else the defaults.
+        """Read the settings from the arguments, else from ``env``, else from the defaults.
 
         Args:
-            api_key: The API key; white space around it is dropped (keys are often read from files).
-            api_url: Where the service is, ``http(s)://host[:port][/prefix]``.
-            advanced: The finer settings.
-            env: The environment, normally ``os.environ``.
-            api_key_required: False for a process that only gets `ClientCredentials` from elsewhere; calls that need
-                the key then raise `OdysseyConfigError`.
+            api_key: The API key; surrounding whitespace is removed, since keys are often read from files.
+            api_url: URL of the service, ``http(s)://host[:port][/prefix]``.
+            advanced: The advanced settings.
+            env: The environment variables, normally ``os.environ``.
+            api_key_required: False for a process that receives `ClientCredentials` from another process; calls that
+                need the key then raise `OdysseyConfigError`.
 
         Raises:
-            OdysseyConfigError: with the vendor's words where it has some.
+            OdysseyConfigError: an argument is invalid; the message is the vendor's if it has one.
         """
         if advanced is not None and not isinstance(advanced, AdvancedConfig):
             raise OdysseyConfigError(
                 "Odyssey: config object is required: advanced= takes an AdvancedConfig, "
-                f"got {type(advanced).__name__}. Write for example Odyssey(advanced=AdvancedConfig(queue_timeout_s=5))."
+                f"got {type(advanced).__name__}. For example: Odyssey(advanced=AdvancedConfig(queue_timeout_s=5))."
             )
         return cls(
             api_key=_api_key(api_key, env, required=api_key_required),
@@ -174,15 +175,15 @@ class ClientConfig:
         )
 
     def require_api_key(self) -> str:
-        """Return the API key, for a call that cannot do without.
+        """Return the API key, for a call that needs it.
 
         Raises:
-            OdysseyConfigError: this client has none.
+            OdysseyConfigError: this client has no API key.
         """
         if self.api_key is None:
             raise OdysseyConfigError(
-                "Odyssey: api_key is required and must be a string: this call needs one, and this client was made "
-                f"without. {_HOW_TO_GIVE_A_KEY} Without a key only connect_with_credentials() works."
+                "Odyssey: api_key is required and must be a string: this call needs a key, but the client was created "
+                f"without one. {_HOW_TO_GIVE_A_KEY} Without a key, only connect_with_credentials() works."
             )
         return self.api_key
 
@@ -201,7 +202,7 @@ def _api_key(given: object, env: Mapping[str, str], *, required: bool) -> str | 
         )
     key = given.strip()
     if not key:
-        raise OdysseyConfigError(f"Odyssey: api_key cannot be empty, and {source} is. {_HOW_TO_GIVE_A_KEY}")
+        raise OdysseyConfigError(f"Odyssey: api_key cannot be empty, but {source} is empty. {_HOW_TO_GIVE_A_KEY}")
     return key
 
 
@@ -214,12 +215,12 @@ def _api_url(given: object, env: Mapping[str, str]) -> str:
     url = given.strip().rstrip("/")
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port  # .port raises ValueError when it is no port number
+        host, _ = parts.hostname, parts.port  # .port raises ValueError for an invalid port
     except ValueError as error:
-        raise OdysseyConfigError(f"Odyssey: {source} is no URL: {error}") from None
+        raise OdysseyConfigError(f"Odyssey: {source} is not a valid URL: {error}") from None
     if parts.scheme not in {"http", "https"} or not host:
         raise OdysseyConfigError(f"Odyssey: {source} must look like https://host or http://host:port, got {given!r}")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        # The URL is not repeated: what does not belong in it is likely to be a secret.
-        raise OdysseyConfigError(f"Odyssey: {source} must have no user, password, query or fragment")
+        # The message omits the URL: such a part is probably a secret.
+        raise OdysseyConfigError(f"Odyssey: {source} must not contain a user name, password, query or fragment")
     return url

@@ -1,4 +1,4 @@
-"""`ClientCredentials`: what opens one session, checked, and in the form of a dictionary."""
+"""`ClientCredentials`: the credentials of one session, and their dictionary form."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from odyssey_client.models import JSON, StreamerCapabilities
 
 @dataclass(frozen=True, slots=True)
 class ClientCredentials:
-    """All that is needed to open one session, made by whoever holds the API key, for a process that does not.
+    """Credentials that open one session, for a process that does not have the API key.
 
-    The dictionary form has the keys that the vendor's clients use, so that credentials can go between clients.
+    A client with the API key creates them (`Odyssey.create_client_credentials`). The dictionary form has the same keys
+    as in the vendor's clients, so that clients can exchange credentials.
 
     Attributes:
-        session_id: The session's id.
-        signaling_url: Where the signaling socket is, ``ws(s)://...``.
-        session_token: A JWT that opens that socket (protocol.md section 2).
-        expires_in: How long the token is good from its making, in seconds.
-        capabilities: What the streamer can do.
+        session_id: The id of the session.
+        signaling_url: The URL of the signaling socket, ``ws(s)://...``.
+        session_token: The JWT that opens the signaling socket (protocol.md section 2).
+        expires_in: Lifetime of the token in seconds, from its creation.
+        capabilities: The capabilities of the streamer.
 
     Raises:
-        OdysseyConfigError: a field is of the wrong type, empty, or no such URL.
+        OdysseyConfigError: a field has the wrong type, is empty, or is not a signaling URL.
     """
 
     session_id: str
@@ -46,7 +47,7 @@ class ClientCredentials:
             raise _wrong("capabilities", "StreamerCapabilities", self.capabilities)
 
     def to_dict(self) -> dict[str, JSON]:
-        """Make a JSON-ready dictionary. It holds the session token: send it only where the session may be opened."""
+        """Return a dictionary for JSON. It contains the session token, which is a secret."""
         return {
             "session_id": self.session_id,
             "signaling_url": self.signaling_url,
@@ -57,14 +58,14 @@ class ClientCredentials:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Self:
-        """Read credentials as `to_dict` or a vendor's client wrote them; keys it does not know are passed over.
+        """Create credentials from a dictionary made by `to_dict` or by a vendor's client. Unknown keys are ignored.
 
         Raises:
-            OdysseyConfigError: a field is missing, of the wrong type, or empty.
+            OdysseyConfigError: a field is missing, has the wrong type, or is empty.
         """
         if not isinstance(data, Mapping):
             raise OdysseyConfigError(
-                f"credentials must be a mapping as made by ClientCredentials.to_dict(), got {_kind(data)}"
+                f"credentials must be a mapping from ClientCredentials.to_dict(), got {_kind(data)}"
             )
         capabilities = data.get("capabilities")
         if capabilities is None:
@@ -81,11 +82,11 @@ class ClientCredentials:
 
 
 def is_signaling_url(url: str) -> bool:
-    """Whether signaling can be opened at ``url``, as far as can be told without trying."""
+    """Return whether ``url`` has the form of a signaling URL; nothing is connected."""
     try:
         parts = urlsplit(url)
         named = bool(parts.hostname) and not re.search(r"[\s\x00-\x1f]", url) and parts.port != 0
-    except ValueError:  # no such port, or no such IPv6 address
+    except ValueError:  # invalid port or invalid IPv6 address
         return False
     return named and parts.scheme in {"ws", "wss", "http", "https"}
 
@@ -118,7 +119,7 @@ def _flag(capabilities: Mapping[object, object]) -> bool:
 
 
 def _wrong(name: str, expected: str, value: object) -> OdysseyConfigError:
-    # The value itself stays out: it may be a token in the wrong place.
+    # The message omits the value: it may be a token passed in the wrong place.
     return OdysseyConfigError(f"credentials['{name}'] must be {expected}, got {_kind(value)}")
 
 

@@ -1,8 +1,8 @@
-"""What a client tells its user: events, as values to iterate over and as calls of handlers.
+"""Events of a client: as objects to iterate over, and as calls of handlers.
 
-`EVENTS` is the list: each event, the handler it calls and what the handler is offered. Handlers are called in the
-order things came over the wire, by one task, one at a time. A handler may be a function or a coroutine function, and
-may take fewer arguments than it is offered, as in JavaScript.
+`EVENTS` maps each event to its handler and the handler's arguments. One task calls the handlers, one at a time, in the
+order in which the events happened. A handler may be a function or a coroutine function, and may take fewer arguments
+than the event has, as in JavaScript.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from odyssey_client.models import BroadcastInfo, ConnectionStatus
 logger = logging.getLogger(__name__)
 
 EVENT_BUFFER = 1000
-"""Events an `EventReader` may lag behind."""
+"""Number of unread events that an `EventReader` keeps."""
 
-# Handlers return nothing, or an awaitable; their arguments are not checked, since they may take fewer than offered.
+# A handler returns None or an awaitable. Its arguments are not typed: it may take fewer than the event has.
 type Handler = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
 class StatusChanged:
-    """The status changed, or there is something new to say about it."""
+    """The connection status changed, or has a new message."""
 
     status: ConnectionStatus
     message: str | None = None
@@ -43,19 +43,19 @@ class StatusChanged:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Video and data channel are there."""
+    """The connection is up: its video track and data channel are open."""
 
     media_stream: MediaStream
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """A connection that was up is over, for whichever reason."""
+    """A connection that was up has ended, for any reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamStarted:
-    """A stream runs."""
+    """A stream started."""
 
     stream_id: str
     applied_prompt: str
@@ -63,26 +63,26 @@ class StreamStarted:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:
-    """The stream ended, by `end_stream` or by the service."""
+    """The stream was ended, by `end_stream` or by the service."""
 
 
 @dataclass(frozen=True, slots=True)
 class InteractAcknowledged:
-    """An interaction was applied; ``prompt`` may have been rewritten."""
+    """The streamer applied an interaction; it may have rewritten ``prompt``."""
 
     prompt: str
 
 
 @dataclass(frozen=True, slots=True)
 class BroadcastReady:
-    """Spectators can watch."""
+    """Spectators can watch the stream."""
 
     info: BroadcastInfo
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFailed:
-    """The streamer refused something, or the stream broke."""
+    """The streamer refused a request, or the stream failed."""
 
     reason: str
     message: str
@@ -90,7 +90,7 @@ class StreamFailed:
 
 @dataclass(frozen=True, slots=True)
 class ErrorOccurred:
-    """Something went wrong; ``fatal`` when the connection is over with it."""
+    """An error occurred; ``fatal`` is True if it ended the connection."""
 
     error: Exception
     fatal: bool
@@ -111,32 +111,32 @@ type Event = (
 
 @dataclass(slots=True, kw_only=True)
 class OdysseyEventHandlers:
-    """What is called when; every handler may be sync or async, and may take fewer arguments than it is offered.
+    """The handlers of events. A handler may be sync or async, and may take fewer arguments than its event has.
 
     Raises:
-        OdysseyConfigError: a handler cannot be called.
+        OdysseyConfigError: a handler is not callable.
     """
 
     on_connected: Handler | None = None
-    """``(media_stream: MediaStream)``: video and data channel are there."""
+    """``(media_stream: MediaStream)``: the video track and the data channel are open."""
     on_disconnected: Handler | None = None
-    """``()``: a connection that was up is over."""
+    """``()``: a connection that was up has ended."""
     on_stream_started: Handler | None = None
-    """``(stream_id: str, applied_prompt: str)``: a stream runs."""
+    """``(stream_id: str, applied_prompt: str)``: a stream started."""
     on_stream_ended: Handler | None = None
-    """``()``: the stream ended, by either side."""
+    """``()``: the stream was ended, by the client or by the service."""
     on_interact_acknowledged: Handler | None = None
-    """``(prompt: str)``: an interaction was applied, perhaps rewritten."""
+    """``(prompt: str)``: the streamer applied an interaction, and may have rewritten its prompt."""
     on_stream_error: Handler | None = None
-    """``(reason: str, message: str)``: the streamer refused something, or the stream broke."""
+    """``(reason: str, message: str)``: the streamer refused a request, or the stream failed."""
     on_error: Handler | None = None
-    """``(error: Exception, fatal: bool)``: anything that went wrong; fatal when the connection is over with it."""
+    """``(error: Exception, fatal: bool)``: an error occurred; ``fatal`` is True if it ended the connection."""
     on_status_change: Handler | None = None
-    """``(status: ConnectionStatus, message: str | None)``."""
+    """``(status: ConnectionStatus, message: str | None)``: the status changed, or has a new message."""
     on_broadcast_ready: Handler | None = None
-    """``(info: BroadcastInfo)``: spectators can watch."""
+    """``(info: BroadcastInfo)``: spectators can watch the stream."""
     on_video_frame: Handler | None = None
-    """``(frame: VideoFrame)``: every frame; while a call is not done, all but the newest are passed over."""
+    """``(frame: VideoFrame)``: a frame arrived. While the handler runs, all frames but the newest are skipped."""
 
     def __post_init__(self) -> None:
         for handler in fields(self):
@@ -146,17 +146,17 @@ class OdysseyEventHandlers:
 
     @classmethod
     def of(cls, handlers: OdysseyEventHandlers | None, keywords: Mapping[str, Handler | None]) -> Self:
-        """Put together what `connect` was given; keywords win.
+        """Combine the handlers given to `connect`; ``keywords`` override ``handlers``.
 
         Raises:
-            OdysseyConfigError: there is no such handler, or it cannot be called.
+            OdysseyConfigError: a handler name is unknown, or a handler is not callable.
         """
         if handlers is not None and not isinstance(handlers, OdysseyEventHandlers):
             raise OdysseyConfigError(f"handlers must be OdysseyEventHandlers or None, got {type(handlers).__name__}")
         names = [handler.name for handler in fields(cls)]
         unknown = sorted(set(keywords) - set(names))
         if unknown:
-            raise OdysseyConfigError(f"there is no handler {', '.join(unknown)}; there are {', '.join(names)}")
+            raise OdysseyConfigError(f"unknown handler {', '.join(unknown)}; the handlers are {', '.join(names)}")
         given = {} if handlers is None else {name: getattr(handlers, name) for name in names}
         return cls(**{**given, **keywords})
 
@@ -174,15 +174,18 @@ EVENTS: Mapping[type[object], tuple[str, Callable[[Any], tuple[object, ...]]]] =
         ErrorOccurred: ("on_error", lambda e: (e.error, e.fatal)),
     }
 )
-"""Each event's handler, and what the handler is offered."""
+"""Each event's handler, and a function that returns the handler's arguments."""
 
 
 class EventReader(AsyncIterator[Event]):
-    """The events from its making to the connection's end; the oldest go when it lags `EVENT_BUFFER` behind."""
+    """An async iterator over events, from its creation to the end of the connection.
+
+    A slow reader keeps `EVENT_BUFFER` unread events; older ones are dropped.
+    """
 
     def __init__(self) -> None:
         self.dropped = 0
-        """How many events this reader was too slow for."""
+        """Number of events that were dropped because this reader was too slow."""
         self._events: deque[Event] = deque(maxlen=EVENT_BUFFER)
         self._ended = False
         self._wake = asyncio.Event()
@@ -210,13 +213,13 @@ class EventReader(AsyncIterator[Event]):
 
 
 class EventBus:
-    """Hands the events of a client to its readers."""
+    """Passes the events of a client to its readers."""
 
     def __init__(self, observe: Callable[[Event], None]) -> None:
-        """``observe`` hears every event before the readers do."""
+        """``observe`` is called with every event before the readers receive it."""
         self._observe = observe
-        # Readers that nobody holds any more, such as after a `break`, go by themselves.
-        # By number and not in a set: in the same order in every process.
+        # Weak references: a reader that is no longer used, such as after a `break`, disappears.
+        # A mapping by number, not a set: its order is the same in every process.
         self._readers: weakref.WeakValueDictionary[int, EventReader] = weakref.WeakValueDictionary()
         self._numbers = itertools.count()
 
@@ -231,45 +234,48 @@ class EventBus:
             reader.push(event)
 
     def end(self) -> None:
-        """End the readers there are; those made later are for the next connection."""
+        """End the current readers. Readers created later belong to the next connection."""
         for reader in list(self._readers.values()):
             reader.end()
         self._readers.clear()
 
 
-# Set while a handler runs, and in the tasks it starts: who waits there must not wait for the dispatcher.
+# True while a handler runs, and in tasks that it starts: code there must not wait for the dispatcher.
 _in_handler: contextvars.ContextVar[bool] = contextvars.ContextVar("odyssey_in_handler", default=False)
 
 
 def handler_context() -> contextvars.Context:
-    """Make a context for handlers to run in, and the tasks they start: `in_handler` is true there."""
+    """Return a context for handlers and the tasks that they start; `in_handler` returns True in it."""
     context = contextvars.copy_context()
     context.run(_in_handler.set, True)
     return context
 
 
 def in_handler() -> bool:
-    """Whether the caller runs in a handler, or in a task that one has started."""
+    """Return whether the caller runs in a handler, or in a task that a handler started."""
     return _in_handler.get()
 
 
 class Dispatcher:
-    """Calls the handlers of one connection. What a handler raises is logged and reported, and changes nothing else."""
+    """Calls the handlers of one connection.
+
+    An exception in a handler is logged and passed to `on_error`. It has no other effect.
+    """
 
     def __init__(self, handlers: OdysseyEventHandlers) -> None:
         self._handlers = handlers
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
 
     def put(self, event: Event) -> None:
-        """Have ``event`` handled after those before it."""
+        """Add ``event`` to the queue of events to handle."""
         self._queue.put_nowait(event)
 
     def close(self) -> None:
-        """Let `run` return once everything before is handled."""
+        """Make `run` return once all events in the queue are handled."""
         self._queue.put_nowait(None)
 
     async def run(self) -> None:
-        """Call handlers until `close`."""
+        """Call the handlers of the queued events until `close`."""
         _in_handler.set(True)
         while (event := await self._queue.get()) is not None:
             name, arguments = EVENTS[type(event)]
@@ -293,28 +299,28 @@ class Dispatcher:
             result = handler(*arguments[: capacity(handler)])
             if inspect.isawaitable(result):
                 await result
-        except Exception as error:  # a user's function may raise anything; it is logged here and reported by the caller
-            logger.exception("the handler %s raised", name)
+        except Exception as error:  # a handler may raise anything; it is logged here, and the caller reports it
+            logger.exception("the handler %s raised an exception", name)
             return error
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
-                raise  # it is this dispatcher that is to end
-            # Something that the handler waited for was cancelled; those after it are called all the same.
+                raise  # the dispatcher itself was cancelled
+            # A task or future that the handler awaited was cancelled. Later handlers are still called.
             logger.exception("the handler %s was cancelled", name)
-            return OdysseyError(f"{name} waited for something that was cancelled.", code="handler_cancelled")
+            return OdysseyError(f"{name} awaited a task or future that was cancelled.", code="handler_cancelled")
         return None
 
 
 async def _next_frame(reader: FrameReader) -> VideoFrame | None:
     try:
         return await anext(reader)
-    except (StopAsyncIteration, OdysseyError):  # a fatal error is reported where it happened
+    except (StopAsyncIteration, OdysseyError):  # a fatal error was already reported
         return None
 
 
 def capacity(handler: Handler) -> int | None:
-    """How many positional arguments ``handler`` takes; None for any number, or when it cannot be told."""
+    """Return how many positional arguments ``handler`` takes; None if any number or unknown."""
     try:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError):  # some builtins have no signature

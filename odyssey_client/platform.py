@@ -1,8 +1,7 @@
-"""What a client takes from the world: time, chance, the network, and the WebRTC peers that the network makes.
+"""Protocols of the clock, entropy, network and WebRTC peers that a client uses.
 
-They are passed in, so that a test or a simulation can put its own in their place. Nothing else in this package reads a
-clock, draws a random number or opens a socket. Here are only their protocols; the real ones are in `system.py` and
-`rtc/`.
+A test or a simulation can pass its own implementations. No other code in this package reads a clock, draws a random
+number or opens a socket. The implementations for real use are in `system.py` and `rtc/`.
 """
 
 from __future__ import annotations
@@ -15,39 +14,39 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from odyssey_client.errors import PeerError
 
-if TYPE_CHECKING:  # a client that is only constructed needs none of them, and av alone takes 60 ms to import
+if TYPE_CHECKING:  # a client that is only constructed does not need them, and av alone takes 60 ms to import
     import httpx
     from av import VideoFrame
     from websockets.asyncio.client import ClientConnection
 
 
 class Clock(Protocol):
-    """Time, and waiting for it."""
+    """A source of time, with waiting and timeouts."""
 
     def time(self) -> float:
-        """Seconds since the epoch, for timestamps."""
+        """Return the seconds since the epoch, for timestamps."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some moment, never going back, for measuring."""
+        """Return the seconds since an arbitrary time, for measuring; the value never decreases."""
         ...
 
     async def sleep(self, seconds: float) -> None: ...
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
-        """Limit a block as `asyncio.timeout` does: after ``seconds``, `TimeoutError`; None for no limit."""
+        """Limit a block like `asyncio.timeout`: raise `TimeoutError` after ``seconds``; None for no limit."""
         ...
 
 
 class Entropy(Protocol):
-    """Chance: ids and jitter."""
+    """A source of random ids and numbers."""
 
     def uuid(self) -> str:
-        """Draw a random UUID, in its usual text form."""
+        """Return a random UUID in its canonical text form."""
         ...
 
     def uniform(self, low: float, high: float) -> float:
-        """Draw a number between ``low`` and ``high``."""
+        """Return a random number between ``low`` and ``high``."""
         ...
 
 
@@ -62,19 +61,19 @@ class IceServer:
 
 @dataclass(frozen=True, slots=True)
 class PeerListener:
-    """Whom a `ClientPeer` tells; all are called on the event loop and must neither block nor raise."""
+    """Callbacks of a `ClientPeer`. They are called on the event loop and must neither block nor raise."""
 
     video_added: Callable[[], None]
     channel_opened: Callable[[], None]
     frame: Callable[[VideoFrame], None]
     message: Callable[[str | bytes], None]
-    """A message on `streamerToClient`."""
+    """A message arrived on `streamerToClient`."""
     lost: Callable[[PeerError], None]
-    """The peer connection is gone; may be called more than once."""
+    """The peer connection was lost; may be called more than once."""
 
 
 class Peer(Protocol):
-    """An async context manager; on leaving, no task, thread or socket of it is left."""
+    """A WebRTC peer: an async context manager whose exit ends all its tasks, threads and sockets."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -83,15 +82,15 @@ class Peer(Protocol):
     ) -> None: ...
 
     async def pump(self) -> None:
-        """Hand every frame on, from the video's beginning to its end; to run as long as the connection lives."""
+        """Pass on every frame until the video ends; runs as long as the connection."""
         ...
 
 
 class ClientPeer(Peer, Protocol):
-    """The end of a live connection: it answers the streamer's offer; `PeerListener` is told what happens."""
+    """The client's peer of a live connection. It answers the streamer's offer and reports to a `PeerListener`."""
 
     async def answer(self, offer: str, ice_servers: list[IceServer]) -> str:
-        """Apply the SDP ``offer``; return the answer, complete with every candidate.
+        """Apply the SDP ``offer``; return the answer with all candidates.
 
         Raises:
             PeerError: the offer cannot be answered.
@@ -99,55 +98,58 @@ class ClientPeer(Peer, Protocol):
         ...
 
     async def add_candidate(self, line: str, mid: str | None, mline_index: int | None) -> None:
-        """Take a trickled candidate; an empty ``line`` marks the end of them.
+        """Add a trickled candidate; an empty ``line`` marks the end of candidates.
 
         Raises:
-            PeerError: it is none.
+            PeerError: the candidate is invalid.
         """
         ...
 
     def send(self, text: str) -> bool:
-        """Send on `clientToStreamer`; False when it is not open, or ``text`` is longer than the service takes there."""
+        """Send ``text`` on `clientToStreamer`; return False if it is not open or ``text`` is too long for it."""
         ...
 
 
 class SpectatorPeer(Peer, Protocol):
-    """The end of a spectator: it offers to receive."""
+    """The peer of a spectator. It sends the offer and receives the video."""
 
     async def offer(self, ice_servers: Iterable[IceServer]) -> str:
-        """Make the offer, complete with every candidate.
+        """Return an SDP offer with all candidates.
 
         Raises:
-            PeerError: it cannot be made.
+            PeerError: the offer cannot be created.
         """
         ...
 
     async def apply(self, answer: str) -> None:
-        """Apply the SDP ``answer``; the connection comes up, or is lost, by itself.
+        """Apply the SDP ``answer``. Callbacks report whether the connection opens or is lost.
 
         Raises:
-            PeerError: it cannot be applied, or has no video.
+            PeerError: the answer cannot be applied, or has no video.
         """
         ...
 
 
 class Network(Protocol):
-    """Ways out of the process."""
+    """Creates HTTP, WebSocket and WebRTC connections."""
 
     def http_transport(self) -> httpx.AsyncBaseTransport:
-        """Make a new transport for an HTTP client, which closes it."""
+        """Return a new transport for an HTTP client; the HTTP client closes it."""
         ...
 
     def websocket(self, url: str) -> AbstractAsyncContextManager[ClientConnection]:
-        """Connect to ``url``; close on leaving. There is no limit on the time to open: the caller's clock has it."""
+        """Return a context manager that connects to ``url`` and closes the socket on exit.
+
+        Opening has no time limit; the caller limits it with its clock.
+        """
         ...
 
     def ice_addresses(self) -> list[str] | None:
-        """List the addresses for ICE host candidates; None to let the ICE library look for itself."""
+        """Return the addresses for ICE host candidates; None if the ICE library should find them."""
         ...
 
     def peer(self, clock: Clock, listener: PeerListener) -> ClientPeer:
-        """Make the WebRTC end of a live connection."""
+        """Return a new peer for a live connection."""
         ...
 
     def spectator_peer(
@@ -159,15 +161,16 @@ class Network(Protocol):
         frame: Callable[[VideoFrame], None],
         lost: Callable[[PeerError], None],
     ) -> SpectatorPeer:
-        """Make the WebRTC end of a spectator; ``ended`` is for a close by the service, ``lost`` for anything else.
+        """Return a new peer for a spectator.
 
-        The callbacks run on the event loop and must neither block nor raise; ``lost`` may come more than once.
+        ``ended`` is called if the service closes the connection, ``lost`` if it ends for another reason. The callbacks
+        run on the event loop and must neither block nor raise; ``lost`` may be called more than once.
         """
         ...
 
 
 class Platform(NamedTuple):
-    """All that one client takes from the world."""
+    """Clock, entropy and network of one client."""
 
     clock: Clock
     entropy: Entropy

@@ -1,6 +1,6 @@
-"""The real clock, entropy and network, and the platform that a client takes by default.
+"""The system's clock, entropy and network, and the default platform of clients.
 
-`platform_by_default` gives another one to the clients that a block makes, however deep inside.
+`platform_by_default` changes the default platform of all clients that are created in a block.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from odyssey_client.loopback import is_loopback
 from odyssey_client.platform import Platform
 
-if TYPE_CHECKING:  # httpx and websockets take 60 ms to import, and a client that is only constructed needs neither
+if TYPE_CHECKING:  # a client that is only constructed needs neither httpx nor websockets, which take 60 ms to import
     import ssl
     from collections.abc import Callable, Iterator
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:  # httpx and websockets take 60 ms to import, and a client tha
     from odyssey_client.platform import ClientPeer, Clock, PeerListener, SpectatorPeer
 
 MAX_MESSAGE_BYTES = 64 * 2**20
-"""The largest signaling message: a 25 MB image in base64 with room to spare."""
+"""Maximum size of a signaling message, large enough for a 25 MB image in base64."""
 
 
 class SystemClock:
-    """The machine's clock and the running event loop's."""
+    """The system clock and the timers of the running event loop."""
 
     def time(self) -> float:
         return time.time()  # noqa: TID251
@@ -53,7 +53,7 @@ class SystemClock:
 
 
 class SystemEntropy:
-    """The machine's chance."""
+    """The system's random numbers."""
 
     def uuid(self) -> str:
         return str(uuid.uuid4())  # noqa: TID251
@@ -63,7 +63,7 @@ class SystemEntropy:
 
 
 class SystemNetwork:
-    """The machine's network. Proxies of the environment are used, except for this machine itself."""
+    """The system's network. Uses the proxies of the environment, except for loopback hosts."""
 
     def http_transport(self) -> httpx.AsyncBaseTransport:
         from odyssey_client.rest.proxies import EnvironmentTransport  # noqa: PLC0415 - see the top of this module
@@ -79,20 +79,20 @@ class SystemNetwork:
             ssl=self._tls if parts.scheme == "wss" else None,
             proxy=self.proxy(parts.hostname or ""),
             max_size=MAX_MESSAGE_BYTES,
-            compression=None,  # base64 and SDP hardly shrink, and an image would cost a second of CPU
+            compression=None,  # base64 and SDP compress badly, and an image would take a second of CPU time
             open_timeout=None,
             close_timeout=1.0,
             logger=_WithoutToken(url),
         )
 
     def proxy(self, host: str) -> Literal[True] | None:
-        """Say how a socket gets to ``host``: True for the environment's proxy, if it names one; None for directly."""
+        """Return the ``proxy`` argument of `websockets`: None for a loopback host, else True (the environment's proxy)."""
         return None if is_loopback(host) else True
 
     def ice_addresses(self) -> list[str]:
-        """List the machine's own addresses, link-local ones left out; 127.0.0.1 only where there are no others.
+        """Return the addresses of this machine, without loopback and link-local ones; 127.0.0.1 if there are no others.
 
-        aioice by itself never takes 127.0.0.1, and so has no candidate on a machine with loopback only.
+        aioice never uses 127.0.0.1 by itself, so it would have no candidate on a machine with loopback only.
         """
         import ifaddr  # noqa: PLC0415 - only a live connection needs it
 
@@ -103,7 +103,7 @@ class SystemNetwork:
         return list(dict.fromkeys(usable)) or ["127.0.0.1"]
 
     def peer(self, clock: Clock, listener: PeerListener) -> ClientPeer:
-        from odyssey_client.rtc.client_peer import AiortcClientPeer  # noqa: PLC0415 - aiortc takes a quarter of a second to import
+        from odyssey_client.rtc.client_peer import AiortcClientPeer  # noqa: PLC0415 - aiortc takes 250 ms to import
 
         return AiortcClientPeer(self.ice_addresses(), clock, listener)
 
@@ -137,15 +137,15 @@ _default: ContextVar[Callable[[], Platform]] = ContextVar("odyssey_default_platf
 
 
 def default_platform() -> Platform:
-    """Make what a client takes where it is given nothing: the machine's, unless within `platform_by_default`."""
+    """Return the platform for a client that is given none: the system's, or that of `platform_by_default`."""
     return _default.get()()
 
 
 @contextmanager
 def platform_by_default(make: Callable[[], Platform]) -> Iterator[None]:
-    """Let clients that are made in this block, and in tasks begun in it, take what ``make`` returns by default.
+    """Make the result of ``make`` the default platform of clients created in this block and in tasks started in it.
 
-    For simulations, in which software that makes its own client is to run as it is.
+    Simulations use this to run unchanged software that creates its own clients.
     """
     token = _default.set(make)
     try:
@@ -155,9 +155,9 @@ def platform_by_default(make: Callable[[], Platform]) -> Iterator[None]:
 
 
 class _WithoutToken(logging.LoggerAdapter[logging.Logger]):
-    """Blanks the token in a URL's query out of all that the WebSocket library logs: the URL, and what the service says.
+    """Logger adapter that removes the token in a URL's query from the log messages of the WebSocket library.
 
-    A filter would see the records of every connection, and could not know the tokens of each.
+    A logging filter would receive the records of all connections without knowing their tokens.
     """
 
     def __init__(self, url: str) -> None:
@@ -170,7 +170,7 @@ class _WithoutToken(logging.LoggerAdapter[logging.Logger]):
         from websockets.exceptions import ConnectionClosed  # noqa: PLC0415 - see the top of this module
 
         if keywords.get("exc_info") and isinstance(sys.exc_info()[1], ConnectionClosed):
-            # A ping that fails because the connection is gone: its owner is told, and says so to the user.
+            # A ping failed because the connection was lost. The connection itself reports that to the caller.
             level = logging.DEBUG
         if not self.isEnabledFor(level):
             return

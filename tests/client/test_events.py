@@ -164,7 +164,7 @@ def test_keywords_win_over_the_handlers_given_as_one() -> None:
 @pytest.mark.parametrize(
     ("handlers", "keywords", "message"),
     [
-        (None, {"on_conected": print}, "no handler on_conected; there are on_connected,"),
+        (None, {"on_conected": print}, "unknown handler on_conected; the handlers are on_connected,"),
         (None, {"on_error": "print"}, "on_error must be a function or None, got str"),
         ({"on_error": print}, {}, "must be OdysseyEventHandlers or None, got dict"),
     ],

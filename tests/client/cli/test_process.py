@@ -211,4 +211,4 @@ def test_error_has_no_traceback(tmp_path: Path) -> None:
     ) as process:
         stdout, stderr = process.communicate(timeout=LIMIT)
     assert (process.returncode, stdout) == (1, "")
-    assert stderr == "Error: Odyssey: api_url is no URL: Invalid IPv6 URL\n"
+    assert stderr == "Error: Odyssey: api_url is not a valid URL: Invalid IPv6 URL\n"

@@ -86,7 +86,7 @@ class SystemNetwork:
         )
 
     def proxy(self, host: str) -> Literal[True] | None:
-        """Return the ``proxy`` argument of `websockets`: None for a loopback host, else True (the environment's proxy)."""
+        """Return ``proxy`` for `websockets.connect`: None for a loopback host, else True (the environment's proxy)."""
         return None if is_loopback(host) else True
 
     def ice_addresses(self) -> list[str]:

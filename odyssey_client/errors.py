@@ -1,44 +1,42 @@
-"""Every error this package raises.
+"""Errors that this package raises.
 
-::
+- OdysseyError                      base class; code, status, detail, request_id, retryable
+  - OdysseyConfigError              (also ValueError) an argument or setting is invalid; nothing was sent
+  - OdysseyAuthError                401, 403 or 422 for an API key; 401 for a token
+  - OdysseyConnectionError          the connection could not be established, or was lost
+    - ServiceUnreachableError       no HTTP response: refused, reset, unknown host, timeout
+    - QueueTimeoutError             (also TimeoutError) no streamer became free in time
+    - ConnectTimeoutError           (also TimeoutError) a step of connecting took longer than its limit
+    - SignalingError                the signaling socket was refused, broke or received an invalid message
+    - PeerError                     the WebRTC peer connection failed or closed
+    - StreamerNotAvailableError     signaling: the streamer does not respond
+    - StreamerDisconnectedError     signaling: the streamer left the session
+    - BroadcastNotFoundError        the broadcast does not exist, or has ended
+    - ConnectionLimitReachedError   signaling: the connection reached its maximum duration
+    - SessionLostError              the session no longer exists, and its stream has ended
+    - ConnectionClosedError         the connection ended while a call was waiting for it
+  - OdysseyStreamError              the streamer rejected a call or ended the stream; reason, message
+    - OperationTimeoutError         (also TimeoutError) a start, interaction or end was not answered in time
+    - InvalidStateError             the call is not possible in the current state; nothing was sent
+  - OdysseyUsageError               429: a limit of the account; action, action_url, details
+    - MonthlyLimitReachedError
+    - ConcurrentLimitReachedError
+    - StreamDurationExceededError
+    - AccountSuspendedError
+    - RateLimitError
+  - OdysseyApiError                 any other HTTP error status
+    - UnexpectedResponseError       a success status with an unexpected body
+  - OdysseySimulationError          a simulation job did not complete, or a call about it was rejected
+    - SimulationFailedError         the job failed, or some of its streams did
+    - SimulationCancelledError      the job was cancelled
+    - SimulationTimeoutError        (also TimeoutError) the job did not end within the timeout
+  - DownloadError                   a file could not be downloaded completely, or not be written
+  - ScriptError                     (also ValueError) a simulation script is invalid; faults
+  - ImageError                      (also ValueError) an image cannot be used
 
-    OdysseyError                            anything below; code, status, detail, request_id, retryable
-    ├── OdysseyConfigError                  (also ValueError) a wrong argument or setting; nothing was sent
-    ├── OdysseyAuthError                    401, 403 and 422 of an API key; 401 of a token
-    ├── OdysseyConnectionError              no connection, or none any longer
-    │   ├── ServiceUnreachableError         no HTTP answer: refused, reset, no such host, too slow
-    │   ├── QueueTimeoutError               (also TimeoutError) no streamer became free in time
-    │   ├── ConnectTimeoutError             (also TimeoutError) one step of connecting took longer than its limit
-    │   ├── SignalingError                  the signaling socket refused, broke or said something impossible
-    │   ├── PeerError                       the WebRTC peer connection failed or closed
-    │   ├── StreamerNotAvailableError       signaling: the streamer does not answer
-    │   ├── StreamerDisconnectedError       signaling: the streamer is gone
-    │   ├── BroadcastNotFoundError          no such broadcast, or none any longer
-    │   ├── ConnectionLimitReachedError     signaling: the connection has lasted as long as it may
-    │   ├── SessionLostError                the session is gone, and its stream with it
-    │   └── ConnectionClosedError           the connection ended while a call was waiting on it
-    ├── OdysseyStreamError                  the streamer refused or ended something; reason, message
-    │   ├── OperationTimeoutError           (also TimeoutError) a start, interaction or end was not answered in time
-    │   └── InvalidStateError               the call does not fit the present state; nothing was sent
-    ├── OdysseyUsageError                   429: a limit of the account; action, action_url, details
-    │   ├── MonthlyLimitReachedError
-    │   ├── ConcurrentLimitReachedError
-    │   ├── StreamDurationExceededError
-    │   ├── AccountSuspendedError
-    │   └── RateLimitError
-    ├── OdysseyApiError                     any other HTTP error status
-    │   └── UnexpectedResponseError         a success status with a body that is not what it must be
-    ├── OdysseySimulationError              a call about a simulation job was refused
-    │   ├── SimulationFailedError           the job failed, or some of its streams did
-    │   ├── SimulationCancelledError        the job was cancelled
-    │   └── SimulationTimeoutError          (also TimeoutError) the job had not ended in the time it was waited for
-    ├── DownloadError                       a file could not be fetched whole, or not be written
-    ├── ScriptError                         (also ValueError) a simulation script is wrong; all its faults
-    └── ImageError                          (also ValueError) an image cannot be used
-
-What the service says, and which of these it becomes, is the table in `service_errors.py`. Messages that the vendor
-documents (protocol.md section 9) are kept word for word; what the service added is in ``detail``. No message, ``repr``
-or ``detail`` holds an API key or a token.
+The table in `service_errors.py` maps the errors of the service to these classes. Messages that the vendor documents
+(protocol.md section 9) are used word for word; ``detail`` contains what the service sent. No message, ``repr`` or
+``detail`` contains an API key or a token.
 """
 
 from __future__ import annotations
@@ -53,20 +51,20 @@ _LONGEST_REASON = 1000
 
 
 class PicklableError(Exception):
-    """An error that `pickle` and `copy` restore from what it has, notes included; they do not call its class.
+    """An error that `pickle` and `copy` restore from its attributes and notes, without calling the constructor.
 
-    The constructors of errors differ, and most of what they take is by keyword.
+    The constructors of the subclasses take different arguments, most of them by keyword.
     """
 
     def __reduce__(self) -> tuple[object, ...]:
         state = dict(vars(self))
         if "__notes__" in state:
-            state["__notes__"] = list(state["__notes__"])  # a note on a copy is none on the original
+            state["__notes__"] = list(state["__notes__"])  # a note added to a copy must not appear on the original
         return _restored, (type(self), self.args), state
 
 
 def _restored(kind: type[PicklableError], args: tuple[object, ...]) -> PicklableError:
-    """Make an error that has no attributes yet."""
+    """Return an error without attributes; `pickle` and `copy` set them afterwards."""
     error = kind.__new__(kind)
     error.args = args
     return error
@@ -76,12 +74,12 @@ class OdysseyError(PicklableError):
     """Base of all errors of this package.
 
     Attributes:
-        message: What happened, for people.
-        code: What happened, for programs: a stable snake_case word, or the code the service sent.
-        status: The HTTP status of the answer, if one was the cause.
-        detail: What the service said about it, as it said it (secrets blanked out).
-        request_id: The ``X-Request-Id`` of the call, to be quoted to whoever runs the service.
-        retryable: Whether the same call can be expected to work later without a change.
+        message: A description of the error.
+        code: An identifier of the error: a stable snake_case word, or the code that the service sent.
+        status: The HTTP status, if a response caused the error.
+        detail: What the service sent about the error, unchanged except that secrets are masked.
+        request_id: The ``X-Request-Id`` of the call, for reports to the operator of the service.
+        retryable: Whether the same call may succeed later without changes.
     """
 
     default_code: ClassVar[str] = "error"
@@ -113,22 +111,22 @@ class OdysseyError(PicklableError):
 
 
 class OdysseyConfigError(OdysseyError, ValueError):
-    """An argument or setting is missing or wrong; nothing was sent."""
+    """An argument or setting is missing or invalid; nothing was sent."""
 
     default_code = "invalid_config"
 
 
 class OdysseyAuthError(OdysseyError):
-    """The service does not accept the API key (401, 403, 422) or a token made from it (401)."""
+    """The service rejected the API key (401, 403, 422) or an access token issued for it (401)."""
 
     default_code = "unauthorized"
 
 
 class OdysseyApiError(OdysseyError):
-    """The service answered with an error status that none of the other classes stands for.
+    """An HTTP response with an error status for which there is no other class.
 
     Attributes:
-        retry_after_seconds: How long the service asks to wait before the next call (``Retry-After``), if it does.
+        retry_after_seconds: Seconds that the service asks to wait before the next call (``Retry-After``), or None.
     """
 
     default_code = "api_error"
@@ -136,11 +134,11 @@ class OdysseyApiError(OdysseyError):
 
 
 class UnexpectedResponseError(OdysseyApiError):
-    """A success status with a body that is not what the protocol says.
+    """An HTTP response with a success status and a body that violates the protocol.
 
     Attributes:
-        path: Where in the answer, such as ``capabilities.image_to_video``; empty for the answer as a whole.
-        expected: What had to be there.
+        path: The field in the body, such as ``capabilities.image_to_video``; empty for the whole body.
+        expected: What the protocol requires there.
         got: What was received instead.
     """
 
@@ -163,20 +161,20 @@ class UnexpectedResponseError(OdysseyApiError):
 
 
 class ImageError(OdysseyError, ValueError):
-    """An image is of a kind, size or content that cannot be sent (protocol.md section 7)."""
+    """An image cannot be sent because of its type, size or content (protocol.md section 7)."""
 
     default_code = "invalid_image"
 
 
 class OdysseyConnectionError(OdysseyError):
-    """There is no connection to the service or the streamer, or there no longer is one."""
+    """The connection to the service or the streamer could not be established, or was lost."""
 
     default_code = "connection_failed"
     default_retryable = True
 
 
 class ServiceUnreachableError(OdysseyConnectionError):
-    """No HTTP answer came: connection refused or reset, unknown host, TLS failure, or too slow."""
+    """The service sent no HTTP response: connection refused or reset, unknown host, TLS failure, or timeout."""
 
     default_code = "service_unreachable"
 
@@ -188,13 +186,13 @@ class QueueTimeoutError(OdysseyConnectionError, TimeoutError):
 
 
 class ConnectTimeoutError(OdysseyConnectionError, TimeoutError):
-    """One step of connecting took longer than its limit."""
+    """A step of connecting took longer than its limit."""
 
     default_code = "connect_timeout"
 
 
 class SignalingError(OdysseyConnectionError):
-    """The signaling socket was refused, broke, or brought something the protocol does not allow."""
+    """The signaling socket was refused, broke, or received a message that violates the protocol."""
 
     default_code = "signaling_failed"
 
@@ -206,7 +204,7 @@ class PeerError(OdysseyConnectionError):
 
 
 class StreamerNotAvailableError(OdysseyConnectionError):
-    """The streamer assigned to the session does not answer."""
+    """The streamer assigned to the session does not respond."""
 
     default_code = "streamer_not_available"
 
@@ -218,40 +216,40 @@ class StreamerDisconnectedError(OdysseyConnectionError):
 
 
 class BroadcastNotFoundError(OdysseyConnectionError):
-    """There is no such broadcast: the stream has ended, or never was one (WHEP, protocol.md section 5)."""
+    """The broadcast does not exist: its stream has ended, or the URL is wrong (WHEP, protocol.md section 5)."""
 
     default_code = "broadcast_not_found"
     default_retryable = False
 
 
 class ConnectionLimitReachedError(OdysseyConnectionError):
-    """The connection has lasted as long as the service lets one last (protocol.md section 7)."""
+    """The connection reached the maximum duration that the service allows (protocol.md section 7)."""
 
     default_code = "duration_limit_reached"
 
 
 class ConnectionClosedError(OdysseyConnectionError):
-    """The connection ended, by whichever side, while a call was waiting on it."""
+    """The client or the service ended the connection while a call was waiting for it."""
 
     default_code = "connection_closed"
 
 
 class SessionLostError(OdysseyConnectionError):
-    """The session is gone, and its stream with it.
+    """The session no longer exists, and its stream has ended.
 
-    Raised by a call that was waiting: whether it was carried out is not known. Also what ends a connection that may
-    only be taken up in the same session (``AdvancedConfig.reconnect``).
+    Calls that were waiting raise this error; the service may or may not have carried them out. It also ends a
+    connection that may reconnect only to its own session (``AdvancedConfig.reconnect``).
     """
 
     default_code = "session_lost"
 
 
 class OdysseyStreamError(OdysseyError):
-    """The streamer refused a start or an interaction, or ended the stream (``interactive_stream_error``).
+    """The streamer rejected a start or an interaction, or ended the stream (``interactive_stream_error``).
 
     Attributes:
-        reason: The word from the wire, such as ``quota_exceeded`` or ``session_timeout``; also ``code``.
-        message: The text that came with it.
+        reason: The ``reason`` that was received, such as ``quota_exceeded`` or ``session_timeout``; also ``code``.
+        message: The ``message`` that was received with it.
     """
 
     default_code = "stream_error"
@@ -276,16 +274,16 @@ class OperationTimeoutError(OdysseyStreamError, TimeoutError):
 
 
 class InvalidStateError(OdysseyStreamError):
-    """The call does not fit the present state (not connected, no stream, one already running); nothing was sent."""
+    """The call is not possible in the current state, for example without a stream; nothing was sent."""
 
 
 class OdysseyUsageError(OdysseyError):
-    """A limit of the account stands in the way (HTTP 429, protocol.md section 2).
+    """The call would exceed a limit of the account (HTTP 429, protocol.md section 2).
 
     Attributes:
-        action: What the service suggests to do about it, for people.
-        action_url: Where to do it.
-        details: Numbers behind the limit; the subclasses give those they know as typed properties.
+        action: What the service suggests to do, as text for the user.
+        action_url: URL of a page for that action.
+        details: Values of the limit, such as numbers; the subclasses have typed properties for those they know.
     """
 
     default_code = "USAGE_LIMIT"
@@ -318,7 +316,7 @@ class OdysseyUsageError(OdysseyError):
 
 
 class MonthlyLimitReachedError(OdysseyUsageError):
-    """The hours of this month are used up."""
+    """The account has used up its hours for this month."""
 
     default_code = "MONTHLY_LIMIT_REACHED"
 
@@ -332,12 +330,12 @@ class MonthlyLimitReachedError(OdysseyUsageError):
 
     @property
     def reset_date(self) -> str | None:
-        """The ISO date on which the count starts anew."""
+        """The ISO date on which the count starts again."""
         return self._text("reset_date")
 
 
 class ConcurrentLimitReachedError(OdysseyUsageError):
-    """As many sessions are open as the account may have: ``Maximum concurrent sessions (N) reached``."""
+    """The account has its maximum number of sessions open: ``Maximum concurrent sessions (N) reached``."""
 
     default_code = "CONCURRENT_LIMIT_REACHED"
     default_retryable = True
@@ -352,7 +350,7 @@ class ConcurrentLimitReachedError(OdysseyUsageError):
 
 
 class StreamDurationExceededError(OdysseyUsageError):
-    """A stream would last, or has lasted, longer than the account allows."""
+    """A stream would exceed, or has exceeded, the duration that the account allows."""
 
     default_code = "STREAM_DURATION_EXCEEDED"
 
@@ -372,38 +370,38 @@ class AccountSuspendedError(OdysseyUsageError):
 
 
 class RateLimitError(OdysseyUsageError):
-    """Too many requests in too short a time."""
+    """The account sent too many requests in a short time."""
 
     default_code = "RATE_LIMITED"
     default_retryable = True
 
     @property
     def retry_after_seconds(self) -> float | None:
-        """How long to wait before the next call, in seconds."""
+        """Seconds to wait before the next call."""
         return self._number("retry_after_seconds")
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptFault:
-    """One thing that is wrong with a script: where, what was expected, and what came."""
+    """One fault in a simulation script."""
 
     path: str
     """The place, such as ``scripts[1][3].interact.prompt``."""
     expected: str
-    """What is right there; for a fault that the service found, what it says about it."""
+    """What is allowed at that place; for a fault that the service found, the message of the service."""
     got: str
-    """What was there; empty for a fault that the service found."""
+    """What the script contains there; empty for a fault that the service found."""
 
     def __str__(self) -> str:
         said = f"expected {self.expected}, got {self.got}" if self.got else self.expected
-        return f"{excerpt(self.path)}: {said}"  # a path may hold a key that is whatever was sent
+        return f"{excerpt(self.path)}: {said}"  # a path may contain keys of the script, which can be any text
 
 
 class ScriptError(OdysseyError, ValueError):
-    """A simulation script is wrong; the message has a line for each fault (protocol.md section 8).
+    """A simulation script is invalid; the message has a line for each fault (protocol.md section 8).
 
     Attributes:
-        faults: All of them, in the order of the script.
+        faults: All faults, in the order of the script.
     """
 
     default_code = "invalid_script"
@@ -423,7 +421,7 @@ class ScriptError(OdysseyError, ValueError):
 
 
 class OdysseySimulationError(OdysseyError):
-    """A simulation job did not come to its good end, or a call about one was refused."""
+    """A simulation job did not complete, or the service rejected a call about it."""
 
     default_code = "simulation_error"
 
@@ -432,8 +430,8 @@ class SimulationFailedError(OdysseySimulationError):
     """The job failed, or some of its streams did.
 
     Attributes:
-        job: The job as it ended; ``job.streams`` has what there is of the others.
-        stream_errors: Why each stream failed that did, by the index of its script.
+        job: The job at its end; ``job.streams`` includes the streams that succeeded.
+        stream_errors: The reason for each failed stream, by the index of its script.
     """
 
     default_code = "simulation_failed"
@@ -448,10 +446,10 @@ class SimulationFailedError(OdysseySimulationError):
 
 
 class SimulationCancelledError(OdysseySimulationError):
-    """The job was cancelled, by whomever.
+    """The job was cancelled, by this client or another.
 
     Attributes:
-        job: The job as it ended.
+        job: The job at its end.
     """
 
     default_code = "simulation_cancelled"
@@ -462,32 +460,32 @@ class SimulationCancelledError(OdysseySimulationError):
 
 
 class SimulationTimeoutError(OdysseySimulationError, TimeoutError):
-    """The job had not ended in the time it was waited for. It goes on: wait again, or cancel it.
+    """The job did not end within the timeout. It continues: wait again, or cancel it.
 
     Attributes:
-        job: The job as it was last seen; None if it never was.
-        job_id: Its id.
+        job: The job as last received; None if no request for it succeeded.
+        job_id: The id of the job.
     """
 
     default_code = "simulation_timeout"
     default_retryable = True
 
     def __init__(self, job_id: str, timeout: float, job: SimulationJobDetail | None) -> None:
-        seen = "it was never seen" if job is None else f"it is {job.status}"
+        seen = "its status is unknown" if job is None else f"its last status is {job.status}"
         super().__init__(
-            f"Simulation {job_id} did not end within {timeout:g} s: {seen}. It goes on: wait again, or cancel it."
+            f"Simulation {job_id} did not end within {timeout:g} s: {seen}. It continues: wait again, or cancel it."
         )
         self.job = job
         self.job_id = job_id
 
 
 class DownloadError(OdysseyError):
-    """A file could not be fetched whole, or not be written; nothing of it is left under its name."""
+    """A file could not be downloaded completely, or not be written; no partial file remains under its name."""
 
     default_code = "download_failed"
 
 
 def excerpt(text: str, limit: int = 300) -> str:
-    """Make ``text`` from outside fit for an error message: one line, printable, at most ``limit`` characters."""
+    """Return ``text`` from outside as one printable line of at most ``limit`` characters, for an error message."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: limit * 4]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

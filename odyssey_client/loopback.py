@@ -1,4 +1,4 @@
-"""Telling this machine itself from all other hosts."""
+"""Detection of loopback hosts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine itself: ``localhost``, a name below it, or a loopback address."""
+    """Return whether ``host`` is this machine: ``localhost``, a name below it, or a loopback address."""
     name = host.strip("[]").rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
-    with contextlib.suppress(ValueError):  # a name, then
+    with contextlib.suppress(ValueError):  # not an IP address
         return ipaddress.ip_address(name).is_loopback
     return False

@@ -1,4 +1,4 @@
-"""What calls take and give: plain frozen values, no behavior beyond reading and writing themselves."""
+"""Values that calls accept and return: frozen dataclasses and enumerations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ type JSON = bool | int | float | str | list[JSON] | dict[str, JSON] | None
 
 
 class ConnectionStatus(StrEnum):
-    """Where a connection stands (protocol.md section 9); equal to its string."""
+    """Status of a connection (protocol.md section 9). Each member equals its string."""
 
     AUTHENTICATING = "authenticating"
     CONNECTING = "connecting"
@@ -22,12 +22,12 @@ class ConnectionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BroadcastInfo:
-    """Where spectators find a broadcast stream (protocol.md section 5).
+    """URLs and token with which spectators watch a broadcast (protocol.md section 5).
 
     Attributes:
-        webrtc_url: For `connect_to_stream` (WHEP).
-        spectator_token: What opens it.
-        hls_url: A playlist for any player; it may have the token in it. None where there is none.
+        webrtc_url: URL for `connect_to_stream` (WHEP).
+        spectator_token: Token that `connect_to_stream` needs for that URL.
+        hls_url: URL of the HLS playlist, for any player; it may contain the token. None if there is no playlist.
     """
 
     webrtc_url: str
@@ -41,26 +41,26 @@ class BroadcastInfo:
 
 @dataclass(frozen=True, slots=True)
 class StreamerCapabilities:
-    """What the streamer of a session can do."""
+    """Features that the streamer of a session supports."""
 
     image_to_video: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What a stream left behind, live or simulated (protocol.md section 6).
+    """Recording of a live or simulated stream (protocol.md section 6).
 
-    The URLs are presigned: whoever has one can fetch the file, for about an hour. Each field but the id is None while
-    there is no such thing.
+    The URLs are presigned: for about an hour they give access to the files without credentials. Every field except
+    ``stream_id`` is None if the recording does not have it, or does not have it yet.
 
     Attributes:
-        stream_id: The stream.
-        video_url: The whole video (MP4).
-        events_url: What happened in it (JSON lines).
-        thumbnail_url: One picture (JPEG).
-        preview_url: A short, small video (MP4).
-        frame_count: Frames in the whole video.
-        duration_seconds: Its length.
+        stream_id: The id of the stream.
+        video_url: URL of the full video (MP4).
+        events_url: URL of the event log (JSON lines).
+        thumbnail_url: URL of a thumbnail image (JPEG).
+        preview_url: URL of a short, small preview video (MP4).
+        frame_count: Number of frames in the full video.
+        duration_seconds: Duration of the full video.
     """
 
     stream_id: str
@@ -74,7 +74,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class StreamRecordingSummary:
-    """One stream in a list of recordings. Times are ISO 8601; ``ended_at`` is None while the stream is on."""
+    """One stream in a list of recordings. Times are ISO 8601; ``ended_at`` is None while the stream is running."""
 
     stream_id: str
     width: int
@@ -86,7 +86,7 @@ class StreamRecordingSummary:
 
 @dataclass(frozen=True, slots=True)
 class StreamRecordingsListResponse:
-    """One page of recordings, newest first; ``total`` counts those of all pages."""
+    """One page of recordings, newest first; ``total`` is the number of recordings on all pages."""
 
     recordings: tuple[StreamRecordingSummary, ...]
     total: int
@@ -95,7 +95,7 @@ class StreamRecordingsListResponse:
 
 
 class SimulationJobStatus(StrEnum):
-    """Where a simulation job stands (protocol.md section 8); equal to its string."""
+    """Status of a simulation job (protocol.md section 8). Each member equals its string."""
 
     PENDING = "pending"
     DISPATCHED = "dispatched"
@@ -106,18 +106,18 @@ class SimulationJobStatus(StrEnum):
 
     @property
     def is_active(self) -> bool:
-        """Whether the job has yet to end."""
+        """Whether the job has not ended yet."""
         return self in {self.PENDING, self.DISPATCHED, self.PROCESSING}
 
 
 @dataclass(frozen=True, slots=True)
 class SimulationStream(Recording):
-    """What one script of a job left behind: a `Recording`, or why there is none.
+    """Result of one script of a job: a `Recording`, or the reason why there is none.
 
     Attributes:
-        script_index: Which of the job's scripts, from 0.
-        status: ``failed`` where it failed.
-        error_message: Why it failed.
+        script_index: Index of the script in the job, from 0.
+        status: ``failed`` if the stream failed.
+        error_message: Why the stream failed.
     """
 
     script_index: int
@@ -131,7 +131,7 @@ class SimulationStream(Recording):
 
 @dataclass(frozen=True, slots=True)
 class SimulationJob:
-    """A job as `simulate` made it. ``created_at`` is ISO 8601."""
+    """A new job, as `simulate` returns it. ``created_at`` is ISO 8601."""
 
     job_id: str
     status: SimulationJobStatus
@@ -154,7 +154,7 @@ class SimulationJobInfo:
 
 @dataclass(frozen=True, slots=True)
 class SimulationJobDetail(SimulationJobInfo):
-    """All that is known of a job. ``retry_count`` is how often it had to be begun anew."""
+    """A job with all its details. ``retry_count`` is the number of times it was started again."""
 
     dispatched_at: str | None
     started_at: str | None
@@ -165,7 +165,7 @@ class SimulationJobDetail(SimulationJobInfo):
 
 @dataclass(frozen=True, slots=True)
 class SimulationJobsList:
-    """One page of jobs, newest first; ``total`` counts those of all pages."""
+    """One page of jobs, newest first; ``total`` is the number of jobs on all pages."""
 
     jobs: tuple[SimulationJobInfo, ...]
     total: int

@@ -1,8 +1,12 @@
-"""What the service says, and the error it becomes: the one table of both (protocol.md sections 2 to 5 and 9).
+"""Table of the errors that the service reports and the exceptions that the client raises for them.
 
-`ROWS` is to be read from above: the row of a call comes before that of any call, and the row of a word before `ANY`.
-Texts are the vendor's where it has some. In braces stand names that the caller gives; also ``{call}``, ``{why}`` (what
-the service said, in brackets) and ``{says}`` (the same as a sentence), which are empty where it said nothing.
+The errors are described in protocol.md, sections 2 to 5 and 9. In `ROWS`, a row for one call takes precedence over a
+row for every call, and a row for one value over a row for `ANY`. Texts that the vendor documents are used word for
+word.
+
+Placeholders in the texts are names that the caller passes, and three others. ``{call}`` is the HTTP method and path.
+``{why}`` is the message of the service in parentheses, and ``{says}`` is the same message as a sentence; both are empty
+if the service sent no message.
 """
 
 from __future__ import annotations
@@ -37,11 +41,11 @@ from odyssey_client.errors import (
 )
 
 ANY = "*"
-"""In a row: whatever no other row stands for."""
+"""In `Row.said`: every value without a row of its own. In `Row.call`: every call."""
 
 
 class Source(StrEnum):
-    """Where on the wire an error is said."""
+    """Where the service reports an error."""
 
     REST = "REST status"
     USAGE = "code of a 429"
@@ -52,17 +56,17 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One error of the wire.
+    """One error that the service reports, and the exception for it.
 
     Attributes:
-        source: Where it is said.
-        said: The status, code or reason; `ANY` for all others.
-        kind: The class of the error.
-        code: Its ``code``; empty for the one that was said, or that of the class.
-        retryable: Whether the same call can be expected to work later without a change.
-        text: Its message; empty where it is made of what the service said.
-        call: The call that a REST status belongs to; `ANY` for any.
-        note: What is added below the message in a traceback, if the service said why.
+        source: Where the service reports the error.
+        said: The reported status, code or reason; `ANY` for all others.
+        kind: The class of the exception.
+        code: The ``code`` of the exception; if empty, the reported code or the default of the class.
+        retryable: Whether the same call may succeed later without changes.
+        text: The message of the exception; if empty, the message contains what the service sent.
+        call: The call that responds with a REST status; `ANY` for every call.
+        note: A note that tracebacks show below the message; left out if the service sent no message.
     """
 
     source: Source
@@ -81,29 +85,28 @@ _GET_JOB, _DELETE_JOB = "GET /simulation-jobs/{job_id}", "DELETE /simulation-job
 NOT_QUEUED = f"{_SESSION} (not queued)"
 WITH_BYPASS = "POST /simulation-jobs (bypass_vlm_expansion)"
 
-_NO_JOB = "There is no simulation job {job_id}. Check the id: list_simulations() tells what jobs there are.{says}"
-_OTHERS_JOB = "Simulation job {job_id} is another account's. Use the API key that it was made with.{says}"
-_TOO_LATE = "Simulation job {job_id} cannot be cancelled. get_simulate_status() tells where it stands.{says}"
+_NO_JOB = "There is no simulation job {job_id}. Check the id with list_simulations().{says}"
+_OTHERS_JOB = "Simulation job {job_id} belongs to another account. Use the API key that created it.{says}"
+_TOO_LATE = "Simulation job {job_id} can no longer be cancelled. Check its status with get_simulate_status().{says}"
 _NO_BYPASS = (
-    "This account may not bypass prompt expansion. Leave bypass_prompt_expansion out, or ask for the privilege.{says}"
+    "This account may not bypass prompt expansion. Leave bypass_prompt_expansion out, or request the privilege.{says}"
 )
 _MALFORMED = "Invalid API key format{why}: check that the key was copied whole, without quotes"
-_NO_RECORDING = (
-    "There is no recording of a stream {stream_id}. Check the id: list_stream_recordings() tells which streams there "
-    "are."
-)
+_NO_RECORDING = "There is no recording of stream {stream_id}. Check the id with list_stream_recordings()."
 _SESSION_GONE = (
-    "The session is gone: the service does not know it any more. connect() gets another one, and so does a client with "
-    'AdvancedConfig(reconnect="new_session") by itself.'
+    "The session is gone: the service no longer knows it. Open a new session with connect(), or let the client do so: "
+    'AdvancedConfig(reconnect="new_session").'
 )
-_ACCESS_REFUSED = "{call}: the service does not accept the access token that it gave for this API key"
+_ACCESS_REFUSED = (
+    "{call}: the service rejected the access token that it issued for this API key. Check that the key is still valid."
+)
 _NOT_ITS_SPECTATOR = (
-    "The service does not accept the spectator token. Use webrtc_url and spectator_token of one broadcast, as "
-    "on_broadcast_ready gave them."
+    "The service rejected the spectator token. Use webrtc_url and spectator_token of the same broadcast, as "
+    "on_broadcast_ready received them."
 )
 _NO_BROADCAST = (
-    "There is no such broadcast: the stream has ended, or the URL is another one's. Use the webrtc_url that "
-    "on_broadcast_ready gave for a stream that is on."
+    "There is no such broadcast: the stream has ended, or the URL is wrong. Use the webrtc_url that "
+    "on_broadcast_ready received for a running stream."
 )
 
 ROWS: tuple[Row, ...] = (
@@ -122,9 +125,9 @@ ROWS: tuple[Row, ...] = (
     Row(Source.REST, 400, OdysseySimulationError, "not_cancellable", False, _TOO_LATE, _DELETE_JOB),
     Row(Source.REST, 403, OdysseySimulationError, "job_not_yours", False, _OTHERS_JOB, _DELETE_JOB),
     Row(Source.REST, 404, OdysseySimulationError, "job_not_found", False, _NO_JOB, _DELETE_JOB),
-    Row(Source.REST, 401, OdysseyApiError, "api_error", call="GET artifact"),  # no access token goes there
+    Row(Source.REST, 401, OdysseyApiError, "api_error", call="GET artifact"),  # this call sends no access token
     Row(Source.REST, 401, OdysseyAuthError, "unauthorized", False, _ACCESS_REFUSED),
-    Row(Source.REST, 429, OdysseyUsageError),  # the code in it tells more: see the next
+    Row(Source.REST, 429, OdysseyUsageError),  # then looked up by the code in the body: Source.USAGE
     *(Row(Source.REST, status, OdysseyApiError, "api_error", True) for status in (408, 425, 500, 502, 503, 504)),
     Row(Source.REST, ANY, OdysseyApiError, "api_error"),
     Row(Source.USAGE, "MONTHLY_LIMIT_REACHED", MonthlyLimitReachedError),
@@ -162,11 +165,11 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(Source.SIGNALING, ANY, SignalingError, "signaling_failed", True, "Signaling reported an error: {reason}"),
     Row(Source.STREAM, "quota_exceeded", OdysseyStreamError),
-    # Another stream of the account ends some time.
+    # A start can succeed once another stream of the account has ended.
     Row(Source.STREAM, "concurrent_limit_exceeded", OdysseyStreamError, retryable=True),
-    # The credits of a stream are leased as it goes; that there are none left is `quota_exceeded`, so this may pass.
+    # Credits are leased while a stream runs. Used-up credits are `quota_exceeded`, so this failure may be temporary.
     Row(Source.STREAM, "lease_denied", OdysseyStreamError, retryable=True),
-    # The stream had all its time; the next one has its own.
+    # The stream reached its time limit. A new stream has a new limit.
     Row(Source.STREAM, "session_timeout", OdysseyStreamError, retryable=True),
     *(
         Row(Source.STREAM, reason, OdysseyStreamError)
@@ -179,7 +182,7 @@ ROWS: tuple[Row, ...] = (
             "invalid_message",
         )
     ),
-    Row(Source.STREAM, ANY, OdysseyStreamError),  # of moderation, say: the same again would be refused again
+    Row(Source.STREAM, ANY, OdysseyStreamError),  # such as moderation: the same request would be rejected again
     Row(Source.WHEP, 401, OdysseyAuthError, "invalid_spectator_token", False, _NOT_ITS_SPECTATOR),
     Row(Source.WHEP, 403, OdysseyAuthError, "invalid_spectator_token", False, _NOT_ITS_SPECTATOR),
     Row(Source.WHEP, 404, BroadcastNotFoundError, "broadcast_not_found", False, _NO_BROADCAST),
@@ -197,16 +200,16 @@ _INDEX = _indexed(ROWS)
 
 
 def row(source: Source, said: int | str, call: str = ANY) -> Row:
-    """Find what ``said`` means, said in answer to ``call``."""
+    """Return the row for ``said``, reported in response to ``call``."""
     keys = ((source, said, call), (source, said, ANY), (source, ANY, ANY))
     return next(_INDEX[key] for key in keys if key in _INDEX)
 
 
 def connection_error(reason: str) -> OdysseyConnectionError:
-    """Make the error for the ``reason`` of a signaling ``error`` message; `SignalingError` for an unknown one."""
+    """Return the exception for a signaling ``error`` message; `SignalingError` if the ``reason`` is unknown."""
     found, said = row(Source.SIGNALING, reason), excerpt(reason)
     if not issubclass(found.kind, OdysseyConnectionError):
-        raise TypeError(f"the table has a {found.kind.__name__} for signaling")
+        raise TypeError(f"expected an OdysseyConnectionError for signaling, got {found.kind.__name__}")
     return found.kind(
         found.text.format(reason=said),
         code=found.code or reason,
@@ -216,5 +219,5 @@ def connection_error(reason: str) -> OdysseyConnectionError:
 
 
 def stream_error(reason: str, message: str) -> OdysseyStreamError:
-    """Make the error for an ``interactive_stream_error``."""
+    """Return the exception for an ``interactive_stream_error``."""
     return OdysseyStreamError(reason, message, retryable=row(Source.STREAM, reason).retryable)

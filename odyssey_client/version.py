@@ -1,4 +1,4 @@
-"""The version of this distribution, which both packages of it have."""
+"""The version of the distribution, shared by both packages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import functools
 
 @functools.cache
 def client_version() -> str:
-    """Return the version of this distribution; ``0`` where it runs without being installed."""
-    from importlib import metadata  # noqa: PLC0415 - it takes 20 ms to import, and few ask
+    """Return the version of the distribution; ``0`` if it is not installed."""
+    from importlib import metadata  # noqa: PLC0415 - importing it takes 20 ms, and most programs do not need it
 
     try:
         return metadata.version("odyssey-testkit")

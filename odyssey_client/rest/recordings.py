@@ -1,4 +1,4 @@
-"""Recordings of streams: the two calls and their answers (protocol.md sections 2 and 6)."""
+"""REST calls for recordings (protocol.md sections 2 and 6)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _LIST = "/stream-recordings"
 
 
 async def get_recording(transport: Transport, stream_id: str) -> Recording:
-    """Get what a stream left behind, with URLs signed just now; retried.
+    """Request the recording of a stream; its URLs are newly signed. Transient errors are retried.
 
     Raises:
         OdysseyApiError: the account has no such stream (404, ``recording_not_found``).
-        OdysseyError: any other failure of the call.
+        OdysseyError: the call failed for another reason.
     """
     path, route = f"{_RECORDINGS}/{quote(stream_id, safe='')}", f"GET {_RECORDINGS}/{{stream_id}}"
     answer = await retrying(
@@ -31,10 +31,10 @@ async def get_recording(transport: Transport, stream_id: str) -> Recording:
 
 
 async def list_recordings(transport: Transport, query: Mapping[str, str | int | bool]) -> StreamRecordingsListResponse:
-    """Get one page of recordings; retried.
+    """Request one page of recordings. Transient errors are retried.
 
     Raises:
-        OdysseyError: a failure of the call.
+        OdysseyError: the call failed.
     """
     answer = await retrying(lambda: transport.request("GET", _LIST, params=query), transport.retries, transport.clock)
     fields = Fields(answer, f"GET {_LIST}")
@@ -47,10 +47,10 @@ async def list_recordings(transport: Transport, query: Mapping[str, str | int | 
 
 
 def read_recording(fields: Fields) -> Recording:
-    """Read the fields of a recording, which a stream of a simulation has too.
+    """Read the fields of a recording, which streams of simulations have too.
 
     Raises:
-        UnexpectedResponseError: one is not what it must be.
+        UnexpectedResponseError: a field is missing or invalid.
     """
     return Recording(
         stream_id=fields.text("stream_id"),

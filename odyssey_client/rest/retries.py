@@ -1,7 +1,8 @@
-"""Calls that are tried again: when that is safe, when it may help, and after which wait.
+"""Retries of HTTP calls: which errors are retried, and after which delay.
 
-`RetryPolicy` decides and `retrying` obeys. Only calls that may be made twice belong here: those that read, cancelling a
-job, and getting a token; never `simulate`, which would make a second job, nor asking for a session.
+`RetryPolicy` decides, and `retrying` carries it out. Use them only for calls that are safe to repeat: calls that read,
+that cancel a job, or that request a token. Repeating `simulate` or a session request could create a second job or
+session.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ _PASSING = frozenset({502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Which errors are worth another try, and how long to wait before it. Times in seconds.
+    """Rules for retries: which errors are retried, and after which delay. Times are in seconds.
 
     Attributes:
-        maximum: How many tries there are after the first.
-        initial_delay: The wait before the first of them.
-        max_delay: The longest wait that the service has not asked for.
-        multiplier: How much longer each wait is than the one before.
-        max_retry_after: The longest wait that the service may ask for.
-        uniform: Draws a number between two. A wait is by up to a half shorter by chance, so that clients that failed
-            together do not come back together.
+        maximum: The maximum number of retries.
+        initial_delay: The delay before the first retry.
+        max_delay: The longest delay, unless the service asks for a longer one.
+        multiplier: The factor by which the delay grows from retry to retry.
+        max_retry_after: The longest delay that the service may ask for.
+        uniform: Returns a random number between two bounds. Each delay is shortened at random, by half at most, so
+            that clients that failed together do not retry together.
     """
 
     maximum: int
@@ -53,7 +54,10 @@ class RetryPolicy:
         )
 
     def delay(self, retry: int, retry_after: float | None = None) -> float:
-        """The wait before retry number ``retry``, which counts from 0; no shorter than the service asks for."""
+        """Return the delay before retry number ``retry``, counted from 0.
+
+        ``retry_after``, limited to `max_retry_after`, is the minimum.
+        """
         delay = self.initial_delay
         for _ in range(retry):
             if delay >= self.max_delay:
@@ -64,18 +68,18 @@ class RetryPolicy:
         return max(self.uniform(delay / 2, delay), asked)
 
     def pause(self, error: OdysseyError, retry: int) -> float | None:
-        """The wait before retry number ``retry`` after ``error``; None where the error is to be raised."""
+        """Return the delay before retry number ``retry``, counted from 0; None if ``error`` must not be retried."""
         if retry >= self.maximum or not may_pass(error) or self.is_too_long(asked_wait(error)):
             return None
         return self.delay(retry, asked_wait(error))
 
     def is_too_long(self, wait: float | None) -> bool:
-        """Whether the service asks for a longer wait than `max_retry_after`."""
+        """Return whether ``wait``, which the service asks for, is longer than `max_retry_after`."""
         return wait is not None and wait > self.max_retry_after
 
 
 def may_pass(error: OdysseyError) -> bool:
-    """Whether the same call may work later: no answer; 502, 503 and 504; and 429 that says when."""
+    """Return whether ``error`` may be temporary: no response, 502, 503, 504, or a 429 with a time to wait."""
     match error:
         case ServiceUnreachableError():
             return error.retryable
@@ -87,7 +91,7 @@ def may_pass(error: OdysseyError) -> bool:
 
 
 def asked_wait(error: OdysseyError) -> float | None:
-    """How many seconds the service asks to wait; None where it does not say."""
+    """Return the number of seconds that the service asks to wait; None if it does not ask to."""
     match error:
         case OdysseyUsageError():
             said = error.details.get("retry_after_seconds")
@@ -101,10 +105,10 @@ def asked_wait(error: OdysseyError) -> float | None:
 
 
 async def retrying[T](attempt: Callable[[], Awaitable[T]], policy: RetryPolicy, clock: Clock) -> T:
-    """Make ``attempt`` until it succeeds or ``policy`` gives up; it must be one that may be made twice.
+    """Repeat ``attempt``, which must be safe to repeat, until it succeeds or ``policy`` allows no more retries.
 
     Raises:
-        OdysseyError: what the last attempt raised, with a note that says after how many.
+        OdysseyError: the last attempt failed. A note on the error gives the number of attempts.
     """
     retry = 0
     while True:
@@ -115,22 +119,22 @@ async def retrying[T](attempt: Callable[[], Awaitable[T]], policy: RetryPolicy, 
             if pause is None:
                 _explain(error, retry, policy)
                 raise
-            logger.debug("trying again in %.2f s (retry %d of %d), as %s", pause, retry + 1, policy.maximum, error)
+            logger.debug("retrying in %.2f s (retry %d of %d): %s", pause, retry + 1, policy.maximum, error)
         await clock.sleep(pause)
         retry += 1
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read ``Retry-After`` in seconds from now (RFC 9110 section 10.2.3); None where there is none that can be read.
+    """Return ``Retry-After`` in seconds from now (RFC 9110 section 10.2.3); None if it is missing or invalid.
 
-    One in the form of a date counts from the answer's own ``Date``: this machine's clock may be off.
+    A date is compared with the ``Date`` of the response, because the local clock may be wrong.
     """
     said = headers.get("Retry-After", "")
     if said.isascii() and said.isdigit() and len(said) < 10:
         return float(said)
     try:
         left = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("Date", ""))
-    except (ValueError, TypeError, OverflowError):  # no dates, or one of them without a time zone
+    except (ValueError, TypeError, OverflowError):  # no valid dates, or one without a time zone
         return None
     return max(0.0, left.total_seconds())
 
@@ -142,14 +146,14 @@ def _explain(error: OdysseyError, retries: int, policy: RetryPolicy) -> None:
     wait = asked_wait(error)
     if may_pass(error) and wait is not None and policy.is_too_long(wait):
         notes.append(
-            f"Not tried again: the service asks to wait {wait:g} s, and AdvancedConfig(max_retry_after_s="
-            f"{policy.max_retry_after:g}) allows no such wait."
+            f"Not retried: the service asks to wait {wait:g} s, longer than AdvancedConfig(max_retry_after_s="
+            f"{policy.max_retry_after:g}) allows."
         )
     for note in notes:
-        # Calls that waited for the same access token raise the same error.
+        # Calls that wait for the same access token raise the same error object.
         if note not in getattr(error, "__notes__", ()):
             error.add_note(note)
 
 
 _LONGEST = 1e15
-"""JSON integers have no bound, and a float does."""
+"""Upper bound of a wait: integers in JSON can be too large for a float."""

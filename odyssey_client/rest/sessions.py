@@ -1,6 +1,7 @@
-"""Getting a session and the token that opens it, in a queue while no streamer is free (protocol.md section 2).
+"""REST calls for sessions and their tokens, with a queue while no streamer is free (protocol.md section 2).
 
-Tokens are asked for again where that may help (rest/retries.py). A session is not: whoever got no answer may have one.
+Requests for tokens are retried (rest/retries.py). A request for a session is not: if its response is lost, the service
+may have opened a session.
 """
 
 from __future__ import annotations
@@ -21,37 +22,37 @@ from odyssey_client.service_errors import NOT_QUEUED
 POLL_INTERVAL_S = 1.0
 
 type OnQueued = Callable[[int, str], None]
-"""Called with the number of refusals so far (1, 2, ...) and what the service said, each time no streamer is free."""
+"""Called each time no streamer is free, with the number of such responses (1, 2, ...) and the service's message."""
 
 _REQUEST = "/sessions/request"
 _TOKEN = "/sessions/token"  # noqa: S105 - a path
 
 
 class Sessions:
-    """Sessions of the account of one client."""
+    """The sessions of one client: REST calls that open and renew them."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def open(self, on_queued: OnQueued) -> ClientCredentials:
-        """Get a session in the region that answers first.
+        """Measure the latency of each region, then open a session.
 
         Raises:
-            OdysseyConfigError: this client has no API key.
-            OdysseyError: as `open_session`.
+            OdysseyConfigError: the client has no API key.
+            OdysseyError: the calls failed, as for `open_session`.
         """
         await retrying(self._transport.authenticate, self._transport.retries, self._transport.clock)
         latencies = await measure(self._transport)
         return await open_session(self._transport, latencies=latencies, on_queued=on_queued)
 
     async def renew(self, credentials: ClientCredentials) -> ClientCredentials:
-        """Get a new token for the session of ``credentials``; without an API key, the token there is has to do.
+        """Return ``credentials`` with a new token; without an API key, return them unchanged.
 
-        It is asked for once: whoever reconnects tries again by itself.
+        The call is not retried, because the connection repeats the whole attempt to reconnect.
 
         Raises:
-            SessionLostError: there is no such session any more, or it is another account's.
-            OdysseyError: any other failure of the call.
+            SessionLostError: the session no longer exists, or belongs to another account.
+            OdysseyError: the call failed for another reason.
         """
         if self._transport.config.api_key is None:
             return credentials
@@ -62,17 +63,17 @@ class Sessions:
 async def open_session(
     transport: Transport, *, latencies: Mapping[str, float] | None = None, on_queued: OnQueued | None = None
 ) -> ClientCredentials:
-    """Ask for a session, queueing for at most ``AdvancedConfig.queue_timeout_s``, and for its token.
+    """Request a session, waiting at most ``AdvancedConfig.queue_timeout_s`` for a free streamer, and its token.
 
     Args:
-        transport: The way to the service.
-        latencies: What `odyssey_client.rest.regions.measure` gave.
-        on_queued: Hears of every time that no streamer is free and the wait goes on.
+        transport: The transport to the service.
+        latencies: The latencies that `odyssey_client.rest.regions.measure` returned.
+        on_queued: Called each time no streamer is free and the request will be repeated.
 
     Raises:
         QueueTimeoutError: no streamer became free in time.
-        OdysseyUsageError: a limit of the account, such as too many sessions at once.
-        OdysseyError: any other failure of the calls.
+        OdysseyUsageError: a limit of the account is reached, such as its number of concurrent sessions.
+        OdysseyError: a call failed for another reason.
     """
     session = await _request(transport, latencies, on_queued)
     session_id = session.text("session_id")
@@ -86,13 +87,13 @@ async def open_session(
         signaling_url=signaling_url,
         session_token=token,
         expires_in=expires_in,
-        # A service that does not say takes no images.
+        # Without capabilities in the response, the streamer is assumed to accept no images.
         capabilities=StreamerCapabilities(capabilities.flag("image_to_video") if capabilities is not None else False),
     )
 
 
 async def _token(transport: Transport, session_id: str) -> tuple[str, int]:
-    """Ask for a session's token; return it, and for how many seconds it is good."""
+    """Request a token for a session; return the token and its lifetime in seconds."""
     answer = await transport.request("POST", _TOKEN, json={"session_id": session_id})
     fields = Fields(answer, f"POST {_TOKEN}")
     return fields.text("session_token"), int(fields.number("expires_in"))

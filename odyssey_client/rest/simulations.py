@@ -1,4 +1,4 @@
-"""Simulation jobs: the four calls, their answers and their refusals (protocol.md sections 2 and 8)."""
+"""REST calls for simulation jobs (protocol.md sections 2 and 8)."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ type Query = Mapping[str, str | int | bool]
 
 
 async def create_job(transport: Transport, body: Mapping[str, JSON]) -> SimulationJob:
-    """Queue a job: getting a token may be retried, the call itself is sent once.
+    """Create a job. The request for a token is retried, but the call itself is sent once.
 
-    Only after a 401, with which the service says that it did nothing, it is sent again with a new token.
+    Only after a 401 the call is sent again, with a new token: a 401 means that the service created no job.
 
     Raises:
-        ScriptError: the service refuses the scripts (422).
-        OdysseySimulationError: they ask for a privilege that the account lacks (403).
-        OdysseyUsageError: too many jobs are queued (429).
-        OdysseyError: any other failure of the call.
+        ScriptError: the service rejected the scripts (422).
+        OdysseySimulationError: the account lacks the privilege to bypass prompt expansion (403).
+        OdysseyUsageError: a limit of the account is reached, such as its number of queued jobs (429).
+        OdysseyError: the call failed for another reason.
     """
     await retrying(transport.authenticate, transport.retries, transport.clock)
     route = WITH_BYPASS if body.get("bypass_vlm_expansion") else f"POST {_JOBS}"
@@ -45,16 +45,18 @@ async def create_job(transport: Transport, body: Mapping[str, JSON]) -> Simulati
         return _read_created(Fields(answer, f"POST {_JOBS}"))
     except OdysseyError as error:
         if isinstance(error, ServiceUnreachableError | UnexpectedResponseError) or (error.status or 0) >= 500:
-            error.add_note("It is not known whether there is a job now: list_simulations() tells. It was sent once.")
+            error.add_note(
+                "The service may have created the job: check with list_simulations(). The call was sent once."
+            )
         raise
 
 
 async def get_job(transport: Transport, job_id: str) -> SimulationJobDetail:
-    """Get all that is known of a job; retried.
+    """Request the details of a job. Transient errors are retried.
 
     Raises:
-        OdysseySimulationError: there is no such job (404), or it is another account's (403).
-        OdysseyError: any other failure of the call.
+        OdysseySimulationError: the job does not exist (404), or belongs to another account (403).
+        OdysseyError: the call failed for another reason.
     """
     answer = await retrying(
         lambda: transport.request("GET", _path(job_id), route=f"GET {_JOB}", names={"job_id": job_id}),
@@ -65,10 +67,10 @@ async def get_job(transport: Transport, job_id: str) -> SimulationJobDetail:
 
 
 async def list_jobs(transport: Transport, query: Query) -> SimulationJobsList:
-    """Get one page of jobs; retried.
+    """Request one page of jobs. Transient errors are retried.
 
     Raises:
-        OdysseyError: a failure of the call.
+        OdysseyError: the call failed.
     """
     answer = await retrying(lambda: transport.request("GET", _JOBS, params=query), transport.retries, transport.clock)
     fields = Fields(answer, f"GET {_JOBS}")
@@ -81,11 +83,11 @@ async def list_jobs(transport: Transport, query: Query) -> SimulationJobsList:
 
 
 async def cancel_job(transport: Transport, job_id: str) -> SimulationJobInfo:
-    """Cancel a job; retried.
+    """Cancel a job. Transient errors are retried.
 
     Raises:
-        OdysseySimulationError: there is no such job (404), it is another account's (403), or it is too late (400).
-        OdysseyError: any other failure of the call.
+        OdysseySimulationError: the job does not exist (404), belongs to another account (403), or has ended (400).
+        OdysseyError: the call failed for another reason.
     """
     tries = 0
 
@@ -99,7 +101,7 @@ async def cancel_job(transport: Transport, job_id: str) -> SimulationJobInfo:
     except OdysseySimulationError as error:
         if error.code != "not_cancellable" or tries == 1:
             raise
-        # A try that seemed to fail may have worked; then it is too late for those after it.
+        # An earlier attempt whose response was lost may have cancelled the job; this attempt then gets a 400.
         job = await get_job(transport, job_id)
         if job.status is not SimulationJobStatus.CANCELLED:
             raise

@@ -1,4 +1,4 @@
-"""Telling the service how connecting went: in the background, in batches, and never in the way of anything."""
+"""Telemetry about connecting, sent in the background and in batches. Failures never affect the client."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ logger = logging.getLogger("odyssey_client")
 QUEUE_LIMIT = 200
 BATCH_LIMIT = 50
 GATHER_S = 1.0
-"""How long the first event of a batch waits for others."""
+"""Seconds that the first event of a batch waits for further events."""
 SEND_LIMIT_S = 5.0
 FLUSH_LIMIT_S = 0.5
-"""How long `Telemetry.aclose` may take."""
+"""Seconds that `Telemetry.aclose` may take to send the remaining events."""
 
-# Names, states, ids, codecs, versions. Prose (a prompt), images and URLs do not pass.
+# Matches names, states, ids, codecs and versions, but no prompts, images or URLs.
 _WORD = re.compile(r"[A-Za-z0-9_.:+-]{1,64}")
 
 
 class Telemetry:
-    """Events for ``POST /telemetry``. Failures are logged at debug level and otherwise forgotten.
+    """Telemetry events of one client, sent to ``POST /telemetry``. Failures are only logged, at debug level.
 
-    An event has ``name``, ``timestamp_ms`` (epoch), ``client``, ``client_version``, ``session_id`` if there is one, and
-    the fields given to `record`. There is a task only while there is something to send.
+    An event has ``name``, ``timestamp_ms`` (Unix time), ``client``, ``client_version``, ``session_id`` if there is one,
+    and the fields passed to `record`. A background task runs only while events are queued.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -42,10 +42,10 @@ class Telemetry:
         self._hurry = asyncio.Event()
 
     def record(self, name: str, *, session_id: str | None = None, **fields: bool | float | str | None) -> None:
-        """Note that something happened: at once, raising nothing, and without a running event loop in vain.
+        """Queue an event, without waiting and without raising. Without a running event loop, the event is dropped.
 
-        Fields are numbers, booleans and single words; a string of any other kind is left out, and so is None. When too
-        many events wait, the oldest go.
+        Fields can be finite numbers, booleans and single words; fields with other values are left out. When the queue
+        is full, the oldest event is dropped.
         """
         if not self._enabled:
             return
@@ -65,7 +65,7 @@ class Telemetry:
             self._start()
 
     async def aclose(self) -> None:
-        """Send what waits, within `FLUSH_LIMIT_S`, and end the task; what is not sent by then is dropped."""
+        """Send the queued events and end the task; events not sent within `FLUSH_LIMIT_S` are dropped."""
         sender = self._sender
         if sender is None:
             return
@@ -74,7 +74,7 @@ class Telemetry:
             async with self._transport.clock.timeout(FLUSH_LIMIT_S):
                 await asyncio.wait([sender])
         except TimeoutError:
-            logger.debug("telemetry: %d events dropped, the service was too slow at closing", len(self._queue))
+            logger.debug("telemetry: %d events dropped at close, the service was too slow", len(self._queue))
         finally:
             self._queue.clear()
             if not sender.done():
@@ -85,7 +85,7 @@ class Telemetry:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            logger.debug("telemetry: no running event loop, nothing is sent")
+            logger.debug("telemetry: no running event loop, events dropped")
             self._queue.clear()
             return
         self._hurry = asyncio.Event()
@@ -119,5 +119,5 @@ class Telemetry:
 def _may_be_sent(value: float | str) -> bool:
     if isinstance(value, str):
         return _WORD.fullmatch(value) is not None and not value.startswith("ody_")
-    # JSON has no infinity; NaN is unequal to itself.
+    # JSON has neither infinity nor NaN. NaN is unequal to itself.
     return value == value and abs(value) != float("inf")  # noqa: PLR0124

@@ -1,4 +1,4 @@
-"""HTTP with the Odyssey API: JSON both ways, the access token, time limits, typed errors (protocol.md section 2)."""
+"""HTTP transport to the Odyssey API: JSON, access tokens, time limits, typed errors (protocol.md section 2)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from odyssey_client.rest.error_mapping import Failure, detail_of
 from odyssey_client.rest.retries import RetryPolicy, retry_after
 from odyssey_client.version import client_version
 
-if TYPE_CHECKING:  # httpx takes 100 ms to import: not before the first call
+if TYPE_CHECKING:  # importing httpx takes 100 ms, so the first call imports it
     import httpx
 
 logger = logging.getLogger("odyssey_client")
@@ -30,12 +30,12 @@ _NO_NAMES: Mapping[str, str] = {}
 
 
 class Transport:
-    """The way to one service. It opens its HTTP client with the first call and anew after `aclose`.
+    """HTTP transport to one service. The first call opens the HTTP client; so does the first call after `aclose`.
 
     Attributes:
-        config: Whose service, which key, what limits.
-        clock: The clock that all limits run on.
-        retries: When a call that may be made twice is made again, which is for the caller to do (rest/retries.py).
+        config: The URL of the service, the API key and the limits.
+        clock: The clock for all time limits.
+        retries: The policy for retries. The transport itself does not retry; callers do (rest/retries.py).
     """
 
     def __init__(self, config: ClientConfig, *, clock: Clock, entropy: Entropy, network: Network) -> None:
@@ -46,16 +46,16 @@ class Transport:
         self._network = network
         self._client: httpx.AsyncClient | None = None
         self._wire: httpx.AsyncBaseTransport
-        """What the client sends with, and closes."""
+        """The transport of the HTTP client, which closes it."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._access = AccessToken(self._new_token, clock)
 
     async def authenticate(self) -> None:
-        """Make sure there is a good access token.
+        """Request an access token unless there is a valid one.
 
         Raises:
-            OdysseyConfigError: this client has no API key.
-            OdysseyAuthError: the service does not accept it.
+            OdysseyConfigError: the client has no API key.
+            OdysseyAuthError: the service rejected the API key.
         """
         await self._access.get()
 
@@ -71,24 +71,25 @@ class Transport:
         route: str = "",
         names: Mapping[str, str] = _NO_NAMES,
     ) -> JSON:
-        """Call the service and return the JSON it answers; None for an empty body.
+        """Send a request and return the JSON of the response; None if the body is empty.
 
         Args:
             method: The HTTP method.
-            path: The path below the API URL, with a slash in front, already quoted.
-            json: The body; None for none.
-            params: The query.
-            auth: ``bearer`` sends the access token, gets one first if need be and a new one, once, when it is refused;
-                ``optional`` sends it only if there is one; ``none`` never.
+            path: The path below the API URL, with a leading slash, percent-encoded.
+            json: The JSON body; None for no body.
+            params: The query parameters.
+            auth: ``bearer`` sends the access token and requests one if there is none. If the service rejects the token
+                (401), the call is sent once more with a new one. ``optional`` sends a token only if there is one;
+                ``none`` sends no token.
             timeout: Seconds that each attempt may take; ``AdvancedConfig.request_timeout_s`` if None.
-            route: The call in the table of errors (service_errors.py), where its path has names in it or it has
-                a variant.
-            names: What those names stand for.
+            route: The name of the call in the table of errors (service_errors.py); method and path if empty.
+            names: Values for the placeholders in the texts of that table, such as ``job_id``.
 
         Raises:
-            OdysseyConfigError: a token is needed and this client has no API key.
-            OdysseyError: what the service answered, by class (service_errors.py).
-            ServiceUnreachableError: there was no answer.
+            OdysseyConfigError: the call needs a token, and the client has no API key.
+            OdysseyError: the response has an error status, or its body is not JSON. `service_errors.py` defines the
+                class for each status.
+            ServiceUnreachableError: there was no response.
         """
         token = await self._token(auth)
         response, request_id = await self._send(method, path, json, params, token, timeout)
@@ -110,10 +111,12 @@ class Transport:
         ).error()
 
     async def ping(self, url: str) -> bool:
-        """Ask for ``url``, whose host may be any, without credentials; tell whether a 2xx came, and read no body.
+        """Request ``url``, on any host, without credentials; return whether the status is 2xx.
+
+        The body is not read. The caller sets a time limit; this method has none.
 
         Raises:
-            ServiceUnreachableError: there was no answer. There is no time limit: the caller has one.
+            ServiceUnreachableError: there was no response.
         """
         try:
             async with self._open().stream("GET", url) as response:
@@ -122,11 +125,13 @@ class Transport:
             raise unreachable("GET", url, error) from error
 
     async def fetch(self, url: str) -> JSON:
-        """Get ``url``, whose host may be any, without credentials; return the JSON that a 2xx brings.
+        """Request ``url``, on any host, without credentials; return the JSON of the response.
+
+        The caller sets a time limit; this method has none.
 
         Raises:
-            ServiceUnreachableError: there was no answer. There is no time limit: the caller has one.
-            ValueError: another status, or no JSON.
+            ServiceUnreachableError: there was no response.
+            ValueError: the status is not 2xx, or the body is not JSON.
         """
         try:
             response = await self._open().get(url)
@@ -137,19 +142,19 @@ class Transport:
         return parse_json(response.content)
 
     async def open_url(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
-        """Get ``url``, whose host may be any, without credentials; return the answer once its headers are there.
+        """Request ``url``, on any host, without credentials; return the response when its headers have arrived.
 
-        The caller reads the body (`httpx.Response.aiter_raw`) and closes the answer. Redirects are not followed. No
-        log and no message has the query, which may be a signature.
+        The caller reads the body (`httpx.Response.aiter_raw`), closes the response, and sets a time limit; this method
+        has none. Redirects are not followed. Logs and messages omit the query, which may be a signature.
 
         Raises:
-            ServiceUnreachableError: there was no answer. There is no time limit: the caller has one.
+            ServiceUnreachableError: there was no response.
         """
         import httpx  # noqa: PLC0415 - see above
 
         agent = self._open().headers["User-Agent"]
         try:
-            # Not by the client, which logs URLs whole.
+            # The request bypasses the HTTP client, which would log the full URL.
             request = httpx.Request("GET", url, headers={"User-Agent": agent, "Accept": "*/*", **headers})
             answer = await self._wire.handle_async_request(request)
         except no_answer() as error:
@@ -158,17 +163,17 @@ class Transport:
         return answer
 
     async def aclose(self) -> None:
-        """Close all HTTP connections, but for those of an event loop that is gone; the next call opens new ones."""
+        """Close all HTTP connections that belong to the running event loop; the next call opens new ones."""
         client, self._client = self._client, None
         if client is not None and self._loop is asyncio.get_running_loop():
             await client.aclose()
 
     async def _new_token(self) -> Token:
-        """Ask for an access token with the API key.
+        """Request an access token with the API key.
 
         Raises:
-            OdysseyConfigError: there is no API key.
-            OdysseyAuthError: with the vendor's words: the key is wrong (401), without access (403) or malformed (422).
+            OdysseyConfigError: the client has no API key.
+            OdysseyAuthError: the key is unknown (401), has no access (403) or is malformed (422).
         """
         key = self.config.require_api_key()
         return read_token(await self.request("POST", "/auth/token", json={"api_key": key}, auth="none"))
@@ -187,7 +192,7 @@ class Transport:
         token: str | None,
         timeout: float | None,
     ) -> tuple[httpx.Response, str]:
-        """Make one attempt; return the answer, whatever its status, and the request id."""
+        """Send one request; return the response, of any status, and the request id."""
         url = self.config.api_url + path
         request_id = self._entropy.uuid()
         headers = {"X-Request-Id": request_id}
@@ -200,7 +205,7 @@ class Transport:
                 response = await self._open().request(method, url, json=json, params=params, headers=headers)
         except TimeoutError as error:
             raise ServiceUnreachableError(
-                f"{method} {url} was not answered within {limit:g} s. Check that the service runs and can be reached; "
+                f"{method} {url} was not answered within {limit:g} s. Check that the service is running and reachable; "
                 "the limit is AdvancedConfig(request_timeout_s=...).",
                 code="request_timeout",
                 request_id=request_id,
@@ -223,12 +228,12 @@ class Transport:
 
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            # One left over from an `asyncio.run` that is gone cannot be used, nor closed, in this one.
+            # A client of an event loop that has ended can be neither used nor closed in the running loop.
             self._loop = loop
             self._wire = self._network.http_transport()
             self._client = httpx.AsyncClient(
                 transport=self._wire,
-                timeout=None,  # noqa: S113 - every call is limited on the clock
+                timeout=None,  # noqa: S113 - the clock limits every call
                 headers={"User-Agent": f"odyssey-testkit/{client_version()}", "Accept": "application/json"},
             )
         return self._client
@@ -236,33 +241,33 @@ class Transport:
 
 @functools.cache
 def no_answer() -> tuple[type[Exception], ...]:
-    """Return what httpx raises where no answer came."""
+    """Return the exceptions that httpx raises when there is no response."""
     import httpx  # noqa: PLC0415 - see above
 
-    # UnicodeError: a host name that httpx lets pass and no resolver takes.
+    # UnicodeError: a host name that httpx accepts and the resolver does not.
     return (httpx.HTTPError, httpx.InvalidURL, UnicodeError)
 
 
 @functools.cache
 def _never_sent() -> tuple[type[Exception], ...]:
-    """What another try cannot change: a URL or a header that is none."""
+    """Return the exceptions for an invalid URL or header, which a retry cannot fix."""
     import httpx  # noqa: PLC0415 - see above
 
     return (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError)
 
 
 def without_query(url: str) -> str:
-    """Return ``url`` as it may be shown: without query and fragment, user and password."""
+    """Return ``url`` without its query, fragment, user and password, for logs and messages."""
     head, _, rest = url.partition("://")
     host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
     return excerpt(f"{head}://{host.rpartition('@')[2]}{slash}{path}")
 
 
 def unreachable(method: str, url: str, error: Exception, request_id: str | None = None) -> ServiceUnreachableError:
-    """Make the error for a call that got no answer; ``url`` is shown as it is."""
+    """Return the error for a call without a response; the message contains ``url`` unchanged."""
     why = excerpt(str(error)).rstrip(".") or type(error).__name__
     return ServiceUnreachableError(
-        f"{method} {url} got no answer: {why}. Check the URL, that the service runs, and the network.",
+        f"{method} {url} got no answer: {why}. Check the URL, the network, and that the service is running.",
         request_id=request_id,
         retryable=not isinstance(error, _never_sent()),
     )
@@ -277,7 +282,7 @@ def _success(response: httpx.Response, call: str, request_id: str) -> JSON:
         got = excerpt(response.headers.get("Content-Type", "") or "a body without a content type", 100)
         raise UnexpectedResponseError(
             f"{call}: HTTP {response.status_code} with a body that is not JSON ({got}). "
-            "Check that the API URL is that of an Odyssey service.",
+            "Check that the API URL points to an Odyssey service.",
             expected="JSON",
             got=got,
             status=response.status_code,
@@ -286,7 +291,7 @@ def _success(response: httpx.Response, call: str, request_id: str) -> JSON:
 
 
 def _any_body(response: httpx.Response) -> JSON:
-    """Return the body of an error as JSON if it is some, else as text; None if there is none."""
+    """Return the body of an error response, as JSON if possible, else as text; None if it is empty."""
     try:
         return parse_json(response.content)
     except ValueError:
@@ -294,13 +299,13 @@ def _any_body(response: httpx.Response) -> JSON:
 
 
 def parse_json(content: bytes) -> JSON:
-    """Read JSON from outside.
+    """Parse JSON that was received.
 
     Raises:
-        ValueError: it is none.
+        ValueError: ``content`` is not JSON, or is nested too deeply.
     """
     try:
         value: JSON = jsonlib.loads(content)
     except RecursionError:
-        raise ValueError("nested too deep") from None
+        raise ValueError("nested too deeply") from None
     return value

@@ -1,4 +1,4 @@
-"""The error tree: what it holds, that it survives copying, and the words of the wire's reasons."""
+"""Tests of the error classes: attributes, messages, copies, and errors of signaling."""
 
 import copy
 import pickle
@@ -61,18 +61,18 @@ ARGUMENTS: dict[type[OdysseyError], tuple[Any, ...]] = {
     SimulationCancelledError: (JOB,),
     SimulationTimeoutError: ("job-1", 600.0, JOB),
 }
-"""What the classes are made from that take more than a text."""
+"""Constructor arguments of the classes that take other arguments than one text."""
 
 
 @pytest.mark.parametrize("kind", OWN)
-def test_every_error_is_drawn_in_the_tree_and_explained(kind: type[OdysseyError]) -> None:
+def test_every_error_class_is_documented(kind: type[OdysseyError]) -> None:
     assert errors.__doc__ is not None
     assert kind.__name__ in errors.__doc__
     assert kind.__doc__
 
 
 @pytest.mark.parametrize("kind", OWN)
-def test_every_error_survives_pickle_and_copy_with_all_it_carries(kind: type[OdysseyError]) -> None:
+def test_every_error_survives_pickle_and_copy(kind: type[OdysseyError]) -> None:
     error = kind(*ARGUMENTS.get(kind, ("what happened",)))
     error.detail = {"said": "so"}
     error.request_id = "r-1"
@@ -82,7 +82,7 @@ def test_every_error_survives_pickle_and_copy_with_all_it_carries(kind: type[Ody
         assert vars(twin) == vars(error)
 
 
-def test_errors_of_scripts_and_jobs_say_all_that_is_wrong() -> None:
+def test_message_lists_all_faults_of_script_or_job() -> None:
     assert str(ScriptError(*ARGUMENTS[ScriptError])).splitlines() == [
         "2 faults:",
         "  script[0]: expected a start, got an end",
@@ -96,7 +96,7 @@ def test_errors_of_scripts_and_jobs_say_all_that_is_wrong() -> None:
     ]
 
 
-def test_what_a_service_says_of_a_failed_job_is_cut_to_one_line_each_in_the_message_and_whole_beside_it() -> None:
+def test_long_reasons_are_shortened_in_message_only() -> None:
     said = "no\n\x1b[31m" + "x" * 5000
     stream = replace(JOB.streams[0], error_message=said)
     failed = SimulationFailedError(replace(JOB, error_message=said, streams=(stream,)))
@@ -107,14 +107,14 @@ def test_what_a_service_says_of_a_failed_job_is_cut_to_one_line_each_in_the_mess
     assert failed.job.error_message == said
 
 
-def test_a_signature_is_in_neither_message_nor_repr() -> None:
+def test_message_and_repr_contain_no_url_signature() -> None:
     stream = replace(JOB.streams[0], video_url="https://host/video.mp4?signature=secret")
     error = SimulationFailedError(replace(JOB, streams=(stream,)))
     assert "secret" not in f"{error} {error!r}"
     assert repr(error).startswith("SimulationFailedError('Simulation job-1 failed: ")
 
 
-def test_a_plain_error_carries_code_status_detail_request_id_and_retryable() -> None:
+def test_base_error_keeps_its_attributes() -> None:
     error = OdysseyError("no", code="c", status=418, detail=["d"], request_id="r", retryable=True)
     assert (str(error), error.code, error.status, error.detail, error.request_id, error.retryable) == (
         ("no", "c", 418, ["d"], "r", True)
@@ -123,7 +123,7 @@ def test_a_plain_error_carries_code_status_detail_request_id_and_retryable() -> 
     assert not OdysseyError("x").retryable
 
 
-def test_a_stream_error_has_reason_and_message_as_the_handlers_get_them() -> None:
+def test_stream_error_has_reason_and_message() -> None:
     error = OdysseyStreamError("session_timeout", "Stream ended: credit lease expired")
     assert (error.reason, error.message, error.code) == (
         "session_timeout",
@@ -142,7 +142,7 @@ def test_a_stream_error_has_reason_and_message_as_the_handlers_get_them() -> Non
         ("duration_limit_reached", errors.ConnectionLimitReachedError, "Connection duration limit reached"),
     ],
 )
-def test_known_reasons_of_signaling_have_the_vendors_words(reason: str, kind: type[OdysseyError], message: str) -> None:
+def test_known_signaling_reason_has_vendors_message(reason: str, kind: type[OdysseyError], message: str) -> None:
     error = connection_error(reason)
     assert type(error) is kind
     assert str(error) == message
@@ -150,14 +150,14 @@ def test_known_reasons_of_signaling_have_the_vendors_words(reason: str, kind: ty
 
 
 @given(st.text())
-def test_any_other_reason_of_signaling_is_a_readable_error(reason: str) -> None:
+def test_unknown_signaling_reason_gives_readable_error(reason: str) -> None:
     error = connection_error(reason)
     assert isinstance(error, SignalingError) or reason in REASONS
     assert str(error).isprintable()
     assert len(str(error)) < 400
 
 
-def test_usage_errors_give_their_numbers_and_none_for_what_is_missing_or_wrong() -> None:
+def test_usage_error_has_typed_details_or_none() -> None:
     error = ConcurrentLimitReachedError("m", details={"active_count": 5, "limit": "five"}, action="a", action_url="u")
     assert (error.active_count, error.limit) == (5, None)
     assert (error.action, error.action_url, error.status, error.code) == ("a", "u", 429, "CONCURRENT_LIMIT_REACHED")
@@ -167,7 +167,7 @@ def test_usage_errors_give_their_numbers_and_none_for_what_is_missing_or_wrong()
 
 
 @given(st.text(), st.integers(1, 50))
-def test_an_excerpt_is_one_printable_line_within_its_limit(text: str, limit: int) -> None:
+def test_excerpt_is_one_printable_line_within_limit(text: str, limit: int) -> None:
     line = excerpt(text, limit)
     assert line.isprintable()
     assert len(line) <= limit

@@ -1,4 +1,4 @@
-"""Which hosts are this machine itself."""
+"""Tests of the detection of loopback hosts."""
 
 import pytest
 
@@ -21,5 +21,5 @@ from odyssey_client.loopback import is_loopback
         ("api.odyssey.ml", False),
     ],
 )
-def test_loopback_is_told_from_the_rest(host: str, expected: bool) -> None:
+def test_loopback_hosts_are_recognized(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected

@@ -1,4 +1,4 @@
-"""Values that calls take and give; the credentials' form is shared with the vendor's clients."""
+"""Tests of models and credentials, whose dictionary form is that of the vendor's clients."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ VENDOR: dict[str, Any] = {
 }
 
 
-def test_credentials_have_exactly_the_vendors_keys() -> None:
+def test_credentials_have_exactly_vendors_keys() -> None:
     credentials = ClientCredentials("s-1", "wss://host/signaling", "a.b.c", 600, StreamerCapabilities(True))
     assert credentials.to_dict() == VENDOR
 
@@ -36,11 +36,11 @@ def test_credentials_have_exactly_the_vendors_keys() -> None:
         capabilities=st.builds(StreamerCapabilities, image_to_video=st.booleans()),
     )
 )
-def test_credentials_come_back_from_json_as_they_went(credentials: ClientCredentials) -> None:
+def test_credentials_survive_json_round_trip(credentials: ClientCredentials) -> None:
     assert ClientCredentials.from_dict(json.loads(json.dumps(credentials.to_dict()))) == credentials
 
 
-def test_credentials_without_capabilities_or_with_other_keys_are_read() -> None:
+def test_capabilities_are_optional_and_unknown_keys_are_ignored() -> None:
     data = {**VENDOR, "region": "eu"}
     del data["capabilities"]
     assert ClientCredentials.from_dict(data).capabilities == StreamerCapabilities(image_to_video=False)
@@ -62,7 +62,7 @@ def test_credentials_without_capabilities_or_with_other_keys_are_read() -> None:
         ("capabilities", {"image_to_video": "secret"}),
     ],
 )
-def test_wrong_credentials_are_refused_naming_the_field_and_not_the_value(key: str, value: object) -> None:
+def test_invalid_field_is_named_without_its_value(key: str, value: object) -> None:
     with pytest.raises(OdysseyConfigError) as caught:
         ClientCredentials.from_dict({**VENDOR, key: value})
     assert key in str(caught.value)
@@ -73,7 +73,7 @@ def test_wrong_credentials_are_refused_naming_the_field_and_not_the_value(key: s
     "url",
     ["ws://", "ws://[", "ws://host:99999", "ws://host:0", "ws://a host", "ws://host\n", "wss:host", "host", "\ud800"],
 )
-def test_what_is_no_signaling_url_is_refused_by_every_way_to_make_credentials(url: str) -> None:
+def test_invalid_signaling_url_is_rejected(url: str) -> None:
     with pytest.raises(OdysseyConfigError, match="signaling_url"):
         ClientCredentials.from_dict({**VENDOR, "signaling_url": url})
     with pytest.raises(OdysseyConfigError, match="signaling_url"):
@@ -90,25 +90,25 @@ def test_what_is_no_signaling_url_is_refused_by_every_way_to_make_credentials(ur
         ("capabilities", {}),
     ],
 )
-def test_credentials_made_by_hand_are_checked_as_those_that_are_read(field: str, value: Any) -> None:
+def test_constructor_checks_types_of_credentials(field: str, value: Any) -> None:
     with pytest.raises(OdysseyConfigError, match=field):
         dataclasses.replace(ClientCredentials.from_dict(VENDOR), **{field: value})
 
 
 @pytest.mark.parametrize("value", [None, "a.b.c", [VENDOR]])
-def test_what_is_no_mapping_is_no_credentials(value: Any) -> None:
+def test_credentials_must_be_mapping(value: Any) -> None:
     with pytest.raises(OdysseyConfigError, match="must be a mapping"):
         ClientCredentials.from_dict(value)
 
 
-def test_tokens_are_not_in_a_repr() -> None:
+def test_repr_contains_no_tokens() -> None:
     assert "a.b.c" not in repr(ClientCredentials.from_dict(VENDOR))
     info = repr(BroadcastInfo("https://host/a", "s3cret", "https://host/a/index.m3u8?token=s3cret#t=s3cret"))
     assert "s3cret" not in info
     assert "https://host/a/index.m3u8" in info
 
 
-def test_a_status_equals_its_string() -> None:
+def test_connection_status_equals_its_string() -> None:
     assert {ConnectionStatus.CONNECTED: 1}["connected"] == 1  # type: ignore[index]
     assert [str(status) for status in ConnectionStatus] == [
         "authenticating",

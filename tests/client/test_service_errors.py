@@ -1,4 +1,4 @@
-"""The table of the wire's errors: every row makes the error that it names, whichever way it came."""
+"""Tests of the table of service errors: every row gives the exception that it defines."""
 
 from collections import Counter
 
@@ -18,7 +18,7 @@ def said(found: Row) -> int | str:
 
 
 def made(found: Row) -> OdysseyError:
-    """The error, by the way that it comes in a client."""
+    """Return the exception for a row, from the function that the client uses for its source."""
     match found.source:
         case Source.SIGNALING:
             return connection_error(str(said(found)))
@@ -32,7 +32,7 @@ def made(found: Row) -> OdysseyError:
 
 
 @pytest.mark.parametrize("found", ROWS, ids=lambda found: f"{found.source}: {found.said} {found.call}")
-def test_a_row_makes_its_error_with_all_that_is_known(found: Row) -> None:
+def test_row_gives_its_exception_with_all_attributes(found: Row) -> None:
     error = made(found)
     assert type(error) is found.kind
     assert error.retryable == found.retryable
@@ -58,11 +58,11 @@ def test_a_row_makes_its_error_with_all_that_is_known(found: Row) -> None:
         (Source.SIGNALING, "streamer_disconnected", ANY, "Streamer disconnected"),
     ],
 )
-def test_the_vendors_words_are_kept(source: Source, word: int | str, call: str, text: str) -> None:
+def test_vendor_messages_are_word_for_word(source: Source, word: int | str, call: str, text: str) -> None:
     assert str(made(row(source, word, call))) == text
 
 
-def test_no_row_hides_another_and_each_source_has_one_for_the_rest() -> None:
+def test_rows_are_unique_and_every_source_has_default() -> None:
     assert max(Counter((found.source, found.said, found.call) for found in ROWS).values()) == 1
     assert {found.source for found in ROWS if found.said == ANY} == set(Source)
 
@@ -77,11 +77,11 @@ def test_no_row_hides_another_and_each_source_has_one_for_the_rest() -> None:
         ("moderation", False),
     ],
 )
-def test_a_stream_may_be_started_anew_where_what_stood_in_its_way_passes(reason: str, retryable: bool) -> None:
+def test_stream_error_is_retryable_if_temporary(reason: str, retryable: bool) -> None:
     assert stream_error(reason, "").retryable == retryable
 
 
-def test_the_classes_are_of_the_family_that_their_source_promises() -> None:
+def test_exception_classes_match_their_source() -> None:
     families = {
         Source.USAGE: OdysseyUsageError,
         Source.SIGNALING: OdysseyConnectionError,

@@ -102,7 +102,7 @@ async def test_other_files_are_downloaded_after_an_error(
     assert result.exit_code == 1
     assert names(tmp_path) == [f"{stream_id}.mp4"]
     assert str(tmp_path / f"{stream_id}.mp4") in result.stdout
-    assert "There is no recording of a stream unknown" in result.stderr
+    assert "There is no recording of stream unknown" in result.stderr
 
 
 async def test_duplicate_files_are_downloaded_once(

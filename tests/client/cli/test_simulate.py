@@ -139,7 +139,7 @@ async def test_job_continues_after_wait_timeout(odyssey_mock: MockOdyssey, run: 
     result = await run("simulate", script_file(tmp_path, CAT), "--wait", "--timeout", "0.1", "--json", *SOON)
     (job_id,) = odyssey_mock.jobs
     assert result.exit_code == 1
-    assert f"Error: Simulation {job_id} did not end within 0.1 s: it is pending. It goes on" in result.stderr
+    assert f"Error: Simulation {job_id} did not end within 0.1 s: its last status is pending." in result.stderr
     assert f"odyssey simulations cancel {job_id}" in result.stderr
     found = document(result)
     assert (found["job_id"], found["error"]["code"]) == (job_id, "simulation_timeout")

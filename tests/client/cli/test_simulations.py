@@ -98,11 +98,11 @@ async def test_ended_job_cannot_be_cancelled(odyssey_mock: MockOdyssey, odyssey_
     result = await run("simulations", "cancel", job.job_id, "--json")
     assert result.exit_code == 1
     assert document(result)["error"]["code"] == "not_cancellable"
-    assert "`odyssey simulations show`" in result.stderr
+    assert "Check its status with `odyssey simulations show`" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["show", "cancel"])
 async def test_unknown_job_error_names_list_command(command: str, odyssey_mock: MockOdyssey, run: Run) -> None:
     result = await run("simulations", command, "unknown")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "There is no simulation job unknown. Check the id: `odyssey simulations list`" in result.stderr
+    assert "There is no simulation job unknown. Check the id with `odyssey simulations list`." in result.stderr

@@ -139,7 +139,7 @@ async def test_a_stream_that_is_still_on_has_no_video_yet(
 
 
 async def test_an_unknown_stream_is_told_and_leaves_nothing(odyssey_client: Odyssey, tmp_path: Path) -> None:
-    with pytest.raises(OdysseyApiError, match="There is no recording of a stream nobody") as caught:
+    with pytest.raises(OdysseyApiError, match="There is no recording of stream nobody") as caught:
         await odyssey_client.download_recording("nobody", tmp_path)
     assert caught.value.code == "recording_not_found"
     assert names(tmp_path) == []

@@ -168,7 +168,7 @@ async def test_a_job_that_is_not_there_or_not_ones_own_is_told_apart(
                 with pytest.raises(OdysseySimulationError) as caught:
                     await call(job_id)
                 assert caught.value.code == code
-        with pytest.raises(OdysseyApiError, match="no recording of a stream nothing") as missing:
+        with pytest.raises(OdysseyApiError, match="no recording of stream nothing") as missing:
             await other.get_recording("nothing")
     assert missing.value.code == "recording_not_found"
 

@@ -1,4 +1,4 @@
-"""Waiting for a job: when it is looked at, what is told of it, and how the waiting ends."""
+"""Tests of job polling: intervals, timeouts, errors, updates, and the end of the client."""
 
 import asyncio
 from collections.abc import Callable
@@ -64,14 +64,14 @@ def watch(
 
 @pytest.fixture
 def transport(make: MakeTransport) -> Transport:
-    """One that does not try again by itself, so that every look is one call."""
+    """A transport without retries, so that every poll is one call."""
     return make(request_max_retries=0)
 
 
-# When it looks.
+# Intervals and timeouts.
 
 
-async def test_it_looks_at_once_and_then_after_each_interval(
+async def test_job_is_polled_at_once_and_every_interval(
     service: Service, transport: Transport, clock: VirtualClock
 ) -> None:
     service.script[GET] = [job(), job("dispatched"), job("processing"), job("completed")]
@@ -80,7 +80,7 @@ async def test_it_looks_at_once_and_then_after_each_interval(
     assert clock.slept == [7, 7, 7]
 
 
-async def test_a_job_that_has_ended_is_not_waited_for(
+async def test_finished_job_is_returned_without_waiting(
     service: Service, transport: Transport, clock: VirtualClock
 ) -> None:
     service.script[GET] = job("completed")
@@ -88,26 +88,24 @@ async def test_a_job_that_has_ended_is_not_waited_for(
     assert clock.slept == []
 
 
-async def test_it_never_sleeps_past_its_time_and_looks_once_more_then(
-    service: Service, transport: Transport, clock: VirtualClock
-) -> None:
+async def test_job_is_polled_once_more_at_timeout(service: Service, transport: Transport, clock: VirtualClock) -> None:
     service.script[GET] = [job(), job(), job(), job("completed")]
     assert (await watch(transport, interval=5, timeout=12).run()).status == "completed"
     assert clock.slept == [5, 5, 2]
 
 
-async def test_a_job_that_goes_on_beyond_the_time_is_told_as_it_was_last_seen(
-    service: Service, transport: Transport, clock: VirtualClock
-) -> None:
+async def test_timeout_error_has_last_received_job(service: Service, transport: Transport, clock: VirtualClock) -> None:
     service.script[GET] = [job(), job("dispatched"), job("processing"), job("completed")]
-    with pytest.raises(SimulationTimeoutError, match=r"within 10 s: it is processing\. It goes on") as caught:
+    with pytest.raises(
+        SimulationTimeoutError, match=r"within 10 s: its last status is processing\. It continues"
+    ) as caught:
         await watch(transport, interval=5, timeout=10).run()
     assert caught.value.job is not None
     assert caught.value.job.status == "processing"
     assert sum(clock.slept) == 10
 
 
-async def test_without_a_limit_it_looks_as_long_as_it_takes(
+async def test_without_timeout_polling_continues_until_job_ends(
     service: Service, transport: Transport, clock: VirtualClock
 ) -> None:
     service.script[GET] = [*[job()] * 500, job("completed")]
@@ -115,19 +113,17 @@ async def test_without_a_limit_it_looks_as_long_as_it_takes(
     assert sum(clock.slept) == 500 * 3600
 
 
-async def test_a_look_that_gets_no_answer_ends_with_the_time(service: Service, transport: Transport) -> None:
+async def test_timeout_ends_unanswered_poll(service: Service, transport: Transport) -> None:
     service.script[GET] = Answer(until=asyncio.Event())
     async with asyncio.timeout(10):
-        with pytest.raises(SimulationTimeoutError, match="it was never seen"):
+        with pytest.raises(SimulationTimeoutError, match="its status is unknown"):
             await watch(transport, timeout=0.01).run()
 
 
-# How it ends.
+# Errors.
 
 
-async def test_a_job_that_failed_is_an_error_with_what_became_of_each_stream(
-    service: Service, transport: Transport
-) -> None:
+async def test_failed_job_raises_error_with_its_streams(service: Service, transport: Transport) -> None:
     broken = {**STREAM, "stream_id": "s-2", "script_index": 1, "status": "failed", "error_message": "the model stopped"}
     service.script[GET] = job("failed", error_message="1 of 2 streams failed", streams=[STREAM, broken])
     with pytest.raises(SimulationFailedError, match="1 of 2 streams failed") as caught:
@@ -136,7 +132,7 @@ async def test_a_job_that_failed_is_an_error_with_what_became_of_each_stream(
     assert caught.value.job.streams[0].video_url == STREAM["video_url"]
 
 
-async def test_a_job_that_was_cancelled_is_an_error_of_its_own(service: Service, transport: Transport) -> None:
+async def test_cancelled_job_raises_simulation_cancelled(service: Service, transport: Transport) -> None:
     service.script[GET] = [job(), job("cancelled")]
     with pytest.raises(SimulationCancelledError, match="job-1 was cancelled") as caught:
         await watch(transport).run()
@@ -154,7 +150,7 @@ async def test_a_job_that_was_cancelled_is_an_error_of_its_own(service: Service,
         (Answer(200, {"job_id": 5}), UnexpectedResponseError),
     ],
 )
-async def test_trouble_that_will_not_pass_ends_the_waiting(
+async def test_permanent_polling_errors_are_raised(
     answer: Answer, error: type[Exception], service: Service, transport: Transport
 ) -> None:
     service.script[GET] = [job(), answer]
@@ -163,7 +159,7 @@ async def test_trouble_that_will_not_pass_ends_the_waiting(
 
 
 @pytest.mark.parametrize("answer", [Answer(503, {"detail": "x"}), Answer(500, b""), Answer(raw=b"")])
-async def test_trouble_that_may_pass_is_waited_out(
+async def test_transient_polling_errors_are_ignored(
     answer: Answer, service: Service, transport: Transport, clock: VirtualClock
 ) -> None:
     service.script[GET] = [answer, job(), answer, answer, job("completed")]
@@ -171,7 +167,7 @@ async def test_trouble_that_may_pass_is_waited_out(
     assert clock.slept == [5, 5, 5, 5]
 
 
-async def test_a_look_is_tried_again_before_it_counts_as_trouble(
+async def test_transport_retries_poll_before_next_interval(
     service: Service, make: MakeTransport, clock: VirtualClock
 ) -> None:
     service.script[GET] = [Answer(503, {"detail": "x"}), job("completed")]
@@ -180,7 +176,7 @@ async def test_a_look_is_tried_again_before_it_counts_as_trouble(
     assert 0.5 <= backoff <= 1
 
 
-async def test_a_service_that_asks_for_a_longer_pause_than_the_interval_gets_it(
+async def test_longer_retry_after_replaces_interval(
     service: Service, transport: Transport, clock: VirtualClock
 ) -> None:
     service.script[GET] = [Answer(503, {"detail": "x"}, {"Retry-After": "90"}), job("completed")]
@@ -188,23 +184,19 @@ async def test_a_service_that_asks_for_a_longer_pause_than_the_interval_gets_it(
     assert clock.slept == [90]
 
 
-async def test_trouble_until_the_time_is_over_is_the_cause_of_the_time_out(
-    service: Service, transport: Transport
-) -> None:
+async def test_last_polling_error_is_cause_of_timeout(service: Service, transport: Transport) -> None:
     service.script[GET] = [job(), Answer(raw=b"")]
-    with pytest.raises(SimulationTimeoutError, match="it is pending") as caught:
+    with pytest.raises(SimulationTimeoutError, match="its last status is pending") as caught:
         await watch(transport, timeout=20).run()
     assert isinstance(caught.value.__cause__, ServiceUnreachableError)
     (note,) = caught.value.__notes__
     assert note.startswith("The last poll failed: GET ")
 
 
-# What is told.
+# Updates.
 
 
-async def test_only_what_has_changed_is_told_the_first_look_and_the_end_too(
-    service: Service, transport: Transport
-) -> None:
+async def test_on_update_is_called_for_changes_only(service: Service, transport: Transport) -> None:
     signed_anew = [{**STREAM, "video_url": "https://host/video.mp4?signature=2"}]
     service.script[GET] = [
         job(),
@@ -226,7 +218,7 @@ async def test_only_what_has_changed_is_told_the_first_look_and_the_end_too(
     ]
 
 
-async def test_a_bad_end_is_told_before_it_is_raised(service: Service, transport: Transport) -> None:
+async def test_on_update_receives_failed_job_before_error(service: Service, transport: Transport) -> None:
     service.script[GET] = job("failed")
     told: list[SimulationJobDetail] = []
     with pytest.raises(SimulationFailedError):
@@ -234,9 +226,7 @@ async def test_a_bad_end_is_told_before_it_is_raised(service: Service, transport
     assert [each.status for each in told] == ["failed"]
 
 
-async def test_an_async_function_is_awaited_and_what_one_raises_ends_the_waiting(
-    service: Service, transport: Transport
-) -> None:
+async def test_async_on_update_is_awaited_and_may_raise(service: Service, transport: Transport) -> None:
     service.script[GET] = [job(), job("processing"), job("completed")]
     told: list[str] = []
 
@@ -251,11 +241,11 @@ async def test_an_async_function_is_awaited_and_what_one_raises_ends_the_waiting
     assert told == ["pending", "processing"]
 
 
-# Who ends it.
+# Ending the wait from outside.
 
 
 class StoppedClock(VirtualClock):
-    """Sleeps for ever, and says that it does."""
+    """A clock whose `sleep` never returns; `sleeping` is set when it is called."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -266,7 +256,7 @@ class StoppedClock(VirtualClock):
         await asyncio.Event().wait()
 
 
-async def test_the_end_of_the_client_ends_a_wait_between_two_looks(service: Service, make: MakeTransport) -> None:
+async def test_closing_client_ends_wait_between_polls(service: Service, make: MakeTransport) -> None:
     service.script[GET] = job()
     calls, clock = InFlightCalls(), StoppedClock()
     waiting = asyncio.create_task(watch(make(clock=clock), calls=calls).run())
@@ -276,7 +266,7 @@ async def test_the_end_of_the_client_ends_a_wait_between_two_looks(service: Serv
         await waiting
 
 
-async def test_the_end_of_the_client_ends_a_look(service: Service, transport: Transport) -> None:
+async def test_closing_client_ends_poll_in_progress(service: Service, transport: Transport) -> None:
     service.script[GET] = Answer(until=asyncio.Event())
     calls = InFlightCalls()
     waiting = asyncio.create_task(watch(transport, calls=calls).run())
@@ -287,7 +277,7 @@ async def test_the_end_of_the_client_ends_a_look(service: Service, transport: Tr
     assert len(service.calls(GET)) == 1
 
 
-async def test_a_function_that_ends_the_client_ends_the_wait(service: Service, transport: Transport) -> None:
+async def test_on_update_may_close_client(service: Service, transport: Transport) -> None:
     service.script[GET] = job()
     calls = InFlightCalls()
     done: list[str] = []
@@ -302,7 +292,7 @@ async def test_a_function_that_ends_the_client_ends_the_wait(service: Service, t
     assert len(service.calls(GET)) == 1
 
 
-async def test_a_wait_that_is_cancelled_looks_no_more(service: Service, make: MakeTransport) -> None:
+async def test_cancelling_wait_ends_polling(service: Service, make: MakeTransport) -> None:
     service.script[GET] = job()
     clock = StoppedClock()
     waiting = asyncio.create_task(watch(make(clock=clock)).run())

@@ -1,4 +1,4 @@
-"""The calls for recordings: what goes out, what comes back, and what is refused."""
+"""Tests of the REST calls for recordings: requests, responses and errors."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -46,30 +46,30 @@ def recordings(service: Service) -> None:
     service.script[LIST] = Answer(body={"recordings": [LIVE, SUMMARY], "total": 2, "limit": 50, "offset": 0})
 
 
-async def test_a_recording_comes_with_its_urls(transport: Transport) -> None:
+async def test_recording_has_its_urls(transport: Transport) -> None:
     assert await get_recording(transport, "s-1") == Recording(**RECORDING)
 
 
-async def test_of_a_stream_that_is_still_on_there_is_nothing_yet(service: Service, transport: Transport) -> None:
+async def test_recording_of_running_stream_has_empty_fields(service: Service, transport: Transport) -> None:
     service.script[GET] = Answer(body={**dict.fromkeys(RECORDING), "stream_id": "s-1"})
     assert await get_recording(transport, "s-1") == Recording("s-1", None, None, None, None, None, None)
 
 
-async def test_a_page_of_recordings_is_asked_for_and_read(service: Service, transport: Transport) -> None:
+async def test_page_of_recordings_is_requested_and_read(service: Service, transport: Transport) -> None:
     service.script[f"{LIST}?limit=2&offset=4"] = Answer(body={"recordings": [], "total": 2, "limit": 2, "offset": 4})
     assert await list_recordings(transport, {"limit": 2, "offset": 4}) == StreamRecordingsListResponse((), 2, 2, 4)
     page = await list_recordings(transport, {})
     assert page.recordings == (StreamRecordingSummary(**LIVE), StreamRecordingSummary(**SUMMARY))
 
 
-async def test_an_id_with_anything_in_it_is_one_step_of_the_path(service: Service, transport: Transport) -> None:
+async def test_stream_id_is_quoted_as_one_path_segment(service: Service, transport: Transport) -> None:
     service.script["GET /recordings/a%2Fb%3F%23%20%C3%A9"] = Answer(body=RECORDING)
     assert (await get_recording(transport, "a/b?# é")).stream_id == "s-1"
 
 
-async def test_a_stream_that_left_no_recording_says_what_to_do(service: Service, transport: Transport) -> None:
+async def test_missing_recording_error_gives_advice(service: Service, transport: Transport) -> None:
     service.script[GET] = Answer(404, {"detail": "Recording not found"}, {"X-Request-Id": "r-1"})
-    with pytest.raises(OdysseyApiError, match=r"no recording of a stream s-1\..* list_stream_recordings\(\)") as caught:
+    with pytest.raises(OdysseyApiError, match=r"no recording of stream s-1\. .* list_stream_recordings\(\)") as caught:
         await get_recording(transport, "s-1")
     error = caught.value
     assert (error.code, error.status, error.detail, error.request_id) == (
@@ -94,25 +94,23 @@ async def test_a_stream_that_left_no_recording_says_what_to_do(service: Service,
         (LIST, {"total": True}, "total"),
     ],
 )
-async def test_a_wrong_answer_names_the_field(
+async def test_invalid_response_names_field(
     call: str, change: dict[str, Any], path: str, service: Service, transport: Transport
 ) -> None:
     service.change(call, change)
-    with pytest.raises(UnexpectedResponseError, match="The answer to GET /") as caught:
+    with pytest.raises(UnexpectedResponseError, match="Unexpected response to GET /") as caught:
         await CALLS[call](transport)
     assert caught.value.path == path
 
 
-async def test_a_whole_number_may_be_written_with_a_point(service: Service, transport: Transport) -> None:
+async def test_whole_number_may_have_decimal_point(service: Service, transport: Transport) -> None:
     service.script[GET] = Answer(body={**RECORDING, "frame_count": 180.0})
     frames = (await get_recording(transport, "s-1")).frame_count
     assert (frames, type(frames)) == (180, int)
 
 
 @pytest.mark.parametrize("call", [LIST, GET])
-async def test_both_calls_are_tried_again(
-    call: str, service: Service, transport: Transport, clock: VirtualClock
-) -> None:
+async def test_both_calls_are_retried(call: str, service: Service, transport: Transport, clock: VirtualClock) -> None:
     right = service.script[call]
     assert isinstance(right, Answer)
     service.script[call] = [Answer(503, {"detail": "x"}), Answer(raw=b""), Answer(502, b""), right]

@@ -1,4 +1,4 @@
-"""Trying again: which errors are worth it, after which wait, and what is said when it did not help."""
+"""Tests of retries: which errors are retried, after which delay, and the final error."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -39,14 +39,14 @@ def answered(status: int, wait: float | None = None) -> OdysseyApiError:
     return error
 
 
-# What may pass.
+# Temporary errors.
 
 
 @pytest.mark.parametrize(
     ("error", "passes"),
     [
         (ServiceUnreachableError("no answer"), True),
-        (ServiceUnreachableError("no such URL can be", retryable=False), False),
+        (ServiceUnreachableError("invalid URL", retryable=False), False),
         (answered(502), True),
         (answered(503), True),
         (answered(504), True),
@@ -68,9 +68,7 @@ def answered(status: int, wait: float | None = None) -> OdysseyApiError:
         (OdysseyConfigError("no key"), False),
     ],
 )
-def test_no_answer_a_busy_gateway_and_a_limit_that_says_when_may_pass_and_nothing_else(
-    error: OdysseyError, passes: bool
-) -> None:
+def test_only_temporary_errors_are_retried(error: OdysseyError, passes: bool) -> None:
     assert may_pass(error) is passes
     assert (policy().pause(error, 0) is not None) is passes
 
@@ -78,14 +76,14 @@ def test_no_answer_a_busy_gateway_and_a_limit_that_says_when_may_pass_and_nothin
 @pytest.mark.parametrize(
     ("said", "wait"), [(3, 3), (1.5, 1.5), (0, 0), (-5, 0), (10**400, 1e15), (float("inf"), 1e15), (None, None)]
 )
-def test_the_wait_that_a_service_asks_for_is_a_number_whatever_it_says(said: Any, wait: float | None) -> None:
+def test_requested_wait_is_limited_to_valid_numbers(said: Any, wait: float | None) -> None:
     assert asked_wait(RateLimitError("slow down", details={"retry_after_seconds": said})) == wait
 
 
-# How long to wait.
+# Delays.
 
 
-def test_by_default_three_retries_come_after_one_two_and_two_seconds() -> None:
+def test_default_delays_are_one_two_and_two_seconds() -> None:
     waits = [policy().pause(answered(503), retry) for retry in range(4)]
     assert waits == [1, 2, 2, None]
 
@@ -97,7 +95,7 @@ def test_by_default_three_retries_come_after_one_two_and_two_seconds() -> None:
     retry=st.integers(0, 10_000),
     where=st.floats(0, 1),
 )
-def test_a_wait_is_half_its_length_at_least_and_never_above_the_longest(
+def test_delay_grows_and_stays_within_its_bounds(
     initial: int, longer: int, multiplier: float, retry: int, where: float
 ) -> None:
     settings: dict[str, Any] = {
@@ -112,18 +110,18 @@ def test_a_wait_is_half_its_length_at_least_and_never_above_the_longest(
     assert full <= policy(**settings).delay(retry + 1)
 
 
-def test_chance_makes_a_wait_shorter_by_up_to_a_half() -> None:
+def test_delay_is_shortened_by_half_at_most() -> None:
     assert policy(lambda low, high: low).delay(0) == 0.5
     assert policy(lambda low, high: high).delay(0) == 1
 
 
-def test_a_service_that_asks_for_a_longer_wait_gets_it_and_one_that_asks_for_less_does_not() -> None:
+def test_requested_wait_is_minimum_delay() -> None:
     assert policy().pause(answered(503, wait=30), 0) == 30
     assert policy().pause(answered(503, wait=0.1), 0) == 1
     assert policy().pause(RateLimitError("", details={"retry_after_seconds": 7.5}), 2) == 7.5
 
 
-def test_a_wait_longer_than_the_setting_is_not_waited() -> None:
+def test_too_long_wait_is_not_retried() -> None:
     assert policy().pause(answered(503, wait=61), 0) is None
     assert policy(max_retry_after_s=61).pause(answered(503, wait=61), 0) == 61
     assert policy(max_retry_after_s=0).pause(answered(503, wait=1), 0) is None
@@ -148,21 +146,21 @@ def test_a_wait_longer_than_the_setting_is_not_waited() -> None:
         ({"Retry-After": "Wed, 99 Oct 2026 07:28:30 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
     ],
 )
-def test_retry_after_is_read_in_both_its_forms(headers: dict[str, str], seconds: float | None) -> None:
+def test_retry_after_is_read_as_seconds_or_date(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
 
 
 @given(st.text(), st.text())
-def test_any_retry_after_at_all_is_read_or_passed_over(said: str, date: str) -> None:
+def test_any_retry_after_is_read_or_ignored(said: str, date: str) -> None:
     wait = retry_after({"Retry-After": said, "Date": date})
     assert wait is None or wait >= 0
 
 
-# Trying.
+# Retrying.
 
 
 class Attempts:
-    """Fails as told, once for each error, then succeeds."""
+    """An attempt that raises the given errors in order and then succeeds."""
 
     def __init__(self, *errors: OdysseyError) -> None:
         self.errors = list(errors)
@@ -175,21 +173,21 @@ class Attempts:
         return "done"
 
 
-async def test_an_attempt_is_repeated_until_it_succeeds(clock: VirtualClock) -> None:
+async def test_attempt_is_repeated_until_it_succeeds(clock: VirtualClock) -> None:
     attempts = Attempts(answered(503), ServiceUnreachableError("gone"), answered(502, wait=9))
     assert await retrying(attempts, policy(), clock) == "done"
     assert attempts.made == 4
     assert clock.slept == [1, 2, 9]
 
 
-async def test_the_last_error_is_raised_and_says_how_often_it_was_tried(clock: VirtualClock) -> None:
+async def test_last_error_is_raised_with_number_of_attempts(clock: VirtualClock) -> None:
     attempts = Attempts(*[answered(503) for _ in range(3)], ServiceUnreachableError("the last"))
     with pytest.raises(ServiceUnreachableError, match="the last") as caught:
         await retrying(attempts, policy(), clock)
     assert caught.value.__notes__ == ["Tried 4 times."]
 
 
-async def test_an_error_that_will_not_pass_ends_it_at_once(clock: VirtualClock) -> None:
+async def test_permanent_error_is_raised_at_once(clock: VirtualClock) -> None:
     with pytest.raises(OdysseyApiError) as caught:
         await retrying(attempts := Attempts(answered(404)), policy(), clock)
     assert (attempts.made, clock.slept) == (1, [])
@@ -199,7 +197,7 @@ async def test_an_error_that_will_not_pass_ends_it_at_once(clock: VirtualClock) 
     assert caught.value.__notes__ == ["Tried 2 times."]
 
 
-async def test_a_wait_that_is_too_long_is_named_with_its_setting(clock: VirtualClock) -> None:
+async def test_note_names_too_long_wait_and_setting(clock: VirtualClock) -> None:
     with pytest.raises(OdysseyApiError) as caught:
         await retrying(Attempts(answered(503, wait=120)), policy(), clock)
     assert clock.slept == []
@@ -208,7 +206,7 @@ async def test_a_wait_that_is_too_long_is_named_with_its_setting(clock: VirtualC
     assert "max_retry_after_s=60" in note
 
 
-async def test_one_error_that_several_calls_raise_gets_its_note_once(clock: VirtualClock) -> None:
+async def test_shared_error_gets_its_note_once(clock: VirtualClock) -> None:
     shared = answered(503)
     for _ in range(2):
         with pytest.raises(OdysseyApiError):
@@ -216,13 +214,13 @@ async def test_one_error_that_several_calls_raise_gets_its_note_once(clock: Virt
     assert shared.__notes__ == ["Tried 4 times."]
 
 
-async def test_with_no_retries_a_call_is_made_once(clock: VirtualClock) -> None:
+async def test_zero_retries_make_one_attempt(clock: VirtualClock) -> None:
     with pytest.raises(OdysseyApiError):
         await retrying(attempts := Attempts(answered(503)), policy(request_max_retries=0), clock)
     assert attempts.made == 1
 
 
-async def test_what_is_no_error_of_this_package_is_no_reason_to_try_again(clock: VirtualClock) -> None:
+async def test_other_exceptions_are_not_retried(clock: VirtualClock) -> None:
     made = 0
 
     async def broken() -> None:
@@ -235,7 +233,7 @@ async def test_what_is_no_error_of_this_package_is_no_reason_to_try_again(clock:
     assert made == 1
 
 
-async def test_a_wait_that_is_cancelled_is_no_further_attempt() -> None:
+async def test_cancelling_delay_ends_attempts() -> None:
     waiting = asyncio.Event()
 
     class StoppedClock(VirtualClock):
@@ -259,7 +257,7 @@ def getting(transport: Any) -> Callable[[], Awaitable[Any]]:
     return lambda: transport.request("GET", "/thing")
 
 
-async def test_a_transport_tries_again_as_its_settings_and_the_service_say(
+async def test_transport_retries_by_settings_and_service_waits(
     service: Service, make: MakeTransport, clock: VirtualClock
 ) -> None:
     service.script[THING] = [
@@ -277,9 +275,7 @@ async def test_a_transport_tries_again_as_its_settings_and_the_service_say(
     assert len(clock.slept) == 5
 
 
-async def test_getting_the_access_token_is_tried_again_too(
-    service: Service, make: MakeTransport, clock: VirtualClock
-) -> None:
+async def test_access_token_request_is_retried(service: Service, make: MakeTransport, clock: VirtualClock) -> None:
     token = service.script["POST /auth/token"]
     assert isinstance(token, Answer)
     service.script["POST /auth/token"] = [Answer(503, {"detail": "Restarting"}), token]
@@ -289,7 +285,7 @@ async def test_getting_the_access_token_is_tried_again_too(
     assert len(service.calls("POST /auth/token")) == 2
 
 
-async def test_a_url_that_cannot_be_is_not_tried_twice(make: MakeTransport, clock: VirtualClock) -> None:
+async def test_invalid_url_is_not_retried(make: MakeTransport, clock: VirtualClock) -> None:
     transport = make(api_url="http://xn--ü")
     with pytest.raises(ServiceUnreachableError):
         await retrying(getting(transport), transport.retries, clock)

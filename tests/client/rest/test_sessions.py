@@ -1,4 +1,4 @@
-"""Opening a session: the two calls, the queue, and the vendor's words for giving up."""
+"""Tests of opening a session: the two REST calls, the queue, and its timeout."""
 
 import asyncio
 from typing import Any
@@ -41,7 +41,7 @@ def free(service: Service) -> None:
     service.script[TOKEN] = Answer(body={"session_token": "a.b.c", "expires_in": 600})
 
 
-async def test_a_session_is_requested_and_then_its_token(service: Service, transport: Transport) -> None:
+async def test_session_is_requested_and_then_its_token(service: Service, transport: Transport) -> None:
     credentials = await open_session(transport)
     assert credentials == ClientCredentials(
         "s-1", "wss://host/signaling", "a.b.c", 600, StreamerCapabilities(image_to_video=True)
@@ -50,12 +50,12 @@ async def test_a_session_is_requested_and_then_its_token(service: Service, trans
     assert service.calls(TOKEN)[0].body == {"session_id": "s-1"}
 
 
-async def test_latencies_go_with_the_request(service: Service, transport: Transport) -> None:
+async def test_latencies_are_sent_with_session_request(service: Service, transport: Transport) -> None:
     await open_session(transport, latencies={"eu": 12.5, "us": 9999.0})
     assert service.calls(REQUEST)[0].body == {"region_latencies": {"eu": 12.5, "us": 9999.0}}
 
 
-async def test_while_no_streamer_is_free_it_asks_once_a_second_and_says_so(
+async def test_request_repeats_every_second_while_queued(
     service: Service, transport: Transport, clock: VirtualClock
 ) -> None:
     service.script[REQUEST] = [FULL, FULL, FULL, Answer(body=SESSION)]
@@ -66,9 +66,7 @@ async def test_while_no_streamer_is_free_it_asks_once_a_second_and_says_so(
     assert heard == [(1, "All streamers are busy"), (2, "All streamers are busy"), (3, "All streamers are busy")]
 
 
-async def test_the_queue_times_out_with_the_vendors_words(
-    service: Service, make: MakeTransport, clock: VirtualClock
-) -> None:
+async def test_queue_timeout_has_vendors_message(service: Service, make: MakeTransport, clock: VirtualClock) -> None:
     service.script[REQUEST] = FULL
     with pytest.raises(QueueTimeoutError) as caught:
         await open_session(make(queue_timeout_s=2.5))
@@ -84,14 +82,16 @@ async def test_the_queue_times_out_with_the_vendors_words(
     assert service.calls(TOKEN) == []
 
 
-async def test_by_default_it_waits_thirty_seconds(service: Service, transport: Transport, clock: VirtualClock) -> None:
+async def test_default_queue_timeout_is_thirty_seconds(
+    service: Service, transport: Transport, clock: VirtualClock
+) -> None:
     service.script[REQUEST] = FULL
     with pytest.raises(QueueTimeoutError):
         await open_session(transport)
     assert sum(clock.slept) == 30
 
 
-async def test_who_does_not_queue_hears_at_once_that_there_are_no_sessions(
+async def test_busy_service_fails_at_once_without_queue(
     service: Service, make: MakeTransport, clock: VirtualClock
 ) -> None:
     service.script[REQUEST] = FULL
@@ -102,13 +102,13 @@ async def test_who_does_not_queue_hears_at_once_that_there_are_no_sessions(
     assert (clock.slept, heard, len(service.calls(REQUEST))) == ([], [], 1)
 
 
-async def test_a_limit_ends_the_wait_at_once(service: Service, transport: Transport) -> None:
+async def test_account_limit_ends_queue_at_once(service: Service, transport: Transport) -> None:
     service.script[REQUEST] = [FULL, Answer(429, {"detail": "Maximum concurrent sessions (5) reached"})]
     with pytest.raises(ConcurrentLimitReachedError, match=r"^Maximum concurrent sessions \(5\) reached$"):
         await open_session(transport)
 
 
-async def test_no_streamer_is_another_matter_than_no_token(service: Service, transport: Transport) -> None:
+async def test_503_for_token_is_no_queue_timeout(service: Service, transport: Transport) -> None:
     service.script[TOKEN] = RESTARTING
     with pytest.raises(OdysseyApiError, match="POST /sessions/token: HTTP 503"):
         await open_session(transport)
@@ -116,9 +116,7 @@ async def test_no_streamer_is_another_matter_than_no_token(service: Service, tra
 
 @pytest.mark.parametrize("trouble", [RESTARTING, HANG_UP], ids=["503", "no answer"])
 @pytest.mark.parametrize("call", [KEY, TOKEN])
-async def test_a_token_is_asked_for_again_where_that_may_help(
-    call: str, trouble: Answer, service: Service, transport: Transport
-) -> None:
+async def test_token_requests_are_retried(call: str, trouble: Answer, service: Service, transport: Transport) -> None:
     right = service.script[call]
     assert isinstance(right, Answer)
     service.script[call] = [trouble, trouble, right]
@@ -127,14 +125,14 @@ async def test_a_token_is_asked_for_again_where_that_may_help(
     assert (len(service.calls(call)), len(service.calls(REQUEST))) == (3, 1)
 
 
-async def test_a_session_is_not_asked_for_again_as_there_may_be_one(service: Service, transport: Transport) -> None:
+async def test_session_request_without_response_is_not_repeated(service: Service, transport: Transport) -> None:
     service.script[REQUEST] = HANG_UP
     with pytest.raises(ServiceUnreachableError):
         await Sessions(transport).open(lambda *_: None)
     assert len(service.calls(REQUEST)) == 1
 
 
-async def test_who_reconnects_asks_once_and_tries_again_by_itself(service: Service, transport: Transport) -> None:
+async def test_renewal_of_session_token_is_not_retried(service: Service, transport: Transport) -> None:
     credentials = await open_session(transport)
     service.script[TOKEN] = RESTARTING
     with pytest.raises(OdysseyApiError):
@@ -155,7 +153,7 @@ async def test_who_reconnects_asks_once_and_tries_again_by_itself(service: Servi
         (TOKEN, {"expires_in": -1}, "expires_in"),
     ],
 )
-async def test_a_wrong_answer_names_the_field(
+async def test_invalid_response_names_field(
     call: str, change: dict[str, Any], path: str, service: Service, transport: Transport
 ) -> None:
     service.change(call, change)
@@ -164,14 +162,12 @@ async def test_a_wrong_answer_names_the_field(
     assert caught.value.path == path
 
 
-async def test_a_service_that_does_not_say_what_it_can_do_takes_no_images(
-    service: Service, transport: Transport
-) -> None:
+async def test_missing_capabilities_mean_no_image_to_video(service: Service, transport: Transport) -> None:
     service.script[REQUEST] = Answer(body={name: SESSION[name] for name in SESSION if name != "capabilities"})
     assert not (await open_session(transport)).capabilities.image_to_video
 
 
-async def test_cancelled_in_the_queue_it_asks_no_more(service: Service, transport: Transport) -> None:
+async def test_cancelling_in_queue_ends_requests(service: Service, transport: Transport) -> None:
     service.script[REQUEST] = FULL
     queueing = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""The calls for simulation jobs: what goes out, what comes back, and the words of what is refused."""
+"""Tests of the REST calls for simulation jobs: requests, responses, errors and retries."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -81,16 +81,16 @@ def jobs(service: Service) -> None:
     service.script[CANCEL] = Answer(body={**INFO, "status": "cancelled"})
 
 
-# What goes out and comes back.
+# Requests and responses.
 
 
-async def test_a_job_is_made_from_what_is_given(service: Service, transport: Transport) -> None:
+async def test_create_job_sends_given_body(service: Service, transport: Transport) -> None:
     job = await create_job(transport, BODY)
     assert job == SimulationJob("job-1", SimulationJobStatus.PENDING, "normal", "2026-01-31T12:00:00Z", 1.5)
     assert service.calls(CREATE)[0].body == BODY
 
 
-async def test_a_job_comes_with_its_streams_and_what_became_of_them(transport: Transport) -> None:
+async def test_job_has_its_streams_and_their_results(transport: Transport) -> None:
     job = await get_job(transport, "job-1")
     assert job == SimulationJobDetail(
         job_id="job-1",
@@ -116,7 +116,7 @@ async def test_a_job_comes_with_its_streams_and_what_became_of_them(transport: T
     assert [stream.has_failed for stream in job.streams] == [False, True]
 
 
-async def test_a_page_of_jobs_is_asked_for_and_read(service: Service, transport: Transport) -> None:
+async def test_page_of_jobs_is_requested_and_read(service: Service, transport: Transport) -> None:
     call = f"{LIST}?status=failed&active=true&limit=5&offset=10"
     service.script[call] = Answer(body={"jobs": [INFO, INFO], "total": 2**53 - 1, "limit": 5, "offset": 10})
     page = await list_jobs(transport, {"status": "failed", "active": True, "limit": 5, "offset": 10})
@@ -125,11 +125,11 @@ async def test_a_page_of_jobs_is_asked_for_and_read(service: Service, transport:
     assert (await list_jobs(transport, {})).total == 7
 
 
-async def test_a_cancelled_job_comes_back(transport: Transport) -> None:
+async def test_cancel_returns_cancelled_job(transport: Transport) -> None:
     assert (await cancel_job(transport, "job-1")).status == "cancelled"
 
 
-async def test_what_the_service_leaves_out_is_none_where_it_may_be(service: Service, transport: Transport) -> None:
+async def test_missing_optional_fields_are_none(service: Service, transport: Transport) -> None:
     needed = {"job_id", "status", "priority", "created_at", "retry_count", "streams"}
     service.script[GET] = Answer(body={name: value for name, value in DETAIL.items() if name in needed})
     job = await get_job(transport, "job-1")
@@ -137,7 +137,7 @@ async def test_what_the_service_leaves_out_is_none_where_it_may_be(service: Serv
 
 
 @given(st.text(min_size=1, max_size=20))
-def test_an_id_is_one_step_of_the_path_whatever_is_in_it(job_id: str) -> None:
+def test_job_id_is_quoted_as_one_path_segment(job_id: str) -> None:
     path = _path(job_id)
     assert path.isascii()
     assert path.count("/") == 2
@@ -169,11 +169,11 @@ def test_an_id_is_one_step_of_the_path_whatever_is_in_it(job_id: str) -> None:
         (CANCEL, {"completed_at": 5}, "completed_at"),
     ],
 )
-async def test_a_wrong_answer_names_the_field(
+async def test_invalid_response_names_field(
     call: str, change: dict[str, Any], path: str, service: Service, transport: Transport
 ) -> None:
     service.change(call, change)
-    with pytest.raises(UnexpectedResponseError, match="The answer to ") as caught:
+    with pytest.raises(UnexpectedResponseError, match="Unexpected response to ") as caught:
         await CALLS[call](transport)
     assert caught.value.path == path
 
@@ -186,18 +186,18 @@ CALLS: dict[str, Callable[[Transport], Awaitable[object]]] = {
 }
 
 
-# What is refused.
+# Errors.
 
 
 @pytest.mark.parametrize("call", [GET, CANCEL])
 @pytest.mark.parametrize(
     ("status", "code", "advice"),
     [
-        (404, "job_not_found", r"no simulation job job-1\. Check the id: list_simulations\(\)"),
-        (403, "job_not_yours", r"another account's\. Use the API key that it was made with"),
+        (404, "job_not_found", r"no simulation job job-1\. Check the id with list_simulations\(\)"),
+        (403, "job_not_yours", r"belongs to another account\. Use the API key that created it"),
     ],
 )
-async def test_a_job_that_is_not_there_or_not_ones_own_is_told_apart(
+async def test_unknown_job_and_foreign_job_errors_differ(
     call: str, status: int, code: str, advice: str, service: Service, transport: Transport
 ) -> None:
     service.script[call] = Answer(status, {"detail": "why not"}, {"X-Request-Id": "r-1"})
@@ -208,7 +208,7 @@ async def test_a_job_that_is_not_there_or_not_ones_own_is_told_apart(
     assert not error.retryable
 
 
-async def test_a_job_that_cannot_be_cancelled_says_why(service: Service, transport: Transport) -> None:
+async def test_failed_cancellation_gives_reason(service: Service, transport: Transport) -> None:
     service.script[CANCEL] = Answer(400, {"detail": "Cannot cancel a job that is completed"})
     with pytest.raises(OdysseySimulationError, match="Cannot cancel a job that is completed") as caught:
         await cancel_job(transport, "job-1")
@@ -216,7 +216,7 @@ async def test_a_job_that_cannot_be_cancelled_says_why(service: Service, transpo
     assert service.calls(GET) == []
 
 
-async def test_a_bypass_without_the_privilege_is_told_what_to_do(service: Service, transport: Transport) -> None:
+async def test_bypass_without_privilege_gives_advice(service: Service, transport: Transport) -> None:
     service.script[CREATE] = Answer(403, {"detail": "requires the expansion bypass privilege"})
     with pytest.raises(OdysseySimulationError, match="Leave bypass_prompt_expansion out") as caught:
         await create_job(transport, {**BODY, "bypass_vlm_expansion": True})
@@ -225,9 +225,7 @@ async def test_a_bypass_without_the_privilege_is_told_what_to_do(service: Servic
         await create_job(transport, BODY)
 
 
-async def test_a_full_queue_is_a_usage_error_and_not_waited_out(
-    service: Service, transport: Transport, clock: VirtualClock
-) -> None:
+async def test_full_job_queue_is_not_retried(service: Service, transport: Transport, clock: VirtualClock) -> None:
     service.script[CREATE] = Answer(
         429, {"detail": {"error": "RATE_LIMITED", "message": "queue full", "details": {"retry_after_seconds": 1}}}
     )
@@ -237,7 +235,7 @@ async def test_a_full_queue_is_a_usage_error_and_not_waited_out(
     assert (len(service.calls(CREATE)), clock.slept) == (1, [])
 
 
-async def test_faults_that_the_service_finds_are_told_at_their_places(service: Service, transport: Transport) -> None:
+async def test_faults_found_by_service_have_their_paths(service: Service, transport: Transport) -> None:
     detail = [
         {"loc": ["body", "scripts", 1, 3, "interact", "prompt"], "msg": "expected text, got nothing", "type": "x"},
         {"loc": ["body"], "msg": "body: expected one", "type": "value_error"},
@@ -260,9 +258,7 @@ async def test_faults_that_the_service_finds_are_told_at_their_places(service: S
 @pytest.mark.parametrize(
     "detail", ["The script is bad", None, [], [3], [{"loc": []}], {"message": "The script is bad"}]
 )
-async def test_a_refused_script_is_a_script_error_whatever_the_service_says(
-    detail: object, service: Service, transport: Transport
-) -> None:
+async def test_any_rejected_script_raises_script_error(detail: object, service: Service, transport: Transport) -> None:
     service.script[CREATE] = Answer(422, {"detail": detail})
     with pytest.raises(ScriptError, match=r"^the request: (The script is bad|the service refuses it|.*3|.*loc)"):
         await create_job(transport, BODY)
@@ -275,7 +271,7 @@ json = st.recursive(
 
 
 @given(st.lists(st.fixed_dictionaries({}, optional={"loc": json, "msg": json, "type": json}) | json) | json)
-def test_any_422_at_all_gives_faults_that_can_be_read(detail: JSON) -> None:
+def test_any_422_gives_readable_faults(detail: JSON) -> None:
     error = Failure(CREATE, 422, detail, "r-1").error()
     assert isinstance(error, ScriptError)
     assert isinstance(error, ScriptError)
@@ -283,7 +279,7 @@ def test_any_422_at_all_gives_faults_that_can_be_read(detail: JSON) -> None:
     assert all(line.isprintable() for line in str(error).split("\n"))
 
 
-# What is sent twice, and what is not.
+# Retries.
 
 
 @pytest.mark.parametrize(
@@ -297,7 +293,7 @@ def test_any_422_at_all_gives_faults_that_can_be_read(detail: JSON) -> None:
         Answer(200, {"job_id": 5}),
     ],
 )
-async def test_a_job_is_never_sent_twice_and_the_error_says_where_to_look(
+async def test_create_is_sent_once_and_error_has_advice(
     answer: Answer, service: Service, transport: Transport, clock: VirtualClock
 ) -> None:
     service.script[CREATE] = answer
@@ -307,16 +303,14 @@ async def test_a_job_is_never_sent_twice_and_the_error_says_where_to_look(
     assert any("list_simulations()" in note for note in caught.value.__notes__)
 
 
-async def test_a_refusal_leaves_no_doubt_that_there_is_no_job(service: Service, transport: Transport) -> None:
+async def test_rejected_job_error_has_no_note(service: Service, transport: Transport) -> None:
     service.script[CREATE] = Answer(422, {"detail": "bad"})
     with pytest.raises(ScriptError) as caught:
         await create_job(transport, BODY)
     assert not hasattr(caught.value, "__notes__")
 
 
-async def test_getting_the_token_for_a_job_is_tried_again(
-    service: Service, transport: Transport, clock: VirtualClock
-) -> None:
+async def test_token_request_for_job_is_retried(service: Service, transport: Transport, clock: VirtualClock) -> None:
     token = service.script[TOKEN]
     assert isinstance(token, Answer)
     service.script[TOKEN] = [Answer(503, {"detail": "x"}), Answer(raw=b""), token]
@@ -324,9 +318,7 @@ async def test_getting_the_token_for_a_job_is_tried_again(
     assert (len(service.calls(TOKEN)), len(service.calls(CREATE)), len(clock.slept)) == (3, 1, 2)
 
 
-async def test_a_job_that_a_refused_token_kept_from_being_made_is_sent_with_a_new_one(
-    service: Service, transport: Transport
-) -> None:
+async def test_create_is_repeated_with_new_token_after_401(service: Service, transport: Transport) -> None:
     service.script[TOKEN] = [Answer(body={"access_token": f"access-{n}", "expires_in": 3600}) for n in (1, 2)]
     service.script[CREATE] = [Answer(401, {"detail": "expired"}), Answer(body=CREATED)]
     assert (await create_job(transport, BODY)).job_id == "job-1"
@@ -337,7 +329,7 @@ async def test_a_job_that_a_refused_token_kept_from_being_made_is_sent_with_a_ne
 
 
 @pytest.mark.parametrize("call", [LIST, GET, CANCEL])
-async def test_calls_that_may_be_made_twice_are_tried_again(
+async def test_list_get_and_cancel_are_retried(
     call: str, service: Service, transport: Transport, clock: VirtualClock
 ) -> None:
     right = service.script[call]
@@ -351,7 +343,7 @@ async def test_calls_that_may_be_made_twice_are_tried_again(
     assert caught.value.__notes__ == ["Tried 4 times."]
 
 
-async def test_a_cancelling_whose_first_try_worked_unheard_is_a_success(service: Service, transport: Transport) -> None:
+async def test_cancel_succeeds_if_lost_attempt_cancelled_job(service: Service, transport: Transport) -> None:
     service.script[CANCEL] = [Answer(raw=b""), Answer(400, {"detail": "Cannot cancel a job that is cancelled"})]
     service.script[GET] = Answer(body={**DETAIL, "status": "cancelled"})
     job = await cancel_job(transport, "job-1")
@@ -359,9 +351,7 @@ async def test_a_cancelling_whose_first_try_worked_unheard_is_a_success(service:
     assert (job.job_id, job.status) == ("job-1", "cancelled")
 
 
-async def test_a_cancelling_that_came_too_late_on_its_second_try_is_still_too_late(
-    service: Service, transport: Transport
-) -> None:
+async def test_cancel_fails_if_job_ended_before_retry(service: Service, transport: Transport) -> None:
     service.script[CANCEL] = [Answer(raw=b""), Answer(400, {"detail": "Cannot cancel a job that is failed"})]
     with pytest.raises(OdysseySimulationError, match="Cannot cancel a job that is failed") as caught:
         await cancel_job(transport, "job-1")

@@ -1,4 +1,4 @@
-"""Telemetry: in batches, in the background, without anything private, and never in the way."""
+"""Tests of telemetry: batches, background sending, private data, and failures."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ def accepted(service: Service) -> None:
     service.script[TELEMETRY] = Answer(204, b"")
 
 
-async def test_an_event_says_what_when_who_and_which_session(service: Service, transport: Transport) -> None:
+async def test_event_has_name_time_client_and_session(service: Service, transport: Transport) -> None:
     telemetry = Telemetry(transport)
     telemetry.record("connected", session_id="s-1", duration_ms=140, codec="H264")
     await telemetry.aclose()
@@ -43,7 +43,7 @@ async def test_an_event_says_what_when_who_and_which_session(service: Service, t
     }
 
 
-async def test_events_go_together_and_by_themselves(
+async def test_events_are_sent_in_batches_in_background(
     service: Service, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "GATHER_S", 0.01)
@@ -55,21 +55,21 @@ async def test_events_go_together_and_by_themselves(
     await telemetry.aclose()
 
 
-async def test_whoever_opts_out_sends_nothing(service: Service, make: MakeTransport) -> None:
+async def test_disabled_telemetry_sends_nothing(service: Service, make: MakeTransport) -> None:
     telemetry = Telemetry(make(telemetry=False))
     telemetry.record("connected")
     await telemetry.aclose()
     assert service.asked == []
 
 
-async def test_it_never_asks_for_a_token_of_its_own(service: Service, transport: Transport) -> None:
+async def test_telemetry_never_requests_token(service: Service, transport: Transport) -> None:
     telemetry = Telemetry(transport)
     telemetry.record("failed")
     await telemetry.aclose()
     assert [asked.call for asked in service.asked] == [TELEMETRY]
 
 
-async def test_prompts_images_keys_and_what_is_no_number_stay_here(service: Service, transport: Transport) -> None:
+async def test_private_or_invalid_fields_are_not_sent(service: Service, transport: Transport) -> None:
     telemetry = Telemetry(transport)
     telemetry.record(
         "event",
@@ -88,7 +88,7 @@ async def test_prompts_images_keys_and_what_is_no_number_stay_here(service: Serv
     assert set(event) == {"name", "timestamp_ms", "client", "client_version", "name_of_state", "yes"}
 
 
-async def test_a_failure_is_told_to_the_debug_log_only(
+async def test_failure_is_logged_at_debug_level(
     service: Service, transport: Transport, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "odyssey_client")
@@ -99,7 +99,7 @@ async def test_a_failure_is_told_to_the_debug_log_only(
     assert "telemetry: 1 events lost: POST /telemetry: HTTP 500 Internal Server Error: no room" in caplog.text
 
 
-async def test_the_oldest_events_go_when_too_many_wait(service: Service, transport: Transport) -> None:
+async def test_full_queue_drops_oldest_events(service: Service, transport: Transport) -> None:
     telemetry = Telemetry(transport)
     for number in range(module.QUEUE_LIMIT + 10):
         telemetry.record("step", number=number)
@@ -108,7 +108,7 @@ async def test_the_oldest_events_go_when_too_many_wait(service: Service, transpo
     assert sent == list(range(10, module.QUEUE_LIMIT + 10))
 
 
-async def test_closing_waits_half_a_second_at_most_for_a_service_that_hangs(
+async def test_close_does_not_wait_for_hanging_service(
     service: Service, transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FLUSH_LIMIT_S", 0.05)
@@ -122,7 +122,7 @@ async def test_closing_waits_half_a_second_at_most_for_a_service_that_hangs(
     assert not senders()
 
 
-async def test_closing_can_be_cancelled_and_still_leaves_no_task(service: Service, transport: Transport) -> None:
+async def test_cancelled_close_leaves_no_task(service: Service, transport: Transport) -> None:
     service.script[TELEMETRY] = Answer(until=asyncio.Event())
     telemetry = Telemetry(transport)
     telemetry.record("connected")
@@ -134,7 +134,7 @@ async def test_closing_can_be_cancelled_and_still_leaves_no_task(service: Servic
     assert not senders()
 
 
-async def test_it_can_be_used_again_after_closing(service: Service, transport: Transport) -> None:
+async def test_telemetry_can_be_used_after_close(service: Service, transport: Transport) -> None:
     telemetry = Telemetry(transport)
     for name in ("first", "second"):
         telemetry.record(name)
@@ -156,9 +156,7 @@ def no_loop_telemetry() -> Telemetry:
     st.none() | st.text(),
     st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.floats() | st.text()),
 )
-def test_recording_raises_nothing_whatever_it_is_given(
-    name: str, session_id: str | None, fields: dict[str, bool | float | str | None]
-) -> None:
+def test_record_never_raises(name: str, session_id: str | None, fields: dict[str, bool | float | str | None]) -> None:
     for taken in ("self", "name", "session_id"):
         fields.pop(taken, None)
     no_loop_telemetry().record(name, session_id=session_id, **fields)

@@ -1,4 +1,4 @@
-"""Calls over real sockets: what is sent, what comes back, and what is raised when it does not."""
+"""Tests of the HTTP transport over real sockets: requests, responses, tokens and errors."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from odyssey_client.rest.transport import Transport
 from .conftest import API_KEY, Answer, MakeTransport, Service
 
 
-async def test_a_call_sends_json_the_bearer_and_a_request_id(service: Service, transport: Transport) -> None:
+async def test_request_has_json_bearer_token_and_request_id(service: Service, transport: Transport) -> None:
     service.script["POST /things?limit=5"] = Answer(body={"ok": True})
     assert await transport.request("POST", "/things", json={"a": "é"}, params={"limit": 5}) == {"ok": True}
     asked = service.calls("POST /things?limit=5")[0]
@@ -31,13 +31,13 @@ async def test_a_call_sends_json_the_bearer_and_a_request_id(service: Service, t
     assert service.calls("POST /auth/token")[0].body == {"api_key": API_KEY}
 
 
-async def test_a_call_without_credentials_sends_none(service: Service, make: MakeTransport) -> None:
+async def test_call_without_auth_sends_no_token(service: Service, make: MakeTransport) -> None:
     service.script["GET /open"] = Answer(body=[1])
     assert await make(api_key=None).request("GET", "/open", auth="none") == [1]
     assert "authorization" not in service.asked[0].headers
 
 
-async def test_an_optional_bearer_is_sent_only_if_there_is_one(service: Service, transport: Transport) -> None:
+async def test_optional_token_is_sent_only_if_present(service: Service, transport: Transport) -> None:
     service.script["GET /open"] = Answer(body=1)
     await transport.request("GET", "/open", auth="optional")
     await transport.authenticate()
@@ -45,19 +45,19 @@ async def test_an_optional_bearer_is_sent_only_if_there_is_one(service: Service,
     assert ["authorization" in asked.headers for asked in service.calls("GET /open")] == [False, True]
 
 
-async def test_a_client_without_a_key_asks_nobody_for_a_token(service: Service, make: MakeTransport) -> None:
+async def test_client_without_api_key_requests_no_token(service: Service, make: MakeTransport) -> None:
     with pytest.raises(OdysseyConfigError, match="api_key is required"):
         await make(api_key=None).request("GET", "/things")
     assert service.asked == []
 
 
-async def test_an_empty_success_is_none(service: Service, transport: Transport) -> None:
+async def test_empty_response_body_is_none(service: Service, transport: Transport) -> None:
     service.script["DELETE /thing"] = Answer(200, b"")
     assert await transport.request("DELETE", "/thing") is None
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"\xff\xfe\xff", b"[" * 100_000, b'{"a": 1', b"\0"])
-async def test_a_success_that_is_not_json_is_an_error_that_says_so(
+async def test_success_without_json_raises_unexpected_response(
     body: bytes, service: Service, transport: Transport
 ) -> None:
     service.script["GET /thing"] = Answer(200, body, {"Content-Type": "text/html", "X-Request-Id": "r-7"})
@@ -68,9 +68,7 @@ async def test_a_success_that_is_not_json_is_an_error_that_says_so(
     assert (e.value.expected, e.value.got, e.value.status, e.value.request_id) == ("JSON", "text/html", 200, "r-7")
 
 
-async def test_an_error_carries_status_detail_and_the_services_request_id(
-    service: Service, transport: Transport
-) -> None:
+async def test_error_has_status_detail_and_request_id(service: Service, transport: Transport) -> None:
     service.script["GET /thing"] = Answer(404, {"detail": "Thing not found"}, {"X-Request-Id": "r-8"})
     with pytest.raises(OdysseyApiError) as caught:
         await transport.request("GET", "/thing")
@@ -79,9 +77,7 @@ async def test_an_error_carries_status_detail_and_the_services_request_id(
     assert (error.status, error.detail, error.request_id, error.retryable) == (404, "Thing not found", "r-8", False)
 
 
-async def test_without_one_from_the_service_the_request_id_is_the_one_sent(
-    service: Service, transport: Transport
-) -> None:
+async def test_request_id_defaults_to_sent_one(service: Service, transport: Transport) -> None:
     service.script["GET /thing"] = Answer(500, {"detail": "x"})
     with pytest.raises(OdysseyApiError) as caught:
         await transport.request("GET", "/thing")
@@ -89,7 +85,7 @@ async def test_without_one_from_the_service_the_request_id_is_the_one_sent(
     assert caught.value.retryable
 
 
-async def test_a_refused_token_is_renewed_once(service: Service, transport: Transport) -> None:
+async def test_rejected_token_is_renewed_once(service: Service, transport: Transport) -> None:
     service.script["POST /auth/token"] = [
         Answer(body={"access_token": f"access-{n}", "expires_in": 3600}) for n in (1, 2)
     ]
@@ -101,17 +97,15 @@ async def test_a_refused_token_is_renewed_once(service: Service, transport: Tran
     ]
 
 
-async def test_a_token_refused_twice_is_an_auth_error_and_no_endless_loop(
-    service: Service, transport: Transport
-) -> None:
+async def test_token_rejected_twice_raises_auth_error(service: Service, transport: Transport) -> None:
     service.script["GET /thing"] = Answer(401, {"detail": "Unknown token access-1"})
-    with pytest.raises(OdysseyAuthError, match="does not accept the access token") as caught:
+    with pytest.raises(OdysseyAuthError, match="rejected the access token") as caught:
         await transport.request("GET", "/thing")
     assert len(service.calls("GET /thing")) == 2
     assert caught.value.detail == "Unknown token ***"
 
 
-async def test_ten_calls_whose_token_is_refused_at_once_renew_it_once(service: Service, transport: Transport) -> None:
+async def test_concurrent_calls_share_one_token_renewal(service: Service, transport: Transport) -> None:
     async def thing(asked: Any) -> Answer:
         return Answer(body=1) if asked.headers["authorization"] == "Bearer access-2" else Answer(401, {"detail": "x"})
 
@@ -124,7 +118,7 @@ async def test_ten_calls_whose_token_is_refused_at_once_renew_it_once(service: S
     assert len(service.calls("POST /auth/token")) == 2
 
 
-async def test_no_answer_within_the_limit_names_url_limit_and_setting(service: Service, make: MakeTransport) -> None:
+async def test_timeout_error_names_url_limit_and_setting(service: Service, make: MakeTransport) -> None:
     service.script["GET /slow"] = Answer(until=asyncio.Event())
     with pytest.raises(ServiceUnreachableError, match=rf"{service.url}/slow .* within 0\.05 s.*request_timeout_s") as e:
         await make(request_timeout_s=0.05).request("GET", "/slow", auth="none")
@@ -132,7 +126,7 @@ async def test_no_answer_within_the_limit_names_url_limit_and_setting(service: S
     assert e.value.retryable
 
 
-async def test_a_call_may_have_a_limit_of_its_own(service: Service, transport: Transport) -> None:
+async def test_call_can_set_its_own_timeout(service: Service, transport: Transport) -> None:
     service.script["GET /slow"] = Answer(until=asyncio.Event())
     with pytest.raises(ServiceUnreachableError, match=r"within 0\.02 s"):
         await transport.request("GET", "/slow", auth="none", timeout=0.02)
@@ -147,7 +141,7 @@ def unused_port() -> int:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_a_refused_connection_names_the_url(host: str, make: MakeTransport) -> None:
+async def test_refused_connection_error_names_url(host: str, make: MakeTransport) -> None:
     url = f"http://{host}:{unused_port()}"
     with pytest.raises(ServiceUnreachableError, match=f"GET {url}/thing got no answer: .+ Check the URL") as caught:
         await make(api_url=url).request("GET", "/thing", auth="none")
@@ -158,7 +152,7 @@ async def test_a_refused_connection_names_the_url(host: str, make: MakeTransport
 @pytest.mark.parametrize(
     "url", ["http://" + "a" * 70 + ".localhost", "http://.localhost", "http://a b", "http://xn--ü"]
 )
-async def test_a_host_that_cannot_be_is_no_crash(url: str, make: MakeTransport) -> None:
+async def test_invalid_host_raises_service_unreachable(url: str, make: MakeTransport) -> None:
     with pytest.raises(ServiceUnreachableError, match="got no answer"):
         await make(api_url=url).request("GET", "/thing", auth="none")
 
@@ -172,7 +166,7 @@ async def test_a_host_that_cannot_be_is_no_crash(url: str, make: MakeTransport) 
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
     ],
 )
-async def test_an_answer_that_is_no_http_or_breaks_off_is_no_answer(
+async def test_invalid_or_truncated_http_raises_service_unreachable(
     raw: bytes, service: Service, transport: Transport
 ) -> None:
     service.script["GET /thing"] = Answer(raw=raw)
@@ -180,16 +174,14 @@ async def test_an_answer_that_is_no_http_or_breaks_off_is_no_answer(
         await transport.request("GET", "/thing", auth="none")
 
 
-async def test_redirects_are_not_followed_with_a_key_in_hand(service: Service, transport: Transport) -> None:
+async def test_redirect_of_token_request_is_not_followed(service: Service, transport: Transport) -> None:
     service.script["POST /auth/token"] = Answer(307, b"", {"Location": f"{service.url}/elsewhere"})
     with pytest.raises(OdysseyApiError, match="HTTP 307 Temporary Redirect"):
         await transport.authenticate()
     assert service.calls("POST /elsewhere") == []
 
 
-async def test_connections_are_kept_for_the_next_call_and_closed_with_the_transport(
-    service: Service, transport: Transport
-) -> None:
+async def test_connections_are_kept_until_transport_is_closed(service: Service, transport: Transport) -> None:
     service.script["GET /thing"] = Answer(body=1)
     for _ in range(3):
         await transport.request("GET", "/thing")
@@ -200,7 +192,7 @@ async def test_connections_are_kept_for_the_next_call_and_closed_with_the_transp
     assert service.opened == 2
 
 
-async def test_closing_under_a_call_ends_it_with_a_typed_error(service: Service, transport: Transport) -> None:
+async def test_close_during_call_raises_service_unreachable(service: Service, transport: Transport) -> None:
     service.script["GET /slow"] = Answer(until=asyncio.Event())
     call = asyncio.create_task(transport.request("GET", "/slow"))
     await service.until_asked("GET /slow")
@@ -209,7 +201,7 @@ async def test_closing_under_a_call_ends_it_with_a_typed_error(service: Service,
         await call
 
 
-async def test_the_log_tells_calls_apart_and_holds_no_secret(
+async def test_log_has_request_id_and_no_secrets(
     service: Service, transport: Transport, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -221,7 +213,7 @@ async def test_the_log_tells_calls_apart_and_holds_no_secret(
     assert "access-1" not in caplog.text
 
 
-async def test_a_ping_takes_any_2xx_and_sends_no_credentials(service: Service, transport: Transport) -> None:
+async def test_ping_accepts_2xx_and_sends_no_token(service: Service, transport: Transport) -> None:
     service.script["GET /ping"] = [Answer(204, b""), Answer(503, b"")]
     await transport.authenticate()
     assert await transport.ping(f"{service.url}/ping")

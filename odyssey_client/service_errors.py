@@ -1,12 +1,11 @@
 """Table of the errors that the service reports and the exceptions that the client raises for them.
 
-The errors are described in protocol.md, sections 2 to 5 and 9. In `ROWS`, a row for one call takes precedence over a
-row for every call, and a row for one value over a row for `ANY`. Texts that the vendor documents are used word for
-word.
+protocol.md describes the errors in sections 2 to 5 and 9. In `ROWS`, a row for one call takes precedence over a row for
+every call, and a row for one value over a row for `ANY`. Texts that the vendor documents are used word for word.
 
-Placeholders in the texts are names that the caller passes, and three others. ``{call}`` is the HTTP method and path.
-``{why}`` is the message of the service in parentheses, and ``{says}`` is the same message as a sentence; both are empty
-if the service sent no message.
+The texts contain placeholders. Most are names that the caller passes, such as ``{job_id}``. ``{call}`` is the HTTP
+method and path. ``{why}`` is the message of the service in parentheses, and ``{says}`` is the same message as a
+sentence; both are empty if the service sent no message.
 """
 
 from __future__ import annotations

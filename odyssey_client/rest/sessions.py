@@ -63,7 +63,7 @@ class Sessions:
 async def open_session(
     transport: Transport, *, latencies: Mapping[str, float] | None = None, on_queued: OnQueued | None = None
 ) -> ClientCredentials:
-    """Request a session, waiting at most ``AdvancedConfig.queue_timeout_s`` for a free streamer, and its token.
+    """Request a session and its token; wait at most ``AdvancedConfig.queue_timeout_s`` for a free streamer.
 
     Args:
         transport: The transport to the service.

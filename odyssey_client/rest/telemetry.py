@@ -42,10 +42,10 @@ class Telemetry:
         self._hurry = asyncio.Event()
 
     def record(self, name: str, *, session_id: str | None = None, **fields: bool | float | str | None) -> None:
-        """Queue an event, without waiting and without raising. Without a running event loop, the event is dropped.
+        """Queue an event. This method returns at once and never raises.
 
         Fields can be finite numbers, booleans and single words; fields with other values are left out. When the queue
-        is full, the oldest event is dropped.
+        is full, the oldest event is dropped. Without a running event loop, the new event is dropped.
         """
         if not self._enabled:
             return

@@ -1,4 +1,4 @@
-"""What is wrong with a call for simulations or recordings is told before anything is sent."""
+"""Tests of invalid arguments of calls for simulations and recordings: the client sends no request."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -54,7 +54,7 @@ def asked(mock: MockOdyssey) -> list[str]:
         (lambda c: c.wait_for_simulation("job", on_update="print"), "on_update must be a function or None, got str"),
     ],
 )
-async def test_an_argument_that_cannot_be_used_is_named(
+async def test_invalid_argument_is_rejected_before_sending(
     call: Callable[[Any], Awaitable[object]], message: str, odyssey_mock: MockOdyssey, odyssey_client: Odyssey
 ) -> None:
     with pytest.raises(OdysseyConfigError, match=message):
@@ -62,7 +62,7 @@ async def test_an_argument_that_cannot_be_used_is_named(
     assert asked(odyssey_mock) == []
 
 
-async def test_a_wrong_script_is_told_whole(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_invalid_script_error_lists_every_fault(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     with pytest.raises(ScriptError) as caught:
         await odyssey_client.simulate(scripts=[ENTRIES, [{"timestamp_ms": 5, "interact": {}}]])
     assert {fault.path for fault in caught.value.faults} >= {
@@ -78,7 +78,7 @@ async def test_a_wrong_script_is_told_whole(odyssey_mock: MockOdyssey, odyssey_c
     assert asked(odyssey_mock) == []
 
 
-async def test_a_client_without_a_key_is_told_that_it_needs_one(odyssey_mock: MockOdyssey) -> None:
+async def test_keyless_client_cannot_make_rest_calls(odyssey_mock: MockOdyssey) -> None:
     async with Odyssey.keyless() as client:
         calls: list[Callable[[], Awaitable[object]]] = [
             lambda: client.simulate(script=ENTRIES),
@@ -97,7 +97,7 @@ async def test_a_client_without_a_key_is_told_that_it_needs_one(odyssey_mock: Mo
     assert asked(odyssey_mock) == []
 
 
-async def test_a_key_that_is_refused_is_told_in_the_vendors_words(odyssey_mock: MockOdyssey) -> None:
+async def test_refused_key_raises_the_vendors_message(odyssey_mock: MockOdyssey) -> None:
     async with Odyssey("ody_invalid_key", api_url=odyssey_mock.url) as client:
         with pytest.raises(OdysseyAuthError, match=r"^Invalid API key$"):
             await client.simulate(script=ENTRIES)

@@ -1,4 +1,4 @@
-"""`disconnect` while others use the client: what was begun before ends with it, what is begun meanwhile goes on."""
+"""Tests of `disconnect` during other calls: earlier calls end, and calls that begin meanwhile continue."""
 
 import asyncio
 
@@ -9,11 +9,11 @@ from odyssey_client.system import SystemClock
 from odyssey_mock import MockOdyssey
 
 GOES_ON_S = 0.2
-"""How long the service takes for an answer, while all else happens."""
+"""Seconds by which the service delays its response, so that the call outlasts `disconnect`."""
 
 
 class Leaving:
-    """A client with a call that takes its time to clean up after itself, and a `disconnect` that waits for that."""
+    """A client with a call whose cleanup blocks, so that `disconnect` has to wait."""
 
     def __init__(self, client: Odyssey) -> None:
         self.may_end = asyncio.Event()
@@ -22,7 +22,7 @@ class Leaving:
         self._call = asyncio.create_task(self._take_time())
 
     async def begin(self) -> asyncio.Task[None]:
-        """Let the call wait, and disconnect; return once nothing but the call is waited for."""
+        """Start the call and `disconnect`; return once `disconnect` waits only for the cleanup of the call."""
         await turns()
         leaving = asyncio.create_task(self._client.disconnect())
         await self._is_told.wait()
@@ -44,7 +44,7 @@ class Leaving:
 
 
 @pytest.mark.odyssey(faults=[{"at": "rest.simulations.list", "do": "delay", "seconds": GOES_ON_S}])
-async def test_a_call_that_is_begun_meanwhile_goes_on(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_call_begun_while_disconnecting_continues(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     slow = Leaving(odyssey_client)
     disconnecting = await slow.begin()
     listing = asyncio.create_task(odyssey_client.list_simulations())
@@ -54,10 +54,10 @@ async def test_a_call_that_is_begun_meanwhile_goes_on(odyssey_mock: MockOdyssey,
     await slow.call_ended()
     assert (await listing).total == 0
     asked = [entry.name for entry in odyssey_mock.journal.find("rest")]
-    assert asked == ["POST /auth/token", "GET /simulation-jobs"], "and its request was not made twice"
+    assert asked == ["POST /auth/token", "GET /simulation-jobs"], "expected the list to be requested once"
 
 
-async def test_two_at_once_return_when_all_has_ended(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_concurrent_disconnects_wait_for_every_call(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     slow = Leaving(odyssey_client)
     first = await slow.begin()
     second = asyncio.create_task(odyssey_client.disconnect())
@@ -68,9 +68,9 @@ async def test_two_at_once_return_when_all_has_ended(odyssey_mock: MockOdyssey, 
     await slow.call_ended()
 
 
-async def test_cancelled_while_a_call_ends_it_leaves_no_task(odyssey_mock: MockOdyssey) -> None:
+async def test_cancelled_disconnect_leaves_no_telemetry_task(odyssey_mock: MockOdyssey) -> None:
     client = Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url)
-    await client.connect()  # which the service is told of a second later
+    await client.connect()  # telemetry reports it a second later
     assert senders()
     slow = Leaving(client)
     disconnecting = await slow.begin()
@@ -83,7 +83,7 @@ async def test_cancelled_while_a_call_ends_it_leaves_no_task(odyssey_mock: MockO
     assert client.current_status == "disconnected"
 
 
-async def test_credentials_that_are_asked_for_end_with_their_client(odyssey_mock: MockOdyssey) -> None:
+async def test_disconnect_ends_pending_request_for_credentials(odyssey_mock: MockOdyssey) -> None:
     client = Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url)
     asking = asyncio.create_task(client.create_client_credentials())
     await odyssey_mock.wait_for("rest", "POST /auth/token")
@@ -97,6 +97,6 @@ def senders() -> list[asyncio.Task[object]]:
 
 
 async def turns(number: int = 5) -> None:
-    """Let the others run."""
+    """Let other tasks run."""
     for _ in range(number):
         await SystemClock().sleep(0)

@@ -1,4 +1,4 @@
-"""One client over several event loops, and a process that ends without having closed it."""
+"""Tests of one client in several event loops, and of a process that exits without closing its client."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ async def leave_reconnecting():
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[list[str]]:
-    """URL and key of a mock in a process of its own."""
+    """Return the URL and API key of a mock server in another process."""
     with served() as (_, ready):
         yield [ready["url"], ready["api_key"]]
 
@@ -53,13 +53,13 @@ def elsewhere() -> Iterator[list[str]]:
     ],
     ids=["closed each time", "credentials", "not closed", "closed by another", "not closed while reconnecting"],
 )
-def test_a_client_serves_one_event_loop_after_the_other(code: str, elsewhere: list[str]) -> None:
+def test_client_works_in_consecutive_event_loops(code: str, elsewhere: list[str]) -> None:
     done = run(code, elsewhere)
     assert done.returncode == 0, done.stderr
-    assert "Runtime" not in done.stderr, "neither RuntimeError nor RuntimeWarning"
+    assert "Runtime" not in done.stderr, "expected no RuntimeError and no RuntimeWarning"
 
 
-def test_a_process_ends_though_nobody_closed_the_client_and_its_loop_just_stopped(elsewhere: list[str]) -> None:
+def test_process_exits_with_unclosed_client_and_event_loop(elsewhere: list[str]) -> None:
     assert run("asyncio.new_event_loop().run_until_complete(client.connect())", elsewhere).returncode == 0
 
 

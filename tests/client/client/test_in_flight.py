@@ -1,4 +1,4 @@
-"""Calls that end with their client: what they wait for is cut off, what their user does is not."""
+"""Tests of `InFlightCalls`: the end of the client cancels waiting steps, but not code between the steps."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from odyssey_client.errors import ConnectionClosedError
 from odyssey_client.system import SystemClock
 
 
-async def test_a_step_that_waits_is_cut_off_with_an_error_that_names_the_call() -> None:
+async def test_end_cancels_waiting_step_and_names_call() -> None:
     calls = InFlightCalls()
     waiting = [asyncio.create_task(wait_forever(calls.begin(name))) for name in ("simulate", "get_recording")]
     await turns()
@@ -20,7 +20,7 @@ async def test_a_step_that_waits_is_cut_off_with_an_error_that_names_the_call() 
             await task
 
 
-async def test_the_end_waits_until_a_step_has_cleaned_up() -> None:
+async def test_end_waits_for_cleanup_of_step() -> None:
     calls, cleaned = InFlightCalls(), asyncio.Event()
 
     async def step() -> None:
@@ -39,21 +39,21 @@ async def test_the_end_waits_until_a_step_has_cleaned_up() -> None:
         await task
 
 
-async def test_two_ends_at_once_both_wait_until_a_step_has_cleaned_up() -> None:
+async def test_concurrent_ends_both_wait_for_cleanup() -> None:
     calls, may_leave = InFlightCalls(), asyncio.Event()
     step = asyncio.create_task(clean_up_slowly(calls, may_leave))
     await turns()
     ends = [asyncio.create_task(calls.end()) for _ in range(2)]
     await turns()
     assert not any(end.done() for end in ends)
-    assert not calls.are_waiting, "what was told to end is nothing that began later"
+    assert not calls.are_waiting, "expected are_waiting to ignore a step that was told to end"
     may_leave.set()
     await asyncio.gather(*ends)
     with pytest.raises(ConnectionClosedError):
         await step
 
 
-async def test_a_step_that_ends_its_client_as_it_is_ended_does_not_wait_for_itself() -> None:
+async def test_end_in_cleanup_of_ended_step_returns() -> None:
     calls = InFlightCalls()
 
     async def step() -> None:
@@ -71,7 +71,7 @@ async def test_a_step_that_ends_its_client_as_it_is_ended_does_not_wait_for_itse
             await task
 
 
-async def test_between_two_steps_a_call_goes_on_and_ends_at_the_next() -> None:
+async def test_call_ended_between_steps_fails_at_next_step() -> None:
     calls = InFlightCalls()
     call = calls.begin("wait_for_simulation")
     async with call.step():
@@ -80,10 +80,10 @@ async def test_between_two_steps_a_call_goes_on_and_ends_at_the_next() -> None:
     await turns()
     with pytest.raises(ConnectionClosedError, match="wait_for_simulation"):
         async with call.step():
-            pytest.fail("it may not begin")
+            pytest.fail("expected the step to fail before its body")
 
 
-async def test_calls_that_begin_after_an_end_go_on() -> None:
+async def test_call_begun_after_end_is_not_affected() -> None:
     calls = InFlightCalls()
     await calls.end()
     await calls.end()
@@ -91,7 +91,7 @@ async def test_calls_that_begin_after_an_end_go_on() -> None:
         await turns()
 
 
-async def test_what_a_step_raises_and_returns_passes_through_time_outs_too() -> None:
+async def test_exceptions_of_a_step_propagate_unchanged() -> None:
     calls = InFlightCalls()
     for error in (ZeroDivisionError, TimeoutError, asyncio.CancelledError):
         with pytest.raises(error):
@@ -100,7 +100,7 @@ async def test_what_a_step_raises_and_returns_passes_through_time_outs_too() -> 
     assert not calls.are_waiting
 
 
-async def test_a_step_that_is_cancelled_is_cancelled_and_not_closed() -> None:
+async def test_cancelled_step_raises_cancelled_error() -> None:
     calls = InFlightCalls()
     task = asyncio.create_task(wait_forever(calls.begin("simulate")))
     await turns()
@@ -110,7 +110,7 @@ async def test_a_step_that_is_cancelled_is_cancelled_and_not_closed() -> None:
     assert not calls.are_waiting
 
 
-async def test_a_step_is_known_while_it_lasts() -> None:
+async def test_are_waiting_is_true_only_during_step() -> None:
     calls = InFlightCalls()
     seen = [calls.are_waiting]
     async with calls.begin("simulate").step():
@@ -119,7 +119,7 @@ async def test_a_step_is_known_while_it_lasts() -> None:
     assert seen == [False, True, False]
 
 
-async def test_a_step_that_ends_its_client_itself_ends_with_it() -> None:
+async def test_step_that_calls_end_is_cancelled() -> None:
     calls = InFlightCalls()
     async with asyncio.timeout(5):
         with pytest.raises(ConnectionClosedError):
@@ -127,7 +127,7 @@ async def test_a_step_that_ends_its_client_itself_ends_with_it() -> None:
                 await calls.end()
 
 
-def test_steps_of_an_event_loop_that_is_gone_are_passed_over() -> None:
+def test_steps_of_stopped_event_loop_are_ignored() -> None:
     calls = InFlightCalls()
     left_behind = asyncio.new_event_loop()
     task = left_behind.create_task(wait_forever(calls.begin("simulate")))
@@ -158,6 +158,6 @@ async def clean_up_slowly(calls: InFlightCalls, may_leave: asyncio.Event) -> Non
 
 
 async def turns(number: int = 5) -> None:
-    """Let the others run."""
+    """Let other tasks run."""
     for _ in range(number):
         await SystemClock().sleep(0)

@@ -1,4 +1,4 @@
-"""The client as its users meet it, over real HTTP, WebSocket and WebRTC on loopback."""
+"""Tests of the live calls of `Odyssey`, over real HTTP, WebSocket and WebRTC connections on loopback."""
 
 import asyncio
 import io
@@ -39,13 +39,13 @@ from tests.support.served import served
 S = ConnectionStatus
 
 
-def test_importing_the_package_loads_none_of_the_heavy_libraries() -> None:
+def test_importing_the_package_loads_no_heavy_library() -> None:
     heavy = "aiortc av numpy PIL httpx websockets"
     code = f"import sys, odyssey_client; print([m for m in '{heavy}'.split() if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
-async def test_a_session_from_beginning_to_end(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_complete_session_calls_handlers_in_order(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     seen: list[object] = []
     handlers = OdysseyEventHandlers(
         on_status_change=lambda status, message: seen.append(status),
@@ -80,7 +80,7 @@ async def test_a_session_from_beginning_to_end(odyssey_mock: MockOdyssey, odysse
     assert stream.ended
 
 
-async def test_frames_come_before_and_during_a_stream(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_frames_arrive_before_and_during_stream(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     shown: list[VideoFrame] = []
     stream = await odyssey_client.connect(on_video_frame=shown.append)
     first = await anext(stream.frames())
@@ -93,9 +93,7 @@ async def test_frames_come_before_and_during_a_stream(odyssey_mock: MockOdyssey,
     assert shown
 
 
-async def test_a_second_stream_runs_over_the_same_connection(
-    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
-) -> None:
+async def test_second_stream_uses_the_same_connection(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     await odyssey_client.connect()
     ids = set()
     for prompt in ("one", "two"):
@@ -104,7 +102,7 @@ async def test_a_second_stream_runs_over_the_same_connection(
     assert len(ids) == 2
 
 
-async def test_interactions_at_once_get_each_their_own_acknowledgement(
+async def test_concurrent_interactions_get_their_own_acknowledgements(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey
 ) -> None:
     await odyssey_client.connect()
@@ -114,7 +112,7 @@ async def test_interactions_at_once_get_each_their_own_acknowledgement(
     assert all(answer.startswith(prompt) for prompt, answer in zip(prompts, answers, strict=True))
 
 
-async def test_an_image_goes_by_the_socket(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_start_with_image_uses_signaling_socket(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     image = io.BytesIO()
     Image.new("RGB", (800, 1400), "teal").save(image, "PNG")
     await odyssey_client.connect()
@@ -126,7 +124,7 @@ async def test_an_image_goes_by_the_socket(odyssey_mock: MockOdyssey, odyssey_cl
     assert not odyssey_mock.journal.find("channel", "interactive_stream_start")
 
 
-async def test_a_start_too_long_for_the_channel_goes_by_the_socket(
+async def test_start_too_long_for_channel_uses_signaling_socket(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey
 ) -> None:
     await odyssey_client.connect()
@@ -134,9 +132,7 @@ async def test_a_start_too_long_for_the_channel_goes_by_the_socket(
     assert odyssey_mock.journal.find("signaling", "interactive_stream_start")
 
 
-async def test_an_interaction_too_long_for_the_channel_is_an_error_and_no_more(
-    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
-) -> None:
+async def test_interaction_too_long_for_channel_is_rejected(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     await odyssey_client.connect()
     await odyssey_client.start_stream("A castle")
     with pytest.raises(OdysseyStreamError, match="longer than it accepts"):
@@ -145,9 +141,7 @@ async def test_an_interaction_too_long_for_the_channel_is_an_error_and_no_more(
 
 
 @pytest.mark.odyssey(image_to_video=False)
-async def test_an_image_for_a_streamer_that_takes_none_is_refused_before_anything_is_sent(
-    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
-) -> None:
+async def test_image_is_rejected_if_streamer_accepts_none(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     await odyssey_client.connect()
     assert odyssey_client.capabilities is not None
     assert not odyssey_client.capabilities.image_to_video
@@ -156,9 +150,7 @@ async def test_an_image_for_a_streamer_that_takes_none_is_refused_before_anythin
     assert not odyssey_mock.journal.find("signaling", "interactive_stream_start")
 
 
-async def test_credentials_made_with_a_key_connect_a_client_without_one(
-    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
-) -> None:
+async def test_keyless_client_connects_with_credentials(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     handed_over = (await odyssey_client.create_client_credentials()).to_dict()
     async with Odyssey.keyless() as client:
         await client.connect_with_credentials(ClientCredentials.from_dict(handed_over))
@@ -168,7 +160,7 @@ async def test_credentials_made_with_a_key_connect_a_client_without_one(
             await client.connect()
 
 
-async def test_calls_without_a_connection_say_what_to_do(odyssey_client: Odyssey) -> None:
+async def test_calls_without_connection_advise_to_connect(odyssey_client: Odyssey) -> None:
     calls: list[Callable[[], Awaitable[object]]] = [
         odyssey_client.start_stream,
         lambda: odyssey_client.interact("x"),
@@ -181,9 +173,7 @@ async def test_calls_without_a_connection_say_what_to_do(odyssey_client: Odyssey
         odyssey_client.frames()
 
 
-async def test_calls_out_of_turn_are_refused_and_the_stream_goes_on(
-    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
-) -> None:
+async def test_calls_out_of_order_leave_stream_running(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     await odyssey_client.connect()
     for call in (lambda: odyssey_client.interact("x"), odyssey_client.end_stream):
         with pytest.raises(InvalidStateError, match="No stream is running"):
@@ -206,7 +196,7 @@ async def test_calls_out_of_turn_are_refused_and_the_stream_goes_on(
         ({"bypass_prompt_expansion": "no"}, "bypass_prompt_expansion must be a bool, got str"),
     ],
 )
-async def test_arguments_of_the_wrong_type_are_named(
+async def test_invalid_argument_of_start_stream_is_rejected(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, arguments: dict[str, object], message: str
 ) -> None:
     await odyssey_client.connect()
@@ -215,9 +205,7 @@ async def test_arguments_of_the_wrong_type_are_named(
     assert await odyssey_client.start_stream("A castle")
 
 
-async def test_an_interaction_that_cannot_be_sent_leaves_the_stream_as_it_is(
-    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
-) -> None:
+async def test_invalid_interaction_leaves_stream_running(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     await odyssey_client.connect()
     await odyssey_client.start_stream("A castle")
     with pytest.raises(OdysseyConfigError, match="half a surrogate pair at index 0"):
@@ -225,15 +213,13 @@ async def test_an_interaction_that_cannot_be_sent_leaves_the_stream_as_it_is(
     assert await odyssey_client.interact("Night")
 
 
-async def test_of_two_that_connect_at_once_one_is_told_so(odyssey_client: Odyssey) -> None:
+async def test_second_concurrent_connect_is_rejected(odyssey_client: Odyssey) -> None:
     stream, error = await asyncio.gather(odyssey_client.connect(), odyssey_client.connect(), return_exceptions=True)
     assert isinstance(stream, MediaStream)
     assert "There is a connection already (connecting)" in str(error)
 
 
-async def test_a_client_without_a_key_tells_the_service_of_the_environment_how_connecting_went(
-    odyssey_mock: MockOdyssey, odyssey_client: Odyssey
-) -> None:
+async def test_keyless_client_sends_telemetry(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     credentials = await odyssey_client.create_client_credentials()
     async with Odyssey.keyless() as client:
         await client.connect_with_credentials(credentials)
@@ -248,7 +234,7 @@ async def test_a_client_without_a_key_tells_the_service_of_the_environment_how_c
         ("not-a-key", OdysseyAuthError, "Invalid API key format"),
     ],
 )
-async def test_a_key_that_is_refused_fails_the_connection(
+async def test_refused_key_fails_connection(
     odyssey_mock: MockOdyssey, key: str, error: type[Exception], message: str
 ) -> None:
     told: list[object] = []
@@ -259,7 +245,7 @@ async def test_a_key_that_is_refused_fails_the_connection(
         assert client.current_status == "failed"
 
 
-async def test_a_full_service_is_queued_for_and_then_given_up(odyssey_mock: MockOdyssey) -> None:
+async def test_connect_to_full_service_times_out_in_queue(odyssey_mock: MockOdyssey) -> None:
     settings = AdvancedConfig(queue_timeout_s=0.2)
     async with Odyssey("ody_no_capacity", api_url=odyssey_mock.url, advanced=settings) as client:
         events = client.events()
@@ -272,7 +258,7 @@ async def test_a_full_service_is_queued_for_and_then_given_up(odyssey_mock: Mock
         ]
 
 
-async def test_a_client_connects_again_after_an_end_and_after_a_failure(odyssey_mock: MockOdyssey) -> None:
+async def test_client_connects_again_after_end_and_failure(odyssey_mock: MockOdyssey) -> None:
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url) as client:
         first = await client.connect()
         await client.disconnect()
@@ -280,14 +266,14 @@ async def test_a_client_connects_again_after_an_end_and_after_a_failure(odyssey_
         assert first is not second
         frames = second.frames()
         await odyssey_mock.reset()
-        with pytest.raises((StopAsyncIteration, OdysseyConnectionError)):  # noqa: PT012 - frames that were under way
+        with pytest.raises((StopAsyncIteration, OdysseyConnectionError)):  # noqa: PT012 - buffered frames come first
             while True:
                 await anext(frames)
         await client.connect()
         assert await client.start_stream("A castle")
 
 
-async def test_events_come_in_order_and_end_with_the_connection(
+async def test_events_arrive_in_order_and_end_with_connection(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey
 ) -> None:
     events = odyssey_client.events()
@@ -299,7 +285,7 @@ async def test_events_come_in_order_and_end_with_the_connection(
     assert [type(kind) for kind in kinds] == [StreamStarted, InteractAcknowledged]
 
 
-async def test_a_handler_may_start_a_stream_and_disconnect(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_handler_may_start_stream_and_disconnect(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     gone = asyncio.Event()
 
     async def connected() -> None:
@@ -312,7 +298,7 @@ async def test_a_handler_may_start_a_stream_and_disconnect(odyssey_mock: MockOdy
     assert not odyssey_client.is_connected
 
 
-async def test_a_failed_handler_changes_nothing(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_exception_in_handler_leaves_connection_up(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     errors: list[object] = []
 
     def broken() -> None:
@@ -323,7 +309,9 @@ async def test_a_failed_handler_changes_nothing(odyssey_mock: MockOdyssey, odyss
     assert errors == [(ZeroDivisionError, False)]
 
 
-async def test_recording_the_connection(odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path) -> None:
+async def test_connection_is_recorded_to_mp4_file(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
+) -> None:
     stream = await odyssey_client.connect()
     async with stream.record(tmp_path / "video.mp4") as recorder:
         frames = stream.frames()
@@ -334,7 +322,7 @@ async def test_recording_the_connection(odyssey_mock: MockOdyssey, odyssey_clien
 
 
 class Held:
-    """What this process holds beyond what it held before."""
+    """Finds tasks, threads and sockets of this process that were created after this object."""
 
     def __init__(self) -> None:
         self._tasks, self._threads, self._sockets = self._now()
@@ -350,12 +338,12 @@ class Held:
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[tuple[str, str]]:
-    """URL and key of a mock in a process of its own, so that what is left in this one is the client's."""
+    """Return the URL and API key of a mock server in another process: leftovers in this one are the client's."""
     with served() as (_, ready):
         yield ready["url"], ready["api_key"]
 
 
-async def test_nothing_is_left_after_a_connection(elsewhere: tuple[str, str]) -> None:
+async def test_closed_connection_leaves_no_resources(elsewhere: tuple[str, str]) -> None:
     url, key = elsewhere
     held = Held()
     for _ in range(3):
@@ -367,7 +355,7 @@ async def test_nothing_is_left_after_a_connection(elsewhere: tuple[str, str]) ->
 
 
 @pytest.mark.parametrize("milliseconds", [0, 3, 6, 10, 15, 20, 25, 30, 40, 50, 60, 70])
-async def test_nothing_is_left_when_connecting_is_cancelled(elsewhere: tuple[str, str], milliseconds: int) -> None:
+async def test_cancelled_connect_leaves_no_resources(elsewhere: tuple[str, str], milliseconds: int) -> None:
     url, key = elsewhere
     held = Held()
     client = Odyssey(key, api_url=url)
@@ -375,14 +363,14 @@ async def test_nothing_is_left_when_connecting_is_cancelled(elsewhere: tuple[str
     await asyncio.wait({connecting}, timeout=milliseconds / 1000)
     connecting.cancel()
     await asyncio.wait({connecting})
-    if not connecting.cancelled():  # it was quicker
+    if not connecting.cancelled():  # connect finished first
         await client.disconnect()
     assert client.current_status == "disconnected"
     del connecting
     assert held.more() == []
 
 
-async def test_disconnecting_from_another_task_ends_connecting(odyssey_mock: MockOdyssey) -> None:
+async def test_disconnect_in_another_task_ends_connect(odyssey_mock: MockOdyssey) -> None:
     client = Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url)
     connecting = asyncio.create_task(client.connect())
     await odyssey_mock.wait_for("rest", "POST /auth/token")
@@ -392,7 +380,7 @@ async def test_disconnecting_from_another_task_ends_connecting(odyssey_mock: Moc
     await client.disconnect()
 
 
-async def test_a_connection_that_does_not_come_up_in_time_says_so(odyssey_mock: MockOdyssey) -> None:
+async def test_slow_connect_raises_connect_timeout_error(odyssey_mock: MockOdyssey) -> None:
     settings = AdvancedConfig(connect_timeout_s=0.001)
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, advanced=settings) as client:
         with pytest.raises(ConnectTimeoutError, match=r"not up within 0.001 s"):

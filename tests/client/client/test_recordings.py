@@ -1,4 +1,4 @@
-"""`Odyssey.download_recording` against the mock: files of simulated streams, and how downloads end."""
+"""Tests of `Odyssey.download_recording` with the mock server."""
 
 import asyncio
 import json
@@ -27,14 +27,14 @@ pytestmark = pytest.mark.odyssey(clock="manual", portrait_size=(176, 320))
 
 
 class ImpatientClock(SystemClock):
-    """The machine's clock, but for sleeping, which takes no time."""
+    """The system clock, but sleeping takes no time."""
 
     async def sleep(self, seconds: float) -> None:
         await super().sleep(0)
 
 
 async def simulated(mock: MockOdyssey, client: Odyssey) -> str:
-    """The id of a stream that has ended."""
+    """Run a simulation; return the id of its stream, which has ended."""
     job = await client.simulate(script=SHORT)
     await mock.advance(60)
     (stream,) = (await client.wait_for_simulation(job.job_id)).streams
@@ -45,7 +45,7 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-async def test_the_video_plays_and_progress_ends_with_its_size(
+async def test_downloaded_video_plays_and_progress_reports_its_size(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
 ) -> None:
     stream_id = await simulated(odyssey_mock, odyssey_client)
@@ -67,7 +67,7 @@ async def test_the_video_plays_and_progress_ends_with_its_size(
         ("events", ".jsonl", b"timestamp_ms"),
     ],
 )
-async def test_every_artifact_goes_to_a_directory_under_a_name_of_its_own(
+async def test_artifact_in_directory_is_named_after_stream(
     artifact: Artifact,
     ending: str,
     beginning: bytes,
@@ -81,7 +81,7 @@ async def test_every_artifact_goes_to_a_directory_under_a_name_of_its_own(
     assert beginning in path.read_bytes()[:40]
 
 
-async def test_the_events_are_those_of_the_script(
+async def test_events_file_lists_actions_of_script(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
 ) -> None:
     stream_id = await simulated(odyssey_mock, odyssey_client)
@@ -101,11 +101,11 @@ NEVER = 10**9
     ("cuts", "passes", "urls"),
     [
         pytest.param([2000, 500, 10_000, 0], 0.0, 1, id="in time"),
-        # Each time the URL is refused once, whole, and a new one asked for.
+        # With each expired URL, one request is refused, and the client requests a new URL.
         pytest.param([2000, NEVER, 10_000, NEVER], 2 * 3600.0, 3, id="with URLs that expire"),
     ],
 )
-async def test_over_a_line_that_breaks_the_file_comes_whole(
+async def test_download_over_breaking_connection_is_complete(
     cuts: list[int], passes: float, urls: int, odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
 ) -> None:
     stream_id = await simulated(odyssey_mock, odyssey_client)
@@ -120,12 +120,12 @@ async def test_over_a_line_that_breaks_the_file_comes_whole(
         assert broken.read_bytes() == whole
         assert line.fetches == 5
     asked = [entry for entry in odyssey_mock.journal.entries if entry.name == "GET /recordings/{stream_id}"]
-    assert len([entry for entry in asked if entry.data["status"] == 200]) == 1 + urls  # tokens expire as well
+    assert len([entry for entry in asked if entry.data["status"] == 200]) == 1 + urls  # the others: 401, token expired
     assert names(tmp_path) == ["broken.mp4", "whole.mp4"]
 
 
 @pytest.mark.odyssey(clock="real")
-async def test_a_stream_that_is_still_on_has_no_video_yet(
+async def test_running_stream_has_no_video_yet(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
 ) -> None:
     await odyssey_client.connect()
@@ -138,14 +138,14 @@ async def test_a_stream_that_is_still_on_has_no_video_yet(
     assert names(tmp_path) == [path.name]
 
 
-async def test_an_unknown_stream_is_told_and_leaves_nothing(odyssey_client: Odyssey, tmp_path: Path) -> None:
-    with pytest.raises(OdysseyApiError, match="There is no recording of stream nobody") as caught:
-        await odyssey_client.download_recording("nobody", tmp_path)
+async def test_unknown_stream_leaves_no_file(odyssey_client: Odyssey, tmp_path: Path) -> None:
+    with pytest.raises(OdysseyApiError, match="There is no recording of stream unknown") as caught:
+        await odyssey_client.download_recording("unknown", tmp_path)
     assert caught.value.code == "recording_not_found"
     assert names(tmp_path) == []
 
 
-async def test_what_cannot_be_is_refused_before_anything_is_sent(
+async def test_invalid_download_is_rejected_before_sending(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
 ) -> None:
     (tmp_path / "cat.mp4").write_bytes(b"mine")
@@ -162,7 +162,7 @@ async def test_what_cannot_be_is_refused_before_anything_is_sent(
     assert names(tmp_path) == ["cat.mp4"]
 
 
-async def test_disconnect_ends_a_download_with_a_typed_error_and_without_a_file(
+async def test_disconnect_ends_download_and_removes_file(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
 ) -> None:
     stream_id = await simulated(odyssey_mock, odyssey_client)
@@ -182,7 +182,7 @@ async def test_disconnect_ends_a_download_with_a_typed_error_and_without_a_file(
     assert (await odyssey_client.download_recording(stream_id, tmp_path)).exists()
 
 
-async def test_disconnect_from_within_progress_ends_that_download(
+async def test_disconnect_in_on_progress_ends_download(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
 ) -> None:
     stream_id = await simulated(odyssey_mock, odyssey_client)
@@ -195,7 +195,9 @@ async def test_disconnect_from_within_progress_ends_that_download(
     assert names(tmp_path) == []
 
 
-async def test_many_at_once_are_each_whole(odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path) -> None:
+async def test_concurrent_downloads_are_complete(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
+) -> None:
     stream_id = await simulated(odyssey_mock, odyssey_client)
     paths = await asyncio.gather(
         *(odyssey_client.download_recording(stream_id, tmp_path / f"{number}.mp4") for number in range(8))

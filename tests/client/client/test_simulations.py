@@ -1,4 +1,4 @@
-"""The calls for simulations and recordings as users meet them, against the mock; none of them needs a connection."""
+"""Tests of the calls for simulations and recordings of `Odyssey` with the mock server."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ ENTRIES: list[dict[str, Any]] = [
 
 
 class DrivingClock(SystemClock):
-    """A client's clock on which time passes by sleeping, and for the mock as well."""
+    """A clock for a client: sleeping advances the clock of the mock, which is also the client's time."""
 
     def __init__(self, mock: MockOdyssey) -> None:
         self.mock = mock
@@ -50,7 +50,7 @@ class DrivingClock(SystemClock):
 
 
 class StoppedClock(SystemClock):
-    """A client's clock on which sleeping has no end."""
+    """A clock for a client: sleeping never ends."""
 
     def __init__(self) -> None:
         self.sleeping = asyncio.Event()
@@ -65,14 +65,14 @@ def asked(mock: MockOdyssey) -> list[str]:
 
 
 def sent(mock: MockOdyssey) -> Any:
-    """The body of the last job asked for."""
+    """Return the request body of the latest job."""
     return mock.journal.find("rest", "POST /simulation-jobs")[-1].data["request"]
 
 
-# From the script to the recording.
+# Jobs that complete, and the lists.
 
 
-async def test_a_job_is_followed_from_the_queue_to_its_recording(odyssey_mock: MockOdyssey) -> None:
+async def test_job_runs_from_queue_to_recording(odyssey_mock: MockOdyssey) -> None:
     told: list[SimulationJobDetail] = []
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, clock=DrivingClock(odyssey_mock)) as client:
         made = await client.simulate(script=SCRIPT)
@@ -89,7 +89,7 @@ async def test_a_job_is_followed_from_the_queue_to_its_recording(odyssey_mock: M
         assert [each.stream_id async for each in client.iter_stream_recordings()] == [stream.stream_id]
 
 
-async def test_what_is_given_is_what_is_sent(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_request_body_contains_the_given_arguments(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     await odyssey_client.simulate(script=ENTRIES)
     assert sent(odyssey_mock) == {"script": ENTRIES, "portrait": True, "output_video": True}
     await odyssey_client.simulate(scripts=[SCRIPT, ENTRIES], portrait=False, bypass_prompt_expansion=False)
@@ -103,12 +103,12 @@ async def test_what_is_given_is_what_is_sent(odyssey_mock: MockOdyssey, odyssey_
     assert sent(odyssey_mock)["script_url"] == "http://127.0.0.1:9/script.json"
 
 
-async def test_an_image_goes_with_its_script(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_image_is_sent_in_its_script(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     await odyssey_client.simulate(script=Script().start("A cat", image=IMAGE).wait(1).end())
     assert sent(odyssey_mock)["script"][0]["start"]["image"].startswith("data:image/jpeg;base64,")
 
 
-async def test_lists_are_filtered_and_cut_as_asked(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_job_lists_are_filtered_and_paged(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     ids = [(await odyssey_client.simulate(script=SCRIPT)).job_id for _ in range(4)]
     await odyssey_client.cancel_simulation(ids[1])
     page = await odyssey_client.list_simulations(limit=2, offset=1)
@@ -125,10 +125,10 @@ async def test_lists_are_filtered_and_cut_as_asked(odyssey_mock: MockOdyssey, od
     ]
 
 
-# How jobs end otherwise.
+# Jobs that do not complete.
 
 
-async def test_a_batch_that_failed_in_part_keeps_what_came_of_the_rest(odyssey_mock: MockOdyssey) -> None:
+async def test_partly_failed_batch_keeps_completed_streams(odyssey_mock: MockOdyssey) -> None:
     broken = Script().start("A cat [error:model_crash]").wait(1).end()
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, clock=DrivingClock(odyssey_mock)) as client:
         job = await client.simulate(scripts=[SCRIPT, broken])
@@ -138,7 +138,7 @@ async def test_a_batch_that_failed_in_part_keeps_what_came_of_the_rest(odyssey_m
     assert caught.value.job.streams[0].video_url is not None
 
 
-async def test_a_job_is_cancelled_once(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_job_is_cancelled_only_once(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     job = await odyssey_client.simulate(script=SCRIPT)
     assert (await odyssey_client.cancel_simulation(job.job_id)).status == "cancelled"
     with pytest.raises(SimulationCancelledError):
@@ -149,7 +149,7 @@ async def test_a_job_is_cancelled_once(odyssey_mock: MockOdyssey, odyssey_client
 
 
 @pytest.mark.odyssey(clock="manual", simulation_workers=0)
-async def test_a_job_that_nobody_works_on_is_waited_for_as_long_as_asked(odyssey_mock: MockOdyssey) -> None:
+async def test_wait_for_queued_job_times_out(odyssey_mock: MockOdyssey) -> None:
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, clock=DrivingClock(odyssey_mock)) as client:
         job = await client.simulate(script=SCRIPT)
         began = odyssey_mock.clock.time()
@@ -158,7 +158,7 @@ async def test_a_job_that_nobody_works_on_is_waited_for_as_long_as_asked(odyssey
     assert odyssey_mock.clock.time() - began == pytest.approx(3600)
 
 
-async def test_a_job_that_is_not_there_or_not_ones_own_is_told_apart(
+async def test_unknown_and_foreign_jobs_have_different_errors(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey
 ) -> None:
     job = await odyssey_client.simulate(script=SCRIPT)
@@ -173,7 +173,7 @@ async def test_a_job_that_is_not_there_or_not_ones_own_is_told_apart(
     assert missing.value.code == "recording_not_found"
 
 
-async def test_a_bypass_without_the_privilege_is_refused(odyssey_mock: MockOdyssey) -> None:
+async def test_bypass_without_privilege_is_refused(odyssey_mock: MockOdyssey) -> None:
     async with Odyssey("ody_no_bypass", api_url=odyssey_mock.url) as client:
         with pytest.raises(OdysseySimulationError) as caught:
             await client.simulate(script=SCRIPT, bypass_prompt_expansion=True)
@@ -182,7 +182,7 @@ async def test_a_bypass_without_the_privilege_is_refused(odyssey_mock: MockOdyss
 
 
 @pytest.mark.odyssey(clock="manual", simulation_workers=0, queued_simulations=1)
-async def test_a_full_queue_is_told_at_once(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_full_queue_is_reported_without_retry(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     await odyssey_client.simulate(script=SCRIPT)
     with pytest.raises(RateLimitError) as caught:
         await odyssey_client.simulate(script=SCRIPT)
@@ -194,11 +194,11 @@ async def test_a_full_queue_is_told_at_once(odyssey_mock: MockOdyssey, odyssey_c
 
 
 @pytest.mark.odyssey(clock="manual", access_token_lifetime=100)
-async def test_however_many_calls_meet_an_expired_token_it_is_renewed_once(
+async def test_expired_token_is_renewed_once_for_concurrent_calls(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey
 ) -> None:
     await odyssey_client.list_simulations()
-    await odyssey_mock.advance(101)  # for the client no time has passed: it learns of it from a 401
+    await odyssey_mock.advance(101)  # only for the mock: the client learns of the expiry from a 401
     calls: list[Awaitable[object]] = [odyssey_client.simulate(script=SCRIPT) for _ in range(5)]
     calls += [odyssey_client.list_simulations() for _ in range(10)]
     calls += [odyssey_client.list_stream_recordings() for _ in range(10)]
@@ -207,10 +207,10 @@ async def test_however_many_calls_meet_an_expired_token_it_is_renewed_once(
     assert len(odyssey_mock.jobs) == 5
 
 
-# The end of the client.
+# Disconnecting.
 
 
-async def test_leaving_the_client_ends_a_wait_with_a_typed_error(odyssey_mock: MockOdyssey) -> None:
+async def test_leaving_the_client_ends_waiting_for_simulation(odyssey_mock: MockOdyssey) -> None:
     clock = StoppedClock()
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, clock=clock) as client:
         job = await client.simulate(script=SCRIPT)
@@ -221,9 +221,9 @@ async def test_leaving_the_client_ends_a_wait_with_a_typed_error(odyssey_mock: M
 
 
 @pytest.mark.parametrize("name", ["list_simulations", "list_stream_recordings"])
-async def test_disconnecting_ends_a_call_that_waits_to_be_tried_again(name: str) -> None:
+async def test_disconnecting_ends_call_that_waits_for_retry(name: str) -> None:
     clock = StoppedClock()
-    client = Odyssey("ody_any_key", api_url="http://127.0.0.1:9", clock=clock)  # where nobody listens
+    client = Odyssey("ody_any_key", api_url="http://127.0.0.1:9", clock=clock)  # no server listens there
     call = asyncio.create_task(getattr(client, name)())
     await clock.sleeping.wait()
     await client.disconnect()
@@ -231,7 +231,7 @@ async def test_disconnecting_ends_a_call_that_waits_to_be_tried_again(name: str)
         await call
 
 
-async def test_disconnecting_ends_calls_that_wait_for_an_answer(
+async def test_disconnecting_ends_calls_that_wait_for_response(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey
 ) -> None:
     calls = [
@@ -244,10 +244,10 @@ async def test_disconnecting_ends_calls_that_wait_for_an_answer(
     assert [type(error) for error in await asyncio.gather(*calls, return_exceptions=True)] == [
         ConnectionClosedError
     ] * 3
-    assert (await odyssey_client.list_simulations()).total == 0, "it can be used again"
+    assert (await odyssey_client.list_simulations()).total == 0, "expected the client to work again after disconnect()"
 
 
-async def test_a_list_that_was_begun_before_an_end_does_not_go_on_after_it(
+async def test_iteration_begun_before_disconnect_fails_after_it(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey
 ) -> None:
     for _ in range(3):
@@ -260,7 +260,7 @@ async def test_a_list_that_was_begun_before_an_end_does_not_go_on_after_it(
         await anext(listing)
 
 
-async def test_a_list_that_is_left_early_leaves_nothing(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+async def test_abandoned_iteration_leaves_no_task(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     for _ in range(3):
         await odyssey_client.simulate(script=SCRIPT)
     before = asyncio.all_tasks()
@@ -273,7 +273,7 @@ async def test_a_list_that_is_left_early_leaves_nothing(odyssey_mock: MockOdysse
     assert not {task for task in asyncio.all_tasks() - before if "odyssey_client" in repr(task)}
 
 
-async def test_a_live_connection_that_fails_leaves_those_who_wait_for_a_simulation_alone(
+async def test_failed_connect_does_not_end_waiting_for_simulation(
     odyssey_mock: MockOdyssey,
 ) -> None:
     clock = StoppedClock()
@@ -289,7 +289,7 @@ async def test_a_live_connection_that_fails_leaves_those_who_wait_for_a_simulati
         await waiting
 
 
-async def test_a_wait_goes_on_beside_a_live_connection(odyssey_mock: MockOdyssey) -> None:
+async def test_simulation_completes_beside_live_connection(odyssey_mock: MockOdyssey) -> None:
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url) as client:
         job = await client.simulate(script=SCRIPT)
         await client.connect()
@@ -301,10 +301,10 @@ async def test_a_wait_goes_on_beside_a_live_connection(odyssey_mock: MockOdyssey
         assert (live.ended_at is None, simulated.ended_at is None) in {(True, False), (False, True)}
 
 
-# What is loaded.
+# Imported modules.
 
 
-async def test_none_of_it_loads_what_only_live_connections_and_images_need(odyssey_mock: MockOdyssey) -> None:
+async def test_rest_calls_load_no_heavy_library(odyssey_mock: MockOdyssey) -> None:
     code = f"""
 import asyncio, json, sys
 from odyssey_client import Odyssey, Script

@@ -1,4 +1,4 @@
-"""Handlers and event streams: who is called with what, in which order, and what a failing handler does."""
+"""Tests of event handlers and event readers: arguments, order, and handlers that raise."""
 
 import asyncio
 import functools
@@ -51,7 +51,7 @@ async def dispatch(handlers: OdysseyEventHandlers, *events: Event) -> None:
 
 
 @pytest.mark.parametrize(("event", "name", "arguments"), OFFERED, ids=[name for _, name, _ in OFFERED])
-async def test_each_event_calls_its_handler_with_what_it_offers(
+async def test_event_calls_its_handler_with_its_arguments(
     event: Event, name: str, arguments: tuple[object, ...]
 ) -> None:
     seen: list[tuple[object, ...]] = []
@@ -59,7 +59,7 @@ async def test_each_event_calls_its_handler_with_what_it_offers(
     assert seen == [arguments]
 
 
-def test_every_event_has_a_handler() -> None:
+def test_table_of_handlers_covers_every_event() -> None:
     assert {type(event) for event, _, _ in OFFERED} == set(EVENTS)
 
 
@@ -92,7 +92,7 @@ def nothing(seen: list[object]) -> None:
         (lambda seen: seen.append, "id"),
     ],
 )
-async def test_a_handler_may_take_fewer_arguments_than_offered(
+async def test_handler_may_take_fewer_arguments_than_event(
     make: Callable[[list[object]], Handler], expected: object
 ) -> None:
     seen: list[object] = []
@@ -100,14 +100,14 @@ async def test_a_handler_may_take_fewer_arguments_than_offered(
     assert seen == [expected]
 
 
-async def test_methods_and_callable_objects_are_handlers() -> None:
+async def test_methods_and_callable_objects_can_be_handlers() -> None:
     listener = Listener()
     handlers = OdysseyEventHandlers(on_interact_acknowledged=listener.method, on_stream_ended=listener)
     await dispatch(handlers, InteractAcknowledged("night"), StreamEnded())
     assert listener.seen == ["night", "called"]
 
 
-async def test_handlers_run_in_order_and_never_two_at_a_time() -> None:
+async def test_handlers_run_in_order_one_by_one() -> None:
     seen: list[str] = []
     begun, go = asyncio.Event(), asyncio.Event()
 
@@ -126,7 +126,7 @@ async def test_handlers_run_in_order_and_never_two_at_a_time() -> None:
     assert seen == ["begin 1", "end 1", "ended"]
 
 
-async def test_a_handler_that_raises_is_reported_and_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_exception_of_handler_is_passed_to_on_error(caplog: pytest.LogCaptureFixture) -> None:
     mistake = ZeroDivisionError("mine")
     seen: list[object] = []
 
@@ -141,7 +141,7 @@ async def test_a_handler_that_raises_is_reported_and_breaks_nothing(caplog: pyte
     assert "on_disconnected raised" in caplog.text
 
 
-async def test_an_error_handler_that_raises_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_exception_of_on_error_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
     calls: list[object] = []
 
     def broken(error: Exception) -> None:
@@ -153,7 +153,7 @@ async def test_an_error_handler_that_raises_is_only_logged(caplog: pytest.LogCap
     assert "on_error raised" in caplog.text
 
 
-def test_keywords_win_over_the_handlers_given_as_one() -> None:
+def test_keywords_override_handlers_object() -> None:
     first, second = (lambda: None), (lambda: None)
     handlers = OdysseyEventHandlers.of(
         OdysseyEventHandlers(on_stream_ended=first, on_disconnected=first), {"on_stream_ended": second}
@@ -169,14 +169,14 @@ def test_keywords_win_over_the_handlers_given_as_one() -> None:
         ({"on_error": print}, {}, "must be OdysseyEventHandlers or None, got dict"),
     ],
 )
-def test_what_is_no_handler_is_refused(
+def test_invalid_handler_is_rejected(
     handlers: OdysseyEventHandlers | None, keywords: dict[str, Handler], message: str
 ) -> None:
     with pytest.raises(OdysseyConfigError, match=message):
         OdysseyEventHandlers.of(handlers, keywords)
 
 
-async def test_readers_get_the_events_from_their_making_on_and_end_with_the_connection() -> None:
+async def test_reader_gets_events_from_creation_to_end() -> None:
     bus = EventBus(lambda _: None)
     bus.put(Disconnected())
     reader = bus.reader()
@@ -185,7 +185,7 @@ async def test_readers_get_the_events_from_their_making_on_and_end_with_the_conn
     assert [event async for event in reader] == [StreamEnded()]
 
 
-async def test_a_reader_that_lags_loses_the_oldest_events_and_counts_them() -> None:
+async def test_slow_reader_drops_and_counts_oldest_events() -> None:
     bus = EventBus(lambda _: None)
     reader = bus.reader()
     for number in range(1003):

@@ -1,4 +1,4 @@
-"""The real clock, chance and network: thin, and honest about loopback, proxies and tokens."""
+"""Tests of the system's clock, entropy and network: loopback, proxies, log messages and the default platform."""
 
 import asyncio
 import ipaddress
@@ -39,7 +39,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-async def test_the_clock_limits_a_block_and_measures() -> None:
+async def test_clock_limits_blocks_and_measures_time() -> None:
     clock = SystemClock()
     before = clock.monotonic()
     with pytest.raises(TimeoutError):
@@ -51,7 +51,7 @@ async def test_the_clock_limits_a_block_and_measures() -> None:
     assert clock.time() > 1.7e9
 
 
-def test_chance_gives_uuids_and_numbers_in_range() -> None:
+def test_entropy_gives_uuids_and_numbers_in_range() -> None:
     entropy = SystemEntropy()
     assert uuid.UUID(entropy.uuid()).version == 4
     assert all(1 <= entropy.uniform(1, 2) <= 2 for _ in range(100))
@@ -71,18 +71,18 @@ def addresses(*ips: object) -> list[SimpleNamespace]:
         (["127.0.0.1", "169.254.3.3"], ["127.0.0.1"]),
     ],
 )
-def test_ice_uses_the_machines_own_addresses_and_loopback_only_without_any(
+def test_ice_addresses_include_loopback_only_without_others(
     machine: list[object], expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ifaddr, "get_adapters", lambda: addresses(*machine))
     assert SystemNetwork().ice_addresses() == expected
 
 
-def test_the_addresses_of_this_machine_are_addresses() -> None:
+def test_ice_addresses_of_this_machine_are_valid() -> None:
     assert all(ipaddress.ip_address(address) for address in SystemNetwork().ice_addresses())
 
 
-def test_a_proxy_of_the_environment_is_for_other_machines_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_proxy_is_not_used_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment_proxy(httpx.URL("https://api.odyssey.ml/")) is None
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
     monkeypatch.setenv("ALL_PROXY", "proxy:1080")
@@ -93,7 +93,7 @@ def test_a_proxy_of_the_environment_is_for_other_machines_only(monkeypatch: pyte
         assert environment_proxy(httpx.URL(direct)) is None
 
 
-async def test_http_to_loopback_ignores_a_proxy_and_to_elsewhere_goes_through_it(
+async def test_http_uses_proxy_except_for_loopback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -107,13 +107,13 @@ async def test_http_to_loopback_ignores_a_proxy_and_to_elsewhere_goes_through_it
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with httpx.AsyncClient(transport=SystemNetwork().http_transport()) as client:
-            monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nothing listens there
+            monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # no server listens there
             assert (await client.get(f"http://127.0.0.1:{port}/direct")).text == "/direct"
             monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
             assert (await client.get("http://elsewhere.invalid/a")).text == "http://elsewhere.invalid/a"
 
 
-async def test_the_websocket_carries_a_large_image_and_keeps_its_token_out_of_the_log(
+async def test_websocket_sends_large_messages_and_logs_no_token(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -137,12 +137,12 @@ async def test_the_websocket_carries_a_large_image_and_keeps_its_token_out_of_th
     assert "s3cret" not in caplog.text
 
 
-async def test_a_refused_websocket_raises_what_websockets_raises() -> None:
+async def test_refused_websocket_raises_error_with_http_status() -> None:
     def refuse(connection: ServerConnection, request: Request) -> Response:
         return Response(403, "Forbidden", Headers())
 
     async def never(connection: ServerConnection) -> None:
-        raise AssertionError("a refused socket must not open")
+        raise AssertionError("expected the refused socket to stay closed")
 
     async with serve(never, "127.0.0.1", 0, process_request=refuse) as server:
         port = next(iter(server.sockets)).getsockname()[1]
@@ -151,7 +151,7 @@ async def test_a_refused_websocket_raises_what_websockets_raises() -> None:
                 pass
 
 
-def test_importing_a_client_that_is_not_used_yet_loads_nothing_heavy() -> None:
+def test_importing_client_modules_loads_no_heavy_library() -> None:
     ours = ["config", "errors", "models", "system", "media.image", "rest.regions", "rest.sessions", "rest.telemetry"]
     heavy = ["aiortc", "av", "numpy", "PIL", "httpx", "websockets", "ifaddr", "pillow_heif"]
     imports = "; ".join(f"import odyssey_client.{module}" for module in ours)
@@ -161,10 +161,8 @@ def test_importing_a_client_that_is_not_used_yet_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("proxy", ["socks5://user:secret@proxy:1080", "nonsense://user:secret@proxy"])
-async def test_a_proxy_that_cannot_be_used_is_told_as_http_errors_are(
-    proxy: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "socksio", None)  # which httpx needs for SOCKS, and need not be there
+async def test_unsupported_proxy_raises_httpx_error_without_secret(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)  # httpx needs it for SOCKS; it may be installed
     monkeypatch.setenv("HTTP_PROXY", proxy)
     monkeypatch.setenv("http_proxy", proxy)
     transport = SystemNetwork().http_transport()
@@ -175,7 +173,7 @@ async def test_a_proxy_that_cannot_be_used_is_told_as_http_errors_are(
     await transport.aclose()
 
 
-async def test_clients_made_in_a_block_and_in_its_tasks_take_its_platform_unless_given_others() -> None:
+async def test_clients_in_a_block_use_its_default_platform() -> None:
     mine = Platform(SystemClock(), SystemEntropy(), SystemNetwork())
     other = SystemClock()
 
@@ -197,7 +195,7 @@ async def test_clients_made_in_a_block_and_in_its_tasks_take_its_platform_unless
     ("error", "level"),
     [(ConnectionClosedError(None, None), "DEBUG"), (ValueError("no such opcode"), "ERROR"), (None, "ERROR")],
 )
-async def test_only_a_ping_that_fails_with_its_connection_is_no_error_in_the_log(
+async def test_only_lost_connection_lowers_ping_log_level(
     caplog: pytest.LogCaptureFixture, error: Exception | None, level: str
 ) -> None:
     log = _WithoutToken("ws://127.0.0.1/signaling?token=secret")

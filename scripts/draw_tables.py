@@ -52,7 +52,7 @@ def _faults() -> str:
             )
             rows.append(f"| | `{action}`{parameters} | {what.means} | |")
     return "\n".join(
-        ["", "| point | action | what it does | `match`, beside `account` |", "|---|---|---|---|", *rows, ""]
+        ["", "| point | action | effect of the action | `match` conditions in addition to `account` |", "|---|---|---|---|", *rows, ""]
     )
 
 
@@ -65,7 +65,7 @@ def _matrix() -> str:
             "",
             f"## {title}",
             "",
-            "| fault | call | outcome | status | told | limit |",
+            "| fault | call | outcome | status | notifications | limit |",
             "|---|---|---|---|---|---|",
         ]
         for each in cells:
@@ -80,7 +80,7 @@ def _machine(name: str) -> str:
     table: Table = module.TRANSITIONS
     initial: StrEnum = module.INITIAL
     rows = [
-        f"| {state} | {_words(events)} | {target} | {_words(effects) or '(nothing)'} |"
+        f"| {state} | {_words(events)} | {target} | {_words(effects) or '(none)'} |"
         for state, row in table.items()
         for (target, effects), events in _grouped((transition, event) for event, transition in row.items())
     ]
@@ -88,7 +88,7 @@ def _machine(name: str) -> str:
         [
             f"From `{MACHINES[name].replace('.', '/')}.py`:",
             "",
-            "| in state | when | goes to | and does, in order |",
+            "| state | event | next state | effects, in order |",
             "|---|---|---|---|",
             *rows,
             "",

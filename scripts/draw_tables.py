@@ -52,7 +52,7 @@ def _faults() -> str:
             )
             rows.append(f"| | `{action}`{parameters} | {what.means} | |")
     return "\n".join(
-        ["", "| point | action | effect of the action | `match` conditions in addition to `account` |", "|---|---|---|---|", *rows, ""]
+        ["", "| point | action | meaning | `match` (always also `account`) |", "|---|---|---|---|", *rows, ""]
     )
 
 

@@ -51,7 +51,7 @@ def elsewhere() -> Iterator[list[str]]:
         "asyncio.run(forget_to_close()); asyncio.run(client.disconnect()); asyncio.run(whole_life())",
         "asyncio.run(leave_reconnecting()); assert client.current_status == 'disconnected'; asyncio.run(whole_life())",
     ],
-    ids=["closed each time", "credentials", "not closed", "closed by another", "not closed while reconnecting"],
+    ids=["closed each time", "credentials", "not closed", "closed in another loop", "not closed while reconnecting"],
 )
 def test_client_works_in_consecutive_event_loops(code: str, elsewhere: list[str]) -> None:
     done = run(code, elsewhere)

@@ -47,7 +47,7 @@ def asked(mock: MockOdyssey) -> list[str]:
         (lambda c: anext(c.iter_stream_recordings(page_size=None)), "page_size must be a whole number"),
         (lambda c: c.wait_for_simulation("job", poll_interval=0), "poll_interval must be a number of seconds above 0"),
         (lambda c: c.wait_for_simulation("job", poll_interval=None), "poll_interval must be .*, got None"),
-        (lambda c: c.wait_for_simulation("job", timeout=-1), "timeout must be a number of seconds above 0, .*, got -1"),
+        (lambda c: c.wait_for_simulation("job", timeout=-1), "timeout must be a number of seconds above 0 .*, got -1"),
         (lambda c: c.wait_for_simulation("job", timeout=float("nan")), "timeout must be .*, got nan"),
         (lambda c: c.wait_for_simulation("job", timeout=float("inf")), "timeout must be .*, got inf"),
         (lambda c: c.wait_for_simulation("job", timeout=10**400), "timeout must be .*, got a number beyond"),

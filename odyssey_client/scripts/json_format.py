@@ -1,4 +1,4 @@
-"""Scripts as JSON text and in files, read strictly, and the images that such text can name."""
+"""Strict reading of scripts from JSON text and files, and of the images that they name."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from odyssey_client.media.image_source import ImageSource, hold_image
 from odyssey_client.scripts.rules import TakeImage, describe
 
 MAX_SCRIPT_BYTES = 64 * 2**20
-"""More than any script comes to: it has one image at most, and that has 25 MB."""
+"""Maximum size of a script file. A valid script is smaller, because it has at most one image, of up to 25 MB."""
 
 _DIGITS_READ = 400
-"""A number with more of them is out of bounds whatever they are, and Python refuses to read several thousand."""
+"""Number of digits that are read of an integer.
+
+An integer with more digits is out of range anyway, and Python raises an error for several thousand digits.
+"""
 
 
 def read_file(file: str | os.PathLike[str], path: str) -> bytes:
-    """Return the content of a file; ``path`` is where its script is, for the error.
+    """Return the content of a file. ``path`` is the name of the script in faults.
 
     Raises:
         ScriptError: the file cannot be read, or is too large.
@@ -37,22 +40,22 @@ def read_file(file: str | os.PathLike[str], path: str) -> bytes:
         why = getattr(error, "strerror", None) or str(error)
         raise _refusal(path, "a file that can be read", f"{name}: {why}") from error
     if len(content) > MAX_SCRIPT_BYTES:
-        raise _refusal(path, f"a file of at most {MAX_SCRIPT_BYTES // 2**20} MiB", f"{name}, which has more")
+        raise _refusal(path, f"a file of at most {MAX_SCRIPT_BYTES // 2**20} MiB", f"{name}, which is larger")
     return content
 
 
 def read_json(text: object, path: str) -> object:
-    """Decode JSON text as RFC 8259 has it: no NaN, no key twice in an object. A byte order mark is passed over.
+    """Decode JSON text according to RFC 8259: without NaN and without duplicate keys. A byte order mark is ignored.
 
     Raises:
-        ScriptError: it is no such text; the one fault says where in it.
+        ScriptError: the text is not valid JSON; the error has one fault with the position.
     """
     if not isinstance(text, str | bytes | bytearray):
         raise _refusal(path, "JSON text", describe(text))
     try:
         decoded = text if isinstance(text, str) else text.decode()
     except UnicodeDecodeError as error:
-        byte = f"the byte 0x{text[error.start]:02x} at {error.start}"
+        byte = f"the byte 0x{text[error.start]:02x} at offset {error.start}"
         raise _refusal(path, "JSON text in UTF-8", f"{byte}, which is not UTF-8") from None
     try:
         value: object = json.loads(
@@ -60,19 +63,19 @@ def read_json(text: object, path: str) -> object:
         )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise _refusal(path, "JSON text", f"a mistake at {where}: {error.msg}") from None
+        raise _refusal(path, "JSON text", f"a syntax error at {where}: {error.msg}") from None
     except RecursionError:
-        raise _refusal(path, "JSON text", "one that is nested too deeply") from None
+        raise _refusal(path, "JSON text", "text that is nested too deeply") from None
     except _NoJsonError as error:
         raise _refusal(path, "JSON text", str(error)) from None
     return value
 
 
 def checked(image: object) -> ImageSource:
-    """Return ``image``, to be kept, if it can be sent; this decodes it.
+    """Check that ``image`` can be sent, by decoding it. Return a value that a script can keep.
 
     Raises:
-        ImageError: it cannot.
+        ImageError: the image cannot be sent.
     """
     held = hold_image(image)
     prepare_image(held, portrait=True)
@@ -80,36 +83,39 @@ def checked(image: object) -> ImageSource:
 
 
 def named_in(directory: str | os.PathLike[str] | None) -> TakeImage:
-    """Make what takes an image as JSON can have it: a ``data:`` URL, or the path of a file from ``directory`` on."""
+    """Return a function that reads the images of a JSON script.
+
+    It accepts ``data:`` URLs and, unless ``directory`` is None, paths relative to ``directory``.
+    """
 
     def take(image: object) -> ImageSource:
         if isinstance(image, str) and image[:5].lower() == "data:":
             return checked(image)
         if directory is None or not isinstance(image, str):
-            kinds = "a data: URL, as data:image/png;base64,..." + ("" if directory is None else ", or a path")
+            kinds = "a data: URL, such as data:image/png;base64,..." + ("" if directory is None else ", or a path")
             raise ImageError(f"image must be {kinds}, got {describe(image)}")
         if re.match(r"(?i)https?://", image):
-            return checked(image)  # which refuses it, and says why
+            return checked(image)  # raises an error with advice
         return checked(Path(directory, image))
 
     return take
 
 
 class _NoJsonError(Exception):
-    """Something that Python reads and JSON does not have."""
+    """A text is accepted by `json.loads` but is not valid JSON."""
 
 
 def _object(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in pairs:
         if key in found:
-            raise _NoJsonError(f"the key {describe(key)} twice in an object")
+            raise _NoJsonError(f"an object that has the key {describe(key)} twice")
         found[key] = value
     return found
 
 
 def _refuse(constant: str) -> Never:
-    raise _NoJsonError(f"{constant}, which JSON does not have")
+    raise _NoJsonError(f"{constant}, which is not valid in JSON")
 
 
 def _number(digits: str) -> int:

@@ -1,4 +1,4 @@
-"""What a simulation job is made from, as it goes on the wire (protocol.md sections 2 and 8)."""
+"""Request fields of a simulation job (protocol.md sections 2 and 8)."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ def script_fields(
     script_url: str | None,
     portrait: bool,
 ) -> dict[str, JSON]:
-    """Return the one field of the request that holds the scripts, judged, its images as ``data:`` URLs that fit.
+    """Check the scripts, and return the request field that holds them, with images as ``data:`` URLs.
 
-    Decoding images takes up to about a second each: call this in a thread where an event loop must go on.
+    Exactly one of the first three arguments must be given. Decoding an image takes up to about a second: call this in
+    a thread if an event loop is running.
 
     Args:
-        script: One script; or
-        scripts: several of them; or
-        script_url: where one is.
-        portrait: What images are fitted to: 704x1280, otherwise 1280x704.
+        script: One script.
+        scripts: Several scripts.
+        script_url: The URL of a script.
+        portrait: Whether images are fitted to 704x1280; otherwise to 1280x704.
 
     Raises:
-        ScriptError: with the faults of all scripts, or because not exactly one of the three was given.
+        ScriptError: a script is invalid, or not exactly one of the three was given. The error has the faults of all
+            scripts.
     """
     sources = {"script": script, "scripts": scripts, "script_url": script_url}
     given = {name: value for name, value in sources.items() if value is not None}
@@ -64,9 +66,9 @@ def _scripts(value: object, faults: Faults, take_image: TakeImage) -> JSON:
 
 def _script_url(value: object, faults: Faults, _take_image: TakeImage) -> JSON:
     if not isinstance(value, str) or not _is_web_address(value):
-        # The address itself stays out of the message: it may be a presigned one.
-        kind = "some other text" if isinstance(value, str) else describe(value)
-        faults.add("script_url", "an address such as https://host/script.json", kind)
+        # The message does not contain the URL, because it may be presigned.
+        kind = "other text" if isinstance(value, str) else describe(value)
+        faults.add("script_url", "an http or https URL with a host, such as https://host/script.json", kind)
         return None
     scheme, _, rest = value.partition("://")
     return f"{scheme.lower()}://{rest}"
@@ -76,17 +78,17 @@ def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         is_good_port = parts.port != 0
-    except ValueError:  # no such port, or no such IPv6 address
+    except ValueError:  # an invalid port or IPv6 address
         return False
-    # By netloc, and not by hostname, which passes over what stands around brackets.
+    # This checks `netloc`, because `hostname` ignores text around brackets.
     is_host = _AUTHORITY.fullmatch(parts.netloc) is not None
     return is_host and is_good_port and _WEB_ADDRESS.fullmatch(url) is not None
 
 
 _AUTHORITY = re.compile(r"(?:[^\[\]\x80-\U0010ffff]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@\\%\s]+)(?::[0-9]*)?")
-"""Perhaps a user, in ASCII and without brackets; a name or an address; perhaps a port.
+"""An optional user in ASCII without brackets, a host name or address, and an optional port.
 
-A percent sign or a backslash in a host is read in one way here, in another there.
+The host must not contain a percent sign or a backslash, because URL parsers disagree on their meaning.
 """
 _WEB_ADDRESS = re.compile(r"(?i:https?)://[^\x00-\x1f\x7f\ud800-\udfff]+")
 

@@ -1,7 +1,7 @@
-"""What an entry of a script is, and all that can be wrong with a script (protocol.md section 8).
+"""Script entries, and the rules for valid scripts (protocol.md section 8).
 
-A script is judged as what it is on the wire, decoded JSON, wherever it comes from. Every rule is asked of every entry,
-so that all faults come at once; one place has one fault, the first.
+Every script is checked in its JSON form. All rules are checked for all entries, so that an error lists all faults. If
+several rules fail at the same path, only the first fault is reported.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from odyssey_client.media.image_source import ImageSource
 
 type ScriptAction = Literal["start", "interact", "end"]
 type TakeImage = Callable[[object], ImageSource]
-"""What to do with the ``image`` of a start: gives what the entry keeps, raises ``ImageError`` if it cannot be sent."""
+"""Converts the ``image`` of a start to the value that the entry keeps; raises ``ImageError`` if it cannot be sent."""
 
 ACTIONS: tuple[ScriptAction, ...] = get_args(ScriptAction.__value__)
 FIELDS: Mapping[ScriptAction, tuple[str, ...]] = MappingProxyType(
     {"start": ("prompt", "image"), "interact": ("prompt",), "end": ()}
 )
 LATEST_MS = 2**53 - 1
-"""The largest time: the largest whole number that every JSON reader has exactly."""
+"""The latest time of an entry: the largest integer that every JSON parser represents exactly."""
 
 _IMAGE_HEAD = re.compile(r"data:image/[a-z0-9.+-]+;base64,")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 _SHOWN = 60
-"""Characters shown of a value at fault."""
+"""Maximum number of characters that a message shows of a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptEntry:
-    """One entry of a script: what happens when.
+    """One entry of a script: an action and its time.
 
     Attributes:
         timestamp_ms: The time, in milliseconds from the start of the video.
-        action: What happens: ``start``, ``interact`` or ``end``.
-        prompt: What a start or an interaction asks for; empty for an end.
-        image: What a start begins from, as it was given; None for none.
+        action: The action: ``start``, ``interact`` or ``end``.
+        prompt: The prompt of a start or an interaction; empty for an end.
+        image: The image that a start begins from, as it was given; None without an image.
     """
 
     timestamp_ms: int
@@ -50,8 +50,8 @@ class ScriptEntry:
     prompt: str = ""
     image: ImageSource | None = field(default=None, repr=False, hash=False)  # a PIL image has no hash
 
-    def to_dict(self) -> dict[str, Any]:  # Any: an image may be of every kind
-        """Make the entry as it is in JSON, with the image as it is here."""
+    def to_dict(self) -> dict[str, Any]:  # Any: an image may be of any type
+        """Return the JSON form of the entry, except that the image is unchanged."""
         fields: dict[str, Any] = {}
         if self.prompt or self.action != "end":
             fields["prompt"] = self.prompt
@@ -61,7 +61,7 @@ class ScriptEntry:
 
 
 class Faults:
-    """Gathers faults, the first of each place."""
+    """Collects faults, and keeps the first one of each path."""
 
     def __init__(self) -> None:
         self._by_path: dict[str, ScriptFault] = {}
@@ -70,19 +70,22 @@ class Faults:
         self._by_path.setdefault(path, ScriptFault(path, expected, got))
 
     def all(self) -> tuple[ScriptFault, ...]:
-        """Return them in the order they were found in."""
+        """Return the faults in the order in which they were found."""
         return tuple(self._by_path.values())
 
     def check(self) -> None:
-        """Raise `ScriptError` with all of them, if there is one."""
+        """Raise `ScriptError` with all faults, if there are any."""
         if self._by_path:
             raise ScriptError(self.all())
 
 
 def read_entries(value: object, path: str, take_image: TakeImage, faults: Faults) -> tuple[ScriptEntry, ...]:
-    """Read a script in the form of decoded JSON; whole and in order if it adds nothing to ``faults``."""
+    """Read a script in its JSON form, and add what is invalid to ``faults``.
+
+    The returned entries are complete and in order only if no fault was added.
+    """
     if not is_array(value):
-        hint = " (Script.load reads a file, Script.from_json a text)" if isinstance(value, str | bytes) else ""
+        hint = " (Script.load reads a file, Script.from_json reads text)" if isinstance(value, str | bytes) else ""
         faults.add(path, f"an array of entries{hint}", describe(value))
         return ()
     if not value:
@@ -104,21 +107,21 @@ def read_entries(value: object, path: str, take_image: TakeImage, faults: Faults
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is good of an entry: None, or not there, where something is wrong."""
+    """The valid parts of an entry; an invalid part is None or missing."""
 
     action: ScriptAction | None = None
     time: int | None = None
-    fields: Mapping[str, Any] = MappingProxyType({})  # Any: prompts and images, judged
+    fields: Mapping[str, Any] = MappingProxyType({})  # Any: checked prompts and images
 
     def entries(self) -> tuple[ScriptEntry, ...]:
-        """Return the entry, if there is enough of it to be one."""
+        """Return the entry, or nothing if its action or time is invalid."""
         if self.action is None or self.time is None:
             return ()
         return (ScriptEntry(self.time, self.action, **self.fields),)
 
 
 def read_entry(value: object, at: str, take_image: TakeImage, faults: Faults) -> Found:
-    """Read one entry at the path ``at``, as far as it can be judged without those around it."""
+    """Read the entry at the path ``at``, and check the rules that do not depend on other entries."""
     if not isinstance(value, Mapping):
         faults.add(at, f"an object with timestamp_ms and one of {', '.join(ACTIONS)}", describe(value))
         return Found()
@@ -129,7 +132,7 @@ def read_entry(value: object, at: str, take_image: TakeImage, faults: Faults) ->
     timestamp = value.get("timestamp_ms", _NOTHING)
     time = _whole(timestamp)
     if time is None:
-        faults.add(f"{at}.timestamp_ms", f"a whole number of milliseconds, 0 to {LATEST_MS}", describe(timestamp))
+        faults.add(f"{at}.timestamp_ms", f"a whole number of milliseconds from 0 to {LATEST_MS}", describe(timestamp))
     fields: Mapping[str, Any] = {}
     for action in present:
         fields = _read_fields(action, value[action], f"{at}.{action}", take_image, faults)
@@ -137,11 +140,11 @@ def read_entry(value: object, at: str, take_image: TakeImage, faults: Faults) ->
 
 
 def describe(value: object) -> str:
-    """Say in a few words what came in place of what was expected."""
+    """Describe a received value for a message, for example `'soon'`, `7`, `null` or `an array`."""
     if isinstance(value, str):
         return excerpt(repr(value[: 2 * _SHOWN]), _SHOWN)
     if isinstance(value, int) and value.bit_length() > 200:
-        return "a number beyond all bounds"  # and Python refuses to write the longest
+        return "a number beyond all bounds"  # Python raises an error for the `str` of very long integers
     if is_number(value):
         return excerpt(str(value), _SHOWN)
     if is_array(value):
@@ -152,12 +155,12 @@ def describe(value: object) -> str:
 
 
 def is_array(value: object) -> TypeGuard[Sequence[object]]:
-    """Whether ``value`` is a sequence that stands for an array of JSON; text and bytes are none."""
+    """Return whether ``value`` can represent a JSON array: any sequence except text and bytes."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview)
 
 
 def is_number(value: object) -> bool:
-    """Whether ``value`` is a real number; a truth value is none."""
+    """Return whether ``value`` is a real number; a bool is not."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
@@ -167,14 +170,14 @@ _WORDS = ((_NOTHING, "nothing"), (None, "null"), (True, "true"), (False, "false"
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """What the rules on order and times look at."""
+    """The values that the rules on order and times check for one entry."""
 
     action: ScriptAction | None
-    """Of an entry with exactly one, be it good or not."""
+    """The action, valid or not; None unless the entry has exactly one."""
     time: int | None
-    """If it is a good one."""
+    """The time; None if it is invalid."""
     latest: int
-    """The latest good time above."""
+    """The latest valid time of the entries before."""
     is_first: bool
     is_last: bool
 
@@ -188,8 +191,12 @@ class _Rule:
 
 _RULES: tuple[_Rule, ...] = (
     _Rule("", "a start, as the first entry", lambda it: it.is_first and it.action not in {None, "start"}),
-    _Rule("", "no start but the first: one script is one stream", lambda it: it.action == "start" and not it.is_first),
-    _Rule("", "no end but the last entry", lambda it: it.action == "end" and not it.is_last),
+    _Rule(
+        "",
+        "no start after the first entry: one script is one stream",
+        lambda it: it.action == "start" and not it.is_first,
+    ),
+    _Rule("", "no end before the last entry", lambda it: it.action == "end" and not it.is_last),
     _Rule("", "an end, as the last entry", lambda it: it.is_last and it.action not in {None, "end"}),
     _Rule(".timestamp_ms", "0, the time of the first entry", lambda it: it.is_first and it.time not in {None, 0}),
     _Rule(
@@ -199,7 +206,7 @@ _RULES: tuple[_Rule, ...] = (
     ),
     _Rule(
         ".timestamp_ms",
-        "more than 0, as the time of the end: a video has frames",
+        "more than 0, as the time of the end: a video has at least one frame",
         lambda it: it.is_last and it.action == "end" and it.time == 0,
     ),
 )
@@ -223,12 +230,16 @@ def _read_fields(
         except _WrongError as wrong:
             faults.add(f"{at}.{name}", *wrong.args)
         except ImageError as wrong:
-            faults.add(f"{at}.{name}", "an image that can be sent", f"one that cannot: {wrong}")
+            faults.add(f"{at}.{name}", "an image that can be sent", f"one that cannot be sent: {wrong}")
     return good
 
 
 def _wire_image(value: object) -> object:
-    """Return ``value``, which in the form of a ``data:`` URL must be what the wire takes: other images may be files."""
+    """Return ``value``. If it is a ``data:`` URL, check that it has the form that the protocol requires.
+
+    Raises:
+        _WrongError: the ``data:`` URL has another form.
+    """
     if isinstance(value, str) and value[:5].lower() == "data:":
         head = _IMAGE_HEAD.match(value)
         if head is None or (len(value) - head.end()) % 4 or _BASE64.fullmatch(value, head.end()) is None:
@@ -237,15 +248,15 @@ def _wire_image(value: object) -> object:
 
 
 def _refuse_others(value: Mapping[object, object], known: Sequence[str], at: str, faults: Faults) -> None:
-    expected = f"no key but {', '.join(known)}" if known else "no key"
+    expected = f"no keys except {', '.join(known)}" if known else "no keys"
     for key in value:
         if key not in known:
             name = key if isinstance(key, str) else describe(key)
-            faults.add(f"{at}.{name}", expected, "this one")
+            faults.add(f"{at}.{name}", expected, "an unknown key")
 
 
 class _WrongError(Exception):
-    """A value is not what it must be; ``args`` are what was expected and what came."""
+    """A value is invalid; ``args`` are what was expected and what was received."""
 
 
 def _prompt(value: object) -> str:
@@ -258,12 +269,12 @@ def _prompt(value: object) -> str:
     return value
 
 
-def _whole(value: Any) -> int | None:  # Any: it may be a number of every kind
+def _whole(value: Any) -> int | None:  # Any: it may be a number of any type
     if not is_number(value):
         return None
     try:
         whole = int(value)
-    except (OverflowError, ValueError):  # infinite, or no number
+    except (OverflowError, ValueError):  # infinity or NaN
         return None
     return whole if whole == value and 0 <= whole <= LATEST_MS else None
 

@@ -1,4 +1,4 @@
-"""Scripts of simulations: made step by step, or read from JSON (protocol.md section 8).
+"""Simulation scripts: built step by step, or read from JSON (protocol.md section 8).
 
 ::
 
@@ -29,95 +29,99 @@ from odyssey_client.scripts.rules import (
 )
 
 type ScriptSource = Script | Sequence[Mapping[str, object]]
-"""A script, or its entries in the form they have in JSON, with images of every kind (`ImageSource`)."""
+"""A script, or its entries in their JSON form. An image may be of any type of `ImageSource`."""
 
 ADVISED_GAP_MS = 3000
-"""The least time between interactions that is advised [C]."""
+"""Recommended minimum time between two interactions, in milliseconds [C]."""
 USUAL_LIMIT_MS = 150_000
-"""The longest video that a service makes by default [M]."""
+"""Default limit of a service for the length of a video, in milliseconds [M]."""
 
 _NANOSECONDS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script that cannot be changed: each step of building gives a new one.
+    """An immutable simulation script: each building step returns a new script.
 
-    A step refuses at once what can never be right, such as a prompt that is no text; whether the whole is a good
-    script, `faults` and `validate` say. Two scripts are equal if their entries are.
+    A building step raises an error for values that are never valid, such as a prompt that is not text. `faults` and
+    `validate` check the whole script. Two scripts are equal if their entries are equal.
 
     Attributes:
-        entries: What happens, in order.
+        entries: The entries, in order.
 
     Raises:
-        ScriptError: entries are given that are no `ScriptEntry`.
+        ScriptError: ``entries`` is not a sequence of `ScriptEntry`.
     """
 
     entries: tuple[ScriptEntry, ...] = ()
     _elapsed_ns: int | None = field(default=None, repr=False, compare=False)
-    """The time of what comes next, finer than entries have it, so that many waits do not add up their rounding."""
+    """Time of the next entry, in nanoseconds; None for the time of the last entry.
+
+    It is more precise than the times of entries, so that rounding errors of many waits do not add up.
+    """
 
     def __post_init__(self) -> None:
         entries: object = self.entries
         wrong = [each for each in entries if not isinstance(each, ScriptEntry)] if is_array(entries) else [entries]
         if wrong:
-            expected = "values of ScriptEntry (Script.of takes entries in the form they have in JSON)"
+            expected = "ScriptEntry values (Script.of takes entries in their JSON form)"
             raise ScriptError([ScriptFault("script", expected, describe(wrong[0]))])
-        object.__setattr__(self, "entries", tuple(self.entries))  # a list would change under its owner's hands
+        object.__setattr__(self, "entries", tuple(self.entries))  # the caller might change a list
 
     def start(self, prompt: str, *, image: ImageSource | None = None) -> Script:
-        """Begin the video.
+        """Add the start of the video.
 
         Args:
-            prompt: What is to be seen; may be empty.
-            image: What to begin from; a file object is read at once, a path when the script is judged or sent.
+            prompt: The prompt; may be empty.
+            image: The image that the video starts from. A file object is read now. A path is read when the script is
+                checked or sent.
 
         Raises:
-            ScriptError: the prompt is no text, or the image of no kind that can be sent.
+            ScriptError: ``prompt`` is not text, or ``image`` is of an unsupported type.
         """
         return self._then("start", {"prompt": prompt} if image is None else {"prompt": prompt, "image": image})
 
     def wait(self, seconds: float) -> Script:
-        """Let time pass before what follows. Times of entries are whole milliseconds, the nearest.
+        """Add a wait before the next entry. The times of entries are rounded to whole milliseconds.
 
         Raises:
-            ScriptError: ``seconds`` is no number, below 0, or beyond all bounds.
+            ScriptError: ``seconds`` is not a number, negative, or too large.
         """
         wait = _finite(seconds)
         if wait is None or not 0 <= wait <= LATEST_MS / 1000:
-            expected = f"a wait of 0 to {LATEST_MS // 1000} seconds before it"
+            expected = f"a wait of 0 to {LATEST_MS // 1000} seconds before this entry"
             raise ScriptError([ScriptFault(f"{self._next()}.timestamp_ms", expected, describe(seconds))])
         return Script(self.entries, self._elapsed() + round(wait * _NANOSECONDS))
 
     def interact(self, prompt: str) -> Script:
-        """Change the video, at the time that the waits before this come to.
+        """Add a change of the video, at the time that is the sum of all waits so far.
 
         Raises:
-            ScriptError: the prompt is no text.
+            ScriptError: ``prompt`` is not text.
         """
         return self._then("interact", {"prompt": prompt})
 
     def end(self) -> Script:
-        """End the video; the time of this is its length."""
+        """Add the end of the video. Its time is the length of the video."""
         return self._then("end", {})
 
     @property
     def duration_seconds(self) -> float | None:
-        """The length of the video; None as long as the script has no end."""
+        """The length of the video in seconds; None if the script has no end yet."""
         if not self.entries or self.entries[-1].action != "end":
             return None
         return self.entries[-1].timestamp_ms / 1000
 
     @classmethod
     def of(cls, source: ScriptSource, *, path: str = "script") -> Script:
-        """Read a script, or judge one that is made already. Images are decoded, which may take a second each.
+        """Check a script or its entries, and return the script. Decoding an image may take a second.
 
         Args:
-            source: The script; text at ``image`` is a ``data:`` URL or a path.
-            path: What the script is called in faults.
+            source: The script, or its entries. Text at ``image`` is a ``data:`` URL or a path.
+            path: The name of the script in faults.
 
         Raises:
-            ScriptError: with all that is wrong.
+            ScriptError: the script is invalid; the error has all faults.
         """
         if not isinstance(source, Script):
             return _read(source, path, checked)
@@ -129,55 +133,56 @@ class Script:
     def from_json(
         cls, text: str | bytes, *, path: str = "script", images_from: str | os.PathLike[str] | None = None
     ) -> Script:
-        """Read a script from JSON text: an array of entries. Images are decoded, which may take a second each.
+        """Read a script from JSON text: an array of entries. Decoding an image may take a second.
 
         Args:
-            text: JSON as RFC 8259 has it, bytes in UTF-8. No object may have a key twice.
-            path: What the script is called in faults.
-            images_from: The directory that paths of images start from; with None, images are ``data:`` URLs.
+            text: JSON according to RFC 8259, as text or in UTF-8, without duplicate keys.
+            path: The name of the script in faults.
+            images_from: The directory for relative paths of images; with None, images must be ``data:`` URLs.
 
         Raises:
-            ScriptError: with all that is wrong.
+            ScriptError: the script is invalid; the error has all faults.
         """
         return _read(read_json(text, path), path, named_in(images_from))
 
     @classmethod
     def load(cls, file: str | os.PathLike[str], *, path: str = "script") -> Script:
-        """Read a script from a JSON file, as `from_json` does; paths of images start from the file's directory.
+        """Read a script from a JSON file, as `from_json` does. Paths of images are relative to the file's directory.
 
         Raises:
-            ScriptError: the file cannot be read, has more than 64 MiB, or the script is wrong; with all that is.
+            ScriptError: the file cannot be read, is larger than 64 MiB, or the script is invalid. The error has all
+                faults.
         """
         content = read_file(file, path)
-        return cls.from_json(content, path=path, images_from=os.path.dirname(file))  # noqa: PTH120 - of "a", it is ""
+        return cls.from_json(content, path=path, images_from=os.path.dirname(file))  # noqa: PTH120 - "" for "a", not "."
 
     def faults(self, path: str = "script") -> tuple[ScriptFault, ...]:
-        """Return all that is wrong, in the order of the script; images are read and decoded for it."""
+        """Check the script and return all faults, in the order of the script. Images are read and decoded."""
         faults = Faults()
         read_entries([entry.to_dict() for entry in self.entries], path, checked, faults)
         return faults.all()
 
     def validate(self) -> None:
-        """Judge the script as `faults` does.
+        """Check the script as `faults` does.
 
         Raises:
-            ScriptError: with all that is wrong.
+            ScriptError: the script is invalid; the error has all faults.
         """
         Script.of(self)
 
     def advice(self) -> tuple[str, ...]:
-        """Return what is allowed and yet may disappoint, a line each; empty if there is nothing to say."""
+        """Return warnings about valid parts that may not work as expected, one line each."""
         times = [(index, entry.timestamp_ms) for index, entry in enumerate(self.entries) if entry.action == "interact"]
         lines = [
-            f"script[{index}].timestamp_ms: {time - before} ms after the interaction before it; "
-            f"{ADVISED_GAP_MS} ms or more are advised, for each to show"
+            f"script[{index}].timestamp_ms: {time - before} ms after the previous interaction; "
+            f"{ADVISED_GAP_MS} ms or more are recommended, so that each change is visible"
             for (_, before), (index, time) in pairwise(times)
             if 0 <= time - before < ADVISED_GAP_MS
         ]
         if (duration := self.duration_seconds) is not None and duration * 1000 > USUAL_LIMIT_MS:
             lines.append(
                 f"script[{len(self.entries) - 1}].timestamp_ms: a video of {duration:g} s; "
-                f"a service that makes at most {USUAL_LIMIT_MS / 1000:g} s, as is usual, fails it"
+                f"the simulation fails on a service with the usual limit of {USUAL_LIMIT_MS / 1000:g} s"
             )
         return tuple(lines)
 
@@ -206,7 +211,7 @@ class Script:
 def _finite(seconds: float) -> float | None:
     try:
         return float(seconds) if is_number(seconds) else None
-    except OverflowError:  # an integer beyond all bounds
+    except OverflowError:  # an integer that is too large
         return None
 
 

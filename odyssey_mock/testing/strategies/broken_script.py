@@ -120,7 +120,9 @@ SCRIPT_RULES: Mapping[str, ScriptRule] = MappingProxyType(
         ),
         "an_action": ScriptRule("an entry has no action", "exactly one of", "value_error", breaks.no_action),
         "one_action": ScriptRule("an entry has two actions", "exactly one of", "value_error", breaks.two_actions),
-        "known_keys": ScriptRule("an entry has a key too many", "no key but", "extra_forbidden", breaks.unknown_key),
+        "known_keys": ScriptRule(
+            "an entry has a key too many", "no keys except", "extra_forbidden", breaks.unknown_key
+        ),
         "fields": ScriptRule("an action is no object", "object", "dict_type", breaks.fields_no_object),
         "known_fields": ScriptRule("an action has a key too many", "no key", "extra_forbidden", breaks.unknown_field),
         "prompt": ScriptRule("a prompt is missing", "text", "missing", breaks.no_prompt),
@@ -198,10 +200,10 @@ SCRIPT_RULES: Mapping[str, ScriptRule] = MappingProxyType(
             "the first entry is no start", "a start, as the first entry", "value_error", breaks.no_start
         ),
         "one_start": ScriptRule(
-            "there is a second start", "no start but the first", "value_error", breaks.second_start
+            "there is a second start", "no start after the first", "value_error", breaks.second_start
         ),
         "no_early_end": ScriptRule(
-            "there is an end before the last", "no end but the last", "value_error", breaks.early_end
+            "there is an end before the last", "no end before the last", "value_error", breaks.early_end
         ),
         "end_last": ScriptRule("the last entry is no end", "an end, as the last entry", "value_error", breaks.no_end),
     }

@@ -14,7 +14,7 @@ BROKEN = [
     {"timestamp_ms": 1000, "interact": {"prompt": ""}},
 ]
 FAULTS = [
-    "script[0].start.promt: expected no key but prompt, image",
+    "script[0].start.promt: expected no keys except prompt, image",
     "script[0].start.prompt: expected text, got nothing",
     "script[1].timestamp_ms: expected a whole number",
     "script[2]: expected an end, as the last entry",
@@ -55,7 +55,7 @@ def test_advice_is_printed_as_a_note(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         (b"", "expected JSON text"),
-        (b"{", "expected JSON text, got a mistake at line 1, column 2"),
+        (b"{", "expected JSON text, got a syntax error at line 1, column 2"),
         (b"\xff\xfe", "expected JSON text in UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
         (b"{}", "expected an array"),

@@ -67,7 +67,7 @@ def test_invalid_url_is_an_error() -> None:
     result = odyssey("watch", "ftp://x", "--token", TOKEN)
     assert result.exit_code == 1
     assert result.stderr == (
-        "Error: webrtc_url must be an http or https URL, such as https://host/stream, got something else.\n"
+        "Error: webrtc_url must be an http or https URL, such as https://host/stream, got another value.\n"
     )
 
 

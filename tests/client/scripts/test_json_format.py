@@ -1,4 +1,4 @@
-"""Scripts as JSON text and in files: read strictly, with all that is wrong, and images beside them."""
+"""Scripts as JSON text and in files, with all faults, and with images in files next to them."""
 
 import base64
 import json
@@ -27,38 +27,38 @@ def with_image(image: object) -> str:
 
 
 def fault_paths(source: Any, path: str) -> list[str]:
-    """Of JSON text, or of what such text says."""
+    """Return the paths of the faults of JSON text or of decoded JSON."""
     try:
         Script.from_json(source, path=path) if isinstance(source, str) else Script.of(source, path=path)
     except ScriptError as error:
-        return [fault.path for fault in error.faults] or pytest.fail("an error without a fault")
+        return [fault.path for fault in error.faults] or pytest.fail("expected at least one fault, got none")
     return []
 
 
 @pytest.mark.parametrize("text", [CAT_JSON, CAT_JSON.encode(), "\ufeff" + CAT_JSON, ("\ufeff" + CAT_JSON).encode()])
-def test_json_is_text_or_utf8_with_or_without_a_byte_order_mark(text: str | bytes) -> None:
+def test_json_may_be_str_or_utf8_with_bom(text: str | bytes) -> None:
     assert Script.from_json(text) == CAT
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "a mistake at line 1, column 1"),
-        ('[\n  {"timestamp_ms" 0}]', "a mistake at line 2, column 19"),
-        (CAT_JSON[:-1], "a mistake at line 1"),
+        ("", "a syntax error at line 1, column 1"),
+        ('[\n  {"timestamp_ms" 0}]', "a syntax error at line 2, column 19"),
+        (CAT_JSON[:-1], "a syntax error at line 1"),
         (CAT_JSON + "x", "Extra data"),
-        ("[NaN]", "NaN, which JSON does not have"),
-        ("[-Infinity]", "-Infinity, which JSON does not have"),
+        ("[NaN]", "NaN, which is not valid in JSON"),
+        ("[-Infinity]", "-Infinity, which is not valid in JSON"),
         ('[{"timestamp_ms": 0, "timestamp_ms": 0}]', "the key 'timestamp_ms' twice"),
         ("[" * 200_000, "nested too deeply"),
         ('{"a":' * 200_000, "nested too deeply"),
-        (CAT_JSON.encode("utf-16"), "JSON text in UTF-8, got the byte 0xff at 0"),
-        (b"\xe4", "JSON text in UTF-8, got the byte 0xe4 at 0"),
+        (CAT_JSON.encode("utf-16"), "JSON text in UTF-8, got the byte 0xff at offset 0"),
+        (b"\xe4", "JSON text in UTF-8, got the byte 0xe4 at offset 0"),
         (None, "JSON text, got null"),
         (7, "JSON text, got 7"),
     ],
 )
-def test_what_is_no_strict_json_is_told_where_it_breaks(text: Any, says: str) -> None:
+def test_invalid_json_is_one_fault_with_position(text: Any, says: str) -> None:
     with pytest.raises(ScriptError) as caught:
         Script.from_json(text, path="scripts[2]")
     (fault,) = caught.value.faults
@@ -67,23 +67,25 @@ def test_what_is_no_strict_json_is_told_where_it_breaks(text: Any, says: str) ->
 
 
 @pytest.mark.parametrize("number", ["1" * 5000, "-" + "1" * 5000, "1e999", "0.1e-999"])
-def test_numbers_without_measure_are_read_as_far_as_they_matter(number: str) -> None:
+def test_extreme_numbers_are_rejected_as_times(number: str) -> None:
     text = '[{"timestamp_ms": 0, "start": {"prompt": ""}}, {"timestamp_ms": NUMBER, "end": {}}]'
     with pytest.raises(ScriptError, match=r"^script\[1\]\.timestamp_ms"):
         Script.from_json(text.replace("NUMBER", number))
 
 
-def test_an_image_in_json_is_a_data_url() -> None:
+def test_data_url_image_is_accepted_in_json() -> None:
     assert Script.from_json(with_image(IMAGE)).entries[0].image == IMAGE
 
 
 @pytest.mark.parametrize("image", ["cat.png", None, 7, {}, "http://localhost/cat.png", ""])
-def test_an_image_in_json_is_nothing_else(image: object) -> None:
-    with pytest.raises(ScriptError, match=r"^script\[0\]\.start\.image: .* must be a data: URL, as data:image/png"):
+def test_other_images_are_rejected_in_json(image: object) -> None:
+    with pytest.raises(
+        ScriptError, match=r"^script\[0\]\.start\.image: .* must be a data: URL, such as data:image/png"
+    ):
         Script.from_json(with_image(image))
 
 
-def test_with_a_directory_it_may_be_a_path_from_there_on(tmp_path: Path) -> None:
+def test_image_path_is_relative_to_given_directory(tmp_path: Path) -> None:
     (tmp_path / "cat.png").write_bytes(PIXEL)
     assert Script.from_json(with_image("cat.png"), images_from=tmp_path).entries[0].image == tmp_path / "cat.png"
     assert Script.from_json(with_image(IMAGE), images_from=str(tmp_path)).entries[0].image == IMAGE
@@ -97,11 +99,11 @@ def test_with_a_directory_it_may_be_a_path_from_there_on(tmp_path: Path) -> None
 
 
 @given(st.one_of(broken_scripts(), json_values()))
-def test_whatever_json_text_is_given_it_is_a_script_or_has_faults(value: Any) -> None:
+def test_any_json_text_is_script_or_has_faults(value: Any) -> None:
     try:
         text = json.dumps(value)
     except ValueError:
-        return  # Python does not write integers of thousands of digits
+        return  # Python does not convert integers of thousands of digits to text
     paths = fault_paths(text, "scripts[0]")
     assert all(path.startswith("scripts[0]") for path in paths)
     if isinstance(value, list):
@@ -110,26 +112,26 @@ def test_whatever_json_text_is_given_it_is_a_script_or_has_faults(value: Any) ->
 
 
 @given(st.one_of(st.text(max_size=50), st.binary(max_size=50)))
-def test_whatever_text_is_given_it_is_a_script_or_has_faults(text: str | bytes) -> None:
+def test_random_text_is_rejected_with_faults(text: str | bytes) -> None:
     with pytest.raises(ScriptError):
         Script.from_json(text)
 
 
 @given(valid_scripts())
-def test_a_valid_script_has_the_same_entries_by_every_way(script: list[dict[str, Any]]) -> None:
+def test_json_text_and_value_give_same_script(script: list[dict[str, Any]]) -> None:
     assert Script.from_json(json.dumps(script)) == Script.of(script)
 
 
 # Files.
 
 
-def test_the_scripts_of_the_documents_are_good() -> None:
+def test_fixture_scripts_are_valid() -> None:
     cat, mountain = Script.load(FIXTURES / "cat.json"), Script.load(str(FIXTURES / "mountain.json"))
     assert (cat.duration_seconds, mountain.duration_seconds) == (9.0, 15.0)
     assert cat.advice() == mountain.advice() == ()
 
 
-def test_the_broken_script_of_the_documents_has_these_faults() -> None:
+def test_broken_fixture_script_has_expected_faults() -> None:
     with pytest.raises(ScriptError) as caught:
         Script.load(FIXTURES / "broken.json")
     assert [fault.path for fault in caught.value.faults] == [
@@ -145,7 +147,7 @@ def test_the_broken_script_of_the_documents_has_these_faults() -> None:
     ]
 
 
-def test_images_of_a_file_are_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_paths_are_relative_to_script_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "cat.png").write_bytes(PIXEL)
     (tmp_path / "cat.json").write_text(with_image("images/cat.png"), "utf-8")
@@ -154,7 +156,7 @@ def test_images_of_a_file_are_beside_it(tmp_path: Path, monkeypatch: pytest.Monk
     assert Script.load("cat.json").entries[0].image == Path("images/cat.png")
 
 
-def test_a_file_holds_one_script(tmp_path: Path) -> None:
+def test_file_with_several_scripts_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "batch.json").write_text(f"[{CAT_JSON}, {CAT_JSON}]", "utf-8")
     with pytest.raises(ScriptError) as caught:
         Script.load(tmp_path / "batch.json", path="scripts[0]")
@@ -170,7 +172,7 @@ def test_a_file_holds_one_script(tmp_path: Path) -> None:
         ("x" * 5000, "File name too long"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path, name: str, says: str) -> None:
+def test_error_of_unreadable_file_names_file_and_reason(tmp_path: Path, name: str, says: str) -> None:
     with pytest.raises(ScriptError) as caught:
         Script.load(str(tmp_path / name))
     (fault,) = caught.value.faults
@@ -180,16 +182,16 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path, nam
 
 
 @pytest.mark.parametrize("file", [None, 7, b"cat.json"])
-def test_what_is_no_path_is_refused(file: Any) -> None:
+def test_load_rejects_other_types_than_path(file: Any) -> None:
     with pytest.raises(ScriptError, match="expected the path of a JSON file"):
         Script.load(file)
 
 
-def test_a_file_that_is_too_large_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_over_size_limit_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_format, "MAX_SCRIPT_BYTES", 2**20)
     file = tmp_path / "large.json"
     file.write_text(CAT_JSON.ljust(2**20), "utf-8")
     assert Script.load(file) == CAT
     file.write_text(CAT_JSON.ljust(2**20 + 1), "utf-8")
-    with pytest.raises(ScriptError, match=r"expected a file of at most 1 MiB, got '.*large\.json', which has more"):
+    with pytest.raises(ScriptError, match=r"expected a file of at most 1 MiB, got '.*large\.json', which is larger"):
         Script.load(file)

@@ -1,4 +1,4 @@
-"""What goes on the wire for a simulation: one of three fields, its scripts whole and its images of the right size."""
+"""Request fields of a simulation: one of three sources, with checked scripts and images in the size of the stream."""
 
 import base64
 import io
@@ -50,20 +50,20 @@ def encoded(kind: str) -> bytes:
 
 
 def sent(script: Any, portrait: bool = True) -> Image.Image:
-    """The image of a script, as it goes on the wire."""
+    """Return the image of a script as it is sent."""
     url = fields(portrait, script=script)["script"][0]["start"]["image"]
     head, _, body = url.partition(",")
     assert head in {"data:image/jpeg;base64", "data:image/png;base64"}
     return Image.open(io.BytesIO(base64.b64decode(body, validate=True)))
 
 
-def test_a_script_goes_whole_and_with_whole_times() -> None:
+def test_script_is_sent_with_integer_times() -> None:
     assert fields(script=CAT) == {"script": ON_THE_WIRE}
     as_floats = [{**entry, "timestamp_ms": float(str(entry["timestamp_ms"]))} for entry in ON_THE_WIRE]
     assert json.dumps(fields(script=as_floats)) == json.dumps({"script": ON_THE_WIRE})
 
 
-def test_a_batch_goes_in_its_order_from_sources_of_both_kinds() -> None:
+def test_batch_keeps_order_of_scripts_and_entries() -> None:
     dog = Script().start("A dog").wait(1).end()
     assert fields(scripts=(CAT, [entry.to_dict() for entry in dog.entries])) == {
         "scripts": [ON_THE_WIRE, [entry.to_dict() for entry in dog.entries]]
@@ -71,11 +71,11 @@ def test_a_batch_goes_in_its_order_from_sources_of_both_kinds() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://localhost/a.json", "https://user@host:8443/a?b=c#d", "http://[::1]:80/é x"])
-def test_an_address_goes_as_it_is(url: str) -> None:
+def test_url_is_sent_unchanged(url: str) -> None:
     assert fields(script_url=url) == {"script_url": url}
 
 
-def test_the_scheme_of_an_address_goes_in_small_letters() -> None:
+def test_scheme_of_url_is_sent_in_lowercase() -> None:
     assert fields(script_url="HTTPS://Host/A") == {"script_url": "https://Host/A"}
 
 
@@ -95,11 +95,11 @@ def test_the_scheme_of_an_address_goes_in_small_letters() -> None:
         ),
     ],
 )
-def test_what_is_no_web_address_is_a_fault(url: Any) -> None:
+def test_invalid_url_is_a_fault(url: Any) -> None:
     assert paths(script_url=url) == ["script_url"]
 
 
-def test_an_address_stays_out_of_the_error() -> None:
+def test_error_does_not_contain_the_url() -> None:
     with pytest.raises(ScriptError) as caught:
         fields(script_url="ftp://host/a?signature=secret")
     assert "secret" not in str(caught.value)
@@ -114,18 +114,18 @@ def test_an_address_stays_out_of_the_error() -> None:
         {"script": CAT, "scripts": [CAT], "script_url": "http://host/"},
     ],
 )
-def test_exactly_one_of_the_three_is_wanted(sources: dict[str, Any]) -> None:
+def test_exactly_one_source_is_required(sources: dict[str, Any]) -> None:
     assert paths(**sources) == ["simulate"]
     with pytest.raises(ScriptError, match=" and ".join(sources) or "none of them"):
         fields(**sources)
 
 
 @pytest.mark.parametrize("scripts", [[], (), {}, "cat.json", b"[]", 7, CAT, {"a": CAT}])
-def test_a_batch_is_an_array_and_not_empty(scripts: Any) -> None:
+def test_batch_must_be_non_empty_array(scripts: Any) -> None:
     assert paths(scripts=scripts) == ["scripts"]
 
 
-def test_the_faults_of_all_scripts_come_in_one_error_each_with_its_script() -> None:
+def test_error_has_faults_of_all_scripts() -> None:
     wrong: Any = [{"timestamp_ms": 0, "start": {"prompt": "A", "image": "no.png"}}, {"timestamp_ms": 0, "end": {}}]
     assert paths(scripts=[[], CAT, wrong, Script().start("A cat"), None]) == [
         "scripts[0]",
@@ -138,11 +138,11 @@ def test_the_faults_of_all_scripts_come_in_one_error_each_with_its_script() -> N
 
 @pytest.mark.parametrize("portrait", [True, False])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF"])
-def test_an_image_of_every_format_goes_at_the_size_of_the_stream(kind: str, portrait: bool) -> None:
+def test_images_of_all_formats_get_stream_size(kind: str, portrait: bool) -> None:
     assert sent(starting_with(encoded(kind)), portrait).size == ((704, 1280) if portrait else (1280, 704))
 
 
-def test_an_image_of_every_kind_goes_as_a_data_url(tmp_path: Path) -> None:
+def test_images_of_all_types_become_data_urls(tmp_path: Path) -> None:
     content = encoded("PNG")
     path = tmp_path / "picture"
     path.write_bytes(content)
@@ -155,7 +155,7 @@ def test_an_image_of_every_kind_goes_as_a_data_url(tmp_path: Path) -> None:
         assert sent(Script().start("A cat", image=image).wait(3).end()).size == (704, 1280)
 
 
-def test_a_broken_image_is_a_fault_at_its_place() -> None:
+def test_broken_image_is_a_fault_at_its_path() -> None:
     large = bytes(images.MAX_IMAGE_BYTES + 1)
     broken = (
         encoded("PNG")[:40],
@@ -173,19 +173,19 @@ def test_a_broken_image_is_a_fault_at_its_place() -> None:
     ]
 
 
-def test_a_decompression_bomb_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_IMAGE_PIXELS", 599)  # of 30 by 20 pixels
+def test_decompression_bomb_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_IMAGE_PIXELS", 599)  # the image has 30 x 20 = 600 pixels
     with pytest.raises(ScriptError, match=r"^script\[0\]\.start\.image: .* megapixels"):
         fields(script=starting_with(encoded("PNG")))
 
 
-def test_one_script_can_be_sent_for_both_orientations() -> None:
+def test_script_can_be_sent_in_both_orientations() -> None:
     script = Script().start("A cat", image=IMAGE).wait(3).end()
     assert (sent(script, True).size, sent(script, False).size) == ((704, 1280), (1280, 704))
 
 
 @given(valid_scripts())
-def test_a_valid_script_is_sent_as_it_is_but_for_its_image(script: list[dict[str, Any]]) -> None:
+def test_valid_script_is_sent_unchanged_except_image(script: list[dict[str, Any]]) -> None:
     went = fields(script=script)["script"]
     assert [without_image(entry) for entry in went] == [without_image(entry) for entry in script]
     assert ["image" in entry.get("start", {}) for entry in went] == [
@@ -195,9 +195,9 @@ def test_a_valid_script_is_sent_as_it_is_but_for_its_image(script: list[dict[str
 
 
 @given(st.one_of(broken_scripts(), json_values()))
-def test_script_and_request_are_judged_alike(value: Any) -> None:
+def test_script_and_request_have_same_faults(value: Any) -> None:
     if value is None:
-        return  # which is no script at all
+        return  # None means that no script was given
     assert faults_of(lambda: Script.of(value)) == faults_of(lambda: fields(script=value))
 
 

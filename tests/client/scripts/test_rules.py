@@ -1,4 +1,4 @@
-"""What is wrong with a script: every rule of protocol.md section 8, each with the place it names."""
+"""The rules for scripts (protocol.md section 8), each with the path of its fault."""
 
 import copy
 import datetime
@@ -23,7 +23,7 @@ GOOD: Any = [START, LOOK, END]
 
 
 def places(script: Any) -> list[str]:
-    """The paths of the faults of a script."""
+    """Return the paths of the faults of a script."""
     try:
         Script.of(script)
     except ScriptError as error:
@@ -39,27 +39,27 @@ def without(key: str, entry: Any) -> Any:
     return {name: value for name, value in entry.items() if name != key}
 
 
-def test_a_good_script_has_no_faults() -> None:
+def test_valid_script_has_no_faults() -> None:
     assert places(GOOD) == []
     assert places([START, END]) == []
 
 
 @pytest.mark.parametrize("value", [None, True, 7, 0.5, "cat.json", b"[]", bytearray(2), {}, START, {1, 2}])
-def test_a_script_is_an_array(value: object) -> None:
+def test_script_must_be_an_array(value: object) -> None:
     assert places(value) == ["script"]
 
 
-def test_a_script_is_not_empty() -> None:
+def test_empty_script_is_rejected() -> None:
     assert places([]) == ["script"]
 
 
 @pytest.mark.parametrize("value", [None, True, 7, "end", [], [END]])
-def test_an_entry_is_an_object(value: object) -> None:
+def test_entry_must_be_an_object(value: object) -> None:
     assert places([START, value, END]) == ["script[1]"]
 
 
 @pytest.mark.parametrize("key", ["foo", "Timestamp_ms", "", "end ", "ti.me", "\ud800"])
-def test_an_entry_has_no_keys_that_nobody_knows(key: str) -> None:
+def test_unknown_key_of_entry_is_rejected(key: str) -> None:
     assert places([{**START, key: 1}, LOOK, END]) == [f"script[0].{key}"]
 
 
@@ -70,32 +70,32 @@ def test_an_entry_has_no_keys_that_nobody_knows(key: str) -> None:
         *(10**400, -(10**400), Fraction(1, 3), 3j, datetime.timedelta(seconds=3)),
     ],
 )
-def test_a_time_is_a_whole_number_that_json_can_hold(time: object) -> None:
+def test_time_must_be_whole_number_in_range(time: object) -> None:
     assert places([START, at(time), END]) == ["script[1].timestamp_ms"]
 
 
-def test_a_time_is_there() -> None:
+def test_missing_time_is_rejected() -> None:
     assert places([START, without("timestamp_ms", LOOK), END]) == ["script[1].timestamp_ms"]
 
 
 @pytest.mark.parametrize("time", [3000, 3000.0, np.int64(3000), np.float32(3000), Fraction(6000, 2)])
-def test_a_whole_number_of_every_kind_is_a_time_and_becomes_an_int(time: Any) -> None:
+def test_whole_numbers_of_all_types_become_int(time: Any) -> None:
     read = Script.of([START, at(time), END]).entries[1].timestamp_ms
     assert (read, type(read)) == (3000, int)
 
 
-def test_the_largest_time_is_taken() -> None:
+def test_largest_time_is_accepted() -> None:
     assert places([START, at(2**53 - 1, END)]) == []
 
 
 @pytest.mark.parametrize("entry", [{"timestamp_ms": 3000}, {**LOOK, "end": {}}, {**LOOK, "end": None}])
-def test_an_entry_has_exactly_one_action(entry: object) -> None:
+def test_entry_must_have_exactly_one_action(entry: object) -> None:
     assert "script[1]" in places([START, entry, END])
 
 
 @pytest.mark.parametrize("value", [None, True, 7, "A cat", [], [{}]])
 @pytest.mark.parametrize(("index", "action"), [(0, "start"), (1, "interact"), (2, "end")])
-def test_an_action_is_an_object(index: int, action: str, value: object) -> None:
+def test_action_must_be_an_object(index: int, action: str, value: object) -> None:
     script = copy.deepcopy(GOOD)
     script[index][action] = value
     assert places(script) == [f"script[{index}].{action}"]
@@ -105,7 +105,7 @@ def test_an_action_is_an_object(index: int, action: str, value: object) -> None:
     ("index", "action", "key"),
     [(0, "start", "promt"), (1, "interact", "image"), (2, "end", "prompt"), (2, "end", "image"), (0, "start", "")],
 )
-def test_an_action_has_no_keys_but_its_own(index: int, action: str, key: str) -> None:
+def test_unknown_key_of_action_is_rejected(index: int, action: str, key: str) -> None:
     script = copy.deepcopy(GOOD)
     script[index][action][key] = "A cat"
     assert places(script) == [f"script[{index}].{action}.{key}"]
@@ -113,14 +113,14 @@ def test_an_action_has_no_keys_but_its_own(index: int, action: str, key: str) ->
 
 @pytest.mark.parametrize("prompt", [None, True, 7, [], {}, b"A cat", "A \ud800 cat", "\udfff"])
 @pytest.mark.parametrize(("index", "action"), [(0, "start"), (1, "interact")])
-def test_a_prompt_is_text_that_utf8_can_hold(index: int, action: str, prompt: object) -> None:
+def test_prompt_must_be_text_that_utf8_can_hold(index: int, action: str, prompt: object) -> None:
     script = copy.deepcopy(GOOD)
     script[index][action]["prompt"] = prompt
     assert places(script) == [f"script[{index}].{action}.prompt"]
 
 
 @pytest.mark.parametrize(("index", "action"), [(0, "start"), (1, "interact")])
-def test_a_prompt_is_there_and_may_be_empty(index: int, action: str) -> None:
+def test_prompt_is_required_but_may_be_empty(index: int, action: str) -> None:
     script = copy.deepcopy(GOOD)
     script[index][action] = {}
     assert places(script) == [f"script[{index}].{action}.prompt"]
@@ -129,39 +129,39 @@ def test_a_prompt_is_there_and_may_be_empty(index: int, action: str) -> None:
 
 
 @pytest.mark.parametrize("image", [None, 7, [], {}, *NO_IMAGES])
-def test_an_image_is_one_if_it_is_there(image: object) -> None:
+def test_invalid_image_is_rejected(image: object) -> None:
     assert places([{"timestamp_ms": 0, "start": {"prompt": "A", "image": image}}, END]) == ["script[0].start.image"]
 
 
-def test_an_image_as_a_data_url_is_taken() -> None:
+def test_data_url_image_is_accepted() -> None:
     assert places([{"timestamp_ms": 0, "start": {"prompt": "A", "image": IMAGE}}, END]) == []
 
 
-def test_the_first_time_is_0() -> None:
+def test_first_time_must_be_zero() -> None:
     assert places([at(1, START), LOOK, END]) == ["script[0].timestamp_ms"]
     assert places([at(0.0, START), LOOK, END]) == []
 
 
 @pytest.mark.parametrize("entry", [at(0, LOOK), at(0, END)])
-def test_the_first_entry_is_a_start(entry: object) -> None:
+def test_first_entry_must_be_a_start(entry: object) -> None:
     assert places([entry, LOOK, END]) == ["script[0]"]
 
 
-def test_no_other_entry_is_a_start() -> None:
+def test_later_start_is_rejected() -> None:
     assert places([START, at(3000, START), END]) == ["script[1]"]
     assert places([START, at(3000, START)]) == ["script[1]"]
 
 
-def test_the_last_entry_is_an_end() -> None:
+def test_last_entry_must_be_an_end() -> None:
     assert places([START, LOOK]) == ["script[1]"]
     assert places([START]) == ["script[0]"]
 
 
-def test_no_other_entry_is_an_end() -> None:
+def test_earlier_end_is_rejected() -> None:
     assert places([START, at(3000, END), END]) == ["script[1]"]
 
 
-def test_times_do_not_go_back_behind_the_latest_good_one() -> None:
+def test_time_before_latest_valid_time_is_rejected() -> None:
     assert places([START, at(3000), at(3000), END]) == []
     assert places([START, at(3000), at(2999), END]) == ["script[2].timestamp_ms"]
     assert places([START, at(5000), at(1000), at(3000), END]) == ["script[2].timestamp_ms", "script[3].timestamp_ms"]
@@ -169,22 +169,22 @@ def test_times_do_not_go_back_behind_the_latest_good_one() -> None:
     assert places([START, at(7000, {"foo": 1}), END]) == ["script[1]", "script[1].foo", "script[2].timestamp_ms"]
 
 
-def test_a_video_has_frames() -> None:
+def test_video_without_frames_is_rejected() -> None:
     assert places([START, at(0), at(0, END)]) == ["script[2].timestamp_ms"]
     assert places([START, at(0), at(1, END)]) == []
 
 
-def test_order_is_not_asked_of_entries_without_one_action() -> None:
+def test_order_is_unchecked_without_exactly_one_action() -> None:
     both = {"timestamp_ms": 0, "interact": {"prompt": "A"}, "end": {}}
     assert places([both, both]) == ["script[0]", "script[1]"]
     assert places([{"timestamp_ms": 0}, {"timestamp_ms": 0}]) == ["script[0]", "script[1]"]
 
 
-def test_order_is_asked_of_an_entry_whose_action_is_broken() -> None:
+def test_order_is_checked_for_invalid_action() -> None:
     assert places([START, {"timestamp_ms": 1, "end": None}, END]) == ["script[1].end", "script[1]"]
 
 
-def test_all_faults_come_at_once_in_the_order_of_the_script_and_one_for_each_place() -> None:
+def test_all_faults_are_listed_in_script_order() -> None:
     script = [
         {"timestamp_ms": 5, "start": {"prompt": 7, "image": "no.png", "x": 1}},
         {"timestamp_ms": 3, "interact": None, "end": {}},
@@ -212,22 +212,25 @@ def test_all_faults_come_at_once_in_the_order_of_the_script_and_one_for_each_pla
 @pytest.mark.parametrize(
     ("script", "says"),
     [
-        ("cat.json", "script: expected an array of entries (Script.load reads a file, Script.from_json a text), "),
+        ("cat.json", "script: expected an array of entries (Script.load reads a file, Script.from_json reads text), "),
         ([START, None], "script[1]: expected an object with timestamp_ms and one of start, interact, end, got null"),
-        ([START, at(True, END)], "timestamp_ms: expected a whole number of milliseconds, 0 to 9007199254740991, got t"),
+        (
+            [START, at(True, END)],
+            "timestamp_ms: expected a whole number of milliseconds from 0 to 9007199254740991, got t",
+        ),
         ([START, at(10**400, END)], "got a number beyond all bounds"),
         ([START, at(datetime.timedelta(), END)], "got timedelta"),
         ([START, at(5), at(4, END)], "script[2].timestamp_ms: expected 5 or more: times do not go back, got 4"),
         ([START], "script[0]: expected an end, as the last entry, got a start"),
         ([LOOK], "script[0]: expected a start, as the first entry, got an interact"),
-        ([{**START, "a\x1b[31m\nb": 1}, END], "script[0].a [31m b: expected no key but"),
-        ([{**START, 7: 1}, END], "script[0].7: expected no key but"),
+        ([{**START, "a\x1b[31m\nb": 1}, END], "script[0].a [31m b: expected no keys except"),
+        ([{**START, 7: 1}, END], "script[0].7: expected no keys except"),
         ([at(0, {"start": {"prompt": "A " * 500}}), "x" * 1000], "got 'xxxx"),
         ([at(0, {"start": {"prompt": "A \ud800"}}), END], "got half a surrogate pair at index 2"),
         ([at(0, {"start": {"prompt": "A", "image": "no.png"}}), END], "'no.png' cannot be read: No such file"),
     ],
 )
-def test_a_fault_says_what_was_expected_and_what_came_in_a_short_line(script: Any, says: str) -> None:
+def test_fault_states_expected_and_received_value(script: Any, says: str) -> None:
     with pytest.raises(ScriptError) as caught:
         Script.of(script)
     assert says in str(caught.value)
@@ -235,23 +238,23 @@ def test_a_fault_says_what_was_expected_and_what_came_in_a_short_line(script: An
     str(caught.value).encode()
 
 
-def test_numbers_that_python_cannot_write_are_told_too() -> None:
+def test_huge_numbers_are_described_in_words() -> None:
     assert places([{**START, 10**5000: 1}, at(-(10**5000), END)]) == [
         "script[0].a number beyond all bounds",
         "script[1].timestamp_ms",
     ]
 
 
-def test_the_entries_of_other_libraries_are_read_too() -> None:
-    """A sequence and mappings of any kind, as a YAML or TOML reader gives them."""
+def test_other_sequences_and_mappings_are_accepted() -> None:
+    """Readers of YAML or TOML may return other types than list and dict."""
     assert Script.of(tuple(MappingProxyType(entry) for entry in GOOD)) == Script.of(GOOD)
 
 
-def test_an_entry_is_written_as_it_is_in_json() -> None:
+def test_to_dict_returns_json_form() -> None:
     assert [entry.to_dict() for entry in Script.of(GOOD).entries] == GOOD
 
 
-def test_an_entry_made_by_hand_is_judged_by_the_same_rules() -> None:
+def test_constructed_entries_are_checked_by_same_rules() -> None:
     prompt: Any = 7
     script = Script(
         (ScriptEntry(0, "start", prompt), ScriptEntry(0, "interact", "", IMAGE), ScriptEntry(1, "end", "x"))
@@ -263,12 +266,12 @@ def test_an_entry_made_by_hand_is_judged_by_the_same_rules() -> None:
     ]
 
 
-def test_no_fault_is_no_error() -> None:
+def test_check_passes_without_faults() -> None:
     Faults().check()
 
 
 @given(valid_scripts())
-def test_a_valid_script_is_read_as_it_is(script: list[dict[str, Any]]) -> None:
+def test_valid_script_is_read_unchanged(script: list[dict[str, Any]]) -> None:
     read = Script.of(script)
     assert [entry.to_dict() for entry in read.entries] == script
     assert read.duration_seconds == script[-1]["timestamp_ms"] / 1000
@@ -277,7 +280,7 @@ def test_a_valid_script_is_read_as_it_is(script: list[dict[str, Any]]) -> None:
 @given(st.one_of(broken_scripts(), json_values()), st.sampled_from(["script", "scripts[3]"]))
 @example([{"timestamp_ms": 0, "start": {"prompt": "A", "image": "\0"}}, END], "script")
 @example([{"timestamp_ms": 0, "start": {"prompt": "A", "image": "/dev/zero"}}, END], "script")
-def test_whatever_json_is_given_it_is_a_script_or_has_faults_at_its_place(value: Any, path: str) -> None:
+def test_any_json_is_script_or_has_faults(value: Any, path: str) -> None:
     before = copy.deepcopy(value)
     try:
         read = Script.of(value, path=path)

@@ -1,4 +1,4 @@
-"""Scripts made step by step: what they say, what is refused at once, what the whole is judged by, and advice."""
+"""Scripts that are built step by step: entries, rejected values, checks of the whole script, and advice."""
 
 import copy
 import dataclasses
@@ -34,10 +34,10 @@ def wire(script: Script) -> Any:  # decoded JSON
     return script_fields(script=script, scripts=None, script_url=None, portrait=True)["script"]
 
 
-# Step by step.
+# Building steps.
 
 
-def test_a_script_reads_as_it_is_told() -> None:
+def test_building_steps_create_entries() -> None:
     assert CAT.entries == (
         ScriptEntry(0, "start", "A cat"),
         ScriptEntry(3000, "interact", "It looks out"),
@@ -48,7 +48,7 @@ def test_a_script_reads_as_it_is_told() -> None:
     CAT.validate()
 
 
-def test_a_step_gives_a_new_script_and_leaves_the_old_one() -> None:
+def test_steps_return_new_scripts() -> None:
     begun = Script().start("A cat").wait(1)
     assert begun.interact("left").end().entries[1:] == (ScriptEntry(1000, "interact", "left"), ScriptEntry(1000, "end"))
     assert begun.wait(1).end().entries[1:] == (ScriptEntry(2000, "end"),)
@@ -58,7 +58,7 @@ def test_a_step_gives_a_new_script_and_leaves_the_old_one() -> None:
 
 
 @pytest.mark.parametrize(("wait", "times", "milliseconds"), [(0.1, 30, 3000), (1 / 24, 24, 1000), (1 / 3, 9, 3000)])
-def test_many_waits_do_not_drift(wait: float, times: int, milliseconds: int) -> None:
+def test_many_waits_do_not_accumulate_rounding(wait: float, times: int, milliseconds: int) -> None:
     script = Script().start("A cat")
     for _ in range(times):
         script = script.wait(wait).interact("on")
@@ -66,7 +66,7 @@ def test_many_waits_do_not_drift(wait: float, times: int, milliseconds: int) -> 
 
 
 @given(st.lists(st.floats(0, 1000), max_size=50))
-def test_a_time_is_the_sum_of_the_waits_to_the_nearest_millisecond(waits: list[float]) -> None:
+def test_time_is_rounded_sum_of_waits(waits: list[float]) -> None:
     script = Script()
     for wait in waits:
         script = script.wait(wait)
@@ -89,26 +89,26 @@ def test_a_time_is_the_sum_of_the_waits_to_the_nearest_millisecond(waits: list[f
         ([3], "an array"),
     ],
 )
-def test_a_wait_that_is_none_is_refused_at_once_with_the_entry_it_would_be_before(wait: Any, got: str) -> None:
+def test_invalid_wait_is_fault_of_next_entry(wait: Any, got: str) -> None:
     with pytest.raises(ScriptError) as caught:
         Script().start("A cat").wait(wait)
     (fault,) = caught.value.faults
     assert (fault.path, fault.got) == ("script[1].timestamp_ms", got)
 
 
-def test_waits_beyond_the_largest_time_are_refused_with_the_entry_they_lead_to() -> None:
+def test_time_beyond_limit_is_fault_of_entry() -> None:
     late = Script().start("A cat").wait((2**53 - 1) / 1000).wait(1)
     with pytest.raises(ScriptError, match=r"^script\[1\]\.timestamp_ms: expected a whole number"):
         late.end()
 
 
 @pytest.mark.parametrize("wait", [0, -0.0, np.float32(0.5), np.float16(3), np.int64(10**11), Fraction(1, 3)])
-def test_a_wait_is_a_number_of_every_kind(wait: Any) -> None:
+def test_wait_accepts_numbers_of_all_types(wait: Any) -> None:
     assert Script().wait(wait).end().entries[0].timestamp_ms == round(float(wait) * 1000)
 
 
 @pytest.mark.parametrize("prompt", [None, 7, b"A cat", "\ud800"])
-def test_a_prompt_that_is_no_text_is_refused_at_once(prompt: Any) -> None:
+def test_invalid_prompt_is_rejected_by_the_step(prompt: Any) -> None:
     with pytest.raises(ScriptError) as caught:
         Script().start(prompt)
     assert [fault.path for fault in caught.value.faults] == ["script[0].start.prompt"]
@@ -118,30 +118,30 @@ def test_a_prompt_that_is_no_text_is_refused_at_once(prompt: Any) -> None:
 
 
 @pytest.mark.parametrize("image", [7, ["cat.png"], object(), np.zeros((4, 4)), io.StringIO("text"), io.BytesIO()])
-def test_an_image_of_no_kind_that_can_be_sent_is_refused_at_once(image: Any) -> None:
+def test_unsupported_image_is_rejected_by_the_step(image: Any) -> None:
     with pytest.raises(ScriptError) as caught:
         Script().start("A cat", image=image)
     assert [fault.path for fault in caught.value.faults] == ["script[0].start.image"]
 
 
-def test_the_order_is_judged_when_the_script_is_complete() -> None:
+def test_order_is_checked_for_whole_script() -> None:
     with pytest.raises(ScriptError) as caught:
         Script().interact("It looks out").start("A cat").validate()
     assert [fault.path for fault in caught.value.faults] == ["script[0]", "script[1]"]
     assert [fault.path for fault in Script().faults("scripts[2]")] == ["scripts[2]"]
 
 
-def test_a_script_without_an_end_has_no_duration() -> None:
+def test_script_without_end_has_no_duration() -> None:
     assert Script().duration_seconds is None
     assert Script().start("A cat").wait(3).duration_seconds is None
 
 
-def test_a_script_that_was_read_can_be_gone_on_with() -> None:
+def test_steps_continue_from_existing_entries() -> None:
     begun = Script((ScriptEntry(0, "start", "A cat"), ScriptEntry(2500, "interact", "It looks out")))
     assert begun.wait(0.5).end().duration_seconds == 3.0
 
 
-def test_a_repr_is_short_and_shows_no_image() -> None:
+def test_repr_is_short_and_without_image() -> None:
     script = Script().start("A cat", image=picture()).wait(1.5).end()
     assert repr(script) == "<Script: 2 entries, 1.5 s>"
     assert repr(Script().end()) == "<Script: 1 entry, 0 s>"
@@ -150,7 +150,7 @@ def test_a_repr_is_short_and_shows_no_image() -> None:
 
 
 @pytest.mark.parametrize("image", [None, IMAGE, picture(), Path("cat.png"), Image.new("RGB", (2, 2))])
-def test_scripts_of_the_same_entries_are_equal_and_hash_alike(image: Any) -> None:
+def test_scripts_with_equal_entries_are_equal(image: Any) -> None:
     one, other = (Script().start("A cat", image=image).wait(wait).end() for wait in (0.3, 0.1 + 0.2))
     assert one == other
     assert len({one, other}) == 1
@@ -163,7 +163,7 @@ PROMPTS = st.text(max_size=20)
 
 
 @given(PROMPTS, st.booleans(), st.lists(st.tuples(WAITS, PROMPTS), max_size=5), st.floats(0.001, 1000))
-def test_what_is_told_in_order_is_valid_and_comes_back_from_json(
+def test_built_script_survives_json_round_trip(
     prompt: str, with_an_image: bool, interactions: list[tuple[float, str]], rest: float
 ) -> None:
     script = Script().start(prompt, image=IMAGE if with_an_image else None)
@@ -179,14 +179,14 @@ def test_what_is_told_in_order_is_valid_and_comes_back_from_json(
 # Images.
 
 
-def test_a_file_object_may_be_closed_after_the_step_and_its_image_sent_twice(tmp_path: Path) -> None:
+def test_file_object_is_read_by_the_step(tmp_path: Path) -> None:
     (tmp_path / "cat.png").write_bytes(picture())
     with (tmp_path / "cat.png").open("rb") as file:
         script = Script().start("A cat", image=file).wait(1).end()
     assert wire(script) == wire(script) == wire(Script().start("A cat", image=picture()).wait(1).end())
 
 
-def test_what_becomes_of_an_array_or_a_buffer_later_does_not_matter() -> None:
+def test_later_changes_of_buffers_have_no_effect() -> None:
     array, buffer = np.zeros((4, 4, 3), np.uint8), bytearray(picture())
     scripts = [Script().start("A cat", image=image).wait(1).end() for image in (array, buffer)]
     before = [wire(script) for script in scripts]
@@ -194,7 +194,7 @@ def test_what_becomes_of_an_array_or_a_buffer_later_does_not_matter() -> None:
     assert [wire(script) for script in scripts] == before
 
 
-def test_a_path_is_looked_at_when_the_script_is_judged(tmp_path: Path) -> None:
+def test_path_is_read_when_script_is_checked(tmp_path: Path) -> None:
     script = Script().start("A cat", image=tmp_path / "cat.png").wait(1).end()
     (fault,) = script.faults("scripts[1]")
     assert fault.path == "scripts[1][0].start.image"
@@ -203,7 +203,7 @@ def test_a_path_is_looked_at_when_the_script_is_judged(tmp_path: Path) -> None:
     assert script.faults() == ()
 
 
-def test_images_of_every_kind_may_stand_in_entries(tmp_path: Path) -> None:
+def test_entries_accept_images_of_all_types(tmp_path: Path) -> None:
     (tmp_path / "cat.png").write_bytes(picture())
     red = wire(Script().start("A", image=picture()).wait(1).end())
     same = (str(tmp_path / "cat.png"), picture(), io.BytesIO(picture()), memoryview(picture()))
@@ -212,7 +212,7 @@ def test_images_of_every_kind_may_stand_in_entries(tmp_path: Path) -> None:
         assert wire(Script.of(script)) == red
 
 
-def test_an_image_that_cannot_be_decoded_is_a_fault_beside_the_others() -> None:
+def test_undecodable_image_is_one_of_several_faults() -> None:
     broken = [{"timestamp_ms": 0, "start": {"prompt": 7, "image": picture()[:40]}}, {"timestamp_ms": 0, "end": {}}]
     with pytest.raises(ScriptError) as caught:
         Script.of(broken)
@@ -221,10 +221,10 @@ def test_an_image_that_cannot_be_decoded_is_a_fault_beside_the_others() -> None:
     assert "cannot be read" in str(caught.value)
 
 
-# Of something.
+# Script.of.
 
 
-def test_a_script_made_already_is_judged_and_given_back() -> None:
+def test_of_checks_and_returns_a_script() -> None:
     assert Script.of(CAT) is CAT
     with pytest.raises(ScriptError, match=r"^scripts\[4\]\[0\]: expected an end"):
         Script.of(Script().start("A cat"), path="scripts[4]")
@@ -233,21 +233,21 @@ def test_a_script_made_already_is_judged_and_given_back() -> None:
 # Advice.
 
 
-def test_interactions_that_come_too_fast_are_advised_against_each_with_its_place() -> None:
+def test_advice_lists_interactions_in_quick_succession() -> None:
     script = Script().start("A cat").interact("1").wait(2.999).interact("2").wait(3).interact("3").interact("4").end()
     fast, at_once = script.advice()
-    assert fast.startswith("script[2].timestamp_ms: 2999 ms after the interaction before it; 3000 ms or more")
+    assert fast.startswith("script[2].timestamp_ms: 2999 ms after the previous interaction; 3000 ms or more")
     assert at_once.startswith("script[4].timestamp_ms: 0 ms after")
 
 
-def test_a_video_over_the_usual_limit_is_advised_against() -> None:
+def test_advice_mentions_video_over_usual_limit() -> None:
     longest = Script().start("A cat").wait(150)
     assert longest.end().advice() == ()
     (line,) = longest.wait(0.001).end().advice()
     assert line.startswith("script[1].timestamp_ms: a video of 150.001 s;")
 
 
-def test_a_good_or_unfinished_script_gets_no_advice() -> None:
+def test_good_or_unfinished_script_has_no_advice() -> None:
     assert CAT.advice() == Script().advice() == Script().start("A").wait(1).interact("B").advice() == ()
 
 
@@ -260,12 +260,12 @@ def test_a_good_or_unfinished_script_gets_no_advice() -> None:
         ((*CAT.entries, 7), "7"),
     ],
 )
-def test_a_script_cannot_be_made_of_what_are_no_entries(entries: Any, got: str) -> None:
-    with pytest.raises(ScriptError, match=rf"^script: expected values of ScriptEntry \(Script\.of .*, got {got}$"):
+def test_script_rejects_values_other_than_entries(entries: Any, got: str) -> None:
+    with pytest.raises(ScriptError, match=rf"^script: expected ScriptEntry values \(Script\.of .*, got {got}$"):
         Script(entries)
 
 
-def test_a_script_made_of_a_list_does_not_change_with_it() -> None:
+def test_later_changes_of_list_have_no_effect() -> None:
     entries: Any = list(CAT.entries)
     script = Script(entries)
     entries.clear()

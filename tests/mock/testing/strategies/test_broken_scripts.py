@@ -84,17 +84,17 @@ def test_no_two_rules_are_one() -> None:
 
 # That there is a rule here for every one there is: whatever client and mock say of a script is said of one of these.
 
-TIME = "a whole number of milliseconds, 0 to 9007199254740991"
+TIME = "a whole number of milliseconds from 0 to 9007199254740991"
 DATA_URL = "a data: URL of an image in base64 (data:image/png;base64,...)"
 CLIENT_EXPECTS = {
-    "array": {"an array of entries", "an array of entries (Script.load reads a file, Script.from_json a text)"},
+    "array": {"an array of entries", "an array of entries (Script.load reads a file, Script.from_json reads text)"},
     "not_empty": {"an array of entries, from a start to an end"},
     "entry": {"an object with timestamp_ms and one of start, interact, end"},
     "an_action": {"exactly one of start, interact, end"},
     "one_action": {"exactly one of start, interact, end"},
-    "known_keys": {"no key but timestamp_ms, start, interact, end"},
+    "known_keys": {"no keys except timestamp_ms, start, interact, end"},
     "fields": {"an object with a prompt", "an empty object"},
-    "known_fields": {"no key but prompt, image", "no key but prompt", "no key"},
+    "known_fields": {"no keys except prompt, image", "no keys except prompt", "no keys"},
     "prompt": {"text"},
     "prompt_text": {"text"},
     "prompt_utf8": {"text that UTF-8 can hold"},
@@ -110,10 +110,10 @@ CLIENT_EXPECTS = {
     "time_in_bounds": {TIME},
     "first_at_0": {"0, the time of the first entry"},
     "times_in_order": {"LATEST or more: times do not go back"},
-    "some_length": {"more than 0, as the time of the end: a video has frames"},
+    "some_length": {"more than 0, as the time of the end: a video has at least one frame"},
     "start_first": {"a start, as the first entry"},
-    "one_start": {"no start but the first: one script is one stream"},
-    "no_early_end": {"no end but the last entry"},
+    "one_start": {"no start after the first entry: one script is one stream"},
+    "no_early_end": {"no end before the last entry"},
     "end_last": {"an end, as the last entry"},
 }
 

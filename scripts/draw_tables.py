@@ -1,8 +1,8 @@
-"""Generate the tables in `docs/` from the code.
+"""Draw tables into the pages of docs/, from the code.
 
-The tables are between `<!-- table: NAME -->` and `<!-- /table -->`: the state machines with their diagrams in
-architecture.md, the faults in protocol.md, and the fault matrix in fault-matrix.md. With `--check`, the script writes
-nothing and fails if a page is outdated; `tests/test_docs.py` uses this.
+Between `<!-- table: NAME -->` and `<!-- /table -->` stand, in architecture.md, the tables of the state machines with
+their pictures; in protocol.md, the faults; and in fault-matrix.md, what the client makes of each. With `--check`
+nothing is written: the exit status says whether the pages are what the code would draw (`tests/test_docs.py` asks so).
 """
 
 import importlib
@@ -33,7 +33,7 @@ type Table = Mapping[StrEnum, Mapping[Word, Transition]]
 
 
 def draw(name: str) -> str:
-    """Return the table `name` as Markdown."""
+    """Give the table of that name as Markdown."""
     if name == "faults":
         return _faults()
     if name == "matrix":
@@ -75,7 +75,7 @@ def _matrix() -> str:
 
 
 def _machine(name: str) -> str:
-    """Return the table of a machine; events of a state with the same transition share a row."""
+    """The table of a machine: one row for all the events of a state that lead to the same."""
     module = importlib.import_module(MACHINES[name])
     table: Table = module.TRANSITIONS
     initial: StrEnum = module.INITIAL
@@ -102,7 +102,7 @@ def _machine(name: str) -> str:
 
 
 def _picture(table: Table, initial: StrEnum) -> Iterator[str]:
-    """Yield the lines of a machine's diagram; it omits events that do not change the state."""
+    """Only what leads from one state to another; what leaves the state as it is stands in the table."""
     yield f"[*] --> {initial}"
     for state, row in table.items():
         leaving = [(target, event) for event, (target, _) in row.items() if target != state]
@@ -134,7 +134,7 @@ def main() -> None:
         if "--check" not in sys.argv:
             page.write_text(drawn)
         elif drawn != text:
-            sys.exit(f"{page.name}: the generated tables are outdated; run make format")
+            sys.exit(f"{page.name}: the tables are not those of the code; run make format")
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def _check_text(name: str, value: object) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise _wrong(name, "text that UTF-8 can hold", value) from None
+        raise _wrong(name, "text that UTF-8 can encode", value) from None
     return value
 
 

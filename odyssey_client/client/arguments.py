@@ -26,7 +26,7 @@ def check_prompt(prompt: object) -> None:
         str(prompt).encode()
     except UnicodeEncodeError as error:
         raise OdysseyConfigError(
-            f"prompt must be text that UTF-8 can hold, got half a surrogate pair at index {error.start}. "
+            f"prompt must be text that UTF-8 can encode, got a lone surrogate at index {error.start}. "
             "The text was decoded with the wrong encoding or cut in the middle of a character. Decode it as UTF-8."
         ) from None
 
@@ -96,7 +96,7 @@ def _kind(value: object) -> str:
 
 def _describe(value: object) -> str:
     if isinstance(value, int) and value.bit_length() > 64:
-        return "a number beyond all bounds"  # Python refuses to format very large integers
+        return "a very large number"  # Python refuses to format very large integers
     return excerpt(repr(value), 60)
 
 

@@ -44,7 +44,7 @@ class Fields:
         if not isinstance(value, str):
             raise self._wrong(self._at(name), expected, value)
         if _SURROGATE.search(value):
-            raise self._wrong(self._at(name), "text that UTF-8 can hold", value)
+            raise self._wrong(self._at(name), "text that UTF-8 can encode", value)
         return value
 
     def number(self, name: str) -> float:

@@ -144,7 +144,7 @@ def describe(value: object) -> str:
     if isinstance(value, str):
         return excerpt(repr(value[: 2 * _SHOWN]), _SHOWN)
     if isinstance(value, int) and value.bit_length() > 200:
-        return "a number beyond all bounds"  # Python raises an error for the `str` of very long integers
+        return "a very large number"  # Python raises an error for the `str` of very long integers
     if is_number(value):
         return excerpt(str(value), _SHOWN)
     if is_array(value):
@@ -265,7 +265,7 @@ def _prompt(value: object) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise _WrongError("text that UTF-8 can hold", f"half a surrogate pair at index {error.start}") from None
+        raise _WrongError("text that UTF-8 can encode", f"a lone surrogate at index {error.start}") from None
     return value
 
 

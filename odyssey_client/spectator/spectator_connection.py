@@ -356,7 +356,7 @@ def _check(webrtc_url: object, spectator_token: object) -> None:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise OdysseyConfigError(f"{name} must be text that UTF-8 can hold, got half a surrogate pair") from None
+            raise OdysseyConfigError(f"{name} must be text that UTF-8 can encode, got a lone surrogate") from None
     try:
         parts = urlsplit(str(webrtc_url).strip())
         is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0

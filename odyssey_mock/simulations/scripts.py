@@ -217,7 +217,7 @@ def _prompt_fault(value: object) -> str | None:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether UTF-8 can encode `text`: JSON can escape half a surrogate pair, which is not a character."""
+    """Whether UTF-8 can encode `text`: JSON can escape lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -245,7 +245,7 @@ class _Field:
     is_required: bool = True
 
 
-_PROMPT = _Field("text that UTF-8 can hold", _prompt_fault)
+_PROMPT = _Field("text that UTF-8 can encode", _prompt_fault)
 _IMAGE = _Field("a data: URL of an image in base64 (data:image/png;base64,...)", _image_fault, is_required=False)
 
 _FIELDS: Mapping[Kind, Mapping[str, _Field]] = {
@@ -274,7 +274,7 @@ def describe(value: object) -> str:
         case str():
             return repr(value)
         case int() if value.bit_length() > 1024:
-            return "a number beyond all bounds"
+            return "a very large number"
         case _:
             return str(value)[:SHOWN]
 

@@ -190,7 +190,7 @@ async def test_calls_out_of_order_leave_stream_running(odyssey_mock: MockOdyssey
     ("arguments", "message"),
     [
         ({"prompt": 7}, "prompt must be a str, got int"),
-        ({"prompt": "A \ud83d castle"}, "half a surrogate pair at index 2"),
+        ({"prompt": "A \ud83d castle"}, "a lone surrogate at index 2"),
         ({"portrait": "yes"}, "portrait must be a bool, got str"),
         ({"broadcast": 1}, "broadcast must be a bool, got int"),
         ({"bypass_prompt_expansion": "no"}, "bypass_prompt_expansion must be a bool, got str"),
@@ -208,7 +208,7 @@ async def test_invalid_argument_of_start_stream_is_rejected(
 async def test_invalid_interaction_leaves_stream_running(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     await odyssey_client.connect()
     await odyssey_client.start_stream("A castle")
-    with pytest.raises(OdysseyConfigError, match="half a surrogate pair at index 0"):
+    with pytest.raises(OdysseyConfigError, match="a lone surrogate at index 0"):
         await odyssey_client.interact("\ud83d")
     assert await odyssey_client.interact("Night")
 

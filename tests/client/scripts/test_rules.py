@@ -218,7 +218,7 @@ def test_all_faults_are_listed_in_script_order() -> None:
             [START, at(True, END)],
             "timestamp_ms: expected a whole number of milliseconds from 0 to 9007199254740991, got t",
         ),
-        ([START, at(10**400, END)], "got a number beyond all bounds"),
+        ([START, at(10**400, END)], "got a very large number"),
         ([START, at(datetime.timedelta(), END)], "got timedelta"),
         ([START, at(5), at(4, END)], "script[2].timestamp_ms: expected 5 or more: times do not go back, got 4"),
         ([START], "script[0]: expected an end, as the last entry, got a start"),
@@ -226,7 +226,7 @@ def test_all_faults_are_listed_in_script_order() -> None:
         ([{**START, "a\x1b[31m\nb": 1}, END], "script[0].a [31m b: expected no keys except"),
         ([{**START, 7: 1}, END], "script[0].7: expected no keys except"),
         ([at(0, {"start": {"prompt": "A " * 500}}), "x" * 1000], "got 'xxxx"),
-        ([at(0, {"start": {"prompt": "A \ud800"}}), END], "got half a surrogate pair at index 2"),
+        ([at(0, {"start": {"prompt": "A \ud800"}}), END], "got a lone surrogate at index 2"),
         ([at(0, {"start": {"prompt": "A", "image": "no.png"}}), END], "'no.png' cannot be read: No such file"),
     ],
 )
@@ -240,7 +240,7 @@ def test_fault_states_expected_and_received_value(script: Any, says: str) -> Non
 
 def test_huge_numbers_are_described_in_words() -> None:
     assert places([{**START, 10**5000: 1}, at(-(10**5000), END)]) == [
-        "script[0].a number beyond all bounds",
+        "script[0].a very large number",
         "script[1].timestamp_ms",
     ]
 

@@ -81,10 +81,10 @@ async def test_white_space_around_url_and_token_is_stripped() -> None:
         ("http://[::1/", "t", "webrtc_url must be an http or https URL"),
         ("https://user:secret@host/a", "t", "webrtc_url must not contain a user or password"),
         ("http://@host/a", "t", "webrtc_url must not contain a user or password"),
-        ("http://h/\ud800", "t", "webrtc_url must be text that UTF-8 can hold"),
+        ("http://h/\ud800", "t", "webrtc_url must be text that UTF-8 can encode"),
         ("http://host", None, "spectator_token must be a non-empty string, got NoneType"),
         ("http://host", "", "spectator_token must be a non-empty string, got an empty string"),
-        ("http://host", "\udfff", "spectator_token must be text that UTF-8 can hold"),
+        ("http://host", "\udfff", "spectator_token must be text that UTF-8 can encode"),
     ],
 )
 async def test_invalid_arguments_are_rejected(url: Any, token: Any, says: str) -> None:

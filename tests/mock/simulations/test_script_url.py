@@ -77,7 +77,7 @@ BAD_ANSWERS = {
     ),
     "invalid script": (
         ok(b'[{"timestamp_ms": 0, "start": {}}, {"timestamp_ms": 0, "end": {}}]'),
-        "expected a valid script; script[0].start.prompt: expected text that UTF-8 can hold, got nothing",
+        "expected a valid script; script[0].start.prompt: expected text that UTF-8 can encode, got nothing",
     ),
 }
 

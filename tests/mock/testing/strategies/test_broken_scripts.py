@@ -97,7 +97,7 @@ CLIENT_EXPECTS = {
     "known_fields": {"no keys except prompt, image", "no keys except prompt", "no keys"},
     "prompt": {"text"},
     "prompt_text": {"text"},
-    "prompt_utf8": {"text that UTF-8 can hold"},
+    "prompt_utf8": {"text that UTF-8 can encode"},
     "image_text": {"an image that can be sent"},
     "image_inline": {"an image that can be sent"},
     "image_url": {DATA_URL},
@@ -118,7 +118,7 @@ CLIENT_EXPECTS = {
 }
 
 MOCK_TIME = "a whole number of milliseconds from 0 to 9007199254740991"
-MOCK_TEXT = "text that UTF-8 can hold"
+MOCK_TEXT = "text that UTF-8 can encode"
 MOCK_EXPECTS = {
     "array": {("list_type", "an array of entries")},
     "not_empty": {("too_short", "at least a start and an end")},

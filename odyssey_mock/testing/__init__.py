@@ -1,7 +1,7 @@
-"""What users have for tests of their own: the pytest plugin, the simulated world, Hypothesis strategies.
+"""Tools for your own tests: the pytest plugin, the simulated world, and a Hypothesis state machine.
 
-Names are loaded when they are first used: pytest imports this package in every run, for the plugin, also where nobody
-has the extra `sim`.
+Public names are imported on first use, because every pytest run imports this package for the plugin, even if the extra
+`sim` is not installed. The Hypothesis strategies are in `odyssey_mock.testing.strategies`.
 """
 
 from importlib import import_module
@@ -29,7 +29,7 @@ _MODULES = {
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 _EXTRA = frozenset({"hypothesis", "simloop"})
-"""What the extra `sim` brings."""
+"""Packages that the extra `sim` installs."""
 
 
 def __getattr__(name: str) -> object:
@@ -42,7 +42,7 @@ def __getattr__(name: str) -> object:
         if missing not in _EXTRA:
             raise
         raise ImportError(
-            f"{__name__}.{name} needs {missing}, which comes with an extra: pip install 'odyssey-testkit[mock,sim]'"
+            f"{__name__}.{name} requires {missing}; install the extra `sim`: pip install 'odyssey-testkit[mock,sim]'"
         ) from error
     return getattr(module, name)
 

@@ -1,4 +1,4 @@
-"""What a client may tell the handlers of its connections, checked as they are called."""
+"""Checks how a client calls the handlers of its connections."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from odyssey_mock.explore.callback_rules import LEGAL
 
 
 class CallbackWatcher:
-    """The handlers of one client's connections, one after the other, and what was wrong with their calls."""
+    """Makes the handlers for the connections of one client, and records every call that breaks a rule."""
 
     def __init__(self) -> None:
         self._connections: list[_ConnectionCallbacks] = []
         self._wrong: list[str] = []
 
     def open(self) -> OdysseyEventHandlers:
-        """Make the handlers for a new connection."""
+        """Return the handlers for a new connection."""
         connection = _ConnectionCallbacks(self._wrong)
         self._connections.append(connection)
         return connection.handlers()
 
     def close(self) -> None:
-        """`disconnect` has returned: of the connections so far nothing may be told any more."""
+        """Report every further call of the handlers made so far: `disconnect` has returned."""
         for connection in self._connections:
             connection.is_over = True
 
     def check(self, *, is_settled: bool = False) -> None:
-        """Make sure that nothing was wrong.
+        """Assert that no call broke a rule.
 
         Args:
-            is_settled: Whether handlers have had the time to be called with all that has happened.
+            is_settled: whether the client has had time for all calls; if so, missing calls are reported too.
 
         Raises:
-            AssertionError: something was.
+            AssertionError: a call broke a rule, or is missing.
         """
         wrong = list(self._wrong)
         if is_settled:
@@ -60,14 +60,14 @@ class _ConnectionCallbacks:
         )
 
     def missing(self) -> list[str]:
-        """What should have been told, and was not."""
+        """Describe the calls that should have happened but did not."""
         if self._status is ConnectionStatus.FAILED and not self._fatal:
-            return ["expected on_error with fatal=True of a connection that failed, got none"]
+            return ["expected on_error with fatal=True, because the connection failed; got no such call"]
         return []
 
     def _told(self, what: str) -> None:
         if self.is_over:
-            self._wrong.append(f"expected no handler to be called after disconnect() had returned, got {what}")
+            self._wrong.append(f"expected no handler call after disconnect() had returned, got {what}")
 
     def _changed(self, status: ConnectionStatus) -> None:
         self._told(f"on_status_change({status})")
@@ -82,6 +82,6 @@ class _ConnectionCallbacks:
             return
         self._fatal.append(error)
         if len(self._fatal) > 1:
-            self._wrong.append(f"expected one fatal error of a connection, got {self._fatal}")
+            self._wrong.append(f"expected at most one fatal error per connection, got {self._fatal}")
         if self._status is not ConnectionStatus.FAILED:
-            self._wrong.append(f"expected a fatal error only with the status failed, got {error!r} with {self._status}")
+            self._wrong.append(f"expected status failed before a fatal error, got {error!r} with status {self._status}")

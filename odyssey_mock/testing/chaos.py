@@ -1,4 +1,4 @@
-"""The network of a simulated test: a little different in each seed, and on demand with something worse now and then."""
+"""Chaos for simulated tests: a network that differs from seed to seed, and optional failures."""
 
 from __future__ import annotations
 
@@ -10,49 +10,57 @@ from typing import Literal
 from odyssey_mock.sim.world import CLIENT, SERVER, World
 
 type Chaos = bool | Literal["calm"] | Collection[str]
-"""What may befall a test: `"calm"` nothing at all, every packet arrives at once; False (the usual) a network of some
-character, on which everything works; True, that and now and then one of `CHAOS`; names, only those of them."""
+"""The chaos of a test.
+
+- `"calm"`: every packet arrives at once.
+- False (the default): latency, packet loss and duplicates that depend on the seed. Connections do not break.
+- True: in addition, up to two events of `CHAOS` at random moments.
+- Names of `CHAOS`: like True, but only with these events.
+"""
 
 LATENCY = (0.0005, 0.08)
-"""Seconds that a packet takes, between the fastest and the slowest network there is; as much again by randomness."""
+"""Range of the minimum packet latency in seconds. The maximum latency of a network is up to twice its minimum."""
 LOSS = (0.0, 0.0, 0.005, 0.02)
-"""Parts of all datagrams that get lost, one of these in each seed."""
+"""Fractions of datagrams that are lost; each seed selects one of these."""
 DOUBLED = (0.0, 0.0, 0.005)
-"""Parts of all datagrams that come twice."""
+"""Fractions of datagrams that arrive twice; each seed selects one of these."""
 
 HOW_MANY = (0, 1, 1, 2)
-"""Things that happen in one seed, where something may."""
+"""Numbers of events in one run, if events are enabled; each seed selects one of these."""
 MOMENTS = (8, 30, 100)
-"""Entries of the mock's journal that go before it, on average: things happen when others do, however long a test is."""
+"""Mean numbers of journal entries before an event; each event selects one of these.
+
+Counting entries instead of seconds places events where the test is active, in short and long tests alike.
+"""
 LATER = (0.0, 0.0, 0.02, 2.0)
-"""Seconds after such an entry, at most: within the same moment, on the way, or in the quiet afterwards."""
+"""Maximum seconds from such an entry to the event: at the same moment, while packets are in flight, or later."""
 OUTAGE = (0.05, 8.0)
-"""Seconds that a partition takes: what goes unnoticed, and what costs a connection its peer."""
+"""Range of the seconds of a partition: the shortest is not noticed, the longest breaks the peer connection."""
 
 JUMPS = (0.5, 1.0, 60.0, 3600.0)
-"""Seconds by which a wall clock is set, either way: what a time server corrects, and a summer time gone wrong."""
+"""Seconds by which a wall clock jumps, forwards or backwards: corrections of a time server, or a wrong time zone."""
 
 
 class ChaosError(ValueError):
-    """What a test asked for as `weather` is no `Chaos`."""
+    """The `weather` of a test is not a valid `Chaos`."""
 
 
 def check_chaos(chaos: object) -> None:
-    """Make sure that it is a `Chaos`.
+    """Check that `chaos` is a valid `Chaos`.
 
     Raises:
-        ChaosError: it is none.
+        ChaosError: `chaos` is invalid.
     """
     if chaos == "calm" or isinstance(chaos, bool):
         return
     if isinstance(chaos, str) or not isinstance(chaos, Collection):
-        raise ChaosError(f"expected weather to be True, False, 'calm' or names of {_KNOWN}, got {chaos!r}")
+        raise ChaosError(f"weather must be True, False, 'calm' or a list of names from {_KNOWN}; got {chaos!r}")
     if unknown := [each for each in chaos if not isinstance(each, str) or each not in CHAOS]:
-        raise ChaosError(f"there is no weather {unknown[0]!r}; known are {_KNOWN}")
+        raise ChaosError(f"unknown weather {unknown[0]!r}; known: {_KNOWN}")
 
 
 def draw_network(world: World, chaos: Chaos) -> None:
-    """Give the network of `world` its character."""
+    """Set latency, loss and duplicates of the network, as the seed of `world` determines."""
     if chaos == "calm":
         return
     randomness = world.chance.stream("weather/network")
@@ -66,7 +74,7 @@ def draw_network(world: World, chaos: Chaos) -> None:
 
 
 async def apply_chaos(world: World, chaos: Chaos) -> None:
-    """Let happen what is to happen in this seed; to be cancelled at the end of the test."""
+    """Carry out the events that the seed determines, one after the other. Cancel this at the end of the test."""
     if chaos == "calm" or chaos is False:
         return
     possible = list(CHAOS) if chaos is True else sorted(set(chaos))
@@ -85,22 +93,22 @@ async def apply_chaos(world: World, chaos: Chaos) -> None:
 
 
 def _machines(world: World) -> list[str]:
-    """The machines that may be struck: those of clients."""
+    """Return the hosts that an event may affect: those of clients."""
     return [host for host in world.wire.hosts() if host != SERVER] or [CLIENT]
 
 
 def _note(world: World, what: str, host: str) -> None:
-    """Tell it where people look for what has happened."""
+    """Record an event in the mock's journal, from which the report of a failure is drawn."""
     world.mock.journal.record("note", f"chaos: {what}", host=host)
 
 
-async def _reset(world: World, randomness: random.Random, host: str) -> None:  # noqa: ARG001 - as all
+async def _reset(world: World, randomness: random.Random, host: str) -> None:  # noqa: ARG001 - the signature of all events
     _note(world, "every TCP connection is reset", host)
     reset(world, host)
 
 
 def reset(world: World, host: str = CLIENT) -> None:
-    """Break every TCP connection between a machine and the server, the signaling socket among them; both are told."""
+    """Reset every TCP connection between `host` and the server, including the signaling socket; both sides notice."""
     world.wire.half_open(SERVER, host)
     world.wire.half_open(host, SERVER)
 
@@ -138,7 +146,12 @@ CHAOS: Mapping[str, Callable[[World, random.Random, str], Coroutine[None, None, 
         "clock_jump": _clock_jump,
     }
 )
-"""What may happen, by name: TCP connections break, and both ends are told, or one; nothing passes for a while; a wall
-clock is set."""
+"""The events, by name.
+
+- `reset`: TCP connections break, and both sides notice.
+- `half_open`: TCP connections break, and one side does not notice.
+- `partition`: no packet passes for a while.
+- `clock_jump`: a wall clock jumps.
+"""
 
 _KNOWN = ", ".join(CHAOS)

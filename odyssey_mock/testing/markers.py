@@ -1,13 +1,13 @@
-"""The pytest markers of the plugin as functions, whose keywords an editor completes and a type checker checks.
+"""The pytest markers of the plugin as functions, with keywords for editors and type checkers.
 
 ::
 
     from odyssey_mock.testing import markers
 
     @markers.odyssey(clock="manual", streamers=1)
-    async def test_a_second_session_is_refused(odyssey_mock): ...
+    async def test_second_session_is_refused(odyssey_mock): ...
 
-`@pytest.mark.odyssey(clock="manual", streamers=1)` is the same to pytest, and nothing to a type checker.
+`@pytest.mark.odyssey(clock="manual", streamers=1)` does the same, but its keywords are neither completed nor checked.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class MarkerKeywords(SettingsOverrides, total=False):
-    """What `odyssey` takes: settings of the mock by name, and its plan."""
+    """The keywords of `odyssey`: the settings of the mock, and `plan`."""
 
     plan: Plan
 
 
 class SimulatedMarkerKeywords(SimulatedOverrides, total=False):
-    """What `odyssey_sim` takes: the same without what a simulated world decides, and how the test is run."""
+    """The keywords of `odyssey_sim`: how to run the test, `plan`, and the settings that such a test may change."""
 
     plan: Plan
     seeds: int
@@ -40,15 +40,19 @@ class SimulatedMarkerKeywords(SimulatedOverrides, total=False):
 
 
 def odyssey(**settings: Unpack[MarkerKeywords]) -> pytest.MarkDecorator:
-    """Mark a test with settings of its `odyssey_mock`, as `MockOdyssey` takes them by name."""
+    """Mark a test with settings for its `odyssey_mock`, the keyword arguments of `MockOdyssey`."""
     return pytest.mark.odyssey(**settings)
 
 
 def odyssey_sim(**keywords: Unpack[SimulatedMarkerKeywords]) -> pytest.MarkDecorator:
-    """Mark a test to be run in a simulated world, once for each seed.
+    """Mark an async test to run in a simulated world, once for each seed.
 
     Args:
-        **keywords: `seeds` (50), how many; `depth`, `light` or `full`, which is with real WebRTC; `weather`, what may
-            befall the test; `timeout` (600), virtual seconds that one seed may take; and settings of the mock.
+        **keywords: settings of the mock, and these:
+
+            - `seeds`: the number of seeds; by default 50.
+            - `depth`: `light` (the default) replaces WebRTC by peers without pixels, `full` uses real WebRTC.
+            - `weather`: the chaos of the network and the clocks; see `Chaos`.
+            - `timeout`: the maximum virtual seconds for each seed; by default 600.
     """
     return pytest.mark.odyssey_sim(**keywords)

@@ -1,6 +1,7 @@
-"""The pytest plugin: a fresh mock for a test, and a client on it.
+"""The pytest plugin: a fresh mock and a client for each test, and tests in the simulated world.
 
-pytest loads it in every run of everybody who has this package installed, so it imports nothing of weight by itself.
+Every pytest run imports this module if the package is installed. It therefore imports the mock and the client inside
+functions, when a test needs them.
 """
 
 import inspect
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 try:
-    # In its strict mode, where its users need not change theirs, it takes no other's fixtures.
+    # In strict mode, its default, pytest-asyncio runs only fixtures that its own decorator made.
     from pytest_asyncio import fixture
 except ImportError:
-    # Then pytest says what is missing, or another plugin runs them.
+    # Another plugin may run async fixtures; otherwise pytest reports that it cannot.
     fixture = pytest.fixture  # type: ignore[assignment]  # called in the same way
 
 if TYPE_CHECKING:
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
     from odyssey_mock.testing.simulated import Test
 
 MARKER = (
-    "odyssey(**settings): settings of the odyssey_mock fixture for this test, as MockOdyssey takes them by name; "
+    "odyssey(**settings): settings of the odyssey_mock fixture for this test, the keyword arguments of MockOdyssey; "
     'for example @pytest.mark.odyssey(clock="manual")'
 )
 SIMULATED_MARKER = (
     "odyssey_sim(seeds=50, depth='light', weather=False, timeout=600, **settings): run this async test in a simulated "
-    "world and virtual time, once for each seed; depth='full' for real WebRTC; weather=True for connections that break "
-    "now and then; timeout in virtual seconds; and settings of the mock"
+    "world and virtual time, once for each seed; depth='full' uses real WebRTC; weather=True breaks connections and "
+    "moves clocks at random moments; timeout is in virtual seconds; settings are those of the mock"
 )
 TRACE_REPORT = pytest.StashKey[str]()
-"""What passed in the seed that failed."""
+"""The trace report of the seed that failed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,21 +48,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", SIMULATED_MARKER)
 
 
-def marked_settings(node: pytest.Item, name: str = "odyssey") -> dict[str, Any]:  # Any: each is checked elsewhere
-    """Gather what a test's markers of that name say; the nearest to the test wins."""
+def marked_settings(node: pytest.Item, name: str = "odyssey") -> dict[str, Any]:  # Any: settings have different types
+    """Return the keywords of a test's markers called `name`; the marker closest to the test takes precedence."""
     settings: dict[str, Any] = {}
     for marker in reversed(list(node.iter_markers(name))):
         if marker.args:
-            pytest.fail(f"@pytest.mark.{name} takes settings by name, got {marker.args!r}", pytrace=False)
+            pytest.fail(f"@pytest.mark.{name} accepts only keyword arguments, got {marker.args!r}", pytrace=False)
         settings |= marker.kwargs
     return settings
 
 
 @fixture
 async def odyssey_mock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> "AsyncIterator[MockOdyssey]":
-    """A `MockOdyssey` of this test's own; `ODYSSEY_API_URL` and `ODYSSEY_API_KEY` point to it.
+    """Run a `MockOdyssey` for this test; `ODYSSEY_API_URL` and `ODYSSEY_API_KEY` point to it.
 
-    It runs in the test's event loop, so the test must be async: while a sync one runs, nothing answers.
+    The mock runs in the test's event loop. The test must be async, because the mock cannot answer while a sync test
+    blocks the loop.
     """
     from odyssey_mock import FaultError, MockOdyssey, SettingsError, UnknownSettingError  # noqa: PLC0415
 
@@ -77,7 +79,7 @@ async def odyssey_mock(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
 
 @fixture
 async def odyssey_client(odyssey_mock: "MockOdyssey") -> "AsyncIterator[Odyssey]":
-    """An `Odyssey` client on this test's mock, not connected yet; disconnected at the end."""
+    """Create an `Odyssey` client for this test's mock, not connected yet. It is disconnected after the test."""
     from odyssey_client import Odyssey  # noqa: PLC0415
 
     client = Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url)
@@ -91,7 +93,7 @@ async def odyssey_client(odyssey_mock: "MockOdyssey") -> "AsyncIterator[Odyssey]
 
 
 def is_simulated(item: pytest.Item) -> bool:
-    """Whether it is a test that asks for the simulated world, by its marker or by the fixture."""
+    """Return whether a test runs in the simulated world: it has the marker or uses the fixture."""
     return isinstance(item, pytest.Function) and (
         item.get_closest_marker("odyssey_sim") is not None or "odyssey_sim" in item.fixturenames
     )
@@ -99,10 +101,11 @@ def is_simulated(item: pytest.Item) -> bool:
 
 @pytest.fixture
 def odyssey_sim() -> "World":
-    """The simulated `World` of a test marked `odyssey_sim`, another for each seed: `mock`, `client()`, `wire` and more.
+    """Return the simulated `World` of a test marked `odyssey_sim`, a new one for each seed.
 
-    The environment says where its mock is, and `Odyssey()` made anywhere in the test uses the simulated network. Other
-    fixtures are made once, for all seeds, and cannot use the world.
+    The world has `mock`, `client()`, `wire` and more. `ODYSSEY_API_URL` and `ODYSSEY_API_KEY` point to its mock, and
+    every `Odyssey()` created in the test uses the simulated network. Other fixtures run once for all seeds and cannot
+    use the world.
     """
     from odyssey_mock.testing.simulated import NotYet  # noqa: PLC0415
 
@@ -111,7 +114,7 @@ def odyssey_sim() -> "World":
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Say what stands in the way of a simulated test before its fixtures are made."""
+    """Fail early if a simulated test cannot run."""
     if is_simulated(item):
         _require_simulation()
         _refuse_unittest(cast("pytest.Function", item))
@@ -120,25 +123,25 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a simulated test; nobody else does then, pytest-asyncio in neither of its modes."""
+    """Run a simulated test. The result True keeps other plugins, such as pytest-asyncio, from running it again."""
     __tracebackhide__ = True
     if not is_simulated(pyfuncitem):
         return None
     from odyssey_mock.testing.simulated import Plan, PlanError, play  # noqa: PLC0415
 
     option = pyfuncitem.config.getoption
-    # A marker `odyssey` on a whole module goes for its simulated tests as well.
+    # Settings of an `odyssey` marker, for example on the module, apply to simulated tests too.
     marked = marked_settings(pyfuncitem) | marked_settings(pyfuncitem, "odyssey_sim")
     try:
         plan = Plan.of(marked, seeds=option("--odyssey-seeds"), seed=option("--odyssey-seed"))
     except PlanError as error:
         raise pytest.fail.Exception(f"@pytest.mark.odyssey_sim: {error}", pytrace=False) from None
-    names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001 - as pytest calls it; there is no other way to know them
+    names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001 - pytest has no public name for it
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
     failure = play(_test_function(pyfuncitem), arguments, plan, _from_here(pyfuncitem))
     if failure is not None:
         if not isinstance(failure.error, pytest.skip.Exception):
-            failure.error.add_note(f"simulated with seed {failure.seed}; to see it again: {failure.replay}")
+            failure.error.add_note(f"failed with seed {failure.seed}; to reproduce: {failure.replay}")
             pyfuncitem.stash[TRACE_REPORT] = failure.trace_report
         raise failure.error
     return True
@@ -146,7 +149,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what passed in the seed that failed, below the traceback."""
+    """Add the trace report of the seed that failed below the traceback."""
     report = yield
     trace_report = item.stash.get(TRACE_REPORT, None)
     if trace_report is not None and report.when == "call":
@@ -159,46 +162,46 @@ def _require_simulation() -> None:
         import odyssey_mock.testing.simulated  # noqa: F401, PLC0415
     except ModuleNotFoundError as error:
         raise pytest.fail.Exception(
-            f"@pytest.mark.odyssey_sim needs {error.name}, which is not installed: "
+            f"@pytest.mark.odyssey_sim requires {error.name}; install the extra `sim`: "
             "pip install 'odyssey-testkit[mock,sim]'",
             pytrace=False,
         ) from None
 
 
 def _from_here(item: pytest.Function) -> str:
-    """The test as a command line names it where pytest was started; its id begins at the project's root."""
+    """Return the test's id relative to the directory where pytest was started, for the command that reproduces it."""
     path, separator, name = item.nodeid.partition("::")
     file, here = item.config.rootpath / path, item.config.invocation_params.dir
     return (file.relative_to(here) if file.is_relative_to(here) else file).as_posix() + separator + name
 
 
 def _refuse_unittest(item: pytest.Function) -> None:
-    """Fail for a method of a `TestCase`: `unittest` calls those itself, in its own event loop or in none."""
+    """Fail if the test is a method of a `TestCase`: `unittest` runs it itself, in its own event loop or without one."""
     if item.cls is not None and issubclass(item.cls, unittest.TestCase):
         pytest.fail(
-            f"@pytest.mark.odyssey_sim runs no methods of unittest.TestCase: make {item.cls.__name__} a class without "
-            "it, or make the test a function",
+            f"@pytest.mark.odyssey_sim does not support unittest.TestCase: make {item.cls.__name__} a plain class, or "
+            "make the test a function",
             pytrace=False,
         )
 
 
 def _test_function(item: pytest.Function) -> "Test":
-    """Find the test as it was written: pytest-asyncio may have put a function of its own in its place."""
+    """Return the test function as written: pytest-asyncio may have replaced it by a wrapper."""
     test = getattr(item.instance if item.cls is not None else item.module, item.originalname, item.obj)
     if getattr(test, "is_hypothesis_test", False):
         pytest.fail(
-            "@pytest.mark.odyssey_sim and @given cannot be together: take what is random from odyssey_sim.chance, or "
-            "make a state machine of it (odyssey_mock.testing.OdysseyMachine)",
+            "@pytest.mark.odyssey_sim cannot be combined with @given: draw random values from odyssey_sim.chance, or "
+            "write a state machine (odyssey_mock.testing.OdysseyMachine)",
             pytrace=False,
         )
     if not inspect.iscoroutinefunction(test):
-        pytest.fail("@pytest.mark.odyssey_sim runs async tests: write `async def`", pytrace=False)
+        pytest.fail("@pytest.mark.odyssey_sim requires an async test: define it with `async def`", pytrace=False)
     return cast("Test", test)
 
 
 def _refuse_async_fixtures(item: pytest.Function) -> None:
-    """Fail for those that the test asks for, itself or by others; what is made for every test may be as it likes."""
-    info = item._fixtureinfo  # noqa: SLF001 - pytest tells it nowhere else
+    """Fail if the test requests an async fixture, directly or through other fixtures. Autouse fixtures may be async."""
+    info = item._fixtureinfo  # noqa: SLF001 - pytest has no public name for it
     wanted = [*info.argnames, *(name for marker in item.iter_markers("usefixtures") for name in marker.args)]
     seen: set[str] = set()
     while wanted:
@@ -208,16 +211,15 @@ def _refuse_async_fixtures(item: pytest.Function) -> None:
         seen.add(name)
         fixture_of = info.name2fixturedefs[name][-1]
         if inspect.iscoroutinefunction(fixture_of.func) or inspect.isasyncgenfunction(fixture_of.func):
-            instead = _INSTEAD.get(name, "Make what it makes in the test, or in an async function that the test calls.")
+            instead = _INSTEAD.get(name, "Move its code into the test, or into an async function that the test calls.")
             pytest.fail(
-                f"the fixture {name!r} is async, and its event loop is not the simulated one, in which this test runs. "
-                f"{instead}",
+                f"the fixture {name!r} is async, but does not run in the simulated event loop of this test. {instead}",
                 pytrace=False,
             )
         wanted += fixture_of.argnames
 
 
 _INSTEAD = {
-    "odyssey_mock": "Take odyssey_sim, and of that odyssey_sim.mock.",
-    "odyssey_client": "Take odyssey_sim, and of that odyssey_sim.client().",
+    "odyssey_mock": "Use odyssey_sim.mock instead.",
+    "odyssey_client": "Use odyssey_sim.client() instead.",
 }

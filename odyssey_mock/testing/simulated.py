@@ -1,6 +1,6 @@
-"""An ordinary async test, run in the simulated world: once for each seed, in virtual time.
+"""Runs an ordinary async test in the simulated world: once for each seed, in virtual time.
 
-The plugin (`plugin.py`) loads this only for tests that ask for it.
+The plugin (`plugin.py`) imports this module only for simulated tests.
 """
 
 from __future__ import annotations
@@ -28,72 +28,72 @@ from odyssey_mock.testing.chaos import Chaos, ChaosError, apply_chaos, check_cha
 from odyssey_mock.testing.trace_report import trace_report
 
 SEEDS = 50
-"""How many there are where nobody says."""
+"""Default number of seeds."""
 TIMEOUT = 600.0
-"""Virtual seconds that a test may take where nobody says."""
+"""Default limit for one seed, in virtual seconds."""
 
 WORLD_ARGUMENT = "odyssey_sim"
-"""The argument that a test gets its `World` by."""
+"""The argument in which a test receives its `World`."""
 
 type Test = Callable[..., Coroutine[Any, Any, object]]
-"""A test function; it is called by name with what it asks for."""
+"""A test function; it is called with keyword arguments."""
 
 NOT_YOURS: Mapping[str, str] = MappingProxyType(
     {
-        "clock": "time is virtual already: it passes by itself while everybody waits",
-        "speed": "time is virtual already: it passes by itself while everybody waits",
-        "seed": "seeds=N says how many there are, from 0, and `pytest --odyssey-seed=N` runs one alone",
-        "host": "the mock has a machine of its own",
-        "port": "the mock has a machine of its own",
-        "loopback_only": "the mock has a machine of its own",
+        "clock": "time is virtual and advances by itself while all tasks wait",
+        "speed": "time is virtual and advances by itself while all tasks wait",
+        "seed": "use seeds=N to run the seeds from 0 to N - 1, or `pytest --odyssey-seed=N` to run a single one",
+        "host": "the mock runs on its own simulated host",
+        "port": "the mock runs on its own simulated host",
+        "loopback_only": "the mock runs on its own simulated host",
     }
 )
-"""Settings of the mock that a simulated test cannot choose, and why."""
+"""Settings of the mock that a simulated test cannot change, and why."""
 
 _OWN = ("seeds", "depth", "weather", "timeout")
-"""What is no setting of the mock."""
+"""Keywords of the marker that are not settings of the mock."""
 
 
 class PlanError(ValueError):
-    """`@pytest.mark.odyssey_sim` was given something that it cannot be."""
+    """A keyword of `@pytest.mark.odyssey_sim` is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a test is to be run.
+    """How to run a test.
 
     Attributes:
-        seeds: in this order; the first that fails is the last.
-        fidelity: with real WebRTC or with peers without pixels.
-        chaos: what may befall it.
-        timeout: virtual seconds for each seed.
-        settings: of the mock.
+        seeds: the seeds, in the order of their runs; the first failure ends the test.
+        fidelity: real WebRTC, or peers without pixels.
+        chaos: the chaos of the network and the clocks.
+        timeout: the limit for each seed, in virtual seconds.
+        settings: settings of the mock.
     """
 
     seeds: range = range(SEEDS)
     fidelity: Fidelity = "light"
     chaos: Chaos = False
     timeout: float = TIMEOUT
-    settings: Mapping[str, Any] = field(default_factory=dict)  # Any: each is checked against its own setting
+    settings: Mapping[str, Any] = field(default_factory=dict)  # Any: settings have different types
 
     @classmethod
     def of(cls, marked: Mapping[str, Any], *, seeds: int | None, seed: int | None) -> Plan:
         """Make the plan of a test.
 
         Args:
-            marked: what its markers say, by name.
-            seeds: how many, whatever the marker says; None for what it says.
-            seed: the only one; None for all.
+            marked: the keywords of its markers.
+            seeds: the number of seeds, which overrides the marker; None uses the marker.
+            seed: the only seed to run; None runs all.
 
         Raises:
-            PlanError: something cannot be.
+            PlanError: a keyword is invalid.
         """
         settings = dict(marked)
         count = settings.pop("seeds", SEEDS)
         if seeds is not None:
             count = seeds
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise PlanError(f"expected seeds to be a whole number above 0, got {count!r}")
+            raise PlanError(f"seeds must be a whole number above 0, got {count!r}")
         plan = cls(
             seeds=range(count) if seed is None else range(seed, seed + 1),
             fidelity=settings.pop("depth", "light"),
@@ -106,12 +106,12 @@ class Plan:
 
     def _check(self) -> None:
         if self.fidelity not in get_args(Fidelity.__value__):
-            raise PlanError(f"expected depth to be 'light' or 'full', got {self.fidelity!r}")
+            raise PlanError(f"depth must be 'light' or 'full', got {self.fidelity!r}")
         if not _is_above_zero(self.timeout):
-            raise PlanError(f"expected timeout to be virtual seconds above 0, got {self.timeout!r}")
+            raise PlanError(f"timeout must be a number of virtual seconds above 0, got {self.timeout!r}")
         for name in self.settings:
             if name in NOT_YOURS:
-                raise PlanError(f"{name} cannot be chosen in a simulated world: {NOT_YOURS[name]}")
+                raise PlanError(f"{name} cannot be set in a simulated test: {NOT_YOURS[name]}")
         try:
             check_chaos(self.chaos)
             for fault in Settings().replace(**self.settings).faults:
@@ -125,23 +125,23 @@ class Plan:
 
 
 class NotYet:
-    """What other fixtures get for `odyssey_sim`: there is no world before the test begins, and one for each seed."""
+    """Placeholder that other fixtures receive as `odyssey_sim`: a world exists only while the test runs."""
 
     def __getattr__(self, name: str) -> object:
         raise AttributeError(
-            f"odyssey_sim.{name} is there only within the test, which has a world of its own for each seed; "
-            "fixtures are made once, before the first. Do it in the test, or in a function that it calls."
+            f"odyssey_sim.{name} is available only inside the test: every seed has its own world, but fixtures run "
+            "once, before the first seed. Use it in the test, or in a function that the test calls."
         )
 
 
 @dataclass(slots=True)
 class Failure:
-    """A seed on which the test failed.
+    """The failure of a test with one seed.
 
     Attributes:
-        error: what it raised.
-        replay: the command that does it again.
-        trace_report: what passed, for people.
+        error: the exception that the test raised.
+        replay: the command that reproduces the failure.
+        trace_report: a readable report of what happened.
     """
 
     seed: int
@@ -151,13 +151,13 @@ class Failure:
 
 
 def play(test: Test, arguments: Mapping[str, object], plan: Plan, node: str) -> Failure | None:
-    """Run the test for one seed after the other, up to the first that fails, and tell of that.
+    """Run a test with one seed after the other and return its first failure, or None if it passes with all seeds.
 
     Args:
-        test: a function that takes these arguments.
-        arguments: by name; the world of each seed is put in place of `odyssey_sim`.
-        plan: how.
-        node: which test it is, as pytest is told on a command line.
+        test: the test function.
+        arguments: its arguments by name; each seed's world replaces `odyssey_sim`.
+        plan: how to run the test.
+        node: the id of the test on the pytest command line.
     """
     for seed in plan.seeds:
         failure = _play_one(test, arguments, plan, seed, node)
@@ -171,21 +171,21 @@ def _play_one(test: Test, arguments: Mapping[str, object], plan: Plan, seed: int
     ended = run(seed, run_of, fidelity=plan.fidelity, settings=plan.settings, keeps_trace=False)
     error = run_of.error or ended.error
     if isinstance(error, asyncio.CancelledError) and ended.error is not None:
-        error = ended.error  # what has ended the run, and cancelled the test
+        error = ended.error  # it ended the run, which cancelled the test
     if error is None:
         return None
     if ended.error is not None and ended.error is not error:
-        error.add_note(f"besides, in the background: {ended.error!r}")
+        error.add_note(f"in addition, a background task failed: {ended.error!r}")
     replay = f"pytest {shlex.quote(node)} --odyssey-seed={seed}"
-    heading = f"seed {seed}, after {ended.seconds:.6g} s of virtual time; to see it again: {replay}"
+    heading = f"seed {seed}, after {ended.seconds:.6g} s of virtual time; to reproduce: {replay}"
     return Failure(seed, error, replay, f"{heading}\n{trace_report(run_of.entries())}")
 
 
 class _RunOf:
-    """A test as the program of a simulated run.
+    """The program of a simulated run: it executes one test.
 
     Attributes:
-        error: what the test raised, also what is no `Exception`, such as the outcomes of pytest.
+        error: the exception that the test raised, including pytest's outcomes, which are not an `Exception`.
     """
 
     def __init__(self, test: Test, arguments: Mapping[str, object], plan: Plan) -> None:
@@ -196,14 +196,14 @@ class _RunOf:
         self._world: World | None = None
 
     def entries(self) -> Sequence[Entry]:
-        """What passed, as the server saw it."""
+        """Return the entries of the server's journal."""
         return self._world.mock.journal.entries if self._world is not None else ()
 
     async def __call__(self, world: World) -> None:
         self._world = world
         if WORLD_ARGUMENT in self._arguments:
             self._arguments[WORLD_ARGUMENT] = world
-        # For a test that does not end when it is told to.
+        # The limit of the loop ends a test that does not react to its cancellation.
         world.loop.allow(self._plan.timeout + GIVE_UP)
         draw_network(world, self._plan.chaos)
         with pytest.MonkeyPatch.context() as patch:
@@ -214,7 +214,7 @@ class _RunOf:
                 await self._in_time()
             except (KeyboardInterrupt, SystemExit, GeneratorExit):
                 raise
-            except BaseException as error:  # whatever a test raises; pytest's own are no `Exception`
+            except BaseException as error:  # pytest's outcomes, such as skipping, are not an `Exception`
                 self.error = error
             await _end(chaos)
             await self._tidy(world)
@@ -228,12 +228,12 @@ class _RunOf:
                 raise
             stuck = error.__cause__
             raise EndlessError(
-                f"expected the test to end within {self._plan.timeout:g} s of virtual time, and it still waits. "
-                "If it is to take longer: @pytest.mark.odyssey_sim(timeout=SECONDS)."
+                f"expected the test to end within {self._plan.timeout:g} s of virtual time, but it is still waiting. "
+                "To allow more time: @pytest.mark.odyssey_sim(timeout=SECONDS)."
             ).with_traceback(None if stuck is None else stuck.__traceback__) from None
 
     async def _tidy(self, world: World) -> None:
-        """Cancel the tasks that the test has left, as the end of an event loop does."""
+        """Cancel the tasks that the test left running, as `asyncio.run` does."""
         left = [
             task
             for host in world.wire.hosts()

@@ -1,6 +1,6 @@
-"""A Hypothesis state machine of one user of Odyssey in a simulated world, for others to extend.
+"""A Hypothesis state machine of a client in a simulated world, which users can extend.
 
-It needs the extra `sim`, which brings Hypothesis.
+It requires the extra `sim`, which installs Hypothesis.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from odyssey_mock.testing.strategies import clock_jumps, faults, prompts, script
 STREAM_RULES = frozenset({"connect", "start_stream", "interact", "end_stream", "disconnect"})
 """Rules that use the client for live streams."""
 JOB_RULES = frozenset({"simulate", "poll_simulation", "cancel_simulation"})
-"""Rules that use it for simulations."""
+"""Rules that use the client for simulation jobs."""
 TROUBLE_RULES = frozenset({"inject_fault", "drop_connections", "cut_off", "heal", "jump_clock"})
-"""Rules that make something go wrong, and right again."""
+"""Rules that cause failures, and repair them."""
 RULES = STREAM_RULES | JOB_RULES | TROUBLE_RULES | {"pass_time"}
-"""All that are built in."""
+"""All built-in rules."""
 
 LIMIT = 600.0
-"""Virtual seconds that one step may take: far more than any limit of the client."""
+"""Default limit of one step in virtual seconds, well above every limit of the client."""
 
 ECHOES = 60.0
-"""Virtual seconds after which nothing more may come of what was ended."""
+"""Additional virtual seconds at the end of the machine, for late effects of what was ended."""
 
 _WAIT = st.sampled_from([True, True, True, False])
 _OVER = frozenset({ConnectionStatus.DISCONNECTED, ConnectionStatus.FAILED})
 
 
 def _can(name: str, when: Callable[[Any], bool] = lambda _: True) -> Callable[[Any], Any]:
-    """Let a built-in rule be taken unless it is switched off."""  # Any: as Hypothesis' decorators have it
+    """Enable a built-in rule unless `without` names it, and only while `when` is true."""  # Any: as in Hypothesis
     return precondition(lambda machine: name not in machine.without and bool(when(machine)))
 
 
@@ -56,21 +56,21 @@ def _is_open(machine: OdysseyMachine) -> bool:
 
 
 def _may_stream(machine: OdysseyMachine) -> bool:
-    """Whether a stream was started, as far as the rules can tell: mostly interact and end have something to do."""
-    return _is_open(machine) and machine._streams  # noqa: SLF001 - its own rule asks
+    """Return whether a stream is probably running, so that most calls of `interact` and `end_stream` have an effect."""
+    return _is_open(machine) and machine._streams  # noqa: SLF001 - for rules of the class
 
 
 class OdysseyMachine(RuleBasedStateMachine):
     """One client, one server and the network between them, in virtual time, which passes only while a rule runs.
 
-    Take it as it is, or extend it by rules and invariants for software of your own::
+    Use it unchanged, or extend it with rules and invariants for your own software::
 
         class MyMachine(OdysseyMachine):
-            without = STREAM_RULES  # my application connects and streams by itself
+            without = STREAM_RULES  # my application connects and streams itself
 
             @override
             def begin(self):
-                self.app = MyApplication()  # its `Odyssey()` is in the simulated world
+                self.app = MyApplication()  # its `Odyssey()` uses the simulated network
 
             @rule(prompt=prompts())
             def direct(self, prompt):
@@ -86,18 +86,18 @@ class OdysseyMachine(RuleBasedStateMachine):
 
         TestMyMachine = MyMachine.TestCase
 
-    Shrinking a failure is ten times as fast without Hypothesis' phase `explain`, which traces every line that runs:
+    Shrinking a failure is ten times as fast without Hypothesis' phase `explain`, which traces every executed line:
     `TestMyMachine.settings = settings(deadline=None, phases=[Phase.reuse, Phase.generate, Phase.shrink])`.
 
     Attributes:
-        without: built-in rules that are not wanted, names of `RULES`.
-        depth: with real WebRTC or with peers without pixels.
-        settings: of the mock.
-        seed: of what Hypothesis does not draw, such as ids and the delays of the network.
-        world: the simulated world; between the steps it stands still.
-        client: what the built-in rules use.
-        jobs: the ids of the simulations that the built-in rules have submitted.
-        under_way: calls that a rule began and did not wait for.
+        without: names from `RULES` of the built-in rules to disable.
+        depth: `light` replaces WebRTC by peers without pixels, `full` uses real WebRTC.
+        settings: settings of the mock.
+        seed: the seed of everything that Hypothesis does not draw, such as ids and network delays.
+        world: the simulated world; it stands still between the steps.
+        client: the client that the built-in rules use.
+        jobs: the ids of the simulation jobs that the built-in rules have submitted.
+        under_way: calls that a rule started without waiting for them.
     """
 
     without: ClassVar[Iterable[str]] = frozenset()
@@ -108,7 +108,7 @@ class OdysseyMachine(RuleBasedStateMachine):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if unknown := sorted(set(cls.without) - RULES):
-            raise ValueError(f"there is no built-in rule {unknown[0]!r} to be without; known are {sorted(RULES)}")
+            raise ValueError(f"unknown built-in rule {unknown[0]!r} in `without`; known: {sorted(RULES)}")
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,35 +124,35 @@ class OdysseyMachine(RuleBasedStateMachine):
             self.jobs: list[str] = []
             self._resources = stack.pop_all()
 
-    # For those who extend it.
+    # For subclasses.
 
     def begin(self) -> None:
-        """Make what is to be tested, once the world is there; to be overridden."""
+        """Set up the software under test. Override this; it is called when the world is ready."""
 
     def end(self) -> None:
-        """Close what is tested, while the world is still there; network and server are well again. To be overridden."""
+        """Close the software under test. Override this; it is called after all faults are removed."""
 
     def run[T](self, work: Awaitable[T], *, seconds: float = LIMIT) -> T:
-        """Let the world go on until `work` is done, and return what it gives.
+        """Advance the world until `work` is done, and return its result.
 
         Args:
-            work: what is to be awaited.
-            seconds: of virtual time, at most.
+            work: the awaitable to run.
+            seconds: limit in virtual time.
 
         Raises:
-            EndlessError: it is not done in time.
-            SimulationDeadlockError: nothing is left that could end it.
-            Exception: what `work` raises; else what a task of anybody did that nobody awaits.
+            EndlessError: `work` is not done in time.
+            SimulationDeadlockError: no task can continue, and `work` is not done.
+            Exception: raised by `work`, or else by a task that no code awaits.
         """
         return self.world.step(work, seconds=seconds)
 
     def attempt[T](self, work: Awaitable[T], *, wait: bool = True) -> T | OdysseyError | None:
-        """The same for a call of the client that may fail as documented: its `OdysseyError` is returned.
+        """Run a call of the client that may fail; an `OdysseyError` is returned instead of raised.
 
         Args:
             work: the call.
-            wait: whether to let the world go on until it is done; else it goes on in the steps that follow, and is
-                waited for at the end of the machine, where it must be done in time.
+            wait: whether to advance the world until the call is done. If not, the call continues during later steps.
+                At the end, the machine waits for it and fails if it is not done within the limit.
         """
         if wait:
             return self.run(_settled(work))
@@ -160,14 +160,14 @@ class OdysseyMachine(RuleBasedStateMachine):
         return None
 
     def at_once[T](self, work: Callable[[], T]) -> T:
-        """Call what needs the event loop, and does not wait."""
+        """Call a function that requires a running event loop, and return its result."""
         return self.run(_called(work))
 
     def pass_by(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Let `seconds` of virtual time pass."""
         self.run(self.world.platform(CLIENT).clock.sleep(seconds), seconds=seconds + LIMIT)
 
-    # The rules that are built in.
+    # Built-in rules.
 
     @initialize()
     def _begin(self) -> None:
@@ -232,19 +232,19 @@ class OdysseyMachine(RuleBasedStateMachine):
     @_can("drop_connections")
     @rule()
     def drop_connections(self) -> None:
-        """Break the signaling socket, and every other TCP connection."""
+        """Break every TCP connection, including the signaling socket."""
         self.at_once(lambda: reset(self.world))
 
     @_can("cut_off")
     @rule(link=st.sampled_from([(CLIENT, SERVER), (SERVER, CLIENT)]))
     def cut_off(self, link: tuple[str, str]) -> None:
-        """Let nothing pass in one direction."""
+        """Stop all packets in one direction."""
         self.at_once(lambda: self.world.wire.cut(*link))
 
     @_can("heal")
     @rule()
     def heal(self) -> None:
-        """Let everything pass again."""
+        """Let packets pass in both directions again."""
         self.at_once(self.world.wire.heal)
 
     @_can("jump_clock")
@@ -252,17 +252,17 @@ class OdysseyMachine(RuleBasedStateMachine):
     def jump_clock(self, by: float, host: str) -> None:
         self.world.wall_clock(host).offset += by
 
-    # What must hold.
+    # Invariants.
 
     @invariant()
     def handlers_are_called_by_the_rules(self) -> None:
-        """Statuses follow each other as they may; nothing is told after `disconnect`; one fatal error, if it failed."""
+        """Check status changes, calls after `disconnect`, and that a fatal error happens once and only on failure."""
         self._watcher.check()
 
     @override
     def teardown(self) -> None:
-        """Make all well again, end what was begun, and see that nothing is left."""
-        # Where a rule has failed, that is to be told, and not what follows from it.
+        """Remove all faults, end all that was begun, and check that nothing is left open."""
+        # If a rule has failed, report that failure instead of its consequences.
         follows = suppress(Exception) if sys.exception() is not None else nullcontext()
         with self._resources, follows:
             self.at_once(self.world.mock.faults.clear)
@@ -271,12 +271,12 @@ class OdysseyMachine(RuleBasedStateMachine):
             self.run(self.client.disconnect())
             self._watcher.close()
             self.run(_all_settled(self.under_way))
-            # Sessions that nobody has come to, or whose goodbye was lost, are let go of in time.
+            # Sessions that no client joined, or whose client vanished, end only after these limits.
             limits = self.world.mock.settings
             self.pass_by(limits.dangling_session + limits.session_grace + ECHOES)
             self._watcher.check(is_settled=True)
             left = self._left()
-            assert not left, f"expected nothing to be left at the end, got {'; '.join(left)}"
+            assert not left, f"expected no open tasks, connections or sessions at the end, got {'; '.join(left)}"
 
     def _left(self) -> list[str]:
         tasks = [f"the task {task.get_coro()!r}" for task in self.world.wire.tasks(CLIENT)]

@@ -1,4 +1,4 @@
-"""What passed in a simulated test, from the server's journal, drawn for people."""
+"""Sequence diagram of a simulated test, drawn from the server's journal."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from odyssey_mock.sim.trace import WORLD, TraceLine, diagram
 from odyssey_mock.sim.world import CLIENT, SERVER
 
 SHOWN = 80
-"""Entries that are drawn, the latest."""
+"""Maximum number of entries to draw; the latest are drawn."""
 TOLD = ("prompt", "status", "code", "event", "do", "reason")
-"""What is told of an entry, or of the message in it, beside its name."""
+"""Fields of an entry, or of its message, that are shown after the name."""
 
 
 def trace_report(entries: Sequence[Entry]) -> str:
-    """Draw the latest of the entries as a sequence diagram; clients are one column, the server does not know more."""
-    head = f"what passed, as the server has seen it ({len(entries)} entries)"
+    """Draw the latest entries as a sequence diagram. All clients share one column, as in the journal."""
+    head = f"what the server recorded ({len(entries)} entries)"
     left_out = len(entries) - SHOWN
     if left_out > 0:
         head += f", without the first {left_out}"
@@ -44,7 +44,7 @@ def _line(entry: Entry) -> TraceLine:
             return TraceLine(at, SERVER, f"{entry.kind} {entry.name}", None, _told(data))
 
 
-def _told(data: Any) -> dict[str, JSON] | None:  # Any: JSON, whatever a client sent
+def _told(data: Any) -> dict[str, JSON] | None:  # Any: JSON of any shape
     if not isinstance(data, dict):
         return None
     return {name: data[name] for name in TOLD if isinstance(data.get(name), str | int)} or None

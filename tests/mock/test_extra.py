@@ -56,6 +56,6 @@ def test_simulated_world_names_its_missing_extra() -> None:
     tried = run(["simloop"], "from odyssey_mock.testing import World")
     assert tried.returncode == 1
     assert tried.stderr.splitlines()[-1] == (
-        "ImportError: odyssey_mock.testing.World needs simloop, which comes with an extra: "
+        "ImportError: odyssey_mock.testing.World requires simloop; install the extra `sim`: "
         "pip install 'odyssey-testkit[mock,sim]'"
     )

@@ -1,4 +1,4 @@
-"""Hypothesis strategies, for tests of software that uses Odyssey. They need Hypothesis, of the extra `sim`."""
+"""Hypothesis strategies for tests of software that uses Odyssey. They require the extra `sim`."""
 
 from odyssey_mock.testing.strategies.broken_image import IMAGE_RULES, BrokenImage, broken_images
 from odyssey_mock.testing.strategies.broken_script import SCRIPT_RULES, BrokenScript, broken_scripts

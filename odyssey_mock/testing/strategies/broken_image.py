@@ -1,4 +1,4 @@
-"""What is no image that a stream can start from, each with what is wrong with it."""
+"""Invalid start images for streams, each with the rule that it breaks."""
 
 import base64
 import io
@@ -22,30 +22,31 @@ _DATA = "data:image/png;base64,"
 
 @dataclass(frozen=True, slots=True)
 class BrokenImage:
-    """Something that `start_stream(image=...)` refuses with an `ImageError`.
+    """A value that `start_stream(image=...)` rejects with an `ImageError`.
 
     Attributes:
-        rule: What is wrong with it, a name of `IMAGE_RULES`.
-        image: What was to be an image.
+        rule: The rule that it breaks, a name in `IMAGE_RULES`.
+        image: The invalid value.
     """
 
     rule: str
-    image: Any = field(repr=False)  # of every type, that is the point; and some are too long to be read
+    image: Any = field(repr=False)  # Any: values of every type; some are too long for `repr`
 
     @property
     def says(self) -> str:
-        """A regular expression for what the error says."""
+        """A regular expression that matches the message of the error."""
         return IMAGE_RULES[self.rule].says
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRule:
-    """One reason for which an image is refused.
+    """One reason to reject an image.
 
     Attributes:
-        means: What is wrong with it, for people.
-        says: A regular expression for what the client's error says.
-        on_the_wire: Whether it is the content of a file, so that the service refuses it as well.
+        means: A description of what is wrong.
+        says: A regular expression that matches the message of the client's error.
+        broken: Draws values that break the rule.
+        on_the_wire: Whether the value is the content of a file, which the service rejects as well.
     """
 
     means: str
@@ -55,35 +56,35 @@ class ImageRule:
 
 
 def broken_images(rules: Iterable[str] | None = None) -> SearchStrategy[BrokenImage]:
-    """Draw what is no image, and why.
+    """Draw a value that is not a valid start image, with the rule that it breaks.
 
     ::
 
         @given(broken_images())
-        def test_my_upload_form_says_why_an_image_is_refused(broken):
+        def test_upload_form_shows_why_image_is_rejected(broken):
             with pytest.raises(ImageError, match=broken.says): ...
 
     Args:
-        rules: What may be wrong with it, names of `IMAGE_RULES`; anything if None.
+        rules: The rules to break, names in `IMAGE_RULES`; None for all.
 
     Raises:
-        ValueError: one of `rules` is none.
+        ValueError: a name in `rules` is unknown, or `rules` is empty.
     """
     wanted = list(IMAGE_RULES) if rules is None else list(rules)
     if unknown := [rule for rule in wanted if rule not in IMAGE_RULES] or ([] if wanted else ["(none)"]):
-        raise ValueError(f"there is no rule {unknown[0]!r} of images; known are {', '.join(IMAGE_RULES)}")
+        raise ValueError(f"unknown image rule {unknown[0]!r}; known: {', '.join(IMAGE_RULES)}")
     return st.sampled_from(wanted).flatmap(
         lambda rule: IMAGE_RULES[rule].broken.map(lambda image: BrokenImage(rule, image))
     )
 
 
 def _cut(content: bytes) -> SearchStrategy[bytes]:
-    """The beginning of a file, enough of it to say what it is."""
+    """Draw the beginning of a file, long enough to identify its format."""
     return st.integers(12, len(content) // 2).map(lambda end: content[:end])
 
 
 def _huge_png(size: tuple[int, int]) -> bytes:
-    """A PNG that claims a size and holds nothing."""
+    """Make a PNG file that declares a size but contains no pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -106,9 +107,9 @@ def _read_file() -> io.BytesIO:
 
 IMAGE_RULES: Mapping[str, ImageRule] = MappingProxyType(
     {
-        "some_bytes": ImageRule("it has no bytes", "is empty", st.just(b""), on_the_wire=True),
+        "some_bytes": ImageRule("it is empty", "is empty", st.just(b""), on_the_wire=True),
         "known_format": ImageRule(
-            "it is a file of another format",
+            "it is a file of an unsupported format",
             "unsupported image format: expected JPEG",
             st.sampled_from(
                 [b"no picture", b"%PDF-1.7\n", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"II*\x00", b"\0"]
@@ -117,7 +118,7 @@ IMAGE_RULES: Mapping[str, ImageRule] = MappingProxyType(
             on_the_wire=True,
         ),
         "whole": ImageRule(
-            "it ends in the middle",
+            "it is truncated",
             "cannot be read",
             st.sampled_from(IMAGE_FORMATS).flatmap(lambda it: _cut(encoded(it, (64, 64)))),
             on_the_wire=True,
@@ -131,7 +132,7 @@ IMAGE_RULES: Mapping[str, ImageRule] = MappingProxyType(
         "few_bytes": ImageRule(
             "it has more than 25 MB",
             "too large: more than 25 MB",
-            # Zeros take no time to make, and a view is not written out in a report.
+            # Zeros are fast to create, and the `repr` of a memoryview is short.
             st.integers(1, 100).map(lambda more: memoryview(bytes(_MOST_BYTES + more))),
             on_the_wire=True,
         ),
@@ -141,12 +142,12 @@ IMAGE_RULES: Mapping[str, ImageRule] = MappingProxyType(
             st.sampled_from(["data:", "data:image/png", "data:image/png,A", "data:image/svg+xml;utf8,<svg/>"]),
         ),
         "base64": ImageRule(
-            "it is a data: URL with wrong base64",
+            "it is a data: URL with invalid base64",
             "not valid base64",
             st.sampled_from(["@@@@", "A", "QQ=", "QQ-_", "é"]).map(lambda text: _DATA + text),
         ),
         "url_content": ImageRule(
-            "it is a data: URL of something else",
+            "it is a data: URL of another type of data",
             "unsupported image format: expected JPEG",
             st.binary(min_size=1, max_size=20).map(lambda it: _DATA + base64.b64encode(b"\0\0" + it).decode()),
         ),
@@ -156,30 +157,30 @@ IMAGE_RULES: Mapping[str, ImageRule] = MappingProxyType(
             st.sampled_from(["https://example.com/cat.png", "HTTP://localhost/cat.png"]),
         ),
         "found": ImageRule(
-            "it is the path of a file that is not there",
+            "it is the path of a missing file",
             "cannot be read: ",
             st.sampled_from(["no/such/cat.png", "cat\x00.png", "n" * 5000]),
         ),
         "regular": ImageRule(
             "it is the path of a directory", "is not a regular file", st.sampled_from(["/", ""]).map(lambda p: p or ".")
         ),
-        "open_file": ImageRule("it is a file that is closed", "cannot be read from", st.builds(_closed_file)),
-        "unread_file": ImageRule("it is a file that was read before", "at its end", st.builds(_read_file)),
+        "open_file": ImageRule("it is a closed file", "cannot be read from", st.builds(_closed_file)),
+        "unread_file": ImageRule("it is a file that was read to its end", "at its end", st.builds(_read_file)),
         "binary_file": ImageRule(
-            "it is a file opened as text", "open it in mode 'rb'", st.text(max_size=9).map(io.StringIO)
+            "it is a file opened in text mode", "open it in mode 'rb'", st.text(max_size=9).map(io.StringIO)
         ),
         "type": ImageRule(
-            "it is of another type",
+            "it has an unsupported type",
             "image must be a path",
             st.sampled_from([7, 0.5, True, (), [[0, 0], [0, 0]], {"url": "cat.png"}, object()]),
         ),
         "array_type": ImageRule(
-            "it is an array of other numbers",
+            "it is an array of another number type than uint8",
             "must be uint8",
             st.sampled_from(["float32", "float64", "uint16", "int64", "bool"]).map(lambda it: np.zeros((4, 4, 3), it)),
         ),
         "array_shape": ImageRule(
-            "it is an array of another shape",
+            "it is an array of an unsupported shape",
             "must have the shape",
             st.sampled_from([(4,), (4, 4, 1), (4, 4, 2), (3, 4, 4, 3), ()]).map(lambda it: np.zeros(it, np.uint8)),
         ),
@@ -189,10 +190,10 @@ IMAGE_RULES: Mapping[str, ImageRule] = MappingProxyType(
             st.sampled_from([(0, 4), (4, 0, 3), (0, 0, 4)]).map(lambda it: np.zeros(it, np.uint8)),
         ),
         "picture_range": ImageRule(
-            "it is a PIL image that does not say what is black and white",
+            "it is a PIL image whose mode does not define black and white",
             "convert it to 'L' or 'RGB'",
             st.sampled_from(["I", "F"]).map(lambda mode: Image.new(mode, (2, 2))),
         ),
     }
 )
-"""Every reason, by name."""
+"""All rules, by name."""

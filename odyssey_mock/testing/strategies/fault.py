@@ -1,4 +1,4 @@
-"""Faults: whatever can be made to go wrong, one by one and several together."""
+"""Faults of the mock, one at a time and in lists."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -33,7 +33,7 @@ _VALUES: Mapping[str, SearchStrategy[JSON]] = MappingProxyType(
         "message": _TEXT,
     }
 )
-"""What is drawn for the parameters of actions, by name, before it is asked whether the parameter can be that."""
+"""Candidate values of action parameters, by parameter name; `Parameter.holds` rejects the invalid ones."""
 
 _MATCHES: Mapping[str, SearchStrategy[JSON]] = MappingProxyType(
     {
@@ -47,18 +47,18 @@ _MATCHES: Mapping[str, SearchStrategy[JSON]] = MappingProxyType(
 
 
 def faults(points: Iterable[str] | None = None) -> SearchStrategy[dict[str, JSON]]:
-    """Draw one fault that there can be, as `mock.faults.add` takes it.
+    """Draw one valid fault, as `mock.faults.add` accepts it.
 
     ::
 
         @given(faults(["rest.sessions.request", "stream.start"]))
-        def test_my_application_survives(fault): ...
+        def test_application_survives_fault(fault): ...
 
     Args:
-        points: where it may be, from `POINTS`; anywhere if None.
+        points: The fault points to draw from, names in `POINTS`; None for all.
 
     Raises:
-        FaultError: one of `points` is none.
+        FaultError: a name in `points` is unknown.
     """
     wanted = sorted(POINTS) if points is None else list(points)
     for point in wanted:
@@ -70,23 +70,25 @@ def faults(points: Iterable[str] | None = None) -> SearchStrategy[dict[str, JSON
 def fault_lists(
     points: Iterable[str] | None = None, *, min_size: int = 0, max_size: int = 3, narrowed: bool = False
 ) -> SearchStrategy[list[dict[str, JSON]]]:
-    """Draw faults that can be together: of several at one point the first fires, and none keeps a later one from ever.
+    """Draw a list of faults that can all fire.
+
+    At each point only the first fault of the list that applies fires. No fault in the list hides a later one for ever.
 
     ::
 
         @given(fault_lists(["rest.sessions.request", "stream.start"]))
-        def test_my_application_survives(faults):
+        def test_application_survives_faults(faults):
             mock = MockOdyssey(faults=faults)
 
     Args:
-        points: Where they may be, from `POINTS`; anywhere if None.
-        min_size: How many, at least.
-        max_size: At most.
-        narrowed: Whether they may have a `match`. What is drawn for that is made up: most of such faults never fire.
+        points: The fault points to draw from, names in `POINTS`; None for all.
+        min_size: Minimum number of faults.
+        max_size: Maximum number of faults.
+        narrowed: Whether faults may have a `match`. Its values are invented, so most of these faults never fire.
 
     Raises:
-        FaultError: one of `points` is none.
-        ValueError: there is no list of such a size.
+        FaultError: a name in `points` is unknown.
+        ValueError: the sizes are invalid.
     """
     if not 0 <= min_size <= max_size:
         raise ValueError(f"expected 0 <= min_size <= max_size, got {min_size} and {max_size}")
@@ -95,12 +97,12 @@ def fault_lists(
 
 
 def may_hide(fault: Mapping[str, JSON], later: Mapping[str, JSON]) -> bool:
-    """Whether `fault` can keep one that stands behind it in a list from ever firing: it fires in its place, for ever.
+    """Return whether `fault` can keep a later fault in the list from ever firing, by firing in its place each time.
 
-    Also where it begins late: what reaches the later one until then may be taken by others between them.
+    A fault with `after` counts as well: until it begins, faults between the two may fire instead of the later one.
 
     Raises:
-        FaultError: one of them is none.
+        FaultError: one of the faults is invalid.
     """
     mine, other = Fault.of(fault), Fault.of(later)
     goes_on_for_ever = mine.times is None and mine.probability >= 1

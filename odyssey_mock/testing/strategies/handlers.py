@@ -1,4 +1,4 @@
-"""Handlers for `connect`, of every kind that a user may write, which note what they are called with."""
+"""Handlers for `connect` in every form that a user may write; they record their calls."""
 
 import asyncio
 import functools
@@ -16,16 +16,16 @@ from odyssey_client.events import EVENTS
 OFFERED: Mapping[str, int] = MappingProxyType(
     {**{name: len(fields(event)) for event, (name, _) in EVENTS.items()}, "on_video_frame": 1}  # type: ignore[arg-type]  # events are dataclasses
 )
-"""How many arguments each handler is offered, by its name."""
+"""The number of arguments that the client offers each handler, by handler name."""
 
 type Form = Literal["function", "coroutine function", "method", "partial"]
-"""What a handler is written as; all but the second are called without waiting."""
+"""The form of a handler. The client awaits the call of a coroutine function only."""
 
 FORMS: tuple[Form, ...] = get_args(Form.__value__)
 
 
 class HandlerFailedError(Exception):
-    """What a drawn handler raises."""
+    """The error that a drawn handler raises."""
 
 
 class HandlerCall(NamedTuple):
@@ -33,7 +33,7 @@ class HandlerCall(NamedTuple):
 
     name: str
     arguments: tuple[object, ...]
-    """Those it took, which may be fewer than it was offered."""
+    """The arguments that it accepted, possibly fewer than the client offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class HandlerShape:
     """How one handler is written.
 
     Attributes:
-        form: As what.
-        takes: How many arguments; None for any number (`*arguments`).
-        raises: Whether it raises `HandlerFailedError`, once it has noted the call.
+        form: Its form, such as a method.
+        takes: The number of arguments that it accepts; None for any number (`*arguments`).
+        raises: Whether it raises `HandlerFailedError` after it has recorded the call.
     """
 
     form: Form
@@ -51,18 +51,18 @@ class HandlerShape:
     raises: bool = False
 
     def taken(self, offered: tuple[object, ...]) -> tuple[object, ...]:
-        """Give those of the arguments offered that it takes."""
+        """Return those of the offered arguments that the handler accepts."""
         return offered[: self.takes]
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerSet:
-    """Handlers for one connection, and what they were called with.
+    """The handlers of one connection, and their calls.
 
     Attributes:
-        shapes: How each is written, by its name.
-        calls: Their calls so far, in order.
-        handlers: The handlers themselves, for `connect(drawn.handlers)`.
+        shapes: How each handler is written, by handler name.
+        calls: All calls so far, in order.
+        handlers: The handlers, for `connect(drawn.handlers)`.
     """
 
     shapes: Mapping[str, HandlerShape]
@@ -73,12 +73,12 @@ class HandlerSet:
         object.__setattr__(self, "handlers", OdysseyEventHandlers(**self.keywords))
 
     @property
-    def keywords(self) -> dict[str, Callable[..., Any]]:  # as `odyssey_client.events.Handler` has them
-        """The handlers by name, for `connect(**drawn.keywords)`; they note into the same `calls`."""
+    def keywords(self) -> dict[str, Callable[..., Any]]:  # Any: as in `odyssey_client.events.Handler`
+        """The handlers by name, for `connect(**drawn.keywords)`; their calls are recorded in `calls` too."""
         return {name: _made(shape, functools.partial(self._note, name)) for name, shape in self.shapes.items()}
 
     def called(self, name: str) -> list[tuple[object, ...]]:
-        """What the handler of that name was called with so far."""
+        """Return the arguments of all calls of the handler `name` so far."""
         return [call.arguments for call in self.calls if call.name == name]
 
     def _note(self, name: str, *arguments: object) -> None:
@@ -90,28 +90,28 @@ class HandlerSet:
 def handler_sets(
     *, names: Collection[str] | None = None, required: Collection[str] = (), raising: bool = False
 ) -> SearchStrategy[HandlerSet]:
-    """Draw handlers for `connect`: some or all, sync and async, taking as many arguments as offered or fewer.
+    """Draw handlers for `connect`: some or all, sync and async, accepting all offered arguments or fewer.
 
     ::
 
         @given(handler_sets(required=["on_error"]))
-        def test_my_wrapper_calls_whatever_handlers_it_is_given(drawn):
+        def test_wrapper_reports_error_to_handler(drawn):
             my_wrapper(drawn.handlers).fail(ValueError("broken"))
             assert len(drawn.called("on_error")) == 1
 
     Args:
-        names: Those there may be, names of `OFFERED`; all if None.
-        required: Those of them that there are always.
-        raising: Whether they may raise `HandlerFailedError`.
+        names: The handlers to draw from, names in `OFFERED`; None for all.
+        required: The handlers that every set contains.
+        raising: Whether handlers may raise `HandlerFailedError`.
 
     Raises:
-        ValueError: there is no such handler, or one is required that there may not be.
+        ValueError: a name is unknown, or a required handler is not in `names`.
     """
     allowed = list(OFFERED) if names is None else [name for name in OFFERED if name in names]
     if unknown := sorted({*(names or ()), *required} - set(OFFERED)):
-        raise ValueError(f"there is no handler {unknown[0]!r}; known are {', '.join(OFFERED)}")
+        raise ValueError(f"unknown handler {unknown[0]!r}; known: {', '.join(OFFERED)}")
     if missing := sorted(set(required) - set(allowed)):
-        raise ValueError(f"expected the required {missing[0]!r} among names, got {', '.join(allowed) or 'none'}")
+        raise ValueError(f"names must contain the required handler {missing[0]!r}, got {', '.join(allowed) or 'none'}")
     shapes = {name: _shapes(OFFERED[name], raising=raising) for name in allowed}
     return st.fixed_dictionaries(
         {name: shape for name, shape in shapes.items() if name in required},
@@ -129,9 +129,9 @@ def _shapes(offered: int, *, raising: bool) -> SearchStrategy[HandlerShape]:
 
 
 class _Methods:
-    """A method for each number of arguments: handlers are told how many they take by their signature."""
+    """A method for each number of arguments. The client reads from a handler's signature how many it accepts."""
 
-    def __init__(self, note: Callable[..., None]) -> None:  # of whatever the handler takes
+    def __init__(self, note: Callable[..., None]) -> None:  # ...: the arguments that the handler accepts
         self._note = note
         self.taking: Mapping[int | None, Callable[..., None]] = {
             0: self.none,
@@ -154,7 +154,7 @@ class _Methods:
 
 
 def _function(method: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(method)  # with its signature, as decorators should
+    @functools.wraps(method)  # keeps the signature, which the client reads
     def called(*arguments: object) -> None:
         method(*arguments)
 
@@ -164,7 +164,7 @@ def _function(method: Callable[..., None]) -> Callable[..., None]:
 def _coroutine_function(method: Callable[..., None]) -> Callable[..., Coroutine[None, None, None]]:
     @functools.wraps(method)
     async def called(*arguments: object) -> None:
-        # Not done when it is first left, as handlers are that do something.
+        # Suspend once before recording, like a handler that awaits something.
         turned = asyncio.Event()
         asyncio.get_running_loop().call_soon(turned.set)
         await turned.wait()

@@ -1,4 +1,4 @@
-"""Images that a stream can start from, in every kind and format that `start_stream` takes."""
+"""Valid start images for streams, in every kind and format that `start_stream` accepts."""
 
 import base64
 import io
@@ -16,9 +16,9 @@ from PIL import Image
 from odyssey_client.media.image_source import ImageSource
 
 type ImageKind = Literal["bytes", "bytearray", "memoryview", "file", "data_url", "pil", "array"]
-"""What an image is given as."""
+"""How an image is passed to `start_stream`."""
 type ImageFormat = Literal["PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "HEIF"]
-"""What a file is encoded in, in Pillow's names; a HEIC is a HEIF."""
+"""File formats, by their names in Pillow; HEIF includes HEIC."""
 
 IMAGE_KINDS: tuple[ImageKind, ...] = get_args(ImageKind.__value__)
 IMAGE_FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat.__value__)
@@ -35,7 +35,7 @@ MIME_TYPES: Mapping[ImageFormat, str] = MappingProxyType(
     }
 )
 STREAM_SIZES = ((704, 1280), (1280, 704))
-"""Portrait and landscape, in pixels: files of such a size may go on the wire as they are."""
+"""Portrait and landscape sizes in pixels. The client may send files of these sizes unchanged."""
 
 _FILE_MODES: Mapping[ImageFormat, tuple[str, ...]] = MappingProxyType(
     {
@@ -48,7 +48,7 @@ _FILE_MODES: Mapping[ImageFormat, tuple[str, ...]] = MappingProxyType(
         "HEIF": ("RGB", "RGBA", "L"),
     }
 )
-"""The kinds of pixels that each format is drawn with."""
+"""Pillow's pixel modes that are drawn for each format."""
 _PICTURE_MODES = ("RGB", "L", "1", "P", "LA", "RGBA", "CMYK", "YCbCr", "HSV", "I;16")
 _ARRAY_CHANNELS = (None, 3, 4)
 
@@ -64,9 +64,9 @@ def images(
     max_side: int = 64,
     stream_sizes: bool = True,
 ) -> SearchStrategy[ImageSource]:
-    """Draw an image as `start_stream(image=...)` takes it, with no file on a disk.
+    """Draw an image as `start_stream(image=...)` accepts it, without files on disk.
 
-    An open file is drawn anew for every example, and is at its end once it was read.
+    An open file is a new one in every example; once it was read, it is at its end.
 
     ::
 
@@ -74,18 +74,18 @@ def images(
         def test_my_preview_shows_every_image(image): ...
 
     Args:
-        kinds: What it may be given as, of `IMAGE_KINDS`.
-        formats: What files may be encoded in, of `IMAGE_FORMATS`; PIL images and arrays have none.
-        max_side: Pixels of its width and height, at most.
-        stream_sizes: Whether it may be exactly as large as a stream as well, whatever `max_side`.
+        kinds: How the image may be passed, from `IMAGE_KINDS`.
+        formats: The formats of files, from `IMAGE_FORMATS`; PIL images and arrays have none.
+        max_side: Maximum width and height in pixels.
+        stream_sizes: Whether the image may also have the size of a stream, even above `max_side`.
 
     Raises:
-        ValueError: there is no such kind or format, none is left, or there is no such size.
+        ValueError: a kind or format is unknown, none is given, or `max_side` is out of range.
     """
     _check("kind", kinds, IMAGE_KINDS)
     _check("format", formats, IMAGE_FORMATS)
     if not 1 <= max_side <= LARGEST_SIDE:
-        raise ValueError(f"expected max_side from 1 to {LARGEST_SIDE}, got {max_side}")
+        raise ValueError(f"max_side must be from 1 to {LARGEST_SIDE}, got {max_side}")
     sizes = _sizes(max_side, stream_sizes=stream_sizes)
     by_format = {each: _files(each, sizes) for each in IMAGE_FORMATS if each in formats}
     files = st.sampled_from(list(by_format)).flatmap(by_format.__getitem__)
@@ -94,27 +94,27 @@ def images(
 
 
 def image_urls(*, formats: Collection[ImageFormat] = IMAGE_FORMATS, max_side: int = 64) -> SearchStrategy[str]:
-    """Draw an image as a `data:` URL, which is the form that images of scripts have in JSON.
+    """Draw an image as a `data:` URL, the form of images in JSON scripts.
 
     ::
 
         @given(image_urls(formats=["PNG"]))
-        def test_my_page_takes_what_was_dropped_on_it(url): ...
+        def test_page_accepts_dropped_image(url): ...
 
     Raises:
-        ValueError: as for `images`.
+        ValueError: see `images`.
     """
     return images(kinds=["data_url"], formats=formats, max_side=max_side, stream_sizes=False).map(str)
 
 
 def _check(what: str, given: Collection[str], known: Collection[str]) -> None:
     if unknown := [each for each in given if each not in known] or ([] if given else ["(none)"]):
-        raise ValueError(f"there is no {what} {unknown[0]!r} of images; known are {', '.join(known)}")
+        raise ValueError(f"unknown image {what} {unknown[0]!r}; known: {', '.join(known)}")
 
 
 def _sizes(max_side: int, *, stream_sizes: bool) -> SearchStrategy[_Size]:
     side = st.integers(1, max_side)
-    # Seldom that of a stream: they take time to draw and to encode.
+    # Stream sizes are rare: large images are slow to draw and to encode.
     return st.builds(_size, side, side, st.integers(0, 15) if stream_sizes else st.just(0))
 
 
@@ -128,7 +128,7 @@ def _files(kind: ImageFormat, sizes: SearchStrategy[_Size]) -> SearchStrategy[tu
 
 @cache
 def encoded(kind: ImageFormat, size: tuple[int, int], mode: str = "RGB") -> bytes:
-    """Encode a picture of that size and mode as a file: always the same bytes for the same arguments."""
+    """Encode a picture of this size and mode as a file. The same arguments always give the same bytes."""
     out = io.BytesIO()
     picture = _picture(size, mode)
     if kind == "HEIF":
@@ -139,7 +139,7 @@ def encoded(kind: ImageFormat, size: tuple[int, int], mode: str = "RGB") -> byte
 
 
 def _picture(size: _Size, mode: str) -> Image.Image:
-    """Blue with a red half, so that whoever looks at it sees which side is up."""
+    """Draw a picture with a red upper half and a blue lower half, so that its orientation is visible."""
     if mode == "I;16":
         return Image.fromarray(np.full((size[1], size[0]), 0x8000, np.uint16))
     picture = Image.new("RGBA", size, (0, 0, 255, 128))

@@ -1,4 +1,4 @@
-"""Prompts: whatever text a prompt may be, and with it what breaks software that has only ever seen "A cat"."""
+"""Valid prompts, including texts that often break software."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -15,9 +15,9 @@ type Trial = Literal["error", "stall", "slow"]
 TRIALS: tuple[Trial, ...] = get_args(Trial.__value__)
 
 LONGEST_PROMPT = 20_000
-"""Characters that surely fit a message of a data channel, however they are escaped."""
+"""Number of characters that always fit into one message of a data channel, however JSON escapes them."""
 SLOWEST_MS = 2000
-"""The most that a drawn `[slow:MS]` asks for."""
+"""Maximum milliseconds in a drawn `[slow:MS]`."""
 
 PLAIN = ("A cat", "It looks out of the window", "Snow falls on the harbour, slow push in")
 ODD = (
@@ -27,13 +27,13 @@ ODD = (
     "A cat\nthat looks out\r\nof the window\n",
     "\tA cat \u00a0\u200b\u3000",
     "Crème brûlée",
-    "Cre\u0300me",  # the same accent as a character of its own
+    "Cre\u0300me",  # the same accent as a separate character
     "猫が窓の外を見ている",
     "חתול מביט מהחלון",
-    "A cat called \u202eeldoon\u202c",  # turned round by an override
+    "A cat called \u202eeldoon\u202c",  # reversed by an override
     "قطة تنظر من النافذة",
     "🐈",
-    "👩🏽\u200d🚀 on the 🌕",  # one character on the screen, four code points and two of UTF-16 each
+    "👩🏽\u200d🚀 on the 🌕",  # one character on the screen, four code points
     "Z\u0334\u0321\u0350\u035da\u0337\u0322\u0301l\u0336\u0317g\u0335o\u0338",
     "\x00",
     "\x07\x1b[31mA red cat\x1b[0m\x7f",
@@ -45,17 +45,17 @@ ODD = (
     "%s %d {0} {prompt} ${HOME} $(id) `id`",
     "../../etc/passwd",
     "null",
-    "[error:] [slow:soon] [Stall] [error]",  # nearly the mock's test prompts, and none of them
+    "[error:] [slow:soon] [Stall] [error]",  # similar to the mock's test prompts, but none of them
 )
-"""Texts that are good prompts, and are seldom thought of."""
+"""Valid but unusual prompts."""
 
 _REPEATED = ("A cat looks out of the window. ", "x", "猫", "🐈", "\n")
-_CHARACTERS = st.characters(exclude_categories=["Cs"])  # half a surrogate pair is what UTF-8 cannot hold
+_CHARACTERS = st.characters(exclude_categories=["Cs"])  # UTF-8 cannot encode lone surrogates
 _USUAL_LENGTH = 40
 _LONGEST_TEXT = 200
-"""Characters beyond which to draw each by itself takes long, and shows nothing more."""
+"""Largest `min_size` for which each character is drawn separately; for longer prompts that is too slow."""
 _MARK_ROOM = 40
-"""Characters that the longest mark of a test prompt takes."""
+"""Maximum number of characters of the marker in a test prompt."""
 _NO_TRIAL = PromptMarkers()
 
 _REASON = st.sampled_from(["model crash", "moderation", "quota_exceeded"]) | st.text(
@@ -71,33 +71,33 @@ _MARKS: Mapping[str, SearchStrategy[str]] = MappingProxyType(
 
 
 def prompts(*, min_size: int = 0, max_size: int = 2000, trials: Collection[Trial] = ()) -> SearchStrategy[str]:
-    r"""Draw a prompt that client and service take: plain, empty, long, of several lines, emoji, right to left, code.
+    r"""Draw a prompt that client and service accept: plain, empty, long, multi-line, emoji, right-to-left or code.
 
     ::
 
         @given(prompts())
-        def test_my_caption_shows_any_prompt(prompt): ...
+        def test_caption_shows_every_prompt(prompt): ...
 
         @given(prompts(trials=["error"]))
-        def test_my_application_says_why_a_start_was_refused(prompt): ...
+        def test_application_shows_why_start_failed(prompt): ...
 
     Args:
-        min_size: Characters, at least.
-        max_size: Characters, at most; not above `LONGEST_PROMPT`.
-        trials: Kinds of the mock's test prompts (`[error:REASON]`, `[stall]`, `[slow:MS]`) to draw as well; without, no
-            prompt asks the mock for anything. `TRIALS` is all of them.
+        min_size: Minimum number of characters.
+        max_size: Maximum number of characters, up to `LONGEST_PROMPT`.
+        trials: The kinds of test prompts to draw in addition, from `TRIALS`. The mock reacts to their markers
+            (`[error:REASON]`, `[stall]`, `[slow:MS]`). By default none are drawn.
 
     Raises:
-        ValueError: the sizes are none, too close together for a test prompt, or there is no such kind of those.
+        ValueError: the sizes are invalid, or too close together for test prompts, or a kind is unknown.
     """
     if not 0 <= min_size <= max_size <= LONGEST_PROMPT:
         raise ValueError(f"expected 0 <= min_size <= max_size <= {LONGEST_PROMPT}, got {min_size} and {max_size}")
     if unknown := [each for each in trials if each not in _MARKS]:
-        raise ValueError(f"there are no test prompts {unknown[0]!r}; known are {', '.join(TRIALS)}")
+        raise ValueError(f"unknown kind of test prompts {unknown[0]!r}; known: {', '.join(TRIALS)}")
     if not trials:
         return _harmless(min_size, max_size)
     if max_size - min_size < _MARK_ROOM:
-        raise ValueError(f"expected max_size at least {_MARK_ROOM} above min_size, for the mark of a test prompt")
+        raise ValueError(f"max_size must be at least {_MARK_ROOM} above min_size, for the marker of a test prompt")
     around = _harmless(min_size, max_size - _MARK_ROOM)
     mark = st.one_of([_MARKS[each] for each in TRIALS if each in trials])
     return st.one_of(

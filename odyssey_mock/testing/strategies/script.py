@@ -1,4 +1,4 @@
-"""Scripts of simulations that are right, as values of the client and as decoded JSON."""
+"""Valid simulation scripts, as `Script` objects and as decoded JSON."""
 
 from functools import cache
 
@@ -11,7 +11,7 @@ from odyssey_mock.testing.strategies.image import image_urls
 from odyssey_mock.testing.strategies.prompt import prompts as any_prompts
 
 USUAL_SECONDS = 150.0
-"""The longest video that a service makes by default; a longer script is taken, and its job fails."""
+"""Default maximum length of a simulated video. A longer script is accepted, but its job fails."""
 
 
 def scripts(
@@ -24,27 +24,27 @@ def scripts(
     prompts: SearchStrategy[str] | None = None,
     images: SearchStrategy[str | None] | None = None,
 ) -> SearchStrategy[Script]:
-    """Draw a script without a fault, as `Odyssey.simulate` takes it: a start, interactions, an end.
+    """Draw a valid script, as `Odyssey.simulate` accepts it: a start, interactions and an end.
 
-    Drawn with no arguments, a mock with no settings makes it into a video.
+    A mock with default settings makes a video of every script that is drawn with the default arguments.
 
     ::
 
         @given(scripts(max_seconds=10))
-        def test_my_editor_shows_every_script(script):
+        def test_editor_shows_every_script(script):
             assert len(Editor(script).rows) == len(script.entries)
 
     Args:
-        min_interactions: Between start and end, at least.
-        max_interactions: At most.
-        min_seconds: Of video, at least; a video has at least a millisecond.
-        max_seconds: At most.
-        min_gap_ms: Milliseconds between two interactions, at least; 3000 are advised, none are needed.
-        prompts: What is asked for; `prompts()` if None.
-        images: What the video begins from, as `data:` URLs, None for nothing; seldom one if None.
+        min_interactions: Minimum number of interactions.
+        max_interactions: Maximum number of interactions.
+        min_seconds: Minimum length of the video, at least a millisecond.
+        max_seconds: Maximum length of the video.
+        min_gap_ms: Minimum milliseconds between two interactions; 3000 are recommended, none are required.
+        prompts: Draws the prompts; by default `prompts(max_size=200)`.
+        images: Draws the start image, as a `data:` URL or None for no image; by default images are rare.
 
     Raises:
-        ValueError: there is no such script.
+        ValueError: no script can meet these conditions.
     """
     return _entries(min_interactions, max_interactions, min_seconds, max_seconds, min_gap_ms, prompts, images).map(
         Script
@@ -61,16 +61,16 @@ def script_entries(
     prompts: SearchStrategy[str] | None = None,
     images: SearchStrategy[str | None] | None = None,
 ) -> SearchStrategy[list[dict[str, JSON]]]:
-    """Draw what `scripts` draws in the form that it has in JSON, whose whole numbers may be written as 3000.0.
+    """Draw a script as decoded JSON; the arguments are those of `scripts`. Times may be floats, such as 3000.0.
 
     ::
 
         @given(script_entries())
-        def test_my_service_stores_every_script(script):
+        def test_service_stores_every_script(script):
             assert loaded(stored(json.dumps(script))) == script
 
     Raises:
-        ValueError: there is no such script.
+        ValueError: no script can meet these conditions.
     """
     entries = _entries(min_interactions, max_interactions, min_seconds, max_seconds, min_gap_ms, prompts, images)
     return st.builds(_as_json, entries, has_floats=st.booleans())
@@ -91,7 +91,7 @@ def _entries(
             f"expected 0 <= min_interactions <= max_interactions, got {min_interactions} and {max_interactions}"
         )
     if not least <= most:
-        raise ValueError(f"expected max_seconds at least min_seconds and 0.001, got {max_seconds} and {min_seconds}")
+        raise ValueError(f"max_seconds must be at least min_seconds and 0.001, got {max_seconds} and {min_seconds}")
     if min_gap_ms < 0 or (min_interactions - 1) * min_gap_ms > most:
         raise ValueError(
             f"expected {min_interactions} interactions that are {min_gap_ms} ms apart to fit into {max_seconds} s"
@@ -119,7 +119,7 @@ def _drawn_entries(
     start = ScriptEntry(0, "start", draw(prompts), draw(images))
     count = draw(counts)
     least, most = lengths
-    # Without their gaps first, so that none is ever too late.
+    # The gaps are added to times drawn without them, so that no interaction is after the end.
     free = st.integers(0, most - max(0, count - 1) * gap)
     times = [index * gap + time for index, time in enumerate(sorted(draw(free) for _ in range(count)))]
     end = draw(st.integers(max(least, *times) if times else least, most))
@@ -134,7 +134,7 @@ def _usual_prompts() -> SearchStrategy[str]:
 
 @cache
 def _usual_images() -> SearchStrategy[str | None]:
-    """Seldom an image: they take time to decode."""
+    """Draw an image in one of eight cases, because images are slow to decode."""
     return st.integers(0, 7).flatmap(lambda number: image_urls() if number == 7 else st.none())
 
 

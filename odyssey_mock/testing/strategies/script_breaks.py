@@ -1,4 +1,4 @@
-"""Ways to break a good script, each in one place only."""
+"""Functions that break a valid script, each in exactly one place."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -10,10 +10,10 @@ from hypothesis.strategies import SearchStrategy
 from odyssey_mock.testing.strategies.prompt import PLAIN
 
 type Place = tuple[str | int, ...]
-"""Where something is in a script, such as `(1, "interact", "prompt")`."""
-type JSONScript = list[dict[str, Any]]  # Any: decoded JSON, right or wrong
-type Break = Callable[[st.DrawFn, JSONScript], tuple[Any, Place]]  # Any: what is left may be anything
-"""Breaks a good script, which it may change; gives what is left, and the place at which that is noticed."""
+"""A place in a script, such as `(1, "interact", "prompt")`."""
+type JSONScript = list[dict[str, Any]]  # Any: decoded JSON, valid or not
+type Break = Callable[[st.DrawFn, JSONScript], tuple[Any, Place]]  # Any: the result may be any JSON
+"""Breaks a valid script, which it may modify. Returns the result and the place where the error is reported."""
 
 PROMPTS = st.sampled_from(PLAIN)
 _ACTIONS = ("start", "interact", "end")
@@ -28,14 +28,14 @@ def _index(script: JSONScript) -> SearchStrategy[int]:
 
 
 def _with_prompt(script: JSONScript) -> SearchStrategy[int]:
-    return st.integers(0, len(script) - 2)  # all but the end
+    return st.integers(0, len(script) - 2)  # without the end, which has no prompt
 
 
-# The whole.
+# The whole script.
 
 
 def no_array(draw: st.DrawFn, script: JSONScript) -> tuple[Any, Place]:
-    # None is not among them: for the client that is no script at all.
+    # Without None, which the client treats as a missing argument.
     return draw(st.sampled_from([{"script": script}, script[0], {}, "script.json", "", 7, 0.5, True, False])), ()
 
 
@@ -173,7 +173,7 @@ def early_end(draw: st.DrawFn, script: JSONScript) -> tuple[Any, Place]:
 
 
 def _put_in(draw: st.DrawFn, script: JSONScript, action: dict[str, Any]) -> tuple[Any, Place]:
-    """Put an action between the first entry and the last, at the time of the one before it."""
+    """Insert an action between the first and the last entry, at the time of the entry before it."""
     index = draw(st.integers(1, len(script) - 1))
     script.insert(index, {"timestamp_ms": script[index - 1]["timestamp_ms"], **action})
     return script, (index,)

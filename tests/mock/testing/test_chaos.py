@@ -1,4 +1,4 @@
-"""What befalls a simulated test: the network of each seed, and what happens on it."""
+"""Tests of the chaos in simulated tests: the network of each seed, and its events."""
 
 import asyncio
 from collections.abc import Collection
@@ -12,14 +12,14 @@ from odyssey_mock.sim.world import CLIENT, SERVER, World
 from odyssey_mock.testing import chaos
 
 SECONDS = 40.0
-"""Longer than any outage, and what a client does about it."""
+"""Longer than every outage and the recovery of the client from it."""
 
 
 type Story = tuple[list[ConnectionStatus], list[str], float]
 
 
 def statuses(seed: int, sort: bool | Literal["calm"] | Collection[str]) -> Story:
-    """Be connected for a while in such chaos: the statuses, what happened, and how wrong the clocks are then."""
+    """Stay connected for a while; return the statuses, the names of the events, and the offset of the wall clocks."""
 
     async def scenario(world: World) -> Story:
         seen: list[ConnectionStatus] = []
@@ -43,16 +43,16 @@ def statuses(seed: int, sort: bool | Literal["calm"] | Collection[str]) -> Story
 
 
 def note(seen: list[ConnectionStatus], status: ConnectionStatus) -> None:
-    seen.append(status)  # a builtin has no signature, and would be given all that is offered
+    seen.append(status)  # a handler with a signature: a builtin without one would receive all arguments
 
 
 def first_with(what: str) -> Story:
-    """The first seed in which something of the kind happens."""
+    """Return the result of the first seed in which an event of this kind happens."""
     runs = (statuses(seed, [what]) for seed in range(20))
     return next(result for result in runs if result[1])
 
 
-def test_the_usual_network_has_delays_of_its_own_in_each_seed() -> None:
+def test_default_network_has_different_delays_per_seed() -> None:
     def delays(sort: bool | Literal["calm"]) -> list[float]:
         async def scenario(world: World) -> float:
             chaos.draw_network(world, sort)
@@ -67,21 +67,21 @@ def test_the_usual_network_has_delays_of_its_own_in_each_seed() -> None:
     assert delays("calm") == [0.0] * 6
 
 
-def test_nothing_happens_where_nothing_was_asked_for() -> None:
+def test_no_event_happens_without_chaos() -> None:
     for sort in (False, "calm", ()):
         seen, notes, _ = statuses(3, sort)
         assert notes == []
         assert ConnectionStatus.RECONNECTING not in seen
 
 
-def test_a_reset_breaks_the_connection_which_comes_back() -> None:
+def test_client_reconnects_after_reset() -> None:
     seen, notes, _ = first_with("reset")
     assert notes[0] == "chaos: every TCP connection is reset"
     assert ConnectionStatus.RECONNECTING in seen
     assert seen[-2:] == [ConnectionStatus.CONNECTED, ConnectionStatus.DISCONNECTED]
 
 
-def test_a_reset_is_told_to_both_ends_at_once() -> None:
+def test_both_sides_notice_reset_at_once() -> None:
     async def scenario(world: World) -> list[str]:
         client = world.client()
         await client.connect()
@@ -93,30 +93,30 @@ def test_a_reset_is_told_to_both_ends_at_once() -> None:
     assert run(1, scenario, keeps_trace=False).result == []
 
 
-def test_a_half_open_connection_is_noticed_by_the_next_keepalive() -> None:
+def test_keepalive_detects_half_open_connection() -> None:
     seen, notes, _ = first_with("half_open")
     assert "is not told" in notes[0]
     assert ConnectionStatus.RECONNECTING in seen
 
 
-def test_a_partition_ends() -> None:
+def test_connection_recovers_after_partition() -> None:
     seen, notes, _ = first_with("partition")
     assert [note.split()[1] for note in notes[:2]] == ["nothing", "packets"]
     assert seen[-2:] == [ConnectionStatus.CONNECTED, ConnectionStatus.DISCONNECTED]
 
 
-def test_a_clock_jump_is_of_the_wall_clock_only() -> None:
+def test_clock_jump_only_moves_wall_clock() -> None:
     seen, notes, offset = first_with("clock_jump")
     assert "jumps by" in notes[0]
     assert offset != 0.0
     assert ConnectionStatus.RECONNECTING not in seen
 
 
-def test_the_same_seed_has_the_same_chaos() -> None:
+def test_same_seed_gives_same_chaos() -> None:
     assert statuses(5, True) == statuses(5, True)
 
 
 @pytest.mark.parametrize("sort", ["reset", "storm", 3, None, ["storm"]])
-def test_other_chaos_there_is_none(sort: object) -> None:
+def test_unknown_chaos_kind_is_rejected(sort: object) -> None:
     with pytest.raises(chaos.ChaosError, match="reset, half_open, partition, clock_jump"):
         chaos.check_chaos(sort)

@@ -1,4 +1,4 @@
-"""Faults by the marker, in a project of its user's own."""
+"""Tests of faults in the marker `odyssey`, in a user's project."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ pytest_plugins = ["pytester"]
 OPTIONS = ("-p", "no:cacheprovider", "-W", "error", "-o", "asyncio_default_fixture_loop_scope=function")
 
 
-def test_a_marker_has_the_faults_of_its_test_and_a_wrong_one_fails_it_in_clear_words(
+def test_marker_sets_faults_and_reports_invalid_ones(
     pytester: pytest.Pytester,
 ) -> None:
     pytester.makepyfile(
@@ -21,17 +21,17 @@ def test_a_marker_has_the_faults_of_its_test_and_a_wrong_one_fails_it_in_clear_w
         pytestmark = pytest.mark.asyncio
 
         @pytest.mark.odyssey(faults=[{"at": "whep.config", "do": "status", "status": 503, "times": 1}])
-        async def test_it_fails_once(odyssey_mock):
+        async def test_fault_fires_only_once(odyssey_mock):
             async with httpx.AsyncClient(trust_env=False) as http:
                 statuses = [(await http.get(f"{odyssey_mock.url}/config")).status_code for _ in range(2)]
             assert statuses == [503, 200]
 
         @pytest.mark.odyssey(faults=[{"at": "whep.configs", "do": "status", "status": 503}])
-        async def test_a_wrong_point(odyssey_mock):
+        async def test_unknown_point_is_reported(odyssey_mock):
             pass
 
         @pytest.mark.odyssey(faults={"at": "whep.config"})
-        async def test_no_list(odyssey_mock):
+        async def test_missing_list_is_reported(odyssey_mock):
             pass
         """
     )
@@ -46,7 +46,7 @@ def test_a_marker_has_the_faults_of_its_test_and_a_wrong_one_fails_it_in_clear_w
     result.stdout.no_fnmatch_line("*plugin.py*")
 
 
-def test_the_strategies_are_not_loaded_by_who_does_not_use_them() -> None:
+def test_plugin_does_not_import_hypothesis() -> None:
     code = "import sys, odyssey_mock.testing.plugin, odyssey_mock.server; print('hypothesis' in sys.modules)"
     ran = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"

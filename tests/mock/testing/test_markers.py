@@ -1,4 +1,4 @@
-"""The markers as functions: the same marks, with keywords that a type checker knows."""
+"""Tests of the markers as functions: the same marks as of pytest, with typed keywords."""
 
 from typing import get_type_hints
 
@@ -12,31 +12,31 @@ from odyssey_mock.testing import markers
 from odyssey_mock.testing.chaos import Chaos
 
 TYPES = {"Fidelity": Fidelity, "Chaos": Chaos}
-"""What `markers` names for type checkers alone."""
+"""Types that `markers` imports for type checkers only."""
 
 
-def test_the_marks_are_those_of_pytest() -> None:
+def test_functions_return_marks_of_pytest() -> None:
     assert markers.odyssey(clock="manual", fps=5).mark == pytest.mark.odyssey(clock="manual", fps=5).mark
     assert markers.odyssey_sim(seeds=3, weather=True).mark == pytest.mark.odyssey_sim(seeds=3, weather=True).mark
 
 
 @markers.odyssey(plan="unlimited", fps=5)
-async def test_the_mock_has_the_settings_of_the_mark(odyssey_mock: MockOdyssey) -> None:
+async def test_mock_has_settings_of_marker(odyssey_mock: MockOdyssey) -> None:
     assert (odyssey_mock.settings.fps, odyssey_mock.settings.stream_duration) == (5, None)
 
 
 @markers.odyssey_sim(seeds=2, weather="calm", streamers=7)
-async def test_the_simulated_mock_has_them_too(odyssey_sim: World) -> None:
+async def test_simulated_mock_has_settings_of_marker(odyssey_sim: World) -> None:
     assert odyssey_sim.mock.settings.streamers == 7
 
 
-def test_simulated_marker_has_its_own_keywords_and_the_settings() -> None:
+def test_simulated_marker_accepts_own_keywords_and_settings() -> None:
     keywords = get_type_hints(markers.SimulatedMarkerKeywords, localns=TYPES)
     own = {name for name in keywords if name not in get_type_hints(SimulatedOverrides)}
     assert own == {"plan", "seeds", "depth", "weather", "timeout"}
 
 
-def test_a_type_checker_refuses_what_no_marker_takes() -> None:
+def test_type_checker_rejects_unknown_keywords() -> None:
     markers.odyssey(streamer=3)  # type: ignore[call-arg]
     markers.odyssey(fps="many")  # type: ignore[arg-type]
     markers.odyssey_sim(clock="manual")  # type: ignore[call-arg]

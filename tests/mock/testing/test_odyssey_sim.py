@@ -1,4 +1,4 @@
-"""`@pytest.mark.odyssey_sim` as its users meet it: in a project of their own, in both modes of pytest-asyncio."""
+"""Tests of `@pytest.mark.odyssey_sim` in a user's project, in both modes of pytest-asyncio."""
 
 import re
 
@@ -10,7 +10,7 @@ pytest_plugins = ["pytester"]
 
 
 @pytest.mark.parametrize("mode", ["strict", "auto"])
-def test_an_ordinary_test_runs_in_virtual_time_once_for_each_seed(pytester: pytest.Pytester, mode: str) -> None:
+def test_ordinary_test_runs_once_per_seed(pytester: pytest.Pytester, mode: str) -> None:
     result = run_apart(
         pytester,
         """
@@ -43,7 +43,7 @@ def test_an_ordinary_test_runs_in_virtual_time_once_for_each_seed(pytester: pyte
             yield "wakes"
 
         @pytest.mark.odyssey_sim(seeds=3)
-        async def test_software_that_makes_its_own_client(odyssey_sim, word):
+        async def test_application_uses_simulated_mock(odyssey_sim, word):
             assert word in await Application().stream()
             assert os.environ["WORD"] == word
             odyssey_sim.mock.expect("update")
@@ -52,39 +52,39 @@ def test_an_ordinary_test_runs_in_virtual_time_once_for_each_seed(pytester: pyte
         class TestMethods:
             @pytest.mark.parametrize("seconds", [3600.0])
             @pytest.mark.odyssey_sim(seeds=2, timeout=7200, weather="calm", fps=4)
-            async def test_an_hour_is_nothing(self, odyssey_sim, seconds):
+            async def test_sleep_advances_virtual_time(self, odyssey_sim, seconds):
                 began, wall = time.monotonic(), time.time()
                 await asyncio.sleep(seconds)
                 assert time.monotonic() - began == time.time() - wall == odyssey_sim.now() == seconds
                 assert odyssey_sim.mock.settings.fps == 4
                 note("hour", odyssey_sim)
 
-        async def test_the_fixture_alone_will_do(odyssey_sim):
+        async def test_fixture_without_marker_is_sufficient(odyssey_sim):
             note("fixture", odyssey_sim)
 
         @pytest.mark.odyssey_sim(seeds=2)
-        async def test_the_marker_alone_will_do():
+        async def test_marker_without_fixture_is_sufficient():
             assert (await Odyssey().list_simulations()).jobs == ()
-            asyncio.create_task(asyncio.sleep(3600))  # left to the end of the loop, as with asyncio.run
+            asyncio.create_task(asyncio.sleep(3600))  # cancelled at the end of the loop, as with asyncio.run
 
         @pytest.mark.odyssey_sim(seeds=5)
-        async def test_networks_differ(odyssey_sim):
+        async def test_networks_differ_between_seeds(odyssey_sim):
             await odyssey_sim.client().list_simulations()
             note("times", odyssey_sim)
             assert odyssey_sim.now() not in met.setdefault("seen", [])
             met["seen"].append(odyssey_sim.now())
 
         @pytest.mark.odyssey_sim(seeds=5)
-        async def test_skipped(odyssey_sim):
+        async def test_skip_ends_all_seeds(odyssey_sim):
             note("skipped", odyssey_sim)
             pytest.skip("enough")
 
         @pytest.mark.asyncio
-        async def test_others_run_as_ever():
+        async def test_unmarked_test_runs_in_real_loop():
             loop = asyncio.get_running_loop()
             assert "Simulated" not in type(loop).__name__
 
-        def test_afterwards():
+        def test_seeds_ran_in_order():
             assert met["application"] == [0, 1, 2] and met["hour"] == [0, 1] and len(met["fixture"]) == 50
             assert met["times"] == [0, 1, 2, 3, 4] and met["skipped"] == [0]
             assert "ODYSSEY_API_URL" not in os.environ and "ODYSSEY_API_KEY" not in os.environ
@@ -112,17 +112,17 @@ FAILING = """
 """
 
 
-def test_a_seed_that_fails_is_told_and_can_be_replayed(pytester: pytest.Pytester) -> None:
+def test_failing_seed_is_reported_and_replayable(pytester: pytest.Pytester) -> None:
     result = run(pytester, FAILING)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
             ">*await deep_inside(odyssey_sim)",
             "E*Unlucky: with seed *",
-            "E*simulated with seed *; to see it again: pytest *::test_luck --odyssey-seed=*",
+            "E*failed with seed *; to reproduce: pytest *::test_luck --odyssey-seed=*",
             "*odyssey_sim: the seed that failed*",
-            "seed *, after * s of virtual time; to see it again: *",
-            "what passed, as the server has seen it (2 entries):",
+            "seed *, after * s of virtual time; to reproduce: *",
+            "what the server recorded (2 entries):",
             "*seconds  client *odyssey",
             "* |-- POST /auth/token (status=200) --->|",
             "*GET /simulation-jobs (status=200)*",
@@ -133,12 +133,12 @@ def test_a_seed_that_fails_is_told_and_can_be_replayed(pytester: pytest.Pytester
     again = run_apart(pytester, FAILING, f"--odyssey-seed={seed}")
     again.assert_outcomes(failed=1)
     assert seed_and_story(again.stdout.str()) == seed_and_story(result.stdout.str())
-    assert seed > 0, "the options are tested with it"
+    assert seed > 0, "expected seed 0 to pass, for the runs below"
     run(pytester, FAILING, "--odyssey-seed=0").assert_outcomes(passed=1)
     run(pytester, FAILING, f"--odyssey-seeds={seed}").assert_outcomes(passed=1)
 
 
-def test_what_would_really_block_fails_and_is_named(pytester: pytest.Pytester) -> None:
+def test_blocking_calls_are_rejected_by_name(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """
@@ -179,7 +179,7 @@ def test_what_would_really_block_fails_and_is_named(pytester: pytest.Pytester) -
     )
 
 
-def test_a_test_that_never_ends_is_told_where_it_waits(pytester: pytest.Pytester) -> None:
+def test_endless_test_reports_where_it_waits(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """
@@ -187,16 +187,16 @@ def test_a_test_that_never_ends_is_told_where_it_waits(pytester: pytest.Pytester
         import pytest
 
         @pytest.mark.odyssey_sim(timeout=5)
-        async def test_for_nobody(odyssey_sim):
+        async def test_waits_for_lost_event(odyssey_sim):
             await asyncio.Event().wait()
 
         @pytest.mark.odyssey_sim(timeout=5)
-        async def test_for_ever(odyssey_sim):
+        async def test_sleeps_without_end(odyssey_sim):
             while True:
                 await asyncio.sleep(1)
 
         @pytest.mark.odyssey_sim(timeout=5)
-        async def test_busily(odyssey_sim):
+        async def test_waits_without_passing_time(odyssey_sim):
             while not odyssey_sim.mock.sessions:
                 await asyncio.sleep(0)
 
@@ -204,18 +204,18 @@ def test_a_test_that_never_ends_is_told_where_it_waits(pytester: pytest.Pytester
             raise ValueError("in the background")
 
         @pytest.mark.odyssey_sim
-        async def test_unheard(odyssey_sim):
+        async def test_background_failure_alone(odyssey_sim):
             asyncio.create_task(fail())
             await asyncio.sleep(1)
 
         @pytest.mark.odyssey_sim
-        async def test_heard_of_only_by_what_follows(odyssey_sim):
+        async def test_background_failure_with_failed_assertion(odyssey_sim):
             asyncio.create_task(fail())
             await asyncio.sleep(1)
             assert odyssey_sim.mock.streams
 
         @pytest.mark.odyssey_sim
-        async def test_time_out_of_its_own(odyssey_sim):
+        async def test_timeout_of_test_itself(odyssey_sim):
             async with asyncio.timeout(1):
                 await asyncio.Event().wait()
         """,
@@ -224,13 +224,13 @@ def test_a_test_that_never_ends_is_told_where_it_waits(pytester: pytest.Pytester
     result.stdout.fnmatch_lines(
         [
             ">*await asyncio.Event().wait()",
-            "E*EndlessError: expected the test to end within 5 s of virtual time, and it still waits.*",
+            "E*EndlessError: expected the test to end within 5 s of virtual time, but it is still waiting.*",
             ">*await asyncio.sleep(1)",
-            "E*EndlessError: expected the test to end within 5 s of virtual time, and it still waits.*",
-            "E*EndlessError: * callbacks ran and no time has passed: * in test_busily*",
+            "E*EndlessError: expected the test to end within 5 s of virtual time, but it is still waiting.*",
+            "E*EndlessError: * callbacks ran and no time has passed: * in test_waits_without_passing_time*",
             "E*ValueError: in the background",
             "E*assert *",
-            "E*besides, in the background: ValueError('in the background')",
+            "E*in addition, a background task failed: ValueError('in the background')",
             "E*TimeoutError",
         ]
     )

@@ -1,4 +1,4 @@
-"""The example of a user's test that finds a defect between an interaction and its acknowledgement."""
+"""Tests of the example: a user's test that finds a race between an interaction and its acknowledgement."""
 
 import re
 import subprocess
@@ -16,22 +16,24 @@ EXAMPLE = "tests/mock/testing/examples/directing_tests.py"
 
 
 def direct(which: str, *options: str, hash_seed: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the example as its user would."""
+    """Run the example in a subprocess, as a user does."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", EXAMPLE, "-k", which, *options]
     environment = {"PYTHONHASHSEED": str(hash_seed), "PATH": ""}
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment, timeout=120)
 
 
-def test_a_defect_between_an_interaction_and_its_acknowledgement_is_found_and_replayed() -> None:
-    """The example: a user's application that is wrong only if the signaling socket drops just then."""
+def test_race_is_found_and_replayed() -> None:
+    """The application fails only if the signaling socket drops between an interaction and its acknowledgement."""
     found = direct("HastyDirector")
     assert found.returncode == 1, found.stdout + found.stderr
     seed = int(re.findall(r"--odyssey-seed=(\d+)", found.stdout)[0])
     passed = seed_and_story(found.stdout)
     before, after = passed.split("chaos: every TCP connection is reset")[-2:]
-    assert re.findall(r"\b(update|update_acknowledged) \(", before)[-1] == "update", "it had no acknowledgement yet"
+    assert re.findall(r"\b(update|update_acknowledged) \(", before)[-1] == "update", (
+        "expected the reset before the acknowledgement"
+    )
     sent = re.compile(r'\bupdate \(prompt="(.*)"\)')
-    assert sent.findall(after)[0] == sent.findall(before)[-1], "it was sent again, though it had arrived"
+    assert sent.findall(after)[0] == sent.findall(before)[-1], "expected the same prompt again"
 
     again = direct("HastyDirector", f"--odyssey-seed={seed}", hash_seed=7)
     assert again.returncode == 1
@@ -41,14 +43,14 @@ def test_a_defect_between_an_interaction_and_its_acknowledgement_is_found_and_re
     assert corrected.returncode == 0, corrected.stdout
 
 
-def test_the_defect_shows_for_no_other_reason() -> None:
-    """Of the seeds that find it none does when the connection holds, though all else is the same."""
+def test_race_is_found_only_with_resets() -> None:
+    """The same seeds do not find the race if the connection holds and everything else is the same."""
     finding = [seed for seed in range(60) if is_found(seed, ["reset"])]
     assert len(finding) > 1
     assert not [seed for seed in finding if is_found(seed, False)]
 
 
 def is_found(seed: int, weather: Chaos) -> bool:
-    """Play the example with that seed."""
+    """Run the example with `seed`; return whether it fails."""
     plan = Plan.of({"weather": weather}, seeds=None, seed=seed)
     return play(nothing_happens_twice, {"odyssey_sim": None, "make": HastyDirector}, plan, EXAMPLE) is not None

@@ -1,4 +1,4 @@
-"""What `@pytest.mark.odyssey_sim` refuses, and in which words."""
+"""Tests of the error messages of `@pytest.mark.odyssey_sim`, its options and its help."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support.project import OPTIONS, run, run_apart
 pytest_plugins = ["pytester"]
 
 
-def test_what_cannot_be_is_refused_in_clear_words(pytester: pytest.Pytester) -> None:
+def test_invalid_use_is_reported_with_reason(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """
@@ -62,7 +62,7 @@ def test_what_cannot_be_is_refused_in_clear_words(pytester: pytest.Pytester) -> 
         async def test_seed(): ...
 
         @pytest.mark.odyssey_sim(timout=3)
-        async def test_misspelt(): ...
+        async def test_misspelled(): ...
 
         @pytest.mark.odyssey_sim(weather=[["reset"]])
         async def test_weather_too_deep(): ...
@@ -91,29 +91,29 @@ def test_what_cannot_be_is_refused_in_clear_words(pytester: pytest.Pytester) -> 
     result.assert_outcomes(errors=5, failed=13)
     result.stdout.fnmatch_lines(
         [
-            "the fixture 'made_elsewhere' is async, and its event loop is not the simulated one, *Make what it makes *",
-            "the fixture 'odyssey_mock' is async, *Take odyssey_sim, and of that odyssey_sim.mock.",
-            "E*AttributeError: odyssey_sim.client is there only within the test, *",
-            "@pytest.mark.odyssey_sim runs no methods of unittest.TestCase: make TestOfUnittest a class without it, *",
-            "@pytest.mark.odyssey_sim runs no methods of unittest.TestCase: make TestOfUnittestToo a class *",
-            "@pytest.mark.odyssey_sim runs async tests: write `async def`",
-            "@pytest.mark.odyssey_sim and @given cannot be together: *OdysseyMachine*",
-            "@pytest.mark.odyssey_sim takes settings by name, got (200,)",
-            "@pytest.mark.odyssey_sim: expected seeds to be a whole number above 0, got 0",
-            "@pytest.mark.odyssey_sim: seed cannot be chosen in a simulated world: *--odyssey-seed=N*",
+            "the fixture 'made_elsewhere' is async, but does not run in the simulated event loop *Move its code *",
+            "the fixture 'odyssey_mock' is async, *Use odyssey_sim.mock instead.",
+            "E*AttributeError: odyssey_sim.client is available only inside the test: *",
+            "@pytest.mark.odyssey_sim does not support unittest.TestCase: make TestOfUnittest a plain class, *",
+            "@pytest.mark.odyssey_sim does not support unittest.TestCase: make TestOfUnittestToo a plain class, *",
+            "@pytest.mark.odyssey_sim requires an async test: define it with `async def`",
+            "@pytest.mark.odyssey_sim cannot be combined with @given: *OdysseyMachine*",
+            "@pytest.mark.odyssey_sim accepts only keyword arguments, got (200,)",
+            "@pytest.mark.odyssey_sim: seeds must be a whole number above 0, got 0",
+            "@pytest.mark.odyssey_sim: seed cannot be set in a simulated test: *--odyssey-seed=N*",
             "@pytest.mark.odyssey_sim: did you mean 'timeout'? unknown setting 'timout'; *",
-            "@pytest.mark.odyssey_sim: there is no weather ?'reset'?; known are *",
-            "@pytest.mark.odyssey_sim: expected depth to be 'light' or 'full', got 'deep'",
-            "@pytest.mark.odyssey_sim: there is no weather 'hail'; known are reset, half_open, partition, clock_jump",
-            "@pytest.mark.odyssey_sim: expected timeout to be virtual seconds above 0, got True",
-            "@pytest.mark.odyssey_sim: clock cannot be chosen in a simulated world: time is virtual already: *",
+            "@pytest.mark.odyssey_sim: unknown weather ?'reset'?; known: *",
+            "@pytest.mark.odyssey_sim: depth must be 'light' or 'full', got 'deep'",
+            "@pytest.mark.odyssey_sim: unknown weather 'hail'; known: reset, half_open, partition, clock_jump",
+            "@pytest.mark.odyssey_sim: timeout must be a number of virtual seconds above 0, got True",
+            "@pytest.mark.odyssey_sim: clock cannot be set in a simulated test: time is virtual *",
             "@pytest.mark.odyssey_sim: unknown setting 'streamer'; did you mean 'streamers'? *",
             "@pytest.mark.odyssey_sim: *nowhere*",
         ]
     )
 
 
-def test_the_missing_extra_is_named_where_it_is_needed(pytester: pytest.Pytester) -> None:
+def test_missing_extra_is_reported(pytester: pytest.Pytester) -> None:
     pytester.makeconftest("import sys; sys.modules['simloop'] = None")
     result = run_apart(
         pytester,
@@ -128,11 +128,11 @@ def test_the_missing_extra_is_named_where_it_is_needed(pytester: pytest.Pytester
     )
     result.assert_outcomes(errors=1, passed=1)
     result.stdout.fnmatch_lines(
-        ["@pytest.mark.odyssey_sim needs simloop, which is not installed: pip install 'odyssey-testkit?mock,sim?'"]
+        ["@pytest.mark.odyssey_sim requires simloop; install the extra `sim`: pip install 'odyssey-testkit?mock,sim?'"]
     )
 
 
-def test_the_command_that_replays_is_for_where_pytest_was_started(
+def test_replay_command_is_relative_to_current_directory(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytester.makeini("[pytest]")
@@ -142,16 +142,14 @@ def test_the_command_that_replays_is_for_where_pytest_was_started(
     )
     monkeypatch.chdir(here)
     result = pytester.runpytest_inprocess(*OPTIONS)
-    result.stdout.fnmatch_lines(["*to see it again: pytest test_it.py::test_it --odyssey-seed=2"])
+    result.stdout.fnmatch_lines(["*to reproduce: pytest test_it.py::test_it --odyssey-seed=2"])
     pytester.runpytest_inprocess(*OPTIONS, "test_it.py::test_it", "--odyssey-seed=2").assert_outcomes(failed=1)
     monkeypatch.chdir(pytester.mkdir("elsewhere"))
     result = pytester.runpytest_inprocess(*OPTIONS, str(here))
-    result.stdout.fnmatch_lines(
-        [f"*to see it again: pytest {(here / 'test_it.py').as_posix()}::test_it --odyssey-seed=2"]
-    )
+    result.stdout.fnmatch_lines([f"*to reproduce: pytest {(here / 'test_it.py').as_posix()}::test_it --odyssey-seed=2"])
 
 
-def test_marker_fixture_and_options_are_documented(pytester: pytest.Pytester) -> None:
+def test_marker_and_options_appear_in_help(pytester: pytest.Pytester) -> None:
     markers = pytester.runpytest_inprocess(*OPTIONS, "--markers")
     markers.stdout.fnmatch_lines(["@pytest.mark.odyssey_sim(seeds=50, *): run this async test in a simulated world *"])
     described = pytester.runpytest_inprocess(*OPTIONS, "--help")

@@ -1,4 +1,4 @@
-"""The pytest plugin as its users meet it: in a project of their own, with pytest-asyncio in its strict mode."""
+"""Tests of the pytest plugin in a user's project, with pytest-asyncio in strict mode."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from tests.support.project import run_apart as run
 pytest_plugins = ["pytester"]
 
 
-def test_a_test_gets_a_mock_and_a_client_of_its_own_as_its_markers_have_them(pytester: pytest.Pytester) -> None:
+def test_each_test_gets_own_mock_and_client(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """
@@ -23,7 +23,7 @@ def test_a_test_gets_a_mock_and_a_client_of_its_own_as_its_markers_have_them(pyt
 
         @pytest.mark.asyncio
         @fresh
-        async def test_the_mock_is_fresh_and_in_the_environment(odyssey_mock, time):
+        async def test_mock_is_fresh_and_in_environment(odyssey_mock, time):
             assert os.environ["ODYSSEY_API_URL"] == odyssey_mock.url
             assert os.environ["ODYSSEY_API_KEY"] == odyssey_mock.api_key
             assert odyssey_mock.journal.entries == ()
@@ -31,26 +31,26 @@ def test_a_test_gets_a_mock_and_a_client_of_its_own_as_its_markers_have_them(pyt
             assert odyssey_mock.api_key not in seen
             seen.append(odyssey_mock.api_key)
 
-        def test_the_environment_is_put_back():
+        def test_environment_is_restored_after_test():
             assert "ODYSSEY_API_URL" not in os.environ
             assert "ODYSSEY_API_KEY" not in os.environ
 
         @pytest.mark.asyncio
-        async def test_the_client_is_unconnected_on_the_mock(odyssey_client, odyssey_mock):
+        async def test_client_of_mock_is_not_connected(odyssey_client, odyssey_mock):
             assert not odyssey_client.is_connected
             assert odyssey_mock.journal.entries == ()
             await odyssey_client.connect()
             assert list(odyssey_mock.sessions) == [odyssey_client.current_session_id]
             seen.append(odyssey_client)
 
-        def test_the_client_was_disconnected():
+        def test_client_is_disconnected_after_test():
             assert not seen[-1].is_connected
 
         @pytest.mark.odyssey(fps=10, streamers=3)
         class TestMarkers:
             @pytest.mark.asyncio
             @pytest.mark.odyssey(fps=5, clock="manual")
-            async def test_the_nearest_wins(self, odyssey_mock):
+            async def test_closest_marker_takes_precedence(self, odyssey_mock):
                 assert (odyssey_mock.settings.fps, odyssey_mock.settings.streamers) == (5, 3)
                 await odyssey_mock.advance(3600)
         """,
@@ -58,7 +58,7 @@ def test_a_test_gets_a_mock_and_a_client_of_its_own_as_its_markers_have_them(pyt
     result.assert_outcomes(passed=6)
 
 
-def test_a_marker_that_is_wrong_fails_its_test_in_clear_words(pytester: pytest.Pytester) -> None:
+def test_invalid_marker_fails_its_test(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """
@@ -67,15 +67,15 @@ def test_a_marker_that_is_wrong_fails_its_test_in_clear_words(pytester: pytest.P
         pytestmark = pytest.mark.asyncio
 
         @pytest.mark.odyssey(streamer=3)
-        async def test_an_unknown_setting(odyssey_mock):
+        async def test_unknown_setting_is_reported(odyssey_mock):
             pass
 
         @pytest.mark.odyssey(fps=0)
-        async def test_a_wrong_value(odyssey_mock):
+        async def test_invalid_value_is_reported(odyssey_mock):
             pass
 
         @pytest.mark.odyssey("manual")
-        async def test_a_setting_without_its_name(odyssey_mock):
+        async def test_positional_setting_is_reported(odyssey_mock):
             pass
         """,
     )
@@ -84,21 +84,21 @@ def test_a_marker_that_is_wrong_fails_its_test_in_clear_words(pytester: pytest.P
         [
             "*unknown setting 'streamer'; did you mean 'streamers'? The settings are host, port, *",
             "*fps must be a whole number above 0, got 0",
-            "*takes settings by name, got ('manual',)",
+            "*accepts only keyword arguments, got ('manual',)",
         ]
     )
     result.stdout.no_fnmatch_line("*plugin.py*")
     result.stdout.no_fnmatch_line("*During handling of the above exception*")
 
 
-def test_the_marker_and_the_fixtures_are_documented(pytester: pytest.Pytester) -> None:
+def test_marker_and_fixtures_appear_in_help(pytester: pytest.Pytester) -> None:
     markers = pytester.runpytest_inprocess(*OPTIONS, "--markers")
     markers.stdout.fnmatch_lines(["@pytest.mark.odyssey(*settings): settings of the odyssey_mock fixture*"])
     fixtures = pytester.runpytest_inprocess(*OPTIONS, "--fixtures")
-    fixtures.stdout.fnmatch_lines(["odyssey_mock -- *", "*A `MockOdyssey` of this test's own*"])
+    fixtures.stdout.fnmatch_lines(["odyssey_mock -- *", "*Run a `MockOdyssey` for this test*"])
 
 
-def test_a_run_that_does_not_use_it_does_not_pay_for_it(pytester: pytest.Pytester) -> None:
+def test_unused_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """
@@ -112,7 +112,7 @@ def test_a_run_that_does_not_use_it_does_not_pay_for_it(pytester: pytest.Pyteste
     result.assert_outcomes(passed=1)
 
 
-def test_it_can_be_loaded_where_pytest_asyncio_is_missing() -> None:
+def test_plugin_loads_without_pytest_asyncio() -> None:
     code = (
         "import sys; sys.modules['pytest_asyncio'] = None\n"
         "import pytest, odyssey_mock.testing.plugin as plugin\n"

@@ -1,8 +1,8 @@
-"""`OdysseyMachine`: as it is, extended by a user, and the world that stands still between the steps."""
+"""Tests of `OdysseyMachine`: unchanged, extended by a user, and its world, which stands still between steps."""
 
 import asyncio
 import os
-import random  # noqa: TID251 - left alone, which is tested
+import random  # noqa: TID251 - the test checks that it is unchanged
 import re
 import time
 from typing import override
@@ -32,7 +32,7 @@ UNSHRUNK = settings(MODEST, phases=[Phase.generate])
 
 
 class AsItIs(OdysseyMachine):
-    """Nothing but what is built in."""
+    """Only the built-in rules."""
 
 
 TestAsItIs = AsItIs.TestCase
@@ -40,7 +40,7 @@ TestAsItIs.settings = MODEST
 
 
 class Counting:
-    """A user's application, with a defect: it counts what it was asked for, not what was applied."""
+    """A user's application with a defect: it counts the prompts that it sends, not those that were applied."""
 
     def __init__(self) -> None:
         self.client = Odyssey()
@@ -56,7 +56,7 @@ class Counting:
 
 
 class Counted(OdysseyMachine):
-    """A user's machine: the network is the machine's, the client is the application's."""
+    """A user's machine: the built-in rules change the network, and the application has its own client."""
 
     without = STREAM_RULES | JOB_RULES | {"inject_fault", "jump_clock"}
 
@@ -81,7 +81,7 @@ class Counted(OdysseyMachine):
 
 
 def found() -> str:
-    """Let Hypothesis find what is wrong with the user's application; what it tells."""
+    """Let Hypothesis find the defect of the user's application; return its report."""
     with pytest.raises(AssertionError, match="counted, and not applied") as caught:
         run_state_machine_as_test(
             Counted, settings=settings(MODEST, max_examples=100, phases=[Phase.generate, Phase.shrink])
@@ -89,12 +89,12 @@ def found() -> str:
     return "\n".join(getattr(caught.value, "__notes__", []))
 
 
-def test_a_defect_of_the_users_is_found_shrunk_and_found_again() -> None:
+def test_defect_is_found_shrunk_and_reproduced() -> None:
     story = found()
     rules = [
         line.strip() for line in story.splitlines() if re.match(r"\s*state\.(?!.*_by_the_rules|what_is|_begin)", line)
     ]
-    assert len(rules) <= 4, story  # something goes wrong, perhaps time passes, and an interaction
+    assert len(rules) <= 4, story  # a failure, perhaps a wait, an interaction, and the teardown
     assert rules[-2:] == ["state.direct()", "state.teardown()"]
     assert any(name in rules[0] for name in ("drop_connections", "cut_off")), story
     assert found() == story
@@ -105,12 +105,12 @@ class Broken(OdysseyMachine):
 
     @rule()
     def tell_late(self) -> None:
-        """As a client would that calls handlers after `disconnect`."""
+        """Behave like a client that calls a handler after `disconnect`."""
         if self.client.current_status is ConnectionStatus.DISCONNECTED and self._watcher._connections:
-            self._watcher._connections[-1].handlers().on_connected()  # type: ignore[misc]  # there is one
+            self._watcher._connections[-1].handlers().on_connected()  # type: ignore[misc]  # the handler is set
 
 
-def test_a_client_that_breaks_the_rules_of_handlers_is_found() -> None:
+def test_illegal_handler_call_is_found() -> None:
     with pytest.raises(AssertionError, match=r"after disconnect\(\) had returned, got on_connected"):
         run_state_machine_as_test(Broken, settings=UNSHRUNK)
 
@@ -123,18 +123,20 @@ class Untidy(OdysseyMachine):
         self.at_once(lambda: self.world.spawn("client", asyncio.Event().wait()))
 
 
-def test_what_is_left_at_the_end_is_found() -> None:
-    with pytest.raises(AssertionError, match="expected nothing to be left at the end, got the task"):
+def test_task_left_at_end_is_found() -> None:
+    with pytest.raises(
+        AssertionError, match="expected no open tasks, connections or sessions at the end, got the task"
+    ):
         run_state_machine_as_test(Untidy, settings=UNSHRUNK)
 
 
-def test_there_are_no_rules_but_those_that_there_are() -> None:
-    with pytest.raises(ValueError, match="there is no built-in rule 'conect'"):
+def test_unknown_rule_name_is_rejected() -> None:
+    with pytest.raises(ValueError, match="unknown built-in rule 'conect'"):
         type("Mistaken", (OdysseyMachine,), {"without": {"conect"}})
     assert {name for name in RULES if callable(getattr(OdysseyMachine, name))} == RULES
 
 
-def test_a_world_goes_on_only_in_steps_and_leaves_the_process_alone() -> None:
+def test_world_advances_only_in_steps() -> None:
     random.seed(7)
     expected = [random.Random(7).random(), time.sleep]  # noqa: TID251 - compared, not called
     with opened(1) as world:
@@ -149,7 +151,7 @@ def test_a_world_goes_on_only_in_steps_and_leaves_the_process_alone() -> None:
     assert world.wire.open_ends == []
 
 
-def test_a_step_ends_or_says_why_not() -> None:
+def test_step_ends_or_reports_why_not() -> None:
     async def never() -> None:
         await asyncio.Event().wait()
 
@@ -165,7 +167,7 @@ def test_a_step_ends_or_says_why_not() -> None:
         await world.platform().clock.sleep(1.0)
 
     async def block() -> None:
-        os.system("true")  # noqa: ASYNC221 - refused, which is tested
+        os.system("true")  # noqa: ASYNC221 - the test checks that it is rejected
 
     with opened(1) as world:
         world.step(ticking(world))
@@ -181,7 +183,7 @@ def test_a_step_ends_or_says_why_not() -> None:
 
 
 async def ticking(world: World) -> None:
-    """Begin something that has timers, as any connection has."""
+    """Start a task with a repeating timer, as every connection has."""
 
     async def tick() -> None:
         while True:

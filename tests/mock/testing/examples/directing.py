@@ -1,4 +1,4 @@
-"""A small application on the Odyssey API, with a defect, and without: an example for tests in the simulated world."""
+"""Example for tests in the simulated world: a small application of the Odyssey API, with and without a defect."""
 
 import asyncio
 
@@ -8,11 +8,11 @@ TRIES = 5
 
 
 class HastyDirector:
-    """Directs a stream by prompts. It makes its own client, from the environment, as applications do.
+    """Directs a stream with prompts. It creates its client from the environment, as most applications do.
 
-    Its defect: when the connection comes back, it sends again what has no acknowledgement yet, in the belief that it
-    was lost. It was not: the service holds the session meanwhile. So a prompt is applied twice, but only if the
-    connection breaks between an interaction and its acknowledgement.
+    Its defect: after a reconnect it repeats the prompt that has no acknowledgement yet, as if the prompt had been lost.
+    But the service kept the session and applies the prompt twice. This happens only if the connection breaks between
+    an interaction and its acknowledgement.
     """
 
     def __init__(self) -> None:
@@ -21,10 +21,10 @@ class HastyDirector:
         self._again: list[asyncio.Task[str]] = []
 
     async def open(self, prompt: str) -> None:
-        """Connect, and start a stream.
+        """Connect and start a stream.
 
         Raises:
-            OdysseyError: the last of a few tries has failed.
+            OdysseyError: all tries failed.
         """
         for left in reversed(range(TRIES)):
             try:
@@ -38,7 +38,7 @@ class HastyDirector:
                 return
 
     async def direct(self, prompt: str) -> bool:
-        """Have something happen in the stream; False where it is not known that it did."""
+        """Send a prompt; return whether the service acknowledged it."""
         self._unacknowledged = prompt
         try:
             await self._client.interact(prompt)
@@ -49,7 +49,7 @@ class HastyDirector:
         return True
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Disconnect, and wait for repeated prompts."""
         await self._client.disconnect()
         await asyncio.gather(*self._again, return_exceptions=True)
 
@@ -62,7 +62,7 @@ class HastyDirector:
 
 
 class Director(HastyDirector):
-    """The same without the defect: what has no acknowledgement may have happened, and is not sent again."""
+    """The same without the defect: a prompt without acknowledgement may have been applied, so it is not repeated."""
 
     def _returned(self, prompt: str) -> None:
         pass

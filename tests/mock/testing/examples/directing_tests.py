@@ -1,6 +1,7 @@
-"""How a user tests `directing.py` in the simulated world: an example that `test_odyssey_sim.py` runs.
+"""Example of a user's tests in the simulated world, for `directing.py`; `test_odyssey_sim_example.py` runs it.
 
-It is found to be hasty by the seed in which the connection breaks between an interaction and its acknowledgement.
+The test of `HastyDirector` fails for a seed in which the connection breaks between an interaction and its
+acknowledgement.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import pytest
 from odyssey_mock.sim.world import World
 from tests.mock.testing.examples.directing import Director, HastyDirector
 
-HAPPENINGS = ("It begins to snow", "The sun rises", "A ship comes in", "Somebody waves")
+HAPPENINGS = ("It begins to snow", "The sun rises", "A ship comes in", "A sailor waves")
 
 
 @pytest.mark.odyssey_sim(seeds=200, weather=["reset"])
@@ -22,7 +23,7 @@ async def test_nothing_happens_twice(odyssey_sim: World, make: type[HastyDirecto
     known = []
     for happening in HAPPENINGS:
         known += [happening] if await director.direct(happening) else []
-        await asyncio.sleep(0.5)  # noqa: TID251 - a user's test has no seams
+        await asyncio.sleep(0.5)  # noqa: TID251 - a user's test uses asyncio directly
     await director.close()
     applied = Counter(entry.data["message"]["prompt"] for entry in odyssey_sim.mock.journal.find("channel", "update"))
     assert set(known) <= set(applied)

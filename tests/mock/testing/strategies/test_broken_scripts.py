@@ -1,4 +1,4 @@
-"""Broken scripts that are drawn: client and mock, each by code of its own, refuse each for the one reason named."""
+"""Tests of the strategy for broken scripts: client and mock reject each script for exactly the named rule."""
 
 import re
 from functools import cache
@@ -23,7 +23,7 @@ RULES = list(SCRIPT_RULES)
 
 @cache
 def of(rule: str) -> list[BrokenScript]:
-    """Examples of one rule; not to be changed."""
+    """Return examples that break one rule; the caller must not modify them."""
     return drawn(broken_scripts([rule]), 15)
 
 
@@ -34,7 +34,7 @@ def refused_by_the_client(script: Any) -> ScriptError:  # Any: decoded JSON of a
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_client_refuses_each_for_that_and_nothing_else(rule: str) -> None:
+def test_client_reports_exactly_broken_rule(rule: str) -> None:
     for broken in of(rule):
         (fault,) = refused_by_the_client(broken.script).faults
         assert fault.path == broken.path, broken
@@ -43,14 +43,14 @@ def test_the_client_refuses_each_for_that_and_nothing_else(rule: str) -> None:
 
 @FEW
 @given(broken_scripts())
-def test_it_does_so_before_anything_is_sent(broken: BrokenScript) -> None:
+def test_client_rejects_broken_script_before_sending(broken: BrokenScript) -> None:
     with pytest.raises(ScriptError) as refused:
         script_fields(script=broken.script, scripts=None, script_url=None, portrait=True)
     assert [fault.path for fault in refused.value.faults] == [broken.path]
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if SCRIPT_RULES[rule].type is not None])
-def test_the_mock_refuses_each_for_that_and_nothing_else(rule: str) -> None:
+def test_mock_reports_exactly_broken_rule(rule: str) -> None:
     for broken in of(rule):
         with pytest.raises(InvalidRequestError) as refused:
             read_request({"script": broken.script})
@@ -62,7 +62,7 @@ def test_the_mock_refuses_each_for_that_and_nothing_else(rule: str) -> None:
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if SCRIPT_RULES[rule].type is None])
-def test_what_the_mock_takes_at_first_fails_when_the_job_runs(rule: str) -> None:
+def test_unreadable_image_fails_when_job_runs(rule: str) -> None:
     for broken in of(rule):
         request = read_request({"script": broken.script})
         assert request.scripts is not None
@@ -71,18 +71,18 @@ def test_what_the_mock_takes_at_first_fails_when_the_job_runs(rule: str) -> None
         assert "image" in plan.error
 
 
-def test_only_what_is_in_an_image_is_noticed_that_late() -> None:
+def test_only_unreadable_images_are_noticed_late() -> None:
     assert [rule for rule in RULES if SCRIPT_RULES[rule].type is None] == ["image_readable"]
 
 
-def test_no_two_rules_are_one() -> None:
-    """As the client and the mock tell them apart together, with the place in the entry."""
+def test_all_rules_are_distinct() -> None:
+    """Rules differ in the message of the client, the error type of the mock, or the place in the entry."""
     told = {(rule.says, rule.type, broken.place[1:]) for name, rule in SCRIPT_RULES.items() for broken in of(name)[:1]}
-    # An entry without an action and one with two are said in the same words.
+    # An entry without an action and an entry with two actions are reported in the same way.
     assert len(told) == len(RULES) - 1
 
 
-# That there is a rule here for every one there is: whatever client and mock say of a script is said of one of these.
+# Completeness: every error that client and mock report for a script belongs to one of these rules.
 
 TIME = "a whole number of milliseconds from 0 to 9007199254740991"
 DATA_URL = "a data: URL of an image in base64 (data:image/png;base64,...)"
@@ -183,37 +183,37 @@ def _expectation(message: str) -> str:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_rule_is_told_in_all_its_words(rule: str) -> None:
+def test_each_rule_covers_all_its_messages(rule: str) -> None:
     scripts = [broken.script for broken in of(rule)]
     assert set().union(*map(expected_by_the_client, scripts)) == CLIENT_EXPECTS[rule]
     assert set().union(*map(expected_by_the_mock, scripts)) == MOCK_EXPECTS[rule]
 
 
-def test_every_rule_on_order_and_times_has_a_strategy() -> None:
-    """A row that is added to the client's table asks for one."""
+def test_every_client_rule_has_strategy() -> None:
+    """A rule that is added to the client's table requires a strategy here."""
     told = set().union(*CLIENT_EXPECTS.values())
     assert {rule.expected.replace("{latest}", "LATEST") for rule in client_rules._RULES} <= told
 
 
 @given(broken_anyhow())
-def test_no_broken_script_is_told_of_otherwise(script: Any) -> None:  # Any: decoded JSON of any form
+def test_every_reported_error_belongs_to_known_rule(script: Any) -> None:  # Any: decoded JSON of any form
     if script is None:
-        return  # for the client that is no script at all
+        return  # the client treats None as a missing argument
     assert expected_by_the_client(script) <= set().union(*CLIENT_EXPECTS.values())
     assert expected_by_the_mock(script) <= set().union(*MOCK_EXPECTS.values())
 
 
-# What is drawn.
+# Distribution of the examples.
 
 
-def test_every_rule_is_broken_where_any_may_be() -> None:
+def test_all_rules_are_broken_by_default() -> None:
     seen = {broken.rule for broken in drawn(broken_scripts(), 300)}
     for rule in set(RULES) - seen:
-        any_of(broken_scripts(), lambda broken, rule=rule: broken.rule == rule)  # type: ignore[misc]  # of this turn
+        any_of(broken_scripts(), lambda broken, rule=rule: broken.rule == rule)  # type: ignore[misc]  # bound in this iteration
 
 
 @pytest.mark.parametrize("rule", ["entry", "an_action", "one_action", "known_keys", "fields", "time", "time_number"])
-def test_every_entry_may_be_the_wrong_one(rule: str) -> None:
+def test_any_entry_can_be_invalid(rule: str) -> None:
     examples = drawn(broken_scripts([rule]), 50)
     assert {each.place[0] for each in examples} >= {0, 1, 2}
     assert any(each.place[0] == len(each.script) - 1 for each in examples)
@@ -221,7 +221,7 @@ def test_every_entry_may_be_the_wrong_one(rule: str) -> None:
 
 @FEW
 @given(broken_scripts())
-def test_the_place_is_in_the_script(broken: BrokenScript) -> None:
+def test_place_exists_in_script(broken: BrokenScript) -> None:
     within = broken.script
     for step in broken.place[:-1]:
         within = within[step]
@@ -229,7 +229,7 @@ def test_the_place_is_in_the_script(broken: BrokenScript) -> None:
         assert 0 <= broken.place[0] < len(broken.script)
 
 
-def test_what_one_test_does_to_a_script_is_not_in_the_next() -> None:
+def test_examples_do_not_share_values() -> None:
     for broken in drawn(broken_scripts(["fields", "array", "entry", "prompt_text"]), 100):
         assert "spoiled" not in repr(broken.script)
         spoil(broken.script)
@@ -246,15 +246,15 @@ def spoil(value: Any) -> None:  # Any: decoded JSON of any form
         value.append("spoiled")
 
 
-def test_the_simplest_of_each_rule_is_short() -> None:
+def test_simplest_broken_script_is_short() -> None:
     for rule in ("prompt", "times_in_order"):
         assert len(smallest(broken_scripts([rule])).script) <= 3
     assert smallest(broken_scripts(["end_last"])).script == [{"timestamp_ms": 0, "start": {"prompt": "A cat"}}]
 
 
 @pytest.mark.parametrize(
-    ("rules", "says"), [(["prompts"], "no rule 'prompts' of scripts; known are array"), ([], "none")]
+    ("rules", "says"), [(["prompts"], "unknown script rule 'prompts'; known: array"), ([], "none")]
 )
-def test_a_rule_that_there_is_not_is_refused_at_once(rules: list[str], says: str) -> None:
+def test_unknown_rule_is_rejected_at_once(rules: list[str], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         broken_scripts(rules)

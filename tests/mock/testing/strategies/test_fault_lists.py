@@ -1,4 +1,4 @@
-"""Lists of faults that are drawn: the mock takes each, and every fault in it can fire."""
+"""Tests of the strategies for faults: the mock accepts every list, and every fault in it can fire."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,9 +19,9 @@ from tests.support.drawing import FEW, any_of, drawn, smallest
 type Described = Mapping[str, JSON]
 
 CROWDED = ["rest.auth.token", "stream.interact"]
-"""Few points, so that faults meet at them."""
+"""Few points, so that several faults share one."""
 TIMES = 40
-"""How often a point is passed until all that can fire surely has; `after` and `times` are small."""
+"""How often to pass a point so that every fault that can fire has fired; `after` and `times` are small."""
 
 
 def listed(described: Sequence[Described]) -> Faults:
@@ -29,7 +29,7 @@ def listed(described: Sequence[Described]) -> Faults:
 
 
 def passed(on_list: Faults, times: int = TIMES) -> list[ActiveFault]:
-    """The faults after each has been passed so often by what it matches."""
+    """Pass the point of each fault `times` times with what it matches, and return the faults."""
     for _ in range(times):
         for active in on_list:
             known: dict[str, Any] = dict(active.fault.match)  # Any: as `fire` takes them
@@ -39,14 +39,14 @@ def passed(on_list: Faults, times: int = TIMES) -> list[ActiveFault]:
 
 @FEW
 @given(fault_lists())
-def test_the_mock_takes_every_list(drawn_list: list[dict[str, JSON]]) -> None:
+def test_mock_accepts_every_list(drawn_list: list[dict[str, JSON]]) -> None:
     assert len(listed(drawn_list)) == len(drawn_list) <= 3
     assert not any("match" in fault for fault in drawn_list)
 
 
 @FEW
 @given(fault_lists(CROWDED, max_size=5, narrowed=True))
-def test_no_fault_keeps_a_later_one_from_ever_firing(drawn_list: list[dict[str, JSON]]) -> None:
+def test_no_fault_hides_later_one(drawn_list: list[dict[str, JSON]]) -> None:
     for index, fault in enumerate(drawn_list):
         for later in drawn_list[index + 1 :]:
             assert not may_hide(fault, later)
@@ -54,10 +54,10 @@ def test_no_fault_keeps_a_later_one_from_ever_firing(drawn_list: list[dict[str, 
 
 @FEW
 @given(fault_lists(CROWDED, max_size=5))
-def test_every_fault_fires_when_its_point_is_passed_often_enough(drawn_list: list[dict[str, JSON]]) -> None:
+def test_every_fault_fires_after_enough_passes(drawn_list: list[dict[str, JSON]]) -> None:
     uncertain = [fault.get("probability", 1) != 1 for fault in drawn_list]
     if any(uncertain):
-        # Chance alone decides there; without it others would be hidden.
+        # Faults with a probability fire only by chance, so they are left out.
         drawn_list = [fault for fault, is_chance in zip(drawn_list, uncertain, strict=True) if not is_chance]
     assert all(active.fired for active in passed(listed(drawn_list)))
 
@@ -75,7 +75,7 @@ def test_every_fault_fires_when_its_point_is_passed_often_enough(drawn_list: lis
         ({"match": {"stream": "s1"}}, {"match": {"stream": "s2"}}, False),
     ],
 )
-def test_a_fault_is_hidden_exactly_where_it_never_fires(behind: Described, fault: Described, hidden: bool) -> None:
+def test_hidden_fault_never_fires(behind: Described, fault: Described, hidden: bool) -> None:
     first = {"at": "stream.interact", "do": "silent", **behind}
     second = {"at": "stream.interact", "do": "twice", **fault}
     assert may_hide(first, second) == hidden
@@ -87,14 +87,14 @@ def test_a_fault_is_hidden_exactly_where_it_never_fires(behind: Described, fault
     assert (list(on_list)[1].fired == 0) == hidden
 
 
-def test_one_that_begins_late_hides_what_has_no_turn_until_then() -> None:
+def test_late_fault_hides_fault_without_earlier_turn() -> None:
     hidden: dict[str, JSON] = {"at": "peer.ice", "do": "never"}
     late, soon = {**hidden, "after": 1}, {**hidden, "times": 1}
     assert [active.fired > 0 for active in passed(listed([late, soon, hidden]))] == [True, True, False]
     assert may_hide(late, hidden)
 
 
-def test_one_that_fires_by_chance_hides_none_and_none_is_hidden_at_another_point() -> None:
+def test_chance_or_other_point_hides_nothing() -> None:
     always = {"at": "stream.interact", "do": "silent"}
     assert not may_hide({**always, "probability": 0.5}, always)
     assert not may_hide({**always, "at": "stream.start"}, always)
@@ -102,7 +102,7 @@ def test_one_that_fires_by_chance_hides_none_and_none_is_hidden_at_another_point
 
 @FEW
 @given(st.data())
-def test_a_list_is_as_long_as_was_asked_for_and_at_the_points_that_were_named(data: st.DataObject) -> None:
+def test_list_has_requested_length_and_points(data: st.DataObject) -> None:
     points = data.draw(st.lists(st.sampled_from(sorted(POINTS)), min_size=1, max_size=3))
     least, most = sorted(data.draw(st.lists(st.integers(0, 5), min_size=2, max_size=2)))
     drawn_list = data.draw(fault_lists(points, min_size=least, max_size=most))
@@ -113,7 +113,7 @@ def test_a_list_is_as_long_as_was_asked_for_and_at_the_points_that_were_named(da
 def test_every_point_is_drawn() -> None:
     seen = {fault["at"] for each in drawn(fault_lists(max_size=8), 60) for fault in each}
     for point in set(POINTS) - seen:
-        any_of(faults(), lambda fault, point=point: fault["at"] == point)  # type: ignore[misc]  # of this turn
+        any_of(faults(), lambda fault, point=point: fault["at"] == point)  # type: ignore[misc]  # bound in this iteration
 
 
 def test_every_action_is_drawn() -> None:
@@ -121,23 +121,23 @@ def test_every_action_is_drawn() -> None:
     for actions, point in points.items():
         seen = {fault["do"] for fault in drawn(faults([point]), 3 * len(actions))}
         for do in actions - seen:
-            any_of(faults([point]), lambda fault, do=do: fault["do"] == do)  # type: ignore[misc]  # of this turn
+            any_of(faults([point]), lambda fault, do=do: fault["do"] == do)  # type: ignore[misc]  # bound in this iteration
 
 
-def test_several_at_one_point_are_drawn_and_some_that_go_on_for_ever() -> None:
+def test_several_and_endless_faults_are_drawn() -> None:
     any_of(fault_lists(["peer.ice"]), lambda each: len(each) == 3)
     any_of(fault_lists(CROWDED), lambda each: len(each) > 1 and "times" not in each[0])
     any_of(fault_lists(CROWDED, narrowed=True), lambda each: any("match" in fault for fault in each))
 
 
-def test_the_simplest_list_is_empty_and_the_simplest_fault_says_no_more_than_it_must() -> None:
+def test_simplest_fault_has_only_required_fields() -> None:
     assert smallest(fault_lists()) == []
     assert smallest(fault_lists(["stream.interact"]), lambda each: len(each) == 1) == [
         {"at": "stream.interact", "do": "error", "reason": ""}
     ]
 
 
-def test_what_cannot_be_drawn_is_refused_at_once() -> None:
+def test_invalid_arguments_are_rejected_at_once() -> None:
     with pytest.raises(FaultError, match=r"unknown fault point 'rest\.nope'"):
         fault_lists(["rest.nope"])
     with pytest.raises(ValueError, match="got 2 and 1"):

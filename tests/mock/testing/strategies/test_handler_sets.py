@@ -1,4 +1,4 @@
-"""Handlers that are drawn: the client takes each, calls it with what it takes, and hears of what it raises."""
+"""Tests of the strategy for handlers: the client calls each correctly, and reports the errors that it raises."""
 
 import asyncio
 import inspect
@@ -19,12 +19,12 @@ from tests.support.drawing import FEW, any_of, drawn, smallest
 VALUES = ("first", "second")
 
 
-def an_event(kind: Any) -> Any:  # Any: one of the events, with a text for each of its fields
+def an_event(kind: Any) -> Any:  # Any: an event, with a string in each field
     return kind(*VALUES[: len(fields(kind))])
 
 
 async def everything_happened(handlers: OdysseyEventHandlers) -> None:
-    """Have each event handled once by the client, and a frame."""
+    """Let the client dispatch each event once, and one frame."""
     dispatcher = Dispatcher(handlers)
     for kind in EVENTS:
         dispatcher.put(an_event(kind))
@@ -46,16 +46,16 @@ def expected_calls(drawn_set: HandlerSet) -> list[HandlerCall]:
 
 @FEW
 @given(handler_sets())
-def test_the_client_calls_every_handler_with_what_it_takes(drawn_set: HandlerSet) -> None:
+def test_client_passes_accepted_arguments_to_each_handler(drawn_set: HandlerSet) -> None:
     asyncio.run(everything_happened(drawn_set.handlers))
     assert drawn_set.calls == expected_calls(drawn_set)
 
 
 @FEW
 @given(handler_sets(raising=True))
-def test_those_that_raise_are_noted_all_the_same_and_reported(drawn_set: HandlerSet) -> None:
+def test_raising_handlers_are_recorded_and_reported(drawn_set: HandlerSet) -> None:
     asyncio.run(everything_happened(OdysseyEventHandlers.of(None, drawn_set.keywords)))
-    # What one raises goes to `on_error`, if it is there, which what that raises does not.
+    # An error of a handler goes to `on_error`; an error of `on_error` itself does not.
     raised = [
         name
         for _, (name, _) in EVENTS.items()
@@ -68,7 +68,7 @@ def test_those_that_raise_are_noted_all_the_same_and_reported(drawn_set: Handler
         assert [str(error) for error in reported] == [f"{name} was drawn to raise" for name in raised]
 
 
-def test_there_is_every_handler_that_the_client_knows_and_each_is_offered_what_it_says() -> None:
+def test_offered_lists_all_handlers_of_client() -> None:
     assert set(OFFERED) == {handler.name for handler in fields(OdysseyEventHandlers)}
     for kind, (name, arguments) in EVENTS.items():
         assert OFFERED[name] == len(arguments(an_event(kind)))
@@ -76,11 +76,11 @@ def test_there_is_every_handler_that_the_client_knows_and_each_is_offered_what_i
 
 @FEW
 @given(handler_sets())
-def test_none_raises_unless_that_is_wanted(drawn_set: HandlerSet) -> None:
+def test_handlers_do_not_raise_by_default(drawn_set: HandlerSet) -> None:
     assert not any(shape.raises for shape in drawn_set.shapes.values())
 
 
-def test_every_form_of_every_handler_is_drawn_with_every_number_of_arguments() -> None:
+def test_every_form_and_argument_count_is_drawn() -> None:
     for name, offered in OFFERED.items():
         shapes = [each.shapes[name] for each in drawn(handler_sets(names=[name], required=[name], raising=True), 100)]
         assert {shape.form for shape in shapes} == set(FORMS)
@@ -89,7 +89,7 @@ def test_every_form_of_every_handler_is_drawn_with_every_number_of_arguments() -
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_handler_is_of_the_form_that_it_says(form: str) -> None:
+def test_handler_has_form_of_its_shape(form: str) -> None:
     example = any_of(
         handler_sets(required=["on_error"]),
         lambda each: each.shapes["on_error"].form == form and each.shapes["on_error"].takes == 1,
@@ -110,7 +110,7 @@ async def awaited(handler: Callable[..., Any], *arguments: object) -> None:
 
 @FEW
 @given(st.data())
-def test_handlers_are_those_that_may_be_and_must_be(data: st.DataObject) -> None:
+def test_set_has_required_and_only_allowed_handlers(data: st.DataObject) -> None:
     names = data.draw(st.sets(st.sampled_from(sorted(OFFERED))))
     required = data.draw(st.sets(st.sampled_from(sorted(names)))) if names else set()
     drawn_set = data.draw(handler_sets(names=names, required=required))
@@ -118,13 +118,13 @@ def test_handlers_are_those_that_may_be_and_must_be(data: st.DataObject) -> None
     assert {name for name in OFFERED if getattr(drawn_set.handlers, name) is not None} == set(drawn_set.shapes)
 
 
-def test_all_and_none_of_them_are_drawn() -> None:
+def test_full_and_empty_sets_are_drawn() -> None:
     any_of(handler_sets(), lambda each: len(each.shapes) == len(OFFERED))
     assert smallest(handler_sets()).shapes == {}
     assert list(smallest(handler_sets(), lambda each: "on_error" in each.shapes).shapes) == ["on_error"]
 
 
-def test_no_example_knows_the_calls_of_another() -> None:
+def test_examples_do_not_share_calls() -> None:
     for each in drawn(handler_sets(names=["on_error"], required=["on_error"]), 30):
         assert each.calls == []
         asyncio.run(awaited(each.keywords["on_error"], *VALUES[: each.shapes["on_error"].takes]))
@@ -134,14 +134,14 @@ def test_no_example_knows_the_calls_of_another() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (lambda: handler_sets(names=["on_eror"]), "no handler 'on_eror'; known are"),
-        (lambda: handler_sets(required=["on_eror"]), "no handler 'on_eror'; known are"),
+        (lambda: handler_sets(names=["on_eror"]), "unknown handler 'on_eror'; known:"),
+        (lambda: handler_sets(required=["on_eror"]), "unknown handler 'on_eror'; known:"),
         (
             lambda: handler_sets(names=["on_error"], required=["on_connected"]),
-            "the required 'on_connected' among names",
+            "names must contain the required handler 'on_connected'",
         ),
     ],
 )
-def test_what_cannot_be_drawn_is_refused_at_once(wrong: Callable[[], object], says: str) -> None:
+def test_invalid_arguments_are_rejected_at_once(wrong: Callable[[], object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         wrong()

@@ -1,4 +1,4 @@
-"""Images that are drawn: the client sends each, and the mock shows it; and what is no image, which both refuse."""
+"""Tests of the strategies for images: client and mock accept the valid ones and reject the invalid ones."""
 
 import base64
 import io
@@ -36,7 +36,7 @@ TYPES: dict[ImageKind, type] = {
 
 
 def shown(url: str) -> Image.Image:
-    """What the mock shows of an image on the wire."""
+    """Return the picture that the mock shows for an image on the wire."""
     return fitted(decode_data_url(url, MOST_BYTES), SIZE)
 
 
@@ -53,17 +53,17 @@ def size_of(image: ImageSource) -> tuple[int, int]:
         case bytes() | bytearray() | memoryview():
             with Image.open(io.BytesIO(image)) as opened:
                 return opened.size
-    raise AssertionError(f"not drawn: {image!r}")
+    raise AssertionError(f"expected a kind of image that the strategy draws, got {image!r}")
 
 
 @FEW
 @given(images())
-def test_the_client_sends_every_image_and_the_mock_shows_it(image: ImageSource) -> None:
+def test_client_sends_and_mock_shows_every_image(image: ImageSource) -> None:
     assert shown(prepare_image(image, portrait=True)).size == (704, 1280)
 
 
 @pytest.mark.parametrize("kind", IMAGE_KINDS)
-def test_each_kind_is_what_it_is_called_and_no_larger_than_was_asked_for(kind: ImageKind) -> None:
+def test_each_kind_has_its_type_and_size(kind: ImageKind) -> None:
     for image in drawn(images(kinds=[kind], max_side=9, stream_sizes=False), 10):
         assert isinstance(image, TYPES[kind])
         assert max(size_of(image)) <= 9
@@ -75,7 +75,7 @@ def test_every_kind_is_drawn(kind: ImageKind) -> None:
 
 
 @pytest.mark.parametrize("name", IMAGE_FORMATS)
-def test_each_format_is_what_it_is_called(name: ImageFormat) -> None:
+def test_files_have_requested_format(name: ImageFormat) -> None:
     for content in drawn(images(kinds=["bytes"], formats=[name], stream_sizes=False), 8):
         assert isinstance(content, bytes)
         assert Image.open(io.BytesIO(content)).format == name
@@ -88,7 +88,7 @@ def test_every_format_is_drawn() -> None:
     assert heads == {f"data:image/{name}" for name in ("png", "jpeg", "webp", "gif", "bmp", "avif", "heif")}
 
 
-def test_there_are_all_formats_that_the_service_takes() -> None:
+def test_all_formats_of_service_are_listed() -> None:
     assert set(IMAGE_FORMATS) == {"PNG", "JPEG", "WEBP", "GIF", "BMP", "AVIF", "HEIF"}
 
 
@@ -97,9 +97,9 @@ VARIANTS: dict[str, Callable[[Any], bool]] = {  # Any: images of every kind
     "portrait": lambda image: size_of(image) == STREAM_SIZES[0],
     "landscape": lambda image: size_of(image) == STREAM_SIZES[1],
     "a transparent picture": lambda image: isinstance(image, Image.Image) and image.mode == "RGBA",
-    "a picture of ink": lambda image: isinstance(image, Image.Image) and image.mode == "CMYK",
-    "a palette": lambda image: isinstance(image, Image.Image) and image.mode == "P",
-    "gray of 16 bits": lambda image: isinstance(image, Image.Image) and image.mode == "I;16",
+    "a CMYK picture": lambda image: isinstance(image, Image.Image) and image.mode == "CMYK",
+    "a palette picture": lambda image: isinstance(image, Image.Image) and image.mode == "P",
+    "a 16-bit gray picture": lambda image: isinstance(image, Image.Image) and image.mode == "I;16",
     "a gray array": lambda image: isinstance(image, np.ndarray) and image.ndim == 2,
     "a transparent array": lambda image: isinstance(image, np.ndarray) and image.shape[2:] == (4,),
     "a view of an array": lambda image: isinstance(image, np.ndarray) and image.strides[0] < 0,
@@ -111,7 +111,7 @@ def test_every_variant_is_drawn(variant: str) -> None:
     any_of(images(kinds=["array", "pil"]), VARIANTS[variant])
 
 
-def test_a_file_of_the_size_of_a_stream_goes_as_it_is() -> None:
+def test_file_of_stream_size_is_sent_unchanged() -> None:
     def goes_as_it_is(content: Any) -> bool:  # Any: bytes
         sent = prepare_image(content, portrait=True) if size_of(content) == STREAM_SIZES[0] else ""
         return base64.b64decode(sent.partition(",")[2]) == bytes(content)
@@ -119,28 +119,28 @@ def test_a_file_of_the_size_of_a_stream_goes_as_it_is() -> None:
     any_of(images(kinds=["bytes"], formats=["PNG"]), goes_as_it_is)
 
 
-def test_an_open_file_is_at_its_beginning_in_every_example() -> None:
+def test_open_file_is_unread_in_every_example() -> None:
     for file in drawn(images(kinds=["file"], formats=["GIF"]), 30):
         assert isinstance(file, io.BytesIO)
         assert file.read()
 
 
-def test_the_simplest_image_has_one_pixel() -> None:
+def test_simplest_image_has_one_pixel() -> None:
     assert smallest(images(kinds=["bytes", "file"])) == encoded("PNG", (1, 1))
 
 
-# What is no image.
+# Invalid images.
 
 
 @pytest.mark.parametrize("rule", IMAGE_RULES)
-def test_the_client_refuses_what_is_no_image_and_says_why(rule: str) -> None:
+def test_client_rejects_invalid_image_with_reason(rule: str) -> None:
     for broken in drawn(broken_images([rule]), 4 if rule == "few_bytes" else 8):
         with pytest.raises(ImageError, match=broken.says):
             prepare_image(broken.image, portrait=True)
 
 
 @pytest.mark.parametrize("rule", [rule for rule in IMAGE_RULES if IMAGE_RULES[rule].on_the_wire])
-def test_the_mock_refuses_the_content_of_a_file_too(rule: str) -> None:
+def test_mock_rejects_invalid_file_content(rule: str) -> None:
     for broken in drawn(broken_images([rule]), 2 if rule == "few_bytes" else 8):
         url = f"data:image/png;base64,{base64.b64encode(broken.image).decode()}"
         with pytest.raises((ImageRefusedError, PictureError)):
@@ -148,32 +148,32 @@ def test_the_mock_refuses_the_content_of_a_file_too(rule: str) -> None:
 
 
 @pytest.mark.parametrize("rule", ["data_url", "base64", "url_content"])
-def test_the_mock_refuses_wrong_urls_too(rule: str) -> None:
+def test_mock_rejects_invalid_data_urls(rule: str) -> None:
     for broken in drawn(broken_images([rule]), 8):
         with pytest.raises((ImageRefusedError, PictureError)):
             shown(broken.image)
 
 
-def test_everything_that_can_be_wrong_is_drawn_and_a_report_stays_short() -> None:
+def test_all_rules_are_drawn_with_short_reprs() -> None:
     examples = drawn(broken_images(), 150)
     seen = {broken.rule for broken in examples}
     for rule in set(IMAGE_RULES) - seen:
-        any_of(broken_images(), lambda broken, rule=rule: broken.rule == rule)  # type: ignore[misc]  # of this turn
+        any_of(broken_images(), lambda broken, rule=rule: broken.rule == rule)  # type: ignore[misc]  # bound in this iteration
     assert max(len(repr(broken)) for broken in examples) < 100
 
 
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (lambda: images(kinds=["path"]), "no kind 'path' of images; known are bytes"),  # type: ignore[list-item]  # it is wrong
-        (lambda: images(formats=["TIFF"]), "no format 'TIFF' of images; known are PNG"),  # type: ignore[list-item]  # it is wrong
-        (lambda: images(kinds=[]), "no kind"),
+        (lambda: images(kinds=["path"]), "unknown image kind 'path'; known: bytes"),  # type: ignore[list-item]  # invalid on purpose
+        (lambda: images(formats=["TIFF"]), "unknown image format 'TIFF'; known: PNG"),  # type: ignore[list-item]  # invalid on purpose
+        (lambda: images(kinds=[]), "unknown image kind"),
         (lambda: images(max_side=0), "got 0"),
-        (lambda: image_urls(formats=[]), "no format"),
-        (lambda: broken_images(["formats"]), "no rule 'formats' of images; known are some_bytes"),
-        (lambda: broken_images([]), "no rule"),
+        (lambda: image_urls(formats=[]), "unknown image format"),
+        (lambda: broken_images(["formats"]), "unknown image rule 'formats'; known: some_bytes"),
+        (lambda: broken_images([]), "unknown image rule"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused_at_once(wrong: Callable[[], object], says: str) -> None:
+def test_invalid_arguments_are_rejected_at_once(wrong: Callable[[], object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         wrong()

@@ -1,4 +1,4 @@
-"""Histories of jobs that are drawn: the machine allows each, and each of its transitions is in some."""
+"""Tests of the strategy for job histories: the machine allows each, and all its transitions are drawn."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -23,7 +23,7 @@ def transitions(history: JobHistory) -> set[tuple[JobState, JobEvent]]:
 
 @FEW
 @given(job_histories())
-def test_the_machine_goes_where_the_history_says(history: JobHistory) -> None:
+def test_machine_follows_history(history: JobHistory) -> None:
     machine = JobMachine()
     assert len(history.steps) <= 20
     for step in history.steps:
@@ -35,7 +35,7 @@ def test_the_machine_goes_where_the_history_says(history: JobHistory) -> None:
 
 @FEW
 @given(job_histories())
-def test_statuses_are_those_of_the_wire_from_pending_on_and_each_differs_from_the_one_before(
+def test_statuses_begin_with_pending_and_always_change(
     history: JobHistory,
 ) -> None:
     assert history.statuses[0].value == SimulationJobStatus.PENDING.value
@@ -45,20 +45,20 @@ def test_statuses_are_those_of_the_wire_from_pending_on_and_each_differs_from_th
     assert history.events == tuple(step.event for step in history.steps)
 
 
-def test_every_transition_of_the_table_is_drawn() -> None:
+def test_every_transition_is_drawn() -> None:
     seen = set().union(*(transitions(history) for history in drawn(job_histories(max_size=5), 300)))
     for each in ALL - seen:
-        any_of(job_histories(max_size=5), lambda history, each=each: each in transitions(history))  # type: ignore[misc]  # of this turn
+        any_of(job_histories(max_size=5), lambda history, each=each: each in transitions(history))  # type: ignore[misc]  # bound in this iteration
 
 
-def test_one_that_is_new_in_the_table_is_drawn_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_transition_is_drawn_automatically(monkeypatch: pytest.MonkeyPatch) -> None:
     completed = {**TRANSITIONS[JobState.COMPLETED], JobEvent.BEGIN: (JobState.PROCESSING, ())}
     monkeypatch.setattr(module, "TRANSITIONS", {**TRANSITIONS, JobState.COMPLETED: completed})
     any_of(job_histories(), lambda history: (JobState.COMPLETED, JobEvent.BEGIN) in transitions(history))
 
 
 @pytest.mark.parametrize("status", JobState)
-def test_a_history_ends_as_was_asked_for(status: JobState) -> None:
+def test_history_ends_with_requested_status(status: JobState) -> None:
     histories = drawn(job_histories(ends_as=[status]), 40)
     assert {history.status for history in histories} == {status}
     assert len({history.steps for history in histories}) > 10
@@ -66,18 +66,18 @@ def test_a_history_ends_as_was_asked_for(status: JobState) -> None:
 
 @FEW
 @given(st.sets(st.sampled_from(sorted(JobState)), min_size=1), st.integers(3, 12), st.data())
-def test_it_is_no_longer_than_was_asked_for(ends: set[str], most: int, data: st.DataObject) -> None:
+def test_history_is_at_most_as_long_as_requested(ends: set[str], most: int, data: st.DataObject) -> None:
     history = data.draw(job_histories(max_size=most, ends_as=ends))
     assert history.status in ends
     assert len(history.steps) <= most
 
 
-def test_long_histories_are_drawn_and_lost_workers_again_and_again() -> None:
+def test_long_histories_and_retries_are_drawn() -> None:
     any_of(job_histories(), lambda history: len(history.steps) >= 10)
     any_of(job_histories(), lambda history: history.statuses.count(JobState.PROCESSING) > 1)
 
 
-def test_the_simplest_history_is_the_shortest_way() -> None:
+def test_simplest_history_is_shortest_route() -> None:
     assert smallest(job_histories()).steps == ()
     assert smallest(job_histories(), lambda history: history.status is JobState.COMPLETED).steps == (
         JobStep(JobEvent.DISPATCH, JobState.DISPATCHED),
@@ -91,12 +91,12 @@ def test_the_simplest_history_is_the_shortest_way() -> None:
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (lambda: job_histories(ends_as=["done"]), "no status 'done'; known are pending"),
+        (lambda: job_histories(ends_as=["done"]), "unknown status 'done'; known: pending"),
         (lambda: job_histories(ends_as=[]), "got none"),
-        (lambda: job_histories(max_size=2, ends_as=["completed"]), "expected max_size to be 3 or more"),
+        (lambda: job_histories(max_size=2, ends_as=["completed"]), "max_size must be 3 or more"),
         (lambda: job_histories(max_size=-1), "got -1"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused_at_once(wrong: Callable[[], object], says: str) -> None:
+def test_invalid_arguments_are_rejected_at_once(wrong: Callable[[], object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         wrong()

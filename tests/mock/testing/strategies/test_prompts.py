@@ -1,4 +1,4 @@
-"""Prompts that are drawn: client and mock take each, and what is seldom thought of is among them."""
+"""Tests of the strategy for prompts: client and mock accept every prompt, and unusual ones are drawn."""
 
 import json
 import unicodedata
@@ -25,7 +25,7 @@ ASKED: dict[Trial, Callable[[PromptMarkers], bool]] = {
 
 
 def arrived(prompt: str) -> Update:
-    """The message in which it goes to the streamer, as the mock reads it."""
+    """Return the message with this prompt, as the mock parses it."""
     message = json.dumps({"type": "update", "prompt": prompt})
     assert len(message.encode()) <= DATA_CHANNEL_BYTES
     update = DATA_CHANNEL.parse(decode("clientToStreamer", message))
@@ -35,25 +35,25 @@ def arrived(prompt: str) -> Update:
 
 @FEW
 @given(prompts())
-def test_client_and_mock_take_every_prompt_as_it_is(prompt: str) -> None:
+def test_client_and_mock_accept_every_prompt_unchanged(prompt: str) -> None:
     check_prompt(prompt)
     assert arrived(prompt).prompt == applied_prompt(prompt, bypass=True) == prompt
 
 
 @FEW
 @given(prompts())
-def test_none_asks_the_mock_for_anything_unless_that_is_wanted(prompt: str) -> None:
+def test_default_prompts_contain_no_markers(prompt: str) -> None:
     assert markers_of(prompt) == PromptMarkers()
 
 
 @FEW
 @given(st.lists(st.integers(0, 3000), min_size=2, max_size=2).map(sorted), st.data())
-def test_a_prompt_is_as_long_as_was_asked_for(sizes: list[int], data: st.DataObject) -> None:
+def test_prompt_has_requested_length(sizes: list[int], data: st.DataObject) -> None:
     least, most = sizes
     assert least <= len(data.draw(prompts(min_size=least, max_size=most))) <= most
 
 
-def test_the_longest_still_fit_a_message() -> None:
+def test_longest_prompts_fit_into_message() -> None:
     for prompt in drawn(prompts(min_size=LONGEST_PROMPT - 1, max_size=LONGEST_PROMPT), 20):
         arrived(prompt)
 
@@ -71,7 +71,7 @@ KINDS: dict[str, Callable[[str], bool]] = {
     "with a null": lambda prompt: "\x00" in prompt,
     "JSON": lambda prompt: prompt.startswith("{"),
     "HTML": lambda prompt: "<script>" in prompt,
-    "nearly a test prompt": lambda prompt: "[error:" in prompt,
+    "similar to a test prompt": lambda prompt: "[error:" in prompt,
 }
 
 
@@ -80,7 +80,7 @@ def test_every_kind_of_text_is_drawn(kind: str) -> None:
     assert KINDS[kind](any_of(prompts(), KINDS[kind]))
 
 
-def test_all_that_is_listed_is_drawn_and_among_much_else_nothing_that_cannot_be_sent() -> None:
+def test_all_listed_prompts_are_drawn_and_valid() -> None:
     examples = drawn(prompts(max_size=60), 400)
     assert {*PLAIN, *ODD} <= set(examples)
     for prompt in examples:
@@ -88,7 +88,7 @@ def test_all_that_is_listed_is_drawn_and_among_much_else_nothing_that_cannot_be_
 
 
 @pytest.mark.parametrize("trial", TRIALS)
-def test_test_prompts_are_drawn_where_they_are_wanted_and_no_others(trial: Trial) -> None:
+def test_only_requested_test_prompts_are_drawn(trial: Trial) -> None:
     asked = [markers_of(prompt) for prompt in drawn(prompts(trials=[trial]), 100)]
     assert 20 < sum(ASKED[trial](each) for each in asked) < 90
     assert not any(ASKED[other](each) for each in asked for other in TRIALS if other != trial)
@@ -97,12 +97,12 @@ def test_test_prompts_are_drawn_where_they_are_wanted_and_no_others(trial: Trial
 
 @FEW
 @given(prompts(min_size=50, max_size=90, trials=TRIALS))
-def test_test_prompts_are_as_long_as_was_asked_for_too(prompt: str) -> None:
+def test_test_prompts_have_requested_length(prompt: str) -> None:
     assert 50 <= len(prompt) <= 90
     check_prompt(prompt)
 
 
-def test_the_simplest_prompt_is_one_that_can_be_read() -> None:
+def test_simplest_prompt_is_readable() -> None:
     assert smallest(prompts()) == "A cat"
     assert smallest(prompts(trials=["stall"]), lambda prompt: "[stall]" in prompt) == "A cat[stall]"
 
@@ -113,10 +113,10 @@ def test_the_simplest_prompt_is_one_that_can_be_read() -> None:
         (lambda: prompts(min_size=3, max_size=2), "got 3 and 2"),
         (lambda: prompts(min_size=-1), "got -1"),
         (lambda: prompts(max_size=LONGEST_PROMPT + 1), f"<= {LONGEST_PROMPT}"),
-        (lambda: prompts(max_size=30, trials=["slow"]), "for the mark of a test prompt"),
-        (lambda: prompts(trials=["crash"]), "no test prompts 'crash'; known are error, stall, slow"),  # type: ignore[list-item]  # it is wrong
+        (lambda: prompts(max_size=30, trials=["slow"]), "for the marker of a test prompt"),
+        (lambda: prompts(trials=["crash"]), "unknown kind of test prompts 'crash'; known: error, stall, slow"),  # type: ignore[list-item]  # invalid on purpose
     ],
 )
-def test_what_cannot_be_drawn_is_refused_at_once(wrong: Callable[[], object], says: str) -> None:
+def test_invalid_arguments_are_rejected_at_once(wrong: Callable[[], object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         wrong()

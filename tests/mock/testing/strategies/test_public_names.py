@@ -1,4 +1,4 @@
-"""What users import: every strategy, each usable as it is and shown in use."""
+"""Tests of the exported strategies: each works without arguments and has an example."""
 
 import inspect
 
@@ -26,15 +26,15 @@ STRATEGIES = (
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_every_strategy_can_be_used_with_no_arguments(name: str) -> None:
+def test_every_strategy_works_without_arguments(name: str) -> None:
     strategy = getattr(strategies, name)()
     assert isinstance(strategy, SearchStrategy)
     assert drawn(strategy, 3)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_every_strategy_is_shown_in_use(name: str) -> None:
-    """Its example is Python, and has the strategy in it."""
+def test_every_strategy_has_example(name: str) -> None:
+    """The example in the docstring is valid Python and uses the strategy."""
     _, _, rest = str(inspect.getdoc(getattr(strategies, name))).partition("::\n\n")
     lines = rest.splitlines()
     example = "\n".join(lines[: next((i for i, line in enumerate(lines) if line[:1].strip()), len(lines))])
@@ -62,7 +62,7 @@ BESIDE = {
 }
 
 
-def test_the_package_exports_these_and_what_they_draw() -> None:
+def test_package_exports_strategies_and_their_types() -> None:
     imported: dict[str, object] = {}
     exec("from odyssey_mock.testing.strategies import *", imported)
     assert imported.keys() - {"__builtins__"} == {*STRATEGIES, *BESIDE}

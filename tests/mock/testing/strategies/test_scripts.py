@@ -1,4 +1,4 @@
-"""Scripts that are drawn: client and mock take each, and make it into a video."""
+"""Tests of the strategies for scripts: client and mock accept every script."""
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -17,7 +17,7 @@ from tests.support.drawing import FEW, any_of, drawn, smallest
 
 
 def plan_of(entries: JSON) -> Plan:
-    """What the mock makes of a script."""
+    """Return the mock's plan for the video of a script."""
     request = read_request({"script": entries})
     assert request.scripts is not None
     return planned(request.scripts[0], Settings(), tag=1, portrait=True, bypass=True)
@@ -33,7 +33,7 @@ def times(script: Script) -> list[int]:
 
 @FEW
 @given(scripts())
-def test_client_and_mock_find_no_fault_and_make_it_into_a_video(script: Script) -> None:
+def test_client_and_mock_accept_every_script(script: Script) -> None:
     assert script.faults() == ()
     plan = plan_of(as_json(script))
     assert (plan.error, plan.stalls, plan.delay) == (None, False, 0.0)
@@ -42,14 +42,14 @@ def test_client_and_mock_find_no_fault_and_make_it_into_a_video(script: Script) 
 
 @FEW
 @given(script_entries())
-def test_so_they_do_in_the_form_of_json(entries: list[dict[str, JSON]]) -> None:
+def test_client_and_mock_accept_every_json_script(entries: list[dict[str, JSON]]) -> None:
     assert as_json(Script.of(entries)) == entries
     assert plan_of(entries).error is None
 
 
 @FEW
 @given(st.data())
-def test_a_script_is_as_long_as_was_asked_for(data: st.DataObject) -> None:
+def test_script_has_requested_length(data: st.DataObject) -> None:
     least, most = sorted(data.draw(st.lists(st.integers(1, 200_000), min_size=2, max_size=2)))
     fewest, many = sorted(data.draw(st.lists(st.integers(0, 6), min_size=2, max_size=2)))
     script = data.draw(
@@ -68,26 +68,26 @@ def test_a_script_is_as_long_as_was_asked_for(data: st.DataObject) -> None:
 
 @FEW
 @given(scripts(min_gap_ms=3000, max_interactions=30, max_seconds=40, images=st.none()))
-def test_scripts_with_the_advised_gaps_get_no_advice(script: Script) -> None:
+def test_scripts_with_recommended_gaps_get_no_advice(script: Script) -> None:
     assert script.advice() == ()
     assert script.faults() == ()
 
 
-def test_interactions_with_gaps_can_be_as_many_as_fit() -> None:
+def test_gaps_allow_as_many_interactions_as_fit() -> None:
     strategy = scripts(min_gap_ms=3000, min_interactions=3, max_interactions=9, max_seconds=6, images=st.none())
     assert {tuple(times(script)) for script in drawn(strategy, 20)} == {(0, 0, 3000, 6000, 6000)}
 
 
 VARIANTS: Mapping[str, Callable[[Script], bool]] = {
     "no interaction": lambda script: len(script.entries) == 2,
-    "as many as there may be": lambda script: len(script.entries) == 6,
+    "the maximum of interactions": lambda script: len(script.entries) == 6,
     "two at one time": lambda script: any(a == b for a, b in pairwise(times(script)[1:])),
     "one at the start": lambda script: times(script)[1] == 0,
     "one at the end": lambda script: len(script.entries) > 2 and times(script)[-2] == times(script)[-1],
-    "no prompt": lambda script: script.entries[0].prompt == "",
+    "an empty prompt": lambda script: script.entries[0].prompt == "",
     "an image": lambda script: script.entries[0].image is not None,
     "a millisecond": lambda script: times(script)[-1] == 1,
-    "as long as can be": lambda script: times(script)[-1] == 150_000,
+    "the maximum length": lambda script: times(script)[-1] == 150_000,
 }
 
 
@@ -96,18 +96,18 @@ def test_every_variant_is_drawn(variant: str) -> None:
     assert VARIANTS[variant](any_of(scripts(), VARIANTS[variant]))
 
 
-def test_whole_numbers_are_written_in_both_ways() -> None:
+def test_times_are_integers_and_floats() -> None:
     kinds = {type(entry["timestamp_ms"]) for entries in drawn(script_entries(), 20) for entry in entries}
     assert kinds == {int, float}
 
 
-def test_prompts_and_images_are_those_that_were_given() -> None:
+def test_given_strategies_draw_prompts_and_images() -> None:
     for script in drawn(scripts(prompts=prompts(min_size=3, max_size=5), images=image_urls(formats=["GIF"])), 20):
         assert all(3 <= len(entry.prompt) <= 5 for entry in script.entries[:-1])
         assert str(script.entries[0].image).startswith("data:image/gif;base64,")
 
 
-def test_the_simplest_script_is_short() -> None:
+def test_simplest_script_is_short() -> None:
     assert smallest(scripts()) == Script().start("A cat").wait(0.001).end()
     expected = Script().start("A cat").interact("A cat").interact("A cat").wait(0.001).end()
     assert smallest(scripts(), lambda script: len(script.entries) > 3) == expected
@@ -125,7 +125,7 @@ def test_the_simplest_script_is_short() -> None:
         ({"min_gap_ms": -1}, "-1 ms apart"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused_at_once(
+def test_invalid_arguments_are_rejected_at_once(
     strategy: Callable[..., object], arguments: Mapping[str, float], says: str
 ) -> None:
     with pytest.raises(ValueError, match=says):

@@ -1,13 +1,13 @@
-# Every verb is a script of the same name in scripts/; ARGS goes to it: make test ARGS="tests/client -k credentials"
+# Each target runs the script of the same name in scripts/ with ARGS: make test ARGS="tests/client -k credentials"
 .PHONY: help demo test lint types format bench lock clean
 .DEFAULT_GOAL := help
 
-help:   ; @scripts/help             ## list these verbs
-demo:   ; @scripts/demo $(ARGS)     ## run a whole live session, mock and client, and leave a film of it in ./odyssey-demo
-test:   ; @scripts/test $(ARGS)     ## lint, types and the whole suite, with all it needs
-lint:   ; @scripts/lint             ## ruff, formatting and import rules
-types:  ; @scripts/types            ## mypy --strict over code, tests and scripts
-format: ; @scripts/format           ## ruff format and its safe fixes, and the tables in docs/architecture.md
-bench:  ; @scripts/bench $(ARGS)    ## time the parts beside what they are compared with
-lock:   ; @scripts/lock $(ARGS)     ## compile requirements-dev.lock anew (ARGS=--upgrade for newer versions)
-clean:  ; @scripts/clean            ## remove all that the other verbs made, .venv too
+help:   ; @scripts/help             ## list these targets
+demo:   ; @scripts/demo $(ARGS)     ## run a live session of client and mock, and save a video of it in ./odyssey-demo
+test:   ; @scripts/test $(ARGS)     ## run lint, types and the test suite; install what they need
+lint:   ; @scripts/lint             ## check code, formatting and imports
+types:  ; @scripts/types            ## run mypy --strict on packages, tests and scripts
+format: ; @scripts/format           ## format the code, apply safe fixes, and update the tables in docs/
+bench:  ; @scripts/bench $(ARGS)    ## run the benchmarks
+lock:   ; @scripts/lock $(ARGS)     ## compile requirements-dev.lock (ARGS=--upgrade for newer versions)
+clean:  ; @scripts/clean            ## remove everything that the other targets created, including .venv

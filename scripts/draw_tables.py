@@ -1,8 +1,9 @@
-"""Draw tables into the pages of docs/, from the code.
+"""Generate the tables in docs/ from the code.
 
-Between `<!-- table: NAME -->` and `<!-- /table -->` stand, in architecture.md, the tables of the state machines with
-their pictures; in protocol.md, the faults; and in fault-matrix.md, what the client makes of each. With `--check`
-nothing is written: the exit status says whether the pages are what the code would draw (`tests/test_docs.py` asks so).
+A table is between `<!-- table: NAME -->` and `<!-- /table -->`. architecture.md has the tables and diagrams of the
+state machines. protocol.md has the faults. fault-matrix.md has the reaction of the client to each fault.
+
+With `--check` nothing is written, and the exit status is 1 if a page differs from the code (see `tests/test_docs.py`).
 """
 
 import importlib
@@ -33,7 +34,7 @@ type Table = Mapping[StrEnum, Mapping[Word, Transition]]
 
 
 def draw(name: str) -> str:
-    """Give the table of that name as Markdown."""
+    """Return the table called `name` as Markdown."""
     if name == "faults":
         return _faults()
     if name == "matrix":
@@ -75,7 +76,7 @@ def _matrix() -> str:
 
 
 def _machine(name: str) -> str:
-    """The table of a machine: one row for all the events of a state that lead to the same."""
+    """Return the table of a machine. Events of a state with the same target and effects share a row."""
     module = importlib.import_module(MACHINES[name])
     table: Table = module.TRANSITIONS
     initial: StrEnum = module.INITIAL
@@ -102,7 +103,7 @@ def _machine(name: str) -> str:
 
 
 def _picture(table: Table, initial: StrEnum) -> Iterator[str]:
-    """Only what leads from one state to another; what leaves the state as it is stands in the table."""
+    """Yield the lines of the diagram. Transitions from a state to itself are only in the table."""
     yield f"[*] --> {initial}"
     for state, row in table.items():
         leaving = [(target, event) for event, (target, _) in row.items() if target != state]
@@ -134,7 +135,7 @@ def main() -> None:
         if "--check" not in sys.argv:
             page.write_text(drawn)
         elif drawn != text:
-            sys.exit(f"{page.name}: the tables are not those of the code; run make format")
+            sys.exit(f"{page.name}: the tables differ from the code; run make format")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Fail if any modules of a package import each other in a cycle.
+"""Fail if modules of a package import each other in a cycle.
 
-Imports under `if TYPE_CHECKING` and inside functions count: they tie modules together as much as any other. The layers
-in `pyproject.toml` do not see a cycle between modules that share a layer or through the `__init__.py` of a package.
+Imports under `if TYPE_CHECKING` and inside functions count as well. The layers in `pyproject.toml` do not detect cycles
+between modules of one layer, or through the `__init__.py` of a package.
 
     python scripts/import_cycles.py odyssey_client odyssey_mock
 """
@@ -13,7 +13,7 @@ import grimp
 
 
 def find_cycle(*packages: str) -> list[str]:
-    """Return the modules of one import cycle, the first of them again at the end; an empty list if there is none."""
+    """Return the modules of one import cycle, which ends with its first module; an empty list if there is no cycle."""
     imports = grimp.build_graph(*packages, cache_dir=None)
     sorter = TopologicalSorter({each: imports.find_modules_directly_imported_by(each) for each in imports.modules})
     try:

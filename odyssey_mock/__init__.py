@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from odyssey_mock.simulations.jobs import Jobs
 
     __version__: str
-    """The version of this distribution; ``0`` if the package is not installed."""
+    """The version of the installed package; ``0`` if it is not installed."""
 
 __all__ = [
     "PLANS",

@@ -1,4 +1,4 @@
-"""Assertions on the journal; their messages show the nearest entry.
+"""Assertions on the journal of a mock; `MockOdyssey.expect` and its siblings call them.
 
 ::
 
@@ -8,7 +8,8 @@
     mock.expect_in_order(["POST /sessions/request", "offer", ("session", {"to": "connected"}), "stream_started"])
 
 An entry matches by its name (`Entry.name`), by values in `account`, `session`, `stream` or its data, and optionally by
-its `kind`. Only entries that exist already are checked; use `MockOdyssey.wait_for` to wait for a later one.
+its `kind`. Only entries that exist already are checked; use `MockOdyssey.wait_for` to wait for a later one. The message
+of a failure shows the nearest entry.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from odyssey_mock.core.journal import DIGEST_LENGTH, PLACES, Entry, Journal, Kin
 from odyssey_mock.core.strict_json import JSON
 
 SHOWN = 5
-"""Maximum number of matching entries that a message lists; it gives only the number of the others."""
+"""Maximum number of matching entries that a message lists; the others are only counted."""
 
 type Step = str | tuple[str, Mapping[str, Any]]  # Any: `kind` and values, as in the keywords of `expect`
 """One step of `expect_in_order`: a name, or a name with `kind` and values."""
@@ -31,7 +32,13 @@ class ExpectationError(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The conditions that an entry must meet."""
+    """The conditions of an expectation on one entry.
+
+    Attributes:
+        name: the required `Entry.name`.
+        kind: the required `Entry.kind`; None for any.
+        where: required values, as in `Entry.matches`.
+    """
 
     name: str
     kind: Kind | None
@@ -48,7 +55,7 @@ class Wanted:
         return f"{self.name}{kind}{_listed(self.where)}"
 
     def is_met_by(self, entry: Entry) -> bool:
-        """Return whether the entry matches."""
+        """Return whether `entry` meets the conditions."""
         return entry.matches(self.kind, self.name, self.where)
 
     def found_in(self, journal: Journal, since: int) -> list[Entry]:
@@ -86,7 +93,7 @@ def expect(journal: Journal, wanted: Wanted, *, count: int | None, since: int) -
         raise ValueError(f"count must be 1 or more, got {count!r}; use expect_none() to expect no entry")
     found = wanted.found_in(journal, since)
     if not found:
-        raise ExpectationError(f"no {wanted}; {wanted.nearest_in(journal, since)}")
+        raise ExpectationError(f"expected {wanted}, got none; {wanted.nearest_in(journal, since)}")
     if count is not None and len(found) != count:
         shown = ", ".join(_place(journal, entry) for entry in found[:SHOWN])
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
@@ -113,7 +120,7 @@ def expect_in_order(journal: Journal, steps: Sequence[Step], *, since: int) -> l
     """Return a matching entry for each step, each after the one before; other entries may be in between.
 
     Raises:
-        ExpectationError: no entry after that of the step before matches.
+        ExpectationError: a step has no matching entry after that of the previous step.
     """
     matched: list[Entry] = []
     for number, wanted in enumerate(map(Wanted.of, steps), 1):
@@ -124,7 +131,8 @@ def expect_in_order(journal: Journal, steps: Sequence[Step], *, since: int) -> l
             before = [entry for entry in wanted.found_in(journal, since) if entry not in matched]
             hint = f"it occurs before that, {_place(journal, before[-1])}; " if before else ""
             raise ExpectationError(
-                f"step {number} of {len(steps)}: no {wanted}{where}; {hint}{wanted.nearest_in(journal, after)}"
+                f"step {number} of {len(steps)}: expected {wanted}{where}, got none; "
+                f"{hint}{wanted.nearest_in(journal, after)}"
             )
         matched.append(found[0])
     return matched

@@ -1,4 +1,4 @@
-"""`MockOdyssey`: the mock as an async context manager."""
+"""`MockOdyssey`, a fake Odyssey service for tests."""
 
 import asyncio
 import logging
@@ -30,19 +30,19 @@ from odyssey_mock.simulations.jobs import Jobs
 from odyssey_mock.system_network import SystemNetwork
 
 CLOSE_SESSIONS = 5.0
-"""Seconds that spectators, sessions and simulation jobs each may take to end when the mock is closed."""
+"""Maximum seconds that spectators, sessions and simulation jobs each have to end when the mock is closed."""
 
 logger = logging.getLogger("odyssey_mock")
 
-_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a key of this mapping
 """The host in the URL of a server that listens on all addresses."""
 
 
 class MockOdyssey:
     """A fake Odyssey service with real HTTP, WebSocket and WebRTC, running in the current event loop.
 
-    An async context manager. The address is known once it is entered; the journal can still be read after it is
-    closed::
+    Use it as an async context manager. `url` is available from the start of the block. The journal can be read even
+    after the block::
 
         async with MockOdyssey(clock="manual") as mock:
             client = Odyssey(mock.api_key, api_url=mock.url)
@@ -50,10 +50,10 @@ class MockOdyssey:
     Args:
         settings: the base settings; by default `Settings()`.
         plan: `free` or `unlimited` (`PLANS`): sets all account limits that `overrides` does not set.
-        clock: `real`, `manual`, or a clock that the mock enters and exits; by default `settings.clock`.
+        clock: `real`, `manual`, or a `Clock`, which the mock enters and exits; by default `settings.clock`.
         entropy: the source of ids and secrets; by default created from `settings.seed`.
-        network: opens sockets and creates peers; by default those of the operating system and aiortc.
-        frame_encoder: makes the encoded packets of live streams; by default frames are drawn and encoded.
+        network: opens sockets and creates WebRTC peers; by default with the operating system and aiortc.
+        frame_encoder: makes the video packets of live streams; by default frames are drawn and encoded.
         **overrides: single settings by name; see `odyssey_mock/settings.py`.
 
     Raises:
@@ -119,22 +119,27 @@ class MockOdyssey:
 
     @property
     def faults(self) -> Faults:
-        """The list of faults: `mock.faults.add(at="rest.sessions.request", do="status", status=503, times=3)`."""
+        """The faults that the mock injects.
+
+        ::
+
+            mock.faults.add(at="rest.sessions.request", do="status", status=503, times=3)
+        """
         return self.backend.faults
 
     @property
     def journal(self) -> Journal:
-        """The record of what happened, in order."""
+        """The ordered record of requests, messages, state changes, deadlines and faults."""
         return self.backend.journal
 
     @property
     def sessions(self) -> Mapping[str, Session]:
-        """The sessions that hold a streamer, by id."""
+        """The current sessions by id. Each occupies one streamer; sessions that are closing are not included."""
         return self.backend.sessions.sessions
 
     @property
     def streams(self) -> Mapping[str, StreamRecord]:
-        """All streams that were started, by id. Ended streams beyond `streams_limit` are dropped."""
+        """The running and ended streams by id. Of the ended streams, the latest `streams_limit` are kept."""
         return self.backend.streams.records
 
     @property
@@ -173,15 +178,16 @@ class MockOdyssey:
         return tuple(self.backend.telemetry)
 
     async def reset(self) -> None:
-        """End all sessions and jobs and clear all records; keep settings, clock and address.
+        """End all sessions, broadcasts and jobs, and clear all records, tokens and the journal.
 
-        A server that is away comes back first.
+        Settings, clock and address are kept. The faults are reset to those of the settings. If the server is away
+        (`go_away`), it comes back first.
         """
         await self._running_outage().come_back()
         await self.backend.reset()
 
     async def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:
-        """Wait for a journal entry; see `Journal.wait_for`.
+        """Wait for a matching journal entry and return it; see `Journal.wait_for`.
 
         Raises:
             JournalTimeoutError: no matching entry was written in time.
@@ -204,7 +210,7 @@ class MockOdyssey:
 
         Args:
             name: the `Entry.name`: a route, a message type, a fault point or the name of a deadline.
-            kind: the kind of the entry; needed only if entries of several kinds have this name.
+            kind: the `Entry.kind`; needed only if entries of several kinds have this name.
             count: the exact number of matching entries; None for one or more.
             since: entries before this index are ignored.
             **where: values that the entry must have, as in `Entry.matches`.
@@ -232,7 +238,8 @@ class MockOdyssey:
             since: entries before this index are ignored.
 
         Raises:
-            ExpectationError: no entry after that of the step before matches. The message shows the nearest entry.
+            ExpectationError: a step has no matching entry after that of the previous step. The message shows the
+                nearest entry.
         """
         return expect_in_order(self.journal, steps, since=since)
 
@@ -257,7 +264,7 @@ class MockOdyssey:
             RuntimeError: the clock is not manual.
         """
         if not isinstance(self._clock, ManualClock):
-            # Not a TypeError: the mock is configured differently, no argument has the wrong type.
+            # RuntimeError: the mock was created with another clock. No argument has a wrong type.
             raise RuntimeError('only a manual clock can be advanced: MockOdyssey(clock="manual")')  # noqa: TRY004
         await self._clock.advance(seconds)
 
@@ -319,7 +326,7 @@ async def _close_in_time(what: str, close: Callable[[], Awaitable[None]]) -> Non
         async with asyncio.timeout(CLOSE_SESSIONS):
             await close()
     except TimeoutError:
-        # A client does not read, or an image is still being decoded. The caller can do nothing about it: only warn.
+        # For example, a client does not read, or an image is still being decoded. The caller cannot help: only warn.
         logger.warning("%s did not end within %s s and were cut off", what, CLOSE_SESSIONS)
 
 

@@ -30,7 +30,7 @@ KEY_PATTERN = r"^ody_[A-Za-z0-9_-]{4,}$"
 
 
 class SettingsError(ValueError):
-    """A setting has an invalid value. The message states the setting, the expected value and the value it got."""
+    """A setting has an invalid value. The message states the setting and the expected values."""
 
 
 class UnknownSettingError(TypeError):
@@ -110,7 +110,7 @@ def _one_of(choices: TypeAliasType) -> Rule:
 
 
 def _or_none(rule: Rule) -> Rule:
-    """Like `rule`, but also accepts None (no limit)."""
+    """Make a rule that accepts None (no limit) and all values that `rule` accepts."""
     expected, holds = f"{rule.expected}, or None for no limit", rule.holds
     return dataclasses.replace(rule, expected=expected, holds=lambda value: value is None or holds(value))
 
@@ -251,28 +251,32 @@ class Limits:
     """
 
     concurrent_sessions: int | None = setting(
-        5, _or_none(COUNT), "Maximum number of concurrent sessions per account; a further request gets a 429."
+        5,
+        _or_none(COUNT),
+        "Maximum number of concurrent sessions per account; a further request is rejected with status 429.",
     )
     monthly_hours: float | None = setting(
         None,
         _or_none(HOURS),
-        "Hours of video per account and calendar month (UTC); once used up, new sessions and jobs get a 429.",
+        "Maximum hours of video per account and month (UTC); then sessions and jobs are rejected with status 429.",
     )
     queued_simulations: int | None = setting(
-        10, _or_none(COUNT), "Maximum number of pending simulation jobs per account; a further job gets a 429."
+        10,
+        _or_none(COUNT),
+        "Maximum number of pending simulation jobs per account; a further job is rejected with status 429.",
     )
     connection_duration: float | None = setting(
         3600.0,
         _or_none(SECONDS),
-        "Maximum seconds of a connection; at the limit the server sends `duration_limit_reached` and ends the session.",
+        "Maximum seconds of a connection; then the server sends `duration_limit_reached` and ends the session.",
     )
     inactivity: float | None = setting(
         40.0,
         _or_none(SECONDS),
-        "Seconds without a stream and without a message from the client after which the connection is closed.",
+        "Seconds without a stream, and without a client message about one, after which the connection is closed.",
     )
     stream_duration: float | None = setting(
-        150.0, _or_none(SECONDS), "Maximum seconds of a live stream; at the limit the stream and its connection end."
+        150.0, _or_none(SECONDS), "Maximum seconds of a live stream; then the stream and its connection end."
     )
 
 
@@ -369,7 +373,7 @@ class Settings(Limits):
     loopback_only: bool = setting(
         False,
         FLAG,
-        "Offer ICE candidates on 127.0.0.1 only; Firefox also needs the machine's other addresses.",
+        "Use only 127.0.0.1 for WebRTC (ICE candidates); Firefox cannot connect then.",
     )
 
     # Time and randomness
@@ -383,19 +387,23 @@ class Settings(Limits):
     keys: Mapping[str, AccountSettings] | None = setting(
         None,
         KEYS,
-        "API key to accept; other keys are then rejected. Without any, every well-formed key is accepted.",
+        "API key to accept; all other keys are rejected. By default every well-formed key is accepted.",
         option="--key",
         secret=True,
     )
-    bypass_privilege: bool = setting(True, FLAG, "Allow accounts to use `bypass_vlm_expansion`.")
-    access_token_lifetime: float = setting(3600.0, SECONDS, "Seconds until the token of `POST /auth/token` expires.")
+    bypass_privilege: bool = setting(
+        True, FLAG, "Allow clients to turn off the expansion of their prompts (`bypass_vlm_expansion`)."
+    )
+    access_token_lifetime: float = setting(
+        3600.0, SECONDS, "Seconds until an access token from `POST /auth/token` expires."
+    )
     session_token_lifetime: float = setting(
-        600.0, SECONDS, "Seconds until a session token for the signaling socket expires."
+        600.0, SECONDS, "Seconds until a session token, which opens the signaling WebSocket, expires."
     )
     usage_error_form: UsageErrorForm = setting(
         "object",
         _one_of(UsageErrorForm),
-        "Form of `detail` in a 429 response; clients of the 1.0 series expect `string`.",
+        "Form of `detail` in responses with status 429; clients of the 1.0 series expect `string`.",
     )
 
     # Sessions
@@ -403,24 +411,26 @@ class Settings(Limits):
         DEFAULT_REGIONS, REGIONS, "Regions that `GET /regions` lists, in this order.", option="--region"
     )
     streamers: int = setting(
-        100, COUNT_FROM_0, "Maximum number of concurrent sessions of all accounts; a further request gets a 503."
+        100,
+        COUNT_FROM_0,
+        "Maximum number of concurrent sessions of all accounts; a further request is rejected with status 503.",
     )
     dangling_session: float = setting(
         900.0,
         SECONDS,
-        "Seconds after which a session without a connected peer ends and frees its streamer.",
+        "Seconds until a session ends and frees its streamer if its client establishes no WebRTC connection.",
     )
     session_grace: float = setting(
         10.0,
         SECONDS_FROM_0,
-        "Seconds that a session and its stream continue after the client is lost, so that it can reconnect; 0: none.",
+        "Seconds that a session and its stream continue while a lost client may reconnect; 0 ends them at once.",
     )
     image_to_video: bool = setting(True, FLAG, "Allow streams to start from an image.")
     max_image_bytes: int = setting(25 * 2**20, COUNT, "Maximum size of an image in bytes, after base64 decoding.")
     channel_delay: float = setting(
         0.075,
         SECONDS_FROM_0,
-        "Real seconds from a browser's peer connection to its data channels; if too low, browsers lose messages.",
+        "Real seconds between a browser's peer connection and its data channels; if too low, browsers lose messages.",
     )
 
     # Video
@@ -440,7 +450,7 @@ class Settings(Limits):
 
     # Broadcast
     spectator_handshake: float = setting(
-        10.0, SECONDS, "Seconds from the SDP answer within which a spectator must connect; then it is dropped."
+        10.0, SECONDS, "Seconds that a spectator has to connect after its SDP answer; otherwise it is dropped."
     )
     hls: bool = setting(True, FLAG, "Provide an HLS playlist for broadcasts; without it, `broadcast_url` is null.")
     hls_segment_duration: float = setting(
@@ -448,34 +458,40 @@ class Settings(Limits):
     )
     hls_segments: int = setting(7, COUNT, "Number of segments in the playlist of a live broadcast.")
     hls_linger: float = setting(
-        60.0, SECONDS_FROM_0, "Seconds that playlist and segments stay available after a broadcast has ended."
+        60.0, SECONDS_FROM_0, "Seconds that the HLS playlist and segments remain available after a broadcast has ended."
     )
 
     # Simulations
     simulation_workers: int = setting(
-        4, COUNT_FROM_0, "Number of jobs that run concurrently; with 0 every job stays pending."
+        4, COUNT_FROM_0, "Maximum number of concurrently running simulation jobs; with 0 every job stays pending."
     )
     simulation_priority: Priority = setting(
-        "normal", _one_of(Priority), "Priority of jobs; those of a higher priority run first."
+        "normal", _one_of(Priority), "Priority of simulation jobs; jobs of a higher priority run first."
     )
     simulation_dispatch_delay: float = setting(
-        0.2, SECONDS_FROM_0, "Seconds from a worker becoming available to the job being `dispatched`."
+        0.2,
+        SECONDS_FROM_0,
+        "Seconds between a worker becoming free for a pending job and the job's status `dispatched`.",
     )
-    simulation_start_delay: float = setting(0.2, SECONDS_FROM_0, "Seconds from a job's `dispatched` to `processing`.")
-    simulation_pace: float = setting(0.1, SECONDS_FROM_0, "Seconds that simulating one second of video takes.")
-    simulation_duration: float = setting(150.0, SECONDS, "Maximum seconds of a simulated stream; a longer one fails.")
+    simulation_start_delay: float = setting(
+        0.2, SECONDS_FROM_0, "Seconds between a job's statuses `dispatched` and `processing`."
+    )
+    simulation_pace: float = setting(0.1, SECONDS_FROM_0, "Seconds that a job takes for each second of video.")
+    simulation_duration: float = setting(150.0, SECONDS, "Maximum seconds of a simulated video; a longer one fails.")
     simulation_retries: int = setting(
-        2, COUNT_FROM_0, "Number of times a job is retried after its worker is lost; then it fails."
+        2, COUNT_FROM_0, "Maximum number of retries of a job whose worker was lost; then the job fails."
     )
-    cancel_processing: bool = setting(True, FLAG, "Allow cancelling a job in state `processing`.")
+    cancel_processing: bool = setting(True, FLAG, "Allow cancelling a job with the status `processing`.")
     script_url_hosts: Sequence[str] = setting(
         ("localhost", "127.0.0.1", "::1"),
         HOSTS,
-        "Host that a `script_url` may refer to; avoid hosts of a private network.",
+        "Host from which the server may fetch a `script_url`; do not allow hosts of a private network.",
         option="--script-host",
     )
-    script_url_timeout: float = setting(10.0, SECONDS, "Timeout for fetching a script, in real seconds.")
-    script_url_bytes: int = setting(64 * 2**20, COUNT, "Maximum size of a fetched script in bytes.")
+    script_url_timeout: float = setting(
+        10.0, SECONDS, "Timeout for fetching a script from a `script_url`, in real seconds."
+    )
+    script_url_bytes: int = setting(64 * 2**20, COUNT, "Maximum size of a script from a `script_url` in bytes.")
 
     # Recordings
     artifact_url_lifetime: float = setting(3600.0, SECONDS, "Seconds until the presigned URL of an artifact expires.")
@@ -484,7 +500,7 @@ class Settings(Limits):
     faults: Sequence[Mapping[str, Any]] = setting(
         (),
         FAULTS,
-        "Faults that are active from the start and again after a reset (`protocol.md` section 10).",
+        "Faults to inject from the start, and again after a reset (`protocol.md` section 10).",
         secret=True,
     )
 

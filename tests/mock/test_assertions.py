@@ -62,19 +62,20 @@ def test_first_matching_entry_is_returned(journal: Journal) -> None:
 
 def test_message_shows_nearest_entry_and_differences(journal: Journal) -> None:
     assert message_of(lambda: expect(journal, wanted("POST /sessions/token", status=404), count=None, since=0)) == (
-        "no POST /sessions/token with status=404; "
+        "expected POST /sessions/token with status=404, got none; "
         "the nearest entry is #2 POST /sessions/token at +1.25 s: status: expected 404, got 200"
     )
     assert message_of(lambda: expect(journal, wanted("POST /session/token"), count=None, since=0)) == (
-        "no POST /session/token; the nearest entry is #2 POST /sessions/token at +1.25 s: "
+        "expected POST /session/token, got none; the nearest entry is #2 POST /sessions/token at +1.25 s: "
         "name: expected 'POST /session/token', got 'POST /sessions/token'"
     )
     assert message_of(lambda: expect(journal, wanted("session", "deadline", to="closed"), count=None, since=0)) == (
-        "no session of kind deadline with to='closed'; the nearest entry is #3 session token at +601.25 s: "
+        "expected session of kind deadline with to='closed', got none; "
+        "the nearest entry is #3 session token at +601.25 s: "
         "name: expected 'session', got 'session token'; to: expected 'closed', the entry has no to"
     )
     assert message_of(lambda: expect(journal, wanted("session", "channel", to="open"), count=None, since=0)) == (
-        "no session of kind channel with to='open'; the nearest entry is #4 session at +601.25 s: "
+        "expected session of kind channel with to='open', got none; the nearest entry is #4 session at +601.25 s: "
         "kind: expected 'channel', got 'state'; to: expected 'open', got 'closed'"
     )
 
@@ -156,7 +157,7 @@ def test_steps_match_with_other_entries_between(journal: Journal) -> None:
 def test_message_shows_a_step_that_occurred_too_early(journal: Journal) -> None:
     backwards: list[Step] = ["session token", "POST /sessions/token"]
     assert message_of(lambda: expect_in_order(journal, backwards, since=0)) == (
-        "step 2 of 2: no POST /sessions/token after #3 session token at +601.25 s; "
+        "step 2 of 2: expected POST /sessions/token after #3 session token at +601.25 s, got none; "
         "it occurs before that, #2 POST /sessions/token at +1.25 s; "
         "the nearest entry is #4 session at +601.25 s: name: expected 'POST /sessions/token', got 'session'"
     )
@@ -165,7 +166,7 @@ def test_message_shows_a_step_that_occurred_too_early(journal: Journal) -> None:
 def test_one_entry_does_not_match_two_steps(journal: Journal) -> None:
     message = message_of(lambda: expect_in_order(journal, ["session token", "session token"], since=0))
     assert message.startswith(
-        "step 2 of 2: no session token after #3 session token at +601.25 s; the nearest entry is #4"
+        "step 2 of 2: expected session token after #3 session token at +601.25 s, got none; the nearest entry is #4"
     )
 
 
@@ -199,10 +200,11 @@ async def test_expectations_on_a_running_mock(odyssey_mock: MockOdyssey) -> None
         ["POST /auth/token", ("dangling session", {"kind": "deadline"}), ("POST /sessions/token", {"status": 404})]
     )
     with pytest.raises(
-        ExpectationError, match=r"^no POST /sessions/token with status=200; the nearest entry is #\d+ POST"
+        ExpectationError,
+        match=r"^expected POST /sessions/token with status=200, got none; the nearest entry is #\d+ POST",
     ):
         odyssey_mock.expect("POST /sessions/token", status=200)
     with pytest.raises(ExpectationError, match=r"^expected no POST /sessions/token, got it once"):
         odyssey_mock.expect_none("POST /sessions/token")
-    with pytest.raises(ExpectationError, match=r"^step 1 of 1: no POST /sessions/request; the nearest"):
+    with pytest.raises(ExpectationError, match=r"^step 1 of 1: expected POST /sessions/request, got none; the nearest"):
         odyssey_mock.expect_in_order(["POST /sessions/request"], since=closed.index)

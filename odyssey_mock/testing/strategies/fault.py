@@ -72,7 +72,7 @@ def fault_lists(
 ) -> SearchStrategy[list[dict[str, JSON]]]:
     """Draw a list of faults that can all fire.
 
-    At each point only the first fault of the list that applies fires. No fault in the list hides a later one for ever.
+    At each point only the first fault of the list that applies fires. No fault prevents a later one from ever firing.
 
     ::
 

@@ -37,8 +37,8 @@ def scripts(
     Args:
         min_interactions: Minimum number of interactions.
         max_interactions: Maximum number of interactions.
-        min_seconds: Minimum length of the video, at least a millisecond.
-        max_seconds: Maximum length of the video.
+        min_seconds: Minimum length of the video in seconds, at least 0.001.
+        max_seconds: Maximum length of the video in seconds.
         min_gap_ms: Minimum milliseconds between two interactions; 3000 are recommended, none are required.
         prompts: Draws the prompts; by default `prompts(max_size=200)`.
         images: Draws the start image, as a `data:` URL or None for no image; by default images are rare.
@@ -119,7 +119,7 @@ def _drawn_entries(
     start = ScriptEntry(0, "start", draw(prompts), draw(images))
     count = draw(counts)
     least, most = lengths
-    # The gaps are added to times drawn without them, so that no interaction is after the end.
+    # Draw times without the gaps and then add the gaps, so that no interaction is after `most`.
     free = st.integers(0, most - max(0, count - 1) * gap)
     times = [index * gap + time for index, time in enumerate(sorted(draw(free) for _ in range(count)))]
     end = draw(st.integers(max(least, *times) if times else least, most))

@@ -1,4 +1,4 @@
-"""Opens 200 connections in sequence and prints the memory that each one retains. test_life_cycles.py runs it.
+"""Opens 100 connections in sequence and prints the memory that each one retains. test_life_cycles.py runs it.
 
 It is a script for a separate process, because earlier tests would change the memory use of the test process.
 """
@@ -17,8 +17,8 @@ from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey, Settings
 from tests.support.leftovers import nothing_left
 
-CYCLES = 200
-WARM_UP = 50
+CYCLES = 100
+WARM_UP = 30
 """Cycles until caches, thread pools and the allocator's arenas have reached about their full size."""
 
 SMALL = Settings(portrait_size=(176, 320), landscape_size=(320, 176), journal_limit=100)

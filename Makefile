@@ -5,7 +5,7 @@
 help:   ; @scripts/help             ## list these targets
 demo:   ; @scripts/demo $(ARGS)     ## run a live session of client and mock, and save a video of it in ./odyssey-demo
 test:   ; @scripts/test $(ARGS)     ## run lint, types and the test suite; install what they need
-lint:   ; @scripts/lint             ## check code, formatting and imports
+lint:   ; @scripts/lint             ## check code, formatting, imports, spelling and prose
 types:  ; @scripts/types            ## run mypy --strict on packages, tests and scripts
 format: ; @scripts/format           ## format the code, apply safe fixes, and update the tables in docs/
 bench:  ; @scripts/bench $(ARGS)    ## run the benchmarks

@@ -60,7 +60,7 @@ class PeerConnection:
         frame: Callable[[VideoFrame], None],
         lost: Callable[[PeerError], None],
     ) -> None:
-        """The callbacks run on the event loop and must not block or raise; ``lost`` may be called more than once."""
+        """Call ``frame`` and ``lost`` on the event loop; they must not block or raise, and ``lost`` may be repeated."""
         self._addresses = addresses
         self._clock = clock
         self._frame = frame

@@ -34,7 +34,7 @@ class AiortcSpectatorPeer(PeerConnection):
         frame: Callable[[VideoFrame], None],
         lost: Callable[[PeerError], None],
     ) -> None:
-        """The callbacks run on the event loop.
+        """Call the callbacks on the event loop.
 
         ``ended`` is called when the service closes the connection, ``lost`` when it fails.
         """

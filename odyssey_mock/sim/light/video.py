@@ -217,7 +217,7 @@ class FrameSender:
     """Sends the packets of a track until the track ends."""
 
     def __init__(self, link: Link, track: PacketTrack, ended: Callable[[], None]) -> None:
-        """`ended()` is called after the last frame."""
+        """Send the packets of `track` over `link`; call `ended` after the last frame."""
         self._link = link
         self._track = track
         self._ended = ended

@@ -16,7 +16,7 @@ from pathlib import Path
 from odyssey_mock.faults.catalog import POINTS
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "docs" / name for name in ("architecture.md", "protocol.md", "fault-matrix.md")]
+PAGES = [ROOT / "docs" / name for name in ("architecture.md", "reference/protocol.md", "reference/fault-matrix.md")]
 MACHINES = {
     "connection": "odyssey_client.connection.connection_machine",
     "operations": "odyssey_client.connection.operation_machine",

@@ -1,6 +1,7 @@
-"""The fault matrix: every fault, during every call that it affects (`docs/fault-matrix.md` is the same table).
+"""The fault matrix: every fault, during every call that it affects.
 
-No cell may hang or leave a task, thread, socket or slot of the mock behind; `tests/matrix/stage.py` checks both.
+`docs/reference/fault-matrix.md` is the same table. No cell may hang or leave a task, thread, socket or slot of the mock
+behind; `tests/matrix/stage.py` checks both.
 """
 
 from pathlib import Path

@@ -52,7 +52,7 @@ def test_a_seed_passes_in_the_same_way_in_every_process(fidelity: Fidelity) -> N
 
 
 def test_every_rule_is_in_the_documentation() -> None:
-    page = (Path(__file__).parents[3] / "docs/simulation.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs/explanation/simulation.md").read_text(encoding="utf-8")
     _, _, table = page.partition("| rule | what it says |\n|---|---|\n")
     rows, _, _ = table.partition("\n\n")
     told = [rule for row in rows.splitlines() for rule in re.findall(r"`(\w+)`", row.split("|")[1])]

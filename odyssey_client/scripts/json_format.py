@@ -48,7 +48,7 @@ def read_json(text: object, path: str) -> object:
     """Decode JSON text according to RFC 8259: without NaN and without duplicate keys. A byte order mark is ignored.
 
     Raises:
-        ScriptError: the text is not valid JSON; the error has one fault with the position.
+        ScriptError: the text is not valid JSON; the error has one fault, with the position of a syntax error.
     """
     if not isinstance(text, str | bytes | bytearray):
         raise _refusal(path, "JSON text", describe(text))

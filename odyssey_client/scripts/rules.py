@@ -51,7 +51,7 @@ class ScriptEntry:
     image: ImageSource | None = field(default=None, repr=False, hash=False)  # a PIL image has no hash
 
     def to_dict(self) -> dict[str, Any]:  # Any: an image may be of any type
-        """Return the JSON form of the entry, except that the image is unchanged."""
+        """Return the JSON form of the entry; the image is returned unchanged."""
         fields: dict[str, Any] = {}
         if self.prompt or self.action != "end":
             fields["prompt"] = self.prompt

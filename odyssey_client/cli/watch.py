@@ -126,7 +126,7 @@ class _Watch:
         """Watch, and record if ``--save`` was given. The file is complete when this returns or raises.
 
         Raises:
-            DownloadError: the file cannot be written; it does not exist then.
+            DownloadError: the file cannot be written. No partial file is left.
             OdysseyError: the connection was lost.
         """
         self._progress.live("Connected.")

@@ -45,7 +45,7 @@ class Telemetry:
         """Queue an event. This method returns at once and never raises.
 
         Fields can be finite numbers, booleans and single words; fields with other values are left out. When the queue
-        is full, the oldest event is dropped. Without a running event loop, the new event is dropped.
+        is full, the oldest event is dropped. Without a running event loop, queued events are dropped.
         """
         if not self._enabled:
             return

@@ -118,7 +118,7 @@ async def test_unknown_stream_error_names_list_command(odyssey_mock: MockOdyssey
     for command in ("show", "download"):
         result = await run("recordings", command, "unknown")
         assert (result.exit_code, result.stdout) == (1, "")
-        assert "Check the id: `odyssey recordings list`" in result.stderr
+        assert "Check the id with `odyssey recordings list`." in result.stderr
 
 
 async def test_missing_target_directory_is_an_error(

@@ -153,7 +153,7 @@ async def test_wait_for_queued_job_times_out(odyssey_mock: MockOdyssey) -> None:
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, clock=DrivingClock(odyssey_mock)) as client:
         job = await client.simulate(script=SCRIPT)
         began = odyssey_mock.clock.time()
-        with pytest.raises(SimulationTimeoutError, match="it is pending"):
+        with pytest.raises(SimulationTimeoutError, match="its last status is pending"):
             await client.wait_for_simulation(job.job_id, timeout=3600)
     assert odyssey_mock.clock.time() - began == pytest.approx(3600)
 

@@ -125,10 +125,10 @@ def test_count_below_one_is_rejected(journal: Journal, count: int) -> None:
 def test_message_for_an_empty_journal() -> None:
     journal = Journal(Time(), limit=10)
     assert message_of(lambda: expect(journal, wanted("offer"), count=None, since=0)) == (
-        "no offer; the journal has no other entry"
+        "expected offer, got none; the journal has no other entry"
     )
     assert message_of(lambda: expect(journal, wanted("offer"), count=None, since=7)) == (
-        "no offer; the journal has no other entry from index 7 on"
+        "expected offer, got none; the journal has no other entry from index 7 on"
     )
 
 

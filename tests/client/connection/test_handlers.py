@@ -167,8 +167,8 @@ async def test_raising_handlers_are_reported_and_logged(kind: str, caplog: pytes
     for name in ("on_connected", "on_status_change", "on_stream_started", "on_video_frame", "on_disconnected"):
         assert (name, False) in reported
     logged = [record.getMessage() for record in caplog.records]
-    assert "the handler on_connected raised" in logged
-    assert "the handler on_error raised" in logged
+    assert "the handler on_connected raised an exception" in logged
+    assert "the handler on_error raised an exception" in logged
     assert not [fatal for _, fatal in reported if fatal]
 
 

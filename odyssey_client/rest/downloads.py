@@ -87,7 +87,7 @@ class DownloadRequest:
         url: str | None = getattr(recording, f"{self.artifact}_url")
         if url is None:
             raise DownloadError(
-                f"Stream {self.stream_id} has no {self.artifact}: it is still live, it failed, or none was made. "
+                f"Stream {self.stream_id} has no {self.artifact}: it is still running, it failed, or none was made. "
                 "Wait until it has ended: list_stream_recordings() tells when it ended.",
                 code="no_such_artifact",
             )

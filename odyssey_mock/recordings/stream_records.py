@@ -69,7 +69,7 @@ class StreamStore:
         return MappingProxyType(self._records)
 
     def on_forgotten(self, callback: Callable[[str], None]) -> None:
-        """Call `callback(stream_id)` whenever a record is about to be dropped; it is still in `records` then."""
+        """Call `callback(stream_id)` whenever a record is about to be forgotten; it is still in `records` then."""
         self._on_forgotten.append(callback)
 
     def remember(self, record: StreamRecord) -> None:

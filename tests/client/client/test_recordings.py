@@ -130,7 +130,7 @@ async def test_running_stream_has_no_video_yet(
 ) -> None:
     await odyssey_client.connect()
     stream_id = await odyssey_client.start_stream("A cat")
-    with pytest.raises(DownloadError, match=f"Stream {stream_id} has no video: it is still live") as caught:
+    with pytest.raises(DownloadError, match=f"Stream {stream_id} has no video: it is still running") as caught:
         await odyssey_client.download_recording(stream_id, tmp_path)
     assert caught.value.code == "no_such_artifact"
     await odyssey_client.end_stream()

@@ -125,7 +125,7 @@ async def test_lookup_error_is_raised_unchanged(downloads: Downloads, tmp_path: 
 
 
 async def test_recording_without_file_raises_error(downloads: Downloads, tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="Stream stream-1 has no video: it is still live") as caught:
+    with pytest.raises(DownloadError, match="Stream stream-1 has no video: it is still running") as caught:
         await downloads.fetch(request(tmp_path / "cat.mp4"), LookUp(None))
     assert caught.value.code == "no_such_artifact"
     assert names(tmp_path) == []

@@ -1,4 +1,4 @@
-"""Tests of recordings: a stream has files from its end until it is dropped."""
+"""Tests of recordings: a stream has files from its end until it is forgotten."""
 
 import asyncio
 import json
@@ -155,7 +155,7 @@ async def forget(mock: MockOdyssey) -> None:
     await mock.recordings.settle()
 
 
-@pytest.mark.parametrize("end", [forget, MockOdyssey.reset], ids=["dropped", "reset"])
+@pytest.mark.parametrize("end", [forget, MockOdyssey.reset], ids=["forgotten", "reset"])
 async def test_stream_dropped_during_rendering_leaves_nothing(
     drawn: threading.Event, end: Callable[[MockOdyssey], Any]
 ) -> None:
@@ -165,7 +165,7 @@ async def test_stream_dropped_during_rendering_leaves_nothing(
         assert files(mock) == {"1.part"}
         async with asyncio.timeout(LIMIT):
             await end(mock)
-            with pytest.raises(NoArtifactError, match=r"dropped while its video\.mp4 was being written"):
+            with pytest.raises(NoArtifactError, match=r"forgotten while its video\.mp4 was being written"):
                 await asking
             assert files(mock) == set()
 

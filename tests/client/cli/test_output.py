@@ -63,10 +63,10 @@ def test_sizes_have_units(count: int, shown: str) -> None:
             "--overwrite",
         ),
         (
-            OdysseyApiError("Check the id: list_stream_recordings() shows all"),
-            "`odyssey recordings list` shows all",
+            OdysseyApiError("Check the id with list_stream_recordings()."),
+            "Check the id with `odyssey recordings list`.",
         ),
-        (OdysseyApiError("Check the id: list_simulations() shows all"), "`odyssey simulations list` shows all"),
+        (OdysseyApiError("Check the id with list_simulations()."), "Check the id with `odyssey simulations list`."),
     ],
 )
 def test_advice_names_commands_instead_of_methods(theirs: Exception, ours: str) -> None:

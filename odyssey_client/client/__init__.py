@@ -1,4 +1,4 @@
-"""The `Odyssey` client class; each module defines one group of its calls."""
+"""The `Odyssey` client class and the groups of its calls."""
 
 from odyssey_client.client.odyssey import Odyssey
 

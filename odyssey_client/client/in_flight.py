@@ -17,7 +17,7 @@ class InFlightCalls:
 
     Attributes:
         steps: The steps that are waiting, in the order they began; the values are None.
-        ends: The number of calls of `end`.
+        ends: How many times `end` was called.
     """
 
     def __init__(self) -> None:

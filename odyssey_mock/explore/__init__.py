@@ -1,1 +1,1 @@
-"""Random scenarios of clients and server, seed after seed, and what must hold in each of them."""
+"""The explorer: runs random scenarios of clients and server from seeds, and checks rules in each."""

@@ -1,4 +1,4 @@
-"""What actors do: each step as calls of the client, as its user would make them."""
+"""The steps of actors: each calls the client as an application would."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from odyssey_mock.sim.trace import Trace
 from odyssey_mock.sim.world import World
 
 FRAMES_LIMIT = 5.0
-"""Seconds that `look` waits for frames."""
+"""Seconds that the step `look` waits for frames."""
 
 
 ENDS_WITHIN = 1.0
-"""Seconds in which a call on a connection settles once that is over."""
+"""Seconds within which a call must settle after its connection has ended."""
 _ON_A_CONNECTION = frozenset({"start", "interact", "end"})
 
 
 class NothingToDoError(Exception):
-    """The step is about something that there is not: it is passed over."""
+    """The step needs an object that does not exist yet, such as a job; the step is skipped."""
 
 
 @dataclass(eq=False)
 class RunContext:
-    """What the actors of a scenario know of each other."""
+    """Objects that all actors of a scenario share."""
 
     world: World
     trace: Trace
@@ -47,7 +47,7 @@ class RunContext:
 
 @dataclass(eq=False)
 class Player:
-    """An actor with its client, and what it has come by."""
+    """An actor with its client, and the jobs, streams and spectators that its steps created."""
 
     actor: Actor
     client: Odyssey
@@ -58,7 +58,7 @@ class Player:
     spectators: list[SpectatorConnection] = field(default_factory=list)
 
     def watch(self) -> CallbackRules:
-        """Make the handlers of another connection."""
+        """Create the handlers of a new connection."""
         watch = CallbackRules(
             self.actor.host,
             self.client,
@@ -75,8 +75,8 @@ class Player:
         return watch
 
 
-type ActorAction = Callable[[Player, Mapping[str, Any]], Awaitable[JSON]]  # Any: as the step's arguments have it
-"""Does it, and tells in short what came of it."""
+type ActorAction = Callable[[Player, Mapping[str, Any]], Awaitable[JSON]]  # Any: arguments differ by step
+"""Performs a step and returns a short result for the trace."""
 
 
 async def _connect(player: Player, _: Mapping[str, Any]) -> JSON:
@@ -130,7 +130,7 @@ async def _look(player: Player, _: Mapping[str, Any]) -> JSON:
                 if seen == 3:
                     break
     except TimeoutError:
-        if not limit.expired():  # what ended the video is a time limit too
+        if not limit.expired():  # the timeout that ended the video, not the one above
             raise
     return seen
 
@@ -220,18 +220,18 @@ ACTIONS: Mapping[str, ActorAction] = MappingProxyType(
         "leave": _leave,
     }
 )
-"""Every step there is, by name."""
+"""All steps by name."""
 
 
 async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
-    """Do one step to its end, and note how it went; the rule is that it ends well or with one of the client's errors.
+    """Perform one step and record its result. A step must succeed or raise an `OdysseyError`.
 
     Raises:
-        asyncio.CancelledError: whoever carries it was cancelled.
-        ScenarioError: there is no such step.
+        asyncio.CancelledError: the task that performs the step was cancelled.
+        ScenarioError: the step is unknown.
     """
     if name not in ACTIONS:
-        raise ScenarioError(f"there is no step {name!r}; known are {', '.join(ACTIONS)}")
+        raise ScenarioError(f"unknown step {name!r}; expected one of {', '.join(ACTIONS)}")
     trace, host = player.context.trace, player.actor.host
     began = player.context.world.now()
     connection = next((watch for watch in reversed(player.watches) if watch.statuses), None)
@@ -239,7 +239,7 @@ async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
     try:
         result = await ACTIONS[name](player, arguments)
     except NothingToDoError:
-        trace.add(host, f"{name}: passed over")
+        trace.add(host, f"{name}: skipped")
     except OdysseyError as error:
         trace.add(host, f"{name}: {error.code}", {"message": str(error)})
         player.context.rules.refused(host, name, error)
@@ -247,7 +247,7 @@ async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
         task = asyncio.current_task()
         if task is None or not task.cancelling():
             player.context.report_violation(
-                "only_who_is_cancelled_stops", f"{name} was cancelled, and nobody had asked for that"
+                "only_who_is_cancelled_stops", f"{name} raised CancelledError, but its task was not cancelled"
             )
             return
         trace.add(host, f"{name}: cancelled")
@@ -261,5 +261,5 @@ async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
         if late > ENDS_WITHIN:
             player.context.report_violation(
                 "calls_end_with_their_connection",
-                f"expected {name} to settle within {ENDS_WITHIN:g} s of the end of its connection, got {late:.1f} s",
+                f"expected {name} to settle within {ENDS_WITHIN:g} s after its connection ended, got {late:.1f} s",
             )

@@ -1,4 +1,4 @@
-"""What a connection may tell its user, and in which order: the rules of the handlers, checked as they are called."""
+"""Rules for the calls of a connection's handlers and their order, checked at each call."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from odyssey_client.media.stamp import read_stamp
 from odyssey_mock.sim.trace import Trace
 
 _OVER = frozenset({ConnectionStatus.FAILED, ConnectionStatus.DISCONNECTED})
-_AGAIN = re.compile(r"(Retry|Try) (\d+) of")
-"""What a status says of the next try: before a connection is up, and once it was."""
+_AGAIN = re.compile(r"(Retry|attempt) (\d+) of")
+"""Matches the next attempt in a status message: `Retry` before a connection is up, `attempt` while it reconnects."""
 
 _BEGINNING = frozenset({ConnectionStatus.AUTHENTICATING, ConnectionStatus.CONNECTING})
 
@@ -50,27 +50,30 @@ LEGAL: Mapping[ConnectionStatus | None, frozenset[ConnectionStatus]] = MappingPr
         ConnectionStatus.FAILED: frozenset(),
     }
 )
-"""Which status may follow which, within one connection (protocol.md sections 3 and 9)."""
+"""The statuses that may follow each status of one connection (docs/protocol.md sections 3 and 9)."""
 
 
 class ReportViolation(Protocol):
-    """Takes a rule that did not hold."""
+    """Records a violated rule."""
 
     def __call__(self, rule: str, message: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """What a server said to one session on `streamerToClient`, as far as a handler is called with it."""
+    """The part of a server's message on `streamerToClient` that a handler is called with."""
 
     kind: str
     text: str
     line: int = field(default=0, compare=False)
-    """How often the client was lost before it was sent: on one line nothing is lost, and nothing comes twice."""
+    """How often the session had lost its client before this message.
+
+    Between messages with the same number, none may be lost or repeated.
+    """
 
 
 class CallbackRules:
-    """The handlers of one connection of one client."""
+    """The handlers of one connection, which check the rules when they are called."""
 
     def __init__(
         self,
@@ -85,10 +88,11 @@ class CallbackRules:
         may_repeat: bool,
         pause: float,
     ) -> None:
-        """`said(session_id)`: what the server has said to that session so far.
+        """Create the handlers.
 
-        `now()`: virtual time; `first_wait`: seconds before a connection is tried again, at least; `may_repeat`: frames,
-        by a fault; `pause`: seconds that each handler takes.
+        `said(session_id)`: messages that the server has sent to the session so far; `now()`: virtual time;
+        `first_wait`: minimum seconds before a connection is tried again; `may_repeat`: whether a fault may repeat
+        frames; `pause`: seconds that each handler takes.
         """
         self._host = host
         self._client = client
@@ -100,7 +104,7 @@ class CallbackRules:
         self._may_repeat = may_repeat
         self._pause = pause
         self._heard: dict[str, int] = {}
-        """How many of a session's messages are behind us."""
+        """By session, the number of its messages up to the last one that a handler was called with."""
         self._last: ConnectionStatus | None = None
         self._fatal: list[str] = []
         self._frames: dict[int, int] = {}
@@ -110,12 +114,12 @@ class CallbackRules:
         self._no_try_before = 0.0
         self._acknowledgements: list[tuple[float, str]] = []
         self.ended_at: float | None = None
-        """When the user was told that the connection is over."""
+        """When a handler was told that the connection is over."""
         self.broadcasts: list[BroadcastInfo] = []
         self.statuses: list[ConnectionStatus] = []
 
     def handlers(self) -> OdysseyEventHandlers:
-        """What to give to `connect`."""
+        """Return the handlers to pass to `connect`."""
         quick: Mapping[str, Callable[..., None]] = {
             "on_connected": self._connected,
             "on_disconnected": self._disconnected,
@@ -142,44 +146,44 @@ class CallbackRules:
         return slow
 
     def over(self) -> None:
-        """`disconnect` has returned: nothing may be told any more."""
+        """Record that `disconnect` has returned: from now on no handler may be called."""
         self._is_over = True
 
     def check(self) -> None:
-        """Once the connection is over, and all was told: a failed one has one fatal error, another has none."""
+        """Check the calls as a whole, after the connection has ended and the handlers have finished."""
         if self.statuses and self._last not in _OVER:
             self._report_violation(
-                "statuses_are_legal", f"expected a connection that is over to say so, got {self._last} last"
+                "statuses_are_legal", f"expected failed or disconnected as the last status, got {self._last}"
             )
         if self._downs != self._ups:
             self._report_violation(
                 "handlers_fit_the_status",
-                f"expected one on_disconnected for each on_connected, got {self._downs} for {self._ups}",
+                f"expected one on_disconnected per on_connected, got {self._downs} for {self._ups}",
             )
         failed = self._last is ConnectionStatus.FAILED
         if len(self._fatal) != int(failed):
             self._report_violation(
                 "fatal_once",
-                f"expected {int(failed)} fatal on_error of a connection that ended {self._last}, got {self._fatal}",
+                f"expected {int(failed)} fatal errors of a connection with last status {self._last}, got {self._fatal}",
             )
 
     def caught_up(self, session: str, line: int) -> None:
-        """All has been well for a while: what the server said on the `line` that there is has been heard."""
+        """Check that handlers were called with all messages of `session` since it last lost its client (`line`)."""
         if self._pause:
             return
         missing = [each for each in self._said(session)[self._heard.get(session, 0) :] if each.line == line]
         if missing:
-            self._report_violation("nothing_said_is_lost", f"expected {missing} in the end, got nothing")
+            self._report_violation("nothing_said_is_lost", f"expected handler calls for {missing}, got none")
 
     def has_acknowledged(self, prompt: str, since: float) -> bool:
-        """Whether the user was told since then that this prompt, which may have been added to, was applied."""
+        """Return whether `on_interact_acknowledged` was called with this prompt, or an extension, since that time."""
         return any(at >= since and applied.startswith(prompt) for at, applied in self._acknowledgements)
 
     def _told(self, what: str) -> None:
         self._trace.add(self._host, what)
         if self._is_over:
             self._report_violation(
-                "silence_after_disconnect", f"expected no handler after disconnect() had returned, got {what}"
+                "silence_after_disconnect", f"expected no handler call after disconnect() returned, got {what}"
             )
 
     def _connected(self, stream: MediaStream) -> None:
@@ -188,24 +192,27 @@ class CallbackRules:
         if self._last is not ConnectionStatus.CONNECTED or self._ups > 1:
             self._report_violation(
                 "handlers_fit_the_status",
-                f"expected on_connected once, when connected, got the {self._ups}. while {self._last}",
+                f"expected one on_connected, with status connected, got call {self._ups} with status {self._last}",
             )
         if stream is not self._client.media_stream:
-            self._report_violation("one_media_stream", "expected on_connected to give client.media_stream, got another")
+            self._report_violation(
+                "one_media_stream", "expected on_connected with client.media_stream, got another stream"
+            )
 
     def _disconnected(self) -> None:
         self._told("on_disconnected")
         self._downs += 1
         if self._last not in _OVER:
             self._report_violation(
-                "handlers_fit_the_status", f"expected on_disconnected once it is over, got one when {self._last}"
+                "handlers_fit_the_status",
+                f"expected on_disconnected after the connection ended, got status {self._last}",
             )
 
     def _status(self, status: ConnectionStatus, message: str | None) -> None:
         self._told(f"status {status}" + (f": {message}" if message else ""))
         if status not in LEGAL[self._last]:
             self._report_violation(
-                "statuses_are_legal", f"{self._last} may become {sorted(LEGAL[self._last])}, got {status}"
+                "statuses_are_legal", f"expected one of {sorted(LEGAL[self._last])} after {self._last}, got {status}"
             )
         self._check_wait(status, message or "")
         if status in _OVER:
@@ -214,13 +221,13 @@ class CallbackRules:
         self.statuses.append(status)
 
     def _check_wait(self, status: ConnectionStatus, message: str) -> None:
-        """Before each try but the first to have a lost connection back, it waits."""
+        """Check the wait before each retry; the first attempt to reconnect needs none."""
         if self._pause:
-            return  # what is told is told too late to say when it was
+            return  # slow handlers are called too late to measure the wait
         if status not in _OVER and self._now() < self._no_try_before - 1e-6:
             self._report_violation(
                 "tries_back_off",
-                f"expected at least {self._first_wait:g} s before the next try, got {status} after "
+                f"expected at least {self._first_wait:g} s before the next attempt, got {status} after "
                 f"{self._now() - self._no_try_before + self._first_wait:.3f} s",
             )
         again = _AGAIN.search(message)
@@ -234,7 +241,7 @@ class CallbackRules:
         self._fatal.append(getattr(error, "code", type(error).__name__))
         if self._last is not ConnectionStatus.FAILED:
             self._report_violation(
-                "fatal_once", f"expected a fatal error of a failed connection alone, got one when {self._last}"
+                "fatal_once", f"expected a fatal error only with status failed, got one with {self._last}"
             )
         if len(self._fatal) > 1:
             self._report_violation("fatal_once", f"expected one fatal error, got {self._fatal}")
@@ -253,9 +260,12 @@ class CallbackRules:
         self.broadcasts.append(info)
 
     def _in_order(self, heard: SentMessage) -> None:
-        """Check that the server has said it, after what was heard before, and that nothing on its line was left out."""
+        """Check that the server sent this message after the previous one, and that no message in between was skipped.
+
+        Messages sent before the session lost its client may be skipped.
+        """
         if self._pause:
-            return  # by now it may have another session, or none
+            return  # a slow handler may run after the session has changed
         session = self._client.current_session_id or ""
         said = self._said(session)
         behind = self._heard.get(session, 0)
@@ -263,11 +273,13 @@ class CallbackRules:
             place = said.index(heard, behind)
             self._heard[session] = place + 1
             if lost := [each for each in said[behind:place] if each.line == said[place].line]:
-                self._report_violation("nothing_said_is_lost", f"expected {lost} before {heard}, got that at once")
+                self._report_violation(
+                    "nothing_said_is_lost", f"expected handler calls for {lost} before {heard}, got none"
+                )
         else:
             self._report_violation(
                 "callbacks_in_wire_order",
-                f"expected one of what the server said to the session next, {list(said[behind:])}, got {heard}",
+                f"expected one of the server's next messages to the session, {list(said[behind:])}, got {heard}",
             )
 
     def _frame(self, frame: VideoFrame) -> None:
@@ -279,4 +291,6 @@ class CallbackRules:
         last = self._frames.get(stamp.stream_tag, -1)
         self._frames[stamp.stream_tag] = stamp.frame_index
         if stamp.frame_index < last or (stamp.frame_index == last and not self._may_repeat):
-            self._report_violation("frames_go_forward", f"expected a frame after {last}, got {stamp.frame_index}")
+            self._report_violation(
+                "frames_go_forward", f"expected a frame after index {last}, got index {stamp.frame_index}"
+            )

@@ -1,4 +1,4 @@
-"""Many seeds: what is still to be played is spread, and what comes of it is counted and written down."""
+"""Campaigns: many seeds are distributed to workers, and their results are counted and stored."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
 
 BATCH: Mapping[Fidelity, int] = MappingProxyType({"light": 10, "full": 2})
-"""Seeds played between two words with a worker, at most: about a second's work, which is what an interrupt costs."""
+"""Maximum number of seeds in a batch: about one second of work, which is lost if the campaign is interrupted."""
 SHARES = 4
-"""Batches for each worker, at least, where there are enough seeds: so that they end together."""
+"""Minimum number of batches per worker if there are enough seeds, so that all workers finish at about the same time."""
 
 
 @dataclass(slots=True)
 class DistinctFailure:
-    """Failures that are the same but for numbers and ids.
+    """Failures with the same signature.
 
     Attributes:
-        failure: that of the example.
-        seed: the example, the lowest.
-        count: in how many seeds.
+        failure: the failure of the example seed.
+        seed: the example seed, which is the lowest.
+        count: number of seeds with this failure.
     """
 
     failure: Failure
@@ -39,14 +39,14 @@ class DistinctFailure:
 
 @dataclass(slots=True)
 class Tally:
-    """What came of the seeds so far.
+    """Totals of the seeds so far.
 
     Attributes:
-        seeds: how many were played.
-        failed: in how many of them rules did not hold.
-        steps: of their scenarios.
-        seconds: of virtual time.
-        distinct: failures by their signature.
+        seeds: number of seeds that were run.
+        failed: number of seeds that violated rules.
+        steps: number of steps.
+        seconds: duration in virtual time.
+        distinct: distinct failures by signature.
     """
 
     seeds: int = 0
@@ -56,7 +56,7 @@ class Tally:
     distinct: dict[str, DistinctFailure] = field(default_factory=dict)
 
     def add(self, records: Iterable[SeedRecord]) -> None:
-        """Count them."""
+        """Add records to the totals."""
         for record in records:
             self.seeds += len(record.seeds)
             self.steps += record.steps
@@ -66,11 +66,11 @@ class Tally:
                 self._add_failures(record)
 
     def examples(self) -> list[DistinctFailure]:
-        """One of each distinct failure, those of the lowest seeds first."""
+        """Return the distinct failures, sorted by example seed."""
         return [known for _, known in sorted(self.distinct.items(), key=lambda item: (item[1].seed, item[0]))]
 
     def _add_failures(self, record: FailedSeed) -> None:
-        # The same twice in one seed counts once.
+        # A signature counts once per seed.
         for signature, failure in {each.signature: each for each in reversed(record.failures)}.items():
             known = self.distinct.setdefault(signature, DistinctFailure(failure, record.seed))
             known.count += 1
@@ -79,16 +79,16 @@ class Tally:
 
 
 class Campaign:
-    """Seeds that are wanted, of which some may have been played before.
+    """A range of seeds to run, except those that earlier runs stored in the results file.
 
     Attributes:
-        tally: of all that is known: what was in the file of results before as well.
-        total: how many seeds it will be of in the end.
-        before: how many of them were in the file.
+        tally: totals of all known seeds, including those in the results file.
+        total: number of seeds in `tally` once the campaign has finished.
+        before: number of seeds that were in the results file at the start.
     """
 
     def __init__(self, seeds: range, fidelity: Fidelity, results: Results | None = None) -> None:
-        """`seeds`: in steps of one; `results`: what is there already, and where the rest is to be written."""
+        """`seeds`: a range with step 1; `results`: the results file to skip known seeds and to store new ones."""
         known = () if results is None else results.before
         self._fidelity: Fidelity = fidelity
         self._results = results
@@ -99,19 +99,19 @@ class Campaign:
         self.total = self.before + sum(map(len, self._todo))
 
     def run(self, place: SeedWorkers, show: Callable[[Tally], None]) -> None:
-        """Play what is missing; `show` is called with the tally at first, and whenever it has grown.
+        """Run the missing seeds. Call `show` with the tally at the start and after each batch.
 
-        An error, an interrupt too, leaves the tally and the file of results as far as they came.
+        After an error or an interrupt, the tally and the results file contain all batches that had finished.
 
         Raises:
-            WorkersError: there is nowhere to play them, any more.
+            WorkersError: the workers could not be started, or failed.
         """
         show(self.tally)
         left = self.total - self.before
         size = max(1, min(BATCH[self._fidelity], math.ceil(left / (SHARES * place.width))))
         with closing(place.played(batches(self._todo, size))) as played:
             for records in played:
-                if not records:  # a batch that is to be played again
+                if not records:  # the process died; the seeds of the batch are run again
                     continue
                 if self._results is not None:
                     self._results.add(records)

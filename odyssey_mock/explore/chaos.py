@@ -1,4 +1,4 @@
-"""What happens to all: the network's moods, crashes, clocks that jump."""
+"""Disturbances of a scenario: bad network conditions, crashes and clock jumps."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from odyssey_mock.sim.trace import WORLD, Trace
 from odyssey_mock.sim.world import SERVER, World
 
 CALM = (0.001, 0.005)
-"""Seconds that a packet takes when all is well, from and to."""
+"""Minimum and maximum latency of the network after `restore`, in seconds."""
 
-type ApplyChaos = Callable[[World, Mapping[str, Any]], Coroutine[object, object, None]]  # Any: as the scenario has it
+type ApplyChaos = Callable[[World, Mapping[str, Any]], Coroutine[object, object, None]]  # Any: arguments in JSON
 
 
 async def apply_chaos(world: World, trace: Trace, steps: Sequence[ChaosStep]) -> None:
-    """Let it all happen, each at its time; return when the last of it is over.
+    """Apply each disturbance at its time, and return when the last one has ended.
 
     Raises:
-        ScenarioError: there is no such chaos.
+        ScenarioError: a disturbance is unknown.
     """
     if unknown := [each.what for each in steps if each.what not in CHAOS]:
-        raise ScenarioError(f"there is no chaos {unknown[0]!r}; known are {', '.join(CHAOS)}")
+        raise ScenarioError(f"unknown chaos {unknown[0]!r}; expected one of {', '.join(CHAOS)}")
     async with asyncio.TaskGroup() as tasks:
         for each in steps:
             await asyncio.sleep(max(0.0, each.at - world.now()))
@@ -33,7 +33,7 @@ async def apply_chaos(world: World, trace: Trace, steps: Sequence[ChaosStep]) ->
 
 
 async def restore(world: World) -> None:
-    """Let the network be as it should, and the server be there; clocks stay as they are."""
+    """Restore the network and the server; clocks stay as they are."""
     world.wire.heal()
     world.wire.tell_the_bereaved()
     world.wire.set_defaults(latency=CALM, drop=0.0, duplicate=0.0)
@@ -116,4 +116,4 @@ CHAOS: Mapping[str, ApplyChaos] = MappingProxyType(
         "lose worker": _lose_worker,
     }
 )
-"""Everything there is, by name."""
+"""All disturbances by name."""

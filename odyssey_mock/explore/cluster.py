@@ -1,4 +1,4 @@
-"""Seeds played on a Dask cluster: the same batches as in processes of this machine."""
+"""Seeds run on a Dask cluster, in the same batches as in local processes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from odyssey_mock.explore.workers import PendingBatches, WorkersError
 
 _EXTRA = "distributed"
 BEGIN_LIMIT = 30.0
-"""Seconds that the scheduler may take to answer, and to have a worker."""
+"""Seconds to wait for the scheduler to answer, and then for its first worker."""
 AHEAD = 2
-"""Batches in flight for each thread of the cluster: one that is played, one that waits there for its turn."""
+"""Batches in flight per thread of the cluster: one running, one queued."""
 
 
 class DaskWorkers:
-    """The workers of one scheduler."""
+    """The workers of one Dask scheduler."""
 
     def __init__(self, player: SeedPlayer, client: Any) -> None:  # Any: `distributed.Client`, untyped for the most part
         self._player = player
@@ -47,54 +47,57 @@ class DaskWorkers:
                 try:
                     records = future.result()
                 except distributed.KilledWorker:
-                    records = pending.died(batch, "Dask worker killed by it")
+                    records = pending.died(batch, "Dask worker that was killed")
                 except Exception as error:
                     raise WorkersError(
-                        f"the cluster could not play seeds {batch.start} to {batch.stop - 1}: {error}"
+                        f"the cluster could not run seeds {batch.start} to {batch.stop - 1}: {error}"
                     ) from error
                 yield records
         finally:
             self._client.cancel(list(under_way), force=True)
 
     def _room(self, pending: PendingBatches, under_way: Iterable[range]) -> int:
-        """How many batches may be in flight: one that may have killed a worker is alone, or others would be blamed."""
+        """Return how many batches may be in flight.
+
+        A batch that may have killed a worker runs alone, so that a second death is not attributed to another batch.
+        """
         return 1 if pending.suspects or any(map(pending.suspected, under_way)) else AHEAD * self.width
 
 
 @contextmanager
 def on_cluster(player: SeedPlayer, address: str, *, limit: float = BEGIN_LIMIT) -> Iterator[DaskWorkers]:
-    """Play on the workers of the scheduler at `address`, such as `tcp://10.0.0.5:8786`.
+    """Connect to the Dask scheduler at `address`, such as `tcp://10.0.0.5:8786`, and yield its workers.
 
     Raises:
-        WorkersError: the extra is missing, the scheduler does not answer, or has no workers, within `limit` seconds.
+        WorkersError: the extra is missing, or the scheduler does not answer or has no workers within `limit` seconds.
     """
     if importlib.util.find_spec(_EXTRA) is None:
-        raise WorkersError("a cluster needs the extra `dask`: pip install 'odyssey-testkit[mock,sim,dask]'")
+        raise WorkersError("a Dask cluster requires the extra `dask`: pip install 'odyssey-testkit[mock,sim,dask]'")
     distributed = importlib.import_module(_EXTRA)
     try:
-        # Before a client is made: one that cannot read its address is half made, and takes a minute to be gone.
+        # Check the address first: a client that rejects its address takes a minute to clean up.
         scheme, place = distributed.comm.addressing.parse_address(address)
         distributed.comm.registry.get_backend(scheme)
         distributed.comm.addressing.parse_host_port(place)
         client = distributed.Client(address, timeout=limit, set_as_default=False)
     except ValueError as error:
         raise WorkersError(
-            f"no Dask scheduler at {address}: expected an address such as tcp://HOST:8786: {error}"
+            f"expected the address of a Dask scheduler, such as tcp://HOST:8786, got {address}: {error}"
         ) from error
     except OSError as error:
-        raise WorkersError(f"no Dask scheduler at {address} answers within {limit:g} s: {error}") from error
+        raise WorkersError(f"the Dask scheduler at {address} did not answer within {limit:g} s: {error}") from error
     with client:
         try:
             client.wait_for_workers(1, timeout=limit)
         except TimeoutError as error:
             raise WorkersError(
-                f"the scheduler at {address} has no workers: begin some with `dask worker {address} --nthreads 1`"
+                f"the Dask scheduler at {address} has no workers: start some with `dask worker {address} --nthreads 1`"
             ) from error
         yield DaskWorkers(player, client)
 
 
 def _played(player: SeedPlayer, batch: range, code: str) -> tuple[SeedRecord, ...]:
-    """Play a batch: what a worker of the cluster does."""
+    """Run a batch, on a worker of the cluster."""
     if code != fingerprint():
-        raise WorkersError("its worker has other code of odyssey-testkit than this machine: install the same there")
+        raise WorkersError("the worker's odyssey-testkit differs from this machine's: install the same version on both")
     return player.played(batch)

@@ -1,4 +1,4 @@
-"""Which code is played: what a seed means, it means for one version of the code only."""
+"""Version of the running code. The scenario and the result of a seed are only valid for one version."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import odyssey_mock
 
 DISTRIBUTION = "odyssey-testkit"
 GIT_LIMIT = 10.0
-"""Seconds that git may take."""
+"""Seconds to wait for a git command."""
 
 _PACKAGES = tuple(Path(package.__path__[0]) for package in (odyssey_client, odyssey_mock))
 
 
 @cache
 def commit() -> str:
-    """The commit of the work tree that the packages are in, with a `+` where they were changed since.
+    """Return the commit of the packages' work tree, with a `+` if the packages have uncommitted changes.
 
-    Where they are in no work tree of their own, as when they are installed, the version of the distribution.
+    If no work tree tracks the packages, for example if they are installed, return the version of the distribution.
     """
     tracked = [str(package / "__init__.py") for package in _PACKAGES]
     if _git("ls-files", "--error-unmatch", *tracked) is not None and (head := _git("rev-parse", "--short", "HEAD")):
@@ -36,7 +36,7 @@ def commit() -> str:
 
 @cache
 def fingerprint() -> str:
-    """SHA-256 over the packages' modules, shortened: tells changes apart that no commit has yet."""
+    """Return the shortened SHA-256 of the packages' modules, which also changes with uncommitted edits."""
     digest = hashlib.sha256()
     for package in _PACKAGES:
         for module in sorted(package.rglob("*.py")):
@@ -47,12 +47,12 @@ def fingerprint() -> str:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git says, without white space around; None where it fails, or there is none."""
-    # Variables such as GIT_DIR, which a hook of git sets, would name another work tree.
+    """Return the stripped output of a git command; None if git fails or is not installed."""
+    # Variables such as GIT_DIR, which git sets for hooks, may refer to another work tree.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "-C", str(_PACKAGES[1]), *arguments]
     try:
-        ran = subprocess.run(  # noqa: S603 - nothing in it is from outside
+        ran = subprocess.run(  # noqa: S603 - no part of the command is user input
             command, capture_output=True, text=True, check=False, timeout=GIT_LIMIT, env=environment
         )
     except (OSError, subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""What `odyssey-mock explore` does, once its options are understood: `explore`, which returns the exit code."""
+"""The command `odyssey-mock explore` without its option parsing."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.trace import diagram
 
 REPORTED = 5
-"""Distinct failures that are shown with what passed before; of the others the rule and the seed."""
+"""Number of distinct failures printed with trace and diagram; further ones are printed with rule and seed only."""
 FAILED, INTERRUPTED = 1, 130
-"""Exit codes: a rule did not hold; Ctrl-C."""
+"""Exit codes: a rule was violated; the command was interrupted by Ctrl-C."""
 
 
 class Shrink(Protocol):
-    """Finds a shorter scenario that fails in the same way: `odyssey_mock.explore.shrink.shrink`."""
+    """Type of `odyssey_mock.explore.shrink.shrink`."""
 
     def __call__(self, scenario: Scenario, *, report: Callable[[str], None]) -> Shrunk: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What draws, plays and shrinks; given as click's `obj`, these are used in place of the explorer's own."""
+    """Functions that draw, run and shrink scenarios; tests pass others as click's `obj`."""
 
     draw: Callable[[int, Fidelity], Scenario]
     play: PlaySeed
@@ -55,11 +55,11 @@ OURS = Tools(draw, play, shrink)
 
 
 def explore(options: ExploreOptions, tools: Tools = OURS) -> int:
-    """Play what the options say, and print what is found; return the exit code.
+    """Run the seeds or the scenario file that the options select, print the results, and return the exit code.
 
     Raises:
-        CannotExploreError: seeds could not be played, or not all.
-        click.UsageError: the file of a scenario has none.
+        CannotExploreError: not all seeds could be run.
+        click.UsageError: the scenario file is unreadable or invalid.
     """
     fidelity = options.depth or "light"
     try:
@@ -79,7 +79,7 @@ def explore(options: ExploreOptions, tools: Tools = OURS) -> int:
 
 
 def _one(options: ExploreOptions, tools: Tools, scenario: Scenario | None, again: str) -> int:
-    """Play or shrink one scenario; the one of `options.seed` where none is given."""
+    """Run or shrink `scenario`, or if it is None the scenario of `options.seed`."""
     fidelity, seed = options.depth or "light", options.seed or 0
     if options.shrink:
         return show_shrunk(tools, scenario or tools.draw(seed, fidelity), again, options.output)
@@ -94,16 +94,16 @@ def read(path: Path) -> Scenario:
     """Read a scenario from a file.
 
     Raises:
-        click.UsageError: there is none in it.
+        click.UsageError: the file is unreadable or invalid.
     """
     try:
         return read_scenario(path)
     except (OSError, ScenarioError) as error:
-        raise click.UsageError(f"{path} cannot be played: {error}") from error
+        raise click.UsageError(f"cannot run {path}: {error}") from error
 
 
 def show(outcome: Outcome, again: str, *, trace: bool, drawn: bool) -> int:
-    """Print one run; nothing of it differs from one time to the next."""
+    """Print one run and return the exit code; every run of a seed prints the same."""
     if trace:
         for line in report.trace(outcome):
             click.echo(line)
@@ -121,24 +121,24 @@ def show(outcome: Outcome, again: str, *, trace: bool, drawn: bool) -> int:
 
 
 def show_shrunk(tools: Tools, scenario: Scenario, again: str, output: Path | None) -> int:
-    """Print a shorter scenario that fails in the same way, and what passes in it.
+    """Print a smaller scenario with the same failure, and its run; return the exit code.
 
     Raises:
-        CannotExploreError: the file cannot be written.
+        CannotExploreError: `output` cannot be written.
     """
-    if output is not None and not output.parent.is_dir():  # which is better known before than after
-        raise CannotExploreError(f"{output} cannot be written: there is no folder {output.parent}")
+    if output is not None and not output.parent.is_dir():  # check first: shrinking takes long
+        raise CannotExploreError(f"cannot write {output}: the folder {output.parent} does not exist")
     try:
         shorter = tools.shrink(scenario, report=lambda line: click.echo(line, err=True)).scenario
     except NothingToShrinkError:
-        click.echo(f"seed {scenario.seed}, {scenario.fidelity}: every rule held; there is nothing to make shorter")
+        click.echo(f"seed {scenario.seed}, {scenario.fidelity}: all rules held; there is nothing to shrink")
         return 0
     click.echo(str(shorter))
     if output is not None:
         try:
             output.write_text(json.dumps(shorter.to_json(), indent=2) + "\n", encoding="utf-8")
         except OSError as error:
-            raise CannotExploreError(f"{output} cannot be written: {error}") from error
+            raise CannotExploreError(f"cannot write {output}: {error}") from error
         again = f"odyssey-mock explore --workload {shlex.quote(str(output))} --trace"
     outcome = tools.play(shorter.seed, fidelity=shorter.fidelity, scenario=shorter, keeps_trace=True)
     click.echo(report.failures(outcome, commit=code_version.commit(), again=again))
@@ -148,14 +148,14 @@ def show_shrunk(tools: Tools, scenario: Scenario, again: str, output: Path | Non
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """Where seeds are to be played, as options say it."""
+    """Options that select where seeds are run."""
 
     workers: int | None
     scheduler: str | None
 
     @contextmanager
     def place(self, player: SeedPlayer, campaign: Campaign) -> Iterator[SeedWorkers]:
-        """Have a place to play the campaign in, meanwhile."""
+        """Yield the workers for the campaign, and stop them at the end."""
         if self.scheduler is not None:
             with on_cluster(player, self.scheduler) as cluster:
                 yield cluster
@@ -167,10 +167,10 @@ class WorkerOptions:
 def spread(
     tools: Tools, seeds: range, fidelity: Fidelity, where: WorkerOptions, path: Path | None, *, restart: bool
 ) -> int:
-    """Play many seeds, and print what they found and how fast it went.
+    """Run many seeds, print the failures and the speed, and return the exit code.
 
     Raises:
-        CannotExploreError: there is nowhere to play, or the file of results does not do.
+        CannotExploreError: the workers failed, or the results file cannot be used.
     """
     campaign, elapsed = Campaign(seeds, fidelity), 0.0
     stopped: BaseException | None = None
@@ -189,7 +189,7 @@ def spread(
                 elapsed = rate.elapsed
     except (KeyboardInterrupt, ResultsError, WorkersError, OSError) as error:
         stopped = error
-    # What was found before it was stopped is told, but not played again: somebody waits for the end.
+    # If the campaign was stopped, failures are printed without running their seeds again: the user waits for the end.
     _print_examples(tools, campaign, fidelity, in_full=REPORTED if stopped is None else 0)
     if campaign.tally.seeds:
         click.echo(report.rates(campaign.tally, fidelity, before=campaign.before, elapsed=elapsed))
@@ -199,27 +199,27 @@ def spread(
 
 
 def _stopped(error: BaseException, campaign: Campaign, path: Path | None) -> int:
-    """Say why a campaign is not whole, and what is left of it.
+    """Print why a campaign was stopped and how many seeds were not run; return the exit code.
 
     Raises:
-        CannotExploreError: it was not by an interrupt.
+        CannotExploreError: the campaign was stopped by an error, not by an interrupt.
     """
-    kept = "" if path is None else f"; the same command plays them, as {path} has the others"
-    left = f"{campaign.total - campaign.tally.seeds} seeds are left{kept}"
+    kept = "" if path is None else f"; the other results are in {path}: repeat the command to continue"
+    left = f"{campaign.total - campaign.tally.seeds} seeds were not run{kept}"
     if isinstance(error, KeyboardInterrupt):
         click.echo(f"interrupted: {left}", err=True)
         return INTERRUPTED
-    why = f"seeds cannot be played, or written down, any more: {error}" if isinstance(error, OSError) else str(error)
+    why = f"cannot run more seeds or store their results: {error}" if isinstance(error, OSError) else str(error)
     raise CannotExploreError(f"{why}\n{left}" if campaign.tally.seeds > campaign.before else why) from error
 
 
 def _print_examples(tools: Tools, campaign: Campaign, fidelity: Fidelity, *, in_full: int = REPORTED) -> None:
-    """Show each distinct failure by its example, the first ones as they are when played again."""
+    """Print each distinct failure; run the seeds of the first `in_full` again to print trace and diagram."""
     commit = code_version.commit()
     shown: set[int] = set()
     for known in campaign.tally.examples():
         click.echo(report.example(known, fidelity=fidelity, commit=commit))
-        # What kills a process would kill this one.
+        # A run that killed its process, or raised an error, would do the same here.
         if known.failure.rule in {PROCESS_DIED, RUN_RAISED} or known.seed in shown or len(shown) >= in_full:
             continue
         shown.add(known.seed)

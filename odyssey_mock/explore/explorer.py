@@ -1,4 +1,4 @@
-"""The explorer: a random scenario for each seed, and the rules that must hold in all of them."""
+"""Runs scenarios in simulated worlds and checks all rules."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from odyssey_mock.sim.trace import WORLD, Trace
 from odyssey_mock.sim.world import World
 
 CALL_LIMIT = 600.0
-"""Seconds in which every call must settle: more than the limits of all that it may do one after the other."""
+"""Seconds within which every call must settle; more than all its time limits together."""
 RECOVERY = 300.0
-"""Seconds in which a connection must be up or over, once nothing is wrong any more."""
+"""Seconds within which a connection must be up or over after all disturbances have ended."""
 CATCH_UP = 10.0
-"""Seconds in which a connection that is up hears what it is told, once nothing is wrong any more."""
+"""Seconds within which a connection that is up must have called handlers for all messages."""
 QUIET = 1.0
-"""Seconds of silence after `disconnect`, in which it is heard whether something is told all the same."""
+"""Seconds after `disconnect` in which the run waits for handler calls, which are violations."""
 LONGEST_SCENARIO = 40_000.0
-"""Virtual seconds after which something in a scenario never ends."""
+"""Limit of a run in virtual seconds; a longer run is considered endless."""
 FORGOTTEN = 1200.0
-"""Seconds after which the server must have let go of whatever clients have left behind."""
+"""Seconds after which the server must have released everything that clients left behind."""
 
 
 type MakeScenario = Callable[[int, Fidelity], Scenario]
-"""Draws the scenario of a seed: `draw`, or one of your own, such as `draw` with other faults or settings."""
+"""Makes the scenario of a seed: `draw`, or a function of yours, such as `draw` with other faults or settings."""
 
 
 def explore(scenario: MakeScenario = draw, *, seeds: Iterable[int], fidelity: Fidelity = "light") -> Iterator[Outcome]:
-    """Play the scenario of each seed in turn, as `scenario` draws it."""
+    """Run the scenario of each seed, which `scenario` makes, and yield the outcomes."""
     for seed in seeds:
         yield play(seed, fidelity=fidelity, scenario=scenario(seed, fidelity))
 
@@ -51,13 +51,13 @@ def explore(scenario: MakeScenario = draw, *, seeds: Iterable[int], fidelity: Fi
 def play(
     seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
-    """Play one scenario, in a world of its own.
+    """Run one scenario in a new simulated world and return the outcome.
 
     Args:
-        seed: of all that is random, and of the scenario where none is given.
-        fidelity: with real WebRTC or with peers without pixels; a scenario has its own.
-        scenario: what is to happen; drawn from the seed where not given.
-        keeps_trace: whether the outcome has lines and a hash.
+        seed: seed of the scenario, ignored if `scenario` is given.
+        fidelity: real WebRTC, or peers without pixels; ignored if `scenario` is given.
+        scenario: the scenario to run; by default it is drawn from the seed.
+        keeps_trace: whether the outcome has the trace and its hash.
     """
     scenario_run = ScenarioRun(scenario or draw(seed, fidelity), keeps_lines=keeps_trace)
     settings = {**scenario_run.scenario.settings, "faults": scenario_run.scenario.faults, "journal_limit": 100_000}
@@ -72,9 +72,11 @@ def play(
             seconds=LONGEST_SCENARIO,
         )
     if went.error is not None:
-        scenario_run.report_violation("runs_to_its_end", f"expected the run to end, got {went.error!r}")
+        scenario_run.report_violation(
+            "runs_to_its_end", f"expected the run to end without an error, got {went.error!r}"
+        )
     for left in went.left:
-        scenario_run.report_violation("nothing_is_left", f"expected nothing to be left of the run, got {left}")
+        scenario_run.report_violation("nothing_is_left", f"expected nothing to stay open after the run, got {left}")
     return Outcome(
         seed=scenario_run.scenario.seed,
         fidelity=scenario_run.scenario.fidelity,
@@ -87,11 +89,11 @@ def play(
 
 
 class ScenarioRun:
-    """One scenario while it is played.
+    """One run of a scenario.
 
     Attributes:
-        failures: the rules that did not hold, each once.
-        steps: how many were begun.
+        failures: violated rules, one failure per signature.
+        steps: number of steps that were started.
     """
 
     directory: Path
@@ -108,14 +110,14 @@ class ScenarioRun:
         return 0.0 if self._world is None else self._world.now()
 
     def report_violation(self, rule: str, message: str) -> None:
-        """Note that a rule did not hold; the same finding counts once."""
+        """Record a violated rule; failures with the same signature are recorded once."""
         failure = Failure(rule, message, round(self._now(), 6))
-        self.trace.add(WORLD, f"RULE BROKEN {rule}: {message}")
+        self.trace.add(WORLD, f"RULE VIOLATED {rule}: {message}")
         if failure.signature not in {each.signature for each in self.failures}:
             self.failures.append(failure)
 
     async def program(self, world: World) -> None:
-        """Play the scenario, see whether all is well again afterwards, and whether nothing is left."""
+        """Run the scenario, end all disturbances, and check that clients and server recover and release everything."""
         self._world = world
         world.loop.set_exception_handler(self._unhandled)
         rules = ServerRules(world, self.trace, self.report_violation, self._host_of)
@@ -129,7 +131,7 @@ class ScenarioRun:
                 for player in players:
                     acting.create_task(_on(world, player.actor.host, self._play(player)))
             watch.cancel()
-        self.trace.add(WORLD, "all is well again")
+        self.trace.add(WORLD, "all disturbances end")
         world.mock.faults.clear()
         await restore(world)
         for player in players:
@@ -141,7 +143,7 @@ class ScenarioRun:
         rules.final()
 
     def _host_of(self, entry: Entry) -> str | None:
-        """Whose it is: the client's that has the session, else the only one's with that key."""
+        """Return the host of the client with the entry's session, or else of the only client with its account."""
         holders = [each for each in self._players if entry.session and each.client.current_session_id == entry.session]
         if not holders and entry.account is not None:
             holders = [each for each in self._players if account_id(_key(each.actor.account)) == entry.account]
@@ -149,7 +151,7 @@ class ScenarioRun:
 
     def _player(self, actor: Actor, context: RunContext) -> Player:
         world = context.world
-        advanced = AdvancedConfig(**actor.advanced)  # type: ignore[arg-type]  # JSON, which it judges itself
+        advanced = AdvancedConfig(**actor.advanced)  # type: ignore[arg-type]  # JSON, validated by AdvancedConfig
         return Player(actor, world.client(actor.host, api_key=_key(actor.account), advanced=advanced), context)
 
     async def _play(self, player: Player) -> None:
@@ -170,7 +172,7 @@ class ScenarioRun:
             await asyncio.wait([call])
 
     async def _settled(self, player: Player, step: Step) -> None:
-        """Do a step; the rule is that it settles in time."""
+        """Perform a step, and check that it settles in time."""
         try:
             async with asyncio.timeout(CALL_LIMIT) as limit:
                 await done(player, step.do, step.arguments)
@@ -180,16 +182,16 @@ class ScenarioRun:
             self.report_violation("every_call_settles", f"expected {step.do} to settle within {CALL_LIMIT:g} s")
 
     async def _settle(self, player: Player) -> None:
-        """With nothing wrong any more, the client is soon either up or over; then it is left."""
+        """Check that a client comes to rest after all disturbances have ended, then disconnect it."""
         unsettled = {ConnectionStatus.AUTHENTICATING, ConnectionStatus.CONNECTING, ConnectionStatus.RECONNECTING}
         try:
             async with asyncio.timeout(RECOVERY):
-                while player.client.current_status in unsettled:  # noqa: ASYNC110 - nothing else tells, after disconnect
+                while player.client.current_status in unsettled:  # noqa: ASYNC110 - no event after disconnect
                     await asyncio.sleep(1.0)
         except TimeoutError:
             self.report_violation(
                 "comes_to_rest",
-                f"expected the connection to be up or over {RECOVERY:g} s after all was well, "
+                f"expected the connection to be up or over {RECOVERY:g} s after all disturbances ended, "
                 f"got {player.client.current_status}",
             )
         await asyncio.sleep(CATCH_UP)
@@ -208,9 +210,9 @@ class ScenarioRun:
             watch.check()
 
     async def _look_again(self, player: Player) -> None:
-        """The same client can have a stream from beginning to end."""
+        """Check that the client can run a complete session with a stream."""
         before = len(self.failures)
-        self.trace.add(player.actor.host, "looks whether all is well again")
+        self.trace.add(player.actor.host, "starts a final session")
         watch = player.watch()
         try:
             async with asyncio.timeout(CALL_LIMIT):
@@ -218,10 +220,11 @@ class ScenarioRun:
                 await player.client.start_stream("a meadow")
                 await player.client.interact("the wind rises")
                 await player.client.end_stream()
-        except Exception as error:  # whatever it is, it is a finding
+        except Exception as error:  # every error is a violation
             if len(self.failures) == before:
                 self.report_violation(
-                    "all_is_well_again", f"expected a whole session once nothing was wrong, got {error!r}"
+                    "all_is_well_again",
+                    f"expected a session without errors after all disturbances ended, got {error!r}",
                 )
         await self._settled(player, Step("disconnect"))
         watch.over()
@@ -240,7 +243,7 @@ async def _every_second(check: Callable[[], None]) -> None:
 
 
 async def _on(world: World, host: str, work: Coroutine[object, object, None]) -> None:
-    """Do `work` as the machine `host` does it."""
+    """Run `work` in a task of `host`."""
     task = world.spawn(host, work)
     try:
         await task
@@ -253,7 +256,7 @@ def _key(account: int) -> str:
 
 
 class _Errors(logging.Handler):
-    """Takes what is logged as an error: nobody should have to."""
+    """Reports every log record of level ERROR or above as a violation."""
 
     def __init__(self, scenario_run: ScenarioRun) -> None:
         super().__init__(logging.ERROR)

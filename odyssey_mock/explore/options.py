@@ -1,4 +1,4 @@
-"""The options of one call of the explorer, and the error that ends it."""
+"""Options of the command `odyssey-mock explore`, and its error."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
 
 SEEDS = 100
-"""Seeds that are played where no option says how many."""
+"""Default number of seeds."""
 
 
 class CannotExploreError(click.ClickException):
-    """Seeds could not be played, or not all: whether rules hold in the others is not known."""
+    """Not all seeds could be run, so it is unknown whether the rules hold in the others."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExploreOptions:
-    """What to play, where, and what to show of it. None is an option that was not given.
+    """Values of the options; None for an option that was not given.
 
     Attributes:
         depth: peers without pixels, or real WebRTC.
-        seeds: how many seeds to play.
-        first: the first of them.
-        seed: the only one.
-        trace: whether to print what passes.
-        diagram: whether to draw what passes.
-        shrink: whether to look for less that fails in the same way.
-        output: where to write what shrinking found.
-        workload: a file to play in place of a seed.
-        workers: processes to play in.
+        seeds: number of seeds to run.
+        first: first of these seeds.
+        seed: single seed to run.
+        trace: whether to print the trace.
+        diagram: whether to print a sequence diagram.
+        shrink: whether to find a smaller scenario with the same failure.
+        output: file for the scenario that shrinking found.
+        workload: scenario file to run instead of a seed.
+        workers: number of worker processes.
         scheduler: address of a Dask scheduler.
-        results: the file that remembers what was played.
-        restart: whether to forget what that file has.
+        results: file that stores the results of all seeds.
+        restart: whether to discard the earlier results in that file.
     """
 
     depth: Fidelity | None = None

@@ -1,4 +1,4 @@
-"""The outcome of one seed, and the records of many: which rules held, as values that processes hand to each other."""
+"""Results of seeds: the outcome of one run, and compact records of many runs that processes exchange."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
 
 _VARYING = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}(?:-[0-9a-f]+)*|\d+(?:[.:-]\d+)*")
-"""Numbers, ids and addresses in a message."""
+"""Matches numbers, ids and addresses in a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A rule that did not hold.
+    """A violated rule.
 
     Attributes:
-        rule: its name, such as `every_call_settles`.
-        message: what was expected, and what came.
-        at: seconds of virtual time.
+        rule: name of the rule, such as `every_call_settles`.
+        message: what was expected and what was received.
+        at: virtual time of the violation, in seconds.
     """
 
     rule: str
@@ -34,20 +34,20 @@ class Failure:
 
     @property
     def signature(self) -> str:
-        """The same for failures that are the same but for numbers and ids: how distinct failures are told apart."""
+        """Rule and message without numbers and ids; failures with the same signature count as the same failure."""
         return f"{self.rule}: {_VARYING.sub('#', self.message)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One seed's run.
+    """The outcome of running one seed.
 
     Attributes:
-        failures: in the order they were found; none where all held.
-        lines: what passed; empty where it was not asked for.
-        trace_hash: over the lines, and every callback, timer and packet; empty where not asked for.
-        steps: how many steps of the scenario were taken.
-        seconds: of virtual time.
+        failures: violated rules in the order they were found; empty if all rules held.
+        lines: lines of the trace; empty if no trace was requested.
+        trace_hash: hash over the lines and every callback, timer and packet; empty if no trace was requested.
+        steps: number of steps that were started.
+        seconds: duration in virtual time.
     """
 
     seed: int
@@ -60,16 +60,16 @@ class Outcome:
 
 
 PROCESS_DIED = "process_died"
-"""The rule that a seed breaks whose process did not live to tell how it went."""
+"""The rule that a seed violates if its process dies during the run."""
 RUN_RAISED = "run_raised"
-"""The rule that a seed breaks whose run ended in an error of the explorer itself."""
+"""The rule that a seed violates if the explorer itself raises an error during the run."""
 
 _turn = threading.Lock()
-"""Runs take turns: a simulated run has its process to itself."""
+"""Held during a run: a process can run only one simulation at a time."""
 
 
 class PlaySeed(Protocol):
-    """Plays the scenario of one seed: `odyssey_mock.explore.explorer.play`."""
+    """Type of `odyssey_mock.explore.explorer.play`, which runs the scenario of one seed."""
 
     def __call__(
         self, seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
@@ -78,11 +78,11 @@ class PlaySeed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HeldSeeds:
-    """Seeds from `first` to `last` in which every rule held.
+    """Seeds from `first` to `last` in which all rules held.
 
     Attributes:
-        steps: that their scenarios took, all together.
-        seconds: of virtual time, all together.
+        steps: total number of steps.
+        seconds: total duration in virtual time.
     """
 
     first: int
@@ -97,7 +97,7 @@ class HeldSeeds:
 
 @dataclass(frozen=True, slots=True)
 class FailedSeed:
-    """A seed in which rules did not hold."""
+    """A seed that violated rules."""
 
     seed: int
     failures: tuple[Failure, ...]
@@ -114,20 +114,20 @@ type SeedRecord = HeldSeeds | FailedSeed
 
 @dataclass(frozen=True, slots=True)
 class SeedPlayer:
-    """What is to be done with each seed, as a value that processes hand to each other."""
+    """Runs seeds and returns records; it is sent to worker processes."""
 
     play: PlaySeed
     fidelity: Fidelity
 
     def played(self, seeds: Iterable[int]) -> tuple[SeedRecord, ...]:
-        """Play them, one after the other; what a process does at once is no more than one run."""
+        """Run the seeds one after the other and return their records. Threads of one process take turns."""
         return joined(self._played(seed) for seed in seeds)
 
     def _played(self, seed: int) -> SeedRecord:
         with _turn:
             try:
                 outcome = self.play(seed, fidelity=self.fidelity)
-            except Exception as error:  # told like any other failure, with the command that shows where it comes from
+            except Exception as error:  # reported as a failure, with the command that reproduces it
                 return FailedSeed(seed, (Failure(RUN_RAISED, f"{type(error).__name__}: {error}", 0.0),))
         if outcome.failures:
             return FailedSeed(seed, outcome.failures, outcome.steps, outcome.seconds)
@@ -135,7 +135,7 @@ class SeedPlayer:
 
 
 def joined(records: Iterable[SeedRecord]) -> tuple[SeedRecord, ...]:
-    """The same, with neighbors that held in one."""
+    """Merge adjacent records in which all rules held."""
     kept: list[SeedRecord] = []
     for record in records:
         last = kept[-1] if kept else None
@@ -148,7 +148,7 @@ def joined(records: Iterable[SeedRecord]) -> tuple[SeedRecord, ...]:
 
 
 def missing(wanted: range, played: Iterable[SeedRecord]) -> Iterator[range]:
-    """What of `wanted`, in steps of one, was not played yet, in order."""
+    """Yield the ranges of `wanted` that are not in `played`, in order. The step of `wanted` must be 1."""
     begin = wanted.start
     for seeds in sorted((record.seeds for record in played), key=lambda seeds: seeds.start):
         if begin < min(seeds.start, wanted.stop):
@@ -159,7 +159,7 @@ def missing(wanted: range, played: Iterable[SeedRecord]) -> Iterator[range]:
 
 
 def batches(ranges: Iterable[range], size: int) -> Iterator[range]:
-    """The same seeds, no more than `size` at a time."""
+    """Split the ranges into ranges of at most `size` seeds."""
     for seeds in ranges:
         for first in range(seeds.start, seeds.stop, size):
             yield seeds[first - seeds.start : first - seeds.start + size]

@@ -1,4 +1,4 @@
-"""What people read of a run or a campaign: its progress, which rules did not hold, and how to see it again."""
+"""Text output of the explorer: progress, violated rules, traces and diagrams."""
 
 from __future__ import annotations
 
@@ -18,74 +18,84 @@ if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
 
 LAST_LINES = 30
-"""Lines of the trace shown of a failure, up to it."""
+"""Number of trace lines printed before a failure."""
 DRAWN_LINES = 120
-"""Lines drawn of a failure, up to it: `--diagram` draws them all."""
+"""Number of trace lines drawn before a failure; `--diagram` draws all lines."""
 
-NOT_AGAIN = "  played again here, every rule held: the run depends on more than its seed, which is a failure of its own"
+NOT_AGAIN = (
+    "  a second run of the seed violated no rule: the run depends on more than its seed, which is a defect itself"
+)
 
 HOUR = 3600.0
 
 
 def trace(outcome: Outcome) -> Iterator[str]:
-    """The run, a line for each event, and its hash."""
+    """Yield the lines of the trace, and its hash."""
     yield from map(str, outcome.lines)
     yield f"trace hash {outcome.trace_hash}"
 
 
 def verdict(outcome: Outcome) -> str:
-    """How the run went, in a line."""
-    how = f"{_many(len(outcome.failures), 'rule')} did not hold" if outcome.failures else "every rule held"
+    """Return a summary of the run in one line."""
+    how = f"{_many(len(outcome.failures), 'rule')} violated" if outcome.failures else "all rules held"
     length = f"{_many(outcome.steps, 'step')}, {outcome.seconds:.3f} virtual seconds"
     return f"seed {outcome.seed}, {outcome.fidelity}: {how}; {length}"
 
 
 def failures(outcome: Outcome, *, commit: str, again: str) -> str:
-    """Which rules did not hold, and the command `again` that shows it again."""
+    """Return the violated rules and the command `again`, which reproduces them."""
     return "\n".join(
         [
             f"FAILED seed {outcome.seed}, {outcome.fidelity}, commit {commit}",
             *(f"  {each.rule}, at {each.at:.6f}: {each.message}" for each in outcome.failures),
-            f"  again: {again}",
+            f"  reproduce: {again}",
         ]
     )
 
 
 def example(known: DistinctFailure, *, fidelity: Fidelity, commit: str) -> str:
-    """A distinct failure, with the seed that shows it."""
+    """Return one distinct failure with its example seed."""
     others = "" if known.count == 1 else f", and {_many(known.count - 1, 'other seed')}"
     failure = known.failure
     return "\n".join(
         [
             f"FAILED seed {known.seed}, {fidelity}, commit {commit}{others}",
             f"  {failure.rule}, at {failure.at:.6f}: {failure.message}",
-            f"  again: odyssey-mock explore --{fidelity} --seed {known.seed} --trace",
+            f"  reproduce: odyssey-mock explore --{fidelity} --seed {known.seed} --trace",
         ]
     )
 
 
 def last_lines(outcome: Outcome) -> str:
-    """What passed just before the first rule did not hold."""
+    """Return the last lines of the trace before the first failure."""
     lines = _until_failure(outcome)
     shown = lines[-LAST_LINES:]
     return "\n".join(
-        [f"the last {_many(len(shown), 'line')} of {len(lines)} up to it:", *(f"  {line}" for line in shown)]
+        [
+            f"trace up to the failure (last {_many(len(shown), 'line')} of {len(lines)}):",
+            *(f"  {line}" for line in shown),
+        ]
     )
 
 
 def drawn(outcome: Outcome) -> str:
-    """What passed before the first rule did not hold, as a sequence diagram."""
+    """Return a sequence diagram of the run up to the first failure."""
     lines = _until_failure(outcome)
     left_out = max(0, len(lines) - DRAWN_LINES)
-    return (f"drawn, without {_many(left_out, 'line')} before:" if left_out else "drawn:") + (
-        f"\n{diagram(lines[-DRAWN_LINES:])}"
-    )
+    return (
+        f"diagram up to the failure (first {_many(left_out, 'line')} omitted):"
+        if left_out
+        else "diagram up to the failure:"
+    ) + (f"\n{diagram(lines[-DRAWN_LINES:])}")
 
 
 def rates(tally: Tally, fidelity: Fidelity, *, before: int, elapsed: float) -> str:
-    """How many, and how fast. `before`: seeds that were not played now; `elapsed`: seconds of real time."""
+    """Return the totals and the speed of a campaign in one line.
+
+    `before`: number of seeds that earlier runs stored in the results file; `elapsed`: real seconds of this run.
+    """
     played = tally.seeds - before
-    known = f" ({before} of them before)" if before else ""
+    known = f" ({before} from earlier runs)" if before else ""
     speed = f", {played / elapsed:.1f} seeds/s ({played} in {elapsed:.1f} s)" if played and elapsed > 0 else ""
     return (
         f"{_many(tally.seeds, f'{fidelity} seed')}{known}: {tally.failed} failed, "
@@ -96,7 +106,7 @@ def rates(tally: Tally, fidelity: Fidelity, *, before: int, elapsed: float) -> s
 
 def _until_failure(outcome: Outcome) -> Sequence[TraceLine]:
     first = outcome.failures[0].at
-    # A failure says when it was to the microsecond, as lines do in print.
+    # The time of a failure is rounded to microseconds.
     return [line for line in outcome.lines if round(line.at, 6) <= round(first, 6)]
 
 
@@ -105,38 +115,38 @@ def _many(count: int, what: str) -> str:
 
 
 LINES = 20
-"""Lines in all, where they are not drawn over one another."""
+"""Number of progress lines in all if the output is not a terminal."""
 BAR = 4, 24
-"""Columns of the bar, at least and at most."""
+"""Minimum and maximum width of the progress bar, in columns."""
 AROUND, LEFT = "seeds  []  /  ", "0d 00:00:00  "
-"""What is in its line beside the bar, the counts and how many seeds there are; the second where there is room."""
+"""Other text in the line of the progress bar; `LEFT`, the remaining time, only on a wide terminal."""
 ROOMY = 70
-"""Columns of a terminal that are enough for the time that is left."""
+"""Minimum width of a terminal for showing the remaining time, in columns."""
 
 
 class Rate:
-    """How many seeds a second, of those that were played since it was made."""
+    """Speed of a campaign: seeds run per second since this object was created."""
 
     def __init__(self, before: int, now: Callable[[], float] = time.perf_counter) -> None:
-        """`before`: seeds that were there already; `now`: seconds of real time."""
+        """`before`: number of seeds run earlier; `now()`: real time in seconds."""
         self._before = before
         self._now = now
         self._began = now()
 
     @property
     def elapsed(self) -> float:
-        """Seconds of real time since it was made."""
+        """Real seconds since this object was created."""
         return self._now() - self._began
 
     def of(self, tally: Tally) -> float:
-        """Seeds a second; zero where there were none."""
+        """Return the seeds per second; 0 before the first seed."""
         played = tally.seeds - self._before
         return played / max(self.elapsed, 1e-9) if played else 0.0
 
 
 @contextmanager
 def progress(stream: TextIO, total: int, rate: Rate) -> Iterator[Callable[[Tally], None]]:
-    """Show on `stream` how far it is, by a function that takes the tally whenever it has grown."""
+    """Show progress on `stream`: a bar on a terminal, or else lines. Yield a function that takes each new tally."""
     if stream.isatty():
         latest = Tally()
 
@@ -178,7 +188,7 @@ def progress(stream: TextIO, total: int, rate: Rate) -> Iterator[Callable[[Tally
 
 
 def _shorter_counts(tally: Tally, rate: Rate) -> Iterator[str]:
-    """What to say, and what to say where there is less room: a line that is too long cannot be drawn over."""
+    """Yield the counts in shorter and shorter forms; a line wider than the terminal cannot be redrawn."""
     yield _counts(tally, rate)
     yield f"{tally.failed} failed, {rate.of(tally):.1f}/s"
     yield f"{tally.failed} failed"

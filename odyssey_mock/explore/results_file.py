@@ -1,8 +1,8 @@
-"""The file of a campaign: which seeds were played, and how they went. A second run goes on where the first one ended.
+"""The results file of a campaign, which lets a later run skip the seeds that were run already.
 
-JSON in ASCII, a line each: a header, which says of what these are the results; `held`, from the first seed to the last
-in which every rule held; `seed`, of one in which rules did not. Lines are added and never changed, and each says all of
-its seeds, so whatever ends a run, what was written stays true.
+The file contains ASCII JSON, one object per line. The first line is the header. A line with `held` covers a range of
+seeds in which all rules held, and a line with `seed` one seed that violated rules. Lines are only appended, and each is
+complete in itself, so the file stays valid if a run is killed.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ FORMAT = "odyssey-mock explore"
 VERSION = 1
 
 _BEGINNING = f'{{"format": "{FORMAT}"'
-"""Of every such file: another one is left alone."""
+"""The start of every results file; other files are never changed."""
 
 
 class ResultsError(ValueError):
-    """The file cannot be gone on with: the message says why, and what to do."""
+    """The results file cannot be used; the message contains the reason and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Of what these are the results.
+    """The fidelity and the code version that the results are valid for.
 
     Attributes:
-        fidelity: how deep the runs went.
-        commit: of the code, for people.
-        code: its fingerprint, which tells changes apart that are in no commit.
+        fidelity: fidelity of the runs.
+        commit: commit of the code, for messages.
+        code: fingerprint of the code, which also changes with uncommitted edits.
     """
 
     fidelity: Fidelity
@@ -51,7 +51,7 @@ class Header:
 
     @classmethod
     def of(cls, fidelity: Fidelity) -> Header:
-        """That of the code that runs."""
+        """Return the header for the running code."""
         return cls(fidelity, code_version.commit(), code_version.fingerprint())
 
     def __str__(self) -> str:
@@ -59,31 +59,31 @@ class Header:
 
 
 class Results:
-    """A file that is open, and held by nobody else."""
+    """An open results file, locked by this process."""
 
     def __init__(self, file: IO[str], records: tuple[SeedRecord, ...]) -> None:
         self._file = file
         self.before = records
-        """What it held when it was opened."""
+        """The records that were in the file when it was opened."""
 
     def add(self, records: Iterable[SeedRecord]) -> None:
-        """Write down what was played, so that it is there whatever happens to this process next."""
+        """Append records and flush them, so that they survive the end of this process."""
         self._file.write("".join(f"{json.dumps(_to_json(record))}\n" for record in records))
         self._file.flush()
 
 
 @contextmanager
 def results_in(path: Path, header: Header, *, restart: bool = False) -> Iterator[Results]:
-    """Open the file, and make it where there is none.
+    """Open the results file, and create it if it does not exist.
 
     Args:
-        path: where it is.
-        header: of what is going to be played.
-        restart: forget what is in it, whatever it is the results of.
+        path: path of the file.
+        header: header for the runs to come.
+        restart: whether to discard the results in the file, even those of other code.
 
     Raises:
-        ResultsError: it holds the results of something else, is no such file, is written to by another run, or cannot
-            be opened.
+        ResultsError: the file is not a results file, has results of other code or fidelity, is in use by another run,
+            or cannot be opened.
     """
     with _opened(path) as file:
         _lock(file, path)
@@ -92,10 +92,10 @@ def results_in(path: Path, header: Header, *, restart: bool = False) -> Iterator
 
 def _opened(path: Path) -> IO[str]:
     try:
-        # "a" makes a file, empties none before it can be locked, and only ever adds.
+        # Mode "a" creates a missing file, does not truncate before the lock is held, and only appends.
         return path.open("a+", encoding="ascii", newline="\n")
     except OSError as error:
-        raise ResultsError(f"{path} cannot be written: {error.strerror}; name another file") from error
+        raise ResultsError(f"cannot write {path}: {error.strerror}; use another file") from error
 
 
 def _lock(file: IO[str], path: Path) -> None:
@@ -104,26 +104,26 @@ def _lock(file: IO[str], path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise ResultsError(f"{path} is written to by another run: wait for its end, or name another file") from error
+        raise ResultsError(f"another run is using {path}: wait for its end, or use another file") from error
 
 
 def _read(file: IO[str], path: Path, header: Header, *, restart: bool) -> tuple[SeedRecord, ...]:
-    """What is in the file; a last line that was never finished is cut off, and a header made where there is none."""
+    """Return the records in the file. Remove an incomplete last line, and write the header if it is missing."""
     file.seek(0)
     try:
         text = file.read()
         if not text.startswith(_BEGINNING[: len(text)]):
-            raise ValueError(f"it does not begin with {_BEGINNING}")
+            raise ValueError(f"expected the file to start with {_BEGINNING}")
         whole = "" if restart else text[: text.rfind("\n") + 1]
         lines = [json.loads(line) for line in whole.split("\n")[:-1]]
         found = _header_from_json(lines[0]) if lines else header
         records = tuple(_from_json(line) for line in lines[1:])
     except (ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"{path} is no file of results: {error!r}; name another file") from error
+        raise ResultsError(f"{path} is not a valid results file: {error!r}; use another file") from error
     if found != header:
         raise ResultsError(
-            f"{path} has the results of {found}, and these are {header}: "
-            "name another file, or begin this one anew by --restart"
+            f"expected {path} to have results of {header}, got {found}: "
+            "use another file, or discard the results with --restart"
         )
     if len(whole) < len(text):
         file.truncate(len(whole))

@@ -1,6 +1,7 @@
-"""A scenario, as data: who does what and when, what fails, and what the network and the clocks do meanwhile.
+"""A scenario as data: steps of actors, faults of the mock, and chaos in the network, the server and the clocks.
 
-Drawn from a seed (`scenario_generator.py`), shortened (`shrink.py`), written to a file and played (`explorer.py`).
+Scenarios are drawn from seeds (`scenario_generator.py`), shrunk (`shrink.py`), stored in files, and run
+(`explorer.py`).
 """
 
 from __future__ import annotations
@@ -13,26 +14,26 @@ from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.sim.fidelity import Fidelity
 
 type Manner = Literal["wait", "go on", "cancel"]
-"""Whether the actor waits for its call, goes on while it runs, or cancels it after a while."""
+"""Whether the actor waits for its call, starts the next step meanwhile, or cancels the call after a while."""
 
 FORMAT = 1
-"""Of the JSON form."""
+"""Version of the JSON format."""
 
 
 class ScenarioError(ValueError):
-    """A text is no scenario."""
+    """A scenario is invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that an actor does.
+    """One step of an actor, which calls its client.
 
     Attributes:
-        do: which, a name in `ACTIONS` (`actions.py`).
-        wait: seconds before it.
-        arguments: what it is given.
-        manner: what becomes of the call.
-        patience: seconds after which it is cancelled, with the manner `cancel`.
+        do: name of the step in `ACTIONS` (`actions.py`).
+        wait: seconds to wait before the step.
+        arguments: arguments of the step.
+        manner: whether the actor waits for the call or cancels it.
+        patience: seconds before the call is cancelled, if `manner` is `cancel`.
     """
 
     do: str
@@ -43,19 +44,19 @@ class Step:
 
     def __str__(self) -> str:
         more = "".join(f" {name}={value!r}" for name, value in self.arguments.items())
-        how = {"wait": "", "go on": ", goes on", "cancel": f", cancels after {self.patience:g} s"}[self.manner]
+        how = {"wait": "", "go on": ", not awaited", "cancel": f", cancelled after {self.patience:g} s"}[self.manner]
         return f"after {self.wait:g} s {self.do}{more}{how}"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A machine with one client on it.
+    """A host with one client, and the steps of its user.
 
     Attributes:
-        host: its name.
-        account: actors with the same number share an API key.
+        host: name of the host.
+        account: number of the account; actors with the same number share an API key.
         advanced: fields of `AdvancedConfig`.
-        pause: seconds that each of its handlers takes; they are coroutines then.
+        pause: seconds that each handler takes; unless it is 0, the handlers are coroutines.
     """
 
     host: str
@@ -67,7 +68,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class ChaosStep:
-    """Something that happens to all: a name in `CHAOS` (`chaos.py`), so many seconds after the beginning."""
+    """A disturbance, named as in `CHAOS` (`chaos.py`), that begins `at` seconds after the start."""
 
     at: float
     what: str
@@ -80,12 +81,12 @@ class ChaosStep:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario.
+    """A complete scenario.
 
     Attributes:
-        seed: of all else that is random in it.
-        settings: of the mock.
-        faults: as `mock.faults.add` takes them, there from the beginning.
+        seed: seed of everything in the run that is random.
+        settings: settings of the mock.
+        faults: faults with the arguments of `mock.faults.add`, added at the start.
     """
 
     seed: int
@@ -97,11 +98,11 @@ class Scenario:
 
     @property
     def size(self) -> int:
-        """How much there is in it: steps, faults and chaos."""
+        """Number of parts: steps, faults and disturbances."""
         return sum(len(actor.steps) for actor in self.actors) + len(self.faults) + len(self.chaos)
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON, for json.dumps
-        """Give it as a JSON object."""
+        """Return the scenario as a JSON object."""
         return {
             "format": FORMAT,
             "seed": self.seed,
@@ -131,15 +132,17 @@ class Scenario:
         }
 
     @classmethod
-    def from_json(cls, data: Any) -> Self:  # Any: JSON, as json.loads has it
-        """Read what `to_json` gave.
+    def from_json(cls, data: Any) -> Self:  # Any: JSON from json.loads
+        """Create a scenario from a JSON object of `to_json`.
 
         Raises:
-            ScenarioError: it is something else.
+            ScenarioError: the JSON has another structure or format.
         """
         try:
             if data["format"] != FORMAT:
-                raise ScenarioError(f"expected a scenario of format {FORMAT}, got {data['format']!r}: make it anew")
+                raise ScenarioError(
+                    f"expected a scenario of format {FORMAT}, got {data['format']!r}: create the file again"
+                )
             return cls(
                 seed=data["seed"],
                 fidelity=data["depth"],
@@ -161,7 +164,7 @@ class Scenario:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ScenarioError(
-                f"expected a scenario as `--output` writes it: {type(error).__name__}: {error}"
+                f"expected a scenario as written by `--output`: {type(error).__name__}: {error}"
             ) from error
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Reading a scenario from a file. All of it can be played: a broken rule is then the code's, not the file's."""
+"""Scenario files: read and validated, so that a violated rule is a defect of the code and not of the file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from odyssey_mock.sim.trace import WORLD
 from odyssey_mock.sim.world import SERVER
 
 type Check = tuple[str, bool, str, object]
-"""Where it is in the file, whether it may be so, what was expected, and what came."""
+"""A value's place in the file, whether the value is valid, what was expected, and the value."""
 
 
 def read(path: Path) -> Scenario:
@@ -27,19 +27,19 @@ def read(path: Path) -> Scenario:
 
     Raises:
         OSError: the file cannot be read.
-        ScenarioError: there is no scenario in it, or one that cannot be played.
+        ScenarioError: the file contains no valid scenario.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ScenarioError(f"expected JSON, as `--output` writes it: {error}") from error
+        raise ScenarioError(f"expected JSON as written by `--output`: {error}") from error
     scenario = Scenario.from_json(data)
     for where, may_be, expected, got in _checks(scenario):
         if not may_be:
             raise ScenarioError(f"{where}: expected {expected}, got {got!r}")
     _taken("settings", lambda: Settings().replace(**_any(scenario.settings)))
     for fault in scenario.faults:
-        _taken("faults", lambda fault=fault: Fault.of(fault))  # type: ignore[misc]  # an argument to bind it
+        _taken("faults", lambda fault=fault: Fault.of(fault))  # type: ignore[misc]  # the default binds the loop variable
     for actor in scenario.actors:
         _taken(f"advanced of {actor.host}", lambda actor=actor: AdvancedConfig(**_any(actor.advanced)))  # type: ignore[misc]
     return scenario
@@ -93,12 +93,12 @@ def _object(where: str, got: object) -> Check:
 
 
 def _taken(where: str, take: Callable[[], object]) -> None:
-    """Let those judge it who will get it."""
+    """Call `take`, and raise its validation error as a `ScenarioError`."""
     try:
         take()
     except (SettingsError, UnknownSettingError, FaultError, OdysseyConfigError, TypeError) as error:
         raise ScenarioError(f"{where}: {error}") from error
 
 
-def _any(fields: Any) -> Any:  # Any: JSON, which the one that gets it judges
+def _any(fields: Any) -> Any:  # Any: JSON, validated by the function that receives it
     return fields

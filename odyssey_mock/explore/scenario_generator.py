@@ -1,4 +1,4 @@
-"""Drawing a scenario from a seed. Each part has a stream of randomness of its own: one fault more changes no step."""
+"""Scenarios drawn from seeds. Each part has its own random stream, so that another fault changes no step."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from odyssey_mock.sim.world import SERVER
 type Draw = Callable[[random.Random], Mapping[str, JSON]]
 
 PLACES = ("a harbour", "a forest", "a city at night", "the desert", "an old library")
-INTERACTIONS = ("it begins to snow", "the sun rises", "a ship comes in", "somebody waves", "the lights go out")
+INTERACTIONS = ("it begins to snow", "the sun rises", "a ship comes in", "a sailor waves", "the lights go out")
 
 _SESSION = ("connect", "start", "interact", "interact", "end", "disconnect")
-"""What somebody does who means to see something; the rest comes in between."""
+"""The steps of a typical session; further steps are inserted between them."""
 
 
 def _start(randomness: random.Random) -> Mapping[str, JSON]:
@@ -80,7 +80,7 @@ STEPS: Mapping[str, tuple[int, Draw]] = MappingProxyType(
         "leave": (1, _nothing),
     }
 )
-"""What actors do: how often, of all that is drawn at random, and with which arguments."""
+"""All steps: the weight in random choices, and the function that draws the arguments."""
 
 AFTER: Mapping[str, str] = MappingProxyType(
     {
@@ -96,7 +96,7 @@ AFTER: Mapping[str, str] = MappingProxyType(
         "look": "connect",
     }
 )
-"""What somebody does only after something else, most of the time."""
+"""Steps that usually follow another step, and that other step."""
 
 MANNERS: Mapping[Manner, int] = MappingProxyType({"wait": 14, "go on": 4, "cancel": 2})
 
@@ -120,7 +120,7 @@ _VALUES: Mapping[str, Callable[[random.Random], JSON]] = MappingProxyType(
         "message": lambda randomness: randomness.choice(["", "a fault of the explorer"]),
     }
 )
-"""What parameters of faults are drawn from, by name."""
+"""Functions that draw values for the parameters of faults, by name of the parameter."""
 
 
 def draw(seed: int, fidelity: Fidelity = "light") -> Scenario:
@@ -144,7 +144,7 @@ def draw(seed: int, fidelity: Fidelity = "light") -> Scenario:
 
 
 def _settings(randomness: random.Random) -> Mapping[str, JSON]:
-    """A server that is sometimes small, and sometimes has limits that are soon reached."""
+    """Draw settings of the mock; some limit its capacity or its times."""
     settings: dict[str, JSON] = {"fps": randomness.choice([4, 10])}
     rare: Sequence[tuple[str, JSON]] = (
         ("streamers", 1),
@@ -191,12 +191,12 @@ def _actor(randomness: random.Random, number: int, of: int, length: int) -> Acto
 
 
 def _session(randomness: random.Random) -> Sequence[Step]:
-    # Some leave it running, to the end of their scenarios.
+    # Some actors never end their stream, or never disconnect.
     return [_step(randomness, name) for name in _SESSION[: randomness.choice([4, 5, 6, 6])]]
 
 
 def _insert(randomness: random.Random, steps: list[Step], name: str) -> int:
-    """Put a step somewhere among `steps`, as a rule after what it needs; return its place."""
+    """Insert a step into `steps`, usually after the step that it needs, and return its index."""
     needed, earliest = AFTER.get(name), 0
     if needed is not None and randomness.random() < 0.9:
         places = [place for place, step in enumerate(steps) if step.do == needed]
@@ -207,7 +207,7 @@ def _insert(randomness: random.Random, steps: list[Step], name: str) -> int:
 
 
 def _hurry(randomness: random.Random, steps: list[Step]) -> None:
-    """Let somebody interact again and again, without waiting for the answers."""
+    """Replace one `interact` by three in quick succession, which do not wait for replies."""
     places = [place for place, step in enumerate(steps) if step.do == "interact"]
     if places:
         place = randomness.choice(places)
@@ -216,7 +216,7 @@ def _hurry(randomness: random.Random, steps: list[Step]) -> None:
 
 
 def _moments(cast: Sequence[Actor]) -> Sequence[float]:
-    """When steps are begun, at the earliest."""
+    """Return the earliest start of each step."""
     return [at for actor in cast for at in itertools.accumulate(step.wait for step in actor.steps)] or [0.0]
 
 
@@ -234,7 +234,7 @@ def _step(randomness: random.Random, name: str) -> Step:
 
 
 _OFTEN: Mapping[str, int] = MappingProxyType({"stream": 5, "twice": 3, "late": 2})
-"""How much oftener some points and actions are drawn than others, of which there are many that do nearly the same."""
+"""Weights of fault points and actions; others, many of which are similar, have weight 1."""
 
 
 def _faults(randomness: random.Random) -> Sequence[Mapping[str, JSON]]:
@@ -273,7 +273,7 @@ def _chaos(randomness: random.Random, hosts: Sequence[str], moments: Sequence[fl
             )
         )
     for _ in range(randomness.choice([0, 1, 1, 2, 3, 4])):
-        # Rather while something is going on.
+        # Prefer times at which a step starts.
         at = round(
             randomness.choice([*moments, 10.0 * randomness.random()])
             + randomness.choice([0.1, 0.5, 3.0]) * randomness.random(),
@@ -284,7 +284,7 @@ def _chaos(randomness: random.Random, hosts: Sequence[str], moments: Sequence[fl
     return sorted(drawn, key=lambda each: each.at)
 
 
-def _away(randomness: random.Random, hosts: Sequence[str]) -> Mapping[str, JSON]:  # noqa: ARG001 - as all are called
+def _away(randomness: random.Random, hosts: Sequence[str]) -> Mapping[str, JSON]:  # noqa: ARG001 - same signature as the others
     return {"seconds": round(randomness.choice([0.2, 2.0, 20.0]) * randomness.random(), 3)}
 
 
@@ -320,4 +320,4 @@ _CHAOS: Mapping[str, tuple[int, Callable[[random.Random, Sequence[str]], Mapping
         "lose worker": (1, lambda _, __: {}),
     }
 )
-"""What happens to all: how often, of all that is drawn, and how; `chaos.py` has what it means."""
+"""All disturbances: the weight in random choices, and the function that draws the arguments (see `chaos.py`)."""

@@ -1,4 +1,4 @@
-"""What must hold on the server, and between it and its clients: read from its journal as it grows."""
+"""Rules for the server and its exchange with clients, checked on each journal entry."""
 
 from __future__ import annotations
 
@@ -24,66 +24,68 @@ JOB_STATES: Mapping[str, frozenset[str]] = MappingProxyType(
         "cancelled": frozenset(),
     }
 )
-"""Which state of a simulation may follow which (protocol.md section 8)."""
+"""The states that may follow each state of a simulation job (docs/protocol.md section 8)."""
 
 STORM = 40
-"""Requests of one account within a second that no sane client makes."""
+"""Maximum number of requests of one account within a second."""
 BURST = 25
-"""Connections that one host dials within a second, likewise."""
+"""Maximum number of connections that one host opens within a second."""
 
 CLIENTS = "clients"
-"""Who: one of those that share an account, and nobody knows which."""
+"""Name in the trace for an unknown one of several clients that share an account."""
 
 SLACK = 0.5
-"""Seconds of video that an account's hours may be off."""
+"""Tolerance of an account's hours, in seconds of video."""
 
 _HEARD: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"stream_started": ("stream_started", "stream_id"), "update_acknowledged": ("interact_acknowledged", "prompt")}
 )
-"""Messages that handlers are called with: what they are to them, and the field that tells which it is."""
+"""Messages that handlers are called with: `SentMessage.kind`, and the field that becomes `SentMessage.text`."""
 
 _REFUSING = frozenset({401, 403})
 _MAY_REFUSE = frozenset({"refuse", "close", "error"})
-"""What faults do that may tell a client that it may not."""
+"""Actions of faults that may make the client raise an `OdysseyAuthError`."""
 
 
 class ServerRules:
-    """Follows the journal of a world's mock."""
+    """Checks the rules on the journal of a world's mock, and writes the entries to the trace."""
 
     def __init__(
         self, world: World, trace: Trace, report_violation: ReportViolation, host_of: Callable[[Entry], str | None]
     ) -> None:
-        """`host_of(entry)`: the machine whose client it is about, where that is known."""
+        """`host_of(entry)`: the host of the client that the entry concerns; None if unknown."""
         self._host_of = host_of
         self._world = world
         self._trace = trace
         self._report_violation = report_violation
         self._said: defaultdict[str, list[SentMessage]] = defaultdict(list)
         self._lines: defaultdict[str, int] = defaultdict(int)
-        """How often the client of a session was lost."""
+        """How often each session has lost its client."""
         self._updates: dict[str, int] = {}
-        """How often each prompt was asked for by an `update`."""
+        """Number of `update` messages received with each prompt."""
         self._jobs: dict[str, str] = {}
         self._requests: defaultdict[str, deque[float]] = defaultdict(deque)
         self._may_refuse = False
-        """Whether a fault has said that somebody may not, so that a client may believe it."""
+        """Whether a fault may have made a client raise an `OdysseyAuthError`."""
         self._has_stalled = False
-        """Whether a fault or a prompt's mark has left a job where it is for ever."""
+        """Whether a fault or a prompt marker has stalled a job, which then never ends."""
         self._has_refused = False
-        """Whether a fault or a prompt's mark has put an error in an answer's place. Errors have no ids and no prompt
-        (protocol.md section 4): then nobody can tell which call they belong to."""
+        """Whether a fault or a prompt marker has replaced a reply by an error.
+
+        Errors have no id and no prompt (docs/protocol.md section 4), so the client cannot match them to a call.
+        """
         world.mock.journal.observe(self._take)
 
     def said(self, session_id: str) -> Sequence[SentMessage]:
-        """What the server has said to a session, in order."""
+        """Return the messages that the server has sent to a session, in order."""
         return self._said[session_id]
 
     def line(self, session_id: str) -> int:
-        """The number of the line that is said on now, as in `SentMessage`."""
+        """Return how often the session has lost its client; see `SentMessage.line`."""
         return self._lines[session_id]
 
     def check(self) -> None:
-        """What must hold at every moment."""
+        """Check the rules that must hold at every moment."""
         mock = self._world.mock
         settings = mock.settings
         held: defaultdict[str, int] = defaultdict(int)
@@ -102,52 +104,54 @@ class ServerRules:
         for host, number in self._world.wire.dialled_lately().items():
             if number > BURST:
                 self._report_violation(
-                    "tries_back_off", f"expected at most {BURST} connections a second of {host}, got {number}"
+                    "tries_back_off", f"expected at most {BURST} connections per second from {host}, got {number}"
                 )
 
     def final(self) -> None:
-        """What must hold once all clients have gone, and every limit has passed."""
+        """Check the rules that must hold after all clients have left and all time limits have passed."""
         mock = self._world.mock
         if mock.sessions:
             states = sorted(str(session.state) for session in mock.sessions.values())
             self._report_violation(
-                "slots_are_freed", f"expected no session once all have gone, got {len(states)}: {states}"
+                "slots_are_freed", f"expected no session after all clients left, got {len(states)}: {states}"
             )
         on = [each for each in mock.streams.values() if each.ended_at is None and each.session_id is not None]
         if on:
-            self._report_violation("streams_end", f"expected no stream on the air once all have gone, got {len(on)}")
+            self._report_violation("streams_end", f"expected no running stream after all clients left, got {len(on)}")
         unfinished = sorted(record.status for record in mock.jobs.values() if JOB_STATES[record.status])
         if unfinished and not self._has_stalled:
-            self._report_violation("jobs_end", f"expected every job to have ended, got {unfinished}")
+            self._report_violation("jobs_end", f"expected all jobs to have ended, got jobs that are {unfinished}")
         self._check_hours()
 
     def interaction_returned(self, host: str, prompt: str, applied: str) -> None:
-        """`interact(prompt)` has returned: it was asked for, and what was applied is that prompt."""
+        """Check that the server received and acknowledged the prompt, after `interact(prompt)` returned `applied`."""
         if not self._updates.get(prompt):
             self._report_violation(
-                "interactions_are_applied", f"interact({prompt!r}) of {host} returned, and the server never had it"
+                "interactions_are_applied", f"interact({prompt!r}) of {host} returned, but the server never received it"
             )
         elif not any(SentMessage("interact_acknowledged", applied) in said for said in self._said.values()):
             self._report_violation(
-                "interactions_are_applied", f"interact({prompt!r}) of {host} returned, and the server never said so"
+                "interactions_are_applied",
+                f"interact({prompt!r}) of {host} returned, but the server never acknowledged it",
             )
         elif not applied.startswith(prompt) and not self._has_refused:
             self._report_violation(
-                "answers_belong", f"expected interact({prompt!r}) to return that prompt, applied, got {applied!r}"
+                "answers_belong", f"expected interact({prompt!r}) to return its own prompt as applied, got {applied!r}"
             )
 
     def interaction_timed_out(self, host: str, prompt: str, *, was_acknowledged: bool) -> None:
-        """`interact(prompt)` was not answered in time: then `on_interact_acknowledged` was not called either."""
+        """Check that `on_interact_acknowledged` was not called for the prompt, after `interact(prompt)` timed out."""
         if was_acknowledged and not self._has_refused:
             self._report_violation(
-                "answers_belong", f"interact({prompt!r}) of {host} timed out, though its acknowledgement had come"
+                "answers_belong", f"interact({prompt!r}) of {host} timed out, although it was acknowledged"
             )
 
     def refused(self, host: str, name: str, error: OdysseyError) -> None:
-        """A call has failed: that somebody may not is only to be said where somebody may not."""
+        """Check the error of a failed call: only a fault may cause an `OdysseyAuthError`."""
         if isinstance(error, OdysseyAuthError) and not self._may_refuse:
             self._report_violation(
-                "no_false_refusal", f"{name} of {host} was refused, though its key is good: {error.code}: {error}"
+                "no_false_refusal",
+                f"{name} of {host} was rejected, although its API key is valid: {error.code}: {error}",
             )
 
     def _take(self, entry: Entry) -> None:
@@ -204,7 +208,7 @@ class ServerRules:
         if before != known or after not in JOB_STATES[before]:
             self._report_violation(
                 "jobs_follow_their_machine",
-                f"expected a job that is {known} to become one of {sorted(JOB_STATES[known])}, got {before} -> {after}",
+                f"expected a {known} job to become one of {sorted(JOB_STATES[known])}, got {before} -> {after}",
             )
         self._jobs[job] = after
 
@@ -215,11 +219,11 @@ class ServerRules:
             lately.popleft()
         if len(lately) == STORM + 1:
             self._report_violation(
-                "tries_back_off", f"expected at most {STORM} requests a second of one account, got more"
+                "tries_back_off", f"expected at most {STORM} requests per second of one account, got more"
             )
 
     def _check_hours(self) -> None:
-        """The hours of an account are those of its streams, where the clock has not jumped over them."""
+        """Check that the hours of each account match its streams, unless the server's clock has jumped."""
         mock = self._world.mock
         if self._world.wall_clock(SERVER).offset:
             return
@@ -237,6 +241,6 @@ class ServerRules:
             if not least[account] - SLACK <= counted <= most[account] + SLACK:
                 self._report_violation(
                     "hours_add_up",
-                    f"expected {least[account]:.1f} s of video of an account, or up to {most[account]:.1f} s, "
+                    f"expected {least[account]:.1f} s to {most[account]:.1f} s of video of an account, "
                     f"got {counted:.1f} s",
                 )

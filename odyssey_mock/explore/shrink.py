@@ -1,6 +1,6 @@
-"""Making a scenario that fails shorter, as long as it fails in the same way.
+"""Shrinking: removes parts of a failing scenario as long as the failure stays.
 
-It is delta debugging (Zeller and Hildebrandt 2002), with the parts of a scenario for the pieces.
+The algorithm is delta debugging (Zeller and Hildebrandt 2002).
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from odyssey_mock.explore.outcome import Outcome
 from odyssey_mock.explore.scenario import Actor, Scenario, Step
 
 ROUNDS = 400
-"""Lives that are played at most, to make one shorter."""
+"""Default limit of the scenarios that `shrink` runs."""
 
 
 class NothingToShrinkError(ValueError):
-    """The scenario does not fail, so there is nothing to keep."""
+    """The scenario does not fail, or not with the given signature."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shrunk:
-    """The shortest scenario found that fails in the same way, and how it went."""
+    """The smallest scenario found with the same failure, and its outcome."""
 
     scenario: Scenario
     outcome: Outcome
     played: int
-    """How many scenarios it took."""
+    """Number of scenarios that were run to find it."""
 
 
 def shrink(
@@ -38,24 +38,24 @@ def shrink(
     try_out: Callable[[Scenario], Outcome] = lambda scenario: play(scenario.seed, scenario=scenario),
     rounds: int = ROUNDS,
 ) -> Shrunk:
-    """Leave out of `workload` whatever it fails without.
+    """Remove and simplify parts of `scenario` as long as it fails with the same signature.
 
     Args:
-        scenario: one that fails.
-        signature: of the failure that is to stay; its first where not given.
-        report: is told of every step forward.
-        try_out: plays a scenario.
-        rounds: scenarios that are played at most.
+        scenario: a failing scenario.
+        signature: signature of the failure to keep; by default that of the first failure.
+        report: called with a message after every improvement.
+        try_out: runs a scenario.
+        rounds: maximum number of scenarios to run.
 
     Raises:
-        NothingToShrinkError: it does not fail, or not so.
+        NothingToShrinkError: the scenario does not fail, or not with `signature`.
     """
     outcome = try_out(scenario)
     wanted = signature or (outcome.failures[0].signature if outcome.failures else None)
     if wanted is None or not _fails(outcome, wanted):
         raise NothingToShrinkError(
-            f"expected a scenario that fails{'' if signature is None else f' by {signature}'}, got one that "
-            + (f"fails by {outcome.failures[0].signature}" if outcome.failures else "does not")
+            f"expected a scenario that fails{'' if signature is None else f' with {signature}'}, got one that "
+            + (f"fails with {outcome.failures[0].signature}" if outcome.failures else "does not fail")
         )
     best = Shrunk(scenario, outcome, 1)
     is_shorter = True
@@ -67,8 +67,8 @@ def shrink(
             outcome = try_out(shorter)
             best = replace(best, played=best.played + 1)
             if _fails(outcome, wanted):
-                how = "" if shorter.size < best.scenario.size else ", and plainer"
-                report(f"{shorter.size} parts are enough, of {scenario.size}{how}")
+                how = "" if shorter.size < best.scenario.size else ", simplified"
+                report(f"shrunk to {shorter.size} of {scenario.size} parts{how}")
                 best = replace(best, scenario=shorter, outcome=outcome)
                 is_shorter = True
                 break
@@ -80,7 +80,7 @@ def _fails(outcome: Outcome, signature: str) -> bool:
 
 
 def _shorter(scenario: Scenario) -> Iterator[Scenario]:
-    """What to try next: without whole actors, then ever smaller pieces of each list, then plainer steps."""
+    """Yield smaller scenarios: without an actor, without pieces of each list, then with simpler steps."""
     if len(scenario.actors) > 1:
         for number in range(len(scenario.actors)):
             yield _without_actor(scenario, number)
@@ -100,7 +100,7 @@ def _shorter(scenario: Scenario) -> Iterator[Scenario]:
 
 
 def _without_actor(scenario: Scenario, number: int) -> Scenario:
-    """Without one, and what befalls its machine alone."""
+    """Remove an actor, and the disturbances of its host."""
     host = scenario.actors[number].host
     chaos = tuple(each for each in scenario.chaos if each.arguments.get("host") != host)
     return replace(scenario, actors=_without(scenario.actors, number, 1), chaos=chaos)
@@ -135,7 +135,7 @@ def _plainer_steps(step: Step) -> Iterator[Step]:
 
 
 def _fewer[T](items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Leave out a piece: all, each half, each quarter, ... each single one."""
+    """Yield the items without a piece: without all, each half, each quarter, and so on to each single item."""
     piece = len(items)
     while piece >= 1:
         for start in range(0, len(items), piece):

@@ -1,7 +1,7 @@
-"""Where seeds are played: in this process, in processes of this machine (here), or on a Dask cluster (`cluster.py`).
+"""Seeds run in this process or in worker processes; `cluster.py` runs them on a Dask cluster.
 
-The processes are begun afresh ("spawn") and each hangs on a pipe of its own. An executor of the standard library would
-break as a whole when one of them dies, and could not say over which seeds it died.
+Worker processes are spawned, and each has its own pipe. A `ProcessPoolExecutor` would break as a whole when one of its
+processes dies, and would not tell which seeds that process was running.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ from typing import Protocol
 from odyssey_mock.explore.outcome import PROCESS_DIED, FailedSeed, Failure, SeedPlayer, SeedRecord
 
 BEGIN_LIMIT = 120.0
-"""Seconds that a process may take to begin: to load the code, on a machine that does much else."""
+"""Seconds to wait for a process to start and import the code, on a busy machine."""
 STOP_LIMIT, KILL_LIMIT = 3.0, 10.0
-"""Seconds that processes may take to be gone once they were told, and once they were killed."""
+"""Seconds to wait for processes to exit after they were terminated, and after they were killed."""
 
 
 class WorkersError(RuntimeError):
-    """There is nowhere to play seeds: the message says why, and what to do."""
+    """Seeds cannot be run; the message contains the reason and the remedy."""
 
 
 class SeedWorkers(Protocol):
-    """Where seeds are played."""
+    """A place that runs batches of seeds."""
 
     @property
     def width(self) -> int:
-        """How many batches are played at once."""
+        """Number of batches that are run at the same time."""
 
     def played(self, batches: Iterable[range]) -> Generator[tuple[SeedRecord, ...]]:
-        """Play them, and give what came of each as it comes.
+        """Run the batches and yield the records of each as soon as it has finished.
 
-        It takes a batch when there is room for it, so there may be any number of them. Closing what is returned, or an
-        error in it, ends at once all that is under way.
+        A batch is taken from `batches` when a worker is free, so `batches` may be endless. Closing the generator stops
+        all running batches at once, and so does an error.
 
         Raises:
-            WorkersError: there is nowhere to play them, any more.
+            WorkersError: the workers could not be started, or failed.
         """
 
 
 class ThisProcess:
-    """One seed after the other, in this process."""
+    """Runs one seed after the other in this process."""
 
     width = 1
 
@@ -63,7 +63,10 @@ class ThisProcess:
 
 
 class PendingBatches:
-    """Batches that are still to be played: those given, and again, seed by seed, those over which a process died."""
+    """Batches that are still to be run.
+
+    A batch whose process died is split, and each of its seeds is run again in a batch of its own.
+    """
 
     def __init__(self, batches: Iterable[range]) -> None:
         self._batches = iter(batches)
@@ -71,22 +74,22 @@ class PendingBatches:
         self._suspects: set[int] = set()
 
     def take(self) -> range | None:
-        """The next batch; None where there is none, for now."""
+        """Return the next batch; None if there is none at the moment."""
         return self._again.popleft() if self._again else next(self._batches, None)
 
     @property
     def suspects(self) -> bool:
-        """Whether the next batch is one over which a process died."""
+        """Whether the next batch is a seed whose process died before."""
         return bool(self._again)
 
     def suspected(self, batch: range) -> bool:
-        """Whether a process has died over it."""
+        """Return whether a process died while it ran this seed, perhaps with others."""
         return batch.start in self._suspects
 
     def died(self, batch: range, how: str) -> tuple[SeedRecord, ...]:
-        """Nothing came of the batch, as its process died: give what is known of its seeds now.
+        """Record that the process of a batch died, and return the records that are known now.
 
-        Only a seed that was alone, the second time, is one that kills its process.
+        A seed is only reported as failed if its process dies a second time, when it runs alone.
         """
         if self.suspected(batch):
             return (FailedSeed(batch.start, (Failure(PROCESS_DIED, f"expected the run to end, got a {how}", 0.0),)),)
@@ -96,7 +99,7 @@ class PendingBatches:
 
 
 class WorkerProcesses:
-    """Several processes of this machine, begun when they are needed and gone in the end."""
+    """Local processes, started on demand and stopped at the end."""
 
     def __init__(self, player: SeedPlayer, count: int) -> None:
         self._player = player
@@ -117,7 +120,7 @@ class WorkerProcesses:
                 heard = connection.wait([worker.pipe for worker in busy.values()], BEGIN_LIMIT)
                 if not heard and not all(worker.has_begun for worker in busy.values()):
                     raise WorkersError(
-                        f"a process to play in did not begin within {BEGIN_LIMIT:g} s: give fewer --workers"
+                        f"expected a worker process to start within {BEGIN_LIMIT:g} s, got none: use fewer --workers"
                     )
                 for pipe in heard:
                     worker = busy[pipe]
@@ -138,11 +141,11 @@ class WorkerProcesses:
 
 
 class _Worker:
-    """A process and its pipe.
+    """A worker process and its pipe.
 
     Attributes:
-        batch: what it was given last.
-        records: what came of it; None while it is at it.
+        batch: the last batch that the worker was given.
+        records: records of that batch; None while it is running.
     """
 
     def __init__(self, player: SeedPlayer) -> None:
@@ -151,7 +154,7 @@ class _Worker:
         self.has_begun = False
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        # A daemon: an end of this process that passes `finally` by takes it along.
+        # A daemon also ends with this process if no `finally` block runs.
         self._process = context.Process(target=_work, args=(theirs, player), daemon=True)
         try:
             with _interrupts_kept_to_ourselves():
@@ -164,75 +167,82 @@ class _Worker:
 
     def give(self, batch: range) -> None:
         self.batch, self.records = batch, None
-        with suppress(OSError):  # it is dead, which the next `hear` will find
+        with suppress(OSError):  # the process is dead; the next `hear` returns False
             self.pipe.send(batch)
 
     def hear(self) -> bool:
-        """Take what it says; False where it is dead.
+        """Receive one message of the process. Return False if the process is dead.
 
         Raises:
-            WorkersError: it died before it could begin.
+            WorkersError: the process died before it had started.
         """
         try:
             self.records = self.pipe.recv()
         except (EOFError, OSError):
             if not self.has_begun:
                 raise WorkersError(
-                    f"a process to play in came to nothing, a {self.end()}, before it could begin: see above for why"
+                    f"expected a worker process to start, got a {self.end()}; see its output above"
                 ) from None
             return False
         self.has_begun = True
         return True
 
     def stop(self) -> None:
-        """Have it leave off, now."""
+        """Terminate the process, without waiting for its exit."""
         self._process.terminate()
 
     def end(self, limit: float = STOP_LIMIT) -> str:
-        """Wait until it is gone, for `limit` seconds, then see to it; tell how it went."""
+        """Wait `limit` seconds for the process to exit, then kill it. Return a description of its exit."""
         self._process.join(limit)
         if self._process.exitcode is None:
             self._process.kill()
             self._process.join(KILL_LIMIT)
         self.pipe.close()
         code = self._process.exitcode
-        return f"process killed by {signal.Signals(-code).name}" if code and code < 0 else f"process's exit {code}"
+        return (
+            f"process killed by {signal.Signals(-code).name}"
+            if code and code < 0
+            else f"process that exited with {code}"
+        )
 
 
 def _work(pipe: Connection, player: SeedPlayer) -> None:
-    """Play what comes by the pipe until it is closed: what a process does."""
+    """Run the batches that arrive on the pipe until it is closed; this is the main function of a worker process."""
     signal.signal(signal.SIGTERM, _leave)
     try:
-        pipe.send(None)  # it has begun
+        pipe.send(None)  # the process has started
         while True:
             pipe.send(player.played(_while_heard(pipe.recv(), pipe)))
-    except (EOFError, ConnectionError):  # whoever gave the work is gone
+    except (EOFError, ConnectionError):  # the main process has closed the pipe or is gone
         return
     except SystemExit as error:
-        # At once, but for what a run has on the disk: tasks in the middle of it have nobody to complain to.
+        # The run has removed its files. Exit without the cleanup of its tasks, which would only print warnings.
         os._exit(int(error.code or 0))
 
 
 def _while_heard(batch: range, pipe: Connection) -> Iterator[int]:
-    """The seeds of the batch, as long as there is somebody to tell: nothing else comes by the pipe meanwhile."""
+    """Yield the seeds of the batch until the main process closes the pipe, the only event possible during a batch."""
     for seed in batch:
         if pipe.poll():
             return
         yield seed
 
 
-def _leave(signum: int, frame: object) -> None:  # noqa: ARG001 - as signal handlers are called
-    warnings.simplefilter("ignore")  # of coroutines that nobody awaits any more
+def _leave(signum: int, frame: object) -> None:  # noqa: ARG001 - signature of signal handlers
+    warnings.simplefilter("ignore")  # coroutines that were never awaited
     sys.exit(128 + signum)
 
 
 @contextmanager
 def _interrupts_kept_to_ourselves() -> Iterator[None]:
-    """Let processes begun meanwhile be deaf to Ctrl-C, of which a terminal tells them all: it is for us to end them."""
+    """Let processes that are started in this block ignore Ctrl-C.
+
+    A terminal sends the interrupt to all processes; the main process stops its workers itself.
+    """
     if sys.platform == "win32":
         yield
         return
-    resource_tracker.ensure_running()  # which, when it begins, would lift the mask
+    resource_tracker.ensure_running()  # starting it later would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

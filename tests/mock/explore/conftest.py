@@ -1,4 +1,4 @@
-"""What tests of the command share."""
+"""Fixtures of the explorer's tests."""
 
 import pytest
 
@@ -8,6 +8,6 @@ from tests.support.explore.commanded import CODE, COMMIT
 
 @pytest.fixture
 def of_one_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the code be of one version, whose results go together: files may be edited while the suite runs."""
+    """Report a fixed code version, because files may be edited while the suite runs."""
     monkeypatch.setattr(code_version, "commit", lambda: COMMIT)
     monkeypatch.setattr(code_version, "fingerprint", lambda: CODE)

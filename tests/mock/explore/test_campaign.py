@@ -1,4 +1,4 @@
-"""Campaigns: seeds spread over processes or a cluster, each played once, whatever dies meanwhile."""
+"""Tests of campaigns: every seed is run once, also when worker processes die."""
 
 import contextlib
 import functools
@@ -60,20 +60,20 @@ def check_hundred(tally: Tally) -> None:
     assert tally.steps == 100 * STEPS
     assert tally.seconds == pytest.approx(100 * SECONDS)
     examples = [(known.failure.signature, known.seed, known.count) for known in tally.examples()]
-    # 38 breaks both rules.
+    # Seed 38 violates both rules.
     assert examples == [(CALL, 3, 14), (SLOT, 5, 9)]
 
 
-def test_in_this_process() -> None:
+def test_campaign_runs_in_this_process() -> None:
     check_hundred(ran(ThisProcess(JOB)))
 
 
-def test_in_processes_of_this_machine_of_which_none_is_left() -> None:
+def test_campaign_runs_in_processes_that_all_exit() -> None:
     check_hundred(ran(WorkerProcesses(JOB, 2)))
     assert multiprocessing.active_children() == []
 
 
-def test_the_example_of_a_failure_is_its_lowest_seed_in_whatever_order_they_come() -> None:
+def test_example_of_failure_is_its_lowest_seed() -> None:
     tally = Tally()
     for seed in (17, 3, 10):
         tally.add([FailedSeed(seed, play(seed).failures)])
@@ -81,7 +81,7 @@ def test_the_example_of_a_failure_is_its_lowest_seed_in_whatever_order_they_come
 
 
 class Watched:
-    """Batches, and how many were taken."""
+    """An iterable of batches that counts how many were taken."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -93,7 +93,7 @@ class Watched:
             yield range(first, first + 1)
 
 
-def test_batches_are_taken_as_there_is_room_for_them() -> None:
+def test_batch_is_taken_when_worker_is_free() -> None:
     given_ = Watched(100_000)
     under_way = WorkerProcesses(JOB, 2).played(given_)
     for count in range(1, 6):
@@ -103,7 +103,7 @@ def test_batches_are_taken_as_there_is_room_for_them() -> None:
     assert multiprocessing.active_children() == []
 
 
-def test_a_process_that_dies_costs_no_seed_but_the_one_that_kills_it(tmp_path: Path) -> None:
+def test_only_seed_that_kills_its_process_fails(tmp_path: Path) -> None:
     place = WorkerProcesses(SeedPlayer(functools.partial(kills, tmp_path), "light"), 2)
     records = [record for some in place.played(batches([range(30)], 8)) for record in some]
     assert played(records) == list(range(30))
@@ -119,22 +119,22 @@ def test_a_process_that_dies_costs_no_seed_but_the_one_that_kills_it(tmp_path: P
     assert multiprocessing.active_children() == []
 
 
-def test_leaving_off_ends_processes_in_the_middle_of_a_run() -> None:
+def test_closing_the_generator_ends_running_processes() -> None:
     under_way = WorkerProcesses(SeedPlayer(hangs, "light"), 2).played(batches([range(100)], 10))
     assert sorted(played(next(under_way)) + played(next(under_way))) == list(range(20))
     under_way.close()
     assert multiprocessing.active_children() == []
 
 
-def test_a_process_that_is_told_to_leave_off_does_so_by_itself() -> None:
+def test_terminated_worker_exits_without_being_killed() -> None:
     worker = workers._Worker(SeedPlayer(hangs, "light"))
     worker.give(range(20, 21))
-    assert worker.hear()  # it has begun
+    assert worker.hear()  # the process has started
     worker.stop()
-    assert worker.end(20.0) == f"process's exit {128 + signal.SIGTERM}", "it was not killed, and tidied up"
+    assert worker.end(20.0) == f"process that exited with {128 + signal.SIGTERM}", "expected a clean exit"
 
 
-def test_a_process_plays_no_other_seed_when_whoever_gave_them_is_gone() -> None:
+def test_worker_stops_when_its_pipe_is_closed() -> None:
     ours, theirs = multiprocessing.Pipe()
     seeds = workers._while_heard(range(5), theirs)
     assert [next(seeds), next(seeds)] == [0, 1]
@@ -142,7 +142,7 @@ def test_a_process_plays_no_other_seed_when_whoever_gave_them_is_gone() -> None:
     assert list(seeds) == []
 
 
-def test_processes_are_deaf_to_the_interrupt_that_a_terminal_tells_them_all() -> None:
+def test_worker_processes_ignore_interrupts() -> None:
     with interruptible():
         under_way = WorkerProcesses(JOB, 1).played(batches([range(10)], 1))
         next(under_way)
@@ -154,14 +154,16 @@ def test_processes_are_deaf_to_the_interrupt_that_a_terminal_tells_them_all() ->
     under_way.close()
 
 
-def test_a_process_that_cannot_begin_is_an_error_and_no_failure_of_its_seeds(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(WorkersError, match="a process's exit 1, before it could begin: see above for why"):
+def test_worker_that_cannot_start_raises_an_error(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(
+        WorkersError, match="expected a worker process to start, got a process that exited with 1; see its output"
+    ):
         ran(WorkerProcesses(SeedPlayer(unloadable, "light"), 1))
     assert "no such module over here" in capfd.readouterr().err
     assert multiprocessing.active_children() == []
 
 
-def test_an_error_of_the_explorer_itself_is_a_failure_of_its_seed() -> None:
+def test_error_in_run_is_failure_of_its_seed() -> None:
     tally = ran(ThisProcess(SeedPlayer(raises, "light")), range(6))
     assert [(known.seed, known.failure.rule, known.failure.message) for known in tally.examples()] == [
         (3, "every_call_settles", "expected interact() to settle, got nothing in 3.5 s"),
@@ -170,7 +172,7 @@ def test_an_error_of_the_explorer_itself_is_a_failure_of_its_seed() -> None:
     ]
 
 
-def test_runs_take_turns_where_threads_share_a_process() -> None:
+def test_threads_of_one_process_take_turns() -> None:
     at_once, most = [0], [0]
     meeting = threading.Barrier(2)
 
@@ -178,7 +180,7 @@ def test_runs_take_turns_where_threads_share_a_process() -> None:
         at_once[0] += 1
         most[0] = max(most[0], at_once[0])
         outcome = play(seed)
-        threading.Event().wait(0.001)  # the other thread goes on
+        threading.Event().wait(0.001)  # the other thread continues
         at_once[0] -= 1
         return outcome
 
@@ -195,7 +197,7 @@ def test_runs_take_turns_where_threads_share_a_process() -> None:
 
 
 class Recorder:
-    """A place that plays here and knows what it was asked for."""
+    """Runs batches in this process and records them."""
 
     def __init__(self, width: int = 1, stop_after: int | None = None) -> None:
         self.width = width
@@ -210,7 +212,7 @@ class Recorder:
             yield JOB.played(batch)
 
 
-def test_a_second_run_plays_what_the_first_one_did_not(tmp_path: Path) -> None:
+def test_second_run_skips_seeds_of_the_first(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     with results_in(path, HEADER) as results, pytest.raises(KeyboardInterrupt):
         Campaign(range(1000), "light", results).run(Recorder(stop_after=3), lambda _: None)
@@ -230,7 +232,7 @@ def test_a_second_run_plays_what_the_first_one_did_not(tmp_path: Path) -> None:
     assert again.tally.examples() == campaign.tally.examples()
 
 
-def test_the_file_stays_small_where_all_is_well(tmp_path: Path) -> None:
+def test_results_file_without_failures_is_small(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
 
     def fine(seed: int, **options: object) -> Outcome:
@@ -244,14 +246,14 @@ def test_the_file_stays_small_where_all_is_well(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("count", "width", "sizes"), [(8, 1, {2}), (100_000, 4, {10}), (1, 8, {1}), (30, 2, {4, 2}), (400, 2, {10})]
 )
-def test_batches_are_as_large_as_all_stay_busy(count: int, width: int, sizes: set[int]) -> None:
+def test_batch_size_keeps_all_workers_busy(count: int, width: int, sizes: set[int]) -> None:
     place = Recorder(width, stop_after=10)
     with contextlib.suppress(KeyboardInterrupt):
         Campaign(range(count), "light").run(place, lambda _: None)
     assert set(map(len, place.asked)) == sizes
 
 
-def test_what_is_shown_grows_with_every_batch() -> None:
+def test_tally_is_shown_after_every_batch() -> None:
     shown: list[int] = []
     campaign = Campaign(range(8), "light")
     campaign.run(ThisProcess(JOB), lambda tally: shown.append(tally.seeds))
@@ -263,7 +265,7 @@ def test_what_is_shown_grows_with_every_batch() -> None:
     known=st.lists(st.builds(lambda first, count: range(first, first + count), st.integers(0, 60), st.integers(1, 9))),
     size=st.integers(1, 7),
 )
-def test_every_seed_that_is_missing_is_in_one_batch(wanted: range, known: Sequence[range], size: int) -> None:
+def test_each_missing_seed_is_in_one_batch(wanted: range, known: Sequence[range], size: int) -> None:
     records = [HeldSeeds(seeds.start, seeds.stop - 1, 0, 0.0) for seeds in known]
     left = list(batches(missing(wanted, records), size))
     assert [seed for batch in left for seed in batch] == sorted(

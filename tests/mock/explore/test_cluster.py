@@ -1,4 +1,4 @@
-"""Campaigns on a Dask cluster, which is one of Dask's own on this machine."""
+"""Tests of campaigns on a Dask cluster, with Dask's `LocalCluster`."""
 
 import functools
 import subprocess
@@ -31,14 +31,14 @@ def scheduler(workers: int, *, processes: bool = False) -> Iterator[str]:
         n_workers=workers,
         threads_per_worker=2,
         processes=processes,
-        dashboard_address="127.0.0.1:0",  # None would be the same port for all
+        dashboard_address="127.0.0.1:0",  # None would use the same port for all clusters
         protocol="tcp",
         host="127.0.0.1",
     ) as local:
         yield local.scheduler_address
 
 
-def test_seeds_are_played_on_the_workers_of_a_cluster() -> None:
+def test_campaign_runs_on_dask_workers() -> None:
     campaign = Campaign(range(100), "light")
     with scheduler(2) as address, on_cluster(JOB, address) as place:
         assert place.width == 4
@@ -47,14 +47,14 @@ def test_seeds_are_played_on_the_workers_of_a_cluster() -> None:
     assert [(known.seed, known.count) for known in campaign.tally.examples()] == [(3, 14), (5, 9)]
 
 
-def test_real_scenarios_are_on_a_cluster_what_they_are_here() -> None:
+def test_scenarios_have_same_results_on_a_cluster() -> None:
     job, few = SeedPlayer(explorer.play, "light"), range(3)
     with scheduler(1) as address, on_cluster(job, address) as place:
         records = [record for some in place.played([few]) for record in some]
     assert records == list(job.played(few))
 
 
-def test_no_more_batches_are_sent_than_there_is_room_for() -> None:
+def test_number_of_batches_in_flight_is_limited() -> None:
     taken = 0
 
     def endless() -> Iterator[range]:
@@ -72,12 +72,12 @@ def test_no_more_batches_are_sent_than_there_is_room_for() -> None:
 
 
 def _of_one_version(play: PlaySeed) -> PlaySeed:
-    cluster.fingerprint = lambda: CODE  # type: ignore[assignment,attr-defined]  # in a process of the cluster, for its whole life
-    return _OfOneVersion(play)  # as it goes by the scheduler on its way
+    cluster.fingerprint = lambda: CODE  # type: ignore[assignment,attr-defined]  # in a process of the cluster, never restored
+    return _OfOneVersion(play)  # the scheduler pickles it once more
 
 
 class _OfOneVersion:
-    """Explorers that take the processes they are sent to for such of one version: files may be edited meanwhile."""
+    """A `play` that fixes the code version in each process that unpickles it, because files may be edited meanwhile."""
 
     def __init__(self, play: PlaySeed) -> None:
         self._play = play
@@ -91,9 +91,7 @@ class _OfOneVersion:
         return self._play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
 
 
-def test_a_worker_that_dies_costs_no_seed_but_the_one_that_kills_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_seed_that_kills_its_worker_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "fingerprint", lambda: CODE)
     job = SeedPlayer(_OfOneVersion(functools.partial(kills, tmp_path)), "light")
     with (
@@ -108,7 +106,7 @@ def test_a_worker_that_dies_costs_no_seed_but_the_one_that_kills_it(
     ] == [12]
 
 
-def test_a_batch_that_may_have_killed_a_worker_is_played_alone_or_its_neighbors_would_be_blamed() -> None:
+def test_batch_whose_worker_died_runs_alone() -> None:
     class Client:
         def nthreads(self) -> dict[str, int]:
             return {"a worker": 2}
@@ -126,43 +124,45 @@ def test_a_batch_that_may_have_killed_a_worker_is_played_alone_or_its_neighbors_
     assert place._room(pending, []) == 4
 
 
-def test_an_error_of_a_worker_ends_the_campaign_and_names_the_seeds() -> None:
+def test_error_of_a_worker_names_its_seeds() -> None:
     with scheduler(1) as address, on_cluster(SeedPlayer(unloadable, "light"), address) as place:
-        expected = r"the cluster could not play seeds 0 to 1: .*"
+        expected = r"the cluster could not run seeds 0 to 1: .*"
         with pytest.raises(WorkersError, match=expected):
             Campaign(range(10), "light").run(place, lambda _: None)
 
 
-def test_other_code_on_the_cluster_is_an_error() -> None:
-    with pytest.raises(WorkersError, match="other code of odyssey-testkit than this machine: install the same there"):
+def test_worker_with_other_code_is_rejected() -> None:
+    with pytest.raises(WorkersError, match="differs from this machine's: install the same version on both"):
         cluster._played(JOB, range(3), "another")
 
 
-def test_nobody_at_the_address_is_an_error_that_says_so() -> None:
-    expected = r"no Dask scheduler at tcp://127\.0\.0\.1:1 answers within 0\.2 s: "
+def test_unreachable_scheduler_is_reported() -> None:
+    expected = r"the Dask scheduler at tcp://127\.0\.0\.1:1 did not answer within 0\.2 s: "
     with pytest.raises(WorkersError, match=expected), on_cluster(JOB, "tcp://127.0.0.1:1", limit=0.2):
         pass
 
 
 @pytest.mark.parametrize("address", ["localhost", "tcp://localhost", "tcp://localhost:x", "nonsense://", ""])
-def test_what_is_no_address_is_an_error_at_once_that_shows_one(address: str) -> None:
-    expected = rf"no Dask scheduler at {address}: expected an address such as tcp://HOST:8786: "
+def test_invalid_address_is_rejected_without_connecting(address: str) -> None:
+    expected = rf"expected the address of a Dask scheduler, such as tcp://HOST:8786, got {address}: "
     with (
-        patch("distributed.Client", side_effect=AssertionError("nobody is to be asked")),
+        patch("distributed.Client", side_effect=AssertionError("expected no connection to the scheduler")),
         pytest.raises(WorkersError, match=expected),
         on_cluster(JOB, address),
     ):
         pass
 
 
-def test_a_scheduler_without_workers_is_an_error_that_says_what_to_do() -> None:
+def test_missing_workers_error_shows_the_command() -> None:
     with scheduler(0) as address:
-        expected = rf"the scheduler at {address} has no workers: begin some with `dask worker {address} --nthreads 1`"
+        expected = (
+            rf"the Dask scheduler at {address} has no workers: start some with `dask worker {address} --nthreads 1`"
+        )
         with pytest.raises(WorkersError, match=expected), on_cluster(JOB, address, limit=0.2):
             pass
 
 
-def test_without_the_extra_the_error_says_how_to_get_it() -> None:
+def test_missing_dask_extra_error_shows_the_command() -> None:
     code = (
         "import sys; sys.modules['distributed'] = None\n"
         "from odyssey_mock.explore.cluster import on_cluster\n"
@@ -170,5 +170,5 @@ def test_without_the_extra_the_error_says_how_to_get_it() -> None:
     )
     tried = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert tried.stderr.splitlines()[-1].endswith(
-        "WorkersError: a cluster needs the extra `dask`: pip install 'odyssey-testkit[mock,sim,dask]'"
+        "WorkersError: a Dask cluster requires the extra `dask`: pip install 'odyssey-testkit[mock,sim,dask]'"
     )

@@ -1,4 +1,4 @@
-"""Which code is played: the commit of its own work tree, or the version that is installed."""
+"""Tests of the code version: the commit of the work tree, or the installed version."""
 
 import importlib.metadata
 import os
@@ -19,12 +19,12 @@ SAY = "from odyssey_mock.explore.code_version import commit, fingerprint; print(
 
 @pytest.fixture
 def git(tmp_path: Path) -> Callable[..., str]:
-    """A work tree with a copy of the packages in it, which are not its own yet."""
+    """Run git in a new work tree that contains untracked copies of the packages."""
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
 
     def run(*arguments: str) -> str:
-        identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
+        identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
         ran = subprocess.run(
             ["git", "-C", str(tmp_path), *identity, *arguments], capture_output=True, text=True, check=True
         )
@@ -50,17 +50,15 @@ def said(directory: Path, **environment: str) -> tuple[str, str]:
     return commit, code
 
 
-def test_it_is_the_commit_of_the_packages_with_a_sign_where_they_were_changed(
-    tmp_path: Path, git: Callable[..., str]
-) -> None:
+def test_version_is_commit_and_marks_uncommitted_changes(tmp_path: Path, git: Callable[..., str]) -> None:
     version = importlib.metadata.version(DISTRIBUTION)
     before, code = said(tmp_path)
-    assert before == version, "in a work tree that knows nothing of them"
+    assert before == version, "expected the installed version while the work tree does not track the packages"
 
     git("add", "odyssey_client", "odyssey_mock")
     git("commit", "-m", "its own")
     head = git("rev-parse", "--short", "HEAD")
-    (tmp_path / "notes.txt").write_text("changed, which is no change of the packages")
+    (tmp_path / "notes.txt").write_text("changed, but not part of the packages")
     assert said(tmp_path, GIT_DIR="/nowhere") == (head, code)
 
     with (tmp_path / "odyssey_client" / "platform.py").open("a") as module:
@@ -70,7 +68,7 @@ def test_it_is_the_commit_of_the_packages_with_a_sign_where_they_were_changed(
     assert other != code
 
 
-def test_the_same_code_is_the_same_wherever_it_is(tmp_path: Path) -> None:
+def test_version_does_not_depend_on_the_directory(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, here / package)

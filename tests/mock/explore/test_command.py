@@ -1,4 +1,4 @@
-"""`odyssey-mock explore`: what it prints, what it leaves, and how it ends."""
+"""Tests of `odyssey-mock explore`: output, files and exit codes."""
 
 import json
 import os
@@ -16,7 +16,7 @@ LIMIT = 60.0
 pytestmark = pytest.mark.usefixtures("of_one_version")
 
 
-def test_seeds_that_hold_end_well_and_their_rate_is_printed() -> None:
+def test_seeds_without_failures_exit_with_zero() -> None:
     ran = explore("--seeds", "3", "--workers", "1")
     assert ran.exit_code == 0
     assert ran.stdout.startswith("3 light seeds: 0 failed, 0 distinct failures, 9 steps, 0.1 virtual hours, ")
@@ -24,7 +24,7 @@ def test_seeds_that_hold_end_well_and_their_rate_is_printed() -> None:
     assert " seeds/s (3 in " in ran.stdout
 
 
-def test_a_failure_says_all_that_is_needed_to_see_it_again() -> None:
+def test_failure_is_printed_with_trace_and_diagram() -> None:
     ran = explore("--full", "--seeds", "4", "--first", "14", "--workers", "1")
     assert ran.exit_code == 1
     shown, _, rates = ran.stdout.rstrip("\n").rpartition("\n")
@@ -34,13 +34,13 @@ def test_a_failure_says_all_that_is_needed_to_see_it_again() -> None:
         == f"""\
 FAILED seed 16, full, commit {COMMIT}
   slots_add_up, at 60.000000: expected 0 slots taken, got 16
-  again: odyssey-mock explore --full --seed 16 --trace
-the last 4 lines of 4 up to it:
+  reproduce: odyssey-mock explore --full --seed 16 --trace
+trace up to the failure (last 4 lines of 4):
       0.000000 client-0: connect()
       0.250000 client-0 -> odyssey: POST /sessions/request
       2.500000 world: cut, by the seed
      60.000000 odyssey: session closed {{"seed": 16}}
-drawn:
+diagram up to the failure:
    seconds  client-0                              odyssey
      0.000  | * connect()                         |
      0.250  |------ POST /sessions/request ------>|
@@ -50,12 +50,12 @@ drawn:
     60.000  |                                     | * session closed (seed=16)
 FAILED seed 17, full, commit {COMMIT}
   every_call_settles, at 2.500000: expected interact() to settle, got nothing in 17.5 s
-  again: odyssey-mock explore --full --seed 17 --trace
-the last 3 lines of 3 up to it:
+  reproduce: odyssey-mock explore --full --seed 17 --trace
+trace up to the failure (last 3 lines of 3):
       0.000000 client-0: connect()
       0.250000 client-0 -> odyssey: POST /sessions/request
       2.500000 world: cut, by the seed
-drawn:
+diagram up to the failure:
    seconds  client-0                              odyssey
      0.000  | * connect()                         |
      0.250  |------ POST /sessions/request ------>|
@@ -64,7 +64,7 @@ drawn:
     )
 
 
-def test_there_is_one_example_for_each_distinct_failure() -> None:
+def test_one_example_of_each_distinct_failure() -> None:
     ran = explore("--seeds", "100", "--workers", "2")
     assert [line for line in ran.stdout.splitlines() if line.startswith("FAILED")] == [
         f"FAILED seed 3, light, commit {COMMIT}, and 13 other seeds",
@@ -73,13 +73,13 @@ def test_there_is_one_example_for_each_distinct_failure() -> None:
     assert ran.stderr.splitlines()[-1].startswith("100 of 100 seeds, 22 failed, 2 distinct, ")
 
 
-def test_a_defect_of_the_explorer_is_not_played_again_to_be_shown() -> None:
+def test_error_in_a_run_is_not_repeated() -> None:
     ran = explore("--seeds", "1", "--first", "4", "--workers", "1", play=raises)
     assert ran.exit_code == 1
     assert "  run_raised, at 0.000000: LookupError: nothing known of 4\n" in ran.stdout
 
 
-def test_the_trace_of_a_seed_is_a_line_for_each_event_its_hash_and_how_it_went() -> None:
+def test_trace_ends_with_hash_and_verdict() -> None:
     ran = explore("--seed", "2", "--trace")
     assert ran.exit_code == 0
     assert (ran.stdout, ran.stderr) == (
@@ -89,33 +89,33 @@ def test_the_trace_of_a_seed_is_a_line_for_each_event_its_hash_and_how_it_went()
     2.500000 world: cut, by the seed
    60.000000 odyssey: session closed {{"seed": 2}}
 trace hash {2:064x}
-seed 2, light: every rule held; 3 steps, 60.500 virtual seconds
+seed 2, light: all rules held; 3 steps, 60.500 virtual seconds
 """,
         "",
     )
 
 
-def test_a_seed_that_fails_ends_with_one_and_its_diagram() -> None:
+def test_trace_of_failing_seed_includes_a_diagram() -> None:
     ran = explore("--seed", "3", "--trace")
     assert ran.exit_code == 1
-    assert "seed 3, light: 1 rule did not hold; 3 steps, 60.500 virtual seconds\nFAILED seed 3, light, " in ran.stdout
+    assert "seed 3, light: 1 rule violated; 3 steps, 60.500 virtual seconds\nFAILED seed 3, light, " in ran.stdout
     assert "|------ POST /sessions/request ------>|" in ran.stdout
-    assert "up to it" not in ran.stdout
+    assert "trace up to the failure" not in ran.stdout
 
 
-def test_the_diagram_of_a_seed_is_of_the_whole_run() -> None:
+def test_diagram_option_draws_the_whole_run() -> None:
     ran = explore("--seed", "3", "--diagram")
     assert ran.stdout.startswith("   seconds  client-0 ")
     assert "* session closed (seed=3)" in ran.stdout
     assert ran.stdout.count("   seconds  client-0 ") == 1
 
 
-def test_what_shrinking_finds_is_printed_and_kept_and_played_again(tmp_path: Path) -> None:
+def test_shrunk_scenario_is_printed_stored_and_run(tmp_path: Path) -> None:
     kept = tmp_path / "short scenario.json"
     ran = explore("--seed", "17", "--shrink", "--output", str(kept))
-    assert (ran.exit_code, ran.stderr) == (1, "1 step is enough, of 2\n")
+    assert (ran.exit_code, ran.stderr) == (1, "shrunk to 1 of 2 parts\n")
     assert ran.stdout.startswith("seed 17, light\nclient-0 (account 0):\n  after 0 s connect\nFAILED seed 17, light, ")
-    assert f"again: odyssey-mock explore --workload '{kept}' --trace\n" in ran.stdout
+    assert f"reproduce: odyssey-mock explore --workload '{kept}' --trace\n" in ran.stdout
     assert "== cut, by the scenario ==" in ran.stdout
     again = explore("--workload", str(kept), "--trace")
     assert again.exit_code == 1
@@ -123,24 +123,24 @@ def test_what_shrinking_finds_is_printed_and_kept_and_played_again(tmp_path: Pat
     assert explore("--workload", str(kept), "--shrink").exit_code == 1
 
 
-def test_there_is_nothing_to_shrink_where_all_holds() -> None:
+def test_passing_seed_is_not_shrunk() -> None:
     ran = explore("--seed", "2", "--shrink")
     assert (ran.exit_code, ran.stdout) == (
         0,
-        "seed 2, light: every rule held; there is nothing to make shorter\n",
+        "seed 2, light: all rules held; there is nothing to shrink\n",
     )
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"format": 0}', "[]", "\x00"])
-def test_a_file_that_is_no_scenario_is_an_error_that_names_it(tmp_path: Path, content: str) -> None:
+def test_invalid_scenario_file_is_named_in_error(tmp_path: Path, content: str) -> None:
     path = tmp_path / "scenario.json"
     path.write_text(content)
     ran = explore("--workload", str(path))
     assert ran.exit_code == 2
-    assert f"{path} cannot be played: " in ran.stderr
+    assert f"cannot run {path}: " in ran.stderr
 
 
-NO_FOLDER = "No such file or directory; name another file"
+NO_FOLDER = "No such file or directory; use another file"
 GIVEN = {"seeds": ["9"], "first": ["9"], "seed": ["9"], "workers": ["2"], "scheduler": ["tcp://localhost:1"]}
 MANY = ("seeds", "first", "workers", "scheduler", "results")
 TOGETHER_NEVER = [
@@ -153,7 +153,7 @@ TOGETHER_NEVER = [
 
 
 @pytest.mark.parametrize(("option", "other"), TOGETHER_NEVER)
-def test_options_that_do_not_go_together_are_refused(tmp_path: Path, option: str, other: str) -> None:
+def test_conflicting_options_are_rejected(tmp_path: Path, option: str, other: str) -> None:
     path = tmp_path / "file"
     path.touch()
 
@@ -178,53 +178,53 @@ def test_options_that_do_not_go_together_are_refused(tmp_path: Path, option: str
         ("restart", "--results"),
     ],
 )
-def test_options_that_need_another_are_refused_alone(option: str, needed: str, tmp_path: Path) -> None:
+def test_option_without_its_required_option_is_rejected(option: str, needed: str, tmp_path: Path) -> None:
     ran = explore(f"--{option}", *([str(tmp_path / "file")] if option == "output" else []))
     assert ran.exit_code == 2
     assert f"Error: --{option} requires {needed}." in ran.stderr
 
 
 @pytest.mark.parametrize("options", [["--seeds", "0"], ["--workers", "0"], ["--seed", "-1"], ["--workload", "nowhere"]])
-def test_values_that_cannot_be_are_refused(options: list[str]) -> None:
+def test_invalid_option_values_are_rejected(options: list[str]) -> None:
     assert explore(*options).exit_code == 2
 
 
-def test_results_are_gone_on_with_and_count(tmp_path: Path) -> None:
+def test_results_file_skips_known_seeds(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     assert explore("--seeds", "40", "--workers", "1", "--results", str(path)).exit_code == 1
     before = path.read_text()
     again = explore("--seeds", "41", "--workers", "1", "--results", str(path))
-    assert "\n41 light seeds (40 of them before): 9 failed, 2 distinct failures, " in again.stdout
+    assert "\n41 light seeds (40 from earlier runs): 9 failed, 2 distinct failures, " in again.stdout
     assert path.read_text().startswith(before)
     assert len(path.read_text().splitlines()) == len(before.splitlines()) + 1
 
     deeper = explore("--full", "--seeds", "2", "--workers", "1", "--results", str(path))
     assert deeper.exit_code == 2
-    assert "name another file, or begin this one anew by --restart" in deeper.stderr
+    assert "use another file, or discard the results with --restart" in deeper.stderr
     assert explore("--full", "--seeds", "2", "--workers", "1", "--results", str(path), "--restart").exit_code == 0
     assert json.loads(path.read_text().splitlines()[0])["depth"] == "full"
 
 
-def test_a_file_of_results_in_no_folder_is_an_error(tmp_path: Path) -> None:
+def test_results_file_in_missing_folder_is_rejected(tmp_path: Path) -> None:
     ran = explore("--seeds", "2", "--results", str(tmp_path / "nowhere" / "results.jsonl"))
     assert ran.exit_code == 2
-    assert ran.stderr == f"Error: {tmp_path / 'nowhere' / 'results.jsonl'} cannot be written: {NO_FOLDER}\n"
+    assert ran.stderr == f"Error: cannot write {tmp_path / 'nowhere' / 'results.jsonl'}: {NO_FOLDER}\n"
 
 
-def test_where_a_scenario_cannot_be_written_none_is_looked_for(tmp_path: Path) -> None:
+def test_output_in_missing_folder_is_rejected_before_shrinking(tmp_path: Path) -> None:
     output = tmp_path / "nowhere" / "scenario.json"
     ran = explore("--seed", "3", "--shrink", "--output", str(output))
     assert (ran.exit_code, ran.stdout) == (2, "")
-    assert ran.stderr == f"Error: {output} cannot be written: there is no folder {output.parent}\n"
+    assert ran.stderr == f"Error: cannot write {output}: the folder {output.parent} does not exist\n"
 
 
-def test_no_scheduler_is_an_error(tmp_path: Path) -> None:
+def test_invalid_scheduler_address_is_rejected(tmp_path: Path) -> None:
     ran = explore("--seeds", "2", "--scheduler", "nonsense://")
     assert ran.exit_code == 2
-    assert "Error: no Dask scheduler at nonsense://: " in ran.stderr
+    assert "Error: expected the address of a Dask scheduler, such as tcp://HOST:8786, got nonsense://: " in ran.stderr
 
 
-def test_two_processes_print_the_same_of_a_seed_to_the_byte() -> None:
+def test_two_processes_print_same_bytes_for_seed() -> None:
     command = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "explore", "--seed", "3", "--trace"]
     both = [
         subprocess.Popen(
@@ -239,7 +239,7 @@ def test_two_processes_print_the_same_of_a_seed_to_the_byte() -> None:
     assert said[0][1] == b""
 
 
-def test_without_its_extra_it_says_how_to_get_it() -> None:
+def test_missing_sim_extra_error_shows_the_command() -> None:
     code = (
         "import sys; sys.modules['simloop'] = None; from odyssey_mock.cli import main; main(['explore', '--seed', '1'])"
     )
@@ -250,7 +250,7 @@ def test_without_its_extra_it_says_how_to_get_it() -> None:
     )
 
 
-def test_the_command_line_loads_nothing_of_it_before_it_is_used() -> None:
+def test_command_line_does_not_import_the_simulation() -> None:
     code = "import sys, odyssey_mock.cli; print([name for name in sys.modules if 'odyssey_mock.sim' in name])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=LIMIT)
     assert ran.stdout == "[]\n"

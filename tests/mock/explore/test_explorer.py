@@ -1,4 +1,4 @@
-"""Scenarios played from seeds: the same in every process, whole, and told."""
+"""Tests of running scenarios: reproducibility, traces, steps and disturbances."""
 
 import os
 import re
@@ -17,8 +17,7 @@ from odyssey_mock.sim.trace import WORLD
 from tests.support.explore.planted import RULES
 
 SAMPLE: dict[Fidelity, range] = {"light": range(604, 616), "full": range(592, 596)}
-"""Seeds that are played twice: few, with all that weather does in them, and in the light ones all acts. Others are
-played once, in bulk, by `make test`."""
+"""Seeds that are run twice: with all disturbances, and the light ones with all steps. `make test` runs others once."""
 
 HASHES = """
 import sys
@@ -41,37 +40,37 @@ def hashes(fidelity: Fidelity, hash_seed: str) -> str:
 
 
 @pytest.mark.parametrize("fidelity", ["light", "full"])
-def test_a_seed_passes_in_the_same_way_in_every_process(fidelity: Fidelity) -> None:
+def test_trace_of_seed_is_same_in_every_process(fidelity: Fidelity) -> None:
     with ThreadPoolExecutor() as at_once:
         first, second = at_once.map(hashes, (fidelity, fidelity), ("1", "2"))
     assert first == second
     assert len(first.splitlines()) == len(SAMPLE[fidelity])
     assert len({line.split()[1] for line in first.splitlines()}) == len(SAMPLE[fidelity]), (
-        "each seed is a scenario of its own"
+        "expected a different trace for each seed"
     )
 
 
-def test_every_rule_is_in_the_documentation() -> None:
+def test_documentation_lists_all_rules() -> None:
     page = (Path(__file__).parents[3] / "docs/explanation/simulation.md").read_text(encoding="utf-8")
-    _, _, table = page.partition("| rule | what it says |\n|---|---|\n")
+    _, _, table = page.partition("| rules | meaning |\n|---|---|\n")
     rows, _, _ = table.partition("\n\n")
     told = [rule for row in rows.splitlines() for rule in re.findall(r"`(\w+)`", row.split("|")[1])]
     assert sorted(told) == sorted(RULES)
 
 
-def test_what_was_played_before_changes_nothing() -> None:
+def test_earlier_run_does_not_change_the_outcome() -> None:
     alone = play(501, keeps_trace=True)
     play(502)
     assert play(501, keeps_trace=True) == alone
 
 
-def test_seeds_are_played_in_turn() -> None:
+def test_explore_runs_seeds_in_order() -> None:
     outcomes = list(islice(explore(seeds=range(3, 100)), 3))
     assert [(each.seed, each.fidelity, each.failures) for each in outcomes] == [(n, "light", ()) for n in (3, 4, 5)]
-    assert all(each.lines == () and each.trace_hash == "" for each in outcomes), "nobody asked for them"
+    assert all(each.lines == () and each.trace_hash == "" for each in outcomes), "expected no trace by default"
 
 
-def test_what_is_played_may_be_drawn_by_others() -> None:
+def test_explore_accepts_other_scenario_functions() -> None:
     def connecting(seed: int, fidelity: Fidelity) -> Scenario:
         return Scenario(seed, fidelity, {}, (Actor("client-1", seed, {}, (Step("connect"),) * seed),))
 
@@ -85,7 +84,7 @@ def scenario_of(*steps: Step, chaos: tuple[ChaosStep, ...] = ()) -> Scenario:
     )
 
 
-def test_a_scenario_is_told_from_its_first_step_to_the_end_when_all_is_well() -> None:
+def test_trace_contains_all_steps_of_scenario() -> None:
     outcome = play(
         1,
         scenario=scenario_of(
@@ -110,11 +109,11 @@ def test_a_scenario_is_told_from_its_first_step_to_the_end_when_all_is_well() ->
         assert f"{step}: done" in told, step
     assert told.index("on_connected") < told.index("start: done") < told.index("on_stream_ended")
     (well,) = [line for line in outcome.lines if line.who == WORLD]
-    assert well.what == "all is well again"
+    assert well.what == "all disturbances end"
     assert [line.at for line in outcome.lines] == sorted(line.at for line in outcome.lines)
 
 
-def test_messages_are_arrows_between_client_and_server() -> None:
+def test_messages_have_sender_and_receiver_in_trace() -> None:
     outcome = play(1, scenario=scenario_of(Step("connect"), Step("disconnect")), keeps_trace=True)
     arrows = {(line.who, line.what, line.to) for line in outcome.lines if line.to is not None}
     assert ("client-1", "POST /sessions/token", "odyssey") in arrows
@@ -122,17 +121,17 @@ def test_messages_are_arrows_between_client_and_server() -> None:
     assert ("client-1", "answer", "odyssey") in arrows
 
 
-def test_what_needs_something_that_there_is_not_is_passed_over() -> None:
+def test_step_without_its_object_is_skipped() -> None:
     outcome = play(1, scenario=scenario_of(Step("poll"), Step("leave"), Step("download")), keeps_trace=True)
     assert outcome.failures == ()
-    assert [line.what for line in outcome.lines if "passed over" in line.what] == [
-        "poll: passed over",
-        "leave: passed over",
-        "download: passed over",
+    assert [line.what for line in outcome.lines if "skipped" in line.what] == [
+        "poll: skipped",
+        "leave: skipped",
+        "download: skipped",
     ]
 
 
-def test_a_call_can_be_cancelled_and_one_can_go_on_while_others_are_made() -> None:
+def test_call_can_be_cancelled_or_run_concurrently() -> None:
     outcome = play(
         1,
         scenario=scenario_of(
@@ -164,7 +163,7 @@ def test_a_call_can_be_cancelled_and_one_can_go_on_while_others_are_made() -> No
     ],
     ids=str,
 )
-def test_a_stream_survives_the_weather(weather: ChaosStep, is_noticed: bool) -> None:
+def test_stream_survives_each_disturbance(weather: ChaosStep, is_noticed: bool) -> None:
     outcome = play(
         1,
         scenario=scenario_of(

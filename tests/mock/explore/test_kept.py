@@ -1,6 +1,6 @@
-"""Scenarios in which something was once found: they hold now, and each is played on every commit.
+"""Tests of the kept scenarios: each once revealed a defect, and must violate no rule now.
 
-A scenario is kept as what was shrunk from its seed, and not as the seed: what a seed is drawn to be may change.
+The shrunk scenario is kept and not its seed, because the scenario that is drawn from a seed may change.
 """
 
 import json
@@ -14,12 +14,12 @@ from odyssey_mock.explore.scenario import Scenario
 KEPT = sorted((Path(__file__).parents[3] / "fixtures" / "scenarios").glob("*.json"))
 
 
-def test_there_are_some() -> None:
+def test_kept_scenarios_are_found() -> None:
     assert len(KEPT) >= 3
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
-def test_what_was_once_found_is_found_no_more(path: Path) -> None:
+def test_kept_scenario_violates_no_rule(path: Path) -> None:
     scenario = Scenario.from_json(json.loads(path.read_text(encoding="utf-8")))
     outcome = play(scenario.seed, scenario=scenario)
     assert outcome.failures == ()

@@ -1,4 +1,4 @@
-"""The explorer can fail: it finds defects that are planted, soon, and finds them again from their seeds."""
+"""Tests that the explorer finds planted defects, and reproduces them from their seeds."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from odyssey_mock.explore.explorer import play
 from tests.support.explore.planted import DEFECTS, RULES, Defect
 
 SEEDS = 2000
-"""Within so many every one is to be found; all are found within a tenth of it."""
+"""Number of seeds that must suffice to find a defect; a tenth suffices today."""
 
 
-@pytest.mark.timeout(900)  # should seeds have become other lives, all of them may have to be lived
+@pytest.mark.timeout(900)  # if scenarios have changed, the search may need all seeds
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
-def test_a_planted_defect_is_found_and_replays_from_its_seed(defect: Defect) -> None:
+def test_planted_defect_is_found_and_reproduced(defect: Defect) -> None:
     with defect.planted():
-        seeds = chain(range(defect.shown_by, SEEDS), range(defect.shown_by))  # those before it show nothing, in minutes
+        seeds = chain(range(defect.shown_by, SEEDS), range(defect.shown_by))  # earlier seeds last, they take minutes
         found = next((outcome for outcome in map(play, seeds) if outcome.failures), None)
-        assert found is not None, f"{SEEDS} scenarios were played, and none has shown that {defect.suffers}"
+        assert found is not None, f"expected a failure in {SEEDS} scenarios, got none although {defect.suffers}"
         assert {failure.rule for failure in found.failures} <= RULES
-        assert found.failures[0].rule in defect.rules, f"seed {found.seed}, where {defect.suffers}: {found.failures}"
+        assert found.failures[0].rule in defect.rules, f"seed {found.seed}, in which {defect.suffers}: {found.failures}"
         replayed, once_more = (play(found.seed, keeps_trace=True) for _ in range(2))
 
     assert replayed.failures == once_more.failures == found.failures
@@ -29,8 +29,7 @@ def test_a_planted_defect_is_found_and_replays_from_its_seed(defect: Defect) -> 
     assert play(found.seed).failures == ()
 
 
-def test_a_planted_defect_is_gone_with_its_block() -> None:
-    """Each breaks one thing, and only while its block lasts: the scenarios before and after it are the same."""
+def test_planted_defect_ends_with_its_block() -> None:
     before = play(0, keeps_trace=True)
     for defect in DEFECTS:
         with defect.planted():
@@ -38,5 +37,5 @@ def test_a_planted_defect_is_gone_with_its_block() -> None:
     assert play(0, keeps_trace=True) == before
 
 
-def test_every_defect_is_told_apart() -> None:
+def test_planted_defects_have_distinct_descriptions() -> None:
     assert len({defect.name for defect in DEFECTS}) == len({defect.suffers for defect in DEFECTS}) == len(DEFECTS)

@@ -1,4 +1,4 @@
-"""How far a campaign is: a bar on a terminal, lines elsewhere."""
+"""Tests of the progress of a campaign: a bar on a terminal, lines elsewhere."""
 
 import re
 from io import StringIO
@@ -18,14 +18,14 @@ class Terminal(StringIO):
 
 
 def shown(stream: StringIO, seeds: int) -> str:
-    times = iter(range(1000))  # half a second later at each look
+    times = iter(range(1000))  # each reading is half a second later
     campaign = Campaign(range(seeds), "light")
     with progress(stream, campaign.total, Rate(0, lambda: next(times) / 2)) as show:
         campaign.run(ThisProcess(SeedPlayer(play, "light")), show)
     return stream.getvalue()
 
 
-def test_where_it_is_no_terminal_it_is_a_line_every_so_many_seeds() -> None:
+def test_progress_without_terminal_is_printed_as_lines() -> None:
     assert shown(StringIO(), 8).splitlines() == [
         "2 of 8 seeds, 0 failed, 0 distinct, 4.0 seeds/s",
         "4 of 8 seeds, 1 failed, 1 distinct, 4.0 seeds/s",
@@ -34,20 +34,20 @@ def test_where_it_is_no_terminal_it_is_a_line_every_so_many_seeds() -> None:
     ]
 
 
-def test_many_seeds_are_not_many_lines() -> None:
+def test_number_of_progress_lines_is_limited() -> None:
     lines = shown(StringIO(), 3001).splitlines()
     assert LINES <= len(lines) <= LINES + 1
     assert lines[-1].startswith("3001 of 3001 seeds, ")
 
 
-def test_nothing_is_said_where_there_is_nothing_to_play() -> None:
+def test_empty_tally_prints_no_progress() -> None:
     stream = StringIO()
     with progress(stream, 10, Rate(10)) as show:
         show(Tally())
     assert stream.getvalue() == ""
 
 
-def test_on_a_terminal_it_is_a_bar_with_the_counts_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_on_terminal_is_bar_with_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     drawn = shown(Terminal(), 100).split("\r")
     assert "100/100" in drawn[-1]
@@ -56,9 +56,7 @@ def test_on_a_terminal_it_is_a_bar_with_the_counts_of_now(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("columns", [30, 40, 60, 70, 80, 100, 132])
-def test_its_line_is_never_longer_than_the_terminal_or_it_could_not_be_drawn_over(
-    columns: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_progress_bar_fits_in_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     lines = re.split(r"[\r\n]|\x1b\[\?25[lh]", shown(Terminal(), 1000))
     assert max(map(len, lines)) < columns
@@ -67,7 +65,7 @@ def test_its_line_is_never_longer_than_the_terminal_or_it_could_not_be_drawn_ove
     assert any("distinct" in line for line in lines) == (columns >= 80)
 
 
-def test_the_rate_is_of_what_was_played_now() -> None:
+def test_rate_excludes_seeds_of_earlier_runs() -> None:
     times = iter([10.0, 12.0, 12.0])
     rate = Rate(100, lambda: next(times))
     tally = Tally()

@@ -1,4 +1,4 @@
-"""The file of results: what is written is found again, whatever ended the run that wrote it."""
+"""Tests of the results file, also after a killed run."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def held_in(path: Path, header: Header = HEADER) -> tuple[SeedRecord, ...]:
         return results.before
 
 
-def test_what_was_written_is_found_again(tmp_path: Path) -> None:
+def test_written_records_are_read_back(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     assert held_in(path) == ()
     written(path, RECORDS[:2])
@@ -36,7 +36,7 @@ def test_what_was_written_is_found_again(tmp_path: Path) -> None:
     assert held_in(path) == tuple(RECORDS)
 
 
-def test_it_is_lines_of_json_with_a_line_for_each_failing_seed(tmp_path: Path) -> None:
+def test_file_has_one_line_per_failed_seed(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     written(path)
     header, *lines = map(json.loads, path.read_text().splitlines())
@@ -55,14 +55,14 @@ def test_it_is_lines_of_json_with_a_line_for_each_failing_seed(tmp_path: Path) -
     ]
 
 
-def test_it_is_on_the_disk_before_the_file_is_closed(tmp_path: Path) -> None:
+def test_records_are_flushed_at_once(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     with results_in(path, HEADER) as results:
         results.add(RECORDS[:1])
         assert len(path.read_text().splitlines()) == 2
 
 
-def test_a_line_that_was_never_finished_is_cut_off(tmp_path: Path) -> None:
+def test_incomplete_last_line_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     written(path)
     whole = path.read_bytes()
@@ -76,7 +76,7 @@ def test_a_line_that_was_never_finished_is_cut_off(tmp_path: Path) -> None:
         assert held_in(path) == (*found, RECORDS[2])
 
 
-def test_a_header_that_was_never_finished_is_written_anew(tmp_path: Path) -> None:
+def test_incomplete_header_is_written_again(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     written(path, [])
     whole = path.read_bytes()
@@ -94,20 +94,20 @@ def test_a_header_that_was_never_finished_is_written_anew(tmp_path: Path) -> Non
         Header("light", "abc1234", "fedcba9876543210"),
     ],
 )
-def test_results_of_something_else_are_not_gone_on_with(tmp_path: Path, other: Header) -> None:
+def test_results_with_another_header_are_rejected(tmp_path: Path, other: Header) -> None:
     path = tmp_path / "results.jsonl"
     written(path)
     before = path.read_bytes()
     with pytest.raises(ResultsError) as raised, results_in(path, other):
         pass
     assert str(raised.value) == (
-        f"{path} has the results of {HEADER}, and these are {other}: "
-        "name another file, or begin this one anew by --restart"
+        f"expected {path} to have results of {other}, got {HEADER}: "
+        "use another file, or discard the results with --restart"
     )
     assert path.read_bytes() == before
 
 
-def test_restarting_forgets_them(tmp_path: Path) -> None:
+def test_restart_discards_earlier_results(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     written(path)
     other = Header("full", "def5678", "0")
@@ -122,16 +122,16 @@ def test_restarting_forgets_them(tmp_path: Path) -> None:
     ["# Notes", "# Notes\nmine", "{}\n", "[1]\n", "caf\u00e9\n"],
 )
 @pytest.mark.parametrize("restart", [False, True])
-def test_a_file_of_something_else_is_left_alone(tmp_path: Path, content: str, restart: bool) -> None:
+def test_file_of_another_format_is_not_changed(tmp_path: Path, content: str, restart: bool) -> None:
     path = tmp_path / "notes.md"
     path.write_text(content, encoding="utf-8")
-    expected = r"notes\.md is no file of results: .*; name another file"
+    expected = r"notes\.md is not a valid results file: .*; use another file"
     with pytest.raises(ResultsError, match=expected), results_in(path, HEADER, restart=restart):
         pass
     assert path.read_text(encoding="utf-8") == content
 
 
-def test_a_file_of_an_older_version_is_begun_anew_only_when_told_so(tmp_path: Path) -> None:
+def test_file_of_older_version_requires_restart(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     path.write_text('{"format": "odyssey-mock explore", "version": 0}\n')
     with pytest.raises(ResultsError, match=r"expected 'odyssey-mock explore' version 1, got .* version 0"):
@@ -142,19 +142,19 @@ def test_a_file_of_an_older_version_is_begun_anew_only_when_told_so(tmp_path: Pa
 
 
 @pytest.mark.parametrize("line", ["nonsense", "{}", '{"held": [1]}', '{"seed": 1}', "[]"])
-def test_a_broken_line_in_the_middle_is_an_error(tmp_path: Path, line: str) -> None:
+def test_file_with_an_invalid_line_is_rejected(tmp_path: Path, line: str) -> None:
     path = tmp_path / "results.jsonl"
     written(path, [])
     with path.open("a") as file:
         file.write(f"{line}\n")
-    with pytest.raises(ResultsError, match="is no file of results"):
+    with pytest.raises(ResultsError, match="is not a valid results file"):
         held_in(path)
 
 
-def test_two_runs_do_not_write_to_one_file(tmp_path: Path) -> None:
+def test_file_in_use_by_another_run_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     with results_in(path, HEADER) as results:
-        with pytest.raises(ResultsError, match="is written to by another run"), results_in(path, HEADER):
+        with pytest.raises(ResultsError, match="another run is using"), results_in(path, HEADER):
             pass
         results.add(RECORDS)
     assert held_in(path) == tuple(RECORDS)

@@ -1,4 +1,4 @@
-"""A scenario as data: written, read again, and shown."""
+"""Tests of scenarios as data: JSON and text form."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from odyssey_mock.explore.scenario_generator import draw
 
 
 @given(st.integers(0, 2**32), st.sampled_from(["light", "full"]))
-def test_what_was_written_is_read_again(seed: int, fidelity: Any) -> None:
+def test_scenario_survives_json_round_trip(seed: int, fidelity: Any) -> None:
     scenario = draw(seed, fidelity)
     text = json.dumps(scenario.to_json())
     again = Scenario.from_json(json.loads(text))
@@ -29,19 +29,19 @@ def test_what_was_written_is_read_again(seed: int, fidelity: Any) -> None:
         (lambda data: data.update(weather=3), "TypeError"),
     ],
 )
-def test_what_is_no_scenario_is_refused(spoil: Any, says: str) -> None:
+def test_invalid_scenario_object_is_rejected(spoil: Any, says: str) -> None:
     data = draw(0).to_json()
     spoil(data)
     with pytest.raises(ScenarioError, match=says):
         Scenario.from_json(data)
 
 
-def test_what_is_no_object_is_refused() -> None:
+def test_json_other_than_an_object_is_rejected() -> None:
     with pytest.raises(ScenarioError, match="expected a scenario"):
         Scenario.from_json([])
 
 
-def test_a_reader_sees_who_does_what_and_when() -> None:
+def test_text_form_lists_all_parts() -> None:
     scenario = Scenario(
         seed=7,
         fidelity="light",
@@ -61,6 +61,6 @@ def test_a_reader_sees_who_does_what_and_when() -> None:
         "  at 3 s cut host='client-1'",
         "client-1 (account 0):",
         "  after 0 s connect",
-        "  after 0.5 s interact prompt='snow', cancels after 0.1 s",
+        "  after 0.5 s interact prompt='snow', cancelled after 0.1 s",
     ]
     assert scenario.size == 4

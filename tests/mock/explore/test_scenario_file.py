@@ -1,4 +1,4 @@
-"""Lives from files: what cannot be played is refused, and taken for no rule that is broken, nor for one that holds."""
+"""Tests of reading scenario files: invalid ones are rejected before they are run."""
 
 import json
 from collections.abc import Callable
@@ -20,13 +20,13 @@ def written(path: Path, data: object) -> Path:
 
 
 @pytest.mark.parametrize("seed", range(0, 200, 7))
-def test_whatever_is_drawn_can_be_kept(tmp_path: Path, seed: int) -> None:
+def test_drawn_scenario_can_be_stored_and_read(tmp_path: Path, seed: int) -> None:
     scenario = draw(seed, "light")
     assert read(written(tmp_path / "scenario.json", scenario.to_json())) == scenario
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
-def test_those_that_are_kept_are_read(path: Path) -> None:
+def test_kept_scenario_can_be_read(path: Path) -> None:
     assert read(path).actors
 
 
@@ -68,10 +68,10 @@ def weather(**changes: object) -> Callable[[Any], None]:
         (weather(what="flood"), "weather 1: expected one of 'latency', .*, got 'flood'"),
         (weather(at=float("inf")), "weather 1, at: expected seconds, 0 or more, got inf"),
         (weather(arguments=[]), r"weather 1, arguments: expected an object, got \[\]"),
-        (weather(arguments={"host": "nobody"}), "weather 1, host: expected one of 'client-1', .*'odyssey', got 'nob"),
+        (weather(arguments={"host": "unknown"}), "weather 1, host: expected one of 'client-1', .*'odyssey', got 'unk"),
     ],
 )
-def test_what_cannot_be_played_is_refused(tmp_path: Path, spoil: Callable[[Any], None], says: str) -> None:
+def test_invalid_value_is_rejected_with_its_place(tmp_path: Path, spoil: Callable[[Any], None], says: str) -> None:
     data = draw(3, "light").to_json()
     spoil(data)
     with pytest.raises(ScenarioError, match=says):
@@ -79,8 +79,8 @@ def test_what_cannot_be_played_is_refused(tmp_path: Path, spoil: Callable[[Any],
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\xff\xfe"])
-def test_what_is_no_json_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_file_without_json_is_rejected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "scenario.json"
     path.write_bytes(content)
-    with pytest.raises(ScenarioError, match="expected JSON, as `--output` writes it: "):
+    with pytest.raises(ScenarioError, match="expected JSON as written by `--output`: "):
         read(path)

@@ -1,4 +1,4 @@
-"""Lives are drawn from a seed, and there is something of everything in them."""
+"""Tests of drawing scenarios from seeds: reproducible, valid, and covering all steps, faults and disturbances."""
 
 from collections import Counter
 from dataclasses import fields
@@ -21,20 +21,20 @@ MANY = [draw(seed) for seed in range(1500)]
 
 
 @given(st.integers(0, 2**64))
-def test_the_same_seed_is_the_same_life(seed: int) -> None:
+def test_same_seed_draws_same_scenario(seed: int) -> None:
     assert draw(seed) == draw(seed)
 
 
-def test_every_fault_setting_and_limit_that_is_drawn_can_be() -> None:
+def test_drawn_faults_settings_and_limits_are_valid() -> None:
     for scenario in MANY:
         for fault in scenario.faults:
             Fault.of(fault)
-        Settings().replace(**scenario.settings)  # type: ignore[arg-type]  # JSON, which it judges itself
+        Settings().replace(**scenario.settings)  # type: ignore[arg-type]  # JSON, validated by Settings
         for actor in scenario.actors:
-            AdvancedConfig(**actor.advanced)  # type: ignore[arg-type]  # JSON, which it judges itself
+            AdvancedConfig(**actor.advanced)  # type: ignore[arg-type]  # JSON, validated by AdvancedConfig
 
 
-def test_every_step_kind_of_weather_and_fault_point_comes_up() -> None:
+def test_all_steps_disturbances_and_faults_are_drawn() -> None:
     steps = Counter(step.do for scenario in MANY for actor in scenario.actors for step in actor.steps)
     assert steps.keys() == STEPS.keys() == ACTIONS.keys()
     assert {each.what for scenario in MANY for each in scenario.chaos} == CHAOS.keys()
@@ -46,12 +46,12 @@ def test_every_step_kind_of_weather_and_fault_point_comes_up() -> None:
     }
 
 
-def test_every_field_of_the_limits_that_is_drawn_is_one() -> None:
+def test_drawn_limits_are_fields_of_advanced_config() -> None:
     known = {each.name for each in fields(AdvancedConfig)}
     assert {name for scenario in MANY for actor in scenario.actors for name in actor.advanced} <= known
 
 
-def test_one_fault_more_changes_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_fault_changes_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
     before = draw(3)
     monkeypatch.setattr(drawing, "_faults", lambda chance: [{"at": "peer.ice", "do": "never"}, chance.random()][:1])
     after = draw(3)
@@ -59,5 +59,5 @@ def test_one_fault_more_changes_no_step(monkeypatch: pytest.MonkeyPatch) -> None
     assert (after.actors, after.chaos, after.settings) == (before.actors, before.chaos, before.settings)
 
 
-def test_the_streams_of_a_seed_are_its_own() -> None:
+def test_random_streams_differ_between_seeds() -> None:
     assert Randomness(1).stream("faults").random() != Randomness(2).stream("faults").random()

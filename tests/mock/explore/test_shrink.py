@@ -1,4 +1,4 @@
-"""A scenario that fails is made shorter, as long as it fails in the same way."""
+"""Tests of shrinking failing scenarios."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def names(scenario: Scenario) -> list[str]:
 
 
 def breaks_with_interact_in_a_cut(scenario: Scenario) -> Outcome:
-    """A defect that takes a connection, an interaction and a cut; and another, which anything brings about."""
+    """Fail with `the_one` if there are a connection, an interaction and a cut; always fail with `another`."""
     is_met = {"connect", "interact"} <= set(names(scenario)) and any(each.what == "cut" for each in scenario.chaos)
     return outcome_of(scenario, *(["another", "the_one"] if is_met else ["another"]))
 
@@ -44,7 +44,7 @@ LONG = Scenario(
 )
 
 
-def test_what_is_not_needed_is_left_out() -> None:
+def test_parts_without_effect_are_removed() -> None:
     told: list[str] = []
     shrunk = shrink(
         LONG, signature="the_one: expected #, got #", report=told.append, try_out=breaks_with_interact_in_a_cut
@@ -56,11 +56,13 @@ def test_what_is_not_needed_is_left_out() -> None:
     assert {(step.wait, step.manner) for step in actor.steps} == {(0.0, "wait")}
     assert not actor.advanced
     assert any(failure.rule == "the_one" for failure in shrunk.outcome.failures)
-    assert told[-1] == f"{shrunk.scenario.size} parts are enough, of {LONG.size}, and plainer"
-    assert len(told) == len(set(told)) or told.count(told[-1]) > 1, "what is said again is that it is plainer"
+    assert told[-1] == f"shrunk to {shrunk.scenario.size} of {LONG.size} parts, simplified"
+    assert len(told) == len(set(told)) or told.count(told[-1]) > 1, (
+        "expected only messages about simplified steps to repeat"
+    )
 
 
-def test_what_befalls_a_machine_goes_with_it() -> None:
+def test_disturbances_of_removed_hosts_are_removed() -> None:
     weather = tuple(ChaosStep(1.0, "reset", {"host": f"client-{number}"}) for number in range(3))
     shrunk = shrink(
         replace(LONG, chaos=(*weather, ChaosStep(2.0, "crash", {"seconds": 1.0}))),
@@ -71,21 +73,23 @@ def test_what_befalls_a_machine_goes_with_it() -> None:
     assert shrunk.scenario.chaos == (weather[2], ChaosStep(2.0, "crash", {"seconds": 1.0}))
 
 
-def test_without_a_name_it_is_the_first_failure_that_stays() -> None:
+def test_first_failure_is_kept_by_default() -> None:
     shrunk = shrink(LONG, try_out=breaks_with_interact_in_a_cut)
     assert (shrunk.scenario.size, shrunk.scenario.actors) == (0, (replace(LONG.actors[-1], steps=(), advanced={}),))
 
 
-def test_what_does_not_fail_cannot_be_shrunk() -> None:
-    with pytest.raises(NothingToShrinkError, match="got one that does not"):
+def test_passing_scenario_cannot_be_shrunk() -> None:
+    with pytest.raises(NothingToShrinkError, match="got one that does not fail"):
         shrink(LONG, try_out=outcome_of)
-    with pytest.raises(NothingToShrinkError, match=r"fails by a different: #, got one that fails by it: expected #"):
+    with pytest.raises(
+        NothingToShrinkError, match=r"fails with a different: #, got one that fails with it: expected #"
+    ):
         shrink(LONG, signature="a different: #", try_out=lambda scenario: outcome_of(scenario, "it"))
 
 
 @settings(max_examples=30)
 @given(st.integers(0, 10_000), st.data())
-def test_of_any_scenario_any_one_step_is_found(seed: int, data: st.DataObject) -> None:
+def test_any_scenario_is_shrunk_to_one_step(seed: int, data: st.DataObject) -> None:
     scenario = draw(seed)
     wanted = data.draw(st.sampled_from(sorted(set(names(scenario)))))
     shrunk = shrink(
@@ -95,7 +99,7 @@ def test_of_any_scenario_any_one_step_is_found(seed: int, data: st.DataObject) -
     assert shrunk.scenario.size == 1
 
 
-def test_it_stops_after_so_many_scenarios() -> None:
+def test_number_of_tried_scenarios_is_limited() -> None:
     played: list[Scenario] = []
 
     def try_out(scenario: Scenario) -> Outcome:

@@ -1,4 +1,4 @@
-"""`odyssey-mock explore` that does not come to its end: what it tells, what it keeps, and that nothing of it stays."""
+"""Tests of `odyssey-mock explore` when it is stopped early: output, results file and worker processes."""
 
 import errno
 import json
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("of_one_version")
 
 @contextmanager
 def running(*options: str) -> Iterator[subprocess.Popen[str]]:
-    """The command in a process group of its own, with runs that hang from seed 20 on; nothing of it stays."""
+    """Start the command in its own process group, with runs that hang from seed 20 on; kill the group at the end."""
     code = (
         "from odyssey_mock.cli.explore import explore\n"
         "from odyssey_mock.explore import code_version\n"
@@ -65,15 +65,15 @@ def until_twenty_are_played(process: subprocess.Popen[str]) -> str:
         read += line
         if line.startswith("20 of "):
             return read
-    raise AssertionError(f"it ended: {read}")
+    raise AssertionError(f"expected a line with 20 seeds before the end of the output, got: {read}")
 
 
-def test_an_interrupt_ends_it_at_once_and_keeps_what_was_played(tmp_path: Path) -> None:
+def test_interrupt_keeps_results_and_ends_all_processes(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     with running("--seeds", "80", "--workers", "2", "--results", str(path)) as process:
         until_twenty_are_played(process)
         children = psutil.Process(process.pid).children(recursive=True)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it, for all of them
+        os.killpg(process.pid, signal.SIGINT)  # to all processes, as a terminal does
         stdout, stderr = process.communicate(timeout=LIMIT)
         assert process.returncode == 130
         assert [line for line in stdout.splitlines() if line.startswith("FAILED")] == [
@@ -81,15 +81,15 @@ def test_an_interrupt_ends_it_at_once_and_keeps_what_was_played(tmp_path: Path) 
             f"FAILED seed 5, light, commit {COMMIT}, and 1 other seed",
         ]
         assert "\n20 light seeds: 5 failed, " in stdout
-        assert stderr == (f"interrupted: 60 seeds are left; the same command plays them, as {path} has the others\n")
+        assert stderr == (
+            f"interrupted: 60 seeds were not run; the other results are in {path}: repeat the command to continue\n"
+        )
         assert psutil.wait_procs(children, timeout=10)[1] == []
     assert len(children) >= 2
-    assert "20 light seeds (20 of them before)" in explore("--seeds", "20", "--results", str(path)).stdout
+    assert "20 light seeds (20 from earlier runs)" in explore("--seeds", "20", "--results", str(path)).stdout
 
 
-def test_what_was_found_is_told_though_the_rest_cannot_be_played(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failures_are_printed_if_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "results.jsonl"
     add = Results.add
 
@@ -105,13 +105,13 @@ def test_what_was_found_is_told_though_the_rest_cannot_be_played(
     assert f"FAILED seed 3, light, commit {COMMIT}, and 2 other seeds\n" in ran.stdout
     assert "\n20 light seeds: 5 failed, " in ran.stdout
     assert ran.stderr.endswith(
-        "Error: seeds cannot be played, or written down, any more: [Errno 28] No space left on device\n"
-        f"60 seeds are left; the same command plays them, as {path} has the others\n"
+        "Error: cannot run more seeds or store their results: [Errno 28] No space left on device\n"
+        f"60 seeds were not run; the other results are in {path}: repeat the command to continue\n"
     )
     assert len(json.loads(path.read_text().splitlines()[1])["held"]) == 2
 
 
-def test_a_run_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
+def test_killed_run_can_be_continued(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     with running("--seeds", "80", "--workers", "2", "--results", str(path)) as process:
         until_twenty_are_played(process)
@@ -120,12 +120,12 @@ def test_a_run_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write('{"held": [20, 29], "st')
     ran = explore("--seeds", "80", "--workers", "1", "--results", str(path))
-    assert "\n80 light seeds (20 of them before): " in ran.stdout
+    assert "\n80 light seeds (20 from earlier runs): " in ran.stdout
     assert ran.stdout.rstrip().endswith(" s)")
 
 
 @pytest.mark.parametrize("options", [["--seed", "3"], ["--seed", "3", "--shrink"], ["--seeds", "2", "--workers", "1"]])
-def test_an_interrupt_is_no_rule_that_did_not_hold(options: list[str]) -> None:
+def test_interrupted_command_exits_with_130(options: list[str]) -> None:
     def interrupted(*_: object, **__: object) -> NoReturn:
         raise KeyboardInterrupt
 

@@ -68,7 +68,7 @@ def shrink(scenario: Scenario, *, report: Callable[[str], None]) -> Shrunk:
     outcome = play(scenario.seed, scenario=scenario)
     if not outcome.failures:
         raise NothingToShrinkError("it holds")
-    report("1 step is enough, of 2")
+    report("shrunk to 1 of 2 parts")
     actor = scenario.actors[0]
     return Shrunk(replace(scenario, actors=(replace(actor, steps=actor.steps[:1]),)), outcome, played=2)
 

@@ -23,7 +23,7 @@ DRAWN_LINES = 120
 """Number of trace lines drawn before a failure; `--diagram` draws all lines."""
 
 NOT_AGAIN = (
-    "  a second run of the seed violated no rule: the run depends on more than its seed, which is a defect itself"
+    "  a second run of the seed violated no rule: the run depends on more than its seed, which is itself a defect"
 )
 
 HOUR = 3600.0

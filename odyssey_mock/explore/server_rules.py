@@ -1,4 +1,4 @@
-"""Rules for the server and its exchange with clients, checked on each journal entry."""
+"""Rules for the server and for its exchange with clients, checked with the server's journal."""
 
 from __future__ import annotations
 

@@ -221,7 +221,7 @@ def _work(pipe: Connection, player: SeedPlayer) -> None:
 
 
 def _while_heard(batch: range, pipe: Connection) -> Iterator[int]:
-    """Yield the seeds of the batch until the main process closes the pipe, the only event possible during a batch."""
+    """Yield the seeds of the batch, until the main process closes the pipe."""
     for seed in batch:
         if pipe.poll():
             return

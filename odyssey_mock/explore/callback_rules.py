@@ -50,7 +50,7 @@ LEGAL: Mapping[ConnectionStatus | None, frozenset[ConnectionStatus]] = MappingPr
         ConnectionStatus.FAILED: frozenset(),
     }
 )
-"""The statuses that may follow each status of one connection (docs/protocol.md sections 3 and 9)."""
+"""The statuses that may follow each status of one connection (protocol.md sections 3 and 9)."""
 
 
 class ReportViolation(Protocol):

@@ -24,7 +24,7 @@ JOB_STATES: Mapping[str, frozenset[str]] = MappingProxyType(
         "cancelled": frozenset(),
     }
 )
-"""The states that may follow each state of a simulation job (docs/protocol.md section 8)."""
+"""The states that may follow each state of a simulation job (protocol.md section 8)."""
 
 STORM = 40
 """Maximum number of requests of one account within a second."""
@@ -72,7 +72,7 @@ class ServerRules:
         self._has_refused = False
         """Whether a fault or a prompt marker has replaced a reply by an error.
 
-        Errors have no id and no prompt (docs/protocol.md section 4), so the client cannot match them to a call.
+        Errors have no id and no prompt (protocol.md section 4), so the client cannot match them to a call.
         """
         world.mock.journal.observe(self._take)
 

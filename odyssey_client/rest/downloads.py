@@ -88,7 +88,7 @@ class DownloadRequest:
         if url is None:
             raise DownloadError(
                 f"Stream {self.stream_id} has no {self.artifact}: it is still running, it failed, or none was made. "
-                "Wait until it has ended: list_stream_recordings() tells when it ended.",
+                "Wait until it has ended; list_stream_recordings() has its end time.",
                 code="no_such_artifact",
             )
         return url

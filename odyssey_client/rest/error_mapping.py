@@ -176,7 +176,7 @@ def _script(failure: Failure, _: Row) -> OdysseyError:
     items = failure.detail if isinstance(failure.detail, list) else []
     faults = [_script_fault(item) for item in items if isinstance(item, dict) and isinstance(item.get("msg"), str)]
     if not faults:
-        faults = [ScriptFault("the request", readable(failure.detail) or "the service refuses it (HTTP 422)", "")]
+        faults = [ScriptFault("the request", readable(failure.detail) or "the service rejected it (HTTP 422)", "")]
     return ScriptError(faults, status=failure.status, detail=failure.detail, request_id=failure.request_id)
 
 

@@ -11,10 +11,7 @@ from odyssey_client.cli.validate import validate
 from odyssey_client.cli.watch import watch
 
 
-@click.group(
-    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
-    epilog="Example: odyssey simulate cat.json --download out",
-)
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="odyssey-testkit")
 def main() -> None:
     """Run scripted simulations on Odyssey, download recordings and watch broadcasts.
@@ -27,6 +24,8 @@ def main() -> None:
     document; after an error, its field "error" has "code" and "message". Wrong usage is only reported as text.
 
     Exit codes: 0 success, 1 error, 2 wrong usage, 130 interrupted by Ctrl-C.
+
+    Example: odyssey simulate cat.json --download out
     """
 
 

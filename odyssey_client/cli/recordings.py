@@ -17,21 +17,25 @@ from odyssey_client.rest.downloads import Artifact
 _HEADER = ("STREAM", "SIZE", "STARTED", "ENDED", "DURATION")
 
 
-@click.group(epilog="Example: odyssey recordings list --limit 5")
+@click.group()
 def recordings() -> None:
     """List, show and download recordings.
 
     Live and simulated streams have recordings.
+
+    Example: odyssey recordings list --limit 5
     """
 
 
-@recordings.command("list", epilog="Example: odyssey recordings list --limit 5")
+@recordings.command("list")
 @paging_options
 @service_options
 def list_(limit: int | None, offset: int | None, everything: bool, api_url: str | None, as_json: bool) -> None:
     """List recordings, newest first.
 
     A stream that is still running has no end time.
+
+    Example: odyssey recordings list --limit 5
     """
     check_paging(limit=limit, offset=offset, everything=everything)
 
@@ -46,7 +50,7 @@ def list_(limit: int | None, offset: int | None, everything: bool, api_url: str 
     call_service(work, api_url=api_url, as_json=as_json)
 
 
-@recordings.command(epilog="Example: odyssey recordings show 3f2504e0-4f89-41d3-9a0c-0305e82c3301")
+@recordings.command()
 @click.argument("stream_id", metavar="STREAM")
 @service_options
 def show(stream_id: str, api_url: str | None, as_json: bool) -> None:
@@ -54,6 +58,8 @@ def show(stream_id: str, api_url: str | None, as_json: bool) -> None:
 
     STREAM is the id of the recorded stream. A URL is valid for about an hour and needs no authentication, so keep it
     secret.
+
+    Example: odyssey recordings show 3f2504e0-4f89-41d3-9a0c-0305e82c3301
     """
 
     async def work(service: Service) -> Answer:
@@ -66,7 +72,7 @@ def show(stream_id: str, api_url: str | None, as_json: bool) -> None:
     call_service(work, api_url=api_url, as_json=as_json)
 
 
-@recordings.command(epilog="Example: odyssey recordings download 3f2504e0-4f89-41d3-9a0c-0305e82c3301")
+@recordings.command()
 @click.argument("streams", metavar="STREAM...", nargs=-1, required=True)
 @click.option(
     "--to",
@@ -91,6 +97,8 @@ def download(
 
     STREAM is the id of a recorded stream. If the connection breaks, the download resumes. A download that fails or is
     interrupted leaves no partial file.
+
+    Example: odyssey recordings download 3f2504e0-4f89-41d3-9a0c-0305e82c3301
     """
     if len(streams) * len(artifacts) > 1 and not os.path.isdir(to):  # noqa: PTH112 - see target()
         raise click.UsageError(f"--to must be an existing directory for several files, got {to}.")

@@ -36,7 +36,7 @@ class _Order:
     poll_interval: float
 
 
-@click.command(epilog="Example: odyssey simulate cat.json --download out")
+@click.command()
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=FILES)
 @click.option("--batch", is_flag=True, help="Make one job of several files, with one stream per file.")
 @click.option("--url", metavar="URL", help="Let the service fetch the script from this URL; pass no FILE.")
@@ -73,6 +73,8 @@ def simulate(context: click.Context, /, api_url: str | None, as_json: bool, **op
 
     The command prints the id and the status of the job. With --wait or --download it waits until the job has ended. If
     the wait is interrupted or times out, the job continues. If some streams of the job fail, the others are downloaded.
+
+    Example: odyssey simulate cat.json --download out
     """
     order = _Order(**options)  # type: ignore[arg-type]  # click has converted the values
     _check(order, {name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT})

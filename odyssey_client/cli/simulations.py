@@ -19,12 +19,15 @@ _JOBS = ("JOB", "STATUS", "PRIORITY", "CREATED", "COMPLETED", "ERROR")
 _STREAMS = ("SCRIPT", "STREAM", "STATUS", "DURATION", "FRAMES", "ERROR")
 
 
-@click.group(epilog="Example: odyssey simulations list --active")
+@click.group()
 def simulations() -> None:
-    """List, show and cancel simulation jobs."""
+    """List, show and cancel simulation jobs.
+
+    Example: odyssey simulations list --active
+    """
 
 
-@simulations.command("list", epilog="Example: odyssey simulations list --active")
+@simulations.command("list")
 @click.option(
     "--status", type=click.Choice([each.value for each in SimulationJobStatus]), help="List only jobs with this status."
 )
@@ -40,7 +43,10 @@ def list_(
     api_url: str | None,
     as_json: bool,
 ) -> None:
-    """List simulation jobs, newest first."""
+    """List simulation jobs, newest first.
+
+    Example: odyssey simulations list --active
+    """
     check_paging(limit=limit, offset=offset, everything=everything)
     which = None if status is None else SimulationJobStatus(status)
 
@@ -54,13 +60,15 @@ def list_(
     call_service(work, api_url=api_url, as_json=as_json)
 
 
-@simulations.command(epilog="Example: odyssey simulations show 3f2504e0-4f89-41d3-9a0c-0305e82c3301")
+@simulations.command()
 @click.argument("job_id", metavar="JOB")
 @service_options
 def show(job_id: str, api_url: str | None, as_json: bool) -> None:
     """Show the status of a simulation job and its streams.
 
     JOB is the id of the job.
+
+    Example: odyssey simulations show 3f2504e0-4f89-41d3-9a0c-0305e82c3301
     """
 
     async def work(service: Service) -> Answer:
@@ -70,13 +78,15 @@ def show(job_id: str, api_url: str | None, as_json: bool) -> None:
     call_service(work, api_url=api_url, as_json=as_json)
 
 
-@simulations.command(epilog="Example: odyssey simulations cancel 3f2504e0-4f89-41d3-9a0c-0305e82c3301")
+@simulations.command()
 @click.argument("job_id", metavar="JOB")
 @service_options
 def cancel(job_id: str, api_url: str | None, as_json: bool) -> None:
     """Cancel a simulation job that has not ended.
 
     JOB is the id of the job.
+
+    Example: odyssey simulations cancel 3f2504e0-4f89-41d3-9a0c-0305e82c3301
     """
 
     async def work(service: Service) -> Answer:

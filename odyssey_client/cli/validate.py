@@ -17,7 +17,7 @@ FILES = click.Path(path_type=Path)
 """A path of a script. `Script.load` reports a missing file, like all other faults."""
 
 
-@click.command(epilog="Example: odyssey validate cat.json")
+@click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILES)
 @json_option
 def validate(files: tuple[Path, ...], as_json: bool) -> None:
@@ -25,6 +25,8 @@ def validate(files: tuple[Path, ...], as_json: bool) -> None:
 
     The service is not contacted. Every fault is listed with its path. A note warns about a valid part that may not work
     as expected, such as interactions in quick succession. The exit code is 1 if a script is invalid.
+
+    Example: odyssey validate cat.json
     """
     finish(lambda: told(read_scripts(files)), as_json=as_json)
 

@@ -58,7 +58,7 @@ class _Order:
     seconds: float | None
 
 
-@click.command(epilog="Example: odyssey watch http://localhost:8400/broadcast/ID --token TOKEN")
+@click.command()
 @click.argument("webrtc_url", metavar="WEBRTC_URL")
 @click.option(
     "--token",
@@ -86,6 +86,8 @@ def watch(
     The command shows the number of frames and the frame rate. If the frames have stamps of odyssey-mock, it also shows
     the age of the last frame by this machine's clock, and the number of missing frames. A recording that is interrupted
     is still playable.
+
+    Example: odyssey watch http://localhost:8400/broadcast/ID --token TOKEN
     """
     if not token:
         raise click.UsageError(

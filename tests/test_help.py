@@ -1,0 +1,44 @@
+"""`--help` of every command: a plain first sentence, and an example that the command accepts."""
+
+import inspect
+import re
+import shlex
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from odyssey_client.cli.app import main as odyssey
+from odyssey_mock.cli import main as odyssey_mock
+
+
+def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Find a command and all commands below it, each with its words on the command line."""
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            yield from commands(child, f"{path} {name}")
+
+
+COMMANDS = {**dict(commands(odyssey, "odyssey")), **dict(commands(odyssey_mock, "odyssey-mock"))}
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_help_begins_with_one_sentence(path: str) -> None:
+    first, *_ = inspect.cleandoc(COMMANDS[path].help or "").split("\n\n")
+
+    assert re.fullmatch(r"[A-Z][^.]+\.", first), first
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_help_shows_an_example_that_parses(path: str) -> None:
+    example = re.search(rf"^Example: ({path} .+)$", inspect.cleandoc(COMMANDS[path].help or ""), re.MULTILINE)
+    assert example, f"expected an example of {path}"
+
+    words = shlex.split(example[1])
+    depth = max(length for length in range(1, len(words)) if " ".join(words[:length]) in COMMANDS)
+    command = COMMANDS[" ".join(words[:depth])]
+    assert not isinstance(command, click.Group), "expected an example that runs a command"
+    given, rest, _ = command.make_parser(click.Context(command)).parse_args(words[depth:])
+    assert given
+    assert rest == []

@@ -129,7 +129,7 @@ def expect_in_order(journal: Journal, steps: Sequence[Step], *, since: int) -> l
         if not found:
             where = f" after {_place(journal, matched[-1])}" if matched else ""
             before = [entry for entry in wanted.found_in(journal, since) if entry not in matched]
-            hint = f"it occurs before that, {_place(journal, before[-1])}; " if before else ""
+            hint = f"an earlier match is {_place(journal, before[-1])}; " if before else ""
             raise ExpectationError(
                 f"step {number} of {len(steps)}: expected {wanted}{where}, got none; "
                 f"{hint}{wanted.nearest_in(journal, after)}"

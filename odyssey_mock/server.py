@@ -139,7 +139,7 @@ class MockOdyssey:
 
     @property
     def streams(self) -> Mapping[str, StreamRecord]:
-        """The running and ended streams by id. Of the ended streams, the latest `streams_limit` are kept."""
+        """The running and ended streams by id. Above `streams_limit`, the oldest ended streams are forgotten."""
         return self.backend.streams.records
 
     @property

@@ -506,9 +506,11 @@ class Settings(Limits):
 
     # Memory
     jobs_limit: int = setting(
-        1000, COUNT, "Maximum number of ended simulation jobs to keep; the oldest are dropped first."
+        1000, COUNT, "Maximum number of ended simulation jobs to keep; the oldest are forgotten first."
     )
-    streams_limit: int = setting(1000, COUNT, "Maximum number of ended streams to keep; the oldest are dropped first.")
+    streams_limit: int = setting(
+        1000, COUNT, "Maximum number of streams to keep; the oldest ended ones are forgotten first, running ones never."
+    )
     journal_limit: int = setting(
         10_000, COUNT, "Maximum number of journal entries and of telemetry events; the oldest are dropped first."
     )
@@ -537,9 +539,7 @@ class Settings(Limits):
             if name not in SETTINGS:
                 near = difflib.get_close_matches(name, SETTING_NAMES, n=1)
                 hint = f"did you mean {near[0]!r}? " if near else ""
-                raise UnknownSettingError(
-                    f"unknown setting {name!r}; {hint}The settings are {', '.join(SETTING_NAMES)}"
-                )
+                raise UnknownSettingError(f"unknown setting {name!r}; {hint}known: {', '.join(SETTING_NAMES)}")
         if plan is None:
             return dataclasses.replace(self, **changes)
         PLAN.check("plan", plan)

@@ -67,7 +67,7 @@ class SessionTokens:
         claims = _read(payload)
         late = self._clock.time() - claims.expires_at
         if late >= 0:
-            raise TokenError(f"the session token expired {late:.0f} s ago; get a new one from POST /sessions/token")
+            raise TokenError(f"the session token expired {late:.0f} s ago")
         return claims
 
 

@@ -83,7 +83,7 @@ def explore(
 
     A scenario consists of clients, faults and network conditions. The rules must hold in every scenario.
 
-    The exit code is 0 if all rules held, 1 if a rule was violated, 2 if seeds could not be run, and 130 after an
+    The exit code is 0 if all rules held, 1 if a rule was violated, 2 if not all seeds could be run, and 130 after an
     interrupt.
 
     Example: odyssey-mock explore --seeds 500

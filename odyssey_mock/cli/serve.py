@@ -182,7 +182,7 @@ def _kind_of(setting: Setting) -> click.ParamType[Any] | tuple[click.ParamType[A
     "--plan",
     type=click.Choice(list(PLANS)),
     default="free",
-    help="Plan that sets the account limits without an option here.",
+    help="Plan whose limits apply where no option sets one.",
 )
 @click.pass_context
 def serve(

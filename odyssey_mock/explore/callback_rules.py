@@ -164,7 +164,7 @@ class CallbackRules:
         if len(self._fatal) != int(failed):
             self._report_violation(
                 "fatal_once",
-                f"expected {int(failed)} fatal errors of a connection with last status {self._last}, got {self._fatal}",
+                f"expected fatal errors at last status {self._last}: {int(failed)}, got {self._fatal}",
             )
 
     def caught_up(self, session: str, line: int) -> None:

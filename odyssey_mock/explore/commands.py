@@ -204,8 +204,8 @@ def _stopped(error: BaseException, campaign: Campaign, path: Path | None) -> int
     Raises:
         CannotExploreError: the campaign was stopped by an error, not by an interrupt.
     """
-    kept = "" if path is None else f"; the other results are in {path}: repeat the command to continue"
-    left = f"{campaign.total - campaign.tally.seeds} seeds were not run{kept}"
+    kept = "" if path is None else f"; the results so far are in {path}: repeat the command to continue"
+    left = f"seeds not run: {campaign.total - campaign.tally.seeds}{kept}"
     if isinstance(error, KeyboardInterrupt):
         click.echo(f"interrupted: {left}", err=True)
         return INTERRUPTED

@@ -77,7 +77,7 @@ USAGE_ERRORS: Mapping[UsageCode, tuple[str, str]] = {
     ),
     "CONCURRENT_LIMIT_REACHED": (
         "Maximum concurrent sessions ({limit}) reached",
-        "Close another session and retry",
+        "Close another session, then try again",
     ),
     "STREAM_DURATION_EXCEEDED": (
         "Maximum stream duration ({max_duration_seconds:g} seconds) exceeded",
@@ -113,7 +113,7 @@ def _queue_full(full: QueueFullError, form: UsageErrorForm) -> ApiError:
     return usage_error(
         "RATE_LIMITED",
         form=form,
-        message=f"{full.queued} simulations are queued, the limit of an account is {full.limit}; "
+        message=f"Simulations queued by this account: {full.queued}, limit: {full.limit}; "
         "retry in {retry_after_seconds:g} seconds",
         retry_after_seconds=full.retry_after_seconds,
     )

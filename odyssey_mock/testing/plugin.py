@@ -162,7 +162,7 @@ def _require_simulation() -> None:
         import odyssey_mock.testing.simulated  # noqa: F401, PLC0415
     except ModuleNotFoundError as error:
         raise pytest.fail.Exception(
-            f"@pytest.mark.odyssey_sim requires {error.name}; install the extra `sim`: "
+            f"@pytest.mark.odyssey_sim requires {error.name}; install the extras `mock` and `sim`: "
             "pip install 'odyssey-testkit[mock,sim]'",
             pytrace=False,
         ) from None

@@ -119,7 +119,9 @@ class Plan:
         except UnknownSettingError as error:
             unknown = [name for name in self.settings if name not in SETTING_NAMES]
             near = [own for name in unknown for own in get_close_matches(name, _OWN, 1)]
-            raise PlanError(f"did you mean {near[0]!r}? {error}" if near else str(error)) from None
+            raise PlanError(
+                f"unknown setting {unknown[0]!r}; did you mean {near[0]!r}?" if near else str(error)
+            ) from None
         except (ChaosError, SettingsError, FaultError) as error:
             raise PlanError(str(error)) from None
 

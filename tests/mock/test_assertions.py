@@ -158,7 +158,7 @@ def test_message_shows_a_step_that_occurred_too_early(journal: Journal) -> None:
     backwards: list[Step] = ["session token", "POST /sessions/token"]
     assert message_of(lambda: expect_in_order(journal, backwards, since=0)) == (
         "step 2 of 2: expected POST /sessions/token after #3 session token at +601.25 s, got none; "
-        "it occurs before that, #2 POST /sessions/token at +1.25 s; "
+        "an earlier match is #2 POST /sessions/token at +1.25 s; "
         "the nearest entry is #4 session at +601.25 s: name: expected 'POST /sessions/token', got 'session'"
     )
 

@@ -178,7 +178,7 @@ class SignalingRoutes:
         try:
             claims = self.tokens.verify(token)
         except TokenError as error:
-            return f"the session token is invalid: {error}; get a new one from POST /sessions/token"
+            return f"{error}; get a new one from POST /sessions/token"
         if claims.session_id != websocket.path_params["session_id"]:
             return "the session token belongs to another session; get one for this session from POST /sessions/token"
         return None

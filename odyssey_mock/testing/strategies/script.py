@@ -91,7 +91,7 @@ def _entries(
             f"expected 0 <= min_interactions <= max_interactions, got {min_interactions} and {max_interactions}"
         )
     if not least <= most:
-        raise ValueError(f"max_seconds must be at least min_seconds and 0.001, got {max_seconds} and {min_seconds}")
+        raise ValueError(f"max_seconds must be at least 0.001 and min_seconds ({min_seconds}), got {max_seconds}")
     if min_gap_ms < 0 or (min_interactions - 1) * min_gap_ms > most:
         raise ValueError(
             f"expected {min_interactions} interactions that are {min_gap_ms} ms apart to fit into {max_seconds} s"

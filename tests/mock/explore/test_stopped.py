@@ -82,7 +82,7 @@ def test_interrupt_keeps_results_and_ends_all_processes(tmp_path: Path) -> None:
         ]
         assert "\n20 light seeds: 5 failed, " in stdout
         assert stderr == (
-            f"interrupted: 60 seeds were not run; the other results are in {path}: repeat the command to continue\n"
+            f"interrupted: seeds not run: 60; the results so far are in {path}: repeat the command to continue\n"
         )
         assert psutil.wait_procs(children, timeout=10)[1] == []
     assert len(children) >= 2
@@ -106,7 +106,7 @@ def test_failures_are_printed_if_disk_is_full(tmp_path: Path, monkeypatch: pytes
     assert "\n20 light seeds: 5 failed, " in ran.stdout
     assert ran.stderr.endswith(
         "Error: cannot run more seeds or store their results: [Errno 28] No space left on device\n"
-        f"60 seeds were not run; the other results are in {path}: repeat the command to continue\n"
+        f"seeds not run: 60; the results so far are in {path}: repeat the command to continue\n"
     )
     assert len(json.loads(path.read_text().splitlines()[1])["held"]) == 2
 

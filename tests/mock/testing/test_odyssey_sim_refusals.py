@@ -101,7 +101,7 @@ def test_invalid_use_is_reported_with_reason(pytester: pytest.Pytester) -> None:
             "@pytest.mark.odyssey_sim accepts only keyword arguments, got (200,)",
             "@pytest.mark.odyssey_sim: seeds must be a whole number above 0, got 0",
             "@pytest.mark.odyssey_sim: seed cannot be set in a simulated test: *--odyssey-seed=N*",
-            "@pytest.mark.odyssey_sim: did you mean 'timeout'? unknown setting 'timout'; *",
+            "@pytest.mark.odyssey_sim: unknown setting 'timout'; did you mean 'timeout'[?]",
             "@pytest.mark.odyssey_sim: unknown weather ?'reset'?; known: *",
             "@pytest.mark.odyssey_sim: depth must be 'light' or 'full', got 'deep'",
             "@pytest.mark.odyssey_sim: unknown weather 'hail'; known: reset, half_open, partition, clock_jump",
@@ -128,7 +128,10 @@ def test_missing_extra_is_reported(pytester: pytest.Pytester) -> None:
     )
     result.assert_outcomes(errors=1, passed=1)
     result.stdout.fnmatch_lines(
-        ["@pytest.mark.odyssey_sim requires simloop; install the extra `sim`: pip install 'odyssey-testkit?mock,sim?'"]
+        [
+            "@pytest.mark.odyssey_sim requires simloop; install the extras `mock` and `sim`: "
+            "pip install 'odyssey-testkit?mock,sim?'"
+        ]
     )
 
 

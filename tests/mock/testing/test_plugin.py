@@ -82,7 +82,7 @@ def test_invalid_marker_fails_its_test(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(errors=3)
     result.stdout.fnmatch_lines(
         [
-            "*unknown setting 'streamer'; did you mean 'streamers'? The settings are host, port, *",
+            "*unknown setting 'streamer'; did you mean 'streamers'? known: host, port, *",
             "*fps must be a whole number above 0, got 0",
             "*accepts only keyword arguments, got ('manual',)",
         ]

@@ -216,7 +216,7 @@ async def test_full_queue_gets_retry_after(odyssey_mock: MockOdyssey, authorized
     wait = detail["details"]["retry_after_seconds"]
     assert (detail["error"], detail["details"]) == ("RATE_LIMITED", {"retry_after_seconds": wait})
     assert answer.headers["retry-after"] == str(wait)
-    assert detail["message"] == (f"2 simulations are queued, the limit of an account is 2; retry in {wait} seconds")
+    assert detail["message"] == (f"Simulations queued by this account: 2, limit: 2; retry in {wait} seconds")
     async with RawApi(odyssey_mock, "ody_another") as another:
         await submit(another.http)
     await odyssey_mock.advance(wait)
@@ -228,7 +228,7 @@ async def test_full_queue_with_string_error_form(authorized: httpx.AsyncClient) 
     await submit(authorized)
     answer = await authorized.post("/simulation-jobs", json=wanted())
     assert answer.status_code == 429
-    assert answer.json()["detail"].startswith("1 simulations are queued, the limit of an account is 1; retry in ")
+    assert answer.json()["detail"].startswith("Simulations queued by this account: 1, limit: 1; retry in ")
 
 
 @pytest.mark.odyssey(keys={"ody_first": AccountSettings(), "ody_rush": AccountSettings(simulation_priority="high")})

@@ -129,8 +129,10 @@ def test_missing_extra_is_reported(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(errors=1, passed=1)
     result.stdout.fnmatch_lines(
         [
-            "@pytest.mark.odyssey_sim requires simloop; install the extras `mock` and `sim`: "
-            "pip install 'odyssey-testkit?mock,sim?'"
+            (
+                "@pytest.mark.odyssey_sim requires simloop; install the extras `mock` and `sim`: "
+                "pip install 'odyssey-testkit?mock,sim?'"
+            )
         ]
     )
 

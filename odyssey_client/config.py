@@ -39,8 +39,11 @@ class AdvancedConfig:
     """Number of retries of signaling before the connection is up (protocol.md section 3), and number of attempts to
     restore a lost connection; 0 for none."""
     reconnect: Reconnect = "new_session"
-    """How to restore a connection that is lost after it was up. ``off``: not at all. ``same_session``: resume the
-    session. ``new_session``: resume the session, or open a new one if the session no longer exists."""
+    """How to restore a connection that is lost after it was up; a connection that the service ends is not restored.
+
+    ``off``: not at all. ``same_session``: resume the session. ``new_session``: resume the session, or open a new one
+    if the session no longer exists.
+    """
     initial_retry_delay_ms: int = 1000
     """Delay before the first retry. The first attempt to reconnect has no delay; the second one has this delay."""
     max_retry_delay_ms: int = 2000

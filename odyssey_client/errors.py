@@ -64,7 +64,7 @@ class PicklableError(Exception):
 
 
 def _restored(kind: type[PicklableError], args: tuple[object, ...]) -> PicklableError:
-    """Return an error without attributes; `pickle` and `copy` set them afterwards."""
+    """Return an error without attributes; `pickle` and `copy` set them afterward."""
     error = kind.__new__(kind)
     error.args = args
     return error

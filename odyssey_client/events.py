@@ -82,7 +82,7 @@ class BroadcastReady:
 
 @dataclass(frozen=True, slots=True)
 class StreamFailed:
-    """The streamer refused a request, or the stream failed."""
+    """The streamer rejected a request, or the stream failed."""
 
     reason: str
     message: str
@@ -128,7 +128,7 @@ class OdysseyEventHandlers:
     on_interact_acknowledged: Handler | None = None
     """``(prompt: str)``: the streamer applied an interaction, and may have rewritten its prompt."""
     on_stream_error: Handler | None = None
-    """``(reason: str, message: str)``: the streamer refused a request, or the stream failed."""
+    """``(reason: str, message: str)``: the streamer rejected a request, or the stream failed."""
     on_error: Handler | None = None
     """``(error: Exception, fatal: bool)``: an error occurred; ``fatal`` is True if it ended the connection."""
     on_status_change: Handler | None = None

@@ -33,7 +33,7 @@ class PlaybackStats:
         self._first: Stamp | None = None
         self._last: Stamp | None = None
         self._unread = 0  # frames since the last one with a stamp
-        self._made: float | None = None  # when the last frame was sent; None if not known
+        self._made: float | None = None  # when the last frame was created; None if not known
 
     def add(self, size: tuple[int, int], stamp: Stamp | None, *, now: float, time: float) -> None:
         """Add a frame of ``size`` (width, height); ``time`` is the current time in seconds since the epoch."""
@@ -59,7 +59,7 @@ class PlaybackStats:
         return len(self._arrivals)
 
     def age_ms(self, now: float) -> float | None:
-        """Return the time since the last frame was sent, in milliseconds; None if it is not known."""
+        """Return the time since the last frame was created, in milliseconds; None if it is not known."""
         return None if self._made is None else (now - self._made) * 1000
 
     def line(self, now: float) -> str:

@@ -81,13 +81,14 @@ def watch(
 ) -> None:
     """Watch a broadcast and show statistics.
 
-    WEBRTC_URL and the token are those that the host received with `broadcast_ready`. No API key is needed.
+    WEBRTC_URL and the token are those that the host received with `broadcast_ready`. No API key is needed. Set
+    ODYSSEY_SPECTATOR_TOKEN to the token first.
 
     The command shows the number of frames and the frame rate. If the frames have stamps of odyssey-mock, it also shows
     the age of the last frame by this machine's clock, and the number of missing frames. A recording that is interrupted
     is still playable.
 
-    Example: odyssey watch http://localhost:8400/broadcast/ID --token TOKEN
+    Example: odyssey watch http://localhost:8400/broadcast/ID --save out.mp4
     """
     if not token:
         raise click.UsageError(

@@ -66,7 +66,7 @@ class LiveCalls(ClientBase):
         Raises:
             InvalidStateError: the client already has a connection.
             OdysseyConfigError: a handler name is unknown, a handler is not callable, or this client has no API key.
-            OdysseyAuthError: the service does not accept the API key.
+            OdysseyAuthError: the service rejected the API key.
             OdysseyUsageError: a limit of the account is reached.
             QueueTimeoutError: no streamer became free within `AdvancedConfig.queue_timeout_s`.
             ConnectTimeoutError: the connection was not up within `AdvancedConfig.connect_timeout_s`.
@@ -155,7 +155,7 @@ class LiveCalls(ClientBase):
             InvalidStateError: there is no open connection, or a stream is already running.
             ImageError: the image is invalid, or this streamer does not accept images.
             OperationTimeoutError: the streamer did not answer within `AdvancedConfig.operation_timeout_s`.
-            OdysseyStreamError: the streamer refused to start the stream.
+            OdysseyStreamError: the streamer rejected the start of the stream.
             OdysseyConnectionError: the connection ended during the call, or was restored with a new session
                 (`SessionLostError`).
         """
@@ -183,7 +183,7 @@ class LiveCalls(ClientBase):
         Raises:
             InvalidStateError: no stream is running, or the connection is reconnecting.
             OperationTimeoutError: the streamer did not answer within `AdvancedConfig.operation_timeout_s`.
-            OdysseyStreamError: the streamer refused the prompt, or the stream ended.
+            OdysseyStreamError: the streamer rejected the prompt, or the stream ended.
             OdysseyConnectionError: the connection ended during the call, or was restored with a new session
                 (`SessionLostError`).
         """
@@ -197,7 +197,7 @@ class LiveCalls(ClientBase):
         Raises:
             InvalidStateError: no stream is running, or the connection is reconnecting.
             OperationTimeoutError: the streamer did not answer within `AdvancedConfig.operation_timeout_s`.
-            OdysseyStreamError: the streamer refused to end the stream.
+            OdysseyStreamError: the streamer rejected the end of the stream.
             OdysseyConnectionError: the connection ended during the call, or was restored with a new session
                 (`SessionLostError`).
         """
@@ -231,12 +231,15 @@ class LiveCalls(ClientBase):
 
     @property
     def is_connected(self) -> bool:
-        """Whether the connection is up: its video track and data channel are open."""
+        """Whether the connection is up: its video track and data channel are open.
+
+        After the peer is lost, this stays True for up to half a second, until the status changes.
+        """
         return self._connection is not None and self._connection.is_up
 
     @property
     def current_session_id(self) -> str | None:
-        """Id of the connection's session; None without a connection.
+        """Id of the connection's session; None before a session is opened and after the connection has ended.
 
         The id changes if the connection is restored with a new session.
         """

@@ -1,4 +1,4 @@
-"""Calls for recordings. Every stream has one, live or simulated."""
+"""Calls for recordings of live and simulated streams."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class RecordingCalls(ClientBase):
         """Download one file of a stream's recording; return its path. An incomplete file never appears under its name.
 
         After a broken connection the download resumes where it stopped, with a new URL if the old one has expired. It
-        fails when `AdvancedConfig.request_max_retries` retries in a row receive no data.
+        fails when `AdvancedConfig.request_max_retries` retries in a row receive no new data.
 
         Args:
             stream_id: Id of the stream.

@@ -35,8 +35,8 @@ class SimulationCalls(ClientBase):
     ) -> SimulationJob:
         """Queue a job that runs one or more scripts; return without waiting for the job.
 
-        The request is never repeated, so that one call never creates two jobs. If an error leaves open whether the job
-        was created, check with `list_simulations`.
+        The request is sent once, so that one call never creates two jobs. It is repeated only after a 401, which
+        creates no job. If an error leaves open whether the job was created, check with `list_simulations`.
 
         Args:
             script: One script: a `Script`, or a list of entries as in the vendor's documentation.

@@ -337,7 +337,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Close everything, and settle every waiting call with ``error``."""
+    """Settle every waiting call with ``error``, tell the service (`client_disconnecting`), and close everything."""
 
     error: OdysseyError
 

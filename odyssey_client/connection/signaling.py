@@ -54,7 +54,7 @@ class Signaling:
     """An open signaling socket."""
 
     def __init__(self, socket: ClientConnection, clock: Clock, token: str) -> None:
-        """``token`` is blanked out of texts from the service that may become part of an error."""
+        """``token`` is masked in texts from the service that may become part of an error."""
         self._socket = socket
         self._token = token
         self._clock = clock

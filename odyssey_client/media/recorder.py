@@ -158,7 +158,7 @@ class _Writer:
         self._last_pts = -1
 
     def open(self) -> None:
-        """Create the temporary file, so that errors show at once; call `commit` or `discard` afterwards."""
+        """Create the temporary file, so that errors show at once; call `commit` or `discard` afterward."""
         with self._named():
             self._target = Path(os.path.realpath(self._target))  # a link stays, and its target is replaced
             with contextlib.suppress(FileNotFoundError):

@@ -48,7 +48,7 @@ class AtomicFile:
         """Create an empty file under the hidden name.
 
         Raises:
-            DownloadError: the target already exists, or the directory cannot be written to.
+            DownloadError: the target exists and may not be replaced, or the directory cannot be written to.
         """
         with self._told("write"):
             self._check_target()

@@ -65,7 +65,7 @@ class DownloadRequest:
         _check("path", name := os.fspath(self.path), str, "a str or os.PathLike[str]")
         _check("overwrite", self.overwrite, bool, "True or False")
         if "\0" in name or not name or not _is_encodable(name):
-            expected = "a non-empty path without null characters or unpaired surrogates"
+            expected = "a non-empty path without null characters or lone surrogates"
             raise OdysseyConfigError(f"path must be {expected}, got {excerpt(repr(name), 200)}")
         _check("artifact", self.artifact, str, artifacts := f"one of {', '.join(ENDINGS)}")
         if self.artifact not in ENDINGS:
@@ -88,7 +88,7 @@ class DownloadRequest:
         if url is None:
             raise DownloadError(
                 f"Stream {self.stream_id} has no {self.artifact}: it is still running, it failed, or none was made. "
-                "Wait until it has ended; list_stream_recordings() has its end time.",
+                "Wait until it has ended; check with list_stream_recordings().",
                 code="no_such_artifact",
             )
         return url

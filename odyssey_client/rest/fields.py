@@ -111,7 +111,7 @@ class Fields:
 
 
 _SURROGATE = re.compile("[\\ud800-\\udfff]")
-"""Unpaired surrogates: valid in JSON (RFC 8259 section 8.2), but not encodable as UTF-8."""
+"""Lone surrogates: valid in JSON (RFC 8259 section 8.2), but not encodable as UTF-8."""
 
 _LARGEST = 2.0**53
 """The largest integer up to which floats are exact; larger JSON numbers are capped to it."""

@@ -86,7 +86,8 @@ async def cancel_job(transport: Transport, job_id: str) -> SimulationJobInfo:
     """Cancel a job. Transient errors are retried.
 
     Raises:
-        OdysseySimulationError: the job does not exist (404), belongs to another account (403), or has ended (400).
+        OdysseySimulationError: the job does not exist (404), belongs to another account (403), or can no longer be
+            cancelled (400).
         OdysseyError: the call failed for another reason.
     """
     tries = 0

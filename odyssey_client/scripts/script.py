@@ -50,7 +50,7 @@ class Script:
         entries: The entries, in order.
 
     Raises:
-        ScriptError: ``entries`` is not a sequence of `ScriptEntry`.
+        ScriptError: ``entries`` is not a sequence, or one of them is not a `ScriptEntry`.
     """
 
     entries: tuple[ScriptEntry, ...] = ()
@@ -94,7 +94,7 @@ class Script:
         return Script(self.entries, self._elapsed() + round(wait * _NANOSECONDS))
 
     def interact(self, prompt: str) -> Script:
-        """Add a change of the video, at the time that is the sum of all waits so far.
+        """Add a change of the video, at the time of the last entry plus the waits after it.
 
         Raises:
             ScriptError: ``prompt`` is not text.

@@ -93,7 +93,7 @@ async def connect_to_stream(
     limit = settings.connect_timeout_s
     platform = default_platform()
     clock = clock or platform.clock
-    # Values read from files often have surrounding white space; strip it, as for keys.
+    # Values read from files often have surrounding whitespace; strip it, as for keys.
     url, token = webrtc_url.strip(), spectator_token.strip()
     connection = SpectatorConnection(
         url, token, peer_timeout=settings.peer_timeout_s, clock=clock, network=network or platform.network

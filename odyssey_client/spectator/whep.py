@@ -144,7 +144,7 @@ class Whep:
 
 
 def _said(content: bytes, token: str) -> JSON:
-    """Return the reason from an error body, with the token blanked.
+    """Return the reason from an error body, with the token masked.
 
     The body is ``{"status": "error", "error": why}``, or as in REST errors.
     """

@@ -102,7 +102,7 @@ async def test_second_stream_uses_the_same_connection(odyssey_mock: MockOdyssey,
     assert len(ids) == 2
 
 
-async def test_concurrent_interactions_get_their_own_acknowledgements(
+async def test_concurrent_interactions_get_their_own_acknowledgments(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey
 ) -> None:
     await odyssey_client.connect()

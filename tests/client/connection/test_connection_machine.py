@@ -531,7 +531,7 @@ class AnyLife(RuleBasedStateMachine):
         self.machine = ConnectionMachine(self.policy)
 
     @rule(data=st.data())
-    def something_happens(self, data: st.DataObject) -> None:
+    def handle_possible_event(self, data: st.DataObject) -> None:
         was_over = self.machine.is_over
         effects = self.machine.handle(data.draw(st.one_of(HAPPENINGS[self.machine.state])))
         assert not (was_over and effects), "expected no effects after the connection was over"
@@ -540,7 +540,7 @@ class AnyLife(RuleBasedStateMachine):
 
     @precondition(lambda self: self.machine.is_over)
     @rule(data=st.data())
-    def an_echo_comes_late(self, data: st.DataObject) -> None:
+    def late_event_is_illegal(self, data: st.DataObject) -> None:
         echo = data.draw(st.one_of(*SOCKET[:-2], VIDEO, CHANNEL, TIMED_OUT, RETRY_DUE, EVERYWHERE[1]))
         with pytest.raises(IllegalEventError):
             self.machine.handle(echo)
@@ -549,19 +549,19 @@ class AnyLife(RuleBasedStateMachine):
         return sum(isinstance(effect, kind) for effect in self.effects)
 
     @invariant()
-    def statuses_follow_one_another_as_they_may(self) -> None:
+    def status_changes_are_legal(self) -> None:
         statuses = [None, *told(tuple(self.effects))]
         assert all(after in LEGAL_STATUSES[before] for before, after in pairwise(statuses))
 
     @invariant()
-    def a_fatal_error_is_reported_once_and_only_with_failed(self) -> None:
+    def fatal_error_is_reported_once_if_failed(self) -> None:
         fatal_ones = [
             effect for effect in self.effects if isinstance(effect, connection_machine.Report) and effect.fatal
         ]
         assert len(fatal_ones) == (self.machine.state is ConnectionState.FAILED)
 
     @invariant()
-    def each_try_to_come_back_has_its_error_and_there_are_no_more_than_allowed(self) -> None:
+    def each_reconnect_attempt_reports_an_error_within_limit(self) -> None:
         losses = [
             effect for effect in self.effects if isinstance(effect, connection_machine.Report) and not effect.fatal
         ]
@@ -573,12 +573,12 @@ class AnyLife(RuleBasedStateMachine):
         assert self.was_up or not losses
 
     @invariant()
-    def connected_is_called_once_and_disconnected_once_for_what_was_up(self) -> None:
+    def connected_and_disconnected_are_called_once(self) -> None:
         assert self.count(connection_machine.CallConnected) == self.was_up
         assert self.count(connection_machine.CallDisconnected) == (self.was_up and self.machine.is_over)
 
     @invariant()
-    def a_timer_runs_when_it_is_to_and_only_then(self) -> None:
+    def timer_runs_only_in_states_with_time_limit(self) -> None:
         timers = [
             e for e in self.effects if isinstance(e, connection_machine.StartTimer | connection_machine.StopTimer)
         ]
@@ -586,7 +586,7 @@ class AnyLife(RuleBasedStateMachine):
         assert self.machine.is_over or runs == (TIMED_OUT in HAPPENINGS[self.machine.state])
 
     @invariant()
-    def an_attempt_is_dropped_before_the_next(self) -> None:
+    def attempt_is_dropped_before_next_one(self) -> None:
         attempts = [
             type(e)
             for e in self.effects
@@ -597,7 +597,7 @@ class AnyLife(RuleBasedStateMachine):
         )
 
     @invariant()
-    def what_is_over_is_released_once(self) -> None:
+    def connection_is_released_once_when_over(self) -> None:
         assert self.count(connection_machine.Release) == self.machine.is_over
 
 

@@ -281,7 +281,7 @@ def test_lost_session_frees_places_of_given_up_calls() -> None:
 
 
 @pytest.mark.parametrize("reason", ["session_timeout", "quota_exceeded", "moderation"])
-def test_only_session_timeout_is_a_retryable_rejection(reason: str) -> None:
+def test_rejection_is_retryable_as_in_error_table(reason: str) -> None:
     operations = streaming()
     operations.handle(Interact(1, "night"))
     (reject,) = settled(operations.handle(StreamFailed(reason, "no")))

@@ -208,7 +208,7 @@ async def test_cancelled_download_leaves_no_file(downloads: Downloads, server: F
         ({"path": b"bytes"}, r"path must be a str or os\.PathLike, got bytes"),
         ({"path": ""}, "a non-empty path"),
         ({"path": "a\0b"}, "without null characters"),
-        ({"path": "a\ud800b"}, "unpaired surrogates"),
+        ({"path": "a\ud800b"}, "lone surrogates"),
         ({"artifact": "film"}, "artifact must be one of video, preview, thumbnail, events, got 'film'"),
         ({"artifact": None}, "artifact must be one of"),
         ({"artifact": ["video"]}, "artifact must be one of .*, got list"),

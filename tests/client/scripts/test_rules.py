@@ -113,7 +113,7 @@ def test_unknown_key_of_action_is_rejected(index: int, action: str, key: str) ->
 
 @pytest.mark.parametrize("prompt", [None, True, 7, [], {}, b"A cat", "A \ud800 cat", "\udfff"])
 @pytest.mark.parametrize(("index", "action"), [(0, "start"), (1, "interact")])
-def test_prompt_must_be_text_that_utf8_can_hold(index: int, action: str, prompt: object) -> None:
+def test_prompt_must_be_text_utf8_can_encode(index: int, action: str, prompt: object) -> None:
     script = copy.deepcopy(GOOD)
     script[index][action]["prompt"] = prompt
     assert places(script) == [f"script[{index}].{action}.prompt"]

@@ -3,7 +3,7 @@
 A table is between `<!-- table: NAME -->` and `<!-- /table -->`. architecture.md has the tables and diagrams of the
 state machines. protocol.md has the faults. fault-matrix.md has the reaction of the client to each fault.
 
-With `--check` nothing is written, and the exit status is 1 if a page differs from the code (see `tests/test_docs.py`).
+With `--check`, the script writes nothing and exits with 1 if a page differs from the code (see `tests/test_docs.py`).
 """
 
 import importlib

@@ -1,6 +1,6 @@
 """Fail on indirect words, long docstring sentences and test names that are too short or too long.
 
-The rules stand in CONTRIBUTING.md ("Writing"). They cover docstrings, comments and string literals of Python files, and
+The rules are in CONTRIBUTING.md ("Writing"). They cover docstrings, comments and string literals of Python files, and
 the text of Markdown pages without code blocks and code spans.
 
     python scripts/prose.py                   # every tracked file
@@ -33,13 +33,13 @@ INSTEAD = {
 """Indirect words, as regular expressions, and what to write instead."""
 
 MAX_SENTENCE_WORDS = 30
-"""Words in one sentence of a docstring."""
+"""Maximum number of words in one sentence of a docstring."""
 
 TEST_NAME_WORDS = range(3, 9)
-"""Words in the name of a test, after `test_`."""
+"""Allowed numbers of words in the name of a test, after `test_`."""
 
 EXEMPT = {"scripts/prose.py", "tests/test_prose.py"}
-"""They quote what they forbid."""
+"""Files that quote the indirect words."""
 
 _INDIRECT = re.compile(rf"\b(?:{'|'.join(INSTEAD)})\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|:?\n\s*\n|\n\s*(?=[-*|] )|\n\s*(?=\w+: )")
@@ -102,7 +102,7 @@ CHECKS = {".py": check_python, ".md": check_markdown}
 
 
 def check(files: Iterable[Path]) -> list[Finding]:
-    """Return what has to be rewritten in `files`, in their order."""
+    """Return the findings in `files`, in the order of the files."""
     return [
         finding
         for file in files

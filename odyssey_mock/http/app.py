@@ -1,9 +1,9 @@
 """The ASGI application: its routes and middleware.
 
-The middleware, from outer to inner: CORS, the `Date` header from the server's clock, the journal, the report of
-defects, and the fault point of the whole server. With CORS outermost, browsers can also read error responses. Fault
-points of single requests are declared with their routes (`http/routes/`). Errors have FastAPI's form (`protocol.md`
-section 2).
+The middleware, from outermost to innermost: CORS; the `Date` header from the server's clock; the journal entries of
+requests; the handling of unexpected exceptions; the fault point `server`. CORS is outermost, so that browsers can also
+read error responses. Each route declares its own fault points (`http/routes/`). Errors have FastAPI's form
+(`protocol.md` section 2).
 """
 
 import logging
@@ -69,7 +69,7 @@ logger = logging.getLogger("odyssey_mock")
 
 
 def create_app(backend: Backend, go_away: GoAway) -> Starlette:
-    """Make the application of one backend; `go_away` takes its server offline."""
+    """Create the ASGI application that serves `backend`; `go_away` takes the server offline."""
     callers = Callers(
         accounts=backend.accounts, tokens=backend.tokens, sessions=backend.sessions, streams=backend.streams
     )
@@ -94,7 +94,7 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
 
 
 def _routes(backend: Backend, callers: Callers, go_away: GoAway) -> list[BaseRoute]:
-    """Make the routes of all parts of the service."""
+    """Create the routes of the service and of the control API."""
     gate = FaultGate(backend.faults, backend.clock)
     accounts, sessions, streams, recordings = backend.accounts, backend.sessions, backend.streams, backend.recordings
     parts = (
@@ -171,7 +171,7 @@ class _Dated:
 
 
 class _Journalled:
-    """Records a `rest` entry for every request, before the client can read the end of the response."""
+    """Records each request as a `rest` entry in the journal, before the client receives the end of the response."""
 
     def __init__(self, app: ASGIApp, journal: Journal) -> None:
         self._app = app
@@ -205,7 +205,7 @@ class _Journalled:
 
 
 class _Exchange:
-    """One request and its response, as far as they were received and sent."""
+    """One request and its response: what was received and sent so far."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -216,16 +216,16 @@ class _Exchange:
         self.is_json = False
 
     def record(self, journal: Journal) -> None:
-        """Record the exchange once. The status is null if the client disconnected before the response."""
+        """Record the exchange, unless it was recorded already. The status is null if there was no response."""
         if self._recorded:
             return
         self._recorded = True
         route = self._scope.get("route")
         template = route.template if isinstance(route, ServiceRoute) else self._scope["path"]
         method = self._scope["method"]
-        # The routes set these once they know them: `request.state.account = ...`
+        # Routes set these values: `request.state.account = ...`
         known = self._scope.get("state", {})
-        # The name of the fault explains a response that differs from the usual one.
+        # The name of the fault explains an unusual response.
         fault: dict[str, JSON] = {"fault": known["fault"]} if "fault" in known else {}
         journal.record(
             "rest",
@@ -254,7 +254,7 @@ def _path(scope: Scope) -> str:
 
 
 def _query(scope: Scope) -> JSON:
-    """Return the query parameters by name; a list if a name occurs more than once."""
+    """Return the query parameters by name; the value is a list if a name occurs more than once."""
     pairs = QueryParams(scope["query_string"])
     return {name: values[0] if len(values := pairs.getlist(name)) == 1 else values for name in pairs}
 
@@ -269,7 +269,7 @@ def _read_json(body: bytearray) -> JSON:
 
 
 def _with_images_cut(value: JSON) -> JSON:
-    """Shorten every `data:` URL: images are the largest part of a script and are of no use to a reader."""
+    """Shorten every `data:` URL to `IMAGE_SHOWN` characters, because whole images would fill the journal."""
     match value:
         case str() if value.startswith("data:"):
             return value[:IMAGE_SHOWN]
@@ -302,7 +302,7 @@ class _Reported:
             # The client disconnected before its request was complete. This is not a defect; the journal records it.
             return
         except Exception as error:
-            # The outermost place that can still respond: every unexpected exception must be reported here.
+            # Any exception here is a defect of the mock, which must get a response and a report.
             what = f"{scope['type']} {scope['path']}"
             logger.exception("unexpected exception in the mock, at %s", what)
             self._journal.record("note", "defect", at=what, error=repr(error), trace=_trace(error))

@@ -11,7 +11,7 @@ from odyssey_mock.http.fault_points import ServiceRoute
 
 
 class BroadcastRoute(ServiceRoute):
-    """A route below a broadcast, which responds to unsupported methods with a `BroadcastError` (405)."""
+    """A route of WHEP or HLS. It responds to unsupported methods with a `BroadcastError` (405)."""
 
     @override
     def not_allowed(self, method: str, allowed: str) -> Exception:
@@ -19,7 +19,7 @@ class BroadcastRoute(ServiceRoute):
 
 
 def broadcast_of(request: Request, broadcasts: Mapping[str, Broadcast]) -> Broadcast:
-    """Return the broadcast named in the path, live or lingering, and relate the journal entry to its stream.
+    """Return the broadcast named in the path, and set its account, session and stream for the journal entry.
 
     Raises:
         BroadcastError: 404, no such broadcast exists.
@@ -54,7 +54,7 @@ def authorize(request: Request, broadcast: Broadcast) -> None:
 
 
 def authorized_broadcast_of(request: Request, broadcasts: Mapping[str, Broadcast]) -> Broadcast:
-    """Return the broadcast named in the path, live or lingering, after checking the spectator token.
+    """Return the broadcast named in the path, after checking the spectator token.
 
     Raises:
         BroadcastError: 404, no such broadcast exists; 401, the token is missing or invalid.

@@ -1,4 +1,4 @@
-"""Identifying the account, session and stream of a request, for authorization and for `match` of faults."""
+"""The account, session and stream of a request, for authorization and for the `match` conditions of faults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Asked:
 
 
 def authorized(request: Request, accounts: Accounts) -> Account:
-    """Return the account of the request's access token (RFC 6750), and relate the journal entry to it.
+    """Return the account of the request's access token (RFC 6750), and set it for the journal entry.
 
     Raises:
         ApiError: 401, the token is missing.
@@ -78,13 +78,13 @@ class Callers:
         return Asked(account=self.account_of(scope), session=_told(body, "session_id"))
 
     def by_streamer(self, scope: Scope, _body: bytes) -> Asked:
-        """Take the account and session that hold the streamer named in the path."""
+        """Take the session that holds the streamer named in the path, and the account of that session."""
         held = self._sessions.sessions.values()
         session = next((each for each in held if each.streamer_id == scope["path_params"]["streamer_id"]), None)
         return Asked() if session is None else Asked(account=session.account_id, session=session.id)
 
     def by_stream(self, scope: Scope, _body: bytes) -> Asked:
-        """Take the account and session of the stream named in the path, regardless of the caller."""
+        """Take the account and session of the stream named in the path; the request's token is not used."""
         stream_id: str | None = scope["path_params"].get("stream_id")
         record = self._streams.records.get(stream_id or "")
         if record is None:

@@ -1,6 +1,6 @@
 """Error responses (`protocol.md` sections 2 and 5), and the mapping from the mock's errors to them.
 
-Lower layers know nothing about HTTP and raise their own errors. `ANSWERS` maps each of them to a response.
+Lower layers raise errors without HTTP statuses. `ANSWERS` maps each of these errors to a response.
 """
 
 import json
@@ -66,7 +66,7 @@ class BroadcastError(ApiError):
 
 
 def unprocessable(loc: Sequence[str | int], message: str, kind: str) -> ApiError:
-    """Make a 422 for the place `loc` of the request, such as `("body", "api_key")`; `kind` is a pydantic error type."""
+    """Create a 422 error for the value at `loc`, such as `("body", "api_key")`; `kind` is a pydantic error type."""
     return ApiError(422, [{"loc": [*loc], "msg": message, "type": kind}])
 
 
@@ -86,15 +86,15 @@ USAGE_ERRORS: Mapping[UsageCode, tuple[str, str]] = {
     "ACCOUNT_SUSPENDED": ("Account suspended: {reason}", "Contact support"),
     "RATE_LIMITED": ("Too many requests; retry in {retry_after_seconds:g} seconds", "Wait, then try again"),
 }
-"""Message and action of each usage error, by code; the message is formatted with its `details`."""
+"""Message and action of each usage error, by code; the message is formatted with the error's `details`."""
 
 
 def usage_error(
     code: UsageCode, *, form: UsageErrorForm = "object", message: str | None = None, **details: str | float
 ) -> ApiError:
-    """Make a 429 for a limit of the account, with the `details` that `protocol.md` section 2 lists for the code.
+    """Create a 429 error for a limit of the account. `protocol.md` section 2 lists the `details` of each code.
 
-    `message` replaces the usual message of the code and may use the same fields.
+    `message` replaces the message in `USAGE_ERRORS` and is formatted with the same `details`.
 
     Raises:
         KeyError: a required detail is missing.
@@ -144,15 +144,15 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
         SpectatorGoneError: lambda error, _: BroadcastError(
             404, f"the spectator ended before the SDP answer was sent: {error}"
         ),
-        FragmentError: lambda error, _: BroadcastError(400, f"expected {FRAGMENT} (RFC 8840): {error}"),
+        FragmentError: lambda error, _: BroadcastError(400, f"invalid {FRAGMENT} (RFC 8840): {error}"),
         NoPlaylistError: lambda error, _: BroadcastError(404, f"no playlist: {error}"),
     }
 )
-"""The response to each error of lower layers and to its subclasses."""
+"""The response to each error class of lower layers, including its subclasses."""
 
 
 def answer_to(error: Exception, form: UsageErrorForm = "object") -> ApiError:
-    """Return the response to an error; `form` is the form of usage errors.
+    """Return the response to an error; `form` is the type of `detail` in usage errors.
 
     Raises:
         KeyError: the error has no response, which is a defect.
@@ -164,7 +164,7 @@ def answer_to(error: Exception, form: UsageErrorForm = "object") -> ApiError:
 
 
 def exception_handlers(form: UsageErrorForm) -> dict[type[Exception], ExceptionHandler]:
-    """Make the exception handlers of the Starlette application; `form` is the form of usage errors."""
+    """Create the exception handlers of the application; `form` is the type of `detail` in usage errors."""
 
     async def answer(_request: object, error: Exception) -> Response:
         return answer_to(error, form).response()
@@ -211,7 +211,7 @@ def validate[M: BaseModel](model: type[M], value: object, source: Literal["body"
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        # Without the input, which may be a secret.
+        # Leave out the input, because it may be a secret.
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise ApiError(
             422, [{"loc": [source, *each["loc"]], "msg": each["msg"], "type": each["type"]} for each in found]

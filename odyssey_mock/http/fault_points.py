@@ -34,7 +34,7 @@ class FaultGate:
         """Handle a request as usual, unless a fault fires."""
         if not self._faults.any_at(passed.point):
             return await passed.usual(scope, receive, send)
-        # Read the whole body before firing: `who` may need it, and a delay begins once the request is complete.
+        # Read the whole body first: `who` may need it, and a delay begins when the request is complete.
         body = await _read(receive)
         if body is None:
             return None
@@ -130,7 +130,7 @@ async def _read(receive: Receive) -> bytes | None:
 
 
 class _Again:
-    """A `receive` that replays a body that was read already, then continues with later messages."""
+    """An ASGI `receive` that returns a body that was already read, and then the later messages."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
         self._body: bytes | None = body

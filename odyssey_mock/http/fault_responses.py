@@ -23,7 +23,7 @@ BODILESS = frozenset({204, 304})
 """Statuses whose responses have no body (RFC 9110 section 6.4.1)."""
 
 _BROADCAST = ("whep.offer", "whep.candidates", "whep.leave", "hls.")
-"""Prefixes of the points whose errors have the form of the vendor's media server (`protocol.md` section 5)."""
+"""Prefixes of the fault points whose errors have the form of the vendor's media server (`protocol.md` section 5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Exchange:
         return connection_of(self.scope)
 
     async def usual(self, send: Send | None = None) -> None:
-        """Handle the request as usual; `send` replaces that of the client."""
+        """Handle the request without a fault; `send`, if given, receives the response instead of the client."""
         await self.app(self.scope, self.receive, send or self.send)
 
     async def answer(self, response: Response) -> None:
@@ -79,7 +79,7 @@ async def _reset(exchange: Exchange, _fault: Fault) -> None:
 
 
 async def _truncate(exchange: Exchange, _fault: Fault) -> None:
-    """Cut the connection in the middle of the body; without a body, before the first byte of the response."""
+    """Close the connection in the middle of the response's body, or before a response without a body."""
     head: Message = {}
     left = 0
 
@@ -164,4 +164,4 @@ ACTIONS: Mapping[str, Callable[[Exchange, Fault], Awaitable[None]]] = MappingPro
         "slow": _slow,
     }
 )
-"""All fault actions of HTTP, by name. They are called once the whole body of the request was received."""
+"""The fault actions of HTTP requests, by name. Each is called after the whole body of the request was received."""

@@ -18,7 +18,7 @@ type GoAway = Callable[[float | None], Awaitable[None]]
 
 
 class Outage:
-    """Takes the server offline and back. Accounts, tokens and jobs are kept, and sessions for `session_grace`."""
+    """Takes the server offline and online again. Accounts, tokens and jobs are kept; sessions for `session_grace`."""
 
     def __init__(
         self, http: HttpServer, *, clock: Clock, journal: Journal, sessions: SessionRegistry, broadcasts: Broadcasts
@@ -39,7 +39,7 @@ class Outage:
     async def go(self, seconds: float | None = None) -> None:
         """Cut all connections and refuse new ones. Has no effect while the mock is closing or after it was closed.
 
-        If the server is away already, this call replaces the time of its return.
+        If the server is already away, this call only changes the time of its return.
 
         Args:
             seconds: the length of the outage on the server's clock; None lasts until `come_back()`.
@@ -74,7 +74,7 @@ class Outage:
         self._return = deadline
 
     def _fall_silent(self) -> None:
-        """Keep peers from closing properly when their socket is cut: an outage must not look like a normal end."""
+        """Silence all WebRTC peers. If they closed properly, clients would see a normal end instead of an outage."""
         for session in self._sessions.sessions.values():
             session.vanish()
         for broadcast in self._broadcasts.values():
@@ -89,7 +89,7 @@ class OutagePoint:
     """The fault point `server`, which every request and upgrade passes before it is routed."""
 
     def __init__(self, app: ASGIApp, *, faults: Faults, callers: Callers, go_away: GoAway, spared: str) -> None:
-        """Create the fault point; paths that begin with `spared` do not pass it."""
+        """Create the fault point; requests for paths that begin with `spared` skip it."""
         self._app = app
         self._faults = faults
         self._callers = callers

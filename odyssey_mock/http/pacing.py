@@ -1,4 +1,4 @@
-"""`Pace`: pauses of a request on the server's clock, which end when the client disconnects."""
+"""`Pace`: pauses of a request on the server's clock, which end early if the client disconnects."""
 
 import asyncio
 from types import TracebackType
@@ -8,20 +8,21 @@ from odyssey_mock.core.clock import Clock
 from odyssey_mock.http.uvicorn_server import TcpConnection
 
 SETTLE_LIMIT = 1.0
-"""Maximum seconds of real time that advancing a manual clock waits for the work of a request after a pause."""
+"""Maximum real time in seconds that `advance` of a manual clock waits for a request after each of its pauses."""
 GRAIN = 1e-6
 """Tolerance in seconds for instants since the epoch, larger than the rounding error of floats."""
 
 
 class Pace:
-    """The pauses of one request, as a context manager.
+    """Lets one request pause on the server's clock. A pause ends early if the client disconnects.
 
-    Advancing a manual clock past the end of a pause waits until the request reaches its next pause or ends. So
-    `advance(20)` passes twenty pauses of one second, and delayed data has been sent when it returns.
+    Use it as a context manager around all pauses of the request. `advance` of a manual clock ends each pause that is
+    due, and then waits until the request begins its next pause or leaves the block (at most `SETTLE_LIMIT`). So
+    `advance(20)` runs through twenty pauses of one second, and all data due by then has been sent when it returns.
     """
 
     def __init__(self, clock: Clock, connection: TcpConnection, name: str) -> None:
-        """Create the pauses; `name` is the name of their deadlines."""
+        """`name`: the name of the clock deadline that ends each pause."""
         self._clock = clock
         self._connection = connection
         self._name = name
@@ -67,5 +68,5 @@ async def _within(seconds: float, event: asyncio.Event) -> None:
         async with asyncio.timeout(seconds):
             await event.wait()
     except TimeoutError:
-        # The client does not read the response. That must not block the clock.
+        # The client does not read the response, so sending it waits. The clock must not wait any longer.
         return

@@ -46,7 +46,7 @@ def is_other(headers: Headers, etag: str) -> bool:
 
 
 def is_known(headers: Headers, etag: str) -> bool:
-    """Return whether `If-None-Match` names this file, which the client then has (weak comparison, section 13.1.2)."""
+    """Return whether the client already has the file: `If-None-Match` names it (weak comparison, section 13.1.2)."""
     return _names(headers.getlist("if-none-match"), etag, weakly=True)
 
 
@@ -82,5 +82,5 @@ def _parsed(value: str, size: int) -> list[range] | None:
 
 
 def _number(digits: str) -> int | None:
-    """Parse a position; only the first twenty digits count, because a longer number is beyond every file anyway."""
+    """Parse a position; only the first twenty digits count, because a longer number is beyond the end of every file."""
     return int(digits.lstrip("0")[:20] or "0") if digits else None

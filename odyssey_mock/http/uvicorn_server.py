@@ -1,4 +1,4 @@
-"""An HTTP and WebSocket server for an ASGI application: uvicorn without logs, which stops and goes offline at once."""
+"""An HTTP and WebSocket server for an ASGI application: uvicorn that stops at once and can go offline."""
 
 import asyncio
 import itertools
@@ -22,7 +22,7 @@ GRACE = 0.25
 WS_MAX_SIZE = 64 << 20
 """Maximum size of a WebSocket message in bytes: images are sent over the socket as base64."""
 KEEP_ALIVE = 75
-"""Seconds that an idle connection is kept: longer than clients do, so that none is closed during a new request."""
+"""Seconds that an idle connection stays open: longer than clients keep it, so that none sends a request too late."""
 
 logger = logging.getLogger("odyssey_mock.http")
 logger.setLevel(logging.WARNING)
@@ -56,14 +56,14 @@ class TcpConnection:
 
     @property
     def is_held(self) -> bool:
-        """Whether the request waits on purpose; stopping the server then does not wait for it."""
+        """Whether a fault makes the request wait. If so, a stopping server cuts the connection at once."""
         return self._holders > 0
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Mark the block as waiting on purpose; the request's body must have been received completely."""
+        """Set `is_held` during the block. The request's body must have been received completely."""
         self._holders += 1
-        # Reading may be paused after a large body, and then the end of the connection would go unnoticed.
+        # uvicorn may have paused reading after a large body. It would then not detect the end of the connection.
         self._transport.resume_reading()
         try:
             yield
@@ -71,7 +71,7 @@ class TcpConnection:
             self._holders -= 1
 
     def reset(self) -> None:
-        """Reset the connection (RFC 9293 section 3.10.5): the client can read neither sent data nor a regular end."""
+        """Reset the connection (RFC 9293 section 3.10.5): the client gets an error, even for unread data."""
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.abort()
 
@@ -81,7 +81,7 @@ class TcpConnection:
         self._transport.close()
 
     def abort(self) -> None:
-        """Close the connection at once, without ending HTTP or WebSocket properly."""
+        """Close the connection at once, without completing the response or sending a WebSocket close frame."""
         self.is_spoilt = True
         self._transport.abort()
 
@@ -93,7 +93,7 @@ def connection_of(scope: Scope) -> TcpConnection:
 
 
 class _HttpProtocol(H11Protocol):
-    """HTTP/1.1 with a logger of its own. `access_log=False` would silence all uvicorn servers in the process."""
+    """HTTP/1.1 with its own logger. uvicorn's option `access_log=False` would silence all servers in the process."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
         super().__init__(*args, **kwargs)
@@ -111,7 +111,7 @@ class _HttpProtocol(H11Protocol):
 
 
 class _WebSocketProtocol(WebSocketsSansIOProtocol):
-    """WebSocket with a logger of its own: log messages of uvicorn and websockets would contain the session token."""
+    """WebSocket with its own logger: log messages of uvicorn and websockets would contain the session token."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
         super().__init__(*args, **kwargs)
@@ -141,7 +141,7 @@ class _Connected:
         extensions[EXTENSION] = connection
         await self._app(scope, receive, send)
         if connection.is_spoilt:
-            # If the app returned earlier, uvicorn would report a missing response.
+            # If the app returned before the connection is lost, uvicorn would report a missing response.
             await asyncio.wait([connection.lost])
 
 
@@ -189,7 +189,7 @@ class HttpServer:
     ) -> None:
         """Let requests in progress finish within `GRACE`, and cut the rest.
 
-        uvicorn's own shutdown waits in steps of 100 ms, and forever for a client that does not disconnect.
+        uvicorn's own shutdown polls every 100 ms, and waits forever for a client that does not disconnect.
         """
         state = self._server.server_state
         async with self._changing:
@@ -219,9 +219,9 @@ class HttpServer:
         return self._reserved is not None
 
     async def go_away(self) -> None:
-        """Stop listening and cut every connection; return once all are closed. Has no effect if already away.
+        """Stop listening and cut every connection; return once all are closed. Has no effect if already offline.
 
-        New connections are refused, but the address stays reserved. Work that requests have started continues.
+        New connections are refused, but the address stays reserved. Handlers of requests in progress continue.
         """
         async with self._changing:
             if self.is_stopping or self._reserved is not None:
@@ -237,7 +237,7 @@ class HttpServer:
             await asyncio.wait([connection.lost for connection in connections])
 
     async def come_back(self) -> None:
-        """Listen again on the same address. Has no effect if the server is not away."""
+        """Listen again on the same address. Has no effect if the server is not offline."""
         async with self._changing:
             if self.is_stopping or self._reserved is None:
                 return
@@ -262,6 +262,6 @@ class HttpServer:
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
-            # uvicorn would log the cancellation as an error of the application. The connection has been cut anyway.
+            # `__aexit__` has cut the connection and cancelled the request. uvicorn would log that as an error.
             if not self.is_stopping:
                 raise

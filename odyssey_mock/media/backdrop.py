@@ -10,7 +10,7 @@ from odyssey_mock.media.palette import LIGHTS, Light, Scenery
 def paint(canvas: Canvas, scenery: Scenery, picture: Image.Image | None) -> None:
     """Paint the static part: `picture` (RGB, of the canvas's size) if given, else the scenery.
 
-    If a prompt names an hour, the picture is tinted with its light.
+    If a prompt names a time of day, the picture is tinted with the light of that time.
     """
     light = LIGHTS[scenery.hour]
     if picture is not None:

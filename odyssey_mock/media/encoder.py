@@ -108,7 +108,7 @@ class VideoEncoder:
         context.rc_buffer_size = bitrate
         context.gop_size = max(1, round(fps * GROUP_SECONDS))
         context.max_b_frames = 0
-        # One thread: streams are encoded in parallel anyway, and threads of the encoder would add a frame of delay.
+        # One thread: streams are already encoded in parallel, and threads of the encoder would add a frame of delay.
         context.thread_count = 1
         context.colorspace = context.color_primaries = context.color_trc = COLOUR_BT601
         context.options = dict(recipe.options)
@@ -117,7 +117,7 @@ class VideoEncoder:
         self._context: av.VideoCodecContext | None = context
 
     def encode(self, frame: av.VideoFrame, index: int, *, keyframe: bool = False) -> VideoPacket:
-        """Encode `frame` as number `index`; indexes must grow, and a gap means that time has passed.
+        """Encode `frame` as number `index`, which must be greater than the last one. A gap is a pause in the video.
 
         With `keyframe`, the packet can be decoded without earlier ones. Sets `pts`, `time_base` and `pict_type` of the
         frame, so two encoders must not encode the same frame at the same time. The pixels do not change.
@@ -127,7 +127,7 @@ class VideoEncoder:
             and PPS) or a VP8 frame.
 
         Raises:
-            EncoderError: unexpected size or pixel format, an index that does not grow, or a closed encoder.
+            EncoderError: unexpected size or pixel format, an index not greater than the last one, or a closed encoder.
         """
         if self._context is None:
             raise EncoderError("expected an open encoder, got a closed one; make a new VideoEncoder")

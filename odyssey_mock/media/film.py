@@ -116,7 +116,7 @@ class Film:
             context = stream.codec_context
             context.time_base = Fraction(1, fps)
             context.gop_size = max(1, round(fps * GROUP_SECONDS))
-            # Without B-frames, no frame waits for a later one, and the first is shown at 0 without an edit list.
+            # No B-frames, so that the first frame is shown at time 0 without an edit list.
             context.max_b_frames = 0
             # One thread: the bytes do not depend on the number of cores, and other cores remain free for live video.
             context.thread_count = 1

@@ -1,4 +1,4 @@
-"""Frame encoders, which turn a timeline into packets, frame by frame: the protocol, and one that draws frames."""
+"""Frame encoders, which turn a timeline into video packets: the protocol `FrameEncoder`, and `DrawnFrameEncoder`."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class CountsFrames(Protocol):
 
     @property
     def frames(self) -> Mapping[Codec, int]:
-        """Number of frames encoded so far, by codec. Remains available after the end."""
+        """Number of frames encoded so far, by codec. Remains available after the last frame."""
 
 
 class FrameEncoder(CountsFrames, Protocol):
@@ -53,8 +53,8 @@ class FrameEncoder(CountsFrames, Protocol):
     ) -> Made:
         """Make the frame that `stamp` identifies, draw the stamp on it, and encode it in each of `codecs`.
 
-        `slot` numbers the packets and must grow. With `resized`, the frame is also encoded in that codec and size. The
-        first packet in a codec or a size is a key frame.
+        `slot` numbers the packets and must increase. With `resized`, the frame is also encoded in that codec and size.
+        The first packet in a codec or a size is a key frame.
 
         Raises:
             EncoderError: see `VideoEncoder.encode`.

@@ -11,14 +11,14 @@ from odyssey_mock.media.sprites import Sprite
 from odyssey_mock.media.timeline import Size
 
 MOST_GUESTS = 6
-"""Maximum number of guests in a scene; the oldest leave first."""
+"""Maximum number of guests in a scene; a further one replaces the oldest."""
 
 _FINE = 4
 """Guests are painted at this multiple of their size, then scaled down, which softens their edges."""
 
 
 class Guest:
-    """A balloon or lantern that was added by an interaction; it bobs around its own place in the sky."""
+    """A balloon or lantern that was added by an interaction; it sways around a fixed place in the sky."""
 
     def __init__(self, size: Size, place: tuple[float, float], color: Color, *, lantern: bool, phase: float) -> None:
         self._scale = size.scale
@@ -27,12 +27,12 @@ class Guest:
         self._phase = phase
 
     def at(self, seconds: float) -> tuple[float, float]:
-        """Return the position of its center in pixels, `seconds` after the stream's start."""
+        """Return the position of the guest's center in pixels, `seconds` after the stream's start."""
         angle = 2 * np.pi * (self._phase + seconds / 6)
         return self._x + 22 * self._scale * float(np.sin(angle / 2)), self._y + 12 * self._scale * float(np.sin(angle))
 
     def draw(self, planes: Planes, seconds: float) -> None:
-        """Draw it at its position `seconds` after the stream's start."""
+        """Draw the guest at its position `seconds` after the stream's start."""
         x, y = self.at(seconds)
         self._sprite.draw(planes, round(x - self._sprite.width / 2), round(y - self._sprite.height / 2))
 

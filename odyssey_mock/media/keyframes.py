@@ -1,10 +1,10 @@
-"""Requests for key frames, and when they are served."""
+"""Key frame requests of receivers, and the minimum gap between key frames."""
 
 
 class Keyframes:
     """The key frame requests of all receivers of one connection's video.
 
-    Slots number the instants at which frames are made, 1/fps apart.
+    A slot is a period of 1/fps seconds, in which at most one frame is made.
     """
 
     def __init__(self, gap: int) -> None:
@@ -23,7 +23,7 @@ class Keyframes:
         self._lost = True
 
     def take(self, slot: int) -> bool:
-        """Return whether the frame of `slot`, made next, must be a key frame. If so, it serves all requests."""
+        """Return whether the next frame, in `slot`, must be a key frame. If so, all requests are fulfilled."""
         due = self._wanted or (self._lost and (self._last is None or slot - self._last >= self._gap))
         if due:
             self._last, self._wanted, self._lost = slot, False, False

@@ -38,15 +38,15 @@ def _rolling(x: Floats, *seed: str | int) -> Floats:
 
 
 def _ridge(x: Floats, step: float, *seed: str | int) -> Floats:
-    """Return the heights of straight lines between random points (0.3 to 1) every `step` pixels."""
+    """Return the heights of a ridge: straight lines between random heights (0.3 to 1) every `step` pixels."""
     heights = 0.3 + 0.7 * fractions("ridge", *seed, count=int(x[-1] / step) + 3)
     return np.interp(x, (np.arange(heights.size) - 0.5) * step, heights).astype(np.float32)
 
 
 def _layers(canvas: Canvas, light: Light, far: Color, near: Color, skylines: tuple[tuple[float, Floats], ...]) -> None:
-    """Fill skylines from the farthest to the nearest.
+    """Fill the area below each of `skylines`, from the farthest to the nearest.
 
-    Each is a base (a share of the height) and the rise above it (in pixels of a full-size frame).
+    A skyline is a base (a share of the canvas's height) and heights above it (in pixels of a full-size frame).
     """
     height, one = canvas.size.height, canvas.size.scale
     for number, (base, rise) in enumerate(skylines):

@@ -11,7 +11,7 @@ from odyssey_mock.media.planes import Plane
 type Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _LONGEST = 600
-"""Maximum characters that are used of a text; no panel has room for more."""
+"""Maximum number of characters that are shown of a text; no panel has room for more."""
 
 _SPELLED = str.maketrans(
     {

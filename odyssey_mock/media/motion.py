@@ -20,7 +20,7 @@ class Mover(Protocol):
     """A moving part of a scene."""
 
     def draw(self, planes: Planes, seconds: float) -> None:
-        """Draw its state `seconds` after the stream's start."""
+        """Draw this part as it looks `seconds` after the stream's start."""
         ...
 
 
@@ -73,13 +73,16 @@ class _Swarm:
 
 
 def movers(scenery: Scenery, size: Size, *, pictured: bool) -> list[Mover]:
-    """Return the moving parts of `scenery`, from back to front; over a given image only snow, rain or motes."""
+    """Return the moving parts of `scenery`, from back to front.
+
+    If `pictured`, the scene is the stream's start image, and only snow, rain or motes move in front of it.
+    """
     behind = () if pictured else (_stars, _clouds, _glints, _birds)
     return [mover for make in (*behind, _falling) for mover in make(scenery, size)] or [_motes(scenery, size)]
 
 
 def _spot(width: float, height: float) -> NDArray[np.float64]:
-    """Return the opacity of a soft spot of about that width and height in pixels, at least 1x1."""
+    """Return the opacity of a soft spot of about `width` x `height` pixels, at least 1x1."""
     columns, lines = max(1, round(width)), max(1, round(height))
     x = (np.arange(columns) + 0.5) / columns * 2 - 1
     y = (np.arange(lines) + 0.5) / lines * 2 - 1

@@ -1,4 +1,4 @@
-"""How prompts choose a scene: tables map their words to hour, land and weather; hashes choose the rest."""
+"""Chooses a scene from prompts: tables map words to hour, land and weather; hashes choose the rest."""
 
 import re
 from collections.abc import Mapping
@@ -111,8 +111,8 @@ ACCENTS: tuple[Color, ...] = (
 def scenery(prompts: tuple[str, ...]) -> Scenery:
     """Choose the scenery of a stream from its prompts, oldest first.
 
-    Words of later prompts override earlier ones. What they do not mention stays: "make it snow" keeps the sea and the
-    sunset.
+    Words of later prompts override earlier ones. Anything that later prompts do not mention stays: "make it snow" keeps
+    the sea and the sunset.
     """
     start = prompts[0]
     words = [word for prompt in reversed(prompts) for word in _spoken(prompt)]
@@ -122,7 +122,7 @@ def scenery(prompts: tuple[str, ...]) -> Scenery:
         land=_first(words, _LANDS) or _chosen(get_args(Land.__value__), "land", start),
         weather=_first(words, _WEATHERS) or _chosen(_FAIR, "weather", start),
         seed=start,
-        # Each step is less than a full circle: an interaction never has the color of the one before it.
+        # Each prompt advances by 1 to len(ACCENTS) - 1 colors, so successive interactions never have the same color.
         accent=ACCENTS[
             sum(1 + int(fraction("accent", prompt) * (len(ACCENTS) - 1)) for prompt in prompts) % len(ACCENTS)
         ],

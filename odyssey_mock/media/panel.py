@@ -74,7 +74,7 @@ class Panel:
         canvas.overlay(self._image, self.left, self.top)
 
     def restore(self, planes: Planes, base: Planes) -> None:
-        """Copy the panel from `base`, where it was painted, over anything that has moved across it."""
+        """Copy the panel from `base` to `planes`, over the moving parts that were drawn on it."""
         for plane, source, step in zip(planes, base, (1, 2, 2), strict=True):
             box = (
                 slice(self.top // step, (self.top + self.height) // step),

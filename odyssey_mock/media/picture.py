@@ -14,7 +14,7 @@ _GROUND = (24, 26, 34)
 """Background of transparent images."""
 
 MAX_PIXELS = 89_478_485
-"""More than any camera's image, and where Pillow begins to warn. A small file that unpacks to more is an attack."""
+"""Maximum number of pixels of an image, above which Pillow warns of a decompression bomb."""
 
 KEPT_BYTES = 1 << 20
 """Images up to this size are kept unchanged. Larger ones are kept as the stream shows them, if that is smaller."""
@@ -36,7 +36,7 @@ def fitted(data: bytes, size: Size) -> Image.Image:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 raise ValueError(f"{opened.width}x{opened.height} is above {MAX_PIXELS:,} pixels")
-            # For JPEG only: decode at a reduced size, never below this one, instead of fifty megapixels to show one.
+            # Only JPEG supports this: decode large images at a reduced size, which is faster but large enough.
             opened.draft("RGB", (max(size.width, size.height),) * 2)
             solid = _solid(ImageOps.exif_transpose(opened))
     except UnidentifiedImageError:
@@ -46,7 +46,7 @@ def fitted(data: bytes, size: Size) -> Image.Image:
         ) from None
     except Exception as error:
         # The decoders of the seven formats raise many exceptions for damaged bytes (OSError, SyntaxError, EOFError,
-        # RuntimeError and more), and the code above does nothing but decode.
+        # RuntimeError and more), and the code above only decodes.
         raise PictureError(
             f"expected an image ({', '.join(FORMATS)}), got {len(data)} bytes that cannot be decoded: {error}"
         ) from error

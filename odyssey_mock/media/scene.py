@@ -34,7 +34,7 @@ _KEPT = 3
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """What all frames of one prompt have in common."""
+    """The static part and the moving parts that all frames of one prompt share."""
 
     planes: Planes
     panel: Panel
@@ -83,9 +83,9 @@ class Renderer:
         return frame
 
     def _copy(self, planes: Planes, base: _Base, moment: Moment, since: float) -> int | None:
-        """Copy the static part to `planes`.
+        """Copy the static part to `planes`; return the y of the line above the previous scene, or None.
 
-        Just after an interaction, copy the previous scene below a line that moves down. Return that line, or None.
+        For `_WIPE_SECONDS` after an interaction, the previous scene is still shown below a line that moves down.
         """
         share = since / _WIPE_SECONDS
         shown_before = tuple(change for change in moment.changes if change.index < moment.changed_at)

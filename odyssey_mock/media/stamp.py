@@ -4,7 +4,7 @@ The stamp is two rows of 88 cells at the middle of the top edge. A cell is 1/88 
 side, which is 8x8 px in 704x1280 and 1280x704. In these sizes, two rows of cells are exactly one row of macroblocks, so
 coding the scene below does not affect them. A reader finds the cells from the size of the frame alone.
 
-The numbers of bits are:
+The layout, with the number of bits of each field:
 
     | row 0: sync 8, form 8, stream tag 16, prompt revision 24, frame index (upper) 24, sync 8
     | row 1: sync 8, frame index (lower) 8, sent at 48, CRC-16 16, sync 8

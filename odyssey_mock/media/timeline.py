@@ -79,7 +79,7 @@ class Moment:
 class Timeline:
     """The start of a stream, its interactions by frame index, and its end. Append-only; any thread may read it.
 
-    A frame must not change after it was rendered, so an interaction takes the index of a frame not made yet.
+    A frame must not change after it was rendered, so an interaction must apply from a frame that was not made yet.
 
     Args:
         tag: 16-bit number that identifies the stream in frame stamps; None for the idle scene, outside any stream.

@@ -1,4 +1,4 @@
-"""Messages of the mock on `streamerToClient`, including the replies that faults spoil."""
+"""Sends the mock's messages on `streamerToClient`, and applies the faults of replies."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -23,14 +23,14 @@ _FIELDS_KEPT: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class ReplyMode:
-    """How a reply is sent: as an action of a `stream.*` fault point (`faults/catalog.py`), or normally (None)."""
+    """How a reply is sent: `do` is an action of a `stream.*` fault point (`faults/catalog.py`); None: normally."""
 
     do: str | None = None
     seconds: float = 0.0
 
     @classmethod
     def of(cls, fault: Fault | None, markers: PromptMarkers | None = None) -> "ReplyMode":
-        """Return the mode that a fault asks for, or else the one that the prompt markers ask for."""
+        """Return the mode set by `fault`, or without a fault, the mode set by the markers in the prompt."""
         if fault is not None:
             return cls(fault.do, fault.number("seconds") if fault.do == "late" else 0.0)
         if markers is not None and markers.stall:
@@ -63,7 +63,7 @@ class ChannelSender:
         self._journal = journal
         self._transmit = transmit
         self._held: list[_Encoded] = []
-        """Messages to send after the next one."""
+        """Messages that the fault `wrong_order` delays until the next message was sent."""
         self._late: set[Deadline] = set()
 
     def send(
@@ -74,7 +74,7 @@ class ChannelSender:
         mode: ReplyMode = NORMAL_REPLY,
         note: Mapping[str, int] | None = None,
     ) -> None:
-        """Send `message` in the given `mode`; `note` only goes to the journal."""
+        """Send `message` in the given `mode`; `note` is only added to the journal entry."""
         fields = encode(message)
         if mode.do == "missing_fields":
             kept = _FIELDS_KEPT.get(message.TYPE, {"type"})

@@ -75,7 +75,7 @@ class ClientConnection:
         self.codec: Codec | None = None
         """The codec that the answer selected."""
         self.fault = ""
-        """Why the answer could not be applied."""
+        """The reason why the answer could not be applied."""
         self.hung_up = False
         self.gone = asyncio.Event()
         """Set once the connection is completely closed."""
@@ -112,7 +112,7 @@ class ClientConnection:
         await self.socket.close(self._close_code)
 
     def run(self, work: Coroutine[object, object, None]) -> None:
-        """Run `work` in `tasks`; `hang_up` cancels it."""
+        """Start `work` as a task in `tasks`; `hang_up` cancels it."""
         self._running.append(self.tasks.create_task(work))
 
     async def read(self) -> None:
@@ -153,7 +153,7 @@ class ClientConnection:
         await self.socket.send(data)
 
     async def send_offer(self) -> None:
-        """Send the offer, or what a fault sends in its place."""
+        """Send the offer, or apply the fault that fires for it."""
         if self._fire("peer.ice") is not None:
             self.peer.fail_ice()
         if self._fire("peer.dtls") is not None:
@@ -166,7 +166,7 @@ class ClientConnection:
             self.run(send_faulty_offer(self, self._clock, fault, offer))
 
     async def apply_answer(self) -> None:
-        """Apply the client's answer, unless a fault intervenes.
+        """Apply the client's answer, or the fault that fires for it.
 
         Raises:
             DescriptionError: the answer is invalid.
@@ -187,12 +187,12 @@ class ClientConnection:
                 self.run(apply_fault(self, self._clock, fault))
 
     def freeze(self) -> None:
-        """Stop sending and receiving; the connection still notices when the socket closes."""
+        """Stop sending and receiving. `read` still detects the end of the socket."""
         self._frozen = True
         self.peer.vanish()
 
     def hang_up(self, code: int) -> None:
-        """Cancel the connection's tasks; leaving the context closes the peer and the socket, the latter with `code`."""
+        """Cancel the connection's tasks. Leaving the `async with` block closes the peer, and the socket with `code`."""
         if self.hung_up:
             return
         self.hung_up = True

@@ -23,11 +23,11 @@ NONSENSE: Mapping[str, str | bytes] = MappingProxyType(
         "unknown_type": '{"type": "weather_report", "sky": "clear"}',
     }
 )
-"""The message that each fault sends, by the fault's action."""
+"""Invalid messages, by the fault action that sends them."""
 
 
 class Breakable(Protocol):
-    """The part of a connection that faults act on."""
+    """The interface of a connection that faults use."""
 
     @property
     def socket(self) -> SignalingSocket:
@@ -52,7 +52,7 @@ class Breakable(Protocol):
 
 
 async def send_faulty_offer(connection: Breakable, clock: Clock, fault: Fault, offer: Offer) -> None:
-    """Send `offer` as `fault` demands, or what the fault sends in its place."""
+    """Apply a fault of the offer: send `offer` late, twice or damaged, or do not send it."""
     match fault.do:
         case "silent":
             return

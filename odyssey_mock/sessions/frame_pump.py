@@ -1,4 +1,4 @@
-"""The frame pump: stamps frames at a steady pace, encodes each once per codec, and pushes it to host and audience."""
+"""The frame pump: makes frames at a constant rate and sends them to the host and the audience of a stream."""
 
 import asyncio
 import math
@@ -16,7 +16,7 @@ from odyssey_mock.rtc.packet_track import PacketTrack
 
 
 class Pacer:
-    """Slots of 1/fps seconds in the event loop's time; a late caller skips slots instead of catching up."""
+    """Divides the event loop's time into slots of 1/fps seconds. A late caller skips slots instead of catching up."""
 
     def __init__(self, fps: int) -> None:
         self._fps = fps
@@ -25,7 +25,7 @@ class Pacer:
         self._slot = 0
 
     async def next(self) -> int:
-        """Wait until the next slot begins and return its number, which is greater than all before."""
+        """Wait until the next slot begins and return its number, which is greater than all earlier ones."""
         elapsed = (self._loop.time() - self._origin) * self._fps
         self._slot = max(self._slot + 1, math.floor(elapsed))
         reached: asyncio.Future[None] = self._loop.create_future()
@@ -43,14 +43,14 @@ def _settle(future: asyncio.Future[None]) -> None:
 
 
 class FrameSink(Protocol):
-    """The audience of one stream: everyone but the host. Its methods run on the event loop and must not block."""
+    """The audience of one stream: all viewers except the host. Its methods run on the event loop and must not block."""
 
     @property
     def codecs(self) -> Collection[Codec]:
         """The codecs that the audience needs for the next frame."""
 
     def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
-        """Accept the packets of one frame: at least one for each of `codecs`, read when the frame was begun."""
+        """Accept the packets of one frame: one for each codec in `codecs` when the frame was begun, and maybe more."""
 
     def end(self) -> None:
         """End the audience after the stream's last frame; may be called more than once."""
@@ -61,10 +61,10 @@ class StreamSource:
     """A timeline for a pump to show, with its encoder, audience and faults.
 
     Attributes:
-        timeline: frame 0 is the next to be made.
-        encoder: the encoder of this timeline alone, already prepared if preparing takes time; the pump closes it.
+        timeline: a timeline of which no frame was made yet.
+        encoder: the encoder of this timeline only, prepared so that the first frame is fast. The pump closes it.
         audience: the sink of all viewers except the host; the pump ends it.
-        frame_fault: returns the fault of the next frame (`peer.frame`).
+        frame_fault: returns the fault of the next frame (point `peer.frame`), or None.
     """
 
     timeline: Timeline
@@ -82,10 +82,10 @@ class Receiver:
 
 
 class FramePump:
-    """One session's video: shows a timeline frame by frame, to the host and to the stream's audience if it has one.
+    """One session's video: sends a timeline frame by frame to the host, and to the audience if the stream has one.
 
-    `on_frame(timeline, index)` is called on the event loop after that frame is pushed. Without a host, frames are still
-    counted, and made for the audience. `show` also takes effect while `run` is not running.
+    `on_frame(timeline, index)` is called on the event loop after each frame. While no host is attached, frames are
+    still counted, and made if there is an audience. `show` may also be called while `run` is not running.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class FramePump:
     ) -> None:
         self.next_index = 0
         self.has_begun = False
-        """Whether `run` was called; no frame is made before that."""
+        """Whether `run` was called. Only `run` makes frames."""
         self._source = source
         self._keyframes = keyframes
         self._fps = fps
@@ -130,9 +130,9 @@ class FramePump:
             _leave(former)
 
     async def run(self) -> None:
-        """Make frames until cancelled, then close what is shown."""
-        # The first slot is 1, not 0: a key frame is large, and sending one at the moment of connection would delay the
-        # data channels, which open then and which clients wait for.
+        """Make frames until cancelled, then close the current source."""
+        # The first frame is made in slot 1, not 0. It is a large key frame; sending it right after the peer connects
+        # would delay the opening of the data channels, for which clients wait.
         pacer = Pacer(self._fps)
         self.has_begun = True
         try:
@@ -147,14 +147,14 @@ class FramePump:
             self.close()
 
     def close(self) -> None:
-        """Close what is shown; only for a pump that is not running."""
+        """Close the current source; only for a pump that is not running."""
         _leave(self._source)
 
     async def _send_next(self, slot: int, fault: Fault | None = None) -> None:
-        """Make the next frame and push it; completes even if cancelled.
+        """Make the next frame and send it, even if cancelled while the frame is made.
 
-        A frame that was begun counts as one of its stream (`next_index`). Its encoder may be in use in a thread until
-        the frame is made.
+        `next_index` counts a frame as soon as it is begun. While the frame is made, a thread may use the encoder, so a
+        source that `show` replaces is closed only afterwards.
         """
         source, index, receiver = self._source, self.next_index, self._receiver
         self.next_index += 1
@@ -182,7 +182,7 @@ class FramePump:
             raise asyncio.CancelledError
 
     def _order(self, fault: Fault | None, source: StreamSource, index: int, receiver: Receiver | None) -> "_Order":
-        """Return what to make as frame `index`."""
+        """Return the order for frame `index`, as changed by `fault`."""
         if fault is not None and fault.do == "drop":
             return _Order(index, set())
         drawn = self._shown if fault is not None and fault.do == "freeze" else index
@@ -235,7 +235,7 @@ class _Order:
 
 
 async def _done(work: asyncio.Future[Made]) -> bool:
-    """Wait until `work` is done, even if cancelled meanwhile; return whether it was cancelled."""
+    """Wait until `work` is done, even if the caller is cancelled; return whether it was cancelled."""
     cancelled = False
     while not work.done():
         try:

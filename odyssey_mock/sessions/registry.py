@@ -107,7 +107,7 @@ class SessionRegistry:
 
     async def close(self) -> None:
         """End every session; return once all are completely closed."""
-        # Repeat: clients may have requested sessions meanwhile.
+        # Repeat, because clients may request sessions while the others are closing.
         while sessions := [*self._sessions.values(), *self._leaving]:
             async with asyncio.TaskGroup() as tasks:
                 for session in sessions:

@@ -1,4 +1,4 @@
-"""The shell of a session: its streams, their video, and at most one connection to the client at a time.
+"""One session: its streams, their video, and at most one connection to the client at a time.
 
 See `protocol.md` section 3. All messages and events of a connection go through one inbox and are handled one by one, so
 effects follow the order on the wire. `SessionMachine` decides what each event does. `SessionLifecycle` carries out the
@@ -106,7 +106,7 @@ class Session:
         return self._serving > 0
 
     async def serve(self, socket: SignalingSocket, *, channel_delay: float) -> None:
-        """Serve a client's socket until it is closed; the call of the first socket that connects also runs the video.
+        """Serve a client's socket until it is closed. The call of the first socket that connects also runs the video.
 
         `channel_delay`: seconds between the peer's connection and the opening of the data channels.
         """
@@ -122,7 +122,7 @@ class Session:
 
     async def _serve(self, socket: SignalingSocket, channel_delay: float) -> None:
         while self.state in {SessionState.WAITING, SessionState.HELD} and self._connection is not None:
-            # The client lost its socket and has reconnected before the former connection's peer is closed.
+            # The client lost its socket and has opened another one; the peer of the lost connection is still open.
             await self._connection.gone.wait()
         effects = self._lifecycle.handle(SessionEvent.SOCKET_OPENED)
         if SessionEffect.REFUSE_SOCKET in effects:
@@ -137,7 +137,7 @@ class Session:
                 on_keyframe_wanted=self._lifecycle.video.keyframes.lost,
             )
         except BaseException:
-            # The peer could not be created, for example without file descriptors: free the slot anyway.
+            # The peer could not be created, for example because no file descriptors are left. Free the slot.
             self._lifecycle.handle(SessionEvent.SHUT_DOWN)
             raise
         if self.state is SessionState.SIGNALING:
@@ -148,7 +148,7 @@ class Session:
                 await self._carry_on()
 
     async def _converse(self, connection: ClientConnection, effects: tuple[SessionEffect, ...]) -> None:
-        """Handle one connection until it is hung up."""
+        """Handle the events of one connection until `hang_up` is called."""
         try:
             async with connection, asyncio.TaskGroup() as connection.tasks:
                 try:
@@ -157,7 +157,7 @@ class Session:
                     while not connection.hung_up:
                         await self._take(await connection.receive(), connection)
                 finally:
-                    # Cancelled, or a defect: tell the machine, so that the slot is free in any case.
+                    # After a cancellation or a defect, end the session, so that its slot becomes free.
                     if not connection.hung_up:
                         connection.hang_up(INTERNAL_ERROR)
                         self._lifecycle.handle(SessionEvent.SHUT_DOWN)
@@ -191,7 +191,7 @@ class Session:
             self._connection.peer.vanish()
 
     async def unused(self) -> None:
-        """End the session if no client has connected: all its tokens have expired."""
+        """End the session, whose tokens have all expired, unless a client has connected."""
         await self._due(SessionEvent.UNUSED)
 
     async def shut_down(self) -> None:
@@ -203,7 +203,7 @@ class Session:
             else:
                 self._lifecycle.handle(SessionEvent.SHUT_DOWN)
                 await self._idle.wait()
-        # Never served, or its socket was already closing, so that the inbox was no longer read.
+        # No socket was served, or it was already closing and the event in its inbox was not read.
         self._lifecycle.handle(SessionEvent.SHUT_DOWN)
 
     async def _take(self, item: Instruction | ClientMessage | MessageError, connection: ClientConnection) -> None:
@@ -225,7 +225,7 @@ class Session:
             case ClientDisconnecting():
                 await self._handle(SessionEvent.CLIENT_LEFT, connection)
             case KeepAlive():
-                pass  # does not count as activity: clients send it all the time
+                pass  # no activity: clients send `keepalive` periodically
             case Start() | Update() | End():
                 self._lifecycle.touch()
                 await self._lifecycle.video.controller.take(item)
@@ -237,9 +237,9 @@ class Session:
         await self._carry_out(self._lifecycle.handle(event), connection)
 
     async def _due(self, event: SessionEvent) -> None:
-        """Handle an event that is due by the clock; return once everything that it ends is closed."""
+        """Handle an event whose deadline has expired; return once the sockets that it ends are closed."""
         if event is SessionEvent.INACTIVE and self.stream is not None:
-            return  # due again after the stream
+            return  # `touch` restarts the timeout after the stream
         effects = self._lifecycle.handle(event)
         if not effects:
             return  # too late: the session is already over or connected
@@ -247,7 +247,7 @@ class Session:
             self._connection.instruct(effects)
         await self._idle.wait()
 
-    async def _carry_out(  # noqa: PLR0912 - one case an effect
+    async def _carry_out(  # noqa: PLR0912 - one case for each effect
         self, effects: tuple[SessionEffect, ...], connection: ClientConnection
     ) -> None:
         """Carry out the effects on `connection`, in order."""
@@ -280,7 +280,7 @@ class Session:
                 case SessionEffect.HANG_UP:
                     connection.hang_up(INTERNAL_ERROR if _FAULTY & set(effects) else NORMAL_CLOSURE)
                 case SessionEffect.REFUSE_SOCKET:
-                    pass  # _serve does it: the effect concerns another socket than the connection's
+                    pass  # `_serve` closes that socket, which is not the socket of `connection`
                 case (
                     SessionEffect.ARM_LIMIT
                     | SessionEffect.ARM_INACTIVITY
@@ -290,7 +290,7 @@ class Session:
                     | SessionEffect.DISARM
                     | SessionEffect.RELEASE
                 ):
-                    pass  # SessionLifecycle has done it
+                    pass  # `SessionLifecycle` has carried these out
                 case _ as unreachable:
                     assert_never(unreachable)
 

@@ -29,8 +29,8 @@ _DEADLINE_NAMES = {
 class SessionVideo:
     """The streams and the video of a session, which continue while the client is disconnected.
 
-    Data-channel messages sent during that time are kept for the client's return. `on_overdue()` and `on_ended()` are
-    those of `StreamController`.
+    Messages for the data channel are kept during that time, and sent when the client returns. `on_overdue()` and
+    `on_ended()` are those of `StreamController`.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class SessionVideo:
         return self._carrier is tasks
 
     def use(self, connection: ClientConnection) -> None:
-        """Send messages on `connection` before the video starts; its peer keeps them until the channel opens."""
+        """Send messages on `connection`, even before the video starts. Its peer keeps them until the channel opens."""
         self._connection = connection
 
     def start(self, connection: ClientConnection) -> None:
@@ -81,9 +81,9 @@ class SessionVideo:
         self.resume(connection)
 
     def resume(self, connection: ClientConnection) -> None:
-        """Continue on `connection`, whose answer was applied, and send it the messages kept meanwhile."""
+        """Continue the video on `connection`, whose answer was applied, and send the messages that were kept."""
         if connection.codec is None or self._video is None:
-            raise RuntimeError("video was started before the answer was applied, or resumed before it was started")
+            raise RuntimeError("cannot send video: the answer was not applied, or the video was not started")
         self.controller.pump.attach(connection.track, connection.codec)
         self._connection = connection
         backlog, self._backlog = self._backlog, []
@@ -91,7 +91,7 @@ class SessionVideo:
             connection.peer.send(text)
 
     def leave(self) -> None:
-        """Continue without a connection."""
+        """Continue the video while no client is connected."""
         self._connection = None
         self.controller.pump.detach()
 
@@ -120,7 +120,7 @@ class MakeVideo(Protocol):
 
 
 class SessionLifecycle:
-    """Synchronous session state; never awaits.
+    """The state, deadlines and video of a session. Its methods are synchronous.
 
     `due(event)` is called and awaited when a deadline expires; `on_released()` is called when the slot becomes free.
     """
@@ -157,7 +157,7 @@ class SessionLifecycle:
     def handle(self, event: SessionEvent) -> tuple[SessionEffect, ...]:
         """Handle an event: carry out its effects on the session at once, and return all its effects.
 
-        A slot is therefore free the moment its session is over, before the client is told.
+        So the slot of a session is free as soon as the session is over, before the client is notified.
         """
         before = self._machine.state
         effects = self._machine.handle(event)
@@ -173,7 +173,7 @@ class SessionLifecycle:
         if self.state is SessionState.CONNECTED:
             self._deadlines.arm(SessionEvent.INACTIVE, self._identity.limits.inactivity)
 
-    def _carry_out(self, effect: SessionEffect) -> None:  # noqa: PLR0912 - one case an effect
+    def _carry_out(self, effect: SessionEffect) -> None:  # noqa: PLR0912 - one case for each effect
         match effect:
             case SessionEffect.ARM_LIMIT:
                 self._deadlines.arm(SessionEvent.CONNECTION_OVERDUE, self._identity.limits.connection_duration)
@@ -212,7 +212,7 @@ class SessionLifecycle:
                 | SessionEffect.REPORT_SHUT_DOWN
                 | SessionEffect.DRAIN
             ):
-                pass  # Session does it on the connection
+                pass  # `Session` carries these out on the connection
             case _ as unreachable:
                 assert_never(unreachable)
 

@@ -4,8 +4,8 @@ Two rules:
 
 1. `TRANSITIONS` lists every event that may happen in a state. Any other event is a defect of the caller and raises
    `IllegalEventError`. Everything that a client or the network can cause is listed for every state.
-2. The machine only returns effects: it uses no sockets, no tasks and no clock. `SessionLifecycle` and `Session` carry
-   the effects out, in order; each lists those that it leaves to the other.
+2. The machine only returns effects: it uses no sockets, no tasks and no clock. `SessionLifecycle` carries out the
+   effects on the session, `Session` those on the connection, both in order.
 """
 
 from collections.abc import Mapping
@@ -27,12 +27,12 @@ class SessionState(StrEnum):
     CONNECTED = "connected"
     """The peer is connected; video is sent."""
     HELD = "held"
-    """The connection was lost without a goodbye. The stream continues, unseen, until the client returns or the grace
+    """The connection was lost, or not closed properly. The stream continues, and the client may return until the grace
     period ends."""
     RETURNING = "returning"
     """The client has opened another socket; the mock creates and sends another offer."""
     REJOINING = "rejoining"
-    """The answer to that offer was received; ICE and DTLS are in progress."""
+    """The returning client's answer was received; ICE and DTLS are in progress."""
     CLOSED = "closed"
     """The session is over; its streamer is free again."""
 
@@ -56,11 +56,11 @@ class SessionEvent(StrEnum):
     SOCKET_LOST = "socket_lost"
     """The socket broke, or was closed with another code."""
     STREAM_OVERDUE = "stream_overdue"
-    """A stream has reached its maximum duration, and the client was told."""
+    """A stream has reached its maximum duration, and the client was notified."""
     CONNECTION_OVERDUE = "connection_overdue"
     """The connection has reached its maximum duration."""
     INACTIVE = "inactive"
-    """The inactivity timeout has expired: no stream and no message about one."""
+    """The inactivity timeout has expired: no stream was running, and the client sent no stream message."""
     DANGLING = "dangling"
     """No peer connected within the limit for new sessions (`dangling_session`)."""
     UNUSED = "unused"
@@ -72,7 +72,7 @@ class SessionEvent(StrEnum):
 
 
 class SessionEffect(StrEnum):
-    """Effects of a transition; the shells carry them out in order."""
+    """Effects of a transition; `SessionLifecycle` and `Session` carry them out in order."""
 
     ARM_LIMIT = "arm_limit"
     """Start the deadline of `CONNECTION_OVERDUE`."""
@@ -87,12 +87,12 @@ class SessionEffect(StrEnum):
     SEND_OFFER = "send_offer"
     APPLY_ANSWER = "apply_answer"
     REFUSE_ANSWER = "refuse_answer"
-    """Tell the client that no answer was expected; the session continues."""
+    """Send the client an error message: the offer was already answered. The session continues."""
     REFUSE_SOCKET = "refuse_socket"
-    """Close the socket that just opened; the session's own socket, if any, stays open."""
+    """Close the socket that was just opened. If the session has another socket, that one stays open."""
     START_VIDEO = "start_video"
     RESUME_VIDEO = "resume_video"
-    """Send the video, which has continued meanwhile, to the client that has returned."""
+    """Send the video, which was not interrupted, to the client that has returned."""
     OPEN_CHANNELS = "open_channels"
     REPORT_BAD_ANSWER = "report_bad_answer"
     REPORT_UNREACHABLE = "report_unreachable"
@@ -126,7 +126,7 @@ _HELD: Transition = (
 
 
 def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
-    """Return the common transitions of `state` before the session's first peer connection is up."""
+    """Return the transitions of `state` that all states before the first peer connection have in common."""
     return {
         SessionEvent.SOCKET_OPENED: (state, _REFUSED),
         SessionEvent.PEER_CLOSED: _UNREACHABLE,
@@ -141,7 +141,10 @@ def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
 
 
 def _again(state: SessionState) -> Mapping[SessionEvent, Transition]:
-    """Return the common transitions of `state` for a returning client: it may retry until the grace period ends."""
+    """Return the transitions of `state` that all states of a returning client have in common.
+
+    The client may retry until the grace period ends.
+    """
     return {
         SessionEvent.SOCKET_OPENED: (state, _REFUSED),
         SessionEvent.PEER_CLOSED: _BACK_TO_HELD,
@@ -198,7 +201,7 @@ TRANSITIONS: Mapping[SessionState, Mapping[SessionEvent, Transition]] = MappingP
             SessionEvent.STREAM_OVERDUE: _CLOSED_DRAINED,
             SessionEvent.CONNECTION_OVERDUE: _CLOSED_OVERDUE,
             SessionEvent.INACTIVE: _CLOSED,
-            # The peer connected at the same moment as the deadline expired: the connection counts.
+            # These deadlines are only for sessions without a peer, and have no effect here.
             SessionEvent.DANGLING: (SessionState.CONNECTED, ()),
             SessionEvent.GRACE_OVER: (SessionState.CONNECTED, ()),
             SessionEvent.UNUSED: (SessionState.CONNECTED, ()),

@@ -1,4 +1,4 @@
-"""The interface of the client's WebSocket to its session (RFC 6455)."""
+"""The interface through which a session uses the client's WebSocket (RFC 6455)."""
 
 from typing import Protocol
 

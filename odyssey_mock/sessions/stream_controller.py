@@ -1,4 +1,4 @@
-"""The shell of a session's interactive streams: shows them with a frame pump and replies on `streamerToClient`."""
+"""A session's interactive streams: handles the client's messages, shows the streams, and sends the replies."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -108,7 +108,7 @@ _NOTHING = _Cause()
 
 
 class StreamController:
-    """The shell of one `StreamMachine`, with the pump that shows the streams.
+    """Carries out the effects of one `StreamMachine`, with the pump that shows the streams.
 
     `transmit(text)` sends a message on `streamerToClient`. `on_overdue()` ends the connection and returns once it is
     closed. `on_ended()` is called whenever a stream has ended. The session calls `take` for one message at a time; the
@@ -201,7 +201,7 @@ class StreamController:
         self._handle(StreamEvent.BROKE, _Cause(error=error))
 
     def gone(self) -> None:
-        """End the stream without telling the client: the connection is over."""
+        """End the stream without a message to the client, whose connection is over."""
         self._handle(StreamEvent.GONE)
         self._sender.close()
 
@@ -270,7 +270,7 @@ class StreamController:
             case StreamEffect.REJECT_NO_STREAM:
                 self.refuse(NO_STREAM)
             case StreamEffect.HANG_UP:
-                pass  # _overdue does it, because it can await
+                pass  # `_overdue` carries this out, because it can await
             case _ as unreachable:
                 assert_never(unreachable)
 
@@ -332,7 +332,7 @@ class StreamController:
         self._on_ended()
 
     def _fault(self, point: str, prompt: str | None = None) -> Fault | None:
-        """Return the fault that fires at `point`; `prompt` is the message's, by default that of the running stream."""
+        """Return the fault that fires at `point`; `prompt` is by default that of the running stream."""
         stream = self.stream
         return self._faults.fire(
             point,

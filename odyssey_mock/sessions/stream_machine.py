@@ -36,11 +36,11 @@ class StreamEvent(StrEnum):
     OVERDUE = "overdue"
     """The stream has reached its maximum duration."""
     GONE = "gone"
-    """The session is over, or its first connection closed before it was up."""
+    """The session is over, or its first connection was closed before the peer connected."""
 
 
 class StreamEffect(StrEnum):
-    """Effects of a transition; the shell carries them out in order."""
+    """Effects of a transition; `StreamController` carries them out in order."""
 
     BEGIN = "begin"
     """Show the new stream from the next frame on."""

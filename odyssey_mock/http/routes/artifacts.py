@@ -48,13 +48,13 @@ class ArtifactRoutes:
         ]
 
     async def fetch(self, request: Request) -> Response:
-        """Send a file of a recording or the requested parts of it; the presigned URL is the authorization."""
+        """Send a file of a recording or the requested parts of it; the presigned URL authorizes the request."""
         stored, media_type = await self._find(request)
         etag = f'"{stored.digest}"'
         # Browsers may cache the file but must revalidate it: once the URL expires, the response is a 403.
         headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
         if is_other(request.headers, etag):
-            raise ApiError(412, f"If-Match names another file than this one, whose ETag is {etag}", headers)
+            raise ApiError(412, f"expected If-Match: {etag} or no If-Match, got another ETag", headers)
         if is_known(request.headers, etag):
             return Response(None, 304, headers)
         try:
@@ -69,7 +69,7 @@ class ArtifactRoutes:
                 headers |= {"Content-Type": media_type, "Content-Range": _content_range(part, stored.size)}
                 return _FileResponse(stored.path, parts, 206, headers)
             case _:
-                # The boundary must not occur in the file, and the digest of a file does not.
+                # The boundary must not occur in the file, and a file does not contain its own digest.
                 headers["Content-Type"] = f"multipart/byteranges; boundary={stored.digest}"
                 return _FileResponse(stored.path, _multipart(parts, stored, media_type), 206, headers)
 
@@ -117,7 +117,7 @@ def _multipart(parts: Sequence[range], stored: StoredFile, media_type: str) -> l
 class _FileResponse(Response):
     """A response with pieces of a file as its body.
 
-    The file is opened before the first `await`, because it certainly exists then. It may be removed while it is read.
+    The file is opened before the first `await`, when it certainly exists. It may be removed later, while it is read.
     """
 
     def __init__(self, path: Path, pieces: Sequence[Piece], status: int, headers: dict[str, str]) -> None:

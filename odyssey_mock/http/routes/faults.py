@@ -47,7 +47,7 @@ class FaultRoutes:
         ]
 
     async def listed(self, _request: Request) -> Response:
-        """List the faults in order, each with its counts."""
+        """List the faults in order, each with its counts `passed` and `fired`."""
         return _listed(self.faults)
 
     async def add(self, request: Request) -> Response:
@@ -71,7 +71,7 @@ class FaultRoutes:
         return Response(status_code=204)
 
     async def catalog(self, _request: Request) -> Response:
-        """List all points with their actions, parameters and `match` conditions."""
+        """List all fault points with their actions, parameters and `match` conditions."""
         points: dict[str, JSON] = {
             name: {
                 "means": point.means,

@@ -56,16 +56,16 @@ class HlsRoutes:
         """Return the broadcast named in the path and its HLS stream, after checking the token.
 
         Raises:
-            BroadcastError: 404, it does not exist or has no HLS; 401, the token is missing or invalid.
+            BroadcastError: 404, the broadcast does not exist or has no HLS; 401, the token is missing or invalid.
         """
         broadcast = authorized_broadcast_of(request, self.broadcasts)
         if broadcast.hls is None:
-            raise BroadcastError(404, "HLS is switched off (the setting `hls`)")
+            raise BroadcastError(404, "this broadcast has no HLS, because the setting `hls` is off")
         return broadcast, broadcast.hls
 
 
 async def _playlist(request: Request, hls: HlsStream, query: str) -> Response:
-    """Return the playlist, waiting for it as long as the client stays connected.
+    """Wait for the playlist and return it; stop waiting if the client disconnects.
 
     Raises:
         NoPlaylistError: the broadcast has no playlist.
@@ -91,7 +91,7 @@ async def _hung_up(request: Request) -> None:
 
 
 class _Nothing(Response):
-    """Sends nothing, because the client has disconnected; the journal then has a request without a status."""
+    """A response to a client that has disconnected: it sends nothing, and the journal records no status."""
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -52,7 +52,7 @@ class RecordingRoutes:
         if record is None or record.account_id != account.id:
             raise ApiError(404, "Recording not found in this account; GET /stream-recordings lists its recordings")
         request.state.stream = record.id
-        # The host name that the client used, because the mock may be behind a port mapping.
+        # Use the host and port of the request, because the mock may be behind a port mapping.
         origin = str(request.base_url).rstrip("/")
         return JSONResponse(self.recordings.describe(record, origin), headers={"Cache-Control": "no-store"})
 

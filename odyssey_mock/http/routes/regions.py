@@ -35,7 +35,7 @@ class RegionRoutes:
     async def list_regions(self, request: Request) -> Response:
         """List the regions, each with a URL that responds after the latency of the region."""
         authorized(request, self.accounts)
-        # The host name that the client used, because the mock may be behind a port mapping.
+        # Use the host and port of the request, because the mock may be behind a port mapping.
         origin = str(request.base_url).rstrip("/")
         return JSONResponse(
             {"regions": [{"id": region.id, "ping_url": f"{origin}/ping/{region.id}"} for region in self.regions]}

@@ -16,11 +16,11 @@ from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.settings import Settings
 
 MODEL = "odyssey-mock"
-"""The `model` of every session, which shows that the frames are synthetic."""
+"""The `model` in every response, which shows that the frames come from the mock."""
 
 
 class SessionRequest(BaseModel):
-    """Body of `POST /sessions/request`. Latencies are milliseconds by region id; 9999 means no response."""
+    """Body of `POST /sessions/request`. Latencies are milliseconds by region id; 9999: the region did not respond."""
 
     model_config = ConfigDict(extra="ignore")
 

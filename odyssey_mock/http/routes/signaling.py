@@ -25,7 +25,7 @@ from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.sessions.signaling_socket import POLICY_VIOLATION, SignalingSocket
 
 SEND_LIMIT = 5.0
-"""Timeout in seconds for sending to a client that does not read; then its socket counts as lost."""
+"""Timeout in seconds for sending a message to a client that does not read. The message is then dropped."""
 BROKEN = 1006
 """The close code of a connection that was lost without a close frame (RFC 6455 section 7.4.1)."""
 
@@ -91,7 +91,7 @@ class AcceptedSocket(SignalingSocket):
 
 @dataclass(frozen=True, kw_only=True)
 class SignalingRoutes:
-    """Routes for the signaling sockets of clients; `channel_delay` is the setting."""
+    """Routes for the signaling sockets of clients; `channel_delay` is the setting of that name."""
 
     gate: FaultGate
     callers: Callers
@@ -104,7 +104,7 @@ class SignalingRoutes:
     channel_delay: float
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes. The upgrade checks for faults itself, because its actions differ from those of HTTP."""
+        """Make the routes. `client` checks for faults itself, because upgrades have fault actions of their own."""
         config = self.gate.at("signaling.config", self.config, self.callers.by_streamer)
         return [
             ServiceRoute("/signaling/{streamer_id}/config", {"GET": config}),
@@ -118,8 +118,8 @@ class SignalingRoutes:
     async def client(self, websocket: WebSocket) -> None:
         """Serve a client's socket.
 
-        Invalid requests are accepted too and get an error message: after a rejected upgrade, clients would not know the
-        reason and retry for 9 s.
+        The upgrade of an invalid request is accepted as well, so that the reason can be sent as an `error` message.
+        After a rejected upgrade, a client would not know the reason and would retry for 9 s.
         """
         session_id = websocket.path_params["session_id"]
         if not await self._upgraded(websocket):
@@ -138,13 +138,13 @@ class SignalingRoutes:
             await socket.send(json.dumps(error))
             await socket.close(POLICY_VIOLATION)
             return
-        # Only browsers send an Origin (RFC 6454). Their data channels may open before the page knows that it is
-        # connected. A start at that moment is rejected or lost, so a short delay is needed.
+        # Only browsers send an Origin (RFC 6454). In a browser, the data channels may open before the page is notified
+        # of the peer connection, and a stream started at that moment is rejected or lost. So the channels open later.
         is_browser = "origin" in websocket.headers
         await session.serve(socket, channel_delay=self.channel_delay if is_browser else 0.0)
 
     async def _upgraded(self, websocket: WebSocket) -> bool:
-        """Accept the upgrade unless a fault prevents it; return whether it was accepted."""
+        """Accept the upgrade, unless a fault prevents that; return whether it was accepted."""
         session = self.sessions.get(websocket.path_params["session_id"])
         fault = self.faults.fire(
             "signaling.upgrade",
@@ -156,7 +156,7 @@ class SignalingRoutes:
             case "refuse" if fault is not None:
                 detail = {"detail": "upgrade rejected: injected fault"}
                 await websocket.send_denial_response(JSONResponse(detail, int(fault.number("status"))))
-                # Wait until uvicorn considers the handshake complete; otherwise it would log an error.
+                # Wait until the connection is closed; otherwise uvicorn would log an incomplete handshake as an error.
                 await connection.lost
                 return False
             case "no_answer":

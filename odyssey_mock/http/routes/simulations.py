@@ -100,7 +100,7 @@ class SimulationRoutes:
     async def get(self, request: Request) -> Response:
         """Return one job with its streams."""
         job = self._owned_job(request)
-        # The host name that the client used, as in the URLs of regions.
+        # Use the host and port of the request, because the mock may be behind a port mapping.
         origin = str(request.base_url).rstrip("/")
         begun = [stream for stream in job.streams if stream.status is not StreamStatus.WAITING]
         return JSONResponse(
@@ -139,7 +139,7 @@ class SimulationRoutes:
 
     def _stream(self, stream: JobStream, origin: str) -> dict[str, JSON]:
         record = self.streams.records.get(stream.stream_id)
-        # The record of a stream may be dropped before its job. The fields of its recording are then null.
+        # The record of a stream may be deleted before its job. The fields of the recording are then null.
         recording: dict[str, JSON] = (
             {"stream_id": stream.stream_id, **dict.fromkeys(RECORDING_FIELDS)}
             if record is None

@@ -95,7 +95,7 @@ class WhepRoutes:
         _check_type(request, FRAGMENT, "Accept-Patch")
         tags = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
         if not tags & {spectator.etag, "*"}:
-            raise BroadcastError(412, f"expected If-Match: {spectator.etag} or no If-Match, got another tag")
+            raise BroadcastError(412, f"expected If-Match: {spectator.etag} or no If-Match, got another ETag")
         fragment = parse_fragment(await _text(request))
         if not fragment.ufrags <= spectator.ufrags:
             raise BroadcastError(
@@ -114,7 +114,7 @@ class WhepRoutes:
         return Response(status_code=200)
 
     def _spectator_of(self, request: Request) -> Spectator:
-        """Return the spectator named in the path. The secret resource name is the authorization.
+        """Return the spectator named in the path. The resource name is secret, so it authorizes the request.
 
         Raises:
             BroadcastError: 404, no such spectator exists.
@@ -161,9 +161,9 @@ async def _text(request: Request) -> str:
         async for chunk in request.stream():
             body += chunk
             if len(body) > BODY_LIMIT:
-                raise BroadcastError(413, f"expected a body of {BODY_LIMIT} bytes at most")
+                raise BroadcastError(413, f"expected a body of at most {BODY_LIMIT} bytes, got more")
     except ClientDisconnect as error:
-        # The client is gone, but the journal records this error.
+        # The client cannot receive this response, but the journal records it.
         raise BroadcastError(400, "the client disconnected before the end of the body") from error
     try:
         return body.decode()

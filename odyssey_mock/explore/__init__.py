@@ -1,1 +1,1 @@
-"""The explorer: runs random scenarios of clients and server from seeds, and checks rules in each."""
+"""The explorer: runs scenarios of clients and a server, which are drawn from seeds, and checks rules in each run."""

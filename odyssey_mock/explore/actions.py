@@ -1,4 +1,4 @@
-"""The steps of actors: each calls the client as an application would."""
+"""The steps that the actors of a scenario perform. Each calls the client as an application would."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from odyssey_mock.sim.trace import Trace
 from odyssey_mock.sim.world import World
 
 FRAMES_LIMIT = 5.0
-"""Seconds that the step `look` waits for frames."""
+"""Maximum seconds that the step `look` waits for its three frames."""
 
 
 ENDS_WITHIN = 1.0
-"""Seconds within which a call must settle after its connection has ended."""
+"""Seconds within which a call must return or raise after its connection has ended."""
 _ON_A_CONNECTION = frozenset({"start", "interact", "end"})
 
 
@@ -58,7 +58,7 @@ class Player:
     spectators: list[SpectatorConnection] = field(default_factory=list)
 
     def watch(self) -> CallbackRules:
-        """Create the handlers of a new connection."""
+        """Create the handlers of a new connection, which check the rules."""
         watch = CallbackRules(
             self.actor.host,
             self.client,
@@ -130,7 +130,7 @@ async def _look(player: Player, _: Mapping[str, Any]) -> JSON:
                 if seen == 3:
                     break
     except TimeoutError:
-        if not limit.expired():  # the timeout that ended the video, not the one above
+        if not limit.expired():  # raised by frames(), not by the timeout above
             raise
     return seen
 
@@ -220,7 +220,7 @@ ACTIONS: Mapping[str, ActorAction] = MappingProxyType(
         "leave": _leave,
     }
 )
-"""All steps by name."""
+"""The function that performs each step, by name of the step."""
 
 
 async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:

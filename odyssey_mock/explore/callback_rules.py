@@ -1,4 +1,4 @@
-"""Rules for the calls of a connection's handlers and their order, checked at each call."""
+"""Rules for when and in which order the handlers of a connection are called. Each call is checked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from odyssey_mock.sim.trace import Trace
 
 _OVER = frozenset({ConnectionStatus.FAILED, ConnectionStatus.DISCONNECTED})
 _AGAIN = re.compile(r"(Retry|attempt) (\d+) of")
-"""Matches the next attempt in a status message: `Retry` before a connection is up, `attempt` while it reconnects."""
+"""Matches the next attempt's number in a status message: `Retry` while connecting, `attempt` while reconnecting."""
 
 _BEGINNING = frozenset({ConnectionStatus.AUTHENTICATING, ConnectionStatus.CONNECTING})
 
@@ -61,14 +61,14 @@ class ReportViolation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """The part of a server's message on `streamerToClient` that a handler is called with."""
+    """A server's message on `streamerToClient`, reduced to the values that a handler is called with."""
 
     kind: str
     text: str
     line: int = field(default=0, compare=False)
-    """How often the session had lost its client before this message.
+    """How often the session had lost its client when the server sent this message.
 
-    Between messages with the same number, none may be lost or repeated.
+    Of the messages with the same number, none may be lost or repeated.
     """
 
 
@@ -91,7 +91,7 @@ class CallbackRules:
         """Create the handlers.
 
         `said(session_id)`: messages that the server has sent to the session so far; `now()`: virtual time;
-        `first_wait`: minimum seconds before a connection is tried again; `may_repeat`: whether a fault may repeat
+        `first_wait`: minimum seconds before the client retries a connection; `may_repeat`: whether a fault may repeat
         frames; `pause`: seconds that each handler takes.
         """
         self._host = host
@@ -104,7 +104,7 @@ class CallbackRules:
         self._may_repeat = may_repeat
         self._pause = pause
         self._heard: dict[str, int] = {}
-        """By session, the number of its messages up to the last one that a handler was called with."""
+        """For each session, the index in `said` after the last message that a handler was called with."""
         self._last: ConnectionStatus | None = None
         self._fatal: list[str] = []
         self._frames: dict[int, int] = {}
@@ -114,7 +114,7 @@ class CallbackRules:
         self._no_try_before = 0.0
         self._acknowledgements: list[tuple[float, str]] = []
         self.ended_at: float | None = None
-        """When a handler was told that the connection is over."""
+        """Virtual time of the status `failed` or `disconnected`; None before that status."""
         self.broadcasts: list[BroadcastInfo] = []
         self.statuses: list[ConnectionStatus] = []
 
@@ -150,7 +150,7 @@ class CallbackRules:
         self._is_over = True
 
     def check(self) -> None:
-        """Check the calls as a whole, after the connection has ended and the handlers have finished."""
+        """Check the last status and the numbers of calls, after the connection and all handlers have ended."""
         if self.statuses and self._last not in _OVER:
             self._report_violation(
                 "statuses_are_legal", f"expected failed or disconnected as the last status, got {self._last}"
@@ -158,17 +158,20 @@ class CallbackRules:
         if self._downs != self._ups:
             self._report_violation(
                 "handlers_fit_the_status",
-                f"expected one on_disconnected per on_connected, got {self._downs} for {self._ups}",
+                f"expected as many calls of on_disconnected as of on_connected, got {self._downs} and {self._ups}",
             )
         failed = self._last is ConnectionStatus.FAILED
         if len(self._fatal) != int(failed):
             self._report_violation(
                 "fatal_once",
-                f"expected fatal errors at last status {self._last}: {int(failed)}, got {self._fatal}",
+                f"expected fatal errors with last status {self._last}: {int(failed)}, got {self._fatal}",
             )
 
     def caught_up(self, session: str, line: int) -> None:
-        """Check that handlers were called with all messages of `session` since it last lost its client (`line`)."""
+        """Check that handlers were called with all messages to `session` since it last lost its client.
+
+        `line`: see `SentMessage.line`.
+        """
         if self._pause:
             return
         missing = [each for each in self._said(session)[self._heard.get(session, 0) :] if each.line == line]
@@ -176,7 +179,7 @@ class CallbackRules:
             self._report_violation("nothing_said_is_lost", f"expected handler calls for {missing}, got none")
 
     def has_acknowledged(self, prompt: str, since: float) -> bool:
-        """Return whether `on_interact_acknowledged` was called with this prompt, or an extension, since that time."""
+        """Return whether `on_interact_acknowledged` was called after `since` with a text that begins with `prompt`."""
         return any(at >= since and applied.startswith(prompt) for at, applied in self._acknowledgements)
 
     def _told(self, what: str) -> None:
@@ -192,7 +195,7 @@ class CallbackRules:
         if self._last is not ConnectionStatus.CONNECTED or self._ups > 1:
             self._report_violation(
                 "handlers_fit_the_status",
-                f"expected one on_connected, with status connected, got call {self._ups} with status {self._last}",
+                f"expected one on_connected, with status connected; got call {self._ups}, with status {self._last}",
             )
         if stream is not self._client.media_stream:
             self._report_violation(
@@ -221,9 +224,9 @@ class CallbackRules:
         self.statuses.append(status)
 
     def _check_wait(self, status: ConnectionStatus, message: str) -> None:
-        """Check the wait before each retry; the first attempt to reconnect needs none."""
+        """Check that the client waits before each attempt, except the first attempt to reconnect."""
         if self._pause:
-            return  # slow handlers are called too late to measure the wait
+            return  # slow handlers delay the next call, so the wait cannot be measured
         if status not in _OVER and self._now() < self._no_try_before - 1e-6:
             self._report_violation(
                 "tries_back_off",
@@ -241,7 +244,7 @@ class CallbackRules:
         self._fatal.append(getattr(error, "code", type(error).__name__))
         if self._last is not ConnectionStatus.FAILED:
             self._report_violation(
-                "fatal_once", f"expected a fatal error only with status failed, got one with {self._last}"
+                "fatal_once", f"expected a fatal error only with status failed, got one with status {self._last}"
             )
         if len(self._fatal) > 1:
             self._report_violation("fatal_once", f"expected one fatal error, got {self._fatal}")
@@ -279,7 +282,7 @@ class CallbackRules:
         else:
             self._report_violation(
                 "callbacks_in_wire_order",
-                f"expected one of the server's next messages to the session, {list(said[behind:])}, got {heard}",
+                f"expected a handler call with one of the server's next messages, {list(said[behind:])}, got {heard}",
             )
 
     def _frame(self, frame: VideoFrame) -> None:

@@ -33,7 +33,7 @@ async def apply_chaos(world: World, trace: Trace, steps: Sequence[ChaosStep]) ->
 
 
 async def restore(world: World) -> None:
-    """Restore the network and the server; clocks stay as they are."""
+    """Restore the network and the server. Wall clocks that have jumped are not set back."""
     world.wire.heal()
     world.wire.tell_the_bereaved()
     world.wire.set_defaults(latency=CALM, drop=0.0, duplicate=0.0)
@@ -116,4 +116,4 @@ CHAOS: Mapping[str, ApplyChaos] = MappingProxyType(
         "lose worker": _lose_worker,
     }
 )
-"""All disturbances by name."""
+"""The function that applies each disturbance, by name of the disturbance."""

@@ -1,4 +1,4 @@
-"""Seeds run on a Dask cluster, in the same batches as in local processes."""
+"""Runs seeds on a Dask cluster, in the same batches as in local processes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class DaskWorkers:
     def _room(self, pending: PendingBatches, under_way: Iterable[range]) -> int:
         """Return how many batches may be in flight.
 
-        A batch that may have killed a worker runs alone, so that a second death is not attributed to another batch.
+        A batch that may have killed a worker runs alone, so that no other batch is blamed if a worker is killed again.
         """
         return 1 if pending.suspects or any(map(pending.suspected, under_way)) else AHEAD * self.width
 

@@ -79,7 +79,7 @@ def explore(options: ExploreOptions, tools: Tools = OURS) -> int:
 
 
 def _one(options: ExploreOptions, tools: Tools, scenario: Scenario | None, again: str) -> int:
-    """Run or shrink `scenario`, or if it is None the scenario of `options.seed`."""
+    """Run or shrink `scenario`; if it is None, take the scenario of `options.seed`."""
     fidelity, seed = options.depth or "light", options.seed or 0
     if options.shrink:
         return show_shrunk(tools, scenario or tools.draw(seed, fidelity), again, options.output)
@@ -189,7 +189,7 @@ def spread(
                 elapsed = rate.elapsed
     except (KeyboardInterrupt, ResultsError, WorkersError, OSError) as error:
         stopped = error
-    # If the campaign was stopped, failures are printed without running their seeds again: the user waits for the end.
+    # After a stop, the user waits for the end: print the failures without running their seeds again.
     _print_examples(tools, campaign, fidelity, in_full=REPORTED if stopped is None else 0)
     if campaign.tally.seeds:
         click.echo(report.rates(campaign.tally, fidelity, before=campaign.before, elapsed=elapsed))
@@ -219,7 +219,7 @@ def _print_examples(tools: Tools, campaign: Campaign, fidelity: Fidelity, *, in_
     shown: set[int] = set()
     for known in campaign.tally.examples():
         click.echo(report.example(known, fidelity=fidelity, commit=commit))
-        # A run that killed its process, or raised an error, would do the same here.
+        # A run that killed its process or raised an error would do the same to this process.
         if known.failure.rule in {PROCESS_DIED, RUN_RAISED} or known.seed in shown or len(shown) >= in_full:
             continue
         shown.add(known.seed)

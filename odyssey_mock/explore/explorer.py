@@ -25,11 +25,11 @@ from odyssey_mock.sim.trace import WORLD, Trace
 from odyssey_mock.sim.world import World
 
 CALL_LIMIT = 600.0
-"""Seconds within which every call must settle; more than all its time limits together."""
+"""Seconds within which every call must return or raise; more than the sum of the client's time limits."""
 RECOVERY = 300.0
-"""Seconds within which a connection must be up or over after all disturbances have ended."""
+"""Seconds that a client has, after all disturbances have ended, to be connected, failed or disconnected."""
 CATCH_UP = 10.0
-"""Seconds within which a connection that is up must have called handlers for all messages."""
+"""Seconds within which a connected client must have called handlers with all messages."""
 QUIET = 1.0
 """Seconds after `disconnect` in which the run waits for handler calls, which are violations."""
 LONGEST_SCENARIO = 40_000.0
@@ -43,7 +43,7 @@ type MakeScenario = Callable[[int, Fidelity], Scenario]
 
 
 def explore(scenario: MakeScenario = draw, *, seeds: Iterable[int], fidelity: Fidelity = "light") -> Iterator[Outcome]:
-    """Run the scenario of each seed, which `scenario` makes, and yield the outcomes."""
+    """Make the scenario of each seed by calling `scenario`, run it, and yield its outcome."""
     for seed in seeds:
         yield play(seed, fidelity=fidelity, scenario=scenario(seed, fidelity))
 
@@ -55,9 +55,9 @@ def play(
 
     Args:
         seed: seed of the scenario, ignored if `scenario` is given.
-        fidelity: real WebRTC, or peers without pixels; ignored if `scenario` is given.
+        fidelity: `full` (real WebRTC) or `light` (peers without pixels); ignored if `scenario` is given.
         scenario: the scenario to run; by default it is drawn from the seed.
-        keeps_trace: whether the outcome has the trace and its hash.
+        keeps_trace: whether the outcome contains the trace and its hash.
     """
     scenario_run = ScenarioRun(scenario or draw(seed, fidelity), keeps_lines=keeps_trace)
     settings = {**scenario_run.scenario.settings, "faults": scenario_run.scenario.faults, "journal_limit": 100_000}
@@ -172,7 +172,7 @@ class ScenarioRun:
             await asyncio.wait([call])
 
     async def _settled(self, player: Player, step: Step) -> None:
-        """Perform a step, and check that it settles in time."""
+        """Perform a step, and check that it ends within `CALL_LIMIT`."""
         try:
             async with asyncio.timeout(CALL_LIMIT) as limit:
                 await done(player, step.do, step.arguments)
@@ -182,7 +182,7 @@ class ScenarioRun:
             self.report_violation("every_call_settles", f"expected {step.do} to settle within {CALL_LIMIT:g} s")
 
     async def _settle(self, player: Player) -> None:
-        """Check that a client comes to rest after all disturbances have ended, then disconnect it."""
+        """Check that a client recovers or gives up after all disturbances have ended, then disconnect it."""
         unsettled = {ConnectionStatus.AUTHENTICATING, ConnectionStatus.CONNECTING, ConnectionStatus.RECONNECTING}
         try:
             async with asyncio.timeout(RECOVERY):
@@ -191,7 +191,7 @@ class ScenarioRun:
         except TimeoutError:
             self.report_violation(
                 "comes_to_rest",
-                f"expected the connection to be up or over {RECOVERY:g} s after all disturbances ended, "
+                f"expected status connected, failed or disconnected {RECOVERY:g} s after all disturbances ended, "
                 f"got {player.client.current_status}",
             )
         await asyncio.sleep(CATCH_UP)

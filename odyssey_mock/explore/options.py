@@ -26,7 +26,7 @@ class ExploreOptions:
     """Values of the options; None for an option that was not given.
 
     Attributes:
-        depth: peers without pixels, or real WebRTC.
+        depth: `light` (peers without pixels) or `full` (real WebRTC).
         seeds: number of seeds to run.
         first: first of these seeds.
         seed: single seed to run.

@@ -65,7 +65,7 @@ RUN_RAISED = "run_raised"
 """The rule that a seed violates if the explorer itself raises an error during the run."""
 
 _turn = threading.Lock()
-"""Held during a run: a process can run only one simulation at a time."""
+"""Lock that a thread holds during a run, because a process can run only one simulation at a time."""
 
 
 class PlaySeed(Protocol):
@@ -78,7 +78,7 @@ class PlaySeed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HeldSeeds:
-    """Seeds from `first` to `last` in which all rules held.
+    """The record of the seeds from `first` to `last`: all rules held in their runs.
 
     Attributes:
         steps: total number of steps.
@@ -97,7 +97,7 @@ class HeldSeeds:
 
 @dataclass(frozen=True, slots=True)
 class FailedSeed:
-    """A seed that violated rules."""
+    """The record of a seed whose run violated rules."""
 
     seed: int
     failures: tuple[Failure, ...]
@@ -114,7 +114,7 @@ type SeedRecord = HeldSeeds | FailedSeed
 
 @dataclass(frozen=True, slots=True)
 class SeedPlayer:
-    """Runs seeds and returns records; it is sent to worker processes."""
+    """Runs seeds and returns their records. Worker processes receive a copy of this object."""
 
     play: PlaySeed
     fidelity: Fidelity

@@ -23,7 +23,7 @@ DRAWN_LINES = 120
 """Number of trace lines drawn before a failure; `--diagram` draws all lines."""
 
 NOT_AGAIN = (
-    "  a second run of the seed violated no rule: the run depends on more than its seed, which is itself a defect"
+    "  a second run of the seed violated no rule: its run does not depend on the seed alone, which is a defect too"
 )
 
 HOUR = 3600.0
@@ -115,11 +115,12 @@ def _many(count: int, what: str) -> str:
 
 
 LINES = 20
-"""Number of progress lines in all if the output is not a terminal."""
+"""Total number of progress lines if the output is not a terminal."""
 BAR = 4, 24
 """Minimum and maximum width of the progress bar, in columns."""
 AROUND, LEFT = "seeds  []  /  ", "0d 00:00:00  "
-"""Other text in the line of the progress bar; `LEFT`, the remaining time, only on a wide terminal."""
+"""Samples of the other texts in the line of the progress bar, for their width. Narrow terminals do not show `LEFT`, the
+remaining time."""
 ROOMY = 70
 """Minimum width of a terminal for showing the remaining time, in columns."""
 
@@ -188,7 +189,7 @@ def progress(stream: TextIO, total: int, rate: Rate) -> Iterator[Callable[[Tally
 
 
 def _shorter_counts(tally: Tally, rate: Rate) -> Iterator[str]:
-    """Yield the counts in shorter and shorter forms; a line wider than the terminal cannot be redrawn."""
+    """Yield the counts in ever shorter forms, because a line that is wider than the terminal cannot be redrawn."""
     yield _counts(tally, rate)
     yield f"{tally.failed} failed, {rate.of(tally):.1f}/s"
     yield f"{tally.failed} failed"

@@ -78,8 +78,8 @@ def results_in(path: Path, header: Header, *, restart: bool = False) -> Iterator
 
     Args:
         path: path of the file.
-        header: header for the runs to come.
-        restart: whether to discard the results in the file, even those of other code.
+        header: fidelity and code version of the new runs.
+        restart: whether to discard the results in the file, even those of another code version.
 
     Raises:
         ResultsError: the file is not a results file, has results of other code or fidelity, is in use by another run,
@@ -104,7 +104,7 @@ def _lock(file: IO[str], path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise ResultsError(f"another run is using {path}: wait for its end, or use another file") from error
+        raise ResultsError(f"another run is using {path}: wait until it ends, or use another file") from error
 
 
 def _read(file: IO[str], path: Path, header: Header, *, restart: bool) -> tuple[SeedRecord, ...]:
@@ -113,7 +113,7 @@ def _read(file: IO[str], path: Path, header: Header, *, restart: bool) -> tuple[
     try:
         text = file.read()
         if not text.startswith(_BEGINNING[: len(text)]):
-            raise ValueError(f"expected the file to start with {_BEGINNING}")
+            raise ValueError(f"the file does not start with {_BEGINNING}")
         whole = "" if restart else text[: text.rfind("\n") + 1]
         lines = [json.loads(line) for line in whole.split("\n")[:-1]]
         found = _header_from_json(lines[0]) if lines else header

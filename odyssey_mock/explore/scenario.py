@@ -14,7 +14,7 @@ from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.sim.fidelity import Fidelity
 
 type Manner = Literal["wait", "go on", "cancel"]
-"""Whether the actor waits for its call, starts the next step meanwhile, or cancels the call after a while."""
+"""Whether the actor waits for its call, goes on with the next step, or cancels the call after `Step.patience`."""
 
 FORMAT = 1
 """Version of the JSON format."""
@@ -32,7 +32,7 @@ class Step:
         do: name of the step in `ACTIONS` (`actions.py`).
         wait: seconds to wait before the step.
         arguments: arguments of the step.
-        manner: whether the actor waits for the call or cancels it.
+        manner: whether the actor waits for the call, goes on, or cancels the call.
         patience: seconds before the call is cancelled, if `manner` is `cancel`.
     """
 
@@ -50,7 +50,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A host with one client, and the steps of its user.
+    """A host with one client, and the steps that it performs.
 
     Attributes:
         host: name of the host.

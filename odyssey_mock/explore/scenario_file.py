@@ -1,4 +1,4 @@
-"""Scenario files: read and validated, so that a violated rule is a defect of the code and not of the file."""
+"""Reads and validates scenario files, so that a violated rule is a defect of the code and not of the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenarios drawn from seeds. Each part has its own random stream, so that another fault changes no step."""
+"""Draws scenarios from seeds. Each part has its own random stream, so one more fault leaves the steps unchanged."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ AFTER: Mapping[str, str] = MappingProxyType(
         "look": "connect",
     }
 )
-"""Steps that usually follow another step, and that other step."""
+"""For each step that needs an earlier step: the step after which it is usually inserted."""
 
 MANNERS: Mapping[Manner, int] = MappingProxyType({"wait": 14, "go on": 4, "cancel": 2})
 
@@ -207,7 +207,7 @@ def _insert(randomness: random.Random, steps: list[Step], name: str) -> int:
 
 
 def _hurry(randomness: random.Random, steps: list[Step]) -> None:
-    """Replace one `interact` by three in quick succession, which do not wait for replies."""
+    """Replace one `interact` step by three in quick succession, without waiting for the calls."""
     places = [place for place, step in enumerate(steps) if step.do == "interact"]
     if places:
         place = randomness.choice(places)
@@ -216,7 +216,7 @@ def _hurry(randomness: random.Random, steps: list[Step]) -> None:
 
 
 def _moments(cast: Sequence[Actor]) -> Sequence[float]:
-    """Return the earliest start of each step."""
+    """Return the earliest time at which each step can start."""
     return [at for actor in cast for at in itertools.accumulate(step.wait for step in actor.steps)] or [0.0]
 
 
@@ -234,7 +234,7 @@ def _step(randomness: random.Random, name: str) -> Step:
 
 
 _OFTEN: Mapping[str, int] = MappingProxyType({"stream": 5, "twice": 3, "late": 2})
-"""Weights of fault points and actions; others, many of which are similar, have weight 1."""
+"""Weights of groups of fault points, and of actions. All others have weight 1, because many of them are similar."""
 
 
 def _faults(randomness: random.Random) -> Sequence[Mapping[str, JSON]]:
@@ -320,4 +320,4 @@ _CHAOS: Mapping[str, tuple[int, Callable[[random.Random, Sequence[str]], Mapping
         "lose worker": (1, lambda _, __: {}),
     }
 )
-"""All disturbances: the weight in random choices, and the function that draws the arguments (see `chaos.py`)."""
+"""Disturbances at random times: the weight in random choices, and the function that draws the arguments."""

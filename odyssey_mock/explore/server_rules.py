@@ -32,15 +32,15 @@ BURST = 25
 """Maximum number of connections that one host opens within a second."""
 
 CLIENTS = "clients"
-"""Name in the trace for an unknown one of several clients that share an account."""
+"""Name in the trace for a client that cannot be identified, because several clients share its account."""
 
 SLACK = 0.5
-"""Tolerance of an account's hours, in seconds of video."""
+"""Allowed difference between an account's hours and its streams, in seconds of video."""
 
 _HEARD: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"stream_started": ("stream_started", "stream_id"), "update_acknowledged": ("interact_acknowledged", "prompt")}
 )
-"""Messages that handlers are called with: `SentMessage.kind`, and the field that becomes `SentMessage.text`."""
+"""Server messages that handlers are called with: their `SentMessage.kind`, and the field for `SentMessage.text`."""
 
 _REFUSING = frozenset({401, 403})
 _MAY_REFUSE = frozenset({"refuse", "close", "error"})
@@ -48,7 +48,7 @@ _MAY_REFUSE = frozenset({"refuse", "close", "error"})
 
 
 class ServerRules:
-    """Checks the rules on the journal of a world's mock, and writes the entries to the trace."""
+    """Checks the rules with the journal of a world's mock, and adds the journal's entries to the trace."""
 
     def __init__(
         self, world: World, trace: Trace, report_violation: ReportViolation, host_of: Callable[[Entry], str | None]
@@ -127,7 +127,8 @@ class ServerRules:
         """Check that the server received and acknowledged the prompt, after `interact(prompt)` returned `applied`."""
         if not self._updates.get(prompt):
             self._report_violation(
-                "interactions_are_applied", f"interact({prompt!r}) of {host} returned, but the server never received it"
+                "interactions_are_applied",
+                f"interact({prompt!r}) of {host} returned, but the server never received its update",
             )
         elif not any(SentMessage("interact_acknowledged", applied) in said for said in self._said.values()):
             self._report_violation(

@@ -80,7 +80,7 @@ def _fails(outcome: Outcome, signature: str) -> bool:
 
 
 def _shorter(scenario: Scenario) -> Iterator[Scenario]:
-    """Yield smaller scenarios: without an actor, without pieces of each list, then with simpler steps."""
+    """Yield smaller scenarios: with fewer actors, settings, faults, disturbances or steps, then with simpler steps."""
     if len(scenario.actors) > 1:
         for number in range(len(scenario.actors)):
             yield _without_actor(scenario, number)
@@ -135,7 +135,7 @@ def _plainer_steps(step: Step) -> Iterator[Step]:
 
 
 def _fewer[T](items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield the items without a piece: without all, each half, each quarter, and so on to each single item."""
+    """Yield the items without one piece: without all, then each half, each quarter, and so on to each single item."""
     piece = len(items)
     while piece >= 1:
         for start in range(0, len(items), piece):

@@ -1,7 +1,7 @@
-"""Seeds run in this process or in worker processes; `cluster.py` runs them on a Dask cluster.
+"""Runs seeds in this process or in worker processes; `cluster.py` runs them on a Dask cluster.
 
 Worker processes are spawned, and each has its own pipe. A `ProcessPoolExecutor` would break as a whole when one of its
-processes dies, and would not tell which seeds that process was running.
+processes dies, and would not report which seeds that process was running.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class WorkersError(RuntimeError):
 
 
 class SeedWorkers(Protocol):
-    """A place that runs batches of seeds."""
+    """Runs batches of seeds: in this process, in local processes, or on a Dask cluster."""
 
     @property
     def width(self) -> int:
@@ -79,15 +79,15 @@ class PendingBatches:
 
     @property
     def suspects(self) -> bool:
-        """Whether the next batch is a seed whose process died before."""
+        """Whether the next batch is a seed that runs again, alone, because its process died."""
         return bool(self._again)
 
     def suspected(self, batch: range) -> bool:
-        """Return whether a process died while it ran this seed, perhaps with others."""
+        """Return whether a process died while it ran the first seed of `batch`, alone or with other seeds."""
         return batch.start in self._suspects
 
     def died(self, batch: range, how: str) -> tuple[SeedRecord, ...]:
-        """Record that the process of a batch died, and return the records that are known now.
+        """Record that the process of a batch died, and return the resulting records.
 
         A seed is only reported as failed if its process dies a second time, when it runs alone.
         """
@@ -213,10 +213,10 @@ def _work(pipe: Connection, player: SeedPlayer) -> None:
         pipe.send(None)  # the process has started
         while True:
             pipe.send(player.played(_while_heard(pipe.recv(), pipe)))
-    except (EOFError, ConnectionError):  # the main process has closed the pipe or is gone
+    except (EOFError, ConnectionError):  # the main process has closed the pipe or has exited
         return
     except SystemExit as error:
-        # The run has removed its files. Exit without the cleanup of its tasks, which would only print warnings.
+        # The run has removed its files. Exit without the cleanup of asyncio tasks, which would only print warnings.
         os._exit(int(error.code or 0))
 
 
@@ -229,7 +229,7 @@ def _while_heard(batch: range, pipe: Connection) -> Iterator[int]:
 
 
 def _leave(signum: int, frame: object) -> None:  # noqa: ARG001 - signature of signal handlers
-    warnings.simplefilter("ignore")  # coroutines that were never awaited
+    warnings.simplefilter("ignore")  # about coroutines that were never awaited
     sys.exit(128 + signum)
 
 

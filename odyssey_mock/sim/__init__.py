@@ -1,1 +1,1 @@
-"""Simulation: the real client and backend in one process, in virtual time, on an in-memory network, from one seed."""
+"""Simulation: the client and the mock in one process, with virtual time, an in-memory network and seeded randomness."""

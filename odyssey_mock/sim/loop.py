@@ -6,7 +6,7 @@ simloop leaves open:
 - Callbacks run in the order in which they were scheduled.
 - Asynchronous generators are closed.
 - A server can listen on a socket that is already bound.
-- Work for threads takes time.
+- Functions that run in an executor take virtual time.
 
 simloop is young, so only this package uses it, and its version is pinned.
 """
@@ -32,7 +32,7 @@ from odyssey_mock.sim.network_conditions import NetworkConditions
 _Args = TypeVarTuple("_Args")
 
 THREAD_WORK = (0.0, 0.004)
-"""Minimum and maximum seconds that work for a thread takes. It ends in any order, as in real threads."""
+"""Minimum and maximum seconds that a function in an executor takes. As with threads, they may end in any order."""
 
 LAST_WORDS = 60.0
 """Virtual seconds that tasks have to finish when the loop ends."""
@@ -77,7 +77,7 @@ class SimulatedLoop(SimLoop):
         """Cancel all running tasks, let them finish, and close the loop."""
         self.allow(LAST_WORDS)
         self.take_failures()
-        with suppress(Exception):  # the run is over, and its outcome is known
+        with suppress(Exception):  # errors in the cleanup do not change the outcome of the run
             while tasks := sorted(asyncio.all_tasks(self), key=lambda task: task.get_name()):
                 for task in tasks:
                     task.cancel()
@@ -100,7 +100,7 @@ class SimulatedLoop(SimLoop):
     def run_in_executor(
         self, executor: Any, func: Callable[[Unpack[_Args]], Any], *args: *_Args
     ) -> asyncio.Future[Any]:
-        """Run `func` on this loop after a short delay; if it is cancelled before that, it never runs.
+        """Run `func` on this loop after a short delay. If the returned future is cancelled first, `func` never runs.
 
         Work for one executor runs in the order in which it was submitted, as on a single thread.
         """
@@ -132,11 +132,11 @@ class SimulatedLoop(SimLoop):
     def take_failures(self) -> list[BaseException]:
         """Return the exceptions of callbacks, and of tasks that no code awaits; each is returned only once.
 
-        This includes tasks that wait for the garbage collector.
+        This includes failed tasks that have not been garbage-collected yet.
         """
         for task in list(self._task_owners):
             if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
-                error = task.exception()  # which marks it as retrieved
+                error = task.exception()  # marks the exception as retrieved
                 if error is not None:
                     self._unhandled.append(error)
         taken, self._unhandled = self._unhandled, []
@@ -225,14 +225,14 @@ class _Work:
 
 
 class _InOrder:
-    """The order of callbacks: as scheduled, which asyncio documents and libraries rely on."""
+    """A simloop policy: callbacks run in the order in which they were scheduled, on which users of asyncio rely."""
 
     diverged_at: int | None = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.passed = 0
-        """Number of callbacks that have run since time last passed."""
+        """Number of callbacks that have run since virtual time last advanced."""
 
     def choose(self, ready: Sequence[ReadyView]) -> int:  # noqa: ARG002 - simloop's signature
         self.passed += 1

@@ -31,9 +31,9 @@ _DTLS_LONGEST = 60.0
 class NetworkConditions(SimulatedTransport):
     """The hosts of one run, and the links between them.
 
-    A link is one direction between two hosts. `cut` loses datagrams and delays TCP, like a real link until it is
-    repaired or a timeout passes; `hold` keeps everything until `release`. DTLS handshakes are delayed but never lost,
-    because OpenSSL sends them again by the wall clock, which does not advance here. A flight that would have been lost
+    A link carries packets from one host to another, in one direction. While a link is `cut`, datagrams are lost, and
+    TCP data arrives after `mend`. `hold` keeps all packets until `release`. DTLS handshakes are delayed but never lost,
+    because OpenSSL would repeat them by the machine's clock instead of virtual time. A flight that would have been lost
     arrives when it would have been sent again.
     """
 
@@ -46,7 +46,7 @@ class NetworkConditions(SimulatedTransport):
     # Faults.
 
     def cut(self, source: str, destination: str) -> None:
-        """Let nothing pass from `source` to `destination` until `mend`. Cut the other direction as well if needed."""
+        """Block all packets from `source` to `destination` until `mend`. The other direction stays open."""
         self._broken.add(self._link(source, destination))
 
     def mend(self, source: str, destination: str) -> None:
@@ -55,11 +55,11 @@ class NetworkConditions(SimulatedTransport):
         self._send_held()
 
     def hold(self, source: str, destination: str) -> None:
-        """Keep everything that is sent from `source` to `destination` until `release`."""
+        """Keep all packets from `source` to `destination` until `release`."""
         self._on_hold.add(self._link(source, destination))
 
     def release(self, source: str, destination: str) -> None:
-        """End a `hold` and deliver what it kept."""
+        """End a `hold` and deliver the packets that it kept."""
         self._on_hold.discard(self._link(source, destination))
         self._send_held()
 
@@ -79,7 +79,7 @@ class NetworkConditions(SimulatedTransport):
         return len(ends)
 
     def tell_the_bereaved(self) -> None:
-        """Reset every TCP connection with only one end left, if that end has not noticed."""
+        """Reset every TCP connection that has lost one end, if the other end has not noticed the loss."""
         self._lose([end for end in self._ends() if self._is_bereaved(end)])
 
     def reset(self, one: str, other: str) -> int:
@@ -122,8 +122,8 @@ class NetworkConditions(SimulatedTransport):
     def revive(self, name: str) -> None:
         """Restart a crashed host; do nothing if it is running. The caller restarts its listeners.
 
-        TCP data that was sent to it meanwhile is sent again and answered with a reset. Hosts that were dialling it
-        dial again.
+        TCP data that was sent to the crashed host is sent again and answered with a reset. Pending connection attempts
+        to the host are repeated.
         """
         self._require_host(name)
         self._alive[name] = True
@@ -179,7 +179,7 @@ class NetworkConditions(SimulatedTransport):
     def _send_held(self) -> None:
         held, self._held = self._held, []
         for packet in held:
-            if packet.kind != "syn" or packet.conn in self._pending:  # else the attempt was given up
+            if packet.kind != "syn" or packet.conn in self._pending:  # drop the SYN of an attempt that was given up
                 self._transmit(packet)
 
     @override

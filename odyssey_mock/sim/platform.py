@@ -29,7 +29,7 @@ class WallClock:
     def __init__(self, loop: SimulatedLoop) -> None:
         self._loop = loop
         self.offset = 0.0
-        """Seconds that the clock is ahead. Setting it makes the clock jump, without changing any running timer."""
+        """Seconds that the clock is ahead. Assign to it to make the clock jump; running timers are not affected."""
 
     def time(self) -> float:
         return EPOCH + self._loop.time() + self.offset

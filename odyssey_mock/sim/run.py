@@ -22,7 +22,7 @@ LONGEST = 86_400.0 * 31
 """Default limit of a run in virtual seconds: 31 days."""
 
 COLLECTED_AFTER = 16
-"""Garbage is collected once per this many worlds, because a collection takes as long as a whole run."""
+"""Number of worlds after which garbage is collected once. A collection takes as long as a whole run."""
 _worlds = itertools.count(1)
 
 type Program[T] = Callable[[World], Awaitable[T]]
@@ -63,7 +63,7 @@ def run[T](
     Args:
         seed: determines everything random in the run.
         program: called with the `World`; the run ends when it returns or raises.
-        fidelity: real WebRTC, or peers without pixels.
+        fidelity: `full` (real WebRTC) or `light` (peers without pixels).
         settings: settings of the mock, which override those of a simulated mock.
         keeps_trace: whether to compute `trace_hash`.
         seconds: limit in virtual time; a longer run ends with an `EndlessError` as its error.
@@ -89,7 +89,8 @@ def run[T](
 def opened(seed: int, *, fidelity: Fidelity = "light", settings: Mapping[str, object] | None = None) -> Iterator[World]:
     """Open a world that advances only in `World.step`, for code that cannot await, such as rules of Hypothesis.
 
-    Between the steps nothing is sandboxed. The end of the block stops the server. The caller must close its clients.
+    Only code in `World.step` runs in the sandbox (`sandbox.py`); code between two steps uses the real time and the
+    machine's network. The end of the block stops the server. The caller must close its clients.
 
     Args:
         seed: determines everything random in the world.
@@ -138,7 +139,7 @@ async def _begin(world: World, over: asyncio.Event, settings: Mapping[str, Any])
     server.add_done_callback(lambda _: started.cancel())
     await asyncio.wait([started])
     if started.cancelled():
-        await server  # raises the reason
+        await server  # raises the error that prevented the start
     world.mock = started.result()
     return server
 
@@ -171,7 +172,7 @@ def _without_collections() -> Iterator[None]:
     if next(_worlds) % COLLECTED_AFTER == 0:
         gc.collect()  # worlds contain many cycles, and frozen objects are never collected
     gc.disable()
-    gc.freeze()  # simloop collects at the end of each run: without older objects it takes 50 ms less
+    gc.freeze()  # simloop collects garbage after each run, 50 ms faster if older objects are frozen
     try:
         yield
     finally:

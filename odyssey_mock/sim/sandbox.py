@@ -106,7 +106,7 @@ def sandboxed(source: TimeAndEntropy) -> Iterator[None]:
 
 def _replacements(source: TimeAndEntropy) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
     yield os, "urandom", source.urandom
-    yield time, "sleep", _refuse_to_sleep  # it has no audit event before Python 3.13
+    yield time, "sleep", _refuse_to_sleep  # time.sleep has no audit event before Python 3.13
     # `Event`, `Queue`, `Barrier` and `concurrent.futures` call this to wait for another thread.
     yield threading.Condition, "wait", _refuse_to_wait
     yield random, "_urandom", source.urandom  # what `secrets` and `SystemRandom` draw from

@@ -1,4 +1,4 @@
-"""Listeners, transports and sockets of a simulated network, in the form that users of asyncio expect."""
+"""Listeners, transports and sockets of a simulated network, with the interfaces that users of asyncio expect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOCKET_BUFFERS = 256 * 1024
 
 
 class AddressedNetwork(SimNetwork, ABC):
-    """The operations of a network that its sockets need."""
+    """A simulated network with the additional operations that its sockets call."""
 
     @abstractmethod
     def find(self, host: str) -> str:
@@ -31,7 +31,7 @@ class AddressedNetwork(SimNetwork, ABC):
 
 
 class BoundSocket:
-    """A bound TCP address, which takes the place of a socket."""
+    """A bound TCP address, with the methods of `socket.socket` that servers call."""
 
     family = socket.AF_INET
     type = socket.SOCK_STREAM
@@ -44,10 +44,10 @@ class BoundSocket:
         return self._address
 
     def setsockopt(self, *_: object) -> None:
-        """Do nothing: no option matters here."""
+        """Do nothing: socket options have no effect in a simulation."""
 
     def close(self) -> None:
-        """Do nothing: addresses never run short here."""
+        """Do nothing: a bound address uses no resources."""
 
 
 class Listening(SimServer):
@@ -80,7 +80,7 @@ class StreamTransport(_SimStreamTransport):
         self._begin(protocol)
 
     def lose(self, error: Exception | None) -> None:
-        """Lose the connection, and notify only the protocol."""
+        """End the connection, and notify the protocol but not the other end."""
         self._finish(error)
 
     @override
@@ -105,7 +105,7 @@ class StreamTransport(_SimStreamTransport):
 
     @override
     def _finish(self, exc: Exception | None) -> None:
-        # The backlog will never be read. The writer can continue, and then notices the loss.
+        # Discard the unread data, so that a writer that waits for space continues and notices the loss.
         unread, self._backlog = self._backlog, []
         self._consumed(sum(len(each) for each in unread))
         super()._finish(exc)
@@ -153,9 +153,9 @@ class DatagramTransport(_SimDatagramTransport):
         payload = _check_bytes(data)
         target = addr if addr is not None else self._remote
         if target is None:
-            raise ValueError("expected an address, because the socket is not connected")
+            raise ValueError("expected an address, got None: the socket is not connected")
         if self._closing:
-            # asyncio ignores it.
+            # asyncio ignores datagrams that are sent on a closed socket.
             return
         try:
             to = self._network.find(target[0]), target[1]

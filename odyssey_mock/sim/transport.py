@@ -48,7 +48,7 @@ class SimulatedTransport(AddressedNetwork):
             listener.server.close()
 
     def _ends(self) -> list[StreamTransport]:
-        return [cast("StreamTransport", end) for end in self._streams.values()]  # this class creates no others
+        return [cast("StreamTransport", end) for end in self._streams.values()]  # all are StreamTransports
 
     def _lose(self, ends: list[StreamTransport]) -> None:
         for end in ends:
@@ -68,7 +68,7 @@ class SimulatedTransport(AddressedNetwork):
             super()._dispatch_stream(packet)
 
     def _is_unaware(self, packet: _Packet) -> bool:
-        """Return whether the sender does not know that the other end is lost. An end that was closed sends no reset."""
+        """Return whether the sender has not noticed that the other end is lost. If it was closed, no reset is sent."""
         sender = self._streams.get((packet.conn, packet.src, packet.src_port))
         return sender is not None and self._is_bereaved(cast("StreamTransport", sender))
 
@@ -78,7 +78,7 @@ class SimulatedTransport(AddressedNetwork):
         return end.other_key not in self._streams
 
     def _is_stray(self, packet: _Packet) -> bool:
-        """Return whether `packet` belongs to a connection that its receiver does not know any more."""
+        """Return whether `packet` belongs to a connection that does not exist on its receiver any more."""
         if packet.kind not in {"data", "fin", "rst"}:
             return False
         return (packet.conn, packet.dst, packet.dst_port) not in self._streams and packet.conn not in self._pending
@@ -90,7 +90,7 @@ class SimulatedTransport(AddressedNetwork):
         super()._transmit(packet)
 
     def _dial_again(self, host: str) -> None:
-        """Repeat the pending connection attempts to `host`, which has lost them, when packets are sent again."""
+        """Queue the pending connection attempts to `host`, which has lost them, with the held packets."""
         self._held = [packet for packet in self._held if (packet.kind, packet.dst) != ("syn", host)]
         for conn, connect in self._pending.items():
             if connect.remote[0] == host:
@@ -118,7 +118,7 @@ class SimulatedTransport(AddressedNetwork):
             del self._pending[packet.conn]
             self._begin(packet.conn, connect)
         elif packet.kind == "accept":
-            # The dialling task has given up meanwhile, so its host sends a reset.
+            # The dialling task has given up, so its host sends a reset.
             self._answer(packet, kind="rst", seq=-1)
         else:
             super()._dispatch_ready(packet)

@@ -8,8 +8,8 @@ These parts are replaced during a run:
 - OpenSSL's timer for DTLS handshakes
 - certificates, which are slow to make and different every time
 
-In addition, aiortc iterates over sets of objects, in the order of their memory addresses; here, in the order of their
-creation.
+In addition, aiortc iterates over sets of objects, whose order depends on their memory addresses. During a run, it
+depends on the order of their creation.
 """
 
 from __future__ import annotations
@@ -232,13 +232,13 @@ class _Untimed(SSL.Connection):
     def _is_new(self, record: bytes) -> bool:
         kind, is_clear = record[0], record[3:5] == b"\0\0"
         if kind == _HANDSHAKE and is_clear:
-            # Number of the message, and offset of this fragment: both only grow.
+            # Number of the message and offset of its fragment: they grow, except in repeated records.
             place = record[_HEADER + 4 : _HEADER + 9]
             is_new, self._last = place > self._last, max(place, self._last)
             return is_new
         if kind not in {_CHANGE_KEYS, _HANDSHAKE}:
             return True
-        # change_cipher_spec, and the one message after it.
+        # change_cipher_spec and the encrypted message after it: a second one is a repeat.
         is_new = kind not in self._once
         self._once.add(kind)
         return is_new

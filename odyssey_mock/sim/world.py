@@ -94,11 +94,11 @@ class World:
         )
 
     def spawn[T](self, host: str, work: Awaitable[T], *, name: str | None = None) -> asyncio.Task[T]:
-        """Run `work` as a task of `host`. The caller owns the task."""
+        """Run `work` as a task of `host`. The caller must await or cancel the task."""
         return self.wire.host(host).create_task(work, name=name)
 
     def step[T](self, work: Awaitable[T], *, host: str = CLIENT, seconds: float = 3600.0) -> T:
-        """Advance an `opened` world just until `work`, as a task of `host`, is done. Return its result.
+        """Run `work` as a task of `host`, advance an `opened` world until the task is done, and return its result.
 
         Args:
             work: the awaitable to run.
@@ -122,7 +122,7 @@ class World:
                         self._until(task, GIVE_UP)
             if stuck:
                 raise SimulationDeadlockError(
-                    "no task can continue, and the awaited work is not done: its wake-up was lost or is never sent"
+                    "no task can continue, and the work is not done: it waits for an event that never happens"
                 )
             result = task.result()
         for error in self.loop.take_failures():
@@ -141,7 +141,7 @@ class World:
             task.remove_done_callback(stop)
 
     async def crash(self) -> None:
-        """Crash the server's host without notice. Its disk keeps accounts, tokens, jobs and recordings."""
+        """Crash the server's host without notice. Its accounts, tokens, jobs and recordings survive, as on a disk."""
         stun = int(self.mock.backend.stun_url.rpartition(":")[2])
         self.wire.crash(SERVER, keeps={stun})
         await self.spawn(SERVER, self.mock.go_away())
@@ -162,7 +162,7 @@ class World:
         }
 
     def left_over(self) -> list[str]:
-        """Return readable descriptions of everything that is not closed or ended."""
+        """Return descriptions of all unfinished tasks and all open connections, listeners and sockets."""
         tasks = sorted(asyncio.all_tasks(self.loop), key=lambda task: task.get_name())
         names = [getattr(task.get_coro(), "__qualname__", task.get_name()) for task in tasks if not task.done()]
         return [f"the task {name}" for name in names] + self.wire.open_ends
@@ -174,7 +174,7 @@ async def awaited[T](work: Awaitable[T]) -> T:
 
 
 class WorldTimeAndEntropy:
-    """Time and entropy of a world, for code in it that would use the machine's."""
+    """Time and entropy of a world. Code in the sandbox uses them instead of the machine's."""
 
     def __init__(self, world: World) -> None:
         self._world = world

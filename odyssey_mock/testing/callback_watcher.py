@@ -20,7 +20,7 @@ class CallbackWatcher:
         return connection.handlers()
 
     def close(self) -> None:
-        """Report every further call of the handlers made so far: `disconnect` has returned."""
+        """Record that `disconnect` has returned: each further call of the existing handlers breaks a rule."""
         for connection in self._connections:
             connection.is_over = True
 

@@ -33,9 +33,9 @@ MOMENTS = (8, 30, 100)
 Counting entries instead of seconds places events where the test is active, in short and long tests alike.
 """
 LATER = (0.0, 0.0, 0.02, 2.0)
-"""Maximum seconds from such an entry to the event: at the same moment, while packets are in flight, or later."""
+"""Maximum seconds from the last counted entry to the event: 0 is at once, 0.02 while packets are in flight."""
 OUTAGE = (0.05, 8.0)
-"""Range of the seconds of a partition: the shortest is not noticed, the longest breaks the peer connection."""
+"""Minimum and maximum seconds of a partition. The minimum is not noticed, the maximum breaks the peer connection."""
 
 JUMPS = (0.5, 1.0, 60.0, 3600.0)
 """Seconds by which a wall clock jumps, forwards or backwards: corrections of a time server, or a wrong time zone."""
@@ -74,7 +74,7 @@ def draw_network(world: World, chaos: Chaos) -> None:
 
 
 async def apply_chaos(world: World, chaos: Chaos) -> None:
-    """Carry out the events that the seed determines, one after the other. Cancel this at the end of the test."""
+    """Run the events that the seed determines, one after the other. The caller cancels this at the end of the test."""
     if chaos == "calm" or chaos is False:
         return
     possible = list(CHAOS) if chaos is True else sorted(set(chaos))
@@ -115,14 +115,14 @@ def reset(world: World, host: str = CLIENT) -> None:
 
 async def _half_open(world: World, randomness: random.Random, host: str) -> None:
     dead, alive = randomness.choice([(SERVER, host), (host, SERVER)])
-    _note(world, f"{dead} loses every TCP connection, {alive} is not told", host)
+    _note(world, f"{dead} loses every TCP connection, {alive} is not notified", host)
     world.wire.half_open(dead, alive)
 
 
 async def _partition(world: World, randomness: random.Random, host: str) -> None:
     shortest, longest = OUTAGE
     seconds = shortest * (longest / shortest) ** randomness.random()
-    _note(world, f"nothing passes for {seconds:.3f} s", host)
+    _note(world, f"no packet passes for {seconds:.3f} s", host)
     for source, destination in ((SERVER, host), (host, SERVER)):
         world.wire.cut(source, destination)
     await world.platform(SERVER).clock.sleep(seconds)

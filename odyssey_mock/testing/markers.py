@@ -7,7 +7,8 @@
     @markers.odyssey(clock="manual", streamers=1)
     async def test_second_session_is_refused(odyssey_mock): ...
 
-`@pytest.mark.odyssey(clock="manual", streamers=1)` does the same, but its keywords are neither completed nor checked.
+`@pytest.mark.odyssey(clock="manual", streamers=1)` does the same, but without completion and type
+checks of its keywords.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Plan:
 
     Attributes:
         seeds: the seeds, in the order of their runs; the first failure ends the test.
-        fidelity: real WebRTC, or peers without pixels.
+        fidelity: `full` (real WebRTC) or `light` (peers without pixels).
         chaos: the chaos of the network and the clocks.
         timeout: the limit for each seed, in virtual seconds.
         settings: settings of the mock.
@@ -143,7 +143,7 @@ class Failure:
     Attributes:
         error: the exception that the test raised.
         replay: the command that reproduces the failure.
-        trace_report: a readable report of what happened.
+        trace_report: the seed, the command, and the server's journal as a sequence diagram.
     """
 
     seed: int
@@ -173,7 +173,7 @@ def _play_one(test: Test, arguments: Mapping[str, object], plan: Plan, seed: int
     ended = run(seed, run_of, fidelity=plan.fidelity, settings=plan.settings, keeps_trace=False)
     error = run_of.error or ended.error
     if isinstance(error, asyncio.CancelledError) and ended.error is not None:
-        error = ended.error  # it ended the run, which cancelled the test
+        error = ended.error  # this error ended the run, which cancelled the test
     if error is None:
         return None
     if ended.error is not None and ended.error is not error:

@@ -40,7 +40,7 @@ LIMIT = 600.0
 """Default limit of one step in virtual seconds, well above every limit of the client."""
 
 ECHOES = 60.0
-"""Additional virtual seconds at the end of the machine, for late effects of what was ended."""
+"""Virtual seconds that pass at the end in addition to the limits of sessions, to reveal late effects."""
 
 _WAIT = st.sampled_from([True, True, True, False])
 _OVER = frozenset({ConnectionStatus.DISCONNECTED, ConnectionStatus.FAILED})
@@ -94,7 +94,7 @@ class OdysseyMachine(RuleBasedStateMachine):
         depth: `light` replaces WebRTC by peers without pixels, `full` uses real WebRTC.
         settings: settings of the mock.
         seed: the seed of everything that Hypothesis does not draw, such as ids and network delays.
-        world: the simulated world; it stands still between the steps.
+        world: the simulated world; no virtual time passes between the steps.
         client: the client that the built-in rules use.
         jobs: the ids of the simulation jobs that the built-in rules have submitted.
         under_way: calls that a rule started without waiting for them.
@@ -261,7 +261,7 @@ class OdysseyMachine(RuleBasedStateMachine):
 
     @override
     def teardown(self) -> None:
-        """Remove all faults, end all that was begun, and check that nothing is left open."""
+        """Remove all faults, close the software under test and the client, and check that nothing stays open."""
         # If a rule has failed, report that failure instead of its consequences.
         follows = suppress(Exception) if sys.exception() is not None else nullcontext()
         with self._resources, follows:

@@ -14,7 +14,7 @@ from odyssey_mock.sim.light.video import FrameReceiver
 
 
 class LightClientPeer:
-    """The client's `ClientPeer` over a link; an async context manager."""
+    """The client's `ClientPeer`, connected by a `Link` instead of WebRTC; an async context manager."""
 
     def __init__(self, host: str, listener: PeerListener) -> None:
         self._host = host
@@ -39,19 +39,19 @@ class LightClientPeer:
             await self._link.close()
 
     async def pump(self) -> None:
-        # Frames are delivered as they arrive.
+        # FrameReceiver delivers frames as they arrive; only the end is awaited.
         await self._over.wait()
 
     async def answer(self, offer: str, ice_servers: list[IceServer]) -> str:  # noqa: ARG002 - no ICE server is needed
         if self._answer:
-            return self._answer  # the same offer again
+            return self._answer  # the service has sent its offer again
         try:
             other = Description.parse(offer)
             video = other.section("video")
             if video is None or other.section("application") is None:
-                raise ValueError("expected a video track and data channels in the offer")
+                raise ValueError("the offer has no video track or no data channels")
             if other.tcp_port is None:
-                raise ValueError("expected a host candidate for TCP")
+                raise ValueError("the offer has no host candidate for TCP")
             sections = [Section("video", "recvonly", video.codecs), Section("application")]
             self._link = link = Link(self._host, self._told_by(), sections)
             self._receiver = FrameReceiver(link, self._listener.frame)
@@ -67,7 +67,7 @@ class LightClientPeer:
         try:
             check_candidate(line)
         except DescriptionError:
-            why = "expected an ICE candidate line (RFC 8839 section 5.1)"
+            why = "it is not an ICE candidate line (RFC 8839 section 5.1)"
             raise PeerError(f"The service sent an invalid ICE candidate: {why}") from None
 
     def send(self, text: str) -> bool:
@@ -131,4 +131,4 @@ class LightClientPeer:
 
 
 def _nothing() -> None:
-    """Do nothing: the client sends no video, so no frame of it can be lost."""
+    """Ignore reports of lost frames: the client sends no video."""

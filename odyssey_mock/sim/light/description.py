@@ -69,10 +69,10 @@ class Description:
         sections = tuple(_section(part) for part in parts[1:])
         mids = re.findall(r"^a=mid:(\S+)", text, re.MULTILINE)
         if len(mids) != len(sections) or len(set(mids)) < len(mids):
-            raise ValueError("expected a unique a=mid in each section (RFC 9143)")
+            raise ValueError("its sections do not have a unique a=mid each (RFC 9143)")
         ports = {protocol: (host, int(port)) for protocol, host, port in _CANDIDATE.findall(text)}
         if "udp" not in ports:
-            raise ValueError("expected a host candidate for UDP: a light peer connects only to other light peers")
+            raise ValueError("it has no host candidate for UDP: a light peer connects only to other light peers")
         host, udp_port = ports["udp"]
         tcp_port = ports["tcp"][1] if "tcp" in ports else None
         fingerprint, ufrag = _value(text, "a=fingerprint:sha-256 "), _value(text, "a=ice-ufrag:")
@@ -120,7 +120,7 @@ def _section(part: str) -> Section:
 def _value(text: str, name: str) -> str:
     line = next((line for line in text.splitlines() if line.startswith(name)), None)
     if line is None:
-        raise ValueError(f"expected a line {name}...")
+        raise ValueError(f"it has no line that begins with {name}")
     return line.removeprefix(name).strip()
 
 
@@ -152,4 +152,4 @@ def check_candidate(candidate: str) -> None:
     try:
         candidate_from_sdp(candidate.removeprefix("candidate:"))
     except (ValueError, IndexError, AssertionError) as error:
-        raise DescriptionError("expected an ICE candidate line (RFC 8839 section 5.1)") from error
+        raise DescriptionError("the candidate is not an ICE candidate line (RFC 8839 section 5.1)") from error

@@ -4,10 +4,10 @@ The offering peer listens, and the answering peer dials. A link has the same out
 the simplest means:
 
 - Checks: the answering peer dials repeatedly, for as long as ICE would, and identifies itself. The offering peer
-  replies once it has the other's description. Each then knows the certificate that the other claims to have.
+  replies once it has the answer. Each peer then compares the other's certificate with its description.
 - Consent (RFC 7675): every few seconds, each peer asks the other over UDP whether it still consents. The connection
-  fails after `CONSENT_FAILURES` questions without a reply.
-- A goodbye message distinguishes a close from a loss.
+  fails after `CONSENT_FAILURES` requests without a reply.
+- A peer that closes the connection sends a goodbye message, so that the other can distinguish a close from a loss.
 - Real WebRTC runs over UDP. So a TCP connection that breaks without a goodbye is not a failure. The peers connect
   again, and continue after the last message that was received. If that is impossible, consent expires.
 """
@@ -39,10 +39,10 @@ class MessageKind(IntEnum):
     OPEN = 2
     OPENED = 3
     SHUT = 4
-    """Data channels: open, accepted, closed. The payload is the label of the channel."""
+    """OPEN, OPENED and SHUT: a data channel is opened, accepted, closed. The payload is its label."""
     TEXT = 5
     BYTES = 6
-    """Messages on a data channel."""
+    """TEXT and BYTES: a message on a data channel."""
     END = 7
     """The video track has ended. The payload is the number of its last frame."""
     BYE = 8
@@ -62,7 +62,7 @@ class DatagramKind(IntEnum):
     BROKEN = 0x84
     """The TCP connection is broken and must be opened again."""
     GONE = 0x85
-    """The connection is closed. If possible, a goodbye is sent over TCP as well."""
+    """The connection is closed. The sender also sends `BYE`, which arrives only if the TCP connection works."""
 
 
 def written(kind: MessageKind, payload: bytes = b"") -> bytes:
@@ -129,11 +129,11 @@ class LinkState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LinkListener:
-    """Callbacks of a link, on the event loop. None is called once the link is closing."""
+    """Callbacks of a link. It calls them on the event loop until it begins to close."""
 
     state: Callable[[LinkState], None]
     message: Callable[[MessageKind, bytes], None]
-    """Called with each message: for data channels, at the end of the track, and with the goodbye."""
+    """Called with each message: those of data channels, `END` and `BYE`."""
     frame: Callable[[bytes], None]
     """Called with the datagram of each frame."""
     frame_lost: Callable[[], None]
@@ -158,7 +158,7 @@ class UnheardMessages:
     def __init__(self) -> None:
         self._messages: deque[bytes] = deque()
         self._heard = 0
-        """Number of messages that the other peer has received, all of them before `_messages`."""
+        """Number of messages that the other peer has received. They precede those in `_messages`."""
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -171,7 +171,7 @@ class UnheardMessages:
         self._messages.append(message)
 
     def heard(self, number: int) -> None:
-        """Drop messages, because the other peer has received the first `number` since the start."""
+        """Drop the messages that the other peer has received: the first `number` of all sent messages."""
         while self._messages and self._heard < number:
             self._messages.popleft()
             self._heard += 1
@@ -182,11 +182,11 @@ CHECK_LIMIT = 63.5
 CHECK_INTERVAL = 0.5
 """Seconds between two attempts to reach the other peer."""
 CONSENT_INTERVAL = 5.0
-"""Seconds between two questions for consent (RFC 7675 section 5.1)."""
+"""Seconds between two requests for consent (RFC 7675 section 5.1)."""
 CONSENT_FAILURES = 6
-"""Number of questions without a reply after which the connection fails."""
+"""Number of requests without a reply after which the connection fails."""
 LATE = 0.1
-"""Seconds to wait for frames that were sent before an end that has already arrived."""
+"""Seconds to wait for late frames once the message that ends the video or the connection has arrived."""
 
 
 class Link:
@@ -229,8 +229,8 @@ class Link:
         """
         if self._gathering is None:
             self._gathering = self._loop.create_task(self._open(listens))
-        # Run to the end even if the caller is cancelled, because asyncio would lose the sockets that it has just
-        # opened. `close` waits for the task.
+        # Shield the task from a cancellation of the caller: asyncio would lose the sockets that it has just opened.
+        # `close` waits for the task.
         return await asyncio.shield(self._gathering)
 
     async def _open(self, listens: bool) -> Description:
@@ -267,7 +267,7 @@ class Link:
         self._is_cut = True
 
     def say(self, kind: MessageKind, payload: bytes = b"") -> None:
-        """Send a message, in order. Do nothing unless the link is connected."""
+        """Send a message over TCP. Do nothing unless the link is connected."""
         if self._is_cut or self.state is not LinkState.CONNECTED:
             return
         message = written(kind, payload)
@@ -294,19 +294,19 @@ class Link:
         except TimeoutError:
             return False
         except OSError:
-            pass  # the connection broke: no data waits in it any more
+            pass  # the connection broke, so no data waits to be sent
         return True
 
     def later(self, seconds: float, then: Callable[[], None]) -> None:
-        """Call `then` after `seconds`, unless the link is closed before."""
+        """Call `then` after `seconds`, unless the link is closed first."""
         self.run(after(seconds, then))
 
     async def close(self, last_words: bytes = b"") -> None:
-        """Send a goodbye if connected, and release everything. May be called twice."""
+        """Send a goodbye with the payload `last_words` if connected, and release everything. May be called twice."""
         first, self._closing = not self._closing, True
         if first:
             self.say(MessageKind.BYE, last_words)
-            # This arrives even if the TCP connection is broken and one of the peers has not noticed it yet.
+            # This datagram arrives even if the TCP connection is broken and one of the peers has not noticed it yet.
             self.show(bytes([DatagramKind.GONE]))
         if self._consent is not None:
             self._consent.cancel()
@@ -348,7 +348,7 @@ class Link:
     async def _reached(
         self, own: Description, other: Description
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
-        """Dial until the other peer replies; return the streams and its hello."""
+        """Dial until the other peer replies; return the streams and the payload of its `HELLO`."""
         while True:
             with contextlib.suppress(OSError):
                 reader, writer = await asyncio.open_connection(other.host, other.tcp_port)
@@ -422,7 +422,7 @@ class Link:
             return False
 
     def said_goodbye(self) -> None:
-        """Mark the link as closed: the other peer's goodbye, and everything before it, has been handled."""
+        """Mark the link as closed. The caller has handled the other peer's goodbye and all earlier messages."""
         self._go(LinkState.CLOSED)
 
     def _ask(self) -> None:

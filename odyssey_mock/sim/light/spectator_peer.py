@@ -1,4 +1,4 @@
-"""The light peers of a spectator, for the client and the mock; counterparts of the two `rtc/spectator_peer.py`."""
+"""The light peers of a spectator, for the client and the mock; counterparts of their `rtc/spectator_peer.py`."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ _RECEIVES: frozenset[Direction] = frozenset({"recvonly", "sendrecv"})
 
 
 class LightSpectatorPeer:
-    """The mock's `SpectatorPeer` over a link; an async context manager."""
+    """The mock's `SpectatorPeer`, connected by a `Link` instead of WebRTC; an async context manager."""
 
     def __init__(
         self,
@@ -58,9 +58,14 @@ class LightSpectatorPeer:
         video = other.section("video")
         codec = next((codec for codec in self._codecs if video is not None and codec in video.codecs), None)
         if video is None or codec is None or other.tcp_port is None:
-            raise DescriptionError("the offer's SDP cannot be used: expected a video section with H.264 or VP8")
+            raise DescriptionError(
+                "the offer's SDP cannot be used: it has no video section with H.264 or VP8, or no TCP candidate"
+            )
         if video.direction not in _RECEIVES:
-            raise DescriptionError("the offer's SDP cannot be used: expected video that receives (recvonly)")
+            raise DescriptionError(
+                "the offer's SDP cannot be used: expected a video section with a=recvonly or a=sendrecv, "
+                "got one that does not receive"
+            )
         sections = [
             Section("video", "sendonly", (codec,)) if each is video else Section(each.kind, "inactive")
             for each in other.sections
@@ -103,7 +108,7 @@ class LightSpectatorPeer:
 
 
 class LightClientSpectatorPeer:
-    """The client's `SpectatorPeer` over a link; an async context manager."""
+    """The client's `SpectatorPeer`, connected by a `Link` instead of WebRTC; an async context manager."""
 
     def __init__(
         self,
@@ -133,7 +138,7 @@ class LightClientSpectatorPeer:
         await self._link.close()
 
     async def pump(self) -> None:
-        # Frames are delivered as they arrive.
+        # FrameReceiver delivers frames as they arrive; only the end is awaited.
         await self._over.wait()
 
     async def offer(self, ice_servers: Iterable[IceServer]) -> str:  # noqa: ARG002 - no ICE server is needed
@@ -147,7 +152,7 @@ class LightClientSpectatorPeer:
             other = Description.parse(answer)
             video = other.section("video")
             if video is None or video.direction not in {"sendonly", "sendrecv"}:
-                raise ValueError("expected a video track in the answer")
+                raise ValueError("the answer has no video track")
         except ValueError as error:
             why = f"{type(error).__name__}: {excerpt(str(error))}"
             raise PeerError(f"The service's answer cannot be applied: {why}") from error

@@ -27,7 +27,7 @@ _HEX = re.compile(r"[0-9A-F]")
 
 
 class LightStreamerPeer:
-    """The mock's `StreamerPeer` over a link; an async context manager."""
+    """The mock's `StreamerPeer`, connected by a `Link` instead of WebRTC; an async context manager."""
 
     def __init__(
         self,
@@ -181,4 +181,4 @@ class LightStreamerPeer:
 
 
 def _nothing(_datagram: bytes) -> None:
-    """Do nothing: the client sends no video."""
+    """Ignore frames: the client sends no video."""

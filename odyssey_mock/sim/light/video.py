@@ -119,7 +119,7 @@ class LightFrameEncoder:
         is_keyframe = keyframe or since >= self._group
         self._since[codec, size] = 1 if is_keyframe else since + 1
         packet = LightPacket(stamp, size, codec, slot, self._fps, is_keyframe)
-        return cast("VideoPacket", packet)  # it has the attributes that its receivers use
+        return cast("VideoPacket", packet)  # it has all attributes of VideoPacket that are used
 
 
 def light_frame_encoder(timeline: Timeline, bitrate: int | None) -> LightFrameEncoder:  # noqa: ARG001 - nothing is encoded
@@ -148,7 +148,7 @@ SEQUENCE = struct.Struct("!I")
 
 
 class LightFrame:
-    """A gray frame with its stamp that is drawn only when needed. It has all attributes of `av.VideoFrame`.
+    """A gray frame with a stamp, which is drawn only when needed. It has all attributes of `av.VideoFrame`.
 
     Attributes:
         width: in pixels.
@@ -174,7 +174,7 @@ class LightFrame:
 
     @property
     def stamp(self) -> FrameStamp:
-        """The stamp that `read_stamp` would return."""
+        """The stamp that `read_stamp` would read from the drawn frame."""
         flags, tag, revision, index, sent_at_ms, *_ = self._values
         if not flags & IN_STREAM:
             return FrameStamp(None, index, None, sent_at_ms)
@@ -260,11 +260,11 @@ class FrameReceiver:
         is_next = number == self._last + 1
         self._last = number
         if not is_next or not (self._begun or frame.key_frame):
-            # After a loss, a decoder continues with the frames that it has; before its first key frame it has none.
+            # Request a key frame. A decoder continues after a loss, but delivers nothing before its first key frame.
             self._link.lost_frame()
         self._begun = self._begun or frame.key_frame
         if self._begun:
-            self._frame(cast("av.VideoFrame", frame))  # it becomes a real frame when needed
+            self._frame(cast("av.VideoFrame", frame))  # LightFrame draws a real frame when one is needed
 
     def after(self, last: bytes, then: Callable[[], None], late: float) -> None:
         """Call `then` at once if frame `last` has arrived, else in `late` seconds. After that, ignore frames."""

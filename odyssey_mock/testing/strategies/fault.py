@@ -99,7 +99,7 @@ def fault_lists(
 def may_hide(fault: Mapping[str, JSON], later: Mapping[str, JSON]) -> bool:
     """Return whether `fault` can keep a later fault in the list from ever firing, by firing in its place each time.
 
-    A fault with `after` counts as well: until it begins, faults between the two may fire instead of the later one.
+    This includes a fault with `after`: until it begins, other faults may fire in place of the later one.
 
     Raises:
         FaultError: one of the faults is invalid.

@@ -19,7 +19,7 @@ OFFERED: Mapping[str, int] = MappingProxyType(
 """The number of arguments that the client offers each handler, by handler name."""
 
 type Form = Literal["function", "coroutine function", "method", "partial"]
-"""The form of a handler. The client awaits the call of a coroutine function only."""
+"""How a handler is defined. The client awaits only the call of a coroutine function."""
 
 FORMS: tuple[Form, ...] = get_args(Form.__value__)
 
@@ -51,7 +51,7 @@ class HandlerShape:
     raises: bool = False
 
     def taken(self, offered: tuple[object, ...]) -> tuple[object, ...]:
-        """Return those of the offered arguments that the handler accepts."""
+        """Return the offered arguments that the handler accepts."""
         return offered[: self.takes]
 
 
@@ -129,7 +129,7 @@ def _shapes(offered: int, *, raising: bool) -> SearchStrategy[HandlerShape]:
 
 
 class _Methods:
-    """A method for each number of arguments. The client reads from a handler's signature how many it accepts."""
+    """Handlers for each number of arguments, as methods. The client reads that number from a handler's signature."""
 
     def __init__(self, note: Callable[..., None]) -> None:  # ...: the arguments that the handler accepts
         self._note = note

@@ -66,7 +66,7 @@ def images(
 ) -> SearchStrategy[ImageSource]:
     """Draw an image as `start_stream(image=...)` accepts it, without files on disk.
 
-    An open file is a new one in every example; once it was read, it is at its end.
+    Each example has its own open file, which the test can read once.
 
     ::
 

@@ -102,10 +102,11 @@ class _Routes:
         return {state: len(route) for state, route in routes.items() if route is not None}
 
     def legs(self, state: JobState, most: int, rests: Mapping[JobState, int]) -> list[list[tuple[JobStep, ...]]]:
-        """Return the shortest routes from `state` that end with each reachable transition, grouped by its origin.
+        """Return the shortest route from `state` through each reachable transition, grouped by the transition's origin.
 
-        The nearest origin comes first; its transitions have the order of the table. Only routes after which an allowed
-        end is within `most` events in all are returned. `rests`: the number of events from each state to such an end.
+        The group of the nearest origin comes first; the order in a group is that of the table. A route is left out if
+        no allowed end can follow within `most` events in all. `rests`: the number of events from each state to the
+        nearest allowed end.
         """
         legs = []
         for place, route in self._routes[state].items():
@@ -127,14 +128,14 @@ class _Routes:
 
 
 _GOES_ON = st.integers(0, 3).map(bool)
-"""True three times out of four: a history has about three drawn transitions, and the routes to them."""
+"""Whether a history goes on: True in three of four cases, for about three drawn transitions and the routes to them."""
 
 
 @st.composite
 def _histories(
     draw: st.DrawFn, routes: _Routes, max_size: int, ends: frozenset[JobState], rests: Mapping[JobState, int]
 ) -> JobHistory:
-    """Choose transitions from the whole table and connect them by the shortest routes, so that each is drawn."""
+    """Choose transitions from the whole table and connect them by the shortest routes, so that none is rare."""
     steps: list[JobStep] = []
     state = INITIAL
     while legs := routes.legs(state, max_size - len(steps), rests):

@@ -10,7 +10,7 @@ from hypothesis.strategies import SearchStrategy
 from odyssey_mock.prompts.markers import PromptMarkers, markers_of
 
 type Trial = Literal["error", "stall", "slow"]
-"""A kind of the mock's test prompts."""
+"""A kind of test prompt, which contains a marker that the mock reacts to."""
 
 TRIALS: tuple[Trial, ...] = get_args(Trial.__value__)
 

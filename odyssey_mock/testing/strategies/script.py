@@ -39,7 +39,7 @@ def scripts(
         max_interactions: Maximum number of interactions.
         min_seconds: Minimum length of the video in seconds, at least 0.001.
         max_seconds: Maximum length of the video in seconds.
-        min_gap_ms: Minimum milliseconds between two interactions; 3000 are recommended, none are required.
+        min_gap_ms: Minimum milliseconds between two interactions; 3000 are recommended, but 0 is valid.
         prompts: Draws the prompts; by default `prompts(max_size=200)`.
         images: Draws the start image, as a `data:` URL or None for no image; by default images are rare.
 

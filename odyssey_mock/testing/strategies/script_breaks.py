@@ -173,7 +173,7 @@ def early_end(draw: st.DrawFn, script: JSONScript) -> tuple[Any, Place]:
 
 
 def _put_in(draw: st.DrawFn, script: JSONScript, action: dict[str, Any]) -> tuple[Any, Place]:
-    """Insert an action between the first and the last entry, at the time of the entry before it."""
+    """Insert an action between the first and the last entry, with the time of the preceding entry."""
     index = draw(st.integers(1, len(script) - 1))
     script.insert(index, {"timestamp_ms": script[index - 1]["timestamp_ms"], **action})
     return script, (index,)

@@ -95,7 +95,7 @@ def test_both_sides_notice_reset_at_once() -> None:
 
 def test_keepalive_detects_half_open_connection() -> None:
     seen, notes, _ = first_with("half_open")
-    assert "is not told" in notes[0]
+    assert "is not notified" in notes[0]
     assert ConnectionStatus.RECONNECTING in seen
 
 

@@ -249,8 +249,8 @@ def test_description_survives_a_round_trip() -> None:
         (("a=fingerprint", "a=print"), "no a=fingerprint"),
         (("a=mid:1", "a=mid:0"), "unique a=mid"),
         (("a=mid:1\r\n", ""), "unique a=mid"),
-        (("a=candidate", "a=other"), "expected a host candidate"),
-        (("a=ice-ufrag", "a=ice"), "expected a line a=ice-ufrag"),
+        (("a=candidate", "a=other"), "no host candidate for UDP"),
+        (("a=ice-ufrag", "a=ice"), "no line that begins with a=ice-ufrag"),
         (("m=application 1234 UDP/DTLS/SCTP webrtc-datachannel", "m=application"), "no port"),
     ],
 )

@@ -140,7 +140,7 @@ async def test_invalid_description_or_candidate_is_rejected(fidelity: PeerKind) 
                 await streamer.answer(nonsense)
             with pytest.raises(PeerError, match="cannot be answered"):
                 await client.answer(nonsense, [])
-        with pytest.raises(DescriptionError, match="expected an ICE candidate"):
+        with pytest.raises(DescriptionError, match="an ICE candidate line"):
             await streamer.add_candidate("nonsense", "0", 0)
         with pytest.raises(PeerError, match="invalid ICE candidate"):
             await client.add_candidate("nonsense", "0", 0)

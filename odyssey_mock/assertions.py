@@ -27,7 +27,10 @@ type Step = str | tuple[str, Mapping[str, Any]]  # Any: `kind` and values, as in
 
 
 class ExpectationError(AssertionError):
-    """The journal does not match an expectation. The message states the expectation and the nearest entry."""
+    """The journal does not match an expectation.
+
+    The message states the expectation and an entry: the nearest one, or the unexpected one.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The session that `odyssey-mock demo` runs: a live stream from start to end, saved as files to look at afterwards.
+"""The session that `odyssey-mock demo` runs: a live stream from start to end, saved as files to look at afterward.
 
 It starts the mock, connects a client over real HTTP, WebSocket and WebRTC, starts a stream, interacts twice, and ends
 the stream. It writes a video, a contact sheet of the frames around each interaction, and the journal.

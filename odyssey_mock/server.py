@@ -189,6 +189,8 @@ class MockOdyssey:
     async def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:
         """Wait for a matching journal entry and return it; see `Journal.wait_for`.
 
+        `timeout` is in real seconds, on any clock.
+
         Raises:
             JournalTimeoutError: no matching entry was written in time.
         """
@@ -209,7 +211,8 @@ class MockOdyssey:
             mock.expect_in_order(["offer", "answer", ("session", {"to": "connected"}), "stream_started"])
 
         Args:
-            name: the `Entry.name`: a route, a message type, a fault point or the name of a deadline.
+            name: the `Entry.name`: a route, a message type, a fault point, the name of a deadline, or what changed
+                state (`session`, `stream`, `socket`).
             kind: the `Entry.kind`; needed only if entries of several kinds have this name.
             count: the exact number of matching entries; None for one or more.
             since: entries before this index are ignored.
@@ -217,6 +220,7 @@ class MockOdyssey:
 
         Raises:
             ExpectationError: no entry matches, or not `count` of them. The message shows the nearest entry.
+            ValueError: `count` is below 1.
         """
         return expect(self.journal, Wanted(name, kind, where), count=count, since=since)
 
@@ -250,6 +254,9 @@ class MockOdyssey:
 
         Args:
             seconds: the length of the outage on the server's clock; None lasts until `come_back()`.
+
+        Raises:
+            ValueError: `seconds` is negative or not a number.
         """
         await self._running_outage().go(seconds)
 

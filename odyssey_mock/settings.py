@@ -273,7 +273,7 @@ class Limits:
     inactivity: float | None = setting(
         40.0,
         _or_none(SECONDS),
-        "Seconds without a stream, and without a client message about one, after which the connection is closed.",
+        "Seconds without a running stream and without a message about a stream, after which the connection is closed.",
     )
     stream_duration: float | None = setting(
         150.0, _or_none(SECONDS), "Maximum seconds of a live stream; then the stream and its connection end."
@@ -373,12 +373,15 @@ class Settings(Limits):
     loopback_only: bool = setting(
         False,
         FLAG,
-        "Use only 127.0.0.1 for WebRTC (ICE candidates); Firefox cannot connect then.",
+        "Offer only 127.0.0.1 as ICE candidate for WebRTC. Firefox cannot connect then.",
     )
 
     # Time and randomness
     clock: ClockKind = setting(
-        "real", _one_of(ClockKind), "Server clock: `real` follows real time, `manual` moves only when advanced."
+        "real",
+        _one_of(ClockKind),
+        "Server clock: `real` follows real time; `manual` moves only by `POST /_mock/clock/advance` or "
+        "`MockOdyssey.advance`.",
     )
     speed: float = setting(1.0, SPEED, "Speed of the real clock: seconds on the server's clock per real second.")
     seed: int | None = setting(None, SEED, "Seed for all ids and secrets; without one they are random.")

@@ -15,7 +15,7 @@ class Usage:
     """The hours used by each account in the current calendar month (UTC) of the server's clock.
 
     A live stream counts with its duration so far; if it spans two months, each month counts its part. A simulated
-    stream counts with the length of its video once its job has ended, unless it failed.
+    stream that completed counts with the length of its video, once its job has ended.
     """
 
     def __init__(self, clock: Clock, accounts: Accounts, streams: StreamStore) -> None:

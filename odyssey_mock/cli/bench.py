@@ -26,6 +26,8 @@ def bench(name: str, quick: bool, report: Path | None) -> None:
 
     fanout: the CPU time of one more spectator, compared with one aiortc track per spectator.
 
+    all: each of the three, one after the other.
+
     The exit code is 1 if a ratio exceeds its limit.
 
     Example: odyssey-mock bench connect --quick

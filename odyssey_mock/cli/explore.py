@@ -59,7 +59,7 @@ EXCLUDES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 @click.option(
     "--workload",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Run a scenario file written by --shrink --output instead of a seed.",
+    help="Run this scenario file, written by --shrink --output, instead of a seed.",
 )
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Number of worker processes; 1 uses none.  [default: one per core]"

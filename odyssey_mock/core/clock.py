@@ -78,7 +78,7 @@ async def sleep(clock: Clock, seconds: float, name: str) -> None:
 
     `ManualClock.advance` continues once the task that slept, and the tasks it woke, wait for something else. A task
     that sends right after its sleep has therefore sent when `advance` returns. Longer work, such as that of a thread,
-    belongs in a callback of `call_later`, which is awaited to its end.
+    belongs in a callback of `call_later`, which is awaited to its end. Cancelling the task removes the deadline.
 
     Raises:
         ValueError: `seconds` is negative or not a number.
@@ -155,7 +155,7 @@ class RealClock:
     ) -> None:
         """Cancel all deadlines and running callbacks, and raise the exceptions of callbacks as a group.
 
-        Exceptions of callbacks are defects, and nothing else would report them.
+        Exceptions of callbacks are bugs, and nothing else would report them.
         """
         for deadline in list(self._deadlines):
             deadline.cancel()

@@ -22,7 +22,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
 SECRETS = frozenset(
     {"api_key", "access_token", "session_token", "spectator_token", "authorization", "token", "signature"}
 )
-"""Keys (case-insensitive) whose string values are redacted in the journal."""
+"""Keys (case-insensitive) whose string values are masked in the journal."""
 REDACTED = "***"
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -55,7 +55,8 @@ class Entry:
     """Seconds since the epoch, on the server's clock."""
     kind: Kind
     name: str
-    """A route for the kind `rest`, a message type for `signaling` and `channel`."""
+    """A route (`rest`), a message type (`signaling`, `channel`), a fault point (`fault`), what changed state (`state`),
+    or a description."""
     account: str | None
     session: str | None
     stream: str | None
@@ -139,7 +140,7 @@ class Journal:
         stream: str | None = None,
         **more: JSON,
     ) -> Entry:
-        """Write an entry. `data` and the keywords are merged and copied, with `SECRETS` redacted.
+        """Write an entry. `data` and the keywords are merged and copied, with `SECRETS` masked.
 
         Any data of a client can be recorded: values that JSON or UTF-8 cannot represent are replaced with text.
 

@@ -19,7 +19,9 @@ class Network(Protocol):
     """Operations that the mock needs from the network."""
 
     def listen(self, host: str, port: int) -> socket.socket:
-        """Return a non-blocking, listening TCP socket; port 0 picks a free port.
+        """Return a non-blocking TCP socket bound to the address, ready to accept or to be passed to a server.
+
+        Port 0 picks a free port.
 
         Raises:
             ListenError: the address is in use, or does not belong to this machine.

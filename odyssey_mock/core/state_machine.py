@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class IllegalEventError(RuntimeError):
-    """The table does not list the event for the current state: a defect of the caller."""
+    """The table does not list the event for the current state: a bug in the caller."""
 
 
 class Machine[State: StrEnum, Event: StrEnum, Effect: StrEnum]:

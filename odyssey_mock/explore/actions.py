@@ -231,7 +231,7 @@ async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
         ScenarioError: the step is unknown.
     """
     if name not in ACTIONS:
-        raise ScenarioError(f"unknown step {name!r}; expected one of {', '.join(ACTIONS)}")
+        raise ScenarioError(f"unknown step {name!r}; known: {', '.join(ACTIONS)}")
     trace, host = player.context.trace, player.actor.host
     began = player.context.world.now()
     connection = next((watch for watch in reversed(player.watches) if watch.statuses), None)

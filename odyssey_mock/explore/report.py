@@ -22,9 +22,7 @@ LAST_LINES = 30
 DRAWN_LINES = 120
 """Number of trace lines drawn before a failure; `--diagram` draws all lines."""
 
-NOT_AGAIN = (
-    "  a second run of the seed violated no rule: its run does not depend on the seed alone, which is a defect too"
-)
+NOT_AGAIN = "  a second run of the seed violated no rule: its run does not depend on the seed alone, which is a bug too"
 
 HOUR = 3600.0
 

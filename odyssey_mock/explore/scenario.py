@@ -173,7 +173,7 @@ class Scenario:
                 f"seed {self.seed}, {self.fidelity}"
                 + _listed("settings", [f"{k}={v!r}" for k, v in self.settings.items()]),
                 *_block("faults", [_fault(fault) for fault in self.faults]),
-                *_block("chaos", [str(each) for each in self.chaos]),
+                *_block("weather", [str(each) for each in self.chaos]),
                 *(
                     line
                     for actor in self.actors

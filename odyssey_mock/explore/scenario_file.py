@@ -1,4 +1,4 @@
-"""Reads and validates scenario files, so that a violated rule is a defect of the code and not of the file."""
+"""Reads and validates scenario files, so that a violated rule is a bug in the code and not a fault of the file."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ IMAGE_SHOWN = 64
 """Number of characters of an image's data URL that the journal keeps."""
 
 SECRET_PARTS = frozenset({"resource"})
-"""Path parameters that grant access to the resource they name, and are therefore redacted in the journal."""
+"""Path parameters that grant access to the resource they name, and are therefore masked in the journal."""
 
 CONTROL_PREFIX = "/_mock/"
 """Path prefix of the control API, which is not part of the service and not recorded in the journal."""
@@ -245,7 +245,7 @@ class _Exchange:
 
 
 def _path(scope: Scope) -> str:
-    """Return the path with `SECRET_PARTS` redacted."""
+    """Return the path with `SECRET_PARTS` masked."""
     path: str = scope["path"]
     secrets = (value for name, value in scope.get("path_params", {}).items() if name in SECRET_PARTS)
     for secret in secrets:
@@ -299,10 +299,10 @@ class _Reported:
         try:
             await self._app(scope, receive, said)
         except ClientDisconnect:
-            # The client disconnected before its request was complete. This is not a defect; the journal records it.
+            # The client disconnected before its request was complete. This is not a bug; the journal records it.
             return
         except Exception as error:
-            # Any exception here is a defect of the mock, which must get a response and a report.
+            # Any exception here is a bug in the mock, which must get a response and a report.
             what = f"{scope['type']} {scope['path']}"
             logger.exception("unexpected exception in the mock, at %s", what)
             self._journal.record("note", "defect", at=what, error=repr(error), trace=_trace(error))

@@ -155,7 +155,7 @@ def answer_to(error: Exception, form: UsageErrorForm = "object") -> ApiError:
     """Return the response to an error; `form` is the type of `detail` in usage errors.
 
     Raises:
-        KeyError: the error has no response, which is a defect.
+        KeyError: the error has no response, which is a bug.
     """
     if isinstance(error, ApiError):
         return error

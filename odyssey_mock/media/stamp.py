@@ -50,7 +50,7 @@ class FrameStamp:
         stream_tag: 16-bit number of the stream; None outside a stream (the idle scene).
         frame_index: index of the frame, counted from 0 in each stream; less than 2**32.
         prompt_revision: number of interactions that the frame shows, less than 2**24; None outside a stream.
-        sent_at_ms: when the frame was made, in milliseconds since the epoch on the server's clock; less than 2**48.
+        sent_at_ms: when the frame was created, in milliseconds since the epoch on the server's clock; less than 2**48.
 
     Raises:
         ValueError: a number is out of range, or only one of stream tag and prompt revision is None.

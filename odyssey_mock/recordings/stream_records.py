@@ -55,7 +55,7 @@ class StreamRecord:
 
 
 class StreamStore:
-    """The records of all running streams and of the streams that ended last."""
+    """The records of all running streams and of the latest ended ones, `limit` in all."""
 
     def __init__(self, limit: int) -> None:
         """`limit`: maximum number of records; records of running streams are kept even above it."""

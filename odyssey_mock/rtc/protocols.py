@@ -50,7 +50,10 @@ class StreamerPeer(Peer, Protocol):
         """
 
     def fail_ice(self) -> None:
-        """Make ICE fail: after the offer, answer no connectivity checks and ignore the client's candidates."""
+        """Make ICE fail: after the offer, answer no connectivity checks and ignore the client's candidates.
+
+        The mock's own peer keeps waiting; the client's checks time out.
+        """
 
     def fail_dtls(self) -> None:
         """Make DTLS fail: put a wrong certificate fingerprint into the offer."""

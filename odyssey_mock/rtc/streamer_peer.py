@@ -74,7 +74,10 @@ class AiortcStreamerPeer(PeerConnection):
         return sdp
 
     def fail_ice(self) -> None:
-        """Make ICE fail: after the offer, answer no connectivity checks and ignore the client's candidates."""
+        """Make ICE fail: after the offer, answer no connectivity checks and ignore the client's candidates.
+
+        The mock's own peer keeps waiting; the client's checks time out.
+        """
         self._unreachable = True
 
     def fail_dtls(self) -> None:

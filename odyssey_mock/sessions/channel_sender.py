@@ -23,7 +23,7 @@ _FIELDS_KEPT: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class ReplyMode:
-    """How a reply is sent: `do` is an action of a `stream.*` fault point (`faults/catalog.py`); None: normally."""
+    """How to send a reply: `do` is an action of a `stream.*` fault point (`faults/catalog.py`); None sends normally."""
 
     do: str | None = None
     seconds: float = 0.0

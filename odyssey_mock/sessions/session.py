@@ -157,7 +157,7 @@ class Session:
                     while not connection.hung_up:
                         await self._take(await connection.receive(), connection)
                 finally:
-                    # After a cancellation or a defect, end the session, so that its slot becomes free.
+                    # After a cancellation or a bug, end the session, so that its slot becomes free.
                     if not connection.hung_up:
                         connection.hang_up(INTERNAL_ERROR)
                         self._lifecycle.handle(SessionEvent.SHUT_DOWN)

@@ -2,7 +2,7 @@
 
 Two rules:
 
-1. `TRANSITIONS` lists every event that may happen in a state. Any other event is a defect of the caller and raises
+1. `TRANSITIONS` lists every event that may happen in a state. Any other event is a bug in the caller and raises
    `IllegalEventError`. Everything that a client or the network can cause is listed for every state.
 2. The machine only returns effects: it uses no sockets, no tasks and no clock. `SessionLifecycle` carries out the
    effects on the session, `Session` those on the connection, both in order.

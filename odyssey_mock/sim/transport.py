@@ -118,7 +118,7 @@ class SimulatedTransport(AddressedNetwork):
             del self._pending[packet.conn]
             self._begin(packet.conn, connect)
         elif packet.kind == "accept":
-            # The dialling task has given up, so its host sends a reset.
+            # The dialing task has given up, so its host sends a reset.
             self._answer(packet, kind="rst", seq=-1)
         else:
             super()._dispatch_ready(packet)

@@ -42,7 +42,7 @@ class JobEvent(StrEnum):
     SCRIPT_REFUSED = "script_refused"
     """The `script_url` gave no valid script."""
     BROKE = "broke"
-    """Running the scripts failed because of a defect of the mock."""
+    """Running the scripts failed because of a bug in the mock."""
     WORKER_LOST = "worker_lost"
     """The worker was lost; the job has retries left."""
     WORKER_GIVEN_UP = "worker_given_up"

@@ -99,7 +99,7 @@ class JobRun:
         """Wait until the current task is done, so that the run only waits for the clock.
 
         Raises:
-            Exception: the task failed because of a defect.
+            Exception: the task failed because of a bug.
         """
         task = self._task
         if task is not None:
@@ -148,7 +148,7 @@ class JobRun:
                     return
             await self._begin(self._scripts[self._begun], self._job.streams[self._begun])
         except Exception as defect:
-            self._report(JobEvent.BROKE, f"defect of the mock: {type(defect).__name__} while running the scripts")
+            self._report(JobEvent.BROKE, f"unexpected {type(defect).__name__} in the mock while running the scripts")
             raise
 
     async def _begin(self, script: Script, stream: JobStream) -> None:

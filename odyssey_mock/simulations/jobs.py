@@ -199,7 +199,7 @@ class Jobs(Mapping[str, JobRecord]):
             await run.settled()
 
     async def close(self) -> None:
-        """Cancel every job that has not ended; return once all runs have stopped. No job gets a worker afterwards."""
+        """Cancel every job that has not ended; return once all runs have stopped. No job gets a worker afterward."""
         self._closed = True
         # Repeat: clients may have submitted jobs meanwhile.
         while self._active or self._tasks:

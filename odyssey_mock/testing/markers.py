@@ -5,7 +5,7 @@
     from odyssey_mock.testing import markers
 
     @markers.odyssey(clock="manual", streamers=1)
-    async def test_second_session_is_refused(odyssey_mock): ...
+    async def test_second_session_is_rejected(odyssey_mock): ...
 
 `@pytest.mark.odyssey(clock="manual", streamers=1)` does the same, but without completion and type
 checks of its keywords.

@@ -65,13 +65,13 @@ GOOD = {
     "a request and its response": rest(
         "POST /sessions/request", 200, SESSION, request={"region_latencies": {"a": 3.5}}
     ),
-    "secrets that the journal redacted": rest(
+    "secrets that the journal masked": rest(
         "POST /auth/token",
         200,
         {"access_token": "a-real-token", "token_type": "bearer", "expires_in": 3600},
         request={"api_key": "ody_a_real_key"},
     ),
-    "a session token that the journal redacted": rest(
+    "a session token that the journal masked": rest(
         "POST /sessions/token", 200, {"session_token": "a.b.c", "expires_in": 600}, request={"session_id": "s1"}
     ),
     "a rejected request": rest("GET /regions", 401, UNAUTHORIZED),
@@ -116,7 +116,7 @@ GOOD = {
     "a message": said("server", {"type": "error", "reason": "streamer_not_available"}),
     "a start on the socket": said("client", {"type": "interactive_stream_start", "prompt": "A cat"}),
     "a message on a data channel": said_on_channel("client", "clientToStreamer", {"type": "update", "prompt": "x"}),
-    "a redacted spectator token": said_on_channel(
+    "a masked spectator token": said_on_channel(
         "server",
         "streamerToClient",
         {

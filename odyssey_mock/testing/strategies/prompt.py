@@ -93,7 +93,7 @@ def prompts(*, min_size: int = 0, max_size: int = 2000, trials: Collection[Trial
     if not 0 <= min_size <= max_size <= LONGEST_PROMPT:
         raise ValueError(f"expected 0 <= min_size <= max_size <= {LONGEST_PROMPT}, got {min_size} and {max_size}")
     if unknown := [each for each in trials if each not in _MARKS]:
-        raise ValueError(f"unknown kind of test prompts {unknown[0]!r}; known: {', '.join(TRIALS)}")
+        raise ValueError(f"unknown kind of prompt marker {unknown[0]!r}; known: {', '.join(TRIALS)}")
     if not trials:
         return _harmless(min_size, max_size)
     if max_size - min_size < _MARK_ROOM:

@@ -26,7 +26,7 @@ LIMIT = 20.0
 SPECTATOR_TOKEN = "spectator-token-of-the-broadcast"
 SECRETS = (KEY, ACCESS_TOKEN, SPECTATOR_TOKEN, *(f"token-{number}" for number in range(1, 9)))
 OF_THE_SERVICE = ("websockets.server",)
-"""Loggers of the scripted service, which runs in the same process and does not blank secrets."""
+"""Loggers of the scripted service, which runs in the same process and does not mask secrets."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Tests of `connect_to_stream`: each failure raises its error, and everything is closed afterwards."""
+"""Tests of `connect_to_stream`: each failure raises its error, and everything is closed afterward."""
 
 import asyncio
 import logging
@@ -61,7 +61,7 @@ async def test_url_suffixes_are_accepted(tail: str) -> None:
         await spectator.disconnect()
 
 
-async def test_white_space_around_url_and_token_is_stripped() -> None:
+async def test_whitespace_around_url_and_token_is_stripped() -> None:
     async with whep_server() as server, asyncio.timeout(LIMIT):
         spectator = await connect_to_stream(f" {server.url}\n", f" {TOKEN}\r\n")
         assert spectator.is_connected

@@ -230,7 +230,7 @@ async def test_exhausted_file_descriptors_are_a_500() -> None:
         assert (await post(http, broadcast)).status_code == 400, "expected the mock to recover"
 
 
-async def test_defect_while_answering_is_a_500(peers: StandIns) -> None:
+async def test_bug_while_answering_is_a_500(peers: StandIns) -> None:
     async with MockOdyssey() as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
         broadcast = opened(mock.backend)
         assert (await post(http, broadcast, "broken")).status_code == 500

@@ -167,7 +167,7 @@ async def test_waiting_for_the_answer_can_be_cancelled() -> None:
         await backend.broadcasts.close()
 
 
-async def test_defect_while_answering_is_raised_to_caller() -> None:
+async def test_bug_while_answering_is_raised_to_caller() -> None:
     backend = backend_with()
     with stand_ins():
         broadcast = opened(backend)
@@ -193,7 +193,7 @@ async def test_creating_the_answer_times_out(monkeypatch: pytest.MonkeyPatch) ->
         await backend.broadcasts.close()
 
 
-async def test_defect_while_closing_spectator_is_reported() -> None:
+async def test_bug_while_closing_spectator_is_reported() -> None:
     backend = backend_with()
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))

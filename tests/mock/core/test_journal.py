@@ -62,7 +62,7 @@ def test_any_client_data_can_be_recorded_and_exported(value: JSON) -> None:
         ("no URL at all?token=abc", "no URL at all?token=abc"),
     ],
 )
-def test_secrets_in_urls_are_redacted(url: str, kept: str) -> None:
+def test_secrets_in_urls_are_masked(url: str, kept: str) -> None:
     assert journal().record("note", "name", {"urls": [url]}).data == {"urls": [kept]}
 
 
@@ -91,7 +91,7 @@ def test_data_that_is_not_json_raises_type_error() -> None:
         st.just(...), lambda inner: st.lists(inner, min_size=1, max_size=2) | st.fixed_dictionaries({"x": inner})
     ),
 )
-def test_secrets_are_redacted_at_any_depth(key: str, place: object) -> None:
+def test_secrets_are_masked_at_any_depth(key: str, place: object) -> None:
     def put(where: object) -> Any:
         match where:
             case list():
@@ -107,7 +107,7 @@ def test_secrets_are_redacted_at_any_depth(key: str, place: object) -> None:
     assert REDACTED in written.to_jsonl()
 
 
-def test_each_secret_of_a_list_is_redacted() -> None:
+def test_each_secret_of_a_list_is_masked() -> None:
     query = journal().record("rest", "GET /", {"query": {"signature": ["abc", "def"]}})
     assert query.data == {"query": {"signature": [REDACTED, REDACTED]}}
 

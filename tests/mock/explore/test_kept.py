@@ -1,4 +1,4 @@
-"""Tests of the kept scenarios: each once revealed a defect, and must violate no rule now.
+"""Tests of the kept scenarios: each once revealed a bug, and must violate no rule now.
 
 The shrunk scenario is kept and not its seed, because the scenario that is drawn from a seed may change.
 """

@@ -1,4 +1,4 @@
-"""Tests that the explorer finds planted defects, and reproduces them from their seeds."""
+"""Tests that the explorer finds planted bugs, and reproduces them from their seeds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from odyssey_mock.explore.explorer import play
 from tests.support.explore.planted import DEFECTS, RULES, Defect
 
 SEEDS = 2000
-"""Number of seeds that must suffice to find a defect; a tenth suffices today."""
+"""Number of seeds that must suffice to find a bug; a tenth suffices today."""
 
 
 @pytest.mark.timeout(900)  # if scenarios have changed, the search may need all seeds
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
-def test_planted_defect_is_found_and_reproduced(defect: Defect) -> None:
+def test_planted_bug_is_found_and_reproduced(defect: Defect) -> None:
     with defect.planted():
         seeds = chain(range(defect.shown_by, SEEDS), range(defect.shown_by))  # earlier seeds last, they take minutes
         found = next((outcome for outcome in map(play, seeds) if outcome.failures), None)
@@ -29,7 +29,7 @@ def test_planted_defect_is_found_and_reproduced(defect: Defect) -> None:
     assert play(found.seed).failures == ()
 
 
-def test_planted_defect_ends_with_its_block() -> None:
+def test_planted_bug_ends_with_its_block() -> None:
     before = play(0, keeps_trace=True)
     for defect in DEFECTS:
         with defect.planted():
@@ -37,5 +37,5 @@ def test_planted_defect_ends_with_its_block() -> None:
     assert play(0, keeps_trace=True) == before
 
 
-def test_planted_defects_have_distinct_descriptions() -> None:
+def test_planted_bugs_have_distinct_descriptions() -> None:
     assert len({defect.name for defect in DEFECTS}) == len({defect.suffers for defect in DEFECTS}) == len(DEFECTS)

@@ -57,7 +57,7 @@ def test_text_form_lists_all_parts() -> None:
         "seed 7, light, settings fps=4",
         "faults:",
         "  at='stream.start', do='silent'",
-        "chaos:",
+        "weather:",
         "  at 3 s cut host='client-1'",
         "client-1 (account 0):",
         "  after 0 s connect",

@@ -1,4 +1,4 @@
-"""Behavior of all routes: error form, CORS, the Date header, the journal, and the report of defects."""
+"""Behavior of all routes: error form, CORS, the Date header, the journal, and the report of bugs."""
 
 import logging
 

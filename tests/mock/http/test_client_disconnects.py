@@ -1,4 +1,4 @@
-"""Clients that disconnect in the middle of a request are not reported as defects."""
+"""Clients that disconnect in the middle of a request are not reported as bugs."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ import pytest
 from odyssey_mock import MockOdyssey
 
 
-async def test_disconnect_during_request_is_not_a_defect(
+async def test_disconnect_during_request_is_not_a_bug(
     odyssey_mock: MockOdyssey, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

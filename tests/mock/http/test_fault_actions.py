@@ -1,4 +1,4 @@
-"""Every fault action at every HTTP point, over real sockets; afterwards the service works as before."""
+"""Every fault action at every HTTP point, over real sockets; afterward the service works as before."""
 
 import asyncio
 import json

@@ -305,9 +305,7 @@ class DefectError(Exception):
 
 @pytest.mark.odyssey(clock="manual", portrait_size=SMALL, concurrent_sessions=1)
 @pytest.mark.parametrize("when", ["at the offer", "when connected", "on return", "in a frame"])
-async def test_slot_is_freed_after_a_defect(
-    odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch, when: str
-) -> None:
+async def test_slot_is_freed_after_a_bug(odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     def fail(*_: object) -> None:
         raise DefectError
 

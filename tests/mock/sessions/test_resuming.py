@@ -135,7 +135,7 @@ async def test_kept_replies_are_sent_in_order_on_return(
 
 
 @manual
-async def test_start_during_the_return_is_acknowledged_afterwards(
+async def test_start_during_the_return_is_acknowledged_afterward(
     odyssey_mock: MockOdyssey,
 ) -> None:
     async with visits(odyssey_mock) as to:

@@ -92,7 +92,7 @@ def test_only_ends_without_a_peer_are_reset() -> None:
         being_dialled = asyncio.ensure_future(net.dial())
         await wait(
             1.5
-        )  # the host has accepted, which the dialling task does not know yet; the last data and the FIN have arrived
+        )  # the host has accepted, which the dialing task does not know yet; the last data and the FIN have arrived
         net.wire.tell_the_bereaved()
         for lost in (whole, bereaved, closing):
             with pytest.raises(ConnectionResetError):
@@ -152,7 +152,7 @@ def test_crashed_host_is_silent_and_resets_after_revival() -> None:
 
 
 @pytest.mark.parametrize("into", ["request in flight", "reply in flight"])
-def test_dialling_a_crashed_host_succeeds_after_revival(into: str) -> None:
+def test_dialing_a_crashed_host_succeeds_after_revival(into: str) -> None:
     async def scenario(net: Net) -> None:
         net.wire.set_defaults(latency=(1, 1))
         await net.listen()
@@ -172,7 +172,7 @@ def test_dialling_a_crashed_host_succeeds_after_revival(into: str) -> None:
     play(scenario)
 
 
-def test_dialling_without_a_listener_is_refused_after_revival() -> None:
+def test_dialing_without_a_listener_is_refused_after_revival() -> None:
     async def scenario(net: Net) -> None:
         await net.listen()
         net.wire.crash(THERE)

@@ -179,7 +179,7 @@ def test_random_functions_depend_on_the_seed() -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_everything_is_restored_afterwards(*, fails: bool) -> None:
+def test_everything_is_restored_afterward(*, fails: bool) -> None:
     def everything() -> list[object]:
         names = ("time", "monotonic", "perf_counter", "time_ns", "monotonic_ns", "perf_counter_ns", "sleep")
         return [

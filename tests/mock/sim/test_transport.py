@@ -156,7 +156,7 @@ def test_server_handles_connections_on_its_own_host() -> None:
     assert play(scenario) == [THERE]
 
 
-def test_dialled_connections_are_counted_for_a_second() -> None:
+def test_dialed_connections_are_counted_for_a_second() -> None:
     async def scenario(net: Net) -> None:
         await net.listen()
         for _ in range(3):

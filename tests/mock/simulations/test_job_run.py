@@ -235,7 +235,7 @@ async def test_closing_waits_for_image_decoding(monkeypatch: pytest.MonkeyPatch)
     assert (len(backend.streams.records), clock.pending) == (0, [])
 
 
-async def test_defect_fails_job_and_is_raised_by_advance(
+async def test_bug_fails_job_and_is_raised_by_advance(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def broken(*_: object) -> Script:
@@ -249,7 +249,7 @@ async def test_defect_fails_job_and_is_raised_by_advance(
         await clock.advance(LONG)
     assert raised.group_contains(LookupError, match="mine")
     assert record.status is JobState.FAILED
-    assert record.error_message == "defect of the mock: LookupError while running the scripts"
+    assert record.error_message == "unexpected LookupError in the mock while running the scripts"
     assert following.status is JobState.COMPLETED
 
 

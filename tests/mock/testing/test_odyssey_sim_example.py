@@ -1,4 +1,4 @@
-"""Tests of the example: a user's test that finds a race between an interaction and its acknowledgement."""
+"""Tests of the example: a user's test that finds a race between an interaction and its acknowledgment."""
 
 import re
 import subprocess
@@ -23,14 +23,14 @@ def direct(which: str, *options: str, hash_seed: int = 0) -> subprocess.Complete
 
 
 def test_race_is_found_and_replayed() -> None:
-    """The application fails only if the signaling socket drops between an interaction and its acknowledgement."""
+    """The application fails only if the signaling socket drops between an interaction and its acknowledgment."""
     found = direct("HastyDirector")
     assert found.returncode == 1, found.stdout + found.stderr
     seed = int(re.findall(r"--odyssey-seed=(\d+)", found.stdout)[0])
     passed = seed_and_story(found.stdout)
     before, after = passed.split("chaos: every TCP connection is reset")[-2:]
     assert re.findall(r"\b(update|update_acknowledged) \(", before)[-1] == "update", (
-        "expected the reset before the acknowledgement"
+        "expected the reset before the acknowledgment"
     )
     sent = re.compile(r'\bupdate \(prompt="(.*)"\)')
     assert sent.findall(after)[0] == sent.findall(before)[-1], "expected the same prompt again"

@@ -40,7 +40,7 @@ TestAsItIs.settings = MODEST
 
 
 class Counting:
-    """A user's application with a defect: it counts the prompts that it sends, not those that were applied."""
+    """A user's application with a bug: it counts the prompts that it sends, not those that were applied."""
 
     def __init__(self) -> None:
         self.client = Odyssey()
@@ -81,7 +81,7 @@ class Counted(OdysseyMachine):
 
 
 def found() -> str:
-    """Let Hypothesis find the defect of the user's application; return its report."""
+    """Let Hypothesis find the bug in the user's application; return its report."""
     with pytest.raises(AssertionError, match="counted, and not applied") as caught:
         run_state_machine_as_test(
             Counted, settings=settings(MODEST, max_examples=100, phases=[Phase.generate, Phase.shrink])
@@ -89,7 +89,7 @@ def found() -> str:
     return "\n".join(getattr(caught.value, "__notes__", []))
 
 
-def test_defect_is_found_shrunk_and_reproduced() -> None:
+def test_bug_is_found_shrunk_and_reproduced() -> None:
     story = found()
     rules = [
         line.strip() for line in story.splitlines() if re.match(r"\s*state\.(?!.*_by_the_rules|what_is|_begin)", line)

@@ -1,4 +1,4 @@
-"""Deliberate defects that the explorer must find. Each patches one thing in client or mock for a `with` block."""
+"""Deliberate bugs that the explorer must find. Each patches one thing in client or mock for a `with` block."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ RULES = frozenset(
 
 @dataclass(frozen=True)
 class Defect:
-    """A defect that exists inside `with planted():`.
+    """A bug that exists inside `with planted():`.
 
     Attributes:
         name: short description.
         suffers: the effect on a user.
         planted: context manager that applies the patch and removes it.
-        rules: rules of the explorer that the defect violates; one of them must find it.
+        rules: rules of the explorer that the bug violates; one of them must find it.
         shown_by: the first seed that shows it. If scenarios have changed since, a later seed may show it.
     """
 
@@ -306,4 +306,4 @@ DEFECTS = (
         shown_by=2,
     ),
 )
-"""All planted defects."""
+"""All planted bugs."""

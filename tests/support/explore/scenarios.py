@@ -101,7 +101,7 @@ def hangs(
 def raises(
     seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
-    """Raise LookupError for seed 4, as a defect of the explorer would."""
+    """Raise LookupError for seed 4, as a bug in the explorer would."""
     if seed == 4:
         raise LookupError(f"nothing known of {seed}")
     return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)

@@ -204,7 +204,7 @@ async def test_too_long_or_non_text_body_is_rejected(
 
 
 @pytest.mark.off_contract("an incomplete body")
-async def test_incomplete_offer_is_not_a_defect(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_incomplete_offer_is_not_a_bug(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         address = httpx.URL(broadcast.whep)
         _, writer = await asyncio.open_connection(address.host, address.port)

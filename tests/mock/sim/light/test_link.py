@@ -189,7 +189,7 @@ async def test_received_messages_are_not_kept() -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_dialling_is_retried_and_strangers_are_rejected(
+async def test_dialing_is_retried_and_strangers_are_rejected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with two() as (offers, answers, offer, answer):

@@ -1,4 +1,4 @@
-"""Example for tests in the simulated world: a small application of the Odyssey API, with and without a defect."""
+"""Example for tests in the simulated world: a small application of the Odyssey API, with and without a bug."""
 
 import asyncio
 
@@ -10,9 +10,9 @@ TRIES = 5
 class HastyDirector:
     """Directs a stream with prompts. It creates its client from the environment, as most applications do.
 
-    Its defect: after a reconnect it repeats the prompt that has no acknowledgement yet, as if the prompt had been lost.
+    Its bug: after a reconnect it repeats the prompt that has no acknowledgment yet, as if the prompt had been lost.
     But the service kept the session and applies the prompt twice. This happens only if the connection breaks between
-    an interaction and its acknowledgement.
+    an interaction and its acknowledgment.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class HastyDirector:
 
 
 class Director(HastyDirector):
-    """The same without the defect: a prompt without acknowledgement may have been applied, so it is not repeated."""
+    """The same without the bug: a prompt without acknowledgment may have been applied, so it is not repeated."""
 
     def _returned(self, prompt: str) -> None:
         pass

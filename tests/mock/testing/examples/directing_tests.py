@@ -1,7 +1,7 @@
 """Example of a user's tests in the simulated world, for `directing.py`; `test_odyssey_sim_example.py` runs it.
 
 The test of `HastyDirector` fails for a seed in which the connection breaks between an interaction and its
-acknowledgement.
+acknowledgment.
 """
 
 import asyncio

@@ -114,7 +114,7 @@ def test_simplest_prompt_is_readable() -> None:
         (lambda: prompts(min_size=-1), "got -1"),
         (lambda: prompts(max_size=LONGEST_PROMPT + 1), f"<= {LONGEST_PROMPT}"),
         (lambda: prompts(max_size=30, trials=["slow"]), "for the marker of a test prompt"),
-        (lambda: prompts(trials=["crash"]), "unknown kind of test prompts 'crash'; known: error, stall, slow"),  # type: ignore[list-item]  # invalid on purpose
+        (lambda: prompts(trials=["crash"]), "unknown kind of prompt marker 'crash'; known: error, stall, slow"),  # type: ignore[list-item]  # invalid on purpose
     ],
 )
 def test_invalid_arguments_are_rejected_at_once(wrong: Callable[[], object], says: str) -> None:

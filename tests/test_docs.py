@@ -1,4 +1,4 @@
-"""The documentation is true: its tables come from the code, its code blocks run, its links and paths exist."""
+"""Checks of the documentation: its tables match the code, its code blocks run, and its links and paths exist."""
 
 import asyncio
 import json
@@ -22,13 +22,13 @@ README_LINES = 150
 PICTURE_BYTES = 200_000
 
 NOT_RUN = {
-    "make demo ": "the suite is run by make test; tests/mock/cli has the demo",
-    "pip install ": "installs this project, which the suite has done",
-    "python3 -m venv ": "installs this project, which the suite has done",
+    "make demo ": "runs the whole suite; tests/e2e runs the demo",
+    "pip install ": "installs this project, which is already installed",
+    "python3 -m venv ": "installs this project, which is already installed",
     "odyssey-mock serve\n": "does not end; tests/mock/cli runs it",
     "odyssey-mock explore ": "takes minutes; tests/mock/explore runs each option with few seeds",
 }
-"""Shell blocks that no test here runs, by how they begin, and the reason."""
+"""First words of shell blocks that the tests of this module do not run, and the reason."""
 
 FEW_EXAMPLES = """
 from hypothesis import settings
@@ -36,7 +36,7 @@ from hypothesis import settings
 settings.register_profile("few", max_examples=5, deadline=None)
 settings.load_profile("few")
 """
-"""A `conftest.py` that limits Hypothesis, which would play a state machine a hundred times."""
+"""A `conftest.py` that limits Hypothesis to 5 examples instead of 100."""
 
 pytest_plugins = ["pytester"]
 
@@ -59,7 +59,7 @@ def test_transition_tables_come_from_the_code() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_between_pages_lead_somewhere(page: Path) -> None:
+def test_links_between_pages_have_targets(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)\s]*)\)", page.read_text())
 
     assert [link for link in links if not leads_somewhere(page, link)] == []
@@ -99,7 +99,7 @@ def test_readme_and_its_picture_stay_small() -> None:
     assert (ROOT / picture).stat().st_size < PICTURE_BYTES
 
 
-def test_tests_of_the_pages_pass_unchanged(pytester: pytest.Pytester) -> None:
+def test_example_tests_of_pages_pass_unchanged(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(FEW_EXAMPLES)
     pytester.makeini("[pytest]\nasyncio_mode = auto\n")
     files = {f"test_{re.sub(r'\W', '_', str(block))}": block.code for block in TESTS}
@@ -125,7 +125,7 @@ async def test_shell_commands_run_against_the_mock(block: Block, tmp_path: Path)
 
 
 async def run(*command: str, folder: Path) -> None:
-    """Run a program with a mock of its own; Enter ends one that waits for input."""
+    """Run a program with its own mock. Standard input contains one empty line, for programs that wait for Enter."""
     async with MockOdyssey() as mock:
         environment = {"ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
         scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -150,7 +150,7 @@ def test_every_exempt_shell_block_exists() -> None:
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=str)
-def test_json_block_is_a_fault(block: Block) -> None:
+def test_json_block_is_a_valid_fault(block: Block) -> None:
     described = json.loads(block.code)
 
     assert described.items() <= Fault.of(described).to_json().items()

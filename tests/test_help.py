@@ -13,7 +13,7 @@ from odyssey_mock.cli import main as odyssey_mock
 
 
 def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-    """Find a command and all commands below it, each with its words on the command line."""
+    """Yield a command and all its subcommands, each with its full name on the command line."""
     yield path, command
     if isinstance(command, click.Group):
         for name, child in command.commands.items():
@@ -33,12 +33,12 @@ def test_help_begins_with_one_sentence(path: str) -> None:
 @pytest.mark.parametrize("path", COMMANDS)
 def test_help_shows_an_example_that_parses(path: str) -> None:
     example = re.search(rf"^Example: ({path} .+)$", inspect.cleandoc(COMMANDS[path].help or ""), re.MULTILINE)
-    assert example, f"expected an example of {path}"
+    assert example, f"expected the help of {path} to contain an example, found none"
 
     words = shlex.split(example[1])
     depth = max(length for length in range(1, len(words)) if " ".join(words[:length]) in COMMANDS)
     command = COMMANDS[" ".join(words[:depth])]
-    assert not isinstance(command, click.Group), "expected an example that runs a command"
+    assert not isinstance(command, click.Group), "expected an example of a command, got a group of commands"
     given, rest, _ = command.make_parser(click.Context(command)).parse_args(words[depth:])
     assert given
     assert rest == []

@@ -1,4 +1,4 @@
-"""`scripts/prose.py`, which `make lint` runs: it reports what the style guide forbids, with its line."""
+"""`scripts/prose.py`, which `make lint` runs: it reports violations of the style guide with their lines."""
 
 import subprocess
 import sys

@@ -142,7 +142,7 @@ async def test_refused_websocket_raises_error_with_http_status() -> None:
         return Response(403, "Forbidden", Headers())
 
     async def never(connection: ServerConnection) -> None:
-        raise AssertionError("expected the refused socket to stay closed")
+        raise AssertionError("expected the socket to be refused, but it opened")
 
     async with serve(never, "127.0.0.1", 0, process_request=refuse) as server:
         port = next(iter(server.sockets)).getsockname()[1]
@@ -162,7 +162,7 @@ def test_importing_client_modules_loads_no_heavy_library() -> None:
 
 @pytest.mark.parametrize("proxy", ["socks5://user:secret@proxy:1080", "nonsense://user:secret@proxy"])
 async def test_unsupported_proxy_raises_httpx_error_without_secret(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "socksio", None)  # httpx needs it for SOCKS; it may be installed
+    monkeypatch.setitem(sys.modules, "socksio", None)  # without this module httpx has no SOCKS support
     monkeypatch.setenv("HTTP_PROXY", proxy)
     monkeypatch.setenv("http_proxy", proxy)
     transport = SystemNetwork().http_transport()

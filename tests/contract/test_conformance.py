@@ -177,14 +177,14 @@ BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
             )
         ],
     ),
-    "an error of another shape": (
+    "an error with an unknown field": (
         rest("GET /regions", 401, {"error": "no token"}),
         [
             ("server", "$: expected only the fields detail; got also error"),
             ("server", "$: expected a field `detail`; got the fields error"),
         ],
     ),
-    "a usage error with the details of another": (
+    "a usage error with the details of another usage error": (
         rest(
             "POST /sessions/request",
             429,
@@ -272,7 +272,7 @@ BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
         said("server", {"type": ["offer"]}),
         [("server", "$.type: expected one of offer, ice_candidate, error; got ['offer']")],
     ),
-    "a message of the other side": (
+    "a message that only the other side may send": (
         said("client", {"type": "offer", "sdp": "v=0\r\n"}),
         [
             (
@@ -323,7 +323,7 @@ def test_report_lists_every_deviation_with_its_entry() -> None:
     with pytest.raises(AssertionError) as caught:
         CONFORMANCE.check_journal(journal.entries)
     heading, first, second, *_ = str(caught.value).splitlines()
-    assert heading == "off the contract in fixtures/contract, 2 times:"
+    assert heading == "deviations from the contract in fixtures/contract (2):"
     assert first == (
         "  #0 server: GET /regions -> 200, response at $.regions[0]: expected a field `ping_url`; got the fields id"
     )

@@ -1,4 +1,4 @@
-"""The documents of the contract are valid, complete, strict and consistent with the vendor's seed."""
+"""The documents of the contract are valid, complete, strict and consistent with the vendor's documentation."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -212,7 +212,7 @@ def test_every_component_is_used() -> None:
     text = json.dumps(OPENAPI)
     for kind in ("schemas", "responses", "parameters", "headers"):
         for name in OPENAPI["components"][kind]:
-            assert f'"#/components/{kind}/{name}"' in text, f"{kind}/{name} is unused"
+            assert f'"#/components/{kind}/{name}"' in text, f"expected a reference to {kind}/{name}, found none"
 
 
 @pytest.mark.parametrize(("name", "pointer", "media"), MEDIA_TYPES, ids=[name for name, _, _ in MEDIA_TYPES])
@@ -222,11 +222,11 @@ def test_every_body_has_valid_examples(name: str, pointer: str, media: Mapping[s
         assert list(DOCUMENTS.faults("openapi", f"{pointer}/schema", example["value"])) == []
 
 
-# The seed
+# The vendor's documentation
 
 
 def typescript(schema: Mapping[str, Any]) -> str:
-    """Return the type of a schema in the notation of the seed."""
+    """Return the type of a schema in the notation of the vendor's documentation, which is TypeScript."""
     if reference := schema.get("$ref", "").rpartition("/")[2]:
         is_named = reference in SEED or reference == "SimulationJobStatus"
         return reference if is_named else typescript(OPENAPI["components"]["schemas"][reference])
@@ -241,7 +241,7 @@ def typescript(schema: Mapping[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", SEED)
-def test_response_types_match_the_seed(name: str) -> None:
+def test_response_types_match_vendors_documentation(name: str) -> None:
     schema = OPENAPI["components"]["schemas"][name]
     required = schema.get("required", [])
     fields = {
@@ -252,7 +252,7 @@ def test_response_types_match_the_seed(name: str) -> None:
     assert schema["additionalProperties"] is False
 
 
-def test_job_statuses_match_the_seed() -> None:
+def test_job_statuses_match_vendors_documentation() -> None:
     assert OPENAPI["components"]["schemas"]["SimulationJobStatus"]["enum"] == SEED_ENUM
 
 
@@ -263,7 +263,7 @@ def test_job_statuses_match_the_seed() -> None:
         ("/simulation-jobs", {"status": (None, None), "active": (None, None), "limit": (20, 100), "offset": (0, None)}),
     ],
 )
-def test_list_parameters_match_the_seed(path: str, parameters: Mapping[str, object]) -> None:
+def test_list_parameters_match_vendors_documentation(path: str, parameters: Mapping[str, object]) -> None:
     declared = [resolve(OPENAPI, each) for each in OPENAPI["paths"][path]["get"]["parameters"]]
     schemas = {each["name"]: each["schema"] for each in declared}
     assert {name: (each.get("default"), each.get("maximum")) for name, each in schemas.items()} == parameters
@@ -277,7 +277,7 @@ SCRIPT = [
 
 
 def script_with(index: int, **fields: object) -> list[object]:
-    """`SCRIPT` with fields of one entry replaced, or removed when the value is `...`."""
+    """Return `SCRIPT` with some fields of one entry replaced; the value `...` removes a field."""
     entry = {name: value for name, value in ({**SCRIPT[index], **fields}).items() if value is not ...}
     return [entry if place == index else each for place, each in enumerate(SCRIPT)]
 

@@ -45,7 +45,7 @@ async def pass_frames(stream: MediaStream, count: int) -> None:
 
 
 async def share_with_spectators(client: Odyssey, share: Callable[[str, str], None]) -> None:
-    """The seed's "Broadcast Streamer"."""
+    """Run the example "Broadcast Streamer" of the vendor's documentation."""
 
     def on_broadcast_ready(info: BroadcastInfo) -> None:
         share(info.webrtc_url, info.spectator_token)
@@ -58,7 +58,7 @@ async def share_with_spectators(client: Odyssey, share: Callable[[str, str], Non
 async def spectate(
     webrtc_url: str, spectator_token: str, show: Callable[[MediaStream], None], log: Callable[[str], None]
 ) -> None:
-    """The seed's "Broadcast Spectator"."""
+    """Run the example "Broadcast Spectator" of the vendor's documentation."""
     spectator = await Odyssey.connect_to_stream(webrtc_url, spectator_token)
 
     show(spectator.stream)
@@ -66,7 +66,7 @@ async def spectate(
     spectator.on_disconnect(lambda: log("Broadcast ended"))
 
 
-async def test_seed_example_of_host_and_spectator_works(odyssey_client: Odyssey) -> None:
+async def test_documented_host_and_spectator_example_works(odyssey_client: Odyssey) -> None:
     shared: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
     shown: list[MediaStream] = []
     logged: asyncio.Queue[str] = asyncio.Queue()
@@ -102,10 +102,10 @@ async def test_20_spectators_receive_same_frames_from_one_encoder(
 
     frames = record.timeline.frames
     assert frames is not None
-    assert live.frames_encoded == {"h264": frames}, "expected one encoding for all spectators"
+    assert live.frames_encoded == {"h264": frames}, "expected each frame to be encoded once for all spectators"
     everything = {stamp for task in reading for stamp in task.result()}
     by_index = {stamp.frame_index: stamp for stamp in everything}
-    assert len(by_index) == len(everything), "expected the same frame for all spectators"
+    assert len(by_index) == len(everything), "expected all spectators to receive the same frame for each index"
     assert {stamp.stream_tag for stamp in everything} == {record.timeline.tag}, "expected no frame of the idle scene"
     for task in reading:
         indexes = [stamp.frame_index for stamp in task.result()]
@@ -123,8 +123,8 @@ async def test_late_spectator_receives_a_frame_immediately(odyssey_mock: MockOdy
         async with asyncio.timeout(LIMIT):
             first = read_stamp((await anext(spectator.frames(buffer=256))).luma)
     assert first is not None
-    # The frame in progress when a spectator connects began before it, and the next one is 50 ms later. A busy machine
-    # may skip slots, so this limit is wide. Tests of the mock check that the key frame is sent at once.
+    # The spectator's first frame is sent at most 50 ms after it connects. A busy machine may skip frames, so this limit
+    # is wide. Tests of the mock check that the key frame is sent at once.
     assert first.sent_at_ms / 1000 - connected < 0.25
 
 
@@ -134,7 +134,7 @@ ENDS = ("end_stream", "host disconnects", "host vanishes", "stream error", "dura
 @small
 @pytest.mark.odyssey(clock="manual")
 @pytest.mark.parametrize("end", ENDS)
-async def test_ended_broadcast_leaves_nothing_behind(odyssey_mock: MockOdyssey, end: str) -> None:
+async def test_ended_broadcast_leaves_no_resources(odyssey_mock: MockOdyssey, end: str) -> None:
     over: asyncio.Queue[str] = asyncio.Queue()
     async with nothing_left():
         async with raw_peer(odyssey_mock) as host:
@@ -154,7 +154,7 @@ async def test_ended_broadcast_leaves_nothing_behind(odyssey_mock: MockOdyssey, 
                 case "host vanishes":
                     host.socket.transport.abort()
                     await odyssey_mock.wait_for("state", "session", to="held")
-                    await odyssey_mock.advance(10)  # the host does not reconnect
+                    await odyssey_mock.advance(10)  # the grace period, in which the host could reconnect
                 case "stream error":
                     session.break_stream("model_crash", "The model has crashed")
                 case "duration limit":

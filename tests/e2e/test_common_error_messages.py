@@ -1,4 +1,4 @@
-"""The client raises every row of the seed's table "Common Error Messages", word for word."""
+"""The client raises the messages of the vendor's table "Common Error Messages" word for word."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,12 +22,12 @@ from odyssey_mock import MockOdyssey
 type Fault = Mapping[str, Any]  # Any: JSON
 
 ENDS_OPEN = "..."
-"""Ending of rows that the client completes in its own words."""
+"""Ending of rows whose messages the client completes with its own text."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row: the text in the seed, the key or faults that cause it, and the error that is raised."""
+    """A row of the table: its text, the key or faults that cause the error, and the raised error."""
 
     text: str
     kind: type[OdysseyError]

@@ -14,9 +14,9 @@ from odyssey_mock import read_stamp
 
 COMMAND = (sys.executable, "-c", "from odyssey_mock.cli import main; main()", "demo")
 PROMISED = 15.0
-"""Maximum seconds of the command; it takes about 9."""
+"""Maximum duration of the command in seconds; it takes about 9."""
 RUNS = 3
-"""Attempts. The fastest counts, because other tests run on the same cores."""
+"""Runs of the command. The fastest one counts, because other tests use the same cores."""
 
 # All tests run in one worker, so they share one run of the command.
 pytestmark = pytest.mark.xdist_group("demo")

@@ -16,7 +16,7 @@ from odyssey_mock import MockOdyssey, read_stamp
 
 HORIZON = Image.new("RGB", (640, 480), "#1040ff")
 HORIZON.paste("#ffd000", (0, 240, 640, 480))
-"""Blue above, yellow below."""
+"""An image with a blue upper half and a yellow lower half."""
 
 
 def png() -> bytes:
@@ -48,7 +48,7 @@ async def first_frame_of(client: Odyssey, tag: int | None) -> VideoFrame:
             stamp = read_stamp(frame.luma)
             if stamp is not None and stamp.stream_tag == tag:
                 return frame
-    raise AssertionError("the video ended")
+    raise AssertionError("expected a frame of the stream, but the video ended")
 
 
 async def test_stream_shows_image_of_every_kind(

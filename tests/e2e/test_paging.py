@@ -1,4 +1,4 @@
-"""Iterating over pages of a changing list misses no item and repeats none."""
+"""Iterating over a paged list of jobs that changes misses no job and repeats none."""
 
 import asyncio
 
@@ -13,14 +13,14 @@ SCRIPT = [{"timestamp_ms": 0, "start": {"prompt": "A cat"}}, {"timestamp_ms": 10
 
 @settings(max_examples=30)
 @given(at_first=st.integers(0, 9), page_size=st.integers(1, 4), added=st.lists(st.integers(0, 3), max_size=12))
-def test_jobs_added_during_listing_hide_no_other(at_first: int, page_size: int, added: list[int]) -> None:
+def test_jobs_added_during_listing_hide_no_earlier_job(at_first: int, page_size: int, added: list[int]) -> None:
     listed, before = asyncio.run(_list_while_adding(at_first, page_size, added))
     assert len(set(listed)) == len(listed)
     assert [job for job in listed if job in before] == before, "expected all earlier jobs, newest first"
 
 
 async def _list_while_adding(at_first: int, page_size: int, added: list[int]) -> tuple[list[str], list[str]]:
-    """Return the listed jobs, while `added[i]` jobs are submitted after item i, and the jobs from before."""
+    """List jobs and submit `added[i]` jobs after item i; return the listed jobs and those submitted before listing."""
     async with (
         MockOdyssey(clock="manual", simulation_workers=0, queued_simulations=1000) as mock,
         Odyssey(mock.api_key, api_url=mock.url) as client,
@@ -36,14 +36,14 @@ async def _list_while_adding(at_first: int, page_size: int, added: list[int]) ->
 
 @settings(max_examples=30)
 @given(page_size=st.integers(1, 4), ending=st.sets(st.integers(0, 9)), after=st.integers(0, 9))
-def test_jobs_ended_during_listing_hide_no_other(page_size: int, ending: set[int], after: int) -> None:
+def test_jobs_ended_during_listing_hide_no_active_job(page_size: int, ending: set[int], after: int) -> None:
     listed, still_active = asyncio.run(_list_while_ending(page_size, ending, after))
     assert len(set(listed)) == len(listed)
     assert set(still_active) <= set(listed)
 
 
 async def _list_while_ending(page_size: int, ending: set[int], after: int) -> tuple[list[str], list[str]]:
-    """Return the listed active jobs, while some are cancelled after `after` items, and those still active."""
+    """List active jobs and cancel some after `after` items; return the listed jobs and those still active."""
     async with (
         MockOdyssey(clock="manual", simulation_workers=0, queued_simulations=1000) as mock,
         Odyssey(mock.api_key, api_url=mock.url) as client,

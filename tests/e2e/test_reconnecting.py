@@ -92,13 +92,13 @@ async def test_stream_continues_after_socket_and_peer_are_lost() -> None:
         await seen.more(10)
         before = statuses.told.copy()
 
-        await mock.advance(10)  # the socket
+        await mock.advance(10)  # closes the socket
         await statuses.until("connected", "reconnecting", "connected")
         await seen.more(10)
         await client.interact("Fog comes in")
         await seen.more(10)
 
-        await mock.advance(10)  # the peer of the second connection, without any closing message
+        await mock.advance(10)  # drops the peer of the second connection without any closing message
         await statuses.until("reconnecting", "connected", "reconnecting", "connected")
         await seen.more(10)
         applied = await client.interact("The fog lifts")
@@ -113,7 +113,7 @@ async def test_stream_continues_after_socket_and_peer_are_lost() -> None:
         await client.end_stream()
         await client.disconnect()
         await collecting
-    assert (len(up), len(down)) == (1, 1), "expected one on_connected and one on_disconnected in spite of reconnecting"
+    assert (len(up), len(down)) == (1, 1), "expected one call each of on_connected and on_disconnected"
     record = mock.streams[stream_id]
     assert record.timeline.frames is not None
     assert record.timeline.frames > max(stamp.frame_index for stamp in seen.stamps)
@@ -162,7 +162,7 @@ async def test_reconnect_mode_limits_reconnecting(mode: str, code: str) -> None:
         assert ("reconnecting" in statuses.told) == (mode != "off")
 
 
-async def test_client_reconnects_after_server_was_away() -> None:
+async def test_client_reconnects_after_server_was_unreachable() -> None:
     statuses, seen = Statuses(), Seen()
     patient = AdvancedConfig(initial_retry_delay_ms=50, max_retry_delay_ms=100, max_retries=100)
     async with (

@@ -1,7 +1,7 @@
-"""The seed's "Complete Example" and "Error Handling" (Simulate API), ported line by line.
+"""The vendor's examples "Complete Example" and "Error Handling" (Simulate API), ported line by line.
 
-The examples wait on the mock's clock instead of real time. The seed's loop compares with a status `running`, which its
-own table of statuses does not have. So the port, like the original, polls only while a job is `pending`.
+The ports wait on the mock's clock instead of real time. The original loop also waits for a status `running`, which the
+vendor's table of statuses does not contain. So the port, like the original, polls only while a job is `pending`.
 """
 
 import json

@@ -109,7 +109,7 @@ async def test_stopped_spectator_delays_no_other_client(odyssey_mock: MockOdysse
     for seen in (during, beside):
         indexes = [stamp.frame_index for stamp, _ in seen]
         assert indexes == list(range(indexes[0], indexes[-1] + 1)), "expected no missing frame"
-        # Compare with the five seconds before in the same run.
+        # Compare with the five seconds before the spectator was stopped.
         assert len(seen) > 0.8 * len(before)
     assert statistics.median(pauses(during)) == pytest.approx(statistics.median(pauses(before)), abs=5)
     assert delay(during) < delay(before) + 50

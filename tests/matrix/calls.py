@@ -25,7 +25,7 @@ class Told:
         self._more.set()
 
     def status(self, status: str) -> None:
-        """Record a status, unless it repeats the previous one with another message."""
+        """Record a status; skip it if it equals the last recorded status (only its message changed)."""
         before = next((each for each in reversed(self.words) if not each.startswith("on_")), None)
         if before != str(status):
             self(str(status))
@@ -109,7 +109,7 @@ async def _with_job(stage: Stage) -> None:
 
 
 async def _with_long_job(stage: Stage) -> None:
-    """Submit a job that is still running when the response to a request about it is 2 s late."""
+    """Submit a job long enough to be still running after a response that is 2 s late."""
     script = Script().start("A harbour").wait(60).end()
     stage.job_id = (await _another_client(stage).simulate(script=script)).job_id
 

@@ -35,7 +35,7 @@ _LATER = frozenset({"signaling.connected", "peer.connected", "stream.running"})
 """Points that a connection reaches before most calls. Faults there act after their `seconds`."""
 
 _AHEAD = _LATER | {"rest.telemetry"}
-"""Points whose faults are added before the preparation. Telemetry is sent a second after it."""
+"""Points whose faults are added before the preparation: telemetry is sent only a second after the preparation."""
 
 
 def described(fault: str) -> dict[str, object]:
@@ -135,7 +135,7 @@ async def _strike(
         await mock.advance(60)
     else:
         await mock.wait_for("fault", fault.at, timeout=HANG_S)
-        if seconds and fault.at != "peer.frame":  # its seconds are real time
+        if seconds and fault.at != "peer.frame":  # its `seconds` are real time
             await _due(mock, "late ", "fault")
             await mock.advance(seconds)
     if fault.do == "slow":

@@ -54,7 +54,7 @@ class Cell:
 
     @property
     def status(self) -> str:
-        """Status of the client after the call: the last one reported, or the one from before."""
+        """Status of the client after the call: the last one reported, or else the status before the call."""
         before = "connected" if self.call in _LIVE else "disconnected"
         return next((word for word in reversed(self.told) if word in _STATUSES), before)
 

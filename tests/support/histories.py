@@ -20,7 +20,7 @@ class Machine[S: StrEnum, E: StrEnum, F: StrEnum](Protocol):
 def histories[S: StrEnum, E: StrEnum, F: StrEnum](
     draw: st.DrawFn, new: Callable[[], Machine[S, E, F]], transitions: Mapping[S, Mapping[E, object]]
 ) -> list[tuple[S, E, tuple[F, ...], S]]:
-    """Draw steps: the state before, the event, the effects, and the state after."""
+    """Draw a sequence of steps, each with its old state, event, effects and new state."""
     machine = new()
     history = []
     for _ in range(draw(st.integers(1, 30))):

@@ -33,4 +33,6 @@ async def nothing_left() -> AsyncIterator[None]:
         async with asyncio.timeout(SETTLING_S):
             while not is_clean():  # noqa: ASYNC110 - threads and sockets send no event when they end
                 await asyncio.sleep(0.01)  # noqa: TID251 - they end in real time
-    assert is_clean(), f"left behind: {left()}, {process.net_connections('all')}"
+    assert is_clean(), (
+        f"expected no leaked tasks, threads or open files, got {left()}; connections: {process.net_connections('all')}"
+    )

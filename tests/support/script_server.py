@@ -1,4 +1,4 @@
-"""A loopback server from which `fetch_script` downloads: at once, slowly or without end."""
+"""A loopback server for `fetch_script`, which sends its response at once, slowly or endlessly."""
 
 import asyncio
 import datetime

@@ -121,7 +121,7 @@ type Script = Callable[[Session], Awaitable[object]]
 async def scripted(
     *scripts: Script, config: tuple[HTTPStatus, str] = NO_ICE_SERVERS
 ) -> AsyncIterator[ClientCredentials]:
-    """Serve one script per connection attempt; the last one serves all later attempts.
+    """Serve one script per connection attempt; the last script serves all later attempts.
 
     When a script ends, its socket is closed with code 1000.
     """

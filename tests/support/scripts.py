@@ -80,7 +80,7 @@ def valid_scripts(draw: st.DrawFn) -> list[Entry]:
 
 @st.composite
 def broken_scripts(draw: st.DrawFn) -> Any:
-    """Draw valid scripts with one to three mutations. Nearly all are invalid, often only just."""
+    """Draw valid scripts with one to three mutations. Nearly all are invalid, many in a single detail."""
     script: Any = draw(valid_scripts())
     for _ in range(draw(st.integers(1, 3))):
         if not isinstance(script, list) or not script:
@@ -91,7 +91,7 @@ def broken_scripts(draw: st.DrawFn) -> Any:
 
 _PROMPTS = st.one_of(st.sampled_from(["A cat", "It looks out", ""]), st.text(max_size=20))
 
-type _Mishap = Callable[[st.DrawFn, list[Any]], Any]  # mutates a script that another mishap may have mutated before
+type _Mishap = Callable[[st.DrawFn, list[Any]], Any]  # the script may already be mutated
 
 
 def _entry_lost(draw: st.DrawFn, script: list[Any]) -> Any:

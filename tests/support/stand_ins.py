@@ -37,7 +37,7 @@ ANSWER = "v=0\r\n"
 class StandInPeer:
     """A fake `SpectatorPeer` that a test controls.
 
-    An offer is the name of the negotiated codec, or the outcome `refused` or `broken`. It is answered after
+    An offer is not SDP but names the outcome: a codec (`h264` or `vp8`), `refused` or `broken`. The peer answers once
     `may_answer` is set.
     """
 
@@ -196,7 +196,7 @@ def packet(slot: int, *, key: bool = False) -> VideoPacket:
 
 
 async def gone(backend: Backend, spectator: Spectator) -> str:
-    """Wait until the spectator is gone; return why."""
+    """Wait until the spectator is removed; return the reason."""
     entry = await backend.journal.wait_for("state", "spectator", to="gone", spectator=spectator.number)
     return str(entry.data["why"])
 

@@ -57,7 +57,7 @@ class Visits:
         await self.mock.wait_for("state", "session", session=self.session.id, to=state, since=since)
 
     async def lose(self, socket: ClientConnection) -> None:
-        """Abort a socket without a close frame, and wait until the session is held."""
+        """Abort a socket without a close frame, and wait until the session is in the state `held`."""
         since = self.mock.journal.next_index
         socket.transport.abort()
         await self.reaches("held", since=since)

@@ -74,7 +74,7 @@ class WhepServer:
         return await self.answer(self, (await request.body()).decode())
 
     async def _delete(self, request: Request) -> Response:
-        assert not request.url.query, "DELETE needs no token: the resource path is the permission"
+        assert not request.url.query, "expected DELETE without a query, because it needs no token"
         self.asked.append(f"DELETE {request.url.path}")
         return Response()
 

@@ -29,7 +29,7 @@ type Run = Callable[..., Coroutine[Any, Any, Result]]
 
 @pytest.fixture(autouse=True)
 def _no_service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set no API key and a URL that refuses connections, unless the test uses the mock."""
+    """Remove the API key and set a service URL that refuses connections, unless the test uses the mock."""
     if "odyssey_mock" not in request.fixturenames:
         monkeypatch.setenv("ODYSSEY_API_URL", "http://127.0.0.1:1")
         monkeypatch.delenv("ODYSSEY_API_KEY", raising=False)

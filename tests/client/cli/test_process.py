@@ -97,7 +97,7 @@ def test_interrupt_message_is_below_progress_bar(server: Server, tmp_path: Path)
     arguments = ("simulate", script_file(tmp_path, CAT), "--wait", *SOON)
     with os.fdopen(leader, "rb", buffering=0) as screen, server.start(*arguments, stderr=follower) as process:
         os.close(follower)
-        with suppress(OSError):  # see above
+        with suppress(OSError):  # reading fails once the other end of the terminal is closed
             while chunk := screen.read(4096):
                 if b"pending" in chunk and b"pending" not in seen:
                     process.send_signal(signal.SIGINT)

@@ -114,7 +114,8 @@ async def test_one_line_is_redrawn_on_terminal(odyssey_client: Odyssey) -> None:
 
     def read_all() -> str:
         seen = b""
-        with os.fdopen(leader, "rb", buffering=0) as screen, suppress(OSError):  # the other end closed
+        # Reading fails once the other end of the terminal is closed.
+        with os.fdopen(leader, "rb", buffering=0) as screen, suppress(OSError):
             while chunk := screen.read(4096):
                 seen += chunk
         return seen.decode().replace("\r\n", "\n")
@@ -226,7 +227,7 @@ class Screen(io.StringIO):
 
 
 class Impatient(SystemClock):
-    """A clock that shortens sleeps to 0.3 s once the server is frozen; until then they do not end."""
+    """A clock whose sleeps wait until `frozen` is set and then take 0.3 s."""
 
     def __init__(self) -> None:
         self.frozen = asyncio.Event()

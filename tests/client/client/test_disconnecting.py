@@ -1,4 +1,4 @@
-"""Tests of `disconnect` during other calls: earlier calls end, and calls that begin meanwhile continue."""
+"""Tests of `disconnect` during other calls: it ends calls begun earlier, but not calls begun while it waits."""
 
 import asyncio
 
@@ -70,7 +70,7 @@ async def test_concurrent_disconnects_wait_for_every_call(odyssey_mock: MockOdys
 
 async def test_cancelled_disconnect_leaves_no_telemetry_task(odyssey_mock: MockOdyssey) -> None:
     client = Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url)
-    await client.connect()  # telemetry reports it a second later
+    await client.connect()  # starts a telemetry task, which sends after a second
     assert senders()
     slow = Leaving(client)
     disconnecting = await slow.begin()

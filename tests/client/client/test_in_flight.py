@@ -1,4 +1,4 @@
-"""Tests of `InFlightCalls`: the end of the client cancels waiting steps, but not code between the steps."""
+"""Tests of `InFlightCalls`: `end` cancels the waiting steps of calls, but not their code between two steps."""
 
 import asyncio
 import contextlib
@@ -46,14 +46,14 @@ async def test_concurrent_ends_both_wait_for_cleanup() -> None:
     ends = [asyncio.create_task(calls.end()) for _ in range(2)]
     await turns()
     assert not any(end.done() for end in ends)
-    assert not calls.are_waiting, "expected are_waiting to ignore a step that was told to end"
+    assert not calls.are_waiting, "expected are_waiting to ignore a step that end() has cancelled"
     may_leave.set()
     await asyncio.gather(*ends)
     with pytest.raises(ConnectionClosedError):
         await step
 
 
-async def test_end_in_cleanup_of_ended_step_returns() -> None:
+async def test_end_called_in_cancelled_steps_cleanup_returns() -> None:
     calls = InFlightCalls()
 
     async def step() -> None:

@@ -338,7 +338,7 @@ class Held:
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[tuple[str, str]]:
-    """Return the URL and API key of a mock server in another process: leftovers in this one are the client's."""
+    """Return the URL and API key of a mock server in another process: all leaks in this process are the client's."""
     with served() as (_, ready):
         yield ready["url"], ready["api_key"]
 
@@ -363,7 +363,7 @@ async def test_cancelled_connect_leaves_no_resources(elsewhere: tuple[str, str],
     await asyncio.wait({connecting}, timeout=milliseconds / 1000)
     connecting.cancel()
     await asyncio.wait({connecting})
-    if not connecting.cancelled():  # connect finished first
+    if not connecting.cancelled():  # connect() finished before the cancellation
         await client.disconnect()
     assert client.current_status == "disconnected"
     del connecting

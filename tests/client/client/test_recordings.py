@@ -120,7 +120,8 @@ async def test_download_over_breaking_connection_is_complete(
         assert broken.read_bytes() == whole
         assert line.fetches == 5
     asked = [entry for entry in odyssey_mock.journal.entries if entry.name == "GET /recordings/{stream_id}"]
-    assert len([entry for entry in asked if entry.data["status"] == 200]) == 1 + urls  # the others: 401, token expired
+    # The other requests got 401, because the access token had expired.
+    assert len([entry for entry in asked if entry.data["status"] == 200]) == 1 + urls
     assert names(tmp_path) == ["broken.mp4", "whole.mp4"]
 
 

@@ -198,7 +198,7 @@ async def test_expired_token_is_renewed_once_for_concurrent_calls(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey
 ) -> None:
     await odyssey_client.list_simulations()
-    await odyssey_mock.advance(101)  # only for the mock: the client learns of the expiry from a 401
+    await odyssey_mock.advance(101)  # the client's clock does not advance, so it learns of the expiry from a 401
     calls: list[Awaitable[object]] = [odyssey_client.simulate(script=SCRIPT) for _ in range(5)]
     calls += [odyssey_client.list_simulations() for _ in range(10)]
     calls += [odyssey_client.list_stream_recordings() for _ in range(10)]
@@ -210,7 +210,7 @@ async def test_expired_token_is_renewed_once_for_concurrent_calls(
 # Disconnecting.
 
 
-async def test_leaving_the_client_ends_waiting_for_simulation(odyssey_mock: MockOdyssey) -> None:
+async def test_leaving_client_context_ends_wait_for_simulation(odyssey_mock: MockOdyssey) -> None:
     clock = StoppedClock()
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, clock=clock) as client:
         job = await client.simulate(script=SCRIPT)

@@ -316,7 +316,7 @@ def test_short_lived_connection_uses_up_attempts() -> None:
     assert told(machine.handle(connection_machine.SignalingClosed(1011))) == [S.FAILED]
 
 
-def test_held_connection_resets_the_attempts() -> None:
+def test_lasting_connection_resets_the_attempts() -> None:
     machine = lost(ReconnectPolicy(max_retries=1))
     come_back(machine)
     machine.handle(connection_machine.Held())
@@ -411,21 +411,23 @@ def test_every_state_is_reachable_and_every_effect_used() -> None:
     used = {effect for row in TRANSITIONS.values() for _, effects in row.values() for effect in effects}
     assert used == set(get_args(ConnectionEffect.__value__))
     events = {*get_args(ConnectionEvent.__value__), *get_args(Guarded.__value__)}
-    assert {event for row in TRANSITIONS.values() for event in row} == events - {ReasonOverdue}, "it is replaced"
+    assert {event for row in TRANSITIONS.values() for event in row} == events - {ReasonOverdue}, (
+        "expected the table to have every event but ReasonOverdue"
+    )
 
 
-def test_effects_are_creatable_and_reported_states_have_status() -> None:
+def test_effects_are_creatable_and_reporting_states_have_status() -> None:
     for effect in get_args(ConnectionEffect.__value__):
         assert isinstance(up()._effect(effect), effect)
     told_on = {to for row in TRANSITIONS.values() for to, effects in row.values() if SetStatus in effects}
     assert told_on == set(STATUSES)
 
 
-def test_states_that_are_over_are_never_left() -> None:
+def test_final_states_are_never_left() -> None:
     assert all(to == state and not effects for state in OVER for to, effects in TRANSITIONS[state].values())
 
 
-# Random walks: each state lists every event that can occur in it, and the invariants hold after each.
+# Random walks: the table lists every event that can occur in a state, and the invariants hold after each event.
 
 LEGAL_STATUSES = {
     None: {S.AUTHENTICATING, S.CONNECTING, S.DISCONNECTED},
@@ -493,7 +495,7 @@ HAPPENINGS: dict[ConnectionState, tuple[Drawn, ...]] = {
     ConnectionState.DISCONNECTED: (EVERYWHERE[0],),
     ConnectionState.FAILED: (EVERYWHERE[0],),
 }
-"""Events that the network, the service or the caller can cause, by state; the table must list each of them."""
+"""The events that the network, the service or the caller can cause in each state. `TRANSITIONS` must list them all."""
 
 
 @given(data=st.data())

@@ -37,7 +37,7 @@ async def test_attempt_uses_new_token_after_old_socket_closes() -> None:
         closed.append((session.socket.close_code, session.socket.close_reason))
 
     async def come_back(session: Session) -> None:
-        assert closed, "the new socket was opened before the old one was closed"
+        assert closed, "expected the old socket to be closed before the new one opens"
         tokens.append(session.token)
         await stay_up(session)
 

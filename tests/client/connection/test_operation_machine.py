@@ -107,7 +107,7 @@ def test_acknowledgment_with_later_prompt_settles_later_call() -> None:
     ]
 
 
-def test_second_giving_up_frees_the_place() -> None:
+def test_second_gave_up_event_stops_expecting_reply() -> None:
     operations = streaming()
     operations.handle(Interact(1, "never answered"))
     operations.handle(GaveUp(1))
@@ -135,7 +135,7 @@ def test_same_prompt_twice_takes_two_acknowledgments() -> None:
     assert settled(operations.handle(said)) == [Resolve(2, "night, with stars")]
 
 
-def test_acknowledgment_of_freed_place_settles_no_call() -> None:
+def test_acknowledgment_of_abandoned_interaction_settles_no_call() -> None:
     operations = streaming()
     operations.handle(Interact(1, "night"))
     operations.handle(GaveUp(1))
@@ -250,7 +250,7 @@ def test_lost_session_ends_stream_and_rejects_pending_calls() -> None:
     operations.handle(Interact(1, "night"))
     operations.handle(End(2))
     effects = operations.handle(GONE)
-    assert effects[:2] == LOST, "the end of the stream is announced before the calls return"
+    assert effects[:2] == LOST, "expected the end of the stream to be announced before calls are rejected"
     assert rejected(effects) == [(1, "session_lost"), (2, "session_lost")]
     assert all(isinstance(effect.error, SessionLostError) for effect in effects if isinstance(effect, Reject))
     assert operations.pending == frozenset()
@@ -268,7 +268,7 @@ def test_lost_session_without_stream_only_rejects_waiting_calls() -> None:
     assert operations.state is OperationState.IDLE
 
 
-def test_lost_session_frees_places_of_given_up_calls() -> None:
+def test_lost_session_discards_calls_that_gave_up() -> None:
     operations = streaming()
     operations.handle(Interact(1, "night"))
     operations.handle(GaveUp(1))
@@ -358,7 +358,7 @@ def test_random_events_settle_each_call_exactly_once(data: st.DataObject) -> Non
                 assert not operations.pending
             elif isinstance(happened, BroadcastUnusable):
                 assert told == [StreamFailed("broadcast_error", "no URL")]
-                assert operations.pending == pending, "an unusable broadcast settles no call"
+                assert operations.pending == pending, "expected an unusable broadcast to settle no call"
             else:
                 assert told == [happened]
         done += [effect.call for effect in effects if isinstance(effect, Resolve | Reject)]

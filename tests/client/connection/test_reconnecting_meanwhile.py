@@ -104,7 +104,7 @@ HELD_BACK: dict[str, Callable[[], HeldBack]] = {
     "requeueing": lambda: ([lose_socket], {TOKEN: [GONE], REQUEST: [FULL] * 60}),
     "reconnecting": lambda: ([lose_socket, never_offer], {}),
 }
-"""For each state of reconnecting: scripts and responses that hold a connection in it."""
+"""For each state of reconnecting: the scripts and responses that keep a connection in that state."""
 
 
 def never_answered() -> Answer:

@@ -45,7 +45,7 @@ async def test_messages_arrive_in_order_before_the_close() -> None:
             with pytest.raises(SignalingLostError) as lost:
                 await call()
             assert (lost.value.close_code, lost.value.close_reason) == (1011, "restarting")
-        await socket.keep_alive(0.001)  # returns: there is nothing to keep alive
+        await socket.keep_alive(0.001)  # returns, because the socket is closed
 
 
 async def test_open_failure_names_the_address_without_token() -> None:
@@ -53,6 +53,6 @@ async def test_open_failure_names_the_address_without_token() -> None:
         pass
     with pytest.raises(SignalingLostError, match=gone.signaling_url) as lost:
         async with open_signaling(credentials(gone.signaling_url), SystemNetwork(), SystemClock()):
-            raise AssertionError("it opened")
+            raise AssertionError("expected the signaling socket to fail to open, but it opened")
     assert lost.value.close_code is None
     assert "secret" not in str(lost.value)

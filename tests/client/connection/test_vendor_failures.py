@@ -109,7 +109,7 @@ async def vanish(session: Session) -> None:
     await session.until_closed()
 
 
-@pytest.mark.parametrize("loss", [close_peer, vanish], ids=["closed", "died"])
+@pytest.mark.parametrize("loss", [close_peer, vanish], ids=["closed", "vanished"])
 async def test_lost_peer_is_detected_and_calls_raise(loss: Script) -> None:
     told = Told()
     async with (

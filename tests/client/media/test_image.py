@@ -215,7 +215,7 @@ def test_pixel_limit_applies_to_images_and_arrays(monkeypatch: pytest.MonkeyPatc
 
 def test_heif_size_is_checked_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def must_not_be_called(file: pillow_heif.HeifFile) -> None:
-        raise AssertionError("decoded before its size was checked")
+        raise AssertionError("expected the size to be checked before decoding")
 
     content = encoded(halves((20, 10)), "HEIF")
     monkeypatch.setattr(module, "MAX_IMAGE_PIXELS", 199)

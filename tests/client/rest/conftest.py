@@ -171,7 +171,7 @@ class VirtualClock:
 
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
-    """Start a service on its own port; fail if a connection or a client's task is left at the end."""
+    """Start a service on its own port; fail if a connection or a task of the client still exists at the end."""
     before = asyncio.all_tasks()
     service = Service()
     async with await asyncio.start_server(service.serve, "127.0.0.1", 0) as server:

@@ -68,11 +68,11 @@ def test_permanent_items_are_yielded_once_in_order(count: int, changes: list[Cha
     assert len(set(walked)) == len(walked)
     assert listed.always <= set(walked)
     old = [item for item in walked if item <= count]
-    assert old == sorted(old, reverse=True), "expected the newest first"
+    assert old == sorted(old, reverse=True), "expected the newest items first"
 
 
 @given(count=st.integers(1, 40), added=st.lists(st.integers(0, 30), max_size=20), page_size=st.integers(1, 7))
-def test_items_added_meanwhile_are_left_out(count: int, added: list[int], page_size: int) -> None:
+def test_items_added_during_walk_are_left_out(count: int, added: list[int], page_size: int) -> None:
     listed = Changing(numbers(count), [(number, ()) for number in added])
     assert listed.walked(page_size) == numbers(count)
 
@@ -98,7 +98,7 @@ def test_shortened_list_is_searched_backwards() -> None:
     assert [offset for _, offset in listed.asked] == [0, 3, 6, 9, 12, 9, 12, 15, 18]
 
 
-def test_walk_restarts_without_known_items() -> None:
+def test_walk_restarts_if_known_items_were_removed() -> None:
     listed = Changing(numbers(9), [(0, [0, 0, 0])])
     assert listed.walked(3) == numbers(9)
 
@@ -108,7 +108,7 @@ def test_walk_ends_when_list_becomes_empty() -> None:
     assert listed.walked(2) == [4, 3]
 
 
-def test_item_that_returns_is_not_repeated() -> None:
+def test_reappearing_item_is_not_repeated() -> None:
     assert run([5, 4], [4, 3], [3, 5], [5]) == [5, 4, 3]
 
 

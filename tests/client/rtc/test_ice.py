@@ -50,5 +50,5 @@ def test_only_candidates_with_local_names_are_removed() -> None:
         ("http://host", False),
     ],
 )
-def test_only_ice_servers_with_usable_urls_are_asked(url: str, usable: bool) -> None:
+def test_only_ice_servers_with_usable_urls_are_used(url: str, usable: bool) -> None:
     assert can_be_asked(url) is usable

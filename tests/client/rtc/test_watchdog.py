@@ -1,4 +1,4 @@
-"""Tests of `VideoWatchdog`: it fires when the limit is over, and not too early in a busy process."""
+"""Tests of `VideoWatchdog`: it fires when its limit has passed, but not too early in a busy process."""
 
 import asyncio
 import time
@@ -11,11 +11,11 @@ from odyssey_client.rtc.watchdog import VideoWatchdog
 from odyssey_client.system import SystemClock
 
 SECOND_LOOK = 0.2
-"""Seconds in which frames that wait in the event loop may still be read."""
+"""Seconds that the watchdog waits after the limit for frames that arrived but were not read."""
 
 
 class SteppedClock:
-    """A clock that advances by sleeping and reports frames at given times; ``lag`` is how late a busy loop wakes."""
+    """A clock that advances by sleeping and reports frames at given times; ``lag`` is added to each sleep."""
 
     def __init__(self, frames: list[float], lag: float = 0.0) -> None:
         self.now = 0.0

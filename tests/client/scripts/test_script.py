@@ -224,7 +224,7 @@ def test_undecodable_image_is_one_of_several_faults() -> None:
 # Script.of.
 
 
-def test_of_checks_and_returns_a_script() -> None:
+def test_script_of_checks_and_returns_script() -> None:
     assert Script.of(CAT) is CAT
     with pytest.raises(ScriptError, match=r"^scripts\[4\]\[0\]: expected an end"):
         Script.of(Script().start("A cat"), path="scripts[4]")

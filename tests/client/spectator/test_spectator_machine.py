@@ -42,7 +42,7 @@ def test_random_events_settle_and_release_at_most_once(
             continue
         was_over = machine.is_over
         effects = machine.handle(event)
-        assert not (was_over and effects), "expected no effects after the end"
+        assert not (was_over and effects), "expected no effects after the connection was over"
         done += effects
     assert machine.is_over == (machine.state in OVER) == (SpectatorEffect.RELEASE in done)
     assert done.count(SpectatorEffect.RELEASE) <= 1
@@ -50,8 +50,8 @@ def test_random_events_settle_and_release_at_most_once(
     ends = done.count(SpectatorEffect.END_VIDEO) + done.count(SpectatorEffect.FAIL_VIDEO)
     assert ends == done.count(SpectatorEffect.RELEASE)
     if SpectatorEffect.CALL_DISCONNECT in done:
-        assert done[-1] is SpectatorEffect.CALL_DISCONNECT, "a callback must not delay other effects"
-    # Callbacks are called for connections that were up; `connect_to_stream` raises for those that never were.
+        assert done[-1] is SpectatorEffect.CALL_DISCONNECT, "expected callbacks to be called after all other effects"
+    # Callbacks are called only if the connection was up. Otherwise `connect_to_stream` raises.
     assert (SpectatorEffect.CALL_DISCONNECT in done) == (SpectatorEffect.RESOLVE in done and machine.is_over)
     assert (SpectatorEffect.REJECT in done) == (SpectatorEffect.RESOLVE not in done and machine.is_over)
     assert (SpectatorEffect.FAIL_VIDEO in done) == (machine.state is SpectatorState.FAILED)

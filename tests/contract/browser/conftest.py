@@ -45,11 +45,11 @@ async def browser(needs: None) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def mock(conformance: Conformance, request: pytest.FixtureRequest) -> AsyncIterator[MockOdyssey]:
-    """Like the plugin's `odyssey_mock` and checked against the contract, but on the event loop of the browser."""
+    """Like the plugin's `odyssey_mock`, but on the browser's event loop. Its traffic is checked as well."""
     async with MockOdyssey(**marked_settings(request.node)) as mock:
         yield mock
     for active in mock.faults:
-        assert active.fired, f"expected every fault to fire, but this one did not: {active}"
+        assert active.fired, f"expected every fault to fire, got one that did not: {active}"
         mock.expect(active.fault.at, kind="fault", id=active.id, do=active.fault.do, count=active.fired)
     if mock.journal.find("fault"):
         check_client(conformance, mock)

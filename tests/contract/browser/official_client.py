@@ -102,11 +102,11 @@ class Call:
     number: int
 
     async def outcome(self) -> Outcome:
-        """Return its current state."""
+        """Return the current state of the call."""
         return Outcome(**await self.page.evaluate("number => contract.calls[number]", self.number))
 
     async def settled(self, limit: float = SECONDS) -> Outcome:
-        """Wait until it is settled, at most `limit` seconds."""
+        """Wait until the call is settled, at most `limit` seconds."""
         script = "number => contract.calls[number].state !== 'pending'"
         await self.page.wait_for_function(script, arg=self.number, timeout=limit * 1000)
         return await self.outcome()
@@ -161,7 +161,7 @@ class OfficialClient:
         return cast("str | None", await self._call("watch", webrtc_url, spectator_token))
 
     async def leave(self) -> None:
-        """Stop watching."""
+        """Stop watching the broadcast."""
         await self._call("leave")
 
     async def happened(self, name: str, limit: float = SECONDS) -> None:
@@ -254,7 +254,7 @@ class OfficialClient:
             if frame.stamp is not None and frame.stamp.prompt_revision == revision and size in {None, frame.size}:
                 return frame
             seen.append(f"{frame.size} {frame.stamp}")
-        raise AssertionError(f"expected a frame of revision {revision} in size {size}; the last five were {seen[-5:]}")
+        raise AssertionError(f"expected a frame of revision {revision} in size {size}, got at last {seen[-5:]}")
 
     async def frame_sized(self, size: tuple[int, int]) -> Frame:
         """Return the next presented frame of `size`."""

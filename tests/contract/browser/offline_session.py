@@ -1,4 +1,7 @@
-"""Connects the official client to the mock twice; prints the seconds of each. test_offline_browser.py runs it."""
+"""Connects the official client to the mock twice; prints the seconds of each connection.
+
+test_offline_browser.py runs it.
+"""
 
 import asyncio
 import json

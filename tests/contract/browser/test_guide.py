@@ -9,7 +9,7 @@ from tests.support.pages import Block, blocks
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("browser")]
 
 DEFAULT_URL = "http://127.0.0.1:8400"
-"""Where the guide has `odyssey-mock serve` listen."""
+"""The URL of `odyssey-mock serve` in the guide."""
 
 RUN = """async (code) => {
   const { Odyssey } = await import("@odysseyml/odyssey");

@@ -81,10 +81,10 @@ async def test_hls_js_plays_a_live_broadcast(player: Player, mock: MockOdyssey) 
         after, later = await player.state(), await player.stamp()
         tag = mock.streams[broadcast.stream_id].timeline.tag
         assert first.stream_tag == later.stream_tag == tag
-        assert later.frame_index - first.frame_index >= 20, "two seconds have 40 frames"
+        assert later.frame_index - first.frame_index >= 20, "expected at least 20 new frames in 2 s of video"
         assert (after["width"], after["height"]) == (704, 1280)
         assert after["codecs"] == "avc1.42C01F"
-        assert after["duration"] is None, "a live broadcast has no duration"
+        assert after["duration"] is None, "expected no duration of a live broadcast"
         assert not any(error["fatal"] for error in after["errors"]), after["errors"]
 
 
@@ -92,7 +92,7 @@ async def test_hls_js_plays_ended_broadcast_to_its_end(player: Player, mock: Moc
     async with live(mock) as broadcast:
         hls = mock.broadcasts[broadcast.stream_id].hls
         assert hls is not None
-        await hls.playlist("")  # wait for a segment before the last one
+        await hls.playlist("")  # wait for the first segment, which precedes the last one
         await broadcast.end()
         await player.play(broadcast.ready["broadcast_url"])
         stamp = await player.stamp()
@@ -100,7 +100,7 @@ async def test_hls_js_plays_ended_broadcast_to_its_end(player: Player, mock: Moc
         await player.until("now.ended")
         ended = await player.state()
         assert ended["duration"] is not None
-        # Slots that a slow machine missed count as time without a frame.
+        # A slow machine skips frames, but their time counts in the duration.
         assert ended["duration"] >= (broadcast.frames or 0) / 20 - 0.001
         assert ended["currentTime"] == pytest.approx(ended["duration"], abs=0.1)
         assert ended["errors"] == []

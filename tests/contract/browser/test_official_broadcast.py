@@ -15,7 +15,7 @@ SECONDS = 30.0
 """Timeout for every wait, far above what is needed."""
 
 
-async def test_seed_example_of_host_and_spectator_works(
+async def test_documented_host_and_spectator_example_works(
     official: OfficialClient, spectator: OfficialClient, mock: MockOdyssey
 ) -> None:
     await official.connect(mock.api_key)
@@ -40,7 +40,7 @@ async def test_seed_example_of_host_and_spectator_works(
     assert (after["width"], after["height"]) == (704, 1280)
     host = await official.frame_showing(1)
     assert host.stamp is not None
-    assert host.stamp.stream_tag == tag, "the host receives its own stream"
+    assert host.stamp.stream_tag == tag, "expected the host to receive its own stream"
 
     assert await spectator.events("broadcast_ended") == []
     await official.end_stream()
@@ -71,7 +71,7 @@ async def test_invalid_spectator_requests_reject_connect_to_stream(
     assert await spectator.watch(live.webrtc_url, "not-the-token")
     assert await spectator.watch(f"{mock.url}/broadcast/no-such-stream", live.token)
     await official.end_stream()
-    assert await spectator.watch(live.webrtc_url, live.token), "expected an error after the end"
+    assert await spectator.watch(live.webrtc_url, live.token), "expected an error after the end of the broadcast"
 
 
 async def test_our_client_watches_official_host(official: OfficialClient, mock: MockOdyssey) -> None:

@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 SOON = 1.0
-"""Seconds on the mock's clock after which a fault acts, so that the client is connected before."""
+"""Seconds on the mock's clock after which a fault acts, so that the client can connect first."""
 
 USED_UP: Mapping[str, JSON] = {
     "error": "MONTHLY_LIMIT_REACHED",
@@ -165,7 +165,7 @@ async def test_rejected_upgrade_is_retried(official: OfficialClient, mock: MockO
     assert connection["isConnected"]
     assert connection["sessionId"] in mock.sessions
     statuses = await official.events("status")
-    assert statuses.count(["connecting"]) == 3, "expected one for the session and one for each socket"
+    assert statuses.count(["connecting"]) == 3, "expected three: for the session and for each of two sockets"
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ async def test_close_1000_before_offer_leaves_connect_hanging(official: Official
     mock.faults.add(at="signaling.offer", do="close", code=1000)
     connecting = await official.begin("connect", mock.api_key)
     await official.reached("disconnected")
-    assert await connecting.outcome() == PENDING, "connect() hangs"
+    assert await connecting.outcome() == PENDING, "expected connect() to hang"
 
 
 async def test_close_1011_before_offer_leaves_connect_hanging(official: OfficialClient, mock: MockOdyssey) -> None:
@@ -193,7 +193,7 @@ async def test_close_1011_before_offer_leaves_connect_hanging(official: Official
     connecting = await official.begin("connect", mock.api_key)
     await mock.wait_for("state", "session", event="socket_lost")
     assert await official.call("listSimulations", {}), "expected the page to keep working"
-    assert await connecting.outcome() == PENDING, "connect() hangs"
+    assert await connecting.outcome() == PENDING, "expected connect() to hang"
     assert await official.events("error") == []
 
 
@@ -204,7 +204,7 @@ async def test_invalid_offer_is_an_uncaught_error(
     mock.faults.add({"at": "signaling.offer", "do": do})
     connecting = await official.begin("connect", mock.api_key)
     assert thrown in await official.uncaught()
-    assert await connecting.outcome() == PENDING, "connect() hangs"
+    assert await connecting.outcome() == PENDING, "expected connect() to hang"
 
 
 # The peer
@@ -215,7 +215,7 @@ async def test_wrong_certificate_fails_the_dtls_handshake(official: OfficialClie
     connecting = await official.begin("connect", mock.api_key)
     outcome = await connecting.settled()
     assert outcome.state == "rejected"
-    assert outcome.value in {"Connection failed", NO_STREAMER}, "the browser and the mock race to report the failure"
+    assert outcome.value in {"Connection failed", NO_STREAMER}, "expected an error of the browser or of the mock"
     await mock.wait_for("state", "session", event="peer_lost")
     mock.expect("answer", kind="signaling")
 
@@ -225,7 +225,7 @@ async def test_unopened_data_channels_leave_connect_hanging(official: OfficialCl
     connecting = await official.begin("connect", mock.api_key)
     await official.reached("connected")
     await official.decoded(frames=10)
-    assert await connecting.outcome() == PENDING, "connect() waits for the channels while video arrives"
+    assert await connecting.outcome() == PENDING, "expected connect() to hang without data channels"
     assert await official.events("connected") == []
 
 
@@ -300,18 +300,20 @@ async def test_invalid_socket_message_is_an_uncaught_error(
 # The whole server
 
 
-async def test_client_can_connect_after_server_was_away(official: OfficialClient, mock: MockOdyssey) -> None:
+async def test_client_can_connect_after_server_was_unreachable(official: OfficialClient, mock: MockOdyssey) -> None:
     first = await official.connect(mock.api_key)
     mock.faults.add(at="server", do="away", seconds=5, times=1)
     assert await official.refusal("listSimulations", {}) == "Failed to fetch"
     await official.happened("disconnected")
     assert await official.told(after="connected") == [["status", "failed"], ["error", CUT, True], ["disconnected"]]
-    assert await official.refusal("listSimulations", {}) == "Failed to fetch", "no server is listening"
+    assert await official.refusal("listSimulations", {}) == "Failed to fetch", (
+        "expected no response while the server is away"
+    )
 
     await mock.advance(5)
     assert (await official.call("listSimulations", {}))["jobs"] == []
     second = await official.connect(mock.api_key)
     assert second["isConnected"]
     assert second["sessionId"] != first["sessionId"]
-    assert first["sessionId"] in mock.sessions, "the first session is held for the reconnect grace period"
+    assert first["sessionId"] in mock.sessions, "expected the mock to keep the first session for a reconnect"
     await official.frame_showing(None)

@@ -18,7 +18,7 @@ MOUNTAIN = [
     {"timestamp_ms": 10000, "interact": {"prompt": "The sun begins to set"}},
     {"timestamp_ms": 15000, "end": {}},
 ]
-"""The seed's "Basic Workflow"."""
+"""The script of "Basic Workflow" in the vendor's documentation."""
 
 SECONDS = 60.0
 """Timeout for every wait, far above what is needed."""
@@ -27,7 +27,7 @@ SECONDS = 60.0
 async def ended(official: OfficialClient, mock: MockOdyssey, job_id: str) -> dict[str, Any]:
     """Wait for the end of the job in the journal, then return its status.
 
-    The seed's example polls every five seconds instead.
+    The example in the vendor's documentation polls every five seconds instead.
     """
     where: Any = {"from": "processing", "job": job_id}  # Any: `from` is a Python keyword
     await mock.wait_for("state", "simulation", SECONDS, **where)
@@ -74,9 +74,9 @@ async def test_simulation_shows_its_start_image(official: OfficialClient, mock: 
     await official.load(status["streams"][0]["video_url"])
     pixels = (await official.seek(0.525)).pixels
     red, _, blue = (int(channel) for channel in pixels[300:500, 300:400].mean(axis=(0, 1)))
-    assert blue > red, "the image is blue above"
+    assert blue > red, "expected the upper part of the image to be blue"
     red, _, blue = (int(channel) for channel in pixels[800:1000, 300:400].mean(axis=(0, 1)))
-    assert red > blue, "and yellow below"
+    assert red > blue, "expected the lower part of the image to be yellow"
 
 
 async def test_jobs_are_listed_and_cancelled(official: OfficialClient, mock: MockOdyssey) -> None:

@@ -19,7 +19,7 @@ pytestmark = [
 ]
 
 SOON = 1.0
-"""Seconds on the mock's clock after which a fault acts, so that the stream runs before."""
+"""Seconds on the mock's clock after which a fault acts, so that the stream can start first."""
 
 type Script = Sequence[Mapping[str, object]]
 
@@ -86,7 +86,7 @@ async def test_unacknowledged_interaction_hangs_although_applied(official: Offic
     first = await official.begin("interact", "Pet it")
     await official.frame_showing(1)
     assert "Feed it" in await official.interact("Feed it")
-    assert await first.outcome() == PENDING, "its reply would have arrived before the second one"
+    assert await first.outcome() == PENDING, "expected no reply to the first interaction"
     assert len(await official.events("interact_acknowledged")) == 1
 
 
@@ -131,7 +131,7 @@ async def test_invalid_start_reply_is_a_nonfatal_error(official: OfficialClient,
     assert "JSON" in str(message)
     assert not fatal
     await official.frame_showing(0)
-    assert await starting.outcome() == PENDING, "the stream runs, but startStream() hangs"
+    assert await starting.outcome() == PENDING, "expected startStream() to hang while the stream runs"
 
 
 async def test_start_reply_without_fields_resolves_without_id(official: OfficialClient, mock: MockOdyssey) -> None:
@@ -184,7 +184,7 @@ async def test_frozen_frames_keep_arriving_unchanged(official: OfficialClient, m
     await official.frame_showing(0)
     mock.faults.add(at="peer.frame", do="freeze")
     await mock.wait_for("fault", "peer.frame")
-    assert await official.interact("Pet it"), "the interaction is applied but not visible"
+    assert await official.interact("Pet it"), "expected the interaction to be acknowledged"
     first = await official.frame_showing(0)
     async with asyncio.timeout(SECONDS):
         # The browser first shows the frames that it has buffered.

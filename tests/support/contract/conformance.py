@@ -52,7 +52,7 @@ class JournalEntry(Protocol):
 
 @dataclass(frozen=True)
 class Deviation:
-    """One deviation from the contract: which side, which entry, where in it, and what was expected and received."""
+    """One deviation from the contract: its side, its journal entry, its place, and the expected and received values."""
 
     side: Side
     index: int
@@ -117,7 +117,7 @@ class Conformance:
         """Check a whole journal; `client=False` excuses the client.
 
         Raises:
-            AssertionError: if the journal deviates. The message lists one deviation per line.
+            AssertionError: if the journal deviates from the contract. The message lists one deviation per line.
         """
         deviations = [
             deviation for entry in journal for deviation in self.check(entry) if client or deviation.side == "server"
@@ -125,7 +125,7 @@ class Conformance:
         if deviations:
             lines = "\n".join(f"  {deviation}" for deviation in deviations)
             raise AssertionError(
-                f"off the contract in fixtures/contract, {len(deviations)} times:\n{lines}\n"
+                f"deviations from the contract in fixtures/contract ({len(deviations)}):\n{lines}\n"
                 'If the test sends invalid traffic on purpose, mark it with @pytest.mark.off_contract("why"). '
                 "The mark excuses the client, never the server."
             )

@@ -1,4 +1,4 @@
-"""Runs `odyssey-mock explore` with stub functions that simulate nothing."""
+"""Runs `odyssey-mock explore` with stubs in place of the simulation."""
 
 from click.testing import CliRunner, Result
 

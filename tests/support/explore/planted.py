@@ -110,7 +110,7 @@ def _a_slot_not_freed() -> Planted:
     carry_out = SessionLifecycle._carry_out
 
     def without_grace(self: SessionLifecycle, effect: SessionEffect) -> None:
-        if effect is not SessionEffect.ARM_GRACE:  # so a lost client is waited for without limit
+        if effect is not SessionEffect.ARM_GRACE:  # without this timer, the session of a lost client is kept forever
             carry_out(self, effect)
 
     return patch.object(SessionLifecycle, "_carry_out", without_grace)
@@ -144,7 +144,7 @@ def _a_frame_repeated() -> Planted:
     order = FramePump._order
 
     def again(self: FramePump, fault: Any, source: Any, index: int, receiver: Any) -> Any:  # Any: passed through
-        # A receiver has lost a frame, so it gets the previous frame again.
+        # If a receiver has lost a frame, repeat the previous frame.
         return order(self, fault, source, index - 1 if index and self._keyframes._lost else index, receiver)
 
     return patch.object(FramePump, "_order", again)
@@ -230,7 +230,7 @@ DEFECTS = (
     ),
     Defect(
         "a retry without back-off",
-        "all clients hammer a service that is just recovering",
+        "all clients retry without delay while the service recovers",
         _a_retry_without_back_off,
         frozenset({"tries_back_off"}),
         shown_by=32,

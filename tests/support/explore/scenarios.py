@@ -1,4 +1,4 @@
-"""Stub functions for the explorer that simulate nothing.
+"""Stubs of the explorer's functions: they return fixed results without a simulation.
 
 They are module-level functions, so that other processes can unpickle them, and import quickly.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
 
 STEPS, SECONDS = 3, 60.5
-"""Of every outcome."""
+"""Number of steps and simulated seconds of every outcome."""
 
 
 def play(

@@ -95,5 +95,5 @@ def test_hanging_tests_are_ended(pytester: pytest.Pytester, monkeypatch: pytest.
     ]
 
 
-def test_this_test_has_a_limit(pytestconfig: pytest.Config) -> None:
+def test_pytest_timeout_is_below_faulthandler_timeout(pytestconfig: pytest.Config) -> None:
     assert 0 < float(pytestconfig.getini("timeout")) < float(pytestconfig.getini("faulthandler_timeout"))

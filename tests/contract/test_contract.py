@@ -194,12 +194,12 @@ def test_every_file_of_the_contract_is_loaded() -> None:
     assert {path.name for path in CONTRACT.glob("*.json")} == set(FILES.values())
 
 
-def test_openapi_has_exactly_these_routes() -> None:
+def test_openapi_has_exactly_listed_routes() -> None:
     assert {f"{method.upper()} {path}" for path, method, _, _ in operations()} == ROUTES
 
 
 @pytest.mark.parametrize(("operation_id", "statuses"), STATUSES.items())
-def test_operation_has_exactly_these_statuses(operation_id: str, statuses: str) -> None:
+def test_operation_has_exactly_listed_statuses(operation_id: str, statuses: str) -> None:
     (operation,) = [each for _, _, _, each in operations() if each["operationId"] == operation_id]
     assert sorted(operation["responses"]) == sorted(statuses.split())
 

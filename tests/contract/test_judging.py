@@ -66,5 +66,5 @@ async def goodbye(odyssey_mock):
     result.assert_outcomes(passed=1, errors=1)
 
 
-def test_test_without_the_mock_is_not_checked(pytester: pytest.Pytester) -> None:
+def test_tests_without_mock_are_not_checked(pytester: pytest.Pytester) -> None:
     run(pytester, "def test_it(): pass").assert_outcomes(passed=1)

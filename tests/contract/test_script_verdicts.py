@@ -49,7 +49,7 @@ def _path(loc: list[str | int]) -> str:
 
 
 @given(valid_scripts())
-def test_valid_script_has_no_faults_in_both(script: object) -> None:
+def test_valid_script_passes_client_and_mock(script: object) -> None:
     assert faults_of_the_client({"script": script}) == faults_of_the_mock({"script": script}) == set()
 
 
@@ -62,19 +62,19 @@ def test_valid_script_has_no_faults_in_both(script: object) -> None:
 @example([{**START, "timestamp_ms": 3000.0}, {"timestamp_ms": True, "end": {}}])
 @example([{"timestamp_ms": 0, "start": {"prompt": "\ud800"}}, {"timestamp_ms": 0, "end": None}])
 @example([{"timestamp_ms": 2**53, "start": {"prompt": "A", "image": None}}, {"end": {}, "interact": {}}])
-def test_both_report_same_faults_of_invalid_script(script: object) -> None:
+def test_client_and_mock_find_same_faults_in_script(script: object) -> None:
     if script is None:
         return  # for the client, None means that no script was passed; a test below covers it
     assert faults_of_the_client({"script": script}) == faults_of_the_mock({"script": script})
 
 
 @given(st.lists(st.one_of(valid_scripts(), broken_scripts()), max_size=3))
-def test_both_report_same_faults_of_batch(scripts: list[object]) -> None:
+def test_client_and_mock_find_same_faults_in_batch(scripts: list[object]) -> None:
     assert faults_of_the_client({"scripts": scripts}) == faults_of_the_mock({"scripts": scripts})
 
 
 @pytest.mark.parametrize("image", NO_IMAGES)
-def test_both_reject_invalid_image_data_urls(image: str) -> None:
+def test_client_and_mock_reject_invalid_image_urls(image: str) -> None:
     script = [{"timestamp_ms": 0, "start": {"prompt": "A cat", "image": image}}, END]
     verdicts = faults_of_the_client({"script": script}), faults_of_the_mock({"script": script})
     assert verdicts == ({"script[0].start.image"}, {"script[0].start.image"})
@@ -106,7 +106,7 @@ def test_both_reject_invalid_image_data_urls(image: str) -> None:
         ({"script_url": "HTTP://user:p%41ss@[::1]:80/a%20b?c\\d#%"}, set()),
     ],
 )
-def test_both_check_script_sources_of_a_job(sources: Sources, faults: set[str]) -> None:
+def test_client_and_mock_check_script_sources(sources: Sources, faults: set[str]) -> None:
     assert faults_of_the_client(sources) == faults_of_the_mock(sources) == faults
 
 
@@ -122,6 +122,6 @@ def test_both_check_script_sources_of_a_job(sources: Sources, faults: set[str]) 
 @example("http", "[@0", "")
 @example("http", "[a]@0", "")
 @example("http", "\u2100@0", "")
-def test_both_agree_on_any_script_url(scheme: str, host: str, rest: str) -> None:
+def test_client_and_mock_agree_on_script_urls(scheme: str, host: str, rest: str) -> None:
     sources = {"script_url": f"{scheme}://{host}{rest}"}
     assert faults_of_the_client(sources) == faults_of_the_mock(sources)

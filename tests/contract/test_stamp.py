@@ -119,7 +119,7 @@ def test_stamp_is_readable_at_other_contrast(stamp: FrameStamp, contrast: float,
 
 @given(stamp=stamps, cells=st.sets(st.tuples(st.integers(0, 1), st.integers(0, 87)), min_size=1, max_size=6))
 @settings(max_examples=100)
-def test_both_agree_on_damaged_stamps(stamp: FrameStamp, cells: set[tuple[int, int]]) -> None:
+def test_client_and_mock_agree_on_damaged_stamps(stamp: FrameStamp, cells: set[tuple[int, int]]) -> None:
     picture = luma(stamped(stamp, (176, 320), 90)).copy()
     for row, column in cells:
         cell = picture[row * 2 : row * 2 + 2, column * 2 : column * 2 + 2]

@@ -110,7 +110,7 @@ async def test_whole_number_may_have_decimal_point(service: Service, transport: 
 
 
 @pytest.mark.parametrize("call", [LIST, GET])
-async def test_both_calls_are_retried(call: str, service: Service, transport: Transport, clock: VirtualClock) -> None:
+async def test_get_and_list_are_retried(call: str, service: Service, transport: Transport, clock: VirtualClock) -> None:
     right = service.script[call]
     assert isinstance(right, Answer)
     service.script[call] = [Answer(503, {"detail": "x"}), Answer(raw=b""), Answer(502, b""), right]

@@ -146,8 +146,8 @@ def _explain(error: OdysseyError, retries: int, policy: RetryPolicy) -> None:
     wait = asked_wait(error)
     if may_pass(error) and wait is not None and policy.is_too_long(wait):
         notes.append(
-            f"Not retried: the service asks to wait {wait:g} s, longer than AdvancedConfig(max_retry_after_s="
-            f"{policy.max_retry_after:g}) allows."
+            f"Not retried: the service asks to wait {wait:g} s, longer than the limit of {policy.max_retry_after:g} s "
+            "(AdvancedConfig.max_retry_after_s)."
         )
     for note in notes:
         # Calls that wait for the same access token raise the same error object.

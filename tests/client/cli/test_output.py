@@ -1,12 +1,29 @@
 """Columns, sizes, escaped text, and errors as text and JSON."""
 
+import ast
 import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from odyssey_client.cli.errors import error_document, error_text
+import odyssey_client
+from odyssey_client.cli.errors import _WORDS, error_document, error_text
 from odyssey_client.cli.output import columns, encodable, fields, print_text, printable, size
-from odyssey_client.errors import DownloadError, OdysseyApiError, OdysseyConfigError, RateLimitError
+from odyssey_client.config import AdvancedConfig, ClientConfig
+from odyssey_client.errors import DownloadError, OdysseyApiError, OdysseyConfigError, OdysseyError, RateLimitError
+from odyssey_client.models import Recording
+from odyssey_client.rest.atomic_file import AtomicFile
+from odyssey_client.rest.downloads import DownloadRequest
+from odyssey_client.rest.error_mapping import Failure
+from odyssey_client.rest.retries import RetryPolicy, retrying
+from odyssey_client.service_errors import ROWS
+from odyssey_client.spectator.spectator_connection import connect_to_stream
+from odyssey_client.system import SystemClock
+
+PYTHON = re.compile(r"\w\(|=|AdvancedConfig|BroadcastInfo|on_broadcast_ready")
+"""Matches advice for Python callers."""
 
 
 def test_columns_are_aligned_and_cells_single_line() -> None:
@@ -51,30 +68,86 @@ def test_sizes_have_units(count: int, shown: str) -> None:
     assert size(count) == shown
 
 
-@pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [
-        (
-            OdysseyConfigError("No key. Pass Odyssey(api_key=...) or set the environment variable X."),
-            "Set the environment",
-        ),
-        (
-            DownloadError("cat.mp4 already exists: choose another path, or pass overwrite=True to replace it."),
-            "--overwrite",
-        ),
-        (
-            OdysseyApiError("Check the id with list_stream_recordings()."),
-            "Check the id with `odyssey recordings list`.",
-        ),
-        (OdysseyApiError("Check the id with list_simulations()."), "Check the id with `odyssey simulations list`."),
-    ],
-)
-def test_advice_names_commands_instead_of_methods(theirs: Exception, ours: str) -> None:
-    assert isinstance(theirs, OdysseyConfigError | DownloadError | OdysseyApiError)
-    for told in (error_text(theirs), str(error_document(theirs)["message"])):
-        assert ours in told
-        assert "()" not in told
-        assert "=" not in told
+def assert_names_commands(error: OdysseyError, *expected: str) -> None:
+    """Assert that the texts for the command line contain no advice for Python callers."""
+    for told in (error_text(error), str(error_document(error)["message"])):
+        assert not PYTHON.search(told)
+    for words in expected:
+        assert words in error_text(error)
+
+
+def errors_of_service() -> Iterator[OdysseyError]:
+    """Yield the error for each status in the table that a command can receive."""
+    names = {"job_id": "job-1", "stream_id": "stream-1"}
+    for found in ROWS:
+        if isinstance(found.said, int) and not found.call.startswith("POST /sessions"):
+            yield Failure(
+                found.call, found.said, detail="no", request_id="", route=found.call, names=names, source=found.source
+            ).error()
+
+
+def test_advice_of_service_errors_names_commands() -> None:
+    errors = list(errors_of_service())
+    for error in errors:
+        assert_names_commands(error)
+    told = "\n".join(map(error_text, errors))
+    for command in ("`odyssey recordings list`", "`odyssey simulations list`", "`odyssey simulations show`"):
+        assert command in told
+    assert "as the host received them with `broadcast_ready`." in told
+    assert "that the host received with `broadcast_ready` for a running stream." in told
+
+
+def test_advice_about_missing_key_names_environment_variable() -> None:
+    with pytest.raises(OdysseyConfigError) as caught:
+        ClientConfig.resolve(env={})
+    assert_names_commands(caught.value, "Set the environment variable ODYSSEY_API_KEY.")
+
+
+def test_advice_about_existing_file_names_option(tmp_path: Path) -> None:
+    target = tmp_path / "cat.mp4"
+    target.write_bytes(b"a film")
+    with pytest.raises(DownloadError) as caught:
+        AtomicFile(target, overwrite=False, unique="1").open()
+    assert_names_commands(caught.value, "pass --overwrite to replace it")
+
+
+def test_advice_about_missing_artifact_names_command() -> None:
+    with pytest.raises(DownloadError) as caught:
+        DownloadRequest("stream-1", "cat.mp4").url(Recording("stream-1", None, None, None, None, None, None))
+    assert_names_commands(caught.value, "check with `odyssey recordings list`.")
+
+
+async def test_advice_about_invalid_broadcast_url_is_shortened() -> None:
+    with pytest.raises(OdysseyConfigError) as caught:
+        await connect_to_stream("ftp://host", "token")
+    assert_names_commands(caught.value)
+
+
+async def test_note_about_too_long_wait_names_limit() -> None:
+    error = OdysseyApiError("down", status=503)
+    error.retry_after_seconds = 120
+
+    async def fail() -> None:
+        raise error
+
+    with pytest.raises(OdysseyApiError) as caught:
+        await retrying(fail, RetryPolicy.of(AdvancedConfig(), lambda low, _: low), SystemClock())
+    assert_names_commands(caught.value, "asks to wait 120 s, longer than the limit of 60 s.")
+
+
+def test_translated_words_occur_in_library_messages() -> None:
+    texts: list[str] = []
+    package = Path(odyssey_client.__file__).parent
+    for file in package.rglob("*.py"):
+        if "cli" not in file.relative_to(package).parts:
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                match node:
+                    case ast.JoinedStr(values):
+                        texts.append("".join(each.value if isinstance(each, ast.Constant) else "{}" for each in values))
+                    case ast.Constant(str(text)):
+                        texts.append(text)
+    for theirs, _ in _WORDS:
+        assert any(theirs in text for text in texts), f"no message contains {theirs!r}"
 
 
 def test_notes_are_printed_below_error() -> None:

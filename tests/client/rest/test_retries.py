@@ -203,7 +203,7 @@ async def test_note_names_too_long_wait_and_setting(clock: VirtualClock) -> None
     assert clock.slept == []
     (note,) = caught.value.__notes__
     assert "asks to wait 120 s" in note
-    assert "max_retry_after_s=60" in note
+    assert "longer than the limit of 60 s (AdvancedConfig.max_retry_after_s)" in note
 
 
 async def test_shared_error_gets_its_note_once(clock: VirtualClock) -> None:

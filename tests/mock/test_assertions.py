@@ -122,7 +122,7 @@ def test_count_below_one_is_rejected(journal: Journal, count: int) -> None:
         expect(journal, wanted("again"), count=count, since=0)
 
 
-def test_message_for_an_empty_journal() -> None:
+def test_message_states_that_journal_is_empty() -> None:
     journal = Journal(Time(), limit=10)
     assert message_of(lambda: expect(journal, wanted("offer"), count=None, since=0)) == (
         "expected offer, got none; the journal has no other entry"
@@ -188,7 +188,7 @@ def test_order_matches_if_steps_are_a_subsequence(got: list[str], steps: list[st
 
 
 @pytest.mark.odyssey(clock="manual")
-async def test_expectations_on_a_running_mock(odyssey_mock: MockOdyssey) -> None:
+async def test_expectations_work_on_a_running_mock(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         await odyssey_mock.advance(900)

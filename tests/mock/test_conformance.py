@@ -238,7 +238,7 @@ async def test_preflights_pass_on_every_route(http: httpx.AsyncClient, path: str
 
 @pytest.mark.parametrize("path", ["/regions", "/nowhere"])
 @pytest.mark.off_contract("an unknown route")
-async def test_pages_can_read_errors_and_their_headers(http: httpx.AsyncClient, path: str) -> None:
+async def test_web_pages_can_read_errors_and_headers(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.get(path, headers={"Origin": "https://page.example"})
     assert answer.is_error
     assert answer.headers["Access-Control-Allow-Origin"] in {"*", "https://page.example"}

@@ -86,24 +86,24 @@ async def test_unused_session_ends_when_its_token_expires(odyssey_mock: MockOdys
         assert not odyssey_mock.sessions
         closed = odyssey_mock.expect("session", event="unused", session=session["session_id"])
         assert closed.time - odyssey_mock.journal.began_at == pytest.approx(700)
-        assert not odyssey_mock.clock.pending, "a closed session has no deadlines"
+        assert not odyssey_mock.clock.pending, "expected no deadlines of a closed session"
 
 
 @MANUAL
-async def test_last_issued_token_counts(odyssey_mock: MockOdyssey) -> None:
+async def test_last_issued_token_sets_the_session_limit(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         await api.token_for(session["session_id"])
         await odyssey_mock.advance(200)
         await api.token_for(session["session_id"])
         await odyssey_mock.advance(599.9)
-        assert odyssey_mock.sessions, "the first token has expired, the second has not"
+        assert odyssey_mock.sessions, "expected the session to last until its second token expires"
         await odyssey_mock.advance(0.1)
         assert not odyssey_mock.sessions
 
 
 @MANUAL
-async def test_an_open_connection_outlives_its_token(odyssey_mock: MockOdyssey) -> None:
+async def test_open_connection_outlives_its_token(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         token = await api.token_for(session["session_id"])
@@ -132,7 +132,7 @@ async def test_journal_has_only_deadlines_that_fired(odyssey_mock: MockOdyssey, 
 
 
 @MANUAL
-async def test_five_concurrent_sessions_per_account(odyssey_mock: MockOdyssey) -> None:
+async def test_account_may_have_five_concurrent_sessions(odyssey_mock: MockOdyssey) -> None:
     async with accounts_of(odyssey_mock, ["ody_anna", "ody_berta"]) as (anna, berta):
         assert [(await asked(anna)).status_code for _ in range(5)] == [200] * 5
         refused = await asked(anna)
@@ -147,7 +147,7 @@ async def test_five_concurrent_sessions_per_account(odyssey_mock: MockOdyssey) -
         assert (await asked(berta)).status_code == 200
 
 
-@pytest.mark.parametrize("how", ["dangling", "token expires", "goodbye", "socket refused and left", "shut down"])
+@pytest.mark.parametrize("how", ["dangling", "token expires", "disconnect", "socket rejected", "shut down"])
 @pytest.mark.odyssey(clock="manual", streamers=1, concurrent_sessions=1)
 async def test_streamer_is_free_once_its_session_ends(odyssey_mock: MockOdyssey, how: str) -> None:
     async with accounts_of(odyssey_mock, ["ody_anna", "ody_berta"]) as (anna, berta):
@@ -160,16 +160,16 @@ async def test_streamer_is_free_once_its_session_ends(odyssey_mock: MockOdyssey,
             case "token expires":
                 await anna.token_for(session["session_id"])
                 await odyssey_mock.advance(600)
-            case "goodbye":
+            case "disconnect":
                 async with raw_socket(session, await anna.token_for(session["session_id"])) as socket:
                     assert (await receive(socket))["type"] == "offer"
                     await socket.send('{"type": "client_disconnecting"}')
                     await gone(odyssey_mock, session["session_id"])
-            case "socket refused and left":
+            case "socket rejected":
                 token = await anna.token_for(session["session_id"])
                 async with raw_socket(session, "forged") as socket:
                     assert (await receive(socket))["type"] == "error"
-                assert (await asked(berta)).status_code == 503, "a rejected socket changes nothing"
+                assert (await asked(berta)).status_code == 503, "expected the streamer to stay taken"
                 async with raw_socket(session, token) as socket, RawPeer(socket) as peer:
                     await peer.say_on_socket({"type": "client_disconnecting"})
                     await gone(odyssey_mock, session["session_id"])
@@ -177,7 +177,7 @@ async def test_streamer_is_free_once_its_session_ends(odyssey_mock: MockOdyssey,
                 await odyssey_mock.sessions[session["session_id"]].shut_down()
         assert (await asked(anna if how == "dangling" else berta)).status_code == 200
         assert [deadline.name for deadline in odyssey_mock.clock.pending] == ["dangling session"], (
-            "that of the new session"
+            "expected only the deadline of the new session"
         )
 
 
@@ -205,7 +205,7 @@ async def test_used_hours_reset_with_the_next_month(odyssey_mock: MockOdyssey) -
         await odyssey_mock.advance(10 * DAY)
         assert (await asked(api)).status_code == 401
     async with RawApi(odyssey_mock) as api:
-        assert (await asked(api)).status_code == 200, "half an hour is left"
+        assert (await asked(api)).status_code == 200, "expected a session: half an hour is left"
         later = odyssey_mock.clock.time()
         remembered(odyssey_mock, session_id="s", started_at=later - 0.5 * HOUR, ended_at=later)
         for call in (asked(api), api.http.post("/simulation-jobs", json=wanted())):
@@ -219,7 +219,7 @@ async def test_used_hours_reset_with_the_next_month(odyssey_mock: MockOdyssey) -
             assert detail["message"] == ("Monthly usage limit reached (10 of 10 hours); it resets on 2026-02-01")
         await odyssey_mock.advance(21 * DAY - 1)
     async with RawApi(odyssey_mock) as api:
-        assert (await asked(api)).status_code == 429, "a second before February"
+        assert (await asked(api)).status_code == 429, "expected 429 until February"
         await odyssey_mock.advance(1)
         assert (await asked(api)).status_code == 200
         await submit(api.http)
@@ -242,7 +242,9 @@ async def test_simulations_count_with_their_video_length(odyssey_mock: MockOdyss
         await odyssey_mock.advance(60)
         refused = await api.http.post("/simulation-jobs", json=wanted())
         assert refused.status_code == 429
-        assert refused.json()["detail"]["details"]["used_hours"] == 0.0103, "37 seconds"
+        assert refused.json()["detail"]["details"]["used_hours"] == 0.0103, (
+            "expected 37 seconds, which are 0.0103 hours"
+        )
 
 
 @pytest.mark.odyssey(clock="manual", monthly_hours=0)
@@ -252,7 +254,7 @@ async def test_zero_monthly_hours_rejects_every_session(odyssey_mock: MockOdysse
 
 
 @pytest.mark.odyssey(clock="manual", monthly_hours=1, streams_limit=1)
-async def test_hours_of_dropped_streams_count_until_reset(odyssey_mock: MockOdyssey) -> None:
+async def test_hours_of_forgotten_streams_count_until_reset(odyssey_mock: MockOdyssey) -> None:
     now = odyssey_mock.clock.time()
     for _ in range(4):
         remembered(odyssey_mock, timeline(1), session_id="s", started_at=now, ended_at=now + HOUR / 4)
@@ -311,7 +313,7 @@ async def test_keys_have_their_own_plans_and_limits(odyssey_mock: MockOdyssey) -
 
 
 @pytest.mark.odyssey(dangling_session=0.2, session_token_lifetime=30)
-async def test_session_limit_on_a_real_clock(odyssey_mock: MockOdyssey) -> None:
+async def test_session_limit_works_on_a_real_clock(odyssey_mock: MockOdyssey) -> None:
     loop = asyncio.get_running_loop()
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
@@ -322,7 +324,7 @@ async def test_session_limit_on_a_real_clock(odyssey_mock: MockOdyssey) -> None:
 
 
 @pytest.mark.odyssey(stream_duration=0.5, portrait_size=(176, 320))
-async def test_stream_limit_on_a_real_clock(odyssey_mock: MockOdyssey) -> None:
+async def test_stream_limit_works_on_a_real_clock(odyssey_mock: MockOdyssey) -> None:
     loop = asyncio.get_running_loop()
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)
@@ -334,7 +336,7 @@ async def test_stream_limit_on_a_real_clock(odyssey_mock: MockOdyssey) -> None:
 
 
 @pytest.mark.odyssey(speed=3000, session_token_lifetime=600)
-async def test_token_limit_on_a_fast_clock(odyssey_mock: MockOdyssey) -> None:
+async def test_token_limit_works_on_a_fast_clock(odyssey_mock: MockOdyssey) -> None:
     loop = asyncio.get_running_loop()
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()

@@ -73,7 +73,7 @@ async def test_many_starts_are_fast_and_leak_nothing() -> None:
         before = (process.num_fds(), threading.active_count(), len(asyncio.all_tasks()))
         took = [await cycle(http) for _ in range(200)]
         assert (process.num_fds(), threading.active_count(), len(asyncio.all_tasks())) == before
-    # The minimum, because other load on the machine makes single cycles slower.
+    # Check the minimum, because other load on the machine makes single cycles slower.
     assert min(took) < 0.05
 
 
@@ -131,13 +131,13 @@ async def test_unfinished_request_does_not_delay_the_exit() -> None:
         began = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - began < LIMIT
     async with asyncio.timeout(LIMIT):
-        # The connection is cut, with or without a response.
+        # The server cuts the connection, with or without a response.
         with contextlib.suppress(ConnectionResetError):
             await reader.read()
     writer.close()
 
 
-async def test_session_that_does_not_end_is_cut(
+async def test_exit_cuts_session_that_does_not_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     close = AiortcStreamerPeer.close
@@ -189,7 +189,7 @@ async def test_used_port_raises_and_leaks_nothing() -> None:
         assert psutil.Process().num_fds() == before
 
 
-async def test_settings_as_object_and_as_keywords() -> None:
+async def test_settings_can_be_object_and_keywords() -> None:
     assert MockOdyssey(Settings(fps=10), streamers=3).settings == Settings(fps=10, streamers=3)
     with pytest.raises(UnknownSettingError, match="did you mean 'streamers'"):
         MockOdyssey(streamer=3)  # type: ignore[call-arg]  # a type checker reports it too

@@ -82,7 +82,7 @@ WRONG: Mapping[str, Sequence[object]] = {
 }
 
 
-def test_every_setting_has_invalid_values_here() -> None:
+def test_invalid_values_cover_every_setting() -> None:
     assert set(WRONG) == set(SETTING_NAMES)
 
 
@@ -105,7 +105,7 @@ def test_repr_does_not_contain_api_keys() -> None:
 
 
 def test_keyword_types_match_the_settings() -> None:
-    """Type checkers use these keywords for `MockOdyssey`, `Settings.replace` and the pytest markers."""
+    """Type checkers use `SettingsOverrides` for the keywords of `MockOdyssey`, `replace` and the pytest markers."""
     assert get_type_hints(SettingsOverrides) == get_type_hints(Settings)
 
 
@@ -113,7 +113,7 @@ def test_keywords_omit_only_known_settings() -> None:
     every, mock, simulated = (
         frozenset(get_type_hints(each)) for each in (SettingsOverrides, MockOverrides, SimulatedOverrides)
     )
-    assert every - mock == {"clock"}, "MockOdyssey declares `clock` itself"
+    assert every - mock == {"clock"}, "expected `clock` to be omitted: MockOdyssey declares it"
     assert every - simulated == NOT_YOURS.keys()
 
 
@@ -147,7 +147,7 @@ def test_unlimited_plan_has_no_limits() -> None:
     settings = Settings().replace(plan="unlimited")
     assert settings.limits == PLANS["unlimited"]
     assert {getattr(settings, name) for name in LIMIT_NAMES} == {None}
-    assert settings.dangling_session == 900, "not a limit of accounts"
+    assert settings.dangling_session == 900, "expected the plan not to change a limit of the server"
 
 
 @given(st.sampled_from(sorted(PLANS)), st.sampled_from(LIMIT_NAMES), st.none() | st.integers(1, 99))
@@ -172,5 +172,5 @@ def test_unknown_plan_is_rejected_with_known_plans(plan: Any) -> None:  # Any: i
 @pytest.mark.parametrize("name", LIMIT_NAMES)
 def test_invalid_key_limit_does_not_reveal_the_key(name: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} of a key must be a .*, or None for no limit, got -1$") as error:
-        Settings(keys={"ody_hush": AccountSettings(**{name: -1})})  # type: ignore[arg-type]  # by name
+        Settings(keys={"ody_hush": AccountSettings(**{name: -1})})  # type: ignore[arg-type]  # the name is a variable
     assert "ody_hush" not in str(error.value)

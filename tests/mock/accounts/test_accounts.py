@@ -1,4 +1,4 @@
-"""API keys as in `protocol.md` section 2, and access tokens that expire on the server's clock."""
+"""Tests of API keys (`protocol.md` section 2), and of access tokens that expire on the server's clock."""
 
 import json
 import re

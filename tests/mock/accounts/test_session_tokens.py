@@ -73,7 +73,7 @@ def test_token_of_another_server_is_rejected() -> None:
 def test_token_with_a_changed_character_is_rejected(data: st.DataObject) -> None:
     server = tokens()
     token = server.mint("session", "acct", 600)
-    # Not the last characters: base64 has unused bits there, so changing them may not change the token.
+    # The last characters stay unchanged: base64 has unused bits there, so changing them may not change the token.
     where = data.draw(st.integers(0, len(token) - 3))
     other = data.draw(st.sampled_from("Aa0_-.").filter(lambda letter: letter != token[where]))
     with pytest.raises(TokenError):

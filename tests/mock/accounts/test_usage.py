@@ -1,4 +1,4 @@
-"""Hours of video are counted per account and calendar month."""
+"""Tests of counting hours of video per account and calendar month."""
 
 import datetime
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ async def test_used_hours_match_a_simple_model(known: list[Stream], spans: list[
     known = list(dict.fromkeys(known))
     now = 0
     for span in spans:
-        # Events happen in order of time, so that records are dropped at the right moment.
+        # Streams begin and end in order of time, so that `streams_limit` forgets each record at the right time.
         for hour in range(now, now + span + 1):
             await clock.advance(MANUAL_START + hour * HOUR - clock.time())
             for stream in known:
@@ -80,7 +80,7 @@ def test_month_begin_and_next_month_are_first_days(now: float) -> None:
     assert (year * 12 + month, day) == (moment.year * 12 + moment.month + 1, 1)
 
 
-def test_next_month_after_year_9999() -> None:
+def test_next_month_can_be_after_year_9999() -> None:
     assert next_month(253_402_300_799.0) == "10000-01-01"
 
 

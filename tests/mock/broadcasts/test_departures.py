@@ -40,7 +40,9 @@ async def broadcast(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> Async
         yield begun
 
 
-async def test_delete_before_connecting(odyssey_mock: MockOdyssey, http: httpx.AsyncClient, broadcast: Live) -> None:
+async def test_delete_before_connecting_ends_the_spectator(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, broadcast: Live
+) -> None:
     async with nothing_left(), RawSpectator(broadcast, connects=False) as spectator:
         assert [(await http.delete(spectator.resource)).status_code for _ in range(2)] == [200, 404]
         assert await why(odyssey_mock) == "it was deleted"
@@ -48,7 +50,7 @@ async def test_delete_before_connecting(odyssey_mock: MockOdyssey, http: httpx.A
 
 
 CLIENT = contextvars.ContextVar("CLIENT", default=False)
-"""Marks the tasks of the client's peer: aiortc keeps no references to them."""
+"""True in tasks of the client's peer, so that the test finds them: aiortc keeps no references to them."""
 
 
 ICE_STATES = ("new", "checking", "completed")
@@ -64,7 +66,7 @@ async def reach(connection: RTCPeerConnection, state: str) -> None:
 
 
 @pytest.mark.parametrize("state", ICE_STATES)
-async def test_delete_while_connecting(
+async def test_delete_while_connecting_ends_the_spectator(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, broadcast: Live, state: str
 ) -> None:
     context = contextvars.copy_context()
@@ -110,10 +112,10 @@ async def test_vanished_client_ends_the_spectator(odyssey_mock: MockOdyssey, bro
         (served, _) = odyssey_mock.broadcasts[broadcast.stream_id].spectators.values()
         assert isinstance(served._peer, AiortcSpectatorPeer)
         (theirs,) = {each.sender.transport.transport for each in served._peer._connection.getTransceivers()}
-        # Consent checks (RFC 7675) would take half a minute, so the test causes their outcome directly.
+        # The test closes the mock's ICE connection as failed consent checks (RFC 7675) would do after half a minute.
         await theirs._connection.close()
         assert await why(odyssey_mock) == "its peer connection was lost or closed"
-        assert ice.state == "completed", "expected the client not to have closed anything"
+        assert ice.state == "completed", "expected the client's ICE connection to stay open"
         await other.frame()
     await why(odyssey_mock, 2)
 
@@ -135,7 +137,7 @@ def nothing_of(broadcast: Broadcast) -> bool:
 
 @pytest.mark.odyssey(clock="manual")
 @pytest.mark.off_contract("sends fake SDP")
-async def test_disconnect_before_the_answer_ends_by_timeout(
+async def test_disconnect_before_answer_times_out_the_spectator(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, peers: StandIns
 ) -> None:
     peers.answering = False
@@ -175,7 +177,7 @@ async def test_cancelled_request_ends_the_spectator(odyssey_mock: MockOdyssey, p
         ("the peer is lost", "its peer connection was lost or closed"),
     ],
 )
-async def test_ending_while_the_offer_is_answered_is_404(
+async def test_end_while_answering_the_offer_is_404(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, peers: StandIns, end: str, reason: str
 ) -> None:
     peers.answering = False
@@ -227,7 +229,9 @@ async def test_exhausted_file_descriptors_are_a_500() -> None:
             assert (answer.status_code, "OSError" in answer.json()["detail"]) == (500, True)
             assert nothing_of(broadcast)
         network.exhausted = False
-        assert (await post(http, broadcast)).status_code == 400, "expected the mock to recover"
+        assert (await post(http, broadcast)).status_code == 400, (
+            "expected 400 (invalid offer) once descriptors are free"
+        )
 
 
 async def test_bug_while_answering_is_a_500(peers: StandIns) -> None:

@@ -53,7 +53,7 @@ async def test_stall_raises_the_target_duration() -> None:
     stream.push_all([20, 69, 70])
     playlist = await stream.playlist()
     assert [segment.seconds for segment in playlist.segments] == [1, Fraction(5, 2)]
-    assert playlist.target == 3, "expected 2.5 s to be rounded to 3 s"
+    assert playlist.target == 3, "expected the longest duration, 2.5 s, to be rounded to 3 s"
 
 
 async def test_long_segment_is_kept_after_leaving_the_playlist() -> None:
@@ -71,7 +71,7 @@ async def test_number_of_kept_segments_is_bounded() -> None:
     for slot in range(2000):
         stream.push(slot)
         most = max(most, len(stream.hls._segments))
-    assert most == 7, "expected three listed segments and four that were listed"
+    assert most == 7, "expected 3 segments in the playlist and 4 that left it"
     size = len(KEY) + len(DELTA)
     assert sum(len(segment.data) for segment in stream.hls._segments) < 7 * (size + 500)
 

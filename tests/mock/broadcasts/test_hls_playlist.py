@@ -8,7 +8,7 @@ from odyssey_mock.broadcasts.hls import Entry, write_playlist
 from tests.support.hls import read_playlist
 
 
-def test_text_of_an_ended_playlist() -> None:
+def test_ended_playlist_has_the_pinned_text() -> None:
     entries = [Entry(7, 1.0, 1_000_000_000.0), Entry(8, 0.35, 1_000_000_001.0)]
     assert write_playlist(entries, target=1, is_over=True, query="?token=a%22b") == (
         "#EXTM3U\n"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.hls import STARTED, Playlist, Streamed
 
 FRAMES = st.lists(
-    # Slots since the previous frame, mostly 1, sometimes a stall; and whether a key frame is forced.
+    # The number of slots since the previous frame (mostly 1, more in a stall), and whether a key frame is forced.
     st.tuples(st.one_of(st.just(1), st.just(1), st.integers(1, 5), st.integers(1, 200)), st.booleans()),
     min_size=1,
     max_size=120,
@@ -55,7 +55,7 @@ async def _keeps_its_promises(frames: list[tuple[int, bool]], stream: Streamed, 
     assert all(packets[0][1] for packets in seen.values()), "expected a key frame at the beginning of each segment"
     for name, packets in seen.items():
         assert round((promises.began[name] - STARTED) * fps) == packets[0][0], (
-            "expected the time of the segment's first frame"
+            "expected the segment to begin at the time of its first frame"
         )
     lengths = [promises.lengths[name] for name in seen]
     assert sum(lengths) == stream.slots[-1] + 1 - origin
@@ -106,6 +106,7 @@ class Promises:
             if name in names:
                 assert self._stream.hls.file(name), "expected every listed segment to be available"
                 continue
-            # Section 6.2.2: its own duration plus that of the longest playlist that listed it.
+            # RFC 8216 section 6.2.2: a removed segment stays available for its own duration plus that of the longest
+            # playlist that listed it.
             until = self._until.setdefault(name, now + self.lengths[name] + self._longest[name])
             assert (self._stream.hls.file(name) is not None) == (now < until)

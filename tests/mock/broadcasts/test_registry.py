@@ -77,7 +77,7 @@ async def test_token_is_valid_for_its_broadcast_only() -> None:
 
 
 @pytest.mark.parametrize(("encoded", "preferred"), [((), []), (("vp8",), ["vp8"]), (("vp8", "h264"), ["h264", "vp8"])])
-async def test_spectator_prefers_an_encoded_codec(encoded: tuple[Codec, ...], preferred: list[Codec]) -> None:
+async def test_spectator_prefers_already_encoded_codecs(encoded: tuple[Codec, ...], preferred: list[Codec]) -> None:
     backend = backend_with(hls=False)
     with stand_ins() as peers:
         broadcast = opened(backend)

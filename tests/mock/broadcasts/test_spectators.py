@@ -24,15 +24,15 @@ from tests.support.whep import FRAGMENT, Live, RawSpectator, go_live, live, send
 pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
 
 without_hls = pytest.mark.odyssey(portrait_size=(176, 320), hls=False)
-"""For tests that count key frames: HLS segments request key frames of their own."""
+"""Turns HLS off in tests that count key frames, because every HLS segment requests one."""
 
 SPECTATORS = 20
 
 GROUP = 40
-"""Frames from one key frame to the next without any request."""
+"""Number of frames from one regular key frame to the next."""
 
 type Pushed = dict[Codec, bool]
-"""The codecs of one pushed frame, and for each whether it was a key frame."""
+"""Whether a pushed frame was a key frame, by codec."""
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def directions(description: str) -> list[tuple[str, str]]:
 
 
 def key_frames(frames: list[Pushed]) -> list[int]:
-    """Return the first key frame and all requested ones."""
+    """Return the indexes of the first key frame and of all requested ones."""
     keys = [number for number, frame in enumerate(frames) if frame["h264"]]
     return keys[:1] + [key for before, key in pairwise(keys) if key - before < GROUP]
 
@@ -78,12 +78,12 @@ async def all_gone(mock: MockOdyssey, numbers: Collection[int]) -> None:
 
 
 async def some_stamps(spectator: RawSpectator) -> list[FrameStamp]:
-    """Return the next five stamps."""
+    """Return the stamps of the next five frames."""
     return [await spectator.stamp() for _ in range(5)]
 
 
 def in_order(stamps: list[FrameStamp], end: int) -> bool:
-    """Whether no frame is missing from the first one up to `end`."""
+    """Return whether the stamps are consecutive from the first one up to `end`."""
     return [stamp.frame_index for stamp in stamps] == list(range(stamps[0].frame_index, end))
 
 
@@ -124,7 +124,9 @@ async def test_late_spectator_gets_its_own_key_frame(odyssey_mock: MockOdyssey, 
             seen = await late.stamp()
             assert seen.frame_index >= before
             assert key_frames(pushed)[-1] == seen.frame_index
-            assert key_frames(pushed) == [0, begun, seen.frame_index], "expected no other key frames"
+            assert key_frames(pushed) == [0, begun, seen.frame_index], (
+                "expected key frames only for the start and for each new spectator"
+            )
 
 
 @pytest.mark.odyssey(portrait_size=(176, 320), hls=False, keyframe_gap=0.3)
@@ -179,14 +181,16 @@ async def test_vp8_spectators_share_one_second_encoder(odyssey_mock: MockOdyssey
             stamps.append(await watching.stamp())
         for each in seen:
             assert in_order(each, each[0].frame_index + 5)
-            assert set(each) <= set(stamps), "expected the same frames in both codecs"
+            assert set(each) <= set(stamps), "expected the VP8 frames to have stamps of the H.264 frames"
         await all_gone(odyssey_mock, [2, 3, 4])
         await watching.stamp()
         frames = dict(encoded.frames_encoded)
         assert frames["vp8"] == sum("vp8" in each for each in pushed) < frames["h264"]
         for _ in range(5):
             await watching.stamp()
-        assert encoded.frames_encoded["vp8"] <= frames["vp8"] + 1, "expected at most one more frame, in progress"
+        assert encoded.frames_encoded["vp8"] <= frames["vp8"] + 1, (
+            "expected VP8 encoding to stop after the frame in progress"
+        )
         assert encoded.frames_encoded["h264"] >= frames["h264"] + 4
 
 

@@ -1,4 +1,4 @@
-"""The command `odyssey-mock serve`, in process and as a subprocess."""
+"""Tests of the command `odyssey-mock serve`, in process and as a subprocess."""
 
 import dataclasses
 import json
@@ -211,7 +211,7 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
 """Options for each setting and the resulting value; `faults/test_fault_files.py` tests `faults`."""
 
 
-def test_options_here_cover_every_setting() -> None:
+def test_table_of_options_covers_every_setting() -> None:
     assert GIVEN.keys() == SETTINGS.keys() - {"faults"}
 
 
@@ -220,7 +220,7 @@ def test_option_sets_only_its_setting(name: str, served: list[Settings]) -> None
     options, expected = GIVEN[name]
     result = CliRunner().invoke(main, ["serve", *options])
     assert result.exit_code == 0, result.output
-    assert served == [dataclasses.replace(Settings(port=8400), **{name: expected})]  # type: ignore[arg-type]  # by name
+    assert served == [dataclasses.replace(Settings(port=8400), **{name: expected})]  # type: ignore[arg-type]  # the name is a variable
 
 
 def test_importing_the_cli_does_not_load_the_server() -> None:

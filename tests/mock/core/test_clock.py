@@ -1,4 +1,4 @@
-"""Clocks fire deadlines once, in order and at the right time."""
+"""Tests of clocks: deadlines fire once, in order and at the right time."""
 
 import asyncio
 import heapq
@@ -190,7 +190,7 @@ async def test_callback_cannot_advance_its_own_clock() -> None:
 
 async def test_manual_clock_does_not_move_by_itself() -> None:
     clock = ManualClock(start=1000.0)
-    clock.call_later(0, "now", lambda: pytest.fail("the clock was not advanced"))
+    clock.call_later(0, "now", lambda: pytest.fail("expected no callback: the clock was not advanced"))
     await settle()
     assert clock.time() == 1000.0
     assert [deadline.when for deadline in clock.pending] == [1000.0]
@@ -234,7 +234,7 @@ async def test_exiting_a_real_clock_ends_its_callbacks() -> None:
             finally:
                 ended.append("endless")
 
-        clock.call_later(3600, "in an hour", lambda: pytest.fail("the clock has been exited"))
+        clock.call_later(3600, "in an hour", lambda: pytest.fail("expected no callback after the clock's block"))
         clock.call_later(0, "endless", endless)
         async with asyncio.timeout(LIMIT):
             await began.wait()
@@ -263,7 +263,7 @@ async def test_failing_callback_of_real_clock_is_reported() -> None:
 async def test_cancelled_deadline_of_real_clock_does_not_fire() -> None:
     async with RealClock() as clock:
         later = asyncio.Event()
-        clock.call_later(0, "cancelled", lambda: pytest.fail("the deadline was cancelled")).cancel()
+        clock.call_later(0, "cancelled", lambda: pytest.fail("expected no callback of a cancelled deadline")).cancel()
         clock.call_later(0.001, "later", later.set)
         async with asyncio.timeout(LIMIT):
             await later.wait()
@@ -353,7 +353,7 @@ async def test_invalid_sleep_is_rejected(seconds: float) -> None:
         await sleep(ManualClock(), seconds, "never")
 
 
-async def test_sleep_on_a_scaled_real_clock() -> None:
+async def test_sleep_is_shorter_on_a_scaled_clock() -> None:
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(LIMIT), RealClock(speed=100) as clock:
         before, begun = loop.time(), clock.time()

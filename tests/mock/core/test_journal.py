@@ -1,4 +1,4 @@
-"""The journal records entries in order and without secrets, and explains timeouts."""
+"""Tests of the journal: entries in order and without secrets, and the messages of timeouts."""
 
 import asyncio
 import json
@@ -193,7 +193,7 @@ async def test_nearest_entry_can_have_another_kind() -> None:
         await written.wait_for("peer", "x", 0.001)
 
 
-async def test_timeout_message_of_an_empty_journal() -> None:
+async def test_timeout_message_states_that_journal_is_empty() -> None:
     with pytest.raises(JournalTimeoutError, match="the journal is empty"):
         await journal().wait_for("note", "x", 0.001)
     written = journal()
@@ -233,7 +233,7 @@ async def test_reach_returns_once_the_entry_is_written() -> None:
             assert not reaching.done()
         written.record("note", "x")
     await written.reach(2)
-    await written.reach(0)  # this entry existed, but has been dropped
+    await written.reach(0)  # entry 0 was written, but the journal keeps only the latest
     written.clear()
     await written.reach(2)
 

@@ -129,9 +129,9 @@ def test_closing_the_generator_ends_running_processes() -> None:
 def test_terminated_worker_exits_without_being_killed() -> None:
     worker = workers._Worker(SeedPlayer(hangs, "light"))
     worker.give(range(20, 21))
-    assert worker.hear()  # the process has started
+    assert worker.hear()  # the process reports that it has started
     worker.stop()
-    assert worker.end(20.0) == f"process that exited with {128 + signal.SIGTERM}", "expected a clean exit"
+    assert worker.end(20.0) == f"process that exited with {128 + signal.SIGTERM}", "expected SIGTERM to suffice"
 
 
 def test_worker_stops_when_its_pipe_is_closed() -> None:
@@ -180,7 +180,7 @@ def test_threads_of_one_process_take_turns() -> None:
         at_once[0] += 1
         most[0] = max(most[0], at_once[0])
         outcome = play(seed)
-        threading.Event().wait(0.001)  # the other thread continues
+        threading.Event().wait(0.001)  # gives the other thread time to run
         at_once[0] -= 1
         return outcome
 

@@ -31,7 +31,7 @@ def scheduler(workers: int, *, processes: bool = False) -> Iterator[str]:
         n_workers=workers,
         threads_per_worker=2,
         processes=processes,
-        dashboard_address="127.0.0.1:0",  # None would use the same port for all clusters
+        dashboard_address="127.0.0.1:0",  # with None, all clusters would use the same port
         protocol="tcp",
         host="127.0.0.1",
     ) as local:
@@ -72,12 +72,12 @@ def test_number_of_batches_in_flight_is_limited() -> None:
 
 
 def _of_one_version(play: PlaySeed) -> PlaySeed:
-    cluster.fingerprint = lambda: CODE  # type: ignore[assignment,attr-defined]  # in a process of the cluster, never restored
-    return _OfOneVersion(play)  # the scheduler pickles it once more
+    cluster.fingerprint = lambda: CODE  # type: ignore[assignment,attr-defined]  # not restored: it runs in a worker process
+    return _OfOneVersion(play)  # a wrapper, because the scheduler pickles it again
 
 
 class _OfOneVersion:
-    """A `play` that fixes the code version in each process that unpickles it, because files may be edited meanwhile."""
+    """A `play` that fixes the code version in each process that unpickles it: files may be edited while tests run."""
 
     def __init__(self, play: PlaySeed) -> None:
         self._play = play

@@ -10,18 +10,21 @@ from odyssey_mock.explore.explorer import play
 from tests.support.explore.planted import DEFECTS, RULES, Defect
 
 SEEDS = 2000
-"""Number of seeds that must suffice to find a bug; a tenth suffices today."""
+"""Maximum number of seeds to find a bug; currently a tenth of them suffices."""
 
 
-@pytest.mark.timeout(900)  # if scenarios have changed, the search may need all seeds
+@pytest.mark.timeout(900)  # after a change of the scenarios, the search may need all seeds
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 def test_planted_bug_is_found_and_reproduced(defect: Defect) -> None:
     with defect.planted():
-        seeds = chain(range(defect.shown_by, SEEDS), range(defect.shown_by))  # earlier seeds last, they take minutes
+        # The seeds before `shown_by` run last, because they take minutes.
+        seeds = chain(range(defect.shown_by, SEEDS), range(defect.shown_by))
         found = next((outcome for outcome in map(play, seeds) if outcome.failures), None)
         assert found is not None, f"expected a failure in {SEEDS} scenarios, got none although {defect.suffers}"
         assert {failure.rule for failure in found.failures} <= RULES
-        assert found.failures[0].rule in defect.rules, f"seed {found.seed}, in which {defect.suffers}: {found.failures}"
+        assert found.failures[0].rule in defect.rules, (
+            f"expected seed {found.seed} to show that {defect.suffers}; got {found.failures}"
+        )
         replayed, once_more = (play(found.seed, keeps_trace=True) for _ in range(2))
 
     assert replayed.failures == once_more.failures == found.failures

@@ -73,7 +73,7 @@ def test_interrupt_keeps_results_and_ends_all_processes(tmp_path: Path) -> None:
     with running("--seeds", "80", "--workers", "2", "--results", str(path)) as process:
         until_twenty_are_played(process)
         children = psutil.Process(process.pid).children(recursive=True)
-        os.killpg(process.pid, signal.SIGINT)  # to all processes, as a terminal does
+        os.killpg(process.pid, signal.SIGINT)  # Ctrl-C in a terminal signals all processes of the group
         stdout, stderr = process.communicate(timeout=LIMIT)
         assert process.returncode == 130
         assert [line for line in stdout.splitlines() if line.startswith("FAILED")] == [

@@ -26,7 +26,7 @@ REQUIRED: Mapping[str, JSON] = {
     "width": 320,
     "height": 640,
 }
-"""A valid value of each parameter that an action requires."""
+"""A valid value for each required parameter of an action."""
 
 
 def described(point: str, do: str, **more: JSON) -> dict[str, JSON]:

@@ -40,7 +40,7 @@ def test_first_due_fault_fires() -> None:
     assert (first.spent, second.passed, second.spent) == (True, 2, False)
 
 
-def test_other_points_do_not_count() -> None:
+def test_requests_at_other_points_are_not_counted() -> None:
     faults = a_list()
     active = faults.add(RESET, after=1)
     assert firing(faults, 5, "rest.regions.ping") == [False] * 5
@@ -78,7 +78,7 @@ async def test_same_seed_fires_at_the_same_requests() -> None:
     assert fired[0] == fired[1] != fired[2]
 
 
-def test_probability_applies_after_after_and_times() -> None:
+def test_probability_combines_with_after_and_times() -> None:
     faults = a_list()
     active = faults.add(RESET, after=10, times=3, probability=0.5)
     fired = firing(faults, 200)
@@ -125,7 +125,7 @@ def test_extend_adds_all_faults_or_none() -> None:
     one, two = faults.extend([RESET, RESET])
     assert [one, two] == list(faults)
     assert faults[two.id] is two
-    assert [one.id, two.id] == ["fault-1", "fault-2"], "rejected faults get no number"
+    assert [one.id, two.id] == ["fault-1", "fault-2"], "expected rejected faults to use no number"
 
 
 def test_group_fault_fires_at_all_its_points() -> None:

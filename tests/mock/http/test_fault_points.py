@@ -72,7 +72,7 @@ async def test_other_requests_pass_no_point(
 
 
 @pytest.mark.parametrize("point", [point for point in ASKS if point.startswith("rest.")])
-async def test_fault_for_one_key_spares_other_keys(http: httpx.AsyncClient, point: str) -> None:
+async def test_fault_for_one_key_ignores_other_keys(http: httpx.AsyncClient, point: str) -> None:
     async with MockOdyssey(simulation_workers=0) as mock:
         tokens = {key: await token_of(mock, http, key) for key in ("ody_somebody", "ody_another")}
         mock.faults.add({"at": point, "do": "status", "status": 503, "match": {"account": "ody_somebody"}})
@@ -156,7 +156,7 @@ async def test_streams_and_streamers_belong_to_their_account(http: httpx.AsyncCl
 
 
 @pytest.mark.parametrize("part", ["video.mp4", "events.jsonl"])
-async def test_fault_for_one_file_spares_other_files(http: httpx.AsyncClient, part: str) -> None:
+async def test_fault_for_one_file_ignores_other_files(http: httpx.AsyncClient, part: str) -> None:
     async with MockOdyssey(portrait_size=(176, 320)) as mock:
         async with raw_peer(mock) as peer:
             peer.say(START)

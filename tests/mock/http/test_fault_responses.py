@@ -1,4 +1,4 @@
-"""Faulty responses on the wire, and what happens when the client or the mock goes away meanwhile."""
+"""Tests of faulty responses on the wire, also if the client disconnects or the mock exits before they are complete."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT
 
 BIG = {"api_key": "ody_" + "x" * (1 << 20)}
-"""A body that is larger than the server reads ahead."""
+"""A request body larger than the part that the server reads in advance."""
 
 
 @pytest_asyncio.fixture
@@ -150,7 +150,7 @@ async def test_slow_response_follows_the_clock(mock: MockOdyssey, rate: int) -> 
             piece = max(1, rate // TICKS)
             while len(received) < due - piece:
                 received += await asyncio.wait_for(reader.read(length), LIMIT)
-            # Nothing arrives early.
+            # Wait briefly, to receive data that was sent too early.
             with contextlib.suppress(TimeoutError):
                 received += await asyncio.wait_for(reader.read(length), 0.005)
             assert due - piece <= len(received) <= due
@@ -243,7 +243,7 @@ async def test_faulty_responses_are_not_logged(
     assert [record.getMessage() for record in caplog.records if record.name.startswith("odyssey")] == []
 
 
-async def test_delay_on_a_real_clock() -> None:
+async def test_delay_works_on_a_real_clock() -> None:
     async with MockOdyssey(speed=100.0) as mock, httpx.AsyncClient(trust_env=False) as http:
         mock.faults.add(at="whep.config", do="delay", seconds=10)
         began = asyncio.get_running_loop().time()

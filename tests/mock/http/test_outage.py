@@ -1,4 +1,4 @@
-"""Outages of the server: what is cut, what is kept, and that nothing leaks."""
+"""Tests of outages: the server cuts connections, keeps its state, and leaks nothing."""
 
 import asyncio
 import contextlib
@@ -60,7 +60,7 @@ async def test_server_comes_back_after_the_given_time() -> None:
         assert not mock.clock.pending
 
 
-async def test_last_call_determines_the_return() -> None:
+async def test_last_outage_call_sets_time_of_return() -> None:
     async with nothing_left(), MockOdyssey(clock="manual") as mock:
         await mock.go_away(10)
         await mock.go_away(20)
@@ -115,7 +115,7 @@ async def test_client_connecting_during_go_away_is_cut(turns: int) -> None:
         with socket.socket() as connecting:
             connecting.setblocking(False)
             loop = asyncio.get_running_loop()
-            # The kernel accepts the connection; how far the server has handled it depends on `turns`.
+            # The kernel accepts the connection at once; `turns` sets how far the server gets with it before `go_away`.
             connecting.connect_ex(("127.0.0.1", port))
             for _ in range(turns):
                 await asyncio.wait([asyncio.ensure_future(turn())])
@@ -191,7 +191,7 @@ async def test_peers_are_not_closed_properly() -> None:
     ):
         await spectator.frame()
         await mock.go_away()
-        # Wait until both peers are closed; that of the host closes with its socket.
+        # Wait until both peers are closed. The host's peer closes with its socket.
         for name, state in (("spectator", "gone"), ("socket", "closed")):
             await mock.wait_for("state", name, to=state)
         await mock.come_back()
@@ -254,7 +254,7 @@ async def test_exit_during_come_back_leaks_nothing(when: str) -> None:
 
 
 @pytest.mark.parametrize("moment", range(4))
-async def test_concurrent_outage_calls_end_consistently(moment: int) -> None:
+async def test_concurrent_outage_calls_alternate_away_and_up(moment: int) -> None:
     async with nothing_left(), MockOdyssey() as mock:
         calls: list[Callable[[], Awaitable[None]]] = [mock.go_away, mock.come_back, mock.go_away, mock.come_back]
         await asyncio.gather(*(call() for call in calls[moment:] + calls[:moment]))

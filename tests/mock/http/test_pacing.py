@@ -1,4 +1,4 @@
-"""Pauses of a request: a manual clock waits for the request, but never forever."""
+"""Tests of pauses of a request: `advance` of a manual clock waits for the request, up to `SETTLE_LIMIT`."""
 
 import asyncio
 import socket
@@ -53,7 +53,7 @@ async def test_clock_waits_for_the_next_pause(
     await running
 
 
-async def test_connection_is_held_only_during_a_pause(connection: TcpConnection) -> None:
+async def test_connection_is_marked_held_only_while_pausing(connection: TcpConnection) -> None:
     clock, held = ManualClock(), [connection.is_held]
     with Pace(clock, connection, "a pause") as pace:
         pausing = asyncio.create_task(pace.pause(1))
@@ -88,7 +88,7 @@ async def test_pauses_tolerate_float_rounding(connection: TcpConnection, start: 
     await running
 
 
-async def test_past_instant_returns_at_once(connection: TcpConnection) -> None:
+async def test_pause_until_past_instant_ends_at_once(connection: TcpConnection) -> None:
     clock = ManualClock()
     with Pace(clock, connection, "a pause") as pace:
         for instant in (clock.time(), clock.time() - 1):

@@ -61,7 +61,7 @@ class Receiver:
 
     def receive(self, packet: VideoPacket) -> list[av.VideoFrame]:
         payloads, _ = self._pack(packet)
-        assert max(map(len, payloads)) <= 1300, "payload does not fit a datagram"
+        assert max(map(len, payloads)) <= 1300, "expected every RTP payload to fit into a datagram"
         return self._context.decode(av.Packet(b"".join(map(self._depayload, payloads))))
 
 
@@ -88,7 +88,7 @@ def test_decoded_frame_resembles_the_original(codec: Codec) -> None:
         frame = stream.frame(index)
         (decoded,) = receiver.receive(encoder.encode(frame, index))
     error = planes_of(decoded).y.astype(float) - planes_of(frame).y
-    assert 10 * np.log10(255**2 / (error**2).mean()) > 40, "dB PSNR"
+    assert 10 * np.log10(255**2 / (error**2).mean()) > 40, "expected more than 40 dB PSNR"
 
 
 def test_packet_time_is_the_frame_index(codec: Codec) -> None:
@@ -188,7 +188,7 @@ def test_fps_or_bitrate_below_one_is_rejected(codec: Codec, fps: int, bitrate: i
         VideoEncoder(codec, SMALL, fps, bitrate)
 
 
-def test_h264_profile_level_and_headers() -> None:
+def test_h264_packets_have_profile_level_and_headers() -> None:
     encoder, stream = VideoEncoder("h264", PORTRAIT, 20), Stream(PORTRAIT)
     packets = [encoder.encode(stream.frame(index), index, keyframe=index == 3) for index in range(5)]
     for packet in packets:

@@ -71,7 +71,7 @@ def test_ffprobe_agrees_with_the_timeline(tmp_path: Path, size: Size, fps: int, 
     assert (stream["codec_name"], stream["profile"], stream["pix_fmt"]) == ("h264", "High", "yuv420p")
     assert {stream[name] for name in ("color_space", "color_transfer", "color_primaries")} == {"smpte170m"}
     assert stream["color_range"] == "tv"
-    assert stream["has_b_frames"] == 0, "a frame waits for a later one"
+    assert stream["has_b_frames"] == 0, "expected no B-frames"
 
 
 @given(frames=st.integers(1, 30), data=st.data())
@@ -96,7 +96,7 @@ def test_full_size_video_looks_like_the_stream(tmp_path: Path, size: Size) -> No
         assert (stamp.frame_index, stamp.prompt_revision) == (index, int(index >= 5))
         below = size.height // 40
         difference = picture[below:].astype(float) - renderer.render(index).to_ndarray(format="rgb24")[below:]
-        assert 10 * np.log10(255**2 / (difference**2).mean()) > 36, "dB PSNR"
+        assert 10 * np.log10(255**2 / (difference**2).mean()) > 36, "expected more than 36 dB PSNR"
 
 
 def test_mp4_index_precedes_the_frames(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_thumbnail_is_the_middle_frame_at_half_size(tmp_path: Path, size: Size, 
     below = size.height // 80
     difference = pixels[below:].astype(float) - np.asarray(whole.reduce(2))[below:]
     assert np.abs(difference.mean(axis=(0, 1))).max() < 2, "the thumbnail has a color cast"
-    assert 10 * np.log10(255**2 / (difference**2).mean()) > 30, "dB PSNR"
+    assert 10 * np.log10(255**2 / (difference**2).mean()) > 30, "expected more than 30 dB PSNR"
 
 
 def test_video_shows_the_start_image(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_invalid_start_image_raises_picture_error(
         write(film(3, image=b"no picture"), tmp_path / "artifact", go_on)
 
 
-class Enough(Exception):  # noqa: N818 - the caller chooses the name
+class Enough(Exception):  # noqa: N818 - callers may raise any exception
     pass
 
 

@@ -1,4 +1,4 @@
-"""Tests the frame encoder that draws frames: stamps, a second size, and closing."""
+"""Tests the frame encoder that draws frames: stamps, encoding in a second size, and closing."""
 
 import av
 import pytest

@@ -1,4 +1,4 @@
-"""Tests which frames become key frames, against a model that keeps every request."""
+"""Tests which frames become key frames, compared with a simple model."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ def test_only_the_first_frame_is_a_key_frame() -> None:
 
 
 @given(st.integers(0, 12), REQUESTS)
-def test_new_receivers_skip_the_gap_and_losses_wait(gap: int, requests: list[str]) -> None:
+def test_gap_delays_losses_but_not_new_receivers(gap: int, requests: list[str]) -> None:
     keyframes = Keyframes(gap)
     wanted, lost, slot, last = True, False, 0, -gap
     for request in requests:

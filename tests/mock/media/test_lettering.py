@@ -60,7 +60,7 @@ def test_width_of_a_number_ignores_its_digits() -> None:
     assert {digits.width(f"00:0{n}.{n}{n}{n}") for n in range(10)} == {digits.width("00:00.000")}
 
 
-def test_digits_use_the_ink_and_ground_levels() -> None:
+def test_digits_are_drawn_in_ink_on_ground() -> None:
     digits = Digits(24, ground=30, ink=220)
     plane = np.full((60, 200), 99, np.uint8)
     digits.draw(plane, 10, 8, "#42")

@@ -102,7 +102,7 @@ def test_every_frame_differs_from_the_previous_one(prompt: str) -> None:
     assert len(set(seen)) == len(seen)
 
 
-def test_scene_moves_and_not_only_its_clock() -> None:
+def test_scenery_moves_and_not_only_the_clock() -> None:
     timeline = stream("A cloudy sea by day", size=PORTRAIT)
     moved = np.abs(luma(timeline, 20) - luma(timeline, 0)) > 8
     assert moved[:900].sum() > 2000
@@ -174,7 +174,9 @@ def test_interaction_is_visible_from_its_first_frame_on(size: Size) -> None:
 def test_interaction_without_known_words_is_visible() -> None:
     plain, changed = stream("Green hills by day", size=PORTRAIT), stream("Green hills by day", size=PORTRAIT)
     changed.interact(30, "xyzzy")
-    assert (np.abs(luma(changed, 90)[:900] - luma(plain, 90)[:900]) > 24).sum() > 1500, "no guest in the sky"
+    assert (np.abs(luma(changed, 90)[:900] - luma(plain, 90)[:900]) > 24).sum() > 1500, (
+        "expected the interaction to change the sky"
+    )
 
 
 def test_repeated_interaction_is_visible_every_time() -> None:
@@ -249,7 +251,7 @@ def test_start_image_follows_its_exif_orientation() -> None:
     image = Image.new("RGB", (400, 200), (0, 0, 0))
     image.paste((255, 255, 255), (0, 0, 200, 200))
     exif = Image.Exif()
-    exif[0x0112] = 6  # the right side of the stored rows is the bottom of the image
+    exif[0x0112] = 6  # EXIF orientation: the right side of the stored pixels is the bottom
     data = io.BytesIO()
     image.save(data, "JPEG", exif=exif)
     shown = luma(stream("xyzzy", image=data.getvalue()), 0)

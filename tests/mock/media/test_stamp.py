@@ -138,7 +138,7 @@ def test_up_to_three_wrong_cells_are_detected(stamp: FrameStamp, cells: set[tupl
     assert read_stamp(image) is None
 
 
-def test_scene_without_a_stamp_has_none(scene: Callable[[Size, int], av.VideoFrame]) -> None:
+def test_unstamped_scene_has_no_stamp(scene: Callable[[Size, int], av.VideoFrame]) -> None:
     for size in (PORTRAIT, LANDSCAPE):
         assert read_stamp(pixels(scene(size, 0))) is None
 
@@ -156,8 +156,8 @@ def test_noise_has_no_stamp(seed: int) -> None:
         assert read_stamp(noise.integers(0, 256, (160, 88), np.uint8)) is None
 
 
-def test_random_cells_between_syncs_are_no_stamp() -> None:
-    """Of 2**24 random stamps 2 are valid: 2 of 256 form bytes are valid, and 1 of 65,536 checksums."""
+def test_random_cells_between_syncs_are_rejected() -> None:
+    """Two of 2**24 random stamps are valid: 2 of the 256 form bytes, and 1 of 65,536 checksums."""
     image = pixels(stamped(EXAMPLE, 88, 160), "gray").copy()
     noise = np.random.default_rng(1)
     passed = 0
@@ -194,17 +194,17 @@ def test_drawing_changes_only_the_stamp_area() -> None:
     ],
     ids=["float", "16 bits", "list", "None", "four channels", "several frames", "a line"],
 )
-def test_reading_a_non_frame_is_an_error(image: object, error: type[Exception]) -> None:
+def test_reading_other_objects_raises_an_error(image: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="expected"):
         read_stamp(image)  # type: ignore[arg-type]  # an untyped caller can pass it
 
 
 @pytest.mark.parametrize("shape", [(0, 0, 3), (0, 704), (159, 88), (160, 87), (2, 2, 3)])
-def test_image_too_small_for_a_stamp_has_none(shape: tuple[int, ...]) -> None:
+def test_too_small_image_has_no_stamp(shape: tuple[int, ...]) -> None:
     assert read_stamp(np.zeros(shape, np.uint8)) is None
 
 
-def test_drawing_needs_size_and_yuv420p() -> None:
+def test_drawing_rejects_small_or_non_yuv420p_frames() -> None:
     with pytest.raises(ValueError, match=r"at least 88x160 .* got 86x160"):
         draw_stamp(blank(86, 160), EXAMPLE)
     with pytest.raises(ValueError, match=r"yuv420p .* got rgb24"):

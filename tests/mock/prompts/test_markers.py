@@ -49,6 +49,6 @@ def test_malformed_markers_have_no_effect(prompt: str) -> None:
     assert markers_of(prompt) == PromptMarkers()
 
 
-def test_first_marker_of_a_kind_counts() -> None:
+def test_first_valid_marker_of_a_kind_counts() -> None:
     prompt = "A cat [error: ] [error:one] [error:two] [slow:9999999] [slow:20] [slow:10]"
     assert markers_of(prompt) == PromptMarkers("one", slow_ms=20)

@@ -59,6 +59,6 @@ def test_any_prompt_survives_encoding_in_one_line(prompt: str) -> None:
 
 
 @given(fps=st.integers(1, 1000), indexes=st.lists(st.integers(0, 10_000), max_size=5).map(sorted))
-def test_times_in_a_script_give_same_frames(fps: int, indexes: list[int]) -> None:
+def test_logged_times_in_script_give_same_frames(fps: int, indexes: list[int]) -> None:
     *shown, _ = events(timeline(10_000, indexes, fps=fps))
     assert [frame_of(event["timestamp_ms"], fps) for event in shown] == [0, *indexes]

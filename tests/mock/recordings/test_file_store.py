@@ -14,7 +14,7 @@ from odyssey_mock.recordings.file_store import WORKERS, FileDroppedError, FileSt
 from tests.support.leftovers import nothing_left
 
 LIMIT = 5.0
-"""Seconds before a test that hangs fails; far more than the tests need."""
+"""Timeout of a test in seconds, much longer than a test needs."""
 
 type Checkpoint = Callable[[], None]
 

@@ -19,7 +19,7 @@ from tests.support.leftovers import nothing_left
 from tests.support.recordings import SMALL, remembered, timeline
 
 LIMIT = 10.0
-"""Seconds before a test that hangs fails; far more than the tests need."""
+"""Timeout of a test in seconds, much longer than a test needs."""
 
 URL_FIELDS = ("video_url", "events_url", "thumbnail_url", "preview_url")
 NAMES = tuple(ARTIFACTS)
@@ -130,13 +130,13 @@ async def test_files_are_deleted_with_their_stream(odyssey_mock: MockOdyssey) ->
 
 
 def long_one(mock: MockOdyssey) -> str:
-    """Return a stream that takes far longer to render than a test may run."""
+    """Return a stream that takes much longer to render than a test may run."""
     return remembered(mock, timeline(1_000_000))
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Return an event that is set once the file exists; later frames are slow, so that rendering is still running."""
+    """Return an event that is set once the file exists. Later frames are slow, so that rendering then still runs."""
     event, never = threading.Event(), threading.Event()
 
     def draw(frame: av.VideoFrame, stamp: FrameStamp) -> None:
@@ -156,7 +156,7 @@ async def forget(mock: MockOdyssey) -> None:
 
 
 @pytest.mark.parametrize("end", [forget, MockOdyssey.reset], ids=["forgotten", "reset"])
-async def test_stream_dropped_during_rendering_leaves_nothing(
+async def test_stream_forgotten_during_rendering_leaves_nothing(
     drawn: threading.Event, end: Callable[[MockOdyssey], Any]
 ) -> None:
     async with nothing_left(), MockOdyssey() as mock:

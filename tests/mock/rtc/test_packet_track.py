@@ -60,14 +60,14 @@ def test_queue_is_bounded_and_stays_decodable(keys: list[bool], limit: int) -> N
             assert track.dropped + len(kept) == number + 1
             if kept:
                 assert kept == list(range(kept[0] or 0, number + 1)), (
-                    "expected the packets from some packet on without gaps"
+                    "expected consecutive packets up to the latest one"
                 )
                 assert kept[0] == 0 or keys[(kept[0] or 0) - 1], "expected a key frame as the first queued packet"
 
     asyncio.run(run())
 
 
-def test_push_returns_whether_key_frame_is_needed() -> None:
+def test_push_returns_false_until_next_key_frame() -> None:
     track = PacketTrack(limit=2)
     assert [track.push(packet(number, key=number == 0)) for number in range(4)] == [True, True, False, False]
     assert track.push(packet(4, key=True))
@@ -85,7 +85,7 @@ async def test_finished_track_ends_after_queued_packets() -> None:
     for number in range(3):
         track.push(packet(number, key=number == 0))
     track.finish()
-    assert track.push(packet(3, key=True)), "expected no request for a key frame after the end"
+    assert track.push(packet(3, key=True)), "expected push() to return True after the end"
     async with asyncio.timeout(LIMIT):
         assert [(await track.recv()).pts for _ in range(3)] == [0, 1, 2]
         draining = asyncio.create_task(track.drained())

@@ -46,7 +46,7 @@ def test_fragment_has_user_names_and_candidates(
 ) -> None:
     read = Fragment(frozenset(ufrags), tuple(candidates))
     assert parse_fragment("".join(line + end for line in lines)) == read
-    assert parse_fragment(end.join(lines)) == read, "the last line may have no line end"
+    assert parse_fragment(end.join(lines)) == read, "expected the same result without the last line end"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,8 @@ def test_invalid_fragment_error_names_the_line(text: str, why: str) -> None:
         parse_fragment(text)
 
 
-# Everything but line ends of SDP: the other line ends of `str.splitlines` (form feed, U+2028) are ordinary text.
+# All characters except the line ends of SDP. The other line ends of `str.splitlines` (form feed, U+2028) are ordinary
+# text in SDP.
 VALUES = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=20)
 TOKENS = VALUES.map(str.strip)
 CANDIDATES = VALUES.map("candidate:".__add__)

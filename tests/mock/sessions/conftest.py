@@ -1,4 +1,4 @@
-"""Fixture that shortens the detection of lost peers."""
+"""Fixture for tests that lose a peer."""
 
 import aioice.stun
 import pytest
@@ -6,7 +6,7 @@ import pytest
 
 @pytest.fixture
 def quick_consent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give up a silent peer within a second instead of half a minute (consent checks, RFC 7675)."""
+    """Make consent checks (RFC 7675) detect a silent peer within a second instead of half a minute."""
     monkeypatch.setattr("aioice.ice.CONSENT_INTERVAL", 0.05)
     monkeypatch.setattr("aioice.ice.CONSENT_FAILURES", 1)
     monkeypatch.setattr(aioice.stun, "RETRY_RTO", 0.1)

@@ -107,7 +107,9 @@ async def test_each_timeline_is_shown_from_frame_zero() -> None:
     read = [stamp for stamp in stamps(packets) if stamp is not None]
     assert len(read) == 6
     tags = [stamp.stream_tag for stamp in read]
-    assert tags == sorted(tags, key=lambda tag: tag is not None), "first the idle scene, then the stream"
+    assert tags == sorted(tags, key=lambda tag: tag is not None), (
+        "expected frames of the idle scene before those of the stream"
+    )
     for tag in (None, 7):
         indexes = [stamp.frame_index for stamp in read if stamp.stream_tag == tag]
         assert indexes == list(range(len(indexes)))
@@ -153,7 +155,7 @@ class Listeners:
         self.ends = 0
 
     def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
-        assert not self.ends, "got a frame after the end"
+        assert not self.ends, "expected no frame after the end"
         self.pushed.append(dict(packets))
 
     def end(self) -> None:

@@ -54,7 +54,7 @@ async def test_inactive_connection_is_closed_after_40_seconds(
         assert not to.slot_is_free()
         await odyssey_mock.advance(0.1)
         assert to.slot_is_free()
-        assert not to.session.is_served, "advance() returned before the session was closed"
+        assert not to.session.is_served, "expected advance() to wait until the session is closed"
         assert await close_code(peer.socket) == (1000, "")
         odyssey_mock.expect_none("error")
         odyssey_mock.expect_in_order(["inactivity", ("session", {"event": "inactive", "to": "closed"})])

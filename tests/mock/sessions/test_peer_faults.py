@@ -40,7 +40,7 @@ async def no_check_is_answered(stage: Stage) -> None:
         assert "a=candidate:" in peer.connection.remoteDescription.sdp, "expected candidates in the offer"
         await round_trip(peer.socket)
         assert stage.to.session.state is SessionState.CONNECTING
-        # Later candidates do not help.
+        # A candidate that arrives later does not connect the peer either.
         await peer.say_on_socket({"type": "ice_candidate", "candidate": "", "sdpMid": "0", "sdpMLineIndex": 0})
         await stage.mock.wait_for("signaling", "ice_candidate")
         assert stage.to.session.state is SessionState.CONNECTING
@@ -86,14 +86,14 @@ async def the_peer_is_silent_and_the_socket_is_not(stage: Stage) -> None:
         await stage.mock.wait_for("state", "stream", to="running")
         assert stage.to.session.stream is not None
         assert await goes(peer, "failed", "closed")
-        assert peer.inbox.empty(), "got a message from a vanished peer"
+        assert peer.inbox.empty(), "expected no message from a vanished peer"
         await stage.to.reaches("held")
     held, said = stage.mock.expect("session", to="held"), stage.mock.expect("stream_started")
     async with stage.to.peer() as peer:
         peer.say(START)
-        if held.index < said.index:  # the peer was given up before the first frame, so the reply was kept
+        if held.index < said.index:  # the mock lost the peer before the first frame, so it kept the reply
             assert (await peer.hear())["type"] == "stream_started"
-        assert (await peer.hear())["reason"] == "stream_already_active", "expected messages of the lost peer to be lost"
+        assert (await peer.hear())["reason"] == "stream_already_active", "expected no other reply of the lost peer"
 
 
 async def comes_up(peer: RawPeer) -> None:
@@ -171,7 +171,7 @@ async def the_channels_close_and_all_else_goes_on(stage: Stage) -> None:
 
 
 OURS = {"prompt": START["prompt"]}
-"""Match only frames of the stream, not those of the idle scene before it."""
+"""Matches the frames of the stream, but not those of the idle scene."""
 
 
 @CASES.of("peer.frame", "freeze")
@@ -202,7 +202,7 @@ async def a_frame_and_those_behind_it_are_late(stage: Stage) -> None:
         for _ in range(8):
             (stamp,) = await stamps(peer, 1, tag=tag)
             got.append((stamp.frame_index, loop.time()))
-    assert [index for index, _ in got] == list(range(8)), "expected no lost frames"
+    assert [index for index, _ in got] == list(range(8)), "expected frames 0 to 7"
     gaps = [after - before for (_, before), (_, after) in pairwise(got)]
     # aiortc returns a frame when the next one begins to arrive.
     assert max(gaps) == max(gaps[3:5]) >= 0.4

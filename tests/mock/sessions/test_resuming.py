@@ -1,4 +1,4 @@
-"""Tests of held sessions: a client that was lost without a goodbye resumes its session."""
+"""Tests of held sessions: a client whose connection was lost, or not closed properly, resumes its session."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from tests.support.whep import RawSpectator, go_live
 
 manual = pytest.mark.odyssey(clock="manual", portrait_size=SMALL)
 
-# How a client is lost
+# Ways in which a client is lost
 
 
 async def breaks(socket: ClientConnection, _: RawPeer) -> None:
@@ -53,7 +53,7 @@ async def test_stream_continues_for_returning_client(
             seen = await stamps(peer, 5, tag=tag)
             await lose(peer.socket, peer)
             await to.reaches("held")
-            assert to.session.stream is odyssey_mock.streams[stream], "expected the stream to be running"
+            assert to.session.stream is odyssey_mock.streams[stream], "expected the held session to keep its stream"
             assert not to.slot_is_free()
         async with to.peer() as peer:
             first = await picture(peer)
@@ -162,7 +162,7 @@ async def test_session_and_stream_end_after_the_grace(
         assert to.slot_is_free()
         record = odyssey_mock.streams[stream]
         assert record.ended_at == odyssey_mock.clock.time()
-        assert record.frame_count, "expected a recording"
+        assert record.frame_count, "expected a recording with frames"
         odyssey_mock.expect_in_order(["session grace", ("session", {"event": "grace_over", "to": "closed"})])
         assert not odyssey_mock.clock.pending
         answer = await to.api.http.post("/sessions/token", json={"session_id": to.session.id})
@@ -251,7 +251,7 @@ async def page_left(socket: ClientConnection) -> None:
 @manual
 @pytest.mark.parametrize("leave", [goodbye, clean_close, page_left])
 @pytest.mark.parametrize("state", ["connected", "connected again", "returning", "rejoining"])
-async def test_clean_goodbye_ends_session_without_grace(
+async def test_proper_close_ends_session_without_grace(
     odyssey_mock: MockOdyssey, leave: Callable[[ClientConnection], Awaitable[None]], state: str
 ) -> None:
     async with visits(odyssey_mock) as to:

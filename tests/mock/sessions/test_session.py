@@ -26,7 +26,7 @@ async def test_invalid_token_is_rejected_on_the_open_socket(odyssey_mock: MockOd
         elif token == "expired":
             token = await api.token_for(session["session_id"])
             await odyssey_mock.advance(300)
-            await api.token_for(session["session_id"])  # a later one keeps the session
+            await api.token_for(session["session_id"])  # a newer token keeps the session open
             await odyssey_mock.advance(300)
         async with raw_socket(session, token) as socket:
             error = await receive(socket)
@@ -36,7 +36,7 @@ async def test_invalid_token_is_rejected_on_the_open_socket(odyssey_mock: MockOd
                 await receive(socket)
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1008
-        # The session itself is not affected.
+        # The session accepts a socket with a valid token.
         async with raw_socket(session, await api.token_for(session["session_id"])) as socket:
             assert (await receive(socket))["type"] == "offer"
 
@@ -93,7 +93,7 @@ async def test_invalid_answer_ends_session_with_reason(odyssey_mock: MockOdyssey
         assert not odyssey_mock.sessions
 
 
-async def test_goodbye_frees_the_streamer_at_once(odyssey_mock: MockOdyssey) -> None:
+async def test_client_disconnecting_frees_the_streamer_at_once(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)
         (session,) = odyssey_mock.sessions.values()
@@ -139,7 +139,7 @@ async def test_unused_session_is_released_after_900_seconds(odyssey_mock: MockOd
 
 @pytest.mark.odyssey(clock="manual")
 @pytest.mark.parametrize("answers", [False, True])
-async def test_client_that_never_connects_is_given_up(odyssey_mock: MockOdyssey, answers: bool) -> None:
+async def test_session_ends_if_client_never_connects(odyssey_mock: MockOdyssey, answers: bool) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         async with raw_socket(session, await api.token_for(session["session_id"])) as socket:
@@ -297,10 +297,10 @@ async def test_stream_limit_closes_connection_with_error(
         async with asyncio.timeout(LIMIT):
             await peer.socket.wait_closed()
         assert peer.socket.close_code == 1000
-        assert not odyssey_mock.sessions, "advance() returned before the session was closed"
+        assert not odyssey_mock.sessions, "expected advance() to wait until the session is closed"
         record = odyssey_mock.streams[stream]
         assert record.ended_at == odyssey_mock.clock.time()
-        assert record.frame_count, "expected a recording"
+        assert record.frame_count, "expected a recording with frames"
 
 
 @pytest.mark.odyssey(clock="manual", portrait_size=(176, 320), inactivity=None)

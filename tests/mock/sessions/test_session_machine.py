@@ -34,9 +34,9 @@ SERVED = {
 }
 """States with an open socket."""
 AWAY = {SessionState.HELD, SessionState.RETURNING, SessionState.REJOINING}
-"""States after the loss of a connection."""
+"""States after a connection was lost, until the client has connected again."""
 UNREAD = {SessionState.WAITING, SessionState.HELD}
-"""States without a socket: the next one is accepted."""
+"""States without a socket; the next socket is accepted."""
 
 type Step = tuple[SessionState, SessionEvent, tuple[SessionEffect, ...], SessionState]
 
@@ -57,7 +57,7 @@ def test_network_events_are_legal_with_a_socket(state: SessionState) -> None:
 
 
 @pytest.mark.parametrize("state", sorted(UNREAD))
-def test_session_without_socket_offers_to_the_next(state: SessionState) -> None:
+def test_socket_gets_offer_if_session_has_no_other(state: SessionState) -> None:
     after, effects = TRANSITIONS[state][SessionEvent.SOCKET_OPENED]
     assert after in {SessionState.SIGNALING, SessionState.RETURNING}
     assert effects == (SessionEffect.SEND_OFFER,)
@@ -70,9 +70,9 @@ def test_session_can_be_shut_down_in_any_state(state: SessionState) -> None:
 
 @pytest.mark.parametrize("state", sorted({SessionState.CONNECTED, *AWAY}))
 @pytest.mark.parametrize("event", [SessionEvent.CLIENT_LEFT, SessionEvent.SOCKET_CLOSED, SessionEvent.STREAM_OVERDUE])
-def test_goodbye_or_stream_limit_ends_connected_session(state: SessionState, event: SessionEvent) -> None:
+def test_proper_close_or_stream_limit_ends_session(state: SessionState, event: SessionEvent) -> None:
     if state is SessionState.HELD and event is not SessionEvent.STREAM_OVERDUE:
-        assert event not in TRANSITIONS[state], "expected no goodbye without a socket"
+        assert event not in TRANSITIONS[state], "expected no event of a client without a socket"
     else:
         assert TRANSITIONS[state][event][0] is SessionState.CLOSED
 
@@ -124,10 +124,10 @@ class Sessions(RuleBasedStateMachine):
         super().__init__()
         self.machine = SessionMachine()
         self.line = False
-        """An offer was sent, and its connection is still open."""
+        """Whether an offer was sent and its connection is still open."""
         self.channels = False
         self.video = False
-        """The video runs, whether or not a client receives it."""
+        """Whether the video is running, also without a client that receives it."""
         self.shown = False
         self.slot = True
         self.due = {SessionEvent.DANGLING, SessionEvent.UNUSED}
@@ -137,7 +137,7 @@ class Sessions(RuleBasedStateMachine):
         for effect in self.machine.handle(event):
             match effect:
                 case SessionEffect.SEND_OFFER:
-                    assert not self.line, "got a second offer on one connection"
+                    assert not self.line, "expected one offer per connection"
                     self.line = True
                 case SessionEffect.START_VIDEO:
                     assert not self.video

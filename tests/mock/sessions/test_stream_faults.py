@@ -62,7 +62,7 @@ async def hearing(stage: Stage) -> AsyncIterator[Hearing]:
 
 
 async def is_silent(peer: RawPeer) -> bool:
-    """Whether the channel is empty: provoke a rejection and check that nothing is received before it."""
+    """Send an invalid request; return whether its rejection is the first message on the channel."""
     peer.say({"type": "update"})
     return "update.prompt is missing" in (await peer.hear()).get("message", "")
 
@@ -75,18 +75,18 @@ ASKED: dict[str, tuple[dict[str, str], str]] = {
     "stream.interact": (UPDATE, "update_acknowledged"),
     "stream.end": (END, "stream_ended"),
 }
-"""The client's message at each point, and the type of the reply."""
+"""The client's request and the type of the reply, by fault point."""
 
 
 async def ask(stage: Stage, peer: RawPeer) -> None:
-    """Send the message that reaches the fault point."""
+    """Send the request that passes the fault point."""
     if stage.point != "stream.start":
         await start(peer)
     peer.say(ASKED[stage.point][0])
 
 
 def is_carried_out(stage: Stage) -> bool:
-    """Whether the request has taken effect."""
+    """Return whether the request has taken effect."""
     (stream,) = stage.mock.streams.values()
     match stage.point:
         case "stream.start":
@@ -127,7 +127,7 @@ async def it_is_carried_out_and_not_replied_to(stage: Stage) -> None:
 
 
 async def carried_out(stage: Stage, peer: RawPeer) -> None:
-    """Wait until the request has taken effect, which takes some frames."""
+    """Wait until the request has taken effect, and for three more frames."""
     await stage.fired()
     states = {"stream.start": "running", "stream.interact": "running", "stream.end": "idle"}
     await stage.mock.wait_for("state", "stream", to=states[stage.point])
@@ -336,7 +336,7 @@ async def test_stall_marker_suppresses_the_acknowledgment(odyssey_mock: MockOdys
 
 
 async def until_reply_is_late(mock: MockOdyssey, peer: RawPeer) -> None:
-    """Wait until the frame of a late reply was sent, so that its delay is running."""
+    """Wait until the delay of a reply has begun, which is after the frame that the reply reports."""
     async with asyncio.timeout(LIMIT):
         while not any(deadline.name.startswith("late ") for deadline in mock.clock.pending):
             await picture(peer)

@@ -1,4 +1,4 @@
-"""Tests of when replies are sent: with the frame that first shows the change, not before."""
+"""Tests of when replies are sent: with the frame that first shows the change."""
 
 import asyncio
 import json

@@ -105,7 +105,7 @@ def test_cut_loses_datagrams_and_delays_tcp() -> None:
         mine[1].write(b"one")
         sender.sendto(b"lost")
         theirs[1].write(b"back")
-        assert await read(mine, 4) == b"back", "the other direction was affected"
+        assert await read(mine, 4) == b"back", "expected the other direction to work"
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1000):
                 await read(theirs, 3)
@@ -145,7 +145,7 @@ def test_connecting_over_a_cut_waits_for_mend() -> None:
         net.wire.heal()
         await dialling
         await wait(1)
-        assert len(net.accepted) == 1, "the cancelled attempt still connected"
+        assert len(net.accepted) == 1, "expected the cancelled attempt not to connect"
 
     play(scenario)
 
@@ -197,7 +197,7 @@ def test_dtls_flights_are_delayed_instead_of_lost() -> None:
 
     got, at = play(scenario)
     assert len(got) == len(set(got)) == 201
-    # Sent again after 1, 2, 4, 8... seconds (RFC 6347 4.2.4.1); half of them are lost each time.
+    # A lost flight is sent again after 1, 2, 4, 8... seconds (RFC 6347 4.2.4.1). Half of them are lost each time.
     assert set(at[:200]) <= {0, 1, 3, 7, 15, 31, 63}
     assert at.count(0) == pytest.approx(100, abs=25)
     assert at.count(1) == pytest.approx(50, abs=20)

@@ -92,7 +92,7 @@ def test_only_ends_without_a_peer_are_reset() -> None:
         being_dialled = asyncio.ensure_future(net.dial())
         await wait(
             1.5
-        )  # the host has accepted, which the dialing task does not know yet; the last data and the FIN have arrived
+        )  # the host has accepted the dial, but its reply is in flight; the last data and the FIN have arrived
         net.wire.tell_the_bereaved()
         for lost in (whole, bereaved, closing):
             with pytest.raises(ConnectionResetError):
@@ -137,7 +137,7 @@ def test_crashed_host_is_silent_and_resets_after_revival() -> None:
                 await read(mine, 1)
         net.wire.revive(THERE)
         with pytest.raises(ConnectionResetError):
-            await read(mine, 1)  # the data sent during the crash is sent again
+            await read(mine, 1)  # TCP sends the lost request again
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1000):
                 await read(idle, 1)

@@ -35,7 +35,7 @@ def test_exception_of_the_program_is_the_runs_error() -> None:
     went = run(1, scenario)
     assert isinstance(went.error, ZeroDivisionError)
     assert went.result is None
-    assert went.left == (), "the server was not closed"
+    assert went.left == (), "expected the server to be closed"
 
 
 def test_endless_run_is_stopped() -> None:

@@ -89,7 +89,7 @@ def test_httpx_timeouts_use_virtual_time() -> None:
             world.wire.heal()
             assert (await client.post("/")).status_code == 200
             world.wire.reset(CLIENT, HOST)
-            assert (await client.post("/")).status_code == 200, "a lost connection was reused from the pool"
+            assert (await client.post("/")).status_code == 200, "expected a new connection instead of the lost one"
 
     play_nothing(scenario)
 

@@ -8,7 +8,7 @@ from odyssey_mock.sim.trace import WIDTH, WORLD, TraceLine, diagram
 SERVER = "odyssey"
 
 
-def test_diagram_of_a_small_run() -> None:
+def test_small_run_has_the_pinned_diagram() -> None:
     lines = [
         TraceLine(0.0, "client-0", "connect()"),
         TraceLine(0.0, "client-0", "POST /auth/token", SERVER),

@@ -30,7 +30,7 @@ def test_decoding_continues_after_a_broken_frame() -> None:
     decoding.start()
     inbox.put((codec, JitterFrame(data=b"no picture", timestamp=0)))
     inbox.put((codec, JitterFrame(data=packet, timestamp=1)))
-    assert not failed.is_set(), "decoded immediately, while aiortc was handling a packet"
+    assert not failed.is_set(), "expected decoding to wait until aiortc has handled the packet"
     inbox.put(None)
     decoding.join()
     assert failed.is_set()

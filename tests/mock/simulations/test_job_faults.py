@@ -67,7 +67,7 @@ async def test_stalled_job_keeps_worker_until_cancelled(point: str) -> None:
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_stalled_job_does_not_count_as_a_worker(point: str) -> None:
+async def test_wait_estimate_excludes_worker_of_stalled_job(point: str) -> None:
     backend, clock = a_backend(simulation_workers=2)
     backend.faults.add({"at": point, "do": "stall", "times": 2})
     submit(backend)

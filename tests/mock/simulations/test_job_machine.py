@@ -67,7 +67,7 @@ def test_rejection_has_no_other_effect(history: list[Step]) -> None:
 
 
 @given(histories(JobMachine, TRANSITIONS))
-def test_job_retires_exactly_once_at_its_end(history: list[Step]) -> None:
+def test_retire_effect_occurs_once_at_end_of_job(history: list[Step]) -> None:
     for before, _, effects, after in history:
         assert (JobEffect.RETIRE in effects) == (after in ENDED and before not in ENDED)
     assert sum(effects.count(JobEffect.RETIRE) for _, _, effects, _ in history) <= 1
@@ -82,7 +82,7 @@ def test_ended_job_only_rejects_events(history: list[Step]) -> None:
 
 
 @pytest.mark.parametrize("state", sorted(WITH_A_WORKER))
-def test_leaving_the_worker_releases_it(state: JobState) -> None:
+def test_job_that_leaves_worker_releases_it(state: JobState) -> None:
     for event, (target, effects) in TRANSITIONS[state].items():
         assert (JobEffect.RELEASE_WORKER in effects) == (target not in WITH_A_WORKER), event
 

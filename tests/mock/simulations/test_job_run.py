@@ -57,7 +57,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 
 async def advanced_into(held: Held, clock: ManualClock) -> "asyncio.Task[None]":
-    """Advance the clock in a task until it waits for `held`; return the task."""
+    """Start a task that advances the clock; return it when the job is fetching its script."""
     advancing = asyncio.get_running_loop().create_task(clock.advance(LONG))
     async with asyncio.timeout(LIMIT):
         await held.begun.wait()
@@ -224,7 +224,7 @@ async def test_closing_waits_for_image_decoding(monkeypatch: pytest.MonkeyPatch)
         advancing = loop.create_task(clock.advance(LONG))
         assert await loop.run_in_executor(None, begun.wait, LIMIT)
         closing = loop.create_task(backend.jobs.close())
-        for _ in range(20):  # iterations of the loop: without waiting, it would be done after a few
+        for _ in range(20):  # without waiting, `close` ends within a few iterations of the loop
             done, _ = await asyncio.wait({closing}, timeout=0)
             assert not done
         assert record.status is JobState.CANCELLED
@@ -272,7 +272,7 @@ async def test_request_is_freed_when_the_job_ends(after: float) -> None:
     backend, clock = a_backend()
     request = WatchedRequest(scripts=(a_script(),), script_url=None, portrait=True, bypass=False)
     watched = weakref.ref(request)
-    # Without the garbage collector, which counts objects, not megabytes of images, and so may run late.
+    # The request must be freed without the garbage collector, which counts objects, not bytes, and so may run late.
     gc.disable()
     try:
         record = submit(backend, request)

@@ -51,10 +51,10 @@ async def test_batch_runs_on_a_real_clock() -> None:
         assert [stream.stream_id for stream in record.streams] == list(mock.streams)
 
 
-async def test_cancel_wins_against_a_timer_that_fired() -> None:
+async def test_cancel_right_after_dispatch_timer_is_effective() -> None:
     async with MockOdyssey(simulation_dispatch_delay=0) as mock:
         record = mock.jobs.submit(an_account(), a_request())
-        # In the same iteration of the loop as the dispatch timer: after the timer, before the task that it creates.
+        # Cancel in the loop iteration of the dispatch timer: after the timer, but before the task that it creates.
         asyncio.get_running_loop().call_later(0, mock.jobs.cancel, record.id)
         await mock.wait_for("state", "simulation", LIMIT, job=record.id)
     assert states(record) == [JobState.PENDING, JobState.CANCELLED]

@@ -52,7 +52,7 @@ async def fetch(url: str, *_: object) -> Script:
 
 
 async def in_turns[T](function: Callable[[], T]) -> T:
-    """Replace a thread: its duration in loop iterations would vary, but Hypothesis needs repeatable runs."""
+    """Call `function` without a thread: the duration of a thread varies, but Hypothesis needs repeatable runs."""
     await turns(2)
     return function()
 
@@ -155,7 +155,7 @@ class JobsWalk(RuleBasedStateMachine):
         how=st.sampled_from(["cancel", "lose", "lose", "lose", "reset"]),
     )
     def meddle_while_time_passes(self, number: int, seconds: float, after: int, how: str) -> None:
-        """Act while a deadline's callback waits for a script or a thread."""
+        """Cancel, lose a worker or reset while a deadline's callback waits for a script or a thread."""
 
         async def meddle() -> None:
             record = self.picked(number)
@@ -222,7 +222,7 @@ class JobsWalk(RuleBasedStateMachine):
         records = self.backend.jobs.values()
         assert sum(record.status in WITH_A_WORKER for record in records) <= self.settings.simulation_workers
         unfinished = sum(record.status not in ENDED for record in records)
-        # One deadline for each busy worker, and no other.
+        # Each busy worker has one deadline; there are no other deadlines.
         assert len(self.clock.pending) == min(unfinished, self.settings.simulation_workers)
 
     @invariant()

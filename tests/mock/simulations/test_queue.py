@@ -73,13 +73,13 @@ async def test_estimate_counts_the_jobs_ahead() -> None:
 
     assert submit(10) == 0.0
     assert submit(2) == 10.0
-    assert submit(3, "high") == 10.0, "expected the high priority before the second job"
+    assert submit(3, "high") == 10.0, "expected only the first job ahead of high priority"
     assert submit(1, "low") == 15.0
     await clock.advance(4 * 60)
-    assert submit(61) == 11.0, "expected six minutes of the first job, without the low one behind"
-    assert submit(1) == 11.0, "expected no work for a script over the duration limit"
+    assert submit(61) == 11.0, "expected 6 + 2 + 3 minutes, without the low-priority job"
+    assert submit(1) == 11.0, "expected 0 minutes for a script over the limit"
     assert submit(1, url="http://127.0.0.1/script.json") == 12.0
-    assert submit(1) == 12.2, "expected 10 s for a script that is not fetched yet"
+    assert submit(1) == 12.2, "expected 0.2 minutes for a script not yet fetched"
 
 
 async def test_estimate_includes_dispatch_and_start_delays() -> None:

@@ -87,7 +87,7 @@ def test_sorted_times_make_a_valid_timeline(changes: list[int], end: int, fps: i
     assert plan.timeline.at(frames - 1).index == frames - 1
 
 
-def test_last_interaction_of_a_shared_frame_shows() -> None:
+def test_last_interaction_in_a_frame_is_shown() -> None:
     script = Script(
         (
             ScriptAction(0, "start", "A"),
@@ -100,7 +100,7 @@ def test_last_interaction_of_a_shared_frame_shows() -> None:
     timeline = plan_of(script).timeline
     assert timeline.frames == 3
     assert [change.index for change in timeline.changes] == [0, 2, 2, 3]
-    assert timeline.at(2).prompt == "C", "expected the last action of the shared frame, and none of the end's frame"
+    assert timeline.at(2).prompt == "C", "expected the last interaction of frame 2"
     assert Renderer(timeline).render(2).width == 704
 
 

@@ -12,7 +12,7 @@ from odyssey_mock.sim.world import CLIENT, SERVER, World
 from odyssey_mock.testing import chaos
 
 SECONDS = 40.0
-"""Longer than every outage and the recovery of the client from it."""
+"""Duration of a run in seconds: longer than every outage and the recovery from it."""
 
 
 type Story = tuple[list[ConnectionStatus], list[str], float]

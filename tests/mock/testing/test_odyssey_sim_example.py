@@ -33,7 +33,7 @@ def test_race_is_found_and_replayed() -> None:
         "expected the reset before the acknowledgment"
     )
     sent = re.compile(r'\bupdate \(prompt="(.*)"\)')
-    assert sent.findall(after)[0] == sent.findall(before)[-1], "expected the same prompt again"
+    assert sent.findall(after)[0] == sent.findall(before)[-1], "expected the last prompt to be sent again"
 
     again = direct("HastyDirector", f"--odyssey-seed={seed}", hash_seed=7)
     assert again.returncode == 1
@@ -44,7 +44,7 @@ def test_race_is_found_and_replayed() -> None:
 
 
 def test_race_is_found_only_with_resets() -> None:
-    """The same seeds do not find the race if the connection holds and everything else is the same."""
+    """Without resets, and with everything else unchanged, the same seeds do not find the race."""
     finding = [seed for seed in range(60) if is_found(seed, ["reset"])]
     assert len(finding) > 1
     assert not [seed for seed in finding if is_found(seed, False)]

@@ -1,4 +1,4 @@
-"""Tests of `OdysseyMachine`: unchanged, extended by a user, and its world, which stands still between steps."""
+"""Tests of `OdysseyMachine`, unchanged and extended by a user, and of its world, whose time advances only in steps."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ UNSHRUNK = settings(MODEST, phases=[Phase.generate])
 
 
 class AsItIs(OdysseyMachine):
-    """Only the built-in rules."""
+    """`OdysseyMachine` with its built-in rules only."""
 
 
 TestAsItIs = AsItIs.TestCase
@@ -73,7 +73,7 @@ class Counted(OdysseyMachine):
 
     @invariant()
     def what_is_counted_was_applied(self) -> None:
-        assert self.application.applied == self.acknowledged, "counted, and not applied"
+        assert self.application.applied == self.acknowledged, "expected a count of the applied prompts"
 
     @override
     def end(self) -> None:
@@ -82,7 +82,7 @@ class Counted(OdysseyMachine):
 
 def found() -> str:
     """Let Hypothesis find the bug in the user's application; return its report."""
-    with pytest.raises(AssertionError, match="counted, and not applied") as caught:
+    with pytest.raises(AssertionError, match="expected a count of the applied prompts") as caught:
         run_state_machine_as_test(
             Counted, settings=settings(MODEST, max_examples=100, phases=[Phase.generate, Phase.shrink])
         )
@@ -94,7 +94,7 @@ def test_bug_is_found_shrunk_and_reproduced() -> None:
     rules = [
         line.strip() for line in story.splitlines() if re.match(r"\s*state\.(?!.*_by_the_rules|what_is|_begin)", line)
     ]
-    assert len(rules) <= 4, story  # a failure, perhaps a wait, an interaction, and the teardown
+    assert len(rules) <= 4, story  # cut a connection, perhaps wait, interact, tear down
     assert rules[-2:] == ["state.direct()", "state.teardown()"]
     assert any(name in rules[0] for name in ("drop_connections", "cut_off")), story
     assert found() == story
@@ -183,7 +183,7 @@ def test_step_ends_or_reports_why_not() -> None:
 
 
 async def ticking(world: World) -> None:
-    """Start a task with a repeating timer, as every connection has."""
+    """Start a task with a repeating timer, like that of every connection."""
 
     async def tick() -> None:
         while True:

@@ -22,7 +22,7 @@ from tests.support.leftovers import nothing_left
 from tests.support.recordings import remembered, timeline, url_of
 
 LIMIT = 10.0
-"""Timeout in seconds, far longer than any step takes."""
+"""Timeout in seconds, much longer than any step takes."""
 
 NAMES = tuple(ARTIFACTS)
 ROUTE = "/artifacts/{stream_id}/{artifact}"
@@ -146,7 +146,7 @@ async def test_known_file_is_304(http: httpx.AsyncClient, video: str) -> None:
     first = await http.get(video)
     again = await http.get(video, headers={"If-None-Match": first.headers["ETag"], "Range": "bytes=0-9"})
     assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
-    assert first.headers["Cache-Control"] == "private, no-cache", "must be revalidated, because the URL expires"
+    assert first.headers["Cache-Control"] == "private, no-cache", "expected a header that requires revalidation"
 
 
 async def test_if_match_of_another_file_is_412() -> None:
@@ -176,7 +176,7 @@ async def test_journal_has_downloads_without_their_content(
     assert [(entry.data["status"], entry.data["response"]) for entry in entries] == [(200, None)] * len(NAMES)
 
 
-async def test_url_of_dropped_stream_is_404(
+async def test_url_of_forgotten_stream_is_404(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, stream: str, video: str
 ) -> None:
     assert (await http.get(video)).status_code == 200
@@ -186,7 +186,7 @@ async def test_url_of_dropped_stream_is_404(
     assert "forgotten" in answer.json()["detail"]
 
 
-async def test_download_completes_after_its_stream_is_dropped(
+async def test_download_completes_after_its_stream_is_forgotten(
     odyssey_mock: MockOdyssey, stream: str, video: str, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("odyssey_mock.http.routes.artifacts.CHUNK", 1000)
@@ -223,7 +223,7 @@ async def drawn(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[threading.Even
     yield event
 
 
-async def test_waiting_request_of_dropped_stream_is_404(
+async def test_waiting_request_of_forgotten_stream_is_404(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, drawn: threading.Event
 ) -> None:
     asking = asyncio.create_task(http.get(url_of(odyssey_mock, remembered(odyssey_mock, timeline(1_000_000)))))

@@ -109,7 +109,7 @@ async def test_journal_query_filters_entries(http: httpx.AsyncClient, odyssey_mo
     assert await found(limit=0) == []
 
 
-async def test_journal_as_json_lines(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+async def test_journal_can_be_read_as_json_lines(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.journal.record("note", "ä", n=1)
     answer = await http.get("/_mock/journal", params={"format": "jsonl"})
     assert answer.headers["content-type"].startswith("application/jsonl")

@@ -23,7 +23,7 @@ from tests.support.whep import Live, live
 pytestmark = pytest.mark.odyssey(portrait_size=(176, 320), hls_segment_duration=0.2)
 
 LONG = 3600.0
-"""Seconds of a segment that no test runs long enough to complete."""
+"""A segment duration in seconds, longer than any test runs."""
 
 
 def url_of(broadcast: Live) -> str:
@@ -229,7 +229,7 @@ async def test_disconnect_while_waiting_leaks_nothing() -> None:
         async with waiting_client(broadcast):
             pass
         cut = await mock.wait_for("rest", "GET /broadcast/{stream_id}/hls/{file}")
-        assert cut.data["status"] is None, "the client had disconnected"
+        assert cut.data["status"] is None, "expected no status: the client disconnected"
         assert not any("playlist" in task.get_name() for task in asyncio.all_tasks())
         assert not mock.journal.find("note", "defect")
 
@@ -246,8 +246,8 @@ async def test_reset_or_exit_answers_waiting_clients(end: str) -> None:
         await (mock.reset() if end == "reset" else mock.__aexit__(None, None, None))
         async with asyncio.timeout(LIMIT):
             answer = await asking
-        assert loop.time() - began < FIRST_SEGMENT_LIMIT / 2, "the response arrived before the timeout"
-        # The stream ends with the mock: the response is the final playlist, or a 404 if the stream was dropped.
+        assert loop.time() - began < FIRST_SEGMENT_LIMIT / 2, "expected a response before the timeout"
+        # The stream ends with the mock: the response is the final playlist, or a 404 if the stream was forgotten.
         assert answer.status_code == 404 or read_playlist(answer.text).is_over
 
 

@@ -12,7 +12,7 @@ from odyssey_mock import MockOdyssey
 from tests.support.recordings import remembered, timeline, url_of
 
 LIMIT = 10.0
-"""Timeout of a request in seconds, far longer than any takes."""
+"""Timeout of a request in seconds, much longer than a request takes."""
 
 
 @pytest.mark.odyssey(clock="manual", artifact_url_lifetime=60)

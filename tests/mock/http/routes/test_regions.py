@@ -45,7 +45,7 @@ async def test_mock_can_be_closed_during_a_ping(caplog: pytest.LogCaptureFixture
     async with httpx.AsyncClient(trust_env=False) as http:
         async with MockOdyssey(regions=[Region("silent", latency=3600.0)]) as mock:
             ping = asyncio.create_task(http.get(f"{mock.url}/ping/silent", timeout=None))
-            # This response arrives on a second connection, so the ping has been sent on the first one.
+            # This request uses a second connection, so once it has a response, the ping has been sent on the first one.
             await http.get(f"{mock.url}/ping/nowhere")
         with pytest.raises(httpx.RemoteProtocolError):
             await ping

@@ -102,7 +102,7 @@ async def test_failed_stream_has_message_and_events(odyssey_mock: MockOdyssey, a
 
 
 @pytest.mark.odyssey(clock="manual", streams_limit=1)
-async def test_dropped_stream_has_null_fields(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient) -> None:
+async def test_forgotten_stream_has_null_fields(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient) -> None:
     job_id = await submit(authorized, script(), script())
     await odyssey_mock.advance(10)
     first, second = (await job(authorized, job_id))["streams"]
@@ -224,7 +224,7 @@ async def test_full_queue_gets_retry_after(odyssey_mock: MockOdyssey, authorized
 
 
 @pytest.mark.odyssey(simulation_workers=0, queued_simulations=1, usage_error_form="string")
-async def test_full_queue_with_string_error_form(authorized: httpx.AsyncClient) -> None:
+async def test_full_queue_error_can_be_a_string(authorized: httpx.AsyncClient) -> None:
     await submit(authorized)
     answer = await authorized.post("/simulation-jobs", json=wanted())
     assert answer.status_code == 429

@@ -72,7 +72,7 @@ async def test_offer_gets_a_complete_whep_response(odyssey_mock: MockOdyssey, ht
     ],
 )
 @pytest.mark.off_contract("invalid tokens")
-async def test_token_in_query_or_as_bearer(
+async def test_valid_token_is_required_in_query_or_header(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, query: dict[str, str], headers: dict[str, str], status: int
 ) -> None:
     async with live(odyssey_mock) as broadcast:
@@ -103,7 +103,7 @@ async def test_token_is_valid_while_its_stream_runs(odyssey_mock: MockOdyssey, h
         await one.end()
         assert (await post(http, one, described)).status_code == 404
         wrong = await http.post(one.whep, params={"token": "wrong"}, headers=SDP, content=described)
-        assert wrong.status_code == 404, "an ended stream is a 404 with any token"
+        assert wrong.status_code == 404, "expected 404 for an ended stream and any token"
         assert (await post(http, other, described)).status_code == 201
 
 
@@ -310,11 +310,11 @@ async def test_mdns_host_name_is_not_looked_up(odyssey_mock: MockOdyssey, http: 
     async with live(odyssey_mock) as broadcast:
         began = loop.time()
         assert (await post(http, broadcast, hidden)).status_code == 201
-        assert loop.time() - began < 1, "the host name was not looked up"
+        assert loop.time() - began < 1, "expected no lookup of the host name"
 
 
 @pytest.mark.odyssey(clock="manual", spectator_handshake=10)
-async def test_spectator_that_never_connects_is_dropped(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_spectator_that_never_connects_is_removed(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         resource = (await post(http, broadcast, await offer())).headers["Location"]
         (spectator,) = odyssey_mock.broadcasts[broadcast.stream_id].spectators.values()
@@ -326,7 +326,7 @@ async def test_spectator_that_never_connects_is_dropped(odyssey_mock: MockOdysse
         assert (await http.delete(resource)).status_code == 404
 
 
-async def test_resources_end_with_the_stream(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_resources_of_an_ended_stream_are_404(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast, RawSpectator(broadcast) as spectator:
         await spectator.frame()
         waiting = (await post(http, broadcast, await offer())).headers["Location"]

@@ -101,7 +101,7 @@ async def test_goodbye_follows_all_messages() -> None:
         await offers.link.close(b"\0\0\0\7")
         await answers.until(LinkState.CLOSED)
         assert answers.said == [(MessageKind.TEXT, b"the last"), (MessageKind.BYE, b"\0\0\0\7")]
-        assert offers.states == [LinkState.CONNECTED], "the closing end was notified of its own close"
+        assert offers.states == [LinkState.CONNECTED], "expected no callback for the end's own close"
         answers.link.say(MessageKind.TEXT, b"not received")
         await offers.link.close()
 
@@ -189,7 +189,7 @@ async def test_received_messages_are_not_kept() -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_dialing_is_retried_and_strangers_are_rejected(
+async def test_dialing_is_retried_and_unknown_peers_are_rejected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with two() as (offers, answers, offer, answer):

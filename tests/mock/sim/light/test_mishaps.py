@@ -1,4 +1,4 @@
-"""Tests that faults of light peers look the same to the client and the mock as faults of WebRTC."""
+"""Tests that faults have the same effect on the client and the mock with light peers as with WebRTC."""
 
 import asyncio
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ COMES_BACK = {
     "close_channels": "the data channel streamerToClient closed",
     "end_track": "the video track ended",
 }
-"""Reason of the loss of a connection, by fault after it was connected."""
+"""The reason of a lost connection, by fault."""
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
@@ -100,7 +100,7 @@ async def test_lost_connection_is_restored(fidelity: PeerKind, mishap: str) -> N
             await is_back.wait()
             before = stream.frames_received
             await anext(stream.frames())
-            assert stream.frames_received > before, "the stream did not continue"
+            assert stream.frames_received > before, "expected the stream to continue"
             await client.start_stream("A cat")
         events = [event for event, _ in stage.session_history()]
     lost = f"PeerError: The peer connection to the streamer was lost: {COMES_BACK[mishap]}. "
@@ -133,7 +133,7 @@ async def frames_with(fidelity: PeerKind, do: str, **parameters: object) -> list
                 seen.append((stamp.frame_index, frame.width, frame.height))
             if len(seen) == 10:
                 return seen
-    raise AssertionError("the video ended")
+    raise AssertionError("expected 10 frames before the end of the video")
 
 
 async def test_frame_faults_reach_the_client() -> None:

@@ -62,7 +62,7 @@ class HastyDirector:
 
 
 class Director(HastyDirector):
-    """The same without the bug: a prompt without acknowledgment may have been applied, so it is not repeated."""
+    """`HastyDirector` without the bug: it does not repeat prompts, because the service may have applied them."""
 
     def _returned(self, prompt: str) -> None:
         pass

@@ -71,7 +71,7 @@ def test_unreadable_image_fails_when_job_runs(rule: str) -> None:
         assert "image" in plan.error
 
 
-def test_only_unreadable_images_are_noticed_late() -> None:
+def test_mock_accepts_only_jobs_with_unreadable_images() -> None:
     assert [rule for rule in RULES if SCRIPT_RULES[rule].type is None] == ["image_readable"]
 
 
@@ -82,7 +82,7 @@ def test_all_rules_are_distinct() -> None:
     assert len(told) == len(RULES) - 1
 
 
-# Completeness: every error that client and mock report for a script belongs to one of these rules.
+# The rules are complete: every error that client and mock report for a script belongs to one of them.
 
 TIME = "a whole number of milliseconds from 0 to 9007199254740991"
 DATA_URL = "a data: URL of an image in base64 (data:image/png;base64,...)"
@@ -190,7 +190,7 @@ def test_each_rule_covers_all_its_messages(rule: str) -> None:
 
 
 def test_every_client_rule_has_strategy() -> None:
-    """A rule that is added to the client's table requires a strategy here."""
+    """Each rule in the client's table needs a strategy that breaks it."""
     told = set().union(*CLIENT_EXPECTS.values())
     assert {rule.expected.replace("{latest}", "LATEST") for rule in client_rules._RULES} <= told
 

@@ -21,7 +21,7 @@ type Described = Mapping[str, JSON]
 CROWDED = ["rest.auth.token", "stream.interact"]
 """Few points, so that several faults share one."""
 TIMES = 40
-"""How often to pass a point so that every fault that can fire has fired; `after` and `times` are small."""
+"""Number of passes after which every fault that can fire has fired; `after` and `times` are small."""
 
 
 def listed(described: Sequence[Described]) -> Faults:
@@ -29,10 +29,10 @@ def listed(described: Sequence[Described]) -> Faults:
 
 
 def passed(on_list: Faults, times: int = TIMES) -> list[ActiveFault]:
-    """Pass the point of each fault `times` times with what it matches, and return the faults."""
+    """Pass the point of each fault `times` times, with values that the fault matches; return the faults."""
     for _ in range(times):
         for active in on_list:
-            known: dict[str, Any] = dict(active.fault.match)  # Any: as `fire` takes them
+            known: dict[str, Any] = dict(active.fault.match)  # Any: as in the signature of `fire`
             on_list.fire(active.fault.at, **known)
     return list(on_list)
 
@@ -80,21 +80,21 @@ def test_hidden_fault_never_fires(behind: Described, fault: Described, hidden: b
     second = {"at": "stream.interact", "do": "twice", **fault}
     assert may_hide(first, second) == hidden
     on_list = listed([first, second])
-    others: list[dict[str, Any]] = [{"prompt": "a dog", "stream": "s3"}]  # Any: as `fire` takes them
+    others: list[dict[str, Any]] = [{"prompt": "a dog", "stream": "s3"}]  # Any: as in the signature of `fire`
     for _ in range(TIMES):
         for known in [*(dict(active.fault.match) for active in reversed(list(on_list))), *others]:
             on_list.fire("stream.interact", **{"stream": "s1", "session": "s", "prompt": "a cat", **known})
     assert (list(on_list)[1].fired == 0) == hidden
 
 
-def test_late_fault_hides_fault_without_earlier_turn() -> None:
+def test_fault_with_after_can_hide_later_fault() -> None:
     hidden: dict[str, JSON] = {"at": "peer.ice", "do": "never"}
     late, soon = {**hidden, "after": 1}, {**hidden, "times": 1}
     assert [active.fired > 0 for active in passed(listed([late, soon, hidden]))] == [True, True, False]
     assert may_hide(late, hidden)
 
 
-def test_chance_or_other_point_hides_nothing() -> None:
+def test_probability_or_other_point_hides_nothing() -> None:
     always = {"at": "stream.interact", "do": "silent"}
     assert not may_hide({**always, "probability": 0.5}, always)
     assert not may_hide({**always, "at": "stream.start"}, always)
@@ -117,7 +117,7 @@ def test_every_point_is_drawn() -> None:
 
 
 def test_every_action_is_drawn() -> None:
-    points = {frozenset(POINTS[point].actions): point for point in POINTS}  # many points have the same ones
+    points = {frozenset(POINTS[point].actions): point for point in POINTS}  # many points have the same actions
     for actions, point in points.items():
         seen = {fault["do"] for fault in drawn(faults([point]), 3 * len(actions))}
         for do in actions - seen:

@@ -68,7 +68,7 @@ def test_raising_handlers_are_recorded_and_reported(drawn_set: HandlerSet) -> No
         assert [str(error) for error in reported] == [f"{name} was drawn to raise" for name in raised]
 
 
-def test_offered_lists_all_handlers_of_client() -> None:
+def test_table_of_handlers_lists_all_client_handlers() -> None:
     assert set(OFFERED) == {handler.name for handler in fields(OdysseyEventHandlers)}
     for kind, (name, arguments) in EVENTS.items():
         assert OFFERED[name] == len(arguments(an_event(kind)))
@@ -124,7 +124,7 @@ def test_full_and_empty_sets_are_drawn() -> None:
     assert list(smallest(handler_sets(), lambda each: "on_error" in each.shapes).shapes) == ["on_error"]
 
 
-def test_examples_do_not_share_calls() -> None:
+def test_examples_do_not_share_recorded_calls() -> None:
     for each in drawn(handler_sets(names=["on_error"], required=["on_error"]), 30):
         assert each.calls == []
         asyncio.run(awaited(each.keywords["on_error"], *VALUES[: each.shapes["on_error"].takes]))

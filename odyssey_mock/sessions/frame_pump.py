@@ -154,7 +154,7 @@ class FramePump:
         """Make the next frame and send it, even if cancelled while the frame is made.
 
         `next_index` counts a frame as soon as it is begun. While the frame is made, a thread may use the encoder, so a
-        source that `show` replaces is closed only afterwards.
+        source that `show` replaces is closed only afterward.
         """
         source, index, receiver = self._source, self.next_index, self._receiver
         self.next_index += 1

@@ -1,4 +1,4 @@
-"""Assertions on the journal of a mock; `MockOdyssey.expect` and its siblings call them.
+"""Assertions on the journal of a mock; `MockOdyssey.expect`, `expect_none` and `expect_in_order` call them.
 
 ::
 
@@ -120,7 +120,7 @@ def expect_none(journal: Journal, wanted: Wanted, *, since: int) -> None:
 
 
 def expect_in_order(journal: Journal, steps: Sequence[Step], *, since: int) -> list[Entry]:
-    """Return a matching entry for each step, each after the one before; other entries may be in between.
+    """Return a matching entry for each step, each after that of the previous step; other entries may be in between.
 
     Raises:
         ExpectationError: a step has no matching entry after that of the previous step.

@@ -180,8 +180,8 @@ class MockOdyssey:
     async def reset(self) -> None:
         """End all sessions, broadcasts and jobs, and clear all records, tokens and the journal.
 
-        Settings, clock and address are kept. The faults are reset to those of the settings. If the server is away
-        (`go_away`), it comes back first.
+        Settings, clock and address are kept. The faults are reset to those of the settings. An outage (`go_away`)
+        is ended first.
         """
         await self._running_outage().come_back()
         await self.backend.reset()
@@ -250,7 +250,7 @@ class MockOdyssey:
     async def go_away(self, seconds: float | None = None) -> None:
         """Simulate an outage: cut all connections without closing them properly, and refuse new ones.
 
-        Accounts, tokens and jobs are kept, and sessions for `session_grace`. The address stays reserved.
+        Accounts, tokens and jobs are kept; sessions are kept for `session_grace`. The address stays reserved.
 
         Args:
             seconds: the length of the outage on the server's clock; None lasts until `come_back()`.
@@ -261,7 +261,7 @@ class MockOdyssey:
         await self._running_outage().go(seconds)
 
     async def come_back(self) -> None:
-        """End an outage: listen again on the same address. Has no effect if the server is not away."""
+        """End an outage: listen again on the same address. Has no effect if there is no outage."""
         await self._running_outage().come_back()
 
     async def advance(self, seconds: float) -> None:
@@ -295,7 +295,7 @@ class MockOdyssey:
                 stun_url=f"stun:{_authority(reachable, stun.get_extra_info('sockname')[1])}",
                 frame_encoder=self._frame_encoder,
             )
-            # Closed after the HTTP server, whose requests may be waiting for a file.
+            # Closed after the HTTP server, because requests may be waiting for a file.
             resources.push_async_callback(backend.recordings.close)
             app = create_app(backend, self.go_away)
             http = HttpServer(app, listener, self._network)
@@ -333,7 +333,7 @@ async def _close_in_time(what: str, close: Callable[[], Awaitable[None]]) -> Non
         async with asyncio.timeout(CLOSE_SESSIONS):
             await close()
     except TimeoutError:
-        # For example, a client does not read, or an image is still being decoded. The caller cannot help: only warn.
+        # Possible causes: a client does not read, or an image is being decoded. The caller can fix neither: only warn.
         logger.warning("%s did not end within %s s and were cut off", what, CLOSE_SESSIONS)
 
 

@@ -116,7 +116,7 @@ def _or_none(rule: Rule) -> Rule:
 
 
 def _is_size(value: object) -> bool:
-    """Check that a frame of this size fits 4:2:0 video (even sides) and has room for its stamp in both orientations."""
+    """Return whether both sides are even, as 4:2:0 video requires, and a stamp fits into both orientations."""
     if not (isinstance(value, tuple) and len(value) == 2):
         return False
     return all(_is_whole(side) and side >= 88 and side % 2 == 0 for side in value) and bool(max(value) >= 160)
@@ -433,7 +433,7 @@ class Settings(Limits):
     channel_delay: float = setting(
         0.075,
         SECONDS_FROM_0,
-        "Real seconds between a browser's peer connection and its data channels; if too low, browsers lose messages.",
+        "Real seconds after which a connected browser gets its data channels; if too low, browsers lose messages.",
     )
 
     # Video
@@ -503,7 +503,7 @@ class Settings(Limits):
     faults: Sequence[Mapping[str, Any]] = setting(
         (),
         FAULTS,
-        "Faults to inject from the start, and again after a reset (`protocol.md` section 10).",
+        "Faults to inject from the start, and again after a reset.",
         secret=True,
     )
 
@@ -578,7 +578,7 @@ SETTING_NAMES = tuple(sorted(SETTINGS, key=LIMIT_NAMES.__contains__))
 
 
 class SimulatedOverrides(TypedDict, total=False):
-    """The settings that a test may change in a simulated world; the world decides the others."""
+    """The settings that a test may change in a simulated world; the world sets the others."""
 
     keys: Mapping[str, AccountSettings] | None
     bypass_privilege: bool

@@ -117,7 +117,7 @@ class SystemNetwork:
 
 
 def _is_candidate(address: str) -> bool:
-    """Check that other machines can reach the address: IPv4 but not loopback or link-local, or global IPv6."""
+    """Return whether other machines can reach the address: IPv4 but not loopback or link-local, or global IPv6."""
     ip = ipaddress.ip_address(address)
     if ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast:
         return False

@@ -1,6 +1,7 @@
 """`--help` of every command: a plain first sentence, and an example that the command accepts."""
 
 import inspect
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -8,8 +9,10 @@ from collections.abc import Iterator
 import click
 import pytest
 
+from odyssey_client import Script
 from odyssey_client.cli.app import main as odyssey
 from odyssey_mock.cli import main as odyssey_mock
+from odyssey_mock.faults.fault import Fault
 
 
 def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
@@ -42,3 +45,23 @@ def test_help_shows_an_example_that_parses(path: str) -> None:
     given, rest, _ = command.make_parser(click.Context(command)).parse_args(words[depth:])
     assert given
     assert rest == []
+
+
+@pytest.mark.parametrize("path", ["odyssey simulate", "odyssey validate"])
+def test_script_shown_by_help_is_valid(path: str) -> None:
+    command = COMMANDS[path]
+    shown = re.search(r"^ +(\[\{.+\}\])$", command.get_help(click.Context(command)), re.MULTILINE | re.DOTALL)
+    assert shown, f"expected a script in the help of {path}"
+
+    script = Script.from_json(shown[1])
+    assert [entry.action for entry in script.entries] == ["start", "interact", "end"]
+    assert script.advice() == ()
+
+
+def test_fault_shown_by_help_is_valid() -> None:
+    command = COMMANDS["odyssey-mock serve"]
+    shown = re.search(r"^ +(\[\{.+\}\])$", command.get_help(click.Context(command)), re.MULTILINE)
+    assert shown, "expected an example of a fault file"
+
+    (fault,) = json.loads(shown[1])
+    assert Fault.of(fault).at == "rest.sessions.request"

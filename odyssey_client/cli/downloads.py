@@ -38,10 +38,10 @@ def artifact_option[**P, T](what: str) -> Callable[[Callable[P, T]], Callable[P,
 async def fetch_all(
     service: Service, wanted: Sequence[tuple[str, Artifact]], to: str | Path, *, overwrite: bool = False
 ) -> Answer:
-    """Download files of streams one after the other, and go on if one of them fails.
+    """Download files of streams one after the other. If a download fails, continue with the next file.
 
     Returns:
-        ``service.so_far``, with the downloaded files and the errors of the others added.
+        ``service.so_far``, with the downloaded files and the errors of failed downloads added.
 
     Raises:
         OdysseyError: an error that the remaining files would also get, such as a rejected API key.
@@ -55,7 +55,7 @@ async def fetch_all(
         def show(progress: DownloadProgress, name: str = f"{artifact} of {stream_id}") -> None:
             service.progress.file(name, progress.received, progress.total)
 
-        show(DownloadProgress(0, None))  # the first byte may take a while
+        show(DownloadProgress(0, None))  # shown at once, because the first byte may take a while
         try:
             path = await service.client.download_recording(
                 stream_id, to, artifact=artifact, on_progress=show, overwrite=overwrite

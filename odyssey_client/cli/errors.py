@@ -15,7 +15,7 @@ from odyssey_client.errors import (
 )
 from odyssey_client.models import JSON
 
-# What error messages advise Python callers to do, and the same for the command line.
+# Advice in error messages for Python callers, and its replacement for the command line.
 _WORDS = (
     ("Pass Odyssey(api_key=...) or set the environment variable", "Set the environment variable"),
     ("; the limit is AdvancedConfig(request_timeout_s=...)", ""),

@@ -32,8 +32,8 @@ class PlaybackStats:
         self._size: tuple[int, int] | None = None
         self._first: Stamp | None = None
         self._last: Stamp | None = None
-        self._unread = 0  # frames since the last one with a stamp
-        self._made: float | None = None  # when the last frame was created; None if not known
+        self._unread = 0  # frames received since the last frame with a stamp
+        self._made: float | None = None  # when the last frame was created, on the clock of ``now``; None if unknown
 
     def add(self, size: tuple[int, int], stamp: Stamp | None, *, now: float, time: float) -> None:
         """Add a frame of ``size`` (width, height); ``time`` is the current time in seconds since the epoch."""

@@ -17,7 +17,7 @@ LIVE_S, LIVE_LINE_S = 0.25, 10.0
 
 
 class Progress:
-    """Shows the progress of one operation at a time. Call `end` after each: the cursor may be behind a bar."""
+    """Shows the progress of one operation at a time. Call `end` after each operation to end the line of its bar."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream: TextIO | None = stream or sys.stderr  # None if standard error is closed
@@ -41,14 +41,14 @@ class Progress:
         return LIVE_S if self._is_terminal else LIVE_LINE_S
 
     def live(self, line: str) -> None:
-        """Show the current state of an operation that has no known end."""
+        """Show the current state of an operation whose length is unknown."""
         if self._is_terminal:
             self._draw(line)
         else:
             self._write(f"{printable(line)}\n")
 
     def end(self) -> None:
-        """Keep the current line, and continue below it."""
+        """End the current line of the terminal, so that further output starts on a new line."""
         if self._is_terminal and self._shown:
             self._write("\n")
         self._shown = ""
@@ -75,7 +75,7 @@ class Progress:
 
     def _columns(self) -> int:
         """Return the width of the terminal of the stream; standard output may be another terminal."""
-        with contextlib.suppress(OSError, ValueError):  # it has no file descriptor, or is closed
+        with contextlib.suppress(OSError, ValueError):  # the stream has no file descriptor, or is closed
             if self._stream is not None and (columns := os.get_terminal_size(self._stream.fileno()).columns):
                 return columns
         return USUAL_COLUMNS

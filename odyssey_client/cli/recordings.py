@@ -51,15 +51,15 @@ def list_(limit: int | None, offset: int | None, everything: bool, api_url: str 
 
 
 @recordings.command()
-@click.argument("stream_id", metavar="STREAM")
+@click.argument("stream_id", metavar="STREAM_ID")
 @service_options
 def show(stream_id: str, api_url: str | None, as_json: bool) -> None:
     """Show a recording and the URLs of its files.
 
-    STREAM is the id of the recorded stream. A URL is valid for about an hour and needs no authentication, so keep it
-    secret.
+    `odyssey recordings list` shows the ids of streams. A URL is valid for about an hour and needs no authentication, so
+    keep it secret.
 
-    Example: odyssey recordings show 3f2504e0-4f89-41d3-9a0c-0305e82c3301
+    Example: odyssey recordings show STREAM_ID
     """
 
     async def work(service: Service) -> Answer:
@@ -73,7 +73,7 @@ def show(stream_id: str, api_url: str | None, as_json: bool) -> None:
 
 
 @recordings.command()
-@click.argument("streams", metavar="STREAM...", nargs=-1, required=True)
+@click.argument("streams", metavar="STREAM_ID...", nargs=-1, required=True)
 @click.option(
     "--to",
     metavar="PATH",
@@ -95,12 +95,12 @@ def download(
 ) -> None:
     """Download files of recordings.
 
-    STREAM is the id of a recorded stream. If the connection breaks, the download resumes. A download that fails or is
-    interrupted leaves no partial file.
+    `odyssey recordings list` shows the ids of streams. If the connection breaks, the download resumes. A download that
+    fails or is interrupted leaves no partial file.
 
-    Example: odyssey recordings download 3f2504e0-4f89-41d3-9a0c-0305e82c3301
+    Example: odyssey recordings download STREAM_ID
     """
-    if len(streams) * len(artifacts) > 1 and not os.path.isdir(to):  # noqa: PTH112 - see target()
+    if len(streams) * len(artifacts) > 1 and not os.path.isdir(to):  # noqa: PTH112 - see DownloadRequest.target
         raise click.UsageError(f"--to must be an existing directory for several files, got {to}.")
 
     async def work(service: Service) -> Answer:

@@ -69,13 +69,18 @@ class _Order:
 def simulate(context: click.Context, /, api_url: str | None, as_json: bool, **options: object) -> None:
     """Submit the script in FILE as a simulation job.
 
-    A script is a JSON array of entries, each with "timestamp_ms" and one of "start", "interact" and "end".
+    A script is a JSON array of entries, each with "timestamp_ms" and one of "start", "interact" and "end". For example:
+
+    \b
+    [{"timestamp_ms": 0, "start": {"prompt": "A cat"}},
+     {"timestamp_ms": 2000, "interact": {"prompt": "Pet it"}},
+     {"timestamp_ms": 4000, "end": {}}]
 
     The command prints the id and the status of the job. With --wait or --download it waits until the job has ended. If
     the wait is interrupted or times out, the job continues. If some streams of the job fail, the others are downloaded.
 
     Example: odyssey simulate cat.json --download out
-    """
+    """  # noqa: D301 - click prints the paragraph after \b unchanged
     order = _Order(**options)  # type: ignore[arg-type]  # click has converted the values
     _check(order, {name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT})
     call_service(lambda service: _simulate(service, order), api_url=api_url, as_json=as_json)

@@ -61,14 +61,14 @@ def list_(
 
 
 @simulations.command()
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB_ID")
 @service_options
 def show(job_id: str, api_url: str | None, as_json: bool) -> None:
     """Show the status of a simulation job and its streams.
 
-    JOB is the id of the job.
+    `odyssey simulations list` shows the ids of jobs.
 
-    Example: odyssey simulations show 3f2504e0-4f89-41d3-9a0c-0305e82c3301
+    Example: odyssey simulations show JOB_ID
     """
 
     async def work(service: Service) -> Answer:
@@ -79,14 +79,14 @@ def show(job_id: str, api_url: str | None, as_json: bool) -> None:
 
 
 @simulations.command()
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB_ID")
 @service_options
 def cancel(job_id: str, api_url: str | None, as_json: bool) -> None:
     """Cancel a simulation job that has not ended.
 
-    JOB is the id of the job.
+    `odyssey simulations list` shows the ids of jobs.
 
-    Example: odyssey simulations cancel 3f2504e0-4f89-41d3-9a0c-0305e82c3301
+    Example: odyssey simulations cancel JOB_ID
     """
 
     async def work(service: Service) -> Answer:

@@ -27,7 +27,14 @@ def validate(files: tuple[Path, ...], as_json: bool) -> None:
     as expected, such as interactions in quick succession. The exit code is 1 if a script is invalid.
 
     Example: odyssey validate cat.json
-    """
+
+    A small script that is valid:
+
+    \b
+    [{"timestamp_ms": 0, "start": {"prompt": "A cat"}},
+     {"timestamp_ms": 2000, "interact": {"prompt": "Pet it"}},
+     {"timestamp_ms": 4000, "end": {}}]
+    """  # noqa: D301 - click prints the paragraph after \b unchanged
     finish(lambda: told(read_scripts(files)), as_json=as_json)
 
 

@@ -81,8 +81,8 @@ def watch(
 ) -> None:
     """Watch a broadcast and show statistics.
 
-    WEBRTC_URL and the token are those that the host received with `broadcast_ready`. No API key is needed. Set
-    ODYSSEY_SPECTATOR_TOKEN to the token first.
+    The client that hosts the stream receives WEBRTC_URL and the token in its callback `on_broadcast_ready`. Set
+    ODYSSEY_SPECTATOR_TOKEN to the token first. No API key is needed.
 
     The command shows the number of frames and the frame rate. If the frames have stamps of odyssey-mock, it also shows
     the age of the last frame by this machine's clock, and the number of missing frames. A recording that is interrupted
@@ -162,7 +162,7 @@ class _Watch:
         )
 
     async def _see(self, reader: FrameReader) -> EndedBy:
-        """Count frames and show the current statistics. Return the reason why this ended."""
+        """Count frames and show the current statistics. Return why the command stops watching."""
         over = math.inf if self._order.seconds is None else self._began + self._order.seconds
         look = self._began + self._progress.live_s
         while (now := self._clock.monotonic()) < over:
@@ -214,7 +214,7 @@ def _told(path: Path | None) -> Iterator[None]:
     """Convert an `OSError` about the file to a `DownloadError` that advises what to do."""
     try:
         yield
-    except (BrokenPipeError, OdysseyError):  # BrokenPipeError is about standard error, see `Progress`
+    except (BrokenPipeError, OdysseyError):  # BrokenPipeError: standard error is closed (see `Progress._write`)
         raise
     except OSError as error:
         raise DownloadError(

@@ -106,7 +106,7 @@ def _open(content: bytes, kind: str) -> Image.Image:
             return Image.open(io.BytesIO(content), formats=[kind])
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise too_large(excerpt(str(error))) from error
-        except UnidentifiedImageError as error:  # its message shows a `BytesIO` that the caller never passed
+        except UnidentifiedImageError as error:  # Pillow's message shows only a `BytesIO` object
             raise ValueError(f"it begins like {kind}, but the rest is invalid") from error
     import pillow_heif  # noqa: PLC0415 - as for Pillow
 

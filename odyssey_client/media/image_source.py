@@ -153,7 +153,7 @@ def _from_data_url(url: str) -> bytes:
     if head is None or not head["parameters"].lower().endswith(";base64"):
         raise ImageError("a data: URL must look like data:image/png;base64,...; got one without ';base64,'")
     encoded = url[head.end() :]
-    _check_bytes(len(encoded) // 4 * 3 - 2)  # before decoding; padding may account for two bytes
+    _check_bytes(len(encoded) // 4 * 3 - 2)  # before decoding; up to two bytes are padding
     try:
         content = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError) as error:  # ValueError: not ASCII

@@ -109,7 +109,7 @@ class Recorder:
 
     async def _record(self, reader: FrameReader, thread: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
-        finish = self._writer.commit  # also when cancelled: the frames until then are worth keeping
+        finish = self._writer.commit  # after a cancellation too, to keep the recorded frames
         with thread:
             try:
                 async for frame in _until_end(reader):
@@ -160,7 +160,7 @@ class _Writer:
     def open(self) -> None:
         """Create the temporary file, so that errors show at once; call `commit` or `discard` afterward."""
         with self._named():
-            self._target = Path(os.path.realpath(self._target))  # a link stays, and its target is replaced
+            self._target = Path(os.path.realpath(self._target))  # replace the target of a link, not the link
             with contextlib.suppress(FileNotFoundError):
                 if not stat.S_ISREG(mode := self._target.stat().st_mode):
                     number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EEXIST
@@ -208,7 +208,7 @@ class _Writer:
             return
         self.frames = 0
         if self._container is not None:
-            with contextlib.suppress(OSError):  # closing writes as well, and fails for the same reason
+            with contextlib.suppress(OSError):  # closing writes too, and may fail like the earlier write
                 self._container.close()
         self._part.unlink(missing_ok=True)
         self._part = None
@@ -223,7 +223,7 @@ class _Writer:
 
 
 class _Fit:
-    """Scales frames of any size to fit into another, without distortion."""
+    """Scales frames to a given size without distortion; black bars fill the rest."""
 
     def __init__(self) -> None:
         self._graph: Graph | None = None

@@ -25,7 +25,7 @@ DEFAULT_BUFFER = 16
 
 
 _LEAST_PAUSE_MS = 1.0
-"""Minimum time between the frames of two senders: timestamps increase even if the clock is coarse."""
+"""Minimum gap between the frames of two senders, so that timestamps increase even if the pause is measured as 0."""
 
 
 def _check_buffer(buffer: object) -> None:

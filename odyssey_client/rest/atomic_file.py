@@ -1,4 +1,4 @@
-"""Atomic file writes: content goes to a hidden file in the target's directory, which is renamed when complete.
+"""Atomic file writes: a file is written under a hidden name in the target's directory, and renamed when complete.
 
 All functions block. Use each file from one thread only.
 """
@@ -63,7 +63,7 @@ class AtomicFile:
         """Append ``content``.
 
         Raises:
-            DownloadError: it cannot be written, for example because the disk is full.
+            DownloadError: the content cannot be written, for example because the disk is full.
         """
         with self._told("write"):
             rest = memoryview(content)
@@ -84,7 +84,7 @@ class AtomicFile:
         """Move the complete file to its final name.
 
         Raises:
-            DownloadError: it cannot be written, or another file was created at that path in the meantime.
+            DownloadError: the file cannot be written, or another file was created at its path in the meantime.
         """
         with self._told("write"):
             file, path = self._opened(), self._path
@@ -99,7 +99,7 @@ class AtomicFile:
                 self._name(path)
 
     def close(self) -> None:
-        """Remove the hidden file, and its content unless it was committed. Further calls do nothing."""
+        """Close the file and remove its hidden name, which deletes an uncommitted file. Further calls do nothing."""
         if self._file is not None:
             self._file.close()
         path, self._path = self._path, None

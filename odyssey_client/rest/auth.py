@@ -1,4 +1,4 @@
-"""Access tokens (protocol.md section 2): cached, and renewed one minute early by one shared call."""
+"""A cache of the access token (protocol.md section 2). It renews the token one minute before it expires."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from odyssey_client.rest.atomic_file import AtomicFile
 from odyssey_client.rest.transport import Transport
 
 type Artifact = Literal["video", "preview", "thumbnail", "events"]
-"""A file of a recording: the full video, a short small video, one image, or the log of events."""
+"""A file of a recording: the full video, a short preview video, one image, or the log of events."""
 
 type OnProgress = Callable[[DownloadProgress], object]
 """A callback that is called as bytes arrive, and awaited if it returns an awaitable."""
@@ -30,7 +30,7 @@ ENDINGS: Mapping[str, str] = {
     "thumbnail": ".jpg",
     "events": ".jsonl",
 }
-"""The ending of each artifact's file name, which follows the stream id if the caller passes a directory."""
+"""The suffix of each artifact's file name. In a directory, a file is named by its stream id and this suffix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +87,21 @@ class DownloadRequest:
         url: str | None = getattr(recording, f"{self.artifact}_url")
         if url is None:
             raise DownloadError(
-                f"Stream {self.stream_id} has no {self.artifact}: it is still running, it failed, or none was made. "
-                "Wait until it has ended; check with list_stream_recordings().",
+                f"Stream {self.stream_id} has no {self.artifact}: it is still running, it failed, or the service made "
+                "no such file. Wait until it has ended; check with list_stream_recordings().",
                 code="no_such_artifact",
             )
         return url
 
     def target(self) -> Path:
-        """Return the path of the file. It reads the disk: call it in a thread.
+        """Return the path of the file. This method reads the disk: call it in a thread.
 
         Raises:
             DownloadError: the path ends with a slash, and that directory does not exist.
         """
         path = Path(self.path)
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long or not accessible
-            # The service chose the id; it must not lead out of the directory.
+            # The service chose the id. Slashes in it could place the file outside the directory.
             name = re.sub(r"[^A-Za-z0-9._-]", "_", self.stream_id).lstrip(".") or "_"
             return path / f"{name[:200]}{ENDINGS[self.artifact]}"
         if os.fspath(self.path).endswith((os.sep, "/")):

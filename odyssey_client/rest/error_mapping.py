@@ -55,7 +55,7 @@ class Failure:
     source: Source = Source.REST
 
     def error(self) -> OdysseyError:
-        """Return the exception for this response (service_errors.py)."""
+        """Return the exception that service_errors.py defines for this response."""
         found = row(self.source, self.status, self.route or self.call)
         make = next((make for kind, make in _MAKERS.items() if issubclass(found.kind, kind)), _plain)
         return make(self, found)
@@ -197,7 +197,7 @@ _MAKERS: Mapping[type[OdysseyError], Callable[[Failure, Row], OdysseyError]] = {
     OdysseyUsageError: _usage,
     ScriptError: _script,
 }
-"""Converters for the classes that have more attributes than every error has."""
+"""Converters for error classes with additional attributes."""
 
 
 def _text(value: JSON) -> str | None:

@@ -62,7 +62,7 @@ class Fields:
         return int(value)
 
     def choice[E: StrEnum](self, name: str, of: type[E]) -> E:
-        """Return the member of the enumeration ``of`` that equals the string."""
+        """Return the field's string as a member of the enumeration ``of``."""
         value = self._values.get(name)
         if not isinstance(value, str) or value not in of:
             raise self._wrong(self._at(name), f"one of {', '.join(of)}", value)
@@ -92,7 +92,7 @@ class Fields:
             yield Fields(item, self._call, f"{self._at(name)}[{index}]")
 
     def wrong(self, name: str, expected: str) -> UnexpectedResponseError:
-        """Return the error for a field that breaks a rule of the caller."""
+        """Return the error for a field whose value the caller found invalid."""
         return self._wrong(self._at(name), expected, self._values.get(name))
 
     def _at(self, name: str) -> str:

@@ -34,7 +34,7 @@ async def walk[T](fetch: Fetch[T], identify: Callable[[T], str], page_size: int)
     """Yield the items of a list in its order, each once.
 
     Every item that is in the list from the first request to the last is yielded. Items added at the front in the
-    meantime are left out, unless all items yielded before have disappeared from the list.
+    meantime are left out, unless all items yielded so far have disappeared from the list.
 
     Args:
         fetch: Requests a page.

@@ -19,7 +19,7 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
-        """Store ``tls``, which loads the context for HTTPS in 20 ms. It is called only when needed."""
+        """Store ``tls``, which returns a TLS context. This takes 20 ms, so it is called only if TLS is needed."""
         self._tls = tls
         self._ways: dict[tuple[str, str | None], httpx.AsyncHTTPTransport] = {}
 
@@ -33,7 +33,7 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
             try:
                 self._ways[way] = httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
             except (ImportError, ValueError) as error:
-                # A SOCKS proxy without the package for it, or a scheme that httpx does not support.
+                # httpx lacks the package for a SOCKS proxy, or does not support the scheme of the proxy.
                 raise httpx.UnsupportedProtocol(f"the environment's proxy cannot be used: {error}") from error
         return await self._ways[way].handle_async_request(request)
 

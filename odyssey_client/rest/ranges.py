@@ -39,14 +39,14 @@ def range_headers(offset: int, validator: str) -> dict[str, str]:
 
 
 def validator_of(headers: Mapping[str, str]) -> str | None:
-    """Return the ``If-Range`` value: a strong entity tag, or without an ETag a strong date (section 8.8.2.2)."""
+    """Return the ``If-Range`` value: a strong ETag or, without an ETag, a strong Last-Modified (section 8.8.2.2)."""
     if (tag := headers.get("ETag")) is not None:
         return tag if _STRONG_TAG.fullmatch(tag) else None
     modified, answered = headers.get("Last-Modified"), headers.get("Date")
     if modified is None or answered is None:
         return None
     try:
-        # A file that was modified in the second of the response may change again in that second.
+        # Dates count whole seconds: a file modified in the second of the response may change again with the same date.
         age = parsedate_to_datetime(answered) - parsedate_to_datetime(modified)
     except (TypeError, ValueError):  # invalid dates, or only one of them has a time zone
         return None
@@ -72,7 +72,7 @@ def partial_body(headers: Mapping[str, str], offset: int, *, total: int | None, 
     first, last = int(found["first"]), int(found["last"])
     size = total if found["total"] == "*" else int(found["total"])
     if first != offset or last < first or (size is not None and last >= size):
-        raise RangeError(f"expected a Content-Range that starts at byte {offset}, got {given!r}")
+        raise RangeError(f"expected a valid Content-Range that starts at byte {offset}, got {given!r}")
     if total is not None and size != total:
         raise RangeError(f"expected a file of {total} bytes as in the earlier response, got Content-Range {given!r}")
     length = _content_length(headers)
@@ -85,7 +85,7 @@ def partial_body(headers: Mapping[str, str], offset: int, *, total: int | None, 
 
 
 def is_past_end(headers: Mapping[str, str], offset: int) -> bool:
-    """Return whether a 416 response to `range_headers` states that the file ends at ``offset``: nothing is missing."""
+    """Return whether a 416 response to `range_headers` states that the file ends at ``offset``."""
     found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
     return found is not None and found["first"] is None and found["total"] == str(offset)
 

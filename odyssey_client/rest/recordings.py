@@ -47,7 +47,7 @@ async def list_recordings(transport: Transport, query: Mapping[str, str | int | 
 
 
 def read_recording(fields: Fields) -> Recording:
-    """Read the fields of a recording, which streams of simulations have too.
+    """Parse the fields that recordings and streams of simulations share.
 
     Raises:
         UnexpectedResponseError: a field is missing or invalid.

@@ -23,8 +23,8 @@ async def measure(transport: Transport) -> dict[str, float]:
     """Return the latency of each region in milliseconds, by region id; `NO_ANSWER_MS` if it does not respond.
 
     A region has ``AdvancedConfig.region_ping_timeout_s`` to respond. The whole measurement takes at most 1.5 times as
-    long. If the list of regions is unavailable or invalid, the result is empty. Authenticate first: the time limit is
-    too short to request a token as well.
+    long. If the list of regions is unavailable or invalid, the result is empty. Call `Transport.authenticate` first:
+    the time limit is too short to request a token as well.
     """
     limit = transport.config.advanced.region_ping_timeout_s
     latencies: dict[str, float] = {}

@@ -1,7 +1,7 @@
 """Resumable HTTP downloads: after a lost connection, the next request continues at the first missing byte.
 
-A part is appended only if the service confirms that it belongs to the same version of the file (``If-Range``, and
-`ranges`). Otherwise the download starts again from the first byte.
+A part is appended only if the service confirms that it belongs to the same version of the file (``If-Range``;
+see `ranges`). Otherwise the download starts again from the first byte.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Fetch:
         self._total: int | None = None
         self._validator: str | None = None
         self._furthest = 0
-        """The largest value of `_received` so far; `_received` itself restarts at 0 with the download."""
+        """The largest value of `_received` so far. `_received` becomes 0 when the download starts again."""
 
     async def run(self) -> int:
         """Download the whole file and return its size.
@@ -144,7 +144,7 @@ class Fetch:
         raise self._refused(f"more than {MAX_REDIRECTS} redirects, the last to {without_query(url)}")
 
     async def _read_headers(self, answer: httpx.Response) -> Body | None:
-        """Prepare for the body of ``answer``; return None if no bytes are missing."""
+        """Parse the headers of ``answer`` and check its status. Return None if no bytes are missing."""
         status, headers, validator = answer.status_code, answer.headers, self._condition()
         try:
             if status == 200:

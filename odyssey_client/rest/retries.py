@@ -1,8 +1,8 @@
 """Retries of HTTP calls: which errors are retried, and after which delay.
 
-`RetryPolicy` decides, and `retrying` carries it out. Use them only for calls that are safe to repeat: calls that read,
-that cancel a job, or that request a token. Repeating `simulate` or a session request could create a second job or
-session.
+`RetryPolicy` contains the rules, and `retrying` repeats a call by them. Use them only for calls that are safe to
+repeat: calls that read, that cancel a job, or that request a token. Repeating `simulate` or a session request could
+create a second job or session.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class RetryPolicy:
     def delay(self, retry: int, retry_after: float | None = None) -> float:
         """Return the delay before retry number ``retry``, counted from 0.
 
-        ``retry_after``, limited to `max_retry_after`, is the minimum.
+        The delay is at least the shorter of ``retry_after`` and `max_retry_after`.
         """
         delay = self.initial_delay
         for _ in range(retry):
@@ -150,7 +150,7 @@ def _explain(error: OdysseyError, retries: int, policy: RetryPolicy) -> None:
             "(AdvancedConfig.max_retry_after_s)."
         )
     for note in notes:
-        # Calls that wait for the same access token raise the same error object.
+        # Calls that wait for the same access token raise the same error object: it may have the note already.
         if note not in getattr(error, "__notes__", ()):
             error.add_note(note)
 

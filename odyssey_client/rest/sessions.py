@@ -39,7 +39,7 @@ class Sessions:
 
         Raises:
             OdysseyConfigError: the client has no API key.
-            OdysseyError: the calls failed, as for `open_session`.
+            OdysseyError: a call failed; see `open_session`.
         """
         await retrying(self._transport.authenticate, self._transport.retries, self._transport.clock)
         latencies = await measure(self._transport)

@@ -46,7 +46,7 @@ class Transport:
         self._network = network
         self._client: httpx.AsyncClient | None = None
         self._wire: httpx.AsyncBaseTransport
-        """The transport of the HTTP client, which closes it."""
+        """The transport of `_client`; closing `_client` closes it."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._access = AccessToken(self._new_token, clock)
 
@@ -150,7 +150,7 @@ class Transport:
         Raises:
             ServiceUnreachableError: there was no response.
         """
-        import httpx  # noqa: PLC0415 - see above
+        import httpx  # noqa: PLC0415 - slow, see TYPE_CHECKING
 
         agent = self._open().headers["User-Agent"]
         try:
@@ -224,7 +224,7 @@ class Transport:
         return response, request_id
 
     def _open(self) -> httpx.AsyncClient:
-        import httpx  # noqa: PLC0415 - see above
+        import httpx  # noqa: PLC0415 - slow, see TYPE_CHECKING
 
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
@@ -242,7 +242,7 @@ class Transport:
 @functools.cache
 def no_answer() -> tuple[type[Exception], ...]:
     """Return the exceptions that httpx raises when there is no response."""
-    import httpx  # noqa: PLC0415 - see above
+    import httpx  # noqa: PLC0415 - slow, see TYPE_CHECKING
 
     # UnicodeError: a host name that httpx accepts and the resolver does not.
     return (httpx.HTTPError, httpx.InvalidURL, UnicodeError)
@@ -251,7 +251,7 @@ def no_answer() -> tuple[type[Exception], ...]:
 @functools.cache
 def _never_sent() -> tuple[type[Exception], ...]:
     """Return the exceptions for an invalid URL or header, which a retry cannot fix."""
-    import httpx  # noqa: PLC0415 - see above
+    import httpx  # noqa: PLC0415 - slow, see TYPE_CHECKING
 
     return (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError)
 

@@ -18,9 +18,9 @@ MAX_SCRIPT_BYTES = 64 * 2**20
 """Maximum size of a script file. A valid script is smaller, because it has at most one image, of up to 25 MB."""
 
 _DIGITS_READ = 400
-"""Number of digits that are read of an integer.
+"""Maximum number of digits of an integer that are parsed; further digits are ignored.
 
-An integer with more digits is out of range anyway, and Python raises an error for several thousand digits.
+Such an integer is out of range anyway, and `int` raises an error for several thousand digits.
 """
 
 
@@ -72,7 +72,7 @@ def read_json(text: object, path: str) -> object:
 
 
 def checked(image: object) -> ImageSource:
-    """Check that ``image`` can be sent, by decoding it. Return a value that a script can keep.
+    """Check that ``image`` can be sent, by decoding it. Return it in a form that can be read again later.
 
     Raises:
         ImageError: the image cannot be sent.
@@ -95,7 +95,7 @@ def named_in(directory: str | os.PathLike[str] | None) -> TakeImage:
             kinds = "a data: URL, such as data:image/png;base64,..." + ("" if directory is None else ", or a path")
             raise ImageError(f"image must be {kinds}, got {describe(image)}")
         if re.match(r"(?i)https?://", image):
-            return checked(image)  # raises an error with advice
+            return checked(image)  # raises an error that advises a download
         return checked(Path(directory, image))
 
     return take

@@ -80,7 +80,7 @@ class Faults:
 
 
 def read_entries(value: object, path: str, take_image: TakeImage, faults: Faults) -> tuple[ScriptEntry, ...]:
-    """Read a script in its JSON form, and add what is invalid to ``faults``.
+    """Read a script in its JSON form, and add a fault to ``faults`` for each violated rule.
 
     The returned entries are complete and in order only if no fault was added.
     """
@@ -170,14 +170,14 @@ _WORDS = ((_NOTHING, "nothing"), (None, "null"), (True, "true"), (False, "false"
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """The values that the rules on order and times check for one entry."""
+    """What `_RULES` need to know about one entry: its action, its time and its place in the script."""
 
     action: ScriptAction | None
     """The action, valid or not; None unless the entry has exactly one."""
     time: int | None
     """The time; None if it is invalid."""
     latest: int
-    """The latest valid time of the entries before."""
+    """The latest valid time of the earlier entries."""
     is_first: bool
     is_last: bool
 

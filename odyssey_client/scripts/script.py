@@ -32,9 +32,9 @@ type ScriptSource = Script | Sequence[Mapping[str, object]]
 """A script, or its entries in their JSON form. An image may be of any type of `ImageSource`."""
 
 ADVISED_GAP_MS = 3000
-"""Recommended minimum time between two interactions, in milliseconds [C]."""
+"""Recommended minimum time between two interactions, in milliseconds (protocol.md section 8)."""
 USUAL_LIMIT_MS = 150_000
-"""Default limit of a service for the length of a video, in milliseconds [M]."""
+"""Default limit of a service for the length of a video, in milliseconds (protocol.md section 7)."""
 
 _NANOSECONDS = 10**9
 
@@ -94,7 +94,7 @@ class Script:
         return Script(self.entries, self._elapsed() + round(wait * _NANOSECONDS))
 
     def interact(self, prompt: str) -> Script:
-        """Add a change of the video, at the time of the last entry plus the waits after it.
+        """Add an interaction, which changes the video. Its time is that of the last entry plus the waits after it.
 
         Raises:
             ScriptError: ``prompt`` is not text.

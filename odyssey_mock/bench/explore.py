@@ -68,7 +68,7 @@ def _full(sessions: int) -> None:
 
 
 def _simulated(depth: Fidelity, sessions: int) -> None:
-    gc.freeze()  # as a campaign does: permanent objects are not scanned after every run
+    gc.freeze()  # as a campaign does, so that no collection scans objects that stay
 
     async def lives(world: World) -> None:
         for _ in range(sessions):

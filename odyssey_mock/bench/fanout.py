@@ -87,7 +87,7 @@ async def _broadcast(host: Odyssey) -> AsyncIterator[BroadcastInfo]:
 
 @asynccontextmanager
 async def _watching(info: BroadcastInfo) -> AsyncIterator[Answer]:
-    """Get SDP answers from the mock."""
+    """Provide a function that gets an SDP answer from the mock."""
     async with httpx.AsyncClient(trust_env=False) as http:
 
         async def answer(offer: str) -> str:
@@ -104,7 +104,7 @@ async def _watching(info: BroadcastInfo) -> AsyncIterator[Answer]:
 
 @asynccontextmanager
 async def _plain() -> AsyncIterator[Answer]:
-    """Get SDP answers from bare aiortc peers, each with its own track."""
+    """Provide a function that gets an SDP answer from a new bare aiortc peer with its own track."""
     configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
     async with AsyncExitStack() as peers:
 
@@ -146,7 +146,7 @@ def _rendered() -> list[av.VideoFrame]:
 
 @asynccontextmanager
 async def _receivers(answer: Answer) -> AsyncIterator[None]:
-    """Run the subprocess of the receivers; enter the block once all of them are connected."""
+    """Run the subprocess of the receivers during the block, which begins once all of them are connected."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -175,7 +175,7 @@ async def _receivers(answer: Answer) -> AsyncIterator[None]:
 
 
 async def receive(count: int) -> None:
-    """Offer `count` connections that receive video, apply the answers, and receive until told to stop.
+    """Offer `count` connections that receive video, apply the answers, and receive until `null` is read.
 
     Each line of standard input is an SDP answer as a JSON string, or `null` to close all connections. Each line of
     standard output is an SDP offer; the last one is `"connected"`, once all are connected.

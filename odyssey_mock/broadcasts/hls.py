@@ -91,7 +91,7 @@ class _Segment:
     """One segment that can be fetched.
 
     Attributes:
-        slots: the duration in slots.
+        slots: the duration in slots of 1/fps seconds.
         playlist: the duration of the longest playlist that has listed the segment, in slots.
         until: the slot at whose end the segment is deleted; None while the playlist lists it.
     """
@@ -148,14 +148,14 @@ class HlsStream:
         self._ready = asyncio.Event()
 
     def push(self, packet: VideoPacket) -> None:
-        """Add a frame's H.264 packet, whose `pts` must be greater than before; never blocks."""
+        """Add a frame's H.264 packet; its `pts` must be greater than that of the previous packet. Never blocks."""
         slot = packet.pts or 0
         if self._is_over or (self._first is None and not packet.is_keyframe):
             return
         if self._first is None:
             self._first = self._began = slot
         is_cut = packet.is_keyframe and slot - self._began >= self._slots
-        # Muxing a key frame completes the fragment before it; the segment ends between the two.
+        # Muxing a key frame completes the previous fragment; the segment ends between the two.
         self._take(self._muxer.mux(packet, slot - self._first))
         if is_cut:
             self._close_segment(slot)
@@ -191,7 +191,7 @@ class HlsStream:
         except TimeoutError:
             raise NoPlaylistError(f"no segment was complete within {FIRST_SEGMENT_LIMIT:g} s") from None
         if not self._segments:
-            raise NoPlaylistError("the stream has ended without a frame, or was forgotten")
+            raise NoPlaylistError("the stream has ended without a frame, or its playlist was deleted")
         entries = [segment.entry for segment in self._segments[-self._listed :]]
         return write_playlist(entries, target=self._target, is_over=self._is_over, query=query)
 
@@ -250,7 +250,7 @@ class _Muxer:
 
     def mux(self, packet: VideoPacket, slot: int) -> bytes:
         """Add a packet; return the data that is complete."""
-        # A copy: senders are reading the original at this moment.
+        # Copy the packet, because senders may be reading the original.
         own = av.Packet(bytes(packet))
         own.stream = self._stream
         own.time_base = TIME_BASE
@@ -267,7 +267,7 @@ class _Muxer:
 
 
 class _Out(io.RawIOBase):
-    """An output file whose contents are taken out as they are written."""
+    """An output file in memory; `take` returns and removes the bytes written since the last call."""
 
     def __init__(self) -> None:
         self._data = bytearray()

@@ -104,10 +104,10 @@ class Broadcasts(Mapping[str, Broadcast]):
             )
 
     def _ended(self, broadcast: Broadcast) -> None:
-        """Forget a broadcast whose stream has ended; with HLS, after `hls_linger` seconds."""
+        """Remove a broadcast whose stream has ended; with HLS, after `hls_linger` seconds."""
         stream_id = broadcast.stream_id
         if stream_id not in self._broadcasts:
-            return  # its stream was already forgotten
+            return  # already removed with its stream
         if broadcast.hls is None:
             self._forget(stream_id)
             return

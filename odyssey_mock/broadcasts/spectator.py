@@ -139,7 +139,7 @@ class Spectator:
             self._leaving.set()
 
     def vanish(self, why: str) -> None:
-        """Like `leave`, but without telling the client, as if a cable were cut."""
+        """End the spectator without closing its connection properly, as when the network fails."""
         self._peer.vanish()
         self.leave(why)
 
@@ -165,7 +165,7 @@ class Spectator:
         try:
             async with asyncio.timeout(ANSWER_LIMIT):
                 answer, self.codec = await self._peer.answer(self._offer)
-        except Exception as error:  # every error: the request that waits for the answer gets it
+        except Exception as error:  # `answer` raises the error, of any class
             self.leave(f"its offer could not be answered: {str(error) or type(error).__name__}")
             self._settle(error)
             return
@@ -194,7 +194,7 @@ class Spectator:
         """Make `answer` raise `error`, unless the answer was already created."""
         if not self._answered.done():
             self._answered.set_exception(error)
-            self._answered.exception()  # mark it as retrieved: the request may be gone
+            self._answered.exception()  # prevents a warning of asyncio if no request waits for it
 
     def _overdue(self) -> None:
         if self.state is SpectatorState.ANSWERED:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from odyssey_mock.cli.explore import require_sim
+
 BENCHMARKS = ("connect", "explore", "fanout")
 """Modules of `odyssey_mock.bench`; each has a function `run`."""
 
@@ -22,7 +24,7 @@ def bench(name: str, quick: bool, report: Path | None) -> None:
 
     connect: the client's connect(), compared with two bare aiortc peers.
 
-    explore: simulated sessions, compared with sessions over loopback.
+    explore: simulated sessions, compared with sessions over loopback. Only this benchmark requires the extra `sim`.
 
     fanout: the CPU time of one more spectator, compared with one aiortc track per spectator.
 
@@ -33,6 +35,8 @@ def bench(name: str, quick: bool, report: Path | None) -> None:
     Example: odyssey-mock bench connect --quick
     """
     names = BENCHMARKS if name == "all" else (name,)
+    if "explore" in names:
+        require_sim("bench explore")
     rows = []
     for each in names:
         module = importlib.import_module(f"odyssey_mock.bench.{each}")

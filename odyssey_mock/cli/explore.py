@@ -70,7 +70,7 @@ EXCLUDES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 @click.option(
     "--results",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Store results in this file and skip seeds that it has already; the summary covers the whole file.",
+    help="Store results in this file and skip seeds that it already contains; the summary covers the whole file.",
 )
 @click.option("--restart", is_flag=True, help="Discard the earlier results in the --results file.")
 @click.pass_context
@@ -79,9 +79,10 @@ def explore(
     /,
     **given: Any,  # Any: click converts each value to the type of its field in `ExploreOptions`
 ) -> None:
-    """Run random scenarios in simulated time and check all rules.
+    """Run random scenarios of client and mock in simulated time, and check rules that must hold in every scenario.
 
-    A scenario consists of clients, faults and network conditions. The rules must hold in every scenario.
+    A scenario consists of clients, faults and network conditions. This command requires the extra `sim`:
+    pip install 'odyssey-testkit[mock,sim]'.
 
     The exit code is 0 if all rules held, 1 if a rule was violated, 2 if not all seeds could be run, and 130 after an
     interrupt.
@@ -89,14 +90,23 @@ def explore(
     Example: odyssey-mock explore --seeds 500
     """
     _check_options(given)
-    if importlib.util.find_spec("simloop") is None:
-        raise CannotExploreError(
-            "odyssey-mock explore requires the extra `sim`: pip install 'odyssey-testkit[mock,sim]'"
-        )
+    require_sim("explore")
     from odyssey_mock.explore import commands  # noqa: PLC0415
 
     tools = context.find_object(commands.Tools) or commands.OURS
     context.exit(commands.explore(ExploreOptions(**given), tools))
+
+
+def require_sim(command: str) -> None:
+    """Check that the extra `sim` is installed, which `command` requires.
+
+    Raises:
+        CannotExploreError: it is not installed.
+    """
+    if importlib.util.find_spec("simloop") is None:
+        raise CannotExploreError(
+            f"odyssey-mock {command} requires the extra `sim`: pip install 'odyssey-testkit[mock,sim]'"
+        )
 
 
 def _check_options(given: Mapping[str, object]) -> None:

@@ -121,7 +121,7 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
         "faults": Collection(
             click.Path(exists=True, dir_okay=False, path_type=Path),
             "FILE",
-            "The file is YAML or JSON.",
+            "The file is YAML or JSON (example above).",
             _faults,
             many=False,
         ),
@@ -193,7 +193,12 @@ def serve(
     It prints the environment variables that connect a client to it.
 
     Example: odyssey-mock serve --port 8400 --plan unlimited
-    """
+
+    Example of a file for --faults (GET /_mock/faults/catalog of a running mock lists all points and actions):
+
+    \b
+    [{"at": "rest.sessions.request", "do": "status", "status": 503, "times": 3}]
+    """  # noqa: D301 - click prints the paragraph after \b unchanged
     from odyssey_mock.core.network import ListenError  # noqa: PLC0415
 
     try:
@@ -213,7 +218,7 @@ serve.params += [option_of(SETTINGS[name]) for name in SETTING_NAMES]
 
 
 def _given(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:  # Any: settings differ in type
-    """Return the settings given on the command line, and those whose default differs there."""
+    """Return the settings given on the command line, and those for which this command has another default."""
     given: dict[str, Any] = {}
     for name, value in values.items():
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
@@ -238,7 +243,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
 
 
 def _ready_line(mock: MockOdyssey) -> str:
-    """Return the line of JSON that tells a starting program that the mock is ready."""
+    """Return the line of JSON that `--json` prints once the server is ready."""
     return json.dumps({"url": mock.url, "api_key": mock.api_key, "console_url": None, "pid": os.getpid()})
 
 

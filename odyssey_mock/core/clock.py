@@ -77,8 +77,8 @@ async def sleep(clock: Clock, seconds: float, name: str) -> None:
     """Wait until `seconds` have passed on `clock`, using a deadline called `name`.
 
     `ManualClock.advance` continues once the task that slept, and the tasks it woke, wait for something else. A task
-    that sends right after its sleep has therefore sent when `advance` returns. Longer work, such as that of a thread,
-    belongs in a callback of `call_later`, which is awaited to its end. Cancelling the task removes the deadline.
+    that sends right after its sleep has therefore sent when `advance` returns. Put longer work, such as that of a
+    thread, in a callback of `call_later`: `advance` awaits it to its end. Cancelling the task removes the deadline.
 
     Raises:
         ValueError: `seconds` is negative or not a number.
@@ -266,7 +266,9 @@ class ManualClock:
         if seconds > self.left:
             raise ValueError(f"seconds must be at most {self.left:.0f}, to the end of the year 9999, got {seconds!r}")
         if self._advancing is not None and self._advancing is asyncio.current_task():
-            raise RuntimeError("advance() was called from the callback of a deadline that advance() is firing")
+            raise RuntimeError(
+                "advance() must not be called from a deadline's callback, because the running advance() awaits it"
+            )
         async with self._lock:
             with self._turn():
                 errors = await self._pass(self._now + round(seconds * NANOSECONDS))

@@ -80,7 +80,7 @@ class Entry:
         return f"#{self.index} {self.kind} {self.name!r}{''.join(places)} {digest}"
 
     def matches(self, kind: Kind | None, name: str | None, where: Mapping[str, JSON]) -> bool:
-        """Check the kind, the name, and the values in `account`, `session`, `stream` or `data`."""
+        """Return whether the entry has this kind and name (None: any) and the values of `where` in fields or data."""
         return (
             (kind is None or kind == self.kind) and (name is None or name == self.name) and not self.differences(where)
         )

@@ -11,7 +11,7 @@ class ListenError(OSError):
     """Listening on an address failed. The message states the address, the reason and what to do."""
 
     def __str__(self) -> str:
-        # OSError would put the error number first, which only `errno` needs.
+        # The text of an OSError begins with the error number; omit it here, because `errno` has it.
         return str(self.strerror)
 
 
@@ -61,5 +61,5 @@ class Network(Protocol):
 
 def share(bound: socket.socket, is_shared: bool) -> None:
     """Set whether the address of a socket may be shared, for example with connections in TIME_WAIT."""
-    if os.name == "posix":  # elsewhere the option would let two sockets listen at the same time
+    if os.name == "posix":  # on Windows, the option would let two sockets listen on the same port
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, is_shared)

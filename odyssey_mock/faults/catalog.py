@@ -40,7 +40,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class FaultAction:
-    """One way to fail.
+    """One kind of failure that a fault can cause.
 
     Attributes:
         means: describes what the server does, for people.
@@ -90,7 +90,7 @@ def _text(least: int = 0, most: float = math.inf) -> _Holds:
 
 
 def _is_json(value: object, depth: int = 0) -> bool:
-    """Check for a value that `json` could have parsed, nested at most `DEEPEST` deep; strings may contain anything."""
+    """Return whether `json` could have parsed `value`, nested at most `DEEPEST` deep; strings may contain anything."""
     match value:
         case None | bool() | str():
             return True
@@ -106,11 +106,11 @@ def _is_json(value: object, depth: int = 0) -> bool:
 
 
 def _close_code(value: object) -> bool:
-    """Check for a close code that a server may send (RFC 6455 section 7.4)."""
+    """Return whether a server may send `value` as a close code (RFC 6455 section 7.4)."""
     return _whole(1000, 4999)(value) and value not in {1004, 1005, 1006, 1015}
 
 
-_PIXELS: _Holds = lambda value: _whole(160, 4096)(value) and value % 2 == 0  # noqa: E731 - a check like those made above
+_PIXELS: _Holds = lambda value: _whole(160, 4096)(value) and value % 2 == 0  # noqa: E731 - like the functions above
 
 _WAIT = Parameter("a number of seconds, 0 to 86400, on the server's clock", _number(0, LONGEST), required=True)
 _AFTER = Parameter("a number of seconds, 0 to 86400, on the server's clock", _number(0, LONGEST), default=0.0)
@@ -234,7 +234,7 @@ POINTS: Mapping[str, Point] = MappingProxyType(
             _SESSION,
         ),
         "signaling.offer": Point(
-            "the offer is about to be sent; other messages replace the offer",
+            "the offer is about to be sent; if an action sends another message, it replaces the offer",
             {
                 **_SOCKET,
                 "delay": FaultAction("sends the offer after that delay", {"seconds": _WAIT}),
@@ -246,7 +246,7 @@ POINTS: Mapping[str, Point] = MappingProxyType(
             _SESSION,
         ),
         "signaling.answer": Point(
-            "the client's answer was received; the action replaces applying it",
+            "the client's answer was received; it is not applied",
             {**_SOCKET, "ignore": FaultAction("never applies the answer")},
             _SESSION,
         ),

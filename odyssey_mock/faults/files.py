@@ -47,4 +47,6 @@ def _yaml(path: Path, text: str) -> Any:  # Any: `Fault.of` validates it
         # Converting to JSON rejects dates, sets and other YAML types that a fault cannot have.
         return json.loads(json.dumps(yaml.safe_load(text), allow_nan=False))
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
-        raise FaultFileError(f"{path} is not YAML with JSON values only: {error}") from error
+        raise FaultFileError(
+            f"{path} must be YAML that contains only values of JSON, such as text, numbers and lists: {error}"
+        ) from error

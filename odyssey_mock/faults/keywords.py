@@ -1,7 +1,7 @@
 """Types of the keywords of `Faults.add`, for type checkers and editors.
 
-The catalog describes them and which of them go together. Types cannot be derived from the catalog, so a test compares
-both.
+The catalog describes them, and which of them can be combined. Types cannot be derived from the catalog, so a test
+compares both.
 """
 
 from typing import Literal, TypedDict
@@ -119,7 +119,7 @@ class FaultKeywords(TypedDict, total=False):
 
     at: FaultPoint | FaultPointGroup
     do: FaultActionName
-    # How often, and for whom
+    # How often the fault fires, and for which requests
     times: int | None
     after: int
     probability: float

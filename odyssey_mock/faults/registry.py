@@ -13,7 +13,7 @@ from odyssey_mock.faults.keywords import FaultKeywords
 
 
 class ActiveFault:
-    """A fault of the registry, with counts of how often it was passed and fired."""
+    """A fault of the registry, with counts of how often its points were passed and how often it fired."""
 
     def __init__(self, number: int, fault: Fault) -> None:
         self.id = f"fault-{number}"

@@ -22,8 +22,8 @@ _CAMERA = (
 )
 
 _LONGEST = 20_000
-"""Maximum characters of an applied prompt: at up to twelve escaped bytes each they fit into one data-channel message
-(262,144 bytes)."""
+"""Maximum number of characters of an applied prompt. Each takes up to twelve bytes when escaped, and all must fit into
+one data-channel message (262,144 bytes)."""
 
 
 def expand(prompt: str) -> str:

@@ -13,12 +13,12 @@ _STALL = "[stall]"
 
 @dataclass(frozen=True, slots=True)
 class PromptMarkers:
-    """The markers of a prompt; of several of one kind, the first counts. A malformed marker is plain text."""
+    """The markers of a prompt. Of several markers of one kind, the first applies. A malformed marker is plain text."""
 
     error: str | None = None
-    """REASON of `[error:REASON]`, to fail with: 1 to 200 characters without brackets, not only whitespace."""
+    """REASON of `[error:REASON]`, which fails the prompt: 1 to 200 characters without brackets, not only whitespace."""
     stall: bool = False
-    """Whether the prompt contains `[stall]`: it is never acknowledged."""
+    """Whether the prompt contains `[stall]`, so that it is never acknowledged."""
     slow_ms: int | None = None
     """MS of `[slow:MS]`, the delay of the acknowledgment in whole milliseconds: 0 to `SLOWEST_MS`."""
 

@@ -106,7 +106,7 @@ async def test_pending_playlist_fails_when_stream_ends_early(end: str) -> None:
     await asyncio.wait([waiting], timeout=0)
     getattr(stream.hls, end)()
     async with asyncio.timeout(LIMIT):
-        with pytest.raises(NoPlaylistError, match="without a frame, or was forgotten"):
+        with pytest.raises(NoPlaylistError, match="without a frame, or its playlist was deleted"):
             await waiting
 
 

@@ -250,6 +250,17 @@ def test_missing_sim_extra_error_shows_the_command() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["explore", "all"])
+def test_missing_sim_extra_error_shows_bench(name: str) -> None:
+    code = f"import sys; sys.modules['simloop'] = None; from odyssey_mock.cli import main; main(['bench', '{name}'])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=LIMIT)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (
+        2,
+        "",
+        "Error: odyssey-mock bench explore requires the extra `sim`: pip install 'odyssey-testkit[mock,sim]'\n",
+    )
+
+
 def test_command_line_does_not_import_the_simulation() -> None:
     code = "import sys, odyssey_mock.cli; print([name for name in sys.modules if 'odyssey_mock.sim' in name])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=LIMIT)

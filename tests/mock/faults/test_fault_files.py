@@ -50,12 +50,12 @@ def test_faults_are_read_from_yaml_and_json(tmp_path: Path, name: str, text: str
     ("name", "text", "says"),
     [
         ("faults.json", YAML, "is not JSON"),
-        ("faults.yaml", "- [", "is not YAML"),
-        ("faults.yaml", "at: 2026-01-01", "is not YAML with JSON values only"),
-        ("faults.yaml", "!!python/object:os.system {}", "is not YAML"),
+        ("faults.yaml", "- [", "must be YAML"),
+        ("faults.yaml", "at: 2026-01-01", "must be YAML that contains only values of JSON"),
+        ("faults.yaml", "!!python/object:os.system {}", "must be YAML"),
         ("faults.yaml", "", "fault 0: a fault must be an object"),
         ("faults.yaml", f"{YAML}- {{at: nope}}", "fault 2: unknown fault point 'nope'; known: rest.auth.token"),
-        ("faults.yaml", "{at: artifact, do: delay, seconds: .nan}", "JSON values only"),
+        ("faults.yaml", "{at: artifact, do: delay, seconds: .nan}", "only values of JSON"),
         ("faults.json", "[" * 100_000, "is not JSON"),
     ],
 )
@@ -88,7 +88,7 @@ def test_serve_reads_faults_from_a_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert [list(settings.faults) for settings in served] == [FAULTS, []]
 
 
-@pytest.mark.parametrize(("text", "says"), [("at: nope", "unknown fault point"), ("- [", "is not YAML")])
+@pytest.mark.parametrize(("text", "says"), [("at: nope", "unknown fault point"), ("- [", "must be YAML")])
 def test_serve_rejects_an_invalid_fault_file(tmp_path: Path, text: str, says: str) -> None:
     result = CliRunner().invoke(main, ["serve", "--faults", str(write(tmp_path, "faults.yaml", text))])
     assert (result.exit_code, says in result.output) == (2, True)

@@ -1,4 +1,4 @@
-"""Assertions on the journal and their messages."""
+"""Tests of the assertions on the journal and of their messages."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Imports and commands without the package's extras."""
+"""Tests of imports and commands without the package's extras."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Account limits and lifetimes (`protocol.md` section 7), each at its exact instant on a manual clock.
+"""Tests of account limits and lifetimes (`protocol.md` section 7), each at its exact instant on a manual clock.
 
 `sessions/` tests the limits of a connection: its duration, its inactivity and its stream.
 """

@@ -1,4 +1,4 @@
-"""`MockOdyssey` starts and stops fast, leaks nothing, and follows its settings."""
+"""Tests that `MockOdyssey` starts and stops fast, leaks nothing, and follows its settings."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Settings: valid defaults, and clear errors for invalid values."""
+"""Tests of settings: valid defaults, and clear errors for invalid values."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""The network of the operating system: listening, dialing and ICE addresses."""
+"""Tests of the network of the operating system: listening, dialing and ICE addresses."""
 
 import asyncio
 import ipaddress

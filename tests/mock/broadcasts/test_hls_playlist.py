@@ -1,4 +1,4 @@
-"""Tests of the text of a playlist: one pinned example, and drawn ones parsed with the tests' own parser."""
+"""Tests of the text of a playlist: one pinned example, and random ones read back with a parser of the tests."""
 
 import pytest
 from hypothesis import given

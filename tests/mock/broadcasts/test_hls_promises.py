@@ -1,4 +1,4 @@
-"""Tests of RFC 8216's rules for successive loads of a playlist, over drawn streams with stalls and extra key frames."""
+"""Tests of RFC 8216's rules for successive loads of a playlist, with random streams."""
 
 import asyncio
 import math

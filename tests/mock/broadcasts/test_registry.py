@@ -1,4 +1,4 @@
-"""Tests of broadcasts and their spectators with fake peers: admission, limits and ends."""
+"""Tests of broadcasts and their spectators with fake peers: how they are admitted, limited and ended."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Ids and secrets are well-formed, and the same for the same seed."""
+"""Tests that generated ids and secrets are well-formed, and the same for the same seed."""
 
 import base64
 import uuid

@@ -1,4 +1,4 @@
-"""JSON from clients is parsed strictly (RFC 8259)."""
+"""Tests that JSON from clients is parsed strictly (RFC 8259)."""
 
 import json
 

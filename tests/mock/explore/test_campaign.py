@@ -131,7 +131,9 @@ def test_terminated_worker_exits_without_being_killed() -> None:
     worker.give(range(20, 21))
     assert worker.hear()  # the process reports that it has started
     worker.stop()
-    assert worker.end(20.0) == f"process that exited with {128 + signal.SIGTERM}", "expected SIGTERM to suffice"
+    assert worker.end(20.0) == f"process that exited with {128 + signal.SIGTERM}", (
+        "expected the worker to exit on SIGTERM"
+    )
 
 
 def test_worker_stops_when_its_pipe_is_closed() -> None:

@@ -18,7 +18,7 @@ class Terminal(StringIO):
 
 
 def shown(stream: StringIO, seeds: int) -> str:
-    times = iter(range(1000))  # each reading is half a second later
+    times = iter(range(1000))  # each call of the clock returns half a second more
     campaign = Campaign(range(seeds), "light")
     with progress(stream, campaign.total, Rate(0, lambda: next(times) / 2)) as show:
         campaign.run(ThisProcess(SeedPlayer(play, "light")), show)

@@ -1,4 +1,4 @@
-"""Tests of scenarios as data: JSON and text form."""
+"""Tests of the JSON form and the text form of scenarios."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The fault catalog: parsing, serializing and rejecting faults."""
+"""Tests of the fault catalog: parsing, serializing and rejecting faults."""
 
 import json
 import re

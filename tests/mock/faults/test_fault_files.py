@@ -1,4 +1,4 @@
-"""Reading faults from files, and `odyssey-mock serve --faults`."""
+"""Tests of reading faults from files, and of `odyssey-mock serve --faults`."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The typed keywords of faults match the catalog."""
+"""Tests that the typed keywords of faults match the catalog."""
 
 from collections.abc import Iterator, Mapping
 from typing import get_args, get_type_hints

@@ -1,4 +1,4 @@
-"""The fault registry: which fault fires, when and how often."""
+"""Tests of the fault registry: which fault fires, when and how often."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Behavior of all routes: error form, CORS, the Date header, the journal, and the report of bugs."""
+"""Tests of what all routes have in common: error form, CORS, Date header, journal, and reports of bugs."""
 
 import logging
 

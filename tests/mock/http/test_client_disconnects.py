@@ -1,4 +1,4 @@
-"""Clients that disconnect in the middle of a request are not reported as bugs."""
+"""Tests that a client that disconnects during a request is not reported as a bug."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Authorization and error responses."""
+"""Tests of authorization and error responses."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Every fault action at every HTTP point, over real sockets; afterward the service works as before."""
+"""Tests of every fault action at every HTTP point, over real sockets, and of the next request without a fault."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ async def cell(point: str) -> AsyncIterator[Cell]:
 
 
 def shape(answer: httpx.Response) -> object:
-    """Return what a response has in common with every other response at the same point."""
+    """Return the parts of a response that do not vary between requests at the same point."""
     if answer.headers.get("content-type") != "application/json":
         return answer.status_code, answer.headers.get("content-type")
     body = answer.json()
@@ -135,7 +135,7 @@ async def _slow(cell: Cell) -> None:
 
 
 def root(error: BaseException) -> BaseException:
-    """Return the first exception in the chain of an error."""
+    """Return the original exception of a chain of exceptions."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return error

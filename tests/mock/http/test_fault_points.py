@@ -1,4 +1,4 @@
-"""Which request passes which fault point, and which requests a fault matches."""
+"""Tests of which fault point each request passes, and of which requests a fault matches."""
 
 from collections.abc import AsyncIterator
 

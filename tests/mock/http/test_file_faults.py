@@ -1,4 +1,4 @@
-"""Files of recordings and HLS segments that are rejected, truncated or slow."""
+"""Tests of faults that reject, truncate or slow down files of recordings and HLS segments."""
 
 import asyncio
 import dataclasses

@@ -29,7 +29,7 @@ def go_on() -> None:
 
 
 def film(frames: int, *changes: int, size: Size = SMALL, fps: int = 20, image: bytes | None = None) -> Film:
-    """Return a film with that many frames and with interactions at the frames `changes`."""
+    """Return a film of `frames` frames with an interaction at each frame index in `changes`."""
     timeline = Timeline(tag=7, size=size, fps=fps, prompt="A snowy city at night", image=image)
     for revision, index in enumerate(changes, 1):
         timeline.interact(index, f"Lantern number {revision} goes up")

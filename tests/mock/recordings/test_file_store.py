@@ -1,4 +1,4 @@
-"""Tests of the file store: each file is written once, and dropping or closing leaves nothing behind."""
+"""Tests of the file store: each file is written once, and deleted when it is dropped or the store is closed."""
 
 import asyncio
 import gc

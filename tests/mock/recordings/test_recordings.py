@@ -136,7 +136,7 @@ def long_one(mock: MockOdyssey) -> str:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Return an event that is set once the file exists. Later frames are slow, so that rendering then still runs."""
+    """Return an event that is set when frame 60 is drawn. Later frames are slow, so that rendering takes long."""
     event, never = threading.Event(), threading.Event()
 
     def draw(frame: av.VideoFrame, stamp: FrameStamp) -> None:

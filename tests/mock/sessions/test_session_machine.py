@@ -72,7 +72,7 @@ def test_session_can_be_shut_down_in_any_state(state: SessionState) -> None:
 @pytest.mark.parametrize("event", [SessionEvent.CLIENT_LEFT, SessionEvent.SOCKET_CLOSED, SessionEvent.STREAM_OVERDUE])
 def test_proper_close_or_stream_limit_ends_session(state: SessionState, event: SessionEvent) -> None:
     if state is SessionState.HELD and event is not SessionEvent.STREAM_OVERDUE:
-        assert event not in TRANSITIONS[state], "expected no event of a client without a socket"
+        assert event not in TRANSITIONS[state], "expected no socket events without a socket"
     else:
         assert TRANSITIONS[state][event][0] is SessionState.CLOSED
 

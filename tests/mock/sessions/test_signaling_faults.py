@@ -35,7 +35,7 @@ async def heard(socket: ClientConnection) -> str | bytes:
 
 
 def quiet(socket: ClientConnection) -> Callable[[], Awaitable[bool]]:
-    """Return a check that nothing was received on the socket."""
+    """Return a function that checks that nothing was received on the socket."""
 
     async def is_quiet() -> bool:
         await round_trip(socket)

@@ -336,7 +336,7 @@ async def test_stall_marker_suppresses_the_acknowledgment(odyssey_mock: MockOdys
 
 
 async def until_reply_is_late(mock: MockOdyssey, peer: RawPeer) -> None:
-    """Wait until the delay of a reply has begun, which is after the frame that the reply reports."""
+    """Wait until the mock delays a reply, which it does from the first frame that shows the change."""
     async with asyncio.timeout(LIMIT):
         while not any(deadline.name.startswith("late ") for deadline in mock.clock.pending):
             await picture(peer)

@@ -207,7 +207,7 @@ def test_ice_consent_expires_during_a_long_partition() -> None:
         await client.disconnect()
         return failed_at
 
-    # Six consecutive checks, about five seconds apart (RFC 7675); the last one is sent again for a while.
+    # Consent expires after six lost checks, about five seconds apart (RFC 7675), and retransmissions of the last one.
     assert 20 < play(1, scenario) < 45
 
 

@@ -119,7 +119,7 @@ def test_run_reports_leftover_tasks_and_sockets() -> None:
 
 def test_invalid_server_settings_fail_the_run() -> None:
     async def scenario(world: World) -> None:
-        raise AssertionError("the program was started")
+        raise AssertionError("expected the program not to start")
 
     went = run(1, scenario, settings={"fps": "many"})
     assert went.error is not None

@@ -26,7 +26,7 @@ EPOCH = 1_767_225_600.0
 
 
 class Inside:
-    """Time and entropy in which time stands still."""
+    """A source of time and entropy whose time does not advance."""
 
     def __init__(self, seed: int = 1) -> None:
         self.now = 12.25
@@ -272,7 +272,7 @@ def test_audit_hook_is_added_once_and_is_cheap() -> None:
     assert hooks == []
 
     def asked() -> None:
-        raise AssertionError("the hook looked at the thread without a run in progress")
+        raise AssertionError("expected the hook not to check the thread without a run")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threading, "get_ident", asked)

@@ -1,4 +1,4 @@
-"""Tests what replaces threads, OpenSSL's timer and randomness of aiortc in a simulated run."""
+"""Tests the replacements of aiortc's threads, OpenSSL timer and randomness in a simulated run."""
 
 import asyncio
 import queue

@@ -19,7 +19,7 @@ manual = pytest.mark.odyssey(clock="manual")
 
 
 class Stuck:
-    """A script that is never received."""
+    """A script fetch that never ends."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Random walks (Hypothesis) of jobs: submission, cancellation, lost workers, resets and time in any order."""
+"""Tests of jobs with Hypothesis: submission, cancellation, lost workers, resets and time in any order."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

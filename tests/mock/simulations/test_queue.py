@@ -73,7 +73,7 @@ async def test_estimate_counts_the_jobs_ahead() -> None:
 
     assert submit(10) == 0.0
     assert submit(2) == 10.0
-    assert submit(3, "high") == 10.0, "expected only the first job ahead of high priority"
+    assert submit(3, "high") == 10.0, "expected only the first job ahead of this one"
     assert submit(1, "low") == 15.0
     await clock.advance(4 * 60)
     assert submit(61) == 11.0, "expected 6 + 2 + 3 minutes, without the low-priority job"

@@ -19,7 +19,7 @@ CAT = Script((ScriptAction(0, "start", "A cat"), ScriptAction(9000, "end")))
 
 
 def faults_of(body: Any) -> dict[tuple[str | int, ...], str]:
-    """Return the type of each fault by its place."""
+    """Return a dict from the place of each fault to its type."""
     with pytest.raises(InvalidRequestError) as caught:
         read_request(body)
     answer = answer_to(caught.value)

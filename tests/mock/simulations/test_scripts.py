@@ -14,7 +14,7 @@ from tests.support.streams import data_url, picture
 
 
 def faults_of(script: object, *loc: str | int) -> dict[tuple[str | int, ...], str]:
-    """Return the type of each fault by its place."""
+    """Return a dict from the place of each fault to its type."""
     with pytest.raises(ScriptFaultsError) as caught:
         read_script(script, *loc)
     by_place = {tuple(fault["loc"]): fault["type"] for fault in caught.value.faults}

@@ -1,4 +1,4 @@
-"""Tests of the chaos in simulated tests: the network of each seed, and its events."""
+"""Tests of the option `weather` of simulated tests: the network of each seed, and its events."""
 
 import asyncio
 from collections.abc import Collection
@@ -19,7 +19,7 @@ type Story = tuple[list[ConnectionStatus], list[str], float]
 
 
 def statuses(seed: int, sort: bool | Literal["calm"] | Collection[str]) -> Story:
-    """Stay connected for a while; return the statuses, the names of the events, and the offset of the wall clocks."""
+    """Run a client for `SECONDS`; return its statuses, the names of the events, and the wall clock's offset."""
 
     async def scenario(world: World) -> Story:
         seen: list[ConnectionStatus] = []
@@ -43,7 +43,7 @@ def statuses(seed: int, sort: bool | Literal["calm"] | Collection[str]) -> Story
 
 
 def note(seen: list[ConnectionStatus], status: ConnectionStatus) -> None:
-    seen.append(status)  # a handler with a signature: a builtin without one would receive all arguments
+    seen.append(status)  # not `seen.append`: a builtin without a signature would receive all arguments
 
 
 def first_with(what: str) -> Story:

@@ -1,4 +1,4 @@
-"""Tests of the markers as functions: the same marks as of pytest, with typed keywords."""
+"""Tests of the marker functions, which return the same marks as `pytest.mark`, with typed keywords."""
 
 from typing import get_type_hints
 

@@ -94,7 +94,7 @@ def test_bug_is_found_shrunk_and_reproduced() -> None:
     rules = [
         line.strip() for line in story.splitlines() if re.match(r"\s*state\.(?!.*_by_the_rules|what_is|_begin)", line)
     ]
-    assert len(rules) <= 4, story  # cut a connection, perhaps wait, interact, tear down
+    assert len(rules) <= 4, story  # steps: cut a connection, perhaps wait, interact, tear down
     assert rules[-2:] == ["state.direct()", "state.teardown()"]
     assert any(name in rules[0] for name in ("drop_connections", "cut_off")), story
     assert found() == story

@@ -1,4 +1,4 @@
-"""Files behind presigned URLs, as a whole and in ranges."""
+"""Tests of downloads from presigned URLs: whole files and ranges."""
 
 import asyncio
 import email

@@ -1,4 +1,4 @@
-"""`POST /auth/token` over a real socket."""
+"""Tests of `POST /auth/token` over a real socket."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""The control API, which inspects and controls a mock from outside its process."""
+"""Tests of the control API, which inspects and controls a mock from outside its process."""
 
 import json
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""Faults and outages in the control API."""
+"""Tests of faults and outages in the control API."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""HLS over raw HTTP: authorization, playlists and segments, and playback with ffmpeg."""
+"""Tests of HLS over raw HTTP: authorization, playlists and segments, and playback with ffmpeg."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Presigned URLs are rejected after they have expired or if they were modified."""
+"""Tests that presigned URLs are rejected after they have expired or if they were modified."""
 
 import asyncio
 from urllib.parse import urlsplit
@@ -46,7 +46,7 @@ async def test_unsigned_paths_below_artifacts_are_403(path: str) -> None:
 
 
 async def status_of(mock: MockOdyssey, target: bytes) -> int:
-    """Return the status of a GET whose target is sent unchanged."""
+    """Send a GET request with exactly these bytes as its target; return the status."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(mock.url.rpartition(":")[2]))
     writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     async with asyncio.timeout(LIMIT):

@@ -1,4 +1,4 @@
-"""`GET /recordings/{stream_id}` and `GET /stream-recordings`, which show an account's own streams only."""
+"""Tests of `GET /recordings/{stream_id}` and `GET /stream-recordings`, which show an account's own streams only."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""`GET /regions` and the ping URLs."""
+"""Tests of `GET /regions` and the ping URLs."""
 
 import asyncio
 

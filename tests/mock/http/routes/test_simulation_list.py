@@ -1,4 +1,4 @@
-"""`/simulation-jobs`: listing and cancelling jobs, and behavior of all its routes."""
+"""Tests of `/simulation-jobs`: listing and cancelling jobs, and what all its routes have in common."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`POST /simulation-jobs` and `GET /simulation-jobs/{job_id}`: submitting a job and following it to its end."""
+"""Tests of `POST /simulation-jobs` and `GET /simulation-jobs/{job_id}`: jobs from submission to end."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Signaling sockets in the journal: when each was opened and closed, by which side, and how (RFC 6455 section 7.4)."""
+"""Tests of signaling sockets in the journal: opening, closing side, and close code (RFC 6455 section 7.4)."""
 
 from collections.abc import Awaitable, Callable
 

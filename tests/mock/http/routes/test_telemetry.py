@@ -1,4 +1,4 @@
-"""`POST /telemetry`, which accepts any body and never fails."""
+"""Tests of `POST /telemetry`, which accepts any body and never fails."""
 
 import httpx
 import pytest

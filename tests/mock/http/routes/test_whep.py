@@ -1,4 +1,4 @@
-"""WHEP over raw HTTP: all statuses and headers, and the CORS headers for browsers."""
+"""Tests of WHEP over raw HTTP: all statuses and headers, and the CORS headers for browsers."""
 
 import asyncio
 import re

@@ -120,7 +120,7 @@ async def test_lost_connection_is_restored(fidelity: PeerKind, mishap: str) -> N
 
 
 async def frames_with(fidelity: PeerKind, do: str, **parameters: object) -> list[tuple[int, int, int]]:
-    """Return index, width and height of a stream's first frames; the third to the fifth are faulty."""
+    """Return index, width and height of a stream's first ten frames; the third to the fifth are faulty."""
     async with staged(fidelity, fps=50) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         reader = (await client.connect()).frames(buffer=1000)
         stage.mock.faults.add(at="peer.frame", do=do, after=2, times=3, match={"prompt": "A cat"}, **parameters)  # type: ignore[arg-type]  # checked at run time

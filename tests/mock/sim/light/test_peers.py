@@ -1,4 +1,4 @@
-"""Tests the two peers of a live connection without client and mock, both light and WebRTC ones."""
+"""Tests the two peers of a live connection, as light peers and as WebRTC peers, without client and mock."""
 
 import asyncio
 import types

@@ -111,7 +111,7 @@ async def test_frame_is_drawn_on_demand_with_its_stamp() -> None:
 
 async def test_light_session_renders_and_encodes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> Any:
-        raise AssertionError("a frame was drawn or encoded")
+        raise AssertionError("expected no frame to be drawn or encoded")
 
     monkeypatch.setattr(Renderer, "render", never)
     monkeypatch.setattr(VideoEncoder, "encode", never)

@@ -1,4 +1,4 @@
-"""Tests of the strategy for job histories: the machine allows each, and all its transitions are drawn."""
+"""Tests of the strategy for job histories: they are valid, and cover all transitions of the job machine."""
 
 from collections.abc import Callable
 from itertools import pairwise

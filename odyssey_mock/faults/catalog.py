@@ -1,6 +1,7 @@
 """The catalog of faults: all fault points and the actions of each.
 
-Validation, the control API, the fault matrix and the documentation are generated from `POINTS`.
+Validation, the control API, the Hypothesis strategy and the table in `protocol.md` are generated from `POINTS`. A test
+checks that the fault matrix (`tests/matrix/`) has a cell for every action that affects `odyssey_client`.
 """
 
 import math

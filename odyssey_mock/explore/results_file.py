@@ -28,7 +28,7 @@ FORMAT = "odyssey-mock explore"
 VERSION = 1
 
 _BEGINNING = f'{{"format": "{FORMAT}"'
-"""The start of every results file; other files are never changed."""
+"""The text with which every results file starts. A file that starts otherwise is never changed."""
 
 
 class ResultsError(ValueError):

@@ -256,7 +256,7 @@ class Link:
         self.run(self._dial(other))
 
     def run(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """Run `work` as a task, until the link is closed."""
+        """Run `work` as a task, which is cancelled when the link is closed."""
         task = self._loop.create_task(work)
         self._tasks[task] = None
         task.add_done_callback(self._done)

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 STREAMER_TO_CLIENT, CLIENT_TO_STREAMER = b"streamerToClient", b"clientToStreamer"
 DRAIN_LIMIT = 1.0
-"""Seconds to wait until the last messages are sent."""
+"""Maximum seconds to wait until the last messages are sent."""
 DISCARD = 9
 """The port in an offer without candidates (RFC 8839 section 4.1.1)."""
 

@@ -63,7 +63,7 @@ class LightPacket:
         return f"<LightPacket {self.stamp} in {self.codec}, {self.size}{', key' if self.is_keyframe else ''}>"
 
     def __bytes__(self) -> bytes:
-        """Return an encoded gray frame for muxers, the same for every packet. In HLS, only the times are correct."""
+        """Return an encoded gray frame for muxers, the same for every packet: in HLS, only the times are correct."""
         key, next_one = _blank(self.size, self.codec, self.fps)
         return key if self.is_keyframe else next_one
 

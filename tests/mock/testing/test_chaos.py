@@ -101,7 +101,7 @@ def test_keepalive_detects_half_open_connection() -> None:
 
 def test_connection_recovers_after_partition() -> None:
     seen, notes, _ = first_with("partition")
-    assert [note.split()[1] for note in notes[:2]] == ["nothing", "packets"]
+    assert [note.split()[1] for note in notes[:2]] == ["no", "packets"]
     assert seen[-2:] == [ConnectionStatus.CONNECTED, ConnectionStatus.DISCONNECTED]
 
 

@@ -1,4 +1,4 @@
-"""A TCP relay to a server that breaks file downloads."""
+"""A TCP relay that breaks file downloads from a server."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ class BreakingLine:
     cuts: list[int] = field(default_factory=list)
     """Bytes of the response after which each download is cut, one number per download. Later downloads are not cut."""
     before_cut: Callable[[], Awaitable[object]] | None = None
-    """Called before each break."""
+    """Called before each connection is cut."""
     url: str = ""
     fetches: int = 0
 

@@ -1,4 +1,4 @@
-"""An HTTP server of one file that truncates, stalls or misreports responses as a test plans."""
+"""An HTTP server of one file that truncates, stalls or misreports responses according to a test's plan."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ class Turn:
 
 @dataclass
 class FileServer:
-    """Answers each request with the next turn of `plan`; after the last turn, correctly."""
+    """Answers each request according to the next turn of `plan`. Later requests get a correct response."""
 
     content: bytes = FILE
     etag: str | None = '"v1"'

@@ -41,7 +41,7 @@ class Cases:
 
     @property
     def entries(self) -> list[tuple[str, str, float]]:
-        """Every action at every point: without a delay, with one, or both, as its parameters allow."""
+        """Return every action at every point: without a delay, with a delay, or both, as the action allows."""
         points = [point for point in POINTS if point.startswith(self.prefix) and point not in self.elsewhere]
         return [
             (point, do, seconds)

@@ -114,7 +114,7 @@ class StandInPeer:
 
     @property
     def slots(self) -> list[int]:
-        """Slots of the packets read so far."""
+        """The slot numbers of the packets read so far."""
         return [each.pts or 0 for each in self.taken]
 
 

@@ -145,11 +145,14 @@ class RawSpectator:
                 return read
 
     async def lose_picture(self) -> None:
-        """Send a PLI (RFC 4585 section 6.3.1)."""
+        """Report a lost frame with a PLI (RFC 4585 section 6.3.1)."""
         await send_pli(self.connection)
 
     async def ask_for_refresh(self) -> None:
-        """Send a FIR (RFC 5104 section 4.3.1). aiortc reads the SSRC from its header, so it is set there too."""
+        """Request a key frame with a FIR (RFC 5104 section 4.3.1).
+
+        aiortc reads the SSRC from the header, so it is set there too.
+        """
         ssrc = video_ssrc(self.answer.text)
         entry = ssrc.to_bytes(4, "big") + bytes([1, 0, 0, 0])
         await self.receiver._send_rtcp(RtcpPsfbPacket(RTCP_PSFB_FIR, ssrc=1, media_ssrc=ssrc, fci=entry))

@@ -1,4 +1,4 @@
-"""Columns, sizes, escaped text, and errors as text and JSON."""
+"""Tests of the output: columns, sizes, escaped text, and errors as text and JSON."""
 
 import ast
 import io

@@ -1,4 +1,4 @@
-"""Statistics of a spectator's frames, with times that the tests choose."""
+"""Tests of the statistics of a spectator's frames, with times that the tests choose."""
 
 import pytest
 from hypothesis import given

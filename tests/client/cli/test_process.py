@@ -1,4 +1,4 @@
-"""The command in a subprocess: terminals, pipes and signals."""
+"""Tests of the command `odyssey` in a subprocess: terminals, pipes and signals."""
 
 import asyncio
 import json

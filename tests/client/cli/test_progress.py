@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, lines elsewhere."""
+"""Tests of progress: a bar on a terminal, lines if the output is no terminal."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""The commands `odyssey recordings` against the mock."""
+"""Tests of the commands `odyssey recordings` against the mock."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The command `odyssey simulate` against the mock."""
+"""Tests of the command `odyssey simulate` against the mock."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The commands `odyssey simulations` against the mock."""
+"""Tests of the commands `odyssey simulations` against the mock."""
 
 import pytest
 

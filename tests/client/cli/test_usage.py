@@ -1,4 +1,4 @@
-"""Wrong usage, configuration errors, `--help` and `--version`. No request reaches a service."""
+"""Tests of wrong usage, configuration errors, `--help` and `--version`. No request reaches a service."""
 
 import subprocess
 import sys

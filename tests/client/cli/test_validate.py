@@ -1,4 +1,4 @@
-"""The command `odyssey validate`."""
+"""Tests of the command `odyssey validate`."""
 
 import json
 from pathlib import Path

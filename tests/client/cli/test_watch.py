@@ -1,4 +1,4 @@
-"""The command `odyssey watch` against a live broadcast of the mock, mostly in a subprocess."""
+"""Tests of the command `odyssey watch` against a live broadcast of the mock, mostly in a subprocess."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""The command `odyssey watch` with wrong usage, or without a server."""
+"""Tests of the command `odyssey watch` with wrong usage, or without a server."""
 
 from pathlib import Path
 

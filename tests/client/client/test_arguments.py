@@ -1,4 +1,4 @@
-"""Tests of invalid arguments of calls for simulations and recordings: the client sends no request."""
+"""Tests of invalid arguments in calls for simulations and recordings: an error is raised and no request is sent."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Tests of whole connections to a misbehaving streamer: every call settles and nothing hangs."""
+"""Tests of connections to a misbehaving streamer: every call settles."""
 
 import asyncio
 from http import HTTPStatus

@@ -516,7 +516,7 @@ def test_every_possible_event_is_listed_for_its_state(state: ConnectionState, da
 
 
 class AnyLife(RuleBasedStateMachine):
-    """Random sequences of events that can occur."""
+    """Random sequences of events, each possible in the current state."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Tests for faults on which other clients of this protocol hang or report the wrong result.
+"""Tests of faults that make other clients of this protocol hang or report a wrong result.
 
 A scripted service causes each fault over real HTTP, WebSocket and WebRTC. `LIMIT` is the timeout of a test; the calls
 of those other clients had not settled after 45 s.

@@ -241,7 +241,7 @@ async def test_async_on_update_is_awaited_and_may_raise(service: Service, transp
     assert told == ["pending", "processing"]
 
 
-# Ending the wait from outside.
+# Closing the client and cancelling the call.
 
 
 class StoppedClock(VirtualClock):

@@ -1,4 +1,4 @@
-"""Scripts as JSON text and in files, with all faults, and with images in files next to them."""
+"""Tests of scripts as JSON text and in files: all their faults, and images in files next to them."""
 
 import base64
 import json

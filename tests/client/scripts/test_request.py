@@ -1,4 +1,4 @@
-"""Request fields of a simulation: one of three sources, with checked scripts and images in the size of the stream."""
+"""Tests of the request fields of a simulation: its three sources, checked scripts, and images in the stream's size."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""The rules for scripts (protocol.md section 8), each with the path of its fault."""
+"""Tests of the rules for scripts (protocol.md section 8), each with the path of its fault."""
 
 import copy
 import datetime

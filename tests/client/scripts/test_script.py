@@ -1,4 +1,4 @@
-"""Scripts that are built step by step: entries, rejected values, checks of the whole script, and advice."""
+"""Tests of scripts that are built step by step: entries, rejected values, checks of the whole script, and advice."""
 
 import copy
 import dataclasses

@@ -113,7 +113,7 @@ class Call:
 
 
 class OfficialClient:
-    """`window.contract` of one page."""
+    """Python interface to `window.contract` of one page."""
 
     def __init__(self, page: Page) -> None:
         self.page = page

@@ -36,7 +36,7 @@ class State(TypedDict):
 
 
 class Player:
-    """`window.player` of one page."""
+    """Python interface to `window.player` of one page."""
 
     def __init__(self, page: Page) -> None:
         self._page = page

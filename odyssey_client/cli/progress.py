@@ -86,7 +86,7 @@ class Progress:
         try:
             self._stream.write(encodable(text, self._stream))
             self._stream.flush()
-        except BrokenPipeError:  # the reader has closed the pipe: this ends the command, as usual
+        except BrokenPipeError:  # the reader has closed the pipe: end the command
             raise
         except OSError:  # such as a full disk: the command continues without progress
             self._stream = None

@@ -52,7 +52,7 @@ async def run(*, quick: bool = False) -> list[Row]:
             async with _broadcast(host) as info:
                 ours.append(await _added(partial(_watching, info), window))
             plain.append(await _added(_plain, window))
-    return [Row("fanout", statistics.median(ours), statistics.median(plain), "ms of CPU a second", REACH)]
+    return [Row("fanout", statistics.median(ours), statistics.median(plain), "ms of CPU per second", REACH)]
 
 
 async def _added(spectators: Callable[[], AbstractAsyncContextManager[Answer]], window: float) -> float:

@@ -82,7 +82,7 @@ class Broadcasts(Mapping[str, Broadcast]):
         return spectator
 
     async def close(self) -> None:
-        """End and forget every broadcast; return once all spectators are closed."""
+        """End and remove every broadcast; return once all spectators are closed."""
         for broadcast in list(self._broadcasts.values()):
             broadcast.end()
             self._forget(broadcast.stream_id)

@@ -64,7 +64,7 @@ class Entry:
     """`data` as JSON text."""
 
     @property
-    def data(self) -> dict[str, Any]:  # Any: JSON of any depth, for a reader who knows what to expect
+    def data(self) -> dict[str, Any]:  # Any: JSON of any depth; the caller knows its shape
         """The details of the entry; a new copy each time."""
         decoded: dict[str, Any] = json.loads(self.encoded)
         return decoded

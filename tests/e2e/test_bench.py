@@ -37,7 +37,7 @@ def test_spectator_costs_less_than_a_separate_track(tmp_path: Path) -> None:
     command = [*COMMAND, "fanout", "--quick", "--json", str(report)]
     bench = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     (row,) = json.loads(report.read_text())["rows"]
-    assert (row["name"], row["unit"]) == ("fanout", "ms of CPU a second")
+    assert (row["name"], row["unit"]) == ("fanout", "ms of CPU per second")
     assert row["beside"] > row["ours"], "expected a separate track to cost more than a spectator"
     assert row["ok"] is (row["ratio"] <= row["reach"])
     assert bench.returncode == (0 if row["ok"] else 1)

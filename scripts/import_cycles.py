@@ -13,7 +13,7 @@ import grimp
 
 
 def find_cycle(*packages: str) -> list[str]:
-    """Return the modules of one import cycle, which ends with its first module; an empty list if there is no cycle."""
+    """Return the modules of one import cycle, with the first one repeated at the end; an empty list without a cycle."""
     imports = grimp.build_graph(*packages, cache_dir=None)
     sorter = TopologicalSorter({each: imports.find_modules_directly_imported_by(each) for each in imports.modules})
     try:

@@ -18,7 +18,7 @@ from odyssey_mock.sessions.registry import SessionRegistry
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is known about a request before its route handles it."""
+    """Values of a request that faults can match, known before the route handles it."""
 
     account: str | None = None
     session: str | None = None

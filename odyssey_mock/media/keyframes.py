@@ -2,7 +2,7 @@
 
 
 class Keyframes:
-    """The key frame requests of all receivers of one connection's video.
+    """The key frame requests of all receivers of one session's video.
 
     A slot is a period of 1/fps seconds, in which at most one frame is made.
     """

@@ -61,7 +61,7 @@ class Scenery:
         hour, land, weather: what the scene shows.
         seed: determines the shapes of the scene; it stays the same throughout a stream.
         accent: color of what an interaction adds; it changes with each interaction.
-        hour_named: whether a prompt names the hour; only then is a start image tinted with its light.
+        hour_named: whether a prompt names the hour; only then, a start image is tinted with the light of that hour.
     """
 
     hour: Hour
@@ -80,7 +80,7 @@ class Scenery:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """The light of an hour: colors of the sky, strength of other colors, and the tint of a start image."""
+    """The light at one time of day: colors of the sky, strength of other colors, and the tint of a start image."""
 
     zenith: Color
     middle: Color
@@ -131,7 +131,7 @@ def scenery(prompts: tuple[str, ...]) -> Scenery:
 
 
 def lit(color: Color, light: Light, haze: float = 0.0) -> Color:
-    """Return `color` in the light of an hour, blended with `haze` (0 to 1) of the horizon's color."""
+    """Return `color` as it looks in `light`, blended with `haze` (0 to 1) of the horizon's color."""
     shade = mix(light.zenith, color, light.strength)
     return mix((shade[0] * 0.96, shade[1] * 0.96, shade[2] * 0.98), light.horizon, haze)
 

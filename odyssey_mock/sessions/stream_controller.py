@@ -50,7 +50,7 @@ ASKED_FOR = "the prompt asks for this error ([error:...])"
 """`message` of an error that a prompt marker requests (`protocol.md` section 10)."""
 
 _POINTS: Mapping[type[StreamMessage], str] = {Start: "stream.start", Update: "stream.interact", End: "stream.end"}
-"""The fault point of each message."""
+"""The fault point of each type of message."""
 
 
 @dataclass(frozen=True, slots=True)

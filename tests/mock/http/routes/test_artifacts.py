@@ -142,7 +142,7 @@ async def test_if_range_resumes_only_the_same_file(http: httpx.AsyncClient, vide
     assert (other.status_code, other.content) == (200, content)
 
 
-async def test_known_file_is_304(http: httpx.AsyncClient, video: str) -> None:
+async def test_request_with_known_etag_is_304(http: httpx.AsyncClient, video: str) -> None:
     first = await http.get(video)
     again = await http.get(video, headers={"If-None-Match": first.headers["ETag"], "Range": "bytes=0-9"})
     assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])

@@ -143,7 +143,9 @@ def test_translated_words_occur_in_library_messages() -> None:
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 match node:
                     case ast.JoinedStr(values):
-                        texts.append("".join(each.value if isinstance(each, ast.Constant) else "{}" for each in values))
+                        texts.append(
+                            "".join(str(each.value) if isinstance(each, ast.Constant) else "{}" for each in values)
+                        )
                     case ast.Constant(str(text)):
                         texts.append(text)
     for theirs, _ in _WORDS:

@@ -164,7 +164,7 @@ class ClientConfig:
                 need the key then raise `OdysseyConfigError`.
 
         Raises:
-            OdysseyConfigError: an argument is invalid; the message is the vendor's if it has one.
+            OdysseyConfigError: an argument is invalid; the message is the vendor's if the vendor defines one.
         """
         if advanced is not None and not isinstance(advanced, AdvancedConfig):
             raise OdysseyConfigError(
@@ -224,6 +224,6 @@ def _api_url(given: object, env: Mapping[str, str]) -> str:
     if parts.scheme not in {"http", "https"} or not host:
         raise OdysseyConfigError(f"Odyssey: {source} must look like https://host or http://host:port, got {given!r}")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        # The message omits the URL: such a part is probably a secret.
+        # The message omits the URL: a password or a query is probably a secret.
         raise OdysseyConfigError(f"Odyssey: {source} must not contain a user name, password, query or fragment")
     return url

@@ -82,7 +82,7 @@ class ClientCredentials:
 
 
 def is_signaling_url(url: str) -> bool:
-    """Return whether ``url`` has the form of a signaling URL; nothing is connected."""
+    """Return whether ``url`` has the form of a signaling URL, without connecting to it."""
     try:
         parts = urlsplit(url)
         named = bool(parts.hostname) and not re.search(r"[\s\x00-\x1f]", url) and parts.port != 0

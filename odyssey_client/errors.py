@@ -7,7 +7,7 @@
     - ServiceUnreachableError       no HTTP response: refused, reset, unknown host, timeout
     - QueueTimeoutError             (also TimeoutError) no streamer became free in time
     - ConnectTimeoutError           (also TimeoutError) a step of connecting took longer than its limit
-    - SignalingError                the signaling socket was refused, broke or received an invalid message
+    - SignalingError                the signaling socket did not open, was lost or got an invalid message
     - PeerError                     the WebRTC peer connection failed or closed
     - StreamerNotAvailableError     signaling: the streamer does not respond
     - StreamerDisconnectedError     signaling: the streamer left the session
@@ -30,7 +30,7 @@
     - SimulationFailedError         the job failed, or some of its streams did
     - SimulationCancelledError      the job was cancelled
     - SimulationTimeoutError        (also TimeoutError) the job did not end within the timeout
-  - DownloadError                   a file could not be downloaded completely, or not be written
+  - DownloadError                   a file could not be downloaded completely or could not be written
   - ScriptError                     (also ValueError) a simulation script is invalid; faults
   - ImageError                      (also ValueError) an image cannot be used
 
@@ -138,7 +138,7 @@ class UnexpectedResponseError(OdysseyApiError):
 
     Attributes:
         path: The field in the body, such as ``capabilities.image_to_video``; empty for the whole body.
-        expected: What the protocol requires there.
+        expected: What the protocol requires at ``path``.
         got: What was received instead.
     """
 
@@ -192,7 +192,7 @@ class ConnectTimeoutError(OdysseyConnectionError, TimeoutError):
 
 
 class SignalingError(OdysseyConnectionError):
-    """The signaling socket was refused, broke, or received a message that violates the protocol."""
+    """The signaling socket could not be opened, was lost, or received a message that violates the protocol."""
 
     default_code = "signaling_failed"
 
@@ -237,8 +237,8 @@ class ConnectionClosedError(OdysseyConnectionError):
 class SessionLostError(OdysseyConnectionError):
     """The session no longer exists, and its stream has ended.
 
-    Calls that were waiting raise this error; the service may or may not have carried them out. It also ends a
-    connection that may reconnect only to its own session (``AdvancedConfig.reconnect``).
+    Calls that were waiting raise this error; the service may or may not have carried them out. If
+    ``AdvancedConfig.reconnect`` is ``same_session``, the error also ends the connection.
     """
 
     default_code = "session_lost"
@@ -283,7 +283,7 @@ class OdysseyUsageError(OdysseyError):
     Attributes:
         action: What the service suggests to do, as text for the user.
         action_url: URL of a page for that action.
-        details: Values of the limit, such as numbers; the subclasses have typed properties for those they know.
+        details: Values of the limit, as the service sent them; subclasses have properties for the known ones.
     """
 
     default_code = "USAGE_LIMIT"
@@ -330,7 +330,7 @@ class MonthlyLimitReachedError(OdysseyUsageError):
 
     @property
     def reset_date(self) -> str | None:
-        """The ISO date on which the count starts again."""
+        """The ISO date on which the hours are counted from 0 again."""
         return self._text("reset_date")
 
 
@@ -386,7 +386,7 @@ class ScriptFault:
     """One fault in a simulation script."""
 
     path: str
-    """The place, such as ``scripts[1][3].interact.prompt``."""
+    """The place in the script, such as ``scripts[1][3].interact.prompt``."""
     expected: str
     """What is allowed at that place; for a fault that the service found, the message of the service."""
     got: str
@@ -430,7 +430,7 @@ class SimulationFailedError(OdysseySimulationError):
     """The job failed, or some of its streams did.
 
     Attributes:
-        job: The job at its end; ``job.streams`` includes the streams that succeeded.
+        job: The job after it ended; ``job.streams`` includes the streams that succeeded.
         stream_errors: The reason for each failed stream, by the index of its script.
     """
 
@@ -449,7 +449,7 @@ class SimulationCancelledError(OdysseySimulationError):
     """The job was cancelled, by this client or another.
 
     Attributes:
-        job: The job at its end.
+        job: The job after it ended.
     """
 
     default_code = "simulation_cancelled"
@@ -480,12 +480,12 @@ class SimulationTimeoutError(OdysseySimulationError, TimeoutError):
 
 
 class DownloadError(OdysseyError):
-    """A file could not be downloaded completely, or not be written; no partial file remains under its name."""
+    """A file could not be downloaded completely or could not be written. No incomplete file remains at its path."""
 
     default_code = "download_failed"
 
 
 def excerpt(text: str, limit: int = 300) -> str:
-    """Return ``text`` from outside as one printable line of at most ``limit`` characters, for an error message."""
+    """Return received ``text`` as one printable line of at most ``limit`` characters, for an error message."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: limit * 4]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -7,7 +7,7 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether ``host`` is this machine: ``localhost``, a name below it, or a loopback address."""
+    """Return whether ``host`` is this machine: ``localhost``, ``*.localhost``, or a loopback address."""
     name = host.strip("[]").rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True

@@ -82,7 +82,7 @@ class Peer(Protocol):
     ) -> None: ...
 
     async def pump(self) -> None:
-        """Pass on every frame until the video ends; runs as long as the connection."""
+        """Pass every received frame to the callback, until the video ends. Run it for the whole connection."""
         ...
 
 

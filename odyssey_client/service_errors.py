@@ -40,7 +40,7 @@ from odyssey_client.errors import (
 )
 
 ANY = "*"
-"""In `Row.said`: every value without a row of its own. In `Row.call`: every call."""
+"""In `Row.said`: any value that has no row of its own. In `Row.call`: any call."""
 
 
 class Source(StrEnum):
@@ -93,7 +93,7 @@ _NO_BYPASS = (
 _MALFORMED = "Invalid API key format{why}: check that the key was copied whole, without quotes"
 _NO_RECORDING = "There is no recording of stream {stream_id}. Check the id with list_stream_recordings()."
 _SESSION_GONE = (
-    "The session is gone: the service no longer knows it. Open a new session with connect(), or let the client do so: "
+    "The session no longer exists. Open a new session with connect(), or let the client do so: "
     'AdvancedConfig(reconnect="new_session").'
 )
 _ACCESS_REFUSED = (
@@ -181,7 +181,7 @@ ROWS: tuple[Row, ...] = (
             "invalid_message",
         )
     ),
-    Row(Source.STREAM, ANY, OdysseyStreamError),  # such as moderation: the same request would be rejected again
+    Row(Source.STREAM, ANY, OdysseyStreamError),  # e.g. moderation: a retry would be rejected too
     Row(Source.WHEP, 401, OdysseyAuthError, "invalid_spectator_token", False, _NOT_ITS_SPECTATOR),
     Row(Source.WHEP, 403, OdysseyAuthError, "invalid_spectator_token", False, _NOT_ITS_SPECTATOR),
     Row(Source.WHEP, 404, BroadcastNotFoundError, "broadcast_not_found", False, _NO_BROADCAST),

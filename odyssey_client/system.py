@@ -137,7 +137,7 @@ _default: ContextVar[Callable[[], Platform]] = ContextVar("odyssey_default_platf
 
 
 def default_platform() -> Platform:
-    """Return the platform for a client that is given none: the system's, or that of `platform_by_default`."""
+    """Return the platform of clients created without one: the system's, or that of `platform_by_default`."""
     return _default.get()()
 
 
@@ -157,7 +157,7 @@ def platform_by_default(make: Callable[[], Platform]) -> Iterator[None]:
 class _WithoutToken(logging.LoggerAdapter[logging.Logger]):
     """Logger adapter that removes the token in a URL's query from the log messages of the WebSocket library.
 
-    A logging filter would receive the records of all connections without knowing their tokens.
+    A logging filter cannot do this: it receives the records of all connections, but not their tokens.
     """
 
     def __init__(self, url: str) -> None:

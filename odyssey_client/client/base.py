@@ -17,7 +17,7 @@ from odyssey_client.system import default_platform
 
 
 class ClientBase:
-    """A client without calls; each subclass adds a group of calls."""
+    """Base of `Odyssey`: configuration, platform and transport. Each subclass adds a group of API calls."""
 
     def __init__(
         self,

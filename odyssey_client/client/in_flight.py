@@ -16,7 +16,7 @@ class InFlightCalls:
     Only steps of calls (`Call.step`) are cancelled. The user's code may run between two steps and is not interrupted.
 
     Attributes:
-        steps: The steps that are waiting, in the order they began; the values are None.
+        steps: The waiting steps, in the order they began: a dictionary with values None, used as an ordered set.
         ends: How many times `end` was called.
     """
 
@@ -26,7 +26,7 @@ class InFlightCalls:
 
     @property
     def are_waiting(self) -> bool:
-        """Whether a step in the running event loop is waiting and was not told to end."""
+        """Whether the running event loop has a waiting step that `end` has not cancelled."""
         here = asyncio.get_running_loop()
         return any(step.loop is here and not step.is_told for step in self.steps)
 
@@ -40,7 +40,7 @@ class InFlightCalls:
         here = asyncio.get_running_loop()
         # Steps of other event loops are dropped: those loops no longer run.
         self.steps = dict.fromkeys(step for step in self.steps if step.loop is here)
-        # Wait also for steps that another `end` has told to end. A step must not wait for itself.
+        # Wait also for steps that another `end` has cancelled. A step must not wait for itself.
         steps = [step for step in self.steps if not (step.is_told and step.task is asyncio.current_task())]
         for step in steps:
             if not step.is_told:
@@ -60,7 +60,7 @@ class Call:
 
     @asynccontextmanager
     async def step(self) -> AsyncIterator[None]:
-        """Run the block as a step, which the end of the client cancels.
+        """Run the block as a step, which `InFlightCalls.end` cancels.
 
         Raises:
             ConnectionClosedError: the client was closed after the call began.
@@ -93,9 +93,9 @@ class Step:
     Attributes:
         scope: The timeout that cancels the step.
         loop: The event loop of the step.
-        left: Done when the step has exited.
+        left: A future that is done when the step has exited.
         task: The task that runs the step.
-        is_told: Whether `InFlightCalls.end` told the step to end.
+        is_told: Whether `InFlightCalls.end` has cancelled the step.
     """
 
     scope: asyncio.Timeout

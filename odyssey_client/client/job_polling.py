@@ -20,7 +20,7 @@ from odyssey_client.rest.simulations import get_job
 from odyssey_client.rest.transport import Transport
 
 LAST_LOOK_S = 1.0
-"""Least time limit of one poll, in seconds. The last poll may therefore run past the timeout."""
+"""Minimum time limit of one poll, in seconds. The last poll may therefore end after the timeout."""
 
 type OnUpdate = Callable[[SimulationJobDetail], object]
 """Function that is called with the job when it has changed, and awaited if it is async."""

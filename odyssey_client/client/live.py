@@ -57,7 +57,7 @@ class LiveCalls(ClientBase):
         """Open a session and connect to its streamer; return once the video track and the data channel are open.
 
         If the connection is lost later, the client restores it, with the same `MediaStream`, handlers and pending calls
-        (`AdvancedConfig.reconnect`). Meanwhile `current_status` is ``reconnecting``.
+        (`AdvancedConfig.reconnect`). During this time `current_status` is ``reconnecting``.
 
         Args:
             handlers: The event handlers; see `OdysseyEventHandlers`.
@@ -125,7 +125,7 @@ class LiveCalls(ClientBase):
                     finally:
                         await self._telemetry.aclose()
                 finally:
-                    # A connection or call that began meanwhile, for example in a handler, still needs the transport.
+                    # A handler, for example, may have begun a connection or a call, which still needs the transport.
                     if self._connection is connection and not self._calls.are_waiting:
                         await self._transport.aclose()
 
@@ -291,11 +291,11 @@ class LiveCalls(ClientBase):
             connection.start(credentials)
             await connection.ready()
         except BaseException as error:
-            # Whether connecting failed or was cancelled, everything that was opened is closed.
+            # Connecting failed or was cancelled: close everything that was opened.
             code = error.code if isinstance(error, OdysseyError) else "cancelled"
             self._telemetry.record("connect_failed", code=code)
             if self._connection is connection:
-                # Calls that wait for simulations go on: then only the connection is closed.
+                # If a call such as `wait_for_simulation` is waiting, close only the connection.
                 await (connection.close() if self._calls.are_waiting else self.disconnect())
             raise
         duration = round((self._clock.monotonic() - began) * 1000, 1)

@@ -1,4 +1,4 @@
-"""The shell of `connection_machine.py`: runs one connection from its first REST call to its close.
+"""One connection, from its first REST call to its close: the shell of `connection_machine.py`.
 
 One task owns the connection. Sockets, peers, timers and handler calls run in its task groups and end with it.
 `Connection.handle` passes events to the machine and carries out the effects::
@@ -48,12 +48,12 @@ from odyssey_client.rtc.ice_servers import Fetch
 logger = logging.getLogger(__name__)
 
 HANDLER_LIMIT_S = 2.0
-"""Seconds that handlers have to finish once the connection is over and `Connection.close` waits for its end."""
+"""Seconds that `Connection.close` waits for handlers that are still running; then it cancels them."""
 
 REASON_LIMIT_S = 0.5
 """Seconds to wait for signaling to report why the peer was lost.
 
-The service closes both at once, and either close may arrive first.
+The service closes the socket and the peer connection together, and either close may arrive first.
 """
 
 
@@ -63,8 +63,8 @@ class SessionSource(Protocol):
     def open(self, on_queued: Callable[[int, str], None]) -> Awaitable[ClientCredentials]:
         """Request a new session.
 
-        ``on_queued`` is called each time no streamer is free, with the number of such responses and the service's
-        message.
+        ``on_queued`` is called after each response that no streamer is free, with the number of these responses so far
+        and the service's message.
         """
         ...
 
@@ -206,14 +206,14 @@ class Connection:
                 self.handle(_connect(credentials))
             await self._released.wait()
         finally:
-            # If this task is cancelled from outside (the event loop ends), the machine must be over as well, so that
-            # events of the tasks that are ending start nothing new.
+            # If this task is cancelled from outside (the event loop ends), end the machine too, so that it ignores the
+            # events that the ending tasks cause.
             self.handle(connection_machine.Disconnect())
 
     async def _cancel_late(self, delivering: set[asyncio.Task[None]]) -> None:
-        """Cancel handlers that outlast the limit, which starts when `close` waits for them.
+        """Cancel handlers that still run `HANDLER_LIMIT_S` after `close` began to wait for them.
 
-        Until then there is no limit: a handler may be connecting again.
+        If `close` is not called, handlers have no time limit: a handler may be connecting again.
         """
         await self._awaited.wait()
         await self._clock.sleep(HANDLER_LIMIT_S)
@@ -283,7 +283,7 @@ class Connection:
         self.handle(event)
 
     def _settle(self, error: OdysseyError) -> None:
-        """Settle all waiting calls; a second call has no effect."""
+        """Settle all waiting calls; may be called more than once."""
         self.streaming.close(error)
         self.media_stream.end(error if self._machine.state is ConnectionState.FAILED else None)
         self._events.end()
@@ -309,7 +309,7 @@ class Connection:
 
 
 class ConnectionTasks:
-    """The tasks of one connection: each ends with the connection, and some already with their attempt."""
+    """The tasks of one connection. Some end with the current attempt, the others with the connection."""
 
     def __init__(self, clock: Clock, broke: Callable[[Exception], None]) -> None:
         """``broke`` is called with the exception that a task raised."""
@@ -324,7 +324,7 @@ class ConnectionTasks:
         """Tasks that are cancelled when the attempt is dropped: REST calls and watches."""
 
     async def run(self, life: Awaitable[None]) -> None:
-        """Wait for ``life``; then cancel all tasks."""
+        """Await ``life``, which returns when the connection is over; then cancel all tasks."""
         try:
             async with asyncio.TaskGroup() as self._group:
                 try:
@@ -346,11 +346,11 @@ class ConnectionTasks:
             self.spawn(wait_and_call())
 
     def begin(self, work: Coroutine[object, object, None]) -> None:
-        """Start a task that ends with the attempt."""
+        """Start a task of the current attempt, which `drop` cancels."""
         self._begun.append(self.spawn(work))
 
     def drop(self) -> None:
-        """Cancel the tasks of the attempt."""
+        """Cancel the tasks of the current attempt."""
         for task in self._begun:
             task.cancel()
         self._begun.clear()

@@ -5,8 +5,8 @@ Rules:
 1. `TRANSITIONS` lists every event that a state accepts. An unlisted event is a bug in the shell and raises
    `IllegalEventError`. Every event that the network, the service or the caller can cause is listed for each state in
    which it can occur.
-2. The keys of a row are event classes. The meaning of some events depends on the machine: `_guarded` replaces them by
-   one of `Guarded`.
+2. The keys of a row are event classes. If the transition also depends on the machine's attributes, `_guarded` replaces
+   the event by one of `Guarded`.
 3. The effects of a row are classes as well. `_effect` creates each one after the state has changed, from the new state
    and from the machine's attributes.
 4. The machine has no sockets, tasks or clock. `connection.py` carries out its effects, in order.
@@ -96,7 +96,7 @@ class ConnectionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """The caller connects without credentials."""
+    """The caller connects to a new session; the machine requests its credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ class SignalingGivenUp:
 
 
 class SessionGone:
-    """The service no longer knows the session, and the policy allows a new one."""
+    """The session no longer exists, and the policy allows a new one."""
 
 
 class ConnectionLost:
@@ -230,7 +230,7 @@ class GivenUp:
 
 
 type Guarded = SignalingLost | SignalingGivenUp | SessionGone | ConnectionLost | GivenUp
-"""Events that `_guarded` derives from those of the shell; the shell sends none of them itself."""
+"""Keys that `_guarded` derives from the events of the shell; the shell never sends them."""
 
 type Happening = type[ConnectionEvent | Guarded]
 """A key of the table."""
@@ -268,7 +268,7 @@ class LoseSession:
 
 @dataclass(frozen=True, slots=True)
 class StartTimer:
-    """Send `TimedOut` after ``seconds``, unless the timer is stopped or the connection is over by then."""
+    """Pass `TimedOut` to the machine after ``seconds``, unless the timer is stopped or the connection ends first."""
 
     seconds: float
 
@@ -295,24 +295,24 @@ class DropAttempt:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRetry:
-    """Send `RetryDue` after ``seconds``."""
+    """Pass `RetryDue` to the machine after ``seconds``."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitReason:
-    """Send `ReasonOverdue` after a short wait."""
+    """Pass `ReasonOverdue` to the machine after a short wait, unless the attempt is dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchVideo:
-    """Send `PeerLost` when no frame has arrived for too long."""
+    """Pass `PeerLost` to the machine when no frame has arrived for ``AdvancedConfig.peer_timeout_s``."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchHold:
-    """Send `Held` after ``seconds``, unless the attempt is dropped before."""
+    """Pass `Held` to the machine after ``seconds``, unless the attempt is dropped first."""
 
     seconds: float
 
@@ -324,7 +324,7 @@ class CallConnected:
 
 @dataclass(frozen=True, slots=True)
 class CallDisconnected:
-    """Report to the caller that a connection that was up is over."""
+    """Report to the caller that a connection that was up has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -577,12 +577,12 @@ class ConnectionMachine:
         self.retries = 0
         """Retries of signaling before the connection was up."""
         self.tries = 0
-        """Attempts to reconnect since the connection last held, see `HOLD_S`."""
+        """Attempts to reconnect, counted from 0 again once a restored connection has lasted for `HOLD_S`."""
         self._policy = policy or ReconnectPolicy()
         self._credentials: ClientCredentials | None = None
         self._error: OdysseyError = ConnectionClosedError("The connection was closed by disconnect().")
         self._given_up = ""
-        """Message about the attempts used up; empty unless the machine gave up reconnecting."""
+        """The part of the error message that states the failed attempts to reconnect; empty while attempts are left."""
 
     @property
     def is_up(self) -> bool:
@@ -619,7 +619,7 @@ class ConnectionMachine:
         return type(event)
 
     def _is_loss(self, event: ConnectionEvent) -> bool:
-        """Return whether ``event`` ends only a connection that was up, or one attempt to restore it."""
+        """Return whether ``event`` ends an open connection or an attempt to restore one, so that a retry may follow."""
         if self.state in UP:
             return isinstance(event, SignalingClosed | ReasonOverdue)
         if self.state not in REGAINING:
@@ -639,7 +639,7 @@ class ConnectionMachine:
         if isinstance(event, Held) and self.state is ConnectionState.CONNECTED:
             self.tries = 0
         error = self._error_of(event)
-        # The first event of a lost peer names the cause; later ones are its consequences.
+        # The first event after the loss of the peer has the cause; later events are consequences.
         if error is not None and transition != (ConnectionState.LOST, ()):
             self._error = error
         if happening is GivenUp and self.tries:
@@ -718,7 +718,7 @@ class ConnectionMachine:
 
     def _known_credentials(self) -> ClientCredentials:
         if self._credentials is None:
-            raise RuntimeError("expected credentials before an effect that uses a session")
+            raise RuntimeError("an effect needs the credentials of a session, but the machine has none")
         return self._credentials
 
 
@@ -743,7 +743,7 @@ def _tries(number: int) -> str:
 
 
 def _defect(error: Exception) -> OdysseyConnectionError:
-    """Wrap a bug's exception; the message names the innermost cause, since exception groups only name tasks."""
+    """Wrap an unexpected exception; the message states its innermost cause, which an exception group's does not."""
     cause = error
     while isinstance(cause, ExceptionGroup):
         cause = cause.exceptions[0]

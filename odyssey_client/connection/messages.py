@@ -34,14 +34,14 @@ class MessageError(SignalingError):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """`offer`."""
+    """`offer`: an SDP offer of the streamer."""
 
     sdp: str
 
 
 @dataclass(frozen=True, slots=True)
 class IceCandidate:
-    """`ice_candidate`; an empty ``candidate`` is the end-of-candidates marker (RFC 8838 section 13)."""
+    """`ice_candidate`: one of the streamer's ICE candidates; an empty one marks their end (RFC 8838 section 13)."""
 
     candidate: str
     sdp_mid: str | None
@@ -50,14 +50,14 @@ class IceCandidate:
 
 @dataclass(frozen=True, slots=True)
 class ServiceError:
-    """`error`."""
+    """`error`: the service reports an error that ends the connection."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class BroadcastUnusable:
-    """A `broadcast_ready` without what a spectator needs; ``why`` names the missing or invalid field."""
+    """A `broadcast_ready` with a missing or invalid field, which ``why`` names."""
 
     why: str
 
@@ -73,24 +73,24 @@ type StreamerMessage = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`answer`."""
+    """`answer`: the client's SDP answer."""
 
     sdp: str
 
 
 @dataclass(frozen=True, slots=True)
 class Keepalive:
-    """`keepalive`."""
+    """`keepalive`: sent at regular intervals while the socket is open."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientDisconnecting:
-    """`client_disconnecting`."""
+    """`client_disconnecting`: ends the session."""
 
 
 @dataclass(frozen=True, slots=True)
 class InteractiveStreamStart:
-    """`interactive_stream_start`; fields that are None are left out.
+    """`interactive_stream_start`: starts a stream. Fields that are None are left out.
 
     Attributes:
         image: A ``data:`` URL.
@@ -105,14 +105,14 @@ class InteractiveStreamStart:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """`update`."""
+    """`update`: changes the running stream."""
 
     prompt: str
 
 
 @dataclass(frozen=True, slots=True)
 class InteractiveStreamEnd:
-    """`interactive_stream_end`."""
+    """`interactive_stream_end`: ends the running stream."""
 
 
 type ChannelMessage = InteractiveStreamStart | Update | InteractiveStreamEnd

@@ -5,19 +5,20 @@ Rules:
 1. `TRANSITIONS` lists the events that each state accepts, and `REFUSALS` the calls that it rejects. Any other event is
    a bug in the shell. The keys of a row are event classes; `_guarded` replaces some by one of `Guarded`.
 2. The effects of a row are classes as well. `_resolved` and `_rejected` derive from the event which calls they settle.
-   Announcements precede results, so that a handler is called before the call it belongs to returns.
+   Announcements precede results, so that the handler for a reply is called before the waiting call returns.
 3. The machine has no channel, futures or clock. `stream_calls.py` carries out its effects, in order.
-4. Replies carry no number, so they are matched by order: the streamer replies to starts in the order they were sent,
-   and to interactions in theirs.
+4. Replies contain no id, so they are matched by order. The machine has a queue of starts and a queue of interactions. A
+   reply belongs to the first call of its queue, with these exceptions.
 
-   - A call that gave up (timed out or was cancelled) keeps its place in line, so that its late reply is not taken for
-     that of the next call. It loses the place when the same time has passed again.
-   - A reply that contains the text of a later call, and not that of the first in line, belongs to the later call. The
-     first call never got a reply.
-   - An acknowledgment may contain the text of no call in line. It is ignored if it repeats the previous one, or if it
-     begins with the text of an interaction that lost its place.
-5. A stream error is the reply to the start that waits; without one, to the first interaction in line; without one, to
-   the end.
+   - If a reply contains the prompt of a later call, but not that of the first call, it belongs to the later call. The
+     first call stays in the queue.
+   - An acknowledgment that contains no queued prompt is ignored if it repeats the previous acknowledgment. It is also
+     ignored if it begins with the prompt of an interaction that left the queue without a reply.
+
+   A call that gave up (timed out or was cancelled) stays in its queue for the same time again. A late reply during this
+   time is not taken for the reply to the next call.
+5. A stream error is the reply to the waiting start. If no start is waiting, it is the reply to the first queued
+   interaction; if none is queued, to the end.
 """
 
 from __future__ import annotations
@@ -82,14 +83,14 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class GaveUp:
-    """The call timed out or was cancelled. Sent a second time, the call also loses its place in line."""
+    """The call timed out or was cancelled. When this is sent a second time, the call also leaves its queue."""
 
     call: int
 
 
 @dataclass(frozen=True, slots=True)
 class SessionLost:
-    """The session and its stream are gone because of ``error``; the connection is about to request a new session."""
+    """The session and its stream ended because of ``error``; the connection is about to request a new session."""
 
     error: OdysseyError
 
@@ -111,31 +112,31 @@ class StartedLate:
 
 
 class StartRefused:
-    """A stream error while a start waits first in line."""
+    """A stream error while the first start of the queue waits for its reply."""
 
 
 class EndRefused:
-    """A stream error while an end waits and no interaction is in line."""
+    """A stream error while an end waits and no interaction is queued."""
 
 
 class StartGivenUp:
-    """The start that waited gave up."""
+    """The waiting start timed out or was cancelled."""
 
 
 class InteractGivenUp:
-    """An interaction that waited gave up."""
+    """A waiting interaction timed out or was cancelled."""
 
 
 class EndGivenUp:
-    """The end that waited gave up."""
+    """The waiting end timed out or was cancelled."""
 
 
 class PlaceGivenUp:
-    """A call that gave up earlier loses its place in line."""
+    """A call that gave up earlier leaves its queue."""
 
 
 type Guarded = StartedLate | StartRefused | EndRefused | StartGivenUp | InteractGivenUp | EndGivenUp | PlaceGivenUp
-"""Events that `_guarded` derives from those of the shell; the shell sends none of them itself."""
+"""Keys that `_guarded` derives from the events of the shell; the shell never sends them."""
 
 type Happening = type[OperationEvent | Guarded]
 """A key of the table."""
@@ -264,7 +265,7 @@ _LOST_WHILE_WAITING = (
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A call's place in line; ``waiting`` is False once the call gave up."""
+    """An entry of a queue of calls; ``waiting`` is False once the call gave up."""
 
     call: int
     prompt: str
@@ -290,7 +291,7 @@ class OperationMachine:
         self._acknowledged: tuple[_Place, str] | None = None
         """The last interaction that was acknowledged, and its applied prompt."""
         self._given_up: list[_Place] = []
-        """Interactions of this stream that lost their place in line without a reply."""
+        """Interactions of this stream that left the queue without a reply."""
 
     @property
     def pending(self) -> frozenset[int]:
@@ -408,7 +409,7 @@ class OperationMachine:
         return said == applied_prompt and former.is_shown_in(applied_prompt)
 
     def _is_too_late(self, place: _Place, applied_prompt: str) -> bool:
-        """Return whether this acknowledges an interaction that lost its place, and is not for ``place`` (rule 4)."""
+        """Return whether this acknowledges an interaction that left the queue, and is not for ``place`` (rule 4)."""
         if place.is_shown_in(applied_prompt):
             return False
         return any(each.begins(applied_prompt) for each in self._given_up)
@@ -457,7 +458,7 @@ def _announced(event: OperationEvent) -> list[Announced]:
 
 
 def _first_shown(places: list[_Place], applied_prompt: str) -> _Place | None:
-    """Return the call that the reply is for: the first in line, unless only a later call's text is in it (rule 4)."""
+    """Return the call that the reply belongs to: the first, unless the reply only contains a later prompt (rule 4)."""
     if not places or places[0].is_shown_in(applied_prompt):
         return places[0] if places else None
     return next((place for place in places if place.is_shown_in(applied_prompt)), places[0])

@@ -1,4 +1,4 @@
-"""The shell of `operation_machine.py`: calls that start, change and end streams, with their futures and timeouts."""
+"""Calls that start, change and end streams: the shell of `operation_machine.py`, with futures and timeouts."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class StreamCalls:
         self._handle(answer)
 
     def lose_session(self, error: OdysseyError) -> None:
-        """Settle every call and announce the end of the stream: the session is gone because of ``error``."""
+        """Settle every call and announce the end of the stream: the session ended because of ``error``."""
         self._handle(SessionLost(error))
 
     def close(self, error: OdysseyError) -> None:
@@ -120,7 +120,7 @@ class StreamCalls:
             self._give_up(number)
             raise
         except Exception:
-            if not answer.done():  # nothing was sent, so no reply will arrive: give up the call and its place at once
+            if not answer.done():  # not sent, so no reply will arrive: the call also leaves its queue
                 self._handle(GaveUp(number))
                 self._handle(GaveUp(number))
             raise
@@ -130,7 +130,7 @@ class StreamCalls:
                 answer.exception()  # mark as retrieved, whether or not it was raised above
 
     async def _send(self, message: ChannelMessage) -> None:
-        if not self._is_up():  # it was up when the call began, but an image takes time to prepare
+        if not self._is_up():  # preparing an image takes time, in which the connection may be lost
             raise InvalidStateError(
                 "reconnecting",
                 "The client is reconnecting, so nothing was sent. Wait until the status is connected.",
@@ -156,6 +156,6 @@ class StreamCalls:
                     assert_never(unreachable)
 
     def _future(self, call: int) -> asyncio.Future[str | None] | None:
-        """Return the future of ``call``; None if the call no longer waits."""
+        """Return the future of ``call``; None if it has ended or its result is already set."""
         future = self._waiting.get(call)
         return None if future is None or future.done() else future

@@ -94,7 +94,7 @@ class StreamerLink:
 
         def while_it_counts[T](take: Callable[[T], None]) -> Callable[[T], None]:
             def taken(what: T) -> None:
-                # An attempt that was dropped or is closing still calls back for a while.
+                # A dropped attempt may still call back while it closes; ignore it.
                 if self._attempt is attempt:
                     take(what)
 
@@ -123,7 +123,7 @@ class StreamerLink:
         if attempt is None or task is None:
             return
         attempt.drop()
-        if task is not asyncio.current_task():  # otherwise the attempt itself called, and returns by itself
+        if task is not asyncio.current_task():  # if `attempt.run` made this call, it returns by itself
             task.cancel()
 
     async def watch_video(self) -> None:
@@ -162,7 +162,7 @@ class StreamerLink:
 
 
 class ConnectionAttempt:
-    """One attempt: `run` opens socket and peer, and holds them until it is cancelled or dropped or loses the socket."""
+    """One attempt to connect: `run` opens a signaling socket and a peer, and closes both at its end."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class ConnectionAttempt:
         keepalive_interval: float,
         turn: asyncio.Lock,
     ) -> None:
-        """``turn`` is held while the socket is open: a session accepts one socket at a time."""
+        """``turn`` is locked while the socket is open, because a session accepts one socket at a time."""
         self._credentials = credentials
         self._listener = listener
         self._frame = frame
@@ -191,18 +191,21 @@ class ConnectionAttempt:
         self._is_dropped = False
 
     def drop(self) -> None:
-        """Leave the session to another attempt. The caller then cancels `run`, unless it is called from `run`."""
+        """Make `run` close the socket in a way that keeps the session.
+
+        The caller must then cancel `run`, unless `run` itself made this call.
+        """
         self._is_dropped = True
         if self._signaling is not None:
             self._signaling.keep_session()
 
     async def run(self) -> None:
-        """Open socket and peer and process messages until cancelled, dropped or lost; then close both."""
+        """Open socket and peer and process messages, until cancelled, dropped or disconnected; then close both."""
         children: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
             ice_servers = group.create_task(fetch_ice_servers(config_url(self._credentials), self._fetch, self._clock))
             try:
-                # The socket closes before the peer, so that the goodbye is sent while the peer is still connected.
+                # The socket closes first: `client_disconnecting` is sent while the peer is still connected.
                 async with (
                     self._network.peer(self._clock, self._peer_listener()) as peer,
                     self._turn,
@@ -242,7 +245,7 @@ class ConnectionAttempt:
                 message = await signaling.receive()
                 await self._heard(message, peer, signaling, ice_servers)
             except SignalingLostError as lost:
-                # Reported here as well as in `run`: that is reached only after the peer has closed, which takes time.
+                # Report it now: `run` reports it only after the peer has closed, which takes time.
                 self._listener.happened(connection_machine.SignalingClosed(lost.close_code, lost.close_reason))
                 return
             except MessageError as error:

@@ -1,1 +1,1 @@
-"""WebRTC peers of hosts and spectators: peer connections that close completely, ICE servers and candidates."""
+"""The client's WebRTC peers of live connections and of spectators, and their ICE servers and candidates."""

@@ -71,7 +71,7 @@ class AiortcClientPeer(PeerConnection):
         connection = self._connection
         await connection.setRemoteDescription(RTCSessionDescription(without_local_names(offer), "offer"))
         if self._video is None or connection.sctp is None:
-            raise ValueError("expected a video track and data channels in the offer")
+            raise ValueError("the offer has no video track or no data channels")
         for transceiver in connection.getTransceivers():
             # Decline tracks that are never read: audio, and any video but the first.
             if transceiver.receiver.track is not self._video:

@@ -1,9 +1,8 @@
 """ICE candidates and servers of an aiortc peer.
 
-aioice reads the machine's interfaces itself and leaves out 127.0.0.1: a machine with only a loopback interface has no
-candidate then, and `Network` cannot choose addresses. aioice also waits five seconds for a STUN server. `gather_on`
-changes both by wrapping a bound method of one ICE connection. Other connections are not patched, and aioice's own code
-still gathers.
+aioice reads the addresses of the machine's interfaces itself, so that `Network` cannot choose them. It leaves out
+127.0.0.1, so that a machine with only a loopback interface has no candidates. It waits five seconds for a STUN server.
+`gather_on` changes this for one ICE connection: it wraps the bound method that gathers the candidates.
 """
 
 from __future__ import annotations
@@ -67,8 +66,7 @@ def can_be_asked(url: str) -> bool:
 def without_local_names(sdp: str) -> str:
     """Return ``sdp`` without candidates that have ``.local`` names: an mDNS lookup blocks for up to a second.
 
-    No connection is lost by this: the other side's checks reveal the address behind the name (RFC 8445 section
-    7.3.1.3).
+    The peers can still connect: the other peer's checks reveal the address behind the name (RFC 8445 section 7.3.1.3).
     """
     lines: Iterable[str] = sdp.splitlines(keepends=True)
     return "".join(line for line in lines if not (line.startswith("a=candidate:") and is_local_name(line)))
@@ -89,7 +87,7 @@ def read_candidate(line: str, mid: str | None, mline_index: int | None) -> RTCIc
     try:
         candidate = candidate_from_sdp(line.removeprefix("a=").removeprefix("candidate:"))
     except (ValueError, IndexError, AssertionError) as error:
-        raise ValueError("expected an ICE candidate line (RFC 8839 section 5.1)") from error
+        raise ValueError("not an ICE candidate line (RFC 8839 section 5.1)") from error
     candidate.sdpMid = mid
     candidate.sdpMLineIndex = 0 if mid is None and mline_index is None else mline_index
     return candidate

@@ -27,9 +27,9 @@ async def fetch_ice_servers(url: str, fetch: Fetch, clock: Clock) -> list[IceSer
         async with clock.timeout(CONFIG_LIMIT_S):
             return read_ice_servers(await fetch(url))
     except TimeoutError:
-        logger.warning("no ICE servers from %s within %g s; continuing without", url, CONFIG_LIMIT_S)
+        logger.warning("no ICE servers from %s within %g s; connecting without them", url, CONFIG_LIMIT_S)
     except (ServiceUnreachableError, ValueError) as error:
-        logger.warning("no ICE servers from %s (%s); continuing without", url, error)
+        logger.warning("no ICE servers from %s (%s); connecting without them", url, error)
     return []
 
 
@@ -41,7 +41,7 @@ def read_ice_servers(body: object) -> list[IceServer]:
     """
     entries = body.get("iceServers") if isinstance(body, dict) else None
     if not isinstance(entries, list):
-        raise ValueError("expected {'iceServers': [...]}")  # noqa: TRY004 - the caller handles ValueError only
+        raise ValueError("the response has no list iceServers")  # noqa: TRY004 - the caller handles ValueError only
     servers = []
     for entry in entries:
         if not isinstance(entry, dict):

@@ -1,6 +1,6 @@
 """An aiortc peer connection that leaves no task, thread or socket behind when it is closed.
 
-aiortc starts tasks without keeping them, decodes in a thread that prevents the process from exiting, and its `close`
+aiortc keeps no references to its tasks, decodes in a thread that prevents the process from exiting, and its `close`
 can hang. `PeerConnection` handles all three for every peer of this package.
 """
 
@@ -41,7 +41,7 @@ def _stop_decoders() -> None:
 threading._register_atexit(_stop_decoders)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
-# aiortc starts tasks without keeping them. They inherit the context they are created in, so this variable identifies
+# aiortc keeps no references to its tasks. They inherit the context they are created in, so this variable identifies
 # the tasks of a peer.
 _owner: contextvars.ContextVar[PeerConnection | None] = contextvars.ContextVar("odyssey_peer", default=None)
 
@@ -60,7 +60,7 @@ class PeerConnection:
         frame: Callable[[VideoFrame], None],
         lost: Callable[[PeerError], None],
     ) -> None:
-        """Call ``frame`` and ``lost`` on the event loop; they must not block or raise, and ``lost`` may be repeated."""
+        """``frame`` and ``lost`` run on the event loop and must not block or raise; ``lost`` may run more than once."""
         self._addresses = addresses
         self._clock = clock
         self._frame = frame
@@ -88,7 +88,7 @@ class PeerConnection:
     async def pump(self) -> None:
         """Pass every frame of the track to the callback, until the track ends.
 
-        This must run as long as the connection lives: a track that is not read buffers every frame.
+        Run it for the whole connection: a track that is not read buffers every frame.
         """
         track = await self._track
         while True:
@@ -127,7 +127,7 @@ class PeerConnection:
             receiver._handle_disconnect()  # noqa: SLF001 - its public `stop` needs an event loop
 
     def _use(self, servers: Iterable[IceServer]) -> None:
-        """Set the ICE servers. Call it before transports are opened: aiortc reads its configuration then."""
+        """Set the ICE servers. Call it first: aiortc reads its configuration when it creates the transports."""
         self._configuration.iceServers = [
             RTCIceServer(urls, server.username, server.credential)
             for server in servers

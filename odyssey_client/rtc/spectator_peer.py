@@ -34,9 +34,9 @@ class AiortcSpectatorPeer(PeerConnection):
         frame: Callable[[VideoFrame], None],
         lost: Callable[[PeerError], None],
     ) -> None:
-        """Call the callbacks on the event loop.
+        """Create the peer; all callbacks run on the event loop.
 
-        ``ended`` is called when the service closes the connection, ``lost`` when it fails.
+        ``ended`` is called when the service closes the connection, ``lost`` when the connection fails.
         """
         super().__init__(addresses, clock, frame=frame, lost=lost)
         self._connected = connected
@@ -64,11 +64,11 @@ class AiortcSpectatorPeer(PeerConnection):
         try:
             if "a=fingerprint:" not in answer:
                 # aiortc would accept it, and fail later in one of its own tasks, unnoticed.
-                raise ValueError("expected an a=fingerprint line (RFC 8122)")
+                raise ValueError("the answer has no a=fingerprint line (RFC 8122)")
             description = RTCSessionDescription(without_local_names(answer), "answer")
             await self._within(self._connection.setRemoteDescription(description))
             if self._video is None:
-                raise ValueError("expected a video track in the answer")
+                raise ValueError("the answer has no video track")
         except Exception as error:
             # aiortc's parser raises many types for invalid SDP (KeyError, AttributeError, AssertionError...).
             raise PeerError(

@@ -1,4 +1,4 @@
-"""Detects video that stops without a close: a sender that is frozen or cut off.
+"""Detects that video has stopped although the connection is open: the sender hangs or is cut off.
 
 Frames arrive as long as a connection lasts (protocol.md section 4). ICE alone would take 30 s to detect the loss.
 """
@@ -32,7 +32,7 @@ class VideoWatchdog:
         self._last = self._clock.monotonic()
 
     async def too_long(self) -> None:
-        """Wait until no frame has arrived for the limit, counted from this call or the last frame after it."""
+        """Return once no frame has arrived for ``limit`` seconds, counted from this call and from each later frame."""
         self._last = max(self._last, self._clock.monotonic())
         while True:
             left = self._last + self._limit - self._clock.monotonic()
@@ -42,7 +42,7 @@ class VideoWatchdog:
                 return
 
     async def _is_late(self) -> bool:
-        """Return whether a frame had arrived and was only waiting to be read."""
+        """Wait for frames that have arrived but were not read yet; return whether there was one."""
         seen = self._frames
         for _ in range(LOOKS):
             began = self._clock.monotonic()

@@ -91,7 +91,7 @@ class DisconnectCallbacks:
         try:
             result = registered.context.run(registered.callback, *arguments)
         except (Exception, asyncio.CancelledError):  # a user's function may raise anything
-            logger.exception("an on_disconnect callback raised")
+            logger.exception("an on_disconnect callback raised an exception")
             return
         if inspect.isawaitable(result):
             task = asyncio.get_running_loop().create_task(_logged(result), context=registered.context)
@@ -103,4 +103,4 @@ async def _logged(callback: Awaitable[object]) -> None:
     try:
         await callback
     except Exception:  # a user's function may raise anything
-        logger.exception("an on_disconnect callback raised")
+        logger.exception("an on_disconnect callback raised an exception")

@@ -1,4 +1,4 @@
-"""`connect_to_stream` and `SpectatorConnection`, the shell of `spectator_machine.py`.
+"""`connect_to_stream` and the connection it returns, which is the shell of `spectator_machine.py`.
 
 One task owns a connection: HTTP calls, peer and timers run in its task group and end with it.
 """
@@ -260,8 +260,8 @@ class SpectatorConnection:
     async def _answer(self, whep: Whep, offer: str, stack: contextlib.AsyncExitStack) -> WhepAnswer:
         """Send the offer and return the answer.
 
-        The resource that the service created is deleted on exit. If this call is abandoned, the exit first waits
-        briefly for the response, which names the resource.
+        The exit of ``stack`` deletes the resource that the service creates. If this call is cancelled, the exit first
+        waits briefly for the response, which contains the URL of the resource.
         """
         asking = asyncio.create_task(whep.offer(offer))
 
@@ -294,7 +294,7 @@ class SpectatorConnection:
             await asyncio.wait({doing, leaving})
 
     async def _watch_video(self) -> None:
-        await asyncio.wait({self._ready})  # until then only the timeout of connecting applies
+        await asyncio.wait({self._ready})  # while connecting, only its own timeout applies
         await self._watchdog.too_long()
         self._handle(SpectatorEvent.LOST, PeerError(f"The broadcast was lost: no video for {self._peer_timeout:g} s."))
 
@@ -348,7 +348,7 @@ async def _shielded[T](task: asyncio.Task[T]) -> T:
 
 
 def _check(webrtc_url: object, spectator_token: object) -> None:
-    """Raise unless both arguments are valid. Messages show neither: a secret may be passed as the wrong one."""
+    """Raise `OdysseyConfigError` unless both arguments are valid. Its message contains no value: it may be a secret."""
     for name, value in (("webrtc_url", webrtc_url), ("spectator_token", spectator_token)):
         if not isinstance(value, str) or not value.strip():
             got = "an empty string" if isinstance(value, str) else type(value).__name__

@@ -43,9 +43,9 @@ class SpectatorEffect(StrEnum):
     """Effects for the shell, carried out in order."""
 
     RESOLVE = "resolve"
-    """Report to the task that waits for the connection that it is connected."""
+    """Make `SpectatorConnection.ready` return."""
     REJECT = "reject"
-    """Raise the error in the task that waits for the connection."""
+    """Make `SpectatorConnection.ready` raise the error."""
     END_VIDEO = "end_video"
     FAIL_VIDEO = "fail_video"
     """End the video with the error."""

@@ -105,9 +105,9 @@ class Whep:
         try:
             response, _ = await self._send("DELETE", resource, accept="*/*")
         except ServiceUnreachableError as error:
-            logger.debug("leaving a broadcast: %s", error)
+            logger.debug("the WHEP resource could not be deleted: %s", error)
         else:
-            logger.debug("left a broadcast: HTTP %d", response.status_code)
+            logger.debug("response to deleting the WHEP resource: HTTP %d", response.status_code)
 
     async def aclose(self) -> None:
         """Close all HTTP connections."""
@@ -116,7 +116,7 @@ class Whep:
     async def _send(
         self, method: str, url: str, *, accept: str, content: bytes | None = None, content_type: str | None = None
     ) -> tuple[httpx.Response, bytes]:
-        """Return the response and its body, cut off one byte after `MAX_BODY_BYTES` so that callers see the excess."""
+        """Return the response and its body, cut off one byte after `MAX_BODY_BYTES`: callers can detect the excess."""
         import httpx  # noqa: PLC0415 - slow to import
 
         headers = {"User-Agent": f"odyssey-testkit/{client_version()}", "Accept": accept}

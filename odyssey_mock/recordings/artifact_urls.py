@@ -1,4 +1,4 @@
-"""Presigned URLs of artifacts: until it expires, the URL is the authorization (`protocol.md` section 6)."""
+"""Presigned URLs of artifacts. A URL gives access to one artifact until it expires (`protocol.md` section 6)."""
 
 import hashlib
 import hmac
@@ -42,7 +42,7 @@ class ArtifactUrls:
             UrlError: the URL was modified or has expired.
         """
         signed, _, signature = (path + b"?" + query).rpartition(_MARK.encode())
-        # The signature covers everything before it, undecoded, so that each URL has exactly one valid spelling.
+        # The signature covers the URL up to `_MARK`, undecoded, so that each URL has exactly one valid spelling.
         if not hmac.compare_digest(self._signature(signed).encode(), signature):
             raise UrlError("The signature of this URL is invalid; get the recording again for new URLs")
         late = self._clock.time() - int(signed.rpartition(b"=")[2])

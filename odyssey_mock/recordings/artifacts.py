@@ -25,7 +25,7 @@ class Artifact:
     media_type: str
     write: Writer
     shows_frames: bool
-    """Whether it shows frames, so that only streams with a video have it."""
+    """Whether it is made from frames; if so, only streams with a video have it."""
 
 
 def _video(record: StreamRecord, path: Path, checkpoint: Checkpoint) -> None:

@@ -51,7 +51,7 @@ class _Making:
     """Set once no thread works on the file."""
     given_up: threading.Event = field(default_factory=threading.Event)
     turn: threading.Lock = field(default_factory=threading.Lock)
-    """Acquired by the thread when it begins, or by `drop` if that is earlier."""
+    """Acquired by the thread when it begins to write, or by `drop` to prevent this; never released."""
 
     def run(self, write: Write) -> str:
         """Write the file and return its digest; called in a thread."""
@@ -158,7 +158,7 @@ class FileStore:
         return making
 
     def _ended(self, making: _Making, work: asyncio.Future[str]) -> None:
-        """Store the file that a thread has written, or pass its error on."""
+        """Store the file that a thread has written, or pass the thread's error to the callers of `get`."""
         if making in self._unfinished:
             self._over(making)
         if making.given_up.is_set():

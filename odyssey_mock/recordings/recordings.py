@@ -15,7 +15,7 @@ class NoArtifactError(LookupError):
 
 
 class Recordings:
-    """The recordings of the streams in a `StreamStore`. When a stream is forgotten there, its files are deleted."""
+    """The recordings of the streams in a `StreamStore`. When the store drops a record, its files are deleted."""
 
     def __init__(self, streams: StreamStore, urls: ArtifactUrls) -> None:
         self.urls = urls
@@ -43,7 +43,7 @@ class Recordings:
         }
 
     async def file(self, stream_id: str, artifact: str) -> Path:
-        """Return the path of a stream's file, written on the first request; it exists until the stream is forgotten.
+        """Return the path of a stream's file, written on the first request; it exists until the record is dropped.
 
         Args:
             stream_id: the stream.
@@ -64,7 +64,7 @@ class Recordings:
         """
         record = self._streams.records.get(stream_id)
         if record is None:
-            raise NoArtifactError(f"unknown stream {stream_id[:64]!r}: it was forgotten or never existed")
+            raise NoArtifactError(f"unknown stream {stream_id[:64]!r}: its record was dropped, or it never existed")
         wanted = ARTIFACTS.get(artifact)
         if wanted is None:
             raise NoArtifactError(f"expected one of {', '.join(ARTIFACTS)}, got {artifact[:64]!r}")
@@ -74,15 +74,15 @@ class Recordings:
             return await self._store.get(_name(stream_id, artifact), partial(wanted.write, record))
         except FileDroppedError:
             raise NoArtifactError(
-                f"the stream {stream_id} was forgotten while its {artifact} was being written"
+                f"the record of the stream {stream_id} was dropped while its {artifact} was being written"
             ) from None
 
     async def settle(self) -> None:
-        """Wait until no thread writes a file of a forgotten stream."""
+        """Wait until no thread writes a file of a stream whose record was dropped."""
         await self._store.settle()
 
     async def close(self) -> None:
-        """Delete all files and write no more; may be called more than once."""
+        """Delete all files and refuse to write others; may be called more than once."""
         await self._store.close()
 
     def _drop(self, stream_id: str) -> None:

@@ -35,7 +35,7 @@ class StreamRecord:
 
     @property
     def duration_seconds(self) -> float | None:
-        """The length of the video; None if there is none."""
+        """The length of the video; None if there is no video."""
         return None if self.frame_count is None else self.frame_count / self.timeline.fps
 
     def snapshot(self) -> dict[str, JSON]:
@@ -69,7 +69,7 @@ class StreamStore:
         return MappingProxyType(self._records)
 
     def on_forgotten(self, callback: Callable[[str], None]) -> None:
-        """Call `callback(stream_id)` whenever a record is about to be forgotten; it is still in `records` then."""
+        """Call `callback(stream_id)` whenever a record is dropped, while it is still in `records`."""
         self._on_forgotten.append(callback)
 
     def remember(self, record: StreamRecord) -> None:

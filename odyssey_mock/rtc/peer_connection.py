@@ -1,6 +1,6 @@
 """An aiortc peer connection that leaves no task or socket behind when it is closed.
 
-aiortc starts tasks without keeping them, its `close` can hang, and its parser raises arbitrary exceptions for invalid
+aiortc keeps no references to its tasks, its `close` can hang, and its parser raises arbitrary exceptions for invalid
 descriptions. `PeerConnection` handles all three for every peer of the mock.
 """
 
@@ -37,7 +37,7 @@ CLOSE_LIMIT = 5.0
 TASKS_LIMIT = 5.0
 """Seconds that aiortc's own tasks may take to end after they are cancelled; usually they end at once."""
 
-# aiortc starts tasks without keeping them. They inherit the context they are created in, so this variable identifies
+# aiortc keeps no references to its tasks. They inherit the context they are created in, so this variable identifies
 # the tasks of a peer.
 _owner: "contextvars.ContextVar[PeerConnection | None]" = contextvars.ContextVar("owned_connection", default=None)
 
@@ -90,7 +90,7 @@ class PeerConnection:
         try:
             parsed = candidate_from_sdp(candidate.removeprefix("candidate:"))
         except (ValueError, IndexError, AssertionError) as error:
-            raise DescriptionError("expected an ICE candidate line (RFC 8839 section 5.1)") from error
+            raise DescriptionError("not an ICE candidate line (RFC 8839 section 5.1)") from error
         parsed.sdpMid = mid
         parsed.sdpMLineIndex = 0 if mid is None and line is None else line
         if self._described:
@@ -163,7 +163,7 @@ class PeerConnection:
         return await asyncio.shield(task)
 
     def _orphans(self) -> list[asyncio.Task[object]]:
-        """Return the tasks that aiortc has started for this connection without keeping them."""
+        """Return the unfinished tasks that aiortc has started for this connection."""
         current = asyncio.current_task()
         found = [task for task in asyncio.all_tasks() if task is not current and task.get_context().get(_owner) is self]
         return sorted(found, key=asyncio.Task.get_name)  # the order of a set differs from process to process
@@ -212,8 +212,8 @@ def agreed_codec(transceiver: RTCRtpTransceiver) -> Codec | None:
 def _without_mdns(sdp: str) -> str:
     """Remove the candidates that have a `.local` host name instead of an address.
 
-    Remove the end-of-candidates mark with them, which Firefox writes. Without candidates, it would make ICE fail before
-    the checks arrive that reveal the address (RFC 8445 section 7.3.1.3).
+    Also remove the end-of-candidates mark, which Firefox writes. With the mark and without candidates, ICE would fail
+    before the checks arrive that reveal the address (RFC 8445 section 7.3.1.3).
     """
     lines = sdp.splitlines(keepends=True)
     shown = [line for line in lines if not (line.startswith("a=candidate") and ".local " in line)]

@@ -61,5 +61,5 @@ def ufrags_of(description: str) -> frozenset[str]:
 
 
 def _lines(text: str) -> list[str]:
-    """Split SDP into lines, which end in CRLF or LF (RFC 8866 section 5); `splitlines` knows other line ends too."""
+    """Split SDP into lines, which end in CRLF or LF (RFC 8866 section 5); `str.splitlines` also splits elsewhere."""
     return text.replace("\r\n", "\n").split("\n")

@@ -30,12 +30,12 @@ class JobStream:
     error_message: str | None = None
     """Why the stream failed; None if it did not."""
     record: StreamRecord | None = None
-    """The stored stream; None while it waits for its turn."""
+    """The record of the stream; None until the stream starts."""
 
 
 @dataclass(slots=True, eq=False)
 class JobRecord:
-    """One job that the mock remembers."""
+    """The record of one job."""
 
     id: str
     account_id: str

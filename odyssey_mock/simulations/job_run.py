@@ -1,7 +1,7 @@
-"""The run of one job by a worker: deadlines on the server's clock, and tasks for everything that awaits.
+"""The run of one job by a worker: deadlines on the server's clock, and tasks that fetch a script or decode an image.
 
-Unless it stalls, a run always has either one deadline or one task, which fetches a script or decodes an image. The
-deadline that started the task waits for it, so that a manual clock does not advance meanwhile.
+Unless it stalls, a run has either one deadline or one task. The callback of a deadline waits for the task that it
+starts, so that a manual clock does not advance until the task has ended.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from odyssey_mock.simulations.timelines import Plan, expected_seconds, planned
 UNKNOWN_SCRIPT = 10.0
 """Estimated seconds of processing for a script that is not fetched yet."""
 FAILURES_TOLD = 5
-"""How many failed streams a job's error message lists; of the rest it states only the number."""
+"""Maximum number of failed streams that a job's error message lists; of the others it states the number."""
 
 type Report = Callable[[JobEvent, str | None], object]
 """Reports an event of the job, with its `error_message` if the event makes it fail."""
@@ -49,7 +49,7 @@ class JobRun:
         report: Report,
         tasks: set[asyncio.Task[None]],
     ) -> None:
-        """Prepare the run; its current task is kept in `tasks`, which `Jobs.close` waits for."""
+        """Prepare the run. Its current task is added to `tasks`, for which `Jobs.close` waits."""
         self._settings = settings
         self._clock = clock
         self._entropy = entropy
@@ -71,7 +71,7 @@ class JobRun:
         """Call `step` after `seconds` on the server's clock, unless the run is stopped first."""
 
         async def due() -> None:
-            # A real clock's run may be stopped between the timer and this callback.
+            # With a real clock, the run may be stopped between the timer and this callback.
             if not self._stopped:
                 self._deadline = None
                 step()
@@ -80,7 +80,7 @@ class JobRun:
         self._deadline = self._clock.call_later(seconds, name, due)
 
     def run(self) -> None:
-        """Start to run the job's scripts, one after the other; the result is reported."""
+        """Start to run the job's scripts, one after the other; call `report` with the result."""
         if self._request.scripts is not None:
             self._take(self._request.scripts)
         self._proceed()
@@ -212,7 +212,7 @@ class JobRun:
 
 
 def expected_work(request: JobRequest, settings: Settings, *, begun: int = 0) -> float:
-    """Estimate the seconds of processing that a job needs, without its first `begun` scripts."""
+    """Estimate the seconds of processing for the scripts of a job, except the first `begun`."""
     if request.scripts is None:
         return UNKNOWN_SCRIPT
     return sum(expected_seconds(script, settings) for script in request.scripts[begun:])

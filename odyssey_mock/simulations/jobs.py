@@ -70,7 +70,7 @@ class _Active:
 class Jobs(Mapping[str, JobRecord]):
     """The simulation jobs of one server, and the workers that run them.
 
-    A mapping by job id, oldest first, of the jobs that have not ended and the latest `jobs_limit` of those that have.
+    The mapping contains the jobs that have not ended and the latest `jobs_limit` jobs that have, oldest first.
 
     A free worker takes the first job of the queue: the highest priority first, then the oldest. The job then stays
     `pending` for `simulation_dispatch_delay` seconds, but a new job of higher priority no longer overtakes it.
@@ -211,7 +211,7 @@ class Jobs(Mapping[str, JobRecord]):
                 await asyncio.wait(self._tasks)
 
     async def reset(self) -> None:
-        """Close, forget every job, and start again with an empty queue."""
+        """Close, drop the records of all jobs, and start again with an empty queue."""
         await self.close()
         self._records.clear()
         self._submitted = self._dispatched = 0
@@ -231,7 +231,7 @@ class Jobs(Mapping[str, JobRecord]):
         return self._happen(record, given_up, message)
 
     def _reach(self, point: str, record: JobRecord, event: JobEvent, message: str | None = None) -> None:
-        """Handle the event of a job that has reached a fault point, or apply the fault that fires there."""
+        """Apply the fault that fires at the fault point `point`; if none fires, handle `event`."""
         fault = self._faults.fire(point, account=record.account_id, job=record.id)
         match fault:
             case None:
@@ -347,7 +347,7 @@ class Jobs(Mapping[str, JobRecord]):
         return min(max(1, math.ceil(min(waits))), LONGEST_RETRY_AFTER)
 
     def _forget_streams(self, record: JobRecord, *, keep: tuple[StreamStatus, ...]) -> None:
-        """Forget the job's streams, except those whose status is in `keep`."""
+        """Drop the records of the job's streams, except those whose status is in `keep`."""
         for stream in record.streams:
             if stream.status not in keep:
                 self._streams.forget(stream.stream_id)

@@ -52,14 +52,14 @@ _URL = re.compile(
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DELIMITERS = frozenset("/?#@:")
-"""NFKC may turn other characters into one of these on the way to the resolver, which would change the host."""
+"""Delimiters of a URL. Name resolution may turn other characters into them (NFKC), which would change the host."""
 
 _PATH_SAFE = "/%:@!$&'()*+,;="
 """Characters of a path that are not encoded, apart from letters, digits and `-._~` (RFC 3986); `%` begins an escape."""
 
 
 class ScriptUrlError(ValueError):
-    """A `script_url` gave no valid script; the text states the URL, what was expected and what was received."""
+    """No valid script could be fetched from a `script_url`; the text states the URL and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def parse_url(text: str) -> ScriptUrl:
     """
     match = _URL.fullmatch(text)
     if match is None or not is_utf8(text) or _CONTROL.search(text) or not _is_host(match["address"], match["name"]):
-        raise ScriptUrlError("expected an http or https URL with a host, such as http://localhost/script.json")
+        raise ScriptUrlError("the value is not an http or https URL with a host, such as http://localhost/script.json")
     scheme = match["scheme"].lower()
     port = match["port"]
     if port and not (len(port) <= 5 and 0 < int(port) < 2**16):
@@ -212,11 +212,11 @@ def _read(body: bytes) -> Script:
     try:
         return read_script(value, "script")
     except ScriptFaultsError as error:
-        raise ScriptUrlError(f"expected a valid script; {error}") from error
+        raise ScriptUrlError(f"the script is invalid: {error}") from error
 
 
 def _is_host(address: str | None, name: str | None) -> bool:
-    """Whether `address`, from inside brackets, is a valid IPv6 address, or `name` has no character of `_DELIMITERS`."""
+    """Return whether `address`, given in brackets, is an IPv6 address, or `name` is free of `_DELIMITERS`."""
     if address is None:
         return not _DELIMITERS & set(unicodedata.normalize("NFKC", name or ""))
     try:

@@ -17,7 +17,7 @@ LATEST_TIMESTAMP = 2**53 - 1
 SHOWN = 40
 """How many characters of an invalid value a message shows."""
 TEXT_LIMIT = 1000
-"""Maximum characters of the text of a `ScriptFaultsError`; of faults that do not fit, it states the number."""
+"""Maximum characters of the text of a `ScriptFaultsError`; it states only the number of faults that do not fit."""
 
 _IMAGE_HEAD = re.compile(r"data:image/[a-z0-9.+-]+;base64,")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
@@ -105,7 +105,7 @@ def read_script(value: object, *loc: str | int) -> Script:
 
 
 def _read_entries(entries: list[object], loc: Place, faults: ScriptFaults) -> list[ScriptAction]:
-    """Return the actions of `entries`, complete if no fault was found."""
+    """Return the actions of the valid entries; add the faults of the others to `faults`."""
     actions: list[ScriptAction] = []
     latest = 0
     for index, entry in enumerate(entries):
@@ -118,7 +118,7 @@ def _read_entries(entries: list[object], loc: Place, faults: ScriptFaults) -> li
             continue
         for key in entry:
             if key != "timestamp_ms" and key not in _FIELDS:
-                message = f"expected timestamp_ms and one of {ACTIONS}, no other key"
+                message = f"expected timestamp_ms and one of {ACTIONS}, got an unknown key"
                 faults.add((*place, key), message, "extra_forbidden")
         time = _read_time(entry, (*place, "timestamp_ms"), faults)
         kind, fields = _read_action(entry, place, faults)
@@ -165,13 +165,13 @@ def _read_action(entry: Mapping[str, object], place: Place, faults: ScriptFaults
 
 
 def _read_fields(value: object, known: Mapping[str, "_Field"], place: Place, faults: ScriptFaults) -> dict[str, str]:
-    names = " and ".join(known) or "nothing"
+    names = " and ".join(known) or "no keys"
     if not isinstance(value, dict):
         faults.add(place, f"expected an object with {names} in it, got {describe(value)}", "dict_type")
         return {}
     for key in value:
         if key not in known:
-            faults.add((*place, key), f"expected {names} here, no other key", "extra_forbidden")
+            faults.add((*place, key), f"expected {names}, got an unknown key", "extra_forbidden")
     good: dict[str, str] = {}
     for name, each in known.items():
         if name not in value:
@@ -199,7 +199,7 @@ def _check_order(kind: Kind, place: Place, *, is_first: bool, is_last: bool, fau
 
 
 def _check_time(time: int, place: Place, latest: int, *, is_first: bool, ends: bool, faults: ScriptFaults) -> None:
-    """Check the order of times; `latest` is the greatest valid time before, `ends` marks the time of the end."""
+    """Check the order of times: `latest` is the greatest time of the earlier entries, `ends` marks that of the end."""
     expected = {
         "0, the time of the first entry": is_first and time != 0,
         f"{latest} or later: times do not go back": time < latest,
@@ -217,7 +217,7 @@ def _prompt_fault(value: object) -> str | None:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether UTF-8 can encode `text`: JSON can escape lone surrogates."""
+    """Return whether UTF-8 can encode `text`: text from JSON may contain lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -286,5 +286,5 @@ def fault_line(fault: ScriptFault) -> str:
 
 
 def _short_key(key: str) -> str:
-    """Return a key in a form fit to print: a client may send any text."""
+    """Return a key as short, printable text: a client may send any text as a key."""
     return key if len(key) <= SHOWN and key.isprintable() else describe(key)

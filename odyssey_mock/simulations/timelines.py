@@ -1,8 +1,9 @@
 """Conversion of a script to its stream: the event log, the duration and the failure, if any.
 
-Times are milliseconds in a script and frames in a timeline. An action shows from the first frame whose time is not
-before its own; a video has the frames before that of the `end`. If several actions share a frame, it shows the last of
-them. An interaction in the frame of the `end` is in the log, but no frame shows it (`protocol.md` section 8).
+A script has times in milliseconds, a timeline has frame indexes. The frame of an action is the first one whose time is
+at or after the time of the action. A video shows an action from its frame on, and ends before the frame of the `end`.
+If several actions have the same frame, it shows the last of them. An interaction in the frame of the `end` is only in
+the event log (`protocol.md` section 8).
 """
 
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Plan:
 
 
 def frame_of(timestamp_ms: int, fps: int) -> int:
-    """Return the index of the first frame whose time is not before `timestamp_ms`; for an `end`, the frame count."""
+    """Return the index of the first frame at or after `timestamp_ms`; for an `end`, this is the frame count."""
     # Integer arithmetic: with floats, the action of 5000 ms would be in frame 101 at some frame rates.
     return -(-timestamp_ms * fps // 1000)
 
@@ -92,7 +93,7 @@ def _length_error(script: Script, settings: Settings) -> str | None:
 
 
 def _image(url: str, size: Size, settings: Settings) -> tuple[bytes | None, str | None]:
-    """Return the bytes of a start's image to keep, or the error if it cannot be used."""
+    """Return the bytes that the stream keeps of its start image, or the error if the image cannot be used."""
     if not settings.image_to_video:
         return None, (
             "expected a start without an image (the setting image_to_video is off), "

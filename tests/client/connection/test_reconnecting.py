@@ -190,7 +190,7 @@ async def test_lost_session_is_replaced_and_waiting_calls_raise() -> None:
         assert await odyssey.start_stream("Another castle") == "stream-1"
     ((reason, message),) = told.of("stream_error")
     assert reason == "session_lost"
-    assert "The session is gone" in message
+    assert "The session no longer exists" in message
     names = [name for name, _ in told.all]
     assert (
         names.index("stream_error") < names.index("stream_ended") < len(names) - 1 - names[::-1].index("stream_started")

@@ -23,7 +23,7 @@ def test_candidate_without_section_belongs_to_the_first() -> None:
 
 @given(line=st.text())
 def test_any_other_text_raises_value_error(line: str) -> None:
-    with pytest.raises(ValueError, match="expected an ICE candidate line"):
+    with pytest.raises(ValueError, match="not an ICE candidate line"):
         read_candidate(f"x {line}", "0", 0)
 
 

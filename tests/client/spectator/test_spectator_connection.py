@@ -146,7 +146,7 @@ async def test_raising_callbacks_do_not_stop_the_others(caplog: pytest.LogCaptur
             spectator.on_disconnect(callback)
         await spectator.disconnect()
     assert sorted(called) == ["awaits", "plain", "raises", "raises later"]
-    assert caplog.text.count("an on_disconnect callback raised") == 2
+    assert caplog.text.count("an on_disconnect callback raised an exception") == 2
 
 
 async def test_cancelled_error_in_callback_does_not_stop_others() -> None:

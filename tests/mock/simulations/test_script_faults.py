@@ -11,12 +11,12 @@ def test_every_fault_states_expected_and_received() -> None:
     with pytest.raises(ScriptFaultsError) as caught:
         read_script(script, "script")
     assert str(caught.value).split("; ") == [
-        "script[0].start.size: expected prompt and image here, no other key",
+        "script[0].start.size: expected prompt and image, got an unknown key",
         "script[0].start.prompt: expected text that UTF-8 can encode, got 7",
         "script[1].timestamp_ms: expected a whole number of milliseconds from 0 to 9007199254740991, got 'soon'",
         "script[2]: expected exactly one of start, interact, end, got start and end",
         "script[2].start.prompt: expected text that UTF-8 can encode, got nothing",
-        "script[2].end: expected an object with nothing in it, got an array",
+        "script[2].end: expected an object with no keys in it, got an array",
         "script[3]: expected an object with timestamp_ms and one action, got null",
     ]
 

@@ -73,11 +73,11 @@ BAD_ANSWERS = {
     "truncated": (ok(SCRIPT[:50]), "expected a script as JSON"),
     "no array": (
         ok(b'{"script": []}'),
-        "expected a valid script; script: expected an array of entries, got an object",
+        "the script is invalid: script: expected an array of entries, got an object",
     ),
     "invalid script": (
         ok(b'[{"timestamp_ms": 0, "start": {}}, {"timestamp_ms": 0, "end": {}}]'),
-        "expected a valid script; script[0].start.prompt: expected text that UTF-8 can encode, got nothing",
+        "the script is invalid: script[0].start.prompt: expected text that UTF-8 can encode, got nothing",
     ),
 }
 

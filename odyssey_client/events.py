@@ -240,7 +240,7 @@ class EventBus:
         self._readers.clear()
 
 
-# True while a handler runs, and in tasks that it starts: code there must not wait for the dispatcher.
+# True while a handler runs, and in tasks that it starts: such code must not wait for the dispatcher.
 _in_handler: contextvars.ContextVar[bool] = contextvars.ContextVar("odyssey_in_handler", default=False)
 
 

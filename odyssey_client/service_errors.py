@@ -126,7 +126,7 @@ ROWS: tuple[Row, ...] = (
     Row(Source.REST, 404, OdysseySimulationError, "job_not_found", False, _NO_JOB, _DELETE_JOB),
     Row(Source.REST, 401, OdysseyApiError, "api_error", call="GET artifact"),  # this call sends no access token
     Row(Source.REST, 401, OdysseyAuthError, "unauthorized", False, _ACCESS_REFUSED),
-    Row(Source.REST, 429, OdysseyUsageError),  # then looked up by the code in the body: Source.USAGE
+    Row(Source.REST, 429, OdysseyUsageError),  # replaced by the row of Source.USAGE for the code in the body
     *(Row(Source.REST, status, OdysseyApiError, "api_error", True) for status in (408, 425, 500, 502, 503, 504)),
     Row(Source.REST, ANY, OdysseyApiError, "api_error"),
     Row(Source.USAGE, "MONTHLY_LIMIT_REACHED", MonthlyLimitReachedError),

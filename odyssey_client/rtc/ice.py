@@ -87,7 +87,7 @@ def read_candidate(line: str, mid: str | None, mline_index: int | None) -> RTCIc
     try:
         candidate = candidate_from_sdp(line.removeprefix("a=").removeprefix("candidate:"))
     except (ValueError, IndexError, AssertionError) as error:
-        raise ValueError("not an ICE candidate line (RFC 8839 section 5.1)") from error
+        raise ValueError("it is not an ICE candidate line (RFC 8839 section 5.1)") from error
     candidate.sdpMid = mid
     candidate.sdpMLineIndex = 0 if mid is None and mline_index is None else mline_index
     return candidate

@@ -77,7 +77,7 @@ class PeerConnection:
         await self.close()
 
     async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:
-        """Add a trickled candidate (RFC 8838); if the remote description is not set yet, add it then.
+        """Add a trickled candidate (RFC 8838); it is added once the remote description is set.
 
         Host names under `.local` are dropped: resolving them takes up to a second, and the client's checks reveal its
         address anyway. The end-of-candidates mark is dropped as well: ICE would fail before those checks arrive.
@@ -90,7 +90,7 @@ class PeerConnection:
         try:
             parsed = candidate_from_sdp(candidate.removeprefix("candidate:"))
         except (ValueError, IndexError, AssertionError) as error:
-            raise DescriptionError("not an ICE candidate line (RFC 8839 section 5.1)") from error
+            raise DescriptionError("the candidate is not an ICE candidate line (RFC 8839 section 5.1)") from error
         parsed.sdpMid = mid
         parsed.sdpMLineIndex = 0 if mid is None and line is None else line
         if self._described:

@@ -19,7 +19,7 @@ class Peer(Protocol):
     ) -> None: ...
 
     async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:
-        """Add a trickled candidate (RFC 8838); if the remote description is not set yet, add it then.
+        """Add a trickled candidate (RFC 8838); it is added once the remote description is set.
 
         Raises:
             DescriptionError: the text is not a candidate line.

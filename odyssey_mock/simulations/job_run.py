@@ -230,7 +230,7 @@ def note_stream(journal: Journal, job: JobRecord, stream: JobStream, *, before: 
 
 
 async def _in_thread[T](function: Callable[[], T]) -> T:
-    """Call `function` in a thread. A thread cannot be stopped: if cancelled, wait for it before ending."""
+    """Call `function` in a thread. If this is cancelled, it still waits for the thread, which cannot be stopped."""
     future = asyncio.get_running_loop().run_in_executor(None, function)
     try:
         return await asyncio.shield(future)

@@ -201,7 +201,7 @@ class Jobs(Mapping[str, JobRecord]):
     async def close(self) -> None:
         """Cancel every job that has not ended; return once all runs have stopped. No job gets a worker afterward."""
         self._closed = True
-        # Repeat: clients may have submitted jobs meanwhile.
+        # Repeat: clients may have submitted jobs while this waited.
         while self._active or self._tasks:
             for active in list(self._active.values()):
                 self._happen(

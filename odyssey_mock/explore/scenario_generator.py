@@ -20,7 +20,7 @@ from odyssey_mock.sim.world import SERVER
 type Draw = Callable[[random.Random], Mapping[str, JSON]]
 
 PLACES = ("a harbour", "a forest", "a city at night", "the desert", "an old library")
-INTERACTIONS = ("it begins to snow", "the sun rises", "a ship comes in", "somebody waves", "the lights go out")
+INTERACTIONS = ("it begins to snow", "the sun rises", "a ship comes in", "a sailor waves", "the lights go out")
 
 _SESSION = ("connect", "start", "interact", "interact", "end", "disconnect")
 """The steps of a typical session; further steps are inserted between them."""

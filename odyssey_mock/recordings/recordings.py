@@ -43,7 +43,7 @@ class Recordings:
         }
 
     async def file(self, stream_id: str, artifact: str) -> Path:
-        """Return the path of a stream's file, written on the first request; it exists until the record is dropped.
+        """Return the path of a stream's file, written on the first request; it exists until the stream is forgotten.
 
         Args:
             stream_id: the stream.
@@ -64,7 +64,7 @@ class Recordings:
         """
         record = self._streams.records.get(stream_id)
         if record is None:
-            raise NoArtifactError(f"unknown stream {stream_id[:64]!r}: its record was dropped, or it never existed")
+            raise NoArtifactError(f"unknown stream {stream_id[:64]!r}: it was forgotten or never existed")
         wanted = ARTIFACTS.get(artifact)
         if wanted is None:
             raise NoArtifactError(f"expected one of {', '.join(ARTIFACTS)}, got {artifact[:64]!r}")
@@ -74,11 +74,11 @@ class Recordings:
             return await self._store.get(_name(stream_id, artifact), partial(wanted.write, record))
         except FileDroppedError:
             raise NoArtifactError(
-                f"the record of the stream {stream_id} was dropped while its {artifact} was being written"
+                f"the stream {stream_id} was forgotten while its {artifact} was being written"
             ) from None
 
     async def settle(self) -> None:
-        """Wait until no thread writes a file of a stream whose record was dropped."""
+        """Wait until no thread writes a file of a forgotten stream."""
         await self._store.settle()
 
     async def close(self) -> None:

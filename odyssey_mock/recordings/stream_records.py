@@ -69,7 +69,7 @@ class StreamStore:
         return MappingProxyType(self._records)
 
     def on_forgotten(self, callback: Callable[[str], None]) -> None:
-        """Call `callback(stream_id)` whenever a record is dropped, while it is still in `records`."""
+        """Call `callback(stream_id)` whenever a stream is forgotten, while its record is still in `records`."""
         self._on_forgotten.append(callback)
 
     def remember(self, record: StreamRecord) -> None:

@@ -3,17 +3,13 @@
 Commands import their dependencies when they run, so that `--help` stays fast.
 """
 
-import importlib.util
-
 import click
 
 from odyssey_mock.cli.bench import bench
 from odyssey_mock.cli.demo import demo
 from odyssey_mock.cli.explore import explore
+from odyssey_mock.cli.extras import require_mock
 from odyssey_mock.cli.serve import serve
-
-EXTRA = ("starlette", "uvicorn", "pydantic", "jwt")
-"""Modules that the extra `mock` installs."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -23,8 +19,7 @@ def main() -> None:
 
     Example: odyssey-mock serve --port 8400
     """
-    if not all(importlib.util.find_spec(name) for name in EXTRA):
-        raise click.ClickException("odyssey-mock requires the extra `mock`: pip install 'odyssey-testkit[mock]'")
+    require_mock()
 
 
 for command in (serve, demo, bench, explore):

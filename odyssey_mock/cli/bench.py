@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from odyssey_mock.cli.explore import require_sim
+from odyssey_mock.cli.extras import require_sim
 
 BENCHMARKS = ("connect", "explore", "fanout")
 """Modules of `odyssey_mock.bench`; each has a function `run`."""

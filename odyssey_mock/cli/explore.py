@@ -5,7 +5,6 @@ It imports its dependencies when it runs, so that `odyssey-mock --help` stays fa
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +12,8 @@ from typing import Any
 
 import click
 
-from odyssey_mock.explore.options import SEEDS, CannotExploreError, ExploreOptions
+from odyssey_mock.cli.extras import require_sim
+from odyssey_mock.explore.options import SEEDS, ExploreOptions
 
 NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -95,18 +95,6 @@ def explore(
 
     tools = context.find_object(commands.Tools) or commands.OURS
     context.exit(commands.explore(ExploreOptions(**given), tools))
-
-
-def require_sim(command: str) -> None:
-    """Check that the extra `sim` is installed, which `command` requires.
-
-    Raises:
-        CannotExploreError: it is not installed.
-    """
-    if importlib.util.find_spec("simloop") is None:
-        raise CannotExploreError(
-            f"odyssey-mock {command} requires the extra `sim`: pip install 'odyssey-testkit[mock,sim]'"
-        )
 
 
 def _check_options(given: Mapping[str, object]) -> None:

@@ -1,0 +1,32 @@
+"""The extras of the distribution that commands of `odyssey-mock` require: `mock` and `sim`."""
+
+import importlib.util
+
+import click
+
+from odyssey_mock.explore.options import CannotExploreError
+
+MOCK = ("starlette", "uvicorn", "pydantic", "jwt")
+"""Modules that the extra `mock` installs."""
+
+
+def require_mock() -> None:
+    """Check that the extra `mock` is installed.
+
+    Raises:
+        click.ClickException: it is not installed.
+    """
+    if not all(importlib.util.find_spec(name) for name in MOCK):
+        raise click.ClickException("odyssey-mock requires the extra `mock`: pip install 'odyssey-testkit[mock]'")
+
+
+def require_sim(command: str) -> None:
+    """Check that the extra `sim` is installed, which `command` requires.
+
+    Raises:
+        CannotExploreError: it is not installed.
+    """
+    if importlib.util.find_spec("simloop") is None:
+        raise CannotExploreError(
+            f"odyssey-mock {command} requires the extra `sim`: pip install 'odyssey-testkit[mock,sim]'"
+        )

@@ -213,7 +213,7 @@ class EventReader(AsyncIterator[Event]):
 
 
 class EventBus:
-    """Passes the events of a client to its readers."""
+    """Passes the events of a client to its event readers."""
 
     def __init__(self, observe: Callable[[Event], None]) -> None:
         """``observe`` is called with every event before the readers receive it."""

@@ -82,7 +82,7 @@ class Peer(Protocol):
     ) -> None: ...
 
     async def pump(self) -> None:
-        """Pass every received frame to the callback, until the video ends. Run it for the whole connection."""
+        """Pass every received frame to the callback ``frame`` until the video ends; run it for the whole connection."""
         ...
 
 

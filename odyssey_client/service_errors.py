@@ -59,7 +59,7 @@ class Row:
 
     Attributes:
         source: Where the service reports the error.
-        said: The reported status, code or reason; `ANY` for all others.
+        said: The reported status, code or reason; `ANY` for every value without a row of its own.
         kind: The class of the exception.
         code: The ``code`` of the exception; if empty, the reported code or the default of the class.
         retryable: Whether the same call may succeed later without changes.

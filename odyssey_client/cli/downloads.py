@@ -29,7 +29,7 @@ class Fetched:
 
 
 def artifact_option[**P, T](what: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Add ``--artifact`` with the help text ``what``; its values are passed as ``artifacts``."""
+    """Return a decorator that adds the option ``--artifact``, passed as ``artifacts``; ``what`` is its help text."""
     return click.option(
         "--artifact", "artifacts", type=click.Choice(ARTIFACTS), multiple=True, default=("video",), help=what
     )

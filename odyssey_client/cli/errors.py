@@ -1,4 +1,4 @@
-"""Conversion of errors to text and JSON, with the advice for Python callers replaced by options and commands."""
+"""Conversion of errors to text and JSON. Advice for Python callers is replaced by advice for the command line."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def error_text(error: OdysseyError) -> str:
 
 
 def error_document(error: OdysseyError) -> dict[str, JSON]:
-    """Return the JSON object for an error: ``code``, ``message`` and ``retryable``, then the fields of its class."""
+    """Return the JSON object for an error: ``code``, ``message``, ``retryable`` and fields that depend on its class."""
     document: dict[str, JSON] = {"code": error.code, "message": _translated(str(error)), "retryable": error.retryable}
     document |= {
         name: value

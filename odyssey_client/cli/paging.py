@@ -10,7 +10,7 @@ PAGE = click.IntRange(1, 100)
 
 
 def paging_options[**P, T](function: Callable[P, T]) -> Callable[P, T]:
-    """Add ``--limit``, ``--offset`` and ``--all``, passed as ``limit``, ``offset`` and ``everything``."""
+    """Add the options ``--limit``, ``--offset`` and ``--all`` to a command; ``--all`` is passed as ``everything``."""
     for option in (
         click.option("--all", "everything", is_flag=True, help="List all items."),
         click.option("--offset", type=click.IntRange(min=0), help="Number of newest items to skip."),
@@ -30,7 +30,7 @@ async def gather[T](items: AsyncIterable[T]) -> list[T]:
 
 
 def footer(shown: Sequence[object], total: int, offset: int, what: str) -> str:
-    """Return the line below a list that states which part of ``total`` it shows; empty if it shows all."""
+    """Return the line to print below a list: which of the ``total`` items the list shows; empty if it shows all."""
     if len(shown) >= total:
         return ""
     if not shown:

@@ -26,7 +26,7 @@ class PlaybackStats:
     def __init__(self, now: float) -> None:
         self.frames = 0
         self.missing = 0
-        """Frames that were sent but not received, according to gaps between the stamps of a stream."""
+        """Number of frames that were sent but not received, computed from the frame indices in the stamps."""
         self._began = now
         self._arrivals: deque[float] = deque()
         self._size: tuple[int, int] | None = None
@@ -63,7 +63,7 @@ class PlaybackStats:
         return None if self._made is None else (now - self._made) * 1000
 
     def line(self, now: float) -> str:
-        """Return the current statistics in one line, with the values that change most first."""
+        """Return the current statistics in one line, with the values that change most often at the front."""
         age = self.age_ms(now)
         parts = (
             counted(self.frames),

@@ -13,7 +13,7 @@ BAR_WIDTH = 24
 USUAL_COLUMNS = 80
 
 LIVE_S, LIVE_LINE_S = 0.25, 10.0
-"""Seconds between two updates of `Progress.live`: on a terminal, and elsewhere, where each update is a new line."""
+"""Seconds between two updates of `Progress.live`; the second number applies if standard error is not a terminal."""
 
 
 class Progress:
@@ -30,7 +30,7 @@ class Progress:
         self._show(f"Simulation {job_id}", f"{status}, {streams}", done / total if total else 0.0)
 
     def file(self, name: str, received: int, total: int | None) -> None:
-        """Show the progress of a download. It is shown on a terminal only: a line for each update would be too much."""
+        """Show the progress of a download, only on a terminal: elsewhere, each update would print another line."""
         if self._is_terminal:
             of = size(received) if total is None else f"{size(received)} of {size(total)}"
             self._show(name, of, 1.0 if received == total else received / total if total else 0.0)
@@ -74,7 +74,7 @@ class Progress:
             self._shown = line
 
     def _columns(self) -> int:
-        """Return the width of the terminal of the stream; standard output may be another terminal."""
+        """Return the width of the terminal that shows the progress; standard output may be another terminal."""
         with contextlib.suppress(OSError, ValueError):  # the stream has no file descriptor, or is closed
             if self._stream is not None and (columns := os.get_terminal_size(self._stream.fileno()).columns):
                 return columns

@@ -30,7 +30,7 @@ class Running:
 
     Attributes:
         progress: Shows the progress on standard error.
-        if_stopped: The message if a signal stops the command now.
+        if_stopped: The message to print if a signal stops the command now.
         so_far: The result so far, which is printed if an error or a signal ends the command.
     """
 
@@ -62,12 +62,12 @@ class Seconds(click.FloatRange):
 
 
 def json_option[**P, T](function: Callable[P, T]) -> Callable[P, T]:
-    """Add ``--json``, passed as ``as_json``."""
+    """Add the option ``--json`` to a command, passed as ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(function)
 
 
 def service_options[**P, T](function: Callable[P, T]) -> Callable[P, T]:
-    """Add ``--api-url`` and ``--json``, passed as ``api_url`` and ``as_json``."""
+    """Add the options ``--api-url`` and ``--json`` to a command, passed as ``api_url`` and ``as_json``."""
     url = click.option("--api-url", metavar="URL", help="URL of the service.  [default: from ODYSSEY_API_URL]")
     return url(json_option(function))
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 TOKEN_VARIABLE = "ODYSSEY_SPECTATOR_TOKEN"  # noqa: S105 - a name, not a token
 
 BUFFER = 64
-"""Frames that are buffered until they are counted: 3.2 s of video."""
+"""Number of frames that are buffered until they are counted: 3.2 s of video."""
 
 GRACE_S = 0.1
 """Extra seconds to wait for a frame before the line is updated, so that the line shows the age of a new frame."""

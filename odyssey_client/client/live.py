@@ -260,7 +260,7 @@ class LiveCalls(ClientBase):
 
     @property
     def last_applied_prompt(self) -> str | None:
-        """The last prompt that the streamer applied, as applied; None before the first one of this connection."""
+        """The last applied prompt, which the service may have rewritten; None before this connection has one."""
         return self._last_applied_prompt
 
     async def _connect(self, credentials: ClientCredentials | None, handlers: OdysseyEventHandlers) -> MediaStream:

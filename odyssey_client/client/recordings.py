@@ -52,7 +52,7 @@ class RecordingCalls(ClientBase):
         Streams that start during the iteration are left out and do not cause others to be skipped.
 
         Args:
-            page_size: Items per request, from 1 to 100. Pages overlap, so at least 2 are requested.
+            page_size: Items per request, from 1 to 100; 1 counts as 2, because consecutive pages overlap by one item.
 
         Raises:
             OdysseyConfigError: an argument is invalid, or this client has no API key.

@@ -114,7 +114,7 @@ class SimulationCalls(ClientBase):
         Args:
             status: If given, only jobs with this status.
             active: If True, only jobs that have not ended.
-            page_size: Items per request, from 1 to 100. Pages overlap, so at least 2 are requested.
+            page_size: Items per request, from 1 to 100; 1 counts as 2, because consecutive pages overlap by one item.
 
         Raises:
             OdysseyConfigError: an argument is invalid, or this client has no API key.

@@ -78,7 +78,7 @@ class SessionSource(Protocol):
 
 
 class Connection:
-    """One connection: `start` it, await `ready`, and `close` it. Connecting again takes a new instance."""
+    """One connection: `start` it, await `ready`, and `close` it. To connect again, create a new one."""
 
     def __init__(
         self,
@@ -373,7 +373,7 @@ class ConnectionTasks:
 
 
 class _Over(Exception):  # noqa: N818 - not an error: it leaves the task group
-    """Leaves the task group when the connection is over, which cancels its tasks."""
+    """Raised to leave the task group when the connection is over, which cancels the tasks of the group."""
 
 
 def _connect(credentials: ClientCredentials | None) -> ConnectionEvent:

@@ -14,7 +14,7 @@ Rules:
 When a connection that was up is lost, it goes from `LOST` or `CONNECTED` through `WAITING`, `RENEWING` (its session)
 and `RECONNECTING` back to `CONNECTED`. It repeats this while attempts remain; each attempt has its own socket and peer.
 
-A machine describes one connection; connecting again takes a new machine.
+A machine describes one connection; each new connection needs a new machine.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CLEAN_CLOSE_CODES = frozenset({1000, 1001})
 """WebSocket close codes that end a connection without an error (protocol.md section 3)."""
 
 HOLD_S = 10.0
-"""Seconds that a restored connection must last before its attempts are counted from 0 again.
+"""Seconds that a restored connection must last before attempts to reconnect are counted from 0 again.
 
 Without this, a client would reconnect endlessly to a service that drops every connection.
 """
@@ -113,7 +113,7 @@ class NoStreamerFree:
 
 @dataclass(frozen=True, slots=True)
 class SessionOpened:
-    """The service returned credentials: of a new session, or new ones of the current session."""
+    """The service returned credentials for a new session, or new credentials for the current one."""
 
     credentials: ClientCredentials
 
@@ -233,7 +233,7 @@ type Guarded = SignalingLost | SignalingGivenUp | SessionGone | ConnectionLost |
 """Keys that `_guarded` derives from the events of the shell; the shell never sends them."""
 
 type Happening = type[ConnectionEvent | Guarded]
-"""A key of the table."""
+"""A key of a row in `TRANSITIONS`."""
 
 
 # Effects, for the shell.
@@ -575,9 +575,9 @@ class ConnectionMachine:
     def __init__(self, policy: ReconnectPolicy | None = None) -> None:
         self.state = INITIAL
         self.retries = 0
-        """Retries of signaling before the connection was up."""
+        """Number of retries of signaling before the connection was up."""
         self.tries = 0
-        """Attempts to reconnect, counted from 0 again once a restored connection has lasted for `HOLD_S`."""
+        """Number of attempts to reconnect, counted from 0 again once a restored connection has lasted for `HOLD_S`."""
         self._policy = policy or ReconnectPolicy()
         self._credentials: ClientCredentials | None = None
         self._error: OdysseyError = ConnectionClosedError("The connection was closed by disconnect().")
@@ -743,7 +743,7 @@ def _tries(number: int) -> str:
 
 
 def _defect(error: Exception) -> OdysseyConnectionError:
-    """Wrap an unexpected exception; the message states its innermost cause, which an exception group's does not."""
+    """Wrap an unexpected exception; for an exception group, the message states the first exception inside it."""
     cause = error
     while isinstance(cause, ExceptionGroup):
         cause = cause.exceptions[0]

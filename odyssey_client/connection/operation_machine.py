@@ -15,10 +15,10 @@ Rules:
    - An acknowledgment that contains no queued prompt is ignored if it repeats the previous acknowledgment. It is also
      ignored if it begins with the prompt of an interaction that left the queue without a reply.
 
-   A call that gave up (timed out or was cancelled) stays in its queue for the same time again. A late reply during this
-   time is not taken for the reply to the next call.
-5. A stream error is the reply to the waiting start. If no start is waiting, it is the reply to the first queued
-   interaction; if none is queued, to the end.
+   A call that gave up (timed out or was cancelled) stays in its queue for another `AdvancedConfig.operation_timeout_s`.
+   A late reply during this time is not taken for the reply to the next call.
+5. A stream error (`interactive_stream_error`) is the reply to the waiting start. If no start is waiting, it is the
+   reply to the first queued interaction. If no interaction is queued either, it is the reply to the waiting end.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class OperationState(StrEnum):
     IDLE = "idle"
     """No stream is running; a call may start one."""
     STARTING = "starting"
-    """A start was sent; waiting for `stream_started`."""
+    """`interactive_stream_start` was sent; waiting for `stream_started`."""
     STREAMING = "streaming"
     """A stream is running; interactions may be sent."""
     ENDING = "ending"
-    """An end was sent; waiting for `stream_ended`."""
+    """`interactive_stream_end` was sent; waiting for `stream_ended`."""
     CLOSED = "closed"
     """The connection is over."""
 
@@ -108,15 +108,15 @@ type OperationEvent = Call | GaveUp | StreamerMessage | SessionLost | Close
 
 
 class StartedLate:
-    """`stream_started` for a start that already gave up."""
+    """`stream_started` arrived for a start that has already timed out or been cancelled."""
 
 
 class StartRefused:
-    """A stream error while the first start of the queue waits for its reply."""
+    """A stream error arrived while the first start in the queue waits for its reply."""
 
 
 class EndRefused:
-    """A stream error while an end waits and no interaction is queued."""
+    """A stream error arrived while an end waits for its reply and no interaction is queued."""
 
 
 class StartGivenUp:
@@ -139,7 +139,7 @@ type Guarded = StartedLate | StartRefused | EndRefused | StartGivenUp | Interact
 """Keys that `_guarded` derives from the events of the shell; the shell never sends them."""
 
 type Happening = type[OperationEvent | Guarded]
-"""A key of the table."""
+"""A key of a row in `TRANSITIONS`."""
 
 
 # Effects, for the shell.
@@ -402,14 +402,14 @@ class OperationMachine:
         return [Resolve(place.call, applied_prompt)] if place.waiting else []
 
     def _is_said_twice(self, place: _Place, applied_prompt: str) -> bool:
-        """Return whether this repeats the previous acknowledgment and is not for ``place`` (rule 4)."""
+        """Return whether an acknowledgment repeats the previous one and is not for ``place`` (rule 4)."""
         if self._acknowledged is None or place.is_shown_in(applied_prompt):
             return False
         former, said = self._acknowledged
         return said == applied_prompt and former.is_shown_in(applied_prompt)
 
     def _is_too_late(self, place: _Place, applied_prompt: str) -> bool:
-        """Return whether this acknowledges an interaction that left the queue, and is not for ``place`` (rule 4)."""
+        """Return whether an acknowledgment is for an interaction that left the queue, not for ``place`` (rule 4)."""
         if place.is_shown_in(applied_prompt):
             return False
         return any(each.begins(applied_prompt) for each in self._given_up)
@@ -458,7 +458,10 @@ def _announced(event: OperationEvent) -> list[Announced]:
 
 
 def _first_shown(places: list[_Place], applied_prompt: str) -> _Place | None:
-    """Return the call that the reply belongs to: the first, unless the reply only contains a later prompt (rule 4)."""
+    """Return the queued call that a reply belongs to (rule 4).
+
+    This is the first call, unless the reply contains only the prompt of a later call.
+    """
     if not places or places[0].is_shown_in(applied_prompt):
         return places[0] if places else None
     return next((place for place in places if place.is_shown_in(applied_prompt)), places[0])

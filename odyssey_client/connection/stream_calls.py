@@ -62,7 +62,7 @@ class StreamCalls:
         self._waiting: dict[int, asyncio.Future[str | None]] = {}
 
     async def start(self, message: InteractiveStreamStart) -> str:
-        """Send a start; return the stream's id.
+        """Start a stream; return its id.
 
         Raises:
             InvalidStateError: the client is reconnecting, or the current state rejects a start.
@@ -79,7 +79,7 @@ class StreamCalls:
         return await self._call(lambda number: Interact(number, prompt), Update(prompt), "interact") or ""
 
     async def end(self) -> None:
-        """Send an end and wait until the stream has ended.
+        """End the stream; return once it has ended.
 
         Raises:
             OdysseyError: as for `start`.
@@ -156,6 +156,6 @@ class StreamCalls:
                     assert_never(unreachable)
 
     def _future(self, call: int) -> asyncio.Future[str | None] | None:
-        """Return the future of ``call``; None if it has ended or its result is already set."""
+        """Return the future of ``call``; None if the call has ended or its result is already set."""
         future = self._waiting.get(call)
         return None if future is None or future.done() else future

@@ -50,7 +50,7 @@ class StreamerLinkListener:
 
 
 class StreamerLink:
-    """The attempts of one connection, one at a time; ``spawn`` starts tasks that end with the connection."""
+    """Runs the attempts of one connection, one at a time; ``spawn`` starts tasks that end with the connection."""
 
     def __init__(
         self,
@@ -135,7 +135,9 @@ class StreamerLink:
         )
 
     async def send(self, message: ChannelMessage) -> None:
-        """Send on `clientToStreamer`; a start that has an image, or that the channel rejects, goes by the socket.
+        """Send ``message`` on `clientToStreamer`.
+
+        A start is sent on the signaling socket instead if it has an image, or if the channel rejects it.
 
         Raises:
             OdysseyConnectionError: the connection is closed, or a start needs the socket and it is closed.
@@ -200,7 +202,7 @@ class ConnectionAttempt:
             self._signaling.keep_session()
 
     async def run(self) -> None:
-        """Open socket and peer and process messages, until cancelled, dropped or disconnected; then close both."""
+        """Open the socket and the peer; process messages until cancelled, dropped or disconnected; close both."""
         children: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
             ice_servers = group.create_task(fetch_ice_servers(config_url(self._credentials), self._fetch, self._clock))
@@ -224,11 +226,11 @@ class ConnectionAttempt:
                     child.cancel()
 
     def send_by_channel(self, message: ChannelMessage) -> bool:
-        """Send on `clientToStreamer`; return False if it is not open or the message is too long for it."""
+        """Send ``message`` on `clientToStreamer`; return False if it is not open or the message is too long for it."""
         return self._peer is not None and self._peer.send(messages.encode(message))
 
     async def send_by_socket(self, message: ChannelMessage) -> None:
-        """Send on the signaling socket.
+        """Send ``message`` on the signaling socket.
 
         Raises:
             OdysseyConnectionError: the socket is closed.

@@ -1,4 +1,4 @@
-"""The types of images that callers may pass, and reading them within the limits.
+"""Types of images that callers may pass, and functions that read such images and enforce the size limits.
 
 To check the type, this module looks for numpy and Pillow in ``sys.modules`` and does not import them. A caller that has
 an array or a PIL image has already imported them.

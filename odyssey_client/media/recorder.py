@@ -27,7 +27,7 @@ TIME_BASE = Fraction(1, 90_000)
 """The RTP clock of video (RFC 6184 section 8.2.1)."""
 
 BUFFER = 64
-"""Frames that the encoder may lag behind before the oldest are dropped: 3.2 s of video."""
+"""Number of frames that the encoder may lag behind before the oldest are dropped: 3.2 s of video."""
 
 _OPTIONS = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
 

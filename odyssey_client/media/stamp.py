@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     type Edges = NDArray[np.intp]
 
 SHORT_SIDE, LONG_SIDE = 88, 160
-"""Cells along the sides of a frame; a frame with fewer pixels is too small for a stamp."""
+"""Number of cells along the short and the long side of a frame; a frame with fewer pixels is too small for a stamp."""
 
 _ROWS, _COLUMNS = 2, 88
 _SYNC = ((0xB2, 0x69), (0x4D, 0x96))
@@ -84,7 +84,7 @@ def _parsed(content: bytes) -> Stamp | None:
 
 @lru_cache(maxsize=8)
 def _edges(width: int, height: int) -> tuple[Edges, Edges] | None:
-    """Return the edges of the cells: of the rows, and of the columns. Return None if the frame is too small."""
+    """Return the pixel positions of the cell edges, for rows and for columns; None if the frame is too small."""
     import numpy  # noqa: PLC0415 - see the module docstring
 
     across, down = (SHORT_SIDE, LONG_SIDE) if width <= height else (LONG_SIDE, SHORT_SIDE)

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from odyssey_client.media.recorder import Recorder
 
 DEFAULT_BUFFER = 16
-"""Frames that a reader may lag behind: 0.8 s of video, about 20 MB."""
+"""Number of frames that a reader may lag behind: 0.8 s of video, about 20 MB."""
 
 
 _LEAST_PAUSE_MS = 1.0
-"""Minimum gap between the frames of two senders, so that timestamps increase even if the pause is measured as 0."""
+"""Minimum gap in ms between the frames of two senders, so that timestamps increase even after a pause of 0 ms."""
 
 
 def _check_buffer(buffer: object) -> None:

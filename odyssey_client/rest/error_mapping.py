@@ -136,7 +136,7 @@ def _filled(text: str, failure: Failure) -> str:
 
 
 def _usage(failure: Failure, _: Row) -> OdysseyError:
-    """Convert a 429. Its detail is an object, a string (services before 1.1), or the body of a proxy."""
+    """Convert a 429 response. Its detail is an object, a string (services before 1.1), or the body of a proxy."""
     said: Mapping[str, JSON] = failure.detail if isinstance(failure.detail, dict) else {"message": failure.detail}
     code, message, details = _text(said.get("error")), _text(said.get("message")), said.get("details")
     numbers = dict(details) if isinstance(details, dict) else {}
@@ -172,7 +172,7 @@ def _code_without_one(*, is_concurrent: bool, says_when: bool) -> str | None:
 
 
 def _script(failure: Failure, _: Row) -> OdysseyError:
-    """Convert a 422 to a new simulation job. Its detail is FastAPI's list of errors, or any other JSON."""
+    """Convert a 422 response to the creation of a job. Its detail is FastAPI's list of errors, or any other JSON."""
     items = failure.detail if isinstance(failure.detail, list) else []
     faults = [_script_fault(item) for item in items if isinstance(item, dict) and isinstance(item.get("msg"), str)]
     if not faults:

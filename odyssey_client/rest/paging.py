@@ -3,7 +3,7 @@
 Lists are sorted newest first and paged by offset. Offsets shift between two requests: items are added at the front, and
 others disappear (a job that ends is no longer ``active``). So each page is requested to begin with the last item of the
 previous page. A page is a snapshot of the list, so the items after a known item follow it without a gap. If a page
-contains no known item, the walk goes back until it finds one.
+contains no known item, `walk` requests earlier pages until it finds one.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def validator_of(headers: Mapping[str, str]) -> str | None:
     if modified is None or answered is None:
         return None
     try:
-        # Dates count whole seconds: a file modified in the second of the response may change again with the same date.
+        # Last-Modified counts whole seconds: a file modified in the second of the response may change again unnoticed.
         age = parsedate_to_datetime(answered) - parsedate_to_datetime(modified)
     except (TypeError, ValueError):  # invalid dates, or only one of them has a time zone
         return None

@@ -1,1 +1,1 @@
-"""The client's WebRTC peers of live connections and of spectators, and their ICE servers and candidates."""
+"""WebRTC peers for live connections and for spectators, with their ICE servers and candidates."""

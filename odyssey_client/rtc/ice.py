@@ -1,7 +1,7 @@
 """ICE candidates and servers of an aiortc peer.
 
-aioice reads the addresses of the machine's interfaces itself, so that `Network` cannot choose them. It leaves out
-127.0.0.1, so that a machine with only a loopback interface has no candidates. It waits five seconds for a STUN server.
+aioice itself reads the addresses of the machine's interfaces, so `Network` cannot choose them. It leaves out 127.0.0.1,
+so a machine with only a loopback interface has no candidates. It waits five seconds for a STUN server.
 `gather_on` changes this for one ICE connection: it wraps the bound method that gathers the candidates.
 """
 
@@ -40,7 +40,7 @@ def gather_on(peer: RTCPeerConnection, addresses: list[str] | None) -> None:
 
 def _gather_on(connection: Connection, ours: list[str] | None) -> None:
     if connection.stun_server is not None and is_loopback(connection.stun_server[0]):
-        # A server on this machine would only report the addresses of the host candidates. Asking it takes a thread
+        # A STUN server on this machine would only report addresses of host candidates. Asking it takes a thread
         # for a name lookup.
         connection.stun_server = None
     gather = connection.get_component_candidates
@@ -66,7 +66,7 @@ def can_be_asked(url: str) -> bool:
 def without_local_names(sdp: str) -> str:
     """Return ``sdp`` without candidates that have ``.local`` names: an mDNS lookup blocks for up to a second.
 
-    The peers can still connect: the other peer's checks reveal the address behind the name (RFC 8445 section 7.3.1.3).
+    The peers can still connect: connectivity checks of the other peer reveal the address (RFC 8445 section 7.3.1.3).
     """
     lines: Iterable[str] = sdp.splitlines(keepends=True)
     return "".join(line for line in lines if not (line.startswith("a=candidate:") and is_local_name(line)))

@@ -86,7 +86,7 @@ class PeerConnection:
         await self.close()
 
     async def pump(self) -> None:
-        """Pass every frame of the track to the callback, until the track ends.
+        """Pass every frame of the track to the callback ``frame``, until the track ends.
 
         Run it for the whole connection: a track that is not read buffers every frame.
         """
@@ -152,7 +152,7 @@ class PeerConnection:
             for protocol in transport.iceGatherer._connection._protocols:  # noqa: SLF001 - no public way to its sockets
                 protocol.transport.abort()
         async with self._clock.timeout(CLOSE_LIMIT_S):
-            # Some start new tasks while they end: aioice starts endless consent checks if it connects during `close`.
+            # Some tasks start others at their end: aioice starts endless consent checks if it connects during `close`.
             while orphans := self._orphans():
                 for task in orphans:
                     task.cancel()

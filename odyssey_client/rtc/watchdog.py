@@ -1,4 +1,4 @@
-"""Detects that video has stopped although the connection is open: the sender hangs or is cut off.
+"""Detection of video that has stopped on an open connection, because the sender hangs or is cut off.
 
 Frames arrive as long as a connection lasts (protocol.md section 4). ICE alone would take 30 s to detect the loss.
 """
@@ -10,11 +10,11 @@ from odyssey_client.platform import Clock
 SECOND_LOOK_S = 0.2
 """Seconds to wait for frames that have arrived but were not read yet.
 
-After a process was busy or suspended for longer than the limit, timers fire before the sockets are read.
+After a process was busy or suspended for longer than the watchdog's limit, timers fire before the sockets are read.
 """
 
 LOOKS = 5
-"""Maximum number of such waits, if the event loop is too busy to wake up in time."""
+"""Maximum number of these waits while the event loop is too busy to wake up in time."""
 
 
 class VideoWatchdog:

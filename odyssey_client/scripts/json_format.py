@@ -25,7 +25,7 @@ Such an integer is out of range anyway, and `int` raises an error for several th
 
 
 def read_file(file: str | os.PathLike[str], path: str) -> bytes:
-    """Return the content of a file. ``path`` is the name of the script in faults.
+    """Return the content of a file. ``path`` is the name of the script in reported faults.
 
     Raises:
         ScriptError: the file cannot be read, or is too large.

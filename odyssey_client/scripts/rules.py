@@ -114,7 +114,7 @@ class Found:
     fields: Mapping[str, Any] = MappingProxyType({})  # Any: checked prompts and images
 
     def entries(self) -> tuple[ScriptEntry, ...]:
-        """Return the entry, or nothing if its action or time is invalid."""
+        """Return a tuple of the entry; empty if its action or time is invalid."""
         if self.action is None or self.time is None:
             return ()
         return (ScriptEntry(self.time, self.action, **self.fields),)

@@ -118,7 +118,7 @@ class Script:
 
         Args:
             source: The script, or its entries. Text at ``image`` is a ``data:`` URL or a path.
-            path: The name of the script in faults.
+            path: The name of the script in reported faults.
 
         Raises:
             ScriptError: the script is invalid; the error has all faults.
@@ -137,7 +137,7 @@ class Script:
 
         Args:
             text: JSON according to RFC 8259, as text or in UTF-8, without duplicate keys.
-            path: The name of the script in faults.
+            path: The name of the script in reported faults.
             images_from: The directory for relative paths of images; with None, images must be ``data:`` URLs.
 
         Raises:

@@ -47,7 +47,7 @@ GOODBYE_LIMIT_S = 1.0
 
 
 class _Released(Exception):  # noqa: N818 - not an error: it leaves the task group
-    """Leaves the task group when the connection is over, which cancels its tasks."""
+    """Raised to leave the task group when the connection is over, which cancels the tasks of the group."""
 
 
 async def connect_to_stream(
@@ -226,7 +226,7 @@ class SpectatorConnection:
                 except OdysseyError as error:
                     self._handle(SpectatorEvent.REFUSED, error)
                 finally:
-                    # If this task is cancelled from outside (the event loop ends), the machine must be over as well.
+                    # If this task is cancelled from outside (the event loop ends), end the machine too.
                     self._handle(SpectatorEvent.LEAVE)
                 raise _Released
         except* _Released:

@@ -25,7 +25,7 @@ class SpectatorState(StrEnum):
 
 
 class SpectatorEvent(StrEnum):
-    """Events from the shell; the keys of a row."""
+    """Events from the shell: the keys of the rows in `TRANSITIONS`."""
 
     UP = "up"
     """The peer is connected."""

@@ -101,7 +101,7 @@ class Whep:
         return WhepAnswer(text, resource)
 
     async def delete(self, resource: str) -> None:
-        """Delete the resource of this spectator; failures are only logged."""
+        """Delete the WHEP resource of this spectator; failures are only logged."""
         try:
             response, _ = await self._send("DELETE", resource, accept="*/*")
         except ServiceUnreachableError as error:
@@ -116,7 +116,7 @@ class Whep:
     async def _send(
         self, method: str, url: str, *, accept: str, content: bytes | None = None, content_type: str | None = None
     ) -> tuple[httpx.Response, bytes]:
-        """Return the response and its body, cut off one byte after `MAX_BODY_BYTES`: callers can detect the excess."""
+        """Send a request; return the response and its body, of which at most `MAX_BODY_BYTES` + 1 bytes are read."""
         import httpx  # noqa: PLC0415 - slow to import
 
         headers = {"User-Agent": f"odyssey-testkit/{client_version()}", "Accept": accept}
@@ -146,7 +146,7 @@ class Whep:
 def _said(content: bytes, token: str) -> JSON:
     """Return the reason from an error body, with the token masked.
 
-    The body is ``{"status": "error", "error": why}``, or as in REST errors.
+    The body is ``{"status": "error", "error": why}``, or has the form of a REST error.
     """
     try:
         body = parse_json(content)

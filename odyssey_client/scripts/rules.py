@@ -201,7 +201,7 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(".timestamp_ms", "0, the time of the first entry", lambda it: it.is_first and it.time not in {None, 0}),
     _Rule(
         ".timestamp_ms",
-        "{latest} or more: times do not go back",
+        "{latest} or more: times must not decrease",
         lambda it: it.time is not None and it.time < it.latest,
     ),
     _Rule(

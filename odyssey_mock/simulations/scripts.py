@@ -202,7 +202,7 @@ def _check_time(time: int, place: Place, latest: int, *, is_first: bool, ends: b
     """Check the order of times: `latest` is the greatest time of the earlier entries, `ends` marks that of the end."""
     expected = {
         "0, the time of the first entry": is_first and time != 0,
-        f"{latest} or later: times do not go back": time < latest,
+        f"{latest} or later: times must not decrease": time < latest,
         "a time above 0: a video has at least one frame": ends and time == 0,
     }
     for what, is_broken in expected.items():

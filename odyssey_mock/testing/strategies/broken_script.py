@@ -193,7 +193,7 @@ SCRIPT_RULES: Mapping[str, ScriptRule] = MappingProxyType(
         "first_at_0": ScriptRule(
             "the first time is not 0", "0, the time of the first entry", "value_error", breaks.first_time
         ),
-        "times_in_order": ScriptRule("times decrease", "times do not go back", "value_error", breaks.time_goes_back),
+        "times_in_order": ScriptRule("times decrease", "times must not decrease", "value_error", breaks.time_goes_back),
         "some_length": ScriptRule(
             "the end is at 0", "more than 0, as the time of the end", "value_error", breaks.no_length
         ),

@@ -220,7 +220,7 @@ def test_all_faults_are_listed_in_script_order() -> None:
         ),
         ([START, at(10**400, END)], "got a very large number"),
         ([START, at(datetime.timedelta(), END)], "got timedelta"),
-        ([START, at(5), at(4, END)], "script[2].timestamp_ms: expected 5 or more: times do not go back, got 4"),
+        ([START, at(5), at(4, END)], "script[2].timestamp_ms: expected 5 or more: times must not decrease, got 4"),
         ([START], "script[0]: expected an end, as the last entry, got a start"),
         ([LOOK], "script[0]: expected a start, as the first entry, got an interact"),
         ([{**START, "a\x1b[31m\nb": 1}, END], "script[0].a [31m b: expected no keys except"),

@@ -205,7 +205,7 @@ ORDER = {
     "an end alone": ([END], {(0,), (0, "timestamp_ms")}),
     "an end alone, at 0": ([at(0, END)], {(0,), (0, "timestamp_ms")}),
     "an interaction alone": ([at(0, INTERACT)], {(0,)}),
-    "times do not go back": ([START, at(5, INTERACT), at(4, END)], {(2, "timestamp_ms")}),
+    "times must not decrease": ([START, at(5, INTERACT), at(4, END)], {(2, "timestamp_ms")}),
     "times do not go below an earlier time": (
         [START, at(5, INTERACT), at(3, INTERACT), at(4, INTERACT), at(5, END)],
         {(2, "timestamp_ms"), (3, "timestamp_ms")},

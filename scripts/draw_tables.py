@@ -28,7 +28,7 @@ MACHINES = {
 SECTION = re.compile(r"(?<=<!-- table: )(?P<name>\w+)( -->\n).*?(?=<!-- /table -->)", re.DOTALL)
 
 type Word = StrEnum | type
-"""An event or an effect: a member of an enum, or a class of values."""
+"""An event or an effect of a state machine: a member of an enum, or a class of values."""
 type Transition = tuple[StrEnum, tuple[Word, ...]]
 type Table = Mapping[StrEnum, Mapping[Word, Transition]]
 
@@ -76,7 +76,7 @@ def _matrix() -> str:
 
 
 def _machine(name: str) -> str:
-    """Return the table of a machine. Events of a state with the same target and effects share a row."""
+    """Return the table of a state machine; events of a state with the same target and effects share a row."""
     module = importlib.import_module(MACHINES[name])
     table: Table = module.TRANSITIONS
     initial: StrEnum = module.INITIAL
@@ -103,7 +103,7 @@ def _machine(name: str) -> str:
 
 
 def _picture(table: Table, initial: StrEnum) -> Iterator[str]:
-    """Yield the lines of the diagram. Transitions from a state to itself are only in the table."""
+    """Yield the lines of a state machine's diagram, without transitions from a state to itself."""
     yield f"[*] --> {initial}"
     for state, row in table.items():
         leaving = [(target, event) for event, (target, _) in row.items() if target != state]

@@ -49,7 +49,7 @@ _CODE_SPAN = re.compile(r"``.+?``|`[^`\n]+`")
 
 @dataclass(frozen=True)
 class Finding:
-    """One place to rewrite."""
+    """One place in a file that must be rewritten."""
 
     path: str
     line: int

@@ -26,9 +26,9 @@ type Refusal = Callable[[Settings, float], AccountError]
 
 
 TEST_KEY_HOURS = 10.0
-"""Used hours and limit of the test key `ody_monthly_limit`."""
+"""Used hours and hour limit in the error of the test key `ody_monthly_limit`."""
 TEST_KEY_SESSIONS = 5
-"""Limit of the test key `ody_concurrent_limit` if the settings have no limit."""
+"""Session limit in the error of the test key `ody_concurrent_limit` if the settings have no limit."""
 
 
 def _monthly_limit(_settings: Settings, now: float) -> AccountError:
@@ -48,7 +48,7 @@ class TestKey:
     """Keeps pytest from collecting this class, whose name begins with `Test`."""
 
     at: Literal["token", "session", "never"]
-    """The request that is rejected: `POST /auth/token` (token) or `POST /sessions/request` (session)."""
+    """The request that is rejected: `POST /auth/token` (token), `POST /sessions/request` (session) or none (never)."""
     refusal: Refusal | None = None
     bypass_privilege: bool | None = None
     """Overrides the setting `bypass_privilege`."""

@@ -13,7 +13,7 @@ type UsageCode = Literal[
 
 
 class AccountError(PicklableError):
-    """Base of all errors of accounts: a request is rejected."""
+    """Base class of the errors for which the server rejects an account's request."""
 
 
 class MalformedKeyError(AccountError):
@@ -70,7 +70,7 @@ class UsageLimitError(AccountError):
 
 
 def monthly_limit_error(now: float, *, used: float, limit: float) -> UsageLimitError:
-    """Make the error of an account that has used up its hours of the month of `now`."""
+    """Make the error for an account that has used all its hours in the month of `now`."""
     details: dict[str, str | float] = {
         "used_hours": round(used, 4),
         "limit_hours": limit,

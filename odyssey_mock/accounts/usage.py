@@ -15,7 +15,7 @@ class Usage:
     """The hours used by each account in the current calendar month (UTC) of the server's clock.
 
     A live stream counts with its duration so far; if it spans two months, each month counts its part. A simulated
-    stream that completed counts with the length of its video, once its job has ended.
+    stream counts with the length of its video if it completed, as soon as its job has ended.
     """
 
     def __init__(self, clock: Clock, accounts: Accounts, streams: StreamStore) -> None:
@@ -25,7 +25,7 @@ class Usage:
         self._month = 0.0
         """Start of the month that `_counted` belongs to, in seconds since the epoch."""
         self._counted: defaultdict[str, float] = defaultdict(float)
-        """Seconds by account, of simulations and of live streams whose records were dropped."""
+        """Seconds of video by account: from simulations, and from live streams whose records were dropped."""
         streams.on_forgotten(self._forgotten)
 
     def hours(self, account_id: str) -> float:
@@ -35,7 +35,7 @@ class Usage:
         return (self._counted[account_id] + live) / HOUR
 
     def simulated(self, account_id: str, seconds: float) -> None:
-        """Count the video of a simulation."""
+        """Add the length of a simulated video to the account's hours."""
         self._turn_over()
         self._counted[account_id] += seconds
 
@@ -50,7 +50,7 @@ class Usage:
             raise monthly_limit_error(self._clock.time(), used=used, limit=limit)
 
     def clear(self) -> None:
-        """Reset the count of simulations and of streams whose records were dropped."""
+        """Reset the hours of all accounts, except those of live streams that still have a record."""
         self._counted.clear()
 
     def _forgotten(self, stream_id: str) -> None:
@@ -59,14 +59,14 @@ class Usage:
         self._counted[record.account_id] += self._on_air(record)
 
     def _on_air(self, record: StreamRecord) -> float:
-        """Return the seconds of a live stream that belong to this month."""
+        """Return how many seconds of a live stream belong to this month; 0 for a simulated stream."""
         if record.session_id is None:
             return 0.0
         end = self._clock.time() if record.ended_at is None else record.ended_at
         return max(0.0, end - max(record.started_at, self._month))
 
     def _turn_over(self) -> None:
-        """Restart the count if a new month has begun."""
+        """Reset the counted seconds if a new month has begun."""
         month = month_begin(self._clock.time())
         if month != self._month:
             self._month = month

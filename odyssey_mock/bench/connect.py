@@ -26,7 +26,7 @@ REACH = 2.0
 ROUNDS = 40
 QUICK_ROUNDS = 10
 LIMIT = 30.0
-"""Timeout of one connect in seconds, far longer than any takes."""
+"""Timeout of one connection attempt in seconds, far above its usual duration."""
 
 
 async def run(*, quick: bool = False) -> list[Row]:
@@ -43,7 +43,7 @@ async def run(*, quick: bool = False) -> list[Row]:
 
 
 def _typical(times: list[float]) -> float:
-    """Return the lower quartile: other load on the machine can only add time."""
+    """Return the lower quartile of the measured times, because other load on the machine can only add time."""
     return statistics.quantiles(times, n=4)[0]
 
 

@@ -36,7 +36,7 @@ async def run(*, quick: bool = False) -> list[Row]:
     with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
 
         async def milliseconds(work: Callable[[int], None], sessions: int) -> float:
-            """Return the wall time per session if each process runs `sessions`, after a warm-up."""
+            """Run `sessions` in each process after a warm-up, and return the wall time per session."""
             await asyncio.gather(*(loop.run_in_executor(pool, work, 1) for _ in range(PROCESSES)))
             began = time.perf_counter()
             await asyncio.gather(*(loop.run_in_executor(pool, work, sessions) for _ in range(PROCESSES)))
@@ -68,7 +68,7 @@ def _full(sessions: int) -> None:
 
 
 def _simulated(depth: Fidelity, sessions: int) -> None:
-    gc.freeze()  # as a campaign does, so that no collection scans objects that stay
+    gc.freeze()  # as a campaign does: garbage collections skip the frozen objects
 
     async def lives(world: World) -> None:
         for _ in range(sessions):

@@ -56,7 +56,7 @@ async def run(*, quick: bool = False) -> list[Row]:
 
 
 async def _added(spectators: Callable[[], AbstractAsyncContextManager[Answer]], window: float) -> float:
-    """Return the CPU milliseconds per second that each of `SPECTATORS` adds."""
+    """Return the CPU milliseconds per second that each spectator adds."""
     without = await _cpu(window)
     async with spectators() as answer, _receivers(answer):
         return (await _cpu(window) - without) / SPECTATORS

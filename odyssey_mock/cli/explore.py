@@ -1,4 +1,4 @@
-"""The command `odyssey-mock explore`: runs one or many seeds of the explorer and shows what they find.
+"""The command `odyssey-mock explore`: runs one or many seeds of the explorer and prints the violated rules.
 
 It imports its dependencies when it runs, so that `odyssey-mock --help` stays fast.
 """

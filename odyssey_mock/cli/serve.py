@@ -38,7 +38,7 @@ NO_LIMIT = "none"
 
 
 class Number(click.FloatRange):
-    """A number whose range `--help` shows; `Settings` checks the range, with the message of its rule."""
+    """A number. `--help` shows its range; `Settings` checks the range and raises the error."""
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as in click
@@ -127,7 +127,7 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
         ),
     }
 )
-"""How to read the settings that are collections, by name."""
+"""How the command reads settings that are collections, by name of the setting."""
 
 
 def option_of(setting: Setting) -> click.Option:

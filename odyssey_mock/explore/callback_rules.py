@@ -68,7 +68,7 @@ class SentMessage:
     line: int = field(default=0, compare=False)
     """How often the session had lost its client when the server sent this message.
 
-    Of the messages with the same number, none may be lost or repeated.
+    Handlers must be called exactly once with each of the messages that have the same number.
     """
 
 
@@ -150,7 +150,7 @@ class CallbackRules:
         self._is_over = True
 
     def check(self) -> None:
-        """Check the last status and the numbers of calls, after the connection and all handlers have ended."""
+        """Check the last status and how often handlers were called, once the connection and all handlers have ended."""
         if self.statuses and self._last not in _OVER:
             self._report_violation(
                 "statuses_are_legal", f"expected failed or disconnected as the last status, got {self._last}"
@@ -164,7 +164,7 @@ class CallbackRules:
         if len(self._fatal) != int(failed):
             self._report_violation(
                 "fatal_once",
-                f"expected fatal errors with last status {self._last}: {int(failed)}, got {self._fatal}",
+                f"expected {int(failed)} fatal errors for the last status {self._last}, got {self._fatal}",
             )
 
     def caught_up(self, session: str, line: int) -> None:
@@ -263,7 +263,7 @@ class CallbackRules:
         self.broadcasts.append(info)
 
     def _in_order(self, heard: SentMessage) -> None:
-        """Check that the server sent this message after the previous one, and that no message in between was skipped.
+        """Check that the server sent `heard` after the last handled message, and that no message between was skipped.
 
         Messages sent before the session lost its client may be skipped.
         """

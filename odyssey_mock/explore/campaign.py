@@ -88,7 +88,11 @@ class Campaign:
     """
 
     def __init__(self, seeds: range, fidelity: Fidelity, results: Results | None = None) -> None:
-        """`seeds`: a range with step 1; `results`: the results file to skip known seeds and to store new ones."""
+        """Create the campaign.
+
+        `seeds`: a range with step 1; `results`: the results file, to which new results are added. Seeds that it already
+        contains are skipped.
+        """
         known = () if results is None else results.before
         self._fidelity: Fidelity = fidelity
         self._results = results

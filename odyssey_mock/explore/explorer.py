@@ -27,9 +27,9 @@ from odyssey_mock.sim.world import World
 CALL_LIMIT = 600.0
 """Seconds within which every call must return or raise; more than the sum of the client's time limits."""
 RECOVERY = 300.0
-"""Seconds that a client has, after all disturbances have ended, to be connected, failed or disconnected."""
+"""Seconds after the end of all disturbances within which a client must be connected, failed or disconnected."""
 CATCH_UP = 10.0
-"""Seconds within which a connected client must have called handlers with all messages."""
+"""Seconds within which a connected client must have called handlers with all messages from the server."""
 QUIET = 1.0
 """Seconds after `disconnect` in which the run waits for handler calls, which are violations."""
 LONGEST_SCENARIO = 40_000.0

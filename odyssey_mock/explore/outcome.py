@@ -1,4 +1,4 @@
-"""Results of seeds: the outcome of one run, and compact records of many runs that processes exchange."""
+"""Results of seeds: the outcome of one run, and compact records of many runs for the exchange between processes."""
 
 from __future__ import annotations
 

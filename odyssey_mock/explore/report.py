@@ -117,8 +117,8 @@ LINES = 20
 BAR = 4, 24
 """Minimum and maximum width of the progress bar, in columns."""
 AROUND, LEFT = "seeds  []  /  ", "0d 00:00:00  "
-"""Samples of the other texts in the line of the progress bar, for their width. Narrow terminals do not show `LEFT`, the
-remaining time."""
+"""Samples of the texts beside the progress bar, from which its width is computed. Narrow terminals do not show `LEFT`,
+the remaining time."""
 ROOMY = 70
 """Minimum width of a terminal for showing the remaining time, in columns."""
 

@@ -1,4 +1,4 @@
-"""Reads and validates scenario files, so that a violated rule is a bug in the code and not a fault of the file."""
+"""Reads and validates scenario files, so that an invalid file is not reported as a violated rule."""
 
 from __future__ import annotations
 

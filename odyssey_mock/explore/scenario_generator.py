@@ -1,4 +1,7 @@
-"""Draws scenarios from seeds. Each part has its own random stream, so one more fault leaves the steps unchanged."""
+"""Draws scenarios from seeds.
+
+Each part of a scenario has its own random stream, so that drawing one more fault does not change the steps.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +147,7 @@ def draw(seed: int, fidelity: Fidelity = "light") -> Scenario:
 
 
 def _settings(randomness: random.Random) -> Mapping[str, JSON]:
-    """Draw settings of the mock; some limit its capacity or its times."""
+    """Draw settings of the mock; some limit its capacity or its durations."""
     settings: dict[str, JSON] = {"fps": randomness.choice([4, 10])}
     rare: Sequence[tuple[str, JSON]] = (
         ("streamers", 1),
@@ -234,7 +237,7 @@ def _step(randomness: random.Random, name: str) -> Step:
 
 
 _OFTEN: Mapping[str, int] = MappingProxyType({"stream": 5, "twice": 3, "late": 2})
-"""Weights of groups of fault points, and of actions. All others have weight 1, because many of them are similar."""
+"""Weights of groups of fault points and of actions in random choices; 1 for all others, many of which are similar."""
 
 
 def _faults(randomness: random.Random) -> Sequence[Mapping[str, JSON]]:

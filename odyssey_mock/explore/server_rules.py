@@ -35,12 +35,12 @@ CLIENTS = "clients"
 """Name in the trace for a client that cannot be identified, because several clients share its account."""
 
 SLACK = 0.5
-"""Allowed difference between an account's hours and its streams, in seconds of video."""
+"""Allowed difference between the hours of an account and the total length of its streams, in seconds."""
 
 _HEARD: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"stream_started": ("stream_started", "stream_id"), "update_acknowledged": ("interact_acknowledged", "prompt")}
 )
-"""Server messages that handlers are called with: their `SentMessage.kind`, and the field for `SentMessage.text`."""
+"""For each server message that handlers receive: its `SentMessage.kind`, and the field for `SentMessage.text`."""
 
 _REFUSING = frozenset({401, 403})
 _MAY_REFUSE = frozenset({"refuse", "close", "error"})
@@ -224,7 +224,7 @@ class ServerRules:
             )
 
     def _check_hours(self) -> None:
-        """Check that the hours of each account match its streams, unless the server's clock has jumped."""
+        """Check that each account's hours match the length of its streams, unless the server's clock has jumped."""
         mock = self._world.mock
         if self._world.wall_clock(SERVER).offset:
             return

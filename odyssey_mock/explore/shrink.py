@@ -135,7 +135,7 @@ def _plainer_steps(step: Step) -> Iterator[Step]:
 
 
 def _fewer[T](items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield the items without one piece: without all, then each half, each quarter, and so on to each single item."""
+    """Yield `items` with one piece removed: first all items, then each half, each quarter, down to each single item."""
     piece = len(items)
     while piece >= 1:
         for start in range(0, len(items), piece):

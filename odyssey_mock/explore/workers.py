@@ -229,7 +229,7 @@ def _while_heard(batch: range, pipe: Connection) -> Iterator[int]:
 
 
 def _leave(signum: int, frame: object) -> None:  # noqa: ARG001 - signature of signal handlers
-    warnings.simplefilter("ignore")  # about coroutines that were never awaited
+    warnings.simplefilter("ignore")  # they would be about coroutines that were never awaited
     sys.exit(128 + signum)
 
 
@@ -242,7 +242,7 @@ def _interrupts_kept_to_ourselves() -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    resource_tracker.ensure_running()  # starting it later would unblock the signal
+    resource_tracker.ensure_running()  # if it started inside the block, it would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -91,7 +91,7 @@ def _text(least: int = 0, most: float = math.inf) -> _Holds:
 
 
 def _is_json(value: object, depth: int = 0) -> bool:
-    """Return whether `json` could have parsed `value`, nested at most `DEEPEST` deep; strings may contain anything."""
+    """Return whether `value` is JSON with finite numbers, nested at most `DEEPEST` deep; every string is valid."""
     match value:
         case None | bool() | str():
             return True

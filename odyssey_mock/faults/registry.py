@@ -88,7 +88,7 @@ class Faults:
         return added
 
     def remove(self, fault_id: str) -> None:
-        """Remove a fault; effects that it has caused already continue.
+        """Remove a fault; its earlier effects continue.
 
         Raises:
             KeyError: no fault has this id.

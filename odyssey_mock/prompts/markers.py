@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 SLOWEST_MS = 3_600_000
-"""The maximum of `[slow:MS]`: one hour."""
+"""The maximum MS of `[slow:MS]`: one hour in milliseconds."""
 
 _ERROR = re.compile(r"\[error:([^\[\]]{1,200})\]")
 _SLOW = re.compile(r"\[slow:([0-9]{1,7})\]")

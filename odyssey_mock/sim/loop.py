@@ -1,7 +1,7 @@
 """An asyncio event loop in virtual time, on which servers, clients and WebRTC peers run unmodified.
 
 simloop's loop jumps from timer to timer and carries packets in memory. This module adds guarantees of asyncio that
-simloop leaves open:
+simloop does not give:
 
 - Callbacks run in the order in which they were scheduled.
 - Asynchronous generators are closed.
@@ -32,14 +32,14 @@ from odyssey_mock.sim.network_conditions import NetworkConditions
 _Args = TypeVarTuple("_Args")
 
 THREAD_WORK = (0.0, 0.004)
-"""Minimum and maximum seconds that a function in an executor takes. As with threads, they may end in any order."""
+"""Minimum and maximum virtual seconds of a function in an executor. Functions may end in any order, as in threads."""
 
 LAST_WORDS = 60.0
-"""Virtual seconds that tasks have to finish when the loop ends."""
+"""Virtual seconds within which the cancelled tasks must finish when the loop ends."""
 BUSY = 200_000
 """Number of callbacks in a row, without time passing, after which a run counts as endless. Bursts are far shorter."""
 PLACES = 3
-"""Number of innermost functions named for each busy task."""
+"""Number of innermost functions that the error message names for each busy task."""
 
 __all__ = ["EndlessError", "SimulatedLoop", "SimulationDeadlockError", "SimulationFenceError"]
 
@@ -59,7 +59,7 @@ class SimulatedLoop(SimLoop):
     limit: float | None = None
 
     def __init__(self, seed: int, *, keeps_trace: bool = True) -> None:
-        """Create the loop of `seed`. Without a trace it is a little faster, and `trace_hash` is meaningless."""
+        """Create the loop of `seed`. Without `keeps_trace` it is a little faster, and `trace_hash` is meaningless."""
         super().__init__(seed)
         self._policy: _InOrder = _InOrder(self)
         self._recorder = TraceRecorder() if keeps_trace else _NoTrace()
@@ -225,7 +225,7 @@ class _Work:
 
 
 class _InOrder:
-    """A simloop policy: callbacks run in the order in which they were scheduled, on which users of asyncio rely."""
+    """A simloop policy: callbacks run in the order in which they were scheduled, because asyncio users rely on it."""
 
     diverged_at: int | None = None
 

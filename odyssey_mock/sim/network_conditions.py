@@ -70,7 +70,7 @@ class NetworkConditions(SimulatedTransport):
         self._send_held()
 
     def half_open(self, dead: str, alive: str) -> int:
-        """Make the host `dead` lose its TCP connections with `alive`, which is not notified. Return their number.
+        """Make `dead` lose its TCP connections with `alive`, which is not notified. Return the number of connections.
 
         `alive` notices the loss by a reset when it next sends something, or by its own timeouts.
         """
@@ -170,7 +170,7 @@ class NetworkConditions(SimulatedTransport):
     @override
     def _deliver(self, packet: _Packet) -> None:
         if packet.kind != "dgram" and self._alive[packet.src] and not self._alive[packet.dst]:
-            # TCP sends it again until the host is back or the sender gives up.
+            # TCP sends the packet again until the host is back or the sender gives up.
             self._held.append(packet)
             self._trace("hold", packet)
         else:

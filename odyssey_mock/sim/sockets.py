@@ -11,7 +11,7 @@ from simloop._net import SimNetwork, SimServer
 from simloop._transports import _Addr, _check_bytes, _SimDatagramTransport, _SimStreamTransport
 
 SOCKET_BUFFERS = 256 * 1024
-"""Bytes of a connection that may be sent and not yet read before the writer has to wait."""
+"""Maximum bytes of a connection that are sent but not yet read; with more, the writer has to wait."""
 
 
 class AddressedNetwork(SimNetwork, ABC):
@@ -19,7 +19,7 @@ class AddressedNetwork(SimNetwork, ABC):
 
     @abstractmethod
     def find(self, host: str) -> str:
-        """Return the name of the host with that name or address; raises the same errors as `socket.connect`."""
+        """Return the name of a host, given its name or address; raise the same errors as `socket.connect`."""
 
     @abstractmethod
     def send_datagram(self, source: _Addr, target: _Addr, data: bytes) -> None:

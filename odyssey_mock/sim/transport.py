@@ -68,7 +68,7 @@ class SimulatedTransport(AddressedNetwork):
             super()._dispatch_stream(packet)
 
     def _is_unaware(self, packet: _Packet) -> bool:
-        """Return whether the sender has not noticed that the other end is lost. If it was closed, no reset is sent."""
+        """Return whether the sender has not noticed that the other end was lost; False if the other end was closed."""
         sender = self._streams.get((packet.conn, packet.src, packet.src_port))
         return sender is not None and self._is_bereaved(cast("StreamTransport", sender))
 
@@ -90,7 +90,7 @@ class SimulatedTransport(AddressedNetwork):
         super()._transmit(packet)
 
     def _dial_again(self, host: str) -> None:
-        """Queue the pending connection attempts to `host`, which has lost them, with the held packets."""
+        """Send the pending connection attempts to `host` again: add their SYN packets to the held packets."""
         self._held = [packet for packet in self._held if (packet.kind, packet.dst) != ("syn", host)]
         for conn, connect in self._pending.items():
             if connect.remote[0] == host:
@@ -144,7 +144,7 @@ class SimulatedTransport(AddressedNetwork):
 
     @override
     def _resolve(self, host: Any) -> str:
-        """Return the name of the host with that name or address.
+        """Return the name of a host, given its name or address.
 
         Raises:
             socket.gaierror: no host has that name.

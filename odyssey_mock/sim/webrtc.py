@@ -8,8 +8,8 @@ These parts are replaced during a run:
 - OpenSSL's timer for DTLS handshakes
 - certificates, which are slow to make and different every time
 
-In addition, aiortc iterates over sets of objects, whose order depends on their memory addresses. During a run, it
-depends on the order of their creation.
+In addition, aiortc iterates over sets of objects, whose order depends on their memory addresses. During a run, the
+order depends on when the objects were created.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
-# Peers import these modules on first use. Imported during a run, the modules would draw from its randomness, and only
-# in the first run.
+# Peers import these modules on first use. An import during the first run would draw from the randomness of that run, so
+# a second run with the same seed would differ.
 import odyssey_client.rtc.client_peer
 import odyssey_client.rtc.spectator_peer  # noqa: F401
 import odyssey_mock.rtc.spectator_peer
@@ -115,12 +115,12 @@ def _now() -> datetime.datetime:
 
 
 def _address(host: str) -> str:
-    """Resolve `host`. Servers have addresses instead of names here, and an address resolves to itself."""
+    """Return `host` unchanged: in a simulation, servers have addresses, so there are no names to resolve."""
     return host
 
 
 class _Inbox:
-    """The queue of a decoder, which is woken for each item."""
+    """The queue of a decoder; each new item wakes the decoder."""
 
     def __init__(self) -> None:
         self._decoding: _Decoding | None = None

@@ -27,7 +27,7 @@ PICTURE = (192, 320)
 """Width and height of a portrait frame: small, but large enough for a stamp."""
 
 GIVE_UP = 60.0
-"""Virtual seconds that cancelled work has to end."""
+"""Virtual seconds within which cancelled work must end."""
 
 
 class World:
@@ -63,7 +63,7 @@ class World:
     def client(
         self, host: str = CLIENT, *, api_key: str | None = None, advanced: AdvancedConfig | None = None
     ) -> Odyssey:
-        """Make a client on `host`, which is created with its first client.
+        """Make a client on `host`; the first client of a host creates the host.
 
         Args:
             host: host of the client. If it is not `CLIENT`, call the client in tasks of that host (`spawn`).
@@ -81,9 +81,9 @@ class World:
         )
 
     def platform(self, host: str | None = None) -> Platform:
-        """Return clock, entropy and network for a client on `host`, by default the host of the current task.
+        """Return the platform for a client on `host`: clock, entropy and network.
 
-        A client that is made in a run without these arguments uses them as well.
+        The default is the host of the current task. A client that is made in a run without a platform uses the same.
         """
         host = host or self.wire.here or CLIENT
         self.wire.host(host)

@@ -1,4 +1,4 @@
-"""Chaos for simulated tests: a network that differs from seed to seed, and optional failures."""
+"""Chaos for simulated tests: network conditions that differ from seed to seed, and optional failures."""
 
 from __future__ import annotations
 
@@ -26,16 +26,19 @@ DOUBLED = (0.0, 0.0, 0.005)
 """Fractions of datagrams that arrive twice; each seed selects one of these."""
 
 HOW_MANY = (0, 1, 1, 2)
-"""Numbers of events in one run, if events are enabled; each seed selects one of these."""
+"""How many events happen in one run, if events are enabled; each seed selects one of these."""
 MOMENTS = (8, 30, 100)
-"""Mean numbers of journal entries before an event; each event selects one of these.
+"""Mean of the random number of journal entries before an event; each event selects one of these.
 
 Counting entries instead of seconds places events where the test is active, in short and long tests alike.
 """
 LATER = (0.0, 0.0, 0.02, 2.0)
-"""Maximum seconds from the last counted entry to the event: 0 is at once, 0.02 while packets are in flight."""
+"""Maximum seconds from the last counted entry to the event; each event selects one of these.
+
+With 0 the event happens at once, and with 0.02 while packets are in flight.
+"""
 OUTAGE = (0.05, 8.0)
-"""Minimum and maximum seconds of a partition. The minimum is not noticed, the maximum breaks the peer connection."""
+"""Minimum and maximum seconds of a partition. Peers do not notice the shortest; the longest breaks their connection."""
 
 JUMPS = (0.5, 1.0, 60.0, 3600.0)
 """Seconds by which a wall clock jumps, forwards or backwards: corrections of a time server, or a wrong time zone."""
@@ -93,12 +96,12 @@ async def apply_chaos(world: World, chaos: Chaos) -> None:
 
 
 def _machines(world: World) -> list[str]:
-    """Return the hosts that an event may affect: those of clients."""
+    """Return the hosts that an event may affect: the hosts of clients."""
     return [host for host in world.wire.hosts() if host != SERVER] or [CLIENT]
 
 
 def _note(world: World, what: str, host: str) -> None:
-    """Record an event in the mock's journal, from which the report of a failure is drawn."""
+    """Record an event in the mock's journal, from which the trace report of a failed test is drawn."""
     world.mock.journal.record("note", f"chaos: {what}", host=host)
 
 

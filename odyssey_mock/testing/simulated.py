@@ -60,7 +60,7 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to run a test.
+    """How to run a simulated test.
 
     Attributes:
         seeds: the seeds, in the order of their runs; the first failure ends the test.

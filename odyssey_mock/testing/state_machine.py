@@ -40,7 +40,7 @@ LIMIT = 600.0
 """Default limit of one step in virtual seconds, well above every limit of the client."""
 
 ECHOES = 60.0
-"""Virtual seconds that pass at the end in addition to the limits of sessions, to reveal late effects."""
+"""Virtual seconds that pass at the end after all time limits of sessions, to reveal late effects."""
 
 _WAIT = st.sampled_from([True, True, True, False])
 _OVER = frozenset({ConnectionStatus.DISCONNECTED, ConnectionStatus.FAILED})

@@ -1,7 +1,6 @@
 """The link between two light peers: TCP for messages that must arrive in order, UDP for frames that may be lost.
 
-The offering peer listens, and the answering peer dials. A link has the same outcomes as the many layers of WebRTC, by
-the simplest means:
+The offering peer listens, and the answering peer dials. A link imitates the layers of WebRTC with simple means:
 
 - Checks: the answering peer dials repeatedly, for as long as ICE would, and identifies itself. The offering peer
   replies once it has the answer. Each peer then compares the other's certificate with its description.
@@ -167,7 +166,7 @@ class UnheardMessages:
         return iter(self._messages)
 
     def add(self, message: bytes) -> None:
-        """Keep a message that is sent."""
+        """Store a sent message until the other peer has received it."""
         self._messages.append(message)
 
     def heard(self, number: int) -> None:
@@ -315,7 +314,7 @@ class Link:
             task.cancel()
         if self._gathering is not None:
             tasks.append(self._gathering)
-        # Ignore exceptions: `_done` reports those of tasks, and the caller of `gather` has received its own.
+        # Ignore exceptions: `_done` reports those of tasks, and `gather` has raised its own.
         try:
             await asyncio.gather(*tasks, return_exceptions=True)
             for writer in list(self._writers):
@@ -422,7 +421,7 @@ class Link:
             return False
 
     def said_goodbye(self) -> None:
-        """Mark the link as closed. The caller has handled the other peer's goodbye and all earlier messages."""
+        """Mark the link as closed, after the caller has handled the other peer's goodbye and all earlier messages."""
         self._go(LinkState.CLOSED)
 
     def _ask(self) -> None:

@@ -45,7 +45,7 @@ class LightStreamerPeer:
         self._on_message = on_message
         self._outbox: list[str] = []
         self._channels: dict[bytes, bool] = {}
-        """Channels that were opened and not closed; True once the client has accepted the channel."""
+        """Channels that are not closed, by label: whether the client has accepted the channel."""
         self._closes_channels = False
         self._has_opened = False
         self._opening: asyncio.TimerHandle | None = None

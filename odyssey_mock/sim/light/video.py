@@ -84,7 +84,7 @@ class LightFrameEncoder:
         self._group = max(1, round(timeline.fps * GROUP_SECONDS))
         self._frames: dict[Codec, int] = {}
         self._since: dict[tuple[Codec, Size], int] = {}
-        """Packets since the last key frame, for each codec and size."""
+        """Number of packets since the last key frame, for each codec and size."""
 
     @property
     def frames(self) -> Mapping[Codec, int]:

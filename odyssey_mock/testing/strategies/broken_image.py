@@ -175,7 +175,7 @@ IMAGE_RULES: Mapping[str, ImageRule] = MappingProxyType(
             st.sampled_from([7, 0.5, True, (), [[0, 0], [0, 0]], {"url": "cat.png"}, object()]),
         ),
         "array_type": ImageRule(
-            "it is an array of another number type than uint8",
+            "it is an array whose dtype is not uint8",
             "must be uint8",
             st.sampled_from(["float32", "float64", "uint16", "int64", "bool"]).map(lambda it: np.zeros((4, 4, 3), it)),
         ),

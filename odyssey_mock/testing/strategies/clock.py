@@ -1,4 +1,4 @@
-"""Jumps of a wall clock, as when the time of a machine is set."""
+"""Strategies for jumps of a wall clock, which happen when the time of a machine is set."""
 
 import math
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from hypothesis.strategies import SearchStrategy
 SECOND, HOUR, DAY = 1.0, 3600.0, 86_400.0
 
 TYPICAL_JUMPS = (SECOND, 0.001, 0.5, 60.0, HOUR, DAY, 30 * DAY, 365 * DAY)
-"""Seconds: a leap second, corrections of a time server, a wrong time zone, and a wrong day, month or year."""
+"""Typical jumps in seconds: a leap second, corrections by a time server, a wrong time zone, day, month or year."""
 
 
 class ClockJump(NamedTuple):

@@ -1,4 +1,4 @@
-"""Faults of the mock, one at a time and in lists."""
+"""Strategies for single faults of the mock and for lists of faults."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -84,7 +84,7 @@ def fault_lists(
         points: The fault points to draw from, names in `POINTS`; None for all.
         min_size: Minimum number of faults.
         max_size: Maximum number of faults.
-        narrowed: Whether faults may have a `match`. Its values are invented, so most of these faults never fire.
+        narrowed: Whether faults may have a `match`, with invented values: most of these faults never fire.
 
     Raises:
         FaultError: a name in `points` is unknown.

@@ -129,7 +129,7 @@ def _shapes(offered: int, *, raising: bool) -> SearchStrategy[HandlerShape]:
 
 
 class _Methods:
-    """Handlers for each number of arguments, as methods. The client reads that number from a handler's signature."""
+    """Handlers as methods, one for each number of arguments. The client reads that number from the signature."""
 
     def __init__(self, note: Callable[..., None]) -> None:  # ...: the arguments that the handler accepts
         self._note = note

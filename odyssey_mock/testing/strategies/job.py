@@ -104,9 +104,9 @@ class _Routes:
     def legs(self, state: JobState, most: int, rests: Mapping[JobState, int]) -> list[list[tuple[JobStep, ...]]]:
         """Return the shortest route from `state` through each reachable transition, grouped by the transition's origin.
 
-        The group of the nearest origin comes first; the order in a group is that of the table. A route is left out if
-        no allowed end can follow within `most` events in all. `rests`: the number of events from each state to the
-        nearest allowed end.
+        The group of the nearest origin comes first; in a group, the order is that of the table. A route is left out if
+        a history of at most `most` events cannot reach an allowed end after it. `rests`: for each state, the number of
+        events to the nearest allowed end.
         """
         legs = []
         for place, route in self._routes[state].items():
@@ -128,14 +128,14 @@ class _Routes:
 
 
 _GOES_ON = st.integers(0, 3).map(bool)
-"""Whether a history goes on: True in three of four cases, for about three drawn transitions and the routes to them."""
+"""Whether to extend a history by a drawn transition: True in three of four cases, so about three are drawn."""
 
 
 @st.composite
 def _histories(
     draw: st.DrawFn, routes: _Routes, max_size: int, ends: frozenset[JobState], rests: Mapping[JobState, int]
 ) -> JobHistory:
-    """Choose transitions from the whole table and connect them by the shortest routes, so that none is rare."""
+    """Draw transitions from the whole table, so that none is rare, and connect them by the shortest routes."""
     steps: list[JobStep] = []
     state = INITIAL
     while legs := routes.legs(state, max_size - len(steps), rests):

@@ -9,7 +9,7 @@
 
 An entry matches by its name (`Entry.name`), by values in `account`, `session`, `stream` or its data, and optionally by
 its `kind`. Only entries that exist already are checked; use `MockOdyssey.wait_for` to wait for a later one. The message
-of a failure shows the nearest entry.
+of a failure shows the nearest entry: the one most similar to the expected one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ type Step = str | tuple[str, Mapping[str, Any]]  # Any: `kind` and values, as in
 class ExpectationError(AssertionError):
     """The journal does not match an expectation.
 
-    The message states the expectation and an entry: the nearest one, or the unexpected one.
+    The message states the expectation and shows the nearest or the unexpected entry.
     """
 
 
@@ -66,7 +66,7 @@ class Wanted:
         return [entry for entry in journal.entries if entry.index >= since and self.is_met_by(entry)]
 
     def nearest_in(self, journal: Journal, since: int) -> str:
-        """Describe the nearest entry that does not match, from index `since` on, and how it differs."""
+        """Describe the most similar entry that does not match, from index `since` on, and how it differs."""
         others = [entry for entry in journal.entries if entry.index >= since and not self.is_met_by(entry)]
         near = nearest(others, self.kind, self.name, self.where)
         if near is None:

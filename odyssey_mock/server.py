@@ -30,7 +30,7 @@ from odyssey_mock.simulations.jobs import Jobs
 from odyssey_mock.system_network import SystemNetwork
 
 CLOSE_SESSIONS = 5.0
-"""Maximum seconds that spectators, sessions and simulation jobs each have to end when the mock is closed."""
+"""Maximum seconds to wait when the mock is closed: for spectators, for sessions, and for simulation jobs."""
 
 logger = logging.getLogger("odyssey_mock")
 
@@ -250,10 +250,10 @@ class MockOdyssey:
     async def go_away(self, seconds: float | None = None) -> None:
         """Simulate an outage: cut all connections without closing them properly, and refuse new ones.
 
-        Accounts, tokens and jobs are kept; sessions are kept for `session_grace`. The address stays reserved.
+        Accounts, tokens and jobs are kept; sessions are kept for `session_grace` seconds. The address stays reserved.
 
         Args:
-            seconds: the length of the outage on the server's clock; None lasts until `come_back()`.
+            seconds: the length of the outage on the server's clock; None: until `come_back()` is called.
 
         Raises:
             ValueError: `seconds` is negative or not a number.

@@ -116,7 +116,7 @@ def _or_none(rule: Rule) -> Rule:
 
 
 def _is_size(value: object) -> bool:
-    """Return whether both sides are even, as 4:2:0 video requires, and a stamp fits into both orientations."""
+    """Return whether `value` is a size with even sides, as 4:2:0 requires, in which a frame stamp has room."""
     if not (isinstance(value, tuple) and len(value) == 2):
         return False
     return all(_is_whole(side) and side >= 88 and side % 2 == 0 for side in value) and bool(max(value) >= 160)

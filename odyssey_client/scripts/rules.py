@@ -193,7 +193,7 @@ _RULES: tuple[_Rule, ...] = (
     _Rule("", "a start, as the first entry", lambda it: it.is_first and it.action not in {None, "start"}),
     _Rule(
         "",
-        "no start after the first entry: one script is one stream",
+        "no start after the first entry: a script describes one stream",
         lambda it: it.action == "start" and not it.is_first,
     ),
     _Rule("", "no end before the last entry", lambda it: it.action == "end" and not it.is_last),

@@ -150,7 +150,7 @@ class Spectator:
         self.leave("the stream has ended")
 
     async def run(self) -> None:
-        """Answer, connect, and send until the spectator leaves.
+        """Answer the offer, and send the stream to the connected peer until the spectator leaves.
 
         Only `answer` raises the error of an offer that cannot be answered.
         """

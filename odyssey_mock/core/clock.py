@@ -37,11 +37,11 @@ class Deadline(Protocol):
 
     @property
     def when(self) -> float:
-        """Seconds since the epoch, on the clock that made it."""
+        """When the callback is called, in seconds since the epoch on the clock that created the deadline."""
 
     @property
     def name(self) -> str:
-        """A description for people, shown by the journal and `GET /_mock/clock`."""
+        """The description of the deadline in the journal and in `GET /_mock/clock`."""
 
     def cancel(self) -> None:
         """Cancel the callback. Has no effect if it was called already."""
@@ -165,7 +165,7 @@ class RealClock:
             await asyncio.wait(self._tasks)
         errors, self._errors = self._errors, []
         if errors:
-            raise ExceptionGroup("deadlines failed", errors)
+            raise ExceptionGroup("callbacks of deadlines failed", errors)
 
     def _running(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -273,7 +273,7 @@ class ManualClock:
             with self._turn():
                 errors = await self._pass(self._now + round(seconds * NANOSECONDS))
         if errors:
-            raise ExceptionGroup("deadlines failed", errors)
+            raise ExceptionGroup("callbacks of deadlines failed", errors)
 
     async def __aenter__(self) -> Self:
         return self

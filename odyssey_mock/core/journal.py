@@ -42,7 +42,7 @@ NOTHING: Mapping[str, JSON] = MappingProxyType({})
 
 
 class JournalTimeoutError(TimeoutError):
-    """No matching entry was written in time. The message shows the nearest entry."""
+    """No matching entry was written in time. The message shows the entry most similar to the expected one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,11 @@ class Entry:
     """Seconds since the epoch, on the server's clock."""
     kind: Kind
     name: str
-    """A route (`rest`), a message type (`signaling`, `channel`), a fault point (`fault`), what changed state (`state`),
-    or a description."""
+    """The name, whose meaning depends on `kind`.
+
+    It is a route (`rest`), a message type (`signaling`, `channel`), a fault point (`fault`), what changed state
+    (`state`) or a telemetry event (`telemetry`). Entries of other kinds have a description.
+    """
     account: str | None
     session: str | None
     stream: str | None
@@ -80,7 +83,7 @@ class Entry:
         return f"#{self.index} {self.kind} {self.name!r}{''.join(places)} {digest}"
 
     def matches(self, kind: Kind | None, name: str | None, where: Mapping[str, JSON]) -> bool:
-        """Return whether the entry has this kind and name (None: any) and the values of `where` in fields or data."""
+        """Return whether the entry has this kind and name (None: any), and the values of `where` in fields or data."""
         return (
             (kind is None or kind == self.kind) and (name is None or name == self.name) and not self.differences(where)
         )

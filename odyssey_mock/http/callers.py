@@ -18,7 +18,7 @@ from odyssey_mock.sessions.registry import SessionRegistry
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Values of a request that faults can match, known before the route handles it."""
+    """Values that a fault can match, taken from a request before its route handles it."""
 
     account: str | None = None
     session: str | None = None
@@ -99,7 +99,7 @@ def _named(scope: Scope) -> Mapping[str, JSON]:
 
 
 def _told(body: bytes, field: str) -> str | None:
-    """Return a field of a JSON body; None if it is missing or not a string."""
+    """Return the string in `field` of a JSON body; None if the field is missing or is not a string."""
     try:
         fields = read_json(body)
     except (ValueError, RecursionError):

@@ -203,7 +203,7 @@ async def read_body(request: Request) -> JSON:
 
 
 def validate[M: BaseModel](model: type[M], value: object, source: Literal["body", "query"]) -> M:
-    """Validate `value` as a `model`; `source` is the part of the request that errors name.
+    """Validate `value` as a `model`; `source` is the first element of `loc` in each error.
 
     Raises:
         ApiError: 422, with one entry for each invalid value.

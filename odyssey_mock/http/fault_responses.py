@@ -17,7 +17,7 @@ from odyssey_mock.http.pacing import Pace
 from odyssey_mock.http.uvicorn_server import TcpConnection, connection_of
 
 TICKS = 20
-"""Maximum number of pieces per second in which a slow response is sent."""
+"""Maximum number of chunks per second in a slow response."""
 
 BODILESS = frozenset({204, 304})
 """Statuses whose responses have no body (RFC 9110 section 6.4.1)."""
@@ -43,11 +43,11 @@ class Exchange:
         return connection_of(self.scope)
 
     async def usual(self, send: Send | None = None) -> None:
-        """Handle the request without a fault; `send`, if given, receives the response instead of the client."""
+        """Handle the request without a fault. The response goes to `send` if it is given, otherwise to the client."""
         await self.app(self.scope, self.receive, send or self.send)
 
     async def answer(self, response: Response) -> None:
-        """Send a response."""
+        """Send `response` to the client."""
         await response(self.scope, self.receive, self.send)
 
 

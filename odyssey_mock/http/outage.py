@@ -1,4 +1,4 @@
-"""Outages: the whole server becomes unreachable, as if its machine or network failed, and comes back."""
+"""Outages: the whole server is unreachable for a time, as if its machine or network had failed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,10 @@ type GoAway = Callable[[float | None], Awaitable[None]]
 
 
 class Outage:
-    """Takes the server offline and online again. Accounts, tokens and jobs are kept; sessions for `session_grace`."""
+    """Takes the server offline and online again.
+
+    Accounts, tokens and jobs are kept. Sessions are kept for `session_grace` seconds.
+    """
 
     def __init__(
         self, http: HttpServer, *, clock: Clock, journal: Journal, sessions: SessionRegistry, broadcasts: Broadcasts
@@ -39,10 +42,10 @@ class Outage:
     async def go(self, seconds: float | None = None) -> None:
         """Cut all connections and refuse new ones. Has no effect while the mock is closing or after it was closed.
 
-        If the server is already away, this call only changes the time of its return.
+        If the server is already away, this call only changes when it comes back.
 
         Args:
-            seconds: the length of the outage on the server's clock; None lasts until `come_back()`.
+            seconds: the length of the outage on the server's clock; None: until `come_back()` is called.
 
         Raises:
             ValueError: `seconds` is negative or not a number.

@@ -40,13 +40,13 @@ def wanted_parts(headers: Headers, etag: str, size: int) -> Sequence[range] | No
 
 
 def is_other(headers: Headers, etag: str) -> bool:
-    """Return whether `If-Match` names only other files (strong comparison, section 13.1.1)."""
+    """Return whether `If-Match` excludes the file with this `etag` (strong comparison, section 13.1.1)."""
     given = headers.getlist("if-match")
     return bool(given) and not _names(given, etag, weakly=False)
 
 
 def is_known(headers: Headers, etag: str) -> bool:
-    """Return whether the client already has the file: `If-None-Match` names it (weak comparison, section 13.1.2)."""
+    """Return whether `If-None-Match` contains `etag`: the client has the file (weak comparison, section 13.1.2)."""
     return _names(headers.getlist("if-none-match"), etag, weakly=True)
 
 
@@ -82,5 +82,8 @@ def _parsed(value: str, size: int) -> list[range] | None:
 
 
 def _number(digits: str) -> int | None:
-    """Parse a position; only the first twenty digits count, because a longer number is beyond the end of every file."""
+    """Parse a number of a range; None if `digits` is empty.
+
+    Only the first twenty digits count, because a longer number is beyond the end of every file.
+    """
     return int(digits.lstrip("0")[:20] or "0") if digits else None

@@ -22,7 +22,10 @@ GRACE = 0.25
 WS_MAX_SIZE = 64 << 20
 """Maximum size of a WebSocket message in bytes: images are sent over the socket as base64."""
 KEEP_ALIVE = 75
-"""Seconds that an idle connection stays open: longer than clients keep it, so that none sends a request too late."""
+"""Seconds until the server closes an idle connection.
+
+Clients close idle connections earlier, so no client sends a request on a connection that the server is closing.
+"""
 
 logger = logging.getLogger("odyssey_mock.http")
 logger.setLevel(logging.WARNING)
@@ -61,7 +64,7 @@ class TcpConnection:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Set `is_held` during the block. The request's body must have been received completely."""
+        """Set `is_held` during the block. Enter the block only after the whole body of the request was received."""
         self._holders += 1
         # uvicorn may have paused reading after a large body. It would then not detect the end of the connection.
         self._transport.resume_reading()
@@ -252,7 +255,7 @@ class HttpServer:
     def _protocols(self) -> list[_HttpProtocol | _WebSocketProtocol]:
         connections = self._server.server_state.connections
         ours = [each for each in connections if isinstance(each, _HttpProtocol | _WebSocketProtocol)]
-        return sorted(ours, key=lambda each: each.connection.number)  # uvicorn keeps them in a set
+        return sorted(ours, key=lambda each: each.connection.number)  # uvicorn's set of connections has no order
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.is_away:

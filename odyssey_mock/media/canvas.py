@@ -1,4 +1,4 @@
-"""A canvas on which scenes are painted before they become the planes of a frame: luma and chroma as floats.
+"""A canvas of luma and chroma as floats, on which scenes are painted before they become the planes of a frame.
 
 Positions and lengths are in pixels of the frame; y grows downwards. Painting is slow compared with the work for each
 frame, and happens only when the prompt changes.
@@ -145,7 +145,10 @@ class Canvas:
         self._blend(left, top, alpha.astype(np.float32) * np.float32(opacity), yuv(color))
 
     def _blend(self, left: int, top: int, alpha: Floats, shades: Floats) -> None:
-        """Blend in `shades` (Y, Cb, Cr; broadcast to (h, w, 3)) by `alpha` (h, w); `left`, `top`, h and w are even."""
+        """Blend `shades` (Y, Cb and Cr) into the canvas with the opacity `alpha`, an array of the shape (h, w).
+
+        `shades` is broadcast to (h, w, 3). `left`, `top`, h and w must be even.
+        """
         height, width = alpha.shape
         y = self._y[top : top + height, left : left + width]
         y += alpha * (shades[..., 0] - y)

@@ -117,10 +117,11 @@ class VideoEncoder:
         self._context: av.VideoCodecContext | None = context
 
     def encode(self, frame: av.VideoFrame, index: int, *, keyframe: bool = False) -> VideoPacket:
-        """Encode `frame` as number `index`, which must be greater than the last one. A gap is a pause in the video.
+        """Encode `frame` as frame `index` of the stream. Skipped indexes are a pause in the video.
 
-        With `keyframe`, the packet can be decoded without earlier ones. Sets `pts`, `time_base` and `pict_type` of the
-        frame, so two encoders must not encode the same frame at the same time. The pixels do not change.
+        `index` must be greater than the previous one. With `keyframe`, the packet can be decoded without earlier ones.
+        Encoding sets `pts`, `time_base` and `pict_type` of the frame, so two encoders must not encode the same frame at
+        the same time. The pixels do not change.
 
         Returns:
             One packet with `pts` = `index` in units of 1/fps: an access unit in Annex B (H.264; a key frame carries SPS

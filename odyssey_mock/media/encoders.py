@@ -32,7 +32,7 @@ class Encoders:
     def encode(
         self, frame: av.VideoFrame, index: int, codecs: Collection[Codec], *, keyframe: bool
     ) -> Mapping[Codec, VideoPacket]:
-        """Encode `frame` as number `index` in each of `codecs`. The first packet in a codec is a key frame.
+        """Encode `frame` as frame `index` in each of `codecs`. The first packet in a codec is a key frame.
 
         Raises:
             EncoderError: see `VideoEncoder.encode`.

@@ -88,7 +88,7 @@ class Film:
 
     @property
     def _half_size(self) -> tuple[int, int]:
-        """Half of each side, rounded down to an even number, as 4:2:0 needs."""
+        """Half the width and height of the frames, each rounded down to an even number, as 4:2:0 requires."""
         width, height = self._full_size
         return width // 4 * 2, height // 4 * 2
 

@@ -26,7 +26,7 @@ class Panel:
 
     Args:
         timeline: timeline of the stream.
-        moment: any frame that shows the prompt.
+        moment: the state of the timeline at any frame that shows the prompt.
         accent: color of the label and of the mark that moves along the panel.
     """
 
@@ -98,7 +98,7 @@ class Panel:
             planes.y[self.top : self.top + self._foot, self.left : self.left + self.width] += lit
 
     def _mark(self, planes: Planes, index: int) -> None:
-        """Draw a short line that moves along the upper edge of the foot, once across in four seconds."""
+        """Draw a short line that moves across the panel every four seconds, above the time and the frame number."""
         length, thick = even(84 * self._scale), even(4 * self._scale)
         turn = 4 * self._fps
         left = self.left + (self.width - length) * (index % turn) // turn
@@ -108,7 +108,7 @@ class Panel:
 
 
 def _height(face: Font) -> int:
-    """Return the height of a line, from the top of an accented capital to the bottom of a g."""
+    """Return the height of a line in this font, from the top of an accented capital to the bottom of a g."""
     _, top, _, bottom = face.getbbox("Ág")
     return round(bottom - min(0, top))
 
@@ -121,6 +121,6 @@ def _label(timeline: Timeline, moment: Moment) -> str:
 
 
 def _aside(moment: Moment) -> str:
-    """Return the prompt that the stream began with, once an interaction has replaced it; else an empty string."""
+    """Return a line with the first prompt if an interaction has replaced it, otherwise an empty string."""
     start = plain(moment.changes[0].prompt)
     return f"began with: {start}" if moment.revision and start else ""

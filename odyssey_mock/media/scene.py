@@ -29,7 +29,7 @@ _WIPE_SECONDS = 0.6
 _FLASH_SECONDS = 1.2
 _RIPPLE_SECONDS = 5.0
 _KEPT = 3
-"""Number of bases kept: for the current frame, for the scene that it replaces, and for rendering an earlier frame."""
+"""Number of `_Base` objects kept: for the current scene, for the one that it replaces, and for an earlier frame."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,9 +46,9 @@ class _Making:
     path: Path
     """Temporary path until the file is complete."""
     made: asyncio.Future[None]
-    """Set when the file is complete, failed or was dropped; all callers of `get` wait for it."""
+    """Done once the file was written, writing failed, or the file was dropped; all callers of `get` wait for it."""
     ended: asyncio.Future[None]
-    """Set once no thread works on the file."""
+    """Done once no thread works on the file."""
     given_up: threading.Event = field(default_factory=threading.Event)
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Acquired by the thread when it begins to write, or by `drop` to prevent this; never released."""
@@ -122,7 +122,7 @@ class FileStore:
         if stopping:
             _, late = await asyncio.wait(stopping, timeout=STOP_LIMIT)
             if late:
-                logger.warning("cancelled files still being written: %s, after %s s", len(late), STOP_LIMIT)
+                logger.warning("%s cancelled files are still being written after %s s", len(late), STOP_LIMIT)
 
     async def close(self) -> None:
         """Drop all files and delete the directory; may be called more than once."""

@@ -1,4 +1,4 @@
-"""Sends the mock's messages on `streamerToClient`, and applies the faults of replies."""
+"""`ChannelSender`, which sends the mock's messages on `streamerToClient` and applies the faults of replies."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ BROKEN_JSON = '{"type": "stream_'
 _FIELDS_KEPT: Mapping[str, frozenset[str]] = {
     BroadcastReady.TYPE: frozenset({"type", "spectator_token", "broadcast_url"}),
 }
-"""Fields that `missing_fields` keeps, by message type; of other messages it keeps only the type."""
+"""Fields that the fault `missing_fields` keeps, by message type. Of other messages it keeps only `type`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class ReceivedData:
 
 
 type Instruction = SessionEvent | tuple[SessionEffect, ...]
-"""An event, or the effects of an event that the machine has already handled."""
+"""An event for the session's machine, or the effects of an event that the machine has already handled."""
 
 
 class ClientConnection:
@@ -187,7 +187,7 @@ class ClientConnection:
                 self.run(apply_fault(self, self._clock, fault))
 
     def freeze(self) -> None:
-        """Stop sending and receiving. `read` still detects the end of the socket."""
+        """Stop sending and receiving. `read` still detects when the socket is closed."""
         self._frozen = True
         self.peer.vanish()
 

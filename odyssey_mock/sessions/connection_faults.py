@@ -27,7 +27,7 @@ NONSENSE: Mapping[str, str | bytes] = MappingProxyType(
 
 
 class Breakable(Protocol):
-    """The interface of a connection that faults use."""
+    """The interface through which faults act on a client's connection."""
 
     @property
     def socket(self) -> SignalingSocket:

@@ -50,7 +50,10 @@ class FrameSink(Protocol):
         """The codecs that the audience needs for the next frame."""
 
     def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
-        """Accept the packets of one frame: one for each codec in `codecs` when the frame was begun, and maybe more."""
+        """Accept the packets of one frame, by codec.
+
+        They include each codec that was in `codecs` when the frame was begun.
+        """
 
     def end(self) -> None:
         """End the audience after the stream's last frame; may be called more than once."""
@@ -61,7 +64,7 @@ class StreamSource:
     """A timeline for a pump to show, with its encoder, audience and faults.
 
     Attributes:
-        timeline: a timeline of which no frame was made yet.
+        timeline: the timeline; no frame of it was made yet.
         encoder: the encoder of this timeline only, prepared so that the first frame is fast. The pump closes it.
         audience: the sink of all viewers except the host; the pump ends it.
         frame_fault: returns the fault of the next frame (point `peer.frame`), or None.
@@ -84,8 +87,8 @@ class Receiver:
 class FramePump:
     """One session's video: sends a timeline frame by frame to the host, and to the audience if the stream has one.
 
-    `on_frame(timeline, index)` is called on the event loop after each frame. While no host is attached, frames are
-    still counted, and made if there is an audience. `show` may also be called while `run` is not running.
+    `on_frame(timeline, index)` is called on the event loop after each frame. While no host is attached, all
+    frames are counted, but they are only made for an audience. `show` may also be called while `run` is not running.
     """
 
     def __init__(
@@ -182,7 +185,7 @@ class FramePump:
             raise asyncio.CancelledError
 
     def _order(self, fault: Fault | None, source: StreamSource, index: int, receiver: Receiver | None) -> "_Order":
-        """Return the order for frame `index`, as changed by `fault`."""
+        """Return what to encode for frame `index`; `fault` may change the frame, the codecs or the size."""
         if fault is not None and fault.do == "drop":
             return _Order(index, set())
         drawn = self._shown if fault is not None and fault.do == "freeze" else index
@@ -226,7 +229,7 @@ class FramePump:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """An order to make frame `index` of the shown timeline, in each of `codecs`."""
+    """What to encode next: frame `index` of the shown timeline, in each of `codecs`."""
 
     index: int
     codecs: Collection[Codec]

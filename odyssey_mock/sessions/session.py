@@ -176,7 +176,7 @@ class Session:
                 self._lifecycle.handle(SessionEvent.SHUT_DOWN)
 
     def break_stream(self, reason: str, message: str) -> None:
-        """Fail the running stream, as a model crash does: send `interactive_stream_error`, then `stream_ended`.
+        """Fail the running stream as if the model had crashed: send `interactive_stream_error`, then `stream_ended`.
 
         Raises:
             RuntimeError: no stream is running.
@@ -225,7 +225,7 @@ class Session:
             case ClientDisconnecting():
                 await self._handle(SessionEvent.CLIENT_LEFT, connection)
             case KeepAlive():
-                pass  # no activity: clients send `keepalive` periodically
+                pass  # does not count as activity: clients send `keepalive` periodically
             case Start() | Update() | End():
                 self._lifecycle.touch()
                 await self._lifecycle.video.controller.take(item)
@@ -237,9 +237,9 @@ class Session:
         await self._carry_out(self._lifecycle.handle(event), connection)
 
     async def _due(self, event: SessionEvent) -> None:
-        """Handle an event whose deadline has expired; return once the sockets that it ends are closed."""
+        """Handle an event whose deadline has expired; return once the sockets that the event closes are closed."""
         if event is SessionEvent.INACTIVE and self.stream is not None:
-            return  # `touch` restarts the timeout after the stream
+            return  # no timeout during a stream; `touch` restarts it when the stream ends
         effects = self._lifecycle.handle(event)
         if not effects:
             return  # too late: the session is already over or connected

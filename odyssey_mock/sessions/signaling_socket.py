@@ -5,7 +5,7 @@ from typing import Protocol
 NORMAL_CLOSURE = 1000
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
-"""Close codes (section 7.4.1)."""
+"""Close codes that the mock sends (section 7.4.1)."""
 
 CLEAN_CLOSE_CODES = frozenset({1000, 1001})
 """Close codes of a client that has finished or whose page was closed (section 7.4.1)."""

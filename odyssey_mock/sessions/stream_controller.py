@@ -94,7 +94,7 @@ _NO_ERROR = InteractiveStreamError("", "")
 
 @dataclass(frozen=True, slots=True)
 class _Cause:
-    """Data of an event that its effects need."""
+    """Data that the effects of one event need."""
 
     mode: ReplyMode = NORMAL_REPLY
     """How the reply is sent."""

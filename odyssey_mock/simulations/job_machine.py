@@ -62,7 +62,7 @@ class JobEvent(StrEnum):
 
 
 class JobEffect(StrEnum):
-    """Effects of a transition; the shell carries them out in order."""
+    """Effects of a transition; `Jobs` carries them out in order."""
 
     AWAIT_BEGIN = "await_begin"
     """Record region and time; set the deadline of `BEGIN`."""

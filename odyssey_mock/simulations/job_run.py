@@ -25,7 +25,7 @@ from odyssey_mock.simulations.timelines import Plan, expected_seconds, planned
 UNKNOWN_SCRIPT = 10.0
 """Estimated seconds of processing for a script that is not fetched yet."""
 FAILURES_TOLD = 5
-"""Maximum number of failed streams that a job's error message lists; of the others it states the number."""
+"""Maximum number of failed streams that a job's error message lists; the others are only counted."""
 
 type Report = Callable[[JobEvent, str | None], object]
 """Reports an event of the job, with its `error_message` if the event makes it fail."""
@@ -212,7 +212,7 @@ class JobRun:
 
 
 def expected_work(request: JobRequest, settings: Settings, *, begun: int = 0) -> float:
-    """Estimate the seconds of processing for the scripts of a job, except the first `begun`."""
+    """Estimate the seconds of processing for a job's scripts, without the first `begun` scripts."""
     if request.scripts is None:
         return UNKNOWN_SCRIPT
     return sum(expected_seconds(script, settings) for script in request.scripts[begun:])

@@ -355,7 +355,7 @@ class Jobs(Mapping[str, JobRecord]):
         record.streams = tuple(stream for stream in record.streams if stream.status in keep)
 
     def _count(self, record: JobRecord) -> None:
-        """Add the video that the job has made to its account's usage."""
+        """Add the duration of the job's completed videos to the usage of its account."""
         made = (each.record for each in record.streams if each.status is StreamStatus.COMPLETED and each.record)
         self._usage.simulated(record.account_id, sum(each.duration_seconds or 0.0 for each in made))
 

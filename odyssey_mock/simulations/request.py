@@ -16,10 +16,10 @@ from odyssey_mock.simulations.scripts import (
 )
 
 SOURCES = ("script", "scripts", "script_url")
-"""The sources of a job's scripts; a request has exactly one of these fields, and null counts as a value."""
+"""Fields that name the scripts of a job; a request has exactly one of them, and null counts as a value."""
 
 FLAGS: Mapping[str, bool] = {"portrait": True, "output_video": True, "bypass_vlm_expansion": False}
-"""The other fields that are validated, with their defaults."""
+"""The boolean fields of a request, with their defaults."""
 
 
 class InvalidRequestError(ValueError):

@@ -64,11 +64,11 @@ class ScriptUrlError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ScriptUrl:
-    """The parts of a URL that are requested: without userinfo and fragment."""
+    """A parsed URL without userinfo and fragment, which are not sent in a request."""
 
     scheme: str
     host: str
-    """The name that is resolved: in lower case; an IPv6 address without brackets."""
+    """The host to resolve: a name in lower case, or an IP address (IPv6 without brackets)."""
     port: int
     path: str
     query: str | None
@@ -216,7 +216,7 @@ def _read(body: bytes) -> Script:
 
 
 def _is_host(address: str | None, name: str | None) -> bool:
-    """Return whether `address`, given in brackets, is an IPv6 address, or `name` is free of `_DELIMITERS`."""
+    """Return whether a host is valid: an IPv6 `address` (without brackets), or a `name` without `_DELIMITERS`."""
     if address is None:
         return not _DELIMITERS & set(unicodedata.normalize("NFKC", name or ""))
     try:

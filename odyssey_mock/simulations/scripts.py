@@ -67,7 +67,7 @@ class ScriptFaultsError(ValueError):
 
 
 class ScriptFaults:
-    """Collects faults and keeps the first one of each place."""
+    """Collects the faults of a script; keeps only the first fault of each place."""
 
     def __init__(self) -> None:
         self._by_place: dict[Place, ScriptFault] = {}
@@ -77,7 +77,7 @@ class ScriptFaults:
         self._by_place.setdefault(place, {"loc": [*place], "msg": message, "type": kind})
 
     def add_all(self, faults: Sequence[ScriptFault]) -> None:
-        """Add faults that have their own places."""
+        """Add faults whose `loc` is already complete."""
         for fault in faults:
             self._by_place.setdefault(tuple(fault["loc"]), fault)
 
@@ -190,7 +190,7 @@ def _check_order(kind: Kind, place: Place, *, is_first: bool, is_last: bool, fau
     expected = {
         "a start, as the first entry": is_first and kind != "start",
         "an end, as the last entry": is_last and kind != "end",
-        "no start after the first entry: one stream, one script": kind == "start" and not is_first,
+        "no start after the first entry: a script describes one stream": kind == "start" and not is_first,
         "no end before the last entry": kind == "end" and not is_last,
     }
     for what, is_broken in expected.items():
@@ -199,7 +199,10 @@ def _check_order(kind: Kind, place: Place, *, is_first: bool, is_last: bool, fau
 
 
 def _check_time(time: int, place: Place, latest: int, *, is_first: bool, ends: bool, faults: ScriptFaults) -> None:
-    """Check the order of times: `latest` is the greatest time of the earlier entries, `ends` marks that of the end."""
+    """Check the time of one entry.
+
+    `latest` is the greatest time of the earlier entries. `ends` is true for the entry of the `end`.
+    """
     expected = {
         "0, the time of the first entry": is_first and time != 0,
         f"{latest} or later: times must not decrease": time < latest,

@@ -20,7 +20,10 @@ MODEL = "odyssey-mock"
 
 
 class SessionRequest(BaseModel):
-    """Body of `POST /sessions/request`. Latencies are milliseconds by region id; 9999: the region did not respond."""
+    """Body of `POST /sessions/request`.
+
+    `region_latencies` are milliseconds by region id; 9999 means that the region did not respond.
+    """
 
     model_config = ConfigDict(extra="ignore")
 

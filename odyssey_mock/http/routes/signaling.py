@@ -31,7 +31,7 @@ BROKEN = 1006
 
 
 class AcceptedSocket(SignalingSocket):
-    """A Starlette WebSocket as a `SignalingSocket`; it records its opening and closing in the journal."""
+    """A `SignalingSocket` around a Starlette WebSocket; it records its opening and closing in the journal."""
 
     def __init__(self, websocket: WebSocket, note: Callable[[Mapping[str, JSON]], object]) -> None:
         """Wrap an accepted WebSocket; `note` records a state change."""
@@ -91,7 +91,7 @@ class AcceptedSocket(SignalingSocket):
 
 @dataclass(frozen=True, kw_only=True)
 class SignalingRoutes:
-    """Routes for the signaling sockets of clients; `channel_delay` is the setting of that name."""
+    """Routes for the signaling sockets of clients; `channel_delay` is the value of the setting `channel_delay`."""
 
     gate: FaultGate
     callers: Callers
@@ -112,7 +112,7 @@ class SignalingRoutes:
         ]
 
     async def config(self, _request: Request) -> Response:
-        """Return the mock's own STUN responder as the only ICE server, so that clients use none on the internet."""
+        """Return the mock's own STUN responder as the only ICE server, so that clients query none on the internet."""
         return ice_servers(self.stun_url)
 
     async def client(self, websocket: WebSocket) -> None:

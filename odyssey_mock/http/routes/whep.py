@@ -141,7 +141,7 @@ def _check_type(request: Request, expected: str, header: str) -> None:
 
 
 def _accepts(accept: Sequence[str], media_type: str) -> bool:
-    """Return whether `Accept` allows `media_type` (RFC 9110 section 12.5.1): the most specific range counts."""
+    """Return whether `Accept` allows `media_type` (RFC 9110 section 12.5.1): the most specific entry decides."""
     weights: dict[str, bool] = {}
     for each in ",".join(accept).split(","):
         name, *parameters = (part.strip().lower() for part in each.split(";"))

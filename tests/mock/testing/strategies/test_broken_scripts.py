@@ -112,7 +112,7 @@ CLIENT_EXPECTS = {
     "times_in_order": {"LATEST or more: times must not decrease"},
     "some_length": {"more than 0, as the time of the end: a video has at least one frame"},
     "start_first": {"a start, as the first entry"},
-    "one_start": {"no start after the first entry: one script is one stream"},
+    "one_start": {"no start after the first entry: a script describes one stream"},
     "no_early_end": {"no end before the last entry"},
     "end_last": {"an end, as the last entry"},
 }
@@ -153,7 +153,7 @@ MOCK_EXPECTS = {
     "times_in_order": {("value_error", "LATEST or later: times must not decrease")},
     "some_length": {("value_error", "a time above 0: a video has at least one frame")},
     "start_first": {("value_error", "a start, as the first entry")},
-    "one_start": {("value_error", "no start after the first entry: one stream, one script")},
+    "one_start": {("value_error", "no start after the first entry: a script describes one stream")},
     "no_early_end": {("value_error", "no end before the last entry")},
     "end_last": {("value_error", "an end, as the last entry")},
 }

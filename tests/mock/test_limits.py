@@ -1,6 +1,6 @@
 """Tests of account limits and lifetimes (`protocol.md` section 7), each at its exact instant on a manual clock.
 
-`sessions/` tests the limits of a connection: its duration, its inactivity and its stream.
+The limits of a connection (duration, inactivity, stream duration) are tested in `sessions/`.
 """
 
 import asyncio
@@ -169,7 +169,7 @@ async def test_streamer_is_free_once_its_session_ends(odyssey_mock: MockOdyssey,
                 token = await anna.token_for(session["session_id"])
                 async with raw_socket(session, "forged") as socket:
                     assert (await receive(socket))["type"] == "error"
-                assert (await asked(berta)).status_code == 503, "expected the streamer to stay taken"
+                assert (await asked(berta)).status_code == 503, "expected 503: the session still has the streamer"
                 async with raw_socket(session, token) as socket, RawPeer(socket) as peer:
                     await peer.say_on_socket({"type": "client_disconnecting"})
                     await gone(odyssey_mock, session["session_id"])
@@ -243,7 +243,7 @@ async def test_simulations_count_with_their_video_length(odyssey_mock: MockOdyss
         refused = await api.http.post("/simulation-jobs", json=wanted())
         assert refused.status_code == 429
         assert refused.json()["detail"]["details"]["used_hours"] == 0.0103, (
-            "expected 37 seconds, which are 0.0103 hours"
+            "expected 0.0103 used hours, which are 37 seconds"
         )
 
 

@@ -147,7 +147,9 @@ def test_unlimited_plan_has_no_limits() -> None:
     settings = Settings().replace(plan="unlimited")
     assert settings.limits == PLANS["unlimited"]
     assert {getattr(settings, name) for name in LIMIT_NAMES} == {None}
-    assert settings.dangling_session == 900, "expected the plan not to change a limit of the server"
+    assert settings.dangling_session == 900, (
+        "expected dangling_session to stay 900: a plan does not change limits of the server"
+    )
 
 
 @given(st.sampled_from(sorted(PLANS)), st.sampled_from(LIMIT_NAMES), st.none() | st.integers(1, 99))

@@ -1,4 +1,4 @@
-"""Tests of session tokens: round trips, expiry on the server's clock, and rejection of other tokens."""
+"""Tests of session tokens: round trips, expiry on the server's clock, and rejection of malformed or foreign tokens."""
 
 import base64
 import json

@@ -20,7 +20,7 @@ DAY = 24 * HOUR
 
 
 class Stream(NamedTuple):
-    """A live stream; `start` and `end` are hours since the start of the clock."""
+    """A live stream; `start` and `end` are in hours since the clock started."""
 
     account: str
     start: int
@@ -36,7 +36,7 @@ streams = st.builds(
 
 
 def model(known: Sequence[Stream], account: str, now: int) -> int:
-    """Return the used hours of the month that contains `now`, counted hour by hour."""
+    """Return the account's used hours in the month that contains `now`, counted hour by hour."""
 
     def month(hour: int) -> int:
         return datetime.datetime.fromtimestamp(MANUAL_START + hour * HOUR, datetime.UTC).month

@@ -1,4 +1,4 @@
-"""Tests of every way in which a spectator ends, over real HTTP and WebRTC."""
+"""Tests of every way in which a spectator's connection ends, over real HTTP and WebRTC."""
 
 import asyncio
 import contextvars
@@ -34,7 +34,7 @@ async def why(mock: MockOdyssey, number: int = 1) -> str:
 
 @pytest_asyncio.fixture
 async def broadcast(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> AsyncIterator[Live]:
-    """A live broadcast; the HTTP client is already connected."""
+    """A live broadcast; the client `http` already has an open connection to the mock."""
     async with live(odyssey_mock) as begun:
         await http.get("/config")
         yield begun

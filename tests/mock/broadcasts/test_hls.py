@@ -71,7 +71,7 @@ async def test_number_of_kept_segments_is_bounded() -> None:
     for slot in range(2000):
         stream.push(slot)
         most = max(most, len(stream.hls._segments))
-    assert most == 7, "expected 3 segments in the playlist and 4 that left it"
+    assert most == 7, "expected a maximum of 7 kept segments: 3 in the playlist and 4 that have left it"
     size = len(KEY) + len(DELTA)
     assert sum(len(segment.data) for segment in stream.hls._segments) < 7 * (size + 500)
 

@@ -1,4 +1,4 @@
-"""Tests of the text of a playlist: one pinned example, and random ones read back with a parser of the tests."""
+"""Tests of the text of an HLS playlist: one fixed example, and random playlists read back by the tests' own parser."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Tests of RFC 8216's rules for successive loads of a playlist, with random streams."""
+"""Tests that successive loads of the playlist of a random stream follow the rules of RFC 8216."""
 
 import asyncio
 import math

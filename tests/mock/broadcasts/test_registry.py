@@ -1,4 +1,4 @@
-"""Tests of broadcasts and their spectators with fake peers: how they are admitted, limited and ended."""
+"""Tests of broadcasts with fake peers: admission, limits and removal of spectators, and the end of broadcasts."""
 
 import asyncio
 from collections.abc import Mapping

@@ -59,7 +59,7 @@ def codec_of(spectator: RawSpectator) -> str:
 
 
 def directions(description: str) -> list[tuple[str, str]]:
-    """Return the kind and direction of each media section."""
+    """Return the kind and direction of each media section of an SDP text."""
     sections: list[tuple[str, str]] = re.findall(
         r"m=(\w+).*?a=(sendrecv|sendonly|recvonly|inactive)", description, re.DOTALL
     )
@@ -181,7 +181,7 @@ async def test_vp8_spectators_share_one_second_encoder(odyssey_mock: MockOdyssey
             stamps.append(await watching.stamp())
         for each in seen:
             assert in_order(each, each[0].frame_index + 5)
-            assert set(each) <= set(stamps), "expected the VP8 frames to have stamps of the H.264 frames"
+            assert set(each) <= set(stamps), "expected every VP8 frame to have the stamp of an H.264 frame"
         await all_gone(odyssey_mock, [2, 3, 4])
         await watching.stamp()
         frames = dict(encoded.frames_encoded)

@@ -35,7 +35,7 @@ plans = st.recursive(
 
 
 def schedule(clock: Clock, plan: Plan, name: str, trace: list[tuple[int, str]]) -> None:
-    """Schedule a plan on a clock; each deadline appends its milliseconds and name to `trace`."""
+    """Schedule a plan on a clock; each deadline appends the time in milliseconds and its name to `trace`."""
 
     async def fire() -> None:
         trace.append((round((clock.time() - MANUAL_START) * 1000), name))
@@ -54,7 +54,7 @@ async def settle() -> None:
 
 
 def expected_trace(plans: list[Plan], end: int) -> list[tuple[int, str]]:
-    """Return the trace up to `end` ms according to a simple model."""
+    """Return the trace that a simple model predicts up to `end` ms."""
     queue = [(plan.delay, order, str(order), plan) for order, plan in enumerate(plans)]
     created = len(queue)
     heapq.heapify(queue)

@@ -8,6 +8,6 @@ from tests.support.explore.commanded import CODE, COMMIT
 
 @pytest.fixture
 def of_one_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Report a fixed code version, because files may be edited while the suite runs."""
+    """Make the explorer report a fixed code version, because files may be edited while the suite runs."""
     monkeypatch.setattr(code_version, "commit", lambda: COMMIT)
     monkeypatch.setattr(code_version, "fingerprint", lambda: CODE)

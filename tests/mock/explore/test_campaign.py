@@ -1,4 +1,4 @@
-"""Tests of campaigns: every seed is run once, also when worker processes die."""
+"""Tests of campaigns: every seed is run once, even if worker processes die."""
 
 import contextlib
 import functools
@@ -199,7 +199,7 @@ def test_threads_of_one_process_take_turns() -> None:
 
 
 class Recorder:
-    """Runs batches in this process and records them."""
+    """A runner that runs batches in this process and records them."""
 
     def __init__(self, width: int = 1, stop_after: int | None = None) -> None:
         self.width = width

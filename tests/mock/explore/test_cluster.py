@@ -77,7 +77,10 @@ def _of_one_version(play: PlaySeed) -> PlaySeed:
 
 
 class _OfOneVersion:
-    """A `play` that fixes the code version in each process that unpickles it: files may be edited while tests run."""
+    """A replacement for `play` that sets a fixed code version in each process that unpickles it.
+
+    Files may be edited while the tests run.
+    """
 
     def __init__(self, play: PlaySeed) -> None:
         self._play = play

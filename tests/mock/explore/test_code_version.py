@@ -1,4 +1,4 @@
-"""Tests of the code version: the commit of the work tree, or the installed version."""
+"""Tests of the code version: the commit of the git work tree, or else the version of the installed package."""
 
 import importlib.metadata
 import os

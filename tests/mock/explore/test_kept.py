@@ -1,6 +1,6 @@
-"""Tests of the kept scenarios: each once revealed a bug, and must violate no rule now.
+"""Tests that the scenarios in `fixtures/scenarios`, each of which once revealed a bug, violate no rule.
 
-The shrunk scenario is kept and not its seed, because the scenario that is drawn from a seed may change.
+Each file contains the shrunk scenario instead of a seed, because later versions may draw another scenario from it.
 """
 
 import json

@@ -20,10 +20,10 @@ def test_planted_bug_is_found_and_reproduced(defect: Defect) -> None:
         # The seeds before `shown_by` run last, because they take minutes.
         seeds = chain(range(defect.shown_by, SEEDS), range(defect.shown_by))
         found = next((outcome for outcome in map(play, seeds) if outcome.failures), None)
-        assert found is not None, f"expected a failure in {SEEDS} scenarios, got none although {defect.suffers}"
+        assert found is not None, f"expected a failure in {SEEDS} scenarios with this bug: {defect.suffers}; got none"
         assert {failure.rule for failure in found.failures} <= RULES
         assert found.failures[0].rule in defect.rules, (
-            f"expected seed {found.seed} to show that {defect.suffers}; got {found.failures}"
+            f"expected seed {found.seed} to fail because of this bug: {defect.suffers}; got {found.failures}"
         )
         replayed, once_more = (play(found.seed, keeps_trace=True) for _ in range(2))
 

@@ -1,4 +1,4 @@
-"""Tests of the results file, also after a killed run."""
+"""Tests of the results file: writing, reading back, and continuing after a killed run."""
 
 import json
 from pathlib import Path

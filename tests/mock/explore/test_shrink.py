@@ -21,7 +21,7 @@ def names(scenario: Scenario) -> list[str]:
 
 
 def breaks_with_interact_in_a_cut(scenario: Scenario) -> Outcome:
-    """Fail with `another`, and also with `the_one` if the scenario connects, interacts and has a cut."""
+    """Return an outcome that violates `another`, and `the_one` too if it connects, interacts and has a cut."""
     is_met = {"connect", "interact"} <= set(names(scenario)) and any(each.what == "cut" for each in scenario.chaos)
     return outcome_of(scenario, *(["another", "the_one"] if is_met else ["another"]))
 
@@ -57,7 +57,9 @@ def test_parts_without_effect_are_removed() -> None:
     assert not actor.advanced
     assert any(failure.rule == "the_one" for failure in shrunk.outcome.failures)
     assert told[-1] == f"shrunk to {shrunk.scenario.size} of {LONG.size} parts, simplified"
-    assert len(told) == len(set(told)) or told.count(told[-1]) > 1, "expected only the last message to repeat"
+    assert len(told) == len(set(told)) or told.count(told[-1]) > 1, (
+        "expected no repeated progress message, except for the last one"
+    )
 
 
 def test_disturbances_of_removed_hosts_are_removed() -> None:

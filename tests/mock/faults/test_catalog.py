@@ -84,7 +84,7 @@ def test_generated_faults_survive_a_json_round_trip(drawn: dict[str, JSON]) -> N
 
 
 def without_key(match: JSON) -> JSON:
-    """Return `match` as `Fault` stores it, with the account as an id."""
+    """Return `match` as `Fault` stores it, with the id of the account instead of its key."""
     assert isinstance(match, Mapping)
     return {name: account_id(str(value)) if name == "account" else value for name, value in match.items()}
 

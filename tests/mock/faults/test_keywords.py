@@ -1,4 +1,4 @@
-"""Tests that the typed keywords of faults match the catalog."""
+"""Tests that the types of the keyword arguments for faults match the fault catalog."""
 
 from collections.abc import Iterator, Mapping
 from typing import get_args, get_type_hints

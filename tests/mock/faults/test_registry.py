@@ -125,7 +125,9 @@ def test_extend_adds_all_faults_or_none() -> None:
     one, two = faults.extend([RESET, RESET])
     assert [one, two] == list(faults)
     assert faults[two.id] is two
-    assert [one.id, two.id] == ["fault-1", "fault-2"], "expected rejected faults to use no number"
+    assert [one.id, two.id] == ["fault-1", "fault-2"], (
+        "expected the first accepted faults to have the numbers 1 and 2: rejected faults get none"
+    )
 
 
 def test_group_fault_fires_at_all_its_points() -> None:

@@ -1,4 +1,4 @@
-"""Tests of what all routes have in common: error form, CORS, Date header, journal, and reports of bugs."""
+"""Tests of features that all routes share: form of errors, CORS, Date header, journal entries, and reports of bugs."""
 
 import logging
 

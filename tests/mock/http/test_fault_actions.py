@@ -1,4 +1,4 @@
-"""Tests of every fault action at every HTTP point, over real sockets, and of the next request without a fault."""
+"""Tests of every fault action at every HTTP fault point, over real sockets; the next request must succeed as usual."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ MEDIA_SERVER = ("whep.offer", "whep.candidates", "whep.leave", "hls.playlist", "
 
 @dataclass(frozen=True)
 class Cell:
-    """A mock, a client, and one point with its usual response."""
+    """A mock and a client that sends requests to one fault point; `usual` is its response without a fault."""
 
     mock: MockOdyssey
     http: httpx.AsyncClient
@@ -50,7 +50,7 @@ async def cell(point: str) -> AsyncIterator[Cell]:
 
 
 def shape(answer: httpx.Response) -> object:
-    """Return the parts of a response that do not vary between requests at the same point."""
+    """Return the parts of a response that are the same in every response at this fault point."""
     if answer.headers.get("content-type") != "application/json":
         return answer.status_code, answer.headers.get("content-type")
     body = answer.json()

@@ -1,4 +1,4 @@
-"""Tests of which fault point each request passes, and of which requests a fault matches."""
+"""Tests that each request passes the right fault point, and that a fault fires only for matching requests."""
 
 from collections.abc import AsyncIterator
 

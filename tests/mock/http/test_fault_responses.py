@@ -1,4 +1,4 @@
-"""Tests of faulty responses on the wire, also if the client disconnects or the mock exits before they are complete."""
+"""Tests of the bytes of faulty responses, and of clients or mocks that go away before a response is complete."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Tests of pauses of a request: `advance` of a manual clock waits for the request, up to `SETTLE_LIMIT`."""
+"""Tests of pauses of a request: after each, a manual clock's `advance` waits for the request, up to `SETTLE_LIMIT`."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""Tests of parsing range and conditional requests (RFC 9110 sections 13 and 14)."""
+"""Tests of parsing the headers of range requests and conditional requests (RFC 9110 sections 13 and 14)."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Tests that each frame becomes one packet that aiortc can send and that decodes without delay."""
+"""Tests of the video encoder: each frame becomes one packet, which aiortc can send and which decodes without delay."""
 
 import av
 import numpy as np
@@ -34,7 +34,7 @@ def codec(request: pytest.FixtureRequest) -> Codec:
 
 
 class Stream:
-    """Frames of a scene, stamped with their index."""
+    """A source of rendered frames, each of which is stamped with its index."""
 
     def __init__(self, size: Size = SMALL) -> None:
         self._renderer = Renderer(Timeline(tag=7, size=size, prompt="A snowy city at night"))
@@ -50,7 +50,7 @@ class Stream:
 
 
 class Receiver:
-    """A receiver's decoder, fed with the depayloaded RTP packets of one frame."""
+    """A receiver that gets each frame as RTP payloads, joins them and decodes the frame."""
 
     def __init__(self, codec: Codec) -> None:
         context = av.CodecContext.create("h264" if codec == "h264" else "libvpx", "r")

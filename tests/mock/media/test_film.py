@@ -1,4 +1,4 @@
-"""Tests that the files of a stream contain every frame at the right time and play in any player."""
+"""Tests that the recorded files of a stream contain every frame at the right time and play in any player."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ STARTED = 1_790_000_000.25
 
 
 def go_on() -> None:
-    """A checkpoint that never stops the work."""
+    """Do nothing: as a checkpoint, this never stops the rendering."""
 
 
 def film(frames: int, *changes: int, size: Size = SMALL, fps: int = 20, image: bytes | None = None) -> Film:
@@ -173,7 +173,7 @@ def test_thumbnail_is_the_middle_frame_at_half_size(tmp_path: Path, size: Size, 
     whole = Image.fromarray(Renderer(made.timeline).render(middle).to_ndarray(format="rgb24"))
     below = size.height // 80
     difference = pixels[below:].astype(float) - np.asarray(whole.reduce(2))[below:]
-    assert np.abs(difference.mean(axis=(0, 1))).max() < 2, "the thumbnail has a color cast"
+    assert np.abs(difference.mean(axis=(0, 1))).max() < 2, "expected a thumbnail without a color cast"
     assert 10 * np.log10(255**2 / (difference**2).mean()) > 30, "expected more than 30 dB PSNR"
 
 
@@ -182,7 +182,7 @@ def test_video_shows_the_start_image(tmp_path: Path) -> None:
     Image.new("RGB", (64, 96), (200, 30, 30)).save(buffer, "PNG")
     film(3, image=buffer.getvalue()).write_video(path := tmp_path / "film.mp4", go_on)
     red, green, blue = next(decoded(path))[40:200].mean(axis=(0, 1))
-    assert red > 2 * max(green, blue), "the red image is not visible, even in the prompt's night light"
+    assert red > 2 * max(green, blue), "expected the red image to be visible, even in the prompt's night light"
 
 
 @pytest.mark.parametrize("write", [Film.write_video, Film.write_preview, Film.write_thumbnail])

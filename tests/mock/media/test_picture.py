@@ -46,7 +46,7 @@ def test_truncated_image_is_rejected(form: str) -> None:
 def test_error_message_contains_no_memory_address() -> None:
     with pytest.raises(PictureError) as refused:
         fitted(b"no picture", SIZE)
-    assert " at 0x" not in str(refused.value), "the message contains a memory address"
+    assert " at 0x" not in str(refused.value), "expected no memory address in the message"
 
 
 def test_16_bit_gray_keeps_its_shades() -> None:
@@ -67,17 +67,21 @@ def test_image_is_turned_upright_and_center_cropped() -> None:
     wide = Image.new("RGB", (600, 200), (0, 0, 0))
     wide.paste(RED, (250, 0, 350, 200))
     shown = np.asarray(fitted(_encoded(wide), SIZE))
-    assert np.abs(shown[160, 88].astype(int) - RED).max() < 12, "the center of the image is not in the center"
+    assert np.abs(shown[160, 88].astype(int) - RED).max() < 12, (
+        "expected the red center of the image in the center of the frame"
+    )
     exif = Image.Exif()
     exif[0x0112] = 6  # EXIF orientation: turn by 90 degrees
     lying = Image.new("RGB", (320, 176), (0, 0, 0))
     lying.paste(RED, (0, 0, 40, 176))
     turned = np.asarray(fitted(_encoded(lying, exif=exif), SIZE))
-    assert np.abs(turned[10, 88].astype(int) - RED).max() < 40, "the left edge did not become the top"
+    assert np.abs(turned[10, 88].astype(int) - RED).max() < 40, (
+        "expected the left edge to be at the top after the EXIF rotation"
+    )
 
 
 def noise(form: str, size: tuple[int, int], mode: str = "RGB") -> bytes:
-    """Return an image that does not compress."""
+    """Return an encoded image of random pixels, which cannot be compressed."""
     channels = len(mode) if mode != "L" else 1
     pixels = np.random.default_rng(1).integers(0, 256, (size[1], size[0], channels), np.uint8)
     buffer = io.BytesIO()
@@ -94,7 +98,7 @@ def test_large_image_is_kept_at_shown_size(form: str, mode: str) -> None:
     assert len(data) > KEPT_BYTES
     assert len(left) < 3 * SIZE.width * SIZE.height * 1.1
     assert np.array_equal(np.asarray(fitted(left, SIZE)), np.asarray(fitted(data, SIZE))), (
-        "expected the kept image to show the same pixels"
+        "expected the kept image and the original to give the same frame"
     )
 
 

@@ -140,7 +140,7 @@ def test_every_scene_stays_within_video_levels(land: str, hour: str) -> None:
         for size in (SMALL, Size(320, 176)):
             planes = planes_of(Renderer(stream(f"{land}, {hour}, {weather}", size=size)).render(2))
             assert 16 <= planes.y.min() <= planes.y.max() <= 235
-            assert planes.y.std() > 4, "the frame is blank"
+            assert planes.y.std() > 4, "expected a frame that is not blank"
 
 
 def test_words_of_a_prompt_choose_the_scene() -> None:
@@ -228,7 +228,7 @@ def test_start_image_becomes_the_scene(form: str) -> None:
     luma_of_red = 16 + (65.738 * 200 + 129.057 * 40 + 25.064 * 40) / 256
     upper = image.y[:200].astype(float)
     assert abs(np.median(upper) - luma_of_red) < 4
-    assert np.median(image.v[:100]) > 170, "the frame is not red"
+    assert np.median(image.v[:100]) > 170, "expected a red frame"
 
 
 def test_start_image_takes_the_light_of_the_prompt() -> None:
@@ -243,7 +243,7 @@ def test_start_image_is_center_cropped() -> None:
     data = io.BytesIO()
     image.save(data, "PNG")
     upper = luma(stream("xyzzy", image=data.getvalue()), 0)[:200]
-    assert np.median(upper[:, 70:100]) > 200, "the white center is not shown"
+    assert np.median(upper[:, 70:100]) > 200, "expected the white center of the image in the center of the frame"
     assert np.median(upper[:, :4]) < 40
 
 

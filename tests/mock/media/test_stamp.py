@@ -157,7 +157,7 @@ def test_noise_has_no_stamp(seed: int) -> None:
 
 
 def test_random_cells_between_syncs_are_rejected() -> None:
-    """Two of 2**24 random stamps are valid: 2 of the 256 form bytes, and 1 of 65,536 checksums."""
+    """Of 2**24 random cell patterns only 2 are valid: 2 of 256 form bytes, and 1 of 65,536 checksums."""
     image = pixels(stamped(EXAMPLE, 88, 160), "gray").copy()
     noise = np.random.default_rng(1)
     passed = 0

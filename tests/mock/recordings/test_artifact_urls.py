@@ -16,14 +16,14 @@ URLS = ArtifactUrls(CLOCK, SeededEntropy(1), 3600)
 
 
 def made(urls: ArtifactUrls = URLS, stream_id: str = "7d9c", artifact: str = "video.mp4") -> bytes:
-    """Return path and query of a new URL."""
+    """Return the path and query of a new presigned URL."""
     url = urls.make(BASE, stream_id, artifact)
     assert url.startswith(f"{BASE}/artifacts/")
     return url.removeprefix(BASE).encode()
 
 
 def check(target: bytes, urls: ArtifactUrls = URLS) -> None:
-    """Check a URL, split into path and query as in a server."""
+    """Check a URL as the server does: split it into path and query first."""
     path, _, query = target.partition(b"?")
     urls.check(path, query)
 

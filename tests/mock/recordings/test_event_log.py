@@ -17,7 +17,7 @@ CONTRACT = Contract.load()
 
 
 def events(shown: Timeline, **fields: object) -> list[dict[str, Any]]:
-    """Return the lines of the log, after checking each against the contract."""
+    """Return the parsed lines of the event log; each must conform to the contract."""
     text = event_log(record("acct", shown, **fields))
     assert text.endswith("\n")
     lines: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]

@@ -1,4 +1,4 @@
-"""Tests of recordings: a stream has files from its end until it is forgotten."""
+"""Tests of recordings, whose files can be requested from the end of a stream until the stream is forgotten."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Tests of the packet queue of a track, whose sender may be slow."""
+"""Tests of a track's packet queue: order, limit, dropped packets of a slow sender, and end."""
 
 import asyncio
 from fractions import Fraction

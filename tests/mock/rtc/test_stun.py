@@ -1,4 +1,4 @@
-"""Tests of the STUN responder, with messages and an ICE agent of aioice."""
+"""Tests of the STUN responder, with single STUN messages and with an ICE agent of aioice."""
 
 import asyncio
 

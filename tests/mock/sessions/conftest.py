@@ -1,4 +1,4 @@
-"""Fixture for tests that lose a peer."""
+"""Fixture for tests in which the connection to a peer is lost."""
 
 import aioice.stun
 import pytest

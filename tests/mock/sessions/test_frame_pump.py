@@ -200,7 +200,9 @@ async def test_audience_ends_after_last_frame_of_its_stream() -> None:
         assert await asyncio.to_thread(held.begun.wait, LIMIT)
         stream.end(pump.next_index)
         pump.show(idle())
-        assert (len(audience.pushed), audience.ends) == (0, 0), "expected no end while a frame is being made"
+        assert (len(audience.pushed), audience.ends) == (0, 0), (
+            "expected no frame and no end for the audience while its last frame is being rendered"
+        )
         held.go.set()
         await frames(pump, track, 3)
         assert (len(audience.pushed), audience.ends) == (1, 1)

@@ -257,7 +257,7 @@ async def test_slot_is_free_the_moment_session_ends(
 
 
 async def free_at_the_close(to: Visits, ending: Awaitable[None]) -> None:
-    """Check that the slot is free in the iteration of the event loop in which the journal records the close."""
+    """Await `ending`; check that the session's slot is free as soon as the journal records the closed session."""
     (session,) = to.mock.sessions
     free: list[bool] = []
     record = to.mock.journal.record

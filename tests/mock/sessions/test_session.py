@@ -153,7 +153,7 @@ async def test_session_ends_if_client_never_connects(odyssey_mock: MockOdyssey, 
 
 
 async def answer_from_nowhere(offer: str) -> str:
-    """Return the answer of a peer that is already closed."""
+    """Return an answer without candidates, from a peer that is already closed."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
     await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
     await peer.setLocalDescription(await peer.createAnswer())
@@ -189,7 +189,7 @@ async def test_sessions_view_stays_valid_after_a_reset(odyssey_mock: MockOdyssey
 
 @dataclass
 class Closing:
-    """Blocks the closing of peers until `may_go_on` is set."""
+    """Two events that delay the closing of a peer: the peer sets `began`, then waits for `may_go_on`."""
 
     began: asyncio.Event = field(default_factory=asyncio.Event)
     may_go_on: asyncio.Event = field(default_factory=asyncio.Event)

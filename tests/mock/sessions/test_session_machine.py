@@ -118,7 +118,7 @@ def test_reports_are_sent_before_the_connection_closes(step: Step) -> None:
 
 
 class Sessions(RuleBasedStateMachine):
-    """A client, a network and a clock that act in any order, checked against a model of the session."""
+    """Random events of a client, a network and a clock; each effect is checked against a model of the session."""
 
     def __init__(self) -> None:
         super().__init__()

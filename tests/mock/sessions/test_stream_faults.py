@@ -86,7 +86,7 @@ async def ask(stage: Stage, peer: RawPeer) -> None:
 
 
 def is_carried_out(stage: Stage) -> bool:
-    """Return whether the request has taken effect."""
+    """Return whether the request that `ask` sends has taken effect."""
     (stream,) = stage.mock.streams.values()
     match stage.point:
         case "stream.start":
@@ -127,7 +127,7 @@ async def it_is_carried_out_and_not_replied_to(stage: Stage) -> None:
 
 
 async def carried_out(stage: Stage, peer: RawPeer) -> None:
-    """Wait until the request has taken effect, and for three more frames."""
+    """Wait until the request that `ask` sends has taken effect, and then for three frames."""
     await stage.fired()
     states = {"stream.start": "running", "stream.interact": "running", "stream.end": "idle"}
     await stage.mock.wait_for("state", "stream", to=states[stage.point])

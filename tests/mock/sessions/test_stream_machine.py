@@ -26,7 +26,7 @@ def test_request_is_either_carried_out_or_rejected(state: StreamState, event: St
 
 
 class Streams(RuleBasedStateMachine):
-    """A client that sends requests in any order, checked against a model of the stream."""
+    """Random requests of a client; each effect is checked against a model of the stream."""
 
     def __init__(self) -> None:
         super().__init__()

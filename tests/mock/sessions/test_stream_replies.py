@@ -1,4 +1,4 @@
-"""Tests of when replies are sent: with the frame that first shows the change."""
+"""Tests that a reply to a request is sent with the first frame that shows the requested change."""
 
 import asyncio
 import json
@@ -160,7 +160,7 @@ async def test_broken_stream_acknowledges_no_pending_update(bench: Bench, odysse
 async def test_stream_is_discarded_if_connection_ends_first(bench: Bench) -> None:
     starting = asyncio.create_task(bench.streaming.take(Start(prompt="A cat", broadcast=True)))
     await asyncio.wait([starting], timeout=0)
-    assert not starting.done(), "expected the scene to be composed in a thread"
+    assert not starting.done(), "expected the start to be waiting for the thread that composes the scene"
     bench.streaming.gone()
     await starting
     assert (bench.said, dict(bench.streams), bench.streaming.stream) == ([], {}, None)

@@ -1,4 +1,4 @@
-"""Tests simulated runs with real WebRTC: aiortc in virtual time, reproducible from a seed."""
+"""Tests of simulated runs with real WebRTC: aiortc runs in virtual time, and a seed reproduces the run."""
 
 import asyncio
 import os
@@ -112,7 +112,7 @@ async def wait(seconds: float) -> None:
 
 
 def roughen(world: World) -> None:
-    """Make packets arrive at random times and so out of order, and drop or duplicate some of them."""
+    """Make the network delay packets randomly, so that they arrive out of order, and drop or duplicate some of them."""
     world.wire.set_defaults(latency=(0.005, 0.06), drop=0.15, duplicate=0.1)
 
 
@@ -122,7 +122,7 @@ def cut(world: World) -> None:
 
 
 async def everything(world: World) -> tuple[int, int]:
-    """Run a host and spectators on a bad network with one partition; return the numbers of frames they read."""
+    """Run a host and spectators on a bad network with one partition; return how many frames each side read."""
     world.wire.set_defaults(latency=(0.005, 0.04), drop=0.05, duplicate=0.05)
     client = world.client(advanced=AdvancedConfig(peer_timeout_s=2))
     ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
@@ -193,7 +193,7 @@ def test_stream_continues_during_a_partition() -> None:
     indexes = [stamp.frame_index for stamp in seen.stamps if stamp.stream_tag is not None]
     assert indexes == sorted(set(indexes))
     gap = max(later - earlier for earlier, later in pairwise(indexes))
-    assert gap > 7 * 20, "expected the stream to continue during the partition"
+    assert gap > 7 * 20, "expected a gap of more than 7 seconds of frames: the stream continues during the partition"
 
 
 def test_ice_consent_expires_during_a_long_partition() -> None:

@@ -1,4 +1,4 @@
-"""Tests the event loop of a simulated run: order, virtual time, thread work, tasks, limits and shutdown."""
+"""Tests of the event loop of a simulated run: order, virtual time, thread work, tasks, limits and shutdown."""
 
 import asyncio
 import contextvars

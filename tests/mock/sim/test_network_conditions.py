@@ -1,4 +1,4 @@
-"""Tests faults of the links between simulated hosts."""
+"""Tests of network faults between simulated hosts: latency, loss, reordering, cuts and held packets."""
 
 import asyncio
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Tests connections that lose one end, and simulated hosts that crash."""
+"""Tests of connections that lose one end, and of simulated hosts that crash."""
 
 import asyncio
 import errno

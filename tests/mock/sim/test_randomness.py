@@ -1,4 +1,4 @@
-"""Tests that each random stream depends only on its seed and name."""
+"""Tests that each stream of random numbers depends only on its seed and name."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Tests how runs of the simulated world end, and what they report."""
+"""Tests of the end of runs in the simulated world: results, errors and leftovers."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Tests what the sandbox of a simulated run replaces, and what it blocks."""
+"""Tests of the functions that the sandbox of a simulated run replaces, and of those that it blocks."""
 
 import concurrent.futures
 import multiprocessing

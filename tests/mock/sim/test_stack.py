@@ -33,7 +33,7 @@ async def drips(_: Request) -> StreamingResponse:
 
 
 class Application:
-    """A Starlette application on uvicorn, on a separate host."""
+    """A Starlette application, served by uvicorn on its own simulated host."""
 
     def __init__(self, world: World) -> None:
         self._world = world

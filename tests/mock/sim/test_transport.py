@@ -1,4 +1,4 @@
-"""Tests addresses, names, ports and errors of the simulated network, as users of asyncio see them."""
+"""Tests of addresses, host names, ports and errors of the simulated network, through the API of asyncio."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""Tests the replacements of aiortc's threads, OpenSSL timer and randomness in a simulated run."""
+"""Tests of a simulated run's replacements for the threads, the OpenSSL timer and the randomness of aiortc."""
 
 import asyncio
 import queue
@@ -63,7 +63,7 @@ def test_aiortc_is_unchanged_outside_of_runs() -> None:
 
 
 def test_dtls_records_that_openssl_repeats_are_dropped() -> None:
-    """OpenSSL repeats records by the machine's clock, so a run on a slow machine would differ."""
+    """OpenSSL repeats records after timeouts on the machine's clock; so the speed of the machine would affect a run."""
     client, server = (
         webrtc._Untimed(RTCCertificate.generateCertificate()._create_ssl_context(SRTP_PROFILES)) for _ in range(2)
     )

@@ -1,4 +1,4 @@
-"""Tests the simulated world: the server's host, wall clocks and randomness."""
+"""Tests of the simulated world: crashes of the server's host, wall clocks and randomness."""
 
 import asyncio
 import os
@@ -179,7 +179,7 @@ def test_server_checks_tokens_by_its_own_clock() -> None:
 
 
 async def life_cycle(world: World) -> tuple[str, ...]:
-    """Play a life cycle; return the ids from the server and values drawn by the client."""
+    """Connect, run a stream and disconnect; return the server's ids and some random values."""
     world.wire.set_defaults(latency=(0.01, 0.03))
     client = world.client()
     await client.connect()

@@ -1,4 +1,4 @@
-"""Tests of the estimated wait of a job, compared with a simulation in steps of a second."""
+"""Tests of a job's estimated wait, compared with a simulation of the queue second by second."""
 
 from hypothesis import given
 from hypothesis import strategies as st

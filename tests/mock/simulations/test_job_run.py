@@ -1,4 +1,4 @@
-"""Tests of the run of a job: streams in order, failures, fetched scripts, and cancellation."""
+"""Tests of running a job: streams in order, failures, fetched scripts, and cancellation."""
 
 import asyncio
 import gc

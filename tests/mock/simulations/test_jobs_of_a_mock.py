@@ -1,4 +1,4 @@
-"""Tests of jobs in a whole mock: on a real clock, in the control API, and at its reset and end."""
+"""Tests of jobs in a whole mock: on a real clock, in the control API, and when the mock is reset or stopped."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Tests of jobs with Hypothesis: submission, cancellation, lost workers, resets and time in any order."""
+"""Tests of jobs with Hypothesis: submissions, cancellations, lost workers, resets and clock advances in any order."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -52,7 +52,7 @@ async def fetch(url: str, *_: object) -> Script:
 
 
 async def in_turns[T](function: Callable[[], T]) -> T:
-    """Call `function` without a thread: the duration of a thread varies, but Hypothesis needs repeatable runs."""
+    """Call `function` in this thread: a real thread takes varying time, but Hypothesis needs repeatable runs."""
     await turns(2)
     return function()
 
@@ -155,7 +155,7 @@ class JobsWalk(RuleBasedStateMachine):
         how=st.sampled_from(["cancel", "lose", "lose", "lose", "reset"]),
     )
     def meddle_while_time_passes(self, number: int, seconds: float, after: int, how: str) -> None:
-        """Cancel, lose a worker or reset while a deadline's callback waits for a script or a thread."""
+        """Cancel a job, lose a worker or reset the mock while a deadline's callback waits for a script or a thread."""
 
         async def meddle() -> None:
             record = self.picked(number)

@@ -73,13 +73,13 @@ async def test_estimate_counts_the_jobs_ahead() -> None:
 
     assert submit(10) == 0.0
     assert submit(2) == 10.0
-    assert submit(3, "high") == 10.0, "expected only the first job ahead of this one"
+    assert submit(3, "high") == 10.0, "expected 10 minutes: only the first job is ahead of a job with high priority"
     assert submit(1, "low") == 15.0
     await clock.advance(4 * 60)
-    assert submit(61) == 11.0, "expected 6 + 2 + 3 minutes, without the low-priority job"
-    assert submit(1) == 11.0, "expected 0 minutes for a script over the limit"
+    assert submit(61) == 11.0, "expected 6 + 2 + 3 minutes for the jobs ahead, without the low-priority job"
+    assert submit(1) == 11.0, "expected the script ahead to add 0 minutes: it is over the maximum duration"
     assert submit(1, url="http://127.0.0.1/script.json") == 12.0
-    assert submit(1) == 12.2, "expected 0.2 minutes for a script not yet fetched"
+    assert submit(1) == 12.2, "expected the script ahead, which is not yet fetched, to add 0.2 minutes"
 
 
 async def test_estimate_includes_dispatch_and_start_delays() -> None:

@@ -19,7 +19,7 @@ CAT = Script((ScriptAction(0, "start", "A cat"), ScriptAction(9000, "end")))
 
 
 def faults_of(body: Any) -> dict[tuple[str | int, ...], str]:
-    """Return a dict from the place of each fault to its type."""
+    """Return the validation errors of a job request, as a dict from the place of each error to its type."""
     with pytest.raises(InvalidRequestError) as caught:
         read_request(body)
     answer = answer_to(caught.value)
@@ -27,7 +27,7 @@ def faults_of(body: Any) -> dict[tuple[str | int, ...], str]:
     faults: Any = answer.detail
     assert all(fault.keys() == {"loc", "msg", "type"} and fault["msg"] for fault in faults)
     by_place = {tuple(fault["loc"]): str(fault["type"]) for fault in faults}
-    assert len(by_place) == len(faults), "expected at most one fault for each place"
+    assert len(by_place) == len(faults), "expected at most one error for each place"
     return by_place
 
 

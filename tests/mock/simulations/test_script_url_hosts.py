@@ -1,4 +1,4 @@
-"""Tests of which hosts a script URL may name, and of unusual URLs, TLS, proxies and secrets."""
+"""Tests of the hosts that a script URL may name, and of unusual URLs, TLS, proxies and secrets in URLs."""
 
 import asyncio
 from pathlib import Path

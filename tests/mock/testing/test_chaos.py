@@ -1,4 +1,4 @@
-"""Tests of the option `weather` of simulated tests: the network of each seed, and its events."""
+"""Tests of the option `weather` of simulated tests: network delays, and events such as resets and clock jumps."""
 
 import asyncio
 from collections.abc import Collection
@@ -19,7 +19,7 @@ type Story = tuple[list[ConnectionStatus], list[str], float]
 
 
 def statuses(seed: int, sort: bool | Literal["calm"] | Collection[str]) -> Story:
-    """Run a client for `SECONDS`; return its statuses, the names of the events, and the wall clock's offset."""
+    """Run a client for `SECONDS`; return its statuses, the names of the chaos events, and a wall clock's offset."""
 
     async def scenario(world: World) -> Story:
         seen: list[ConnectionStatus] = []

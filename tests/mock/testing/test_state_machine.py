@@ -1,4 +1,4 @@
-"""Tests of `OdysseyMachine`, unchanged and extended by a user, and of its world, whose time advances only in steps."""
+"""Tests of `OdysseyMachine`, as it is and as a user's subclass; the time in its world advances only in steps."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ TestAsItIs.settings = MODEST
 
 
 class Counting:
-    """A user's application with a bug: it counts the prompts that it sends, not those that were applied."""
+    """A user's application with a bug: it counts the prompts that it sends, not those that the service applied."""
 
     def __init__(self) -> None:
         self.client = Odyssey()
@@ -56,7 +56,7 @@ class Counting:
 
 
 class Counted(OdysseyMachine):
-    """A user's machine: the built-in rules change the network, and the application has its own client."""
+    """A user's subclass: built-in rules only disturb the network; its own rule calls the application."""
 
     without = STREAM_RULES | JOB_RULES | {"inject_fault", "jump_clock"}
 
@@ -73,7 +73,9 @@ class Counted(OdysseyMachine):
 
     @invariant()
     def what_is_counted_was_applied(self) -> None:
-        assert self.application.applied == self.acknowledged, "expected a count of the applied prompts"
+        assert self.application.applied == self.acknowledged, (
+            "expected the application to count the applied prompts only"
+        )
 
     @override
     def end(self) -> None:
@@ -81,8 +83,8 @@ class Counted(OdysseyMachine):
 
 
 def found() -> str:
-    """Let Hypothesis find the bug in the user's application; return its report."""
-    with pytest.raises(AssertionError, match="expected a count of the applied prompts") as caught:
+    """Make Hypothesis find the bug in the user's application; return the notes of the failure."""
+    with pytest.raises(AssertionError, match="expected the application to count the applied prompts only") as caught:
         run_state_machine_as_test(
             Counted, settings=settings(MODEST, max_examples=100, phases=[Phase.generate, Phase.shrink])
         )
@@ -105,7 +107,7 @@ class Broken(OdysseyMachine):
 
     @rule()
     def tell_late(self) -> None:
-        """Behave like a client that calls a handler after `disconnect`."""
+        """Call a handler after `disconnect`, as a client with a bug would do."""
         if self.client.current_status is ConnectionStatus.DISCONNECTED and self._watcher._connections:
             self._watcher._connections[-1].handlers().on_connected()  # type: ignore[misc]  # the handler is set
 
@@ -183,7 +185,7 @@ def test_step_ends_or_reports_why_not() -> None:
 
 
 async def ticking(world: World) -> None:
-    """Start a task with a repeating timer, like that of every connection."""
+    """Start a task that sleeps repeatedly, as a task of every connection does."""
 
     async def tick() -> None:
         while True:

@@ -37,7 +37,7 @@ async def load(http: httpx.AsyncClient, broadcast: Live) -> Playlist:
 
 
 async def segments(http: httpx.AsyncClient, broadcast: Live, number: int) -> Playlist:
-    """Return the playlist once the stream has made `number` segments in total."""
+    """Load the playlist until the stream has made `number` segments in total; return the playlist."""
     async with asyncio.timeout(LIMIT):
         while (playlist := await load(http, broadcast)).sequence + len(playlist.segments) < number:
             assert not playlist.is_over
@@ -46,7 +46,7 @@ async def segments(http: httpx.AsyncClient, broadcast: Live, number: int) -> Pla
 
 @asynccontextmanager
 async def waiting_client(broadcast: Live) -> AsyncIterator[asyncio.Task[httpx.Response]]:
-    """Run a client that waits for a playlist without segments; it disconnects at the end."""
+    """Request a playlist that has no segments yet; yield the waiting request, and disconnect its client afterward."""
     async with httpx.AsyncClient(trust_env=False, timeout=LIMIT) as http:
         asking = asyncio.create_task(http.get(url_of(broadcast)))
         async with asyncio.timeout(LIMIT):

@@ -142,7 +142,7 @@ def seen_in(frames: list[FrameStamp], tag: int | None) -> list[tuple[int, int | 
 
 
 async def recorded(mock: MockOdyssey, stream: str) -> list[FrameStamp]:
-    """Return the stamps of a stream's video file."""
+    """Return the stamps of all frames in the video file of a stream."""
     return [stamp for stamp in stamps(await mock.recordings.file(stream, "video.mp4")) if stamp is not None]
 
 

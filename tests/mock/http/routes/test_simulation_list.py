@@ -1,4 +1,4 @@
-"""Tests of `/simulation-jobs`: listing and cancelling jobs, and what all its routes have in common."""
+"""Tests of `/simulation-jobs`: listing and cancelling jobs, authorization, CORS and journal entries."""
 
 import json
 

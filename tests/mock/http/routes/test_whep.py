@@ -18,7 +18,7 @@ CANDIDATE = "candidate:1 1 udp 2130706431 127.0.0.1 9 typ host"
 
 
 async def offer() -> str:
-    """Return a complete offer of a peer that is closed and never connects."""
+    """Return a complete offer; its peer is already closed, so it never connects."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     try:
         peer.addTransceiver("video", direction="recvonly")

@@ -1,4 +1,4 @@
-"""Tests the link between two light peers: connecting, messages, reconnecting, goodbye and loss."""
+"""Tests of the link between two light peers: connecting, messages, reconnecting, goodbye and loss."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ SECTIONS = [Section("video", "sendonly", CODECS), Section("application")]
 
 
 class End:
-    """One end of a link, with a record of its callbacks."""
+    """One end of a link; it records its callbacks."""
 
     def __init__(self) -> None:
         self.states: list[LinkState] = []
@@ -58,7 +58,7 @@ class End:
 
 @asynccontextmanager
 async def two() -> AsyncIterator[tuple[End, End, Description, Description]]:
-    """Yield an offering and an answering end with their descriptions; close both at the end."""
+    """Yield an offering and an answering end with their descriptions; close both ends afterward."""
     async with nothing_left(), asyncio.timeout(LIMIT):
         offers, answers = End(), End()
         try:

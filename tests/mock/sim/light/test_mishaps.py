@@ -1,4 +1,4 @@
-"""Tests that faults have the same effect on the client and the mock with light peers as with WebRTC."""
+"""Tests that faults affect the client and the mock in the same way with light peers as with WebRTC."""
 
 import asyncio
 from collections.abc import Sequence
@@ -120,7 +120,7 @@ async def test_lost_connection_is_restored(fidelity: PeerKind, mishap: str) -> N
 
 
 async def frames_with(fidelity: PeerKind, do: str, **parameters: object) -> list[tuple[int, int, int]]:
-    """Return index, width and height of a stream's first ten frames; the third to the fifth are faulty."""
+    """Return index, width and height of the first ten frames that a client receives; frames 2 to 4 have the fault."""
     async with staged(fidelity, fps=50) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         reader = (await client.connect()).frames(buffer=1000)
         stage.mock.faults.add(at="peer.frame", do=do, after=2, times=3, match={"prompt": "A cat"}, **parameters)  # type: ignore[arg-type]  # checked at run time

@@ -1,4 +1,4 @@
-"""Tests the two peers of a live connection, as light peers and as WebRTC peers, without client and mock."""
+"""Tests of a pair of connected peers without a whole client and mock, once as light peers and once as WebRTC peers."""
 
 import asyncio
 import types
@@ -23,7 +23,7 @@ BOTH: Sequence[PeerKind] = ("real", "light")
 
 
 class Told:
-    """A record of the callbacks of both peers in order, with a way to wait for them."""
+    """A recorder of the callbacks of both peers, in order, which can wait for them."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -34,6 +34,7 @@ class Told:
         self._changed.set()
 
     async def until(self, *words: str) -> None:
+        """Wait until every callback in `words` was recorded, in any order."""
         while not set(words) <= set(self.words):
             self._changed.clear()
             await self._changed.wait()

@@ -1,4 +1,4 @@
-"""Tests that a live session over light peers works like one over WebRTC, without drawing frames."""
+"""Tests that a live session over light peers works like one over WebRTC, but draws no frames."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""Tests broadcasts over light peers: spectators receive every frame, and end as with WebRTC."""
+"""Tests of broadcasts over light peers: spectators receive every frame, and their connections end as with WebRTC."""
 
 import asyncio
 from collections.abc import Sequence

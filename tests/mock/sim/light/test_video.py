@@ -1,4 +1,4 @@
-"""Tests frames without pixels: their encoder, and a network that loses, duplicates and reorders them."""
+"""Tests of frames without pixels: their encoder, and a network that loses, duplicates and reorders them."""
 
 import asyncio
 from typing import cast
@@ -20,7 +20,7 @@ FPS = 20
 
 
 class Wire:
-    """The part of a link that a sender and a receiver use."""
+    """A fake link that records the datagrams and the key frame requests of a frame sender and receiver."""
 
     def __init__(self) -> None:
         self.datagrams: list[bytes] = []
@@ -114,7 +114,7 @@ def test_light_encoder_makes_regular_key_frames() -> None:
     assert [each.pts for each in made] == list(range(group + 10))
     both = frame_encoder.make(stamp(99), 99, {"h264", "vp8"}, keyframe=False).packets
     assert (both["h264"].is_keyframe, both["vp8"].is_keyframe) == (False, True), (
-        "expected VP8 to begin with a key frame"
+        "expected a key frame only for VP8, whose first frame this is"
     )
     other = frame_encoder.make(stamp(100), 100, {"vp8"}, keyframe=False, resized=("h264", OTHER))
     assert other.resized is not None

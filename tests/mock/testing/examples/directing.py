@@ -8,7 +8,7 @@ TRIES = 5
 
 
 class HastyDirector:
-    """Directs a stream with prompts. It creates its client from the environment, as most applications do.
+    """An application that directs a stream with prompts; its client takes its settings from environment variables.
 
     Its bug: after a reconnect it repeats the prompt that has no acknowledgment yet, as if the prompt had been lost.
     But the service kept the session and applies the prompt twice. This happens only if the connection breaks between
@@ -49,7 +49,7 @@ class HastyDirector:
         return True
 
     async def close(self) -> None:
-        """Disconnect, and wait for repeated prompts."""
+        """Disconnect, and wait until the requests that repeated a prompt have ended."""
         await self._client.disconnect()
         await asyncio.gather(*self._again, return_exceptions=True)
 

@@ -23,7 +23,7 @@ RULES = list(SCRIPT_RULES)
 
 @cache
 def of(rule: str) -> list[BrokenScript]:
-    """Return examples that break one rule; the caller must not modify them."""
+    """Return example scripts that break this rule; the caller must not modify them."""
     return drawn(broken_scripts([rule]), 15)
 
 

@@ -29,7 +29,7 @@ def listed(described: Sequence[Described]) -> Faults:
 
 
 def passed(on_list: Faults, times: int = TIMES) -> list[ActiveFault]:
-    """Pass the point of each fault `times` times, with values that the fault matches; return the faults."""
+    """Pass the point of each fault `times` times, with values that match the fault; return all faults of the list."""
     for _ in range(times):
         for active in on_list:
             known: dict[str, Any] = dict(active.fault.match)  # Any: as in the signature of `fire`

@@ -1,4 +1,4 @@
-"""Tests of the strategy for handlers: the client calls each correctly, and reports the errors that it raises."""
+"""Tests of the strategy for event handlers: the client calls each handler correctly and reports its errors."""
 
 import asyncio
 import inspect
@@ -24,7 +24,7 @@ def an_event(kind: Any) -> Any:  # Any: an event, with a string in each field
 
 
 async def everything_happened(handlers: OdysseyEventHandlers) -> None:
-    """Let the client dispatch each event once, and one frame."""
+    """Make the client dispatch each event once, and one video frame."""
     dispatcher = Dispatcher(handlers)
     for kind in EVENTS:
         dispatcher.put(an_event(kind))

@@ -1,4 +1,4 @@
-"""Every exception of both packages can be pickled and copied with its attributes."""
+"""Tests that every exception of both packages can be pickled and copied with its attributes."""
 
 import copy
 import importlib
@@ -95,7 +95,7 @@ TWINS: dict[str, Callable[[BaseException], BaseException]] = {
 
 
 def carried(error: BaseException) -> dict[str, str]:
-    """Return the attributes of an exception as text, because some values do not compare."""
+    """Return the attributes of an exception as text, because some values cannot be compared."""
     return {name: repr(value) for name, value in vars(error).items()}
 
 

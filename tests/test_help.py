@@ -1,4 +1,4 @@
-"""`--help` of every command: a plain first sentence, and an example that the command accepts."""
+"""Tests of the `--help` of every command: a plain first sentence, and an example that the command accepts."""
 
 import inspect
 import json
@@ -51,7 +51,7 @@ def test_help_shows_an_example_that_parses(path: str) -> None:
 def test_script_shown_by_help_is_valid(path: str) -> None:
     command = COMMANDS[path]
     shown = re.search(r"^ +(\[\{.+\}\])$", command.get_help(click.Context(command)), re.MULTILINE | re.DOTALL)
-    assert shown, f"expected a script in the help of {path}"
+    assert shown, f"expected the help of {path} to contain a script, found none"
 
     script = Script.from_json(shown[1])
     assert [entry.action for entry in script.entries] == ["start", "interact", "end"]
@@ -61,7 +61,7 @@ def test_script_shown_by_help_is_valid(path: str) -> None:
 def test_fault_shown_by_help_is_valid() -> None:
     command = COMMANDS["odyssey-mock serve"]
     shown = re.search(r"^ +(\[\{.+\}\])$", command.get_help(click.Context(command)), re.MULTILINE)
-    assert shown, "expected an example of a fault file"
+    assert shown, "expected the help to contain an example of a fault file, found none"
 
     (fault,) = json.loads(shown[1])
     assert Fault.of(fault).at == "rest.sessions.request"

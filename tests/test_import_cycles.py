@@ -1,4 +1,4 @@
-"""`scripts/import_cycles.py`, which `make lint` runs, finds cycles of every kind of import."""
+"""Tests that `scripts/import_cycles.py`, which `make lint` runs, finds cycles of every kind of import."""
 
 import os
 import subprocess

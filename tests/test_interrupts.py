@@ -1,4 +1,4 @@
-"""`interruptible` restores default signal actions in subprocesses if the suite ignores interrupts."""
+"""Tests that `interruptible` restores default signal actions in subprocesses if the test process ignores interrupts."""
 
 import signal
 import subprocess

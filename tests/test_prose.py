@@ -1,4 +1,4 @@
-"""`scripts/prose.py`, which `make lint` runs: it reports violations of the style guide with their lines."""
+"""Tests that `scripts/prose.py`, which `make lint` runs, reports violations of the style guide with their lines."""
 
 import subprocess
 import sys
@@ -8,13 +8,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 60.0
-"""Seconds; a run takes less than one."""
+"""Timeout in seconds; a run takes less than 1 s."""
 
 LONG = " ".join(["word"] * 31)
 
 
 def check(folder: Path, **files: str) -> subprocess.CompletedProcess[str]:
-    """Write the files, `page_md` as `page.md`, into a new repository and check it."""
+    """Write files into a new repository and run the script on it; the keyword `page_md` is the file `page.md`."""
     subprocess.run(["git", "init", "-q", folder], check=True, timeout=LIMIT)
     for name, text in files.items():
         (folder / name.replace("_md", ".md").replace("_py", ".py")).write_text(text)

@@ -1,4 +1,4 @@
-"""Types that public methods return can be imported from the package."""
+"""Tests that types returned by public methods can be imported from the package."""
 
 import inspect
 import sys

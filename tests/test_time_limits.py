@@ -1,4 +1,4 @@
-"""The time limit plugin ends hanging tests of every kind."""
+"""Tests that the time limit plugin ends hanging tests of every kind."""
 
 import re
 from pathlib import Path

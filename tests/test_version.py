@@ -1,4 +1,4 @@
-"""Both packages report the version of their distribution."""
+"""Tests that both packages report the version of their distribution."""
 
 from importlib import metadata
 

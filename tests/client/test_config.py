@@ -1,4 +1,4 @@
-"""Tests of client settings: their sources, their checks, and the vendor's error messages."""
+"""Tests of client settings: arguments, environment variables, validation, and the vendor's error messages."""
 
 import math
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""Tests of the table of service errors: every row gives the exception that it defines."""
+"""Tests of the table of service errors: an error of the service becomes the exception that its row defines."""
 
 from collections import Counter
 
@@ -18,7 +18,7 @@ def said(found: Row) -> int | str:
 
 
 def made(found: Row) -> OdysseyError:
-    """Return the exception for a row, from the function that the client uses for its source."""
+    """Make the exception for a row with the function that the client uses for errors from the same source."""
     match found.source:
         case Source.SIGNALING:
             return connection_error(str(said(found)))

@@ -1,4 +1,4 @@
-"""Tests of the system's clock, entropy and network: loopback, proxies, log messages and the default platform."""
+"""Tests of the client's access to the system: clock, entropy, network, proxies, log levels and default platform."""
 
 import asyncio
 import ipaddress

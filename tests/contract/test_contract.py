@@ -1,4 +1,4 @@
-"""The documents of the contract are valid, complete, strict and consistent with the vendor's documentation."""
+"""Tests that the contract's documents are valid, complete and strict, and match the vendor's documentation."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -212,7 +212,9 @@ def test_every_component_is_used() -> None:
     text = json.dumps(OPENAPI)
     for kind in ("schemas", "responses", "parameters", "headers"):
         for name in OPENAPI["components"][kind]:
-            assert f'"#/components/{kind}/{name}"' in text, f"expected a reference to {kind}/{name}, found none"
+            assert f'"#/components/{kind}/{name}"' in text, (
+                f"expected a $ref to #/components/{kind}/{name} in the OpenAPI document; remove it if it is unused"
+            )
 
 
 @pytest.mark.parametrize(("name", "pointer", "media"), MEDIA_TYPES, ids=[name for name, _, _ in MEDIA_TYPES])

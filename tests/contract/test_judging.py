@@ -1,4 +1,4 @@
-"""The autouse fixture of `tests/conftest.py` fails tests whose traffic breaks the contract."""
+"""Tests that the autouse fixture of `tests/conftest.py` fails tests whose traffic breaks the contract."""
 
 # pytester unloads every module that was first imported while it ran, but other modules keep references to it: httpx
 # then maps exceptions of an unloaded httpcore. So modules that the tests below import are imported here.

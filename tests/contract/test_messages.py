@@ -1,4 +1,4 @@
-"""The message schemas accept every valid message and reject invalid ones."""
+"""Tests that the message schemas accept valid messages and reject invalid ones."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The validators of client and mock, which share no code, report the same faults at the same paths."""
+"""Tests that the script validators of client and mock, which share no code, find faults at the same paths."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The stamp readers of client and mock, which share no code, read the same from the mock's frames."""
+"""Tests that the stamp readers of client and mock, which share no code, agree on the mock's frames."""
 
 from collections.abc import Iterator
 

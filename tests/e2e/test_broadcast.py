@@ -1,4 +1,4 @@
-"""Broadcasts from end to end: our client as host and as spectator, over real WebRTC."""
+"""Tests of broadcasts from end to end: `odyssey_client` as host and as spectator, over real WebRTC."""
 
 import asyncio
 from collections.abc import Callable

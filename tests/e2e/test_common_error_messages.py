@@ -1,4 +1,4 @@
-"""The client raises the messages of the vendor's table "Common Error Messages" word for word."""
+"""Tests that the client raises the messages of the vendor's table "Common Error Messages" word for word."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""`odyssey-mock demo` plays a session and writes its files."""
+"""Tests of `odyssey-mock demo`: its duration, its output, and the files that it writes."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.xdist_group("demo")
 
 
 def run_in(directory: Path) -> tuple[float, str]:
-    """Run the command; return its seconds and its output."""
+    """Run the command; return its duration in seconds and its output."""
     began = time.perf_counter()
     demo = subprocess.run(COMMAND, cwd=directory, capture_output=True, text=True, check=False, timeout=60)
     took = time.perf_counter() - began
@@ -33,7 +33,7 @@ def run_in(directory: Path) -> tuple[float, str]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The output folder and the output of one run."""
+    """The folder that one run of the command wrote, and its standard output."""
     directory = tmp_path_factory.mktemp("demo")
     _, said = run_in(directory)
     return directory / "odyssey-demo", said

@@ -1,4 +1,4 @@
-"""The client receives every frame that the mock sends, and interactions show in the acknowledged frames."""
+"""Tests that the client receives every frame that the mock sends, and that frames show acknowledged interactions."""
 
 import asyncio
 from itertools import pairwise
@@ -9,7 +9,7 @@ from odyssey_client import MediaStream, Odyssey
 from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
 
 WITHIN = 3
-"""Maximum frames from the index in an acknowledgment to the first frame that shows the interaction."""
+"""Maximum number of frames from the index in an acknowledgment to the first frame that shows the interaction."""
 
 
 async def collect(stream: MediaStream, into: list[FrameStamp | None]) -> None:

@@ -1,4 +1,4 @@
-"""`start_stream` accepts images in every documented form, and the stream shows them."""
+"""Tests that `start_stream` accepts images in every documented form, and that the stream shows them."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Repeated connections leak no memory, tasks, threads, sockets or peers."""
+"""Tests that repeated connections leak no memory, tasks, threads, sockets or peers."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Iterating over a paged list of jobs that changes misses no job and repeats none."""
+"""Tests that iterating over a paged list of jobs, which changes meanwhile, misses no job and repeats none."""
 
 import asyncio
 

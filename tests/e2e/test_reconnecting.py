@@ -1,4 +1,4 @@
-"""The client reconnects after losing its socket or peer, and the stream continues."""
+"""Tests that the client reconnects after losing its socket or peer, and that the stream continues."""
 
 import asyncio
 from itertools import pairwise
@@ -59,7 +59,7 @@ class Statuses:
 
 
 def check(seen: Seen, tag: int | None) -> None:
-    """Check that all frames belong to one stream, no frame repeats, and timestamps increase."""
+    """Check that all frames with a stream belong to stream `tag`, that none repeats, and that timestamps increase."""
     ours = [stamp for stamp in seen.stamps if stamp.stream_tag is not None]
     assert {stamp.stream_tag for stamp in ours} == {tag}
     assert all(after.frame_index > before.frame_index for before, after in pairwise(ours))

@@ -1,4 +1,4 @@
-"""The vendor's examples "Complete Example" and "Error Handling" (Simulate API), ported line by line.
+"""Tests that run the vendor's examples "Complete Example" and "Error Handling" (Simulate API), ported line by line.
 
 The ports wait on the mock's clock instead of real time. The original loop also waits for a status `running`, which the
 vendor's table of statuses does not contain. So the port, like the original, polls only while a job is `pending`.

@@ -1,4 +1,4 @@
-"""The video of a simulation follows its script frame by frame."""
+"""Tests of a simulation's video: which prompt each frame shows, and the metadata of the recording."""
 
 from pathlib import Path
 

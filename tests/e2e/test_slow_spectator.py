@@ -1,4 +1,4 @@
-"""A spectator that stops reading for five seconds affects neither the host nor another spectator."""
+"""Tests that a spectator that stops reading for five seconds affects neither the host nor another spectator."""
 
 import asyncio
 import signal

@@ -25,13 +25,13 @@ class Told:
         self._more.set()
 
     def status(self, status: str) -> None:
-        """Record a status; skip it if it equals the last recorded status (only its message changed)."""
+        """Record a status, unless it equals the last recorded status (then only its message changed)."""
         before = next((each for each in reversed(self.words) if not each.startswith("on_")), None)
         if before != str(status):
             self(str(status))
 
     async def until(self, *words: str) -> None:
-        """Wait until these words were recorded in this order; other words may be between them."""
+        """Wait until the callbacks in `words` were recorded in this order; others may occur between them."""
         while not self._has(words):
             self._more.clear()
             await self._more.wait()
@@ -43,7 +43,7 @@ class Told:
 
 @dataclass
 class Stage:
-    """The mock, the client and the prepared objects of one cell."""
+    """The mock, the client and the prepared objects of one cell of the fault matrix."""
 
     mock: MockOdyssey
     client: Odyssey
@@ -205,9 +205,9 @@ class Call:
     before: Step
     make: Step
     waits: bool = False
-    """Whether its reply is 2 s late, so that a fault can act while it waits."""
+    """Whether the reply is 2 s late, so that a fault can act while the call waits."""
     runs_jobs: bool = False
-    """Whether it waits for simulations, which run on the mock's clock."""
+    """Whether the call waits for simulations, which run on the mock's clock."""
 
 
 CALLS: Mapping[str, Call] = {

@@ -32,10 +32,10 @@ SHORT: Mapping[str, float] = {
 """Short values in seconds for the timeouts that cells run into."""
 
 _LATER = frozenset({"signaling.connected", "peer.connected", "stream.running"})
-"""Points that a connection reaches before most calls. Faults there act after their `seconds`."""
+"""Fault points that a connection reaches before most calls. Faults there act after their `seconds`."""
 
 _AHEAD = _LATER | {"rest.telemetry"}
-"""Points whose faults are added before the preparation: telemetry is sent only a second after the preparation."""
+"""Fault points whose faults are added before the preparation: telemetry is sent only a second after the preparation."""
 
 
 def described(fault: str) -> dict[str, object]:
@@ -47,7 +47,7 @@ def described(fault: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a cell."""
+    """Outcome of one cell: the result of the call, and what the client has reported."""
 
     result: str
     """`ok`, or the class and code of the error."""
@@ -71,7 +71,7 @@ async def played(
 
 @asynccontextmanager
 async def _staged(directory: Path, limit: str | None) -> AsyncIterator[Stage]:
-    """Create a stage; assert at the end that nothing leaks and every slot is free."""
+    """Create the mock and the client of one cell; assert at the end that nothing leaked and no session is left."""
     limits: Mapping[str, float] = {} if limit is None else {limit: SHORT[limit]}
     advanced = AdvancedConfig(initial_retry_delay_ms=20, max_retry_delay_ms=40, **limits)  # type: ignore[arg-type]  # keyword names
     async with nothing_left(), MockOdyssey(clock="manual", portrait_size=PICTURE) as mock:
@@ -85,7 +85,7 @@ async def _staged(directory: Path, limit: str | None) -> AsyncIterator[Stage]:
                     await each.disconnect()
         mock.faults.clear()
         await mock.advance(901)  # past the grace period and the limit of unused sessions
-        assert not mock.sessions, "expected every slot to be free"
+        assert not mock.sessions, "expected the mock to have no session left"
 
 
 async def _play(stage: Stage, fault: dict[str, object], call: Call, *, recovers: bool) -> Outcome:

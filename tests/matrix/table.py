@@ -1,4 +1,4 @@
-"""The fault matrix: faults, calls and expected outcomes. `docs/reference/fault-matrix.md` is drawn from it.
+"""The fault matrix: faults, calls and expected outcomes. `docs/reference/fault-matrix.md` is generated from it.
 
 The cells are in `cells.txt`.
 """

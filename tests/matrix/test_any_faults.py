@@ -1,7 +1,7 @@
-"""Under any combination of faults every call settles in time, and nothing leaks.
+"""Tests that under any combination of faults every call settles in time, and nothing leaks.
 
-Faults are drawn from the whole catalog. The matrix has the outcome of each single fault. Here every call must return or
-raise an `OdysseyError`, and the client must always disconnect.
+Hypothesis draws faults from the whole catalog. Every call must return or raise an `OdysseyError`, and the client must
+always disconnect. The outcome of each single fault is in the fault matrix.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from odyssey_mock.testing.strategies import faults
 from tests.support.leftovers import nothing_left
 
 HANG_S = 40.0
-"""Seconds after which a session counts as hanging; more than its timeouts together."""
+"""Seconds after which a session counts as hanging; more than the sum of all its timeouts."""
 
 LIMITS = AdvancedConfig(
     initial_retry_delay_ms=10,

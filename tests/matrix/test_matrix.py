@@ -1,4 +1,4 @@
-"""The fault matrix: every fault, during every call that it affects.
+"""Tests of every cell of the fault matrix: each fault, during each call that it affects.
 
 `docs/reference/fault-matrix.md` is the same table. No cell may hang or leave a task, thread, socket or slot of the mock
 behind; `tests/matrix/stage.py` checks both.

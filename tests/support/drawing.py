@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis.strategies import SearchStrategy
 
 FEW = settings(max_examples=25)
-"""Settings for tests that check each example alone: a wrong strategy shows its bug in many examples."""
+"""Settings for tests that check each example alone. Few suffice, because a wrong strategy draws many bad ones."""
 
 _ALWAYS_THE_SAME = settings(
     derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck), report_multiple_bugs=False

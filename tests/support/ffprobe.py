@@ -1,4 +1,4 @@
-"""Reads videos with ffprobe and ffmpeg, as independent decoders: a file or a URL."""
+"""Functions that read a video file or URL with ffprobe and ffmpeg, as decoders independent of both packages."""
 
 import json
 import os
@@ -17,7 +17,7 @@ LIMIT = 120.0
 def probe(video: Path | str, *, live: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
     """Probe a file or a URL that has one stream; count its frames by decoding them.
 
-    Blocks: call it in a thread if the event loop of the test serves the URL. With `live`, frames are not counted,
+    It blocks, so call it in a thread if the test's event loop serves the URL. With `live`, frames are not counted,
     because they never end. Skips the test if ffprobe is not installed; in CI, fails it.
 
     Returns:
@@ -30,7 +30,7 @@ def probe(video: Path | str, *, live: bool = False) -> tuple[dict[str, Any], dic
 
 
 def save_stream(url: str, path: Path) -> None:
-    """Copy a live playlist into a file, from its first segment to its end. Blocks and skips like `probe`."""
+    """Copy a live playlist into a file, from first segment to end. It blocks and may skip the test, like `probe`."""
     _run("ffmpeg", "-nostdin", "-live_start_index", "0", "-i", url, "-c", "copy", str(path))
 
 

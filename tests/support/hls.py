@@ -87,7 +87,7 @@ KEY, DELTA = (bytes(packet) for packet in encoded(2))
 
 
 def packet_of(slot: int, *, keyframe: bool) -> VideoPacket:
-    """Return a packet whose pixels do not matter."""
+    """Return a packet for tests that do not check its pixels."""
     packet = cast("VideoPacket", av.Packet(KEY if keyframe else DELTA))
     packet.pts = packet.dts = slot
     packet.is_keyframe = keyframe
@@ -96,7 +96,7 @@ def packet_of(slot: int, *, keyframe: bool) -> VideoPacket:
 
 @dataclass(eq=False)
 class Streamed:
-    """An `HlsStream` fed as the frame pump does: the next frame is a key frame when one was requested."""
+    """An `HlsStream` with test frames; if it has requested a key frame, the next pushed frame is one."""
 
     fps: int = 20
     segment_duration: float = 1.0
@@ -128,9 +128,9 @@ class Streamed:
         return read_playlist(await self.hls.playlist(""))
 
     def packets(self, name: str) -> list[tuple[int, bool]]:
-        """Return slot (since the start of the stream) and key frame flag of each packet in a segment.
+        """Return, for each packet in a segment, its slot since the start of the stream and whether it is a key frame.
 
-        The segment is decoded after the initialization section alone.
+        Only the initialization section and this segment are decoded.
         """
         init, data = self.hls.file("init.mp4"), self.hls.file(name)
         assert init is not None

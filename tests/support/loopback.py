@@ -1,4 +1,4 @@
-"""Client and mock on loopback sockets, with real WebRTC or light peers between them."""
+"""Client and mock on loopback sockets, with WebRTC peers or light peers (same events, no pixels)."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

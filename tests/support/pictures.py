@@ -1,4 +1,4 @@
-"""Decoded frames as a connection pushes them into a `MediaStream`, made without a connection."""
+"""Functions that make decoded frames, as a connection pushes them into a `MediaStream`."""
 
 from fractions import Fraction
 

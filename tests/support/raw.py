@@ -54,7 +54,7 @@ class RawApi:
 async def raw_socket(
     session: Mapping[str, Any], token: str, *, origin: Origin | None = None
 ) -> AsyncIterator[ClientConnection]:
-    """Open the signaling socket of a session. Browsers send an `origin`."""
+    """Open the signaling socket of a session; `origin` is the header that a browser would send."""
     url = f"{session['signalling_url']}/client/{session['session_id']}?token={token}"
     async with connect(url, proxy=None, origin=origin) as socket:
         yield socket

@@ -42,7 +42,7 @@ def ok(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
 
 @dataclass(eq=False)
 class Server:
-    """Port of a loopback server, and what it has received."""
+    """State of a loopback server: its port, its requests and its connections."""
 
     port: int = 0
     requests: list[str] = field(default_factory=list)
@@ -66,7 +66,7 @@ async def serving(
 ) -> AsyncIterator[Server]:
     """Run a server that sends `parts` and then one piece of `then` every `every` seconds.
 
-    It starts after it has read a request up to `head`, and stops when the client has disconnected.
+    It starts to send after it has read a request up to `head`, and stops when the client has disconnected.
     """
     seen = Server()
 

@@ -27,7 +27,7 @@ class Cases:
 
     prefix: str
     elsewhere: Collection[str] = ()
-    """Points that other tests cover."""
+    """Fault points that other tests cover."""
     by_entry: dict[tuple[str, str], Case] = field(default_factory=dict)
 
     def of(self, point: str, *actions: str) -> Callable[[Case], Case]:

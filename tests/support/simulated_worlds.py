@@ -1,4 +1,4 @@
-"""Runs of the whole simulated world, for its tests."""
+"""Helpers that run a scenario in the whole simulated world."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from odyssey_mock.sim.run import Run, run
 from odyssey_mock.sim.world import World
 
 HOST = "elsewhere"
-"""A simulated machine for the tests' own servers."""
+"""Name of a simulated machine on which tests run servers of their own."""
 
 
 def play[T](scenario: Callable[[World], Awaitable[T]], *, seed: int = 1, **settings: object) -> T:

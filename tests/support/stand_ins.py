@@ -59,10 +59,10 @@ class StandInPeer:
         self.asked = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.takes = True
-        """Whether its sender reads packets from the track."""
+        """Whether the sender of this peer reads packets from the track."""
         self.taken: list[VideoPacket] = []
         self.ended = False
-        """Whether its sender has reached the end of the track."""
+        """Whether the sender of this peer has reached the end of the track."""
         self.close_error: Exception | None = None
         self._track = track
         self._took = asyncio.Event()
@@ -93,7 +93,7 @@ class StandInPeer:
                 raise RuntimeError("no such luck")
 
     async def caught_up(self) -> None:
-        """Wait until its sender has read all queued packets."""
+        """Wait until the sender of this peer has read all queued packets."""
         async with asyncio.timeout(LIMIT):
             while self._track._packets:
                 self._took.clear()

@@ -1,4 +1,4 @@
-"""Short helpers to start a stream in tests of other parts."""
+"""Helpers for streams: start one as a protocol-level client, make test images, and wait until a session is closed."""
 
 import base64
 import io

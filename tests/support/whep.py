@@ -75,7 +75,7 @@ class RawSpectator:
     edit: Callable[[str], str] = str
     """Edits the offer before it is sent."""
     connects: bool = True
-    """Whether it connects on entry. Otherwise it receives the answer and the test calls `connect`."""
+    """Whether `async with` also connects. Otherwise it only gets the answer, and the test calls `connect`."""
     connection: RTCPeerConnection = field(default_factory=lambda: RTCPeerConnection(RTCConfiguration(iceServers=[])))
     answer: httpx.Response = field(init=False)
 

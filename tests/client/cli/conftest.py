@@ -36,7 +36,7 @@ def _no_service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 
 def odyssey(*arguments: str | Path) -> Result:
-    """Run the command in this process and thread."""
+    """Run the command `odyssey` in this process and thread."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="odyssey")
 
 

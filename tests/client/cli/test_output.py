@@ -69,7 +69,7 @@ def test_sizes_have_units(count: int, shown: str) -> None:
 
 
 def assert_names_commands(error: OdysseyError, *expected: str) -> None:
-    """Assert that the texts for the command line contain no advice for Python callers."""
+    """Assert that the text and the JSON message contain no advice for Python callers; the text contains `expected`."""
     for told in (error_text(error), str(error_document(error)["message"])):
         assert not PYTHON.search(told)
     for words in expected:
@@ -77,7 +77,7 @@ def assert_names_commands(error: OdysseyError, *expected: str) -> None:
 
 
 def errors_of_service() -> Iterator[OdysseyError]:
-    """Yield the error for each status in the table that a command can receive."""
+    """Yield the errors with an HTTP status that a command can receive, one per row of the table of service errors."""
     names = {"job_id": "job-1", "stream_id": "stream-1"}
     for found in ROWS:
         if isinstance(found.said, int) and not found.call.startswith("POST /sessions"):
@@ -149,7 +149,7 @@ def test_translated_words_occur_in_library_messages() -> None:
                     case ast.Constant(str(text)):
                         texts.append(text)
     for theirs, _ in _WORDS:
-        assert any(theirs in text for text in texts), f"no message contains {theirs!r}"
+        assert any(theirs in text for text in texts), f"expected a text of the client to contain {theirs!r}, found none"
 
 
 def test_notes_are_printed_below_error() -> None:

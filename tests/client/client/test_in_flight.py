@@ -1,4 +1,4 @@
-"""Tests of `InFlightCalls`: `end` cancels the waiting steps of calls, but not their code between two steps."""
+"""Tests of `InFlightCalls`: `end` cancels calls that wait in a step; code between two steps is not interrupted."""
 
 import asyncio
 import contextlib

@@ -338,7 +338,7 @@ class Held:
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[tuple[str, str]]:
-    """Return the URL and API key of a mock server in another process: all leaks in this process are the client's."""
+    """Return the URL and API key of a mock in another process, so that a leak in this process is the client's."""
     with served() as (_, ready):
         yield ready["url"], ready["api_key"]
 

@@ -37,7 +37,7 @@ ENTRIES: list[dict[str, Any]] = [
 
 
 class DrivingClock(SystemClock):
-    """A clock for a client: sleeping advances the clock of the mock, which is also the client's time."""
+    """A client's clock that shows the time of the mock; sleeping advances the clock of the mock."""
 
     def __init__(self, mock: MockOdyssey) -> None:
         self.mock = mock
@@ -50,7 +50,7 @@ class DrivingClock(SystemClock):
 
 
 class StoppedClock(SystemClock):
-    """A clock for a client: sleeping never ends."""
+    """A client's clock whose `sleep` never returns; `sleeping` is set when it is called."""
 
     def __init__(self) -> None:
         self.sleeping = asyncio.Event()

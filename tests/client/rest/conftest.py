@@ -31,7 +31,7 @@ class Asked:
 
 @dataclass
 class Answer:
-    """A response of the service. ``until`` delays it until the event; ``raw`` is sent in place of a response."""
+    """A response of the service, sent once ``until`` is set. If ``raw`` is given, these bytes are sent instead."""
 
     status: int = 200
     body: Any = None

@@ -1,4 +1,4 @@
-"""Tests of job polling: intervals, timeouts, errors, updates, and the end of the client."""
+"""Tests of job polling: intervals, timeouts, errors, calls of `on_update`, and closing the client while it polls."""
 
 import asyncio
 from collections.abc import Callable

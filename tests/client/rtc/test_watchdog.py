@@ -15,7 +15,7 @@ SECOND_LOOK = 0.2
 
 
 class SteppedClock:
-    """A clock that advances by sleeping and reports frames at given times; ``lag`` is added to each sleep."""
+    """A clock that only sleeping advances; each sleep takes ``lag`` longer. It reports frames at given times."""
 
     def __init__(self, frames: list[float], lag: float = 0.0) -> None:
         self.now = 0.0
@@ -59,7 +59,7 @@ def test_watchdog_fires_when_limit_passes_after_last_frame(frames: list[float], 
 
 
 async def test_limit_counts_from_call_after_old_frame() -> None:
-    """The last frame is old if the connection was lost and many attempts to reconnect have passed."""
+    """A frame from before the call does not count, for example one from before many attempts to reconnect."""
     clock = SteppedClock([])
     clock.watchdog = VideoWatchdog(clock, 5.0)
     clock.now = 100.0
@@ -68,7 +68,7 @@ async def test_limit_counts_from_call_after_old_frame() -> None:
 
 
 async def test_unread_frames_do_not_trigger_the_watchdog() -> None:
-    """The event loop was blocked for longer than the limit, so timers fire before the sockets are read."""
+    """Frames that arrived while the event loop was blocked still count, though timers fire before sockets are read."""
     loop, watchdog = asyncio.get_running_loop(), VideoWatchdog(SystemClock(), 0.1)
     noticing = asyncio.create_task(watchdog.too_long())
     await asyncio.wait({noticing}, timeout=0.01)

@@ -1,4 +1,4 @@
-"""Tests of scripts as JSON text and in files: all their faults, and images in files next to them."""
+"""Tests of reading scripts from JSON text and files: faults, the size limit, and image paths relative to the file."""
 
 import base64
 import json

@@ -246,7 +246,7 @@ def test_huge_numbers_are_described_in_words() -> None:
 
 
 def test_other_sequences_and_mappings_are_accepted() -> None:
-    """Readers of YAML or TOML may return other types than list and dict."""
+    """A script need not consist of list and dict: readers of YAML or TOML may return other types."""
     assert Script.of(tuple(MappingProxyType(entry) for entry in GOOD)) == Script.of(GOOD)
 
 

@@ -264,7 +264,7 @@ async def never(_server: WhepServer, _offer: str) -> Response:
 
 
 async def unreachable(server: WhepServer, offer: str) -> Response:
-    """Answer with candidates at which nothing listens."""
+    """Answer the offer with ICE candidates whose port nothing listens on."""
     sdp = re.sub(r"127\.0\.0\.1 \d+ typ", "127.0.0.1 9 typ", await server.describe(offer))
     await server.peers[-1].close()
     return Response(sdp, 201, {"Location": "/stream/whep/1"})

@@ -104,7 +104,7 @@ async def test_stalled_video_fails_the_connection() -> None:
 
 
 def lose() -> None:
-    """Report a loss as aiortc does: in the context of the peer's tasks."""
+    """Report the loss of the peer connection as aiortc does: in the context of the peer's tasks."""
     (peer,) = [each for each in peer_connection._open if each._connection.connectionState == "connected"]
     peer._context.run(peer._tell_lost, PeerError("ICE has failed"))
 

@@ -45,7 +45,7 @@ async def browser(needs: None) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def mock(conformance: Conformance, request: pytest.FixtureRequest) -> AsyncIterator[MockOdyssey]:
-    """Like the plugin's `odyssey_mock`, but on the browser's event loop. Its traffic is checked as well."""
+    """Run a mock on the browser's event loop; check at the end that all faults fired and the traffic is valid."""
     async with MockOdyssey(**marked_settings(request.node)) as mock:
         yield mock
     for active in mock.faults:
@@ -58,7 +58,7 @@ async def mock(conformance: Conformance, request: pytest.FixtureRequest) -> Asyn
 
 
 def check_client(conformance: Conformance, mock: MockOdyssey) -> None:
-    """Check only the client, because a fault makes the server break the contract on purpose."""
+    """Check only the client's traffic, because a fault makes the server break the contract on purpose."""
     found = [deviation for entry in mock.journal.entries for deviation in conformance.check(entry)]
     assert [str(deviation) for deviation in found if deviation.side == "client"] == []
 

@@ -187,7 +187,7 @@ class OfficialClient:
         await self._call("disconnect")
 
     async def start_at_once(self, api_key: str, connections: int, *, patience: float) -> Starts:
-        """Connect and start `connections` times; a start without a reply for `patience` seconds counts as lost."""
+        """Connect and start a stream `connections` times; count starts with no reply in `patience` seconds as lost."""
         script = "([key, connections, patience]) => contract.startAtOnce(key, connections, patience)"
         return cast("Starts", await self.page.evaluate(script, [api_key, connections, patience * 1000]))
 

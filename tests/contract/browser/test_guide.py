@@ -1,4 +1,4 @@
-"""The JavaScript of the how-to guides runs with the official client in Chromium."""
+"""Tests that the JavaScript of the how-to guides runs with the official client in Chromium."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""hls.js in Chromium plays live and ended broadcasts of the mock."""
+"""Tests that hls.js in Chromium plays live and ended broadcasts of the mock."""
 
 import base64
 import io

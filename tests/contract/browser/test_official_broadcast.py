@@ -1,4 +1,4 @@
-"""The official JavaScript client as host and as spectator of broadcasts."""
+"""Tests of the official JavaScript client as host and as spectator of broadcasts."""
 
 import pytest
 

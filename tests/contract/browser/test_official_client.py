@@ -1,4 +1,4 @@
-"""The unmodified npm package `@odysseyml/odyssey` in headless Chromium works against the mock."""
+"""Tests that the unmodified npm package `@odysseyml/odyssey` in headless Chromium works with the mock."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Faults of REST, signaling and peers reach the official JavaScript client.
+"""Tests of the effects of REST, signaling and peer faults on the official JavaScript client.
 
 The tests record what the client does, even where it hangs; they do not require a particular reaction.
 """
@@ -165,7 +165,7 @@ async def test_rejected_upgrade_is_retried(official: OfficialClient, mock: MockO
     assert connection["isConnected"]
     assert connection["sessionId"] in mock.sessions
     statuses = await official.events("status")
-    assert statuses.count(["connecting"]) == 3, "expected three: for the session and for each of two sockets"
+    assert statuses.count(["connecting"]) == 3, "expected `connecting` 3 times: for the session and for 2 sockets"
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,9 @@ async def test_wrong_certificate_fails_the_dtls_handshake(official: OfficialClie
     connecting = await official.begin("connect", mock.api_key)
     outcome = await connecting.settled()
     assert outcome.state == "rejected"
-    assert outcome.value in {"Connection failed", NO_STREAMER}, "expected an error of the browser or of the mock"
+    assert outcome.value in {"Connection failed", NO_STREAMER}, (
+        "expected the message of the client or of the mock for a failed peer"
+    )
     await mock.wait_for("state", "session", event="peer_lost")
     mock.expect("answer", kind="signaling")
 

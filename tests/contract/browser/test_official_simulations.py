@@ -1,4 +1,4 @@
-"""The official JavaScript client runs simulations and plays their videos in a `<video>` element."""
+"""Tests that the official JavaScript client runs simulations, and that a `<video>` element plays their videos."""
 
 from typing import Any
 

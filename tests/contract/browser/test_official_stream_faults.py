@@ -1,4 +1,4 @@
-"""Faults of streams, broadcasts, frames, recordings and jobs reach the official JavaScript client.
+"""Tests of the effects of faults of streams, broadcasts, frames, recordings and jobs on the official JavaScript client.
 
 The tests record what the client does, even where it hangs; they do not require a particular reaction.
 """
@@ -24,7 +24,7 @@ SOON = 1.0
 type Script = Sequence[Mapping[str, object]]
 
 SCRIPT: Script = [{"timestamp_ms": 0, "start": {"prompt": "A cat"}}, {"timestamp_ms": 1000, "end": {}}]
-"""A second of video."""
+"""A script for one second of video."""
 
 
 # Errors
@@ -257,7 +257,7 @@ async def test_stalled_job_can_be_cancelled(official: OfficialClient, mock: Mock
 
 
 async def simulated(official: OfficialClient, mock: MockOdyssey, *scripts: Script) -> dict[str, Any]:
-    """Submit a job, let more than enough time pass, and return its status."""
+    """Submit a job, advance the clock by 60 s, which is more than a job takes, and return the status of the job."""
     await official.use(mock.api_key)
     job = await official.call("simulate", {"scripts": scripts, "portrait": True})
     await mock.advance(60)

@@ -1,4 +1,4 @@
-"""The official client connects to the mock without internet access and without delay."""
+"""Tests that the official client connects to the mock without internet access and without delay."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.namespaces import run_in_namespace
 
 AT_ONCE = 1.0
-"""Seconds. A connection takes about 0.2 s; offline, mDNS would add 1 s and STUN 4 to 6 s."""
+"""Maximum seconds for a connection. It takes about 0.2 s; offline, mDNS would add 1 s and STUN 4 to 6 s."""
 
 
 # With only a loopback interface, Chromium gathers no ICE candidates unless it is started with

@@ -1,6 +1,6 @@
 """Checks traffic against the contract in `fixtures/contract/`.
 
-The mock's journal holds both halves of every exchange, so one entry shows whether the client and the mock kept to the
+The mock's journal records both sides of every exchange, so one entry shows whether the client and the mock kept to the
 contract. Entries of the kinds `rest`, `signaling` and `channel` are checked:
 
 - **server**: the status and body of every REST response, and every message, are always checked.

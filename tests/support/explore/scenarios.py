@@ -30,7 +30,7 @@ def play(
 ) -> Outcome:
     """Return failures for some seeds.
 
-    Seeds 3, 10, 17, ... leave a call unsettled; seeds 5, 16, 27, ... leak a slot. All others satisfy every rule.
+    Seeds 3, 10, 17, ... leave a call unsettled; seeds 5, 16, 27, ... leak a session slot. The others satisfy all rules.
     """
     broken = []
     if seed % 7 == 3:

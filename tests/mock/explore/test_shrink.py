@@ -21,7 +21,7 @@ def names(scenario: Scenario) -> list[str]:
 
 
 def breaks_with_interact_in_a_cut(scenario: Scenario) -> Outcome:
-    """Return an outcome that violates `another`, and `the_one` too if it connects, interacts and has a cut."""
+    """Return an outcome that violates `another`, and `the_one` too if `scenario` connects, interacts and has a cut."""
     is_met = {"connect", "interact"} <= set(names(scenario)) and any(each.what == "cut" for each in scenario.chaos)
     return outcome_of(scenario, *(["another", "the_one"] if is_met else ["another"]))
 

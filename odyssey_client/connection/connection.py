@@ -211,9 +211,9 @@ class Connection:
             self.handle(connection_machine.Disconnect())
 
     async def _cancel_late(self, delivering: set[asyncio.Task[None]]) -> None:
-        """Cancel handlers that still run `HANDLER_LIMIT_S` after `close` began to wait for them.
+        """Wait until `close` waits for the handlers, then for `HANDLER_LIMIT_S`; cancel those that are still running.
 
-        If `close` is not called, handlers have no time limit: a handler may be connecting again.
+        Until then handlers have no time limit: a handler may be connecting the client again, for example.
         """
         await self._awaited.wait()
         await self._clock.sleep(HANDLER_LIMIT_S)

@@ -107,7 +107,7 @@ def _open(content: bytes, kind: str) -> Image.Image:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise too_large(excerpt(str(error))) from error
         except UnidentifiedImageError as error:  # Pillow's message shows only a `BytesIO` object
-            raise ValueError(f"it begins like {kind}, but the rest is invalid") from error
+            raise ValueError(f"the content begins like {kind}, but the rest is invalid") from error
     import pillow_heif  # noqa: PLC0415 - as for Pillow
 
     file = pillow_heif.open_heif(io.BytesIO(content))

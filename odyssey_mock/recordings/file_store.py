@@ -191,4 +191,4 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except PermissionError:
         # Windows does not delete a file that is being read; it is deleted with the directory.
-        logger.debug("a file that is being read cannot be deleted until the mock is closed")
+        logger.debug("%s is still being read and cannot be deleted; it is deleted when the mock is closed", path)

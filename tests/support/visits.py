@@ -69,7 +69,7 @@ class Visits:
 
 @asynccontextmanager
 async def visits(mock: MockOdyssey) -> AsyncIterator[Visits]:
-    """Request a session to which no client has connected yet."""
+    """Request a session and yield it as `Visits`; no client has connected to it yet."""
     async with RawApi(mock) as api:
         requested = await api.request_session()
         yield Visits(mock, api, requested, mock.sessions[requested["session_id"]])

@@ -149,7 +149,9 @@ def test_translated_words_occur_in_library_messages() -> None:
                     case ast.Constant(str(text)):
                         texts.append(text)
     for theirs, _ in _WORDS:
-        assert any(theirs in text for text in texts), f"expected a text of the client to contain {theirs!r}, found none"
+        assert any(theirs in text for text in texts), (
+            f"expected {theirs!r} in a message of `odyssey_client`, found none"
+        )
 
 
 def test_notes_are_printed_below_error() -> None:

@@ -201,7 +201,8 @@ def test_decompression_bomb_is_rejected_before_decoding(size: tuple[int, int]) -
 
 def test_truncated_header_error_hides_the_decoders_message() -> None:
     with pytest.raises(
-        ImageError, match=r"^the image \(8 bytes\) cannot be read: it begins like PNG, but the rest is invalid\. Check"
+        ImageError,
+        match=r"^the image \(8 bytes\) cannot be read: the content begins like PNG, but the rest is invalid\. Check",
     ):
         prepare_image(b"\x89PNG\r\n\x1a\n", portrait=True)
 

@@ -117,7 +117,7 @@ def test_duplicate_item_is_yielded_once() -> None:
 
 
 def run(*pages: list[int]) -> list[int]:
-    """Return the items of iterating over a list; its requests return `pages` in order, for any limit and offset."""
+    """Return the items of a list whose successive requests return `pages`, for any limit and offset."""
     given = iter(pages)
 
     async def fetch(limit: int, offset: int) -> Page[int]:

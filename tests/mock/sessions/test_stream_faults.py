@@ -79,7 +79,7 @@ ASKED: dict[str, tuple[dict[str, str], str]] = {
 
 
 async def ask(stage: Stage, peer: RawPeer) -> None:
-    """Send the request that passes the fault point."""
+    """Send the request of the stage's fault point; start a stream first if the request needs one."""
     if stage.point != "stream.start":
         await start(peer)
     peer.say(ASKED[stage.point][0])

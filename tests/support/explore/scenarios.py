@@ -67,7 +67,7 @@ def shrink(scenario: Scenario, *, report: Callable[[str], None]) -> Shrunk:
 
     outcome = play(scenario.seed, scenario=scenario)
     if not outcome.failures:
-        raise NothingToShrinkError("it holds")
+        raise NothingToShrinkError("the scenario violates no rule")
     report("shrunk to 1 of 2 parts")
     actor = scenario.actors[0]
     return Shrunk(replace(scenario, actors=(replace(actor, steps=actor.steps[:1]),)), outcome, played=2)

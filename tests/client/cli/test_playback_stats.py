@@ -1,4 +1,4 @@
-"""Tests of the statistics of a spectator's frames, with times that the tests choose."""
+"""Tests of the statistics about the frames of a spectator; each test sets the times itself."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ SIZE = (704, 1280)
 
 
 def stamp(index: int, *, made: float = 0.0, tag: int | None = 1) -> Stamp:
-    """Make the stamp of a frame that was sent at ``made`` on the monotonic clock."""
+    """Make the stamp of a frame that was sent ``made`` seconds after ``EPOCH``."""
     return Stamp(tag, index, round((EPOCH + made) * 1000))
 
 

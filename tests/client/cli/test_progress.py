@@ -1,4 +1,4 @@
-"""Tests of progress: a bar on a terminal, lines if the output is no terminal."""
+"""Tests of the progress output: a bar on a terminal, and one line per change elsewhere."""
 
 import io
 import os

@@ -54,7 +54,9 @@ async def test_call_begun_while_disconnecting_continues(odyssey_mock: MockOdysse
     await slow.call_ended()
     assert (await listing).total == 0
     asked = [entry.name for entry in odyssey_mock.journal.find("rest")]
-    assert asked == ["POST /auth/token", "GET /simulation-jobs"], "expected the list to be requested once"
+    assert asked == ["POST /auth/token", "GET /simulation-jobs"], (
+        "expected one request for a token and one for the list"
+    )
 
 
 async def test_concurrent_disconnects_wait_for_every_call(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:

@@ -322,7 +322,7 @@ async def test_connection_is_recorded_to_mp4_file(
 
 
 class Held:
-    """Finds tasks, threads and sockets of this process that were created after this object."""
+    """Detector of tasks, threads and sockets that this process has created since the detector was made."""
 
     def __init__(self) -> None:
         self._tasks, self._threads, self._sockets = self._now()
@@ -338,7 +338,7 @@ class Held:
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[tuple[str, str]]:
-    """Return the URL and API key of a mock in another process, so that a leak in this process is the client's."""
+    """Return the URL and API key of a mock in another process; new resources in this process are then the client's."""
     with served() as (_, ready):
         yield ready["url"], ready["api_key"]
 

@@ -412,7 +412,7 @@ def test_every_state_is_reachable_and_every_effect_used() -> None:
     assert used == set(get_args(ConnectionEffect.__value__))
     events = {*get_args(ConnectionEvent.__value__), *get_args(Guarded.__value__)}
     assert {event for row in TRANSITIONS.values() for event in row} == events - {ReasonOverdue}, (
-        "expected the table to have every event but ReasonOverdue"
+        "expected the transition table to contain every event except ReasonOverdue"
     )
 
 
@@ -427,7 +427,7 @@ def test_final_states_are_never_left() -> None:
     assert all(to == state and not effects for state in OVER for to, effects in TRANSITIONS[state].values())
 
 
-# Random walks: the table lists every event that can occur in a state, and the invariants hold after each event.
+# Random sequences of events: the table of transitions is complete, and the invariants hold after each event.
 
 LEGAL_STATUSES = {
     None: {S.AUTHENTICATING, S.CONNECTING, S.DISCONNECTED},
@@ -516,7 +516,7 @@ def test_every_possible_event_is_listed_for_its_state(state: ConnectionState, da
 
 
 class AnyLife(RuleBasedStateMachine):
-    """Random sequences of events, each possible in the current state."""
+    """Hypothesis state machine that gives a connection machine random events, each possible in its current state."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -358,7 +358,7 @@ def test_random_events_settle_each_call_exactly_once(data: st.DataObject) -> Non
                 assert not operations.pending
             elif isinstance(happened, BroadcastUnusable):
                 assert told == [StreamFailed("broadcast_error", "no URL")]
-                assert operations.pending == pending, "expected an unusable broadcast to settle no call"
+                assert operations.pending == pending, "expected an unusable broadcast to leave all calls pending"
             else:
                 assert told == [happened]
         done += [effect.call for effect in effects if isinstance(effect, Resolve | Reject)]

@@ -133,7 +133,7 @@ async def test_disconnect_while_reconnecting_is_clean_and_reported_once(where: s
 
 
 async def until_it_is(state: str, odyssey: Odyssey) -> None:
-    """Wait for a state of the connection machine by polling, because handlers are not called for every state."""
+    """Poll until the connection machine is in `state`; no handler is called for some of the states."""
     connection = odyssey._connection
     assert connection is not None
     while connection._machine.state != state:

@@ -43,7 +43,7 @@ def everything_said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCapt
 
 
 async def repeat_secrets(session: Session) -> None:
-    """Run a stream, send every secret to the client, and close the socket with a token in the reason."""
+    """Run a stream, send messages with secrets to the client, and close the socket with a token in the reason."""
     await session.come_up()
     await session.start_stream()
     ready = {"webrtc_url": "http://127.0.0.1:9/stream", "spectator_token": SPECTATOR_TOKEN, "broadcast_url": None}

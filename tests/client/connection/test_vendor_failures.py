@@ -1,7 +1,7 @@
 """Tests of faults that make other clients of this protocol hang or report a wrong result.
 
-A scripted service causes each fault over real HTTP, WebSocket and WebRTC. `LIMIT` is the timeout of a test; the calls
-of those other clients had not settled after 45 s.
+A scripted service causes each fault over real HTTP, WebSocket and WebRTC. Each test fails after `LIMIT` seconds.
+In the other clients, the same calls had neither returned nor raised an exception after 45 s.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Tests of image conversion: every type and format becomes a data URL of the stream's size or a clear error."""
+"""Tests of image conversion: a valid image becomes a data URL of the stream's size; others raise an error."""
 
 import base64
 import io
@@ -32,7 +32,7 @@ def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def halves(size: tuple[int, int] = (300, 200), left: str = "red", right: str = "blue") -> Image.Image:
-    """Return an image of two colors side by side, so that a test can check how it was transformed."""
+    """Return an image whose halves have different colors, so that a test can check how it was cropped and rotated."""
     picture = Image.new("RGB", size, left)
     picture.paste(right, (size[0] // 2, 0, size[0], size[1]))
     return picture

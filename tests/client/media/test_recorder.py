@@ -1,4 +1,4 @@
-"""Tests of recording: content of the file, when it appears, and what remains after a failure."""
+"""Tests of recording to a file: its content, when it appears, and which files remain after a failure."""
 
 import asyncio
 import os
@@ -147,7 +147,7 @@ async def test_relative_path_is_resolved_at_start(tmp_path: Path, monkeypatch: p
 
 
 def unwritable(directory: Path, where: str) -> Path:
-    """Return a path that cannot be written to, for the reason `where`."""
+    """Return a path that cannot be written to; `where` names the obstacle, for example "missing directory"."""
     match where:
         case "missing directory":
             return directory / "none" / "video.mp4"

@@ -1,4 +1,4 @@
-"""Tests of reading stamps, from pictures that the tests draw according to the description of the format."""
+"""Tests of reading frame stamps from pictures that the tests draw as the stamp format specifies."""
 
 import subprocess
 import sys

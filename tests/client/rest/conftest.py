@@ -191,7 +191,7 @@ type MakeTransport = Callable[..., Transport]
 
 @pytest.fixture
 async def make(service: Service, clock: VirtualClock) -> AsyncIterator[MakeTransport]:
-    """Return a function that makes transports. Its keywords include those of `AdvancedConfig`."""
+    """Yield a function that makes transports from keywords such as those of `AdvancedConfig`; close them at the end."""
     made: list[Transport] = []
 
     def make(
@@ -213,12 +213,12 @@ def transport(make: MakeTransport) -> Transport:
 
 @pytest.fixture
 async def server() -> AsyncIterator[FileServer]:
-    """Start a server of one file."""
+    """Start an HTTP server for a single file."""
     async with file_server() as server:
         yield server
 
 
 @pytest.fixture
 def downloads(server: FileServer, make: MakeTransport) -> Downloads:
-    """Return downloads that use their own transport."""
+    """Return `Downloads` with a transport of its own."""
     return Downloads(make())

@@ -64,7 +64,7 @@ def watch(
 
 @pytest.fixture
 def transport(make: MakeTransport) -> Transport:
-    """A transport without retries, so that every poll is one call."""
+    """Return a transport without retries, so that each poll sends one request."""
     return make(request_max_retries=0)
 
 

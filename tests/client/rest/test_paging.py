@@ -68,7 +68,7 @@ def test_permanent_items_are_yielded_once_in_order(count: int, changes: list[Cha
     assert len(set(walked)) == len(walked)
     assert listed.always <= set(walked)
     old = [item for item in walked if item <= count]
-    assert old == sorted(old, reverse=True), "expected the newest items first"
+    assert old == sorted(old, reverse=True), "expected the items from the newest to the oldest"
 
 
 @given(count=st.integers(1, 40), added=st.lists(st.integers(0, 30), max_size=20), page_size=st.integers(1, 7))

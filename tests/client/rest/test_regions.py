@@ -19,7 +19,7 @@ from .conftest import Answer, MakeTransport, Service
 
 @pytest.fixture
 def quick(make: MakeTransport) -> Transport:
-    """Return a transport with real time and a short ping timeout."""
+    """Return a transport that uses the system clock and a short ping timeout."""
     return make(clock=SystemClock(), region_ping_timeout_s=0.3)
 
 

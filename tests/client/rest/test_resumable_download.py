@@ -162,7 +162,7 @@ TURNS = st.builds(
 
 
 def tells_the_truth(turn: Turn) -> bool:
-    """Return whether the client can detect a truncated or extended body."""
+    """Return whether the client can detect that the body of this response is truncated or extended."""
     return "Content-Length" not in turn.headers and not turn.extra
 
 

@@ -14,7 +14,7 @@ from tests.support.scripted_streamer import GreyTrack
 
 
 class Heard:
-    """Records the callbacks of a peer."""
+    """Recorder of the callbacks of a peer."""
 
     def __init__(self) -> None:
         self.frame: asyncio.Future[VideoFrame] = asyncio.get_running_loop().create_future()

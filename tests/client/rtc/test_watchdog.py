@@ -15,7 +15,7 @@ SECOND_LOOK = 0.2
 
 
 class SteppedClock:
-    """A clock that only sleeping advances; each sleep takes ``lag`` longer. It reports frames at given times."""
+    """A clock that advances only during sleeps. Each sleep is ``lag`` too long; frames are reported at given times."""
 
     def __init__(self, frames: list[float], lag: float = 0.0) -> None:
         self.now = 0.0
@@ -68,7 +68,7 @@ async def test_limit_counts_from_call_after_old_frame() -> None:
 
 
 async def test_unread_frames_do_not_trigger_the_watchdog() -> None:
-    """Frames that arrived while the event loop was blocked still count, though timers fire before sockets are read."""
+    """Frames that arrived while the loop was blocked still count, although timers fire before sockets are read."""
     loop, watchdog = asyncio.get_running_loop(), VideoWatchdog(SystemClock(), 0.1)
     noticing = asyncio.create_task(watchdog.too_long())
     await asyncio.wait({noticing}, timeout=0.01)

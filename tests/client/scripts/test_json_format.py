@@ -27,7 +27,7 @@ def with_image(image: object) -> str:
 
 
 def fault_paths(source: Any, path: str) -> list[str]:
-    """Return the paths of the faults of JSON text or of decoded JSON."""
+    """Return the paths of the faults of a script, given as JSON text or as decoded JSON."""
     try:
         Script.from_json(source, path=path) if isinstance(source, str) else Script.of(source, path=path)
     except ScriptError as error:

@@ -1,4 +1,4 @@
-"""Tests of the request fields of a simulation: from a script, several or a URL, with validation and resized images."""
+"""Tests of the request fields of a simulation: from one script, several or a URL; validation and resized images."""
 
 import base64
 import io

@@ -219,7 +219,7 @@ async def test_peer_error_shows_only_an_excerpt() -> None:
 
 
 class OddNetwork(SystemNetwork):
-    """A network with an invalid ICE address."""
+    """A network whose only ICE address is invalid."""
 
     @override
     def ice_addresses(self) -> Any:
@@ -264,7 +264,7 @@ async def never(_server: WhepServer, _offer: str) -> Response:
 
 
 async def unreachable(server: WhepServer, offer: str) -> Response:
-    """Answer the offer with ICE candidates whose port nothing listens on."""
+    """Answer the offer with ICE candidates for a port on which nothing listens."""
     sdp = re.sub(r"127\.0\.0\.1 \d+ typ", "127.0.0.1 9 typ", await server.describe(offer))
     await server.peers[-1].close()
     return Response(sdp, 201, {"Location": "/stream/whep/1"})

@@ -43,7 +43,7 @@ async def watching(
 
 
 class Ended:
-    """Records the calls of `callback`."""
+    """Recorder of the calls of its method `callback`."""
 
     def __init__(self) -> None:
         self.told: list[object] = []
@@ -77,7 +77,7 @@ async def test_repeated_disconnect_calls_the_callback_once() -> None:
 
 
 class Stalls(GreyTrack):
-    """Sends five frames, then none, without ending the track."""
+    """A track that sends five frames and then none, without ending."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ def test_random_events_settle_and_release_at_most_once(
     ends = done.count(SpectatorEffect.END_VIDEO) + done.count(SpectatorEffect.FAIL_VIDEO)
     assert ends == done.count(SpectatorEffect.RELEASE)
     if SpectatorEffect.CALL_DISCONNECT in done:
-        assert done[-1] is SpectatorEffect.CALL_DISCONNECT, "expected callbacks to be called after all other effects"
+        assert done[-1] is SpectatorEffect.CALL_DISCONNECT, "expected CALL_DISCONNECT to be the last effect"
     # Callbacks are called only if the connection was up. Otherwise `connect_to_stream` raises.
     assert (SpectatorEffect.CALL_DISCONNECT in done) == (SpectatorEffect.RESOLVE in done and machine.is_over)
     assert (SpectatorEffect.REJECT in done) == (SpectatorEffect.RESOLVE not in done and machine.is_over)

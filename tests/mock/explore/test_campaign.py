@@ -81,7 +81,7 @@ def test_example_of_failure_is_its_lowest_seed() -> None:
 
 
 class Watched:
-    """An iterable of batches that counts how many were taken."""
+    """An iterable of batches; `taken` counts the batches that were requested from it."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -132,7 +132,7 @@ def test_terminated_worker_exits_without_being_killed() -> None:
     assert worker.hear()  # the process reports that it has started
     worker.stop()
     assert worker.end(20.0) == f"process that exited with {128 + signal.SIGTERM}", (
-        "expected the worker to exit on SIGTERM"
+        "expected the worker process to exit on SIGTERM"
     )
 
 

@@ -19,7 +19,7 @@ SAY = "from odyssey_mock.explore.code_version import commit, fingerprint; print(
 
 @pytest.fixture
 def git(tmp_path: Path) -> Callable[..., str]:
-    """Run git in a new work tree that contains untracked copies of the packages."""
+    """Return a function that runs git in a new work tree, which contains untracked copies of the packages."""
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
 
@@ -53,7 +53,7 @@ def said(directory: Path, **environment: str) -> tuple[str, str]:
 def test_version_is_commit_and_marks_uncommitted_changes(tmp_path: Path, git: Callable[..., str]) -> None:
     version = importlib.metadata.version(DISTRIBUTION)
     before, code = said(tmp_path)
-    assert before == version, "expected the installed version while the work tree does not track the packages"
+    assert before == version, "expected the version of the installed package: git does not track the packages yet"
 
     git("add", "odyssey_client", "odyssey_mock")
     git("commit", "-m", "its own")

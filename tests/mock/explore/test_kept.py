@@ -1,6 +1,7 @@
 """Tests that the scenarios in `fixtures/scenarios`, each of which once revealed a bug, violate no rule.
 
-Each file contains the shrunk scenario instead of a seed, because later versions may draw another scenario from it.
+Each file contains the shrunk scenario instead of a seed, because later versions may draw another scenario from
+the same seed.
 """
 
 import json

@@ -20,7 +20,9 @@ def test_planted_bug_is_found_and_reproduced(defect: Defect) -> None:
         # The seeds before `shown_by` run last, because they take minutes.
         seeds = chain(range(defect.shown_by, SEEDS), range(defect.shown_by))
         found = next((outcome for outcome in map(play, seeds) if outcome.failures), None)
-        assert found is not None, f"expected a failure in {SEEDS} scenarios with this bug: {defect.suffers}; got none"
+        assert found is not None, (
+            f"expected one of {SEEDS} seeds to fail because of this bug: {defect.suffers}; got none"
+        )
         assert {failure.rule for failure in found.failures} <= RULES
         assert found.failures[0].rule in defect.rules, (
             f"expected seed {found.seed} to fail because of this bug: {defect.suffers}; got {found.failures}"

@@ -21,7 +21,7 @@ def names(scenario: Scenario) -> list[str]:
 
 
 def breaks_with_interact_in_a_cut(scenario: Scenario) -> Outcome:
-    """Return an outcome that violates `another`, and `the_one` too if `scenario` connects, interacts and has a cut."""
+    """Return a failure of rule `another`, and also of `the_one` if `scenario` connects, interacts and has a cut."""
     is_met = {"connect", "interact"} <= set(names(scenario)) and any(each.what == "cut" for each in scenario.chaos)
     return outcome_of(scenario, *(["another", "the_one"] if is_met else ["another"]))
 
@@ -58,7 +58,7 @@ def test_parts_without_effect_are_removed() -> None:
     assert any(failure.rule == "the_one" for failure in shrunk.outcome.failures)
     assert told[-1] == f"shrunk to {shrunk.scenario.size} of {LONG.size} parts, simplified"
     assert len(told) == len(set(told)) or told.count(told[-1]) > 1, (
-        "expected no repeated progress message, except for the last one"
+        "expected no progress message twice, except for the last one"
     )
 
 

@@ -58,7 +58,7 @@ def running(*options: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def until_twenty_are_played(process: subprocess.Popen[str]) -> str:
-    """Read progress lines until 20 seeds have run: all later runs hang. Return the lines."""
+    """Read progress lines until 20 seeds have run, because all later runs hang; return the lines."""
     assert process.stderr is not None
     read = ""
     for line in process.stderr:

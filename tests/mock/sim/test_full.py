@@ -22,7 +22,7 @@ SEEDS = range(20)
 
 @dataclass
 class Seen:
-    """What a client saw: statuses with their times in seconds, and the stamps of frames."""
+    """Record of what a client received: its statuses with their times in seconds, and the stamps of its frames."""
 
     statuses: list[tuple[str, float]] = field(default_factory=list)
     stamps: list[FrameStamp] = field(default_factory=list)
@@ -60,7 +60,7 @@ async def read(stream: MediaStream) -> list[FrameStamp]:
 
 
 async def watched(world: World, client: Odyssey, then: Callable[[], Awaitable[None]]) -> Seen:
-    """Connect, start a stream, await `then()`, and disconnect; return what the client saw."""
+    """Connect, start a stream, await `then()`, and disconnect; return what the client received."""
     seen = Seen()
     stream = await client.connect(
         on_status_change=lambda status: seen.statuses.append((status.value, world.now())),
@@ -92,7 +92,7 @@ async def rough_life_cycle(world: World) -> Seen:
 
 
 async def partition(world: World) -> Seen:
-    """Play a life cycle in which the network is cut for eight seconds."""
+    """Connect, start a stream, cut the network for eight seconds, interact and disconnect."""
     client = world.client()
 
     async def lose_and_find() -> None:
@@ -160,7 +160,7 @@ def test_frames_belong_to_the_stream_and_are_ordered() -> None:
 def test_frames_are_stamped_with_virtual_time() -> None:
     sent = [stamp.sent_at_ms / 1000 - EPOCH for stamp in play(1, life_cycle).stamps if stamp.stream_tag is not None]
     assert all(0 < second < 4 for second in sent)
-    # The server makes 20 frames per virtual second, however long that really takes. Thread work adds a small delay.
+    # The server makes 20 frames per second of virtual time. Work in threads adds a small delay.
     assert all(later - earlier == pytest.approx(0.05, abs=0.005) for earlier, later in pairwise(sent))
 
 
@@ -207,7 +207,7 @@ def test_ice_consent_expires_during_a_long_partition() -> None:
         await client.disconnect()
         return failed_at
 
-    # Consent expires after six lost checks, about five seconds apart (RFC 7675), and retransmissions of the last one.
+    # Consent expires after six unanswered checks, about five seconds apart (RFC 7675), and resends of the last check.
     assert 20 < play(1, scenario) < 45
 
 

@@ -312,7 +312,7 @@ def test_end_closes_the_loop_despite_a_stubborn_task() -> None:
 
 
 async def numbers(closed: list[float]) -> AsyncGenerator[int, None]:
-    """Count to ten; closing the generator takes half a second."""
+    """Yield the numbers 0 to 9; closing the generator takes half a second."""
     try:
         for number in range(10):
             yield number

@@ -35,7 +35,7 @@ def test_exception_of_the_program_is_the_runs_error() -> None:
     went = run(1, scenario)
     assert isinstance(went.error, ZeroDivisionError)
     assert went.result is None
-    assert went.left == (), "expected the server to be closed"
+    assert went.left == (), "expected nothing to be left open after the exception"
 
 
 def test_endless_run_is_stopped() -> None:
@@ -119,7 +119,7 @@ def test_run_reports_leftover_tasks_and_sockets() -> None:
 
 def test_invalid_server_settings_fail_the_run() -> None:
     async def scenario(world: World) -> None:
-        raise AssertionError("expected the program not to start")
+        raise AssertionError("expected the run to fail before the scenario starts")
 
     went = run(1, scenario, settings={"fps": "many"})
     assert went.error is not None

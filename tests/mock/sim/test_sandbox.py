@@ -272,10 +272,10 @@ def test_audit_hook_is_added_once_and_is_cheap() -> None:
     assert hooks == []
 
     def asked() -> None:
-        raise AssertionError("expected the hook not to check the thread without a run")
+        raise AssertionError("expected the audit hook not to look up the thread outside of a run")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threading, "get_ident", asked)
         sys.audit("socket.connect", None, ("127.0.0.1", 9))
-    # Two microseconds are much more than the hook needs, and negligible compared with a system call.
+    # The limit is two microseconds per call: much more than the hook needs, and negligible compared with a system call.
     assert min(timeit.repeat(lambda: sandbox._watch("socket.connect", ()), number=1000, repeat=5)) < 0.002

@@ -89,7 +89,9 @@ def test_httpx_timeouts_use_virtual_time() -> None:
             world.wire.heal()
             assert (await client.post("/")).status_code == 200
             world.wire.reset(CLIENT, HOST)
-            assert (await client.post("/")).status_code == 200, "expected a new connection instead of the lost one"
+            assert (await client.post("/")).status_code == 200, (
+                "expected httpx to open a new connection after the reset"
+            )
 
     play_nothing(scenario)
 

@@ -30,7 +30,7 @@ def test_decoding_continues_after_a_broken_frame() -> None:
     decoding.start()
     inbox.put((codec, JitterFrame(data=b"no picture", timestamp=0)))
     inbox.put((codec, JitterFrame(data=packet, timestamp=1)))
-    assert not failed.is_set(), "expected decoding to wait until aiortc has handled the packet"
+    assert not failed.is_set(), "expected no decoding before the event loop runs or join() is called"
     inbox.put(None)
     decoding.join()
     assert failed.is_set()
@@ -63,7 +63,7 @@ def test_aiortc_is_unchanged_outside_of_runs() -> None:
 
 
 def test_dtls_records_that_openssl_repeats_are_dropped() -> None:
-    """OpenSSL repeats records after timeouts on the machine's clock; so the speed of the machine would affect a run."""
+    """OpenSSL repeats records after timeouts in real time, so the speed of the machine would affect a simulated run."""
     client, server = (
         webrtc._Untimed(RTCCertificate.generateCertificate()._create_ssl_context(SRTP_PROFILES)) for _ in range(2)
     )

@@ -19,7 +19,7 @@ type Story = tuple[list[ConnectionStatus], list[str], float]
 
 
 def statuses(seed: int, sort: bool | Literal["calm"] | Collection[str]) -> Story:
-    """Run a client for `SECONDS`; return its statuses, the names of the chaos events, and a wall clock's offset."""
+    """Run a client for `SECONDS`; return its statuses, the names of chaos events, and the offset of a wall clock."""
 
     async def scenario(world: World) -> Story:
         seen: list[ConnectionStatus] = []
@@ -47,7 +47,7 @@ def note(seen: list[ConnectionStatus], status: ConnectionStatus) -> None:
 
 
 def first_with(what: str) -> Story:
-    """Return the result of the first seed in which an event of this kind happens."""
+    """Run seeds until a chaos event of this kind happens; return the result of the run in which it happened."""
     runs = (statuses(seed, [what]) for seed in range(20))
     return next(result for result in runs if result[1])
 

@@ -30,10 +30,12 @@ def test_race_is_found_and_replayed() -> None:
     passed = seed_and_story(found.stdout)
     before, after = passed.split("chaos: every TCP connection is reset")[-2:]
     assert re.findall(r"\b(update|update_acknowledged) \(", before)[-1] == "update", (
-        "expected the reset before the acknowledgment"
+        "expected the interaction, without its acknowledgment, as the last message before the reset"
     )
     sent = re.compile(r'\bupdate \(prompt="(.*)"\)')
-    assert sent.findall(after)[0] == sent.findall(before)[-1], "expected the last prompt to be sent again"
+    assert sent.findall(after)[0] == sent.findall(before)[-1], (
+        "expected the prompt sent before the reset to be sent again after it"
+    )
 
     again = direct("HastyDirector", f"--odyssey-seed={seed}", hash_seed=7)
     assert again.returncode == 1

@@ -1,4 +1,4 @@
-"""Tests of `OdysseyMachine`, as it is and as a user's subclass; the time in its world advances only in steps."""
+"""Tests of `OdysseyMachine`, alone and as a user's subclass, and of its world, whose time advances only in steps."""
 
 import asyncio
 import os

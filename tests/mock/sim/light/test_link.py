@@ -17,7 +17,7 @@ SECTIONS = [Section("video", "sendonly", CODECS), Section("application")]
 
 
 class End:
-    """One end of a link; it records its callbacks."""
+    """One end of a link between two light peers; it records its callbacks."""
 
     def __init__(self) -> None:
         self.states: list[LinkState] = []
@@ -58,7 +58,7 @@ class End:
 
 @asynccontextmanager
 async def two() -> AsyncIterator[tuple[End, End, Description, Description]]:
-    """Yield an offering and an answering end with their descriptions; close both ends afterward."""
+    """Yield both ends of a link that is not connected yet, first the offering end, and the descriptions of both."""
     async with nothing_left(), asyncio.timeout(LIMIT):
         offers, answers = End(), End()
         try:
@@ -101,7 +101,7 @@ async def test_goodbye_follows_all_messages() -> None:
         await offers.link.close(b"\0\0\0\7")
         await answers.until(LinkState.CLOSED)
         assert answers.said == [(MessageKind.TEXT, b"the last"), (MessageKind.BYE, b"\0\0\0\7")]
-        assert offers.states == [LinkState.CONNECTED], "expected no callback for the end's own close"
+        assert offers.states == [LinkState.CONNECTED], "expected no callback at the end that closed the link itself"
         answers.link.say(MessageKind.TEXT, b"not received")
         await offers.link.close()
 

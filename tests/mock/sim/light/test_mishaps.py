@@ -100,7 +100,7 @@ async def test_lost_connection_is_restored(fidelity: PeerKind, mishap: str) -> N
             await is_back.wait()
             before = stream.frames_received
             await anext(stream.frames())
-            assert stream.frames_received > before, "expected the stream to continue"
+            assert stream.frames_received > before, "expected the media stream to receive frames after the reconnect"
             await client.start_stream("A cat")
         events = [event for event, _ in stage.session_history()]
     lost = f"PeerError: The peer connection to the streamer was lost: {COMES_BACK[mishap]}. "
@@ -120,7 +120,7 @@ async def test_lost_connection_is_restored(fidelity: PeerKind, mishap: str) -> N
 
 
 async def frames_with(fidelity: PeerKind, do: str, **parameters: object) -> list[tuple[int, int, int]]:
-    """Return index, width and height of the first ten frames that a client receives; frames 2 to 4 have the fault."""
+    """Return index, width and height of the first ten frames that a client receives; frames 2 to 4 are faulty."""
     async with staged(fidelity, fps=50) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         reader = (await client.connect()).frames(buffer=1000)
         stage.mock.faults.add(at="peer.frame", do=do, after=2, times=3, match={"prompt": "A cat"}, **parameters)  # type: ignore[arg-type]  # checked at run time

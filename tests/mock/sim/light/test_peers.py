@@ -1,4 +1,4 @@
-"""Tests of a pair of connected peers without a whole client and mock, once as light peers and once as WebRTC peers."""
+"""Tests of a streamer peer connected to a client peer, without client and mock: as light peers and as WebRTC peers."""
 
 import asyncio
 import types
@@ -23,7 +23,7 @@ BOTH: Sequence[PeerKind] = ("real", "light")
 
 
 class Told:
-    """A recorder of the callbacks of both peers, in order, which can wait for them."""
+    """Recorder of the callbacks of both peers, in order; a test can wait for callbacks."""
 
     def __init__(self) -> None:
         self.words: list[str] = []

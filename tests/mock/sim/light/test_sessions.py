@@ -80,13 +80,15 @@ async def test_frames_arrive_in_order_with_their_stamps() -> None:
         assert {stamp.stream_tag for stamp in seen} == {timeline.tag}
         first = seen[0].frame_index
         assert [stamp.frame_index for stamp in seen] == list(range(first, first + 30)), (
-            "expected no lost frames on the loopback network"
+            "expected consecutive frame indexes: the loopback network loses no frames"
         )
         assert [stamp.prompt_revision for stamp in seen] == [timeline.at(each.frame_index).revision for each in seen]
         assert seen[-1].prompt_revision == 1
         assert [stamp.sent_at_ms for stamp in seen] == sorted(stamp.sent_at_ms for stamp in seen)
         pauses = [round(later.timestamp_ms - one.timestamp_ms) for one, later in itertools.pairwise(shown)]
-        assert all(pause > 0 and pause % 10 == 0 for pause in pauses), "expected frame times in multiples of 10 ms"
+        assert all(pause > 0 and pause % 10 == 0 for pause in pauses), (
+            "expected the frame times to increase by multiples of 10 ms"
+        )
 
 
 async def test_frame_is_drawn_on_demand_with_its_stamp() -> None:

@@ -76,7 +76,7 @@ def test_mock_accepts_only_jobs_with_unreadable_images() -> None:
 
 
 def test_all_rules_are_distinct() -> None:
-    """Rules differ in the message of the client, the error type of the mock, or the place in the entry."""
+    """Any two rules differ in the message of the client, the error type of the mock, or the place of the fault."""
     told = {(rule.says, rule.type, broken.place[1:]) for name, rule in SCRIPT_RULES.items() for broken in of(name)[:1]}
     # An entry without an action and an entry with two actions are reported in the same way.
     assert len(told) == len(RULES) - 1

@@ -29,7 +29,7 @@ def listed(described: Sequence[Described]) -> Faults:
 
 
 def passed(on_list: Faults, times: int = TIMES) -> list[ActiveFault]:
-    """Pass the point of each fault `times` times, with values that match the fault; return all faults of the list."""
+    """Call `fire` `times` times for the point of each fault, with values that match the fault; return all faults."""
     for _ in range(times):
         for active in on_list:
             known: dict[str, Any] = dict(active.fault.match)  # Any: as in the signature of `fire`

@@ -24,7 +24,7 @@ def an_event(kind: Any) -> Any:  # Any: an event, with a string in each field
 
 
 async def everything_happened(handlers: OdysseyEventHandlers) -> None:
-    """Make the client dispatch each event once, and one video frame."""
+    """Call the handlers as the client does: once for each kind of event, and once for a video frame."""
     dispatcher = Dispatcher(handlers)
     for kind in EVENTS:
         dispatcher.put(an_event(kind))

@@ -36,7 +36,7 @@ TYPES: dict[ImageKind, type] = {
 
 
 def shown(url: str) -> Image.Image:
-    """Return the picture that the mock shows for an image on the wire."""
+    """Return the picture that the mock shows for an image that it received as a data URL."""
     return fitted(decode_data_url(url, MOST_BYTES), SIZE)
 
 

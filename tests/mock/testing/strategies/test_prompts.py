@@ -25,7 +25,7 @@ ASKED: dict[Trial, Callable[[PromptMarkers], bool]] = {
 
 
 def arrived(prompt: str) -> Update:
-    """Return the message with this prompt, as the mock parses it."""
+    """Encode an `update` message with this prompt; return the message as the mock parses it."""
     message = json.dumps({"type": "update", "prompt": prompt})
     assert len(message.encode()) <= DATA_CHANNEL_BYTES
     update = DATA_CHANNEL.parse(decode("clientToStreamer", message))

@@ -29,7 +29,7 @@ type Step = str | tuple[str, Mapping[str, Any]]  # Any: `kind` and values, as in
 class ExpectationError(AssertionError):
     """The journal does not match an expectation.
 
-    The message states the expectation and shows the nearest or the unexpected entry.
+    The message states the expectation. It shows the most similar entry, or the entry that was not expected.
     """
 
 
@@ -120,7 +120,7 @@ def expect_none(journal: Journal, wanted: Wanted, *, since: int) -> None:
 
 
 def expect_in_order(journal: Journal, steps: Sequence[Step], *, since: int) -> list[Entry]:
-    """Return a matching entry for each step, each after that of the previous step; other entries may be in between.
+    """Return one matching entry for each step, in the order of the steps; other entries may be in between.
 
     Raises:
         ExpectationError: a step has no matching entry after that of the previous step.

@@ -30,7 +30,7 @@ from odyssey_mock.simulations.jobs import Jobs
 
 @dataclass(eq=False)
 class Backend:
-    """The services of one server. Only `server.py` and `http/app.py` use it; other code gets single services."""
+    """The services of one server. Only `server.py` and `http/app.py` use it; other code gets the services it needs."""
 
     settings: Settings
     clock: Clock
@@ -96,7 +96,7 @@ class Backend:
         )
 
     def _session_maker(self) -> partial[Session]:
-        """Return the factory of sessions; the caller adds the arguments that differ between sessions."""
+        """Return `Session` with the shared arguments filled in; the caller passes the arguments of each session."""
         connect = partial(
             ClientConnection,
             journal=self.journal,

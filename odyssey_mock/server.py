@@ -334,7 +334,7 @@ async def _close_in_time(what: str, close: Callable[[], Awaitable[None]]) -> Non
             await close()
     except TimeoutError:
         # Possible causes: a client does not read, or an image is being decoded. The caller can fix neither: only warn.
-        logger.warning("%s did not end within %s s and were cut off", what, CLOSE_SESSIONS)
+        logger.warning("closing the mock: %s did not end within %s s and were cut off", what, CLOSE_SESSIONS)
 
 
 def _authority(host: str, port: int) -> str:

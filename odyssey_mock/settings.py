@@ -116,7 +116,7 @@ def _or_none(rule: Rule) -> Rule:
 
 
 def _is_size(value: object) -> bool:
-    """Return whether `value` is a size with even sides, as 4:2:0 requires, in which a frame stamp has room."""
+    """Return whether `value` is a size with even sides (4:2:0 requires them) that is large enough for a frame stamp."""
     if not (isinstance(value, tuple) and len(value) == 2):
         return False
     return all(_is_whole(side) and side >= 88 and side % 2 == 0 for side in value) and bool(max(value) >= 160)
@@ -302,7 +302,7 @@ type Own[T] = T | Literal[_Inherited.INHERITED] | None
 
 @dataclass(frozen=True, slots=True)
 class AccountSettings:
-    """Settings of the account behind one configured key.
+    """Settings of the account that one configured API key belongs to.
 
     A limit set here takes precedence over the limit of its `plan`, which takes precedence over `Settings`.
     """
@@ -627,7 +627,7 @@ class SimulatedOverrides(TypedDict, total=False):
 
 
 class MockOverrides(SimulatedOverrides, total=False):
-    """The settings that `MockOdyssey` takes as keywords: all but `clock`, which it declares itself."""
+    """The settings that `MockOdyssey` accepts as keywords: all except `clock`, a parameter of its own."""
 
     host: str
     port: int

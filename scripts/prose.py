@@ -1,4 +1,4 @@
-"""Fail on indirect words, long docstring sentences and test names that are too short or too long.
+"""Fail on the words in `INSTEAD`, long docstring sentences and test names that are too short or too long.
 
 The rules are in CONTRIBUTING.md ("Writing"). They cover docstrings, comments and string literals of Python files, and
 the text of Markdown pages without code blocks and code spans.

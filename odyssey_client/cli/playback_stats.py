@@ -1,4 +1,4 @@
-"""Statistics of the frames that a spectator received. The caller passes in all times."""
+"""Statistics of the frames that a spectator received. Callers pass the current time; this module reads no clock."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class PlaybackStats:
         }
 
     def pairs(self, now: float) -> list[tuple[str, object]]:
-        """Return the final statistics as names and values for `fields`."""
+        """Return the final statistics as pairs of a name and a value, which `output.fields` formats as text."""
         seconds = now - self._began
         stamped = None
         if self._first is not None and self._last is not None:

@@ -118,7 +118,7 @@ async def _with_client(api_url: str | None, work: Callable[[Service], Awaitable[
 
 
 async def _attended[R: Running](running: R, work: Callable[[R], Awaitable[Answer]]) -> Answer:
-    """Run ``work``. If an error or a signal ends it, return the result so far with that error."""
+    """Run ``work``. If an error or a signal ends it, return ``running.so_far`` with the error or a `StoppedError`."""
     stopped_by = _cancel_on_signals()
     try:
         return await work(running)
@@ -133,7 +133,7 @@ async def _attended[R: Running](running: R, work: Callable[[R], Awaitable[Answer
 
 
 def _cancel_on_signals() -> list[signal.Signals]:
-    """Let signals cancel this task, so that it cleans up. Return a list to which received signals are added."""
+    """On a signal, cancel the current task, so that it cleans up, and add the signal to the returned list."""
     task, received = asyncio.current_task(), list[signal.Signals]()
 
     def stop(signum: signal.Signals) -> None:

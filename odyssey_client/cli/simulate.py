@@ -92,7 +92,7 @@ def _check(order: _Order, given: set[str]) -> None:
     if len(order.files) > 1 and not order.batch:
         raise click.UsageError("Several files require --batch: it makes one job of them, with one stream per file.")
     if order.url is not None and order.batch:
-        raise click.UsageError("--batch cannot be used with --url: the URL is of one script.")
+        raise click.UsageError("--batch cannot be used with --url, which is the URL of a single script.")
     for option, needs, is_there in (
         ("timeout", "--wait or --download", order.wait or order.download is not None),
         ("poll_interval", "--wait or --download", order.wait or order.download is not None),

@@ -219,13 +219,13 @@ class LiveCalls(ClientBase):
     def events(self) -> EventReader:
         """Return a reader of the events from now on.
 
-        It ends with the current connection, or with the next one if there is none.
+        The reader ends when the current connection ends. If there is none, it ends when the next connection ends.
         """
         return self._bus.reader()
 
     @property
     def current_status(self) -> ConnectionStatus:
-        """Status of the connection; `disconnected` before the first one."""
+        """Status of the latest connection; `disconnected` before the first connection."""
         status = self._connection.status if self._connection is not None else None
         return status or ConnectionStatus.DISCONNECTED
 
@@ -260,7 +260,7 @@ class LiveCalls(ClientBase):
 
     @property
     def last_applied_prompt(self) -> str | None:
-        """The last applied prompt, which the service may have rewritten; None before this connection has one."""
+        """The last prompt applied on the latest connection, perhaps rewritten by the service; None if there is none."""
         return self._last_applied_prompt
 
     async def _connect(self, credentials: ClientCredentials | None, handlers: OdysseyEventHandlers) -> MediaStream:

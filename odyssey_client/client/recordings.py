@@ -77,7 +77,7 @@ class RecordingCalls(ClientBase):
         on_progress: OnProgress | None = None,
         overwrite: bool = False,
     ) -> Path:
-        """Download one file of a stream's recording; return its path. An incomplete file never appears under its name.
+        """Download one file of a stream's recording; return its path. The file appears there only when it is complete.
 
         After a broken connection the download resumes where it stopped, with a new URL if the old one has expired. It
         fails when `AdvancedConfig.request_max_retries` retries in a row receive no new data.

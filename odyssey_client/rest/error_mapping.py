@@ -40,8 +40,8 @@ class Failure:
         detail: The body's ``detail`` field if it has one, else the body, as JSON or text. Secrets are masked.
         request_id: The id of the request.
         retry_after: The ``Retry-After`` header in seconds; None if it is missing or invalid.
-        route: The call in the table of errors, such as ``GET /simulation-jobs/{job_id}``; if empty, ``call``.
-        names: Values of the placeholders in the table's messages, such as ``job_id``.
+        route: The call as service_errors.py lists it, such as ``GET /simulation-jobs/{job_id}``; if empty, ``call``.
+        names: Values of the placeholders in the messages of service_errors.py, such as ``job_id``.
         source: The part of the protocol that the response belongs to.
     """
 
@@ -136,7 +136,7 @@ def _filled(text: str, failure: Failure) -> str:
 
 
 def _usage(failure: Failure, _: Row) -> OdysseyError:
-    """Convert a 429 response. Its detail is an object, a string (services before 1.1), or the body of a proxy."""
+    """Convert a 429 response. Its detail is an object, a string (services before 1.1), or a body from a proxy."""
     said: Mapping[str, JSON] = failure.detail if isinstance(failure.detail, dict) else {"message": failure.detail}
     code, message, details = _text(said.get("error")), _text(said.get("message")), said.get("details")
     numbers = dict(details) if isinstance(details, dict) else {}

@@ -91,7 +91,7 @@ def may_pass(error: OdysseyError) -> bool:
 
 
 def asked_wait(error: OdysseyError) -> float | None:
-    """Return the number of seconds that the service asks to wait; None if it does not ask to."""
+    """Return the number of seconds that the service asks to wait; None if it states no time."""
     match error:
         case OdysseyUsageError():
             said = error.details.get("retry_after_seconds")

@@ -74,7 +74,7 @@ class Telemetry:
             async with self._transport.clock.timeout(FLUSH_LIMIT_S):
                 await asyncio.wait([sender])
         except TimeoutError:
-            logger.debug("telemetry: %d events dropped at close, the service was too slow", len(self._queue))
+            logger.debug("telemetry: dropped %d events at close, because the service was too slow", len(self._queue))
         finally:
             self._queue.clear()
             if not sender.done():
@@ -85,7 +85,7 @@ class Telemetry:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            logger.debug("telemetry: no running event loop, events dropped")
+            logger.debug("telemetry: dropped all queued events, because no event loop is running")
             self._queue.clear()
             return
         self._hurry = asyncio.Event()
@@ -113,7 +113,7 @@ class Telemetry:
                 "POST", "/telemetry", json={"events": list(events)}, auth="optional", timeout=SEND_LIMIT_S
             )
         except OdysseyError as error:
-            logger.debug("telemetry: %d events lost: %s", len(events), error)
+            logger.debug("telemetry: could not send %d events: %s", len(events), error)
 
 
 def _may_be_sent(value: float | str) -> bool:

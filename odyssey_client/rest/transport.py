@@ -250,7 +250,7 @@ def no_answer() -> tuple[type[Exception], ...]:
 
 @functools.cache
 def _never_sent() -> tuple[type[Exception], ...]:
-    """Return the exceptions for an invalid URL or header, which a retry cannot fix."""
+    """Return the exceptions that httpx raises for an invalid URL or header; a retry would fail again."""
     import httpx  # noqa: PLC0415 - slow, see TYPE_CHECKING
 
     return (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError)

@@ -21,7 +21,7 @@ def script_fields(
     script_url: str | None,
     portrait: bool,
 ) -> dict[str, JSON]:
-    """Check the scripts, and return the request field that holds them, with images as ``data:`` URLs.
+    """Check the scripts, and return the request field that contains them, with images as ``data:`` URLs.
 
     Exactly one of the first three arguments must be given. Decoding an image takes up to about a second: call this in
     a thread if an event loop is running.

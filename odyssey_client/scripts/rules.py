@@ -114,7 +114,7 @@ class Found:
     fields: Mapping[str, Any] = MappingProxyType({})  # Any: checked prompts and images
 
     def entries(self) -> tuple[ScriptEntry, ...]:
-        """Return a tuple of the entry; empty if its action or time is invalid."""
+        """Return a tuple that contains the entry; an empty tuple if the action or the time is invalid."""
         if self.action is None or self.time is None:
             return ()
         return (ScriptEntry(self.time, self.action, **self.fields),)
@@ -170,7 +170,7 @@ _WORDS = ((_NOTHING, "nothing"), (None, "null"), (True, "true"), (False, "false"
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """What `_RULES` need to know about one entry: its action, its time and its place in the script."""
+    """The properties of one entry that `_RULES` check: its action, its time and its place in the script."""
 
     action: ScriptAction | None
     """The action, valid or not; None unless the entry has exactly one."""
@@ -235,10 +235,10 @@ def _read_fields(
 
 
 def _wire_image(value: object) -> object:
-    """Return ``value``. If it is a ``data:`` URL, check that it has the form that the protocol requires.
+    """Return ``value`` unchanged; if it is a ``data:`` URL, first check that it is a base64 image.
 
     Raises:
-        _WrongError: the ``data:`` URL has another form.
+        _WrongError: the ``data:`` URL is not a base64 image.
     """
     if isinstance(value, str) and value[:5].lower() == "data:":
         head = _IMAGE_HEAD.match(value)

@@ -70,7 +70,7 @@ class UsageLimitError(AccountError):
 
 
 def monthly_limit_error(now: float, *, used: float, limit: float) -> UsageLimitError:
-    """Make the error for an account that has used all its hours in the month of `now`."""
+    """Make the error for an account that has used all its hours of this month; `now` is the server's time."""
     details: dict[str, str | float] = {
         "used_hours": round(used, 4),
         "limit_hours": limit,

@@ -1,8 +1,9 @@
 """`bench fanout`: the cost of one more spectator in the mock, compared with one plain aiortc track per spectator.
 
 It counts the CPU time of this process, which runs the mock and the plain senders; the receivers run in a subprocess.
-The CPU time without spectators is measured in the same round and subtracted on both sides. Both send the same frames in
-H.264. The mock sends packets of one shared encoder; each plain track encodes prerendered frames with its own encoder.
+The CPU time without spectators is measured in the same round and subtracted from both results. Both send the same
+frames in H.264. The mock sends packets of one shared encoder; each plain track encodes prerendered frames with its own
+encoder.
 """
 
 import asyncio
@@ -87,7 +88,7 @@ async def _broadcast(host: Odyssey) -> AsyncIterator[BroadcastInfo]:
 
 @asynccontextmanager
 async def _watching(info: BroadcastInfo) -> AsyncIterator[Answer]:
-    """Provide a function that gets an SDP answer from the mock."""
+    """Yield a function that sends an SDP offer to the WHEP route of the mock and returns the SDP answer."""
     async with httpx.AsyncClient(trust_env=False) as http:
 
         async def answer(offer: str) -> str:
@@ -104,7 +105,7 @@ async def _watching(info: BroadcastInfo) -> AsyncIterator[Answer]:
 
 @asynccontextmanager
 async def _plain() -> AsyncIterator[Answer]:
-    """Provide a function that gets an SDP answer from a new bare aiortc peer with its own track."""
+    """Yield a function that creates a bare aiortc peer with its own track for an SDP offer and returns its answer."""
     configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
     async with AsyncExitStack() as peers:
 
@@ -146,7 +147,7 @@ def _rendered() -> list[av.VideoFrame]:
 
 @asynccontextmanager
 async def _receivers(answer: Answer) -> AsyncIterator[None]:
-    """Run the subprocess of the receivers during the block, which begins once all of them are connected."""
+    """Run the subprocess with all receivers during the block; enter the block once they are connected."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

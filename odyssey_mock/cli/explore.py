@@ -98,7 +98,7 @@ def explore(
 
 
 def _check_options(given: Mapping[str, object]) -> None:
-    """Check which options are combined.
+    """Check that the given options can be combined.
 
     Raises:
         click.UsageError: an option lacks a required option, or is combined with one that excludes it.

@@ -67,7 +67,7 @@ class WholeOrNone(click.ParamType[Any]):
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Makes the value of a setting that is a collection from the values of its option.
+    """How the command converts the values of an option to a setting that is a list or a mapping.
 
     Attributes:
         kind: the type of one option value.
@@ -218,7 +218,7 @@ serve.params += [option_of(SETTINGS[name]) for name in SETTING_NAMES]
 
 
 def _given(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:  # Any: settings differ in type
-    """Return the settings given on the command line, and those for which this command has another default."""
+    """Return the settings from the command line, and the defaults of this command that differ from `Settings`."""
     given: dict[str, Any] = {}
     for name, value in values.items():
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT:

@@ -1,7 +1,7 @@
 """Clocks of the server: real, scaled or manual.
 
-Every limit and expiry of the mock is a `Deadline` on a `Clock`, so a test can pass an hour in a millisecond. Media is
-paced by the event loop instead: a manual clock that does not move does not stop the video.
+Every limit and expiry of the mock is a `Deadline` on a `Clock`, so a test can let an hour pass in a millisecond. Video
+is paced by the event loop instead, so it continues while a manual clock stands still.
 """
 
 import asyncio
@@ -76,9 +76,10 @@ class Clock(Protocol):
 async def sleep(clock: Clock, seconds: float, name: str) -> None:
     """Wait until `seconds` have passed on `clock`, using a deadline called `name`.
 
-    `ManualClock.advance` continues once the task that slept, and the tasks it woke, wait for something else. A task
-    that sends right after its sleep has therefore sent when `advance` returns. Put longer work, such as that of a
-    thread, in a callback of `call_later`: `advance` awaits it to its end. Cancelling the task removes the deadline.
+    `ManualClock.advance` lets the calling task run after its sleep until it waits again, and also the tasks that it
+    wakes. A message that the task sends right after its sleep has therefore been sent when `advance` returns. Put
+    longer work, such as that of a thread, in a callback of `call_later`: `advance` awaits it to its end. Cancelling
+    the task removes the deadline.
 
     Raises:
         ValueError: `seconds` is negative or not a number.

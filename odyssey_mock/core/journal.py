@@ -89,7 +89,7 @@ class Entry:
         )
 
     def differences(self, where: Mapping[str, JSON]) -> dict[str, tuple[JSON, JSON]]:
-        """Return the expected and the actual value for each key of `where` that differs."""
+        """Return the expected and the actual value for each key of `where` whose value differs in this entry."""
         if not where:
             return {}
         known = self.data | self._places()
@@ -145,10 +145,10 @@ class Journal:
     ) -> Entry:
         """Write an entry. `data` and the keywords are merged and copied, with `SECRETS` masked.
 
-        Any data of a client can be recorded: values that JSON or UTF-8 cannot represent are replaced with text.
+        All data that clients send can be recorded: infinity, NaN and lone surrogates are replaced with text.
 
         Raises:
-            TypeError: `data` is not JSON.
+            TypeError: `data` contains a value of a type that JSON does not have.
         """
         try:
             encoded = json.dumps(_clean({**data, **more}), ensure_ascii=False, separators=(",", ":"))

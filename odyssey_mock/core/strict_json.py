@@ -11,7 +11,7 @@ def read_json(text: str | bytes | bytearray) -> JSON:
     """Parse JSON that a client sent.
 
     Raises:
-        ValueError: invalid JSON: a syntax error, invalid UTF-8, NaN or infinity, or nested too deeply.
+        ValueError: the text has a syntax error, is not UTF-8, contains NaN or infinity, or is nested too deeply.
     """
     try:
         parsed: JSON = json.loads(text, parse_constant=_refuse)

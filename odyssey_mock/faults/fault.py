@@ -43,8 +43,8 @@ class Fault:
         do: the name of an action of the point.
         parameters: all parameters of the action, including defaults.
         times: how often the fault fires; None for no limit.
-        after: how many matching passes of the point are skipped first.
-        probability: the probability of firing at each pass, drawn from the seed of the mock.
+        after: how many matching requests or events at the point are skipped before the fault can fire.
+        probability: the probability of firing for each later request or event, drawn from the seed of the mock.
         match: conditions that must all hold. `prompt` matches a part of the prompt. `account` is always an account id:
             a given API key is replaced with it, because keys are secret.
     """

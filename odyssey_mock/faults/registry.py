@@ -13,7 +13,7 @@ from odyssey_mock.faults.keywords import FaultKeywords
 
 
 class ActiveFault:
-    """A fault of the registry, with counts of how often its points were passed and how often it fired."""
+    """A fault of the registry. It counts the matching requests and events at its points, and how often it fired."""
 
     def __init__(self, number: int, fault: Fault) -> None:
         self.id = f"fault-{number}"
@@ -21,7 +21,7 @@ class ActiveFault:
         self.points = frozenset(points_of(fault.at))
         """The names of the points where the fault can fire."""
         self.passed = 0
-        """How often one of its points was passed with matching conditions."""
+        """How many requests and events matched at its points, without those at which an earlier fault fired."""
         self.fired = 0
         """How often the fault has fired."""
 
@@ -42,7 +42,7 @@ class Faults:
     """The faults of one server, in order; if several match at a point, the first fires.
 
     Each point of the server calls `fire`. Whether a fault with a `probability` fires depends only on the seed, its
-    number and how often its point was passed. The same seed and order of events therefore give the same faults.
+    number and its count `passed`. The same seed and order of events therefore give the same faults.
     """
 
     def __init__(self, journal: Journal, seed: str, initial: Iterable[Mapping[str, JSON]] = ()) -> None:

@@ -43,7 +43,7 @@ def authorized(request: Request, accounts: Accounts) -> Account:
 
 
 class Callers:
-    """Identifies the caller and the target of requests. A route chooses a `by_...` method for its fault point."""
+    """Finds the account, session and stream of a request. Each route passes a `by_...` method to its fault point."""
 
     def __init__(
         self, *, accounts: Accounts, tokens: SessionTokens, sessions: SessionRegistry, streams: StreamStore
@@ -54,7 +54,7 @@ class Callers:
         self._streams = streams
 
     def account_of(self, scope: Scope) -> str | None:
-        """Return the account id of a request's access token or of an upgrade's session token; None if invalid."""
+        """Return the account id of a request's access token or a WebSocket's session token; None if invalid."""
         connection = HTTPConnection(scope)
         try:
             if scope["type"] == "websocket":
@@ -64,27 +64,27 @@ class Callers:
             return None
 
     def by_access_token(self, scope: Scope, _body: bytes) -> Asked:
-        """Take the account from the access token, and a stream or job from the path."""
+        """Read the account from the access token; read the stream, job and artifact from the path, if named there."""
         stream_id: str | None = scope["path_params"].get("stream_id")
         return Asked(account=self.account_of(scope), stream=stream_id, more=_named(scope))
 
     def by_api_key(self, _scope: Scope, body: bytes) -> Asked:
-        """Take the account from the API key in the body."""
+        """Derive the account from the API key in the body."""
         key = _told(body, "api_key")
         return Asked(account=None if key is None else account_id(key))
 
     def by_session(self, scope: Scope, body: bytes) -> Asked:
-        """Take the account from the access token, and the session from the body."""
+        """Read the account from the access token, and the session from the body."""
         return Asked(account=self.account_of(scope), session=_told(body, "session_id"))
 
     def by_streamer(self, scope: Scope, _body: bytes) -> Asked:
-        """Take the session that holds the streamer named in the path, and the account of that session."""
+        """Look up the session that uses the streamer named in the path, and the account of that session."""
         held = self._sessions.sessions.values()
         session = next((each for each in held if each.streamer_id == scope["path_params"]["streamer_id"]), None)
         return Asked() if session is None else Asked(account=session.account_id, session=session.id)
 
     def by_stream(self, scope: Scope, _body: bytes) -> Asked:
-        """Take the account and session of the stream named in the path; the request's token is not used."""
+        """Look up the account and session of the stream named in the path; the request's token is not used."""
         stream_id: str | None = scope["path_params"].get("stream_id")
         record = self._streams.records.get(stream_id or "")
         if record is None:
@@ -93,7 +93,7 @@ class Callers:
 
 
 def _named(scope: Scope) -> Mapping[str, JSON]:
-    """Return the job and the artifact named in the path."""
+    """Return the id of the job and the name of the artifact, if the path contains them."""
     fields: Mapping[str, str] = scope["path_params"]
     return {name: fields[field] for name, field in (("job", "job_id"), ("artifact", "artifact")) if field in fields}
 

@@ -89,7 +89,7 @@ class Outage:
 
 
 class OutagePoint:
-    """The fault point `server`, which every request and upgrade passes before it is routed."""
+    """The fault point `server`, which every HTTP request and WebSocket upgrade reaches before it is routed."""
 
     def __init__(self, app: ASGIApp, *, faults: Faults, callers: Callers, go_away: GoAway, spared: str) -> None:
         """Create the fault point; requests for paths that begin with `spared` skip it."""

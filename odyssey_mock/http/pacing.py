@@ -22,7 +22,7 @@ class Pace:
     """
 
     def __init__(self, clock: Clock, connection: TcpConnection, name: str) -> None:
-        """`name`: the name of the clock deadline that ends each pause."""
+        """Store the arguments; `name` is the name of the clock deadline that ends each pause."""
         self._clock = clock
         self._connection = connection
         self._name = name

@@ -36,7 +36,7 @@ class WhepRoutes:
     stun_url: str
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes. OPTIONS requests have no effect and pass no fault point."""
+        """Make the routes. OPTIONS requests have no effect and no fault point."""
         at, who = self.gate.at, self.callers.by_stream
         return [
             ServiceRoute("/config", {"GET": at("whep.config", self.config, who)}),

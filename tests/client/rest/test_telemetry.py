@@ -96,7 +96,7 @@ async def test_failure_is_logged_at_debug_level(
     telemetry = Telemetry(transport)
     telemetry.record("connected")
     await telemetry.aclose()
-    assert "telemetry: 1 events lost: POST /telemetry: HTTP 500 Internal Server Error: no room" in caplog.text
+    assert "telemetry: could not send 1 events: POST /telemetry: HTTP 500 Internal Server Error: no room" in caplog.text
 
 
 async def test_full_queue_drops_oldest_events(service: Service, transport: Transport) -> None:

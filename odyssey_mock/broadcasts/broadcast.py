@@ -1,4 +1,4 @@
-"""The broadcast of one stream: its spectators and its HLS, which share packets encoded once."""
+"""The broadcast of one stream to WebRTC spectators and HLS, which share the same encoded packets."""
 
 import hmac
 from collections.abc import Callable, Collection, Mapping
@@ -88,7 +88,7 @@ class Broadcast:
 
     @property
     def frames_encoded(self) -> Mapping[Codec, int]:
-        """How many frames of the stream were encoded, by codec, for host and audience together."""
+        """Number of frames encoded so far, by codec, for the host and the audience together."""
         return self._encoders.frames
 
     def accepts(self, token: str) -> bool:
@@ -108,7 +108,7 @@ class Broadcast:
         }
 
     def admit(self, offer: str) -> Spectator:
-        """Create a spectator; the caller runs its `run` and then calls `gone`.
+        """Create a spectator. The caller must run `Spectator.run`, and call `gone` when it has returned.
 
         Raises:
             OSError: the peer cannot be created, for example because no file descriptors are left.

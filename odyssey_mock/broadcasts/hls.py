@@ -1,4 +1,4 @@
-"""HLS of a stream: a playlist and fragmented MP4 segments, kept in memory (RFC 8216, ISO/IEC 14496-12)."""
+"""HLS output of a stream: a playlist and fragmented MP4 segments, kept in memory (RFC 8216, ISO/IEC 14496-12)."""
 
 import asyncio
 import io
@@ -46,7 +46,7 @@ class Entry:
     Attributes:
         number: the index of the segment in its stream, from 0.
         seconds: the duration.
-        began: when the first frame was made, in seconds since the epoch.
+        began: when the segment's first frame was made, in seconds since the epoch.
     """
 
     number: int
@@ -106,7 +106,8 @@ class _Segment:
 class HlsStream:
     """One stream's playlist and segments.
 
-    A segment ends at the first key frame at or after `segment_duration`; that key frame is requested in time.
+    A segment ends at the first key frame after at least `segment_duration` seconds; `push` requests this key frame by
+    calling `want_keyframe`.
 
     Args:
         size: the size of every frame.
@@ -114,7 +115,7 @@ class HlsStream:
         segment_duration: the duration of a segment in seconds.
         segments: how many segments the playlist of a live stream lists.
         started_at: when the stream started, in seconds since the epoch.
-        want_keyframe: requests that the next frame be a key frame.
+        want_keyframe: called to request that the next frame is a key frame.
     """
 
     def __init__(

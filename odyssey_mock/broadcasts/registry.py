@@ -64,7 +64,7 @@ class Broadcasts(Mapping[str, Broadcast]):
         return len(self._broadcasts)
 
     def open(self, record: StreamRecord, encoders: CountsFrames, keyframes: Keyframes) -> Broadcast:
-        """Open a broadcast of a stream; the caller ends it."""
+        """Open a broadcast of a stream. The caller must call `Broadcast.end` when the stream ends."""
         broadcast = self._make_broadcast(record, encoders, keyframes)
         self._broadcasts[record.id] = broadcast
         return broadcast

@@ -41,7 +41,7 @@ class SpectatorState(StrEnum):
 
 
 class SpectatorGoneError(Exception):
-    """The spectator left, or the stream ended, before the offer was answered; the message states which."""
+    """The spectator left, or the stream ended, before the offer was answered. The message states which of the two."""
 
 
 class Spectator:
@@ -119,7 +119,7 @@ class Spectator:
 
         Raises:
             DescriptionError: the offer is invalid.
-            SpectatorGoneError: the spectator was ended first.
+            SpectatorGoneError: the spectator was ended before the answer was created.
             TimeoutError: the answer was not created within `ANSWER_LIMIT`.
         """
         return await asyncio.shield(self._answered)
@@ -133,7 +133,7 @@ class Spectator:
         await self._peer.add_candidate(candidate, mid, None)
 
     def leave(self, why: str) -> None:
-        """End the spectator in any state; `run` returns once it is closed. Only the first reason `why` is kept."""
+        """End the spectator in any state; `run` returns once it is closed. The first call sets the reason `why`."""
         if not self._leaving.is_set():
             self._why = why
             self._leaving.set()
@@ -152,7 +152,7 @@ class Spectator:
     async def run(self) -> None:
         """Answer the offer, and send the stream to the connected peer until the spectator leaves.
 
-        Only `answer` raises the error of an offer that cannot be answered.
+        If the offer cannot be answered, `answer` raises the error, and this method does not.
         """
         try:
             async with self._peer:

@@ -1,1 +1,1 @@
-"""The explorer: runs scenarios of clients and a server, which are drawn from seeds, and checks rules in each run."""
+"""The explorer: draws scenarios with clients and a server from seeds, runs them, and checks rules in each run."""

@@ -58,7 +58,7 @@ class Player:
     spectators: list[SpectatorConnection] = field(default_factory=list)
 
     def watch(self) -> CallbackRules:
-        """Create the handlers of a new connection, which check the rules."""
+        """Create the `CallbackRules` of a new connection, whose handlers check the rules."""
         watch = CallbackRules(
             self.actor.host,
             self.client,

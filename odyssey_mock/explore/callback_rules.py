@@ -195,7 +195,7 @@ class CallbackRules:
         if self._last is not ConnectionStatus.CONNECTED or self._ups > 1:
             self._report_violation(
                 "handlers_fit_the_status",
-                f"expected one on_connected, with status connected; got call {self._ups}, with status {self._last}",
+                f"expected one on_connected call, with status connected; got call {self._ups}, status {self._last}",
             )
         if stream is not self._client.media_stream:
             self._report_violation(

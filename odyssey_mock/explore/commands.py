@@ -44,7 +44,7 @@ class Shrink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Functions that draw, run and shrink scenarios; tests pass others as click's `obj`."""
+    """Functions that draw, run and shrink scenarios; tests replace them through click's `obj`."""
 
     draw: Callable[[int, Fidelity], Scenario]
     play: PlaySeed
@@ -79,7 +79,7 @@ def explore(options: ExploreOptions, tools: Tools = OURS) -> int:
 
 
 def _one(options: ExploreOptions, tools: Tools, scenario: Scenario | None, again: str) -> int:
-    """Run or shrink `scenario`; if it is None, take the scenario of `options.seed`."""
+    """Run or shrink `scenario`; if it is None, draw a scenario from `options.seed`."""
     fidelity, seed = options.depth or "light", options.seed or 0
     if options.shrink:
         return show_shrunk(tools, scenario or tools.draw(seed, fidelity), again, options.output)
@@ -103,7 +103,7 @@ def read(path: Path) -> Scenario:
 
 
 def show(outcome: Outcome, again: str, *, trace: bool, drawn: bool) -> int:
-    """Print one run and return the exit code; every run of a seed prints the same."""
+    """Print the result of one run and return the exit code; each run of a seed prints the same text."""
     if trace:
         for line in report.trace(outcome):
             click.echo(line)
@@ -189,7 +189,7 @@ def spread(
                 elapsed = rate.elapsed
     except (KeyboardInterrupt, ResultsError, WorkersError, OSError) as error:
         stopped = error
-    # After a stop, the user waits for the end: print the failures without running their seeds again.
+    # If the campaign was stopped, the user waits for the end: print the failures without running their seeds again.
     _print_examples(tools, campaign, fidelity, in_full=REPORTED if stopped is None else 0)
     if campaign.tally.seeds:
         click.echo(report.rates(campaign.tally, fidelity, before=campaign.before, elapsed=elapsed))

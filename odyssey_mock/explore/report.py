@@ -28,7 +28,7 @@ HOUR = 3600.0
 
 
 def trace(outcome: Outcome) -> Iterator[str]:
-    """Yield the lines of the trace, and its hash."""
+    """Yield the lines of the trace, then a line with its hash."""
     yield from map(str, outcome.lines)
     yield f"trace hash {outcome.trace_hash}"
 
@@ -41,7 +41,7 @@ def verdict(outcome: Outcome) -> str:
 
 
 def failures(outcome: Outcome, *, commit: str, again: str) -> str:
-    """Return the violated rules and the command `again`, which reproduces them."""
+    """Return a text with the violated rules and the command `again`, which reproduces them."""
     return "\n".join(
         [
             f"FAILED seed {outcome.seed}, {outcome.fidelity}, commit {commit}",
@@ -52,7 +52,7 @@ def failures(outcome: Outcome, *, commit: str, again: str) -> str:
 
 
 def example(known: DistinctFailure, *, fidelity: Fidelity, commit: str) -> str:
-    """Return one distinct failure with its example seed."""
+    """Return a text with one distinct failure and its example seed."""
     others = "" if known.count == 1 else f", and {_many(known.count - 1, 'other seed')}"
     failure = known.failure
     return "\n".join(
@@ -127,7 +127,7 @@ class Rate:
     """Speed of a campaign: seeds run per second since this object was created."""
 
     def __init__(self, before: int, now: Callable[[], float] = time.perf_counter) -> None:
-        """`before`: number of seeds run earlier; `now()`: real time in seconds."""
+        """Start to measure. `before`: number of seeds that earlier runs stored; `now()`: real time in seconds."""
         self._before = before
         self._now = now
         self._began = now()
@@ -145,7 +145,7 @@ class Rate:
 
 @contextmanager
 def progress(stream: TextIO, total: int, rate: Rate) -> Iterator[Callable[[Tally], None]]:
-    """Show progress on `stream`: a bar on a terminal, or else lines. Yield a function that takes each new tally."""
+    """Show progress on `stream`: a bar on a terminal, or else lines. Yield a function to call with each new tally."""
     if stream.isatty():
         latest = Tally()
 
@@ -187,7 +187,7 @@ def progress(stream: TextIO, total: int, rate: Rate) -> Iterator[Callable[[Tally
 
 
 def _shorter_counts(tally: Tally, rate: Rate) -> Iterator[str]:
-    """Yield the counts in ever shorter forms, because a line that is wider than the terminal cannot be redrawn."""
+    """Yield texts with the counts, each shorter than the last: a line wider than the terminal cannot be redrawn."""
     yield _counts(tally, rate)
     yield f"{tally.failed} failed, {rate.of(tally):.1f}/s"
     yield f"{tally.failed} failed"

@@ -133,7 +133,7 @@ class Scenario:
 
     @classmethod
     def from_json(cls, data: Any) -> Self:  # Any: JSON from json.loads
-        """Create a scenario from a JSON object of `to_json`.
+        """Create a scenario from a JSON object that `to_json` returned.
 
         Raises:
             ScenarioError: the JSON has another structure or format.

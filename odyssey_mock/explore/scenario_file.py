@@ -93,7 +93,7 @@ def _object(where: str, got: object) -> Check:
 
 
 def _taken(where: str, take: Callable[[], object]) -> None:
-    """Call `take`, and raise its validation error as a `ScenarioError`."""
+    """Call `take`, which validates a value, and convert its error to a `ScenarioError` that names the place `where`."""
     try:
         take()
     except (SettingsError, UnknownSettingError, FaultError, OdysseyConfigError, TypeError) as error:

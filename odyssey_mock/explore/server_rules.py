@@ -53,7 +53,7 @@ class ServerRules:
     def __init__(
         self, world: World, trace: Trace, report_violation: ReportViolation, host_of: Callable[[Entry], str | None]
     ) -> None:
-        """`host_of(entry)`: the host of the client that the entry concerns; None if unknown."""
+        """Create the rules; `host_of(entry)` returns the host of the client that the entry concerns, or None."""
         self._host_of = host_of
         self._world = world
         self._trace = trace
@@ -242,6 +242,6 @@ class ServerRules:
             if not least[account] - SLACK <= counted <= most[account] + SLACK:
                 self._report_violation(
                     "hours_add_up",
-                    f"expected {least[account]:.1f} s to {most[account]:.1f} s of video of an account, "
+                    f"expected {least[account]:.1f} s to {most[account]:.1f} s as the usage of an account, "
                     f"got {counted:.1f} s",
                 )

@@ -79,7 +79,7 @@ class PendingBatches:
 
     @property
     def suspects(self) -> bool:
-        """Whether the next batch is a seed that runs again, alone, because its process died."""
+        """Whether the next batch is a single seed that is run again because its process died."""
         return bool(self._again)
 
     def suspected(self, batch: range) -> bool:
@@ -221,7 +221,7 @@ def _work(pipe: Connection, player: SeedPlayer) -> None:
 
 
 def _while_heard(batch: range, pipe: Connection) -> Iterator[int]:
-    """Yield the seeds of the batch, until the main process closes the pipe."""
+    """Yield the seeds of the batch; stop early when the main process closes the pipe."""
     for seed in batch:
         if pipe.poll():
             return
@@ -229,20 +229,20 @@ def _while_heard(batch: range, pipe: Connection) -> Iterator[int]:
 
 
 def _leave(signum: int, frame: object) -> None:  # noqa: ARG001 - signature of signal handlers
-    warnings.simplefilter("ignore")  # they would be about coroutines that were never awaited
+    warnings.simplefilter("ignore")  # all would be about coroutines that were never awaited
     sys.exit(128 + signum)
 
 
 @contextmanager
 def _interrupts_kept_to_ourselves() -> Iterator[None]:
-    """Let processes that are started in this block ignore Ctrl-C.
+    """Make processes that are started in this block ignore Ctrl-C.
 
     A terminal sends the interrupt to all processes; the main process stops its workers itself.
     """
     if sys.platform == "win32":
         yield
         return
-    resource_tracker.ensure_running()  # if it started inside the block, it would unblock the signal
+    resource_tracker.ensure_running()  # starting the tracker inside the block would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

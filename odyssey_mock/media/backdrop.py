@@ -8,7 +8,7 @@ from odyssey_mock.media.palette import LIGHTS, Light, Scenery
 
 
 def paint(canvas: Canvas, scenery: Scenery, picture: Image.Image | None) -> None:
-    """Paint the static part: `picture` (RGB, of the canvas's size) if given, else the scenery.
+    """Paint `picture` (RGB, as large as the canvas) on the canvas; without a picture, paint `scenery`.
 
     If a prompt names a time of day, the picture is tinted with the light of that time.
     """

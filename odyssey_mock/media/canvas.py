@@ -41,7 +41,7 @@ def even(length: float) -> int:
 
 
 def halved(plane: Floats) -> Floats:
-    """Average each 2x2 block, to go from the resolution of luma to that of chroma."""
+    """Return `plane` at half the width and height, as chroma requires; each value is the average of 2x2 values."""
     # Four strided sums are many times faster than reshaping and taking the mean.
     upper, lower = plane[::2], plane[1::2]
     total: Floats = upper[:, ::2] + upper[:, 1::2] + lower[:, ::2] + lower[:, 1::2]
@@ -116,9 +116,9 @@ class Canvas:
         self._v[lowest // 2 :] = solid[::2, 2, None]
 
     def masked(self, alpha: Floats, color: Color, *, top: int = 0) -> None:
-        """Paint `color` through `alpha`, a mask of 0 to 1 as wide as the canvas, from line `top` down.
+        """Paint `color` with the opacity `alpha`, an array of 0 to 1 as wide as the canvas; its first line is `top`.
 
-        `top` and the height of the mask must be even.
+        `top` and the height of `alpha` must be even.
         """
         self._blend(0, top, alpha, yuv(color))
 
@@ -147,7 +147,7 @@ class Canvas:
     def _blend(self, left: int, top: int, alpha: Floats, shades: Floats) -> None:
         """Blend `shades` (Y, Cb and Cr) into the canvas with the opacity `alpha`, an array of the shape (h, w).
 
-        `shades` is broadcast to (h, w, 3). `left`, `top`, h and w must be even.
+        numpy broadcasts `shades` to the shape (h, w, 3). `left`, `top`, h and w must be even.
         """
         height, width = alpha.shape
         y = self._y[top : top + height, left : left + width]

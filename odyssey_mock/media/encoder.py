@@ -1,7 +1,7 @@
 """Video encoders: each frame becomes one H.264 or VP8 packet, without delay, for all receivers of a stream.
 
 A track sends these packets unchanged, so no receiver can make the encoder change its bitrate. Key frames are frequent,
-and `keyframe=True` makes one for a receiver that joins or loses a packet.
+and `keyframe=True` requests one for a receiver that joins or loses a packet.
 """
 
 from collections.abc import Mapping

@@ -35,7 +35,8 @@ class Film:
 
     Attributes:
         timeline: the stream, which has ended and has at least one frame.
-        started_at: when the stream started, in seconds since the epoch. The stamps contain the time each frame was due.
+        started_at: when the stream started, in seconds since the epoch. The stamp of each frame contains the time at
+            which the frame was due.
 
     Raises:
         TimelineError: the stream has not ended, or has no frames.

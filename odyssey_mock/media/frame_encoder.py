@@ -53,8 +53,8 @@ class FrameEncoder(CountsFrames, Protocol):
     ) -> Made:
         """Make the frame that `stamp` identifies, draw the stamp on it, and encode it in each of `codecs`.
 
-        `slot` numbers the packets and must increase. With `resized`, the frame is also encoded in that codec and size.
-        The first packet in a codec or a size is a key frame.
+        `slot` becomes the `pts` of the packets and must increase. With `resized`, the frame is also encoded in that
+        codec and size. The first packet in a codec or a size is a key frame.
 
         Raises:
             EncoderError: see `VideoEncoder.encode`.

@@ -38,7 +38,7 @@ class Guest:
 
 
 def guest(scenery: Scenery, size: Size, revision: int) -> Guest:
-    """Return the guest that interaction `revision` adds."""
+    """Return the guest that the interaction with the number `revision` adds."""
     across, down, phase = (float(n) for n in fractions("guest", scenery.seed, revision, count=3))
     slot = (revision * 2 + int(fraction("slot", scenery.seed) * MOST_GUESTS)) % MOST_GUESTS
     x = (slot + 0.5 + 0.5 * (across - 0.5)) / MOST_GUESTS

@@ -8,7 +8,7 @@ class Keyframes:
     """
 
     def __init__(self, gap: int) -> None:
-        """`gap`: minimum slots between two key frames when the second one is requested because of a lost frame."""
+        """Request the first key frame. `gap`: minimum slots between a key frame and the next one for a lost frame."""
         self._gap = gap
         self._last: int | None = None
         self._wanted = True

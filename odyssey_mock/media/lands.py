@@ -22,7 +22,7 @@ _SNOW: Color = (244, 248, 252)
 
 
 def _columns(canvas: Canvas) -> Floats:
-    """Return the x of every skyline value, in pixels of a full-size frame."""
+    """Return the x coordinate of each value of a skyline, in pixels of a full-size frame."""
     count = canvas.size.width * _SUBCOLUMNS
     return (np.arange(count, dtype=np.float32) + np.float32(0.5)) / np.float32(_SUBCOLUMNS * canvas.size.scale)
 
@@ -46,7 +46,7 @@ def _ridge(x: Floats, step: float, *seed: str | int) -> Floats:
 def _layers(canvas: Canvas, light: Light, far: Color, near: Color, skylines: tuple[tuple[float, Floats], ...]) -> None:
     """Fill the area below each of `skylines`, from the farthest to the nearest.
 
-    A skyline is a base (a share of the canvas's height) and heights above it (in pixels of a full-size frame).
+    Each skyline has a base line (a share of the canvas's height) and heights above it (pixels of a full-size frame).
     """
     height, one = canvas.size.height, canvas.size.scale
     for number, (base, rise) in enumerate(skylines):

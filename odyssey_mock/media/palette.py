@@ -1,4 +1,4 @@
-"""Chooses a scene from prompts: tables map words to hour, land and weather; hashes choose the rest."""
+"""Choice of a scene from prompts: tables map words to hour, land and weather; hashes of the prompts decide the rest."""
 
 import re
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ class Scenery:
     Attributes:
         hour, land, weather: what the scene shows.
         seed: determines the shapes of the scene; it stays the same throughout a stream.
-        accent: color of what an interaction adds; it changes with each interaction.
+        accent: color of details such as guests and the caption's label; it changes with each interaction.
         hour_named: whether a prompt names the hour; only then, a start image is tinted with the light of that hour.
     """
 
@@ -131,7 +131,7 @@ def scenery(prompts: tuple[str, ...]) -> Scenery:
 
 
 def lit(color: Color, light: Light, haze: float = 0.0) -> Color:
-    """Return `color` as it looks in `light`, blended with `haze` (0 to 1) of the horizon's color."""
+    """Return `color` as it looks in `light`; `haze` (0 to 1) is the share of the horizon's color in the result."""
     shade = mix(light.zenith, color, light.strength)
     return mix((shade[0] * 0.96, shade[1] * 0.96, shade[2] * 0.98), light.horizon, haze)
 

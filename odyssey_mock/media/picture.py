@@ -54,7 +54,7 @@ def fitted(data: bytes, size: Size) -> Image.Image:
 
 
 def kept(data: bytes, size: Size) -> bytes:
-    """Return the image that a stream of `size` keeps: `data` itself, or fewer bytes that give the same frames.
+    """Return the image file to store for a stream of `size`: `data`, or a smaller file that gives the same frames.
 
     Raises:
         PictureError: see `fitted`.

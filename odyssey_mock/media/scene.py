@@ -83,7 +83,7 @@ class Renderer:
         return frame
 
     def _copy(self, planes: Planes, base: _Base, moment: Moment, since: float) -> int | None:
-        """Copy the static part to `planes`; return the y of the line above the previous scene, or None.
+        """Copy the static part to `planes`; return the y where the previous scene begins, None if it is not shown.
 
         For `_WIPE_SECONDS` after an interaction, the previous scene is still shown below a line that moves down.
         """
@@ -141,7 +141,7 @@ class Renderer:
         )
 
     def _invited(self, moment: Moment) -> tuple[Guest, ...]:
-        """Return the guests of the latest interactions; existing ones are reused."""
+        """Return the guests of the latest interactions; `Guest` objects of earlier frames are reused."""
         invited = {
             change.revision: self._guests.get(change.revision)
             or guest(

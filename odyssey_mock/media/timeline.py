@@ -46,7 +46,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A prompt that applies from frame `index` on. `revision` numbers the prompts of a stream; the start is 0."""
+    """A prompt that applies from frame `index` on. `revision` numbers the prompts of a stream, from 0 for the start."""
 
     index: int
     revision: int
@@ -133,7 +133,7 @@ class Timeline:
             )
         latest = self._changes[-1]
         if index < latest.index:
-            raise TimelineError(f"expected a frame from {latest.index} (the latest change) on, got {index}")
+            raise TimelineError(f"expected frame {latest.index} (that of the latest change) or later, got {index}")
         self._changes.append(Change(index=index, revision=latest.revision + 1, prompt=prompt))
         return latest.revision + 1
 

@@ -21,11 +21,11 @@ class Artifact:
     name: str
     """The name in URLs."""
     field: str
-    """The field of a `Recording` with the URL."""
+    """The field of a `Recording` that contains the URL."""
     media_type: str
     write: Writer
     shows_frames: bool
-    """Whether it is made from frames; if so, only streams with a video have it."""
+    """Whether the artifact is made from frames; if so, only streams with a video have it."""
 
 
 def _video(record: StreamRecord, path: Path, checkpoint: Checkpoint) -> None:

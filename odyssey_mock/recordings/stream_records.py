@@ -58,7 +58,7 @@ class StreamStore:
     """The records of all running streams and of the latest ended ones, `limit` in all."""
 
     def __init__(self, limit: int) -> None:
-        """`limit`: maximum number of records; records of running streams are kept even above it."""
+        """Create an empty store of at most `limit` records; those of running streams are kept even above the limit."""
         self._limit = limit
         self._records: dict[str, StreamRecord] = {}
         self._on_forgotten: list[Callable[[str], None]] = []

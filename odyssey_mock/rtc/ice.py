@@ -1,8 +1,8 @@
-"""The host candidates of an aiortc peer, and silencing a peer.
+"""Functions that choose the host candidates of an aiortc peer, and that silence a peer.
 
 aioice omits 127.0.0.1, so that a machine with only a loopback interface has no candidates. It also reads the machine's
-interfaces itself, instead of asking the `Network`. The functions here change both on single ICE connections, and patch
-nothing globally.
+interfaces itself, instead of asking the `Network`. `offer_addresses` changes this for the ICE connections of one
+peer, without a global patch.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from aiortc import RTCIceTransport, RTCPeerConnection
 def offer_addresses(peer: RTCPeerConnection, addresses: list[str]) -> None:
     """Make `peer` gather its host candidates on `addresses` instead of those of the machine.
 
-    Call this once the transceivers and the SCTP transport exist, and before the local description is set: that gathers
-    the candidates.
+    Call this after the transceivers and the SCTP transport are created. Call it before the local description is set,
+    because setting it gathers the candidates.
     """
     for transport in ice_transports(peer):
         connection = transport.iceGatherer._connection  # noqa: SLF001 - aioice has no public way to choose addresses
@@ -27,7 +27,7 @@ def offer_addresses(peer: RTCPeerConnection, addresses: list[str]) -> None:
 
 
 def ice_transports(peer: RTCPeerConnection) -> set[RTCIceTransport]:
-    """Return the ICE transports of `peer`: one for each section, or a single one after bundling."""
+    """Return the ICE transports of `peer`: one for each media section, or a single one after bundling."""
     transports = {transceiver.sender.transport.transport for transceiver in peer.getTransceivers()}
     if peer.sctp is not None:
         transports.add(peer.sctp.transport.transport)

@@ -30,7 +30,7 @@ class PacketTrack(MediaStreamTrack):
         self._changed = asyncio.Event()
 
     def push(self, packet: VideoPacket) -> bool:
-        """Queue a packet for the sender. Return False if it was dropped because a key frame is needed to continue."""
+        """Queue a packet for the sender. Return False if it was dropped because the track waits for a key frame."""
         if self._finishing:
             return True
         if len(self._packets) >= self._limit:
@@ -57,7 +57,7 @@ class PacketTrack(MediaStreamTrack):
         return self._packets.popleft()
 
     def finish(self) -> None:
-        """End the track after the queued packets; drop later ones."""
+        """End the track after the queued packets; drop packets that are pushed later."""
         self._finishing = True
         self._changed.set()
 

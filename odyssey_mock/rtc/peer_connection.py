@@ -79,8 +79,9 @@ class PeerConnection:
     async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:
         """Add a trickled candidate (RFC 8838); it is added once the remote description is set.
 
-        Host names under `.local` are dropped: resolving them takes up to a second, and the client's checks reveal its
-        address anyway. The end-of-candidates mark is dropped as well: ICE would fail before those checks arrive.
+        A candidate with a `.local` host name is dropped: resolving the name takes up to a second, and the client's
+        connectivity checks reveal its address anyway. The end-of-candidates mark is also dropped: with it, ICE would
+        fail before the checks arrive.
 
         Raises:
             DescriptionError: the text is not a candidate line.
@@ -116,7 +117,7 @@ class PeerConnection:
         await self._end_orphans()
         for task in orphans:
             if task.done() and not task.cancelled():
-                # aiortc's handshake raises if it is closed halfway. Mark it as retrieved, or asyncio logs it.
+                # aiortc's handshake raises if closed halfway. Mark its exception as retrieved, or asyncio logs it.
                 task.exception()
 
     async def _describe_remote(self, sdp: str, kind: Literal["offer", "answer"]) -> None:
@@ -153,7 +154,7 @@ class PeerConnection:
         return str(self._connection.localDescription.sdp)
 
     async def _within[T](self, work: Coroutine[object, object, T]) -> T:
-        """Run `work` to its end, even if the caller is cancelled, and mark its tasks as this connection's.
+        """Run `work` to its end, even if the caller is cancelled, and mark the tasks it creates as this connection's.
 
         If gathering were cancelled, aioice would leak the sockets that it has just opened. `close` waits for the work.
         """

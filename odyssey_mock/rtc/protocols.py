@@ -37,7 +37,7 @@ class StreamerPeer(Peer, Protocol):
 
     @property
     def was_closed(self) -> bool:
-        """Whether the client closed the connection, as opposed to a lost connection."""
+        """Whether the client closed the connection; False if it was lost."""
 
     async def offer(self) -> str:
         """Create the SDP offer, with all host candidates."""
@@ -121,7 +121,7 @@ class PeerFactory(Protocol):
         on_lost: Callable[[], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> SpectatorPeer:
-        """Create the peer of a spectator; `codecs` are those already being encoded, and are preferred.
+        """Create the peer of a spectator; it prefers `codecs`, which are already being encoded.
 
         Raises:
             OSError: the peer cannot be created, for example because no file descriptors are left.

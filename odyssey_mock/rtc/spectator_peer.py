@@ -23,7 +23,7 @@ class AiortcSpectatorPeer(PeerConnection):
         on_lost: Callable[[], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> None:
-        """`codecs`: the codecs already being encoded; they are preferred."""
+        """Create the peer, which prefers `codecs`: they are already being encoded."""
         super().__init__(addresses, on_connected=on_connected, on_lost=on_lost)
         self._track = track
         self._codecs = preferred_codecs(*codecs)

@@ -52,7 +52,7 @@ class AiortcStreamerPeer(PeerConnection):
         self._to_client: RTCDataChannel | None = None
         self._from_client: RTCDataChannel | None = None
         self.was_closed = False
-        """Whether the client closed the connection, as opposed to a lost connection."""
+        """Whether the client closed the connection; False if it was lost."""
         self._closes_channels = False
         self._unreachable = False
         self._wrong_certificate = False

@@ -1,6 +1,6 @@
 """A minimal STUN server: it answers Binding requests with the sender's address (RFC 8489).
 
-Clients query the servers that `/config` names before they offer a candidate. Without internet access, the vendor's
+Clients query the STUN servers that `/config` names before they send a candidate. Without internet access, the vendor's
 default servers do not answer, and every connect takes seconds longer. This responder answers in microseconds
 (`protocol.md` section 3).
 """

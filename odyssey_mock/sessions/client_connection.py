@@ -123,7 +123,7 @@ class ClientConnection:
         self.instruct(SessionEvent.SOCKET_CLOSED if clean else SessionEvent.SOCKET_LOST)
 
     def instruct(self, instruction: Instruction) -> None:
-        """Put an instruction into the inbox, even if the connection is frozen."""
+        """Put an `Instruction` into the inbox, even if the connection is frozen."""
         self._inbox.put_nowait(instruction)
 
     async def receive(self) -> Instruction | ClientMessage | MessageError:

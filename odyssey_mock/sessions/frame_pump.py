@@ -50,9 +50,9 @@ class FrameSink(Protocol):
         """The codecs that the audience needs for the next frame."""
 
     def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
-        """Accept the packets of one frame, by codec.
+        """Send the packets of one frame, by codec, to the audience.
 
-        They include each codec that was in `codecs` when the frame was begun.
+        `packets` has a packet for each codec that was in `codecs` when the frame was begun.
         """
 
     def end(self) -> None:
@@ -88,7 +88,8 @@ class FramePump:
     """One session's video: sends a timeline frame by frame to the host, and to the audience if the stream has one.
 
     `on_frame(timeline, index)` is called on the event loop after each frame. While no host is attached, all
-    frames are counted, but they are only made for an audience. `show` may also be called while `run` is not running.
+    frames are counted, but they are made only if the stream has an audience. `show` may also be called while `run` is
+    not running.
     """
 
     def __init__(
@@ -238,7 +239,7 @@ class _Order:
 
 
 async def _done(work: asyncio.Future[Made]) -> bool:
-    """Wait until `work` is done, even if the caller is cancelled; return whether it was cancelled."""
+    """Wait until `work` is done, even if the caller is cancelled; return whether the caller was cancelled."""
     cancelled = False
     while not work.done():
         try:

@@ -38,7 +38,7 @@ class _Message(BaseModel):
 
 
 class Start(_Message):
-    """`interactive_stream_start`."""
+    """The client's message `interactive_stream_start`."""
 
     prompt: str = ""
     portrait: bool = True
@@ -48,23 +48,23 @@ class Start(_Message):
 
 
 class Update(_Message):
-    """`update`."""
+    """The client's message `update`, which changes the prompt."""
 
     prompt: str
 
 
 class End(_Message):
-    """`interactive_stream_end`."""
+    """The client's message `interactive_stream_end`."""
 
 
 class Answer(_Message):
-    """`answer`."""
+    """The client's message `answer`, with its SDP answer."""
 
     sdp: str
 
 
 class IceCandidate(_Message):
-    """`ice_candidate`; an empty or missing candidate marks the end of candidates (RFC 8838)."""
+    """The client's message `ice_candidate`; an empty or missing candidate marks the end of candidates (RFC 8838)."""
 
     candidate: str | None = None
     sdpMid: str | None = None  # noqa: N815 - the wire's name
@@ -72,16 +72,16 @@ class IceCandidate(_Message):
 
 
 class KeepAlive(_Message):
-    """`keepalive`."""
+    """The client's message `keepalive`."""
 
 
 class ClientDisconnecting(_Message):
-    """`client_disconnecting`."""
+    """The client's message `client_disconnecting`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """`offer`, on the socket."""
+    """The server's message `offer`, sent on the socket."""
 
     TYPE: ClassVar = "offer"
     sdp: str
@@ -89,7 +89,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class SignalingError:
-    """`error`, on the socket."""
+    """The server's message `error`, sent on the socket."""
 
     TYPE: ClassVar = "error"
     reason: str
@@ -97,7 +97,7 @@ class SignalingError:
 
 @dataclass(frozen=True, slots=True)
 class StreamStarted:
-    """`stream_started`."""
+    """The server's message `stream_started`."""
 
     TYPE: ClassVar = "stream_started"
     stream_id: str
@@ -106,7 +106,7 @@ class StreamStarted:
 
 @dataclass(frozen=True, slots=True)
 class UpdateAcknowledged:
-    """`update_acknowledged`; `prompt` is the prompt as applied."""
+    """The server's message `update_acknowledged`; `prompt` is the prompt as applied."""
 
     TYPE: ClassVar = "update_acknowledged"
     prompt: str
@@ -114,14 +114,14 @@ class UpdateAcknowledged:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:
-    """`stream_ended`."""
+    """The server's message `stream_ended`."""
 
     TYPE: ClassVar = "stream_ended"
 
 
 @dataclass(frozen=True, slots=True)
 class BroadcastReady:
-    """`broadcast_ready`; `broadcast_url` is None if HLS is disabled."""
+    """The server's message `broadcast_ready`; `broadcast_url` is None if HLS is disabled."""
 
     TYPE: ClassVar = "broadcast_ready"
     webrtc_url: str
@@ -131,7 +131,7 @@ class BroadcastReady:
 
 @dataclass(frozen=True, slots=True)
 class InteractiveStreamError:
-    """`interactive_stream_error`."""
+    """The server's message `interactive_stream_error`."""
 
     TYPE: ClassVar = "interactive_stream_error"
     reason: str

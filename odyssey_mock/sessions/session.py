@@ -186,7 +186,7 @@ class Session:
         self._lifecycle.video.controller.broke(InteractiveStreamError(reason, message))
 
     def vanish(self) -> None:
-        """Cut the peer off silently, as if a cable were cut; do nothing if the session has no connection."""
+        """Make the peer send and receive nothing, as if a cable were cut; do nothing if there is no connection."""
         if self._connection is not None:
             self._connection.peer.vanish()
 

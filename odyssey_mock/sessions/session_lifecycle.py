@@ -29,8 +29,8 @@ _DEADLINE_NAMES = {
 class SessionVideo:
     """The streams and the video of a session, which continue while the client is disconnected.
 
-    Messages for the data channel are kept during that time, and sent when the client returns. `on_overdue()` and
-    `on_ended()` are those of `StreamController`.
+    Messages for the data channel are kept during that time, and sent when the client returns.
+    `StreamController` describes the callbacks `on_overdue()` and `on_ended()`.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class SessionVideo:
             connection.peer.send(text)
 
     def leave(self) -> None:
-        """Continue the video while no client is connected."""
+        """Continue the video without a client; keep messages for the client until it returns."""
         self._connection = None
         self.controller.pump.detach()
 
@@ -157,7 +157,7 @@ class SessionLifecycle:
     def handle(self, event: SessionEvent) -> tuple[SessionEffect, ...]:
         """Handle an event: carry out its effects on the session at once, and return all its effects.
 
-        So the slot of a session is free as soon as the session is over, before the client is notified.
+        The slot of a session is therefore free as soon as the session is over, before the client is notified.
         """
         before = self._machine.state
         effects = self._machine.handle(event)

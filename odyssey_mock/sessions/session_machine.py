@@ -3,7 +3,7 @@
 Two rules:
 
 1. `TRANSITIONS` lists every event that may happen in a state. Any other event is a bug in the caller and raises
-   `IllegalEventError`. Everything that a client or the network can cause is listed for every state.
+   `IllegalEventError`. Every event that a client or the network can cause is listed for every state.
 2. The machine only returns effects: it uses no sockets, no tasks and no clock. `SessionLifecycle` carries out the
    effects on the session, `Session` those on the connection, both in order.
 """
@@ -64,7 +64,7 @@ class SessionEvent(StrEnum):
     DANGLING = "dangling"
     """No peer connected within the limit for new sessions (`dangling_session`)."""
     UNUSED = "unused"
-    """All tokens of the session have expired before a client connected."""
+    """All tokens of the session expired before a client connected."""
     GRACE_OVER = "grace_over"
     """The client of a held session did not return in time."""
     SHUT_DOWN = "shut_down"
@@ -126,7 +126,7 @@ _HELD: Transition = (
 
 
 def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
-    """Return the transitions of `state` that all states before the first peer connection have in common."""
+    """Return the transitions that `state` shares with the other states before the first peer connection."""
     return {
         SessionEvent.SOCKET_OPENED: (state, _REFUSED),
         SessionEvent.PEER_CLOSED: _UNREACHABLE,
@@ -141,7 +141,7 @@ def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
 
 
 def _again(state: SessionState) -> Mapping[SessionEvent, Transition]:
-    """Return the transitions of `state` that all states of a returning client have in common.
+    """Return the transitions that `state` shares with the other states of a session whose client returns.
 
     The client may retry until the grace period ends.
     """

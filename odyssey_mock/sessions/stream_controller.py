@@ -305,7 +305,7 @@ class StreamController:
             self._trouble(trouble)
 
     def _trouble(self, fault: Fault) -> None:
-        """Fail or end the running stream without a request of the client."""
+        """Make the running stream fail or end, as the fault requires; the client has not requested it."""
         if fault.do == "error":
             self.broke(InteractiveStreamError(fault.text("reason"), fault.text("message")))
         else:
@@ -332,7 +332,7 @@ class StreamController:
         self._on_ended()
 
     def _fault(self, point: str, prompt: str | None = None) -> Fault | None:
-        """Return the fault that fires at `point`; `prompt` is by default that of the running stream."""
+        """Return the fault that fires at `point`; `prompt` defaults to the prompt of the running stream."""
         stream = self.stream
         return self._faults.fire(
             point,

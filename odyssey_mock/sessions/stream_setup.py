@@ -104,5 +104,5 @@ class StreamSetup:
         return Size(*(self._settings.portrait_size if portrait else self._settings.landscape_size))
 
     def _image(self, url: str, size: Size) -> bytes:
-        """Decode a start's image and return the bytes to keep; takes up to several seconds."""
+        """Decode the image of a start message and return the bytes to keep; takes up to several seconds."""
         return kept(decode_data_url(url, self._settings.max_image_bytes), size)

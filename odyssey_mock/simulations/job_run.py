@@ -96,7 +96,7 @@ class JobRun:
             self._task.cancel()
 
     async def settled(self) -> None:
-        """Wait until the current task is done, so that the run only waits for the clock.
+        """Wait until the current task is done. After that, the run continues only when its deadline expires.
 
         Raises:
             Exception: the task failed because of a bug.
@@ -230,7 +230,7 @@ def note_stream(journal: Journal, job: JobRecord, stream: JobStream, *, before: 
 
 
 async def _in_thread[T](function: Callable[[], T]) -> T:
-    """Call `function` in a thread. If this is cancelled, it still waits for the thread, which cannot be stopped."""
+    """Call `function` in a thread. If the caller is cancelled, wait for the thread first: it cannot be stopped."""
     future = asyncio.get_running_loop().run_in_executor(None, function)
     try:
         return await asyncio.shield(future)

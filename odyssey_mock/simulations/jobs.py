@@ -70,7 +70,7 @@ class _Active:
 class Jobs(Mapping[str, JobRecord]):
     """The simulation jobs of one server, and the workers that run them.
 
-    The mapping contains the jobs that have not ended and the latest `jobs_limit` jobs that have, oldest first.
+    The mapping contains, oldest first, the jobs that have not ended and the latest `jobs_limit` jobs that have ended.
 
     A free worker takes the first job of the queue: the highest priority first, then the oldest. The job then stays
     `pending` for `simulation_dispatch_delay` seconds, but a new job of higher priority no longer overtakes it.
@@ -253,7 +253,7 @@ class Jobs(Mapping[str, JobRecord]):
             self._happen(record, event, message)
 
     def _happen(self, record: JobRecord, event: JobEvent, message: str | None = None) -> tuple[JobEffect, ...]:
-        """Handle an event of a job; `message` is its `error_message` if the event ends it."""
+        """Handle an event of a job; `message` becomes the job's `error_message` if the event ends the job."""
         before = record.status
         effects = record.machine.handle(event)
         if record.status is not before:
@@ -338,7 +338,7 @@ class Jobs(Mapping[str, JobRecord]):
         return wait_seconds(workers, working, ahead)
 
     def _retry_after(self, pending: list[_Active]) -> int:
-        """Estimate the whole seconds until one of the `pending` jobs is dispatched."""
+        """Estimate the seconds, as a whole number, until one of the `pending` jobs is dispatched."""
         delay = self._settings.simulation_dispatch_delay
         waits = [each.run.due_in for each in pending if each.run is not None]
         if not waits:

@@ -86,7 +86,7 @@ class ScriptFaults:
 
 
 def read_script(value: object, *loc: str | int) -> Script:
-    """Parse decoded JSON as a script; `loc` is its place in the request.
+    """Parse decoded JSON as a script; `loc` is the script's place in the request.
 
     Raises:
         ScriptFaultsError: the script is invalid; the error lists every fault.
@@ -201,7 +201,7 @@ def _check_order(kind: Kind, place: Place, *, is_first: bool, is_last: bool, fau
 def _check_time(time: int, place: Place, latest: int, *, is_first: bool, ends: bool, faults: ScriptFaults) -> None:
     """Check the time of one entry.
 
-    `latest` is the greatest time of the earlier entries. `ends` is true for the entry of the `end`.
+    `latest` is the greatest time of the earlier entries. `ends` is true if the entry contains the `end`.
     """
     expected = {
         "0, the time of the first entry": is_first and time != 0,

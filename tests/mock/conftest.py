@@ -10,7 +10,7 @@ from odyssey_mock import MockOdyssey
 
 @pytest_asyncio.fixture
 async def http(odyssey_mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client of the test's mock without an access token."""
+    """An HTTP client of the test's mock, without an access token."""
     async with httpx.AsyncClient(base_url=odyssey_mock.url, trust_env=False) as client:
         yield client
 

@@ -30,7 +30,7 @@ def time() -> Time:
 
 @pytest.fixture
 def journal(time: Time) -> Journal:
-    """A journal of one session: requested twice, the first time without success, and closed when its token expired."""
+    """A journal of one session: a failed and a successful request for it, and its end when its token expired."""
     journal = Journal(time, limit=100)
     time.now += 0.5
     journal.record("rest", "POST /sessions/request", status=503, account="acct_a")

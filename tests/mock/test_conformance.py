@@ -1,4 +1,4 @@
-"""Tests that the mock's messages conform to the contract, in successful and in failing exchanges.
+"""Tests that the mock's HTTP and WebSocket messages conform to the contract, for successful and rejected requests.
 
 The tests send raw HTTP and WebSocket messages. A fixture in `tests/conftest.py` checks the journal against the contract
 after each test; the test itself asserts only that it got the expected response.

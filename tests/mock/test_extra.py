@@ -1,4 +1,4 @@
-"""Tests of imports and commands without the package's extras."""
+"""Tests of imports and commands in installations without the optional extras."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 
 WITHOUT = "import sys; sys.modules.update(dict.fromkeys({missing!r})); "
-"""Code that makes modules impossible to import: their entry in `sys.modules` is None."""
+"""Code that makes the modules `missing` impossible to import: it sets their entries in `sys.modules` to None."""
 
 
 def run(missing: list[str], code: str) -> subprocess.CompletedProcess[str]:

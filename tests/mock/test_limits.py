@@ -1,4 +1,4 @@
-"""Tests of account limits and lifetimes (`protocol.md` section 7), each at its exact instant on a manual clock.
+"""Tests of account limits and lifetimes (`protocol.md` section 7), with a manual clock and with a real one.
 
 The limits of a connection (duration, inactivity, stream duration) are tested in `sessions/`.
 """
@@ -29,7 +29,7 @@ async def asked(api: RawApi) -> httpx.Response:
 
 @asynccontextmanager
 async def accounts_of(mock: MockOdyssey, keys: Sequence[str]) -> AsyncIterator[list[RawApi]]:
-    """Connect one client for each key."""
+    """Yield one API client per key, each with an access token."""
     async with asyncio.timeout(LIMIT):
         apis = [RawApi(mock, key) for key in keys]
         try:
@@ -86,7 +86,7 @@ async def test_unused_session_ends_when_its_token_expires(odyssey_mock: MockOdys
         assert not odyssey_mock.sessions
         closed = odyssey_mock.expect("session", event="unused", session=session["session_id"])
         assert closed.time - odyssey_mock.journal.began_at == pytest.approx(700)
-        assert not odyssey_mock.clock.pending, "expected no deadlines of a closed session"
+        assert not odyssey_mock.clock.pending, "expected the closed session to have no pending deadlines"
 
 
 @MANUAL
@@ -169,7 +169,9 @@ async def test_streamer_is_free_once_its_session_ends(odyssey_mock: MockOdyssey,
                 token = await anna.token_for(session["session_id"])
                 async with raw_socket(session, "forged") as socket:
                     assert (await receive(socket))["type"] == "error"
-                assert (await asked(berta)).status_code == 503, "expected 503: the session still has the streamer"
+                assert (await asked(berta)).status_code == 503, (
+                    "expected 503: the first session still has the only streamer"
+                )
                 async with raw_socket(session, token) as socket, RawPeer(socket) as peer:
                     await peer.say_on_socket({"type": "client_disconnecting"})
                     await gone(odyssey_mock, session["session_id"])
@@ -177,7 +179,7 @@ async def test_streamer_is_free_once_its_session_ends(odyssey_mock: MockOdyssey,
                 await odyssey_mock.sessions[session["session_id"]].shut_down()
         assert (await asked(anna if how == "dangling" else berta)).status_code == 200
         assert [deadline.name for deadline in odyssey_mock.clock.pending] == ["dangling session"], (
-            "expected only the deadline of the new session"
+            "expected the new session's deadline and no deadline of the ended session"
         )
 
 
@@ -205,7 +207,7 @@ async def test_used_hours_reset_with_the_next_month(odyssey_mock: MockOdyssey) -
         await odyssey_mock.advance(10 * DAY)
         assert (await asked(api)).status_code == 401
     async with RawApi(odyssey_mock) as api:
-        assert (await asked(api)).status_code == 200, "expected a session: half an hour is left"
+        assert (await asked(api)).status_code == 200, "expected 200: half an hour of the 10 hours is left"
         later = odyssey_mock.clock.time()
         remembered(odyssey_mock, session_id="s", started_at=later - 0.5 * HOUR, ended_at=later)
         for call in (asked(api), api.http.post("/simulation-jobs", json=wanted())):
@@ -219,7 +221,7 @@ async def test_used_hours_reset_with_the_next_month(odyssey_mock: MockOdyssey) -
             assert detail["message"] == ("Monthly usage limit reached (10 of 10 hours); it resets on 2026-02-01")
         await odyssey_mock.advance(21 * DAY - 1)
     async with RawApi(odyssey_mock) as api:
-        assert (await asked(api)).status_code == 429, "expected 429 until February"
+        assert (await asked(api)).status_code == 429, "expected 429 one second before February"
         await odyssey_mock.advance(1)
         assert (await asked(api)).status_code == 200
         await submit(api.http)

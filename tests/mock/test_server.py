@@ -78,7 +78,7 @@ async def test_many_starts_are_fast_and_leak_nothing() -> None:
 
 
 async def open_socket(mock: MockOdyssey, http: httpx.AsyncClient) -> tuple[ClientConnection, str]:
-    """Return a signaling socket that has received its first message, and its session token."""
+    """Open a signaling socket and receive its first message; return the socket and the session token."""
     headers = {"Authorization": f"Bearer {await token_of(mock, http)}"}
     session = (await http.post(f"{mock.url}/sessions/request", json={}, headers=headers)).json()
     body = {"session_id": session["session_id"]}

@@ -105,7 +105,7 @@ def test_repr_does_not_contain_api_keys() -> None:
 
 
 def test_keyword_types_match_the_settings() -> None:
-    """Type checkers use `SettingsOverrides` for the keywords of `MockOdyssey`, `replace` and the pytest markers."""
+    """`SettingsOverrides`, the type of keywords such as those of `replace`, has the fields and types of `Settings`."""
     assert get_type_hints(SettingsOverrides) == get_type_hints(Settings)
 
 
@@ -113,7 +113,7 @@ def test_keywords_omit_only_known_settings() -> None:
     every, mock, simulated = (
         frozenset(get_type_hints(each)) for each in (SettingsOverrides, MockOverrides, SimulatedOverrides)
     )
-    assert every - mock == {"clock"}, "expected `clock` to be omitted: MockOdyssey declares it"
+    assert every - mock == {"clock"}, "expected MockOverrides to omit only `clock`, which MockOdyssey declares itself"
     assert every - simulated == NOT_YOURS.keys()
 
 
@@ -148,7 +148,7 @@ def test_unlimited_plan_has_no_limits() -> None:
     assert settings.limits == PLANS["unlimited"]
     assert {getattr(settings, name) for name in LIMIT_NAMES} == {None}
     assert settings.dangling_session == 900, (
-        "expected dangling_session to stay 900: a plan does not change limits of the server"
+        "expected dangling_session to stay 900: a plan sets only the limits of an account"
     )
 
 

@@ -49,7 +49,9 @@ async def test_leaving_spectator_gets_no_more_frames() -> None:
         broadcast.push({"h264": packet(2), "vp8": packet(2)})
         spectator.end()
         await gone(backend, spectator)
-        assert (peers[0].slots, peers[0].ended) == ([1], False), "expected frame 2 not to be sent after leaving"
+        assert (peers[0].slots, peers[0].ended) == ([1], False), (
+            "expected frame 2 not to be sent: the spectator has left"
+        )
         await backend.broadcasts.close()
 
 
@@ -131,7 +133,7 @@ async def test_slow_spectator_continues_at_the_next_key_frame() -> None:
             show(broadcast, slot)
             await peers[1].caught_up()
             assert len(slow.track._packets) <= 20
-            assert not keyframes.take(slot), "expected a slow spectator not to cause an extra key frame"
+            assert not keyframes.take(slot), "expected no key-frame request for the slow spectator"
         assert (peers[0].slots, peers[1].slots) == ([1], list(range(1, 100)))
         peers[0].resume()
         dropped = slow.frames_dropped
@@ -169,7 +171,7 @@ async def test_wait_for_slow_spectator_is_limited_at_end(
         assert await gone(backend, slow) == "the stream has ended"
         assert await gone(backend, waiting) == "the stream has ended"
         assert not peers[0].ended
-        assert not peers[2].ended, "expected no end of the track for an unconnected peer"
+        assert not peers[2].ended, "expected the track of the unconnected peer not to be ended"
     assert len(caplog.records) == 1
     assert "<Spectator 1 of stream-1, connected>: the last frames were not sent within 0.05 s" in caplog.text
 

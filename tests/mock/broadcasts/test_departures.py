@@ -27,14 +27,14 @@ pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
 
 
 async def why(mock: MockOdyssey, number: int = 1) -> str:
-    """Wait until a spectator is closed and return the reason."""
+    """Wait until spectator `number` is closed; return the reason."""
     entry = await mock.wait_for("state", "spectator", LIMIT, to="gone", spectator=number)
     return str(entry.data["why"])
 
 
 @pytest_asyncio.fixture
 async def broadcast(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> AsyncIterator[Live]:
-    """A live broadcast; the client `http` already has an open connection to the mock."""
+    """Provide a live broadcast; the client `http` already has an open connection to the mock."""
     async with live(odyssey_mock) as begun:
         await http.get("/config")
         yield begun
@@ -50,14 +50,14 @@ async def test_delete_before_connecting_ends_the_spectator(
 
 
 CLIENT = contextvars.ContextVar("CLIENT", default=False)
-"""True in tasks of the client's peer, so that the test finds them: aiortc keeps no references to them."""
+"""True in the tasks of the client's peer. The test finds these tasks with it; aiortc keeps no references to them."""
 
 
 ICE_STATES = ("new", "checking", "completed")
 
 
 async def reach(connection: RTCPeerConnection, state: str) -> None:
-    """Wait until ICE reaches `state` or a later one."""
+    """Wait until the ICE connection of a peer is in `state` or a later state."""
     async with asyncio.timeout(LIMIT):
         while ICE_STATES.index(connection.iceConnectionState) < ICE_STATES.index(state):
             changed = asyncio.Event()
@@ -230,7 +230,7 @@ async def test_exhausted_file_descriptors_are_a_500() -> None:
             assert nothing_of(broadcast)
         network.exhausted = False
         assert (await post(http, broadcast)).status_code == 400, (
-            "expected 400 (invalid offer) once descriptors are free"
+            "expected 400 (invalid offer) after file descriptors became free"
         )
 
 

@@ -59,7 +59,8 @@ async def test_stall_raises_the_target_duration() -> None:
 async def test_long_segment_is_kept_after_leaving_the_playlist() -> None:
     stream = Streamed(fps=1, segments=2)
     stream.push_all([0, 10, *range(11, 33)])
-    # Segment 0 lasts 10 s; the longest playlist with it lasted 11 s. It leaves at 12 s and is deleted 10 + 11 s later.
+    # Segment 0 lasts 10 s and leaves the playlist at 12 s. The longest playlist that listed it lasted 11 s, so it is
+    # deleted 10 + 11 s after it left.
     assert stream.hls.file("segment_0.mp4")
     stream.push(33)
     assert stream.hls.file("segment_0.mp4") is None

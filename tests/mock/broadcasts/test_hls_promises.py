@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.hls import STARTED, Playlist, Streamed
 
 FRAMES = st.lists(
-    # The number of slots since the previous frame (mostly 1, more in a stall), and whether a key frame is forced.
+    # For each frame: the slots since the previous frame (mostly 1, more in a stall), and whether a key frame is forced.
     st.tuples(st.one_of(st.just(1), st.just(1), st.integers(1, 5), st.integers(1, 200)), st.booleans()),
     min_size=1,
     max_size=120,
@@ -63,7 +63,7 @@ async def _keeps_its_promises(frames: list[tuple[int, bool]], stream: Streamed, 
 
 
 class Promises:
-    """Checks successive loads of a playlist against RFC 8216; durations are in slots."""
+    """A checker of the successive versions of a playlist against RFC 8216; its durations are in frame slots."""
 
     def __init__(self, stream: Streamed) -> None:
         self._stream = stream
@@ -74,7 +74,7 @@ class Promises:
         self._until: dict[str, int] = {}
 
     async def check(self, *, is_over: bool) -> None:
-        """Load the playlist and compare it with the previous loads."""
+        """Load the playlist and compare it with the previous versions."""
         former, playlist = self.playlist, await self._stream.playlist()
         self.playlist = playlist
         names = [segment.name for segment in playlist.segments]

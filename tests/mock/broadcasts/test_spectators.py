@@ -37,7 +37,7 @@ type Pushed = dict[Codec, bool]
 
 @pytest.fixture
 def pushed(monkeypatch: pytest.MonkeyPatch) -> list[Pushed]:
-    """The frames that the test's only broadcast pushes; the position in the list is the frame index."""
+    """The frames that the test's only broadcast has pushed so far, by frame index."""
     frames: list[Pushed] = []
     push = Broadcast.push
 
@@ -50,7 +50,7 @@ def pushed(monkeypatch: pytest.MonkeyPatch) -> list[Pushed]:
 
 
 def codec_of(spectator: RawSpectator) -> str:
-    """Return the first codec of the video in the answer."""
+    """Return the first codec of the video section in the spectator's SDP answer."""
     found = re.search(r"m=video \d+ \S+ (\d+)", spectator.answer.text)
     assert found is not None
     name = re.search(rf"a=rtpmap:{found[1]} (\w+)/", spectator.answer.text)
@@ -67,7 +67,7 @@ def directions(description: str) -> list[tuple[str, str]]:
 
 
 def key_frames(frames: list[Pushed]) -> list[int]:
-    """Return the indexes of the first key frame and of all requested ones."""
+    """Return the indexes of the first key frame and of requested key frames, which come earlier than regular ones."""
     keys = [number for number, frame in enumerate(frames) if frame["h264"]]
     return keys[:1] + [key for before, key in pairwise(keys) if key - before < GROUP]
 
@@ -78,12 +78,12 @@ async def all_gone(mock: MockOdyssey, numbers: Collection[int]) -> None:
 
 
 async def some_stamps(spectator: RawSpectator) -> list[FrameStamp]:
-    """Return the stamps of the next five frames."""
+    """Return the stamps of the next five frames that the spectator receives."""
     return [await spectator.stamp() for _ in range(5)]
 
 
 def in_order(stamps: list[FrameStamp], end: int) -> bool:
-    """Return whether the stamps are consecutive from the first one up to `end`."""
+    """Return whether the frame indexes of the stamps are consecutive and the last one is `end` - 1."""
     return [stamp.frame_index for stamp in stamps] == list(range(stamps[0].frame_index, end))
 
 

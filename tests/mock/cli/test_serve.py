@@ -26,7 +26,7 @@ LIMIT = 20.0
 
 @contextmanager
 def serving(*options: str) -> Iterator[subprocess.Popen[str]]:
-    """Run the server in a subprocess; kill it at the end if it is still running."""
+    """Run the server in a subprocess and yield it; kill it afterward if it is still running."""
     command = [sys.executable, "-W", "error", "-c", "from odyssey_mock.cli import main; main()", "serve", *options]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with interruptible():
@@ -71,7 +71,7 @@ def test_welcome_text_has_lines_to_copy() -> None:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
-    """Collect the settings that `serve` would run with, without running it."""
+    """Replace the server with a stub; return the list to which it adds the settings of each `serve` command."""
     served: list[Settings] = []
 
     async def serve(settings: Settings, *, as_json: bool) -> None:
@@ -208,7 +208,7 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "inactivity": (["--inactivity", "5"], 5),
     "stream_duration": (["--stream-duration", "9"], 9),
 }
-"""Options for each setting and the resulting value; `faults/test_fault_files.py` tests `faults`."""
+"""For each setting except `faults` (see `faults/test_fault_files.py`), options that set it and the resulting value."""
 
 
 def test_table_of_options_covers_every_setting() -> None:

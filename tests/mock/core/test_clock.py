@@ -47,7 +47,7 @@ def schedule(clock: Clock, plan: Plan, name: str, trace: list[tuple[int, str]]) 
 
 
 async def settle() -> None:
-    """Let the other tasks run once."""
+    """Wait for one iteration of the event loop."""
     turn = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_soon(turn.set_result, None)
     await turn

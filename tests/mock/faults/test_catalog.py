@@ -30,7 +30,7 @@ REQUIRED: Mapping[str, JSON] = {
 
 
 def described(point: str, do: str, **more: JSON) -> dict[str, JSON]:
-    """Return the minimal description of a fault."""
+    """Return the JSON description of a fault with only its required parameters and those in `more`."""
     needed = [name for name, parameter in POINTS[point].actions[do].parameters.items() if parameter.required]
     return {"at": point, "do": do, **{name: REQUIRED[name] for name in needed}, **more}
 

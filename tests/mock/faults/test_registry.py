@@ -126,7 +126,7 @@ def test_extend_adds_all_faults_or_none() -> None:
     assert [one, two] == list(faults)
     assert faults[two.id] is two
     assert [one.id, two.id] == ["fault-1", "fault-2"], (
-        "expected the first accepted faults to have the numbers 1 and 2: rejected faults get none"
+        "expected the ids fault-1 and fault-2: the faults rejected before got none"
     )
 
 

@@ -109,7 +109,7 @@ async def test_journal_omits_too_large_exchanges(http: httpx.AsyncClient, odysse
     assert list(entry.data) == ["omitted"]
 
 
-@pytest.mark.off_contract("a ping has no parameters")
+@pytest.mark.off_contract("sends query parameters that the contract does not list")
 async def test_journal_has_the_query_without_secrets(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     await http.get("/ping/us-east-1", params={"token": "t", "signature": "s", "n": ["1", "2"]})
     (entry,) = odyssey_mock.journal.find("rest")

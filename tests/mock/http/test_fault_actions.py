@@ -23,7 +23,7 @@ MEDIA_SERVER = ("whep.offer", "whep.candidates", "whep.leave", "hls.playlist", "
 
 @dataclass(frozen=True)
 class Cell:
-    """A mock and a client that sends requests to one fault point; `usual` is its response without a fault."""
+    """A mock, an HTTP client for one of its fault points, and the response at that point without a fault (`usual`)."""
 
     mock: MockOdyssey
     http: httpx.AsyncClient
@@ -50,7 +50,7 @@ async def cell(point: str) -> AsyncIterator[Cell]:
 
 
 def shape(answer: httpx.Response) -> object:
-    """Return the parts of a response that are the same in every response at this fault point."""
+    """Return what the usual responses at one fault point have in common: status, and JSON keys or content type."""
     if answer.headers.get("content-type") != "application/json":
         return answer.status_code, answer.headers.get("content-type")
     body = answer.json()

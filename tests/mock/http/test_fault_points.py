@@ -1,4 +1,4 @@
-"""Tests that each request passes the right fault point, and that a fault fires only for matching requests."""
+"""Tests of which requests belong to which fault point, and that a fault fires only for matching requests."""
 
 from collections.abc import AsyncIterator
 
@@ -43,7 +43,7 @@ async def test_every_http_point_belongs_to_one_route() -> None:
 
 
 @pytest.mark.parametrize("point", HTTP_POINTS)
-async def test_request_passes_only_its_own_point(http: httpx.AsyncClient, point: str) -> None:
+async def test_request_reaches_only_its_own_fault_point(http: httpx.AsyncClient, point: str) -> None:
     async with MockOdyssey(simulation_workers=0) as mock:
         token = await token_of(mock, http)
         faults = {name: mock.faults.add({"at": name, "do": "status", "status": 418}) for name in HTTP_POINTS}
@@ -51,7 +51,7 @@ async def test_request_passes_only_its_own_point(http: httpx.AsyncClient, point:
         assert {name for name, fault in faults.items() if fault.passed} == {point}
 
 
-async def test_other_requests_pass_no_point(
+async def test_other_requests_reach_no_fault_point(
     http: httpx.AsyncClient,
 ) -> None:
     async with MockOdyssey() as mock:

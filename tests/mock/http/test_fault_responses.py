@@ -1,4 +1,4 @@
-"""Tests of the bytes of faulty responses, and of clients or mocks that go away before a response is complete."""
+"""Tests of faulty responses byte by byte, and of clients or mocks that disconnect before a response is complete."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ async def http(mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
 
 @asynccontextmanager
 async def asking(mock: MockOdyssey, text: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Open a TCP connection and send `text` on it."""
+    """Open a TCP connection to the mock and send `text`, with CRLF line ends; yield the reader and the writer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(mock.url.rpartition(":")[2]))
     try:
         writer.write(text.replace("\n", "\r\n").encode())

@@ -18,7 +18,7 @@ from tests.support.whep import live
 
 SMALL = (176, 320)
 LARGE = 16 << 20
-"""A file size in bytes; sending its bytes one by one takes longer than any test, even without a client."""
+"""A file size in bytes, so large that reading the file byte by byte takes longer than any test."""
 
 
 @asynccontextmanager

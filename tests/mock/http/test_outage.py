@@ -115,7 +115,7 @@ async def test_client_connecting_during_go_away_is_cut(turns: int) -> None:
         with socket.socket() as connecting:
             connecting.setblocking(False)
             loop = asyncio.get_running_loop()
-            # The kernel accepts the connection at once; `turns` sets how far the server gets with it before `go_away`.
+            # The kernel accepts the connection at once; the server then has `turns` iterations of the loop to serve it.
             connecting.connect_ex(("127.0.0.1", port))
             for _ in range(turns):
                 await asyncio.wait([asyncio.ensure_future(turn())])

@@ -1,4 +1,7 @@
-"""Tests of pauses of a request: after each, a manual clock's `advance` waits for the request, up to `SETTLE_LIMIT`."""
+"""Tests of pauses of a request on a manual clock.
+
+After each pause, `advance` waits for the request to pause again or end, for at most `SETTLE_LIMIT` seconds.
+"""
 
 import asyncio
 import socket

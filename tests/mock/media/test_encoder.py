@@ -88,7 +88,9 @@ def test_decoded_frame_resembles_the_original(codec: Codec) -> None:
         frame = stream.frame(index)
         (decoded,) = receiver.receive(encoder.encode(frame, index))
     error = planes_of(decoded).y.astype(float) - planes_of(frame).y
-    assert 10 * np.log10(255**2 / (error**2).mean()) > 40, "expected more than 40 dB PSNR"
+    assert 10 * np.log10(255**2 / (error**2).mean()) > 40, (
+        "expected the decoded frame to have a PSNR of more than 40 dB"
+    )
 
 
 def test_packet_time_is_the_frame_index(codec: Codec) -> None:

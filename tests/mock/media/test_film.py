@@ -25,7 +25,7 @@ STARTED = 1_790_000_000.25
 
 
 def go_on() -> None:
-    """Do nothing: as a checkpoint, this never stops the rendering."""
+    """Do nothing; a film with this checkpoint is never stopped."""
 
 
 def film(frames: int, *changes: int, size: Size = SMALL, fps: int = 20, image: bytes | None = None) -> Film:
@@ -96,7 +96,9 @@ def test_full_size_video_looks_like_the_stream(tmp_path: Path, size: Size) -> No
         assert (stamp.frame_index, stamp.prompt_revision) == (index, int(index >= 5))
         below = size.height // 40
         difference = picture[below:].astype(float) - renderer.render(index).to_ndarray(format="rgb24")[below:]
-        assert 10 * np.log10(255**2 / (difference**2).mean()) > 36, "expected more than 36 dB PSNR"
+        assert 10 * np.log10(255**2 / (difference**2).mean()) > 36, (
+            "expected the frame in the file to have a PSNR of more than 36 dB"
+        )
 
 
 def test_mp4_index_precedes_the_frames(tmp_path: Path) -> None:
@@ -174,7 +176,9 @@ def test_thumbnail_is_the_middle_frame_at_half_size(tmp_path: Path, size: Size, 
     below = size.height // 80
     difference = pixels[below:].astype(float) - np.asarray(whole.reduce(2))[below:]
     assert np.abs(difference.mean(axis=(0, 1))).max() < 2, "expected a thumbnail without a color cast"
-    assert 10 * np.log10(255**2 / (difference**2).mean()) > 30, "expected more than 30 dB PSNR"
+    assert 10 * np.log10(255**2 / (difference**2).mean()) > 30, (
+        "expected the thumbnail to have a PSNR of more than 30 dB"
+    )
 
 
 def test_video_shows_the_start_image(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ def test_only_the_first_frame_is_a_key_frame() -> None:
 
 
 @given(st.integers(0, 12), REQUESTS)
-def test_gap_delays_losses_but_not_new_receivers(gap: int, requests: list[str]) -> None:
+def test_gap_applies_to_losses_only(gap: int, requests: list[str]) -> None:
     keyframes = Keyframes(gap)
     wanted, lost, slot, last = True, False, 0, -gap
     for request in requests:

@@ -1,4 +1,4 @@
-"""Tests that a frame depends only on its timeline and index, shows its prompt or image, and moves."""
+"""Tests that a rendered frame depends only on its timeline and index, and that a scene shows its prompt and moves."""
 
 import hashlib
 import io

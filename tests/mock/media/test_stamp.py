@@ -157,7 +157,7 @@ def test_noise_has_no_stamp(seed: int) -> None:
 
 
 def test_random_cells_between_syncs_are_rejected() -> None:
-    """Of 2**24 random cell patterns only 2 are valid: 2 of 256 form bytes, and 1 of 65,536 checksums."""
+    """An image with sync marks and random cells has a probability of 2 in 2**24 of being read as a stamp."""
     image = pixels(stamped(EXAMPLE, 88, 160), "gray").copy()
     noise = np.random.default_rng(1)
     passed = 0
@@ -194,7 +194,7 @@ def test_drawing_changes_only_the_stamp_area() -> None:
     ],
     ids=["float", "16 bits", "list", "None", "four channels", "several frames", "a line"],
 )
-def test_reading_other_objects_raises_an_error(image: object, error: type[Exception]) -> None:
+def test_reading_an_invalid_image_raises_an_error(image: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="expected"):
         read_stamp(image)  # type: ignore[arg-type]  # an untyped caller can pass it
 

@@ -1,4 +1,4 @@
-"""Tests of the timeline, the append-only event log of a stream that is read by frame index."""
+"""Tests of the timeline: a stream's append-only log of events, which is read by frame index."""
 
 import pytest
 from hypothesis import given

@@ -28,7 +28,7 @@ def check(target: bytes, urls: ArtifactUrls = URLS) -> None:
     urls.check(path, query)
 
 
-def test_url_from_make_is_accepted() -> None:
+def test_unmodified_url_is_accepted() -> None:
     check(made())
 
 

@@ -20,7 +20,7 @@ type Checkpoint = Callable[[], None]
 
 
 class Work:
-    """A writer that pauses after the first byte until `may_go_on` is set, and then calls the checkpoint."""
+    """A file writer: writes one byte, waits for `may_go_on`, calls the checkpoint, and writes the rest or raises."""
 
     def __init__(self, content: bytes = b"content", error: Exception | None = None) -> None:
         self.begun = threading.Event()

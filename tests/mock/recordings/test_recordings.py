@@ -130,13 +130,13 @@ async def test_files_are_deleted_with_their_stream(odyssey_mock: MockOdyssey) ->
 
 
 def long_one(mock: MockOdyssey) -> str:
-    """Return a stream that takes much longer to render than a test may run."""
+    """Return the id of a stream that takes much longer to render than a test may run."""
     return remembered(mock, timeline(1_000_000))
 
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Return an event that is set when frame 60 is drawn. Later frames are slow, so that rendering takes long."""
+    """Provide an event that is set once frame 60 is drawn; from then on, slow down the drawing of each frame."""
     event, never = threading.Event(), threading.Event()
 
     def draw(frame: av.VideoFrame, stamp: FrameStamp) -> None:

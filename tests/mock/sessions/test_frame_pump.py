@@ -147,7 +147,7 @@ class HeldRenderer(Renderer):
 
 
 class Listeners:
-    """A `FrameSink` that keeps the packets pushed to it."""
+    """A `FrameSink` that stores the packets pushed to it and counts calls of `end`."""
 
     def __init__(self, *codecs: Codec) -> None:
         self.codecs = set(codecs)
@@ -155,7 +155,7 @@ class Listeners:
         self.ends = 0
 
     def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
-        assert not self.ends, "expected no frame after the end"
+        assert not self.ends, "expected no push() after end()"
         self.pushed.append(dict(packets))
 
     def end(self) -> None:
@@ -201,7 +201,7 @@ async def test_audience_ends_after_last_frame_of_its_stream() -> None:
         stream.end(pump.next_index)
         pump.show(idle())
         assert (len(audience.pushed), audience.ends) == (0, 0), (
-            "expected no frame and no end for the audience while its last frame is being rendered"
+            "expected no frame and no end for the audience while the last frame of the stream is being rendered"
         )
         held.go.set()
         await frames(pump, track, 3)

@@ -54,7 +54,9 @@ async def the_fingerprint_is_another(stage: Stage) -> None:
     async with stage.to.halfway() as peer:
         assert await goes(peer, "failed") == "failed"
         assert peer.channels == {}
-        assert {transport.state for transport in ice_of(peer)} == {"completed"}, "expected ICE to succeed"
+        assert {transport.state for transport in ice_of(peer)} == {"completed"}, (
+            "expected ICE to succeed and only DTLS to fail"
+        )
 
 
 def ice_of(peer: RawPeer) -> set[RTCIceTransport]:
@@ -86,15 +88,15 @@ async def the_peer_is_silent_and_the_socket_is_not(stage: Stage) -> None:
         await stage.mock.wait_for("state", "stream", to="running")
         assert stage.to.session.stream is not None
         assert await goes(peer, "failed", "closed")
-        assert peer.inbox.empty(), "expected no message from a vanished peer"
+        assert peer.inbox.empty(), "expected no message from the vanished peer"
         await stage.to.reaches("held")
     held, said = stage.mock.expect("session", to="held"), stage.mock.expect("stream_started")
     async with stage.to.peer() as peer:
         peer.say(START)
-        if held.index < said.index:  # the mock lost the peer before the first frame, so it kept the reply
+        if held.index < said.index:  # the peer was lost before the first frame, so the mock kept its reply
             assert (await peer.hear())["type"] == "stream_started"
         assert (await peer.hear())["reason"] == "stream_already_active", (
-            "expected the next reply on the new connection: replies of the lost peer are not repeated"
+            "expected the rejection of the second start, and not a reply that was already sent to the lost peer"
         )
 
 
@@ -117,7 +119,9 @@ async def neither_peer_nor_socket_says_anything(stage: Stage) -> None:
         assert await goes(peer, "failed", "closed")
         await round_trip(peer.socket)
         stage.mock.expect_none("interactive_stream_start")
-        assert stage.to.session.state is SessionState.CONNECTED, "expected a frozen connection to stay open"
+        assert stage.to.session.state is SessionState.CONNECTED, (
+            "expected the session to stay connected while its connection is frozen"
+        )
         await peer.socket.close(4000)
         await stage.to.reaches("held")
     async with stage.to.peer() as peer:
@@ -173,7 +177,7 @@ async def the_channels_close_and_all_else_goes_on(stage: Stage) -> None:
 
 
 OURS = {"prompt": START["prompt"]}
-"""Matches the frames of the stream, but not those of the idle scene."""
+"""The `match` of faults for frames of the stream, but not of the idle scene."""
 
 
 @CASES.of("peer.frame", "freeze")
@@ -204,7 +208,7 @@ async def a_frame_and_those_behind_it_are_late(stage: Stage) -> None:
         for _ in range(8):
             (stamp,) = await stamps(peer, 1, tag=tag)
             got.append((stamp.frame_index, loop.time()))
-    assert [index for index, _ in got] == list(range(8)), "expected frames 0 to 7"
+    assert [index for index, _ in got] == list(range(8)), "expected frames 0 to 7 in order, none of them lost"
     gaps = [after - before for (_, before), (_, after) in pairwise(got)]
     # aiortc returns a frame when the next one begins to arrive.
     assert max(gaps) == max(gaps[3:5]) >= 0.4
@@ -219,7 +223,9 @@ async def frames_have_another_size(stage: Stage) -> None:
         while len(seen) < 10:
             frame = await picture(peer)
             seen += [frame] if stamp_of(frame).stream_tag == tag else []
-    assert [stamp_of(frame).frame_index for frame in seen] == list(range(10)), "expected readable stamps in every frame"
+    assert [stamp_of(frame).frame_index for frame in seen] == list(range(10)), (
+        "expected frames 0 to 9 in order, each with its stamp"
+    )
     assert [(frame.width, frame.height) for frame in seen] == [SMALL] * 5 + [(320, 160)] * 3 + [SMALL] * 2
 
 
@@ -248,5 +254,5 @@ async def test_ended_track_causes_no_extra_key_frames(odyssey_mock: MockOdyssey)
         async with to.peer(), RawSpectator(live) as spectator:
             await spectator.frame()
             assert [(await spectator.frame()).key_frame for _ in range(25)].count(True) == 0, (
-                "expected no extra key frames"
+                "expected no key frames for the ended track"
             )

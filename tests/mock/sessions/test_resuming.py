@@ -82,7 +82,7 @@ async def test_client_may_be_lost_repeatedly(odyssey_mock: MockOdyssey) -> None:
             async with to.peer() as peer:
                 await odyssey_mock.advance(9.9)
                 assert to.session.state is SessionState.CONNECTED, (
-                    "expected the grace period to end with the client's return"
+                    "expected the session to stay open: the client returned before the grace period ended"
                 )
                 seen += await stamps(peer, 3, tag=tag)
                 await to.lose(peer.socket)

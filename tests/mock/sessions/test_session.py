@@ -189,7 +189,7 @@ async def test_sessions_view_stays_valid_after_a_reset(odyssey_mock: MockOdyssey
 
 @dataclass
 class Closing:
-    """Two events that delay the closing of a peer: the peer sets `began`, then waits for `may_go_on`."""
+    """Two events that delay `close` of a peer: `close` sets `began`, then waits for `may_go_on`."""
 
     began: asyncio.Event = field(default_factory=asyncio.Event)
     may_go_on: asyncio.Event = field(default_factory=asyncio.Event)

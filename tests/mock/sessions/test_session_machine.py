@@ -72,7 +72,7 @@ def test_session_can_be_shut_down_in_any_state(state: SessionState) -> None:
 @pytest.mark.parametrize("event", [SessionEvent.CLIENT_LEFT, SessionEvent.SOCKET_CLOSED, SessionEvent.STREAM_OVERDUE])
 def test_proper_close_or_stream_limit_ends_session(state: SessionState, event: SessionEvent) -> None:
     if state is SessionState.HELD and event is not SessionEvent.STREAM_OVERDUE:
-        assert event not in TRANSITIONS[state], "expected no socket events without a socket"
+        assert event not in TRANSITIONS[state], "expected no transition for this event: a held session has no socket"
     else:
         assert TRANSITIONS[state][event][0] is SessionState.CLOSED
 
@@ -127,7 +127,7 @@ class Sessions(RuleBasedStateMachine):
         """Whether an offer was sent and its connection is still open."""
         self.channels = False
         self.video = False
-        """Whether the video is running, also without a client that receives it."""
+        """Whether the video is running, even if no client receives it."""
         self.shown = False
         self.slot = True
         self.due = {SessionEvent.DANGLING, SessionEvent.UNUSED}
@@ -137,7 +137,7 @@ class Sessions(RuleBasedStateMachine):
         for effect in self.machine.handle(event):
             match effect:
                 case SessionEffect.SEND_OFFER:
-                    assert not self.line, "expected one offer per connection"
+                    assert not self.line, "expected no second offer on the same connection"
                     self.line = True
                 case SessionEffect.START_VIDEO:
                     assert not self.video
@@ -168,7 +168,7 @@ class Sessions(RuleBasedStateMachine):
                     self.due.discard(SessionEvent.INACTIVE)
                 case SessionEffect.ARM_GRACE:
                     assert SessionEvent.GRACE_OVER not in self.due, (
-                        "expected a failed return not to restart the grace period"
+                        "expected the grace period not to be restarted while it is running"
                     )
                     self.due.add(SessionEvent.GRACE_OVER)
                 case SessionEffect.DISARM_GRACE:

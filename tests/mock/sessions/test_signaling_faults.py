@@ -35,7 +35,7 @@ async def heard(socket: ClientConnection) -> str | bytes:
 
 
 def quiet(socket: ClientConnection) -> Callable[[], Awaitable[bool]]:
-    """Return a function that checks that nothing was received on the socket."""
+    """Return an async function that tells whether the socket has received nothing."""
 
     async def is_quiet() -> bool:
         await round_trip(socket)
@@ -50,7 +50,7 @@ def quiet(socket: ClientConnection) -> Callable[[], Awaitable[bool]]:
 
 
 async def nothing_more(stage: Stage, socket: ClientConnection) -> None:
-    """Check that the next message on the socket is the error of a shutdown."""
+    """Close all sessions; check that the next message on the socket is the error that reports the shutdown."""
     await round_trip(socket)
     await stage.mock.backend.sessions.close()
     assert await receive(socket) == {"type": "error", "reason": "streamer_disconnected"}
@@ -237,7 +237,9 @@ async def the_answer_has_an_answer_of_its_own(stage: Stage) -> None:
             assert await receive(peer.socket) == {"type": "error", "reason": "who_knows"}
         else:
             check_nonsense(stage.do, await heard(peer.socket))
-        assert stage.to.session.state is SessionState.CONNECTING, "expected the answer not to be applied"
+        assert stage.to.session.state is SessionState.CONNECTING, (
+            "expected the session to stay in the state CONNECTING: the answer is not applied"
+        )
         await nothing_more(stage, peer.socket)
 
 

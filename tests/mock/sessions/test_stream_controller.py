@@ -16,7 +16,7 @@ from tests.support.raw import LIMIT, RawApi, raw_peer
 from tests.support.streams import START, data_url, picture, start
 
 
-async def test_stream_is_started_updated_ended_and_followed(odyssey_mock: MockOdyssey) -> None:
+async def test_new_stream_can_follow_an_ended_one(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         first = await start(peer)
         peer.say({"type": "update", "prompt": "It looks out"})

@@ -38,7 +38,7 @@ async def test_fault_has_its_documented_effect(
 
 
 class Hearing(RawPeer):
-    """A peer that also receives messages that are not JSON."""
+    """A peer whose inbox also gets an entry for each message that is not JSON."""
 
     def _channel_opened(self, channel: RTCDataChannel) -> None:
         super()._channel_opened(channel)
@@ -75,7 +75,7 @@ ASKED: dict[str, tuple[dict[str, str], str]] = {
     "stream.interact": (UPDATE, "update_acknowledged"),
     "stream.end": (END, "stream_ended"),
 }
-"""The client's request and the type of the reply, by fault point."""
+"""For each fault point, the client's request and the type of its reply."""
 
 
 async def ask(stage: Stage, peer: RawPeer) -> None:
@@ -86,7 +86,7 @@ async def ask(stage: Stage, peer: RawPeer) -> None:
 
 
 def is_carried_out(stage: Stage) -> bool:
-    """Return whether the request that `ask` sends has taken effect."""
+    """Return whether the request sent by `ask` has taken effect."""
     (stream,) = stage.mock.streams.values()
     match stage.point:
         case "stream.start":
@@ -127,7 +127,7 @@ async def it_is_carried_out_and_not_replied_to(stage: Stage) -> None:
 
 
 async def carried_out(stage: Stage, peer: RawPeer) -> None:
-    """Wait until the request that `ask` sends has taken effect, and then for three frames."""
+    """Wait until the request sent by `ask` has taken effect; then receive three frames."""
     await stage.fired()
     states = {"stream.start": "running", "stream.interact": "running", "stream.end": "idle"}
     await stage.mock.wait_for("state", "stream", to=states[stage.point])
@@ -336,7 +336,7 @@ async def test_stall_marker_suppresses_the_acknowledgment(odyssey_mock: MockOdys
 
 
 async def until_reply_is_late(mock: MockOdyssey, peer: RawPeer) -> None:
-    """Wait until the mock delays a reply, which it does from the first frame that shows the change."""
+    """Receive frames until the mock's clock has a deadline for a delayed reply."""
     async with asyncio.timeout(LIMIT):
         while not any(deadline.name.startswith("late ") for deadline in mock.clock.pending):
             await picture(peer)

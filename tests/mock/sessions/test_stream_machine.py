@@ -88,7 +88,7 @@ class Streams(RuleBasedStateMachine):
         effects = self._do(StreamEvent.BROKE)
         assert StreamEffect.ANNOUNCE_ERROR in effects
         assert (StreamEffect.ANNOUNCE_END in effects) == announced, (
-            "expected stream_ended only for a stream that was announced"
+            "expected stream_ended exactly if stream_started was sent"
         )
         assert self.machine.state is StreamState.IDLE
 

@@ -15,7 +15,7 @@ from odyssey_mock.sessions.stream_setup import StreamSetup
 
 
 class Bench:
-    """A `StreamController` whose frames the test makes one by one; records the types of its messages."""
+    """A `StreamController` for which the test makes each frame; `said` has the types of the messages that it sent."""
 
     def __init__(self, mock: MockOdyssey) -> None:
         self.said: list[str] = []
@@ -93,7 +93,7 @@ async def test_update_is_acknowledged_with_its_first_frame(bench: Bench) -> None
     assert bench.said == ["stream_started", "update_acknowledged"]
 
 
-async def test_frames_of_other_timelines_send_nothing(bench: Bench) -> None:
+async def test_frame_of_another_timeline_causes_no_reply(bench: Bench) -> None:
     await bench.streaming.take(Start(prompt="A cat"))
     bench.streaming.frame_made(bench.setup.idle(bench.identity).timeline, 99)
     assert bench.said == []

@@ -1,4 +1,4 @@
-"""Tests of a job's estimated wait, compared with a simulation of the queue second by second."""
+"""Tests of a job's estimated wait, compared with a second-by-second simulation of the queue."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ def test_estimate_matches_a_simulated_queue(workers: int, working: list[int], ah
     working = working[:workers]
     waited, queue = 0, list(ahead)
     busy = list(working)
-    # Each second, every free worker takes the next job, until one is free and no job is ahead.
+    # In each second, free workers start the next jobs. The wait ends when a worker is free and no job is ahead.
     while True:
         busy = [left for left in busy if left > 0]
         while queue and len(busy) < workers:

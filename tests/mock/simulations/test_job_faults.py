@@ -17,7 +17,7 @@ STATE_AT = {
     "job.dispatched": JobState.DISPATCHED,
     "job.processing": JobState.PROCESSING,
 }
-"""The state of a job when it reaches each point."""
+"""For each fault point, the state of a job that reaches it."""
 POINTS = sorted(STATE_AT)
 ALL_THE_WAY = [JobState.PENDING, JobState.DISPATCHED, JobState.PROCESSING]
 

@@ -57,7 +57,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 
 async def advanced_into(held: Held, clock: ManualClock) -> "asyncio.Task[None]":
-    """Start a task that advances the clock; return it when the job is fetching its script."""
+    """Start a task that advances the clock; return the task once the job has begun to fetch its script."""
     advancing = asyncio.get_running_loop().create_task(clock.advance(LONG))
     async with asyncio.timeout(LIMIT):
         await held.begun.wait()
@@ -272,7 +272,7 @@ async def test_request_is_freed_when_the_job_ends(after: float) -> None:
     backend, clock = a_backend()
     request = WatchedRequest(scripts=(a_script(),), script_url=None, portrait=True, bypass=False)
     watched = weakref.ref(request)
-    # The request must be freed without the garbage collector, which counts objects, not bytes, and so may run late.
+    # Reference counting must free the request: the garbage collector counts objects, not bytes, and may run late.
     gc.disable()
     try:
         record = submit(backend, request)

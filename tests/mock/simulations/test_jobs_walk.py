@@ -52,7 +52,7 @@ async def fetch(url: str, *_: object) -> Script:
 
 
 async def in_turns[T](function: Callable[[], T]) -> T:
-    """Call `function` in this thread: a real thread takes varying time, but Hypothesis needs repeatable runs."""
+    """Call `function` after two iterations of the event loop: with a real thread, runs would not be repeatable."""
     await turns(2)
     return function()
 
@@ -66,7 +66,7 @@ async def turns(count: int) -> None:
 
 
 class JobsWalk(RuleBasedStateMachine):
-    """Real jobs on a manual clock; the invariants are checked after each step."""
+    """Random steps on real jobs with a manual clock; the invariants are checked after each step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class JobsWalk(RuleBasedStateMachine):
         self.runner.run(step)
 
     def picked(self, number: int) -> JobRecord:
-        """Return one of all submitted jobs; the mock may have forgotten it."""
+        """Return one of the jobs submitted so far; the mock may have forgotten it."""
         return list(self.seen.values())[number % len(self.seen)]
 
     @property
@@ -113,7 +113,7 @@ class JobsWalk(RuleBasedStateMachine):
                 for each in self.backend.jobs.values()
                 if each.account_id == f"acct_{account}" and each.status is JobState.PENDING
             ]
-            # Jobs that lost their workers may exceed the limit.
+            # Jobs that lost their workers are queued again, even if that exceeds the limit of pending jobs.
             if len(pending) >= QUEUED:
                 with pytest.raises(QueueFullError) as refusal:
                     self.backend.jobs.submit(an_account(account, priority), request)
@@ -155,7 +155,7 @@ class JobsWalk(RuleBasedStateMachine):
         how=st.sampled_from(["cancel", "lose", "lose", "lose", "reset"]),
     )
     def meddle_while_time_passes(self, number: int, seconds: float, after: int, how: str) -> None:
-        """Cancel a job, lose a worker or reset the mock while a deadline's callback waits for a script or a thread."""
+        """Advance the clock; after `after` iterations of the loop, cancel a job, lose its worker or reset the mock."""
 
         async def meddle() -> None:
             record = self.picked(number)

@@ -38,7 +38,7 @@ async def test_jobs_are_dispatched_by_priority_then_age(priorities: list[Priorit
     ]
     await clock.advance(LONG)
     assert [record.priority for record in records] == priorities
-    # The first jobs find free workers, so later priorities do not matter for them.
+    # The first jobs start at once on the free workers; only the other jobs are sorted by priority.
     queued = sorted(records[workers:], key=lambda record: -PRIORITIES.index(record.priority))
     expected = [record.dispatched_at for record in (*records[:workers], *queued)]
     assert expected == sorted(at for at in expected if at is not None)
@@ -86,7 +86,7 @@ async def test_estimate_includes_dispatch_and_start_delays() -> None:
     backend, clock = a_backend(simulation_workers=1, simulation_dispatch_delay=60, simulation_start_delay=120)
 
     def estimate() -> float | None:
-        # Cancel the probe, so that each probe has only the same job ahead.
+        # Cancel the probe, so that it is not ahead of the next probe.
         probe = backend.jobs.submit(an_account(), a_request())
         backend.jobs.cancel(probe.id)
         return probe.estimated_wait_minutes

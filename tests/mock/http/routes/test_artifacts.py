@@ -146,7 +146,9 @@ async def test_request_with_known_etag_is_304(http: httpx.AsyncClient, video: st
     first = await http.get(video)
     again = await http.get(video, headers={"If-None-Match": first.headers["ETag"], "Range": "bytes=0-9"})
     assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
-    assert first.headers["Cache-Control"] == "private, no-cache", "expected a header that requires revalidation"
+    assert first.headers["Cache-Control"] == "private, no-cache", (
+        "expected Cache-Control to require revalidation of a cached file"
+    )
 
 
 async def test_if_match_of_another_file_is_412() -> None:

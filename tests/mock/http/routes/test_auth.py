@@ -66,7 +66,7 @@ async def test_access_token_expires_on_the_mocks_clock() -> None:
         assert late.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
-@pytest.mark.off_contract("the requests are noise")
+@pytest.mark.off_contract("the requests are random")
 @given(st.data())
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_arbitrary_requests_never_cause_a_500(http: httpx.AsyncClient, data: st.DataObject) -> None:

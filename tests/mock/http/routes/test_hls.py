@@ -37,7 +37,7 @@ async def load(http: httpx.AsyncClient, broadcast: Live) -> Playlist:
 
 
 async def segments(http: httpx.AsyncClient, broadcast: Live, number: int) -> Playlist:
-    """Load the playlist until the stream has made `number` segments in total; return the playlist."""
+    """Load the playlist repeatedly until the stream has made `number` segments in total; return the last version."""
     async with asyncio.timeout(LIMIT):
         while (playlist := await load(http, broadcast)).sequence + len(playlist.segments) < number:
             assert not playlist.is_over
@@ -134,7 +134,7 @@ async def test_token_is_valid_for_its_stream_only(odyssey_mock: MockOdyssey, htt
             assert (answer.status_code, answer.json()["status"]) == (status, "error")
 
 
-@pytest.mark.off_contract("a token that no mock makes")
+@pytest.mark.off_contract("a token with characters that the mock never uses")
 async def test_token_is_quoted_in_urls(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         of_the_mock = odyssey_mock.broadcasts[broadcast.stream_id]
@@ -229,7 +229,9 @@ async def test_disconnect_while_waiting_leaks_nothing() -> None:
         async with waiting_client(broadcast):
             pass
         cut = await mock.wait_for("rest", "GET /broadcast/{stream_id}/hls/{file}")
-        assert cut.data["status"] is None, "expected no status: the client disconnected"
+        assert cut.data["status"] is None, (
+            "expected no status in the journal: the client disconnected before the response"
+        )
         assert not any("playlist" in task.get_name() for task in asyncio.all_tasks())
         assert not mock.journal.find("note", "defect")
 
@@ -246,7 +248,9 @@ async def test_reset_or_exit_answers_waiting_clients(end: str) -> None:
         await (mock.reset() if end == "reset" else mock.__aexit__(None, None, None))
         async with asyncio.timeout(LIMIT):
             answer = await asking
-        assert loop.time() - began < FIRST_SEGMENT_LIMIT / 2, "expected a response before the timeout"
+        assert loop.time() - began < FIRST_SEGMENT_LIMIT / 2, (
+            "expected a response soon after the reset or exit, not after the timeout for the first segment"
+        )
         # The stream ends with the mock: the response is the final playlist, or a 404 if the stream was forgotten.
         assert answer.status_code == 404 or read_playlist(answer.text).is_over
 

@@ -196,7 +196,7 @@ async def test_journal_has_account_and_shortened_images(
     assert shown.account == created.account
 
 
-@pytest.mark.off_contract("the requests are noise")
+@pytest.mark.off_contract("the requests are random")
 @given(st.data())
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_arbitrary_requests_never_cause_a_500(authorized: httpx.AsyncClient, data: st.DataObject) -> None:

@@ -103,7 +103,7 @@ async def test_token_is_valid_while_its_stream_runs(odyssey_mock: MockOdyssey, h
         await one.end()
         assert (await post(http, one, described)).status_code == 404
         wrong = await http.post(one.whep, params={"token": "wrong"}, headers=SDP, content=described)
-        assert wrong.status_code == 404, "expected 404 for an ended stream and any token"
+        assert wrong.status_code == 404, "expected 404 also with a wrong token: the stream has ended"
         assert (await post(http, other, described)).status_code == 201
 
 

@@ -261,5 +261,5 @@ async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
         if late > ENDS_WITHIN:
             player.context.report_violation(
                 "calls_end_with_their_connection",
-                f"expected {name} to settle within {ENDS_WITHIN:g} s after its connection ended, got {late:.1f} s",
+                f"expected step {name} to finish within {ENDS_WITHIN:g} s after its connection ended, got {late:.1f} s",
             )

@@ -143,7 +143,7 @@ class ScenarioRun:
         rules.final()
 
     def _host_of(self, entry: Entry) -> str | None:
-        """Return the host of the client with the entry's session, or else of the only client with its account."""
+        """Return the host of the client with the entry's session, or else of its account's only client."""
         holders = [each for each in self._players if entry.session and each.client.current_session_id == entry.session]
         if not holders and entry.account is not None:
             holders = [each for each in self._players if account_id(_key(each.actor.account)) == entry.account]
@@ -179,7 +179,10 @@ class ScenarioRun:
         except TimeoutError:
             if not limit.expired():
                 raise
-            self.report_violation("every_call_settles", f"expected {step.do} to settle within {CALL_LIMIT:g} s")
+            self.report_violation(
+                "every_call_settles",
+                f"expected step {step.do} to finish within {CALL_LIMIT:g} s, got no result",
+            )
 
     async def _settle(self, player: Player) -> None:
         """Check that a client recovers or gives up after all disturbances have ended, then disconnect it."""
@@ -210,7 +213,7 @@ class ScenarioRun:
             watch.check()
 
     async def _look_again(self, player: Player) -> None:
-        """Check that the client can run a complete session with a stream."""
+        """Check that the client can connect, run a stream and disconnect without errors."""
         before = len(self.failures)
         self.trace.add(player.actor.host, "starts a final session")
         watch = player.watch()

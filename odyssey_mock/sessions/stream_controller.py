@@ -108,7 +108,7 @@ _NOTHING = _Cause()
 
 
 class StreamController:
-    """Carries out the effects of one `StreamMachine`, with the pump that shows the streams.
+    """Carries out the effects of a session's `StreamMachine`, and owns the pump that makes and sends the video.
 
     `transmit(text)` sends a message on `streamerToClient`. `on_overdue()` ends the connection and returns once it is
     closed. `on_ended()` is called whenever a stream has ended. The session calls `take` for one message at a time; the

@@ -61,7 +61,7 @@ class StreamSetup:
         return StreamSource(timeline, encoder, frame_fault=partial(self._faults.fire, "peer.frame", **identity.where))
 
     async def prepare(self, message: Start, identity: SessionIdentity) -> tuple[StreamRecord, StreamSource]:
-        """Create the stream that `message` requests and prepare its encoder, without showing or storing it.
+        """Create the stream that `message` requests and prepare its encoder; neither show nor store the stream.
 
         Raises:
             StartRefusedError: the account or the streamer does not allow the stream, or its image is invalid.

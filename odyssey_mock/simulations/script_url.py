@@ -146,7 +146,7 @@ async def _get(url: ScriptUrl, limit: int, network: Network) -> bytes:
     try:
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
         target = url.path if url.query is None else f"{url.path}?{url.query}"
-        # IDNA cannot encode an IPv6 address, and need not.
+        # IDNA cannot encode an IPv6 address, which needs no encoding.
         host = url.authority.encode("ascii" if ":" in url.host else "idna")
         request = h11.Request(method="GET", target=target, headers=[(b"Host", host), *HEADERS])
         writer.write((connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b""))

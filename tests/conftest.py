@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 
 # pytester unloads modules that were first imported while it ran in this process. When they are imported again, their
-# exceptions are different classes (httpcore), or the import fails (numpy). So modules that are imported late are here.
+# exceptions are different classes (httpcore), or the import fails (numpy). So this file imports such modules first.
 import anyio._backends._asyncio  # noqa: F401
 import httpcore  # noqa: F401
 import pytest
@@ -20,7 +20,7 @@ import odyssey_mock.testing.simulated  # noqa: F401
 from tests.support.contract.conformance import Conformance
 from tests.support.time_limits import TimeLimits
 
-# The duration of one example depends more on the machine than on the code.
+# No deadline: the duration of one example depends more on the machine than on the code.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
@@ -39,7 +39,7 @@ def conformance() -> Conformance:
 
 @pytest.fixture(autouse=True)
 def _on_contract(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Check the mock's journal after the test, when its client has disconnected."""
+    """Check the mock's journal against the contract after the test, when the client has disconnected."""
     mock = request.getfixturevalue("odyssey_mock") if "odyssey_mock" in request.fixturenames else None
     yield
     if mock is not None:

@@ -16,7 +16,7 @@ from odyssey_mock.faults.fault import Fault
 from tests.support.pages import PAGES, ROOT, Block, blocks
 
 LIMIT = 60.0
-"""Seconds for one code block; most take about three."""
+"""Timeout in seconds for one code block; most take about 3 s."""
 
 README_LINES = 150
 PICTURE_BYTES = 200_000
@@ -72,7 +72,7 @@ def leads_somewhere(page: Path, link: str) -> bool:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors that GitHub makes of a page's headings."""
+    """Return the anchors that GitHub derives from the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -125,7 +125,7 @@ async def test_shell_commands_run_against_the_mock(block: Block, tmp_path: Path)
 
 
 async def run(*command: str, folder: Path) -> None:
-    """Run a program with its own mock. Standard input contains one empty line, for programs that wait for Enter."""
+    """Start a mock and run a program against it. Its input is one empty line, because some programs wait for Enter."""
     async with MockOdyssey() as mock:
         environment = {"ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
         scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

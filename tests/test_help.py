@@ -1,4 +1,4 @@
-"""Tests of the `--help` of every command: a plain first sentence, and an example that the command accepts."""
+"""Tests of the `--help` of every command: it begins with one sentence, and the command accepts its example."""
 
 import inspect
 import json
@@ -41,7 +41,7 @@ def test_help_shows_an_example_that_parses(path: str) -> None:
     words = shlex.split(example[1])
     depth = max(length for length in range(1, len(words)) if " ".join(words[:length]) in COMMANDS)
     command = COMMANDS[" ".join(words[:depth])]
-    assert not isinstance(command, click.Group), "expected an example of a command, got a group of commands"
+    assert not isinstance(command, click.Group), "expected the example to call a command, got a group of commands"
     given, rest, _ = command.make_parser(click.Context(command)).parse_args(words[depth:])
     assert given
     assert rest == []

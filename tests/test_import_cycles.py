@@ -20,7 +20,7 @@ KINDS = {
 
 
 def check(folder: Path, **modules: str) -> subprocess.CompletedProcess[str]:
-    """Write the package `shop` with these modules, and run the script on it."""
+    """Write a package `shop` that consists of `modules`, and run the script on it."""
     package = folder / "shop"
     package.mkdir()
     for name, text in {"__init__": "", **modules}.items():

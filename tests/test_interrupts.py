@@ -1,4 +1,4 @@
-"""Tests that `interruptible` restores default signal actions in subprocesses if the test process ignores interrupts."""
+"""Tests that `interruptible` lets subprocesses receive signals that the test process ignores."""
 
 import signal
 import subprocess
@@ -26,7 +26,9 @@ def test_subprocess_receives_signals_that_parent_ignores() -> None:
             signal.signal(signum, signal.SIG_IGN)
         with interruptible():
             assert ignored_by_a_child() == "[]\n"
-        assert ignored_by_a_child() == "['SIGINT', 'SIGQUIT', 'SIGHUP']\n", "expected ignored signals after the block"
+        assert ignored_by_a_child() == "['SIGINT', 'SIGQUIT', 'SIGHUP']\n", (
+            "expected subprocesses to ignore the signals again after the block"
+        )
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)

@@ -24,11 +24,11 @@ TYPE_ONLY = {"av": av, "np": numpy, "NDArray": NDArray, "Image": Image, "Recorde
 CLIENT = [Odyssey, SpectatorConnection, MediaStream, FrameReader, EventReader]
 MOCK = [MockOdyssey, Broadcasts, Broadcast, Jobs, Journal, Recordings]
 INTERNAL = {"backend"}
-"""Members without a leading underscore that are internal: `MockOdyssey.backend` is for parts of the server."""
+"""Members without a leading underscore that are internal: `MockOdyssey.backend` is only for the mock's own code."""
 
 
 def functions(kind: type) -> Iterator[tuple[str, Callable[..., object]]]:
-    """Yield the public methods and properties of a class, and its item and iterator methods."""
+    """Yield the public methods and properties of a class, and `__getitem__`, `__anext__` and `__aiter__`."""
     for name, member in inspect.getmembers_static(kind):
         if name in INTERNAL or (name.startswith("_") and name not in {"__getitem__", "__anext__", "__aiter__"}):
             continue
@@ -38,7 +38,7 @@ def functions(kind: type) -> Iterator[tuple[str, Callable[..., object]]]:
 
 
 def own_names(hint: object, seen: set[object]) -> Iterator[str]:
-    """Yield the names of this project's types in an annotation, including types inside aliases."""
+    """Yield the names of all types of the two packages in an annotation, also those inside type aliases."""
     if isinstance(hint, list):
         for each in hint:
             yield from own_names(each, seen)

@@ -1,4 +1,4 @@
-"""Tests that the time limit plugin ends hanging tests of every kind."""
+"""Tests that the time limit plugin ends every kind of test that hangs."""
 
 import re
 from pathlib import Path

@@ -156,7 +156,7 @@ def operations() -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any
 
 
 def media_types() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Yield every body of the OpenAPI document as name, JSON pointer and media type object."""
+    """Yield the name, JSON pointer and media type object of every body in the OpenAPI document."""
     holders = [
         (f"/paths/{path.replace('/', '~1')}/{method}/requestBody", operation["requestBody"])
         for path, method, _, operation in operations()
@@ -213,7 +213,8 @@ def test_every_component_is_used() -> None:
     for kind in ("schemas", "responses", "parameters", "headers"):
         for name in OPENAPI["components"][kind]:
             assert f'"#/components/{kind}/{name}"' in text, (
-                f"expected a $ref to #/components/{kind}/{name} in the OpenAPI document; remove it if it is unused"
+                f"expected a $ref to #/components/{kind}/{name} in the OpenAPI document; "
+                "remove the component if it is unused"
             )
 
 
@@ -279,7 +280,7 @@ SCRIPT = [
 
 
 def script_with(index: int, **fields: object) -> list[object]:
-    """Return `SCRIPT` with some fields of one entry replaced; the value `...` removes a field."""
+    """Return a copy of `SCRIPT` with some fields of one entry replaced; the value `...` removes a field."""
     entry = {name: value for name, value in ({**SCRIPT[index], **fields}).items() if value is not ...}
     return [entry if place == index else each for place, each in enumerate(SCRIPT)]
 

@@ -1,7 +1,7 @@
 """Tests that the autouse fixture of `tests/conftest.py` fails tests whose traffic breaks the contract."""
 
-# pytester unloads every module that was first imported while it ran, but other modules keep references to it: httpx
-# then maps exceptions of an unloaded httpcore. So modules that the tests below import are imported here.
+# pytester unloads modules that were first imported while it ran, but other modules keep references to them: httpx would
+# map exceptions of an unloaded httpcore. So this file imports the modules that its tests use.
 import httpcore  # noqa: F401
 import pytest
 

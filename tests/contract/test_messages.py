@@ -19,7 +19,7 @@ MESSAGES = [
 
 
 def message_schema(document: str, name: str, *, keep_examples: bool = False) -> Mapping[str, Any]:
-    """Return the schema of a message; follow a reference to another document."""
+    """Return the schema of a message, also if it is a reference to another document."""
     schema: Mapping[str, Any] = DOCUMENTS.documents[document]["$defs"][name]
     if "$ref" in schema and not keep_examples:
         borrowed, _, pointer = schema["$ref"].removeprefix("urn:odyssey-testkit:contract:").partition("#")

@@ -64,7 +64,7 @@ def test_valid_script_passes_client_and_mock(script: object) -> None:
 @example([{"timestamp_ms": 2**53, "start": {"prompt": "A", "image": None}}, {"end": {}, "interact": {}}])
 def test_client_and_mock_find_same_faults_in_script(script: object) -> None:
     if script is None:
-        return  # for the client, None means that no script was passed; a test below covers it
+        return  # for the client, None is a missing script, which `test_client_and_mock_check_script_sources` covers
     assert faults_of_the_client({"script": script}) == faults_of_the_mock({"script": script})
 
 

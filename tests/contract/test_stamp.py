@@ -94,7 +94,7 @@ def test_stamp_is_readable_after_coding(size: Size, codec: Codec, stamp: FrameSt
 
 
 def coded(size: Size, codec: Codec, stamp: FrameStamp, bitrate: int) -> Iterator[tuple[FrameStamp, av.VideoFrame]]:
-    """Encode and decode four frames with much motion; yield the stamp drawn on each, and the decoded frame."""
+    """Encode and decode four frames with much motion; yield each decoded frame with the stamp that was drawn on it."""
     renderer = Renderer(Timeline(tag=1, size=size, prompt="A snowy city at night"))
     encoder = VideoEncoder(codec, size, 20, bitrate)
     decoder = av.CodecContext.create(DECODERS[codec], "r")

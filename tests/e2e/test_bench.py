@@ -25,7 +25,7 @@ def test_connect_is_compared_with_two_bare_peers(tmp_path: Path) -> None:
     assert row["name"] == "connect"
     assert row["unit"] == "ms"
     assert row["ours"] > row["beside"] > 1, (
-        "expected the mock to take longer than two bare peers, and the peers more than 1 ms"
+        "expected connecting to the mock to take longer than two bare peers, and the bare peers more than 1 ms"
     )
     assert row["ratio"] == pytest.approx(row["ours"] / row["beside"], abs=0.001)
     assert row["ok"] is (row["ratio"] <= row["reach"] == 2.0)
@@ -40,7 +40,7 @@ def test_spectator_costs_less_than_a_separate_track(tmp_path: Path) -> None:
     bench = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     (row,) = json.loads(report.read_text())["rows"]
     assert (row["name"], row["unit"]) == ("fanout", "ms of CPU per second")
-    assert row["beside"] > row["ours"], "expected a separate track to cost more than a spectator"
+    assert row["beside"] > row["ours"], "expected a separate track to take more CPU time than a spectator"
     assert row["ok"] is (row["ratio"] <= row["reach"])
     assert bench.returncode == (0 if row["ok"] else 1)
 

@@ -18,7 +18,7 @@ small = pytest.mark.odyssey(portrait_size=(176, 320))
 
 
 async def broadcast(client: Odyssey, prompt: str = "A floating alien temple") -> BroadcastInfo:
-    """Connect, start a broadcast, and wait until it can be watched."""
+    """Connect, start a broadcast, and wait until spectators can watch it."""
     ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
     await client.connect(on_broadcast_ready=ready.set_result)
     await client.start_stream(prompt, broadcast=True)
@@ -31,7 +31,7 @@ def watch(info: BroadcastInfo) -> "asyncio.Task[SpectatorConnection]":
 
 
 async def stamps(stream: MediaStream) -> list[FrameStamp]:
-    """Return the stamps of all frames until the stream ends."""
+    """Read frames until the stream ends; return their stamps."""
     read = [read_stamp(frame.luma) async for frame in stream.frames(buffer=512)]
     assert None not in read, "expected a readable stamp on every frame"
     return [stamp for stamp in read if stamp is not None]
@@ -106,11 +106,15 @@ async def test_20_spectators_receive_same_frames_from_one_encoder(
     everything = {stamp for task in reading for stamp in task.result()}
     by_index = {stamp.frame_index: stamp for stamp in everything}
     assert len(by_index) == len(everything), "expected all spectators to receive the same frame for each index"
-    assert {stamp.stream_tag for stamp in everything} == {record.timeline.tag}, "expected no frame of the idle scene"
+    assert {stamp.stream_tag for stamp in everything} == {record.timeline.tag}, (
+        "expected only frames of the broadcast stream, none of the idle scene"
+    )
     for task in reading:
         indexes = [stamp.frame_index for stamp in task.result()]
         # aiortc delivers a frame when the next one begins, so the last frame is never delivered.
-        assert indexes == list(range(indexes[0], frames - 1)), "expected all frames without gaps"
+        assert indexes == list(range(indexes[0], frames - 1)), (
+            "expected every frame from the first received one to the last but one"
+        )
         assert [stamp.prompt_revision for stamp in task.result()][-1] == 1
 
 
@@ -154,7 +158,7 @@ async def test_ended_broadcast_leaves_no_resources(odyssey_mock: MockOdyssey, en
                 case "host vanishes":
                     host.socket.transport.abort()
                     await odyssey_mock.wait_for("state", "session", to="held")
-                    await odyssey_mock.advance(10)  # the grace period, in which the host could reconnect
+                    await odyssey_mock.advance(10)  # ends the grace period, in which the host could reconnect
                 case "stream error":
                     session.break_stream("model_crash", "The model has crashed")
                 case "duration limit":
@@ -170,5 +174,7 @@ async def test_ended_broadcast_leaves_no_resources(odyssey_mock: MockOdyssey, en
         if end in {"end_stream", "stream error"}:
             assert [entry.data["message"]["type"] for entry in odyssey_mock.journal.find("channel", "stream_ended")]
         await odyssey_mock.advance(60)
-        assert not odyssey_mock.broadcasts, "expected playlist and segments to be removed"
+        assert not odyssey_mock.broadcasts, (
+            "expected the mock to remove the ended broadcast with its playlist and segments"
+        )
         await odyssey_mock.reset()

@@ -27,7 +27,7 @@ ENDS_OPEN = "..."
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: its text, the key or faults that cause the error, and the raised error."""
+    """A row of the vendor's table: the message, the API key or faults that cause the error, and the error's class."""
 
     text: str
     kind: type[OdysseyError]
@@ -97,7 +97,7 @@ BY_FAULT = [
 
 
 def says(error: OdysseyError, text: str) -> bool:
-    """Return whether the message equals `text`; if `text` ends with an ellipsis, whether it starts with it."""
+    """Return whether the error's message is `text`. If `text` ends with an ellipsis, compare only its beginning."""
     if text.endswith(ENDS_OPEN):
         return str(error).startswith(text.removesuffix(ENDS_OPEN))
     return str(error) == text
@@ -113,7 +113,7 @@ async def test_service_error_has_the_documented_message(row: Row) -> None:
         await client.disconnect()
     assert says(caught.value, row.text), str(caught.value)
     assert caught.value.status == row.status
-    assert told == [(caught.value, True)], "expected one fatal call of on_error with the same error"
+    assert told == [(caught.value, True)], "expected one call of on_error, with the raised error and fatal=True"
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ COMMAND = (sys.executable, "-c", "from odyssey_mock.cli import main; main()", "d
 PROMISED = 15.0
 """Maximum duration of the command in seconds; it takes about 9."""
 RUNS = 3
-"""Runs of the command. The fastest one counts, because other tests use the same cores."""
+"""How often the command runs. Only the fastest run counts, because other tests use the same cores."""
 
 # All tests run in one worker, so they share one run of the command.
 pytestmark = pytest.mark.xdist_group("demo")
 
 
 def run_in(directory: Path) -> tuple[float, str]:
-    """Run the command; return its duration in seconds and its output."""
+    """Run `odyssey-mock demo` in a folder; return its duration in seconds and its standard output."""
     began = time.perf_counter()
     demo = subprocess.run(COMMAND, cwd=directory, capture_output=True, text=True, check=False, timeout=60)
     took = time.perf_counter() - began

@@ -44,8 +44,8 @@ async def test_every_frame_arrives_once_and_in_order(odyssey_mock: MockOdyssey, 
     record = odyssey_mock.streams[stream_id]
     tags = [stamp.stream_tag for stamp in stamps]
     first, last = tags.index(record.timeline.tag), len(tags) - 1 - tags[::-1].index(record.timeline.tag)
-    assert set(tags[:first]) == {None}, "expected only the idle scene before the stream"
-    assert set(tags[last + 1 :]) == {None}, "expected only the idle scene after the stream"
+    assert set(tags[:first]) == {None}, "expected only frames of the idle scene before the stream"
+    assert set(tags[last + 1 :]) == {None}, "expected only frames of the idle scene after the stream"
 
     ours = stamps[first : last + 1]
     sent = record.timeline.frames
@@ -59,7 +59,7 @@ async def test_every_frame_arrives_once_and_in_order(odyssey_mock: MockOdyssey, 
         shown = next(stamp.frame_index for stamp in ours if stamp.prompt_revision == revision)
         assert 0 <= shown - spoken_of <= WITHIN
         assert ours[spoken_of].sent_at_ms <= entry.time * 1000, (
-            "expected the frame to be sent before its acknowledgment"
+            "expected the mock to send the acknowledged frame before the acknowledgment"
         )
     revisions = [stamp.prompt_revision for stamp in ours]
     assert revisions == sorted(revisions, key=lambda revision: revision or 0)

@@ -48,7 +48,7 @@ async def first_frame_of(client: Odyssey, tag: int | None) -> VideoFrame:
             stamp = read_stamp(frame.luma)
             if stamp is not None and stamp.stream_tag == tag:
                 return frame
-    raise AssertionError("expected a frame of the stream, but the video ended")
+    raise AssertionError("expected a frame of the stream, but the video ended before it")
 
 
 async def test_stream_shows_image_of_every_kind(

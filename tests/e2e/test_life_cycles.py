@@ -15,7 +15,7 @@ from tests.support.life_cycles import life_cycle
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 300.0
-"""Seconds for the script; it takes about 20 on two idle cores."""
+"""Timeout in seconds for the script; it takes about 20 s on two idle cores."""
 OBJECTS = 2.0
 """Maximum Python objects that a cycle retains on average. It retains none; a leaked peer has 1,600."""
 BYTES = 150_000

@@ -1,4 +1,4 @@
-"""Tests that iterating over a paged list of jobs, which changes meanwhile, misses no job and repeats none."""
+"""Tests that iterating over a paged list of jobs misses and repeats no job while jobs are added or ended."""
 
 import asyncio
 
@@ -16,11 +16,11 @@ SCRIPT = [{"timestamp_ms": 0, "start": {"prompt": "A cat"}}, {"timestamp_ms": 10
 def test_jobs_added_during_listing_hide_no_earlier_job(at_first: int, page_size: int, added: list[int]) -> None:
     listed, before = asyncio.run(_list_while_adding(at_first, page_size, added))
     assert len(set(listed)) == len(listed)
-    assert [job for job in listed if job in before] == before, "expected all earlier jobs, newest first"
+    assert [job for job in listed if job in before] == before, "expected all jobs from before the listing, newest first"
 
 
 async def _list_while_adding(at_first: int, page_size: int, added: list[int]) -> tuple[list[str], list[str]]:
-    """List jobs and submit `added[i]` jobs after item i; return the listed jobs and those submitted before listing."""
+    """List jobs, and submit `added[i]` more after job i; return the listed jobs and the jobs that existed before."""
     async with (
         MockOdyssey(clock="manual", simulation_workers=0, queued_simulations=1000) as mock,
         Odyssey(mock.api_key, api_url=mock.url) as client,
@@ -43,7 +43,7 @@ def test_jobs_ended_during_listing_hide_no_active_job(page_size: int, ending: se
 
 
 async def _list_while_ending(page_size: int, ending: set[int], after: int) -> tuple[list[str], list[str]]:
-    """List active jobs and cancel some after `after` items; return the listed jobs and those still active."""
+    """List active jobs; after `after` items, cancel the jobs `ending`. Return the listed and the uncancelled jobs."""
     async with (
         MockOdyssey(clock="manual", simulation_workers=0, queued_simulations=1000) as mock,
         Odyssey(mock.api_key, api_url=mock.url) as client,

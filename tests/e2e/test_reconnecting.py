@@ -15,7 +15,7 @@ QUICK = AdvancedConfig(initial_retry_delay_ms=20, max_retry_delay_ms=40, peer_ti
 
 
 class Seen:
-    """The stamps and timestamps of all received frames."""
+    """A collection of the stamps and timestamps of all received frames."""
 
     def __init__(self) -> None:
         self.stamps: list[FrameStamp] = []
@@ -31,7 +31,7 @@ class Seen:
             self._more.set()
 
     async def more(self, count: int) -> None:
-        """Wait for `count` more frames."""
+        """Wait until `count` more frames have arrived."""
         wanted = len(self.stamps) + count
         async with asyncio.timeout(LIMIT_S):
             while len(self.stamps) < wanted:
@@ -40,7 +40,7 @@ class Seen:
 
 
 class Statuses:
-    """The statuses that a client has reported."""
+    """A recorder of the statuses that a client reports, without repetitions."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -52,6 +52,7 @@ class Statuses:
             self._more.set()
 
     async def until(self, *last: str) -> None:
+        """Wait until the statuses `last` are the most recent ones, in this order."""
         async with asyncio.timeout(LIMIT_S):
             while tuple(self.told[-len(last) :]) != last:
                 self._more.clear()
@@ -59,7 +60,7 @@ class Statuses:
 
 
 def check(seen: Seen, tag: int | None) -> None:
-    """Check that all frames with a stream belong to stream `tag`, that none repeats, and that timestamps increase."""
+    """Check that all frames outside the idle scene show stream `tag`, and that indexes and timestamps increase."""
     ours = [stamp for stamp in seen.stamps if stamp.stream_tag is not None]
     assert {stamp.stream_tag for stamp in ours} == {tag}
     assert all(after.frame_index > before.frame_index for before, after in pairwise(ours))
@@ -113,7 +114,7 @@ async def test_stream_continues_after_socket_and_peer_are_lost() -> None:
         await client.end_stream()
         await client.disconnect()
         await collecting
-    assert (len(up), len(down)) == (1, 1), "expected one call each of on_connected and on_disconnected"
+    assert (len(up), len(down)) == (1, 1), "expected exactly one call of on_connected and one of on_disconnected"
     record = mock.streams[stream_id]
     assert record.timeline.frames is not None
     assert record.timeline.frames > max(stamp.frame_index for stamp in seen.stamps)

@@ -1,7 +1,7 @@
 """Tests that run the vendor's examples "Complete Example" and "Error Handling" (Simulate API), ported line by line.
 
-The ports wait on the mock's clock instead of real time. The original loop also waits for a status `running`, which the
-vendor's table of statuses does not contain. So the port, like the original, polls only while a job is `pending`.
+The ports wait on the mock's clock instead of real time. Like the original, the port polls while a job is `pending` or
+`running`, although the vendor's table of statuses contains no `running`. So it stops at any other status.
 """
 
 import json
@@ -78,7 +78,7 @@ async def handle_errors(client: Odyssey, wait: Wait, log: Log, *, prompt: str = 
 
 
 class Lines:
-    """The lines that an example has logged."""
+    """A logger that collects the lines of an example."""
 
     def __init__(self) -> None:
         self.said: list[str] = []

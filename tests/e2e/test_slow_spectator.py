@@ -31,12 +31,12 @@ async def collect(mock: MockOdyssey, stream: MediaStream, into: Seen) -> None:
 
 
 def pauses(seen: Seen) -> list[int]:
-    """Return the milliseconds between the send times of consecutive frames."""
+    """Return the intervals in milliseconds at which consecutive frames were sent."""
     return [later.sent_at_ms - earlier.sent_at_ms for (earlier, _), (later, _) in pairwise(seen)]
 
 
 def delay(seen: Seen) -> float:
-    """Return the median milliseconds from sending a frame to reading it."""
+    """Return the median delay of a frame, from sending to reading, in milliseconds."""
     return statistics.median(got * 1000 - stamp.sent_at_ms for stamp, got in seen)
 
 
@@ -108,7 +108,9 @@ async def test_stopped_spectator_delays_no_other_client(odyssey_mock: MockOdysse
 
     for seen in (during, beside):
         indexes = [stamp.frame_index for stamp, _ in seen]
-        assert indexes == list(range(indexes[0], indexes[-1] + 1)), "expected no missing frame"
+        assert indexes == list(range(indexes[0], indexes[-1] + 1)), (
+            "expected consecutive frame indexes, without a missing frame"
+        )
         # Compare with the five seconds before the spectator was stopped.
         assert len(seen) > 0.8 * len(before)
     assert statistics.median(pauses(during)) == pytest.approx(statistics.median(pauses(before)), abs=5)

@@ -1,4 +1,4 @@
-"""The calls of the fault matrix, and the preparation of each."""
+"""The client calls of the fault matrix, and the preparation for each call."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +14,7 @@ SLOW = "[slow:2000]"
 
 
 class Told:
-    """Records every callback of the client as one word, in order."""
+    """A recorder of the client's callbacks and statuses: one word each, in order."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -25,7 +25,7 @@ class Told:
         self._more.set()
 
     def status(self, status: str) -> None:
-        """Record a status, unless it equals the last recorded status (then only its message changed)."""
+        """Record a status if it differs from the last recorded one. If it is equal, only its message has changed."""
         before = next((each for each in reversed(self.words) if not each.startswith("on_")), None)
         if before != str(status):
             self(str(status))
@@ -74,7 +74,7 @@ class Stage:
 
 
 async def nothing(_: Stage) -> None:
-    """Prepare nothing."""
+    """Do nothing: the preparation of a call that needs none."""
 
 
 async def _connected(stage: Stage) -> None:
@@ -109,7 +109,7 @@ async def _with_job(stage: Stage) -> None:
 
 
 async def _with_long_job(stage: Stage) -> None:
-    """Submit a job long enough to be still running after a response that is 2 s late."""
+    """Submit a job that takes so long that it still runs when a response is 2 s late."""
     script = Script().start("A harbour").wait(60).end()
     stage.job_id = (await _another_client(stage).simulate(script=script)).job_id
 
@@ -200,7 +200,7 @@ type Step = Callable[[Stage], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Call:
-    """A call that a fault can hit."""
+    """A client call of the fault matrix, and the preparation for it."""
 
     before: Step
     make: Step

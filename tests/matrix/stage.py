@@ -1,7 +1,7 @@
-"""Runs one cell of the fault matrix: a mock, a client, and one call during which a fault acts.
+"""Runs one cell of the fault matrix: a client calls one method, and a fault acts on the call.
 
 The mock's clock is manual, so a delayed fault acts exactly in the middle of the call. The client has its default
-timeouts, except the one that the cell runs into, which is short.
+timeouts; only the timeout that the cell is expected to reach is shortened.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ SHORT: Mapping[str, float] = {
     "queue_timeout_s": 0.0,
     "request_timeout_s": 1.0,
 }
-"""Short values in seconds for the timeouts that cells run into."""
+"""Short values in seconds for the timeouts that cells are expected to reach."""
 
 _LATER = frozenset({"signaling.connected", "peer.connected", "stream.running"})
 """Fault points that a connection reaches before most calls. Faults there act after their `seconds`."""
@@ -39,7 +39,7 @@ _AHEAD = _LATER | {"rest.telemetry"}
 
 
 def described(fault: str) -> dict[str, object]:
-    """Parse a fault of the table: `POINT ACTION name=value ...`."""
+    """Parse a fault as `cells.txt` writes it: `POINT ACTION name=value ...`."""
     at, do, *rest = fault.split()
     pairs = (each.partition("=")[::2] for each in rest)
     return {"at": at, "do": do, **{name: json.loads(value) for name, value in pairs}}
@@ -47,7 +47,7 @@ def described(fault: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Outcome of one cell: the result of the call, and what the client has reported."""
+    """Outcome of one cell: the result of the call, and the statuses and callbacks of the client."""
 
     result: str
     """`ok`, or the class and code of the error."""
@@ -61,7 +61,7 @@ class Outcome:
 async def played(
     fault: str, call: str, directory: Path, *, limit: str | None = None, recovers: bool = False
 ) -> Outcome:
-    """Play one cell: make the call, let the fault act, and return the outcome.
+    """Run one cell: call the client while the fault acts, and return the outcome.
 
     `recovers`: whether the client is expected to reconnect before the call returns.
     """
@@ -120,7 +120,7 @@ async def _play(stage: Stage, fault: dict[str, object], call: Call, *, recovers:
 async def _strike(
     stage: Stage, fault: Fault, call: Call, work: "asyncio.Future[None]", *, early: bool, recovers: bool
 ) -> None:
-    """Advance the mock's clock so that the fault acts in the middle of the call, and late replies arrive after it."""
+    """Advance the mock's clock: first until the fault acts during the call, then until late replies are sent."""
     mock = stage.mock
     seconds = fault.number("seconds") if "seconds" in fault.parameters else 0.0
     if call.waits:
@@ -152,7 +152,7 @@ async def _strike(
 
 
 async def _trickle(mock: MockOdyssey, work: "asyncio.Future[None]") -> None:
-    """Advance the clock whenever a deadline is pending, until the work is done."""
+    """Advance the mock's clock whenever one of its deadlines is pending, until `work` is done."""
     while not work.done():
         if mock.clock.pending:
             await mock.advance(1)
@@ -160,6 +160,6 @@ async def _trickle(mock: MockOdyssey, work: "asyncio.Future[None]") -> None:
 
 
 async def _due(mock: MockOdyssey, *names: str) -> None:
-    """Wait until a deadline with one of these name prefixes is pending."""
+    """Wait until the mock's clock has a pending deadline whose name starts with one of `names`."""
     while not any(each.name.startswith(names) for each in mock.clock.pending):  # noqa: ASYNC110 - see above
         await asyncio.sleep(0.01)  # noqa: TID251 - see above

@@ -44,7 +44,7 @@ _STATUSES = frozenset({"authenticating", "connecting", "reconnecting", "connecte
 
 @dataclass(frozen=True)
 class Cell:
-    """One fault during one call."""
+    """One fault during one call, and the expected outcome."""
 
     fault: str
     call: str
@@ -54,7 +54,7 @@ class Cell:
 
     @property
     def status(self) -> str:
-        """Status of the client after the call: the last one reported, or else the status before the call."""
+        """Status of the client after the call: the last one it reported, or else the status before the call."""
         before = "connected" if self.call in _LIVE else "disconnected"
         return next((word for word in reversed(self.told) if word in _STATUSES), before)
 

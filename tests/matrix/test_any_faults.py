@@ -33,7 +33,7 @@ LIMITS = AdvancedConfig(
 
 
 async def session(mock: MockOdyssey, told: list[str]) -> None:
-    """Play a session that continues after every rejected call."""
+    """Connect; start, change and end a stream, even if one of these calls fails; then disconnect."""
     client = Odyssey(mock.api_key, api_url=mock.url, advanced=LIMITS)
     try:
         await client.connect(
@@ -58,7 +58,7 @@ async def played(drawn: Sequence[Mapping[str, JSON]]) -> list[str]:
 
 
 def _of_everybody(fault: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Remove `match`, so that the fault applies to every client."""
+    """Return the fault without `match`, so that it applies to every client."""
     return {name: value for name, value in fault.items() if name != "match"}
 
 

@@ -1,7 +1,7 @@
 """Tests of every cell of the fault matrix: each fault, during each call that it affects.
 
-`docs/reference/fault-matrix.md` is the same table. No cell may hang or leave a task, thread, socket or slot of the mock
-behind; `tests/matrix/stage.py` checks both.
+`docs/reference/fault-matrix.md` is the same table. No cell may hang, or leave a task, a thread, a socket or a session
+of the mock behind; `tests/matrix/stage.py` checks both.
 """
 
 from pathlib import Path

@@ -10,7 +10,7 @@ CHUNK = 4096
 
 @dataclass
 class BreakingLine:
-    """Relays all traffic and cuts connections that download an artifact."""
+    """A relay between client and server that cuts connections while they download an artifact."""
 
     port: int
     """Port of the server on 127.0.0.1."""
@@ -59,7 +59,7 @@ class BreakingLine:
 
 @contextlib.asynccontextmanager
 async def breaking_line(to: str) -> AsyncIterator[BreakingLine]:
-    """Relay to the server at the URL ``to``; the relay has its own URL."""
+    """Run a relay to the server at the URL ``to``; clients connect to the relay's own URL."""
     line = BreakingLine(int(to.rpartition(":")[2]))
     async with await asyncio.start_server(line.relay, "127.0.0.1", 0) as listening:
         line.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"

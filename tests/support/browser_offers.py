@@ -1,7 +1,7 @@
 """SDP offers as Chromium and Firefox write them, with the ICE and DTLS parameters of an aiortc peer.
 
-In both, audio comes first and host candidates are hidden behind names (RFC 8828). Both list codecs, header extensions
-and feedback that a server need not support.
+In both, audio comes first, and host candidates contain mDNS names instead of addresses (RFC 8828). Both list codecs,
+header extensions and feedback that a server need not support.
 """
 
 import re
@@ -170,7 +170,7 @@ FORMS: Mapping[str, str] = {"Chromium": CHROMIUM, "Firefox": FIREFOX}
 
 
 def as_browser(form: str, offer: str) -> str:
-    """Rewrite an offer of audio and video, in this order, as the browser would write it."""
+    """Rewrite an offer, whose media sections are audio and then video, as the browser would write it."""
     values = {"hidden": HIDDEN}
     for name, pattern in (
         ("ufrag", r"a=ice-ufrag:(\S+)"),

@@ -17,7 +17,7 @@ STREAM = "stream-1"
 
 
 class LookUp:
-    """Returns a recording with the next of `urls` on each call; the last URL is repeated."""
+    """A fake request for a recording: each call returns the next of `urls`, and then always the last one."""
 
     def __init__(self, *urls: str | None) -> None:
         self.urls = list(urls)
@@ -30,7 +30,7 @@ class LookUp:
 
 
 class Downloads:
-    """Downloads over one transport."""
+    """Downloads recordings over one HTTP transport."""
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport

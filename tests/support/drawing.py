@@ -1,4 +1,4 @@
-"""Deterministic examples of Hypothesis strategies."""
+"""Functions that draw the same examples from a Hypothesis strategy in every run."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis.strategies import SearchStrategy
 
 FEW = settings(max_examples=25)
-"""Settings for tests that check each example alone. Few suffice, because a wrong strategy draws many bad ones."""
+"""Settings for tests that check each example alone. 25 suffice, because a wrong strategy draws many wrong examples."""
 
 _ALWAYS_THE_SAME = settings(
     derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck), report_multiple_bugs=False
@@ -14,7 +14,7 @@ _ALWAYS_THE_SAME = settings(
 
 
 def drawn[T](strategy: SearchStrategy[T], count: int = 200) -> list[T]:
-    """Return the examples that a test with `max_examples=count` receives."""
+    """Draw examples of a strategy, as a test with `max_examples=count` receives them."""
     examples: list[T] = []
 
     @settings(_ALWAYS_THE_SAME, max_examples=count, phases=[Phase.generate])
@@ -27,14 +27,14 @@ def drawn[T](strategy: SearchStrategy[T], count: int = 200) -> list[T]:
 
 
 def smallest[T](strategy: SearchStrategy[T], condition: Callable[[T], bool] = lambda _: True) -> T:
-    """Return the smallest example, as Hypothesis shrinks it, for which `condition` holds."""
+    """Return the simplest example for which `condition` is true; Hypothesis finds it by shrinking."""
     return find(strategy, condition, settings=settings(_ALWAYS_THE_SAME, max_examples=2000))
 
 
 def any_of[T](strategy: SearchStrategy[T], condition: Callable[[T], bool]) -> T:
-    """Return the first example for which `condition` holds.
+    """Return the first example for which `condition` is true.
 
     Raises:
-        NoSuchExample: if none of 2000 examples satisfies it.
+        NoSuchExample: if `condition` is false for 2000 examples.
     """
     return find(strategy, condition, settings=settings(_ALWAYS_THE_SAME, max_examples=2000, phases=[Phase.generate]))

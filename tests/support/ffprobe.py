@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 LIMIT = 120.0
-"""Seconds for one video, with all of its frames decoded."""
+"""Timeout in seconds for one video, including the decoding of all frames."""
 
 
 def probe(video: Path | str, *, live: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
     """Probe a file or a URL that has one stream; count its frames by decoding them.
 
-    It blocks, so call it in a thread if the test's event loop serves the URL. With `live`, frames are not counted,
-    because they never end. Skips the test if ffprobe is not installed; in CI, fails it.
+    The function blocks, so call it in a thread if the test's event loop serves the URL. With `live`, frames are not
+    counted, because a live stream does not end. Skips the test if ffprobe is not installed; in CI, fails it.
 
     Returns:
         The stream and the container as ffprobe prints them. Most values are text, hence Any.
@@ -30,7 +30,7 @@ def probe(video: Path | str, *, live: bool = False) -> tuple[dict[str, Any], dic
 
 
 def save_stream(url: str, path: Path) -> None:
-    """Copy a live playlist into a file, from first segment to end. It blocks and may skip the test, like `probe`."""
+    """Copy a live HLS stream into a file, from first segment to end. Like `probe`, it blocks and may skip the test."""
     _run("ffmpeg", "-nostdin", "-live_start_index", "0", "-i", url, "-c", "copy", str(path))
 
 
@@ -42,5 +42,5 @@ def _run(program: str, *arguments: str) -> str:
         pytest.skip(reason)
     command: Sequence[str] = [program, "-v", "error", *arguments]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
-    assert (finished.returncode, finished.stderr) == (0, ""), "expected success and nothing on stderr"
+    assert (finished.returncode, finished.stderr) == (0, ""), "expected exit code 0 and nothing on stderr"
     return finished.stdout

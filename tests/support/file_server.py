@@ -12,7 +12,7 @@ FILE = b"".join(number.to_bytes(4) for number in range(75 * 1024))
 
 @dataclass(frozen=True)
 class Turn:
-    """How one request is answered. The defaults follow RFC 9110."""
+    """How the server answers one request; by default correctly, as RFC 9110 requires."""
 
     cut: int | None = None
     """Close the connection after this many bytes of the body."""
@@ -23,7 +23,7 @@ class Turn:
     headers: Mapping[str, str | None] = field(default_factory=dict)
     """Headers that replace the correct ones; None removes a header."""
     extra: bytes = b""
-    """Bytes appended to the body, if it is chunked."""
+    """Bytes appended to the body, if the body is chunked."""
     at_most: int | None = None
     """Send at most this many bytes of a requested range."""
     refuse: bool = False
@@ -36,7 +36,7 @@ class Turn:
 
 @dataclass
 class FileServer:
-    """Answers each request according to the next turn of `plan`. Later requests get a correct response."""
+    """A server that answers each request as the next turn of `plan` says, and correctly after the last turn."""
 
     content: bytes = FILE
     etag: str | None = '"v1"'
@@ -119,7 +119,7 @@ async def _read_head(reader: asyncio.StreamReader) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def file_server(content: bytes = FILE, *plan: Turn) -> AsyncIterator[FileServer]:
-    """Serve ``content`` on a free port."""
+    """Run a server of ``content`` on a free port."""
     server = FileServer(content, plan=list(plan))
     async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
         server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/artifacts/video.mp4?signature=s3cret"

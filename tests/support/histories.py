@@ -1,4 +1,4 @@
-"""A Hypothesis strategy for histories of state machines: sequences of legal events from the initial state."""
+"""A Hypothesis strategy that draws legal events for a state machine and records what they change."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -20,7 +20,7 @@ class Machine[S: StrEnum, E: StrEnum, F: StrEnum](Protocol):
 def histories[S: StrEnum, E: StrEnum, F: StrEnum](
     draw: st.DrawFn, new: Callable[[], Machine[S, E, F]], transitions: Mapping[S, Mapping[E, object]]
 ) -> list[tuple[S, E, tuple[F, ...], S]]:
-    """Draw a sequence of steps, each with its old state, event, effects and new state."""
+    """Draw a sequence of legal events; return the old state, event, effects and new state of each."""
     machine = new()
     history = []
     for _ in range(draw(st.integers(1, 30))):

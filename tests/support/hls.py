@@ -1,4 +1,4 @@
-"""A strict parser of HLS media playlists (RFC 8216 section 4), and a stream that produces them."""
+"""A strict parser of HLS media playlists (RFC 8216 section 4), and a helper that pushes test frames to a stream."""
 
 import io
 import re
@@ -59,7 +59,7 @@ class Playlist:
 
 
 def read_playlist(text: str) -> Playlist:
-    """Parse a playlist; any unexpected line fails the test."""
+    """Parse a playlist; fail the test if a line is unexpected."""
     head = _HEAD.match(text)
     assert head is not None, text
     at, segments = head.end(), []
@@ -77,7 +77,7 @@ RENDERER = Renderer(Timeline(tag=1, size=SIZE, prompt="A cat"))
 
 
 def encoded(frames: int, size: Size = SIZE) -> list[VideoPacket]:
-    """Encode a key frame and the frames after it."""
+    """Encode `frames` frames of a test video; only the first is a key frame."""
     encoder = VideoEncoder("h264", size, 20)
     renderer = RENDERER if size == SIZE else Renderer(Timeline(tag=1, size=size, prompt="A cat"))
     return [encoder.encode(renderer.render(index), index, keyframe=index == 0) for index in range(frames)]
@@ -87,7 +87,7 @@ KEY, DELTA = (bytes(packet) for packet in encoded(2))
 
 
 def packet_of(slot: int, *, keyframe: bool) -> VideoPacket:
-    """Return a packet for tests that do not check its pixels."""
+    """Return a packet for a slot. All key frames have the same content, and so have all other frames."""
     packet = cast("VideoPacket", av.Packet(KEY if keyframe else DELTA))
     packet.pts = packet.dts = slot
     packet.is_keyframe = keyframe
@@ -96,7 +96,7 @@ def packet_of(slot: int, *, keyframe: bool) -> VideoPacket:
 
 @dataclass(eq=False)
 class Streamed:
-    """An `HlsStream` with test frames; if it has requested a key frame, the next pushed frame is one."""
+    """An `HlsStream` and its test frames. The next frame is a key frame if the stream has requested one."""
 
     fps: int = 20
     segment_duration: float = 1.0

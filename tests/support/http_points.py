@@ -17,7 +17,7 @@ WEBRTC = f"/broadcast/{STREAM}"
 
 @dataclass(frozen=True)
 class Ask:
-    """One request; `ask` adds the mock's URL and the access token."""
+    """A request without host and access token; the function `ask` adds both."""
 
     method: str
     path: str
@@ -62,7 +62,7 @@ async def token_of(mock: MockOdyssey, http: httpx.AsyncClient, api_key: str | No
 
 
 async def ask(mock: MockOdyssey, http: httpx.AsyncClient, point: str, token: str) -> httpx.Response:
-    """Send the request of a fault point."""
+    """Send the request that reaches the fault point `point`."""
     wants = ASKS[point]
     headers = {"Authorization": f"Bearer {token}", **wants.headers}
     return await http.request(wants.method, mock.url + wants.path, json=wants.json, headers=headers)

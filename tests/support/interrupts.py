@@ -12,7 +12,8 @@ _IGNORED_BEHIND = ("SIGINT", "SIGQUIT", "SIGHUP")
 def interruptible() -> Iterator[None]:
     """Give subprocesses started in the block the default signal actions.
 
-    A subprocess inherits ignored signals but not handlers. So this process installs a handler that does nothing.
+    A subprocess inherits ignored signals but not handlers. So the test process handles signals that it ignored, with a
+    handler that does nothing.
     """
     with ExitStack() as stack:
         for name in _IGNORED_BEHIND:

@@ -1,4 +1,4 @@
-"""Short constructors for simulation jobs, on a backend without HTTP and with a manual clock."""
+"""Short constructors for simulation jobs, and for a backend without HTTP that has a manual clock."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def an_account(name: str = "one", priority: Priority = "normal") -> Account:
 
 
 def a_script(seconds: float = 10.0, *interactions: str, prompt: str = "A cat", image: str | None = None) -> Script:
-    """Return a script of this length, with the interactions evenly spaced between start and end."""
+    """Return a script that lasts `seconds`, with the interactions evenly spaced between start and end."""
     end = round(seconds * 1000)
     step = end // (len(interactions) + 1)
     changes = [ScriptAction(step * number, "interact", each) for number, each in enumerate(interactions, 1)]

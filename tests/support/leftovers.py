@@ -14,7 +14,7 @@ SETTLING_S = 1.0
 async def nothing_left() -> AsyncIterator[None]:
     """Assert that the block leaves no task, thread or open file behind.
 
-    Everything with a file descriptor counts as an open file, sockets above all. Threads of the event loop's executor
+    Everything with a file descriptor counts as an open file, for example a socket. Threads of the event loop's executor
     are excepted, because the loop reuses them. Closing takes a moment, so the check waits up to `SETTLING_S` seconds.
     """
     process = psutil.Process()

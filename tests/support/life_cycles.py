@@ -1,4 +1,4 @@
-"""Opens 100 connections in sequence and prints the memory that each one retains. test_life_cycles.py runs it.
+"""Opens 100 connections in sequence and prints how much memory each one retains. test_life_cycles.py runs it.
 
 It is a script for a separate process, because earlier tests would change the memory use of the test process.
 """
@@ -44,16 +44,16 @@ async def life_cycle(mock: MockOdyssey) -> None:
 
 
 async def objects_after_reset(mock: MockOdyssey) -> int:
-    """Count Python objects after the mock has discarded its streams and its journal."""
+    """Reset the mock, so that it discards its streams and its journal; return the number of Python objects."""
     await mock.reset()
     gc.collect()
     return len(gc.get_objects())
 
 
 def memory() -> int:
-    """Return the resident bytes.
+    """Return the resident memory of this process in bytes.
 
-    With glibc, freed memory is returned to the system first; elsewhere it still counts.
+    With glibc, freed memory is first returned to the system. On other systems, freed memory still counts.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -1,4 +1,4 @@
-"""Client and mock on loopback sockets, with WebRTC peers or light peers (same events, no pixels)."""
+"""Runs client and mock on loopback sockets, with WebRTC peers or light peers (same events, no pixels)."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ type PeerKind = Literal["real", "light"]
 
 
 class LightClientNetwork(light.LightClientPeers):
-    """The system network with light peers."""
+    """The client's system network with light peers."""
 
     @override
     def ice_addresses(self) -> list[str]:
@@ -28,7 +28,7 @@ class LightClientNetwork(light.LightClientPeers):
 
 
 class LightServerNetwork(light.LightServerPeers):
-    """The system network with light peers; its first ICE address is the loopback address."""
+    """The mock's system network with light peers; its first ICE address is the loopback address."""
 
 
 @dataclass

@@ -1,6 +1,6 @@
-"""Machines without internet access, as network namespaces.
+"""Runs scripts in network namespaces, as on machines without internet access.
 
-They need Linux, and root or a kernel that allows unprivileged namespaces.
+Namespaces need Linux, and root or a kernel that allows unprivileged namespaces.
 """
 
 import json
@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 120.0
-"""Seconds for a script in a namespace, including the start of an interpreter and a browser."""
+"""Timeout in seconds for a script in a namespace, including the start of an interpreter and a browser."""
 
 _ADDRESS = """
 ip link add uplink type veth peer name away
@@ -38,7 +38,7 @@ NETWORKS: Mapping[str, str] = MappingProxyType(
         "loopback only": "ip link set lo up\n",
     }
 )
-"""Shell commands that configure a new namespace as each kind of machine."""
+"""Shell commands that configure a new namespace, by kind of network."""
 
 
 def run_in_namespace(network: str, script: Path) -> Any:  # Any: any JSON that the script prints

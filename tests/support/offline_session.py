@@ -1,4 +1,4 @@
-"""Connects the client to the mock twice and prints the seconds each connection took. test_offline.py runs it."""
+"""Connects the client to the mock twice and prints how many seconds each connection took. test_offline.py runs it."""
 
 import asyncio
 import json

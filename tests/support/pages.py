@@ -22,7 +22,7 @@ class Block:
 
 
 def blocks(language: str) -> list[Block]:
-    """Find the code blocks in a language; code that several pages share is listed once."""
+    """Return the code blocks in a language; a block that several pages contain is returned once."""
     found: dict[str, Block] = {}
     for page in PAGES:
         text = page.read_text()

@@ -1,4 +1,4 @@
-"""Functions that make decoded frames, as a connection pushes them into a `MediaStream`."""
+"""Functions that create decoded frames, such as a connection pushes into a `MediaStream`."""
 
 from fractions import Fraction
 
@@ -11,7 +11,7 @@ CLOCK = Fraction(1, 90_000)
 
 
 def picture(index: int, width: int = 64, height: int = 96) -> av.VideoFrame:
-    """Return a frame of a video at 20 fps; its brightness grows with `index`."""
+    """Return frame `index` of a video at 20 fps; frames become brighter with the index."""
     shade = np.full((height, width, 3), (16 + index * 8) % 256, np.uint8)
     return timed(av.VideoFrame.from_ndarray(shade, format="rgb24").reformat(format="yuv420p"), index)
 

@@ -1,4 +1,4 @@
-"""Runs the tests of a user's project with pytest and the plugin."""
+"""Runs the tests of a fictitious user's project with pytest and the mock's pytest plugin."""
 
 import pytest
 
@@ -14,7 +14,7 @@ OPTIONS = (
 
 
 def run(pytester: pytest.Pytester, tests: str, *options: str) -> pytest.RunResult:
-    """Run the tests in this process, because starting a subprocess takes longer than most of them."""
+    """Run the tests in this process, because starting a subprocess takes longer than most tests."""
     pytester.makepyfile(tests)
     return pytester.runpytest_inprocess(*OPTIONS, *options)
 

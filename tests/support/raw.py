@@ -25,7 +25,7 @@ type Message = dict[str, Any]  # Any: decoded JSON; the tests know its shape
 
 
 class RawApi:
-    """REST calls with the account's access token."""
+    """A REST client that sends the access token of one account."""
 
     def __init__(self, mock: MockOdyssey, api_key: str | None = None) -> None:
         self.mock = mock
@@ -54,14 +54,14 @@ class RawApi:
 async def raw_socket(
     session: Mapping[str, Any], token: str, *, origin: Origin | None = None
 ) -> AsyncIterator[ClientConnection]:
-    """Open the signaling socket of a session; `origin` is the header that a browser would send."""
+    """Open the signaling socket of a session; `origin` is the `Origin` header that a browser would send."""
     url = f"{session['signalling_url']}/client/{session['session_id']}?token={token}"
     async with connect(url, proxy=None, origin=origin) as socket:
         yield socket
 
 
 async def receive(socket: ClientConnection) -> Message:
-    """Receive the next message on the socket."""
+    """Receive the next message on the signaling socket."""
     async with asyncio.timeout(LIMIT):
         message: Message = json.loads(await socket.recv())
     return message
@@ -97,15 +97,15 @@ class RawPeer:
         await self.connection.close()
 
     def say(self, message: object) -> None:
-        """Send on `clientToStreamer`: text and bytes unchanged, anything else as JSON."""
+        """Send a message on the data channel `clientToStreamer`: text and bytes unchanged, anything else as JSON."""
         self.channels["clientToStreamer"].send(message if isinstance(message, str | bytes) else json.dumps(message))
 
     async def say_on_socket(self, message: object) -> None:
-        """Send on the socket: text and bytes unchanged, anything else as JSON."""
+        """Send a message on the signaling socket: text and bytes unchanged, anything else as JSON."""
         await self.socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
     async def hear(self) -> Message:
-        """Receive the next message on `streamerToClient`."""
+        """Receive the next message on the data channel `streamerToClient`."""
         async with asyncio.timeout(LIMIT):
             return await self.inbox.get()
 
@@ -119,7 +119,7 @@ class RawPeer:
 
 @asynccontextmanager
 async def raw_peer(mock: MockOdyssey, *, api_key: str | None = None) -> AsyncIterator[RawPeer]:
-    """Connect a peer with its own session."""
+    """Request a new session and connect a peer to it."""
     async with RawApi(mock, api_key) as api:
         session = await api.request_session()
         token = await api.token_for(session["session_id"])

@@ -1,4 +1,4 @@
-"""Records of ended streams, made without streaming them, and readers of their recordings."""
+"""Functions that create records of ended streams without streaming, and functions that read recordings."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ SMALL = Size(176, 320)
 
 
 def timeline(frames: int | None = 10, changes: Sequence[int] = (), *, size: Size = SMALL, fps: int = 20) -> Timeline:
-    """Return a timeline with interactions at the frames in `changes`; it is still running if `frames` is None."""
+    """Return a timeline with interactions at the frame indexes `changes`; with `frames=None`, it has not ended."""
     made = Timeline(tag=7, size=size, fps=fps, prompt="A snowy city at night")
     for revision, index in enumerate(changes, 1):
         made.interact(index, f"Lantern number {revision} goes up")
@@ -29,7 +29,7 @@ def timeline(frames: int | None = 10, changes: Sequence[int] = (), *, size: Size
 
 
 def record(account_id: str, shown: Timeline | None = None, **fields: Any) -> StreamRecord:  # Any: fields of the record
-    """Return a record of a stream that has ended, unless `fields` say otherwise."""
+    """Return a record of a stream; `fields` replace the defaults, with which the stream has ended."""
     shown = shown or timeline()
     start = shown.changes[0].prompt
     known: dict[str, Any] = {"id": "a-stream", "started_at": 1_790_000_000.0, "ended_at": 1_790_000_001.0}

@@ -1,4 +1,4 @@
-"""A loopback server for `fetch_script`, which sends its response at once, slowly or endlessly."""
+"""A loopback HTTP server for tests of `fetch_script`; it sends its response at once, slowly or endlessly."""
 
 import asyncio
 import datetime
@@ -35,7 +35,7 @@ def settings(*, timeout: float = LIMIT / 2, size: int = 10_000, hosts: tuple[str
 
 
 def ok(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    """Return a response that keeps the connection open."""
+    """Return the bytes of an HTTP response, by default with status 200, after which the connection stays open."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
@@ -64,9 +64,9 @@ async def serving(
     head: bytes = b"\r\n\r\n",
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
-    """Run a server that sends `parts` and then one piece of `then` every `every` seconds.
+    """Run a server that sends all `parts` at once, and then one piece of `then` every `every` seconds.
 
-    It starts to send after it has read a request up to `head`, and stops when the client has disconnected.
+    The server reads a request up to the bytes `head` before it sends. It stops when the client has disconnected.
     """
     seen = Server()
 
@@ -117,7 +117,7 @@ def certified(folder: Path, address: str) -> ssl.SSLContext:
 
 
 async def refusal(url: str, *, network: SystemNetwork = NETWORK, using: Settings | None = None) -> str:
-    """Return the error message of a download that fails."""
+    """Fetch a script from `url`, which must fail; return the error message."""
     with pytest.raises(ScriptUrlError) as caught:
         async with asyncio.timeout(LIMIT):
             await fetch_script(url, using or settings(), network)

@@ -18,7 +18,7 @@ FULL = Answer(503, {"detail": "All streamers are busy"})
 
 
 def quick(**settings: Any) -> AdvancedConfig:
-    """Return settings that retry almost without delay."""
+    """Return settings with which a client retries almost without delay."""
     return AdvancedConfig(
         **{
             "initial_retry_delay_ms": 10,
@@ -32,7 +32,7 @@ def quick(**settings: Any) -> AdvancedConfig:
 
 
 class Whole(Service):
-    """The REST part of the service. Sessions and tokens are numbered; every request returns the next number."""
+    """The REST part of the service. Each request for a session or a token returns a new one, with the next number."""
 
     def __init__(self, signaling_url: str) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Whole(Service):
         return Answer(body={"session_token": f"token-{next(self._tokens)}", "expires_in": 600})
 
     def then(self, call: str, *answers: Answer) -> None:
-        """Respond to ``call`` with these answers in order, then with the usual one again."""
+        """Respond to the next requests of ``call`` with ``answers``, in order, and afterwards as before."""
         usual, coming = self.script[call], list(answers)
 
         async def answer(asked: Asked) -> Answer:
@@ -76,7 +76,7 @@ class Whole(Service):
 
 @asynccontextmanager
 async def whole_service(*scripts: Script) -> AsyncIterator[Whole]:
-    """Run the service; ``scripts`` are those of `scripted`."""
+    """Run the service; ``scripts`` are the signaling scripts, as for `scripted`."""
     async with scripted(*scripts) as credentials:
         service = Whole(credentials.signaling_url)
         async with await asyncio.start_server(service.serve, "127.0.0.1", 0) as server:
@@ -85,7 +85,7 @@ async def whole_service(*scripts: Script) -> AsyncIterator[Whole]:
 
 
 def client_of(service: Whole, **settings: Any) -> Odyssey:
-    """Return a client with an API key that reconnects without delay."""
+    """Return a client that has an API key and reconnects almost without delay."""
     return Odyssey(KEY, api_url=service.url, advanced=quick(**settings))
 
 
@@ -118,7 +118,7 @@ class Told:
         return [(type(error), fatal) for error, fatal in self.of("error")]
 
     async def until(self, name: str, *first: object, times: int = 1) -> None:
-        """Wait until handler ``name`` was called ``times`` times with these first arguments."""
+        """Wait until handler ``name`` was called ``times`` times with arguments that start with ``first``."""
         async with asyncio.timeout(10):
             while sum(arguments[: len(first)] == first for arguments in self.of(name)) < times:
                 self._received.clear()
@@ -193,7 +193,7 @@ async def never_offer(session: Session) -> None:
 
 
 def after(what: asyncio.Event, script: Script) -> Script:
-    """Run ``script`` after ``what`` is set."""
+    """Return a script that waits until the event ``what`` is set, and then runs ``script``."""
 
     async def wait_first(session: Session) -> object:
         await what.wait()

@@ -21,7 +21,7 @@ LAST_WORDS_S = 0.2
 
 
 class GreyTrack(VideoStreamTrack):
-    """Sends small gray frames until it is frozen."""
+    """A video track that sends small gray frames until it is frozen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class GreyTrack(VideoStreamTrack):
 
 
 class Session:
-    """One socket of a client, and a peer connection for the script."""
+    """One signaling socket of a client, and the peer connection that a script can use with it."""
 
     def __init__(self, socket: ServerConnection) -> None:
         self.socket = socket
@@ -56,7 +56,7 @@ class Session:
         await self.socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
     async def receive(self, kind: str) -> dict[str, object]:
-        """Return the next message of this type on the socket; skip others."""
+        """Return the next message of the type `kind` on the socket; skip messages of other types."""
         while True:
             message: dict[str, object] = json.loads(await self.socket.recv())
             if message["type"] == kind:
@@ -79,7 +79,7 @@ class Session:
         await self.peer.setRemoteDescription(RTCSessionDescription(str(answer["sdp"]), "answer"))
 
     async def come_up(self) -> None:
-        """Connect; return when the client has acknowledged both data channels."""
+        """Connect the peer; return when the client has acknowledged both data channels."""
         opened = [asyncio.Event(), asyncio.Event()]
         sdp = await self.offer()
         self.to_client.on("open", opened[0].set)
@@ -96,7 +96,7 @@ class Session:
                 protocol.transport.abort()
 
     def say(self, message: object) -> None:
-        """Send on `streamerToClient`."""
+        """Send a message on the data channel `streamerToClient`."""
         self.to_client.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
     async def start_stream(self) -> None:
@@ -104,7 +104,7 @@ class Session:
         self.say({"type": "stream_started", "stream_id": "stream-1", "applied_prompt": "applied"})
 
     async def until_closed(self) -> list[dict[str, object]]:
-        """Return all further messages on the socket until the client closes it, with any close code."""
+        """Wait until the client closes the socket, with any close code; return the messages received until then."""
         said: list[dict[str, object]] = []
         with suppress(ConnectionClosed):
             while True:
@@ -121,9 +121,9 @@ type Script = Callable[[Session], Awaitable[object]]
 async def scripted(
     *scripts: Script, config: tuple[HTTPStatus, str] = NO_ICE_SERVERS
 ) -> AsyncIterator[ClientCredentials]:
-    """Serve one script per connection attempt; the last script serves all later attempts.
+    """Run a server that plays the next script for each connection attempt, and the last script for all later attempts.
 
-    When a script ends, its socket is closed with code 1000.
+    When a script ends, the server closes the socket with code 1000.
     """
     attempts = iter(scripts)
     script = scripts[-1]

@@ -1,6 +1,6 @@
-"""Strategies for simulation scripts as decoded JSON, valid and invalid (protocol.md section 8).
+"""Hypothesis strategies for valid and invalid simulation scripts as decoded JSON (protocol.md section 8).
 
-They test both client and mock, so they use no code of either.
+The strategies use no code of client or mock, because they test both.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,7 @@ _KEYS = ("timestamp_ms", "start", "interact", "end", "prompt", "image", "Start",
 
 
 def json_values() -> st.SearchStrategy[Any]:  # Any: any JSON
-    """Draw decoded JSON of every shape, including odd values that break parsers."""
+    """Draw decoded JSON of any shape, including unusual values that may break parsers."""
     leaves = st.one_of(
         st.none(),
         st.booleans(),
@@ -80,7 +80,7 @@ def valid_scripts(draw: st.DrawFn) -> list[Entry]:
 
 @st.composite
 def broken_scripts(draw: st.DrawFn) -> Any:
-    """Draw valid scripts with one to three mutations. Nearly all are invalid, many in a single detail."""
+    """Draw valid scripts and change them in one to three places. Nearly all become invalid, many by a single error."""
     script: Any = draw(valid_scripts())
     for _ in range(draw(st.integers(1, 3))):
         if not isinstance(script, list) or not script:
@@ -183,6 +183,6 @@ def _index(script: list[Any]) -> st.SearchStrategy[int]:
 
 
 def _objects(script: list[Any]) -> list[Entry]:
-    """Return the entries and actions that are JSON objects."""
+    """Return those entries and actions of a script that are JSON objects."""
     entries = [each for each in script if isinstance(each, dict)]
     return entries + [value for entry in entries for value in entry.values() if isinstance(value, dict)]

@@ -1,4 +1,4 @@
-"""Helpers to test every fault action of the catalog with one case each."""
+"""Helpers for tests that cover every fault action of the catalog with one case each."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from tests.support.raw import LIMIT
 from tests.support.visits import Visits, visits
 
 SECONDS = 5.0
-"""Delay of a fault that takes a delay."""
+"""Delay in seconds of faults that have a delay."""
 
 type Case = Callable[["Stage"], Awaitable[None]]
 
@@ -31,7 +31,7 @@ class Cases:
     by_entry: dict[tuple[str, str], Case] = field(default_factory=dict)
 
     def of(self, point: str, *actions: str) -> Callable[[Case], Case]:
-        """Register the decorated function as the case of these actions."""
+        """Register the decorated function as the test case of these actions at `point`."""
 
         def added(case: Case) -> Case:
             self.by_entry |= {(point, do): case for do in actions}
@@ -41,7 +41,7 @@ class Cases:
 
     @property
     def entries(self) -> list[tuple[str, str, float]]:
-        """Return every action at every point: without a delay, with a delay, or both, as the action allows."""
+        """All tests as (point, action, seconds): each action without a delay, with a delay, or both, as it allows."""
         points = [point for point in POINTS if point.startswith(self.prefix) and point not in self.elsewhere]
         return [
             (point, do, seconds)
@@ -71,7 +71,7 @@ def _times(action: FaultAction) -> Sequence[float]:
 
 @dataclass
 class Stage:
-    """One fault action, observed by a protocol-level client."""
+    """The fault action of one case, with the mock and the protocol-level client that observe it."""
 
     mock: MockOdyssey
     to: Visits
@@ -90,7 +90,7 @@ class Stage:
         return POINTS[self.point].actions[self.do].parameters
 
     async def fired(self) -> None:
-        """Wait until the fault has fired and, if it is delayed, its timer is running."""
+        """Wait until the fault has fired. If it is delayed, also wait until its timer is running."""
         await self.mock.wait_for("fault", self.point)
         async with asyncio.timeout(LIMIT):
             while "seconds" in self.takes and self.seconds and not self._is_running:  # noqa: ASYNC110 - no event signals it
@@ -101,7 +101,7 @@ class Stage:
         return any(deadline.when == self.mock.clock.time() + self.seconds for deadline in self.mock.clock.pending)
 
     async def due(self, is_quiet: Callable[[], Awaitable[bool]] | None = None) -> None:
-        """Advance to the moment the fault acts; check with `is_quiet` that it has no earlier effect."""
+        """Advance the clock until the fault acts; check with `is_quiet` that it has no effect before."""
         await self.fired()
         if self.seconds:
             await self.mock.advance(self.seconds - 0.1)
@@ -111,6 +111,6 @@ class Stage:
 
 @asynccontextmanager
 async def no_warnings(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
-    """Assert that the block logs no warning, because the fault was requested."""
+    """Assert that the block logs no warning: the test requested the fault, so its effect is no problem."""
     yield
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

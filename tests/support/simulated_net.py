@@ -1,4 +1,4 @@
-"""Two simulated machines connected by a network, for tests of the network."""
+"""Two simulated machines and the network between them, for tests of the simulated network."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ type Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Inbox(asyncio.DatagramProtocol):
-    """Received datagrams with their times and source addresses."""
+    """A protocol that collects received datagrams with their arrival times and source addresses."""
 
     def __init__(self) -> None:
         self.got: list[bytes] = []

@@ -7,7 +7,7 @@ from odyssey_mock.sim.run import Run, run
 from odyssey_mock.sim.world import World
 
 HOST = "elsewhere"
-"""Name of a simulated machine on which tests run servers of their own."""
+"""Name of a simulated machine on which tests run their own servers."""
 
 
 def play[T](scenario: Callable[[World], Awaitable[T]], *, seed: int = 1, **settings: object) -> T:

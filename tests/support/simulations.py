@@ -1,4 +1,4 @@
-"""Short helpers for `/simulation-jobs` over HTTP, with bodies that follow the contract."""
+"""Helpers that send requests to `/simulation-jobs` with bodies that follow the contract."""
 
 from typing import Any
 

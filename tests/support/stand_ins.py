@@ -1,4 +1,4 @@
-"""Broadcasts without a network: real broadcasts and spectators with fake peers."""
+"""Helpers for broadcasts without a network: broadcasts and spectators are real, their peers are fakes."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -37,8 +37,8 @@ ANSWER = "v=0\r\n"
 class StandInPeer:
     """A fake `SpectatorPeer` that a test controls.
 
-    An offer is not SDP but names the outcome: a codec (`h264` or `vp8`), `refused` or `broken`. The peer answers once
-    `may_answer` is set.
+    The offer is not SDP but a word: `h264` or `vp8` is accepted as the codec, `refused` raises `DescriptionError`, and
+    any other word raises `RuntimeError`. The peer answers once `may_answer` is set.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class StandInPeer:
             case "refused":
                 raise DescriptionError("the offer's SDP cannot be used: it is refused")
             case _:
-                raise RuntimeError("no such luck")
+                raise RuntimeError("the fake peer failed")
 
     async def caught_up(self) -> None:
         """Wait until the sender of this peer has read all queued packets."""
@@ -100,7 +100,7 @@ class StandInPeer:
                 await self._took.wait()
 
     def resume(self) -> None:
-        """Read packets again."""
+        """Start to read packets again."""
         self.takes = True
         self._sender = asyncio.create_task(self._send())
 
@@ -136,7 +136,7 @@ class StandIns(list[StandInPeer]):
         return peer
 
     async def asked(self) -> StandInPeer:
-        """Wait until the first peer has received its offer."""
+        """Wait until the first peer has received an offer; return the peer."""
         async with asyncio.timeout(LIMIT):
             while not self:
                 self._changed.clear()
@@ -147,7 +147,7 @@ class StandIns(list[StandInPeer]):
 
 @contextmanager
 def stand_ins() -> Iterator[StandIns]:
-    """Replace the peers of spectators with fakes."""
+    """Replace the mock's peers for spectators with fakes; yield the fakes."""
     made = StandIns()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("odyssey_mock.system_network.AiortcSpectatorPeer", made.make)
@@ -155,7 +155,7 @@ def stand_ins() -> Iterator[StandIns]:
 
 
 def backend_with(**settings: Unpack[SettingsOverrides]) -> Backend:
-    """Return a backend without a server, on a manual clock."""
+    """Return a backend that has no server and a manual clock."""
     return Backend(
         settings=Settings().replace(**settings),
         clock=ManualClock(),
@@ -181,7 +181,7 @@ def record_of(backend: Backend, stream_id: str = "stream-1") -> StreamRecord:
 
 
 def opened(backend: Backend, stream_id: str = "stream-1", keyframes: Keyframes | None = None) -> Broadcast:
-    """Open a broadcast without a frame pump: the test pushes the frames."""
+    """Open a broadcast that has no frame pump, because the test pushes the frames."""
     record = record_of(backend, stream_id)
     backend.streams.remember(record)
     encoders = Encoders(record.timeline.size, record.timeline.fps, None)
@@ -189,20 +189,20 @@ def opened(backend: Backend, stream_id: str = "stream-1", keyframes: Keyframes |
 
 
 def packet(slot: int, *, key: bool = False) -> VideoPacket:
-    """Return a packet that is not decodable."""
+    """Return a packet for a slot; its content cannot be decoded."""
     made = av.Packet(bytes([slot % 256]))
     made.pts, made.time_base, made.is_keyframe = slot, Fraction(1, 20), key
     return cast("VideoPacket", made)
 
 
 async def gone(backend: Backend, spectator: Spectator) -> str:
-    """Wait until the spectator is removed; return the reason."""
+    """Wait until the mock has removed the spectator; return the reason from the journal."""
     entry = await backend.journal.wait_for("state", "spectator", to="gone", spectator=spectator.number)
     return str(entry.data["why"])
 
 
 async def watching(broadcast: Broadcast, backend: Backend, peers: StandIns, codec: Codec) -> Spectator:
-    """Return a connected spectator."""
+    """Connect a spectator with a fake peer, and return it."""
     spectator = backend.broadcasts.admit(broadcast, codec)
     assert await spectator.answer() == ANSWER
     peers[-1].connected()
@@ -210,6 +210,6 @@ async def watching(broadcast: Broadcast, backend: Backend, peers: StandIns, code
 
 
 def show(broadcast: Broadcast, slot: int, *, key: bool = False) -> None:
-    """Push a frame in every needed codec, as the pump does."""
+    """Push a frame to a broadcast in H.264 and in every codec that its spectators use, as the frame pump does."""
     codecs: set[Codec] = {"h264", *broadcast.codecs}
     broadcast.push({codec: packet(slot, key=key) for codec in codecs})

@@ -1,8 +1,8 @@
 """A pytest plugin that ends tests after their time limit; it replaces the alarm of pytest-timeout.
 
-The alarm of pytest-timeout raises `pytest.fail` once. An asyncio task swallows this exception, and Hypothesis takes it
-for a failing example and replays it; both then hang. So this plugin raises an exception that no code handles, and
-repeats the alarm until the test has ended.
+The alarm of pytest-timeout calls `pytest.fail` once. If the exception is raised in an asyncio task, the task stores it
+and the test hangs. Hypothesis replays the example that raised it, and the replay hangs. So this plugin raises an
+exception that no code handles, and repeats the alarm until the test has ended.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ _SECONDS = pytest.StashKey[float]()
 
 
 class TimeLimitError(BaseException):
-    """A test exceeded its time limit. It is not an `Exception`, so that no handler catches it."""
+    """A test exceeded its time limit. The class is not an `Exception`, so that no handler catches it."""
 
 
 class TimeLimits:
-    """Plugin whose alarm repeats every `again` seconds until the test has ended."""
+    """A plugin that interrupts a test at its time limit, and then every `again` seconds until the test has ended."""
 
     def __init__(self, again: float = 5.0) -> None:
         self._again = again
@@ -50,7 +50,7 @@ class TimeLimits:
     def pytest_exception_interact(self, node: pytest.Item | pytest.Collector) -> None:
         """Set the timer again after a failure.
 
-        pytest-timeout stops its timer here, for debuggers. The teardown after the failure could then hang.
+        pytest-timeout stops its timer after a failure, for debuggers. Without a timer, the teardown could hang forever.
         """
         if isinstance(node, pytest.Item) and _SECONDS in node.stash and not node.config.getoption("usepdb"):
             self._set(node.stash[_SECONDS])

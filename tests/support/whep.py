@@ -50,7 +50,7 @@ class Live:
 
 
 async def go_live(mock: MockOdyssey, host: RawPeer, **fields: object) -> Live:
-    """Start a broadcast."""
+    """Start a broadcast from a connected host."""
     host.say({**START, "broadcast": True, **fields})
     started, ready = await host.hear(), await host.hear()
     assert (started["type"], ready["type"]) == ("stream_started", "broadcast_ready")
@@ -59,23 +59,23 @@ async def go_live(mock: MockOdyssey, host: RawPeer, **fields: object) -> Live:
 
 @asynccontextmanager
 async def live(mock: MockOdyssey, **fields: object) -> AsyncIterator[Live]:
-    """Connect a host and start its broadcast."""
+    """Connect a host, start a broadcast, and yield it."""
     async with raw_peer(mock) as host:
         yield await go_live(mock, host, **fields)
 
 
 @dataclass(eq=False)
 class RawSpectator:
-    """An aiortc peer that watches a broadcast; `kinds` are the media sections that it offers to receive."""
+    """An aiortc peer that watches a broadcast; `kinds` are the media sections of its offer."""
 
     broadcast: Live
     kinds: tuple[str, ...] = ("video", "audio")
     codec: str | None = None
     """`H264` or `VP8` to offer only this codec."""
     edit: Callable[[str], str] = str
-    """Edits the offer before it is sent."""
+    """A function that edits the offer before it is sent."""
     connects: bool = True
-    """Whether `async with` also connects. Otherwise it only gets the answer, and the test calls `connect`."""
+    """Whether `async with` also connects. If false, it only requests the answer, and the test calls `connect`."""
     connection: RTCPeerConnection = field(default_factory=lambda: RTCPeerConnection(RTCConfiguration(iceServers=[])))
     answer: httpx.Response = field(init=False)
 
@@ -120,7 +120,7 @@ class RawSpectator:
         await self.connection.close()
 
     async def connect(self) -> None:
-        """Apply the answer, which starts to connect."""
+        """Apply the answer, so that the peer starts to connect."""
         await self.connection.setRemoteDescription(RTCSessionDescription(self.answer.text, "answer"))
 
     async def frame(self) -> VideoFrame:
@@ -136,7 +136,7 @@ class RawSpectator:
         return stamp
 
     async def stamps(self) -> list[FrameStamp]:
-        """Return the stamps of all frames until the track ends."""
+        """Read frames until the track ends; return their stamps."""
         read: list[FrameStamp] = []
         while True:
             try:
@@ -151,7 +151,7 @@ class RawSpectator:
     async def ask_for_refresh(self) -> None:
         """Request a key frame with a FIR (RFC 5104 section 4.3.1).
 
-        aiortc reads the SSRC from the header, so it is set there too.
+        The FIR contains the SSRC of the video; it is also in the packet header, where aiortc reads it.
         """
         ssrc = video_ssrc(self.answer.text)
         entry = ssrc.to_bytes(4, "big") + bytes([1, 0, 0, 0])
@@ -167,7 +167,7 @@ class RawSpectator:
 
 
 def video_ssrc(sdp: str) -> int:
-    """Return the SSRC of the video (RFC 5576)."""
+    """Return the SSRC of the video section in `sdp` (RFC 5576)."""
     found = re.search(r"m=video.*?a=ssrc:(\d+)", sdp, re.DOTALL)
     assert found is not None, sdp
     return int(found[1])

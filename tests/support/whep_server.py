@@ -20,7 +20,7 @@ TOKEN = "s3cret-token"
 
 
 class Sender(PeerConnection):
-    """A peer that sends a given track. A plain aiortc peer would leak tasks when it is closed early."""
+    """A peer that sends one video track. Unlike a plain aiortc peer, it leaks no tasks when it is closed early."""
 
     def __init__(self, track: VideoStreamTrack) -> None:
         super().__init__(["127.0.0.1"], on_connected=lambda: None, on_lost=lambda: None)
@@ -40,13 +40,13 @@ async def no_ice_servers() -> Response:
 
 
 async def good(server: "WhepServer", offer: str) -> Response:
-    """Return a normal WHEP answer."""
+    """Accept the offer; return a correct WHEP response with the peer's answer."""
     return Response(await server.describe(offer), 201, {"Location": "/stream/whep/1"}, media_type="application/sdp")
 
 
 @dataclass(eq=False)
 class WhepServer:
-    """The service, the requests it received and the peers it created."""
+    """A WHEP service that records its requests and its peers."""
 
     answer: Answer = good
     config: Config = no_ice_servers
@@ -74,14 +74,14 @@ class WhepServer:
         return await self.answer(self, (await request.body()).decode())
 
     async def _delete(self, request: Request) -> Response:
-        assert not request.url.query, "expected DELETE without a query, because it needs no token"
+        assert not request.url.query, "expected a DELETE request without a query, because it needs no token"
         self.asked.append(f"DELETE {request.url.path}")
         return Response()
 
 
 @asynccontextmanager
 async def whep_server(answer: Answer = good, **options: object) -> AsyncIterator[WhepServer]:
-    """Run the service at `url`, which serves as a `webrtc_url`."""
+    """Run the WHEP service; a client can use its `url` as a `webrtc_url`."""
     server = WhepServer(answer, **options)  # type: ignore[arg-type]
     app = Starlette(
         routes=[

@@ -43,7 +43,7 @@ def missing() -> str | None:
 
 class _QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- named by the base class
-        """Keep requests out of the test's output."""
+        """Log nothing, so that requests do not appear in the test's output."""
 
 
 @contextmanager

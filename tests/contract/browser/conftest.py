@@ -17,7 +17,7 @@ from tests.support.contract.conformance import Conformance
 
 @pytest.fixture(scope="session")
 def needs() -> None:
-    """Skip the test if a requirement is missing; in CI, fail it."""
+    """Skip the test if a requirement of the browser tests is missing; in CI, fail it."""
     if (missing := chromium.missing()) is None:
         return
     reason = f"{missing}; run scripts/test-needs"
@@ -49,7 +49,7 @@ async def mock(conformance: Conformance, request: pytest.FixtureRequest) -> Asyn
     async with MockOdyssey(**marked_settings(request.node)) as mock:
         yield mock
     for active in mock.faults:
-        assert active.fired, f"expected every fault to fire, got one that did not: {active}"
+        assert active.fired, f"expected every fault to fire, got a fault that did not: {active}"
         mock.expect(active.fault.at, kind="fault", id=active.id, do=active.fault.do, count=active.fired)
     if mock.journal.find("fault"):
         check_client(conformance, mock)
@@ -58,7 +58,7 @@ async def mock(conformance: Conformance, request: pytest.FixtureRequest) -> Asyn
 
 
 def check_client(conformance: Conformance, mock: MockOdyssey) -> None:
-    """Check only the client's traffic, because a fault makes the server break the contract on purpose."""
+    """Check only the client's traffic: in these tests, faults make the mock break the contract on purpose."""
     found = [deviation for entry in mock.journal.entries for deviation in conformance.check(entry)]
     assert [str(deviation) for deviation in found if deviation.side == "client"] == []
 

@@ -130,7 +130,7 @@ class OfficialClient:
         return [self._uncaught.get_nowait() for _ in range(self._uncaught.qsize())]
 
     async def begin(self, function: str, *arguments: object) -> Call:
-        """Start a function of `contract.js` by name, without waiting for it."""
+        """Call a function of `contract.js` by name; do not wait for its result."""
         return Call(self.page, await self._call("begin", function, *arguments))
 
     async def connect(self, api_key: str) -> Connection:
@@ -152,12 +152,12 @@ class OfficialClient:
         return cast("str", await self._call("startStream", {"prompt": prompt, "broadcast": True}))
 
     async def broadcast(self) -> Broadcast:
-        """Wait for the URLs and the token of the broadcast."""
+        """Wait until the broadcast is ready; return its URLs and its token."""
         await self.page.wait_for_function("contract.broadcast()")
         return cast("Broadcast", await self._call("broadcast"))
 
     async def watch(self, webrtc_url: str, spectator_token: str) -> str | None:
-        """Watch a broadcast; return the error message if that is rejected."""
+        """Watch a broadcast; return the error message, or None if it succeeds."""
         return cast("str | None", await self._call("watch", webrtc_url, spectator_token))
 
     async def leave(self) -> None:
@@ -165,12 +165,12 @@ class OfficialClient:
         await self._call("leave")
 
     async def happened(self, name: str, limit: float = SECONDS) -> None:
-        """Wait until the handler `name` was called, at most `limit` seconds."""
+        """Wait at most `limit` seconds until the handler `name` has been called."""
         script = "name => contract.events.some(([event]) => event === name)"
         await self.page.wait_for_function(script, arg=name, timeout=limit * 1000)
 
     async def reached(self, status: str, limit: float = SECONDS) -> None:
-        """Wait until the client has reported `status`, at most `limit` seconds."""
+        """Wait at most `limit` seconds until the client has reported `status`."""
         script = "status => contract.events.some(([event, value]) => event === 'status' && value === status)"
         await self.page.wait_for_function(script, arg=status, timeout=limit * 1000)
 
@@ -187,7 +187,7 @@ class OfficialClient:
         await self._call("disconnect")
 
     async def start_at_once(self, api_key: str, connections: int, *, patience: float) -> Starts:
-        """Connect and start a stream `connections` times; count starts with no reply in `patience` seconds as lost."""
+        """Connect and start a stream `connections` times; a start is lost if no reply arrives in `patience` seconds."""
         script = "([key, connections, patience]) => contract.startAtOnce(key, connections, patience)"
         return cast("Starts", await self.page.evaluate(script, [api_key, connections, patience * 1000]))
 
@@ -196,11 +196,11 @@ class OfficialClient:
         await self._call("use", api_key)
 
     async def call(self, name: str, *arguments: object) -> Any:
-        """Call a method of the official client by its JavaScript name; each test knows the type of the result."""
+        """Call a method of the official client by its JavaScript name; return the decoded result."""
         return await self._call("call", name, *arguments)
 
     async def refusal(self, name: str, argument: object) -> str | None:
-        """Return the message with which the call `name` was rejected; None if it succeeded."""
+        """Call the method `name`; return the message of its rejection, or None if it succeeds."""
         return cast("str | None", await self._call("refusal", name, argument))
 
     async def simulate_from_image(self, prompt: str) -> dict[str, Any]:
@@ -211,22 +211,22 @@ class OfficialClient:
         return cast("Film", await self._call("load", url))
 
     async def play_until(self, seconds: float) -> float:
-        """Play the video up to a time; return the time at which it was paused."""
+        """Play the video until `seconds`, then pause it; return the position that it reached."""
         return cast("float", await self._call("playUntil", seconds))
 
     async def seek(self, seconds: float) -> Frame:
-        """Seek in the video; return the frame that the browser then shows."""
+        """Seek to `seconds` in the video; return the frame that the browser shows there."""
         return _frame(await self._call("seek", seconds))
 
     async def playback(self) -> Playback:
         return cast("Playback", await self._call("playback"))
 
     async def events(self, name: str) -> list[list[object]]:
-        """Return the arguments of the handler `name`, one list per call."""
+        """Return the arguments of each call of the handler `name`."""
         return [values for event, *values in await self.page.evaluate("contract.events") if event == name]
 
     async def decoded(self, *, frames: int) -> None:
-        """Wait until the browser has decoded this many frames, shown or not."""
+        """Wait until the browser has decoded `frames` frames; it need not have shown them."""
         await self._call("decoded", frames)
 
     async def channels_closed(self, limit: float = SECONDS) -> None:
@@ -235,9 +235,9 @@ class OfficialClient:
         await self.page.wait_for_function(script, timeout=limit * 1000)
 
     async def told(self, *, after: str | None = None) -> list[list[object]]:
-        """Return all handler calls in order, each as the name and the arguments.
+        """Return all calls of handlers in order, each as a list: name of the handler, then arguments.
 
-        `after`: only the calls after the first call of that handler.
+        With `after`, return only the calls after the first call of the handler `after`.
         """
         events = cast("list[list[object]]", await self.page.evaluate("contract.events"))
         return events if after is None else events[[name for name, *_ in events].index(after) + 1 :]
@@ -247,14 +247,16 @@ class OfficialClient:
         return _frame(await self._call("nextFrame"))
 
     async def frame_showing(self, revision: int | None, size: tuple[int, int] | None = None) -> Frame:
-        """Return the next presented frame that shows prompt `revision` (None: the idle scene) in `size`."""
+        """Return the next presented frame with prompt revision `revision` (None: the idle scene) and size `size`."""
         seen: list[str] = []
         for _ in range(FRAMES_TO_LOOK_AT):
             frame = await self.frame()
             if frame.stamp is not None and frame.stamp.prompt_revision == revision and size in {None, frame.size}:
                 return frame
             seen.append(f"{frame.size} {frame.stamp}")
-        raise AssertionError(f"expected a frame of revision {revision} in size {size}, got at last {seen[-5:]}")
+        raise AssertionError(
+            f"expected a frame of prompt revision {revision} in size {size}, got as the last frames {seen[-5:]}"
+        )
 
     async def frame_sized(self, size: tuple[int, int]) -> Frame:
         """Return the next presented frame of `size`."""
@@ -264,10 +266,10 @@ class OfficialClient:
             if frame.size == size:
                 return frame
             seen.add(frame.size)
-        raise AssertionError(f"expected a frame of size {size}, got the sizes {seen}")
+        raise AssertionError(f"expected a frame of size {size}, got only frames of the sizes {seen}")
 
     async def _call(self, function: str, *arguments: object) -> Any:
-        """Call a function of `contract.js`; each caller knows the type of the result.
+        """Call a function of `contract.js`; return the decoded result.
 
         Raises:
             TimeoutError: if the page does not return in time.

@@ -1,4 +1,4 @@
-"""Connects the official client to the mock twice; prints the seconds of each connection.
+"""Connects the official client to the mock twice and prints how many seconds each connection took.
 
 test_offline_browser.py runs it.
 """

@@ -92,7 +92,7 @@ async def test_hls_js_plays_ended_broadcast_to_its_end(player: Player, mock: Moc
     async with live(mock) as broadcast:
         hls = mock.broadcasts[broadcast.stream_id].hls
         assert hls is not None
-        await hls.playlist("")  # wait for the first segment, which precedes the last one
+        await hls.playlist("")  # wait for the first segment; the end of the broadcast adds the last one
         await broadcast.end()
         await player.play(broadcast.ready["broadcast_url"])
         stamp = await player.stamp()
@@ -100,7 +100,7 @@ async def test_hls_js_plays_ended_broadcast_to_its_end(player: Player, mock: Moc
         await player.until("now.ended")
         ended = await player.state()
         assert ended["duration"] is not None
-        # A slow machine skips frames, but their time counts in the duration.
+        # A slow machine skips frames, but the duration includes their time.
         assert ended["duration"] >= (broadcast.frames or 0) / 20 - 0.001
         assert ended["currentTime"] == pytest.approx(ended["duration"], abs=0.1)
         assert ended["errors"] == []

@@ -71,7 +71,9 @@ async def test_invalid_spectator_requests_reject_connect_to_stream(
     assert await spectator.watch(live.webrtc_url, "not-the-token")
     assert await spectator.watch(f"{mock.url}/broadcast/no-such-stream", live.token)
     await official.end_stream()
-    assert await spectator.watch(live.webrtc_url, live.token), "expected an error after the end of the broadcast"
+    assert await spectator.watch(live.webrtc_url, live.token), (
+        "expected an error message for a broadcast that has ended"
+    )
 
 
 async def test_our_client_watches_official_host(official: OfficialClient, mock: MockOdyssey) -> None:

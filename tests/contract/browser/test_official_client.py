@@ -100,7 +100,7 @@ async def test_stream_shows_its_start_image(official: OfficialClient, mock: Mock
 
     (start,) = mock.journal.find("signaling", "interactive_stream_start")
     assert str(start.data["message"]).count("data:image/png;base64,") == 1
-    # The start image is blue above and yellow below; the scene shows it fitted, with text over it.
+    # The start image is blue above and yellow below. The scene shows it in the size of the video, with text over it.
     red, _, blue = (int(channel) for channel in frame.pixels[300:500, 300:400].mean(axis=(0, 1)))
     assert blue > red
     red, _, blue = (int(channel) for channel in frame.pixels[800:1000, 300:400].mean(axis=(0, 1)))

@@ -32,7 +32,7 @@ NO_STREAMER = "Streamer not available. Please ensure the streamer is running."
 STREAMER_GONE = "Streamer has disconnected."
 TOO_LONG = "Connection exceeded maximum allowed duration."
 CUT = "Disconnected from signaling server"
-"""The client's messages for errors and a close of the socket."""
+"""The official client's messages for errors that the server sends, and for a closed signaling socket."""
 
 
 # Before a session exists
@@ -216,7 +216,7 @@ async def test_wrong_certificate_fails_the_dtls_handshake(official: OfficialClie
     outcome = await connecting.settled()
     assert outcome.state == "rejected"
     assert outcome.value in {"Connection failed", NO_STREAMER}, (
-        "expected the message of the client or of the mock for a failed peer"
+        "expected the client's or the mock's error message for a failed peer connection"
     )
     await mock.wait_for("state", "session", event="peer_lost")
     mock.expect("answer", kind="signaling")
@@ -309,7 +309,7 @@ async def test_client_can_connect_after_server_was_unreachable(official: Officia
     await official.happened("disconnected")
     assert await official.told(after="connected") == [["status", "failed"], ["error", CUT, True], ["disconnected"]]
     assert await official.refusal("listSimulations", {}) == "Failed to fetch", (
-        "expected no response while the server is away"
+        "expected the request to fail while the server is unreachable"
     )
 
     await mock.advance(5)
@@ -317,5 +317,7 @@ async def test_client_can_connect_after_server_was_unreachable(official: Officia
     second = await official.connect(mock.api_key)
     assert second["isConnected"]
     assert second["sessionId"] != first["sessionId"]
-    assert first["sessionId"] in mock.sessions, "expected the mock to keep the first session for a reconnect"
+    assert first["sessionId"] in mock.sessions, (
+        "expected the mock to keep the first session, so that its client could reconnect"
+    )
     await official.frame_showing(None)

@@ -25,7 +25,7 @@ SECONDS = 60.0
 
 
 async def ended(official: OfficialClient, mock: MockOdyssey, job_id: str) -> dict[str, Any]:
-    """Wait for the end of the job in the journal, then return its status.
+    """Wait until the mock's journal records the end of the job; return the status of the job.
 
     The example in the vendor's documentation polls every five seconds instead.
     """

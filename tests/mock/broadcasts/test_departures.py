@@ -239,8 +239,8 @@ async def test_bug_while_answering_is_a_500(peers: StandIns) -> None:
         broadcast = opened(mock.backend)
         assert (await post(http, broadcast, "broken")).status_code == 500
         defect = await mock.wait_for("note", "defect")
-        assert "no such luck" in defect.data["error"]
-        assert await why(mock) == "its offer could not be answered: no such luck"
+        assert "the fake peer failed" in defect.data["error"]
+        assert await why(mock) == "its offer could not be answered: the fake peer failed"
         assert nothing_of(broadcast)
 
 

@@ -172,9 +172,9 @@ async def test_bug_while_answering_is_raised_to_caller() -> None:
     with stand_ins():
         broadcast = opened(backend)
         spectator = backend.broadcasts.admit(broadcast, "broken")
-        with pytest.raises(RuntimeError, match="no such luck"):
+        with pytest.raises(RuntimeError, match="the fake peer failed"):
             await spectator.answer()
-        assert await gone(backend, spectator) == "its offer could not be answered: no such luck"
+        assert await gone(backend, spectator) == "its offer could not be answered: the fake peer failed"
         assert not broadcast.spectators
         await backend.broadcasts.close()
 
@@ -200,7 +200,7 @@ async def test_bug_while_closing_spectator_is_reported() -> None:
     with stand_ins() as peers:
         broadcast = opened(backend)
         spectator = await watching(broadcast, backend, peers, "h264")
-        peers[0].close_error = RuntimeError("no such luck")
+        peers[0].close_error = RuntimeError("the fake peer failed")
         spectator.leave("it was deleted")
         assert await gone(backend, spectator) == "it was deleted"
         await backend.broadcasts.close()

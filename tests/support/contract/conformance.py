@@ -5,7 +5,7 @@ contract. Entries of the kinds `rest`, `signaling` and `channel` are checked:
 
 - **server**: the status and body of every REST response, and every message, are always checked.
 - **client**: every message is checked, and every request with a status below 400. Rejected requests are not checked.
-  A test that sends invalid traffic on purpose excuses its client with `@pytest.mark.off_contract("why")`.
+  With `@pytest.mark.off_contract("why")`, the client of a test is not checked, so it can send invalid traffic.
 - A request to a route that the contract does not have is always a deviation of the client.
 
 Not checked:
@@ -52,7 +52,7 @@ class JournalEntry(Protocol):
 
 @dataclass(frozen=True)
 class Deviation:
-    """One deviation from the contract: its side, its journal entry, its place, and the expected and received values."""
+    """One deviation of client or server from the contract, with the expected and the received value."""
 
     side: Side
     index: int
@@ -69,8 +69,8 @@ class Deviation:
 class _Route:
     """A path of the OpenAPI document, compiled to a pattern.
 
-    A route whose server URL is only a variable is `is_handed_out`: the service returns its full URL, so only the end of
-    the path is known.
+    `is_handed_out`: whether the server URL of the route is only a variable. The service then tells clients the full
+    URL, and the contract describes only the end of its path.
     """
 
     template: str
@@ -97,7 +97,7 @@ class Conformance:
         self._routes = sorted(routes, key=lambda route: route.is_handed_out)
 
     def check(self, entry: JournalEntry) -> list[Deviation]:
-        """Return every deviation of both sides in one entry. Entries of other kinds have none."""
+        """Return every deviation of client and server in one entry; none for entries of kinds that are not checked."""
         if "omitted" in entry.data:
             return []
         match entry.kind:
@@ -114,7 +114,7 @@ class Conformance:
         ]
 
     def check_journal(self, journal: Iterable[JournalEntry], *, client: bool = True) -> None:
-        """Check a whole journal; `client=False` excuses the client.
+        """Check a whole journal; with `client=False`, check only the server.
 
         Raises:
             AssertionError: if the journal deviates from the contract. The message lists one deviation per line.
@@ -127,7 +127,7 @@ class Conformance:
             raise AssertionError(
                 f"deviations from the contract in fixtures/contract ({len(deviations)}):\n{lines}\n"
                 'If the test sends invalid traffic on purpose, mark it with @pytest.mark.off_contract("why"). '
-                "The mark excuses the client, never the server."
+                "With the mark, only the server is checked."
             )
 
     def _rest(self, data: Mapping[str, Any]) -> Iterator[tuple[Side, str, Fault]]:
@@ -261,7 +261,7 @@ _LITERALS: Mapping[object, re.Pattern[str]] = {
 
 
 def _coerced(text: str, kind: object) -> object:
-    """Convert a parameter's text to its schema type. Other text is returned unchanged, and the schema rejects it."""
+    """Convert a parameter's text to the type of its schema. If it cannot be converted, return it unchanged."""
     literal = _LITERALS.get(kind)
     return json.loads(text) if literal and literal.fullmatch(text) else text
 

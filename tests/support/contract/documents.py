@@ -33,7 +33,7 @@ FORMATS = FormatChecker(formats=["date-time"])
 
 @dataclass(frozen=True)
 class Fault:
-    """A violation of a schema: where (JSON path or parameter), what was expected and what was received."""
+    """A violation of a schema: its JSON path or parameter, and the expected and received values."""
 
     path: str
     expected: str
@@ -41,7 +41,7 @@ class Fault:
 
 
 class Contract:
-    """The documents by name: `openapi`, `signaling`, `data-channel`, `recording-event`."""
+    """The documents of the contract by name: `openapi`, `signaling`, `data-channel`, `recording-event`."""
 
     def __init__(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
         self.documents = documents
@@ -81,7 +81,7 @@ class Contract:
 
 
 def resolve(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Follow the local `$ref` of a node, if it has one."""
+    """Return the target of a node's local `$ref`, or the node itself if it has none."""
     while "$ref" in node:
         target: Any = document
         for key in node["$ref"].removeprefix("#/").split("/"):
@@ -98,7 +98,7 @@ def _faults(validator: Draft202012Validator, value: object) -> Iterator[Fault]:
 def _told(error: ValidationError) -> Iterator[Fault]:
     """Describe a validation error.
 
-    For a choice between schemas, describe the errors of the only schema whose type fits.
+    If none of several schemas matches the value, describe the errors of the schema whose type fits, if only one fits.
     """
     if not error.context or _chooses_a_field(error):
         yield _fault(error)

@@ -1,4 +1,4 @@
-"""Deliberate bugs that the explorer must find. Each patches one thing in client or mock for a `with` block."""
+"""Deliberate bugs that the explorer must find. Each patches client or mock in one place for a `with` block."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ RULES = frozenset(
 
 @dataclass(frozen=True)
 class Defect:
-    """A bug that exists inside `with planted():`.
+    """A deliberate bug; it exists inside `with defect.planted():`.
 
     Attributes:
         name: short description.
-        suffers: the effect on a user.
+        suffers: the effect of the bug on a user.
         planted: context manager that applies the patch and removes it.
         rules: rules of the explorer that the bug violates; one of them must find it.
-        shown_by: the first seed that shows it. If scenarios have changed since, a later seed may show it.
+        shown_by: the first seed that shows the bug. If the scenarios have changed since, a later seed may show it.
     """
 
     name: str
@@ -208,7 +208,7 @@ DEFECTS = (
         shown_by=3,
     ),
     Defect(
-        "calls left to their limits",
+        "pending calls not ended",
         "start_stream(), interact() and end_stream() wait for seconds on a connection that has ended",
         _calls_left_to_their_limits,
         frozenset({"calls_end_with_their_connection"}),
@@ -293,7 +293,7 @@ DEFECTS = (
     ),
     Defect(
         "a failure reported twice",
-        "on_error opens two dialogs, or starts two new connections",
+        "an application whose on_error opens a dialog opens it twice for one failure",
         _a_failure_told_twice,
         frozenset({"fatal_once"}),
         shown_by=0,

@@ -1,6 +1,6 @@
 """Stubs of the explorer's functions: they return fixed results without a simulation.
 
-They are module-level functions, so that other processes can unpickle them, and import quickly.
+They are functions of a module, so that other processes can unpickle them, and the module imports quickly.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STEPS, SECONDS = 3, 60.5
 def play(
     seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
-    """Return failures for some seeds.
+    """Return an outcome that has failures for some seeds.
 
     Seeds 3, 10, 17, ... leave a call unsettled; seeds 5, 16, 27, ... leak a session slot. The others satisfy all rules.
     """
@@ -81,7 +81,7 @@ def kills(
     scenario: Scenario | None = None,
     keeps_trace: bool = False,
 ) -> Outcome:
-    """Kill the process: always for seed 12, only the first time for seed 20, as if memory ran out."""
+    """Kill the process, as if memory ran out: always for seed 12, and only the first time for seed 20."""
     once = directory / "seed 20 has killed"
     if seed == 12 or (seed == 20 and not once.exists()):
         once.touch() if seed == 20 else None
@@ -92,7 +92,7 @@ def kills(
 def hangs(
     seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
-    """Never return for seeds of 20 and above."""
+    """Block forever for seeds of 20 and above."""
     if seed >= 20:
         threading.Event().wait()
     return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
@@ -103,7 +103,7 @@ def raises(
 ) -> Outcome:
     """Raise LookupError for seed 4, as a bug in the explorer would."""
     if seed == 4:
-        raise LookupError(f"nothing known of {seed}")
+        raise LookupError(f"unknown seed {seed}")
     return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
 
 
@@ -114,11 +114,11 @@ class _Unloadable:
     def __call__(
         self, seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
     ) -> Outcome:
-        raise AssertionError("expected unpickling to fail, but the object was called")
+        raise AssertionError("expected unpickling to fail, but the object was unpickled and called")
 
 
 def _refuse() -> None:
-    raise ImportError("no such module over here")
+    raise ImportError("no module with this name in this process")
 
 
 unloadable = _Unloadable()

@@ -70,7 +70,7 @@ class AdvancedConfig:
     region_ping_timeout_s: float = 1.0
     """Time limit for a region's response to a ping; a region that does not respond is considered unreachable."""
     telemetry: bool = True
-    """Whether to report the results of connecting to the service (never prompts, keys or images)."""
+    """Whether to send the service reports about connecting; they never contain prompts, keys or images."""
 
     def __post_init__(self) -> None:
         for setting in fields(self):

@@ -480,7 +480,7 @@ class SimulationTimeoutError(OdysseySimulationError, TimeoutError):
 
 
 class DownloadError(OdysseyError):
-    """A file could not be downloaded completely or could not be written. No incomplete file remains at its path."""
+    """A file could not be downloaded completely or written. No incomplete file remains at the target path."""
 
     default_code = "download_failed"
 

@@ -320,7 +320,7 @@ async def _next_frame(reader: FrameReader) -> VideoFrame | None:
 
 
 def capacity(handler: Handler) -> int | None:
-    """Return how many positional arguments ``handler`` takes; None if any number or unknown."""
+    """Return how many positional arguments ``handler`` accepts; None if it has ``*args`` or an unknown signature."""
     try:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError):  # some builtins have no signature

@@ -10,7 +10,7 @@ type JSON = bool | int | float | str | list[JSON] | dict[str, JSON] | None
 
 
 class ConnectionStatus(StrEnum):
-    """Status of a connection (protocol.md section 9). Each member equals its string."""
+    """Status of a connection (protocol.md section 9). Each member is equal to its string value."""
 
     AUTHENTICATING = "authenticating"
     CONNECTING = "connecting"
@@ -95,7 +95,7 @@ class StreamRecordingsListResponse:
 
 
 class SimulationJobStatus(StrEnum):
-    """Status of a simulation job (protocol.md section 8). Each member equals its string."""
+    """Status of a simulation job (protocol.md section 8). Each member is equal to its string value."""
 
     PENDING = "pending"
     DISPATCHED = "dispatched"
@@ -154,7 +154,7 @@ class SimulationJobInfo:
 
 @dataclass(frozen=True, slots=True)
 class SimulationJobDetail(SimulationJobInfo):
-    """A job with all its details. ``retry_count`` is the number of times it was started again."""
+    """A job with all its details. ``retry_count`` is the number of times the job was started again."""
 
     dispatched_at: str | None
     started_at: str | None

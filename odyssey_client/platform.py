@@ -82,7 +82,10 @@ class Peer(Protocol):
     ) -> None: ...
 
     async def pump(self) -> None:
-        """Pass every received frame to the callback ``frame`` until the video ends; run it for the whole connection."""
+        """Pass every received frame to the callback ``frame``, until the video ends.
+
+        Run this for the whole connection.
+        """
         ...
 
 

@@ -166,7 +166,7 @@ ROWS: tuple[Row, ...] = (
     Row(Source.STREAM, "quota_exceeded", OdysseyStreamError),
     # A start can succeed once another stream of the account has ended.
     Row(Source.STREAM, "concurrent_limit_exceeded", OdysseyStreamError, retryable=True),
-    # Credits are leased while a stream runs. Used-up credits are `quota_exceeded`, so this failure may be temporary.
+    # A running stream leases credits. If none are left, the reason is `quota_exceeded`, so this error may be temporary.
     Row(Source.STREAM, "lease_denied", OdysseyStreamError, retryable=True),
     # The stream reached its time limit. A new stream has a new limit.
     Row(Source.STREAM, "session_timeout", OdysseyStreamError, retryable=True),

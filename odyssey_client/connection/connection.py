@@ -63,8 +63,8 @@ class SessionSource(Protocol):
     def open(self, on_queued: Callable[[int, str], None]) -> Awaitable[ClientCredentials]:
         """Request a new session.
 
-        ``on_queued`` is called after each response that no streamer is free, with the number of these responses so far
-        and the service's message.
+        ``on_queued`` is called after each response that says that no streamer is free (503). Its arguments are the
+        number of these responses so far and the service's message.
         """
         ...
 
@@ -211,13 +211,15 @@ class Connection:
             self.handle(connection_machine.Disconnect())
 
     async def _cancel_late(self, delivering: set[asyncio.Task[None]]) -> None:
-        """Wait until `close` waits for the handlers, then for `HANDLER_LIMIT_S`; cancel those that are still running.
+        """Cancel the handlers if they are still running `HANDLER_LIMIT_S` after `close` began to wait for them.
 
-        Until then handlers have no time limit: a handler may be connecting the client again, for example.
+        While no call of `close` waits, handlers have no time limit: a handler may open a new connection.
         """
         await self._awaited.wait()
         await self._clock.sleep(HANDLER_LIMIT_S)
-        logger.warning("a handler was still running %g s after the connection was closed; cancelled", HANDLER_LIMIT_S)
+        logger.warning(
+            "a handler was still running %g s after the connection was closed; cancelling it", HANDLER_LIMIT_S
+        )
         for task in delivering:
             task.cancel()
 
@@ -283,7 +285,7 @@ class Connection:
         self.handle(event)
 
     def _settle(self, error: OdysseyError) -> None:
-        """Settle all waiting calls; may be called more than once."""
+        """End the streaming calls, the video, the event readers and `ready`; may be called more than once."""
         self.streaming.close(error)
         self.media_stream.end(error if self._machine.state is ConnectionState.FAILED else None)
         self._events.end()
@@ -309,7 +311,7 @@ class Connection:
 
 
 class ConnectionTasks:
-    """The tasks of one connection. Some end with the current attempt, the others with the connection."""
+    """The tasks of one connection. Tasks of an attempt end with that attempt, the others with the connection."""
 
     def __init__(self, clock: Clock, broke: Callable[[Exception], None]) -> None:
         """``broke`` is called with the exception that a task raised."""
@@ -321,7 +323,7 @@ class ConnectionTasks:
         self._context = contextvars.copy_context()
         self._is_over = False
         self._begun: list[asyncio.Task[None]] = []
-        """Tasks that are cancelled when the attempt is dropped: REST calls and watches."""
+        """Tasks that are cancelled when the attempt is dropped: REST calls, and tasks that watch the connection."""
 
     async def run(self, life: Awaitable[None]) -> None:
         """Await ``life``, which returns when the connection is over; then cancel all tasks."""
@@ -346,7 +348,7 @@ class ConnectionTasks:
             self.spawn(wait_and_call())
 
     def begin(self, work: Coroutine[object, object, None]) -> None:
-        """Start a task of the current attempt, which `drop` cancels."""
+        """Start a task that belongs to the current attempt; `drop` cancels the task."""
         self._begun.append(self.spawn(work))
 
     def drop(self) -> None:

@@ -287,7 +287,7 @@ class OpenSignaling:
 
 @dataclass(frozen=True, slots=True)
 class DropAttempt:
-    """Abandon the current attempt: its REST calls, watches, socket and peer connection.
+    """Abandon the current attempt: its REST calls, `WatchVideo` and `WatchHold`, its socket and its peer connection.
 
     The close code of the socket makes the service keep the session. Later events of the attempt are ignored.
     """
@@ -337,7 +337,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Settle every waiting call with ``error``, tell the service (`client_disconnecting`), and close everything."""
+    """Settle every waiting call with ``error``, send `client_disconnecting` to the service, and close everything."""
 
     error: OdysseyError
 
@@ -530,7 +530,7 @@ REGAINING = frozenset(
 
 
 class IllegalEventError(PicklableError, RuntimeError):
-    """The table does not list the event for the current state: a bug in the shell."""
+    """`TRANSITIONS` does not list the event for the current state: a bug in the shell."""
 
     def __init__(self, state: ConnectionState, event: Happening) -> None:
         expected = ", ".join(sorted(each.__name__ for each in TRANSITIONS[state]))
@@ -556,11 +556,11 @@ class ReconnectPolicy:
         return 0 if self.reconnect == "off" else self.max_retries
 
     def try_delay(self, tries: int) -> float:
-        """Return the wait before the next attempt to reconnect, after ``tries`` attempts; the first has no wait."""
+        """Return the seconds to wait after ``tries`` attempts to reconnect, before the next one; 0 before the first."""
         return self.delay(tries - 1) if tries else 0.0
 
     def delay(self, retry: int) -> float:
-        """Return the wait before retry number ``retry``, counted from 0."""
+        """Return the seconds to wait before retry number ``retry``, counted from 0."""
         delay = self.initial_delay
         for _ in range(retry):
             if delay >= self.max_delay:

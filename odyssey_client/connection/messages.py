@@ -57,7 +57,7 @@ class ServiceError:
 
 @dataclass(frozen=True, slots=True)
 class BroadcastUnusable:
-    """A `broadcast_ready` with a missing or invalid field, which ``why`` names."""
+    """A `broadcast_ready` with a missing or invalid field; ``why`` names the field."""
 
     why: str
 

@@ -16,7 +16,7 @@ Rules:
      ignored if it begins with the prompt of an interaction that left the queue without a reply.
 
    A call that gave up (timed out or was cancelled) stays in its queue for another `AdvancedConfig.operation_timeout_s`.
-   A late reply during this time is not taken for the reply to the next call.
+   A late reply during this time is not mistaken for the reply to the next call.
 5. A stream error (`interactive_stream_error`) is the reply to the waiting start. If no start is waiting, it is the
    reply to the first queued interaction. If no interaction is queued either, it is the reply to the waiting end.
 """
@@ -83,7 +83,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class GaveUp:
-    """The call timed out or was cancelled. When this is sent a second time, the call also leaves its queue."""
+    """The call timed out or was cancelled. The second event for the same call also removes the call from its queue."""
 
     call: int
 
@@ -104,7 +104,7 @@ class Close:
 
 type Call = Start | Interact | End
 type OperationEvent = Call | GaveUp | StreamerMessage | SessionLost | Close
-"""Events of the shell; a message of the streamer is an event itself."""
+"""Events from the shell: those defined above, and the messages of the streamer."""
 
 
 class StartedLate:
@@ -265,7 +265,7 @@ _LOST_WHILE_WAITING = (
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """An entry of a queue of calls; ``waiting`` is False once the call gave up."""
+    """An entry of a queue of calls; ``waiting`` is False once the call has timed out or been cancelled."""
 
     call: int
     prompt: str
@@ -402,7 +402,7 @@ class OperationMachine:
         return [Resolve(place.call, applied_prompt)] if place.waiting else []
 
     def _is_said_twice(self, place: _Place, applied_prompt: str) -> bool:
-        """Return whether an acknowledgment repeats the previous one and is not for ``place`` (rule 4)."""
+        """Return whether an acknowledgment repeats the previous one, and is not for the call in ``place`` (rule 4)."""
         if self._acknowledged is None or place.is_shown_in(applied_prompt):
             return False
         former, said = self._acknowledged
@@ -431,7 +431,7 @@ class OperationMachine:
         return []
 
     def _take_refused(self, happening: Happening) -> int | None:
-        """Remove the call that a stream error belongs to (rule 5); return None if that call gave up already."""
+        """Remove the call that a stream error belongs to (rule 5); return None if that call is not waiting any more."""
         if happening is EndRefused:
             call, self._end = self._end, None
             return call

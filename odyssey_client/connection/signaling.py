@@ -54,7 +54,7 @@ class Signaling:
     """An open signaling socket."""
 
     def __init__(self, socket: ClientConnection, clock: Clock, token: str) -> None:
-        """``token`` is masked in texts from the service that may become part of an error."""
+        """``token`` is masked in texts from the service that may become part of an error message."""
         self._socket = socket
         self._token = token
         self._clock = clock
@@ -104,7 +104,7 @@ class Signaling:
     async def leave(self) -> None:
         """Close the socket, within `GOODBYE_LIMIT_S`.
 
-        Without `keep_session` this sends `client_disconnecting` and close code 1000, which end the session.
+        Unless `keep_session` was called, this sends `client_disconnecting` and close code 1000, which end the session.
         """
         with contextlib.suppress(SignalingLostError, TimeoutError):
             async with self._clock.timeout(GOODBYE_LIMIT_S):

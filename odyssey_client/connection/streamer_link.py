@@ -150,7 +150,8 @@ class StreamerLink:
             return
         if not isinstance(message, InteractiveStreamStart):
             raise OdysseyStreamError(
-                "not_sent", "Nothing was sent: the data channel is closed, or the prompt is longer than it accepts."
+                "not_sent",
+                "Nothing was sent: the data channel is closed, or the prompt is longer than the channel accepts.",
             )
         await self._attempt.send_by_socket(message)
 
@@ -178,7 +179,7 @@ class ConnectionAttempt:
         keepalive_interval: float,
         turn: asyncio.Lock,
     ) -> None:
-        """``turn`` is locked while the socket is open, because a session accepts one socket at a time."""
+        """``turn`` is locked while the socket is open, because a session accepts only one socket at a time."""
         self._credentials = credentials
         self._listener = listener
         self._frame = frame
@@ -195,7 +196,7 @@ class ConnectionAttempt:
     def drop(self) -> None:
         """Make `run` close the socket in a way that keeps the session.
 
-        The caller must then cancel `run`, unless `run` itself made this call.
+        The caller must then cancel `run`, unless the call comes from `run` itself.
         """
         self._is_dropped = True
         if self._signaling is not None:

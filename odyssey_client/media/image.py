@@ -98,7 +98,7 @@ def _kind(content: bytes) -> str | None:
 
 
 def _open(content: bytes, kind: str) -> Image.Image:
-    """Read the header with the decoder for format ``kind``."""
+    """Open the image with the decoder for format ``kind``, without decoding the pixels."""
     from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - only callers that send an image need it
 
     if kind != "HEIF":

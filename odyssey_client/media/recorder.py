@@ -33,7 +33,7 @@ _OPTIONS = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
 
 
 class Recorder:
-    """An async context manager that records until its block or the connection ends.
+    """An async context manager that records the video until its block or the connection ends.
 
     The video has the size of the first recorded frame, rounded up to even numbers: H.264 in YUV 4:2:0 requires them.
     Frames of another size are scaled to fit, with black bars.
@@ -158,7 +158,7 @@ class _Writer:
         self._last_pts = -1
 
     def open(self) -> None:
-        """Create the temporary file, so that errors show at once; call `commit` or `discard` afterward."""
+        """Create the temporary file, so that errors are raised at once; call `commit` or `discard` afterward."""
         with self._named():
             self._target = Path(os.path.realpath(self._target))  # replace the target of a link, not the link
             with contextlib.suppress(FileNotFoundError):

@@ -102,7 +102,7 @@ class MediaStream:
             reader.push(self._latest)
 
     def splice(self, pause: float) -> None:
-        """Place the next frame ``pause`` seconds after the latest one; it is from another sender with its own clock.
+        """Set the timestamp of the next frame to ``pause`` seconds after the latest one: its sender has another clock.
 
         The connection calls this after a reconnect.
         """

@@ -40,8 +40,8 @@ def gather_on(peer: RTCPeerConnection, addresses: list[str] | None) -> None:
 
 def _gather_on(connection: Connection, ours: list[str] | None) -> None:
     if connection.stun_server is not None and is_loopback(connection.stun_server[0]):
-        # A STUN server on this machine would only report addresses of host candidates. Asking it takes a thread
-        # for a name lookup.
+        # A STUN server on this machine would only report addresses of host candidates, and a request to it would
+        # start a thread for a name lookup.
         connection.stun_server = None
     gather = connection.get_component_candidates
 
@@ -87,7 +87,7 @@ def read_candidate(line: str, mid: str | None, mline_index: int | None) -> RTCIc
     try:
         candidate = candidate_from_sdp(line.removeprefix("a=").removeprefix("candidate:"))
     except (ValueError, IndexError, AssertionError) as error:
-        raise ValueError("it is not an ICE candidate line (RFC 8839 section 5.1)") from error
+        raise ValueError("the text is not an ICE candidate line (RFC 8839 section 5.1)") from error
     candidate.sdpMid = mid
     candidate.sdpMLineIndex = 0 if mid is None and mline_index is None else mline_index
     return candidate

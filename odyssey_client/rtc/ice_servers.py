@@ -11,18 +11,21 @@ from odyssey_client.platform import Clock, IceServer
 logger = logging.getLogger(__name__)
 
 type Fetch = Callable[[str], Awaitable[object]]
-"""Returns the JSON at a URL; raises `ServiceUnreachableError`, or `ValueError` if the response is not JSON."""
+"""A function that returns the JSON at a URL.
+
+It raises `ServiceUnreachableError` without a response, and `ValueError` if the response is not JSON.
+"""
 
 CONFIG_LIMIT_S = 2.0
 """Seconds that `/config` may take.
 
-Without a response the peer uses only its own addresses, which takes no time. Other clients then ask a public STUN
+Without a response the peer gathers only its own addresses, which takes no time. Other clients then ask a public STUN
 server, which takes seconds without internet access.
 """
 
 
 async def fetch_ice_servers(url: str, fetch: Fetch, clock: Clock) -> list[IceServer]:
-    """Request the ICE servers from ``url``; return none if there is no valid response within `CONFIG_LIMIT_S`."""
+    """Request the ICE servers from ``url``; an empty list if no valid response arrives in `CONFIG_LIMIT_S`."""
     try:
         async with clock.timeout(CONFIG_LIMIT_S):
             return read_ice_servers(await fetch(url))
@@ -41,7 +44,7 @@ def read_ice_servers(body: object) -> list[IceServer]:
     """
     entries = body.get("iceServers") if isinstance(body, dict) else None
     if not isinstance(entries, list):
-        raise ValueError("the response has no list iceServers")  # noqa: TRY004 - the caller handles ValueError only
+        raise ValueError("expected a list iceServers in the response")  # noqa: TRY004 - the caller handles ValueError only
     servers = []
     for entry in entries:
         if not isinstance(entry, dict):

@@ -127,7 +127,7 @@ class PeerConnection:
             receiver._handle_disconnect()  # noqa: SLF001 - its public `stop` needs an event loop
 
     def _use(self, servers: Iterable[IceServer]) -> None:
-        """Set the ICE servers. Call it first: aiortc reads its configuration when it creates the transports."""
+        """Set the ICE servers. Call this first: aiortc reads its configuration when it creates the transports."""
         self._configuration.iceServers = [
             RTCIceServer(urls, server.username, server.credential)
             for server in servers
@@ -137,7 +137,7 @@ class PeerConnection:
     async def _within[T](self, work: Coroutine[object, object, T]) -> T:
         """Run ``work`` in this connection's context, to its end even if the caller is cancelled.
 
-        If it were cancelled, aioice would lose track of the sockets it has just opened. `close` waits for the work.
+        If ``work`` were cancelled, aioice would lose track of the sockets it has just opened. `close` waits for it.
         """
         task = asyncio.create_task(work, context=self._context)
         self._work.add(task)

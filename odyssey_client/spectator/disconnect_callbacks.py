@@ -58,7 +58,7 @@ class DisconnectCallbacks:
             self._waiting.append(registered)
 
     def call(self, error: OdysseyError | None) -> None:
-        """Call all callbacks, with ``error`` if they take an argument; `add` calls later ones at once."""
+        """Call all callbacks, with ``error`` if they take an argument. `add` then calls new callbacks at once."""
         self._is_over, self._error = True, error
         waiting, self._waiting = self._waiting, []
         for registered in waiting:
@@ -72,7 +72,7 @@ class DisconnectCallbacks:
         if in_handler():
             return
         if late := await self._unfinished(self._running):
-            logger.warning("an on_disconnect callback was still running after %g s; cancelled", CALLBACK_LIMIT_S)
+            logger.warning("an on_disconnect callback was still running after %g s; cancelling it", CALLBACK_LIMIT_S)
             for task in late:
                 task.cancel()
             await self._unfinished(late)  # limited again: a callback may suppress its cancellation

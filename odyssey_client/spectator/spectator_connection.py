@@ -107,7 +107,8 @@ async def connect_to_stream(
         await connection.disconnect()
         if isinstance(error, TimeoutError):
             raise ConnectTimeoutError(
-                f"The broadcast was not connected within {limit:g} s. The limit is AdvancedConfig.connect_timeout_s."
+                f"The connection to the broadcast did not open within {limit:g} s. "
+                "The limit is AdvancedConfig.connect_timeout_s."
             ) from None
         raise
     return connection
@@ -209,7 +210,7 @@ class SpectatorConnection:
         """Wait until connected; called by `connect_to_stream`.
 
         Raises:
-            OdysseyError: the connection ended before it was connected.
+            OdysseyError: the connection ended before it was open.
         """
         await asyncio.shield(self._ready)
 
@@ -286,7 +287,9 @@ class SpectatorConnection:
         try:
             await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not doing.done():
-                raise ConnectionClosedError("The spectator left before the broadcast was connected.")
+                raise ConnectionClosedError(
+                    "The spectator disconnected before the connection to the broadcast was open."
+                )
             return doing.result()
         finally:
             for each in (doing, leaving):
@@ -338,7 +341,9 @@ class SpectatorConnection:
 
     def _reject(self) -> None:
         if not self._ready.done():
-            error = self._error or ConnectionClosedError("The spectator left before the broadcast was connected.")
+            error = self._error or ConnectionClosedError(
+                "The spectator disconnected before the connection to the broadcast was open."
+            )
             self._ready.set_exception(error)
             self._ready.exception()  # mark as retrieved: the task that waited may have been cancelled
 

@@ -105,6 +105,8 @@ class SpectatorMachine:
         """
         row = TRANSITIONS[self.state]
         if event not in row:
-            raise RuntimeError(f"a spectator's connection that is {self.state} expects {', '.join(row)}, got {event}")
+            raise RuntimeError(
+                f"expected {', '.join(row)} for a spectator's connection in state {self.state}, got {event}"
+            )
         self.state, effects = row[event]
         return effects

@@ -37,7 +37,7 @@ THREAD_WORK = (0.0, 0.004)
 LAST_WORDS = 60.0
 """Virtual seconds within which the cancelled tasks must finish when the loop ends."""
 BUSY = 200_000
-"""Number of callbacks in a row, without time passing, after which a run counts as endless. Bursts are far shorter."""
+"""Number of callbacks at the same virtual time after which a run counts as endless. Other runs need far fewer."""
 PLACES = 3
 """Number of innermost functions that the error message names for each busy task."""
 
@@ -200,7 +200,7 @@ class NumberedTask(asyncio.Task[Any]):
 
 
 class _Work:
-    """A function to run as in a thread, and the future of its result."""
+    """A function that runs on the loop as if in a thread, and the future of its result."""
 
     def __init__(self, func: Callable[..., Any], args: tuple[Any, ...], done: asyncio.Future[Any]) -> None:
         self._func = func

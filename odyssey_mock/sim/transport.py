@@ -90,7 +90,7 @@ class SimulatedTransport(AddressedNetwork):
         super()._transmit(packet)
 
     def _dial_again(self, host: str) -> None:
-        """Send the pending connection attempts to `host` again: add their SYN packets to the held packets."""
+        """Hold a new SYN packet for each pending connection attempt to `host`, in place of the packets that it lost."""
         self._held = [packet for packet in self._held if (packet.kind, packet.dst) != ("syn", host)]
         for conn, connect in self._pending.items():
             if connect.remote[0] == host:

@@ -279,7 +279,7 @@ _NUMBER = "_simulated_number"
 
 
 def _numbering(original: Callable[..., None], numbers: Iterator[int]) -> Callable[..., None]:
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:  # Any: it wraps three classes
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:  # Any: `_numbering` wraps three classes
         if _in_run():
             self.__dict__[_NUMBER] = next(numbers)
         original(self, *args, **kwargs)

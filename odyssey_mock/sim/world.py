@@ -83,7 +83,8 @@ class World:
     def platform(self, host: str | None = None) -> Platform:
         """Return the platform for a client on `host`: clock, entropy and network.
 
-        The default is the host of the current task. A client that is made in a run without a platform uses the same.
+        The default is the host of the current task. A client that is created in a run without a platform gets the
+        platform of that host.
         """
         host = host or self.wire.here or CLIENT
         self.wire.host(host)

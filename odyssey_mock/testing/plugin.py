@@ -114,7 +114,7 @@ def odyssey_sim() -> "World":
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail early if a simulated test cannot run."""
+    """Fail a simulated test before its fixtures are set up if the test cannot run."""
     if is_simulated(item):
         _require_simulation()
         _refuse_unittest(cast("pytest.Function", item))

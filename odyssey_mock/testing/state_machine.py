@@ -238,13 +238,13 @@ class OdysseyMachine(RuleBasedStateMachine):
     @_can("cut_off")
     @rule(link=st.sampled_from([(CLIENT, SERVER), (SERVER, CLIENT)]))
     def cut_off(self, link: tuple[str, str]) -> None:
-        """Stop all packets in one direction."""
+        """Stop all packets in one direction between the client and the server."""
         self.at_once(lambda: self.world.wire.cut(*link))
 
     @_can("heal")
     @rule()
     def heal(self) -> None:
-        """Let packets pass in both directions again."""
+        """Deliver packets between the client and the server again, in both directions."""
         self.at_once(self.world.wire.heal)
 
     @_can("jump_clock")
@@ -256,7 +256,7 @@ class OdysseyMachine(RuleBasedStateMachine):
 
     @invariant()
     def handlers_are_called_by_the_rules(self) -> None:
-        """Check status changes, calls after `disconnect`, and that a fatal error happens once and only on failure."""
+        """Check the order of statuses, the reports of fatal errors, and that no handler runs after `disconnect`."""
         self._watcher.check()
 
     @override

@@ -67,7 +67,7 @@ class LightClientPeer:
         try:
             check_candidate(line)
         except DescriptionError:
-            why = "it is not an ICE candidate line (RFC 8839 section 5.1)"
+            why = "the text is not an ICE candidate line (RFC 8839 section 5.1)"
             raise PeerError(f"The service sent an invalid ICE candidate: {why}") from None
 
     def send(self, text: str) -> bool:

@@ -41,7 +41,7 @@ class Description:
     Attributes:
         host: address of both its sockets.
         udp_port: port on which it receives frames.
-        tcp_port: port on which it accepts a connection; None if it dials.
+        tcp_port: port on which it accepts a connection; None if it opens the connection.
     """
 
     host: str
@@ -64,15 +64,17 @@ class Description:
             ValueError: `text` is not the description of a light peer; the message says why.
         """
         if "a=fingerprint:" not in text:
-            raise ValueError("it has no a=fingerprint line (RFC 8122)")
+            raise ValueError("the description has no a=fingerprint line (RFC 8122)")
         parts = re.split(r"^m=", text.replace("\r\n", "\n"), flags=re.MULTILINE)
         sections = tuple(_section(part) for part in parts[1:])
         mids = re.findall(r"^a=mid:(\S+)", text, re.MULTILINE)
         if len(mids) != len(sections) or len(set(mids)) < len(mids):
-            raise ValueError("its sections do not have a unique a=mid each (RFC 9143)")
+            raise ValueError("expected a unique a=mid in each section of the description (RFC 9143)")
         ports = {protocol: (host, int(port)) for protocol, host, port in _CANDIDATE.findall(text)}
         if "udp" not in ports:
-            raise ValueError("it has no host candidate for UDP: a light peer connects only to other light peers")
+            raise ValueError(
+                "the description has no host candidate for UDP: a light peer connects only to other light peers"
+            )
         host, udp_port = ports["udp"]
         tcp_port = ports["tcp"][1] if "tcp" in ports else None
         fingerprint, ufrag = _value(text, "a=fingerprint:sha-256 "), _value(text, "a=ice-ufrag:")
@@ -109,7 +111,7 @@ class Description:
 def _section(part: str) -> Section:
     kind, _, port = part.partition("\n")[0].partition(" ")
     if not port:
-        raise ValueError(f"the section m={kind} has no port")
+        raise ValueError(f"the section m={kind} of the description has no port")
     lines = part.split("\n")
     usual: Direction = "sendrecv"
     direction = next((each for each in _DIRECTIONS if f"a={each}" in lines), usual)
@@ -120,7 +122,7 @@ def _section(part: str) -> Section:
 def _value(text: str, name: str) -> str:
     line = next((line for line in text.splitlines() if line.startswith(name)), None)
     if line is None:
-        raise ValueError(f"it has no line that begins with {name}")
+        raise ValueError(f"the description has no line that begins with {name}")
     return line.removeprefix(name).strip()
 
 
@@ -145,7 +147,7 @@ def check_candidate(candidate: str) -> None:
     """Check that `candidate` is an ICE candidate line, or empty, which marks the end of the candidates.
 
     Raises:
-        DescriptionError: it is neither.
+        DescriptionError: `candidate` is neither.
     """
     if not candidate or ".local " in candidate:
         return

@@ -65,7 +65,7 @@ class DatagramKind(IntEnum):
 
 
 def written(kind: MessageKind, payload: bytes = b"") -> bytes:
-    """Return a message in the form in which it is sent."""
+    """Return a message as the bytes that are sent over TCP."""
     return bytes([kind]) + len(payload).to_bytes(_LENGTH) + payload
 
 
@@ -128,7 +128,7 @@ class LinkState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LinkListener:
-    """Callbacks of a link. It calls them on the event loop until it begins to close."""
+    """Callbacks of a link, which are called on the event loop until the link begins to close."""
 
     state: Callable[[LinkState], None]
     message: Callable[[MessageKind, bytes], None]
@@ -326,7 +326,7 @@ class Link:
     # Tasks.
 
     async def _dial(self, other: Description) -> None:
-        assert self._own is not None, "expected gather() before dial()"
+        assert self._own is not None, "expected a call of gather() before dial()"
         try:
             async with asyncio.timeout(CHECK_LIMIT):
                 reader, writer, hello = await self._reached(self._own, other)
@@ -336,7 +336,7 @@ class Link:
         while self.state is not LinkState.FAILED:
             who, _, heard = hello.rpartition(b" ")
             if who != _hello(other, self._own):
-                # Connected, but not with the certificate that was described (RFC 8827 section 5.1).
+                # The certificate of the other peer is not the one in its description (RFC 8827 section 5.1).
                 self._go(LinkState.FAILED)
                 return
             self._go_on(other, writer, int(heard))
@@ -370,7 +370,7 @@ class Link:
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Reply to a peer that dials, if it is the expected one."""
-        assert self._own is not None, "expected gather() before a connection"
+        assert self._own is not None, "expected a call of gather() before a peer connects"
         try:
             _, hello = await read(reader)
         except (OSError, EOFError):

@@ -74,7 +74,7 @@ class LightPacket:
 
 
 class LightFrameEncoder:
-    """Turns one timeline into light packets."""
+    """A frame encoder that turns the frames of one timeline into light packets."""
 
     is_instant = True
 
@@ -159,7 +159,7 @@ class LightFrame:
     __slots__ = ("_drawn", "_fps", "_values", "height", "pts", "width")
 
     def __init__(self, body: bytes) -> None:
-        """`body`: the body of its packet."""
+        """`body`: the body of the packet that identifies the frame."""
         self._values = values = BODY.unpack(body)
         _, _, _, _, _, self.width, self.height, self.pts, self._fps = values
         self._drawn: av.VideoFrame | None = None
@@ -182,7 +182,7 @@ class LightFrame:
 
     @property
     def key_frame(self) -> bool:
-        """Whether its packet represents a key frame."""
+        """Whether the packet of this frame represents a key frame."""
         return bool(self._values[0] & KEYFRAME)
 
     @property

@@ -107,9 +107,9 @@ def _read_file() -> io.BytesIO:
 
 IMAGE_RULES: Mapping[str, ImageRule] = MappingProxyType(
     {
-        "some_bytes": ImageRule("it is empty", "is empty", st.just(b""), on_the_wire=True),
+        "some_bytes": ImageRule("the image is empty", "is empty", st.just(b""), on_the_wire=True),
         "known_format": ImageRule(
-            "it is a file of an unsupported format",
+            "the image is a file of an unsupported format",
             "unsupported image format: expected JPEG",
             st.sampled_from(
                 [b"no picture", b"%PDF-1.7\n", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"II*\x00", b"\0"]
@@ -118,79 +118,81 @@ IMAGE_RULES: Mapping[str, ImageRule] = MappingProxyType(
             on_the_wire=True,
         ),
         "whole": ImageRule(
-            "it is truncated",
+            "the image is truncated",
             "cannot be read",
             st.sampled_from(IMAGE_FORMATS).flatmap(lambda it: _cut(encoded(it, (64, 64)))),
             on_the_wire=True,
         ),
         "few_pixels": ImageRule(
-            "it has more than 64 megapixels",
+            "the image has more than 64 megapixels",
             "too large.*megapixels",
             st.sampled_from([(10_000, 10_000), (100_000, 900), (2**31 - 1, 2**31 - 1)]).map(_huge_png),
             on_the_wire=True,
         ),
         "few_bytes": ImageRule(
-            "it has more than 25 MB",
+            "the image has more than 25 MB",
             "too large: more than 25 MB",
             # Zeros are fast to create, and the `repr` of a memoryview is short.
             st.integers(1, 100).map(lambda more: memoryview(bytes(_MOST_BYTES + more))),
             on_the_wire=True,
         ),
         "data_url": ImageRule(
-            "it is a data: URL without base64",
+            "the image is a data: URL without base64",
             "must look like data:image/png;base64",
             st.sampled_from(["data:", "data:image/png", "data:image/png,A", "data:image/svg+xml;utf8,<svg/>"]),
         ),
         "base64": ImageRule(
-            "it is a data: URL with invalid base64",
+            "the image is a data: URL with invalid base64",
             "not valid base64",
             st.sampled_from(["@@@@", "A", "QQ=", "QQ-_", "é"]).map(lambda text: _DATA + text),
         ),
         "url_content": ImageRule(
-            "it is a data: URL of another type of data",
+            "the image is a data: URL of another type of data",
             "unsupported image format: expected JPEG",
             st.binary(min_size=1, max_size=20).map(lambda it: _DATA + base64.b64encode(b"\0\0" + it).decode()),
         ),
         "local": ImageRule(
-            "it is a web address",
+            "the image is a web address",
             "got a web address",
             st.sampled_from(["https://example.com/cat.png", "HTTP://localhost/cat.png"]),
         ),
         "found": ImageRule(
-            "it is the path of a missing file",
+            "the image is the path of a missing file",
             "cannot be read: ",
             st.sampled_from(["no/such/cat.png", "cat\x00.png", "n" * 5000]),
         ),
         "regular": ImageRule(
-            "it is the path of a directory", "is not a regular file", st.sampled_from(["/", ""]).map(lambda p: p or ".")
+            "the image is the path of a directory",
+            "is not a regular file",
+            st.sampled_from(["/", ""]).map(lambda p: p or "."),
         ),
-        "open_file": ImageRule("it is a closed file", "cannot be read from", st.builds(_closed_file)),
-        "unread_file": ImageRule("it is a file that was read to its end", "at its end", st.builds(_read_file)),
+        "open_file": ImageRule("the image is a closed file", "cannot be read from", st.builds(_closed_file)),
+        "unread_file": ImageRule("the image is a file that was read to its end", "at its end", st.builds(_read_file)),
         "binary_file": ImageRule(
-            "it is a file opened in text mode", "open it in mode 'rb'", st.text(max_size=9).map(io.StringIO)
+            "the image is a file opened in text mode", "open it in mode 'rb'", st.text(max_size=9).map(io.StringIO)
         ),
         "type": ImageRule(
-            "it has an unsupported type",
+            "the image has an unsupported type",
             "image must be a path",
             st.sampled_from([7, 0.5, True, (), [[0, 0], [0, 0]], {"url": "cat.png"}, object()]),
         ),
         "array_type": ImageRule(
-            "it is an array whose dtype is not uint8",
+            "the image is an array whose dtype is not uint8",
             "must be uint8",
             st.sampled_from(["float32", "float64", "uint16", "int64", "bool"]).map(lambda it: np.zeros((4, 4, 3), it)),
         ),
         "array_shape": ImageRule(
-            "it is an array of an unsupported shape",
+            "the image is an array of an unsupported shape",
             "must have the shape",
             st.sampled_from([(4,), (4, 4, 1), (4, 4, 2), (3, 4, 4, 3), ()]).map(lambda it: np.zeros(it, np.uint8)),
         ),
         "pixels": ImageRule(
-            "it has no pixels",
+            "the image has no pixels",
             "no pixels",
             st.sampled_from([(0, 4), (4, 0, 3), (0, 0, 4)]).map(lambda it: np.zeros(it, np.uint8)),
         ),
         "picture_range": ImageRule(
-            "it is a PIL image whose mode does not define black and white",
+            "the image is a PIL image whose mode does not define black and white",
             "convert it to 'L' or 'RGB'",
             st.sampled_from(["I", "F"]).map(lambda mode: Image.new(mode, (2, 2))),
         ),

@@ -72,7 +72,8 @@ def fault_lists(
 ) -> SearchStrategy[list[dict[str, JSON]]]:
     """Draw a list of faults that can all fire.
 
-    At each point only the first fault of the list that applies fires. No fault prevents a later one from ever firing.
+    If several faults apply at a point, only the first one in the list fires. No fault fires in place of a later one
+    every time.
 
     ::
 

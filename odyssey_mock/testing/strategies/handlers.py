@@ -84,7 +84,7 @@ class HandlerSet:
     def _note(self, name: str, *arguments: object) -> None:
         self.calls.append(HandlerCall(name, arguments))
         if self.shapes[name].raises:
-            raise HandlerFailedError(f"{name} was drawn to raise")
+            raise HandlerFailedError(f"error raised by the drawn handler {name}")
 
 
 def handler_sets(

@@ -128,7 +128,7 @@ class _Routes:
 
 
 _GOES_ON = st.integers(0, 3).map(bool)
-"""Whether to extend a history by a drawn transition: True in three of four cases, so about three are drawn."""
+"""Draws whether to extend a history by a transition: True in three of four cases, so about three times in a row."""
 
 
 @st.composite

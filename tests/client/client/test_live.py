@@ -135,7 +135,7 @@ async def test_start_too_long_for_channel_uses_signaling_socket(
 async def test_interaction_too_long_for_channel_is_rejected(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     await odyssey_client.connect()
     await odyssey_client.start_stream("A castle")
-    with pytest.raises(OdysseyStreamError, match="longer than it accepts"):
+    with pytest.raises(OdysseyStreamError, match="longer than the channel accepts"):
         await odyssey_client.interact("long " * 60_000)
     assert (await odyssey_client.interact("short")).startswith("short")
 

@@ -27,7 +27,10 @@ def test_only_second_up_event_is_illegal() -> None:
     assert unlisted == {(SpectatorState.CONNECTED, SpectatorEvent.UP)}
     machine = SpectatorMachine()
     machine.handle(SpectatorEvent.UP)
-    with pytest.raises(RuntimeError, match="connected expects refused, lost, ended, leave, got up"):
+    with pytest.raises(
+        RuntimeError,
+        match="expected refused, lost, ended, leave for a spectator's connection in state connected, got up",
+    ):
         machine.handle(SpectatorEvent.UP)
 
 

@@ -136,7 +136,7 @@ async def test_message_size_is_limited_by_the_channel(fidelity: PeerKind, longer
         if is_taken:
             await client.interact(prompt)
         else:
-            with pytest.raises(OdysseyStreamError, match="longer than it accepts"):
+            with pytest.raises(OdysseyStreamError, match="longer than the channel accepts"):
                 await client.interact(prompt)
         assert len(stage.mock.journal.find("channel", "update")) == is_taken
 

@@ -65,7 +65,7 @@ def test_raising_handlers_are_recorded_and_reported(drawn_set: HandlerSet) -> No
         assert len(drawn_set.called(name)) == 1 + (len(raised) if name == "on_error" else 0)
     if drawn_set.shapes.get("on_error") and drawn_set.shapes["on_error"].takes == 2:
         reported = [error for error, fatal in drawn_set.called("on_error") if isinstance(error, HandlerFailedError)]
-        assert [str(error) for error in reported] == [f"{name} was drawn to raise" for name in raised]
+        assert [str(error) for error in reported] == [f"error raised by the drawn handler {name}" for name in raised]
 
 
 def test_table_of_handlers_lists_all_client_handlers() -> None:

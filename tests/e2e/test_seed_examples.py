@@ -1,7 +1,7 @@
 """Tests that run the vendor's examples "Complete Example" and "Error Handling" (Simulate API), ported line by line.
 
 The ports wait on the mock's clock instead of real time. Like the original, the port polls while a job is `pending` or
-`running`, although the vendor's table of statuses contains no `running`. So it stops at any other status.
+`running`, although the vendor's table of statuses contains no `running`. So it stops at every other status.
 """
 
 import json

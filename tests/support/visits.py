@@ -1,4 +1,4 @@
-"""A protocol-level client that can connect to one session repeatedly."""
+"""A protocol-level client that connects to one session repeatedly."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ SMALL = (176, 320)
 
 @dataclass
 class Visits:
-    """One session of `mock`, and connections to it."""
+    """A session of `mock`, with methods that connect to it and wait for its states."""
 
     mock: MockOdyssey
     api: RawApi
@@ -28,20 +28,20 @@ class Visits:
 
     @asynccontextmanager
     async def socket(self) -> AsyncIterator[ClientConnection]:
-        """Open another socket, with a new session token."""
+        """Open another signaling socket of the session, with a new session token."""
         token = await self.api.token_for(self.session.id)
         async with raw_socket(self.requested, token) as socket:
             yield socket
 
     @asynccontextmanager
     async def peer(self) -> AsyncIterator[RawPeer]:
-        """Open another socket and connect a peer on it."""
+        """Open another signaling socket and connect a peer through it."""
         async with self.socket() as socket, RawPeer(socket) as peer:
             yield peer
 
     @asynccontextmanager
     async def halfway(self) -> AsyncIterator[RawPeer]:
-        """Open another socket with a peer that answers the offer, but may never connect."""
+        """Open another signaling socket; yield its peer, which answers the offer, before it has connected."""
         async with self.socket() as socket:
             peer = RawPeer(socket)
             entering = asyncio.create_task(peer.__aenter__())
@@ -53,11 +53,11 @@ class Visits:
                 await peer.connection.close()
 
     async def reaches(self, state: str, *, since: int = 0) -> None:
-        """Wait until the session enters `state`, at or after entry `since` of the journal."""
+        """Wait until the session enters `state`; ignore journal entries before index `since`."""
         await self.mock.wait_for("state", "session", session=self.session.id, to=state, since=since)
 
     async def lose(self, socket: ClientConnection) -> None:
-        """Abort a socket without a close frame, and wait until the session is in the state `held`."""
+        """Abort a socket without a close frame, and wait until the session has entered the state `held`."""
         since = self.mock.journal.next_index
         socket.transport.abort()
         await self.reaches("held", since=since)
@@ -76,7 +76,7 @@ async def visits(mock: MockOdyssey) -> AsyncIterator[Visits]:
 
 
 async def picture(peer: RawPeer) -> VideoFrame:
-    """Return the next frame, decoded."""
+    """Return the next decoded frame that the peer receives."""
     assert peer.track is not None
     async with asyncio.timeout(LIMIT):
         frame = await peer.track.recv()
@@ -92,7 +92,7 @@ def stamp_of(frame: VideoFrame) -> FrameStamp:
 
 
 async def stamps(peer: RawPeer, count: int, *, tag: int | None) -> list[FrameStamp]:
-    """Return the stamps of the next `count` frames of the stream with this tag."""
+    """Return the stamps of the next `count` frames of the stream `tag`; skip other frames."""
     read: list[FrameStamp] = []
     while len(read) < count:
         stamp = stamp_of(await picture(peer))
@@ -106,7 +106,7 @@ def grow(read: list[FrameStamp]) -> bool:
 
 
 async def track_ends(peer: RawPeer) -> None:
-    """Read the track to its end."""
+    """Read frames until the track ends."""
     assert peer.track is not None
     async with asyncio.timeout(LIMIT):
         while True:
@@ -117,7 +117,7 @@ async def track_ends(peer: RawPeer) -> None:
 
 
 async def close_code(socket: ClientConnection) -> tuple[int, str]:
-    """Wait until the socket is closed; return code and reason."""
+    """Wait until the socket is closed; return the close code and reason."""
     async with asyncio.timeout(LIMIT):
         await socket.wait_closed()
     assert socket.close_code is not None
@@ -125,7 +125,7 @@ async def close_code(socket: ClientConnection) -> tuple[int, str]:
 
 
 async def round_trip(socket: ClientConnection) -> None:
-    """Wait until everything sent on the socket, in both directions, has arrived."""
+    """Wait for the reply to a ping, so that all earlier messages in both directions have arrived."""
     async with asyncio.timeout(LIMIT):
         await (await socket.ping())
 

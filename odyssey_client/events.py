@@ -1,8 +1,8 @@
 """Events of a client: as objects to iterate over, and as calls of handlers.
 
 `EVENTS` maps each event to its handler and the handler's arguments. One task calls the handlers, one at a time, in the
-order in which the events happened. A handler may be a function or a coroutine function, and may take fewer arguments
-than the event has, as in JavaScript.
+order in which the events happened. A handler may be a function or a coroutine function, and may accept fewer
+arguments than the event has, as in JavaScript.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 EVENT_BUFFER = 1000
 """Number of unread events that an `EventReader` keeps."""
 
-# A handler returns None or an awaitable. Its arguments are not typed: it may take fewer than the event has.
+# A handler returns None or an awaitable. Its arguments are not typed: it may accept fewer than the event has.
 type Handler = Callable[..., Any]
 
 
@@ -111,7 +111,7 @@ type Event = (
 
 @dataclass(slots=True, kw_only=True)
 class OdysseyEventHandlers:
-    """The handlers of events. A handler may be sync or async, and may take fewer arguments than its event has.
+    """The handlers of events. A handler may be sync or async, and may accept fewer arguments than its event has.
 
     Raises:
         OdysseyConfigError: a handler is not callable.

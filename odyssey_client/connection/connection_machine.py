@@ -120,7 +120,7 @@ class SessionOpened:
 
 @dataclass(frozen=True, slots=True)
 class SessionRefused:
-    """A REST call failed, after its own retries."""
+    """A REST call failed, and so did its retries, if any."""
 
     error: OdysseyError
 

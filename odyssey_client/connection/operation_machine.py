@@ -132,7 +132,7 @@ class EndGivenUp:
 
 
 class PlaceGivenUp:
-    """A call that gave up earlier leaves its queue."""
+    """A call that timed out or was cancelled earlier leaves its queue."""
 
 
 type Guarded = StartedLate | StartRefused | EndRefused | StartGivenUp | InteractGivenUp | EndGivenUp | PlaceGivenUp

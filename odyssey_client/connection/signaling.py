@@ -31,7 +31,7 @@ RECONNECTING_CODE = 4000
 """Close code that makes the service keep the session (RFC 6455 section 7.4.2: for private use)."""
 
 GOODBYE_LIMIT_S = 1.0
-"""Seconds that `Signaling.leave` may take."""
+"""Time limit for `Signaling.leave`, in seconds."""
 
 _SCHEMES = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 

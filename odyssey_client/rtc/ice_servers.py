@@ -17,7 +17,7 @@ It raises `ServiceUnreachableError` without a response, and `ValueError` if the 
 """
 
 CONFIG_LIMIT_S = 2.0
-"""Seconds that `/config` may take.
+"""Time limit for the request of `/config`, in seconds.
 
 Without a response the peer gathers only its own addresses, which takes no time. Other clients then ask a public STUN
 server, which takes seconds without internet access.

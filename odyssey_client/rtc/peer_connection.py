@@ -26,7 +26,7 @@ from odyssey_client.rtc.ice import can_be_asked, ice_transports
 logger = logging.getLogger(__name__)
 
 CLOSE_LIMIT_S = 2.0
-"""Seconds that aiortc's `close`, which can hang, may take before the peer's tasks and sockets are ended by force."""
+"""Time limit in seconds for aiortc's `close`, which can hang. Then the peer's tasks and sockets are ended by force."""
 
 _open: weakref.WeakSet[PeerConnection] = weakref.WeakSet()
 

@@ -48,7 +48,7 @@ class DisconnectCallbacks:
             OdysseyConfigError: ``callback`` is not callable.
         """
         if not callable(callback):
-            raise OdysseyConfigError(f"on_disconnect takes a function, got {type(callback).__name__}")
+            raise OdysseyConfigError(f"expected a function for on_disconnect, got {type(callback).__name__}")
         # Run in the context of the code that adds the callback. The end may be reported in a task of aiortc, whose
         # context would mark the callback's task as the peer's, and closing the peer would cancel it.
         registered = _Registered(callback, handler_context())

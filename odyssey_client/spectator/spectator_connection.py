@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # imports of aiortc are deferred until a connection is opened
     from odyssey_client.platform import SpectatorPeer
 
 GOODBYE_LIMIT_S = 1.0
-"""Seconds that deleting the WHEP resource may take when the connection closes."""
+"""Time limit in seconds for deleting the WHEP resource when the connection closes."""
 
 
 class _Released(Exception):  # noqa: N818 - not an error: it leaves the task group

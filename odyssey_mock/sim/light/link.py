@@ -25,7 +25,7 @@ from odyssey_mock.sim.light.description import Description, Section
 logger = logging.getLogger(__name__)
 
 CLOSE_LIMIT = 1.0
-"""Seconds that sending the last messages may take when a link closes."""
+"""Time limit in seconds for sending the last messages when a link closes."""
 
 _LENGTH = 4
 
@@ -177,7 +177,7 @@ class UnheardMessages:
 
 
 CHECK_LIMIT = 63.5
-"""Seconds that connecting may take, the same as a STUN transaction of aioice (RFC 8489 section 6.2.1)."""
+"""Time limit in seconds for connecting, the same as for a STUN transaction of aioice (RFC 8489 section 6.2.1)."""
 CHECK_INTERVAL = 0.5
 """Seconds between two attempts to reach the other peer."""
 CONSENT_INTERVAL = 5.0

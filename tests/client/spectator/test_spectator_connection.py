@@ -228,7 +228,7 @@ async def test_uncancellable_callback_does_not_block_disconnect(
 
 async def test_non_callable_callback_is_rejected() -> None:
     async with watching() as (_, spectator):
-        with pytest.raises(OdysseyConfigError, match="on_disconnect takes a function, got str"):
+        with pytest.raises(OdysseyConfigError, match="expected a function for on_disconnect, got str"):
             spectator.on_disconnect("not a function")  # type: ignore[arg-type]
 
 

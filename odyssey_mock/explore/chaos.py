@@ -24,7 +24,7 @@ async def apply_chaos(world: World, trace: Trace, steps: Sequence[ChaosStep]) ->
         ScenarioError: a disturbance is unknown.
     """
     if unknown := [each.what for each in steps if each.what not in CHAOS]:
-        raise ScenarioError(f"unknown disturbance {unknown[0]!r}; known: {', '.join(CHAOS)}")
+        raise ScenarioError(f"unknown weather {unknown[0]!r}; known: {', '.join(CHAOS)}")
     async with asyncio.TaskGroup() as tasks:
         for each in steps:
             await asyncio.sleep(max(0.0, each.at - world.now()))

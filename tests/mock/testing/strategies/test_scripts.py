@@ -119,8 +119,8 @@ def test_simplest_script_is_short() -> None:
     [
         ({"min_interactions": 2, "max_interactions": 1}, "got 2 and 1"),
         ({"min_interactions": -1}, "got -1"),
-        ({"min_seconds": 3, "max_seconds": 2}, "got 2 and 3"),
-        ({"max_seconds": 0}, "got 0 and 0.001"),
+        ({"min_seconds": 3, "max_seconds": 2}, r"at least 0\.001 and min_seconds \(3\), got 2$"),
+        ({"max_seconds": 0}, r"at least 0\.001 and min_seconds \(0\.001\), got 0$"),
         ({"min_interactions": 4, "max_seconds": 5, "min_gap_ms": 3000}, "4 interactions that are 3000 ms apart"),
         ({"min_gap_ms": -1}, "-1 ms apart"),
     ],

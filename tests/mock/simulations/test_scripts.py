@@ -18,7 +18,7 @@ def faults_of(script: object, *loc: str | int) -> dict[tuple[str | int, ...], st
     with pytest.raises(ScriptFaultsError) as caught:
         read_script(script, *loc)
     by_place = {tuple(fault["loc"]): fault["type"] for fault in caught.value.faults}
-    assert len(by_place) == len(caught.value.faults), "expected at most one error for each place"
+    assert len(by_place) == len(caught.value.faults), "expected at most one error for each `loc`"
     return by_place
 
 

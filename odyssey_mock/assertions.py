@@ -49,7 +49,7 @@ class Wanted:
 
     @classmethod
     def of(cls, step: Step) -> Self:
-        """Make the conditions of one step of `expect_in_order`."""
+        """Create the conditions from one step of `expect_in_order`."""
         name, more = (step, {}) if isinstance(step, str) else step
         return cls(name, more.get("kind"), {key: value for key, value in more.items() if key != "kind"})
 
@@ -66,7 +66,10 @@ class Wanted:
         return [entry for entry in journal.entries if entry.index >= since and self.is_met_by(entry)]
 
     def nearest_in(self, journal: Journal, since: int) -> str:
-        """Describe the most similar entry that does not match, from index `since` on, and how it differs."""
+        """Describe the most similar entry that does not match, and how it differs. If there is none, state that.
+
+        Only entries from index `since` on are compared.
+        """
         others = [entry for entry in journal.entries if entry.index >= since and not self.is_met_by(entry)]
         near = nearest(others, self.kind, self.name, self.where)
         if near is None:
@@ -86,7 +89,7 @@ class Wanted:
 
 
 def expect(journal: Journal, wanted: Wanted, *, count: int | None, since: int) -> Entry:
-    """Return the first matching entry; require at least one, or exactly `count`.
+    """Check that at least one entry matches, or exactly `count` entries; return the first one.
 
     Raises:
         ExpectationError: no entry matches, or not `count` of them.
@@ -120,7 +123,9 @@ def expect_none(journal: Journal, wanted: Wanted, *, since: int) -> None:
 
 
 def expect_in_order(journal: Journal, steps: Sequence[Step], *, since: int) -> list[Entry]:
-    """Return one matching entry for each step, in the order of the steps; other entries may be in between.
+    """Check that the journal has a matching entry for each step, in this order, and return these entries.
+
+    Other entries may be in between.
 
     Raises:
         ExpectationError: a step has no matching entry after that of the previous step.
@@ -154,7 +159,7 @@ def _shown(value: JSON) -> str:
 
 
 def _cut(text: str) -> str:
-    """Shorten `text` to fit a one-line message: a session description is several pages long."""
+    """Shorten `text` to fit a one-line message. Entries with a session description would be several pages long."""
     return text if len(text) <= DIGEST_LENGTH else f"{text[:DIGEST_LENGTH]}..."
 
 

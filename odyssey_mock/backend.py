@@ -41,7 +41,7 @@ class Backend:
     stun_url: str
     """The STUN responder as an ICE server URL (RFC 7064)."""
     frame_encoder: MakeFrameEncoder = drawn
-    """Makes the encoded packets of live streams."""
+    """Factory of the encoders of live streams."""
     journal: Journal = field(init=False)
     faults: Faults = field(init=False)
     accounts: Accounts = field(init=False)
@@ -96,7 +96,7 @@ class Backend:
         )
 
     def _session_maker(self) -> partial[Session]:
-        """Return `Session` with the shared arguments filled in; the caller passes the arguments of each session."""
+        """Return a factory of sessions: `Session` with the arguments that are the same for all sessions."""
         connect = partial(
             ClientConnection,
             journal=self.journal,

@@ -1,4 +1,4 @@
-"""The session that `odyssey-mock demo` runs: a live stream from start to end, saved as files to look at afterward.
+"""The session that `odyssey-mock demo` runs: a live stream from start to end, saved as files.
 
 It starts the mock, connects a client over real HTTP, WebSocket and WebRTC, starts a stream, interacts twice, and ends
 the stream. It writes a video, a contact sheet of the frames around each interaction, and the journal.
@@ -22,7 +22,7 @@ INTERACTIONS = ("A storm rolls in and night falls", "The clouds part and a full 
 PAUSE = 2.0
 """Seconds of video between two prompts."""
 BEFORE, AFTER = 3, 4
-"""Number of frames on the contact sheet before and after the first frame that shows an interaction."""
+"""Numbers of frames on the contact sheet before and after the first frame that shows an interaction."""
 LIMIT = 30.0
 """Timeout of the demo in seconds; it takes less than 15."""
 

@@ -30,7 +30,7 @@ from odyssey_mock.simulations.jobs import Jobs
 from odyssey_mock.system_network import SystemNetwork
 
 CLOSE_SESSIONS = 5.0
-"""Maximum seconds to wait when the mock is closed: for spectators, for sessions, and for simulation jobs."""
+"""When the mock is closed, it waits at most this many seconds each for spectators, sessions and simulation jobs."""
 
 logger = logging.getLogger("odyssey_mock")
 
@@ -52,7 +52,7 @@ class MockOdyssey:
         plan: `free` or `unlimited` (`PLANS`): sets all account limits that `overrides` does not set.
         clock: `real`, `manual`, or a `Clock`, which the mock enters and exits; by default `settings.clock`.
         entropy: the source of ids and secrets; by default created from `settings.seed`.
-        network: opens sockets and creates WebRTC peers; by default with the operating system and aiortc.
+        network: opens sockets and creates WebRTC peers; by default `SystemNetwork()`.
         frame_encoder: makes the video packets of live streams; by default frames are drawn and encoded.
         **overrides: single settings by name; see `odyssey_mock/settings.py`.
 

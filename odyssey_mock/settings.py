@@ -55,7 +55,7 @@ class Rule:
         above: whether the value must be greater than `least`, not equal to it.
         most: the maximum, for numbers.
         unit: the placeholder for the value in `serve --help`; None shows the type.
-        echo: makes the end of the error message from the invalid value.
+        echo: returns the end of the error message, which shows the invalid value.
     """
 
     expected: str
@@ -85,7 +85,7 @@ def _is_whole(value: object) -> bool:
 
 
 def _number(expected: str, unit: str, *, above: bool = False) -> Rule:
-    """Make a rule for finite numbers of at least 0, or greater than 0 if `above`."""
+    """Create a rule for finite numbers of at least 0; with `above`, for those greater than 0."""
 
     def holds(value: Any) -> bool:  # Any: as in `Rule`
         return _is_number(value) and (value > 0 if above else value >= 0)
@@ -94,7 +94,7 @@ def _number(expected: str, unit: str, *, above: bool = False) -> Rule:
 
 
 def _whole(expected: str, least: int, most: int | None = None) -> Rule:
-    """Make a rule for whole numbers from `least` to `most`."""
+    """Create a rule for whole numbers from `least` to `most`."""
 
     def holds(value: Any) -> bool:  # Any: as in `Rule`
         return _is_whole(value) and value >= least and (most is None or value <= most)
@@ -103,14 +103,14 @@ def _whole(expected: str, least: int, most: int | None = None) -> Rule:
 
 
 def _one_of(choices: TypeAliasType) -> Rule:
-    """Make a rule for the strings of a `Literal`."""
+    """Create a rule for the strings of a `Literal`."""
     texts = get_args(choices.__value__)
     *others, last = map(repr, texts)
     return Rule(f"{', '.join(others)} or {last}", lambda value: isinstance(value, str) and value in texts)
 
 
 def _or_none(rule: Rule) -> Rule:
-    """Make a rule that accepts None (no limit) and all values that `rule` accepts."""
+    """Create a rule that accepts None (no limit) and all values that `rule` accepts."""
     expected, holds = f"{rule.expected}, or None for no limit", rule.holds
     return dataclasses.replace(rule, expected=expected, holds=lambda value: value is None or holds(value))
 
@@ -310,7 +310,7 @@ class AccountSettings:
     bypass_privilege: bool | None = None
     """Whether the account may use `bypass_vlm_expansion`; None uses `Settings.bypass_privilege`."""
     simulation_priority: Priority | None = None
-    """The `priority` of its simulation jobs; None uses `Settings.simulation_priority`."""
+    """The `priority` of the account's simulation jobs; None uses `Settings.simulation_priority`."""
     plan: Plan | None = None
     """A name in `PLANS`; None uses the limits of `Settings`."""
     # The limits, with the same names as in `Limits`
@@ -627,7 +627,7 @@ class SimulatedOverrides(TypedDict, total=False):
 
 
 class MockOverrides(SimulatedOverrides, total=False):
-    """The settings that `MockOdyssey` accepts as keywords: all except `clock`, a parameter of its own."""
+    """The settings that `MockOdyssey` accepts as keywords: all except `clock`, which is a separate parameter."""
 
     host: str
     port: int

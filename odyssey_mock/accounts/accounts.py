@@ -22,13 +22,13 @@ from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Limits, Priority, Settings
 
 type Refusal = Callable[[Settings, float], AccountError]
-"""Makes the error of a test key from the settings and the current time."""
+"""Creates the error of a test key from the settings and the current time."""
 
 
 TEST_KEY_HOURS = 10.0
-"""Used hours and hour limit in the error of the test key `ody_monthly_limit`."""
+"""Both the hours used and the hour limit that the error of the test key `ody_monthly_limit` states."""
 TEST_KEY_SESSIONS = 5
-"""Session limit in the error of the test key `ody_concurrent_limit` if the settings have no limit."""
+"""The session limit that the error of the test key `ody_concurrent_limit` states if the settings have no limit."""
 
 
 def _monthly_limit(_settings: Settings, now: float) -> AccountError:
@@ -78,12 +78,12 @@ _ORDINARY = TestKey("never")
 
 
 def test_key_of(api_key: str) -> TestKey:
-    """Look up a key in `TEST_KEYS`; ordinary keys get an entry that rejects nothing."""
+    """Return the `TestKey` that applies to an API key. The one for ordinary keys rejects nothing."""
     return next((test_key for prefix, test_key in TEST_KEYS.items() if api_key.startswith(prefix)), _ORDINARY)
 
 
 def account_id(api_key: str) -> str:
-    """Return the id of the account of a key: `acct_` and a digest. An account id is returned unchanged."""
+    """Return the account id for an API key: `acct_` and a digest of the key. An account id is returned unchanged."""
     if re.fullmatch(r"acct_[0-9a-f]{12}", api_key):
         return api_key
     return f"acct_{hashlib.sha256(api_key.encode(errors='surrogatepass')).hexdigest()[:12]}"
@@ -98,7 +98,7 @@ class Account:
     bypass_vlm_expansion: bool
     """Whether the account may turn off the expansion of its prompts."""
     simulation_priority: Priority = "normal"
-    """The `priority` of its simulation jobs."""
+    """The `priority` of the account's simulation jobs."""
     test_key: TestKey = field(default=_ORDINARY, repr=False, compare=False)
 
 
@@ -176,7 +176,7 @@ class Accounts:
         return account
 
     def check_session_request(self, account: Account) -> None:
-        """Check that the account may request a session; only test keys can fail here.
+        """Check that the account may request a session. Only accounts of test keys are ever rejected.
 
         Raises:
             UsageLimitError: the test key simulates a limit that is reached.

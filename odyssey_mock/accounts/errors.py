@@ -13,7 +13,7 @@ type UsageCode = Literal[
 
 
 class AccountError(PicklableError):
-    """Base class of the errors for which the server rejects an account's request."""
+    """Base class of the errors with which the server rejects the request of an account."""
 
 
 class MalformedKeyError(AccountError):
@@ -70,7 +70,7 @@ class UsageLimitError(AccountError):
 
 
 def monthly_limit_error(now: float, *, used: float, limit: float) -> UsageLimitError:
-    """Make the error for an account that has used all its hours of this month; `now` is the server's time."""
+    """Create the error for an account that has used all its hours of this month; `now` is the server's time."""
     details: dict[str, str | float] = {
         "used_hours": round(used, 4),
         "limit_hours": limit,

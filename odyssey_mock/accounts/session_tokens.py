@@ -45,7 +45,7 @@ class SessionTokens:
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
     def expiry(self, lifetime: float) -> int:
-        """Return when a token issued now expires, in whole seconds since the epoch, rounded up."""
+        """Return the expiry time of a token that is issued now, in seconds since the epoch, rounded up."""
         return math.ceil(self._clock.time() + lifetime)
 
     def verify(self, token: str) -> Claims:

@@ -14,8 +14,8 @@ HOUR = 3600.0
 class Usage:
     """The hours used by each account in the current calendar month (UTC) of the server's clock.
 
-    A live stream counts with its duration so far; if it spans two months, each month counts its part. A simulated
-    stream counts with the length of its video if it completed, as soon as its job has ended.
+    The time that a live stream has run in this month counts, even while the stream is running. The length of a
+    simulated video counts from the end of its job, if its stream completed.
     """
 
     def __init__(self, clock: Clock, accounts: Accounts, streams: StreamStore) -> None:
@@ -23,9 +23,9 @@ class Usage:
         self._accounts = accounts
         self._streams = streams
         self._month = 0.0
-        """Start of the month that `_counted` belongs to, in seconds since the epoch."""
+        """Start of the month to which the values in `_counted` belong, in seconds since the epoch."""
         self._counted: defaultdict[str, float] = defaultdict(float)
-        """Seconds of video by account: from simulations, and from live streams whose records were dropped."""
+        """Seconds of video by account id: those of simulated videos, and of live streams whose records were dropped."""
         streams.on_forgotten(self._forgotten)
 
     def hours(self, account_id: str) -> float:
@@ -50,7 +50,7 @@ class Usage:
             raise monthly_limit_error(self._clock.time(), used=used, limit=limit)
 
     def clear(self) -> None:
-        """Reset the hours of all accounts, except those of live streams that still have a record."""
+        """Reset the hours of all accounts. Live streams that still have a record continue to count."""
         self._counted.clear()
 
     def _forgotten(self, stream_id: str) -> None:
@@ -59,7 +59,7 @@ class Usage:
         self._counted[record.account_id] += self._on_air(record)
 
     def _on_air(self, record: StreamRecord) -> float:
-        """Return how many seconds of a live stream belong to this month; 0 for a simulated stream."""
+        """Return how many seconds a live stream has run in this month; 0 for a simulated stream."""
         if record.session_id is None:
             return 0.0
         end = self._clock.time() if record.ended_at is None else record.ended_at

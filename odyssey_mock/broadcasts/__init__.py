@@ -1,1 +1,1 @@
-"""Broadcasts: streams that spectators watch over WHEP and HLS, sharing the host's packets (`protocol.md` section 5)."""
+"""Broadcasts: streams that spectators watch over WHEP or HLS (`protocol.md` section 5)."""

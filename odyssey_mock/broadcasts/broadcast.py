@@ -1,4 +1,4 @@
-"""The broadcast of one stream to WebRTC spectators and HLS, which share the same encoded packets."""
+"""The broadcast of one stream. WebRTC spectators and HLS get the same encoded packets."""
 
 import hmac
 from collections.abc import Callable, Collection, Mapping
@@ -17,11 +17,11 @@ from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.settings import Settings
 
 _ORDER: tuple[Codec, ...] = ("h264", "vp8")
-"""Codecs, the cheaper to encode first."""
+"""All codecs, starting with the one that is cheapest to encode."""
 
 
 class Broadcast:
-    """The broadcast of one stream; the `FrameSink` of a pump (`sessions/frame_pump.py`).
+    """The broadcast of one stream. A frame pump sends it the frames (`FrameSink` in `sessions/frame_pump.py`).
 
     Attributes:
         stream_id: the id of the stream.
@@ -108,7 +108,7 @@ class Broadcast:
         }
 
     def admit(self, offer: str) -> Spectator:
-        """Create a spectator. The caller must run `Spectator.run`, and call `gone` when it has returned.
+        """Create a spectator. The caller must await `Spectator.run`, then call `gone`.
 
         Raises:
             OSError: the peer cannot be created, for example because no file descriptors are left.

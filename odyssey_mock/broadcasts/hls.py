@@ -60,7 +60,7 @@ class Entry:
 
 
 def write_playlist(entries: Sequence[Entry], *, target: int, is_over: bool, query: str) -> str:
-    """Write a playlist.
+    """Return the text of a playlist.
 
     Args:
         entries: the segments to list, oldest first; at least one.
@@ -140,11 +140,11 @@ class HlsStream:
         self._data = bytearray()
         """The data of the current segment."""
         self._cut = 0
-        """How many segments are complete."""
+        """Number of complete segments."""
         self._first: int | None = None
         self._began = 0
         self._last = 0
-        """Slots of the stream's first frame, the current segment's first frame, and the latest frame."""
+        """Slot of the latest frame. `_first` and `_began` are the slots of the first frames of stream and segment."""
         self._is_over = False
         self._ready = asyncio.Event()
 
@@ -250,7 +250,7 @@ class _Muxer:
         self._stream = stream
 
     def mux(self, packet: VideoPacket, slot: int) -> bytes:
-        """Add a packet; return the data that is complete."""
+        """Add a packet; return the MP4 data that this completes, which may be empty."""
         # Copy the packet, because senders may be reading the original.
         own = av.Packet(bytes(packet))
         own.stream = self._stream
@@ -289,7 +289,7 @@ class _Out(io.RawIOBase):
 
 
 def _first_fragment(data: bytes) -> int:
-    """Return the offset of the first `moof` box in `data` (ISO/IEC 14496-12 section 4.2)."""
+    """Return the offset of the first `moof` box in `data`; without one, its length (ISO/IEC 14496-12 section 4.2)."""
     at = 0
     while at + 8 <= len(data) and data[at + 4 : at + 8] != b"moof":
         at += max(8, int.from_bytes(data[at : at + 4]))

@@ -70,7 +70,7 @@ class Broadcasts(Mapping[str, Broadcast]):
         return broadcast
 
     def admit(self, broadcast: Broadcast, offer: str) -> Spectator:
-        """Create a spectator and run it until it leaves or the stream ends; `Spectator.answer` returns its SDP answer.
+        """Create a spectator and start the task that serves it. `Spectator.answer` returns its SDP answer.
 
         Raises:
             OSError: the peer cannot be created, for example because no file descriptors are left.
@@ -104,7 +104,7 @@ class Broadcasts(Mapping[str, Broadcast]):
             )
 
     def _ended(self, broadcast: Broadcast) -> None:
-        """Remove a broadcast whose stream has ended; with HLS, after `hls_linger` seconds."""
+        """Remove a broadcast whose stream has ended. A broadcast with HLS stays for `hls_linger` seconds."""
         stream_id = broadcast.stream_id
         if stream_id not in self._broadcasts:
             return  # already removed with its stream

@@ -54,7 +54,10 @@ class Callers:
         self._streams = streams
 
     def account_of(self, scope: Scope) -> str | None:
-        """Return the account id of a request's access token or a WebSocket's session token; None if invalid."""
+        """Return the account id for a request's access token or a WebSocket's session token.
+
+        Return None if the token is missing or invalid.
+        """
         connection = HTTPConnection(scope)
         try:
             if scope["type"] == "websocket":
@@ -64,7 +67,7 @@ class Callers:
             return None
 
     def by_access_token(self, scope: Scope, _body: bytes) -> Asked:
-        """Read the account from the access token; read the stream, job and artifact from the path, if named there."""
+        """Read the account from the access token, and the stream, job and artifact from the path if it has them."""
         stream_id: str | None = scope["path_params"].get("stream_id")
         return Asked(account=self.account_of(scope), stream=stream_id, more=_named(scope))
 
@@ -93,13 +96,13 @@ class Callers:
 
 
 def _named(scope: Scope) -> Mapping[str, JSON]:
-    """Return the id of the job and the name of the artifact, if the path contains them."""
+    """Return the values `job` and `artifact` of a request: the job id and the artifact name, if the path has them."""
     fields: Mapping[str, str] = scope["path_params"]
     return {name: fields[field] for name, field in (("job", "job_id"), ("artifact", "artifact")) if field in fields}
 
 
 def _told(body: bytes, field: str) -> str | None:
-    """Return the string in `field` of a JSON body; None if the field is missing or is not a string."""
+    """Return the string in `field` of a JSON body; None if there is no such string."""
     try:
         fields = read_json(body)
     except (ValueError, RecursionError):

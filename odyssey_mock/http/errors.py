@@ -51,7 +51,7 @@ class ApiError(PicklableError):
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        """Make the response, in FastAPI's form: `{"detail": ...}`."""
+        """Create the response, in FastAPI's form: `{"detail": ...}`."""
         # ASCII only: `detail` may repeat lone surrogates, which JSON can escape but UTF-8 cannot encode.
         return Response(json.dumps({"detail": self.detail}), self.status, self.headers, media_type="application/json")
 
@@ -61,7 +61,7 @@ class BroadcastError(ApiError):
 
     @override
     def response(self) -> Response:
-        """Make the response: `{"status": "error", "error": ...}`."""
+        """Create the response: `{"status": "error", "error": ...}`."""
         return JSONResponse({"status": "error", "error": self.detail}, self.status, self.headers)
 
 
@@ -148,11 +148,11 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
         NoPlaylistError: lambda error, _: BroadcastError(404, f"no playlist: {error}"),
     }
 )
-"""The response to each error class of lower layers, including its subclasses."""
+"""For each error class of lower layers, the function that creates the response. Subclasses use it too."""
 
 
 def answer_to(error: Exception, form: UsageErrorForm = "object") -> ApiError:
-    """Return the response to an error; `form` is the type of `detail` in usage errors.
+    """Return the response to an error; `form` states whether the `detail` of usage errors is an object or a string.
 
     Raises:
         KeyError: the error has no response, which is a bug.
@@ -164,7 +164,10 @@ def answer_to(error: Exception, form: UsageErrorForm = "object") -> ApiError:
 
 
 def exception_handlers(form: UsageErrorForm) -> dict[type[Exception], ExceptionHandler]:
-    """Create the exception handlers of the application; `form` is the type of `detail` in usage errors."""
+    """Create the exception handlers of the application.
+
+    `form` states whether the `detail` of usage errors is an object or a string.
+    """
 
     async def answer(_request: object, error: Exception) -> Response:
         return answer_to(error, form).response()

@@ -16,7 +16,7 @@ from odyssey_mock.http.fault_responses import ACTIONS, Exchange
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
 type WhoAsks = Callable[[Scope, bytes], Asked]
-"""Identifies the caller and target of a request from its scope and body: one of the methods of `Callers`."""
+"""A method of `Callers`. It returns the values that a fault can match, from the scope and body of a request."""
 
 
 class FaultGate:
@@ -27,11 +27,11 @@ class FaultGate:
         self._clock = clock
 
     def at(self, point: str, endpoint: Endpoint, who: WhoAsks) -> "FaultPoint":
-        """Put a fault point before an endpoint; `who` provides the values that a fault can match."""
+        """Return `endpoint` behind the fault point `point`; `who` returns the values that a fault can match."""
         return FaultPoint(point, endpoint, self, who)
 
     async def let_pass(self, passed: "FaultPoint", scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request as usual, unless a fault fires."""
+        """Handle a request as usual, or execute the fault that fires."""
         if not self._faults.any_at(passed.point):
             return await passed.usual(scope, receive, send)
         # Read the whole body first: `who` may need it, and a delay begins when the request is complete.
@@ -56,7 +56,7 @@ class FaultPoint:
 
     Attributes:
         point: the name of the fault point.
-        who: identifies the caller and target of a request.
+        who: returns the values of a request that a fault can match.
         usual: handles the request if no fault fires. It turns exceptions of the endpoint into responses.
     """
 
@@ -93,14 +93,14 @@ class ServiceRoute(Route):
 
     @override
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request to this path; respond with a 405 and the allowed methods if its method is not supported."""
+        """Handle a request to this path. An unsupported method gets a 405 with the allowed methods."""
         allowed = sorted(self.methods or ())
         if scope["method"] not in allowed:
             raise self.not_allowed(scope["method"], ", ".join(allowed))
         await self.app(scope, receive, send)
 
     def not_allowed(self, method: str, allowed: str) -> Exception:  # noqa: ARG002 - subclasses use it
-        """Make the error for an unsupported method."""
+        """Create the error for an unsupported method."""
         return HTTPException(405, headers={"Allow": allowed})
 
 
@@ -118,7 +118,7 @@ class _Operations:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Return the body of a request; None if the client disconnected before its end."""
+    """Return the body of a request; None if the client disconnected before the body was complete."""
     body = bytearray()
     while True:
         message = await receive()
@@ -130,7 +130,7 @@ async def _read(receive: Receive) -> bytes | None:
 
 
 class _Again:
-    """An ASGI `receive` that returns a body that was already read, and then the later messages."""
+    """An ASGI `receive` that first returns a body that was already read, and after that the later messages."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
         self._body: bytes | None = body

@@ -43,7 +43,7 @@ class Exchange:
         return connection_of(self.scope)
 
     async def usual(self, send: Send | None = None) -> None:
-        """Handle the request without a fault. The response goes to `send` if it is given, otherwise to the client."""
+        """Handle the request without a fault. The response is passed to `send`, by default to the client."""
         await self.app(self.scope, self.receive, send or self.send)
 
     async def answer(self, response: Response) -> None:
@@ -79,7 +79,7 @@ async def _reset(exchange: Exchange, _fault: Fault) -> None:
 
 
 async def _truncate(exchange: Exchange, _fault: Fault) -> None:
-    """Close the connection in the middle of the response's body, or before a response without a body."""
+    """Close the connection in the middle of the response's body. If the response has no body, send nothing."""
     head: Message = {}
     left = 0
 
@@ -108,7 +108,10 @@ async def _wrong_shape(exchange: Exchange, fault: Fault) -> None:
 
 
 async def _replace_body(exchange: Exchange, body: bytes) -> None:
-    """Respond with the usual status and headers but another body; with a 200 if the usual status allows no body."""
+    """Respond with the usual status and headers, but with another body.
+
+    If the usual status allows no body, the status is 200.
+    """
 
     async def replaced(message: Message) -> None:
         if message["type"] != "http.response.start":

@@ -77,7 +77,7 @@ class Outage:
         self._return = deadline
 
     def _fall_silent(self) -> None:
-        """Silence all WebRTC peers. If they closed properly, clients would see a normal end instead of an outage."""
+        """Make all WebRTC peers stop sending. If they closed properly, clients would see a normal end."""
         for session in self._sessions.sessions.values():
             session.vanish()
         for broadcast in self._broadcasts.values():

@@ -8,7 +8,7 @@ from odyssey_mock.core.clock import Clock
 from odyssey_mock.http.uvicorn_server import TcpConnection
 
 SETTLE_LIMIT = 1.0
-"""Maximum real time in seconds that `advance` of a manual clock waits for a request after each of its pauses."""
+"""Maximum real time in seconds that `advance` of a manual clock waits after each pause of a request."""
 GRAIN = 1e-6
 """Tolerance in seconds for instants since the epoch, larger than the rounding error of floats."""
 

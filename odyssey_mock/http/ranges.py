@@ -18,7 +18,7 @@ class UnsatisfiableError(Exception):
 
 
 def wanted_parts(headers: Headers, etag: str, size: int) -> Sequence[range] | None:
-    """Return the parts of a file of `size` bytes that `Range` and `If-Range` request; None for the whole file.
+    """Return the parts of a file that `Range` and `If-Range` request; None if the client gets the whole file.
 
     An invalid `Range` is ignored, as section 14.2 requires.
 
@@ -40,13 +40,13 @@ def wanted_parts(headers: Headers, etag: str, size: int) -> Sequence[range] | No
 
 
 def is_other(headers: Headers, etag: str) -> bool:
-    """Return whether `If-Match` excludes the file with this `etag` (strong comparison, section 13.1.1)."""
+    """Return whether `If-Match` is present but does not match `etag` (strong comparison, section 13.1.1)."""
     given = headers.getlist("if-match")
     return bool(given) and not _names(given, etag, weakly=False)
 
 
 def is_known(headers: Headers, etag: str) -> bool:
-    """Return whether `If-None-Match` contains `etag`: the client has the file (weak comparison, section 13.1.2)."""
+    """Return whether `If-None-Match` matches `etag`: the client has the file (weak comparison, section 13.1.2)."""
     return _names(headers.getlist("if-none-match"), etag, weakly=True)
 
 

@@ -96,7 +96,10 @@ def connection_of(scope: Scope) -> TcpConnection:
 
 
 class _HttpProtocol(H11Protocol):
-    """HTTP/1.1 with its own logger. uvicorn's option `access_log=False` would silence all servers in the process."""
+    """HTTP/1.1 with the logger of the mock, and without an access log.
+
+    uvicorn's option `access_log=False` would turn off the access logs of all servers in the process.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
         super().__init__(*args, **kwargs)
@@ -114,7 +117,10 @@ class _HttpProtocol(H11Protocol):
 
 
 class _WebSocketProtocol(WebSocketsSansIOProtocol):
-    """WebSocket with its own logger: log messages of uvicorn and websockets would contain the session token."""
+    """WebSocket with the logger of the mock.
+
+    With their own loggers, uvicorn and websockets would log the session token.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
         super().__init__(*args, **kwargs)

@@ -59,7 +59,10 @@ ARTIFACTS: Mapping[str, Artifact] = MappingProxyType(
 
 
 def left_by(record: StreamRecord) -> Sequence[Artifact]:
-    """List the artifacts of a stream: none while it is running, and only the event log if it has no video."""
+    """Return the artifacts that a stream has.
+
+    A running stream has none. An ended stream without a video has only the event log.
+    """
     if record.ended_at is None:
         return ()
     return [each for each in ARTIFACTS.values() if not each.shows_frames or record.frame_count is not None]
@@ -89,5 +92,8 @@ def _logged_events(record: StreamRecord) -> Iterator[dict[str, JSON]]:
 
 
 def _milliseconds(record: StreamRecord, index: int) -> int:
-    """Return the time of a frame, rounded down, so that a script with this time shows the event at the same frame."""
+    """Return the time of a frame in milliseconds, rounded down.
+
+    A script with this time shows the event in the same frame.
+    """
     return index * 1000 // record.timeline.fps

@@ -56,7 +56,7 @@ class Recordings:
         return (await self.stored(stream_id, artifact)).path
 
     async def stored(self, stream_id: str, artifact: str) -> StoredFile:
-        """Return a stream's file like `file`, with its size and digest.
+        """Return the file that `file` returns, together with its size and digest.
 
         Raises:
             NoArtifactError: as for `file`.

@@ -28,7 +28,7 @@ class StreamRecord:
 
     @property
     def frame_count(self) -> int | None:
-        """Frames of the video; None if the stream is running, has failed, or ended before its first frame."""
+        """Number of frames of the video; None if the stream is running, has failed, or ended before its first frame."""
         if self.ended_at is None or self.error is not None:
             return None
         return self.timeline.frames or None

@@ -1,4 +1,4 @@
-"""`ChannelSender`, which sends the mock's messages on `streamerToClient` and applies the faults of replies."""
+"""`ChannelSender`: sends messages to the client and applies the faults that change how replies are sent."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -23,14 +23,19 @@ _FIELDS_KEPT: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class ReplyMode:
-    """How to send a reply: `do` is an action of a `stream.*` fault point (`faults/catalog.py`); None sends normally."""
+    """How a reply is sent.
+
+    Attributes:
+        do: a fault action, such as `late` or `twice`; None sends the reply normally.
+        seconds: the delay of the action `late`.
+    """
 
     do: str | None = None
     seconds: float = 0.0
 
     @classmethod
     def of(cls, fault: Fault | None, markers: PromptMarkers | None = None) -> "ReplyMode":
-        """Return the mode set by `fault`, or without a fault, the mode set by the markers in the prompt."""
+        """Return the mode that `fault` requires. Without a fault, return the mode that the prompt's markers require."""
         if fault is not None:
             return cls(fault.do, fault.number("seconds") if fault.do == "late" else 0.0)
         if markers is not None and markers.stall:
@@ -63,7 +68,7 @@ class ChannelSender:
         self._journal = journal
         self._transmit = transmit
         self._held: list[_Encoded] = []
-        """Messages that the fault `wrong_order` delays until the next message was sent."""
+        """Messages that the fault `wrong_order` delays until after the next message."""
         self._late: set[Deadline] = set()
 
     def send(

@@ -30,7 +30,7 @@ from odyssey_mock.sessions.session_machine import SessionEffect, SessionEvent
 from odyssey_mock.sessions.signaling_socket import CLEAN_CLOSE_CODES, NORMAL_CLOSURE, SignalingSocket
 
 IMAGE_SHOWN = 64
-"""How many characters of an image's data URL the journal keeps."""
+"""Number of characters of an image's data URL that the journal keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ type Instruction = SessionEvent | tuple[SessionEffect, ...]
 class ClientConnection:
     """The mock's side of one signaling socket and its peer; an async context manager.
 
-    All messages and events go through one inbox, in order; `receive` takes out the next one.
+    All messages and events go through one inbox, in order; `receive` removes and returns the next one.
     """
 
     def __init__(
@@ -192,7 +192,10 @@ class ClientConnection:
         self.peer.vanish()
 
     def hang_up(self, code: int) -> None:
-        """Cancel the connection's tasks. Leaving the `async with` block closes the peer, and the socket with `code`."""
+        """Cancel the connection's tasks.
+
+        The `async with` block then ends, which closes the peer and the socket. `code` is the close code of the socket.
+        """
         if self.hung_up:
             return
         self.hung_up = True

@@ -52,7 +52,7 @@ class FrameSink(Protocol):
     def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
         """Send the packets of one frame, by codec, to the audience.
 
-        `packets` has a packet for each codec that was in `codecs` when the frame was begun.
+        `packets` has a packet for each codec that was in `codecs` when the pump began to make the frame.
         """
 
     def end(self) -> None:
@@ -61,7 +61,7 @@ class FrameSink(Protocol):
 
 @dataclass(eq=False, slots=True)
 class StreamSource:
-    """A timeline for a pump to show, with its encoder, audience and faults.
+    """A timeline that a pump shows, with its encoder, audience and faults.
 
     Attributes:
         timeline: the timeline; no frame of it was made yet.
@@ -250,7 +250,7 @@ async def _done(work: asyncio.Future[Made]) -> bool:
 
 
 def _leave(source: StreamSource) -> None:
-    """Close the source's encoder and end its audience, after its last frame."""
+    """Close the encoder of a source that shows no more frames, and end its audience."""
     source.encoder.close()
     if source.audience is not None:
         source.audience.end()

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from odyssey_mock.core.strict_json import JSON, read_json
 
 _SHOWN = 80
-"""How many characters of an invalid value an error quotes."""
+"""Number of characters of an invalid value that an error quotes."""
 
 
 _JSON_NAMES: dict[type, str] = {
@@ -30,7 +30,7 @@ _JSON_NAMES: dict[type, str] = {
 
 
 class MessageError(ValueError):
-    """A client's message is invalid; the text states what was expected, what was received and what to do."""
+    """A client's message is invalid; `str()` states what was expected, what was received and what to do."""
 
 
 class _Message(BaseModel):

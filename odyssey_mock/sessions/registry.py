@@ -1,4 +1,4 @@
-"""The registry of a mock's sessions, each of which holds one streamer."""
+"""The registry of a mock's sessions, each of which occupies one streamer."""
 
 import asyncio
 from collections.abc import Mapping
@@ -49,17 +49,17 @@ class SessionRegistry:
         self._make_session = make_session
         self._sessions: dict[str, Session] = {}
         self._leaving: dict[Session, None] = {}
-        """Sessions, as ordered keys, that have released their streamer but are still closing their peer and socket."""
+        """Sessions that have released their streamer but are still closing their peer and socket: an ordered set."""
         self._expiries: dict[str, Deadline] = {}
         """The deadline of each session's latest token, by session id."""
 
     @property
     def sessions(self) -> Mapping[str, Session]:
-        """The sessions that hold a streamer, by id, oldest first."""
+        """The sessions that occupy a streamer, by id, oldest first."""
         return MappingProxyType(self._sessions)
 
     def request(self, account: Account, latencies: Mapping[str, float]) -> Session:
-        """Create a session on a streamer of the region with the lowest of the client's `latencies`.
+        """Create a session on a free streamer, in the region with the lowest of the client's `latencies`.
 
         Raises:
             ConcurrentLimitError: the account has reached its limit of concurrent sessions.
@@ -94,9 +94,9 @@ class SessionRegistry:
         return self._sessions.get(session_id)
 
     def token_for(self, session: Session) -> str:
-        """Create a token for the session; the session ends if its latest token expires before a client connects.
+        """Create a token for the session. The session ends if all its tokens expire before a client connects.
 
-        Only the latest token has a deadline: earlier tokens expire first.
+        Only the latest token needs a deadline, because earlier tokens expire first.
         """
         lifetime = self._settings.session_token_lifetime
         if (earlier := self._expiries.pop(session.id, None)) is not None:

@@ -137,7 +137,7 @@ class Session:
                 on_keyframe_wanted=self._lifecycle.video.keyframes.lost,
             )
         except BaseException:
-            # The peer could not be created, for example because no file descriptors are left. Free the slot.
+            # The peer could not be created, for example because no file descriptors are left. Free the streamer.
             self._lifecycle.handle(SessionEvent.SHUT_DOWN)
             raise
         if self.state is SessionState.SIGNALING:
@@ -157,7 +157,7 @@ class Session:
                     while not connection.hung_up:
                         await self._take(await connection.receive(), connection)
                 finally:
-                    # After a cancellation or a bug, end the session, so that its slot becomes free.
+                    # After a cancellation or a bug, end the session, so that its streamer becomes free.
                     if not connection.hung_up:
                         connection.hang_up(INTERNAL_ERROR)
                         self._lifecycle.handle(SessionEvent.SHUT_DOWN)
@@ -166,7 +166,7 @@ class Session:
             connection.gone.set()
 
     async def _carry_on(self) -> None:
-        """Keep the video's task group open until the session is over, across connections."""
+        """Keep the video's task group open until the session is over, even while no client is connected."""
         try:
             await self._lifecycle.released.wait()
         finally:
@@ -186,12 +186,12 @@ class Session:
         self._lifecycle.video.controller.broke(InteractiveStreamError(reason, message))
 
     def vanish(self) -> None:
-        """Make the peer send and receive nothing, as if a cable were cut; do nothing if there is no connection."""
+        """Make the peer stop sending and receiving, as if a cable were cut. Has no effect without a connection."""
         if self._connection is not None:
             self._connection.peer.vanish()
 
     async def unused(self) -> None:
-        """End the session, whose tokens have all expired, unless a client has connected."""
+        """Handle the expiry of all tokens: end the session, unless a client has connected."""
         await self._due(SessionEvent.UNUSED)
 
     async def shut_down(self) -> None:

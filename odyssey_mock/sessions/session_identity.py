@@ -15,7 +15,7 @@ class SessionIdentity:
         account_id: the account that owns the session.
         limits: the limits of that account.
         may_bypass: whether the account may bypass prompt expansion.
-        streamer_id: the streamer that the session holds.
+        streamer_id: the streamer that the session occupies.
         region: the region of that streamer.
     """
 
@@ -28,5 +28,5 @@ class SessionIdentity:
 
     @property
     def where(self) -> Mapping[str, str]:
-        """Account and session, under the names that the journal and faults use."""
+        """The ids of account and session, by the names that the journal and the faults use."""
         return {"account": self.account_id, "session": self.id}

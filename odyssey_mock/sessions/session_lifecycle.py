@@ -1,4 +1,4 @@
-"""The parts of a session that outlive its connections: state, deadlines, slot and video."""
+"""The parts of a session that outlive its connections: state, deadlines and video."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -67,11 +67,11 @@ class SessionVideo:
         self._backlog: list[str] = []
 
     def is_carried_by(self, tasks: asyncio.TaskGroup) -> bool:
-        """Whether the video runs in this task group."""
+        """Return whether the video runs in the task group `tasks`."""
         return self._carrier is tasks
 
     def use(self, connection: ClientConnection) -> None:
-        """Send messages on `connection`, even before the video starts. Its peer keeps them until the channel opens."""
+        """Send messages on `connection` from now on. Its peer keeps them until the data channel opens."""
         self._connection = connection
 
     def start(self, connection: ClientConnection) -> None:
@@ -122,7 +122,7 @@ class MakeVideo(Protocol):
 class SessionLifecycle:
     """The state, deadlines and video of a session. Its methods are synchronous.
 
-    `due(event)` is called and awaited when a deadline expires; `on_released()` is called when the slot becomes free.
+    `due(event)` is called and awaited when a deadline expires; `on_released()` is called when the session is over.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class SessionLifecycle:
     def handle(self, event: SessionEvent) -> tuple[SessionEffect, ...]:
         """Handle an event: carry out its effects on the session at once, and return all its effects.
 
-        The slot of a session is therefore free as soon as the session is over, before the client is notified.
+        The streamer of the session is therefore free as soon as the session is over, before the client is notified.
         """
         before = self._machine.state
         effects = self._machine.handle(event)

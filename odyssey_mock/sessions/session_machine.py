@@ -19,7 +19,7 @@ class SessionState(StrEnum):
     """States of a session."""
 
     WAITING = "waiting"
-    """The session holds a streamer; no socket is open."""
+    """The session occupies a streamer; no socket is open."""
     SIGNALING = "signaling"
     """A socket is open; the mock creates and sends the offer."""
     CONNECTING = "connecting"
@@ -105,7 +105,7 @@ class SessionEffect(StrEnum):
     HANG_UP = "hang_up"
     """End the stream; close the peer and the socket."""
     RELEASE = "release"
-    """Free the streamer and the account's slot."""
+    """Free the streamer; the session no longer counts toward the account's limit of concurrent sessions."""
 
 
 type Transition = tuple[SessionState, tuple[SessionEffect, ...]]
@@ -126,7 +126,7 @@ _HELD: Transition = (
 
 
 def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
-    """Return the transitions that `state` shares with the other states before the first peer connection."""
+    """Return the transitions that `SIGNALING` and `CONNECTING` have in common; `state` is one of the two."""
     return {
         SessionEvent.SOCKET_OPENED: (state, _REFUSED),
         SessionEvent.PEER_CLOSED: _UNREACHABLE,
@@ -141,7 +141,7 @@ def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
 
 
 def _again(state: SessionState) -> Mapping[SessionEvent, Transition]:
-    """Return the transitions that `state` shares with the other states of a session whose client returns.
+    """Return the transitions that `RETURNING` and `REJOINING` have in common; `state` is one of the two.
 
     The client may retry until the grace period ends.
     """

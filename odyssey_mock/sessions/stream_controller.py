@@ -55,7 +55,7 @@ _POINTS: Mapping[type[StreamMessage], str] = {Start: "stream.start", Update: "st
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """A pending acknowledgment of an update, to send once frame `index` of its stream was sent."""
+    """A pending acknowledgment of an update. It is sent after frame `index` of the stream."""
 
     index: int
     prompt: str
@@ -94,7 +94,7 @@ _NO_ERROR = InteractiveStreamError("", "")
 
 @dataclass(frozen=True, slots=True)
 class _Cause:
-    """Data that the effects of one event need."""
+    """Details of an event that its effects need."""
 
     mode: ReplyMode = NORMAL_REPLY
     """How the reply is sent."""
@@ -111,8 +111,8 @@ class StreamController:
     """Carries out the effects of a session's `StreamMachine`, and owns the pump that makes and sends the video.
 
     `transmit(text)` sends a message on `streamerToClient`. `on_overdue()` ends the connection and returns once it is
-    closed. `on_ended()` is called whenever a stream has ended. The session calls `take` for one message at a time; the
-    pump, run by the session's video, calls `frame_made`.
+    closed. `on_ended()` is called whenever a stream has ended. The session calls `take` for one message at a time. The
+    pump calls `frame_made` after each frame.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class StreamController:
         return self.machine.state is StreamState.CLOSED
 
     async def take(self, message: StreamMessage) -> None:
-        """Carry out a client's message, or apply the fault that fires for it."""
+        """Handle a client's message, or apply the fault that fires for it."""
         fault = self._fault(_POINTS[type(message)], None if isinstance(message, End) else message.prompt)
         if fault is not None and fault.do == "error":
             self.refuse(InteractiveStreamError(fault.text("reason"), fault.text("message")))
@@ -305,7 +305,7 @@ class StreamController:
             self._trouble(trouble)
 
     def _trouble(self, fault: Fault) -> None:
-        """Make the running stream fail or end, as the fault requires; the client has not requested it."""
+        """Make the running stream fail or end, as the fault requires."""
         if fault.do == "error":
             self.broke(InteractiveStreamError(fault.text("reason"), fault.text("message")))
         else:

@@ -37,7 +37,7 @@ class StartRefusedError(PicklableError):
 
 
 class StreamSetup:
-    """Makes the stream sources that a server's frame pumps show."""
+    """Creates the stream sources of one server. Frame pumps show them."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class StreamSetup:
         return StreamSource(timeline, encoder, frame_fault=partial(self._faults.fire, "peer.frame", **identity.where))
 
     async def prepare(self, message: Start, identity: SessionIdentity) -> tuple[StreamRecord, StreamSource]:
-        """Create the stream that `message` requests and prepare its encoder; neither show nor store the stream.
+        """Create the stream that `message` requests, and prepare its encoder. The caller stores and shows the stream.
 
         Raises:
             StartRefusedError: the account or the streamer does not allow the stream, or its image is invalid.
@@ -104,5 +104,5 @@ class StreamSetup:
         return Size(*(self._settings.portrait_size if portrait else self._settings.landscape_size))
 
     def _image(self, url: str, size: Size) -> bytes:
-        """Decode the image of a start message and return the bytes to keep; takes up to several seconds."""
+        """Decode the image of a start message; return the bytes that the timeline keeps. May take several seconds."""
         return kept(decode_data_url(url, self._settings.max_image_bytes), size)

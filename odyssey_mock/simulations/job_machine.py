@@ -65,7 +65,7 @@ class JobEffect(StrEnum):
     """Effects of a transition; `Jobs` carries them out in order."""
 
     AWAIT_BEGIN = "await_begin"
-    """Record region and time; set the deadline of `BEGIN`."""
+    """Record the region and the time of the dispatch; set the deadline of `BEGIN`."""
     RUN_SCRIPTS = "run_scripts"
     LEAVE_QUEUE = "leave_queue"
     """Remove the job from the queue, unless a worker already has it."""
@@ -74,7 +74,7 @@ class JobEffect(StrEnum):
     FORGET_UNFINISHED = "forget_unfinished"
     """Drop the records of running and waiting streams; keep those of streams that have ended."""
     REQUEUE = "requeue"
-    """Put the job back at its old place in the queue, and count a retry."""
+    """Put the job back at its previous position in the queue, and count a retry."""
     RELEASE_WORKER = "release_worker"
     """Stop the job's run and free its worker, if it has one."""
     RETIRE = "retire"

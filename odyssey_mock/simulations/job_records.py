@@ -42,7 +42,7 @@ class JobRecord:
     priority: Priority
     created_at: float
     estimated_wait_minutes: float | None
-    """The estimate when the job was submitted; None if the mock has no workers."""
+    """The wait that was estimated when the job was submitted; None if the mock has no workers."""
     machine: JobMachine = field(default_factory=JobMachine, repr=False)
     dispatched_at: float | None = None
     started_at: float | None = None

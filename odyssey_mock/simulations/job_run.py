@@ -49,7 +49,7 @@ class JobRun:
         report: Report,
         tasks: set[asyncio.Task[None]],
     ) -> None:
-        """Prepare the run. Its current task is added to `tasks`, for which `Jobs.close` waits."""
+        """Prepare the run. It adds its current task to `tasks`, so that `Jobs.close` can wait for it."""
         self._settings = settings
         self._clock = clock
         self._entropy = entropy
@@ -212,7 +212,7 @@ class JobRun:
 
 
 def expected_work(request: JobRequest, settings: Settings, *, begun: int = 0) -> float:
-    """Estimate the seconds of processing for a job's scripts, without the first `begun` scripts."""
+    """Estimate how many seconds processing a job's scripts takes, without the first `begun` scripts."""
     if request.scripts is None:
         return UNKNOWN_SCRIPT
     return sum(expected_seconds(script, settings) for script in request.scripts[begun:])
@@ -230,7 +230,7 @@ def note_stream(journal: Journal, job: JobRecord, stream: JobStream, *, before: 
 
 
 async def _in_thread[T](function: Callable[[], T]) -> T:
-    """Call `function` in a thread. If the caller is cancelled, wait for the thread first: it cannot be stopped."""
+    """Call `function` in a thread and return its result. A cancelled call waits until the thread has finished."""
     future = asyncio.get_running_loop().run_in_executor(None, function)
     try:
         return await asyncio.shield(future)

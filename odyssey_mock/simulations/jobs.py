@@ -62,7 +62,7 @@ class _Active:
     record: JobRecord
     request: JobRequest
     place: tuple[int, int]
-    """The place in the queue: by priority, then by order of submission."""
+    """The sort key in the queue: by priority, then by order of submission."""
     run: JobRun | None = None
     """The run by its worker; None while the job waits for a worker."""
 
@@ -181,7 +181,7 @@ class Jobs(Mapping[str, JobRecord]):
     async def lose_worker(self, job_id: str) -> None:
         """Simulate the loss of a job's worker; return once its run has stopped.
 
-        The job is `pending` again, without streams and with its `retry_count` increased. It keeps its place in the
+        The job is `pending` again, without streams and with its `retry_count` increased. It keeps its position in the
         queue: before all jobs of its priority that had no worker yet. If `simulation_retries` are used up, it is
         `failed` instead.
 
@@ -222,7 +222,7 @@ class Jobs(Mapping[str, JobRecord]):
         return [record.snapshot() for record in self._records.values()]
 
     def _lose(self, record: JobRecord, lost: JobEvent, given_up: JobEvent) -> tuple[JobEffect, ...]:
-        """Handle the event `lost` of a job, or `given_up` if its retries are used up."""
+        """Handle the loss of a job's worker: the event `lost`, or `given_up` if the retries are used up."""
         retries = self._settings.simulation_retries
         if record.retry_count < retries:
             return self._happen(record, lost)
@@ -328,7 +328,7 @@ class Jobs(Mapping[str, JobRecord]):
             busy += 1
 
     def _wait(self, place: tuple[int, int]) -> float | None:
-        """Estimate the seconds until a worker is free for a job at this place in the queue; None without workers."""
+        """Estimate the seconds until a worker is free for a job with the sort key `place`; None without workers."""
         settings = self._settings
         delays = settings.simulation_dispatch_delay + settings.simulation_start_delay
         runs = [each.run for each in self._active.values() if each.run is not None]
@@ -338,7 +338,7 @@ class Jobs(Mapping[str, JobRecord]):
         return wait_seconds(workers, working, ahead)
 
     def _retry_after(self, pending: list[_Active]) -> int:
-        """Estimate the seconds, as a whole number, until one of the `pending` jobs is dispatched."""
+        """Estimate in how many whole seconds the first of the `pending` jobs is dispatched."""
         delay = self._settings.simulation_dispatch_delay
         waits = [each.run.due_in for each in pending if each.run is not None]
         if not waits:
@@ -371,7 +371,7 @@ def wait_seconds(workers: int, working: Sequence[float], ahead: Sequence[float])
     Args:
         workers: the number of workers.
         working: for each busy worker, the seconds until it is free.
-        ahead: for each job ahead in the queue, the seconds of work, the next job first.
+        ahead: the seconds of work of each earlier job in the queue, in order.
     """
     if workers == 0:
         return None

@@ -16,7 +16,7 @@ from odyssey_mock.simulations.scripts import (
 )
 
 SOURCES = ("script", "scripts", "script_url")
-"""Fields that name the scripts of a job; a request has exactly one of them, and null counts as a value."""
+"""Fields that contain the scripts of a job or their URL. A request has exactly one of them; null also counts."""
 
 FLAGS: Mapping[str, bool] = {"portrait": True, "output_video": True, "bypass_vlm_expansion": False}
 """The boolean fields of a request, with their defaults."""
@@ -26,7 +26,7 @@ class InvalidRequestError(ValueError):
     """A request for a job is invalid.
 
     Attributes:
-        faults: all validation errors, each with `loc`, `msg` and `type`; at most one for each place.
+        faults: all validation errors, each with `loc`, `msg` and `type`; at most one for each `loc`.
     """
 
     def __init__(self, faults: Sequence[ScriptFault]) -> None:
@@ -93,7 +93,7 @@ def _read_batch(value: object, faults: ScriptFaults) -> list[Script]:
 
 
 def _read_scripts(values: list[object], places: list[Place], faults: ScriptFaults) -> list[Script]:
-    """Return the valid scripts of `values`; add the faults of the others to `faults`."""
+    """Return the valid scripts of `values`; add the faults of the invalid ones to `faults`."""
     good: list[Script] = []
     for value, place in zip(values, places, strict=True):
         try:

@@ -33,7 +33,7 @@ HEAD_LIMIT = 64 << 10
 CHUNK = 64 << 10
 """Maximum bytes of one read."""
 SHOWN = 200
-"""How many characters of a URL or a received value an error shows."""
+"""Number of characters of a URL or a received value that an error shows."""
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -59,7 +59,7 @@ _PATH_SAFE = "/%:@!$&'()*+,;="
 
 
 class ScriptUrlError(ValueError):
-    """No valid script could be fetched from a `script_url`; the text states the URL and the reason."""
+    """No valid script could be fetched from a `script_url`; the message states the URL and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,10 @@ def _read(body: bytes) -> Script:
 
 
 def _is_host(address: str | None, name: str | None) -> bool:
-    """Return whether a host is valid: an IPv6 `address` (without brackets), or a `name` without `_DELIMITERS`."""
+    """Return whether a host is valid.
+
+    An `address` (without brackets) must be IPv6. A `name` must not contain `_DELIMITERS`.
+    """
     if address is None:
         return not _DELIMITERS & set(unicodedata.normalize("NFKC", name or ""))
     try:

@@ -15,9 +15,9 @@ LATEST_TIMESTAMP = 2**53 - 1
 """The largest integer that every JSON parser represents exactly."""
 
 SHOWN = 40
-"""How many characters of an invalid value a message shows."""
+"""Number of characters of an invalid value that a message shows."""
 TEXT_LIMIT = 1000
-"""Maximum characters of the text of a `ScriptFaultsError`; it states only the number of faults that do not fit."""
+"""Maximum length of the message of a `ScriptFaultsError`. Faults that do not fit are only counted."""
 
 _IMAGE_HEAD = re.compile(r"data:image/[a-z0-9.+-]+;base64,")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
@@ -53,7 +53,7 @@ class ScriptFaultsError(ValueError):
     def __init__(self, faults: Sequence[ScriptFault]) -> None:
         super().__init__(faults)
         self.faults = list(faults)
-        """The faults in the order of the script, each with `loc`, `msg` and `type`; at most one for each place."""
+        """The faults in the order of the script, each with `loc`, `msg` and `type`; at most one for each `loc`."""
 
     def __str__(self) -> str:
         line = ""
@@ -67,17 +67,17 @@ class ScriptFaultsError(ValueError):
 
 
 class ScriptFaults:
-    """Collects the faults of a script; keeps only the first fault of each place."""
+    """Collects the faults of a script or a request. Keeps the first fault for each `loc`; a call returns them all."""
 
     def __init__(self) -> None:
         self._by_place: dict[Place, ScriptFault] = {}
 
     def add(self, place: Place, message: str, kind: str) -> None:
-        """Add a fault at `place`; `kind` is pydantic's name for this type of error."""
+        """Add a fault with `place` as its `loc`; `kind` is pydantic's name for this type of error."""
         self._by_place.setdefault(place, {"loc": [*place], "msg": message, "type": kind})
 
     def add_all(self, faults: Sequence[ScriptFault]) -> None:
-        """Add faults whose `loc` is already complete."""
+        """Add the faults of another validation."""
         for fault in faults:
             self._by_place.setdefault(tuple(fault["loc"]), fault)
 
@@ -86,7 +86,7 @@ class ScriptFaults:
 
 
 def read_script(value: object, *loc: str | int) -> Script:
-    """Parse decoded JSON as a script; `loc` is the script's place in the request.
+    """Parse decoded JSON as a script; `loc` is the path of the script in the request.
 
     Raises:
         ScriptFaultsError: the script is invalid; the error lists every fault.
@@ -105,7 +105,7 @@ def read_script(value: object, *loc: str | int) -> Script:
 
 
 def _read_entries(entries: list[object], loc: Place, faults: ScriptFaults) -> list[ScriptAction]:
-    """Return the actions of the valid entries; add the faults of the others to `faults`."""
+    """Return the actions of the valid entries; add all faults to `faults`."""
     actions: list[ScriptAction] = []
     latest = 0
     for index, entry in enumerate(entries):
@@ -153,7 +153,10 @@ def _read_time(entry: Mapping[str, object], place: Place, faults: ScriptFaults) 
 
 
 def _read_action(entry: Mapping[str, object], place: Place, faults: ScriptFaults) -> tuple[Kind | None, dict[str, str]]:
-    """Return the entry's only action and its valid fields; every action of the entry is checked."""
+    """Return the entry's action and its valid fields; None and no fields unless the entry has exactly one action.
+
+    If it has several, the fields of each are still checked, and faults are added to `faults`.
+    """
     present = [kind for kind in _FIELDS if kind in entry]
     if len(present) != 1:
         found = " and ".join(present) or "none"
@@ -199,9 +202,10 @@ def _check_order(kind: Kind, place: Place, *, is_first: bool, is_last: bool, fau
 
 
 def _check_time(time: int, place: Place, latest: int, *, is_first: bool, ends: bool, faults: ScriptFaults) -> None:
-    """Check the time of one entry.
+    """Check the time of one entry; add faults to `faults`.
 
-    `latest` is the greatest time of the earlier entries. `ends` is true if the entry contains the `end`.
+    `latest` is the greatest time of the earlier entries. `ends` is true if the entry is the last one and contains the
+    `end`.
     """
     expected = {
         "0, the time of the first entry": is_first and time != 0,
@@ -220,7 +224,7 @@ def _prompt_fault(value: object) -> str | None:
 
 
 def is_utf8(text: str) -> bool:
-    """Return whether UTF-8 can encode `text`: text from JSON may contain lone surrogates."""
+    """Return whether UTF-8 can encode `text`. It cannot encode lone surrogates, which JSON strings may contain."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -229,7 +233,10 @@ def is_utf8(text: str) -> bool:
 
 
 def _image_fault(value: object) -> str | None:
-    """Check that a value is a base64 `data:` URL; `media/data_url.py` decodes the image only when the job runs."""
+    """Return the error type if a value is not a base64 `data:` URL, otherwise None.
+
+    The image is decoded only when the job runs.
+    """
     if not isinstance(value, str):
         return "string_type"
     head = _IMAGE_HEAD.match(value)
@@ -241,7 +248,7 @@ def _image_fault(value: object) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A field of an action; `fault` returns the error type of an invalid value, None for a valid one."""
+    """A field of an action; `fault(value)` returns the error type of an invalid value, None for a valid one."""
 
     expected: str
     fault: Callable[[object], str | None]
@@ -256,7 +263,7 @@ _FIELDS: Mapping[Kind, Mapping[str, _Field]] = {
     "interact": {"prompt": _PROMPT},
     "end": {},
 }
-"""The actions and the fields of each."""
+"""The fields of each action."""
 
 ACTIONS = ", ".join(_FIELDS)
 
@@ -289,5 +296,5 @@ def fault_line(fault: ScriptFault) -> str:
 
 
 def _short_key(key: str) -> str:
-    """Return a key as short, printable text: a client may send any text as a key."""
+    """Return a key as a short, printable string, because a client may send any string as a key."""
     return key if len(key) <= SHOWN and key.isprintable() else describe(key)

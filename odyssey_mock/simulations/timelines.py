@@ -79,7 +79,7 @@ def planned(
 
 
 def expected_seconds(script: Script, settings: Settings) -> float:
-    """Estimate the seconds of processing of a script, on the server's clock, from the script's length."""
+    """Estimate how many seconds processing a script takes on the server's clock; 0 if the script is too long."""
     return 0.0 if _length_error(script, settings) else script.duration_ms / 1000 * settings.simulation_pace
 
 
@@ -93,7 +93,7 @@ def _length_error(script: Script, settings: Settings) -> str | None:
 
 
 def _image(url: str, size: Size, settings: Settings) -> tuple[bytes | None, str | None]:
-    """Return the bytes that the stream keeps of its start image, or the error if the image cannot be used."""
+    """Return the bytes of the start image that the timeline keeps, and None; or None and the error."""
     if not settings.image_to_video:
         return None, (
             "expected a start without an image (the setting image_to_video is off), "

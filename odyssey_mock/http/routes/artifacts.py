@@ -38,7 +38,7 @@ class ArtifactRoutes:
     recordings: Recordings
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes."""
+        """Create the routes."""
         fetch = self.gate.at("artifact", self.fetch, self.callers.by_stream)
         return [
             ServiceRoute("/artifacts/{stream_id}/{artifact}", {"GET": fetch}),
@@ -106,7 +106,7 @@ def _content_range(part: range, size: int) -> str:
 
 
 def _multipart(parts: Sequence[range], stored: StoredFile, media_type: str) -> list[Piece]:
-    """Return the pieces of a multipart body (RFC 9110 section 14.6)."""
+    """Return the pieces of a multipart body: text as bytes, and ranges of the file (RFC 9110 section 14.6)."""
     pieces: list[Piece] = []
     for part in parts:
         head = f"--{stored.digest}\r\nContent-Type: {media_type}\r\nContent-Range: {_content_range(part, stored.size)}"
@@ -117,7 +117,7 @@ def _multipart(parts: Sequence[range], stored: StoredFile, media_type: str) -> l
 class _FileResponse(Response):
     """A response with pieces of a file as its body.
 
-    The file is opened before the first `await`, when it certainly exists. It may be removed later, while it is read.
+    The file is opened before the first `await`, so it still exists at that time. It may be removed while it is read.
     """
 
     def __init__(self, path: Path, pieces: Sequence[Piece], status: int, headers: dict[str, str]) -> None:

@@ -28,7 +28,7 @@ class AuthRoutes:
     accounts: Accounts
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes."""
+        """Create the routes."""
         issue_token = self.gate.at("rest.auth.token", self.issue_token, self.callers.by_api_key)
         return [ServiceRoute("/auth/token", {"POST": issue_token})]
 

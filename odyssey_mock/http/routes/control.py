@@ -65,7 +65,7 @@ class ControlRoutes:
     more: Sequence[BaseRoute]
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes."""
+        """Create the routes."""
         routes = [
             ServiceRoute("/health", {"GET": self.health}),
             ServiceRoute("/state", {"GET": self.state}),

@@ -38,7 +38,7 @@ class FaultRoutes:
     leave: GoAway
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes, below the prefix of the control API."""
+        """Create the routes, below the prefix of the control API."""
         return [
             ServiceRoute("/faults", {"GET": self.listed, "POST": self.add, "DELETE": self.clear}),
             ServiceRoute("/faults/catalog", {"GET": self.catalog}),

@@ -38,7 +38,7 @@ class RecordingRoutes:
     recordings: Recordings
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes."""
+        """Create the routes."""
         at, who = self.gate.at, self.callers.by_access_token
         return [
             ServiceRoute("/recordings/{stream_id}", {"GET": at("rest.recordings.get", self.get_recording, who)}),

@@ -25,7 +25,7 @@ class RegionRoutes:
     regions: Sequence[Region]
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes."""
+        """Create the routes."""
         at, who = self.gate.at, self.callers.by_access_token
         return [
             ServiceRoute("/regions", {"GET": at("rest.regions.list", self.list_regions, who)}),
@@ -53,7 +53,7 @@ class RegionRoutes:
 
 
 async def _elapse(seconds: float) -> None:
-    """Wait `seconds` of the event loop's time: network latency does not depend on the server's clock."""
+    """Wait `seconds` on the event loop's clock, because network latency does not depend on the server's clock."""
     loop = asyncio.get_running_loop()
     elapsed = asyncio.Event()
     timer = loop.call_later(seconds, elapsed.set)

@@ -50,7 +50,7 @@ class SessionRoutes:
     sessions: SessionRegistry
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes."""
+        """Create the routes."""
         at, callers = self.gate.at, self.callers
         request_session = at("rest.sessions.request", self.request_session, callers.by_access_token)
         session_token = at("rest.sessions.token", self.session_token, callers.by_session)

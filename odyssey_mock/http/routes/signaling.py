@@ -104,7 +104,7 @@ class SignalingRoutes:
     channel_delay: float
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes. `client` checks for faults itself, because upgrades have fault actions of their own."""
+        """Create the routes. `client` checks for faults itself, because upgrades have fault actions of their own."""
         config = self.gate.at("signaling.config", self.config, self.callers.by_streamer)
         return [
             ServiceRoute("/signaling/{streamer_id}/config", {"GET": config}),
@@ -190,7 +190,7 @@ def ice_servers(stun_url: str) -> Response:
 
 
 async def _accepted(websocket: WebSocket, connection: TcpConnection) -> bool:
-    """Accept the upgrade; return False if the client has disconnected already."""
+    """Accept the upgrade; return whether it was accepted. False means that the client has already disconnected."""
     if connection.lost.done():
         return False
     await websocket.accept()

@@ -50,7 +50,7 @@ class SimulationRoutes:
     recordings: Recordings
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes."""
+        """Create the routes."""
         at, who = self.gate.at, self.callers.by_access_token
         return [
             ServiceRoute(

@@ -30,7 +30,7 @@ class TelemetryRoutes:
     telemetry: MutableSequence[Mapping[str, JSON]]
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes."""
+        """Create the routes."""
         take_events = self.gate.at("rest.telemetry", self.take_events, self.callers.by_access_token)
         return [ServiceRoute("/telemetry", {"POST": take_events})]
 
@@ -48,7 +48,7 @@ class TelemetryRoutes:
         return JSONResponse({"accepted": len(events)}, 202)
 
     def _sender(self, request: Request) -> str | None:
-        """Return the account id of the sender; None without a valid token, which is optional here."""
+        """Return the account id of the sender; None without a valid token. This route does not require one."""
         try:
             return authorized(request, self.accounts).id
         except (ApiError, InvalidTokenError):
@@ -56,7 +56,7 @@ class TelemetryRoutes:
 
 
 def _split(body: bytes) -> tuple[list[dict[str, JSON]], str | None]:
-    """Return the valid events of a body, and a description of what is invalid."""
+    """Return the valid events of a body, and a description of what is invalid; None if everything is valid."""
     try:
         parsed = read_json(body)
     except ValueError:

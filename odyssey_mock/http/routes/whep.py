@@ -23,7 +23,7 @@ from odyssey_mock.rtc.sdp_fragment import parse_fragment
 SDP = "application/sdp"
 
 BODY_LIMIT = 256 << 10
-"""Maximum size of a session description in bytes; those of browsers have about 10,000."""
+"""Maximum size of a session description in bytes. A browser sends about 10,000 bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class WhepRoutes:
     stun_url: str
 
     def routes(self) -> list[BaseRoute]:
-        """Make the routes. OPTIONS requests have no effect and no fault point."""
+        """Create the routes. OPTIONS requests have no effect and no fault point."""
         at, who = self.gate.at, self.callers.by_stream
         return [
             ServiceRoute("/config", {"GET": at("whep.config", self.config, who)}),

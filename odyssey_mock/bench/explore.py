@@ -1,4 +1,4 @@
-"""`bench explore`: a client's session in simulation, light and full, compared with one over loopback in real time.
+"""`bench explore`: client sessions in light and in full simulation, compared with sessions over loopback in real time.
 
 A session is: connect, start, three interactions over 3 s of stream, end, disconnect. Two processes run sessions in
 parallel, as an explorer campaign on two cores does. The result is wall time divided by the sessions of all processes.
@@ -30,13 +30,13 @@ LEAST: dict[Fidelity, int] = {"light": 50, "full": 5}
 
 
 async def run(*, quick: bool = False) -> list[Row]:
-    """Measure loopback, light and full sessions, one after the other."""
+    """Measure sessions over loopback, in light simulation and in full simulation, one after the other."""
     loop = asyncio.get_running_loop()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
 
         async def milliseconds(work: Callable[[int], None], sessions: int) -> float:
-            """Run `sessions` in each process after a warm-up, and return the wall time per session."""
+            """Run `sessions` in each process after a warm-up, and return the wall time per session in milliseconds."""
             await asyncio.gather(*(loop.run_in_executor(pool, work, 1) for _ in range(PROCESSES)))
             began = time.perf_counter()
             await asyncio.gather(*(loop.run_in_executor(pool, work, sessions) for _ in range(PROCESSES)))

@@ -122,7 +122,10 @@ async def _plain() -> AsyncIterator[Answer]:
 
 
 class _Plain(MediaStreamTrack):
-    """Sends prerendered frames at 20 per second, forwards and backwards, so that consecutive frames are similar."""
+    """A video track that sends prerendered frames, 20 per second.
+
+    They are sent forwards and then backwards, so that consecutive frames are always similar.
+    """
 
     kind = "video"
 
@@ -147,7 +150,7 @@ def _rendered() -> list[av.VideoFrame]:
 
 @asynccontextmanager
 async def _receivers(answer: Answer) -> AsyncIterator[None]:
-    """Run the subprocess with all receivers during the block; enter the block once they are connected."""
+    """Run a subprocess with all receivers until the block ends; enter the block once all receivers are connected."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

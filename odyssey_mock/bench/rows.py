@@ -7,7 +7,7 @@ type Scalar = str | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One comparison of a measurement, `ours`, with its baseline, `beside`; smaller values are better."""
+    """A comparison of a measurement (`ours`) with its baseline (`beside`); smaller values are better."""
 
     name: str
     ours: float
@@ -23,7 +23,7 @@ class Row:
 
     @property
     def ok(self) -> bool:
-        """Whether the ratio is acceptable."""
+        """Whether the ratio is at most `reach`."""
         return self.ratio <= self.reach
 
     def to_json(self) -> dict[str, Scalar]:

@@ -38,7 +38,7 @@ NO_LIMIT = "none"
 
 
 class Number(click.FloatRange):
-    """A number. `--help` shows its range; `Settings` checks the range and raises the error."""
+    """An option type for numbers. `--help` shows the range, but only `Settings` checks it."""
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as in click
@@ -46,7 +46,7 @@ class Number(click.FloatRange):
 
 
 class NumberOrNone(Number):
-    """A `Number` or `NO_LIMIT`."""
+    """An option type like `Number` that also accepts `NO_LIMIT`, and converts it to None."""
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as in click
@@ -54,7 +54,7 @@ class NumberOrNone(Number):
 
 
 class WholeOrNone(click.ParamType[Any]):
-    """A whole number, converted by `whole`, or `NO_LIMIT`."""
+    """An option type like `whole` that also accepts `NO_LIMIT`, and converts it to None."""
 
     def __init__(self, whole: click.ParamType[Any]) -> None:
         self.name = whole.name
@@ -73,7 +73,7 @@ class Collection:
         kind: the type of one option value.
         metavar: the placeholder for one option value in `--help`.
         note: text that `--help` shows after the description.
-        read: makes the value of the setting from all option values.
+        read: function that converts all option values to the value of the setting.
         many: whether the option may be repeated.
     """
 
@@ -131,7 +131,7 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
 
 
 def option_of(setting: Setting) -> click.Option:
-    """Make the command-line option of a setting."""
+    """Return the command-line option of a setting."""
     if setting.name in COLLECTIONS:
         collection = COLLECTIONS[setting.name]
         return click.Option(

@@ -54,7 +54,9 @@ class Clock(Protocol):
         """Seconds since the epoch."""
 
     def call_later(self, seconds: float, name: str, callback: Callback) -> Deadline:
-        """Call `callback` after `seconds`, and await what it returns.
+        """Schedule `callback` to be called in `seconds` of this clock's time, and return the deadline.
+
+        The clock awaits what the callback returns.
 
         Raises:
             ValueError: `seconds` is negative or not a number.
@@ -76,10 +78,10 @@ class Clock(Protocol):
 async def sleep(clock: Clock, seconds: float, name: str) -> None:
     """Wait until `seconds` have passed on `clock`, using a deadline called `name`.
 
-    `ManualClock.advance` lets the calling task run after its sleep until it waits again, and also the tasks that it
-    wakes. A message that the task sends right after its sleep has therefore been sent when `advance` returns. Put
-    longer work, such as that of a thread, in a callback of `call_later`: `advance` awaits it to its end. Cancelling
-    the task removes the deadline.
+    `ManualClock.advance` lets the calling task run after its sleep until it waits again. It also runs the tasks that
+    this task wakes. A message that the task sends right after its sleep has therefore been sent when `advance`
+    returns. Put longer work, such as that of a thread, in a callback of `call_later`: `advance` awaits it to its end.
+    Cancelling the task removes the deadline.
 
     Raises:
         ValueError: `seconds` is negative or not a number.

@@ -1,6 +1,7 @@
 """The journal of a server: an ordered record of requests, messages, state changes and deadlines.
 
-Tests assert on it, and failures print it. Entries are immutable JSON values without secrets.
+Tests check its entries, and the report of a failed simulated test shows them. Entries are immutable JSON values without
+secrets.
 """
 
 import asyncio
@@ -83,7 +84,10 @@ class Entry:
         return f"#{self.index} {self.kind} {self.name!r}{''.join(places)} {digest}"
 
     def matches(self, kind: Kind | None, name: str | None, where: Mapping[str, JSON]) -> bool:
-        """Return whether the entry has this kind and name (None: any), and the values of `where` in fields or data."""
+        """Return whether the entry has this kind and name, and every value in `where`.
+
+        None as kind or name matches any. The keys of `where` are names of fields (`PLACES`) or keys of the data.
+        """
         return (
             (kind is None or kind == self.kind) and (name is None or name == self.name) and not self.differences(where)
         )

@@ -28,9 +28,9 @@ class Network(Protocol):
         """
 
     def reserve(self, closed: socket.socket, address: Any) -> socket.socket:  # Any: depends on the socket family
-        """Return a socket of the same type as `closed`, bound to `address` but not listening.
+        """Return a socket that is bound to `address` but does not listen; it has the type of the `closed` socket.
 
-        It reserves the address for the server, which can listen on it again later.
+        The socket reserves the address, so that the server can listen on it again later.
 
         Raises:
             OSError: another program uses the address by now.
@@ -46,9 +46,9 @@ class Network(Protocol):
         """
 
     async def dial(self, host: str, port: int, *, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Open a TCP connection, with TLS if `tls`, ignoring proxies of the environment; the caller closes it.
+        """Open a TCP connection, with TLS if `tls` is true; the caller closes it.
 
-        There is no timeout; the caller sets one.
+        Proxies that environment variables name are not used. There is no timeout; the caller sets one.
 
         Raises:
             OSError: the connection failed, or the TLS handshake or the certificate check for `host` failed.
@@ -56,7 +56,10 @@ class Network(Protocol):
         """
 
     def ice_addresses(self, loopback_only: bool) -> list[str]:
-        """Return the addresses for ICE host candidates: 127.0.0.1, then the machine's others unless `loopback_only`."""
+        """Return the addresses for ICE host candidates.
+
+        The first is 127.0.0.1. The machine's other addresses follow, unless `loopback_only` is true.
+        """
 
 
 def share(bound: socket.socket, is_shared: bool) -> None:

@@ -1,4 +1,4 @@
-"""`PicklableError`, a base class for errors whose constructor takes other arguments than the message."""
+"""`PicklableError`, a base class for errors whose constructor has parameters other than the message."""
 
 
 class PicklableError(Exception):
@@ -12,7 +12,7 @@ class PicklableError(Exception):
 
 
 def _restored(kind: type[PicklableError], args: tuple[object, ...]) -> PicklableError:
-    """Create an error without calling its constructor; the attributes are set later."""
+    """Create an error without calling its constructor; `pickle` or `copy` then sets the attributes."""
     error = kind.__new__(kind)
     error.args = args
     return error

@@ -4,7 +4,7 @@ import datetime
 
 
 def iso(seconds: float) -> str:
-    """Format seconds since the epoch as RFC 3339 in UTC, in milliseconds: `2026-01-01T00:00:00.000Z`."""
+    """Format seconds since the epoch as RFC 3339 in UTC, with milliseconds: `2026-01-01T00:00:00.000Z`."""
     moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

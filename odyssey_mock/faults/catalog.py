@@ -28,7 +28,7 @@ class Parameter:
 
     Attributes:
         expected: describes valid values, for people.
-        holds: returns whether a value is valid.
+        holds: function that returns whether a value is valid.
         default: the value of an optional parameter that is not given.
         required: whether the parameter must be given.
     """
@@ -54,12 +54,12 @@ class FaultAction:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One place in the server where a fault can occur.
+    """A step of the server at which a fault can occur.
 
     Attributes:
         means: describes when the point is reached, for people.
-        actions: the actions that are possible there, by name.
-        matches: the `match` conditions that are possible there, in addition to `account`.
+        actions: the actions that are possible at this point, by name.
+        matches: the `match` conditions that are possible at this point, in addition to `account`.
     """
 
     means: str
@@ -79,7 +79,7 @@ def _whole(least: int, most: int = MOST) -> _Holds:
 
 
 def _text(least: int = 0, most: float = math.inf) -> _Holds:
-    """Make a check for strings whose UTF-8 encoding has `least` to `most` bytes."""
+    """Return a function that checks whether a value is a string of `least` to `most` bytes in UTF-8."""
 
     def holds(value: object) -> bool:
         try:
@@ -91,7 +91,10 @@ def _text(least: int = 0, most: float = math.inf) -> _Holds:
 
 
 def _is_json(value: object, depth: int = 0) -> bool:
-    """Return whether `value` is JSON with finite numbers, nested at most `DEEPEST` deep; every string is valid."""
+    """Return whether `value` is JSON with finite numbers, nested at most `DEEPEST` deep.
+
+    Every string is valid, also one with lone surrogates.
+    """
     match value:
         case None | bool() | str():
             return True
@@ -363,7 +366,10 @@ WHERE: Mapping[str, Parameter] = MappingProxyType(
 
 
 def points_of(at: str) -> Sequence[str]:
-    """Return the points that `at` names: one point, or a whole group if it ends in `.*`; empty if unknown."""
+    """Return the names of the points that `at` means: a single point, or all points of a group if `at` ends in `.*`.
+
+    The result is empty if there is no such point or group.
+    """
     if at.endswith(".*"):
         return [name for name in POINTS if name.startswith(at[:-1])]
     return [at] if at in POINTS else []

@@ -1,4 +1,4 @@
-"""`Fault`, an immutable value: where, how, when and how often something fails."""
+"""The class `Fault`: an immutable description of where, how, when and how often something fails."""
 
 import difflib
 import reprlib
@@ -44,9 +44,10 @@ class Fault:
         parameters: all parameters of the action, including defaults.
         times: how often the fault fires; None for no limit.
         after: how many matching requests or events at the point are skipped before the fault can fire.
-        probability: the probability of firing for each later request or event, drawn from the seed of the mock.
+        probability: the probability that the fault fires at each later request or event. The mock's seed determines the
+            result.
         match: conditions that must all hold. `prompt` matches a part of the prompt. `account` is always an account id:
-            a given API key is replaced with it, because keys are secret.
+            an API key is replaced with the id of its account, because keys are secret.
     """
 
     at: str
@@ -59,7 +60,9 @@ class Fault:
 
     @classmethod
     def of(cls, described: Mapping[str, JSON]) -> Self:
-        """Parse a fault: `{"at", "do", parameters of the action..., "times"?, "after"?, "probability"?, "match"?}`.
+        """Parse the JSON description of a fault.
+
+        It has `at`, `do`, the parameters of the action, and optionally `times`, `after`, `probability` and `match`.
 
         Raises:
             FaultError: the fault is invalid.

@@ -10,7 +10,7 @@ from odyssey_mock.faults.fault import Fault, FaultError
 
 
 class FaultFileError(Exception):
-    """A file cannot be read or contains an invalid fault. The message states the file, the place and the reason."""
+    """A file cannot be read or contains an invalid fault. The message states the file and the reason."""
 
 
 def read_faults(path: Path) -> Sequence[Mapping[str, JSON]]:

@@ -1,7 +1,7 @@
-"""Types of the keywords of `Faults.add`, for type checkers and editors.
+"""Types of the keyword arguments of `Faults.add`, for type checkers and editors.
 
-The catalog describes them, and which of them can be combined. Types cannot be derived from the catalog, so a test
-compares both.
+The catalog describes these arguments and states which of them can be combined. Types cannot be derived from the
+catalog, so a test compares the types with the catalog.
 """
 
 from typing import Literal, TypedDict
@@ -103,7 +103,10 @@ type FaultActionName = Literal[
 
 
 class FaultMatch(TypedDict, total=False):
-    """Conditions of `match`: `WHERE` describes each; `Point.matches` lists which a point supports."""
+    """Conditions of a fault's `match`, described in `catalog.WHERE`.
+
+    `Point.matches` has those that a point supports.
+    """
 
     account: str
     session: str
@@ -115,7 +118,7 @@ class FaultMatch(TypedDict, total=False):
 
 
 class FaultKeywords(TypedDict, total=False):
-    """One fault as keywords: point, action, how often, and the parameters of the action."""
+    """One fault as keyword arguments: its point, action and parameters, and when and how often it fires."""
 
     at: FaultPoint | FaultPointGroup
     do: FaultActionName

@@ -13,7 +13,7 @@ from odyssey_mock.faults.keywords import FaultKeywords
 
 
 class ActiveFault:
-    """A fault of the registry. It counts the matching requests and events at its points, and how often it fired."""
+    """A fault of the registry, with counts of matching requests and events at its points, and of how often it fired."""
 
     def __init__(self, number: int, fault: Fault) -> None:
         self.id = f"fault-{number}"
@@ -21,7 +21,10 @@ class ActiveFault:
         self.points = frozenset(points_of(fault.at))
         """The names of the points where the fault can fire."""
         self.passed = 0
-        """How many requests and events matched at its points, without those at which an earlier fault fired."""
+        """How many requests and events matched at its points, until the fault was spent.
+
+        Those at which a fault earlier in the registry fired are not counted.
+        """
         self.fired = 0
         """How often the fault has fired."""
 
@@ -39,14 +42,14 @@ class ActiveFault:
 
 
 class Faults:
-    """The faults of one server, in order; if several match at a point, the first fires.
+    """The faults of one server, in order. If several faults match at a point, the first one fires.
 
     Each point of the server calls `fire`. Whether a fault with a `probability` fires depends only on the seed, its
     number and its count `passed`. The same seed and order of events therefore give the same faults.
     """
 
     def __init__(self, journal: Journal, seed: str, initial: Iterable[Mapping[str, JSON]] = ()) -> None:
-        """Create the registry; the `initial` faults are also restored by `reset`."""
+        """Create the registry with the `initial` faults, which `reset` restores."""
         self._journal = journal
         self._seed = seed
         self._initial = tuple(initial)
@@ -64,7 +67,7 @@ class Faults:
         return self._active[fault_id]
 
     def add(self, described: Mapping[str, JSON] | None = None, /, **fields: Unpack[FaultKeywords]) -> ActiveFault:
-        """Append a fault to the list, given as an object, as keywords, or both.
+        """Append a fault, given as an object, as keyword arguments, or as both, and return its entry in the registry.
 
         ::
 
@@ -77,7 +80,7 @@ class Faults:
         return self.extend([{**(described or {}), **given}])[0]
 
     def extend(self, described: Iterable[Mapping[str, JSON]]) -> list[ActiveFault]:
-        """Append several faults to the list.
+        """Append several faults, and return their entries in the registry.
 
         Raises:
             FaultError: a fault is invalid, and none was added.
@@ -88,7 +91,7 @@ class Faults:
         return added
 
     def remove(self, fault_id: str) -> None:
-        """Remove a fault; its earlier effects continue.
+        """Remove a fault. Effects that it has already caused continue.
 
         Raises:
             KeyError: no fault has this id.
@@ -117,9 +120,9 @@ class Faults:
         stream: str | None = None,
         **more: JSON,
     ) -> Fault | None:
-        """Return the fault that fires at `point` now, or None; record it in the journal.
+        """Return the fault that fires at `point` now, and record it in the journal; return None if no fault fires.
 
-        `more` are further values that a fault may match, such as `prompt`.
+        A fault's `match` is compared with the keyword arguments; `more` has further values, such as `prompt`.
         """
         known: Mapping[str, JSON] = {"account": account, "session": session, "stream": stream, **more}
         for active in self._active.values():

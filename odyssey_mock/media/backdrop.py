@@ -1,4 +1,4 @@
-"""The static part of a scene: sky, sun or moon, and land; or the stream's start image."""
+"""The static part of a scene: the stream's start image, or a painted sky, sun or moon, and land."""
 
 from PIL import Image
 
@@ -8,9 +8,10 @@ from odyssey_mock.media.palette import LIGHTS, Light, Scenery
 
 
 def paint(canvas: Canvas, scenery: Scenery, picture: Image.Image | None) -> None:
-    """Paint `picture` (RGB, as large as the canvas) on the canvas; without a picture, paint `scenery`.
+    """Paint the static part of a scene on the canvas: `picture`, or `scenery` if there is no picture.
 
-    If a prompt names a time of day, the picture is tinted with the light of that time.
+    The picture is RGB and has the size of the canvas. If a prompt names a time of day, the picture is tinted with the
+    light of that time.
     """
     light = LIGHTS[scenery.hour]
     if picture is not None:

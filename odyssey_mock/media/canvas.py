@@ -1,4 +1,4 @@
-"""A canvas of luma and chroma as floats, on which scenes are painted before they become the planes of a frame.
+"""A drawing surface for scenes, with luma and chroma as floats; the result is converted to the planes of a frame.
 
 Positions and lengths are in pixels of the frame; y grows downwards. Painting is slow compared with the work for each
 frame, and happens only when the prompt changes.
@@ -58,7 +58,7 @@ class Canvas:
         self._v = np.zeros_like(self._u)
 
     def gradient(self, stops: tuple[tuple[float, Color], ...]) -> None:
-        """Fill the canvas with a vertical gradient; each stop is a share of the height and a color."""
+        """Fill the canvas with a vertical gradient; each stop is a position (0 top, 1 bottom) and a color."""
         rows = np.linspace(0, 1, self.size.height, dtype=np.float32)
         places = [place for place, _ in stops]
         shades = yuv(np.array([color for _, color in stops], np.float32))
@@ -116,9 +116,10 @@ class Canvas:
         self._v[lowest // 2 :] = solid[::2, 2, None]
 
     def masked(self, alpha: Floats, color: Color, *, top: int = 0) -> None:
-        """Paint `color` with the opacity `alpha`, an array of 0 to 1 as wide as the canvas; its first line is `top`.
+        """Paint `color` on the canvas with the opacity `alpha`.
 
-        `top` and the height of `alpha` must be even.
+        `alpha` is an array of values from 0 to 1, as wide as the canvas. Its first row applies at y = `top`. `top` and
+        the height of `alpha` must be even.
         """
         self._blend(0, top, alpha, yuv(color))
 
@@ -128,7 +129,7 @@ class Canvas:
         self._blend(left, top, pixels[..., 3] / np.float32(255), yuv(pixels[..., :3]))
 
     def freeze(self) -> Planes:
-        """Return the planes of a frame, rounded to integers."""
+        """Return the canvas as the planes of a frame, with values rounded to integers."""
         return Planes(_rounded(self._y), _rounded(self._u), _rounded(self._v))
 
     def _round(
@@ -159,7 +160,7 @@ class Canvas:
 
 
 def _decimated(shades: Floats) -> Floats:
-    """Return every second value along each axis that has more than one."""
+    """Return every second value along each axis that has more than one value."""
     return shades[tuple(slice(None, None, 1 if length == 1 else 2) for length in shades.shape)]
 
 

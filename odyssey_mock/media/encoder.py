@@ -74,7 +74,7 @@ _RECIPES: Mapping[Codec, _Recipe] = {
 
 
 class VideoEncoder:
-    """Encodes one stream in one codec. Not thread-safe: call it from one thread at a time.
+    """An encoder of one stream in one codec. Not thread-safe: use it from one thread at a time.
 
     Args:
         codec: "h264" (Constrained Baseline, level 3.1, Annex B) or "vp8".
@@ -117,11 +117,11 @@ class VideoEncoder:
         self._context: av.VideoCodecContext | None = context
 
     def encode(self, frame: av.VideoFrame, index: int, *, keyframe: bool = False) -> VideoPacket:
-        """Encode `frame` as frame `index` of the stream. Skipped indexes are a pause in the video.
+        """Encode `frame` as frame `index` of the stream. Skipped indexes appear as a pause in the video.
 
-        `index` must be greater than the previous one. With `keyframe`, the packet can be decoded without earlier ones.
-        Encoding sets `pts`, `time_base` and `pict_type` of the frame, so two encoders must not encode the same frame at
-        the same time. The pixels do not change.
+        `index` must be greater than the previous one. If `keyframe` is true, the packet is a key frame, which can be
+        decoded without earlier packets. Encoding sets `pts`, `time_base` and `pict_type` of the frame, so two encoders
+        must not encode the same frame at the same time. The pixels do not change.
 
         Returns:
             One packet with `pts` = `index` in units of 1/fps: an access unit in Annex B (H.264; a key frame carries SPS

@@ -32,7 +32,9 @@ class Encoders:
     def encode(
         self, frame: av.VideoFrame, index: int, codecs: Collection[Codec], *, keyframe: bool
     ) -> Mapping[Codec, VideoPacket]:
-        """Encode `frame` as frame `index` in each of `codecs`. The first packet in a codec is a key frame.
+        """Encode `frame` as frame `index` in each of `codecs`, and return the packets by codec.
+
+        The first packet in a codec is a key frame, even if `keyframe` is false.
 
         Raises:
             EncoderError: see `VideoEncoder.encode`.

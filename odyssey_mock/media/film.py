@@ -59,7 +59,7 @@ class Film:
         """Write all frames as MP4 (H.264 High, yuv420p) at a constant frame rate, with the file's index at the front.
 
         Raises:
-            PictureError: the timeline's image cannot be shown.
+            PictureError: the timeline's start image cannot be decoded.
         """
         self._encode(path, range(self.frames), self._full_size, checkpoint)
 
@@ -67,7 +67,7 @@ class Film:
         """Write the first `PREVIEW_SECONDS` like `write_video`, at half the width and height.
 
         Raises:
-            PictureError: the timeline's image cannot be shown.
+            PictureError: the timeline's start image cannot be decoded.
         """
         first = range(min(self.frames, PREVIEW_SECONDS * self.timeline.fps))
         self._encode(path, first, self._half_size, checkpoint)
@@ -76,7 +76,7 @@ class Film:
         """Write the middle frame as JPEG, at half the width and height.
 
         Raises:
-            PictureError: the timeline's image cannot be shown.
+            PictureError: the timeline's start image cannot be decoded.
         """
         checkpoint()
         middle = self._frame(Renderer(self.timeline), self.frames // 2)
@@ -94,7 +94,7 @@ class Film:
         return width // 4 * 2, height // 4 * 2
 
     def _frame(self, renderer: Renderer, index: int) -> av.VideoFrame:
-        """Render and stamp frame `index`."""
+        """Return frame `index`, rendered and with its stamp."""
         frame = renderer.render(index)
         stamp = FrameStamp(
             stream_tag=self.timeline.tag,

@@ -29,17 +29,17 @@ class CountsFrames(Protocol):
 
 
 class FrameEncoder(CountsFrames, Protocol):
-    """Turns one timeline into packets. Not thread-safe: one call at a time."""
+    """A converter of one timeline into video packets. Not thread-safe: one call at a time."""
 
     @property
     def is_instant(self) -> bool:
         """Whether calls are so cheap that they need no separate thread."""
 
     def prepare(self) -> None:
-        """Prepare the first frame in advance.
+        """Prepare the first frame in advance, so that `make` returns it sooner.
 
         Raises:
-            PictureError: the timeline's image cannot be shown.
+            PictureError: the timeline's start image cannot be decoded.
         """
 
     def make(
@@ -51,10 +51,10 @@ class FrameEncoder(CountsFrames, Protocol):
         keyframe: bool,
         resized: tuple[Codec, Size] | None = None,
     ) -> Made:
-        """Make the frame that `stamp` identifies, draw the stamp on it, and encode it in each of `codecs`.
+        """Return the frame that `stamp` identifies, with the stamp drawn on it, encoded in each of `codecs`.
 
-        `slot` becomes the `pts` of the packets and must increase. With `resized`, the frame is also encoded in that
-        codec and size. The first packet in a codec or a size is a key frame.
+        `slot` becomes the `pts` of the packets and must increase with each call. If `resized` is given, the frame is
+        also encoded in that codec and size. The first packet in each codec and size is a key frame.
 
         Raises:
             EncoderError: see `VideoEncoder.encode`.
@@ -69,7 +69,7 @@ type MakeFrameEncoder = Callable[[Timeline, int | None], FrameEncoder]
 
 
 class DrawnFrameEncoder:
-    """Draws frames with a renderer and encodes them."""
+    """A frame encoder that draws each frame with a renderer and encodes it."""
 
     is_instant = False
 
@@ -121,5 +121,5 @@ class DrawnFrameEncoder:
 
 
 def drawn(timeline: Timeline, bitrate: int | None) -> DrawnFrameEncoder:
-    """Return a frame encoder that draws and encodes `timeline`."""
+    """Return a frame encoder that draws and encodes the frames of `timeline`."""
     return DrawnFrameEncoder(Renderer(timeline), Encoders(timeline.size, timeline.fps, bitrate), timeline.fps)

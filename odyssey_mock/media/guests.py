@@ -1,4 +1,4 @@
-"""Guests: each interaction adds a balloon to the sky, or a lantern at night and in space."""
+"""Guests of a scene: each interaction adds a balloon to the sky; at night and in space, it adds a lantern."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -18,7 +18,7 @@ _FINE = 4
 
 
 class Guest:
-    """A balloon or lantern that was added by an interaction; it sways around a fixed place in the sky."""
+    """A balloon or lantern that was added by an interaction; it sways around a fixed point in the sky."""
 
     def __init__(self, size: Size, place: tuple[float, float], color: Color, *, lantern: bool, phase: float) -> None:
         self._scale = size.scale

@@ -8,22 +8,29 @@ class Keyframes:
     """
 
     def __init__(self, gap: int) -> None:
-        """Request the first key frame. `gap`: minimum slots between a key frame and the next one for a lost frame."""
+        """Request the first key frame.
+
+        Args:
+            gap: minimum number of slots between a key frame and the next one that a lost frame causes.
+        """
         self._gap = gap
         self._last: int | None = None
         self._wanted = True
         self._lost = False
 
     def want(self) -> None:
-        """Request a key frame for a new receiver: the next frame becomes one."""
+        """Request a key frame for a new receiver: the next frame becomes a key frame."""
         self._wanted = True
 
     def lost(self) -> None:
-        """Request a key frame after a lost frame (PLI, RFC 4585; FIR, RFC 5104), as soon as the gap allows."""
+        """Request a key frame, as soon as the gap allows, because a receiver lost a frame.
+
+        Receivers report this with PLI (RFC 4585) or FIR (RFC 5104).
+        """
         self._lost = True
 
     def take(self, slot: int) -> bool:
-        """Return whether the next frame, in `slot`, must be a key frame. If so, all requests are fulfilled."""
+        """Return whether the frame in `slot` must be a key frame. If so, clear all requests."""
         due = self._wanted or (self._lost and (self._last is None or slot - self._last >= self._gap))
         if due:
             self._last, self._wanted, self._lost = slot, False, False

@@ -249,7 +249,7 @@ def _ball(canvas: Canvas, x: float, y: float, radius: float, color: Color, shade
 
 
 def _ring(canvas: Canvas, x: float, y: float, radius: float, color: Color) -> None:
-    """Paint a planet's tilted ring; the planet hides its far side."""
+    """Paint a planet's tilted ring, except the part that the planet hides."""
     columns = np.arange(canvas.size.width, dtype=np.float32) - np.float32(x)
     lines = np.arange(canvas.size.height, dtype=np.float32)[:, None] - np.float32(y)
     across = (lines + columns * np.float32(0.28)) / np.float32(0.24)

@@ -96,7 +96,9 @@ def _fitting(text: str, font: Font, width: float) -> int:
 
 
 class Digits:
-    """Draws numbers that change in each frame, by copying characters that were drawn once, in luma only.
+    """A font for numbers that change in each frame.
+
+    Each character is drawn once, and then copied into the luma plane of every frame.
 
     Args:
         size: font size in pixels.
@@ -123,7 +125,7 @@ class Digits:
         return sum(self._cells[character].shape[1] for character in text)
 
     def draw(self, plane: Plane, left: int, top: int, text: str) -> None:
-        """Draw `text` (only `CHARACTERS`) with its upper left corner at (left, top); it must fit the plane."""
+        """Draw `text` (only `CHARACTERS`) with its upper left corner at (left, top). The text must fit the plane."""
         for character in text:
             cell = self._cells[character]
             plane[top : top + self.height, left : left + cell.shape[1]] = cell

@@ -41,7 +41,7 @@ class _Swarm:
 
     Args:
         specks: the spots.
-        places: array (count, 3) of 0 to 1: x and y of each spot's start in the box, and its phase.
+        places: array (count, 3) of values from 0 to 1: for each spot, x and y of its start in the box, and its phase.
         box: left, top, width, height in pixels.
         speed: horizontal and vertical speed in pixels per second; each spot moves at 0.6 to 1.4 times this speed.
         sway: amplitude in pixels.
@@ -171,7 +171,10 @@ def _falling(scenery: Scenery, size: Size) -> Iterator[Mover]:
 
 
 def _motes(scenery: Scenery, size: Size) -> Mover:
-    """Return motes of light that rise slowly, so that a scene in which nothing else moves is visibly running."""
+    """Return motes of light that rise slowly.
+
+    In a scene in which nothing else moves, they show that the video is running.
+    """
     one, count = size.scale, 26
     places = fractions("motes", scenery.seed, count=3 * count).reshape(count, 3)
     box, shape = (0.0, 0.0, float(size.width), float(size.height)), _spot(7 * one, 7 * one) * 0.8

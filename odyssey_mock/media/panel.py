@@ -74,7 +74,7 @@ class Panel:
         canvas.overlay(self._image, self.left, self.top)
 
     def restore(self, planes: Planes, base: Planes) -> None:
-        """Copy the panel from `base` to `planes`, over the moving parts that were drawn on it."""
+        """Copy the static panel from `base` to `planes`, to cover moving parts that were drawn over it."""
         for plane, source, step in zip(planes, base, (1, 2, 2), strict=True):
             box = (
                 slice(self.top // step, (self.top + self.height) // step),
@@ -108,7 +108,7 @@ class Panel:
 
 
 def _height(face: Font) -> int:
-    """Return the height of a line in this font, from the top of an accented capital to the bottom of a g."""
+    """Return the height of a line in this font, from the top of an accented capital to the bottom of a lowercase g."""
     _, top, _, bottom = face.getbbox("Ág")
     return round(bottom - min(0, top))
 

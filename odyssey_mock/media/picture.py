@@ -23,14 +23,16 @@ register_heif_opener()
 
 
 class PictureError(ValueError):
-    """The bytes are not an image that can be shown."""
+    """The bytes cannot be decoded as an image."""
 
 
 def fitted(data: bytes, size: Size) -> Image.Image:
-    """Decode an image, turn it upright (EXIF), and scale and crop it around its center to cover `size`, as RGB.
+    """Decode an image file and return it as an RGB image of `size`.
+
+    The image is turned upright (EXIF), scaled to cover `size`, and cropped around its center.
 
     Raises:
-        PictureError: not one of `FORMATS`, damaged, or more than `MAX_PIXELS` when unpacked.
+        PictureError: the format is not one of `FORMATS`, the file is damaged, or it has more than `MAX_PIXELS` pixels.
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
@@ -54,7 +56,7 @@ def fitted(data: bytes, size: Size) -> Image.Image:
 
 
 def kept(data: bytes, size: Size) -> bytes:
-    """Return the image file to store for a stream of `size`: `data`, or a smaller file that gives the same frames.
+    """Return the image file to store for a stream of `size`: `data`, or a smaller file that produces the same frames.
 
     Raises:
         PictureError: see `fitted`.

@@ -59,7 +59,7 @@ class Renderer:
 
         Raises:
             TimelineError: the timeline has no such frame.
-            PictureError: the timeline's image cannot be shown.
+            PictureError: the timeline's start image cannot be decoded.
         """
         timeline = self._timeline
         moment = timeline.at(index)
@@ -83,9 +83,10 @@ class Renderer:
         return frame
 
     def _copy(self, planes: Planes, base: _Base, moment: Moment, since: float) -> int | None:
-        """Copy the static part to `planes`; return the y where the previous scene begins, None if it is not shown.
+        """Copy the static part to `planes`; return the y below which the previous scene is shown, or None.
 
         For `_WIPE_SECONDS` after an interaction, the previous scene is still shown below a line that moves down.
+        Otherwise the previous scene is not shown, and the result is None.
         """
         share = since / _WIPE_SECONDS
         shown_before = tuple(change for change in moment.changes if change.index < moment.changed_at)
@@ -162,6 +163,6 @@ class Renderer:
 
 @lru_cache(maxsize=8)
 def _idle_base(size: Size, fps: int) -> _Base:
-    """Return the base of the idle scene. All new connections show it, so it is painted once."""
+    """Return the static and moving parts of the idle scene. All new connections show it, so it is painted once."""
     timeline = Timeline(tag=None, size=size, fps=fps)
     return Renderer(timeline)._painted(timeline.at(0))  # noqa: SLF001 - same module

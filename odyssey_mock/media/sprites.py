@@ -30,7 +30,7 @@ class Sprite:
         self._chroma_alpha = np.rint(halved(alpha) * _OPAQUE).astype(np.int16)
 
     def draw(self, planes: Planes, left: int, top: int) -> None:
-        """Blend the sprite in with its upper left corner at (left, top)."""
+        """Blend the sprite into `planes`, with its upper left corner at (left, top)."""
         _blend(planes.y, left, top, self._luma, self._alpha)
         for plane, chroma in zip((planes.u, planes.v), self._chroma, strict=True):
             _blend(plane, left // 2, top // 2, chroma, self._chroma_alpha)
@@ -63,7 +63,10 @@ class Specks:
     def draw(
         self, luma: Plane, left: NDArray[np.intp], top: NDArray[np.intp], strength: NDArray[np.float64] | None = None
     ) -> None:
-        """Blend in a spot at each (left, top) with its own `strength` (0 to 1); skip spots that are partly outside."""
+        """Blend a spot into `luma` at each (left, top), with its own `strength` (0 to 1).
+
+        Spots that are partly outside the frame are not drawn.
+        """
         inside = (left >= 0) & (top >= 0) & (left <= luma.shape[1] - self.width) & (top <= luma.shape[0] - self.height)
         left, top = left[inside], top[inside]
         lines = top[:, None, None] + np.arange(self.height)[:, None]

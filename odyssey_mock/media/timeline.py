@@ -1,4 +1,4 @@
-"""The timeline of a stream: its event log, with the frame of each prompt (`docs/architecture.md`, Media).
+"""The timeline of a stream: its prompts, each with the first frame that shows it (`docs/architecture.md`, Media).
 
 Everything that shows a stream (live track, recording, thumbnail) is a function of its timeline, so the same timeline
 always gives the same frames.
@@ -46,7 +46,10 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A prompt that applies from frame `index` on. `revision` numbers the prompts of a stream, from 0 for the start."""
+    """A prompt that applies from frame `index` on.
+
+    `revision` numbers the prompts of a stream: 0 is the prompt of the start.
+    """
 
     index: int
     revision: int
@@ -55,7 +58,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The state of a timeline at one frame: every change up to it, the start first."""
+    """The state of a timeline at one frame: all changes up to this frame, in order, from the start."""
 
     index: int
     changes: tuple[Change, ...]
@@ -79,7 +82,8 @@ class Moment:
 class Timeline:
     """The start of a stream, its interactions by frame index, and its end. Append-only; any thread may read it.
 
-    A frame must not change after it was rendered, so an interaction must apply from a frame that was not made yet.
+    A frame must not change after it was rendered, so an interaction must apply from a frame that is not
+    rendered yet.
 
     Args:
         tag: 16-bit number that identifies the stream in frame stamps; None for the idle scene, outside any stream.

@@ -27,7 +27,7 @@ one data-channel message (262,144 bytes)."""
 
 
 def expand(prompt: str) -> str:
-    """Rewrite a prompt; the same prompt always gives the same text."""
+    """Return the expanded prompt. The same prompt always has the same expansion."""
     words = " ".join(prompt.split())
     digest = hashlib.sha256(words.encode("utf-8", "replace")).digest()
     subject = words.rstrip(".") or "An open scene"
@@ -35,6 +35,6 @@ def expand(prompt: str) -> str:
 
 
 def applied_prompt(prompt: str, *, bypass: bool) -> str:
-    """Return the prompt that the stream shows and that the client receives."""
+    """Return the expanded prompt, or the given one if `bypass` is true, cut to `_LONGEST` characters."""
     applied = prompt if bypass else expand(prompt)
     return applied if len(applied) <= _LONGEST else applied[: _LONGEST - 1] + "…"

@@ -13,7 +13,10 @@ _STALL = "[stall]"
 
 @dataclass(frozen=True, slots=True)
 class PromptMarkers:
-    """The markers of a prompt. Of several markers of one kind, the first applies. A malformed marker is plain text."""
+    """The markers of a prompt.
+
+    If a prompt has several markers of one kind, the first applies. A malformed marker is treated as plain text.
+    """
 
     error: str | None = None
     """REASON of `[error:REASON]`, which fails the prompt: 1 to 200 characters without brackets, not only whitespace."""

@@ -13,8 +13,8 @@ from odyssey_mock.media.encoder import VideoPacket
 class PacketTrack(MediaStreamTrack):
     """A video track of encoded packets: aiortc's sender only splits them into RTP packets.
 
-    The first packet is a key frame. The queue is bounded: if the sender cannot keep up, the track drops packets up to
-    the next key frame.
+    Packets before the first key frame are dropped. The queue is bounded: if the sender cannot keep up, the track drops
+    packets up to the next key frame.
     """
 
     kind = "video"

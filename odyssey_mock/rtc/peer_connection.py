@@ -77,11 +77,11 @@ class PeerConnection:
         await self.close()
 
     async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:
-        """Add a trickled candidate (RFC 8838); it is added once the remote description is set.
+        """Add a trickled candidate (RFC 8838), at once or as soon as the remote description is set.
 
         A candidate with a `.local` host name is dropped: resolving the name takes up to a second, and the client's
-        connectivity checks reveal its address anyway. The end-of-candidates mark is also dropped: with it, ICE would
-        fail before the checks arrive.
+        connectivity checks reveal its address anyway. The end-of-candidates mark is also dropped: it would make
+        ICE fail before the checks arrive.
 
         Raises:
             DescriptionError: the text is not a candidate line.
@@ -100,7 +100,7 @@ class PeerConnection:
             self._early_candidates.append(parsed)
 
     def vanish(self) -> None:
-        """Send and receive nothing from now on, as if a cable were cut; the peer must still be closed."""
+        """Send and receive nothing from now on, as if a cable were cut. The caller must still close the peer."""
         silence(self._connection)
 
     async def close(self) -> None:
@@ -154,9 +154,10 @@ class PeerConnection:
         return str(self._connection.localDescription.sdp)
 
     async def _within[T](self, work: Coroutine[object, object, T]) -> T:
-        """Run `work` to its end, even if the caller is cancelled, and mark the tasks it creates as this connection's.
+        """Run `work` to its end, even if the caller is cancelled, and return its result.
 
         If gathering were cancelled, aioice would leak the sockets that it has just opened. `close` waits for the work.
+        Tasks that the work creates inherit this connection's context, by which `_orphans` finds them.
         """
         task = asyncio.create_task(work, context=self._context)
         self._work.add(task)
@@ -193,9 +194,10 @@ class PeerConnection:
 
 
 def preferred_codecs(*first: Codec) -> list[RTCRtpCodecCapability]:
-    """List the video codecs that the mock can encode, and their retransmission formats (RFC 4588), in preferred order.
+    """Return the video codecs that the mock can encode, in preferred order.
 
-    The codecs in `first` precede the others. By default H.264 precedes VP8, because it is cheaper to encode.
+    Their retransmission formats (RFC 4588) are included. The codecs in `first` precede the others. By default H.264
+    precedes VP8, because it is cheaper to encode.
     """
     names = [*dict.fromkeys([*first, *get_args(Codec.__value__)]), "rtx"]
     order = {f"video/{name}": place for place, name in enumerate(names)}
@@ -211,10 +213,11 @@ def agreed_codec(transceiver: RTCRtpTransceiver) -> Codec | None:
 
 
 def _without_mdns(sdp: str) -> str:
-    """Remove the candidates that have a `.local` host name instead of an address.
+    """Return a description without the candidates that have a `.local` host name instead of an address.
 
-    Also remove the end-of-candidates mark, which Firefox writes. With the mark and without candidates, ICE would fail
-    before the checks arrive that reveal the address (RFC 8445 section 7.3.1.3).
+    If there are any, also remove the end-of-candidates mark, which Firefox writes. With this mark and without
+    candidates, ICE would fail too early: the client's connectivity checks, which reveal its address, arrive later
+    (RFC 8445 section 7.3.1.3).
     """
     lines = sdp.splitlines(keepends=True)
     shown = [line for line in lines if not (line.startswith("a=candidate") and ".local " in line)]

@@ -19,14 +19,14 @@ class Peer(Protocol):
     ) -> None: ...
 
     async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:
-        """Add a trickled candidate (RFC 8838); it is added once the remote description is set.
+        """Add a trickled candidate (RFC 8838), at once or as soon as the remote description is set.
 
         Raises:
             DescriptionError: the text is not a candidate line.
         """
 
     def vanish(self) -> None:
-        """Send and receive nothing from now on, as if a cable were cut; the peer must still be closed."""
+        """Send and receive nothing from now on, as if a cable were cut. The caller must still close the peer."""
 
     async def close(self) -> None:
         """Close the connection; may be called more than once."""
@@ -62,13 +62,16 @@ class StreamerPeer(Peer, Protocol):
         """End the video track with RTCP BYE; the data channels stay open."""
 
     def open_channels(self, delay: float) -> None:
-        """Open both data channels, `streamerToClient` first, after `delay` seconds of the event loop's time."""
+        """Open both data channels after `delay` seconds of the event loop's time, `streamerToClient` first."""
 
     def close_channels(self) -> None:
         """Close both data channels, now or as soon as they are open; the connection stays up."""
 
     def send(self, text: str) -> None:
-        """Send a message on `streamerToClient`; queue it until the channel is open, and drop it once it is closed."""
+        """Send a message on `streamerToClient`.
+
+        Messages are queued until the channel is open, and dropped once the channel is closed.
+        """
 
     async def drain(self) -> None:
         """Wait until queued messages are sent, up to a time limit; call this before closing the connection."""
@@ -78,7 +81,7 @@ class SpectatorPeer(Peer, Protocol):
     """The mock's peer of one spectator: it answers an offer and sends a video track."""
 
     async def answer(self, offer: str) -> tuple[str, Codec]:
-        """Apply the offer; return the answer, with all candidates, and the negotiated codec.
+        """Apply the offer; return the SDP answer with all candidates, and the negotiated codec.
 
         Raises:
             DescriptionError: the offer cannot be answered.
@@ -86,7 +89,7 @@ class SpectatorPeer(Peer, Protocol):
 
 
 class PeerFactory(Protocol):
-    """Creates the mock's peers."""
+    """A factory of the mock's peers."""
 
     def streamer_peer(
         self,
@@ -129,4 +132,4 @@ class PeerFactory(Protocol):
 
 
 class MockNetwork(Network, PeerFactory, Protocol):
-    """The network of a mock: creates its sockets and peers."""
+    """The network of a mock, which creates the mock's sockets and peers."""

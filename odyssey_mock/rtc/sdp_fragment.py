@@ -15,7 +15,7 @@ class Fragment:
 
     Attributes:
         ufrags: the ICE user names that the fragment contains (RFC 8839 section 5.4); may be empty.
-        candidates: the candidate lines, `candidate:...`, each with the `mid` of its media section or None.
+        candidates: the candidate lines, `candidate:...`, each with the `mid` of its media section, or None.
     """
 
     ufrags: frozenset[str]
@@ -23,7 +23,7 @@ class Fragment:
 
 
 def parse_fragment(text: str) -> Fragment:
-    """Parse a fragment; ignore other lines, such as `a=end-of-candidates`.
+    """Parse a fragment; ignore lines without a user name, `mid` or candidate, such as `a=end-of-candidates`.
 
     Raises:
         FragmentError: a line is not SDP, or the fragment has neither a candidate nor a user name.
@@ -61,5 +61,8 @@ def ufrags_of(description: str) -> frozenset[str]:
 
 
 def _lines(text: str) -> list[str]:
-    """Split SDP into lines, which end in CRLF or LF (RFC 8866 section 5); `str.splitlines` also splits elsewhere."""
+    """Split SDP into lines, which end in CRLF or LF (RFC 8866 section 5).
+
+    `str.splitlines` would also split at characters that do not end a line in SDP.
+    """
     return text.replace("\r\n", "\n").split("\n")

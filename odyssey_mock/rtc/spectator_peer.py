@@ -30,7 +30,7 @@ class AiortcSpectatorPeer(PeerConnection):
         self._on_keyframe_wanted = on_keyframe_wanted
 
     async def answer(self, offer: str) -> tuple[str, Codec]:
-        """Apply the offer; return the answer, with all candidates, and the negotiated codec.
+        """Apply the offer; return the SDP answer with all candidates, and the negotiated codec.
 
         Raises:
             DescriptionError: the offer cannot be answered.
@@ -54,7 +54,10 @@ class AiortcSpectatorPeer(PeerConnection):
         return answer, codec
 
     def _send_on(self, video: RTCRtpTransceiver) -> Codec | None:
-        """Send the track on the offer's video section; return the first codec that both peers support, or None."""
+        """Send the track on the offer's video section, and return the negotiated codec.
+
+        Return None if the peers have no codec in common.
+        """
         video.direction = "sendonly"
         video.sender.replaceTrack(self._track)
         # aiortc handles PLI and FIR in its encoder, which encoded packets bypass.

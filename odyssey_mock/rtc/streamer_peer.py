@@ -116,11 +116,14 @@ class AiortcStreamerPeer(PeerConnection):
         return codec
 
     def open_channels(self, delay: float) -> None:
-        """Open both data channels, `streamerToClient` first, after `delay` seconds of the event loop's time."""
+        """Open both data channels after `delay` seconds of the event loop's time, `streamerToClient` first."""
         self._opening = asyncio.get_running_loop().call_later(delay, self._open_channels, context=self._context)
 
     def send(self, text: str) -> None:
-        """Send a message on `streamerToClient`; queue it until the channel is open, and drop it once it is closed."""
+        """Send a message on `streamerToClient`.
+
+        Messages are queued until the channel is open, and dropped once the channel is closed.
+        """
         if self._to_client is None or self._to_client.readyState == "connecting":
             self._outbox.append(text)
         elif self._to_client.readyState == "open":

@@ -26,7 +26,7 @@ LIMIT = 20.0
 
 @contextmanager
 def serving(*options: str) -> Iterator[subprocess.Popen[str]]:
-    """Run the server in a subprocess and yield it; kill it afterward if it is still running."""
+    """Run the server in a subprocess, yield the process, and kill it afterward if it is still running."""
     command = [sys.executable, "-W", "error", "-c", "from odyssey_mock.cli import main; main()", "serve", *options]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with interruptible():
@@ -71,7 +71,7 @@ def test_welcome_text_has_lines_to_copy() -> None:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
-    """Replace the server with a stub; return the list to which it adds the settings of each `serve` command."""
+    """Replace the server with a stub; return the list to which the stub adds the settings of each `serve` command."""
     served: list[Settings] = []
 
     async def serve(settings: Settings, *, as_json: bool) -> None:

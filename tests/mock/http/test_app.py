@@ -1,4 +1,4 @@
-"""Tests of features that all routes share: form of errors, CORS, Date header, journal entries, and reports of bugs."""
+"""Tests of features that all routes share: error responses, CORS, Date header, journal entries, and reports of bugs."""
 
 import logging
 

@@ -23,7 +23,10 @@ MEDIA_SERVER = ("whep.offer", "whep.candidates", "whep.leave", "hls.playlist", "
 
 @dataclass(frozen=True)
 class Cell:
-    """A mock, an HTTP client for one of its fault points, and the response at that point without a fault (`usual`)."""
+    """A mock, and an HTTP client that sends requests to one of its fault points.
+
+    `usual` is the response at this point without a fault.
+    """
 
     mock: MockOdyssey
     http: httpx.AsyncClient
@@ -50,7 +53,10 @@ async def cell(point: str) -> AsyncIterator[Cell]:
 
 
 def shape(answer: httpx.Response) -> object:
-    """Return what the usual responses at one fault point have in common: status, and JSON keys or content type."""
+    """Return the status of a response with its JSON keys, or with its content type if it is not JSON.
+
+    All usual responses at one fault point have the same result.
+    """
     if answer.headers.get("content-type") != "application/json":
         return answer.status_code, answer.headers.get("content-type")
     body = answer.json()

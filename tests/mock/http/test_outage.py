@@ -25,7 +25,7 @@ def client() -> httpx.AsyncClient:
 
 
 async def refused(mock: MockOdyssey) -> bool:
-    """Return whether the mock's port refuses connections."""
+    """Return whether the mock's port refuses a new connection."""
     try:
         _, writer = await asyncio.wait_for(
             asyncio.open_connection("127.0.0.1", int(mock.url.rpartition(":")[2])), LIMIT

@@ -1,4 +1,4 @@
-"""Tests of pauses of a request on a manual clock.
+"""Tests of requests that pause on a manual clock.
 
 After each pause, `advance` waits for the request to pause again or end, for at most `SETTLE_LIMIT` seconds.
 """

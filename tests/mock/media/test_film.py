@@ -25,7 +25,7 @@ STARTED = 1_790_000_000.25
 
 
 def go_on() -> None:
-    """Do nothing; a film with this checkpoint is never stopped."""
+    """Do nothing: this checkpoint never stops the writing of a film."""
 
 
 def film(frames: int, *changes: int, size: Size = SMALL, fps: int = 20, image: bytes | None = None) -> Film:

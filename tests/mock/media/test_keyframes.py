@@ -1,4 +1,4 @@
-"""Tests of the choice of key frames, compared with a simple model."""
+"""Tests of which frames become key frames, compared with a simple model."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -157,7 +157,7 @@ def test_noise_has_no_stamp(seed: int) -> None:
 
 
 def test_random_cells_between_syncs_are_rejected() -> None:
-    """An image with sync marks and random cells has a probability of 2 in 2**24 of being read as a stamp."""
+    """Random cells between correct sync marks look like a valid stamp with a probability of 2 in 2**24."""
     image = pixels(stamped(EXAMPLE, 88, 160), "gray").copy()
     noise = np.random.default_rng(1)
     passed = 0

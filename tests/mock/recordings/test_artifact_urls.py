@@ -23,7 +23,7 @@ def made(urls: ArtifactUrls = URLS, stream_id: str = "7d9c", artifact: str = "vi
 
 
 def check(target: bytes, urls: ArtifactUrls = URLS) -> None:
-    """Check a URL as the server does: split it into path and query first."""
+    """Split a URL into path and query, and check both, as the server does."""
     path, _, query = target.partition(b"?")
     urls.check(path, query)
 

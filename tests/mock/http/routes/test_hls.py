@@ -37,7 +37,7 @@ async def load(http: httpx.AsyncClient, broadcast: Live) -> Playlist:
 
 
 async def segments(http: httpx.AsyncClient, broadcast: Live, number: int) -> Playlist:
-    """Load the playlist repeatedly until the stream has made `number` segments in total; return the last version."""
+    """Load the playlist until it shows that the stream has made `number` segments in total; return this playlist."""
     async with asyncio.timeout(LIMIT):
         while (playlist := await load(http, broadcast)).sequence + len(playlist.segments) < number:
             assert not playlist.is_over
@@ -46,7 +46,10 @@ async def segments(http: httpx.AsyncClient, broadcast: Live, number: int) -> Pla
 
 @asynccontextmanager
 async def waiting_client(broadcast: Live) -> AsyncIterator[asyncio.Task[httpx.Response]]:
-    """Request a playlist that has no segments yet; yield the waiting request, and disconnect its client afterward."""
+    """Request a playlist that has no segments yet, and yield the task of the waiting request.
+
+    Disconnect the client afterward.
+    """
     async with httpx.AsyncClient(trust_env=False, timeout=LIMIT) as http:
         asking = asyncio.create_task(http.get(url_of(broadcast)))
         async with asyncio.timeout(LIMIT):

@@ -1,7 +1,7 @@
 """Settings of a client, from arguments and environment variables. They are checked when the client is created.
 
-Messages that begin with ``Odyssey:`` begin word for word like the vendor's messages, with ``api_key`` instead of
-``apiKey`` (protocol.md section 9).
+Messages with the prefix ``Odyssey:`` start with the exact text of the vendor's messages, except that they say
+``api_key`` instead of ``apiKey`` (protocol.md section 9).
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ class AdvancedConfig:
     """
 
     max_retries: int = 5
-    """Number of retries of signaling before the connection is up (protocol.md section 3), and number of attempts to
-    restore a lost connection; 0 for none."""
+    """Maximum number of retries of signaling before the connection is up (protocol.md section 3); 0 for none.
+
+    It is also the maximum number of attempts to restore a lost connection.
+    """
     reconnect: Reconnect = "new_session"
     """How to restore a connection that is lost after it was up; a connection that the service ends is not restored.
 
@@ -49,9 +51,9 @@ class AdvancedConfig:
     max_retry_delay_ms: int = 2000
     """Maximum delay between two retries."""
     retry_backoff_multiplier: float = 2.0
-    """Factor by which each delay is longer than the previous one."""
+    """Factor by which the delay grows from one retry to the next."""
     queue_timeout_s: float = 30.0
-    """Time limit for a streamer to become free; 0 to fail at once if none is free."""
+    """Maximum time to wait for a free streamer; 0 to fail at once if none is free."""
     connect_timeout_s: float = 30.0
     """Time limit for signaling and the peer connection together, and for each attempt to reconnect."""
     peer_timeout_s: float = 5.0
@@ -63,14 +65,16 @@ class AdvancedConfig:
     request_timeout_s: float = 30.0
     """Time limit for one HTTP request, from connecting to the last byte of the response."""
     request_max_retries: int = 3
-    """Number of retries of an HTTP request after a transient error; 0 for none. Only requests for tokens, simulations
-    and recordings that are safe to repeat are retried."""
+    """Maximum number of retries of an HTTP request after a transient error; 0 for none.
+
+    Only requests that are safe to repeat are retried: those for tokens and recordings, and most for simulations.
+    """
     max_retry_after_s: float = 60.0
     """Longest ``Retry-After`` that a retry waits for; if the service asks for more, the call fails at once."""
     region_ping_timeout_s: float = 1.0
     """Time limit for a region's response to a ping; a region that does not respond is considered unreachable."""
     telemetry: bool = True
-    """Whether to send the service reports about connecting; they never contain prompts, keys or images."""
+    """Whether to send telemetry about connecting to the service. It never contains prompts, keys or images."""
 
     def __post_init__(self) -> None:
         for setting in fields(self):

@@ -137,7 +137,7 @@ class UnexpectedResponseError(OdysseyApiError):
     """An HTTP response with a success status and a body that violates the protocol.
 
     Attributes:
-        path: The field in the body, such as ``capabilities.image_to_video``; empty for the whole body.
+        path: The path of the invalid field, such as ``capabilities.image_to_video``; empty for the whole body.
         expected: What the protocol requires at ``path``.
         got: What was received instead.
     """
@@ -248,8 +248,8 @@ class OdysseyStreamError(OdysseyError):
     """The streamer rejected a start or an interaction, or ended the stream (``interactive_stream_error``).
 
     Attributes:
-        reason: The ``reason`` that was received, such as ``quota_exceeded`` or ``session_timeout``; also ``code``.
-        message: The ``message`` that was received with it.
+        reason: The received ``reason``, such as ``quota_exceeded`` or ``session_timeout``. ``code`` has the same value.
+        message: The received ``message``.
     """
 
     default_code = "stream_error"
@@ -386,11 +386,11 @@ class ScriptFault:
     """One fault in a simulation script."""
 
     path: str
-    """The place in the script, such as ``scripts[1][3].interact.prompt``."""
+    """The path of the faulty value, such as ``scripts[1][3].interact.prompt``."""
     expected: str
-    """What is allowed at that place; for a fault that the service found, the message of the service."""
+    """What is allowed at that path; for a fault that the service found, the message of the service."""
     got: str
-    """What the script contains there; empty for a fault that the service found."""
+    """What the script contains at that path; empty for a fault that the service found."""
 
     def __str__(self) -> str:
         said = f"expected {self.expected}, got {self.got}" if self.got else self.expected
@@ -431,7 +431,7 @@ class SimulationFailedError(OdysseySimulationError):
 
     Attributes:
         job: The job after it ended; ``job.streams`` includes the streams that succeeded.
-        stream_errors: The reason for each failed stream, by the index of its script.
+        stream_errors: Maps the script index of each failed stream to the reason for its failure.
     """
 
     default_code = "simulation_failed"

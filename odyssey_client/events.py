@@ -1,4 +1,4 @@
-"""Events of a client: as objects to iterate over, and as calls of handlers.
+"""Events of a client: their classes, the readers that iterate over them, and the calls of event handlers.
 
 `EVENTS` maps each event to its handler and the handler's arguments. One task calls the handlers, one at a time, in the
 order in which the events happened. A handler may be a function or a coroutine function, and may accept fewer
@@ -27,7 +27,7 @@ from odyssey_client.models import BroadcastInfo, ConnectionStatus
 logger = logging.getLogger(__name__)
 
 EVENT_BUFFER = 1000
-"""Number of unread events that an `EventReader` keeps."""
+"""Maximum number of unread events that an `EventReader` keeps."""
 
 # A handler returns None or an awaitable. Its arguments are not typed: it may accept fewer than the event has.
 type Handler = Callable[..., Any]
@@ -180,7 +180,7 @@ EVENTS: Mapping[type[object], tuple[str, Callable[[Any], tuple[object, ...]]]] =
 class EventReader(AsyncIterator[Event]):
     """An async iterator over events, from its creation to the end of the connection.
 
-    A slow reader keeps `EVENT_BUFFER` unread events; older ones are dropped.
+    A slow reader keeps the newest `EVENT_BUFFER` unread events; older ones are dropped.
     """
 
     def __init__(self) -> None:
@@ -320,7 +320,10 @@ async def _next_frame(reader: FrameReader) -> VideoFrame | None:
 
 
 def capacity(handler: Handler) -> int | None:
-    """Return how many positional arguments ``handler`` accepts; None if it has ``*args`` or an unknown signature."""
+    """Return how many positional arguments ``handler`` accepts.
+
+    Return None if it accepts any number (``*args``) or its signature is unknown.
+    """
     try:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError):  # some builtins have no signature

@@ -116,7 +116,7 @@ class SimulationStream(Recording):
 
     Attributes:
         script_index: Index of the script in the job, from 0.
-        status: ``failed`` if the stream failed.
+        status: Status of the stream; ``failed`` if it failed.
         error_message: Why the stream failed.
     """
 

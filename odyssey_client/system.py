@@ -86,7 +86,10 @@ class SystemNetwork:
         )
 
     def proxy(self, host: str) -> Literal[True] | None:
-        """Return ``proxy`` for `websockets.connect`: None for a loopback host, else True (the environment's proxy)."""
+        """Return the argument ``proxy`` of `websockets.connect`.
+
+        It is None (no proxy) for a loopback host, otherwise True (the proxy of the environment).
+        """
         return None if is_loopback(host) else True
 
     def ice_addresses(self) -> list[str]:
@@ -137,13 +140,16 @@ _default: ContextVar[Callable[[], Platform]] = ContextVar("odyssey_default_platf
 
 
 def default_platform() -> Platform:
-    """Return the platform of clients created without one: the system's, or that of `platform_by_default`."""
+    """Return a platform for a client that was created without one.
+
+    In a block of `platform_by_default`, that block defines it. Otherwise, it is the system's.
+    """
     return _default.get()()
 
 
 @contextmanager
 def platform_by_default(make: Callable[[], Platform]) -> Iterator[None]:
-    """Make the result of ``make`` the default platform of clients created in this block and in tasks started in it.
+    """Change the default platform of clients created in the block, or in tasks started in it; ``make`` returns it.
 
     Simulations use this to run unchanged software that creates its own clients.
     """

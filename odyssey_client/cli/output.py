@@ -63,14 +63,14 @@ def json_of(value: Any) -> dict[str, JSON]:  # Any: any dataclass
 
 
 def columns(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return ``rows`` as aligned columns under ``header``; None becomes `NOTHING`, and each row is one line."""
+    """Format ``header`` and ``rows`` as aligned columns, with one line per row. None is shown as `NOTHING`."""
     cells = [list(header), *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[index]) for row in cells) for index in range(len(header))]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
 
 
 def fields(pairs: Iterable[tuple[str, object]]) -> str:
-    """Return one line for each name and value, with aligned values; leave out values that are None."""
+    """Format pairs of a name and a value, one per line, with aligned values. Pairs whose value is None are left out."""
     there = [(name, _cell(value)) for name, value in pairs if value is not None]
     width = max((len(name) for name, _ in there), default=0)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in there)

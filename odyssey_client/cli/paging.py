@@ -30,7 +30,7 @@ async def gather[T](items: AsyncIterable[T]) -> list[T]:
 
 
 def footer(shown: Sequence[object], total: int, offset: int, what: str) -> str:
-    """Return the line to print below a list: which of the ``total`` items the list shows; empty if it shows all."""
+    """Return a line that states which of the ``total`` items a list shows; an empty string if it shows all of them."""
     if len(shown) >= total:
         return ""
     if not shown:

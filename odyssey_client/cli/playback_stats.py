@@ -16,7 +16,7 @@ FPS_OVER_S = 1.0
 OLDEST_S = 10.0
 """The highest plausible age of a frame, in seconds.
 
-A higher or negative age means that the sender's clock differs from this machine's. It is not shown.
+A higher or negative age means that the sender's clock differs from this machine's. Such an age is not shown.
 """
 
 
@@ -36,7 +36,10 @@ class PlaybackStats:
         self._made: float | None = None  # when the last frame was created, on the clock of ``now``; None if unknown
 
     def add(self, size: tuple[int, int], stamp: Stamp | None, *, now: float, time: float) -> None:
-        """Add a frame of ``size`` (width, height); ``time`` is the current time in seconds since the epoch."""
+        """Count a frame of ``size`` (width, height). ``stamp`` is None if the frame has no readable stamp.
+
+        ``time`` is the current time in seconds since the epoch.
+        """
         self.frames += 1
         self._size = size
         self._arrivals.append(now)
@@ -59,11 +62,11 @@ class PlaybackStats:
         return len(self._arrivals)
 
     def age_ms(self, now: float) -> float | None:
-        """Return the time since the last frame was created, in milliseconds; None if it is not known."""
+        """Return the milliseconds since the last frame was created; None if that time is unknown."""
         return None if self._made is None else (now - self._made) * 1000
 
     def line(self, now: float) -> str:
-        """Return the current statistics in one line, with the values that change most often at the front."""
+        """Return the current statistics as one line. The values that change most often come first."""
         age = self.age_ms(now)
         parts = (
             counted(self.frames),

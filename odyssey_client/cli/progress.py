@@ -13,7 +13,7 @@ BAR_WIDTH = 24
 USUAL_COLUMNS = 80
 
 LIVE_S, LIVE_LINE_S = 0.25, 10.0
-"""Seconds between two updates of `Progress.live`; the second number applies if standard error is not a terminal."""
+"""Seconds between two updates of `Progress.live`: the first value for a terminal, the second for other outputs."""
 
 
 class Progress:
@@ -30,7 +30,7 @@ class Progress:
         self._show(f"Simulation {job_id}", f"{status}, {streams}", done / total if total else 0.0)
 
     def file(self, name: str, received: int, total: int | None) -> None:
-        """Show the progress of a download, only on a terminal: elsewhere, each update would print another line."""
+        """Show the progress of a download on a terminal. Elsewhere, print nothing: each update would add a line."""
         if self._is_terminal:
             of = size(received) if total is None else f"{size(received)} of {size(total)}"
             self._show(name, of, 1.0 if received == total else received / total if total else 0.0)
@@ -74,7 +74,7 @@ class Progress:
             self._shown = line
 
     def _columns(self) -> int:
-        """Return the width of the terminal that shows the progress; standard output may be another terminal."""
+        """Return the width of the terminal in characters; `USUAL_COLUMNS` if it is unknown."""
         with contextlib.suppress(OSError, ValueError):  # the stream has no file descriptor, or is closed
             if self._stream is not None and (columns := os.get_terminal_size(self._stream.fileno()).columns):
                 return columns

@@ -51,7 +51,7 @@ class Service(Running):
 
 
 class Seconds(click.FloatRange):
-    """An option type for a number in a range. Unlike `click.FloatRange`, it rejects NaN."""
+    """The type of options that are a number of seconds in a range. Unlike `click.FloatRange`, it rejects NaN."""
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as in click
@@ -73,17 +73,17 @@ def service_options[**P, T](function: Callable[P, T]) -> Callable[P, T]:
 
 
 def call_service(work: Callable[[Service], Awaitable[Answer]], *, api_url: str | None, as_json: bool) -> None:
-    """Run ``work`` with a client, then print its result and exit as `finish` does."""
+    """Create a client and run ``work`` with it. Print the result and exit as `finish` does."""
     finish(lambda: asyncio.run(_with_client(api_url, work)), as_json=as_json)
 
 
 def call(work: Callable[[Running], Awaitable[Answer]], *, as_json: bool) -> None:
-    """Run ``work``, which needs no client, then print its result and exit as `finish` does."""
+    """Run ``work``, which needs no client. Print the result and exit as `finish` does."""
     finish(lambda: asyncio.run(_attended(Running(), work)), as_json=as_json)
 
 
 def finish(work: Callable[[], Answer], *, as_json: bool) -> None:
-    """Run ``work`` and print its result. Exit with the code of the first error if there is one."""
+    """Run ``work`` and print its result. If the result has errors, exit with the exit code of the first one."""
     try:
         answer = work()
     except OdysseyError as error:
@@ -118,7 +118,10 @@ async def _with_client(api_url: str | None, work: Callable[[Service], Awaitable[
 
 
 async def _attended[R: Running](running: R, work: Callable[[R], Awaitable[Answer]]) -> Answer:
-    """Run ``work``. If an error or a signal ends it, return ``running.so_far`` with the error or a `StoppedError`."""
+    """Run ``work`` and return its result.
+
+    If an error ends ``work``, return ``running.so_far`` with the error added. For a signal, add a `StoppedError`.
+    """
     stopped_by = _cancel_on_signals()
     try:
         return await work(running)
@@ -133,7 +136,10 @@ async def _attended[R: Running](running: R, work: Callable[[R], Awaitable[Answer
 
 
 def _cancel_on_signals() -> list[signal.Signals]:
-    """On a signal, cancel the current task, so that it cleans up, and add the signal to the returned list."""
+    """Install signal handlers that cancel the current task, so that it can clean up.
+
+    The handlers add each received signal to the list that this function returns.
+    """
     task, received = asyncio.current_task(), list[signal.Signals]()
 
     def stop(signum: signal.Signals) -> None:

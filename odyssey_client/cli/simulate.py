@@ -133,7 +133,10 @@ async def _simulate(service: Service, order: _Order) -> Answer:
 async def _wait(
     service: Service, order: _Order, job: SimulationJob
 ) -> tuple[SimulationJobDetail, tuple[OdysseyError, ...]]:
-    """Wait until the job has ended, and show its progress. Return the job, and the error if it failed."""
+    """Wait until the job has ended, and show its progress.
+
+    Return the job, and a tuple that contains its error if it failed; otherwise the tuple is empty.
+    """
     service.if_stopped = f"Interrupted. Simulation {job.job_id} continues.\n  {_what_to_do(job.job_id)}"
     total = max(1, len(order.files))
     service.progress.job(job.job_id, job.status, 0, total)
@@ -157,7 +160,10 @@ async def _wait(
 
 
 def _wanted(job: SimulationJobDetail, artifacts: tuple[Artifact, ...]) -> list[tuple[str, Artifact]]:
-    """Return the files to download: all wanted files of completed streams, and the existing ones of failed streams."""
+    """Return the files to download, as pairs of a stream id and an artifact.
+
+    For a failed stream, only the artifacts that exist are returned.
+    """
     return [
         (stream.stream_id, artifact)
         for stream in job.streams

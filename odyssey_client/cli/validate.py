@@ -14,7 +14,7 @@ from odyssey_client.models import JSON
 from odyssey_client.scripts.script import Script
 
 FILES = click.Path(path_type=Path)
-"""A path of a script. `Script.load` reports a missing file, like all other faults."""
+"""The type of the argument FILE. It accepts missing files, because `Script.load` reports them like other faults."""
 
 
 @click.command()
@@ -48,7 +48,7 @@ class ScriptFileError(ScriptError):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result of checking one file: ``script`` if it is valid, otherwise ``error``."""
+    """The result of checking one file. ``script`` is set if the script is valid, ``error`` if it is not."""
 
     file: Path
     script: Script | None
@@ -56,7 +56,7 @@ class Verdict:
 
     @property
     def text(self) -> str:
-        """The lines for a valid script; empty for an invalid one, whose error is printed instead."""
+        """The lines to print for a valid script; empty for an invalid one, because its error is printed instead."""
         if self.script is None:
             return ""
         length = f"{len(self.script.entries)} entries, {self.script.duration_seconds:g} s"
@@ -76,7 +76,7 @@ class Verdict:
 
 
 def read_scripts(files: tuple[Path, ...]) -> list[Verdict]:
-    """Read and check the script in each file."""
+    """Read and check the script in each file; return a verdict for each."""
     return [_read(file) for file in files]
 
 

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 TOKEN_VARIABLE = "ODYSSEY_SPECTATOR_TOKEN"  # noqa: S105 - a name, not a token
 
 BUFFER = 64
-"""Number of frames that are buffered until they are counted: 3.2 s of video."""
+"""Maximum number of frames that are buffered until they are counted: 3.2 s of video."""
 
 GRACE_S = 0.1
-"""Extra seconds to wait for a frame before the line is updated, so that the line shows the age of a new frame."""
+"""Extra seconds to wait for a frame before the statistics are updated, so that they show the age of a new frame."""
 
 type EndedBy = Literal["broadcast", "seconds", "signal", "error"]
 
@@ -162,7 +162,7 @@ class _Watch:
         )
 
     async def _see(self, reader: FrameReader) -> EndedBy:
-        """Count frames and show the current statistics. Return why the command stops watching."""
+        """Count frames and show the current statistics until watching ends. Return what ended it."""
         over = math.inf if self._order.seconds is None else self._began + self._order.seconds
         look = self._began + self._progress.live_s
         while (now := self._clock.monotonic()) < over:
@@ -182,7 +182,7 @@ class _Watch:
         return "seconds"
 
     async def _see_rest(self, reader: FrameReader) -> None:
-        """Count the frames that are already buffered, because the recording contains them too. Do not wait for more."""
+        """Count the frames that are still buffered, without waiting for more. The recording contains them too."""
         reader.close()
         async for frame in reader:
             self._count(frame)
@@ -211,7 +211,7 @@ def _check(path: Path, *, overwrite: bool) -> None:
 
 @contextlib.contextmanager
 def _told(path: Path | None) -> Iterator[None]:
-    """Convert an `OSError` about the file to a `DownloadError` that advises what to do."""
+    """Convert an `OSError` in the block to a `DownloadError` that names ``path`` and advises another one."""
     try:
         yield
     except (BrokenPipeError, OdysseyError):  # BrokenPipeError: standard error is closed (see `Progress._write`)

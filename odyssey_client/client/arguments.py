@@ -73,7 +73,7 @@ def check_status(value: object) -> SimulationJobStatus:
 
 
 def page_query(limit: int | None, offset: int | None) -> dict[str, str | int | bool]:
-    """Return the query parameters for one page; the service's defaults apply to arguments that are None.
+    """Return the query parameters for one page. Arguments that are None are left out: the service's defaults apply.
 
     Raises:
         OdysseyConfigError: an argument is invalid.
@@ -89,7 +89,7 @@ def page_query(limit: int | None, offset: int | None) -> dict[str, str | int | b
 
 
 def _kind(value: object) -> str:
-    """Return the name of the type of ``value``; with its module if it is not a builtin, such as ``numpy.bool``."""
+    """Return the name of the type of ``value``. Unless the type is a builtin, include its module: ``numpy.bool``."""
     kind = type(value)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 

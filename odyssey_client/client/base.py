@@ -98,7 +98,7 @@ class ClientBase:
             await self._transport.aclose()
 
     def _begin(self, name: str) -> Call:
-        """Begin a call that needs the API key but no live connection.
+        """Return a new call that needs the API key but no live connection.
 
         Raises:
             OdysseyConfigError: this client has no API key.
@@ -108,7 +108,10 @@ class ClientBase:
 
 
 async def in_thread[T](work: Callable[[], T]) -> T:
-    """Run ``work`` in a new thread that ends afterward, unlike the threads of `asyncio.to_thread`."""
+    """Run ``work`` in a new thread and return its result.
+
+    Unlike the threads of `asyncio.to_thread`, this thread ends afterward.
+    """
     thread = ThreadPoolExecutor(1, thread_name_prefix="odyssey-client")
     try:
         return await asyncio.get_running_loop().run_in_executor(thread, work)

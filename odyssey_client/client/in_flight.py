@@ -1,4 +1,4 @@
-"""Calls without a live connection. Closing the client ends them with `ConnectionClosedError`."""
+"""Calls that need no live connection. Closing the client makes them raise `ConnectionClosedError`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class InFlightCalls:
 
 
 class Call:
-    """One call; each of its waits is a `step`."""
+    """One call of a method. The method runs each of its waits in a `step`, which can be cancelled."""
 
     def __init__(self, calls: InFlightCalls, name: str) -> None:
         self._calls = calls

@@ -1,4 +1,6 @@
-"""One connection, from its first REST call to its close: the shell of `connection_machine.py`.
+"""One connection, from its first REST call to its close.
+
+This is the shell of the state machine in `connection_machine.py`: it does the I/O, and the machine makes the decisions.
 
 One task owns the connection. Sockets, peers, timers and handler calls run in its task groups and end with it.
 `Connection.handle` passes events to the machine and carries out the effects::
@@ -61,7 +63,7 @@ class SessionSource(Protocol):
     """The REST calls that return credentials."""
 
     def open(self, on_queued: Callable[[int, str], None]) -> Awaitable[ClientCredentials]:
-        """Request a new session.
+        """Request a new session and return its credentials.
 
         ``on_queued`` is called after each response that says that no streamer is free (503). Its arguments are the
         number of these responses so far and the service's message.
@@ -91,7 +93,7 @@ class Connection:
         handlers: OdysseyEventHandlers,
         events: EventBus,
     ) -> None:
-        """``events`` receives every event that the handlers receive, in order, and is ended with the connection."""
+        """``events`` receives every event that the handlers receive, in order. Its readers end with the connection."""
         self.media_stream = MediaStream()
         self.status: ConnectionStatus | None = None
         self._clock = clock
@@ -137,7 +139,7 @@ class Connection:
 
     @property
     def is_over(self) -> bool:
-        """Whether the connection has ended or failed; its tasks may still be closing, see `is_gone`."""
+        """Whether the connection has ended or failed. Its tasks may still be running; see `is_gone`."""
         return self._machine.is_over
 
     @property
@@ -146,7 +148,7 @@ class Connection:
         return self._machine.is_over and (self._task is None or self._task.done())
 
     def start(self, credentials: ClientCredentials | None = None) -> None:
-        """Start connecting, with ``credentials`` if given; does nothing if the connection was closed already."""
+        """Start connecting, with ``credentials`` if given. Do nothing if the connection was closed already."""
         if self._machine.is_over:
             return
         self._task = asyncio.create_task(self._run(credentials), name="odyssey connection")
@@ -285,7 +287,10 @@ class Connection:
         self.handle(event)
 
     def _settle(self, error: OdysseyError) -> None:
-        """End the streaming calls, the video, the event readers and `ready`; may be called more than once."""
+        """End the streaming calls, the video and the event readers. Make `ready` raise ``error`` if it still waits.
+
+        May be called more than once.
+        """
         self.streaming.close(error)
         self.media_stream.end(error if self._machine.state is ConnectionState.FAILED else None)
         self._events.end()

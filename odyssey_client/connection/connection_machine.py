@@ -6,13 +6,13 @@ Rules:
    `IllegalEventError`. Every event that the network, the service or the caller can cause is listed for each state in
    which it can occur.
 2. The keys of a row are event classes. If the transition also depends on the machine's attributes, `_guarded` replaces
-   the event by one of `Guarded`.
+   the class by one of `Guarded`.
 3. The effects of a row are classes as well. `_effect` creates each one after the state has changed, from the new state
    and from the machine's attributes.
 4. The machine has no sockets, tasks or clock. `connection.py` carries out its effects, in order.
 
-When a connection that was up is lost, it goes from `LOST` or `CONNECTED` through `WAITING`, `RENEWING` (its session)
-and `RECONNECTING` back to `CONNECTED`. It repeats this while attempts remain; each attempt has its own socket and peer.
+When a connection that was up is lost, it goes from `LOST` or `CONNECTED` through `WAITING`, `RENEWING` and
+`RECONNECTING` back to `CONNECTED`. It repeats this while attempts remain; each attempt has its own socket and peer.
 
 A machine describes one connection; each new connection needs a new machine.
 """
@@ -230,7 +230,7 @@ class GivenUp:
 
 
 type Guarded = SignalingLost | SignalingGivenUp | SessionGone | ConnectionLost | GivenUp
-"""Keys that `_guarded` derives from the events of the shell; the shell never sends them."""
+"""Keys of `TRANSITIONS` that replace the classes of some events (see `_guarded`). The shell never sends them."""
 
 type Happening = type[ConnectionEvent | Guarded]
 """A key of a row in `TRANSITIONS`."""
@@ -261,7 +261,7 @@ class RenewSession:
 
 @dataclass(frozen=True, slots=True)
 class LoseSession:
-    """Settle the waiting calls and report that the stream has ended: the session no longer exists."""
+    """Make the waiting calls fail and report that the stream has ended, because the session no longer exists."""
 
     error: OdysseyError
 
@@ -337,7 +337,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Settle every waiting call with ``error``, send `client_disconnecting` to the service, and close everything."""
+    """Make every waiting call fail because of ``error``, send `client_disconnecting`, and close everything."""
 
     error: OdysseyError
 
@@ -511,7 +511,10 @@ STATUSES: Mapping[ConnectionState, tuple[ConnectionStatus, str | None]] = Mappin
         ConnectionState.FAILED: (ConnectionStatus.FAILED, None),
     }
 )
-"""Status and message that `SetStatus` reports on entering a state. After an error the machine builds the message."""
+"""Status and message that `SetStatus` reports when a state is entered.
+
+If an error caused the transition, the machine builds the message instead.
+"""
 
 OVER = frozenset({ConnectionState.DISCONNECTED, ConnectionState.FAILED})
 UP = frozenset({ConnectionState.CONNECTED, ConnectionState.LOST})
@@ -541,7 +544,7 @@ class IllegalEventError(PicklableError, RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class ReconnectPolicy:
-    """Retries of signaling, and whether and how often to reconnect; times in seconds."""
+    """Settings for retries of signaling and for attempts to reconnect. Times are in seconds."""
 
     max_retries: int = 5
     initial_delay: float = 1.0
@@ -552,11 +555,14 @@ class ReconnectPolicy:
 
     @property
     def tries(self) -> int:
-        """Number of attempts to restore a lost connection."""
+        """Maximum number of attempts to restore a lost connection."""
         return 0 if self.reconnect == "off" else self.max_retries
 
     def try_delay(self, tries: int) -> float:
-        """Return the seconds to wait after ``tries`` attempts to reconnect, before the next one; 0 before the first."""
+        """Return the seconds to wait before the next attempt to reconnect; 0 before the first.
+
+        ``tries`` is the number of previous attempts.
+        """
         return self.delay(tries - 1) if tries else 0.0
 
     def delay(self, retry: int) -> float:
@@ -575,14 +581,14 @@ class ConnectionMachine:
     def __init__(self, policy: ReconnectPolicy | None = None) -> None:
         self.state = INITIAL
         self.retries = 0
-        """Number of retries of signaling before the connection was up."""
+        """Number of retries of signaling so far. They happen only before the connection is up."""
         self.tries = 0
-        """Number of attempts to reconnect, counted from 0 again once a restored connection has lasted for `HOLD_S`."""
+        """Number of attempts to reconnect so far. Set to 0 once a restored connection has lasted for `HOLD_S`."""
         self._policy = policy or ReconnectPolicy()
         self._credentials: ClientCredentials | None = None
         self._error: OdysseyError = ConnectionClosedError("The connection was closed by disconnect().")
         self._given_up = ""
-        """The part of the error message that states the failed attempts to reconnect; empty while attempts are left."""
+        """Text about the failed attempts to reconnect, for the error message; empty while attempts are left."""
 
     @property
     def is_up(self) -> bool:
@@ -596,7 +602,7 @@ class ConnectionMachine:
         """Make the transition for ``event`` and return its effects, in order.
 
         Raises:
-            IllegalEventError: the table does not list the event for the current state.
+            IllegalEventError: `TRANSITIONS` does not list the event for the current state.
         """
         happening = self._guarded(event)
         transition = TRANSITIONS[self.state].get(happening)
@@ -607,7 +613,7 @@ class ConnectionMachine:
         return tuple(self._effect(each) for each in effects)
 
     def _guarded(self, event: ConnectionEvent) -> Happening:
-        """Return the key of ``event`` in the table: its class, or one of `Guarded` that replaces it."""
+        """Return the key of ``event`` in `TRANSITIONS`: its class, or a class of `Guarded` that replaces it."""
         if isinstance(event, SignalingClosed) and event.code in CLEAN_CLOSE_CODES:
             return SignalingClosed
         if self.state is ConnectionState.RENEWING and _is_session_lost(event):
@@ -743,7 +749,10 @@ def _tries(number: int) -> str:
 
 
 def _defect(error: Exception) -> OdysseyConnectionError:
-    """Wrap an unexpected exception; for an exception group, the message states the first exception inside it."""
+    """Return the error that reports ``error``, an unexpected exception, as a bug in this client.
+
+    For an exception group, the message states the first exception inside it.
+    """
     cause = error
     while isinstance(cause, ExceptionGroup):
         cause = cause.exceptions[0]

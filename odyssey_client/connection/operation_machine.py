@@ -136,7 +136,7 @@ class PlaceGivenUp:
 
 
 type Guarded = StartedLate | StartRefused | EndRefused | StartGivenUp | InteractGivenUp | EndGivenUp | PlaceGivenUp
-"""Keys that `_guarded` derives from the events of the shell; the shell never sends them."""
+"""Keys of `TRANSITIONS` that replace the classes of some events (see `_guarded`). The shell never sends them."""
 
 type Happening = type[OperationEvent | Guarded]
 """A key of a row in `TRANSITIONS`."""
@@ -289,13 +289,13 @@ class OperationMachine:
         self._interactions: list[_Place] = []
         self._end: int | None = None
         self._acknowledged: tuple[_Place, str] | None = None
-        """The last interaction that was acknowledged, and its applied prompt."""
+        """The last acknowledged interaction and its applied prompt; None before the first."""
         self._given_up: list[_Place] = []
         """Interactions of this stream that left the queue without a reply."""
 
     @property
     def pending(self) -> frozenset[int]:
-        """The calls that wait for a reply."""
+        """The numbers of the calls that wait for a reply."""
         waiting = {place.call for place in (*self._starts, *self._interactions) if place.waiting}
         return frozenset(waiting if self._end is None else waiting | {self._end})
 
@@ -325,7 +325,7 @@ class OperationMachine:
     # Guards.
 
     def _guarded(self, event: OperationEvent) -> Happening:
-        """Return the key of ``event`` in the table: its class, or one of `Guarded` that replaces it."""
+        """Return the key of ``event`` in `TRANSITIONS`: its class, or a class of `Guarded` that replaces it."""
         match event:
             case StreamStarted(applied_prompt=prompt):
                 place = _first_shown(self._starts, prompt)
@@ -402,14 +402,20 @@ class OperationMachine:
         return [Resolve(place.call, applied_prompt)] if place.waiting else []
 
     def _is_said_twice(self, place: _Place, applied_prompt: str) -> bool:
-        """Return whether an acknowledgment repeats the previous one, and is not for the call in ``place`` (rule 4)."""
+        """Return whether an acknowledgment repeats the previous one and must be ignored (rule 4).
+
+        ``place`` is the queue entry that the acknowledgment would otherwise belong to.
+        """
         if self._acknowledged is None or place.is_shown_in(applied_prompt):
             return False
         former, said = self._acknowledged
         return said == applied_prompt and former.is_shown_in(applied_prompt)
 
     def _is_too_late(self, place: _Place, applied_prompt: str) -> bool:
-        """Return whether an acknowledgment is for an interaction that left the queue, not for ``place`` (rule 4)."""
+        """Return whether an acknowledgment is for an interaction that left the queue and must be ignored (rule 4).
+
+        ``place`` is the queue entry that the acknowledgment would otherwise belong to.
+        """
         if place.is_shown_in(applied_prompt):
             return False
         return any(each.begins(applied_prompt) for each in self._given_up)
@@ -431,7 +437,10 @@ class OperationMachine:
         return []
 
     def _take_refused(self, happening: Happening) -> int | None:
-        """Remove the call that a stream error belongs to (rule 5); return None if that call is not waiting any more."""
+        """Remove the call that a stream error belongs to (rule 5), and return its number.
+
+        Return None if the error belongs to no call, or if that call no longer waits.
+        """
         if happening is EndRefused:
             call, self._end = self._end, None
             return call
@@ -458,7 +467,7 @@ def _announced(event: OperationEvent) -> list[Announced]:
 
 
 def _first_shown(places: list[_Place], applied_prompt: str) -> _Place | None:
-    """Return the queued call that a reply belongs to (rule 4).
+    """Return the queue entry of the call that a reply belongs to (rule 4); None if the queue is empty.
 
     This is the first call, unless the reply contains only the prompt of a later call.
     """

@@ -1,4 +1,7 @@
-"""Calls that start, change and end streams: the shell of `operation_machine.py`, with futures and timeouts."""
+"""Calls that start, change and end streams.
+
+This is the shell of the state machine in `operation_machine.py`: it sends messages, sets timeouts and resolves futures.
+"""
 
 from __future__ import annotations
 
@@ -87,15 +90,15 @@ class StreamCalls:
         await self._call(End, InteractiveStreamEnd(), "end_stream")
 
     def answered(self, answer: StreamerMessage) -> None:
-        """Process a message of the streamer."""
+        """Process a message from the streamer."""
         self._handle(answer)
 
     def lose_session(self, error: OdysseyError) -> None:
-        """Settle every call and announce the end of the stream: the session ended because of ``error``."""
+        """Make every waiting call fail and announce the end of the stream, because ``error`` ended the session."""
         self._handle(SessionLost(error))
 
     def close(self, error: OdysseyError) -> None:
-        """Settle every call: the connection is over because of ``error``."""
+        """Make every waiting call fail, because ``error`` ended the connection."""
         self._handle(Close(error))
 
     async def _call(self, make: Callable[[int], Call], message: ChannelMessage, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The link to the streamer: successive connection attempts that feed one video stream."""
+"""The link to the streamer: consecutive connection attempts, whose frames all go to one `MediaStream`."""
 
 from __future__ import annotations
 
@@ -179,7 +179,10 @@ class ConnectionAttempt:
         keepalive_interval: float,
         turn: asyncio.Lock,
     ) -> None:
-        """``turn`` is locked while the socket is open, because a session accepts only one socket at a time."""
+        """All attempts share the lock ``turn`` and acquire it while their socket is open.
+
+        A session accepts only one socket at a time.
+        """
         self._credentials = credentials
         self._listener = listener
         self._frame = frame
@@ -203,7 +206,7 @@ class ConnectionAttempt:
             self._signaling.keep_session()
 
     async def run(self) -> None:
-        """Open the socket and the peer; process messages until cancelled, dropped or disconnected; close both."""
+        """Open the socket and the peer, and process messages. Close both when cancelled, dropped or disconnected."""
         children: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
             ice_servers = group.create_task(fetch_ice_servers(config_url(self._credentials), self._fetch, self._clock))

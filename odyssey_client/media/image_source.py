@@ -42,7 +42,7 @@ _DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<parameters>[^,]*),", re.IGNORE
 
 
 def hold_image(image: object) -> ImageSource:
-    """Return an image that can be passed to `prepare_image` later, any number of times.
+    """Return ``image`` in a form that can be passed to `prepare_image` later, any number of times.
 
     A file object is read now, and an array is copied. A path is not opened yet. `prepare_image` checks the content.
 
@@ -176,6 +176,6 @@ def check_size(width: int, height: int) -> None:
 
 
 def too_large(how: str) -> ImageError:
-    """Return the error for an image with more than `MAX_IMAGE_PIXELS`."""
+    """Return the error for an image with more than `MAX_IMAGE_PIXELS`; ``how`` states its size, for the message."""
     most = f"{MAX_IMAGE_PIXELS / 1e6:.0f} megapixels"
     return ImageError(f"the image is too large: {how}, expected at most {most}; scale it down")

@@ -27,7 +27,10 @@ SHORT_SIDE, LONG_SIDE = 88, 160
 
 _ROWS, _COLUMNS = 2, 88
 _SYNC = ((0xB2, 0x69), (0x4D, 0x96))
-"""The first and last byte of each row. Half of their cells are white, so their mean separates black from white."""
+"""The first and last byte of each row.
+
+Half of their cells are white, so their mean brightness is the threshold between black and white.
+"""
 
 _IN_STREAM, _OUTSIDE = 0xA6, 0x59
 _CRC_START = 0xFFFF  # CRC-16/CCITT-FALSE

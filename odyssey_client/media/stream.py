@@ -25,7 +25,10 @@ DEFAULT_BUFFER = 16
 
 
 _LEAST_PAUSE_MS = 1.0
-"""Minimum gap in ms between the frames of two senders, so that timestamps increase even after a pause of 0 ms."""
+"""Minimum difference, in ms, between the timestamps of the last frame before a reconnect and the first one after it.
+
+It makes the timestamps increase even after a pause of 0 ms.
+"""
 
 
 def _check_buffer(buffer: object) -> None:
@@ -102,9 +105,9 @@ class MediaStream:
             reader.push(self._latest)
 
     def splice(self, pause: float) -> None:
-        """Set the timestamp of the next frame to ``pause`` seconds after the latest one: its sender has another clock.
+        """Set the timestamp of the next frame to ``pause`` seconds after that of the latest frame.
 
-        The connection calls this after a reconnect.
+        The connection calls this after a reconnect, because the new sender has another clock.
         """
         if self._latest is not None:
             self._first_time = None

@@ -62,7 +62,7 @@ class Failure:
 
 
 def detail_of(body: JSON, secrets: Collection[str]) -> JSON:
-    """Return the ``detail`` field of an error body (FastAPI's form), else the whole body, with ``secrets`` masked."""
+    """Return the ``detail`` field of an error body, or the whole body if it has none, with ``secrets`` masked."""
     detail = body["detail"] if isinstance(body, dict) and "detail" in body else body
     return blanked(detail, [secret for secret in secrets if secret])
 
@@ -136,7 +136,10 @@ def _filled(text: str, failure: Failure) -> str:
 
 
 def _usage(failure: Failure, _: Row) -> OdysseyError:
-    """Convert a 429 response. Its detail is an object, a string (services before 1.1), or a body from a proxy."""
+    """Return the error for a 429 response.
+
+    The detail is an object, a string (services before 1.1), or a body from a proxy.
+    """
     said: Mapping[str, JSON] = failure.detail if isinstance(failure.detail, dict) else {"message": failure.detail}
     code, message, details = _text(said.get("error")), _text(said.get("message")), said.get("details")
     numbers = dict(details) if isinstance(details, dict) else {}
@@ -172,7 +175,10 @@ def _code_without_one(*, is_concurrent: bool, says_when: bool) -> str | None:
 
 
 def _script(failure: Failure, _: Row) -> OdysseyError:
-    """Convert a 422 response to the creation of a job. Its detail is FastAPI's list of errors, or any other JSON."""
+    """Return the error for a 422 response to the creation of a job.
+
+    The detail is FastAPI's list of errors, or any other JSON.
+    """
     items = failure.detail if isinstance(failure.detail, list) else []
     faults = [_script_fault(item) for item in items if isinstance(item, dict) and isinstance(item.get("msg"), str)]
     if not faults:

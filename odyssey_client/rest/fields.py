@@ -14,8 +14,8 @@ from odyssey_client.models import JSON
 class Fields:
     """One JSON object of a response.
 
-    If a field is invalid, each method raises `UnexpectedResponseError`. The error names its path, the expected and the
-    actual kind of value. It never contains the value itself, because a response may contain tokens.
+    If a field is invalid, each method raises `UnexpectedResponseError`. The error names the path of the field, and the
+    expected and the actual kind of value. It never contains the value itself, because a response may contain tokens.
     """
 
     def __init__(self, value: JSON, call: str, path: str = "") -> None:

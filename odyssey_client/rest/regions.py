@@ -43,7 +43,7 @@ async def measure(transport: Transport) -> dict[str, float]:
 
 
 def _read(answer: JSON) -> dict[str, str]:
-    """Return the ping URL of each region, by region id."""
+    """Parse the list of regions; return a dictionary of region ids and ping URLs."""
     regions: dict[str, str] = {}
     for region in Fields(answer, _CALL).objects("regions"):
         url = region.text("ping_url")

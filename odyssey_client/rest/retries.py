@@ -1,8 +1,8 @@
 """Retries of HTTP calls: which errors are retried, and after which delay.
 
-`RetryPolicy` contains the rules, and `retrying` repeats a call by them. Use them only for calls that are safe to
-repeat: calls that read, that cancel a job, or that request a token. Repeating `simulate` or a session request could
-create a second job or session.
+`RetryPolicy` contains the rules, and `retrying` repeats a call according to them. Use `retrying` only for calls that
+are safe to repeat: calls that read, that cancel a job, or that request a token. Repeating `simulate` or a session
+request could create a second job or session.
 """
 
 from __future__ import annotations
@@ -156,4 +156,4 @@ def _explain(error: OdysseyError, retries: int, policy: RetryPolicy) -> None:
 
 
 _LONGEST = 1e15
-"""Upper bound of a wait: integers in JSON can be too large for a float."""
+"""Longest wait that `asked_wait` returns, in seconds. An integer in JSON can be too large for a float."""

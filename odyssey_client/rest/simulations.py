@@ -28,9 +28,9 @@ type Query = Mapping[str, str | int | bool]
 
 
 async def create_job(transport: Transport, body: Mapping[str, JSON]) -> SimulationJob:
-    """Create a job. The request for a token is retried, but the call itself is sent once.
+    """Create a job. The request for a token is retried, but the request for the job is not.
 
-    Only after a 401 the call is sent again, with a new token: a 401 means that the service created no job.
+    After a 401, the request for the job is sent once more with a new token, because the service created no job.
 
     Raises:
         ScriptError: the service rejected the scripts (422).

@@ -241,7 +241,7 @@ class Transport:
 
 @functools.cache
 def no_answer() -> tuple[type[Exception], ...]:
-    """Return the exceptions that httpx raises when there is no response."""
+    """Return the classes of the exceptions that httpx raises when there is no response, for an ``except`` clause."""
     import httpx  # noqa: PLC0415 - slow, see TYPE_CHECKING
 
     # UnicodeError: a host name that httpx accepts and the resolver does not.
@@ -250,7 +250,7 @@ def no_answer() -> tuple[type[Exception], ...]:
 
 @functools.cache
 def _never_sent() -> tuple[type[Exception], ...]:
-    """Return the exceptions that httpx raises for an invalid URL or header; a retry would fail again."""
+    """Return the classes of the exceptions that httpx raises for an invalid URL or header. A retry would fail again."""
     import httpx  # noqa: PLC0415 - slow, see TYPE_CHECKING
 
     return (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError)

@@ -32,7 +32,7 @@ def gather_on(peer: RTCPeerConnection, addresses: list[str] | None) -> None:
     """Make ``peer`` gather its host candidates on ``addresses``; None for the addresses that aioice finds.
 
     Call it after a transceiver or the remote description has created the transports, and before setting the local
-    description, which gathers.
+    description, which starts the gathering.
     """
     for transport in ice_transports(peer):
         _gather_on(transport.iceGatherer._connection, addresses)  # noqa: SLF001 - aioice has no public way to choose

@@ -19,8 +19,8 @@ It raises `ServiceUnreachableError` without a response, and `ValueError` if the 
 CONFIG_LIMIT_S = 2.0
 """Time limit for the request of `/config`, in seconds.
 
-Without a response the peer gathers only its own addresses, which takes no time. Other clients then ask a public STUN
-server, which takes seconds without internet access.
+Without a response, the peer uses only its own addresses, which takes no time. Other clients ask a public STUN server
+instead, which takes seconds without internet access.
 """
 
 

@@ -26,7 +26,7 @@ from odyssey_client.rtc.ice import can_be_asked, ice_transports
 logger = logging.getLogger(__name__)
 
 CLOSE_LIMIT_S = 2.0
-"""Time limit in seconds for aiortc's `close`, which can hang. Then the peer's tasks and sockets are ended by force."""
+"""Time limit in seconds for aiortc's `close`, which can hang. After that, tasks and sockets are ended by force."""
 
 _open: weakref.WeakSet[PeerConnection] = weakref.WeakSet()
 
@@ -135,9 +135,10 @@ class PeerConnection:
         ]
 
     async def _within[T](self, work: Coroutine[object, object, T]) -> T:
-        """Run ``work`` in this connection's context, to its end even if the caller is cancelled.
+        """Run ``work`` in this connection's context and return its result.
 
-        If ``work`` were cancelled, aioice would lose track of the sockets it has just opened. `close` waits for it.
+        If the caller is cancelled, ``work`` still runs to its end, and `close` waits for it. Cancelling ``work`` would
+        make aioice lose track of the sockets that it has just opened.
         """
         task = asyncio.create_task(work, context=self._context)
         self._work.add(task)

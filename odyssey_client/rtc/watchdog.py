@@ -14,7 +14,7 @@ After a process was busy or suspended for longer than the watchdog's limit, time
 """
 
 LOOKS = 5
-"""Maximum number of these waits while the event loop is too busy to wake up in time."""
+"""Maximum number of waits of `SECOND_LOOK_S`. A wait is repeated if the busy event loop ended it too late."""
 
 
 class VideoWatchdog:

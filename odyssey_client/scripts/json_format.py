@@ -48,7 +48,7 @@ def read_json(text: object, path: str) -> object:
     """Decode JSON text according to RFC 8259: without NaN and without duplicate keys. A byte order mark is ignored.
 
     Raises:
-        ScriptError: the text is not valid JSON; the error has one fault, with the position of a syntax error.
+        ScriptError: the text is not valid JSON. The error lists one fault, which states the position of a syntax error.
     """
     if not isinstance(text, str | bytes | bytearray):
         raise _refusal(path, "JSON text", describe(text))
@@ -102,7 +102,7 @@ def named_in(directory: str | os.PathLike[str] | None) -> TakeImage:
 
 
 class _NoJsonError(Exception):
-    """A text is accepted by `json.loads` but is not valid JSON."""
+    """A text is not valid JSON, although `json.loads` accepts it."""
 
 
 def _object(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:

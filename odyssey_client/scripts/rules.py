@@ -1,6 +1,6 @@
 """Script entries, and the rules for valid scripts (protocol.md section 8).
 
-Every script is checked in its JSON form. All rules are checked for all entries, so that an error lists all faults. If
+Every script is checked in its JSON form. All rules are checked for all entries, so that an error lists every fault. If
 several rules fail at the same path, only the first fault is reported.
 """
 
@@ -107,21 +107,24 @@ def read_entries(value: object, path: str, take_image: TakeImage, faults: Faults
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The valid parts of an entry; an invalid part is None or missing."""
+    """The parts of an entry that were read. An invalid action or time is None; an invalid field is missing."""
 
     action: ScriptAction | None = None
     time: int | None = None
     fields: Mapping[str, Any] = MappingProxyType({})  # Any: checked prompts and images
 
     def entries(self) -> tuple[ScriptEntry, ...]:
-        """Return a tuple that contains the entry; an empty tuple if the action or the time is invalid."""
+        """Return a tuple with the entry as its only item; an empty tuple if the action or the time is invalid."""
         if self.action is None or self.time is None:
             return ()
         return (ScriptEntry(self.time, self.action, **self.fields),)
 
 
 def read_entry(value: object, at: str, take_image: TakeImage, faults: Faults) -> Found:
-    """Read the entry at the path ``at``, and check the rules that do not depend on other entries."""
+    """Read the entry at the path ``at`` and return its valid parts; add a fault to ``faults`` for each violated rule.
+
+    Only the rules that do not depend on other entries are checked.
+    """
     if not isinstance(value, Mapping):
         faults.add(at, f"an object with timestamp_ms and one of {', '.join(ACTIONS)}", describe(value))
         return Found()
@@ -170,14 +173,14 @@ _WORDS = ((_NOTHING, "nothing"), (None, "null"), (True, "true"), (False, "false"
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """The properties of one entry that `_RULES` check: its action, its time and its place in the script."""
+    """The properties of one entry that `_RULES` check: its action, its time and its position in the script."""
 
     action: ScriptAction | None
-    """The action, valid or not; None unless the entry has exactly one."""
+    """The action, even if its fields are invalid; None unless the entry has exactly one action."""
     time: int | None
     """The time; None if it is invalid."""
     latest: int
-    """The latest valid time of the earlier entries."""
+    """The latest valid time of the earlier entries; 0 if there is none."""
     is_first: bool
     is_last: bool
 
@@ -256,7 +259,7 @@ def _refuse_others(value: Mapping[object, object], known: Sequence[str], at: str
 
 
 class _WrongError(Exception):
-    """A value is invalid; ``args`` are what was expected and what was received."""
+    """A value is invalid. ``args`` contains descriptions of what was expected and of what was received."""
 
 
 def _prompt(value: object) -> str:

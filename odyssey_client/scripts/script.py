@@ -55,7 +55,7 @@ class Script:
 
     entries: tuple[ScriptEntry, ...] = ()
     _elapsed_ns: int | None = field(default=None, repr=False, compare=False)
-    """Time of the next entry, in nanoseconds; None for the time of the last entry.
+    """Time of the next entry, in nanoseconds; None if it is the time of the last entry.
 
     It is more precise than the times of entries, so that rounding errors of many waits do not add up.
     """
@@ -114,14 +114,14 @@ class Script:
 
     @classmethod
     def of(cls, source: ScriptSource, *, path: str = "script") -> Script:
-        """Check a script or its entries, and return the script. Decoding an image may take a second.
+        """Return a checked script from a script or its entries. Decoding an image may take a second.
 
         Args:
-            source: The script, or its entries. Text at ``image`` is a ``data:`` URL or a path.
+            source: The script, or its entries. A string as ``image`` is a ``data:`` URL or a path.
             path: The name of the script in reported faults.
 
         Raises:
-            ScriptError: the script is invalid; the error has all faults.
+            ScriptError: the script is invalid; the error lists every fault.
         """
         if not isinstance(source, Script):
             return _read(source, path, checked)
@@ -141,7 +141,7 @@ class Script:
             images_from: The directory for relative paths of images; with None, images must be ``data:`` URLs.
 
         Raises:
-            ScriptError: the script is invalid; the error has all faults.
+            ScriptError: the script is invalid; the error lists every fault.
         """
         return _read(read_json(text, path), path, named_in(images_from))
 
@@ -150,8 +150,8 @@ class Script:
         """Read a script from a JSON file, as `from_json` does. Paths of images are relative to the file's directory.
 
         Raises:
-            ScriptError: the file cannot be read, is larger than 64 MiB, or the script is invalid. The error has all
-                faults.
+            ScriptError: the file cannot be read, is larger than 64 MiB, or the script is invalid. The error lists
+                every fault.
         """
         content = read_file(file, path)
         return cls.from_json(content, path=path, images_from=os.path.dirname(file))  # noqa: PTH120 - "" for "a", not "."
@@ -166,7 +166,7 @@ class Script:
         """Check the script as `faults` does.
 
         Raises:
-            ScriptError: the script is invalid; the error has all faults.
+            ScriptError: the script is invalid; the error lists every fault.
         """
         Script.of(self)
 

@@ -18,7 +18,10 @@ from odyssey_client.platform import Clock
 logger = logging.getLogger(__name__)
 
 CALLBACK_LIMIT_S = 2.0
-"""Seconds that `DisconnectCallbacks.finish` waits for callbacks, and again after it has cancelled them."""
+"""Seconds that `DisconnectCallbacks.finish` waits for callbacks.
+
+After cancelling them, it waits for the same time once more.
+"""
 
 type DisconnectCallback = Callable[..., Awaitable[Any] | Any]
 """A sync or async function with no argument, or with the error that ended the connection (None for a clean end)."""
@@ -58,16 +61,16 @@ class DisconnectCallbacks:
             self._waiting.append(registered)
 
     def call(self, error: OdysseyError | None) -> None:
-        """Call all callbacks, with ``error`` if they take an argument. `add` then calls new callbacks at once."""
+        """Call all callbacks, with ``error`` if they accept an argument. From now on, `add` calls callbacks at once."""
         self._is_over, self._error = True, error
         waiting, self._waiting = self._waiting, []
         for registered in waiting:
             self._call(registered)
 
     async def finish(self) -> None:
-        """Wait for async callbacks, for `CALLBACK_LIMIT_S`, then cancel them.
+        """Wait up to `CALLBACK_LIMIT_S` for async callbacks that are still running; then cancel them.
 
-        A call from a callback returns at once: it would wait for itself.
+        If a callback calls this, it returns at once: the callback would wait for itself.
         """
         if in_handler():
             return

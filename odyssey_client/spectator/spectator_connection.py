@@ -1,6 +1,7 @@
-"""`connect_to_stream` and the connection it returns, which is the shell of `spectator_machine.py`.
+"""`connect_to_stream` and the connection that it returns.
 
-One task owns a connection: HTTP calls, peer and timers run in its task group and end with it.
+The connection is the shell of the state machine in `spectator_machine.py`: it does the I/O, and the machine makes
+the decisions. One task owns a connection: HTTP calls, peer and timers run in its task group and end with it.
 """
 
 from __future__ import annotations
@@ -353,7 +354,7 @@ async def _shielded[T](task: asyncio.Task[T]) -> T:
 
 
 def _check(webrtc_url: object, spectator_token: object) -> None:
-    """Raise `OdysseyConfigError` unless both arguments are valid. Its message contains no value: it may be a secret."""
+    """Raise `OdysseyConfigError` unless both arguments are valid. The message omits the values: they may be secret."""
     for name, value in (("webrtc_url", webrtc_url), ("spectator_token", spectator_token)):
         if not isinstance(value, str) or not value.strip():
             got = "an empty string" if isinstance(value, str) else type(value).__name__

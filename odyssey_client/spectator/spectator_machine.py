@@ -101,7 +101,7 @@ class SpectatorMachine:
         """Make the transition for ``event`` and return its effects, in order.
 
         Raises:
-            RuntimeError: the table does not list the event for the current state.
+            RuntimeError: `TRANSITIONS` does not list the event for the current state.
         """
         row = TRANSITIONS[self.state]
         if event not in row:

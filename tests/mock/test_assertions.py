@@ -14,7 +14,7 @@ from tests.support.raw import RawApi
 
 
 class Time:
-    """A clock that the test sets."""
+    """A clock whose time is set by the test."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -30,7 +30,10 @@ def time() -> Time:
 
 @pytest.fixture
 def journal(time: Time) -> Journal:
-    """A journal of one session: a failed and a successful request for it, and its end when its token expired."""
+    """Return a journal of one session.
+
+    It contains a failed and a successful request for the session, and the end of the session when its token expired.
+    """
     journal = Journal(time, limit=100)
     time.now += 0.5
     journal.record("rest", "POST /sessions/request", status=503, account="acct_a")

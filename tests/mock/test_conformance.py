@@ -1,7 +1,7 @@
 """Tests that the mock's HTTP and WebSocket messages conform to the contract, for successful and rejected requests.
 
 The tests send raw HTTP and WebSocket messages. A fixture in `tests/conftest.py` checks the journal against the contract
-after each test; the test itself asserts only that it got the expected response.
+after each test. The test itself checks only that the mock sent the expected response.
 """
 
 import json
@@ -18,7 +18,7 @@ from tests.support.raw import RawApi, raw_peer, raw_socket, receive
 
 @pytest.fixture
 async def http(odyssey_mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
-    """A client without an access token."""
+    """Yield an HTTP client without an access token."""
     # Without `verify=False` httpx creates a TLS context, which takes longer than most of these tests.
     async with httpx.AsyncClient(base_url=odyssey_mock.url, trust_env=False, verify=False) as client:
         yield client
@@ -26,7 +26,7 @@ async def http(odyssey_mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def api(odyssey_mock: MockOdyssey) -> AsyncIterator[RawApi]:
-    """A client with an access token for the mock's API key."""
+    """Yield an API client with an access token for the mock's API key."""
     async with RawApi(odyssey_mock) as api:
         yield api
 

@@ -29,7 +29,7 @@ async def asked(api: RawApi) -> httpx.Response:
 
 @asynccontextmanager
 async def accounts_of(mock: MockOdyssey, keys: Sequence[str]) -> AsyncIterator[list[RawApi]]:
-    """Yield one API client per key, each with an access token."""
+    """Yield a list with one API client for each key; each client has an access token."""
     async with asyncio.timeout(LIMIT):
         apis = [RawApi(mock, key) for key in keys]
         try:

@@ -105,7 +105,7 @@ def test_repr_does_not_contain_api_keys() -> None:
 
 
 def test_keyword_types_match_the_settings() -> None:
-    """`SettingsOverrides`, the type of keywords such as those of `replace`, has the fields and types of `Settings`."""
+    """`SettingsOverrides`, the type of keywords that change settings, has the same fields and types as `Settings`."""
     assert get_type_hints(SettingsOverrides) == get_type_hints(Settings)
 
 

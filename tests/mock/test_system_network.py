@@ -1,4 +1,4 @@
-"""Tests of the network of the operating system: listening, dialing and ICE addresses."""
+"""Tests of `SystemNetwork`, which uses the network of the operating system: listening, dialing and ICE addresses."""
 
 import asyncio
 import ipaddress

@@ -68,7 +68,7 @@ async def test_new_codec_starts_with_the_next_frame() -> None:
 
 
 class HeldRenderer(Renderer):
-    """A renderer that blocks in every frame while `go` is cleared."""
+    """A renderer whose `render` blocks while the event `go` is cleared."""
 
     def __init__(self, timeline: Timeline) -> None:
         super().__init__(timeline)
@@ -178,7 +178,7 @@ async def test_wait_for_slow_spectator_is_limited_at_end(
 
 @dataclass
 class Expected:
-    """The expected state and frames of one spectator."""
+    """The state that one spectator must have, and the slots of the frames that it must have received."""
 
     codec: Codec
     state: str = "answered"
@@ -205,7 +205,7 @@ def test_every_connected_spectator_gets_every_frame(steps: list[tuple[str, Any]]
 
 
 class Walk:
-    """A broadcast with random events, and a model of the frames that each spectator must get."""
+    """A broadcast with random events, compared with a model that predicts the frames of each spectator."""
 
     def __init__(self, peers: StandIns, *, hls: bool) -> None:
         self.backend = backend_with(hls=hls)
@@ -219,7 +219,7 @@ class Walk:
         self.slot = 0
         self.keys: list[int] = []
         self.connected: list[int] = []
-        """For each spectator that connected, the slot of the latest frame at that time."""
+        """For each connected spectator, the slot of the frame that was the latest when it connected."""
         self.asked: list[int] = []
 
     async def take(self, steps: list[tuple[str, Any]]) -> None:

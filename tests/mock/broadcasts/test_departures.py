@@ -1,4 +1,4 @@
-"""Tests of every way in which a spectator's connection ends, over real HTTP and WebRTC."""
+"""Tests of every way in which a spectator's connection can end, over real HTTP and WebRTC."""
 
 import asyncio
 import contextvars
@@ -27,14 +27,14 @@ pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
 
 
 async def why(mock: MockOdyssey, number: int = 1) -> str:
-    """Wait until spectator `number` is closed; return the reason."""
+    """Wait until the journal records that spectator `number` is gone; return the recorded reason."""
     entry = await mock.wait_for("state", "spectator", LIMIT, to="gone", spectator=number)
     return str(entry.data["why"])
 
 
 @pytest_asyncio.fixture
 async def broadcast(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> AsyncIterator[Live]:
-    """Provide a live broadcast; the client `http` already has an open connection to the mock."""
+    """Yield a live broadcast. The client `http` has sent one request, so its connection to the mock is already open."""
     async with live(odyssey_mock) as begun:
         await http.get("/config")
         yield begun
@@ -50,14 +50,17 @@ async def test_delete_before_connecting_ends_the_spectator(
 
 
 CLIENT = contextvars.ContextVar("CLIENT", default=False)
-"""True in the tasks of the client's peer. The test finds these tasks with it; aiortc keeps no references to them."""
+"""Set in the context of each task of the client's peer, so that the test can find these tasks.
+
+aiortc keeps no references to them.
+"""
 
 
 ICE_STATES = ("new", "checking", "completed")
 
 
 async def reach(connection: RTCPeerConnection, state: str) -> None:
-    """Wait until the ICE connection of a peer is in `state` or a later state."""
+    """Wait until the ICE connection state is `state`, or one that comes later in `ICE_STATES`."""
     async with asyncio.timeout(LIMIT):
         while ICE_STATES.index(connection.iceConnectionState) < ICE_STATES.index(state):
             changed = asyncio.Event()
@@ -207,7 +210,7 @@ async def test_end_while_answering_the_offer_is_404(
 
 
 class NoDescriptors(SystemNetwork):
-    """A network without free file descriptors while `exhausted` is set."""
+    """A network that fails for lack of free file descriptors while `exhausted` is true."""
 
     exhausted = False
 

@@ -1,4 +1,4 @@
-"""Tests of HLS segments: where they begin, how long they are kept, and their contents."""
+"""Tests of HLS segments: their start and duration, their contents, and how long they are kept."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Tests of the text of an HLS playlist: one fixed example, and random playlists read back by the tests' own parser."""
+"""Tests of the text of an HLS playlist: a fixed example, and random playlists that the tests' own parser reads back."""
 
 import pytest
 from hypothesis import given

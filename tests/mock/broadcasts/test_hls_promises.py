@@ -1,4 +1,4 @@
-"""Tests that successive loads of the playlist of a random stream follow the rules of RFC 8216."""
+"""Tests that the playlist of a random stream follows RFC 8216 every time that it is loaded."""
 
 import asyncio
 import math
@@ -63,7 +63,10 @@ async def _keeps_its_promises(frames: list[tuple[int, bool]], stream: Streamed, 
 
 
 class Promises:
-    """A checker of the successive versions of a playlist against RFC 8216; its durations are in frame slots."""
+    """A checker that loads the playlist of a stream repeatedly and compares it with RFC 8216.
+
+    It measures durations in frame slots.
+    """
 
     def __init__(self, stream: Streamed) -> None:
         self._stream = stream
@@ -74,7 +77,7 @@ class Promises:
         self._until: dict[str, int] = {}
 
     async def check(self, *, is_over: bool) -> None:
-        """Load the playlist and compare it with the previous versions."""
+        """Load the playlist; check it and its files against RFC 8216 and the playlists loaded earlier."""
         former, playlist = self.playlist, await self._stream.playlist()
         self.playlist = playlist
         names = [segment.name for segment in playlist.segments]

@@ -37,7 +37,7 @@ type Pushed = dict[Codec, bool]
 
 @pytest.fixture
 def pushed(monkeypatch: pytest.MonkeyPatch) -> list[Pushed]:
-    """The frames that the test's only broadcast has pushed so far, by frame index."""
+    """Return a list of the frames pushed by the test's only broadcast; it grows with each frame."""
     frames: list[Pushed] = []
     push = Broadcast.push
 
@@ -50,7 +50,7 @@ def pushed(monkeypatch: pytest.MonkeyPatch) -> list[Pushed]:
 
 
 def codec_of(spectator: RawSpectator) -> str:
-    """Return the first codec of the video section in the spectator's SDP answer."""
+    """Return the name of the first video codec in the SDP answer that the spectator received."""
     found = re.search(r"m=video \d+ \S+ (\d+)", spectator.answer.text)
     assert found is not None
     name = re.search(rf"a=rtpmap:{found[1]} (\w+)/", spectator.answer.text)
@@ -59,7 +59,7 @@ def codec_of(spectator: RawSpectator) -> str:
 
 
 def directions(description: str) -> list[tuple[str, str]]:
-    """Return the kind and direction of each media section of an SDP text."""
+    """Return the kind and the direction of each media section of an SDP description."""
     sections: list[tuple[str, str]] = re.findall(
         r"m=(\w+).*?a=(sendrecv|sendonly|recvonly|inactive)", description, re.DOTALL
     )
@@ -67,7 +67,10 @@ def directions(description: str) -> list[tuple[str, str]]:
 
 
 def key_frames(frames: list[Pushed]) -> list[int]:
-    """Return the indexes of the first key frame and of requested key frames, which come earlier than regular ones."""
+    """Return the index of the first key frame, followed by the indexes of all requested key frames.
+
+    A key frame was requested if it is less than `GROUP` frames after the previous key frame.
+    """
     keys = [number for number, frame in enumerate(frames) if frame["h264"]]
     return keys[:1] + [key for before, key in pairwise(keys) if key - before < GROUP]
 
@@ -78,12 +81,12 @@ async def all_gone(mock: MockOdyssey, numbers: Collection[int]) -> None:
 
 
 async def some_stamps(spectator: RawSpectator) -> list[FrameStamp]:
-    """Return the stamps of the next five frames that the spectator receives."""
+    """Receive five frames; return their stamps."""
     return [await spectator.stamp() for _ in range(5)]
 
 
 def in_order(stamps: list[FrameStamp], end: int) -> bool:
-    """Return whether the frame indexes of the stamps are consecutive and the last one is `end` - 1."""
+    """Return whether the frame indexes of the stamps are consecutive and end with `end` - 1."""
     return [stamp.frame_index for stamp in stamps] == list(range(stamps[0].frame_index, end))
 
 
@@ -195,7 +198,7 @@ async def test_vp8_spectators_share_one_second_encoder(odyssey_mock: MockOdyssey
 
 
 class Vp8Host(RawPeer):
-    """A host without H.264."""
+    """A host without H.264: it removes the codec from the SDP that it sends."""
 
     @override
     async def say_on_socket(self, message: object) -> None:

@@ -81,7 +81,7 @@ def test_example_of_failure_is_its_lowest_seed() -> None:
 
 
 class Watched:
-    """An iterable of batches; `taken` counts the batches that were requested from it."""
+    """An iterable of `count` batches of one seed each; `taken` counts the batches requested so far."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -199,7 +199,10 @@ def test_threads_of_one_process_take_turns() -> None:
 
 
 class Recorder:
-    """A runner that runs batches in this process and records them."""
+    """A runner that runs batches in this process and records them in `asked`.
+
+    It raises `KeyboardInterrupt` instead of running more than `stop_after` batches.
+    """
 
     def __init__(self, width: int = 1, stop_after: int | None = None) -> None:
         self.width = width

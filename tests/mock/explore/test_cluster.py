@@ -77,9 +77,9 @@ def _of_one_version(play: PlaySeed) -> PlaySeed:
 
 
 class _OfOneVersion:
-    """A replacement for `play` that sets a fixed code version in each process that unpickles it.
+    """A wrapper of `play` that sets a fixed code version in each process that unpickles it.
 
-    Files may be edited while the tests run.
+    The real version would change if files were edited while the tests run.
     """
 
     def __init__(self, play: PlaySeed) -> None:

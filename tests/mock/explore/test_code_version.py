@@ -1,4 +1,4 @@
-"""Tests of the code version: the commit of the git work tree, or else the version of the installed package."""
+"""Tests of the code version: the commit of the git work tree, or the package version if there is no work tree."""
 
 import importlib.metadata
 import os
@@ -19,7 +19,7 @@ SAY = "from odyssey_mock.explore.code_version import commit, fingerprint; print(
 
 @pytest.fixture
 def git(tmp_path: Path) -> Callable[..., str]:
-    """Return a function that runs git in a new work tree, which contains untracked copies of the packages."""
+    """Create a git work tree with untracked copies of the packages; return a function that runs git in it."""
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
 

@@ -17,7 +17,7 @@ from odyssey_mock.sim.trace import WORLD
 from tests.support.explore.planted import RULES
 
 SAMPLE: dict[Fidelity, range] = {"light": range(604, 616), "full": range(592, 596)}
-"""Seeds that are run twice. They cover all disturbances, and the light ones also cover all steps."""
+"""The seeds run twice, by fidelity. They cover all disturbances; those of `light` also cover all steps."""
 
 HASHES = """
 import sys

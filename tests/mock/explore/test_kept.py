@@ -1,6 +1,6 @@
-"""Tests that the scenarios in `fixtures/scenarios`, each of which once revealed a bug, violate no rule.
+"""Tests that the scenarios in `fixtures/scenarios` violate no rule. Each of them revealed a bug, now fixed.
 
-Each file contains the shrunk scenario instead of a seed, because later versions may draw another scenario from
+Each file contains the shrunk scenario instead of its seed, because a later version may draw a different scenario from
 the same seed.
 """
 

@@ -1,4 +1,4 @@
-"""Tests of the progress of a campaign: a bar on a terminal, lines elsewhere."""
+"""Tests of the progress output of a campaign: a bar on a terminal, and plain lines otherwise."""
 
 import re
 from io import StringIO

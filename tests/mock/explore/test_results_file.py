@@ -1,4 +1,4 @@
-"""Tests of the results file: writing, reading back, and continuing after a killed run."""
+"""Tests of the results file: writing, reading back, and continuing a campaign that was killed."""
 
 import json
 from pathlib import Path

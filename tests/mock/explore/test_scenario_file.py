@@ -1,4 +1,4 @@
-"""Tests of reading scenario files: invalid ones are rejected before they are run."""
+"""Tests of reading scenario files: an invalid file is rejected before anything is run."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Tests of drawing scenarios from seeds: reproducible, valid, and covering all steps, faults and disturbances."""
+"""Tests of drawing scenarios from seeds: reproducibility, validity, and coverage of steps, faults and disturbances."""
 
 from collections import Counter
 from dataclasses import fields

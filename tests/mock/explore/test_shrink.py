@@ -1,4 +1,4 @@
-"""Tests of shrinking failing scenarios."""
+"""Tests of how the explorer shrinks scenarios that fail."""
 
 from dataclasses import replace
 
@@ -21,7 +21,10 @@ def names(scenario: Scenario) -> list[str]:
 
 
 def breaks_with_interact_in_a_cut(scenario: Scenario) -> Outcome:
-    """Return a failure of rule `another`, and also of `the_one` if `scenario` connects, interacts and has a cut."""
+    """Return an outcome in which `scenario` violates the rule `another`.
+
+    It also violates the rule `the_one` if it connects, interacts and has a cut.
+    """
     is_met = {"connect", "interact"} <= set(names(scenario)) and any(each.what == "cut" for each in scenario.chaos)
     return outcome_of(scenario, *(["another", "the_one"] if is_met else ["another"]))
 

@@ -30,7 +30,10 @@ pytestmark = pytest.mark.usefixtures("of_one_version")
 
 @contextmanager
 def running(*options: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the command in its own process group, with runs that hang from seed 20 on; kill the group at the end."""
+    """Start the command in its own process group, yield the process, and kill the group at the end.
+
+    The runs of seed 20 and all later seeds hang.
+    """
     code = (
         "from odyssey_mock.cli.explore import explore\n"
         "from odyssey_mock.explore import code_version\n"
@@ -58,7 +61,7 @@ def running(*options: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def until_twenty_are_played(process: subprocess.Popen[str]) -> str:
-    """Read progress lines until 20 seeds have run, because all later runs hang; return the lines."""
+    """Read the progress output up to the line that reports 20 seeds; return it. All later runs hang."""
     assert process.stderr is not None
     read = ""
     for line in process.stderr:

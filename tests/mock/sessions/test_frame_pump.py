@@ -79,7 +79,7 @@ def pump_on(
     codec: Codec = "h264",
     on_frame: Callable[[Timeline, int], None] = lambda timeline, index: None,
 ) -> FramePump:
-    """Return a pump that shows the idle scene at 100 frames per second."""
+    """Return a pump that sends the idle scene to `track` at 100 frames per second."""
     pump = FramePump(idle(), keyframes or Keyframes(10), fps=100, now=lambda: 12.345, on_frame=on_frame)
     pump.attach(track, codec)
     return pump
@@ -132,7 +132,7 @@ async def test_new_size_and_keyframe_request_make_key_frames() -> None:
 
 
 class HeldRenderer(Renderer):
-    """A renderer that blocks in every frame until `go` is set."""
+    """A renderer that sets `begun` when it begins a frame, then blocks until `go` is set."""
 
     def __init__(self, timeline: Timeline) -> None:
         super().__init__(timeline)
@@ -147,7 +147,7 @@ class HeldRenderer(Renderer):
 
 
 class Listeners:
-    """A `FrameSink` that stores the packets pushed to it and counts calls of `end`."""
+    """A `FrameSink` that stores the packets pushed to it and counts the calls of its `end` method."""
 
     def __init__(self, *codecs: Codec) -> None:
         self.codecs = set(codecs)

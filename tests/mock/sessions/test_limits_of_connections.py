@@ -257,7 +257,10 @@ async def test_slot_is_free_the_moment_session_ends(
 
 
 async def free_at_the_close(to: Visits, ending: Awaitable[None]) -> None:
-    """Await `ending`; check that the session's slot is free as soon as the journal records the closed session."""
+    """Await `ending`, which closes the session.
+
+    Check that its slot is free right after the journal has recorded that it is closed.
+    """
     (session,) = to.mock.sessions
     free: list[bool] = []
     record = to.mock.journal.record
@@ -300,7 +303,7 @@ async def test_slot_is_freed_if_session_never_connected(odyssey_mock: MockOdysse
 
 
 class DefectError(Exception):
-    """An unexpected error."""
+    """An unexpected error, which a test raises inside the mock to imitate a bug."""
 
 
 @pytest.mark.odyssey(clock="manual", portrait_size=SMALL, concurrent_sessions=1)

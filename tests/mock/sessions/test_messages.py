@@ -1,4 +1,4 @@
-"""Tests of parsing client messages, with their error messages, and of encoding server messages."""
+"""Tests of parsing client messages, of the errors for invalid ones, and of encoding server messages."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Tests of every fault of the peer connection, observed by a protocol-level client."""
+"""Tests of every fault of the peer connection, with a client that sends and receives raw protocol messages."""
 
 import asyncio
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Tests of held sessions: a client whose connection was lost, or not closed properly, resumes its session."""
+"""Tests of held sessions: a client whose connection was lost or not closed properly can resume its session."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Tests of sessions over real sockets and real peers: authentication, errors and release."""
+"""Tests of sessions over real sockets and real peers: authentication, errors, and how sessions end."""
 
 import asyncio
 import json
@@ -153,7 +153,7 @@ async def test_session_ends_if_client_never_connects(odyssey_mock: MockOdyssey, 
 
 
 async def answer_from_nowhere(offer: str) -> str:
-    """Return an answer without candidates, from a peer that is already closed."""
+    """Return an SDP answer that cannot lead to a connection: it has no candidates, and its peer is already closed."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
     await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
     await peer.setLocalDescription(await peer.createAnswer())
@@ -189,7 +189,7 @@ async def test_sessions_view_stays_valid_after_a_reset(odyssey_mock: MockOdyssey
 
 @dataclass
 class Closing:
-    """Two events that delay `close` of a peer: `close` sets `began`, then waits for `may_go_on`."""
+    """Two events with which a test pauses `close` of a peer: `close` sets `began`, then waits for `may_go_on`."""
 
     began: asyncio.Event = field(default_factory=asyncio.Event)
     may_go_on: asyncio.Event = field(default_factory=asyncio.Event)

@@ -118,7 +118,10 @@ def test_reports_are_sent_before_the_connection_closes(step: Step) -> None:
 
 
 class Sessions(RuleBasedStateMachine):
-    """Random events of a client, a network and a clock; each effect is checked against a model of the session."""
+    """A Hypothesis test with random events of a client, a network and a clock.
+
+    It checks each effect against a model of the session.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Tests of every fault of the signaling socket, observed by a protocol-level client."""
+"""Tests of every fault of the signaling socket, with a client that sends and receives raw protocol messages."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ async def heard(socket: ClientConnection) -> str | bytes:
 
 
 def quiet(socket: ClientConnection) -> Callable[[], Awaitable[bool]]:
-    """Return an async function that tells whether the socket has received nothing."""
+    """Return an async function that checks the socket: it returns True if no message is waiting."""
 
     async def is_quiet() -> bool:
         await round_trip(socket)
@@ -50,7 +50,7 @@ def quiet(socket: ClientConnection) -> Callable[[], Awaitable[bool]]:
 
 
 async def nothing_more(stage: Stage, socket: ClientConnection) -> None:
-    """Close all sessions; check that the next message on the socket is the error that reports the shutdown."""
+    """Close all sessions; check that the report of the shutdown is the next message on the socket."""
     await round_trip(socket)
     await stage.mock.backend.sessions.close()
     assert await receive(socket) == {"type": "error", "reason": "streamer_disconnected"}

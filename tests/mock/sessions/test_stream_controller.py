@@ -1,4 +1,4 @@
-"""Tests of streams over a real peer, controlled by a protocol-level client."""
+"""Tests of streams over a real peer, with a client that sends and receives raw protocol messages."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""Tests of every fault of a stream and of prompt markers, observed on the data channel."""
+"""Tests of every fault of a stream and of every prompt marker, with a client that uses raw protocol messages."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ async def test_fault_has_its_documented_effect(
 
 
 class Hearing(RawPeer):
-    """A peer whose inbox also gets an entry for each message that is not JSON."""
+    """A peer that accepts messages that are not JSON: each adds an entry of type `no JSON` to its inbox."""
 
     def _channel_opened(self, channel: RTCDataChannel) -> None:
         super()._channel_opened(channel)
@@ -62,7 +62,10 @@ async def hearing(stage: Stage) -> AsyncIterator[Hearing]:
 
 
 async def is_silent(peer: RawPeer) -> bool:
-    """Send an invalid request; return whether its rejection is the first message on the channel."""
+    """Return whether no message is waiting on the channel.
+
+    To find out, send an invalid request: if no message is waiting, the next message is its rejection.
+    """
     peer.say({"type": "update"})
     return "update.prompt is missing" in (await peer.hear()).get("message", "")
 
@@ -79,14 +82,14 @@ ASKED: dict[str, tuple[dict[str, str], str]] = {
 
 
 async def ask(stage: Stage, peer: RawPeer) -> None:
-    """Send the request of the stage's fault point; start a stream first if the request needs one."""
+    """Send the request for the stage's fault point; if it needs a running stream, start one first."""
     if stage.point != "stream.start":
         await start(peer)
     peer.say(ASKED[stage.point][0])
 
 
 def is_carried_out(stage: Stage) -> bool:
-    """Return whether the request sent by `ask` has taken effect."""
+    """Return whether the mock has carried out the request that `ask` sent."""
     (stream,) = stage.mock.streams.values()
     match stage.point:
         case "stream.start":
@@ -127,7 +130,7 @@ async def it_is_carried_out_and_not_replied_to(stage: Stage) -> None:
 
 
 async def carried_out(stage: Stage, peer: RawPeer) -> None:
-    """Wait until the request sent by `ask` has taken effect; then receive three frames."""
+    """Wait until the mock has carried out the request that `ask` sent; then receive three frames."""
     await stage.fired()
     states = {"stream.start": "running", "stream.interact": "running", "stream.end": "idle"}
     await stage.mock.wait_for("state", "stream", to=states[stage.point])
@@ -336,7 +339,7 @@ async def test_stall_marker_suppresses_the_acknowledgment(odyssey_mock: MockOdys
 
 
 async def until_reply_is_late(mock: MockOdyssey, peer: RawPeer) -> None:
-    """Receive frames until the mock's clock has a deadline for a delayed reply."""
+    """Receive frames until the mock has scheduled a delayed reply on its clock."""
     async with asyncio.timeout(LIMIT):
         while not any(deadline.name.startswith("late ") for deadline in mock.clock.pending):
             await picture(peer)

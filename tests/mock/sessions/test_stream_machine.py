@@ -26,7 +26,10 @@ def test_request_is_either_carried_out_or_rejected(state: StreamState, event: St
 
 
 class Streams(RuleBasedStateMachine):
-    """Random requests of a client; each effect is checked against a model of the stream."""
+    """A Hypothesis test with random requests of a client.
+
+    It checks each effect against a model of the stream.
+    """
 
     def __init__(self) -> None:
         super().__init__()

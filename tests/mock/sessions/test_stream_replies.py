@@ -15,7 +15,10 @@ from odyssey_mock.sessions.stream_setup import StreamSetup
 
 
 class Bench:
-    """A `StreamController` for which the test makes each frame; `said` has the types of the messages that it sent."""
+    """A `StreamController` whose pump does not run: the test makes each frame.
+
+    The list `said` contains the type of each message that the controller has sent.
+    """
 
     def __init__(self, mock: MockOdyssey) -> None:
         self.said: list[str] = []
@@ -59,7 +62,7 @@ class Bench:
         return [*self.streams.values()][-1]
 
     def make_frame(self) -> None:
-        """Do what the pump does for one frame, without drawing it."""
+        """Report the next frame to the controller, as the pump does, without drawing the frame."""
         index = self.pump.next_index
         self.pump.next_index += 1
         self.streaming.frame_made(self.latest.timeline, index)

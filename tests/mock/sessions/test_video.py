@@ -16,7 +16,7 @@ from tests.support.streams import START, start
 
 
 class WithoutH264(RTCPeerConnection):
-    """A peer without H.264, like Debian's Firefox."""
+    """A peer that ignores H.264 in the offer, like Firefox on Debian."""
 
     @override
     async def setRemoteDescription(self, sessionDescription: RTCSessionDescription) -> None:

@@ -22,7 +22,7 @@ SEEDS = range(20)
 
 @dataclass
 class Seen:
-    """Record of what a client received: its statuses with their times in seconds, and the stamps of its frames."""
+    """What a client received: its statuses, each with its time in seconds, and the stamps of its frames."""
 
     statuses: list[tuple[str, float]] = field(default_factory=list)
     stamps: list[FrameStamp] = field(default_factory=list)
@@ -37,14 +37,14 @@ class Seen:
 
 
 def play[T](seed: int, scenario: Callable[[World], Awaitable[T]]) -> T:
-    """Run `scenario` in full fidelity without errors, and return its result."""
+    """Run `scenario` with `complete`; return the result of the scenario, which must not be None."""
     went = complete(seed, scenario)
     assert went.result is not None
     return went.result
 
 
 def complete[T](seed: int, scenario: Callable[[World], Awaitable[T]], *, fps: int = 20) -> Run[T]:
-    """Run `scenario` in full fidelity; it must raise no error and leave nothing open."""
+    """Run `scenario` in full fidelity and return the run. It must raise no error and leave nothing open."""
     went = run(seed, scenario, fidelity="full", settings={"fps": fps})
     if went.error is not None:
         raise went.error
@@ -53,7 +53,7 @@ def complete[T](seed: int, scenario: Callable[[World], Awaitable[T]], *, fps: in
 
 
 async def read(stream: MediaStream) -> list[FrameStamp]:
-    """Return the stamps of all frames until the end; every frame must have one."""
+    """Read the stream until it ends; return the stamp of each frame. Every frame must have one."""
     stamps = [read_stamp(frame.luma) async for frame in stream.frames(buffer=512)]
     assert None not in stamps
     return [stamp for stamp in stamps if stamp is not None]
@@ -74,7 +74,7 @@ async def watched(world: World, client: Odyssey, then: Callable[[], Awaitable[No
 
 
 async def life_cycle(world: World) -> Seen:
-    """Connect, start a stream, interact three times in three seconds, end the stream and disconnect."""
+    """Connect, start a stream, interact three times, end the stream and disconnect; return what the client received."""
     client = world.client()
 
     async def interact() -> None:
@@ -92,7 +92,10 @@ async def rough_life_cycle(world: World) -> Seen:
 
 
 async def partition(world: World) -> Seen:
-    """Connect, start a stream, cut the network for eight seconds, interact and disconnect."""
+    """Connect, start a stream, cut the network for eight seconds, interact and disconnect.
+
+    Return what the client received.
+    """
     client = world.client()
 
     async def lose_and_find() -> None:
@@ -112,7 +115,7 @@ async def wait(seconds: float) -> None:
 
 
 def roughen(world: World) -> None:
-    """Make the network delay packets randomly, so that they arrive out of order, and drop or duplicate some of them."""
+    """Make the network delay packets randomly, which reorders them, and drop or duplicate some of them."""
     world.wire.set_defaults(latency=(0.005, 0.06), drop=0.15, duplicate=0.1)
 
 
@@ -122,7 +125,10 @@ def cut(world: World) -> None:
 
 
 async def everything(world: World) -> tuple[int, int]:
-    """Run a host and spectators on a bad network with one partition; return how many frames each side read."""
+    """Run a host and two spectators on a bad network that is cut once.
+
+    Return how many frames the host's two readers received in total, and how many the spectators received.
+    """
     world.wire.set_defaults(latency=(0.005, 0.04), drop=0.05, duplicate=0.05)
     client = world.client(advanced=AdvancedConfig(peer_timeout_s=2))
     ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()

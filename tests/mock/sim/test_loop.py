@@ -1,4 +1,4 @@
-"""Tests of the event loop of a simulated run: order, virtual time, thread work, tasks, limits and shutdown."""
+"""Tests of the event loop of a simulated run: order, virtual time, work in threads, tasks, limits and shutdown."""
 
 import asyncio
 import contextvars
@@ -18,7 +18,7 @@ WHERE: contextvars.ContextVar[str] = contextvars.ContextVar("WHERE", default="no
 
 
 def play[T](scenario: Callable[[], Awaitable[T]], *, seed: int = 1) -> T:
-    """Run `scenario` on a new loop, end the loop, and return the result."""
+    """Run `scenario` on a new simulated loop, shut the loop down, and return the result of the scenario."""
 
     async def main() -> T:
         return await scenario()

@@ -1,4 +1,4 @@
-"""Tests of network faults between simulated hosts: latency, loss, reordering, cuts and held packets."""
+"""Tests of network faults between simulated hosts: latency, loss, reordering, cuts, and packets that are held back."""
 
 import asyncio
 from itertools import pairwise

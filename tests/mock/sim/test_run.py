@@ -1,4 +1,4 @@
-"""Tests of the end of runs in the simulated world: results, errors and leftovers."""
+"""Tests of how runs in the simulated world end: their result, their error, and what they leave open."""
 
 import asyncio
 import time

@@ -26,7 +26,7 @@ EPOCH = 1_767_225_600.0
 
 
 class Inside:
-    """A source of time and entropy whose time does not advance."""
+    """A fake source of time and entropy for the sandbox; its time never advances."""
 
     def __init__(self, seed: int = 1) -> None:
         self.now = 12.25

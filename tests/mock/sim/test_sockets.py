@@ -1,4 +1,4 @@
-"""Tests that the ends of simulated connections behave like asyncio's own transports."""
+"""Tests that simulated connections behave like the connections of asyncio."""
 
 import asyncio
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class Records(asyncio.Protocol):
 
 
 async def recorded(net: Net) -> tuple[asyncio.StreamWriter, Records]:
-    """Open a connection from `HERE`; return its writer and the protocol at the other end."""
+    """Connect from `HERE` to `THERE`; return the writer of `HERE` and the protocol of `THERE`."""
     protocol = Records()
     await net.on(THERE, asyncio.get_running_loop().create_server(lambda: protocol, "0.0.0.0", PORT))
     _, writer = await net.dial()
@@ -141,7 +141,10 @@ def test_cancelled_dial_leaves_nothing_open(patience: float) -> None:
 
 
 async def stalled(net: Net) -> tuple[asyncio.StreamWriter, asyncio.Transport, "asyncio.Task[None]"]:
-    """Return a writer that waits, the transport that does not read, and the task that waits in `drain`."""
+    """Fill a connection whose other end does not read, so that `drain` of its writer blocks.
+
+    Return the writer, the transport of the other end, and the task that waits in `drain`.
+    """
     mine, theirs = await net.connected()
     transport = theirs[1].transport
     assert isinstance(transport, asyncio.Transport)

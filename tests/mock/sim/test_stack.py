@@ -33,7 +33,10 @@ async def drips(_: Request) -> StreamingResponse:
 
 
 class Application:
-    """A Starlette application, served by uvicorn on its own simulated host."""
+    """A Starlette application that uvicorn serves on its own simulated host.
+
+    As a context manager it starts the server and returns an HTTP client for it.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -1,4 +1,4 @@
-"""Tests that sequence diagrams are readable, bounded in width and reproducible."""
+"""Tests of the sequence diagram of a run: its text, its lifelines and its maximum width."""
 
 from hypothesis import given
 from hypothesis import strategies as st

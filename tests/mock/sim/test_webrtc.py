@@ -1,4 +1,4 @@
-"""Tests of a simulated run's replacements for the threads, the OpenSSL timer and the randomness of aiortc."""
+"""Tests of what a simulated run replaces in aiortc: threads, the timer of OpenSSL, and randomness."""
 
 import asyncio
 import queue
@@ -63,7 +63,10 @@ def test_aiortc_is_unchanged_outside_of_runs() -> None:
 
 
 def test_dtls_records_that_openssl_repeats_are_dropped() -> None:
-    """OpenSSL repeats records after timeouts in real time, so the speed of the machine would affect a simulated run."""
+    """A simulated run drops the records that OpenSSL repeats.
+
+    OpenSSL repeats them after timeouts in real time, so a run with them would depend on the speed of the machine.
+    """
     client, server = (
         webrtc._Untimed(RTCCertificate.generateCertificate()._create_ssl_context(SRTP_PROFILES)) for _ in range(2)
     )

@@ -82,7 +82,7 @@ def test_crash_and_bounce_run_on_the_servers_host(
 
 
 def test_stun_server_is_available_after_a_crash() -> None:
-    """The STUN server restarts with its host. Without the server, every connect would take two seconds longer."""
+    """The STUN server restarts together with its host. If it did not, every connect would take two seconds longer."""
 
     async def scenario(world: World) -> None:
         (before,) = [end for end in world.wire.open_ends if end.startswith(f"{SERVER}: UDP")]
@@ -179,7 +179,10 @@ def test_server_checks_tokens_by_its_own_clock() -> None:
 
 
 async def life_cycle(world: World) -> tuple[str, ...]:
-    """Connect, run a stream and disconnect; return the server's ids and some random values."""
+    """Connect, run a stream and disconnect.
+
+    Return the session id, the stream id and two random values from the simulated world.
+    """
     world.wire.set_defaults(latency=(0.01, 0.03))
     client = world.client()
     await client.connect()

@@ -1,4 +1,4 @@
-"""Tests of a job's estimated wait, compared with a second-by-second simulation of the queue."""
+"""Tests of the estimated waiting time of a job, compared with a second-by-second simulation of the queue."""
 
 from hypothesis import given
 from hypothesis import strategies as st

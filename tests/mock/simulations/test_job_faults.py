@@ -1,4 +1,4 @@
-"""Tests of faults that make jobs fail, stall or lose their worker, at each fault point."""
+"""Tests of the faults of jobs at each fault point: a job fails, stalls or loses its worker."""
 
 import pytest
 

@@ -32,7 +32,7 @@ def submit(backend: Backend, request: JobRequest) -> JobRecord:
 
 
 class Held:
-    """A script fetch that blocks until the test sets `go`."""
+    """A fake script fetch that sets `begun`, then blocks until the test sets `go`."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()
@@ -57,7 +57,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 
 async def advanced_into(held: Held, clock: ManualClock) -> "asyncio.Task[None]":
-    """Start a task that advances the clock; return the task once the job has begun to fetch its script."""
+    """Start a task that advances the clock, and wait until the job is fetching its script. Return the task."""
     advancing = asyncio.get_running_loop().create_task(clock.advance(LONG))
     async with asyncio.timeout(LIMIT):
         await held.begun.wait()
@@ -262,7 +262,7 @@ async def test_estimate_uses_the_length_of_fetched_script(held: Held) -> None:
 
 
 class WatchedRequest(JobRequest):
-    """A request that supports weak references."""
+    """A job request to which a test can hold a weak reference."""
 
     __slots__ = ("__weakref__",)
 

@@ -19,7 +19,7 @@ manual = pytest.mark.odyssey(clock="manual")
 
 
 class Stuck:
-    """A script fetch that never ends."""
+    """A fake script fetch that sets `begun` and never ends."""
 
     def __init__(self) -> None:
         self.begun = asyncio.Event()

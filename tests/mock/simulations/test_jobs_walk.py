@@ -52,7 +52,10 @@ async def fetch(url: str, *_: object) -> Script:
 
 
 async def in_turns[T](function: Callable[[], T]) -> T:
-    """Call `function` after two iterations of the event loop: with a real thread, runs would not be repeatable."""
+    """Call `function` after two iterations of the event loop, as a replacement for a call in a thread.
+
+    With a real thread, runs would not be repeatable.
+    """
     await turns(2)
     return function()
 
@@ -66,7 +69,10 @@ async def turns(count: int) -> None:
 
 
 class JobsWalk(RuleBasedStateMachine):
-    """Random steps on real jobs with a manual clock; the invariants are checked after each step."""
+    """A Hypothesis test with random steps on real jobs and a manual clock.
+
+    It checks its invariants after each step.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +104,7 @@ class JobsWalk(RuleBasedStateMachine):
         self.runner.run(step)
 
     def picked(self, number: int) -> JobRecord:
-        """Return one of the jobs submitted so far; the mock may have forgotten it."""
+        """Return one of the submitted jobs, chosen by `number`. The mock may already have deleted this job."""
         return list(self.seen.values())[number % len(self.seen)]
 
     @property
@@ -155,7 +161,7 @@ class JobsWalk(RuleBasedStateMachine):
         how=st.sampled_from(["cancel", "lose", "lose", "lose", "reset"]),
     )
     def meddle_while_time_passes(self, number: int, seconds: float, after: int, how: str) -> None:
-        """Advance the clock; after `after` iterations of the loop, cancel a job, lose its worker or reset the mock."""
+        """Advance the clock. After `after` iterations of the loop, cancel a job, lose its worker or reset the mock."""
 
         async def meddle() -> None:
             record = self.picked(number)

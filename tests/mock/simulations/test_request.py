@@ -19,7 +19,7 @@ CAT = Script((ScriptAction(0, "start", "A cat"), ScriptAction(9000, "end")))
 
 
 def faults_of(body: Any) -> dict[tuple[str | int, ...], str]:
-    """Return the validation errors of a job request, as a dict from the place of each error to its type."""
+    """Return the validation errors of a job request, as a dict from the `loc` of each error to its type."""
     with pytest.raises(InvalidRequestError) as caught:
         read_request(body)
     answer = answer_to(caught.value)

@@ -1,4 +1,4 @@
-"""Tests of the error text of an invalid script."""
+"""Tests of the error text for an invalid script."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tests of the hosts that a script URL may name, and of unusual URLs, TLS, proxies and secrets in URLs."""
+"""Tests of script URLs: allowed and rejected hosts, unusual URLs, TLS, proxies, and secrets in URLs."""
 
 import asyncio
 from pathlib import Path
@@ -125,7 +125,7 @@ async def test_invalid_url_is_rejected_without_request(url: str) -> None:
 
 
 class Elsewhere(SystemNetwork):
-    """A network that connects every host to one server, and records the requested host."""
+    """A network that always connects to the same local server, and records the host that was requested."""
 
     def __init__(self, server: Server) -> None:
         self._port = server.port

@@ -14,7 +14,7 @@ from tests.support.streams import data_url, picture
 
 
 def faults_of(script: object, *loc: str | int) -> dict[tuple[str | int, ...], str]:
-    """Return the validation errors of a script, as a dict from the place of each error to its type."""
+    """Return the validation errors of a script, as a dict from the `loc` of each error to its type."""
     with pytest.raises(ScriptFaultsError) as caught:
         read_script(script, *loc)
     by_place = {tuple(fault["loc"]): fault["type"] for fault in caught.value.faults}
@@ -256,7 +256,7 @@ JSON_VALUES = st.recursive(
 
 @st.composite
 def near_scripts(draw: st.DrawFn) -> object:
-    """Draw JSON scripts with up to three random changes of entries."""
+    """Draw scripts as decoded JSON, in which up to three entries are replaced or changed at random."""
     script: list[Any] = [START, *draw(st.lists(st.sampled_from([INTERACT, START, END]), max_size=3)), END]
     for _ in range(draw(st.integers(0, 3))):
         index = draw(st.integers(0, len(script) - 1))

@@ -1,4 +1,4 @@
-"""Tests of the conversion of scripts to timelines: frames of actions, durations and failures."""
+"""Tests of converting scripts to timelines: the frame of each action, the duration, and failures."""
 
 import io
 from fractions import Fraction

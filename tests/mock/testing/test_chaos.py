@@ -19,7 +19,10 @@ type Story = tuple[list[ConnectionStatus], list[str], float]
 
 
 def statuses(seed: int, sort: bool | Literal["calm"] | Collection[str]) -> Story:
-    """Run a client for `SECONDS`; return its statuses, the names of chaos events, and the offset of a wall clock."""
+    """Run a client for `SECONDS` with this kind of chaos.
+
+    Return the client's statuses, the names of the chaos events, and the offset of a wall clock (0 if none jumped).
+    """
 
     async def scenario(world: World) -> Story:
         seen: list[ConnectionStatus] = []
@@ -47,7 +50,7 @@ def note(seen: list[ConnectionStatus], status: ConnectionStatus) -> None:
 
 
 def first_with(what: str) -> Story:
-    """Run seeds until a chaos event of this kind happens; return the result of the run in which it happened."""
+    """Run one seed after another until a chaos event of kind `what` happens; return the result of that run."""
     runs = (statuses(seed, [what]) for seed in range(20))
     return next(result for result in runs if result[1])
 

@@ -1,4 +1,4 @@
-"""Tests of faults in the marker `odyssey`, in a user's project."""
+"""Tests of the faults that a user's tests set with the marker `odyssey`."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Tests of the marker functions, which return the same marks as `pytest.mark`, with typed keywords."""
+"""Tests of the marker functions: they have typed keywords and return the same marks as `pytest.mark`."""
 
 from typing import get_type_hints
 

@@ -1,4 +1,4 @@
-"""Tests of the example: a user's test that finds a race between an interaction and its acknowledgment."""
+"""Tests of the example `directing_tests.py`, which finds a race between an interaction and its acknowledgment."""
 
 import re
 import subprocess
@@ -16,14 +16,20 @@ EXAMPLE = "tests/mock/testing/examples/directing_tests.py"
 
 
 def direct(which: str, *options: str, hash_seed: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the example in a subprocess, as a user does."""
+    """Run the example's tests that match `which` with pytest in a subprocess, as a user does.
+
+    Return the finished process with its output.
+    """
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", EXAMPLE, "-k", which, *options]
     environment = {"PYTHONHASHSEED": str(hash_seed), "PATH": ""}
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment, timeout=120)
 
 
 def test_race_is_found_and_replayed() -> None:
-    """The application fails only if the signaling socket drops between an interaction and its acknowledgment."""
+    """The example fails because of a reset between an interaction and its acknowledgment.
+
+    The printed seed reproduces the failure. The application without the bug passes.
+    """
     found = direct("HastyDirector")
     assert found.returncode == 1, found.stdout + found.stderr
     seed = int(re.findall(r"--odyssey-seed=(\d+)", found.stdout)[0])
@@ -46,13 +52,13 @@ def test_race_is_found_and_replayed() -> None:
 
 
 def test_race_is_found_only_with_resets() -> None:
-    """Without resets, and with everything else unchanged, the same seeds do not find the race."""
+    """Seeds that find the race with resets do not find it without resets, if nothing else changes."""
     finding = [seed for seed in range(60) if is_found(seed, ["reset"])]
     assert len(finding) > 1
     assert not [seed for seed in finding if is_found(seed, False)]
 
 
 def is_found(seed: int, weather: Chaos) -> bool:
-    """Run the example with `seed`; return whether it fails."""
+    """Run the example with this seed and chaos; return whether its test fails."""
     plan = Plan.of({"weather": weather}, seeds=None, seed=seed)
     return play(nothing_happens_twice, {"odyssey_sim": None, "make": HastyDirector}, plan, EXAMPLE) is not None

@@ -1,4 +1,4 @@
-"""Tests of the error messages of `@pytest.mark.odyssey_sim`, its options and its help."""
+"""Tests of errors in the use of `@pytest.mark.odyssey_sim` and its options, and of their help texts."""
 
 import pytest
 

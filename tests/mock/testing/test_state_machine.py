@@ -1,4 +1,4 @@
-"""Tests of `OdysseyMachine`, alone and as a user's subclass, and of its world, whose time advances only in steps."""
+"""Tests of `OdysseyMachine`, unchanged and subclassed, and of its world, in which time advances only in steps."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ TestAsItIs.settings = MODEST
 
 
 class Counting:
-    """A user's application with a bug: it counts the prompts that it sends, not those that the service applied."""
+    """A user's application with a bug: it counts every prompt that it sends, even if it is not applied."""
 
     def __init__(self) -> None:
         self.client = Odyssey()
@@ -56,7 +56,10 @@ class Counting:
 
 
 class Counted(OdysseyMachine):
-    """A user's subclass: built-in rules only disturb the network; its own rule calls the application."""
+    """A user's subclass of `OdysseyMachine`.
+
+    Its built-in rules only disturb the network; its own rule uses the application.
+    """
 
     without = STREAM_RULES | JOB_RULES | {"inject_fault", "jump_clock"}
 
@@ -83,7 +86,7 @@ class Counted(OdysseyMachine):
 
 
 def found() -> str:
-    """Make Hypothesis find the bug in the user's application; return the notes of the failure."""
+    """Make Hypothesis find the bug in `Counting`; return the notes that it adds to the failure, one per line."""
     with pytest.raises(AssertionError, match="expected the application to count the applied prompts only") as caught:
         run_state_machine_as_test(
             Counted, settings=settings(MODEST, max_examples=100, phases=[Phase.generate, Phase.shrink])
@@ -107,7 +110,7 @@ class Broken(OdysseyMachine):
 
     @rule()
     def tell_late(self) -> None:
-        """Call a handler after `disconnect`, as a client with a bug would do."""
+        """Call `on_connected` after `disconnect`, to imitate a client with a bug."""
         if self.client.current_status is ConnectionStatus.DISCONNECTED and self._watcher._connections:
             self._watcher._connections[-1].handlers().on_connected()  # type: ignore[misc]  # the handler is set
 
@@ -185,7 +188,7 @@ def test_step_ends_or_reports_why_not() -> None:
 
 
 async def ticking(world: World) -> None:
-    """Start a task that sleeps repeatedly, as a task of every connection does."""
+    """Start an endless task that sleeps again and again, like the background task of a connection."""
 
     async def tick() -> None:
         while True:

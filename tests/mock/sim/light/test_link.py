@@ -1,4 +1,4 @@
-"""Tests of the link between two light peers: connecting, messages, reconnecting, goodbye and loss."""
+"""Tests of the link between two light peers: connecting, messages, reconnecting, closing and loss."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -58,7 +58,7 @@ class End:
 
 @asynccontextmanager
 async def two() -> AsyncIterator[tuple[End, End, Description, Description]]:
-    """Yield both ends of a link that is not connected yet, first the offering end, and the descriptions of both."""
+    """Yield both ends of a link that is not connected yet, then their descriptions. The offering end comes first."""
     async with nothing_left(), asyncio.timeout(LIMIT):
         offers, answers = End(), End()
         try:
@@ -157,7 +157,7 @@ async def test_broken_tcp_connection_is_replaced_without_loss(breaks: str, both_
 
 
 def half_opened(link: Link) -> None:
-    """Make one end lose its TCP connection without notifying the other end."""
+    """Make `link` lose its TCP connection without notifying the other end."""
     writer, link._writer = link._writer, None
     assert writer is not None
     transport = writer.transport

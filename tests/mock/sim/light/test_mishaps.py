@@ -23,7 +23,7 @@ NOT_CONNECTED = {
     "signaling.offer silent": IN_VAIN.format("the offer and the peer connection"),
     "signaling.answer ignore": NO_CHANNEL,
 }
-"""The error that the client reports when it cannot connect, by fault."""
+"""For each fault, the error that the client reports when it cannot connect."""
 
 HISTORY = {
     "peer.ice never": ["socket_opened", "answered", "client_left"],
@@ -32,7 +32,7 @@ HISTORY = {
     "signaling.offer silent": ["socket_opened", "client_left"],
     "signaling.answer ignore": ["socket_opened", "answered", "client_left"],
 }
-"""The events of the mock's session, by fault."""
+"""For each fault, the events of the mock's session."""
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
@@ -78,7 +78,7 @@ COMES_BACK = {
     "close_channels": "the data channel streamerToClient closed",
     "end_track": "the video track ended",
 }
-"""The reason of a lost connection, by fault."""
+"""For each fault, the reason for the lost connection."""
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
@@ -120,7 +120,10 @@ async def test_lost_connection_is_restored(fidelity: PeerKind, mishap: str) -> N
 
 
 async def frames_with(fidelity: PeerKind, do: str, **parameters: object) -> list[tuple[int, int, int]]:
-    """Return index, width and height of the first ten frames that a client receives; frames 2 to 4 are faulty."""
+    """Return index, width and height of the first ten frames that a client receives.
+
+    The fault `do` affects frames 2 to 4.
+    """
     async with staged(fidelity, fps=50) as stage, asyncio.timeout(LIMIT), stage.client() as client:
         reader = (await client.connect()).frames(buffer=1000)
         stage.mock.faults.add(at="peer.frame", do=do, after=2, times=3, match={"prompt": "A cat"}, **parameters)  # type: ignore[arg-type]  # checked at run time

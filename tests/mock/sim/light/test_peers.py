@@ -1,4 +1,4 @@
-"""Tests of a streamer peer connected to a client peer, without client and mock: as light peers and as WebRTC peers."""
+"""Tests of a streamer peer and a client peer, as light peers and with WebRTC. No client or mock is involved."""
 
 import asyncio
 import types
@@ -23,7 +23,7 @@ BOTH: Sequence[PeerKind] = ("real", "light")
 
 
 class Told:
-    """Recorder of the callbacks of both peers, in order; a test can wait for callbacks."""
+    """A recorder of the callbacks of both peers, in order. A test can wait for a callback with `until`."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -34,7 +34,7 @@ class Told:
         self._changed.set()
 
     async def until(self, *words: str) -> None:
-        """Wait until every callback in `words` was recorded, in any order."""
+        """Wait until all callbacks in `words` have been recorded, in any order."""
         while not set(words) <= set(self.words):
             self._changed.clear()
             await self._changed.wait()
@@ -42,7 +42,7 @@ class Told:
 
 @asynccontextmanager
 async def pair(fidelity: PeerKind) -> AsyncIterator[tuple[StreamerPeer, ClientPeer, Told]]:
-    """Yield a streamer peer and a client peer that are not connected yet."""
+    """Yield a streamer peer and a client peer that are not connected yet, and the recorder of their callbacks."""
     told = Told()
     served = LightServerNetwork() if fidelity == "light" else SystemNetwork()
     used = LightClientNetwork() if fidelity == "light" else odyssey_client.SystemNetwork()

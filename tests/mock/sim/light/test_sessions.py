@@ -1,4 +1,4 @@
-"""Tests that a live session over light peers works like one over WebRTC, but draws no frames."""
+"""Tests that a live session works over light peers as over WebRTC, although no frames are rendered or encoded."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""Tests of frames without pixels: their encoder, and a network that loses, duplicates and reorders them."""
+"""Tests of frames without pixels: encoding them, and sending them over a network that loses and reorders datagrams."""
 
 import asyncio
 from typing import cast
@@ -20,7 +20,7 @@ FPS = 20
 
 
 class Wire:
-    """A fake link that records the datagrams and the key frame requests of a frame sender and receiver."""
+    """A fake link that records the datagrams sent over it and counts the requests for key frames."""
 
     def __init__(self) -> None:
         self.datagrams: list[bytes] = []
@@ -39,7 +39,7 @@ def packet(index: int, *, key: bool = False) -> VideoPacket:
 
 
 async def sent(*packets: VideoPacket) -> tuple[list[bytes], bytes]:
-    """Send packets; return their datagrams and the payload of the end message."""
+    """Send packets with a `FrameSender`; return the datagrams, and the payload of the message that ends the video."""
     wire, track, ended = Wire(), PacketTrack(limit=1000), asyncio.Event()
     for each in packets:
         track.push(each)
@@ -52,7 +52,10 @@ async def sent(*packets: VideoPacket) -> tuple[list[bytes], bytes]:
 
 
 def received(datagrams: list[bytes]) -> tuple[list[int], int]:
-    """Receive datagrams; return the indexes of delivered frames and the number of key frame requests."""
+    """Pass datagrams to a `FrameReceiver`; return the indexes of the frames that it shows.
+
+    Also return how many key frames it requests.
+    """
     wire, shown = Wire(), list[av.VideoFrame]()
     receiver = FrameReceiver(cast("Link", wire), shown.append)
     for datagram in datagrams:

@@ -1,4 +1,4 @@
-"""Example for tests in the simulated world: a small application of the Odyssey API, with and without a bug."""
+"""Example of an application to test in the simulated world: a version with a bug, and one without it."""
 
 import asyncio
 
@@ -8,11 +8,11 @@ TRIES = 5
 
 
 class HastyDirector:
-    """An application that directs a stream with prompts; its client takes its settings from environment variables.
+    """An application that sends prompts to a stream. Its client reads the settings from environment variables.
 
-    Its bug: after a reconnect it repeats the prompt that has no acknowledgment yet, as if the prompt had been lost.
-    But the service kept the session and applies the prompt twice. This happens only if the connection breaks between
-    an interaction and its acknowledgment.
+    It has a bug. After a reconnect, it repeats a prompt that was not acknowledged yet, as if the prompt had been lost.
+    But the service has kept the session and applies the prompt twice. This happens only if the connection breaks
+    between an interaction and its acknowledgment.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class HastyDirector:
         self._again: list[asyncio.Task[str]] = []
 
     async def open(self, prompt: str) -> None:
-        """Connect and start a stream.
+        """Connect and start a stream; after an error, try again.
 
         Raises:
             OdysseyError: all tries failed.

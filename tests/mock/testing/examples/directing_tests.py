@@ -1,7 +1,7 @@
-"""Example of a user's tests in the simulated world, for `directing.py`; `test_odyssey_sim_example.py` runs it.
+"""Example of a user's tests in the simulated world: they test the application in `directing.py`.
 
-The test of `HastyDirector` fails for a seed in which the connection breaks between an interaction and its
-acknowledgment.
+`test_odyssey_sim_example.py` runs this file. The test of `HastyDirector` fails for a seed in which the connection
+breaks between an interaction and its acknowledgment.
 """
 
 import asyncio

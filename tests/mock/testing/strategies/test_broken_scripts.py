@@ -1,4 +1,4 @@
-"""Tests of the strategy for broken scripts: client and mock reject each script for exactly the named rule."""
+"""Tests of the strategy for broken scripts: client and mock reject each script only for the rule that it breaks."""
 
 import re
 from functools import cache
@@ -23,7 +23,7 @@ RULES = list(SCRIPT_RULES)
 
 @cache
 def of(rule: str) -> list[BrokenScript]:
-    """Return example scripts that break this rule; the caller must not modify them."""
+    """Return example scripts that break `rule`. The caller must not modify them, because the list is cached."""
     return drawn(broken_scripts([rule]), 15)
 
 
@@ -76,7 +76,7 @@ def test_mock_accepts_only_jobs_with_unreadable_images() -> None:
 
 
 def test_all_rules_are_distinct() -> None:
-    """Any two rules differ in the message of the client, the error type of the mock, or the place of the fault."""
+    """Any two rules differ in the client's error message, the mock's error type, or the location of the error."""
     told = {(rule.says, rule.type, broken.place[1:]) for name, rule in SCRIPT_RULES.items() for broken in of(name)[:1]}
     # An entry without an action and an entry with two actions are reported in the same way.
     assert len(told) == len(RULES) - 1
@@ -190,7 +190,7 @@ def test_each_rule_covers_all_its_messages(rule: str) -> None:
 
 
 def test_every_client_rule_has_strategy() -> None:
-    """Each rule in the client's table needs a strategy that breaks it."""
+    """For each rule in the client's table, the strategy draws scripts that break it."""
     told = set().union(*CLIENT_EXPECTS.values())
     assert {rule.expected.replace("{latest}", "LATEST") for rule in client_rules._RULES} <= told
 

@@ -1,4 +1,4 @@
-"""Tests of the strategies for clock jumps: sizes, directions and lists."""
+"""Tests of the strategies for clock jumps: the size and direction of a jump, and lists of jumps."""
 
 import math
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def test_default_jump_is_at_most_one_day(seconds: float) -> None:
 @FEW
 @given(clock_jumps(largest=10 * 365 * DAY))
 def test_every_jump_leads_to_valid_date(seconds: float) -> None:
-    """The mock's clock and its JSON can represent the time after every jump."""
+    """The time after a jump is valid for the mock's clock and can be written as an ISO date."""
     assert abs(ManualClock(MANUAL_START + seconds).time() - (MANUAL_START + seconds)) < 0.001
     assert datetime.fromtimestamp(MANUAL_START + seconds, UTC).isoformat()
 

@@ -1,4 +1,4 @@
-"""Tests of the strategies for faults: the mock accepts every list, and every fault in it can fire."""
+"""Tests of the strategies for faults: the mock accepts every drawn list, and every fault in it can fire."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ type Described = Mapping[str, JSON]
 CROWDED = ["rest.auth.token", "stream.interact"]
 """Few points, so that several faults share one."""
 TIMES = 40
-"""Number of passes after which every fault that can fire has fired; `after` and `times` are small."""
+"""Number of rounds after which every fault that can fire has fired. It can be low: `after` and `times` are small."""
 
 
 def listed(described: Sequence[Described]) -> Faults:
@@ -29,7 +29,10 @@ def listed(described: Sequence[Described]) -> Faults:
 
 
 def passed(on_list: Faults, times: int = TIMES) -> list[ActiveFault]:
-    """Call `fire` `times` times for the point of each fault, with values that match the fault; return all faults."""
+    """In each of `times` rounds, fire the point of every fault, with values that meet its `match`.
+
+    Return the faults with their state.
+    """
     for _ in range(times):
         for active in on_list:
             known: dict[str, Any] = dict(active.fault.match)  # Any: as in the signature of `fire`

@@ -1,4 +1,4 @@
-"""Tests of the strategy for job histories: they are valid, and cover all transitions of the job machine."""
+"""Tests of the strategy for job histories: all are valid, and together they cover every transition of jobs."""
 
 from collections.abc import Callable
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Tests of the strategy for prompts: client and mock accept every prompt, and unusual ones are drawn."""
+"""Tests of the strategy for prompts: client and mock accept every prompt, and some prompts are unusual."""
 
 import json
 import unicodedata
@@ -25,7 +25,7 @@ ASKED: dict[Trial, Callable[[PromptMarkers], bool]] = {
 
 
 def arrived(prompt: str) -> Update:
-    """Encode an `update` message with this prompt; return the message as the mock parses it."""
+    """Encode an `update` message with this prompt; return the message as parsed by the mock."""
     message = json.dumps({"type": "update", "prompt": prompt})
     assert len(message.encode()) <= DATA_CHANNEL_BYTES
     update = DATA_CHANNEL.parse(decode("clientToStreamer", message))

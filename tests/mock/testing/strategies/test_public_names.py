@@ -34,7 +34,7 @@ def test_every_strategy_works_without_arguments(name: str) -> None:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_has_example(name: str) -> None:
-    """The example in the docstring is valid Python and uses the strategy."""
+    """The example in each strategy's docstring is valid Python and uses the strategy."""
     _, _, rest = str(inspect.getdoc(getattr(strategies, name))).partition("::\n\n")
     lines = rest.splitlines()
     example = "\n".join(lines[: next((i for i, line in enumerate(lines) if line[:1].strip()), len(lines))])

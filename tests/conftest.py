@@ -39,7 +39,7 @@ def conformance() -> Conformance:
 
 @pytest.fixture(autouse=True)
 def _on_contract(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Check the mock's journal against the contract after the test, when the client has disconnected."""
+    """After a test with a mock, check the mock's journal against the contract. The client has disconnected by then."""
     mock = request.getfixturevalue("odyssey_mock") if "odyssey_mock" in request.fixturenames else None
     yield
     if mock is not None:

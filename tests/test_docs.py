@@ -125,7 +125,7 @@ async def test_shell_commands_run_against_the_mock(block: Block, tmp_path: Path)
 
 
 async def run(*command: str, folder: Path) -> None:
-    """Start a mock and run a program against it. Its input is one empty line, because some programs wait for Enter."""
+    """Start a mock and run a program against it. The program's input is one empty line, because some wait for Enter."""
     async with MockOdyssey() as mock:
         environment = {"ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
         scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

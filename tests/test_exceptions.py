@@ -78,11 +78,11 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "odyssey_mock.TokenExpiredError": (),
     "odyssey_mock.UsageLimitError": ("RATE_LIMITED", {"retry_after_seconds": 1.0}),
 }
-"""Constructor arguments of the exception classes that are not constructed with exactly one text."""
+"""Constructor arguments of the exception classes whose constructor does not take exactly one string."""
 
 
 def made(kind: type[BaseException]) -> BaseException:
-    """Create an instance of an exception class, with its `ARGUMENTS` or else with one text."""
+    """Create an exception of this class, with its arguments from `ARGUMENTS` or else with one string."""
     package = kind.__module__.partition(".")[0]
     return kind(*ARGUMENTS.get(f"{package}.{kind.__name__}", ("what happened",)))
 
@@ -95,7 +95,7 @@ TWINS: dict[str, Callable[[BaseException], BaseException]] = {
 
 
 def carried(error: BaseException) -> dict[str, str]:
-    """Return the `repr` of each attribute of an exception, because some values cannot be compared."""
+    """Return the `repr` of each attribute of an exception by name. Some values cannot be compared themselves."""
     return {name: repr(value) for name, value in vars(error).items()}
 
 

@@ -20,7 +20,7 @@ KINDS = {
 
 
 def check(folder: Path, **modules: str) -> subprocess.CompletedProcess[str]:
-    """Write a package `shop` that consists of `modules`, and run the script on it."""
+    """Write a package `shop` that consists of `modules`, and run the script on it; return the ended process."""
     package = folder / "shop"
     package.mkdir()
     for name, text in {"__init__": "", **modules}.items():

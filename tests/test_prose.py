@@ -14,7 +14,7 @@ LONG = " ".join(["word"] * 31)
 
 
 def check(folder: Path, **files: str) -> subprocess.CompletedProcess[str]:
-    """Write files into a new Git repository and run the script on it; the argument `page_md` is the file `page.md`."""
+    """Write files into a new Git repository and run the script there. The argument `page_md` is the file `page.md`."""
     subprocess.run(["git", "init", "-q", folder], check=True, timeout=LIMIT)
     for name, text in files.items():
         (folder / name.replace("_md", ".md").replace("_py", ".py")).write_text(text)

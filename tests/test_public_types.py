@@ -38,7 +38,7 @@ def functions(kind: type) -> Iterator[tuple[str, Callable[..., object]]]:
 
 
 def own_names(hint: object, seen: set[object]) -> Iterator[str]:
-    """Yield the names of all types of the two packages in an annotation, also those inside type aliases."""
+    """Yield the name of each type of the two packages that an annotation contains, also inside type aliases."""
     if isinstance(hint, list):
         for each in hint:
             yield from own_names(each, seen)

@@ -61,7 +61,7 @@ ARGUMENTS: dict[type[OdysseyError], tuple[Any, ...]] = {
     SimulationCancelledError: (JOB,),
     SimulationTimeoutError: ("job-1", 600.0, JOB),
 }
-"""Constructor arguments of the classes that take other arguments than one text."""
+"""Constructor arguments of the classes whose constructor does not take exactly one string."""
 
 
 @pytest.mark.parametrize("kind", OWN)

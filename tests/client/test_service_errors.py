@@ -18,7 +18,7 @@ def said(found: Row) -> int | str:
 
 
 def made(found: Row) -> OdysseyError:
-    """Make the exception for a row of the table, with the function that the client uses for errors from its source."""
+    """Create the exception for a row of the table, with the client's function for errors from the row's source."""
     match found.source:
         case Source.SIGNALING:
             return connection_error(str(said(found)))

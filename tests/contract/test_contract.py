@@ -59,7 +59,7 @@ STATUSES = {
 }
 """Every status of each operation: those in the tables of `protocol.md`, and 401 and 422.
 
-Operations with a token have 401, operations with a body 422.
+Operations that need a token have a 401. Operations with a body have a 422.
 """
 
 SEED: Mapping[str, Mapping[str, str]] = {
@@ -156,7 +156,7 @@ def operations() -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any
 
 
 def media_types() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Yield the name, JSON pointer and media type object of every body in the OpenAPI document."""
+    """For each body in the OpenAPI document, yield its pointer, the media type's pointer and the media type object."""
     holders = [
         (f"/paths/{path.replace('/', '~1')}/{method}/requestBody", operation["requestBody"])
         for path, method, _, operation in operations()
@@ -229,7 +229,7 @@ def test_every_body_has_valid_examples(name: str, pointer: str, media: Mapping[s
 
 
 def typescript(schema: Mapping[str, Any]) -> str:
-    """Return the type of a schema in the notation of the vendor's documentation, which is TypeScript."""
+    """Return the TypeScript type of a schema, as the vendor's documentation writes it."""
     if reference := schema.get("$ref", "").rpartition("/")[2]:
         is_named = reference in SEED or reference == "SimulationJobStatus"
         return reference if is_named else typescript(OPENAPI["components"]["schemas"][reference])
@@ -280,7 +280,7 @@ SCRIPT = [
 
 
 def script_with(index: int, **fields: object) -> list[object]:
-    """Return a copy of `SCRIPT` with some fields of one entry replaced; the value `...` removes a field."""
+    """Return a copy of `SCRIPT` in which some fields of one entry are replaced. The value `...` removes a field."""
     entry = {name: value for name, value in ({**SCRIPT[index], **fields}).items() if value is not ...}
     return [entry if place == index else each for place, each in enumerate(SCRIPT)]
 

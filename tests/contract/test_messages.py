@@ -19,7 +19,10 @@ MESSAGES = [
 
 
 def message_schema(document: str, name: str, *, keep_examples: bool = False) -> Mapping[str, Any]:
-    """Return the schema of a message, also if it is a reference to another document."""
+    """Return the schema of a message. If it is a reference to another document, return the target.
+
+    With `keep_examples`, return the reference itself, which contains the examples.
+    """
     schema: Mapping[str, Any] = DOCUMENTS.documents[document]["$defs"][name]
     if "$ref" in schema and not keep_examples:
         borrowed, _, pointer = schema["$ref"].removeprefix("urn:odyssey-testkit:contract:").partition("#")
@@ -70,7 +73,7 @@ def good_messages(draw: st.DrawFn, document: str, name: str) -> dict[str, Any]:
 
 @st.composite
 def bad_messages(draw: st.DrawFn, document: str, name: str) -> dict[str, Any]:
-    """Draw a message with one error: a missing field, an unknown field or a field of another type."""
+    """Draw a message with one error: a missing field, an unknown field, or a field of the wrong type."""
     message = draw(good_messages(document, name))
     schemas = property_schemas(document, name)
     match draw(st.sampled_from(["missing", "surplus", "type"])):

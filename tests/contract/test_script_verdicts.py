@@ -41,7 +41,7 @@ def faults_of_the_mock(sources: Sources) -> set[str]:
 
 
 def _path(loc: list[str | int]) -> str:
-    """Convert `["body", "scripts", 1, 3, "interact"]` to the client's form `scripts[1][3].interact`."""
+    """Convert a path of the mock, such as `["body", "scripts", 1, 3, "end"]`, to the client's `scripts[1][3].end`."""
     source, *rest = loc
     assert source == "body"
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest).removeprefix(".")

@@ -53,7 +53,10 @@ def scaled(picture: Luma, width: int, height: int) -> Luma:
 
 
 def both(picture: Luma) -> tuple[Stamp | None, Stamp | None]:
-    """Return the stamp that the client reads and the stamp that the mock reads, both as the client's type."""
+    """Return the stamp as the client reads it and as the mock reads it. Both have the client's type.
+
+    A stamp is None if it is unreadable.
+    """
     stamp = read_by_the_mock(picture)
     return read_stamp(picture), None if stamp is None else as_read(stamp)
 
@@ -94,7 +97,7 @@ def test_stamp_is_readable_after_coding(size: Size, codec: Codec, stamp: FrameSt
 
 
 def coded(size: Size, codec: Codec, stamp: FrameStamp, bitrate: int) -> Iterator[tuple[FrameStamp, av.VideoFrame]]:
-    """Encode and decode four frames with much motion; yield each decoded frame with the stamp that was drawn on it."""
+    """Encode and decode four frames with much motion; yield the drawn stamp and the decoded frame of each."""
     renderer = Renderer(Timeline(tag=1, size=size, prompt="A snowy city at night"))
     encoder = VideoEncoder(codec, size, 20, bitrate)
     decoder = av.CodecContext.create(DECODERS[codec], "r")

@@ -18,7 +18,7 @@ small = pytest.mark.odyssey(portrait_size=(176, 320))
 
 
 async def broadcast(client: Odyssey, prompt: str = "A floating alien temple") -> BroadcastInfo:
-    """Connect, start a broadcast, and wait until spectators can watch it."""
+    """Connect and start a broadcast; return its URLs and token once spectators can watch it."""
     ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
     await client.connect(on_broadcast_ready=ready.set_result)
     await client.start_stream(prompt, broadcast=True)

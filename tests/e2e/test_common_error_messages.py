@@ -27,7 +27,7 @@ ENDS_OPEN = "..."
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the vendor's table: the message, the API key or faults that cause the error, and the error's class."""
+    """A row of the vendor's table: a message, the class of its error, and the API key or faults that cause it."""
 
     text: str
     kind: type[OdysseyError]

@@ -33,7 +33,7 @@ def run_in(directory: Path) -> tuple[float, str]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder that one run of the command wrote, and its standard output."""
+    """Run the command once; return the folder that it wrote and its standard output."""
     directory = tmp_path_factory.mktemp("demo")
     _, said = run_in(directory)
     return directory / "odyssey-demo", said

@@ -20,7 +20,10 @@ def test_jobs_added_during_listing_hide_no_earlier_job(at_first: int, page_size:
 
 
 async def _list_while_adding(at_first: int, page_size: int, added: list[int]) -> tuple[list[str], list[str]]:
-    """List jobs, and submit `added[i]` more after job i; return the listed jobs and the jobs that existed before."""
+    """Submit `at_first` jobs and list all jobs; while listing, submit `added[i]` new jobs after job i.
+
+    Return the ids of the listed jobs, and the ids of the first jobs, newest first.
+    """
     async with (
         MockOdyssey(clock="manual", simulation_workers=0, queued_simulations=1000) as mock,
         Odyssey(mock.api_key, api_url=mock.url) as client,
@@ -43,7 +46,10 @@ def test_jobs_ended_during_listing_hide_no_active_job(page_size: int, ending: se
 
 
 async def _list_while_ending(page_size: int, ending: set[int], after: int) -> tuple[list[str], list[str]]:
-    """List active jobs; after `after` items, cancel the jobs `ending`. Return the listed and the uncancelled jobs."""
+    """Submit ten jobs and list the active ones; after `after` listed jobs, cancel the jobs at indexes `ending`.
+
+    Return the ids of the listed jobs and of the jobs that were not cancelled.
+    """
     async with (
         MockOdyssey(clock="manual", simulation_workers=0, queued_simulations=1000) as mock,
         Odyssey(mock.api_key, api_url=mock.url) as client,

@@ -15,7 +15,7 @@ QUICK = AdvancedConfig(initial_retry_delay_ms=20, max_retry_delay_ms=40, peer_ti
 
 
 class Seen:
-    """A collection of the stamps and timestamps of all received frames."""
+    """Recorder of the stamp and the timestamp of each received frame."""
 
     def __init__(self) -> None:
         self.stamps: list[FrameStamp] = []
@@ -40,7 +40,7 @@ class Seen:
 
 
 class Statuses:
-    """A recorder of the statuses that a client reports, without repetitions."""
+    """Recorder of the statuses that a client reports. A status that is reported repeatedly is recorded once."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -52,7 +52,7 @@ class Statuses:
             self._more.set()
 
     async def until(self, *last: str) -> None:
-        """Wait until the statuses `last` are the most recent ones, in this order."""
+        """Wait until the last reported statuses are those in `last`, in this order."""
         async with asyncio.timeout(LIMIT_S):
             while tuple(self.told[-len(last) :]) != last:
                 self._more.clear()
@@ -60,7 +60,10 @@ class Statuses:
 
 
 def check(seen: Seen, tag: int | None) -> None:
-    """Check that all frames outside the idle scene show stream `tag`, and that indexes and timestamps increase."""
+    """Assert that all frames outside the idle scene belong to the stream `tag`.
+
+    Their frame indexes must increase, and so must the timestamps of all frames.
+    """
     ours = [stamp for stamp in seen.stamps if stamp.stream_tag is not None]
     assert {stamp.stream_tag for stamp in ours} == {tag}
     assert all(after.frame_index > before.frame_index for before, after in pairwise(ours))

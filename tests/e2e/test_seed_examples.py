@@ -1,7 +1,7 @@
 """Tests that run the vendor's examples "Complete Example" and "Error Handling" (Simulate API), ported line by line.
 
-The ports wait on the mock's clock instead of real time. Like the original, the port polls while a job is `pending` or
-`running`, although the vendor's table of statuses contains no `running`. So it stops at every other status.
+The ports wait on the mock's clock instead of real time. Like the originals, they poll while a job is `pending` or
+`running`, although the vendor's table of statuses contains no `running`. So they stop at every other status.
 """
 
 import json
@@ -78,7 +78,7 @@ async def handle_errors(client: Odyssey, wait: Wait, log: Log, *, prompt: str = 
 
 
 class Lines:
-    """A logger that collects the lines of an example."""
+    """A logger for an example that collects the logged lines."""
 
     def __init__(self) -> None:
         self.said: list[str] = []

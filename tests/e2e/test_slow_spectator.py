@@ -31,12 +31,12 @@ async def collect(mock: MockOdyssey, stream: MediaStream, into: Seen) -> None:
 
 
 def pauses(seen: Seen) -> list[int]:
-    """Return the intervals in milliseconds at which consecutive frames were sent."""
+    """Return the intervals between the sending of consecutive frames, in milliseconds."""
     return [later.sent_at_ms - earlier.sent_at_ms for (earlier, _), (later, _) in pairwise(seen)]
 
 
 def delay(seen: Seen) -> float:
-    """Return the median delay of a frame, from sending to reading, in milliseconds."""
+    """Return the median time from sending to reading a frame, in milliseconds."""
     return statistics.median(got * 1000 - stamp.sent_at_ms for stamp, got in seen)
 
 

@@ -14,7 +14,7 @@ SLOW = "[slow:2000]"
 
 
 class Told:
-    """A recorder of the client's callbacks and statuses: one word each, in order."""
+    """Recorder of the client's callbacks and statuses in order; each is stored as one word."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -25,7 +25,7 @@ class Told:
         self._more.set()
 
     def status(self, status: str) -> None:
-        """Record a status if it differs from the last recorded one. If it is equal, only its message has changed."""
+        """Record a status, unless it equals the last recorded one. In that case, only its message has changed."""
         before = next((each for each in reversed(self.words) if not each.startswith("on_")), None)
         if before != str(status):
             self(str(status))
@@ -43,7 +43,7 @@ class Told:
 
 @dataclass
 class Stage:
-    """The mock, the client and the prepared objects of one cell of the fault matrix."""
+    """State of one cell of the fault matrix: mock, client, and the job, stream or broadcast that the call needs."""
 
     mock: MockOdyssey
     client: Odyssey
@@ -53,7 +53,7 @@ class Stage:
     job_id: str = ""
     stream_id: str = ""
     other: Odyssey | None = None
-    """Another client of the same account that created the prepared objects."""
+    """Another client of the same account; it creates the job, the stream or the broadcast."""
     info: BroadcastInfo | None = None
 
     async def connect(self) -> None:
@@ -74,7 +74,7 @@ class Stage:
 
 
 async def nothing(_: Stage) -> None:
-    """Do nothing: the preparation of a call that needs none."""
+    """Prepare nothing, for a call that needs no preparation."""
 
 
 async def _connected(stage: Stage) -> None:
@@ -109,7 +109,7 @@ async def _with_job(stage: Stage) -> None:
 
 
 async def _with_long_job(stage: Stage) -> None:
-    """Submit a job that takes so long that it still runs when a response is 2 s late."""
+    """Submit a job that is still running when a response arrives 2 s late."""
     script = Script().start("A harbour").wait(60).end()
     stage.job_id = (await _another_client(stage).simulate(script=script)).job_id
 
@@ -200,7 +200,7 @@ type Step = Callable[[Stage], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Call:
-    """A client call of the fault matrix, and the preparation for it."""
+    """A client call of the fault matrix, and the step that prepares it."""
 
     before: Step
     make: Step

@@ -32,14 +32,14 @@ SHORT: Mapping[str, float] = {
 """Short values in seconds for the timeouts that cells are expected to reach."""
 
 _LATER = frozenset({"signaling.connected", "peer.connected", "stream.running"})
-"""Fault points that a connection reaches before most calls. Faults there act after their `seconds`."""
+"""Fault points that a connection reaches before most calls. Their faults act `seconds` later, during the call."""
 
 _AHEAD = _LATER | {"rest.telemetry"}
 """Fault points whose faults are added before the preparation: telemetry is sent only a second after the preparation."""
 
 
 def described(fault: str) -> dict[str, object]:
-    """Parse a fault as `cells.txt` writes it: `POINT ACTION name=value ...`."""
+    """Parse a fault written as in `cells.txt` (`POINT ACTION name=value ...`); return it as the mock accepts it."""
     at, do, *rest = fault.split()
     pairs = (each.partition("=")[::2] for each in rest)
     return {"at": at, "do": do, **{name: json.loads(value) for name, value in pairs}}
@@ -63,6 +63,7 @@ async def played(
 ) -> Outcome:
     """Run one cell: call the client while the fault acts, and return the outcome.
 
+    `limit`: name of the client's timeout to shorten.
     `recovers`: whether the client is expected to reconnect before the call returns.
     """
     async with asyncio.timeout(HANG_S), _staged(directory, limit) as stage:
@@ -71,7 +72,7 @@ async def played(
 
 @asynccontextmanager
 async def _staged(directory: Path, limit: str | None) -> AsyncIterator[Stage]:
-    """Create the mock and the client of one cell; assert at the end that nothing leaked and no session is left."""
+    """Yield the mock and the client of one cell; assert at the end that nothing leaked and no session is left."""
     limits: Mapping[str, float] = {} if limit is None else {limit: SHORT[limit]}
     advanced = AdvancedConfig(initial_retry_delay_ms=20, max_retry_delay_ms=40, **limits)  # type: ignore[arg-type]  # keyword names
     async with nothing_left(), MockOdyssey(clock="manual", portrait_size=PICTURE) as mock:
@@ -152,7 +153,7 @@ async def _strike(
 
 
 async def _trickle(mock: MockOdyssey, work: "asyncio.Future[None]") -> None:
-    """Advance the mock's clock whenever one of its deadlines is pending, until `work` is done."""
+    """Until `work` is done, advance the mock's clock by 1 s whenever a deadline is pending."""
     while not work.done():
         if mock.clock.pending:
             await mock.advance(1)

@@ -54,13 +54,13 @@ class Cell:
 
     @property
     def status(self) -> str:
-        """Status of the client after the call: the last one it reported, or else the status before the call."""
+        """Status of the client after the call: the last status that it reports, or else the status before the call."""
         before = "connected" if self.call in _LIVE else "disconnected"
         return next((word for word in reversed(self.told) if word in _STATUSES), before)
 
     @property
     def recovers(self) -> bool:
-        """Whether the client reconnects before the call returns."""
+        """Whether the client is expected to reconnect before the call returns."""
         return "reconnecting" in self.told
 
 

@@ -33,7 +33,10 @@ LIMITS = AdvancedConfig(
 
 
 async def session(mock: MockOdyssey, told: list[str]) -> None:
-    """Connect; start, change and end a stream, even if one of these calls fails; then disconnect."""
+    """Connect, use a stream and disconnect; append connection callbacks and error codes to `told`.
+
+    The stream is started, changed and ended, even if one of these calls fails.
+    """
     client = Odyssey(mock.api_key, api_url=mock.url, advanced=LIMITS)
     try:
         await client.connect(

@@ -59,7 +59,7 @@ class BreakingLine:
 
 @contextlib.asynccontextmanager
 async def breaking_line(to: str) -> AsyncIterator[BreakingLine]:
-    """Run a relay to the server at the URL ``to``; clients connect to the relay's own URL."""
+    """Run a relay to the server at the URL ``to``, and yield it. Clients connect to the relay's ``url``."""
     line = BreakingLine(int(to.rpartition(":")[2]))
     async with await asyncio.start_server(line.relay, "127.0.0.1", 0) as listening:
         line.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"

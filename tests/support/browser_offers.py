@@ -170,7 +170,7 @@ FORMS: Mapping[str, str] = {"Chromium": CHROMIUM, "Firefox": FIREFOX}
 
 
 def as_browser(form: str, offer: str) -> str:
-    """Rewrite an offer, whose media sections are audio and then video, as the browser would write it."""
+    """Return `offer` as the browser `form` would write it. Its media sections must be audio, then video."""
     values = {"hidden": HIDDEN}
     for name, pattern in (
         ("ufrag", r"a=ice-ufrag:(\S+)"),

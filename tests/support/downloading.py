@@ -17,7 +17,7 @@ STREAM = "stream-1"
 
 
 class LookUp:
-    """A fake request for a recording: each call returns the next of `urls`, and then always the last one."""
+    """A fake request for a recording. Each call returns a recording with the next of `urls`; the last is repeated."""
 
     def __init__(self, *urls: str | None) -> None:
         self.urls = list(urls)
@@ -30,7 +30,7 @@ class LookUp:
 
 
 class Downloads:
-    """Downloads recordings over one HTTP transport."""
+    """Downloads recordings with one HTTP transport."""
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport

@@ -14,7 +14,7 @@ _ALWAYS_THE_SAME = settings(
 
 
 def drawn[T](strategy: SearchStrategy[T], count: int = 200) -> list[T]:
-    """Draw examples of a strategy, as a test with `max_examples=count` receives them."""
+    """Return the examples of a strategy that a test with `max_examples=count` would receive."""
     examples: list[T] = []
 
     @settings(_ALWAYS_THE_SAME, max_examples=count, phases=[Phase.generate])

@@ -30,7 +30,10 @@ def probe(video: Path | str, *, live: bool = False) -> tuple[dict[str, Any], dic
 
 
 def save_stream(url: str, path: Path) -> None:
-    """Copy a live HLS stream into a file, from first segment to end. Like `probe`, it blocks and may skip the test."""
+    """Copy a live HLS stream into a file, from its first segment to its end.
+
+    The function blocks. If ffmpeg is not installed, it skips the test; in CI, it fails the test.
+    """
     _run("ffmpeg", "-nostdin", "-live_start_index", "0", "-i", url, "-c", "copy", str(path))
 
 

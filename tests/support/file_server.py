@@ -36,7 +36,7 @@ class Turn:
 
 @dataclass
 class FileServer:
-    """A server that answers each request as the next turn of `plan` says, and correctly after the last turn."""
+    """A server that answers each request as the next entry of `plan` says. After the last, it answers correctly."""
 
     content: bytes = FILE
     etag: str | None = '"v1"'
@@ -65,7 +65,7 @@ class FileServer:
             writer.close()
 
     async def _answer(self, asked: dict[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer one request; return whether the connection stays open."""
+        """Answer one request; return whether the connection stays open afterward."""
         self.asked.append(asked)
         self.got.set()
         turn = self.plan.pop(0) if self.plan else Turn()
@@ -119,7 +119,7 @@ async def _read_head(reader: asyncio.StreamReader) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def file_server(content: bytes = FILE, *plan: Turn) -> AsyncIterator[FileServer]:
-    """Run a server of ``content`` on a free port."""
+    """Run a server of ``content`` on a free port, and yield it."""
     server = FileServer(content, plan=list(plan))
     async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
         server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/artifacts/video.mp4?signature=s3cret"

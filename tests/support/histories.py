@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 
 class Machine[S: StrEnum, E: StrEnum, F: StrEnum](Protocol):
-    """A state machine of the mock."""
+    """Interface of a state machine of the mock."""
 
     @property
     def state(self) -> S: ...
@@ -20,7 +20,7 @@ class Machine[S: StrEnum, E: StrEnum, F: StrEnum](Protocol):
 def histories[S: StrEnum, E: StrEnum, F: StrEnum](
     draw: st.DrawFn, new: Callable[[], Machine[S, E, F]], transitions: Mapping[S, Mapping[E, object]]
 ) -> list[tuple[S, E, tuple[F, ...], S]]:
-    """Draw a sequence of legal events; return the old state, event, effects and new state of each."""
+    """Draw legal events for a new machine; return (old state, event, effects, new state) for each event."""
     machine = new()
     history = []
     for _ in range(draw(st.integers(1, 30))):

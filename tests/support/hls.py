@@ -33,7 +33,7 @@ _END = "#EXT-X-ENDLIST\n"
 
 @dataclass(frozen=True)
 class Listed:
-    """One segment of a playlist; `began` in seconds since the epoch."""
+    """One segment of a playlist; `began` is its start in seconds since the epoch."""
 
     uri: str
     seconds: Fraction
@@ -59,7 +59,7 @@ class Playlist:
 
 
 def read_playlist(text: str) -> Playlist:
-    """Parse a playlist; fail the test if a line is unexpected."""
+    """Return the parsed playlist; fail the test if a line is unexpected."""
     head = _HEAD.match(text)
     assert head is not None, text
     at, segments = head.end(), []
@@ -77,7 +77,7 @@ RENDERER = Renderer(Timeline(tag=1, size=SIZE, prompt="A cat"))
 
 
 def encoded(frames: int, size: Size = SIZE) -> list[VideoPacket]:
-    """Encode `frames` frames of a test video; only the first is a key frame."""
+    """Return `frames` encoded frames of a test video. Only the first is a key frame."""
     encoder = VideoEncoder("h264", size, 20)
     renderer = RENDERER if size == SIZE else Renderer(Timeline(tag=1, size=size, prompt="A cat"))
     return [encoder.encode(renderer.render(index), index, keyframe=index == 0) for index in range(frames)]
@@ -87,7 +87,7 @@ KEY, DELTA = (bytes(packet) for packet in encoded(2))
 
 
 def packet_of(slot: int, *, keyframe: bool) -> VideoPacket:
-    """Return a packet for a slot. All key frames have the same content, and so have all other frames."""
+    """Return a packet whose timestamp is `slot`. Its content depends only on whether it is a key frame."""
     packet = cast("VideoPacket", av.Packet(KEY if keyframe else DELTA))
     packet.pts = packet.dts = slot
     packet.is_keyframe = keyframe
@@ -96,7 +96,7 @@ def packet_of(slot: int, *, keyframe: bool) -> VideoPacket:
 
 @dataclass(eq=False)
 class Streamed:
-    """An `HlsStream` and its test frames. The next frame is a key frame if the stream has requested one."""
+    """An `HlsStream` and the frames pushed to it. When the stream has requested a key frame, the next frame is one."""
 
     fps: int = 20
     segment_duration: float = 1.0
@@ -128,7 +128,7 @@ class Streamed:
         return read_playlist(await self.hls.playlist(""))
 
     def packets(self, name: str) -> list[tuple[int, bool]]:
-        """Return, for each packet in a segment, its slot since the start of the stream and whether it is a key frame.
+        """Return the slot of each packet in a segment, counted from the stream's start, and whether it is a key frame.
 
         Only the initialization section and this segment are decoded.
         """

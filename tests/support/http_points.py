@@ -62,7 +62,7 @@ async def token_of(mock: MockOdyssey, http: httpx.AsyncClient, api_key: str | No
 
 
 async def ask(mock: MockOdyssey, http: httpx.AsyncClient, point: str, token: str) -> httpx.Response:
-    """Send the request that reaches the fault point `point`."""
+    """Send the request that reaches the fault point `point`; return the response."""
     wants = ASKS[point]
     headers = {"Authorization": f"Bearer {token}", **wants.headers}
     return await http.request(wants.method, mock.url + wants.path, json=wants.json, headers=headers)

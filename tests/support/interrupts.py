@@ -10,10 +10,10 @@ _IGNORED_BEHIND = ("SIGINT", "SIGQUIT", "SIGHUP")
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Give subprocesses started in the block the default signal actions.
+    """Let subprocesses that the block starts react to signals by default.
 
-    A subprocess inherits ignored signals but not handlers. So the test process handles signals that it ignored, with a
-    handler that does nothing.
+    A subprocess inherits which signals are ignored, but no handlers. So during the block, the test process has
+    a handler that does nothing for each signal that it otherwise ignores.
     """
     with ExitStack() as stack:
         for name in _IGNORED_BEHIND:

@@ -44,16 +44,16 @@ async def life_cycle(mock: MockOdyssey) -> None:
 
 
 async def objects_after_reset(mock: MockOdyssey) -> int:
-    """Reset the mock, so that it discards its streams and its journal; return the number of Python objects."""
+    """Reset the mock, which discards its streams and its journal; then return the number of Python objects."""
     await mock.reset()
     gc.collect()
     return len(gc.get_objects())
 
 
 def memory() -> int:
-    """Return the resident memory of this process in bytes.
+    """Return the resident memory of this process in bytes, after a garbage collection.
 
-    With glibc, freed memory is first returned to the system. On other systems, freed memory still counts.
+    With glibc, the function first returns freed memory to the system. On other systems, freed memory still counts.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

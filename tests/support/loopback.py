@@ -1,4 +1,4 @@
-"""Runs client and mock on loopback sockets, with WebRTC peers or light peers (same events, no pixels)."""
+"""Runs client and mock on loopback sockets, with WebRTC peers or with light peers (same events, no video)."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -33,12 +33,12 @@ class LightServerNetwork(light.LightServerPeers):
 
 @dataclass
 class Told:
-    """Records every callback of a client as text, in order."""
+    """Recorder of a client's callbacks, each as text, in order."""
 
     words: list[str] = field(default_factory=list)
 
     def handlers(self) -> dict[str, Callable[..., None]]:
-        """Return the handlers for `Odyssey.connect`."""
+        """Return the handlers for `Odyssey.connect`, which record their calls."""
 
         def errors(error: OdysseyError, fatal: bool) -> None:
             self.words.append(f"{type(error).__name__}: {error} {'(fatal)' if fatal else ''}")
@@ -55,7 +55,7 @@ class Told:
 
 @dataclass
 class Stage:
-    """A mock, and a factory of clients for it."""
+    """A mock, and methods that create clients for it."""
 
     fidelity: PeerKind
     mock: MockOdyssey
@@ -76,7 +76,7 @@ class Stage:
 
 @asynccontextmanager
 async def staged(fidelity: PeerKind, **settings: Any) -> AsyncIterator[Stage]:
-    """Run a mock with small frames; assert at the end that neither it nor its clients leak anything."""
+    """Run a mock with small frames and yield its stage; assert at the end that mock and clients leak nothing."""
     served = LightServerNetwork() if fidelity == "light" else SystemNetwork()
     encoder = light.light_frame_encoder if fidelity == "light" else drawn
     small = {"portrait_size": SIZE, "landscape_size": SIZE[::-1]}

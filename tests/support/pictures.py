@@ -1,4 +1,4 @@
-"""Functions that create decoded frames, such as a connection pushes into a `MediaStream`."""
+"""Functions that create decoded frames, like those that a connection adds to a `MediaStream`."""
 
 from fractions import Fraction
 
@@ -23,7 +23,7 @@ def noise(index: int, width: int = 176, height: int = 320) -> av.VideoFrame:
 
 
 def timed(frame: av.VideoFrame, index: int) -> av.VideoFrame:
-    """Set the frame's timestamp from its index, at 20 fps."""
+    """Set the frame's timestamp for this index at 20 fps; return the frame."""
     frame.pts, frame.time_base = 1_000_000 + index * 4500, CLOCK
     return frame
 

@@ -25,7 +25,7 @@ type Message = dict[str, Any]  # Any: decoded JSON; the tests know its shape
 
 
 class RawApi:
-    """A REST client that sends the access token of one account."""
+    """A REST client that authenticates with the access token of one account."""
 
     def __init__(self, mock: MockOdyssey, api_key: str | None = None) -> None:
         self.mock = mock
@@ -69,7 +69,7 @@ async def receive(socket: ClientConnection) -> Message:
 
 @dataclass(eq=False)
 class RawPeer:
-    """A peer that answers the offer on an open socket, with both data channels."""
+    """A peer that answers the server's offer on an open signaling socket, and then has both data channels."""
 
     socket: ClientConnection
     connection: RTCPeerConnection = field(
@@ -119,7 +119,7 @@ class RawPeer:
 
 @asynccontextmanager
 async def raw_peer(mock: MockOdyssey, *, api_key: str | None = None) -> AsyncIterator[RawPeer]:
-    """Request a new session and connect a peer to it."""
+    """Request a new session, connect a peer to it, and yield the peer."""
     async with RawApi(mock, api_key) as api:
         session = await api.request_session()
         token = await api.token_for(session["session_id"])

@@ -19,7 +19,7 @@ SMALL = Size(176, 320)
 
 
 def timeline(frames: int | None = 10, changes: Sequence[int] = (), *, size: Size = SMALL, fps: int = 20) -> Timeline:
-    """Return a timeline with interactions at the frame indexes `changes`; with `frames=None`, it has not ended."""
+    """Return a timeline with interactions at the frame indexes `changes`. If `frames` is None, it has not ended."""
     made = Timeline(tag=7, size=size, fps=fps, prompt="A snowy city at night")
     for revision, index in enumerate(changes, 1):
         made.interact(index, f"Lantern number {revision} goes up")
@@ -29,7 +29,7 @@ def timeline(frames: int | None = 10, changes: Sequence[int] = (), *, size: Size
 
 
 def record(account_id: str, shown: Timeline | None = None, **fields: Any) -> StreamRecord:  # Any: fields of the record
-    """Return a record of a stream; `fields` replace the defaults, with which the stream has ended."""
+    """Return a record of a stream, which by default has ended. `fields` replace the default values."""
     shown = shown or timeline()
     start = shown.changes[0].prompt
     known: dict[str, Any] = {"id": "a-stream", "started_at": 1_790_000_000.0, "ended_at": 1_790_000_001.0}
@@ -37,12 +37,12 @@ def record(account_id: str, shown: Timeline | None = None, **fields: Any) -> Str
 
 
 def remembered(mock: MockOdyssey, shown: Timeline | None = None, *, key: str | None = None, **fields: Any) -> str:
-    """Add an ended stream to the account of `key`, by default the mock's key; return its id."""
+    """Add an ended stream to the account of the API key `key`, by default the mock's key; return the stream's id."""
     return remembered_by(mock.backend, mock.backend.accounts.authenticate(key or mock.api_key).id, shown, **fields)
 
 
 def remembered_by(backend: Backend, account_id: str, shown: Timeline | None = None, **fields: Any) -> str:
-    """Add an ended stream to an account; return its id."""
+    """Add an ended stream to an account; return the stream's id."""
     now = backend.clock.time()
     known = {"id": backend.entropy.uuid(), "started_at": now, "ended_at": now}
     made = record(account_id, shown, **known | fields)
@@ -51,7 +51,7 @@ def remembered_by(backend: Backend, account_id: str, shown: Timeline | None = No
 
 
 def url_of(mock: MockOdyssey, stream: str, name: str = "video.mp4") -> str:
-    """Return a presigned URL of a stream's file."""
+    """Return a presigned URL of one file of a stream."""
     return str(mock.recordings.describe(mock.streams[stream], mock.url)[ARTIFACTS[name].field])
 
 
@@ -63,5 +63,5 @@ def decoded(path: Path) -> Iterator[NDArray[np.uint8]]:
 
 
 def stamps(path: Path) -> list[FrameStamp | None]:
-    """Return the stamp of each frame of a recording; None if it is unreadable."""
+    """Return the stamp of each frame of a recording, or None for an unreadable stamp."""
     return [read_stamp(picture) for picture in decoded(path)]

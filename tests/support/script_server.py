@@ -35,7 +35,7 @@ def settings(*, timeout: float = LIMIT / 2, size: int = 10_000, hosts: tuple[str
 
 
 def ok(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    """Return the bytes of an HTTP response, by default with status 200, after which the connection stays open."""
+    """Return the bytes of a complete HTTP response, by default with status 200. The connection stays open after it."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 

@@ -32,7 +32,7 @@ def quick(**settings: Any) -> AdvancedConfig:
 
 
 class Whole(Service):
-    """The REST part of the service. Each request for a session or a token returns a new one, with the next number."""
+    """The REST part of the service. Sessions and session tokens are numbered: each request returns the next one."""
 
     def __init__(self, signaling_url: str) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Whole(Service):
         return Answer(body={"session_token": f"token-{next(self._tokens)}", "expires_in": 600})
 
     def then(self, call: str, *answers: Answer) -> None:
-        """Respond to the next requests of ``call`` with ``answers``, in order, and afterwards as before."""
+        """Respond to the next requests of ``call`` with ``answers``, in order, and to later ones as before."""
         usual, coming = self.script[call], list(answers)
 
         async def answer(asked: Asked) -> Answer:
@@ -76,7 +76,7 @@ class Whole(Service):
 
 @asynccontextmanager
 async def whole_service(*scripts: Script) -> AsyncIterator[Whole]:
-    """Run the service; ``scripts`` are the signaling scripts, as for `scripted`."""
+    """Run the service and yield its REST part. ``scripts`` are the signaling scripts, as for `scripted`."""
     async with scripted(*scripts) as credentials:
         service = Whole(credentials.signaling_url)
         async with await asyncio.start_server(service.serve, "127.0.0.1", 0) as server:
@@ -90,7 +90,7 @@ def client_of(service: Whole, **settings: Any) -> Odyssey:
 
 
 class Told:
-    """Records every handler call of a client as ``(handler, arguments)`` and can wait for one."""
+    """Recorder of a client's handler calls as ``(handler, arguments)``. A test can wait for a call."""
 
     def __init__(self) -> None:
         self.all: list[tuple[str, tuple[Any, ...]]] = []
@@ -118,7 +118,7 @@ class Told:
         return [(type(error), fatal) for error, fatal in self.of("error")]
 
     async def until(self, name: str, *first: object, times: int = 1) -> None:
-        """Wait until handler ``name`` was called ``times`` times with arguments that start with ``first``."""
+        """Wait for ``times`` calls of the handler ``name`` whose arguments start with ``first``."""
         async with asyncio.timeout(10):
             while sum(arguments[: len(first)] == first for arguments in self.of(name)) < times:
                 self._received.clear()

@@ -79,7 +79,7 @@ class Session:
         await self.peer.setRemoteDescription(RTCSessionDescription(str(answer["sdp"]), "answer"))
 
     async def come_up(self) -> None:
-        """Connect the peer; return when the client has acknowledged both data channels."""
+        """Connect the peer, and wait until the client has acknowledged both data channels."""
         opened = [asyncio.Event(), asyncio.Event()]
         sdp = await self.offer()
         self.to_client.on("open", opened[0].set)
@@ -121,9 +121,9 @@ type Script = Callable[[Session], Awaitable[object]]
 async def scripted(
     *scripts: Script, config: tuple[HTTPStatus, str] = NO_ICE_SERVERS
 ) -> AsyncIterator[ClientCredentials]:
-    """Run a server that plays the next script for each connection attempt, and the last script for all later attempts.
+    """Run a server that plays the next script for each connection attempt, and then always the last one.
 
-    When a script ends, the server closes the socket with code 1000.
+    When a script ends, the server closes the socket with code 1000. The function yields credentials for a client.
     """
     attempts = iter(scripts)
     script = scripts[-1]

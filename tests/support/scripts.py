@@ -80,7 +80,7 @@ def valid_scripts(draw: st.DrawFn) -> list[Entry]:
 
 @st.composite
 def broken_scripts(draw: st.DrawFn) -> Any:
-    """Draw valid scripts and change them in one to three places. Nearly all become invalid, many by a single error."""
+    """Draw valid scripts and make one to three changes to each. Nearly all become invalid, many by a single error."""
     script: Any = draw(valid_scripts())
     for _ in range(draw(st.integers(1, 3))):
         if not isinstance(script, list) or not script:

@@ -23,7 +23,7 @@ type Case = Callable[["Stage"], Awaitable[None]]
 
 @dataclass
 class Cases:
-    """The cases of all fault points whose names start with `prefix`, by point and action."""
+    """The test cases of all fault points whose names start with `prefix`: one function for each point and action."""
 
     prefix: str
     elsewhere: Collection[str] = ()
@@ -31,7 +31,7 @@ class Cases:
     by_entry: dict[tuple[str, str], Case] = field(default_factory=dict)
 
     def of(self, point: str, *actions: str) -> Callable[[Case], Case]:
-        """Register the decorated function as the test case of these actions at `point`."""
+        """Return a decorator that registers a function as the test case of these actions at `point`."""
 
         def added(case: Case) -> Case:
             self.by_entry |= {(point, do): case for do in actions}
@@ -41,7 +41,10 @@ class Cases:
 
     @property
     def entries(self) -> list[tuple[str, str, float]]:
-        """All tests as (point, action, seconds): each action without a delay, with a delay, or both, as it allows."""
+        """The parameters (point, action, seconds) of all tests.
+
+        An action with an optional delay is tested twice: without the delay and with it.
+        """
         points = [point for point in POINTS if point.startswith(self.prefix) and point not in self.elsewhere]
         return [
             (point, do, seconds)
@@ -63,7 +66,7 @@ class Cases:
 
 
 def _times(action: FaultAction) -> Sequence[float]:
-    """Return the delays to test: none, `SECONDS`, or both if the delay is optional."""
+    """Return the delays to test: 0 for no delay, `SECONDS` for a required delay, both for an optional one."""
     if "seconds" not in action.parameters:
         return [0.0]
     return [SECONDS] if action.parameters["seconds"].required else [0.0, SECONDS]
@@ -80,7 +83,7 @@ class Stage:
     seconds: float
 
     def add(self, **more: JSON) -> None:
-        """Add the fault to the mock."""
+        """Add the fault to the mock, with its delay if the action has one."""
         late: dict[str, JSON] = {"seconds": self.seconds} if "seconds" in self.takes else {}
         self.mock.faults.add({"at": self.point, "do": self.do, **late, **more})
 
@@ -101,7 +104,10 @@ class Stage:
         return any(deadline.when == self.mock.clock.time() + self.seconds for deadline in self.mock.clock.pending)
 
     async def due(self, is_quiet: Callable[[], Awaitable[bool]] | None = None) -> None:
-        """Advance the clock until the fault acts; check with `is_quiet` that it has no effect before."""
+        """Advance the clock until the fault acts.
+
+        Shortly before, assert with `is_quiet` that the fault has had no effect yet.
+        """
         await self.fired()
         if self.seconds:
             await self.mock.advance(self.seconds - 0.1)

@@ -73,7 +73,7 @@ class Net:
         return mine, self.accepted[-1]
 
     async def datagrams(self) -> tuple[asyncio.DatagramTransport, Inbox]:
-        """Open a socket on `HERE` that sends to one on `THERE`; return it and the receiver's inbox."""
+        """Open a socket on `HERE` that sends to a socket on `THERE`; return the first, and the inbox of the second."""
         loop = asyncio.get_running_loop()
         _, inbox = await self.on(THERE, loop.create_datagram_endpoint(Inbox, ("0.0.0.0", 9)))
         mine, _ = await self.on(HERE, loop.create_datagram_endpoint(Inbox, remote_addr=(self.wire.address(THERE), 9)))

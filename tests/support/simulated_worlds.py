@@ -11,7 +11,7 @@ HOST = "elsewhere"
 
 
 def play[T](scenario: Callable[[World], Awaitable[T]], *, seed: int = 1, **settings: object) -> T:
-    """Run `scenario` and return its result; raise the error of a failed run."""
+    """Run `scenario` in a simulated world and return its result; if the run fails, raise its error."""
     went = complete(scenario, seed=seed, **settings)
     assert went.result is not None
     return went.result

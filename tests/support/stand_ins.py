@@ -181,7 +181,7 @@ def record_of(backend: Backend, stream_id: str = "stream-1") -> StreamRecord:
 
 
 def opened(backend: Backend, stream_id: str = "stream-1", keyframes: Keyframes | None = None) -> Broadcast:
-    """Open a broadcast that has no frame pump, because the test pushes the frames."""
+    """Open a broadcast without a frame pump, so that the test can push the frames."""
     record = record_of(backend, stream_id)
     backend.streams.remember(record)
     encoders = Encoders(record.timeline.size, record.timeline.fps, None)
@@ -189,14 +189,14 @@ def opened(backend: Backend, stream_id: str = "stream-1", keyframes: Keyframes |
 
 
 def packet(slot: int, *, key: bool = False) -> VideoPacket:
-    """Return a packet for a slot; its content cannot be decoded."""
+    """Return a packet whose timestamp is `slot`; its content cannot be decoded."""
     made = av.Packet(bytes([slot % 256]))
     made.pts, made.time_base, made.is_keyframe = slot, Fraction(1, 20), key
     return cast("VideoPacket", made)
 
 
 async def gone(backend: Backend, spectator: Spectator) -> str:
-    """Wait until the mock has removed the spectator; return the reason from the journal."""
+    """Wait until the mock has removed the spectator; return the reason that the journal states."""
     entry = await backend.journal.wait_for("state", "spectator", to="gone", spectator=spectator.number)
     return str(entry.data["why"])
 

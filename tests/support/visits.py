@@ -28,20 +28,20 @@ class Visits:
 
     @asynccontextmanager
     async def socket(self) -> AsyncIterator[ClientConnection]:
-        """Open another signaling socket of the session, with a new session token."""
+        """Open another signaling socket of the session with a new session token, and yield it."""
         token = await self.api.token_for(self.session.id)
         async with raw_socket(self.requested, token) as socket:
             yield socket
 
     @asynccontextmanager
     async def peer(self) -> AsyncIterator[RawPeer]:
-        """Open another signaling socket and connect a peer through it."""
+        """Open another signaling socket, connect a peer through it, and yield the peer."""
         async with self.socket() as socket, RawPeer(socket) as peer:
             yield peer
 
     @asynccontextmanager
     async def halfway(self) -> AsyncIterator[RawPeer]:
-        """Open another signaling socket; yield its peer, which answers the offer, before it has connected."""
+        """Open another signaling socket; yield a peer that answers the offer but has not connected yet."""
         async with self.socket() as socket:
             peer = RawPeer(socket)
             entering = asyncio.create_task(peer.__aenter__())
@@ -85,7 +85,7 @@ async def picture(peer: RawPeer) -> VideoFrame:
 
 
 def stamp_of(frame: VideoFrame) -> FrameStamp:
-    """Read the stamp of a frame."""
+    """Return the stamp of a frame, which must be readable."""
     stamp = read_stamp(frame.to_ndarray(format="gray"))
     assert stamp is not None
     return stamp
@@ -131,7 +131,7 @@ async def round_trip(socket: ClientConnection) -> None:
 
 
 async def goes(peer: RawPeer, *states: str) -> str:
-    """Wait until the client's end of the peer connection is in one of these states; return the state."""
+    """Wait until the client's end of the peer connection is in one of `states`; return the state."""
     async with asyncio.timeout(LIMIT):
         while (state := peer.connection.connectionState) not in states:
             changed = asyncio.Event()

@@ -50,7 +50,7 @@ class Live:
 
 
 async def go_live(mock: MockOdyssey, host: RawPeer, **fields: object) -> Live:
-    """Start a broadcast from a connected host."""
+    """Start a broadcast from a connected host, and return it."""
     host.say({**START, "broadcast": True, **fields})
     started, ready = await host.hear(), await host.hear()
     assert (started["type"], ready["type"]) == ("stream_started", "broadcast_ready")
@@ -66,7 +66,7 @@ async def live(mock: MockOdyssey, **fields: object) -> AsyncIterator[Live]:
 
 @dataclass(eq=False)
 class RawSpectator:
-    """An aiortc peer that watches a broadcast; `kinds` are the media sections of its offer."""
+    """An aiortc peer that watches a broadcast; `kinds` lists the media sections of its offer."""
 
     broadcast: Live
     kinds: tuple[str, ...] = ("video", "audio")
@@ -151,7 +151,7 @@ class RawSpectator:
     async def ask_for_refresh(self) -> None:
         """Request a key frame with a FIR (RFC 5104 section 4.3.1).
 
-        The FIR contains the SSRC of the video; it is also in the packet header, where aiortc reads it.
+        The entry of the FIR contains the SSRC of the video. The packet header also contains it, where aiortc reads it.
         """
         ssrc = video_ssrc(self.answer.text)
         entry = ssrc.to_bytes(4, "big") + bytes([1, 0, 0, 0])
@@ -174,13 +174,13 @@ def video_ssrc(sdp: str) -> int:
 
 
 async def send_pli(connection: RTCPeerConnection) -> None:
-    """Send a PLI: tell the sender of the video that a frame was lost."""
+    """Send a PLI, which tells the sender of the video that a frame was lost."""
     (receiver,) = (each.receiver for each in connection.getTransceivers() if each.kind == "video")
     await receiver._send_rtcp_pli(video_ssrc(connection.remoteDescription.sdp))
 
 
 def without_codec(sdp: str, name: str) -> str:
-    """Remove a codec and its retransmission payload types from a session description."""
+    """Return `sdp` without a codec and its retransmission payload types."""
     gone = set(re.findall(rf"a=rtpmap:(\d+) {name}/", sdp))
     gone |= {rtx for rtx, codec in re.findall(r"a=fmtp:(\d+) apt=(\d+)", sdp) if codec in gone}
     lines = [line for line in sdp.split("\r\n") if not re.match(rf"a=(rtpmap|fmtp|rtcp-fb):({'|'.join(gone)}) ", line)]

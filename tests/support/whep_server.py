@@ -81,7 +81,7 @@ class WhepServer:
 
 @asynccontextmanager
 async def whep_server(answer: Answer = good, **options: object) -> AsyncIterator[WhepServer]:
-    """Run the WHEP service; a client can use its `url` as a `webrtc_url`."""
+    """Run the WHEP service and yield it. Clients use its `url` as a `webrtc_url`."""
     server = WhepServer(answer, **options)  # type: ignore[arg-type]
     app = Starlette(
         routes=[

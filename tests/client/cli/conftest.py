@@ -36,13 +36,13 @@ def _no_service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 
 def odyssey(*arguments: str | Path) -> Result:
-    """Run the command `odyssey` in this process and thread."""
+    """Run the command `odyssey` in this process and thread; return click's result."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="odyssey")
 
 
 @pytest.fixture
 def run() -> Run:
-    """Return a function that runs the command in another thread, because the test's event loop runs the mock."""
+    """Return a function that runs `odyssey` in another thread, because the mock runs in this one."""
 
     async def run(*arguments: str | Path) -> Result:
         return await asyncio.to_thread(odyssey, *arguments)
@@ -51,7 +51,7 @@ def run() -> Run:
 
 
 def document(result: Result) -> dict[str, Any]:
-    """Decode standard output, which must be exactly one JSON document."""
+    """Return the decoded standard output, which must be exactly one JSON document."""
     decoded: dict[str, Any] = json.loads(result.stdout)
     return decoded
 
@@ -67,7 +67,7 @@ def names(directory: Path) -> list[str]:
 
 
 def started(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
-    """Start the command in a subprocess in which every warning is an error."""
+    """Start `odyssey` in a subprocess in which every warning is an error; return the process."""
     command = [sys.executable, "-W", "error", "-m", "odyssey_client.cli", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with interruptible():

@@ -69,7 +69,10 @@ def test_sizes_have_units(count: int, shown: str) -> None:
 
 
 def assert_names_commands(error: OdysseyError, *expected: str) -> None:
-    """Assert that text and JSON message contain no advice for Python callers, and that the text contains `expected`."""
+    """Assert that the text and the JSON message of an error contain no advice for Python callers.
+
+    The text must also contain each string in `expected`.
+    """
     for told in (error_text(error), str(error_document(error)["message"])):
         assert not PYTHON.search(told)
     for words in expected:
@@ -77,7 +80,10 @@ def assert_names_commands(error: OdysseyError, *expected: str) -> None:
 
 
 def errors_of_service() -> Iterator[OdysseyError]:
-    """Yield the errors in the table of service errors that have an HTTP status and that a command can receive."""
+    """Yield an error for each row with an HTTP status in the table of service errors.
+
+    Rows of session requests are left out, because no command sends them.
+    """
     names = {"job_id": "job-1", "stream_id": "stream-1"}
     for found in ROWS:
         if isinstance(found.said, int) and not found.call.startswith("POST /sessions"):

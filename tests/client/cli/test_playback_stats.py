@@ -1,4 +1,4 @@
-"""Tests of the statistics about the frames of a spectator; each test sets the times itself."""
+"""Tests of the statistics that `odyssey watch` prints about received frames. The tests set all times themselves."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ SIZE = (704, 1280)
 
 
 def stamp(index: int, *, made: float = 0.0, tag: int | None = 1) -> Stamp:
-    """Make the stamp of a frame that was sent ``made`` seconds after ``EPOCH``."""
+    """Return the stamp of a frame that was sent ``made`` seconds after ``EPOCH``."""
     return Stamp(tag, index, round((EPOCH + made) * 1000))
 
 

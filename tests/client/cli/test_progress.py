@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
 
 
 def on_screen(terminal: io.StringIO) -> list[str]:
-    """Return the visible lines: text after a carriage return overwrites the line."""
+    """Return the lines as a terminal shows them. Text after a carriage return overwrites the line from its start."""
     lines = []
     for line in terminal.getvalue().split("\n"):
         cells: list[str] = []

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.odyssey(clock="manual", portrait_size=(176, 320), lands
 
 
 async def simulated(mock: MockOdyssey, client: Odyssey, *, streams: int = 1, portrait: bool = True) -> list[str]:
-    """Run a simulation, and return the ids of its streams."""
+    """Run a simulation to its end, and return the ids of its streams."""
     job = await client.simulate(scripts=[SHORT] * streams, portrait=portrait)
     await mock.advance(60)
     return [stream.stream_id for stream in (await client.wait_for_simulation(job.job_id)).streams]

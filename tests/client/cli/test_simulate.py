@@ -28,7 +28,7 @@ def names(directory: Path) -> list[str]:
 
 
 def submitted(mock: MockOdyssey) -> list[dict[str, Any]]:
-    """Return the request bodies of the submitted jobs."""
+    """Return the request body of each submitted simulation job."""
     made = [entry for entry in mock.journal.entries if entry.name == "POST /simulation-jobs"]
     return [entry.data["request"] for entry in made]
 

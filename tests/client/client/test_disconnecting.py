@@ -1,4 +1,4 @@
-"""Tests of `disconnect` during other calls: it ends calls begun earlier, but not calls begun while it waits."""
+"""Tests of `disconnect` during other calls. It ends calls begun earlier, but not calls begun while it waits."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ GOES_ON_S = 0.2
 
 
 class Leaving:
-    """A client with a call whose cleanup blocks, so that `disconnect` has to wait."""
+    """A waiting call of a client. Its cleanup blocks until the test sets `may_end`, so `disconnect` has to wait."""
 
     def __init__(self, client: Odyssey) -> None:
         self.may_end = asyncio.Event()
@@ -22,7 +22,7 @@ class Leaving:
         self._call = asyncio.create_task(self._take_time())
 
     async def begin(self) -> asyncio.Task[None]:
-        """Start the call and `disconnect`; return once `disconnect` waits only for the cleanup of the call."""
+        """Start the call and `disconnect`; return the task of `disconnect` once only the call's cleanup blocks it."""
         await turns()
         leaving = asyncio.create_task(self._client.disconnect())
         await self._is_told.wait()

@@ -37,7 +37,7 @@ async def leave_reconnecting():
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[list[str]]:
-    """Return the URL and API key of a mock server in another process."""
+    """Run a mock server in another process; yield its URL and API key."""
     with served() as (_, ready):
         yield [ready["url"], ready["api_key"]]
 

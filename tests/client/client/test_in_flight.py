@@ -1,4 +1,4 @@
-"""Tests of `InFlightCalls`: `end` cancels calls that wait in a step; code between two steps is not interrupted."""
+"""Tests of `InFlightCalls`. `end` cancels the steps in which calls wait, but no code that runs between two steps."""
 
 import asyncio
 import contextlib

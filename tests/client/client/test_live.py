@@ -322,7 +322,7 @@ async def test_connection_is_recorded_to_mp4_file(
 
 
 class Held:
-    """Detector of tasks, threads and sockets that this process has created since the detector was made."""
+    """A snapshot of this process's tasks, threads and sockets; `more` returns those that were added later."""
 
     def __init__(self) -> None:
         self._tasks, self._threads, self._sockets = self._now()
@@ -338,7 +338,10 @@ class Held:
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[tuple[str, str]]:
-    """Return the URL and API key of a mock in another process; new resources in this process are then the client's."""
+    """Run a mock in another process; yield its URL and API key.
+
+    Any new resource in this process then belongs to the client.
+    """
     with served() as (_, ready):
         yield ready["url"], ready["api_key"]
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.odyssey(clock="manual", portrait_size=(176, 320))
 
 
 class ImpatientClock(SystemClock):
-    """The system clock, but sleeping takes no time."""
+    """The system clock with a `sleep` that returns at once."""
 
     async def sleep(self, seconds: float) -> None:
         await super().sleep(0)

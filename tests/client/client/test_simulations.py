@@ -37,7 +37,7 @@ ENTRIES: list[dict[str, Any]] = [
 
 
 class DrivingClock(SystemClock):
-    """A client's clock that shows the time of the mock; sleeping advances the clock of the mock."""
+    """A client's clock that returns the time of the mock. Its `sleep` advances the mock's clock instead of waiting."""
 
     def __init__(self, mock: MockOdyssey) -> None:
         self.mock = mock
@@ -50,7 +50,7 @@ class DrivingClock(SystemClock):
 
 
 class StoppedClock(SystemClock):
-    """A client's clock whose `sleep` never returns; `sleeping` is set when it is called."""
+    """A client's clock whose `sleep` never returns. Each call of `sleep` sets the event `sleeping`."""
 
     def __init__(self) -> None:
         self.sleeping = asyncio.Event()
@@ -65,7 +65,7 @@ def asked(mock: MockOdyssey) -> list[str]:
 
 
 def sent(mock: MockOdyssey) -> Any:
-    """Return the request body of the latest job."""
+    """Return the request body of the job that was submitted last."""
     return mock.journal.find("rest", "POST /simulation-jobs")[-1].data["request"]
 
 

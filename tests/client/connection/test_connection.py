@@ -1,4 +1,4 @@
-"""Tests of connections to a misbehaving streamer: every call settles."""
+"""Tests of connections to a misbehaving streamer: every call returns or raises an exception."""
 
 import asyncio
 from http import HTTPStatus

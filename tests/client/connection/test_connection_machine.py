@@ -56,7 +56,7 @@ def up(policy: ReconnectPolicy | None = None) -> ConnectionMachine:
 
 
 def lost(policy: ReconnectPolicy | None = None) -> ConnectionMachine:
-    """Return a machine that was up, lost its signaling, and has started its first attempt to reconnect."""
+    """Return a machine that lost its signaling after it was connected, and has started its first reconnect attempt."""
     machine = up(policy)
     machine.handle(connection_machine.SignalingClosed(1011))
     machine.handle(connection_machine.RetryDue())
@@ -516,7 +516,7 @@ def test_every_possible_event_is_listed_for_its_state(state: ConnectionState, da
 
 
 class AnyLife(RuleBasedStateMachine):
-    """Hypothesis state machine that gives a connection machine random events, each possible in its current state."""
+    """Hypothesis state machine that sends a connection machine random events, but only those possible in its state."""
 
     def __init__(self) -> None:
         super().__init__()

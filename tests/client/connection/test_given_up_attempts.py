@@ -122,7 +122,7 @@ async def test_failed_attempt_with_open_socket_keeps_the_session(fail: Script) -
 
 
 class Breaking(SystemNetwork):
-    """A network whose first WebSocket raises on closing."""
+    """A network that raises an error after its first WebSocket is closed."""
 
     has_broken = False
 

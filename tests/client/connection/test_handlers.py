@@ -1,4 +1,4 @@
-"""Tests of handlers that call the client, hang or raise while a connection opens and closes."""
+"""Tests of handlers that call the client, hang or raise an exception while a connection opens or closes."""
 
 import asyncio
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def held_until(permitted: asyncio.Event) -> Script:
 def reconnecting(
     odyssey: Odyssey, credentials: ClientCredentials
 ) -> tuple[asyncio.Future[MediaStream], Callable[[], object]]:
-    """Return a future and a handler; the handler connects again and sets the future to the result."""
+    """Return a future and a handler. The handler connects again and stores the result or exception in the future."""
     result: asyncio.Future[MediaStream] = asyncio.get_running_loop().create_future()
 
     async def connect_anew() -> None:

@@ -133,7 +133,7 @@ async def test_disconnect_while_reconnecting_is_clean_and_reported_once(where: s
 
 
 async def until_it_is(state: str, odyssey: Odyssey) -> None:
-    """Poll until the connection machine is in `state`; no handler is called for some of the states."""
+    """Poll until the connection machine is in `state`. Some states are not reported to any handler."""
     connection = odyssey._connection
     assert connection is not None
     while connection._machine.state != state:

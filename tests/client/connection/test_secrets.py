@@ -31,7 +31,7 @@ OF_THE_SERVICE = ("websockets.server",)
 
 @pytest.fixture
 def everything_said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Capture the records of all loggers, at level DEBUG."""
+    """Set all existing loggers to level DEBUG; yield `caplog`, which captures their records."""
     loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
     levels = {logger: logger.level for logger in loggers}
     for logger in loggers:
@@ -43,7 +43,7 @@ def everything_said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCapt
 
 
 async def repeat_secrets(session: Session) -> None:
-    """Run a stream, send messages with secrets to the client, and close the socket with a token in the reason."""
+    """Run a stream, send the client messages that contain secrets, and close the socket with a token in the reason."""
     await session.come_up()
     await session.start_stream()
     ready = {"webrtc_url": "http://127.0.0.1:9/stream", "spectator_token": SPECTATOR_TOKEN, "broadcast_url": None}

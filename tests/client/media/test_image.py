@@ -1,4 +1,4 @@
-"""Tests of image conversion: a valid image becomes a data URL of the stream's size; others raise an error."""
+"""Tests of image conversion. A valid image becomes a data URL of the stream's size; an invalid one raises an error."""
 
 import base64
 import io
@@ -32,7 +32,7 @@ def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def halves(size: tuple[int, int] = (300, 200), left: str = "red", right: str = "blue") -> Image.Image:
-    """Return an image whose halves have different colors, so that a test can check how it was cropped and rotated."""
+    """Return an image whose left and right half have different colors, which show how it was cropped and rotated."""
     picture = Image.new("RGB", size, left)
     picture.paste(right, (size[0] // 2, 0, size[0], size[1]))
     return picture
@@ -184,7 +184,7 @@ def test_image_that_browsers_may_misrender_is_converted(kind: str, mode: str) ->
 
 
 def png_header(width: int, height: int) -> bytes:
-    """Return a PNG file that declares a size and contains no pixels."""
+    """Return the bytes of a PNG file that declares this size but contains no pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -203,7 +203,7 @@ def test_checking_target_changes_no_files(there: bool, tmp_path: Path) -> None:
 
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
-    """Limit the size of every file that this process writes to ``size`` bytes."""
+    """Limit each file that this process writes to ``size`` bytes, to simulate a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

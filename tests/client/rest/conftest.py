@@ -31,7 +31,10 @@ class Asked:
 
 @dataclass
 class Answer:
-    """A response of the service, sent once ``until`` is set. If ``raw`` is given, these bytes are sent instead."""
+    """A response of the service.
+
+    With ``until``, the service first waits for this event. With ``raw``, it sends these bytes instead of a response.
+    """
 
     status: int = 200
     body: Any = None
@@ -44,9 +47,9 @@ type Script = Answer | list[Answer] | Callable[[Asked], Awaitable[Answer]]
 
 
 class Service:
-    """An HTTP server with a script per call, such as ``POST /path``.
+    """An HTTP server with one script for each call. The name of a call is, for example, ``POST /path``.
 
-    The script is one answer, a list of answers (the last is repeated), or a function that returns the answer.
+    A script is one answer, a list of answers (the last is repeated), or a function that returns the answer.
     """
 
     def __init__(self) -> None:
@@ -63,7 +66,7 @@ class Service:
         return [asked for asked in self.asked if call in {None, asked.call}]
 
     def change(self, call: str, change: dict[str, Any]) -> None:
-        """Replace fields in the body of the answer to ``call``."""
+        """Replace some fields in the body of the answer to ``call``."""
         right = self.script[call]
         assert isinstance(right, Answer)
         self.script[call] = Answer(body={**right.body, **change})
@@ -137,7 +140,7 @@ class Service:
 
 
 async def _happens(event: asyncio.Event, reader: asyncio.StreamReader) -> bool:
-    """Wait for ``event``; return False if the client disconnects or sends data first."""
+    """Wait for ``event`` and return True; return False if the client disconnects or sends data first."""
     waiters = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(reader.read(1))]
     _, pending = await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
     for waiter in pending:
@@ -147,7 +150,10 @@ async def _happens(event: asyncio.Event, reader: asyncio.StreamReader) -> bool:
 
 
 class VirtualClock:
-    """A clock whose sleeps return at once and advance its time. Its timeouts are real, because the sockets are real."""
+    """A clock whose `sleep` returns at once and advances its time.
+
+    Its `timeout` uses real time, because the sockets are real.
+    """
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -171,7 +177,7 @@ class VirtualClock:
 
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
-    """Start a service on its own port; fail if a connection or a task of the client still exists at the end."""
+    """Yield a running service; at the end, fail if a connection or a task of the client still exists."""
     before = asyncio.all_tasks()
     service = Service()
     async with await asyncio.start_server(service.serve, "127.0.0.1", 0) as server:
@@ -191,7 +197,10 @@ type MakeTransport = Callable[..., Transport]
 
 @pytest.fixture
 async def make(service: Service, clock: VirtualClock) -> AsyncIterator[MakeTransport]:
-    """Yield a function that makes transports from keywords such as those of `AdvancedConfig`; close them at the end."""
+    """Yield a function that creates a transport with settings; close all created transports at the end.
+
+    Its keyword arguments include the fields of `AdvancedConfig`.
+    """
     made: list[Transport] = []
 
     def make(
@@ -213,12 +222,12 @@ def transport(make: MakeTransport) -> Transport:
 
 @pytest.fixture
 async def server() -> AsyncIterator[FileServer]:
-    """Start an HTTP server for a single file."""
+    """Run an HTTP server that serves a single file."""
     async with file_server() as server:
         yield server
 
 
 @pytest.fixture
 def downloads(server: FileServer, make: MakeTransport) -> Downloads:
-    """Return `Downloads` with a transport of its own."""
+    """Return a `Downloads` that uses its own transport."""
     return Downloads(make())

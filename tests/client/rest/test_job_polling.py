@@ -245,7 +245,7 @@ async def test_async_on_update_is_awaited_and_may_raise(service: Service, transp
 
 
 class StoppedClock(VirtualClock):
-    """A clock whose `sleep` never returns; `sleeping` is set when it is called."""
+    """A clock whose `sleep` never returns. Each call of `sleep` sets the event `sleeping`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ type Change = tuple[int, Sequence[int]]
 
 @dataclass
 class Changing:
-    """A list of numbers, newest first, that changes after each page."""
+    """A paged list of numbers, newest first. After each fetched page, the next of `changes` is applied."""
 
     items: list[int]
     changes: list[Change] = field(default_factory=list)
@@ -117,7 +117,7 @@ def test_duplicate_item_is_yielded_once() -> None:
 
 
 def run(*pages: list[int]) -> list[int]:
-    """Return the items of a list whose successive requests return `pages`, for any limit and offset."""
+    """Return the items that `walk` yields if its requests return `pages` in order, regardless of limit and offset."""
     given = iter(pages)
 
     async def fetch(limit: int, offset: int) -> Page[int]:

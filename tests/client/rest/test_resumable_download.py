@@ -162,7 +162,7 @@ TURNS = st.builds(
 
 
 def tells_the_truth(turn: Turn) -> bool:
-    """Return whether the client can detect that the body of this response is truncated or extended."""
+    """Return whether the response has a correct length and no extra bytes, so that the client can detect truncation."""
     return "Content-Length" not in turn.headers and not turn.extra
 
 

@@ -14,7 +14,7 @@ from tests.support.scripted_streamer import GreyTrack
 
 
 class Heard:
-    """Recorder of the callbacks of a peer."""
+    """Recorder of a peer's callbacks: each sets a future or an event that a test can await."""
 
     def __init__(self) -> None:
         self.frame: asyncio.Future[VideoFrame] = asyncio.get_running_loop().create_future()

@@ -15,7 +15,10 @@ SECOND_LOOK = 0.2
 
 
 class SteppedClock:
-    """A clock that advances only during sleeps. Each sleep is ``lag`` too long; frames are reported at given times."""
+    """A clock that advances only in `sleep`, where it also reports frames to the watchdog at given times.
+
+    Each sleep lasts ``lag`` seconds too long.
+    """
 
     def __init__(self, frames: list[float], lag: float = 0.0) -> None:
         self.now = 0.0
@@ -59,7 +62,7 @@ def test_watchdog_fires_when_limit_passes_after_last_frame(frames: list[float], 
 
 
 async def test_limit_counts_from_call_after_old_frame() -> None:
-    """A frame from before the call does not count, for example one from before many attempts to reconnect."""
+    """The last frame may be old, for example after many reconnect attempts. The limit counts from the call."""
     clock = SteppedClock([])
     clock.watchdog = VideoWatchdog(clock, 5.0)
     clock.now = 100.0
@@ -68,7 +71,10 @@ async def test_limit_counts_from_call_after_old_frame() -> None:
 
 
 async def test_unread_frames_do_not_trigger_the_watchdog() -> None:
-    """Frames that arrived while the loop was blocked still count, although timers fire before sockets are read."""
+    """Frames that arrive while the event loop is blocked still count.
+
+    After a block, timers fire before sockets are read, so the watchdog then waits for unread frames.
+    """
     loop, watchdog = asyncio.get_running_loop(), VideoWatchdog(SystemClock(), 0.1)
     noticing = asyncio.create_task(watchdog.too_long())
     await asyncio.wait({noticing}, timeout=0.01)

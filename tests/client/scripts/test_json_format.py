@@ -27,7 +27,7 @@ def with_image(image: object) -> str:
 
 
 def fault_paths(source: Any, path: str) -> list[str]:
-    """Return the paths of the faults of a script, given as JSON text or as decoded JSON."""
+    """Read a script from JSON text or decoded JSON; return the paths of its faults, or an empty list if it is valid."""
     try:
         Script.from_json(source, path=path) if isinstance(source, str) else Script.of(source, path=path)
     except ScriptError as error:

@@ -23,7 +23,7 @@ GOOD: Any = [START, LOOK, END]
 
 
 def places(script: Any) -> list[str]:
-    """Return the paths of the faults of a script."""
+    """Check a script; return the paths of its faults, or an empty list if it is valid."""
     try:
         Script.of(script)
     except ScriptError as error:
@@ -246,7 +246,7 @@ def test_huge_numbers_are_described_in_words() -> None:
 
 
 def test_other_sequences_and_mappings_are_accepted() -> None:
-    """A script need not consist of list and dict: readers of YAML or TOML may return other types."""
+    """A script may consist of types other than list and dict, for example those that YAML or TOML readers return."""
     assert Script.of(tuple(MappingProxyType(entry) for entry in GOOD)) == Script.of(GOOD)
 
 

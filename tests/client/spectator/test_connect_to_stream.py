@@ -1,4 +1,4 @@
-"""Tests of `connect_to_stream`: each failure raises its error, and everything is closed afterward."""
+"""Tests of `connect_to_stream`: each kind of failure raises its own error, and everything is closed afterward."""
 
 import asyncio
 import logging
@@ -264,7 +264,7 @@ async def never(_server: WhepServer, _offer: str) -> Response:
 
 
 async def unreachable(server: WhepServer, offer: str) -> Response:
-    """Answer the offer with ICE candidates for a port on which nothing listens."""
+    """Answer the offer with ICE candidates for a port on which nothing listens, so that the client cannot connect."""
     sdp = re.sub(r"127\.0\.0\.1 \d+ typ", "127.0.0.1 9 typ", await server.describe(offer))
     await server.peers[-1].close()
     return Response(sdp, 201, {"Location": "/stream/whep/1"})

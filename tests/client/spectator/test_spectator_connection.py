@@ -32,7 +32,7 @@ LIMIT = 10.0
 async def watching(
     advanced: AdvancedConfig | None = None, **options: Any
 ) -> AsyncIterator[tuple[WhepServer, SpectatorConnection]]:
-    """Yield a server and a spectator that has received its first frame."""
+    """Yield a WHEP server and a spectator that has received its first frame."""
     async with asyncio.timeout(LIMIT), whep_server(**options) as server:
         spectator = await connect_to_stream(server.url, TOKEN, advanced=advanced)
         try:
@@ -43,7 +43,7 @@ async def watching(
 
 
 class Ended:
-    """Recorder of the calls of its method `callback`."""
+    """Recorder of the arguments with which its method `callback` is called: an error or None."""
 
     def __init__(self) -> None:
         self.told: list[object] = []
@@ -104,7 +104,7 @@ async def test_stalled_video_fails_the_connection() -> None:
 
 
 def lose() -> None:
-    """Report the loss of the peer connection as aiortc does: in the context of the peer's tasks."""
+    """Report the loss of the peer connection to the client, in the context of the peer's tasks, as aiortc does."""
     (peer,) = [each for each in peer_connection._open if each._connection.connectionState == "connected"]
     peer._context.run(peer._tell_lost, PeerError("ICE has failed"))
 

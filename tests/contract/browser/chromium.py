@@ -27,12 +27,12 @@ FLAGS = (
 
 
 def executable() -> str | None:
-    """Return the path of the first Chromium on PATH."""
+    """Return the path of the first Chromium on PATH; None if there is none."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 def missing() -> str | None:
-    """Return the first missing requirement of the browser tests, or None."""
+    """Return a description of the first missing requirement of the browser tests; None if nothing is missing."""
     for package in PACKAGES:
         if not (HERE / "node_modules" / package).is_dir():
             return f"the npm package {package} is not installed"
@@ -48,7 +48,10 @@ class _QuietHandler(SimpleHTTPRequestHandler):
 
 @contextmanager
 def served_page() -> Iterator[str]:
-    """Serve the page and the npm packages from a separate origin, so that all calls to the mock are cross-origin."""
+    """Serve the page and the npm packages from a separate origin; yield the page's URL.
+
+    All calls to the mock are therefore cross-origin.
+    """
     handler = functools.partial(_QuietHandler, directory=str(HERE))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -71,7 +74,7 @@ async def launched() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def opened(browser: Browser, page_url: str, *, api_url: str) -> AsyncIterator[Page]:
-    """Open the page in a new browser context, with `api_url` as the URL of the service."""
+    """Open the page in a new browser context and yield it; its client uses the service at `api_url`."""
     async with await browser.new_context() as context, await context.new_page() as page:
         await page.add_init_script(f"window.__ODYSSEY_API_URL__ = {api_url!r}")
         await page.goto(page_url)

@@ -17,7 +17,7 @@ from tests.support.contract.conformance import Conformance
 
 @pytest.fixture(scope="session")
 def needs() -> None:
-    """Skip the test if a requirement of the browser tests is missing; in CI, fail it."""
+    """Skip the test if a requirement of the browser tests is missing. In CI, fail it instead."""
     if (missing := chromium.missing()) is None:
         return
     reason = f"{missing}; run scripts/test-needs"
@@ -45,7 +45,7 @@ async def browser(needs: None) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def mock(conformance: Conformance, request: pytest.FixtureRequest) -> AsyncIterator[MockOdyssey]:
-    """Run a mock on the browser's event loop; check at the end that all faults fired and the traffic is valid."""
+    """Run a mock on the browser's event loop; assert at the end that every fault fired and the traffic is valid."""
     async with MockOdyssey(**marked_settings(request.node)) as mock:
         yield mock
     for active in mock.faults:
@@ -58,7 +58,7 @@ async def mock(conformance: Conformance, request: pytest.FixtureRequest) -> Asyn
 
 
 def check_client(conformance: Conformance, mock: MockOdyssey) -> None:
-    """Check only the client's traffic: in these tests, faults make the mock break the contract on purpose."""
+    """Assert that the client's traffic is valid. The mock is not checked: faults make it break the contract."""
     found = [deviation for entry in mock.journal.entries for deviation in conformance.check(entry)]
     assert [str(deviation) for deviation in found if deviation.side == "client"] == []
 
@@ -67,7 +67,7 @@ def check_client(conformance: Conformance, mock: MockOdyssey) -> None:
 async def official(
     browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
 ) -> AsyncIterator[OfficialClient]:
-    """The official client in a new page, connected to the mock."""
+    """Yield the official client in a new page that uses the mock as its service."""
     async with page_of_ours(browser, page_url, mock, request) as client:
         yield client
 
@@ -76,7 +76,7 @@ async def official(
 async def spectator(
     browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
 ) -> AsyncIterator[OfficialClient]:
-    """A second official client in another page, as a spectator."""
+    """Yield a second official client in another page, which a test uses as a spectator."""
     async with page_of_ours(browser, page_url, mock, request) as client:
         yield client
 
@@ -85,7 +85,10 @@ async def spectator(
 async def page_of_ours(
     browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
 ) -> AsyncIterator[OfficialClient]:
-    """Open a page; add its console to the report of a failed test, and fail on uncaught errors."""
+    """Open a page and yield its official client; fail at the end if the page had uncaught errors.
+
+    The report of a failed test contains the page's console.
+    """
     console: list[str] = []
     async with chromium.opened(browser, page_url, api_url=mock.url) as page:
         page.on("console", lambda message: console.append(f"{message.type}: {message.text}"))

@@ -68,7 +68,7 @@ class Starts(TypedDict):
 
 @dataclass(frozen=True)
 class Frame:
-    """One presented frame: `pixels` is uint8 RGB `(height, width, 3)`, `media_time` is in seconds."""
+    """A frame that the browser presented: `pixels` is uint8 RGB `(height, width, 3)`, `media_time` is in seconds."""
 
     pixels: NDArray[np.uint8]
     media_time: float
@@ -85,7 +85,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The state of a call; `value` is its result or its error message."""
+    """The state of a call; `value` is its result or its error message, and None while the call is pending."""
 
     state: Literal["pending", "resolved", "rejected"]
     value: object = None
@@ -106,7 +106,7 @@ class Call:
         return Outcome(**await self.page.evaluate("number => contract.calls[number]", self.number))
 
     async def settled(self, limit: float = SECONDS) -> Outcome:
-        """Wait until the call is settled, at most `limit` seconds."""
+        """Wait at most `limit` seconds until the call is settled; return its outcome."""
         script = "number => contract.calls[number].state !== 'pending'"
         await self.page.wait_for_function(script, arg=self.number, timeout=limit * 1000)
         return await self.outcome()
@@ -121,16 +121,16 @@ class OfficialClient:
         page.on("pageerror", lambda error: self._uncaught.put_nowait(str(error)))
 
     async def uncaught(self, limit: float = SECONDS) -> str:
-        """Wait for the next uncaught error in the page, at most `limit` seconds."""
+        """Wait at most `limit` seconds for the next uncaught error in the page; return its message."""
         async with asyncio.timeout(limit):
             return await self._uncaught.get()
 
     def all_uncaught(self) -> list[str]:
-        """Return the uncaught errors of the page that `uncaught` has not returned."""
+        """Return the messages of the page's uncaught errors, except those that `uncaught` has already returned."""
         return [self._uncaught.get_nowait() for _ in range(self._uncaught.qsize())]
 
     async def begin(self, function: str, *arguments: object) -> Call:
-        """Call a function of `contract.js` by name; do not wait for its result."""
+        """Begin to call a function of `contract.js`; return the call without waiting for its result."""
         return Call(self.page, await self._call("begin", function, *arguments))
 
     async def connect(self, api_key: str) -> Connection:
@@ -157,7 +157,7 @@ class OfficialClient:
         return cast("Broadcast", await self._call("broadcast"))
 
     async def watch(self, webrtc_url: str, spectator_token: str) -> str | None:
-        """Watch a broadcast; return the error message, or None if it succeeds."""
+        """Start to watch a broadcast; return the error message, or None if it succeeds."""
         return cast("str | None", await self._call("watch", webrtc_url, spectator_token))
 
     async def leave(self) -> None:
@@ -187,7 +187,10 @@ class OfficialClient:
         await self._call("disconnect")
 
     async def start_at_once(self, api_key: str, connections: int, *, patience: float) -> Starts:
-        """Connect and start a stream `connections` times; a start is lost if no reply arrives in `patience` seconds."""
+        """Open `connections` connections one after another, and start a stream on each as soon as it is connected.
+
+        A start counts as lost if no reply arrives in `patience` seconds.
+        """
         script = "([key, connections, patience]) => contract.startAtOnce(key, connections, patience)"
         return cast("Starts", await self.page.evaluate(script, [api_key, connections, patience * 1000]))
 
@@ -200,7 +203,7 @@ class OfficialClient:
         return await self._call("call", name, *arguments)
 
     async def refusal(self, name: str, argument: object) -> str | None:
-        """Call the method `name`; return the message of its rejection, or None if it succeeds."""
+        """Call a method of the official client; return the message of its rejection, or None if it succeeds."""
         return cast("str | None", await self._call("refusal", name, argument))
 
     async def simulate_from_image(self, prompt: str) -> dict[str, Any]:
@@ -226,18 +229,18 @@ class OfficialClient:
         return [values for event, *values in await self.page.evaluate("contract.events") if event == name]
 
     async def decoded(self, *, frames: int) -> None:
-        """Wait until the browser has decoded `frames` frames; it need not have shown them."""
+        """Wait until the browser has decoded `frames` frames, even if it has not shown them."""
         await self._call("decoded", frames)
 
     async def channels_closed(self, limit: float = SECONDS) -> None:
-        """Wait until every data channel is closed in the browser, at most `limit` seconds."""
+        """Wait at most `limit` seconds until every data channel is closed in the browser."""
         script = "contract.channels.length > 0 && contract.channels.every(({ readyState }) => readyState === 'closed')"
         await self.page.wait_for_function(script, timeout=limit * 1000)
 
     async def told(self, *, after: str | None = None) -> list[list[object]]:
-        """Return all calls of handlers in order, each as a list: name of the handler, then arguments.
+        """Return all handler calls in order. Each is a list of the handler's name and its arguments.
 
-        With `after`, return only the calls after the first call of the handler `after`.
+        With `after`, return only the calls that follow the first call of the handler `after`.
         """
         events = cast("list[list[object]]", await self.page.evaluate("contract.events"))
         return events if after is None else events[[name for name, *_ in events].index(after) + 1 :]
@@ -247,7 +250,10 @@ class OfficialClient:
         return _frame(await self._call("nextFrame"))
 
     async def frame_showing(self, revision: int | None, size: tuple[int, int] | None = None) -> Frame:
-        """Return the next presented frame with prompt revision `revision` (None: the idle scene) and size `size`."""
+        """Return the next presented frame that has this prompt revision and size.
+
+        If `revision` is None, the frame must show the idle scene. If `size` is None, any size is accepted.
+        """
         seen: list[str] = []
         for _ in range(FRAMES_TO_LOOK_AT):
             frame = await self.frame()
@@ -259,7 +265,7 @@ class OfficialClient:
         )
 
     async def frame_sized(self, size: tuple[int, int]) -> Frame:
-        """Return the next presented frame of `size`."""
+        """Return the next presented frame that has this size."""
         seen: set[tuple[int, int]] = set()
         for _ in range(FRAMES_TO_LOOK_AT):
             frame = await self.frame()

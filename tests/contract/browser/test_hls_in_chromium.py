@@ -48,7 +48,7 @@ class Player:
         return cast("State", await self._page.evaluate("player.state()"))
 
     async def until(self, condition: str) -> None:
-        """Wait until a JavaScript condition on `now`, the result of `state()`, is true."""
+        """Wait until a JavaScript condition is true. Its variable `now` contains the result of `state()`."""
         script = f"() => {{ const now = player.state(); return {condition}; }}"
         await self._page.wait_for_function(script, timeout=SECONDS * 1000)
 
@@ -62,7 +62,10 @@ class Player:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def player(browser: Browser, page_url: str) -> AsyncIterator[Player]:
-    """The page `hls.html`, without the vendor's client; uncaught errors fail the test."""
+    """Open the page `hls.html`, which does not contain the vendor's client, and yield its player.
+
+    Uncaught errors in the page fail the test.
+    """
     uncaught: list[str] = []
     async with await browser.new_context() as context, await context.new_page() as page:
         page.on("pageerror", lambda error: uncaught.append(str(error)))

@@ -257,7 +257,7 @@ async def test_stalled_job_can_be_cancelled(official: OfficialClient, mock: Mock
 
 
 async def simulated(official: OfficialClient, mock: MockOdyssey, *scripts: Script) -> dict[str, Any]:
-    """Submit a job, advance the mock's clock by 60 s, so that the job ends, and return its status."""
+    """Submit a job, advance the mock's clock by 60 s to end the job, and return the job's status."""
     await official.use(mock.api_key)
     job = await official.call("simulate", {"scripts": scripts, "portrait": True})
     await mock.advance(60)

@@ -40,7 +40,7 @@ ERROR_SCHEMA = "/components/schemas/Error"
 
 
 class JournalEntry(Protocol):
-    """The part of a journal entry that is checked. The shape of `data` depends on `kind`."""
+    """The properties of a journal entry that are checked. The shape of `data` depends on `kind`."""
 
     @property
     def index(self) -> int: ...
@@ -97,7 +97,7 @@ class Conformance:
         self._routes = sorted(routes, key=lambda route: route.is_handed_out)
 
     def check(self, entry: JournalEntry) -> list[Deviation]:
-        """Return every deviation of client and server in one entry; none for entries of kinds that are not checked."""
+        """Return the deviations of client and server in one entry. Entries of unchecked kinds have none."""
         if "omitted" in entry.data:
             return []
         match entry.kind:

@@ -96,9 +96,9 @@ def _faults(validator: Draft202012Validator, value: object) -> Iterator[Fault]:
 
 
 def _told(error: ValidationError) -> Iterator[Fault]:
-    """Describe a validation error.
+    """Describe a validation error as one or more faults.
 
-    If none of several schemas matches the value, describe the errors of the schema whose type fits, if only one fits.
+    If the value matches none of several schemas, but its type fits exactly one, describe the errors of that one.
     """
     if not error.context or _chooses_a_field(error):
         yield _fault(error)

@@ -12,5 +12,5 @@ COMMIT, CODE = "abc1234", "0123456789abcdef"
 
 
 def explore(*options: str, play: PlaySeed = play) -> Result:
-    """Run `odyssey-mock explore` with `options` in this process."""
+    """Run `odyssey-mock explore` with `options` in this process; return click's result."""
     return CliRunner().invoke(main, ["explore", *options], obj=Tools(draw, play, shrink), catch_exceptions=False)

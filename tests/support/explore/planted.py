@@ -1,4 +1,4 @@
-"""Deliberate bugs that the explorer must find. Each patches client or mock in one place for a `with` block."""
+"""Deliberate bugs that the explorer must find. A `with` block patches client or mock, and then removes the patch."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Stubs of the explorer's functions: they return fixed results without a simulation.
 
-They are functions of a module, so that other processes can unpickle them, and the module imports quickly.
+They are module-level functions, so that other processes can unpickle them. The module has few imports, so that it
+loads quickly there.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def draw(seed: int, fidelity: Fidelity) -> Scenario:
 
 
 def shrink(scenario: Scenario, *, report: Callable[[str], None]) -> Shrunk:
-    """Shrink every failing scenario to its first step."""
+    """Shrink a failing scenario to its first step; raise an error if the scenario does not fail."""
     from odyssey_mock.explore.shrink import NothingToShrinkError, Shrunk  # noqa: PLC0415 - see above
 
     outcome = play(scenario.seed, scenario=scenario)
@@ -81,7 +82,7 @@ def kills(
     scenario: Scenario | None = None,
     keeps_trace: bool = False,
 ) -> Outcome:
-    """Kill the process, as if memory ran out: always for seed 12, and only the first time for seed 20."""
+    """Kill the process, as if memory ran out: for seed 12 each time, for seed 20 once. Play all other seeds."""
     once = directory / "seed 20 has killed"
     if seed == 12 or (seed == 20 and not once.exists()):
         once.touch() if seed == 20 else None
@@ -92,7 +93,7 @@ def kills(
 def hangs(
     seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
-    """Block forever for seeds of 20 and above."""
+    """Block forever for seeds of 20 and above; play all other seeds."""
     if seed >= 20:
         threading.Event().wait()
     return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
@@ -101,7 +102,7 @@ def hangs(
 def raises(
     seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
-    """Raise LookupError for seed 4, as a bug in the explorer would."""
+    """Raise LookupError for seed 4, as a bug in the explorer would; play all other seeds."""
     if seed == 4:
         raise LookupError(f"unknown seed {seed}")
     return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)

@@ -60,7 +60,7 @@ class Finding:
 
 
 def check_python(path: str, source: str) -> Iterator[Finding]:
-    """Check comments, strings, docstrings and names of tests."""
+    """Yield the findings in a Python file: in its comments, strings, docstrings and names of tests."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type in {tokenize.COMMENT, tokenize.STRING, tokenize.FSTRING_MIDDLE}:
             yield from _indirect_words(path, token.start[0], token.string)
@@ -76,7 +76,7 @@ def check_python(path: str, source: str) -> Iterator[Finding]:
 
 
 def check_markdown(path: str, text: str) -> Iterator[Finding]:
-    """Check the text outside code."""
+    """Yield the indirect words in a Markdown page, except those in code."""
     for pattern in (_CODE_BLOCK, _CODE_SPAN):
         text = pattern.sub(lambda code: "\n" * code[0].count("\n"), text)
     yield from _indirect_words(path, 1, text)

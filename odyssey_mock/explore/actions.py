@@ -1,4 +1,4 @@
-"""The steps that the actors of a scenario perform. Each calls the client as an application would."""
+"""The steps that the actors of a scenario perform. Each step calls the client as an application would."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from odyssey_mock.sim.trace import Trace
 from odyssey_mock.sim.world import World
 
 FRAMES_LIMIT = 5.0
-"""Maximum seconds that the step `look` waits for its three frames."""
+"""Maximum seconds that the step `look` waits for three frames."""
 
 
 ENDS_WITHIN = 1.0
@@ -58,7 +58,7 @@ class Player:
     spectators: list[SpectatorConnection] = field(default_factory=list)
 
     def watch(self) -> CallbackRules:
-        """Create the `CallbackRules` of a new connection, whose handlers check the rules."""
+        """Create the `CallbackRules` of a new connection, add them to `watches`, and return them."""
         watch = CallbackRules(
             self.actor.host,
             self.client,
@@ -76,7 +76,7 @@ class Player:
 
 
 type ActorAction = Callable[[Player, Mapping[str, Any]], Awaitable[JSON]]  # Any: arguments differ by step
-"""Performs a step and returns a short result for the trace."""
+"""A function that performs a step. It returns a short result for the trace, or None."""
 
 
 async def _connect(player: Player, _: Mapping[str, Any]) -> JSON:
@@ -224,7 +224,9 @@ ACTIONS: Mapping[str, ActorAction] = MappingProxyType(
 
 
 async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
-    """Perform one step and record its result. A step must succeed or raise an `OdysseyError`.
+    """Perform one step, and record in the trace whether it succeeded, failed or was skipped.
+
+    A step may fail only with an `OdysseyError`, and must end soon after its connection. Otherwise it violates a rule.
 
     Raises:
         asyncio.CancelledError: the task that performs the step was cancelled.

@@ -17,7 +17,10 @@ from odyssey_mock.sim.trace import Trace
 
 _OVER = frozenset({ConnectionStatus.FAILED, ConnectionStatus.DISCONNECTED})
 _AGAIN = re.compile(r"(Retry|attempt) (\d+) of")
-"""Matches the next attempt's number in a status message: `Retry` while connecting, `attempt` while reconnecting."""
+"""Matches the number of the next attempt in a status message.
+
+The number follows the word `Retry` while connecting, and the word `attempt` while reconnecting.
+"""
 
 _BEGINNING = frozenset({ConnectionStatus.AUTHENTICATING, ConnectionStatus.CONNECTING})
 
@@ -54,21 +57,21 @@ LEGAL: Mapping[ConnectionStatus | None, frozenset[ConnectionStatus]] = MappingPr
 
 
 class ReportViolation(Protocol):
-    """Records a violated rule."""
+    """A function that records a violated rule."""
 
     def __call__(self, rule: str, message: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """A server's message on `streamerToClient`, reduced to the values that a handler is called with."""
+    """A message from the server on the channel `streamerToClient`, reduced to the values that a handler receives."""
 
     kind: str
     text: str
     line: int = field(default=0, compare=False)
     """How often the session had lost its client when the server sent this message.
 
-    Handlers must be called exactly once with each of the messages that have the same number.
+    Handlers may miss messages from before such a loss. Among messages with the same number, none may be skipped.
     """
 
 
@@ -90,9 +93,16 @@ class CallbackRules:
     ) -> None:
         """Create the handlers.
 
-        `said(session_id)`: messages that the server has sent to the session so far; `now()`: virtual time;
-        `first_wait`: minimum seconds before the client retries a connection; `may_repeat`: whether a fault may repeat
-        frames; `pause`: seconds that each handler takes.
+        Args:
+            host: host of the client, as named in the trace.
+            client: the client that connects.
+            trace: records each call of a handler.
+            report_violation: called with each violated rule.
+            said: returns the messages that the server has sent to a session so far.
+            now: returns the virtual time.
+            first_wait: minimum seconds before the client retries a connection.
+            may_repeat: whether a fault may repeat frames.
+            pause: seconds that each handler takes.
         """
         self._host = host
         self._client = client
@@ -104,7 +114,7 @@ class CallbackRules:
         self._may_repeat = may_repeat
         self._pause = pause
         self._heard: dict[str, int] = {}
-        """For each session, the index in `said` after the last message that a handler was called with."""
+        """By session: the number of its messages up to the last one that a handler received."""
         self._last: ConnectionStatus | None = None
         self._fatal: list[str] = []
         self._frames: dict[int, int] = {}
@@ -150,7 +160,10 @@ class CallbackRules:
         self._is_over = True
 
     def check(self) -> None:
-        """Check the last status and how often handlers were called, once the connection and all handlers have ended."""
+        """Check that the last status is final, and that the number of calls of each handler fits that status.
+
+        Call this once the connection has ended and all handlers have returned.
+        """
         if self.statuses and self._last not in _OVER:
             self._report_violation(
                 "statuses_are_legal", f"expected failed or disconnected as the last status, got {self._last}"
@@ -168,9 +181,9 @@ class CallbackRules:
             )
 
     def caught_up(self, session: str, line: int) -> None:
-        """Check that handlers were called with all messages to `session` since it last lost its client.
+        """Check that handlers have received all messages to `session` since the session last lost its client.
 
-        `line`: see `SentMessage.line`.
+        `line`: how often the session has lost its client.
         """
         if self._pause:
             return
@@ -179,7 +192,10 @@ class CallbackRules:
             self._report_violation("nothing_said_is_lost", f"expected handler calls for {missing}, got none")
 
     def has_acknowledged(self, prompt: str, since: float) -> bool:
-        """Return whether `on_interact_acknowledged` was called after `since` with a text that begins with `prompt`."""
+        """Return whether a handler received the acknowledgement of `prompt` at the virtual time `since` or later.
+
+        The acknowledged text may be longer: it must begin with `prompt`.
+        """
         return any(at >= since and applied.startswith(prompt) for at, applied in self._acknowledgements)
 
     def _told(self, what: str) -> None:
@@ -224,7 +240,7 @@ class CallbackRules:
         self.statuses.append(status)
 
     def _check_wait(self, status: ConnectionStatus, message: str) -> None:
-        """Check that the client waits before each attempt, except the first attempt to reconnect."""
+        """Check that the client waited before an attempt to connect. The first reconnection may start at once."""
         if self._pause:
             return  # slow handlers delay the next call, so the wait cannot be measured
         if status not in _OVER and self._now() < self._no_try_before - 1e-6:
@@ -263,9 +279,9 @@ class CallbackRules:
         self.broadcasts.append(info)
 
     def _in_order(self, heard: SentMessage) -> None:
-        """Check that the server sent `heard` after the last handled message, and that no message between was skipped.
+        """Check that `heard`, which a handler has just received, is the next message that the server sent.
 
-        Messages sent before the session lost its client may be skipped.
+        Only messages from before the session lost its client may be skipped.
         """
         if self._pause:
             return  # a slow handler may run after the session has changed

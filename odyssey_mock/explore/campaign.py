@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
 
 BATCH: Mapping[Fidelity, int] = MappingProxyType({"light": 10, "full": 2})
-"""Maximum number of seeds in a batch: about one second of work, which is lost if the campaign is interrupted."""
+"""Maximum number of seeds in a batch, by fidelity.
+
+A batch takes about one second. If the campaign is interrupted, the results of unfinished batches are lost.
+"""
 SHARES = 4
 """Minimum number of batches per worker if there are enough seeds, so that all workers finish at about the same time."""
 
 
 @dataclass(slots=True)
 class DistinctFailure:
-    """Failures with the same signature.
+    """A group of failures with the same signature.
 
     Attributes:
         failure: the failure of the example seed.

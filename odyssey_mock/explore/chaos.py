@@ -33,7 +33,7 @@ async def apply_chaos(world: World, trace: Trace, steps: Sequence[ChaosStep]) ->
 
 
 async def restore(world: World) -> None:
-    """Restore the network and the server. Wall clocks that have jumped are not set back."""
+    """Remove the faults of the network, and restart the server if it crashed. Wall clocks are not set back."""
     world.wire.heal()
     world.wire.tell_the_bereaved()
     world.wire.set_defaults(latency=CALM, drop=0.0, duplicate=0.0)

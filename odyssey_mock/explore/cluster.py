@@ -16,7 +16,7 @@ _EXTRA = "distributed"
 BEGIN_LIMIT = 30.0
 """Seconds to wait for the scheduler to answer, and then for its first worker."""
 AHEAD = 2
-"""Batches in flight per thread of the cluster: one running, one queued."""
+"""Number of batches in flight for each thread of the cluster: one running, one queued."""
 
 
 class DaskWorkers:
@@ -59,7 +59,7 @@ class DaskWorkers:
     def _room(self, pending: PendingBatches, under_way: Iterable[range]) -> int:
         """Return how many batches may be in flight.
 
-        A batch that may have killed a worker runs alone, so that no other batch is blamed if a worker is killed again.
+        A batch that may have killed a worker runs alone, so that no other batch is blamed if it kills a worker again.
         """
         return 1 if pending.suspects or any(map(pending.suspected, under_way)) else AHEAD * self.width
 
@@ -98,7 +98,13 @@ def on_cluster(player: SeedPlayer, address: str, *, limit: float = BEGIN_LIMIT) 
 
 
 def _played(player: SeedPlayer, batch: range, code: str) -> tuple[SeedRecord, ...]:
-    """Run a batch, on a worker of the cluster."""
+    """Run a batch on a worker of the cluster, and return its records.
+
+    `code`: the fingerprint of the code on the machine that started the campaign.
+
+    Raises:
+        WorkersError: the worker has different code.
+    """
     if code != fingerprint():
         raise WorkersError("the worker's odyssey-testkit differs from this machine's: install the same version on both")
     return player.played(batch)

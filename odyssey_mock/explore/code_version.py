@@ -1,4 +1,4 @@
-"""Version of the running code. The scenario and the result of a seed are only valid for one version."""
+"""The version of the running code. Another version may give a seed another scenario and result."""
 
 from __future__ import annotations
 

@@ -37,14 +37,14 @@ FAILED, INTERRUPTED = 1, 130
 
 
 class Shrink(Protocol):
-    """Type of `odyssey_mock.explore.shrink.shrink`."""
+    """A function like `odyssey_mock.explore.shrink.shrink`."""
 
     def __call__(self, scenario: Scenario, *, report: Callable[[str], None]) -> Shrunk: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Functions that draw, run and shrink scenarios; tests replace them through click's `obj`."""
+    """Functions that draw, run and shrink scenarios; tests replace them through the `obj` of click's context."""
 
     draw: Callable[[int, Fidelity], Scenario]
     play: PlaySeed
@@ -79,7 +79,10 @@ def explore(options: ExploreOptions, tools: Tools = OURS) -> int:
 
 
 def _one(options: ExploreOptions, tools: Tools, scenario: Scenario | None, again: str) -> int:
-    """Run or shrink `scenario`; if it is None, draw a scenario from `options.seed`."""
+    """Run or shrink one scenario, as `options` selects. Print the result, and return the exit code.
+
+    If `scenario` is None, the scenario is drawn from `options.seed`.
+    """
     fidelity, seed = options.depth or "light", options.seed or 0
     if options.shrink:
         return show_shrunk(tools, scenario or tools.draw(seed, fidelity), again, options.output)
@@ -103,7 +106,7 @@ def read(path: Path) -> Scenario:
 
 
 def show(outcome: Outcome, again: str, *, trace: bool, drawn: bool) -> int:
-    """Print the result of one run and return the exit code; each run of a seed prints the same text."""
+    """Print the result of one run, and return the exit code. The text is the same each time the seed is run."""
     if trace:
         for line in report.trace(outcome):
             click.echo(line)
@@ -155,7 +158,7 @@ class WorkerOptions:
 
     @contextmanager
     def place(self, player: SeedPlayer, campaign: Campaign) -> Iterator[SeedWorkers]:
-        """Yield the workers for the campaign, and stop them at the end."""
+        """Yield the workers that the options select: a Dask cluster, local processes, or this process alone."""
         if self.scheduler is not None:
             with on_cluster(player, self.scheduler) as cluster:
                 yield cluster
@@ -199,7 +202,7 @@ def spread(
 
 
 def _stopped(error: BaseException, campaign: Campaign, path: Path | None) -> int:
-    """Print why a campaign was stopped and how many seeds were not run; return the exit code.
+    """Print how many seeds an interrupted campaign did not run, and return the exit code.
 
     Raises:
         CannotExploreError: the campaign was stopped by an error, not by an interrupt.
@@ -214,7 +217,7 @@ def _stopped(error: BaseException, campaign: Campaign, path: Path | None) -> int
 
 
 def _print_examples(tools: Tools, campaign: Campaign, fidelity: Fidelity, *, in_full: int = REPORTED) -> None:
-    """Print each distinct failure; run the seeds of the first `in_full` again to print trace and diagram."""
+    """Print each distinct failure. For up to `in_full` of them, run the seed again to print trace and diagram."""
     commit = code_version.commit()
     shown: set[int] = set()
     for known in campaign.tally.examples():

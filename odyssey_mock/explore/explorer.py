@@ -39,7 +39,10 @@ FORGOTTEN = 1200.0
 
 
 type MakeScenario = Callable[[int, Fidelity], Scenario]
-"""Makes the scenario of a seed: `draw`, or a function of yours, such as `draw` with other faults or settings."""
+"""A function that makes the scenario of a seed.
+
+It is `draw`, or your own function, for example one that changes the faults or settings that `draw` returns.
+"""
 
 
 def explore(scenario: MakeScenario = draw, *, seeds: Iterable[int], fidelity: Fidelity = "light") -> Iterator[Outcome]:
@@ -143,7 +146,10 @@ class ScenarioRun:
         rules.final()
 
     def _host_of(self, entry: Entry) -> str | None:
-        """Return the host of the client with the entry's session, or else of its account's only client."""
+        """Return the host of the client that a journal entry concerns; None if the client cannot be identified.
+
+        This is the client with the entry's session, or else the only client of the entry's account.
+        """
         holders = [each for each in self._players if entry.session and each.client.current_session_id == entry.session]
         if not holders and entry.account is not None:
             holders = [each for each in self._players if account_id(_key(each.actor.account)) == entry.account]
@@ -172,7 +178,7 @@ class ScenarioRun:
             await asyncio.wait([call])
 
     async def _settled(self, player: Player, step: Step) -> None:
-        """Perform a step, and check that it ends within `CALL_LIMIT`."""
+        """Perform a step, and report a violation if it does not end within `CALL_LIMIT`."""
         try:
             async with asyncio.timeout(CALL_LIMIT) as limit:
                 await done(player, step.do, step.arguments)
@@ -246,7 +252,7 @@ async def _every_second(check: Callable[[], None]) -> None:
 
 
 async def _on(world: World, host: str, work: Coroutine[object, object, None]) -> None:
-    """Run `work` in a task of `host`."""
+    """Run `work` in a task of `host`, and wait until it is done."""
     task = world.spawn(host, work)
     try:
         await task

@@ -16,7 +16,7 @@ SEEDS = 100
 
 
 class CannotExploreError(click.ClickException):
-    """Not all seeds could be run, so it is unknown whether the rules hold in the others."""
+    """The command could not run all seeds or store its results. Seeds that were not run may violate rules."""
 
     exit_code = 2
 

@@ -1,4 +1,4 @@
-"""Results of seeds: the outcome of one run, and compact records of many runs for the exchange between processes."""
+"""Results of seeds: the outcome of one run, and the compact records of runs that processes exchange."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
 
 _VARYING = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}(?:-[0-9a-f]+)*|\d+(?:[.:-]\d+)*")
-"""Matches numbers, ids and addresses in a message."""
+"""Matches numbers, ids and addresses in a message. They vary between occurrences of the same failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +60,16 @@ class Outcome:
 
 
 PROCESS_DIED = "process_died"
-"""The rule that a seed violates if its process dies during the run."""
+"""Name of the rule that a seed violates if its process dies during the run."""
 RUN_RAISED = "run_raised"
-"""The rule that a seed violates if the explorer itself raises an error during the run."""
+"""Name of the rule that a seed violates if the explorer itself raises an error during the run."""
 
 _turn = threading.Lock()
 """Lock that a thread holds during a run, because a process can run only one simulation at a time."""
 
 
 class PlaySeed(Protocol):
-    """Type of `odyssey_mock.explore.explorer.play`, which runs the scenario of one seed."""
+    """A function like `odyssey_mock.explore.explorer.play`, which runs the scenario of one seed."""
 
     def __call__(
         self, seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
@@ -78,7 +78,7 @@ class PlaySeed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HeldSeeds:
-    """The record of the seeds from `first` to `last`: all rules held in their runs.
+    """The record of the seeds from `first` to `last`, if all rules held in the runs of these seeds.
 
     Attributes:
         steps: total number of steps.
@@ -120,7 +120,10 @@ class SeedPlayer:
     fidelity: Fidelity
 
     def played(self, seeds: Iterable[int]) -> tuple[SeedRecord, ...]:
-        """Run the seeds one after the other and return their records. Threads of one process take turns."""
+        """Run the seeds one after the other, and return their records.
+
+        Threads of one process take turns, because a process can run only one seed at a time.
+        """
         return joined(self._played(seed) for seed in seeds)
 
     def _played(self, seed: int) -> SeedRecord:
@@ -135,7 +138,7 @@ class SeedPlayer:
 
 
 def joined(records: Iterable[SeedRecord]) -> tuple[SeedRecord, ...]:
-    """Merge adjacent records in which all rules held."""
+    """Return the records in their order. Records of consecutive seeds are merged if all rules held."""
     kept: list[SeedRecord] = []
     for record in records:
         last = kept[-1] if kept else None
@@ -148,7 +151,10 @@ def joined(records: Iterable[SeedRecord]) -> tuple[SeedRecord, ...]:
 
 
 def missing(wanted: range, played: Iterable[SeedRecord]) -> Iterator[range]:
-    """Yield the ranges of `wanted` that are not in `played`, in order. The step of `wanted` must be 1."""
+    """Yield the parts of `wanted` that no record in `played` covers, in ascending order.
+
+    The step of `wanted` must be 1.
+    """
     begin = wanted.start
     for seeds in sorted((record.seeds for record in played), key=lambda seeds: seeds.start):
         if begin < min(seeds.start, wanted.stop):
@@ -159,7 +165,7 @@ def missing(wanted: range, played: Iterable[SeedRecord]) -> Iterator[range]:
 
 
 def batches(ranges: Iterable[range], size: int) -> Iterator[range]:
-    """Split the ranges into ranges of at most `size` seeds."""
+    """Split each range into batches of at most `size` seeds, and yield the batches."""
     for seeds in ranges:
         for first in range(seeds.start, seeds.stop, size):
             yield seeds[first - seeds.start : first - seeds.start + size]

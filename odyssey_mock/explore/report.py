@@ -41,7 +41,7 @@ def verdict(outcome: Outcome) -> str:
 
 
 def failures(outcome: Outcome, *, commit: str, again: str) -> str:
-    """Return a text with the violated rules and the command `again`, which reproduces them."""
+    """Return a text that lists the violated rules. It ends with the command `again`, which reproduces them."""
     return "\n".join(
         [
             f"FAILED seed {outcome.seed}, {outcome.fidelity}, commit {commit}",
@@ -52,7 +52,7 @@ def failures(outcome: Outcome, *, commit: str, again: str) -> str:
 
 
 def example(known: DistinctFailure, *, fidelity: Fidelity, commit: str) -> str:
-    """Return a text with one distinct failure and its example seed."""
+    """Return a text that describes one distinct failure and how to reproduce its example seed."""
     others = "" if known.count == 1 else f", and {_many(known.count - 1, 'other seed')}"
     failure = known.failure
     return "\n".join(
@@ -65,7 +65,7 @@ def example(known: DistinctFailure, *, fidelity: Fidelity, commit: str) -> str:
 
 
 def last_lines(outcome: Outcome) -> str:
-    """Return the last lines of the trace before the first failure."""
+    """Return a text with the last lines of the trace, up to the first failure."""
     lines = _until_failure(outcome)
     shown = lines[-LAST_LINES:]
     return "\n".join(
@@ -90,7 +90,7 @@ def drawn(outcome: Outcome) -> str:
 def rates(tally: Tally, fidelity: Fidelity, *, before: int, elapsed: float) -> str:
     """Return the totals and the speed of a campaign in one line.
 
-    `before`: number of seeds that earlier runs stored in the results file; `elapsed`: real seconds of this run.
+    `before`: number of seeds that earlier runs stored in the results file; `elapsed`: real seconds of this run so far.
     """
     played = tally.seeds - before
     known = f" ({before} from earlier runs)" if before else ""
@@ -117,8 +117,9 @@ LINES = 20
 BAR = 4, 24
 """Minimum and maximum width of the progress bar, in columns."""
 AROUND, LEFT = "seeds  []  /  ", "0d 00:00:00  "
-"""Samples of the texts beside the progress bar, from which its width is computed. Narrow terminals do not show `LEFT`,
-the remaining time."""
+"""Examples of the texts around the progress bar and of the remaining time, to compute the space for the counts.
+
+Narrow terminals do not show the remaining time."""
 ROOMY = 70
 """Minimum width of a terminal for showing the remaining time, in columns."""
 
@@ -127,7 +128,10 @@ class Rate:
     """Speed of a campaign: seeds run per second since this object was created."""
 
     def __init__(self, before: int, now: Callable[[], float] = time.perf_counter) -> None:
-        """Start to measure. `before`: number of seeds that earlier runs stored; `now()`: real time in seconds."""
+        """Start the measurement.
+
+        `before`: number of seeds that earlier runs stored; `now()`: real time in seconds.
+        """
         self._before = before
         self._now = now
         self._began = now()
@@ -138,14 +142,17 @@ class Rate:
         return self._now() - self._began
 
     def of(self, tally: Tally) -> float:
-        """Return the seeds per second; 0 before the first seed."""
+        """Return the seeds per second so far; 0 if no seed was run yet."""
         played = tally.seeds - self._before
         return played / max(self.elapsed, 1e-9) if played else 0.0
 
 
 @contextmanager
 def progress(stream: TextIO, total: int, rate: Rate) -> Iterator[Callable[[Tally], None]]:
-    """Show progress on `stream`: a bar on a terminal, or else lines. Yield a function to call with each new tally."""
+    """Show the progress of a campaign on `stream`, and yield a function to call with each new tally.
+
+    A terminal shows a bar. Any other stream receives one line from time to time.
+    """
     if stream.isatty():
         latest = Tally()
 
@@ -187,7 +194,10 @@ def progress(stream: TextIO, total: int, rate: Rate) -> Iterator[Callable[[Tally
 
 
 def _shorter_counts(tally: Tally, rate: Rate) -> Iterator[str]:
-    """Yield texts with the counts, each shorter than the last: a line wider than the terminal cannot be redrawn."""
+    """Yield texts with the counts, from the longest to the shortest.
+
+    The caller shows the first that fits, because a line wider than the terminal cannot be redrawn.
+    """
     yield _counts(tally, rate)
     yield f"{tally.failed} failed, {rate.of(tally):.1f}/s"
     yield f"{tally.failed} failed"

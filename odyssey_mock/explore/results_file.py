@@ -51,7 +51,7 @@ class Header:
 
     @classmethod
     def of(cls, fidelity: Fidelity) -> Header:
-        """Return the header for the running code."""
+        """Return a header with this fidelity and the version of the running code."""
         return cls(fidelity, code_version.commit(), code_version.fingerprint())
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ class Results:
 
 @contextmanager
 def results_in(path: Path, header: Header, *, restart: bool = False) -> Iterator[Results]:
-    """Open the results file, and create it if it does not exist.
+    """Open the results file for the block, and yield its `Results`. Create the file if it does not exist.
 
     Args:
         path: path of the file.

@@ -98,7 +98,7 @@ class Scenario:
 
     @property
     def size(self) -> int:
-        """Number of parts: steps, faults and disturbances."""
+        """Number of steps, faults and disturbances in the scenario."""
         return sum(len(actor.steps) for actor in self.actors) + len(self.faults) + len(self.chaos)
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON, for json.dumps

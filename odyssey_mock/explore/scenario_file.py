@@ -19,11 +19,11 @@ from odyssey_mock.sim.trace import WORLD
 from odyssey_mock.sim.world import SERVER
 
 type Check = tuple[str, bool, str, object]
-"""A value's place in the file, whether the value is valid, what was expected, and the value."""
+"""The result of checking one value: where it is in the file, whether it is valid, what was expected, and the value."""
 
 
 def read(path: Path) -> Scenario:
-    """Read a scenario that `--output` wrote.
+    """Read and validate a scenario file, such as the option `--output` writes.
 
     Raises:
         OSError: the file cannot be read.
@@ -93,7 +93,7 @@ def _object(where: str, got: object) -> Check:
 
 
 def _taken(where: str, take: Callable[[], object]) -> None:
-    """Call `take`, which validates a value, and convert its error to a `ScenarioError` that names the place `where`."""
+    """Call `take`, which validates a value. Convert its error to a `ScenarioError` that begins with `where`."""
     try:
         take()
     except (SettingsError, UnknownSettingError, FaultError, OdysseyConfigError, TypeError) as error:

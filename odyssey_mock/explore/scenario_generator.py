@@ -199,7 +199,10 @@ def _session(randomness: random.Random) -> Sequence[Step]:
 
 
 def _insert(randomness: random.Random, steps: list[Step], name: str) -> int:
-    """Insert a step into `steps`, usually after the step that it needs, and return its index."""
+    """Insert the step `name` into `steps`, and return its index.
+
+    Usually, it is placed after a step that it needs. If there is no such step, the needed one is inserted first.
+    """
     needed, earliest = AFTER.get(name), 0
     if needed is not None and randomness.random() < 0.9:
         places = [place for place, step in enumerate(steps) if step.do == needed]
@@ -210,7 +213,10 @@ def _insert(randomness: random.Random, steps: list[Step], name: str) -> int:
 
 
 def _hurry(randomness: random.Random, steps: list[Step]) -> None:
-    """Replace one `interact` step by three in quick succession, without waiting for the calls."""
+    """Replace one `interact` step in `steps` by three that start in quick succession.
+
+    The actor does not wait for their calls. Without an `interact` step, `steps` stays unchanged.
+    """
     places = [place for place, step in enumerate(steps) if step.do == "interact"]
     if places:
         place = randomness.choice(places)
@@ -219,7 +225,7 @@ def _hurry(randomness: random.Random, steps: list[Step]) -> None:
 
 
 def _moments(cast: Sequence[Actor]) -> Sequence[float]:
-    """Return the earliest time at which each step can start."""
+    """Return the earliest start of each step of all actors, in seconds; `[0.0]` if there are no steps."""
     return [at for actor in cast for at in itertools.accumulate(step.wait for step in actor.steps)] or [0.0]
 
 
@@ -237,7 +243,10 @@ def _step(randomness: random.Random, name: str) -> Step:
 
 
 _OFTEN: Mapping[str, int] = MappingProxyType({"stream": 5, "twice": 3, "late": 2})
-"""Weights of groups of fault points and of actions in random choices; 1 for all others, many of which are similar."""
+"""Weights in random choices: of fault points, by the first part of their names, and of actions, by name.
+
+All others have weight 1, because many of them are similar.
+"""
 
 
 def _faults(randomness: random.Random) -> Sequence[Mapping[str, JSON]]:

@@ -40,7 +40,7 @@ SLACK = 0.5
 _HEARD: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"stream_started": ("stream_started", "stream_id"), "update_acknowledged": ("interact_acknowledged", "prompt")}
 )
-"""For each server message that handlers receive: its `SentMessage.kind`, and the field for `SentMessage.text`."""
+"""By name of a server message that handlers receive: the `kind` of its `SentMessage`, and the field with the `text`."""
 
 _REFUSING = frozenset({401, 403})
 _MAY_REFUSE = frozenset({"refuse", "close", "error"})
@@ -48,21 +48,24 @@ _MAY_REFUSE = frozenset({"refuse", "close", "error"})
 
 
 class ServerRules:
-    """Checks the rules with the journal of a world's mock, and adds the journal's entries to the trace."""
+    """Checks the rules with each new entry in the journal of a simulated mock, and adds the entry to the trace."""
 
     def __init__(
         self, world: World, trace: Trace, report_violation: ReportViolation, host_of: Callable[[Entry], str | None]
     ) -> None:
-        """Create the rules; `host_of(entry)` returns the host of the client that the entry concerns, or None."""
+        """Start to observe the journal.
+
+        `host_of(entry)` returns the host of the client that an entry concerns; None if no client can be identified.
+        """
         self._host_of = host_of
         self._world = world
         self._trace = trace
         self._report_violation = report_violation
         self._said: defaultdict[str, list[SentMessage]] = defaultdict(list)
         self._lines: defaultdict[str, int] = defaultdict(int)
-        """How often each session has lost its client."""
+        """By session: how often the session has lost its client."""
         self._updates: dict[str, int] = {}
-        """Number of `update` messages received with each prompt."""
+        """By prompt: the number of `update` messages that the server has received."""
         self._jobs: dict[str, str] = {}
         self._requests: defaultdict[str, deque[float]] = defaultdict(deque)
         self._may_refuse = False
@@ -85,7 +88,7 @@ class ServerRules:
         return self._lines[session_id]
 
     def check(self) -> None:
-        """Check the rules that must hold at every moment."""
+        """Check the limits of sessions and connections, which must hold at every moment."""
         mock = self._world.mock
         settings = mock.settings
         held: defaultdict[str, int] = defaultdict(int)
@@ -108,7 +111,10 @@ class ServerRules:
                 )
 
     def final(self) -> None:
-        """Check the rules that must hold after all clients have left and all time limits have passed."""
+        """Check that all sessions, streams and jobs have ended, and that the hours of all accounts are right.
+
+        Call this after all clients have disconnected and all time limits have passed.
+        """
         mock = self._world.mock
         if mock.sessions:
             states = sorted(str(session.state) for session in mock.sessions.values())
@@ -124,7 +130,10 @@ class ServerRules:
         self._check_hours()
 
     def interaction_returned(self, host: str, prompt: str, applied: str) -> None:
-        """Check that the server received and acknowledged the prompt, after `interact(prompt)` returned `applied`."""
+        """Check that the server received and acknowledged the prompt of an `interact` call that returned.
+
+        `applied`: the text that the call returned.
+        """
         if not self._updates.get(prompt):
             self._report_violation(
                 "interactions_are_applied",
@@ -141,14 +150,17 @@ class ServerRules:
             )
 
     def interaction_timed_out(self, host: str, prompt: str, *, was_acknowledged: bool) -> None:
-        """Check that `on_interact_acknowledged` was not called for the prompt, after `interact(prompt)` timed out."""
+        """Check that the prompt of an `interact` call that timed out was not acknowledged.
+
+        `was_acknowledged`: whether `on_interact_acknowledged` was called for the prompt.
+        """
         if was_acknowledged and not self._has_refused:
             self._report_violation(
                 "answers_belong", f"interact({prompt!r}) of {host} timed out, although it was acknowledged"
             )
 
     def refused(self, host: str, name: str, error: OdysseyError) -> None:
-        """Check the error of a failed call: only a fault may cause an `OdysseyAuthError`."""
+        """Check the error of the failed step `name`: only a fault may cause an `OdysseyAuthError`."""
         if isinstance(error, OdysseyAuthError) and not self._may_refuse:
             self._report_violation(
                 "no_false_refusal",

@@ -38,13 +38,15 @@ def shrink(
     try_out: Callable[[Scenario], Outcome] = lambda scenario: play(scenario.seed, scenario=scenario),
     rounds: int = ROUNDS,
 ) -> Shrunk:
-    """Remove and simplify parts of `scenario` as long as it fails with the same signature.
+    """Find a smaller scenario that fails with the same signature.
+
+    Parts of `scenario` are removed or simplified one after the other, as long as the failure stays.
 
     Args:
         scenario: a failing scenario.
         signature: signature of the failure to keep; by default that of the first failure.
         report: called with a message after every improvement.
-        try_out: runs a scenario.
+        try_out: function that runs a scenario.
         rounds: maximum number of scenarios to run.
 
     Raises:
@@ -80,7 +82,7 @@ def _fails(outcome: Outcome, signature: str) -> bool:
 
 
 def _shorter(scenario: Scenario) -> Iterator[Scenario]:
-    """Yield smaller scenarios: with fewer actors, settings, faults, disturbances or steps, then with simpler steps."""
+    """Yield smaller versions of `scenario`: first without some of its parts, then with simpler steps and times."""
     if len(scenario.actors) > 1:
         for number in range(len(scenario.actors)):
             yield _without_actor(scenario, number)
@@ -100,7 +102,7 @@ def _shorter(scenario: Scenario) -> Iterator[Scenario]:
 
 
 def _without_actor(scenario: Scenario, number: int) -> Scenario:
-    """Remove an actor, and the disturbances of its host."""
+    """Return the scenario without one actor and without the disturbances of its host."""
     host = scenario.actors[number].host
     chaos = tuple(each for each in scenario.chaos if each.arguments.get("host") != host)
     return replace(scenario, actors=_without(scenario.actors, number, 1), chaos=chaos)
@@ -135,7 +137,7 @@ def _plainer_steps(step: Step) -> Iterator[Step]:
 
 
 def _fewer[T](items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield `items` with one piece removed: first all items, then each half, each quarter, down to each single item."""
+    """Yield `items` without one piece. The piece is first all items, then each half, and so on to each single item."""
     piece = len(items)
     while piece >= 1:
         for start in range(0, len(items), piece):

@@ -74,7 +74,7 @@ class PendingBatches:
         self._suspects: set[int] = set()
 
     def take(self) -> range | None:
-        """Return the next batch; None if there is none at the moment."""
+        """Return the next batch; None if there is none now. More can follow if a process dies."""
         return self._again.popleft() if self._again else next(self._batches, None)
 
     @property
@@ -83,13 +83,14 @@ class PendingBatches:
         return bool(self._again)
 
     def suspected(self, batch: range) -> bool:
-        """Return whether a process died while it ran the first seed of `batch`, alone or with other seeds."""
+        """Return whether a process has already died while it ran a batch with the first seed of `batch`."""
         return batch.start in self._suspects
 
     def died(self, batch: range, how: str) -> tuple[SeedRecord, ...]:
-        """Record that the process of a batch died, and return the resulting records.
+        """Record that a process died while it ran `batch`, and return the records to report.
 
-        A seed is only reported as failed if its process dies a second time, when it runs alone.
+        The first time, there are none, and each seed of the batch is run again alone. A seed whose process dies again
+        is reported as failed. `how`: description of the exit of the process.
         """
         if self.suspected(batch):
             return (FailedSeed(batch.start, (Failure(PROCESS_DIED, f"expected the run to end, got a {how}", 0.0),)),)
@@ -144,7 +145,7 @@ class _Worker:
     """A worker process and its pipe.
 
     Attributes:
-        batch: the last batch that the worker was given.
+        batch: the last batch that was sent to the worker.
         records: records of that batch; None while it is running.
     """
 
@@ -171,7 +172,7 @@ class _Worker:
             self.pipe.send(batch)
 
     def hear(self) -> bool:
-        """Receive one message of the process. Return False if the process is dead.
+        """Receive one message from the process. Return True, or False if the process is dead.
 
         Raises:
             WorkersError: the process died before it had started.
@@ -192,7 +193,7 @@ class _Worker:
         self._process.terminate()
 
     def end(self, limit: float = STOP_LIMIT) -> str:
-        """Wait `limit` seconds for the process to exit, then kill it. Return a description of its exit."""
+        """Wait up to `limit` seconds for the process to exit, else kill it. Return a description of its exit."""
         self._process.join(limit)
         if self._process.exitcode is None:
             self._process.kill()
@@ -221,7 +222,7 @@ def _work(pipe: Connection, player: SeedPlayer) -> None:
 
 
 def _while_heard(batch: range, pipe: Connection) -> Iterator[int]:
-    """Yield the seeds of the batch; stop early when the main process closes the pipe."""
+    """Yield the seeds of the batch; stop early if the main process has closed the pipe."""
     for seed in batch:
         if pipe.poll():
             return

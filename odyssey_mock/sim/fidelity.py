@@ -22,12 +22,12 @@ class LightServerNetwork(light.LightServerPeers, ServerNetwork):
 
 
 def client_network(fidelity: Fidelity, loop: SimulatedLoop, host: str) -> ClientNetwork:
-    """Return the network for clients on `host`."""
+    """Return the network for clients on `host`, with light peers or real WebRTC."""
     return (LightClientNetwork if fidelity == "light" else ClientNetwork)(loop, host)
 
 
 def server_network(fidelity: Fidelity, loop: SimulatedLoop, host: str) -> ServerNetwork:
-    """Return the network for the server on `host`."""
+    """Return the network for the server on `host`, with light peers or real WebRTC."""
     return (LightServerNetwork if fidelity == "light" else ServerNetwork)(loop, host)
 
 

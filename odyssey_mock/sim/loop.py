@@ -1,7 +1,7 @@
 """An asyncio event loop in virtual time, on which servers, clients and WebRTC peers run unmodified.
 
 simloop's loop jumps from timer to timer and carries packets in memory. This module adds guarantees of asyncio that
-simloop does not give:
+simloop lacks:
 
 - Callbacks run in the order in which they were scheduled.
 - Asynchronous generators are closed.
@@ -32,12 +32,18 @@ from odyssey_mock.sim.network_conditions import NetworkConditions
 _Args = TypeVarTuple("_Args")
 
 THREAD_WORK = (0.0, 0.004)
-"""Minimum and maximum virtual seconds of a function in an executor. Functions may end in any order, as in threads."""
+"""Minimum and maximum virtual seconds that a function in an executor takes.
+
+Functions may end in any order, as in threads.
+"""
 
 LAST_WORDS = 60.0
 """Virtual seconds within which the cancelled tasks must finish when the loop ends."""
 BUSY = 200_000
-"""Number of callbacks at the same virtual time after which a run counts as endless. Other runs need far fewer."""
+"""Maximum number of callbacks at the same virtual time. A run with more is considered endless.
+
+Runs that end need far fewer.
+"""
 PLACES = 3
 """Number of innermost functions that the error message names for each busy task."""
 
@@ -45,7 +51,7 @@ __all__ = ["EndlessError", "SimulatedLoop", "SimulationDeadlockError", "Simulati
 
 
 class EndlessError(RuntimeError):
-    """A run would not end: its time limit has passed, or time has stopped passing."""
+    """A run does not end: its time limit has passed, or callbacks keep running while no virtual time passes."""
 
 
 class SimulatedLoop(SimLoop):
@@ -130,7 +136,7 @@ class SimulatedLoop(SimLoop):
         return await super().create_datagram_endpoint(protocol_factory, local_addr, remote_addr, **kwargs)
 
     def take_failures(self) -> list[BaseException]:
-        """Return the exceptions of callbacks, and of tasks that no code awaits; each is returned only once.
+        """Return the exceptions of callbacks, and of tasks that no code awaits. Each exception is returned only once.
 
         This includes failed tasks that have not been garbage-collected yet.
         """
@@ -225,7 +231,7 @@ class _Work:
 
 
 class _InOrder:
-    """A simloop policy: callbacks run in the order in which they were scheduled, because asyncio users rely on it."""
+    """A simloop policy that runs callbacks in the order in which they were scheduled, as users of asyncio expect."""
 
     diverged_at: int | None = None
 
@@ -254,7 +260,7 @@ def _is_ready(task: asyncio.Task[Any]) -> bool:
 
 
 def _where(task: asyncio.Task[Any]) -> str:
-    """Return where a task waits, from the outermost function to the innermost."""
+    """Return a text with the name of a task and the functions in which it waits, the innermost last."""
     places, waiting = [], task.get_coro()
     while (frame := getattr(waiting, "cr_frame", None)) is not None:
         places.append(f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}")

@@ -50,7 +50,7 @@ class NetworkConditions(SimulatedTransport):
         self._broken.add(self._link(source, destination))
 
     def mend(self, source: str, destination: str) -> None:
-        """End a `cut`. TCP data in flight arrives now."""
+        """End a `cut`. TCP data that was blocked is delivered now."""
         self._broken.discard(self._link(source, destination))
         self._send_held()
 
@@ -89,7 +89,7 @@ class NetworkConditions(SimulatedTransport):
         return len({end.conn for end in ends})
 
     def dialled_lately(self) -> Mapping[str, int]:
-        """Return how many connections each host has started to dial in the last second."""
+        """Return, by host, how many connections the host has started to dial in the last second."""
         since = self._loop.time() - 1.0
         return {host: sum(at > since for at in times) for host, times in self._dialled.items()}
 

@@ -25,11 +25,11 @@ class Randomness:
         return self._streams[name]
 
     def entropy(self, name: str) -> ClientEntropy:
-        """Return a source for a client's ids and jitter, from the stream called `name`."""
+        """Return a source of ids and jitter for a client. It draws from the stream called `name`."""
         return ClientEntropy(self.stream(name))
 
     def number(self, name: str) -> int:
-        """Return a number, for example to seed another generator, from the stream called `name`."""
+        """Draw a number from the stream called `name`, for example to seed another generator."""
         return self.stream(name).getrandbits(64)
 
 

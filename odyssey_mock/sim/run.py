@@ -58,7 +58,7 @@ def run[T](
     keeps_trace: bool = True,
     seconds: float = LONGEST,
 ) -> Run[T]:
-    """Run `program` in a new world, from beginning to end.
+    """Run `program` in a new world, from beginning to end, and return the outcome.
 
     Args:
         seed: determines everything random in the run.
@@ -167,7 +167,7 @@ def _peers(fidelity: Fidelity) -> AbstractContextManager[None]:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Disable garbage collection, which would close objects at a different moment in every process."""
+    """Within the block, disable garbage collection, which would close objects at different moments in each process."""
     had = gc.isenabled()
     if next(_worlds) % COLLECTED_AFTER == 0:
         gc.collect()  # worlds contain many cycles, and frozen objects are never collected

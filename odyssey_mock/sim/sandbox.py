@@ -31,7 +31,7 @@ class TimeAndEntropy(Protocol):
         """Return the seconds since the epoch."""
 
     def monotonic(self) -> float:
-        """Return the seconds since an arbitrary start; they never go back."""
+        """Return the seconds since an arbitrary start; they never decrease."""
 
     def urandom(self, size: int, /) -> bytes:
         """Return `size` random bytes."""
@@ -79,7 +79,7 @@ def _watch(event: str, args: tuple[object, ...]) -> None:
 
 @contextmanager
 def sandboxed(source: TimeAndEntropy) -> Iterator[None]:
-    """Within the block, give this thread the time and entropy of `source`, and block access to the machine.
+    """Within the block, use `source` for time and entropy in this thread, and forbid access to the machine.
 
     Raises:
         SandboxError: a run is already in progress in this process.

@@ -132,7 +132,7 @@ class StreamTransport(_SimStreamTransport):
 
 
 class DatagramTransport(_SimDatagramTransport):
-    """A UDP socket that shows addresses instead of host names."""
+    """A UDP socket that reports addresses instead of host names."""
 
     def __init__(self, network: AddressedNetwork, local: _Addr, remote: _Addr | None) -> None:
         super().__init__(network, local, remote)

@@ -82,7 +82,7 @@ _LIFELINE, _PAUSE = "|", ":"
 
 
 def diagram(lines: Sequence[TraceLine], *, width: int = WIDTH) -> str:
-    """Draw `lines` in their order. The text has no final newline, and is empty if there are no lines.
+    """Draw `lines` as a sequence diagram. The returned text is empty without lines, and has no final newline.
 
     A message is an arrow. Its label is on the arrow if there is room, else behind the arrow. An event of one host is a
     note at its lifeline. An event of the world spans all columns. A text that does not fit ends in an ellipsis.
@@ -119,7 +119,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 class _Lanes:
-    """The positions of the lifelines, and the drawing of rows."""
+    """Computes the positions of the lifelines, and draws the rows of a diagram."""
 
     def __init__(self, hosts: Sequence[str], width: int) -> None:
         room = width - TIME
@@ -163,12 +163,12 @@ class _Lanes:
 
 
 def _over(row: str, at: int, text: str) -> str:
-    """Replace the characters of `row` at column `at` by `text`."""
+    """Return `row` with `text` written over it at column `at`."""
     return row[:at].ljust(at) + text + row[at + len(text) :]
 
 
 def _label(line: TraceLine) -> str:
-    """Return the description and the details of an event."""
+    """Return the description and the details of an event in one line."""
     return _visible(f"{line.what}{_known(line.details)}")
 
 

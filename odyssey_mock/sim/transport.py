@@ -1,7 +1,7 @@
 """TCP and UDP between simulated hosts, with the behavior of a real network.
 
 simloop carries the packets. This module adds addresses instead of names, errors with `errno`, free ports, and resets in
-reply to data for a connection that does not exist any more.
+reply to data for a connection that no longer exists.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class SimulatedTransport(AddressedNetwork):
         super().__init__(loop)
         self.set_flow_control()
         self._farewells: dict[tuple[int, str, int], str] = {}
-        """Ends of TCP connections to which a FIN or a reset is in flight, and the host that sent it."""
+        """By end of a TCP connection to which a FIN or a reset is in flight: the host that sent the packet."""
 
     def end(self) -> None:
-        """Close everything that is open at the end of the run, as the end of a process does."""
+        """Close all connections, sockets and listeners at the end of the run, as the end of a process does."""
         for end in self._ends():
             with _on(end.local[0]):
                 end.lose(None)
@@ -68,7 +68,10 @@ class SimulatedTransport(AddressedNetwork):
             super()._dispatch_stream(packet)
 
     def _is_unaware(self, packet: _Packet) -> bool:
-        """Return whether the sender has not noticed that the other end was lost; False if the other end was closed."""
+        """Return whether the sender of `packet` has not noticed that the other end of its connection was lost.
+
+        If the other end was closed instead, return False.
+        """
         sender = self._streams.get((packet.conn, packet.src, packet.src_port))
         return sender is not None and self._is_bereaved(cast("StreamTransport", sender))
 
@@ -78,7 +81,7 @@ class SimulatedTransport(AddressedNetwork):
         return end.other_key not in self._streams
 
     def _is_stray(self, packet: _Packet) -> bool:
-        """Return whether `packet` belongs to a connection that does not exist on its receiver any more."""
+        """Return whether `packet` belongs to a connection that no longer exists on the receiving host."""
         if packet.kind not in {"data", "fin", "rst"}:
             return False
         return (packet.conn, packet.dst, packet.dst_port) not in self._streams and packet.conn not in self._pending
@@ -90,7 +93,10 @@ class SimulatedTransport(AddressedNetwork):
         super()._transmit(packet)
 
     def _dial_again(self, host: str) -> None:
-        """Hold a new SYN packet for each pending connection attempt to `host`, in place of the packets that it lost."""
+        """Repeat the pending connection attempts to `host`, which has lost their packets.
+
+        The new SYN packets are held until the host is restarted.
+        """
         self._held = [packet for packet in self._held if (packet.kind, packet.dst) != ("syn", host)]
         for conn, connect in self._pending.items():
             if connect.remote[0] == host:
@@ -217,7 +223,7 @@ class SimulatedTransport(AddressedNetwork):
 
 @contextmanager
 def _on(host: str) -> Iterator[None]:
-    """Run the block on `host`."""
+    """Within the block, make `host` the current host."""
     token = _current_host.set(host)
     try:
         yield

@@ -59,9 +59,10 @@ _ORDERED = (RTCIceTransport, RTCDtlsTransport, RTCRtpReceiver)
 
 @contextmanager
 def webrtc() -> Iterator[None]:
-    """Within the block, make aiortc peers on a simulated loop part of its simulation.
+    """Within the block, make aiortc peers on a simulated loop independent of the machine.
 
-    Enter it before `sandboxed`: objects created once per process must not draw from the randomness of one run.
+    Enter this context before `sandboxed`, because objects that are created once per process must not draw from the
+    randomness of one run.
     """
     certificates = itertools.cycle(_certificates())
     receiver = {
@@ -102,7 +103,7 @@ def _inside(here: Callable[..., object], elsewhere: Callable[..., object]) -> Ca
 
 
 def _like(module: ModuleType, **instead: object) -> ModuleType:
-    """Return a copy of `module` in which the attributes `instead` are replaced."""
+    """Return a copy of `module` with the attributes in `instead` replaced."""
     other = ModuleType(module.__name__, module.__doc__)
     other.__dict__.update(module.__dict__)
     other.__dict__.update(instead)
@@ -288,6 +289,6 @@ def _numbering(original: Callable[..., None], numbers: Iterator[int]) -> Callabl
 
 
 def _number(self: object) -> int:
-    """Hash objects made in a run by their order of creation, other objects as usual."""
+    """Return the hash of an object: its number in the order of creation if a run made it, else the usual hash."""
     number: int | None = self.__dict__.get(_NUMBER)
     return object.__hash__(self) if number is None else number

@@ -68,7 +68,7 @@ class World:
         Args:
             host: host of the client. If it is not `CLIENT`, call the client in tasks of that host (`spawn`).
             api_key: API key; the mock's key by default.
-            advanced: retries and limits.
+            advanced: settings of retries and time limits.
         """
         platform = self.platform(host)
         return Odyssey(
@@ -83,8 +83,8 @@ class World:
     def platform(self, host: str | None = None) -> Platform:
         """Return the platform for a client on `host`: clock, entropy and network.
 
-        The default is the host of the current task. A client that is created in a run without a platform gets the
-        platform of that host.
+        The default is the host of the current task. A client that is created in a run without a platform uses
+        that of the current host.
         """
         host = host or self.wire.here or CLIENT
         self.wire.host(host)
@@ -170,7 +170,7 @@ class World:
 
 
 async def awaited[T](work: Awaitable[T]) -> T:
-    """Turn any awaitable into a coroutine."""
+    """Await `work` and return its result. This turns any awaitable into a coroutine."""
     return await work
 
 

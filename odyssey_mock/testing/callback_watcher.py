@@ -60,7 +60,7 @@ class _ConnectionCallbacks:
         )
 
     def missing(self) -> list[str]:
-        """Describe the calls that should have happened but did not."""
+        """Return a description of each call that should have happened but did not."""
         if self._status is ConnectionStatus.FAILED and not self._fatal:
             return ["expected on_error with fatal=True, because the connection failed; got no such call"]
         return []

@@ -28,7 +28,7 @@ DOUBLED = (0.0, 0.0, 0.005)
 HOW_MANY = (0, 1, 1, 2)
 """How many events happen in one run, if events are enabled; each seed selects one of these."""
 MOMENTS = (8, 30, 100)
-"""Mean of the random number of journal entries before an event; each event selects one of these.
+"""Mean numbers of journal entries before an event. Each event selects one of these, then draws its own number.
 
 Counting entries instead of seconds places events where the test is active, in short and long tests alike.
 """
@@ -77,7 +77,10 @@ def draw_network(world: World, chaos: Chaos) -> None:
 
 
 async def apply_chaos(world: World, chaos: Chaos) -> None:
-    """Run the events that the seed determines, one after the other. The caller cancels this at the end of the test."""
+    """Run the events that the seed determines, one after the other.
+
+    The caller must cancel the task that runs this function when the test ends.
+    """
     if chaos == "calm" or chaos is False:
         return
     possible = list(CHAOS) if chaos is True else sorted(set(chaos))

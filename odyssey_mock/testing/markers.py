@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 class MarkerKeywords(SettingsOverrides, total=False):
-    """The keywords of `odyssey`: the settings of the mock, and `plan`."""
+    """The keywords of the marker `odyssey`: the settings of the mock, and `plan`."""
 
     plan: Plan
 
 
 class SimulatedMarkerKeywords(SimulatedOverrides, total=False):
-    """The keywords of `odyssey_sim`: how to run the test, `plan`, and the settings that such a test may change."""
+    """The keywords of the marker `odyssey_sim`: how to run the test, `plan`, and the settings that it may change."""
 
     plan: Plan
     seeds: int
@@ -41,7 +41,7 @@ class SimulatedMarkerKeywords(SimulatedOverrides, total=False):
 
 
 def odyssey(**settings: Unpack[MarkerKeywords]) -> pytest.MarkDecorator:
-    """Mark a test with settings for its `odyssey_mock`, the keyword arguments of `MockOdyssey`."""
+    """Mark a test with settings for its fixture `odyssey_mock`. They are keyword arguments of `MockOdyssey`."""
     return pytest.mark.odyssey(**settings)
 
 

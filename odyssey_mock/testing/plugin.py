@@ -34,7 +34,7 @@ SIMULATED_MARKER = (
     "moves clocks at random moments; timeout is in virtual seconds; settings are those of the mock"
 )
 TRACE_REPORT = pytest.StashKey[str]()
-"""The trace report of the seed that failed."""
+"""Stash key of a test's trace report, which shows the seed that failed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -114,7 +114,7 @@ def odyssey_sim() -> "World":
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail a simulated test before its fixtures are set up if the test cannot run."""
+    """If a simulated test cannot run, fail it before its fixtures are set up."""
     if is_simulated(item):
         _require_simulation()
         _refuse_unittest(cast("pytest.Function", item))
@@ -123,7 +123,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a simulated test. The result True keeps other plugins, such as pytest-asyncio, from running it again."""
+    """Run a simulated test, and return True; return None for other tests.
+
+    After True, no other plugin, such as pytest-asyncio, runs the test again.
+    """
     __tracebackhide__ = True
     if not is_simulated(pyfuncitem):
         return None
@@ -149,7 +152,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the trace report of the seed that failed below the traceback."""
+    """Add the trace report to the report of a failed simulated test, below the traceback."""
     report = yield
     trace_report = item.stash.get(TRACE_REPORT, None)
     if trace_report is not None and report.when == "call":
@@ -186,7 +189,10 @@ def _refuse_unittest(item: pytest.Function) -> None:
 
 
 def _test_function(item: pytest.Function) -> "Test":
-    """Return the test function as written: pytest-asyncio may have replaced it by a wrapper."""
+    """Return the original test function, because pytest-asyncio may have replaced it by a wrapper.
+
+    Fail unless it is async and without `@given`.
+    """
     test = getattr(item.instance if item.cls is not None else item.module, item.originalname, item.obj)
     if getattr(test, "is_hypothesis_test", False):
         pytest.fail(

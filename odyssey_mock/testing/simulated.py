@@ -33,7 +33,7 @@ TIMEOUT = 600.0
 """Default limit for one seed, in virtual seconds."""
 
 WORLD_ARGUMENT = "odyssey_sim"
-"""The argument in which a test receives its `World`."""
+"""Name of the argument in which a test receives its `World`."""
 
 type Test = Callable[..., Coroutine[Any, Any, object]]
 """A test function; it is called with keyword arguments."""
@@ -187,7 +187,7 @@ class _RunOf:
     """The program of a simulated run: it executes one test.
 
     Attributes:
-        error: the exception that the test raised, including pytest's outcomes, which are not an `Exception`.
+        error: the exception that the test raised, or an outcome of pytest, such as a skip; None if the test passed.
     """
 
     def __init__(self, test: Test, arguments: Mapping[str, object], plan: Plan) -> None:
@@ -198,7 +198,7 @@ class _RunOf:
         self._world: World | None = None
 
     def entries(self) -> Sequence[Entry]:
-        """Return the entries of the server's journal."""
+        """Return the entries of the server's journal; none if the run has not begun."""
         return self._world.mock.journal.entries if self._world is not None else ()
 
     async def __call__(self, world: World) -> None:

@@ -40,14 +40,17 @@ LIMIT = 600.0
 """Default limit of one step in virtual seconds, well above every limit of the client."""
 
 ECHOES = 60.0
-"""Virtual seconds that pass at the end after all time limits of sessions, to reveal late effects."""
+"""Virtual seconds to wait at the end, after the time limits of sessions, to reveal late effects."""
 
 _WAIT = st.sampled_from([True, True, True, False])
 _OVER = frozenset({ConnectionStatus.DISCONNECTED, ConnectionStatus.FAILED})
 
 
 def _can(name: str, when: Callable[[Any], bool] = lambda _: True) -> Callable[[Any], Any]:
-    """Enable a built-in rule unless `without` names it, and only while `when` is true."""  # Any: as in Hypothesis
+    """Return a decorator for a built-in rule. It enables the rule while `when` is true and `without` does not name it.
+
+    The argument of `when` is the machine.
+    """  # Any: as in Hypothesis
     return precondition(lambda machine: name not in machine.without and bool(when(machine)))
 
 
@@ -61,7 +64,9 @@ def _may_stream(machine: OdysseyMachine) -> bool:
 
 
 class OdysseyMachine(RuleBasedStateMachine):
-    """One client, one server and the network between them, in virtual time, which passes only while a rule runs.
+    """A state machine with one client, one server and a simulated network.
+
+    Virtual time passes only while a rule runs.
 
     Use it unchanged, or extend it with rules and invariants for your own software::
 
@@ -147,7 +152,9 @@ class OdysseyMachine(RuleBasedStateMachine):
         return self.world.step(work, seconds=seconds)
 
     def attempt[T](self, work: Awaitable[T], *, wait: bool = True) -> T | OdysseyError | None:
-        """Run a call of the client that may fail; an `OdysseyError` is returned instead of raised.
+        """Run a call of the client, and return its result. If it raises an `OdysseyError`, return the error.
+
+        Without `wait`, return None.
 
         Args:
             work: the call.

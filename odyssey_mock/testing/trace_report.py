@@ -18,7 +18,7 @@ TOLD = ("prompt", "status", "code", "event", "do", "reason")
 
 
 def trace_report(entries: Sequence[Entry]) -> str:
-    """Draw the latest entries as a sequence diagram. All clients share one column, as in the journal."""
+    """Return a sequence diagram of the latest entries, with a heading. All clients share one column."""
     head = f"what the server recorded ({len(entries)} entries)"
     left_out = len(entries) - SHOWN
     if left_out > 0:

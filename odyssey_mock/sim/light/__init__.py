@@ -1,9 +1,10 @@
 """The fidelity `light`: peers with the same events as WebRTC peers, and video without pixels.
 
-A `Network` of the client or the mock creates light peers instead of aiortc's.
-`MockOdyssey(frame_encoder=light_frame_encoder)` makes light packets instead of drawn video::
+To create light peers instead of aiortc's, add a mixin to a `Network` of the client or the mock::
 
     class LightClientNetwork(LightClientPeers, ClientNetwork): ...
+
+`MockOdyssey(frame_encoder=light_frame_encoder)` makes light packets instead of drawn video.
 """
 
 from odyssey_mock.sim.light.networks import LightClientPeers, LightServerPeers

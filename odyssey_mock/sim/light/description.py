@@ -53,7 +53,7 @@ class Description:
 
     @classmethod
     def of(cls, host: str, udp_port: int, tcp_port: int | None, sections: Sequence[Section]) -> Self:
-        """Describe a peer; fingerprint and user name are not random, but derived from its unique address and port."""
+        """Create the description of a peer. Its fingerprint and user name are derived from its address and port."""
         return cls(host, udp_port, tcp_port, tuple(sections), _certificate(host, udp_port), _ufrag(host, udp_port))
 
     @classmethod
@@ -85,7 +85,10 @@ class Description:
         return next((each for each in self.sections if each.kind == kind), None)
 
     def text(self, setup: str) -> str:
-        """Return the description as text; `setup`: DTLS role (RFC 4145), `actpass` in offers, `active` in answers."""
+        """Return the description as the text of an SDP offer or answer.
+
+        `setup`: DTLS role (RFC 4145), `actpass` in offers and `active` in answers.
+        """
         family = f"IP{ip_address(self.host).version}"
         lines = ["v=0", f"o=- {self.udp_port} 2 IN {family} {self.host}", "s=-", "t=0 0"]
         lines += ["a=group:BUNDLE " + " ".join(map(str, range(len(self.sections)))), "a=msid-semantic:WMS *"]
@@ -144,7 +147,7 @@ def _password(ufrag: str) -> str:
 
 
 def check_candidate(candidate: str) -> None:
-    """Check that `candidate` is an ICE candidate line, or empty, which marks the end of the candidates.
+    """Check that `candidate` is an ICE candidate line or empty. An empty one marks the end of the candidates.
 
     Raises:
         DescriptionError: `candidate` is neither.

@@ -38,10 +38,10 @@ class MessageKind(IntEnum):
     OPEN = 2
     OPENED = 3
     SHUT = 4
-    """OPEN, OPENED and SHUT: a data channel is opened, accepted, closed. The payload is its label."""
+    """OPEN opens a data channel, OPENED accepts it, and SHUT closes it. The payload is the label of the channel."""
     TEXT = 5
     BYTES = 6
-    """TEXT and BYTES: a message on a data channel."""
+    """TEXT and BYTES are messages on a data channel."""
     END = 7
     """The video track has ended. The payload is the number of its last frame."""
     BYE = 8
@@ -70,7 +70,7 @@ def written(kind: MessageKind, payload: bytes = b"") -> bytes:
 
 
 async def read(reader: asyncio.StreamReader) -> tuple[MessageKind, bytes]:
-    """Read a message.
+    """Read one message, and return its kind and payload.
 
     Raises:
         EOFError: the connection has ended.
@@ -132,7 +132,7 @@ class LinkListener:
 
     state: Callable[[LinkState], None]
     message: Callable[[MessageKind, bytes], None]
-    """Called with each message: those of data channels, `END` and `BYE`."""
+    """Called with the kind and payload of each message: those of data channels, `END` and `BYE`."""
     frame: Callable[[bytes], None]
     """Called with the datagram of each frame."""
     frame_lost: Callable[[], None]
@@ -170,7 +170,7 @@ class UnheardMessages:
         self._messages.append(message)
 
     def heard(self, number: int) -> None:
-        """Drop the messages that the other peer has received: the first `number` of all sent messages."""
+        """Drop the first `number` of all sent messages, which the other peer has received."""
         while self._messages and self._heard < number:
             self._messages.popleft()
             self._heard += 1
@@ -192,7 +192,10 @@ class Link:
     """One end of the connection between two light peers. `close` releases all its resources."""
 
     def __init__(self, host: str, listener: LinkListener, sections: list[Section]) -> None:
-        """`host`: address to bind the sockets to; `sections`: media sections of the description."""
+        """Create a link without opening its sockets.
+
+        `host`: address to bind the sockets to; `sections`: media sections of the description.
+        """
         self.state = LinkState.NEW
         self._host = host
         self._listener = listener
@@ -221,7 +224,9 @@ class Link:
         return self.state is LinkState.CONNECTED and not self._closing
 
     async def gather(self, *, listens: bool) -> Description:
-        """Open the sockets and return the description; `listens`: accept a connection, as the offering peer does.
+        """Open the sockets, and return the description of this peer.
+
+        `listens`: whether to accept a connection, as the offering peer does.
 
         Raises:
             OSError: a socket cannot be opened.
@@ -275,16 +280,16 @@ class Link:
             self._writer.write(message)
 
     def show(self, datagram: bytes) -> None:
-        """Send the datagram of a frame."""
+        """Send a datagram, such as that of a frame. Do nothing unless the link is connected."""
         if self._udp is not None and not self._is_cut and self.state is LinkState.CONNECTED:
             self._udp.sendto(datagram, self._remote)
 
     def lost_frame(self) -> None:
-        """Tell the other peer that a frame was lost (PLI, RFC 4585)."""
+        """Notify the other peer that a frame was lost (PLI, RFC 4585)."""
         self.show(bytes([DatagramKind.LOST]))
 
     async def flush(self, limit: float) -> bool:
-        """Wait up to `limit` seconds until all messages are sent; return whether they are."""
+        """Wait up to `limit` seconds until all messages are sent. Return True, or False if the time ran out."""
         if self._writer is None or self._is_cut:
             return True
         try:
@@ -301,7 +306,7 @@ class Link:
         self.run(after(seconds, then))
 
     async def close(self, last_words: bytes = b"") -> None:
-        """Send a goodbye with the payload `last_words` if connected, and release everything. May be called twice."""
+        """Release everything; if connected, first send a goodbye with the payload `last_words`. May be called twice."""
         first, self._closing = not self._closing, True
         if first:
             self.say(MessageKind.BYE, last_words)
@@ -347,7 +352,7 @@ class Link:
     async def _reached(
         self, own: Description, other: Description
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
-        """Dial until the other peer replies; return the streams and the payload of its `HELLO`."""
+        """Dial until the other peer replies. Return reader, writer, and the payload of its `HELLO`."""
         while True:
             with contextlib.suppress(OSError):
                 reader, writer = await asyncio.open_connection(other.host, other.tcp_port)
@@ -369,7 +374,7 @@ class Link:
             self.run(self._welcome(reader, writer))
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Reply to a peer that dials, if it is the expected one."""
+        """Reply to a peer that has dialed, if it is the expected one, and receive its messages."""
         assert self._own is not None, "expected a call of gather() before a peer connects"
         try:
             _, hello = await read(reader)
@@ -392,7 +397,10 @@ class Link:
             await pause(CHECK_INTERVAL)
 
     def _go_on(self, other: Description, writer: asyncio.StreamWriter, heard: int) -> None:
-        """Use this connection from now on; the other peer has received the first `heard` messages."""
+        """Use a new TCP connection from now on, and repeat the messages that the other peer has not received.
+
+        `heard`: the number of messages that the other peer has received.
+        """
         writer.transport.set_write_buffer_limits(0)
         former, self._writer = self._writer, writer
         if former is not None:
@@ -406,7 +414,7 @@ class Link:
             self._go(LinkState.CONNECTED)
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Receive messages until a goodbye (return True) or until the connection breaks (return False)."""
+        """Receive messages. Return True after a goodbye, and False when the connection breaks."""
         try:
             while True:
                 kind, payload = await read(reader)
@@ -421,7 +429,10 @@ class Link:
             return False
 
     def said_goodbye(self) -> None:
-        """Mark the link as closed, after the caller has handled the other peer's goodbye and all earlier messages."""
+        """Mark the link as closed.
+
+        Call this after the goodbye of the other peer and all earlier messages have been handled.
+        """
         self._go(LinkState.CLOSED)
 
     def _ask(self) -> None:

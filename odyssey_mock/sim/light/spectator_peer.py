@@ -20,7 +20,7 @@ _RECEIVES: frozenset[Direction] = frozenset({"recvonly", "sendrecv"})
 
 
 class LightSpectatorPeer:
-    """The mock's `SpectatorPeer`, connected by a `Link` instead of WebRTC; an async context manager."""
+    """A `SpectatorPeer` of the mock that uses a `Link` instead of WebRTC. It is an async context manager."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class LightSpectatorPeer:
 
 
 class LightClientSpectatorPeer:
-    """The client's `SpectatorPeer`, connected by a `Link` instead of WebRTC; an async context manager."""
+    """A `SpectatorPeer` of the client that uses a `Link` instead of WebRTC. It is an async context manager."""
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ _HEX = re.compile(r"[0-9A-F]")
 
 
 class LightStreamerPeer:
-    """The mock's `StreamerPeer`, connected by a `Link` instead of WebRTC; an async context manager."""
+    """A `StreamerPeer` of the mock that uses a `Link` instead of WebRTC. It is an async context manager."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class LightStreamerPeer:
         self._on_message = on_message
         self._outbox: list[str] = []
         self._channels: dict[bytes, bool] = {}
-        """Channels that are not closed, by label: whether the client has accepted the channel."""
+        """By label of each channel that is not closed: whether the client has accepted the channel."""
         self._closes_channels = False
         self._has_opened = False
         self._opening: asyncio.TimerHandle | None = None

@@ -33,7 +33,7 @@ class LightPacket:
     """A packet that identifies one frame.
 
     Attributes:
-        pts: slot of the frame, in units of `time_base`.
+        pts: presentation time as a number of slots; `time_base` is the duration of a slot.
         is_keyframe: whether it represents a key frame.
         body: the bytes that are sent.
     """
@@ -63,7 +63,7 @@ class LightPacket:
         return f"<LightPacket {self.stamp} in {self.codec}, {self.size}{', key' if self.is_keyframe else ''}>"
 
     def __bytes__(self) -> bytes:
-        """Return an encoded gray frame for muxers, the same for every packet: in HLS, only the times are correct."""
+        """Return an encoded gray frame, because muxers need one. In HLS, therefore, only the times are correct."""
         key, next_one = _blank(self.size, self.codec, self.fps)
         return key if self.is_keyframe else next_one
 
@@ -123,7 +123,7 @@ class LightFrameEncoder:
 
 
 def light_frame_encoder(timeline: Timeline, bitrate: int | None) -> LightFrameEncoder:  # noqa: ARG001 - nothing is encoded
-    """Return the light frame encoder of a timeline: `MockOdyssey(frame_encoder=light_frame_encoder)`."""
+    """Create a light frame encoder for a timeline. To use it: `MockOdyssey(frame_encoder=light_frame_encoder)`."""
     return LightFrameEncoder(timeline)
 
 
@@ -151,15 +151,15 @@ class LightFrame:
     """A gray frame with a stamp, which is drawn only when needed. It has all attributes of `av.VideoFrame`.
 
     Attributes:
-        width: in pixels.
-        height: in pixels.
-        pts: slot of the frame.
+        width: width in pixels.
+        height: height in pixels.
+        pts: presentation time as a number of slots; `time_base` is the duration of a slot.
     """
 
     __slots__ = ("_drawn", "_fps", "_values", "height", "pts", "width")
 
     def __init__(self, body: bytes) -> None:
-        """`body`: the body of the packet that identifies the frame."""
+        """Create a frame from the `body` of the packet that identifies it."""
         self._values = values = BODY.unpack(body)
         _, _, _, _, _, self.width, self.height, self.pts, self._fps = values
         self._drawn: av.VideoFrame | None = None
@@ -217,7 +217,7 @@ class FrameSender:
     """Sends the packets of a track until the track ends."""
 
     def __init__(self, link: Link, track: PacketTrack, ended: Callable[[], None]) -> None:
-        """Send the packets of `track` over `link`; call `ended` after the last frame."""
+        """Create a sender for the packets of `track`. `run` sends them over `link`, then calls `ended`."""
         self._link = link
         self._track = track
         self._ended = ended
@@ -225,11 +225,11 @@ class FrameSender:
 
     @property
     def last(self) -> bytes:
-        """Number of the last frame sent, as the payload of a message."""
+        """Number of the last frame sent, encoded as the payload of a message."""
         return SEQUENCE.pack(self._sent)
 
     async def run(self) -> None:
-        """Send every packet as one datagram."""
+        """Send each packet as one datagram, until the track ends."""
         show = self._link.show
         try:
             while True:
@@ -267,7 +267,10 @@ class FrameReceiver:
             self._frame(cast("av.VideoFrame", frame))  # LightFrame draws a real frame when one is needed
 
     def after(self, last: bytes, then: Callable[[], None], late: float) -> None:
-        """Call `then` at once if frame `last` has arrived, else in `late` seconds. After that, ignore frames."""
+        """Call `then` at once if the last frame has arrived, otherwise after `late` seconds. Then ignore all frames.
+
+        `last`: the number of the last frame as the payload of a message; empty if no frame was sent.
+        """
         number = SEQUENCE.unpack(last)[0] if last else 0
 
         def end() -> None:

@@ -25,7 +25,7 @@ class BrokenImage:
     """A value that `start_stream(image=...)` rejects with an `ImageError`.
 
     Attributes:
-        rule: The rule that it breaks, a name in `IMAGE_RULES`.
+        rule: Name in `IMAGE_RULES` of the rule that the value breaks.
         image: The invalid value.
     """
 
@@ -65,7 +65,7 @@ def broken_images(rules: Iterable[str] | None = None) -> SearchStrategy[BrokenIm
             with pytest.raises(ImageError, match=broken.says): ...
 
     Args:
-        rules: The rules to break, names in `IMAGE_RULES`; None for all.
+        rules: Names in `IMAGE_RULES` of the rules to break; None for all.
 
     Raises:
         ValueError: a name in `rules` is unknown, or `rules` is empty.

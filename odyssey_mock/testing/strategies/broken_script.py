@@ -25,7 +25,7 @@ class BrokenScript:
     """A script that breaks one rule.
 
     Attributes:
-        rule: The rule that it breaks, a name in `SCRIPT_RULES`.
+        rule: Name in `SCRIPT_RULES` of the rule that the script breaks.
         script: The invalid script: decoded JSON, usually an array of entries.
         place: The place of the error, such as `(1, "interact", "prompt")`; empty for the script itself.
     """
@@ -41,7 +41,10 @@ class BrokenScript:
 
     @property
     def loc(self) -> list[str | int]:
-        """The place as the service's 422 response gives it in `loc`: `["body", "script", 1, "interact", "prompt"]`."""
+        """The place in the notation of `loc` in the service's 422 response.
+
+        An example is `["body", "script", 1, "interact", "prompt"]`.
+        """
         return ["body", "script", *self.place]
 
     @property
@@ -63,7 +66,7 @@ class ScriptRule:
         means: A description of what is wrong.
         says: The client's `ScriptFault.expected`, or a part of it.
         type: The `type` in the service's 422 response; None if the service notices the error only when the job runs.
-        break_it: Breaks the rule in a valid script.
+        break_it: A function that makes a valid script break the rule.
     """
 
     means: str
@@ -84,7 +87,7 @@ def broken_scripts(rules: Iterable[str] | None = None) -> SearchStrategy[BrokenS
             assert [fault.path for fault in refused.value.faults] == [broken.path]
 
     Args:
-        rules: The rules to break, names in `SCRIPT_RULES`; None for all.
+        rules: Names in `SCRIPT_RULES` of the rules to break; None for all.
 
     Raises:
         ValueError: a name in `rules` is unknown, or `rules` is empty.

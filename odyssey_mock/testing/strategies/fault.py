@@ -55,7 +55,7 @@ def faults(points: Iterable[str] | None = None) -> SearchStrategy[dict[str, JSON
         def test_application_survives_fault(fault): ...
 
     Args:
-        points: The fault points to draw from, names in `POINTS`; None for all.
+        points: Names in `POINTS` of the fault points to draw from; None for all.
 
     Raises:
         FaultError: a name in `points` is unknown.
@@ -70,10 +70,10 @@ def faults(points: Iterable[str] | None = None) -> SearchStrategy[dict[str, JSON
 def fault_lists(
     points: Iterable[str] | None = None, *, min_size: int = 0, max_size: int = 3, narrowed: bool = False
 ) -> SearchStrategy[list[dict[str, JSON]]]:
-    """Draw a list of faults that can all fire.
+    """Draw a list of faults in which no fault keeps a later one from ever firing.
 
-    If several faults apply at a point, only the first one in the list fires. No fault fires in place of a later one
-    every time.
+    If several faults apply at a point, only the first one in the list fires. A fault that would always fire before a
+    later one is therefore drawn with a limit (`times`).
 
     ::
 
@@ -82,7 +82,7 @@ def fault_lists(
             mock = MockOdyssey(faults=faults)
 
     Args:
-        points: The fault points to draw from, names in `POINTS`; None for all.
+        points: Names in `POINTS` of the fault points to draw from; None for all.
         min_size: Minimum number of faults.
         max_size: Maximum number of faults.
         narrowed: Whether faults may have a `match`, with invented values: most of these faults never fire.
@@ -98,9 +98,10 @@ def fault_lists(
 
 
 def may_hide(fault: Mapping[str, JSON], later: Mapping[str, JSON]) -> bool:
-    """Return whether `fault` can keep a later fault in the list from ever firing, by firing in its place each time.
+    """Return whether `fault` can keep `later`, a later fault in the same list, from ever firing.
 
-    This includes a fault with `after`: until it begins, other faults may fire in place of the later one.
+    That is possible if `fault` fires each time that `later` could fire. A fault with `after` counts too: before it
+    begins, other faults may fire in place of `later`.
 
     Raises:
         FaultError: one of the faults is invalid.

@@ -19,7 +19,7 @@ OFFERED: Mapping[str, int] = MappingProxyType(
 """The number of arguments that the client offers each handler, by handler name."""
 
 type Form = Literal["function", "coroutine function", "method", "partial"]
-"""How a handler is defined. The client awaits only the call of a coroutine function."""
+"""How a handler is defined. The client awaits a handler only if it is a coroutine function."""
 
 FORMS: tuple[Form, ...] = get_args(Form.__value__)
 
@@ -33,7 +33,7 @@ class HandlerCall(NamedTuple):
 
     name: str
     arguments: tuple[object, ...]
-    """The arguments that it accepted, possibly fewer than the client offered."""
+    """The arguments that the handler accepted, possibly fewer than the client offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def handler_sets(
             assert len(drawn.called("on_error")) == 1
 
     Args:
-        names: The handlers to draw from, names in `OFFERED`; None for all.
+        names: Names in `OFFERED` of the handlers to draw from; None for all.
         required: The handlers that every set contains.
         raising: Whether handlers may raise `HandlerFailedError`.
 

@@ -14,7 +14,7 @@ type Table = Mapping[JobState, Mapping[JobEvent, tuple[JobState, tuple[JobEffect
 
 
 class JobStep(NamedTuple):
-    """One event of a job, and its result."""
+    """One event of a job, and the status after it."""
 
     event: JobEvent
     status: JobState
@@ -92,21 +92,24 @@ class _Routes:
         self._routes = {state: self._from(state) for state in table}
 
     def to(self, state: JobState, targets: Collection[JobState]) -> tuple[JobStep, ...] | None:
-        """Return the shortest route from `state` to one of `targets`, or None."""
+        """Return the shortest route from `state` to one of `targets`; None if there is none."""
         routes = [route for target, route in self._routes[state].items() if target in targets]
         return min(routes, key=len, default=None)
 
     def lengths(self, targets: Collection[JobState]) -> dict[JobState, int]:
-        """Return the length of the shortest route to `targets` from each state that has one."""
+        """Return, by state, the number of events on the shortest route to one of `targets`.
+
+        States without such a route are omitted.
+        """
         routes = {state: self.to(state, targets) for state in self.table}
         return {state: len(route) for state, route in routes.items() if route is not None}
 
     def legs(self, state: JobState, most: int, rests: Mapping[JobState, int]) -> list[list[tuple[JobStep, ...]]]:
-        """Return the shortest route from `state` through each reachable transition, grouped by the transition's origin.
+        """Return the shortest route from `state` to each reachable transition, including that transition.
 
-        The group of the nearest origin comes first; in a group, the order is that of the table. A route is left out if
-        a history of at most `most` events cannot reach an allowed end after it. `rests`: for each state, the number of
-        events to the nearest allowed end.
+        The routes are grouped by the state in which their last transition begins, the nearest state first. In a group,
+        the order is that of the table. A route is omitted if no allowed end can be reached within `most` events.
+        `rests`: for each state, the number of events to the nearest allowed end.
         """
         legs = []
         for place, route in self._routes[state].items():
@@ -135,7 +138,10 @@ _GOES_ON = st.integers(0, 3).map(bool)
 def _histories(
     draw: st.DrawFn, routes: _Routes, max_size: int, ends: frozenset[JobState], rests: Mapping[JobState, int]
 ) -> JobHistory:
-    """Draw transitions from the whole table, so that none is rare, and connect them by the shortest routes."""
+    """Draw a history. Its transitions are drawn from the whole table, so that none is rare.
+
+    The shortest routes connect them.
+    """
     steps: list[JobStep] = []
     state = INITIAL
     while legs := routes.legs(state, max_size - len(steps), rests):

@@ -134,7 +134,7 @@ def _usual_prompts() -> SearchStrategy[str]:
 
 @cache
 def _usual_images() -> SearchStrategy[str | None]:
-    """Draw an image in one of eight cases, because images are slow to decode."""
+    """Draw an image in one of eight cases, otherwise None, because images are slow to decode."""
     return st.integers(0, 7).flatmap(lambda number: image_urls() if number == 7 else st.none())
 
 

@@ -13,7 +13,10 @@ type Place = tuple[str | int, ...]
 """A place in a script, such as `(1, "interact", "prompt")`."""
 type JSONScript = list[dict[str, Any]]  # Any: decoded JSON, valid or not
 type Break = Callable[[st.DrawFn, JSONScript], tuple[Any, Place]]  # Any: the result may be any JSON
-"""Breaks a valid script, which it may modify. Returns the result and the place where the error is reported."""
+"""A function that breaks a valid script, which it may modify.
+
+It returns the result and the place where the error is reported.
+"""
 
 PROMPTS = st.sampled_from(PLAIN)
 _ACTIONS = ("start", "interact", "end")
@@ -173,7 +176,10 @@ def early_end(draw: st.DrawFn, script: JSONScript) -> tuple[Any, Place]:
 
 
 def _put_in(draw: st.DrawFn, script: JSONScript, action: dict[str, Any]) -> tuple[Any, Place]:
-    """Insert an action between the first and the last entry, with the time of the preceding entry."""
+    """Insert an entry with `action` between the first and the last entry. Return the script and the new place.
+
+    The new entry has the time of the preceding one.
+    """
     index = draw(st.integers(1, len(script) - 1))
     script.insert(index, {"timestamp_ms": script[index - 1]["timestamp_ms"], **action})
     return script, (index,)

@@ -164,7 +164,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(Source.SIGNALING, ANY, SignalingError, "signaling_failed", True, "Signaling reported an error: {reason}"),
     Row(Source.STREAM, "quota_exceeded", OdysseyStreamError),
-    # A start can succeed once another stream of the account has ended.
+    # A stream can be started once another stream of the account has ended.
     Row(Source.STREAM, "concurrent_limit_exceeded", OdysseyStreamError, retryable=True),
     # A running stream leases credits. If none are left, the reason is `quota_exceeded`, so this error may be temporary.
     Row(Source.STREAM, "lease_denied", OdysseyStreamError, retryable=True),

@@ -2,7 +2,7 @@
 
 Rules:
 
-1. `TRANSITIONS` lists every event that a state accepts. An unlisted event is a bug in the shell and raises
+1. `TRANSITIONS` lists every event that a state accepts. Any other event is a bug in `connection.py` and raises
    `IllegalEventError`. Every event that the network, the service or the caller can cause is listed for each state in
    which it can occur.
 2. The keys of a row are event classes. If the transition also depends on the machine's attributes, `_guarded` replaces
@@ -533,7 +533,7 @@ REGAINING = frozenset(
 
 
 class IllegalEventError(PicklableError, RuntimeError):
-    """`TRANSITIONS` does not list the event for the current state: a bug in the shell."""
+    """`TRANSITIONS` does not list the event for the current state: a bug in `connection.py`."""
 
     def __init__(self, state: ConnectionState, event: Happening) -> None:
         expected = ", ".join(sorted(each.__name__ for each in TRANSITIONS[state]))

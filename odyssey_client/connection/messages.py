@@ -116,7 +116,7 @@ class InteractiveStreamEnd:
 
 
 type ChannelMessage = InteractiveStreamStart | Update | InteractiveStreamEnd
-"""Messages sent on the data channel `clientToStreamer`; a start with an image is sent on the socket instead."""
+"""Messages sent on the data channel `clientToStreamer`; a start message with an image is sent on the socket instead."""
 
 type OutgoingMessage = Answer | Keepalive | ClientDisconnecting | ChannelMessage
 """Messages sent on the socket or on `clientToStreamer`."""

@@ -3,7 +3,7 @@
 Rules:
 
 1. `TRANSITIONS` lists the events that each state accepts, and `REFUSALS` the calls that it rejects. Any other event is
-   a bug in the shell. The keys of a row are event classes; `_guarded` replaces some by one of `Guarded`.
+   a bug in `stream_calls.py`. The keys of a row are event classes; `_guarded` replaces some by one of `Guarded`.
 2. The effects of a row are classes as well. `_resolved` and `_rejected` derive from the event which calls they settle.
    Announcements precede results, so that the handler for a reply is called before the waiting call returns.
 3. The machine has no channel, futures or clock. `stream_calls.py` carries out its effects, in order.
@@ -108,11 +108,11 @@ type OperationEvent = Call | GaveUp | StreamerMessage | SessionLost | Close
 
 
 class StartedLate:
-    """`stream_started` arrived for a start that has already timed out or been cancelled."""
+    """`stream_started` arrived for a start call that has already timed out or been cancelled."""
 
 
 class StartRefused:
-    """A stream error arrived while the first start in the queue waits for its reply."""
+    """A stream error arrived while the first start call in the queue waits for its reply."""
 
 
 class EndRefused:

@@ -68,7 +68,7 @@ class StreamCalls:
         """Start a stream; return its id.
 
         Raises:
-            InvalidStateError: the client is reconnecting, or the current state rejects a start.
+            InvalidStateError: the client is reconnecting, or no stream can be started in the current state.
             OdysseyError: the message was not sent, no reply arrived in time, or the streamer replied with an error.
         """
         return await self._call(lambda number: Start(number, message.prompt), message, "start_stream") or ""

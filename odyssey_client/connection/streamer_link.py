@@ -135,13 +135,14 @@ class StreamerLink:
         )
 
     async def send(self, message: ChannelMessage) -> None:
-        """Send ``message`` on `clientToStreamer`.
+        """Send ``message`` on the data channel `clientToStreamer`.
 
-        A start is sent on the signaling socket instead if it has an image, or if the channel rejects it.
+        A start message with an image is sent on the signaling socket instead. So is any start message if the channel
+        is not open, or if the message is too long for it.
 
         Raises:
-            OdysseyConnectionError: the connection is closed, or a start needs the socket and it is closed.
-            OdysseyStreamError: the channel is closed, or the message is longer than the streamer accepts.
+            OdysseyConnectionError: the connection is closed, or a start message needs the socket and that is closed.
+            OdysseyStreamError: it is not a start message, and the channel is not open or the message is too long.
         """
         if self._attempt is None:
             raise ConnectionClosedError("The connection is closed.")

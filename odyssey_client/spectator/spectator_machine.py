@@ -2,7 +2,8 @@
 
 Rules:
 
-1. `TRANSITIONS` lists the events that each state accepts; an unlisted event is a bug in the shell.
+1. `TRANSITIONS` lists the events that each state accepts; any other event is a bug in
+   `spectator_connection.py`.
 2. The machine only returns effects; `spectator_connection.py` carries them out, in order.
 """
 

@@ -74,7 +74,10 @@ class PendingBatches:
         self._suspects: set[int] = set()
 
     def take(self) -> range | None:
-        """Return the next batch; None if there is none now. More can follow if a process dies."""
+        """Return the next batch; None if there is none at present.
+
+        After None, `died` may still add batches: the seeds of a batch whose process died are run again.
+        """
         return self._again.popleft() if self._again else next(self._batches, None)
 
     @property

@@ -71,7 +71,7 @@ class RunningStream:
     source: StreamSource
     broadcast: Broadcast | None
     mode: ReplyMode = NORMAL_REPLY
-    """How the reply to the start is sent."""
+    """How the reply to the start message is sent."""
     deadlines: list[Deadline] = field(default_factory=list)
     """Deadlines to cancel when the stream ends."""
     acknowledgements: deque[Acknowledgement] = field(default_factory=deque)

@@ -17,7 +17,7 @@ class StreamState(StrEnum):
     IDLE = "idle"
     """The idle scene is shown; the client may start a stream."""
     STARTING = "starting"
-    """A start was accepted; its first frame is not ready yet."""
+    """A start message was accepted; its first frame is not ready yet."""
     RUNNING = "running"
     """The stream was announced; prompts change it."""
     CLOSED = "closed"

@@ -90,8 +90,8 @@ class FaultRoutes:
         if isinstance(self.clock, ManualClock):
             raise ApiError(
                 409,
-                "The clock of this mock is manual and cannot be advanced over HTTP while the server is away; "
-                "use mock.go_away() and mock.come_back() in Python",
+                "with a manual clock the outage would never end, because the clock cannot be advanced over HTTP while the "
+                "server is away; use mock.go_away() and mock.come_back() in Python",
             )
         seconds = (await parse(Absence, request)).seconds
         return JSONResponse(

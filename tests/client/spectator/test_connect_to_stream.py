@@ -273,7 +273,7 @@ async def unreachable(server: WhepServer, offer: str) -> Response:
 @pytest.mark.parametrize("answer", [never, unreachable])
 async def test_connect_timeout_raises_and_closes_everything(answer: Answer) -> None:
     async with nothing_left(), whep_server(answer) as server, asyncio.timeout(LIMIT):
-        with pytest.raises(ConnectTimeoutError, match=r"not connected within 0\.5 s.*connect_timeout_s"):
+        with pytest.raises(ConnectTimeoutError, match=r"did not open within 0\.5 s.*connect_timeout_s"):
             await connect_to_stream(server.url, TOKEN, advanced=IMPATIENT)
         if answer is unreachable:
             assert server.asked[-1] == "DELETE /stream/whep/1"

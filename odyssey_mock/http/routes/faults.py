@@ -90,7 +90,7 @@ class FaultRoutes:
         if isinstance(self.clock, ManualClock):
             raise ApiError(
                 409,
-                "with a manual clock the outage would never end, because the clock cannot be advanced over HTTP while the "
+                "with a manual clock the outage would never end: the clock cannot be advanced over HTTP while the "
                 "server is away; use mock.go_away() and mock.come_back() in Python",
             )
         seconds = (await parse(Absence, request)).seconds

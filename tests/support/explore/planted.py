@@ -120,6 +120,10 @@ def _a_retry_without_back_off() -> Planted:
     return patch.object(connection_machine.ReconnectPolicy, "delay", lambda *_: 0.0)
 
 
+def _a_reconnect_without_back_off() -> Planted:
+    return patch.object(connection_machine.ReconnectPolicy, "try_delay", lambda *_: 0.0)
+
+
 def _a_double_acknowledgement_accepted() -> Planted:
     return patch.object(OperationMachine, "_is_said_twice", lambda *_: False)
 
@@ -234,6 +238,13 @@ DEFECTS = (
         _a_retry_without_back_off,
         frozenset({"tries_back_off"}),
         shown_by=32,
+    ),
+    Defect(
+        "a reconnect without back-off",
+        "all clients that lost their connection reconnect without delay while the service recovers",
+        _a_reconnect_without_back_off,
+        frozenset({"tries_back_off"}),
+        shown_by=36,
     ),
     Defect(
         "a duplicate acknowledgment accepted",

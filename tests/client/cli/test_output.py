@@ -1,18 +1,28 @@
 """Tests of the output: columns, sizes, escaped text, and errors as text and JSON."""
 
-import ast
+import asyncio
+import contextlib
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-import odyssey_client
-from odyssey_client.cli.errors import _WORDS, error_document, error_text
+from odyssey_client import Odyssey
+from odyssey_client.cli.errors import error_document, error_text
 from odyssey_client.cli.output import columns, encodable, fields, print_text, printable, size
 from odyssey_client.config import AdvancedConfig, ClientConfig
-from odyssey_client.errors import DownloadError, OdysseyApiError, OdysseyConfigError, OdysseyError, RateLimitError
+from odyssey_client.errors import (
+    ConnectTimeoutError,
+    DownloadError,
+    OdysseyApiError,
+    OdysseyConfigError,
+    OdysseyError,
+    RateLimitError,
+    ServiceUnreachableError,
+)
 from odyssey_client.models import Recording
 from odyssey_client.rest.atomic_file import AtomicFile
 from odyssey_client.rest.downloads import DownloadRequest
@@ -99,6 +109,7 @@ def test_advice_of_service_errors_names_commands() -> None:
     told = "\n".join(map(error_text, errors))
     for command in ("`odyssey recordings list`", "`odyssey simulations list`", "`odyssey simulations show`"):
         assert command in told
+    assert "Leave --bypass-prompt-expansion out" in told
     assert "as the host received them with `broadcast_ready`." in told
     assert "that the host received with `broadcast_ready` for a running stream." in told
 
@@ -141,23 +152,35 @@ async def test_note_about_too_long_wait_names_limit() -> None:
     assert_names_commands(caught.value, "asks to wait 120 s, longer than the limit of 60 s.")
 
 
-def test_translated_words_occur_in_library_messages() -> None:
-    texts: list[str] = []
-    package = Path(odyssey_client.__file__).parent
-    for file in package.rglob("*.py"):
-        if "cli" not in file.relative_to(package).parts:
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-                match node:
-                    case ast.JoinedStr(values):
-                        texts.append(
-                            "".join(str(each.value) if isinstance(each, ast.Constant) else "{}" for each in values)
-                        )
-                    case ast.Constant(str(text)):
-                        texts.append(text)
-    for theirs, _ in _WORDS:
-        assert any(theirs in text for text in texts), (
-            f"expected {theirs!r} in a message of `odyssey_client`, found none"
-        )
+@asynccontextmanager
+async def silent_server() -> AsyncIterator[str]:
+    """Start a server that accepts connections and never responds; yield its URL."""
+
+    async def wait_for_client_to_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(wait_for_client_to_close, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        yield f"http://{host}:{port}"
+
+
+async def test_request_timeout_names_no_setting() -> None:
+    advanced = AdvancedConfig(request_timeout_s=0.2, request_max_retries=0)
+    async with silent_server() as url, Odyssey("ody_test_key", api_url=url, advanced=advanced) as client:
+        with pytest.raises(ServiceUnreachableError) as caught:
+            await client.list_stream_recordings()
+    assert "request_timeout_s" in str(caught.value)
+    assert_names_commands(caught.value, "was not answered within 0.2 s")
+
+
+async def test_broadcast_timeout_names_no_setting() -> None:
+    async with silent_server() as url:
+        with pytest.raises(ConnectTimeoutError) as caught:
+            await connect_to_stream(f"{url}/broadcast/1", "token", advanced=AdvancedConfig(connect_timeout_s=0.2))
+    assert "connect_timeout_s" in str(caught.value)
+    assert_names_commands(caught.value, "did not open within 0.2 s.")
 
 
 def test_notes_are_printed_below_error() -> None:

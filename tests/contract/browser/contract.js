@@ -48,6 +48,9 @@ const calls = [];
 async function connect(apiKey) {
   client = new Odyssey({ apiKey });
   await client.connect(handlers);
+}
+
+function connection() {
   return { sessionId: client.currentSessionId, status: client.currentStatus, isConnected: client.isConnected };
 }
 
@@ -212,6 +215,7 @@ window.contract = {
   calls,
   begin,
   connect,
+  connection,
   connectError,
   createCredentials,
   connectWithCredentials,

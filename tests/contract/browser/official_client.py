@@ -134,7 +134,14 @@ class OfficialClient:
         return Call(self.page, await self._call("begin", function, *arguments))
 
     async def connect(self, api_key: str) -> Connection:
-        return cast("Connection", await self._call("connect", api_key))
+        """Connect; return the state of the connection once the client has reported the status `connected`.
+
+        The client's `connect` resolves when the video track and the data channel are there. Its status follows the
+        state of the peer connection, which a busy browser may report later.
+        """
+        await self._call("connect", api_key)
+        await self.reached("connected")
+        return cast("Connection", await self._call("connection"))
 
     async def connect_error(self, api_key: str) -> ConnectError | None:
         return cast("ConnectError | None", await self._call("connectError", api_key))
@@ -244,6 +251,11 @@ class OfficialClient:
         """
         events = cast("list[list[object]]", await self.page.evaluate("contract.events"))
         return events if after is None else events[[name for name, *_ in events].index(after) + 1 :]
+
+    async def told_since_connected(self) -> list[list[object]]:
+        """Return the handler calls that follow both `onConnected` and the status `connected`."""
+        told = await self.told()
+        return told[max(told.index(["connected"]), told.index(["status", "connected"])) + 1 :]
 
     async def frame(self) -> Frame:
         """Return the next frame that the browser presents."""

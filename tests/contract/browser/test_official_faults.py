@@ -269,7 +269,7 @@ async def test_close_1000_changes_only_the_status(official: OfficialClient, mock
     refusal = await official.refusal("startStream", {"prompt": "A cat"})
     assert refusal is not None
     assert "disconnected" in refusal
-    assert await official.told(after="connected") == [["status", "disconnected"]]
+    assert await official.told_since_connected() == [["status", "disconnected"]]
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ async def test_error_message_on_socket_is_fatal(
     await official.connect(mock.api_key)
     await mock.advance(SOON)
     await official.happened("disconnected")
-    told = await official.told(after="connected")
+    told = await official.told_since_connected()
     assert told[:3] == [["status", "failed"], ["error", message, True], ["disconnected"]]
     mock.expect("error", kind="signaling", message={"type": "error", "reason": reason})
 
@@ -307,7 +307,7 @@ async def test_client_can_connect_after_server_was_unreachable(official: Officia
     mock.faults.add(at="server", do="away", seconds=5, times=1)
     assert await official.refusal("listSimulations", {}) == "Failed to fetch"
     await official.happened("disconnected")
-    assert await official.told(after="connected") == [["status", "failed"], ["error", CUT, True], ["disconnected"]]
+    assert await official.told_since_connected() == [["status", "failed"], ["error", CUT, True], ["disconnected"]]
     assert await official.refusal("listSimulations", {}) == "Failed to fetch", (
         "expected the request to fail while the server is unreachable"
     )

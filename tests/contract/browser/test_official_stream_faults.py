@@ -35,7 +35,7 @@ async def test_stream_start_error_rejects_start_stream(official: OfficialClient,
     await official.connect(mock.api_key)
     refusal = await official.refusal("startStream", {"prompt": "A cat"})
     assert refusal == "Stream error: quota_exceeded - No hours are left"
-    assert await official.told(after="connected") == [["stream_error", "quota_exceeded", "No hours are left"]]
+    assert await official.told_since_connected() == [["stream_error", "quota_exceeded", "No hours are left"]]
     assert await official.start_stream("A cat") in mock.streams, "expected the connection to keep working"
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Unpack
 
@@ -55,6 +56,7 @@ class Faults:
         self._initial = tuple(initial)
         self._numbers = itertools.count(1)
         self._active: dict[str, ActiveFault] = {}
+        self._reached: Counter[str] = Counter()
         self.reset()
 
     def __iter__(self) -> Iterator[ActiveFault]:
@@ -65,6 +67,15 @@ class Faults:
 
     def __getitem__(self, fault_id: str) -> ActiveFault:
         return self._active[fault_id]
+
+    @property
+    def reached(self) -> Mapping[str, int]:
+        """How often each fault point was reached since the server started, even if no fault was set there.
+
+        The mapping is a copy. It contains only points that were reached, in the order of their first time. `reset`
+        keeps the counts.
+        """
+        return dict(self._reached)
 
     def add(self, described: Mapping[str, JSON] | None = None, /, **fields: Unpack[FaultKeywords]) -> ActiveFault:
         """Append a fault, given as an object, as keyword arguments, or as both, and return its entry in the registry.
@@ -111,6 +122,10 @@ class Faults:
         """Return whether a fault is set for `point`, even if it will not fire there."""
         return any(point in active.points for active in self._active.values())
 
+    def skip(self, point: str) -> None:
+        """Count `point` as reached without `fire`, for code that found with `any_at` that no fault is set there."""
+        self._reached[point] += 1
+
     def fire(
         self,
         point: str,
@@ -124,6 +139,7 @@ class Faults:
 
         A fault's `match` is compared with the keyword arguments; `more` has further values, such as `prompt`.
         """
+        self._reached[point] += 1
         known: Mapping[str, JSON] = {"account": account, "session": session, "stream": stream, **more}
         for active in self._active.values():
             if point in active.points and _holds(active.fault.match, known) and self._is_due(active):

@@ -33,6 +33,7 @@ class FaultGate:
     async def let_pass(self, passed: "FaultPoint", scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request as usual, or execute the fault that fires."""
         if not self._faults.any_at(passed.point):
+            self._faults.skip(passed.point)
             return await passed.usual(scope, receive, send)
         # Read the whole body first: `who` may need it, and a delay begins when the request is complete.
         body = await _read(receive)

@@ -100,10 +100,11 @@ class OutagePoint:
         self._spared = spared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._faults.any_at("server") and not scope["path"].startswith(self._spared):
-            fault = self._faults.fire("server", account=self._callers.account_of(scope))
-            if fault is not None:
-                # This also cuts the connection of this request.
-                await self._go_away(fault.number("seconds"))
-                return
-        await self._app(scope, receive, send)
+        if scope["path"].startswith(self._spared):
+            return await self._app(scope, receive, send)
+        if not self._faults.any_at("server"):
+            self._faults.skip("server")
+        elif (fault := self._faults.fire("server", account=self._callers.account_of(scope))) is not None:
+            # This also cuts the connection of this request.
+            return await self._go_away(fault.number("seconds"))
+        return await self._app(scope, receive, send)

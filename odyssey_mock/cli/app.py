@@ -6,6 +6,7 @@ Commands import their dependencies when they run, so that `--help` stays fast.
 import click
 
 from odyssey_mock.cli.bench import bench
+from odyssey_mock.cli.chaos import chaos
 from odyssey_mock.cli.demo import demo
 from odyssey_mock.cli.explore import explore
 from odyssey_mock.cli.extras import require_mock
@@ -22,5 +23,5 @@ def main() -> None:
     require_mock()
 
 
-for command in (serve, demo, bench, explore):
+for command in (serve, demo, bench, explore, chaos):
     main.add_command(command)

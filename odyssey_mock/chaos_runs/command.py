@@ -1,0 +1,199 @@
+"""Chaos runs of a command: it runs once without a fault, and then once for each fault of the plan.
+
+Each run has a new mock in this process. The command finds it by `ODYSSEY_API_URL` and `ODYSSEY_API_KEY`.
+"""
+
+import asyncio
+import os
+import shlex
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import IO
+
+from odyssey_mock.chaos_runs.journal_reading import midway, times_acted
+from odyssey_mock.chaos_runs.plan import PlannedFault, check_patterns, plan
+from odyssey_mock.chaos_runs.results import ChaosReport, Run, Verdict, last_lines
+from odyssey_mock.core.journal import Entry
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.server import MockOdyssey
+from odyssey_mock.settings import Settings
+
+FIRST_LIMIT = 600.0
+"""Time limit of the run without a fault, in seconds, unless a limit is given."""
+LEAST_LIMIT = 60.0
+"""Minimum of the default time limit in seconds. It leaves time for a timeout of 30 s and another attempt."""
+LIMIT_FACTOR = 5.0
+"""The default time limit is this factor times the duration of the run without a fault, but at least `LEAST_LIMIT`."""
+
+_KINDS = frozenset({"state", "fault", "deadline"})
+"""Kinds of journal entries that `journal_reading` uses."""
+
+
+class CommandError(Exception):
+    """The command cannot be run, or fails even without a fault."""
+
+
+def default_limit(seconds: float) -> float:
+    """Return the default time limit of a run, if the run without a fault took `seconds`."""
+    return max(LEAST_LIMIT, LIMIT_FACTOR * seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How one run of the command ended: its exit status, or None if it was stopped at the time limit."""
+
+    status: int | None
+    seconds: float
+    output: str
+    reached: Mapping[str, int]
+    entries: Sequence[Entry]
+
+    @property
+    def reason(self) -> str:
+        """Why the run failed, in one line."""
+        if self.status is None:
+            how = f"did not end within {self.seconds:.0f} s"
+        else:
+            how = f"exit status {self.status}" if self.status >= 0 else f"ended by signal {-self.status}"
+        last = self.output.rpartition("\n")[2].strip()
+        return f"{how}: {last}" if last else how
+
+
+@dataclass(slots=True, kw_only=True)
+class CommandChaos:
+    """Runs a command under each fault of the plan.
+
+    Attributes:
+        command: the command and its arguments.
+        only: patterns of the fault points to use, as in `plan`.
+        exclude: patterns of the fault points to leave out, as in `plan`.
+        time_limit: seconds after which a run is stopped; None for `default_limit`.
+        settings: the settings of the mocks. Their faults are set in every run.
+        say: is called with a line about each run.
+    """
+
+    command: Sequence[str]
+    only: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    time_limit: float | None = None
+    settings: Settings = field(default_factory=Settings)
+    say: Callable[[str], None] = print
+    _runs: list[Run] = field(default_factory=list)
+    _planned: int = 0
+
+    @property
+    def report(self) -> ChaosReport:
+        """The results so far; also available after the runs were cancelled."""
+        return ChaosReport(runs=tuple(self._runs), planned=self._planned)
+
+    async def run(self) -> None:
+        """Run the command without a fault, and then under each fault of the plan.
+
+        Raises:
+            ChaosPlanError: there is no fault to try.
+            CommandError: the command cannot be started, or fails without a fault.
+        """
+        check_patterns(self.only, self.exclude)
+        first = await self._play(None, self.time_limit or FIRST_LIMIT)
+        if first.status != 0:
+            output = f":\n{first.output}" if first.output else ""
+            raise CommandError(
+                f"expected the command to succeed without a fault, got {first.reason.partition(':')[0]}{output}"
+            )
+        planned = plan(first.reached, only=self.only, exclude=self.exclude)
+        limit = self.time_limit or default_limit(first.seconds)
+        self._planned = len(planned)
+        self.say(
+            f"without a fault: passed in {first.seconds:.1f} s, {len(first.reached)} fault points reached; "
+            f"{len(planned)} faults to try, time limit {limit:g} s each"
+        )
+        delays = midway(first.entries)
+        width = max(len(fault.name) for fault in planned)
+        for number, fault in enumerate(planned, 1):
+            result = await self._try(fault, delays, limit)
+            self._runs.append(result)
+            position = f"[{number:>{len(str(len(planned)))}}/{len(planned)}]"
+            line = f"{position} {fault.name:<{width}}  {result.seconds:5.1f} s  {result.verdict:<11}  {result.reason}"
+            self.say(line.rstrip())
+
+    async def _try(self, fault: PlannedFault, delays: Mapping[str, float], limit: float) -> Run:
+        ended = await self._play(fault.to_fault(delays), limit)
+        acted = times_acted(ended.entries, fault.point, fault.action)
+        verdict: Verdict = "hung" if ended.status is None else "failed" if ended.status else "passed"
+        reason = "" if verdict == "passed" else ended.reason
+        if not acted:
+            verdict = "not reached" if verdict == "passed" else verdict
+            reason = f"{reason} (the fault did not act)".strip()
+        return Run(
+            test=shlex.join(self.command),
+            fault=fault.name,
+            point=fault.point,
+            action=fault.action,
+            verdict=verdict,
+            seconds=ended.seconds,
+            reason=reason,
+            output="" if verdict in {"passed", "not reached"} else ended.output,
+        )
+
+    async def _play(self, fault: Mapping[str, JSON] | None, limit: float) -> _Ended:
+        """Run the command once with a new mock, and with `fault` before the faults of the settings."""
+        added = () if fault is None else (fault,)
+        settings = self.settings.replace(faults=[*added, *self.settings.faults])
+        entries: list[Entry] = []
+        async with MockOdyssey(settings) as mock:
+            # The command may reset the mock, which clears the journal but keeps its observers.
+            mock.journal.observe(lambda entry: entries.append(entry) if entry.kind in _KINDS else None)
+            environment = {**os.environ, "ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
+            with tempfile.TemporaryFile() as output:
+                clock = asyncio.get_running_loop().time
+                began = clock()
+                status = await self._execute(environment, output, limit)
+                seconds = clock() - began
+                text = _text(output).replace(mock.api_key, "***")
+            reached = mock.faults.reached
+        return _Ended(status, seconds, last_lines(text), reached, entries)
+
+    async def _execute(self, environment: Mapping[str, str], output: IO[bytes], limit: float) -> int | None:
+        """Execute the command; return its exit status, or None if it was stopped after `limit` seconds.
+
+        The command runs in its own process group, which is killed at the end. So no child process of it remains.
+        """
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.command,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise CommandError(f"cannot run {self.command[0]!r}: {error.strerror or error}") from error
+        try:
+            async with asyncio.timeout(limit):
+                return await process.wait()
+        except TimeoutError:
+            return None
+        finally:
+            _kill_group(process)
+            await process.wait()
+
+
+def _kill_group(process: asyncio.subprocess.Process) -> None:
+    """Kill a process and its process group. The group may outlive its first process."""
+    with suppress(ProcessLookupError):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _text(output: IO[bytes]) -> str:
+    """Return the end of a file of output as text."""
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - (64 << 10)))
+    return output.read().decode(errors="replace")

@@ -1,0 +1,53 @@
+"""Readings of the journal for chaos runs: when a fault should act, and whether it acted."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from odyssey_mock.chaos_runs.plan import MIDWAY, SOON
+from odyssey_mock.core.journal import Entry
+
+_STATES: Mapping[str, tuple[Literal["session", "stream"], str]] = {
+    "signaling.connected": ("session", "connected"),
+    "peer.connected": ("session", "connected"),
+    "stream.running": ("stream", "running"),
+}
+"""The state that begins at each point of `MIDWAY`: what has the state, and its name."""
+
+
+def midway(entries: Iterable[Entry]) -> Mapping[str, float]:
+    """Return half the duration of the state that begins at each point of `MIDWAY`, in seconds on the server's clock.
+
+    `entries` are those of a run without faults. The first session and the first stream count. The result has no value
+    for a point that was not reached.
+    """
+    kept: Sequence[Entry] = tuple(entries)
+    found: dict[str, float] = {}
+    for point in MIDWAY:
+        what, state = _STATES[point]
+        changes = [entry for entry in kept if entry.kind == "state" and entry.name == what]
+        began = next((entry for entry in changes if entry.data["to"] == state), None)
+        if began is None:
+            continue
+        ended = next(
+            (
+                entry
+                for entry in changes
+                if entry.index > began.index
+                and (entry.session, entry.data["from"]) == (began.session, state)
+                and entry.data["to"] != state
+            ),
+            kept[-1],
+        )
+        found[point] = max(round((ended.time - began.time) / 2, 3), SOON)
+    return found
+
+
+def times_acted(entries: Iterable[Entry], point: str, action: str) -> int:
+    """Return how often a fault acted in a run.
+
+    A fault of `MIDWAY` acts at a deadline after it fired. If the session or the stream ended before, it did not act.
+    """
+    if point in MIDWAY:
+        name = f"fault: {point} {action}"
+        return sum(entry.kind == "deadline" and entry.name == name for entry in entries)
+    return sum(entry.kind == "fault" and entry.name == point and entry.data["do"] == action for entry in entries)

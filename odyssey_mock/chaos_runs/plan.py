@@ -1,0 +1,150 @@
+"""The plan of chaos runs: which faults to try, and with which parameters.
+
+A run without faults shows which fault points the test reaches. The plan has one fault for each action of each of these
+points. A robust application passes under all of them: each fault is temporary, or affects only steps that an
+application can do without.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.faults.catalog import POINTS
+
+VALUES: Mapping[str, Mapping[str, JSON]] = MappingProxyType(
+    {
+        "away": {"seconds": 1.0},
+        "delay": {"seconds": 2.0},
+        "error": {"reason": "internal_error"},
+        "late": {"seconds": 2.0},
+        "refuse": {"status": 503},
+        "resize": {"width": 320, "height": 176},
+        "slow": {"bytes_per_second": 100_000},
+        "status": {"status": 503},
+    }
+)
+"""Parameters of the planned faults, by action. Other parameters have their defaults."""
+
+MIDWAY = frozenset({"signaling.connected", "peer.connected", "stream.running"})
+"""Points that begin a state which lasts. Their faults act in the middle of that state, by the parameter `seconds`."""
+
+SOON = 0.05
+"""Seconds until a fault of `MIDWAY` acts if the duration of the state is not known."""
+
+ONCE = 1
+"""How often a planned fault fires, except at the points of `OFTEN`."""
+
+OFTEN: Mapping[str, int | None] = MappingProxyType(
+    {"rest.regions.list": None, "rest.regions.ping": None, "rest.telemetry": None, "peer.frame": 30}
+)
+"""How often a planned fault fires at other points; None for every time.
+
+An application can do without regions and telemetry. 30 frames are about one second of video.
+"""
+
+_UNITS: Mapping[str, str] = {"seconds": " s", "bytes_per_second": " bytes/s"}
+
+
+class ChaosPlanError(ValueError):
+    """No fault can be planned, or a pattern matches no fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFault:
+    """A fault of the plan.
+
+    Attributes:
+        point: the name of the fault point.
+        action: the action at this point.
+        parameters: the required parameters, and those in `VALUES`.
+        times: how often the fault fires; None for every time.
+    """
+
+    point: str
+    action: str
+    parameters: Mapping[str, JSON] = field(default_factory=dict)
+    times: int | None = ONCE
+
+    @property
+    def name(self) -> str:
+        """The fault in words, such as `rest.sessions.request: status 503`."""
+        values = "".join(f" {_shown(value)}{_UNITS.get(name, '')}" for name, value in self.parameters.items())
+        often = "" if self.times == ONCE else ", every time" if self.times is None else f", {self.times} times"
+        return f"{self.point}: {self.action}{values}{often}"
+
+    def to_fault(self, midway: Mapping[str, float]) -> dict[str, JSON]:
+        """Return the fault as `MockOdyssey(faults=...)` accepts it.
+
+        `midway`: seconds from reaching a point of `MIDWAY` until its faults act; by default `SOON`.
+        """
+        later = {"seconds": midway.get(self.point, SOON)} if self.point in MIDWAY else {}
+        return {"at": self.point, "do": self.action, "times": self.times, **self.parameters, **later}
+
+    def matches(self, pattern: str) -> bool:
+        """Return whether a glob pattern matches the `point`, or `point:action`."""
+        return fnmatchcase(self.point, pattern) or fnmatchcase(f"{self.point}:{self.action}", pattern)
+
+
+def _shown(value: JSON) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def faults_at(points: Iterable[str]) -> Sequence[PlannedFault]:
+    """Return the planned faults of `points`, in the order of the catalog."""
+    reached = frozenset(points)
+    return [
+        PlannedFault(point, action, VALUES.get(action, {}), OFTEN.get(point, ONCE))
+        for point, described in POINTS.items()
+        if point in reached
+        for action in described.actions
+    ]
+
+
+def check_patterns(only: Sequence[str], exclude: Sequence[str]) -> None:
+    """Check that each pattern matches a fault point of the catalog.
+
+    Raises:
+        ChaosPlanError: a pattern matches none.
+    """
+    known = faults_at(POINTS)
+    for pattern in (*only, *exclude):
+        if not any(fault.matches(pattern) for fault in known):
+            raise ChaosPlanError(
+                f"the pattern {pattern!r} matches no fault point and no point:action; fault points: {', '.join(POINTS)}"
+            )
+
+
+def plan(reached: Iterable[str], *, only: Sequence[str] = (), exclude: Sequence[str] = ()) -> Sequence[PlannedFault]:
+    """Return the faults to try at the points that were reached.
+
+    Args:
+        reached: the names of the points.
+        only: glob patterns of points, or of `point:action`; without patterns, all points are used.
+        exclude: patterns of points, or of `point:action`, to leave out.
+
+    Raises:
+        ChaosPlanError: no point was reached, or the patterns leave no fault.
+    """
+    check_patterns(only, exclude)
+    points = sorted(set(reached))
+    possible = faults_at(points)
+    if not possible:
+        raise ChaosPlanError(
+            "expected the run to use the mock, got a run that reached no fault point: let the code under test read its "
+            "URL and key from ODYSSEY_API_URL and ODYSSEY_API_KEY"
+        )
+    wanted = [fault for fault in possible if not only or any(fault.matches(pattern) for pattern in only)]
+    if not wanted:
+        raise ChaosPlanError(
+            f"the patterns {_listed(only)} match no fault point that the run reached; reached: {', '.join(points)}"
+        )
+    left = [fault for fault in wanted if not any(fault.matches(pattern) for pattern in exclude)]
+    if not left:
+        raise ChaosPlanError(f"excluding {_listed(exclude)} leaves no fault; reached: {', '.join(points)}")
+    return left
+
+
+def _listed(patterns: Iterable[str]) -> str:
+    return ", ".join(map(repr, patterns))

@@ -1,0 +1,38 @@
+"""Writes the report of chaos runs to a file: HTML or JSON."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from odyssey_mock.chaos_runs.html_report import html_report
+from odyssey_mock.chaos_runs.results import ChaosReport
+
+FORMATS: Mapping[str, Callable[[ChaosReport], str]] = MappingProxyType(
+    {".html": html_report, ".json": ChaosReport.to_text}
+)
+"""The function that formats a report, by the suffix of the file."""
+
+
+class ReportFileError(ValueError):
+    """The report cannot be written to a file of this name."""
+
+
+def check_report_file(path: Path) -> None:
+    """Check that the name of the file ends with a suffix of `FORMATS`.
+
+    Raises:
+        ReportFileError: it does not.
+    """
+    if path.suffix not in FORMATS:
+        raise ReportFileError(f"expected a file name that ends with {' or '.join(FORMATS)}, got {str(path)!r}")
+
+
+def write_report(report: ChaosReport, path: Path) -> None:
+    """Write the report in the format that the suffix of the file selects.
+
+    Raises:
+        ReportFileError: the suffix is unknown.
+        OSError: the file cannot be written.
+    """
+    check_report_file(path)
+    path.write_text(FORMATS[path.suffix](report), encoding="utf-8")

@@ -1,0 +1,115 @@
+"""The command `odyssey-mock chaos`: runs a command once for each fault that can affect it.
+
+It imports its dependencies when it runs, so that `odyssey-mock --help` stays fast.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from odyssey_mock.settings import PLANS, Plan, Settings
+
+FAILED, CANNOT_RUN, INTERRUPTED = 1, 2, 130
+"""Exit codes: a run failed or hung; the runs could not start; Ctrl-C."""
+
+
+@click.command(
+    # All options after the command's name belong to the command.
+    context_settings={"help_option_names": ["-h", "--help"], "allow_interspersed_args": False}
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="PATTERN",
+    help="Use only fault points that match this glob pattern, such as 'stream.*', or actions, such as '*:status'. "
+    "May be repeated.",
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave out fault points or actions that match this pattern. May be repeated.",
+)
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Time limit of each run.  [default: five times the run without a fault, but at least 60]",
+)
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.html|FILE.json",
+    help="Write a report to this file. May be repeated.",
+)
+@click.option(
+    "--plan", type=click.Choice(list(PLANS)), default="free", show_default=True, help="Plan whose limits apply."
+)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_context
+def chaos(
+    context: click.Context,
+    /,
+    *,
+    only: Sequence[str],
+    exclude: Sequence[str],
+    time_limit: float | None,
+    reports: Sequence[Path],
+    plan: Plan,
+    command: Sequence[str],
+) -> None:
+    """Run COMMAND once for each fault that can affect it, and show which faults it does not survive.
+
+    COMMAND finds a new mock in ODYSSEY_API_URL and ODYSSEY_API_KEY in each run. The first run has no fault and must
+    succeed. It shows which fault points COMMAND reaches. Then each action at each of these points is tried once.
+
+    A run passes if COMMAND exits with status 0. It has hung if it does not end within the time limit. A fault that did
+    not act in its run is reported as not reached.
+
+    The exit code is 0 if COMMAND survived all faults, 1 if a run failed or hung, 2 if the runs could not start, and 130
+    after an interrupt.
+
+    Example: odyssey-mock chaos --only 'stream.*' --report chaos.html -- npx playwright test
+    """
+    from odyssey_mock.chaos_runs.command import CommandChaos, CommandError  # noqa: PLC0415
+    from odyssey_mock.chaos_runs.plan import ChaosPlanError  # noqa: PLC0415
+    from odyssey_mock.chaos_runs.report_file import ReportFileError, check_report_file, write_report  # noqa: PLC0415
+    from odyssey_mock.chaos_runs.results import summary  # noqa: PLC0415
+
+    try:
+        for path in reports:
+            check_report_file(path)
+    except ReportFileError as error:
+        raise click.UsageError(f"--report: {error}") from None
+    runs = CommandChaos(
+        command=command,
+        only=only,
+        exclude=exclude,
+        time_limit=time_limit,
+        settings=Settings().replace(plan=plan),
+        say=click.echo,
+    )
+    interrupted = False
+    try:
+        asyncio.run(runs.run())
+    except KeyboardInterrupt:
+        interrupted = True
+    except (ChaosPlanError, CommandError) as error:
+        click.echo(f"Error: {error}", err=True)
+        context.exit(CANNOT_RUN)
+    click.echo()
+    for line in summary(runs.report):
+        click.echo(line)
+    for path in reports:
+        try:
+            write_report(runs.report, path)
+        except OSError as error:
+            raise click.ClickException(f"cannot write {path}: {error.strerror or error}") from error
+        click.echo(f"wrote {path}")
+    context.exit(INTERRUPTED if interrupted else 0 if runs.report.survived else FAILED)

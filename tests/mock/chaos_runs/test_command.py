@@ -1,0 +1,155 @@
+"""Tests of chaos runs of a command: what each run gets, and how its end is judged."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+
+from odyssey_mock import Settings
+from odyssey_mock.chaos_runs.command import CommandChaos, CommandError, default_limit
+from odyssey_mock.chaos_runs.plan import ChaosPlanError
+from odyssey_mock.chaos_runs.results import Verdict
+
+ASK = """
+import http.client, os, sys, urllib.parse
+url = urllib.parse.urlsplit(os.environ["ODYSSEY_API_URL"])
+def ask(path, method="GET"):
+    connection = http.client.HTTPConnection(url.netloc)
+    connection.request(method, path)
+    response = connection.getresponse()
+    return response.status, response.read()
+"""
+"""The start of each program: a function that sends a request to the mock."""
+
+PING = "/ping/us-east-1"
+
+
+def program(code: str) -> Sequence[str]:
+    return (sys.executable, "-c", ASK + code)
+
+
+def chaos(code: str, *only: str, time_limit: float | None = 20.0, settings: Settings | None = None) -> CommandChaos:
+    return CommandChaos(
+        command=program(code),
+        only=only,
+        time_limit=time_limit,
+        settings=settings or Settings(),
+        say=lambda _: None,
+    )
+
+
+async def verdicts(runs: CommandChaos) -> dict[str, tuple[Verdict, str]]:
+    await runs.run()
+    return {run.fault: (run.verdict, run.reason) for run in runs.report.runs}
+
+
+async def test_each_run_is_judged_by_its_end() -> None:
+    code = f"""
+status, body = ask({PING!r})
+assert status != 503, "no region"
+if body == b"[]":
+    while True:
+        pass
+"""
+    runs = chaos(code, "rest.regions.ping:[sw]*", time_limit=5.0)
+    assert await verdicts(runs) == {
+        "rest.regions.ping: status 503, every time": ("failed", "exit status 1: AssertionError: no region"),
+        "rest.regions.ping: wrong_shape, every time": ("hung", "did not end within 5 s"),
+    }
+    assert not runs.report.survived
+    assert "AssertionError: no region" in runs.report.runs[0].output
+
+
+async def test_survived_faults_have_passed() -> None:
+    runs = chaos(f"ask({PING!r})", "rest.regions.ping:status", "rest.regions.ping:not_json")
+    assert [verdict for verdict, _ in (await verdicts(runs)).values()] == ["passed", "passed"]
+    assert runs.report.survived
+
+
+async def test_fault_at_skipped_point_is_not_reached(tmp_path: Path) -> None:
+    # The program asks for the region only in its first run.
+    code = f"""
+import pathlib
+seen = pathlib.Path({str(tmp_path / "seen")!r})
+if not seen.exists():
+    ask({PING!r})
+seen.touch()
+"""
+    runs = chaos(code, "rest.regions.ping:reset")
+    assert await verdicts(runs) == {"rest.regions.ping: reset, every time": ("not reached", "(the fault did not act)")}
+
+
+async def test_fault_counts_after_reset_by_command() -> None:
+    runs = chaos(f"ask({PING!r}); ask('/_mock/reset', 'POST')", "rest.regions.ping:status")
+    assert [verdict for verdict, _ in (await verdicts(runs)).values()] == ["passed"]
+
+
+async def test_command_that_fails_anyway_is_rejected() -> None:
+    runs = chaos("print('no config'); sys.exit(3)")
+    with pytest.raises(CommandError, match=r"succeed without a fault, got exit status 3:\nno config$"):
+        await runs.run()
+
+
+async def test_unknown_command_is_rejected() -> None:
+    runs = CommandChaos(command=["no-such-program"], say=lambda _: None)
+    with pytest.raises(CommandError, match="cannot run 'no-such-program': No such file or directory"):
+        await runs.run()
+
+
+async def test_command_that_ignores_the_mock_is_rejected() -> None:
+    with pytest.raises(ChaosPlanError, match="reached no fault point"):
+        await chaos("").run()
+
+
+async def test_wrong_pattern_is_rejected_before_first_run() -> None:
+    with pytest.raises(ChaosPlanError, match=r"the pattern 'regions\.\*' matches no fault point"):
+        await chaos("sys.exit(1)", "regions.*").run()
+
+
+async def test_output_does_not_contain_the_key() -> None:
+    runs = chaos(
+        f"status, _ = ask({PING!r}); print(os.environ['ODYSSEY_API_KEY']); sys.exit(status == 503)", "*:status"
+    )
+    await runs.run()
+    (run,) = runs.report.runs
+    assert (run.verdict, run.output) == ("failed", "***")
+
+
+async def test_hung_command_is_killed_with_its_children() -> None:
+    child = "import time; time.sleep(600)"
+    code = f"""
+import subprocess
+if ask({PING!r})[0] == 503:
+    subprocess.run([sys.executable, "-c", {child!r}, "child of the hung command"])
+"""
+    runs = chaos(code, "rest.regions.ping:status", time_limit=3.0)
+    assert [verdict for verdict, _ in (await verdicts(runs)).values()] == ["hung"]
+    assert not [
+        each for each in psutil.process_iter(["cmdline"]) if "child of the hung command" in (each.info["cmdline"] or ())
+    ]
+
+
+async def test_results_remain_after_cancellation() -> None:
+    done = asyncio.Event()
+    runs = chaos(f"ask({PING!r})", "rest.regions.ping")
+    runs.say = lambda line: done.set() if line.startswith("[1/") else None
+    running = asyncio.create_task(runs.run())
+    await done.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (len(runs.report.runs), runs.report.planned) == (1, 7)
+
+
+async def test_settings_apply_to_every_run() -> None:
+    settings = Settings(faults=[{"at": "rest.regions.list", "do": "status", "status": 418}])
+    code = f"assert ask('/regions')[0] == 418; ask({PING!r})"
+    runs = chaos(code, "rest.regions.ping:status", settings=settings)
+    assert [verdict for verdict, _ in (await verdicts(runs)).values()] == ["passed"]
+
+
+def test_default_limit_depends_on_first_run() -> None:
+    assert (default_limit(1.0), default_limit(30.0)) == (60.0, 150.0)

@@ -1,0 +1,98 @@
+"""Tests of which faults are planned, and of the patterns that select them."""
+
+import pytest
+
+from odyssey_mock import Fault
+from odyssey_mock.chaos_runs.plan import MIDWAY, ChaosPlanError, PlannedFault, faults_at, plan
+from odyssey_mock.faults.catalog import POINTS
+
+REACHED = ("stream.end", "rest.auth.token", "peer.dtls")
+
+
+def names(*faults: PlannedFault) -> list[str]:
+    return [f"{fault.point}:{fault.action}" for fault in faults]
+
+
+def test_every_action_has_one_valid_fault() -> None:
+    planned = faults_at(POINTS)
+    assert [(fault.point, fault.action) for fault in planned] == [
+        (point, action) for point, described in POINTS.items() for action in described.actions
+    ]
+    for fault in planned:
+        assert Fault.of(fault.to_fault({})).at == fault.point
+    assert len({fault.name for fault in planned}) == len(planned)
+
+
+def test_plan_has_only_reached_points() -> None:
+    assert names(*plan(REACHED, exclude=["rest.*"])) == [
+        "peer.dtls:fail",
+        "stream.end:error",
+        "stream.end:silent",
+        "stream.end:late",
+        "stream.end:twice",
+        "stream.end:not_json",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("only", "exclude", "expected"),
+    [
+        (["peer.*"], [], ["peer.dtls:fail"]),
+        (["peer.*", "*:status"], [], ["rest.auth.token:status", "peer.dtls:fail"]),
+        (["rest.auth.token:[dr]*"], [], ["rest.auth.token:delay", "rest.auth.token:reset"]),
+        (["stream.end"], ["*:[elt]*", "*:not_json"], ["stream.end:silent"]),
+    ],
+)
+def test_patterns_select_points_and_actions(only: list[str], exclude: list[str], expected: list[str]) -> None:
+    assert names(*plan(REACHED, only=only, exclude=exclude)) == expected
+
+
+@pytest.mark.parametrize(
+    ("only", "exclude", "message"),
+    [
+        (
+            ["job.*"],
+            [],
+            "the patterns 'job.*' match no fault point that the run reached; reached: peer.dtls, rest.auth.token",
+        ),
+        (
+            ["stream.*"],
+            ["*:*"],
+            r"excluding '\*:\*' leaves no fault; reached: peer.dtls, rest.auth.token, stream.end",
+        ),
+        (
+            ["streams.*"],
+            [],
+            r"the pattern 'streams\.\*' matches no fault point and no point:action; fault points: rest",
+        ),
+        ([], ["stream.end:status"], "the pattern 'stream.end:status' matches no fault point"),
+    ],
+)
+def test_patterns_without_match_are_rejected(only: list[str], exclude: list[str], message: str) -> None:
+    with pytest.raises(ChaosPlanError, match=f"^{message}"):
+        plan(REACHED, only=only, exclude=exclude)
+
+
+def test_run_without_the_mock_is_rejected() -> None:
+    with pytest.raises(ChaosPlanError, match=r"reached no fault point: .* ODYSSEY_API_URL and ODYSSEY_API_KEY"):
+        plan([])
+
+
+@pytest.mark.parametrize(
+    ("point", "action", "name"),
+    [
+        ("rest.sessions.request", "status", "rest.sessions.request: status 503"),
+        ("rest.regions.list", "delay", "rest.regions.list: delay 2 s, every time"),
+        ("peer.frame", "resize", "peer.frame: resize 320 176, 30 times"),
+        ("artifact", "slow", "artifact: slow 100000 bytes/s"),
+        ("peer.dtls", "fail", "peer.dtls: fail"),
+    ],
+)
+def test_name_states_values_and_how_often(point: str, action: str, name: str) -> None:
+    assert name in [fault.name for fault in faults_at([point]) if fault.action == action]
+
+
+def test_faults_of_lasting_states_act_midway() -> None:
+    midway = dict.fromkeys(MIDWAY, 1.25)
+    later = {fault.point for fault in faults_at(POINTS) if fault.to_fault(midway).get("seconds") == 1.25}
+    assert later == {"signaling.connected", "peer.connected", "stream.running"}

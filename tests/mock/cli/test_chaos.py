@@ -1,0 +1,86 @@
+"""Tests of the command `odyssey-mock chaos`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from odyssey_mock.cli.app import main
+from tests.support.interrupts import interruptible
+
+APP = """
+import os, sys, urllib.error, urllib.request
+try:
+    urllib.request.urlopen(os.environ["ODYSSEY_API_URL"] + "/ping/us-east-1")
+except urllib.error.HTTPError as error:
+    sys.exit(f"got status {error.code}")
+"""
+"""A program that fails if the region responds with an error status."""
+
+LIMIT_S = 60.0
+
+
+def chaos(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["chaos", *arguments])
+
+
+def test_summary_and_exit_code_show_failures(tmp_path: Path) -> None:
+    reports = [tmp_path / "report.html", tmp_path / "report.json"]
+    options = [f"--report={path}" for path in reports]
+    result = chaos("--only", "*:status", "--only", "*:not_json", *options, "--", sys.executable, "-c", APP)
+    assert result.exit_code == 1
+    assert "1 test, 2 faults: 1 passed, 1 failed" in result.output
+    assert "  failed       rest.regions.ping: status 503, every time  exit status 1: got status 503" in result.output
+    assert json.loads(reports[1].read_text())["counts"]["failed"] == 1
+    assert "<table>" in reports[0].read_text()
+
+
+def test_survived_faults_exit_with_zero() -> None:
+    result = chaos("--only", "rest.*", "--exclude", "*:[drst]*", "--exclude", "*:no_answer", sys.executable, "-c", APP)
+    assert (result.exit_code, result.output.count("passed")) == (0, 5), result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--only", "job.*", sys.executable, "-c", APP],
+            "the patterns 'job.*' match no fault point that the run reached",
+        ),
+        (["no-such-program"], "cannot run 'no-such-program'"),
+        ([sys.executable, "-c", "raise SystemExit(7)"], "succeed without a fault, got exit status 7"),
+        (["--report", "report.txt", "true"], "ends with .html or .json, got 'report.txt'"),
+        ([], "Missing argument 'COMMAND...'"),
+    ],
+)
+def test_runs_that_cannot_start_exit_with_two(arguments: list[str], message: str) -> None:
+    result = chaos(*arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_interrupt_prints_summary_so_far() -> None:
+    command = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "chaos", "--only", "*:[st]*"]
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    slow = APP + "import time\nif os.environ.get('ODYSSEY_API_URL'): time.sleep(1)"
+    with interruptible():
+        process = subprocess.Popen(
+            [*command, sys.executable, "-c", slow],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+    with process:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("[1/"):
+            pass
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=LIMIT_S)
+    assert (process.returncode, stderr) == (130, "")
+    assert "of 2 runs not completed" in stdout or "of 3 runs not completed" in stdout

@@ -47,8 +47,8 @@ class _QuietHandler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def served_page() -> Iterator[str]:
-    """Serve the page and the npm packages from a separate origin; yield the page's URL.
+def served_page(name: str = "page.html") -> Iterator[str]:
+    """Serve the page `name` and the npm packages from a separate origin; yield the page's URL.
 
     All calls to the mock are therefore cross-origin.
     """
@@ -57,7 +57,7 @@ def served_page() -> Iterator[str]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/page.html"
+            yield f"http://127.0.0.1:{server.server_port}/{name}"
         finally:
             server.shutdown()
             thread.join()

@@ -1,0 +1,113 @@
+"""A sample application for chaos runs: a tour of several places in one live stream.
+
+It has three weaknesses that can be switched on; without them it survives every fault of the plan. As a command::
+
+    python -m tests.support.tour [WEAKNESS ...]
+"""
+
+import asyncio
+import sys
+from collections.abc import Collection
+from typing import Literal, get_args
+
+from odyssey_client import AdvancedConfig, Odyssey, OdysseyConnectionError, OdysseyError, OdysseyStreamError
+
+type Weakness = Literal["no timeout", "ignores stream errors", "does not reconnect"]
+WEAKNESSES: tuple[Weakness, ...] = get_args(Weakness.__value__)
+
+PLACES = ("The garden", "The tower")
+STAY_S = 0.15
+"""Seconds at each place."""
+ATTEMPTS = 4
+LIMITS = AdvancedConfig(
+    initial_retry_delay_ms=10,
+    max_retry_delay_ms=50,
+    connect_timeout_s=3.0,
+    operation_timeout_s=1.0,
+    request_timeout_s=1.0,
+    peer_timeout_s=1.0,
+)
+
+
+class StreamFailedError(Exception):
+    """The service reported that the stream has failed."""
+
+
+class Tour:
+    """A tour that starts again with a new session after an error."""
+
+    def __init__(self, weaknesses: Collection[Weakness] = ()) -> None:
+        self._weaknesses = weaknesses
+        self._acknowledged = asyncio.Event()
+        self._stream_failed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Visit all places.
+
+        Raises:
+            OdysseyError: an error that the application does not handle, or the last one after `ATTEMPTS` attempts.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            client = Odyssey(advanced=LIMITS)
+            was_connected = False
+            try:
+                await self._connect(client)
+                was_connected = True
+                await self._visit_all(client)
+            except (OdysseyError, StreamFailedError) as error:
+                if attempt == ATTEMPTS or (was_connected and not self._survives(error)):
+                    raise
+            else:
+                return
+            finally:
+                await client.disconnect()
+
+    def _survives(self, error: Exception) -> bool:
+        """Return whether the application starts again after an error of an open connection."""
+        if isinstance(error, OdysseyConnectionError):
+            return "does not reconnect" not in self._weaknesses
+        if isinstance(error, OdysseyStreamError):
+            return "ignores stream errors" not in self._weaknesses
+        return True
+
+    async def _connect(self, client: Odyssey) -> None:
+        self._stream_failed.clear()
+        handles_errors = "ignores stream errors" not in self._weaknesses
+        await client.connect(
+            on_interact_acknowledged=lambda _: self._acknowledged.set(),
+            on_stream_error=(lambda *_: self._stream_failed.set()) if handles_errors else None,
+        )
+
+    async def _visit_all(self, client: Odyssey) -> None:
+        await client.start_stream("A museum")
+        for place in PLACES:
+            if "no timeout" in self._weaknesses:
+                await self._go_without_timeout(client, place)
+            else:
+                await client.interact(place)
+            await self._stay()
+        await client.end_stream()
+
+    async def _go_without_timeout(self, client: Odyssey, place: str) -> None:
+        """Send the prompt, and wait for the handler instead of the call, which has a timeout."""
+        self._acknowledged.clear()
+        sending = asyncio.ensure_future(client.interact(place))
+        sending.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await self._acknowledged.wait()
+
+    async def _stay(self) -> None:
+        try:
+            async with asyncio.timeout(STAY_S):
+                await self._stream_failed.wait()
+        except TimeoutError:
+            return
+        raise StreamFailedError("the stream failed")
+
+
+def main() -> None:
+    given = sys.argv[1:]
+    asyncio.run(Tour([each for each in WEAKNESSES if each in given]).run())
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from odyssey_mock.assertions import ExpectationError
+    from odyssey_mock.assertions.failures import ExpectationError
+    from odyssey_mock.assertions.frames import assert_frames
+    from odyssey_mock.assertions.histories import History
+    from odyssey_mock.assertions.requests import Request, Requests
     from odyssey_mock.broadcasts.broadcast import Broadcast
     from odyssey_mock.broadcasts.registry import Broadcasts
     from odyssey_mock.broadcasts.spectator import Spectator
@@ -49,6 +52,7 @@ __all__ = [
     "FaultError",
     "Faults",
     "FrameStamp",
+    "History",
     "JobRecord",
     "Jobs",
     "Journal",
@@ -59,6 +63,8 @@ __all__ = [
     "RealClock",
     "Recordings",
     "Region",
+    "Request",
+    "Requests",
     "Session",
     "Settings",
     "SettingsError",
@@ -66,12 +72,16 @@ __all__ = [
     "StoredFile",
     "StreamRecord",
     "UnknownSettingError",
+    "assert_frames",
     "read_stamp",
 ]
 
 _MODULES = {
     "core.clock": ("Clock", "ManualClock", "RealClock"),
-    "assertions": ("ExpectationError",),
+    "assertions.failures": ("ExpectationError",),
+    "assertions.frames": ("assert_frames",),
+    "assertions.histories": ("History",),
+    "assertions.requests": ("Request", "Requests"),
     "faults.fault": ("Fault", "FaultError"),
     "faults.registry": ("Faults",),
     "core.journal": ("Entry", "Journal", "JournalTimeoutError"),

@@ -2,12 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self, Unpack
 
-from odyssey_mock.assertions import Step, Wanted, expect, expect_in_order, expect_none
+from odyssey_mock.assertions.expectations import Step, Wanted, expect, expect_in_order, expect_none
+from odyssey_mock.assertions.histories import (
+    JOB,
+    SESSION,
+    STREAM,
+    History,
+    JobStateName,
+    SessionStateName,
+    StreamStateName,
+)
+from odyssey_mock.assertions.requests import Requests, requests
 from odyssey_mock.backend import Backend
 from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, ManualClock, RealClock
@@ -16,7 +26,7 @@ from odyssey_mock.core.journal import Entry, Journal, Kind
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.registry import Faults
-from odyssey_mock.http.app import create_app
+from odyssey_mock.http.app import create_app, route_names
 from odyssey_mock.http.outage import Outage
 from odyssey_mock.http.uvicorn_server import HttpServer
 from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
@@ -90,6 +100,7 @@ class MockOdyssey:
         """An API key that the mock accepts: the first configured one, otherwise a new one."""
         self._backend: Backend | None = None
         self._outage: Outage | None = None
+        self._routes: Collection[str] = ()
         self._resources: AsyncExitStack | None = None
 
     def __repr__(self) -> str:
@@ -194,6 +205,7 @@ class MockOdyssey:
         Raises:
             JournalTimeoutError: no matching entry was written in time.
         """
+        __tracebackhide__ = True
         return await self.journal.wait_for(kind, name, timeout, since=since, **where)
 
     def expect(
@@ -222,6 +234,7 @@ class MockOdyssey:
             ExpectationError: no entry matches, or not `count` of them. The message shows the nearest entry.
             ValueError: `count` is below 1.
         """
+        __tracebackhide__ = True
         return expect(self.journal, Wanted(name, kind, where), count=count, since=since)
 
     def expect_none(self, name: str, *, kind: Kind | None = None, since: int = 0, **where: JSON) -> None:
@@ -230,6 +243,7 @@ class MockOdyssey:
         Raises:
             ExpectationError: an entry matches. The message shows the first one.
         """
+        __tracebackhide__ = True
         expect_none(self.journal, Wanted(name, kind, where), since=since)
 
     def expect_in_order(self, steps: Sequence[Step], *, since: int = 0) -> Sequence[Entry]:
@@ -245,7 +259,58 @@ class MockOdyssey:
             ExpectationError: a step has no matching entry after that of the previous step. The message shows the
                 nearest entry.
         """
+        __tracebackhide__ = True
         return expect_in_order(self.journal, steps, since=since)
+
+    def requests(self, route: str, *, since: int = 0, **where: JSON) -> Requests:
+        """Return the requests that the mock received on one route, oldest first.
+
+        ::
+
+            assert len(mock.requests("POST /sessions/token")) == 2
+            assert [each.status for each in mock.requests("POST /sessions/request")] == [503, 200]
+
+        Args:
+            route: the method, and the route (`GET /recordings/{stream_id}`) or the path of one request.
+            since: journal entries before this index are ignored.
+            **where: values that the requests must have, as in `Entry.matches`: `status=503`.
+
+        Raises:
+            ValueError: the mock has no such route, and received no such request. The message names the nearest route.
+        """
+        __tracebackhide__ = True
+        return requests(self.journal, route, self._routes, since=since, where=where)
+
+    def stream(self, stream_id: str) -> History[StreamStateName]:
+        """Return the states that a live or simulated stream went through.
+
+        ::
+
+            mock.stream(stream_id).reached("ended")
+
+        Raises:
+            ExpectationError: the journal has no such stream.
+        """
+        __tracebackhide__ = True
+        return History(STREAM, stream_id, self.journal)
+
+    def session(self, session_id: str) -> History[SessionStateName]:
+        """Return the states that a session went through.
+
+        Raises:
+            ExpectationError: the journal has no such session.
+        """
+        __tracebackhide__ = True
+        return History(SESSION, session_id, self.journal)
+
+    def job(self, job_id: str) -> History[JobStateName]:
+        """Return the states that a simulation job went through.
+
+        Raises:
+            ExpectationError: the journal has no such job.
+        """
+        __tracebackhide__ = True
+        return History(JOB, job_id, self.journal)
 
     async def go_away(self, seconds: float | None = None) -> None:
         """Simulate an outage: cut all connections without closing them properly, and refuse new ones.
@@ -298,6 +363,7 @@ class MockOdyssey:
             # Closed after the HTTP server, because requests may be waiting for a file.
             resources.push_async_callback(backend.recordings.close)
             app = create_app(backend, self.go_away)
+            self._routes = route_names(app)
             http = HttpServer(app, listener, self._network)
             outage = Outage(
                 http,

@@ -90,7 +90,7 @@ class StreamerLink:
                 self._stream.splice(now - self._last_frame_at)
             has_sent, self._last_frame_at = True, now
             self._watchdog.on_frame()
-            self._stream.push(frame)
+            self._stream.push(frame, self._clock.time())
 
         def while_it_counts[T](take: Callable[[T], None]) -> Callable[[T], None]:
             def taken(what: T) -> None:

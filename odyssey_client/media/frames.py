@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 class VideoFrame:
     """One frame of the video."""
 
-    def __init__(self, frame: av.VideoFrame, timestamp_ms: float) -> None:
+    def __init__(self, frame: av.VideoFrame, timestamp_ms: float, received_at: float | None = None) -> None:
         self._frame = frame
         self._timestamp_ms = timestamp_ms
+        self._received_at = received_at
 
     @property
     def width(self) -> int:
@@ -45,6 +46,11 @@ class VideoFrame:
         After a reconnect, the gap between the frames is as long as the interruption was.
         """
         return self._timestamp_ms
+
+    @property
+    def received_at(self) -> float | None:
+        """When the client had received and decoded the frame, in seconds since the epoch; None if this is unknown."""
+        return self._received_at
 
     @cached_property
     def data(self) -> NDArray[np.uint8]:

@@ -92,14 +92,14 @@ class MediaStream:
 
         return Recorder(self, Path(path))
 
-    def push(self, frame: av.VideoFrame) -> None:
-        """Add a decoded frame; the connection calls this."""
+    def push(self, frame: av.VideoFrame, received_at: float | None = None) -> None:
+        """Add a decoded frame; the connection calls this, with the current time in seconds since the epoch."""
         if self._ended:
             return
         time = float(frame.time or 0.0)
         if self._first_time is None:
             self._first_time = time
-        self._latest = VideoFrame(frame, self._first_ms + (time - self._first_time) * 1000)
+        self._latest = VideoFrame(frame, self._first_ms + (time - self._first_time) * 1000, received_at)
         self._received += 1
         for reader in list(self._readers.values()):
             reader.push(self._latest)

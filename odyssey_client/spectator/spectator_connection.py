@@ -307,7 +307,7 @@ class SpectatorConnection:
 
     def _on_frame(self, frame: VideoFrame) -> None:
         self._watchdog.on_frame()
-        self.stream.push(frame)
+        self.stream.push(frame, self._clock.time())
 
     # Effects.
 

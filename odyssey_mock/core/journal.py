@@ -188,6 +188,7 @@ class Journal:
         Raises:
             JournalTimeoutError: no matching entry was written in time.
         """
+        __tracebackhide__ = True
         written = self.find(kind, name, since=since, **where)
         if written:
             return written[0]

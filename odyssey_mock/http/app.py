@@ -8,7 +8,7 @@ read error responses. Each route declares its own fault points (`http/routes/`).
 
 import logging
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from email.utils import formatdate
 
 from starlette.applications import Starlette
@@ -91,6 +91,16 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
         ],
         exception_handlers=exception_handlers(backend.settings.usage_error_form),
     )
+
+
+def route_names(app: Starlette) -> Collection[str]:
+    """Return the routes of the service, each with its method as in the names of journal entries."""
+    return {
+        f"{method} {route.template}"
+        for route in app.routes
+        if isinstance(route, ServiceRoute)
+        for method in route.methods or ()
+    }
 
 
 def _routes(backend: Backend, callers: Callers, go_away: GoAway) -> list[BaseRoute]:

@@ -53,6 +53,14 @@ def test_splice_before_first_frame_has_no_effect() -> None:
     assert stream.latest_frame.timestamp_ms == pytest.approx(50.0)
 
 
+def test_frame_has_the_time_of_its_reception() -> None:
+    stream = MediaStream()
+    stream.push(picture(0), 1_790_000_000.25)
+    assert stream.latest_frame is not None
+    assert stream.latest_frame.received_at == 1_790_000_000.25
+    assert VideoFrame(picture(0), 0.0).received_at is None
+
+
 def test_frame_is_converted_to_rgb_once() -> None:
     frame = VideoFrame(picture(5), 0.0)
     assert frame.data.shape == (96, 64, 3)

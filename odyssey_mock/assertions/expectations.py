@@ -16,7 +16,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from odyssey_mock.core.journal import DIGEST_LENGTH, PLACES, Entry, Journal, Kind, nearest
+from odyssey_mock.assertions.failures import (
+    Difference,
+    ExpectationError,
+    ReadableJournal,
+    cut,
+    diff,
+    differences,
+    place,
+    shown,
+    times,
+)
+from odyssey_mock.core.journal import PLACES, Entry, Kind, nearest
 from odyssey_mock.core.strict_json import JSON
 
 SHOWN = 5
@@ -24,13 +35,6 @@ SHOWN = 5
 
 type Step = str | tuple[str, Mapping[str, Any]]  # Any: `kind` and values, as in the keywords of `expect`
 """One step of `expect_in_order`: a name, or a name with `kind` and values."""
-
-
-class ExpectationError(AssertionError):
-    """The journal does not match an expectation.
-
-    The message states the expectation. It shows the most similar entry, or the entry that was not expected.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +65,11 @@ class Wanted:
         """Return whether `entry` meets the conditions."""
         return entry.matches(self.kind, self.name, self.where)
 
-    def found_in(self, journal: Journal, since: int) -> list[Entry]:
+    def found_in(self, journal: ReadableJournal, since: int) -> list[Entry]:
         """Return the matching entries from index `since` on, oldest first."""
         return [entry for entry in journal.entries if entry.index >= since and self.is_met_by(entry)]
 
-    def nearest_in(self, journal: Journal, since: int) -> str:
+    def nearest_in(self, journal: ReadableJournal, since: int) -> str:
         """Describe the most similar entry that does not match, and how it differs. If there is none, state that.
 
         Only entries from index `since` on are compared.
@@ -74,70 +78,66 @@ class Wanted:
         near = nearest(others, self.kind, self.name, self.where)
         if near is None:
             return "the journal has no other entry" + (f" from index {since} on" if since else "")
-        differences: dict[str, tuple[JSON, JSON]] = {}
-        if near.name != self.name:
-            differences["name"] = (self.name, near.name)
+        found = [Difference("name", repr(self.name), repr(near.name))] if near.name != self.name else []
         if self.kind not in (None, near.kind):
-            differences["kind"] = (self.kind, near.kind)
-        differences |= near.differences(self.where)
-        there = {*differences.keys() - self.where.keys(), *PLACES, *near.data}
-        told = [
-            f"{key}: expected {_shown(expected)}, {f'got {_shown(got)}' if key in there else f'the entry has no {key}'}"
-            for key, (expected, got) in differences.items()
-        ]
-        return f"the nearest entry is {_place(journal, near)}: {'; '.join(told)}"
+            found.append(Difference("kind", repr(self.kind), repr(near.kind)))
+        found += differences(self.where, near.data | {key: getattr(near, key) for key in PLACES})
+        return f"the nearest entry is {place(journal, near)}{diff(found)}"
 
 
-def expect(journal: Journal, wanted: Wanted, *, count: int | None, since: int) -> Entry:
-    """Check that at least one entry matches, or exactly `count` entries; return the first one.
+def expect(journal: ReadableJournal, wanted: Wanted, *, count: int | None, since: int) -> Entry:
+    """Assert that at least one entry matches, or exactly `count` entries; return the first one.
 
     Raises:
         ExpectationError: no entry matches, or not `count` of them.
         ValueError: `count` is below 1.
     """
+    __tracebackhide__ = True
     if count is not None and count < 1:
         raise ValueError(f"count must be 1 or more, got {count!r}; use expect_none() to expect no entry")
     found = wanted.found_in(journal, since)
     if not found:
         raise ExpectationError(f"expected {wanted}, got none; {wanted.nearest_in(journal, since)}")
     if count is not None and len(found) != count:
-        shown = ", ".join(_place(journal, entry) for entry in found[:SHOWN])
+        listed = ", ".join(place(journal, entry) for entry in found[:SHOWN])
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         near = f"; {wanted.nearest_in(journal, since)}" if len(found) < count else ""
-        raise ExpectationError(f"expected {wanted} {_times(count)}, got it {_times(len(found))}: {shown}{more}{near}")
+        raise ExpectationError(f"expected {wanted} {times(count)}, got it {times(len(found))}: {listed}{more}{near}")
     return found[0]
 
 
-def expect_none(journal: Journal, wanted: Wanted, *, since: int) -> None:
+def expect_none(journal: ReadableJournal, wanted: Wanted, *, since: int) -> None:
     """Assert that no entry matches.
 
     Raises:
         ExpectationError: an entry matches.
     """
+    __tracebackhide__ = True
     found = wanted.found_in(journal, since)
     if found:
         raise ExpectationError(
-            f"expected no {wanted}, got it {_times(len(found))}; "
-            f"the first is {_place(journal, found[0])}: {_cut(found[0].encoded)}"
+            f"expected no {wanted}, got it {times(len(found))}; "
+            f"the first is {place(journal, found[0])}: {cut(found[0].encoded)}"
         )
 
 
-def expect_in_order(journal: Journal, steps: Sequence[Step], *, since: int) -> list[Entry]:
-    """Check that the journal has a matching entry for each step, in this order, and return these entries.
+def expect_in_order(journal: ReadableJournal, steps: Sequence[Step], *, since: int) -> list[Entry]:
+    """Assert that the journal has a matching entry for each step, in this order, and return these entries.
 
     Other entries may be in between.
 
     Raises:
         ExpectationError: a step has no matching entry after that of the previous step.
     """
+    __tracebackhide__ = True
     matched: list[Entry] = []
     for number, wanted in enumerate(map(Wanted.of, steps), 1):
         after = matched[-1].index + 1 if matched else since
         found = wanted.found_in(journal, after)
         if not found:
-            where = f" after {_place(journal, matched[-1])}" if matched else ""
+            where = f" after {place(journal, matched[-1])}" if matched else ""
             before = [entry for entry in wanted.found_in(journal, since) if entry not in matched]
-            hint = f"an earlier match is {_place(journal, before[-1])}; " if before else ""
+            hint = f"an earlier match is {place(journal, before[-1])}; " if before else ""
             raise ExpectationError(
                 f"step {number} of {len(steps)}: expected {wanted}{where}, got none; "
                 f"{hint}{wanted.nearest_in(journal, after)}"
@@ -147,21 +147,4 @@ def expect_in_order(journal: Journal, steps: Sequence[Step], *, since: int) -> l
 
 
 def _listed(where: Mapping[str, JSON]) -> str:
-    return f" with {', '.join(f'{key}={_shown(value)}' for key, value in where.items())}" if where else ""
-
-
-def _place(journal: Journal, entry: Entry) -> str:
-    return f"#{entry.index} {entry.name} at {entry.time - journal.began_at:+.2f} s"
-
-
-def _shown(value: JSON) -> str:
-    return _cut(repr(value))
-
-
-def _cut(text: str) -> str:
-    """Shorten `text` to fit a one-line message. Entries with a session description would be several pages long."""
-    return text if len(text) <= DIGEST_LENGTH else f"{text[:DIGEST_LENGTH]}..."
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+    return f" with {', '.join(f'{key}={shown(value)}' for key, value in where.items())}" if where else ""

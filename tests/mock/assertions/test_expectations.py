@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock import ExpectationError, MockOdyssey
-from odyssey_mock.assertions import Step, Wanted, expect, expect_in_order, expect_none
+from odyssey_mock.assertions.expectations import Step, Wanted, expect, expect_in_order, expect_none
 from odyssey_mock.core.journal import Entry, Journal, Kind
 from odyssey_mock.core.strict_json import JSON
 from tests.support.raw import RawApi
@@ -81,6 +81,49 @@ def test_message_shows_nearest_entry_and_differences(journal: Journal) -> None:
         "expected session of kind channel with to='open', got none; the nearest entry is #4 session at +601.25 s: "
         "kind: expected 'channel', got 'state'; to: expected 'open', got 'closed'"
     )
+
+
+def test_more_than_two_differences_are_a_diff(journal: Journal) -> None:
+    journal.record("channel", "update", {"from": "client", "channel": "events", "message": {"type": "x"}}, session="s1")
+    sent: dict[str, JSON] = {"from": "server", "channel": "events", "sesion": "s1"}
+    assert message_of(lambda: expect(journal, Wanted("updated", "channel", sent), count=None, since=0)).endswith(
+        "the nearest entry is #5 update at +601.25 s (- expected, + got):\n"
+        "  - name: 'updated'\n"
+        "  + name: 'update'\n"
+        "  - from: 'server'\n"
+        "  + from: 'client'\n"
+        "  - sesion: 's1'"
+    )
+
+
+def test_nested_objects_are_compared_by_key(journal: Journal) -> None:
+    journal.record("channel", "update", message={"type": "x", "prompt": {"text": "A cat", "language": "en"}})
+    message: JSON = {"type": "x", "prompt": {"text": "A dog"}, "stream_id": 7}
+    assert message_of(lambda: expect(journal, wanted("update", message=message), count=None, since=0)).endswith(
+        "s (- expected, + got):\n"
+        "  - message.prompt.text: 'A dog'\n"
+        "  + message.prompt.text: 'A cat'\n"
+        "  + message.prompt.language: 'en'\n"
+        "  - message.stream_id: 7"
+    )
+    known: JSON = {"type": "x", "prompt": {"text": "A cat"}}
+    assert message_of(lambda: expect(journal, wanted("update", message=known), count=None, since=0)).endswith(
+        "message.prompt.language: expected no value, got 'en'"
+    )
+
+
+def test_many_differences_are_counted(journal: Journal) -> None:
+    fields: dict[str, JSON] = {f"field_{number}": number for number in range(11)}
+    journal.record("note", "many", dict.fromkeys(fields, "x"))
+    message = message_of(lambda: expect(journal, Wanted("many", None, fields), count=None, since=0))
+    assert message.endswith("  - field_7: 7\n  + field_7: 'x'\n  and 3 more differences")
+
+
+def test_late_difference_of_long_values_is_visible(journal: Journal) -> None:
+    text = "a long prompt " * 20
+    journal.record("note", "long", text=f"{text}in the snow")
+    message = message_of(lambda: expect(journal, wanted("long", text=f"{text}in the sun"), count=None, since=0))
+    assert message.endswith("text: expected ...long prompt in the sun', got ...long prompt in the snow'")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""Tests that pytest shows the line of the test when an assertion of the mock fails, and no code of this package."""
+
+import re
+
+import pytest
+
+from tests.support.project import run_apart as run
+
+pytest_plugins = ["pytester"]
+
+FAILING = """
+import pytest
+
+from odyssey_mock import FrameStamp, assert_frames
+
+pytestmark = pytest.mark.asyncio
+frames = [FrameStamp(1, number, 0, 0) for number in (0, 2)]
+
+
+async def test_expect(odyssey_mock):
+    odyssey_mock.expect("offer")  # fails
+
+
+async def test_expect_none(odyssey_mock):
+    odyssey_mock.journal.record("note", "offer")
+    odyssey_mock.expect_none("offer")  # fails
+
+
+async def test_expect_in_order(odyssey_mock):
+    odyssey_mock.expect_in_order(["offer", "answer"])  # fails
+
+
+async def test_wait_for(odyssey_mock):
+    await odyssey_mock.wait_for("signaling", "offer", 0.01)  # fails
+
+
+async def test_journal_wait_for(odyssey_mock):
+    await odyssey_mock.journal.wait_for("signaling", "offer", 0.01)  # fails
+
+
+async def test_unknown_stream(odyssey_mock):
+    odyssey_mock.stream("st_1").reached("ended")  # fails
+
+
+async def test_reached(odyssey_mock):
+    odyssey_mock.journal.record("state", "simulation", {"to": "failed", "job": "job_1"})
+    odyssey_mock.job("job_1").reached("completed")  # fails
+
+
+async def test_not_reached(odyssey_mock):
+    odyssey_mock.journal.record("state", "simulation", {"to": "failed", "job": "job_1"})
+    odyssey_mock.job("job_1").not_reached("failed")  # fails
+
+
+async def test_unknown_state(odyssey_mock):
+    odyssey_mock.journal.record("state", "simulation", {"to": "failed", "job": "job_1"})
+    odyssey_mock.job("job_1").reached("done")  # fails
+
+
+async def test_requests(odyssey_mock):
+    assert len(odyssey_mock.requests("POST /sessions/token")) == 1  # fails
+
+
+async def test_unknown_route(odyssey_mock):
+    odyssey_mock.requests("POST /session/token")  # fails
+
+
+async def test_assert_frames():
+    assert_frames(frames)  # fails
+
+
+async def test_no_frames():
+    assert_frames([])  # fails
+
+
+async def test_no_stream():
+    assert_frames(frames, stream=2)  # fails
+
+
+async def test_invalid_argument():
+    assert_frames(frames, count=0)  # fails
+
+
+async def test_missing_time():
+    assert_frames(frames, max_age_ms=1)  # fails
+
+
+async def test_no_frame():
+    assert_frames(["frame"])  # fails
+"""
+
+
+def test_failures_point_at_the_test(pytester: pytest.Pytester) -> None:
+    result = run(pytester, FAILING, "--tb=long")
+    result.assert_outcomes(failed=FAILING.count("# fails"))
+    output = result.stdout.str()
+    lines = [number for number, line in enumerate(FAILING.splitlines(), 0) if line.endswith("# fails")]
+    shown = re.findall(r"^(\S+\.py):(\d+): (?:\w+Error|in |$)", output, re.MULTILINE)
+    assert shown == [("test_failures_point_at_the_test.py", str(number)) for number in lines]
+    assert "odyssey_mock/" not in output.partition("= FAILURES =")[2]
+
+
+def test_failed_assert_shows_the_requests(pytester: pytest.Pytester) -> None:
+    result = run(pytester, FAILING, "-k", "test_requests")
+    result.stdout.fnmatch_lines(["E*where 0 = len(<0 requests POST /sessions/token>)"])

@@ -18,6 +18,9 @@ _CONTEXT = 20
 class ExpectationError(AssertionError):
     """An assertion of the mock failed. The message states what was expected, and shows what is most similar to it."""
 
+    __module__ = "odyssey_mock"
+    """The public module, because the short summary of pytest has little room for the message after the name."""
+
 
 class ReadableJournal(Protocol):
     """The part of a `Journal` that the assertions read."""
@@ -71,8 +74,9 @@ def differences(expected: Mapping[str, JSON], got: Mapping[str, JSON]) -> list[D
 def _nested(key: str, expected: Mapping[str, JSON], got: Mapping[str, JSON]) -> Iterator[Difference]:
     for each in differences(expected, got):
         yield Difference(f"{key}.{each.key}", each.expected, each.got)
-    for more in got.keys() - expected.keys():
-        yield Difference(f"{key}.{more}", None, shown(got[more]))
+    for more, value in got.items():
+        if more not in expected:
+            yield Difference(f"{key}.{more}", None, shown(value))
 
 
 def diff(found: Sequence[Difference]) -> str:

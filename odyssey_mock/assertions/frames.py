@@ -197,13 +197,15 @@ def _read(position: int, frame: Frame) -> _Received:
             pixels = cast("NDArray[np.uint8]", picture.to_ndarray(format="gray"))
         case Image.Image():
             pixels = np.asarray(picture.convert("RGB"))
-        case _ if hasattr(picture, "data"):
-            luma: NDArray[np.uint8] | None = getattr(picture, "luma", None)
-            pixels = picture.data if luma is None else luma
         case _:
-            raise TypeError(
-                f"frames[{position}]: expected an array, a VideoFrame, an image or a FrameStamp, got {picture!r}"
-            )
+            # `luma` first: `VideoFrame.data` converts the frame to RGB, which takes milliseconds.
+            luma: NDArray[np.uint8] | None = getattr(picture, "luma", None)
+            data: NDArray[np.uint8] | None = getattr(picture, "data", None) if luma is None else luma
+            if data is None:
+                raise TypeError(
+                    f"frames[{position}]: expected an array, a VideoFrame, an image or a FrameStamp, got {picture!r}"
+                )
+            pixels = data
     try:
         stamp = read_stamp(pixels)
     except (TypeError, ValueError) as error:

@@ -97,16 +97,17 @@ def test_more_than_two_differences_are_a_diff(journal: Journal) -> None:
 
 
 def test_nested_objects_are_compared_by_key(journal: Journal) -> None:
-    journal.record("channel", "update", message={"type": "x", "prompt": {"text": "A cat", "language": "en"}})
+    journal.record("channel", "update", message={"type": "x", "prompt": {"text": "A cat", "language": "en", "by": 1}})
     message: JSON = {"type": "x", "prompt": {"text": "A dog"}, "stream_id": 7}
     assert message_of(lambda: expect(journal, wanted("update", message=message), count=None, since=0)).endswith(
         "s (- expected, + got):\n"
         "  - message.prompt.text: 'A dog'\n"
         "  + message.prompt.text: 'A cat'\n"
         "  + message.prompt.language: 'en'\n"
+        "  + message.prompt.by: 1\n"
         "  - message.stream_id: 7"
     )
-    known: JSON = {"type": "x", "prompt": {"text": "A cat"}}
+    known: JSON = {"type": "x", "prompt": {"text": "A cat", "by": 1}}
     assert message_of(lambda: expect(journal, wanted("update", message=known), count=None, since=0)).endswith(
         "message.prompt.language: expected no value, got 'en'"
     )

@@ -100,6 +100,11 @@ def test_failures_point_at_the_test(pytester: pytest.Pytester) -> None:
     assert "odyssey_mock/" not in output.partition("= FAILURES =")[2]
 
 
+def test_short_summary_shows_the_public_name(pytester: pytest.Pytester) -> None:
+    result = run(pytester, FAILING, "-k", "test_no_frames")
+    result.stdout.fnmatch_lines(["E*odyssey_mock.ExpectationError: expected frames, got none; *"])
+
+
 def test_failed_assert_shows_the_requests(pytester: pytest.Pytester) -> None:
     result = run(pytester, FAILING, "-k", "test_requests")
     result.stdout.fnmatch_lines(["E*where 0 = len(<0 requests POST /sessions/token>)"])

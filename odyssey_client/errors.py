@@ -270,7 +270,10 @@ class OdysseyStreamError(OdysseyError):
 
 
 class OperationTimeoutError(OdysseyStreamError, TimeoutError):
-    """A start, interaction or end was not answered within ``AdvancedConfig.operation_timeout_s``."""
+    """A start, interaction or end was not answered within ``AdvancedConfig.operation_timeout_s``.
+
+    The readers of `odyssey_client.sync` raise it too, when their ``timeout_s`` is reached.
+    """
 
 
 class InvalidStateError(OdysseyStreamError):

@@ -201,7 +201,13 @@ class EventReader(AsyncIterator[Event]):
             await self._wake.wait()
         return self._events.popleft()
 
+    def close(self) -> None:
+        """End the reader as if the connection had ended; unread events can still be read."""
+        self.end()
+
     def push(self, event: Event) -> None:
+        if self._ended:
+            return
         if len(self._events) == self._events.maxlen:
             self.dropped += 1
         self._events.append(event)

@@ -1,0 +1,142 @@
+"""Base class of the sync client: it owns an async client, whose calls it runs on the background loop."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from types import TracebackType
+from typing import Self, override
+
+from odyssey_client.client import Odyssey as AsyncOdyssey
+from odyssey_client.config import API_KEY_VARIABLE, AdvancedConfig, ClientConfig
+from odyssey_client.models import ConnectionStatus
+from odyssey_client.platform import Clock, Entropy, Network
+from odyssey_client.sync.background import background, check_caller, is_exiting, keep_inherited
+from odyssey_client.sync.media import VideoOwner
+
+
+class ClientBase(VideoOwner):
+    """Base of the sync `Odyssey`: the async client. Each subclass adds a group of API calls."""
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        api_url: str | None = None,
+        advanced: AdvancedConfig | None = None,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+        network: Network | None = None,
+    ) -> None:
+        """Create a client. Nothing is sent before the first call.
+
+        Args:
+            api_key: The API key; if None, the environment variable ``ODYSSEY_API_KEY``.
+            api_url: The URL of the service; if None, the environment variable ``ODYSSEY_API_URL``, else
+                ``https://api.odyssey.ml``.
+            advanced: Retries and limits.
+            clock: The source of time; if None, the system clock.
+            entropy: The source of random ids and numbers; if None, the system's.
+            network: Makes HTTP, WebSocket and WebRTC connections; if None, over the system's network.
+
+        Raises:
+            OdysseyConfigError: there is no API key, or an argument is invalid.
+        """
+        config = ClientConfig.resolve(api_key, api_url, advanced, env=os.environ)
+        self._set_up(config, clock, entropy, network)
+
+    @classmethod
+    def keyless(
+        cls,
+        *,
+        api_url: str | None = None,
+        advanced: AdvancedConfig | None = None,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+        network: Network | None = None,
+    ) -> Self:
+        """Create a client without an API key, for `connect_with_credentials`.
+
+        Another process creates the credentials with `create_client_credentials`. The arguments and environment
+        variables are those of `Odyssey`, except the key. Of the REST API, the client calls only ``POST /telemetry``
+        (`AdvancedConfig.telemetry`).
+
+        Raises:
+            OdysseyConfigError: an argument is invalid.
+        """
+        client = cls.__new__(cls)
+        env = {name: value for name, value in os.environ.items() if name != API_KEY_VARIABLE}
+        config = ClientConfig.resolve(None, api_url, advanced, env=env, api_key_required=False)
+        client._set_up(config, clock, entropy, network)  # noqa: SLF001 - an instance of this class
+        return client
+
+    def _set_up(
+        self, config: ClientConfig, clock: Clock | None, entropy: Entropy | None, network: Network | None
+    ) -> None:
+        def create() -> AsyncOdyssey:
+            if config.api_key is None:
+                return AsyncOdyssey.keyless(
+                    api_url=config.api_url, advanced=config.advanced, clock=clock, entropy=entropy, network=network
+                )
+            return AsyncOdyssey(
+                config.api_key,
+                api_url=config.api_url,
+                advanced=config.advanced,
+                clock=clock,
+                entropy=entropy,
+                network=network,
+            )
+
+        self._create = create
+        self._client = create()
+        self._register()
+
+    def __enter__(self) -> Self:
+        check_caller("with Odyssey")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """End the connection and all calls of this client.
+
+        May be called at any time, from any thread, and more than once.
+        """
+        if is_exiting():
+            return  # all clients were disconnected
+        self._run("disconnect", lambda client: client.disconnect())
+
+    @override
+    def _closer(self) -> Callable[[], Awaitable[None]]:
+        return self._client.disconnect
+
+    @override
+    def _is_open(self) -> bool:
+        return self._client.current_status not in {ConnectionStatus.DISCONNECTED, ConnectionStatus.FAILED}
+
+    @override
+    def _after_fork(self) -> None:
+        keep_inherited(self._client)
+        self._client = self._create()
+        self._register()
+
+    def _run[T](self, call: str, work: Callable[[AsyncOdyssey], Awaitable[T]]) -> T:
+        """Await ``work`` with the async client on the background loop."""
+        client = self._client
+        return background(call).run(call, lambda: work(client))
+
+    def _iterate[T](self, call: str, items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
+        """Yield ``items``, each awaited on the background loop."""
+        loop = background(call)
+
+        async def receive() -> T | None:
+            return await anext(items, None)
+
+        try:
+            while (item := loop.run(call, receive)) is not None:
+                yield item
+        finally:
+            loop.start(items.aclose)

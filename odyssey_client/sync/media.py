@@ -1,0 +1,169 @@
+"""The video of a sync connection: `MediaStream`, its readers, and recording to a file."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, override
+
+from odyssey_client.media.frames import FrameReader as AsyncFrameReader
+from odyssey_client.media.frames import VideoFrame
+from odyssey_client.media.stream import DEFAULT_BUFFER
+from odyssey_client.media.stream import MediaStream as AsyncMediaStream
+from odyssey_client.sync.background import BackgroundLoop, Owner, background
+from odyssey_client.sync.readers import Reader, check_timeout
+
+if TYPE_CHECKING:
+    from odyssey_client.media.recorder import Recorder as AsyncRecorder
+
+
+class FrameReader(Reader[VideoFrame]):
+    """An iterator over the frames that arrive after its creation: ``for frame in reader``.
+
+    After the connection has ended, the reader still returns the buffered frames. Then the iteration stops, or raises
+    the fatal error that ended the connection.
+    """
+
+    _noun = "frame"
+
+    def __init__(self, reader: AsyncFrameReader, loop: BackgroundLoop, timeout_s: float | None, source: object) -> None:
+        """Read from ``reader``; called by `MediaStream.frames`."""
+        super().__init__(reader, loop, timeout_s, source)
+        self._reader = reader
+
+    @override
+    def close(self) -> None:
+        """End the reader as if the video had ended; buffered frames can still be read."""
+        super().close()
+
+    @override
+    async def _receive(self) -> VideoFrame | None:
+        return await anext(self._reader, None)
+
+
+class VideoOwner(Owner):
+    """Base of the objects that own a connection with video: the client, and a spectator's connection."""
+
+    _stream: weakref.ref[MediaStream] | None = None
+    """The latest `MediaStream`. It refers to this object, and thereby keeps it connected."""
+
+    def _to_sync(self, stream: AsyncMediaStream) -> MediaStream:
+        """Return the sync form of ``stream``: the same object as before, if it is still in use."""
+        known = None if self._stream is None else self._stream()
+        if known is None or not known.is_form_of(stream):
+            known = MediaStream(stream, background("connect"), self)
+            self._stream = weakref.ref(known)
+        return known
+
+
+class MediaStream:
+    """The video of one connection. ``for frame in stream`` iterates over the frames from now on."""
+
+    def __init__(self, stream: AsyncMediaStream, loop: BackgroundLoop, owner: object) -> None:
+        """Refer to ``owner``, the client or the spectator's connection, so that it stays open."""
+        self._stream = stream
+        self._loop = loop
+        self._owner = owner
+
+    def is_form_of(self, stream: AsyncMediaStream) -> bool:
+        """Return whether this is the sync form of ``stream``; the client calls this."""
+        return self._stream is stream
+
+    @property
+    def latest_frame(self) -> VideoFrame | None:
+        """The newest frame; None before the first. It stays available after the end."""
+        return self._stream.latest_frame
+
+    @property
+    def frames_received(self) -> int:
+        """The number of frames received since the connection began."""
+        return self._stream.frames_received
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is over; no more frames will arrive."""
+        return self._stream.ended
+
+    def frames(self, *, buffer: int = DEFAULT_BUFFER, timeout_s: float | None = None) -> FrameReader:
+        """Return a reader of the frames that arrive from now on, with its own buffer.
+
+        Args:
+            buffer: How many frames the reader may lag behind before the oldest are dropped; 1 to always get the newest.
+            timeout_s: Seconds to wait for each frame; None for no limit. When the limit is reached, the reader raises
+                `OperationTimeoutError`, and can still be used.
+
+        Raises:
+            OdysseyConfigError: ``buffer`` is not an integer of 1 or more.
+        """
+        check_timeout(timeout_s)
+        reader = self._loop.call("frames", lambda: self._stream.frames(buffer=buffer))
+        return FrameReader(reader, self._loop, timeout_s, self)
+
+    def __iter__(self) -> FrameReader:
+        return self.frames()
+
+    def record(self, path: str | Path) -> Recorder:
+        """Record to an MP4 file (H.264): ``with stream.record("a.mp4"):``, or call `start` and `stop`."""
+        return Recorder(self._stream.record(path), self._loop, self)
+
+    def __repr__(self) -> str:
+        return repr(self._stream)
+
+
+class Recorder:
+    """A context manager that records the video until its block or the connection ends.
+
+    The video has the size of the first recorded frame, rounded up to even numbers: H.264 in YUV 4:2:0 requires them.
+    Frames of another size are scaled to fit, with black bars.
+    While recording, the file has a hidden temporary name in the same directory. When recording stops, it gets its final
+    name and replaces an existing file. If no frame was recorded or recording failed, the temporary file is deleted.
+    """
+
+    def __init__(self, recorder: AsyncRecorder, loop: BackgroundLoop, source: object) -> None:
+        """Record with ``recorder``; called by `MediaStream.record`."""
+        self.path = recorder.path
+        self._recorder = recorder
+        self._loop = loop
+        self._source = source
+
+    @property
+    def frames_recorded(self) -> int:
+        """The number of frames in the file."""
+        return self._recorder.frames_recorded
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether recording ended because the file could not be written; `stop` raises the reason."""
+        return self._recorder.has_failed
+
+    @property
+    def frames_dropped(self) -> int:
+        """The number of frames dropped because the encoder was too slow."""
+        return self._recorder.frames_dropped
+
+    def start(self) -> None:
+        """Start recording with the next frame.
+
+        Raises:
+            OSError: the file cannot be written; for example, the directory does not exist or is not writable.
+            RuntimeError: this recorder was already started.
+        """
+        self._loop.run("start", self._recorder.start)
+
+    def stop(self) -> None:
+        """Stop, write the buffered frames, and close the file; may be called more than once.
+
+        Raises:
+            OSError: the file could not be written.
+        """
+        self._loop.run("stop", self._recorder.stop)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -1,0 +1,92 @@
+"""Calls for recordings of live and simulated streams."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+from odyssey_client.models import Recording, StreamRecordingsListResponse, StreamRecordingSummary
+from odyssey_client.rest.downloads import Artifact, OnProgress
+from odyssey_client.sync.base import ClientBase
+
+
+class RecordingCalls(ClientBase):
+    """Calls that list and download recordings (protocol.md section 6). They need no live connection."""
+
+    def get_recording(self, stream_id: str) -> Recording:
+        """Return the recording of a stream. Its URLs are newly signed and valid for about an hour.
+
+        Raises:
+            OdysseyConfigError: the id is invalid, or this client has no API key.
+            OdysseyApiError: the account has no such stream (``recording_not_found``).
+            OdysseyError: any other error.
+        """
+        return self._run("get_recording", lambda client: client.get_recording(stream_id))
+
+    def list_stream_recordings(
+        self, *, limit: int | None = None, offset: int | None = None
+    ) -> StreamRecordingsListResponse:
+        """Return one page of the account's streams, newest first, including streams that are still running.
+
+        Args:
+            limit: Number of items at most, from 1 to 100; the service's default is 50.
+            offset: Number of items to skip, starting with the newest.
+
+        Raises:
+            OdysseyConfigError: an argument is invalid, or this client has no API key.
+            OdysseyError: any other error.
+        """
+        return self._run(
+            "list_stream_recordings", lambda client: client.list_stream_recordings(limit=limit, offset=offset)
+        )
+
+    def iter_stream_recordings(self, *, page_size: int = 100) -> Generator[StreamRecordingSummary, None, None]:
+        """Iterate over the account's streams, newest first. Pages are requested as needed; each stream is yielded once.
+
+        Streams that start during the iteration are left out and do not cause others to be skipped.
+
+        Args:
+            page_size: Items per request, from 1 to 100; 1 counts as 2, because consecutive pages overlap by one item.
+
+        Raises:
+            OdysseyConfigError: an argument is invalid, or this client has no API key.
+            OdysseyError: any other error; raised by the iterator.
+        """
+        return self._iterate("iter_stream_recordings", self._client.iter_stream_recordings(page_size=page_size))
+
+    def download_recording(
+        self,
+        stream_id: str,
+        path: str | os.PathLike[str],
+        *,
+        artifact: Artifact = "video",
+        on_progress: OnProgress | None = None,
+        overwrite: bool = False,
+    ) -> Path:
+        """Download one file of a stream's recording; return its path. The file appears there only when it is complete.
+
+        After a broken connection the download resumes where it stopped, with a new URL if the old one has expired. It
+        fails when `AdvancedConfig.request_max_retries` retries in a row receive no new data.
+
+        Args:
+            stream_id: Id of the stream.
+            path: Path of the file to write, or an existing directory, in which the file is named after the stream.
+            artifact: ``video``, ``preview`` (both MP4), ``thumbnail`` (JPEG) or ``events`` (JSON lines).
+            on_progress: A sync or async function that is called as bytes arrive, and at the end with the full size.
+                An exception that it raises ends the download.
+            overwrite: Whether an existing file may be replaced.
+
+        Raises:
+            OdysseyConfigError: an argument is invalid, or this client has no API key.
+            OdysseyApiError: the account has no such stream (``recording_not_found``).
+            DownloadError: the recording has no such file, the download failed, or the file could not be written: it
+                already exists (``file_exists``), the directory is missing, or the disk is full.
+            OdysseyError: any other error.
+        """
+        return self._run(
+            "download_recording",
+            lambda client: client.download_recording(
+                stream_id, path, artifact=artifact, on_progress=on_progress, overwrite=overwrite
+            ),
+        )

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self, Unpack
 
+from odyssey_mock.accounts.accounts import MockAccount
 from odyssey_mock.assertions.expectations import Step, Wanted, expect, expect_in_order, expect_none
 from odyssey_mock.assertions.histories import (
     JOB,
@@ -26,16 +27,15 @@ from odyssey_mock.core.journal import Entry, Journal, Kind
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.registry import Faults
-from odyssey_mock.http.app import create_app, route_names
+from odyssey_mock.http.app import Application
+from odyssey_mock.http.endpoint import Endpoint, OwnEndpoint
 from odyssey_mock.http.outage import Outage
-from odyssey_mock.http.uvicorn_server import HttpServer
 from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.protocols import MockNetwork
-from odyssey_mock.rtc.stun import StunResponder
 from odyssey_mock.sessions.session import Session
-from odyssey_mock.settings import ClockKind, MockOverrides, Plan, Settings
+from odyssey_mock.settings import AccountKeywords, AccountSettings, ClockKind, MockOverrides, Plan, Settings
 from odyssey_mock.simulations.jobs import Jobs
 from odyssey_mock.system_network import SystemNetwork
 
@@ -43,9 +43,6 @@ CLOSE_SESSIONS = 5.0
 """When the mock is closed, it waits at most this many seconds each for spectators, sessions and simulation jobs."""
 
 logger = logging.getLogger("odyssey_mock")
-
-_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a key of this mapping
-"""The host in the URL of a server that listens on all addresses."""
 
 
 class MockOdyssey:
@@ -64,6 +61,7 @@ class MockOdyssey:
         entropy: the source of ids and secrets; by default created from `settings.seed`.
         network: opens sockets and creates WebRTC peers; by default `SystemNetwork()`.
         frame_encoder: makes the video packets of live streams; by default frames are drawn and encoded.
+        endpoint: the addresses of the mock; by default it opens its own on `settings.host` and `settings.port`.
         **overrides: single settings by name; see `odyssey_mock/settings.py`.
 
     Raises:
@@ -81,13 +79,14 @@ class MockOdyssey:
         entropy: Entropy | None = None,
         network: MockNetwork | None = None,
         frame_encoder: MakeFrameEncoder = drawn,
+        endpoint: Endpoint | None = None,
         **overrides: Unpack[MockOverrides],
     ) -> None:
         settings = settings or Settings()
         if isinstance(clock, str):
             settings = settings.replace(clock=clock)
             clock = None
-        self.settings = settings.replace(plan=plan, **overrides)
+        self.settings = settings.replace(plan=plan, **overrides) if plan or overrides else settings
         for fault in self.settings.faults:
             Fault.of(fault)
         self._clock = clock or (ManualClock() if self.settings.clock == "manual" else RealClock(self.settings.speed))
@@ -95,12 +94,13 @@ class MockOdyssey:
         self._entropy = entropy or (SystemEntropy() if seed is None else SeededEntropy(seed))
         self._network = network or SystemNetwork()
         self._frame_encoder = frame_encoder
+        self._endpoint = endpoint
         keys = self.settings.keys
         self.api_key = f"ody_{self._entropy.token(18)}" if keys is None else next(iter(keys))
         """An API key that the mock accepts: the first configured one, otherwise a new one."""
         self._backend: Backend | None = None
         self._outage: Outage | None = None
-        self._routes: Collection[str] = ()
+        self._application: Application | None = None
         self._resources: AsyncExitStack | None = None
 
     def __repr__(self) -> str:
@@ -187,6 +187,24 @@ class MockOdyssey:
     def telemetry(self) -> Sequence[Mapping[str, JSON]]:
         """The telemetry events that clients sent, oldest first."""
         return tuple(self.backend.telemetry)
+
+    @property
+    def aio(self) -> Self:
+        """The mock itself: ``await mock.aio.advance(60)`` works with this class and with `sync.MockOdyssey`."""
+        return self
+
+    def add_account(self, **keywords: Unpack[AccountKeywords]) -> MockAccount:
+        """Add an account with its own API key, for example with another plan; see `AccountSettings`.
+
+        ::
+
+            other = mock.add_account(concurrent_sessions=1)
+            client = Odyssey(other.api_key, api_url=mock.url)
+
+        Raises:
+            SettingsError: the plan or a limit is invalid.
+        """
+        return self.backend.accounts.add(AccountSettings(**keywords))
 
     async def reset(self) -> None:
         """End all sessions, broadcasts and jobs, and clear all records, tokens and the journal.
@@ -279,7 +297,8 @@ class MockOdyssey:
             ValueError: the mock has no such route, and received no such request. The message names the nearest route.
         """
         __tracebackhide__ = True
-        return requests(self.journal, route, self._routes, since=since, where=where)
+        routes = () if self._application is None else self._application.route_names
+        return requests(self.journal, route, routes, since=since, where=where)
 
     def stream(self, stream_id: str) -> History[StreamStateName]:
         """Return the states that a live or simulated stream went through.
@@ -345,26 +364,23 @@ class MockOdyssey:
             raise RuntimeError(f"{self!r} is already running; create another MockOdyssey")
         async with AsyncExitStack() as resources:
             await resources.enter_async_context(self._clock)
-            host = self.settings.host
-            listener = self._network.listen(host, self.settings.port)
-            resources.callback(listener.close)
-            stun, responder = await self._network.datagrams(StunResponder, host, 0)
-            resources.push_async_callback(responder.close)
-            reachable = _LOOPBACK_OF.get(host, host)
+            endpoint = self._endpoint
+            if endpoint is None:
+                own = OwnEndpoint(self._network, self.settings.host, self.settings.port)
+                endpoint = await resources.enter_async_context(own)
             backend = Backend(
                 settings=self.settings,
                 clock=self._clock,
                 entropy=self._entropy,
                 network=self._network,
-                base_url=f"http://{_authority(reachable, listener.getsockname()[1])}",
-                stun_url=f"stun:{_authority(reachable, stun.get_extra_info('sockname')[1])}",
+                base_url=endpoint.base_url,
+                stun_url=endpoint.stun_url,
                 frame_encoder=self._frame_encoder,
             )
             # Closed after the HTTP server, because requests may be waiting for a file.
             resources.push_async_callback(backend.recordings.close)
-            app = create_app(backend, self.go_away)
-            self._routes = route_names(app)
-            http = HttpServer(app, listener, self._network)
+            self._application = Application(backend, self.go_away)
+            http = await resources.enter_async_context(endpoint.serve(self._application))
             outage = Outage(
                 http,
                 clock=backend.clock,
@@ -372,7 +388,6 @@ class MockOdyssey:
                 sessions=backend.sessions,
                 broadcasts=backend.broadcasts,
             )
-            await resources.enter_async_context(http)
             resources.push_async_callback(_close_in_time, "spectators", backend.broadcasts.close)
             resources.push_async_callback(_close_in_time, "sessions", backend.sessions.close)
             resources.push_async_callback(_close_in_time, "simulation jobs", backend.jobs.close)
@@ -401,7 +416,3 @@ async def _close_in_time(what: str, close: Callable[[], Awaitable[None]]) -> Non
     except TimeoutError:
         # Possible causes: a client does not read, or an image is being decoded. The caller can fix neither: only warn.
         logger.warning("closing the mock: %s did not end within %s s and were cut off", what, CLOSE_SESSIONS)
-
-
-def _authority(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -636,6 +636,20 @@ class MockOverrides(SimulatedOverrides, total=False):
     seed: int | None
 
 
+class AccountKeywords(TypedDict, total=False):
+    """The fields of `AccountSettings` as keywords."""
+
+    bypass_privilege: bool | None
+    simulation_priority: Priority | None
+    plan: Plan | None
+    concurrent_sessions: Own[int]
+    monthly_hours: Own[float]
+    queued_simulations: Own[int]
+    connection_duration: Own[float]
+    inactivity: Own[float]
+    stream_duration: Own[float]
+
+
 class SettingsOverrides(MockOverrides, total=False):
     """All settings as keywords."""
 

@@ -3,7 +3,7 @@
 See `tests/support/contract/conformance.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import cache
 
 # pytester unloads modules that were first imported while it ran in this process. When they are imported again, their
@@ -11,12 +11,14 @@ from functools import cache
 import anyio._backends._asyncio  # noqa: F401
 import httpcore  # noqa: F401
 import pytest
+import pytest_asyncio
 import websockets.asyncio.client  # noqa: F401
 from hypothesis import settings
 
-import odyssey_client.connection.connection
-import odyssey_client.rtc.spectator_peer  # noqa: F401
-import odyssey_mock.testing.simulated  # noqa: F401
+import odyssey_mock.testing.simulated
+from odyssey_client import Odyssey
+from odyssey_mock import MockOdyssey
+from odyssey_mock.testing.marked_settings import marked_settings
 from tests.support.contract.conformance import Conformance
 from tests.support.time_limits import TimeLimits
 
@@ -35,6 +37,25 @@ def pytest_configure(config: pytest.Config) -> None:
 @cache
 def conformance() -> Conformance:
     return Conformance()
+
+
+@pytest_asyncio.fixture
+async def odyssey_mock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MockOdyssey]:
+    """Run a mock in the event loop of the test. It replaces the fixture of the plugin in the tests of this project.
+
+    These tests use parts of the mock that are not public, which work only in the mock's own event loop.
+    """
+    async with MockOdyssey(**marked_settings(request.node)) as mock:
+        monkeypatch.setenv("ODYSSEY_API_URL", mock.url)
+        monkeypatch.setenv("ODYSSEY_API_KEY", mock.api_key)
+        yield mock
+
+
+@pytest_asyncio.fixture(name="odyssey_client")
+async def client_in_loop(odyssey_mock: MockOdyssey) -> AsyncIterator[Odyssey]:
+    """Create a client for the test's mock, not connected yet; it is disconnected after the test."""
+    async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url) as client:
+        yield client
 
 
 @pytest.fixture(autouse=True)

@@ -103,6 +103,15 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class MockAccount:
+    """An additional account of a mock, with its own API key."""
+
+    id: str
+    """`acct_` and a digest of the key."""
+    api_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class AccessToken:
     """An access token, as `POST /auth/token` returns it."""
 
@@ -119,10 +128,25 @@ class Accounts:
         self._clock = clock
         self._entropy = entropy
         self._tokens: dict[str, tuple[Account, float]] = {}
+        self._added: dict[str, AccountSettings] = {}
+        """The accounts that were added later, by API key."""
         self._limits = settings.limits
         self._own_limits: dict[str, Limits] = {
             account_id(key): configured.limits(self._limits) for key, configured in (settings.keys or {}).items()
         }
+
+    def add(self, configured: AccountSettings) -> MockAccount:
+        """Add an account with a new API key. `clear` keeps it.
+
+        Raises:
+            SettingsError: the plan or a limit is invalid.
+        """
+        configured.check()
+        api_key = f"ody_{self._entropy.token(18)}"
+        account = MockAccount(account_id(api_key), api_key)
+        self._added[api_key] = configured
+        self._own_limits[account.id] = configured.limits(self._limits)
+        return account
 
     def authenticate(self, api_key: str) -> Account:
         """Return the account of an API key.
@@ -135,12 +159,13 @@ class Accounts:
         if re.fullmatch(KEY_PATTERN, api_key) is None:
             raise MalformedKeyError(f"String should match pattern '{KEY_PATTERN}'")
         keys = self._settings.keys
-        if keys is not None and api_key not in keys:
+        configured = self._added.get(api_key) or (keys or {}).get(api_key)
+        if configured is None and keys is not None:
             raise InvalidKeyError
+        configured = configured or AccountSettings()
         test_key = test_key_of(api_key)
         if test_key.at == "token":
             test_key.refuse(self._settings, self._clock.time())
-        configured = AccountSettings() if keys is None else keys[api_key]
         privileges = (configured.bypass_privilege, test_key.bypass_privilege, self._settings.bypass_privilege)
         return Account(
             id=account_id(api_key),

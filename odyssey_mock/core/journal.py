@@ -110,7 +110,10 @@ class _Waiter:
 
 
 class Journal:
-    """The journal of one server; it keeps the latest `limit` entries."""
+    """The journal of one server; it keeps the latest `limit` entries.
+
+    `entries`, `find` and `to_jsonl` may be called in any thread; the other methods only in the thread of the server.
+    """
 
     def __init__(self, now: Callable[[], float], limit: int) -> None:
         self.began_at = now()
@@ -173,7 +176,7 @@ class Journal:
 
     def find(self, kind: Kind | None = None, name: str | None = None, *, since: int = 0, **where: JSON) -> list[Entry]:
         """Return the matching entries from index `since` on, oldest first; see `Entry.matches`."""
-        return [entry for entry in self._entries if entry.index >= since and entry.matches(kind, name, where)]
+        return [entry for entry in self.entries if entry.index >= since and entry.matches(kind, name, where)]
 
     async def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:
         """Return the first matching entry from index `since` on, waiting for it if none exists yet.
@@ -209,7 +212,7 @@ class Journal:
 
     def to_jsonl(self) -> str:
         """Return all entries as JSON Lines."""
-        return to_jsonl(self._entries)
+        return to_jsonl(self.entries)
 
     async def _next(self, wants: Callable[[Entry], bool]) -> Entry:
         waiter = _Waiter(wants, asyncio.get_running_loop().create_future())

@@ -68,8 +68,39 @@ CONTROL_PREFIX = "/_mock/"
 logger = logging.getLogger("odyssey_mock")
 
 
+class Application:
+    """The ASGI application that serves a backend.
+
+    It creates its routes with the first request, because that takes most of the time of starting a mock.
+    """
+
+    def __init__(self, backend: Backend, go_away: GoAway) -> None:
+        """Create the application; `go_away` takes the server offline."""
+        self._backend = backend
+        self._go_away = go_away
+        self._app: Starlette | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._created()(scope, receive, send)
+
+    @property
+    def route_names(self) -> Collection[str]:
+        """The routes of the service, each with its method as in the names of journal entries."""
+        return {
+            f"{method} {route.template}"
+            for route in self._created().routes
+            if isinstance(route, ServiceRoute)
+            for method in route.methods or ()
+        }
+
+    def _created(self) -> Starlette:
+        if self._app is None:
+            self._app = create_app(self._backend, self._go_away)
+        return self._app
+
+
 def create_app(backend: Backend, go_away: GoAway) -> Starlette:
-    """Create the ASGI application that serves `backend`; `go_away` takes the server offline."""
+    """Create the routes and middleware of the application; `go_away` takes the server offline."""
     callers = Callers(
         accounts=backend.accounts, tokens=backend.tokens, sessions=backend.sessions, streams=backend.streams
     )
@@ -91,16 +122,6 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
         ],
         exception_handlers=exception_handlers(backend.settings.usage_error_form),
     )
-
-
-def route_names(app: Starlette) -> Collection[str]:
-    """Return the routes of the service, each with its method as in the names of journal entries."""
-    return {
-        f"{method} {route.template}"
-        for route in app.routes
-        if isinstance(route, ServiceRoute)
-        for method in route.methods or ()
-    }
 
 
 def _routes(backend: Backend, callers: Callers, go_away: GoAway) -> list[BaseRoute]:

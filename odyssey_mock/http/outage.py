@@ -10,7 +10,7 @@ from odyssey_mock.core.clock import Clock, Deadline
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.http.callers import Callers
-from odyssey_mock.http.uvicorn_server import HttpServer
+from odyssey_mock.http.endpoint import Serving
 from odyssey_mock.sessions.registry import SessionRegistry
 
 type GoAway = Callable[[float | None], Awaitable[None]]
@@ -24,7 +24,7 @@ class Outage:
     """
 
     def __init__(
-        self, http: HttpServer, *, clock: Clock, journal: Journal, sessions: SessionRegistry, broadcasts: Broadcasts
+        self, http: Serving, *, clock: Clock, journal: Journal, sessions: SessionRegistry, broadcasts: Broadcasts
     ) -> None:
         self._http = http
         self._clock = clock

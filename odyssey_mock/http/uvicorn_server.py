@@ -169,6 +169,8 @@ class HttpServer:
         self._changing = asyncio.Lock()
         self.is_stopping = False
         """Whether the server is closing or closed: it can no longer go away or come back."""
+        self._draining = 0
+        """Number of running `drain` calls."""
         self._server = Server(
             Config(
                 self._call,
@@ -196,31 +198,48 @@ class HttpServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let requests in progress finish within `GRACE`, and cut the rest.
-
-        uvicorn's own shutdown polls every 100 ms, and waits forever for a client that does not disconnect.
-        """
-        state = self._server.server_state
+        """Stop listening, and close all connections as `drain` does."""
         async with self._changing:
             self.is_stopping = True
             self._stop_listening()
             if self._reserved is not None:
                 self._reserved.close()
-        for protocol in self._protocols():
+        await self.drain()
+        if self._server.server_state.tasks:
+            # Requests on connections that were accepted just before the server stopped listening.
+            await self.drain()
+        for server in self._server.servers:
+            await server.wait_closed()
+
+    async def drain(self) -> None:
+        """Let requests in progress finish within `GRACE`, cut the rest, and close all idle connections.
+
+        uvicorn's own shutdown polls every 100 ms, and waits forever for a client that does not disconnect.
+        """
+        self._draining += 1
+        try:
+            await self._close_connections(self._protocols(), self._server.server_state.tasks)
+        finally:
+            self._draining -= 1
+
+    @staticmethod
+    async def _close_connections(
+        protocols: "list[_HttpProtocol | _WebSocketProtocol]", tasks: "set[asyncio.Task[None]]"
+    ) -> None:
+        for protocol in protocols:
             if protocol.connection.is_held:
                 protocol.connection.abort()
             else:
                 protocol.shutdown()
-        if state.tasks:
-            await asyncio.wait(state.tasks, timeout=GRACE)
-        for protocol in self._protocols():
+        running = set(tasks)
+        if running:
+            await asyncio.wait(running, timeout=GRACE)
+        for protocol in protocols:
             protocol.connection.abort()
-        for task in list(state.tasks):
+        for task in running:
             task.cancel()
-        if state.tasks:
-            await asyncio.wait(state.tasks)
-        for server in self._server.servers:
-            await server.wait_closed()
+        if running:
+            await asyncio.wait(running)
 
     @property
     def is_away(self) -> bool:
@@ -271,6 +290,6 @@ class HttpServer:
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:
-            # `__aexit__` has cut the connection and cancelled the request. uvicorn would log that as an error.
-            if not self.is_stopping:
+            # `drain` has cut the connection and cancelled the request. uvicorn would log that as an error.
+            if not self._draining:
                 raise

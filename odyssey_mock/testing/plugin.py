@@ -1,231 +1,258 @@
-"""The pytest plugin: a fresh mock and a client for each test, and tests in the simulated world.
+"""The pytest plugin: a mock with new state for each test, and clients for it.
 
 Every pytest run imports this module if the package is installed. It therefore imports the mock and the client inside
-functions, when a test needs them.
+functions, when a test needs them. `simulated_plugin.py` has the part for tests in the simulated world.
 """
 
 import inspect
-import unittest
-from collections.abc import AsyncIterator, Generator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-try:
-    # In strict mode, its default, pytest-asyncio runs only fixtures that its own decorator made.
-    from pytest_asyncio import fixture
-except ImportError:
-    # Another plugin may run async fixtures; otherwise pytest reports that it cannot.
-    fixture = pytest.fixture  # type: ignore[assignment]  # called in the same way
+from odyssey_mock.testing import leftovers, marked_settings
+from odyssey_mock.testing.around_test import around_test, is_given, original_test
+from odyssey_mock.testing.simulated_plugin import is_simulated
+from odyssey_mock.testing.stash import EXTRA_FAULTS, FIRED, REACHED_POINTS
 
 if TYPE_CHECKING:
+    from odyssey_client.sync import Odyssey as SyncOdyssey
+
     from odyssey_client import Odyssey
-    from odyssey_mock.server import MockOdyssey
-    from odyssey_mock.sim.world import World
-    from odyssey_mock.testing.simulated import Test
+    from odyssey_mock.accounts.accounts import MockAccount
+    from odyssey_mock.settings import ClockKind, Plan
+    from odyssey_mock.sync import MockOdyssey
+    from odyssey_mock.testing.per_test_mock import PerTestMock
+
+pytest_plugins = ("odyssey_mock.testing.simulated_plugin",)
 
 MARKER = (
     "odyssey(**settings): settings of the odyssey_mock fixture for this test, the keyword arguments of MockOdyssey; "
     'for example @pytest.mark.odyssey(clock="manual")'
 )
-SIMULATED_MARKER = (
-    "odyssey_sim(seeds=50, depth='light', weather=False, timeout=600, **settings): run this async test in a simulated "
-    "world and virtual time, once for each seed; depth='full' uses real WebRTC; weather=True breaks connections and "
-    "moves clocks at random moments; timeout is in virtual seconds; settings are those of the mock"
-)
-TRACE_REPORT = pytest.StashKey[str]()
-"""Stash key of a test's trace report, which shows the seed that failed."""
+FAILED = pytest.StashKey[bool]()
+"""Stash key: whether the test itself failed. What a failed test leaves behind is not reported."""
+CLIENTS = pytest.StashKey["list[Odyssey]"]()
+"""Stash key of the clients that are disconnected in the event loop of the test, when it ends."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("odyssey", "simulated Odyssey (@pytest.mark.odyssey_sim)")
-    group.addoption("--odyssey-seed", type=int, metavar="N", help="run each simulated test with seed N only")
-    group.addoption("--odyssey-seeds", type=int, metavar="N", help="run each simulated test with N seeds")
+    marked_settings.add_ini_options(parser)
+    leftovers.add_ini_option(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
-    config.addinivalue_line("markers", SIMULATED_MARKER)
 
 
-def marked_settings(node: pytest.Item, name: str = "odyssey") -> dict[str, Any]:  # Any: settings have different types
-    """Return the keywords of a test's markers called `name`; the marker closest to the test takes precedence."""
-    settings: dict[str, Any] = {}
-    for marker in reversed(list(node.iter_markers(name))):
-        if marker.args:
-            pytest.fail(f"@pytest.mark.{name} accepts only keyword arguments, got {marker.args!r}", pytrace=False)
-        settings |= marker.kwargs
-    return settings
+# Settings, which a project can override
 
 
-@fixture
-async def odyssey_mock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> "AsyncIterator[MockOdyssey]":
-    """Run a `MockOdyssey` for this test; `ODYSSEY_API_URL` and `ODYSSEY_API_KEY` point to it.
+@pytest.fixture(scope="session")
+def odyssey_settings() -> Mapping[str, Any]:  # Any: settings have different types
+    """Return settings of every mock. Override this fixture to return others: `{"stream_duration": 60}`."""
+    return {}
 
-    The mock runs in the test's event loop. The test must be async, because the mock cannot answer while a sync test
-    blocks the loop.
+
+@pytest.fixture(scope="session")
+def odyssey_plan(pytestconfig: pytest.Config) -> "Plan | None":
+    """Return the plan of every mock: `free` or `unlimited`. Override it, or set `odyssey_plan` as ini option."""
+    return pytestconfig.getini(marked_settings.INI_PLAN) or None
+
+
+@pytest.fixture(scope="session")
+def odyssey_clock(pytestconfig: pytest.Config) -> "ClockKind | None":
+    """Return the clock of every mock: `real` or `manual`. Override it, or set `odyssey_clock` as ini option."""
+    return pytestconfig.getini(marked_settings.INI_CLOCK) or None
+
+
+@pytest.fixture(scope="session")
+def odyssey_faults(pytestconfig: pytest.Config) -> Sequence[Mapping[str, Any]]:  # Any: as in the setting `faults`
+    """Return the faults of every mock. Override it, or set `odyssey_faults` as ini option."""
+    return marked_settings.ini_faults(pytestconfig)
+
+
+# The mock
+
+
+@pytest.fixture(scope="session")
+def odyssey_mock() -> "MockOdyssey":
+    """Provide a mock with new state for each test; `ODYSSEY_API_URL` and `ODYSSEY_API_KEY` point to it.
+
+    The mock runs in a background thread. It works in sync and async tests, in any event loop, in threads and for other
+    processes. Calls that wait block, for example `odyssey_mock.advance(60)`. In async code, write
+    `await odyssey_mock.aio.advance(60)`. Set its settings with `@pytest.mark.odyssey(clock="manual")`.
+
+    The object and its address are the same for all tests of a process. With `@given`, every example gets new state.
     """
-    from odyssey_mock import FaultError, MockOdyssey, SettingsError, UnknownSettingError  # noqa: PLC0415
+    from odyssey_mock.testing.per_test_mock import PerTestMock  # noqa: PLC0415
 
-    try:
-        mock = MockOdyssey(**marked_settings(request.node))
-    except (FaultError, SettingsError, UnknownSettingError) as error:
-        raise pytest.fail.Exception(f"@pytest.mark.odyssey: {error}", pytrace=False) from None
-    async with mock:
-        monkeypatch.setenv("ODYSSEY_API_URL", mock.url)
-        monkeypatch.setenv("ODYSSEY_API_KEY", mock.api_key)
-        yield mock
+    return PerTestMock()
 
 
-@fixture
-async def odyssey_client(odyssey_mock: "MockOdyssey") -> "AsyncIterator[Odyssey]":
-    """Create an `Odyssey` client for this test's mock, not connected yet. It is disconnected after the test."""
-    from odyssey_client import Odyssey  # noqa: PLC0415
+@pytest.fixture(scope="session")
+def odyssey_url(odyssey_mock: "MockOdyssey") -> str:
+    """Return the base URL of the mock, the same for all tests of a process.
 
-    client = Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url)
-    try:
-        yield client
-    finally:
-        await client.disconnect()
-
-
-# Simulated tests.
-
-
-def is_simulated(item: pytest.Item) -> bool:
-    """Return whether a test runs in the simulated world: it has the marker or uses the fixture."""
-    return isinstance(item, pytest.Function) and (
-        item.get_closest_marker("odyssey_sim") is not None or "odyssey_sim" in item.fixturenames
-    )
+    With it, a session-scoped fixture can start the code under test once.
+    """
+    return cast("PerTestMock", odyssey_mock).shared_url
 
 
 @pytest.fixture
-def odyssey_sim() -> "World":
-    """Return the simulated `World` of a test marked `odyssey_sim`, a new one for each seed.
+def odyssey_api_key(odyssey_mock: "MockOdyssey") -> str:
+    """Return the API key of this test's account."""
+    return odyssey_mock.api_key
 
-    The world has `mock`, `client()`, `wire` and more. `ODYSSEY_API_URL` and `ODYSSEY_API_KEY` point to its mock, and
-    every `Odyssey()` created in the test uses the simulated network. Other fixtures run once for all seeds and cannot
-    use the world.
+
+@pytest.fixture(scope="session")
+def odyssey_account(odyssey_mock: "MockOdyssey") -> "Callable[..., MockAccount]":
+    """Return a function that adds an account to the test's mock: `odyssey_account(plan="free").api_key`.
+
+    Its keywords are the fields of `odyssey_mock.AccountSettings`, such as `concurrent_sessions=1`.
     """
-    from odyssey_mock.testing.simulated import NotYet  # noqa: PLC0415
-
-    return cast("World", NotYet())
+    return odyssey_mock.add_account
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """If a simulated test cannot run, fail it before its fixtures are set up."""
-    if is_simulated(item):
-        _require_simulation()
-        _refuse_unittest(cast("pytest.Function", item))
-        _refuse_async_fixtures(cast("pytest.Function", item))
+# Clients
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a simulated test, and return True; return None for other tests.
+@pytest.fixture
+def odyssey_client(odyssey_mock: "MockOdyssey", request: pytest.FixtureRequest) -> "Odyssey":
+    """Return an async `Odyssey` client of this test's mock, not connected yet. It is disconnected after the test."""
+    item = request.node
+    _refuse_given(item, "odyssey_client")
+    _require_async_test(item)
+    from odyssey_client import Odyssey  # noqa: PLC0415
 
-    After True, no other plugin, such as pytest-asyncio, runs the test again.
-    """
-    __tracebackhide__ = True
-    if not is_simulated(pyfuncitem):
-        return None
-    from odyssey_mock.testing.simulated import Plan, PlanError, play  # noqa: PLC0415
+    client = Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url)
+    item.stash[CLIENTS].append(client)
+    return client
 
-    option = pyfuncitem.config.getoption
-    # Settings of an `odyssey` marker, for example on the module, apply to simulated tests too.
-    marked = marked_settings(pyfuncitem) | marked_settings(pyfuncitem, "odyssey_sim")
-    try:
-        plan = Plan.of(marked, seeds=option("--odyssey-seeds"), seed=option("--odyssey-seed"))
-    except PlanError as error:
-        raise pytest.fail.Exception(f"@pytest.mark.odyssey_sim: {error}", pytrace=False) from None
-    names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001 - pytest has no public name for it
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    failure = play(_test_function(pyfuncitem), arguments, plan, _from_here(pyfuncitem))
-    if failure is not None:
-        if not isinstance(failure.error, pytest.skip.Exception):
-            failure.error.add_note(f"failed with seed {failure.seed}; to reproduce: {failure.replay}")
-            pyfuncitem.stash[TRACE_REPORT] = failure.trace_report
-        raise failure.error
-    return True
+
+@pytest.fixture
+def odyssey_sync_client(odyssey_mock: "MockOdyssey", request: pytest.FixtureRequest) -> "Iterator[SyncOdyssey]":
+    """Provide a sync `Odyssey` client of this test's mock, not connected yet. It is disconnected after the test."""
+    _refuse_given(request.node, "odyssey_sync_client")
+    from odyssey_client.sync import Odyssey  # noqa: PLC0415
+
+    client = Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url)
+    yield client
+    client.disconnect()
+
+
+# The mock of one test
+
+
+@pytest.fixture
+def _odyssey_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Start a new mock for the test, and end it after all other fixtures of the test."""
+    item = request.node
+    mock: PerTestMock = request.getfixturevalue("odyssey_mock")
+    keywords = _keywords(request)
+    if "odyssey_url" in item.fixturenames and mock.needs_own_server(keywords):
+        pytest.fail(
+            "the fixture odyssey_url is the address of the shared server, but @pytest.mark.odyssey sets host or port: "
+            "use odyssey_mock.url",
+            pytrace=False,
+        )
+    item.stash[CLIENTS] = []
+    found: list[str] = []
+    threads = leftovers.ThreadWatch()
+    _begin(mock, item, keywords)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("ODYSSEY_API_URL", mock.url)
+        environment.setenv("ODYSSEY_API_KEY", mock.api_key)
+
+        def restart() -> None:
+            found.extend(mock.end().left)
+            mock.begin(item.nodeid, keywords)
+            environment.setenv("ODYSSEY_API_KEY", mock.api_key)
+
+        with around_test(item, restart=restart, found=found, clients=item.stash[CLIENTS]):
+            yield
+    ending = mock.end()
+    item.stash[REACHED_POINTS], item.stash[FIRED] = ending.reached, ending.fired
+    if not item.stash.get(FAILED, False):
+        found += [*ending.left, *threads.left()]
+    else:
+        found.clear()
+    found += mock.late_requests()
+    leftovers.report(item, list(dict.fromkeys(found)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Make each test with the fixture `odyssey_mock` begin with `_odyssey_test`."""
+    for item in items:
+        if _uses_mock(item):
+            names = cast("pytest.Function", item).fixturenames
+            if _odyssey_test.__name__ not in names:
+                names.insert(0, _odyssey_test.__name__)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the trace report to the report of a failed simulated test, below the traceback."""
-    report = yield
-    trace_report = item.stash.get(TRACE_REPORT, None)
-    if trace_report is not None and report.when == "call":
-        report.sections.append(("odyssey_sim: the seed that failed", trace_report))
-    return report
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether the test failed."""
+    if call.excinfo is not None and call.when != "teardown":
+        item.stash[FAILED] = True
+    return (yield)
 
 
-def _require_simulation() -> None:
+def _uses_mock(item: pytest.Item) -> bool:
+    """Return whether a test uses the fixture `odyssey_mock` of this module, directly or through other fixtures."""
+    if not isinstance(item, pytest.Function) or is_simulated(item):
+        return False
+    definitions = item._fixtureinfo.name2fixturedefs.get("odyssey_mock")  # noqa: SLF001 - pytest has no public name
+    # A project may have its own fixture of this name.
+    return definitions is not None and definitions[-1].func.__module__ == __name__
+
+
+def _keywords(request: pytest.FixtureRequest) -> dict[str, Any]:  # Any: settings have different types
+    """Return the keyword arguments of the test's mock. Markers take precedence over fixtures and the ini file."""
+    config, value = request.config, request.getfixturevalue
+    common = {"plan": value("odyssey_plan"), "clock": value("odyssey_clock"), "faults": value("odyssey_faults") or None}
+    base = marked_settings.ini_settings(config) | dict(value("odyssey_settings")) | marked_settings.given(common)
+    return base | marked_settings.marked_settings(request.node)
+
+
+def _begin(mock: "PerTestMock", item: pytest.Item, keywords: Mapping[str, Any]) -> None:  # Any: as above
+    from odyssey_mock import FaultError, SettingsError, UnknownSettingError  # noqa: PLC0415
+
     try:
-        import odyssey_mock.testing.simulated  # noqa: F401, PLC0415
-    except ModuleNotFoundError as error:
-        raise pytest.fail.Exception(
-            f"@pytest.mark.odyssey_sim requires {error.name}; install the extras `mock` and `sim`: "
-            "pip install 'odyssey-testkit[mock,sim]'",
-            pytrace=False,
-        ) from None
+        mock.begin(item.nodeid, keywords, item.stash.get(EXTRA_FAULTS, ()))
+    except (FaultError, SettingsError, UnknownSettingError) as error:
+        raise pytest.fail.Exception(f"@pytest.mark.odyssey: {error}", pytrace=False) from None
 
 
-def _from_here(item: pytest.Function) -> str:
-    """Return the test's id relative to the directory where pytest was started, for the command that reproduces it."""
-    path, separator, name = item.nodeid.partition("::")
-    file, here = item.config.rootpath / path, item.config.invocation_params.dir
-    return (file.relative_to(here) if file.is_relative_to(here) else file).as_posix() + separator + name
-
-
-def _refuse_unittest(item: pytest.Function) -> None:
-    """Fail if the test is a method of a `TestCase`: `unittest` runs it itself, in its own event loop or without one."""
-    if item.cls is not None and issubclass(item.cls, unittest.TestCase):
+def _require_async_test(item: pytest.Function) -> None:
+    """Fail if an `odyssey_client` cannot be used in a test: the test is not async, or does not run on asyncio."""
+    arguments = item._fixtureinfo.argnames  # noqa: SLF001 - pytest has no public name for it
+    if "odyssey_client" in arguments and not inspect.iscoroutinefunction(original_test(item)):
         pytest.fail(
-            f"@pytest.mark.odyssey_sim does not support unittest.TestCase: make {item.cls.__name__} a plain class, or "
-            "make the test a function",
+            f"odyssey_client is an async client, and {item.name} is not an async test: use odyssey_sync_client, or "
+            "define the test with `async def`",
+            pytrace=False,
+        )
+    backend = item.callspec.params.get("anyio_backend") if hasattr(item, "callspec") else None
+    backend = item.funcargs.get("anyio_backend", backend)
+    name = backend[0] if isinstance(backend, tuple) else backend
+    if name == "trio" or item.get_closest_marker("trio") is not None:
+        pytest.fail(
+            "odyssey_client requires asyncio, and this test runs on trio: use odyssey_sync_client in a thread, as in "
+            "`await trio.to_thread.run_sync(odyssey_sync_client.connect)`",
             pytrace=False,
         )
 
 
-def _test_function(item: pytest.Function) -> "Test":
-    """Return the original test function, because pytest-asyncio may have replaced it by a wrapper.
-
-    Fail unless it is async and without `@given`.
-    """
-    test = getattr(item.instance if item.cls is not None else item.module, item.originalname, item.obj)
-    if getattr(test, "is_hypothesis_test", False):
+def _refuse_given(item: pytest.Item, fixture: str) -> None:
+    """Fail if the test has examples of Hypothesis, which would all share one client."""
+    if is_given(item):
+        module = "odyssey_client.sync" if fixture == "odyssey_sync_client" else "odyssey_client"
         pytest.fail(
-            "@pytest.mark.odyssey_sim cannot be combined with @given: draw random values from odyssey_sim.chance, or "
-            "write a state machine (odyssey_mock.testing.OdysseyMachine)",
+            f"{fixture} cannot be used with @given, because all examples would share one client: create a "
+            f"{module}.Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url) in the test",
             pytrace=False,
         )
-    if not inspect.iscoroutinefunction(test):
-        pytest.fail("@pytest.mark.odyssey_sim requires an async test: define it with `async def`", pytrace=False)
-    return cast("Test", test)
-
-
-def _refuse_async_fixtures(item: pytest.Function) -> None:
-    """Fail if the test requests an async fixture, directly or through other fixtures. Autouse fixtures may be async."""
-    info = item._fixtureinfo  # noqa: SLF001 - pytest has no public name for it
-    wanted = [*info.argnames, *(name for marker in item.iter_markers("usefixtures") for name in marker.args)]
-    seen: set[str] = set()
-    while wanted:
-        name = wanted.pop(0)
-        if name in seen or name not in info.name2fixturedefs:
-            continue
-        seen.add(name)
-        fixture_of = info.name2fixturedefs[name][-1]
-        if inspect.iscoroutinefunction(fixture_of.func) or inspect.isasyncgenfunction(fixture_of.func):
-            instead = _INSTEAD.get(name, "Move its code into the test, or into an async function that the test calls.")
-            pytest.fail(
-                f"the fixture {name!r} is async, but does not run in the simulated event loop of this test. {instead}",
-                pytrace=False,
-            )
-        wanted += fixture_of.argnames
-
-
-_INSTEAD = {
-    "odyssey_mock": "Use odyssey_sim.mock instead.",
-    "odyssey_client": "Use odyssey_sim.client() instead.",
-}

@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.testing.plugin import marked_settings
+from odyssey_mock.testing.marked_settings import marked_settings
 from tests.contract.browser import chromium
 from tests.contract.browser.official_client import OfficialClient
 from tests.support.contract.conformance import Conformance

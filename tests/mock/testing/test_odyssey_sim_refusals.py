@@ -92,7 +92,7 @@ def test_invalid_use_is_reported_with_reason(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         [
             "the fixture 'made_elsewhere' is async, but does not run in the simulated event loop *Move its code *",
-            "the fixture 'odyssey_mock' is async, *Use odyssey_sim.mock instead.",
+            "the fixture 'odyssey_mock' does not run in the simulated world *Use odyssey_sim.mock instead.",
             "E*AttributeError: odyssey_sim.client is available only inside the test: *",
             "@pytest.mark.odyssey_sim does not support unittest.TestCase: make TestOfUnittest a plain class, *",
             "@pytest.mark.odyssey_sim does not support unittest.TestCase: make TestOfUnittestToo a plain class, *",

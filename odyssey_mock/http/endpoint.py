@@ -1,0 +1,188 @@
+"""The addresses of a server: a TCP port for HTTP and WebSocket, and a UDP port for STUN."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from types import TracebackType
+from typing import Protocol, Self
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from odyssey_mock.http.uvicorn_server import HttpServer
+from odyssey_mock.rtc.protocols import MockNetwork
+from odyssey_mock.rtc.stun import StunResponder
+
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a key of this mapping
+"""The host in the URL of a server that listens on all addresses."""
+
+
+class Serving(Protocol):
+    """The HTTP server of one mock, which can go offline and come back."""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the server is offline and can come back."""
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the mock is closing or closed: its server can no longer go away or come back."""
+
+    async def go_away(self) -> None:
+        """Stop listening and cut every connection; see `HttpServer.go_away`."""
+
+    async def come_back(self) -> None:
+        """Listen again on the same address. Has no effect if the server is not offline."""
+
+
+class Endpoint(Protocol):
+    """The addresses of a mock."""
+
+    @property
+    def base_url(self) -> str:
+        """The HTTP URL, without a trailing slash."""
+
+    @property
+    def stun_url(self) -> str:
+        """The STUN responder as an ICE server URL (RFC 7064)."""
+
+    def serve(self, app: ASGIApp) -> AbstractAsyncContextManager[Serving]:
+        """Return an async context manager that passes HTTP and WebSocket requests to `app` during its block."""
+
+
+class OwnEndpoint:
+    """The endpoint of one mock. An async context manager: its ports are open during the block."""
+
+    def __init__(self, network: MockNetwork, host: str, port: int) -> None:
+        """Prepare an endpoint on `host` and TCP port `port`; port 0 picks a free one."""
+        self._network = network
+        self._host = host
+        self._port = port
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as resources:
+            self._listener = self._network.listen(self._host, self._port)
+            resources.callback(self._listener.close)
+            stun, responder = await self._network.datagrams(StunResponder, self._host, 0)
+            resources.push_async_callback(responder.close)
+            reachable = _LOOPBACK_OF.get(self._host, self._host)
+            self.base_url = f"http://{_authority(reachable, self._listener.getsockname()[1])}"
+            self.stun_url = f"stun:{_authority(reachable, stun.get_extra_info('sockname')[1])}"
+            self._resources = resources.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._resources.__aexit__(kind, error, trace)
+
+    def serve(self, app: ASGIApp) -> HttpServer:
+        """Return the HTTP server for `app`, which listens during its block."""
+        return HttpServer(app, self._listener, self._network)
+
+
+class SharedEndpoint:
+    """An endpoint for several mocks, one after the other. An async context manager, as `OwnEndpoint`.
+
+    Its ports are opened once, so the address stays the same.
+    """
+
+    def __init__(self, network: MockNetwork, host: str, port: int, around: Callable[[ASGIApp], ASGIApp]) -> None:
+        """Prepare an endpoint; `around(app)` returns the ASGI application that receives all requests.
+
+        It receives requests even while no mock runs; the inner `app` then responds with status 503.
+        """
+        self._own = OwnEndpoint(network, host, port)
+        self._app = around(self._pass_on)
+        self._turn: _Turn | None = None
+
+    @property
+    def base_url(self) -> str:
+        """The HTTP URL, without a trailing slash."""
+        return self._own.base_url
+
+    @property
+    def stun_url(self) -> str:
+        """The STUN responder as an ICE server URL (RFC 7064)."""
+        return self._own.stun_url
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as resources:
+            await resources.enter_async_context(self._own)
+            self._http = await resources.enter_async_context(self._own.serve(self._app))
+            self._resources = resources.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._resources.__aexit__(kind, error, trace)
+
+    def serve(self, app: ASGIApp) -> "_Turn":
+        """Return an async context manager that passes requests to `app` during its block.
+
+        Entering it raises `RuntimeError` while another block is open.
+        """
+        return _Turn(app, self._http, self)
+
+    def give_to(self, turn: "_Turn | None") -> None:
+        """Make `turn` receive the requests from now on; None: no mock.
+
+        Raises:
+            RuntimeError: another mock receives them.
+        """
+        if turn is not None and self._turn is not None:
+            raise RuntimeError(f"{self.base_url} already serves a mock; close that mock first")
+        self._turn = turn
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._turn is not None:
+            await self._turn.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1013, "reason": "no mock is running"})
+        else:
+            body = b'{"detail":"no mock is running at this address"}'
+            headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 503, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+
+class _Turn:
+    """The time in which a shared endpoint serves the app of one mock."""
+
+    def __init__(self, app: ASGIApp, http: HttpServer, endpoint: SharedEndpoint) -> None:
+        self.app = app
+        self.is_stopping = False
+        self._http = http
+        self._endpoint = endpoint
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the server is offline and can come back."""
+        return not self.is_stopping and self._http.is_away
+
+    async def go_away(self) -> None:
+        """Stop listening and cut every connection."""
+        if not self.is_stopping:
+            await self._http.go_away()
+
+    async def come_back(self) -> None:
+        """Listen again on the same address."""
+        if not self.is_stopping:
+            await self._http.come_back()
+
+    async def __aenter__(self) -> Self:
+        self._endpoint.give_to(self)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let requests in progress finish, and close all connections: the next mock must not receive their requests."""
+        self.is_stopping = True
+        self._endpoint.give_to(None)
+        await self._http.come_back()
+        await self._http.drain()
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

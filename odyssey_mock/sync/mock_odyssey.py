@@ -1,0 +1,311 @@
+"""`MockOdyssey` for code outside of the mock's event loop: sync tests, other event loops, threads."""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self, Unpack
+
+from odyssey_mock.accounts.accounts import MockAccount
+from odyssey_mock.assertions import Step
+from odyssey_mock.core.journal import Entry, Kind
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.recordings.stream_records import StreamRecord
+from odyssey_mock.server import MockOdyssey as LoopMock
+from odyssey_mock.settings import AccountKeywords, ClockKind, MockOverrides, Plan, Settings
+from odyssey_mock.sync.server_thread import ServerThread
+from odyssey_mock.sync.views import (
+    AsyncJobs,
+    AsyncJournal,
+    AsyncRecordings,
+    AsyncSession,
+    BroadcastView,
+    ClockView,
+    FaultsView,
+    JobsView,
+    JournalView,
+    RecordingsView,
+    SessionView,
+)
+
+
+class MockOdyssey:
+    """A fake Odyssey service that runs in a background thread. Use it from any thread and any kind of code.
+
+    It has the names of `odyssey_mock.MockOdyssey`, without `await`. Use it as a context manager. The journal can be
+    read even after the block::
+
+        with MockOdyssey(clock="manual") as mock:
+            response = httpx.post(f"{mock.url}/auth/token", json={"api_key": mock.api_key})
+            mock.advance(3600)
+
+    Calls that wait, such as `advance` and `wait_for`, block. In async code, write ``await mock.aio.advance(3600)``:
+    `aio` has the async forms of these calls under the same names, for asyncio and trio.
+
+    All mocks of a process share one thread.
+
+    Args:
+        settings: the base settings; by default `Settings()`.
+        plan: `free` or `unlimited` (`PLANS`): sets all account limits that `overrides` does not set.
+        clock: `real` or `manual`; by default `settings.clock`.
+        **overrides: single settings by name; see `odyssey_mock/settings.py`.
+
+    Raises:
+        UnknownSettingError: a name is not a setting.
+        SettingsError: the value of a setting is invalid, or the plan is unknown.
+        FaultError: one of `faults` is invalid.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        plan: Plan | None = None,
+        clock: ClockKind | None = None,
+        **overrides: Unpack[MockOverrides],
+    ) -> None:
+        self._current: LoopMock | None = LoopMock(settings, plan=plan, clock=clock, **overrides)
+        self._server: ServerThread | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'not running' if self._server is None else self.url}>"
+
+    def __enter__(self) -> Self:
+        if self._server is not None:
+            raise RuntimeError(f"{self!r} is already running; create another MockOdyssey")
+        self._server = ServerThread.shared()
+        self._server.execute(self._mock.__aenter__)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.execute(lambda: self._mock.__aexit__(None, None, None))
+
+    @property
+    def aio(self) -> "AsyncCalls":
+        """The async forms of the calls that wait: ``await mock.aio.advance(60)``."""
+        return AsyncCalls(self._thread, self._mock)
+
+    # Properties
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the mock."""
+        return self._mock.settings
+
+    @property
+    def api_key(self) -> str:
+        """An API key that the mock accepts: the first configured one, otherwise a new one."""
+        return self._mock.api_key
+
+    @property
+    def url(self) -> str:
+        """Base URL of the REST API, without a trailing slash."""
+        return self._mock.url
+
+    @property
+    def clock(self) -> ClockView:
+        """The server's clock."""
+        return ClockView(self._thread, self._mock.clock)
+
+    @property
+    def faults(self) -> FaultsView:
+        """The faults that the mock injects; see `odyssey_mock.MockOdyssey.faults`."""
+        return FaultsView(self._thread, self._mock.faults)
+
+    @property
+    def journal(self) -> JournalView:
+        """The ordered record of requests, messages, state changes, deadlines and faults."""
+        return JournalView(self._thread, self._mock.journal)
+
+    @property
+    def sessions(self) -> Mapping[str, SessionView]:
+        """The current sessions by id, as a copy. Each occupies one streamer; closing ones are not included."""
+        current = self._thread.call(lambda: dict(self._mock.sessions))
+        return {session_id: SessionView(self._thread, session) for session_id, session in current.items()}
+
+    @property
+    def streams(self) -> Mapping[str, StreamRecord]:
+        """The running and ended streams by id, as a copy. Above `streams_limit`, the oldest ended ones are missing."""
+        return self._thread.call(lambda: dict(self._mock.streams))
+
+    @property
+    def broadcasts(self) -> Mapping[str, BroadcastView]:
+        """The broadcasts by stream id, as a copy; see `odyssey_mock.MockOdyssey.broadcasts`."""
+        current = self._thread.call(lambda: dict(self._mock.broadcasts))
+        return {stream_id: BroadcastView(self._thread, broadcast) for stream_id, broadcast in current.items()}
+
+    @property
+    def jobs(self) -> JobsView:
+        """The simulation jobs by id. A test can inspect or cancel a job, or make it lose its worker."""
+        return JobsView(self._thread, self._mock.jobs)
+
+    @property
+    def recordings(self) -> RecordingsView:
+        """The recordings of ended streams; `recordings.file(stream_id, "video.mp4")` returns a file's path."""
+        return RecordingsView(self._thread, self._mock.recordings)
+
+    @property
+    def telemetry(self) -> Sequence[Mapping[str, JSON]]:
+        """The telemetry events that clients sent, oldest first."""
+        return self._thread.call(lambda: self._mock.telemetry)
+
+    # Calls that wait; `AsyncCalls` has their async forms
+
+    def reset(self) -> None:
+        """End all sessions, broadcasts and jobs, and clear all records, tokens and the journal.
+
+        Settings, clock and address are kept. The faults are reset to those of the settings. An outage (`go_away`)
+        is ended first.
+        """
+        self._thread.run("reset()", self._mock.reset)
+
+    def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:
+        """Block until a matching journal entry exists, and return it; see `Journal.wait_for`.
+
+        `timeout` is in real seconds, on any clock.
+
+        Raises:
+            JournalTimeoutError: no matching entry was written in time.
+        """
+        __tracebackhide__ = True
+        return self._thread.run("wait_for(...)", lambda: self._mock.wait_for(kind, name, timeout, since=since, **where))
+
+    def go_away(self, seconds: float | None = None) -> None:
+        """Simulate an outage: cut all connections without closing them properly, and refuse new ones.
+
+        Accounts, tokens and jobs are kept; sessions are kept for `session_grace` seconds. The address stays reserved.
+
+        Args:
+            seconds: the length of the outage on the server's clock; None: until `come_back()` is called.
+
+        Raises:
+            ValueError: `seconds` is negative or not a number.
+        """
+        self._thread.run("go_away(...)", lambda: self._mock.go_away(seconds))
+
+    def come_back(self) -> None:
+        """End an outage: listen again on the same address. Has no effect if there is no outage."""
+        self._thread.run("come_back()", self._mock.come_back)
+
+    def advance(self, seconds: float) -> None:
+        """Advance a manual clock by `seconds`; see `ManualClock.advance`.
+
+        Raises:
+            RuntimeError: the clock is not manual.
+        """
+        __tracebackhide__ = True
+        self._thread.run("advance(...)", lambda: self._mock.advance(seconds))
+
+    # Calls that do not wait
+
+    def add_account(self, **keywords: Unpack[AccountKeywords]) -> MockAccount:
+        """Add an account with its own API key, for example with another plan; see `AccountSettings`.
+
+        Raises:
+            SettingsError: the plan or a limit is invalid.
+        """
+        return self._thread.call(self._mock.add_account, **keywords)
+
+    def expect(
+        self, name: str, *, kind: Kind | None = None, count: int | None = None, since: int = 0, **where: JSON
+    ) -> Entry:
+        """Assert that the journal has a matching entry, and return the first; see `odyssey_mock.MockOdyssey.expect`.
+
+        Raises:
+            ExpectationError: no entry matches, or not `count` of them. The message shows the nearest entry.
+            ValueError: `count` is below 1.
+        """
+        __tracebackhide__ = True
+        return self._mock.expect(name, kind=kind, count=count, since=since, **where)
+
+    def expect_none(self, name: str, *, kind: Kind | None = None, since: int = 0, **where: JSON) -> None:
+        """Assert that the journal has no matching entry; the arguments are those of `expect`.
+
+        Raises:
+            ExpectationError: an entry matches. The message shows the first one.
+        """
+        __tracebackhide__ = True
+        self._mock.expect_none(name, kind=kind, since=since, **where)
+
+    def expect_in_order(self, steps: Sequence[Step], *, since: int = 0) -> Sequence[Entry]:
+        """Assert that the journal has a matching entry for each step, in this order, and return these entries.
+
+        See `odyssey_mock.MockOdyssey.expect_in_order`.
+
+        Raises:
+            ExpectationError: a step has no matching entry after that of the previous step. The message shows the
+                nearest entry.
+        """
+        __tracebackhide__ = True
+        return self._mock.expect_in_order(steps, since=since)
+
+    @property
+    def _thread(self) -> ServerThread:
+        if self._server is None:
+            raise RuntimeError("the mock is not running; enter it first: with MockOdyssey() as mock: ...")
+        return self._server
+
+    @property
+    def _mock(self) -> LoopMock:
+        if self._current is None:
+            raise RuntimeError("the mock is not running")
+        return self._current
+
+
+class AsyncCalls:
+    """The async forms of the calls of `MockOdyssey` that wait. They wait in the caller's event loop."""
+
+    def __init__(self, thread: ServerThread, mock: LoopMock) -> None:
+        self._thread = thread
+        self._mock = mock
+
+    @property
+    def jobs(self) -> AsyncJobs:
+        """The calls of `mock.jobs` that wait."""
+        return AsyncJobs(self._thread, self._mock.jobs)
+
+    @property
+    def journal(self) -> AsyncJournal:
+        """The calls of `mock.journal` that wait."""
+        return AsyncJournal(self._thread, self._mock.journal)
+
+    @property
+    def recordings(self) -> AsyncRecordings:
+        """The calls of `mock.recordings` that wait."""
+        return AsyncRecordings(self._thread, self._mock.recordings)
+
+    @property
+    def sessions(self) -> Mapping[str, AsyncSession]:
+        """The calls of each session in `mock.sessions` that wait."""
+        current = self._thread.call(lambda: dict(self._mock.sessions))
+        return {session_id: AsyncSession(self._thread, session) for session_id, session in current.items()}
+
+    async def reset(self) -> None:
+        """End all sessions, broadcasts and jobs, and clear all records; see `MockOdyssey.reset`."""
+        await self._thread.wait(self._mock.reset)
+
+    async def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:
+        """Wait for a matching journal entry and return it; see `Journal.wait_for`.
+
+        Raises:
+            JournalTimeoutError: no matching entry was written in time.
+        """
+        __tracebackhide__ = True
+        return await self._thread.wait(lambda: self._mock.wait_for(kind, name, timeout, since=since, **where))
+
+    async def go_away(self, seconds: float | None = None) -> None:
+        """Simulate an outage; see `MockOdyssey.go_away`."""
+        await self._thread.wait(lambda: self._mock.go_away(seconds))
+
+    async def come_back(self) -> None:
+        """End an outage: listen again on the same address."""
+        await self._thread.wait(self._mock.come_back)
+
+    async def advance(self, seconds: float) -> None:
+        """Advance a manual clock by `seconds`; see `ManualClock.advance`.
+
+        Raises:
+            RuntimeError: the clock is not manual.
+        """
+        __tracebackhide__ = True
+        await self._thread.wait(lambda: self._mock.advance(seconds))

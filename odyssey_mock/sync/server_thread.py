@@ -1,0 +1,164 @@
+"""The background thread of a process in which mocks run, with its event loop."""
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, ClassVar
+
+import sniffio
+from anyio import to_thread
+
+STOP_LIMIT = 10.0
+"""Seconds that `ServerThread.stop` waits for the thread."""
+
+
+class ServerThread:
+    """A daemon thread with an event loop. Other threads run functions and coroutines in it.
+
+    Attributes:
+        loop: the event loop of the thread.
+    """
+
+    _shared: ClassVar["ServerThread | None"] = None
+    _starting: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self) -> None:
+        """Start the thread; return once its event loop runs."""
+        self._pid = os.getpid()
+        self._thread = threading.Thread(target=self._run, name="odyssey_mock server", daemon=True)
+        self._is_stopped = False
+        started: Future[asyncio.AbstractEventLoop] = Future()
+        self._started = started
+        self._thread.start()
+        self.loop = started.result()
+
+    @classmethod
+    def shared(cls) -> "ServerThread":
+        """Return the thread of this process; start it on first use. It is stopped when the process exits."""
+        with cls._starting:
+            if cls._shared is None or cls._shared.is_gone:
+                cls._shared = cls()
+                atexit.register(cls._shared.stop)
+            return cls._shared
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the thread has ended, or belongs to the process that this one was forked from."""
+        return self._is_stopped or self._pid != os.getpid()
+
+    def call[T](self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:  # Any: arguments of `function`
+        """Call a function in the thread; return its result or raise its exception.
+
+        Use it for functions that return at once: the caller blocks meanwhile, even in an event loop.
+
+        Raises:
+            RuntimeError: the thread has ended, or this process was forked from the one that runs it.
+        """
+        if threading.get_ident() == self._thread.ident:
+            return function(*args, **kwargs)
+        self._require()
+        done: Future[T] = Future()
+        self.loop.call_soon_threadsafe(_settle, done, partial(function, *args, **kwargs))
+        return done.result()
+
+    def run[T](self, what: str, start: Callable[[], Coroutine[Any, Any, T]]) -> T:  # Any: as in typeshed
+        """Run a coroutine in the thread, and block until it has finished; return its result or raise its exception.
+
+        If the wait is interrupted, for example by `KeyboardInterrupt`, the coroutine is cancelled.
+
+        Args:
+            what: the call in the words of the caller, such as ``mock.advance(...)``.
+            start: creates the coroutine; called in the caller's thread.
+
+        Raises:
+            RuntimeError: the caller runs in an event loop, which the call would block; or as for `call`.
+        """
+        library = _running_library()
+        if library is not None:
+            raise RuntimeError(
+                f"mock.{what} blocks, and would block the event loop that runs here ({library}); "
+                f"write `await mock.aio.{what}` instead"
+            )
+        return self.execute(start)
+
+    def execute[T](self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:  # Any: as in typeshed
+        """Run a coroutine as `run` does, even if the caller runs in an event loop. Use it for short waits.
+
+        Raises:
+            RuntimeError: as for `call`.
+        """
+        self._require()
+        future = asyncio.run_coroutine_threadsafe(start(), self.loop)
+        try:
+            return future.result()
+        finally:
+            future.cancel()  # has no effect on a future that is done
+
+    async def wait[T](self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:  # Any: as in typeshed
+        """Run a coroutine in the thread, and wait for it in the caller's event loop: asyncio or trio.
+
+        If the caller is cancelled, the coroutine is cancelled too.
+
+        Raises:
+            RuntimeError: as for `call`.
+        """
+        self._require()
+        future = asyncio.run_coroutine_threadsafe(start(), self.loop)
+        try:
+            if _running_library() == "asyncio":
+                return await asyncio.wrap_future(future)
+            return await to_thread.run_sync(future.result, abandon_on_cancel=True)
+        finally:
+            future.cancel()
+
+    def stop(self) -> None:
+        """End the thread, and wait for it; mocks that still run are cut off. May be called more than once."""
+        if self.is_gone:
+            return
+        self._is_stopped = True
+        self.loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(STOP_LIMIT)
+
+    def _require(self) -> None:
+        if self._pid != os.getpid():
+            raise RuntimeError(
+                "this process was forked from the one that runs the mock; use the mock over HTTP here (mock.url), "
+                "or call its methods in the parent process"
+            )
+        if self._is_stopped:
+            raise RuntimeError("the server thread was stopped; create the mock before the process exits")
+
+    def _run(self) -> None:
+        # The loop of asyncio itself, even if the program has set another one, such as uvloop.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        self._stopping = asyncio.Event()
+        self._started.set_result(asyncio.get_running_loop())
+        await self._stopping.wait()
+
+
+def _settle[T](done: Future[T], function: Callable[[], T]) -> None:
+    try:
+        done.set_result(function())
+    except BaseException as error:  # the caller's thread raises it
+        done.set_exception(error)
+
+
+def _running_library() -> str | None:
+    """Return the async library whose event loop runs in this thread, such as ``asyncio``; None outside of one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        return "asyncio"
+    try:
+        return sniffio.current_async_library()
+    except sniffio.AsyncLibraryNotFoundError:
+        return None

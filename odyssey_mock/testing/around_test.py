@@ -1,0 +1,102 @@
+"""Code of the plugin that runs around a test: for each example of `@given`, and in the event loop of an async test."""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from odyssey_mock.testing.leftovers import TaskWatch
+
+if TYPE_CHECKING:
+    from odyssey_client import Odyssey
+
+type TestFunction = Callable[..., Any]
+
+
+def is_given(item: pytest.Item) -> bool:
+    """Return whether the test runs examples of Hypothesis (`@given`)."""
+    return bool(getattr(getattr(item, "obj", None), "is_hypothesis_test", False))
+
+
+def original_test(item: pytest.Function) -> TestFunction:
+    """Return the function of the test; for a test with `@given`, the function inside it."""
+    test: TestFunction = item.obj.hypothesis.inner_test if is_given(item) else item.obj
+    return test
+
+
+@contextmanager
+def around_test(
+    item: pytest.Function, *, restart: Callable[[], None], found: list[str], clients: Sequence["Odyssey"]
+) -> Iterator[None]:
+    """Run code around the test function while the block is open.
+
+    Args:
+        item: the test.
+        restart: called before every example of Hypothesis but the first.
+        found: gets the descriptions of tasks that an async test leaves behind.
+        clients: the clients that are disconnected in the event loop of the test. A client that a fixture connected is
+            left connected, because that fixture may still use it.
+    """
+    test = original_test(item)
+    begins = _each_but_first(restart) if is_given(item) else _nothing
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> Any:  # Any: passed on unchanged
+        __tracebackhide__ = True
+        begins()
+        return test(*args, **kwargs)
+
+    @functools.wraps(test)
+    async def run_async(*args: Any, **kwargs: Any) -> Any:  # Any: passed on unchanged
+        __tracebackhide__ = True
+        begins()
+        watch = TaskWatch() if _runs_on_asyncio() else None
+        connected = {id(client) for client in clients if client.is_connected}
+        try:
+            return await test(*args, **kwargs)
+        finally:
+            if watch is not None:
+                found.extend(watch.left())
+            for client in clients:
+                if id(client) not in connected:
+                    await client.disconnect()
+
+    is_async = inspect.iscoroutinefunction(test)
+    if not is_async and not is_given(item):
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        if is_given(item):
+            patch.setattr(item.obj.hypothesis, "inner_test", run_async if is_async else run)
+        else:
+            patch.setattr(item, "obj", run_async)
+        yield
+
+
+def _each_but_first(call: Callable[[], None]) -> Callable[[], None]:
+    is_first = True
+
+    def begins() -> None:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+        else:
+            call()
+
+    return begins
+
+
+def _nothing() -> None:
+    """Do nothing before a test without examples."""
+
+
+def _runs_on_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

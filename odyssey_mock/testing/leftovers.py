@@ -1,0 +1,104 @@
+"""What a test leaves behind: asyncio tasks, threads, and what its mock found. Reported when the test ends."""
+
+import asyncio
+import inspect
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+INI = "odyssey_leftovers"
+MODES = ("warning", "error", "ignore")
+SHOWN = 5
+"""Maximum number of tasks, and of threads, that are named."""
+
+_LIBRARIES = ("odyssey_", "asyncio_", "AnyIO worker", "Trio ", "ThreadPoolExecutor", "pytest_timeout", "Dummy-")
+"""How the names of threads begin that libraries keep for later."""
+
+
+class OdysseyLeftoverWarning(pytest.PytestWarning):
+    """A test left something behind in its mock, its event loop or its process."""
+
+
+def add_ini_option(parser: pytest.Parser) -> None:
+    """Declare the ini option."""
+    parser.addini(INI, "how to report what a test leaves behind: warning, error or ignore", "string", "warning")
+
+
+def mode_of(config: pytest.Config) -> str:
+    """Return how to report leftovers: one of `MODES`.
+
+    Raises:
+        pytest.UsageError: the ini file has another value.
+    """
+    mode: str = config.getini(INI)
+    if mode not in MODES:
+        raise pytest.UsageError(f"{INI}: expected one of {', '.join(MODES)}, got {mode!r}")
+    return mode
+
+
+def report(item: pytest.Item, found: Sequence[str]) -> None:
+    """Report leftovers of a test, as its ini file says.
+
+    Raises:
+        pytest.fail.Exception: the mode is `error`, and something was found.
+    """
+    mode = mode_of(item.config)
+    if not found or mode == "ignore":
+        return
+    text = f"{item.nodeid} left behind: {'; '.join(found)}"
+    if mode == "error":
+        pytest.fail(text, pytrace=False)
+    item.warn(OdysseyLeftoverWarning(text))
+
+
+class TaskWatch:
+    """Finds the asyncio tasks that a test created and did not await.
+
+    Tasks of libraries do not count, except calls of an `Odyssey` client.
+    """
+
+    def __init__(self) -> None:
+        """Remember the tasks of the running event loop."""
+        self._before = asyncio.all_tasks()
+
+    def left(self) -> list[str]:
+        """Return the descriptions of new tasks that are not done."""
+        new = asyncio.all_tasks() - self._before - {asyncio.current_task()}
+        texts = sorted(text for task in new if (text := _described(task)) is not None)
+        return _cut(texts, "tasks")
+
+
+class ThreadWatch:
+    """Finds the threads that a test started and did not join."""
+
+    def __init__(self) -> None:
+        """Remember the threads of the process."""
+        self._before = set(threading.enumerate())
+
+    def left(self) -> list[str]:
+        """Return the descriptions of new threads that are alive."""
+        new = [each for each in threading.enumerate() if each not in self._before and each.is_alive()]
+        names = sorted(each.name for each in new if not each.name.startswith(_LIBRARIES))
+        return _cut([f"the thread {name!r} is still running: join() it" for name in names], "threads")
+
+
+def _cut(texts: list[str], what: str) -> list[str]:
+    return texts if len(texts) <= SHOWN else [*texts[:SHOWN], f"{len(texts) - SHOWN} more {what}"]
+
+
+def _described(task: "asyncio.Task[object]") -> str | None:
+    """Return the description of a task; None if it is a task of a library."""
+    coroutine = task.get_coro()
+    if not inspect.iscoroutine(coroutine):
+        return None
+    code = coroutine.cr_code
+    name = code.co_qualname
+    where = Path(code.co_filename)
+    if "odyssey_client" in where.parts and "client" in where.parts and not code.co_name.startswith("_"):
+        return f"the call {code.co_name}() is still pending: await it or cancel it"
+    if where.is_relative_to(sys.prefix) or where.is_relative_to(sys.base_prefix) or "odyssey_client" in where.parts:
+        return None
+    return f"the task {name}() is still running: await it or cancel it"

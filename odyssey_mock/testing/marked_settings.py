@@ -1,0 +1,82 @@
+"""The settings of a test's mock: from the ini file, from fixtures that a project overrides, and from markers."""
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+INI_SETTINGS = "odyssey_settings"
+INI_PLAN = "odyssey_plan"
+INI_CLOCK = "odyssey_clock"
+INI_FAULTS = "odyssey_faults"
+
+OPTIONAL = frozenset({"plan", "clock", "faults"})
+"""Keywords for which None means: not given."""
+
+
+def add_ini_options(parser: pytest.Parser) -> None:
+    """Declare the ini options for the settings of all mocks."""
+    parser.addini(INI_SETTINGS, "settings of every mock, one per line: name = Python value", "linelist")
+    parser.addini(INI_PLAN, "plan of every mock: free or unlimited", "string")
+    parser.addini(INI_CLOCK, "clock of every mock: real or manual", "string")
+    parser.addini(INI_FAULTS, "faults of every mock, one JSON object per line", "linelist")
+
+
+def ini_settings(config: pytest.Config) -> dict[str, Any]:  # Any: settings have different types
+    """Return the settings of the ini file.
+
+    Raises:
+        pytest.UsageError: a line is not `name = value`, or its value is not a Python literal.
+    """
+    return dict(_setting(line) for line in config.getini(INI_SETTINGS))
+
+
+def ini_faults(config: pytest.Config) -> Sequence[Mapping[str, Any]]:  # Any: as in the setting `faults`
+    """Return the faults of the ini file.
+
+    Raises:
+        pytest.UsageError: a line is not a JSON object.
+    """
+    return [_fault(line) for line in config.getini(INI_FAULTS)]
+
+
+def marked_settings(node: pytest.Item, name: str = "odyssey") -> dict[str, Any]:  # Any: settings have different types
+    """Return the keywords of a test's markers called `name`; the marker closest to the test takes precedence."""
+    settings: dict[str, Any] = {}
+    for marker in reversed(list(node.iter_markers(name))):
+        if marker.args:
+            pytest.fail(f"@pytest.mark.{name} accepts only keyword arguments, got {marker.args!r}", pytrace=False)
+        settings |= marker.kwargs
+    return settings
+
+
+def given(keywords: Mapping[str, Any]) -> dict[str, Any]:  # Any: settings have different types
+    """Return the keywords without those of `OPTIONAL` that are None."""
+    return {name: value for name, value in keywords.items() if value is not None or name not in OPTIONAL}
+
+
+def _setting(line: str) -> tuple[str, Any]:
+    name, equals, text = line.partition("=")
+    try:
+        if not equals:
+            raise ValueError
+        return name.strip(), ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError):
+        raise pytest.UsageError(
+            f'{INI_SETTINGS}: expected lines such as `stream_duration = 60` or `clock = "manual"`, got {line!r}'
+        ) from None
+
+
+def _fault(line: str) -> Mapping[str, Any]:
+    try:
+        fault = json.loads(line)
+    except ValueError:
+        fault = None
+    if not isinstance(fault, dict):
+        raise pytest.UsageError(
+            f'{INI_FAULTS}: expected one JSON object per line, such as {{"at": "rest.auth.token", "do": "status", '
+            f'"status": 503}}, got {line!r}'
+        )
+    return fault

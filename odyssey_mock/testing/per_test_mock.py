@@ -1,0 +1,146 @@
+"""The mock of the fixture `odyssey_mock`: one server for all tests of a process, with new state for each test."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from odyssey_mock.core.entropy import SeededEntropy, SystemEntropy
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.faults.registry import ActiveFault
+from odyssey_mock.http.endpoint import SharedEndpoint
+from odyssey_mock.server import MockOdyssey as LoopMock
+from odyssey_mock.sessions.session_machine import SessionState
+from odyssey_mock.settings import Settings
+from odyssey_mock.sync import MockOdyssey
+from odyssey_mock.sync.late_requests import IssuedValues, LateRequests, NotingEntropy
+from odyssey_mock.sync.server_thread import ServerThread
+from odyssey_mock.system_network import SystemNetwork
+
+LATE_LIMIT = 100
+"""Maximum number of late requests that are kept until they are reported."""
+OWN_SERVER = frozenset({"host", "port"})
+"""Settings that need a server of their own, because the shared one has its address already."""
+
+
+@dataclass(eq=False, slots=True)
+class _Owner:
+    """The mock of one test, as the owner of the values that it issues."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a mock found out by the end of its test.
+
+    Attributes:
+        left: descriptions of what the test left behind.
+        reached: how often each fault point was reached.
+        fired: how often the extra faults fired.
+    """
+
+    left: Sequence[str]
+    reached: Mapping[str, int]
+    fired: int
+
+
+async def _begin(mock: LoopMock, extra: Sequence[Mapping[str, JSON]]) -> list[ActiveFault]:
+    await mock.__aenter__()
+    try:
+        return mock.faults.extend(extra)
+    except BaseException:
+        await mock.__aexit__(None, None, None)
+        raise
+
+
+class PerTestMock(MockOdyssey):
+    """A mock whose state is new for each test. Its address stays the same.
+
+    The plugin calls `begin` before a test and `end` after it.
+    """
+
+    def __init__(self) -> None:
+        """Start the server, without a mock: until `begin`, requests get status 503."""
+        self._current: LoopMock | None = None
+        self._server = ServerThread.shared()
+        self._issued = IssuedValues()
+        self._owner: _Owner | None = None
+        self._late: list[str] = []
+        self._extra: list[ActiveFault] = []
+        self._endpoint = self._thread.call(self._make_endpoint)
+        self._thread.execute(self._endpoint.__aenter__)
+
+    @property
+    def shared_url(self) -> str:
+        """The address of the shared server, which is the same for all tests of this process."""
+        return self._endpoint.base_url
+
+    def needs_own_server(self, keywords: Iterable[str]) -> bool:
+        """Return whether a mock with these settings cannot use the shared server."""
+        return not OWN_SERVER.isdisjoint(keywords)
+
+    def begin(
+        self, name: str, keywords: Mapping[str, Any], extra: Sequence[Mapping[str, JSON]] = ()
+    ) -> None:  # Any: keyword arguments of `MockOdyssey`
+        """Start a new mock for the test called `name`, with the `extra` faults besides those of the settings.
+
+        Raises:
+            UnknownSettingError: a name is not a setting.
+            SettingsError: the value of a setting is invalid.
+            FaultError: one of the faults is invalid.
+        """
+        owner = _Owner(name)
+        settings = Settings().replace(**keywords)
+        source = SystemEntropy() if settings.seed is None else SeededEntropy(settings.seed)
+        mock = LoopMock(
+            settings,
+            entropy=NotingEntropy(source, self._issued, owner),
+            endpoint=None if self.needs_own_server(keywords) else self._endpoint,
+        )
+        self._extra = self._thread.execute(lambda: _begin(mock, extra))
+        self._current, self._owner = mock, owner
+        self._requests.current = owner
+
+    def end(self) -> "Ending":
+        """End the mock of the test: its sessions, jobs and connections. Its journal can still be read."""
+        if self._owner is None:
+            raise RuntimeError("no test has begun")
+        ending = self._thread.execute(self._end)
+        self._owner = self._requests.current = None
+        return ending
+
+    def late_requests(self) -> list[str]:
+        """Return the descriptions of late requests since the last call."""
+        found, self._late = self._late, []
+        return found
+
+    async def _end(self) -> "Ending":
+        mock = self._mock
+        left = self._left_behind(mock)
+        await mock.__aexit__(None, None, None)
+        return Ending(left, mock.faults.reached, sum(each.fired for each in self._extra))
+
+    def _make_endpoint(self) -> SharedEndpoint:
+        def around(app: Any) -> LateRequests:  # Any: an ASGI application
+            self._requests = LateRequests(app, self._issued, self._note_late)
+            return self._requests
+
+        return SharedEndpoint(SystemNetwork(), Settings().host, 0, around)
+
+    def _note_late(self, owner: object, request: str) -> None:
+        assert isinstance(owner, _Owner)
+        during = "between two tests" if self._owner is None else f"during {self._owner.name}"
+        if len(self._late) < LATE_LIMIT:
+            self._late.append(f"{request} of {owner.name} arrived after that test had ended, {during}")
+
+    def _left_behind(self, mock: LoopMock) -> list[str]:
+        connected = [each for each in mock.sessions.values() if each.state is SessionState.CONNECTED]
+        unfired = [each for each in mock.faults if each.fired == 0 and each not in self._extra]
+        return [
+            *(f"the session {each.id} is still connected: call disconnect()" for each in connected),
+            *(
+                f"the fault at {each.fault.at} ({each.fault.do}) never fired: remove it, or let the test reach it"
+                for each in unfired
+            ),
+            *(f"{each} still waits for its response" for each in self._requests.running),
+        ]

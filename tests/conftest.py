@@ -39,8 +39,8 @@ def conformance() -> Conformance:
     return Conformance()
 
 
-@pytest_asyncio.fixture
-async def odyssey_mock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MockOdyssey]:
+@pytest_asyncio.fixture(name="odyssey_mock")
+async def mock_in_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MockOdyssey]:
     """Run a mock in the event loop of the test. It replaces the fixture of the plugin in the tests of this project.
 
     These tests use parts of the mock that are not public, which work only in the mock's own event loop.

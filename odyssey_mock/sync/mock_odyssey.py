@@ -5,7 +5,9 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from odyssey_mock.accounts.accounts import MockAccount
-from odyssey_mock.assertions import Step
+from odyssey_mock.assertions.expectations import Step
+from odyssey_mock.assertions.histories import History, JobStateName, SessionStateName, StreamStateName
+from odyssey_mock.assertions.requests import Requests
 from odyssey_mock.core.journal import Entry, Kind
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.recordings.stream_records import StreamRecord
@@ -238,6 +240,42 @@ class MockOdyssey:
         """
         __tracebackhide__ = True
         return self._mock.expect_in_order(steps, since=since)
+
+    def requests(self, route: str, *, since: int = 0, **where: JSON) -> Requests:
+        """Return the requests that the mock received on one route; see `odyssey_mock.MockOdyssey.requests`.
+
+        Raises:
+            ValueError: the mock has no such route, and received no such request. The message names the nearest route.
+        """
+        __tracebackhide__ = True
+        return self._mock.requests(route, since=since, **where)
+
+    def stream(self, stream_id: str) -> History[StreamStateName]:
+        """Return the states that a live or simulated stream went through.
+
+        Raises:
+            ExpectationError: the journal has no such stream.
+        """
+        __tracebackhide__ = True
+        return self._mock.stream(stream_id)
+
+    def session(self, session_id: str) -> History[SessionStateName]:
+        """Return the states that a session went through.
+
+        Raises:
+            ExpectationError: the journal has no such session.
+        """
+        __tracebackhide__ = True
+        return self._mock.session(session_id)
+
+    def job(self, job_id: str) -> History[JobStateName]:
+        """Return the states that a simulation job went through.
+
+        Raises:
+            ExpectationError: the journal has no such job.
+        """
+        __tracebackhide__ = True
+        return self._mock.job(job_id)
 
     @property
     def _thread(self) -> ServerThread:

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from odyssey_mock.accounts.accounts import MockAccount
     from odyssey_mock.assertions.failures import ExpectationError
     from odyssey_mock.assertions.frames import assert_frames
     from odyssey_mock.assertions.histories import History
@@ -59,6 +60,7 @@ __all__ = [
     "JournalTimeoutError",
     "Limits",
     "ManualClock",
+    "MockAccount",
     "MockOdyssey",
     "RealClock",
     "Recordings",
@@ -77,6 +79,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "accounts.accounts": ("MockAccount",),
     "core.clock": ("Clock", "ManualClock", "RealClock"),
     "assertions.failures": ("ExpectationError",),
     "assertions.frames": ("assert_frames",),

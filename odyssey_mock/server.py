@@ -354,6 +354,7 @@ class MockOdyssey:
         Raises:
             RuntimeError: the clock is not manual.
         """
+        __tracebackhide__ = True
         if not isinstance(self._clock, ManualClock):
             # RuntimeError: the mock was created with another clock. No argument has a wrong type.
             raise RuntimeError('only a manual clock can be advanced: MockOdyssey(clock="manual")')  # noqa: TRY004

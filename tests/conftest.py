@@ -15,7 +15,6 @@ import pytest_asyncio
 import websockets.asyncio.client  # noqa: F401
 from hypothesis import settings
 
-import odyssey_mock.testing.simulated
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.marked_settings import marked_settings

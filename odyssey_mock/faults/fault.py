@@ -67,6 +67,7 @@ class Fault:
         Raises:
             FaultError: the fault is invalid.
         """
+        __tracebackhide__ = True
         if not isinstance(described, Mapping):
             raise FaultError(f"a fault must be an object with `at` and `do`, got {type(described).__name__}")
         rest = dict(described)
@@ -110,6 +111,7 @@ class Fault:
 
 
 def _value(place: str, name: str, parameter: Parameter, given: Mapping[str, JSON]) -> JSON:
+    __tracebackhide__ = True
     if name not in given:
         if parameter.required:
             raise FaultError(f"{place} requires `{name}`: {parameter.expected}")
@@ -120,6 +122,7 @@ def _value(place: str, name: str, parameter: Parameter, given: Mapping[str, JSON
 
 
 def _match(place: str, match: JSON, allowed: frozenset[str]) -> Mapping[str, JSON]:
+    __tracebackhide__ = True
     if match is None:
         return {}
     if not isinstance(match, Mapping):

@@ -87,6 +87,7 @@ class Faults:
         Raises:
             FaultError: the fault is invalid, and was not added.
         """
+        __tracebackhide__ = True
         given: Mapping[str, Any] = fields  # Any: `Fault.of` validates them
         return self.extend([{**(described or {}), **given}])[0]
 
@@ -96,6 +97,7 @@ class Faults:
         Raises:
             FaultError: a fault is invalid, and none was added.
         """
+        __tracebackhide__ = True
         judged = [Fault.of(each) for each in described]
         added = [ActiveFault(next(self._numbers), fault) for fault in judged]
         self._active |= {each.id: each for each in added}

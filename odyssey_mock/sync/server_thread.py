@@ -6,8 +6,9 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import sniffio
 from anyio import to_thread
@@ -58,12 +59,13 @@ class ServerThread:
         Raises:
             RuntimeError: the thread has ended, or this process was forked from the one that runs it.
         """
+        __tracebackhide__ = True
         if threading.get_ident() == self._thread.ident:
             return function(*args, **kwargs)
         self._require()
-        done: Future[T] = Future()
+        done: Future[_Outcome[T]] = Future()
         self.loop.call_soon_threadsafe(_settle, done, partial(function, *args, **kwargs))
-        return done.result()
+        return done.result().unwrap()
 
     def run[T](self, what: str, start: Callable[[], Coroutine[Any, Any, T]]) -> T:  # Any: as in typeshed
         """Run a coroutine in the thread, and block until it has finished; return its result or raise its exception.
@@ -72,11 +74,12 @@ class ServerThread:
 
         Args:
             what: the call in the words of the caller, such as ``mock.advance(...)``.
-            start: creates the coroutine; called in the caller's thread.
+            start: creates the coroutine; called in the event loop of the thread.
 
         Raises:
             RuntimeError: the caller runs in an event loop, which the call would block; or as for `call`.
         """
+        __tracebackhide__ = True
         library = _running_library()
         if library is not None:
             raise RuntimeError(
@@ -91,12 +94,14 @@ class ServerThread:
         Raises:
             RuntimeError: as for `call`.
         """
+        __tracebackhide__ = True
         self._require()
-        future = asyncio.run_coroutine_threadsafe(start(), self.loop)
+        future = asyncio.run_coroutine_threadsafe(_outcome(start), self.loop)
         try:
-            return future.result()
+            outcome = future.result()
         finally:
             future.cancel()  # has no effect on a future that is done
+        return outcome.unwrap()
 
     async def wait[T](self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:  # Any: as in typeshed
         """Run a coroutine in the thread, and wait for it in the caller's event loop: asyncio or trio.
@@ -106,14 +111,17 @@ class ServerThread:
         Raises:
             RuntimeError: as for `call`.
         """
+        __tracebackhide__ = True
         self._require()
-        future = asyncio.run_coroutine_threadsafe(start(), self.loop)
+        future = asyncio.run_coroutine_threadsafe(_outcome(start), self.loop)
         try:
             if _running_library() == "asyncio":
-                return await asyncio.wrap_future(future)
-            return await to_thread.run_sync(future.result, abandon_on_cancel=True)
+                outcome = await asyncio.wrap_future(future)
+            else:
+                outcome = await to_thread.run_sync(future.result, abandon_on_cancel=True)
         finally:
             future.cancel()
+        return outcome.unwrap()
 
     def stop(self) -> None:
         """End the thread, and wait for it; mocks that still run are cut off. May be called more than once."""
@@ -143,11 +151,38 @@ class ServerThread:
         await self._stopping.wait()
 
 
-def _settle[T](done: Future[T], function: Callable[[], T]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Outcome[T]:
+    """The result or the exception of a call. A `Future` would add its own frames to the traceback of the exception."""
+
+    result: T | None = None
+    error: BaseException | None = None
+
+    def unwrap(self) -> T:
+        """Return the result, or raise the exception."""
+        __tracebackhide__ = True
+        if self.error is not None:
+            raise self.error
+        return cast("T", self.result)
+
+
+def _settle[T](done: Future[_Outcome[T]], function: Callable[[], T]) -> None:
+    __tracebackhide__ = True
     try:
-        done.set_result(function())
-    except BaseException as error:  # the caller's thread raises it
-        done.set_exception(error)
+        outcome = _Outcome(function())
+    except BaseException as error:
+        outcome = _Outcome(error=error)
+    done.set_result(outcome)
+
+
+async def _outcome[T](start: Callable[[], Coroutine[Any, Any, T]]) -> _Outcome[T]:
+    __tracebackhide__ = True
+    try:
+        return _Outcome(await start())
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        return _Outcome(error=error)
 
 
 def _running_library() -> str | None:

@@ -11,7 +11,7 @@ from typing import Unpack, override
 from odyssey_mock.broadcasts.broadcast import Broadcast
 from odyssey_mock.broadcasts.spectator import Spectator, SpectatorState
 from odyssey_mock.core.clock import Clock, Deadline
-from odyssey_mock.core.journal import Entry, Journal, Kind
+from odyssey_mock.core.journal import NOTHING, Entry, Journal, Kind
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.keywords import FaultKeywords
 from odyssey_mock.faults.registry import ActiveFault, Faults
@@ -61,6 +61,28 @@ class JournalView:
         __tracebackhide__ = True
         return self._thread.run(
             "journal.wait_for(...)", lambda: self._journal.wait_for(kind, name, timeout, since=since, **where)
+        )
+
+    def record(
+        self,
+        kind: Kind,
+        name: str,
+        data: Mapping[str, JSON] = NOTHING,
+        /,
+        *,
+        account: str | None = None,
+        session: str | None = None,
+        stream: str | None = None,
+        **more: JSON,
+    ) -> Entry:
+        """Write an entry, for example a note of the test; see `Journal.record`.
+
+        Raises:
+            TypeError: `data` contains a value of a type that JSON does not have.
+        """
+        __tracebackhide__ = True
+        return self._thread.call(
+            self._journal.record, kind, name, data, account=account, session=session, stream=stream, **more
         )
 
     def clear(self) -> None:

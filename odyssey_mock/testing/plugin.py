@@ -16,9 +16,8 @@ from odyssey_mock.testing.simulated_plugin import is_simulated
 from odyssey_mock.testing.stash import EXTRA_FAULTS, FIRED, REACHED_POINTS
 
 if TYPE_CHECKING:
-    from odyssey_client.sync import Odyssey as SyncOdyssey  # type: ignore[import-not-found]
-
     from odyssey_client import Odyssey
+    from odyssey_client.sync import Odyssey as SyncOdyssey
     from odyssey_mock.accounts.accounts import MockAccount
     from odyssey_mock.settings import ClockKind, Plan
     from odyssey_mock.sync import MockOdyssey

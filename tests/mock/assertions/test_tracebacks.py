@@ -13,79 +13,96 @@ import pytest
 
 from odyssey_mock import FrameStamp, assert_frames
 
-pytestmark = pytest.mark.asyncio
 frames = [FrameStamp(1, number, 0, 0) for number in (0, 2)]
 
 
-async def test_expect(odyssey_mock):
+def test_expect(odyssey_mock):
     odyssey_mock.expect("offer")  # fails
 
 
-async def test_expect_none(odyssey_mock):
+def test_expect_none(odyssey_mock):
     odyssey_mock.journal.record("note", "offer")
     odyssey_mock.expect_none("offer")  # fails
 
 
-async def test_expect_in_order(odyssey_mock):
+def test_expect_in_order(odyssey_mock):
     odyssey_mock.expect_in_order(["offer", "answer"])  # fails
 
 
-async def test_wait_for(odyssey_mock):
-    await odyssey_mock.wait_for("signaling", "offer", 0.01)  # fails
+def test_wait_for(odyssey_mock):
+    odyssey_mock.wait_for("signaling", "offer", 0.01)  # fails
 
 
-async def test_journal_wait_for(odyssey_mock):
-    await odyssey_mock.journal.wait_for("signaling", "offer", 0.01)  # fails
+def test_journal_wait_for(odyssey_mock):
+    odyssey_mock.journal.wait_for("signaling", "offer", 0.01)  # fails
 
 
-async def test_unknown_stream(odyssey_mock):
+@pytest.mark.asyncio
+async def test_async_wait_for(odyssey_mock):
+    await odyssey_mock.aio.wait_for("signaling", "offer", 0.01)  # fails
+
+
+@pytest.mark.asyncio
+async def test_blocking_call_in_event_loop(odyssey_mock):
+    odyssey_mock.wait_for("signaling", "offer", 0.01)  # fails
+
+
+def test_invalid_fault(odyssey_mock):
+    odyssey_mock.faults.add(at="nowhere", do="reset")  # fails
+
+
+def test_real_clock(odyssey_mock):
+    odyssey_mock.advance(1)  # fails
+
+
+def test_unknown_stream(odyssey_mock):
     odyssey_mock.stream("st_1").reached("ended")  # fails
 
 
-async def test_reached(odyssey_mock):
+def test_reached(odyssey_mock):
     odyssey_mock.journal.record("state", "simulation", {"to": "failed", "job": "job_1"})
     odyssey_mock.job("job_1").reached("completed")  # fails
 
 
-async def test_not_reached(odyssey_mock):
+def test_not_reached(odyssey_mock):
     odyssey_mock.journal.record("state", "simulation", {"to": "failed", "job": "job_1"})
     odyssey_mock.job("job_1").not_reached("failed")  # fails
 
 
-async def test_unknown_state(odyssey_mock):
+def test_unknown_state(odyssey_mock):
     odyssey_mock.journal.record("state", "simulation", {"to": "failed", "job": "job_1"})
     odyssey_mock.job("job_1").reached("done")  # fails
 
 
-async def test_requests(odyssey_mock):
+def test_requests(odyssey_mock):
     assert len(odyssey_mock.requests("POST /sessions/token")) == 1  # fails
 
 
-async def test_unknown_route(odyssey_mock):
+def test_unknown_route(odyssey_mock):
     odyssey_mock.requests("POST /session/token")  # fails
 
 
-async def test_assert_frames():
+def test_assert_frames():
     assert_frames(frames)  # fails
 
 
-async def test_no_frames():
+def test_no_frames():
     assert_frames([])  # fails
 
 
-async def test_no_stream():
+def test_no_stream():
     assert_frames(frames, stream=2)  # fails
 
 
-async def test_invalid_argument():
+def test_invalid_argument():
     assert_frames(frames, count=0)  # fails
 
 
-async def test_missing_time():
+def test_missing_time():
     assert_frames(frames, max_age_ms=1)  # fails
 
 
-async def test_no_frame():
+def test_no_frame():
     assert_frames(["frame"])  # fails
 """
 

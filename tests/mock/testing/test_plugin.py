@@ -28,7 +28,7 @@ def test_each_test_gets_own_mock_and_client(pytester: pytest.Pytester) -> None:
             assert os.environ["ODYSSEY_API_KEY"] == odyssey_mock.api_key
             assert odyssey_mock.journal.entries == ()
             assert not odyssey_mock.streams
-            odyssey_mock.faults.add(at="server", do="away", times=1)
+            odyssey_mock.faults.add(at="server", do="away", seconds=1)
             odyssey_mock.faults.clear()
             assert odyssey_mock.api_key not in seen
             seen.append(odyssey_mock.api_key)
@@ -97,7 +97,9 @@ def test_marker_and_fixtures_appear_in_help(pytester: pytest.Pytester) -> None:
     markers = pytester.runpytest_inprocess(*OPTIONS, "--markers")
     markers.stdout.fnmatch_lines(["@pytest.mark.odyssey(*settings): settings of the odyssey_mock fixture*"])
     fixtures = pytester.runpytest_inprocess(*OPTIONS, "--fixtures")
-    fixtures.stdout.fnmatch_lines(["odyssey_mock -- *", "*Provide a mock with new state for each test*"])
+    fixtures.stdout.fnmatch_lines(
+        ["odyssey_mock [[]session scope] -- *", "*Provide a mock with new state for each test*"]
+    )
 
 
 def test_unused_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:

@@ -240,6 +240,9 @@ class HttpServer:
             task.cancel()
         if running:
             await asyncio.wait(running)
+        if protocols:
+            # A client must not send its next request on a connection that is about to be closed.
+            await asyncio.wait([protocol.connection.lost for protocol in protocols])
 
     @property
     def is_away(self) -> bool:

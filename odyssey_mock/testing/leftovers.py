@@ -14,7 +14,18 @@ MODES = ("warning", "error", "ignore")
 SHOWN = 5
 """Maximum number of tasks, and of threads, that are named."""
 
-_LIBRARIES = ("odyssey_", "asyncio_", "AnyIO worker", "Trio ", "ThreadPoolExecutor", "pytest_timeout", "Dummy-")
+_LIBRARIES = (
+    "odyssey_",
+    "asyncio_",
+    "AnyIO worker",
+    "Trio ",
+    "ThreadPoolExecutor",
+    "pytest_timeout",
+    "Dummy-",
+    "video-decoder",
+    "audio-decoder",
+    "execnet",
+)
 """How the names of threads begin that libraries keep for later."""
 
 

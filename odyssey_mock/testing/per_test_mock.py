@@ -18,6 +18,8 @@ from odyssey_mock.system_network import SystemNetwork
 
 LATE_LIMIT = 100
 """Maximum number of late requests that are kept until they are reported."""
+_IN_USE = frozenset({SessionState.CONNECTED, SessionState.HELD, SessionState.RETURNING, SessionState.REJOINING})
+"""States of a session whose client has connected and has not said goodbye."""
 OWN_SERVER = frozenset({"host", "port"})
 """Settings that need a server of their own, because the shared one has its address already."""
 
@@ -69,6 +71,10 @@ class PerTestMock(MockOdyssey):
         self._extra: list[ActiveFault] = []
         self._endpoint = self._thread.call(self._make_endpoint)
         self._thread.execute(self._endpoint.__aenter__)
+
+    def close(self) -> None:
+        """Close the shared server, after the last test."""
+        self._thread.execute(lambda: self._endpoint.__aexit__(None, None, None))
 
     @property
     def shared_url(self) -> str:
@@ -134,10 +140,10 @@ class PerTestMock(MockOdyssey):
             self._late.append(f"{request} of {owner.name} arrived after that test had ended, {during}")
 
     def _left_behind(self, mock: LoopMock) -> list[str]:
-        connected = [each for each in mock.sessions.values() if each.state is SessionState.CONNECTED]
+        connected = [each for each in mock.sessions.values() if each.state in _IN_USE]
         unfired = [each for each in mock.faults if each.fired == 0 and each not in self._extra]
         return [
-            *(f"the session {each.id} is still connected: call disconnect()" for each in connected),
+            *(f"the session {each.id} is {each.state}, but was not ended: call disconnect()" for each in connected),
             *(
                 f"the fault at {each.fault.at} ({each.fault.do}) never fired: remove it, or let the test reach it"
                 for each in unfired

@@ -5,6 +5,7 @@ functions, when a test needs them. `simulated_plugin.py` has the part for tests 
 """
 
 import inspect
+import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,6 +32,8 @@ MARKER = (
 )
 FAILED = pytest.StashKey[bool]()
 """Stash key: whether the test itself failed. What a failed test leaves behind is not reported."""
+_LOOP_FIXTURE = re.compile("_[a-z]+_scoped_runner")
+"""Matches the names of the fixtures by which pytest-asyncio creates event loops."""
 CLIENTS = pytest.StashKey["list[Odyssey]"]()
 """Stash key of the clients that are disconnected in the event loop of the test, when it ends."""
 
@@ -75,7 +78,7 @@ def odyssey_faults(pytestconfig: pytest.Config) -> Sequence[Mapping[str, Any]]: 
 
 
 @pytest.fixture(scope="session")
-def odyssey_mock() -> "MockOdyssey":
+def odyssey_mock() -> "Iterator[MockOdyssey]":
     """Provide a mock with new state for each test; `ODYSSEY_API_URL` and `ODYSSEY_API_KEY` point to it.
 
     The mock runs in a background thread. It works in sync and async tests, in any event loop, in threads and for other
@@ -86,7 +89,9 @@ def odyssey_mock() -> "MockOdyssey":
     """
     from odyssey_mock.testing.per_test_mock import PerTestMock  # noqa: PLC0415
 
-    return PerTestMock()
+    mock = PerTestMock()
+    yield mock
+    mock.close()
 
 
 @pytest.fixture(scope="session")
@@ -147,6 +152,7 @@ def odyssey_sync_client(odyssey_mock: "MockOdyssey", request: pytest.FixtureRequ
 def _odyssey_test(request: pytest.FixtureRequest) -> Iterator[None]:
     """Start a new mock for the test, and end it after all other fixtures of the test."""
     item = request.node
+    _begin_event_loop(request)
     mock: PerTestMock = request.getfixturevalue("odyssey_mock")
     keywords = _keywords(request)
     if "odyssey_url" in item.fixturenames and mock.needs_own_server(keywords):
@@ -207,6 +213,17 @@ def _uses_mock(item: pytest.Item) -> bool:
     definitions = item._fixtureinfo.name2fixturedefs.get("odyssey_mock")  # noqa: SLF001 - pytest has no public name
     # A project may have its own fixture of this name.
     return definitions is not None and definitions[-1].func.__module__ == __name__
+
+
+def _begin_event_loop(request: pytest.FixtureRequest) -> None:
+    """Make pytest-asyncio create the event loop of the test before its mock begins.
+
+    The mock then ends while the loop is still open. Closing the loop cancels all tasks, which disconnects clients: a
+    client that the test has left connected would not be noticed.
+    """
+    for name in request.fixturenames:
+        if _LOOP_FIXTURE.fullmatch(name):
+            request.getfixturevalue(name)
 
 
 def _keywords(request: pytest.FixtureRequest) -> dict[str, Any]:  # Any: settings have different types

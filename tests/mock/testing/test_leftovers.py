@@ -1,0 +1,194 @@
+"""Tests of the report on what a user's tests leave behind, and of requests that arrive after their test."""
+
+import re
+
+import pytest
+
+from tests.support.project import OPTIONS
+
+pytest_plugins = ["pytester"]
+
+TESTS = """
+import asyncio
+import threading
+
+import httpx
+import pytest
+
+from odyssey_client import Odyssey
+
+kept = []
+
+
+@pytest.mark.asyncio
+async def test_session(odyssey_mock):
+    client = Odyssey()
+    await client.connect()
+    kept.append(client)
+
+
+def test_fault(odyssey_mock):
+    odyssey_mock.faults.add(at="rest.auth.token", do="status", status=503)
+
+
+@pytest.mark.asyncio
+async def test_call(odyssey_mock, odyssey_client):
+    await odyssey_client.connect()
+    await odyssey_client.start_stream("A cat")
+    odyssey_mock.faults.add(at="stream.interact", do="silent")
+    kept.append(asyncio.create_task(odyssey_client.interact("Pet the cat")))
+    await odyssey_mock.aio.wait_for("fault", "stream.interact")
+
+
+@pytest.mark.asyncio
+async def test_task(odyssey_mock):
+    kept.append(asyncio.create_task(asyncio.Event().wait()))
+
+    async def forever():
+        await asyncio.Event().wait()
+
+    kept.append(asyncio.create_task(forever()))
+    await asyncio.sleep(0)
+
+
+def test_thread(odyssey_mock):
+    stop = threading.Event()
+    kept.append(stop)
+    threading.Thread(target=stop.wait, name="worker", daemon=True).start()
+
+
+def test_request(odyssey_mock):
+    def ask():
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{odyssey_mock.url}/regions", trust_env=False)
+
+    odyssey_mock.faults.add(at="rest.regions.list", do="no_answer")
+    threading.Thread(target=ask, name="asyncio_ask").start()
+    odyssey_mock.wait_for("fault", "rest.regions.list")
+"""
+
+REPORTED = {
+    "test_session": r"the session \S+ is connected, but was not ended: call disconnect\(\)",
+    "test_fault": r"the fault at rest\.auth\.token \(status\) never fired: remove it, or let the test reach it",
+    "test_call": r"the call interact\(\) is still pending: await it or cancel it",
+    "test_task": r"the task test_task\.<locals>\.forever\(\) is still running: await it or cancel it",
+    "test_thread": r"the thread 'worker' is still running: join\(\) it",
+    "test_request": r"GET /regions still waits for its response",
+}
+
+TIDY = """
+import asyncio
+import threading
+
+import httpx
+import pytest
+
+from odyssey_client import Odyssey
+
+
+@pytest.fixture
+def client(odyssey_mock):
+    return Odyssey()
+
+
+@pytest.mark.asyncio
+async def test_everything_ended(odyssey_mock, odyssey_client, client):
+    await odyssey_client.connect()
+    async with client:
+        await client.connect()
+    task = asyncio.create_task(asyncio.sleep(10))
+    task.cancel()
+    thread = threading.Thread(target=threading.Event().wait, args=[0.01])
+    thread.start()
+    thread.join()
+    odyssey_mock.faults.add(at="whep.config", do="status", status=503)
+    await asyncio.to_thread(httpx.get, f"{odyssey_mock.url}/config", trust_env=False)
+
+
+def test_failed_test_is_not_blamed(odyssey_mock):
+    odyssey_mock.faults.add(at="whep.config", do="status", status=503)
+    raise ValueError("planted")
+
+
+@pytest.mark.asyncio
+async def test_nothing_left_for_the_next(odyssey_mock):
+    assert odyssey_mock.journal.entries == ()
+    assert len(odyssey_mock.faults) == 0
+    assert odyssey_mock.sessions == {}
+"""
+
+LATE = """
+import threading
+
+import httpx
+
+kept = {}
+
+
+def post(mock, path, body, token=None):
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return httpx.post(f"{mock.url}{path}", json=body, headers=headers, trust_env=False)
+
+
+def test_first(odyssey_mock):
+    kept["key"] = odyssey_mock.api_key
+    kept["token"] = post(odyssey_mock, "/auth/token", {"api_key": odyssey_mock.api_key}).json()["access_token"]
+
+
+def test_second(odyssey_mock):
+    assert post(odyssey_mock, "/sessions/request", {}, kept["token"]).status_code == 401
+    assert post(odyssey_mock, "/auth/token", {"api_key": kept["key"]}).status_code == 401
+    assert odyssey_mock.journal.entries == ()
+    assert post(odyssey_mock, "/auth/token", {"api_key": odyssey_mock.api_key}).status_code == 200
+    assert len(odyssey_mock.journal.entries) == 1
+
+
+def test_third(odyssey_mock):
+    assert odyssey_mock.journal.entries == ()
+    assert post(odyssey_mock, "/auth/token", {"api_key": "ody_of_the_application"}).status_code == 200
+"""
+
+
+def leftovers(pytester: pytest.Pytester, tests: str, mode: str) -> pytest.RunResult:
+    pytester.makepyfile(tests)
+    options = [option for option in OPTIONS if option not in {"-W", "error"}]
+    return pytester.runpytest_subprocess(*options, "-o", f"odyssey_leftovers={mode}", timeout=120)
+
+
+def test_warnings_name_what_each_test_left(pytester: pytest.Pytester) -> None:
+    result = leftovers(pytester, TESTS, "warning")
+    result.assert_outcomes(passed=len(REPORTED), warnings=len(REPORTED))
+    output = result.stdout.str()
+    for test, text in REPORTED.items():
+        assert re.search(rf"OdysseyLeftoverWarning: \S+::{test} left behind: {text}\n", output), (test, output)
+
+
+def test_errors_fail_the_teardown(pytester: pytest.Pytester) -> None:
+    result = leftovers(pytester, TESTS, "error")
+    result.assert_outcomes(passed=len(REPORTED), errors=len(REPORTED))
+    output = result.stdout.str()
+    for test, text in REPORTED.items():
+        assert re.search(rf"^\S+::{test} left behind: {text}$", output, re.MULTILINE), (test, output)
+
+
+def test_nothing_is_reported_if_ignored(pytester: pytest.Pytester) -> None:
+    result = leftovers(pytester, TESTS, "ignore")
+    result.assert_outcomes(passed=len(REPORTED))
+
+
+def test_tidy_and_failed_tests_are_not_reported(pytester: pytest.Pytester) -> None:
+    result = leftovers(pytester, TIDY, "error")
+    result.assert_outcomes(passed=2, failed=1)
+
+
+def test_unknown_mode_is_an_error(pytester: pytest.Pytester) -> None:
+    result = leftovers(pytester, "def test_it(odyssey_mock): pass", "loud")
+    assert "odyssey_leftovers: expected one of warning, error, ignore, got 'loud'" in result.stdout.str()
+
+
+def test_late_request_is_reported_and_not_in_journals(pytester: pytest.Pytester) -> None:
+    result = leftovers(pytester, LATE, "warning")
+    result.assert_outcomes(passed=3, warnings=1)
+    late = r"{} of \S+::test_first arrived after that test had ended, during \S+::test_second"
+    expected = "; ".join(late.format(request) for request in ("POST /sessions/request", "POST /auth/token"))
+    assert re.search(expected, result.stdout.str())

@@ -7,13 +7,15 @@ import contextlib
 import errno
 import itertools
 import os
+import queue
 import stat
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Executor, Future
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, override
 
 import av
 from av.container import OutputContainer
@@ -46,7 +48,7 @@ class Recorder:
         self._stream = stream
         self._reader: FrameReader | None = None
         self._task: asyncio.Task[None] | None = None
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: _WriterThread | None = None
         self._writer = _Writer(path)
 
     @property
@@ -74,7 +76,7 @@ class Recorder:
         """
         if self._thread is not None:
             raise RuntimeError("this recorder was already started; create another one with MediaStream.record()")
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="odyssey-recorder")
+        self._thread = _WriterThread()
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._thread, self._writer.open)
@@ -107,7 +109,7 @@ class Recorder:
     ) -> None:
         await self.stop()
 
-    async def _record(self, reader: FrameReader, thread: ThreadPoolExecutor) -> None:
+    async def _record(self, reader: FrameReader, thread: Executor) -> None:
         loop = asyncio.get_running_loop()
         finish = self._writer.commit  # after a cancellation too, to keep the recorded frames
         with thread:
@@ -220,6 +222,46 @@ class _Writer:
             yield
         except (OSError, av.FFmpegError) as error:
             raise OSError(error.errno, error.strerror, str(self._target)) from error
+
+
+class _WriterThread(Executor):
+    """A daemon thread that runs functions in order.
+
+    A `ThreadPoolExecutor` runs nothing once the main thread has ended. This one can then still finish the file.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="odyssey-recorder", daemon=True)
+        self._thread.start()
+
+    @override
+    def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+
+        def job() -> None:
+            if not future.set_running_or_notify_cancel():
+                return  # cancelled before it began
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:  # the caller raises it
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._jobs.put(job)
+        return future
+
+    @override
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the thread after the submitted functions, which are never cancelled."""
+        self._jobs.put(None)
+        if wait:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
 
 
 class _Fit:

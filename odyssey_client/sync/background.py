@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import contextvars
 import logging
 import os
@@ -18,6 +19,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 import sniffio
 
@@ -35,12 +37,19 @@ ABORT_LIMIT_S = 1.0
 """Seconds that the exit then waits until the tasks that remain are cancelled, and the same for the thread to end."""
 
 
+class Stoppable(Protocol):
+    """An object of the loop that should be stopped before the process ends, such as a recorder."""
+
+    async def stop(self) -> None: ...
+
+
 class BackgroundLoop:
     """An event loop in a daemon thread. Other threads run coroutines on it and wait for the results."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stoppables: weakref.WeakSet[Stoppable] = weakref.WeakSet()
         self._is_exiting = False
         self._is_closed = False
         self._is_inherited = False
@@ -98,6 +107,10 @@ class BackgroundLoop:
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
         """Await ``work()`` on the loop without waiting for it. An exception is logged."""
         self.soon(lambda: self._spawn(work))
+
+    def stop_at_exit(self, stoppable: Stoppable) -> None:
+        """Call ``stop`` when the process exits, if the object still exists."""
+        self.soon(lambda: self._stoppables.add(stoppable))
 
     @property
     def has_ended(self) -> bool:
@@ -171,7 +184,7 @@ class BackgroundLoop:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(_Inline())
         this = asyncio.current_task()
-        for closer in closers:
+        for closer in (*closers, *(each.stop for each in list(self._stoppables))):
             self._spawn(closer)
         if ending := self._tasks - {this}:
             await asyncio.wait(ending, timeout=EXIT_LIMIT_S)
@@ -333,12 +346,15 @@ def is_exiting() -> bool:
 
 def check_caller(call: str) -> None:
     """Raise `InvalidStateError` if the caller runs in an event loop, except in a notebook."""
-    if _is_async() and not _is_notebook():
-        raise InvalidStateError(
-            "running_event_loop",
-            f"{call}() blocks the running event loop. In async code use odyssey_client.Odyssey, or call it in a "
-            "thread: await asyncio.to_thread(...).",
-        )
+    library = _async_library()
+    if library is None or _is_notebook():
+        return
+    instead = (
+        "In async code use odyssey_client.Odyssey, or call it in a thread: await asyncio.to_thread(...)."
+        if library == "asyncio"
+        else f"Call it in a thread: await {library}.to_thread.run_sync(...)."
+    )
+    raise InvalidStateError("running_event_loop", f"{call}() blocks the running event loop. {instead}")
 
 
 def exiting(call: str) -> InvalidStateError:
@@ -350,16 +366,14 @@ def exiting(call: str) -> InvalidStateError:
     )
 
 
-def _is_async() -> bool:
-    """Return whether an event loop runs in this thread: asyncio's, or one that sniffio knows, such as trio's."""
-    try:
+def _async_library() -> str | None:
+    """Return the library whose event loop runs in this thread, such as asyncio or trio; None if there is no loop."""
+    with contextlib.suppress(RuntimeError):
         asyncio.get_running_loop()
-    except RuntimeError:
-        try:
-            sniffio.current_async_library()
-        except sniffio.AsyncLibraryNotFoundError:
-            return False
-    return True
+        return "asyncio"
+    with contextlib.suppress(sniffio.AsyncLibraryNotFoundError):
+        return sniffio.current_async_library()
+    return None
 
 
 def _is_notebook() -> bool:
@@ -372,7 +386,7 @@ async def _logged(work: Callable[[], Awaitable[None]]) -> None:
     try:
         await work()
     except Exception:  # nothing waits for the result
-        logger.exception("disconnecting an odyssey_client.sync client failed")
+        logger.exception("closing a connection or a recording of odyssey_client.sync failed")
 
 
 class _Inline(ThreadPoolExecutor):

@@ -150,6 +150,7 @@ class Recorder:
             RuntimeError: this recorder was already started.
         """
         self._loop.run("start", self._recorder.start)
+        self._loop.stop_at_exit(self._recorder)
 
     def stop(self) -> None:
         """Stop, write the buffered frames, and close the file; may be called more than once.

@@ -112,7 +112,7 @@ def test_running_asyncio_loop_is_rejected(loop: BackgroundLoop) -> None:
 
 def test_loop_of_another_library_is_rejected(loop: BackgroundLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sniffio.thread_local, "name", "trio")  # as trio does while it runs a task
-    with pytest.raises(InvalidStateError, match=r"use odyssey_client.Odyssey"):
+    with pytest.raises(InvalidStateError, match=r"await trio.to_thread.run_sync\("):
         loop.run("connect", forever)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pytest
 
 from tests.support.interrupts import interruptible
@@ -185,6 +186,23 @@ def test_forked_children_use_an_idle_client(service: dict[str, str]) -> None:
 
 
 # The exit of the process.
+
+RECORDING = """
+client = Odyssey()
+client.connect().record(sys.argv[1]).start()
+frames = client.frames()
+for _ in range(10):
+    next(frames)
+"""
+
+
+def test_exit_completes_a_recording(service: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    assert run(RECORDING, service, str(path)) == (0, "", "")
+    assert list(tmp_path.iterdir()) == [path]
+    with av.open(str(path)) as container:
+        assert sum(1 for _ in container.decode(video=0)) >= 9
+
 
 EXITS = {
     "connected": "",

@@ -55,7 +55,7 @@ class BackgroundLoop:
         self._is_inherited = False
         # Reentrant: the garbage collector may run `__del__` methods, which call `soon`, at any time.
         self._lock = threading.RLock()
-        self._thread = threading.Thread(target=self._serve, name="odyssey-client", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="odyssey_client.sync", daemon=True)
         self._thread.start()
 
     def run[T](self, call: str, work: Callable[[], Awaitable[T]]) -> T:

@@ -235,3 +235,34 @@ def test_error_of_a_call_keeps_nothing_alive(loop: BackgroundLoop) -> None:
         assert watched() is None
     finally:
         gc.enable()
+
+
+def test_exit_cancels_what_does_not_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("odyssey_client.sync.background.EXIT_LIMIT_S", 0.05)
+    cancelled = threading.Event()
+
+    async def close() -> None:
+        try:
+            await forever()
+        finally:
+            cancelled.set()
+
+    loop = BackgroundLoop()
+    loop.close([close])
+    assert cancelled.is_set()
+    assert loop.has_ended
+    assert not loop._thread.is_alive()
+
+
+def test_exit_does_not_wait_for_blocking_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EXIT_LIMIT_S", "ABORT_LIMIT_S"):
+        monkeypatch.setattr(f"odyssey_client.sync.background.{name}", 0.02)
+    handler_ends = threading.Event()
+    loop = BackgroundLoop()
+    loop.soon(lambda: handler_ends.wait(LIMIT_S))
+    loop.close([])
+    assert loop._thread.is_alive()
+    handler_ends.set()
+    loop._thread.join(LIMIT_S)
+    with asyncio.Runner(loop_factory=lambda: loop._loop) as runner:  # its end cancels the tasks, and closes the loop
+        runner.get_loop()

@@ -187,6 +187,24 @@ def test_forked_children_use_an_idle_client(service: dict[str, str]) -> None:
 
 # The exit of the process.
 
+STOPPING = """
+import asyncio
+from odyssey_client.sync.background import background
+
+class Stoppable:
+    async def stop(self):
+        await asyncio.to_thread(say, "stopped")
+
+stoppable = Stoppable()
+background("test").stop_at_exit(stoppable)
+"""
+
+
+def test_exit_runs_functions_without_new_threads(service: dict[str, str]) -> None:
+    """At exit, Python starts no threads; resolving a host name, for example, would need one."""
+    assert run(STOPPING, service) == (0, "stopped\n", "")
+
+
 RECORDING = """
 client = Odyssey()
 client.connect().record(sys.argv[1]).start()

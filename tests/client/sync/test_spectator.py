@@ -11,14 +11,14 @@ LIMIT_S = 20.0
 
 
 @pytest.fixture
-def broadcast(client: Odyssey) -> BroadcastInfo:
-    events = client.events(timeout_s=LIMIT_S)
-    client.connect()
-    client.start_stream("A castle", broadcast=True)
+def broadcast(odyssey_sync_client: Odyssey) -> BroadcastInfo:
+    events = odyssey_sync_client.events(timeout_s=LIMIT_S)
+    odyssey_sync_client.connect()
+    odyssey_sync_client.start_stream("A castle", broadcast=True)
     return next(event.info for event in events if isinstance(event, BroadcastReady))
 
 
-def test_spectator_sees_frames_until_the_end(client: Odyssey, broadcast: BroadcastInfo) -> None:
+def test_spectator_sees_frames_until_the_end(odyssey_sync_client: Odyssey, broadcast: BroadcastInfo) -> None:
     ended: list[object] = []
     with connect_to_stream(broadcast.webrtc_url, broadcast.spectator_token) as spectator:
         spectator.on_disconnect(lambda error: ended.append((error, threading.current_thread().name)))
@@ -26,12 +26,12 @@ def test_spectator_sees_frames_until_the_end(client: Odyssey, broadcast: Broadca
         assert spectator.connection_state == "connected"
         frames = spectator.frames(timeout_s=LIMIT_S)
         assert next(frames).width == 176
-        client.end_stream()
+        odyssey_sync_client.end_stream()
         for _ in frames:
             pass
         assert spectator.connection_state == "closed"
         assert spectator.stream.ended
-    assert ended == [(None, "odyssey-client")]
+    assert ended == [(None, "odyssey_client.sync")]
 
 
 def test_unused_spectator_is_disconnected(broadcast: BroadcastInfo) -> None:

@@ -1,0 +1,60 @@
+"""Tests of the sync readers alone, without a connection."""
+
+from collections import deque
+from typing import cast
+
+import av
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_client import VideoFrame
+from odyssey_client.events import EventReader as AsyncEventReader
+from odyssey_client.events import StreamEnded
+from odyssey_client.media.frames import FrameReader as AsyncFrameReader
+from odyssey_client.media.stream import MediaStream as AsyncMediaStream
+from odyssey_client.sync import EventReader, FrameReader, MediaStream
+from odyssey_client.sync.background import background
+
+LIMIT_S = 20.0
+NO_PICTURE = cast("av.VideoFrame", None)
+
+
+@given(st.integers(1, 4), st.lists(st.booleans()))
+def test_reader_returns_the_newest_buffered_frames(buffer: int, arrivals: list[bool]) -> None:
+    """Each arrival is a frame, each other step reads one; then the reader is closed, and read to its end."""
+    loop = background("test")
+    frames = AsyncFrameReader(buffer)
+    reader = FrameReader(frames, loop, LIMIT_S, None)
+    expected: deque[int] = deque(maxlen=buffer)
+    dropped = 0
+    for number, arrives in enumerate(arrivals):
+        if arrives:
+            dropped += len(expected) == buffer
+            expected.append(number)
+            frame = VideoFrame(NO_PICTURE, number)
+            loop.call("push", lambda frame=frame: frames.push(frame))  # type: ignore[misc]  # the default is the frame
+        elif expected:
+            assert next(reader).timestamp_ms == expected.popleft()
+    reader.close()
+
+    assert [frame.timestamp_ms for frame in reader] == list(expected)
+    assert reader.dropped == dropped
+
+
+def test_closed_event_reader_ignores_later_events() -> None:
+    loop = background("test")
+    events = AsyncEventReader()
+    reader = EventReader(events, loop, LIMIT_S, None, lambda stream: MediaStream(stream, loop, None))
+    loop.call("push", lambda: events.push(StreamEnded()))
+    reader.close()
+    loop.call("push", lambda: events.push(StreamEnded()))
+
+    assert list(reader) == [StreamEnded()]
+
+
+def test_ended_stream_has_ended_readers() -> None:
+    loop = background("test")
+    stream = AsyncMediaStream()
+    loop.call("end", stream.end)
+
+    assert list(MediaStream(stream, loop, None)) == []

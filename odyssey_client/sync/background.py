@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
-import contextvars
 import logging
 import os
 import sys
@@ -72,7 +71,7 @@ class BackgroundLoop:
         pending = _PendingCall(call, work, may_end=lambda: not self._is_exiting)
         try:
             try:
-                self.soon(pending.begin, contextvars.copy_context())
+                self.soon(pending.begin)
                 pending.ended.wait()
             except BaseException:  # an interrupt; a signal handler may raise any exception
                 self.soon(pending.cancel)
@@ -96,13 +95,16 @@ class BackgroundLoop:
 
         return self.run(call, work)
 
-    def soon(self, function: Callable[[], object], context: contextvars.Context | None = None) -> None:
-        """Call ``function`` on the loop without waiting for it; do nothing if the loop has ended."""
+    def soon(self, function: Callable[[], object]) -> None:
+        """Call ``function`` on the loop, in a copy of the caller's context, without waiting for it.
+
+        Do nothing if the loop has ended.
+        """
         if self._is_inherited:
             return
         with self._lock:
             if not self._is_closed:
-                self._loop.call_soon_threadsafe(function, context=context)
+                self._loop.call_soon_threadsafe(function)
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
         """Await ``work()`` on the loop without waiting for it. An exception is logged."""

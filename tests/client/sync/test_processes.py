@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import httpx
 import pytest
 
 from tests.support.interrupts import interruptible
@@ -258,3 +259,5 @@ def test_exit_with_connected_client_is_silent(service: dict[str, str], code: str
         took = time.monotonic() - began  # noqa: TID251 - as above
     assert (process.returncode, output, errors) == (0, "", "")
     assert took < 3.0
+    state = httpx.get(f"{service['ODYSSEY_API_URL']}/_mock/state", trust_env=False).json()
+    assert [each["state"] for each in state["sessions"] if each["state"] != "closed"] == []

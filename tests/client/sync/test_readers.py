@@ -4,10 +4,11 @@ from collections import deque
 from typing import cast
 
 import av
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_client import VideoFrame
+from odyssey_client import ConnectTimeoutError, VideoFrame
 from odyssey_client.events import EventReader as AsyncEventReader
 from odyssey_client.events import StreamEnded
 from odyssey_client.media.frames import FrameReader as AsyncFrameReader
@@ -50,6 +51,16 @@ def test_closed_event_reader_ignores_later_events() -> None:
     loop.call("push", lambda: events.push(StreamEnded()))
 
     assert list(reader) == [StreamEnded()]
+
+
+def test_fatal_timeout_of_the_connection_is_passed_on() -> None:
+    loop = background("test")
+    stream = AsyncMediaStream()
+    reader = MediaStream(stream, loop, None).frames(timeout_s=LIMIT_S)
+    loop.call("end", lambda: stream.end(ConnectTimeoutError("The connection was not restored.")))
+
+    with pytest.raises(ConnectTimeoutError, match="not restored"):
+        next(reader)
 
 
 def test_ended_stream_has_ended_readers() -> None:

@@ -16,6 +16,7 @@ SHOWN = 5
 
 _LIBRARIES = (
     "odyssey_",
+    "odyssey-client",
     "asyncio_",
     "AnyIO worker",
     "Trio ",

@@ -69,6 +69,7 @@ class PerTestMock(MockOdyssey):
         self._owner: _Owner | None = None
         self._late: list[str] = []
         self._extra: list[ActiveFault] = []
+        self._may_not_fire: Sequence[ActiveFault] = ()
         self._endpoint = self._thread.call(self._make_endpoint)
         self._thread.execute(self._endpoint.__aenter__)
 
@@ -86,9 +87,20 @@ class PerTestMock(MockOdyssey):
         return not OWN_SERVER.isdisjoint(keywords)
 
     def begin(
-        self, name: str, keywords: Mapping[str, Any], extra: Sequence[Mapping[str, JSON]] = ()
-    ) -> None:  # Any: keyword arguments of `MockOdyssey`
-        """Start a new mock for the test called `name`, with the `extra` faults besides those of the settings.
+        self,
+        name: str,
+        keywords: Mapping[str, Any],  # Any: keyword arguments of `MockOdyssey`
+        extra: Sequence[Mapping[str, JSON]] = (),
+        *,
+        must_fire: bool = True,
+    ) -> None:
+        """Start a new mock for the test called `name`.
+
+        Args:
+            name: the test.
+            keywords: the settings of the mock.
+            extra: faults besides those of the settings. They are not left behind if they never fire.
+            must_fire: whether the faults of the settings are left behind if they never fire.
 
         Raises:
             UnknownSettingError: a name is not a setting.
@@ -104,6 +116,7 @@ class PerTestMock(MockOdyssey):
             endpoint=None if self.needs_own_server(keywords) else self._endpoint,
         )
         self._extra = self._thread.execute(lambda: _begin(mock, extra))
+        self._may_not_fire = self._extra if must_fire else tuple(mock.faults)
         self._current, self._owner = mock, owner
         self._requests.current = owner
 
@@ -141,7 +154,7 @@ class PerTestMock(MockOdyssey):
 
     def _left_behind(self, mock: LoopMock) -> list[str]:
         connected = [each for each in mock.sessions.values() if each.state in _IN_USE]
-        unfired = [each for each in mock.faults if each.fired == 0 and each not in self._extra]
+        unfired = [each for each in mock.faults if each.fired == 0 and each not in self._may_not_fire]
         return [
             *(f"the session {each.id} is {each.state}, but was not ended: call disconnect()" for each in connected),
             *(

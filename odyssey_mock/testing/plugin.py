@@ -171,7 +171,7 @@ def _odyssey_test(request: pytest.FixtureRequest) -> Iterator[None]:
 
         def restart() -> None:
             found.extend(mock.end().left)
-            mock.begin(item.nodeid, keywords)
+            _begin(mock, item, keywords)
             environment.setenv("ODYSSEY_API_KEY", mock.api_key)
 
         with around_test(item, restart=restart, found=found, clients=item.stash[CLIENTS]):
@@ -237,8 +237,10 @@ def _keywords(request: pytest.FixtureRequest) -> dict[str, Any]:  # Any: setting
 def _begin(mock: "PerTestMock", item: pytest.Item, keywords: Mapping[str, Any]) -> None:  # Any: as above
     from odyssey_mock import FaultError, SettingsError, UnknownSettingError  # noqa: PLC0415
 
+    # Faults for all tests may have no effect on some of them.
+    must_fire = "faults" in marked_settings.marked_settings(item)
     try:
-        mock.begin(item.nodeid, keywords, item.stash.get(EXTRA_FAULTS, ()))
+        mock.begin(item.nodeid, keywords, item.stash.get(EXTRA_FAULTS, ()), must_fire=must_fire)
     except (FaultError, SettingsError, UnknownSettingError) as error:
         raise pytest.fail.Exception(f"@pytest.mark.odyssey: {error}", pytrace=False) from None
 

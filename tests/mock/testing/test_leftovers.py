@@ -105,6 +105,10 @@ async def test_everything_ended(odyssey_mock, odyssey_client, client):
     await asyncio.to_thread(httpx.get, f"{odyssey_mock.url}/config", trust_env=False)
 
 
+def test_sync_client_ended(odyssey_sync_client):
+    odyssey_sync_client.connect()
+
+
 def test_failed_test_is_not_blamed(odyssey_mock):
     odyssey_mock.faults.add(at="whep.config", do="status", status=503)
     raise ValueError("planted")
@@ -178,7 +182,16 @@ def test_nothing_is_reported_if_ignored(pytester: pytest.Pytester) -> None:
 
 def test_tidy_and_failed_tests_are_not_reported(pytester: pytest.Pytester) -> None:
     result = leftovers(pytester, TIDY, "error")
-    result.assert_outcomes(passed=2, failed=1)
+    result.assert_outcomes(passed=3, failed=1)
+
+
+def test_unused_fault_of_all_tests_is_not_reported(pytester: pytest.Pytester) -> None:
+    fault = '{"at": "whep.config", "do": "status", "status": 503}'
+    pytester.makeini(f"[pytest]\nodyssey_faults =\n    {fault}\n")
+    own = f"import pytest\n@pytest.mark.odyssey(faults=[{fault}])\ndef test_own(odyssey_mock): pass\n"
+    result = leftovers(pytester, f"def test_it(odyssey_mock): pass\n{own}", "error")
+    result.assert_outcomes(passed=2, errors=1)
+    assert "::test_own left behind: the fault at whep.config" in result.stdout.str()
 
 
 def test_unknown_mode_is_an_error(pytester: pytest.Pytester) -> None:

@@ -78,6 +78,7 @@ class SpectatorConnection(VideoOwner):
 
     @property
     def stream(self) -> MediaStream:
+        """The video of the whole connection."""
         return self._to_sync(self._connection.stream)
 
     @property

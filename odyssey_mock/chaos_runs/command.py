@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from odyssey_mock.chaos_runs.journal_reading import midway, times_acted
-from odyssey_mock.chaos_runs.plan import PlannedFault, check_patterns, plan
+from odyssey_mock.chaos_runs.plan import PlannedFault, check_patterns, default_limit, plan
 from odyssey_mock.chaos_runs.results import ChaosReport, Run, Verdict, last_lines
 from odyssey_mock.core.journal import Entry
 from odyssey_mock.core.strict_json import JSON
@@ -24,22 +24,12 @@ from odyssey_mock.settings import Settings
 
 FIRST_LIMIT = 600.0
 """Time limit of the run without a fault, in seconds, unless a limit is given."""
-LEAST_LIMIT = 60.0
-"""Minimum of the default time limit in seconds. It leaves time for a timeout of 30 s and another attempt."""
-LIMIT_FACTOR = 5.0
-"""The default time limit is this factor times the duration of the run without a fault, but at least `LEAST_LIMIT`."""
-
 _KINDS = frozenset({"state", "fault", "deadline"})
 """Kinds of journal entries that `journal_reading` uses."""
 
 
 class CommandError(Exception):
     """The command cannot be run, or fails even without a fault."""
-
-
-def default_limit(seconds: float) -> float:
-    """Return the default time limit of a run, if the run without a fault took `seconds`."""
-    return max(LEAST_LIMIT, LIMIT_FACTOR * seconds)
 
 
 @dataclass(frozen=True, slots=True)

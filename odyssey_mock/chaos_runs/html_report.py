@@ -20,11 +20,11 @@ p { margin: 0 0 1.25rem; color: var(--quiet) }
 table { border-collapse: separate; border-spacing: 0; border: 1px solid var(--line) }
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
 tr:last-child > * { border-bottom: 0 }
-td { border-left: 1px solid var(--line) }
-thead th { background: var(--soft); font-weight: 600; max-width: 34ch; overflow-wrap: anywhere; vertical-align: bottom }
+td { border-left: 1px solid var(--line); white-space: nowrap }
+thead th { background: var(--soft); font-weight: 600; min-width: 16ch; max-width: 34ch; vertical-align: bottom }
 thead th + th { border-left: 1px solid var(--line) }
 tbody th { font-weight: 400; white-space: nowrap; position: sticky; left: 0; background: var(--page) }
-tbody th.point { font-weight: 600; background: var(--soft) }
+tbody th.point { font-weight: 600; background: var(--soft); border-top: 1px solid var(--line) }
 td.passed { background: var(--passed); color: var(--passed-text) }
 td.failed { background: var(--failed); color: var(--failed-text) }
 td.hung { background: var(--hung); color: var(--hung-text) }
@@ -50,11 +50,16 @@ def _page(report: ChaosReport) -> Iterator[str]:
     tests = report.tests
     if tests:
         yield '<div class="scroll">\n<table>\n<thead>\n<tr><th>fault</th>'
-        yield from (f"<th>{escape(test)}</th>" for test in tests)
+        yield from (f"<th>{_breakable(test)}</th>" for test in tests)
         yield "</tr>\n</thead>\n<tbody>\n"
         yield from _rows(tests)
         yield "</tbody>\n</table>\n</div>\n"
     yield "</body>\n</html>\n"
+
+
+def _breakable(test: str) -> str:
+    """Return the name of a test as HTML, in which lines may break between the words."""
+    return escape(test).replace("::", "::<wbr>").replace("/", "/<wbr>").replace("_", "_<wbr>")
 
 
 def _rows(tests: Mapping[str, Sequence[Run]]) -> Iterator[str]:

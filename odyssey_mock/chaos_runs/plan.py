@@ -34,15 +34,27 @@ SOON = 0.05
 """Seconds until a fault of `MIDWAY` acts if the duration of the state is not known."""
 
 ONCE = 1
-"""How often a planned fault fires, except at the points of `OFTEN`."""
+"""How often a planned fault fires, unless `OFTEN` has its point."""
 
 OFTEN: Mapping[str, int | None] = MappingProxyType(
-    {"rest.regions.list": None, "rest.regions.ping": None, "rest.telemetry": None, "peer.frame": 30}
+    {
+        "rest.regions.list": None,
+        "rest.regions.ping": None,
+        "rest.telemetry": None,
+        "peer.frame": 30,
+        "peer.frame:late": ONCE,
+    }
 )
-"""How often a planned fault fires at other points; None for every time.
+"""How often a planned fault fires, by point or `point:action`; None for every time.
 
-An application can do without regions and telemetry. 30 frames are about one second of video.
+An application can do without regions and telemetry. 30 frames are about one second of video; one late frame delays all
+later ones.
 """
+
+LEAST_LIMIT = 60.0
+"""Minimum of the default time limit in seconds. It leaves time for a timeout of 30 s and another attempt."""
+LIMIT_FACTOR = 5.0
+"""The default time limit is this factor times the duration of the run without a fault, but at least `LEAST_LIMIT`."""
 
 _UNITS: Mapping[str, str] = {"seconds": " s", "bytes_per_second": " bytes/s"}
 
@@ -74,12 +86,17 @@ class PlannedFault:
         often = "" if self.times == ONCE else ", every time" if self.times is None else f", {self.times} times"
         return f"{self.point}: {self.action}{values}{often}"
 
+    @property
+    def acts_midway(self) -> bool:
+        """Whether the fault acts some time after it fired, in the middle of a state that lasts."""
+        return self.point in MIDWAY
+
     def to_fault(self, midway: Mapping[str, float]) -> dict[str, JSON]:
         """Return the fault as `MockOdyssey(faults=...)` accepts it.
 
         `midway`: seconds from reaching a point of `MIDWAY` until its faults act; by default `SOON`.
         """
-        later = {"seconds": midway.get(self.point, SOON)} if self.point in MIDWAY else {}
+        later = {"seconds": midway.get(self.point, SOON)} if self.acts_midway else {}
         return {"at": self.point, "do": self.action, "times": self.times, **self.parameters, **later}
 
     def matches(self, pattern: str) -> bool:
@@ -95,7 +112,7 @@ def faults_at(points: Iterable[str]) -> Sequence[PlannedFault]:
     """Return the planned faults of `points`, in the order of the catalog."""
     reached = frozenset(points)
     return [
-        PlannedFault(point, action, VALUES.get(action, {}), OFTEN.get(point, ONCE))
+        PlannedFault(point, action, VALUES.get(action, {}), OFTEN.get(f"{point}:{action}", OFTEN.get(point, ONCE)))
         for point, described in POINTS.items()
         if point in reached
         for action in described.actions
@@ -144,6 +161,11 @@ def plan(reached: Iterable[str], *, only: Sequence[str] = (), exclude: Sequence[
     if not left:
         raise ChaosPlanError(f"excluding {_listed(exclude)} leaves no fault; reached: {', '.join(points)}")
     return left
+
+
+def default_limit(seconds: float) -> float:
+    """Return the default time limit of a run in seconds, if the run without a fault took `seconds`."""
+    return max(LEAST_LIMIT, LIMIT_FACTOR * seconds)
 
 
 def _listed(patterns: Iterable[str]) -> str:

@@ -14,9 +14,9 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict.__value__)
 VERSION = 1
 """Version of the JSON report; a change that breaks readers increases it."""
 
-OUTPUT_LINES = 20
+OUTPUT_LINES = 40
 """Number of last lines of output that a result keeps."""
-OUTPUT_LENGTH = 4000
+OUTPUT_LENGTH = 6000
 """Maximum length of that output in characters."""
 
 

@@ -13,6 +13,7 @@ checks of its keywords.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Unpack
 
 import pytest
@@ -57,3 +58,18 @@ def odyssey_sim(**keywords: Unpack[SimulatedMarkerKeywords]) -> pytest.MarkDecor
             - `timeout`: the maximum virtual seconds for each seed; by default 600.
     """
     return pytest.mark.odyssey_sim(**keywords)
+
+
+def odyssey_chaos(
+    *, points: str | Iterable[str] = (), exclude: str | Iterable[str] = (), time_limit: float | None = None
+) -> pytest.MarkDecorator:
+    """Mark a test with the fixture `odyssey_mock` to run once without a fault, and then once for each fault.
+
+    Args:
+        points: glob patterns of the fault points to use, such as `stream.*`, or of `point:action`; by default all that
+            the test reaches.
+        exclude: patterns of fault points, or of `point:action`, to leave out.
+        time_limit: seconds after which a run is interrupted; by default five times the run without a fault, but at
+            least 60.
+    """
+    return pytest.mark.odyssey_chaos(points=points, exclude=exclude, time_limit=time_limit)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from odyssey_mock.accounts.accounts import MockAccount
     from odyssey_mock.settings import ClockKind, Plan
     from odyssey_mock.sync import MockOdyssey
-    from odyssey_mock.testing.per_test_mock import PerTestMock
+    from odyssey_mock.testing.per_test_mock import Ending, PerTestMock
 
-pytest_plugins = ("odyssey_mock.testing.simulated_plugin",)
+pytest_plugins = ("odyssey_mock.testing.simulated_plugin", "odyssey_mock.testing.chaos_plugin")
 
 MARKER = (
     "odyssey(**settings): settings of the odyssey_mock fixture for this test, the keyword arguments of MockOdyssey; "
@@ -163,6 +163,7 @@ def _odyssey_test(request: pytest.FixtureRequest) -> Iterator[None]:
         )
     item.stash[CLIENTS] = []
     found: list[str] = []
+    endings: list[Ending] = []
     threads = leftovers.ThreadWatch()
     _begin(mock, item, keywords)
     with pytest.MonkeyPatch.context() as environment:
@@ -170,19 +171,23 @@ def _odyssey_test(request: pytest.FixtureRequest) -> Iterator[None]:
         environment.setenv("ODYSSEY_API_KEY", mock.api_key)
 
         def restart() -> None:
-            found.extend(mock.end().left)
+            endings.append(mock.end())
             _begin(mock, item, keywords)
             environment.setenv("ODYSSEY_API_KEY", mock.api_key)
 
         with around_test(item, restart=restart, found=found, clients=item.stash[CLIENTS]):
             yield
-    ending = mock.end()
-    item.stash[REACHED_POINTS], item.stash[FIRED] = ending.reached, ending.fired
-    if not item.stash.get(FAILED, False):
-        found += [*ending.left, *threads.left()]
+    endings.append(mock.end())
+    item.stash[REACHED_POINTS] = {point: count for each in endings for point, count in each.reached.items()}
+    item.stash[FIRED] = sum(each.fired for each in endings)
+    # A test that fails, or that runs under a fault of a chaos run, may be unable to clean up.
+    if not item.stash.get(FAILED, False) and EXTRA_FAULTS not in item.stash:
+        found += [*(left for each in endings for left in each.left), *threads.left()]
     else:
         found.clear()
-    found += mock.late_requests()
+    late = mock.late_requests()
+    if EXTRA_FAULTS not in item.stash:
+        found += late
     leftovers.report(item, list(dict.fromkeys(found)))
 
 

@@ -8,9 +8,10 @@ It has three weaknesses that can be switched on; without them it survives every 
 import asyncio
 import sys
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Literal, get_args
 
-from odyssey_client import AdvancedConfig, Odyssey, OdysseyConnectionError, OdysseyError, OdysseyStreamError
+from odyssey_client import AdvancedConfig, InvalidStateError, Odyssey, OdysseyConnectionError, OdysseyError
 
 type Weakness = Literal["no timeout", "ignores stream errors", "does not reconnect"]
 WEAKNESSES: tuple[Weakness, ...] = get_args(Weakness.__value__)
@@ -23,7 +24,7 @@ LIMITS = AdvancedConfig(
     initial_retry_delay_ms=10,
     max_retry_delay_ms=50,
     connect_timeout_s=3.0,
-    operation_timeout_s=1.0,
+    operation_timeout_s=2.0,
     request_timeout_s=1.0,
     peer_timeout_s=1.0,
 )
@@ -38,6 +39,7 @@ class Tour:
 
     def __init__(self, weaknesses: Collection[Weakness] = ()) -> None:
         self._weaknesses = weaknesses
+        self._limits = replace(LIMITS, reconnect="off") if "does not reconnect" in weaknesses else LIMITS
         self._acknowledged = asyncio.Event()
         self._stream_failed = asyncio.Event()
 
@@ -48,25 +50,27 @@ class Tour:
             OdysseyError: an error that the application does not handle, or the last one after `ATTEMPTS` attempts.
         """
         for attempt in range(1, ATTEMPTS + 1):
-            client = Odyssey(advanced=LIMITS)
+            client = Odyssey(advanced=self._limits)
             was_connected = False
             try:
                 await self._connect(client)
                 was_connected = True
                 await self._visit_all(client)
             except (OdysseyError, StreamFailedError) as error:
-                if attempt == ATTEMPTS or (was_connected and not self._survives(error)):
+                if attempt == ATTEMPTS or (was_connected and not self._survives(error, client)):
                     raise
             else:
                 return
             finally:
                 await client.disconnect()
 
-    def _survives(self, error: Exception) -> bool:
+    def _survives(self, error: Exception, client: Odyssey) -> bool:
         """Return whether the application starts again after an error of an open connection."""
-        if isinstance(error, OdysseyConnectionError):
+        # The client notices a closed peer up to half a second later; until then, it cannot send.
+        was_sent = not isinstance(error, OdysseyError) or error.code != "not_sent"
+        if isinstance(error, OdysseyConnectionError) or not client.is_connected or not was_sent:
             return "does not reconnect" not in self._weaknesses
-        if isinstance(error, OdysseyStreamError):
+        if isinstance(error, InvalidStateError):  # the stream ended, and the application did not notice
             return "ignores stream errors" not in self._weaknesses
         return True
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from odyssey_mock import Settings
-from odyssey_mock.chaos_runs.command import CommandChaos, CommandError, default_limit
+from odyssey_mock.chaos_runs.command import CommandChaos, CommandError
 from odyssey_mock.chaos_runs.plan import ChaosPlanError
 from odyssey_mock.chaos_runs.results import Verdict
 
@@ -149,7 +149,3 @@ async def test_settings_apply_to_every_run() -> None:
     code = f"assert ask('/regions')[0] == 418; ask({PING!r})"
     runs = chaos(code, "rest.regions.ping:status", settings=settings)
     assert [verdict for verdict, _ in (await verdicts(runs)).values()] == ["passed"]
-
-
-def test_default_limit_depends_on_first_run() -> None:
-    assert (default_limit(1.0), default_limit(30.0)) == (60.0, 150.0)

@@ -3,7 +3,7 @@
 import pytest
 
 from odyssey_mock import Fault
-from odyssey_mock.chaos_runs.plan import MIDWAY, ChaosPlanError, PlannedFault, faults_at, plan
+from odyssey_mock.chaos_runs.plan import MIDWAY, ChaosPlanError, PlannedFault, default_limit, faults_at, plan
 from odyssey_mock.faults.catalog import POINTS
 
 REACHED = ("stream.end", "rest.auth.token", "peer.dtls")
@@ -84,6 +84,7 @@ def test_run_without_the_mock_is_rejected() -> None:
         ("rest.sessions.request", "status", "rest.sessions.request: status 503"),
         ("rest.regions.list", "delay", "rest.regions.list: delay 2 s, every time"),
         ("peer.frame", "resize", "peer.frame: resize 320 176, 30 times"),
+        ("peer.frame", "late", "peer.frame: late 2 s"),
         ("artifact", "slow", "artifact: slow 100000 bytes/s"),
         ("peer.dtls", "fail", "peer.dtls: fail"),
     ],
@@ -96,3 +97,7 @@ def test_faults_of_lasting_states_act_midway() -> None:
     midway = dict.fromkeys(MIDWAY, 1.25)
     later = {fault.point for fault in faults_at(POINTS) if fault.to_fault(midway).get("seconds") == 1.25}
     assert later == {"signaling.connected", "peer.connected", "stream.running"}
+
+
+def test_default_limit_depends_on_first_run() -> None:
+    assert (default_limit(1.0), default_limit(30.0)) == (60.0, 150.0)

@@ -1,0 +1,264 @@
+"""Chaos runs of a pytest test: the test runs without a fault, and then once for each fault, as a test of its own."""
+
+import itertools
+import time
+import unittest
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, cast
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from odyssey_mock.chaos_runs.journal_reading import midway, times_acted
+from odyssey_mock.chaos_runs.plan import ChaosPlanError, PlannedFault, default_limit, plan
+from odyssey_mock.chaos_runs.results import Run, Verdict, last_lines
+from odyssey_mock.core.journal import Entry
+from odyssey_mock.testing.run_time_limit import EXCEEDED, LIMIT, RunTimeLimits, is_available
+from odyssey_mock.testing.stash import EXTRA_FAULTS, FIRED, REACHED_POINTS
+
+MARKER = "odyssey_chaos"
+FIXTURE = "odyssey_mock"
+
+ENTRIES = pytest.StashKey[Sequence[Entry]]()
+"""Stash key of the journal's entries at the end of the test, before its fixtures are torn down."""
+TEST = pytest.StashKey[str]()
+"""Stash key of the id of the test that is run again."""
+FAULT = pytest.StashKey[PlannedFault]()
+"""Stash key of the fault of one run."""
+
+CARRIED = "odyssey_chaos"
+"""Attribute of a report, which `ChaosResults` reads, also from workers of pytest-xdist."""
+NOT_REACHED = "not reached: the fault did not act in this run"
+
+
+@dataclass(frozen=True, slots=True)
+class ChaosOptions:
+    """The arguments of the marker."""
+
+    points: Sequence[str]
+    exclude: Sequence[str]
+    time_limit: float | None
+
+    @classmethod
+    def of(cls, item: pytest.Item) -> Self:
+        """Read the arguments of the marker that is closest to the test.
+
+        Raises:
+            ChaosPlanError: an argument is invalid.
+        """
+        marker = item.get_closest_marker(MARKER)
+        assert marker is not None, "expected a test with the marker"
+        given: dict[str, Any] = dict(marker.kwargs)  # Any: not validated yet
+        limit = given.pop("time_limit", None)
+        points, exclude = (_patterns(name, given.pop(name, ())) for name in ("points", "exclude"))
+        if marker.args or given:
+            got = ", ".join([*map(repr, marker.args), *given])
+            raise ChaosPlanError(f"accepts the keyword arguments points, exclude and time_limit, got {got}")
+        if limit is not None and (not isinstance(limit, int | float) or isinstance(limit, bool) or not limit > 0):
+            raise ChaosPlanError(f"expects as time_limit a number of seconds above 0, got {limit!r}")
+        return cls(points, exclude, limit)
+
+
+def _patterns(name: str, given: object) -> Sequence[str]:
+    patterns = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
+    texts = [each for each in patterns if isinstance(each, str)]
+    if len(texts) < len(patterns):
+        raise ChaosPlanError(f"expects as {name} a pattern or a list of patterns, got {given!r}")
+    return texts
+
+
+def refusal(item: pytest.Item) -> str | None:
+    """Return why chaos runs of a marked test are not possible; None if they are."""
+    if item.get_closest_marker("odyssey_sim") is not None:
+        return "cannot be combined with @pytest.mark.odyssey_sim: use its argument weather=True"
+    if FIXTURE not in getattr(item, "fixturenames", ()):
+        return f"requires a test that uses the fixture {FIXTURE}: add it as an argument of the test"
+    try:
+        ChaosOptions.of(item)
+    except ChaosPlanError as error:
+        return str(error)
+    return None
+
+
+def run_marked(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a marked test and its chaos runs, or one of these runs; return None if pytest should run it as usual."""
+    if refusal(item) is not None:
+        return None
+    test = cast("pytest.Function", item)
+    if FAULT in item.stash:
+        _run_under_fault(test, nextitem)
+    else:
+        _run_test(test, nextitem)
+    return True
+
+
+# The run without a fault
+
+
+def _run_test(test: pytest.Function, nextitem: pytest.Item | None) -> None:
+    """Run a test without a fault. If it passes, run it again under each planned fault."""
+    _register(test.config)
+    began = time.perf_counter()
+    test.ihook.pytest_runtest_logstart(nodeid=test.nodeid, location=test.location)
+    # Another test of the same module follows, so the fixtures of the module and the session stay set up.
+    reports = runtestprotocol(test, log=False, nextitem=_variant(test, "chaos"))
+    seconds = time.perf_counter() - began
+    options = ChaosOptions.of(test)
+    reached: Mapping[str, int] = test.stash.get(REACHED_POINTS, {})
+    planned: Sequence[PlannedFault] = ()
+    if all(report.passed for report in reports):
+        try:
+            planned = plan(reached, only=options.points, exclude=options.exclude)
+        except ChaosPlanError as error:
+            call = _call_of(reports)
+            call.outcome, call.longrepr = "failed", f"@pytest.mark.{MARKER}: {error}"
+    vars(reports[0])[CARRIED] = {"planned": len(planned), "is_limited": is_available()}
+    if not planned:
+        reports += _tear_down(test, nextitem)
+    _log(test, reports)
+    # The limit of pytest-timeout is for one run of the test, and not for all of them.
+    if hasattr(test.ihook, "pytest_timeout_cancel_timer"):
+        test.ihook.pytest_timeout_cancel_timer(item=test)
+    limit = options.time_limit or default_limit(seconds)
+    _run_all(test, [_run_of(test, fault, limit) for fault in planned], nextitem)
+
+
+def _run_all(test: pytest.Function, runs: Sequence[pytest.Function], nextitem: pytest.Item | None) -> None:
+    items = test.session.items
+    place = items.index(test)
+    try:
+        for run, following in itertools.zip_longest(runs, runs[1:]):
+            if test.session.shouldstop or test.session.shouldfail:
+                for report in _tear_down(test, None):
+                    test.ihook.pytest_runtest_logreport(report=report)
+                return
+            items[place] = run  # pytest-xdist requires that a report is about the item at this place
+            run.ihook.pytest_runtest_protocol(item=run, nextitem=following or nextitem)
+    finally:
+        items[place] = test
+
+
+def _run_of(test: pytest.Function, fault: PlannedFault, limit: float) -> pytest.Function:
+    run = _variant(test, f"chaos {fault.name}")
+    run.stash[TEST] = test.nodeid
+    run.stash[FAULT] = fault
+    run.stash[LIMIT] = limit
+    run.stash[EXTRA_FAULTS] = [fault.to_fault(midway(_entries(test)))]
+    return run
+
+
+def _variant(test: pytest.Function, label: str) -> pytest.Function:
+    """Return another item for the same test function and parameters, with `label` in its name and its id."""
+    # unittest finds the method by the item's name.
+    is_method_name = test.cls is not None and issubclass(test.cls, unittest.TestCase)
+    variant: pytest.Function = type(test).from_parent(
+        test.parent,
+        name=test.name if is_method_name else _labeled(test.name, label),
+        callspec=getattr(test, "callspec", None),
+        fixtureinfo=test._fixtureinfo,  # noqa: SLF001 - pytest has no public name for it
+        originalname=test.originalname,
+    )
+    variant.own_markers = test.own_markers
+    variant.keywords.update(dict(test.keywords))
+    # pytest computes the id from the parameters, without the label. The attribute has another name since pytest 9.1.
+    nodeid, attribute = _labeled(test.nodeid, label), "_id" if hasattr(test, "_id") else "_nodeid"
+    setattr(variant, attribute, type(test.id).parse(nodeid) if attribute == "_id" else nodeid)
+    return variant
+
+
+def _labeled(name: str, label: str) -> str:
+    """Return the name with `label` as its last parameter."""
+    before, bracket, _ = name.rpartition("]")
+    return f"{before}-{label}]" if bracket else f"{name}[{label}]"
+
+
+def _tear_down(test: pytest.Function, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
+    """Tear down what `nextitem` does not use; return a report if that failed."""
+    setup = test.session._setupstate  # noqa: SLF001 - as above
+    call = pytest.CallInfo.from_call(lambda: setup.teardown_exact(nextitem), when="teardown")
+    return [] if call.excinfo is None else [test.ihook.pytest_runtest_makereport(item=test, call=call)]
+
+
+# A run under a fault
+
+
+def _run_under_fault(run: pytest.Function, nextitem: pytest.Item | None) -> None:
+    """Run a test under its fault, and log its reports with the result."""
+    began = time.perf_counter()
+    run.ihook.pytest_runtest_logstart(nodeid=run.nodeid, location=run.location)
+    reports = runtestprotocol(run, log=False, nextitem=nextitem)
+    result = _result(run, reports, time.perf_counter() - began)
+    call = _call_of(reports)
+    if result.verdict == "hung" and call.passed:  # the test handled its cancellation, or its teardown hung
+        call.outcome, call.longrepr = "failed", result.reason
+    if result.verdict == "not reached":
+        call.outcome, call.longrepr = "skipped", (run.location[0], (run.location[1] or 0) + 1, NOT_REACHED)
+    vars(reports[-1])[CARRIED] = result.to_json()
+    _log(run, reports)
+
+
+def _result(run: pytest.Function, reports: Sequence[pytest.TestReport], seconds: float) -> Run:
+    fault = run.stash[FAULT]
+    bad = next((report for report in reports if report.failed), None)
+    acted = run.stash.get(FIRED, 0) > 0
+    if fault.acts_midway:
+        acted = times_acted(_entries(run), fault.point, fault.action) > 0
+    verdict: Verdict = "passed" if acted else "not reached"
+    reason = ""
+    if run.stash.get(EXCEEDED, False):
+        verdict, reason = "hung", f"did not end within {run.stash[LIMIT]:g} s"
+    elif bad is not None:
+        verdict, reason = "failed", _reason(bad)
+    return Run(
+        test=run.stash[TEST],
+        fault=fault.name,
+        point=fault.point,
+        action=fault.action,
+        verdict=verdict,
+        seconds=seconds,
+        reason=reason if acted else f"{reason} (the fault did not act)".strip(),
+        output="" if bad is None else last_lines(bad.longreprtext),
+    )
+
+
+def _entries(test: pytest.Item) -> Sequence[Entry]:
+    return test.stash.get(ENTRIES, ())
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Return the message of the error in one line."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = str(report.longreprtext if crash is None else crash.message).strip().splitlines()
+    return lines[0] if lines else "failed without a message"
+
+
+# Reports
+
+
+def _call_of(reports: Sequence[pytest.TestReport]) -> pytest.TestReport:
+    """Return the report of the test function; that of the setup if the function did not run."""
+    return next((report for report in reports if report.when == "call"), reports[0])
+
+
+def _log(item: pytest.Item, reports: Iterable[pytest.TestReport]) -> None:
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+
+class JournalReader:
+    """A pytest plugin that keeps the entries of the journal before the fixtures of a marked test are torn down."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        mock = getattr(item, "funcargs", {}).get(FIXTURE)
+        if mock is not None and item.get_closest_marker(MARKER) is not None:
+            item.stash[ENTRIES] = mock.journal.entries
+
+
+def _register(config: pytest.Config) -> None:
+    """Register the plugins that only chaos runs need."""
+    if not config.pluginmanager.has_plugin(RunTimeLimits.__name__):
+        config.pluginmanager.register(RunTimeLimits(), RunTimeLimits.__name__)
+        config.pluginmanager.register(JournalReader(), JournalReader.__name__)

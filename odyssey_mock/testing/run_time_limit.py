@@ -1,0 +1,88 @@
+"""The time limit of a chaos run in pytest: an alarm that interrupts the test."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Generator
+from types import CodeType, CoroutineType, FrameType
+
+import pytest
+
+AGAIN = 5.0
+"""Seconds until the alarm is repeated, while a canceled test cleans up, or because an exception was lost."""
+
+LIMIT = pytest.StashKey[float]()
+"""Stash key of a test's time limit in seconds, for each of setup, call and teardown."""
+EXCEEDED = pytest.StashKey[bool]()
+"""Stash key: whether the test exceeded its time limit."""
+
+
+class RunTimeLimitError(BaseException):
+    """A run of a test exceeded its time limit. It is not an `Exception`, so that the test does not handle it."""
+
+
+def is_available() -> bool:
+    """Return whether the test can be interrupted: in the main thread, on systems with SIGALRM."""
+    return hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
+
+
+class RunTimeLimits:
+    """A pytest plugin that interrupts each test with a `LIMIT`.
+
+    A test that runs as an asyncio task is canceled, so that it can clean up. Otherwise, and if it still does not end,
+    the alarm raises an exception wherever the main thread is.
+    """
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None]:
+        yield from _limited(item)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
+        yield from _limited(item)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None]:
+        yield from _limited(item)
+
+
+def _limited(item: pytest.Item) -> Generator[None]:
+    """Interrupt the hook at the time limit of the test, and restore the alarm of another plugin afterward."""
+    limit = item.stash.get(LIMIT, None)
+    if limit is None or not is_available():
+        return (yield)
+    code = getattr(getattr(item, "function", None), "__code__", None)
+
+    def ring(_signum: int, _frame: FrameType | None) -> None:
+        is_first = EXCEEDED not in item.stash
+        item.stash[EXCEEDED] = True
+        message = f"the test did not end within {limit:g} s"
+        task = _task_of(code) if is_first and code is not None else None
+        if task is None:
+            raise RunTimeLimitError(message)
+        # Canceling the task alone would not wake the loop.
+        task.get_loop().call_soon_threadsafe(task.cancel, message)
+
+    handler = signal.signal(signal.SIGALRM, ring)
+    remaining, _ = signal.setitimer(signal.ITIMER_REAL, limit, AGAIN)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+        if remaining:
+            # For example the alarm of pytest-timeout. It may be due already.
+            signal.setitimer(signal.ITIMER_REAL, max(remaining, AGAIN))
+
+
+def _task_of(code: CodeType) -> "asyncio.Task[object] | None":
+    """Return the asyncio task of the running loop whose coroutine is the test function; None if there is none."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+    for task in asyncio.all_tasks(loop):
+        coroutine = task.get_coro()
+        if isinstance(coroutine, CoroutineType) and coroutine.cr_code is code:
+            return task
+    return None

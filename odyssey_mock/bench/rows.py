@@ -5,6 +5,10 @@ from dataclasses import asdict, dataclass
 type Scalar = str | float | bool
 
 
+class MissingBaselineError(RuntimeError):
+    """A package that a benchmark compares with is not installed. The message states how to install it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A comparison of a measurement (`ours`) with its baseline (`beside`); smaller values are better."""

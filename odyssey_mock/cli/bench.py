@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from odyssey_mock.bench.rows import MissingBaselineError
 from odyssey_mock.cli.extras import require_sim
 
-BENCHMARKS = ("connect", "explore", "fanout")
+BENCHMARKS = ("connect", "explore", "fanout", "fixture")
 """Modules of `odyssey_mock.bench`; each has a function `run`."""
 
 
@@ -28,7 +29,9 @@ def bench(name: str, quick: bool, report: Path | None) -> None:
 
     fanout: the CPU time of one more spectator, compared with one aiortc track per spectator.
 
-    all: each of the three, one after the other.
+    fixture: the fixture odyssey_mock, compared with pytest-httpserver; and a live test, compared with bare peers.
+
+    all: each of the four, one after the other.
 
     The exit code is 1 if a ratio exceeds its limit.
 
@@ -40,7 +43,11 @@ def bench(name: str, quick: bool, report: Path | None) -> None:
     rows = []
     for each in names:
         module = importlib.import_module(f"odyssey_mock.bench.{each}")
-        for row in asyncio.run(module.run(quick=quick)):
+        try:
+            measured = asyncio.run(module.run(quick=quick))
+        except MissingBaselineError as error:
+            raise click.ClickException(str(error)) from None
+        for row in measured:
             click.echo(str(row))
             rows.append(row)
     if report is not None:

@@ -23,18 +23,37 @@ class Pacer:
         self._loop = asyncio.get_running_loop()
         self._origin = self._loop.time()
         self._slot = 0
+        self._reached: asyncio.Future[None] | None = None
+        """Completes when a waiting `next` may return."""
+        self._hurries = False
 
     async def next(self) -> int:
         """Wait until the next slot begins and return its number, which is greater than all earlier ones."""
-        elapsed = (self._loop.time() - self._origin) * self._fps
-        self._slot = max(self._slot + 1, math.floor(elapsed))
-        reached: asyncio.Future[None] = self._loop.create_future()
+        self._slot = max(self._slot + 1, math.floor(self._elapsed))
+        self._reached = reached = self._loop.create_future()
         timer = self._loop.call_at(self._origin + self._slot / self._fps, _settle, reached)
+        if self._hurries:
+            self.hurry()
         try:
             await reached
         finally:
             timer.cancel()
+            self._reached = None
         return self._slot
+
+    def hurry(self) -> None:
+        """Let the waiting or the following `next` return before its slot begins, but at most one slot early."""
+        if self._reached is None:
+            self._hurries = True
+            return
+        self._hurries = False
+        if self._slot - self._elapsed <= 1:
+            _settle(self._reached)
+
+    @property
+    def _elapsed(self) -> float:
+        """The time since the first slot, in slots."""
+        return (self._loop.time() - self._origin) * self._fps
 
 
 def _settle(future: asyncio.Future[None]) -> None:
@@ -110,6 +129,7 @@ class FramePump:
         self._now = now
         self._on_frame = on_frame
         self._receiver: Receiver | None = None
+        self._pacer: Pacer | None = None
         self._making = False
         self._shown = 0
         """Index of the frame that was sent last."""
@@ -125,6 +145,14 @@ class FramePump:
         """Stop sending to the host."""
         self._receiver = None
 
+    def hurry(self) -> None:
+        """Make the next frame soon, because a client waits for it: at most one frame's time early.
+
+        Has no effect on encoders that need no time, which only the simulated world uses.
+        """
+        if self._pacer is not None and not self._source.encoder.is_instant:
+            self._pacer.hurry()
+
     def show(self, source: StreamSource) -> None:
         """Show another timeline from the next frame on."""
         former, self._source = self._source, source
@@ -137,7 +165,7 @@ class FramePump:
         """Make frames until cancelled, then close the current source."""
         # The first frame is made in slot 1, not 0. It is a large key frame; sending it right after the peer connects
         # would delay the opening of the data channels, for which clients wait.
-        pacer = Pacer(self._fps)
+        self._pacer = pacer = Pacer(self._fps)
         self.has_begun = True
         try:
             while True:

@@ -253,6 +253,7 @@ class StreamController:
         match effect:
             case StreamEffect.BEGIN:
                 self.pump.show(self._current.source)
+                self.pump.hurry()
             case StreamEffect.ANNOUNCE:
                 self._announce(self._current)
             case StreamEffect.APPLY:
@@ -320,6 +321,7 @@ class StreamController:
         index = self.pump.next_index  # the first frame that shows the change
         running.record.timeline.interact(index, applied)
         running.acknowledgements.append(Acknowledgement(index, applied, cause.mode))
+        self.pump.hurry()
 
     def _finish(self, running: RunningStream) -> None:
         self._running = None

@@ -1,6 +1,7 @@
 """Routes with fault points, and the check for faults before each request."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache, cached_property
 from typing import override
 
 from starlette.exceptions import HTTPException
@@ -58,14 +59,18 @@ class FaultPoint:
     Attributes:
         point: the name of the fault point.
         who: returns the values of a request that a fault can match.
-        usual: handles the request if no fault fires. It turns exceptions of the endpoint into responses.
     """
 
     def __init__(self, point: str, endpoint: Endpoint, gate: FaultGate, who: WhoAsks) -> None:
         self.point = point
         self.who = who
-        self.usual = request_response(endpoint)
+        self._endpoint = endpoint
         self._gate = gate
+
+    @cached_property
+    def usual(self) -> ASGIApp:
+        """Handles the request if no fault fires. It turns exceptions of the endpoint into responses."""
+        return request_response(self._endpoint)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._gate.let_pass(self, scope, receive, send)
@@ -86,11 +91,9 @@ class ServiceRoute(Route):
     ) -> None:
         self.operations = operations
         self.template = template or path
-        self._apps: Mapping[str, ASGIApp] = {
-            method: operation if isinstance(operation, FaultPoint) else request_response(operation)
-            for method, operation in operations.items()
-        }
-        super().__init__(path, _Operations(self._apps), methods=[*operations])
+        # Every test has a new mock with new routes, and parsing a path takes most of the time to create its route.
+        vars(self).update(vars(_parsed(path, tuple(operations))))
+        self.app = self.endpoint = _Operations(operations)
 
     @override
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,16 +108,22 @@ class ServiceRoute(Route):
         return HTTPException(405, headers={"Allow": allowed})
 
 
+@cache
+def _parsed(path: str, methods: tuple[str, ...]) -> Route:
+    """Return a route of Starlette with the pattern of `path`; it has no endpoint."""
+    return Route(path, _Operations({}), methods=methods)
+
+
 class _Operations:
     """Dispatches requests of one path to endpoints by method."""
 
-    def __init__(self, apps: Mapping[str, ASGIApp]) -> None:
-        self._apps = apps
+    def __init__(self, operations: Mapping[str, FaultPoint | Endpoint]) -> None:
+        self._operations = operations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
-        app = self._apps.get("GET" if method == "HEAD" else method)
-        assert app is not None  # the route has checked the method
+        operation = self._operations["GET" if method == "HEAD" else method]  # the route has checked the method
+        app = operation if isinstance(operation, FaultPoint) else request_response(operation)
         await app(scope, receive, send)
 
 

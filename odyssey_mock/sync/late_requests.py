@@ -188,7 +188,11 @@ async def _reject(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "websocket.close", "code": 1008, "reason": "the mock of this session has ended"})
         return
-    body = b'{"detail":"this request belongs to a mock that has ended"}'
+    detail = (
+        "this request has a key, a token or an id of a mock that has ended, for example of an earlier test; "
+        "give a client that outlives a test a key of its own, such as ody_app"
+    )
+    body = json.dumps({"detail": detail}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 401, "headers": headers})
     await send({"type": "http.response.body", "body": body})

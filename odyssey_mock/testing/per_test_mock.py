@@ -150,7 +150,10 @@ class PerTestMock(MockOdyssey):
         assert isinstance(owner, _Owner)
         during = "between two tests" if self._owner is None else f"during {self._owner.name}"
         if len(self._late) < LATE_LIMIT:
-            self._late.append(f"{request} of {owner.name} arrived after that test had ended, {during}")
+            self._late.append(
+                f"{request} of {owner.name} arrived after that test had ended, {during}: end its client with the test, "
+                "or give it a key of its own, such as ody_app"
+            )
 
     def _left_behind(self, mock: LoopMock) -> list[str]:
         connected = [each for each in mock.sessions.values() if each.state in _IN_USE]

@@ -30,6 +30,7 @@ class ServerThread:
     def __init__(self) -> None:
         """Start the thread; return once its event loop runs."""
         self._pid = os.getpid()
+        self._waited_for: set[Future[Any]] = set()
         self._thread = threading.Thread(target=self._run, name="odyssey_mock server", daemon=True)
         self._is_stopped = False
         started: Future[asyncio.AbstractEventLoop] = Future()
@@ -64,6 +65,7 @@ class ServerThread:
             return function(*args, **kwargs)
         self._require()
         done: Future[_Outcome[T]] = Future()
+        self._note(done)
         self.loop.call_soon_threadsafe(_settle, done, partial(function, *args, **kwargs))
         return done.result().unwrap()
 
@@ -96,7 +98,7 @@ class ServerThread:
         """
         __tracebackhide__ = True
         self._require()
-        future = asyncio.run_coroutine_threadsafe(_outcome(start), self.loop)
+        future = self._submit(start)
         try:
             outcome = future.result()
         finally:
@@ -113,7 +115,7 @@ class ServerThread:
         """
         __tracebackhide__ = True
         self._require()
-        future = asyncio.run_coroutine_threadsafe(_outcome(start), self.loop)
+        future = self._submit(start)
         try:
             if _running_library() == "asyncio":
                 outcome = await asyncio.wrap_future(future)
@@ -131,6 +133,16 @@ class ServerThread:
         self.loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(STOP_LIMIT)
 
+    def _submit[T](self, start: Callable[[], Coroutine[Any, Any, T]]) -> "Future[_Outcome[T]]":  # Any: as above
+        future = asyncio.run_coroutine_threadsafe(_outcome(start), self.loop)
+        self._note(future)
+        return future
+
+    def _note(self, future: "Future[Any]") -> None:  # Any: futures of any result
+        """Make sure that nothing waits for `future` after the thread has ended."""
+        self._waited_for.add(future)
+        future.add_done_callback(self._waited_for.discard)
+
     def _require(self) -> None:
         if self._pid != os.getpid():
             raise RuntimeError(
@@ -138,12 +150,18 @@ class ServerThread:
                 "or call its methods in the parent process"
             )
         if self._is_stopped:
-            raise RuntimeError("the server thread was stopped; create the mock before the process exits")
+            raise RuntimeError("the server thread has ended, because the process exits")
 
     def _run(self) -> None:
         # The loop of asyncio itself, even if the program has set another one, such as uvloop.
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-            runner.run(self._serve())
+        try:
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(self._serve())
+        finally:
+            self._is_stopped = True
+            for future in tuple(self._waited_for):
+                if not future.done():
+                    future.set_exception(RuntimeError("the server thread has ended"))
 
     async def _serve(self) -> None:
         self._stopping = asyncio.Event()
@@ -183,6 +201,14 @@ async def _outcome[T](start: Callable[[], Coroutine[Any, Any, T]]) -> _Outcome[T
         raise
     except BaseException as error:
         return _Outcome(error=error)
+
+
+def _after_fork() -> None:
+    ServerThread._starting = threading.Lock()  # noqa: SLF001 - another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _running_library() -> str | None:

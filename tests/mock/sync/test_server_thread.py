@@ -1,0 +1,111 @@
+"""Tests of the background thread: what its callers get, also when it ends."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+
+import pytest
+
+from odyssey_mock.sync.server_thread import ServerThread
+
+
+@pytest.fixture
+def server() -> Iterator[ServerThread]:
+    server = ServerThread()
+    yield server
+    server.stop()
+
+
+async def endless() -> None:
+    await asyncio.Event().wait()
+
+
+def test_functions_run_in_the_thread(server: ServerThread) -> None:
+    assert server.call(threading.current_thread).name == "odyssey_mock server"
+    assert server.call(server.call, threading.get_ident) != threading.get_ident()
+
+
+def test_exceptions_reach_the_caller(server: ServerThread) -> None:
+    with pytest.raises(ZeroDivisionError):
+        server.call(lambda: 1 // 0)
+
+    async def fails() -> None:
+        raise KeyError("planted")
+
+    with pytest.raises(KeyError, match="planted"):
+        server.run("fails()", fails)
+
+
+async def test_async_callers_wait_without_blocking(server: ServerThread) -> None:
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def returns() -> str:
+        loop.call_soon_threadsafe(begun.set)
+        return "result"
+
+    waiting = asyncio.ensure_future(server.wait(returns))
+    await begun.wait()
+    assert await waiting == "result"
+
+
+async def test_async_caller_must_not_block(server: ServerThread) -> None:
+    with pytest.raises(RuntimeError, match=r"event loop that runs here \(asyncio\); write `await mock\.aio\.x\(\)`"):
+        server.run("x()", endless)
+
+
+def test_stopping_ends_the_waits_of_other_threads(server: ServerThread) -> None:
+    errors: list[str] = []
+    begun = threading.Event()
+
+    async def waits() -> None:
+        begun.set()
+        await endless()
+
+    def wait() -> None:
+        try:
+            server.run("waits()", waits)
+        except (RuntimeError, CancelledError) as error:
+            errors.append(type(error).__name__)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert begun.wait(10)
+    server.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert errors == ["CancelledError"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_thread_that_dies_fails_its_callers() -> None:
+    server = ServerThread()
+
+    def dies() -> None:
+        raise SystemExit
+
+    def fails() -> None:
+        server.loop.call_soon(dies)
+
+    server.call(fails)
+    with pytest.raises((RuntimeError, CancelledError)):
+        server.execute(endless)
+    server._thread.join(10)
+    with pytest.raises(RuntimeError, match="the server thread has ended"):
+        server.call(dies)
+
+
+def test_stopped_thread_is_replaced() -> None:
+    class Other(ServerThread):
+        """A thread apart from the one that other tests of this process share."""
+
+    first = Other.shared()
+    assert Other.shared() is first
+    first.stop()
+    first.stop()
+    assert first.is_gone
+    second = Other.shared()
+    assert second is not first
+    assert second.call(lambda: "works") == "works"
+    second.stop()

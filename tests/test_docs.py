@@ -13,10 +13,13 @@ import pytest
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.faults.fault import Fault
-from tests.support.pages import PAGES, ROOT, Block, blocks
+from tests.support.pages import PAGES, ROOT, Block, Project, blocks, projects
 
 LIMIT = 60.0
 """Timeout in seconds for one code block; most take about 3 s."""
+
+TRIO = ROOT / ".cache" / "kinds"
+"""Where scripts/test-needs installs trio, with other packages for tests/kinds."""
 
 README_LINES = 150
 PICTURE_BYTES = 200_000
@@ -29,6 +32,13 @@ NOT_RUN = {
     "odyssey-mock explore ": "takes minutes; tests/mock/explore runs each option with few seeds",
 }
 """First words of shell blocks that the tests of this module do not run, and the reason."""
+
+INI = """
+[pytest]
+asyncio_mode = auto
+odyssey_leftovers = error
+"""
+"""The `pytest.ini` of tests that are no project of their own. README.md tells readers to add the first option."""
 
 FEW_EXAMPLES = """
 from hypothesis import settings
@@ -101,13 +111,73 @@ def test_readme_and_its_picture_stay_small() -> None:
 
 def test_example_tests_of_pages_pass_unchanged(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(FEW_EXAMPLES)
-    pytester.makeini("[pytest]\nasyncio_mode = auto\n")
+    pytester.makeini(INI)
     files = {f"test_{re.sub(r'\W', '_', str(block))}": block.code for block in TESTS}
     pytester.makepyfile(**files)
 
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=2 * LIMIT)
 
     result.assert_outcomes(passed=sum(max(1, block.code.count("def test_")) for block in TESTS))
+
+
+@pytest.mark.parametrize("project", projects(), ids=str)
+def test_project_of_page_runs_as_shown(project: Project, tmp_path: Path) -> None:
+    require_programs(project)
+    paths = [str(ROOT), str(TRIO)] if needs_trio(project) else [str(ROOT)]
+    for name, content in project.files.items():
+        (tmp_path / name).write_text(content)
+
+    ran = subprocess.run(
+        ["sh", "-c", project.commands],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": scripts_first(), "PYTHONPATH": os.pathsep.join(paths)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=LIMIT,
+    )
+
+    if project.output:
+        assert lines_missing(project.output, ran.stdout) == [], ran.stdout
+    else:
+        assert ran.returncode == 0, ran.stdout
+        assert not re.search(r"\d+ (skipped|warning)", ran.stdout), ran.stdout
+        counts = [int(count) for count in re.findall(r"(\d+) (?:passed|tests? in)", ran.stdout)]
+        assert min(counts) >= project.tests, ran.stdout
+
+
+def require_programs(project: Project) -> None:
+    """Skip the test if the project needs a program or package that is not installed. In CI, fail it instead."""
+    missing = None
+    if needs_trio(project) and not (TRIO / "trio").exists():
+        missing = "trio"
+    if any(name.endswith(".mjs") for name in project.files) and shutil.which("node") is None:
+        missing = "Node.js"
+    if missing is not None:
+        reason = f"{missing} is not installed; run scripts/test-needs"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+
+
+def needs_trio(project: Project) -> bool:
+    return any('"trio"' in code for code in project.files.values())
+
+
+def lines_missing(shown: str, output: str) -> list[str]:
+    """Return the lines of `shown` that the output does not have in this order.
+
+    In `shown`, `...` stands for any characters, and as a line of its own for any lines.
+    """
+    lines = iter(output.splitlines())
+    patterns = {line: re.escape(line).replace(re.escape("..."), ".*") for line in shown.splitlines() if line != "..."}
+    return [line for line, pattern in patterns.items() if not any(re.fullmatch(pattern, each) for each in lines)]
+
+
+def scripts_first() -> str:
+    """Return the PATH with the scripts of this Python in front."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 @pytest.mark.parametrize("block", PROGRAMS, ids=str)
@@ -128,11 +198,10 @@ async def run(*command: str, folder: Path) -> None:
     """Start a mock and run a program against it. The program's input is one empty line, because some wait for Enter."""
     async with MockOdyssey() as mock:
         environment = {"ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
-        scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         program = await asyncio.create_subprocess_exec(
             *command,
             cwd=folder,
-            env={**os.environ, **environment, "PATH": scripts},
+            env={**os.environ, **environment, "PATH": scripts_first()},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -141,6 +210,10 @@ async def run(*command: str, folder: Path) -> None:
             _, errors = await program.communicate(b"\n")
 
     assert program.returncode == 0, errors.decode()
+
+
+def test_every_ini_block_names_its_file() -> None:
+    assert blocks("ini") == []
 
 
 def test_every_exempt_shell_block_exists() -> None:

@@ -117,7 +117,9 @@ def test_example_tests_of_pages_pass_unchanged(pytester: pytest.Pytester) -> Non
 
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=2 * LIMIT)
 
-    result.assert_outcomes(passed=sum(max(1, block.code.count("def test_")) for block in TESTS))
+    outcomes = result.parseoutcomes()
+    assert set(outcomes) == {"passed"}
+    assert outcomes["passed"] >= sum(max(1, block.code.count("def test_")) for block in TESTS)
 
 
 @pytest.mark.parametrize("project", projects(), ids=str)

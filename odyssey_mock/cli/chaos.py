@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from odyssey_mock.settings import PLANS, Plan, Settings
+from odyssey_mock.cli.setting_options import given_settings, setting_options
+from odyssey_mock.settings import SETTING_NAMES, Plan, Settings, SettingsError
 
 FAILED, CANNOT_RUN, INTERRUPTED = 1, 2, 130
 """Exit codes: a run failed or hung; the runs could not start; Ctrl-C."""
@@ -48,9 +50,6 @@ FAILED, CANNOT_RUN, INTERRUPTED = 1, 2, 130
     metavar="FILE.html|FILE.json",
     help="Write a report to this file. May be repeated.",
 )
-@click.option(
-    "--plan", type=click.Choice(list(PLANS)), default="free", show_default=True, help="Plan whose limits apply."
-)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
 def chaos(
@@ -63,6 +62,7 @@ def chaos(
     reports: Sequence[Path],
     plan: Plan,
     command: Sequence[str],
+    **values: Any,  # Any: settings differ in type
 ) -> None:
     """Run COMMAND once for each fault that can affect it, and show which faults it does not survive.
 
@@ -74,6 +74,8 @@ def chaos(
 
     The exit code is 0 if COMMAND survived all faults, 1 if a run failed or hung, 2 if the runs could not start, and 130
     after an interrupt.
+
+    The other options are settings of the mocks, as for `odyssey-mock serve`.
 
     Example: odyssey-mock chaos --only 'stream.*' --report chaos.html -- npx playwright test
     """
@@ -87,12 +89,16 @@ def chaos(
             check_report_file(path)
     except ReportFileError as error:
         raise click.UsageError(f"--report: {error}") from None
+    try:
+        settings = Settings().replace(plan=plan, **given_settings(context, values))
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
     runs = CommandChaos(
         command=command,
         only=only,
         exclude=exclude,
         time_limit=time_limit,
-        settings=Settings().replace(plan=plan),
+        settings=settings,
         say=click.echo,
     )
     interrupted = False
@@ -113,3 +119,7 @@ def chaos(
             raise click.ClickException(f"cannot write {path}: {error.strerror or error}") from error
         click.echo(f"wrote {path}")
     context.exit(INTERRUPTED if interrupted else 0 if runs.report.survived else FAILED)
+
+
+# Each run has a free port.
+chaos.params += setting_options(name for name in SETTING_NAMES if name != "port")

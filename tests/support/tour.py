@@ -21,8 +21,8 @@ STAY_S = 0.15
 """Seconds at each place."""
 ATTEMPTS = 4
 LIMITS = AdvancedConfig(
-    initial_retry_delay_ms=10,
-    max_retry_delay_ms=50,
+    initial_retry_delay_ms=100,
+    max_retry_delay_ms=500,
     connect_timeout_s=3.0,
     operation_timeout_s=2.0,
     request_timeout_s=1.0,

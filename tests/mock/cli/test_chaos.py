@@ -45,6 +45,12 @@ def test_survived_faults_exit_with_zero() -> None:
     assert (result.exit_code, result.output.count("passed")) == (0, 5), result.output
 
 
+def test_settings_apply_to_the_mocks() -> None:
+    code = APP + "urllib.request.urlopen(os.environ['ODYSSEY_API_URL'] + '/ping/mars-1')"
+    result = chaos("--region", "us-east-1", "--region", "mars-1", "--only", "*:not_json", sys.executable, "-c", code)
+    assert (result.exit_code, "1 passed" in result.output) == (0, True), result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -55,6 +61,7 @@ def test_survived_faults_exit_with_zero() -> None:
         (["no-such-program"], "cannot run 'no-such-program'"),
         ([sys.executable, "-c", "raise SystemExit(7)"], "succeed without a fault, got exit status 7"),
         (["--report", "report.txt", "true"], "ends with .html or .json, got 'report.txt'"),
+        (["--streamers", "-1", "true"], "streamers"),
         ([], "Missing argument 'COMMAND...'"),
     ],
 )

@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from odyssey_mock.cli.app import main
-from odyssey_mock.cli.serve import COLLECTIONS
 from odyssey_mock.cli.serve import serve as serve_command
+from odyssey_mock.cli.setting_options import COLLECTIONS
 from odyssey_mock.settings import LIMIT_NAMES, SETTINGS, AccountSettings, Region, Setting, Settings
 from odyssey_mock.system_network import SystemNetwork
 from tests.support.interrupts import interruptible

@@ -190,7 +190,7 @@ async def _reject(scope: Scope, receive: Receive, send: Send) -> None:
         return
     detail = (
         "this request has a key, a token or an id of a mock that has ended, for example of an earlier test; "
-        "give a client that outlives a test a key of its own, such as ody_app"
+        "give a client that outlives a test a key of its own, such as ody_my_app"
     )
     body = json.dumps({"detail": detail}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

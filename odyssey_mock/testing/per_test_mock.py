@@ -152,7 +152,7 @@ class PerTestMock(MockOdyssey):
         if len(self._late) < LATE_LIMIT:
             self._late.append(
                 f"{request} of {owner.name} arrived after that test had ended, {during}: end its client with the test, "
-                "or give it a key of its own, such as ody_app"
+                "or give it a key of its own, such as ody_my_app"
             )
 
     def _left_behind(self, mock: LoopMock) -> list[str]:

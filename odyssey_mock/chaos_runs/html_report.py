@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from odyssey_mock.chaos_runs.results import ChaosReport, Run, headline
+from odyssey_mock.faults.catalog import POINTS
 
 _STYLE = """
 :root { color-scheme: light dark; --text: #1c2024; --page: #fff; --line: #d5d9de; --soft: #f4f5f7; --quiet: #5d6670;
@@ -63,12 +64,12 @@ def _breakable(test: str) -> str:
 
 
 def _rows(tests: Mapping[str, Sequence[Run]]) -> Iterator[str]:
-    """Yield a row for each fault, and one with the name of the point before its faults."""
+    """Yield a row for each fault, in the order of the catalog, and one with the name of the point before its faults."""
     results = {(run.test, run.point, run.fault): run for runs in tests.values() for run in runs}
     points: dict[str, dict[str, None]] = {}
     for _, point, fault in results:
         points.setdefault(point, {})[fault] = None
-    for point, faults in points.items():
+    for point, faults in sorted(points.items(), key=lambda each: list(POINTS).index(each[0])):
         yield f'<tr><th class="point" colspan="{len(tests) + 1}">{escape(point)}</th></tr>\n'
         for fault in faults:
             yield f"<tr><th>{escape(fault.removeprefix(f'{point}: '))}</th>"

@@ -126,7 +126,7 @@ def headline(report: ChaosReport) -> str:
     missing = report.planned - len(report.runs)
     interrupted = f"; {missing} of {_many(report.planned, 'run')} not completed" if missing else ""
     tests = len(report.tests)
-    return f"{_many(tests, 'test')}, {_many(len(report.runs), 'fault')}: {counts or 'no results'}{interrupted}"
+    return f"{_many(tests, 'test')}, {_many(len(report.runs), 'run')}: {counts or 'no results'}{interrupted}"
 
 
 def summary(report: ChaosReport) -> Iterator[str]:

@@ -66,11 +66,11 @@ class Table(HTMLParser):
 def test_table_has_row_for_each_fault() -> None:
     assert Table(html_report(REPORT)).rows == [
         ["fault", "test_a", "test_b"],
-        ["stream.end"],
-        ["silent", "hung 1.2 sdid not end within 10 s\n\nwaiting <forever>", "not tried"],
         ["rest.telemetry"],
         ["reset", "passed 1.2 s", "failed 1.2 sAssertionError: x < y"],
         ["delay", "not tried", "not reached 1.2 s"],
+        ["stream.end"],
+        ["silent", "hung 1.2 sdid not end within 10 s\n\nwaiting <forever>", "not tried"],
     ]
 
 

@@ -22,7 +22,7 @@ def test_summary_lists_failures_before_passed_runs() -> None:
         run("passed", "delay", test="test_b"),
     ]
     assert list(summary(ChaosReport(runs=runs, planned=6))) == [
-        "2 tests, 6 faults: 3 passed, 1 failed, 1 hung, 1 not reached",
+        "2 tests, 6 runs: 3 passed, 1 failed, 1 hung, 1 not reached",
         "",
         "test_a",
         "  failed       rest.telemetry: status     exit status 1",
@@ -37,8 +37,8 @@ def test_summary_lists_failures_before_passed_runs() -> None:
 
 def test_headline_counts_runs_not_completed() -> None:
     report = ChaosReport(runs=[run("passed", "delay")], planned=4)
-    assert headline(report) == "1 test, 1 fault: 1 passed; 3 of 4 runs not completed"
-    assert headline(ChaosReport(runs=[], planned=0)) == "0 tests, 0 faults: no results"
+    assert headline(report) == "1 test, 1 run: 1 passed; 3 of 4 runs not completed"
+    assert headline(ChaosReport(runs=[], planned=0)) == "0 tests, 0 runs: no results"
 
 
 def test_report_survives_only_if_complete() -> None:

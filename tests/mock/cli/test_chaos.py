@@ -34,7 +34,7 @@ def test_summary_and_exit_code_show_failures(tmp_path: Path) -> None:
     options = [f"--report={path}" for path in reports]
     result = chaos("--only", "*:status", "--only", "*:not_json", *options, "--", sys.executable, "-c", APP)
     assert result.exit_code == 1
-    assert "1 test, 2 faults: 1 passed, 1 failed" in result.output
+    assert "1 test, 2 runs: 1 passed, 1 failed" in result.output
     assert "  failed       rest.regions.ping: status 503, every time  exit status 1: got status 503" in result.output
     assert json.loads(reports[1].read_text())["counts"]["failed"] == 1
     assert "<table>" in reports[0].read_text()

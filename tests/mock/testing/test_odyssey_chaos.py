@@ -49,7 +49,7 @@ def test_region(odyssey_mock):
             "*::test_region PASSED*16%*",
             "*::test_region[[]chaos rest.regions.ping: status 503, every time[]] FAILED*33%*",
             "*= odyssey chaos runs =*",
-            "1 test, 5 faults: 2 passed, 3 failed",
+            "1 test, 5 runs: 2 passed, 3 failed",
             "*::test_region",
             "  failed       rest.regions.ping: status 503, every time *AssertionError: the region does not respond",
             "  passed       rest.regions.ping: not_json, every time | wrong_shape, every time",
@@ -168,7 +168,7 @@ async def test_async(odyssey_mock):
         [
             "*::test_parameters[[]2-chaos rest.regions.ping: wrong_shape, every time[]]*",
             "*::TestUnit::test_unit[[]chaos rest.regions.ping: wrong_shape, every time[]]*",
-            "5 tests, 5 faults: 5 passed",
+            "5 tests, 5 runs: 5 passed",
         ]
     )
     expected = {
@@ -199,7 +199,7 @@ def test_region(odyssey_mock):
     result.assert_outcomes(passed=1, skipped=1)
     result.stdout.fnmatch_lines(
         [
-            "1 test, 1 fault: 1 not reached",
+            "1 test, 1 run: 1 not reached",
             "SKIPPED [[]1[]] *: not reached: the fault did not act in this run",
         ]
     )
@@ -225,33 +225,45 @@ def test_skipped(odyssey_mock):
     result.stdout.no_fnmatch_line("*odyssey chaos runs*")
 
 
-@pytest.mark.parametrize(
-    ("marker", "arguments", "message"),
-    [
-        (
-            "(points='rest.*')",
-            "",
-            "requires a test that uses the fixture odyssey_mock: add it as an argument of the test",
-        ),
-        ("('rest.*')", "odyssey_mock", "accepts the keyword arguments points, exclude and time_limit, got 'rest.?'"),
-        ("(point='rest.*')", "odyssey_mock", "accepts the keyword arguments points, exclude and time_limit, got point"),
-        ("(points=[3])", "odyssey_mock", "expects as points a pattern or a list of patterns, got [[]3[]]"),
-        ("(time_limit=0)", "odyssey_mock", "expects as time_limit a number of seconds above 0, got 0"),
-    ],
-)
-def test_wrong_marker_fails_its_test(pytester: pytest.Pytester, marker: str, arguments: str, message: str) -> None:
+def test_wrong_marker_fails_its_test(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
-        f"""
+        """
 import pytest
 
-@pytest.mark.odyssey_chaos{marker}
-def test_marked({arguments}):
+chaos = pytest.mark.odyssey_chaos
+
+@chaos(points="rest.*")
+def test_without_mock():
+    pass
+
+@chaos("rest.*")
+def test_positional(odyssey_mock):
+    pass
+
+@chaos(point="rest.*")
+def test_unknown_keyword(odyssey_mock):
+    pass
+
+@chaos(points=[3])
+def test_no_pattern(odyssey_mock):
+    pass
+
+@chaos(time_limit=0)
+def test_no_time(odyssey_mock):
     pass
         """,
     )
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"@pytest.mark.odyssey_chaos {message}"])
+    result.assert_outcomes(errors=5)
+    result.stdout.fnmatch_lines(
+        [
+            "@pytest.mark.odyssey_chaos requires a test that uses the fixture odyssey_mock: add it as an argument of *",
+            "@pytest.mark.odyssey_chaos accepts the keyword arguments points, exclude and time_limit, got 'rest.?'",
+            "@pytest.mark.odyssey_chaos accepts the keyword arguments points, exclude and time_limit, got point",
+            "@pytest.mark.odyssey_chaos expects as points a pattern or a list of patterns, got [[]3[]]",
+            "@pytest.mark.odyssey_chaos expects as time_limit a number of seconds above 0, got 0",
+        ]
+    )
 
 
 def test_pattern_without_match_fails_the_test(pytester: pytest.Pytester) -> None:
@@ -305,7 +317,7 @@ def test_region(odyssey_mock, shared):
         "-s",
     )
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*shared fixture ended*", "1 test, 1 fault: 1 failed; 2 of 3 runs not completed"])
+    result.stdout.fnmatch_lines(["*shared fixture ended*", "1 test, 1 run: 1 failed; 2 of 3 runs not completed"])
 
 
 def test_limit_of_pytest_timeout_is_for_one_run(pytester: pytest.Pytester) -> None:

@@ -137,7 +137,7 @@ def test_project_of_page_runs_as_shown(project: Project, tmp_path: Path) -> None
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=LIMIT,
+        timeout=2 * LIMIT,
     )
 
     if project.output:

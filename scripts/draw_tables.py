@@ -2,6 +2,7 @@
 
 A table is between `<!-- table: NAME -->` and `<!-- /table -->`. architecture.md has the tables and diagrams of the
 state machines. protocol.md has the faults. fault-matrix.md has the reaction of the client to each fault.
+kinds-of-tests.md has the kinds of tests that can use the mock.
 
 With `--check`, the script writes nothing and exits with 1 if a page differs from the code (see `tests/test_docs.py`).
 """
@@ -12,11 +13,15 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from odyssey_mock.faults.catalog import POINTS
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "docs" / name for name in ("architecture.md", "reference/protocol.md", "reference/fault-matrix.md")]
+PAGES = [
+    ROOT / "docs" / name
+    for name in ("architecture.md", "reference/protocol.md", "reference/fault-matrix.md", "reference/kinds-of-tests.md")
+]
 MACHINES = {
     "connection": "odyssey_client.connection.connection_machine",
     "operations": "odyssey_client.connection.operation_machine",
@@ -39,6 +44,10 @@ def draw(name: str) -> str:
         return _faults()
     if name == "matrix":
         return _matrix()
+    if name == "kinds":
+        return _kinds()
+    if name == "configurations":
+        return _configurations()
     return _machine(name)
 
 
@@ -58,8 +67,7 @@ def _faults() -> str:
 
 
 def _matrix() -> str:
-    sys.path.insert(0, str(ROOT))
-    groups = importlib.import_module("tests.matrix.table").GROUPS
+    groups = _tests_module("tests.matrix.table").GROUPS
     lines: list[str] = []
     for title, cells in groups.items():
         lines += [
@@ -73,6 +81,41 @@ def _matrix() -> str:
             outcome = f"`{each.result}` | {each.status} | {' '.join(each.told)} | {each.limit or ''}"
             lines.append(f"| `{each.fault}` | {each.call} | {outcome} |")
     return "\n".join([*lines, ""])
+
+
+def _kinds() -> str:
+    table = _tests_module("tests.kinds.table")
+    rows = []
+    for kind in table.KINDS:
+        results = " | ".join(table.Cell(kind, variant).shown for variant in table.VARIANTS)
+        rows.append(f"| {kind.title} | {results} | {_folder(kind.folder)} |")
+    return "\n".join(
+        [
+            "",
+            f"| kind of test | {' | '.join(table.VARIANTS)} | example |",
+            f"|---|{'---|' * len(table.VARIANTS)}---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _configurations() -> str:
+    table = _tests_module("tests.kinds.table")
+    rows = [
+        f"| {kind.title} | {table.Cell(kind, 'alone').shown} | {_folder(kind.project)} |"
+        for kind in table.CONFIGURATIONS
+    ]
+    return "\n".join(["", "| configuration | result | example |", "|---|---|---|", *rows, ""])
+
+
+def _folder(path: str) -> str:
+    return f"[{path.rpartition('/')[2]}](../../tests/kinds/projects/{path})"
+
+
+def _tests_module(name: str) -> Any:  # Any: a module of the tests
+    sys.path.insert(0, str(ROOT))
+    return importlib.import_module(name)
 
 
 def _machine(name: str) -> str:

@@ -25,6 +25,8 @@ from tests.support.time_limits import TimeLimits
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
+collect_ignore = ["kinds/projects"]  # tests/kinds runs these tests in other processes
+
 MARKER = "off_contract(why): the test sends invalid traffic on purpose; its client is not checked by fixtures/contract"
 
 

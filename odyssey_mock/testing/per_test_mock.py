@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, override
 
 from odyssey_mock.core.entropy import SeededEntropy, SystemEntropy
 from odyssey_mock.core.strict_json import JSON
@@ -128,10 +128,25 @@ class PerTestMock(MockOdyssey):
         self._owner = self._requests.current = None
         return ending
 
+    def forget(self) -> None:
+        """Forget the mock of the last test, because another test begins. It would see the state of the last one."""
+        if self._owner is None:
+            self._current = None
+
     def late_requests(self) -> list[str]:
         """Return the descriptions of late requests since the last call."""
         found, self._late = self._late, []
         return found
+
+    @property
+    @override
+    def _mock(self) -> LoopMock:
+        if self._current is None:
+            raise RuntimeError(
+                "odyssey_mock has new state for each test that requests it, and no such test is running: add "
+                'odyssey_mock to the arguments of the test, or write @pytest.mark.usefixtures("odyssey_mock")'
+            )
+        return self._current
 
     async def _end(self) -> "Ending":
         mock = self._mock

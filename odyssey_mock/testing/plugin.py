@@ -34,6 +34,8 @@ FAILED = pytest.StashKey[bool]()
 """Stash key: whether the test itself failed. What a failed test leaves behind is not reported."""
 _LOOP_FIXTURE = re.compile("_[a-z]+_scoped_runner")
 """Matches the names of the fixtures by which pytest-asyncio creates event loops."""
+MOCK = pytest.StashKey["PerTestMock"]()
+"""Stash key of the mock of all tests, while its server runs."""
 CLIENTS = pytest.StashKey["list[Odyssey]"]()
 """Stash key of the clients that are disconnected in the event loop of the test, when it ends."""
 
@@ -78,7 +80,18 @@ def odyssey_faults(pytestconfig: pytest.Config) -> Sequence[Mapping[str, Any]]: 
 
 
 @pytest.fixture(scope="session")
-def odyssey_mock() -> "Iterator[MockOdyssey]":
+def _odyssey_server(pytestconfig: pytest.Config) -> "Iterator[PerTestMock]":
+    """Run the server of all tests. Unlike `odyssey_mock`, no project replaces this fixture."""
+    from odyssey_mock.testing.per_test_mock import PerTestMock  # noqa: PLC0415
+
+    mock = pytestconfig.stash[MOCK] = PerTestMock()
+    yield mock
+    del pytestconfig.stash[MOCK]
+    mock.close()
+
+
+@pytest.fixture(scope="session")
+def odyssey_mock(_odyssey_server: "PerTestMock") -> "MockOdyssey":
     """Provide a mock with new state for each test; `ODYSSEY_API_URL` and `ODYSSEY_API_KEY` point to it.
 
     The mock runs in a background thread. It works in sync and async tests, in any event loop, in threads and for other
@@ -87,20 +100,16 @@ def odyssey_mock() -> "Iterator[MockOdyssey]":
 
     The object and its address are the same for all tests of a process. With `@given`, every example gets new state.
     """
-    from odyssey_mock.testing.per_test_mock import PerTestMock  # noqa: PLC0415
-
-    mock = PerTestMock()
-    yield mock
-    mock.close()
+    return _odyssey_server
 
 
 @pytest.fixture(scope="session")
-def odyssey_url(odyssey_mock: "MockOdyssey") -> str:
+def odyssey_url(_odyssey_server: "PerTestMock") -> str:
     """Return the base URL of the mock, the same for all tests of a process.
 
     With it, a session-scoped fixture can start the code under test once.
     """
-    return cast("PerTestMock", odyssey_mock).shared_url
+    return _odyssey_server.shared_url
 
 
 @pytest.fixture
@@ -153,7 +162,7 @@ def _odyssey_test(request: pytest.FixtureRequest) -> Iterator[None]:
     """Start a new mock for the test, and end it after all other fixtures of the test."""
     item = request.node
     _begin_event_loop(request)
-    mock: PerTestMock = request.getfixturevalue("odyssey_mock")
+    mock: PerTestMock = request.getfixturevalue(_odyssey_server.__name__)
     keywords = _keywords(request)
     if "odyssey_url" in item.fixturenames and mock.needs_own_server(keywords):
         pytest.fail(
@@ -196,9 +205,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Make each test with the fixture `odyssey_mock` begin with `_odyssey_test`."""
     for item in items:
         if _uses_mock(item):
-            names = cast("pytest.Function", item).fixturenames
+            names = cast("pytest.Function", item).fixturenames  # a DoctestItem has it too
             if _odyssey_test.__name__ not in names:
                 names.insert(0, _odyssey_test.__name__)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Make a test without a mock fail if it uses the mock of the test before it."""
+    if MOCK in item.config.stash:
+        item.config.stash[MOCK].forget()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -212,12 +228,13 @@ def pytest_runtest_makereport(
 
 
 def _uses_mock(item: pytest.Item) -> bool:
-    """Return whether a test uses the fixture `odyssey_mock` of this module, directly or through other fixtures."""
-    if not isinstance(item, pytest.Function) or is_simulated(item):
+    """Return whether a test uses the fixture `odyssey_mock` of this module, directly or through other fixtures.
+
+    A project may have its own fixture of this name, which uses this one or not.
+    """
+    if not isinstance(item, pytest.Function | pytest.DoctestItem) or is_simulated(item):
         return False
-    definitions = item._fixtureinfo.name2fixturedefs.get("odyssey_mock")  # noqa: SLF001 - pytest has no public name
-    # A project may have its own fixture of this name.
-    return definitions is not None and definitions[-1].func.__module__ == __name__
+    return _odyssey_server.__name__ in item.fixturenames
 
 
 def _begin_event_loop(request: pytest.FixtureRequest) -> None:

@@ -124,3 +124,60 @@ def test_plugin_loads_without_pytest_asyncio() -> None:
     )
     ran = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "FixtureFunctionDefinition"
+
+
+def test_project_may_extend_the_fixture(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import httpx
+        import pytest
+
+        @pytest.fixture
+        def odyssey_mock(odyssey_mock):
+            odyssey_mock.faults.add(at="rest.auth.token", do="status", status=503)
+            return odyssey_mock
+
+        @pytest.mark.parametrize("time", [1, 2])
+        def test_it(odyssey_mock, time):
+            login = httpx.post(f"{odyssey_mock.url}/auth/token", json={"api_key": odyssey_mock.api_key})
+            assert login.status_code == 503
+            assert len(odyssey_mock.requests("POST /auth/token")) == 1
+        """,
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_only_the_address_starts_a_mock_too(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import os
+        import httpx
+
+        def test_it(odyssey_url):
+            key = os.environ["ODYSSEY_API_KEY"]
+            httpx.post(f"{odyssey_url}/auth/token", json={"api_key": key}).raise_for_status()
+        """,
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_state_of_previous_test_is_not_visible(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import pytest
+
+        class Seen:
+            mock = None
+
+        def test_first(odyssey_mock):
+            Seen.mock = odyssey_mock
+
+        def test_second():
+            with pytest.raises(RuntimeError, match="add odyssey_mock to the arguments of the test"):
+                Seen.mock.journal.entries
+        """,
+    )
+    result.assert_outcomes(passed=2)

@@ -1,0 +1,58 @@
+"""Tests of every cell of the table of kinds: the kind works, or fails at once with the right message."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.kinds.runs import LIMIT_S, environment, missing, result, run
+from tests.kinds.table import CONFIGURATIONS, KINDS, PROJECTS, WITHIN_S, WORKS, Cell, cells
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _needs() -> None:
+    """Skip the tests if a package is missing. In CI, fail them instead."""
+    if (what := missing()) is None:
+        return
+    reason = f"{what} are not installed; run scripts/test-needs"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def in_one_worker(cell: Cell) -> "pytest.MarkDecorator":
+    return pytest.mark.xdist_group(f"kinds {cell.kind.project} {cell.variant}")
+
+
+@pytest.mark.parametrize("cell", [pytest.param(cell, id=str(cell), marks=in_one_worker(cell)) for cell in cells()])
+def test_kind_has_expected_result(cell: Cell) -> None:
+    ran = run(cell.kind.project, cell.variant)
+    reports = ran.of(cell.kind.folder.partition("/")[2])
+
+    if cell.expected == WORKS:
+        assert result(reports) == WORKS, ran.output
+        assert sum(each.when == "call" for each in reports) == cell.kind.tests
+    else:
+        assert cell.expected in result(reports)
+        assert sum(each.seconds for each in reports) < WITHIN_S
+
+
+def test_kinds_name_every_folder() -> None:
+    folders = {str(folder.relative_to(PROJECTS)) for folder in PROJECTS.glob("*/*/") if any(folder.glob("test_*"))}
+
+    assert folders == {kind.folder for kind in (*KINDS, *CONFIGURATIONS)}
+
+
+def test_unittest_runs_without_pytest() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "unittest"],
+        cwd=PROJECTS / "strict" / "unittest_alone",
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+    )
+
+    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (0, "OK"), ran.stderr

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import logging
 import os
 import sys
@@ -370,12 +369,12 @@ def exiting(call: str) -> InvalidStateError:
 
 def _async_library() -> str | None:
     """Return the library whose event loop runs in this thread, such as asyncio or trio; None if there is no loop."""
-    with contextlib.suppress(RuntimeError):
+    try:
         asyncio.get_running_loop()
-        return "asyncio"
-    with contextlib.suppress(sniffio.AsyncLibraryNotFoundError):
-        return sniffio.current_async_library()
-    return None
+    except RuntimeError:
+        # `sniffio.current_async_library` also reads a context variable, which `asyncio.to_thread` copies to its thread.
+        return sniffio.thread_local.name
+    return "asyncio"
 
 
 def _is_notebook() -> bool:

@@ -216,10 +216,6 @@ def _running_library() -> str | None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        pass
-    else:
-        return "asyncio"
-    try:
-        return sniffio.current_async_library()
-    except sniffio.AsyncLibraryNotFoundError:
-        return None
+        # `sniffio.current_async_library` also reads a context variable, which `asyncio.to_thread` copies to its thread.
+        return sniffio.thread_local.name
+    return "asyncio"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
+import anyio
 import pytest
 import sniffio
 from hypothesis import given
@@ -124,6 +125,7 @@ def test_thread_of_a_running_loop_may_wait(loop: BackgroundLoop) -> None:
         return await asyncio.to_thread(loop.run, "test", work)
 
     assert asyncio.run(call()) == 7
+    assert anyio.run(call) == 7  # anyio sets a context variable, which `asyncio.to_thread` copies
 
 
 NOTEBOOK = """

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 
+import anyio
 import pytest
 
 from odyssey_mock.sync.server_thread import ServerThread
@@ -35,6 +36,17 @@ def test_exceptions_reach_the_caller(server: ServerThread) -> None:
 
     with pytest.raises(KeyError, match="planted"):
         server.run("fails()", fails)
+
+
+def test_thread_of_a_running_loop_may_wait(server: ServerThread) -> None:
+    async def work() -> int:
+        return 7
+
+    async def call() -> int:
+        return await asyncio.to_thread(server.run, "work()", work)
+
+    assert asyncio.run(call()) == 7
+    assert anyio.run(call) == 7  # anyio sets a context variable, which `asyncio.to_thread` copies
 
 
 async def test_async_callers_wait_without_blocking(server: ServerThread) -> None:

@@ -28,6 +28,8 @@ class ActiveFault:
         """
         self.fired = 0
         """How often the fault has fired."""
+        self.fired_before_reset = False
+        """Whether the fault has fired before `Faults.reset` set its counts to 0."""
 
     def __repr__(self) -> str:
         return f"<{self.id} {self.fault.at} {self.fault.do}: fired {self.fired} of {self.passed} times>"
@@ -117,8 +119,10 @@ class Faults:
 
     def reset(self) -> None:
         """Restore the initial faults, with all counts at 0."""
+        fired = [each.fault for each in self if each.fired > 0 or each.fired_before_reset]
         self.clear()
-        self.extend(self._initial)
+        for each in self.extend(self._initial):
+            each.fired_before_reset = each.fault in fired
 
     def any_at(self, point: str) -> bool:
         """Return whether a fault is set for `point`, even if it will not fire there."""

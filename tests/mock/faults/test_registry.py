@@ -162,6 +162,14 @@ def test_reset_restores_only_initial_faults() -> None:
     assert [(each.fault.do, each.fired) for each in faults] == [("reset", 0)]
 
 
+def test_fault_that_fired_is_known_after_resets() -> None:
+    faults = a_list("seed", RESET, {**RESET, "do": "no_answer"})
+    firing(faults, 1)
+    for _ in range(2):
+        faults.reset()
+        assert [(each.fault.do, each.fired_before_reset) for each in faults] == [("reset", True), ("no_answer", False)]
+
+
 def test_invalid_fault_is_rejected_by_the_constructor() -> None:
     with pytest.raises(FaultError, match=r"unknown fault point 'rest\.region\.list'; did you mean 'rest\.regions"):
         MockOdyssey(faults=[{"at": "rest.region.list", "do": "reset"}])

@@ -2,10 +2,13 @@
 
 import asyncio
 import inspect
-import sys
+import sysconfig
 import threading
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
 
@@ -28,6 +31,10 @@ _LIBRARIES = (
     "execnet",
 )
 """How the names of threads begin that libraries keep for later."""
+_HANDLER = "(process_request_thread)"
+"""Part of the name of a thread in which a `socketserver.ThreadingMixIn` serves one connection."""
+_CODE = ("stdlib", "platstdlib", "purelib", "platlib")
+"""Names of the directories of Python's libraries and of installed packages in `sysconfig.get_paths()`."""
 
 
 class OdysseyLeftoverWarning(pytest.PytestWarning):
@@ -51,19 +58,33 @@ def mode_of(config: pytest.Config) -> str:
     return mode
 
 
-def report(item: pytest.Item, found: Sequence[str]) -> None:
-    """Report leftovers of a test, as its ini file says.
+def report(item: pytest.Item, found: Sequence[str], late: Sequence[str] = ()) -> None:
+    """Report leftovers of a test, and the late requests of other tests, as the ini file says.
 
     Raises:
         pytest.fail.Exception: the mode is `error`, and something was found.
     """
     mode = mode_of(item.config)
-    if not found or mode == "ignore":
+    if not (found or late) or mode == "ignore":
         return
-    text = f"{item.nodeid} left behind: {'; '.join(found)}"
+    text = "; ".join([*([f"{item.nodeid} left behind: {'; '.join(found)}"] if found else []), *late])
     if mode == "error":
         pytest.fail(text, pytrace=False)
     item.warn(OdysseyLeftoverWarning(text))
+
+
+def report_late(config: pytest.Config, late: Sequence[str]) -> None:
+    """Report late requests that arrived after the last test, as the ini file says.
+
+    Raises:
+        pytest.fail.Exception: the mode is `error`, and there are late requests.
+    """
+    mode = mode_of(config)
+    if not late or mode == "ignore":
+        return
+    if mode == "error":
+        pytest.fail("; ".join(late), pytrace=False)
+    warnings.warn(OdysseyLeftoverWarning("; ".join(late)), stacklevel=2)
 
 
 class TaskWatch:
@@ -83,17 +104,35 @@ class TaskWatch:
         return _cut(texts, "tasks")
 
 
+class KeptThreads:
+    """The threads that fixtures with a wider scope than one test started, such as a server for all tests."""
+
+    def __init__(self) -> None:
+        self.threads: WeakSet[threading.Thread] = WeakSet()
+
+    @contextmanager
+    def started(self) -> Iterator[None]:
+        """Add the threads that are started during the block."""
+        before = set(threading.enumerate())
+        try:
+            yield
+        finally:
+            self.threads.update(each for each in threading.enumerate() if each not in before)
+
+
 class ThreadWatch:
     """Finds the threads that a test started and did not join."""
 
-    def __init__(self) -> None:
-        """Remember the threads of the process."""
+    def __init__(self, kept: KeptThreads) -> None:
+        """Remember the threads of the process; those of `kept` are not reported either."""
         self._before = set(threading.enumerate())
+        self._kept = kept
 
     def left(self) -> list[str]:
         """Return the descriptions of new threads that are alive."""
-        new = [each for each in threading.enumerate() if each not in self._before and each.is_alive()]
-        names = sorted(each.name for each in new if not each.name.startswith(_LIBRARIES))
+        expected = self._before | set(self._kept.threads)
+        new = [each for each in threading.enumerate() if each not in expected and each.is_alive()]
+        names = sorted(each.name for each in new if not each.name.startswith(_LIBRARIES) and _HANDLER not in each.name)
         return _cut([f"the thread {name!r} is still running: join() it" for name in names], "threads")
 
 
@@ -102,15 +141,25 @@ def _cut(texts: list[str], what: str) -> list[str]:
 
 
 def _described(task: "asyncio.Task[object]") -> str | None:
-    """Return the description of a task; None if it is a task of a library."""
+    """Return the description of a task; None if it is a task of a library, or was cancelled."""
     coroutine = task.get_coro()
-    if not inspect.iscoroutine(coroutine):
+    if not inspect.iscoroutine(coroutine) or task.cancelling() > 0:
         return None
     code = coroutine.cr_code
     name = code.co_qualname
     where = Path(code.co_filename)
     if "odyssey_client" in where.parts and "client" in where.parts and not code.co_name.startswith("_"):
         return f"the call {code.co_name}() is still pending: await it or cancel it"
-    if where.is_relative_to(sys.prefix) or where.is_relative_to(sys.base_prefix) or "odyssey_client" in where.parts:
+    if _is_library(where):
         return None
     return f"the task {name}() is still running: await it or cancel it"
+
+
+def _is_library(where: Path) -> bool:
+    """Return whether a file belongs to Python, to an installed package or to the client."""
+    paths = sysconfig.get_paths()
+    return (
+        any(where.is_relative_to(paths[name]) for name in _CODE)
+        or "site-packages" in where.parts
+        or "odyssey_client" in where.parts
+    )

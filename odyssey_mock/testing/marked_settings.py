@@ -24,6 +24,16 @@ def add_ini_options(parser: pytest.Parser) -> None:
     parser.addini(INI_FAULTS, "faults of every mock, one JSON object per line", "linelist")
 
 
+def check_ini(config: pytest.Config) -> None:
+    """Check the lines of the ini file.
+
+    Raises:
+        pytest.UsageError: a line is malformed.
+    """
+    ini_settings(config)
+    ini_faults(config)
+
+
 def ini_settings(config: pytest.Config) -> dict[str, Any]:  # Any: settings have different types
     """Return the settings of the ini file.
 
@@ -50,6 +60,37 @@ def marked_settings(node: pytest.Item, name: str = "odyssey") -> dict[str, Any]:
             pytest.fail(f"@pytest.mark.{name} accepts only keyword arguments, got {marker.args!r}", pytrace=False)
         settings |= marker.kwargs
     return settings
+
+
+def checked(settings: object) -> dict[str, Any]:  # Any: settings have different types
+    """Return the value of a project's fixture `odyssey_settings`, if it is a mapping of settings by name."""
+    if not isinstance(settings, Mapping) or not all(isinstance(name, str) for name in settings):
+        pytest.fail(
+            'the fixture odyssey_settings must return settings by name, such as {"stream_duration": 60}, '
+            f"got {settings!r}",
+            pytrace=False,
+        )
+    return dict(settings)
+
+
+def setting_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of invalid settings."""
+    from odyssey_mock import FaultError, SettingsError, UnknownSettingError  # noqa: PLC0415
+
+    return FaultError, SettingsError, UnknownSettingError
+
+
+def source(error: Exception, common: Mapping[str, Any]) -> str:  # Any: settings have different types
+    """Return where the setting that caused `error` is from: it is in `common`, or in a marker of the test."""
+    from odyssey_mock import MockOdyssey  # noqa: PLC0415
+
+    try:
+        MockOdyssey(**common)
+    except setting_errors() as same:
+        if str(same) != str(error):
+            return "@pytest.mark.odyssey"
+        return "the fixtures or ini options " + ", ".join((INI_SETTINGS, INI_PLAN, INI_CLOCK, INI_FAULTS))
+    return "@pytest.mark.odyssey"
 
 
 def given(keywords: Mapping[str, Any]) -> dict[str, Any]:  # Any: settings have different types

@@ -1,6 +1,7 @@
 """The mock of the fixture `odyssey_mock`: one server for all tests of a process, with new state for each test."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -18,8 +19,13 @@ from odyssey_mock.system_network import SystemNetwork
 
 LATE_LIMIT = 100
 """Maximum number of late requests that are kept until they are reported."""
-_IN_USE = frozenset({SessionState.CONNECTED, SessionState.HELD, SessionState.RETURNING, SessionState.REJOINING})
-"""States of a session whose client has connected and has not said goodbye."""
+_IN_USE = frozenset({SessionState.CONNECTED, SessionState.RETURNING, SessionState.REJOINING})
+"""States of a session whose client is connected, or is connecting again.
+
+A held session does not count: if the client has disconnected during an outage, the mock could not notice.
+"""
+SETTLING_TURNS = 50
+"""Iterations of the event loop in which the mock receives what clients sent before the end of the test."""
 OWN_SERVER = frozenset({"host", "port"})
 """Settings that need a server of their own, because the shared one has its address already."""
 
@@ -61,8 +67,12 @@ class PerTestMock(MockOdyssey):
     The plugin calls `begin` before a test and `end` after it.
     """
 
-    def __init__(self) -> None:
-        """Start the server, without a mock: until `begin`, requests get status 503."""
+    def __init__(self, on_idle: Callable[[], None]) -> None:
+        """Start the server, without a mock: until `begin`, requests get status 503.
+
+        `on_idle` is called if the mock is used before `begin` or after `end`. It may call `begin`.
+        """
+        self._on_idle = on_idle
         self._current: LoopMock | None = None
         self._server = ServerThread.shared()
         self._issued = IssuedValues()
@@ -72,6 +82,9 @@ class PerTestMock(MockOdyssey):
         self._may_not_fire: Sequence[ActiveFault] = ()
         self._endpoint = self._thread.call(self._make_endpoint)
         self._thread.execute(self._endpoint.__aenter__)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.shared_url if self._current is None else self._current.url}>"
 
     def close(self) -> None:
         """Close the shared server, after the last test."""
@@ -141,6 +154,8 @@ class PerTestMock(MockOdyssey):
     @property
     @override
     def _mock(self) -> LoopMock:
+        if self._owner is None:
+            self._on_idle()
         if self._current is None:
             raise RuntimeError(
                 "odyssey_mock has new state for each test that requests it, and no such test is running: add "
@@ -151,6 +166,12 @@ class PerTestMock(MockOdyssey):
     async def _end(self) -> "Ending":
         mock = self._mock
         left = self._left_behind(mock)
+        for _ in range(SETTLING_TURNS):
+            if not left:
+                break
+            # The client may have disconnected just now. Then that is in the buffers of the mock's sockets.
+            await asyncio.sleep(0)  # noqa: TID251 - lets other tasks run; no time passes
+            left = self._left_behind(mock)
         await mock.__aexit__(None, None, None)
         return Ending(left, mock.faults.reached, sum(each.fired for each in self._extra))
 
@@ -170,9 +191,14 @@ class PerTestMock(MockOdyssey):
                 "or give it a key of its own, such as ody_my_app"
             )
 
+    def _never_fired(self, active: ActiveFault) -> bool:
+        """Return whether a fault should have fired, and did not."""
+        must_fire = active not in self._may_not_fire and active.fault.probability >= 1
+        return must_fire and active.fired == 0 and not active.fired_before_reset
+
     def _left_behind(self, mock: LoopMock) -> list[str]:
         connected = [each for each in mock.sessions.values() if each.state in _IN_USE]
-        unfired = [each for each in mock.faults if each.fired == 0 and each not in self._may_not_fire]
+        unfired = [each for each in mock.faults if self._never_fired(each)]
         return [
             *(f"the session {each.id} is {each.state}, but was not ended: call disconnect()" for each in connected),
             *(

@@ -6,6 +6,7 @@ functions, when a test needs them. `simulated_plugin.py` has the part for tests 
 
 import inspect
 import re
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,14 +31,18 @@ MARKER = (
     "odyssey(**settings): settings of the odyssey_mock fixture for this test, the keyword arguments of MockOdyssey; "
     'for example @pytest.mark.odyssey(clock="manual")'
 )
-FAILED = pytest.StashKey[bool]()
-"""Stash key: whether the test itself failed. What a failed test leaves behind is not reported."""
+PASSED = pytest.StashKey[bool]()
+"""Stash key: whether the test itself passed; missing while it runs, and if it was interrupted."""
+KEPT_THREADS = pytest.StashKey[leftovers.KeptThreads]()
+"""Stash key of the threads of fixtures with a wider scope than one test."""
 _LOOP_FIXTURE = re.compile("_[a-z]+_scoped_runner")
 """Matches the names of the fixtures by which pytest-asyncio creates event loops."""
 MOCK = pytest.StashKey["PerTestMock"]()
 """Stash key of the mock of all tests, while its server runs."""
 CLIENTS = pytest.StashKey["list[Odyssey]"]()
 """Stash key of the clients that are disconnected in the event loop of the test, when it ends."""
+RUNNING = pytest.StashKey["pytest.Item | None"]()
+"""Stash key of the test whose setup or call is running, or was interrupted."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +52,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
+    marked_settings.check_ini(config)
+    leftovers.mode_of(config)
+    config.stash[KEPT_THREADS] = leftovers.KeptThreads()
 
 
 # Settings, which a project can override
@@ -84,10 +92,12 @@ def _odyssey_server(pytestconfig: pytest.Config) -> "Iterator[PerTestMock]":
     """Run the server of all tests. Unlike `odyssey_mock`, no project replaces this fixture."""
     from odyssey_mock.testing.per_test_mock import PerTestMock  # noqa: PLC0415
 
-    mock = pytestconfig.stash[MOCK] = PerTestMock()
+    mock = pytestconfig.stash[MOCK] = PerTestMock(on_idle=lambda: _begin_late(pytestconfig))
     yield mock
     del pytestconfig.stash[MOCK]
     mock.close()
+    if pytestconfig.stash.get(RUNNING, None) is None:
+        leftovers.report_late(pytestconfig, mock.late_requests())
 
 
 @pytest.fixture(scope="session")
@@ -119,12 +129,12 @@ def odyssey_api_key(odyssey_mock: "MockOdyssey") -> str:
 
 
 @pytest.fixture(scope="session")
-def odyssey_account(odyssey_mock: "MockOdyssey") -> "Callable[..., MockAccount]":
+def odyssey_account(_odyssey_server: "MockOdyssey") -> "Callable[..., MockAccount]":
     """Return a function that adds an account to the test's mock: `odyssey_account(plan="free").api_key`.
 
     Its keywords are the fields of `odyssey_mock.AccountSettings`, such as `concurrent_sessions=1`.
     """
-    return odyssey_mock.add_account
+    return _odyssey_server.add_account
 
 
 # Clients
@@ -136,6 +146,13 @@ def odyssey_client(odyssey_mock: "MockOdyssey", request: pytest.FixtureRequest) 
     item = request.node
     _refuse_given(item, "odyssey_client")
     _require_async_test(item)
+    if _odyssey_test.__name__ not in item.fixturenames:
+        pytest.fail(
+            f"odyssey_client must be known before {item.name} begins, because it is disconnected in the event loop of "
+            "the test: add it to the arguments of the test, or mark the test with "
+            '@pytest.mark.usefixtures("odyssey_mock")',
+            pytrace=False,
+        )
     from odyssey_client import Odyssey  # noqa: PLC0415
 
     client = Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url)
@@ -158,12 +175,12 @@ def odyssey_sync_client(odyssey_mock: "MockOdyssey", request: pytest.FixtureRequ
 
 
 @pytest.fixture
-def _odyssey_test(request: pytest.FixtureRequest) -> Iterator[None]:
+def _odyssey_test(request: pytest.FixtureRequest, _odyssey_server: "PerTestMock") -> Iterator[None]:
     """Start a new mock for the test, and end it after all other fixtures of the test."""
-    item = request.node
+    item, mock = request.node, _odyssey_server
     _begin_event_loop(request)
-    mock: PerTestMock = request.getfixturevalue(_odyssey_server.__name__)
-    keywords = _keywords(request)
+    common = _common_keywords(request)
+    keywords = common | marked_settings.marked_settings(item)
     if "odyssey_url" in item.fixturenames and mock.needs_own_server(keywords):
         pytest.fail(
             "the fixture odyssey_url is the address of the shared server, but @pytest.mark.odyssey sets host or port: "
@@ -173,8 +190,11 @@ def _odyssey_test(request: pytest.FixtureRequest) -> Iterator[None]:
     item.stash[CLIENTS] = []
     found: list[str] = []
     endings: list[Ending] = []
-    threads = leftovers.ThreadWatch()
-    _begin(mock, item, keywords)
+    threads = leftovers.ThreadWatch(request.config.stash[KEPT_THREADS])
+    try:
+        _begin(mock, item, keywords)
+    except marked_settings.setting_errors() as error:
+        raise pytest.fail.Exception(f"{marked_settings.source(error, common)}: {error}", pytrace=False) from None
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("ODYSSEY_API_URL", mock.url)
         environment.setenv("ODYSSEY_API_KEY", mock.api_key)
@@ -189,15 +209,16 @@ def _odyssey_test(request: pytest.FixtureRequest) -> Iterator[None]:
     endings.append(mock.end())
     item.stash[REACHED_POINTS] = {point: count for each in endings for point, count in each.reached.items()}
     item.stash[FIRED] = sum(each.fired for each in endings)
+    item.stash[CLIENTS].clear()
+    late = mock.late_requests()
     # A test that fails, or that runs under a fault of a chaos run, may be unable to clean up.
-    if not item.stash.get(FAILED, False) and EXTRA_FAULTS not in item.stash:
+    if EXTRA_FAULTS in item.stash or PASSED not in item.stash:
+        return
+    if item.stash[PASSED]:
         found += [*(left for each in endings for left in each.left), *threads.left()]
     else:
         found.clear()
-    late = mock.late_requests()
-    if EXTRA_FAULTS not in item.stash:
-        found += late
-    leftovers.report(item, list(dict.fromkeys(found)))
+    leftovers.report(item, list(dict.fromkeys(found)), late)
 
 
 @pytest.hookimpl(trylast=True)
@@ -212,7 +233,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Make a test without a mock fail if it uses the mock of the test before it."""
+    """Hide the mock of the last test, even from tests without a mock."""
+    item.config.stash[RUNNING] = item
+    keys: tuple[pytest.StashKey[Any], ...] = (CLIENTS, PASSED)  # Any: of different types
+    for key in keys:
+        if key in item.stash:  # a plugin runs the test again
+            del item.stash[key]
     if MOCK in item.config.stash:
         item.config.stash[MOCK].forget()
 
@@ -221,10 +247,27 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember whether the test failed."""
-    if call.excinfo is not None and call.when != "teardown":
-        item.stash[FAILED] = True
+    """Remember whether the test passed."""
+    if call.when == "call" or (call.when == "setup" and call.excinfo is not None):
+        item.stash[PASSED] = call.excinfo is None
     return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any],
+    request: pytest.FixtureRequest,  # Any: as in pytest
+) -> Generator[None, object, object]:
+    """Remember which threads fixtures start that are kept for several tests."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with request.config.stash[KEPT_THREADS].started():
+        return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    item.config.stash[RUNNING] = None
 
 
 def _uses_mock(item: pytest.Item) -> bool:
@@ -235,6 +278,19 @@ def _uses_mock(item: pytest.Item) -> bool:
     if not isinstance(item, pytest.Function | pytest.DoctestItem) or is_simulated(item):
         return False
     return _odyssey_server.__name__ in item.fixturenames
+
+
+def _begin_late(config: pytest.Config) -> None:
+    """Begin the mock of the running test, which has requested the fixture by `getfixturevalue`, as a doctest does."""
+    item = config.stash.get(RUNNING, None)
+    if item is None or CLIENTS in item.stash or threading.current_thread() is not threading.main_thread():
+        return
+    if is_given(item):
+        pytest.fail(
+            f"with @given, the mock must be new for every example: add odyssey_mock to the arguments of {item.name}",
+            pytrace=False,
+        )
+    cast("pytest.Function", item)._request.getfixturevalue(_odyssey_test.__name__)  # noqa: SLF001 - as above
 
 
 def _begin_event_loop(request: pytest.FixtureRequest) -> None:
@@ -248,23 +304,18 @@ def _begin_event_loop(request: pytest.FixtureRequest) -> None:
             request.getfixturevalue(name)
 
 
-def _keywords(request: pytest.FixtureRequest) -> dict[str, Any]:  # Any: settings have different types
-    """Return the keyword arguments of the test's mock. Markers take precedence over fixtures and the ini file."""
-    config, value = request.config, request.getfixturevalue
+def _common_keywords(request: pytest.FixtureRequest) -> dict[str, Any]:  # Any: settings have different types
+    """Return the keyword arguments of every mock. Fixtures take precedence over the ini file."""
+    value = request.getfixturevalue
+    settings = marked_settings.checked(value("odyssey_settings"))
     common = {"plan": value("odyssey_plan"), "clock": value("odyssey_clock"), "faults": value("odyssey_faults") or None}
-    base = marked_settings.ini_settings(config) | dict(value("odyssey_settings")) | marked_settings.given(common)
-    return base | marked_settings.marked_settings(request.node)
+    return marked_settings.ini_settings(request.config) | settings | marked_settings.given(common)
 
 
 def _begin(mock: "PerTestMock", item: pytest.Item, keywords: Mapping[str, Any]) -> None:  # Any: as above
-    from odyssey_mock import FaultError, SettingsError, UnknownSettingError  # noqa: PLC0415
-
-    # Faults for all tests may have no effect on some of them.
-    must_fire = "faults" in marked_settings.marked_settings(item)
-    try:
-        mock.begin(item.nodeid, keywords, item.stash.get(EXTRA_FAULTS, ()), must_fire=must_fire)
-    except (FaultError, SettingsError, UnknownSettingError) as error:
-        raise pytest.fail.Exception(f"@pytest.mark.odyssey: {error}", pytrace=False) from None
+    # Faults of the ini file, of a class or of a module may have no effect on some of their tests.
+    must_fire = any(marker.name == "odyssey" and "faults" in marker.kwargs for marker in item.own_markers)
+    mock.begin(item.nodeid, keywords, item.stash.get(EXTRA_FAULTS, ()), must_fire=must_fire)
 
 
 def _require_async_test(item: pytest.Function) -> None:

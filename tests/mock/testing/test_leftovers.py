@@ -115,6 +115,60 @@ def test_failed_test_is_not_blamed(odyssey_mock):
 
 
 @pytest.mark.asyncio
+async def test_cancelled_task_ended(odyssey_mock):
+    async def forever():
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(forever())
+    await asyncio.sleep(0)
+    task.cancel()
+
+
+@pytest.mark.asyncio
+async def test_client_ended_in_outage(odyssey_mock, odyssey_client):
+    await odyssey_client.connect()
+    await odyssey_mock.aio.go_away()
+    await odyssey_client.disconnect()
+
+
+def test_request_was_given_up(odyssey_mock):
+    odyssey_mock.faults.add(at="rest.regions.list", do="no_answer")
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(f"{odyssey_mock.url}/regions", timeout=0.1, trust_env=False)
+
+
+REGIONS = {"at": "rest.regions.list", "do": "status", "status": 503}
+
+
+@pytest.mark.odyssey(faults=[REGIONS])
+def test_fault_fired_before_reset(odyssey_mock):
+    assert httpx.get(f"{odyssey_mock.url}/regions", trust_env=False).status_code == 503
+    odyssey_mock.reset()
+
+
+@pytest.mark.odyssey(faults=[REGIONS | {"probability": 0.001}])
+def test_rare_fault_may_not_fire(odyssey_mock): pass
+
+
+@pytest.mark.odyssey(faults=[REGIONS])
+class TestClass:
+    def test_fault_of_the_class_may_not_fire(self, odyssey_mock): pass
+
+
+@pytest.fixture(scope="module")
+def server(odyssey_url):
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+
+
+def test_thread_of_the_module_ends_later(server, odyssey_mock): pass
+
+
+@pytest.mark.asyncio
 async def test_nothing_left_for_the_next(odyssey_mock):
     assert odyssey_mock.journal.entries == ()
     assert len(odyssey_mock.faults) == 0
@@ -182,7 +236,7 @@ def test_nothing_is_reported_if_ignored(pytester: pytest.Pytester) -> None:
 
 def test_tidy_and_failed_tests_are_not_reported(pytester: pytest.Pytester) -> None:
     result = leftovers(pytester, TIDY, "error")
-    result.assert_outcomes(passed=3, failed=1)
+    result.assert_outcomes(passed=10, failed=1)
 
 
 def test_unused_fault_of_all_tests_is_not_reported(pytester: pytest.Pytester) -> None:
@@ -195,8 +249,42 @@ def test_unused_fault_of_all_tests_is_not_reported(pytester: pytest.Pytester) ->
 
 
 def test_unknown_mode_is_an_error(pytester: pytest.Pytester) -> None:
-    result = leftovers(pytester, "def test_it(odyssey_mock): pass", "loud")
-    assert "odyssey_leftovers: expected one of warning, error, ignore, got 'loud'" in result.stdout.str()
+    result = leftovers(pytester, "def test_it(): pass", "loud")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "odyssey_leftovers: expected one of warning, error, ignore, got 'loud'" in result.stderr.str()
+
+
+@pytest.mark.parametrize("interrupt", ["raise KeyboardInterrupt", 'pytest.exit("enough")'])
+def test_interrupted_test_is_not_reported(pytester: pytest.Pytester, interrupt: str) -> None:
+    fault = 'odyssey_mock.faults.add(at="whep.config", do="status", status=503)'
+    test = f"import pytest\ndef test_it(odyssey_mock):\n    {fault}\n    {interrupt}\n"
+    result = leftovers(pytester, test, "error")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert "left behind" not in result.stdout.str() + result.stderr.str()
+
+
+@pytest.mark.parametrize("mode", ["warning", "error"])
+def test_request_after_the_last_test_is_reported(pytester: pytest.Pytester, mode: str) -> None:
+    test = """
+import httpx
+import pytest
+
+
+@pytest.fixture(scope="module")
+def cleanup(odyssey_url):
+    keys = []
+    yield keys
+    httpx.post(f"{odyssey_url}/auth/token", json={"api_key": keys[0]}, trust_env=False)
+
+
+def test_it(odyssey_api_key, cleanup):
+    cleanup.append(odyssey_api_key)
+"""
+    result = leftovers(pytester, test, mode)
+    result.assert_outcomes(passed=1, **{"warning": {"warnings": 1}, "error": {"errors": 1}}[mode])
+    late = r"^.*POST /auth/token of \S+::test_it arrived after that test had ended, between two tests"
+    assert re.search(late, result.stdout.str(), re.MULTILINE)
+    assert "left behind" not in result.stdout.str()
 
 
 def test_late_request_is_reported_and_not_in_journals(pytester: pytest.Pytester) -> None:
@@ -204,4 +292,4 @@ def test_late_request_is_reported_and_not_in_journals(pytester: pytest.Pytester)
     result.assert_outcomes(passed=3, warnings=1)
     late = r"{} of \S+::test_first arrived after that test had ended, during \S+::test_second: [^;]+"
     expected = "; ".join(late.format(request) for request in ("POST /sessions/request", "POST /auth/token"))
-    assert re.search(expected, result.stdout.str())
+    assert re.search(f"OdysseyLeftoverWarning: {expected}", result.stdout.str())

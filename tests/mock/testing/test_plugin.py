@@ -93,6 +93,116 @@ def test_invalid_marker_fails_its_test(pytester: pytest.Pytester) -> None:
     result.stdout.no_fnmatch_line("*During handling of the above exception*")
 
 
+def test_fixtures_work_if_requested_later(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import os
+        import pytest
+
+        def of_this_test():
+            '''
+            >>> len(getfixture("odyssey_mock").journal.entries)
+            0
+            >>> getfixture("odyssey_mock").journal.record("note", "written").name
+            'written'
+            '''
+
+        @pytest.mark.parametrize("name", ["odyssey_sync_client", "odyssey_api_key", "odyssey_mock"])
+        def test_dynamic(request, name):
+            request.getfixturevalue(name)
+            mock = request.getfixturevalue("odyssey_mock")
+            assert mock.journal.entries == ()
+            assert os.environ["ODYSSEY_API_KEY"] == mock.api_key
+            request.getfixturevalue("odyssey_sync_client").connect()
+
+        @pytest.mark.asyncio
+        async def test_client_of_mock(request, odyssey_mock):
+            await request.getfixturevalue("odyssey_client").connect()
+
+        def test_account(request):
+            assert request.getfixturevalue("odyssey_account")(plan="free").api_key.startswith("ody_")
+            assert len(request.getfixturevalue("odyssey_mock").journal.entries) == 0
+        """,
+        "--doctest-modules",
+    )
+    result.assert_outcomes(passed=6)
+
+
+def test_fixture_that_is_requested_too_late_fails(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import threading
+        import pytest
+        from hypothesis import HealthCheck, given, settings, strategies
+
+        @pytest.mark.asyncio
+        async def test_client(request):
+            request.getfixturevalue("odyssey_client")
+
+        @settings(suppress_health_check=list(HealthCheck))
+        @given(strategies.integers())
+        def test_examples(request, number):
+            request.getfixturevalue("odyssey_mock").url
+
+        def test_other_thread(request):
+            mock, errors = request.getfixturevalue("odyssey_mock"), []
+            def use():
+                try:
+                    mock.url
+                except RuntimeError as error:
+                    errors.append(error)
+            thread = threading.Thread(target=use)
+            thread.start()
+            thread.join()
+            raise errors[0]
+        """,
+    )
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(
+        [
+            "odyssey_client must be known before test_client begins, *: add it to the arguments of the test, or mark *",
+            "with @given, the mock must be new for every example: add odyssey_mock to the arguments of test_examples",
+            "E * odyssey_mock has new state for each test that requests it, and no such test is running: add *",
+        ]
+    )
+
+
+def test_invalid_settings_of_all_tests_name_their_source(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nodyssey_clock = fast\n")
+    result = run(
+        pytester,
+        """
+        import pytest
+
+        def test_ini(odyssey_mock): pass
+
+        @pytest.mark.odyssey(clock="real", fps=0)
+        def test_both(odyssey_mock): pass
+
+        class TestFixture:
+            @pytest.fixture
+            def odyssey_settings(self): return None
+
+            def test_none(self, odyssey_mock): pass
+        """,
+    )
+    result.assert_outcomes(errors=3)
+    everywhere = (
+        "the fixtures or ini options odyssey_settings, odyssey_plan, odyssey_clock, odyssey_faults: clock must*"
+    )
+    given = 'the fixture odyssey_settings must return settings by name, such as {"stream_duration": 60}, got None'
+    result.stdout.fnmatch_lines([everywhere, "@pytest.mark.odyssey: fps must *", given])
+
+
+def test_malformed_ini_line_stops_the_run(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nodyssey_settings = fps: 5\n")
+    result = run(pytester, "def test_it(): pass")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: odyssey_settings: expected lines such as `stream_duration = 60`*'fps: 5'"])
+
+
 def test_marker_and_fixtures_appear_in_help(pytester: pytest.Pytester) -> None:
     markers = pytester.runpytest_inprocess(*OPTIONS, "--markers")
     markers.stdout.fnmatch_lines(["@pytest.mark.odyssey(*settings): settings of the odyssey_mock fixture*"])
@@ -139,7 +249,8 @@ def test_project_may_extend_the_fixture(pytester: pytest.Pytester) -> None:
             return odyssey_mock
 
         @pytest.mark.parametrize("time", [1, 2])
-        def test_it(odyssey_mock, time):
+        def test_it(odyssey_mock, odyssey_url, odyssey_account, time):
+            assert odyssey_url == odyssey_mock.url
             login = httpx.post(f"{odyssey_mock.url}/auth/token", json={"api_key": odyssey_mock.api_key})
             assert login.status_code == 503
             assert len(odyssey_mock.requests("POST /auth/token")) == 1
@@ -174,10 +285,10 @@ def test_state_of_previous_test_is_not_visible(pytester: pytest.Pytester) -> Non
 
         def test_first(odyssey_mock):
             Seen.mock = odyssey_mock
+            odyssey_mock.journal.record("note", "first")
 
         def test_second():
-            with pytest.raises(RuntimeError, match="add odyssey_mock to the arguments of the test"):
-                Seen.mock.journal.entries
+            assert Seen.mock.journal.entries == ()
         """,
     )
     result.assert_outcomes(passed=2)

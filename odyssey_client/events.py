@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from odyssey_client.errors import OdysseyConfigError, OdysseyError
+from odyssey_client.event_loop import require_same_loop
 from odyssey_client.media.frames import FrameReader, VideoFrame
 from odyssey_client.media.stream import MediaStream
 from odyssey_client.models import BroadcastInfo, ConnectionStatus
@@ -183,9 +184,10 @@ class EventReader(AsyncIterator[Event]):
     A slow reader keeps the newest `EVENT_BUFFER` unread events; older ones are dropped.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bus: EventBus) -> None:
         self.dropped = 0
         """Number of events that were dropped because this reader was too slow."""
+        self._bus = bus
         self._events: deque[Event] = deque(maxlen=EVENT_BUFFER)
         self._ended = False
         self._wake = asyncio.Event()
@@ -197,6 +199,7 @@ class EventReader(AsyncIterator[Event]):
         while not self._events:
             if self._ended:
                 raise StopAsyncIteration
+            require_same_loop("events", self._bus.loop)
             self._wake.clear()
             await self._wake.wait()
         return self._events.popleft()
@@ -224,13 +227,15 @@ class EventBus:
     def __init__(self, observe: Callable[[Event], None]) -> None:
         """``observe`` is called with every event before the readers receive it."""
         self._observe = observe
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The event loop of the current connection; None if there is none."""
         # Weak references: a reader that is no longer used, such as after a `break`, disappears.
         # A mapping by number, not a set: its order is the same in every process.
         self._readers: weakref.WeakValueDictionary[int, EventReader] = weakref.WeakValueDictionary()
         self._numbers = itertools.count()
 
     def reader(self) -> EventReader:
-        reader = EventReader()
+        reader = EventReader(self)
         self._readers[next(self._numbers)] = reader
         return reader
 
@@ -241,6 +246,7 @@ class EventBus:
 
     def end(self) -> None:
         """End the current readers. Readers created later belong to the next connection."""
+        self.loop = None
         for reader in list(self._readers.values()):
             reader.end()
         self._readers.clear()

@@ -357,12 +357,22 @@ class MockOdyssey:
         __tracebackhide__ = True
         if not isinstance(self._clock, ManualClock):
             # RuntimeError: the mock was created with another clock. No argument has a wrong type.
-            raise RuntimeError('only a manual clock can be advanced: MockOdyssey(clock="manual")')  # noqa: TRY004
+            raise RuntimeError(  # noqa: TRY004
+                'only a manual clock can be advanced: write MockOdyssey(clock="manual"), or with the fixture '
+                '@pytest.mark.odyssey(clock="manual")'
+            )
         await self._clock.advance(seconds)
 
     async def __aenter__(self) -> Self:
         if self._resources is not None:
             raise RuntimeError(f"{self!r} is already running; create another MockOdyssey")
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(
+                "MockOdyssey requires an event loop of asyncio; with another library, such as trio, use "
+                "odyssey_mock.sync.MockOdyssey, which has a loop of its own: with MockOdyssey() as mock: ..."
+            ) from None
         async with AsyncExitStack() as resources:
             await resources.enter_async_context(self._clock)
             endpoint = self._endpoint

@@ -48,6 +48,8 @@ def draw(name: str) -> str:
         return _kinds()
     if name == "configurations":
         return _configurations()
+    if name == "refusals":
+        return _refusals()
     return _machine(name)
 
 
@@ -107,6 +109,11 @@ def _configurations() -> str:
         for kind in table.CONFIGURATIONS
     ]
     return "\n".join(["", "| configuration | result | example |", "|---|---|---|", *rows, ""])
+
+
+def _refusals() -> str:
+    rows = [f"| {each.title} | {each.message} |" for each in _tests_module("tests.kinds.table").REFUSALS]
+    return "\n".join(["", "| combination | message |", "|---|---|", *rows, ""])
 
 
 def _folder(path: str) -> str:

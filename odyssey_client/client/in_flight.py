@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from odyssey_client.errors import ConnectionClosedError, OdysseyError
+from odyssey_client.event_loop import require_loop
 
 
 class InFlightCalls:
@@ -64,7 +65,9 @@ class Call:
 
         Raises:
             ConnectionClosedError: the client was closed after the call began.
+            InvalidStateError: the caller does not run on asyncio.
         """
+        require_loop(self._name)
         if self._ends != self._calls.ends:
             raise self._closed()
         try:

@@ -11,6 +11,7 @@ from odyssey_client.config import ClientConfig
 from odyssey_client.connection.messages import InteractiveStreamStart
 from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import ImageError, InvalidStateError, OdysseyConfigError, OdysseyError
+from odyssey_client.event_loop import require_loop, require_same_loop
 from odyssey_client.events import (
     Event,
     EventBus,
@@ -113,6 +114,8 @@ class LiveCalls(ClientBase):
         May be called at any time, from any task, and more than once.
         """
         connection = self._connection
+        if connection is not None and not connection.is_over:
+            require_same_loop("disconnect", connection.loop)
         try:
             for each in (connection, *self._left):
                 if each is not None:
@@ -267,6 +270,7 @@ class LiveCalls(ClientBase):
         # Imported when a caller connects: aiortc and its dependencies take half a second to import.
         from odyssey_client.connection.connection import Connection  # noqa: PLC0415
 
+        loop = require_loop("connect")
         previous = self._connection
         if previous is not None and not previous.is_over:
             raise InvalidStateError(
@@ -284,6 +288,7 @@ class LiveCalls(ClientBase):
             handlers=handlers,
             events=self._bus,
         )
+        self._bus.loop = loop
         began = self._clock.monotonic()
         try:
             if previous is not None:
@@ -315,4 +320,5 @@ class LiveCalls(ClientBase):
                 "reconnecting" if is_coming_back else "not_connected",
                 f"{call}() needs an open connection, got status {self.current_status}. {advice}.",
             )
+        require_same_loop(call, self._connection.loop)
         return self._connection

@@ -31,6 +31,7 @@ from odyssey_client.connection.stream_calls import StreamCalls
 from odyssey_client.connection.streamer_link import StreamerLink, StreamerLinkListener
 from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import OdysseyError
+from odyssey_client.event_loop import require_loop
 from odyssey_client.events import (
     Connected,
     Disconnected,
@@ -120,7 +121,9 @@ class Connection:
             announce=self._emit,
             later=self._tasks.later,
         )
-        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.loop = require_loop("connect")
+        """The event loop of the connection."""
+        self._ready: asyncio.Future[None] = self.loop.create_future()
         self._released = asyncio.Event()
         self._quiet = asyncio.Event()
         self._awaited = asyncio.Event()

@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, Self, cast
 
+from odyssey_client.event_loop import require_same_loop
+
 if TYPE_CHECKING:
     import av
     import numpy as np
@@ -90,9 +92,11 @@ class FrameReader(AsyncIterator[VideoFrame]):
     the fatal error that ended the connection.
     """
 
-    def __init__(self, buffer: int) -> None:
+    def __init__(self, buffer: int, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Create a reader with a buffer of ``buffer`` frames, which arrive in ``loop``."""
         self.dropped = 0
         """The number of frames dropped because this reader was too slow."""
+        self._loop = loop
         self._frames: deque[VideoFrame] = deque(maxlen=buffer)
         self._ended = False
         self._error: BaseException | None = None
@@ -107,6 +111,7 @@ class FrameReader(AsyncIterator[VideoFrame]):
                 if self._error is not None:
                     raise self._error
                 raise StopAsyncIteration
+            require_same_loop("frames", self._loop)
             self._wake.clear()
             await self._wake.wait()
         return self._frames.popleft()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from odyssey_client.errors import OdysseyConfigError
+from odyssey_client.event_loop import current_loop
 from odyssey_client.media.frames import FrameReader, VideoFrame
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class MediaStream:
         # A dictionary by number instead of a set: its order is the same in every process.
         self._readers: weakref.WeakValueDictionary[int, FrameReader] = weakref.WeakValueDictionary()
         self._numbers = itertools.count()
+        self._loop = current_loop()
         self._latest: VideoFrame | None = None
         self._received = 0
         self._ended = False
@@ -76,7 +78,7 @@ class MediaStream:
             OdysseyConfigError: ``buffer`` is not an integer of 1 or more.
         """
         _check_buffer(buffer)
-        reader = FrameReader(buffer)
+        reader = FrameReader(buffer, self._loop)
         if self._ended:
             reader.end(self._error)
         else:

@@ -22,6 +22,7 @@ from odyssey_client.errors import (
     OdysseyError,
     PeerError,
 )
+from odyssey_client.event_loop import require_loop
 from odyssey_client.events import in_handler
 from odyssey_client.media.frames import FrameReader
 from odyssey_client.media.stream import DEFAULT_BUFFER, MediaStream
@@ -136,7 +137,7 @@ class SpectatorConnection:
         self._watchdog = VideoWatchdog(clock, peer_timeout)
         self._error: OdysseyError | None = None
         """The error that ended the connection; None for a clean end."""
-        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ready: asyncio.Future[None] = require_loop("connect_to_stream").create_future()
         self._released = asyncio.Event()
         self._quiet = asyncio.Event()
         self._callbacks = DisconnectCallbacks(clock)

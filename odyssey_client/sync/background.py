@@ -19,9 +19,8 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
-import sniffio
-
 from odyssey_client.errors import InvalidStateError
+from odyssey_client.event_loop import async_library
 
 logger = logging.getLogger("odyssey_client")
 
@@ -347,7 +346,7 @@ def is_exiting() -> bool:
 
 def check_caller(call: str) -> None:
     """Raise `InvalidStateError` if the caller runs in an event loop, except in a notebook."""
-    library = _async_library()
+    library = async_library()
     if library is None or _is_notebook():
         return
     instead = (
@@ -365,16 +364,6 @@ def exiting(call: str) -> InvalidStateError:
         f"{call}() was called while the process exits. Call it earlier: a function registered with atexit runs in time "
         "if it is registered after `import odyssey_client.sync`.",
     )
-
-
-def _async_library() -> str | None:
-    """Return the library whose event loop runs in this thread, such as asyncio or trio; None if there is no loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        # `sniffio.current_async_library` also reads a context variable, which `asyncio.to_thread` copies to its thread.
-        return sniffio.thread_local.name
-    return "asyncio"
 
 
 def _is_notebook() -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self, Unpack
+from typing import NoReturn, Self, Unpack
 
 from odyssey_mock.accounts.accounts import MockAccount
 from odyssey_mock.assertions.expectations import Step
@@ -69,6 +69,9 @@ class MockOdyssey:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'not running' if self._server is None else self.url}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a mock cannot be copied to another process; pass mock.url and mock.api_key to it instead")
 
     def __enter__(self) -> Self:
         if self._server is not None:

@@ -1,7 +1,8 @@
 """The mock of the fixture `odyssey_mock`: one server for all tests of a process, with new state for each test."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -74,6 +75,7 @@ class PerTestMock(MockOdyssey):
         """
         self._on_idle = on_idle
         self._current: LoopMock | None = None
+        self._refused: str | None = None
         self._server = ServerThread.shared()
         self._issued = IssuedValues()
         self._owner: _Owner | None = None
@@ -151,9 +153,26 @@ class PerTestMock(MockOdyssey):
         found, self._late = self._late, []
         return found
 
+    @contextmanager
+    def refused(self, why: str) -> Iterator[None]:
+        """Refuse the use of the state of the mock during the block, with the message `why`. `url` can be used."""
+        before, self._refused = self._refused, why
+        try:
+            yield
+        finally:
+            self._refused = before
+
+    @property
+    @override
+    def url(self) -> str:
+        """Base URL of the REST API, without a trailing slash."""
+        return self.shared_url if self._refused is not None else super().url
+
     @property
     @override
     def _mock(self) -> LoopMock:
+        if self._refused is not None:
+            raise RuntimeError(self._refused)
         if self._owner is None:
             self._on_idle()
         if self._current is None:

@@ -7,7 +7,9 @@ functions, when a test needs them. `simulated_plugin.py` has the part for tests 
 import inspect
 import re
 import threading
+import unittest
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -35,6 +37,10 @@ PASSED = pytest.StashKey[bool]()
 """Stash key: whether the test itself passed; missing while it runs, and if it was interrupted."""
 KEPT_THREADS = pytest.StashKey[leftovers.KeptThreads]()
 """Stash key of the threads of fixtures with a wider scope than one test."""
+_FIXTURES = frozenset(
+    {"odyssey_mock", "odyssey_url", "odyssey_api_key", "odyssey_account", "odyssey_client", "odyssey_sync_client"}
+)
+"""The fixtures for tests."""
 _LOOP_FIXTURE = re.compile("_[a-z]+_scoped_runner")
 """Matches the names of the fixtures by which pytest-asyncio creates event loops."""
 MOCK = pytest.StashKey["PerTestMock"]()
@@ -234,6 +240,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Hide the mock of the last test, even from tests without a mock."""
+    _refuse_arguments_of_unittest(item)
     item.config.stash[RUNNING] = item
     keys: tuple[pytest.StashKey[Any], ...] = (CLIENTS, PASSED)  # Any: of different types
     for key in keys:
@@ -258,10 +265,15 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any],
     request: pytest.FixtureRequest,  # Any: as in pytest
 ) -> Generator[None, object, object]:
-    """Remember which threads fixtures start that are kept for several tests."""
+    """Remember which threads fixtures start that are kept for several tests. Refuse them the state of one test."""
     if fixturedef.scope == "function":
         return (yield)
-    with request.config.stash[KEPT_THREADS].started():
+    why = (
+        f"the fixture {fixturedef.argname} is kept for several tests (scope={fixturedef.scope!r}), but odyssey_mock "
+        "has new state for each test: remove the scope of the fixture, or use only the address, odyssey_url"
+    )
+    mock = request.config.stash.get(MOCK, None)
+    with request.config.stash[KEPT_THREADS].started(), nullcontext() if mock is None else mock.refused(why):
         return (yield)
 
 
@@ -343,7 +355,21 @@ def _refuse_given(item: pytest.Item, fixture: str) -> None:
     if is_given(item):
         module = "odyssey_client.sync" if fixture == "odyssey_sync_client" else "odyssey_client"
         pytest.fail(
-            f"{fixture} cannot be used with @given, because all examples would share one client: create a "
+            f"{fixture} cannot be used with @given, because all examples would share one client: create an "
             f"{module}.Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url) in the test",
             pytrace=False,
         )
+
+
+def _refuse_arguments_of_unittest(item: pytest.Item) -> None:
+    """Fail if a method of a `TestCase` has a fixture of this module as argument: `unittest` passes no arguments."""
+    if isinstance(item, pytest.Function) and item.cls is not None and issubclass(item.cls, unittest.TestCase):
+        arguments = inspect.signature(getattr(item.cls, item.originalname)).parameters
+        names = [name for name in arguments if name in _FIXTURES]
+        if names:
+            pytest.fail(
+                f"methods of a unittest.TestCase cannot have fixtures as arguments, got {', '.join(names)}: write an "
+                "autouse fixture in the class that stores them (self.mock = odyssey_mock), or mark the class with "
+                f'@pytest.mark.usefixtures("{names[0]}")',
+                pytrace=False,
+            )

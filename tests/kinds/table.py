@@ -83,6 +83,115 @@ FAILURES: Mapping[tuple[str, str], str] = {
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """A combination that cannot work, and the part of its message that says what to write instead.
+
+    Attributes:
+        title: the combination in words.
+        test: the test in `PROJECTS / "refused"`.
+        message: what the message contains.
+    """
+
+    title: str
+    test: str
+    message: str
+
+
+REFUSALS: Sequence[Refusal] = (
+    Refusal(
+        "`odyssey_client` in a sync test",
+        "test_sync_test_with_async_client",
+        "use odyssey_sync_client, or define the test with `async def`",
+    ),
+    Refusal(
+        "`odyssey_client` on trio",
+        "test_trio_with_async_client",
+        "use odyssey_sync_client in a thread, as in `await trio.to_thread.run_sync(odyssey_sync_client.connect)`",
+    ),
+    Refusal(
+        "`odyssey_client.Odyssey` on trio",
+        "test_trio_with_own_client",
+        "Use odyssey_client.sync.Odyssey, and call it with trio.to_thread.run_sync",
+    ),
+    Refusal(
+        "`async with MockOdyssey()` on trio",
+        "test_trio_with_mock_of_asyncio",
+        "use odyssey_mock.sync.MockOdyssey, which has a loop of its own: with MockOdyssey() as mock",
+    ),
+    Refusal(
+        "a call of the sync client on trio",
+        "test_trio_with_blocking_client",
+        "Call it in a thread: await trio.to_thread.run_sync(...)",
+    ),
+    Refusal(
+        "a call of the sync client on asyncio",
+        "test_asyncio_with_blocking_client",
+        "In async code use odyssey_client.Odyssey, or call it in a thread: await asyncio.to_thread(...)",
+    ),
+    Refusal(
+        "a call of the sync client in the event loop of the mock",
+        "test_mock_of_asyncio_with_blocking_client",
+        "In async code use odyssey_client.Odyssey, or call it in a thread: await asyncio.to_thread(...)",
+    ),
+    Refusal(
+        "`odyssey_mock.advance(60)` on asyncio",
+        "test_asyncio_with_blocking_call",
+        "write `await mock.aio.advance(...)` instead",
+    ),
+    Refusal(
+        "a client that a fixture connected in another event loop",
+        "test_client_of_other_loop",
+        "With pytest-asyncio, set the same loop_scope for the test and its fixtures",
+    ),
+    Refusal(
+        "`odyssey_client` with `@given`",
+        "test_given_with_async_client",
+        "create an odyssey_client.Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url) in the test",
+    ),
+    Refusal(
+        "`odyssey_sync_client` with `@given`",
+        "test_given_with_sync_client",
+        "create an odyssey_client.sync.Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url) in the test",
+    ),
+    Refusal(
+        "`odyssey_url` with `@pytest.mark.odyssey(port=8400)`",
+        "test_own_port_with_shared_address",
+        "use odyssey_mock.url",
+    ),
+    Refusal(
+        "a fixture of the session that reads `odyssey_mock.api_key`",
+        "test_wider_fixture_with_state",
+        "remove the scope of the fixture, or use only the address, odyssey_url",
+    ),
+    Refusal(
+        '`request.getfixturevalue("odyssey_client")`',
+        "test_async_client_requested_late",
+        'add it to the arguments of the test, or mark the test with @pytest.mark.usefixtures("odyssey_mock")',
+    ),
+    Refusal(
+        "a fixture as argument of a method of `unittest.TestCase`",
+        "TestMethods::test_unittest_with_argument",
+        "write an autouse fixture in the class that stores them (self.mock = odyssey_mock)",
+    ),
+    Refusal(
+        "`odyssey_mock` as argument of a `multiprocessing.Process` that is spawned",
+        "test_mock_for_another_process",
+        "pass mock.url and mock.api_key to it instead",
+    ),
+    Refusal(
+        "`odyssey_mock.advance(60)` with a real clock",
+        "test_advance_of_real_clock",
+        '@pytest.mark.odyssey(clock="manual")',
+    ),
+    Refusal(
+        "an unknown setting in the marker",
+        "test_marker_with_unknown_setting",
+        "unknown setting 'clocks'; did you mean 'clock'?",
+    ),
+)
+
+
+@dataclass(frozen=True)
 class Cell:
     """One kind in one variant."""
 

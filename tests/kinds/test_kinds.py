@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.kinds.runs import LIMIT_S, environment, missing, result, run
-from tests.kinds.table import CONFIGURATIONS, KINDS, PROJECTS, WITHIN_S, WORKS, Cell, cells
+from tests.kinds.table import CONFIGURATIONS, KINDS, PROJECTS, REFUSALS, WITHIN_S, WORKS, Cell, Refusal, cells
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,6 +36,23 @@ def test_kind_has_expected_result(cell: Cell) -> None:
     else:
         assert cell.expected in result(reports)
         assert sum(each.seconds for each in reports) < WITHIN_S
+
+
+@pytest.mark.xdist_group("kinds refused")
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.test)
+def test_combination_is_refused_at_once(refusal: Refusal) -> None:
+    ran = run("refused", "alone")
+    failed = [each for each in ran.of(f"test_refused.py::{refusal.test}") if each.outcome == "failed"]
+
+    assert refusal.message in result(failed), ran.output
+    assert [each.seconds < WITHIN_S for each in failed] == [True]
+
+
+def test_every_refused_test_is_in_the_table() -> None:
+    ran = run("refused", "alone")
+    tests = {each.test.removeprefix("test_refused.py::").partition("[")[0] for each in ran.reports}
+
+    assert tests == {refusal.test for refusal in REFUSALS}
 
 
 def test_kinds_name_every_folder() -> None:

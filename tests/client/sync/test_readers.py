@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_client import ConnectTimeoutError, VideoFrame
-from odyssey_client.events import EventReader as AsyncEventReader
-from odyssey_client.events import StreamEnded
+from odyssey_client.events import EventBus, StreamEnded
 from odyssey_client.media.frames import FrameReader as AsyncFrameReader
 from odyssey_client.media.stream import MediaStream as AsyncMediaStream
 from odyssey_client.sync import EventReader, FrameReader, MediaStream
@@ -44,7 +43,7 @@ def test_reader_returns_the_newest_buffered_frames(buffer: int, arrivals: list[b
 
 def test_closed_event_reader_ignores_later_events() -> None:
     loop = background("test")
-    events = AsyncEventReader()
+    events = EventBus(lambda _: None).reader()
     reader = EventReader(events, loop, LIMIT_S, None, lambda stream: MediaStream(stream, loop, None))
     loop.call("push", lambda: events.push(StreamEnded()))
     reader.close()

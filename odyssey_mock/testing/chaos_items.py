@@ -14,6 +14,7 @@ from odyssey_mock.chaos_runs.journal_reading import midway, times_acted
 from odyssey_mock.chaos_runs.plan import ChaosPlanError, PlannedFault, default_limit, plan
 from odyssey_mock.chaos_runs.results import Run, Verdict, last_lines
 from odyssey_mock.core.journal import Entry
+from odyssey_mock.sync import MockOdyssey
 from odyssey_mock.testing.run_time_limit import EXCEEDED, LIMIT, RunTimeLimits, is_available
 from odyssey_mock.testing.stash import EXTRA_FAULTS, FIRED, REACHED_POINTS
 
@@ -202,7 +203,7 @@ def _result(run: pytest.Function, reports: Sequence[pytest.TestReport], seconds:
     fault = run.stash[FAULT]
     bad = next((report for report in reports if report.failed), None)
     acted = run.stash.get(FIRED, 0) > 0
-    if fault.acts_midway:
+    if fault.acts_midway and ENTRIES in run.stash:
         acted = times_acted(_entries(run), fault.point, fault.action) > 0
     verdict: Verdict = "passed" if acted else "not reached"
     reason = ""
@@ -253,7 +254,8 @@ class JournalReader:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> None:
         mock = getattr(item, "funcargs", {}).get(FIXTURE)
-        if mock is not None and item.get_closest_marker(MARKER) is not None:
+        # A project may extend the fixture, and return something else.
+        if isinstance(mock, MockOdyssey) and item.get_closest_marker(MARKER) is not None:
             item.stash[ENTRIES] = mock.journal.entries
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import threading
+import time
 from collections.abc import Generator
 from types import CodeType, CoroutineType, FrameType
 
@@ -64,6 +65,7 @@ def _limited(item: pytest.Item) -> Generator[None]:
         task.get_loop().call_soon_threadsafe(task.cancel, message)
 
     handler = signal.signal(signal.SIGALRM, ring)
+    began = time.perf_counter()
     remaining, _ = signal.setitimer(signal.ITIMER_REAL, limit, AGAIN)
     try:
         return (yield)
@@ -71,8 +73,8 @@ def _limited(item: pytest.Item) -> Generator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         if remaining:
-            # For example the alarm of pytest-timeout. It may be due already.
-            signal.setitimer(signal.ITIMER_REAL, max(remaining, AGAIN))
+            # For example the alarm of pytest-timeout. If it is due already, the hook still gets time to end.
+            signal.setitimer(signal.ITIMER_REAL, max(remaining - (time.perf_counter() - began), AGAIN))
 
 
 def _task_of(code: CodeType) -> "asyncio.Task[object] | None":

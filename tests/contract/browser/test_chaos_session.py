@@ -1,0 +1,17 @@
+"""Test of the session of the official client that the chaos runs use."""
+
+from pathlib import Path
+
+import pytest
+
+from odyssey_mock import MockOdyssey
+from tests.support.chaos_session import run_session
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+@pytest.mark.usefixtures("needs")
+async def test_session_of_official_client_succeeds(odyssey_mock: MockOdyssey) -> None:
+    status, lines = await run_session(Path(__file__).with_name("chaos_session.py"))
+    assert (status, lines[0]) == (0, "connect"), lines
+    assert odyssey_mock.faults.reached["stream.interact"] == 1

@@ -1,0 +1,22 @@
+"""Runs the session of a client that the chaos runs use, as a command."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+LIMIT_S = 100.0
+
+
+async def run_session(program: Path) -> tuple[int, Sequence[str]]:
+    """Run a program in this process's environment; return its exit status and the lines of its output."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(program), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        output, _ = await process.communicate()
+    return await process.wait(), output.decode().splitlines()

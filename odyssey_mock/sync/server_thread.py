@@ -13,6 +13,8 @@ from typing import Any, ClassVar, cast
 import sniffio
 from anyio import to_thread
 
+CANCEL_LIMIT = 5.0
+"""Seconds that the thread waits for its tasks when it ends."""
 STOP_LIMIT = 10.0
 """Seconds that `ServerThread.stop` waits for the thread."""
 
@@ -154,11 +156,14 @@ class ServerThread:
 
     def _run(self) -> None:
         # The loop of asyncio itself, even if the program has set another one, such as uvloop.
+        # `asyncio.Runner` would start a thread to shut down the executor, which Python refuses while the process exits.
+        loop = asyncio.SelectorEventLoop()
         try:
-            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-                runner.run(self._serve())
+            loop.run_until_complete(self._serve())
+            loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             self._is_stopped = True
+            loop.close()
             for future in tuple(self._waited_for):
                 if not future.done():
                     future.set_exception(RuntimeError("the server thread has ended"))
@@ -167,6 +172,11 @@ class ServerThread:
         self._stopping = asyncio.Event()
         self._started.set_result(asyncio.get_running_loop())
         await self._stopping.wait()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=CANCEL_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,6 +242,8 @@ from odyssey_mock.sync import MockOdyssey
 import httpx
 mock = MockOdyssey().__enter__()
 print(httpx.get(f"{mock.url}/config", trust_env=False).status_code)
+loop = mock._thread.loop
+mock._thread.call(lambda: loop.run_in_executor(None, int))  # as for the frames of a stream
 """
     assert ran(code) == "200\n"
 

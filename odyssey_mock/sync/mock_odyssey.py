@@ -66,23 +66,29 @@ class MockOdyssey:
     ) -> None:
         self._current: LoopMock | None = LoopMock(settings, plan=plan, clock=clock, **overrides)
         self._server: ServerThread | None = None
+        self._is_over = False
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {'not running' if self._server is None else self.url}>"
+        if self._server is None:
+            return "<MockOdyssey not running>"
+        return f"<MockOdyssey {self.url}{' ended' if self._is_over else ''}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a mock cannot be copied to another process; pass mock.url and mock.api_key to it instead")
 
     def __enter__(self) -> Self:
         if self._server is not None:
-            raise RuntimeError(f"{self!r} is already running; create another MockOdyssey")
-        self._server = ServerThread.shared()
-        self._server.execute(self._mock.__aenter__)
+            state = "has ended" if self._is_over else "is already running"
+            raise RuntimeError(f"{self!r} {state}; create another MockOdyssey")
+        server = ServerThread.shared()
+        server.execute(self._mock.__aenter__)
+        self._server = server
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_over = True
         self._thread.execute(lambda: self._mock.__aexit__(None, None, None))
 
     @property

@@ -86,7 +86,7 @@ class PerTestMock(MockOdyssey):
         self._thread.execute(self._endpoint.__aenter__)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.shared_url if self._current is None else self._current.url}>"
+        return f"<MockOdyssey {self.shared_url if self._current is None else self._current.url}>"
 
     def close(self) -> None:
         """Close the shared server, after the last test."""
@@ -139,9 +139,10 @@ class PerTestMock(MockOdyssey):
         """End the mock of the test: its sessions, jobs and connections. Its journal can still be read."""
         if self._owner is None:
             raise RuntimeError("no test has begun")
-        ending = self._thread.execute(self._end)
-        self._owner = self._requests.current = None
-        return ending
+        try:
+            return self._thread.execute(self._end)
+        finally:
+            self._owner = self._requests.current = None
 
     def forget(self) -> None:
         """Forget the mock of the last test, because another test begins. It would see the state of the last one."""

@@ -213,6 +213,19 @@ def test_mock_that_does_not_run_says_so() -> None:
         mock.advance(1)
     with mock, pytest.raises(RuntimeError, match="already running"):
         mock.__enter__()
+    assert repr(mock) == f"<MockOdyssey {mock.url} ended>"
+    with pytest.raises(RuntimeError, match="ended> has ended; create another MockOdyssey"):
+        mock.__enter__()
+
+
+def test_mock_that_could_not_start_does_not_run() -> None:
+    with MockOdyssey() as first:
+        second = MockOdyssey(port=int(first.url.rpartition(":")[2]))
+        with pytest.raises(OSError, match="in use"):
+            second.__enter__()
+        assert repr(second) == "<MockOdyssey not running>"
+    with second:
+        assert second.url == first.url
 
 
 def test_journal_can_be_read_after_the_block() -> None:

@@ -67,7 +67,8 @@ def report(item: pytest.Item, found: Sequence[str], late: Sequence[str] = ()) ->
     mode = mode_of(item.config)
     if not (found or late) or mode == "ignore":
         return
-    text = "; ".join([*([f"{item.nodeid} left behind: {'; '.join(found)}"] if found else []), *late])
+    texts = [f"{item.nodeid} left behind: {'; '.join(found)}"] if found else []
+    text = "; ".join([*texts, _late_text(late)] if late else texts)
     if mode == "error":
         pytest.fail(text, pytrace=False)
     item.warn(OdysseyLeftoverWarning(text))
@@ -82,9 +83,15 @@ def report_late(config: pytest.Config, late: Sequence[str]) -> None:
     mode = mode_of(config)
     if not late or mode == "ignore":
         return
+    text = _late_text(late)
     if mode == "error":
-        pytest.fail("; ".join(late), pytrace=False)
-    warnings.warn(OdysseyLeftoverWarning("; ".join(late)), stacklevel=2)
+        pytest.fail(text, pytrace=False)
+    warnings.warn(OdysseyLeftoverWarning(text), stacklevel=2)
+
+
+def _late_text(late: Sequence[str]) -> str:
+    requests = "; ".join(dict.fromkeys(late))
+    return f"{requests}: end the client with its test, or give it a key of its own, such as ody_my_app"
 
 
 class TaskWatch:

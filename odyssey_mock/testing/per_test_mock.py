@@ -26,7 +26,7 @@ _IN_USE = frozenset({SessionState.CONNECTED, SessionState.RETURNING, SessionStat
 A held session does not count: if the client has disconnected during an outage, the mock could not notice.
 """
 SETTLING_TURNS = 50
-"""Iterations of the event loop in which the mock receives what clients sent before the end of the test."""
+"""Iterations of the event loop in which the mock notices that a client has given up a request."""
 OWN_SERVER = frozenset({"host", "port"})
 """Settings that need a server of their own, because the shared one has its address already."""
 
@@ -187,11 +187,11 @@ class PerTestMock(MockOdyssey):
         mock = self._mock
         left = self._left_behind(mock)
         for _ in range(SETTLING_TURNS):
-            if not left:
+            if not self._requests.running:
                 break
-            # The client may have disconnected just now. Then that is in the buffers of the mock's sockets.
+            # Clients may have given them up just now. Then that is in the buffers of the mock's sockets.
             await asyncio.sleep(0)  # noqa: TID251 - lets other tasks run; no time passes
-            left = self._left_behind(mock)
+        left += [f"{each} still waits for its response" for each in self._requests.running]
         await mock.__aexit__(None, None, None)
         return Ending(left, mock.faults.reached, sum(each.fired for each in self._extra))
 
@@ -206,10 +206,7 @@ class PerTestMock(MockOdyssey):
         assert isinstance(owner, _Owner)
         during = "between two tests" if self._owner is None else f"during {self._owner.name}"
         if len(self._late) < LATE_LIMIT:
-            self._late.append(
-                f"{request} of {owner.name} arrived after that test had ended, {during}: end its client with the test, "
-                "or give it a key of its own, such as ody_my_app"
-            )
+            self._late.append(f"{request} of {owner.name} arrived after that test had ended, {during}")
 
     def _never_fired(self, active: ActiveFault) -> bool:
         """Return whether a fault should have fired, and did not."""
@@ -225,5 +222,4 @@ class PerTestMock(MockOdyssey):
                 f"the fault at {each.fault.at} ({each.fault.do}) never fired: remove it, or let the test reach it"
                 for each in unfired
             ),
-            *(f"{each} still waits for its response" for each in self._requests.running),
         ]

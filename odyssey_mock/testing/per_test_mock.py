@@ -27,6 +27,7 @@ A held session does not count: if the client has disconnected during an outage, 
 """
 SETTLING_TURNS = 50
 """Iterations of the event loop in which the mock notices that a client has given up a request."""
+_DEFAULTS = Settings()
 OWN_SERVER = frozenset({"host", "port"})
 """Settings that need a server of their own, because the shared one has its address already."""
 
@@ -123,7 +124,7 @@ class PerTestMock(MockOdyssey):
             FaultError: one of the faults is invalid.
         """
         owner = _Owner(name)
-        settings = Settings().replace(**keywords)
+        settings = _DEFAULTS.replace(**keywords) if keywords else _DEFAULTS
         source = SystemEntropy() if settings.seed is None else SeededEntropy(settings.seed)
         mock = LoopMock(
             settings,

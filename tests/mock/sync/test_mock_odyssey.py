@@ -16,12 +16,25 @@ import odyssey_mock
 from odyssey_client import Odyssey
 from odyssey_mock import ExpectationError, JournalTimeoutError, SettingsError
 from odyssey_mock.accounts.accounts import MockAccount
+from odyssey_mock.broadcasts.broadcast import Broadcast
+from odyssey_mock.broadcasts.spectator import Spectator
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.recordings.recordings import Recordings
+from odyssey_mock.sessions.session import Session
 from odyssey_mock.simulations.jobs import Jobs
-from odyssey_mock.sync import AsyncCalls, FaultsView, JobsView, JournalView, MockOdyssey, RecordingsView
-from odyssey_mock.sync.views import AsyncJobs, AsyncJournal, AsyncRecordings
+from odyssey_mock.sync import (
+    AsyncCalls,
+    BroadcastView,
+    FaultsView,
+    JobsView,
+    JournalView,
+    MockOdyssey,
+    RecordingsView,
+    SessionView,
+    SpectatorView,
+)
+from odyssey_mock.sync.views import AsyncJobs, AsyncJournal, AsyncRecordings, AsyncSession
 
 INTERNAL = {
     odyssey_mock.MockOdyssey: {"backend"},
@@ -29,6 +42,9 @@ INTERNAL = {
     Faults: {"any_at", "fire", "skip", "reached"},
     Jobs: {"close", "reset", "snapshot", "submit"},
     Recordings: {"close", "describe", "settle"},
+    Session: {"serve", "unused"},
+    Broadcast: {"accepts", "admit", "codecs", "end", "gone", "push", "snapshot", "hls_url"},
+    Spectator: {"add_candidate", "answer", "end", "is_leaving", "run", "snapshot"},
 }
 """Public names that the mock itself uses, and tests do not."""
 VIEWS = [
@@ -37,10 +53,18 @@ VIEWS = [
     (Faults, FaultsView, None),
     (Jobs, JobsView, AsyncJobs),
     (Recordings, RecordingsView, AsyncRecordings),
+    (Session, SessionView, AsyncSession),
+    (Broadcast, BroadcastView, None),
+    (Spectator, SpectatorView, None),
 ]
 
 
-ATTRIBUTES = {odyssey_mock.MockOdyssey: {"api_key", "settings"}, Journal: {"began_at"}}
+ATTRIBUTES = {
+    odyssey_mock.MockOdyssey: {"api_key", "settings"},
+    Journal: {"began_at"},
+    Broadcast: {"is_over"},
+    Spectator: {"codec", "state"},
+}
 """Names that the original sets in `__init__`; in the view they are properties."""
 
 

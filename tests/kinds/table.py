@@ -62,6 +62,7 @@ KINDS: Sequence[Kind] = (
     Kind("unittest, `python -m unittest`", "strict/unittest_alone", 4),
     Kind("doctest", "strict/doctests", 2),
     Kind("`@given`", "strict/given", 4),
+    Kind("frozen time (time-machine)", "strict/frozen_time", 2),
     Kind("threads", "strict/threads", 4),
     Kind("another process", "strict/another_process", 4),
 )

@@ -7,7 +7,6 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from tests.kinds.table import PROJECTS, VARIANTS, WORKS
@@ -56,9 +55,8 @@ def environment() -> Mapping[str, str]:
     return inherited | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(EXTRA)])}
 
 
-@cache
 def run(project: str, variant: str) -> Run:
-    """Run a project with pytest, once in this process."""
+    """Run a project with pytest."""
     options = ("-p", "tests.kinds.reporting", "-p", "no:cacheprovider", "--continue-on-collection-errors")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.jsonl"

@@ -1,4 +1,7 @@
-"""Tests of every cell of the table of kinds: the kind works, or fails at once with the right message."""
+"""Tests of every cell of the table of kinds: the kind works, or fails at once with the right message.
+
+Each run of a project is one test, and each cell a subtest, so that no cell needs a run of its own.
+"""
 
 import os
 import subprocess
@@ -6,8 +9,8 @@ import sys
 
 import pytest
 
-from tests.kinds.runs import LIMIT_S, environment, missing, result, run
-from tests.kinds.table import CONFIGURATIONS, KINDS, PROJECTS, REFUSALS, WITHIN_S, WORKS, Cell, Refusal, cells
+from tests.kinds.runs import LIMIT_S, Run, environment, missing, result, run
+from tests.kinds.table import CONFIGURATIONS, KINDS, PROJECTS, REFUSALS, WITHIN_S, WORKS, Cell, cells
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -21,15 +24,21 @@ def _needs() -> None:
     pytest.skip(reason)
 
 
-def in_one_worker(cell: Cell) -> "pytest.MarkDecorator":
-    return pytest.mark.xdist_group(f"kinds {cell.kind.project} {cell.variant}")
+RUNS = list(dict.fromkeys((cell.kind.project, cell.variant) for cell in cells()))
 
 
-@pytest.mark.parametrize("cell", [pytest.param(cell, id=str(cell), marks=in_one_worker(cell)) for cell in cells()])
-def test_kind_has_expected_result(cell: Cell) -> None:
-    ran = run(cell.kind.project, cell.variant)
-    reports = ran.of(cell.kind.folder.partition("/")[2])
+@pytest.mark.parametrize(("project", "variant"), RUNS)
+def test_kinds_have_expected_results(project: str, variant: str, subtests: pytest.Subtests) -> None:
+    ran = run(project, variant)
+    for cell in cells():
+        if (cell.kind.project, cell.variant) == (project, variant):
+            with subtests.test(str(cell)):
+                check(cell, ran)
 
+
+def check(cell: Cell, ran: Run) -> None:
+    """Assert that a kind has the result of the table."""
+    reports = ran.of(cell.kind.folder.partition("/")[2] + "/")
     if cell.expected == WORKS:
         assert result(reports) == WORKS, ran.output
         assert sum(each.when == "call" for each in reports) == cell.kind.tests
@@ -38,20 +47,15 @@ def test_kind_has_expected_result(cell: Cell) -> None:
         assert sum(each.seconds for each in reports) < WITHIN_S
 
 
-@pytest.mark.xdist_group("kinds refused")
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.test)
-def test_combination_is_refused_at_once(refusal: Refusal) -> None:
+def test_combinations_are_refused_at_once(subtests: pytest.Subtests) -> None:
     ran = run("refused", "alone")
-    failed = [each for each in ran.of(f"test_refused.py::{refusal.test}") if each.outcome == "failed"]
+    for refusal in REFUSALS:
+        with subtests.test(refusal.test):
+            failed = [each for each in ran.of(f"test_refused.py::{refusal.test}") if each.outcome == "failed"]
+            assert refusal.message in result(failed), ran.output
+            assert [each.seconds < WITHIN_S for each in failed] == [True]
 
-    assert refusal.message in result(failed), ran.output
-    assert [each.seconds < WITHIN_S for each in failed] == [True]
-
-
-def test_every_refused_test_is_in_the_table() -> None:
-    ran = run("refused", "alone")
     tests = {each.test.removeprefix("test_refused.py::").partition("[")[0] for each in ran.reports}
-
     assert tests == {refusal.test for refusal in REFUSALS}
 
 

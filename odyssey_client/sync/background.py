@@ -85,7 +85,7 @@ class BackgroundLoop:
         Raises:
             InvalidStateError: the caller is async code, or this loop has ended.
         """
-        if threading.get_ident() == self._thread.ident:
+        if self.is_current:
             return function()
 
         async def work() -> T:
@@ -116,6 +116,11 @@ class BackgroundLoop:
     def has_ended(self) -> bool:
         """Whether the loop's thread has ended or is ending: the process exits, or is a child of the loop's process."""
         return self._is_inherited or self._is_exiting
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs in the loop's thread: it is a handler or a callback."""
+        return threading.get_ident() == self._thread.ident
 
     def abandon(self) -> None:
         """Mark this loop as another process's: after a fork, its thread does not exist in the child."""
@@ -156,7 +161,7 @@ class BackgroundLoop:
             return
 
     def _check(self, call: str) -> None:
-        if threading.get_ident() == self._thread.ident:
+        if self.is_current:
             raise InvalidStateError(
                 "called_by_handler",
                 f"{call}() was called by a handler or callback, which runs in the thread of the client's event loop "

@@ -120,7 +120,9 @@ class SpectatorConnection(VideoOwner):
         May be called at any time, from any thread, and more than once. A call from a callback does not wait for the
         callbacks: it would wait for itself.
         """
-        if not self._loop.has_ended:
+        if self._loop.is_current:
+            self._loop.start(self._connection.disconnect)
+        elif not self._loop.has_ended:
             self._loop.run("disconnect", self._connection.disconnect)
 
     def __enter__(self) -> Self:

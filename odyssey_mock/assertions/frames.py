@@ -8,6 +8,7 @@
 A failure lists every check that failed, with the frames nearest to the expected ones.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,10 +90,11 @@ def assert_frames(
     Raises:
         ExpectationError: a check failed, or there is no frame of the stream.
         ValueError: an argument is invalid, or needs something that the frames do not have.
-        TypeError: `frames` is not an iterable of frames.
+        TypeError: `frames` is not an iterable of frames, or `stream` is something else, such as an id.
     """
     __tracebackhide__ = True
     _check_arguments(after_interact, max_age_ms, count, min_count)
+    _check_stream(stream)
     received = _read_all(frames)
     tag = stream.timeline.tag if isinstance(stream, StreamRecord) else stream
     ours = _of_one_stream(received, tag)
@@ -162,6 +164,12 @@ def _check_arguments(
             raise ValueError(f"{name} must be a whole number, 1 or more, got {value!r}")
     if max_age_ms is not None and not max_age_ms > 0:
         raise ValueError(f"max_age_ms must be a number of milliseconds above 0, got {max_age_ms!r}")
+
+
+def _check_stream(stream: object) -> None:
+    __tracebackhide__ = True
+    if stream is not None and not isinstance(stream, StreamRecord | int):
+        raise TypeError(f"stream must be mock.streams[stream_id] or a stream tag, got {stream!r}")
 
 
 def _read_all(frames: object) -> list[_Received]:
@@ -294,15 +302,17 @@ def _foreign(between: Sequence[_Received], ours: Sequence[_Ours]) -> str | None:
 
 
 def _breaks(ours: Sequence[_Ours]) -> str | None:
+    numbers = sorted({frame.number for frame in ours})
     breaks = [
         f"frame {before.number} -> {after.number}: {told}, at frames[{after.position}]"
         for before, after in pairwise(ours)
-        if (told := _break(before, after)) is not None
+        if (told := _break(before, after, numbers)) is not None
     ]
     return _listed(f"contiguous: expected consecutive frame numbers, got {_plural(len(breaks), 'break')}", breaks)
 
 
-def _break(before: _Ours, after: _Ours) -> str | None:
+def _break(before: _Ours, after: _Ours, received: Sequence[int]) -> str | None:
+    """Describe how `after` does not continue `before`; None if it does. `received` has all numbers, sorted."""
     step = after.number - before.number
     if step == 0:
         return "repeated"
@@ -312,8 +322,13 @@ def _break(before: _Ours, after: _Ours) -> str | None:
     if missing <= after.unreadable_before:
         return None  # the frames in between arrived, but their stamps are unreadable, which is reported on its own
     numbers = range(before.number + 1, after.number)
-    named = ", ".join(map(str, numbers)) if missing <= LISTED_NUMBERS else f"{numbers[0]} to {numbers[-1]}"
-    return f"{_frames(missing)} missing ({named})"
+    elsewhere = received[bisect_right(received, before.number) : bisect_left(received, after.number)]
+    if len(elsewhere) == missing:
+        return "out of order"
+    named = f"{numbers[0]} to {numbers[-1]}"
+    if missing <= LISTED_NUMBERS:
+        named = ", ".join(str(number) for number in numbers if number not in elsewhere)
+    return f"{_frames(missing - len(elsewhere))} missing ({named})"
 
 
 def _interactions(ours: Sequence[_Ours], expected: int) -> str | None:

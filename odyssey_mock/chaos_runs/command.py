@@ -24,6 +24,8 @@ from odyssey_mock.settings import Settings
 
 FIRST_LIMIT = 600.0
 """Time limit of the run without a fault, in seconds, unless a limit is given."""
+END_LIMIT = 5.0
+"""Seconds that a command which is stopped has to end its own processes, before it is killed."""
 _KINDS = frozenset({"state", "fault", "deadline"})
 """Kinds of journal entries that `journal_reading` uses."""
 
@@ -38,6 +40,7 @@ class _Ended:
 
     status: int | None
     seconds: float
+    limit: float
     output: str
     reached: Mapping[str, int]
     entries: Sequence[Entry]
@@ -46,7 +49,7 @@ class _Ended:
     def reason(self) -> str:
         """Why the run failed, in one line."""
         if self.status is None:
-            how = f"did not end within {self.seconds:.0f} s"
+            how = f"did not end within {self.limit:g} s"
         else:
             how = f"exit status {self.status}" if self.status >= 0 else f"ended by signal {-self.status}"
         last = self.output.rpartition("\n")[2].strip()
@@ -139,19 +142,23 @@ class CommandChaos:
             mock.journal.observe(lambda entry: entries.append(entry) if entry.kind in _KINDS else None)
             environment = {**os.environ, "ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
             with tempfile.TemporaryFile() as output:
-                clock = asyncio.get_running_loop().time
-                began = clock()
-                status = await self._execute(environment, output, limit)
-                seconds = clock() - began
-                text = _text(output).replace(mock.api_key, "***")
+                status, seconds, size = await self._execute(environment, output, limit)
+                text = _text(output, size).replace(mock.api_key, "***")
             reached = mock.faults.reached
-        return _Ended(status, seconds, last_lines(text), reached, entries)
+        return _Ended(status, seconds, limit, last_lines(text), reached, entries)
 
-    async def _execute(self, environment: Mapping[str, str], output: IO[bytes], limit: float) -> int | None:
-        """Execute the command; return its exit status, or None if it was stopped after `limit` seconds.
+    async def _execute(
+        self, environment: Mapping[str, str], output: IO[bytes], limit: float
+    ) -> tuple[int | None, float, int]:
+        """Execute the command; return its exit status, its duration in seconds and the size of its output.
 
-        The command runs in its own process group, which is killed at the end. So no child process of it remains.
+        The status is None if it was stopped after `limit` seconds. What it prints then does not count.
+
+        The command runs in its own process group, which is killed at the end. Child processes may be in other groups,
+        for example browsers and servers of Playwright. So a command that is stopped first gets SIGTERM, to end them.
         """
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
             process = await asyncio.create_subprocess_exec(
                 *self.command,
@@ -164,26 +171,38 @@ class CommandChaos:
         except OSError as error:
             raise CommandError(f"cannot run {self.command[0]!r}: {error.strerror or error}") from error
         try:
-            async with asyncio.timeout(limit):
-                return await process.wait()
-        except TimeoutError:
-            return None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(limit):
+                    await process.wait()
+            return process.returncode, clock() - began, os.fstat(output.fileno()).st_size
         finally:
-            _kill_group(process)
-            await process.wait()
+            await _end(process)
 
 
-def _kill_group(process: asyncio.subprocess.Process) -> None:
-    """Kill a process and its process group. The group may outlive its first process."""
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a process that may still run, and what remains of its process group."""
+    try:
+        if process.returncode is None:
+            _signal_group(process, signal.SIGTERM)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(END_LIMIT):
+                    await process.wait()
+    finally:
+        # The group may outlive its first process.
+        _signal_group(process, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+    await process.wait()
+
+
+def _signal_group(process: asyncio.subprocess.Process, signum: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         if sys.platform == "win32":
             process.kill()
         else:
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signum)
 
 
-def _text(output: IO[bytes]) -> str:
-    """Return the end of a file of output as text."""
-    size = output.seek(0, os.SEEK_END)
-    output.seek(max(0, size - (64 << 10)))
-    return output.read().decode(errors="replace")
+def _text(output: IO[bytes], size: int) -> str:
+    """Return the end of the first `size` bytes of a file of output as text."""
+    start = max(0, size - (64 << 10))
+    output.seek(start)
+    return output.read(size - start).decode(errors="replace")

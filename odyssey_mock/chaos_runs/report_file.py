@@ -28,11 +28,13 @@ def check_report_file(path: Path) -> None:
 
 
 def write_report(report: ChaosReport, path: Path) -> None:
-    """Write the report in the format that the suffix of the file selects.
+    """Write the report in the format that the suffix of the file selects. Missing directories are created.
 
     Raises:
         ReportFileError: the suffix is unknown.
         OSError: the file cannot be written.
     """
     check_report_file(path)
-    path.write_text(FORMATS[path.suffix](report), encoding="utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Messages of errors can contain lone surrogates, which UTF-8 cannot encode.
+    path.write_text(FORMATS[path.suffix](report), encoding="utf-8", errors="backslashreplace")

@@ -6,17 +6,22 @@ It imports its dependencies when it runs, so that `odyssey-mock --help` stays fa
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from odyssey_mock.cli.setting_options import given_settings, setting_options
 from odyssey_mock.settings import SETTING_NAMES, Plan, Settings, SettingsError
 
+if TYPE_CHECKING:
+    from odyssey_mock.chaos_runs.command import CommandChaos
+
 FAILED, CANNOT_RUN, INTERRUPTED = 1, 2, 130
-"""Exit codes: a run failed or hung; the runs could not start; Ctrl-C."""
+"""Exit codes: a run failed or hung; the runs could not start; Ctrl-C or SIGTERM."""
 
 
 @click.command(
@@ -73,7 +78,7 @@ def chaos(
     not act in its run is reported as not reached.
 
     The exit code is 0 if COMMAND survived all faults, 1 if a run failed or hung, 2 if the runs could not start, and 130
-    after an interrupt.
+    after Ctrl-C or SIGTERM.
 
     The other options are settings of the mocks, as for `odyssey-mock serve`.
 
@@ -103,8 +108,8 @@ def chaos(
     )
     interrupted = False
     try:
-        asyncio.run(runs.run())
-    except KeyboardInterrupt:
+        asyncio.run(_run(runs))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         interrupted = True
     except (ChaosPlanError, CommandError) as error:
         click.echo(f"Error: {error}", err=True)
@@ -119,6 +124,20 @@ def chaos(
             raise click.ClickException(f"cannot write {path}: {error.strerror or error}") from error
         click.echo(f"wrote {path}")
     context.exit(INTERRUPTED if interrupted else 0 if runs.report.survived else FAILED)
+
+
+async def _run(runs: CommandChaos) -> None:
+    """Run the command. SIGTERM and SIGHUP cancel the runs, because the command runs in a session of its own."""
+    task = asyncio.current_task()
+    assert task is not None, "expected a task: asyncio.run() starts one"
+    loop = asyncio.get_running_loop()
+    for name in ("SIGTERM", "SIGHUP"):
+        signum = getattr(signal, name, None)
+        # `nohup` ignores SIGHUP. On Windows there is no SIGHUP, and the event loop supports no signal handlers.
+        if signum is not None and signal.getsignal(signum) is not signal.SIG_IGN:
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(signum, task.cancel)
+    await runs.run()
 
 
 # Each run has a free port.

@@ -1,6 +1,7 @@
 """Chaos runs of a pytest test: the test runs without a fault, and then once for each fault, as a test of its own."""
 
 import itertools
+import math
 import time
 import unittest
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,7 +57,9 @@ class ChaosOptions:
         if marker.args or given:
             got = ", ".join([*map(repr, marker.args), *given])
             raise ChaosPlanError(f"accepts the keyword arguments points, exclude and time_limit, got {got}")
-        if limit is not None and (not isinstance(limit, int | float) or isinstance(limit, bool) or not limit > 0):
+        if limit is not None and (
+            not isinstance(limit, int | float) or isinstance(limit, bool) or not 0 < limit < math.inf
+        ):
             raise ChaosPlanError(f"expects as time_limit a number of seconds above 0, got {limit!r}")
         return cls(points, exclude, limit)
 
@@ -103,12 +106,12 @@ def _run_test(test: pytest.Function, nextitem: pytest.Item | None) -> None:
     began = time.perf_counter()
     test.ihook.pytest_runtest_logstart(nodeid=test.nodeid, location=test.location)
     # Another test of the same module follows, so the fixtures of the module and the session stay set up.
-    reports = runtestprotocol(test, log=False, nextitem=_variant(test, "chaos"))
+    reports, subtests = _reports(test, _variant(test, "chaos"))
     seconds = time.perf_counter() - began
     options = ChaosOptions.of(test)
     reached: Mapping[str, int] = test.stash.get(REACHED_POINTS, {})
     planned: Sequence[PlannedFault] = ()
-    if all(report.passed for report in reports):
+    if all(report.passed for report in reports) and not subtests:
         try:
             planned = plan(reached, only=options.points, exclude=options.exclude)
         except ChaosPlanError as error:
@@ -188,8 +191,8 @@ def _run_under_fault(run: pytest.Function, nextitem: pytest.Item | None) -> None
     """Run a test under its fault, and log its reports with the result."""
     began = time.perf_counter()
     run.ihook.pytest_runtest_logstart(nodeid=run.nodeid, location=run.location)
-    reports = runtestprotocol(run, log=False, nextitem=nextitem)
-    result = _result(run, reports, time.perf_counter() - began)
+    reports, subtests = _reports(run, nextitem)
+    result = _result(run, [*reports, *subtests], time.perf_counter() - began)
     call = _call_of(reports)
     if result.verdict == "hung" and call.passed:  # the test handled its cancellation, or its teardown hung
         call.outcome, call.longrepr = "failed", result.reason
@@ -201,7 +204,8 @@ def _run_under_fault(run: pytest.Function, nextitem: pytest.Item | None) -> None
 
 def _result(run: pytest.Function, reports: Sequence[pytest.TestReport], seconds: float) -> Run:
     fault = run.stash[FAULT]
-    bad = next((report for report in reports if report.failed), None)
+    found = {report.outcome: report for report in reversed(reports)}
+    bad = found.get("failed", found.get("skipped"))
     acted = run.stash.get(FIRED, 0) > 0
     if fault.acts_midway and ENTRIES in run.stash:
         acted = times_acted(_entries(run), fault.point, fault.action) > 0
@@ -209,7 +213,8 @@ def _result(run: pytest.Function, reports: Sequence[pytest.TestReport], seconds:
     reason = ""
     if run.stash.get(EXCEEDED, False):
         verdict, reason = "hung", f"did not end within {run.stash[LIMIT]:g} s"
-    elif bad is not None:
+    elif bad is not None and (acted or bad.failed):
+        # Also if it was skipped, as for a failure that xfail expects: then it did not survive the fault.
         verdict, reason = "failed", _reason(bad)
     return Run(
         test=run.stash[TEST],
@@ -228,13 +233,38 @@ def _entries(test: pytest.Item) -> Sequence[Entry]:
 
 
 def _reason(report: pytest.TestReport) -> str:
-    """Return the message of the error in one line."""
+    """Return the message of the error, or why the test was skipped, in one line."""
+    if isinstance(report.longrepr, tuple):
+        return report.longrepr[2]
     crash = getattr(report.longrepr, "reprcrash", None)
     lines = str(report.longreprtext if crash is None else crash.message).strip().splitlines()
     return lines[0] if lines else "failed without a message"
 
 
 # Reports
+
+
+def _reports(
+    test: pytest.Function, nextitem: pytest.Item | None
+) -> tuple[list[pytest.TestReport], list[pytest.TestReport]]:
+    """Run a test; return its reports, which are not logged yet, and those of failed subtests, which are logged."""
+    subtests = FailedSubtests()
+    test.config.pluginmanager.register(subtests)
+    try:
+        return runtestprotocol(test, log=False, nextitem=nextitem), subtests.reports
+    finally:
+        test.config.pluginmanager.unregister(subtests)
+
+
+class FailedSubtests:
+    """A pytest plugin that keeps the reports of failed subtests. The test itself may have passed."""
+
+    def __init__(self) -> None:
+        self.reports: list[pytest.TestReport] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.reports.append(report)
 
 
 def _call_of(reports: Sequence[pytest.TestReport]) -> pytest.TestReport:

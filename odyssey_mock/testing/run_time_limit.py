@@ -8,6 +8,7 @@ from collections.abc import Generator
 from types import CodeType, CoroutineType, FrameType
 
 import pytest
+from _pytest.outcomes import OutcomeException
 
 AGAIN = 5.0
 """Seconds until the alarm is repeated, while a canceled test cleans up, or because an exception was lost."""
@@ -18,8 +19,11 @@ EXCEEDED = pytest.StashKey[bool]()
 """Stash key: whether the test exceeded its time limit."""
 
 
-class RunTimeLimitError(BaseException):
-    """A run of a test exceeded its time limit. It is not an `Exception`, so that the test does not handle it."""
+class RunTimeLimitError(OutcomeException):
+    """A run of a test exceeded its time limit. It is not an `Exception`, so that the test does not handle it.
+
+    If the teardown of a fixture raises it, pytest still tears down the other fixtures.
+    """
 
 
 def is_available() -> bool:

@@ -34,6 +34,19 @@ def test_spectator_sees_frames_until_the_end(odyssey_sync_client: Odyssey, broad
     assert ended == [(None, "odyssey_client.sync")]
 
 
+def test_callback_may_disconnect_again(broadcast: BroadcastInfo) -> None:
+    left = threading.Event()
+    with connect_to_stream(broadcast.webrtc_url, broadcast.spectator_token) as spectator:
+
+        def leave() -> None:
+            spectator.disconnect()
+            left.set()
+
+        spectator.on_disconnect(leave)
+        spectator.disconnect()
+        assert left.wait(LIMIT_S)
+
+
 def test_unused_spectator_is_disconnected(broadcast: BroadcastInfo) -> None:
     gone = threading.Event()
     spectators = [Odyssey.connect_to_stream(broadcast.webrtc_url, broadcast.spectator_token)]

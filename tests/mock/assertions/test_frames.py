@@ -79,12 +79,14 @@ def test_missing_repeated_and_reordered_frames_are_shown() -> None:
     assert failure(stamps(3, 4, 7, 7, 6, 20, 21)) == (
         "7 frames (numbers 3 to 21, stream tag 7) failed:\n"
         "  contiguous: expected consecutive frame numbers, got 4 breaks\n"
-        "    frame 4 -> 7: 2 frames missing (5, 6), at frames[2]\n"
+        "    frame 4 -> 7: 1 frame missing (5), at frames[2]\n"
         "    frame 7 -> 7: repeated, at frames[3]\n"
         "    frame 7 -> 6: out of order, at frames[4]\n"
         "    and 1 more"
     )
     assert "frame 6 -> 20: 13 frames missing (7 to 19), at frames[1]" in failure(stamps(6, 20))
+    assert "frame 6 -> 20: 12 frames missing (7 to 19), at frames[2]" in failure(stamps(9, 6, 20))
+    assert "missing" not in failure(stamps(1, 3, 2, 4))
     assert_frames(stamps(3, 4, 7, 7, 6, 20, 21), contiguous=False)
 
 
@@ -223,6 +225,11 @@ def test_invalid_limits_are_rejected(checks: dict[str, int]) -> None:
     (name,) = checks
     with pytest.raises(ValueError, match=rf"^{name} must be a "):
         assert_frames(stamps(0), **checks)  # type: ignore[arg-type]  # invalid on purpose
+
+
+def test_id_of_a_stream_is_rejected() -> None:
+    with pytest.raises(TypeError, match=r"^stream must be mock\.streams\[stream_id\] or a stream tag, got 'st_1'$"):
+        assert_frames(stamps(0), stream="st_1")  # type: ignore[arg-type]  # invalid on purpose
 
 
 @pytest.mark.parametrize("frames", [drawn(0), rgb(0), Image.fromarray(rgb(0)), 7])

@@ -132,6 +132,35 @@ if ask({PING!r})[0] == 503:
     ]
 
 
+async def test_hung_command_can_end_processes_of_other_groups() -> None:
+    child = "import time; time.sleep(600)"
+    code = f"""
+import signal, subprocess
+if ask({PING!r})[0] == 503:
+    child = subprocess.Popen([sys.executable, "-c", {child!r}, "child with its own group"], start_new_session=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(child.kill() or "stopped"))
+    print("waiting", flush=True)
+    child.wait()
+"""
+    runs = chaos(code, "rest.regions.ping:status", time_limit=3.0)
+    assert list((await verdicts(runs)).values()) == [("hung", "did not end within 3 s: waiting")]
+    assert not [
+        each for each in psutil.process_iter(["cmdline"]) if "child with its own group" in (each.info["cmdline"] or ())
+    ]
+
+
+async def test_command_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("odyssey_mock.chaos_runs.command.END_LIMIT", 0.1)
+    code = f"""
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while ask({PING!r})[0] == 503:
+    signal.pause()
+"""
+    runs = chaos(code, "rest.regions.ping:status", time_limit=2.5)
+    assert list((await verdicts(runs)).values()) == [("hung", "did not end within 2.5 s")]
+
+
 async def test_results_remain_after_cancellation() -> None:
     done = asyncio.Event()
     runs = chaos(f"ask({PING!r})", "rest.regions.ping")

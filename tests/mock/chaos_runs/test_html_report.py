@@ -92,6 +92,18 @@ def test_suffix_selects_the_format(tmp_path: Path, name: str, start: str) -> Non
     assert (tmp_path / name).read_text().startswith(start)
 
 
+@pytest.mark.parametrize("suffix", [".html", ".json"])
+def test_text_that_utf8_cannot_encode_is_escaped(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"report{suffix}"
+    write_report(ChaosReport(runs=[run("test_a", "stream.end: error", "failed", "\udc80")], planned=1), path)
+    assert "\\udc80" in path.read_text()
+
+
+def test_missing_directory_is_created(tmp_path: Path) -> None:
+    write_report(REPORT, tmp_path / "new" / "report.html")
+    assert (tmp_path / "new" / "report.html").exists()
+
+
 def test_other_suffixes_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(ReportFileError, match=r"ends with \.html or \.json, got '.*report\.txt'"):
         write_report(REPORT, tmp_path / "report.txt")

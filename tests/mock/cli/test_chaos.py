@@ -71,7 +71,8 @@ def test_runs_that_cannot_start_exit_with_two(arguments: list[str], message: str
     assert message in result.output
 
 
-def test_interrupt_prints_summary_so_far() -> None:
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_prints_summary_so_far(signum: signal.Signals) -> None:
     command = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "chaos", "--only", "*:[st]*"]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     slow = APP + "import time\nif os.environ.get('ODYSSEY_API_URL'): time.sleep(1)"
@@ -87,7 +88,7 @@ def test_interrupt_prints_summary_so_far() -> None:
         assert process.stdout is not None
         while not process.stdout.readline().startswith("[1/"):
             pass
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signum)
         stdout, stderr = process.communicate(timeout=LIMIT_S)
     assert (process.returncode, stderr) == (130, "")
     assert "of 2 runs not completed" in stdout or "of 3 runs not completed" in stdout

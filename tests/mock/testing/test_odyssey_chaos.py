@@ -101,6 +101,53 @@ async def test_canceled_code_that_passes(odyssey_mock):
     assert [each for runs in results(pytester).values() for each in runs.values()] == ["hung", "hung", "hung"]
 
 
+def test_hung_teardown_leaves_later_tests_intact(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        PING
+        + """
+import threading
+
+@pytest.fixture
+def slow(odyssey_mock):
+    status = ping()
+    yield
+    if status == 503:
+        threading.Event().wait()
+
+@pytest.mark.odyssey_chaos(points="rest.regions.ping:status", time_limit=1)
+def test_slow(slow):
+    pass
+
+@pytest.mark.odyssey_chaos(points="rest.regions.ping:status")
+def test_later(odyssey_mock):
+    ping()
+        """,
+        "--odyssey-chaos-report=report.json",
+    )
+    result.assert_outcomes(passed=3, failed=1, errors=1)
+    assert [list(runs.values()) for runs in results(pytester).values()] == [["hung"], ["passed"]]
+
+
+def test_failed_subtest_has_not_survived(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        PING
+        + """
+@pytest.mark.odyssey_chaos(points="rest.regions.ping:status")
+@pytest.mark.usefixtures("odyssey_mock")
+class TestUnit(unittest.TestCase):
+    def test_subtests(self):
+        for number in range(2):
+            with self.subTest(number=number):
+                self.assertLess(ping(), 500)
+        """,
+        "--odyssey-chaos-report=report.json",
+    )
+    result.stdout.fnmatch_lines(["  failed       rest.regions.ping: status 503, every time  AssertionError: 503 *"])
+    assert list(results(pytester)["TestUnit::test_subtests"].values()) == ["failed"]
+
+
 def test_each_run_has_its_own_fixtures(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
@@ -205,6 +252,36 @@ def test_region(odyssey_mock):
     )
 
 
+def test_skipped_run_has_not_survived(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        PING
+        + """
+chaos = pytest.mark.odyssey_chaos(points="*:status", exclude="server")
+
+@chaos
+def test_skipped(odyssey_mock):
+    if ping() == 503:
+        pytest.skip("no region")
+
+@chaos
+@pytest.mark.xfail
+def test_expected_failure(odyssey_mock):
+    assert ping() < 500, "not supported yet"
+        """,
+        "--odyssey-chaos-report=new/report.json",
+    )
+    result.assert_outcomes(passed=1, skipped=1, xpassed=1, xfailed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "2 tests, 2 runs: 2 failed",
+            "  failed       rest.regions.ping: status 503, every time  Skipped: no region",
+            "  failed       rest.regions.ping: status 503, every time  AssertionError: not supported yet*",
+        ]
+    )
+    assert [list(runs.values()) for runs in results(pytester, "new/report.json").values()] == [["failed"], ["failed"]]
+
+
 def test_test_that_fails_anyway_is_not_repeated(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
@@ -252,9 +329,13 @@ def test_no_pattern(odyssey_mock):
 @chaos(time_limit=0)
 def test_no_time(odyssey_mock):
     pass
+
+@chaos(time_limit=float("inf"))
+def test_no_limit(odyssey_mock):
+    pass
         """,
     )
-    result.assert_outcomes(errors=5)
+    result.assert_outcomes(errors=6)
     result.stdout.fnmatch_lines(
         [
             "@pytest.mark.odyssey_chaos requires a test that uses the fixture odyssey_mock: add it as an argument of *",
@@ -262,6 +343,7 @@ def test_no_time(odyssey_mock):
             "@pytest.mark.odyssey_chaos accepts the keyword arguments points, exclude and time_limit, got point",
             "@pytest.mark.odyssey_chaos expects as points a pattern or a list of patterns, got [[]3[]]",
             "@pytest.mark.odyssey_chaos expects as time_limit a number of seconds above 0, got 0",
+            "@pytest.mark.odyssey_chaos expects as time_limit a number of seconds above 0, got inf",
         ]
     )
 

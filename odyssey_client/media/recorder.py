@@ -88,6 +88,8 @@ class Recorder:
             raise
         self._reader = self._stream.frames(buffer=BUFFER)
         self._task = asyncio.create_task(self._record(self._reader, self._thread), name=f"record {self.path.name}")
+        _running.add(self._task)
+        self._task.add_done_callback(_running.discard)
 
     async def stop(self) -> None:
         """Stop, write the buffered frames, and close the file; may be called more than once.
@@ -122,6 +124,10 @@ class Recorder:
             finally:
                 # Shielded from cancellation: players cannot play an MP4 file without its end.
                 await asyncio.shield(loop.run_in_executor(thread, finish))
+
+
+_running: set[asyncio.Task[None]] = set()
+"""The tasks of running recordings. Event loops refer to tasks only weakly, and a caller need not keep its recorder."""
 
 
 def check_target(path: Path) -> None:

@@ -33,6 +33,8 @@ class ServerThread:
         """Start the thread; return once its event loop runs."""
         self._pid = os.getpid()
         self._waited_for: set[Future[Any]] = set()
+        self._is_over = False
+        """Whether the thread runs nothing any more. It is set before the futures that are waited for are failed."""
         self._thread = threading.Thread(target=self._run, name="odyssey_mock server", daemon=True)
         self._is_stopped = False
         started: Future[asyncio.AbstractEventLoop] = Future()
@@ -144,6 +146,13 @@ class ServerThread:
         """Make sure that nothing waits for `future` after the thread has ended."""
         self._waited_for.add(future)
         future.add_done_callback(self._waited_for.discard)
+        if self._is_over:
+            self._fail(future)
+
+    @staticmethod
+    def _fail(future: "Future[Any]") -> None:  # Any: as above
+        if not future.done():
+            future.set_exception(RuntimeError("the server thread has ended"))
 
     def _require(self) -> None:
         if self._pid != os.getpid():
@@ -162,11 +171,10 @@ class ServerThread:
             loop.run_until_complete(self._serve())
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
-            self._is_stopped = True
+            self._is_stopped = self._is_over = True
             loop.close()
             for future in tuple(self._waited_for):
-                if not future.done():
-                    future.set_exception(RuntimeError("the server thread has ended"))
+                self._fail(future)
 
     async def _serve(self) -> None:
         self._stopping = asyncio.Event()

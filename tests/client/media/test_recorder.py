@@ -1,6 +1,7 @@
 """Tests of recording to a file: its content, when it appears, and which files remain after a failure."""
 
 import asyncio
+import gc
 import os
 import resource
 import threading
@@ -86,6 +87,24 @@ async def test_recording_is_complete_when_connection_fails(tmp_path: Path) -> No
         fill(stream, 4)
         stream.end(ConnectionClosedError("gone"))
     assert len(decoded(tmp_path / "video.mp4")) == 4
+
+
+async def test_recording_continues_without_a_reference(tmp_path: Path) -> None:
+    stream, path = MediaStream(), tmp_path / "video.mp4"
+    before = asyncio.all_tasks()
+    await stream.record(path).start()
+    (recording,) = asyncio.all_tasks() - before
+    ended = asyncio.Event()
+    recording.add_done_callback(lambda _: ended.set())
+    del recording
+    await asyncio.to_thread(gc.collect)  # in a thread, so that the recording waits for its first frame meanwhile
+    await asyncio.to_thread(gc.collect)
+    for index in range(3):
+        stream.push(picture(index))
+    stream.end()
+    async with asyncio.timeout(LIMIT):
+        await ended.wait()
+    assert len(decoded(path)) == 3
 
 
 async def test_recorder_can_be_started_once(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ STOPPED = 5.0
 type Seen = list[tuple[FrameStamp, float]]
 """Stamps of received frames with their times of arrival on the mock's clock."""
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="requires SIGSTOP")
 
 
 async def collect(mock: MockOdyssey, stream: MediaStream, into: Seen) -> None:

@@ -160,7 +160,7 @@ def test_unwritable_directory_is_reported(tmp_path: Path, monkeypatch: pytest.Mo
         part(tmp_path / "cat.mp4").open()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="requires /dev/full")
 def test_full_disk_is_reported_with_remedy(tmp_path: Path) -> None:
     file = part(tmp_path / "cat.mp4")
     file.open()

@@ -312,7 +312,10 @@ def _breaks(ours: Sequence[_Ours]) -> str | None:
 
 
 def _break(before: _Ours, after: _Ours, received: Sequence[int]) -> str | None:
-    """Describe how `after` does not continue `before`; None if it does. `received` has all numbers, sorted."""
+    """Return how the frame `after` fails to follow the frame `before`; None if it follows.
+
+    `received` is the sorted list of the numbers of all received frames.
+    """
     step = after.number - before.number
     if step == 0:
         return "repeated"

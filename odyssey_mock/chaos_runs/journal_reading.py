@@ -45,7 +45,8 @@ def midway(entries: Iterable[Entry]) -> Mapping[str, float]:
 def times_acted(entries: Iterable[Entry], point: str, action: str) -> int:
     """Return how often a fault acted in a run.
 
-    A fault of `MIDWAY` acts at a deadline after it fired. If the session or the stream ended before, it did not act.
+    A fault at a point of `MIDWAY` fires first and acts later, at a deadline. It does not act if the session or the
+    stream ends before that deadline.
     """
     if point in MIDWAY:
         name = f"fault: {point} {action}"

@@ -33,7 +33,7 @@ class IssuedValues:
         self._owners: dict[str, object] = {}
 
     def note(self, value: str, owner: object) -> None:
-        """Remember that `owner` has issued `value`. The latest owner of a value counts."""
+        """Record `owner` as the issuer of `value`, in place of any earlier one."""
         self._owners.pop(value, None)
         self._owners[value] = owner
         while len(self._owners) > REMEMBERED:

@@ -48,7 +48,10 @@ def missing() -> str | None:
 
 
 def environment() -> Mapping[str, str]:
-    """Return the environment of a run: this clone, the extra packages, and no options of the surrounding run."""
+    """Return the environment variables of a project's pytest run.
+
+    They make this clone and the extra packages importable. Options of the pytest run that started it are left out.
+    """
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "ODYSSEY_", "COV_"))
     }

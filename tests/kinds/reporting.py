@@ -1,4 +1,4 @@
-"""A pytest plugin that writes the reports of a run to the file in `KINDS_REPORT`, one JSON object per line."""
+"""A pytest plugin that appends test reports as JSON lines to the file that the variable `KINDS_REPORT` names."""
 
 import json
 import os
@@ -14,7 +14,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Reporting:
-    """Writes each report that is not empty."""
+    """A plugin that writes every report of setup, call and teardown, and the reports of failed collections."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -1,4 +1,4 @@
-"""Runs of the projects, one for each project and variant, and their results."""
+"""Functions that run pytest in the projects of `tests/kinds/projects`, and classes for the results."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from tests.kinds.table import PROJECTS, VARIANTS, WORKS
 
 ROOT = Path(__file__).parent.parent.parent
 EXTRA = ROOT / ".cache" / "kinds"
-"""The packages of `requirements.lock`, installed by scripts/test-needs."""
+"""The folder into which scripts/test-needs installs the packages of `requirements.lock`."""
 
 LIMIT_S = 120.0
 """Timeout in seconds for one run; most take less than 10 s."""
@@ -21,7 +21,7 @@ LIMIT_S = 120.0
 
 @dataclass(frozen=True)
 class Report:
-    """What pytest reported about one test, or about a file that it could not collect."""
+    """The report of pytest about setup, call or teardown of one test, or about a file that it could not collect."""
 
     test: str
     when: str
@@ -32,25 +32,26 @@ class Report:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a project."""
+    """The reports and the output of one pytest run."""
 
     reports: Sequence[Report]
     output: str
 
     def of(self, path: str) -> Sequence[Report]:
-        """Return the reports on the tests of one folder or file, or on one test."""
+        """Return the reports whose test id starts with `path`, for example those of one folder, file or test."""
         return [each for each in self.reports if each.test.startswith(path)]
 
 
 def missing() -> str | None:
-    """Return what the runs need that is not installed; None if everything is."""
+    """Return a description of the packages that are not installed; None if all are installed."""
     return None if (EXTRA / ".stamp").exists() else "the packages of tests/kinds/requirements.lock"
 
 
 def environment() -> Mapping[str, str]:
-    """Return the environment variables of a project's pytest run.
+    """Return the environment variables for a pytest run of a project.
 
-    They make this clone and the extra packages importable. Options of the pytest run that started it are left out.
+    They make this clone and the packages in `EXTRA` importable. Variables that configure pytest, coverage, the client
+    or the mock in the calling process are removed.
     """
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "ODYSSEY_", "COV_"))
@@ -59,7 +60,7 @@ def environment() -> Mapping[str, str]:
 
 
 def run(project: str, variant: str) -> Run:
-    """Run a project with pytest."""
+    """Run pytest in the folder of `project` with the options of `variant`; return its reports and output."""
     options = ("-p", "tests.kinds.reporting", "-p", "no:cacheprovider", "--continue-on-collection-errors")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.jsonl"
@@ -78,6 +79,6 @@ def run(project: str, variant: str) -> Run:
 
 
 def result(reports: Sequence[Report]) -> str:
-    """Return `WORKS`, or the messages of the failures."""
+    """Return `WORKS` if all reports are passes, otherwise the error messages."""
     failed = [each.message for each in reports if each.outcome != "passed"]
     return "; ".join(dict.fromkeys(failed)) if failed else WORKS

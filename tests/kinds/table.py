@@ -1,6 +1,6 @@
-"""The table of kinds of tests: small projects of a user, each run with other pytest plugins and options.
+"""The expected results of running small test projects with several pytest plugins and options.
 
-`docs/reference/kinds-of-tests.md` is generated from it.
+`docs/reference/kinds-of-tests.md` is generated from this module.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,10 +10,10 @@ from pathlib import Path
 PROJECTS = Path(__file__).parent / "projects"
 
 WORKS = "works"
-"""Result of a kind whose tests all passed."""
+"""The result of a folder whose tests all passed."""
 
 WITHIN_S = 1.0
-"""Maximum seconds of tests that cannot work, with their fixtures."""
+"""Maximum seconds until a combination that cannot work has failed, including setup and teardown."""
 
 VARIANTS: Mapping[str, Sequence[str]] = {
     "alone": ("-p", "no:randomly"),
@@ -22,17 +22,17 @@ VARIANTS: Mapping[str, Sequence[str]] = {
     "coverage": ("-p", "no:randomly", "--cov", "--cov-report="),
     "`-p no:anyio`": ("-p", "no:randomly", "-p", "no:anyio"),
 }
-"""The columns of the table: the name, and the options of pytest. pytest-randomly is active unless it is disabled."""
+"""The columns of the table, as options of pytest by column name. pytest-randomly is active unless it is disabled."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of tests: a folder of a project.
+    """One kind of tests, for example async tests with uvloop: a row of the table, and the folder with its tests.
 
     Attributes:
-        title: the kind in words.
-        folder: the folder in `PROJECTS`; its first part is the project, which has the ini file.
-        tests: the number of its tests.
+        title: the name of the kind in the table.
+        folder: the path relative to `PROJECTS`. Its first part is the project, which contains `pytest.ini`.
+        tests: the number of tests in the folder.
     """
 
     title: str
@@ -41,7 +41,7 @@ class Kind:
 
     @property
     def project(self) -> str:
-        """The folder that pytest runs."""
+        """The name of the project in which pytest runs."""
         return self.folder.partition("/")[0]
 
 
@@ -72,7 +72,7 @@ CONFIGURATIONS: Sequence[Kind] = (
     Kind("only `asyncio_default_fixture_loop_scope = session` is set", "only_fixture_scope/only_fixture_scope", 4),
     Kind("uvloop is the event loop policy of the process", "uvloop_policy/uvloop_policy", 4),
 )
-"""Configurations of a whole project, which run only alone."""
+"""Projects with an unusual configuration. They run only without additional plugins and options."""
 
 NO_ANYIO = "Unknown pytest.mark.anyio - is this a typo?"
 
@@ -80,17 +80,17 @@ FAILURES: Mapping[tuple[str, str], str] = {
     (folder, "`-p no:anyio`"): NO_ANYIO
     for folder in ("strict/anyio_asyncio", "strict/anyio_trio", "strict/anyio_uvloop")
 }
-"""The cells that fail, by folder and variant, and the beginning of their message."""
+"""The cells whose tests fail, by folder and variant, each with a part of the expected error message."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A combination that cannot work, and the part of its message that says what to write instead.
+    """A combination of a fixture or call with a kind of test that cannot work, and a part of its error message.
 
     Attributes:
-        title: the combination in words.
-        test: the test in `PROJECTS / "refused"`.
-        message: what the message contains.
+        title: a description of the combination for the table.
+        test: the name of the test in `PROJECTS / "refused"` that uses the combination.
+        message: the part of the error message that says what to write instead.
     """
 
     title: str
@@ -194,7 +194,7 @@ REFUSALS: Sequence[Refusal] = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One kind in one variant."""
+    """One cell of the table: a kind of tests, run with the plugins and options of one column."""
 
     kind: Kind
     variant: str
@@ -204,7 +204,7 @@ class Cell:
 
     @property
     def expected(self) -> str:
-        """`WORKS`, or the beginning of the message."""
+        """`WORKS` if the tests pass, otherwise a part of the error message."""
         return FAILURES.get((self.kind.folder, self.variant), WORKS)
 
     @property
@@ -214,7 +214,7 @@ class Cell:
 
 
 def cells() -> Iterator[Cell]:
-    """Yield every cell of the tables."""
+    """Yield every cell for `CONFIGURATIONS`, then every cell for `KINDS`."""
     for kind in CONFIGURATIONS:
         yield Cell(kind, "alone")
     for kind in KINDS:

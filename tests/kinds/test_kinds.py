@@ -1,6 +1,7 @@
-"""Tests of every cell of the table of kinds: the kind works, or fails at once with the right message.
+"""Tests that each kind of tests in `tests/kinds/table.py` works, or fails at once with the expected message.
 
-Each run of a project is one test, and each cell a subtest, so that no cell needs a run of its own.
+A test runs one project with one set of pytest options. Each kind in this project is a subtest, which checks the
+reports of that run.
 """
 
 import os
@@ -15,7 +16,7 @@ from tests.kinds.table import CONFIGURATIONS, KINDS, PROJECTS, REFUSALS, WITHIN_
 
 @pytest.fixture(scope="module", autouse=True)
 def _needs() -> None:
-    """Skip the tests if a package is missing. In CI, fail them instead."""
+    """Skip the tests of this module if a required package is not installed. In CI, fail them instead."""
     if (what := missing()) is None:
         return
     reason = f"{what} are not installed; run scripts/test-needs"
@@ -37,10 +38,12 @@ def test_kinds_have_expected_results(project: str, variant: str, subtests: pytes
 
 
 def check(cell: Cell, ran: Run) -> None:
-    """Assert that a kind has the result of the table."""
+    """Assert that the tests of `cell` passed or failed in the run as the table states."""
     reports = ran.of(cell.kind.folder.partition("/")[2] + "/")
     if cell.expected == WORKS:
-        assert result(reports) == WORKS, ran.output
+        assert result(reports) == WORKS, (
+            f"expected all tests in {cell.kind.folder} to pass, got: {result(reports)}. pytest printed:\n{ran.output}"
+        )
         assert sum(each.when == "call" for each in reports) == cell.kind.tests
     else:
         assert cell.expected in result(reports)
@@ -52,7 +55,10 @@ def test_combinations_are_refused_at_once(subtests: pytest.Subtests) -> None:
     for refusal in REFUSALS:
         with subtests.test(refusal.test):
             failed = [each for each in ran.of(f"test_refused.py::{refusal.test}") if each.outcome == "failed"]
-            assert refusal.message in result(failed), ran.output
+            assert refusal.message in result(failed), (
+                f"expected {refusal.test} to fail with a message that contains {refusal.message!r}, "
+                f"got {result(failed)!r}. pytest printed:\n{ran.output}"
+            )
             assert [each.seconds < WITHIN_S for each in failed] == [True]
 
     tests = {each.test.removeprefix("test_refused.py::").partition("[")[0] for each in ran.reports}
@@ -77,4 +83,6 @@ def test_unittest_runs_without_pytest() -> None:
         timeout=LIMIT_S,
     )
 
-    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (0, "OK"), ran.stderr
+    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (0, "OK"), (
+        f"expected exit code 0 and OK as last line, got exit code {ran.returncode} and:\n{ran.stderr}"
+    )

@@ -1,4 +1,4 @@
-"""Tests of `disconnect` during other calls. It ends calls begun earlier, but not calls begun while it waits."""
+"""Tests of `disconnect` during other calls: earlier calls are ended, calls begun during `disconnect` continue."""
 
 import asyncio
 
@@ -9,11 +9,11 @@ from odyssey_client.system import SystemClock
 from odyssey_mock import MockOdyssey
 
 GOES_ON_S = 0.2
-"""Seconds by which the service delays its response, so that the call outlasts `disconnect`."""
+"""Delay of the service's response in seconds, so that the call is still waiting when `disconnect` returns."""
 
 
 class Leaving:
-    """A waiting call of a client. Its cleanup blocks until the test sets `may_end`, so `disconnect` has to wait."""
+    """A waiting call whose cleanup lasts until the test sets `may_end`. Until then, `disconnect` does not return."""
 
     def __init__(self, client: Odyssey) -> None:
         self.may_end = asyncio.Event()
@@ -22,7 +22,7 @@ class Leaving:
         self._call = asyncio.create_task(self._take_time())
 
     async def begin(self) -> asyncio.Task[None]:
-        """Start the call and `disconnect`; return the task of `disconnect` once only the call's cleanup blocks it."""
+        """Start the call, then `disconnect`; return the task of `disconnect` when it waits for the call's cleanup."""
         await turns()
         leaving = asyncio.create_task(self._client.disconnect())
         await self._is_told.wait()
@@ -55,7 +55,7 @@ async def test_call_begun_while_disconnecting_continues(odyssey_mock: MockOdysse
     assert (await listing).total == 0
     asked = [entry.name for entry in odyssey_mock.journal.find("rest")]
     assert asked == ["POST /auth/token", "GET /simulation-jobs"], (
-        "expected one request for a token and one for the list"
+        f"expected one request for a token and one for the list of jobs, got {asked}"
     )
 
 

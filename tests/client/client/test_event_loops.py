@@ -55,8 +55,8 @@ def elsewhere() -> Iterator[list[str]]:
 )
 def test_client_works_in_consecutive_event_loops(code: str, elsewhere: list[str]) -> None:
     done = run(code, elsewhere)
-    assert done.returncode == 0, done.stderr
-    assert "Runtime" not in done.stderr, "expected no RuntimeError and no RuntimeWarning"
+    assert done.returncode == 0, f"expected exit code 0, got {done.returncode} with this error output:\n{done.stderr}"
+    assert "Runtime" not in done.stderr, f"expected no RuntimeError and no RuntimeWarning, got:\n{done.stderr}"
 
 
 def test_process_exits_with_unclosed_client_and_event_loop(elsewhere: list[str]) -> None:

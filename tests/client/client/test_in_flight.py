@@ -1,4 +1,4 @@
-"""Tests of `InFlightCalls`. `end` cancels the steps in which calls wait, but no code that runs between two steps."""
+"""Tests of `InFlightCalls`: `end` cancels the waiting steps of calls, and waits for their cleanup."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ async def test_concurrent_ends_both_wait_for_cleanup() -> None:
     ends = [asyncio.create_task(calls.end()) for _ in range(2)]
     await turns()
     assert not any(end.done() for end in ends)
-    assert not calls.are_waiting, "expected are_waiting to ignore a step that end() has cancelled"
+    assert not calls.are_waiting, "expected are_waiting to be False after end() cancelled the only step, got True"
     may_leave.set()
     await asyncio.gather(*ends)
     with pytest.raises(ConnectionClosedError):
@@ -80,7 +80,7 @@ async def test_call_ended_between_steps_fails_at_next_step() -> None:
     await turns()
     with pytest.raises(ConnectionClosedError, match="wait_for_simulation"):
         async with call.step():
-            pytest.fail("expected the step to fail before its body")
+            pytest.fail("expected step() of an ended call to raise ConnectionClosedError, but its body was run")
 
 
 async def test_call_begun_after_end_is_not_affected() -> None:

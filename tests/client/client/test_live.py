@@ -322,7 +322,7 @@ async def test_connection_is_recorded_to_mp4_file(
 
 
 class Held:
-    """A snapshot of this process's tasks, threads and sockets; `more` returns those that were added later."""
+    """A snapshot of this process's tasks, threads and sockets. `more` returns those created since the snapshot."""
 
     def __init__(self) -> None:
         self._tasks, self._threads, self._sockets = self._now()
@@ -338,10 +338,7 @@ class Held:
 
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[tuple[str, str]]:
-    """Run a mock in another process; yield its URL and API key.
-
-    Any new resource in this process then belongs to the client.
-    """
+    """Run a mock in another process, so that new resources in this process are the client's; yield URL and API key."""
     with served() as (_, ready):
         yield ready["url"], ready["api_key"]
 

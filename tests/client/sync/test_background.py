@@ -1,4 +1,4 @@
-"""Tests of the background loop: results, errors, interrupted calls, contexts, and callers that may not wait."""
+"""Tests of `BackgroundLoop`: results, errors, interrupted calls, contexts, and callers that must not block."""
 
 import asyncio
 import contextvars
@@ -31,7 +31,7 @@ def loop() -> BackgroundLoop:
 
 
 class InterruptError(BaseException):
-    """Raised in the waiting thread, like `KeyboardInterrupt`."""
+    """Raised in the main thread by a signal handler, like `KeyboardInterrupt`."""
 
 
 async def forever() -> None:
@@ -147,7 +147,11 @@ asyncio.run(cell())
 
 
 def in_kernel(*, initialized: bool) -> subprocess.CompletedProcess[str]:
-    """Run a call in an event loop, with a stand-in for ipykernel: the real one has thirty dependencies."""
+    """Call a `BackgroundLoop` from a running event loop in a subprocess, as code in a notebook cell does.
+
+    A fake module replaces ipykernel, which has thirty dependencies. `initialized` is the result of its
+    `IPKernelApp.initialized()`: whether a kernel runs.
+    """
     code = NOTEBOOK.format(initialized=initialized)
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=LIMIT_S, check=False

@@ -140,7 +140,7 @@ def test_reader_is_released_after_break(odyssey_sync_client: Odyssey) -> None:
 
 
 async def turn(client: odyssey_client.Odyssey) -> None:
-    """Return after what other threads scheduled earlier."""
+    """Do nothing. When the client's event loop has run this coroutine, it has also run all earlier callbacks."""
 
 
 def test_events_arrive_in_order(odyssey_sync_client: Odyssey) -> None:
@@ -334,4 +334,4 @@ def test_unused_closed_client_gives_no_warning(odyssey_mock: MockOdyssey) -> Non
         client.list_simulations()
     gone = weakref.ref(client)
     del client
-    assert gone() is None, "expected no reference cycle"
+    assert gone() is None, "expected the closed client to be freed with its last reference, got a reference cycle"

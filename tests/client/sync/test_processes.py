@@ -1,4 +1,4 @@
-"""Tests of the sync client in processes of their own: Ctrl-C, forks, and the exit of the process."""
+"""Tests of the sync client in subprocesses: Ctrl-C, forks, and the exit of the process."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def say(*words):
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[dict[str, str]]:
-    """Run a mock in another process; yield the environment of its clients."""
+    """Run a mock in another process; yield environment variables with its URL and API key."""
     with served("--portrait-size", "176", "320") as (_, ready):
         yield {**os.environ, "ODYSSEY_API_URL": ready["url"], "ODYSSEY_API_KEY": ready["api_key"]}
 
@@ -48,7 +48,7 @@ def begin(code: str, environment: dict[str, str], *arguments: str) -> subprocess
 
 
 def run(code: str, environment: dict[str, str], *arguments: str) -> tuple[int, str, str]:
-    """Run a program; return its exit code, output and errors."""
+    """Run Python code in a subprocess; return its exit code, standard output and standard error."""
     with begin(code, environment, *arguments) as process:
         output, errors = process.communicate(timeout=LIMIT_S)
     return process.returncode, output, errors
@@ -201,8 +201,8 @@ background("test").stop_at_exit(stoppable)
 """
 
 
-def test_exit_runs_functions_without_new_threads(service: dict[str, str]) -> None:
-    """At exit, Python starts no threads; resolving a host name, for example, would need one."""
+def test_to_thread_works_while_process_exits(service: dict[str, str]) -> None:
+    """While the process exits, Python cannot start threads. `asyncio.to_thread` in `stop` still runs its function."""
     assert run(STOPPING, service) == (0, "stopped\n", "")
 
 
@@ -253,7 +253,9 @@ def test_exit_with_connected_client_is_silent(service: dict[str, str], code: str
     program = f"client = Odyssey()\nclient.connect()\n{code}\nsay('exits')"
     with begin(program, service) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "exits\n", process.communicate(timeout=LIMIT_S)
+        if (line := process.stdout.readline()) != "exits\n":
+            rest = process.communicate(timeout=LIMIT_S)
+            pytest.fail(f"expected the program to print 'exits', got {line!r}, then (stdout, stderr): {rest}")
         began = time.monotonic()  # noqa: TID251 - the duration of another process
         output, errors = process.communicate(timeout=LIMIT_S)
         took = time.monotonic() - began  # noqa: TID251 - as above

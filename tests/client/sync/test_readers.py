@@ -1,4 +1,4 @@
-"""Tests of the sync readers alone, without a connection."""
+"""Tests of the sync readers of frames and events, without a connection."""
 
 from collections import deque
 from typing import cast
@@ -21,7 +21,11 @@ NO_PICTURE = cast("av.VideoFrame", None)
 
 @given(st.integers(1, 4), st.lists(st.booleans()))
 def test_reader_returns_the_newest_buffered_frames(buffer: int, arrivals: list[bool]) -> None:
-    """Each arrival is a frame, each other step reads one; then the reader is closed, and read to its end."""
+    """The reader returns the newest `buffer` frames in order, and counts the frames that it dropped.
+
+    In `arrivals`, True adds a frame, and False reads one if a frame is buffered. Then the reader is closed, and the
+    remaining frames are read.
+    """
     loop = background("test")
     frames = AsyncFrameReader(buffer)
     reader = FrameReader(frames, loop, LIMIT_S, None)

@@ -23,15 +23,15 @@ KINDS = {
 }
 
 INTERNAL = {"push", "splice", "end", "is_form_of"}
-"""Members without a leading underscore that users do not call."""
+"""Names of internal members that have no leading underscore. The comparison ignores them."""
 
 INTERNAL_OF_SPECTATOR = {"start", "ready"}
 
 ATTRIBUTES = {"dropped", "stream"}
-"""Properties of the sync classes that are attributes of the async objects."""
+"""Properties of sync classes that are instance attributes in the async classes. The comparison ignores them."""
 
 TIMED = {"frames", "events"}
-"""Calls with an additional keyword ``timeout_s``. In async code, `asyncio.timeout` limits any wait."""
+"""Sync methods with an additional keyword ``timeout_s``. Async callers can use `asyncio.timeout` instead."""
 
 SPECIAL = {"__aenter__": "__enter__", "__aexit__": "__exit__", "__aiter__": "__iter__", "__anext__": "__next__"}
 
@@ -44,7 +44,7 @@ REPLACED = (
     (r"A iterator", "An iterator"),
     (r"AsyncGenerator\[(\w+), None\]", r"Generator[\1, None, None]"),
 )
-"""How the text of the sync client differs from that of the async client, as regular expressions."""
+"""Regular expressions and replacements that convert a docstring or signature of the async client to the sync form."""
 
 
 def to_sync(text: str) -> str:
@@ -54,7 +54,7 @@ def to_sync(text: str) -> str:
 
 
 def members(kind: type) -> dict[str, object]:
-    """Return the public methods and properties of a class by the name that they have in the sync client."""
+    """Return the public members of a class by name. Special async methods have the sync name, such as `__enter__`."""
     internal = INTERNAL | (INTERNAL_OF_SPECTATOR if kind.__name__ == "SpectatorConnection" else set())
     found = {}
     for name, member in inspect.getmembers_static(kind):
@@ -66,7 +66,7 @@ def members(kind: type) -> dict[str, object]:
 
 
 def pairs() -> Iterator[tuple[str, object, object]]:
-    """Yield each member of the async classes with its sync counterpart."""
+    """Yield (name, async member, sync member) for each public member that both clients have."""
     for kind, counterpart in KINDS.items():
         theirs = members(counterpart)
         for name, member in members(kind).items():
@@ -114,7 +114,10 @@ def returned(member: object) -> str:
     ("name", "member", "counterpart"), [pair for pair in PAIRS if "__next__" not in pair[0]], ids=name_of
 )
 def test_both_calls_return_the_same_type(name: str, member: object, counterpart: object) -> None:
-    """`__next__` is left out: the readers inherit it from a generic class."""
+    """Every sync method has the return type of its async counterpart.
+
+    `__next__` is not compared, because the readers inherit it from a generic class.
+    """
     assert returned(counterpart) == returned(member)
 
 
@@ -139,7 +142,7 @@ def test_docstrings_of_both_classes_are_equal(kind: type) -> None:
 
 
 def test_class_docstrings_show_the_same_example() -> None:
-    """After the examples, the two docstrings describe threads and event loops."""
+    """Both `Odyssey` classes have the same example. The text after the example may differ."""
     lines = [to_sync(inspect.getdoc(kind) or "").splitlines() for kind in (odyssey_client.Odyssey, sync.Odyssey)]
     example, counterpart = (list(takewhile(lambda line: "get_recording" not in line, each)) for each in lines)
 

@@ -1,4 +1,4 @@
-"""Combinations that cannot work. Every test of this file fails."""
+"""Unsupported uses of the fixtures, the mock and the clients. Every test in this file is expected to fail."""
 
 import pickle
 import unittest

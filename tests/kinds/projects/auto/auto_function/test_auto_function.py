@@ -1,4 +1,4 @@
-"""Async tests in auto mode, without markers, each in an event loop of its own."""
+"""Async tests in pytest-asyncio's auto mode, without markers. Each test has its own event loop."""
 
 from collections.abc import AsyncIterator
 

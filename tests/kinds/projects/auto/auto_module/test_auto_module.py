@@ -1,4 +1,4 @@
-"""Async tests and fixtures in auto mode that share the event loop of their module."""
+"""Async tests in pytest-asyncio's auto mode. All tests and fixtures of this module share one event loop."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Async tests in event loops of their own, and fixtures in that of the session."""
+"""Async tests that have their own event loop, while fixtures run by default in the event loop of the session."""
 
 import httpx
 import pytest

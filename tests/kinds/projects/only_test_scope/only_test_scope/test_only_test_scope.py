@@ -1,4 +1,4 @@
-"""Async tests in the event loop of the session, and fixtures without a default scope."""
+"""Async tests that run in the event loop of the session, while no default loop scope is set for fixtures."""
 
 import httpx
 import pytest

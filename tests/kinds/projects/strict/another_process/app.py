@@ -1,4 +1,4 @@
-"""An application that applies each line of its input as a prompt, in a session of its own."""
+"""A sample application. For each line of standard input, it opens a session and sends the line as a prompt."""
 
 import asyncio
 import sys

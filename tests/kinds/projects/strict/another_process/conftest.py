@@ -11,7 +11,7 @@ type Ask = Callable[[str], str]
 
 @pytest.fixture(scope="session")
 def ask(odyssey_url: str) -> Iterator[Ask]:
-    """Start the application once for all tests, and return a function that sends it a prompt."""
+    """Start the application once for all tests; yield a function that sends it a prompt and returns its reply."""
     environment = {**os.environ, "ODYSSEY_API_URL": odyssey_url, "ODYSSEY_API_KEY": "ody_key_of_the_application"}
     with subprocess.Popen(
         [sys.executable, str(Path(__file__).parent / "app.py")],

@@ -1,4 +1,4 @@
-"""An application in another process, which runs for all tests."""
+"""Tests of an application that runs in another process. The process is started once for all tests."""
 
 import subprocess
 import sys

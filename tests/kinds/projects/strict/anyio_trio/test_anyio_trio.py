@@ -1,4 +1,4 @@
-"""Async tests that anyio's plugin runs on trio. The live client runs in a thread."""
+"""Async tests that anyio's plugin runs on trio. The sync client is called in a worker thread."""
 
 import anyio.to_thread
 import httpx

@@ -1,4 +1,4 @@
-"""Async tests in strict mode, each in an event loop of its own."""
+"""Async tests in pytest-asyncio's strict mode. Each test has its own event loop."""
 
 import httpx
 import pytest

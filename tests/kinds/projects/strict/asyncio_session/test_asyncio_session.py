@@ -1,4 +1,4 @@
-"""Async tests and fixtures that share one event loop with all other modules."""
+"""Async tests in pytest-asyncio's strict mode. Tests and fixtures share the event loop of the whole session."""
 
 from collections.abc import AsyncIterator
 

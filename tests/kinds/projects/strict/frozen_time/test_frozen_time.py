@@ -1,4 +1,4 @@
-"""Tests that freeze the time of the process with time-machine."""
+"""Tests that use the client and the mock while time-machine freezes the time of the process."""
 
 import pytest
 import time_machine

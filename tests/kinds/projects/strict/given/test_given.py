@@ -1,4 +1,4 @@
-"""Examples of Hypothesis, each with new state."""
+"""Hypothesis tests with the fixture `odyssey_mock`. The mock has new state in each example."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Plain functions, without an event loop."""
+"""Sync tests, without an event loop."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Code under test in threads, and a mock that several threads use at once."""
+"""Tests that run clients in several threads, and that use one mock from several threads at once."""
 
 import asyncio
 import threading

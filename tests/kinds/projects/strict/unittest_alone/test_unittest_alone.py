@@ -1,4 +1,4 @@
-"""`unittest` without pytest and its fixtures: `python -m unittest`."""
+"""Tests for `python -m unittest`, which use no pytest fixtures."""
 
 import unittest
 

@@ -1,4 +1,4 @@
-"""`unittest.TestCase` and `IsolatedAsyncioTestCase`, run by pytest, with the fixtures."""
+"""Tests in `unittest.TestCase` and `IsolatedAsyncioTestCase` that pytest runs. They use the pytest fixtures."""
 
 import unittest
 

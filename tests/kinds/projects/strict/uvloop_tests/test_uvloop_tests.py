@@ -1,4 +1,4 @@
-"""Async tests in event loops of uvloop."""
+"""Async tests that pytest-asyncio runs in uvloop event loops."""
 
 import httpx
 import pytest

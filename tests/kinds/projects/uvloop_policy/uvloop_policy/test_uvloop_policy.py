@@ -1,4 +1,4 @@
-"""Async tests while uvloop is the policy of the process."""
+"""Async tests in a process whose event loop policy is the one of uvloop."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""A TCP relay that breaks file downloads from a server."""
+"""A TCP relay between client and mock that breaks connections during file downloads."""
 
 import asyncio
 import contextlib
@@ -10,14 +10,14 @@ CHUNK = 4096
 
 @dataclass
 class BreakingLine:
-    """A relay between client and server that cuts connections while they download an artifact."""
+    """A TCP relay that closes a connection after a given number of bytes of a response to `GET /artifacts/...`."""
 
     port: int
     """Port of the server on 127.0.0.1."""
     cuts: list[int] = field(default_factory=list)
-    """Bytes of the response after which each download is cut, one number per download. Later downloads are not cut."""
+    """For each of the first downloads, the number of response bytes after which the relay closes its connection."""
     before_cut: Callable[[], Awaitable[object]] | None = None
-    """Called before each connection is cut."""
+    """Function that the relay awaits before it closes a connection during a download."""
     url: str = ""
     fetches: int = 0
 
@@ -59,7 +59,7 @@ class BreakingLine:
 
 @contextlib.asynccontextmanager
 async def breaking_line(to: str) -> AsyncIterator[BreakingLine]:
-    """Run a relay to the server at the URL ``to``, and yield it. Clients connect to the relay's ``url``."""
+    """Run and yield a relay to the server at the URL ``to``. Clients use the ``url`` of the relay."""
     line = BreakingLine(int(to.rpartition(":")[2]))
     async with await asyncio.start_server(line.relay, "127.0.0.1", 0) as listening:
         line.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"

@@ -1,7 +1,7 @@
 """SDP offers as Chromium and Firefox write them, with the ICE and DTLS parameters of an aiortc peer.
 
-In both, audio comes first, and host candidates contain mDNS names instead of addresses (RFC 8828). Both list codecs,
-header extensions and feedback that a server need not support.
+Both offers begin with the audio section, and their host candidates contain mDNS names instead of addresses (RFC 8828).
+They list codecs, header extensions and feedback types that a server need not support.
 """
 
 import re
@@ -170,7 +170,10 @@ FORMS: Mapping[str, str] = {"Chromium": CHROMIUM, "Firefox": FIREFOX}
 
 
 def as_browser(form: str, offer: str) -> str:
-    """Return `offer` as the browser `form` would write it. Its media sections must be audio, then video."""
+    """Convert an SDP offer of an aiortc peer to the form of a browser.
+
+    `form` is `Chromium` or `Firefox`. The media sections of `offer` must be audio, then video.
+    """
     values = {"hidden": HIDDEN}
     for name, pattern in (
         ("ufrag", r"a=ice-ufrag:(\S+)"),
@@ -178,6 +181,6 @@ def as_browser(form: str, offer: str) -> str:
         ("fingerprint", r"a=fingerprint:(sha-256 \S+)"),
     ):
         found = re.search(pattern, offer)
-        assert found is not None, offer
+        assert found is not None, f"expected a line that matches {pattern!r} in the offer, got:\n{offer}"
         values[name] = found[1]
     return FORMS[form].format(**values).replace("\n", "\r\n")

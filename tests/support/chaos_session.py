@@ -1,4 +1,4 @@
-"""Runs the session of a client that the chaos runs use, as a command."""
+"""Runs the client programs of the chaos runs in a subprocess."""
 
 import asyncio
 import sys
@@ -9,7 +9,10 @@ LIMIT_S = 100.0
 
 
 async def run_session(program: Path) -> tuple[int, Sequence[str]]:
-    """Run a program in this process's environment; return its exit status and the lines of its output."""
+    """Run a Python program as a subprocess; return its exit status and its lines on stdout and stderr.
+
+    The program is killed after `LIMIT_S` seconds.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(program), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )

@@ -1,4 +1,4 @@
-"""Values for tests of the connection state machine."""
+"""Credentials, a reconnect policy and an event for tests of the connection state machine."""
 
 from odyssey_client.connection.connection_machine import ReconnectPolicy, SessionRefused
 from odyssey_client.credentials import ClientCredentials

@@ -1,4 +1,4 @@
-"""Helpers for the tests of downloads."""
+"""Helpers for tests of recording downloads from a `FileServer`."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,7 +17,10 @@ STREAM = "stream-1"
 
 
 class LookUp:
-    """A fake request for a recording. Each call returns a recording with the next of `urls`; the last is repeated."""
+    """A fake of the call that requests a recording. Each call returns a recording with the next URL of `urls`.
+
+    After the last URL, every call returns the last URL.
+    """
 
     def __init__(self, *urls: str | None) -> None:
         self.urls = list(urls)
@@ -30,7 +33,7 @@ class LookUp:
 
 
 class Downloads:
-    """Downloads recordings with one HTTP transport."""
+    """Downloads recordings with the HTTP transport `transport`."""
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis.strategies import SearchStrategy
 
 FEW = settings(max_examples=25)
-"""Settings for tests that check each example alone. 25 suffice, because a wrong strategy draws many wrong examples."""
+"""Hypothesis settings for tests of strategies. 25 examples suffice, because a wrong strategy draws many wrong ones."""
 
 _ALWAYS_THE_SAME = settings(
     derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck), report_multiple_bugs=False
@@ -14,7 +14,7 @@ _ALWAYS_THE_SAME = settings(
 
 
 def drawn[T](strategy: SearchStrategy[T], count: int = 200) -> list[T]:
-    """Return the examples of a strategy that a test with `max_examples=count` would receive."""
+    """Return the examples that a Hypothesis test with `max_examples=count` receives from `strategy`."""
     examples: list[T] = []
 
     @settings(_ALWAYS_THE_SAME, max_examples=count, phases=[Phase.generate])

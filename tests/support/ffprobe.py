@@ -1,4 +1,4 @@
-"""Functions that read a video file or URL with ffprobe and ffmpeg, as decoders independent of both packages."""
+"""Functions that read videos with ffprobe and ffmpeg, which are independent of the libraries in client and mock."""
 
 import json
 import os
@@ -15,13 +15,13 @@ LIMIT = 120.0
 
 
 def probe(video: Path | str, *, live: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Probe a file or a URL that has one stream; count its frames by decoding them.
+    """Read the metadata of a video file or URL that contains one stream. Frames are counted by decoding them.
 
     The function blocks, so call it in a thread if the test's event loop serves the URL. With `live`, frames are not
-    counted, because a live stream does not end. Skips the test if ffprobe is not installed; in CI, fails it.
+    counted, because a live stream does not end. If ffprobe is not installed, the test is skipped, and fails in CI.
 
     Returns:
-        The stream and the container as ffprobe prints them. Most values are text, hence Any.
+        The objects `stream` and `format` of ffprobe's JSON output.
     """
     count = [] if live else ["-count_frames"]
     said = json.loads(_run("ffprobe", *count, "-show_streams", "-show_format", "-of", "json", str(video)))
@@ -32,7 +32,7 @@ def probe(video: Path | str, *, live: bool = False) -> tuple[dict[str, Any], dic
 def save_stream(url: str, path: Path) -> None:
     """Copy a live HLS stream into a file, from its first segment to its end.
 
-    The function blocks. If ffmpeg is not installed, it skips the test; in CI, it fails the test.
+    The function blocks until the stream ends. If ffmpeg is not installed, the test is skipped, and fails in CI.
     """
     _run("ffmpeg", "-nostdin", "-live_start_index", "0", "-i", url, "-c", "copy", str(path))
 
@@ -45,5 +45,8 @@ def _run(program: str, *arguments: str) -> str:
         pytest.skip(reason)
     command: Sequence[str] = [program, "-v", "error", *arguments]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
-    assert (finished.returncode, finished.stderr) == (0, ""), "expected exit code 0 and nothing on stderr"
+    assert (finished.returncode, finished.stderr) == (0, ""), (
+        f"expected {program} to exit with 0 and print nothing on stderr, "
+        f"got exit code {finished.returncode} and:\n{finished.stderr}"
+    )
     return finished.stdout

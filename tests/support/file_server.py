@@ -1,4 +1,4 @@
-"""An HTTP server of one file that truncates, stalls or misreports responses according to a test's plan."""
+"""An HTTP server for one file. A test's plan makes it truncate, stall or falsify responses."""
 
 import asyncio
 import contextlib
@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 FILE = b"".join(number.to_bytes(4) for number in range(75 * 1024))
-"""300 KiB; no four-byte word occurs twice."""
+"""The content of the file: 300 KiB in which no aligned four-byte word occurs twice."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """How the server answers one request; by default correctly, as RFC 9110 requires."""
+    """The plan for one response. Without arguments, the response is correct according to RFC 9110."""
 
     cut: int | None = None
     """Close the connection after this many bytes of the body."""
@@ -21,37 +21,40 @@ class Turn:
     status: int | None = None
     """Respond with this status and no body."""
     headers: Mapping[str, str | None] = field(default_factory=dict)
-    """Headers that replace the correct ones; None removes a header."""
+    """Headers that replace those of a correct response. The value None removes a header."""
     extra: bytes = b""
-    """Bytes appended to the body, if the body is chunked."""
+    """Bytes to send after the body. With `chunked`, they are a part of the body."""
     at_most: int | None = None
-    """Send at most this many bytes of a requested range."""
+    """Respond to a range request with at most this many bytes, and a matching `Content-Range`."""
     refuse: bool = False
-    """Close the connection before any response."""
+    """Close the connection without a response."""
     ignore_range: bool = False
     chunked: bool = False
     raw: bytes | None = None
-    """Send these bytes instead of a response."""
+    """Send exactly these bytes instead of an HTTP response, and close the connection."""
 
 
 @dataclass
 class FileServer:
-    """A server that answers each request as the next entry of `plan` says. After the last, it answers correctly."""
+    """An HTTP server that responds to each request according to the next entry of `plan`.
+
+    After the last entry, all responses are correct.
+    """
 
     content: bytes = FILE
     etag: str | None = '"v1"'
     plan: list[Turn] = field(default_factory=list)
     asked: list[dict[str, str]] = field(default_factory=list)
-    """The headers of each request, with names in lower case; `path` is the requested path."""
+    """For each request, its headers with names in lower case, and its path under the key `path`."""
     got: asyncio.Event = field(default_factory=asyncio.Event)
     stalled: asyncio.Event = field(default_factory=asyncio.Event)
     open: set[asyncio.StreamWriter] = field(default_factory=set)
-    """The open connections."""
+    """The connections that are open."""
     url: str = ""
 
     @property
     def ranges(self) -> list[str | None]:
-        """The `Range` header of each request."""
+        """The `Range` header of each request, or None for a request without one."""
         return [asked.get("range") for asked in self.asked]
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -119,7 +122,7 @@ async def _read_head(reader: asyncio.StreamReader) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def file_server(content: bytes = FILE, *plan: Turn) -> AsyncIterator[FileServer]:
-    """Run a server of ``content`` on a free port, and yield it."""
+    """Run and yield a server for a file with ``content``, on a free port. ``plan`` applies to its first responses."""
     server = FileServer(content, plan=list(plan))
     async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
         server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/artifacts/video.mp4?signature=s3cret"

@@ -1,4 +1,4 @@
-"""A Hypothesis strategy that draws legal events for a state machine and records what they change."""
+"""A Hypothesis strategy for sequences of events that a state machine allows, with the resulting states and effects."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 
 class Machine[S: StrEnum, E: StrEnum, F: StrEnum](Protocol):
-    """Interface of a state machine of the mock."""
+    """Protocol of the mock's state machines: `handle` takes an event, changes the state and returns effects."""
 
     @property
     def state(self) -> S: ...
@@ -20,7 +20,10 @@ class Machine[S: StrEnum, E: StrEnum, F: StrEnum](Protocol):
 def histories[S: StrEnum, E: StrEnum, F: StrEnum](
     draw: st.DrawFn, new: Callable[[], Machine[S, E, F]], transitions: Mapping[S, Mapping[E, object]]
 ) -> list[tuple[S, E, tuple[F, ...], S]]:
-    """Draw legal events for a new machine; return (old state, event, effects, new state) for each event."""
+    """Draw events that `transitions` allows, and pass them to a new machine.
+
+    Return (old state, event, effects, new state) for each event.
+    """
     machine = new()
     history = []
     for _ in range(draw(st.integers(1, 30))):

@@ -1,4 +1,4 @@
-"""A strict parser of HLS media playlists (RFC 8216 section 4), and a helper that pushes test frames to a stream."""
+"""A strict parser of HLS media playlists (RFC 8216 section 4), and an `HlsStream` to which tests push frames."""
 
 import io
 import re
@@ -33,7 +33,7 @@ _END = "#EXT-X-ENDLIST\n"
 
 @dataclass(frozen=True)
 class Listed:
-    """One segment of a playlist; `began` is its start in seconds since the epoch."""
+    """One segment of a media playlist. `began` is its program date-time in seconds since the epoch."""
 
     uri: str
     seconds: Fraction
@@ -59,15 +59,17 @@ class Playlist:
 
 
 def read_playlist(text: str) -> Playlist:
-    """Return the parsed playlist; fail the test if a line is unexpected."""
+    """Parse a media playlist. Fail the test unless its lines are exactly those that the mock writes, in this order."""
     head = _HEAD.match(text)
-    assert head is not None, text
+    assert head is not None, f"expected a playlist that begins with the mock's header lines, got:\n{text}"
     at, segments = head.end(), []
     while found := _SEGMENT.match(text, at):
         began = datetime.fromisoformat(found["began"]).timestamp()
         segments.append(Listed(found["uri"], Fraction(found["seconds"]), began))
         at = found.end()
-    assert text[at:] in {"", _END}, text
+    assert text[at:] in {"", _END}, (
+        f"expected nothing or {_END!r} after the segments, got {text[at:]!r} at the end of:\n{text}"
+    )
     return Playlist(int(head["target"]), int(head["sequence"]), head["init"], tuple(segments), text[at:] == _END)
 
 
@@ -77,7 +79,7 @@ RENDERER = Renderer(Timeline(tag=1, size=SIZE, prompt="A cat"))
 
 
 def encoded(frames: int, size: Size = SIZE) -> list[VideoPacket]:
-    """Return `frames` encoded frames of a test video. Only the first is a key frame."""
+    """Return the first `frames` frames of a test video in H.264. Only the first frame is a key frame."""
     encoder = VideoEncoder("h264", size, 20)
     renderer = RENDERER if size == SIZE else Renderer(Timeline(tag=1, size=size, prompt="A cat"))
     return [encoder.encode(renderer.render(index), index, keyframe=index == 0) for index in range(frames)]
@@ -87,7 +89,7 @@ KEY, DELTA = (bytes(packet) for packet in encoded(2))
 
 
 def packet_of(slot: int, *, keyframe: bool) -> VideoPacket:
-    """Return a packet whose timestamp is `slot`. Its content depends only on whether it is a key frame."""
+    """Return an H.264 packet with the timestamp `slot`, in frames, and the content of a key frame or a delta frame."""
     packet = cast("VideoPacket", av.Packet(KEY if keyframe else DELTA))
     packet.pts = packet.dts = slot
     packet.is_keyframe = keyframe
@@ -96,7 +98,7 @@ def packet_of(slot: int, *, keyframe: bool) -> VideoPacket:
 
 @dataclass(eq=False)
 class Streamed:
-    """An `HlsStream` and the frames pushed to it. When the stream has requested a key frame, the next frame is one."""
+    """An `HlsStream` to which a test pushes frames. After the stream requests a key frame, the next frame is one."""
 
     fps: int = 20
     segment_duration: float = 1.0
@@ -128,9 +130,10 @@ class Streamed:
         return read_playlist(await self.hls.playlist(""))
 
     def packets(self, name: str) -> list[tuple[int, bool]]:
-        """Return the slot of each packet in a segment, counted from the stream's start, and whether it is a key frame.
+        """Return (timestamp, whether it is a key frame) for each packet in the segment `name`.
 
-        Only the initialization section and this segment are decoded.
+        Timestamps are in frames since the start of the stream. The function reads only the initialization section and
+        this segment.
         """
         init, data = self.hls.file("init.mp4"), self.hls.file(name)
         assert init is not None

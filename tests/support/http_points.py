@@ -1,4 +1,4 @@
-"""One request for every HTTP fault point."""
+"""For each fault point of the HTTP routes, a request that reaches it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ WEBRTC = f"/broadcast/{STREAM}"
 
 @dataclass(frozen=True)
 class Ask:
-    """A request without host and access token; the function `ask` adds both."""
+    """A request of the table `ASKS`. The function `ask` adds the host and the access token."""
 
     method: str
     path: str
@@ -52,7 +52,7 @@ ASKS: Mapping[str, Ask] = MappingProxyType(
 
 HTTP_POINTS = tuple(name for name, point in POINTS.items() if "status" in point.actions)
 CELLS = tuple((point, do) for point in HTTP_POINTS for do in POINTS[point].actions)
-"""Every action at every HTTP fault point."""
+"""All pairs of an HTTP fault point and a fault action at this point."""
 
 
 async def token_of(mock: MockOdyssey, http: httpx.AsyncClient, api_key: str | None = None) -> str:

@@ -1,19 +1,19 @@
-"""Makes subprocesses receive interrupts, even if the suite runs in the background."""
+"""A context manager for starting subprocesses that react to SIGINT, even if the test suite runs in the background."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 _IGNORED_BEHIND = ("SIGINT", "SIGQUIT", "SIGHUP")
-"""Signals that shells ignore for background jobs, and that `nohup` ignores."""
+"""Signals that a process ignores if a shell started it in the background, or `nohup` started it."""
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let subprocesses that the block starts react to signals by default.
+    """Let subprocesses that are started in the `with` block react to SIGINT, SIGQUIT and SIGHUP.
 
-    A subprocess inherits which signals are ignored, but no handlers. So during the block, the test process has
-    a handler that does nothing for each signal that it otherwise ignores.
+    A subprocess inherits ignored signals, but not signal handlers. For each of these signals that the test process
+    ignores, the block therefore installs a handler that does nothing.
     """
     with ExitStack() as stack:
         for name in _IGNORED_BEHIND:

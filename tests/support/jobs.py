@@ -1,4 +1,4 @@
-"""Short constructors for simulation jobs, and for a backend without HTTP that has a manual clock."""
+"""Functions that create scripts and requests of simulation jobs, and a backend without HTTP and with a manual clock."""
 
 from typing import Any
 

@@ -12,10 +12,10 @@ SETTLING_S = 1.0
 
 @asynccontextmanager
 async def nothing_left() -> AsyncIterator[None]:
-    """Assert that the block leaves no task, thread or open file behind.
+    """Assert that all tasks, threads and file descriptors created in the `with` block are gone after it.
 
-    Everything with a file descriptor counts as an open file, for example a socket. Threads of the event loop's executor
-    are excepted, because the loop reuses them. Closing takes a moment, so the check waits up to `SETTLING_S` seconds.
+    File descriptors include sockets. Threads of the event loop's executor are ignored, because the loop reuses them.
+    Resources may close late, so the check waits up to `SETTLING_S` seconds.
     """
     process = psutil.Process()
     tasks, threads, files = asyncio.all_tasks(), set(threading.enumerate()), process.num_fds()
@@ -34,5 +34,6 @@ async def nothing_left() -> AsyncIterator[None]:
             while not is_clean():  # noqa: ASYNC110 - threads and sockets send no event when they end
                 await asyncio.sleep(0.01)  # noqa: TID251 - they end in real time
     assert is_clean(), (
-        f"expected no leaked tasks, threads or open files, got {left()}; connections: {process.net_connections('all')}"
+        "expected no leaked tasks, threads and file descriptors, "
+        f"got (tasks, threads, number of descriptors): {left()}; connections: {process.net_connections('all')}"
     )

@@ -1,6 +1,6 @@
-"""Opens 100 connections in sequence and prints how much memory each one retains. test_life_cycles.py runs it.
+"""A script that opens and closes 100 connections one after another, and prints the memory that each one leaks.
 
-It is a script for a separate process, because earlier tests would change the memory use of the test process.
+test_life_cycles.py runs it in a separate process, because other tests change the memory use of the test process.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from tests.support.leftovers import nothing_left
 
 CYCLES = 100
 WARM_UP = 30
-"""Cycles until caches, thread pools and the allocator's arenas have reached about their full size."""
+"""Number of connections before the measurement. They fill caches, thread pools and the allocator's arenas."""
 
 SMALL = Settings(portrait_size=(176, 320), landscape_size=(320, 176), journal_limit=100)
 
@@ -44,7 +44,7 @@ async def life_cycle(mock: MockOdyssey) -> None:
 
 
 async def objects_after_reset(mock: MockOdyssey) -> int:
-    """Reset the mock, which discards its streams and its journal; then return the number of Python objects."""
+    """Reset the mock, which discards its streams and its journal. Then return the number of objects in this process."""
     await mock.reset()
     gc.collect()
     return len(gc.get_objects())
@@ -53,7 +53,8 @@ async def objects_after_reset(mock: MockOdyssey) -> int:
 def memory() -> int:
     """Return the resident memory of this process in bytes, after a garbage collection.
 
-    With glibc, the function first returns freed memory to the system. On other systems, freed memory still counts.
+    With glibc, the function first releases freed memory to the system. With other C libraries, the result may include
+    freed memory.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -70,7 +71,7 @@ async def measure() -> None:
             objects, size = await objects_after_reset(mock), memory()
             for _ in range(CYCLES):
                 await life_cycle(mock)
-            assert not mock.sessions, "expected no open sessions"
+            assert not mock.sessions, f"expected no open sessions after the last connection, got {list(mock.sessions)}"
             assert len(mock.streams) == CYCLES
             objects, size = await objects_after_reset(mock) - objects, memory() - size
         gc.collect()

@@ -1,4 +1,7 @@
-"""Runs client and mock on loopback sockets, with WebRTC peers or with light peers (same events, no video)."""
+"""Runs client and mock over the loopback interface, with WebRTC peers or with light peers.
+
+Light peers send the same events as WebRTC peers, but no real video.
+"""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -33,12 +36,12 @@ class LightServerNetwork(light.LightServerPeers):
 
 @dataclass
 class Told:
-    """Recorder of a client's callbacks, each as text, in order."""
+    """Records the calls of a client's handlers in order, each as one text."""
 
     words: list[str] = field(default_factory=list)
 
     def handlers(self) -> dict[str, Callable[..., None]]:
-        """Return the handlers for `Odyssey.connect`, which record their calls."""
+        """Return handlers for `Odyssey.connect` that record their calls in `words`."""
 
         def errors(error: OdysseyError, fatal: bool) -> None:
             self.words.append(f"{type(error).__name__}: {error} {'(fatal)' if fatal else ''}")
@@ -61,7 +64,7 @@ class Stage:
     mock: MockOdyssey
 
     def network(self) -> odyssey_client.Network:
-        """Return the network for one client."""
+        """Return a new client network, with light peers if `fidelity` is `light`."""
         return LightClientNetwork() if self.fidelity == "light" else odyssey_client.SystemNetwork()
 
     def client(self, **advanced: Any) -> Odyssey:
@@ -76,7 +79,10 @@ class Stage:
 
 @asynccontextmanager
 async def staged(fidelity: PeerKind, **settings: Any) -> AsyncIterator[Stage]:
-    """Run a mock with small frames and yield its stage; assert at the end that mock and clients leak nothing."""
+    """Run a mock with small frames, and yield its `Stage`.
+
+    Assert at the end that mock and clients leak no tasks, threads or file descriptors.
+    """
     served = LightServerNetwork() if fidelity == "light" else SystemNetwork()
     encoder = light.light_frame_encoder if fidelity == "light" else drawn
     small = {"portrait_size": SIZE, "landscape_size": SIZE[::-1]}

@@ -1,6 +1,6 @@
-"""Runs scripts in network namespaces, as on machines without internet access.
+"""Runs scripts in Linux network namespaces, to simulate machines without internet access.
 
-Namespaces need Linux, and root or a kernel that allows unprivileged namespaces.
+Network namespaces require root, or a kernel that allows unprivileged namespaces.
 """
 
 import json
@@ -38,13 +38,13 @@ NETWORKS: Mapping[str, str] = MappingProxyType(
         "loopback only": "ip link set lo up\n",
     }
 )
-"""Shell commands that configure a new namespace, by kind of network."""
+"""For each simulated network, the shell commands that configure a new namespace."""
 
 
 def run_in_namespace(network: str, script: Path) -> Any:  # Any: any JSON that the script prints
-    """Run a Python script in a new namespace; return the last line of its output, parsed as JSON.
+    """Run a Python script in a new network namespace; return the last line of its output, parsed as JSON.
 
-    Skips the test if namespaces cannot be created; in CI, fails it.
+    `network` is a key of `NETWORKS`. If namespaces cannot be created, the test is skipped, and fails in CI.
     """
     _need_namespaces()
     command = f"set -e\n{NETWORKS[network]}\nexec {shlex.join([sys.executable, str(script)])}"
@@ -56,7 +56,9 @@ def run_in_namespace(network: str, script: Path) -> Any:  # Any: any JSON that t
         timeout=LIMIT,
         check=False,
     )
-    assert finished.returncode == 0, finished.stderr
+    assert finished.returncode == 0, (
+        f"expected {script.name} to exit with 0, got {finished.returncode} with this error output:\n{finished.stderr}"
+    )
     return json.loads(finished.stdout.splitlines()[-1])
 
 
@@ -64,7 +66,7 @@ def _need_namespaces() -> None:
     missing = [tool for tool in ("unshare", "ip") if shutil.which(tool) is None]
     why = f"{' and '.join(missing)} not installed" if missing else _refusal()
     if why and os.environ.get("CI") == "true":
-        pytest.fail(f"CI needs network namespaces: {why}")
+        pytest.fail(f"expected network namespaces, which CI must have, but they are not available: {why}")
     if why:
         pytest.skip(f"network namespaces are not available: {why}")
 

@@ -1,4 +1,7 @@
-"""Connects the client to the mock twice and prints how many seconds each connection took. test_offline.py runs it."""
+"""A script that connects the client to a mock twice, and prints the duration of `connect` in seconds each time.
+
+test_offline.py runs it in a network namespace without internet access.
+"""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The pages of the documentation, their code blocks, and the small projects that these blocks form."""
+"""The pages of the documentation, their code blocks, and the sample projects that consist of these blocks."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,10 +9,10 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 LANGUAGES_OF_FILES = ("python", "ini", "js")
-"""The languages of blocks that may be a file. Such a block begins with a comment that contains only the file's name."""
+"""The languages of code blocks that can show a file. Their first line is then a comment with the name of the file."""
 
 LANGUAGES_OF_PROJECTS = ("sh", "text")
-"""The languages of blocks that belong to the files of the same section: commands, and their output."""
+"""The languages of code blocks that show the commands of a sample project, and the output of these commands."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Block:
     """One fenced code block of a page.
 
     Attributes:
-        section: the heading above the block.
+        section: the text of the last heading before the block.
     """
 
     page: Path
@@ -34,19 +34,20 @@ class Block:
 
     @property
     def file(self) -> str | None:
-        """The name of the file that the block shows; None if it does not name one."""
+        """The name of the file in the first line of the block; None if the block does not show a file."""
         named = re.match(r"(?:#|//) ([\w/-]+\.\w+)\n", self.code)
         return named[1] if named and self.language in LANGUAGES_OF_FILES else None
 
 
 @dataclass(frozen=True)
 class Project:
-    """The files that one section of a page shows.
+    """A sample project: the files, commands and output that one section of a page shows.
 
     Attributes:
+        first: the first code block that shows a file.
         files: the contents of the files by name.
-        commands: the section's shell commands; without any, `pytest`.
-        output: the text blocks of the section: lines of the commands' output.
+        commands: the contents of the section's `sh` blocks, or `pytest` if there are none.
+        output: the contents of the section's `text` blocks, which show lines that the commands print.
     """
 
     first: Block
@@ -59,14 +60,14 @@ class Project:
 
     @property
     def tests(self) -> int:
-        """The number of test functions and methods."""
+        """The number of test functions and methods in the files."""
         return sum(len(re.findall(r"^ *(?:async )?def test_", code, re.MULTILINE)) for code in self.files.values())
 
 
 def blocks(language: str) -> list[Block]:
-    """Return the code blocks in a language that belong to no project.
+    """Return the code blocks in `language` that are not part of a sample project.
 
-    A block that several pages contain is returned once.
+    Of several equal blocks, only the first is returned.
     """
     sections = {_section_of(project.first) for project in projects()}
     found: dict[str, Block] = {}
@@ -80,7 +81,7 @@ def blocks(language: str) -> list[Block]:
 
 
 def projects() -> list[Project]:
-    """Return a project for each section with a block that names its file."""
+    """Return a sample project for each section that contains a code block with the name of a file."""
     sections: dict[tuple[Path, str], list[Block]] = {}
     for block in _all_blocks():
         sections.setdefault(_section_of(block), []).append(block)
@@ -92,7 +93,9 @@ def _project(section: list[Block]) -> Project | None:
     if not named:
         return None
     files = {name: block.code for name, block in named}
-    assert len(files) == len(named), f"{named[0][1]}: two blocks of this section have the same file name"
+    assert len(files) == len(named), (
+        f"{named[0][1]}: expected different file names in this section, got {[name for name, _ in named]}"
+    )
     first = named[0][1]
     commands = "".join(block.code for block in section if block.language == "sh")
     output = "".join(block.code for block in section if block.language == "text")

@@ -1,4 +1,4 @@
-"""Functions that create decoded frames, like those that a connection adds to a `MediaStream`."""
+"""Functions that create video frames as the client's WebRTC peer decodes them."""
 
 from fractions import Fraction
 
@@ -11,19 +11,19 @@ CLOCK = Fraction(1, 90_000)
 
 
 def picture(index: int, width: int = 64, height: int = 96) -> av.VideoFrame:
-    """Return frame `index` of a video at 20 fps; frames become brighter with the index."""
+    """Return frame `index` of a 20 fps video in which each frame is a little brighter than the one before."""
     shade = np.full((height, width, 3), (16 + index * 8) % 256, np.uint8)
     return timed(av.VideoFrame.from_ndarray(shade, format="rgb24").reformat(format="yuv420p"), index)
 
 
 def noise(index: int, width: int = 176, height: int = 320) -> av.VideoFrame:
-    """Return a frame that compresses badly: about 50 kB in a recording."""
+    """Return frame `index` of a 20 fps video of random pixels. A frame needs about 50 kB in a recording."""
     shades = np.random.default_rng(index).integers(0, 256, (height, width, 3), np.uint8)
     return timed(av.VideoFrame.from_ndarray(shades, format="rgb24").reformat(format="yuv420p"), index)
 
 
 def timed(frame: av.VideoFrame, index: int) -> av.VideoFrame:
-    """Set the frame's timestamp for this index at 20 fps; return the frame."""
+    """Set the timestamp of a frame to that of frame `index` in a 20 fps video; return the frame."""
     frame.pts, frame.time_base = 1_000_000 + index * 4500, CLOCK
     return frame
 

@@ -1,4 +1,4 @@
-"""Runs the tests of a fictitious user's project with pytest and the mock's pytest plugin."""
+"""Functions that run pytest, with the mock's plugin, on tests as a user would write them."""
 
 import pytest
 
@@ -14,13 +14,13 @@ OPTIONS = (
 
 
 def run(pytester: pytest.Pytester, tests: str, *options: str) -> pytest.RunResult:
-    """Run the tests in this process, because starting a subprocess takes longer than most tests."""
+    """Run pytest on the code `tests` in this process, which is faster than a subprocess."""
     pytester.makepyfile(tests)
     return pytester.runpytest_inprocess(*OPTIONS, *options)
 
 
 def run_apart(pytester: pytest.Pytester, tests: str, *options: str) -> pytest.RunResult:
-    """Run the tests in a subprocess, with its own event loop, plugins and environment."""
+    """Run pytest on the code `tests` in a subprocess, which has its own event loop, plugins and environment."""
     pytester.makepyfile(tests)
     return pytester.runpytest_subprocess(*OPTIONS, *options, timeout=120)
 

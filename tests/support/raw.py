@@ -19,7 +19,7 @@ from websockets.typing import Origin
 from odyssey_mock import MockOdyssey
 
 LIMIT = 10.0
-"""Timeout for every wait in seconds, far above what is needed."""
+"""Timeout in seconds for every wait. Waits usually take much less."""
 
 type Message = dict[str, Any]  # Any: decoded JSON; the tests know its shape
 
@@ -54,7 +54,7 @@ class RawApi:
 async def raw_socket(
     session: Mapping[str, Any], token: str, *, origin: Origin | None = None
 ) -> AsyncIterator[ClientConnection]:
-    """Open the signaling socket of a session; `origin` is the `Origin` header that a browser would send."""
+    """Open the signaling socket of a session. `origin` is sent as the `Origin` header, as browsers do."""
     url = f"{session['signalling_url']}/client/{session['session_id']}?token={token}"
     async with connect(url, proxy=None, origin=origin) as socket:
         yield socket
@@ -69,7 +69,10 @@ async def receive(socket: ClientConnection) -> Message:
 
 @dataclass(eq=False)
 class RawPeer:
-    """A peer that answers the server's offer on an open signaling socket, and then has both data channels."""
+    """A WebRTC peer that answers the server's offer on an open signaling socket.
+
+    `async with` returns the peer once both data channels are open.
+    """
 
     socket: ClientConnection
     connection: RTCPeerConnection = field(

@@ -23,7 +23,7 @@ from odyssey_mock.system_network import SystemNetwork
 
 NETWORK = SystemNetwork()
 LIMIT = 10.0
-"""Timeout for every wait in seconds, far above what is needed."""
+"""Timeout in seconds for every wait. Waits usually take much less."""
 
 SCRIPT = json.dumps([{"timestamp_ms": 0, "start": {"prompt": "A cat"}}, {"timestamp_ms": 9000, "end": {}}]).encode()
 CAT = Script((ScriptAction(0, "start", "A cat"), ScriptAction(9000, "end")))
@@ -35,14 +35,14 @@ def settings(*, timeout: float = LIMIT / 2, size: int = 10_000, hosts: tuple[str
 
 
 def ok(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
-    """Return the bytes of a complete HTTP response, by default with status 200. The connection stays open after it."""
+    """Return the bytes of an HTTP response with `body`, its length and the header lines `headers`."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 @dataclass(eq=False)
 class Server:
-    """State of a loopback server: its port, its requests and its connections."""
+    """A running loopback server: its port, the requests it received, and the number of connections it accepted."""
 
     port: int = 0
     requests: list[str] = field(default_factory=list)
@@ -64,9 +64,10 @@ async def serving(
     head: bytes = b"\r\n\r\n",
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
-    """Run a server that sends all `parts` at once, and then one piece of `then` every `every` seconds.
+    """Run a server that responds with `parts` at once, and then sends one piece of `then` every `every` seconds.
 
-    The server reads a request up to the bytes `head` before it sends. It stops when the client has disconnected.
+    Before it responds, the server reads the request up to and including the bytes `head`. It closes the connection
+    only after the client has closed it. `tls` makes it an HTTPS server.
     """
     seen = Server()
 
@@ -95,7 +96,10 @@ async def serving(
 
 
 def certified(folder: Path, address: str) -> ssl.SSLContext:
-    """Return a TLS context with a self-signed certificate for `address`; the certificate is saved in `folder`."""
+    """Return a server's TLS context with a self-signed certificate for the IP address `address`.
+
+    The certificate is saved as `certificate.pem` in `folder`.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
     now = datetime.datetime.now(datetime.UTC)
@@ -117,7 +121,7 @@ def certified(folder: Path, address: str) -> ssl.SSLContext:
 
 
 async def refusal(url: str, *, network: SystemNetwork = NETWORK, using: Settings | None = None) -> str:
-    """Fetch a script from `url`, which must fail; return the error message."""
+    """Fetch a script from `url`, assert that this raises `ScriptUrlError`, and return the error message."""
     with pytest.raises(ScriptUrlError) as caught:
         async with asyncio.timeout(LIMIT):
             await fetch_script(url, using or settings(), network)
@@ -125,6 +129,6 @@ async def refusal(url: str, *, network: SystemNetwork = NETWORK, using: Settings
 
 
 async def left(server: Server) -> None:
-    """Wait until the client has closed the connection; the server never closes it."""
+    """Wait until the client has closed its connection to `server`."""
     async with asyncio.timeout(LIMIT):
         await server.left.wait()

@@ -1,4 +1,4 @@
-"""A complete service for a client with an API key: scripted REST responses and scripted signaling."""
+"""A fake service for a client with an API key. Tests script its REST responses and its signaling."""
 
 import asyncio
 import itertools
@@ -18,7 +18,7 @@ FULL = Answer(503, {"detail": "All streamers are busy"})
 
 
 def quick(**settings: Any) -> AdvancedConfig:
-    """Return settings with which a client retries almost without delay."""
+    """Return client settings with retry delays of 10 ms and without telemetry. `settings` replace these values."""
     return AdvancedConfig(
         **{
             "initial_retry_delay_ms": 10,
@@ -32,7 +32,7 @@ def quick(**settings: Any) -> AdvancedConfig:
 
 
 class Whole(Service):
-    """The REST part of the service. Sessions and session tokens are numbered: each request returns the next one."""
+    """The REST part of the fake service. It numbers sessions and session tokens in the order of the requests."""
 
     def __init__(self, signaling_url: str) -> None:
         super().__init__()
@@ -62,7 +62,10 @@ class Whole(Service):
         return Answer(body={"session_token": f"token-{next(self._tokens)}", "expires_in": 600})
 
     def then(self, call: str, *answers: Answer) -> None:
-        """Respond to the next requests of ``call`` with ``answers``, in order, and to later ones as before."""
+        """Respond to the next requests for ``call`` with ``answers``, in order. Later requests are answered as before.
+
+        ``call`` is a method and a path, such as `POST /sessions/token`.
+        """
         usual, coming = self.script[call], list(answers)
 
         async def answer(asked: Asked) -> Answer:
@@ -76,7 +79,10 @@ class Whole(Service):
 
 @asynccontextmanager
 async def whole_service(*scripts: Script) -> AsyncIterator[Whole]:
-    """Run the service and yield its REST part. ``scripts`` are the signaling scripts, as for `scripted`."""
+    """Run the fake service, and yield its REST part.
+
+    Each connection to the signaling socket plays the next of ``scripts``, and then always the last one.
+    """
     async with scripted(*scripts) as credentials:
         service = Whole(credentials.signaling_url)
         async with await asyncio.start_server(service.serve, "127.0.0.1", 0) as server:
@@ -85,12 +91,12 @@ async def whole_service(*scripts: Script) -> AsyncIterator[Whole]:
 
 
 def client_of(service: Whole, **settings: Any) -> Odyssey:
-    """Return a client that has an API key and reconnects almost without delay."""
+    """Return a client that uses `service`, has an API key, and reconnects after 10 ms."""
     return Odyssey(KEY, api_url=service.url, advanced=quick(**settings))
 
 
 class Told:
-    """Recorder of a client's handler calls as ``(handler, arguments)``. A test can wait for a call."""
+    """Records the calls of a client's handlers as ``(handler, arguments)``. `until` waits for a call."""
 
     def __init__(self) -> None:
         self.all: list[tuple[str, tuple[Any, ...]]] = []
@@ -138,57 +144,57 @@ NAMES = (
 
 
 async def stay_up(session: Session) -> None:
-    """Connect, and stay connected until the client closes the socket."""
+    """Script: connect to the client, and stay connected until it closes the socket."""
     await session.come_up()
     await session.until_closed()
 
 
 async def stream(session: Session) -> None:
-    """Connect and start a stream; stay connected until the client closes the socket."""
+    """Script: connect to the client, start a stream, and stay connected until the client closes the socket."""
     await session.come_up()
     await session.start_stream()
     await session.until_closed()
 
 
 async def lose_both(session: Session) -> None:
-    """Connect, then close the peer and the socket."""
+    """Script: connect to the client, then close the peer and the socket."""
     await session.come_up()
     await session.peer.close()
     await session.socket.close(1011)
 
 
 async def lose_socket(session: Session) -> None:
-    """Connect, then close the socket as a service does after an internal error."""
+    """Script: connect to the client, then close the socket as a service does after an internal error."""
     await session.come_up()
     await session.socket.close(1011, "broken down")
 
 
 async def lose_peer(session: Session) -> None:
-    """Connect, then close the peer and keep the socket silent."""
+    """Script: connect to the client, then close the peer. The socket stays open, but nothing more is sent."""
     await session.come_up()
     await session.peer.close()
     await session.until_closed()
 
 
 async def refuse(session: Session) -> None:
-    """Close the socket with an error before any offer."""
+    """Script: close the socket with an error instead of sending an offer."""
     await session.socket.close(1011, "not yet")
 
 
 async def report_unavailable(session: Session) -> None:
-    """Send the error `streamer_not_available` instead of an offer."""
+    """Script: send the error `streamer_not_available` instead of an offer."""
     await session.send({"type": "error", "reason": "streamer_not_available"})
     await session.until_closed()
 
 
 async def offer_nonsense(session: Session) -> None:
-    """Send an offer that is not valid SDP."""
+    """Script: send an offer that is not valid SDP."""
     await session.send({"type": "offer", "sdp": "v=0\r\nnonsense"})
     await session.until_closed()
 
 
 async def never_offer(session: Session) -> None:
-    """Accept the socket and send nothing."""
+    """Script: accept the socket, and send nothing."""
     await session.until_closed()
 
 

@@ -1,4 +1,4 @@
-"""A streamer that follows a test's script over real WebSocket and WebRTC, independent of the mock."""
+"""A fake streamer, independent of the mock, that runs a test's script over real WebSocket and WebRTC connections."""
 
 import asyncio
 import json
@@ -17,11 +17,11 @@ from odyssey_client import ClientCredentials
 from odyssey_client.rtc.ice import gather_on, ice_transports
 
 LAST_WORDS_S = 0.2
-"""Seconds that a script may continue after its socket was closed."""
+"""Seconds for which a script may continue after the socket was closed."""
 
 
 class GreyTrack(VideoStreamTrack):
-    """A video track that sends small gray frames until it is frozen."""
+    """A video track of small gray frames. It sends none while `is_frozen` is true."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,25 +38,25 @@ class GreyTrack(VideoStreamTrack):
 
 
 class Session:
-    """One signaling socket of a client, and the peer connection that a script can use with it."""
+    """A signaling socket that a client has opened, and the streamer's peer connection for it."""
 
     def __init__(self, socket: ServerConnection) -> None:
         self.socket = socket
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self.track = GreyTrack()
         self.heard: asyncio.Queue[dict[str, object]] = asyncio.Queue()
-        """Messages received on `clientToStreamer`."""
+        """Messages received on the data channel `clientToStreamer`."""
 
     @property
     def token(self) -> str:
-        """The session token that opened the socket."""
+        """The session token with which the client opened the socket."""
         return parse_qs(urlsplit(self.socket.request.path).query)["token"][0] if self.socket.request else ""
 
     async def send(self, message: object) -> None:
         await self.socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
     async def receive(self, kind: str) -> dict[str, object]:
-        """Return the next message of the type `kind` on the socket; skip messages of other types."""
+        """Return the next message of type `kind` on the socket. Discard messages of other types."""
         while True:
             message: dict[str, object] = json.loads(await self.socket.recv())
             if message["type"] == kind:
@@ -79,7 +79,7 @@ class Session:
         await self.peer.setRemoteDescription(RTCSessionDescription(str(answer["sdp"]), "answer"))
 
     async def come_up(self) -> None:
-        """Connect the peer, and wait until the client has acknowledged both data channels."""
+        """Connect the peer to the client, and wait until both data channels are open."""
         opened = [asyncio.Event(), asyncio.Event()]
         sdp = await self.offer()
         self.to_client.on("open", opened[0].set)
@@ -90,7 +90,7 @@ class Session:
             await each.wait()
 
     def vanish(self) -> None:
-        """Drop the peer without any closing message, like a killed process or a cut cable."""
+        """Close the peer's UDP sockets without a message to the client, as if the process was killed."""
         for transport in ice_transports(self.peer):
             for protocol in transport.iceGatherer._connection._protocols:
                 protocol.transport.abort()
@@ -104,7 +104,7 @@ class Session:
         self.say({"type": "stream_started", "stream_id": "stream-1", "applied_prompt": "applied"})
 
     async def until_closed(self) -> list[dict[str, object]]:
-        """Wait until the client closes the socket, with any close code; return the messages received until then."""
+        """Wait until the client closes the socket; return the messages received until then."""
         said: list[dict[str, object]] = []
         with suppress(ConnectionClosed):
             while True:
@@ -121,9 +121,10 @@ type Script = Callable[[Session], Awaitable[object]]
 async def scripted(
     *scripts: Script, config: tuple[HTTPStatus, str] = NO_ICE_SERVERS
 ) -> AsyncIterator[ClientCredentials]:
-    """Run a server that plays the next script for each connection attempt, and then always the last one.
+    """Run a fake streamer, and yield credentials with which a client connects to it.
 
-    When a script ends, the server closes the socket with code 1000. The function yields credentials for a client.
+    Each connection to the signaling socket plays the next of `scripts`, and then always the last one. When a script
+    ends, the server closes the socket with code 1000. `config` is the response to `GET /config`.
     """
     attempts = iter(scripts)
     script = scripts[-1]

@@ -1,6 +1,6 @@
 """Hypothesis strategies for valid and invalid simulation scripts as decoded JSON (protocol.md section 8).
 
-The strategies use no code of client or mock, because they test both.
+The strategies use no code of client or mock, because they serve to test both.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ type Entry = dict[str, Any]  # Any: decoded JSON, valid or invalid
 IMAGE = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCB2kUIOwAAAABJRU5ErkJggg=="
 )
-"""One gray pixel."""
+"""A PNG image of one gray pixel as a `data:` URL."""
 
 NO_IMAGES = (
     "",
@@ -45,7 +45,7 @@ _KEYS = ("timestamp_ms", "start", "interact", "end", "prompt", "image", "Start",
 
 
 def json_values() -> st.SearchStrategy[Any]:  # Any: any JSON
-    """Draw decoded JSON of any shape, including unusual values that may break parsers."""
+    """Draw decoded JSON of any type and nesting, including unusual values that may break parsers."""
     leaves = st.one_of(
         st.none(),
         st.booleans(),
@@ -80,7 +80,7 @@ def valid_scripts(draw: st.DrawFn) -> list[Entry]:
 
 @st.composite
 def broken_scripts(draw: st.DrawFn) -> Any:
-    """Draw valid scripts and make one to three changes to each. Nearly all become invalid, many by a single error."""
+    """Draw a valid script and make one to three changes to it. Nearly all results are invalid scripts."""
     script: Any = draw(valid_scripts())
     for _ in range(draw(st.integers(1, 3))):
         if not isinstance(script, list) or not script:
@@ -183,6 +183,6 @@ def _index(script: list[Any]) -> st.SearchStrategy[int]:
 
 
 def _objects(script: list[Any]) -> list[Entry]:
-    """Return those entries and actions of a script that are JSON objects."""
+    """Return the JSON objects among the entries of a script and among the values of these entries."""
     entries = [each for each in script if isinstance(each, dict)]
     return entries + [value for entry in entries for value in entry.values() if isinstance(value, dict)]

@@ -1,4 +1,4 @@
-"""`odyssey-mock serve` in a subprocess."""
+"""Runs `odyssey-mock serve` in a subprocess."""
 
 import json
 import subprocess
@@ -14,7 +14,10 @@ COMMAND = (sys.executable, "-W", "error", "-c", "from odyssey_mock.cli import ma
 
 @contextmanager
 def served(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """Start a server on a free port; yield the process and its ready message, and kill it at the end."""
+    """Start `odyssey-mock serve` on a free port; yield the process and its ready message (URL, API key).
+
+    The process is killed at the end.
+    """
     with interruptible():
         process = subprocess.Popen([*COMMAND, "--port", "0", "--json", *options], stdout=subprocess.PIPE, text=True)
     with process:

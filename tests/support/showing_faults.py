@@ -1,4 +1,4 @@
-"""Helpers for tests that cover every fault action of the catalog with one case each."""
+"""Helpers for tests with one test case for each fault action in the catalog."""
 
 import asyncio
 import logging
@@ -16,18 +16,21 @@ from tests.support.raw import LIMIT
 from tests.support.visits import Visits, visits
 
 SECONDS = 5.0
-"""Delay in seconds of faults that have a delay."""
+"""Delay in seconds of faults that are tested with a delay."""
 
 type Case = Callable[["Stage"], Awaitable[None]]
 
 
 @dataclass
 class Cases:
-    """The test cases of all fault points whose names start with `prefix`: one function for each point and action."""
+    """A registry of test cases for the fault points whose names start with `prefix`.
+
+    Each test case is a function, registered for one or more actions of a fault point.
+    """
 
     prefix: str
     elsewhere: Collection[str] = ()
-    """Fault points that other tests cover."""
+    """Fault points with this prefix that other test modules cover."""
     by_entry: dict[tuple[str, str], Case] = field(default_factory=dict)
 
     def of(self, point: str, *actions: str) -> Callable[[Case], Case]:
@@ -41,9 +44,9 @@ class Cases:
 
     @property
     def entries(self) -> list[tuple[str, str, float]]:
-        """The parameters (point, action, seconds) of all tests.
+        """The parameters (fault point, action, delay in seconds) of all tests.
 
-        An action with an optional delay is tested twice: without the delay and with it.
+        An action with an optional delay has two tests: without a delay and with one.
         """
         points = [point for point in POINTS if point.startswith(self.prefix) and point not in self.elsewhere]
         return [
@@ -54,7 +57,7 @@ class Cases:
         ]
 
     async def show(self, mock: MockOdyssey, point: str, do: str, seconds: float) -> None:
-        """Run one case and check that it leaves nothing behind."""
+        """Run one test case. Assert that its fault fires, and that no task, thread, file or session is left."""
         case = self.by_entry[point, do]
         async with nothing_left():
             async with visits(mock) as to:
@@ -74,7 +77,7 @@ def _times(action: FaultAction) -> Sequence[float]:
 
 @dataclass
 class Stage:
-    """The fault action of one case, with the mock and the protocol-level client that observe it."""
+    """The arguments of a test case: the fault point and action, the mock, and a protocol-level client."""
 
     mock: MockOdyssey
     to: Visits
@@ -89,7 +92,7 @@ class Stage:
 
     @property
     def takes(self) -> Collection[str]:
-        """The parameters of the action."""
+        """The names of the parameters that the fault action accepts."""
         return POINTS[self.point].actions[self.do].parameters
 
     async def fired(self) -> None:
@@ -104,9 +107,9 @@ class Stage:
         return any(deadline.when == self.mock.clock.time() + self.seconds for deadline in self.mock.clock.pending)
 
     async def due(self, is_quiet: Callable[[], Awaitable[bool]] | None = None) -> None:
-        """Advance the clock until the fault acts.
+        """Advance the mock's clock until the delay of the fault has passed.
 
-        Shortly before, assert with `is_quiet` that the fault has had no effect yet.
+        0.1 s before, assert that `is_quiet` returns True: the fault has had no effect yet.
         """
         await self.fired()
         if self.seconds:
@@ -117,6 +120,6 @@ class Stage:
 
 @asynccontextmanager
 async def no_warnings(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
-    """Assert that the block logs no warning: the test requested the fault, so its effect is no problem."""
+    """Assert that the `with` block logs no warning or error. Faults that a test requests must not be logged as such."""
     yield
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

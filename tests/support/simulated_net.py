@@ -16,7 +16,7 @@ type Peer = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Inbox(asyncio.DatagramProtocol):
-    """A protocol that collects received datagrams with their arrival times and source addresses."""
+    """An asyncio protocol that records received datagrams, their arrival times and their source addresses."""
 
     def __init__(self) -> None:
         self.got: list[bytes] = []
@@ -37,13 +37,13 @@ class Inbox(asyncio.DatagramProtocol):
 
 @dataclass
 class Net:
-    """Two machines, the network between them, and their connections."""
+    """Two simulated machines, `HERE` and `THERE`, the network between them, and their connections."""
 
     wire: NetworkConditions
     accepted: list[Peer] = field(default_factory=list)
     hosts: list[object] = field(default_factory=list)
     kept: list[Peer] = field(default_factory=list)
-    """All connections, kept alive until the run ends and closes them."""
+    """All connections. These references prevent their garbage collection before the simulation ends."""
 
     async def on[T](self, host: str, work: Awaitable[T]) -> T:
         async def do() -> T:
@@ -65,7 +65,7 @@ class Net:
         return peer
 
     async def connected(self) -> tuple[Peer, Peer]:
-        """Open a connection from `HERE` to `THERE`; return both ends."""
+        """Open a TCP connection from `HERE` to `THERE`; return the reader and writer of both ends."""
         if not any(end.startswith(f"{THERE}: listens") for end in self.wire.open_ends):
             await self.listen()
         mine = await self.dial()
@@ -73,7 +73,10 @@ class Net:
         return mine, self.accepted[-1]
 
     async def datagrams(self) -> tuple[asyncio.DatagramTransport, Inbox]:
-        """Open a socket on `HERE` that sends to a socket on `THERE`; return the first, and the inbox of the second."""
+        """Open a UDP socket on `HERE` that sends to a UDP socket on `THERE`.
+
+        Return the transport of the sending socket, and the `Inbox` of the receiving one.
+        """
         loop = asyncio.get_running_loop()
         _, inbox = await self.on(THERE, loop.create_datagram_endpoint(Inbox, ("0.0.0.0", 9)))
         mine, _ = await self.on(HERE, loop.create_datagram_endpoint(Inbox, remote_addr=(self.wire.address(THERE), 9)))

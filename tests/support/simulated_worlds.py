@@ -1,4 +1,4 @@
-"""Helpers that run a scenario in the whole simulated world."""
+"""Helpers that run a test's scenario in a simulated world, in which client and mock share a simulated network."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ HOST = "elsewhere"
 
 
 def play[T](scenario: Callable[[World], Awaitable[T]], *, seed: int = 1, **settings: object) -> T:
-    """Run `scenario` in a simulated world and return its result; if the run fails, raise its error."""
+    """Run `scenario` in a simulated world; return its result, or raise the error with which the run failed."""
     went = complete(scenario, seed=seed, **settings)
     assert went.result is not None
     return went.result

@@ -1,4 +1,4 @@
-"""Helpers that send requests to `/simulation-jobs` with bodies that follow the contract."""
+"""Helpers that send valid requests for simulation jobs to the mock, without `odyssey_client`."""
 
 from typing import Any
 

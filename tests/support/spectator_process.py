@@ -1,4 +1,4 @@
-"""A spectator that prints the index of each frame. test_slow_spectator.py runs it in a subprocess."""
+"""A script that watches a broadcast and prints the index of each frame. test_slow_spectator.py runs it."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Helpers for broadcasts without a network: broadcasts and spectators are real, their peers are fakes."""
+"""Helpers for tests of the mock's broadcasts without a network. Only the WebRTC peers are fakes."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ from tests.support.raw import LIMIT
 
 SIZE = Size(176, 320)
 GAP = 10
-"""Minimum distance in slots between key frames for receivers that lost a frame."""
+"""Minimum number of frames between two key frames that receivers request after lost frames."""
 
 ANSWER = "v=0\r\n"
 
@@ -37,8 +37,8 @@ ANSWER = "v=0\r\n"
 class StandInPeer:
     """A fake `SpectatorPeer` that a test controls.
 
-    The offer is not SDP but a word: `h264` or `vp8` is accepted as the codec, `refused` raises `DescriptionError`, and
-    any other word raises `RuntimeError`. The peer answers once `may_answer` is set.
+    Its offer is a word instead of SDP. The peer accepts `h264` and `vp8` as the codec, raises `DescriptionError` for
+    `refused`, and `RuntimeError` for any other word. `answer` waits until the test sets `may_answer`.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class StandInPeer:
         self.asked = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.takes = True
-        """Whether the sender of this peer reads packets from the track."""
+        """Whether this peer reads packets from its track. If false, packets queue up, as for a slow spectator."""
         self.taken: list[VideoPacket] = []
         self.ended = False
-        """Whether the sender of this peer has reached the end of the track."""
+        """Whether this peer has read its track to the end."""
         self.close_error: Exception | None = None
         self._track = track
         self._took = asyncio.Event()
@@ -93,14 +93,14 @@ class StandInPeer:
                 raise RuntimeError("the fake peer failed")
 
     async def caught_up(self) -> None:
-        """Wait until the sender of this peer has read all queued packets."""
+        """Wait until this peer has read all packets in the queue of its track."""
         async with asyncio.timeout(LIMIT):
             while self._track._packets:
                 self._took.clear()
                 await self._took.wait()
 
     def resume(self) -> None:
-        """Start to read packets again."""
+        """Set `takes`, and continue to read packets from the track."""
         self.takes = True
         self._sender = asyncio.create_task(self._send())
 
@@ -114,17 +114,17 @@ class StandInPeer:
 
     @property
     def slots(self) -> list[int]:
-        """The slot numbers of the packets read so far."""
+        """The timestamps, in frames, of the packets that this peer has read."""
         return [each.pts or 0 for each in self.taken]
 
 
 class StandIns(list[StandInPeer]):
-    """The fake peers of all spectators, oldest first."""
+    """The fake peers of all spectators, in the order of their creation."""
 
     def __init__(self) -> None:
         super().__init__()
         self.answering = True
-        """Whether offers are answered at once."""
+        """Whether new peers answer offers at once. If false, the test sets `may_answer` of each peer."""
         self._changed = asyncio.Event()
 
     def make(self, *args: Any, **kwargs: Any) -> StandInPeer:  # Any: passed through unchanged
@@ -136,7 +136,7 @@ class StandIns(list[StandInPeer]):
         return peer
 
     async def asked(self) -> StandInPeer:
-        """Wait until the first peer has received an offer; return the peer."""
+        """Wait until the oldest peer has received an offer; return this peer."""
         async with asyncio.timeout(LIMIT):
             while not self:
                 self._changed.clear()
@@ -147,7 +147,7 @@ class StandIns(list[StandInPeer]):
 
 @contextmanager
 def stand_ins() -> Iterator[StandIns]:
-    """Replace the mock's peers for spectators with fakes; yield the fakes."""
+    """Let the mock create fake peers for its spectators; yield the list of these peers."""
     made = StandIns()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("odyssey_mock.system_network.AiortcSpectatorPeer", made.make)
@@ -181,7 +181,7 @@ def record_of(backend: Backend, stream_id: str = "stream-1") -> StreamRecord:
 
 
 def opened(backend: Backend, stream_id: str = "stream-1", keyframes: Keyframes | None = None) -> Broadcast:
-    """Open a broadcast without a frame pump, so that the test can push the frames."""
+    """Open a broadcast that has no frame pump, so that the test pushes its frames (`show`)."""
     record = record_of(backend, stream_id)
     backend.streams.remember(record)
     encoders = Encoders(record.timeline.size, record.timeline.fps, None)
@@ -189,14 +189,14 @@ def opened(backend: Backend, stream_id: str = "stream-1", keyframes: Keyframes |
 
 
 def packet(slot: int, *, key: bool = False) -> VideoPacket:
-    """Return a packet whose timestamp is `slot`; its content cannot be decoded."""
+    """Return a video packet with the timestamp `slot`, in frames of 1/20 s. Its content cannot be decoded."""
     made = av.Packet(bytes([slot % 256]))
     made.pts, made.time_base, made.is_keyframe = slot, Fraction(1, 20), key
     return cast("VideoPacket", made)
 
 
 async def gone(backend: Backend, spectator: Spectator) -> str:
-    """Wait until the mock has removed the spectator; return the reason that the journal states."""
+    """Wait until the mock has removed the spectator; return the reason in the journal."""
     entry = await backend.journal.wait_for("state", "spectator", to="gone", spectator=spectator.number)
     return str(entry.data["why"])
 
@@ -210,6 +210,6 @@ async def watching(broadcast: Broadcast, backend: Backend, peers: StandIns, code
 
 
 def show(broadcast: Broadcast, slot: int, *, key: bool = False) -> None:
-    """Push a frame to a broadcast in H.264 and in every codec that its spectators use, as the frame pump does."""
+    """Push frame `slot` to a broadcast in H.264 and in every codec that its spectators use, as the frame pump does."""
     codecs: set[Codec] = {"h264", *broadcast.codecs}
     broadcast.push({codec: packet(slot, key=key) for codec in codecs})

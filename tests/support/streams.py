@@ -24,7 +24,7 @@ def picture(size: tuple[int, int] = (64, 96), form: str = "PNG") -> bytes:
 async def start(peer: RawPeer, **fields: object) -> str:
     peer.say({**START, **fields})
     started = await peer.hear()
-    assert started["type"] == "stream_started", started
+    assert started["type"] == "stream_started", f"expected the message stream_started, got {started}"
     return str(started["stream_id"])
 
 

@@ -1,8 +1,8 @@
-"""A pytest plugin that ends tests after their time limit; it replaces the alarm of pytest-timeout.
+"""A pytest plugin that interrupts tests at their time limit. It replaces the signal handler of pytest-timeout.
 
-The alarm of pytest-timeout calls `pytest.fail` once. If the exception is raised in an asyncio task, the task stores it
-and the test hangs. Hypothesis replays the example that raised it, and the replay hangs. So this plugin raises an
-exception that no code handles, and repeats the alarm until the test has ended.
+pytest-timeout raises the exception of `pytest.fail` once. In an asyncio task, the task stores the exception, and the
+test continues to hang. Hypothesis repeats the example that raised the exception, and hangs again. So this plugin
+raises a `BaseException`, and raises it again every few seconds until the test has ended.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ _SECONDS = pytest.StashKey[float]()
 
 
 class TimeLimitError(BaseException):
-    """A test exceeded its time limit. The class is not an `Exception`, so that no handler catches it."""
+    """A test exceeded its time limit. It is a `BaseException`, so that `except Exception` does not catch it."""
 
 
 class TimeLimits:
-    """A plugin that interrupts a test at its time limit, and then every `again` seconds until the test has ended."""
+    """A pytest plugin that raises `TimeLimitError` at a test's time limit, and then every `again` seconds."""
 
     def __init__(self, again: float = 5.0) -> None:
         self._again = again
@@ -48,9 +48,9 @@ class TimeLimits:
 
     @pytest.hookimpl(trylast=True)
     def pytest_exception_interact(self, node: pytest.Item | pytest.Collector) -> None:
-        """Set the timer again after a failure.
+        """Restart the timer after a failure, unless pytest has the option `--pdb`.
 
-        pytest-timeout stops its timer after a failure, for debuggers. Without a timer, the teardown could hang forever.
+        pytest-timeout stops its timer after a failure. Without a timer, the teardown of the test could hang forever.
         """
         if isinstance(node, pytest.Item) and _SECONDS in node.stash and not node.config.getoption("usepdb"):
             self._set(node.stash[_SECONDS])

@@ -1,6 +1,7 @@
-"""A sample application for chaos runs: a tour of several places in one live stream.
+"""A sample application for chaos runs. It shows several places one after another in one live stream.
 
-It has three weaknesses that can be switched on; without them it survives every fault of the plan. As a command::
+The application survives every fault of the chaos runs. To make it fail, enable one of its three weaknesses. It is also
+a command::
 
     python -m tests.support.tour [WEAKNESS ...]
 """
@@ -18,7 +19,7 @@ WEAKNESSES: tuple[Weakness, ...] = get_args(Weakness.__value__)
 
 PLACES = ("The garden", "The tower")
 STAY_S = 0.15
-"""Seconds at each place."""
+"""Seconds for which the tour shows each place."""
 ATTEMPTS = 4
 LIMITS = AdvancedConfig(
     initial_retry_delay_ms=100,
@@ -35,7 +36,7 @@ class StreamFailedError(Exception):
 
 
 class Tour:
-    """A tour that starts again with a new session after an error."""
+    """The sample application. After an error, it starts again with a new session, in at most `ATTEMPTS` attempts."""
 
     def __init__(self, weaknesses: Collection[Weakness] = ()) -> None:
         self._weaknesses = weaknesses
@@ -44,10 +45,11 @@ class Tour:
         self._stream_failed = asyncio.Event()
 
     async def run(self) -> None:
-        """Visit all places.
+        """Show all places.
 
         Raises:
-            OdysseyError: an error that the application does not handle, or the last one after `ATTEMPTS` attempts.
+            OdysseyError: if a client call fails, and the application does not start again.
+            StreamFailedError: if the stream fails, and the application does not start again.
         """
         for attempt in range(1, ATTEMPTS + 1):
             client = Odyssey(advanced=self._limits)
@@ -65,7 +67,7 @@ class Tour:
                 await client.disconnect()
 
     def _survives(self, error: Exception, client: Odyssey) -> bool:
-        """Return whether the application starts again after an error of an open connection."""
+        """Return whether the application starts again after `error`, which occurred while it was connected."""
         # The client notices a closed peer up to half a second later; until then, it cannot send.
         was_sent = not isinstance(error, OdysseyError) or error.code != "not_sent"
         if isinstance(error, OdysseyConnectionError) or not client.is_connected or not was_sent:
@@ -93,7 +95,7 @@ class Tour:
         await client.end_stream()
 
     async def _go_without_timeout(self, client: Odyssey, place: str) -> None:
-        """Send the prompt, and wait for the handler instead of the call, which has a timeout."""
+        """Send a prompt, and wait without a timeout until the handler for acknowledged prompts is called."""
         self._acknowledged.clear()
         sending = asyncio.ensure_future(client.interact(place))
         sending.add_done_callback(lambda done: done.cancelled() or done.exception())

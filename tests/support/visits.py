@@ -19,7 +19,7 @@ SMALL = (176, 320)
 
 @dataclass
 class Visits:
-    """A session of `mock`, with methods that connect to it and wait for its states."""
+    """A session of the mock, with methods that connect peers to the session and wait for its states."""
 
     mock: MockOdyssey
     api: RawApi
@@ -41,7 +41,10 @@ class Visits:
 
     @asynccontextmanager
     async def halfway(self) -> AsyncIterator[RawPeer]:
-        """Open another signaling socket; yield a peer that answers the offer but has not connected yet."""
+        """Open another signaling socket; yield a peer that begins to connect through it.
+
+        The peer answers the offer in a background task. It is not connected yet when it is yielded.
+        """
         async with self.socket() as socket:
             peer = RawPeer(socket)
             entering = asyncio.create_task(peer.__aenter__())
@@ -57,19 +60,19 @@ class Visits:
         await self.mock.wait_for("state", "session", session=self.session.id, to=state, since=since)
 
     async def lose(self, socket: ClientConnection) -> None:
-        """Abort a socket without a close frame, and wait until the session has entered the state `held`."""
+        """Abort a signaling socket without a close frame, and wait until the session enters the state `held`."""
         since = self.mock.journal.next_index
         socket.transport.abort()
         await self.reaches("held", since=since)
 
     def slot_is_free(self) -> bool:
-        """Return whether the session has been removed."""
+        """Return whether the mock has removed the session."""
         return not self.mock.sessions
 
 
 @asynccontextmanager
 async def visits(mock: MockOdyssey) -> AsyncIterator[Visits]:
-    """Request a session and yield it as `Visits`; no client has connected to it yet."""
+    """Request a session and yield it as `Visits`. No client is connected to the session yet."""
     async with RawApi(mock) as api:
         requested = await api.request_session()
         yield Visits(mock, api, requested, mock.sessions[requested["session_id"]])
@@ -85,14 +88,14 @@ async def picture(peer: RawPeer) -> VideoFrame:
 
 
 def stamp_of(frame: VideoFrame) -> FrameStamp:
-    """Return the stamp of a frame, which must be readable."""
+    """Return the stamp of a frame. Fail the test if the stamp is unreadable."""
     stamp = read_stamp(frame.to_ndarray(format="gray"))
     assert stamp is not None
     return stamp
 
 
 async def stamps(peer: RawPeer, count: int, *, tag: int | None) -> list[FrameStamp]:
-    """Return the stamps of the next `count` frames of the stream `tag`; skip other frames."""
+    """Return the stamps of the next `count` frames of the stream with the tag `tag`. Skip frames of other streams."""
     read: list[FrameStamp] = []
     while len(read) < count:
         stamp = stamp_of(await picture(peer))
@@ -125,13 +128,13 @@ async def close_code(socket: ClientConnection) -> tuple[int, str]:
 
 
 async def round_trip(socket: ClientConnection) -> None:
-    """Wait for the reply to a ping, so that all earlier messages in both directions have arrived."""
+    """Send a WebSocket ping and wait for the pong. By then, all earlier messages of both sides have arrived."""
     async with asyncio.timeout(LIMIT):
         await (await socket.ping())
 
 
 async def goes(peer: RawPeer, *states: str) -> str:
-    """Wait until the client's end of the peer connection is in one of `states`; return the state."""
+    """Wait until the connection state of `peer` is one of `states`; return the state."""
     async with asyncio.timeout(LIMIT):
         while (state := peer.connection.connectionState) not in states:
             changed = asyncio.Event()

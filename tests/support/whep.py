@@ -23,7 +23,7 @@ FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
 
 @dataclass(frozen=True)
 class Live:
-    """A live broadcast and the host that streams it."""
+    """A live broadcast, and the peer that hosts it."""
 
     mock: MockOdyssey
     host: RawPeer
@@ -40,7 +40,7 @@ class Live:
 
     @property
     def frames(self) -> int | None:
-        """Number of frames of the stream; None while it is live."""
+        """The total number of frames of the stream, or None if the stream has not ended."""
         return self.mock.streams[self.stream_id].timeline.frames
 
     async def end(self) -> None:
@@ -50,7 +50,7 @@ class Live:
 
 
 async def go_live(mock: MockOdyssey, host: RawPeer, **fields: object) -> Live:
-    """Start a broadcast from a connected host, and return it."""
+    """Start a broadcast from the connected peer `host`. `fields` are added to the start message."""
     host.say({**START, "broadcast": True, **fields})
     started, ready = await host.hear(), await host.hear()
     assert (started["type"], ready["type"]) == ("stream_started", "broadcast_ready")
@@ -59,29 +59,29 @@ async def go_live(mock: MockOdyssey, host: RawPeer, **fields: object) -> Live:
 
 @asynccontextmanager
 async def live(mock: MockOdyssey, **fields: object) -> AsyncIterator[Live]:
-    """Connect a host, start a broadcast, and yield it."""
+    """Connect a host, and start and yield a broadcast. `fields` are added to the start message."""
     async with raw_peer(mock) as host:
         yield await go_live(mock, host, **fields)
 
 
 @dataclass(eq=False)
 class RawSpectator:
-    """An aiortc peer that watches a broadcast; `kinds` lists the media sections of its offer."""
+    """An aiortc peer that watches a broadcast. `kinds` are the media sections of its offer, in order."""
 
     broadcast: Live
     kinds: tuple[str, ...] = ("video", "audio")
     codec: str | None = None
-    """`H264` or `VP8` to offer only this codec."""
+    """The only video codec in the offer, `H264` or `VP8`. None offers all codecs."""
     edit: Callable[[str], str] = str
     """A function that edits the offer before it is sent."""
     connects: bool = True
-    """Whether `async with` also connects. If false, it only requests the answer, and the test calls `connect`."""
+    """Whether `async with` applies the server's answer. If false, the test calls `connect` to apply it."""
     connection: RTCPeerConnection = field(default_factory=lambda: RTCPeerConnection(RTCConfiguration(iceServers=[])))
     answer: httpx.Response = field(init=False)
 
     @property
     def receiver(self) -> RTCRtpReceiver:
-        """The receiver of the first offered video section."""
+        """The RTP receiver of the first video section."""
         return next(each.receiver for each in self.connection.getTransceivers() if each.kind == "video")
 
     @property
@@ -108,7 +108,9 @@ class RawSpectator:
                 self.broadcast.whep, params={"token": self.broadcast.token}, headers=SDP, content=await self.offer()
             )
         try:
-            assert self.answer.status_code == 201, self.answer.text
+            assert self.answer.status_code == 201, (
+                f"expected status 201 for the WHEP offer, got {self.answer.status_code}: {self.answer.text}"
+            )
             if self.connects:
                 await self.connect()
         except BaseException:
@@ -120,7 +122,7 @@ class RawSpectator:
         await self.connection.close()
 
     async def connect(self) -> None:
-        """Apply the answer, so that the peer starts to connect."""
+        """Apply the server's answer. The peer then connects in the background."""
         await self.connection.setRemoteDescription(RTCSessionDescription(self.answer.text, "answer"))
 
     async def frame(self) -> VideoFrame:
@@ -151,7 +153,7 @@ class RawSpectator:
     async def ask_for_refresh(self) -> None:
         """Request a key frame with a FIR (RFC 5104 section 4.3.1).
 
-        The entry of the FIR contains the SSRC of the video. The packet header also contains it, where aiortc reads it.
+        The FIR entry contains the SSRC of the video. The packet header contains it too, because aiortc reads it there.
         """
         ssrc = video_ssrc(self.answer.text)
         entry = ssrc.to_bytes(4, "big") + bytes([1, 0, 0, 0])
@@ -169,7 +171,7 @@ class RawSpectator:
 def video_ssrc(sdp: str) -> int:
     """Return the SSRC of the video section in `sdp` (RFC 5576)."""
     found = re.search(r"m=video.*?a=ssrc:(\d+)", sdp, re.DOTALL)
-    assert found is not None, sdp
+    assert found is not None, f"expected an SSRC in the video section, got this SDP:\n{sdp}"
     return int(found[1])
 
 
@@ -180,7 +182,7 @@ async def send_pli(connection: RTCPeerConnection) -> None:
 
 
 def without_codec(sdp: str, name: str) -> str:
-    """Return `sdp` without a codec and its retransmission payload types."""
+    """Return `sdp` without the payload types of the codec `name` and of its retransmissions."""
     gone = set(re.findall(rf"a=rtpmap:(\d+) {name}/", sdp))
     gone |= {rtx for rtx, codec in re.findall(r"a=fmtp:(\d+) apt=(\d+)", sdp) if codec in gone}
     lines = [line for line in sdp.split("\r\n") if not re.match(rf"a=(rtpmap|fmtp|rtcp-fb):({'|'.join(gone)}) ", line)]

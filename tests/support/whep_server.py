@@ -1,4 +1,4 @@
-"""A WHEP service that a test scripts, with real HTTP and WebRTC, independent of the mock's routes."""
+"""A WHEP server for tests of the client, with real HTTP and WebRTC. Tests provide the functions that respond."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +20,7 @@ TOKEN = "s3cret-token"
 
 
 class Sender(PeerConnection):
-    """A peer that sends one video track. Unlike a plain aiortc peer, it leaks no tasks when it is closed early."""
+    """A WebRTC peer that sends one video track. Closing it before it is connected leaks no tasks."""
 
     def __init__(self, track: VideoStreamTrack) -> None:
         super().__init__(["127.0.0.1"], on_connected=lambda: None, on_lost=lambda: None)
@@ -40,13 +40,13 @@ async def no_ice_servers() -> Response:
 
 
 async def good(server: "WhepServer", offer: str) -> Response:
-    """Accept the offer; return a correct WHEP response with the peer's answer."""
+    """Accept an offer: return a correct WHEP response with the SDP answer of a new peer."""
     return Response(await server.describe(offer), 201, {"Location": "/stream/whep/1"}, media_type="application/sdp")
 
 
 @dataclass(eq=False)
 class WhepServer:
-    """A WHEP service that records its requests and its peers."""
+    """A WHEP server that records requests in `asked` and its WebRTC peers in `peers`."""
 
     answer: Answer = good
     config: Config = no_ice_servers
@@ -54,7 +54,7 @@ class WhepServer:
     url: str = ""
     asked: list[str] = field(default_factory=list)
     got: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when an offer has arrived."""
+    """Set when the server has received an offer."""
     peers: list[Sender] = field(default_factory=list)
 
     async def describe(self, offer: str) -> str:
@@ -74,14 +74,16 @@ class WhepServer:
         return await self.answer(self, (await request.body()).decode())
 
     async def _delete(self, request: Request) -> Response:
-        assert not request.url.query, "expected a DELETE request without a query, because it needs no token"
+        assert not request.url.query, (
+            f"expected a DELETE request without a query, because it needs no token, got the query {request.url.query!r}"
+        )
         self.asked.append(f"DELETE {request.url.path}")
         return Response()
 
 
 @asynccontextmanager
 async def whep_server(answer: Answer = good, **options: object) -> AsyncIterator[WhepServer]:
-    """Run the WHEP service and yield it. Clients use its `url` as a `webrtc_url`."""
+    """Run and yield a WHEP server that responds to offers with `answer`. Clients use its `url` as the `webrtc_url`."""
     server = WhepServer(answer, **options)  # type: ignore[arg-type]
     app = Starlette(
         routes=[

@@ -1,7 +1,7 @@
 """Checks traffic against the contract in `fixtures/contract/`.
 
-The mock's journal records both sides of every exchange, so one entry shows whether the client and the mock kept to the
-contract. Entries of the kinds `rest`, `signaling` and `channel` are checked:
+The mock's journal records requests, responses and messages. Its entries of the kinds `rest`, `signaling` and `channel`
+are checked:
 
 - **server**: the status and body of every REST response, and every message, are always checked.
 - **client**: every message is checked, and every request with a status below 400. Rejected requests are not checked.
@@ -40,7 +40,7 @@ ERROR_SCHEMA = "/components/schemas/Error"
 
 
 class JournalEntry(Protocol):
-    """The properties of a journal entry that are checked. The shape of `data` depends on `kind`."""
+    """Protocol of a journal entry, with the properties that the checks read. The fields of `data` depend on `kind`."""
 
     @property
     def index(self) -> int: ...
@@ -67,10 +67,10 @@ class Deviation:
 
 @dataclass(frozen=True)
 class _Route:
-    """A path of the OpenAPI document, compiled to a pattern.
+    """A path of the OpenAPI document, and the regular expression that matches it.
 
-    `is_handed_out`: whether the server URL of the route is only a variable. The service then tells clients the full
-    URL, and the contract describes only the end of its path.
+    `is_handed_out`: whether the OpenAPI document has a variable as the server URL of this path. Then the service sends
+    clients the full URL, and the document contains only the end of the path.
     """
 
     template: str

@@ -62,11 +62,11 @@ class Contract:
         return [name.removeprefix(prefix) for name in self.documents[document]["$defs"] if name.startswith(prefix)]
 
     def faults(self, document: str, pointer: str, value: object) -> Iterator[Fault]:
-        """Validate a value against the schema at a JSON pointer of a document; yield the faults."""
+        """Validate `value` against the schema at the JSON pointer `pointer` of a document; yield the violations."""
         return _faults(self._validator(f"{URN}{document}#{pointer}"), value)
 
     def faults_of(self, schema: Mapping[str, Any], value: object) -> Iterator[Fault]:
-        """Like `faults`, but for a given schema without references."""
+        """Validate `value` against a schema that contains no `$ref`; yield the violations."""
         return _faults(Draft202012Validator(schema, format_checker=FORMATS), value)
 
     def _make_validator(self, uri: str) -> Draft202012Validator:
@@ -81,7 +81,7 @@ class Contract:
 
 
 def resolve(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the target of a node's local `$ref`, or the node itself if it has none."""
+    """Follow the local `$ref` of a node of `document`; return the target, or the node if it has no `$ref`."""
     while "$ref" in node:
         target: Any = document
         for key in node["$ref"].removeprefix("#/").split("/"):
@@ -98,7 +98,8 @@ def _faults(validator: Draft202012Validator, value: object) -> Iterator[Fault]:
 def _told(error: ValidationError) -> Iterator[Fault]:
     """Describe a validation error as one or more faults.
 
-    If the value matches none of several schemas, but its type fits exactly one, describe the errors of that one.
+    If the value matches none of the schemas of an `anyOf` or `oneOf`, but has the JSON type of exactly one of them,
+    describe the violations of that schema.
     """
     if not error.context or _chooses_a_field(error):
         yield _fault(error)

@@ -8,7 +8,7 @@ from odyssey_mock.explore.outcome import PlaySeed
 from tests.support.explore.scenarios import draw, play, shrink
 
 COMMIT, CODE = "abc1234", "0123456789abcdef"
-"""Commit and code hash that the fixture `of_one_version` reports."""
+"""Commit and code hash of the project that commands report in tests with the fixture `of_one_version`."""
 
 
 def explore(*options: str, play: PlaySeed = play) -> Result:

@@ -1,4 +1,4 @@
-"""Deliberate bugs that the explorer must find. A `with` block patches client or mock, and then removes the patch."""
+"""Deliberate bugs in client and mock that the explorer must find. Each is a patch that a `with` block applies."""
 
 from __future__ import annotations
 
@@ -58,19 +58,19 @@ RULES = frozenset(
         "tries_back_off",
     }
 )
-"""All rules of the explorer."""
+"""The names of all rules that the explorer checks."""
 
 
 @dataclass(frozen=True)
 class Defect:
-    """A deliberate bug; it exists inside `with defect.planted():`.
+    """A deliberate bug in client or mock. The block `with defect.planted():` runs with the bug.
 
     Attributes:
         name: short description.
         suffers: the effect of the bug on a user.
-        planted: context manager that applies the patch and removes it.
-        rules: rules of the explorer that the bug violates; one of them must find it.
-        shown_by: the first seed that shows the bug. If the scenarios have changed since, a later seed may show it.
+        planted: function that returns a context manager, which applies the patch and removes it.
+        rules: names of the explorer's rules that the bug violates. The explorer must report at least one of them.
+        shown_by: the first seed whose scenario reveals the bug. After a change of the scenarios, it may be a later one.
     """
 
     name: str
@@ -317,4 +317,4 @@ DEFECTS = (
         shown_by=2,
     ),
 )
-"""All planted bugs."""
+"""All deliberate bugs."""

@@ -1,7 +1,7 @@
-"""Stubs of the explorer's functions: they return fixed results without a simulation.
+"""Stubs of the explorer's functions, which return fixed results without a simulation.
 
-They are module-level functions, so that other processes can unpickle them. The module has few imports, so that it
-loads quickly there.
+The explorer's worker processes unpickle the stubs. So the stubs are module-level functions, and this module has few
+imports, which keeps the start of a worker short.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
 
 STEPS, SECONDS = 3, 60.5
-"""Number of steps and simulated seconds of every outcome."""
+"""Number of steps and simulated seconds in every outcome that `play` returns."""
 
 
 def play(
     seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
-    """Return an outcome that has failures for some seeds.
+    """Return a fixed outcome for `seed`, which contains failures for some seeds.
 
-    Seeds 3, 10, 17, ... leave a call unsettled; seeds 5, 16, 27, ... leak a session slot. The others satisfy all rules.
+    For seeds 3, 10, 17, ..., a call never settles. For seeds 5, 16, 27, ..., a session slot leaks. The outcomes of all
+    other seeds contain no failure.
     """
     broken = []
     if seed % 7 == 3:
@@ -56,14 +57,18 @@ def play(
 
 
 def draw(seed: int, fidelity: Fidelity) -> Scenario:
-    """Return a scenario of two steps."""
+    """Return a scenario in which one client connects and disconnects."""
     from odyssey_mock.explore.scenario import Actor, Scenario, Step  # noqa: PLC0415 - see above
 
     return Scenario(seed, fidelity, {}, (Actor("client-0", 0, {}, (Step("connect"), Step("disconnect"))),))
 
 
 def shrink(scenario: Scenario, *, report: Callable[[str], None]) -> Shrunk:
-    """Shrink a failing scenario to its first step; raise an error if the scenario does not fail."""
+    """Return a failing scenario shortened to its first step.
+
+    Raises:
+        NothingToShrinkError: if the scenario has no failure.
+    """
     from odyssey_mock.explore.shrink import NothingToShrinkError, Shrunk  # noqa: PLC0415 - see above
 
     outcome = play(scenario.seed, scenario=scenario)
@@ -82,7 +87,10 @@ def kills(
     scenario: Scenario | None = None,
     keeps_trace: bool = False,
 ) -> Outcome:
-    """Kill the process, as if memory ran out: for seed 12 each time, for seed 20 once. Play all other seeds."""
+    """Kill this process, as the kernel does when memory runs out: always for seed 12, and once for seed 20.
+
+    Otherwise, return the outcome of `play`. A file in `directory` records that seed 20 has killed a process.
+    """
     once = directory / "seed 20 has killed"
     if seed == 12 or (seed == 20 and not once.exists()):
         once.touch() if seed == 20 else None
@@ -93,7 +101,7 @@ def kills(
 def hangs(
     seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
-    """Block forever for seeds of 20 and above; play all other seeds."""
+    """Block forever for seeds of 20 and above. For smaller seeds, return the outcome of `play`."""
     if seed >= 20:
         threading.Event().wait()
     return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
@@ -102,7 +110,7 @@ def hangs(
 def raises(
     seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
-    """Raise LookupError for seed 4, as a bug in the explorer would; play all other seeds."""
+    """Raise `LookupError` for seed 4, as a bug in the explorer might. For other seeds, return the outcome of `play`."""
     if seed == 4:
         raise LookupError(f"unknown seed {seed}")
     return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
@@ -123,4 +131,4 @@ def _refuse() -> None:
 
 
 unloadable = _Unloadable()
-"""Cannot be unpickled in another process."""
+"""A stub of `play` that can be pickled, but whose unpickling raises `ImportError`."""

@@ -65,7 +65,7 @@ class MockOdyssey:
         **overrides: single settings by name; see `odyssey_mock/settings.py`.
 
     Raises:
-        UnknownSettingError: a name is not a setting.
+        UnknownSettingError: a keyword in `overrides` is not the name of a setting.
         SettingsError: the value of a setting is invalid, or the plan is unknown.
         FaultError: one of `faults` is invalid.
     """
@@ -97,7 +97,7 @@ class MockOdyssey:
         self._endpoint = endpoint
         keys = self.settings.keys
         self.api_key = f"ody_{self._entropy.token(18)}" if keys is None else next(iter(keys))
-        """An API key that the mock accepts: the first configured one, otherwise a new one."""
+        """An API key that the mock accepts: the first configured key, or a generated key if none is configured."""
         self._backend: Backend | None = None
         self._outage: Outage | None = None
         self._application: Application | None = None
@@ -150,7 +150,7 @@ class MockOdyssey:
 
     @property
     def streams(self) -> Mapping[str, StreamRecord]:
-        """The running and ended streams by id. Above `streams_limit`, the oldest ended streams are forgotten."""
+        """The running and ended streams by id. Above `streams_limit`, the oldest ended streams are missing."""
         return self.backend.streams.records
 
     @property
@@ -241,15 +241,16 @@ class MockOdyssey:
             mock.expect_in_order(["offer", "answer", ("session", {"to": "connected"}), "stream_started"])
 
         Args:
-            name: the `Entry.name`: a route, a message type, a fault point, the name of a deadline, or what changed
-                state (`session`, `stream`, `socket`).
+            name: the `Entry.name`: a route, a message type, a fault point, the name of a deadline, or the object whose
+                state changed (`session`, `stream`, `socket`).
             kind: the `Entry.kind`; needed only if entries of several kinds have this name.
             count: the exact number of matching entries; None for one or more.
             since: entries before this index are ignored.
             **where: values that the entry must have, as in `Entry.matches`.
 
         Raises:
-            ExpectationError: no entry matches, or not `count` of them. The message shows the nearest entry.
+            ExpectationError: no entry matches, or the number of matching entries is not `count`. The message shows
+                the most similar entry.
             ValueError: `count` is below 1.
         """
         __tracebackhide__ = True
@@ -270,12 +271,12 @@ class MockOdyssey:
         Other entries may be in between.
 
         Args:
-            steps: each a name, or a name and a mapping with `kind` and values, as for `expect`.
+            steps: for each step, a name, or a pair of a name and a mapping with `kind` and values, as for `expect`.
             since: entries before this index are ignored.
 
         Raises:
-            ExpectationError: a step has no matching entry after that of the previous step. The message shows the
-                nearest entry.
+            ExpectationError: a step has no matching entry after the entry of the previous step. The message shows the
+                most similar entry.
         """
         __tracebackhide__ = True
         return expect_in_order(self.journal, steps, since=since)
@@ -294,7 +295,8 @@ class MockOdyssey:
             **where: values that the requests must have, as in `Entry.matches`: `status=503`.
 
         Raises:
-            ValueError: the mock has no such route, and received no such request. The message names the nearest route.
+            ValueError: the mock has no such route, and received no such request. The message names the most similar
+                route.
         """
         __tracebackhide__ = True
         routes = () if self._application is None else self._application.route_names
@@ -365,7 +367,7 @@ class MockOdyssey:
 
     async def __aenter__(self) -> Self:
         if self._resources is not None:
-            raise RuntimeError(f"{self!r} is already running; create another MockOdyssey")
+            raise RuntimeError(f"{self!r} is already running and cannot be entered again; create another MockOdyssey")
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -426,4 +428,4 @@ async def _close_in_time(what: str, close: Callable[[], Awaitable[None]]) -> Non
             await close()
     except TimeoutError:
         # Possible causes: a client does not read, or an image is being decoded. The caller can fix neither: only warn.
-        logger.warning("closing the mock: %s did not end within %s s and were cut off", what, CLOSE_SESSIONS)
+        logger.warning("closing the mock: %s did not end within %s s; their end was not awaited", what, CLOSE_SESSIONS)

@@ -1,7 +1,7 @@
 """Recognition of requests that arrive after the end of the mock for which they are meant.
 
 Several mocks use one address, one after the other. A client of an ended mock may still send requests, such as a retry
-in a thread. They contain a key, a token or an id that the ended mock has issued.
+in a thread. Such requests contain a key, a token or an id that the ended mock has issued.
 """
 
 import base64
@@ -15,37 +15,37 @@ from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.strict_json import read_json
 
 REMEMBERED = 20_000
-"""How many issued values are remembered. A mock issues about ten values for each live session."""
+"""Maximum number of issued ids, tokens and keys that are remembered. A live session needs about ten of them."""
 BODY_LIMIT = 64 * 1024
 """Maximum size in bytes of a body that is searched for an API key."""
 
 SHOWN_PARTS = 2
-"""How many parts of a path are shown. Later ones may be secrets."""
+"""Number of path segments in the description of a request. Later segments may be secrets."""
 
 _PREFIXES = ("ody_", "streamer-")
-"""Prefixes of keys and ids; the rest of the value comes from the entropy."""
+"""Prefixes that a mock puts before a random value to make an API key or the id of a streamer."""
 
 
 class IssuedValues:
-    """The values that mocks have issued: ids, tokens and keys, and the name of the mock that issued each."""
+    """Record of the ids, tokens and keys that mocks have issued. The owner of each identifies the issuing mock."""
 
     def __init__(self) -> None:
         self._owners: dict[str, object] = {}
 
     def note(self, value: str, owner: object) -> None:
-        """Record `owner` as the issuer of `value`, in place of any earlier one."""
+        """Record `owner` as the owner of `value`, in place of an earlier owner."""
         self._owners.pop(value, None)
         self._owners[value] = owner
         while len(self._owners) > REMEMBERED:
             del self._owners[next(iter(self._owners))]
 
     def owner_of(self, value: str) -> object | None:
-        """Return who issued `value`, if it was issued."""
+        """Return the owner of `value`; None if no mock has issued it, or if it is no longer remembered."""
         return self._owners.get(value)
 
 
 class NotingEntropy:
-    """An entropy that notes every value that it returns in `IssuedValues`."""
+    """A source of entropy that records every UUID and token that it returns in `IssuedValues`."""
 
     def __init__(self, source: Entropy, issued: IssuedValues, owner: object) -> None:
         self._source = source
@@ -67,15 +67,21 @@ class NotingEntropy:
         return value
 
     def number(self, bits: int) -> int:
-        """Return a random number."""
+        """Return a random number of `bits` bits."""
         return self._source.number(bits)
 
 
 class LateRequests:
-    """An ASGI application that rejects late requests with status 401, and passes all others on."""
+    """ASGI middleware that rejects requests meant for an ended mock with status 401, and passes on all others."""
 
     def __init__(self, app: ASGIApp, issued: IssuedValues, on_late: Callable[[object, str], None]) -> None:
-        """Create the application; `on_late(owner, request)` is called for each late request."""
+        """Wrap `app`.
+
+        Args:
+            app: the application to which all other requests are passed.
+            issued: the values that identify the mock of a request.
+            on_late: called for each rejected request, with the owner of its values and a description of the request.
+        """
         self._app = app
         self._issued = issued
         self._on_late = on_late
@@ -99,7 +105,7 @@ class LateRequests:
 
     @property
     def running(self) -> Sequence[str]:
-        """The HTTP requests that wait for the end of their response."""
+        """Descriptions of the HTTP requests whose responses have not ended."""
         return tuple(self._running.values())
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,13 +120,13 @@ class LateRequests:
             del self._running[number]
 
     def _owner(self, values: Iterator[str]) -> object | None:
-        """Return the owner of the first value with an owner; the owner of the running mock takes precedence."""
+        """Return `current` if the running mock issued one of `values`, otherwise the owner of the first known value."""
         owners = [owner for value in values if (owner := self._issued.owner_of(value)) is not None]
         return self.current if self.current in owners else next(iter(owners), None)
 
 
 def values_of(scope: Scope) -> Iterator[str]:
-    """Yield the parts of a request that may be a key, a token or an id of a mock."""
+    """Yield the strings in a request's headers, query and path that may be a key, a token or an id of a mock."""
     connection = HTTPConnection(scope)
     yield from _readings(connection.headers.get("authorization", "").partition(" ")[2].strip())
     for value in connection.query_params.values():
@@ -130,7 +136,7 @@ def values_of(scope: Scope) -> Iterator[str]:
 
 
 def values_in(body: bytes) -> Iterator[str]:
-    """Yield the strings of a JSON object that may be a key, a token or an id of a mock."""
+    """Yield the strings in a JSON object that may be a key, a token or an id of a mock; none if `body` is not JSON."""
     try:
         fields = read_json(body)
     except (ValueError, RecursionError):
@@ -141,7 +147,7 @@ def values_in(body: bytes) -> Iterator[str]:
 
 
 def _readings(value: str) -> Iterator[str]:
-    """Yield `value`, and the value that it was made from: a token in a key, an id in a streamer's id or in a JWT."""
+    """Yield `value` and the issued value that it contains: the token in an API key, the id in a streamer id or JWT."""
     if not value:
         return
     yield value
@@ -159,14 +165,14 @@ def _readings(value: str) -> Iterator[str]:
 
 
 def _described(scope: Scope) -> str:
-    """Return the method and the beginning of the path."""
+    """Return a description of a request without secrets: the method and the beginning of the path."""
     parts = scope["path"].split("/")
     shown = "/".join(parts[: SHOWN_PARTS + 1])
     return f"{scope.get('method', 'WebSocket')} {shown}{'/...' if len(parts) > SHOWN_PARTS + 1 else ''}"
 
 
 async def _read_ahead(receive: Receive) -> tuple[Receive, bytes]:
-    """Return the beginning of a request's body, and a `receive` that returns the whole body again."""
+    """Read the beginning of a request's body. Return a `receive` that delivers the whole body, and the beginning."""
     messages: list[Message] = []
     body = bytearray()
     while len(body) <= BODY_LIMIT:
@@ -183,7 +189,7 @@ async def _read_ahead(receive: Receive) -> tuple[Receive, bytes]:
 
 
 async def _reject(scope: Scope, receive: Receive, send: Send) -> None:
-    """Reject a request: no client retries after a 401 or a close with code 1008."""
+    """Reject a request with status 401, or a WebSocket with close code 1008. Clients do not retry after either."""
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008, "reason": "the mock of this session has ended"})

@@ -32,8 +32,8 @@ from odyssey_mock.sync.views import (
 class MockOdyssey:
     """A fake Odyssey service that runs in a background thread. Use it from any thread and any kind of code.
 
-    It has the names of `odyssey_mock.MockOdyssey`, without `await`. Use it as a context manager. The journal can be
-    read even after the block::
+    It has the methods and properties of `odyssey_mock.MockOdyssey`, without `await`. Use it as a context manager. The
+    journal can be read even after the block::
 
         with MockOdyssey(clock="manual") as mock:
             response = httpx.post(f"{mock.url}/auth/token", json={"api_key": mock.api_key})
@@ -51,7 +51,7 @@ class MockOdyssey:
         **overrides: single settings by name; see `odyssey_mock/settings.py`.
 
     Raises:
-        UnknownSettingError: a name is not a setting.
+        UnknownSettingError: a keyword in `overrides` is not the name of a setting.
         SettingsError: the value of a setting is invalid, or the plan is unknown.
         FaultError: one of `faults` is invalid.
     """
@@ -79,7 +79,7 @@ class MockOdyssey:
     def __enter__(self) -> Self:
         if self._server is not None:
             state = "has ended" if self._is_over else "is already running"
-            raise RuntimeError(f"{self!r} {state}; create another MockOdyssey")
+            raise RuntimeError(f"{self!r} {state} and cannot be entered again; create another MockOdyssey")
         server = ServerThread.shared()
         server.execute(self._mock.__aenter__)
         self._server = server
@@ -105,7 +105,7 @@ class MockOdyssey:
 
     @property
     def api_key(self) -> str:
-        """An API key that the mock accepts: the first configured one, otherwise a new one."""
+        """An API key that the mock accepts: the first configured key, or a generated key if none is configured."""
         return self._mock.api_key
 
     @property
@@ -130,18 +130,18 @@ class MockOdyssey:
 
     @property
     def sessions(self) -> Mapping[str, SessionView]:
-        """The current sessions by id, as a copy. Each occupies one streamer; closing ones are not included."""
+        """Copy of the current sessions by id, without those that are closing. Each session occupies one streamer."""
         current = self._thread.call(lambda: dict(self._mock.sessions))
         return {session_id: SessionView(self._thread, session) for session_id, session in current.items()}
 
     @property
     def streams(self) -> Mapping[str, StreamRecord]:
-        """The running and ended streams by id, as a copy. Above `streams_limit`, the oldest ended ones are missing."""
+        """Copy of the running and ended streams by id. Above `streams_limit`, the oldest ended streams are missing."""
         return self._thread.call(lambda: dict(self._mock.streams))
 
     @property
     def broadcasts(self) -> Mapping[str, BroadcastView]:
-        """The broadcasts by stream id, as a copy; see `odyssey_mock.MockOdyssey.broadcasts`."""
+        """Copy of the broadcasts by stream id; see `odyssey_mock.MockOdyssey.broadcasts`."""
         current = self._thread.call(lambda: dict(self._mock.broadcasts))
         return {stream_id: BroadcastView(self._thread, broadcast) for stream_id, broadcast in current.items()}
 
@@ -223,7 +223,8 @@ class MockOdyssey:
         """Assert that the journal has a matching entry, and return the first; see `odyssey_mock.MockOdyssey.expect`.
 
         Raises:
-            ExpectationError: no entry matches, or not `count` of them. The message shows the nearest entry.
+            ExpectationError: no entry matches, or the number of matching entries is not `count`. The message shows
+                the most similar entry.
             ValueError: `count` is below 1.
         """
         __tracebackhide__ = True
@@ -244,8 +245,8 @@ class MockOdyssey:
         See `odyssey_mock.MockOdyssey.expect_in_order`.
 
         Raises:
-            ExpectationError: a step has no matching entry after that of the previous step. The message shows the
-                nearest entry.
+            ExpectationError: a step has no matching entry after the entry of the previous step. The message shows the
+                most similar entry.
         """
         __tracebackhide__ = True
         return self._mock.expect_in_order(steps, since=since)
@@ -254,7 +255,8 @@ class MockOdyssey:
         """Return the requests that the mock received on one route; see `odyssey_mock.MockOdyssey.requests`.
 
         Raises:
-            ValueError: the mock has no such route, and received no such request. The message names the nearest route.
+            ValueError: the mock has no such route, and received no such request. The message names the most similar
+                route.
         """
         __tracebackhide__ = True
         return self._mock.requests(route, since=since, **where)
@@ -295,12 +297,12 @@ class MockOdyssey:
     @property
     def _mock(self) -> LoopMock:
         if self._current is None:
-            raise RuntimeError("the mock is not running")
+            raise RuntimeError("the mock is not running; enter it first: with MockOdyssey() as mock: ...")
         return self._current
 
 
 class AsyncCalls:
-    """The async forms of the calls of `MockOdyssey` that wait. They wait in the caller's event loop."""
+    """The async forms of the methods of `MockOdyssey` that block. They wait in the caller's event loop."""
 
     def __init__(self, thread: ServerThread, mock: LoopMock) -> None:
         self._thread = thread
@@ -308,22 +310,22 @@ class AsyncCalls:
 
     @property
     def jobs(self) -> AsyncJobs:
-        """The calls of `mock.jobs` that wait."""
+        """Async forms of the methods of `mock.jobs` that block."""
         return AsyncJobs(self._thread, self._mock.jobs)
 
     @property
     def journal(self) -> AsyncJournal:
-        """The calls of `mock.journal` that wait."""
+        """Async forms of the methods of `mock.journal` that block."""
         return AsyncJournal(self._thread, self._mock.journal)
 
     @property
     def recordings(self) -> AsyncRecordings:
-        """The calls of `mock.recordings` that wait."""
+        """Async forms of the methods of `mock.recordings` that block."""
         return AsyncRecordings(self._thread, self._mock.recordings)
 
     @property
     def sessions(self) -> Mapping[str, AsyncSession]:
-        """The calls of each session in `mock.sessions` that wait."""
+        """Async forms of the methods of sessions in `mock.sessions` that block, by session id."""
         current = self._thread.call(lambda: dict(self._mock.sessions))
         return {session_id: AsyncSession(self._thread, session) for session_id, session in current.items()}
 

@@ -1,4 +1,4 @@
-"""The background thread of a process in which mocks run, with its event loop."""
+"""The background thread in which all mocks of a process run, with an event loop of its own."""
 
 import asyncio
 import atexit
@@ -14,9 +14,9 @@ import sniffio
 from anyio import to_thread
 
 CANCEL_LIMIT = 5.0
-"""Seconds that the thread waits for its tasks when it ends."""
+"""Maximum seconds that the thread waits for its cancelled tasks before it ends."""
 STOP_LIMIT = 10.0
-"""Seconds that `ServerThread.stop` waits for the thread."""
+"""Maximum seconds that `ServerThread.stop` waits for the end of the thread."""
 
 
 class ServerThread:
@@ -34,7 +34,7 @@ class ServerThread:
         self._pid = os.getpid()
         self._waited_for: set[Future[Any]] = set()
         self._is_over = False
-        """Whether the thread runs nothing any more. It is set before the futures that are waited for are failed."""
+        """Whether the thread has stopped running calls. Set before the futures of unfinished calls get an exception."""
         self._thread = threading.Thread(target=self._run, name="odyssey_mock server", daemon=True)
         self._is_stopped = False
         started: Future[asyncio.AbstractEventLoop] = Future()
@@ -53,16 +53,16 @@ class ServerThread:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the thread has ended, or belongs to the process that this one was forked from."""
+        """Whether the thread can no longer be used: it has ended, or this process is a fork of its process."""
         return self._is_stopped or self._pid != os.getpid()
 
     def call[T](self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:  # Any: arguments of `function`
         """Call a function in the thread; return its result or raise its exception.
 
-        Use it for functions that return at once: the caller blocks meanwhile, even in an event loop.
+        The caller blocks until the function returns, even in an event loop. The function must therefore not wait.
 
         Raises:
-            RuntimeError: the thread has ended, or this process was forked from the one that runs it.
+            RuntimeError: the thread has ended, or this process is a fork of the process in which it runs.
         """
         __tracebackhide__ = True
         if threading.get_ident() == self._thread.ident:
@@ -79,11 +79,12 @@ class ServerThread:
         If the wait is interrupted, for example by `KeyboardInterrupt`, the coroutine is cancelled.
 
         Args:
-            what: the call in the words of the caller, such as ``mock.advance(...)``.
+            what: the call, without ``mock.``, for the error message: ``advance(...)``.
             start: creates the coroutine; called in the event loop of the thread.
 
         Raises:
-            RuntimeError: the caller runs in an event loop, which the call would block; or as for `call`.
+            RuntimeError: the caller runs in an event loop, which would be blocked; or the thread cannot be used, as
+                for `call`.
         """
         __tracebackhide__ = True
         library = _running_library()
@@ -95,10 +96,10 @@ class ServerThread:
         return self.execute(start)
 
     def execute[T](self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:  # Any: as in typeshed
-        """Run a coroutine as `run` does, even if the caller runs in an event loop. Use it for short waits.
+        """Run a coroutine like `run`, but also if the caller runs in an event loop, which is blocked meanwhile.
 
         Raises:
-            RuntimeError: as for `call`.
+            RuntimeError: the thread cannot be used, as for `call`.
         """
         __tracebackhide__ = True
         self._require()
@@ -115,7 +116,7 @@ class ServerThread:
         If the caller is cancelled, the coroutine is cancelled too.
 
         Raises:
-            RuntimeError: as for `call`.
+            RuntimeError: the thread cannot be used, as for `call`.
         """
         __tracebackhide__ = True
         self._require()
@@ -130,7 +131,10 @@ class ServerThread:
         return outcome.unwrap()
 
     def stop(self) -> None:
-        """End the thread, and wait for it; mocks that still run are cut off. May be called more than once."""
+        """Cancel the tasks of mocks that still run, end the thread, and wait for its end.
+
+        May be called more than once.
+        """
         if self.is_gone:
             return
         self._is_stopped = True
@@ -143,7 +147,7 @@ class ServerThread:
         return future
 
     def _note(self, future: "Future[Any]") -> None:  # Any: futures of any result
-        """Make sure that nothing waits for `future` after the thread has ended."""
+        """Record the future of an unfinished call, so that the call fails when the thread ends."""
         self._waited_for.add(future)
         future.add_done_callback(self._waited_for.discard)
         if self._is_over:
@@ -152,7 +156,7 @@ class ServerThread:
     @staticmethod
     def _fail(future: "Future[Any]") -> None:  # Any: as above
         if not future.done():
-            future.set_exception(RuntimeError("the server thread has ended"))
+            future.set_exception(RuntimeError("the server thread has ended before the call was finished"))
 
     def _require(self) -> None:
         if self._pid != os.getpid():
@@ -230,7 +234,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
 
 
 def _running_library() -> str | None:
-    """Return the async library whose event loop runs in this thread, such as ``asyncio``; None outside of one."""
+    """Return the async library whose event loop runs in this thread, such as ``asyncio``; None without a loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,7 +1,7 @@
-"""The parts of a mock for other threads: `mock.journal`, `mock.faults`, `mock.sessions` and so on.
+"""Thread-safe views of the parts of a mock: `mock.journal`, `mock.faults`, `mock.sessions` and so on.
 
-A view has the names of the part that it shows. Its calls run in the thread of the mock. Calls that wait are methods of
-the view, and block; `mock.aio` has their async forms.
+A view has the methods and properties of the part that it represents, and runs them in the thread of the mock. Methods
+that wait block the caller; `mock.aio` has their async forms.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ from odyssey_mock.sync.server_thread import ServerThread
 
 
 class JournalView:
-    """The journal of a mock in another thread; see `Journal`."""
+    """Thread-safe view of a mock's journal; see `Journal`."""
 
     def __init__(self, thread: ServerThread, journal: Journal) -> None:
         self._thread = thread
@@ -56,7 +56,7 @@ class JournalView:
         """Block until a matching entry exists, and return it; see `Journal.wait_for`.
 
         Raises:
-            JournalTimeoutError: no matching entry was written in time.
+            JournalTimeoutError: no matching entry was written within `timeout` seconds.
         """
         __tracebackhide__ = True
         return self._thread.run(
@@ -95,7 +95,7 @@ class JournalView:
 
 
 class FaultsView:
-    """The faults of a mock in another thread; see `Faults`."""
+    """Thread-safe view of a mock's faults; see `Faults`."""
 
     def __init__(self, thread: ServerThread, faults: Faults) -> None:
         self._thread = thread
@@ -146,7 +146,7 @@ class FaultsView:
 
 
 class SessionView:
-    """One session of a mock in another thread; see `Session`.
+    """Thread-safe view of one session of a mock; see `Session`.
 
     Attributes:
         id: the id of the session.
@@ -180,7 +180,7 @@ class SessionView:
 
     @property
     def is_served(self) -> bool:
-        """Whether a socket is open or still closing."""
+        """Whether the signaling socket of the session's client is open or still closing."""
         return self._session.is_served
 
     def break_stream(self, reason: str, message: str) -> None:
@@ -201,7 +201,7 @@ class SessionView:
 
 
 class SpectatorView:
-    """One spectator of a broadcast in another thread; see `Spectator`.
+    """Thread-safe view of one spectator of a broadcast; see `Spectator`.
 
     Attributes:
         number: the number of the spectator in its broadcast, from 1.
@@ -229,20 +229,20 @@ class SpectatorView:
 
     @property
     def frames_dropped(self) -> int:
-        """How many frames were lost: the spectator was too slow, or was waiting for its first key frame."""
+        """Number of frames dropped because the spectator was too slow, or was waiting for its first key frame."""
         return self._spectator.frames_dropped
 
     def leave(self, why: str) -> None:
-        """End the spectator in any state. The first call sets the reason `why`."""
+        """End the spectator's connection, in any state. The `why` of the first call is the recorded reason."""
         self._thread.call(self._spectator.leave, why)
 
     def vanish(self, why: str) -> None:
-        """End the spectator without closing its connection properly, as when the network fails."""
+        """Drop the spectator's connection without closing it properly, as when the network fails."""
         self._thread.call(self._spectator.vanish, why)
 
 
 class BroadcastView:
-    """One broadcast of a mock in another thread; see `Broadcast`.
+    """Thread-safe view of one broadcast of a mock; see `Broadcast`.
 
     Attributes:
         stream_id: the id of the stream.
@@ -279,12 +279,12 @@ class BroadcastView:
 
     @property
     def frames_encoded(self) -> Mapping[Codec, int]:
-        """Number of frames encoded so far, by codec, for the host and the audience together."""
+        """Number of frames encoded so far, by codec, for the host and all spectators together."""
         return self._thread.call(lambda: dict(self._broadcast.frames_encoded))
 
 
 class JobsView(Mapping[str, JobRecord]):
-    """The simulation jobs of a mock in another thread; see `Jobs`."""
+    """Thread-safe view of a mock's simulation jobs; see `Jobs`."""
 
     def __init__(self, thread: ServerThread, jobs: Jobs) -> None:
         self._thread = thread
@@ -322,14 +322,14 @@ class JobsView(Mapping[str, JobRecord]):
 
 
 class RecordingsView:
-    """The recordings of a mock in another thread; see `Recordings`."""
+    """Thread-safe view of a mock's recordings; see `Recordings`."""
 
     def __init__(self, thread: ServerThread, recordings: Recordings) -> None:
         self._thread = thread
         self._recordings = recordings
 
     def file(self, stream_id: str, artifact: str) -> Path:
-        """Return the path of a stream's file, which is written on the first request; see `Recordings.file`.
+        """Return the path of one file of a stream's recording, written on first use; see `Recordings.file`.
 
         Raises:
             NoArtifactError: the stream or the artifact is unknown, the stream is running, or it has no video.
@@ -340,20 +340,20 @@ class RecordingsView:
         """Return the file that `file` returns, together with its size and digest.
 
         Raises:
-            NoArtifactError: as for `file`.
+            NoArtifactError: the stream or the artifact is unknown, the stream is running, or it has no video.
         """
         return self._thread.run("recordings.stored(...)", lambda: self._recordings.stored(stream_id, artifact))
 
 
 class ClockView:
-    """The clock of a mock in another thread; see `Clock`. `mock.advance` advances a manual clock."""
+    """Thread-safe view of a mock's clock; see `Clock`. `mock.advance` advances a manual clock."""
 
     def __init__(self, thread: ServerThread, clock: Clock) -> None:
         self._thread = thread
         self._clock = clock
 
     def time(self) -> float:
-        """Seconds since the epoch."""
+        """Return the time of the mock's clock in seconds since the epoch."""
         return self._clock.time()
 
     @property
@@ -363,7 +363,7 @@ class ClockView:
 
 
 class AsyncJobs:
-    """Async forms of the calls of `JobsView` that wait."""
+    """Async forms of the methods of `JobsView` that block."""
 
     def __init__(self, thread: ServerThread, jobs: Jobs) -> None:
         self._thread = thread
@@ -375,14 +375,14 @@ class AsyncJobs:
 
 
 class AsyncRecordings:
-    """Async forms of the calls of `RecordingsView`."""
+    """Async forms of the methods of `RecordingsView`."""
 
     def __init__(self, thread: ServerThread, recordings: Recordings) -> None:
         self._thread = thread
         self._recordings = recordings
 
     async def file(self, stream_id: str, artifact: str) -> Path:
-        """Return the path of a stream's file; see `Recordings.file`."""
+        """Return the path of one file of a stream's recording; see `Recordings.file`."""
         return await self._thread.wait(lambda: self._recordings.file(stream_id, artifact))
 
     async def stored(self, stream_id: str, artifact: str) -> StoredFile:
@@ -391,7 +391,7 @@ class AsyncRecordings:
 
 
 class AsyncJournal:
-    """Async form of the call of `JournalView` that waits."""
+    """Async form of `JournalView.wait_for`."""
 
     def __init__(self, thread: ServerThread, journal: Journal) -> None:
         self._thread = thread
@@ -404,7 +404,7 @@ class AsyncJournal:
 
 
 class AsyncSession:
-    """Async form of the call of `SessionView` that waits."""
+    """Async form of `SessionView.shut_down`."""
 
     def __init__(self, thread: ServerThread, session: Session) -> None:
         self._thread = thread

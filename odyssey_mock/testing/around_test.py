@@ -1,4 +1,4 @@
-"""Code of the plugin that runs around a test: for each example of `@given`, and in the event loop of an async test."""
+"""Wrapper of a test function: new mock state for each example of `@given`, cleanup in the loop of an async test."""
 
 import asyncio
 import functools
@@ -23,7 +23,7 @@ def is_given(item: pytest.Item) -> bool:
 
 
 def original_test(item: pytest.Function) -> TestFunction:
-    """Return the function of the test; for a test with `@given`, the function inside it."""
+    """Return the test function; for a test with `@given`, the function that `@given` decorates."""
     test: TestFunction = item.obj.hypothesis.inner_test if is_given(item) else item.obj
     return test
 
@@ -32,14 +32,14 @@ def original_test(item: pytest.Function) -> TestFunction:
 def around_test(
     item: pytest.Function, *, restart: Callable[[], None], found: list[str], clients: Sequence["Odyssey"]
 ) -> Iterator[None]:
-    """Run code around the test function while the block is open.
+    """Replace the function of a test by a wrapper during the block. A sync test without `@given` is left unchanged.
 
     Args:
         item: the test.
-        restart: called before every example of Hypothesis but the first.
-        found: gets the descriptions of tasks that an async test leaves behind.
-        clients: the clients that are disconnected in the event loop of the test. A client that a fixture connected is
-            left connected, because that fixture may still use it.
+        restart: gives the mock new state; called before every example of `@given` except the first.
+        found: a list to which descriptions of pending tasks are appended when an async test function ends.
+        clients: clients to disconnect when an async test function ends, in its event loop. A client that was connected
+            before the function began stays connected, because the fixture that connected it may still use it.
     """
     test = original_test(item)
     begins = _each_but_first(restart) if is_given(item) else _nothing
@@ -91,7 +91,7 @@ def _each_but_first(call: Callable[[], None]) -> Callable[[], None]:
 
 
 def _nothing() -> None:
-    """Do nothing before a test without examples."""
+    """Do nothing, because the mock of a test without `@given` is never restarted."""
 
 
 def _runs_on_asyncio() -> bool:

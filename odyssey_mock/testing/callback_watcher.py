@@ -1,4 +1,4 @@
-"""Checks how a client calls the handlers of its connections."""
+"""Check of the order in which an `Odyssey` client calls its event handlers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from odyssey_mock.explore.callback_rules import LEGAL
 
 
 class CallbackWatcher:
-    """Makes the handlers for the connections of one client, and records every call that breaks a rule."""
+    """Event handlers for the connections of one client; they record each illegal call, such as after `disconnect`."""
 
     def __init__(self) -> None:
         self._connections: list[_ConnectionCallbacks] = []
@@ -28,10 +28,10 @@ class CallbackWatcher:
         """Assert that no call broke a rule.
 
         Args:
-            is_settled: whether the client has had time for all calls; if so, missing calls are reported too.
+            is_settled: whether the client has had time for all required calls; if so, missing calls are reported too.
 
         Raises:
-            AssertionError: a call broke a rule, or is missing.
+            AssertionError: a call broke a rule, or, if `is_settled`, a required call is missing.
         """
         wrong = list(self._wrong)
         if is_settled:
@@ -60,7 +60,7 @@ class _ConnectionCallbacks:
         )
 
     def missing(self) -> list[str]:
-        """Return a description of each call that should have happened but did not."""
+        """Return a description of each required handler call that did not happen."""
         if self._status is ConnectionStatus.FAILED and not self._fatal:
             return ["expected on_error with fatal=True, because the connection failed; got no such call"]
         return []

@@ -26,14 +26,15 @@ DOUBLED = (0.0, 0.0, 0.005)
 """Fractions of datagrams that arrive twice; each seed selects one of these."""
 
 HOW_MANY = (0, 1, 1, 2)
-"""How many events happen in one run, if events are enabled; each seed selects one of these."""
+"""Numbers of chaos events in one run, if events are enabled; each seed selects one of these."""
 MOMENTS = (8, 30, 100)
-"""Mean numbers of journal entries before an event. Each event selects one of these, then draws its own number.
+"""Mean numbers of journal entries before a chaos event.
 
-Counting entries instead of seconds places events where the test is active, in short and long tests alike.
+Each event selects one of these, and draws a number of entries with this mean. Entries are counted instead of seconds,
+so that events happen while the test is active.
 """
 LATER = (0.0, 0.0, 0.02, 2.0)
-"""Maximum seconds from the last counted entry to the event; each event selects one of these.
+"""Maximum delays in seconds from the last counted journal entry to the chaos event; each event selects one of these.
 
 With 0 the event happens at once, and with 0.02 while packets are in flight.
 """
@@ -45,14 +46,14 @@ JUMPS = (0.5, 1.0, 60.0, 3600.0)
 
 
 class ChaosError(ValueError):
-    """The `weather` of a test is not a valid `Chaos`."""
+    """The argument `weather` of `@pytest.mark.odyssey_sim` is invalid."""
 
 
 def check_chaos(chaos: object) -> None:
     """Check that `chaos` is a valid `Chaos`.
 
     Raises:
-        ChaosError: `chaos` is invalid.
+        ChaosError: `chaos` is not a boolean, `"calm"` or a collection of names from `CHAOS`.
     """
     if chaos == "calm" or isinstance(chaos, bool):
         return
@@ -63,7 +64,7 @@ def check_chaos(chaos: object) -> None:
 
 
 def draw_network(world: World, chaos: Chaos) -> None:
-    """Set latency, loss and duplicates of the network, as the seed of `world` determines."""
+    """Set a latency, packet loss and duplication drawn from the seed of `world`; with `"calm"`, change nothing."""
     if chaos == "calm":
         return
     randomness = world.chance.stream("weather/network")
@@ -77,7 +78,7 @@ def draw_network(world: World, chaos: Chaos) -> None:
 
 
 async def apply_chaos(world: World, chaos: Chaos) -> None:
-    """Run the events that the seed determines, one after the other.
+    """Cause the chaos events that the seed of `world` determines, one after the other.
 
     The caller must cancel the task that runs this function when the test ends.
     """
@@ -99,12 +100,12 @@ async def apply_chaos(world: World, chaos: Chaos) -> None:
 
 
 def _machines(world: World) -> list[str]:
-    """Return the hosts that an event may affect: the hosts of clients."""
+    """Return the hosts that a chaos event may affect: the hosts of clients."""
     return [host for host in world.wire.hosts() if host != SERVER] or [CLIENT]
 
 
 def _note(world: World, what: str, host: str) -> None:
-    """Record an event in the mock's journal, from which the trace report of a failed test is drawn."""
+    """Record a chaos event in the mock's journal, so that the trace report of a failed test shows it."""
     world.mock.journal.record("note", f"chaos: {what}", host=host)
 
 
@@ -152,7 +153,7 @@ CHAOS: Mapping[str, Callable[[World, random.Random, str], Coroutine[None, None, 
         "clock_jump": _clock_jump,
     }
 )
-"""The events, by name.
+"""The chaos events, by name.
 
 - `reset`: TCP connections break, and both sides notice.
 - `half_open`: TCP connections break, and one side does not notice.

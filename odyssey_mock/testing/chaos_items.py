@@ -1,4 +1,4 @@
-"""Chaos runs of a pytest test: the test runs without a fault, and then once for each fault, as a test of its own."""
+"""Chaos runs of a pytest test: it runs once without a fault, then once for each fault, each reported as one test."""
 
 import itertools
 import math
@@ -25,18 +25,18 @@ FIXTURE = "odyssey_mock"
 ENTRIES = pytest.StashKey[Sequence[Entry]]()
 """Stash key of the journal's entries at the end of the test, before its fixtures are torn down."""
 TEST = pytest.StashKey[str]()
-"""Stash key of the id of the test that is run again."""
+"""Stash key of a chaos run: the node id of the original test."""
 FAULT = pytest.StashKey[PlannedFault]()
-"""Stash key of the fault of one run."""
+"""Stash key of a chaos run: the fault that the mock injects."""
 
 CARRIED = "odyssey_chaos"
-"""Attribute of a report, which `ChaosResults` reads, also from workers of pytest-xdist."""
+"""Name of the attribute of a `pytest.TestReport` from which `ChaosResults` reads the result of a chaos run."""
 NOT_REACHED = "not reached: the fault did not act in this run"
 
 
 @dataclass(frozen=True, slots=True)
 class ChaosOptions:
-    """The arguments of the marker."""
+    """The arguments of `@pytest.mark.odyssey_chaos`."""
 
     points: Sequence[str]
     exclude: Sequence[str]
@@ -44,23 +44,23 @@ class ChaosOptions:
 
     @classmethod
     def of(cls, item: pytest.Item) -> Self:
-        """Read the arguments of the marker that is closest to the test.
+        """Read the arguments of the `odyssey_chaos` marker that is closest to the test.
 
         Raises:
-            ChaosPlanError: an argument is invalid.
+            ChaosPlanError: an argument is unknown, or its value is invalid.
         """
         marker = item.get_closest_marker(MARKER)
-        assert marker is not None, "expected a test with the marker"
+        assert marker is not None, f"expected a test with @pytest.mark.{MARKER}, got {item.nodeid} without it"
         given: dict[str, Any] = dict(marker.kwargs)  # Any: not validated yet
         limit = given.pop("time_limit", None)
         points, exclude = (_patterns(name, given.pop(name, ())) for name in ("points", "exclude"))
         if marker.args or given:
             got = ", ".join([*map(repr, marker.args), *given])
-            raise ChaosPlanError(f"accepts the keyword arguments points, exclude and time_limit, got {got}")
+            raise ChaosPlanError(f"expected only the keywords points, exclude and time_limit, got {got}")
         if limit is not None and (
             not isinstance(limit, int | float) or isinstance(limit, bool) or not 0 < limit < math.inf
         ):
-            raise ChaosPlanError(f"expects as time_limit a number of seconds above 0, got {limit!r}")
+            raise ChaosPlanError(f"time_limit must be a number of seconds above 0, got {limit!r}")
         return cls(points, exclude, limit)
 
 
@@ -68,16 +68,16 @@ def _patterns(name: str, given: object) -> Sequence[str]:
     patterns = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
     texts = [each for each in patterns if isinstance(each, str)]
     if len(texts) < len(patterns):
-        raise ChaosPlanError(f"expects as {name} a pattern or a list of patterns, got {given!r}")
+        raise ChaosPlanError(f"{name} must be a pattern or a list of patterns, got {given!r}")
     return texts
 
 
 def refusal(item: pytest.Item) -> str | None:
-    """Return why chaos runs of a marked test are not possible; None if they are."""
+    """Return the reason why a test marked `odyssey_chaos` cannot have chaos runs; None if it can."""
     if item.get_closest_marker("odyssey_sim") is not None:
-        return "cannot be combined with @pytest.mark.odyssey_sim: use its argument weather=True"
+        return "the marker cannot be combined with @pytest.mark.odyssey_sim: use @pytest.mark.odyssey_sim(weather=True)"
     if FIXTURE not in getattr(item, "fixturenames", ()):
-        return f"requires a test that uses the fixture {FIXTURE}: add it as an argument of the test"
+        return f"the test must use the fixture {FIXTURE}: add {FIXTURE} to the arguments of the test"
     try:
         ChaosOptions.of(item)
     except ChaosPlanError as error:
@@ -86,7 +86,10 @@ def refusal(item: pytest.Item) -> str | None:
 
 
 def run_marked(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Run a marked test and its chaos runs, or one of these runs; return None if pytest should run it as usual."""
+    """Run a test marked `odyssey_chaos` followed by its chaos runs, or run a single chaos run, and return True.
+
+    Return None if the test cannot have chaos runs. Pytest then runs it as usual, and its setup fails with the reason.
+    """
     if refusal(item) is not None:
         return None
     test = cast("pytest.Function", item)
@@ -153,7 +156,7 @@ def _run_of(test: pytest.Function, fault: PlannedFault, limit: float) -> pytest.
 
 
 def _variant(test: pytest.Function, label: str) -> pytest.Function:
-    """Return another item for the same test function and parameters, with `label` in its name and its id."""
+    """Create another pytest item for the same test function and parameters, with `label` in its name and node id."""
     # unittest finds the method by the item's name.
     is_method_name = test.cls is not None and issubclass(test.cls, unittest.TestCase)
     variant: pytest.Function = type(test).from_parent(
@@ -172,13 +175,13 @@ def _variant(test: pytest.Function, label: str) -> pytest.Function:
 
 
 def _labeled(name: str, label: str) -> str:
-    """Return the name with `label` as its last parameter."""
+    """Add `label` as the last parameter to a test's name or node id: `test_a[x]` becomes `test_a[x-label]`."""
     before, bracket, _ = name.rpartition("]")
     return f"{before}-{label}]" if bracket else f"{name}[{label}]"
 
 
 def _tear_down(test: pytest.Function, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
-    """Tear down what `nextitem` does not use; return a report if that failed."""
+    """Tear down the fixtures that `nextitem` does not use. Return the report of a failure, or an empty list."""
     setup = test.session._setupstate  # noqa: SLF001 - as above
     call = pytest.CallInfo.from_call(lambda: setup.teardown_exact(nextitem), when="teardown")
     return [] if call.excinfo is None else [test.ihook.pytest_runtest_makereport(item=test, call=call)]
@@ -188,7 +191,7 @@ def _tear_down(test: pytest.Function, nextitem: pytest.Item | None) -> list[pyte
 
 
 def _run_under_fault(run: pytest.Function, nextitem: pytest.Item | None) -> None:
-    """Run a test under its fault, and log its reports with the result."""
+    """Run a test under its fault, and log its reports. The last report carries the result of the chaos run."""
     began = time.perf_counter()
     run.ihook.pytest_runtest_logstart(nodeid=run.nodeid, location=run.location)
     reports, subtests = _reports(run, nextitem)
@@ -214,7 +217,7 @@ def _result(run: pytest.Function, reports: Sequence[pytest.TestReport], seconds:
     if run.stash.get(EXCEEDED, False):
         verdict, reason = "hung", f"did not end within {run.stash[LIMIT]:g} s"
     elif bad is not None and (acted or bad.failed):
-        # Also if it was skipped, as for a failure that xfail expects: then it did not survive the fault.
+        # A skip is a failure too: pytest reports an expected failure (xfail) as a skip.
         verdict, reason = "failed", _reason(bad)
     return Run(
         test=run.stash[TEST],
@@ -233,7 +236,7 @@ def _entries(test: pytest.Item) -> Sequence[Entry]:
 
 
 def _reason(report: pytest.TestReport) -> str:
-    """Return the message of the error, or why the test was skipped, in one line."""
+    """Return the first line of a failed test's error message, or the reason of a skipped test."""
     if isinstance(report.longrepr, tuple):
         return report.longrepr[2]
     crash = getattr(report.longrepr, "reprcrash", None)
@@ -247,7 +250,7 @@ def _reason(report: pytest.TestReport) -> str:
 def _reports(
     test: pytest.Function, nextitem: pytest.Item | None
 ) -> tuple[list[pytest.TestReport], list[pytest.TestReport]]:
-    """Run a test; return its reports, which are not logged yet, and those of failed subtests, which are logged."""
+    """Run a test. Return its reports, which the caller must log, and those of failed subtests, which are logged."""
     subtests = FailedSubtests()
     test.config.pluginmanager.register(subtests)
     try:
@@ -257,7 +260,7 @@ def _reports(
 
 
 class FailedSubtests:
-    """A pytest plugin that keeps the reports of failed subtests. The test itself may have passed."""
+    """A pytest plugin that collects the reports of failed subtests. A test can pass although a subtest failed."""
 
     def __init__(self) -> None:
         self.reports: list[pytest.TestReport] = []
@@ -268,7 +271,7 @@ class FailedSubtests:
 
 
 def _call_of(reports: Sequence[pytest.TestReport]) -> pytest.TestReport:
-    """Return the report of the test function; that of the setup if the function did not run."""
+    """Return the report of the phase `call`; if the setup failed, the report of the setup."""
     return next((report for report in reports if report.when == "call"), reports[0])
 
 
@@ -279,7 +282,7 @@ def _log(item: pytest.Item, reports: Iterable[pytest.TestReport]) -> None:
 
 
 class JournalReader:
-    """A pytest plugin that keeps the entries of the journal before the fixtures of a marked test are torn down."""
+    """A pytest plugin that stores the mock's journal entries in a test's stash before its fixtures are torn down."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> None:

@@ -49,18 +49,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """If chaos runs of a marked test are not possible, fail the test before its fixtures are set up."""
+    """Fail a test that is marked `odyssey_chaos` but cannot have chaos runs, before its fixtures are set up."""
     if item.get_closest_marker(NAME) is None:
         return
     from odyssey_mock.testing.chaos_items import refusal  # noqa: PLC0415
 
     if (reason := refusal(item)) is not None:
-        pytest.fail(f"@pytest.mark.{NAME} {reason}", pytrace=False)
+        pytest.fail(f"@pytest.mark.{NAME}: {reason}", pytrace=False)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Run a marked test and its chaos runs, and return True; return None for other tests."""
+    """Run a test marked `odyssey_chaos` and its chaos runs, and return True; return None for other tests."""
     if item.get_closest_marker(NAME) is None:
         return None
     from odyssey_mock.testing.chaos_items import run_marked  # noqa: PLC0415
@@ -69,9 +69,10 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 class ChaosResults:
-    """Collects the results of chaos runs from the reports of tests, also from those of pytest-xdist's workers.
+    """Collects the results of chaos runs from test reports, including the reports of pytest-xdist workers.
 
-    The attribute `odyssey_chaos` of a report has the number of planned runs (`planned`), or the result of one run.
+    The attribute `odyssey_chaos` of a report contains the number of planned chaos runs (`planned`), or the result of
+    one run.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -98,7 +99,7 @@ class ChaosResults:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        """Write the reports; under pytest-xdist, only the controller writes them."""
+        """Write the files of `--odyssey-chaos-report`; under pytest-xdist, only the controller writes them."""
         paths: list[Path] = self._config.getoption(OPTION)
         if not paths or hasattr(self._config, "workerinput"):
             return
@@ -116,7 +117,9 @@ class ChaosResults:
         for line in summary(self._report()):
             terminalreporter.write_line(line)
         if not self._are_limited:
-            terminalreporter.write_line("The runs had no time limit, which requires SIGALRM and the main thread.")
+            terminalreporter.write_line(
+                "The chaos runs had no time limit: it requires SIGALRM, and pytest in the main thread."
+            )
         for path in self._config.getoption(OPTION):
             terminalreporter.write_line(f"report: {path}")
 

@@ -1,4 +1,4 @@
-"""What a test leaves behind: asyncio tasks, threads, and what its mock found. Reported when the test ends."""
+"""Report of what a test leaves behind: asyncio tasks, threads, and sessions and unused faults of its mock."""
 
 import asyncio
 import inspect
@@ -15,7 +15,7 @@ import pytest
 INI = "odyssey_leftovers"
 MODES = ("warning", "error", "ignore")
 SHOWN = 5
-"""Maximum number of tasks, and of threads, that are named."""
+"""Maximum number of tasks that a report names, and the same for threads."""
 
 _LIBRARIES = (
     "odyssey_",
@@ -30,7 +30,7 @@ _LIBRARIES = (
     "audio-decoder",
     "execnet",
 )
-"""How the names of threads begin that libraries keep for later."""
+"""Prefixes of the names of threads that libraries keep running; they are not reported."""
 _HANDLER = "(process_request_thread)"
 """Part of the name of a thread in which a `socketserver.ThreadingMixIn` serves one connection."""
 _CODE = ("stdlib", "platstdlib", "purelib", "platlib")
@@ -38,11 +38,11 @@ _CODE = ("stdlib", "platstdlib", "purelib", "platlib")
 
 
 class OdysseyLeftoverWarning(pytest.PytestWarning):
-    """A test left something behind in its mock, its event loop or its process."""
+    """A test left a session, a request, an unused fault, a task or a thread behind, or a client sent late requests."""
 
 
 def add_ini_option(parser: pytest.Parser) -> None:
-    """Declare the ini option."""
+    """Declare the ini option `odyssey_leftovers`."""
     parser.addini(INI, "how to report what a test leaves behind: warning, error or ignore", "string", "warning")
 
 
@@ -59,10 +59,15 @@ def mode_of(config: pytest.Config) -> str:
 
 
 def report(item: pytest.Item, found: Sequence[str], late: Sequence[str] = ()) -> None:
-    """Report leftovers of a test, and the late requests of other tests, as the ini file says.
+    """Report leftovers and late requests as the ini option `odyssey_leftovers` selects: warn, fail or ignore.
+
+    Args:
+        item: the test that has ended.
+        found: descriptions of what it left behind.
+        late: descriptions of requests that clients of earlier tests sent during this test.
 
     Raises:
-        pytest.fail.Exception: the mode is `error`, and something was found.
+        pytest.fail.Exception: the mode is `error`, and `found` or `late` is not empty.
     """
     mode = mode_of(item.config)
     if not (found or late) or mode == "ignore":
@@ -75,10 +80,10 @@ def report(item: pytest.Item, found: Sequence[str], late: Sequence[str] = ()) ->
 
 
 def report_late(config: pytest.Config, late: Sequence[str]) -> None:
-    """Report late requests that arrived after the last test, as the ini file says.
+    """Report requests that arrived after the end of the last test, as the ini option `odyssey_leftovers` selects.
 
     Raises:
-        pytest.fail.Exception: the mode is `error`, and there are late requests.
+        pytest.fail.Exception: the mode is `error`, and `late` is not empty.
     """
     mode = mode_of(config)
     if not late or mode == "ignore":
@@ -97,15 +102,15 @@ def _late_text(late: Sequence[str]) -> str:
 class TaskWatch:
     """Finds the asyncio tasks that a test created and did not await.
 
-    Tasks of libraries do not count, except calls of an `Odyssey` client.
+    Tasks of libraries are ignored, except pending calls of an `Odyssey` client.
     """
 
     def __init__(self) -> None:
-        """Remember the tasks of the running event loop."""
+        """Record the existing tasks of the running event loop, which `left` ignores."""
         self._before = asyncio.all_tasks()
 
     def left(self) -> list[str]:
-        """Return the descriptions of new tasks that are not done."""
+        """Describe each task that was created after this object and is not done."""
         new = asyncio.all_tasks() - self._before - {asyncio.current_task()}
         texts = sorted(text for task in new if (text := _described(task)) is not None)
         return _cut(texts, "tasks")
@@ -119,7 +124,7 @@ class KeptThreads:
 
     @contextmanager
     def started(self) -> Iterator[None]:
-        """Add the threads that are started during the block."""
+        """Record the threads that are started during the block and still run at its end."""
         before = set(threading.enumerate())
         try:
             yield
@@ -131,12 +136,12 @@ class ThreadWatch:
     """Finds the threads that a test started and did not join."""
 
     def __init__(self, kept: KeptThreads) -> None:
-        """Remember the threads of the process; those of `kept` are not reported either."""
+        """Record the existing threads of the process. `left` ignores them, and the threads of `kept`."""
         self._before = set(threading.enumerate())
         self._kept = kept
 
     def left(self) -> list[str]:
-        """Return the descriptions of new threads that are alive."""
+        """Describe each thread that was started after this object was created and is still running."""
         expected = self._before | set(self._kept.threads)
         new = [each for each in threading.enumerate() if each not in expected and each.is_alive()]
         names = sorted(each.name for each in new if not each.name.startswith(_LIBRARIES) and _HANDLER not in each.name)
@@ -148,7 +153,7 @@ def _cut(texts: list[str], what: str) -> list[str]:
 
 
 def _described(task: "asyncio.Task[object]") -> str | None:
-    """Return the description of a task; None if it is a task of a library, or was cancelled."""
+    """Return a description of a pending task; None for a task of a library, and for a task that was cancelled."""
     coroutine = task.get_coro()
     if not inspect.iscoroutine(coroutine) or task.cancelling() > 0:
         return None
@@ -163,7 +168,7 @@ def _described(task: "asyncio.Task[object]") -> str | None:
 
 
 def _is_library(where: Path) -> bool:
-    """Return whether a file belongs to Python, to an installed package or to the client."""
+    """Return whether a source file belongs to Python, to an installed package or to `odyssey_client`."""
     paths = sysconfig.get_paths()
     return (
         any(where.is_relative_to(paths[name]) for name in _CODE)

@@ -13,7 +13,7 @@ INI_CLOCK = "odyssey_clock"
 INI_FAULTS = "odyssey_faults"
 
 OPTIONAL = frozenset({"plan", "clock", "faults"})
-"""Keywords for which None means: not given."""
+"""Keyword arguments of the mock for which None has the same effect as leaving the argument out."""
 
 
 def add_ini_options(parser: pytest.Parser) -> None:
@@ -25,17 +25,17 @@ def add_ini_options(parser: pytest.Parser) -> None:
 
 
 def check_ini(config: pytest.Config) -> None:
-    """Check the lines of the ini file.
+    """Check the ini options `odyssey_settings` and `odyssey_faults`.
 
     Raises:
-        pytest.UsageError: a line is malformed.
+        pytest.UsageError: a line is malformed; see `ini_settings` and `ini_faults`.
     """
     ini_settings(config)
     ini_faults(config)
 
 
 def ini_settings(config: pytest.Config) -> dict[str, Any]:  # Any: settings have different types
-    """Return the settings of the ini file.
+    """Return the settings in the ini option `odyssey_settings`.
 
     Raises:
         pytest.UsageError: a line is not `name = value`, or its value is not a Python literal.
@@ -44,7 +44,7 @@ def ini_settings(config: pytest.Config) -> dict[str, Any]:  # Any: settings have
 
 
 def ini_faults(config: pytest.Config) -> Sequence[Mapping[str, Any]]:  # Any: as in the setting `faults`
-    """Return the faults of the ini file.
+    """Return the faults in the ini option `odyssey_faults`.
 
     Raises:
         pytest.UsageError: a line is not a JSON object.
@@ -63,7 +63,7 @@ def marked_settings(node: pytest.Item, name: str = "odyssey") -> dict[str, Any]:
 
 
 def checked(settings: object) -> dict[str, Any]:  # Any: settings have different types
-    """Return the value of a project's fixture `odyssey_settings`, if it is a mapping of settings by name."""
+    """Return the value of the fixture `odyssey_settings` as a dict. Fail if it is not a mapping with string keys."""
     if not isinstance(settings, Mapping) or not all(isinstance(name, str) for name in settings):
         pytest.fail(
             'the fixture odyssey_settings must return settings by name, such as {"stream_duration": 60}, '
@@ -74,14 +74,19 @@ def checked(settings: object) -> dict[str, Any]:  # Any: settings have different
 
 
 def setting_errors() -> tuple[type[Exception], ...]:
-    """Return the errors of invalid settings."""
+    """Return the exception classes that `MockOdyssey` raises for invalid settings."""
     from odyssey_mock import FaultError, SettingsError, UnknownSettingError  # noqa: PLC0415
 
     return FaultError, SettingsError, UnknownSettingError
 
 
 def source(error: Exception, common: Mapping[str, Any]) -> str:  # Any: settings have different types
-    """Return where the setting that caused `error` is from: it is in `common`, or in a marker of the test."""
+    """Return which part of a test's configuration contains the invalid setting, for the error message.
+
+    Args:
+        error: the error that `MockOdyssey` raised.
+        common: the settings from fixtures and ini options, without those from markers.
+    """
     from odyssey_mock import MockOdyssey  # noqa: PLC0415
 
     try:
@@ -94,7 +99,7 @@ def source(error: Exception, common: Mapping[str, Any]) -> str:  # Any: settings
 
 
 def given(keywords: Mapping[str, Any]) -> dict[str, Any]:  # Any: settings have different types
-    """Return the keywords without those of `OPTIONAL` that are None."""
+    """Return `keywords` without the arguments in `OPTIONAL` whose value is None."""
     return {name: value for name, value in keywords.items() if value is not None or name not in OPTIONAL}
 
 

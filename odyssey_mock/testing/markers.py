@@ -32,7 +32,7 @@ class MarkerKeywords(SettingsOverrides, total=False):
 
 
 class SimulatedMarkerKeywords(SimulatedOverrides, total=False):
-    """The keywords of the marker `odyssey_sim`: how to run the test, `plan`, and the settings that it may change."""
+    """The keywords of the marker `odyssey_sim`: the settings that a simulated test may change, and how to run it."""
 
     plan: Plan
     seeds: int
@@ -42,7 +42,7 @@ class SimulatedMarkerKeywords(SimulatedOverrides, total=False):
 
 
 def odyssey(**settings: Unpack[MarkerKeywords]) -> pytest.MarkDecorator:
-    """Mark a test with settings for its fixture `odyssey_mock`. They are keyword arguments of `MockOdyssey`."""
+    """Mark a test with settings for its fixture `odyssey_mock`: keyword arguments of `MockOdyssey`."""
     return pytest.mark.odyssey(**settings)
 
 
@@ -66,10 +66,10 @@ def odyssey_chaos(
     """Mark a test with the fixture `odyssey_mock` to run once without a fault, and then once for each fault.
 
     Args:
-        points: glob patterns of the fault points to use, such as `stream.*`, or of `point:action`; by default all that
-            the test reaches.
-        exclude: patterns of fault points, or of `point:action`, to leave out.
-        time_limit: seconds after which a run is interrupted; by default five times the run without a fault, but at
-            least 60.
+        points: glob patterns of the fault points to use, such as `stream.*`, or of `point:action`; by default all
+            points that the test reaches.
+        exclude: glob patterns of fault points, or of `point:action`, to leave out.
+        time_limit: seconds after which a run is interrupted; by default five times the duration of the run without a
+            fault, but at least 60.
     """
     return pytest.mark.odyssey_chaos(points=points, exclude=exclude, time_limit=time_limit)

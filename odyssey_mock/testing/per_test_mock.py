@@ -23,30 +23,30 @@ LATE_LIMIT = 100
 _IN_USE = frozenset({SessionState.CONNECTED, SessionState.RETURNING, SessionState.REJOINING})
 """States of a session whose client is connected, or is connecting again.
 
-A held session does not count: if the client has disconnected during an outage, the mock could not notice.
+Sessions held during an outage are not included: the mock cannot notice whether their clients have disconnected.
 """
 SETTLING_TURNS = 50
-"""Iterations of the event loop in which the mock notices that a client has given up a request."""
+"""Maximum iterations of the event loop until the mock has noticed that a client closed the connection of a request."""
 _DEFAULTS = Settings()
 OWN_SERVER = frozenset({"host", "port"})
-"""Settings that need a server of their own, because the shared one has its address already."""
+"""Settings that require a separate server, because the address of the shared server is fixed."""
 
 
 @dataclass(eq=False, slots=True)
 class _Owner:
-    """The mock of one test, as the owner of the values that it issues."""
+    """The test whose mock issued an id, a token or a key."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What a mock found out by the end of its test.
+    """What a mock recorded about its test, collected at the end of the test.
 
     Attributes:
-        left: descriptions of what the test left behind.
-        reached: how often each fault point was reached.
-        fired: how often the extra faults fired.
+        left: descriptions of sessions, unused faults and pending requests that the test left behind.
+        reached: how often the test reached each fault point.
+        fired: how often the faults in the argument `extra` of `PerTestMock.begin` fired.
     """
 
     left: Sequence[str]
@@ -113,13 +113,13 @@ class PerTestMock(MockOdyssey):
         """Start a new mock for the test called `name`.
 
         Args:
-            name: the test.
+            name: the node id of the test.
             keywords: the settings of the mock.
-            extra: faults besides those of the settings. They are not left behind if they never fire.
-            must_fire: whether the faults of the settings are left behind if they never fire.
+            extra: faults in addition to those of the settings. Those that never fire are not reported as left behind.
+            must_fire: whether to report faults of the settings that never fire as left behind.
 
         Raises:
-            UnknownSettingError: a name is not a setting.
+            UnknownSettingError: a key of `keywords` is not the name of a setting.
             SettingsError: the value of a setting is invalid.
             FaultError: one of the faults is invalid.
         """
@@ -139,14 +139,14 @@ class PerTestMock(MockOdyssey):
     def end(self) -> "Ending":
         """End the mock of the test: its sessions, jobs and connections. Its journal can still be read."""
         if self._owner is None:
-            raise RuntimeError("no test has begun")
+            raise RuntimeError("end() expected a running test, got none: call begin() first")
         try:
             return self._thread.execute(self._end)
         finally:
             self._owner = self._requests.current = None
 
     def forget(self) -> None:
-        """Forget the mock of the last test, because another test begins. It would see the state of the last one."""
+        """Drop the mock of the previous test, so that the next test cannot see its state."""
         if self._owner is None:
             self._current = None
 
@@ -157,7 +157,7 @@ class PerTestMock(MockOdyssey):
 
     @contextmanager
     def refused(self, why: str) -> Iterator[None]:
-        """Refuse the use of the state of the mock during the block, with the message `why`. `url` can be used."""
+        """During the block, raise `RuntimeError(why)` for every use of the mock except `url`."""
         before, self._refused = self._refused, why
         try:
             yield
@@ -190,7 +190,7 @@ class PerTestMock(MockOdyssey):
         for _ in range(SETTLING_TURNS):
             if not self._requests.running:
                 break
-            # Clients may have given them up just now. Then that is in the buffers of the mock's sockets.
+            # A client may just have closed its connection. The mock notices when it reads from the socket.
             await asyncio.sleep(0)  # noqa: TID251 - lets other tasks run; no time passes
         left += [f"{each} still waits for its response" for each in self._requests.running]
         await mock.__aexit__(None, None, None)
@@ -210,7 +210,7 @@ class PerTestMock(MockOdyssey):
             self._late.append(f"{request} of {owner.name} arrived after that test had ended, {during}")
 
     def _never_fired(self, active: ActiveFault) -> bool:
-        """Return whether a fault should have fired, and did not."""
+        """Return whether the test was expected to make this fault fire, but did not."""
         must_fire = active not in self._may_not_fire and active.fault.probability >= 1
         return must_fire and active.fired == 0 and not active.fired_before_reset
 

@@ -40,7 +40,7 @@ KEPT_THREADS = pytest.StashKey[leftovers.KeptThreads]()
 _FIXTURES = frozenset(
     {"odyssey_mock", "odyssey_url", "odyssey_api_key", "odyssey_account", "odyssey_client", "odyssey_sync_client"}
 )
-"""The fixtures for tests."""
+"""Names of the fixtures that tests request."""
 _LOOP_FIXTURE = re.compile("_[a-z]+_scoped_runner")
 """Matches the names of the fixtures by which pytest-asyncio creates event loops."""
 MOCK = pytest.StashKey["PerTestMock"]()
@@ -68,25 +68,31 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def odyssey_settings() -> Mapping[str, Any]:  # Any: settings have different types
-    """Return settings of every mock. Override this fixture to return others: `{"stream_duration": 60}`."""
+    """Return settings for the mocks of all tests. Override this fixture to change them: `{"stream_duration": 60}`."""
     return {}
 
 
 @pytest.fixture(scope="session")
 def odyssey_plan(pytestconfig: pytest.Config) -> "Plan | None":
-    """Return the plan of every mock: `free` or `unlimited`. Override it, or set `odyssey_plan` as ini option."""
+    """Return the plan of every mock: `free` or `unlimited`.
+
+    To change it, override this fixture or set the ini option `odyssey_plan`.
+    """
     return pytestconfig.getini(marked_settings.INI_PLAN) or None
 
 
 @pytest.fixture(scope="session")
 def odyssey_clock(pytestconfig: pytest.Config) -> "ClockKind | None":
-    """Return the clock of every mock: `real` or `manual`. Override it, or set `odyssey_clock` as ini option."""
+    """Return the clock of every mock: `real` or `manual`.
+
+    To change it, override this fixture or set the ini option `odyssey_clock`.
+    """
     return pytestconfig.getini(marked_settings.INI_CLOCK) or None
 
 
 @pytest.fixture(scope="session")
 def odyssey_faults(pytestconfig: pytest.Config) -> Sequence[Mapping[str, Any]]:  # Any: as in the setting `faults`
-    """Return the faults of every mock. Override it, or set `odyssey_faults` as ini option."""
+    """Return the faults of every mock. To change them, override this fixture or set the ini option `odyssey_faults`."""
     return marked_settings.ini_faults(pytestconfig)
 
 
@@ -95,7 +101,7 @@ def odyssey_faults(pytestconfig: pytest.Config) -> Sequence[Mapping[str, Any]]: 
 
 @pytest.fixture(scope="session")
 def _odyssey_server(pytestconfig: pytest.Config) -> "Iterator[PerTestMock]":
-    """Run the server of all tests. Unlike `odyssey_mock`, no project replaces this fixture."""
+    """Run the server of all tests. Projects may override the fixture `odyssey_mock`, but not this one."""
     from odyssey_mock.testing.per_test_mock import PerTestMock  # noqa: PLC0415
 
     mock = pytestconfig.stash[MOCK] = PerTestMock(on_idle=lambda: _begin_late(pytestconfig))
@@ -111,8 +117,8 @@ def odyssey_mock(_odyssey_server: "PerTestMock") -> "MockOdyssey":
     """Provide a mock with new state for each test; `ODYSSEY_API_URL` and `ODYSSEY_API_KEY` point to it.
 
     The mock runs in a background thread. It works in sync and async tests, in any event loop, in threads and for other
-    processes. Calls that wait block, for example `odyssey_mock.advance(60)`. In async code, write
-    `await odyssey_mock.aio.advance(60)`. Set its settings with `@pytest.mark.odyssey(clock="manual")`.
+    processes. Calls that wait, for example `odyssey_mock.advance(60)`, block. In async code, write
+    `await odyssey_mock.aio.advance(60)`. Change its settings with `@pytest.mark.odyssey(clock="manual")`.
 
     The object and its address are the same for all tests of a process. With `@given`, every example gets new state.
     """
@@ -154,8 +160,8 @@ def odyssey_client(odyssey_mock: "MockOdyssey", request: pytest.FixtureRequest) 
     _require_async_test(item)
     if _odyssey_test.__name__ not in item.fixturenames:
         pytest.fail(
-            f"odyssey_client must be known before {item.name} begins, because it is disconnected in the event loop of "
-            "the test: add it to the arguments of the test, or mark the test with "
+            f"{item.name} must request odyssey_client before it begins, because the client is disconnected in the "
+            "event loop of the test: add odyssey_client to the arguments of the test, or mark the test with "
             '@pytest.mark.usefixtures("odyssey_mock")',
             pytrace=False,
         )
@@ -182,7 +188,7 @@ def odyssey_sync_client(odyssey_mock: "MockOdyssey", request: pytest.FixtureRequ
 
 @pytest.fixture
 def _odyssey_test(request: pytest.FixtureRequest, _odyssey_server: "PerTestMock") -> Iterator[None]:
-    """Start a new mock for the test, and end it after all other fixtures of the test."""
+    """Start a new mock before the other fixtures of the test are set up, and end it after they are torn down."""
     item, mock = request.node, _odyssey_server
     _begin_event_loop(request)
     common = _common_keywords(request)
@@ -229,7 +235,7 @@ def _odyssey_test(request: pytest.FixtureRequest, _odyssey_server: "PerTestMock"
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Make each test with the fixture `odyssey_mock` begin with `_odyssey_test`."""
+    """Make `_odyssey_test` the first fixture of each test that uses `odyssey_mock`."""
     for item in items:
         if _uses_mock(item):
             names = cast("pytest.Function", item).fixturenames  # a DoctestItem has it too
@@ -239,7 +245,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Hide the mock of the last test, even from tests without a mock."""
+    """Drop the mock of the previous test before a test begins, even if that test uses no mock."""
     _refuse_arguments_of_unittest(item)
     item.config.stash[RUNNING] = item
     keys: tuple[pytest.StashKey[Any], ...] = (CLIENTS, PASSED)  # Any: of different types
@@ -265,7 +271,7 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any],
     request: pytest.FixtureRequest,  # Any: as in pytest
 ) -> Generator[None, object, object]:
-    """Remember which threads fixtures start that are kept for several tests. Refuse them the state of one test."""
+    """For fixtures with a wider scope than one test, record the threads that they start, and forbid `odyssey_mock`."""
     if fixturedef.scope == "function":
         return (yield)
     why = (
@@ -285,7 +291,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 def _uses_mock(item: pytest.Item) -> bool:
     """Return whether a test uses the fixture `odyssey_mock` of this module, directly or through other fixtures.
 
-    A project may have its own fixture of this name, which uses this one or not.
+    A project may override the fixture. The override counts only if it uses the fixture of this module.
     """
     if not isinstance(item, pytest.Function | pytest.DoctestItem) or is_simulated(item):
         return False
@@ -293,7 +299,7 @@ def _uses_mock(item: pytest.Item) -> bool:
 
 
 def _begin_late(config: pytest.Config) -> None:
-    """Begin the mock of the running test, which has requested the fixture by `getfixturevalue`, as a doctest does."""
+    """Start the mock for a running test that requested `odyssey_mock` by `getfixturevalue`, as a doctest does."""
     item = config.stash.get(RUNNING, None)
     if item is None or CLIENTS in item.stash or threading.current_thread() is not threading.main_thread():
         return
@@ -308,8 +314,8 @@ def _begin_late(config: pytest.Config) -> None:
 def _begin_event_loop(request: pytest.FixtureRequest) -> None:
     """Make pytest-asyncio create the event loop of the test before its mock begins.
 
-    The mock then ends while the loop is still open. Closing the loop cancels all tasks, which disconnects clients: a
-    client that the test has left connected would not be noticed.
+    The mock then ends while the loop is still open, and can report clients that the test left connected. Closing the
+    loop would cancel their tasks and disconnect them.
     """
     for name in request.fixturenames:
         if _LOOP_FIXTURE.fullmatch(name):
@@ -317,7 +323,7 @@ def _begin_event_loop(request: pytest.FixtureRequest) -> None:
 
 
 def _common_keywords(request: pytest.FixtureRequest) -> dict[str, Any]:  # Any: settings have different types
-    """Return the keyword arguments of every mock. Fixtures take precedence over the ini file."""
+    """Return the settings for the mocks of all tests. Fixtures take precedence over the ini file."""
     value = request.getfixturevalue
     settings = marked_settings.checked(value("odyssey_settings"))
     common = {"plan": value("odyssey_plan"), "clock": value("odyssey_clock"), "faults": value("odyssey_faults") or None}
@@ -331,7 +337,7 @@ def _begin(mock: "PerTestMock", item: pytest.Item, keywords: Mapping[str, Any]) 
 
 
 def _require_async_test(item: pytest.Function) -> None:
-    """Fail if an `odyssey_client` cannot be used in a test: the test is not async, or does not run on asyncio."""
+    """Fail a test that uses `odyssey_client` if the test is not async, or does not run on asyncio."""
     arguments = item._fixtureinfo.argnames  # noqa: SLF001 - pytest has no public name for it
     if "odyssey_client" in arguments and not inspect.iscoroutinefunction(original_test(item)):
         pytest.fail(
@@ -351,7 +357,7 @@ def _require_async_test(item: pytest.Function) -> None:
 
 
 def _refuse_given(item: pytest.Item, fixture: str) -> None:
-    """Fail if the test has examples of Hypothesis, which would all share one client."""
+    """Fail a test with `@given` that requests the client fixture `fixture`: all examples would share one client."""
     if is_given(item):
         module = "odyssey_client.sync" if fixture == "odyssey_sync_client" else "odyssey_client"
         pytest.fail(

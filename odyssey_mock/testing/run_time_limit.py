@@ -11,7 +11,7 @@ import pytest
 from _pytest.outcomes import OutcomeException
 
 AGAIN = 5.0
-"""Seconds until the alarm is repeated, while a canceled test cleans up, or because an exception was lost."""
+"""Seconds between repeated alarms, while a test still runs after the first alarm."""
 
 LIMIT = pytest.StashKey[float]()
 """Stash key of a test's time limit in seconds, for each of setup, call and teardown."""
@@ -20,22 +20,23 @@ EXCEEDED = pytest.StashKey[bool]()
 
 
 class RunTimeLimitError(OutcomeException):
-    """A run of a test exceeded its time limit. It is not an `Exception`, so that the test does not handle it.
+    """A run of a test exceeded its time limit.
 
-    If the teardown of a fixture raises it, pytest still tears down the other fixtures.
+    The class is not a subclass of `Exception`, so that `except Exception` in a test does not catch it. If the teardown
+    of a fixture is interrupted, pytest still tears down the other fixtures.
     """
 
 
 def is_available() -> bool:
-    """Return whether the test can be interrupted: in the main thread, on systems with SIGALRM."""
+    """Return whether a test can be interrupted here: this requires SIGALRM and the main thread."""
     return hasattr(signal, "SIGALRM") and threading.current_thread() is threading.main_thread()
 
 
 class RunTimeLimits:
-    """A pytest plugin that interrupts each test with a `LIMIT`.
+    """A pytest plugin that interrupts a test at the time limit in its stash (`LIMIT`).
 
-    A test that runs as an asyncio task is canceled, so that it can clean up. Otherwise, and if it still does not end,
-    the alarm raises an exception wherever the main thread is.
+    An async test on asyncio is cancelled first, so that it can clean up. If it still does not end, and for other tests,
+    the alarm raises `RunTimeLimitError` in the main thread.
     """
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -52,7 +53,7 @@ class RunTimeLimits:
 
 
 def _limited(item: pytest.Item) -> Generator[None]:
-    """Interrupt the hook at the time limit of the test, and restore the alarm of another plugin afterward."""
+    """Interrupt a phase of the test at its time limit. Afterward, restore the alarm of another plugin."""
     limit = item.stash.get(LIMIT, None)
     if limit is None or not is_available():
         return (yield)
@@ -82,7 +83,7 @@ def _limited(item: pytest.Item) -> Generator[None]:
 
 
 def _task_of(code: CodeType) -> "asyncio.Task[object] | None":
-    """Return the asyncio task of the running loop whose coroutine is the test function; None if there is none."""
+    """Return the asyncio task that runs the test function with this code; None if there is none."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:

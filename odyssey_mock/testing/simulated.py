@@ -78,12 +78,12 @@ class Plan:
 
     @classmethod
     def of(cls, marked: Mapping[str, Any], *, seeds: int | None, seed: int | None) -> Plan:
-        """Make the plan of a test.
+        """Create the plan of a test from its markers and the command-line options.
 
         Args:
-            marked: the keywords of its markers.
-            seeds: the number of seeds, which overrides the marker; None uses the marker.
-            seed: the only seed to run; None runs all.
+            marked: the keyword arguments of the markers.
+            seeds: the number of seeds, which overrides the markers; if None, the number in the markers.
+            seed: the only seed to run; if None, all seeds are run.
 
         Raises:
             PlanError: a keyword is invalid.
@@ -127,7 +127,7 @@ class Plan:
 
 
 class NotYet:
-    """Placeholder that other fixtures receive as `odyssey_sim`: a world exists only while the test runs."""
+    """Placeholder that fixtures receive as `odyssey_sim`, because a `World` exists only while the test runs."""
 
     def __getattr__(self, name: str) -> object:
         raise AttributeError(
@@ -141,8 +141,9 @@ class Failure:
     """The failure of a test with one seed.
 
     Attributes:
+        seed: the seed with which the test failed.
         error: the exception that the test raised.
-        replay: the command that reproduces the failure.
+        replay: the pytest command that reproduces the failure.
         trace_report: the seed, the command, and the server's journal as a sequence diagram.
     """
 
@@ -184,7 +185,7 @@ def _play_one(test: Test, arguments: Mapping[str, object], plan: Plan, seed: int
 
 
 class _RunOf:
-    """The program of a simulated run: it executes one test.
+    """A callable that runs one test in the simulated `World` that it receives.
 
     Attributes:
         error: the exception that the test raised, or an outcome of pytest, such as a skip; None if the test passed.

@@ -23,7 +23,7 @@ MARKER = (
     "moves clocks at random moments; timeout is in virtual seconds; settings are those of the mock"
 )
 TRACE_REPORT = pytest.StashKey[str]()
-"""Stash key of a test's trace report, which shows the seed that failed."""
+"""Stash key of a test's trace report, which shows the run with the seed that failed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def is_simulated(item: pytest.Item) -> bool:
-    """Return whether a test runs in the simulated world: it has the marker or uses the fixture."""
+    """Return whether a test runs in the simulated world: it has the marker `odyssey_sim`, or uses that fixture."""
     return isinstance(item, pytest.Function) and (
         item.get_closest_marker("odyssey_sim") is not None or "odyssey_sim" in item.fixturenames
     )
@@ -58,7 +58,7 @@ def odyssey_sim() -> "World":
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """If a simulated test cannot run, fail it before its fixtures are set up."""
+    """Fail a simulated test that cannot run in the simulated world, before its fixtures are set up."""
     if is_simulated(item):
         _require_simulation()
         _refuse_unittest(cast("pytest.Function", item))
@@ -69,7 +69,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run a simulated test, and return True; return None for other tests.
 
-    After True, no other plugin, such as pytest-asyncio, runs the test again.
+    True prevents other plugins, such as pytest-asyncio, from running the test again.
     """
     __tracebackhide__ = True
     if not is_simulated(pyfuncitem):
@@ -123,7 +123,7 @@ def _from_here(item: pytest.Function) -> str:
 
 
 def _refuse_unittest(item: pytest.Function) -> None:
-    """Fail if the test is a method of a `TestCase`: `unittest` runs it itself, in its own event loop or without one."""
+    """Fail a test that is a method of a `TestCase`, because `unittest` would run it outside of the simulated world."""
     if item.cls is not None and issubclass(item.cls, unittest.TestCase):
         pytest.fail(
             f"@pytest.mark.odyssey_sim does not support unittest.TestCase: make {item.cls.__name__} a plain class, or "
@@ -135,7 +135,7 @@ def _refuse_unittest(item: pytest.Function) -> None:
 def _test_function(item: pytest.Function) -> "Test":
     """Return the original test function, because pytest-asyncio may have replaced it by a wrapper.
 
-    Fail unless it is async and without `@given`.
+    Fail the test if the function is not async, or has `@given`.
     """
     test = getattr(item.instance if item.cls is not None else item.module, item.originalname, item.obj)
     if getattr(test, "is_hypothesis_test", False):
@@ -150,9 +150,9 @@ def _test_function(item: pytest.Function) -> "Test":
 
 
 def _refuse_fixtures(item: pytest.Function) -> None:
-    """Fail if the test requests a mock, a client or an async fixture, directly or through other fixtures.
+    """Fail a test that requests a mock, a client or an async fixture, directly or through other fixtures.
 
-    Autouse fixtures may be async.
+    Async autouse fixtures are allowed.
     """
     info = item._fixtureinfo  # noqa: SLF001 - pytest has no public name for it
     wanted = [*info.argnames, *(name for marker in item.iter_markers("usefixtures") for name in marker.args)]

@@ -47,9 +47,9 @@ _OVER = frozenset({ConnectionStatus.DISCONNECTED, ConnectionStatus.FAILED})
 
 
 def _can(name: str, when: Callable[[Any], bool] = lambda _: True) -> Callable[[Any], Any]:
-    """Return a decorator for a built-in rule. It enables the rule while `when` is true and `without` does not name it.
+    """Return a decorator that enables the built-in rule `name` while `when(machine)` is true.
 
-    The argument of `when` is the machine.
+    A rule that the machine names in `without` is always disabled.
     """  # Any: as in Hypothesis
     return precondition(lambda machine: name not in machine.without and bool(when(machine)))
 
@@ -59,7 +59,7 @@ def _is_open(machine: OdysseyMachine) -> bool:
 
 
 def _may_stream(machine: OdysseyMachine) -> bool:
-    """Return whether a stream is probably running, so that most calls of `interact` and `end_stream` have an effect."""
+    """Return whether a stream is probably running: `interact` and `end_stream` are called only then."""
     return _is_open(machine) and machine._streams  # noqa: SLF001 - for rules of the class
 
 
@@ -68,7 +68,7 @@ class OdysseyMachine(RuleBasedStateMachine):
 
     Virtual time passes only while a rule runs.
 
-    Use it unchanged, or extend it with rules and invariants for your own software::
+    Use the class unchanged, or extend it with rules and invariants for your own software::
 
         class MyMachine(OdysseyMachine):
             without = STREAM_RULES  # my application connects and streams itself
@@ -102,7 +102,7 @@ class OdysseyMachine(RuleBasedStateMachine):
         world: the simulated world; no virtual time passes between the steps.
         client: the client that the built-in rules use.
         jobs: the ids of the simulation jobs that the built-in rules have submitted.
-        under_way: calls that a rule started without waiting for them.
+        under_way: tasks of client calls that a rule started without waiting for the result.
     """
 
     without: ClassVar[Iterable[str]] = frozenset()
@@ -132,10 +132,10 @@ class OdysseyMachine(RuleBasedStateMachine):
     # For subclasses.
 
     def begin(self) -> None:
-        """Set up the software under test. Override this; it is called when the world is ready."""
+        """Set up the software under test. Override this method, which is called once, before the first rule."""
 
     def end(self) -> None:
-        """Close the software under test. Override this; it is called after all faults are removed."""
+        """Close the software under test. Override this method, which is called after all faults are removed."""
 
     def run[T](self, work: Awaitable[T], *, seconds: float = LIMIT) -> T:
         """Advance the world until `work` is done, and return its result.
@@ -145,21 +145,21 @@ class OdysseyMachine(RuleBasedStateMachine):
             seconds: limit in virtual time.
 
         Raises:
-            EndlessError: `work` is not done in time.
+            EndlessError: `work` is not done within `seconds`.
             SimulationDeadlockError: no task can continue, and `work` is not done.
-            Exception: raised by `work`, or else by a task that no code awaits.
+            Exception: `work`, or a background task that no code awaits, raised this exception.
         """
         return self.world.step(work, seconds=seconds)
 
     def attempt[T](self, work: Awaitable[T], *, wait: bool = True) -> T | OdysseyError | None:
         """Run a call of the client, and return its result. If it raises an `OdysseyError`, return the error.
 
-        Without `wait`, return None.
+        If `wait` is False, return None at once.
 
         Args:
             work: the call.
-            wait: whether to advance the world until the call is done. If not, the call continues during later steps.
-                At the end, the machine waits for it and fails if it is not done within the limit.
+            wait: whether to advance the world until the call is done. If False, the call continues during later steps.
+                At the end, the machine fails if the call is not done within `LIMIT` seconds of virtual time.
         """
         if wait:
             return self.run(_settled(work))
@@ -263,12 +263,15 @@ class OdysseyMachine(RuleBasedStateMachine):
 
     @invariant()
     def handlers_are_called_by_the_rules(self) -> None:
-        """Check the order of statuses, the reports of fatal errors, and that no handler runs after `disconnect`."""
+        """Check the order of statuses and fatal errors, and that no handler is called after `disconnect` returned."""
         self._watcher.check()
 
     @override
     def teardown(self) -> None:
-        """Remove all faults, close the software under test and the client, and check that nothing stays open."""
+        """Remove all faults, close the software under test and the client, and check that every connection is closed.
+
+        The tasks of the client and the sessions of the server must have ended too.
+        """
         # If a rule has failed, report that failure instead of its consequences.
         follows = suppress(Exception) if sys.exception() is not None else nullcontext()
         with self._resources, follows:

@@ -12,13 +12,13 @@ from odyssey_mock.sim.trace import WORLD, TraceLine, diagram
 from odyssey_mock.sim.world import CLIENT, SERVER
 
 SHOWN = 80
-"""Maximum number of entries to draw; the latest are drawn."""
+"""Maximum number of journal entries in a diagram, which shows the latest ones."""
 TOLD = ("prompt", "status", "code", "event", "do", "reason")
 """Fields of an entry, or of its message, that are shown after the name."""
 
 
 def trace_report(entries: Sequence[Entry]) -> str:
-    """Return a sequence diagram of the latest entries, with a heading. All clients share one column."""
+    """Return a sequence diagram of the latest journal entries, with a heading. All clients share one column."""
     head = f"what the server recorded ({len(entries)} entries)"
     left_out = len(entries) - SHOWN
     if left_out > 0:

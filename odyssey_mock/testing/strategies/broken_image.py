@@ -34,7 +34,7 @@ class BrokenImage:
 
     @property
     def says(self) -> str:
-        """A regular expression that matches the message of the error."""
+        """A regular expression that matches the message of the client's `ImageError`."""
         return IMAGE_RULES[self.rule].says
 
 
@@ -46,7 +46,7 @@ class ImageRule:
         means: A description of what is wrong.
         says: A regular expression that matches the message of the client's error.
         broken: Draws values that break the rule.
-        on_the_wire: Whether the value is the content of a file, which the service rejects as well.
+        on_the_wire: Whether the value can be sent to the service as the content of a file, and is rejected there too.
     """
 
     means: str

@@ -54,7 +54,7 @@ class BrokenScript:
 
     @property
     def type(self) -> str | None:
-        """The `type` of the error in the service's 422 response; None if only the job fails."""
+        """The `type` of the error in the 422 response; None if the service accepts the script, and its job fails."""
         return SCRIPT_RULES[self.rule].type
 
 

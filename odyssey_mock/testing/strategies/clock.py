@@ -16,7 +16,7 @@ class ClockJump(NamedTuple):
     """One jump of a wall clock."""
 
     after: float
-    """Seconds from the beginning or the previous jump to this one, on a clock that does not jump."""
+    """Seconds since the previous jump, or since the start of the run, on a clock that does not jump."""
     by: float
     """Seconds by which the clock jumps: forwards if positive, backwards if negative."""
 
@@ -65,7 +65,8 @@ def clock_jump_lists(
         backwards: Whether the clock may jump backwards.
 
     Raises:
-        ValueError: a number is out of range.
+        ValueError: `max_size` or `within` is negative, or `within` is not finite, or `largest` is invalid for
+            `clock_jumps`.
     """
     if max_size < 0 or not (math.isfinite(within) and within >= 0):
         raise ValueError(f"max_size and within must be 0 or more and finite, got {max_size!r} and {within!r}")

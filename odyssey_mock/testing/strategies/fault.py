@@ -70,10 +70,10 @@ def faults(points: Iterable[str] | None = None) -> SearchStrategy[dict[str, JSON
 def fault_lists(
     points: Iterable[str] | None = None, *, min_size: int = 0, max_size: int = 3, narrowed: bool = False
 ) -> SearchStrategy[list[dict[str, JSON]]]:
-    """Draw a list of faults in which no fault keeps a later one from ever firing.
+    """Draw a list of faults in which every fault can fire.
 
-    If several faults apply at a point, only the first one in the list fires. A fault that would always fire before a
-    later one is therefore drawn with a limit (`times`).
+    If several faults apply at a point, only the first one in the list fires. A fault that would always fire in place
+    of a later one is therefore drawn with a limit (`times`).
 
     ::
 
@@ -85,11 +85,11 @@ def fault_lists(
         points: Names in `POINTS` of the fault points to draw from; None for all.
         min_size: Minimum number of faults.
         max_size: Maximum number of faults.
-        narrowed: Whether faults may have a `match`, with invented values: most of these faults never fire.
+        narrowed: Whether faults may have a `match`. Its values are random, so most of these faults never fire.
 
     Raises:
         FaultError: a name in `points` is unknown.
-        ValueError: the sizes are invalid.
+        ValueError: `min_size` is negative or above `max_size`.
     """
     if not 0 <= min_size <= max_size:
         raise ValueError(f"expected 0 <= min_size <= max_size, got {min_size} and {max_size}")
@@ -98,10 +98,9 @@ def fault_lists(
 
 
 def may_hide(fault: Mapping[str, JSON], later: Mapping[str, JSON]) -> bool:
-    """Return whether `fault` can keep `later`, a later fault in the same list, from ever firing.
+    """Return whether `fault` can prevent `later`, a later fault in the same list, from ever firing.
 
-    That is possible if `fault` fires each time that `later` could fire. A fault with `after` counts too: before it
-    begins, other faults may fire in place of `later`.
+    The function ignores `after`: while `fault` is not active yet, another fault may fire in place of `later`.
 
     Raises:
         FaultError: one of the faults is invalid.

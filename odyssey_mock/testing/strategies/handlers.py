@@ -1,4 +1,4 @@
-"""Handlers for `connect` in every form that a user may write; they record their calls."""
+"""Strategy for event handlers of `connect`, in every form that a user may write. The handlers record their calls."""
 
 import asyncio
 import functools

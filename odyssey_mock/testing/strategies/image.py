@@ -66,7 +66,7 @@ def images(
 ) -> SearchStrategy[ImageSource]:
     """Draw an image as `start_stream(image=...)` accepts it, without files on disk.
 
-    Each example has its own open file, which the test can read once.
+    An image that is an open file is a new file in each example; the test can read it once.
 
     ::
 
@@ -75,12 +75,13 @@ def images(
 
     Args:
         kinds: How the image may be passed, from `IMAGE_KINDS`.
-        formats: The formats of files, from `IMAGE_FORMATS`; PIL images and arrays have none.
+        formats: The formats of files, from `IMAGE_FORMATS`; PIL images and arrays have no format.
         max_side: Maximum width and height in pixels.
         stream_sizes: Whether the image may also have the size of a stream, even above `max_side`.
 
     Raises:
-        ValueError: a kind or format is unknown, none is given, or `max_side` is out of range.
+        ValueError: a kind or format is unknown, `kinds` or `formats` is empty, or `max_side` is not from 1 to
+            `LARGEST_SIDE`.
     """
     _check("kind", kinds, IMAGE_KINDS)
     _check("format", formats, IMAGE_FORMATS)
@@ -102,7 +103,7 @@ def image_urls(*, formats: Collection[ImageFormat] = IMAGE_FORMATS, max_side: in
         def test_page_accepts_dropped_image(url): ...
 
     Raises:
-        ValueError: see `images`.
+        ValueError: a format is unknown, `formats` is empty, or `max_side` is not from 1 to `LARGEST_SIDE`.
     """
     return images(kinds=["data_url"], formats=formats, max_side=max_side, stream_sizes=False).map(str)
 

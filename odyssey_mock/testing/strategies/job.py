@@ -62,10 +62,11 @@ def job_histories(*, max_size: int = 20, ends_as: Collection[str] | None = None)
 
     Args:
         max_size: Maximum number of events.
-        ends_as: The statuses that may be the last one; None for all.
+        ends_as: The allowed last statuses; None for all.
 
     Raises:
-        ValueError: a status is unknown, none is given, or none can be reached within `max_size` events.
+        ValueError: `ends_as` is empty or contains an unknown status, or no status in it can be reached within
+            `max_size` events.
     """
     wanted = frozenset(JobState if ends_as is None else (_state(each) for each in ends_as))
     if not wanted:
@@ -85,7 +86,7 @@ def _state(status: str) -> JobState:
 
 
 class _Routes:
-    """The shortest routes through a transition table."""
+    """The shortest sequences of events ("routes") from each state of a transition table to the others."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -109,7 +110,11 @@ class _Routes:
 
         The routes are grouped by the state in which their last transition begins, the nearest state first. In a group,
         the order is that of the table. A route is omitted if no allowed end can be reached within `most` events.
-        `rests`: for each state, the number of events to the nearest allowed end.
+
+        Args:
+            state: the state in which all routes begin.
+            most: the maximum number of events, including those from the end of a route to an allowed end.
+            rests: by state, the number of events to the nearest allowed end.
         """
         legs = []
         for place, route in self._routes[state].items():
@@ -138,10 +143,7 @@ _GOES_ON = st.integers(0, 3).map(bool)
 def _histories(
     draw: st.DrawFn, routes: _Routes, max_size: int, ends: frozenset[JobState], rests: Mapping[JobState, int]
 ) -> JobHistory:
-    """Draw a history. Its transitions are drawn from the whole table, so that none is rare.
-
-    The shortest routes connect them.
-    """
+    """Draw transitions from the whole table, so that none is rare, and connect them by the shortest routes."""
     steps: list[JobStep] = []
     state = INITIAL
     while legs := routes.legs(state, max_size - len(steps), rests):

@@ -88,7 +88,8 @@ def prompts(*, min_size: int = 0, max_size: int = 2000, trials: Collection[Trial
             (`[error:REASON]`, `[stall]`, `[slow:MS]`). By default none are drawn.
 
     Raises:
-        ValueError: the sizes are invalid, or too close together for test prompts, or a kind is unknown.
+        ValueError: the sizes are invalid, `max_size` leaves no room for the marker of a test prompt, or a kind in
+            `trials` is unknown.
     """
     if not 0 <= min_size <= max_size <= LONGEST_PROMPT:
         raise ValueError(f"expected 0 <= min_size <= max_size <= {LONGEST_PROMPT}, got {min_size} and {max_size}")
@@ -97,7 +98,10 @@ def prompts(*, min_size: int = 0, max_size: int = 2000, trials: Collection[Trial
     if not trials:
         return _harmless(min_size, max_size)
     if max_size - min_size < _MARK_ROOM:
-        raise ValueError(f"max_size must be at least {_MARK_ROOM} above min_size, for the marker of a test prompt")
+        raise ValueError(
+            f"max_size must be at least {_MARK_ROOM} above min_size, for the marker of a test prompt, got "
+            f"min_size={min_size} and max_size={max_size}"
+        )
     around = _harmless(min_size, max_size - _MARK_ROOM)
     mark = st.one_of([_MARKS[each] for each in TRIALS if each in trials])
     return st.one_of(

@@ -39,7 +39,7 @@ def scripts(
         max_interactions: Maximum number of interactions.
         min_seconds: Minimum length of the video in seconds, at least 0.001.
         max_seconds: Maximum length of the video in seconds.
-        min_gap_ms: Minimum milliseconds between two interactions; 3000 are recommended, but 0 is valid.
+        min_gap_ms: Minimum milliseconds between two interactions. The vendor recommends 3000; 0 is valid.
         prompts: Draws the prompts; by default `prompts(max_size=200)`.
         images: Draws the start image, as a `data:` URL or None for no image; by default images are rare.
 
@@ -94,7 +94,8 @@ def _entries(
         raise ValueError(f"max_seconds must be at least 0.001 and min_seconds ({min_seconds}), got {max_seconds}")
     if min_gap_ms < 0 or (min_interactions - 1) * min_gap_ms > most:
         raise ValueError(
-            f"expected {min_interactions} interactions that are {min_gap_ms} ms apart to fit into {max_seconds} s"
+            f"expected min_gap_ms of 0 or more and min_interactions that fit into max_seconds, got {min_interactions} "
+            f"interactions that are {min_gap_ms} ms apart, in {max_seconds} s"
         )
     most_interactions = max_interactions if min_gap_ms == 0 else min(max_interactions, most // min_gap_ms + 1)
     return _drawn_entries(

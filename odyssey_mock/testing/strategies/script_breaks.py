@@ -15,7 +15,7 @@ type JSONScript = list[dict[str, Any]]  # Any: decoded JSON, valid or not
 type Break = Callable[[st.DrawFn, JSONScript], tuple[Any, Place]]  # Any: the result may be any JSON
 """A function that breaks a valid script, which it may modify.
 
-It returns the result and the place where the error is reported.
+It returns the broken script and the place where the error is reported.
 """
 
 PROMPTS = st.sampled_from(PLAIN)
@@ -176,9 +176,9 @@ def early_end(draw: st.DrawFn, script: JSONScript) -> tuple[Any, Place]:
 
 
 def _put_in(draw: st.DrawFn, script: JSONScript, action: dict[str, Any]) -> tuple[Any, Place]:
-    """Insert an entry with `action` between the first and the last entry. Return the script and the new place.
+    """Insert an entry with `action` between the first and the last entry. Return the script and the place of the entry.
 
-    The new entry has the time of the preceding one.
+    The new entry has the time of the preceding entry.
     """
     index = draw(st.integers(1, len(script) - 1))
     script.insert(index, {"timestamp_ms": script[index - 1]["timestamp_ms"], **action})

@@ -238,7 +238,7 @@ def test_mock_that_does_not_run_says_so() -> None:
     with mock, pytest.raises(RuntimeError, match="already running"):
         mock.__enter__()
     assert repr(mock) == f"<MockOdyssey {mock.url} ended>"
-    with pytest.raises(RuntimeError, match="ended> has ended; create another MockOdyssey"):
+    with pytest.raises(RuntimeError, match="ended> has ended and cannot be entered again; create another MockOdyssey"):
         mock.__enter__()
 
 

@@ -338,12 +338,12 @@ def test_no_limit(odyssey_mock):
     result.assert_outcomes(errors=6)
     result.stdout.fnmatch_lines(
         [
-            "@pytest.mark.odyssey_chaos requires a test that uses the fixture odyssey_mock: add it as an argument of *",
-            "@pytest.mark.odyssey_chaos accepts the keyword arguments points, exclude and time_limit, got 'rest.?'",
-            "@pytest.mark.odyssey_chaos accepts the keyword arguments points, exclude and time_limit, got point",
-            "@pytest.mark.odyssey_chaos expects as points a pattern or a list of patterns, got [[]3[]]",
-            "@pytest.mark.odyssey_chaos expects as time_limit a number of seconds above 0, got 0",
-            "@pytest.mark.odyssey_chaos expects as time_limit a number of seconds above 0, got inf",
+            "@pytest.mark.odyssey_chaos: the test must use the fixture odyssey_mock: add odyssey_mock to *",
+            "@pytest.mark.odyssey_chaos: expected only the keywords points, exclude and time_limit, got 'rest.?'",
+            "@pytest.mark.odyssey_chaos: expected only the keywords points, exclude and time_limit, got point",
+            "@pytest.mark.odyssey_chaos: points must be a pattern or a list of patterns, got [[]3[]]",
+            "@pytest.mark.odyssey_chaos: time_limit must be a number of seconds above 0, got 0",
+            "@pytest.mark.odyssey_chaos: time_limit must be a number of seconds above 0, got inf",
         ]
     )
 

@@ -162,7 +162,7 @@ def test_fixture_that_is_requested_too_late_fails(pytester: pytest.Pytester) -> 
     result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines(
         [
-            "odyssey_client must be known before test_client begins, *: add it to the arguments of the test, or mark *",
+            "test_client must request odyssey_client before it begins, *: add odyssey_client to the arguments *",
             "with @given, the mock must be new for every example: add odyssey_mock to the arguments of test_examples",
             "E * odyssey_mock has new state for each test that requests it, and no such test is running: add *",
         ]

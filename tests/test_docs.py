@@ -14,6 +14,7 @@ import pytest
 from odyssey_mock import MockOdyssey
 from odyssey_mock.faults.fault import Fault
 from tests.support.pages import PAGES, ROOT, Block, Project, blocks, projects
+from tests.support.project import run_fork
 
 LIMIT = 60.0
 """Timeout in seconds for one code block; most take about 3 s."""
@@ -117,7 +118,7 @@ def test_example_tests_of_pages_pass_unchanged(pytester: pytest.Pytester, is_gui
     files = {f"test_{re.sub(r'\W', '_', str(block))}": block.code for block in chosen}
     pytester.makepyfile(**files)
 
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", timeout=2 * LIMIT)
+    result = run_fork(pytester, "-p", "no:cacheprovider")
 
     outcomes = result.parseoutcomes()
     assert set(outcomes) == {"passed"}

@@ -5,15 +5,16 @@ import sys
 
 import pytest
 
-pytest_plugins = ["pytester"]
+from tests.support.project import run_apart
 
-OPTIONS = ("-p", "no:cacheprovider", "-W", "error", "-o", "asyncio_default_fixture_loop_scope=function")
+pytest_plugins = ["pytester"]
 
 
 def test_marker_sets_faults_and_reports_invalid_ones(
     pytester: pytest.Pytester,
 ) -> None:
-    pytester.makepyfile(
+    result = run_apart(
+        pytester,
         """
         import httpx
         import pytest
@@ -33,9 +34,8 @@ def test_marker_sets_faults_and_reports_invalid_ones(
         @pytest.mark.odyssey(faults={"at": "whep.config"})
         async def test_missing_list_is_reported(odyssey_mock):
             pass
-        """
+        """,
     )
-    result = pytester.runpytest_subprocess(*OPTIONS, timeout=120)
     result.assert_outcomes(passed=1, errors=2)
     result.stdout.fnmatch_lines(
         [

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.project import OPTIONS
+from tests.support.project import OPTIONS, run_fork
 
 pytest_plugins = ["pytester"]
 
@@ -210,7 +210,7 @@ def test_third(odyssey_mock):
 def leftovers(pytester: pytest.Pytester, tests: str, mode: str) -> pytest.RunResult:
     pytester.makepyfile(tests)
     options = [option for option in OPTIONS if option not in {"-W", "error"}]
-    return pytester.runpytest_subprocess(*options, "-o", f"odyssey_leftovers={mode}", timeout=120)
+    return run_fork(pytester, *options, "-o", f"odyssey_leftovers={mode}")
 
 
 def test_warnings_name_what_each_test_left(pytester: pytest.Pytester) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.support.project import OPTIONS
+from tests.support.project import OPTIONS, run_new
 from tests.support.project import run_apart as run
 
 pytest_plugins = ["pytester"]
@@ -213,7 +213,7 @@ def test_marker_and_fixtures_appear_in_help(pytester: pytest.Pytester) -> None:
 
 
 def test_unused_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
-    result = run(
+    result = run_new(
         pytester,
         """
         import sys

@@ -1,0 +1,104 @@
+"""A process that has imported pytest and the mock, and runs pytest in forks of itself.
+
+Starting an interpreter and importing these takes about two seconds of processor time, a fork takes milliseconds.
+`tests/support/project.py` starts this file as a program. Each line of its standard input is a run, and each line of its
+output the exit status of a run. It ends when its input ends.
+"""
+
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+IMPORTS = ("httpx", "odyssey_client.sync", "odyssey_mock.testing.per_test_mock")
+"""What the tests of most projects import, besides pytest with its plugins."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of pytest.
+
+    Attributes:
+        arguments: the arguments of pytest.
+        folder: the working directory.
+        environment: all environment variables. Variables that Python reads when it starts have no effect.
+        output: the file for standard output.
+        errors: the file for standard error.
+        limit_s: seconds after which the run is killed.
+    """
+
+    arguments: Sequence[str]
+    folder: str
+    environment: Mapping[str, str]
+    output: str
+    errors: str
+    limit_s: float
+
+    def to_line(self) -> str:
+        return json.dumps(asdict(self)) + "\n"
+
+
+def main() -> None:
+    prepare()
+    for line in sys.stdin:
+        run = Run(**json.loads(line))
+        process = os.fork()
+        if process == 0:
+            become(run)
+            runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+        print(json.dumps(status(process, run.limit_s)), flush=True)
+
+
+def prepare() -> None:
+    """Import everything, with the assertions of plugins rewritten by pytest."""
+    del sys.path[0]  # the folder of this file
+    with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
+        shown, sys.stdout = sys.stdout, nowhere
+        pytest.main(["--collect-only", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", folder, folder])
+        sys.stdout = shown
+    for name in IMPORTS:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # so that forks do not copy the memory of these objects
+
+
+def become(run: Run) -> None:
+    """Make this fork look like `python -m pytest`, started with the arguments, folder and environment of the run."""
+    for number, name in enumerate((os.devnull, run.output, run.errors)):
+        file = os.open(name, os.O_RDONLY if number == 0 else os.O_WRONLY)
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(run.folder)
+    os.environ.clear()
+    os.environ.update(run.environment)
+    paths = run.environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = dict.fromkeys([run.folder, *filter(None, paths), *sys.path])
+    sys.argv[1:] = run.arguments
+    from hypothesis.configuration import set_hypothesis_home_dir  # noqa: PLC0415 - after pytest has rewritten it
+
+    set_hypothesis_home_dir(Path(run.folder) / ".hypothesis")
+
+
+def status(process: int, limit_s: float) -> int | None:
+    """Wait for a fork, and return its exit status. Kill it after the limit, and return None."""
+    descriptor = os.pidfd_open(process)
+    ended, _, _ = select.select([descriptor], [], [], limit_s)
+    os.close(descriptor)
+    if not ended:
+        os.kill(process, signal.SIGKILL)
+    _, code = os.waitpid(process, 0)
+    return os.waitstatus_to_exitcode(code) if ended else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
-"""Checks the traffic of every test that uses the mock against the contract.
+"""Fixtures of all tests: mock and client, and a check of every test's traffic against the contract.
 
-See `tests/support/contract/conformance.py`.
+`tests/support/contract/conformance.py` describes the check.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -42,9 +42,9 @@ def conformance() -> Conformance:
 
 @pytest_asyncio.fixture(name="odyssey_mock")
 async def mock_in_loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MockOdyssey]:
-    """Run a mock in the event loop of the test. It replaces the fixture of the plugin in the tests of this project.
+    """Run a mock in the event loop of the test. This fixture replaces `odyssey_mock` of the mock's pytest plugin.
 
-    These tests use parts of the mock that are not public, which work only in the mock's own event loop.
+    The tests of this project use internals of the mock, which work only in the mock's own event loop.
     """
     async with MockOdyssey(**marked_settings(request.node)) as mock:
         monkeypatch.setenv("ODYSSEY_API_URL", mock.url)
@@ -54,14 +54,14 @@ async def mock_in_loop(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
 
 @pytest_asyncio.fixture(name="odyssey_client")
 async def client_in_loop(odyssey_mock: MockOdyssey) -> AsyncIterator[Odyssey]:
-    """Create a client for the test's mock, not connected yet; it is disconnected after the test."""
+    """Yield a client for the test's mock, which is not connected yet. It is disconnected after the test."""
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url) as client:
         yield client
 
 
 @pytest.fixture(autouse=True)
 def _on_contract(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After a test with a mock, check the mock's journal against the contract. The client has disconnected by then."""
+    """Check the mock's journal against the contract after each test with the fixture `odyssey_mock`."""
     mock = request.getfixturevalue("odyssey_mock") if "odyssey_mock" in request.fixturenames else None
     yield
     if mock is not None:

@@ -1,4 +1,4 @@
-"""Checks of the documentation: its tables match the code, its code blocks run, and its links and paths exist."""
+"""Tests of the documentation: its tables match the code, its code blocks run, and its links and paths exist."""
 
 import asyncio
 import json
@@ -17,10 +17,10 @@ from tests.support.pages import PAGES, ROOT, Block, Project, blocks, projects
 from tests.support.project import run_fork
 
 LIMIT = 60.0
-"""Timeout in seconds for one code block; most take about 3 s."""
+"""Timeout in seconds for a program of a code block. Most take about 3 s."""
 
 TRIO = ROOT / ".cache" / "kinds"
-"""Where scripts/test-needs installs trio, with other packages for tests/kinds."""
+"""The folder into which `scripts/test-needs` installs trio, and other packages for `tests/kinds`."""
 
 README_LINES = 150
 PICTURE_BYTES = 200_000
@@ -32,14 +32,14 @@ NOT_RUN = {
     "odyssey-mock serve\n": "does not end; tests/mock/cli runs it",
     "odyssey-mock explore ": "takes minutes; tests/mock/explore runs each option with few seeds",
 }
-"""First words of shell blocks that the tests of this module do not run, and the reason."""
+"""First words of the shell blocks that this module does not run, each with the reason."""
 
 INI = """
 [pytest]
 asyncio_mode = auto
 odyssey_leftovers = error
 """
-"""The `pytest.ini` of tests that are no project of their own. README.md tells readers to add the first option."""
+"""The `pytest.ini` for blocks that contain tests, but no file name. README.md tells readers to set `asyncio_mode`."""
 
 FEW_EXAMPLES = """
 from hypothesis import settings
@@ -47,7 +47,7 @@ from hypothesis import settings
 settings.register_profile("few", max_examples=5, deadline=None)
 settings.load_profile("few")
 """
-"""A `conftest.py` that limits Hypothesis to 5 examples instead of 100."""
+"""The content of a `conftest.py` that limits Hypothesis to 5 examples instead of 100."""
 
 pytest_plugins = ["pytester"]
 
@@ -66,7 +66,7 @@ def test_transition_tables_come_from_the_code() -> None:
     drawing = [sys.executable, str(ROOT / "scripts" / "draw_tables.py"), "--check"]
     checked = subprocess.run(drawing, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT)
 
-    assert checked.returncode == 0, checked.stderr
+    assert checked.returncode == 0, f"expected the tables in docs/ to match the code, got: {checked.stderr}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -144,16 +144,22 @@ def test_project_of_page_runs_as_shown(project: Project, tmp_path: Path) -> None
     )
 
     if project.output:
-        assert lines_missing(project.output, ran.stdout) == [], ran.stdout
+        assert (missing := lines_missing(project.output, ran.stdout)) == [], (
+            f"expected all lines of the page's output, got an output without {missing}:\n{ran.stdout}"
+        )
     else:
-        assert ran.returncode == 0, ran.stdout
-        assert not re.search(r"\d+ (skipped|warning)", ran.stdout), ran.stdout
+        assert ran.returncode == 0, f"expected exit code 0, got {ran.returncode} with this output:\n{ran.stdout}"
+        assert not re.search(r"\d+ (skipped|warning)", ran.stdout), (
+            f"expected no skipped tests and no warnings, got:\n{ran.stdout}"
+        )
         counts = [int(count) for count in re.findall(r"(\d+) (?:passed|tests? in)", ran.stdout)]
-        assert min(counts) >= project.tests, ran.stdout
+        assert min(counts) >= project.tests, (
+            f"expected {project.tests} tests to pass, got {min(counts)} in this output:\n{ran.stdout}"
+        )
 
 
 def require_programs(project: Project) -> None:
-    """Skip the test if the project needs a program or package that is not installed. In CI, fail it instead."""
+    """Skip the test if the sample project needs trio or Node.js, which is not installed. In CI, fail it instead."""
     missing = None
     if needs_trio(project) and not (TRIO / "trio").exists():
         missing = "trio"
@@ -171,9 +177,9 @@ def needs_trio(project: Project) -> bool:
 
 
 def lines_missing(shown: str, output: str) -> list[str]:
-    """Return the lines of `shown` that the output does not have in this order.
+    """Return the lines of `shown` that are missing in `output`, or that it contains in another order.
 
-    In `shown`, `...` stands for any characters, and as a line of its own for any lines.
+    In `shown`, `...` matches any characters. A line that consists of `...` matches any number of lines.
     """
     lines = iter(output.splitlines())
     patterns = {line: re.escape(line).replace(re.escape("..."), ".*") for line in shown.splitlines() if line != "..."}
@@ -181,7 +187,7 @@ def lines_missing(shown: str, output: str) -> list[str]:
 
 
 def scripts_first() -> str:
-    """Return the PATH with the scripts of this Python in front."""
+    """Return a value for PATH that begins with the folder of this Python's commands, such as `odyssey-mock`."""
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
@@ -200,7 +206,10 @@ async def test_shell_commands_run_against_the_mock(block: Block, tmp_path: Path)
 
 
 async def run(*command: str, folder: Path) -> None:
-    """Start a mock and run a program against it. The program's input is one empty line, because some wait for Enter."""
+    """Start a mock, run a program that uses it, and assert that the program exits with 0.
+
+    The input of the program is one empty line, because some programs wait for Enter.
+    """
     async with MockOdyssey() as mock:
         environment = {"ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
         program = await asyncio.create_subprocess_exec(
@@ -214,7 +223,9 @@ async def run(*command: str, folder: Path) -> None:
         async with asyncio.timeout(LIMIT):
             _, errors = await program.communicate(b"\n")
 
-    assert program.returncode == 0, errors.decode()
+    assert program.returncode == 0, (
+        f"expected exit code 0, got {program.returncode} with this error output:\n{errors.decode()}"
+    )
 
 
 def test_every_ini_block_names_its_file() -> None:

@@ -19,7 +19,7 @@ from odyssey_client.connection.connection_machine import ChannelOpened, Connecti
 from odyssey_mock.sessions.messages import InteractiveStreamError
 
 NEEDS_EXTRA = {"bokeh", "dask", "distributed", "hypothesis"}
-"""Optional modules that parts of the mock import."""
+"""Optional packages that some modules of the mock import. Modules that need a missing package are skipped."""
 
 
 def exceptions() -> Iterator[type[BaseException]]:
@@ -78,11 +78,11 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "odyssey_mock.TokenExpiredError": (),
     "odyssey_mock.UsageLimitError": ("RATE_LIMITED", {"retry_after_seconds": 1.0}),
 }
-"""Constructor arguments of the exception classes whose constructor does not take exactly one string."""
+"""Constructor arguments for exception classes that cannot be created with one string, by class name."""
 
 
 def made(kind: type[BaseException]) -> BaseException:
-    """Create an exception of this class, with its arguments from `ARGUMENTS` or else with one string."""
+    """Create an exception of the class `kind`, with its arguments from `ARGUMENTS` or else with one string."""
     package = kind.__module__.partition(".")[0]
     return kind(*ARGUMENTS.get(f"{package}.{kind.__name__}", ("what happened",)))
 
@@ -95,7 +95,7 @@ TWINS: dict[str, Callable[[BaseException], BaseException]] = {
 
 
 def carried(error: BaseException) -> dict[str, str]:
-    """Return the `repr` of each attribute of an exception by name. Some values cannot be compared themselves."""
+    """Return the attributes of an exception as `repr` strings by name, because some values do not support `==`."""
     return {name: repr(value) for name, value in vars(error).items()}
 
 

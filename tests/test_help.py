@@ -1,4 +1,4 @@
-"""Tests of the `--help` of every command: it begins with one sentence, and the command accepts its example."""
+"""Tests of `--help` of every command: the text begins with one sentence, and its example is valid."""
 
 import inspect
 import json
@@ -16,7 +16,7 @@ from odyssey_mock.faults.fault import Fault
 
 
 def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-    """Yield a command and all its subcommands, each with its full name on the command line."""
+    """Yield (full name, command) for a command and all its subcommands, for example `odyssey recordings list`."""
     yield path, command
     if isinstance(command, click.Group):
         for name, child in command.commands.items():
@@ -30,7 +30,9 @@ COMMANDS = {**dict(commands(odyssey, "odyssey")), **dict(commands(odyssey_mock, 
 def test_help_begins_with_one_sentence(path: str) -> None:
     first, *_ = inspect.cleandoc(COMMANDS[path].help or "").split("\n\n")
 
-    assert re.fullmatch(r"[A-Z][^.]+\.", first), first
+    assert re.fullmatch(r"[A-Z][^.]+\.", first), (
+        f"expected the help of {path} to begin with one sentence as its first paragraph, got {first!r}"
+    )
 
 
 @pytest.mark.parametrize("path", COMMANDS)
@@ -41,7 +43,9 @@ def test_help_shows_an_example_that_parses(path: str) -> None:
     words = shlex.split(example[1])
     depth = max(length for length in range(1, len(words)) if " ".join(words[:length]) in COMMANDS)
     command = COMMANDS[" ".join(words[:depth])]
-    assert not isinstance(command, click.Group), "expected the example to call a command, got a group of commands"
+    assert not isinstance(command, click.Group), (
+        f"expected the example to call a command, got the group of commands {command.name!r}"
+    )
     given, rest, _ = command.make_parser(click.Context(command)).parse_args(words[depth:])
     assert given
     assert rest == []
@@ -61,7 +65,7 @@ def test_script_shown_by_help_is_valid(path: str) -> None:
 def test_fault_shown_by_help_is_valid() -> None:
     command = COMMANDS["odyssey-mock serve"]
     shown = re.search(r"^ +(\[\{.+\}\])$", command.get_help(click.Context(command)), re.MULTILINE)
-    assert shown, "expected the help to contain an example of a fault file, found none"
+    assert shown, "expected the help of odyssey-mock serve to contain an example of a fault file, found none"
 
     (fault,) = json.loads(shown[1])
     assert Fault.of(fault).at == "rest.sessions.request"

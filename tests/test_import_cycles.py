@@ -1,4 +1,4 @@
-"""Tests that `scripts/import_cycles.py`, which `make lint` runs, finds cycles of every kind of import."""
+"""Tests that `scripts/import_cycles.py`, which `make lint` runs, finds import cycles of every kind of import."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 60.0
-"""Timeout in seconds; a run takes 1 s."""
+"""Timeout in seconds for one run of the script. A run takes 1 s."""
 
 KINDS = {
     "top": "from shop.till import Till\n",
@@ -20,7 +20,7 @@ KINDS = {
 
 
 def check(folder: Path, **modules: str) -> subprocess.CompletedProcess[str]:
-    """Write a package `shop` that consists of `modules`, and run the script on it; return the ended process."""
+    """Write a package `shop` with `modules` (source text by name), and run the script on it; return the result."""
     package = folder / "shop"
     package.mkdir()
     for name, text in {"__init__": "", **modules}.items():

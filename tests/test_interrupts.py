@@ -27,7 +27,7 @@ def test_subprocess_receives_signals_that_parent_ignores() -> None:
         with interruptible():
             assert ignored_by_a_child() == "[]\n"
         assert ignored_by_a_child() == "['SIGINT', 'SIGQUIT', 'SIGHUP']\n", (
-            "expected subprocesses to ignore the signals again after the block"
+            "expected subprocesses to ignore SIGINT, SIGQUIT and SIGHUP again after the block, but they do not"
         )
     finally:
         for signum, handler in before.items():

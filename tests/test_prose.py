@@ -8,13 +8,16 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LIMIT = 60.0
-"""Timeout in seconds; a run takes less than 1 s."""
+"""Timeout in seconds for one run of the script. A run takes less than 1 s."""
 
 LONG = " ".join(["word"] * 31)
 
 
 def check(folder: Path, **files: str) -> subprocess.CompletedProcess[str]:
-    """Write files into a new Git repository and run the script there. The argument `page_md` is the file `page.md`."""
+    """Write files into a new Git repository, and run the script there; return the result.
+
+    The value of the argument `page_md` becomes the content of `page.md`.
+    """
     subprocess.run(["git", "init", "-q", folder], check=True, timeout=LIMIT)
     for name, text in files.items():
         (folder / name.replace("_md", ".md").replace("_py", ".py")).write_text(text)

@@ -1,4 +1,4 @@
-"""Tests that types returned by public methods can be imported from the package."""
+"""Tests that both packages export every type that their public methods and properties return."""
 
 import inspect
 import sys
@@ -19,16 +19,19 @@ from odyssey_client.media.recorder import Recorder
 from odyssey_mock import Broadcast, Broadcasts, Jobs, Journal, MockOdyssey, Recordings
 
 TYPE_ONLY = {"av": av, "np": numpy, "NDArray": NDArray, "Image": Image, "Recorder": Recorder}
-"""Names that modules import only for type checking."""
+"""Names in annotations that modules import only for type checking, and their values."""
 
 CLIENT = [Odyssey, SpectatorConnection, MediaStream, FrameReader, EventReader]
 MOCK = [MockOdyssey, Broadcasts, Broadcast, Jobs, Journal, Recordings]
 INTERNAL = {"backend"}
-"""Members without a leading underscore that are internal: `MockOdyssey.backend` is only for the mock's own code."""
+"""Names of internal members that have no leading underscore: `MockOdyssey.backend`."""
 
 
 def functions(kind: type) -> Iterator[tuple[str, Callable[..., object]]]:
-    """Yield the public methods and properties of a class, and `__getitem__`, `__anext__` and `__aiter__`."""
+    """Yield (name, function) for each public method and property of a class.
+
+    `__getitem__`, `__anext__` and `__aiter__` are included.
+    """
     for name, member in inspect.getmembers_static(kind):
         if name in INTERNAL or (name.startswith("_") and name not in {"__getitem__", "__anext__", "__aiter__"}):
             continue
@@ -38,7 +41,10 @@ def functions(kind: type) -> Iterator[tuple[str, Callable[..., object]]]:
 
 
 def own_names(hint: object, seen: set[object]) -> Iterator[str]:
-    """Yield the name of each type of the two packages that an annotation contains, also inside type aliases."""
+    """Yield the names of all types in an annotation and its type aliases that belong to one of the two packages.
+
+    `seen` collects the type aliases that are already resolved.
+    """
     if isinstance(hint, list):
         for each in hint:
             yield from own_names(each, seen)

@@ -1,4 +1,4 @@
-"""Tests that the time limit plugin ends every kind of test that hangs."""
+"""Tests that the plugin in `tests/support/time_limits.py` ends every kind of hanging test."""
 
 import re
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""One session of `odyssey_client` with default settings, as a command for `odyssey-mock chaos`.
+"""A command for `odyssey-mock chaos`: one session of `odyssey_client` with default settings.
 
-It does the same as `browser/chaos_session.py` with the official client: it ends with an error message as soon as a
-call raises, and has no timeout of its own. The last line of the output is the call in progress, or the error.
+The command exits with an error message as soon as a call of the client raises. It has no timeout. The last line of its
+output is the call in progress, or the error. `browser/chaos_session.py` makes the same calls of the official client.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import sys
 from odyssey_client import MediaStream, Odyssey, OdysseyError
 
 FRAMES = 15
-"""Number of frames to watch after the start and after the interaction."""
+"""Number of frames to receive after `start_stream` and after `interact`."""
 
 
 async def main() -> None:
@@ -46,7 +46,7 @@ async def watch(stream: MediaStream) -> None:
         seen += 1
         if seen == FRAMES:
             return
-    sys.exit("the video ended")
+    sys.exit(f"expected {FRAMES} frames, got {seen} before the video ended")
 
 
 if __name__ == "__main__":

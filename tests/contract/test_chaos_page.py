@@ -1,4 +1,4 @@
-"""Tests of the page with the chaos runs of both clients: it has every planned fault, and the sessions still work."""
+"""Tests of `docs/reference/chaos-official-clients.md`, and of the script and the session that produce its results."""
 
 import importlib.util
 from pathlib import Path
@@ -18,12 +18,12 @@ SESSION = {
     for name in POINTS
     if name.startswith(("rest.auth", "rest.regions", "rest.sessions", "rest.telemetry", "signaling", "peer", "stream"))
 } - {"stream.broadcast"} | {"server"}
-"""Fault points that a live session without spectators reaches."""
+"""The fault points that a live session without spectators reaches."""
 
 
 @pytest.fixture
 def script() -> ModuleType:
-    """Import scripts/chaos_clients.py."""
+    """Import `scripts/chaos_clients.py`, and return the module."""
     spec = importlib.util.spec_from_file_location("chaos_clients", ROOT / "scripts" / "chaos_clients.py")
     assert spec is not None
     assert spec.loader is not None
@@ -34,7 +34,12 @@ def script() -> ModuleType:
 
 def test_page_has_row_for_each_planned_fault(script: ModuleType) -> None:
     rows = script.rows(script.PAGE.read_text())
-    assert list(rows) == [fault.name for fault in faults_at(SESSION)], "run: python scripts/chaos_clients.py PATTERN"
+    planned = [fault.name for fault in faults_at(SESSION)]
+    assert list(rows) == planned, (
+        "expected one row for each planned fault, in the order of the plan, "
+        f"got missing rows {sorted(set(planned) - set(rows))} and surplus rows {sorted(set(rows) - set(planned))}; "
+        "for a missing row, run: python scripts/chaos_clients.py 'POINT:ACTION'"
+    )
     assert all(set(results) == {"odyssey_client", "JavaScript"} for results in rows.values())
 
 

@@ -1,4 +1,4 @@
-"""Tests that `Conformance` accepts journals that keep to the contract, and describes every kind of deviation."""
+"""Tests that `Conformance` accepts journals that match the contract, and describes every kind of deviation."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -57,9 +57,10 @@ STATUSES = {
     "deleteSpectator": "2XX 404",
     "getBroadcastFile": "200 401 404",
 }
-"""Every status of each operation: those in the tables of `protocol.md`, and 401 and 422.
+"""The HTTP statuses of each operation, by operation id.
 
-Operations that need a token have a 401. Operations with a body have a 422.
+They are the statuses in the tables of `protocol.md`, 401 for operations that need a token, and 422 for operations with
+a request body.
 """
 
 SEED: Mapping[str, Mapping[str, str]] = {
@@ -142,7 +143,7 @@ SEED: Mapping[str, Mapping[str, str]] = {
         "offset": "number",
     },
 }
-"""The types in the tables of the vendor's documentation; `?` marks an optional field."""
+"""Fields of response types with their TypeScript types, from the vendor's documentation. `?` marks optional fields."""
 
 SEED_ENUM = ["pending", "dispatched", "processing", "completed", "failed", "cancelled"]
 
@@ -156,7 +157,10 @@ def operations() -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any
 
 
 def media_types() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """For each body in the OpenAPI document, yield its pointer, the media type's pointer and the media type object."""
+    """Yield every media type object of a request or response body in the OpenAPI document.
+
+    Each is preceded by two JSON pointers: to the body, and to the media type object.
+    """
     holders = [
         (f"/paths/{path.replace('/', '~1')}/{method}/requestBody", operation["requestBody"])
         for path, method, _, operation in operations()
@@ -213,8 +217,8 @@ def test_every_component_is_used() -> None:
     for kind in ("schemas", "responses", "parameters", "headers"):
         for name in OPENAPI["components"][kind]:
             assert f'"#/components/{kind}/{name}"' in text, (
-                f"expected a $ref to #/components/{kind}/{name} in the OpenAPI document; "
-                "remove the component if it is unused"
+                f"expected a $ref to #/components/{kind}/{name} in the OpenAPI document, found none; "
+                "remove the component"
             )
 
 
@@ -229,7 +233,7 @@ def test_every_body_has_valid_examples(name: str, pointer: str, media: Mapping[s
 
 
 def typescript(schema: Mapping[str, Any]) -> str:
-    """Return the TypeScript type of a schema, as the vendor's documentation writes it."""
+    """Convert a JSON Schema to a TypeScript type in the notation of the vendor's documentation."""
     if reference := schema.get("$ref", "").rpartition("/")[2]:
         is_named = reference in SEED or reference == "SimulationJobStatus"
         return reference if is_named else typescript(OPENAPI["components"]["schemas"][reference])
@@ -280,7 +284,7 @@ SCRIPT = [
 
 
 def script_with(index: int, **fields: object) -> list[object]:
-    """Return a copy of `SCRIPT` in which some fields of one entry are replaced. The value `...` removes a field."""
+    """Return a copy of `SCRIPT` in which `fields` replace fields of entry `index`. The value `...` removes a field."""
     entry = {name: value for name, value in ({**SCRIPT[index], **fields}).items() if value is not ...}
     return [entry if place == index else each for place, each in enumerate(SCRIPT)]
 

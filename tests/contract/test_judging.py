@@ -1,4 +1,4 @@
-"""Tests that the autouse fixture of `tests/conftest.py` fails tests whose traffic breaks the contract."""
+"""Tests that an autouse fixture in `tests/conftest.py` fails every test whose traffic breaks the contract."""
 
 # pytester unloads modules that were first imported while it ran, but other modules keep references to them: httpx would
 # map exceptions of an unloaded httpcore. So this file imports the modules that its tests use.

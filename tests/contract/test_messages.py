@@ -1,4 +1,4 @@
-"""Tests that the message schemas accept valid messages and reject invalid ones."""
+"""Tests that the schemas of signaling and data-channel messages accept valid messages and reject invalid ones."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,9 +19,9 @@ MESSAGES = [
 
 
 def message_schema(document: str, name: str, *, keep_examples: bool = False) -> Mapping[str, Any]:
-    """Return the schema of a message. If it is a reference to another document, return the target.
+    """Return the schema of a message. If the schema is a `$ref` to another document, return the target of the `$ref`.
 
-    With `keep_examples`, return the reference itself, which contains the examples.
+    With `keep_examples`, return the schema that contains the `$ref`, because only this schema has the examples.
     """
     schema: Mapping[str, Any] = DOCUMENTS.documents[document]["$defs"][name]
     if "$ref" in schema and not keep_examples:

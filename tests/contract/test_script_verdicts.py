@@ -1,4 +1,4 @@
-"""Tests that the script validators of client and mock, which share no code, find faults at the same paths."""
+"""Tests that client and mock, which validate scripts with separate code, report errors at the same paths."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -41,7 +41,10 @@ def faults_of_the_mock(sources: Sources) -> set[str]:
 
 
 def _path(loc: list[str | int]) -> str:
-    """Convert a path of the mock, such as `["body", "scripts", 1, 3, "end"]`, to the client's `scripts[1][3].end`."""
+    """Convert an error path of the mock to the client's format.
+
+    For example, `["body", "scripts", 1, 3, "end"]` becomes `scripts[1][3].end`.
+    """
     source, *rest = loc
     assert source == "body"
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest).removeprefix(".")

@@ -1,4 +1,4 @@
-"""Tests that the stamp readers of client and mock, which share no code, agree on the mock's frames."""
+"""Tests that client and mock, which read stamps with separate code, read the same stamps from the mock's frames."""
 
 from collections.abc import Iterator
 
@@ -53,9 +53,9 @@ def scaled(picture: Luma, width: int, height: int) -> Luma:
 
 
 def both(picture: Luma) -> tuple[Stamp | None, Stamp | None]:
-    """Return the stamp as the client reads it and as the mock reads it. Both have the client's type.
+    """Return the stamp that the client reads, and the stamp that the mock reads. An unreadable stamp is None.
 
-    A stamp is None if it is unreadable.
+    The mock's stamp is converted to the client's type.
     """
     stamp = read_by_the_mock(picture)
     return read_stamp(picture), None if stamp is None else as_read(stamp)
@@ -97,7 +97,7 @@ def test_stamp_is_readable_after_coding(size: Size, codec: Codec, stamp: FrameSt
 
 
 def coded(size: Size, codec: Codec, stamp: FrameStamp, bitrate: int) -> Iterator[tuple[FrameStamp, av.VideoFrame]]:
-    """Encode and decode four frames with much motion; yield the drawn stamp and the decoded frame of each."""
+    """Encode and decode four frames with much motion. For each, yield the stamp drawn on it and the decoded frame."""
     renderer = Renderer(Timeline(tag=1, size=size, prompt="A snowy city at night"))
     encoder = VideoEncoder(codec, size, 20, bitrate)
     decoder = av.CodecContext.create(DECODERS[codec], "r")

@@ -14,11 +14,11 @@ from tests.support.raw import LIMIT, raw_peer
 SPECTATORS = 20
 
 small = pytest.mark.odyssey(portrait_size=(176, 320))
-"""Frames that are cheap to decode: 20 receivers in one process decode 400 frames per second."""
+"""Marker for small frames. With 20 spectators, the test process decodes 400 frames per second."""
 
 
 async def broadcast(client: Odyssey, prompt: str = "A floating alien temple") -> BroadcastInfo:
-    """Connect and start a broadcast; return its URLs and token once spectators can watch it."""
+    """Connect the client and start a broadcast. When spectators can connect, return the broadcast's URLs and token."""
     ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
     await client.connect(on_broadcast_ready=ready.set_result)
     await client.start_stream(prompt, broadcast=True)
@@ -33,7 +33,7 @@ def watch(info: BroadcastInfo) -> "asyncio.Task[SpectatorConnection]":
 async def stamps(stream: MediaStream) -> list[FrameStamp]:
     """Read frames until the stream ends; return their stamps."""
     read = [read_stamp(frame.luma) async for frame in stream.frames(buffer=512)]
-    assert None not in read, "expected a readable stamp on every frame"
+    assert None not in read, f"expected a readable stamp on every frame, got none on frame {read.index(None)}"
     return [stamp for stamp in read if stamp is not None]
 
 
@@ -45,7 +45,7 @@ async def pass_frames(stream: MediaStream, count: int) -> None:
 
 
 async def share_with_spectators(client: Odyssey, share: Callable[[str, str], None]) -> None:
-    """Run the example "Broadcast Streamer" of the vendor's documentation."""
+    """Start a broadcast as in the example "Broadcast Streamer" of the vendor's documentation."""
 
     def on_broadcast_ready(info: BroadcastInfo) -> None:
         share(info.webrtc_url, info.spectator_token)
@@ -58,7 +58,7 @@ async def share_with_spectators(client: Odyssey, share: Callable[[str, str], Non
 async def spectate(
     webrtc_url: str, spectator_token: str, show: Callable[[MediaStream], None], log: Callable[[str], None]
 ) -> None:
-    """Run the example "Broadcast Spectator" of the vendor's documentation."""
+    """Watch a broadcast as in the example "Broadcast Spectator" of the vendor's documentation."""
     spectator = await Odyssey.connect_to_stream(webrtc_url, spectator_token)
 
     show(spectator.stream)
@@ -102,18 +102,25 @@ async def test_20_spectators_receive_same_frames_from_one_encoder(
 
     frames = record.timeline.frames
     assert frames is not None
-    assert live.frames_encoded == {"h264": frames}, "expected each frame to be encoded once for all spectators"
+    assert live.frames_encoded == {"h264": frames}, (
+        f"expected the mock to encode each of the {frames} frames once, in H.264, for all spectators, "
+        f"got {live.frames_encoded}"
+    )
     everything = {stamp for task in reading for stamp in task.result()}
     by_index = {stamp.frame_index: stamp for stamp in everything}
-    assert len(by_index) == len(everything), "expected all spectators to receive the same frame for each index"
+    assert len(by_index) == len(everything), (
+        f"expected all spectators to receive the same frame for each index, got {len(everything)} different frames "
+        f"for {len(by_index)} indexes"
+    )
     assert {stamp.stream_tag for stamp in everything} == {record.timeline.tag}, (
-        "expected only frames of the broadcast stream, none of the idle scene"
+        f"expected only frames of the stream with the tag {record.timeline.tag}, "
+        f"got frames with the tags { ({stamp.stream_tag for stamp in everything}) }; None is the idle scene"
     )
     for task in reading:
         indexes = [stamp.frame_index for stamp in task.result()]
         # aiortc delivers a frame when the next one begins, so the last frame is never delivered.
         assert indexes == list(range(indexes[0], frames - 1)), (
-            "expected every frame from the first received one to the last but one"
+            f"expected all frames from {indexes[0]} to {frames - 2} in order, got {indexes}"
         )
         assert [stamp.prompt_revision for stamp in task.result()][-1] == 1
 
@@ -175,6 +182,7 @@ async def test_ended_broadcast_leaves_no_resources(odyssey_mock: MockOdyssey, en
             assert [entry.data["message"]["type"] for entry in odyssey_mock.journal.find("channel", "stream_ended")]
         await odyssey_mock.advance(60)
         assert not odyssey_mock.broadcasts, (
-            "expected the mock to remove the ended broadcast with its playlist and segments"
+            "expected the mock to have removed the broadcast, its playlist and its segments 60 s after its end, "
+            f"got {list(odyssey_mock.broadcasts)}"
         )
         await odyssey_mock.reset()

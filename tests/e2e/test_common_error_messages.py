@@ -22,12 +22,12 @@ from odyssey_mock import MockOdyssey
 type Fault = Mapping[str, Any]  # Any: JSON
 
 ENDS_OPEN = "..."
-"""Ending of rows whose messages the client completes with its own text."""
+"""Ending of a row's message that marks it as the beginning of the client's message, which adds advice."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the vendor's table: a message, the class of its error, and the API key or faults that cause it."""
+    """A row of the vendor's table: an error message, the class of the error, and the key or faults that cause it."""
 
     text: str
     kind: type[OdysseyError]
@@ -97,7 +97,7 @@ BY_FAULT = [
 
 
 def says(error: OdysseyError, text: str) -> bool:
-    """Return whether the error's message is `text`. If `text` ends with an ellipsis, compare only its beginning."""
+    """Return whether `text` is the error's message. If `text` ends with `...`, the message must begin with the rest."""
     if text.endswith(ENDS_OPEN):
         return str(error).startswith(text.removesuffix(ENDS_OPEN))
     return str(error) == text
@@ -111,9 +111,11 @@ async def test_service_error_has_the_documented_message(row: Row) -> None:
         with pytest.raises(row.kind) as caught:
             await client.connect(on_error=lambda error, fatal: told.append((error, fatal)))
         await client.disconnect()
-    assert says(caught.value, row.text), str(caught.value)
+    assert says(caught.value, row.text), f"expected the message {row.text!r}, got {str(caught.value)!r}"
     assert caught.value.status == row.status
-    assert told == [(caught.value, True)], "expected one call of on_error, with the raised error and fatal=True"
+    assert told == [(caught.value, True)], (
+        f"expected one call of on_error, with the raised error and fatal=True, got the calls {told}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_constructor_error_has_the_documented_message(
     monkeypatch.delenv("ODYSSEY_API_KEY", raising=False)
     with pytest.raises(OdysseyConfigError) as caught:
         Odyssey(**arguments)
-    assert says(caught.value, text), str(caught.value)
+    assert says(caught.value, text), f"expected the message {text!r}, got {str(caught.value)!r}"
 
 
 async def test_concurrent_limit_is_freed_when_session_closes() -> None:

@@ -14,9 +14,9 @@ from odyssey_mock import read_stamp
 
 COMMAND = (sys.executable, "-c", "from odyssey_mock.cli import main; main()", "demo")
 PROMISED = 15.0
-"""Maximum duration of the command in seconds; it takes about 9."""
+"""Maximum duration of `odyssey-mock demo` in seconds. It usually takes 9 s."""
 RUNS = 3
-"""How often the command runs. Only the fastest run counts, because other tests use the same cores."""
+"""Maximum number of runs. One of them must be fast enough; other tests on the same cores may slow down the others."""
 
 # All tests run in one worker, so they share one run of the command.
 pytestmark = pytest.mark.xdist_group("demo")
@@ -27,13 +27,13 @@ def run_in(directory: Path) -> tuple[float, str]:
     began = time.perf_counter()
     demo = subprocess.run(COMMAND, cwd=directory, capture_output=True, text=True, check=False, timeout=60)
     took = time.perf_counter() - began
-    assert demo.returncode == 0, demo.stderr
+    assert demo.returncode == 0, f"expected exit code 0, got {demo.returncode} with this error output:\n{demo.stderr}"
     return took, demo.stdout
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Run the command once; return the folder that it wrote and its standard output."""
+    """Run `odyssey-mock demo` once; return the folder with the files that it wrote, and its standard output."""
     directory = tmp_path_factory.mktemp("demo")
     _, said = run_in(directory)
     return directory / "odyssey-demo", said

@@ -39,17 +39,22 @@ async def test_every_frame_arrives_once_and_in_order(odyssey_mock: MockOdyssey, 
         await pass_frames(stream, 5)
         collecting.cancel()
 
-    assert None not in seen, "expected a readable stamp on every frame"
+    assert None not in seen, f"expected a readable stamp on every frame, got none on frame {seen.index(None)}"
     stamps = [stamp for stamp in seen if stamp is not None]
     record = odyssey_mock.streams[stream_id]
     tags = [stamp.stream_tag for stamp in stamps]
     first, last = tags.index(record.timeline.tag), len(tags) - 1 - tags[::-1].index(record.timeline.tag)
-    assert set(tags[:first]) == {None}, "expected only frames of the idle scene before the stream"
-    assert set(tags[last + 1 :]) == {None}, "expected only frames of the idle scene after the stream"
+    assert set(tags[:first]) == {None}, (
+        f"expected only frames of the idle scene (tag None) before the stream, got the tags {set(tags[:first])}"
+    )
+    assert set(tags[last + 1 :]) == {None}, (
+        f"expected only frames of the idle scene (tag None) after the stream, got the tags {set(tags[last + 1 :])}"
+    )
 
     ours = stamps[first : last + 1]
     sent = record.timeline.frames
-    assert [stamp.frame_index for stamp in ours] == list(range(sent or -1)), "expected every frame once, in order"
+    indexes = [stamp.frame_index for stamp in ours]
+    assert indexes == list(range(sent or -1)), f"expected each of the {sent} frames once, in order, got {indexes}"
     assert [stamp.sent_at_ms for stamp in ours] == sorted(stamp.sent_at_ms for stamp in ours)
 
     acknowledged = odyssey_mock.journal.find("channel", "update_acknowledged")
@@ -59,7 +64,8 @@ async def test_every_frame_arrives_once_and_in_order(odyssey_mock: MockOdyssey, 
         shown = next(stamp.frame_index for stamp in ours if stamp.prompt_revision == revision)
         assert 0 <= shown - spoken_of <= WITHIN
         assert ours[spoken_of].sent_at_ms <= entry.time * 1000, (
-            "expected the mock to send the acknowledged frame before the acknowledgment"
+            f"expected the mock to send the acknowledged frame before the acknowledgment at {entry.time} s, "
+            f"got a frame sent at {ours[spoken_of].sent_at_ms / 1000} s"
         )
     revisions = [stamp.prompt_revision for stamp in ours]
     assert revisions == sorted(revisions, key=lambda revision: revision or 0)
@@ -98,5 +104,6 @@ async def test_idle_frames_arrive_at_20_fps(odyssey_client: Odyssey) -> None:
     times = [frame.timestamp_ms for frame in frames]
     assert min(later - earlier for earlier, later in pairwise(times)) == pytest.approx(50, abs=1)
     assert stamps[-1].sent_at_ms - stamps[0].sent_at_ms > 0.8 * (times[-1] - times[0]), (
-        "expected at most 25 frames per second on average"
+        f"expected the mock to send at most 25 frames per second on average, got {len(stamps) - 1} frame intervals "
+        f"in {stamps[-1].sent_at_ms - stamps[0].sent_at_ms} ms"
     )

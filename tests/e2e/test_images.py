@@ -16,7 +16,7 @@ from odyssey_mock import MockOdyssey, read_stamp
 
 HORIZON = Image.new("RGB", (640, 480), "#1040ff")
 HORIZON.paste("#ffd000", (0, 240, 640, 480))
-"""An image with a blue upper half and a yellow lower half."""
+"""The test image, whose upper half is blue and whose lower half is yellow."""
 
 
 def png() -> bytes:
@@ -48,7 +48,7 @@ async def first_frame_of(client: Odyssey, tag: int | None) -> VideoFrame:
             stamp = read_stamp(frame.luma)
             if stamp is not None and stamp.stream_tag == tag:
                 return frame
-    raise AssertionError("expected a frame of the stream, but the video ended before it")
+    raise AssertionError("expected a frame of the new stream, but the video ended before one arrived")
 
 
 async def test_stream_shows_image_of_every_kind(
@@ -61,9 +61,9 @@ async def test_stream_shows_image_of_every_kind(
         await odyssey_client.end_stream()
 
         red, _, blue = (int(channel) for channel in frame.data[300:500, 300:400].mean(axis=(0, 1)))
-        assert blue > red, kind
+        assert blue > red, f"image given as {kind}: expected a blue upper half, got red {red} and blue {blue}"
         red, _, blue = (int(channel) for channel in frame.data[800:1000, 300:400].mean(axis=(0, 1)))
-        assert red > blue, kind
+        assert red > blue, f"image given as {kind}: expected a yellow lower half, got red {red} and blue {blue}"
 
 
 @pytest.mark.parametrize("image", [b"no image", bytes(25 * 2**20 + 1)], ids=["not an image", "too large"])

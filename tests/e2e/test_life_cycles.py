@@ -15,11 +15,11 @@ from tests.support.life_cycles import life_cycle
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 300.0
-"""Timeout in seconds for the script; it takes about 20 s on two idle cores."""
+"""Timeout in seconds for the subprocess that opens the connections. It takes about 20 s on two idle cores."""
 OBJECTS = 2.0
-"""Maximum Python objects that a cycle retains on average. It retains none; a leaked peer has 1,600."""
+"""Maximum number of Python objects that one connection may leak on average. A leaked WebRTC peer has 1,600."""
 BYTES = 150_000
-"""Maximum growth of the process per cycle in bytes, to find leaks outside Python. A leaked peer has 520,000."""
+"""Maximum number of bytes by which the process may grow per connection. A leaked WebRTC peer has 520,000."""
 
 
 @pytest.mark.timeout(LIMIT + 30)  # the subprocess has its own timeout
@@ -27,7 +27,9 @@ def test_repeated_connections_leak_nothing() -> None:
     script = [sys.executable, "-m", "tests.support.life_cycles"]
     finished = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT)
 
-    assert finished.returncode == 0, finished.stderr
+    assert finished.returncode == 0, (
+        f"expected exit code 0, got {finished.returncode} with this error output:\n{finished.stderr}"
+    )
     kept = json.loads(finished.stdout)
     assert kept["objects_per_cycle"] < OBJECTS
     assert kept["bytes_per_cycle"] < BYTES

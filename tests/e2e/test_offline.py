@@ -1,4 +1,4 @@
-"""Tests that client and mock connect without internet access and without delay."""
+"""Tests that a client connects to the mock without delay on a machine without internet access."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.namespaces import NETWORKS, run_in_namespace
 
 AT_ONCE = 1.0
-"""Maximum seconds for a connection. It takes about 0.1 s; offline, mDNS would add 1 s and STUN 5 s."""
+"""Maximum duration of `connect` in seconds. It takes about 0.1 s; a timeout of mDNS would add 1 s, one of STUN 5 s."""
 
 
 @pytest.mark.parametrize("network", sorted(NETWORKS))

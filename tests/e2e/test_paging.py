@@ -1,4 +1,4 @@
-"""Tests that iterating over a paged list of jobs misses and repeats no job while jobs are added or ended."""
+"""Tests that `iter_simulations` skips and repeats no job if jobs begin or end while it requests the pages."""
 
 import asyncio
 
@@ -16,13 +16,15 @@ SCRIPT = [{"timestamp_ms": 0, "start": {"prompt": "A cat"}}, {"timestamp_ms": 10
 def test_jobs_added_during_listing_hide_no_earlier_job(at_first: int, page_size: int, added: list[int]) -> None:
     listed, before = asyncio.run(_list_while_adding(at_first, page_size, added))
     assert len(set(listed)) == len(listed)
-    assert [job for job in listed if job in before] == before, "expected all jobs from before the listing, newest first"
+    assert [job for job in listed if job in before] == before, (
+        f"expected all jobs that existed before the listing, newest first: {before}, got {listed}"
+    )
 
 
 async def _list_while_adding(at_first: int, page_size: int, added: list[int]) -> tuple[list[str], list[str]]:
-    """Submit `at_first` jobs and list all jobs; while listing, submit `added[i]` new jobs after job i.
+    """Submit `at_first` jobs, and list all jobs. After the listed job number i, submit `added[i]` new jobs.
 
-    Return the ids of the listed jobs, and the ids of the first jobs, newest first.
+    Return the ids of the listed jobs, and the ids of the jobs that existed before the listing, newest first.
     """
     async with (
         MockOdyssey(clock="manual", simulation_workers=0, queued_simulations=1000) as mock,
@@ -46,9 +48,9 @@ def test_jobs_ended_during_listing_hide_no_active_job(page_size: int, ending: se
 
 
 async def _list_while_ending(page_size: int, ending: set[int], after: int) -> tuple[list[str], list[str]]:
-    """Submit ten jobs and list the active ones; after `after` listed jobs, cancel the jobs at indexes `ending`.
+    """Submit ten jobs, and list the active jobs. When `after` jobs are listed, cancel the jobs at the indexes `ending`.
 
-    Return the ids of the listed jobs and of the jobs that were not cancelled.
+    Return the ids of the listed jobs, and the ids of the jobs that were not cancelled.
     """
     async with (
         MockOdyssey(clock="manual", simulation_workers=0, queued_simulations=1000) as mock,

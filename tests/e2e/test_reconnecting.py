@@ -15,7 +15,7 @@ QUICK = AdvancedConfig(initial_retry_delay_ms=20, max_retry_delay_ms=40, peer_ti
 
 
 class Seen:
-    """Recorder of the stamp and the timestamp of each received frame."""
+    """Records the stamp and the timestamp of each received frame."""
 
     def __init__(self) -> None:
         self.stamps: list[FrameStamp] = []
@@ -25,7 +25,9 @@ class Seen:
     async def collect(self, stream: MediaStream) -> None:
         async for frame in stream.frames(buffer=512):
             stamp = read_stamp(frame.luma)
-            assert stamp is not None, "expected a readable stamp on every frame"
+            assert stamp is not None, (
+                f"expected a readable stamp on every frame, got none on the frame at {frame.timestamp_ms} ms"
+            )
             self.stamps.append(stamp)
             self.times_ms.append(frame.timestamp_ms)
             self._more.set()
@@ -40,7 +42,7 @@ class Seen:
 
 
 class Statuses:
-    """Recorder of the statuses that a client reports. A status that is reported repeatedly is recorded once."""
+    """Records the statuses that a client reports. Of equal statuses in a row, only the first is recorded."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -52,7 +54,7 @@ class Statuses:
             self._more.set()
 
     async def until(self, *last: str) -> None:
-        """Wait until the last reported statuses are those in `last`, in this order."""
+        """Wait until the list of recorded statuses ends with `last`."""
         async with asyncio.timeout(LIMIT_S):
             while tuple(self.told[-len(last) :]) != last:
                 self._more.clear()
@@ -60,9 +62,9 @@ class Statuses:
 
 
 def check(seen: Seen, tag: int | None) -> None:
-    """Assert that all frames outside the idle scene belong to the stream `tag`.
+    """Assert that no frame shows another stream than `tag`, and that frame indexes and timestamps increase.
 
-    Their frame indexes must increase, and so must the timestamps of all frames.
+    Frames of the idle scene belong to no stream. Only their timestamps are checked.
     """
     ours = [stamp for stamp in seen.stamps if stamp.stream_tag is not None]
     assert {stamp.stream_tag for stamp in ours} == {tag}
@@ -112,12 +114,16 @@ async def test_stream_continues_after_socket_and_peer_are_lost() -> None:
         assert seen.stamps[-1].prompt_revision == 2
         assert client.last_applied_prompt == applied
         assert client.media_stream is stream
-        assert client.current_session_id == session, "expected the same session after reconnecting"
+        assert client.current_session_id == session, (
+            f"expected the same session {session} after reconnecting, got {client.current_session_id}"
+        )
         assert statuses.told == [*before, "reconnecting", "connected", "reconnecting", "connected"]
         await client.end_stream()
         await client.disconnect()
         await collecting
-    assert (len(up), len(down)) == (1, 1), "expected exactly one call of on_connected and one of on_disconnected"
+    assert (len(up), len(down)) == (1, 1), (
+        f"expected one call each of on_connected and on_disconnected, got {len(up)} and {len(down)} calls"
+    )
     record = mock.streams[stream_id]
     assert record.timeline.frames is not None
     assert record.timeline.frames > max(stamp.frame_index for stamp in seen.stamps)
@@ -143,7 +149,9 @@ async def test_closed_session_is_replaced_by_new_one() -> None:
         await statuses.until("connected", "reconnecting", "connected")
         assert client.current_session_id != session
         assert told == ["session_lost", "ended"]
-        assert await client.start_stream("Another harbour") in mock.streams, "expected a new stream to start"
+        assert await client.start_stream("Another harbour") in mock.streams, (
+            "expected start_stream() to return the id of a stream of the mock, got an unknown id"
+        )
 
 
 @pytest.mark.parametrize(("mode", "code"), [("off", "signaling_failed"), ("same_session", "session_lost")])

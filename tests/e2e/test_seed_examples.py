@@ -1,7 +1,7 @@
 """Tests that run the vendor's examples "Complete Example" and "Error Handling" (Simulate API), ported line by line.
 
-The ports wait on the mock's clock instead of real time. Like the originals, they poll while a job is `pending` or
-`running`, although the vendor's table of statuses contains no `running`. So they stop at every other status.
+The ported examples wait on the mock's clock instead of real time. Like the originals, they poll while a job has the
+status `pending` or `running`. The vendor's table of statuses does not contain `running`.
 """
 
 import json
@@ -78,7 +78,7 @@ async def handle_errors(client: Odyssey, wait: Wait, log: Log, *, prompt: str = 
 
 
 class Lines:
-    """A logger for an example that collects the logged lines."""
+    """A log function for the examples. It collects the logged lines in `said`."""
 
     def __init__(self) -> None:
         self.said: list[str] = []

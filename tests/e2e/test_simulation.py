@@ -15,7 +15,7 @@ MOUNTAIN = [
     {"timestamp_ms": 10000, "interact": {"prompt": "The sun begins to set"}},
     {"timestamp_ms": 15000, "end": {}},
 ]
-"""The script of "Basic Workflow" in the vendor's documentation."""
+"""The simulation script in the example "Basic Workflow" of the vendor's documentation."""
 
 
 @pytest.mark.odyssey(clock="manual")

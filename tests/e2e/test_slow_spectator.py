@@ -1,4 +1,4 @@
-"""Tests that a spectator that stops reading for five seconds affects neither the host nor another spectator."""
+"""Tests that the host and a second spectator receive video without delay while one spectator's process is stopped."""
 
 import asyncio
 import signal
@@ -15,10 +15,10 @@ from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
 from tests.support.raw import LIMIT
 
 STOPPED = 5.0
-"""Seconds for which the spectator process is stopped."""
+"""Seconds for which SIGSTOP stops the process of one spectator."""
 
 type Seen = list[tuple[FrameStamp, float]]
-"""Stamps of received frames with their times of arrival on the mock's clock."""
+"""Received frames: the stamp of each frame, and its time of arrival in seconds on the mock's clock."""
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="requires SIGSTOP")
 
@@ -31,12 +31,12 @@ async def collect(mock: MockOdyssey, stream: MediaStream, into: Seen) -> None:
 
 
 def pauses(seen: Seen) -> list[int]:
-    """Return the intervals between the sending of consecutive frames, in milliseconds."""
+    """Return the milliseconds between the times at which the mock sent consecutive frames."""
     return [later.sent_at_ms - earlier.sent_at_ms for (earlier, _), (later, _) in pairwise(seen)]
 
 
 def delay(seen: Seen) -> float:
-    """Return the median time from sending to reading a frame, in milliseconds."""
+    """Return the median latency in milliseconds, from sending a frame to reading it."""
     return statistics.median(got * 1000 - stamp.sent_at_ms for stamp, got in seen)
 
 
@@ -109,7 +109,7 @@ async def test_stopped_spectator_delays_no_other_client(odyssey_mock: MockOdysse
     for seen in (during, beside):
         indexes = [stamp.frame_index for stamp, _ in seen]
         assert indexes == list(range(indexes[0], indexes[-1] + 1)), (
-            "expected consecutive frame indexes, without a missing frame"
+            f"expected consecutive frame indexes, without a missing frame, got {indexes}"
         )
         # Compare with the five seconds before the spectator was stopped.
         assert len(seen) > 0.8 * len(before)

@@ -1,4 +1,4 @@
-"""The client calls of the fault matrix, and the preparation for each call."""
+"""The client calls of the fault matrix, and for each call the steps that prepare client and mock."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,11 +10,11 @@ from odyssey_client import AdvancedConfig, BroadcastInfo, Odyssey, OdysseyEventH
 from odyssey_mock import MockOdyssey
 
 SLOW = "[slow:2000]"
-"""Prompt marker that delays the reply by 2 s on the mock's clock."""
+"""Prompt marker that makes the mock delay its reply by 2 s on its clock."""
 
 
 class Told:
-    """Recorder of the client's callbacks and statuses in order; each is stored as one word."""
+    """Records the client's statuses, and the names of its handlers when they are called, in order."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
@@ -25,13 +25,13 @@ class Told:
         self._more.set()
 
     def status(self, status: str) -> None:
-        """Record a status, unless it equals the last recorded one. In that case, only its message has changed."""
+        """Record a status, unless it equals the last recorded status."""
         before = next((each for each in reversed(self.words) if not each.startswith("on_")), None)
         if before != str(status):
             self(str(status))
 
     async def until(self, *words: str) -> None:
-        """Wait until the callbacks in `words` were recorded in this order; others may occur between them."""
+        """Wait until `words` are recorded in this order. Other words may be recorded between them."""
         while not self._has(words):
             self._more.clear()
             await self._more.wait()
@@ -43,7 +43,7 @@ class Told:
 
 @dataclass
 class Stage:
-    """State of one cell of the fault matrix: mock, client, and the job, stream or broadcast that the call needs."""
+    """Objects for one cell of the fault matrix: mock, client, and the job, stream or broadcast that the call uses."""
 
     mock: MockOdyssey
     client: Odyssey
@@ -53,11 +53,11 @@ class Stage:
     job_id: str = ""
     stream_id: str = ""
     other: Odyssey | None = None
-    """Another client of the same account; it creates the job, the stream or the broadcast."""
+    """A second client of the same account, which creates the job, the stream or the broadcast."""
     info: BroadcastInfo | None = None
 
     async def connect(self) -> None:
-        """Connect the client with handlers that record every callback."""
+        """Connect the client with handlers that record their calls in `told`."""
         told = self.told
         handlers = OdysseyEventHandlers(
             on_connected=lambda: told("on_connected"),
@@ -74,7 +74,7 @@ class Stage:
 
 
 async def nothing(_: Stage) -> None:
-    """Prepare nothing, for a call that needs no preparation."""
+    """Do nothing: the preparation of a call that needs none."""
 
 
 async def _connected(stage: Stage) -> None:
@@ -109,7 +109,7 @@ async def _with_job(stage: Stage) -> None:
 
 
 async def _with_long_job(stage: Stage) -> None:
-    """Submit a job that is still running when a response arrives 2 s late."""
+    """Submit a job of 60 s, so that it still runs when a fault delays the response to the call."""
     script = Script().start("A harbour").wait(60).end()
     stage.job_id = (await _another_client(stage).simulate(script=script)).job_id
 
@@ -200,14 +200,14 @@ type Step = Callable[[Stage], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Call:
-    """A client call of the fault matrix, and the step that prepares it."""
+    """A client call of the fault matrix (`make`), and the step that prepares it (`before`)."""
 
     before: Step
     make: Step
     waits: bool = False
-    """Whether the reply is 2 s late, so that a fault can act while the call waits."""
+    """Whether the mock delays its reply by 2 s, so that a fault can act while the call waits."""
     runs_jobs: bool = False
-    """Whether the call waits for simulations, which run on the mock's clock."""
+    """Whether the call waits for simulation jobs. The mock's clock must then be advanced."""
 
 
 CALLS: Mapping[str, Call] = {

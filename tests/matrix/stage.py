@@ -20,7 +20,7 @@ from tests.support.leftovers import nothing_left
 
 PICTURE = (176, 320)
 HANG_S = 30.0
-"""Seconds after which a cell counts as hanging."""
+"""Timeout in seconds for one cell of the matrix."""
 
 SHORT: Mapping[str, float] = {
     "connect_timeout_s": 1.5,
@@ -29,17 +29,20 @@ SHORT: Mapping[str, float] = {
     "queue_timeout_s": 0.0,
     "request_timeout_s": 1.0,
 }
-"""Short values in seconds for the timeouts that cells are expected to reach."""
+"""Short values in seconds for the client's timeouts, used in cells that expect the timeout to be reached."""
 
 _LATER = frozenset({"signaling.connected", "peer.connected", "stream.running"})
-"""Fault points that a connection reaches before most calls. Their faults act `seconds` later, during the call."""
+"""Fault points that a connection usually reaches before the call. Their faults act `seconds` later, during the call."""
 
 _AHEAD = _LATER | {"rest.telemetry"}
-"""Fault points whose faults are added before the preparation: telemetry is sent only a second after the preparation."""
+"""Fault points whose faults are added to the mock before the preparation of the call.
+
+`rest.telemetry` is one of them, because the client collects telemetry for 1 s before it sends any.
+"""
 
 
 def described(fault: str) -> dict[str, object]:
-    """Parse a fault written as in `cells.txt` (`POINT ACTION name=value ...`); return it as the mock accepts it."""
+    """Parse a fault in the format of `cells.txt` (`POINT ACTION name=value ...`); return arguments for `faults.add`."""
     at, do, *rest = fault.split()
     pairs = (each.partition("=")[::2] for each in rest)
     return {"at": at, "do": do, **{name: json.loads(value) for name, value in pairs}}
@@ -47,24 +50,28 @@ def described(fault: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Outcome of one cell: the result of the call, and the statuses and callbacks of the client."""
+    """The outcome of one cell: the result of the call, the client's status, and the calls of its handlers."""
 
     result: str
-    """`ok`, or the class and code of the error."""
+    """`ok`, or the class and code of the error that the call raised."""
     status: str
     told: tuple[str, ...]
-    """Callbacks of the client since the call began, in order."""
+    """The client's statuses and handler calls since the call began, in order."""
     seconds: float
-    """Duration of the call on the client's clock."""
+    """Duration of the call in seconds on the client's clock."""
 
 
 async def played(
     fault: str, call: str, directory: Path, *, limit: str | None = None, recovers: bool = False
 ) -> Outcome:
-    """Run one cell: call the client while the fault acts, and return the outcome.
+    """Run one cell of the matrix: call the client, cause the fault during the call, and return the outcome.
 
-    `limit`: name of the client's timeout to shorten.
-    `recovers`: whether the client is expected to reconnect before the call returns.
+    Args:
+        fault: the fault in the format of `cells.txt`.
+        call: a key of `CALLS`.
+        directory: folder for downloads.
+        limit: name of the client's timeout that the cell shortens, if any.
+        recovers: whether the client is expected to reconnect before the call returns.
     """
     async with asyncio.timeout(HANG_S), _staged(directory, limit) as stage:
         return await _play(stage, described(fault), CALLS[call], recovers=recovers)
@@ -72,7 +79,7 @@ async def played(
 
 @asynccontextmanager
 async def _staged(directory: Path, limit: str | None) -> AsyncIterator[Stage]:
-    """Yield the mock and the client of one cell; assert at the end that nothing leaked and no session is left."""
+    """Yield mock and client for one cell. Assert at the end that nothing leaked, and that the mock has no session."""
     limits: Mapping[str, float] = {} if limit is None else {limit: SHORT[limit]}
     advanced = AdvancedConfig(initial_retry_delay_ms=20, max_retry_delay_ms=40, **limits)  # type: ignore[arg-type]  # keyword names
     async with nothing_left(), MockOdyssey(clock="manual", portrait_size=PICTURE) as mock:
@@ -86,7 +93,9 @@ async def _staged(directory: Path, limit: str | None) -> AsyncIterator[Stage]:
                     await each.disconnect()
         mock.faults.clear()
         await mock.advance(901)  # past the grace period and the limit of unused sessions
-        assert not mock.sessions, "expected the mock to have no session left"
+        assert not mock.sessions, (
+            f"expected the mock to have closed all sessions after 901 s, got {list(mock.sessions)}"
+        )
 
 
 async def _play(stage: Stage, fault: dict[str, object], call: Call, *, recovers: bool) -> Outcome:
@@ -121,7 +130,7 @@ async def _play(stage: Stage, fault: dict[str, object], call: Call, *, recovers:
 async def _strike(
     stage: Stage, fault: Fault, call: Call, work: "asyncio.Future[None]", *, early: bool, recovers: bool
 ) -> None:
-    """Advance the mock's clock: first until the fault acts during the call, then until late replies are sent."""
+    """Advance the mock's clock until the fault acts during the call, and then until delayed replies are sent."""
     mock = stage.mock
     seconds = fault.number("seconds") if "seconds" in fault.parameters else 0.0
     if call.waits:
@@ -153,7 +162,7 @@ async def _strike(
 
 
 async def _trickle(mock: MockOdyssey, work: "asyncio.Future[None]") -> None:
-    """Until `work` is done, advance the mock's clock by 1 s whenever a deadline is pending."""
+    """Advance the mock's clock by 1 s whenever it has a pending deadline, until `work` is done."""
     while not work.done():
         if mock.clock.pending:
             await mock.advance(1)

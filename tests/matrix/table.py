@@ -21,7 +21,7 @@ SHAPES: Mapping[str, str] = {
     "gone": "failed on_error(fatal) on_disconnected",
     "left": "disconnected on_disconnected",
 }
-"""Names for sequences of callbacks that occur together."""
+"""Names for frequent sequences of client statuses and handler calls. `cells.txt` uses the names in brackets."""
 
 NOT_FELT: Mapping[tuple[str, str], str] = {
     **dict.fromkeys(
@@ -34,10 +34,10 @@ NOT_FELT: Mapping[tuple[str, str], str] = {
         "odyssey_client sends its candidates in the offer",
     ),
 }  # fmt: skip
-"""Faults that affect no call of the matrix, and why."""
+"""Faults, as (fault point, action), that affect no client call, each with the reason."""
 
 WITHIN_S = 8.0
-"""Maximum seconds of a call on the client's clock, including the timeout that it runs into and all retries."""
+"""Maximum duration of a call in seconds on the client's clock, including timeouts and retries."""
 
 _STATUSES = frozenset({"authenticating", "connecting", "reconnecting", "connected", "disconnected", "failed"})
 
@@ -54,7 +54,7 @@ class Cell:
 
     @property
     def status(self) -> str:
-        """Status of the client after the call: the last status that it reports, or else the status before the call."""
+        """The client's expected status after the call: the last one in `told`, or else the status before the call."""
         before = "connected" if self.call in _LIVE else "disconnected"
         return next((word for word in reversed(self.told) if word in _STATUSES), before)
 
@@ -67,7 +67,7 @@ class Cell:
 _NO_CONNECTION = frozenset(
     {"poll", "list_simulations", "cancel_simulation", "list_stream_recordings", "download", "spectate"}
 )
-"""Calls that need preparation but no connection of the client."""
+"""Calls that need preparation, but that the client makes without a connection."""
 
 _LIVE = frozenset({name for name, call in CALLS.items() if call.before is not nothing} - _NO_CONNECTION)
 

@@ -1,7 +1,7 @@
-"""Tests that under any combination of faults every call settles in time, and nothing leaks.
+"""Tests that every call returns or raises an `OdysseyError` in time under any combination of faults.
 
-Hypothesis draws faults from the whole catalog. Every call must return or raise an `OdysseyError`, and the client must
-always disconnect. The outcome of each single fault is in the fault matrix.
+Hypothesis draws up to four faults from the whole catalog. The client must always disconnect, and nothing may leak. The
+fault matrix contains the outcome of each single fault.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from odyssey_mock.testing.strategies import faults
 from tests.support.leftovers import nothing_left
 
 HANG_S = 40.0
-"""Seconds after which a session counts as hanging; more than the sum of all its timeouts."""
+"""Timeout in seconds for one session. It is longer than the sum of all timeouts of the client."""
 
 LIMITS = AdvancedConfig(
     initial_retry_delay_ms=10,
@@ -33,9 +33,10 @@ LIMITS = AdvancedConfig(
 
 
 async def session(mock: MockOdyssey, told: list[str]) -> None:
-    """Connect, use a stream and disconnect; append connection callbacks and error codes to `told`.
+    """Connect, start a stream, interact, end the stream and disconnect.
 
-    The stream is started, changed and ended, even if one of these calls fails.
+    Each step follows even if the step before has failed, except if `connect` fails. `connected`, `disconnected` and
+    the codes of all errors are appended to `told`.
     """
     client = Odyssey(mock.api_key, api_url=mock.url, advanced=LIMITS)
     try:
@@ -61,7 +62,7 @@ async def played(drawn: Sequence[Mapping[str, JSON]]) -> list[str]:
 
 
 def _of_everybody(fault: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Return the fault without `match`, so that it applies to every client."""
+    """Return the fault without its field `match`, so that it applies to every client."""
     return {name: value for name, value in fault.items() if name != "match"}
 
 

@@ -1,7 +1,7 @@
-"""Tests of every cell of the fault matrix: each fault, during each call that it affects.
+"""Tests of every cell of the fault matrix: each fault, during each client call that it affects.
 
-`docs/reference/fault-matrix.md` is the same table. No cell may hang, or leave a task, a thread, a socket or a session
-of the mock behind; `tests/matrix/stage.py` checks both.
+`docs/reference/fault-matrix.md` shows the matrix. `tests/matrix/stage.py` also checks that no cell hangs, or leaks a
+task, a thread, a socket or a session of the mock.
 """
 
 from pathlib import Path

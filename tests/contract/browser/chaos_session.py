@@ -1,7 +1,7 @@
-"""One session of the official JavaScript client in headless Chromium, as a command for `odyssey-mock chaos`.
+"""A command for `odyssey-mock chaos`: one session of the official JavaScript client in headless Chromium.
 
-It ends with an error message as soon as a call of the client is rejected, and has no timeout of its own. The last line
-of the output is the call in progress, or the error.
+The command exits with an error message as soon as a call of the client is rejected. It has no timeout. The last line
+of its output is the call in progress, or the error.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from playwright.async_api import Error, Page
 from tests.contract.browser import chromium
 
 FRAMES = 15
-"""Number of frames to watch after the start and after the interaction: half a second of video."""
+"""Number of frames to receive after `startStream` and after `interact`: half a second of video."""
 
 
 async def main() -> None:
@@ -36,7 +36,7 @@ async def main() -> None:
 
 
 async def show_steps(page: Page, playing: "asyncio.Future[object]") -> None:
-    """Print each call of the client when it begins, until the session has ended."""
+    """Print the name of each client call when the call begins. Return when `playing` is done."""
     shown = ""
     while not playing.done():
         if (now := await step(page)) != shown:

@@ -1,4 +1,4 @@
-"""Headless Chromium, and an HTTP server for the page that runs the vendor's JavaScript client."""
+"""Functions that launch headless Chromium, and that serve and open the page with the vendor's JavaScript client."""
 
 import functools
 import shutil
@@ -43,14 +43,14 @@ def missing() -> str | None:
 
 class _QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- named by the base class
-        """Log nothing, so that requests do not appear in the test's output."""
+        """Log nothing. By default, the base class prints every request."""
 
 
 @contextmanager
 def served_page(name: str = "page.html") -> Iterator[str]:
-    """Serve the page `name` and the npm packages from a separate origin; yield the page's URL.
+    """Serve the page `name` and the npm packages, and yield the URL of the page.
 
-    All calls to the mock are therefore cross-origin.
+    The page and the mock have different origins, so all requests to the mock are cross-origin.
     """
     handler = functools.partial(_QuietHandler, directory=str(HERE))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -74,7 +74,7 @@ async def launched() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def opened(browser: Browser, page_url: str, *, api_url: str) -> AsyncIterator[Page]:
-    """Open the page in a new browser context and yield it; its client uses the service at `api_url`."""
+    """Open `page_url` in a new browser context, and yield the page. Its client connects to the service at `api_url`."""
     async with await browser.new_context() as context, await context.new_page() as page:
         await page.add_init_script(f"window.__ODYSSEY_API_URL__ = {api_url!r}")
         await page.goto(page_url)

@@ -17,7 +17,7 @@ from tests.support.contract.conformance import Conformance
 
 @pytest.fixture(scope="session")
 def needs() -> None:
-    """Skip the test if a requirement of the browser tests is missing. In CI, fail it instead."""
+    """Skip the test if Chromium or an npm package is not installed. In CI, fail it instead."""
     if (missing := chromium.missing()) is None:
         return
     reason = f"{missing}; run scripts/test-needs"
@@ -45,11 +45,14 @@ async def browser(needs: None) -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def mock(conformance: Conformance, request: pytest.FixtureRequest) -> AsyncIterator[MockOdyssey]:
-    """Run a mock on the browser's event loop; assert at the end that every fault fired and the traffic is valid."""
+    """Run a mock in the event loop of all browser tests.
+
+    After the test, assert that every fault of the test has fired, and that the traffic matches the contract.
+    """
     async with MockOdyssey(**marked_settings(request.node)) as mock:
         yield mock
     for active in mock.faults:
-        assert active.fired, f"expected every fault to fire, got a fault that did not: {active}"
+        assert active.fired, f"expected every fault to fire at least once, got a fault that never fired: {active}"
         mock.expect(active.fault.at, kind="fault", id=active.id, do=active.fault.do, count=active.fired)
     if mock.journal.find("fault"):
         check_client(conformance, mock)
@@ -58,7 +61,7 @@ async def mock(conformance: Conformance, request: pytest.FixtureRequest) -> Asyn
 
 
 def check_client(conformance: Conformance, mock: MockOdyssey) -> None:
-    """Assert that the client's traffic is valid. The mock is not checked: faults make it break the contract."""
+    """Assert that the client's traffic matches the contract. The mock's is not checked, because faults change it."""
     found = [deviation for entry in mock.journal.entries for deviation in conformance.check(entry)]
     assert [str(deviation) for deviation in found if deviation.side == "client"] == []
 
@@ -67,7 +70,7 @@ def check_client(conformance: Conformance, mock: MockOdyssey) -> None:
 async def official(
     browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
 ) -> AsyncIterator[OfficialClient]:
-    """Yield the official client in a new page that uses the mock as its service."""
+    """Open a new page, and yield the official client in it. The client connects to the mock."""
     async with page_of_ours(browser, page_url, mock, request) as client:
         yield client
 
@@ -76,7 +79,7 @@ async def official(
 async def spectator(
     browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
 ) -> AsyncIterator[OfficialClient]:
-    """Yield a second official client in another page, which a test uses as a spectator."""
+    """Open another page, and yield a second official client in it. Tests use this client as a spectator."""
     async with page_of_ours(browser, page_url, mock, request) as client:
         yield client
 
@@ -85,9 +88,9 @@ async def spectator(
 async def page_of_ours(
     browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
 ) -> AsyncIterator[OfficialClient]:
-    """Open a page and yield its official client; fail at the end if the page had uncaught errors.
+    """Open a page and yield its official client. Afterward, fail the test if the page had uncaught errors.
 
-    The report of a failed test contains the page's console.
+    The report of a failed test contains the page's console output.
     """
     console: list[str] = []
     async with chromium.opened(browser, page_url, api_url=mock.url) as page:
@@ -96,4 +99,4 @@ async def page_of_ours(
         yield client
     uncaught = client.all_uncaught()
     request.node.add_report_section("teardown", "browser console", "\n".join(console + uncaught))
-    assert not uncaught
+    assert not uncaught, f"expected no uncaught errors in the page, got {uncaught}"

@@ -17,7 +17,7 @@ from odyssey_mock import FrameStamp, read_stamp
 FRAMES_TO_LOOK_AT = 100
 
 SECONDS = 30.0
-"""Default timeout for every wait in the page, far above what is needed."""
+"""Default timeout in seconds for every wait in the page. Waits usually take much less."""
 
 
 class Connection(TypedDict):
@@ -27,7 +27,7 @@ class Connection(TypedDict):
 
 
 class Playback(TypedDict):
-    """State of the playing video (`HTMLVideoElement`, `RTCInboundRtpStreamStats`)."""
+    """State of the video that the page plays, from `HTMLVideoElement` and `RTCInboundRtpStreamStats`."""
 
     width: int
     height: int
@@ -45,7 +45,7 @@ class Film(TypedDict):
 
 
 class Broadcast(TypedDict):
-    """The argument of `onBroadcastReady`."""
+    """The argument with which the official client calls the handler `onBroadcastReady`."""
 
     webrtcUrl: str
     spectatorToken: str
@@ -53,7 +53,7 @@ class Broadcast(TypedDict):
 
 
 class ConnectError(TypedDict):
-    """The error of a rejected `connect`; only usage errors have `code` and `details`."""
+    """The error with which the client's `connect` was rejected. Only usage errors have `code` and `details`."""
 
     message: str
     code: str | None
@@ -68,7 +68,7 @@ class Starts(TypedDict):
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame that the browser presented: `pixels` is uint8 RGB `(height, width, 3)`, `media_time` is in seconds."""
+    """A frame that the browser presented. `pixels` is uint8 RGB `(height, width, 3)`, `media_time` is in seconds."""
 
     pixels: NDArray[np.uint8]
     media_time: float
@@ -85,7 +85,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The state of a call; `value` is its result or its error message, and None while the call is pending."""
+    """The state of a JavaScript call's promise. `value` is the result or the error message, or None while pending."""
 
     state: Literal["pending", "resolved", "rejected"]
     value: object = None
@@ -96,7 +96,7 @@ PENDING = Outcome("pending")
 
 @dataclass(frozen=True)
 class Call:
-    """A call in progress, which may never settle."""
+    """A JavaScript call whose promise may never settle."""
 
     page: Page
     number: int
@@ -113,7 +113,7 @@ class Call:
 
 
 class OfficialClient:
-    """Python interface to `window.contract` of one page."""
+    """The official client in one page. The methods call the functions of `contract.js`."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -130,14 +130,14 @@ class OfficialClient:
         return [self._uncaught.get_nowait() for _ in range(self._uncaught.qsize())]
 
     async def begin(self, function: str, *arguments: object) -> Call:
-        """Begin to call a function of `contract.js`; return the call without waiting for its result."""
+        """Call a function of `contract.js` without waiting for its result; return the call."""
         return Call(self.page, await self._call("begin", function, *arguments))
 
     async def connect(self, api_key: str) -> Connection:
-        """Connect; return the state of the connection once the client has reported the status `connected`.
+        """Connect, wait until the client reports the status `connected`, and return the state of the connection.
 
-        The client's `connect` resolves when the video track and the data channel are there. Its status follows the
-        state of the peer connection, which a busy browser may report later.
+        The client's `connect` resolves when video track and data channel exist. A busy browser may report the state of
+        the peer connection later, and then the status changes later too.
         """
         await self._call("connect", api_key)
         await self.reached("connected")
@@ -159,12 +159,12 @@ class OfficialClient:
         return cast("str", await self._call("startStream", {"prompt": prompt, "broadcast": True}))
 
     async def broadcast(self) -> Broadcast:
-        """Wait until the broadcast is ready; return its URLs and its token."""
+        """Wait until the client reports a ready broadcast; return the URLs and the token of the broadcast."""
         await self.page.wait_for_function("contract.broadcast()")
         return cast("Broadcast", await self._call("broadcast"))
 
     async def watch(self, webrtc_url: str, spectator_token: str) -> str | None:
-        """Start to watch a broadcast; return the error message, or None if it succeeds."""
+        """Call `connectToStream` for a broadcast; return the error message, or None if the call succeeds."""
         return cast("str | None", await self._call("watch", webrtc_url, spectator_token))
 
     async def leave(self) -> None:
@@ -202,7 +202,7 @@ class OfficialClient:
         return cast("Starts", await self.page.evaluate(script, [api_key, connections, patience * 1000]))
 
     async def use(self, api_key: str) -> None:
-        """Create a client for calls that need no connection."""
+        """Create a client for calls of the REST API. It does not connect."""
         await self._call("use", api_key)
 
     async def call(self, name: str, *arguments: object) -> Any:
@@ -217,22 +217,22 @@ class OfficialClient:
         return cast("dict[str, Any]", await self._call("simulateFromImage", prompt))
 
     async def load(self, url: str) -> Film:
-        """Load a video file in the page's `<video>`."""
+        """Load a video file into the `<video>` element of the page; return its size and duration."""
         return cast("Film", await self._call("load", url))
 
     async def play_until(self, seconds: float) -> float:
-        """Play the video until `seconds`, then pause it; return the position that it reached."""
+        """Play the video to the position `seconds`, then pause it; return the position in seconds."""
         return cast("float", await self._call("playUntil", seconds))
 
     async def seek(self, seconds: float) -> Frame:
-        """Seek to `seconds` in the video; return the frame that the browser shows there."""
+        """Seek to the position `seconds` of the video; return the frame that the browser shows there."""
         return _frame(await self._call("seek", seconds))
 
     async def playback(self) -> Playback:
         return cast("Playback", await self._call("playback"))
 
     async def events(self, name: str) -> list[list[object]]:
-        """Return the arguments of each call of the handler `name`."""
+        """Return the arguments of each call of the handler `name`, in order."""
         return [values for event, *values in await self.page.evaluate("contract.events") if event == name]
 
     async def decoded(self, *, frames: int) -> None:
@@ -273,24 +273,27 @@ class OfficialClient:
                 return frame
             seen.append(f"{frame.size} {frame.stamp}")
         raise AssertionError(
-            f"expected a frame of prompt revision {revision} in size {size}, got as the last frames {seen[-5:]}"
+            f"expected one of {FRAMES_TO_LOOK_AT} frames to have the prompt revision {revision} and the size "
+            f"{size or '(any)'}, got other frames; the last ones are {seen[-5:]}"
         )
 
     async def frame_sized(self, size: tuple[int, int]) -> Frame:
-        """Return the next presented frame that has this size."""
+        """Return the next presented frame whose (width, height) is `size`."""
         seen: set[tuple[int, int]] = set()
         for _ in range(FRAMES_TO_LOOK_AT):
             frame = await self.frame()
             if frame.size == size:
                 return frame
             seen.add(frame.size)
-        raise AssertionError(f"expected a frame of size {size}, got only frames of the sizes {seen}")
+        raise AssertionError(
+            f"expected a frame of size {size} among {FRAMES_TO_LOOK_AT} frames, got only frames of the sizes {seen}"
+        )
 
     async def _call(self, function: str, *arguments: object) -> Any:
         """Call a function of `contract.js`; return the decoded result.
 
         Raises:
-            TimeoutError: if the page does not return in time.
+            TimeoutError: if the function does not return within `SECONDS`.
         """
         async with asyncio.timeout(SECONDS):
             return await self.page.evaluate(f"(given) => contract.{function}(...given)", list(arguments))

@@ -1,6 +1,6 @@
-"""Connects the official client to the mock twice and prints how many seconds each connection took.
+"""A script that connects the official client to a mock twice, and prints the duration of each `connect` in seconds.
 
-test_offline_browser.py runs it.
+test_offline_browser.py runs it in a network namespace without internet access.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Test of the session of the official client that the chaos runs use."""
+"""Test that `chaos_session.py`, the session of the official client in chaos runs, succeeds without a fault."""
 
 from pathlib import Path
 
@@ -13,5 +13,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 @pytest.mark.usefixtures("needs")
 async def test_session_of_official_client_succeeds(odyssey_mock: MockOdyssey) -> None:
     status, lines = await run_session(Path(__file__).with_name("chaos_session.py"))
-    assert (status, lines[0]) == (0, "connect"), lines
+    assert (status, lines[0]) == (0, "connect"), (
+        f"expected exit status 0 and the first call 'connect', got status {status} and the output {lines}"
+    )
     assert odyssey_mock.faults.reached["stream.interact"] == 1

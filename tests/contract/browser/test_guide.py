@@ -9,7 +9,7 @@ from tests.support.pages import Block, blocks
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("browser")]
 
 DEFAULT_URL = "http://127.0.0.1:8400"
-"""The URL of `odyssey-mock serve` in the guide."""
+"""The mock's URL in the guide, which the test replaces by the URL of its own mock."""
 
 RUN = """async (code) => {
   const { Odyssey } = await import("@odysseyml/odyssey");

@@ -20,11 +20,11 @@ pytestmark = [
 ]
 
 SECONDS = 30.0
-"""Timeout for every wait, far above what is needed."""
+"""Timeout in seconds for every wait. Waits usually take much less."""
 
 
 class State(TypedDict):
-    """State of the video (`HTMLVideoElement`), and the errors of hls.js."""
+    """State of the page's `HTMLVideoElement`, and the errors that hls.js reported."""
 
     currentTime: float
     ended: bool
@@ -36,7 +36,7 @@ class State(TypedDict):
 
 
 class Player:
-    """Python interface to `window.player` of one page."""
+    """The hls.js player in one page. The methods call the functions of `hls.js` in this folder."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
@@ -48,7 +48,7 @@ class Player:
         return cast("State", await self._page.evaluate("player.state()"))
 
     async def until(self, condition: str) -> None:
-        """Wait until a JavaScript condition is true. Its variable `now` contains the result of `state()`."""
+        """Wait until a JavaScript condition is true. In the condition, `now` is the current result of `state()`."""
         script = f"() => {{ const now = player.state(); return {condition}; }}"
         await self._page.wait_for_function(script, timeout=SECONDS * 1000)
 
@@ -62,17 +62,14 @@ class Player:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def player(browser: Browser, page_url: str) -> AsyncIterator[Player]:
-    """Open the page `hls.html`, which does not contain the vendor's client, and yield its player.
-
-    Uncaught errors in the page fail the test.
-    """
+    """Open the page `hls.html` and yield its player. Afterward, fail the test if the page had uncaught errors."""
     uncaught: list[str] = []
     async with await browser.new_context() as context, await context.new_page() as page:
         page.on("pageerror", lambda error: uncaught.append(str(error)))
         await page.goto(page_url.replace("page.html", "hls.html"))
         await page.wait_for_function("window.player")
         yield Player(page)
-    assert not uncaught
+    assert not uncaught, f"expected no uncaught errors in the page, got {uncaught}"
 
 
 async def test_hls_js_plays_a_live_broadcast(player: Player, mock: MockOdyssey) -> None:
@@ -84,11 +81,15 @@ async def test_hls_js_plays_a_live_broadcast(player: Player, mock: MockOdyssey) 
         after, later = await player.state(), await player.stamp()
         tag = mock.streams[broadcast.stream_id].timeline.tag
         assert first.stream_tag == later.stream_tag == tag
-        assert later.frame_index - first.frame_index >= 20, "expected at least 20 new frames in 2 s of video"
+        assert later.frame_index - first.frame_index >= 20, (
+            f"expected at least 20 new frames in 2 s of video, got {later.frame_index - first.frame_index}"
+        )
         assert (after["width"], after["height"]) == (704, 1280)
         assert after["codecs"] == "avc1.42C01F"
-        assert after["duration"] is None, "expected no duration of a live broadcast"
-        assert not any(error["fatal"] for error in after["errors"]), after["errors"]
+        assert after["duration"] is None, f"expected a live broadcast to have no duration, got {after['duration']} s"
+        assert not any(error["fatal"] for error in after["errors"]), (
+            f"expected hls.js to report no fatal error, got {after['errors']}"
+        )
 
 
 async def test_hls_js_plays_ended_broadcast_to_its_end(player: Player, mock: MockOdyssey) -> None:

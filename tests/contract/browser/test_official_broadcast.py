@@ -12,7 +12,7 @@ pytestmark = [
 ]
 
 SECONDS = 30.0
-"""Timeout for every wait, far above what is needed."""
+"""Timeout in seconds for every wait. Waits usually take much less."""
 
 
 async def test_documented_host_and_spectator_example_works(
@@ -40,7 +40,9 @@ async def test_documented_host_and_spectator_example_works(
     assert (after["width"], after["height"]) == (704, 1280)
     host = await official.frame_showing(1)
     assert host.stamp is not None
-    assert host.stamp.stream_tag == tag, "expected the host to receive its own stream"
+    assert host.stamp.stream_tag == tag, (
+        f"expected the host to receive its own stream with the tag {tag}, got the tag {host.stamp.stream_tag}"
+    )
 
     assert await spectator.events("broadcast_ended") == []
     await official.end_stream()
@@ -72,7 +74,7 @@ async def test_invalid_spectator_requests_reject_connect_to_stream(
     assert await spectator.watch(f"{mock.url}/broadcast/no-such-stream", live.token)
     await official.end_stream()
     assert await spectator.watch(live.webrtc_url, live.token), (
-        "expected an error message for a broadcast that has ended"
+        "expected connectToStream() to fail with a message, because the broadcast has ended, but it succeeded"
     )
 
 

@@ -20,7 +20,7 @@ pytestmark = [
 PORTRAIT = (704, 1280)
 LANDSCAPE = (1280, 704)
 KINDS: tuple[Kind, ...] = ("channel", "signaling")
-"""Journal kinds of a start message: it may arrive on the data channel or on the socket."""
+"""Kinds of journal entries for a start message, which may arrive on the data channel or on the signaling socket."""
 EAGER_STARTS = int(os.environ.get("ODYSSEY_TEST_EAGER_STARTS", "200"))
 
 
@@ -170,7 +170,9 @@ async def test_client_polls_every_second_without_free_streamer(official: Officia
     asked = "POST /sessions/request"
     first = await mock.journal.wait_for("rest", asked, status=503)
     second = await mock.journal.wait_for("rest", asked, since=first.index + 1, status=503)
-    assert second.time - first.time > 0.8, "expected at least 0.8 s between two requests"
+    assert second.time - first.time > 0.8, (
+        f"expected more than 0.8 s between two requests for a session, got {second.time - first.time} s"
+    )
     assert not connecting.done()
     connecting.cancel()
 
@@ -182,7 +184,9 @@ async def test_start_right_after_connecting_is_answered(official: OfficialClient
 
     arrived = [entry for kind in KINDS for entry in mock.journal.find(kind, "interactive_stream_start")]
     assert starts["refused"] == []
-    assert starts["started"] == len(arrived), "expected the mock to answer every start message that arrived"
+    assert starts["started"] == len(arrived), (
+        f"expected replies to all {len(arrived)} start messages that reached the mock, got {starts['started']}"
+    )
     assert starts["started"] + starts["lost"] == EAGER_STARTS
     # Chromium itself loses about one first message in a thousand.
     assert starts["lost"] <= 1

@@ -32,7 +32,7 @@ NO_STREAMER = "Streamer not available. Please ensure the streamer is running."
 STREAMER_GONE = "Streamer has disconnected."
 TOO_LONG = "Connection exceeded maximum allowed duration."
 CUT = "Disconnected from signaling server"
-"""The official client's messages for errors that the server sends, and for a closed signaling socket."""
+"""The official client's error messages: three for errors that the server reports, one for a closed signaling socket."""
 
 
 # Before a session exists
@@ -165,7 +165,10 @@ async def test_rejected_upgrade_is_retried(official: OfficialClient, mock: MockO
     assert connection["isConnected"]
     assert connection["sessionId"] in mock.sessions
     statuses = await official.events("status")
-    assert statuses.count(["connecting"]) == 3, "expected `connecting` 3 times: for the session and for 2 sockets"
+    assert statuses.count(["connecting"]) == 3, (
+        "expected the status `connecting` 3 times, for the session, the rejected socket and the second socket, "
+        f"got {statuses}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,15 +188,15 @@ async def test_close_1000_before_offer_leaves_connect_hanging(official: Official
     mock.faults.add(at="signaling.offer", do="close", code=1000)
     connecting = await official.begin("connect", mock.api_key)
     await official.reached("disconnected")
-    assert await connecting.outcome() == PENDING, "expected connect() to hang"
+    assert await connecting.outcome() == PENDING, "expected connect() to stay pending, but its promise settled"
 
 
 async def test_close_1011_before_offer_leaves_connect_hanging(official: OfficialClient, mock: MockOdyssey) -> None:
     mock.faults.add(at="signaling.offer", do="close", code=1011)
     connecting = await official.begin("connect", mock.api_key)
     await mock.wait_for("state", "session", event="socket_lost")
-    assert await official.call("listSimulations", {}), "expected the page to keep working"
-    assert await connecting.outcome() == PENDING, "expected connect() to hang"
+    assert await official.call("listSimulations", {}), "expected listSimulations() to still work, got an empty result"
+    assert await connecting.outcome() == PENDING, "expected connect() to stay pending, but its promise settled"
     assert await official.events("error") == []
 
 
@@ -204,7 +207,7 @@ async def test_invalid_offer_is_an_uncaught_error(
     mock.faults.add({"at": "signaling.offer", "do": do})
     connecting = await official.begin("connect", mock.api_key)
     assert thrown in await official.uncaught()
-    assert await connecting.outcome() == PENDING, "expected connect() to hang"
+    assert await connecting.outcome() == PENDING, "expected connect() to stay pending, but its promise settled"
 
 
 # The peer
@@ -216,7 +219,8 @@ async def test_wrong_certificate_fails_the_dtls_handshake(official: OfficialClie
     outcome = await connecting.settled()
     assert outcome.state == "rejected"
     assert outcome.value in {"Connection failed", NO_STREAMER}, (
-        "expected the client's or the mock's error message for a failed peer connection"
+        "expected the message of the client or of the mock for a failed peer connection, "
+        f"'Connection failed' or {NO_STREAMER!r}, got {outcome.value!r}"
     )
     await mock.wait_for("state", "session", event="peer_lost")
     mock.expect("answer", kind="signaling")
@@ -227,7 +231,9 @@ async def test_unopened_data_channels_leave_connect_hanging(official: OfficialCl
     connecting = await official.begin("connect", mock.api_key)
     await official.reached("connected")
     await official.decoded(frames=10)
-    assert await connecting.outcome() == PENDING, "expected connect() to hang without data channels"
+    assert await connecting.outcome() == PENDING, (
+        "expected connect() to stay pending without data channels, but its promise settled"
+    )
     assert await official.events("connected") == []
 
 
@@ -295,7 +301,9 @@ async def test_invalid_socket_message_is_an_uncaught_error(
     await official.connect(mock.api_key)
     await mock.advance(SOON)
     assert "JSON" in await official.uncaught()
-    assert await official.start_stream("A cat") in mock.streams, "expected the connection to keep working"
+    assert await official.start_stream("A cat") in mock.streams, (
+        "expected startStream() to start a stream over the same connection, got the id of no stream"
+    )
     assert await official.events("error") == []
 
 
@@ -309,7 +317,7 @@ async def test_client_can_connect_after_server_was_unreachable(official: Officia
     await official.happened("disconnected")
     assert await official.told_since_connected() == [["status", "failed"], ["error", CUT, True], ["disconnected"]]
     assert await official.refusal("listSimulations", {}) == "Failed to fetch", (
-        "expected the request to fail while the server is unreachable"
+        "expected a second request to fail with 'Failed to fetch' while the server is unreachable, got another outcome"
     )
 
     await mock.advance(5)
@@ -318,6 +326,7 @@ async def test_client_can_connect_after_server_was_unreachable(official: Officia
     assert second["isConnected"]
     assert second["sessionId"] != first["sessionId"]
     assert first["sessionId"] in mock.sessions, (
-        "expected the mock to keep the first session, so that its client could reconnect"
+        f"expected the mock to keep the first session {first['sessionId']} during its grace period, "
+        f"got only {list(mock.sessions)}"
     )
     await official.frame_showing(None)

@@ -18,17 +18,14 @@ MOUNTAIN = [
     {"timestamp_ms": 10000, "interact": {"prompt": "The sun begins to set"}},
     {"timestamp_ms": 15000, "end": {}},
 ]
-"""The script of "Basic Workflow" in the vendor's documentation."""
+"""The simulation script in the example "Basic Workflow" of the vendor's documentation."""
 
 SECONDS = 60.0
-"""Timeout for every wait, far above what is needed."""
+"""Timeout in seconds for every wait. Waits usually take much less."""
 
 
 async def ended(official: OfficialClient, mock: MockOdyssey, job_id: str) -> dict[str, Any]:
-    """Wait until the mock's journal records the end of the job; return the status of the job.
-
-    The example in the vendor's documentation polls every five seconds instead.
-    """
+    """Wait until the mock's journal contains the end of the job; return the job's status from `getSimulateStatus`."""
     where: Any = {"from": "processing", "job": job_id}  # Any: `from` is a Python keyword
     await mock.wait_for("state", "simulation", SECONDS, **where)
     status: dict[str, Any] = await official.call("getSimulateStatus", job_id)
@@ -74,9 +71,9 @@ async def test_simulation_shows_its_start_image(official: OfficialClient, mock: 
     await official.load(status["streams"][0]["video_url"])
     pixels = (await official.seek(0.525)).pixels
     red, _, blue = (int(channel) for channel in pixels[300:500, 300:400].mean(axis=(0, 1)))
-    assert blue > red, "expected the upper part of the image to be blue"
+    assert blue > red, f"expected a blue upper half as in the start image, got red {red} and blue {blue}"
     red, _, blue = (int(channel) for channel in pixels[800:1000, 300:400].mean(axis=(0, 1)))
-    assert red > blue, "expected the lower part of the image to be yellow"
+    assert red > blue, f"expected a yellow lower half as in the start image, got red {red} and blue {blue}"
 
 
 async def test_jobs_are_listed_and_cancelled(official: OfficialClient, mock: MockOdyssey) -> None:

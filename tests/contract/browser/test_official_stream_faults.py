@@ -36,7 +36,9 @@ async def test_stream_start_error_rejects_start_stream(official: OfficialClient,
     refusal = await official.refusal("startStream", {"prompt": "A cat"})
     assert refusal == "Stream error: quota_exceeded - No hours are left"
     assert await official.told_since_connected() == [["stream_error", "quota_exceeded", "No hours are left"]]
-    assert await official.start_stream("A cat") in mock.streams, "expected the connection to keep working"
+    assert await official.start_stream("A cat") in mock.streams, (
+        "expected startStream() to start a stream over the same connection, got the id of no stream"
+    )
 
 
 async def test_interaction_error_keeps_the_stream_running(official: OfficialClient, mock: MockOdyssey) -> None:
@@ -64,7 +66,9 @@ async def test_model_crash_ends_the_stream(official: OfficialClient, mock: MockO
     ]
     await official.frame_showing(None)
     assert mock.streams[broken].error == "model_crash: Gone"
-    assert await official.start_stream("Another cat") != broken, "expected the connection to keep working"
+    assert await official.start_stream("Another cat") != broken, (
+        "expected startStream() to start another stream over the same connection, got the id of the crashed stream"
+    )
 
 
 async def test_stream_ended_by_service_is_reported(official: OfficialClient, mock: MockOdyssey) -> None:
@@ -86,7 +90,9 @@ async def test_unacknowledged_interaction_hangs_although_applied(official: Offic
     first = await official.begin("interact", "Pet it")
     await official.frame_showing(1)
     assert "Feed it" in await official.interact("Feed it")
-    assert await first.outcome() == PENDING, "expected no reply to the first interaction"
+    assert await first.outcome() == PENDING, (
+        "expected the first interact() to stay pending without a reply, but its promise settled"
+    )
     assert len(await official.events("interact_acknowledged")) == 1
 
 
@@ -131,7 +137,9 @@ async def test_invalid_start_reply_is_a_nonfatal_error(official: OfficialClient,
     assert "JSON" in str(message)
     assert not fatal
     await official.frame_showing(0)
-    assert await starting.outcome() == PENDING, "expected startStream() to hang while the stream runs"
+    assert await starting.outcome() == PENDING, (
+        "expected startStream() to stay pending although the stream runs, but its promise settled"
+    )
 
 
 async def test_start_reply_without_fields_resolves_without_id(official: OfficialClient, mock: MockOdyssey) -> None:
@@ -184,7 +192,7 @@ async def test_frozen_frames_keep_arriving_unchanged(official: OfficialClient, m
     await official.frame_showing(0)
     mock.faults.add(at="peer.frame", do="freeze")
     await mock.wait_for("fault", "peer.frame")
-    assert await official.interact("Pet it"), "expected the interaction to be acknowledged"
+    assert await official.interact("Pet it"), "expected interact() to return the applied prompt, got an empty result"
     first = await official.frame_showing(0)
     async with asyncio.timeout(SECONDS):
         # The browser first shows the frames that it has buffered.
@@ -257,7 +265,7 @@ async def test_stalled_job_can_be_cancelled(official: OfficialClient, mock: Mock
 
 
 async def simulated(official: OfficialClient, mock: MockOdyssey, *scripts: Script) -> dict[str, Any]:
-    """Submit a job, advance the mock's clock by 60 s to end the job, and return the job's status."""
+    """Submit a simulation job, and advance the mock's clock by 60 s, which ends the job; return the job's status."""
     await official.use(mock.api_key)
     job = await official.call("simulate", {"scripts": scripts, "portrait": True})
     await mock.advance(60)

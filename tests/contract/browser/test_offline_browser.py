@@ -1,4 +1,4 @@
-"""Tests that the official client connects to the mock without internet access and without delay."""
+"""Tests that the official client connects to the mock without delay on a machine without internet access."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.namespaces import run_in_namespace
 
 AT_ONCE = 1.0
-"""Maximum seconds for a connection. It takes about 0.2 s; offline, mDNS would add 1 s and STUN 4 to 6 s."""
+"""Maximum duration of `connect` in seconds. It takes 0.2 s; a timeout of mDNS would add 1 s, one of STUN 4 to 6 s."""
 
 
 # With only a loopback interface, Chromium gathers no ICE candidates unless it is started with

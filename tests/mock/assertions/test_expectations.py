@@ -1,4 +1,4 @@
-"""Tests of the assertions on the journal and of their messages."""
+"""Tests of `expect`, `expect_none` and `expect_in_order`, which check the journal, and of their failure messages."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Tests of `assert_frames`: the checks, the forms of frames, and the messages of failures."""
+"""Tests of `assert_frames`: its checks, the accepted types of frames, and its failure messages."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ def drawn(number: int, width: int = 704, height: int = 1280) -> av.VideoFrame:
 
 @dataclass
 class Decoded:
-    """A frame as another library might represent it."""
+    """A frame type of another library, with the pixels in its attribute `data`."""
 
     data: NDArray[np.uint8]
 

@@ -1,4 +1,4 @@
-"""Tests of the states that streams, sessions and jobs went through, and of the messages of failures."""
+"""Tests of `reached` and `not_reached`, which check the states of a stream, session or job, and of their messages."""
 
 from typing import get_args
 
@@ -25,7 +25,7 @@ FAILING = "[error:model_crashed] A cat"
 
 @pytest.fixture
 def journal() -> Journal:
-    """Return a journal of one stream, which broke in the second second."""
+    """Return a journal with the state changes of one stream, which broke 2 s after the start of the journal."""
     times = iter([100.0, 100.5, 100.75, 101.0, 102.0])
     journal = Journal(lambda: next(times), limit=100)
     for before, after, event in (

@@ -1,4 +1,4 @@
-"""Tests of the requests on one route, and of what pytest shows about them."""
+"""Tests of `mock.requests(route)`, the list of recorded requests, and of its `repr` in failed asserts."""
 
 import pytest
 

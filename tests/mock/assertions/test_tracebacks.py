@@ -1,4 +1,4 @@
-"""Tests that pytest shows the line of the test when an assertion of the mock fails, and no code of this package."""
+"""Tests that a failed assertion of the mock has a traceback with the line of the test, without code of the mock."""
 
 import re
 

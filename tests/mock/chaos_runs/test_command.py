@@ -1,4 +1,4 @@
-"""Tests of chaos runs of a command: what each run gets, and how its end is judged."""
+"""Tests of chaos runs of a command: verdict, settings and output of each run, and termination of hung commands."""
 
 import asyncio
 import sys
@@ -22,7 +22,7 @@ def ask(path, method="GET"):
     response = connection.getresponse()
     return response.status, response.read()
 """
-"""The start of each program: a function that sends a request to the mock."""
+"""The first lines of each program: a function that sends a request to the mock and returns status and body."""
 
 PING = "/ping/us-east-1"
 
@@ -46,7 +46,7 @@ async def verdicts(runs: CommandChaos) -> dict[str, tuple[Verdict, str]]:
     return {run.fault: (run.verdict, run.reason) for run in runs.report.runs}
 
 
-async def test_each_run_is_judged_by_its_end() -> None:
+async def test_exit_status_or_time_limit_decides_verdict() -> None:
     code = f"""
 status, body = ask({PING!r})
 assert status != 503, "no region"
@@ -70,7 +70,7 @@ async def test_survived_faults_have_passed() -> None:
 
 
 async def test_fault_at_skipped_point_is_not_reached(tmp_path: Path) -> None:
-    # The program asks for the region only in its first run.
+    # The program requests the ping URL only in its first run, which has no fault.
     code = f"""
 import pathlib
 seen = pathlib.Path({str(tmp_path / "seen")!r})
@@ -82,12 +82,12 @@ seen.touch()
     assert await verdicts(runs) == {"rest.regions.ping: reset, every time": ("not reached", "(the fault did not act)")}
 
 
-async def test_fault_counts_after_reset_by_command() -> None:
+async def test_fault_stays_reached_after_reset_by_command() -> None:
     runs = chaos(f"ask({PING!r}); ask('/_mock/reset', 'POST')", "rest.regions.ping:status")
     assert [verdict for verdict, _ in (await verdicts(runs)).values()] == ["passed"]
 
 
-async def test_command_that_fails_anyway_is_rejected() -> None:
+async def test_command_failing_without_fault_is_rejected() -> None:
     runs = chaos("print('no config'); sys.exit(3)")
     with pytest.raises(CommandError, match=r"succeed without a fault, got exit status 3:\nno config$"):
         await runs.run()
@@ -99,7 +99,7 @@ async def test_unknown_command_is_rejected() -> None:
         await runs.run()
 
 
-async def test_command_that_ignores_the_mock_is_rejected() -> None:
+async def test_command_that_sends_no_request_is_rejected() -> None:
     with pytest.raises(ChaosPlanError, match="reached no fault point"):
         await chaos("").run()
 

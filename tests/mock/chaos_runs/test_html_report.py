@@ -37,7 +37,7 @@ REPORT = ChaosReport(
 
 
 class Table(HTMLParser):
-    """Reads the rows of the table as lists of words, and collects the addresses in attributes."""
+    """An HTML parser. It collects the rows of the table as lists of cell texts, and the URLs in `src` and `href`."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

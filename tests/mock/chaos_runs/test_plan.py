@@ -1,4 +1,4 @@
-"""Tests of which faults are planned, and of the patterns that select them."""
+"""Tests of the plan of a chaos run: its faults, the patterns that select or exclude faults, and the time limit."""
 
 import pytest
 
@@ -73,7 +73,7 @@ def test_patterns_without_match_are_rejected(only: list[str], exclude: list[str]
         plan(REACHED, only=only, exclude=exclude)
 
 
-def test_run_without_the_mock_is_rejected() -> None:
+def test_run_that_reached_no_point_is_rejected() -> None:
     with pytest.raises(ChaosPlanError, match=r"reached no fault point: .* ODYSSEY_API_URL and ODYSSEY_API_KEY"):
         plan([])
 
@@ -93,7 +93,7 @@ def test_name_states_values_and_how_often(point: str, action: str, name: str) ->
     assert name in [fault.name for fault in faults_at([point]) if fault.action == action]
 
 
-def test_faults_of_lasting_states_act_midway() -> None:
+def test_faults_at_connected_or_running_are_delayed() -> None:
     midway = dict.fromkeys(MIDWAY, 1.25)
     later = {fault.point for fault in faults_at(POINTS) if fault.to_fault(midway).get("seconds") == 1.25}
     assert later == {"signaling.connected", "peer.connected", "stream.running"}

@@ -1,4 +1,4 @@
-"""Tests of the recognition of requests whose mock has ended."""
+"""Tests of `LateRequests`, which recognizes requests that were meant for a mock that has ended."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Served:
-    """The application behind `LateRequests`, with mocks called `old` and `new`."""
+    """An ASGI application behind `LateRequests`. The mock `old` has ended, the mock `new` is running."""
 
     def __init__(self) -> None:
         self.issued = IssuedValues()
@@ -53,7 +53,7 @@ class Served:
 
 
 @given(st.sampled_from(sorted(PLACES)), st.sampled_from(["uuid", "token"]))
-def test_value_is_recognized_in_every_place(place: str, kind: str) -> None:
+def test_old_value_is_recognized_in_every_place(place: str, kind: str) -> None:
     served = Served()
     entropy = served.entropy("old")
     value = entropy.uuid() if kind == "uuid" else entropy.token(18)
@@ -98,7 +98,7 @@ def test_secret_parts_of_paths_are_not_shown() -> None:
     assert served.late == [("old", "DELETE /broadcast/stream/...")]
 
 
-def test_memory_is_bounded() -> None:
+def test_number_of_remembered_values_is_bounded() -> None:
     issued = IssuedValues()
     for number in range(REMEMBERED + 10):
         issued.note(str(number), "old")

@@ -1,4 +1,4 @@
-"""Tests of the mock in a background thread: its surface, its calls from any thread, and its life."""
+"""Tests of the sync `MockOdyssey`: same names as the async class, calls from any thread, start and end."""
 
 import asyncio
 import inspect
@@ -46,7 +46,7 @@ INTERNAL = {
     Broadcast: {"accepts", "admit", "codecs", "end", "gone", "push", "snapshot", "hls_url"},
     Spectator: {"add_candidate", "answer", "end", "is_leaving", "run", "snapshot"},
 }
-"""Public names that the mock itself uses, and tests do not."""
+"""For each class, the public names that its sync view omits: only the mock itself uses them."""
 VIEWS = [
     (odyssey_mock.MockOdyssey, MockOdyssey, AsyncCalls),
     (Journal, JournalView, AsyncJournal),
@@ -65,7 +65,7 @@ ATTRIBUTES = {
     Broadcast: {"is_over"},
     Spectator: {"codec", "state"},
 }
-"""Names that the original sets in `__init__`; in the view they are properties."""
+"""For each class, the attributes set by `__init__`, which `dir` omits. The sync view has them as properties."""
 
 
 def public(of: type) -> set[str]:
@@ -89,11 +89,17 @@ def test_calls_have_the_parameters_of_the_original(original: type, view: type, a
         function = inspect.getattr_static(original, name, None)
         if not inspect.isfunction(function):
             continue
-        assert parameters(getattr(view, name)) == parameters(function), name
-        assert not inspect.iscoroutinefunction(getattr(view, name)), name
+        sync = getattr(view, name)
+        assert parameters(sync) == parameters(function), (
+            f"expected the parameters of {original.__name__}.{name}, got {inspect.signature(sync)}"
+        )
+        assert not inspect.iscoroutinefunction(sync), f"expected {name} of {view.__name__} to be sync, got `async def`"
         if inspect.iscoroutinefunction(function):
             waiting.add(name)
-            assert parameters(getattr(aio, name)) == parameters(function), name
+            coroutine = getattr(aio, name)
+            assert parameters(coroutine) == parameters(function), (
+                f"expected the parameters of {original.__name__}.{name}, got {inspect.signature(coroutine)}"
+            )
     forms = set() if aio is None else {name for name in public(aio) if inspect.iscoroutinefunction(getattr(aio, name))}
     assert forms == waiting
 
@@ -230,7 +236,7 @@ def test_invalid_settings_are_reported_at_creation() -> None:
         MockOdyssey(fps=0)
 
 
-def test_mock_that_does_not_run_says_so() -> None:
+def test_unstarted_and_ended_mocks_raise_errors() -> None:
     mock = MockOdyssey()
     assert repr(mock) == "<MockOdyssey not running>"
     with pytest.raises(RuntimeError, match="enter it first: with MockOdyssey"):
@@ -242,7 +248,7 @@ def test_mock_that_does_not_run_says_so() -> None:
         mock.__enter__()
 
 
-def test_mock_that_could_not_start_does_not_run() -> None:
+def test_mock_can_start_after_failed_start() -> None:
     with MockOdyssey() as first:
         second = MockOdyssey(port=int(first.url.rpartition(":")[2]))
         with pytest.raises(OSError, match="in use"):
@@ -269,7 +275,7 @@ def ran(code: str) -> str:
         timeout=60,
         check=False,
     )
-    assert run.returncode == 0, run.stderr
+    assert run.returncode == 0, f"expected exit status 0, got {run.returncode}:\n{run.stderr}"
     return run.stdout + run.stderr
 
 

@@ -1,4 +1,4 @@
-"""Tests of the background thread: what its callers get, also when it ends."""
+"""Tests of `ServerThread`, which runs calls in a background thread: results, exceptions, and the end of the thread."""
 
 import asyncio
 import threading
@@ -90,7 +90,7 @@ def test_stopping_ends_the_waits_of_other_threads(server: ServerThread) -> None:
     assert errors == ["CancelledError"]
 
 
-# The thread may die before it begins the call that is then waited for.
+# The thread may die before it starts the coroutine of `server.execute`, which then is never awaited.
 @pytest.mark.filterwarnings("ignore:coroutine '_outcome' was never awaited")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -113,7 +113,7 @@ def test_thread_that_dies_fails_its_callers() -> None:
 
 def test_stopped_thread_is_replaced() -> None:
     class Other(ServerThread):
-        """A thread apart from the one that other tests of this process share."""
+        """A subclass with a shared thread of its own, so that the test does not stop the thread of other tests."""
 
     first = Other.shared()
     assert Other.shared() is first

@@ -1,4 +1,4 @@
-"""Tests of the option `weather` of simulated tests: network delays, and events such as resets and clock jumps."""
+"""Tests of chaos in simulated tests (keyword `weather`): network delays, connection resets, clock jumps and so on."""
 
 import asyncio
 from collections.abc import Collection
@@ -12,16 +12,16 @@ from odyssey_mock.sim.world import CLIENT, SERVER, World
 from odyssey_mock.testing import chaos
 
 SECONDS = 40.0
-"""Duration of a run in seconds: longer than every outage and the recovery from it."""
+"""Duration of a run in virtual seconds, longer than any network outage and the reconnect after it."""
 
 
 type Story = tuple[list[ConnectionStatus], list[str], float]
 
 
 def statuses(seed: int, sort: bool | Literal["calm"] | Collection[str]) -> Story:
-    """Run a client for `SECONDS` with this kind of chaos.
+    """Run a client for `SECONDS` with the kinds of chaos in `sort`.
 
-    Return the client's statuses, the names of the chaos events, and the offset of a wall clock (0 if none jumped).
+    Return the client's statuses, the descriptions of the chaos events, and how many seconds a wall clock jumped.
     """
 
     async def scenario(world: World) -> Story:
@@ -46,7 +46,7 @@ def statuses(seed: int, sort: bool | Literal["calm"] | Collection[str]) -> Story
 
 
 def note(seen: list[ConnectionStatus], status: ConnectionStatus) -> None:
-    seen.append(status)  # not `seen.append`: a builtin without a signature would receive all arguments
+    seen.append(status)  # `seen.append` has no signature, so the client would pass all arguments
 
 
 def first_with(what: str) -> Story:

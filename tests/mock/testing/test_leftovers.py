@@ -1,4 +1,4 @@
-"""Tests of the report on what a user's tests leave behind, and of requests that arrive after their test."""
+"""Tests of the leftover report (sessions, tasks, unused faults and so on), and of requests after the end of a test."""
 
 import re
 
@@ -218,7 +218,9 @@ def test_warnings_name_what_each_test_left(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=len(REPORTED), warnings=len(REPORTED))
     output = result.stdout.str()
     for test, text in REPORTED.items():
-        assert re.search(rf"OdysseyLeftoverWarning: \S+::{test} left behind: {text}\n", output), (test, output)
+        assert re.search(rf"OdysseyLeftoverWarning: \S+::{test} left behind: {text}\n", output), (
+            f"expected a warning that {test} left behind: {text}; got the output\n{output}"
+        )
 
 
 def test_errors_fail_the_teardown(pytester: pytest.Pytester) -> None:
@@ -226,7 +228,9 @@ def test_errors_fail_the_teardown(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=len(REPORTED), errors=len(REPORTED))
     output = result.stdout.str()
     for test, text in REPORTED.items():
-        assert re.search(rf"^\S+::{test} left behind: {text}$", output, re.MULTILINE), (test, output)
+        assert re.search(rf"^\S+::{test} left behind: {text}$", output, re.MULTILINE), (
+            f"expected an error that {test} left behind: {text}; got the output\n{output}"
+        )
 
 
 def test_nothing_is_reported_if_ignored(pytester: pytest.Pytester) -> None:

@@ -12,7 +12,7 @@ from odyssey_mock.testing import markers
 from odyssey_mock.testing.chaos import Chaos
 
 TYPES = {"Fidelity": Fidelity, "Chaos": Chaos}
-"""Types that `markers` imports for type checkers only."""
+"""Types that the module `markers` imports only under `TYPE_CHECKING`."""
 
 
 def test_functions_return_marks_of_pytest() -> None:

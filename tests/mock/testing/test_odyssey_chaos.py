@@ -16,11 +16,11 @@ import httpx, pytest
 def ping():
     return httpx.get(os.environ["ODYSSEY_API_URL"] + "/ping/us-east-1", trust_env=False).status_code
 """
-"""The start of each project: a function that reaches the fault point `rest.regions.ping`, and returns the status."""
+"""The first lines of each test file: a function that requests the ping URL of a region and returns the status."""
 
 
 def results(pytester: pytest.Pytester, name: str = "report.json") -> dict[str, dict[str, str]]:
-    """Return the verdicts of a JSON report by test, without its file, and by fault, without its point."""
+    """Read a JSON report; for each test (without its file), return the verdicts by fault (without its fault point)."""
     report: dict[str, Any] = json.loads((pytester.path / name).read_text())
     return {
         test["test"].partition("::")[2]: {
@@ -129,7 +129,7 @@ def test_later(odyssey_mock):
     assert [list(runs.values()) for runs in results(pytester).values()] == [["hung"], ["passed"]]
 
 
-def test_failed_subtest_has_not_survived(pytester: pytest.Pytester) -> None:
+def test_run_with_failed_subtest_is_failed(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         PING
@@ -228,7 +228,7 @@ async def test_async(odyssey_mock):
     assert set(results(pytester)) == expected
 
 
-def test_fault_that_did_not_act_is_skipped(pytester: pytest.Pytester) -> None:
+def test_run_is_skipped_if_fault_never_fired(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         PING
@@ -252,7 +252,7 @@ def test_region(odyssey_mock):
     )
 
 
-def test_skipped_run_has_not_survived(pytester: pytest.Pytester) -> None:
+def test_skip_or_expected_failure_counts_as_failed(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         PING
@@ -282,7 +282,7 @@ def test_expected_failure(odyssey_mock):
     assert [list(runs.values()) for runs in results(pytester, "new/report.json").values()] == [["failed"], ["failed"]]
 
 
-def test_test_that_fails_anyway_is_not_repeated(pytester: pytest.Pytester) -> None:
+def test_test_failing_without_fault_is_not_repeated(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         PING
@@ -302,7 +302,7 @@ def test_skipped(odyssey_mock):
     result.stdout.no_fnmatch_line("*odyssey chaos runs*")
 
 
-def test_wrong_marker_fails_its_test(pytester: pytest.Pytester) -> None:
+def test_invalid_marker_fails_its_test(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """
@@ -381,7 +381,7 @@ def test_report_of_other_format_is_rejected(pytester: pytest.Pytester) -> None:
     result.stderr.fnmatch_lines(["ERROR: *a file name that ends with .html or .json, got 'report.txt'"])
 
 
-def test_stop_at_first_failure_ends_the_runs(pytester: pytest.Pytester) -> None:
+def test_option_x_ends_runs_at_first_failure(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         PING
@@ -402,7 +402,7 @@ def test_region(odyssey_mock, shared):
     result.stdout.fnmatch_lines(["*shared fixture ended*", "1 test, 1 run: 1 failed; 2 of 3 runs not completed"])
 
 
-def test_limit_of_pytest_timeout_is_for_one_run(pytester: pytest.Pytester) -> None:
+def test_pytest_timeout_limits_each_run_separately(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
         """
         def pytest_timeout_set_timer(item):

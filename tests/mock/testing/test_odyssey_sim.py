@@ -133,7 +133,7 @@ def test_failing_seed_is_reported_and_replayable(pytester: pytest.Pytester) -> N
     again = run_apart(pytester, FAILING, f"--odyssey-seed={seed}")
     again.assert_outcomes(failed=1)
     assert seed_and_story(again.stdout.str()) == seed_and_story(result.stdout.str())
-    assert seed > 0, "expected the failing seed to be above 0"
+    assert seed > 0, f"expected seed 0 to pass and a later seed to fail, got failing seed {seed}"
     run(pytester, FAILING, "--odyssey-seed=0").assert_outcomes(passed=1)
     run(pytester, FAILING, f"--odyssey-seeds={seed}").assert_outcomes(passed=1)
 

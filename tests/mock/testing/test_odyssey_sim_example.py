@@ -16,7 +16,7 @@ EXAMPLE = "tests/mock/testing/examples/directing_tests.py"
 
 
 def direct(which: str, *options: str, hash_seed: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the example's tests that match `which` with pytest in a subprocess, as a user does.
+    """Run pytest in a subprocess, as a user does, with those tests of the example whose names match `which`.
 
     Return the finished process with its output.
     """
@@ -26,21 +26,23 @@ def direct(which: str, *options: str, hash_seed: int = 0) -> subprocess.Complete
 
 
 def test_race_is_found_and_replayed() -> None:
-    """The example fails because of a reset between an interaction and its acknowledgment.
+    """The test of `HastyDirector` fails, because a connection reset precedes an acknowledgment.
 
-    The printed seed reproduces the failure. The application without the bug passes.
+    The printed seed reproduces the failure. The test of `Director`, which has no bug, passes with the same seeds.
     """
     found = direct("HastyDirector")
-    assert found.returncode == 1, found.stdout + found.stderr
+    assert found.returncode == 1, (
+        f"expected exit status 1 (failed tests), got {found.returncode}:\n{found.stdout}{found.stderr}"
+    )
     seed = int(re.findall(r"--odyssey-seed=(\d+)", found.stdout)[0])
     passed = seed_and_story(found.stdout)
     before, after = passed.split("chaos: every TCP connection is reset")[-2:]
-    assert re.findall(r"\b(update|update_acknowledged) \(", before)[-1] == "update", (
-        "expected the interaction, without its acknowledgment, as the last message before the reset"
-    )
+    last = re.findall(r"\b(update|update_acknowledged) \(", before)[-1]
+    assert last == "update", f"expected an update without acknowledgment as the last one before the reset, got {last}"
     sent = re.compile(r'\bupdate \(prompt="(.*)"\)')
-    assert sent.findall(after)[0] == sent.findall(before)[-1], (
-        "expected the prompt sent before the reset to be sent again after it"
+    repeated, original = sent.findall(after)[0], sent.findall(before)[-1]
+    assert repeated == original, (
+        f"expected the first prompt after the reset to repeat the last one before it, {original!r}; got {repeated!r}"
     )
 
     again = direct("HastyDirector", f"--odyssey-seed={seed}", hash_seed=7)
@@ -48,11 +50,13 @@ def test_race_is_found_and_replayed() -> None:
     assert seed_and_story(again.stdout) == passed
 
     corrected = direct("not HastyDirector", f"--odyssey-seeds={seed + 1}")
-    assert corrected.returncode == 0, corrected.stdout
+    assert corrected.returncode == 0, (
+        f"expected exit status 0 (all tests pass) without the bug, got {corrected.returncode}:\n{corrected.stdout}"
+    )
 
 
 def test_race_is_found_only_with_resets() -> None:
-    """Seeds that find the race with resets do not find it without resets, if nothing else changes."""
+    """For seeds whose test fails in a simulation with resets, the test passes in the same simulation without resets."""
     finding = [seed for seed in range(60) if is_found(seed, ["reset"])]
     assert len(finding) > 1
     assert not [seed for seed in finding if is_found(seed, False)]

@@ -1,4 +1,4 @@
-"""Tests of errors in the use of `@pytest.mark.odyssey_sim` and its options, and of their help texts."""
+"""Tests of `@pytest.mark.odyssey_sim` and its command-line options: errors for invalid use, and help texts."""
 
 import pytest
 

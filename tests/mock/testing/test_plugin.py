@@ -259,7 +259,7 @@ def test_project_may_extend_the_fixture(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=2)
 
 
-def test_only_the_address_starts_a_mock_too(pytester: pytest.Pytester) -> None:
+def test_url_fixture_alone_starts_a_mock(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
         """

@@ -1,4 +1,4 @@
-"""Tests of the alarm that interrupts chaos runs, next to the alarm of another plugin."""
+"""Tests of the time limit of chaos runs, a SIGALRM timer that must restore the timer of another plugin."""
 
 import signal
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from odyssey_mock.testing.run_time_limit import EXCEEDED, LIMIT, RunTimeLimitErr
 
 @pytest.fixture
 def other_alarm() -> Iterator[list[int]]:
-    """Set another alarm in 100 s; yield the list of its signals."""
+    """Start a SIGALRM timer of 100 s, as another plugin may do; yield the list of signals received by its handler."""
     rung: list[int] = []
 
     def ring(signum: int, _frame: FrameType | None) -> None:
@@ -24,7 +24,7 @@ def other_alarm() -> Iterator[list[int]]:
     signal.setitimer(signal.ITIMER_REAL, seconds, interval)
 
 
-def test_alarm_interrupts_and_restores_the_other(request: pytest.FixtureRequest, other_alarm: list[int]) -> None:
+def test_time_limit_interrupts_and_restores_other_timer(request: pytest.FixtureRequest, other_alarm: list[int]) -> None:
     item: pytest.Item = request.node
     item.stash[LIMIT] = 0.05
     hook = RunTimeLimits().pytest_runtest_call(item)
@@ -42,7 +42,7 @@ def test_alarm_interrupts_and_restores_the_other(request: pytest.FixtureRequest,
     assert other_alarm == [signal.SIGALRM]
 
 
-def test_test_without_limit_has_no_alarm(request: pytest.FixtureRequest, other_alarm: list[int]) -> None:
+def test_run_without_limit_starts_no_timer(request: pytest.FixtureRequest, other_alarm: list[int]) -> None:
     hook = RunTimeLimits().pytest_runtest_call(request.node)
     next(hook)
     signal.raise_signal(signal.SIGALRM)

@@ -1,4 +1,4 @@
-"""Tests of `OdysseyMachine`, unchanged and subclassed, and of its world, in which time advances only in steps."""
+"""Tests of `OdysseyMachine`, of subclasses with own rules, and of the simulated world that advances in steps."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ TestAsItIs.settings = MODEST
 
 
 class Counting:
-    """A user's application with a bug: it counts every prompt that it sends, even if it is not applied."""
+    """A user's application with a bug: its counter of applied prompts includes those that were not applied."""
 
     def __init__(self) -> None:
         self.client = Odyssey()
@@ -56,9 +56,10 @@ class Counting:
 
 
 class Counted(OdysseyMachine):
-    """A user's subclass of `OdysseyMachine`.
+    """A user's subclass of `OdysseyMachine`, which tests `Counting`.
 
-    Its built-in rules only disturb the network; its own rule uses the application.
+    It has one rule of its own, which sends a prompt through the application. It keeps only the built-in rules that
+    disturb the network or let time pass.
     """
 
     without = STREAM_RULES | JOB_RULES | {"inject_fault", "jump_clock"}
@@ -77,7 +78,7 @@ class Counted(OdysseyMachine):
     @invariant()
     def what_is_counted_was_applied(self) -> None:
         assert self.application.applied == self.acknowledged, (
-            "expected the application to count the applied prompts only"
+            f"expected the application to count {self.acknowledged} applied prompts, got {self.application.applied}"
         )
 
     @override
@@ -86,8 +87,8 @@ class Counted(OdysseyMachine):
 
 
 def found() -> str:
-    """Make Hypothesis find the bug in `Counting`; return the notes that it adds to the failure, one per line."""
-    with pytest.raises(AssertionError, match="expected the application to count the applied prompts only") as caught:
+    """Run Hypothesis until it finds the bug in `Counting`; return the notes of the `AssertionError`, one per line."""
+    with pytest.raises(AssertionError, match=r"to count \d+ applied prompts, got \d+") as caught:
         run_state_machine_as_test(
             Counted, settings=settings(MODEST, max_examples=100, phases=[Phase.generate, Phase.shrink])
         )
@@ -99,9 +100,12 @@ def test_bug_is_found_shrunk_and_reproduced() -> None:
     rules = [
         line.strip() for line in story.splitlines() if re.match(r"\s*state\.(?!.*_by_the_rules|what_is|_begin)", line)
     ]
-    assert len(rules) <= 4, story  # steps: cut a connection, perhaps wait, interact, tear down
+    # The steps are: cut a connection, perhaps wait, interact, tear down.
+    assert len(rules) <= 4, f"expected at most 4 steps after shrinking, got {len(rules)}:\n{story}"
     assert rules[-2:] == ["state.direct()", "state.teardown()"]
-    assert any(name in rules[0] for name in ("drop_connections", "cut_off")), story
+    assert any(name in rules[0] for name in ("drop_connections", "cut_off")), (
+        f"expected drop_connections or cut_off as the first step, got {rules[0]}:\n{story}"
+    )
     assert found() == story
 
 

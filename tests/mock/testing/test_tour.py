@@ -1,4 +1,4 @@
-"""Tests that chaos runs find the weaknesses of the sample application `tests/support/tour.py`."""
+"""Tests that chaos runs find weaknesses planted in the sample application `tests/support/tour.py`."""
 
 import json
 
@@ -22,7 +22,7 @@ FOUND = {
     "ignores stream errors": {"stream.running: error internal_error": "failed"},
     "does not reconnect": {"peer.connected: close": "failed", "peer.connected: close_channels": "failed"},
 }
-"""Faults that the application does not survive because of each weakness. It may not survive others either."""
+"""For each weakness, faults under which the application fails or hangs, with the verdict. Others may fail too."""
 
 
 def test_runs_find_each_planted_weakness(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Example of an application to test in the simulated world: a version with a bug, and one without it."""
+"""Example application for tests in the simulated world: `HastyDirector` has a bug, `Director` does not."""
 
 import asyncio
 
@@ -10,8 +10,8 @@ TRIES = 5
 class HastyDirector:
     """An application that sends prompts to a stream. Its client reads the settings from environment variables.
 
-    It has a bug. After a reconnect, it repeats a prompt that was not acknowledged yet, as if the prompt had been lost.
-    But the service has kept the session and applies the prompt twice. This happens only if the connection breaks
+    The application has a bug: after a reconnect, it sends the last prompt again if the service has not acknowledged it.
+    The service has kept the session, so it applies this prompt twice. The bug shows only if the connection breaks
     between an interaction and its acknowledgment.
     """
 
@@ -21,7 +21,7 @@ class HastyDirector:
         self._again: list[asyncio.Task[str]] = []
 
     async def open(self, prompt: str) -> None:
-        """Connect and start a stream; after an error, try again.
+        """Connect and start a stream; after an error, try again, up to `TRIES` times in total.
 
         Raises:
             OdysseyError: all tries failed.
@@ -49,7 +49,7 @@ class HastyDirector:
         return True
 
     async def close(self) -> None:
-        """Disconnect, and wait until the requests that repeated a prompt have ended."""
+        """Disconnect, and wait for the pending calls of `interact` that repeat a prompt."""
         await self._client.disconnect()
         await asyncio.gather(*self._again, return_exceptions=True)
 

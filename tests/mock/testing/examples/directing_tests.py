@@ -1,6 +1,6 @@
-"""Example of a user's tests in the simulated world: they test the application in `directing.py`.
+"""Example of a user's tests in the simulated world, for the application in `directing.py`.
 
-`test_odyssey_sim_example.py` runs this file. The test of `HastyDirector` fails for a seed in which the connection
+`test_odyssey_sim_example.py` runs this file. The test of `HastyDirector` fails with a seed for which the connection
 breaks between an interaction and its acknowledgment.
 """
 

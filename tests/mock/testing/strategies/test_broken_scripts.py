@@ -1,4 +1,4 @@
-"""Tests of the strategy for broken scripts: client and mock reject each script only for the rule that it breaks."""
+"""Tests of `broken_scripts`: each script breaks one rule of the script format, and client and mock report only this."""
 
 import re
 from functools import cache
@@ -23,7 +23,7 @@ RULES = list(SCRIPT_RULES)
 
 @cache
 def of(rule: str) -> list[BrokenScript]:
-    """Return example scripts that break `rule`. The caller must not modify them, because the list is cached."""
+    """Return 15 scripts that break `rule`. The caller must not modify the scripts, because they are cached."""
     return drawn(broken_scripts([rule]), 15)
 
 
@@ -37,8 +37,8 @@ def refused_by_the_client(script: Any) -> ScriptError:  # Any: decoded JSON of a
 def test_client_reports_exactly_broken_rule(rule: str) -> None:
     for broken in of(rule):
         (fault,) = refused_by_the_client(broken.script).faults
-        assert fault.path == broken.path, broken
-        assert broken.says in fault.expected, broken
+        assert fault.path == broken.path, f"expected an error at {broken.path}, got {fault.path} for {broken}"
+        assert broken.says in fault.expected, f"expected {broken.says!r} in the error, got {fault} for {broken}"
 
 
 @FEW
@@ -58,7 +58,9 @@ def test_mock_reports_exactly_broken_rule(rule: str) -> None:
         assert answer.status == 422
         assert isinstance(answer.detail, list)
         (fault,) = answer.detail
-        assert (fault["loc"], fault["type"]) == (broken.loc, broken.type), broken
+        assert (fault["loc"], fault["type"]) == (broken.loc, broken.type), (
+            f"expected an error of type {broken.type} at {broken.loc}, got {fault} for {broken}"
+        )
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if SCRIPT_RULES[rule].type is None])
@@ -76,9 +78,9 @@ def test_mock_accepts_only_jobs_with_unreadable_images() -> None:
 
 
 def test_all_rules_are_distinct() -> None:
-    """Any two rules differ in the client's error message, the mock's error type, or the location of the error."""
+    """Any two rules but one pair differ in the client's message, the mock's error type, or the place of the error."""
     told = {(rule.says, rule.type, broken.place[1:]) for name, rule in SCRIPT_RULES.items() for broken in of(name)[:1]}
-    # An entry without an action and an entry with two actions are reported in the same way.
+    # The pair: an entry without an action and an entry with two actions cause the same errors.
     assert len(told) == len(RULES) - 1
 
 
@@ -178,7 +180,7 @@ def expected_by_the_mock(script: Any) -> set[tuple[str, str]]:  # Any: decoded J
 
 def _expectation(message: str) -> str:
     found = re.fullmatch(r"expected (.*?)([,;] got .*)?", message, re.DOTALL)
-    assert found is not None, message
+    assert found is not None, f"expected an error message of the form 'expected ..., got ...', got {message!r}"
     return re.sub(r"^\d+ or", "LATEST or", found[1])
 
 
@@ -190,7 +192,7 @@ def test_each_rule_covers_all_its_messages(rule: str) -> None:
 
 
 def test_every_client_rule_has_strategy() -> None:
-    """For each rule in the client's table, the strategy draws scripts that break it."""
+    """The strategy draws scripts that break each rule of the client's script validation."""
     told = set().union(*CLIENT_EXPECTS.values())
     assert {rule.expected.replace("{latest}", "LATEST") for rule in client_rules._RULES} <= told
 

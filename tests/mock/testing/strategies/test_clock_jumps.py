@@ -46,7 +46,7 @@ def test_months_and_years_are_drawn_if_allowed() -> None:
         any_of(clock_jumps(largest=TYPICAL_JUMPS[-1]), lambda jump, seconds=seconds: jump == -seconds)  # type: ignore[misc]  # bound in this iteration
 
 
-def test_other_jumps_are_drawn_too() -> None:
+def test_untypical_jumps_are_drawn_too() -> None:
     examples = drawn(clock_jumps(), 300)
     assert any(abs(jump) not in TYPICAL_JUMPS and abs(jump) > HOUR for jump in examples)
     assert any(abs(jump) not in TYPICAL_JUMPS and jump != int(jump) for jump in examples)

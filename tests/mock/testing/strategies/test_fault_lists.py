@@ -19,9 +19,9 @@ from tests.support.drawing import FEW, any_of, drawn, smallest
 type Described = Mapping[str, JSON]
 
 CROWDED = ["rest.auth.token", "stream.interact"]
-"""Few points, so that several faults share one."""
+"""Two fault points, so that a list of three or more faults has several at the same point."""
 TIMES = 40
-"""Number of rounds after which every fault that can fire has fired. It can be low: `after` and `times` are small."""
+"""Number of rounds (see `passed`) after which every fault must have fired: the drawn `after` and `times` are small."""
 
 
 def listed(described: Sequence[Described]) -> Faults:
@@ -29,9 +29,9 @@ def listed(described: Sequence[Described]) -> Faults:
 
 
 def passed(on_list: Faults, times: int = TIMES) -> list[ActiveFault]:
-    """In each of `times` rounds, fire the point of every fault, with values that meet its `match`.
+    """Imitate requests: in each of `times` rounds, one request at the point of each fault, with its `match` values.
 
-    Return the faults with their state.
+    Return the faults with the number of times that each has fired.
     """
     for _ in range(times):
         for active in on_list:

@@ -36,7 +36,7 @@ TYPES: dict[ImageKind, type] = {
 
 
 def shown(url: str) -> Image.Image:
-    """Return the picture that the mock shows for an image that it received as a data URL."""
+    """Return the picture in the mock's video if a stream starts with the image in this data URL."""
     return fitted(decode_data_url(url, MOST_BYTES), SIZE)
 
 

@@ -17,7 +17,7 @@ from tests.support.drawing import FEW, any_of, drawn, smallest
 
 
 def plan_of(entries: JSON) -> Plan:
-    """Return the plan that the mock makes for the video of a script."""
+    """Parse a script as the mock does; return its planned stream: timeline, duration and error."""
     request = read_request({"script": entries})
     assert request.scripts is not None
     return planned(request.scripts[0], Settings(), tag=1, portrait=True, bypass=True)

@@ -177,11 +177,14 @@ class _Turn:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let requests in progress finish, and close all connections: the next mock must not receive their requests."""
+        """Let requests in progress finish, and close their connections.
+
+        Idle connections stay open: a client with a connection pool need not connect again for the next mock.
+        """
         self.is_stopping = True
         self._endpoint.give_to(None)
         await self._http.come_back()
-        await self._http.drain()
+        await self._http.drain(keep_idle=True)
 
 
 def _authority(host: str, port: int) -> str:

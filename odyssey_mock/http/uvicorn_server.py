@@ -115,12 +115,21 @@ class _HttpProtocol(H11Protocol):
         super().connection_lost(exc)
         self.connection.lost.set_result(None)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the connection waits for a request."""
+        is_new = self.cycle is None  # uvicorn declares the type without None
+        return is_new or self.cycle.response_complete
+
 
 class _WebSocketProtocol(WebSocketsSansIOProtocol):
     """WebSocket with the logger of the mock.
 
     With their own loggers, uvicorn and websockets would log the session token.
     """
+
+    is_idle = False
+    """A WebSocket connection never waits for a request."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
         super().__init__(*args, **kwargs)
@@ -211,14 +220,21 @@ class HttpServer:
         for server in self._server.servers:
             await server.wait_closed()
 
-    async def drain(self) -> None:
+    async def drain(self, *, keep_idle: bool = False) -> None:
         """Let requests in progress finish within `GRACE`, cut the rest, and close all idle connections.
 
         uvicorn's own shutdown polls every 100 ms, and waits forever for a client that does not disconnect.
+
+        Args:
+            keep_idle: whether HTTP connections without a request in progress stay open.
         """
+        protocols = [each for each in self._protocols() if not (keep_idle and each.is_idle)]
+        tasks = self._server.server_state.tasks
+        if not (protocols or tasks):
+            return
         self._draining += 1
         try:
-            await self._close_connections(self._protocols(), self._server.server_state.tasks)
+            await self._close_connections(protocols, tasks)
         finally:
             self._draining -= 1
 

@@ -102,13 +102,20 @@ class ServerThread:
             RuntimeError: the thread cannot be used, as for `call`.
         """
         __tracebackhide__ = True
+        return self.submit(start).result()
+
+    def submit[T](self, start: Callable[[], Coroutine[Any, Any, T]]) -> "Submitted[T]":  # Any: as in typeshed
+        """Start a coroutine, and return at once. Coroutines start in the order in which a thread submits them.
+
+        Raises:
+            RuntimeError: as for `call`.
+        """
+        __tracebackhide__ = True
         self._require()
-        future = self._submit(start)
-        try:
-            outcome = future.result()
-        finally:
-            future.cancel()  # has no effect on a future that is done
-        return outcome.unwrap()
+        future: Future[_Outcome[T]] = Future()
+        self._note(future)
+        self.loop.call_soon_threadsafe(self._start, start, future)
+        return Submitted(future)
 
     async def wait[T](self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:  # Any: as in typeshed
         """Run a coroutine in the thread, and wait for it in the caller's event loop: asyncio or trio.
@@ -119,8 +126,7 @@ class ServerThread:
             RuntimeError: the thread cannot be used, as for `call`.
         """
         __tracebackhide__ = True
-        self._require()
-        future = self._submit(start)
+        future = self.submit(start).future
         try:
             if _running_library() == "asyncio":
                 outcome = await asyncio.wrap_future(future)
@@ -141,10 +147,27 @@ class ServerThread:
         self.loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(STOP_LIMIT)
 
-    def _submit[T](self, start: Callable[[], Coroutine[Any, Any, T]]) -> "Future[_Outcome[T]]":  # Any: as above
-        future = asyncio.run_coroutine_threadsafe(_outcome(start), self.loop)
-        self._note(future)
-        return future
+    def _start[T](
+        self, start: Callable[[], Coroutine[Any, Any, T]], future: "Future[_Outcome[T]]"
+    ) -> None:  # Any: as above
+        """Start a coroutine eagerly: a short one ends here, without another iteration of the event loop."""
+        if future.cancelled():
+            return
+        task = asyncio.Task(_outcome(start), loop=self.loop, eager_start=True)
+
+        def cancel(ended: "Future[_Outcome[T]]") -> None:
+            if ended.cancelled():
+                self.loop.call_soon_threadsafe(task.cancel)
+
+        def settle(ended: "asyncio.Task[_Outcome[T]]") -> None:
+            if not ended.cancelled() and future.set_running_or_notify_cancel():
+                future.set_result(ended.result())
+
+        if task.done():
+            settle(task)
+        else:
+            future.add_done_callback(cancel)
+            task.add_done_callback(settle)
 
     def _note(self, future: "Future[Any]") -> None:  # Any: futures of any result
         """Record the future of an unfinished call, so that the call fails when the thread ends."""
@@ -204,6 +227,25 @@ class _Outcome[T]:
         if self.error is not None:
             raise self.error
         return cast("T", self.result)
+
+
+class Submitted[T]:
+    """A coroutine that was submitted to the thread."""
+
+    def __init__(self, future: "Future[_Outcome[T]]") -> None:
+        self.future = future
+
+    def result(self) -> T:
+        """Block until the coroutine has finished; return its result or raise its exception.
+
+        If the wait is interrupted, for example by `KeyboardInterrupt`, the coroutine is cancelled.
+        """
+        __tracebackhide__ = True
+        try:
+            outcome = self.future.result()
+        finally:
+            self.future.cancel()  # has no effect on a future that is done
+        return outcome.unwrap()
 
 
 def _settle[T](done: Future[_Outcome[T]], function: Callable[[], T]) -> None:

@@ -15,7 +15,7 @@ from odyssey_mock.sessions.session_machine import SessionState
 from odyssey_mock.settings import Settings
 from odyssey_mock.sync import MockOdyssey
 from odyssey_mock.sync.late_requests import IssuedValues, LateRequests, NotingEntropy
-from odyssey_mock.sync.server_thread import ServerThread
+from odyssey_mock.sync.server_thread import ServerThread, Submitted
 from odyssey_mock.system_network import SystemNetwork
 
 LATE_LIMIT = 100
@@ -54,10 +54,23 @@ class Ending:
     fired: int
 
 
-async def _begin(mock: LoopMock, extra: Sequence[Mapping[str, JSON]]) -> list[ActiveFault]:
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """The faults of a mock when it has begun.
+
+    Attributes:
+        settings: those of the settings.
+        extra: those besides the settings.
+    """
+
+    settings: Sequence[ActiveFault] = ()
+    extra: Sequence[ActiveFault] = ()
+
+
+async def _begin(mock: LoopMock, extra: Sequence[Mapping[str, JSON]]) -> _Begun:
     await mock.__aenter__()
     try:
-        return mock.faults.extend(extra)
+        return _Begun(tuple(mock.faults), mock.faults.extend(extra))
     except BaseException:
         await mock.__aexit__(None, None, None)
         raise
@@ -81,8 +94,10 @@ class PerTestMock(MockOdyssey):
         self._issued = IssuedValues()
         self._owner: _Owner | None = None
         self._late: list[str] = []
-        self._extra: list[ActiveFault] = []
-        self._may_not_fire: Sequence[ActiveFault] = ()
+        self._beginning: Submitted[_Begun] | None = None
+        """The beginning of the current mock, until the test uses the state of the mock."""
+        self._begun = _Begun()
+        self._must_fire = True
         self._endpoint = self._thread.call(self._make_endpoint)
         self._thread.execute(self._endpoint.__aenter__)
 
@@ -112,6 +127,9 @@ class PerTestMock(MockOdyssey):
     ) -> None:
         """Start a new mock for the test called `name`.
 
+        With the shared server, this method does not wait until the mock has started. The mock starts before the server
+        reads the first request of the test.
+
         Args:
             name: the node id of the test.
             keywords: the settings of the mock.
@@ -126,13 +144,18 @@ class PerTestMock(MockOdyssey):
         owner = _Owner(name)
         settings = _DEFAULTS.replace(**keywords) if keywords else _DEFAULTS
         source = SystemEntropy() if settings.seed is None else SeededEntropy(settings.seed)
+        self._has_own_server = self.needs_own_server(keywords)
         mock = LoopMock(
             settings,
             entropy=NotingEntropy(source, self._issued, owner),
-            endpoint=None if self.needs_own_server(keywords) else self._endpoint,
+            endpoint=None if self._has_own_server else self._endpoint,
         )
-        self._extra = self._thread.execute(lambda: _begin(mock, extra))
-        self._may_not_fire = self._extra if must_fire else tuple(mock.faults)
+        beginning = self._thread.submit(lambda: _begin(mock, extra))
+        if self._has_own_server or extra:
+            self._begun = beginning.result()
+        else:
+            self._beginning = beginning
+        self._must_fire = must_fire
         self._current, self._owner = mock, owner
         self._requests.current = owner
 
@@ -143,7 +166,7 @@ class PerTestMock(MockOdyssey):
         try:
             return self._thread.execute(self._end)
         finally:
-            self._owner = self._requests.current = None
+            self._owner = self._requests.current = self._beginning = None
 
     def forget(self) -> None:
         """Drop the mock of the previous test, so that the next test cannot see its state."""
@@ -168,11 +191,28 @@ class PerTestMock(MockOdyssey):
     @override
     def url(self) -> str:
         """Base URL of the REST API, without a trailing slash."""
-        return self.shared_url if self._refused is not None else super().url
+        if self._refused is not None:
+            return self.shared_url
+        current = self._of_test()
+        return current.url if self._has_own_server else self.shared_url
+
+    @property
+    @override
+    def api_key(self) -> str:
+        """An API key that the mock accepts: the first configured one, otherwise a new one."""
+        return self._of_test().api_key
 
     @property
     @override
     def _mock(self) -> LoopMock:
+        current = self._of_test()
+        if self._beginning is not None:
+            self._begun = self._beginning.result()
+            self._beginning = None
+        return current
+
+    def _of_test(self) -> LoopMock:
+        """Return the mock of the running test, or of the last one if no other test has begun."""
         if self._refused is not None:
             raise RuntimeError(self._refused)
         if self._owner is None:
@@ -194,7 +234,7 @@ class PerTestMock(MockOdyssey):
             await asyncio.sleep(0)  # noqa: TID251 - lets other tasks run; no time passes
         left += [f"{each} still waits for its response" for each in self._requests.running]
         await mock.__aexit__(None, None, None)
-        return Ending(left, mock.faults.reached, sum(each.fired for each in self._extra))
+        return Ending(left, mock.faults.reached, sum(each.fired for each in self._begun.extra))
 
     def _make_endpoint(self) -> SharedEndpoint:
         def around(app: Any) -> LateRequests:  # Any: an ASGI application
@@ -211,7 +251,8 @@ class PerTestMock(MockOdyssey):
 
     def _never_fired(self, active: ActiveFault) -> bool:
         """Return whether the test was expected to make this fault fire, but did not."""
-        must_fire = active not in self._may_not_fire and active.fault.probability >= 1
+        spared = self._begun.extra if self._must_fire else (*self._begun.settings, *self._begun.extra)
+        must_fire = active not in spared and active.fault.probability >= 1
         return must_fire and active.fired == 0 and not active.fired_before_reset
 
     def _left_behind(self, mock: LoopMock) -> list[str]:

@@ -78,6 +78,16 @@ async def test_outage_ends_with_its_mock(endpoint: SharedEndpoint, http: httpx.A
         assert (await http.get("/config")).status_code == 200
 
 
+async def test_idle_connection_serves_the_next_mock(endpoint: SharedEndpoint, http: httpx.AsyncClient) -> None:
+    ports = set()
+    for _ in range(2):
+        async with MockOdyssey(endpoint=endpoint):
+            response = await http.get("/config")
+            _, port = response.extensions["network_stream"].get_extra_info("client_addr")
+            ports.add(port)
+    assert len(ports) == 1
+
+
 async def test_waiting_request_is_cut_with_its_mock(endpoint: SharedEndpoint, http: httpx.AsyncClient) -> None:
     async with MockOdyssey(endpoint=endpoint) as mock:
         mock.faults.add(at="whep.config", do="no_answer")
